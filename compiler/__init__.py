@@ -1,0 +1,1 @@
+"""Meaning: syntax tree to IR, IR to PyTorch and ONNX."""

@@ -1,0 +1,5 @@
+"""Syntax tree to IR: names, types, dimensions and lead axes, settled by running the program abstractly."""
+
+from mai.compiler.elaborate.program import elaborate
+
+__all__ = ["elaborate"]

@@ -1,0 +1,137 @@
+"""What a name can stand for while a program is elaborated."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias, Union
+
+from mai.compiler.ir.graph import Initial, Value
+from mai.compiler.ir.sizes import Dim, Size
+from mai.spec import ast
+from mai.spec.source import Source, Span
+
+
+class Poison:
+    """The value of what was wrong: everything made from it is silent."""
+
+
+POISON = Poison()
+
+
+@dataclass(frozen=True, slots=True)
+class Distribution:
+    """`normal([2], mean, std)`: what `~` draws from. `numbers` are static or tensors, by the distribution's own order."""
+
+    kind: str
+    shape: tuple[Size, ...]
+    numbers: tuple[Binding, ...]
+    span: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Module:
+    """One file's declarations; `parent` is the prelude, or None for the prelude itself."""
+
+    source: Source
+    names: dict[str, Binding]
+    where: dict[str, Span]
+    parent: Module | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Function:
+    """A layer or a net, with the file it was written in."""
+
+    declaration: ast.Function
+    module: Module
+
+    @property
+    def name(self) -> str:
+        return self.declaration.name.id
+
+
+@dataclass(frozen=True, slots=True)
+class Builtin:
+    """A function that the compiler knows: `implementation(elaborator, ...)`, its parameters read off its signature."""
+
+    name: str
+    implementation: Callable[..., Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """A call that lacks its tensors: `rope(base = 10000)`. It can be called with the rest."""
+
+    function: Function | Builtin
+    arguments: tuple[BoundArgument, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LetTensor:
+    """A `let`: its expression, elaborated once in each graph that uses it."""
+
+    declaration: ast.Let
+    module: Module
+
+
+@dataclass(frozen=True, slots=True)
+class BoundArgument:
+    """An evaluated argument."""
+
+    name: str | None
+    value: Binding
+    span: Span
+    name_span: Span | None = None
+
+
+Number: TypeAlias = int | float
+Binding: TypeAlias = Union[
+    None, bool, int, float, str, Dim, Value, list["Binding"], tuple["Binding", ...], Initial, Distribution, Function,
+    Builtin, Partial, LetTensor, Poison,
+]  # fmt: skip
+Callables = (Function, Builtin, Partial)
+
+
+@dataclass(slots=True)
+class Environment:
+    """The names in sight: those of a body over those of its module, the prelude's and the built-in ones."""
+
+    module: Module
+    names: dict[str, Binding] = field(default_factory=dict)
+    where: dict[str, Span] = field(default_factory=dict)
+
+    def bind(self, name: ast.Identifier, value: Binding) -> None:
+        self.names[name.id] = value
+        self.where[name.id] = name.span
+
+    def child(self) -> Environment:
+        """A copy, for a body whose assignments must not leak."""
+        return Environment(self.module, dict(self.names), dict(self.where))
+
+
+@dataclass(slots=True)
+class WeightScope:
+    """Where fresh weights are named: a path, and how often each layer was called at it."""
+
+    path: str
+    owner: str
+    turns: tuple[int, ...] = ()
+    counts: dict[str, int] = field(default_factory=dict)
+
+    def enter(self, name: str, turns: int | None = None) -> WeightScope:
+        """The scope of the next call of `name` here: `linear_1`, `linear_2`, ...; or of a body that is done `turns` times."""
+        self.counts[name] = self.counts.get(name, 0) + 1
+        path = f"{self.path}.{name}_{self.counts[name]}"
+        if turns is None:
+            return WeightScope(path, self.owner, self.turns)
+        return WeightScope(path + ".{}", self.owner, (*self.turns, turns))
+
+
+def is_static(value: Binding) -> bool:
+    """A number, size, text or choice that is known when the file is compiled."""
+    return isinstance(value, (bool, int, float, str))
+
+
+def is_number(value: Binding) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool)

@@ -1,0 +1,248 @@
+"""Calls: matching arguments, mapping over extra axes, and inlining layers and nets."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from functools import lru_cache
+from typing import Any
+
+from mai.compiler.elaborate.bindings import (
+    POISON,
+    Binding,
+    BoundArgument,
+    Builtin,
+    Environment,
+    Function,
+    Partial,
+    Poison,
+    WeightScope,
+)
+from mai.compiler.elaborate.core import Stop, kind_of
+from mai.compiler.elaborate.signatures import Fitted, Signatures
+from mai.compiler.elaborate.static import StaticError
+from mai.compiler.ir.graph import Initial, Value
+from mai.compiler.ir.types import Axis
+from mai.compiler.ops.base import ShapeError, describe
+from mai.spec import ast
+from mai.spec.diagnostics import Label
+from mai.spec.source import Span
+
+MAX_CALL_DEPTH = 60
+
+
+class Calls(Signatures):
+    """Application of layers, nets, built-in functions, and of what lacks some of its arguments."""
+
+    def call(self, function: Binding, arguments: Sequence[BoundArgument], span: Span) -> Binding:
+        if isinstance(function, Poison) or any(isinstance(a.value, Poison) for a in arguments):
+            return POISON
+        outer, self.builder.span = self.builder.span, span
+        try:
+            made = self._dispatch(function, list(arguments), span)
+        except Stop:
+            return POISON
+        finally:
+            self.builder.span = outer
+        for value in made if isinstance(made, tuple) else (made,):
+            if isinstance(value, Value):
+                self.origins.setdefault(value, span)
+        return made
+
+    def _dispatch(self, function: Binding, arguments: list[BoundArgument], span: Span) -> Binding:
+        if isinstance(function, Partial):
+            return self._dispatch(function.function, [*arguments, *function.arguments], span)
+        if isinstance(function, Builtin):
+            return self._builtin(function, arguments, span)
+        if isinstance(function, Function):
+            return self._function(function, arguments, span)
+        if isinstance(function, Initial) and function.kind == "constant":
+            return self.filled(function.numbers[0], arguments, span)
+        raise self.fail("not-callable", span, f"this is {kind_of(function)}, not a function")
+
+    def filled(self, number: float, arguments: Sequence[BoundArgument], span: Span) -> Binding:
+        """`zeros([n])`, `ones([n])`: a tensor of one number."""
+        from mai.compiler.ops.shape import Expand
+
+        if len(arguments) != 1 or not isinstance(arguments[0].value, list):
+            raise self.fail("missing-argument", span, "this needs a shape: `zeros([n])`")
+        shape = tuple(self.size(s, arguments[0].span) for s in arguments[0].value)
+        return self.emit(Expand, self.builder.constant(number), shape=shape)
+
+    # --------------------------------------------------------------- built-in
+
+    def _builtin(self, function: Builtin, arguments: list[BoundArgument], span: Span) -> Binding:
+        names, required, variadic, open_ = _parameters(function.implementation)
+        positional = [a for a in arguments if a.name is None]
+        if len(positional) > len(names) and not variadic:
+            message = f"`{function.name}` takes {_count(len(names), 'argument')}, here are {len(positional)}"
+            raise self.fail("too-many-arguments", positional[len(names)].span, message)
+        bound: dict[str, BoundArgument] = {} if variadic else dict(zip(names, positional, strict=False))
+        for argument in arguments:
+            if argument.name is not None:
+                self._bind_named(function.name, argument, (*names, argument.name) if open_ else names, bound)
+        missing = [n for n in required if n not in bound]
+        if missing and not variadic:
+            if not positional and not self._has_tensor(arguments):
+                return Partial(function, tuple(arguments))
+            raise self.fail("missing-argument", span, f"`{function.name}` lacks its argument `{missing[0]}`")
+        spans = [a.span for a in (positional if variadic else bound.values())]
+        try:
+            made: Binding = function.implementation(self, *(positional if variadic else ()), **bound)
+            return made
+        except ShapeError as error:
+            return self.refused(error, spans, span)
+        except StaticError as error:
+            return self.error(error.slug, span, error.message)
+
+    def _bind_named(self, callee: str, argument: BoundArgument, names: Sequence[str], bound: dict[str, BoundArgument]) -> None:
+        assert argument.name is not None
+        at = argument.name_span or argument.span
+        if argument.name not in names:
+            raise self.unknown_argument(callee, argument.name, at, names)
+        if argument.name in bound:
+            raise self.fail("duplicate-argument", at, f"`{callee}` is given `{argument.name}` twice")
+        bound[argument.name] = argument
+
+    def _has_tensor(self, arguments: Sequence[BoundArgument]) -> bool:
+        return any(isinstance(a.value, (Value, tuple)) for a in arguments)
+
+    # -------------------------------------------------------- layers and nets
+
+    def _function(self, function: Function, arguments: list[BoundArgument], span: Span) -> Binding:
+        declaration = function.declaration
+        bound = self._match(function, arguments, span)
+        tensors = [p for p in declaration.parameters if p.type is not None]
+        absent = [p for p in tensors if p.name.id not in bound and p.default is None]
+        if absent and len(absent) == len(tensors):
+            return Partial(function, tuple(arguments))
+        if absent:
+            raise self.fail("missing-argument", span, f"`{function.name}` lacks its argument `{absent[0].name.id}`")
+        if function.name in self.calls and (declaration.kind == "net" or self.calls.count(function.name) > 2):
+            raise self.fail("recursive-call", span, f"`{function.name}` calls itself", label="this call never ends")
+        if len(self.calls) > MAX_CALL_DEPTH:
+            raise self.fail("recursive-call", span, f"calls are nested more than {MAX_CALL_DEPTH} deep here")
+        env = Environment(function.module)
+        self._bind_statics(env, function, bound, span)
+        fitted = self._fit_all(env, function, bound)
+        return self._inline(env, function, fitted, span)
+
+    def _match(self, function: Function, arguments: Sequence[BoundArgument], span: Span) -> dict[str, BoundArgument]:
+        """Arguments by parameter name: positional ones in order, then those with names."""
+        names = [p.name.id for p in function.declaration.parameters]
+        positional = [a for a in arguments if a.name is None]
+        if len(positional) > len(names):
+            message = f"`{function.name}` takes {_count(len(names), 'argument')}, here are {len(positional)}"
+            raise self.fail("too-many-arguments", positional[len(names)].span, message)
+        bound = dict(zip(names, positional, strict=False))
+        for argument in arguments:
+            if argument.name is not None:
+                self._bind_named(function.name, argument, names, bound)
+        return bound
+
+    def _bind_statics(self, env: Environment, function: Function, bound: dict[str, BoundArgument], span: Span) -> None:
+        """Compile-time parameters. A default may speak of dimensions, which are bound later: it is evaluated there."""
+        for parameter in function.declaration.parameters:
+            if parameter.type is not None:
+                continue
+            argument = bound.get(parameter.name.id)
+            if argument is None:
+                if parameter.default is None:
+                    raise self.fail("missing-argument", span, f"`{function.name}` lacks its argument `{parameter.name.id}`")
+                continue
+            if isinstance(argument.value, Value):
+                message = f"`{parameter.name.id}` of `{function.name}` is fixed when the file is compiled"
+                raise self.fail("static-needed", argument.span, message, label=kind_of(argument.value))
+            env.bind(parameter.name, argument.value)
+            env.where[parameter.name.id] = argument.span
+
+    def _fit_all(self, env: Environment, function: Function, bound: dict[str, BoundArgument]) -> dict[str, Fitted]:
+        fitted: dict[str, Fitted] = {}
+        for parameter in function.declaration.parameters:
+            if parameter.type is None:
+                continue
+            argument = bound.get(parameter.name.id)
+            if argument is None:
+                assert parameter.default is not None
+                argument = BoundArgument(None, self.expression(env, parameter.default), parameter.default.span)
+            fitted[parameter.name.id] = self.fit(env, function.name, parameter, argument.value, argument.span)
+        for parameter in function.declaration.parameters:
+            if parameter.type is None and parameter.name.id not in env.names:
+                assert parameter.default is not None
+                env.bind(parameter.name, self.expression(env, parameter.default))
+        return fitted
+
+    # --------------------------------------------------------------- inlining
+
+    def _inline(self, env: Environment, function: Function, fitted: dict[str, Fitted], span: Span) -> Binding:
+        axes = self._mapped_axes(list(fitted.values()), function.name)
+        for name, argument in fitted.items():
+            inner = axes[len(axes) - argument.mapped :]
+            value = self.builder.lead(argument.value, inner) if inner else argument.value
+            if not value.name:
+                value.name = name
+            env.names[name] = value
+        outer, self.axes = self.axes, (*self.axes, *axes)
+        self.calls.append(function.name)
+        try:
+            with self.weight_scope(self._scope_of(function)):
+                made = self.block(env, function.declaration.body)
+        finally:
+            self.calls.pop()
+            self.axes = outer
+        return self._returned(env, function, made, axes, span)
+
+    def _mapped_axes(self, fitted: Sequence[Fitted], name: str) -> tuple[Axis, ...]:
+        """The axes that the call maps over; every argument that has some must have the same."""
+        widest = max(fitted, key=lambda f: f.mapped, default=None)
+        if widest is None or not widest.mapped:
+            return ()
+        sizes = widest.value.type.shape[: widest.mapped]
+        for other in fitted:
+            own = other.value.type.shape[: other.mapped]
+            if own != sizes[len(sizes) - other.mapped :]:
+                message = f"`{name}` is mapped over {describe(sizes)} of one argument and {describe(own)} of another"
+                where = [Label(widest.span, f"mapped over {describe(sizes)}")]
+                raise self.fail("shape-mismatch", other.span, message, label=describe(own), where=where)
+        return tuple(Axis(f"m{i}", size, i) for i, size in enumerate(sizes, len(self.axes) + 1))
+
+    def _scope_of(self, function: Function) -> WeightScope:
+        """A net names its weights by itself, wherever it is called; a layer by the place of the call."""
+        if function.declaration.kind == "net":
+            return WeightScope(function.name, function.name)
+        return self.scope.enter(function.name)
+
+    def _returned(self, env: Environment, function: Function, made: Binding, axes: tuple[Axis, ...], span: Span) -> Binding:
+        if made is None:
+            at = function.declaration.name.span
+            raise self.fail("missing-return", at, f"`{function.name}` returns nothing", label="no `return` in its body")
+        if isinstance(made, tuple):
+            return tuple(self._returned(env, function, part, axes, span) for part in made)
+        at = _return_span(function.declaration)
+        value = self.result(env, function.declaration, self.value(made, at), at)
+        if not axes:
+            return value
+        value = self.builder.spread(value, axes) if not set(axes) <= set(value.type.lead) else value
+        return self.builder.unlead(value, len(axes))
+
+
+def _return_span(declaration: ast.Function) -> Span:
+    returns = [s for s in declaration.body if isinstance(s, ast.Return)]
+    return returns[-1].value.span if returns else declaration.name.span
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+@lru_cache(maxsize=None)
+def _parameters(implementation: Any) -> tuple[tuple[str, ...], tuple[str, ...], bool, bool]:
+    """A built-in's parameter names, those it requires, and whether it takes any number of operands and of names."""
+    parameters = list(inspect.signature(implementation).parameters.values())[1:]
+    variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    open_ = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    required = tuple(p.name for p in named if p.default is p.empty)
+    return tuple(p.name for p in named), required, variadic, open_
+
+

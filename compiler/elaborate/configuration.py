@@ -1,0 +1,59 @@
+"""Calls that configure: `adamw(lr = 0.05 * n)` as data, for the pydantic models to judge."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mai.compiler.elaborate.bindings import Environment, Poison
+from mai.compiler.elaborate.elaborator import Elaborator
+from mai.compiler.ir.graph import Value
+from mai.spec import ast
+from mai.spec.settings import Configuration
+from mai.spec.source import Span
+
+
+def read_configuration(
+    e: Elaborator, env: Environment, arguments: Sequence[ast.Argument], call: ast.Expr | None = None
+) -> Configuration | None:
+    """The arguments of a train block, or those of a `call`; None where a value among them is wrong."""
+    name = ""
+    if isinstance(call, ast.Call):
+        name, arguments = call.function.span.text, call.arguments
+    elif call is not None:
+        name = call.span.text
+    positional: list[object] = []
+    named: dict[str, object] = {}
+    spans: dict[str, Span] = {}
+    name_spans: dict[str, Span] = {}
+    for argument in arguments:
+        value = _value(e, env, argument.value)
+        if isinstance(value, Poison):
+            return None
+        if argument.name is None:
+            positional.append(value)
+            continue
+        if argument.name in named:
+            e.error("duplicate-argument", argument.span, f"`{argument.name}` is given twice")
+            return None
+        named[argument.name] = value
+        spans[argument.name] = argument.value.span
+        name_spans[argument.name] = argument.name_span or argument.span
+    span = call.span if call is not None else arguments[0].span.to(arguments[-1].span) if arguments else _nowhere(env)
+    return Configuration(name, tuple(positional), named, span, spans, name_spans)
+
+
+def _nowhere(env: Environment) -> Span:
+    return Span(env.module.source, 0, 0)
+
+
+def _value(e: Elaborator, env: Environment, expr: ast.Expr) -> object:
+    """A number, a text, a list; a call as a configuration; a name that nothing defines as itself: `split = train`."""
+    if isinstance(expr, ast.Call) and isinstance(expr.function, ast.Name) and e.look_up(env, expr.function.id) is None:
+        made = read_configuration(e, env, (), expr)
+        return Poison() if made is None else made
+    if isinstance(expr, ast.Name) and not isinstance(e.look_up(env, expr.id), (int, float, str)):
+        return expr.id
+    value = e.expression(env, expr)
+    if isinstance(value, Value):
+        return e.error("static-needed", expr.span, "a setting is fixed when the file is compiled")
+    return value

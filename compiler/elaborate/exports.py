@@ -1,0 +1,147 @@
+"""Exports: inputs one an example, settings one a call, a result."""
+
+from __future__ import annotations
+
+from mai.compiler.elaborate.bindings import Binding, Environment, Module, Poison
+from mai.compiler.elaborate.core import Stop
+from mai.compiler.elaborate.elaborator import BATCH, Elaborator
+from mai.compiler.elaborate.signatures import dims_of, dtype_of
+from mai.compiler.ir.graph import Graph, Setting, Value, Weight
+from mai.compiler.ir.sizes import Size, symbol
+from mai.compiler.ir.types import DType, Type
+from mai.spec import ast
+from mai.spec.diagnostics import Reporter
+
+RESERVED = ("seed", "batch")
+
+
+def elaborate_export(declaration: ast.Function, module: Module, report: Reporter, weights: dict[str, Weight]) -> Graph | None:
+    """The graph of an export; None where it has errors."""
+    e = Elaborator(report, declaration.name.id, weights, training=False)
+    env = Environment(module)
+    before = len(report.diagnostics)
+    e.start_draws()
+    for parameter in declaration.parameters:
+        _parameter(e, env, parameter)
+    if not e.graph.inputs:
+        batch = Value(Type(DType.INT), "batch")
+        e.graph.settings["batch"] = Setting(batch, 1, 1)
+        e.graph.sizes["batch"] = batch
+    made = e.block(env, declaration.body)
+    e.finish_draws()
+    if isinstance(made, Poison) or len(report.diagnostics) > before:
+        return None
+    if made is None:
+        e.error("missing-return", declaration.name.span, f"`{declaration.name.id}` returns nothing", label="no `return` in its body")
+        return None
+    return _finish(e, env, declaration, made)
+
+
+def _finish(e: Elaborator, env: Environment, declaration: ast.Function, made: Binding) -> Graph | None:
+    returns = [s for s in declaration.body if isinstance(s, ast.Return)]
+    span = returns[-1].value.span if returns else declaration.name.span
+    e.builder.span = span
+    parts = made if isinstance(made, tuple) else (made,)
+    try:
+        values = [e.value(part, span) for part in parts]
+        if len(values) == 1:
+            values = [e.result(env, declaration, values[0], span)]
+    except Stop:
+        return None
+    e.graph.outputs = [e.builder.spread(v, (BATCH,)) for v in values]
+    name = declaration.name.id
+    taken = {v.name for v in e.graph.inputs} | set(e.graph.settings)
+    name = f"{name}_result" if name in taken else name
+    e.graph.output_names = [name] if len(values) == 1 else [f"{name}_{i}" for i in range(len(values))]
+    return e.graph
+
+
+def _parameter(e: Elaborator, env: Environment, parameter: ast.Parameter) -> None:
+    name = parameter.name
+    try:
+        if name.id in RESERVED:
+            raise e.fail("reserved-name", name.span, f"`{name.id}` is a setting that mai adds itself")
+        if name.id in env.names and name.id in e.graph.settings | {v.name: v for v in e.graph.inputs}:
+            raise e.fail("duplicate-name", name.span, f"`{name.id}` is defined twice")
+        if parameter.type is None:
+            help = f"write `{name.id}: [2]`, `{name.id}: int = 20`"
+            raise e.fail("missing-type", name.span, f"`{name.id}` needs a type: it is an input of the file", help=help)
+        if parameter.default is None:
+            _input(e, env, parameter, parameter.type)
+        else:
+            _setting(e, env, parameter, parameter.type)
+    except Stop:
+        env.bind(name, Poison())
+
+
+def _input(e: Elaborator, env: Environment, parameter: ast.Parameter, written: ast.TypeExpr) -> None:
+    """An input has the batch axis; a free name among its dimensions is bound to what the host gives."""
+    fresh: list[tuple[int, str]] = []
+    for axis, dim in enumerate(dims_of(written)):
+        if e.is_free(env, dim):
+            assert isinstance(dim, ast.Name)
+            env.names[dim.id], env.where[dim.id] = symbol(dim.id), dim.span
+            fresh.append((axis, dim.id))
+    type_ = e.written_type(env, written).with_lead((BATCH,))
+    value = Value(type_, parameter.name.id)
+    for axis, name in fresh:
+        e.graph.sizes[name] = (value, 1 + axis)
+    e.graph.sizes.setdefault("batch", (value, 0))
+    e.graph.inputs.append(value)
+    env.bind(parameter.name, value)
+
+
+def _setting(e: Elaborator, env: Environment, parameter: ast.Parameter, written: ast.TypeExpr) -> None:
+    """A setting is one scalar a call. A whole one can be a size: the number of steps, of turns."""
+    assert parameter.default is not None
+    default = e.expression(env, parameter.default)
+    if isinstance(default, Poison):
+        raise Stop
+    dtype = dtype_of(written)
+    if not isinstance(written, (ast.ScalarType, ast.ClassType)) and dims_of(written):
+        raise e.fail("rank-mismatch", written.span, "a setting is one number: a parameter with a default has no axes")
+    whole = isinstance(default, int) and not isinstance(default, bool)
+    fits = {DType.BOOL: isinstance(default, bool), DType.INT: whole, DType.REAL: whole or isinstance(default, float)}
+    if not fits[dtype]:
+        words = {DType.BOOL: "true or false", DType.INT: "a whole number", DType.REAL: "a number"}
+        raise e.fail("dtype-mismatch", parameter.default.span, f"`{parameter.name.id}` is {words[dtype]}")
+    assert isinstance(default, (bool, int, float))
+    value = Value(e.written_type(env, written), parameter.name.id)
+    is_size = isinstance(written, ast.ScalarType) and written.kind == "int"
+    classes = value.type.classes
+    top = classes - 1 if isinstance(classes, int) else None
+    low = 1 if is_size and _counts_steps(parameter.name.id) else 0 if dtype is DType.INT and (is_size or classes) else None
+    e.graph.settings[parameter.name.id] = Setting(value, float(default) if dtype is DType.REAL else default, low, top)
+    bound: Size | Value = value
+    if is_size:
+        bound = symbol(parameter.name.id)
+        e.graph.sizes[parameter.name.id] = value
+    env.bind(parameter.name, bound)
+
+
+def _counts_steps(name: str) -> bool:
+    return "step" in name
+
+
+def elaborate_net(declaration: ast.Function, module: Module, report: Reporter) -> None:
+    """Check a net that nothing calls, on inputs of unknown size."""
+    e = Elaborator(report, declaration.name.id, {}, training=False)
+    env = Environment(module)
+    e.start_draws()
+    for parameter in declaration.parameters:
+        if parameter.type is None or parameter.default is not None:
+            return
+        try:
+            if isinstance(parameter.type, ast.ClassType) and e.is_free(env, parameter.type.classes):
+                return
+            _input(e, env, parameter, parameter.type)
+        except Stop:
+            return
+    made = e.block(env, declaration.body)
+    if isinstance(made, Value):
+        try:
+            e.result(env, declaration, made, declaration.name.span)
+        except Stop:
+            return
+    elif made is None:
+        e.error("missing-return", declaration.name.span, f"`{declaration.name.id}` returns nothing", label="no `return` in its body")

@@ -1,0 +1,189 @@
+"""Files to programs: declarations, imports, the exports and the train block."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+
+from mai.compiler.elaborate.bindings import Environment, Function, LetTensor, Module, Poison, is_number
+from mai.compiler.elaborate.elaborator import Elaborator
+from mai.compiler.elaborate.exports import elaborate_export, elaborate_net
+from mai.compiler.elaborate.training import elaborate_training
+from mai.compiler.ir.graph import Weight, turns_of
+from mai.compiler.program import Program
+from mai.spec import ast, prelude_source
+from mai.spec.diagnostics import Label, MaiError, Reporter
+from mai.spec.diagnostics.suggest import closest
+from mai.spec.parse import load_source, parse
+from mai.spec.source import Source
+
+MAX_IMPORTS = 50
+
+
+@lru_cache(maxsize=1)
+def _parsed_prelude() -> ast.File:
+    return parse(prelude_source(), Reporter())
+
+
+class Loader:
+    """Reads a file and what it imports into modules."""
+
+    def __init__(self, report: Reporter, sets: Mapping[str, str]) -> None:
+        self.report, self.sets = report, dict(sets)
+        self.loading: list[Path] = []
+        self.loaded: dict[Path, Module] = {}
+
+    def load_prelude(self, training: bool) -> Module:
+        """The standard layers; `training` is what they ask when they choose."""
+        file = _parsed_prelude()
+        module = Module(file.source, {"training": training}, {})
+        for declaration in file.declarations:
+            if isinstance(declaration, ast.Function):
+                module.names[declaration.name.id] = Function(declaration, module)
+        return module
+
+    def module(self, file: ast.File, path: Path, prelude: Module) -> Module:
+        """The declarations of a parsed file, in order, its imports first."""
+        module = Module(file.source, {}, {}, prelude)
+        for declaration in file.declarations:
+            self._declare(module, declaration, path, prelude)
+        for name in self.sets:
+            guess = closest(name, [d.name.id for d in file.declarations if isinstance(d, ast.Const)])
+            help = f"did you mean `{guess}`?" if guess else None
+            self.report.error("unknown-name", None, f"--set {name}: the file has no `const {name}`", help=help)
+        self.sets = {}
+        return module
+
+    def _declare(self, module: Module, declaration: ast.Declaration, path: Path, prelude: Module) -> None:
+        match declaration:
+            case ast.Import():
+                self._import(module, declaration, path, prelude)
+            case ast.Const():
+                self._bind(module, declaration.name, self._const(module, declaration))
+            case ast.Let():
+                self._bind(module, declaration.name, LetTensor(declaration, module))
+            case ast.Function(kind="layer" | "net"):
+                self._bind(module, declaration.name, Function(declaration, module))
+
+    def _bind(self, module: Module, name: ast.Identifier, value: object) -> None:
+        if name.id in module.where:
+            where = [Label(module.where[name.id], "first defined here")]
+            self.report.error("duplicate-name", name.span, f"`{name.id}` is defined twice", where=where)
+            return
+        module.names[name.id] = value  # type: ignore[assignment]
+        module.where[name.id] = name.span
+
+    def _const(self, module: Module, declaration: ast.Const) -> object:
+        """A number; `--set` has the last word."""
+        given = self.sets.pop(declaration.name.id, None)
+        if given is not None:
+            return self._set_value(declaration, given)
+        maker = Elaborator(self.report, "const", {}, training=False)
+        value = maker.expression(Environment(module), declaration.value)
+        if is_number(value) or isinstance(value, (Poison, bool, str)):
+            return value
+        at = declaration.value.span
+        help = f"write `let {declaration.name.id} = ...` for a tensor"
+        return maker.error("static-needed", at, "a const is a number, known when the file is compiled", help=help)
+
+    def _set_value(self, declaration: ast.Const, given: str) -> object:
+        source = Source(f"--set {declaration.name.id}", f"const {declaration.name.id} = {given}\n")
+        inner = Reporter()
+        try:
+            parsed = parse(source, inner).declarations[0]
+            assert isinstance(parsed, ast.Const)
+            value = Elaborator(inner, "const", {}, training=False).expression(Environment(Module(source, {}, {})), parsed.value)
+            inner.check()
+        except MaiError:
+            value = None
+        if not is_number(value):
+            message = f"--set {declaration.name.id}={given}: a const is set to a number"
+            self.report.error("static-needed", None, message, help=f"write --set {declaration.name.id}=64")
+            return Poison()
+        return value
+
+    def _import(self, module: Module, declaration: ast.Import, path: Path, prelude: Module) -> None:
+        target = (path.parent / declaration.path.value).resolve()
+        span = declaration.path.span
+        if target in self.loading or len(self.loading) > MAX_IMPORTS:
+            chain = " -> ".join(p.name for p in [*self.loading, target])
+            self.report.error("import-cycle", span, f"files import each other in a circle: {chain}")
+            return
+        if not target.is_file():
+            self.report.error("import-not-found", span, f"there is no file {declaration.path.value}")
+            return
+        imported = self.loaded.get(target) or self._load(target, prelude)
+        for name, value in imported.names.items():
+            if isinstance(value, Function):
+                module.names[name] = value
+                module.where[name] = span
+
+    def _load(self, target: Path, prelude: Module) -> Module:
+        self.loading.append(target)
+        sets, self.sets = self.sets, {}
+        try:
+            file = parse(load_source(target, self.report), self.report)
+            self.loaded[target] = self.module(file, target, prelude)
+        finally:
+            self.loading.pop()
+            self.sets = sets
+        return self.loaded[target]
+
+
+def elaborate(path: Path, report: Reporter, sets: Mapping[str, str] | None = None) -> Program | None:
+    """Read, parse and elaborate a file; None where it has errors, which `report` then holds."""
+    try:
+        source = load_source(path, report)
+        file = parse(source, report)
+        return _program(file, path, report, sets or {})
+    except MaiError:
+        return None
+
+
+def _program(file: ast.File, path: Path, report: Reporter, sets: Mapping[str, str]) -> Program | None:
+    modules = {}
+    for training in (False, True):
+        loader = Loader(report, sets)
+        loader.loading.append(path.resolve())
+        modules[training] = loader.module(file, path, loader.load_prelude(training))
+    weights: dict[str, Weight] = {}
+    exports = {}
+    for declaration in file.declarations:
+        if isinstance(declaration, ast.Function) and declaration.kind == "export":
+            _check_export_name(declaration, exports, report)
+            graph = elaborate_export(declaration, modules[False], report, weights)
+            if graph is not None:
+                exports[declaration.name.id] = graph
+    training_block = elaborate_training(file, modules, report, weights)
+    _check_unused_nets(file, modules[False], report, weights)
+    if report.failed:
+        return None
+    names = modules[False].names
+    constants = {n: v for n, v in names.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+    return Program(path.stem, _title(file.source), file.source, constants, exports, training_block, _copies(weights))
+
+
+def _check_export_name(declaration: ast.Function, exports: Mapping[str, object], report: Reporter) -> None:
+    if declaration.name.id in exports:
+        report.error("duplicate-name", declaration.name.span, f"`{declaration.name.id}` is exported twice")
+
+
+def _check_unused_nets(file: ast.File, module: Module, report: Reporter, weights: dict[str, Weight]) -> None:
+    """A net that nothing calls is checked all the same."""
+    owners = {w.owner for w in weights.values()}
+    for declaration in file.declarations:
+        if isinstance(declaration, ast.Function) and declaration.kind == "net" and declaration.name.id not in owners:
+            elaborate_net(declaration, module, report)
+
+
+def _copies(weights: Mapping[str, Weight]) -> dict[str, Weight]:
+    """Every weight by its own name: those of a `repeat` once a turn."""
+    return {copy.name: copy for weight in weights.values() for copy in turns_of(weight)}
+
+
+def _title(source: Source) -> str:
+    first = source.text.lstrip().split("\n", 1)[0]
+    return first.lstrip("# ").strip() if first.startswith("#") else ""
+
+

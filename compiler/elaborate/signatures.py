@@ -1,0 +1,180 @@
+"""Types as written: evaluating them, and fitting arguments to them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from mai.compiler.elaborate.bindings import Binding, Environment, Module, Poison
+from mai.compiler.elaborate.core import Core, Stop
+from mai.compiler.ir.graph import Value
+from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.base import describe
+from mai.compiler.ops.elementwise import ToReal
+from mai.spec import ast
+from mai.spec.diagnostics import Label
+from mai.spec.diagnostics.suggest import closest
+from mai.spec.source import Span
+
+SCALARS = {"int": DType.INT, "token": DType.INT, "real": DType.REAL, "bool": DType.BOOL}
+
+
+def dims_of(written: ast.TypeExpr) -> tuple[ast.Expr, ...]:
+    """The axes that a type writes."""
+    return written.dims if isinstance(written, (ast.TensorType, ast.TokensType)) else ()
+
+
+@dataclass(frozen=True, slots=True)
+class Fitted:
+    """An argument that fits its parameter, and how many of its first axes the call maps over."""
+
+    value: Value
+    mapped: int
+    span: Span
+
+
+class Signatures(Core):
+    """Types of parameters, weights, data and results."""
+
+    def written_type(self, env: Environment, written: ast.TypeExpr) -> Type:
+        """A type whose every dimension is known or bound. Raises `Stop`."""
+        shape = tuple(self.dimension(env, d) for d in dims_of(written))
+        return Type(dtype_of(written), shape, (), self.classes_of(env, written))
+
+    def classes_of(self, env: Environment, written: ast.TypeExpr) -> Size | None:
+        """How many labels an integer type has: `class[10]` says it, tokens have the file's `vocab`."""
+        if isinstance(written, ast.ClassType):
+            return self.dimension(env, written.classes)
+        if isinstance(written, ast.TokensType) or (isinstance(written, ast.ScalarType) and written.kind == "token"):
+            return self.vocabulary(env.module, written.span)
+        return None
+
+    def vocabulary(self, module: Module, span: Span) -> int:
+        """The file's `const vocab`: tokens are below it."""
+        vocab = module.names.get("vocab")
+        if not isinstance(vocab, int):
+            help = "add `const vocab = 256`"
+            raise self.fail("vocab-missing", span, "tokens need a `const vocab`: how many there are", help=help)
+        return vocab
+
+    def dimension(self, env: Environment, expr: ast.Expr) -> Size:
+        """The size that a dimension stands for. Raises `Stop`."""
+        return self.size(self.expression(env, expr), expr.span)
+
+    def is_free(self, env: Environment, expr: ast.Expr) -> bool:
+        """A name that nothing defines: the call binds it."""
+        if not isinstance(expr, ast.Name) or expr.id in env.names:
+            return False
+        module: Module | None = env.module
+        while module is not None:
+            if expr.id in module.names:
+                return False
+            module = None
+        return True
+
+    # ---------------------------------------------------------------- fitting
+
+    def fit(self, env: Environment, name: str, parameter: ast.Parameter, given: Binding, span: Span) -> Fitted:
+        """Fit an argument to a parameter's type; binds the type's free names in `env`. Raises `Stop`."""
+        if isinstance(given, Poison):
+            raise Stop
+        assert parameter.type is not None
+        wanted = dtype_of(parameter.type)
+        value = self._converted(given, wanted, parameter, span)
+        dims = dims_of(parameter.type)
+        mapped = value.type.rank - len(dims)
+        if mapped < 0:
+            message = f"`{name}` takes {parameter.type.span.text} as `{parameter.name.id}`, this is {describe(value.type.shape)}"
+            raise self.fail("rank-mismatch", span, message, label=describe(value.type.shape), where=self._came_from(value, span))
+        self._bind_dims(env, name, dims, value, span)
+        if isinstance(parameter.type, ast.ClassType):
+            value = self._fit_classes(env, parameter.type, value, given, span)
+        return Fitted(value, mapped, span)
+
+    def _converted(self, given: Binding, wanted: DType, parameter: ast.Parameter, span: Span) -> Value:
+        value = self.value(given, span)
+        if value.type.dtype is wanted:
+            return value
+        if wanted is DType.REAL:
+            return self.real(given, span) if not isinstance(given, Value) else self.emit(ToReal, value)
+        needed = "an integer" if wanted is DType.INT else "true or false"
+        message = f"`{parameter.name.id}` is {needed}, this is {'real' if value.type.dtype is DType.REAL else 'not'}"
+        raise self.fail("dtype-mismatch", span, message, label=str(value.type.with_lead(())))
+
+    def _bind_dims(self, env: Environment, name: str, dims: Sequence[ast.Expr], value: Value, span: Span) -> None:
+        shape = value.type.shape[value.type.rank - len(dims) :]
+        expected: list[Size] = []
+        for dim, size in zip(dims, shape, strict=True):
+            if self.is_free(env, dim):
+                assert isinstance(dim, ast.Name)
+                env.names[dim.id], env.where[dim.id] = size, span
+            expected.append(self.dimension(env, dim))
+        if tuple(expected) == shape:
+            return
+        wrong = next(d for d, e, s in zip(dims, expected, shape, strict=True) if e != s)
+        message = f"`{name}` takes {describe(tuple(expected))}, this is {describe(value.type.shape)}"
+        where = [*self._bound_at(env, wrong, span), *self._came_from(value, span)]
+        raise self.fail("shape-mismatch", span, message, label=describe(value.type.shape), where=where)
+
+    def _bound_at(self, env: Environment, dim: ast.Expr, span: Span) -> list[Label]:
+        """Where the user's name for a dimension got its size."""
+        if not isinstance(dim, ast.Name):
+            return []
+        at = env.where.get(dim.id) or env.module.where.get(dim.id)
+        size = env.names.get(dim.id, env.module.names.get(dim.id))
+        return [Label(at, f"`{dim.id}` is {size} here")] if at and at != span and at.source is span.source else []
+
+    def _came_from(self, value: Value, span: Span) -> list[Label]:
+        origin = self.origins.get(value)
+        inside = origin and origin.source is span.source and (origin.start < span.start or origin.end > span.end)
+        return [Label(origin, f"{describe(value.type.shape)} comes from here")] if origin and inside else []
+
+    def _fit_classes(self, env: Environment, written: ast.ClassType, value: Value, given: Binding, span: Span) -> Value:
+        """The label as one of the parameter's classes: inside the call it is below their number."""
+        if self.is_free(env, written.classes):
+            assert isinstance(written.classes, ast.Name)
+            if value.type.classes is None:
+                raise self.fail("class-range", span, "this integer does not say how many classes there are", label="int")
+            env.names[written.classes.id] = value.type.classes
+            return value
+        classes = self.dimension(env, written.classes)
+        least = given + 1 if isinstance(given, int) else value.type.classes
+        negative = isinstance(given, int) and given < 0
+        if negative or (isinstance(least, int) and isinstance(classes, int) and least > classes):
+            shown = f"the label {given}" if isinstance(given, int) else f"a class[{least}]"
+            raise self.fail("class-range", span, f"{shown} does not fit class[{classes}]: labels are 0 to {classes} - 1")
+        if value.type.classes == classes:
+            return value
+        label = self.builder.lead(value, ())
+        label.type = replace(label.type, classes=classes)
+        return label
+
+    # ---------------------------------------------------------------- results
+
+    def result(self, env: Environment, declaration: ast.Function, value: Value, span: Span) -> Value:
+        """A result that has the type its declaration promises. Raises `Stop`."""
+        written = declaration.returns
+        if written is None:
+            return value
+        promised = self.written_type(env, written)
+        if promised.dtype is DType.REAL and value.type.dtype is DType.INT:
+            value = self.emit(ToReal, value)
+        if value.type.shape != promised.shape or value.type.dtype is not promised.dtype:
+            message = f"`{declaration.name.id}` promises {written.span.text}, this returns {value.type.with_lead(())}"
+            message = message.replace("f32", "")
+            where = [Label(written.span, f"promised here: {describe(promised.shape)}")]
+            raise self.fail("return-shape", span, message, label=describe(value.type.shape), where=where)
+        return value
+
+    def unknown_argument(self, callee: str, name: str, span: Span, known: Sequence[str]) -> Stop:
+        guess = closest(name, known)
+        help = f"did you mean `{guess}`?" if guess else (f"it takes {', '.join(known)}" if known else None)
+        return self.fail("unknown-argument", span, f"`{callee}` has no argument `{name}`", help=help)
+
+
+def dtype_of(written: ast.TypeExpr) -> DType:
+    """What an element of a written type is."""
+    if isinstance(written, ast.TensorType):
+        return DType.REAL
+    return SCALARS[written.kind] if isinstance(written, ast.ScalarType) else DType.INT

@@ -1,0 +1,104 @@
+"""Arithmetic on what is known when the file is compiled, within bounds."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable
+from typing import Any
+
+from mai.compiler.elaborate.bindings import Number
+from mai.compiler.ir.sizes import Dim, Size
+
+
+class StaticError(Exception):
+    """Numbers that have no result: the slug and the words of a diagnostic."""
+
+    def __init__(self, slug: str, message: str) -> None:
+        super().__init__(message)
+        self.slug, self.message = slug, message
+
+
+LARGEST = 1e300
+
+
+def power(base: Number, exponent: Number) -> Number:
+    """base ^ exponent; refuses results beyond what a float can hold before they are computed."""
+    if base and abs(exponent) * abs(math.log10(abs(base))) > math.log10(LARGEST):
+        raise StaticError("number-too-large", f"{base} ^ {exponent} is too large a number")
+    if base < 0 and not float(exponent).is_integer():
+        raise StaticError("bad-number", f"{base} ^ {exponent} is not a real number")
+    if base == 0 and exponent < 0:
+        raise StaticError("division-by-zero", "0 cannot be raised to a negative power")
+    result: Number = base**exponent
+    return result
+
+
+def divide(a: Number, b: Number) -> Number:
+    """a / b; a whole number stays one, so that `d / heads` can be a dimension."""
+    if b == 0:
+        raise StaticError("division-by-zero", "this divides by zero")
+    whole = isinstance(a, int) and isinstance(b, int) and a % b == 0
+    return a // b if whole else a / b
+
+
+def _whole(name: str, apply: Callable[[Number, Number], Number]) -> Callable[[Number, Number], Number]:
+    def checked(a: Number, b: Number) -> Number:
+        if b == 0:
+            raise StaticError("division-by-zero", f"this divides by zero ({name})")
+        return apply(a, b)
+
+    return checked
+
+
+BINARY: dict[str, Callable[..., Any]] = {
+    "+": operator.add,
+    "-": operator.sub,
+    "*": operator.mul,
+    "/": divide,
+    "//": _whole("//", operator.floordiv),
+    "%": _whole("%", operator.mod),
+    "^": power,
+    "==": operator.eq,
+    "!=": operator.ne,
+    "<": operator.lt,
+    "<=": operator.le,
+    ">": operator.gt,
+    ">=": operator.ge,
+}
+
+
+def apply(op: str, a: Number, b: Number) -> Number | bool:
+    """`a op b` on numbers. Raises `StaticError`."""
+    result: Number | bool = BINARY[op](a, b)
+    if not isinstance(result, bool) and abs(result) > LARGEST:
+        raise StaticError("number-too-large", "this number is too large")
+    return result
+
+
+def apply_sizes(op: str, a: Size, b: Size) -> Size | None:
+    """`a op b` where one of them is known only at run time; None where the result is no size."""
+    if op in ("+", "-", "*"):
+        result: Size = BINARY[op](a, b)
+        return result
+    if op == "//" and isinstance(b, int) and b > 0 and isinstance(a, Dim):
+        return a // b
+    if op == "/" and isinstance(b, int) and b > 0 and isinstance(a, Dim) and all(c % b == 0 for _, c in a.terms):
+        return a // b
+    return None
+
+
+UNARY_MATH: dict[str, Callable[[float], float]] = {
+    "sqrt": math.sqrt, "exp": math.exp, "log": math.log, "sin": math.sin, "cos": math.cos, "tanh": math.tanh,
+    "abs": abs, "floor": math.floor,
+}  # fmt: skip
+
+
+def unary_math(name: str, x: Number) -> Number | None:
+    """A function of a number; None where there is no such static function. Raises `StaticError`."""
+    if name not in UNARY_MATH:
+        return None
+    try:
+        return UNARY_MATH[name](x)
+    except (ValueError, OverflowError) as error:
+        raise StaticError("bad-number", f"{name}({x}) is not a real number") from error

@@ -1,0 +1,126 @@
+"""Values, nodes, regions and graphs, and the builder that makes them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mai.compiler.ir.types import Type
+from mai.compiler.ops.base import Operation
+from mai.spec.source import Span
+
+
+@dataclass(eq=False, slots=True)
+class Value:
+    """One SSA value. `name` is the spec's name for it, or that of its operation; it need not be unique."""
+
+    type: Type
+    name: str = ""
+
+    def __repr__(self) -> str:
+        return f"%{self.name}: {self.type}"
+
+
+@dataclass(eq=False, slots=True)
+class Node:
+    """One operation applied. `scope` is the path of nets and layers around it, `span` its place in the text.
+
+    The nodes of `regions` may use values from outside them.
+    """
+
+    op: type[Operation]
+    inputs: tuple[Value, ...]
+    attributes: dict[str, Any]
+    outputs: tuple[Value, ...]
+    regions: tuple[Region, ...] = ()
+    span: Span | None = None
+    scope: str = ""
+
+    @property
+    def output(self) -> Value:
+        return self.outputs[0]
+
+    def uses(self) -> Iterator[Value]:
+        """Every value that the node or its regions read, those made inside included."""
+        yield from self.inputs
+        for region in self.regions:
+            for node in region.nodes:
+                yield from node.uses()
+            yield from region.outputs
+
+
+@dataclass(eq=False, slots=True)
+class Region:
+    """Straight-line code: `inputs` are bound from outside, `nodes` are in order, `outputs` leave."""
+
+    inputs: list[Value] = field(default_factory=list)
+    nodes: list[Node] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
+
+    def walk(self) -> Iterator[Node]:
+        """Every node, those of nested regions after the node that owns them."""
+        for node in self.nodes:
+            yield node
+            for region in node.regions:
+                yield from region.walk()
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A parameter of the model: `init` draws or makes its first value; `trained` is False for running statistics.
+
+    A weight inside `repeat`s with fresh parameters stands for one a turn: its name holds a `{}` for each of them,
+    `counts` has their numbers of turns, the outermost first.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    init: Initial
+    trained: bool
+    owner: str
+    span: Span
+    counts: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Initial:
+    """`constant(value)`, `normal(mean, std)`, `uniform(low, high)` or `identity`, with its numbers."""
+
+    kind: str
+    numbers: tuple[float, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """A graph input of which there is one per call, with the value it has when it is left out."""
+
+    value: Value
+    default: int | float | bool
+    minimum: float | None = None
+    maximum: float | None = None
+
+
+@dataclass(eq=False, slots=True)
+class Graph(Region):
+    """One entry point: an export, or a train block.
+
+    `inputs` are per example and have the batch axis; `settings` are per call. `sizes` says where each symbolic size
+    is read at run time: from an axis of an input, counted in memory, or from a setting.
+    """
+
+    name: str = ""
+    settings: dict[str, Setting] = field(default_factory=dict)
+    weights: dict[str, Weight] = field(default_factory=dict)
+    sizes: dict[str, tuple[Value, int] | Value] = field(default_factory=dict)
+    output_names: list[str] = field(default_factory=list)
+
+
+
+def turns_of(weight: Weight) -> list[Weight]:
+    """A weight for each turn of the `repeat`s that it stands in, `{}` in its name filled with the turn."""
+    if not weight.counts:
+        return [weight]
+    head, _, tail = weight.name.partition("{}")
+    copies = [replace(weight, name=f"{head}{i}{tail}", counts=weight.counts[1:]) for i in range(weight.counts[0])]
+    return [inner for copy in copies for inner in turns_of(copy)]

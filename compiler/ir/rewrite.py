@@ -1,0 +1,116 @@
+"""Copying code: the base of every pass. A pass makes a new graph and leaves the old one as it was."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import replace
+
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import Graph, Node, Region, Setting, Value
+from mai.compiler.ops.structure import Structural
+
+Mapping = dict[Value, Value]
+Rule = Callable[["Copier", Node], bool]
+
+
+class Copier:
+    """Copies nodes into a builder's region under a mapping of values.
+
+    `rule(copier, node)` may treat a node itself: it emits what it wants, binds the node's outputs, and returns True.
+    """
+
+    def __init__(self, builder: Builder, mapping: Mapping | None = None, rule: Rule | None = None) -> None:
+        self.builder = builder
+        self.mapping: Mapping = {} if mapping is None else mapping
+        self.rule = rule
+
+    def __getitem__(self, value: Value) -> Value:
+        return self.mapping.get(value, value)
+
+    def bind(self, node: Node, *values: Value) -> None:
+        """The copies of a node's outputs."""
+        for old, new in zip(node.outputs, values, strict=True):
+            self.mapping[old] = new
+
+    def nodes(self, nodes: Iterable[Node]) -> None:
+        for node in nodes:
+            self.node(node)
+
+    def node(self, node: Node) -> None:
+        self.builder.span, self.builder.scope = node.span, node.scope
+        if self.rule is None or not self.rule(self, node):
+            self.copy(node)
+
+    def copy(self, node: Node) -> None:
+        """The same node on the mapped inputs. Types follow from the inputs, so that lead axes may change."""
+        inputs = [self[v] for v in node.inputs]
+        if issubclass(node.op, Structural):
+            regions = [self.region(r) for r in node.regions]
+            types = [v.type for v in node.outputs]
+            made = self.builder.add(node.op, inputs, node.attributes, types, regions).outputs
+        else:
+            made = self.builder.emit_all(node.op, inputs, node.attributes)
+        for old, new in zip(node.outputs, made, strict=True):
+            new.name, new.type = old.name, replace(new.type, classes=old.type.classes)
+        self.bind(node, *made)
+
+    def region(self, region: Region) -> Region:
+        """A copy of a region, its own values copied, those from outside mapped."""
+        inner = Region([Value(v.type, v.name) for v in region.inputs])
+        self.mapping.update(zip(region.inputs, inner.inputs, strict=True))
+        outer, self.builder.region = self.builder.region, inner
+        self.nodes(region.nodes)
+        self.builder.region = outer
+        inner.outputs = [self[v] for v in region.outputs]
+        return inner
+
+
+def copy_graph(graph: Graph, rule: Rule | None = None) -> Graph:
+    """A copy of a graph, node by node by `rule`."""
+    made = _shell(graph)
+    mapping: Mapping = dict(zip(graph.inputs, made.inputs, strict=True))
+    mapping.update((s.value, made.settings[name].value) for name, s in graph.settings.items())
+    made.sizes = {n: (mapping[s[0]], s[1]) if isinstance(s, tuple) else mapping[s] for n, s in graph.sizes.items()}
+    copier = Copier(Builder(made), mapping, rule)
+    copier.nodes(graph.nodes)
+    made.outputs = [copier[v] for v in graph.outputs]
+    return made
+
+
+def _shell(graph: Graph) -> Graph:
+    """A graph with the same interface and no code."""
+    return Graph(
+        inputs=[Value(v.type, v.name) for v in graph.inputs],
+        name=graph.name,
+        settings={n: _renewed(s) for n, s in graph.settings.items()},
+        weights=dict(graph.weights),
+        output_names=list(graph.output_names),
+    )
+
+
+def _renewed(setting: Setting) -> Setting:
+    return replace(setting, value=Value(setting.value.type, setting.value.name))
+
+
+def made_in(region: Region) -> set[Value]:
+    """The values that a region makes, nested regions and inputs included."""
+    made = set(region.inputs)
+    for node in region.nodes:
+        made.update(node.outputs)
+        for inner in node.regions:
+            made |= made_in(inner)
+    return made
+
+
+def free_values(region: Region) -> list[Value]:
+    """The values that a region reads and does not make, in the order of their first use."""
+    made = made_in(region)
+    used = [v for node in region.nodes for v in node.uses()] + region.outputs
+    return [v for v in dict.fromkeys(used) if v not in made]
+
+
+def reading(node: Node) -> list[Value]:
+    """What a node reads from around it: its inputs, and what its regions read from outside."""
+    return [*node.inputs, *(v for r in node.regions for v in free_values(r))]
+
+

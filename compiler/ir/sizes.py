@@ -1,0 +1,134 @@
+"""Sizes of axes: whole numbers, or polynomials in symbols that are known only at run time.
+
+A `Size` is a Python `int` wherever it is known; otherwise a `Dim`, in a normal form, so that two sizes are equal
+exactly when their normal forms are: `P + count`, `2 * H`, `(H - 1) // 2 + 1`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Union
+
+Size = Union[int, "Dim"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quotient:
+    """`numerator // denominator`, an atom of its own when it does not divide out."""
+
+    numerator: Dim
+    denominator: int
+
+    def __str__(self) -> str:
+        return f"({self.numerator}) // {self.denominator}"
+
+
+Atom = Union[str, Quotient]
+Monomial = tuple[Atom, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Dim:
+    """A sum of coefficients times products of atoms; never a plain number. Make one with `symbol`."""
+
+    terms: tuple[tuple[Monomial, int], ...]
+
+    def __add__(self, other: Size) -> Size:
+        return _normal([*self.terms, *_terms(other)])
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Size:
+        return _normal([(m, -c) for m, c in self.terms])
+
+    def __sub__(self, other: Size) -> Size:
+        return self + (-other)
+
+    def __rsub__(self, other: Size) -> Size:
+        return -self + other
+
+    def __mul__(self, other: Size) -> Size:
+        return _normal([(m + n, c * d) for m, c in self.terms for n, d in _terms(other)])
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: int) -> Size:
+        """Terms that the denominator divides come out; the rest stays under one quotient."""
+        whole = [(m, c // other) for m, c in self.terms if c % other == 0]
+        rest = _normal([(m, c) for m, c in self.terms if c % other])
+        if isinstance(rest, int):
+            return _normal([*whole, ((), rest // other)])
+        return _normal([*whole, ((Quotient(rest, other),), 1)])
+
+    def __str__(self) -> str:
+        text = ""
+        for monomial, coefficient in sorted(self.terms, key=lambda t: (not t[0], _order(t[0]))):
+            body = " * ".join([*([str(abs(coefficient))] if abs(coefficient) != 1 or not monomial else []), *map(str, monomial)])
+            sign = "-" if coefficient < 0 else "+"
+            text += f" {sign} {body}" if text else ("-" if coefficient < 0 else "") + body
+        return text
+
+    __repr__ = __str__
+
+
+def symbol(name: str) -> Dim:
+    """A size known only at run time, by its name in the spec."""
+    return Dim((((name,), 1),))
+
+
+def symbols(size: Size) -> set[str]:
+    """The names that a size depends on."""
+    if isinstance(size, int):
+        return set()
+    atoms = [atom for monomial, _ in size.terms for atom in monomial]
+    return {n for a in atoms for n in ({a} if isinstance(a, str) else symbols(a.numerator))}
+
+
+def evaluate(size: Size, value_of: Mapping[str, Any] | Callable[[str], Any]) -> Any:
+    """The size in some arithmetic (Python integers, tensors, graph values) that has `+ * //`."""
+    if isinstance(size, int):
+        return size
+    look = value_of if callable(value_of) else value_of.__getitem__
+    total: Any = None
+    for monomial, coefficient in size.terms:
+        product: Any = coefficient if coefficient != 1 or not monomial else None
+        for atom in monomial:
+            factor = look(atom) if isinstance(atom, str) else evaluate(atom.numerator, value_of) // atom.denominator
+            product = factor if product is None else factor * product
+        total = product if total is None else total + product
+    return total
+
+
+def substitute(size: Size, sizes: Mapping[str, Size]) -> Size:
+    """The size with some symbols replaced by other sizes."""
+    result: Size = evaluate(size, lambda name: sizes.get(name, symbol(name)))
+    return result
+
+
+def product(sizes: tuple[Size, ...]) -> Size:
+    total: Size = 1
+    for size in sizes:
+        total = total * size
+    return total
+
+
+def _terms(size: Size) -> list[tuple[Monomial, int]]:
+    return [((), size)] if isinstance(size, int) else list(size.terms)
+
+
+def _order(monomial: Monomial) -> tuple[str, ...]:
+    return tuple(map(str, monomial))
+
+
+def _normal(terms: list[tuple[Monomial, int]]) -> Size:
+    sums: dict[Monomial, int] = {}
+    for monomial, coefficient in terms:
+        key = tuple(sorted(monomial, key=str))
+        sums[key] = sums.get(key, 0) + coefficient
+    kept = sorted(((m, c) for m, c in sums.items() if c), key=lambda t: _order(t[0]))
+    if not kept:
+        return 0
+    if len(kept) == 1 and not kept[0][0]:
+        return kept[0][1]
+    return Dim(tuple(kept))

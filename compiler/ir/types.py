@@ -1,0 +1,77 @@
+"""Types of values: dtype, lead axes and shape."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+
+from mai.compiler.ir.sizes import Size
+
+
+class DType(Enum):
+    """What an element is; the value is its name in the IR's text and in the manifest."""
+
+    REAL = "float32"
+    INT = "int64"
+    BOOL = "bool"
+
+
+@dataclass(frozen=True, slots=True)
+class Axis:
+    """A lead axis: one that the compiler added. `depth` orders the lead axes of a value, outermost first."""
+
+    name: str
+    size: Size
+    depth: int
+
+    def __str__(self) -> str:
+        return self.name
+
+
+TURN_DEPTH, BATCH_DEPTH = -1, 0
+
+
+@dataclass(frozen=True, slots=True)
+class Type:
+    """`shape` is what the spec says of one example; `lead` what the compiler added around it.
+
+    `classes` bounds an integer label: it is at least 0 and below `classes`.
+    """
+
+    dtype: DType
+    shape: tuple[Size, ...] = ()
+    lead: tuple[Axis, ...] = ()
+    classes: Size | None = None
+
+    @property
+    def physical(self) -> tuple[Size, ...]:
+        """The shape in memory: lead axes first."""
+        return tuple(a.size for a in self.lead) + self.shape
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    def with_lead(self, lead: tuple[Axis, ...]) -> Type:
+        return replace(self, lead=lead)
+
+    def with_shape(self, shape: tuple[Size, ...]) -> Type:
+        return replace(self, shape=shape)
+
+    def __str__(self) -> str:
+        dims = ", ".join(map(str, self.shape))
+        lead = "".join(f"{axis} " for axis in self.lead)
+        return f"{lead}{_SHORT[self.dtype]}[{dims}]"
+
+
+_SHORT = {DType.REAL: "f32", DType.INT: "i64", DType.BOOL: "bool"}
+
+
+def real(*shape: Size) -> Type:
+    return Type(DType.REAL, shape)
+
+
+def join_leads(types: list[Type]) -> tuple[Axis, ...]:
+    """The lead axes of what is computed from values of these types."""
+    axes = {axis for t in types for axis in t.lead}
+    return tuple(sorted(axes, key=lambda a: a.depth))

@@ -1,0 +1,129 @@
+"""What an operation is: one class body that says its shape rule, its reference and its lowerings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, ClassVar, Literal
+
+from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.types import DType, Type
+
+
+class ShapeError(Exception):
+    """An operation refuses the types it is given. `operand` is the input at fault, if one is.
+
+    The elaborator turns it into a diagnostic at that operand.
+    """
+
+    def __init__(self, slug: str, message: str, operand: int | None = None, *, label: str = "", help: str | None = None) -> None:
+        super().__init__(message)
+        self.slug, self.message, self.operand, self.label, self.help = slug, message, operand, label, help
+
+
+class Alignment(Enum):
+    """What is done to the inputs' lead axes, in memory, before an operation's lowering sees them.
+
+    FULL: axes of size one are put in, so that both lead axes and shapes broadcast as numpy's do (elementwise).
+    LEAD: the same for the lead axes alone; the operation counts its own axes from the end (`matmul`).
+    EXPAND: as LEAD, and every input is expanded to the full lead axes (`concat`, which cannot broadcast).
+    NONE: the inputs come as they are (`conv`'s weight; `take`, which treats its inputs differently).
+    """
+
+    FULL = "full"
+    LEAD = "lead"
+    EXPAND = "expand"
+    NONE = "none"
+
+
+Lowering = Callable[..., Any]
+Kind = Literal["normal", "positive", "int", "natural", "bool"]
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """A random array for a test: its shape, and what its elements are drawn from."""
+
+    shape: tuple[int, ...]
+    kind: Kind = "normal"
+    high: int = 10
+    lead: bool = True
+
+    @property
+    def type(self) -> Type:
+        dtypes = {"int": DType.INT, "natural": DType.INT, "bool": DType.BOOL}
+        return Type(dtypes.get(self.kind, DType.REAL), self.shape)
+
+
+def sample(*shape: int, kind: Kind = "normal", high: int = 10, lead: bool = True) -> Sample:
+    """An input of a case; `lead = False` says that it never has lead axes (a convolution's weight)."""
+    return Sample(shape, kind, high, lead)
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """Inputs and attributes on which numpy, torch and ONNX Runtime must agree."""
+
+    inputs: tuple[Sample | None, ...]
+    attributes: dict[str, Any] = field(default_factory=dict)
+
+
+def case(*inputs: Sample | None, **attributes: Any) -> Case:
+    return Case(inputs, attributes)
+
+
+OPERATIONS: dict[str, type[Operation]] = {}
+
+
+class Operation:
+    """The base of every operation. A subclass that lacks a field fails at import.
+
+    Lowerings are static methods; each is handed its backend first, so that this folder imports no numpy, torch or onnx:
+    `reference(np, *arrays, **attributes)`, `torch(torch, *tensors, **attributes)`, `onnx(op, *values, **attributes)`.
+    An optional input that is absent is None. Every `axis` attribute is negative: it counts from the end, so that it
+    means the same whatever lead axes there are. `unled` are the operands that cannot have lead axes. Sizes among the attributes arrive resolved: as integers, or as
+    what the backend computes with. An operation with `wants_lead` is handed the sizes of its output's lead axes as
+    `lead`.
+    """
+
+    name: ClassVar[str]
+    attributes: ClassVar[dict[str, Any]] = {}
+    alignment: ClassVar[Alignment] = Alignment.LEAD
+    wants_lead: ClassVar[bool] = False
+    unled: ClassVar[tuple[int, ...]] = ()
+    cases: ClassVar[tuple[Case, ...]]
+
+    shape: Lowering
+    reference: Lowering
+    torch: Lowering
+    onnx: Lowering
+
+    _fields: ClassVar[tuple[str, ...]] = ("shape", "reference", "torch", "onnx", "cases")
+
+    def __init_subclass__(cls, abstract: bool = False) -> None:
+        if abstract:
+            return
+        cls.name = cls.__dict__.get("name", _snake(cls.__name__))
+        missing = [f for f in cls._fields if not hasattr(cls, f)]
+        if missing or not cls.__doc__:
+            raise TypeError(f"operation {cls.name} lacks {', '.join(missing) or 'a docstring'}")
+        assert cls.name not in OPERATIONS, f"operation {cls.name} is defined twice"
+        OPERATIONS[cls.name] = cls
+
+
+def _snake(name: str) -> str:
+    return "".join(("_" if c.isupper() and i else "") + c.lower() for i, c in enumerate(name))
+
+
+def broadcast(a: tuple[Size, ...], b: tuple[Size, ...]) -> tuple[Size, ...] | None:
+    """The shape of two shapes together, by numpy's rule; None where they do not fit."""
+    rank = max(len(a), len(b))
+    pairs = zip((1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b, strict=True)
+    sizes = [y if x == 1 else x if y == 1 or x == y else None for x, y in pairs]
+    return None if None in sizes else tuple(s for s in sizes if s is not None)
+
+
+def describe(shape: tuple[Size, ...]) -> str:
+    """A shape as people write it: `[P, 64]`."""
+    return "[" + ", ".join(map(str, shape)) + "]"

@@ -1,0 +1,153 @@
+"""Convolutions, pooling and upsampling of images: the last three axes are channels, height and width."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.base import Alignment, Lowering, Operation, ShapeError, case, describe, sample
+
+
+def image(x: Type, name: str) -> tuple[Size, Size, Size]:
+    """The channels, height and width of an image. Raises `ShapeError`."""
+    if x.rank != 3:
+        raise ShapeError("rank-mismatch", f"`{name}` takes an image [k, H, W], this is {describe(x.shape)}", 0)
+    return x.shape[0], x.shape[1], x.shape[2]
+
+
+def _slid(name: str, size: Size, width: int, stride: int, padding: int = 0) -> Size:
+    made = (size + 2 * padding - width) // stride + 1
+    if isinstance(made, int) and made < 1:
+        raise ShapeError("shape-mismatch", f"`{name}` with a window of {width} does not fit an axis of {size}", 0)
+    return made
+
+
+def _batched_torch(x: Any, apply: Callable[[Any], Any]) -> Any:
+    """Apply a function of [N, k, H, W] to an array with any number of lead axes."""
+    if x.ndim == 4:
+        return apply(x)
+    if x.ndim == 3:
+        return apply(x.unsqueeze(0)).squeeze(0)
+    return apply(x.flatten(0, -4)).unflatten(0, x.shape[:-3])
+
+
+def _batched_onnx(op: Any, x: Any, apply: Callable[[Any], Any]) -> Any:
+    if len(x.shape) == 4:
+        return apply(x)
+    sizes = op.sizes(x)
+    made = apply(op.reshape(x, [1 if len(sizes) == 3 else -1, *sizes[-3:]]))
+    return op.reshape(made, [*sizes[:-3], *op.sizes(made)[-3:]])
+
+
+def _windows(np: Any, x: Any, width: int, stride: int) -> Any:
+    """[..., k, H, W] as [..., k, H', W', width, width]."""
+    views = np.lib.stride_tricks.sliding_window_view(x, (width, width), axis=(-2, -1))
+    return views[..., ::stride, ::stride, :, :]
+
+
+class Conv(Operation):
+    """A convolution (in the sense of the field: a correlation) with square windows.
+
+    x: [k, H, W]; weight: [o, k, m, m]; bias: [o], optional; the result: [o, H', W'], H' = (H + 2 padding - m) // stride + 1.
+    """
+
+    attributes = {"stride": 1, "padding": 0}
+    alignment = Alignment.NONE
+    unled = (1, 2)
+
+    @classmethod
+    def shape(cls, x: Type, weight: Type, bias: Type | None = None, *, stride: int, padding: int) -> Type:
+        k, height, width = image(x, "conv")
+        o, channels, m, _ = weight.shape
+        if k != channels:
+            raise ShapeError("shape-mismatch", f"the weight takes {channels} channels, the image has {k}", 0)
+        assert isinstance(m, int)
+        return Type(DType.REAL, (o, *(_slid("conv", s, m, stride, padding) for s in (height, width))))
+
+    @staticmethod
+    def reference(np: Any, x: Any, weight: Any, bias: Any = None, *, stride: int, padding: int) -> Any:
+        pads = [(0, 0)] * (x.ndim - 2) + [(padding, padding)] * 2
+        made = np.einsum("...chwij,ocij->...ohw", _windows(np, np.pad(x, pads), weight.shape[-1], stride), weight)
+        return made if bias is None else made + bias[:, None, None]
+
+    @staticmethod
+    def torch(torch: Any, x: Any, weight: Any, bias: Any = None, *, stride: int, padding: int) -> Any:
+        conv2d = torch.nn.functional.conv2d
+        return _batched_torch(x, lambda y: conv2d(y, weight, bias, stride=stride, padding=padding))
+
+    @staticmethod
+    def onnx(op: Any, x: Any, weight: Any, bias: Any = None, *, stride: int, padding: int) -> Any:
+        rest = [] if bias is None else [bias]
+        numbers = {"strides": [stride, stride], "pads": [padding] * 4}
+        return _batched_onnx(op, x, lambda y: op.Conv(y, weight, *rest, **numbers))
+
+    cases = (
+        case(sample(3, 6, 6), sample(4, 3, 3, 3, lead=False), sample(4, lead=False), padding=1),
+        case(sample(2, 7, 5), sample(4, 2, 3, 3, lead=False), stride=2, padding=1),
+        case(sample(2, 4, 4), sample(3, 2, 1, 1, lead=False)),
+    )
+
+
+class Upsample(Operation):
+    """Every pixel repeated `factor` times in both directions."""
+
+    attributes = {"factor": 2}
+
+    @classmethod
+    def shape(cls, x: Type, factor: int) -> Type:
+        k, height, width = image(x, "upsample")
+        return Type(DType.REAL, (k, height * factor, width * factor))
+
+    reference: Lowering = staticmethod(lambda np, x, factor: np.repeat(np.repeat(x, factor, axis=-2), factor, axis=-1))
+
+    @staticmethod
+    def torch(torch: Any, x: Any, factor: int) -> Any:
+        return _batched_torch(x, lambda y: torch.nn.functional.interpolate(y, scale_factor=float(factor)))
+
+    @staticmethod
+    def onnx(op: Any, x: Any, factor: int) -> Any:
+        scales = op.reals([1, 1, factor, factor])
+        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
+        return _batched_onnx(op, x, lambda y: op.Resize(y, None, scales, **how))
+
+    cases = (case(sample(3, 4, 4)), case(sample(1, 2, 3), factor=3))
+
+
+class Pool(Operation, abstract=True):
+    attributes = {"size": 2, "stride": 2}
+    cases = (case(sample(3, 4, 4)), case(sample(2, 7, 5), size=3, stride=2))
+
+    @classmethod
+    def shape(cls, x: Type, size: int, stride: int) -> Type:
+        k, height, width = image(x, cls.name)
+        return Type(DType.REAL, (k, *(_slid(cls.name, s, size, stride) for s in (height, width))))
+
+
+class MaxPool(Pool):
+    """The largest of each window."""
+
+    reference: Lowering = staticmethod(lambda np, x, size, stride: np.max(_windows(np, x, size, stride), axis=(-2, -1)))
+    torch: Lowering = staticmethod(
+        lambda torch, x, size, stride: _batched_torch(x, lambda y: torch.nn.functional.max_pool2d(y, size, stride))
+    )
+    onnx: Lowering = staticmethod(
+        lambda op, x, size, stride: _batched_onnx(
+            op, x, lambda y: op.MaxPool(y, kernel_shape=[size] * 2, strides=[stride] * 2)
+        )
+    )
+
+
+class AvgPool(Pool):
+    """The average of each window."""
+
+    reference: Lowering = staticmethod(lambda np, x, size, stride: np.mean(_windows(np, x, size, stride), axis=(-2, -1)))
+    torch: Lowering = staticmethod(
+        lambda torch, x, size, stride: _batched_torch(x, lambda y: torch.nn.functional.avg_pool2d(y, size, stride))
+    )
+    onnx: Lowering = staticmethod(
+        lambda op, x, size, stride: _batched_onnx(
+            op, x, lambda y: op.AveragePool(y, kernel_shape=[size] * 2, strides=[stride] * 2)
+        )
+    )

@@ -1,0 +1,287 @@
+"""Functions of one element, and of elements side by side."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.base import Alignment, Case, Lowering, Operation, ShapeError, broadcast, case, describe, sample
+
+
+class Elementwise(Operation, abstract=True):
+    """Inputs broadcast as numpy's do; the result has the inputs' dtype unless `result` names another."""
+
+    alignment = Alignment.FULL
+    result: ClassVar[DType | None] = None
+
+    @classmethod
+    def shape(cls, *inputs: Type, **attributes: Any) -> Type:
+        shape = inputs[0].shape
+        for operand, other in enumerate(inputs[1:], 1):
+            joined = broadcast(shape, other.shape)
+            if joined is None:
+                message = f"{describe(shape)} and {describe(other.shape)} do not fit together"
+                raise ShapeError("shape-mismatch", message, operand, label=describe(other.shape))
+            shape = joined
+        return Type(cls.result or inputs[-1].dtype, shape)
+
+
+class Unary(Elementwise, abstract=True):
+    cases: ClassVar[tuple[Case, ...]] = (case(sample(3, 4)), case(sample()))
+
+
+class Binary(Elementwise, abstract=True):
+    cases: ClassVar[tuple[Case, ...]] = (
+        case(sample(3, 4), sample(3, 4)),
+        case(sample(4), sample(3, 4)),
+        case(sample(3, 1), sample()),
+    )
+
+
+INTEGERS = (case(sample(5, kind="int"), sample(5, kind="int")),)
+
+
+class Add(Binary):
+    """x + y."""
+
+    reference: Lowering = staticmethod(lambda np, x, y: x + y)
+    torch: Lowering = staticmethod(lambda torch, x, y: x + y)
+    onnx: Lowering = staticmethod(lambda op, x, y: op.Add(x, y))
+    cases = Binary.cases + INTEGERS
+
+
+class Subtract(Binary):
+    """x - y."""
+
+    reference: Lowering = staticmethod(lambda np, x, y: x - y)
+    torch: Lowering = staticmethod(lambda torch, x, y: x - y)
+    onnx: Lowering = staticmethod(lambda op, x, y: op.Sub(x, y))
+    cases = Binary.cases + INTEGERS
+
+
+class Multiply(Binary):
+    """x * y."""
+
+    reference: Lowering = staticmethod(lambda np, x, y: x * y)
+    torch: Lowering = staticmethod(lambda torch, x, y: x * y)
+    onnx: Lowering = staticmethod(lambda op, x, y: op.Mul(x, y))
+    cases = Binary.cases + INTEGERS
+
+
+class Divide(Binary):
+    """x / y, of reals."""
+
+    reference: Lowering = staticmethod(lambda np, x, y: x / y)
+    torch: Lowering = staticmethod(lambda torch, x, y: x / y)
+    onnx: Lowering = staticmethod(lambda op, x, y: op.Div(x, y))
+    cases = (case(sample(3, 4), sample(3, 4, kind="positive")), case(sample(), sample(2, kind="positive")))
+
+
+class FloorDivide(Binary):
+    """The quotient of whole numbers, for x of at least zero and a positive y."""
+
+    reference: Lowering = staticmethod(lambda np, x, y: x // y)
+    torch: Lowering = staticmethod(lambda torch, x, y: x // y)
+    onnx: Lowering = staticmethod(lambda op, x, y: op.Div(x, y))
+    cases = (case(sample(5, kind="int", high=50), sample(5, kind="natural")),)
+
+
+class Modulo(Binary):
+    """What is left of a quotient of whole numbers, for x of at least zero and a positive y."""
+
+    reference: Lowering = staticmethod(lambda np, x, y: x % y)
+    torch: Lowering = staticmethod(lambda torch, x, y: x % y)
+    onnx: Lowering = staticmethod(lambda op, x, y: op.Mod(x, y))
+    cases = (case(sample(5, kind="int", high=50), sample(5, kind="natural")),)
+
+
+class Power(Binary):
+    """x ^ y, for a positive x or a whole y."""
+
+    reference: Lowering = staticmethod(lambda np, x, y: np.power(x, y))
+    torch: Lowering = staticmethod(lambda torch, x, y: torch.pow(x, y))
+    onnx: Lowering = staticmethod(lambda op, x, y: op.Pow(x, y))
+    cases = (case(sample(3, 4, kind="positive"), sample(3, 4)), case(sample(3, kind="positive"), sample()))
+
+
+class Maximum(Binary):
+    """The larger of x and y."""
+
+    reference: Lowering = staticmethod(lambda np, x, y: np.maximum(x, y))
+    torch: Lowering = staticmethod(lambda torch, x, y: torch.maximum(x, y))
+    onnx: Lowering = staticmethod(lambda op, x, y: op.Max(x, y))
+
+
+class Minimum(Binary):
+    """The smaller of x and y."""
+
+    reference: Lowering = staticmethod(lambda np, x, y: np.minimum(x, y))
+    torch: Lowering = staticmethod(lambda torch, x, y: torch.minimum(x, y))
+    onnx: Lowering = staticmethod(lambda op, x, y: op.Min(x, y))
+
+
+class Negative(Unary):
+    """-x."""
+
+    reference: Lowering = staticmethod(lambda np, x: -x)
+    torch: Lowering = staticmethod(lambda torch, x: -x)
+    onnx: Lowering = staticmethod(lambda op, x: op.Neg(x))
+    cases = (*Unary.cases, case(sample(4, kind="int")))
+
+
+class Absolute(Unary):
+    """|x|."""
+
+    reference: Lowering = staticmethod(lambda np, x: np.abs(x))
+    torch: Lowering = staticmethod(lambda torch, x: torch.abs(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Abs(x))
+
+
+class Sign(Unary):
+    """-1, 0 or 1, as x is below, at or above zero."""
+
+    reference: Lowering = staticmethod(lambda np, x: np.sign(x))
+    torch: Lowering = staticmethod(lambda torch, x: torch.sign(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Sign(x))
+
+
+class Floor(Unary):
+    """The largest whole number that is at most x, as a real."""
+
+    reference: Lowering = staticmethod(lambda np, x: np.floor(x))
+    torch: Lowering = staticmethod(lambda torch, x: torch.floor(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Floor(x))
+
+
+class Exp(Unary):
+    """e ^ x."""
+
+    reference: Lowering = staticmethod(lambda np, x: np.exp(x))
+    torch: Lowering = staticmethod(lambda torch, x: torch.exp(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Exp(x))
+
+
+class Log(Unary):
+    """The natural logarithm."""
+
+    reference: Lowering = staticmethod(lambda np, x: np.log(x))
+    torch: Lowering = staticmethod(lambda torch, x: torch.log(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Log(x))
+    cases = (case(sample(3, 4, kind="positive")),)
+
+
+class Sqrt(Unary):
+    """The square root."""
+
+    reference: Lowering = staticmethod(lambda np, x: np.sqrt(x))
+    torch: Lowering = staticmethod(lambda torch, x: torch.sqrt(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Sqrt(x))
+    cases = (case(sample(3, 4, kind="positive")),)
+
+
+class Sin(Unary):
+    """sin(x), x in radians."""
+
+    reference: Lowering = staticmethod(lambda np, x: np.sin(x))
+    torch: Lowering = staticmethod(lambda torch, x: torch.sin(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Sin(x))
+
+
+class Cos(Unary):
+    """cos(x), x in radians."""
+
+    reference: Lowering = staticmethod(lambda np, x: np.cos(x))
+    torch: Lowering = staticmethod(lambda torch, x: torch.cos(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Cos(x))
+
+
+class Tanh(Unary):
+    """tanh(x)."""
+
+    reference: Lowering = staticmethod(lambda np, x: np.tanh(x))
+    torch: Lowering = staticmethod(lambda torch, x: torch.tanh(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Tanh(x))
+
+
+class Erf(Unary):
+    """The error function, 2 / sqrt(pi) * the integral of exp(-t^2) from 0 to x."""
+
+    @staticmethod
+    def reference(np: Any, x: Any) -> Any:
+        from math import erf
+
+        return np.vectorize(erf, otypes=[np.float64])(x)
+
+    torch: Lowering = staticmethod(lambda torch, x: torch.erf(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Erf(x))
+
+
+class Sigmoid(Unary):
+    """1 / (1 + exp(-x)), written so that it does not overflow."""
+
+    reference: Lowering = staticmethod(lambda np, x: 0.5 * (1 + np.tanh(0.5 * x)))
+    torch: Lowering = staticmethod(lambda torch, x: torch.sigmoid(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Sigmoid(x))
+
+
+class Relu(Unary):
+    """max(x, 0)."""
+
+    reference: Lowering = staticmethod(lambda np, x: np.maximum(x, 0))
+    torch: Lowering = staticmethod(lambda torch, x: torch.relu(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Relu(x))
+
+
+class LeakyRelu(Unary):
+    """x where it is positive, slope * x elsewhere."""
+
+    attributes = {"slope": 0.01}
+    reference: Lowering = staticmethod(lambda np, x, slope: np.where(x > 0, x, slope * x))
+    torch: Lowering = staticmethod(lambda torch, x, slope: torch.nn.functional.leaky_relu(x, slope))
+    onnx: Lowering = staticmethod(lambda op, x, slope: op.LeakyRelu(x, alpha=slope))
+    cases = (case(sample(3, 4), slope=0.2),)
+
+
+class Silu(Unary):
+    """x * sigmoid(x) (Elfwing et al. 2017). ONNX Runtime fuses the two operations into one."""
+
+    reference: Lowering = staticmethod(lambda np, x: x * 0.5 * (1 + np.tanh(0.5 * x)))
+    torch: Lowering = staticmethod(lambda torch, x: torch.nn.functional.silu(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Mul(x, op.Sigmoid(x)))
+
+
+class Gelu(Unary):
+    """x * Phi(x), by the usual tanh formula (Hendrycks and Gimpel 2016)."""
+
+    reference: Lowering = staticmethod(
+        lambda np, x: 0.5 * x * (1 + np.tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
+    )
+    torch: Lowering = staticmethod(lambda torch, x: torch.nn.functional.gelu(x, approximate="tanh"))
+    onnx: Lowering = staticmethod(lambda op, x: op.Gelu(x, approximate="tanh"))
+
+
+class Softplus(Unary):
+    """log(1 + exp(x))."""
+
+    reference: Lowering = staticmethod(lambda np, x: np.logaddexp(x, 0))
+    torch: Lowering = staticmethod(lambda torch, x: torch.nn.functional.softplus(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Softplus(x))
+
+
+class ToReal(Unary):
+    """A whole number, or true or false, as a real."""
+
+    result = DType.REAL
+    reference: Lowering = staticmethod(lambda np, x: x.astype(np.float64))
+    torch: Lowering = staticmethod(lambda torch, x: x.float())
+    onnx: Lowering = staticmethod(lambda op, x: op.Cast(x, to=1))
+    cases = (case(sample(4, kind="int")), case(sample(2, 3, kind="bool")))
+
+
+class ToInt(Unary):
+    """A real cut down to a whole number, towards zero."""
+
+    result = DType.INT
+    reference: Lowering = staticmethod(lambda np, x: x.astype(np.int64))
+    torch: Lowering = staticmethod(lambda torch, x: x.long())
+    onnx: Lowering = staticmethod(lambda op, x: op.Cast(x, to=7))

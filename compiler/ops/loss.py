@@ -1,0 +1,44 @@
+"""Losses that have a kernel of their own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.base import Operation, ShapeError, case, describe, sample
+
+
+class CrossEntropy(Operation):
+    """-log softmax(logits)[label], over the last axis of the logits. logits: [..., K]; label: [...]."""
+
+    @classmethod
+    def shape(cls, logits: Type, label: Type) -> Type:
+        if logits.rank < 1 or logits.shape[:-1] != label.shape:
+            message = f"logits {describe(logits.shape)} need labels {describe(logits.shape[:-1])}"
+            raise ShapeError("shape-mismatch", message, 1, label=describe(label.shape))
+        return Type(DType.REAL, label.shape)
+
+    @staticmethod
+    def reference(np: Any, logits: Any, label: Any) -> Any:
+        y = logits - logits.max(-1, keepdims=True)
+        log_p = y - np.log(np.exp(y).sum(-1, keepdims=True))
+        label = np.broadcast_to(label, log_p.shape[:-1])
+        return -np.take_along_axis(log_p, label[..., None], -1)[..., 0]
+
+    @staticmethod
+    def torch(torch: Any, logits: Any, label: Any) -> Any:
+        if logits.ndim == label.ndim + 1 and logits.ndim <= 2:
+            return torch.nn.functional.cross_entropy(logits, label, reduction="none")
+        picked = torch.log_softmax(logits, -1).gather(-1, label.expand(logits.shape[:-1]).unsqueeze(-1))
+        return -picked.squeeze(-1)
+
+    @staticmethod
+    def onnx(op: Any, logits: Any, label: Any) -> Any:
+        log_p = op.LogSoftmax(logits, axis=-1)
+        index = op.Unsqueeze(op.Expand(label, op.Slice(op.Shape(logits), op.ints([0]), op.ints([-1]))), op.ints([-1]))
+        return op.Neg(op.Squeeze(op.GatherElements(log_p, index, axis=-1), op.ints([-1])))
+
+    cases = (
+        case(sample(10), sample(kind="int")),
+        case(sample(4, 10), sample(4, kind="int")),
+    )

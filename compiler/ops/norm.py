@@ -1,0 +1,176 @@
+"""Normalisations."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.base import Alignment, Operation, ShapeError, case, describe, sample
+
+
+def _scales(name: str, x: Type, size: Any, *scales: Type | None) -> None:
+    for operand, scale in enumerate(scales, 1):
+        if scale is not None and scale.shape != (size,):
+            message = f"`{name}` of {describe(x.shape)} is scaled by [{size}], this is {describe(scale.shape)}"
+            raise ShapeError("shape-mismatch", message, operand, label=describe(scale.shape))
+
+
+class LayerNorm(Operation):
+    """(x - mean) / sqrt(variance + eps) over the last axis, then * weight + bias (Ba et al. 2016)."""
+
+    attributes = {"eps": 1e-5}
+    alignment = Alignment.NONE
+    unled = (1, 2)
+
+    @classmethod
+    def shape(cls, x: Type, weight: Type | None = None, bias: Type | None = None, *, eps: float) -> Type:
+        if x.rank < 1:
+            raise ShapeError("rank-mismatch", "`layer_norm` needs at least one axis, here is a scalar", 0)
+        _scales("layer_norm", x, x.shape[-1], weight, bias)
+        return Type(DType.REAL, x.shape)
+
+    @staticmethod
+    def reference(np: Any, x: Any, weight: Any = None, bias: Any = None, *, eps: float) -> Any:
+        y = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + eps)
+        y = y if weight is None else y * weight
+        return y if bias is None else y + bias
+
+    @staticmethod
+    def torch(torch: Any, x: Any, weight: Any = None, bias: Any = None, *, eps: float) -> Any:
+        return torch.nn.functional.layer_norm(x, x.shape[-1:], weight, bias, eps)
+
+    @staticmethod
+    def onnx(op: Any, x: Any, weight: Any = None, bias: Any = None, *, eps: float) -> Any:
+        scale = op.reals([1.0] * op.size_along(x, -1)) if weight is None else weight
+        return op.LayerNormalization(x, scale, *([] if bias is None else [bias]), axis=-1, epsilon=eps)
+
+    cases = (
+        case(sample(3, 4), sample(4, lead=False), sample(4, lead=False)),
+        case(sample(4)),
+        case(sample(3, 4), sample(4, lead=False)),
+    )
+
+
+class RmsNorm(Operation):
+    """x / sqrt(mean(x^2) + eps) over the last axis, then * weight (Zhang and Sennrich 2019)."""
+
+    attributes = {"eps": 1e-6}
+    alignment = Alignment.NONE
+    unled = (1,)
+
+    @classmethod
+    def shape(cls, x: Type, weight: Type | None = None, *, eps: float) -> Type:
+        if x.rank < 1:
+            raise ShapeError("rank-mismatch", "`rms_norm` needs at least one axis, here is a scalar", 0)
+        _scales("rms_norm", x, x.shape[-1], weight)
+        return Type(DType.REAL, x.shape)
+
+    @staticmethod
+    def reference(np: Any, x: Any, weight: Any = None, *, eps: float) -> Any:
+        y = x / np.sqrt((x * x).mean(-1, keepdims=True) + eps)
+        return y if weight is None else y * weight
+
+    @staticmethod
+    def torch(torch: Any, x: Any, weight: Any = None, *, eps: float) -> Any:
+        return torch.nn.functional.rms_norm(x, x.shape[-1:], weight, eps)
+
+    @staticmethod
+    def onnx(op: Any, x: Any, weight: Any = None, *, eps: float) -> Any:
+        if op.opset >= 23:
+            scale = op.reals([1.0] * op.size_along(x, -1)) if weight is None else weight
+            return op.RMSNormalization(x, scale, axis=-1, epsilon=eps)
+        square = op.ReduceMean(op.Mul(x, x), op.ints([-1]), keepdims=1)
+        y = op.Div(x, op.Sqrt(op.Add(square, op.real(eps))))
+        return y if weight is None else op.Mul(y, weight)
+
+    cases = (case(sample(3, 4), sample(4, lead=False)), case(sample(4)))
+
+
+class GroupNorm(Operation):
+    """Normalisation over groups of channels and all pixels, then a scale and a shift a channel (Wu and He 2018).
+
+    x: [k, H, W]; weight and bias: [k].
+    """
+
+    attributes = {"groups": 8, "eps": 1e-5}
+    alignment = Alignment.NONE
+    unled = (1, 2)
+
+    @classmethod
+    def shape(cls, x: Type, weight: Type, bias: Type, *, groups: int, eps: float) -> Type:
+        if x.rank != 3:
+            raise ShapeError("rank-mismatch", f"`group_norm` takes an image [k, H, W], this is {describe(x.shape)}", 0)
+        k = x.shape[0]
+        if not isinstance(k, int) or k % groups:
+            raise ShapeError("shape-mismatch", f"{k} channels cannot be split into {groups} groups", 0, label=describe(x.shape))
+        _scales("group_norm", x, k, weight, bias)
+        return Type(DType.REAL, x.shape)
+
+    @staticmethod
+    def reference(np: Any, x: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
+        y = x.reshape(*x.shape[:-3], groups, -1)
+        y = (y - y.mean(-1, keepdims=True)) / np.sqrt(y.var(-1, keepdims=True) + eps)
+        return y.reshape(x.shape) * weight[:, None, None] + bias[:, None, None]
+
+    @staticmethod
+    def torch(torch: Any, x: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
+        group_norm = torch.nn.functional.group_norm
+        if x.ndim == 4:
+            return group_norm(x, groups, weight, bias, eps)
+        if x.ndim == 3:
+            return group_norm(x.unsqueeze(0), groups, weight, bias, eps).squeeze(0)
+        return group_norm(x.flatten(0, -4), groups, weight, bias, eps).unflatten(0, x.shape[:-3])
+
+    @staticmethod
+    def onnx(op: Any, x: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
+        """By InstanceNormalization, the fastest kernel there is on a CPU."""
+        sizes = op.sizes(x)
+        per_channel = [op.size_along(x, -3), 1, 1]
+        one, zero = op.reals([1.0] * groups), op.reals([0.0] * groups)
+        flat = op.reshape(x, [1 if len(sizes) == 3 else -1, groups, op.numel(sizes[-3:]) // groups])
+        y = op.reshape(op.InstanceNormalization(flat, one, zero, epsilon=eps), sizes)
+        return op.Add(op.Mul(y, op.reshape(weight, per_channel)), op.reshape(bias, per_channel))
+
+    cases = (case(sample(8, 3, 3), sample(8, lead=False), sample(8, lead=False), groups=4),)
+
+
+class BatchNorm(Operation):
+    """Normalisation of each channel over the batch and all pixels (Ioffe and Szegedy 2015).
+
+    x: [k, H, W] or [k]; weight, bias, mean and variance: [k]. In training the batch's own statistics are used, and the
+    running ones take a tenth of them, in place; otherwise the running ones are used.
+    """
+
+    attributes = {"training": False, "eps": 1e-5}
+    alignment = Alignment.NONE
+    unled = (1, 2, 3, 4)
+
+    @classmethod
+    def shape(cls, x: Type, *scales: Type, training: bool, eps: float) -> Type:
+        if x.rank not in (1, 3):
+            raise ShapeError("rank-mismatch", f"`batch_norm` takes [k] or [k, H, W], this is {describe(x.shape)}", 0)
+        _scales("batch_norm", x, x.shape[0], *scales)
+        return Type(DType.REAL, x.shape)
+
+    @staticmethod
+    def reference(np: Any, x: Any, *scales: Any, training: bool, eps: float) -> Any:
+        weight, bias, mean, variance = scales if x.ndim < 3 else (s[:, None, None] for s in scales)
+        return (x - mean) / np.sqrt(variance + eps) * weight + bias
+
+    @staticmethod
+    def torch(torch: Any, x: Any, weight: Any, bias: Any, mean: Any, variance: Any, *, training: bool, eps: float) -> Any:
+        return torch.nn.functional.batch_norm(x, mean, variance, weight, bias, training, 0.1, eps)
+
+    @staticmethod
+    def onnx(op: Any, x: Any, *scales: Any, training: bool, eps: float) -> Any:
+        sizes = op.sizes(x)
+        if len(sizes) in (2, 4):
+            return op.BatchNormalization(x, *scales, epsilon=eps)
+        return op.reshape(op.BatchNormalization(op.Unsqueeze(x, op.ints([0])), *scales, epsilon=eps), sizes)
+
+    cases = (
+        case(
+            sample(4, 3, 3), sample(4, lead=False), sample(4, lead=False), sample(4, lead=False),
+            sample(4, kind="positive", lead=False),
+        ),
+    )  # fmt: skip

@@ -1,0 +1,102 @@
+"""Products of matrices and tensors."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.base import Alignment, Lowering, Operation, ShapeError, broadcast, case, describe, sample
+
+
+class Affine(Operation):
+    """W x + b over the last axis of x: a layer of (3) before its activation.
+
+    x: [..., d]; weight: [n, d]; bias: [n], optional. Weight and bias are the same for every example.
+    """
+
+    alignment = Alignment.NONE
+    unled = (1, 2)
+
+    @classmethod
+    def shape(cls, x: Type, weight: Type, bias: Type | None = None) -> Type:
+        if x.rank < 1 or x.shape[-1] != weight.shape[-1]:
+            message = f"a product of {describe(weight.shape)} with {describe(x.shape)}"
+            raise ShapeError("shape-mismatch", message, 0, label=describe(x.shape))
+        if bias is not None and bias.shape != weight.shape[:1]:
+            message = f"the bias of {describe(weight.shape)} is {describe(weight.shape[:1])}, this is {describe(bias.shape)}"
+            raise ShapeError("shape-mismatch", message, 2, label=describe(bias.shape))
+        return Type(DType.REAL, (*x.shape[:-1], weight.shape[0]))
+
+    @staticmethod
+    def reference(np: Any, x: Any, weight: Any, bias: Any = None) -> Any:
+        y = x @ weight.T
+        return y if bias is None else y + bias
+
+    torch: Lowering = staticmethod(
+        lambda torch, x, weight, bias=None: torch.nn.functional.linear(x, weight)
+        if bias is None
+        else torch.nn.functional.linear(x, weight, bias)
+    )
+
+    @staticmethod
+    def onnx(op: Any, x: Any, weight: Any, bias: Any = None) -> Any:
+        """Flat two-dimensional products are faster than products of many axes."""
+        inputs = [weight] if bias is None else [weight, bias]
+        if len(x.shape) == 2:
+            return op.Gemm(x, *inputs, transB=1)
+        flat = op.Gemm(op.reshape(x, [-1, op.size_along(x, -1)]), *inputs, transB=1)
+        return op.reshape(flat, [*op.sizes(x)[:-1], op.size_along(weight, 0)])
+
+    cases = (
+        case(sample(4), sample(3, 4, lead=False), sample(3, lead=False)),
+        case(sample(5, 4), sample(3, 4, lead=False)),
+        case(sample(2, 5, 4), sample(3, 4, lead=False), sample(3, lead=False)),
+    )
+
+
+class Matmul(Operation):
+    """numpy's matmul, of tensors with at least two axes."""
+
+    @classmethod
+    def shape(cls, x: Type, y: Type) -> Type:
+        outer = broadcast(x.shape[:-2], y.shape[:-2])
+        if x.shape[-1] != y.shape[-2] or outer is None:
+            message = f"a product of {describe(x.shape)} with {describe(y.shape)}"
+            raise ShapeError("shape-mismatch", message, 1, label=describe(y.shape))
+        return Type(DType.REAL, (*outer, x.shape[-2], y.shape[-1]))
+
+    alignment = Alignment.FULL
+    reference: Lowering = staticmethod(lambda np, x, y: x @ y)
+    torch: Lowering = staticmethod(lambda torch, x, y: x @ y)
+    onnx: Lowering = staticmethod(lambda op, x, y: op.MatMul(x, y))
+    cases = (case(sample(3, 4), sample(4, 5)), case(sample(2, 3, 4), sample(4, 5)))
+
+
+class Einsum(Operation):
+    """A sum of products over named axes; `equation` has one letter an axis."""
+
+    attributes = {"equation": ""}
+
+    @classmethod
+    def shape(cls, *inputs: Type, equation: str) -> Type:
+        sizes: dict[str, Any] = {}
+        operands, result = equation.split("->")
+        for place, (letters, x) in enumerate(zip(operands.split(","), inputs, strict=True)):
+            for letter, size in zip(letters, x.shape, strict=True):
+                if sizes.setdefault(letter, size) != size:
+                    message = f"an axis of the pattern is {sizes[letter]} in one tensor and {size} in another"
+                    raise ShapeError("dimension-mismatch", message, place + 1, label=describe(x.shape))
+        return Type(DType.REAL, tuple(sizes[letter] for letter in result))
+
+    reference: Lowering = staticmethod(lambda np, *xs, equation: np.einsum(_with_lead(equation), *xs))
+    torch: Lowering = staticmethod(lambda torch, *xs, equation: torch.einsum(_with_lead(equation), *xs))
+    onnx: Lowering = staticmethod(lambda op, *xs, equation: op.Einsum(*xs, equation=_with_lead(equation)))
+    cases = (
+        case(sample(3), sample(3, 4, 5), equation="a,abc->bc"),
+        case(sample(3, 4), sample(5, 4), equation="ab,cb->ac"),
+    )
+
+
+def _with_lead(equation: str) -> str:
+    operands, result = equation.split("->")
+    return ",".join("..." + o for o in operands.split(",")) + "->..." + result

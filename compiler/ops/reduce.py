@@ -1,0 +1,153 @@
+"""Operations along axes: sums, extremes, softmax, running sums."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.base import Case, Lowering, Operation, ShapeError, case, sample
+
+
+class Reduction(Operation, abstract=True):
+    """`axes` go, or stay with size one where `keep`."""
+
+    attributes: ClassVar[dict[str, Any]] = {"axes": (-1,), "keep": False}
+    cases: ClassVar[tuple[Case, ...]] = (
+        case(sample(3, 4)),
+        case(sample(2, 3, 4), axes=(-3, -1)),
+        case(sample(3, 4), axes=(-2,), keep=True),
+    )
+
+    @classmethod
+    def shape(cls, x: Type, axes: tuple[int, ...], keep: bool) -> Type:
+        sizes = [(1 if i in axes else s, i in axes) for i, s in zip(range(-x.rank, 0), x.shape, strict=True)]
+        return Type(x.dtype, tuple(s for s, gone in sizes if keep or not gone))
+
+
+class Sum(Reduction):
+    """The sum over axes."""
+
+    reference: Lowering = staticmethod(lambda np, x, axes, keep: np.sum(x, axis=axes, keepdims=keep))
+    torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.sum(x, axes, keepdim=keep) if axes else x)
+    onnx: Lowering = staticmethod(lambda op, x, axes, keep: op.ReduceSum(x, op.ints(axes), keepdims=int(keep)) if axes else x)
+
+
+class Mean(Reduction):
+    """The average over axes."""
+
+    reference: Lowering = staticmethod(lambda np, x, axes, keep: np.mean(x, axis=axes, keepdims=keep))
+    torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.mean(x, axes, keepdim=keep) if axes else x)
+    onnx: Lowering = staticmethod(lambda op, x, axes, keep: op.ReduceMean(x, op.ints(axes), keepdims=int(keep)) if axes else x)
+
+
+class Max(Reduction):
+    """The largest over axes."""
+
+    reference: Lowering = staticmethod(lambda np, x, axes, keep: np.max(x, axis=axes, keepdims=keep))
+    torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.amax(x, axes, keepdim=keep) if axes else x)
+    onnx: Lowering = staticmethod(lambda op, x, axes, keep: op.ReduceMax(x, op.ints(axes), keepdims=int(keep)) if axes else x)
+
+
+class Min(Reduction):
+    """The smallest over axes."""
+
+    reference: Lowering = staticmethod(lambda np, x, axes, keep: np.min(x, axis=axes, keepdims=keep))
+    torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.amin(x, axes, keepdim=keep) if axes else x)
+    onnx: Lowering = staticmethod(lambda op, x, axes, keep: op.ReduceMin(x, op.ints(axes), keepdims=int(keep)) if axes else x)
+
+
+class Logsumexp(Reduction):
+    """log(sum(exp(x))), without overflow."""
+
+    @staticmethod
+    def reference(np: Any, x: Any, axes: tuple[int, ...], keep: bool) -> Any:
+        top = np.max(x, axis=axes, keepdims=True)
+        made = np.log(np.sum(np.exp(x - top), axis=axes, keepdims=True)) + top
+        return made if keep else np.squeeze(made, axis=axes)
+
+    torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.logsumexp(x, axes, keepdim=keep) if axes else x)
+    onnx: Lowering = staticmethod(
+        lambda op, x, axes, keep: op.ReduceLogSumExp(x, op.ints(axes), keepdims=int(keep)) if axes else x
+    )
+
+
+class Along(Operation, abstract=True):
+    """An operation along one axis that keeps the shape."""
+
+    attributes: ClassVar[dict[str, Any]] = {"axis": -1}
+    cases: ClassVar[tuple[Case, ...]] = (case(sample(3, 4)), case(sample(2, 5, 4), axis=-2))
+
+    @classmethod
+    def shape(cls, x: Type, axis: int) -> Type:
+        return Type(x.dtype, x.shape)
+
+
+class Softmax(Along):
+    """exp(x_i) / sum_j exp(x_j), the weights of attention (13)."""
+
+    @staticmethod
+    def reference(np: Any, x: Any, axis: int) -> Any:
+        e = np.exp(x - np.max(x, axis=axis, keepdims=True))
+        return e / np.sum(e, axis=axis, keepdims=True)
+
+    torch: Lowering = staticmethod(lambda torch, x, axis: torch.softmax(x, axis))
+    onnx: Lowering = staticmethod(lambda op, x, axis: op.Softmax(x, axis=axis))
+
+
+class LogSoftmax(Along):
+    """x - logsumexp(x)."""
+
+    @staticmethod
+    def reference(np: Any, x: Any, axis: int) -> Any:
+        y = x - np.max(x, axis=axis, keepdims=True)
+        return y - np.log(np.sum(np.exp(y), axis=axis, keepdims=True))
+
+    torch: Lowering = staticmethod(lambda torch, x, axis: torch.log_softmax(x, axis))
+    onnx: Lowering = staticmethod(lambda op, x, axis: op.LogSoftmax(x, axis=axis))
+
+
+class Cumsum(Along):
+    """Running sums."""
+
+    reference: Lowering = staticmethod(lambda np, x, axis: np.cumsum(x, axis=axis))
+    torch: Lowering = staticmethod(lambda torch, x, axis: torch.cumsum(x, axis))
+    onnx: Lowering = staticmethod(lambda op, x, axis: op.CumSum(x, op.int(axis)))
+
+
+class Cumprod(Along):
+    """Running products, in ceil(log2(n)) rounds: in each, every element takes in the one 1, 2, 4, ... places before."""
+
+    @classmethod
+    def shape(cls, x: Type, axis: int) -> Type:
+        if not isinstance(x.shape[axis], int):
+            raise ShapeError("dimension-unknown", "`cumprod` needs an axis whose size is known when the file is compiled", 0)
+        return Type(x.dtype, x.shape)
+
+    reference: Lowering = staticmethod(lambda np, x, axis: np.cumprod(x, axis=axis))
+    torch: Lowering = staticmethod(lambda torch, x, axis: torch.cumprod(x, axis))
+
+    @staticmethod
+    def onnx(op: Any, x: Any, axis: int) -> Any:
+        size, reach = op.size_along(x, axis), 1
+        while reach < size:
+            head = op.Slice(x, op.ints([0]), op.ints([-reach]), op.ints([axis]))
+            pads = [0] * (2 * len(x.shape))
+            pads[len(x.shape) + axis] = reach
+            x, reach = op.Mul(x, op.Pad(head, op.ints(pads), 1.0)), 2 * reach
+        return x
+
+
+class Argmax(Operation):
+    """The place of the largest element; the first of equals."""
+
+    attributes = {"axis": -1}
+
+    @classmethod
+    def shape(cls, x: Type, axis: int) -> Type:
+        left = tuple(s for i, s in zip(range(-x.rank, 0), x.shape, strict=True) if i != axis)
+        return Type(DType.INT, left, classes=x.shape[axis])
+
+    reference: Lowering = staticmethod(lambda np, x, axis: np.argmax(x, axis=axis))
+    torch: Lowering = staticmethod(lambda torch, x, axis: torch.argmax(x, axis))
+    onnx: Lowering = staticmethod(lambda op, x, axis: op.ArgMax(x, axis=axis, keepdims=0))
+    cases = (case(sample(3, 4)), case(sample(2, 5, 4), axis=-2))

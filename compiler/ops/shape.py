@@ -1,0 +1,330 @@
+"""Operations that move elements: reshaping, stacking, slicing, taking."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mai.compiler.ir.sizes import Size, product
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.base import Alignment, Lowering, Operation, ShapeError, broadcast, case, describe, sample
+
+
+class Reshape(Operation):
+    """The same elements in another shape."""
+
+    attributes = {"shape": ()}
+    wants_lead = True
+
+    @classmethod
+    def shape(cls, x: Type, shape: tuple[Size, ...]) -> Type:  # type: ignore[override]
+        if product(x.shape) != product(shape):
+            raise ShapeError("shape-mismatch", f"{describe(x.shape)} cannot be reshaped to {describe(shape)}", 0)
+        return Type(x.dtype, shape)
+
+    reference: Lowering = staticmethod(lambda np, x, shape, lead: np.reshape(x, (*lead, *shape)))
+    torch: Lowering = staticmethod(lambda torch, x, shape, lead: torch.reshape(x, (*lead, *shape)))
+    onnx: Lowering = staticmethod(lambda op, x, shape, lead: op.reshape(x, [*lead, *shape]))
+    cases = (case(sample(6, 4), shape=(3, 8)), case(sample(4), shape=(2, 2, 1)))
+
+
+class Transpose(Operation):
+    """The axes of the shape in another order; `perm` counts them from the end."""
+
+    attributes = {"perm": ()}
+
+    @classmethod
+    def shape(cls, x: Type, perm: tuple[int, ...]) -> Type:
+        return Type(x.dtype, tuple(x.shape[p] for p in perm))
+
+    reference: Lowering = staticmethod(lambda np, x, perm: np.transpose(x, _full(perm, x.ndim)))
+
+    @staticmethod
+    def torch(torch: Any, x: Any, perm: tuple[int, ...]) -> Any:
+        if perm[-2:] == (-1, -2) and perm[:-2] == tuple(range(-len(perm), -2)):
+            return torch.transpose(x, -1, -2)
+        return torch.permute(x, _full(perm, x.ndim))
+
+    onnx: Lowering = staticmethod(lambda op, x, perm: op.Transpose(x, perm=_full(perm, len(x.shape))))
+    cases = (case(sample(3, 4), perm=(-1, -2)), case(sample(2, 3, 4), perm=(-2, -1, -3)))
+
+
+def _full(perm: tuple[int, ...], rank: int) -> list[int]:
+    """A permutation of the last axes as one of all axes."""
+    return [*range(rank - len(perm)), *(p + rank for p in perm)]
+
+
+class Concat(Operation):
+    """Tensors one after the other along an axis."""
+
+    attributes = {"axis": -1}
+    alignment = Alignment.EXPAND
+
+    @classmethod
+    def shape(cls, *inputs: Type, axis: int) -> Type:
+        first = inputs[0]
+        total: Size = 0
+        for operand, x in enumerate(inputs):
+            if x.rank != first.rank:
+                message = f"{describe(first.shape)} and {describe(x.shape)} have a different number of axes"
+                raise ShapeError("rank-mismatch", message, operand, label=describe(x.shape))
+            if _without(x.shape, axis) != _without(first.shape, axis):
+                message = f"{describe(first.shape)} and {describe(x.shape)} differ in more than axis {axis}"
+                raise ShapeError("shape-mismatch", message, operand, label=describe(x.shape))
+            total = total + x.shape[axis]
+        position = len(first.shape) + axis
+        return Type(first.dtype, (*first.shape[:position], total, *first.shape[position + 1 :]))
+
+    reference: Lowering = staticmethod(lambda np, *xs, axis: np.concatenate(xs, axis=axis))
+    torch: Lowering = staticmethod(lambda torch, *xs, axis: torch.cat(xs, axis))
+    onnx: Lowering = staticmethod(lambda op, *xs, axis: op.Concat(*xs, axis=axis))
+    cases = (case(sample(3), sample(2)), case(sample(3, 4), sample(1, 4), axis=-2))
+
+
+def _without(shape: tuple[Size, ...], axis: int) -> tuple[Size, ...]:
+    return tuple(s for i, s in zip(range(-len(shape), 0), shape, strict=True) if i != axis)
+
+
+class Stack(Operation):
+    """Tensors of one shape along a new axis, at `axis` of the result."""
+
+    attributes = {"axis": -1}
+    alignment = Alignment.EXPAND
+
+    @classmethod
+    def shape(cls, *inputs: Type, axis: int) -> Type:
+        first = inputs[0]
+        for operand, x in enumerate(inputs):
+            if x.shape != first.shape:
+                message = f"only tensors of one shape can be stacked: {describe(first.shape)} and {describe(x.shape)}"
+                raise ShapeError("shape-mismatch", message, operand, label=describe(x.shape))
+        position = first.rank + 1 + axis
+        return Type(first.dtype, (*first.shape[:position], len(inputs), *first.shape[position:]))
+
+    reference: Lowering = staticmethod(lambda np, *xs, axis: np.stack(xs, axis=axis))
+    torch: Lowering = staticmethod(lambda torch, *xs, axis: torch.stack(xs, axis))
+    onnx: Lowering = staticmethod(
+        lambda op, *xs, axis: op.Concat(*(op.Unsqueeze(x, op.ints([axis])) for x in xs), axis=axis)
+    )
+    cases = (case(sample(), sample()), case(sample(3, 4), sample(3, 4), axis=-2))
+
+
+class Expand(Operation):
+    """Axes of size one repeated, as numpy's `broadcast_to`."""
+
+    attributes = {"shape": ()}
+    wants_lead = True
+    alignment = Alignment.FULL
+
+    @classmethod
+    def shape(cls, x: Type, shape: tuple[Size, ...]) -> Type:  # type: ignore[override]
+        if broadcast(x.shape, shape) != shape:
+            raise ShapeError("shape-mismatch", f"{describe(x.shape)} cannot be expanded to {describe(shape)}", 0)
+        return Type(x.dtype, shape)
+
+    @staticmethod
+    def reference(np: Any, x: Any, shape: Any, lead: Any) -> Any:
+        return np.broadcast_to(_padded_np(x, len(lead), len(shape)), (*lead, *shape))
+
+    @staticmethod
+    def torch(torch: Any, x: Any, shape: Any, lead: Any) -> Any:
+        axes = len(lead) + len(shape) - x.ndim
+        for _ in range(axes if lead else 0):
+            x = x.unsqueeze(len(lead))
+        return x.expand(*lead, *shape)
+
+    @staticmethod
+    def onnx(op: Any, x: Any, shape: Any, lead: Any) -> Any:
+        missing = len(lead) + len(shape) - len(x.shape)
+        if missing and lead:
+            x = op.Unsqueeze(x, op.ints([len(lead) + i for i in range(missing)]))
+        return op.Expand(x, op.shape_vector([*lead, *shape]))
+
+    cases = (case(sample(), shape=(3,)), case(sample(1, 4), shape=(2, 3, 4)))
+
+
+def _padded_np(x: Any, lead: int, rank: int) -> Any:
+    return x.reshape(*x.shape[:lead], *(1,) * (lead + rank - x.ndim), *x.shape[lead:])
+
+
+class Slice(Operation):
+    """`x[start:stop:step]` along an axis, as numpy's; bounds may be sizes."""
+
+    attributes = {"axis": -1, "start": None, "stop": None, "step": None}
+
+    @classmethod
+    def shape(cls, x: Type, axis: int, start: Size | None, stop: Size | None, step: int | None) -> Type:
+        size = x.shape[axis]
+        first, last = _bound(start, 0, size), _bound(stop, size, size)
+        stride = step or 1
+        if stride < 1 or step == 0:
+            raise ShapeError("index-out-of-range", "a slice steps forward", 0)
+        if isinstance(size, int) and isinstance(first, int) and isinstance(last, int):
+            length: Size = len(range(*slice(first, last, stride).indices(size)))
+            if length == 0:
+                raise ShapeError("index-out-of-range", f"this slice of an axis of {size} is empty", 0)
+        else:
+            length = (last - first + stride - 1) // stride if stride > 1 else last - first
+        position = x.rank + axis
+        return Type(x.dtype, (*x.shape[:position], length, *x.shape[position + 1 :]), classes=x.classes)
+
+    @staticmethod
+    def reference(np: Any, x: Any, axis: int, start: Any, stop: Any, step: Any) -> Any:
+        return x[_along(axis, slice(start, stop, step))]
+
+    @staticmethod
+    def torch(torch: Any, x: Any, axis: int, start: Any, stop: Any, step: Any) -> Any:
+        return x[_along(axis, slice(start, stop, step))]
+
+    @staticmethod
+    def onnx(op: Any, x: Any, axis: int, start: Any, stop: Any, step: Any) -> Any:
+        bounds = [op.shape_vector([0 if start is None else start]), op.shape_vector([2**62 if stop is None else stop])]
+        return op.Slice(x, *bounds, op.ints([axis]), op.ints([step or 1]))
+
+    cases = (
+        case(sample(6), start=1, stop=4, step=None),
+        case(sample(6, 4), axis=-2, start=None, stop=-1, step=2),
+        case(sample(6, 4), axis=-2, start=2, stop=None, step=None),
+    )
+
+
+def _bound(bound: Size | None, absent: Size, size: Size) -> Size:
+    if bound is None:
+        return absent
+    return bound + size if isinstance(bound, int) and bound < 0 else bound
+
+
+def _along(axis: int, index: Any) -> Any:
+    """An index at an axis counted from the end."""
+    return (..., index, *(slice(None),) * (-axis - 1))
+
+
+class Pick(Operation):
+    """One index of an axis, which goes away."""
+
+    attributes = {"axis": -1, "index": 0}
+
+    @classmethod
+    def shape(cls, x: Type, axis: int, index: int) -> Type:
+        position = x.rank + axis
+        return Type(x.dtype, (*x.shape[:position], *x.shape[position + 1 :]), classes=x.classes)
+
+    reference: Lowering = staticmethod(lambda np, x, axis, index: np.take(x, index, axis=axis))
+    torch: Lowering = staticmethod(lambda torch, x, axis, index: torch.select(x, axis, index))
+    onnx: Lowering = staticmethod(lambda op, x, axis, index: op.Gather(x, op.int(index), axis=axis))
+    cases = (case(sample(6), index=2), case(sample(3, 4), axis=-2, index=-1))
+
+
+class Take(Operation):
+    """`x[index]` along an axis, by an index that is known only at run time.
+
+    x has `rank` axes in its shape; the index is one integer an example, or a tensor of them where x is the same for
+    all examples.
+    """
+
+    attributes = {"axis": -1, "rank": 1}
+    alignment = Alignment.NONE
+
+    @classmethod
+    def shape(cls, x: Type, index: Type, axis: int, rank: int) -> Type:
+        position = x.rank + axis
+        return Type(x.dtype, (*x.shape[:position], *index.shape, *x.shape[position + 1 :]), classes=x.classes)
+
+    @staticmethod
+    def reference(np: Any, x: Any, index: Any, axis: int, rank: int) -> Any:
+        if x.ndim == rank or index.ndim == 0:
+            made = np.take(x, index, axis=axis)
+            return _lead_first(np.moveaxis, made, x.ndim + axis, index.ndim)
+        spread = index.reshape(index.shape + (1,) * rank)
+        return np.squeeze(np.take_along_axis(x, spread, axis=axis), axis=axis)
+
+    @staticmethod
+    def torch(torch: Any, x: Any, index: Any, axis: int, rank: int) -> Any:
+        if index.ndim == 0 and x.ndim == rank and axis == -rank:
+            return x[index]
+        if x.ndim == rank and axis == -rank:
+            return torch.nn.functional.embedding(index, x) if rank == 2 else x[index]
+        if x.ndim == rank or index.ndim == 0:
+            made = torch.index_select(x, axis, index.reshape(-1)).unflatten(axis, index.shape or (1,))
+            made = made if index.ndim else made.squeeze(axis)
+            return _lead_first(torch.movedim, made, x.ndim + axis, index.ndim)
+        spread = index.reshape(index.shape + (1,) * rank)
+        return torch.take_along_dim(x, spread, axis).squeeze(axis)
+
+    @staticmethod
+    def onnx(op: Any, x: Any, index: Any, axis: int, rank: int) -> Any:
+        if len(x.shape) == rank or not len(index.shape):
+            made = op.Gather(x, index, axis=axis)
+            first, count = len(x.shape) + axis, len(index.shape)
+            if not first or not count:
+                return made
+            order = [*range(first, first + count), *range(first), *range(first + count, len(made.shape))]
+            return op.Transpose(made, perm=order)
+        spread = op.Unsqueeze(index, op.ints([len(index.shape) + i for i in range(rank)]))
+        shape = [1 if i == len(x.shape) + axis else s for i, s in enumerate(op.sizes(x))]
+        return op.Squeeze(op.GatherElements(x, op.Expand(spread, op.shape_vector(shape)), axis=axis), op.ints([axis]))
+
+    cases = (
+        case(sample(10, lead=False), sample(kind="int"), axis=-1, rank=1),
+        case(sample(10, 3, lead=False), sample(kind="int"), axis=-2, rank=2),
+        case(sample(3, 10, lead=False), sample(kind="int"), axis=-1, rank=2),
+        case(sample(10, 3), sample(kind="int"), axis=-2, rank=2),
+    )
+
+
+def _lead_first(move: Any, made: Any, first: int, count: int) -> Any:
+    """The `count` axes of an index moved from `first` to the front: they are lead axes."""
+    return made if not first or not count else move(made, tuple(range(first, first + count)), tuple(range(count)))
+
+
+class Unsqueeze(Operation):
+    """New axes of size one, at `axes` of the result."""
+
+    attributes = {"axes": (-1,)}
+
+    @classmethod
+    def shape(cls, x: Type, axes: tuple[int, ...]) -> Type:
+        rest = iter(x.shape)
+        return Type(x.dtype, tuple(1 if i in axes else next(rest) for i in range(-x.rank - len(axes), 0)), classes=x.classes)
+
+    reference: Lowering = staticmethod(lambda np, x, axes: np.expand_dims(x, axes))
+
+    @staticmethod
+    def torch(torch: Any, x: Any, axes: tuple[int, ...]) -> Any:
+        for axis in sorted(axes, reverse=True):
+            x = x.unsqueeze(axis)
+        return x
+
+    onnx: Lowering = staticmethod(lambda op, x, axes: op.Unsqueeze(x, op.ints(sorted(axes))))
+    cases = (case(sample(3)), case(sample(3, 4), axes=(-2,)), case(sample(), axes=(-1, -2)))
+
+
+class Squeeze(Operation):
+    """Axes of size one removed."""
+
+    attributes = {"axes": (-1,)}
+
+    @classmethod
+    def shape(cls, x: Type, axes: tuple[int, ...]) -> Type:
+        return Type(x.dtype, tuple(s for i, s in zip(range(-x.rank, 0), x.shape, strict=True) if i not in axes))
+
+    reference: Lowering = staticmethod(lambda np, x, axes: np.squeeze(x, axes))
+    torch: Lowering = staticmethod(lambda torch, x, axes: torch.squeeze(x, axes))
+    onnx: Lowering = staticmethod(lambda op, x, axes: op.Squeeze(x, op.ints(axes)))
+    cases = (case(sample(3, 1)), case(sample(1, 4, 1), axes=(-3, -1)))
+
+
+class Iota(Operation):
+    """The integers 0 to count - 1."""
+
+    attributes = {"count": 1}
+
+    @classmethod
+    def shape(cls, count: Size) -> Type:
+        return Type(DType.INT, (count,), classes=count)
+
+    reference: Lowering = staticmethod(lambda np, count: np.arange(count))
+    torch: Lowering = staticmethod(lambda torch, count: torch.arange(count))
+    onnx: Lowering = staticmethod(lambda op, count: op.Range(op.int(0), op.scalar(count), op.int(1)))
+    cases = (case(count=5),)
+
+

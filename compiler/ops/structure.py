@@ -1,0 +1,65 @@
+"""Nodes that are not functions of arrays: leaves, changes of type, loops. Each lowering treats them itself."""
+
+from __future__ import annotations
+
+from mai.compiler.ops.base import Operation
+
+
+class Structural(Operation, abstract=True):
+    """An operation without lowerings of its own; `ir/graph.py`'s builder makes its nodes and gives them their types."""
+
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__(abstract=True)
+        cls.name = cls.__name__.lower()
+
+
+class Constant(Structural):
+    """A number, or nested tuples of numbers, in `value`."""
+
+
+class WeightOf(Structural):
+    """A weight of the model; `weight` is its name in the graph's `weights`."""
+
+
+class SizeOf(Structural):
+    """A size as an integer scalar; `size` is what it is."""
+
+
+class Lead(Structural):
+    """Nothing in memory: the first axes of the shape become the lead axes `axes`."""
+
+
+class Unlead(Structural):
+    """Nothing in memory: the innermost `count` lead axes become the first axes of the shape."""
+
+
+class Across(Structural):
+    """Nothing in memory: the batch axis becomes the first axis of the shape (train blocks only)."""
+
+
+class Spread(Structural):
+    """In memory, repeated along the lead axes `axes` that it lacks: a loop's state has one type throughout."""
+
+
+class Loop(Structural):
+    """A body applied a number of times.
+
+    Inputs: the count (an integer scalar), then the first values of the states. Region: (turn, states...) ->
+    (states..., kept...). Outputs: the last states, then what was kept, stacked along a new first axis of the shape.
+    `count` is the number of turns as a size, or None where only the input knows it; `fresh` marks a body that owns
+    weights, one set a turn, which `unroll` replaces by its turns.
+    """
+
+
+class Integrate(Structural):
+    """A differential equation, until `discretise` makes it a loop.
+
+    Inputs: start, stop, the number of steps (absent for an adaptive method), the states. Region:
+    (time, states...) -> derivatives, of the states in the same order. Outputs: the last states, then the kept paths
+    with `steps + 1` rows each. Attributes: `method`; `steps`, the number as a size; `keep`, the places of the kept
+    states; `options` of the method.
+    """
+
+
+class Later(Structural):
+    """A construct that is checked but does not execute yet: `construct` names it."""

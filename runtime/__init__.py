@@ -1,0 +1,1 @@
+"""Running compiled `.onnx` files: numpy, pydantic and onnxruntime only."""

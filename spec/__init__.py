@@ -1,0 +1,14 @@
+"""The language: text to a syntax tree, with diagnostics. No torch, no onnx."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+
+from mai.spec.source import Source
+
+
+@lru_cache(maxsize=1)
+def prelude_source() -> Source:
+    """The standard layers, written in the language."""
+    return Source("prelude/layers.mai", (files("mai.spec") / "prelude" / "layers.mai").read_text(encoding="utf-8"))

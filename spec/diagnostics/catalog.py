@@ -1,0 +1,17 @@
+"""The one catalog of diagnostics: what each slug means, told to a person, with a file that shows it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """`explanation` is what `mai explain` prints; `example` is a small file that earns the diagnostic."""
+
+    title: str
+    explanation: str
+    example: str = ""
+
+
+CATALOG: dict[str, Entry] = {}

@@ -1,0 +1,84 @@
+"""Diagnostics as data, and the reporter that collects them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from mai.spec.diagnostics.catalog import CATALOG
+from mai.spec.source import Span
+
+Severity = Literal["error", "warning", "note"]
+
+
+@dataclass(frozen=True, slots=True)
+class Label:
+    """A span and the words under its carets."""
+
+    span: Span
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Diagnostic:
+    """One thing to say. `label` stands at `span`; `where` are further places; `help` is a remedy that works."""
+
+    slug: str
+    span: Span | None
+    message: str
+    label: str = ""
+    where: tuple[Label, ...] = ()
+    help: str | None = None
+    severity: Severity = "error"
+
+    def __post_init__(self) -> None:
+        assert self.slug in CATALOG, f"slug {self.slug!r} is not in the catalog"
+
+
+class MaiError(Exception):
+    """A stage could not go on; `diagnostics` says why, in the order of the text."""
+
+    def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
+        super().__init__("; ".join(f"{d.slug}: {d.message}" for d in diagnostics))
+        self.diagnostics = tuple(diagnostics)
+
+
+@dataclass
+class Reporter:
+    """Collects diagnostics, so that a file's independent errors are told at once."""
+
+    diagnostics: list[Diagnostic] = field(default_factory=list)
+
+    def error(
+        self,
+        slug: str,
+        span: Span | None,
+        message: str,
+        *,
+        label: str = "",
+        where: Sequence[Label] = (),
+        help: str | None = None,
+    ) -> None:
+        self.add(Diagnostic(slug, span, message, label, tuple(where), help))
+
+    def warning(self, slug: str, span: Span | None, message: str, *, label: str = "", help: str | None = None) -> None:
+        self.add(Diagnostic(slug, span, message, label, (), help, "warning"))
+
+    def add(self, diagnostic: Diagnostic) -> None:
+        """Keep a diagnostic, once: a body that is elaborated twice says the same thing twice."""
+        if diagnostic not in self.diagnostics:
+            self.diagnostics.append(diagnostic)
+
+    @property
+    def failed(self) -> bool:
+        return any(d.severity == "error" for d in self.diagnostics)
+
+    def ordered(self) -> list[Diagnostic]:
+        """By place in the text; those without a place first."""
+        return sorted(self.diagnostics, key=lambda d: (d.span.start if d.span else -1))
+
+    def check(self) -> None:
+        """Raise what was collected, if any of it is an error."""
+        if self.failed:
+            raise MaiError(self.ordered())

@@ -1,0 +1,261 @@
+"""lark's parse tree to the syntax tree, bottom-up and without recursion."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from lark import Token, Tree
+from lark.visitors import Transformer_NonRecursive, v_args
+
+from mai.spec import ast
+from mai.spec.source import Source, Span
+
+
+def _binary(self: TreeBuilder, meta: Any, left: ast.Expr, op: Token, right: ast.Expr) -> ast.Expr:
+    return ast.Binary(self.span(meta), _above(left, right), str(op), left, right, self.token_span(op))
+
+
+def _above(*children: ast.Expr) -> int:
+    return 1 + max((c.depth for c in children), default=0)
+
+
+@v_args(meta=True, inline=False)
+class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
+    """One method a rule of the grammar: (meta, children) to a node."""
+
+    def __init__(self, source: Source) -> None:
+        super().__init__()
+        self.source = source
+
+    def file(self, tree: Any, children: Any = None) -> ast.File:
+        if isinstance(tree, Tree):
+            made: ast.File = self.transform(tree)
+            return made
+        return ast.File(self.source, tuple(c for c in children if isinstance(c, ast.Declaration)))
+
+    def span(self, meta: Any) -> Span:
+        if meta.empty:
+            return Span(self.source, 0, 0)
+        return Span(self.source, meta.start_pos, meta.end_pos)
+
+    def token_span(self, token: Token) -> Span:
+        assert token.start_pos is not None and token.end_pos is not None
+        return Span(self.source, token.start_pos, token.end_pos)
+
+    # ------------------------------------------------------------ expressions
+
+    def number(self, meta: Any, c: list[Any]) -> ast.Expr:
+        text = str(c[0])
+        return ast.Number(self.span(meta), 1, int(text) if text.isdigit() else float(text))
+
+    def string(self, meta: Any, c: list[Any]) -> ast.Expr:
+        return ast.String(self.span(meta), 1, str(c[0])[1:-1])
+
+    def bool(self, meta: Any, c: list[Any]) -> ast.Expr:
+        return ast.Bool(self.span(meta), 1, c[0].type == "TRUE")
+
+    def name(self, meta: Any, c: list[Any]) -> ast.Expr:
+        return ast.Name(self.span(meta), 1, str(c[0]))
+
+    def field(self, meta: Any, c: list[Any]) -> ast.Expr:
+        return ast.Field(self.span(meta), _above(c[0]), c[0], str(c[1]))
+
+    def negate(self, meta: Any, c: list[Any]) -> ast.Expr:
+        op, operand = c
+        return ast.Unary(self.span(meta), _above(operand), "-" if op == "-" else "not", operand)
+
+    def binary(self, meta: Any, c: list[Any]) -> ast.Expr:
+        return _binary(self, meta, *c)
+
+    def pipe_into(self, meta: Any, c: list[Any]) -> ast.Expr:
+        return ast.Pipe(self.span(meta), _above(*c), c[0], c[1])
+
+    def transpose(self, meta: Any, c: list[Any]) -> ast.Expr:
+        return ast.Transpose(self.span(meta), _above(c[0]), c[0])
+
+    def call(self, meta: Any, c: list[Any]) -> ast.Expr:
+        arguments: tuple[ast.Argument, ...] = c[1]
+        return ast.Call(self.span(meta), _above(c[0], *(a.value for a in arguments)), c[0], arguments)
+
+    def index(self, meta: Any, c: list[Any]) -> ast.Expr:
+        items = c[1]
+        inner = [i for i in items if isinstance(i, ast.Expr)]
+        return ast.Index(self.span(meta), _above(c[0], *inner), c[0], items)
+
+    def stack(self, meta: Any, c: list[Any]) -> ast.Expr:
+        return ast.Stack(self.span(meta), _above(*c[0]), c[0])
+
+    def items(self, meta: Any, c: list[Any]) -> tuple[ast.Expr, ...]:
+        return tuple(c)
+
+    dims = items
+    indices = items
+    arguments = items
+
+    def argument(self, meta: Any, c: list[Any]) -> ast.Argument:
+        return ast.Argument(self.span(meta), None, None, c[0])
+
+    def named_argument(self, meta: Any, c: list[Any]) -> ast.Argument:
+        return ast.Argument(self.span(meta), str(c[0]), self.token_span(c[0]), c[1])
+
+    def new_axis(self, meta: Any, c: list[Any]) -> ast.NewAxis:
+        return ast.NewAxis(self.span(meta))
+
+    def slice(self, meta: Any, c: list[Any]) -> ast.Slice:
+        parts: list[ast.Expr | None] = [None]
+        for child in c:
+            if isinstance(child, Token):
+                parts.append(None)
+            else:
+                parts[-1] = child
+        parts += [None] * (3 - len(parts))
+        return ast.Slice(self.span(meta), parts[0], parts[1], parts[2])
+
+    # ------------------------------------------------------------------ types
+
+    def tensor_type(self, meta: Any, c: list[Any]) -> ast.TypeExpr:
+        return ast.TensorType(self.span(meta), c[0])
+
+    def tokens_type(self, meta: Any, c: list[Any]) -> ast.TypeExpr:
+        return ast.TokensType(self.span(meta), c[0])
+
+    def class_type(self, meta: Any, c: list[Any]) -> ast.TypeExpr:
+        return ast.ClassType(self.span(meta), c[0])
+
+    def scalar_type(self, meta: Any, c: list[Any]) -> ast.TypeExpr:
+        return ast.ScalarType(self.span(meta), str(c[0]))  # type: ignore[arg-type]
+
+    # ------------------------------------------------------------- statements
+
+    def identifier(self, meta: Any, c: list[Any]) -> ast.Identifier:
+        return ast.Identifier(self.span(meta), str(c[0]))
+
+    def block(self, meta: Any, c: list[Any]) -> tuple[ast.Statement, ...]:
+        return tuple(s for s in c if isinstance(s, ast.Statement))
+
+    def assign(self, meta: Any, c: list[Any]) -> ast.Statement:
+        return ast.Assign(self.span(meta), (c[0],), "", c[1])
+
+    def update(self, meta: Any, c: list[Any]) -> ast.Statement:
+        return ast.Assign(self.span(meta), (c[0],), str(c[1])[0], c[2])  # type: ignore[arg-type]
+
+    def unpack(self, meta: Any, c: list[Any]) -> ast.Statement:
+        return ast.Assign(self.span(meta), tuple(c[:-1]), "", c[-1])
+
+    def derivative(self, meta: Any, c: list[Any]) -> ast.Statement:
+        state, variable, value = c
+        return ast.Derivative(self.span(meta), _undressed(state), _undressed(variable), value)
+
+    def draw(self, meta: Any, c: list[Any]) -> ast.Statement:
+        return ast.Draw(self.span(meta), c[0], c[1])
+
+    def param(self, meta: Any, c: list[Any]) -> ast.Statement:
+        return ast.Param(self.span(meta), c[0], c[1], c[2] if len(c) > 2 else None, True)
+
+    def state(self, meta: Any, c: list[Any]) -> ast.Statement:
+        return ast.Param(self.span(meta), c[0], c[1], c[2] if len(c) > 2 else None, False)
+
+    def return_(self, meta: Any, c: list[Any]) -> ast.Statement:
+        return ast.Return(self.span(meta), c[0])
+
+    def if_(self, meta: Any, c: list[Any]) -> ast.Statement:
+        return ast.If(self.span(meta), c[0], c[1], c[2] if len(c) > 2 else ())
+
+    def otherwise(self, meta: Any, c: list[Any]) -> tuple[ast.Statement, ...]:
+        block: tuple[ast.Statement, ...] = c[0]
+        return block
+
+    def otherwise_if(self, meta: Any, c: list[Any]) -> tuple[ast.Statement, ...]:
+        return (self.if_(meta, c),)
+
+    def repeat(self, meta: Any, c: list[Any]) -> ast.Statement:
+        shared = any(isinstance(x, Token) for x in c)
+        index = next((x for x in c if isinstance(x, ast.Identifier)), None)
+        return ast.Repeat(self.span(meta), c[0], shared, index, c[-1])
+
+    def integrate(self, meta: Any, c: list[Any]) -> ast.Statement:
+        keeps = c[5] if len(c) > 5 else ()
+        return ast.Integrate(self.span(meta), c[0], c[1], c[2], c[3], c[4], keeps)
+
+    def keeps(self, meta: Any, c: list[Any]) -> tuple[ast.Keep, ...]:
+        return tuple(c)
+
+    def keep(self, meta: Any, c: list[Any]) -> ast.Keep:
+        return ast.Keep(self.span(meta), c[0], c[1])
+
+    def extend(self, meta: Any, c: list[Any]) -> ast.Statement:
+        return ast.Extend(self.span(meta), c[0], c[1], c[2] if len(c) > 3 else None, c[-1])
+
+    def append(self, meta: Any, c: list[Any]) -> ast.Statement:
+        return ast.Append(self.span(meta), c[0])
+
+    def minimize(self, meta: Any, c: list[Any]) -> ast.Statement:
+        return ast.Minimize(self.span(meta), c[0], tuple(c[1:]))
+
+    def report(self, meta: Any, c: list[Any]) -> ast.Statement:
+        return ast.Report(self.span(meta), tuple(c))
+
+    def record(self, meta: Any, c: list[Any]) -> ast.Statement:
+        every = c[-1][0] if isinstance(c[-1], tuple) else None
+        return ast.Record(self.span(meta), tuple(x for x in c if isinstance(x, ast.Expr)), every)
+
+    def every(self, meta: Any, c: list[Any]) -> tuple[ast.Expr, ...]:
+        return tuple(c)
+
+    # ----------------------------------------------------------- declarations
+
+    def const(self, meta: Any, c: list[Any]) -> ast.Declaration:
+        return ast.Const(self.span(meta), c[0], c[1])
+
+    def let(self, meta: Any, c: list[Any]) -> ast.Declaration:
+        return ast.Let(self.span(meta), c[0], c[1])
+
+    def data(self, meta: Any, c: list[Any]) -> ast.Declaration:
+        return ast.Data(self.span(meta), tuple(c[:-1]), c[-1])
+
+    def data_field(self, meta: Any, c: list[Any]) -> ast.DataField:
+        return ast.DataField(self.span(meta), c[0], c[1])
+
+    def parameters(self, meta: Any, c: list[Any]) -> tuple[ast.Parameter, ...]:
+        return tuple(c)
+
+    def parameter(self, meta: Any, c: list[Any]) -> ast.Parameter:
+        default = next((x for x in c[1:] if isinstance(x, ast.Expr)), None)
+        type_ = next((x for x in c[1:] if not isinstance(x, ast.Expr)), None)
+        return ast.Parameter(self.span(meta), c[0], type_, default)
+
+    def returns(self, meta: Any, c: list[Any]) -> ast.TypeExpr:
+        type_: ast.TypeExpr = c[0]
+        return type_
+
+    def _function(self, kind: str, meta: Any, c: list[Any]) -> ast.Declaration:
+        returns = c[2] if len(c) == 4 else None
+        end = returns.span.end if returns else max([c[0].span.end, *(p.span.end for p in c[1])])
+        head = Span(self.source, meta.start_pos, end)
+        return ast.Function(self.span(meta), kind, c[0], c[1], returns, c[-1], head)  # type: ignore[arg-type]
+
+    def layer(self, meta: Any, c: list[Any]) -> ast.Declaration:
+        return self._function("layer", meta, c)
+
+    def net(self, meta: Any, c: list[Any]) -> ast.Declaration:
+        return self._function("net", meta, c)
+
+    def export(self, meta: Any, c: list[Any]) -> ast.Declaration:
+        return self._function("export", meta, c)
+
+    def train(self, meta: Any, c: list[Any]) -> ast.Declaration:
+        end = max([meta.start_pos + 5, *(a.span.end for a in c[0])])
+        return ast.Train(self.span(meta), c[0], c[1], Span(self.source, meta.start_pos, end))
+
+    def import_(self, meta: Any, c: list[Any]) -> ast.Declaration:
+        return ast.Import(self.span(meta), c[0])
+
+
+setattr(TreeBuilder, "import", TreeBuilder.import_)
+
+
+def _undressed(name: ast.Identifier) -> ast.Identifier:
+    """`dx` names the state `x`."""
+    return ast.Identifier(name.span, name.id[1:] if name.id.startswith("d") else name.id)
+
+
