@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Setting, Value
+from mai.compiler.ir.types import Type, join_leads
 from mai.compiler.ops.structure import Structural
 
 Mapping = dict[Value, Value]
@@ -46,13 +47,21 @@ class Copier:
         inputs = [self[v] for v in node.inputs]
         if issubclass(node.op, Structural):
             regions = [self.region(r) for r in node.regions]
-            types = [v.type for v in node.outputs]
+            types = [self._structural_type(node, v) for v in node.outputs]
             made = self.builder.add(node.op, inputs, node.attributes, types, regions).outputs
         else:
             made = self.builder.emit_all(node.op, inputs, node.attributes)
         for old, new in zip(node.outputs, made, strict=True):
             new.name, new.type = old.name, replace(new.type, classes=old.type.classes)
         self.bind(node, *made)
+
+    def _structural_type(self, node: Node, output: Value) -> Type:
+        """The output's type, with the lead axes that the first input has gained."""
+        if not node.inputs or node.regions:
+            return output.type
+        old, new = node.inputs[0].type, self[node.inputs[0]].type
+        gained = tuple(axis for axis in new.lead if axis not in old.lead)
+        return output.type.with_lead(join_leads([output.type.with_lead(gained), output.type]))
 
     def region(self, region: Region) -> Region:
         """A copy of a region, its own values copied, those from outside mapped."""

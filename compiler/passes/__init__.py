@@ -1,0 +1,31 @@
+"""Passes: graph to graph, one a file. `prepare` makes what torch runs, `optimise` what becomes ONNX."""
+
+from __future__ import annotations
+
+from mai.compiler.ir.graph import Graph, Node
+from mai.compiler.ops.structure import Integrate, Later
+from mai.compiler.passes.discretise import discretise
+from mai.compiler.passes.fold import fold
+from mai.compiler.passes.fuse import fuse
+from mai.compiler.passes.hoist import hoist
+from mai.compiler.passes.prune import prune, select
+from mai.compiler.passes.share import share
+from mai.compiler.passes.split import split
+from mai.compiler.passes.unroll import unroll
+
+__all__ = ["fold", "later", "optimise", "prepare", "prune", "select"]
+
+
+def prepare(graph: Graph) -> Graph:
+    """Every `repeat` with fresh parameters and every `integrate` replaced by plain code and loops."""
+    return prune(share(discretise(unroll(graph))))
+
+
+def optimise(graph: Graph) -> Graph:
+    """A prepared graph made fast: what does not depend on the examples is computed once, before the loops."""
+    return prune(share(fuse(hoist(prune(share(split(fold(graph))))))))
+
+
+def later(graph: Graph) -> list[Node]:
+    """The nodes that check but do not execute yet, in a prepared graph."""
+    return [node for node in graph.walk() if node.op in (Later, Integrate)]
