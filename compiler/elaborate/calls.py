@@ -37,7 +37,7 @@ class Calls(Signatures):
     def call(self, function: Binding, arguments: Sequence[BoundArgument], span: Span) -> Binding:
         if isinstance(function, Poison) or any(isinstance(a.value, Poison) for a in arguments):
             return POISON
-        outer, self.builder.span = self.builder.span, span
+        outer, self.builder.span = self.builder.span, self.at(span)
         try:
             made = self._dispatch(function, list(arguments), span)
         except Stop:

@@ -24,7 +24,7 @@ from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.types import Axis, DType
 from mai.compiler.ops.base import Operation, ShapeError, describe
 from mai.compiler.ops.elementwise import ToReal
-from mai.spec import ast
+from mai.spec import ast, prelude_source
 from mai.spec.diagnostics import Label, Reporter
 from mai.spec.source import Span
 
@@ -98,6 +98,10 @@ class Core:
 
     # --------------------------------------------------------------- emission
 
+    def at(self, span: Span) -> Span | None:
+        """Where nodes made for `span` come from: inside a standard layer, the place of its call."""
+        return self.builder.span if span.source is prelude_source() else span
+
     @contextmanager
     def region(self, region: Region) -> Iterator[Region]:
         """Emit into `region` for a while."""
@@ -122,7 +126,7 @@ class Core:
 
     def checked(self, span: Span, spans: Sequence[Span], op: type[Operation], *inputs: Value, **attributes: Any) -> Binding:
         """Emit an operation on the user's operands; what its shape rule refuses is told at `spans`."""
-        self.builder.span = span
+        self.builder.span = self.at(span)
         try:
             return self.emit(op, *inputs, **attributes)
         except ShapeError as error:

@@ -42,7 +42,7 @@ class Expressions(Core):
 
     def expression(self, env: Environment, expr: ast.Expr) -> Binding:
         rule: Callable[[Environment, Any], Binding] = self._rules()[type(expr)]
-        outer, self.builder.span = self.builder.span, expr.span
+        outer, self.builder.span = self.builder.span, self.at(expr.span)
         try:
             return rule(env, expr)
         except Stop:

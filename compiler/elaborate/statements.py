@@ -47,7 +47,7 @@ class Statements(Signatures):
 
     def statement(self, env: Environment, statement: ast.Statement) -> Binding:
         rule: Callable[[Environment, Any], Binding] | None = self._statement_rules().get(type(statement))
-        outer, self.builder.span = self.builder.span, statement.span
+        outer, self.builder.span = self.builder.span, self.at(statement.span)
         try:
             if rule is None:
                 return self.misplaced(statement)

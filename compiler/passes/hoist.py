@@ -13,7 +13,7 @@ from mai.compiler.ir.rewrite import Copier, copy_graph, made_in, reading
 from mai.compiler.ir.types import TURN_DEPTH, Axis
 from mai.compiler.ops.random import Draw
 from mai.compiler.ops.shape import Iota, Take
-from mai.compiler.ops.structure import Loop, Spread, WeightOf
+from mai.compiler.ops.structure import Loop, Spread
 
 
 def hoist(graph: Graph) -> Graph:
@@ -33,12 +33,12 @@ def hoist(graph: Graph) -> Graph:
 
 
 def _leave(builder: Builder, loop: Node) -> None:
-    """Move what depends on nothing inside the body in front of the loop. Weights stay: a body owns what it alone uses."""
+    """Move what depends on nothing inside the body in front of the loop."""
     body = loop.regions[0]
     inside = made_in(body)
     kept = []
     for node in body.nodes:
-        if node.op is WeightOf or any(v in inside for v in reading(node)):
+        if any(v in inside for v in reading(node)):
             kept.append(node)
             continue
         builder.region.nodes.append(node)
@@ -57,7 +57,7 @@ def _tabulate(builder: Builder, loop: Node) -> None:
     axis = Axis("turn", count, TURN_DEPTH)
     turns = builder.lead(builder.emit(Iota, count=count, name="turns"), (axis,))
     outside = Copier(builder, {body.inputs[0]: turns})
-    outside.nodes(n for n in body.nodes if n.output in timed or n.op is WeightOf)
+    outside.nodes(n for n in body.nodes if n.output in timed)
     rows = Builder(Region())
     taken = {}
     for value in wanted:
@@ -73,9 +73,8 @@ def _timed(body: Region) -> dict[Value, bool]:
     """The values that depend on the turn and on nothing else inside; True where one is worth a table."""
     timed: dict[Value, bool] = {body.inputs[0]: False}
     inside = made_in(body)
-    weights = {n.output for n in body.nodes if n.op is WeightOf}
     for node in body.nodes:
-        own = [v for v in node.inputs if v in inside and v not in weights]
+        own = [v for v in node.inputs if v in inside]
         if not own or not all(v in timed for v in own) or not _can_follow(node, timed):
             continue
         heavy = node.output.type.rank > 0 or any(timed[v] for v in own)

@@ -1,0 +1,1 @@
+"""IR to PyTorch: the only room, with `training`, that imports torch."""

@@ -1,0 +1,26 @@
+"""Loops at run time: a plain Python loop, through which autograd goes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, fx
+
+Body = Callable[..., tuple[Tensor, ...]]
+
+
+@fx.wrap
+def loop(body: Body, count: Tensor, states: tuple[Tensor, ...], captured: tuple[Tensor, ...], leads: tuple[int, ...]) -> tuple[Tensor, ...]:
+    """Apply `body(turn, *states, *captured)` `count` times.
+
+    The body gives the next states and what is kept of the turn; what was kept is stacked after its lead axes, of which
+    `leads` has the numbers.
+    """
+    kept: list[list[Tensor]] = [[] for _ in leads]
+    for turn in torch.arange(int(count)):
+        made = body(turn, *states, *captured)
+        states = made[: len(states)]
+        for rows, row in zip(kept, made[len(states) :], strict=True):
+            rows.append(row)
+    return *states, *(torch.stack(rows, lead) for rows, lead in zip(kept, leads, strict=True))

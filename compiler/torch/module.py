@@ -1,0 +1,279 @@
+"""IR to `torch.fx`: a GraphModule whose generated source a person can read."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import fx
+
+from mai.compiler.ir import sizes
+from mai.compiler.ir.align import missing_axes
+from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.rewrite import free_values
+from mai.compiler.ir.sizes import Dim
+from mai.compiler.ir.types import DType
+from mai.compiler.ops.base import Alignment
+from mai.compiler.ops.random import Draw
+from mai.compiler.ops.structure import Across, Constant, Lead, Loop, SizeOf, Spread, Unlead, WeightOf
+from mai.compiler.torch.draws import DRAWS
+from mai.compiler.torch.loops import loop
+from mai.compiler.torch.weights import Weights
+
+DTYPES = {DType.REAL: torch.float32, DType.INT: torch.int64, DType.BOOL: torch.bool}
+VIEWS = (Lead, Unlead, Across)
+
+
+class Known(fx.Proxy):
+    """A proxy whose number of axes is known: operations ask for it."""
+
+    ndim = 0
+
+
+def lower(graph: Graph, weights: Weights, name: str = "Model") -> fx.GraphModule:
+    """A prepared graph as a module; its forward takes the inputs in their order, then the settings.
+
+    The weights it reads are those of `weights`, shared with every other module made from it.
+    """
+    lowering = Lowering(graph, fx.Graph(), weights)
+    for value in [*graph.inputs, *(s.value for s in graph.settings.values())]:
+        lowering.placeholder(value)
+    lowering.nodes(graph.nodes)
+    lowering.fx.output(tuple(lowering[v].node for v in graph.outputs))
+    return _module(weights, lowering, name)
+
+
+def _module(weights: torch.nn.Module, lowering: Lowering, name: str) -> fx.GraphModule:
+    lowering.fx.eliminate_dead_code()
+    root = torch.nn.Module()
+    for key in lowering.read:
+        _share(root, weights, key)
+    for key, body in lowering.bodies.items():
+        root.add_module(key, body)
+    for key, tensor in lowering.constants.items():
+        root.register_buffer(key, tensor, persistent=False)
+    return fx.GraphModule(root, lowering.fx, class_name=name)
+
+
+def _share(root: torch.nn.Module, weights: torch.nn.Module, name: str) -> None:
+    """Put a weight into another tree of modules under the same name."""
+    *path, last = name.split(".")
+    for part in path:
+        weights = weights.get_submodule(part)
+        if part not in root._modules:
+            root.add_module(part, torch.nn.Module())
+        root = root.get_submodule(part)
+    if last in weights._parameters:
+        root._parameters[last] = weights._parameters[last]
+    else:
+        root.register_buffer(last, weights._buffers[last])
+
+
+class Lowering:
+    """Lowers one region into one `fx.Graph`; loops' bodies become modules of their own."""
+
+    def __init__(self, graph: Graph, target: fx.Graph, weights: torch.nn.Module) -> None:
+        self.graph, self.fx, self.weights = graph, target, weights
+        self.tracer = fx.proxy.GraphAppendingTracer(target)
+        self.values: dict[Value, Any] = {}
+        self.sizes: dict[str, Any] = {}
+        self.read: dict[str, Any] = {}
+        self.bodies: dict[str, fx.GraphModule] = {}
+        self.constants: dict[str, torch.Tensor] = {}
+        self.parameters: set[str] = set()
+        self.torch = Recorded(self._call)
+
+    def __getitem__(self, value: Value) -> Any:
+        return self.values[value]
+
+    def placeholder(self, value: Value) -> None:
+        self.values[value] = self.known(self.fx.placeholder(self._unused(value.name)), value)
+
+    def _unused(self, name: str) -> str:
+        """A parameter name that no other parameter has."""
+        made, count = _identifier(name), 0
+        while made in self.parameters:
+            count += 1
+            made = f"{_identifier(name)}_{count}"
+        self.parameters.add(made)
+        return made
+
+    def known(self, node: fx.Node, value: Value) -> Known:
+        proxy = Known(node, self.tracer)
+        proxy.ndim = len(value.type.physical)
+        return proxy
+
+    # ------------------------------------------------------------------ sizes
+
+    def size(self, size: Any) -> Any:
+        """A size as a number or a proxy of one; each symbol is read once."""
+        return sizes.evaluate(size, self.symbol)
+
+    def symbol(self, name: str) -> Any:
+        if name not in self.sizes:
+            source = self.graph.sizes[name]
+            if isinstance(source, tuple):
+                self.sizes[name] = self.values[source[0]].shape[source[1]]
+            else:
+                self.sizes[name] = fx.Proxy(self.fx.call_function(int, (self.values[source].node,)), self.tracer)
+            self.sizes[name].node.name = self._fresh(name)
+        return self.sizes[name]
+
+    def resolved(self, attribute: Any) -> Any:
+        if isinstance(attribute, Dim):
+            return self.size(attribute)
+        return tuple(self.resolved(a) for a in attribute) if isinstance(attribute, tuple) else attribute
+
+    def _fresh(self, name: str) -> str:
+        return self.fx._graph_namespace.create_name(_identifier(name), None)
+
+    # ------------------------------------------------------------------ nodes
+
+    def nodes(self, nodes: list[Node]) -> None:
+        for node in nodes:
+            self.node(node)
+
+    def node(self, node: Node) -> None:
+        before = len(self.fx.nodes)
+        made = self._lowered(node)
+        for inner in list(self.fx.nodes)[before:]:
+            inner.meta["span"] = node.span
+        for output, proxy in zip(node.outputs, made, strict=True):
+            self.values[output] = self._named(proxy, output)
+
+    def _named(self, proxy: Any, output: Value) -> Known:
+        node: fx.Node = proxy.node
+        if "type" not in node.meta and node.op != "placeholder":
+            node.name = self._fresh(output.name)
+            node.meta["type"] = output.type
+        return self.known(node, output)
+
+    def _lowered(self, node: Node) -> list[Any]:
+        op = node.op
+        if op is Constant:
+            return [self._constant(node)]
+        if op is WeightOf:
+            return [self._weight(node)]
+        if op is SizeOf:
+            return [self._call(torch.tensor, (self.size(node.attributes["size"]),))]
+        if op in VIEWS:
+            return [self.values[node.inputs[0]]]
+        if op is Spread:
+            (x,) = self._aligned(node)
+            return [x.expand(tuple(self.size(s) for s in node.output.type.physical))]
+        if op is Loop:
+            return self._loop(node)
+        attributes = {k: self.resolved(v) for k, v in node.attributes.items()}
+        if op.wants_lead:
+            attributes["lead"] = tuple(self.size(a.size) for a in node.output.type.lead)
+        if issubclass(op, Draw):
+            inputs = tuple(proxy.node for proxy in self._aligned(node))
+            return [self._call(DRAWS[op], inputs, _nodes(attributes))]
+        return [op.torch(self.torch, *self._aligned(node), **attributes)]
+
+    def _call(self, function: Any, arguments: tuple[Any, ...], named: dict[str, Any] | None = None) -> fx.Proxy:
+        return fx.Proxy(self.fx.call_function(function, _nodes(arguments), named or {}), self.tracer)
+
+    def _constant(self, node: Node) -> Any:
+        value, dtype = node.attributes["value"], DTYPES[node.output.type.dtype]
+        name = f"constant_{len(self.constants) + 1}"
+        self.constants[name] = torch.tensor(value, dtype=dtype)
+        return self.known(self.fx.get_attr(name), node.output)
+
+    def _weight(self, node: Node) -> Any:
+        name = node.attributes["weight"]
+        if name not in self.read:
+            self.read[name] = self.known(self._attribute(name), node.output)
+        return self.read[name]
+
+    def _attribute(self, name: str) -> fx.Node:
+        return self.fx.create_node("get_attr", name, (), {}, name=_identifier(name))
+
+    def _aligned(self, node: Node) -> list[Any]:
+        """The inputs with the axes of size one that let them meet."""
+        proxies = [self.values[v] for v in node.inputs]
+        if node.op.alignment is Alignment.NONE:
+            return proxies
+        lead = node.output.type.lead
+        top = max((v.type.rank for v in node.inputs), default=0)
+        made = []
+        for value, proxy in zip(node.inputs, proxies, strict=True):
+            rank = top if node.op.alignment is Alignment.FULL else value.type.rank
+            axes = missing_axes(value.type, lead, rank)
+            count = proxy.ndim + len(axes)
+            for axis in sorted(axes, reverse=True):
+                proxy = proxy.unsqueeze(axis)
+            if node.op.alignment is Alignment.EXPAND and value.type.lead != lead:
+                proxy = proxy.expand(*(self.size(a.size) for a in lead), *(-1,) * rank)
+                count = len(lead) + rank
+            proxy = Known(proxy.node, self.tracer)
+            proxy.ndim = count
+            made.append(proxy)
+        return made
+
+    # ------------------------------------------------------------------ loops
+
+    def _loop(self, node: Node) -> list[Any]:
+        """`loop(body, count, states, captured)`: the body is a module; what it reads from outside is handed to it."""
+        region = node.regions[0]
+        captured = [v for v in free_values(region) if v in self.values]
+        symbols = self._symbols(region)
+        inner = Lowering(self.graph, fx.Graph(), self.weights)
+        for value in [*region.inputs, *captured]:
+            inner.placeholder(value)
+        for name in symbols:
+            inner.sizes[name] = fx.Proxy(inner.fx.placeholder(inner._unused(name)), inner.tracer)
+        inner.nodes(region.nodes)
+        inner.fx.output(tuple(inner[v].node for v in region.outputs))
+        name = f"body_{len(self.bodies) + 1}"
+        self.bodies[name] = _module(self.weights, inner, "Body")
+        body = self.fx.create_node("get_attr", name, (), {}, name=name)
+        count, *states = (self.values[v].node for v in node.inputs)
+        outer = tuple(self.values[v].node for v in captured) + tuple(self.symbol(n).node for n in symbols)
+        leads = tuple(len(v.type.lead) for v in region.outputs[len(states) :])
+        made = self._call(loop, (body, count, tuple(states), outer, leads))
+        return [made[i] for i in range(len(node.outputs))]
+
+    def _symbols(self, region: Region) -> list[str]:
+        """The symbolic sizes that a body needs: read outside, once."""
+        found: set[str] = set()
+        for node in region.walk():
+            for size in _sizes_in((tuple(node.attributes.values()), *(v.type.physical for v in node.outputs))):
+                found |= sizes.symbols(size)
+        return sorted(n for n in found if n in self.graph.sizes)
+
+
+class Recorded:
+    """The torch module as operations see it: what makes a tensor from numbers is recorded as a call, too."""
+
+    def __init__(self, call: Callable[..., fx.Proxy]) -> None:
+        self._record = call
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(torch, name)
+
+    def arange(self, *bounds: Any, **_: Any) -> fx.Proxy:
+        return self._record(torch.arange, bounds)
+
+
+def _nodes(value: Any) -> Any:
+    """Proxies inside arguments as the nodes they stand for."""
+    if isinstance(value, fx.Proxy):
+        return value.node
+    if isinstance(value, dict):
+        return {k: _nodes(v) for k, v in value.items()}
+    return tuple(_nodes(v) for v in value) if isinstance(value, tuple) else value
+
+
+def _sizes_in(value: Any) -> list[Dim]:
+    if isinstance(value, Dim):
+        return [value]
+    return [s for item in value for s in _sizes_in(item)] if isinstance(value, tuple) else []
+
+
+def _identifier(name: str) -> str:
+    """A name of the spec as Python has it."""
+    made = re.sub(r"\W", "_", name)
+    return made if made and not made[0].isdigit() else f"v_{made}"

@@ -1,0 +1,78 @@
+"""The model's weights as a torch module, named as the spec names them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from mai.compiler.ir.graph import Weight
+
+Array = np.ndarray[Any, Any]
+
+
+class Weights(nn.Module):
+    """Nested modules, so that the keys of `state_dict()` are the weights' names: `velocity.linear_1.weight`.
+
+    Trained weights are parameters, running statistics buffers. They hold zeros until `initialise` or `load_state_dict`.
+    """
+
+    def __init__(self, weights: Mapping[str, Weight]) -> None:
+        super().__init__()
+        self.weights = dict(weights)
+        for name, weight in self.weights.items():
+            *path, last = name.split(".")
+            tensor = torch.zeros(weight.shape)
+            owner = self._owner(path)
+            if weight.trained:
+                owner.register_parameter(last, nn.Parameter(tensor))
+            else:
+                owner.register_buffer(last, tensor)
+
+    def _owner(self, path: list[str]) -> nn.Module:
+        module: nn.Module = self
+        for part in path:
+            if part not in module._modules:
+                module.add_module(part, nn.Module())
+            child = module._modules[part]
+            assert child is not None
+            module = child
+        return module
+
+    def initialise(self, seed: int = 0) -> Weights:
+        """First values, a function of the seed and each weight's name alone."""
+        state = self.state_dict()
+        for name, weight in self.weights.items():
+            state[name].copy_(torch.from_numpy(first_value(weight, seed)))
+        return self
+
+    def owned_by(self, owners: tuple[str, ...]) -> dict[str, nn.Parameter]:
+        """The trained weights of some nets by name; all of them where no net is named."""
+        return {
+            name: parameter
+            for name, parameter in self.named_parameters()
+            if not owners or self.weights[name].owner in owners
+        }
+
+    def numpy(self) -> dict[str, Array]:
+        """A copy of every weight as a numpy array, by name."""
+        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.state_dict().items()}
+
+
+def first_value(weight: Weight, seed: int) -> Array:
+    """What a weight starts from, in float32: its own Philox stream, keyed by the seed and the name."""
+    numbers = weight.init.numbers
+    if weight.init.kind == "identity":
+        return np.eye(*weight.shape, dtype=np.float32)
+    if weight.init.kind == "constant":
+        return np.full(weight.shape, numbers[0], np.float32)
+    digest = hashlib.sha256(f"{seed}/{weight.name}".encode()).digest()
+    generator = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
+    if weight.init.kind == "normal":
+        return (numbers[0] + numbers[1] * generator.standard_normal(weight.shape, np.float32)).astype(np.float32)
+    low, high = numbers
+    return (low + (high - low) * generator.random(weight.shape, np.float32)).astype(np.float32)
