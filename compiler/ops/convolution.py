@@ -38,7 +38,7 @@ def _batched_onnx(op: Any, x: Any, apply: Callable[[Any], Any]) -> Any:
         return apply(x)
     sizes = op.sizes(x)
     made = apply(op.reshape(x, [1 if len(sizes) == 3 else -1, *sizes[-3:]]))
-    return op.reshape(made, [*sizes[:-3], *op.sizes(made)[-3:]])
+    return op.reshape(made, op.output_sizes())
 
 
 def _windows(np: Any, x: Any, width: int, stride: int) -> Any:

@@ -257,7 +257,7 @@ class Take(Operation):
             first, count = len(x.shape) + axis, len(index.shape)
             if not first or not count:
                 return made
-            order = [*range(first, first + count), *range(first), *range(first + count, len(made.shape))]
+            order = [*range(first, first + count), *range(first), *range(first + count, len(x.shape) + count - 1)]
             return op.Transpose(made, perm=order)
         spread = op.Unsqueeze(index, op.ints([len(index.shape) + i for i in range(rank)]))
         shape = [1 if i == len(x.shape) + axis else s for i, s in enumerate(op.sizes(x))]

@@ -1,0 +1,1 @@
+"""IR to ONNX: the only room that imports onnx_ir."""

@@ -1,0 +1,225 @@
+"""What an operation's `onnx` lowering is handed: standard operators by name, constants, and sizes.
+
+It makes onnx_ir nodes directly, so that it decides every name and every place of a weight; nothing is inferred, since
+the IR knows the types.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from mai.compiler.ir import sizes as sz
+from mai.compiler.ir.graph import Graph, Value
+from mai.compiler.ir.sizes import Dim, Size
+
+Scalar = int | ir.Value
+MAX_SLICE = 2**62
+
+
+class Wrapped:
+    """An integer value with the operators that the generator of draws is written in."""
+
+    def __init__(self, op: OnnxBackend, value: ir.Value) -> None:
+        self.op, self.value = op, value
+
+    def _with(self, operator: str, other: Any) -> Wrapped:
+        partner = other.value if isinstance(other, Wrapped) else self.op.int(other)
+        return Wrapped(self.op, self.op.make(operator, [self.value, partner]))
+
+    def __add__(self, other: Any) -> Wrapped:
+        return self._with("Add", other)
+
+    def __sub__(self, other: Any) -> Wrapped:
+        return self._with("Sub", other)
+
+    def __mul__(self, other: Any) -> Wrapped:
+        return self._with("Mul", other)
+
+    def __floordiv__(self, other: Any) -> Wrapped:
+        return self._with("Div", other)
+
+    def __and__(self, other: Any) -> Wrapped:
+        return self._with("BitwiseAnd", other)
+
+    def __xor__(self, other: Any) -> Wrapped:
+        return self._with("BitwiseXor", other)
+
+    __radd__ = __add__
+    __rmul__ = __mul__
+
+
+class OnnxBackend:
+    """Appends nodes to `nodes`, the list of the region being built; constants go to the root graph."""
+
+    def __init__(self, graph: Graph, opset: int) -> None:
+        self.source, self.opset = graph, opset
+        self.root = ir.Graph([], [], nodes=[], opset_imports={"": opset}, name=graph.name)
+        self.nodes: list[ir.Node] = []
+        self.root_nodes = self.nodes
+        self.values: dict[Value, Any] = {}
+        self.physical: dict[ir.Value, tuple[Size, ...]] = {}
+        self.scope, self.note = "", ""
+        self.output: tuple[Size, ...] = ()
+        self._constants: dict[Any, ir.Value] = {}
+        self._sizes: dict[str, ir.Value] = {}
+        self._names: dict[str, int] = {}
+
+    def __getattr__(self, operator: str) -> Any:
+        if not operator[0].isupper():
+            raise AttributeError(operator)
+
+        def call(*inputs: Any, _outputs: int = 1, **attributes: Any) -> Any:
+            made = self.make_all(operator, inputs, attributes, _outputs)
+            return made[0] if _outputs == 1 else made
+
+        return call
+
+    # ------------------------------------------------------------------ nodes
+
+    def make(self, operator: str, inputs: Sequence[Any], **attributes: Any) -> ir.Value:
+        return self.make_all(operator, inputs, attributes, 1)[0]
+
+    def make_all(self, operator: str, inputs: Sequence[Any], attributes: dict[str, Any], outputs: int) -> list[ir.Value]:
+        operands = [self.real(x) if isinstance(x, float) else x for x in inputs]
+        named = [ir.Attr(k, *_attribute(v)) for k, v in attributes.items()]
+        made = [ir.Value(name=self.name(operator.lower())) for _ in range(outputs)]
+        label = f"{self.scope}/{operator}" if self.scope else operator
+        node = ir.Node("", operator, operands, named, outputs=made, name=self.name(label), doc_string=self.note or None)
+        self.nodes.append(node)
+        return made
+
+    def name(self, stem: str) -> str:
+        """A name that nothing else has."""
+        count = self._names.get(stem, 0)
+        self._names[stem] = count + 1
+        return f"{stem}_{count}" if count else stem
+
+    # -------------------------------------------------------------- constants
+
+    def const(self, value: Any, dtype: Any = np.int64, name: str = "constant") -> ir.Value:
+        """An array as an initializer; equal small ones are one."""
+        array = np.array(value, dtype, order="C")
+        key: Any = (array.dtype.str, array.shape, array.tobytes()) if array.size <= 4096 else id(value)
+        if key not in self._constants:
+            unique = self.name(name)
+            made = ir.Value(
+                name=unique, shape=ir.Shape(array.shape), type=ir.TensorType(ir.DataType.from_numpy(array.dtype)),
+                const_value=ir.Tensor(array, name=unique),
+            )  # fmt: skip
+            self.root.register_initializer(made)
+            self.physical[made] = array.shape
+            self._constants[key] = made
+            self._constants[("kept", unique)] = made
+        return self._constants[key]
+
+    def int(self, value: int) -> ir.Value:
+        return self.const(value)
+
+    def ints(self, values: Sequence[int]) -> ir.Value:
+        return self.const(list(values))
+
+    def real(self, value: float) -> ir.Value:
+        return self.const(value, np.float32)
+
+    def reals(self, values: Sequence[float]) -> ir.Value:
+        return self.const(list(values), np.float32)
+
+    # ------------------------------------------------------------------ sizes
+
+    def resolve(self, size: Size) -> Scalar:
+        """A size as a number, or as an integer scalar read at the start of the graph, once."""
+        if not isinstance(size, Dim):
+            return size
+        key = str(size)
+        if key not in self._sizes:
+            inner, self.nodes = self.nodes, self.root_nodes
+            self._sizes[key] = sz.evaluate(size, self._symbol).value
+            self.nodes = inner
+        return self._sizes[key]
+
+    def _symbol(self, name: str) -> Wrapped:
+        if name not in self._sizes:
+            source = self.source.sizes[name]
+            if isinstance(source, tuple):
+                dims = self.make("Shape", [self.values[source[0]]], start=source[1], end=source[1] + 1)
+                self._sizes[name] = self.make("Squeeze", [dims])
+            else:
+                self._sizes[name] = self.values[source]
+        return Wrapped(self, self._sizes[name])
+
+    def sizes(self, x: ir.Value) -> list[Scalar]:
+        """The sizes of a value's axes in memory."""
+        return [self.resolve(s) for s in self.physical[x]]
+
+    def output_sizes(self) -> list[Scalar]:
+        """The sizes of the axes, in memory, of what the operation makes."""
+        return [self.resolve(s) for s in self.output]
+
+    def size_along(self, x: ir.Value, axis: int) -> int:
+        """A size that is known when the graph is built."""
+        size = self.physical[x][axis]
+        assert isinstance(size, int)
+        return size
+
+    def size_value(self, x: ir.Value, axis: int) -> ir.Value:
+        return self.scalar(self.resolve(self.physical[x][axis]))
+
+    def scalar(self, size: Scalar) -> ir.Value:
+        return self.int(size) if isinstance(size, int) else size
+
+    def numel(self, sizes: Sequence[Scalar]) -> Any:
+        """How many elements: a number, or a wrapped value."""
+        total: Any = 1
+        for size in sizes:
+            total = total * (size if isinstance(size, int) else Wrapped(self, size))
+        return total
+
+    def shape_vector(self, sizes: Sequence[Scalar]) -> ir.Value:
+        """Sizes as one integer vector."""
+        if all(isinstance(s, int) for s in sizes):
+            return self.ints([s for s in sizes if isinstance(s, int)])
+        one = self.ints([1])
+        parts = [self.ints([s]) if isinstance(s, int) else self.make("Reshape", [s, one]) for s in sizes]
+        return parts[0] if len(parts) == 1 else self.make("Concat", parts, axis=0)
+
+    def reshape(self, x: ir.Value, sizes: Sequence[Scalar]) -> ir.Value:
+        """One size may be left to the runtime, so that most reshapes have a constant shape."""
+        unknown = [s for s in sizes if not isinstance(s, int) or s == -1]
+        shape = self.ints([s if isinstance(s, int) else -1 for s in sizes]) if len(unknown) < 2 else self.shape_vector(sizes)
+        return self.make("Reshape", [x, shape])
+
+    # ------------------------------------------------------------------ draws
+
+    def wrap(self, value: ir.Value) -> Wrapped:
+        return Wrapped(self, value)
+
+    def stack_last(self, a: ir.Value, b: ir.Value) -> ir.Value:
+        last = self.ints([-1])
+        return self.make("Concat", [self.make("Unsqueeze", [a, last]), self.make("Unsqueeze", [b, last])], axis=-1)
+
+    def finish(self, words: ir.Value, shape: Sequence[Scalar], lead: Sequence[Scalar]) -> ir.Value:
+        """[lead..., blocks, 2, 2] to the elements that are wanted."""
+        count = self.numel(shape)
+        if isinstance(count, int) and count % 4 == 0:
+            return self.reshape(words, [*lead, *shape])
+        flat = self.reshape(words, [*lead, 4 * ((count + 3) // 4)]) if isinstance(count, int) else self.reshape(
+            words, [*lead, ((count + 3) // 4 * 4).value]
+        )
+        stop = self.ints([count]) if isinstance(count, int) else self.shape_vector([count.value])
+        return self.reshape(self.make("Slice", [flat, self.ints([0]), stop, self.ints([-1])]), [*lead, *shape])
+
+
+def _attribute(value: Any) -> tuple[ir.AttributeType, Any]:
+    if isinstance(value, ir.Graph):
+        return ir.AttributeType.GRAPH, value
+    if isinstance(value, str):
+        return ir.AttributeType.STRING, value
+    if isinstance(value, float):
+        return ir.AttributeType.FLOAT, value
+    if isinstance(value, (list, tuple)):
+        return ir.AttributeType.INTS, list(value)
+    return ir.AttributeType.INT, int(value)

@@ -1,0 +1,257 @@
+"""A prepared graph and its weights to an onnx_ir model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from mai.compiler.ir.align import missing_axes
+from mai.compiler.ir.graph import Graph, Node, Value
+from mai.compiler.ir.sizes import Dim, Size
+from mai.compiler.ir.types import DType
+from mai.compiler.onnx.backend import OnnxBackend
+from mai.compiler.onnx.sink import sink
+from mai.compiler.ops.base import Alignment
+from mai.compiler.ops.random import Draw
+from mai.compiler.ops.structure import Across, Constant, Lead, Loop, SizeOf, Spread, Structural, Unlead, WeightOf
+
+Array = np.ndarray[Any, Any]
+DTYPES = {DType.REAL: ir.DataType.FLOAT, DType.INT: ir.DataType.INT64, DType.BOOL: ir.DataType.BOOL}
+NUMPY: dict[DType, Any] = {DType.REAL: np.float32, DType.INT: np.int64, DType.BOOL: np.bool_}
+VIEWS = (Lead, Unlead, Across)
+IR_VERSIONS = {21: 10, 22: 10, 23: 11, 24: 12}
+
+
+class Known:
+    """A value known when the graph is built: what is made of weights and constants alone."""
+
+    def __init__(self, array: Array, name: str) -> None:
+        self.array, self.name = array, name
+
+
+def build(graph: Graph, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False) -> ir.Model:
+    """The model of a graph, in standard operators of `opset`; settings are initializers that a host may override."""
+    made = Building(graph, weights, opset, unroll).model()
+    sink(made.graph)
+    return made
+
+
+class Building:
+    """One model being built; `op.values` holds what each IR value became."""
+
+    def __init__(self, graph: Graph, weights: Mapping[str, Array], opset: int, unroll: bool) -> None:
+        self.graph, self.weights, self.unroll = graph, weights, unroll
+        self.op = OnnxBackend(graph, opset)
+        self.values = self.op.values
+
+    def model(self) -> ir.Model:
+        op = self.op
+        for value in self.graph.inputs:
+            op.root.inputs.append(self._input(value))
+        for name, setting in self.graph.settings.items():
+            op.root.inputs.append(self._setting(setting.value, name, setting.default))
+        self.nodes(self.graph.nodes)
+        for name, value in zip(self.graph.output_names, self.graph.outputs, strict=True):
+            op.root.outputs.append(self._output(value, name))
+        op.root.extend(op.root_nodes)
+        return ir.Model(op.root, ir_version=IR_VERSIONS[op.opset], producer_name="mai")
+
+    # -------------------------------------------------------------- interface
+
+    def _typed(self, value: Value, name: str) -> ir.Value:
+        made = ir.Value(name=name)
+        self._set_type(made, value)
+        return made
+
+    def _set_type(self, made: ir.Value, value: Value) -> None:
+        made.type = ir.TensorType(DTYPES[value.type.dtype])
+        made.shape = ir.Shape([s if isinstance(s, int) else str(s) for s in value.type.physical])
+        self.op.physical[made] = value.type.physical
+
+    def _input(self, value: Value) -> ir.Value:
+        self.values[value] = self._typed(value, self.op.name(value.name))
+        made: ir.Value = self.values[value]
+        return made
+
+    def _setting(self, value: Value, name: str, default: Any) -> ir.Value:
+        made = self._typed(value, self.op.name(name))
+        made.const_value = ir.Tensor(np.array(default, NUMPY[value.type.dtype]), name=name)
+        self.op.root.register_initializer(made)
+        self.values[value] = made
+        return made
+
+    def _output(self, value: Value, name: str) -> ir.Value:
+        made = self.op.make("Identity", [self.operand(value)])
+        made.name = name
+        self._set_type(made, value)
+        return made
+
+    # ------------------------------------------------------------------ nodes
+
+    def nodes(self, nodes: list[Node]) -> None:
+        for node in nodes:
+            self.node(node)
+
+    def node(self, node: Node) -> None:
+        op = self.op
+        op.scope = node.scope.replace(".", "/")
+        op.note = str(node.span) if node.span else ""
+        op.output = node.output.type.physical if node.outputs else ()
+        known = self._known(node)
+        made = [known] if known is not None else self._lowered(node)
+        for output, value in zip(node.outputs, made, strict=True):
+            self.values[output] = value
+            if isinstance(value, ir.Value) and value not in op.physical:
+                self._set_type(value, output)
+                value.name = op.name(output.name)
+
+    def operand(self, value: Value) -> ir.Value:
+        """A value as a graph value; one that is known becomes an initializer."""
+        held = self.values[value]
+        if not isinstance(held, Known):
+            made: ir.Value = held
+            return made
+        return self.op.const(held.array, held.array.dtype, held.name)
+
+    def _known(self, node: Node) -> Known | None:
+        """What a node is, where weights and constants decide it. Weights in float32, sums of them in float64."""
+        op, name = node.op, node.output.name
+        if op is Constant:
+            return Known(np.array(node.attributes["value"], NUMPY[node.output.type.dtype]), name)
+        if op is WeightOf:
+            weight = node.attributes["weight"]
+            return Known(np.ascontiguousarray(self.weights[weight], np.float32), weight)
+        inputs = [self.values[v] for v in node.inputs]
+        if not inputs or node.regions or issubclass(op, Draw) or not all(isinstance(v, Known) for v in inputs):
+            return None
+        if op in VIEWS:
+            return Known(inputs[0].array, inputs[0].name)
+        if issubclass(op, Structural) or not all(isinstance(s, int) for s in node.output.type.physical):
+            return None
+        attributes = dict(node.attributes)
+        if op.wants_lead:
+            attributes["lead"] = tuple(a.size for a in node.output.type.lead)
+        arrays = self._aligned_arrays(node, [v.array for v in inputs])
+        made = op.reference(np, *arrays, **attributes)
+        return Known(np.ascontiguousarray(made, NUMPY[node.output.type.dtype]), inputs[0].name)
+
+    def _aligned_arrays(self, node: Node, arrays: list[Array]) -> list[Array]:
+        if node.op.alignment is Alignment.NONE:
+            return arrays
+        top = max((v.type.rank for v in node.inputs), default=0)
+        ranks = [top if node.op.alignment is Alignment.FULL else v.type.rank for v in node.inputs]
+        lead = node.output.type.lead
+        return [
+            np.expand_dims(a, missing_axes(v.type, lead, r)) for a, v, r in zip(arrays, node.inputs, ranks, strict=True)
+        ]
+
+    def _lowered(self, node: Node) -> list[Any]:
+        op = node.op
+        if op in VIEWS:
+            return [self._view(node)]
+        if op is SizeOf:
+            return [self.op.scalar(self.op.resolve(node.attributes["size"]))]
+        if op is Spread:
+            return [self._expanded(self._aligned(node)[0], node.output.type.physical)]
+        if op is Loop:
+            return self._loop(node)
+        attributes = {k: self.resolved(v) for k, v in node.attributes.items()}
+        if op.wants_lead:
+            attributes["lead"] = tuple(self.op.resolve(a.size) for a in node.output.type.lead)
+        made = op.onnx(self.op, *self._aligned(node), **attributes)
+        return [self._renewed(made, node)]
+
+    def _renewed(self, made: Any, node: Node) -> Any:
+        """An operation that gave an input back needs a value of its own type."""
+        return self.op.make("Identity", [made]) if made in self.op.physical else made
+
+    def _view(self, node: Node) -> Any:
+        return self.values[node.inputs[0]]
+
+    def resolved(self, attribute: Any) -> Any:
+        if isinstance(attribute, Dim):
+            return self.op.resolve(attribute)
+        return tuple(self.resolved(a) for a in attribute) if isinstance(attribute, tuple) else attribute
+
+    def _aligned(self, node: Node) -> list[ir.Value]:
+        """The inputs with the axes of size one that let them meet."""
+        operands = [self.operand(v) for v in node.inputs]
+        if node.op.alignment is Alignment.NONE:
+            return operands
+        lead = node.output.type.lead
+        top = max((v.type.rank for v in node.inputs), default=0)
+        made = []
+        for value, operand in zip(node.inputs, operands, strict=True):
+            rank = top if node.op.alignment is Alignment.FULL else value.type.rank
+            axes = missing_axes(value.type, lead, rank)
+            if axes:
+                sizes = _with_ones(value.type.physical, axes)
+                operand = self.op.make("Unsqueeze", [operand, self.op.ints(axes)])
+                operand.type = ir.TensorType(DTYPES[value.type.dtype])
+                operand.shape = ir.Shape([s if isinstance(s, int) else str(s) for s in sizes])
+                self.op.physical[operand] = sizes
+            if node.op.alignment is Alignment.EXPAND and value.type.lead != lead:
+                operand = self._expanded(operand, (*(a.size for a in lead), *value.type.shape))
+            made.append(operand)
+        return made
+
+    def _expanded(self, operand: ir.Value, sizes: tuple[Size, ...]) -> ir.Value:
+        return self.op.make("Expand", [operand, self.op.shape_vector([self.op.resolve(s) for s in sizes])])
+
+    # ------------------------------------------------------------------ loops
+
+    def _loop(self, node: Node) -> list[Any]:
+        region, op = node.regions[0], self.op
+        count, states = self.operand(node.inputs[0]), [self.operand(v) for v in node.inputs[1:]]
+        held = self.values[node.inputs[0]]
+        if self.unroll and isinstance(held, Known):
+            return self._flat(node, int(held.array), states)
+        inputs = [self._typed(v, op.name(v.name)) for v in region.inputs]
+        self.values.update(zip(region.inputs, inputs, strict=True))
+        going = ir.Value(name=op.name("going"), type=ir.TensorType(ir.DataType.BOOL), shape=ir.Shape([]))
+        outer, op.nodes = op.nodes, []
+        self.nodes(region.nodes)
+        outputs = [op.make("Identity", [going]), *(op.make("Identity", [self.operand(v)]) for v in region.outputs)]
+        for output, value in zip(outputs[1:], region.outputs, strict=True):
+            self._set_type(output, value)
+        outputs[0].type, outputs[0].shape = going.type, going.shape
+        body = ir.Graph([inputs[0], going, *inputs[1:]], outputs, nodes=op.nodes, name=op.name("body"))
+        op.nodes = outer
+        always = op.const(True, np.bool_)
+        made: list[Any] = op.make_all("Loop", [count, always, *states], {"body": body}, len(node.outputs))
+        kept = region.outputs[len(states) :]
+        return made[: len(states)] + [self._rows(m, v) for m, v in zip(made[len(states) :], kept, strict=True)]
+
+    def _rows(self, stacked: ir.Value, kept: Value) -> ir.Value:
+        """A loop stacks along the first axis in memory; rows are the first axis of the shape, after the lead axes."""
+        lead, rank = len(kept.type.lead), kept.type.rank
+        if not lead:
+            return stacked
+        perm = [*range(1, lead + 1), 0, *range(lead + 1, lead + 1 + rank)]
+        return self.op.make("Transpose", [stacked], perm=perm)
+
+    def _flat(self, node: Node, count: int, states: list[Any]) -> list[Any]:
+        """The turns of a loop one after the other, for hosts that want a graph without control flow."""
+        region, kept = node.regions[0], []
+        for turn in range(count):
+            self.values[region.inputs[0]] = Known(np.array(turn, np.int64), "turn")
+            self.values.update(zip(region.inputs[1:], states, strict=True))
+            self.nodes(region.nodes)
+            made = [self.operand(v) for v in region.outputs]
+            states = made[: len(states)]
+            kept.append(made[len(states) :])
+        rows = []
+        for place, value in enumerate(region.outputs[len(states) :]):
+            axis = self.op.ints([len(value.type.lead)])
+            parts = [self.op.make("Unsqueeze", [row[place], axis]) for row in kept]
+            rows.append(self.op.make("Concat", parts, axis=len(value.type.lead)))
+        return [*states, *rows]
+
+
+def _with_ones(sizes: tuple[Size, ...], axes: tuple[int, ...]) -> tuple[Size, ...]:
+    rest = iter(sizes)
+    count = len(sizes) + len(axes)
+    return tuple(1 if i - count in axes else next(rest) for i in range(count))
