@@ -6,6 +6,7 @@ from mai.compiler.ir.graph import Graph, Node
 from mai.compiler.ops.structure import Integrate, Later
 from mai.compiler.passes.discretise import discretise
 from mai.compiler.passes.fold import fold
+from mai.compiler.passes.freeze import freeze
 from mai.compiler.passes.fuse import fuse
 from mai.compiler.passes.hoist import hoist
 from mai.compiler.passes.prune import prune, select
@@ -13,7 +14,7 @@ from mai.compiler.passes.share import share
 from mai.compiler.passes.split import split
 from mai.compiler.passes.unroll import unroll
 
-__all__ = ["fold", "later", "optimise", "prepare", "prune", "select"]
+__all__ = ["fold", "freeze", "later", "optimise", "prepare", "prune", "select"]
 
 
 def prepare(graph: Graph) -> Graph:

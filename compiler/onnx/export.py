@@ -1,0 +1,106 @@
+"""An export of a program to one verified `.onnx` file."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+
+from mai.compiler import passes
+from mai.compiler.ir.graph import Graph
+from mai.compiler.onnx.build import build
+from mai.compiler.onnx.finish import describe, manifest_of, write_atomically
+from mai.compiler.onnx.verify import Trial, verify
+from mai.compiler.program import Program
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+Array = np.ndarray[Any, Any]
+LARGEST = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """What was written: the file's size in bytes, seconds to build the graph, and the gate's largest difference."""
+
+    path: Path
+    size: int
+    nodes: int
+    seconds: float
+    error: float | None
+
+
+def file_name(program: Program, export: str) -> str:
+    return f"{program.name}.{export}.onnx"
+
+
+def refuse_later(graph: Graph) -> None:
+    """Raise `not-yet` for what checks but does not execute in this release."""
+    found = {node.span: node for node in passes.later(graph)}
+    if not found:
+        return
+    said = []
+    for node in found.values():
+        construct = node.attributes.get("construct") or node.attributes.get("method")
+        adjoint = node.attributes.get("options", {}).get("adjoint") if "options" in node.attributes else False
+        what = "the adjoint method" if adjoint else f"`{construct}`"
+        message = f"{what} is checked but not executed by this release: `{graph.name}` cannot be compiled yet"
+        said.append(Diagnostic("not-yet", node.span, message))
+    raise MaiError(said)
+
+
+def model_of(
+    program: Program, export: str, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False,
+    trained_steps: int | None = None, optimise: bool = True,
+) -> tuple[ir.Model, Graph, Graph]:  # fmt: skip
+    """The model of an export with its metadata, and its graph before and after optimisation."""
+    graph = program.exports[export]
+    plain = passes.prepare(passes.freeze(graph) if unroll else graph)
+    refuse_later(plain)
+    optimised = passes.optimise(plain) if optimise else plain
+    model = build(optimised, weights, opset=opset, unroll=unroll)
+    manifest = manifest_of(program, plain, opset=opset, unrolled=unroll, trained_steps=trained_steps)
+    describe(model, manifest, program.source.text)
+    return model, plain, optimised
+
+
+def export(
+    program: Program, name: str, weights: Mapping[str, Array], folder: Path, *, opset: int = 23, unroll: bool = False,
+    trained_steps: int | None = None, check: bool = True,
+) -> Exported:  # fmt: skip
+    """Compile an export to `FOLDER/NAME.EXPORT.onnx`, pass it through the gate, and write it.
+
+    Raises:
+        MaiError: `not-yet` or `compile-mismatch`; nothing is written.
+    """
+    began = time.perf_counter()
+    model, plain, optimised = model_of(program, name, weights, opset=opset, unroll=unroll, trained_steps=trained_steps)
+    if sum(a.nbytes for a in weights.values()) > LARGEST:
+        raise MaiError([Diagnostic("too-many-parameters", None, f"`{name}` is over 2 GB, more than one file can hold")])
+    raw = ir.serde.serialize_model(model).SerializeToString()
+    seconds = time.perf_counter() - began
+    error = verify(raw, plain, optimised, weights, _torch_reference(plain, program, weights), opset) if check else None
+    path = folder / file_name(program, name)
+    write_atomically(path, raw)
+    return Exported(path, len(raw), sum(1 for _ in model.graph.all_nodes()), seconds, error)
+
+
+def _torch_reference(plain: Graph, program: Program, weights: Mapping[str, Array]) -> Any:
+    import torch
+
+    from mai.compiler.torch.module import lower
+    from mai.compiler.torch.run import run
+    from mai.compiler.torch.weights import Weights
+
+    held = Weights(plain.weights)
+    held.load_state_dict({k: torch.from_numpy(np.ascontiguousarray(weights[k])) for k in plain.weights})
+    module = lower(plain, held.eval(), program.name)
+
+    def reference(tried: Trial) -> list[Array]:
+        return run(module, plain, tried.inputs, tried.settings)
+
+    return reference

@@ -1,0 +1,160 @@
+"""The gate: a file is written only if the whole graph, loops included, computes what torch computes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime as ort
+
+from mai.compiler.ir.evaluate import Evaluation
+from mai.compiler.ir.graph import Graph, Node, Value
+from mai.compiler.ir.rewrite import Copier, copy_graph
+from mai.compiler.ir.types import DType
+from mai.compiler.onnx.build import build
+from mai.compiler.ops.structure import Loop
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+Array = np.ndarray[Any, Any]
+TOLERANCE = 1e-4
+BATCHES = (1, 3)
+FREE_SIZE = 5
+MAX_STEPS = 3
+NUMPY: dict[DType, Any] = {DType.REAL: np.float32, DType.INT: np.int64, DType.BOOL: np.bool_}
+FATAL_ONLY = 4
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Random inputs and settings for one run."""
+
+    inputs: dict[str, Array]
+    settings: dict[str, Any]
+
+
+def trial(graph: Graph, batch: int, seed: int = 0) -> Trial:
+    """Normal reals, labels in their range, few steps."""
+    generator = np.random.default_rng(seed)
+    inputs = {v.name: _random(v, batch, generator) for v in graph.inputs}
+    settings: dict[str, Any] = {name: s.default for name, s in graph.settings.items()}
+    for name, setting in graph.settings.items():
+        if graph.sizes.get(name) is setting.value and name != "batch":
+            settings[name] = min(setting.default, MAX_STEPS)
+    if "batch" in settings:
+        settings["batch"] = batch
+    if "seed" in settings:
+        settings["seed"] = 2**40 + 7
+    return Trial(inputs, settings)
+
+
+def _random(value: Value, batch: int, generator: np.random.Generator) -> Array:
+    shape = (batch, *(s if isinstance(s, int) else FREE_SIZE for s in value.type.shape))
+    if value.type.dtype is DType.REAL:
+        return generator.standard_normal(shape).astype(np.float32)
+    high = value.type.classes if isinstance(value.type.classes, int) else 2
+    return generator.integers(0, high, shape).astype(NUMPY[value.type.dtype])
+
+
+def verify(raw: bytes, plain: Graph, optimised: Graph, weights: Mapping[str, Array], reference: Any, opset: int) -> float:
+    """The largest relative difference between the file's results and `reference(trial)`, torch's.
+
+    Raises:
+        MaiError: a difference is above the tolerance; `compile-mismatch` names the first node that differs.
+    """
+    session = _session(raw)
+    worst = 0.0
+    for batch in BATCHES:
+        tried = trial(plain, batch)
+        made = _run(session, plain, tried)
+        wanted = reference(tried)
+        error = max(difference(a, b) for a, b in zip(made, wanted, strict=True))
+        if not error <= TOLERANCE:
+            raise MaiError([_account(plain, optimised, weights, tried, opset, error)])
+        worst = max(worst, error)
+    return worst
+
+
+def difference(made: Array, wanted: Array) -> float:
+    """The largest difference relative to the largest magnitude; infinite where only one of them is a number."""
+    if made.shape != wanted.shape:
+        return float("inf")
+    if not made.size:
+        return 0.0
+    a, b = made.astype(np.float64), wanted.astype(np.float64)
+    if not np.array_equal(np.isfinite(a), np.isfinite(b)):
+        return float("inf")
+    finite = np.isfinite(b)
+    scale = float(np.abs(b[finite]).max(initial=0.0)) or 1.0
+    return float(np.abs(a - b)[finite].max(initial=0.0)) / max(scale, 1e-6)
+
+
+def _session(raw: bytes) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.log_severity_level = FATAL_ONLY
+    return ort.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
+
+
+def _run(session: ort.InferenceSession, graph: Graph, tried: Trial) -> list[Array]:
+    names = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
+    dtypes = {name: NUMPY[s.value.type.dtype] for name, s in graph.settings.items()}
+    feed = {**tried.inputs, **{n: np.array(v, dtypes[n]) for n, v in tried.settings.items()}}
+    made: list[Array] = session.run(None, {n: a for n, a in feed.items() if n in names})
+    return made
+
+
+# ------------------------------------------------------------- finding the node
+
+
+def _account(
+    plain: Graph, optimised: Graph, weights: Mapping[str, Array], tried: Trial, opset: int, error: float
+) -> Diagnostic:
+    """Which node differs first, counted in the order of the computation, loops through their first turn."""
+    found = _first_difference(optimised, weights, tried, opset)
+    message = f"`{plain.name}` in ONNX differs from torch by {error:.1e} (relative; {TOLERANCE:.0e} is allowed)"
+    if found is None:
+        return Diagnostic("compile-mismatch", None, message + "; no single operation differs", severity="error")
+    node, own = found
+    where = f" in `{node.scope}`" if node.scope else ""
+    return Diagnostic(
+        "compile-mismatch", node.span, message, label=f"first differs at `{node.op.name}`, `{node.output.name}`{where}: {own:.1e}"
+    )
+
+
+def _first_difference(
+    graph: Graph, weights: Mapping[str, Array], tried: Trial, opset: int
+) -> tuple[Node, float] | None:
+    probe = copy_graph(graph, _first_turn)
+    watched = [n for n in probe.nodes if n.outputs and n.output.type.dtype is not DType.BOOL and not n.regions]
+    probe.outputs = [n.output for n in watched]
+    probe.output_names = [f"probe_{i}" for i in range(len(watched))]
+    made = _run(_session(ir.serde.serialize_model(build(probe, weights, opset=opset)).SerializeToString()), probe, tried)
+    wanted = Evaluation(probe, weights).run(tried.inputs, tried.settings)
+    for node, a, b in zip(watched, made, wanted, strict=True):
+        own = difference(a, b)
+        if not own <= TOLERANCE:
+            return node, own
+    return None
+
+
+def _first_turn(copier: Copier, node: Node) -> bool:
+    """A loop as its first turn."""
+    if node.op is not Loop:
+        return False
+    region = node.regions[0]
+    states = [copier[v] for v in node.inputs[1:]]
+    copier.mapping.update(zip(region.inputs, [copier.builder.constant(0), *states], strict=True))
+    copier.nodes(region.nodes)
+    made = [copier[v] for v in region.outputs]
+    for old, new in zip(node.outputs[len(states) :], made[len(states) :], strict=True):
+        copier.mapping[old] = _row(copier, new)
+    copier.mapping.update(zip(node.outputs[: len(states)], made[: len(states)], strict=True))
+    return True
+
+
+def _row(copier: Copier, kept: Value) -> Value:
+    from mai.compiler.ops.shape import Unsqueeze
+
+    return copier.builder.emit(Unsqueeze, kept, axes=(-1 - kept.type.rank,))

@@ -1,0 +1,25 @@
+"""A lowered export on numpy arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import fx
+
+from mai.compiler.ir.graph import Graph
+from mai.compiler.torch.module import DTYPES
+
+Array = np.ndarray[Any, Any]
+
+
+def run(module: fx.GraphModule, graph: Graph, inputs: Mapping[str, Array], settings: Mapping[str, Any]) -> list[Array]:
+    """The outputs of `module`, lowered from `graph`; settings that are left out have their defaults."""
+    arguments = [torch.as_tensor(inputs[v.name]) for v in graph.inputs]
+    for name, setting in graph.settings.items():
+        given = settings.get(name, setting.default)
+        arguments.append(torch.tensor(given, dtype=DTYPES[setting.value.type.dtype]))
+    with torch.inference_mode():
+        return [made.cpu().numpy() for made in module(*arguments)]

@@ -1,0 +1,105 @@
+"""Checking what a caller hands in: names, dtypes, shapes and ranges."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from difflib import get_close_matches
+from typing import Any
+
+import numpy as np
+
+from mai.runtime.errors import ModelError
+from mai.runtime.manifest import Manifest, Port
+
+Array = np.ndarray[Any, Any]
+
+
+def prepare(manifest: Manifest, values: Mapping[str, Any]) -> dict[str, Array]:
+    """Arrays for the session, by name. Raises `ModelError`."""
+    ports = {p.name: p for p in [*manifest.inputs, *manifest.settings]}
+    for name in values:
+        if name not in ports:
+            raise _unknown(name, list(ports))
+    feed = {name: _array(ports[name], value) for name, value in values.items() if value is not None}
+    missing = [p.name for p in manifest.inputs if p.name not in feed]
+    if missing:
+        raise ModelError("input-missing", f"the input `{missing[0]}` is missing", f"it takes {', '.join(ports)}")
+    _agree(manifest, feed)
+    return feed
+
+
+def _unknown(name: str, known: list[str]) -> ModelError:
+    near = get_close_matches(name, known, n=1)
+    help = f"did you mean `{near[0]}`?" if near else f"it takes {', '.join(known)}" if known else None
+    return ModelError("input-unknown", f"there is no input or setting `{name}`", help)
+
+
+def _array(port: Port, value: Any) -> Array:
+    try:
+        array = np.asarray(value)
+    except ValueError as error:
+        raise ModelError("input-shape", f"`{port.name}` is not a regular array: {error}") from error
+    array = _cast(port, array)
+    if port.kind == "setting" and array.ndim:
+        raise ModelError("input-shape", f"the setting `{port.name}` is one number, this has shape {list(array.shape)}")
+    if port.kind == "input":
+        array = _batched(port, array)
+    _check_range(port, array)
+    return array
+
+
+def _cast(port: Port, array: Array) -> Array:
+    """The array in the port's dtype; whole reals may stand for integers, nothing else is lost."""
+    wanted = np.dtype(port.dtype)
+    if array.dtype == wanted:
+        return array
+    message = f"`{port.name}` is {port.dtype}, this is {array.dtype}"
+    if array.dtype.kind not in "biuf" or (wanted.kind == "b") != (array.dtype.kind == "b"):
+        raise ModelError("input-dtype", message)
+    if wanted.kind == "i" and array.dtype.kind == "f" and not np.all(array == np.floor(array)):
+        raise ModelError("input-dtype", f"`{port.name}` is a whole number, this has fractions")
+    return array.astype(wanted)
+
+
+def _batched(port: Port, array: Array) -> Array:
+    """With the batch axis first; one example alone becomes a batch of one."""
+    rank = len(port.shape)
+    if array.ndim == rank and _fits(port.shape, array.shape):
+        array = array[None]
+    if array.ndim != rank + 1 or not _fits(port.shape, array.shape[1:]):
+        wanted = ", ".join(["batch", *map(str, port.shape)])
+        raise ModelError("input-shape", f"`{port.name}` is [{wanted}], this is {list(array.shape)}")
+    return array
+
+
+def _fits(shape: list[int | str], sizes: tuple[int, ...]) -> bool:
+    return all(isinstance(s, str) or s == n for s, n in zip(shape, sizes, strict=True))
+
+
+def _check_range(port: Port, array: Array) -> None:
+    low, high = port.minimum, port.maximum
+    if not array.size:
+        return
+    below = low is not None and float(array.min()) < low
+    above = high is not None and float(array.max()) > high
+    if below or above:
+        found = array.min() if below else array.max()
+        bounds = f"from {low:g} to {high:g}" if low is not None and high is not None else (
+            f"at least {low:g}" if low is not None else f"at most {high:g}"
+        )
+        raise ModelError("input-range", f"`{port.name}` is {bounds}, this holds {found}")
+
+
+def _agree(manifest: Manifest, feed: Mapping[str, Array]) -> None:
+    """Inputs of one call have one batch, and one size for each name of a dimension."""
+    sizes: dict[str, tuple[int, str]] = {}
+    for port in manifest.inputs:
+        array = feed[port.name]
+        for name, size in zip(["batch", *port.shape], array.shape, strict=True):
+            if isinstance(name, int) or not name.isidentifier():
+                continue
+            known, where = sizes.setdefault(name, (size, port.name))
+            if known != size:
+                what = "the batch" if name == "batch" else f"`{name}`"
+                message = f"{what} is {known} in `{where}` and {size} in `{port.name}`"
+                raise ModelError("input-shape", message)

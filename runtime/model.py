@@ -1,0 +1,150 @@
+"""A compiled file as a function of numpy arrays."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnxruntime as ort
+from pydantic import ValidationError
+
+from mai.runtime.arguments import prepare
+from mai.runtime.errors import ModelError
+from mai.runtime.manifest import FORMAT, MANIFEST_KEY, SPEC_KEY, Manifest
+
+Array = np.ndarray[Any, Any]
+FATAL_ONLY = 4
+
+
+class Model:
+    """A loaded file. Call it with inputs and settings by name; it may be called from several threads at once."""
+
+    def __init__(self, session: ort.InferenceSession, manifest: Manifest, spec: str, path: Path) -> None:
+        self._session = session
+        self.manifest, self.spec, self.path = manifest, spec, path
+        self.inputs = {p.name: p for p in manifest.inputs}
+        self.settings = {p.name: p for p in manifest.settings}
+        self.outputs = {p.name: p for p in manifest.outputs}
+        self._overridable = {i.name for i in session.get_overridable_initializers()}
+
+    @property
+    def providers(self) -> list[str]:
+        """The execution providers in use, the preferred one first."""
+        return list(self._session.get_providers())
+
+    def __call__(self, **values: Any) -> Any:
+        """Run the file once.
+
+        Every input has the batch as its first axis; one example of exactly an input's own shape stands for a batch of
+        one. Settings that are left out have their defaults. Numbers and lists are taken as arrays.
+
+        Returns:
+            The output as an array, or a dictionary of arrays by name where the export returns several.
+
+        Raises:
+            ModelError: a name, shape, dtype or value is not as the file says.
+        """
+        feed = prepare(self.manifest, values)
+        feed = {name: array for name, array in feed.items() if name in self.inputs or name in self._overridable}
+        try:
+            made = self._session.run(None, feed)
+        except Exception as error:  # onnxruntime raises many types of its own
+            raise ModelError("run-failed", f"{self.path.name} failed: {_first_line(error)}") from error
+        if len(made) == 1:
+            return made[0]
+        return dict(zip(self.outputs, made, strict=True))
+
+    def __repr__(self) -> str:
+        arguments = [f"{p.name}: {_type(p)}" for p in self.inputs.values()]
+        arguments += [f"{p.name}={p.default}" for p in self.settings.values()]
+        results = ", ".join(f"{p.name}: {_type(p)}" for p in self.outputs.values())
+        return f"<{self.manifest.name}.{self.manifest.export}({', '.join(arguments)}) -> {results}>"
+
+
+def _type(port: Any) -> str:
+    axes = (["batch"] if port.batch else []) + [str(s) for s in port.shape]
+    return f"{port.dtype}[{', '.join(axes)}]"
+
+
+def load(
+    path: str | Path, *, providers: str | Sequence[Any] | None = None, threads: int | None = None
+) -> Model:
+    """Open a file that mai compiled.
+
+    Args:
+        path: the `.onnx` file.
+        providers: "cpu", "cuda", or onnxruntime's own list; by default CUDA where it is usable, the CPU otherwise.
+        threads: how many threads one operation may use; by default all cores.
+
+    Raises:
+        ModelError: the file is missing, truncated, not made by mai, or of a newer format.
+    """
+    path = Path(path)
+    raw = _read(path)
+    session = _session(path, raw, _providers(providers), threads)
+    metadata = session.get_modelmeta().custom_metadata_map
+    return Model(session, _manifest(path, metadata), metadata.get(SPEC_KEY, ""), path)
+
+
+def _read(path: Path) -> bytes:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        reason = "it is a folder" if path.is_dir() else (error.strerror or str(error)).lower()
+        raise ModelError("model-not-found", f"cannot open {path}: {reason}") from error
+    if not raw:
+        raise ModelError("model-truncated", f"{path} is empty")
+    return raw
+
+
+def _session(path: Path, raw: bytes, providers: list[Any], threads: int | None) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.log_severity_level = FATAL_ONLY
+    if threads is not None:
+        if threads < 1:
+            raise ModelError("input-range", f"threads is at least 1, this is {threads}")
+        options.intra_op_num_threads = threads
+    try:
+        return ort.InferenceSession(raw, options, providers=providers)
+    except Exception as error:
+        if providers != ["CPUExecutionProvider"] and "CPUExecutionProvider" in providers:
+            return _session(path, raw, ["CPUExecutionProvider"], threads)
+        raise _unreadable(path, raw, error) from error
+
+
+def _unreadable(path: Path, raw: bytes, error: Exception) -> ModelError:
+    """Why a file is no model: cut short, or not ours."""
+    if MANIFEST_KEY.encode() in raw or b"mai" in raw[:64]:
+        return ModelError("model-truncated", f"{path} is damaged or cut short", "compile or copy it again")
+    return ModelError("model-foreign", f"{path} is not a file that mai compiled: {_first_line(error)}")
+
+
+def _providers(wanted: str | Sequence[Any] | None) -> list[Any]:
+    if wanted is not None and not isinstance(wanted, str):
+        return list(wanted)
+    available = ort.get_available_providers()
+    named = {"cpu": ["CPUExecutionProvider"], "cuda": ["CUDAExecutionProvider", "CPUExecutionProvider"]}
+    if wanted is not None and wanted not in named:
+        raise ModelError("input-unknown", f"there is no provider {wanted!r}", "cpu or cuda")
+    chosen = named[wanted or "cuda"]
+    return [p for p in chosen if p in available]
+
+
+def _manifest(path: Path, metadata: dict[str, str]) -> Manifest:
+    if MANIFEST_KEY not in metadata:
+        raise ModelError("model-foreign", f"{path} is an ONNX file, but not one that mai compiled")
+    try:
+        found = json.loads(metadata[MANIFEST_KEY])
+        if isinstance(found, dict) and isinstance(found.get("format"), int) and found["format"] > FORMAT:
+            message = f"{path} has format {found['format']}, this mai reads up to {FORMAT}"
+            raise ModelError("model-newer", message, "pip install --upgrade mai-lang")
+        return Manifest.model_validate(found)
+    except (json.JSONDecodeError, ValidationError) as error:
+        raise ModelError("model-truncated", f"the manifest of {path} is damaged") from error
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).strip().split("\n")[0][:300]
