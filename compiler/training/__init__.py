@@ -1,0 +1,1 @@
+"""Training a program: data, the loop, checkpoints, what is shown and kept."""

@@ -1,0 +1,108 @@
+"""Checkpoints: safetensors, written whole or not at all, enough to go on bit for bit."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from mai.compiler.onnx.finish import write_atomically
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+KEPT = 2
+WEIGHTS_FILE = "weights.safetensors"
+
+
+@dataclass(frozen=True, slots=True)
+class Checkpoint:
+    """Tensors by name (`weights/...`, `average/...`, `optimizer/...`), and what was being trained."""
+
+    step: int
+    tensors: dict[str, Tensor]
+    metadata: dict[str, str]
+
+    def part(self, prefix: str) -> dict[str, Tensor]:
+        return {n.removeprefix(prefix): t for n, t in self.tensors.items() if n.startswith(prefix)}
+
+
+def optimizer_tensors(optimizer: torch.optim.Optimizer, names: list[str], place: int) -> dict[str, Tensor]:
+    """An optimizer's state by weight: `optimizer/0/velocity.linear_1.weight/exp_avg`."""
+    state = optimizer.state_dict()["state"]
+    return {
+        f"optimizer/{place}/{name}/{key}": torch.as_tensor(value)
+        for index, name in enumerate(names)
+        for key, value in state.get(index, {}).items()
+        if value is not None
+    }
+
+
+def restore_optimizer(optimizer: torch.optim.Optimizer, names: list[str], place: int, tensors: Mapping[str, Tensor]) -> None:
+    whole = optimizer.state_dict()
+    state: dict[int, dict[str, Tensor]] = {}
+    for index, name in enumerate(names):
+        prefix = f"optimizer/{place}/{name}/"
+        found = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+        if found:
+            state[index] = found
+    optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
+
+
+def write(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Save a checkpoint and drop all but the last two."""
+    path = folder / f"checkpoint-{checkpoint.step:08d}.safetensors"
+    tensors = {n: t.detach().cpu().contiguous() for n, t in checkpoint.tensors.items()}
+    write_atomically(path, save(tensors, {**checkpoint.metadata, "step": str(checkpoint.step)}))
+    for old in saved(folder)[:-KEPT]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def saved(folder: Path) -> list[Path]:
+    """The checkpoints of a run, the last one last."""
+    return sorted(folder.glob("checkpoint-*.safetensors"))
+
+
+def read(path: Path) -> Checkpoint:
+    """Open a checkpoint. Raises `MaiError` where it is damaged."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            metadata = dict(file.metadata() or {})
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        return Checkpoint(int(metadata["step"]), tensors, metadata)
+    except (SafetensorError, OSError, KeyError, ValueError) as error:
+        raise MaiError([Diagnostic("weights-mismatch", None, f"{path} is no checkpoint of mai: {error}")]) from error
+
+
+def latest(folder: Path) -> Checkpoint | None:
+    """The last checkpoint that can be read."""
+    for path in reversed(saved(folder)):
+        try:
+            return read(path)
+        except MaiError:
+            continue
+    return None
+
+
+def write_weights(folder: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> Path:
+    """The trained weights, for `mai compile`."""
+    path = folder / WEIGHTS_FILE
+    held = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
+    write_atomically(path, save(held, {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}))
+    return path
+
+
+def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
+    """Weights by name, and the file's metadata. Raises `MaiError`."""
+    if not path.exists():
+        raise MaiError([Diagnostic("weights-missing", None, f"there are no weights at {path}")])
+    try:
+        with safe_open(path, framework="pt") as file:
+            return {n: file.get_tensor(n) for n in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise MaiError([Diagnostic("weights-mismatch", None, f"{path} is not a safetensors file: {error}")]) from error

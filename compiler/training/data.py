@@ -1,0 +1,168 @@
+"""Training examples: what batch belongs to a step is a function of the seed and the step alone."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.training.points import generator, sampler
+from mai.compiler.training.sources import READERS, bad, corpus
+from mai.spec import settings as st
+
+Array = np.ndarray[Any, Any]
+Fields = dict[str, Array]
+HELD_OUT = 0.1
+ORDER, HOLD_OUT, FRESH = 1, 2, 3
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """`batch(step, size)` gives arrays by field; `count` is None for data without end."""
+
+    batch: Callable[[int, int], Fields]
+    count: int | None
+    validation: Fields | None = None
+
+
+def load(
+    source: st.Source, fields: Mapping[str, Type], seed: int, base: Path, override: Sequence[Path] | None = None
+) -> Dataset:
+    """The examples that a `data` line names.
+
+    Args:
+        fields: the type of each field, without lead axes.
+        base: the folder of the spec; paths in it start there.
+        override: files of `--data`, instead of those that the spec names.
+
+    Raises:
+        MaiError: `data-missing` or `data-bad`.
+    """
+    if isinstance(source, st.Text):
+        return _windows(corpus(source, base, override), fields, seed)
+    if override and not isinstance(source, (st.Npz, st.Csv, st.Images)):
+        source = _source_for(override[0])
+    if isinstance(source, st.Points) and not (isinstance(source, st.Checkerboard) and source.count):
+        return _stream(source, fields, seed)
+    train, validation = READERS[type(source)](source, base, override, seed)
+    arrays = _fitted(train, fields)
+    held = None if validation is None else _fitted(validation, fields)
+    if held is None and not (isinstance(source, st.Digits) and source.split != "train"):
+        arrays, held = _hold_out(arrays, seed)
+    return Dataset(_shuffled(arrays, seed), len(next(iter(arrays.values()))), held)
+
+
+def _source_for(path: Path) -> st.Source:
+    """What kind of source a file of `--data` is."""
+    if path.is_dir():
+        return st.Images(path=str(path))
+    kinds: dict[str, type[st.Npz] | type[st.Csv]] = {".npz": st.Npz, ".csv": st.Csv}
+    if path.suffix not in kinds:
+        raise bad(f"--data {path}: a .npz or .csv file, or a folder of images, is needed for this spec")
+    return kinds[path.suffix](path=str(path))
+
+
+def _stream(source: st.Points, fields: Mapping[str, Type], seed: int) -> Dataset:
+    draw = sampler(source)
+
+    def batch(step: int, size: int) -> Fields:
+        points, labels = draw(generator(seed, FRESH, step), size * (source.cloud or 1))
+        if source.cloud:
+            points, labels = points.reshape(size, source.cloud, 2), labels.reshape(size, source.cloud)
+        return _fitted({"x": points, "y": labels}, fields)
+
+    batch(0, 2)
+    return Dataset(batch, None)
+
+
+def _shuffled(arrays: Fields, seed: int) -> Callable[[int, int], Fields]:
+    """A new order every epoch; what is left of an epoch that is no whole batch is left out."""
+    count = len(next(iter(arrays.values())))
+    orders: dict[int, Array] = {}
+
+    def batch(step: int, size: int) -> Fields:
+        size = min(size, count)
+        epoch, place = divmod(step, count // size)
+        if epoch not in orders:
+            orders.clear()
+            orders[epoch] = generator(seed, ORDER, epoch).permutation(count)
+        chosen = orders[epoch][place * size : (place + 1) * size]
+        return {name: array[chosen] for name, array in arrays.items()}
+
+    return batch
+
+
+def _hold_out(arrays: Fields, seed: int) -> tuple[Fields, Fields | None]:
+    """A tenth of the examples, chosen by the seed, kept aside for validation."""
+    count = len(next(iter(arrays.values())))
+    if count < 20:
+        return arrays, None
+    order = generator(seed, HOLD_OUT).permutation(count)
+    cut = max(1, int(count * HELD_OUT))
+    return {n: a[order[cut:]] for n, a in arrays.items()}, {n: a[order[:cut]] for n, a in arrays.items()}
+
+
+def _windows(tokens: Array, fields: Mapping[str, Type], seed: int) -> Dataset:
+    """Random windows of a text; the last tenth of it is for validation."""
+    name, type_ = next(iter(fields.items()))
+    length = type_.shape[0] if type_.rank == 1 else None
+    if not isinstance(length, int) or type_.dtype is not DType.INT:
+        raise bad(f"text gives rows of tokens: `{name}: tokens[...]`")
+    classes = type_.classes
+    if isinstance(classes, int) and int(tokens.max()) >= classes:
+        raise bad(f"the text holds token {int(tokens.max())}, but `vocab` is {classes}")
+    cut = len(tokens) - max(length, len(tokens) // 10)
+    if cut < length:
+        raise bad(f"the text has {len(tokens):,} tokens, fewer than two windows of {length}")
+    train, held = tokens[:cut], tokens[cut:]
+
+    def batch(step: int, size: int) -> Fields:
+        starts = generator(seed, FRESH, step).integers(0, len(train) - length + 1, size)
+        return {name: train[starts[:, None] + np.arange(length)]}
+
+    rows = held[: len(held) // length * length].reshape(-1, length)[:256]
+    return Dataset(batch, None, {name: rows})
+
+
+def _fitted(arrays: Mapping[str, Array], fields: Mapping[str, Type]) -> Fields:
+    """Arrays by the spec's fields: by name where the source has it, else labels to classes and the rest in order."""
+    left = {n: a for n, a in arrays.items() if n not in fields}
+    made: Fields = {}
+    for name, type_ in fields.items():
+        array = arrays.get(name)
+        if array is None or (type_.classes is not None) != (name == "y" and array.dtype.kind in "iu" and array.ndim == 1):
+            wanted = [n for n, a in left.items() if (a.dtype.kind in "iu") == (type_.dtype is DType.INT)]
+            array = left.pop(wanted[0]) if array is None and wanted else array
+        if array is None:
+            raise bad(f"the data has no `{name}`; it has {', '.join(arrays)}")
+        made[name] = _as_type(name, array, type_)
+    return made
+
+
+def _as_type(name: str, array: Array, type_: Type) -> Array:
+    if type_.dtype is DType.REAL:
+        array = np.ascontiguousarray(array, np.float32)
+        if not np.isfinite(array).all():
+            raise bad(f"`{name}` holds values that are not finite (NaN or infinite)")
+    else:
+        array = _labels(name, array, type_)
+    shape = tuple(s for s in type_.shape if isinstance(s, int))
+    if array.shape[1:] == shape:
+        return array
+    if int(np.prod(array.shape[1:])) != int(np.prod(shape)):
+        raise bad(f"`{name}` is {list(shape)} in the spec and {list(array.shape[1:])} in the data")
+    return array.reshape(len(array), *shape)
+
+
+def _labels(name: str, array: Array, type_: Type) -> Array:
+    if array.dtype.kind == "f" and not np.array_equal(array, np.floor(array)):
+        raise bad(f"`{name}` holds fractions, the spec has whole numbers")
+    array = array.astype(np.int64)
+    classes = type_.classes
+    if isinstance(classes, int) and array.size and not 0 <= int(array.min()) <= int(array.max()) < classes:
+        raise bad(f"`{name}` has labels {array.min()} to {array.max()}, the spec has class[{classes}]")
+    return array

@@ -1,0 +1,90 @@
+"""A train block's draws, made for many steps at once.
+
+A draw depends on the seed, its place, the step and the example. So it can leave the step: it becomes an input of the
+graph, and because operations are polymorphic in their lead axes, a block of steps is one call with one more lead axis.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from mai.compiler.ir import sizes
+from mai.compiler.ir.graph import Graph, Node, Value
+from mai.compiler.ir.rewrite import Copier, copy_graph
+from mai.compiler.ops.random import Draw
+from mai.compiler.ops.shape import Iota
+from mai.compiler.ops.structure import Lead
+from mai.compiler.passes import prune
+
+MAX_STEPS = 64
+MAX_ELEMENTS = 1 << 17
+
+
+def lift_draws(graph: Graph) -> tuple[Graph, dict[str, Node]]:
+    """The graph with its draws as inputs after the data, and the draws by input name."""
+    lifted: dict[str, Node] = {}
+    makers = {v: n for n in graph.nodes for v in n.outputs}
+    step = graph.settings["step"].value
+
+    def rule(copier: Copier, node: Node) -> bool:
+        if not issubclass(node.op, Draw) or node not in top or node.inputs[1] is not step:
+            return False
+        if not _is_example(makers.get(node.inputs[2]), makers):
+            return False
+        value = Value(node.output.type, f"draw_{len(lifted) + 1}")
+        lifted[value.name] = node
+        inputs.append(value)
+        copier.bind(node, value)
+        return True
+
+    inputs: list[Value] = []
+    top = set(graph.nodes)
+    made = copy_graph(graph, rule)
+    made.inputs += inputs
+    return prune(made), lifted
+
+
+def _is_example(node: Node | None, makers: Mapping[Value, Node]) -> bool:
+    """The example's own number: 0 to batch - 1."""
+    if node is None or node.op is not Lead:
+        return False
+    source = makers.get(node.inputs[0])
+    return source is not None and source.op is Iota
+
+
+class DrawSource:
+    """Serves the draws of a step from blocks of steps."""
+
+    def __init__(self, lifted: Mapping[str, Node], seed: int, batch: int, device: torch.device) -> None:
+        self.lifted, self.batch, self.device = lifted, batch, device
+        self.seed = torch.tensor(seed, device=device)
+        self.examples = torch.arange(batch, device=device)
+        largest = max((self._elements(n) for n in lifted.values()), default=1)
+        self.steps = max(1, min(MAX_STEPS, MAX_ELEMENTS // max(1, largest)))
+        self.block = -1
+        self.held: dict[str, Tensor] = {}
+
+    def _elements(self, node: Node) -> int:
+        return self.batch * int(torch.Size(self._shape(node)).numel())
+
+    def _shape(self, node: Node) -> tuple[int, ...]:
+        return tuple(int(sizes.evaluate(s, {"batch": self.batch})) for s in node.attributes["shape"])
+
+    def at(self, step: int) -> dict[str, Tensor]:
+        """The draws of a step, by input name."""
+        block, row = divmod(step, self.steps)
+        if block != self.block:
+            turns = torch.arange(block * self.steps, (block + 1) * self.steps, device=self.device)[:, None]
+            self.held = {name: self._block(node, turns) for name, node in self.lifted.items()}
+            self.block = block
+        return {name: rows[row] for name, rows in self.held.items()}
+
+    def _block(self, node: Node, turns: Tensor) -> Tensor:
+        lead = (self.steps, self.batch)
+        attributes = {"place": node.attributes["place"], "shape": self._shape(node), "lead": lead}
+        with self.device:
+            made: Tensor = node.op.torch(torch, self.seed, turns, self.examples, **attributes)
+        return made

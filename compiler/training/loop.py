@@ -1,0 +1,377 @@
+"""The training loop: minimize, in turn, what a train block says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import signal
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from accelerate import Accelerator
+from torch import Tensor
+
+from mai.compiler import passes
+from mai.compiler.ir.graph import Graph
+from mai.compiler.program import Program, Training
+from mai.compiler.torch.module import lower
+from mai.compiler.torch.weights import Weights
+from mai.compiler.training import checkpoint as ck
+from mai.compiler.training.data import Dataset, load
+from mai.compiler.training.draws import DrawSource, lift_draws
+from mai.compiler.training.optimizer import MovingAverage, make_optimizer, rate, set_rate
+from mai.compiler.training.progress import Meter, Metrics
+from mai.compiler.training.record import Recorder
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+SAVE_SECONDS = 30.0
+REPORTS = 100
+VALIDATIONS = 10
+VALIDATION_BATCH = 512
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What the command line may change of a spec's settings, and how a run behaves."""
+
+    steps: int | None = None
+    batch: int | None = None
+    seed: int | None = None
+    device: str | None = None
+    precision: str | None = None
+    data: tuple[Path, ...] = ()
+    resume: bool = False
+    tensorboard: bool = False
+    quiet: bool = False
+    save_seconds: float = SAVE_SECONDS
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """A run's end: the steps done, the last figures, those of the held-out examples, and whether it was stopped."""
+
+    steps: int
+    figures: dict[str, float]
+    validation: dict[str, float]
+    seconds: float
+    weights: Path | None
+    stopped: bool
+
+
+def train(program: Program, out: Path, options: Options | None = None) -> Result:
+    """Train a program; `out` gets checkpoints, `metrics.jsonl` and, at the end, `weights.safetensors`.
+
+    Raises:
+        MaiError: the data are wrong, the checkpoint is of another spec, or the loss is not finite.
+    """
+    if program.training is None:
+        raise MaiError([Diagnostic("minimize-missing", None, f"{program.name} has no train block")])
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MaiError([Diagnostic("file-not-found", None, f"cannot write to {out}: {error.strerror}")]) from error
+    return Trainer(program, program.training, out, options or Options()).run()
+
+
+class Objective:
+    """One `minimize`: its graph as a module, the weights it moves, their optimizer."""
+
+    def __init__(self, trainer: Trainer, place: int) -> None:
+        training = trainer.training
+        self.written = training.objectives[place]
+        last = place == len(training.objectives) - 1
+        outputs = [self.written.output]
+        self.module = trainer.module(training.graph, outputs)
+        full = outputs + ([r.output for r in training.reports] if last else [])
+        self.reporting = trainer.module(training.graph, full) if len(full) > 1 else self.module
+        self.parameters = trainer.weights.owned_by(self.written.over)
+        if not self.parameters:
+            raise MaiError([Diagnostic("not-a-net", self.written.span, "there is nothing to train: no params")])
+        self.optimizer = make_optimizer(training.settings, self.parameters.values())
+        self.base = training.settings.optimizer.lr
+
+
+class Trainer:
+    """One run."""
+
+    def __init__(self, program: Program, training: Training, out: Path, options: Options) -> None:
+        self.program, self.training, self.out, self.options = program, training, out, options
+        settings = training.settings
+        self.seed = settings.seed if options.seed is None else options.seed
+        self.accelerator = _accelerator(options.device, options.precision or settings.precision)
+        self.device: torch.device = self.accelerator.device
+        base = Path(program.source.path).parent
+        self.data: Dataset = load(training.data, training.fields, self.seed, base, options.data)
+        self.batch = min(options.batch or settings.batch, self.data.count or 1 << 60)
+        self.steps = self._steps()
+        self.weights = Weights(program.weights).initialise(self.seed).to(self.device)
+        self.draws: dict[int, DrawSource] = {}
+        self.objectives = [Objective(self, place) for place in range(len(training.objectives))]
+        trained = dict(self.weights.named_parameters())
+        self.average = MovingAverage(trained, settings.ema) if settings.ema else None
+        self.recorder = Recorder(training.records, self.weights, out / "records.npz")
+        self.stop = False
+        self.figures: dict[str, float] = {}
+
+    def _steps(self) -> int:
+        settings = self.training.settings
+        if self.options.steps is not None:
+            return self.options.steps
+        if settings.steps is not None:
+            return settings.steps
+        if self.data.count is None:
+            message = "these data have no end, so there are no epochs: say `steps`"
+            raise MaiError([Diagnostic("bad-setting", None, message)])
+        return max(1, math.ceil((settings.epochs or 1) * self.data.count / self.batch))
+
+    # ---------------------------------------------------------------- modules
+
+    def module(self, graph: Graph, outputs: Sequence[int]) -> Module:
+        """The graph's chosen outputs as a module, its draws made apart."""
+        chosen = passes.select(passes.prepare(graph), list(outputs))
+        refused = passes.later(chosen)
+        if refused:
+            node = refused[0]
+            what = node.attributes.get("construct") or node.attributes.get("method")
+            adjoint = node.attributes.get("options", {}).get("adjoint")
+            message = f"{'the adjoint method' if adjoint else f'`{what}`'} is checked but not executed by this release"
+            raise MaiError([Diagnostic("not-yet", node.span, message)])
+        lifted, nodes = lift_draws(chosen)
+        module = lower(lifted, self.weights, "Objective").to(self.device)
+        return Module(module, lifted, DrawSource(nodes, self.seed, self.batch, self.device), self)
+
+    # -------------------------------------------------------------------- run
+
+    def run(self) -> Result:
+        start = self._restore() if self.options.resume else 0
+        began = time.monotonic()
+        metrics = Metrics(self.out / "metrics.jsonl", start, self.options.tensorboard)
+        with _stoppable(self), Meter(self.steps, start, self.batch, self.options.quiet) as meter:
+            done = self._loop(start, meter, metrics)
+        metrics.close()
+        validation = self.validate()
+        path = None if self.stop and done < self.steps else self._finish(done, validation)
+        return Result(done, dict(self.figures), validation, time.monotonic() - began, path, self.stop)
+
+    def _loop(self, start: int, meter: Meter, metrics: Metrics) -> int:
+        every = max(1, self.steps // REPORTS)
+        saved = time.monotonic()
+        self.recorder.start(start)
+        step = start
+        while step < self.steps and not self.stop:
+            report = (step + 1) % every == 0 or step + 1 == self.steps
+            loss = self.step(step, report)
+            step += 1
+            self.recorder.keep(step)
+            meter.advance(step, loss)
+            if report:
+                self._tell(step, meter, metrics)
+            if time.monotonic() - saved > self.options.save_seconds:
+                self.save(step)
+                saved = time.monotonic()
+        self.save(step)
+        return step
+
+    def _tell(self, step: int, meter: Meter, metrics: Metrics) -> None:
+        values = dict(self.figures)
+        if step % max(1, self.steps // VALIDATIONS) < max(1, self.steps // REPORTS) or step == self.steps:
+            values |= {f"held-out {n}": v for n, v in self.validate().items()}
+        more = {"lr": self.objectives[0].optimizer.param_groups[0]["lr"], "examples_per_second": meter.rate(step)}
+        metrics.write(step, {**values, **more})
+        meter.show(step, values)
+
+    def step(self, step: int, report: bool) -> float:
+        """One step of every objective; the sum of their losses."""
+        fields = self.on_device(self.data.batch(step, self.batch))
+        factor = rate(self.training.settings, step, self.steps)
+        losses = [self._minimize(o, fields, step, factor, report) for o in self.objectives]
+        if self.average is not None:
+            self.average.update(step)
+        total = float(sum(losses))
+        if report:
+            self.figures["loss"] = total
+        return total
+
+    def _minimize(self, objective: Objective, fields: Mapping[str, Tensor], step: int, factor: float, report: bool) -> float:
+        module = objective.reporting if report else objective.module
+        with self.accelerator.autocast():
+            made = module(fields, step)
+        loss = made[0].mean()
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise self._not_finite(objective, step, value)
+        parameters = list(objective.parameters.values())
+        objective.optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss, inputs=parameters)
+        if self.training.settings.clip:
+            torch.nn.utils.clip_grad_norm_(parameters, self.training.settings.clip)
+        set_rate(objective.optimizer, objective.base, factor)
+        objective.optimizer.step()
+        if len(made) > 1:
+            for written, output in zip(self.training.reports, made[1:], strict=True):
+                self.figures[written.name] = float(output.detach().float().mean())
+        return value
+
+    def on_device(self, fields: Mapping[str, Any]) -> dict[str, Tensor]:
+        return {name: torch.from_numpy(array).to(self.device, non_blocking=True) for name, array in fields.items()}
+
+    def _not_finite(self, objective: Objective, step: int, value: float) -> MaiError:
+        last = ck.saved(self.out)
+        where = f"the last good checkpoint is {last[-1]}" if last else "there is no checkpoint yet"
+        shown = "infinite" if math.isinf(value) else "not a number"
+        message = f"at step {step + 1:,} the objective `{objective.written.text}` is {shown}; {where}"
+        help = "a smaller learning rate or `clip = 1.0` often helps"
+        return MaiError([Diagnostic("loss-not-finite", objective.written.span, message, help=help)])
+
+    # ------------------------------------------------------------- validation
+
+    @torch.no_grad()
+    def validate(self) -> dict[str, float]:
+        """The objectives and reports on the held-out examples, with the weights that exports will have."""
+        held = self.data.validation
+        if held is None or self.training.objectives[0].over:
+            return {}
+        names = ["loss", *(r.name for r in self.training.reports)]
+        outputs = [self.training.objectives[0].output, *(r.output for r in self.training.reports)]
+        module = self._evaluation(outputs)
+        totals, count = np.zeros(len(names)), 0
+        with self._averaged():
+            size = len(next(iter(held.values())))
+            for begin in range(0, size, VALIDATION_BATCH):
+                fields = self.on_device({n: a[begin : begin + VALIDATION_BATCH] for n, a in held.items()})
+                rows = min(VALIDATION_BATCH, size - begin)
+                totals += rows * np.array([float(m.float().mean()) for m in module.plain(fields)])
+                count += rows
+        return dict(zip(names, (totals / count).tolist(), strict=True))
+
+    def _evaluation(self, outputs: list[int]) -> Module:
+        if not hasattr(self, "_evaluation_module"):
+            chosen = passes.select(passes.prepare(self.training.evaluation), outputs)
+            module = lower(chosen, self.weights, "Evaluation").to(self.device)
+            self._evaluation_module = Module(module, chosen, None, self)
+        return self._evaluation_module
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The moving average in the weights' place for a while."""
+        if self.average is None:
+            yield
+            return
+        live = {n: p.detach().clone() for n, p in self.average.live.items()}
+        for name, parameter in self.average.live.items():
+            parameter.data.copy_(self.average.average[name])
+        yield
+        for name, parameter in self.average.live.items():
+            parameter.data.copy_(live[name])
+
+    # ------------------------------------------------------------ checkpoints
+
+    def _metadata(self) -> dict[str, str]:
+        settings = self.training.settings.model_dump_json()
+        digest = hashlib.sha256(self.program.source.text.encode()).hexdigest()
+        return {"spec": self.program.name, "spec_sha256": digest, "seed": str(self.seed), "settings": settings}
+
+    def save(self, step: int) -> Path:
+        tensors = {f"weights/{n}": t for n, t in self.weights.state_dict().items()}
+        if self.average is not None:
+            tensors |= {f"average/{n}": t for n, t in self.average.average.items()}
+        for place, objective in enumerate(self.objectives):
+            tensors |= ck.optimizer_tensors(objective.optimizer, list(objective.parameters), place)
+        self.recorder.save()
+        metadata = {**self._metadata(), "steps": str(self.steps), "batch": str(self.batch)}
+        return ck.write(self.out, ck.Checkpoint(step, tensors, metadata))
+
+    def _restore(self) -> int:
+        """Go on from the last checkpoint; from the beginning where there is none."""
+        found = ck.latest(self.out)
+        if found is None:
+            return 0
+        self._check_same(found)
+        self.weights.load_state_dict(found.part("weights/"))
+        if self.average is not None:
+            for name, tensor in found.part("average/").items():
+                self.average.average[name].copy_(tensor)
+        for place, objective in enumerate(self.objectives):
+            ck.restore_optimizer(objective.optimizer, list(objective.parameters), place, found.tensors)
+        return found.step
+
+    def _check_same(self, found: ck.Checkpoint) -> None:
+        saved = {n: tuple(t.shape) for n, t in found.part("weights/").items()}
+        wanted = {n: tuple(t.shape) for n, t in self.weights.state_dict().items()}
+        differing = sorted(n for n in saved.keys() | wanted.keys() if saved.get(n) != wanted.get(n))
+        if differing:
+            name = differing[0]
+            shown = f"`{name}` is {saved.get(name, 'absent')} in the checkpoint and {wanted.get(name, 'absent')} in the spec"
+            message = f"the checkpoint in {self.out} is of another spec: {shown}"
+            raise MaiError([Diagnostic("weights-mismatch", None, message, help="train into another folder, or without --resume")])
+        if found.metadata.get("seed") != str(self.seed) or found.metadata.get("batch") != str(self.batch):
+            message = f"the run in {self.out} had seed {found.metadata.get('seed')} and batch {found.metadata.get('batch')}"
+            raise MaiError([Diagnostic("weights-mismatch", None, message, help="resume with the same seed and batch")])
+
+    def _finish(self, step: int, validation: Mapping[str, float]) -> Path:
+        with self._averaged():
+            metadata = {**self._metadata(), "trained_steps": str(step), "validation": json.dumps(dict(validation))}
+            return ck.write_weights(self.out, self.weights.state_dict(), metadata)
+
+
+class Module:
+    """A lowered train graph with its draws."""
+
+    def __init__(self, module: torch.fx.GraphModule, graph: Graph, draws: DrawSource | None, trainer: Trainer) -> None:
+        self.module, self.draws = module, draws
+        self.names = [v.name for v in graph.inputs]
+        self.settings = list(graph.settings)
+        self.scalars = {"seed": torch.tensor(trainer.seed, device=trainer.device)}
+        self.device = trainer.device
+        self.takes_step = "step" in self.settings
+        self.forward = module.forward
+
+    def __call__(self, fields: Mapping[str, Tensor], step: int) -> tuple[Tensor, ...]:
+        held = fields if self.draws is None else {**fields, **self.draws.at(step)}
+        scalars = {**self.scalars, "step": torch.tensor(step, device=self.device)}
+        made: tuple[Tensor, ...] = self.forward(*[held[n] for n in self.names], *[scalars[n] for n in self.settings])
+        return made
+
+    def plain(self, fields: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """On given data, draws made as an export makes them, at step 0."""
+        return self(fields, 0)
+
+
+def _accelerator(device: str | None, precision: str) -> Accelerator:
+    modes = {"float32": "no", "bf16": "bf16", "fp16": "fp16"}
+    if device not in (None, "cpu", "cuda", "mps"):
+        raise MaiError([Diagnostic("bad-setting", None, f"there is no device `{device}`", help="cpu, cuda or mps")])
+    if device == "cuda" and not torch.cuda.is_available():
+        raise MaiError([Diagnostic("bad-setting", None, "there is no usable CUDA device here", help="--device cpu")])
+    if precision not in modes:
+        raise MaiError([Diagnostic("bad-setting", None, f"there is no precision `{precision}`", help=", ".join(modes))])
+    if precision == "fp16" and (device == "cpu" or not torch.cuda.is_available()):
+        raise MaiError([Diagnostic("bad-setting", None, "fp16 needs a GPU", help="--precision bf16 runs on a CPU")])
+    return Accelerator(cpu=device == "cpu", mixed_precision=modes[precision])
+
+
+@contextmanager
+def _stoppable(trainer: Trainer) -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the run after the step, with a checkpoint."""
+
+    def stop(number: int, frame: Any) -> None:
+        trainer.stop = True
+
+    previous = {}
+    try:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            previous[number] = signal.signal(number, stop)
+    except ValueError:
+        previous = {}
+    try:
+        yield
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

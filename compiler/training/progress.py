@@ -1,0 +1,103 @@
+"""What a person sees while training: a bar on a terminal, lines elsewhere; and `metrics.jsonl`."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+SMOOTHING = 0.98
+
+
+class Metrics:
+    """`metrics.jsonl`: one line a report. Lines after the step that a run resumes from are dropped."""
+
+    def __init__(self, path: Path, step: int, tensorboard: bool) -> None:
+        kept = []
+        if path.exists():
+            for line in path.read_text(encoding="utf-8").splitlines():
+                kept += [line] if _step_of(line) <= step and step else []
+        path.write_text("".join(f"{line}\n" for line in kept), encoding="utf-8")
+        self._file = path.open("a", encoding="utf-8")
+        self._board = _board(path.parent) if tensorboard else None
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        self._file.flush()
+        if self._board is not None:
+            for name, value in values.items():
+                self._board.add_scalar(name, value, step)
+
+    def close(self) -> None:
+        self._file.close()
+        if self._board is not None:
+            self._board.close()
+
+
+def _step_of(line: str) -> int:
+    try:
+        return int(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
+        return 1 << 62
+
+
+def _board(folder: Path) -> Any:
+    try:
+        from torch.utils.tensorboard import SummaryWriter
+    except ImportError as error:
+        from mai.spec.diagnostics import Diagnostic, MaiError
+
+        message = "TensorBoard is not installed"
+        raise MaiError([Diagnostic("data-missing", None, message, help="pip install tensorboard")]) from error
+    return SummaryWriter(folder / "tensorboard")  # type: ignore[no-untyped-call]
+
+
+class Meter:
+    """The progress of one run: smoothed loss, reports, examples a second, time left."""
+
+    def __init__(self, steps: int, start: int, batch: int, quiet: bool) -> None:
+        self.steps, self.batch, self.quiet = steps, batch, quiet
+        self.console = Console(stderr=True)
+        self.began, self.start = time.monotonic(), start
+        self.loss: float | None = None
+        self._line = 0
+        self._bar: Progress | None = None
+        if not quiet and self.console.is_terminal:
+            columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+            self._bar = Progress(*columns, console=self.console)
+            self._task = self._bar.add_task("training", total=steps, completed=start)
+
+    def __enter__(self) -> Meter:
+        if self._bar is not None:
+            self._bar.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+    def advance(self, step: int, loss: float) -> None:
+        self.loss = loss if self.loss is None else SMOOTHING * self.loss + (1 - SMOOTHING) * loss
+        if self._bar is not None:
+            self._bar.update(self._task, completed=step)
+
+    def rate(self, step: int) -> float:
+        """Examples a second."""
+        return (step - self.start) * self.batch / max(1e-9, time.monotonic() - self.began)
+
+    def show(self, step: int, values: Mapping[str, float]) -> None:
+        """Tell the latest figures: beside the bar, or as a line every tenth of the run."""
+        text = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
+        text += f"  {self.rate(step):,.0f} examples/s"
+        if self._bar is not None:
+            self._bar.update(self._task, description=text)
+        elif not self.quiet and (step * 10 // self.steps > self._line or step == self.steps):
+            self._line = step * 10 // self.steps
+            left = (time.monotonic() - self.began) / max(1, step - self.start) * (self.steps - step)
+            self.console.print(f"step {step:,} of {self.steps:,}  {text}  {left:.0f} s left", highlight=False)

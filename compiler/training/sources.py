@@ -1,0 +1,209 @@
+"""Readers of finite data: digits, formulas, files, folders, texts."""
+
+from __future__ import annotations
+
+import ast
+import csv
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mai.compiler.training.points import generator, sampler
+from mai.spec import settings as st
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+Array = np.ndarray[Any, Any]
+Arrays = dict[str, Array]
+Read = tuple[Arrays, Arrays | None]
+DRAW = 4
+TEST_SHARE = 0.2
+IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp"}
+
+
+def bad(message: str, slug: str = "data-bad") -> MaiError:
+    return MaiError([Diagnostic(slug, None, message)])
+
+
+def _file(path: str, base: Path, override: Sequence[Path] | None) -> Path:
+    found = override[0] if override else (base / path)
+    if not found.exists():
+        raise bad(f"there is no file {found}", "data-missing")
+    return found
+
+
+def read_digits(source: st.Digits, base: Path, override: Sequence[Path] | None, seed: int) -> Read:
+    """8 x 8 pixels scaled from 0..16 to [-1, 1]; a stratified fifth is the test split, the same for everyone."""
+    from sklearn.datasets import load_digits
+    from sklearn.model_selection import train_test_split
+
+    pixels, labels = load_digits(return_X_y=True)
+    x, y = (pixels / 8 - 1).astype(np.float32), labels.astype(np.int64)
+    if source.split == "all":
+        return {"x": x, "y": y}, None
+    x_train, x_test, y_train, y_test = train_test_split(x, y, test_size=TEST_SHARE, random_state=0, stratify=y)
+    test = {"x": x_test, "y": y_test}
+    return (test, None) if source.split == "test" else ({"x": x_train, "y": y_train}, test)
+
+
+def read_points(source: st.Checkerboard, base: Path, override: Sequence[Path] | None, seed: int) -> Read:
+    x, y = sampler(source)(generator(seed, DRAW), source.count or 1)
+    return {"x": x, "y": y}, None
+
+
+def read_function(source: st.FunctionSource, base: Path, override: Sequence[Path] | None, seed: int) -> Read:
+    tree = _formula(source.formula)
+    names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} - set(FUNCTIONS)
+    places = sorted(int(n[1:]) for n in names)
+    width = max(places, default=0) + 1
+    x = generator(seed, DRAW).uniform(source.low, source.high, (source.count, width))
+    y = np.broadcast_to(_value(tree.body, {f"x{i}": x[:, i] for i in range(width)}), (source.count,))
+    if not np.isfinite(y).all():
+        raise bad(f"the formula `{source.formula}` is not finite everywhere on [{source.low}, {source.high}]")
+    return {"x": x, "y": y}, None
+
+
+FUNCTIONS: dict[str, Any] = {
+    name: getattr(np, name) for name in ("sin", "cos", "tan", "tanh", "exp", "log", "sqrt", "abs", "sign")
+}
+OPERATORS: dict[type[ast.AST], Any] = {
+    ast.Add: np.add, ast.Sub: np.subtract, ast.Mult: np.multiply, ast.Div: np.divide, ast.Pow: np.power,
+    ast.USub: np.negative, ast.UAdd: np.positive,
+}  # fmt: skip
+
+
+def _formula(text: str) -> ast.Expression:
+    """The formula's tree; only numbers, x0, x1, ..., arithmetic and a few functions are allowed."""
+    try:
+        tree = ast.parse(text.replace("^", "**"), mode="eval")
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        raise bad(f"`{text}` is not a formula") from error
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name) and node.id not in FUNCTIONS and not (node.id[:1] == "x" and node.id[1:].isdigit()):
+            raise bad(f"`{node.id}` in a formula: there are x0, x1, ... and {', '.join(FUNCTIONS)}")
+        if isinstance(node, ast.Name) and node.id[1:].isdigit() and int(node.id[1:]) > 1000:
+            raise bad(f"`{node.id}` in a formula: that is too many variables")
+    return tree
+
+
+def _value(node: ast.AST, names: Arrays) -> Any:
+    match node:
+        case ast.Constant(value=int() | float() as number):
+            return float(number)
+        case ast.Name(id=name) if name in names:
+            return names[name]
+        case ast.UnaryOp(op=op, operand=operand) if type(op) in OPERATORS:
+            return OPERATORS[type(op)](_value(operand, names))
+        case ast.BinOp(left=left, op=op, right=right) if type(op) in OPERATORS:
+            with np.errstate(all="ignore"):
+                return OPERATORS[type(op)](_value(left, names), _value(right, names))
+        case ast.Call(func=ast.Name(id=name), args=[argument], keywords=[]) if name in FUNCTIONS:
+            with np.errstate(all="ignore"):
+                return FUNCTIONS[name](_value(argument, names))
+    raise bad(f"`{ast.unparse(node)}` has no place in a formula")
+
+
+def read_npz(source: st.Npz, base: Path, override: Sequence[Path] | None, seed: int) -> Read:
+    path = _file(source.path, base, override)
+    try:
+        with np.load(path, allow_pickle=False) as archive:
+            arrays = {name: archive[name] for name in archive.files}
+    except (OSError, ValueError, KeyError, AttributeError) as error:
+        raise bad(f"{path} is not a numpy .npz file of plain arrays: {error}") from error
+    return _same_length(path, arrays), None
+
+
+def read_csv(source: st.Csv, base: Path, override: Sequence[Path] | None, seed: int) -> Read:
+    """Columns `x0`, `x1`, ... make the vector `x`; any other column is a field of its own."""
+    path = _file(source.path, base, override)
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.reader(file))
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise bad(f"{path} is not a CSV file: {error}") from error
+    if len(rows) < 2:
+        raise bad(f"{path} needs a line of column names and at least one row")
+    header, body = [name.strip() for name in rows[0]], [r for r in rows[1:] if r]
+    columns = {name: _column(path, name, [_cell(path, r, i, len(header)) for r in body]) for i, name in enumerate(header)}
+    return _vectors(columns), None
+
+
+def _cell(path: Path, row: list[str], place: int, width: int) -> str:
+    if len(row) != width:
+        raise bad(f"{path}: a row has {len(row)} values, the header has {width}: {','.join(row)[:60]}")
+    return row[place]
+
+
+def _column(path: Path, name: str, cells: list[str]) -> Array:
+    try:
+        numbers = np.array([float(c) for c in cells])
+    except ValueError as error:
+        raise bad(f"{path}: column `{name}` holds what is no number: {error}") from error
+    whole = bool(np.isfinite(numbers).all()) and np.array_equal(numbers, np.floor(numbers))
+    return numbers.astype(np.int64) if whole and all("." not in c for c in cells) else numbers
+
+
+def _vectors(columns: Arrays) -> Arrays:
+    made: Arrays = {}
+    for name, column in columns.items():
+        stem = name.rstrip("0123456789")
+        if stem and stem != name and f"{stem}0" in columns:
+            if stem not in made:
+                width = sum(c.startswith(stem) and c[len(stem) :].isdigit() for c in columns)
+                made[stem] = np.stack([columns[f"{stem}{i}"].astype(np.float64) for i in range(width)], 1)
+        else:
+            made[name] = column
+    return made
+
+
+def read_images(source: st.Images, base: Path, override: Sequence[Path] | None, seed: int) -> Read:
+    """Every image of a folder as [k, H, W] in [-1, 1]; subfolders, in alphabetical order, are the labels."""
+    from PIL import Image
+
+    folder = _file(source.path, base, override)
+    classes = sorted(p for p in folder.iterdir() if p.is_dir()) or [folder]
+    pixels, labels = [], []
+    for label, place in enumerate(classes):
+        for path in sorted(p for p in place.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES):
+            with Image.open(path) as image:
+                array = np.asarray(image.convert("RGB" if image.mode not in ("L", "1") else "L"), np.float32)
+            pixels.append((array / 127.5 - 1).reshape(*array.shape[:2], -1).transpose(2, 0, 1))
+            labels.append(label)
+    if not pixels:
+        raise bad(f"there are no images in {folder}", "data-missing")
+    if len({p.shape for p in pixels}) > 1:
+        raise bad(f"the images of {folder} differ in size: {sorted({p.shape for p in pixels})[:3]}")
+    return {"x": np.stack(pixels), "y": np.array(labels)}, None
+
+
+def _same_length(path: Path, arrays: Arrays) -> Arrays:
+    lengths = {name: len(a) if a.ndim else 0 for name, a in arrays.items()}
+    if not lengths or len(set(lengths.values())) > 1 or 0 in lengths.values():
+        raise bad(f"the arrays of {path} need one common number of examples, these have {lengths}")
+    return arrays
+
+
+def corpus(source: st.Text, base: Path, override: Sequence[Path] | None) -> Array:
+    """The bytes of a text: of files, or the English that every Python installation has."""
+    if source.tokenizer != "bytes":
+        raise bad(f"the tokenizer `{source.tokenizer}` is for a later release: this one has `bytes`", "not-yet")
+    paths = list(override or ([base / source.path] if source.path else []))
+    if not paths:
+        from pydoc_data.topics import topics
+
+        text = "\n\n".join(topics[name] for name in sorted(topics)).encode()
+        return np.frombuffer(text, np.uint8).astype(np.int64)
+    missing = [p for p in paths if not p.is_file()]
+    if missing:
+        raise bad(f"there is no file {missing[0]}", "data-missing")
+    text = b"\n\n".join(p.read_bytes() for p in paths)
+    if not text:
+        raise bad(f"{paths[0]} is empty")
+    return np.frombuffer(text, np.uint8).astype(np.int64)
+
+
+READERS: dict[type[st.Source], Callable[..., Read]] = {
+    st.Digits: read_digits, st.Checkerboard: read_points, st.FunctionSource: read_function, st.Npz: read_npz,
+    st.Csv: read_csv, st.Images: read_images,
+}  # fmt: skip
