@@ -19,7 +19,7 @@ def prepare(manifest: Manifest, values: Mapping[str, Any]) -> dict[str, Array]:
     ports = {p.name: p for p in [*manifest.inputs, *manifest.settings]}
     for name in values:
         if name not in ports:
-            raise _unknown(name, list(ports))
+            raise unknown(name, list(ports))
     feed = {name: _array(ports[name], value) for name, value in values.items() if value is not None}
     missing = [p.name for p in manifest.inputs if p.name not in feed]
     if missing:
@@ -28,7 +28,7 @@ def prepare(manifest: Manifest, values: Mapping[str, Any]) -> dict[str, Array]:
     return feed
 
 
-def _unknown(name: str, known: list[str]) -> ModelError:
+def unknown(name: str, known: list[str]) -> ModelError:
     near = get_close_matches(name, known, n=1)
     help = f"did you mean `{near[0]}`?" if near else f"it takes {', '.join(known)}" if known else None
     return ModelError("input-unknown", f"there is no input or setting `{name}`", help)

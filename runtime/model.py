@@ -16,7 +16,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.manifest import FORMAT, MANIFEST_KEY, SPEC_KEY, Manifest
 
 Array = np.ndarray[Any, Any]
-FATAL_ONLY = 4
+WARNING, FATAL_ONLY = 2, 4
 
 
 class Model:
@@ -108,11 +108,14 @@ def _session(path: Path, raw: bytes, providers: list[Any], threads: int | None) 
             raise ModelError("input-range", f"threads is at least 1, this is {threads}")
         options.intra_op_num_threads = threads
     try:
+        ort.set_default_logger_severity(FATAL_ONLY)
         return ort.InferenceSession(raw, options, providers=providers)
     except Exception as error:
         if providers != ["CPUExecutionProvider"] and "CPUExecutionProvider" in providers:
             return _session(path, raw, ["CPUExecutionProvider"], threads)
         raise _unreadable(path, raw, error) from error
+    finally:
+        ort.set_default_logger_severity(WARNING)
 
 
 def _unreadable(path: Path, raw: bytes, error: Exception) -> ModelError:

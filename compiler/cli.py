@@ -1,0 +1,234 @@
+"""The verbs of the compiler: arguments only, one function a verb, nothing heavy imported until it is used."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mai.spec.diagnostics import MaiError
+
+if TYPE_CHECKING:
+    from mai.compiler.program import Program
+
+File = Annotated[Path, typer.Argument(help="A .mai file.", show_default=False)]
+Sets = Annotated[list[str] | None, typer.Option("--set", help="Override a const: --set width=64.")]
+Format = Annotated[str, typer.Option("--format", help="text or json, for editors.")]
+Weights = Annotated[Path | None, typer.Option(help="A weights.safetensors, or the folder of a run.")]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the verbs to the command line."""
+    for verb in (check, show, train, compile_, explain, new):
+        app.command(name=verb.__name__.rstrip("_"))(_told(verb))
+
+
+def _told(verb: Callable[..., None]) -> Callable[..., None]:
+    """A verb whose diagnostics are printed, with exit code 1."""
+
+    @wraps(verb)
+    def wrapped(*arguments: Any, **options: Any) -> None:
+        try:
+            verb(*arguments, **options)
+        except MaiError as error:
+            _say(error.diagnostics, options.get("format", "text"))
+            raise typer.Exit(1) from error
+
+    return wrapped
+
+
+def _say(diagnostics: Any, format: str) -> None:
+    from mai.spec.diagnostics.render import render, to_json
+
+    if format == "json":
+        typer.echo(to_json(diagnostics))
+    elif diagnostics:
+        typer.echo(render(diagnostics, color=sys.stderr.isatty()), err=True)
+
+
+def _sets(given: list[str] | None) -> dict[str, str]:
+    made = {}
+    for text in given or []:
+        name, equals, value = text.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"--set {text}: write --set NAME=VALUE")
+        made[name.strip()] = value.strip()
+    return made
+
+
+def _program(file: Path, sets: list[str] | None) -> Program:
+    from mai.compiler.check import check as check_file
+
+    checked = check_file(file, _sets(sets))
+    if checked.program is None:
+        raise MaiError(checked.diagnostics)
+    return checked.program
+
+
+def check(
+    files: Annotated[list[Path], typer.Argument(help=".mai files.", show_default=False)],
+    sets: Sets = None,
+    format: Format = "text",
+) -> None:
+    """Check files: names, types, dimensions, settings. Nothing is run."""
+    from mai.compiler.check import check as check_file
+
+    found, failed = [], False
+    for file in files:
+        checked = check_file(file, _sets(sets))
+        found += checked.diagnostics
+        failed = failed or checked.program is None
+        if checked.program is not None and format == "text":
+            exports = ", ".join(checked.program.exports) or "no exports"
+            typer.echo(f"{file}: sound ({exports})")
+    _say(found, format)
+    if failed:
+        raise typer.Exit(1)
+
+
+def show(
+    file: File,
+    emit: Annotated[str, typer.Option(help="summary, ast, ir, torch, onnx or diagram.")] = "summary",
+    export: Annotated[str | None, typer.Option(help="One export; by default all.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A file; a diagram's ending is .svg or .md.")] = None,
+    sets: Sets = None,
+) -> None:
+    """Sum a file up, or show a stage of its compilation: mai show flow.mai --emit torch"""
+    from mai.compiler.show import emit_text
+
+    text = emit_text(_program(file, sets), file, emit, export, out.suffix if out else "")
+    if out is None:
+        typer.echo(text.rstrip("\n"))
+        return
+    out.write_text(text, encoding="utf-8")
+    typer.echo(f"wrote {out}", err=True)
+
+
+def train(
+    file: File,
+    out: Annotated[Path | None, typer.Option(help="The run's folder.", show_default="runs/NAME")] = None,
+    steps: Annotated[int | None, typer.Option(help="Instead of the spec's.", min=1)] = None,
+    batch: Annotated[int | None, typer.Option(help="Instead of the spec's.", min=1)] = None,
+    seed: Annotated[int | None, typer.Option(help="Instead of the spec's.", min=0)] = None,
+    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default the best there is.")] = None,
+    precision: Annotated[str | None, typer.Option(help="float32, bf16 or fp16.")] = None,
+    data: Annotated[list[Path] | None, typer.Option(help="Data instead of the spec's: .npz, .csv, texts, a folder.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
+    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard, too.")] = False,
+    opset: Annotated[int, typer.Option(help="The ONNX operator set: 21 or 23.")] = 23,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    sets: Sets = None,
+) -> None:
+    """Train a file, then compile its exports: mai train moons_flow.mai --out runs/moons"""
+    program = _program(file, sets)
+    folder = out or Path("runs") / program.name
+    from mai.compiler.training.loop import Options
+    from mai.compiler.training.loop import train as train_program
+
+    options = Options(steps, batch, seed, device, precision, tuple(data or ()), resume, tensorboard, quiet)
+    result = train_program(program, folder, options)
+    if result.weights is None:
+        again = f"mai train {file} --out {folder} --resume"
+        typer.echo(f"stopped at step {result.steps:,}; nothing is lost. Go on with: {again}", err=True)
+        raise typer.Exit(130)
+    figures = {**result.figures, **{f"held-out {n}": v for n, v in result.validation.items()}}
+    told = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
+    typer.echo(f"trained for {result.steps:,} steps in {result.seconds:.0f} s: {told}", err=True)
+    _compile_all(program, list(program.exports), result.weights, folder, opset=opset)
+
+
+def compile_(
+    file: File,
+    out: Annotated[Path | None, typer.Option(help="Where the files go.", show_default="where the weights are")] = None,
+    weights: Weights = None,
+    export: Annotated[list[str] | None, typer.Option(help="Only these exports.")] = None,
+    opset: Annotated[int, typer.Option(help="The ONNX operator set: 21 or 23.")] = 23,
+    unroll: Annotated[bool, typer.Option("--unroll", help="A flat graph without loops; steps are fixed.")] = False,
+    seed: Annotated[int, typer.Option(help="For first weights, where there are none.")] = 0,
+    sets: Sets = None,
+) -> None:
+    """Compile exports to one self-contained .onnx file each, verified against torch."""
+    program = _program(file, sets)
+    found = _weights_file(program, weights)
+    names = _exports(program, export)
+    folder = out or (found.parent if found else Path())
+    _compile_all(program, names, found, folder, opset=opset, unroll=unroll, seed=seed)
+
+
+def _exports(program: Program, wanted: list[str] | None) -> list[str]:
+    from mai.spec.diagnostics import Diagnostic
+    from mai.spec.diagnostics.suggest import closest
+
+    for name in wanted or []:
+        if name not in program.exports:
+            guess = closest(name, program.exports)
+            help = f"did you mean `{guess}`?" if guess else f"there are {', '.join(program.exports)}"
+            raise MaiError([Diagnostic("unknown-name", None, f"{program.name} has no export `{name}`", help=help)])
+    return wanted or list(program.exports)
+
+
+def _weights_file(program: Program, given: Path | None) -> Path | None:
+    """The weights that are meant: a file, a run's folder, or the run of this name if there is one."""
+    if given is not None:
+        return given / "weights.safetensors" if given.is_dir() else given
+    usual = Path("runs") / program.name / "weights.safetensors"
+    return usual if usual.exists() else None
+
+
+def _compile_all(
+    program: Program, names: list[str], weights: Path | None, folder: Path, *, opset: int, unroll: bool = False, seed: int = 0
+) -> None:
+    from mai.compiler.onnx.export import export
+    from mai.compiler.training.weights import load_weights
+
+    if opset not in (21, 22, 23):
+        raise typer.BadParameter(f"--opset {opset}: 21, 22 or 23")
+    arrays, steps = load_weights(program, weights, seed)
+    if steps is None and program.weights:
+        typer.echo("no trained weights: the first values are compiled", err=True)
+    written, refused = 0, []
+    for name in names:
+        try:
+            made = export(program, name, arrays, folder, opset=opset, unroll=unroll, trained_steps=steps)
+        except MaiError as error:
+            refused += list(error.diagnostics)
+            continue
+        written += 1
+        typer.echo(
+            f"wrote {made.path}  {made.size / 1e6:.2f} MB, {made.nodes:,} nodes in {made.seconds:.2f} s, "
+            f"differs from torch by {made.error:.0e}"
+        )
+    _say(refused, "text")
+    if any(d.slug != "not-yet" for d in refused) or (refused and not written):
+        raise typer.Exit(1)
+
+
+def explain(
+    slug: Annotated[str | None, typer.Argument(help="What stands in brackets after `error`.", show_default=False)] = None,
+) -> None:
+    """Explain a diagnostic, with an example; without a slug, list them all."""
+    from mai.spec.diagnostics.explain import explanation, index
+
+    text = index() if slug is None else explanation(slug)
+    typer.echo(text)
+
+
+def new(
+    file: Annotated[Path, typer.Argument(help="The file to write.", show_default=False)] = Path("model.mai"),
+    kind: Annotated[str, typer.Option(help="flow, classifier or images.")] = "flow",
+    force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
+) -> None:
+    """Write a commented spec to start from: mai new flow.mai"""
+    from mai.spec.starters import STARTERS
+
+    if kind not in STARTERS:
+        raise typer.BadParameter(f"--kind {kind}: there are {', '.join(STARTERS)}")
+    if file.exists() and not force:
+        raise typer.BadParameter(f"{file} is there already; --force writes over it")
+    file.write_text(STARTERS[kind], encoding="utf-8")
+    typer.echo(f"wrote {file}; next: mai check {file}, then mai train {file}")
+

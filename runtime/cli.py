@@ -1,0 +1,192 @@
+"""The command line. `run` and `info` need this package alone; the other verbs come with `mai.compiler`."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+import mai
+from mai.runtime.errors import ModelError
+
+if TYPE_CHECKING:
+    from mai.runtime.model import Model
+
+app = typer.Typer(
+    name="mai",
+    help="The mathematics of AI: from a text file to one ONNX file.\n\n"
+    "Start with [bold]mai new flow.mai[/], then [bold]mai train flow.mai[/], then [bold]mai run[/] what it wrote.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+@app.callback(invoke_without_command=True)
+def _top(version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False) -> None:
+    if version:
+        typer.echo(f"mai {mai.__version__}")
+        raise typer.Exit
+
+
+@app.command()
+def run(
+    model: Annotated[Path, typer.Argument(help="A .onnx file that mai compiled.", show_default=False)],
+    values: Annotated[list[str] | None, typer.Argument(help="Inputs and settings: y=3, y=0..9, x=[0.5,1], x=@points.npy.")] = None,
+    batch: Annotated[int | None, typer.Option(help="How many examples to make.")] = None,
+    seed: Annotated[int | None, typer.Option(help="The same seed gives the same draws everywhere.")] = None,
+    steps: Annotated[int | None, typer.Option(help="Steps of the solver.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A picture (.png .svg .pdf) or arrays (.npy .npz .csv .json).")] = None,
+    threads: Annotated[int | None, typer.Option(help="Threads for one operation.")] = None,
+    provider: Annotated[str | None, typer.Option(help="cpu or cuda; by default what there is.")] = None,
+) -> None:
+    """Run a compiled file: mai run moons_flow.sample.onnx --batch 1000 --out moons.png"""
+    import numpy as np
+
+    from mai.runtime.model import load
+
+    loaded = load(model, providers=provider, threads=threads)
+    given = _given(loaded, values or [], {"batch": batch, "seed": seed, "steps": steps})
+    began = time.perf_counter()
+    made = loaded(**given)
+    seconds = time.perf_counter() - began
+    results = made if isinstance(made, dict) else {next(iter(loaded.outputs)): made}
+    first = np.asarray(next(iter(results.values())))
+    count = len(first) if first.ndim else 1
+    typer.echo(f"{count:,} example{'s' if count != 1 else ''} in {seconds:.3g} s", err=True)
+    if out is None:
+        _show(loaded, results)
+        return
+    from mai.runtime.save import save
+
+    title = f"{model.name}" + (f", seed {given.get('seed', 0)}" if loaded.manifest.draws else "")
+    save(results, out, loaded.manifest, title=title, labels=_labels(loaded, given, count))
+    typer.echo(f"wrote {out}", err=True)
+
+
+def _given(model: Model, values: list[str], options: Mapping[str, int | None]) -> dict[str, Any]:
+    """Inputs and settings from `name=value` words and from options."""
+    from mai.runtime.arguments import unknown
+    from mai.runtime.values import parse_value
+
+    given: dict[str, Any] = {}
+    known = {**model.inputs, **model.settings}
+    size = options["batch"]
+    for word in values:
+        name, equals, text = word.partition("=")
+        if not equals:
+            raise ModelError("input-unknown", f"`{word}` is no input", "write name=value, as in y=3")
+        if name not in known:
+            raise unknown(name, list(known))
+        given[name] = parse_value(known[name], text, size if "batch" not in model.settings else None)
+    for name, value in options.items():
+        if value is not None and (name in model.settings or not (name == "batch" and model.inputs)):
+            given[name] = value
+    return given
+
+
+def _labels(model: Model, given: Mapping[str, Any], count: int) -> Any:
+    """The labels that were asked for, to order a picture by."""
+    import numpy as np
+
+    for name, port in model.inputs.items():
+        if port.classes and name in given and np.size(given[name]) == count:
+            return np.asarray(given[name]).reshape(-1)
+    return None
+
+
+def _show(model: Model, results: Mapping[str, Any]) -> None:
+    import numpy as np
+
+    for name, array in results.items():
+        rows = np.asarray(array)
+        typer.echo(f"{name}: {rows.dtype} {list(rows.shape)}")
+        port = model.outputs[name]
+        if len(port.shape) == 1 and rows.ndim == 2 and np.allclose(rows.sum(-1), 1, atol=1e-3) and rows.min() >= 0:
+            _bars(rows[:5])
+            continue
+        typer.echo(f"  mean {rows.mean():.4g}, deviation {rows.std():.4g}, from {rows.min():.4g} to {rows.max():.4g}")
+        with np.printoptions(precision=4, suppress=True, threshold=40, edgeitems=2):
+            typer.echo("  " + str(rows[:3]).replace("\n", "\n  "))
+
+
+def _bars(rows: Any) -> None:
+    """Class probabilities as bars."""
+    for row in rows:
+        for label, p in enumerate(row):
+            if p >= 0.01:
+                typer.echo(f"  {label:>3} {'█' * max(1, round(40 * float(p)))} {p:.1%}")
+        typer.echo("")
+
+
+@app.command()
+def info(
+    model: Annotated[Path, typer.Argument(help="A .onnx file that mai compiled.", show_default=False)],
+    json: Annotated[bool, typer.Option("--json", help="The manifest as it stands in the file.")] = False,
+    spec: Annotated[bool, typer.Option("--spec", help="The text that the file was made from.")] = False,
+) -> None:
+    """Say what a compiled file takes, gives, and was made from."""
+    from mai.runtime.model import load
+
+    loaded = load(model, providers="cpu")
+    if json:
+        typer.echo(loaded.manifest.model_dump_json(indent=2))
+        return
+    if spec:
+        typer.echo(loaded.spec.rstrip("\n"))
+        return
+    manifest = loaded.manifest
+    typer.echo(f"{manifest.name}.{manifest.export}" + (f": {manifest.title}" if manifest.title else ""))
+    for heading, ports in (("inputs", manifest.inputs), ("settings", manifest.settings), ("outputs", manifest.outputs)):
+        for port in ports:
+            typer.echo(f"  {heading:9} {port.name:14} {_described(port)}")
+    trained = "untrained" if manifest.trained_steps is None else f"trained for {manifest.trained_steps:,} steps"
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    size = model.stat().st_size
+    typer.echo(f"  {size / 1e6:.2f} MB, opset {manifest.opset}, {trained}; made by {versions}")
+
+
+def _described(port: Any) -> str:
+    axes = (["batch"] if port.batch else []) + [str(s) for s in port.shape]
+    text = f"{port.dtype} [{', '.join(axes)}]"
+    if port.default is not None:
+        text += f" = {port.default}"
+    if port.minimum is not None and port.maximum is not None:
+        return f"{text}, from {port.minimum:g} to {port.maximum:g}"
+    return f"{text}, at least {port.minimum:g}" if port.minimum is not None else text
+
+
+def _register() -> None:
+    """The verbs of the compiler, where it is there. It imports nothing heavy until a verb is used."""
+    try:
+        from mai.compiler.cli import register
+    except ImportError:
+        return
+    register(app)
+
+
+def main() -> None:
+    """The `mai` command: every error is told in a line or a picture of the line, and never as a traceback."""
+    _register()
+    try:
+        app()
+    except ModelError as error:
+        typer.echo(f"error[{error.slug}]: {error}", err=True)
+        sys.exit(1)
+    except ModuleNotFoundError as error:
+        if error.name and error.name.split(".")[0] in ("torch", "lark", "onnx_ir", "sklearn", "accelerate", "safetensors"):
+            typer.echo(f"error: this needs {error.name}: pip install 'mai-lang[train]'", err=True)
+            sys.exit(1)
+        raise
+    except KeyboardInterrupt:
+        typer.echo("stopped", err=True)
+        sys.exit(130)
+
+
+if __name__ == "__main__":
+    main()
