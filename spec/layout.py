@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from lark import Token
@@ -9,9 +10,11 @@ from lark import Token
 OPENING = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
 CLOSING = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
 CONTINUES = frozenset(
-    "COMMA EQUAL UPDATE PLUS MINUS STAR SLASH AT DOUBLE_SLASH PERCENT CARET COMPARE OR AND NOT __ANON_0 __ANON_1".split()
+    "COMMA EQUAL UPDATE PLUS MINUS STAR SLASH AT DOUBLE_SLASH PERCENT CARET COMPARE OR AND NOT PIPE ARROW RANGE".split()
 )
 MAX_NESTING = 100
+CONTINUATION = re.compile(r"\|>|else\b")
+NEW_START = re.compile(r"(const|let|data|layer|net|export|train|import)\b|\}|$")
 
 
 class BracketError(Exception):
@@ -58,7 +61,9 @@ class Layout:
             open_.pop()
 
     def _ends_something(self, token: Token, open_: list[Token], previous: str) -> bool:
-        if previous in CONTINUES or (open_ and open_[-1].type != "LBRACE"):
+        if open_ and open_[-1].type != "LBRACE":
             return False
-        rest = self.text[token.end_pos : token.end_pos + 5] if token.end_pos is not None else ""
-        return not rest.startswith("|>") and not (rest.startswith("else") and not rest[4:].isalnum())
+        assert token.end_pos is not None
+        if previous in CONTINUES:
+            return NEW_START.match(self.text, token.end_pos) is not None
+        return CONTINUATION.match(self.text, token.end_pos) is None

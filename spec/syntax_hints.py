@@ -13,7 +13,7 @@ from mai.spec.layout import BracketError
 
 DECLARATIONS = re.compile(r"^(?:const|let|data|layer|net|export|train|import)\b", re.MULTILINE)
 STATEMENTS = frozenset("param state return if else repeat integrate extend append minimize report record".split())
-OPERATORS = frozenset({"PLUS", "MINUS", "STAR", "SLASH", "AT", "DOUBLE_SLASH", "PERCENT", "CARET", "COMPARE", "AND", "OR"})
+DECLARATION_WORDS = frozenset("const let data layer net export train import".split())
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +75,7 @@ RULES: list[tuple[Test, str, str, str | None]] = [
     (lambda p: p.rest.startswith(("++", "--")), "wrong-operator", "there is no `++`: write `x += 1`", None),
     (lambda p: p.found == "=" and p.word in ("if", "repeat", "minimize", "return"), "assign-vs-compare",
      "`=` defines, `==` compares", "write `==`"),
+    (lambda p: p.found == "=" and p.before == "=", "assign-vs-compare", "`=` defines, `==` compares", "write one `=`"),
     (lambda p: p.found == "==" and "EQUAL" in p.accepts, "assign-vs-compare", "`=` defines, `==` compares", "write `=`"),
     (lambda p: p.found == "=" and p.word in STATEMENTS, "reserved-name", "this word begins a statement and cannot be a name", None),
     (lambda p: p.found == "=" and "EQUAL" not in p.accepts and "~" not in p.line, "assign-vs-compare",
@@ -89,7 +90,7 @@ RULES: list[tuple[Test, str, str, str | None]] = [
      "a block `{ ... }` is missing here", None),
     (lambda p: p.word == "integrate" and "USING" in p.accepts, "missing-solver", "an `integrate` says which solver it uses",
      "write `using rk4(20)` before the block"),
-    (lambda p: p.word == "integrate" and "__ANON_2" in p.accepts and "IN" not in p.accepts and p.found != ".",
+    (lambda p: p.word == "integrate" and "RANGE" in p.accepts,
      "missing-range", "an integral runs over a range", "write `in 0..1`"),
     (lambda p: p.word in ("for", "while"), "foreign-keyword", "there is no `for` or `while`: depth is a `repeat`",
      "write `repeat 3 as i { ... }`"),
@@ -100,8 +101,9 @@ RULES: list[tuple[Test, str, str, str | None]] = [
     (lambda p: p.word in ("print", "assert", "from", "pass", "break", "continue"), "foreign-keyword",
      "there is no such statement in mai", None),
     (lambda p: p.found == "lambda", "foreign-keyword", "there are no lambdas: write a `layer`", None),
-    (lambda p: p.word in ("const", "let", "data", "layer", "net", "export", "train", "import") and "RBRACE" in p.accepts,
-     "misplaced-declaration", "a declaration cannot stand inside a block", "move it out of the block"),
+    (lambda p: p.found in DECLARATION_WORDS and "RBRACE" in p.accepts, "misplaced-declaration", "a declaration cannot stand inside a block", "move it out of the block"),
+    (lambda p: "CONST" in p.accepts and p.found not in DECLARATION_WORDS and p.found.strip() != "", "misplaced-statement",
+     "a file is made of declarations: const, let, data, layer, net, train, export or import", None),
     (lambda p: p.word == "else", "misplaced-else", "an `else` follows the `}` of an `if`", None),
     (lambda p: p.found == "->" and "returns" not in p.line, "wrong-operator", "`->` gives the type of a result, after `)`", None),
     (lambda p: p.word in ("net", "layer", "export") and p.accepts <= {"NAME"}, "missing-name", "a name is missing here", None),
@@ -167,9 +169,6 @@ def _match(place: Place, text: str, at: int) -> tuple[str, str, str | None]:
     shown = place.found.strip()
     if shown and not shown[0].isalnum() and shown[0] not in "()[]{}+-*/@%^=<>|&!,.:;~'\"_#":
         return "bad-character", f"`{shown[0]}` is no character of the language", None
-    if not at or DECLARATIONS.match(place.line + place.found) is None and "CONST" in place.accepts:
-        words = "const, let, data, layer, net, train, export or import"
-        return "misplaced-statement", f"a file is made of declarations: {words}", None
     return "syntax", f"`{shown}` has no place here" if shown else "the text ends too early", None
 
 

@@ -68,7 +68,7 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return _binary(self, meta, *c)
 
     def pipe_into(self, meta: Any, c: list[Any]) -> ast.Expr:
-        return ast.Pipe(self.span(meta), _above(*c), c[0], c[1])
+        return ast.Pipe(self.span(meta), _above(c[0], c[-1]), c[0], c[-1])
 
     def transpose(self, meta: Any, c: list[Any]) -> ast.Expr:
         return ast.Transpose(self.span(meta), _above(c[0]), c[0])
@@ -174,8 +174,8 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return ast.Repeat(self.span(meta), c[0], shared, index, c[-1])
 
     def integrate(self, meta: Any, c: list[Any]) -> ast.Statement:
-        keeps = c[5] if len(c) > 5 else ()
-        return ast.Integrate(self.span(meta), c[0], c[1], c[2], c[3], c[4], keeps)
+        variable, start, stop, solver, body, *keeps = (x for x in c if not isinstance(x, Token))
+        return ast.Integrate(self.span(meta), variable, start, stop, solver, body, keeps[0] if keeps else ())
 
     def keeps(self, meta: Any, c: list[Any]) -> tuple[ast.Keep, ...]:
         return tuple(c)
@@ -225,7 +225,7 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return ast.Parameter(self.span(meta), c[0], type_, default)
 
     def returns(self, meta: Any, c: list[Any]) -> ast.TypeExpr:
-        type_: ast.TypeExpr = c[0]
+        type_: ast.TypeExpr = c[-1]
         return type_
 
     def _function(self, kind: str, meta: Any, c: list[Any]) -> ast.Declaration:

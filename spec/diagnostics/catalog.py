@@ -1,17 +1,19 @@
-"""The one catalog of diagnostics: what each slug means, told to a person, with a file that shows it."""
+"""The one catalog of diagnostics: every slug, in groups, in the order in which they are listed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from mai.spec.diagnostics.entry import Entry
+from mai.spec.diagnostics.meaning_entries import NAMES, PROGRAM, SETTINGS, SHAPES
+from mai.spec.diagnostics.running_entries import FILES, RUNNING
+from mai.spec.diagnostics.syntax_entries import SYNTAX
 
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """`explanation` is what `mai explain` prints; `example` is a small file that earns the diagnostic."""
-
-    title: str
-    explanation: str
-    example: str = ""
-
-
-CATALOG: dict[str, Entry] = {}
+GROUPS: dict[str, dict[str, Entry]] = {
+    "Files": FILES,
+    "Syntax": SYNTAX,
+    "Names and calls": NAMES,
+    "Types and shapes": SHAPES,
+    "Programs": PROGRAM,
+    "Settings and data": SETTINGS,
+    "Compiling, training, running": RUNNING,
+}
+CATALOG: dict[str, Entry] = {slug: entry for group in GROUPS.values() for slug, entry in group.items()}

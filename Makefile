@@ -1,0 +1,49 @@
+# Everything that a fresh machine needs: `make demo` and `make test` install what they use into .venv.
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
+DEMO := demo
+
+.PHONY: help demo test check bench format clean
+
+help:  ## say what there is
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+$(VENV)/train: pyproject.toml constraints.txt
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(PIP) "torch==$$(sed -n 's/^torch==//p' constraints.txt)"
+	$(PIP) -e '.[train]'
+	@touch $@
+
+$(VENV)/dev: $(VENV)/train
+	$(PIP) -e '.[train,dev]'
+	@touch $@
+
+demo: $(VENV)/train  ## train a flow, compile its sampler to one ONNX file, sample from it, save a picture
+	$(BIN)/mai train examples/moons_flow.mai --out $(DEMO)
+	$(BIN)/mai info $(DEMO)/moons_flow.sample.onnx
+	$(BIN)/mai run $(DEMO)/moons_flow.sample.onnx --batch 2000 --seed 0 --out $(DEMO)/moons.png
+	$(BIN)/mai run $(DEMO)/moons_flow.path.onnx --batch 300 --seed 0 --out $(DEMO)/moons_path.png
+	@echo "look at $(DEMO)/moons.png and $(DEMO)/moons_path.png"
+
+test: $(VENV)/dev  ## run all tests
+	$(BIN)/python -m pytest
+
+check: $(VENV)/dev  ## style and types
+	$(BIN)/ruff check spec compiler runtime tests benchmarks
+	$(BIN)/ruff format --check spec compiler runtime tests benchmarks
+	$(BIN)/mypy -p mai
+
+format: $(VENV)/dev  ## put the style right
+	$(BIN)/ruff check --fix spec compiler runtime tests benchmarks
+	$(BIN)/ruff format spec compiler runtime tests benchmarks
+
+bench: $(VENV)/dev  ## measure against rivals in one run
+	$(BIN)/python -m benchmarks.sampler
+	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.building
+
+clean:  ## remove what was made here
+	rm -rf $(VENV) $(DEMO) runs build dist *.egg-info src/*.egg-info

@@ -1,0 +1,99 @@
+"""`mai show`: a file summed up, or one stage of its compilation as text."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+from mai.compiler.program import Program
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+
+def emit_text(program: Program, file: Path, stage: str, export: str | None, suffix: str = "") -> str:
+    """The text of a stage: summary, ast, ir, torch, onnx or diagram (Mermaid, or SVG for a `.svg`)."""
+    emitters: dict[str, Callable[[], str]] = {
+        "summary": lambda: _summary(program),
+        "ast": lambda: _ast(program),
+        "ir": lambda: _ir(program, export),
+        "torch": lambda: _torch(program, export),
+        "onnx": lambda: _onnx(program, export),
+        "diagram": lambda: _diagram(program, export, suffix),
+    }
+    if stage not in emitters:
+        message = f"there is no stage `{stage}`"
+        raise MaiError([Diagnostic("unknown-argument", None, message, help=f"--emit {', '.join(emitters)}")])
+    if export is not None and export not in program.exports:
+        message = f"{program.name} has no export `{export}`"
+        raise MaiError([Diagnostic("unknown-name", None, message, help=f"there are {', '.join(program.exports)}")])
+    return emitters[stage]()
+
+
+def _chosen(program: Program, export: str | None) -> list[str]:
+    return [export] if export else list(program.exports)
+
+
+def _summary(program: Program) -> str:
+    from mai.compiler.show.summary import summary
+
+    return summary(program)
+
+
+def _ast(program: Program) -> str:
+    from mai.spec.diagnostics import Reporter
+    from mai.spec.format import format_tree
+    from mai.spec.parse import parse
+
+    return format_tree(parse(program.source, Reporter()))
+
+
+def _ir(program: Program, export: str | None) -> str:
+    from mai.compiler.ir.text import to_text
+
+    graphs = [program.exports[n] for n in _chosen(program, export)]
+    if export is None and program.training:
+        graphs.append(program.training.graph)
+    return "\n".join(to_text(g) for g in graphs)
+
+
+def _torch(program: Program, export: str | None) -> str:
+    from mai.compiler.torch.source import source
+
+    return source(program, _executable(program, export))
+
+
+def _executable(program: Program, export: str | None) -> list[str]:
+    """The exports that can be lowered; all of them where one is asked for by name, so that it is refused by name."""
+    from mai.compiler import passes
+
+    chosen = _chosen(program, export)
+    return chosen if export else [n for n in chosen if not passes.later(passes.prepare(program.exports[n]))]
+
+
+def _onnx(program: Program, export: str | None) -> str:
+    import onnx
+    import onnx_ir as ir
+
+    from mai.compiler.onnx.export import model_of
+    from mai.compiler.training.weights import load_weights
+
+    weights, _ = load_weights(program, None)
+    models = [model_of(program, name, weights)[0] for name in _executable(program, export)]
+    return "\n\n".join(onnx.printer.to_text(ir.serde.serialize_model(_without_data(m))) for m in models)
+
+
+def _without_data(model: object) -> object:
+    """Weights by shape only: the text is for reading."""
+    import onnx_ir as ir
+
+    assert isinstance(model, ir.Model)
+    for graph in [model.graph, *model.graph.subgraphs()]:
+        for name, value in list(graph.initializers.items()):
+            if value.const_value is not None and value.const_value.size > 8:
+                del graph.initializers[name]
+    return model
+
+
+def _diagram(program: Program, export: str | None, suffix: str) -> str:
+    from mai.compiler.show.diagram import mermaid, svg
+
+    return svg(program, _chosen(program, export)) if suffix == ".svg" else mermaid(program, _chosen(program, export))

@@ -1,0 +1,41 @@
+"""Diagnostics of files, and of compiling, training and running."""
+
+from mai.spec.diagnostics.entry import Entry
+
+FILES: dict[str, Entry] = {
+    "file-not-found": Entry("A file cannot be read or written", "The path is wrong, is a folder, or may not be used."),
+    "file-too-large": Entry("A spec is over 1 MB", "Specs are short texts; data and weights live in files of their own."),
+    "not-text": Entry("A file that is no text", "Specs are texts in UTF-8."),
+    "empty-file": Entry("An empty file", "`mai new` writes a spec to start from.", "   \n"),
+}
+
+RUNNING: dict[str, Entry] = {
+    "not-yet": Entry(
+        "Checked, but not executed by this release",
+        "The language says more than this release runs: derivatives (`div`, `grad`, `jvp`), adaptive and multistep solvers,\n"
+        "the adjoint method, `extend`, and Sinkhorn divergences are checked and wait for a later release.",
+    ),
+    "compile-mismatch": Entry(
+        "The ONNX file would not compute what torch computes",
+        "Before a file is written, the whole graph runs on random inputs beside torch. They differ by more than 1e-4, so\n"
+        "nothing was written. This is a bug of mai, or a model whose values overflow; the node that differs first is named.",
+    ),
+    "weights-missing": Entry("There are no weights at this path", "Train first, or say `--weights FILE`."),
+    "weights-mismatch": Entry("Weights of another spec", "The names and shapes in the file are not those of the spec."),
+    "loss-not-finite": Entry(
+        "The loss is infinite or not a number",
+        "Training has stopped before the weights were spoilt; the last good checkpoint is kept. A smaller learning rate,\n"
+        "`clip = 1.0`, or a logarithm that cannot see zero often help.",
+    ),
+    "run-failed": Entry("The runtime refused to run a file", "ONNX Runtime's own words follow."),
+    "model-not-found": Entry("A compiled file cannot be opened", "The path is wrong, or is a folder."),
+    "model-truncated": Entry("A compiled file is damaged", "It was cut short or changed: compile or copy it again."),
+    "model-foreign": Entry("A file that mai did not compile", "`mai run` runs what `mai compile` and `mai train` write."),
+    "model-newer": Entry("A file of a newer mai", "Upgrade mai to run it."),
+    "input-missing": Entry("An input is missing", "`mai info FILE` lists what a file takes."),
+    "input-unknown": Entry("No input or setting has this name", "`mai info FILE` lists what a file takes."),
+    "input-shape": Entry("An input has the wrong shape", "Inputs have the batch as their first axis."),
+    "input-dtype": Entry("An input has the wrong kind of number", "Labels and counts are whole numbers."),
+    "input-range": Entry("A value outside its range", "Labels are below their number of classes, steps at least 1."),
+    "out-unknown": Entry("A result cannot be written there", "The ending says how: .png .svg .pdf .npy .npz .csv .json."),
+}
