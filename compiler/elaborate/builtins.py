@@ -314,7 +314,8 @@ def normalise_batch(
     e: Elaborator, x: Arg, weight: Arg, bias: Arg, mean: Arg, variance: Arg, training: Arg, eps: Arg | None = None
 ) -> Binding:
     operands = [e.real(a.value, a.span) for a in (x, weight, bias, mean, variance)]
-    return e.emit(norm.BatchNorm, *operands, training=truth(e, training, False), eps=number(e, eps, 1e-5))
+    numbers = {"eps": number(e, eps, 1e-5), "rank": operands[0].type.rank}
+    return e.emit(norm.BatchNorm, *operands, training=truth(e, training, False), **numbers)
 
 
 @builtin

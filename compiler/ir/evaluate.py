@@ -88,7 +88,7 @@ class Evaluation:
         for value, array in zip(node.inputs, arrays, strict=True):
             rank = top if node.op.alignment is Alignment.FULL else value.type.rank
             array = np.expand_dims(array, missing_axes(value.type, lead, rank))
-            if node.op.alignment is Alignment.EXPAND:
+            if node.op.alignment.expands(value.type.lead, lead):
                 full = tuple(self.size(a.size) for a in lead) + array.shape[array.ndim - rank :]
                 array = np.broadcast_to(array, full)
             made.append(array)

@@ -17,7 +17,7 @@ from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import Dim, Size
 
 Scalar = int | ir.Value
-MAX_SLICE = 2**62
+UNKNOWN = sz.symbol("unknown")
 
 
 class Wrapped:
@@ -190,7 +190,9 @@ class OnnxBackend:
         """One size may be left to the runtime, so that most reshapes have a constant shape."""
         unknown = [s for s in sizes if not isinstance(s, int) or s == -1]
         shape = self.ints([s if isinstance(s, int) else -1 for s in sizes]) if len(unknown) < 2 else self.shape_vector(sizes)
-        return self.make("Reshape", [x, shape])
+        made = self.make("Reshape", [x, shape])
+        self.physical[made] = tuple(s if isinstance(s, int) and s > 0 else UNKNOWN for s in sizes)
+        return made
 
     # ------------------------------------------------------------------ draws
 

@@ -104,7 +104,7 @@ class Building:
         made = [known] if known is not None else self._lowered(node)
         for output, value in zip(node.outputs, made, strict=True):
             self.values[output] = value
-            if isinstance(value, ir.Value) and value not in op.physical:
+            if isinstance(value, ir.Value) and value.type is None:
                 self._set_type(value, output)
                 value.name = op.name(output.name)
 
@@ -166,7 +166,7 @@ class Building:
 
     def _renewed(self, made: Any, node: Node) -> Any:
         """An operation that gave an input back needs a value of its own type."""
-        return self.op.make("Identity", [made]) if made in self.op.physical else made
+        return made if made.type is None else self.op.make("Identity", [made])
 
     def _view(self, node: Node) -> Any:
         return self.values[node.inputs[0]]
@@ -193,8 +193,10 @@ class Building:
                 operand.type = ir.TensorType(DTYPES[value.type.dtype])
                 operand.shape = ir.Shape([s if isinstance(s, int) else str(s) for s in sizes])
                 self.op.physical[operand] = sizes
-            if node.op.alignment is Alignment.EXPAND and value.type.lead != lead:
-                operand = self._expanded(operand, (*(a.size for a in lead), *value.type.shape))
+            if node.op.alignment.expands(value.type.lead, lead):
+                full = (*(a.size for a in lead), *value.type.shape)
+                operand = self._expanded(operand, full)
+                self.op.physical[operand], operand.shape = full, ir.Shape([str(s) for s in full])
             made.append(operand)
         return made
 

@@ -8,7 +8,7 @@ from enum import Enum
 from typing import Any, ClassVar, Literal
 
 from mai.compiler.ir.sizes import Size
-from mai.compiler.ir.types import DType, Type
+from mai.compiler.ir.types import Axis, DType, Type
 
 
 class ShapeError(Exception):
@@ -28,13 +28,19 @@ class Alignment(Enum):
     FULL: axes of size one are put in, so that both lead axes and shapes broadcast as numpy's do (elementwise).
     LEAD: the same for the lead axes alone; the operation counts its own axes from the end (`matmul`).
     EXPAND: as LEAD, and every input is expanded to the full lead axes (`concat`, which cannot broadcast).
-    NONE: the inputs come as they are (`conv`'s weight; `take`, which treats its inputs differently).
+    WHOLE: as EXPAND, but an input without lead axes comes as it is (`take` from a table).
+    NONE: the inputs come as they are (a convolution and its weight).
     """
 
     FULL = "full"
     LEAD = "lead"
     EXPAND = "expand"
+    WHOLE = "whole"
     NONE = "none"
+
+    def expands(self, own: tuple[Axis, ...], full: tuple[Axis, ...]) -> bool:
+        """Whether an input with the lead axes `own` is expanded to `full`."""
+        return own != full and (self is Alignment.EXPAND or (self is Alignment.WHOLE and bool(own)))
 
 
 Lowering = Callable[..., Any]

@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.base import Operation, ShapeError, case, describe, sample
+from mai.compiler.ops.base import Alignment, Operation, ShapeError, case, describe, sample
 
 
 class CrossEntropy(Operation):
     """-log softmax(logits)[label], over the last axis of the logits. logits: [..., K]; label: [...]."""
+
+    alignment = Alignment.EXPAND
 
     @classmethod
     def shape(cls, logits: Type, label: Type) -> Type:
@@ -22,21 +24,20 @@ class CrossEntropy(Operation):
     def reference(np: Any, logits: Any, label: Any) -> Any:
         y = logits - logits.max(-1, keepdims=True)
         log_p = y - np.log(np.exp(y).sum(-1, keepdims=True))
-        label = np.broadcast_to(label, log_p.shape[:-1])
         return -np.take_along_axis(log_p, label[..., None], -1)[..., 0]
 
     @staticmethod
     def torch(torch: Any, logits: Any, label: Any) -> Any:
-        if logits.ndim == label.ndim + 1 and logits.ndim <= 2:
+        if logits.ndim <= 2:
             return torch.nn.functional.cross_entropy(logits, label, reduction="none")
-        picked = torch.log_softmax(logits, -1).gather(-1, label.expand(logits.shape[:-1]).unsqueeze(-1))
+        picked = torch.log_softmax(logits, -1).gather(-1, label.unsqueeze(-1))
         return -picked.squeeze(-1)
 
     @staticmethod
     def onnx(op: Any, logits: Any, label: Any) -> Any:
         log_p = op.LogSoftmax(logits, axis=-1)
-        index = op.Unsqueeze(op.Expand(label, op.Slice(op.Shape(logits), op.ints([0]), op.ints([-1]))), op.ints([-1]))
-        return op.Neg(op.Squeeze(op.GatherElements(log_p, index, axis=-1), op.ints([-1])))
+        picked = op.GatherElements(log_p, op.Unsqueeze(label, op.ints([-1])), axis=-1)
+        return op.Neg(op.Squeeze(picked, op.ints([-1])))
 
     cases = (
         case(sample(10), sample(kind="int")),

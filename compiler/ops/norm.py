@@ -141,32 +141,37 @@ class BatchNorm(Operation):
     running ones take a tenth of them, in place; otherwise the running ones are used.
     """
 
-    attributes = {"training": False, "eps": 1e-5}
+    attributes = {"training": False, "eps": 1e-5, "rank": 3}
     alignment = Alignment.NONE
     unled = (1, 2, 3, 4)
 
     @classmethod
-    def shape(cls, x: Type, *scales: Type, training: bool, eps: float) -> Type:
+    def shape(cls, x: Type, *scales: Type, training: bool, eps: float, rank: int) -> Type:
         if x.rank not in (1, 3):
             raise ShapeError("rank-mismatch", f"`batch_norm` takes [k] or [k, H, W], this is {describe(x.shape)}", 0)
         _scales("batch_norm", x, x.shape[0], *scales)
         return Type(DType.REAL, x.shape)
 
     @staticmethod
-    def reference(np: Any, x: Any, *scales: Any, training: bool, eps: float) -> Any:
-        weight, bias, mean, variance = scales if x.ndim < 3 else (s[:, None, None] for s in scales)
+    def reference(np: Any, x: Any, *scales: Any, training: bool, eps: float, rank: int) -> Any:
+        weight, bias, mean, variance = (s.reshape(-1, *(1,) * (rank - 1)) for s in scales)
         return (x - mean) / np.sqrt(variance + eps) * weight + bias
 
     @staticmethod
-    def torch(torch: Any, x: Any, weight: Any, bias: Any, mean: Any, variance: Any, *, training: bool, eps: float) -> Any:
-        return torch.nn.functional.batch_norm(x, mean, variance, weight, bias, training, 0.1, eps)
+    def torch(torch: Any, x: Any, weight: Any, bias: Any, *running: Any, training: bool, eps: float, rank: int) -> Any:
+        mean, variance = running
+        lead = x.ndim - rank
+        flat = x if lead == 1 else x.unsqueeze(0) if lead == 0 else x.flatten(0, lead - 1)
+        made = torch.nn.functional.batch_norm(flat, mean, variance, weight, bias, training, 0.1, eps)
+        return made if lead == 1 else made.squeeze(0) if lead == 0 else made.unflatten(0, x.shape[:lead])
 
     @staticmethod
-    def onnx(op: Any, x: Any, *scales: Any, training: bool, eps: float) -> Any:
+    def onnx(op: Any, x: Any, *scales: Any, training: bool, eps: float, rank: int) -> Any:
         sizes = op.sizes(x)
-        if len(sizes) in (2, 4):
+        if len(sizes) == rank + 1:
             return op.BatchNormalization(x, *scales, epsilon=eps)
-        return op.reshape(op.BatchNormalization(op.Unsqueeze(x, op.ints([0])), *scales, epsilon=eps), sizes)
+        flat = op.reshape(x, [1 if len(sizes) == rank else -1, *sizes[-rank:]])
+        return op.reshape(op.BatchNormalization(flat, *scales, epsilon=eps), sizes)
 
     cases = (
         case(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from mai.compiler.ir.types import DType, Type
@@ -76,6 +77,7 @@ class Einsum(Operation):
     """A sum of products over named axes; `equation` has one letter an axis."""
 
     attributes = {"equation": ""}
+    alignment = Alignment.WHOLE
 
     @classmethod
     def shape(cls, *inputs: Type, equation: str) -> Type:
@@ -88,15 +90,20 @@ class Einsum(Operation):
                     raise ShapeError("dimension-mismatch", message, place + 1, label=describe(x.shape))
         return Type(DType.REAL, tuple(sizes[letter] for letter in result))
 
-    reference: Lowering = staticmethod(lambda np, *xs, equation: np.einsum(_with_lead(equation), *xs))
-    torch: Lowering = staticmethod(lambda torch, *xs, equation: torch.einsum(_with_lead(equation), *xs))
-    onnx: Lowering = staticmethod(lambda op, *xs, equation: op.Einsum(*xs, equation=_with_lead(equation)))
+    reference: Lowering = staticmethod(lambda np, *xs, equation: np.einsum(_with_lead(equation, xs), *xs))
+    torch: Lowering = staticmethod(lambda torch, *xs, equation: torch.einsum(_with_lead(equation, xs), *xs))
+    onnx: Lowering = staticmethod(lambda op, *xs, equation: op.Einsum(*xs, equation=_with_lead(equation, [len(x.shape) for x in xs])))
     cases = (
         case(sample(3), sample(3, 4, 5), equation="a,abc->bc"),
         case(sample(3, 4), sample(5, 4), equation="ab,cb->ac"),
     )
 
 
-def _with_lead(equation: str) -> str:
-    operands, result = equation.split("->")
-    return ",".join("..." + o for o in operands.split(",")) + "->..." + result
+def _with_lead(equation: str, operands: Sequence[Any]) -> str:
+    """The equation with a capital letter for every lead axis; an operand that lacks some lacks the first ones."""
+    inputs, result = equation.split("->")
+    ranks = [x if isinstance(x, int) else x.ndim for x in operands]
+    leads = [rank - len(letters) for rank, letters in zip(ranks, inputs.split(","), strict=True)]
+    names = [chr(ord("A") + i) for i in range(max(leads))]
+    full = ["".join(names[len(names) - n :]) + letters for n, letters in zip(leads, inputs.split(","), strict=True)]
+    return ",".join(full) + "->" + "".join(names) + result

@@ -128,11 +128,11 @@ class Cumprod(Along):
 
     @staticmethod
     def onnx(op: Any, x: Any, axis: int) -> Any:
-        size, reach = op.size_along(x, axis), 1
+        size, rank, reach = op.size_along(x, axis), len(x.shape), 1
         while reach < size:
             head = op.Slice(x, op.ints([0]), op.ints([-reach]), op.ints([axis]))
-            pads = [0] * (2 * len(x.shape))
-            pads[len(x.shape) + axis] = reach
+            pads = [0] * (2 * rank)
+            pads[rank + axis] = reach
             x, reach = op.Mul(x, op.Pad(head, op.ints(pads), 1.0)), 2 * reach
         return x
 

@@ -222,7 +222,7 @@ class Take(Operation):
     """
 
     attributes = {"axis": -1, "rank": 1}
-    alignment = Alignment.NONE
+    alignment = Alignment.WHOLE
 
     @classmethod
     def shape(cls, x: Type, index: Type, axis: int, rank: int) -> Type:
@@ -244,8 +244,8 @@ class Take(Operation):
         if x.ndim == rank and axis == -rank:
             return torch.nn.functional.embedding(index, x) if rank == 2 else x[index]
         if x.ndim == rank or index.ndim == 0:
-            made = torch.index_select(x, axis, index.reshape(-1)).unflatten(axis, index.shape or (1,))
-            made = made if index.ndim else made.squeeze(axis)
+            made = torch.index_select(x, axis, index.reshape(-1))
+            made = made.unflatten(axis, index.shape) if index.ndim else made.squeeze(axis)
             return _lead_first(torch.movedim, made, x.ndim + axis, index.ndim)
         spread = index.reshape(index.shape + (1,) * rank)
         return torch.take_along_dim(x, spread, axis).squeeze(axis)

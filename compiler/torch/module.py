@@ -16,6 +16,8 @@ from mai.compiler.ir.rewrite import free_values
 from mai.compiler.ir.sizes import Dim
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.base import Alignment
+from mai.compiler.ops.elementwise import Add, Divide, FloorDivide, Modulo, Multiply, Subtract
+from mai.compiler.ops.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
 from mai.compiler.ops.random import Draw
 from mai.compiler.ops.structure import Across, Constant, Lead, Loop, SizeOf, Spread, Unlead, WeightOf
 from mai.compiler.torch.draws import DRAWS
@@ -24,6 +26,8 @@ from mai.compiler.torch.weights import Weights
 
 DTYPES = {DType.REAL: torch.float32, DType.INT: torch.int64, DType.BOOL: torch.bool}
 VIEWS = (Lead, Unlead, Across)
+ARITHMETIC = (Add, Subtract, Multiply, Divide, FloorDivide, Modulo, Less, LessEqual, Greater, GreaterEqual, Equal, NotEqual)
+TAKEN = ("loop", "random_bits", "random_normal", "random_uniform", "torch", "unit", "finish")
 
 
 class Known(fx.Proxy):
@@ -52,8 +56,10 @@ def _module(weights: torch.nn.Module, lowering: Lowering, name: str) -> fx.Graph
         _share(root, weights, key)
     for key, body in lowering.bodies.items():
         root.add_module(key, body)
+    used = {node.target for node in lowering.fx.nodes if node.op == "get_attr"}
     for key, tensor in lowering.constants.items():
-        root.register_buffer(key, tensor, persistent=False)
+        if key in used:
+            root.register_buffer(key, tensor, persistent=False)
     return fx.GraphModule(root, lowering.fx, class_name=name)
 
 
@@ -83,7 +89,10 @@ class Lowering:
         self.bodies: dict[str, fx.GraphModule] = {}
         self.constants: dict[str, torch.Tensor] = {}
         self.parameters: set[str] = set()
+        self.numbers: dict[Value, int | float | bool] = {}
         self.torch = Recorded(self._call)
+        for name in TAKEN:
+            target._graph_namespace.create_name(name, None)
 
     def __getitem__(self, value: Value) -> Any:
         return self.values[value]
@@ -178,6 +187,8 @@ class Lowering:
 
     def _constant(self, node: Node) -> Any:
         value, dtype = node.attributes["value"], DTYPES[node.output.type.dtype]
+        if isinstance(value, (int, float)):
+            self.numbers[node.output] = value
         name = f"constant_{len(self.constants) + 1}"
         self.constants[name] = torch.tensor(value, dtype=dtype)
         return self.known(self.fx.get_attr(name), node.output)
@@ -192,8 +203,11 @@ class Lowering:
         return self.fx.create_node("get_attr", name, (), {}, name=_identifier(name))
 
     def _aligned(self, node: Node) -> list[Any]:
-        """The inputs with the axes of size one that let them meet."""
+        """The inputs with the axes of size one that let them meet; arithmetic takes numbers as they are."""
         proxies = [self.values[v] for v in node.inputs]
+        known = [v in self.numbers for v in node.inputs]
+        if node.op in ARITHMETIC and known.count(True) == 1:
+            return [self.numbers[v] if v in self.numbers else self.values[v] for v in node.inputs]
         if node.op.alignment is Alignment.NONE:
             return proxies
         lead = node.output.type.lead
@@ -205,7 +219,7 @@ class Lowering:
             count = proxy.ndim + len(axes)
             for axis in sorted(axes, reverse=True):
                 proxy = proxy.unsqueeze(axis)
-            if node.op.alignment is Alignment.EXPAND and value.type.lead != lead:
+            if node.op.alignment.expands(value.type.lead, lead):
                 proxy = proxy.expand(*(self.size(a.size) for a in lead), *(-1,) * rank)
                 count = len(lead) + rank
             proxy = Known(proxy.node, self.tracer)

@@ -1,0 +1,122 @@
+"""A file in figures: parameters, operations and memory for one example, and what each export takes and gives."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import prod
+
+from mai.compiler import passes
+from mai.compiler.ir import sizes
+from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.sizes import Size
+from mai.compiler.ops.attention import Attention
+from mai.compiler.ops.convolution import Conv
+from mai.compiler.ops.product import Affine, Einsum, Matmul
+from mai.compiler.ops.structure import Loop, Structural
+from mai.compiler.program import Program
+
+BYTES = 4
+FREE = 16
+
+
+def summary(program: Program) -> str:
+    """The whole summary as text."""
+    lines = [f"{program.name}: {program.title}" if program.title else program.name, ""]
+    lines += _weights(program)
+    for name, graph in program.exports.items():
+        lines += ["", *_export(name, graph)]
+    if program.training:
+        settings = program.training.settings
+        length = f"{settings.steps:,} steps" if settings.steps else f"{settings.epochs:g} epochs"
+        lines += ["", f"train: {length} of {settings.batch} examples, {type(settings.optimizer).__name__.lower()}"]
+    return "\n".join(lines)
+
+
+def _weights(program: Program) -> list[str]:
+    owners: dict[str, list[int]] = {}
+    for weight in program.weights.values():
+        owners.setdefault(weight.owner, []).append(prod(weight.shape))
+    lines = [f"  {owner:16} {sum(counts):>14,} parameters  {_bytes(BYTES * sum(counts)):>9}" for owner, counts in owners.items()]
+    total = sum(sum(c) for c in owners.values())
+    return [*lines, f"  {'in all':16} {total:>14,} parameters  {_bytes(BYTES * total):>9}"] if len(lines) != 1 else lines
+
+
+def _export(name: str, graph: Graph) -> list[str]:
+    inputs = ", ".join(f"{v.name}: {v.type.with_lead(())}" for v in graph.inputs)
+    outputs = ", ".join(f"{v.type.with_lead(())}" for v in graph.outputs)
+    lines = [f"export {name}({inputs}) -> {outputs}"]
+    settings = ", ".join(f"{n} = {s.default}" for n, s in graph.settings.items())
+    lines += [f"  settings         {settings}"] if settings else []
+    plain = passes.prepare(graph)
+    later = {str(n.attributes.get("construct") or n.attributes.get("method")) for n in passes.later(plain)}
+    if later:
+        return [*lines, f"  checked only     {', '.join(sorted(later))}: executed by a later release"]
+    known = _known_sizes(plain)
+    work = _operations(plain, known)
+    sizes_ = list(_activations(plain, known))
+    lines.append(f"  operations       {_count(work)} multiply-adds an example")
+    lines.append(f"  activations      {_bytes(sum(sizes_))} an example, the largest {_bytes(max(sizes_, default=0))}")
+    return lines
+
+
+def _known_sizes(graph: Graph) -> dict[str, int]:
+    """Sizes for counting: a batch of one, settings at their defaults, other sizes 16."""
+    known = {name: int(s.default) for name, s in graph.settings.items() if not isinstance(s.default, float)}
+    return {**{name: FREE for name in graph.sizes if name not in known}, **known, "batch": 1}
+
+
+def _size(shape: Iterable[Size], known: Mapping[str, int]) -> int:
+    return prod(int(sizes.evaluate(s, lambda n: known.get(n, FREE))) for s in shape)
+
+
+def _operations(region: Region, known: Mapping[str, int]) -> int:
+    total = 0
+    for node in region.nodes:
+        if node.op is Loop:
+            turns = node.attributes["count"]
+            total += _operations(node.regions[0], known) * (FREE if turns is None else _size((turns,), known))
+        elif not issubclass(node.op, Structural):
+            total += _node_operations(node, known)
+    return total
+
+
+def _node_operations(node: Node, known: Mapping[str, int]) -> int:
+    made = _size(node.output.type.physical, known)
+    if node.op is Affine:
+        return made * _size(node.inputs[0].type.shape[-1:], known)
+    if node.op is Matmul:
+        return made * _size(node.inputs[0].type.shape[-1:], known)
+    if node.op is Conv:
+        return made * _size(node.inputs[1].type.shape[1:], known)
+    if node.op is Attention:
+        return 2 * made * _size(node.inputs[1].type.shape[:1], known)
+    if node.op is Einsum:
+        return max(_size(v.type.physical, known) for v in (*node.inputs, node.output))
+    return made
+
+
+def _activations(region: Region, known: Mapping[str, int]) -> Iterable[int]:
+    """Bytes of every value that depends on the example; of a loop, those of one turn."""
+    for node in region.nodes:
+        for inner in node.regions:
+            yield from _activations(inner, known)
+        if not issubclass(node.op, Structural):
+            yield from (BYTES * _size(v.type.physical, known) for v in node.outputs if _varies(v))
+
+
+def _varies(value: Value) -> bool:
+    return bool(value.type.lead)
+
+
+def _bytes(count: int) -> str:
+    for unit, size in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if count >= size:
+            return f"{count / size:.3g} {unit}"
+    return f"{count} B"
+
+
+def _count(number: int) -> str:
+    for unit, size in (("G", 1e9), ("M", 1e6), ("k", 1e3)):
+        if number >= size:
+            return f"{number / size:.3g} {unit}"
+    return str(number)

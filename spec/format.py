@@ -1,0 +1,199 @@
+"""The syntax tree as text again: canonical, so that printing and parsing are each other's inverse."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from mai.spec import ast
+
+LEVELS = {
+    "or": 1, "and": 2, "not": 3, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4, "|>": 5, "+": 6, "-": 6, "*": 7, "/": 7,
+    "@": 7, "//": 7, "%": 7, "neg": 8, "^": 9, "postfix": 10,
+}  # fmt: skip
+ATOM = 11
+
+
+def format_file(file: ast.File) -> str:
+    """The file as canonical text; comments are not kept."""
+    return "\n\n".join("\n".join(_declaration(d)) for d in file.declarations) + "\n"
+
+
+def _declaration(d: ast.Declaration) -> Iterator[str]:
+    match d:
+        case ast.Const():
+            yield f"const {d.name.id} = {expr(d.value)}"
+        case ast.Let():
+            yield f"let {d.name.id} = {expr(d.value)}"
+        case ast.Import():
+            yield f"import {expr(d.path)}"
+        case ast.Data():
+            fields = ", ".join(f"{f.name.id}: {type_(f.type)}" for f in d.fields)
+            yield f"data {fields} from {expr(d.source)}"
+        case ast.Function():
+            parameters = ", ".join(_parameter(p) for p in d.parameters)
+            returns = f" -> {type_(d.returns)}" if d.returns else ""
+            yield f"{d.kind} {d.name.id}({parameters}){returns} {{"
+            yield from _block(d.body)
+        case ast.Train():
+            yield f"train({_arguments(d.settings)}) {{"
+            yield from _block(d.body)
+
+
+def _parameter(p: ast.Parameter) -> str:
+    text = p.name.id + (f": {type_(p.type)}" if p.type else "")
+    return text + (f" = {expr(p.default)}" if p.default else "")
+
+
+def _block(body: Sequence[ast.Statement], tail: str = "}") -> Iterator[str]:
+    for statement in body:
+        yield from (f"  {line}" for line in _statement(statement))
+    yield tail
+
+
+def _statement(s: ast.Statement) -> Iterator[str]:
+    match s:
+        case ast.Assign(targets=[target]):
+            yield f"{target.id} {s.op}= {expr(s.value)}"
+        case ast.Assign():
+            yield f"({', '.join(t.id for t in s.targets)}) = {expr(s.value)}"
+        case ast.Param():
+            init = f" ~ {expr(s.init)}" if s.init and s.trained else f" = {expr(s.init)}" if s.init else ""
+            yield f"{'param' if s.trained else 'state'} {s.name.id}: {type_(s.type)}{init}"
+        case ast.Draw():
+            yield f"{s.name.id} ~ {expr(s.distribution)}"
+        case ast.Return():
+            yield f"return {expr(s.value)}"
+        case ast.Append():
+            yield f"append {expr(s.value)}"
+        case ast.Derivative():
+            yield f"d{s.state.id}/d{s.variable.id} = {expr(s.value)}"
+        case ast.Minimize():
+            over = f" over {', '.join(o.id for o in s.over)}" if s.over else ""
+            yield f"minimize {expr(s.value)}{over}"
+        case ast.Report():
+            yield f"report {', '.join(map(expr, s.values))}"
+        case ast.Record():
+            yield f"record {', '.join(map(expr, s.values))}" + (f" every {expr(s.every)}" if s.every else "")
+        case _:
+            yield from _compound(s)
+
+
+def _compound(s: ast.Statement) -> Iterator[str]:
+    match s:
+        case ast.If():
+            yield f"if {expr(s.condition)} {{"
+            yield from _block(s.then, "} else {" if s.otherwise else "}")
+            if s.otherwise:
+                yield from _block(s.otherwise)
+        case ast.Repeat():
+            index = f" as {s.index.id}" if s.index else ""
+            yield f"repeat {expr(s.count)}{' shared' if s.shared else ''}{index} {{"
+            yield from _block(s.body)
+        case ast.Integrate():
+            yield f"integrate {s.variable.id} in {expr(s.start)}..{expr(s.stop)} using {expr(s.solver)} {{"
+            keeps = ", ".join(f"{k.state.id} as {k.name.id}" for k in s.keeps)
+            yield from _block(s.body, f"}} keep {keeps}" if keeps else "}")
+        case ast.Extend():
+            until = f" until {expr(s.until)}" if s.until else ""
+            yield f"extend {s.name.id} by {expr(s.count)}{until} {{"
+            yield from _block(s.body)
+
+
+def type_(t: ast.TypeExpr) -> str:
+    match t:
+        case ast.TensorType():
+            return f"[{', '.join(map(expr, t.dims))}]"
+        case ast.TokensType():
+            return f"tokens[{', '.join(map(expr, t.dims))}]"
+        case ast.ClassType():
+            return f"class[{expr(t.classes)}]"
+        case ast.ScalarType():
+            return t.kind
+
+
+def expr(e: ast.Expr, level: int = 0) -> str:
+    """An expression, in parentheses where it binds less than `level` asks."""
+    text, own = _expr(e)
+    return f"({text})" if own < level else text
+
+
+def _expr(e: ast.Expr) -> tuple[str, int]:
+    match e:
+        case ast.Number():
+            return repr(e.value), ATOM
+        case ast.String():
+            return f'"{e.value}"', ATOM
+        case ast.Bool():
+            return str(e.value).lower(), ATOM
+        case ast.Name():
+            return e.id, ATOM
+        case ast.Stack():
+            return f"[{', '.join(map(expr, e.items))}]", ATOM
+        case ast.Field():
+            return f"{expr(e.base, 10)}.{e.name}", 10
+        case ast.Transpose():
+            return f"{expr(e.operand, 10)}'", 10
+        case ast.Call():
+            return f"{expr(e.function, 10)}({_arguments(e.arguments)})", 10
+        case ast.Index():
+            return f"{expr(e.base, 10)}[{', '.join(map(_index, e.items))}]", 10
+        case ast.Unary(op="not"):
+            return f"not {expr(e.operand, 3)}", 3
+        case ast.Unary():
+            return f"-{expr(e.operand, 8)}", 8
+        case ast.Pipe():
+            return f"{expr(e.left, 5)} |> {expr(e.right, 6)}", 5
+        case ast.Binary():
+            return _binary(e), LEVELS[e.op]
+    raise AssertionError(type(e))
+
+
+def _binary(e: ast.Binary) -> str:
+    own = LEVELS[e.op]
+    if e.op == "^":
+        return f"{expr(e.left, 10)}^{expr(e.right, 8)}"
+    left = own + 1 if own == 4 else own
+    return f"{expr(e.left, left)} {e.op} {expr(e.right, own + 1)}"
+
+
+def _arguments(arguments: Sequence[ast.Argument]) -> str:
+    return ", ".join(f"{a.name} = {expr(a.value)}" if a.name else expr(a.value) for a in arguments)
+
+
+def _index(item: ast.Expr | ast.Slice | ast.NewAxis) -> str:
+    if isinstance(item, ast.NewAxis):
+        return "None"
+    if isinstance(item, ast.Slice):
+        start, stop = (expr(p) if p else "" for p in (item.start, item.stop))
+        return f"{start}:{stop}" + (f":{expr(item.step)}" if item.step else "")
+    return expr(item)
+
+
+def format_tree(node: object, indent: str = "") -> str:
+    """The tree itself, a node a line, for `mai show --emit ast`."""
+    return "\n".join(_lines(node, indent))
+
+
+def _lines(node: object, indent: str) -> Iterator[str]:
+    inner = indent + "  "
+    simple, nested = [], []
+    for name in _fields(node):
+        value = getattr(node, name)
+        items = value if isinstance(value, tuple) else (value,)
+        if all(isinstance(i, (str, int, float, bool)) for i in items) and items:
+            simple.append(f"{name}={value!r}")
+        elif isinstance(value, ast.Identifier):
+            simple.append(f"{name}={value.id}")
+        elif value is not None and items:
+            nested.append((name, items))
+    yield f"{indent}{type(node).__name__} {' '.join(simple)}".rstrip()
+    for name, items in nested:
+        yield f"{inner}{name}:"
+        for item in items:
+            yield from _lines(item, inner + "  ")
+
+
+def _fields(node: object) -> list[str]:
+    hidden = {"span", "depth", "source", "head", "name_span", "op_span"}
+    held = [f for c in reversed(type(node).__mro__) for f in getattr(c, "__annotations__", {})]
+    return [f for f in dict.fromkeys(held) if f not in hidden and hasattr(node, f)]

@@ -1,0 +1,64 @@
+"""What all tests share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from mai.compiler.check import check
+from mai.compiler.program import Program
+
+ROOT = Path(__file__).parents[1]
+EXAMPLES = sorted((ROOT / "examples").glob("*.mai"))
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--update-golden", action="store_true", help="write the golden files anew")
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _few_threads() -> None:
+    torch.set_num_threads(2)
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
+    """Compare a text with a golden file; `--update-golden` writes it."""
+
+    def compare(path: Path, text: str) -> None:
+        if request.config.getoption("--update-golden"):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.exists(), f"{path.name} is missing: run pytest --update-golden and read what it says"
+        assert text == path.read_text(encoding="utf-8")
+
+    return compare
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Callable[[str], Program]:
+    """A program from its text."""
+
+    def make(text: str) -> Program:
+        path = tmp_path / "spec.mai"
+        path.write_text(text, encoding="utf-8")
+        checked = check(path)
+        assert checked.program is not None, [(d.slug, d.message) for d in checked.diagnostics]
+        return checked.program
+
+    return make
+
+
+@pytest.fixture
+def example() -> Callable[[str], Program]:
+    """A program of the examples, by name."""
+
+    def make(name: str, **sets: str) -> Program:
+        checked = check(ROOT / "examples" / f"{name}.mai", sets)
+        assert checked.program is not None, [(d.slug, d.message) for d in checked.diagnostics]
+        return checked.program
+
+    return make

@@ -1,0 +1,107 @@
+"""Every diagnostic that a file can earn is earned by its example, and looks as its golden says."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mai.compiler.check import check
+from mai.spec.diagnostics import Diagnostic, Label
+from mai.spec.diagnostics.catalog import CATALOG
+from mai.spec.diagnostics.explain import explanation, index, page
+from mai.spec.diagnostics.render import render, to_json
+from mai.spec.source import Source, Span
+
+HERE = Path(__file__).parent
+PAGE = Path(__file__).parents[2] / "spec" / "errors.md"
+EARNED = [slug for slug, entry in CATALOG.items() if entry.example]
+
+
+@pytest.fixture(autouse=True)
+def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def test_there_are_many() -> None:
+    assert len(EARNED) >= 80
+
+
+@pytest.mark.parametrize("slug", EARNED)
+def test_the_example_earns_its_slug(slug: str, golden: Callable[[Path, str], None]) -> None:
+    path = Path(f"{slug}.mai")
+    path.write_text(CATALOG[slug].example, encoding="utf-8")
+    checked = check(path)
+    assert [d.slug for d in checked.diagnostics] == [slug]
+    assert checked.program is None
+    golden(HERE / "goldens" / f"{slug}.txt", render(checked.diagnostics) + "\n")
+
+
+def test_independent_errors_are_told_at_once(golden: Callable[[Path, str], None]) -> None:
+    text = (
+        "const width = 64\n"
+        "net f(x: [8]) -> [3] {\n"
+        "  h = rleu(linear(x, widht))\n"
+        "  g = silu(h) + unknown_thing\n"
+        "  return linear(x, 4)\n"
+        "}\n"
+        "train(steps = 10, optimizer = adamm()) { minimize f(x) }\n"
+        "data x: [8] from moon()\n"
+        "export out(x: [9]) -> [3] { return f(x) }\n"
+    )
+    path = Path("many.mai")
+    path.write_text(text)
+    found = check(path).diagnostics
+    expected = {"unknown-function", "unknown-name", "return-shape", "unknown-optimizer", "unknown-source", "shape-mismatch"}
+    assert expected <= {d.slug for d in found}
+    golden(HERE / "goldens" / "many.txt", render(found) + "\n")
+
+
+def test_imports_in_a_circle() -> None:
+    Path("a.mai").write_text('import "b.mai"\n')
+    Path("b.mai").write_text('import "a.mai"\n')
+    assert [d.slug for d in check(Path("a.mai")).diagnostics] == ["import-cycle"]
+
+
+def test_imported_layers_are_used() -> None:
+    Path("layers.mai").write_text("layer twice(x: [d]) -> [d] { return linear(linear(x, d), d) }\n")
+    Path("a.mai").write_text('import "layers.mai"\nexport f(x: [3]) -> [3] { return twice(x) }\n')
+    program = check(Path("a.mai")).program
+    assert program is not None
+    assert "f.twice_1.linear_2.weight" in program.weights
+
+
+def test_set_overrides_a_const() -> None:
+    Path("a.mai").write_text("const n = 4\nexport f(x: [3]) -> [n] { return linear(x, n) }\n")
+    program = check(Path("a.mai"), {"n": "7"}).program
+    assert program is not None
+    assert program.weights["f.linear_1.weight"].shape == (7, 3)
+    assert [d.slug for d in check(Path("a.mai"), {"m": "7"}).diagnostics] == ["unknown-name"]
+    assert [d.slug for d in check(Path("a.mai"), {"n": "x +"}).diagnostics] == ["static-needed"]
+
+
+def test_columns_are_right_with_tabs_and_greek_and_wide_characters() -> None:
+    source = Source("t.mai", "\tσ = 面 + x\n")
+    span = Span(source, 9, 10)
+    text = render([Diagnostic("unknown-name", span, "m", "here", (Label(Span(source, 5, 6), "wide"),))])
+    line, wide, caret = [row.split("|", 1)[1] for row in text.split("\n") if " | " in row]
+    assert line == "     σ = 面 + x"
+    assert wide.index("--") == line.index("面")
+    assert caret.rstrip().endswith("^ here")
+    assert caret.index("^") == line.index("x") + 1
+
+
+def test_json_has_places() -> None:
+    Path("a.mai").write_text("const d = 2\nconst d = 3\n")
+    (found,) = json.loads(to_json(check(Path("a.mai")).diagnostics))
+    assert found["slug"] == "duplicate-name"
+    assert found["start"] == {"line": 2, "column": 7, "offset": 18}
+    assert found["where"][0]["start"]["line"] == 1
+
+
+def test_explanations() -> None:
+    assert "did you mean `shape-mismatch`?" in explanation("shape-mismach")
+    assert all(slug in index() for slug in CATALOG)
+    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m mai.spec.diagnostics"
