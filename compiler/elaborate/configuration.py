@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mai.compiler.elaborate.bindings import Environment, Poison
+from mai.compiler.elaborate.bindings import Binding, Environment, Function, Poison, is_number
 from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.ir.graph import Value
 from mai.spec import ast
@@ -22,6 +22,7 @@ def read_configuration(
     elif call is not None:
         name = call.span.text
     positional: list[object] = []
+    places: list[Span] = []
     named: dict[str, object] = {}
     spans: dict[str, Span] = {}
     name_spans: dict[str, Span] = {}
@@ -31,6 +32,7 @@ def read_configuration(
             return None
         if argument.name is None:
             positional.append(value)
+            places.append(argument.value.span)
             continue
         if argument.name in named:
             e.error("duplicate-argument", argument.span, f"`{argument.name}` is given twice")
@@ -39,19 +41,24 @@ def read_configuration(
         spans[argument.name] = argument.value.span
         name_spans[argument.name] = argument.name_span or argument.span
     span = call.span if call is not None else arguments[0].span.to(arguments[-1].span) if arguments else _nowhere(env)
-    return Configuration(name, tuple(positional), named, span, spans, name_spans)
+    return Configuration(name, tuple(positional), named, span, spans, name_spans, tuple(places))
 
 
 def _nowhere(env: Environment) -> Span:
     return Span(env.module.source, 0, 0)
 
 
+def _configures(callee: Binding | None) -> bool:
+    """A call of nothing known, or of a layer: `linear` is a schedule here."""
+    return callee is None or isinstance(callee, Function)
+
+
 def _value(e: Elaborator, env: Environment, expr: ast.Expr) -> object:
     """A number, a text, a list; a call as a configuration; a name that nothing defines as itself: `split = train`."""
-    if isinstance(expr, ast.Call) and isinstance(expr.function, ast.Name) and e.look_up(env, expr.function.id) is None:
+    if isinstance(expr, ast.Call) and isinstance(expr.function, ast.Name) and _configures(e.look_up(env, expr.function.id)):
         made = read_configuration(e, env, (), expr)
         return Poison() if made is None else made
-    if isinstance(expr, ast.Name) and not isinstance(e.look_up(env, expr.id), (int, float, str)):
+    if isinstance(expr, ast.Name) and not is_number(e.look_up(env, expr.id)):
         return expr.id
     value = e.expression(env, expr)
     if isinstance(value, Value):

@@ -16,7 +16,7 @@ from mai.compiler.program import Objective, Record, Report, Training
 from mai.spec import ast
 from mai.spec.diagnostics import Label, Reporter
 from mai.spec.diagnostics.suggest import closest
-from mai.spec.settings import read_source, read_train_settings
+from mai.spec.read_settings import read_source, read_train_settings
 
 
 class TrainElaborator(Elaborator):

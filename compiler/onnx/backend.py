@@ -21,13 +21,13 @@ UNKNOWN = sz.symbol("unknown")
 
 
 class Wrapped:
-    """An integer value with the operators that the generator of draws is written in."""
+    """A value with the operators that draws and sizes are written in; a partner of integers is one, too."""
 
     def __init__(self, op: OnnxBackend, value: ir.Value) -> None:
         self.op, self.value = op, value
 
     def _with(self, operator: str, other: Any) -> Wrapped:
-        partner = other.value if isinstance(other, Wrapped) else self.op.int(other)
+        partner = other.value if isinstance(other, Wrapped) else self.op.const(other, np.float32 if isinstance(other, float) else np.int64)
         return Wrapped(self.op, self.op.make(operator, [self.value, partner]))
 
     def __add__(self, other: Any) -> Wrapped:

@@ -121,7 +121,7 @@ class NumpyWords:
 
     def column(self, x: Any) -> Any:
         """[...] as [..., 1, 1]: a block and a pair are to come."""
-        return x[..., None, None]
+        return self.np.asarray(x, self.np.int64)[..., None, None]
 
     def count(self, shape: Any) -> Any:
         total = 1
@@ -147,8 +147,7 @@ class NumpyWords:
 
     def finish(self, x: Any, shape: Any, lead: Any) -> Any:
         """[lead..., blocks, 2, 2] to the elements that are wanted."""
-        flat = self.np.broadcast_to(x, (*lead, *x.shape[-3:])).reshape((*lead, 4 * x.shape[-3]))
-        return flat[..., : self.count(shape)].reshape((*lead, *shape))
+        return x.reshape((*lead, -1))[..., : self.count(shape)].reshape((*lead, *shape))
 
 
 class TorchWords(NumpyWords):
@@ -156,6 +155,9 @@ class TorchWords(NumpyWords):
 
     def constant(self, numbers: Any) -> Any:
         return self.np.tensor(numbers)
+
+    def column(self, x: Any) -> Any:
+        return x[..., None, None]
 
     def rows(self, keys: Any) -> Any:
         return self.np.split(keys, 1, dim=-2)

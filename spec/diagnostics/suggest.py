@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-MIN_PART = 3
+MIN_PART, MIN_STEM, LONGEST = 3, 4, 40
 
 
 def closest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that `name` was most likely meant to be; None where none is near.
 
     First a candidate of the same letters (`LayerNorm`, `layer_norm`), then the fewest slips of the pen, about one in
-    four letters, then a candidate that is one of the words of the name (`num_heads`), or that it abbreviates.
+    four letters, then a candidate that is part of the name (`num_heads`, `conv2d`), or that it abbreviates.
     """
+    if len(name) > LONGEST:
+        return None
     known = [c for c in dict.fromkeys(candidates) if c != name]
     same = [c for c in known if _letters(c) == _letters(name)]
     if same:
@@ -22,9 +24,14 @@ def closest(name: str, candidates: Iterable[str]) -> str | None:
     within = [pair for pair in near if pair[0] <= limit]
     if within:
         return min(within, key=lambda pair: pair[0])[1]
-    parts = [c for c in known if len(c) >= MIN_PART and c in name.lower().split("_")]
+    parts = [c for c in known if _is_part(c, name.lower())]
     longer = [c for c in known if len(name) >= MIN_PART and c.startswith(name.lower())]
     return max(parts, key=len, default=None) or min(longer, key=len, default=None)
+
+
+def _is_part(candidate: str, name: str) -> bool:
+    whole_word = len(candidate) >= MIN_PART and candidate in name.split("_")
+    return whole_word or (len(candidate) >= MIN_STEM and name.startswith(candidate))
 
 
 def _letters(text: str) -> str:

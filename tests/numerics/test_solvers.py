@@ -1,0 +1,72 @@
+"""Solvers: their orders, exact solutions, time in both directions, kept paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from mai.compiler import passes
+from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.program import Program
+from mai.compiler.solvers import SOLVERS
+
+Maker = Callable[[str], Program]
+EXECUTED = [s for s in SOLVERS.values() if s.tableau is not None]
+SPEC = """
+export f(x: [2], steps: int = 8) -> [2] {{
+  integrate s in 0..1 using {solver}(steps) {{ dx/ds = {field} }}
+  return x
+}}
+"""
+FIELDS = {
+    # The oscillator: x(1) = rotation of x(0) by one radian.
+    "concat([x[1]], [-x[0]])": lambda x: np.stack([x[:, 0] * np.cos(1) + x[:, 1] * np.sin(1), x[:, 1] * np.cos(1) - x[:, 0] * np.sin(1)], 1),
+    # A force that depends on the time: x(1) = x(0) / e + (e (cos 3 + 3 sin 3) - 1) / (10 e).
+    "cos(3 * s) - x": lambda x: x / np.e + (np.cos(3) + 3 * np.sin(3)) / 10 - 1 / (10 * np.e),
+}
+
+
+@pytest.mark.parametrize("field", FIELDS)
+@pytest.mark.parametrize("solver", EXECUTED, ids=lambda s: s.name)
+def test_the_error_falls_with_the_order(solver: object, field: str, program: Maker) -> None:
+    graph = passes.prepare(program(SPEC.format(solver=solver.name, field=field)).exports["f"])  # type: ignore[attr-defined]
+    x = np.random.default_rng(1).standard_normal((4, 2))
+    exact = FIELDS[field](x)
+    steps = np.array([16, 32, 64])
+    errors = [np.abs(evaluate(graph, {"x": x}, {"steps": n}, {})[0] - exact).max() for n in steps]
+    slope = -np.polyfit(np.log(steps), np.log(errors), 1)[0]
+    assert abs(slope - solver.order) < 0.15  # type: ignore[attr-defined]
+
+
+def test_there_and_back_again(program: Maker) -> None:
+    text = (
+        "export f(x: [2]) -> [2] {\n"
+        "  integrate s in 0..1 using rk4(50) { dx/ds = sin(x) + s }\n"
+        "  integrate s in 1..0 using rk4(50) { dx/ds = sin(x) + s }\n  return x\n}\n"
+    )
+    x = np.random.default_rng(2).standard_normal((3, 2))
+    (back,) = evaluate(passes.prepare(program(text).exports["f"]), {"x": x}, {}, {})
+    np.testing.assert_allclose(back, x, atol=1e-7)
+
+
+def test_paths_keep_every_step_and_several_states(program: Maker) -> None:
+    text = (
+        "export f(x: [2], steps: int = 4) -> [steps + 1, 2] {\n  l = 0\n"
+        "  integrate s in 0..2 using euler(steps) {\n    dx/ds = x\n    dl/ds = 1\n  } keep x as xs, l as ls\n"
+        "  return xs + ls[:, None]\n}\n"
+    )
+    graph = passes.prepare(program(text).exports["f"])
+    x = np.array([[1.0, -2.0]])
+    (path,) = evaluate(graph, {"x": x}, {"steps": 4}, {})
+    growth = 1.5 ** np.arange(5)
+    np.testing.assert_allclose(path[0], growth[:, None] * x + 0.5 * np.arange(5)[:, None])
+
+
+def test_tableaus_are_consistent() -> None:
+    for solver in EXECUTED:
+        tableau = solver.tableau
+        assert tableau is not None
+        assert sum(tableau.b) == 1
+        assert [sum(row) for row in tableau.a] == list(tableau.c)

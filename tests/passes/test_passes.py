@@ -1,0 +1,121 @@
+"""Every pass keeps what a graph computes; hoisting leaves the body what depends on the examples."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mai.compiler import passes
+from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.ir.graph import Graph
+from mai.compiler.ir.text import to_text
+from mai.compiler.onnx.verify import difference, trial
+from mai.compiler.program import Program
+from mai.compiler.torch.weights import first_value
+
+Maker = Callable[..., Program]
+NAMES = ["attention_flow", "cnn", "diffusion", "digits_unet", "dit", "mlp", "moons_flow", "resnet", "sinkformer", "two_layer", "vit"]
+SMALL = {"digits_unet": {"c": "8"}, "diffusion": {"T": "7"}, "resnet": {"L": "5"}, "dit": {"d": "24", "depth": "2"}}
+
+
+def values(program: Program) -> dict[str, Any]:
+    return {name: first_value(w, 1).astype(np.float64) for name, w in program.weights.items()}
+
+
+def executable(program: Program) -> list[Graph]:
+    plain = [passes.prepare(g) for g in program.exports.values()]
+    return [g for g in plain if not passes.later(g)]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_passes_keep_the_result(name: str, example: Maker) -> None:
+    program = example(name, **SMALL.get(name, {}))
+    weights = values(program)
+    for graph in executable(program):
+        tried = trial(graph, 3)
+        wanted = evaluate(graph, tried.inputs, tried.settings, weights)
+        for stage in (passes.fold, passes.prune, passes.optimise, passes.freeze):
+            made = evaluate(stage(graph), tried.inputs, _frozen(stage, graph, tried.settings), weights)
+            if stage is passes.freeze:
+                continue
+            assert max(difference(a, b) for a, b in zip(made, wanted, strict=True)) < 1e-9, stage.__name__
+
+
+def _frozen(stage: Any, graph: Graph, settings: dict[str, Any]) -> dict[str, Any]:
+    return {n: v for n, v in settings.items() if stage is not passes.freeze or n in ("batch", "seed")}
+
+
+def loops(graph: Graph) -> list[Any]:
+    return [n for n in graph.walk() if n.op.name == "loop"]
+
+
+def test_what_depends_on_the_time_alone_leaves_the_loop(example: Maker) -> None:
+    graph = passes.optimise(passes.prepare(example("moons_flow").exports["sample"]))
+    (loop,) = loops(graph)
+    inside = [n for n in loop.regions[0].nodes if not n.output.type.lead and n.output.type.rank]
+    assert {n.op.name for n in inside} == {"take"}
+    assert len(inside) == 3
+    assert any(n.op.name == "affine" and str(n.output.type).startswith("turn") for n in graph.nodes)
+
+
+def test_what_depends_on_nothing_is_computed_once(example: Maker) -> None:
+    graph = passes.optimise(passes.prepare(example("digits_unet", c="8").exports["sample"]))
+    (loop,) = loops(graph)
+    tables = [n for n in loop.regions[0].nodes if n.op.name == "take"]
+    assert tables
+    assert not any(n.op.name in ("sin", "cos") for n in loop.regions[0].nodes)
+
+
+def test_diffusion_is_a_loop_with_draws_inside(example: Maker) -> None:
+    graph = passes.optimise(passes.prepare(example("diffusion").exports["sample"]))
+    (loop,) = loops(graph)
+    assert sum(n.op.name == "random_normal" for n in loop.regions[0].nodes) == 1
+    assert not any(n.op.name in ("cumprod", "cos") for n in loop.regions[0].nodes)
+
+
+def test_shared_repeats_stay_loops_and_fresh_ones_are_written_out(program: Maker) -> None:
+    text = "export f(x: [4]) -> [4] {\n  repeat 3 { x = linear(x, 4) }\n  repeat 3 shared { x = linear(x, 4) }\n  return x\n}\n"
+    made = program(text)
+    assert len(made.weights) == 8
+    graph = passes.prepare(made.exports["f"])
+    assert len(loops(graph)) == 1
+    assert sum(n.op.name == "affine" for n in graph.walk()) == 4
+
+
+def test_repeat_with_a_count_from_a_setting(program: Maker) -> None:
+    made = program("export f(x: [2], n: int = 3) -> [2] {\n  repeat n as i { x = 2 * x + i }\n  return x\n}\n")
+    graph = passes.prepare(made.exports["f"])
+    for count in (0, 1, 5):
+        (y,) = evaluate(graph, {"x": np.ones((1, 2))}, {"n": count}, {})
+        x = 1.0
+        for i in range(count):
+            x = 2 * x + i
+        assert y.tolist() == [[x, x]]
+        (z,) = evaluate(passes.optimise(graph), {"x": np.ones((1, 2))}, {"n": count}, {})
+        assert z.tolist() == y.tolist()
+
+
+def test_text_is_stable(example: Maker) -> None:
+    first, second = (to_text(example("moons_flow").exports["path"]) for _ in range(2))
+    assert first == second
+    assert "integrate" in first
+    assert "examples/moons_flow.mai:" in first
+
+
+def test_a_net_is_mapped_over_further_axes(program: Maker) -> None:
+    text = (
+        "net f(x: [3], s: []) -> [2] { return linear(concat(x, [s]), 2) }\n"
+        "export one(x: [3]) -> [2] { return f(x, 0.5) }\nexport many(x: [5, 3]) -> [5, 2] { return f(x, 0.5) }\n"
+        "export grid(x: [4, 5, 3], s: [4, 5]) -> [4, 5, 2] { return f(x, s) }\n"
+    )
+    made = program(text)
+    weights = values(made)
+    x = np.random.default_rng(0).standard_normal((2, 4, 5, 3))
+    one = lambda a: evaluate(made.exports["one"], {"x": a}, {}, weights)[0]  # noqa: E731
+    (many,) = evaluate(made.exports["many"], {"x": x[:, 0]}, {}, weights)
+    np.testing.assert_allclose(many, np.stack([one(x[:, 0, i]) for i in range(5)], 1))
+    (grid,) = evaluate(made.exports["grid"], {"x": x, "s": np.full((2, 4, 5), 0.5)}, {}, weights)
+    np.testing.assert_allclose(grid[:, 0], many)

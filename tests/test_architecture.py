@@ -1,0 +1,69 @@
+"""The rooms: who may import whom, what a fresh interpreter loads, and that packaged files are there."""
+
+from __future__ import annotations
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+HEAVY = {"torch", "onnx", "onnx_ir", "onnxruntime", "numpy", "sklearn", "accelerate", "safetensors", "matplotlib"}
+ROOMS = {
+    "spec": HEAVY | {"mai.compiler", "mai.runtime"},
+    "runtime": {"torch", "lark", "onnx", "onnx_ir", "sklearn", "accelerate", "safetensors", "mai.spec"},
+    "compiler/ir": {"torch", "onnx", "onnx_ir", "onnxruntime"},
+    "compiler/ops": HEAVY,
+    "compiler/passes": {"torch", "onnx", "onnx_ir", "onnxruntime"},
+    "compiler/solvers": HEAVY,
+    "compiler/elaborate": HEAVY | {"lark"},
+    "compiler/onnx": {"sklearn", "accelerate", "matplotlib"},
+    "compiler/torch": {"onnx", "onnx_ir", "onnxruntime", "sklearn", "matplotlib"},
+}
+
+
+def imports(path: Path) -> set[str]:
+    """What a file imports, anywhere in it."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            found |= {a.name for a in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            found.add(node.module)
+    return found
+
+
+@pytest.mark.parametrize("room", ROOMS)
+def test_rooms_import_in_one_direction(room: str) -> None:
+    for path in (ROOT / room).rglob("*.py"):
+        for name in imports(path):
+            parts = name.split(".")
+            reached = {".".join(parts[:i]) for i in range(1, len(parts) + 1)}
+            allowed = room == "runtime" and path.name == "cli.py" and name == "mai.compiler.cli"
+            assert allowed or not reached & ROOMS[room], f"{path.relative_to(ROOT)} imports {name}"
+
+
+def loaded_after(code: str) -> set[str]:
+    program = f"import sys\n{code}\nprint(' '.join(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def test_the_runtime_loads_no_torch_and_no_compiler() -> None:
+    loaded = loaded_after("from mai.runtime import load")
+    assert "onnxruntime" in loaded
+    assert not {"torch", "lark", "onnx_ir", "mai.compiler", "mai.spec"} & loaded
+
+
+def test_check_loads_no_torch_and_no_numpy() -> None:
+    code = f"from pathlib import Path\nfrom mai.compiler.check import check\ncheck(Path({str(ROOT / 'examples' / 'dit.mai')!r}))"
+    assert not {"torch", "numpy", "onnx_ir", "onnxruntime"} & loaded_after(code)
+
+
+def test_files_are_short() -> None:
+    for folder in ("spec", "compiler", "runtime"):
+        for path in (ROOT / folder).rglob("*.py"):
+            lines = len(path.read_text(encoding="utf-8").splitlines())
+            assert lines <= 450, f"{path.relative_to(ROOT)} has {lines} lines"
