@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+import traceback
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,21 @@ class Checked:
     diagnostics: list[Diagnostic]
 
 
+def internal(error: Exception) -> Diagnostic:
+    """A bug of mai, told as one: with its place in mai, and without a traceback."""
+    frame = traceback.extract_tb(error.__traceback__)[-1]
+    place = f"{Path(frame.filename).name}:{frame.lineno}"
+    message = f"mai itself failed: {type(error).__name__} at {place}: {error}"
+    return Diagnostic("internal", None, message, help="this is a bug of mai: please report it with the file")
+
+
 def check(path: Path, sets: Mapping[str, str] | None = None) -> Checked:
     """Read, parse and elaborate a file. Never raises for what the file says."""
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
     report = Reporter()
-    program = elaborate(path, report, sets)
+    try:
+        program = elaborate(path, report, sets)
+    except Exception as error:
+        report.add(internal(error))
+        return Checked(None, report.ordered())
     return Checked(program, report.ordered())

@@ -64,7 +64,7 @@ def _from_file(port: Port, name: str) -> Array:
             body = rows if _numeric(rows[0]) else rows[1:]
             return np.array([[float(c) for c in row] for row in body])
         loaded = np.load(path, allow_pickle=False)
-        return loaded[key or loaded.files[0]] if hasattr(loaded, "files") else loaded
+        return np.asarray(loaded[key or loaded.files[0]] if hasattr(loaded, "files") else loaded)
     except (ValueError, OSError, KeyError, IndexError, UnicodeDecodeError) as error:
         raise ModelError("input-dtype", f"{path} holds no array for `{port.name}`: {error}") from error
 

@@ -1,4 +1,4 @@
-"""Between the lexer and the parser: which newlines end something, and whether brackets match."""
+"""Before the parser: whether brackets match, and which newlines end something."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from lark import Token
 
-OPENING = {"LPAR": ")", "LSQB": "]", "LBRACE": "}"}
+OPENING = frozenset({"LPAR", "LSQB", "LBRACE"})
 CLOSING = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
 CONTINUES = frozenset(
     "COMMA EQUAL UPDATE PLUS MINUS STAR SLASH AT DOUBLE_SLASH PERCENT CARET COMPARE OR AND NOT PIPE ARROW RANGE".split()
@@ -25,6 +25,45 @@ class BracketError(Exception):
         self.kind, self.token = kind, token
 
 
+MARKS = re.compile(r'#[^\n]*|"[^"\n]*("?)|[()\[\]{}]|^(?:const|let|data|layer|net|export|train|import)\b', re.MULTILINE)
+NAMES = {"(": "LPAR", "[": "LSQB", "{": "LBRACE", ")": "RPAR", "]": "RSQB", "}": "RBRACE"}
+
+
+def check_brackets(text: str) -> None:
+    """Raise `BracketError` for the first bracket without its partner.
+
+    A `}` closes a block, and a declaration begins outside of all: what is open inside was forgotten. The parser would
+    stop at the first word that has no place in the bracket instead, lines after it.
+    """
+    open_: list[Token] = []
+    for found in MARKS.finditer(text):
+        mark = found[0]
+        if mark[0] == "#":
+            continue
+        if mark[0] == '"':
+            if not found[1]:
+                return
+        elif mark in NAMES:
+            _match(Token(NAMES[mark], mark, start_pos=found.start(), end_pos=found.end()), open_)
+        elif open_:
+            raise BracketError("unclosed-bracket", open_[-1])
+    if open_:
+        raise BracketError("unclosed-bracket", open_[-1])
+
+
+def _match(token: Token, open_: list[Token]) -> None:
+    if token.type in OPENING and len(open_) == MAX_NESTING:
+        raise BracketError("too-deep", token)
+    if token.type in OPENING:
+        open_.append(token)
+    elif not open_ or (open_[-1].type == "LBRACE" and token.type != "RBRACE"):
+        raise BracketError("unmatched-bracket", token)
+    elif open_[-1].type != CLOSING[token.type]:
+        raise BracketError("unclosed-bracket", open_[-1])
+    else:
+        open_.pop()
+
+
 class Layout:
     """lark's `postlex`: drops the newlines inside `()` and `[]`, after an operator, and before `|>` and `else`."""
 
@@ -34,7 +73,7 @@ class Layout:
         self.text = ""
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
-        open_: list[Token] = []
+        open_: list[str] = []
         previous = ""
         for token in stream:
             if token.type == "NEWLINE":
@@ -45,23 +84,15 @@ class Layout:
             self._bracket(token, open_)
             previous = token.type
             yield token
-        if open_:
-            raise BracketError("unclosed-bracket", open_[-1])
 
-    def _bracket(self, token: Token, open_: list[Token]) -> None:
+    def _bracket(self, token: Token, open_: list[str]) -> None:
         if token.type in OPENING:
-            open_.append(token)
-            if len(open_) > MAX_NESTING:
-                raise BracketError("too-deep", token)
-        if token.type in CLOSING:
-            if not open_:
-                raise BracketError("unmatched-bracket", token)
-            if open_[-1].type != CLOSING[token.type]:
-                raise BracketError("unclosed-bracket", open_[-1])
+            open_.append(token.type)
+        elif token.type in CLOSING and open_:
             open_.pop()
 
-    def _ends_something(self, token: Token, open_: list[Token], previous: str) -> bool:
-        if open_ and open_[-1].type != "LBRACE":
+    def _ends_something(self, token: Token, open_: list[str], previous: str) -> bool:
+        if open_ and open_[-1] != "LBRACE":
             return False
         assert token.end_pos is not None
         if previous in CONTINUES:

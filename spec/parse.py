@@ -5,11 +5,11 @@ from __future__ import annotations
 from functools import lru_cache
 from pathlib import Path
 
-from lark import Lark, Tree, UnexpectedInput
+from lark import Lark, Token, Tree, UnexpectedInput
 
 from mai.spec import ast
 from mai.spec.diagnostics import Reporter
-from mai.spec.layout import BracketError, Layout
+from mai.spec.layout import BracketError, Layout, check_brackets
 from mai.spec.source import Source, Span
 from mai.spec.syntax_hints import DECLARATIONS, bracket_hint, syntax_hint
 from mai.spec.tree import TreeBuilder
@@ -52,7 +52,7 @@ def _is_utf8(raw: bytes) -> bool:
 def parse(source: Source, report: Reporter) -> ast.File:
     """Parse a text. Reports its syntax errors, one a declaration, and raises `MaiError` if there are any."""
     text = source.text
-    tree: Tree[object] | None = None
+    tree: Tree[Token] | None = None
     for _ in range(MAX_ERRORS):
         try:
             tree = _parse_text(text)
@@ -68,7 +68,8 @@ def parse(source: Source, report: Reporter) -> ast.File:
     return file
 
 
-def _parse_text(text: str) -> Tree[object]:
+def _parse_text(text: str) -> Tree[Token]:
+    check_brackets(text)
     parser, layout = _parser()
     layout.text = text
     return parser.parse(text)

@@ -71,7 +71,9 @@ def _chosen(
     if model is None:
         guess = closest(call.name, models)
         at = replace(span, start=call.span.start, end=call.span.start + len(call.name)) if call is value else span
-        report.error(slug, at, f"there is no {kind} `{call.name}`", help=f"did you mean `{guess}`?" if guess else there_are)
+        report.error(
+            slug, at, f"there is no {kind} `{call.name}`", help=f"did you mean `{guess}`?" if guess else there_are
+        )
         return None
     given = _given(model, call, f"`{call.name}`", call.span, report)
     return None if given is None else _validated(model, given, report)
@@ -129,7 +131,7 @@ def _tell(problem: ErrorDetails, model: type[Settings], given: Given, report: Re
 
 
 def _remedy(name: str, model: type[Settings]) -> str:
-    """What an unknown setting was meant to be: a field, a setting of the optimizer or the schedule, or one of a list."""
+    """What an unknown setting was meant to be: a field, a setting of the optimizer or schedule, or one of a list."""
     guess = closest(name, model.model_fields)
     if guess:
         return f"did you mean `{guess}`?"

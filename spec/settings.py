@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal, Union
+from typing import Any, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from mai.spec.source import Span
-
 
 MANY = 10**9
 
@@ -108,8 +107,8 @@ class TrainSettings(Settings):
     steps: int | None = Field(default=None, ge=1, le=MANY)
     epochs: float | None = Field(default=None, gt=0, le=MANY)
     batch: int = Field(default=64, ge=1, le=MANY)
-    optimizer: Union[Sgd, AdamW, Adam] = AdamW()
-    schedule: Union[Constant, Cosine, Linear] = Constant()
+    optimizer: Sgd | AdamW | Adam = AdamW()
+    schedule: Constant | Cosine | Linear = Constant()
     ema: float | None = Field(default=None, gt=0, lt=1)
     clip: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0, lt=2**31)
@@ -224,7 +223,7 @@ class Images(Source):
 
 
 OPTIMIZERS: dict[str, type[Settings]] = {m.name: m for m in (Sgd, Adam, AdamW)}
-SCHEDULES: dict[str, type[Settings]] = {m.name: m for m in (Constant, Cosine, Linear)}
+SCHEDULES: dict[str, type[Settings]] = {m.name: m for m in (Constant, Linear, Cosine)}
 SOURCES: dict[str, type[Settings]] = {
     m.name: m
     for m in (Moons, SwissRoll, Gaussians, Checkerboard, Spirals, Digits, FunctionSource, Npz, Csv, Text, Images)

@@ -13,6 +13,8 @@ from mai.spec.layout import BracketError
 
 DECLARATIONS = re.compile(r"^(?:const|let|data|layer|net|export|train|import)\b", re.MULTILINE)
 STATEMENTS = frozenset("param state return if else repeat integrate extend append minimize report record".split())
+OPERATORS_TEXT: tuple[str, ...] = ("+", "-", "*", "/", "@", "//", "%", "^", "==", "!=", "<", "<=", ">", ">=", "=", "~", "|>", "+=", "-=", "..",
+                  "and", "or", "not", "return", "minimize", ",", ":")  # fmt: skip
 DECLARATION_WORDS = frozenset("const let data layer net export train import".split())
 
 
@@ -64,6 +66,9 @@ def _needs_block(p: Place) -> bool:
 RULES: list[tuple[Test, str, str, str | None]] = [
     (lambda p: p.found == '"' or (p.rest.startswith('"') and '"' not in p.rest[1:].split("\n")[0]), "unclosed-string",
      "a string needs a closing quote on its line", 'write "..."'),
+    (lambda p: p.rest.startswith(("//", "/*")) and not p.line.strip(), "bad-character", "a comment begins with `#`", None),
+    (lambda p: _starts_name(p.found) and bool(re.search(r"\d$", p.line)), "bad-number",
+     "a name cannot begin with a digit, and a product needs `*`", None),
     (_found(";"), "bad-character", "there is no `;`: a statement ends with its line", None),
     (lambda p: p.found in "“”‘’„«»" and p.found != "", "bad-character", "this is a typographic quote", 'write a plain "'),
     (lambda p: p.rest.startswith("**"), "wrong-operator", "powers are written with `^`", "write `x^2`"),
@@ -88,6 +93,8 @@ RULES: list[tuple[Test, str, str, str | None]] = [
      "write `integrate s in 0..1 using rk4(steps) { dx/ds = ... }`"),
     (lambda p: _needs_block(p) and p.word in ("net", "layer", "export", "train", "if", "else", "extend"), "missing-block",
      "a block `{ ... }` is missing here", None),
+    (lambda p: p.word == "integrate" and "IN" in p.accepts, "missing-range",
+     "an integral runs over a range", "write `integrate s in 0..1 using rk4(20)`"),
     (lambda p: p.word == "integrate" and "USING" in p.accepts, "missing-solver", "an `integrate` says which solver it uses",
      "write `using rk4(20)` before the block"),
     (lambda p: p.word == "integrate" and "RANGE" in p.accepts,
@@ -128,18 +135,18 @@ RULES: list[tuple[Test, str, str, str | None]] = [
     (lambda p: p.found in STATEMENTS and "NEWLINE" in p.accepts, "two-on-a-line", "each statement has a line of its own", None),
     (lambda p: "EQUAL" in p.accepts and "RBRACE" not in p.accepts and p.found in ("\n", "", "}", "("), "no-effect",
      "this does nothing: give its result a name", "write `y = ...` or `return ...`"),
-    (lambda p: _starts_operand(p.found) and "NEWLINE" in p.accepts and bool(re.search(r"\d$", p.line)), "bad-number",
-     "a name cannot begin with a digit, and a product needs `*`", None),
     (lambda p: _starts_operand(p.found) and "NEWLINE" in p.accepts, "two-on-a-line",
      "this has no place here: an operator or a new line is missing before it", None),
     (lambda p: p.found in ("", "\n"), "unfinished", "this line is not finished", None),
 ]  # fmt: skip
-OPERATORS_TEXT = ("+", "-", "*", "/", "@", "//", "%", "^", "==", "!=", "<", "<=", ">", ">=", "=", "~", "|>", "+=", "-=", "..",
-                  "and", "or", "not", "return", "minimize", ",", ":")  # fmt: skip
 
 
 def _starts_operand(text: str) -> bool:
     return bool(re.match(r'[\w"]', text)) and text not in STATEMENTS
+
+
+def _starts_name(text: str) -> bool:
+    return bool(re.match(r"[^\W\d]", text)) and text not in STATEMENTS
 
 
 def syntax_hint(error: UnexpectedInput, text: str) -> Hint:

@@ -26,7 +26,7 @@ from mai.compiler.ops.base import Operation, ShapeError, describe
 from mai.compiler.ops.structure import Across, Later
 
 if TYPE_CHECKING:
-    from mai.compiler.elaborate import Elaborator
+    from mai.compiler.elaborate.elaborator import Elaborator
 
 Arg = BoundArgument
 BUILTINS: dict[str, Binding] = {
@@ -62,6 +62,14 @@ def whole(e: Elaborator, argument: Arg | None, default: int) -> int:
     return int(static(e, argument, default, (int,), "a whole number"))
 
 
+def positive(e: Elaborator, argument: Arg | None, default: int, least: int = 1) -> int:
+    """A whole number that counts: sizes, strides, heads."""
+    made = whole(e, argument, default)
+    if made < least and argument is not None:
+        raise e.fail("repeat-count", argument.span, f"a whole number of at least {least} is needed here, this is {made}")
+    return made
+
+
 def truth(e: Elaborator, argument: Arg | None, default: bool) -> bool:
     return bool(static(e, argument, default, (bool,), "true or false"))
 
@@ -76,7 +84,7 @@ def _axis(e: Elaborator, axis: int, rank: int, argument: Arg | None) -> int:
         return axis if axis < 0 else axis - rank
     if argument is None:
         raise ShapeError("rank-mismatch", "this needs at least one axis, here is a scalar", 0, label="[]")
-    raise e.fail("axis-out-of-range", argument.span, f"axis {axis} of a tensor with {rank} axes")
+    raise e.fail("axis-out-of-range", argument.span, f"axis {axis} of a tensor with {rank} {'axis' if rank == 1 else 'axes'}")
 
 
 def axes_of(e: Elaborator, argument: Arg | None, rank: int) -> tuple[int, ...]:
@@ -103,11 +111,12 @@ def _elementwise(name: str, op: type[Operation], **attributes: Any) -> None:
     builtin(implementation)
 
 
-for _name, _op in {
+ELEMENTWISE: dict[str, type[Operation]] = {
     "exp": el.Exp, "log": el.Log, "sqrt": el.Sqrt, "sin": el.Sin, "cos": el.Cos, "tanh": el.Tanh, "erf": el.Erf,
     "sigmoid": el.Sigmoid, "relu": el.Relu, "silu": el.Silu, "gelu": el.Gelu, "softplus": el.Softplus,
     "abs": el.Absolute, "sign": el.Sign, "floor": el.Floor,
-}.items():  # fmt: skip
+}  # fmt: skip
+for _name, _op in ELEMENTWISE.items():
     _elementwise(_name, _op)
 
 
@@ -158,7 +167,10 @@ def _reduction(name: str, op: type[Operation]) -> None:
     builtin(implementation)
 
 
-for _name, _op in {"sum": red.Sum, "mean": red.Mean, "max": red.Max, "min": red.Min, "logsumexp": red.Logsumexp}.items():
+REDUCTIONS: dict[str, type[Operation]] = {
+    "sum": red.Sum, "mean": red.Mean, "max": red.Max, "min": red.Min, "logsumexp": red.Logsumexp,
+}  # fmt: skip
+for _name, _op in REDUCTIONS.items():
     _reduction(_name, _op)
 
 
@@ -171,9 +183,10 @@ def _along(name: str, op: type[Operation]) -> None:
     builtin(implementation)
 
 
-for _name, _op in {
+ALONG: dict[str, type[Operation]] = {
     "softmax": red.Softmax, "log_softmax": red.LogSoftmax, "cumsum": red.Cumsum, "cumprod": red.Cumprod, "argmax": red.Argmax,
-}.items():  # fmt: skip
+}  # fmt: skip
+for _name, _op in ALONG.items():
     _along(_name, _op)
 
 
@@ -190,7 +203,7 @@ def concat(e: Elaborator, *parts: Arg, axis: Arg | None = None) -> Binding:
 
 @builtin
 def split(e: Elaborator, x: Arg, parts: Arg, axis: Arg | None = None) -> Binding:
-    value, count = e.value(x.value, x.span), whole(e, parts, 0)
+    value, count = e.value(x.value, x.span), positive(e, parts, 1)
     along = axis_of(e, axis, value.type.rank)
     size = value.type.shape[along]
     if count < 1 or not isinstance(size, int) or size % count:
@@ -264,14 +277,14 @@ def convolve(
     e: Elaborator, x: Arg, weight: Arg, bias: Arg | None = None, stride: Arg | None = None, padding: Arg | None = None
 ) -> Binding:
     rest = [] if bias is None else [e.real(bias.value, bias.span)]
-    numbers = {"stride": whole(e, stride, 1), "padding": whole(e, padding, 0)}
+    numbers: dict[str, Any] = {"stride": positive(e, stride, 1), "padding": positive(e, padding, 0, least=0)}
     return e.emit(cv.Conv, e.real(x.value, x.span), e.real(weight.value, weight.span), *rest, **numbers)
 
 
 def _pool(name: str, op: type[Operation]) -> None:
     def implementation(e: Elaborator, x: Arg, size: Arg, stride: Arg | None = None) -> Binding:
-        width = whole(e, size, 2)
-        return e.emit(op, e.real(x.value, x.span), size=width, stride=whole(e, stride, width), name=name)
+        width = positive(e, size, 2)
+        return e.emit(op, e.real(x.value, x.span), size=width, stride=positive(e, stride, width), name=name)
 
     implementation.__name__ = name
     builtin(implementation)
@@ -283,7 +296,7 @@ _pool("avg_pool", cv.AvgPool)
 
 @builtin
 def upsample(e: Elaborator, x: Arg, factor: Arg) -> Binding:
-    return e.emit(cv.Upsample, e.real(x.value, x.span), factor=whole(e, factor, 2))
+    return e.emit(cv.Upsample, e.real(x.value, x.span), factor=positive(e, factor, 2))
 
 
 def _normalise(name: str, op: type[Operation], **defaults: float) -> None:
@@ -306,7 +319,7 @@ def normalise_group(
     e: Elaborator, x: Arg, weight: Arg, bias: Arg, groups: Arg | None = None, eps: Arg | None = None
 ) -> Binding:
     operands = [e.real(a.value, a.span) for a in (x, weight, bias)]
-    return e.emit(norm.GroupNorm, *operands, groups=whole(e, groups, 8), eps=number(e, eps, 1e-5))
+    return e.emit(norm.GroupNorm, *operands, groups=positive(e, groups, 8), eps=number(e, eps, 1e-5))
 
 
 @builtin
@@ -314,7 +327,7 @@ def normalise_batch(
     e: Elaborator, x: Arg, weight: Arg, bias: Arg, mean: Arg, variance: Arg, training: Arg, eps: Arg | None = None
 ) -> Binding:
     operands = [e.real(a.value, a.span) for a in (x, weight, bias, mean, variance)]
-    numbers = {"eps": number(e, eps, 1e-5), "rank": operands[0].type.rank}
+    numbers: dict[str, Any] = {"eps": number(e, eps, 1e-5), "rank": operands[0].type.rank}
     return e.emit(norm.BatchNorm, *operands, training=truth(e, training, False), **numbers)
 
 
@@ -324,15 +337,15 @@ def attend(
 ) -> Binding:
     """softmax(q k' / sqrt(d)) v, head by head; the heads lie side by side in the last axis (13)."""
     operands = [e.real(a.value, a.span) for a in (q, k, v)]
-    count = whole(e, heads, 1)
-    numbers = {"heads": count, "kv_heads": whole(e, kv_heads, count), "causal": truth(e, causal, False)}
+    count = positive(e, heads, 1)
+    numbers: dict[str, Any] = {"heads": count, "kv_heads": positive(e, kv_heads, count), "causal": truth(e, causal, False)}
     return e.emit(at.Attention, *operands, **numbers)
 
 
 @builtin
 def rotate(e: Elaborator, x: Arg, heads: Arg, base: Arg | None = None) -> Binding:
     """Rotary positions (Su et al. 2021)."""
-    return e.emit(at.Rotary, e.real(x.value, x.span), heads=whole(e, heads, 1), base=number(e, base, 10000.0))
+    return e.emit(at.Rotary, e.real(x.value, x.span), heads=positive(e, heads, 1), base=number(e, base, 10000.0))
 
 
 @builtin
@@ -460,7 +473,7 @@ def sinkhorn_divergence(
             raise ShapeError("rank-mismatch", f"a cloud of points is [N, d], this is {describe(value.type.shape)}", operand)
     if a.type.shape[1] != b.type.shape[1]:
         raise ShapeError("dimension-mismatch", "the points of the two clouds differ in dimension", 1)
-    number(e, epsilon, 0.05), whole(e, iterations, 50)
+    number(e, epsilon, 0.05), positive(e, iterations, 50)
     return later(e, "sinkhorn_divergence", [a, b], Type(DType.REAL))
 
 

@@ -37,13 +37,15 @@ class Calls(Signatures):
     def call(self, function: Binding, arguments: Sequence[BoundArgument], span: Span) -> Binding:
         if isinstance(function, Poison) or any(isinstance(a.value, Poison) for a in arguments):
             return POISON
-        outer, self.builder.span = self.builder.span, self.at(span)
+        outer, self.builder.span = (self.builder.span, self.callee), self.at(span)
+        if self.builder.span is span:
+            self.callee = getattr(function, "name", "")
         try:
             made = self._dispatch(function, list(arguments), span)
         except Stop:
             return POISON
         finally:
-            self.builder.span = outer
+            self.builder.span, self.callee = outer
         for value in made if isinstance(made, tuple) else (made,):
             if isinstance(value, Value):
                 self.origins.setdefault(value, span)

@@ -55,7 +55,8 @@ def _configures(callee: Binding | None) -> bool:
 
 def _value(e: Elaborator, env: Environment, expr: ast.Expr) -> object:
     """A number, a text, a list; a call as a configuration; a name that nothing defines as itself: `split = train`."""
-    if isinstance(expr, ast.Call) and isinstance(expr.function, ast.Name) and _configures(e.look_up(env, expr.function.id)):
+    callee = expr.function if isinstance(expr, ast.Call) else None
+    if isinstance(callee, ast.Name) and _configures(e.look_up(env, callee.id)):
         made = read_configuration(e, env, (), expr)
         return Poison() if made is None else made
     if isinstance(expr, ast.Name) and not is_number(e.look_up(env, expr.id)):

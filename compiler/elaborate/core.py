@@ -13,6 +13,7 @@ from mai.compiler.elaborate.bindings import (
     Binding,
     BoundArgument,
     Callables,
+    Distribution,
     Environment,
     LetTensor,
     Poison,
@@ -60,6 +61,7 @@ class Core:
     lets: dict[int, Binding]
     weights: dict[str, Weight]
     calls: list[str]
+    callee: str
     axes: tuple[Axis, ...]
     in_train_block: bool
     batch_axis: Axis
@@ -83,12 +85,20 @@ class Core:
         self, slug: str, span: Span, message: str, *, label: str = "", where: Sequence[Label] = (), help: str | None = None
     ) -> Poison:
         """Report an error and give what stands for its value."""
-        self.report.error(slug, span, message, label=label, where=where, help=help)
+        self.fail(slug, span, message, label=label, where=where, help=help)
         return POISON
 
-    def fail(self, slug: str, span: Span, message: str, **more: Any) -> Stop:
-        """Report an error; raise what this returns where no value can stand for it."""
-        self.report.error(slug, span, message, **more)
+    def fail(
+        self, slug: str, span: Span, message: str, *, label: str = "", where: Sequence[Label] = (), help: str | None = None
+    ) -> Stop:
+        """Report an error; raise what this returns where no value can stand for it.
+
+        What goes wrong inside a standard layer is told at the user's call of it.
+        """
+        call = self.at(span)
+        if call is not None and call is not span:
+            message, where, help = f"in `{self.callee}`, {message}", (), None
+        self.report.error(slug, call or span, message, label=label, where=where, help=help)
         return Stop()
 
     def refused(self, error: ShapeError, spans: Sequence[Span], span: Span) -> Poison:
@@ -173,11 +183,12 @@ class Core:
             return binding
         if isinstance(binding, float) and binding.is_integer():
             binding = int(binding)
+        slug = "not-a-dimension" if what == "a dimension" else "repeat-count"
         if isinstance(binding, bool) or not isinstance(binding, int):
             shown = f"`{binding}`" if isinstance(binding, float) else kind_of(binding)
-            raise self.fail("not-a-dimension", span, f"{what} is a whole number, this is {shown}")
+            raise self.fail(slug, span, f"{what} is a whole number, this is {shown}")
         if binding < 0:
-            raise self.fail("not-a-dimension", span, f"{what} cannot be negative, this is {binding}")
+            raise self.fail(slug, span, f"{what} cannot be negative, this is {binding}")
         if binding > MAX_SIZE:
             raise self.fail("dimension-too-large", span, f"{what} of {binding:,} is more than can be held", label="too large")
         return binding
@@ -202,6 +213,8 @@ def kind_of(binding: Binding) -> str:
         return f"a tensor {describe(binding.type.shape)}" if binding.type.rank else "a scalar known only at run time"
     if isinstance(binding, Callables):
         return "a function"
+    if isinstance(binding, Distribution):
+        return f"a {binding.kind} distribution"
     words = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", tuple: "several values"}
     return words.get(type(binding), "something else")
 

@@ -255,7 +255,8 @@ class Expressions(Core):
         x = self.value(base, expr.base.span)
         used = sum(not isinstance(item, ast.NewAxis) for item in expr.items)
         if used > x.type.rank:
-            message = f"{used} indices for {describe(x.type.shape)}, which has {x.type.rank} axes"
+            count = f"{x.type.rank} {'axis' if x.type.rank == 1 else 'axes'}"
+            message = f"{used} indices for {describe(x.type.shape)}, which has {count}"
             return self.error("rank-mismatch", expr.span, message, label=describe(x.type.shape))
         axis = -x.type.rank
         for item in expr.items:
@@ -278,7 +279,7 @@ class Expressions(Core):
         if chosen.type.dtype is not DType.INT:
             raise self.fail("dtype-mismatch", item.span, "an index is a whole number, this is real")
         self._check_classes(chosen, size, item.span)
-        return self.emit(sh.Take, x, chosen, axis=axis, rank=x.type.rank), axis + 1
+        return self.emit(sh.Take, x, chosen, axis=axis, rank=x.type.rank, index_rank=chosen.type.rank), axis + 1
 
     def _check_classes(self, index: Value, size: Size, span: Span) -> None:
         classes = index.type.classes

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, TypeGuard
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Poison, WeightScope, is_number
 from mai.compiler.elaborate.core import Stop, kind_of
@@ -38,7 +38,7 @@ class Loops(Statements):
     """Loops, as regions whose states have the same type before, during and after."""
 
     def _statement_rules(self) -> dict[type[ast.Statement], Callable[[Environment, Any], Binding]]:
-        own = {ast.Repeat: self._repeat, ast.Integrate: self._integrate, ast.Extend: self._extend}
+        own: dict[type[ast.Statement], Callable[[Environment, Any], Binding]] = {ast.Repeat: self._repeat, ast.Integrate: self._integrate, ast.Extend: self._extend}
         return {**super()._statement_rules(), **own}
 
     def _states(self, env: Environment, names: Sequence[ast.Identifier]) -> list[State]:
@@ -224,7 +224,7 @@ class Loops(Statements):
             if isinstance(inner, ast.Derivative):
                 moved[inner.state.id] = self._derivative(inside, statement, inner)
             elif self._is_noise(inner, statement):
-                moved[inner.targets[0].id[1:]] = self._noise(inside, statement, inner)  # type: ignore[attr-defined]
+                moved[inner.targets[0].id[1:]] = self._noise(inside, statement, inner)
             elif self.statement(inside, inner) is not None:
                 raise self.fail("unreachable", inner.span, "an `integrate` block cannot `return`: return after it")
         return [moved[s.name] for s in states]
@@ -240,7 +240,7 @@ class Loops(Statements):
             raise self.fail("shape-mismatch", written.value.span, message, label=describe(made.type.shape))
         return made
 
-    def _is_noise(self, inner: ast.Statement, statement: ast.Integrate) -> bool:
+    def _is_noise(self, inner: ast.Statement, statement: ast.Integrate) -> TypeGuard[ast.Assign]:
         """`dx = f * ds + g * dW`: a stochastic differential equation."""
         if not isinstance(inner, ast.Assign) or inner.op or len(inner.targets) != 1:
             return False

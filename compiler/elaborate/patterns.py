@@ -12,7 +12,7 @@ from mai.compiler.ops.base import Operation, describe
 from mai.spec.source import Span
 
 if TYPE_CHECKING:
-    from mai.compiler.elaborate import Elaborator
+    from mai.compiler.elaborate.elaborator import Elaborator
 
 Side = list[list[str]]
 TOKEN = re.compile(r"\s*(\(|\)|\w+)")

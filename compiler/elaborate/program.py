@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from mai.compiler.elaborate.bindings import Environment, Function, LetTensor, Mo
 from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.exports import elaborate_export, elaborate_net
 from mai.compiler.elaborate.training import elaborate_training
-from mai.compiler.ir.graph import Weight, turns_of
+from mai.compiler.ir.graph import Graph, Weight, turns_of
 from mai.compiler.program import Program
 from mai.spec import ast, prelude_source
 from mai.spec.diagnostics import Label, MaiError, Reporter
@@ -142,13 +142,14 @@ def elaborate(path: Path, report: Reporter, sets: Mapping[str, str] | None = Non
 
 
 def _program(file: ast.File, path: Path, report: Reporter, sets: Mapping[str, str]) -> Program | None:
+    _check_names(file, report)
     modules = {}
     for training in (False, True):
         loader = Loader(report, sets)
         loader.loading.append(path.resolve())
         modules[training] = loader.module(file, path, loader.load_prelude(training))
     weights: dict[str, Weight] = {}
-    exports = {}
+    exports: dict[str, Graph] = {}
     for declaration in file.declarations:
         if isinstance(declaration, ast.Function) and declaration.kind == "export":
             _check_export_name(declaration, exports, report)
@@ -162,6 +163,22 @@ def _program(file: ast.File, path: Path, report: Reporter, sets: Mapping[str, st
     names = modules[False].names
     constants = {n: v for n, v in names.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
     return Program(path.stem, _title(file.source), file.source, constants, exports, training_block, _copies(weights))
+
+
+def _check_names(file: ast.File, report: Reporter) -> None:
+    """Parameters of one function, and params of one block, have names of their own."""
+    for declaration in file.declarations:
+        if isinstance(declaration, ast.Function):
+            _check_distinct([p.name for p in declaration.parameters], report)
+            _check_distinct([s.name for s in declaration.body if isinstance(s, ast.Param)], report)
+
+
+def _check_distinct(names: Sequence[ast.Identifier], report: Reporter) -> None:
+    first: dict[str, ast.Identifier] = {}
+    for name in names:
+        if first.setdefault(name.id, name) is not name:
+            where = [Label(first[name.id].span, "first defined here")]
+            report.error("duplicate-name", name.span, f"`{name.id}` is defined twice", where=where)
 
 
 def _check_export_name(declaration: ast.Function, exports: Mapping[str, object], report: Reporter) -> None:

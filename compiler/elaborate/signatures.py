@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mai.compiler.elaborate.bindings import Binding, Environment, Module, Poison
+from mai.compiler.elaborate.bindings import POISON, Binding, Environment, Module, Poison
 from mai.compiler.elaborate.core import Core, Stop
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Size
@@ -53,7 +53,10 @@ class Signatures(Core):
     def vocabulary(self, module: Module, span: Span) -> int:
         """The file's `const vocab`: tokens are below it."""
         vocab = module.names.get("vocab")
+        if isinstance(vocab, Poison):
+            raise Stop
         if not isinstance(vocab, int):
+            module.names["vocab"] = POISON
             help = "add `const vocab = 256`"
             raise self.fail("vocab-missing", span, "tokens need a `const vocab`: how many there are", help=help)
         return vocab
@@ -100,7 +103,7 @@ class Signatures(Core):
             return self.real(given, span) if not isinstance(given, Value) else self.emit(ToReal, value)
         needed = "an integer" if wanted is DType.INT else "true or false"
         message = f"`{parameter.name.id}` is {needed}, this is {'real' if value.type.dtype is DType.REAL else 'not'}"
-        raise self.fail("dtype-mismatch", span, message, label=str(value.type.with_lead(())))
+        raise self.fail("dtype-mismatch", span, message, label=describe(value.type.shape))
 
     def _bind_dims(self, env: Environment, name: str, dims: Sequence[ast.Expr], value: Value, span: Span) -> None:
         shape = value.type.shape[value.type.rank - len(dims) :]
@@ -143,7 +146,7 @@ class Signatures(Core):
         negative = isinstance(given, int) and given < 0
         if negative or (isinstance(least, int) and isinstance(classes, int) and least > classes):
             shown = f"the label {given}" if isinstance(given, int) else f"a class[{least}]"
-            raise self.fail("class-range", span, f"{shown} does not fit class[{classes}]: labels are 0 to {classes} - 1")
+            raise self.fail("class-range", span, f"{shown} does not fit class[{classes}]: labels are 0 to {classes - 1}")
         if value.type.classes == classes:
             return value
         label = self.builder.lead(value, ())

@@ -26,9 +26,11 @@ from mai.compiler.ops import random as rnd
 from mai.compiler.ops.base import Operation, ShapeError, describe
 from mai.spec import ast
 from mai.spec.diagnostics import Label
+from mai.spec.diagnostics.suggest import closest
 from mai.spec.source import Span
 
 MAX_WEIGHTS = 10**11
+DISTRIBUTIONS = ("normal", "uniform", "bernoulli", "integers", "categorical")
 BINARY: dict[str, type[Operation]] = {"+": el.Add, "-": el.Subtract, "*": el.Multiply, "/": el.Divide}
 
 
@@ -174,6 +176,7 @@ class Statements(Signatures):
     def _initial(self, env: Environment, statement: ast.Param, shape: tuple[int, ...]) -> Initial:
         if statement.init is None:
             return Initial("constant", (0.0,))
+        self._check_distribution(env, statement.init)
         given, span = self.expression(env, statement.init), statement.init.span
         if isinstance(given, Poison):
             raise Stop
@@ -188,7 +191,7 @@ class Statements(Signatures):
                 return Initial(given.kind, tuple(float(n) for n in given.numbers))  # type: ignore[arg-type]
             raise self.fail("static-needed", span, "a param is drawn from a distribution with fixed numbers")
         help = "write `= zeros`, `= 0.1`, or `~ normal(0, 1)`"
-        raise self.fail("bad-init", span, f"a param starts from a number or a distribution, this is {kind_of(given)}", help=help)
+        raise self.fail("bad-init", span, f"a param starts from a number, `normal` or `uniform`, this is {kind_of(given)}", help=help)
 
     def _register(self, weight: Weight, statement: ast.Param) -> None:
         """Weights of one name are one weight, in every graph and at every call of a net."""
@@ -200,7 +203,20 @@ class Statements(Signatures):
 
     # ------------------------------------------------------------------ draws
 
+    def _check_distribution(self, env: Environment, expr: ast.Expr) -> None:
+        """A call of nothing known, where a distribution is expected, is a distribution that does not exist."""
+        callee = expr.function if isinstance(expr, ast.Call) else None
+        if not isinstance(callee, ast.Name) or callee.id in self.names_in_sight(env):
+            return
+        guess = closest(callee.id, DISTRIBUTIONS)
+        help = f"did you mean `{guess}`?" if guess else f"there are {', '.join(DISTRIBUTIONS)}"
+        raise self.fail("unknown-distribution", callee.span, f"there is no distribution `{callee.id}`", help=help)
+
+    def names_in_sight(self, env: Environment) -> list[str]:
+        raise NotImplementedError
+
     def _draw(self, env: Environment, statement: ast.Draw) -> Binding:
+        self._check_distribution(env, statement.distribution)
         given, span = self.expression(env, statement.distribution), statement.distribution.span
         if isinstance(given, Poison):
             raise Stop

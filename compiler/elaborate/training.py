@@ -29,10 +29,13 @@ class TrainElaborator(Elaborator):
         self.records: list[tuple[ast.Record, list[str], int]] = []
 
     def _statement_rules(self) -> dict[type[ast.Statement], Callable[[Environment, Any], Binding]]:
-        own = {ast.Minimize: self._minimize, ast.Report: self._report, ast.Record: self._record}
-        rules = {**super()._statement_rules(), **own}
-        rules[ast.Return] = self._return
-        return rules
+        own: dict[type[ast.Statement], Callable[[Environment, Any], Binding]] = {
+            ast.Return: self._return,
+            ast.Minimize: self._minimize,
+            ast.Report: self._report,
+            ast.Record: self._record,
+        }
+        return {**super()._statement_rules(), **own}
 
     def _return(self, env: Environment, statement: ast.Return) -> Binding:
         if self.calls:

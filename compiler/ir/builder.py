@@ -8,7 +8,7 @@ from typing import Any
 from mai.compiler.ir.graph import Node, Region, Value, Weight
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import Axis, DType, Type, join_leads
-from mai.compiler.ops.base import Operation
+from mai.compiler.ops.base import Operation, typed
 from mai.compiler.ops.structure import Constant, Lead, Loop, SizeOf, Spread, Structural, Unlead, WeightOf
 from mai.spec.source import Span
 
@@ -35,7 +35,7 @@ class Builder:
         self, op: type[Operation], inputs: Sequence[Value], attributes: Mapping[str, Any], name: str = ""
     ) -> tuple[Value, ...]:
         merged = {**op.attributes, **attributes}
-        types = op.shape(*[v.type for v in inputs], **merged)
+        types = typed(op, [v.type for v in inputs], merged)
         lead = join_leads([v.type for v in inputs])
         outputs = [t.with_lead(lead) for t in (types if isinstance(types, tuple) else (types,))]
         return self.add(op, inputs, merged, outputs, name=name).outputs

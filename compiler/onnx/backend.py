@@ -16,6 +16,7 @@ from mai.compiler.ir import sizes as sz
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import Dim, Size
 
+Integer = int
 Scalar = int | ir.Value
 UNKNOWN = sz.symbol("unknown")
 
@@ -41,6 +42,10 @@ class Wrapped:
 
     def __floordiv__(self, other: Any) -> Wrapped:
         return self._with("Div", other)
+
+    def __rshift__(self, bits: int) -> Wrapped:
+        """A quotient by 2^bits: ONNX shifts unsigned integers only."""
+        return self._with("Div", 1 << bits)
 
     def __and__(self, other: Any) -> Wrapped:
         return self._with("BitwiseAnd", other)
@@ -84,7 +89,7 @@ class OnnxBackend:
         return self.make_all(operator, inputs, attributes, 1)[0]
 
     def make_all(self, operator: str, inputs: Sequence[Any], attributes: dict[str, Any], outputs: int) -> list[ir.Value]:
-        operands = [self.real(x) if isinstance(x, float) else x for x in inputs]
+        operands = [self.real(x) if isinstance(x, float) else self.int(x) if isinstance(x, int) else x for x in inputs]
         named = [ir.Attr(k, *_attribute(v)) for k, v in attributes.items()]
         made = [ir.Value(name=self.name(operator.lower())) for _ in range(outputs)]
         label = f"{self.scope}/{operator}" if self.scope else operator
@@ -116,10 +121,10 @@ class OnnxBackend:
             self._constants[("kept", unique)] = made
         return self._constants[key]
 
-    def int(self, value: int) -> ir.Value:
+    def int(self, value: Integer) -> ir.Value:
         return self.const(value)
 
-    def ints(self, values: Sequence[int]) -> ir.Value:
+    def ints(self, values: Sequence[Integer]) -> ir.Value:
         return self.const(list(values))
 
     def real(self, value: float) -> ir.Value:
@@ -151,6 +156,11 @@ class OnnxBackend:
                 self._sizes[name] = self.values[source]
         return Wrapped(self, self._sizes[name])
 
+    def resize_batch(self, size: Scalar) -> None:
+        """From here on the batch has another size: that of a chunk."""
+        self._sizes = {name: value for name, value in self._sizes.items() if "batch" not in name}
+        self._sizes["batch"] = self.scalar(size)
+
     def sizes(self, x: ir.Value) -> list[Scalar]:
         """The sizes of a value's axes in memory."""
         return [self.resolve(s) for s in self.physical[x]]
@@ -159,13 +169,13 @@ class OnnxBackend:
         """The sizes of the axes, in memory, of what the operation makes."""
         return [self.resolve(s) for s in self.output]
 
-    def size_along(self, x: ir.Value, axis: int) -> int:
+    def size_along(self, x: ir.Value, axis: Integer) -> Integer:
         """A size that is known when the graph is built."""
         size = self.physical[x][axis]
         assert isinstance(size, int)
         return size
 
-    def size_value(self, x: ir.Value, axis: int) -> ir.Value:
+    def size_value(self, x: ir.Value, axis: Integer) -> ir.Value:
         return self.scalar(self.resolve(self.physical[x][axis]))
 
     def scalar(self, size: Scalar) -> ir.Value:
@@ -195,6 +205,10 @@ class OnnxBackend:
         return made
 
     # ------------------------------------------------------------------ draws
+
+    def whole(self, x: ir.Value) -> bool:
+        """Whether the elements of an input are integers."""
+        return x.dtype == ir.DataType.INT64
 
     def wrap(self, value: ir.Value) -> Wrapped:
         return Wrapped(self, value)

@@ -10,9 +10,10 @@ import onnx_ir as ir
 
 from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Graph, Node, Value
-from mai.compiler.ir.sizes import Dim, Size
+from mai.compiler.ir.sizes import Dim, Size, symbol
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.backend import OnnxBackend
+from mai.compiler.onnx.chunks import CHUNK, parts
 from mai.compiler.onnx.sink import sink
 from mai.compiler.ops.base import Alignment
 from mai.compiler.ops.random import Draw
@@ -22,6 +23,7 @@ Array = np.ndarray[Any, Any]
 DTYPES = {DType.REAL: ir.DataType.FLOAT, DType.INT: ir.DataType.INT64, DType.BOOL: ir.DataType.BOOL}
 NUMPY: dict[DType, Any] = {DType.REAL: np.float32, DType.INT: np.int64, DType.BOOL: np.bool_}
 VIEWS = (Lead, Unlead, Across)
+BATCH = symbol("batch")
 IR_VERSIONS = {21: 10, 22: 10, 23: 11, 24: 12}
 
 
@@ -32,9 +34,11 @@ class Known:
         self.array, self.name = array, name
 
 
-def build(graph: Graph, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False) -> ir.Model:
+def build(
+    graph: Graph, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False, chunked: bool = False
+) -> ir.Model:
     """The model of a graph, in standard operators of `opset`; settings are initializers that a host may override."""
-    made = Building(graph, weights, opset, unroll).model()
+    made = Building(graph, weights, opset, unroll, chunked).model()
     sink(made.graph)
     return made
 
@@ -42,8 +46,8 @@ def build(graph: Graph, weights: Mapping[str, Array], *, opset: int = 23, unroll
 class Building:
     """One model being built; `op.values` holds what each IR value became."""
 
-    def __init__(self, graph: Graph, weights: Mapping[str, Array], opset: int, unroll: bool) -> None:
-        self.graph, self.weights, self.unroll = graph, weights, unroll
+    def __init__(self, graph: Graph, weights: Mapping[str, Array], opset: int, unroll: bool, chunked: bool) -> None:
+        self.graph, self.weights, self.unroll, self.chunked = graph, weights, unroll, chunked
         self.op = OnnxBackend(graph, opset)
         self.values = self.op.values
 
@@ -53,9 +57,13 @@ class Building:
             op.root.inputs.append(self._input(value))
         for name, setting in self.graph.settings.items():
             op.root.inputs.append(self._setting(setting.value, name, setting.default))
-        self.nodes(self.graph.nodes)
-        for name, value in zip(self.graph.output_names, self.graph.outputs, strict=True):
-            op.root.outputs.append(self._output(value, name))
+        if self.chunked:
+            made = self._scan()
+        else:
+            self.nodes(self.graph.nodes)
+            made = [self.operand(v) for v in self.graph.outputs]
+        for name, value, result in zip(self.graph.output_names, self.graph.outputs, made, strict=True):
+            op.root.outputs.append(self._output(value, result, name))
         op.root.extend(op.root_nodes)
         return ir.Model(op.root, ir_version=IR_VERSIONS[op.opset], producer_name="mai")
 
@@ -83,10 +91,47 @@ class Building:
         self.values[value] = made
         return made
 
-    def _output(self, value: Value, name: str) -> ir.Value:
-        made = self.op.make("Identity", [self.operand(value)])
+    def _output(self, value: Value, result: ir.Value, name: str) -> ir.Value:
+        made = self.op.make("Identity", [result])
         made.name = name
         self._set_type(made, value)
+        return made
+
+    # ----------------------------------------------------------------- chunks
+
+    def _scan(self) -> list[ir.Value]:
+        """The whole program inside a `Scan` over chunks of the batch; the last chunk is filled up with its last row."""
+        op = self.op
+        shared, own, numbers = parts(self.graph)
+        self.nodes(shared)
+        batch = op.resolve(BATCH)
+        count = op.Div(op.Add(batch, CHUNK - 1), CHUNK)
+        size = op.Div(op.Sub(op.Add(batch, count), 1), count)
+        index = op.Range(op.int(0), op.Mul(count, size), op.int(1))
+        rows = op.Min(index, op.Sub(batch, 1))
+        chunks = op.shape_vector([count, size])
+        given = [(v, op.Gather(self.values[v], rows, axis=0)) for v in self.graph.inputs] + [(v, index) for v in numbers]
+        slices = [op.Reshape(x, op.Concat(chunks, op.ints(_rest(v)), axis=0) if _rest(v) else chunks) for v, x in given]
+        op.resize_batch(size)
+        outer, op.nodes = op.nodes, []
+        inputs = [self._typed(v, op.name(v.name)) for v, _ in given]
+        self.values.update({v: made for (v, _), made in zip(given, inputs, strict=True)})
+        self.nodes(own)
+        outputs = [op.make("Identity", [self.operand(v)]) for v in self.graph.outputs]
+        for output, value in zip(outputs, self.graph.outputs, strict=True):
+            self._set_type(output, value)
+        body = ir.Graph(inputs, outputs, nodes=op.nodes, name=op.name("chunk"))
+        op.nodes = outer
+        made = op.make_all("Scan", slices, {"body": body, "num_scan_inputs": len(slices)}, len(outputs))
+        op.resize_batch(batch)
+        return [self._joined(x, v, batch) for x, v in zip(made, self.graph.outputs, strict=True)]
+
+    def _joined(self, chunks: ir.Value, value: Value, batch: Any) -> ir.Value:
+        """[chunks, size, ...] as [batch, ...]."""
+        op = self.op
+        rest = [op.resolve(s) for s in value.type.physical[1:]]
+        flat = op.Reshape(chunks, op.shape_vector([-1, *rest]))
+        made: ir.Value = op.Slice(flat, op.ints([0]), op.shape_vector([batch]), op.ints([0]))
         return made
 
     # ------------------------------------------------------------------ nodes
@@ -196,7 +241,8 @@ class Building:
             if node.op.alignment.expands(value.type.lead, lead):
                 full = (*(a.size for a in lead), *value.type.shape)
                 operand = self._expanded(operand, full)
-                self.op.physical[operand], operand.shape = full, ir.Shape([str(s) for s in full])
+                operand.type, operand.shape = ir.TensorType(DTYPES[value.type.dtype]), ir.Shape([s if isinstance(s, int) else str(s) for s in full])
+                self.op.physical[operand] = full
             made.append(operand)
         return made
 
@@ -251,6 +297,11 @@ class Building:
             parts = [self.op.make("Unsqueeze", [row[place], axis]) for row in kept]
             rows.append(self.op.make("Concat", parts, axis=len(value.type.lead)))
         return [*states, *rows]
+
+
+def _rest(value: Value) -> list[int]:
+    """The sizes of a value's axes after the batch."""
+    return [s for s in value.type.physical[1:] if isinstance(s, int)]
 
 
 def _with_ones(sizes: tuple[Size, ...], axes: tuple[int, ...]) -> tuple[Size, ...]:

@@ -14,6 +14,7 @@ import onnx_ir as ir
 from mai.compiler import passes
 from mai.compiler.ir.graph import Graph
 from mai.compiler.onnx.build import build
+from mai.compiler.onnx.chunks import worthwhile
 from mai.compiler.onnx.finish import describe, manifest_of, write_atomically
 from mai.compiler.onnx.verify import Trial, verify
 from mai.compiler.program import Program
@@ -62,7 +63,7 @@ def model_of(
     plain = passes.prepare(passes.freeze(graph) if unroll else graph)
     refuse_later(plain)
     optimised = passes.optimise(plain) if optimise else plain
-    model = build(optimised, weights, opset=opset, unroll=unroll)
+    model = build(optimised, weights, opset=opset, unroll=unroll, chunked=not unroll and worthwhile(optimised))
     manifest = manifest_of(program, plain, opset=opset, unrolled=unroll, trained_steps=trained_steps)
     describe(model, manifest, program.source.text)
     return model, plain, optimised

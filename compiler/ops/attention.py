@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.base import Operation, ShapeError, case, describe, sample
+from mai.compiler.ops.base import Alignment, Operation, ShapeError, case, describe, sample
 
 
 class Attention(Operation):
@@ -16,19 +16,26 @@ class Attention(Operation):
     """
 
     attributes = {"heads": 1, "kv_heads": 1, "causal": False}
+    alignment = Alignment.EXPAND
 
     @classmethod
     def shape(cls, q: Type, k: Type, v: Type, *, heads: int, kv_heads: int, causal: bool) -> Type:
         for operand, (x, count) in enumerate(((q, heads), (k, kv_heads), (v, kv_heads))):
             if x.rank != 2:
-                raise ShapeError("rank-mismatch", f"attention takes tokens [P, d], this is {describe(x.shape)}", operand)
+                raise ShapeError(
+                    "rank-mismatch", f"attention takes tokens [P, d], this is {describe(x.shape)}", operand
+                )
             width = x.shape[1]
             if count < 1 or not isinstance(width, int) or width % count:
                 raise ShapeError("shape-mismatch", f"a width of {width} cannot be split into {count} heads", operand)
         if heads % kv_heads:
             raise ShapeError("shape-mismatch", f"{heads} heads cannot share {kv_heads} key heads evenly", 1)
-        if q.shape[1] * kv_heads != k.shape[1] * heads or k.shape != v.shape:
-            raise ShapeError("shape-mismatch", f"queries {describe(q.shape)} do not fit keys {describe(k.shape)}", 1)
+        if q.shape[1] * kv_heads != k.shape[1] * heads:
+            message = f"queries {describe(q.shape)} do not fit keys {describe(k.shape)}"
+            raise ShapeError("shape-mismatch", message, 1, label=describe(k.shape))
+        if k.shape != v.shape:
+            message = f"every key has a value: keys {describe(k.shape)}, values {describe(v.shape)}"
+            raise ShapeError("shape-mismatch", message, 2, label=describe(v.shape))
         return Type(DType.REAL, q.shape)
 
     @staticmethod
@@ -57,17 +64,19 @@ class Attention(Operation):
     @staticmethod
     def onnx(op: Any, q: Any, k: Any, v: Any, *, heads: int, kv_heads: int, causal: bool) -> Any:
         sizes = op.sizes(q)
-        flat = [x if len(sizes) == 3 else op.reshape(x, [1 if len(sizes) == 2 else -1, *op.sizes(x)[-2:]]) for x in (q, k, v)]
+        batch = 1 if len(sizes) == 2 else -1
+        a, b, c = (x if len(sizes) == 3 else op.reshape(x, [batch, *op.sizes(x)[-2:]]) for x in (q, k, v))
         if op.opset >= 23:
-            made = op.Attention(*flat, q_num_heads=heads, kv_num_heads=kv_heads, is_causal=int(causal))
+            made = op.Attention(a, b, c, q_num_heads=heads, kv_num_heads=kv_heads, is_causal=int(causal))
         else:
-            made = _expanded(op, *flat, heads, kv_heads, causal)
+            made = _expanded(op, a, b, c, heads, kv_heads, causal)
         return made if len(sizes) == 3 else op.reshape(made, sizes)
 
     cases = (
         case(sample(5, 8), sample(5, 8), sample(5, 8), heads=2, kv_heads=2),
         case(sample(5, 8), sample(5, 4), sample(5, 4), heads=4, kv_heads=2, causal=True),
         case(sample(3, 6), sample(5, 6), sample(5, 6), heads=3, kv_heads=3),
+        case(sample(3, 4), sample(5, 4), sample(5, 4), heads=1, kv_heads=1, causal=True),
     )
 
 
@@ -102,8 +111,12 @@ class Rotary(Operation):
 
     @classmethod
     def shape(cls, x: Type, heads: int, base: float) -> Type:
-        if x.rank != 2 or not isinstance(x.shape[1], int) or x.shape[1] % (2 * heads):
-            raise ShapeError("shape-mismatch", f"{describe(x.shape)} cannot be split into {heads} heads of even width", 0)
+        if base <= 0:
+            raise ShapeError("bad-setting", f"the base of the rotary positions is positive, this is {base}")
+        if heads < 1 or x.rank != 2 or not isinstance(x.shape[1], int) or x.shape[1] % (2 * heads):
+            raise ShapeError(
+                "shape-mismatch", f"{describe(x.shape)} cannot be split into {heads} heads of even width", 0
+            )
         return Type(DType.REAL, x.shape)
 
     @staticmethod

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar, Literal
@@ -17,7 +17,9 @@ class ShapeError(Exception):
     The elaborator turns it into a diagnostic at that operand.
     """
 
-    def __init__(self, slug: str, message: str, operand: int | None = None, *, label: str = "", help: str | None = None) -> None:
+    def __init__(
+        self, slug: str, message: str, operand: int | None = None, *, label: str = "", help: str | None = None
+    ) -> None:
         super().__init__(message)
         self.slug, self.message, self.operand, self.label, self.help = slug, message, operand, label, help
 
@@ -44,12 +46,15 @@ class Alignment(Enum):
 
 
 Lowering = Callable[..., Any]
-Kind = Literal["normal", "positive", "int", "natural", "bool"]
+Kind = Literal["normal", "positive", "int", "natural", "whole", "bool"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """A random array for a test: its shape, and what its elements are drawn from."""
+    """A random array for a test: its shape, and what its elements are drawn from.
+
+    `int` is at least 0, `natural` at least 1, `whole` of any sign, each below `high`.
+    """
 
     shape: tuple[int, ...]
     kind: Kind = "normal"
@@ -58,7 +63,7 @@ class Sample:
 
     @property
     def type(self) -> Type:
-        dtypes = {"int": DType.INT, "natural": DType.INT, "bool": DType.BOOL}
+        dtypes = {"int": DType.INT, "natural": DType.INT, "whole": DType.INT, "bool": DType.BOOL}
         return Type(dtypes.get(self.kind, DType.REAL), self.shape)
 
 
@@ -88,9 +93,9 @@ class Operation:
     Lowerings are static methods; each is handed its backend first, so that this folder imports no numpy, torch or onnx:
     `reference(np, *arrays, **attributes)`, `torch(torch, *tensors, **attributes)`, `onnx(op, *values, **attributes)`.
     An optional input that is absent is None. Every `axis` attribute is negative: it counts from the end, so that it
-    means the same whatever lead axes there are. `unled` are the operands that cannot have lead axes. Sizes among the attributes arrive resolved: as integers, or as
-    what the backend computes with. An operation with `wants_lead` is handed the sizes of its output's lead axes as
-    `lead`.
+    means the same whatever lead axes there are. `unled` are the operands that cannot have lead axes. Sizes among the
+    attributes arrive resolved: as integers, or as what the backend computes with. An operation with `wants_lead` is
+    handed the sizes of its output's lead axes as `lead`.
     """
 
     name: ClassVar[str]
@@ -116,6 +121,19 @@ class Operation:
             raise TypeError(f"operation {cls.name} lacks {', '.join(missing) or 'a docstring'}")
         assert cls.name not in OPERATIONS, f"operation {cls.name} is defined twice"
         OPERATIONS[cls.name] = cls
+
+
+def typed(op: type[Operation], types: Sequence[Type], attributes: Mapping[str, Any]) -> Any:
+    """What the shape rule of an operation says, after a look at the operands that cannot have lead axes.
+
+    Raises:
+        ShapeError: the operation does not take these types.
+    """
+    for operand in op.unled:
+        if operand < len(types) and types[operand].lead:
+            message = f"this operand of `{op.name}` is one for all examples; here it depends on the example"
+            raise ShapeError("shape-mismatch", message, operand, label="differs between examples")
+    return op.shape(*types, **attributes)
 
 
 def _snake(name: str) -> str:

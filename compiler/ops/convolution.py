@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.base import Alignment, Lowering, Operation, ShapeError, case, describe, sample
+from mai.compiler.ops.batched import batched_onnx, batched_torch
 
 
 def image(x: Type, name: str) -> tuple[Size, Size, Size]:
@@ -17,28 +17,15 @@ def image(x: Type, name: str) -> tuple[Size, Size, Size]:
     return x.shape[0], x.shape[1], x.shape[2]
 
 
-def _slid(name: str, size: Size, width: int, stride: int, padding: int = 0) -> Size:
-    made = (size + 2 * padding - width) // stride + 1
+def _slid(name: str, size: Size, width: Any, stride: int, padding: int = 0) -> Size:
+    """How many windows fit along an axis. Raises `ShapeError`."""
+    if width < 1 or stride < 1:
+        message = f"the windows of `{name}` are at least 1 wide and apart, here {width} and {stride}"
+        raise ShapeError("bad-setting", message)
+    made: Size = (size + 2 * padding - width) // stride + 1
     if isinstance(made, int) and made < 1:
         raise ShapeError("shape-mismatch", f"`{name}` with a window of {width} does not fit an axis of {size}", 0)
     return made
-
-
-def _batched_torch(x: Any, apply: Callable[[Any], Any]) -> Any:
-    """Apply a function of [N, k, H, W] to an array with any number of lead axes."""
-    if x.ndim == 4:
-        return apply(x)
-    if x.ndim == 3:
-        return apply(x.unsqueeze(0)).squeeze(0)
-    return apply(x.flatten(0, -4)).unflatten(0, x.shape[:-3])
-
-
-def _batched_onnx(op: Any, x: Any, apply: Callable[[Any], Any]) -> Any:
-    if len(x.shape) == 4:
-        return apply(x)
-    sizes = op.sizes(x)
-    made = apply(op.reshape(x, [1 if len(sizes) == 3 else -1, *sizes[-3:]]))
-    return op.reshape(made, op.output_sizes())
 
 
 def _windows(np: Any, x: Any, width: int, stride: int) -> Any:
@@ -50,7 +37,8 @@ def _windows(np: Any, x: Any, width: int, stride: int) -> Any:
 class Conv(Operation):
     """A convolution (in the sense of the field: a correlation) with square windows.
 
-    x: [k, H, W]; weight: [o, k, m, m]; bias: [o], optional; the result: [o, H', W'], H' = (H + 2 padding - m) // stride + 1.
+    x: [k, H, W]; weight: [o, k, m, m]; bias: [o], optional.
+    The result: [o, H', W'] with H' = (H + 2 padding - m) // stride + 1, and W' likewise.
     """
 
     attributes = {"stride": 1, "padding": 0}
@@ -60,10 +48,18 @@ class Conv(Operation):
     @classmethod
     def shape(cls, x: Type, weight: Type, bias: Type | None = None, *, stride: int, padding: int) -> Type:
         k, height, width = image(x, "conv")
+        if weight.rank != 4 or not isinstance(weight.shape[-1], int) or weight.shape[-1] != weight.shape[-2]:
+            message = f"the weight of a convolution is [o, k, m, m], this is {describe(weight.shape)}"
+            raise ShapeError("shape-mismatch", message, 1, label=describe(weight.shape))
         o, channels, m, _ = weight.shape
         if k != channels:
-            raise ShapeError("shape-mismatch", f"the weight takes {channels} channels, the image has {k}", 0)
-        assert isinstance(m, int)
+            message = f"the weight takes {channels} channels, the image has {k}"
+            raise ShapeError("shape-mismatch", message, 0, label=describe(x.shape))
+        if bias is not None and bias.shape != (o,):
+            message = f"the bias of {describe(weight.shape)} is [{o}], this is {describe(bias.shape)}"
+            raise ShapeError("shape-mismatch", message, 2, label=describe(bias.shape))
+        if padding < 0:
+            raise ShapeError("bad-setting", f"a padding is at least 0, this is {padding}")
         return Type(DType.REAL, (o, *(_slid("conv", s, m, stride, padding) for s in (height, width))))
 
     @staticmethod
@@ -75,13 +71,13 @@ class Conv(Operation):
     @staticmethod
     def torch(torch: Any, x: Any, weight: Any, bias: Any = None, *, stride: int, padding: int) -> Any:
         conv2d = torch.nn.functional.conv2d
-        return _batched_torch(x, lambda y: conv2d(y, weight, bias, stride=stride, padding=padding))
+        return batched_torch(x, 3, lambda y: conv2d(y, weight, bias, stride=stride, padding=padding))
 
     @staticmethod
     def onnx(op: Any, x: Any, weight: Any, bias: Any = None, *, stride: int, padding: int) -> Any:
         rest = [] if bias is None else [bias]
         numbers = {"strides": [stride, stride], "pads": [padding] * 4}
-        return _batched_onnx(op, x, lambda y: op.Conv(y, weight, *rest, **numbers))
+        return batched_onnx(op, x, 3, lambda y: op.Conv(y, weight, *rest, **numbers))
 
     cases = (
         case(sample(3, 6, 6), sample(4, 3, 3, 3, lead=False), sample(4, lead=False), padding=1),
@@ -98,19 +94,21 @@ class Upsample(Operation):
     @classmethod
     def shape(cls, x: Type, factor: int) -> Type:
         k, height, width = image(x, "upsample")
+        if factor < 1:
+            raise ShapeError("bad-setting", f"`upsample` repeats every pixel at least once, here {factor} times")
         return Type(DType.REAL, (k, height * factor, width * factor))
 
     reference: Lowering = staticmethod(lambda np, x, factor: np.repeat(np.repeat(x, factor, axis=-2), factor, axis=-1))
 
     @staticmethod
     def torch(torch: Any, x: Any, factor: int) -> Any:
-        return _batched_torch(x, lambda y: torch.nn.functional.interpolate(y, scale_factor=float(factor)))
+        return batched_torch(x, 3, lambda y: torch.nn.functional.interpolate(y, scale_factor=float(factor)))
 
     @staticmethod
     def onnx(op: Any, x: Any, factor: int) -> Any:
         scales = op.reals([1, 1, factor, factor])
         how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-        return _batched_onnx(op, x, lambda y: op.Resize(y, None, scales, **how))
+        return batched_onnx(op, x, 3, lambda y: op.Resize(y, None, scales, **how))
 
     cases = (case(sample(3, 4, 4)), case(sample(1, 2, 3), factor=3))
 
@@ -130,11 +128,11 @@ class MaxPool(Pool):
 
     reference: Lowering = staticmethod(lambda np, x, size, stride: np.max(_windows(np, x, size, stride), axis=(-2, -1)))
     torch: Lowering = staticmethod(
-        lambda torch, x, size, stride: _batched_torch(x, lambda y: torch.nn.functional.max_pool2d(y, size, stride))
+        lambda torch, x, size, stride: batched_torch(x, 3, lambda y: torch.nn.functional.max_pool2d(y, size, stride))
     )
     onnx: Lowering = staticmethod(
-        lambda op, x, size, stride: _batched_onnx(
-            op, x, lambda y: op.MaxPool(y, kernel_shape=[size] * 2, strides=[stride] * 2)
+        lambda op, x, size, stride: batched_onnx(
+            op, x, 3, lambda y: op.MaxPool(y, kernel_shape=[size] * 2, strides=[stride] * 2)
         )
     )
 
@@ -142,12 +140,14 @@ class MaxPool(Pool):
 class AvgPool(Pool):
     """The average of each window."""
 
-    reference: Lowering = staticmethod(lambda np, x, size, stride: np.mean(_windows(np, x, size, stride), axis=(-2, -1)))
+    reference: Lowering = staticmethod(
+        lambda np, x, size, stride: np.mean(_windows(np, x, size, stride), axis=(-2, -1))
+    )
     torch: Lowering = staticmethod(
-        lambda torch, x, size, stride: _batched_torch(x, lambda y: torch.nn.functional.avg_pool2d(y, size, stride))
+        lambda torch, x, size, stride: batched_torch(x, 3, lambda y: torch.nn.functional.avg_pool2d(y, size, stride))
     )
     onnx: Lowering = staticmethod(
-        lambda op, x, size, stride: _batched_onnx(
-            op, x, lambda y: op.AveragePool(y, kernel_shape=[size] * 2, strides=[stride] * 2)
+        lambda op, x, size, stride: batched_onnx(
+            op, x, 3, lambda y: op.AveragePool(y, kernel_shape=[size] * 2, strides=[stride] * 2)
         )
     )

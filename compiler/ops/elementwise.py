@@ -38,7 +38,12 @@ class Binary(Elementwise, abstract=True):
     )
 
 
-INTEGERS = (case(sample(5, kind="int"), sample(5, kind="int")),)
+INTEGERS = (case(sample(5, kind="whole"), sample(5, kind="whole")),)
+QUOTIENTS = (
+    case(sample(5, kind="int", high=50), sample(5, kind="natural")),
+    case(sample(3, 4, kind="whole"), sample(4, kind="natural")),
+    case(sample(3, 4), sample(4, kind="positive")),
+)
 
 
 class Add(Binary):
@@ -78,21 +83,30 @@ class Divide(Binary):
 
 
 class FloorDivide(Binary):
-    """The quotient of whole numbers, for x of at least zero and a positive y."""
+    """floor(x / y), of whole numbers or of reals."""
 
     reference: Lowering = staticmethod(lambda np, x, y: x // y)
     torch: Lowering = staticmethod(lambda torch, x, y: x // y)
-    onnx: Lowering = staticmethod(lambda op, x, y: op.Div(x, y))
-    cases = (case(sample(5, kind="int", high=50), sample(5, kind="natural")),)
+
+    @staticmethod
+    def onnx(op: Any, x: Any, y: Any) -> Any:
+        """A division of integers cuts towards zero, which is the floor once the remainder is taken away."""
+        return op.Div(op.Sub(x, op.Mod(x, y)), y) if op.whole(x) else op.Floor(op.Div(x, y))
+
+    cases = QUOTIENTS
 
 
 class Modulo(Binary):
-    """What is left of a quotient of whole numbers, for x of at least zero and a positive y."""
+    """x - y floor(x / y), of whole numbers or of reals: of the sign of y."""
 
     reference: Lowering = staticmethod(lambda np, x, y: x % y)
     torch: Lowering = staticmethod(lambda torch, x, y: x % y)
-    onnx: Lowering = staticmethod(lambda op, x, y: op.Mod(x, y))
-    cases = (case(sample(5, kind="int", high=50), sample(5, kind="natural")),)
+
+    @staticmethod
+    def onnx(op: Any, x: Any, y: Any) -> Any:
+        return op.Mod(x, y) if op.whole(x) else op.Sub(x, op.Mul(y, op.Floor(op.Div(x, y))))
+
+    cases = QUOTIENTS
 
 
 class Power(Binary):
@@ -110,6 +124,7 @@ class Maximum(Binary):
     reference: Lowering = staticmethod(lambda np, x, y: np.maximum(x, y))
     torch: Lowering = staticmethod(lambda torch, x, y: torch.maximum(x, y))
     onnx: Lowering = staticmethod(lambda op, x, y: op.Max(x, y))
+    cases = Binary.cases + INTEGERS
 
 
 class Minimum(Binary):
@@ -118,6 +133,7 @@ class Minimum(Binary):
     reference: Lowering = staticmethod(lambda np, x, y: np.minimum(x, y))
     torch: Lowering = staticmethod(lambda torch, x, y: torch.minimum(x, y))
     onnx: Lowering = staticmethod(lambda op, x, y: op.Min(x, y))
+    cases = Binary.cases + INTEGERS
 
 
 class Negative(Unary):
@@ -126,7 +142,7 @@ class Negative(Unary):
     reference: Lowering = staticmethod(lambda np, x: -x)
     torch: Lowering = staticmethod(lambda torch, x: -x)
     onnx: Lowering = staticmethod(lambda op, x: op.Neg(x))
-    cases = (*Unary.cases, case(sample(4, kind="int")))
+    cases = (*Unary.cases, case(sample(4, kind="whole")))
 
 
 class Absolute(Unary):
@@ -135,6 +151,7 @@ class Absolute(Unary):
     reference: Lowering = staticmethod(lambda np, x: np.abs(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.abs(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Abs(x))
+    cases = (*Unary.cases, case(sample(4, kind="whole")))
 
 
 class Sign(Unary):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.base import Lowering, case, sample
 from mai.compiler.ops.elementwise import INTEGERS, Binary, Elementwise
@@ -100,5 +99,3 @@ class Where(Elementwise):
         case(sample(3, 4, kind="bool"), sample(3, 4), sample(4)),
         case(sample(kind="bool"), sample(kind="int"), sample(kind="int")),
     )
-
-

@@ -6,6 +6,16 @@ from typing import Any
 
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.base import Alignment, Operation, ShapeError, case, describe, sample
+from mai.compiler.ops.batched import batched_onnx, batched_torch
+
+
+def _normalised(name: str, x: Type, weight: Type | None) -> None:
+    """Refuse what has no last axis, or one whose scale cannot be written down."""
+    if x.rank < 1:
+        raise ShapeError("rank-mismatch", f"`{name}` needs at least one axis, here is a scalar", 0)
+    if weight is None and not isinstance(x.shape[-1], int):
+        message = f"`{name}` needs a last axis whose size is known when the file is compiled"
+        raise ShapeError("dimension-unknown", message, 0, label=describe(x.shape))
 
 
 def _scales(name: str, x: Type, size: Any, *scales: Type | None) -> None:
@@ -24,8 +34,7 @@ class LayerNorm(Operation):
 
     @classmethod
     def shape(cls, x: Type, weight: Type | None = None, bias: Type | None = None, *, eps: float) -> Type:
-        if x.rank < 1:
-            raise ShapeError("rank-mismatch", "`layer_norm` needs at least one axis, here is a scalar", 0)
+        _normalised("layer_norm", x, weight)
         _scales("layer_norm", x, x.shape[-1], weight, bias)
         return Type(DType.REAL, x.shape)
 
@@ -60,8 +69,7 @@ class RmsNorm(Operation):
 
     @classmethod
     def shape(cls, x: Type, weight: Type | None = None, *, eps: float) -> Type:
-        if x.rank < 1:
-            raise ShapeError("rank-mismatch", "`rms_norm` needs at least one axis, here is a scalar", 0)
+        _normalised("rms_norm", x, weight)
         _scales("rms_norm", x, x.shape[-1], weight)
         return Type(DType.REAL, x.shape)
 
@@ -101,8 +109,10 @@ class GroupNorm(Operation):
         if x.rank != 3:
             raise ShapeError("rank-mismatch", f"`group_norm` takes an image [k, H, W], this is {describe(x.shape)}", 0)
         k = x.shape[0]
-        if not isinstance(k, int) or k % groups:
-            raise ShapeError("shape-mismatch", f"{k} channels cannot be split into {groups} groups", 0, label=describe(x.shape))
+        if groups < 1 or not isinstance(k, int) or k % groups:
+            raise ShapeError(
+                "shape-mismatch", f"{k} channels cannot be split into {groups} groups", 0, label=describe(x.shape)
+            )
         _scales("group_norm", x, k, weight, bias)
         return Type(DType.REAL, x.shape)
 
@@ -115,20 +125,18 @@ class GroupNorm(Operation):
     @staticmethod
     def torch(torch: Any, x: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
         group_norm = torch.nn.functional.group_norm
-        if x.ndim == 4:
-            return group_norm(x, groups, weight, bias, eps)
-        if x.ndim == 3:
-            return group_norm(x.unsqueeze(0), groups, weight, bias, eps).squeeze(0)
-        return group_norm(x.flatten(0, -4), groups, weight, bias, eps).unflatten(0, x.shape[:-3])
+        return batched_torch(x, 3, lambda y: group_norm(y, groups, weight, bias, eps))
 
     @staticmethod
     def onnx(op: Any, x: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
         """By InstanceNormalization, the fastest kernel there is on a CPU."""
-        sizes = op.sizes(x)
         per_channel = [op.size_along(x, -3), 1, 1]
         one, zero = op.reals([1.0] * groups), op.reals([0.0] * groups)
-        flat = op.reshape(x, [1 if len(sizes) == 3 else -1, groups, op.numel(sizes[-3:]) // groups])
-        y = op.reshape(op.InstanceNormalization(flat, one, zero, epsilon=eps), sizes)
+
+        def normalised(y: Any) -> Any:
+            return op.InstanceNormalization(op.reshape(y, [0, groups, -1]), one, zero, epsilon=eps)
+
+        y = op.reshape(batched_onnx(op, x, 3, normalised), op.sizes(x))
         return op.Add(op.Mul(y, op.reshape(weight, per_channel)), op.reshape(bias, per_channel))
 
     cases = (case(sample(8, 3, 3), sample(8, lead=False), sample(8, lead=False), groups=4),)
@@ -147,7 +155,7 @@ class BatchNorm(Operation):
 
     @classmethod
     def shape(cls, x: Type, *scales: Type, training: bool, eps: float, rank: int) -> Type:
-        if x.rank not in (1, 3):
+        if x.rank != rank or rank not in (1, 3):
             raise ShapeError("rank-mismatch", f"`batch_norm` takes [k] or [k, H, W], this is {describe(x.shape)}", 0)
         _scales("batch_norm", x, x.shape[0], *scales)
         return Type(DType.REAL, x.shape)
@@ -159,23 +167,22 @@ class BatchNorm(Operation):
 
     @staticmethod
     def torch(torch: Any, x: Any, weight: Any, bias: Any, *running: Any, training: bool, eps: float, rank: int) -> Any:
-        mean, variance = running
-        lead = x.ndim - rank
-        flat = x if lead == 1 else x.unsqueeze(0) if lead == 0 else x.flatten(0, lead - 1)
-        made = torch.nn.functional.batch_norm(flat, mean, variance, weight, bias, training, 0.1, eps)
-        return made if lead == 1 else made.squeeze(0) if lead == 0 else made.unflatten(0, x.shape[:lead])
+        def normalised(y: Any) -> Any:
+            return torch.nn.functional.batch_norm(y, *running, weight, bias, training, 0.1, eps)
+
+        return batched_torch(x, rank, normalised)
 
     @staticmethod
     def onnx(op: Any, x: Any, *scales: Any, training: bool, eps: float, rank: int) -> Any:
-        sizes = op.sizes(x)
-        if len(sizes) == rank + 1:
-            return op.BatchNormalization(x, *scales, epsilon=eps)
-        flat = op.reshape(x, [1 if len(sizes) == rank else -1, *sizes[-rank:]])
-        return op.reshape(op.BatchNormalization(flat, *scales, epsilon=eps), sizes)
+        return batched_onnx(op, x, rank, lambda y: op.BatchNormalization(y, *scales, epsilon=eps))
 
     cases = (
         case(
             sample(4, 3, 3), sample(4, lead=False), sample(4, lead=False), sample(4, lead=False),
             sample(4, kind="positive", lead=False),
+        ),
+        case(
+            sample(4), sample(4, lead=False), sample(4, lead=False), sample(4, lead=False),
+            sample(4, kind="positive", lead=False), rank=1,
         ),
     )  # fmt: skip

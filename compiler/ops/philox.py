@@ -1,6 +1,6 @@
 """Philox4x32-10, a counter-based generator (Salmon et al. 2011), in 64-bit integer arithmetic.
 
-It is written once, over `+ - * // & ^` on arrays of int64, and so runs in numpy, in torch and as ONNX operations, and
+It is written once, over `+ - * >> & ^` on arrays of int64, and so runs in numpy, in torch and as ONNX operations, and
 gives the same bits in all of them. The four words of a counter are held as two pairs, (c0, c2) and (c1, c3), each pair
 the last axis of an array, so that a round is one operation for both of its products.
 """
@@ -26,11 +26,11 @@ def philox(even: Any, odd: Any, keys: Sequence[Any], multipliers: Any, swap: Cal
     """Ten rounds on the words (c0, c2) and (c1, c3), pairs along the last axis; `keys` are the ten round keys.
 
     A product of two 32-bit words may exceed 63 bits and wraps around. Its low word is right all the same, and what is
-    left after taking it away is a multiple of 2^32, so that the quotient is exact whichever way it is rounded.
+    left after taking it away is a multiple of 2^32, so that a shift is an exact quotient, whichever way it is made.
     """
     for key in keys:
         product = swap(even) * multipliers
         low = product & MASK
-        high = ((product - low) // WORD) & MASK
+        high = ((product - low) >> 32) & MASK
         even, odd = high ^ odd ^ key, low
     return even, odd

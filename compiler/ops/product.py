@@ -20,11 +20,16 @@ class Affine(Operation):
 
     @classmethod
     def shape(cls, x: Type, weight: Type, bias: Type | None = None) -> Type:
+        if weight.rank != 2:
+            message = f"the weight of a product is a matrix [n, d], this is {describe(weight.shape)}"
+            raise ShapeError("rank-mismatch", message, 1, label=describe(weight.shape))
         if x.rank < 1 or x.shape[-1] != weight.shape[-1]:
             message = f"a product of {describe(weight.shape)} with {describe(x.shape)}"
             raise ShapeError("shape-mismatch", message, 0, label=describe(x.shape))
         if bias is not None and bias.shape != weight.shape[:1]:
-            message = f"the bias of {describe(weight.shape)} is {describe(weight.shape[:1])}, this is {describe(bias.shape)}"
+            message = (
+                f"the bias of {describe(weight.shape)} is {describe(weight.shape[:1])}, this is {describe(bias.shape)}"
+            )
             raise ShapeError("shape-mismatch", message, 2, label=describe(bias.shape))
         return Type(DType.REAL, (*x.shape[:-1], weight.shape[0]))
 
@@ -34,9 +39,9 @@ class Affine(Operation):
         return y if bias is None else y + bias
 
     torch: Lowering = staticmethod(
-        lambda torch, x, weight, bias=None: torch.nn.functional.linear(x, weight)
-        if bias is None
-        else torch.nn.functional.linear(x, weight, bias)
+        lambda torch, x, weight, bias=None: (
+            torch.nn.functional.linear(x, weight) if bias is None else torch.nn.functional.linear(x, weight, bias)
+        )
     )
 
     @staticmethod
@@ -60,6 +65,10 @@ class Matmul(Operation):
 
     @classmethod
     def shape(cls, x: Type, y: Type) -> Type:
+        for operand, z in enumerate((x, y)):
+            if z.rank < 2:
+                message = f"a product of matrices needs two axes, this is {describe(z.shape)}"
+                raise ShapeError("rank-mismatch", message, operand, label=describe(z.shape))
         outer = broadcast(x.shape[:-2], y.shape[:-2])
         if x.shape[-1] != y.shape[-2] or outer is None:
             message = f"a product of {describe(x.shape)} with {describe(y.shape)}"
@@ -92,7 +101,9 @@ class Einsum(Operation):
 
     reference: Lowering = staticmethod(lambda np, *xs, equation: np.einsum(_with_lead(equation, xs), *xs))
     torch: Lowering = staticmethod(lambda torch, *xs, equation: torch.einsum(_with_lead(equation, xs), *xs))
-    onnx: Lowering = staticmethod(lambda op, *xs, equation: op.Einsum(*xs, equation=_with_lead(equation, [len(x.shape) for x in xs])))
+    onnx: Lowering = staticmethod(
+        lambda op, *xs, equation: op.Einsum(*xs, equation=_with_lead(equation, [len(x.shape) for x in xs]))
+    )
     cases = (
         case(sample(3), sample(3, 4, 5), equation="a,abc->bc"),
         case(sample(3, 4), sample(5, 4), equation="ab,cb->ac"),

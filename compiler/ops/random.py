@@ -33,7 +33,7 @@ class Draw(Operation, abstract=True):
     )
 
     @classmethod
-    def shape(cls, seed: Type, turn: Type, example: Type, place: int, shape: tuple[Size, ...]) -> Type:  # type: ignore[override]
+    def shape(cls, seed: Type, turn: Type, example: Type, place: int, shape: tuple[Size, ...]) -> Type:
         for operand, x in enumerate((seed, turn, example)):
             if x.shape or x.dtype is not DType.INT:
                 message = f"a draw depends on whole numbers, one an example, this is {describe(x.shape)}"
@@ -46,20 +46,20 @@ class Draw(Operation, abstract=True):
         raise NotImplementedError
 
     @classmethod
-    def reference(cls, np: Any, *counter: Any, place: int, shape: Any, lead: Any) -> Any:
-        return cls._drawn(NumpyWords(np), *counter, place, shape, lead)
+    def reference(cls, np: Any, seed: Any, turn: Any, example: Any, *, place: int, shape: Any, lead: Any) -> Any:
+        return cls._drawn(NumpyWords(np), (seed, turn, example), place, shape, lead)
 
     @classmethod
-    def torch(cls, torch: Any, *counter: Any, place: int, shape: Any, lead: Any) -> Any:
-        return cls._drawn(TorchWords(torch), *counter, place, shape, lead)
+    def torch(cls, torch: Any, seed: Any, turn: Any, example: Any, *, place: int, shape: Any, lead: Any) -> Any:
+        return cls._drawn(TorchWords(torch), (seed, turn, example), place, shape, lead)
 
     @classmethod
-    def onnx(cls, op: Any, *counter: Any, place: int, shape: Any, lead: Any) -> Any:
-        return cls._drawn(OnnxWords(op), *counter, place, shape, lead)
+    def onnx(cls, op: Any, seed: Any, turn: Any, example: Any, *, place: int, shape: Any, lead: Any) -> Any:
+        return cls._drawn(OnnxWords(op), (seed, turn, example), place, shape, lead)
 
     @classmethod
-    def _drawn(cls, b: Any, seed: Any, turn: Any, example: Any, place: int, shape: Any, lead: Any) -> Any:
-        even, odd = _words(b, seed, turn, example, place, b.count(shape))
+    def _drawn(cls, b: Any, counter: tuple[Any, Any, Any], place: int, shape: Any, lead: Any) -> Any:
+        even, odd = _words(b, *counter, place, b.count(shape))
         return b.finish(cls.elements(b, even, odd), shape, lead)
 
 
@@ -78,7 +78,7 @@ def _words(b: Any, seed: Any, turn: Any, example: Any, place: int, count: Any) -
 
 def _unit(b: Any, words: Any) -> Any:
     """Strictly between 0 and 1: ((word >> 9) + 1/2) / 2^23, exact in single precision."""
-    return (b.real(words // 512) + 0.5) * 2.0**-23
+    return (b.real(words >> 9) + 0.5) * 2.0**-23
 
 
 class RandomBits(Draw):

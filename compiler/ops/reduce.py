@@ -20,6 +20,8 @@ class Reduction(Operation, abstract=True):
 
     @classmethod
     def shape(cls, x: Type, axes: tuple[int, ...], keep: bool) -> Type:
+        if len(set(axes)) < len(axes):
+            raise ShapeError("axis-out-of-range", "an axis is named twice")
         sizes = [(1 if i in axes else s, i in axes) for i, s in zip(range(-x.rank, 0), x.shape, strict=True)]
         return Type(x.dtype, tuple(s for s, gone in sizes if keep or not gone))
 
@@ -29,7 +31,9 @@ class Sum(Reduction):
 
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.sum(x, axis=axes, keepdims=keep))
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.sum(x, axes, keepdim=keep) if axes else x)
-    onnx: Lowering = staticmethod(lambda op, x, axes, keep: op.ReduceSum(x, op.ints(axes), keepdims=int(keep)) if axes else x)
+    onnx: Lowering = staticmethod(
+        lambda op, x, axes, keep: op.ReduceSum(x, op.ints(axes), keepdims=int(keep)) if axes else x
+    )
 
 
 class Mean(Reduction):
@@ -37,7 +41,9 @@ class Mean(Reduction):
 
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.mean(x, axis=axes, keepdims=keep))
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.mean(x, axes, keepdim=keep) if axes else x)
-    onnx: Lowering = staticmethod(lambda op, x, axes, keep: op.ReduceMean(x, op.ints(axes), keepdims=int(keep)) if axes else x)
+    onnx: Lowering = staticmethod(
+        lambda op, x, axes, keep: op.ReduceMean(x, op.ints(axes), keepdims=int(keep)) if axes else x
+    )
 
 
 class Max(Reduction):
@@ -45,7 +51,9 @@ class Max(Reduction):
 
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.max(x, axis=axes, keepdims=keep))
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.amax(x, axes, keepdim=keep) if axes else x)
-    onnx: Lowering = staticmethod(lambda op, x, axes, keep: op.ReduceMax(x, op.ints(axes), keepdims=int(keep)) if axes else x)
+    onnx: Lowering = staticmethod(
+        lambda op, x, axes, keep: op.ReduceMax(x, op.ints(axes), keepdims=int(keep)) if axes else x
+    )
 
 
 class Min(Reduction):
@@ -53,7 +61,9 @@ class Min(Reduction):
 
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.min(x, axis=axes, keepdims=keep))
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.amin(x, axes, keepdim=keep) if axes else x)
-    onnx: Lowering = staticmethod(lambda op, x, axes, keep: op.ReduceMin(x, op.ints(axes), keepdims=int(keep)) if axes else x)
+    onnx: Lowering = staticmethod(
+        lambda op, x, axes, keep: op.ReduceMin(x, op.ints(axes), keepdims=int(keep)) if axes else x
+    )
 
 
 class Logsumexp(Reduction):
@@ -120,7 +130,9 @@ class Cumprod(Along):
     @classmethod
     def shape(cls, x: Type, axis: int) -> Type:
         if not isinstance(x.shape[axis], int):
-            raise ShapeError("dimension-unknown", "`cumprod` needs an axis whose size is known when the file is compiled", 0)
+            raise ShapeError(
+                "dimension-unknown", "`cumprod` needs an axis whose size is known when the file is compiled", 0
+            )
         return Type(x.dtype, x.shape)
 
     reference: Lowering = staticmethod(lambda np, x, axis: np.cumprod(x, axis=axis))

@@ -16,7 +16,7 @@ class Reshape(Operation):
     wants_lead = True
 
     @classmethod
-    def shape(cls, x: Type, shape: tuple[Size, ...]) -> Type:  # type: ignore[override]
+    def shape(cls, x: Type, shape: tuple[Size, ...]) -> Type:
         if product(x.shape) != product(shape):
             raise ShapeError("shape-mismatch", f"{describe(x.shape)} cannot be reshaped to {describe(shape)}", 0)
         return Type(x.dtype, shape)
@@ -116,7 +116,7 @@ class Expand(Operation):
     alignment = Alignment.FULL
 
     @classmethod
-    def shape(cls, x: Type, shape: tuple[Size, ...]) -> Type:  # type: ignore[override]
+    def shape(cls, x: Type, shape: tuple[Size, ...]) -> Type:
         if broadcast(x.shape, shape) != shape:
             raise ShapeError("shape-mismatch", f"{describe(x.shape)} cannot be expanded to {describe(shape)}", 0)
         return Type(x.dtype, shape)
@@ -147,23 +147,25 @@ def _padded_np(x: Any, lead: int, rank: int) -> Any:
 
 
 class Slice(Operation):
-    """`x[start:stop:step]` along an axis, as numpy's; bounds may be sizes."""
+    """`x[start:stop:step]` along an axis, as numpy's; bounds may be sizes, and negative ones count from the end."""
 
     attributes = {"axis": -1, "start": None, "stop": None, "step": None}
 
     @classmethod
-    def shape(cls, x: Type, axis: int, start: Size | None, stop: Size | None, step: int | None) -> Type:
+    def shape(cls, x: Type, axis: int, start: Size | None, stop: Size | None, step: Size | None) -> Type:
         size = x.shape[axis]
         first, last = _bound(start, 0, size), _bound(stop, size, size)
-        stride = step or 1
-        if stride < 1 or step == 0:
+        stride = 1 if step is None else step
+        if not isinstance(stride, int):
+            raise ShapeError("static-needed", "the step of a slice is fixed when the file is compiled", 0)
+        if stride < 1:
             raise ShapeError("index-out-of-range", "a slice steps forward", 0)
         if isinstance(size, int) and isinstance(first, int) and isinstance(last, int):
             length: Size = len(range(*slice(first, last, stride).indices(size)))
-            if length == 0:
-                raise ShapeError("index-out-of-range", f"this slice of an axis of {size} is empty", 0)
         else:
-            length = (last - first + stride - 1) // stride if stride > 1 else last - first
+            length = (last - first + stride - 1) // stride
+        if isinstance(length, int) and length < 1:
+            raise ShapeError("index-out-of-range", f"this slice of an axis of {size} is empty", 0)
         position = x.rank + axis
         return Type(x.dtype, (*x.shape[:position], length, *x.shape[position + 1 :]), classes=x.classes)
 
@@ -190,7 +192,12 @@ class Slice(Operation):
 def _bound(bound: Size | None, absent: Size, size: Size) -> Size:
     if bound is None:
         return absent
-    return bound + size if isinstance(bound, int) and bound < 0 else bound
+    return bound + size if _below_zero(bound) else bound
+
+
+def _below_zero(bound: Size) -> bool:
+    """A negative number, or a size with a minus sign before all of it."""
+    return bound < 0 if isinstance(bound, int) else all(coefficient < 0 for _, coefficient in bound.terms)
 
 
 def _along(axis: int, index: Any) -> Any:
@@ -215,64 +222,73 @@ class Pick(Operation):
 
 
 class Take(Operation):
-    """`x[index]` along an axis, by an index that is known only at run time.
+    """`x[index]` along an axis, by indices that are known only at run time.
 
-    x has `rank` axes in its shape; the index is one integer an example, or a tensor of them where x is the same for
-    all examples.
+    x has `rank` axes in its shape, the index `index_rank`: they stand where the axis was. Where x is the same for all
+    examples it is a table that is read; otherwise every example reads its own.
     """
 
-    attributes = {"axis": -1, "rank": 1}
+    attributes = {"axis": -1, "rank": 1, "index_rank": 0}
     alignment = Alignment.WHOLE
 
     @classmethod
-    def shape(cls, x: Type, index: Type, axis: int, rank: int) -> Type:
+    def shape(cls, x: Type, index: Type, axis: int, rank: int, index_rank: int) -> Type:
         position = x.rank + axis
         return Type(x.dtype, (*x.shape[:position], *index.shape, *x.shape[position + 1 :]), classes=x.classes)
 
     @staticmethod
-    def reference(np: Any, x: Any, index: Any, axis: int, rank: int) -> Any:
-        if x.ndim == rank or index.ndim == 0:
-            made = np.take(x, index, axis=axis)
-            return _lead_first(np.moveaxis, made, x.ndim + axis, index.ndim)
-        spread = index.reshape(index.shape + (1,) * rank)
-        return np.squeeze(np.take_along_axis(x, spread, axis=axis), axis=axis)
+    def reference(np: Any, x: Any, index: Any, axis: int, rank: int, index_rank: int) -> Any:
+        position, lead = x.ndim + axis, index.ndim - index_rank
+        if x.ndim == rank or not lead:
+            return _lead_first(np.moveaxis, np.take(x, index, axis=axis), position, lead)
+        spread = index.reshape(*index.shape[:lead], *(1,) * (rank + axis), -1, *(1,) * (-axis - 1))
+        made = np.take_along_axis(x, spread, axis=axis)
+        return made.reshape(*made.shape[:position], *index.shape[lead:], *made.shape[position + 1 :])
 
     @staticmethod
-    def torch(torch: Any, x: Any, index: Any, axis: int, rank: int) -> Any:
-        if index.ndim == 0 and x.ndim == rank and axis == -rank:
-            return x[index]
-        if x.ndim == rank and axis == -rank:
-            return torch.nn.functional.embedding(index, x) if rank == 2 else x[index]
-        if x.ndim == rank or index.ndim == 0:
-            made = torch.index_select(x, axis, index.reshape(-1))
-            made = made.unflatten(axis, index.shape) if index.ndim else made.squeeze(axis)
-            return _lead_first(torch.movedim, made, x.ndim + axis, index.ndim)
-        spread = index.reshape(index.shape + (1,) * rank)
-        return torch.take_along_dim(x, spread, axis).squeeze(axis)
+    def torch(torch: Any, x: Any, index: Any, axis: int, rank: int, index_rank: int) -> Any:
+        position, lead = x.ndim + axis, index.ndim - index_rank
+        if x.ndim == 2 and position == 0:
+            return torch.nn.functional.embedding(index, x)
+        if x.ndim == rank or not lead:
+            return _lead_first(torch.movedim, x[_along(axis, index)] if position else x[index], position, lead)
+        if not index_rank:
+            return torch.take_along_dim(x, index[(..., *(None,) * rank)], axis).squeeze(axis)
+        flat = index.flatten(lead) if index_rank > 1 else index
+        spread = flat[(..., *(None,) * (rank + axis), slice(None), *(None,) * (-axis - 1))]
+        made = torch.take_along_dim(x, spread, axis)
+        return made.unflatten(axis, index.shape[lead:]) if index_rank > 1 else made
 
     @staticmethod
-    def onnx(op: Any, x: Any, index: Any, axis: int, rank: int) -> Any:
-        if len(x.shape) == rank or not len(index.shape):
+    def onnx(op: Any, x: Any, index: Any, axis: int, rank: int, index_rank: int) -> Any:
+        position, lead = len(x.shape) + axis, len(index.shape) - index_rank
+        if len(x.shape) == rank or not lead:
             made = op.Gather(x, index, axis=axis)
-            first, count = len(x.shape) + axis, len(index.shape)
-            if not first or not count:
-                return made
-            order = [*range(first, first + count), *range(first), *range(first + count, len(x.shape) + count - 1)]
-            return op.Transpose(made, perm=order)
-        spread = op.Unsqueeze(index, op.ints([len(index.shape) + i for i in range(rank)]))
-        shape = [1 if i == len(x.shape) + axis else s for i, s in enumerate(op.sizes(x))]
-        return op.Squeeze(op.GatherElements(x, op.Expand(spread, op.shape_vector(shape)), axis=axis), op.ints([axis]))
+            total = len(x.shape) + len(index.shape) - 1
+            order = [*range(position, position + lead), *range(position), *range(position + lead, total)]
+            return op.Transpose(made, perm=order) if position and lead else made
+        flat = op.reshape(index, [*op.sizes(index)[:lead], -1]) if index_rank > 1 else index
+        ones = [lead + i for i in range(rank) if i != rank + axis or not index_rank]
+        spread = op.Unsqueeze(flat, op.ints(ones)) if ones else flat
+        sizes = [1 if i == position else size for i, size in enumerate(op.sizes(x))]
+        made = op.GatherElements(x, op.Expand(spread, op.shape_vector(sizes)), axis=axis)
+        if not index_rank:
+            return op.Squeeze(made, op.ints([axis]))
+        return op.reshape(made, op.output_sizes()) if index_rank > 1 else made
 
     cases = (
-        case(sample(10, lead=False), sample(kind="int"), axis=-1, rank=1),
-        case(sample(10, 3, lead=False), sample(kind="int"), axis=-2, rank=2),
-        case(sample(3, 10, lead=False), sample(kind="int"), axis=-1, rank=2),
+        case(sample(10), sample(kind="int"), axis=-1, rank=1),
         case(sample(10, 3), sample(kind="int"), axis=-2, rank=2),
+        case(sample(3, 10), sample(kind="int"), axis=-1, rank=2),
+        case(sample(2, 10, 3), sample(kind="int"), axis=-2, rank=3),
+        case(sample(10), sample(5, kind="int"), axis=-1, rank=1, index_rank=1),
+        case(sample(10, 3), sample(5, kind="int"), axis=-2, rank=2, index_rank=1),
+        case(sample(2, 10, 3), sample(4, 2, kind="int"), axis=-2, rank=3, index_rank=2),
     )
 
 
 def _lead_first(move: Any, made: Any, first: int, count: int) -> Any:
-    """The `count` axes of an index moved from `first` to the front: they are lead axes."""
+    """The `count` lead axes of an index moved from `first` to the front."""
     return made if not first or not count else move(made, tuple(range(first, first + count)), tuple(range(count)))
 
 
@@ -284,7 +300,9 @@ class Unsqueeze(Operation):
     @classmethod
     def shape(cls, x: Type, axes: tuple[int, ...]) -> Type:
         rest = iter(x.shape)
-        return Type(x.dtype, tuple(1 if i in axes else next(rest) for i in range(-x.rank - len(axes), 0)), classes=x.classes)
+        return Type(
+            x.dtype, tuple(1 if i in axes else next(rest) for i in range(-x.rank - len(axes), 0)), classes=x.classes
+        )
 
     reference: Lowering = staticmethod(lambda np, x, axes: np.expand_dims(x, axes))
 
@@ -326,5 +344,3 @@ class Iota(Operation):
     torch: Lowering = staticmethod(lambda torch, count: torch.arange(count))
     onnx: Lowering = staticmethod(lambda op, count: op.Range(op.int(0), op.scalar(count), op.int(1)))
     cases = (case(count=5),)
-
-

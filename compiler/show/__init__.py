@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from mai.compiler.program import Program
 from mai.spec.diagnostics import Diagnostic, MaiError
+
+
+if TYPE_CHECKING:
+    import onnx_ir as ir
 
 
 def emit_text(program: Program, file: Path, stage: str, export: str | None, suffix: str = "") -> str:
@@ -81,11 +86,8 @@ def _onnx(program: Program, export: str | None) -> str:
     return "\n\n".join(onnx.printer.to_text(ir.serde.serialize_model(_without_data(m))) for m in models)
 
 
-def _without_data(model: object) -> object:
+def _without_data(model: ir.Model) -> ir.Model:
     """Weights by shape only: the text is for reading."""
-    import onnx_ir as ir
-
-    assert isinstance(model, ir.Model)
     for graph in [model.graph, *model.graph.subgraphs()]:
         for name, value in list(graph.initializers.items()):
             if value.const_value is not None and value.const_value.size > 8:

@@ -182,7 +182,7 @@ class Lowering:
             return [self._call(DRAWS[op], inputs, _nodes(attributes))]
         return [op.torch(self.torch, *self._aligned(node), **attributes)]
 
-    def _call(self, function: Any, arguments: tuple[Any, ...], named: dict[str, Any] | None = None) -> fx.Proxy:
+    def _call(self, function: Any, arguments: tuple[Any, ...], named: dict[str, Any] | None = None) -> Any:
         return fx.Proxy(self.fx.call_function(function, _nodes(arguments), named or {}), self.tracer)
 
     def _constant(self, node: Node) -> Any:

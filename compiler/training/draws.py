@@ -20,7 +20,7 @@ from mai.compiler.ops.structure import Lead
 from mai.compiler.passes import prune
 
 MAX_STEPS = 64
-MAX_ELEMENTS = 1 << 17
+MAX_ELEMENTS = 1 << 15
 
 
 def lift_draws(graph: Graph) -> tuple[Graph, dict[str, Node]]:

@@ -55,7 +55,7 @@ def _board(folder: Path) -> Any:
 
         message = "TensorBoard is not installed"
         raise MaiError([Diagnostic("data-missing", None, message, help="pip install tensorboard")]) from error
-    return SummaryWriter(folder / "tensorboard")  # type: ignore[no-untyped-call]
+    return SummaryWriter(folder / "tensorboard")
 
 
 class Meter:

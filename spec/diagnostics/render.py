@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import unicodedata
-from collections.abc import Iterable, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, TypeAlias
 
 from mai.spec.diagnostics.report import Diagnostic, Label
 from mai.spec.source import Source, Span
 
 TAB = 4
+MAX_COLUMNS = 160
+MAX_MARGIN = 40
+Paint: TypeAlias = Callable[[str, str], str]
 COLORS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "note": "\x1b[1;36m", "dim": "\x1b[2m", "end": "\x1b[0m"}
 
 
@@ -24,12 +27,18 @@ def render(diagnostics: Sequence[Diagnostic], color: bool = False) -> str:
 
 def _one(diagnostic: Diagnostic, color: bool) -> str:
     paint = _paint if color else _plain
-    lines = [paint(f"{diagnostic.severity}[{diagnostic.slug}]", diagnostic.severity) + f": {diagnostic.message}"]
+    title = paint(f"{diagnostic.severity}[{diagnostic.slug}]", diagnostic.severity)
+    lines = [f"{title}: {_printable(diagnostic.message)}"]
     if diagnostic.span is not None:
         lines += _excerpt(diagnostic, diagnostic.span, paint)
     explain = f"(mai explain {diagnostic.slug})"
-    lines.append(f"help: {diagnostic.help}      {explain}" if diagnostic.help else f"      {paint(explain, 'dim')}")
-    return "\n".join(lines)
+    help = f"help: {_printable(diagnostic.help)}" if diagnostic.help else ""
+    return "\n".join([*lines, f"{help}      {paint(explain, 'dim')}"])
+
+
+def _printable(text: str) -> str:
+    """Text that cannot move a terminal's cursor: what has no picture is shown as a replacement character."""
+    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
 
 
 def _plain(text: str, style: str) -> str:
@@ -40,58 +49,92 @@ def _paint(text: str, style: str) -> str:
     return f"{COLORS[style]}{text}{COLORS['end']}"
 
 
-def _excerpt(diagnostic: Diagnostic, span: Span, paint: Any) -> list[str]:
+def _excerpt(diagnostic: Diagnostic, span: Span, paint: Paint) -> list[str]:
     """The lines that are spoken of, in the order of the text, with their carets."""
-    labels = [(Label(span, diagnostic.label), "^"), *((w, "-") for w in diagnostic.where if w.span.source is span.source)]
+    labels = [
+        (Label(span, diagnostic.label), "^"),
+        *((w, "-") for w in diagnostic.where if w.span.source is span.source),
+    ]
     elsewhere = [w for w in diagnostic.where if w.span.source is not span.source]
     numbers = sorted({label.span.line for label, _ in labels})
     width = len(str(numbers[-1]))
-    shown = [f"{' ' * width}--> {span}", f"{' ' * width} |"]
-    previous = None
+    shown = [f"{' ' * width}--> {_printable(str(span))}", f"{' ' * width} |"]
+    previous = numbers[0]
     for number in numbers:
-        if previous is not None and number > previous + 2:
+        if number > previous + 2:
             shown.append("...")
-        elif previous is not None and number == previous + 2:
-            shown.append(_line(span.source, previous + 1, width))
-        shown.append(_line(span.source, number, width))
-        own = sorted((x for x in labels if x[0].span.line == number), key=lambda x: x[0].span.start)
-        shown += [f"{' ' * width} | {_carets(label, mark, diagnostic, paint)}" for label, mark in own]
+        elif number == previous + 2:
+            shown.append(_line(span.source, previous + 1, width, 0))
+        own = [x for x in labels if x[0].span.line == number]
+        cut = _cut(own[0][0].span)
+        shown.append(_line(span.source, number, width, cut))
+        own.sort(key=lambda x: x[0].span.start)
+        shown += [f"{' ' * width} | {_carets(label, mark, cut, diagnostic, paint)}" for label, mark in own]
         previous = number
-    shown += [f"{' ' * width} = {w.span}: {w.text}" for w in elsewhere]
-    return shown
+    return shown + [f"{' ' * width} = {_printable(f'{w.span}: {w.text}')}" for w in elsewhere]
 
 
-def _line(source: Source, number: int, width: int) -> str:
-    return f"{number:>{width}} | {_expanded(source.line(number))}".rstrip()
+def _cut(span: Span) -> int:
+    """How many columns of a long line are left out, so that its place is in sight."""
+    before = _columns(span.source.line(span.line)[: span.column - 1], 0)
+    return max(0, before - MAX_MARGIN) if before > MAX_COLUMNS - MAX_MARGIN else 0
 
 
-def _carets(label: Label, mark: str, diagnostic: Diagnostic, paint: Any) -> str:
+def _window(text: str, cut: int) -> str:
+    """The columns of a line that are shown, without tearing a wide character."""
+    last = cut + MAX_COLUMNS
+    if not cut and _columns(text, 0) <= last:
+        return text
+    made, at = "." * 3 if cut else "", 0
+    for c in text:
+        begin, at = at, at + _width(c, at)
+        if begin >= cut + (3 if cut else 0) and at <= last - 3:
+            made += " " * (begin - cut - _columns(made, 0)) + c
+    return made + "..." if at > last - 3 else made
+
+
+def _line(source: Source, number: int, width: int, cut: int) -> str:
+    return f"{number:>{width}} | {_window(_expanded(source.line(number)), cut)}".rstrip()
+
+
+def _carets(label: Label, mark: str, cut: int, diagnostic: Diagnostic, paint: Paint) -> str:
+    """The marks under a label's first line, up to the line's end, and its words."""
     span = label.span
     line = span.source.line(span.line)
     start = span.column - 1
-    end = min(len(line), start + span.end - span.start)
-    before, under = _columns(line[:start], 0), _columns(line[start:end], _columns(line[:start], 0))
-    carets = paint(mark * max(1, under), diagnostic.severity if mark == "^" else "dim")
-    return (" " * before + carets + (f" {label.text}" if label.text else "")).rstrip()
+    begin = _columns(line[:start], 0)
+    end = begin + max(1, _columns(line[start : start + span.end - span.start], begin))
+    first, last = max(begin - cut, 0), min(end - cut, MAX_COLUMNS)
+    carets = paint(mark * max(1, last - first), diagnostic.severity if mark == "^" else "dim")
+    words = f" {_printable(label.text)}" if label.text else ""
+    return " " * min(first, MAX_COLUMNS) + carets + words
 
 
 def _expanded(text: str) -> str:
     """Tabs as spaces up to the next tab stop."""
-    made = ""
+    parts, at = [], 0
     for c in text:
-        made += " " * (TAB - _columns(made, 0) % TAB) if c == "\t" else c
-    return made
+        width = _width(c, at)
+        parts.append(" " * width if c == "\t" else _printable(c))
+        at += width
+    return "".join(parts)
 
 
 def _columns(text: str, begin: int) -> int:
     """How many columns a terminal gives a text that begins at a column."""
     at = begin
     for c in text:
-        if c == "\t":
-            at += TAB - at % TAB
-        elif not unicodedata.combining(c):
-            at += 2 if unicodedata.east_asian_width(c) in "WF" else 1
+        at += _width(c, at)
     return at - begin
+
+
+def _width(character: str, at: int) -> int:
+    """The columns of a character at column `at`: two for a wide one, none for one that combines with the last."""
+    if character == "\t":
+        return TAB - at % TAB
+    if unicodedata.combining(character):
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
 
 def to_json(diagnostics: Iterable[Diagnostic]) -> str:
@@ -102,7 +145,8 @@ def to_json(diagnostics: Iterable[Diagnostic]) -> str:
 def _as_data(d: Diagnostic) -> dict[str, Any]:
     where = [{**_place(w.span), "text": w.text} for w in d.where]
     place = _place(d.span) if d.span else {"file": None}
-    return {"slug": d.slug, "severity": d.severity, "message": d.message, **place, "label": d.label, "where": where, "help": d.help}
+    said = {"slug": d.slug, "severity": d.severity, "message": d.message}
+    return {**said, **place, "label": d.label, "where": where, "help": d.help}
 
 
 def _place(span: Span) -> dict[str, Any]:

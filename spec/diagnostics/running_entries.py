@@ -10,6 +10,10 @@ FILES: dict[str, Entry] = {
 }
 
 RUNNING: dict[str, Entry] = {
+    "internal": Entry(
+        "A bug of mai",
+        "The file may be right or wrong: mai failed before it could say. Please report it, with the file and the message.",
+    ),
     "not-yet": Entry(
         "Checked, but not executed by this release",
         "The language says more than this release runs: derivatives (`div`, `grad`, `jvp`), adaptive and multistep solvers,\n"

@@ -35,8 +35,12 @@ def test_known_answers(counter: tuple[int, ...], key: tuple[int, ...], expected:
 
 def test_the_counter_is_block_example_turn_place() -> None:
     seed, place, turn, example = 0x299F31D0 * WORD + 0xA4093822, 0x03707344, 0x13198A2E, 0x85A308D3
-    words = RandomBits.reference(np, np.array(seed), np.array(turn), np.array([example]), place=place, shape=(4,), lead=(1,))[0]
-    block = RandomBits.reference(np, np.array(seed), np.array(turn), np.array([example]), place=place, shape=(8,), lead=(1,))[0]
+    words = RandomBits.reference(
+        np, np.array(seed), np.array(turn), np.array([example]), place=place, shape=(4,), lead=(1,)
+    )[0]
+    block = RandomBits.reference(
+        np, np.array(seed), np.array(turn), np.array([example]), place=place, shape=(8,), lead=(1,)
+    )[0]
     assert (block[:4] == words).all()
     even, odd = np.array([0, turn]), np.array([example, place])
     keys = [(np.array([0xA4093822, 0x299F31D0]) + row) & MASK for row in key_schedule()]
@@ -45,7 +49,9 @@ def test_the_counter_is_block_example_turn_place() -> None:
 
 
 def draws(op: Any, n: int, shape: tuple[int, ...] = (), seed: int = 3) -> np.ndarray[Any, Any]:
-    made: np.ndarray[Any, Any] = op.reference(np, np.array(seed), np.array(0), np.arange(n), place=11, shape=shape, lead=(n,))
+    made: np.ndarray[Any, Any] = op.reference(
+        np, np.array(seed), np.array(0), np.arange(n), place=11, shape=shape, lead=(n,)
+    )
     return made
 
 

@@ -1,0 +1,64 @@
+"""Building ONNX: mai's direct lowering against `torch.onnx.export` of the same 100-layer residual network."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from pathlib import Path
+
+import onnx_ir as ir
+import torch
+from torch import nn
+
+from benchmarks.measure import interleaved, medians, ratio, record, table
+from mai.compiler.check import check
+from mai.compiler.onnx.export import model_of
+from mai.compiler.training.weights import load_weights
+
+EXAMPLES = Path(__file__).parents[1] / "examples"
+
+
+class Residual(nn.Module):
+    def __init__(self, d: int = 64, n: int = 128, depth: int = 100) -> None:
+        super().__init__()
+        self.first, self.last, self.depth = nn.Linear(64, d), nn.Linear(d, 10), depth
+        self.u = nn.ParameterList(torch.zeros(n, d) for _ in range(depth))
+        self.v = nn.ParameterList(torch.randn(n, d) / math.sqrt(d) for _ in range(depth))
+        self.b = nn.ParameterList(torch.zeros(n) for _ in range(depth))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        h = self.first(x)
+        for u, v, b in zip(self.u, self.v, self.b, strict=True):
+            h = h + torch.relu(h @ v.T + b) @ u / self.depth
+        return torch.softmax(self.last(h), -1)
+
+
+def main(rounds: int = 5) -> None:
+    program = check(EXAMPLES / "resnet.mai").program
+    assert program is not None
+    weights, _ = load_weights(program, None)
+    rival = Residual().eval()
+
+    def ours() -> None:
+        model, _, _ = model_of(program, "classify", weights)
+        ir.serde.serialize_model(model).SerializeToString()
+
+    def theirs() -> None:
+        with tempfile.TemporaryDirectory() as folder:
+            batch = torch.export.Dim("batch")
+            made = torch.onnx.export(
+                rival, (torch.zeros(2, 64),), dynamo=True, verbose=False, dynamic_shapes=({0: batch},), f=None
+            )
+            assert made is not None
+            made.save(f"{folder}/resnet.onnx")
+
+    times = interleaved({"mai": ours, "torch.onnx.export": theirs}, rounds)
+    middle, how = medians(times), ratio(times, "torch.onnx.export", "mai")
+    rows = [["resnet, 100 layers", f"{middle['mai']:.2f} s", f"{middle['torch.onnx.export']:.2f} s", f"{how:.0f} ×"]]
+    record("building", table(["ONNX built", "mai", "torch.onnx.export", "speed"], rows), {**middle, "ratio": how})
+
+
+if __name__ == "__main__":
+    main()
+
+

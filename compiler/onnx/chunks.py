@@ -1,0 +1,71 @@
+"""A large batch in chunks that stay in the cache: an outer `Scan` with the whole program inside.
+
+Examples do not see each other, so any part of a batch can be computed alone; draws depend on an example's own number,
+which is handed to each chunk. For a small network a chunk of a few hundred examples keeps its activations close to
+the processor through all steps of an integration, which a whole batch of thousands does not.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.rewrite import reading
+from mai.compiler.ir.types import BATCH_DEPTH
+from mai.compiler.ops.product import Affine
+from mai.compiler.ops.shape import Iota
+from mai.compiler.ops.structure import Loop
+
+CHUNK = 256
+LARGEST = 4096
+
+
+def worthwhile(graph: Graph) -> bool:
+    """Whether chunks pay: a loop of products on a batch whose activations are small and of one size."""
+    loops = [n for n in graph.walk() if n.op is Loop]
+    products = [n for loop in loops for n in loop.regions[0].walk() if n.op is Affine and _batched(n.output)]
+    sizes = [_elements(v) for n in graph.walk() for v in n.outputs if _batched(v)]
+    return bool(products) and all(s is not None and s <= LARGEST for s in sizes) and all(map(_batched, graph.outputs))
+
+
+def _batched(value: Value) -> bool:
+    return any(a.depth == BATCH_DEPTH for a in value.type.lead)
+
+
+def _elements(value: Value) -> int | None:
+    """The elements of a value for one example; None where they are known only at run time."""
+    total = 1
+    for size in value.type.physical[1:]:
+        if not isinstance(size, int):
+            return None
+        total *= size
+    return total
+
+
+def parts(graph: Graph) -> tuple[list[Node], list[Node], list[Value]]:
+    """The nodes that no example needs its own of, the others, and the values that number the examples."""
+    inside: set[Value] = set(graph.inputs)
+    numbers = [n.output for n in graph.nodes if n.op is Iota and "batch" in str(n.attributes["count"])]
+    inside.update(numbers)
+    shared, own = [], []
+    for node in graph.nodes:
+        if node.output in numbers:
+            continue
+        if any(v in inside for v in reading(node)) or any(map(_batched, _values(node))):
+            own.append(node)
+            inside.update(node.outputs)
+        else:
+            shared.append(node)
+    return shared, own, numbers
+
+
+def _values(node: Node) -> Iterator[Value]:
+    yield from node.outputs
+    for region in node.regions:
+        yield from _region_values(region)
+
+
+def _region_values(region: Region) -> Iterator[Value]:
+    yield from region.inputs
+    for node in region.nodes:
+        yield from _values(node)

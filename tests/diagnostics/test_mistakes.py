@@ -1,0 +1,94 @@
+"""The mistakes that people make, each a small program whose name begins with the slug that it earns."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mai.compiler.check import check
+from mai.spec.diagnostics.catalog import CATALOG, GROUPS
+from mai.spec.diagnostics.render import render
+
+HERE = Path(__file__).parent / "mistakes"
+MISTAKES = sorted(HERE.glob("*.mai"))
+SEVERAL = {
+    "several-independent": {"bad-setting", "unknown-name", "unknown-setting", "unknown-function", "shape-mismatch"}
+}
+
+
+def slug_of(name: str) -> str:
+    """`shape-mismatch` of `shape-mismatch-residual`."""
+    return max((s for s in CATALOG if f"{name}-".startswith(f"{s}-")), key=len)
+
+
+def test_there_are_many() -> None:
+    assert len(MISTAKES) >= 100
+
+
+@pytest.mark.parametrize("path", MISTAKES, ids=[p.stem for p in MISTAKES])
+def test_a_mistake_is_told(path: Path, golden: Callable[[Path, str], None], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(HERE)
+    checked = check(Path(path.name))
+    assert {d.slug for d in checked.diagnostics} == SEVERAL.get(path.stem) or {slug_of(path.stem)}
+    assert checked.program is None
+    golden(path.with_suffix(".txt"), render(checked.diagnostics) + "\n")
+
+
+@pytest.mark.parametrize("path", MISTAKES, ids=[p.stem for p in MISTAKES])
+def test_every_place_is_in_the_users_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(HERE)
+    for diagnostic in check(Path(path.name)).diagnostics:
+        spans = [diagnostic.span, *(w.span for w in diagnostic.where)]
+        assert all(s is not None and s.source.path == path.name for s in spans)
+
+
+@pytest.mark.parametrize("group", ["Syntax", "Names and calls", "Types and shapes", "Programs", "Settings and data"])
+def test_every_slug_has_an_example(group: str) -> None:
+    without = {slug for slug, entry in GROUPS[group].items() if not entry.example}
+    assert without <= {"import-cycle", "data-bad"}
+
+
+HOSTILE = {
+    "ten thousand parentheses": ("const d = " + "(" * 10_000 + "1" + ")" * 10_000 + "\n", "too-deep"),
+    "ten thousand signs": ("const d = " + "-" * 10_000 + "1\n", None),
+    "a long sum": ("const d = " + " + ".join(["1"] * 10_000) + "\n", "too-deep"),
+    "a huge dimension": ("const d = 10^12\nnet f(x: [d]) -> [d] { return linear(x, d) }\n", "dimension-too-large"),
+    "a huge repeat": (
+        "export f(x: [2]) -> [2] {\n  repeat 10^9 { x += linear(x, 2) }\n  return x\n}\n",
+        "repeat-too-long",
+    ),
+    "a tower of powers": ("const d = 9^9^9^9^9\n", "number-too-large"),
+    "a huge shift": ("const d = 2^(2^62)\n", "number-too-large"),
+    "a long name": (f"export f(x: [2]) -> [2] {{ return {'w' * 100_000} }}\n", "unknown-name"),
+    "a long line": ("export f(x: [2]) -> [2] { return y" + " " * 200_000 + "}\n", "unknown-name"),
+    "nested blocks": ("net f(x: [2]) -> [2] {" + "repeat 2 {" * 2_000 + "}" * 2_000 + "}\n", "too-deep"),
+    "a chain of calls": (
+        "".join(f"net f{i}(x: [2]) -> [2] {{ return f{i + 1}(x) }}\n" for i in range(300))
+        + "net f300(x: [2]) -> [2] { return x }\nexport g(x: [2]) -> [2] { return f0(x) }\n",
+        "recursive-call",
+    ),
+    "doubling calls": (
+        "".join(f"net f{i}(x: [2]) -> [2] {{ return f{i + 1}(f{i + 1}(x)) }}\n" for i in range(40))
+        + "net f40(x: [2]) -> [2] { return x }\nexport g(x: [2]) -> [2] { return f0(x) }\n",
+        None,
+    ),
+    "control characters": ("const d = \x00\x01\x1b[2J\n", None),
+    "an only bracket": ("}", "unmatched-bracket"),
+    "a bad solver count": (
+        "export f(x: [2]) -> [2] {\n  integrate s in 0..1 using rk4(10^9) { dx/ds = x }\n  return x\n}\n",
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_file_is_answered(name: str, tmp_path: Path) -> None:
+    text, slug = HOSTILE[name]
+    path = tmp_path / "spec.mai"
+    path.write_text(text, encoding="utf-8")
+    found = check(path).diagnostics
+    assert "internal" not in {d.slug for d in found}
+    assert slug is None or slug in {d.slug for d in found}
+    assert len(render(found)) < 100_000

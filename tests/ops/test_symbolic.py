@@ -1,0 +1,131 @@
+"""Sizes that are known only at run time: the same graph at two sizes, in all three backends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import Graph, Setting, Value
+from mai.compiler.ir.sizes import Dim, Size, symbol, symbols
+from mai.compiler.ir.sizes import evaluate as size_of
+from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
+from mai.compiler.ops import attention, convolution, elementwise, loss, norm, product, random, reduce, shape
+from mai.compiler.ops.base import Operation
+
+Array = np.ndarray[Any, Any]
+P, H, W, N = symbol("P"), symbol("H"), symbol("W"), symbol("n")
+BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)
+ROW = Axis("m1", symbol("R"), 1)
+AT_RUN_TIME = [
+    {"batch": 3, "R": 2, "P": 5, "H": 6, "W": 4, "n": 4},
+    {"batch": 1, "R": 3, "P": 2, "H": 4, "W": 8, "n": 7},
+]
+SCALAR = Type(DType.INT)
+
+
+@dataclass(frozen=True)
+class Row:
+    """An operation on symbolic shapes; `fixed` are inputs that never have lead axes."""
+
+    op: type[Operation]
+    inputs: tuple[Type, ...]
+    attributes: dict[str, Any] = field(default_factory=dict)
+    fixed: tuple[int, ...] = ()
+
+
+def r(*sizes: Size) -> Type:
+    return Type(DType.REAL, sizes)
+
+
+def i(*sizes: Size) -> Type:
+    return Type(DType.INT, sizes)
+
+
+ROWS = [
+    Row(elementwise.Add, (r(P, 3), r(3))),
+    Row(reduce.Mean, (r(P, 3),), {"axes": (-2,)}),
+    Row(reduce.Cumsum, (r(P, 3),), {"axis": -2}),
+    Row(reduce.Cumprod, (r(P, 3),), {"axis": -1}),
+    Row(reduce.Argmax, (r(P),)),
+    Row(product.Affine, (r(P, 4), r(3, 4), r(3)), fixed=(1, 2)),
+    Row(product.Affine, (r(H, W, 4), r(3, 4)), fixed=(1,)),
+    Row(product.Matmul, (r(P, 4), r(4, P))),
+    Row(product.Einsum, (r(P, 4), r(H, 4)), {"equation": "ab,cb->ac"}),
+    Row(convolution.Conv, (r(2, H, W), r(3, 2, 3, 3), r(3)), {"padding": 1}, (1, 2)),
+    Row(convolution.Conv, (r(2, H, W), r(3, 2, 3, 3)), {"stride": 2, "padding": 1}, (1,)),
+    Row(convolution.Upsample, (r(2, H, W),)),
+    Row(convolution.MaxPool, (r(2, H, W),)),
+    Row(convolution.AvgPool, (r(2, H, W),)),
+    Row(norm.LayerNorm, (r(P, 4), r(4), r(4)), fixed=(1, 2)),
+    Row(norm.RmsNorm, (r(P, 4), r(4)), fixed=(1,)),
+    Row(norm.GroupNorm, (r(4, H, W), r(4), r(4)), {"groups": 2}, (1, 2)),
+    Row(norm.BatchNorm, (r(4, H, W), r(4), r(4), r(4), r(4)), {"rank": 3}, (1, 2, 3, 4)),
+    Row(attention.Attention, (r(P, 8), r(P, 4), r(P, 4)), {"heads": 4, "kv_heads": 2, "causal": True}),
+    Row(attention.Attention, (r(P, 8), r(N, 8), r(N, 8)), {"heads": 2, "kv_heads": 2}),
+    Row(attention.Rotary, (r(P, 8),), {"heads": 2}),
+    Row(shape.Reshape, (r(P, 6),), {"shape": (P, 2, 3)}),
+    Row(shape.Reshape, (r(H, W, 2),), {"shape": (H * W, 2)}),
+    Row(shape.Transpose, (r(P, H, 3),), {"perm": (-1, -3, -2)}),
+    Row(shape.Concat, (r(P, 3), r(2, 3)), {"axis": -2}),
+    Row(shape.Stack, (r(P), r(P)), {"axis": -2}),
+    Row(shape.Expand, (r(4),), {"shape": (P, 4)}),
+    Row(shape.Expand, (r(),), {"shape": (N,)}),
+    Row(shape.Slice, (r(P, 3),), {"axis": -2, "start": 1}),
+    Row(shape.Slice, (r(P, 3),), {"axis": -2, "start": P - 2}),
+    Row(shape.Slice, (r(P, 3),), {"axis": -2, "stop": -1}),
+    Row(shape.Pick, (r(P, 3),), {"axis": -2, "index": -1}),
+    Row(shape.Take, (r(10, 3), i(P)), {"axis": -2, "rank": 2, "index_rank": 1}),
+    Row(shape.Take, (r(3, 10), i(P)), {"axis": -1, "rank": 2, "index_rank": 1}),
+    Row(shape.Take, (r(P, 10, H), i(W)), {"axis": -2, "rank": 3, "index_rank": 1}),
+    Row(shape.Iota, (), {"count": N}),
+    Row(shape.Iota, (), {"count": 2 * P + 1}),
+    Row(loss.CrossEntropy, (r(P, 10), i(P))),
+    Row(random.RandomBits, (SCALAR, SCALAR, SCALAR), {"place": 3, "shape": (P, 3)}),
+    Row(random.RandomNormal, (SCALAR, SCALAR, SCALAR), {"place": 3, "shape": (N,)}),
+    Row(random.RandomUniform, (SCALAR, SCALAR, SCALAR), {"place": 3, "shape": (4, N)}),
+]  # fmt: skip
+
+
+def free_symbols(row: Row) -> set[str]:
+    attributes = [s for a in row.attributes.values() for s in (a if isinstance(a, tuple) else (a,))]
+    sizes = [*(s for t in row.inputs for s in t.shape), *(s for s in attributes if isinstance(s, Dim))]
+    return {name for size in sizes for name in symbols(size)}
+
+
+def graph_of(row: Row, lead: tuple[Axis, ...]) -> Graph:
+    """One operation; `n` is a setting, every other size is read off an axis of an input."""
+    graph = Graph(name="case")
+    for place, type in enumerate(row.inputs):
+        graph.inputs.append(Value(type.with_lead(() if place in row.fixed else lead), f"x{place}"))
+    own = list(graph.inputs)
+    for name in sorted((free_symbols(row) | {s for a in lead for s in symbols(a.size)}) - {"n"}):
+        graph.inputs.append(Value(r(symbol(name)), f"axis_{name}"))
+        graph.sizes[name] = (graph.inputs[-1], 0)
+    if "n" in free_symbols(row):
+        count = Value(i(), "n")
+        graph.settings["n"], graph.sizes["n"] = Setting(count, 4), count
+    graph.outputs = [Builder(graph).emit(row.op, *own, **row.attributes)]
+    graph.output_names = ["y"]
+    return graph
+
+
+def draw(value: Value, sizes: dict[str, int], rng: np.random.Generator) -> Array:
+    shape = tuple(int(size_of(s, sizes)) for s in value.type.physical)
+    if value.type.dtype is DType.INT:
+        return np.asarray(rng.integers(0, 10, shape))
+    return np.asarray(rng.uniform(0.5, 2.0, shape), np.float32)
+
+
+@pytest.mark.parametrize("row", ROWS, ids=[f"{i}-{row.op.name}" for i, row in enumerate(ROWS)])
+@pytest.mark.parametrize("lead", [(), (BATCH,), (BATCH, ROW)], ids=["none", "batch", "both"])
+def test_symbolic_sizes(row: Row, lead: tuple[Axis, ...], agree: Callable[..., Array]) -> None:
+    graph = graph_of(row, lead)
+    rng = np.random.default_rng(5)
+    for sizes in AT_RUN_TIME:
+        feed = {v.name: draw(v, sizes, rng) for v in graph.inputs}
+        agree(graph, feed, sizes, settings={"n": sizes["n"]} if "n" in graph.settings else {})
