@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,11 @@ import pytest
 import torch
 from scipy import stats
 
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import Graph, Setting, Value
+from mai.compiler.ir.sizes import symbol
+from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
+from mai.compiler.onnx.build import build
 from mai.compiler.ops.philox import MULTIPLIERS_SWAPPED, WORD, key_schedule, philox
 from mai.compiler.ops.random import RandomBits, RandomNormal, RandomUniform
 
@@ -79,3 +85,40 @@ def test_an_example_draws_the_same_in_every_batch(op: Any) -> None:
     if op is RandomBits:
         assert (ours == large).all()
     np.testing.assert_allclose(ours, large, rtol=1e-5, atol=1e-6)
+
+
+def graph_of(op: Any, shape: tuple[int, ...]) -> Graph:
+    """A graph as an export has it: the seed a setting, the turn and the examples inputs."""
+    batch = Axis("batch", symbol("batch"), BATCH_DEPTH)
+    seed, turn = Value(Type(DType.INT), "seed"), Value(Type(DType.INT), "turn")
+    example = Value(Type(DType.INT, (), (batch,)), "example")
+    graph = Graph(name="draws", inputs=[turn, example], settings={"seed": Setting(seed, 0)})
+    graph.sizes["batch"] = (example, 0)
+    graph.outputs = [Builder(graph).emit(op, seed, turn, example, place=MASK - 5, shape=shape)]
+    graph.output_names = ["y"]
+    return graph
+
+
+@pytest.mark.parametrize("op", [RandomBits, RandomUniform, RandomNormal])
+@pytest.mark.parametrize("seed", [0, 1, MASK, WORD, 0x299F31D0A4093822, 2**63 - 1, -1, -(2**63)])
+def test_numpy_torch_and_onnx_draw_the_same(op: Any, seed: int, agree: Callable[..., np.ndarray[Any, Any]]) -> None:
+    example = np.array([0, 1, 2, MASK, WORD, 2**62])
+    for turn in (0, 7, MASK):
+        feed = {"turn": np.array(turn), "example": example}
+        agree(graph_of(op, (5,)), feed, {"batch": len(example)}, settings={"seed": seed})
+
+
+def test_a_draw_is_few_operations() -> None:
+    """A scalar operation costs a microsecond, as much as a small network."""
+    nodes = len(list(build(graph_of(RandomNormal, (2,)), {}).graph))
+    assert nodes <= 120
+
+
+def test_seeds_turns_places_and_examples_all_count() -> None:
+    one = RandomBits.reference(np, 3, 4, np.array(5), place=6, shape=(4,), lead=())
+    others = [
+        RandomBits.reference(np, *counter, place=place, shape=(4,), lead=())
+        for *counter, place in [(4, 4, 5, 6), (3 + WORD, 4, 5, 6), (3, 5, 5, 6), (3, 4, 6, 6), (3, 4, 5, 7)]
+    ]
+    drawn = {tuple(x.tolist()) for x in [one, *others]}
+    assert len(drawn) == 6

@@ -1,0 +1,56 @@
+"""Where a formula taken literally overflows: large arguments, ties, whole powers of negative numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import Graph, Value
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops import elementwise, loss, norm, reduce
+from mai.compiler.ops.base import Operation
+
+Array = np.ndarray[Any, Any]
+LARGE = np.array([-1e4, -200.0, -90.0, -20.0, -1e-6, 0.0, 1e-6, 20.0, 90.0, 200.0, 1e4], np.float32)
+ROWS: list[tuple[type[Operation], list[Any], dict[str, Any]]] = [
+    (elementwise.Sigmoid, [LARGE], {}),
+    (elementwise.Silu, [LARGE], {}),
+    (elementwise.Gelu, [LARGE], {}),
+    (elementwise.Softplus, [LARGE], {}),
+    (elementwise.Tanh, [LARGE], {}),
+    (elementwise.Erf, [LARGE], {}),
+    (elementwise.LeakyRelu, [LARGE], {}),
+    (elementwise.Sign, [LARGE], {}),
+    (elementwise.Floor, [np.array([-2.5, -2.0, -0.1, 0.0, 0.1, 2.5], np.float32)], {}),
+    (elementwise.ToInt, [np.array([-2.7, -0.5, 0.5, 2.7], np.float32)], {}),
+    (elementwise.Power, [np.array([-2.0, -1.5, 0.0, 3.0], np.float32), np.array([3.0, 2.0, 2.0, 0.0], np.float32)], {}),
+    (reduce.Logsumexp, [LARGE], {}),
+    (reduce.Logsumexp, [-LARGE**2], {}),
+    (reduce.Softmax, [LARGE], {}),
+    (reduce.LogSoftmax, [LARGE], {}),
+    (reduce.Argmax, [np.array([1.0, 3.0, 3.0, 2.0], np.float32)], {}),
+    (reduce.Cumprod, [np.array([-2.0, 0.0, 3.0, -1.0, 5.0], np.float32)], {}),
+    (reduce.Cumprod, [np.array([2.0], np.float32)], {}),
+    (loss.CrossEntropy, [LARGE, np.array(0)], {}),
+    (norm.LayerNorm, [np.full(8, 300.0, np.float32)], {}),
+    (norm.RmsNorm, [np.zeros(8, np.float32)], {}),
+    (norm.LayerNorm, [np.linspace(0, 1e3, 8, dtype=np.float32)], {"eps": 0.0}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("op", "arrays", "attributes"), ROWS, ids=[f"{i}-{r[0].name}" for i, r in enumerate(ROWS)])
+def test_extremes(
+    op: type[Operation], arrays: list[Array], attributes: dict[str, Any], agree: Callable[..., Array]
+) -> None:
+    graph = Graph(name="case")
+    for place, array in enumerate(arrays):
+        dtype = DType.INT if array.dtype.kind == "i" else DType.REAL
+        graph.inputs.append(Value(Type(dtype, array.shape), f"x{place}"))
+    graph.outputs = [Builder(graph).emit(op, *graph.inputs, **attributes)]
+    graph.output_names = ["y"]
+    made = agree(graph, {f"x{place}": array for place, array in enumerate(arrays)}, {})
+    assert np.isfinite(made).all()
