@@ -31,12 +31,13 @@ class Distribution:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Module:
-    """One file's declarations; `parent` is the prelude, or None for the prelude itself."""
+    """One file's declarations; `parent` is the prelude, or None for the prelude itself; `called` has been elaborated."""
 
     source: Source
     names: dict[str, Binding]
     where: dict[str, Span]
     parent: Module | None = None
+    called: set[str] = field(default_factory=set)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -29,6 +29,7 @@ from mai.spec.diagnostics import Label
 from mai.spec.source import Span
 
 MAX_CALL_DEPTH = 60
+MAX_CALLS = 10_000
 
 
 class Calls(Signatures):
@@ -177,6 +178,7 @@ class Calls(Signatures):
     # --------------------------------------------------------------- inlining
 
     def _inline(self, env: Environment, function: Function, fitted: dict[str, Fitted], span: Span) -> Binding:
+        self._count_call(function, span)
         axes = self._mapped_axes(list(fitted.values()), function.name)
         for name, argument in fitted.items():
             inner = axes[len(axes) - argument.mapped :]
@@ -193,6 +195,15 @@ class Calls(Signatures):
             self.calls.pop()
             self.axes = outer
         return self._returned(env, function, made, axes, span)
+
+    def _count_call(self, function: Function, span: Span) -> None:
+        """Calls are written out: a net that calls a net twice, that calls a net twice, soon fills the memory."""
+        self.inlined += 1
+        function.module.called.add(function.name)
+        if self.inlined == MAX_CALLS:
+            raise self.fail("too-deep", span, f"with `{function.name}` the calls of this file are more than {MAX_CALLS:,}")
+        if self.inlined > MAX_CALLS:
+            raise Stop
 
     def _mapped_axes(self, fitted: Sequence[Fitted], name: str) -> tuple[Axis, ...]:
         """The axes that the call maps over; every argument that has some must have the same."""

@@ -62,6 +62,7 @@ class Core:
     weights: dict[str, Weight]
     calls: list[str]
     callee: str
+    inlined: int
     axes: tuple[Axis, ...]
     in_train_block: bool
     batch_axis: Axis

@@ -26,7 +26,7 @@ class Elaborator(Expressions, Calls, Loops):
         self.builder = Builder(self.graph)
         self.scope = WeightScope(name, name)
         self.weights = weights
-        self.lets, self.calls, self.callee, self.uses_draws = {}, [], "", False
+        self.lets, self.calls, self.callee, self.inlined, self.uses_draws = {}, [], "", 0, False
         self.transposes, self.origins, self.axes = {}, {}, ()
         self.batch_axis = BATCH
 

@@ -157,7 +157,7 @@ def _program(file: ast.File, path: Path, report: Reporter, sets: Mapping[str, st
             if graph is not None:
                 exports[declaration.name.id] = graph
     training_block = elaborate_training(file, modules, report, weights)
-    _check_unused_nets(file, modules[False], report, weights)
+    _check_unused_nets(file, modules, report)
     if report.failed:
         return None
     names = modules[False].names
@@ -186,12 +186,12 @@ def _check_export_name(declaration: ast.Function, exports: Mapping[str, object],
         report.error("duplicate-name", declaration.name.span, f"`{declaration.name.id}` is exported twice")
 
 
-def _check_unused_nets(file: ast.File, module: Module, report: Reporter, weights: dict[str, Weight]) -> None:
+def _check_unused_nets(file: ast.File, modules: Mapping[bool, Module], report: Reporter) -> None:
     """A net that nothing calls is checked all the same."""
-    owners = {w.owner for w in weights.values()}
     for declaration in file.declarations:
-        if isinstance(declaration, ast.Function) and declaration.kind == "net" and declaration.name.id not in owners:
-            elaborate_net(declaration, module, report)
+        called = modules[False].called | modules[True].called
+        if isinstance(declaration, ast.Function) and declaration.kind == "net" and declaration.name.id not in called:
+            elaborate_net(declaration, modules[False], report)
 
 
 def _copies(weights: Mapping[str, Weight]) -> dict[str, Weight]:

@@ -136,7 +136,7 @@ def elaborate_training(
     before = len(report.diagnostics)
     block = _block(train, data, modules[True], fields, report, weights, training=True)
     if len(report.diagnostics) > before or not block.objectives:
-        if not block.objectives and len(report.diagnostics) == before:
+        if not any(isinstance(s, ast.Minimize) for s in train.body):
             report.error("minimize-missing", train.head, "a train block says what it minimizes", help="end it in `minimize ...`")
         return None
     evaluation = _block(train, data, modules[False], fields, report, weights, training=False)

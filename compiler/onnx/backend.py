@@ -16,9 +16,9 @@ from mai.compiler.ir import sizes as sz
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import Dim, Size
 
-Integer = int
-Scalar = int | ir.Value
 UNKNOWN = sz.symbol("unknown")
+Integer = int
+Scalar = Integer | ir.Value
 
 
 class Wrapped:
@@ -28,7 +28,11 @@ class Wrapped:
         self.op, self.value = op, value
 
     def _with(self, operator: str, other: Any) -> Wrapped:
-        partner = other.value if isinstance(other, Wrapped) else self.op.const(other, np.float32 if isinstance(other, float) else np.int64)
+        partner = (
+            other.value
+            if isinstance(other, Wrapped)
+            else self.op.const(other, np.float32 if isinstance(other, float) else np.int64)
+        )
         return Wrapped(self.op, self.op.make(operator, [self.value, partner]))
 
     def __add__(self, other: Any) -> Wrapped:
@@ -88,7 +92,9 @@ class OnnxBackend:
     def make(self, operator: str, inputs: Sequence[Any], **attributes: Any) -> ir.Value:
         return self.make_all(operator, inputs, attributes, 1)[0]
 
-    def make_all(self, operator: str, inputs: Sequence[Any], attributes: dict[str, Any], outputs: int) -> list[ir.Value]:
+    def make_all(
+        self, operator: str, inputs: Sequence[Any], attributes: dict[str, Any], outputs: int
+    ) -> list[ir.Value]:
         operands = [self.real(x) if isinstance(x, float) else self.int(x) if isinstance(x, int) else x for x in inputs]
         named = [ir.Attr(k, *_attribute(v)) for k, v in attributes.items()]
         made = [ir.Value(name=self.name(operator.lower())) for _ in range(outputs)]
@@ -188,23 +194,28 @@ class OnnxBackend:
             total = total * (size if isinstance(size, int) else Wrapped(self, size))
         return total
 
-    def shape_vector(self, sizes: Sequence[Scalar]) -> ir.Value:
+    def shape_vector(self, given: Sequence[Scalar | Wrapped]) -> ir.Value:
         """Sizes as one integer vector."""
+        sizes = [s.value if isinstance(s, Wrapped) else s for s in given]
         if all(isinstance(s, int) for s in sizes):
             return self.ints([s for s in sizes if isinstance(s, int)])
         one = self.ints([1])
         parts = [self.ints([s]) if isinstance(s, int) else self.make("Reshape", [s, one]) for s in sizes]
         return parts[0] if len(parts) == 1 else self.make("Concat", parts, axis=0)
 
-    def reshape(self, x: ir.Value, sizes: Sequence[Scalar]) -> ir.Value:
+    def reshape(self, x: ir.Value, sizes: Sequence[Scalar | Wrapped]) -> ir.Value:
         """One size may be left to the runtime, so that most reshapes have a constant shape."""
         unknown = [s for s in sizes if not isinstance(s, int) or s == -1]
-        shape = self.ints([s if isinstance(s, int) else -1 for s in sizes]) if len(unknown) < 2 else self.shape_vector(sizes)
+        shape = (
+            self.ints([s if isinstance(s, int) else -1 for s in sizes])
+            if len(unknown) < 2
+            else self.shape_vector(sizes)
+        )
         made = self.make("Reshape", [x, shape])
         self.physical[made] = tuple(s if isinstance(s, int) and s > 0 else UNKNOWN for s in sizes)
         return made
 
-    # ------------------------------------------------------------------ draws
+    # ----------------------------------------------------------------- values
 
     def whole(self, x: ir.Value) -> bool:
         """Whether the elements of an input are integers."""
@@ -212,21 +223,6 @@ class OnnxBackend:
 
     def wrap(self, value: ir.Value) -> Wrapped:
         return Wrapped(self, value)
-
-    def stack_last(self, a: ir.Value, b: ir.Value) -> ir.Value:
-        last = self.ints([-1])
-        return self.make("Concat", [self.make("Unsqueeze", [a, last]), self.make("Unsqueeze", [b, last])], axis=-1)
-
-    def finish(self, words: ir.Value, shape: Sequence[Scalar], lead: Sequence[Scalar]) -> ir.Value:
-        """[lead..., blocks, 2, 2] to the elements that are wanted."""
-        count = self.numel(shape)
-        if isinstance(count, int) and count % 4 == 0:
-            return self.reshape(words, [*lead, *shape])
-        flat = self.reshape(words, [*lead, 4 * ((count + 3) // 4)]) if isinstance(count, int) else self.reshape(
-            words, [*lead, ((count + 3) // 4 * 4).value]
-        )
-        stop = self.ints([count]) if isinstance(count, int) else self.shape_vector([count.value])
-        return self.reshape(self.make("Slice", [flat, self.ints([0]), stop, self.ints([-1])]), [*lead, *shape])
 
 
 def _attribute(value: Any) -> tuple[ir.AttributeType, Any]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.base import Alignment, Operation, ShapeError, case, describe, sample
+from mai.compiler.ops.batched import batched_onnx
 
 
 class Attention(Operation):
@@ -141,15 +142,31 @@ class Rotary(Operation):
     @staticmethod
     def onnx(op: Any, x: Any, heads: int, base: float) -> Any:
         half = op.size_along(x, -1) // heads // 2
-        sizes = op.sizes(x)
         rates = op.reals([base ** (-i / half) for i in range(half)])
         position = op.Cast(op.Range(op.int(0), op.size_value(x, -2), op.int(1)), to=1)
-        angle = op.Mul(op.Unsqueeze(position, op.ints([1, 2])), rates)
+        angle = op.Mul(op.Unsqueeze(position, op.ints([-1])), rates)
         cos, sin = op.Cos(angle), op.Sin(angle)
-        y = op.reshape(x, [*sizes[:-1], heads, 2 * half])
-        a = op.Slice(y, op.ints([0]), op.ints([half]), op.ints([-1]))
-        b = op.Slice(y, op.ints([half]), op.ints([2 * half]), op.ints([-1]))
-        turned = [op.Sub(op.Mul(a, cos), op.Mul(b, sin)), op.Add(op.Mul(b, cos), op.Mul(a, sin))]
-        return op.reshape(op.Concat(*turned, axis=-1), sizes)
+        turned = _turned if op.opset < 23 else _turned_by_kernel
+        return batched_onnx(op, x, 2, lambda y: turned(op, y, cos, sin, heads, half))
 
-    cases = (case(sample(5, 8), heads=2, base=10000.0),)
+    cases = (
+        case(sample(5, 8), heads=2, base=10000.0),
+        case(sample(3, 12), heads=3, base=100.0),
+        case(sample(4, 6), heads=1, base=500000.0),
+    )
+
+
+def _turned_by_kernel(op: Any, y: Any, cos: Any, sin: Any, heads: int, half: int) -> Any:
+    """y: [N, P, width]; cos and sin: [P, half]. The kernel wants a table for each of the N."""
+    every = op.Concat(op.Shape(y, start=0, end=1), op.ints([1, 1]), axis=0)
+    return op.RotaryEmbedding(y, op.Expand(cos, every), op.Expand(sin, every), num_heads=heads)
+
+
+def _turned(op: Any, y: Any, cos: Any, sin: Any, heads: int, half: int) -> Any:
+    """The same for opsets that lack the operation."""
+    split = op.reshape(y, [0, 0, heads, 2 * half])
+    a = op.Slice(split, op.ints([0]), op.ints([half]), op.ints([-1]))
+    b = op.Slice(split, op.ints([half]), op.ints([2 * half]), op.ints([-1]))
+    c, s = op.Unsqueeze(cos, op.ints([1])), op.Unsqueeze(sin, op.ints([1]))
+    halves = op.Sub(op.Mul(a, c), op.Mul(b, s)), op.Add(op.Mul(b, c), op.Mul(a, s))
+    return op.reshape(op.Concat(*halves, axis=-1), [0, 0, 2 * half * heads])

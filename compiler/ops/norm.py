@@ -161,9 +161,12 @@ class BatchNorm(Operation):
         return Type(DType.REAL, x.shape)
 
     @staticmethod
-    def reference(np: Any, x: Any, *scales: Any, training: bool, eps: float, rank: int) -> Any:
-        weight, bias, mean, variance = (s.reshape(-1, *(1,) * (rank - 1)) for s in scales)
-        return (x - mean) / np.sqrt(variance + eps) * weight + bias
+    def reference(
+        np: Any, x: Any, weight: Any, bias: Any, mean: Any, variance: Any, *, training: bool, eps: float, rank: int
+    ) -> Any:
+        scale = weight / np.sqrt(variance + eps)
+        shape = (-1, *(1,) * (rank - 1))
+        return (x - mean.reshape(shape)) * scale.reshape(shape) + bias.reshape(shape)
 
     @staticmethod
     def torch(torch: Any, x: Any, weight: Any, bias: Any, *running: Any, training: bool, eps: float, rank: int) -> Any:

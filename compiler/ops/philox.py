@@ -2,7 +2,7 @@
 
 It is written once, over `+ - * >> & ^` on arrays of int64, and so runs in numpy, in torch and as ONNX operations, and
 gives the same bits in all of them. The four words of a counter are held as two pairs, (c0, c2) and (c1, c3), each pair
-the last axis of an array, so that a round is one operation for both of its products.
+the first axis of an array, so that a round is one operation for both of its products.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ ROUNDS = 10
 
 
 def key_schedule() -> list[list[int]]:
-    """What each round adds to the key: [ROUNDS, 2]."""
+    """What each round adds to the two words of the key: [ROUNDS, 2]."""
     return [[(r * w) & MASK for w in WEYL] for r in range(ROUNDS)]
 
 
 def philox(even: Any, odd: Any, keys: Sequence[Any], multipliers: Any, swap: Callable[[Any], Any]) -> tuple[Any, Any]:
-    """Ten rounds on the words (c0, c2) and (c1, c3), pairs along the last axis; `keys` are the ten round keys.
+    """Ten rounds on the words (c0, c2) and (c1, c3), pairs along the first axis; `keys` are the ten round keys.
 
     A product of two 32-bit words may exceed 63 bits and wraps around. Its low word is right all the same, and what is
     left after taking it away is a multiple of 2^32, so that a shift is an exact quotient, whichever way it is made.

@@ -42,20 +42,20 @@ class Draw(Operation, abstract=True):
 
     @staticmethod
     def elements(b: Any, even: Any, odd: Any) -> Any:
-        """The four elements of each block, [..., blocks, 2, 2], in the arithmetic `b`."""
+        """The four elements of each block, [4, ..., blocks], in the arithmetic `b`."""
         raise NotImplementedError
 
     @classmethod
     def reference(cls, np: Any, seed: Any, turn: Any, example: Any, *, place: int, shape: Any, lead: Any) -> Any:
-        return cls._drawn(NumpyWords(np), (seed, turn, example), place, shape, lead)
+        return cls._drawn(NumpyWords(np, len(lead)), (seed, turn, example), place, shape, lead)
 
     @classmethod
     def torch(cls, torch: Any, seed: Any, turn: Any, example: Any, *, place: int, shape: Any, lead: Any) -> Any:
-        return cls._drawn(TorchWords(torch), (seed, turn, example), place, shape, lead)
+        return cls._drawn(TorchWords(torch, len(lead)), (seed, turn, example), place, shape, lead)
 
     @classmethod
     def onnx(cls, op: Any, seed: Any, turn: Any, example: Any, *, place: int, shape: Any, lead: Any) -> Any:
-        return cls._drawn(OnnxWords(op), (seed, turn, example), place, shape, lead)
+        return cls._drawn(OnnxWords(op, len(lead)), (seed, turn, example), place, shape, lead)
 
     @classmethod
     def _drawn(cls, b: Any, counter: tuple[Any, Any, Any], place: int, shape: Any, lead: Any) -> Any:
@@ -64,16 +64,17 @@ class Draw(Operation, abstract=True):
 
 
 def _words(b: Any, seed: Any, turn: Any, example: Any, place: int, count: Any) -> tuple[Any, Any]:
-    """The generator's output words (c0, c2) and (c1, c3), each [..., blocks, 2].
+    """The generator's output words (c0, c2) and (c1, c3), each [2, ..., blocks].
 
-    The key's second word is the seed's upper half; its lower half is taken away first, so that the quotient is exact.
+    The key is the seed's lower and upper half. The lower half is taken away first, so that the quotient is exact; the
+    round keys are cut to 32 bits at the end. Turns and examples are below 2^32.
     """
-    even = b.blocks((count + 3) // 4) + b.column(turn) * b.constant([0, 1])
-    odd = b.column(example) * b.constant([1, 0]) + b.constant([0, place])
-    halves = b.column(seed)
-    halves = (halves - (halves & b.constant([0, MASK]))) // b.constant([1, WORD]) & MASK
-    keys = (halves + b.constant(key_schedule())) & MASK
-    return philox(even & MASK, odd & MASK, b.rows(keys), b.constant(list(MULTIPLIERS_SWAPPED)), b.swap)
+    even = b.blocks((count + 3) // 4) + b.column(turn) * b.pair([0], [1])
+    odd = b.column(example) * b.pair([1], [0]) + b.pair([0], [place])
+    column = b.column(seed)
+    halves = (column - (column & b.pair([0], [MASK]))) // b.pair([1], [WORD])
+    keys = (halves + b.pair(*zip(*key_schedule(), strict=True))) & MASK
+    return philox(even, odd, b.rows(keys), b.pair(*([m] for m in MULTIPLIERS_SWAPPED)), b.swap)
 
 
 def _unit(b: Any, words: Any) -> Any:
@@ -88,15 +89,15 @@ class RandomBits(Draw):
 
     @staticmethod
     def elements(b: Any, even: Any, odd: Any) -> Any:
-        return b.stack(even, odd)
+        return b.join(even, odd)
 
 
 class RandomUniform(Draw):
-    """Reals strictly between 0 and 1: ((word >> 9) + 1/2) / 2^23, exact in single precision."""
+    """Reals strictly between 0 and 1, as likely everywhere; each is a whole number and a half, over 2^23."""
 
     @staticmethod
     def elements(b: Any, even: Any, odd: Any) -> Any:
-        return _unit(b, b.stack(even, odd))
+        return _unit(b, b.join(even, odd))
 
 
 class RandomNormal(Draw):
@@ -106,22 +107,22 @@ class RandomNormal(Draw):
     def elements(b: Any, even: Any, odd: Any) -> Any:
         radius = b.sqrt(b.log(_unit(b, even)) * -2.0)
         angle = _unit(b, odd) * (2 * pi)
-        return b.stack(radius * b.cos(angle), radius * b.sin(angle))
+        return b.join(radius * b.cos(angle), radius * b.sin(angle))
 
 
 class NumpyWords:
-    """What a draw needs beyond operators, in numpy."""
+    """What a draw with `lead` lead axes needs beyond operators, in numpy. Arrays are [pair, lead..., block]."""
 
-    def __init__(self, np: Any) -> None:
-        self.np = np
+    def __init__(self, np: Any, lead: int) -> None:
+        self.np, self.lead = np, lead
         self.log, self.sqrt, self.cos, self.sin = np.log, np.sqrt, np.cos, np.sin
 
-    def constant(self, numbers: Any) -> Any:
-        return self.np.array(numbers, self.np.int64)
+    def pair(self, first: Any, second: Any) -> Any:
+        """Numbers for the two words of a pair: one for all blocks, or one for each."""
+        return self.np.array([first, second], self.np.int64).reshape((2, *(1,) * self.lead, -1))
 
     def column(self, x: Any) -> Any:
-        """[...] as [..., 1, 1]: a block and a pair are to come."""
-        return self.np.asarray(x, self.np.int64)[..., None, None]
+        return self.np.asarray(x, self.np.int64)[..., None]
 
     def count(self, shape: Any) -> Any:
         total = 1
@@ -130,40 +131,41 @@ class NumpyWords:
         return total
 
     def blocks(self, count: Any) -> Any:
-        """The pairs (i, 0), i below `count`."""
-        return self.np.arange(count)[:, None] * self.constant([1, 0])
+        return self.np.arange(count) * self.pair([1], [0])
 
     def rows(self, keys: Any) -> Any:
-        return self.np.split(keys, ROUNDS, axis=-2)
+        """The keys of the rounds, which lie where blocks do."""
+        return self.np.split(keys, ROUNDS, -1)
 
     def swap(self, x: Any) -> Any:
-        return x[..., ::-1]
+        return x[::-1]
 
     def real(self, x: Any) -> Any:
         return x.astype(self.np.float32)
 
-    def stack(self, a: Any, b: Any) -> Any:
-        return self.np.stack([a, b], -1)
+    def join(self, a: Any, b: Any) -> Any:
+        return self.np.concatenate([a, b])
 
     def finish(self, x: Any, shape: Any, lead: Any) -> Any:
-        """[lead..., blocks, 2, 2] to the elements that are wanted."""
-        return x.reshape((*lead, -1))[..., : self.count(shape)].reshape((*lead, *shape))
+        """[4, lead..., blocks] to the elements that are wanted, those of a block side by side."""
+        flat = self.np.moveaxis(x, 0, -1).reshape((*lead, -1))
+        return flat[..., : self.count(shape)].reshape((*lead, *shape))
 
 
 class TorchWords(NumpyWords):
     """The same in torch."""
 
-    def constant(self, numbers: Any) -> Any:
-        return self.np.tensor(numbers)
+    def pair(self, first: Any, second: Any) -> Any:
+        return self.np.tensor([first, second]).reshape((2, *(1,) * self.lead, -1))
 
     def column(self, x: Any) -> Any:
-        return x[..., None, None]
+        return x[..., None]
 
     def rows(self, keys: Any) -> Any:
-        return self.np.split(keys, 1, dim=-2)
+        return self.np.split(keys, 1, -1)
 
     def swap(self, x: Any) -> Any:
-        return x.flip(-1)
+        return x.flip(0)
 
     def real(self, x: Any) -> Any:
         return x.float()
@@ -172,28 +174,30 @@ class TorchWords(NumpyWords):
 class OnnxWords:
     """The same as ONNX operations."""
 
-    def __init__(self, op: Any) -> None:
-        self.op = op
+    def __init__(self, op: Any, lead: int) -> None:
+        self.op, self.lead = op, lead
         self.count = op.numel
 
-    def constant(self, numbers: Any) -> Any:
-        return self.op.wrap(self.op.const(numbers))
+    def pair(self, first: Any, second: Any) -> Any:
+        nested = [list(first), list(second)]
+        for _ in range(self.lead):
+            nested = [[row] for row in nested]
+        return self.op.wrap(self.op.const(nested))
 
     def column(self, x: Any) -> Any:
-        return self.op.wrap(self.op.Unsqueeze(x, self.op.ints([-2, -1])))
+        return self.op.wrap(self.op.Unsqueeze(x, self.op.ints([-1])))
 
     def blocks(self, count: Any) -> Any:
         if isinstance(count, int):
-            return self.constant([[i, 0] for i in range(count)])
-        steps = self.op.Range(self.op.int(0), count.value, self.op.int(1))
-        return self.op.wrap(self.op.Unsqueeze(steps, self.op.ints([-1]))) * self.constant([1, 0])
+            return self.pair(range(count), [0] * count)
+        return self.op.wrap(self.op.Range(self.op.int(0), count.value, self.op.int(1))) * self.pair([1], [0])
 
     def rows(self, keys: Any) -> Any:
-        parts = self.op.Split(keys.value, axis=-2, num_outputs=ROUNDS, _outputs=ROUNDS)
+        parts = self.op.Split(keys.value, axis=-1, num_outputs=ROUNDS, _outputs=ROUNDS)
         return [self.op.wrap(part) for part in parts]
 
     def swap(self, x: Any) -> Any:
-        return self.op.wrap(self.op.Gather(x.value, self.op.ints([1, 0]), axis=-1))
+        return self.op.wrap(self.op.Gather(x.value, self.op.ints([1, 0]), axis=0))
 
     def real(self, x: Any) -> Any:
         return self.op.wrap(self.op.Cast(x.value, to=1))
@@ -210,8 +214,16 @@ class OnnxWords:
     def sin(self, x: Any) -> Any:
         return self.op.wrap(self.op.Sin(x.value))
 
-    def stack(self, a: Any, b: Any) -> Any:
-        return self.op.wrap(self.op.stack_last(a.value, b.value))
+    def join(self, a: Any, b: Any) -> Any:
+        return self.op.wrap(self.op.Concat(a.value, b.value, axis=0))
 
     def finish(self, x: Any, shape: Any, lead: Any) -> Any:
-        return self.op.finish(x.value, shape, lead)
+        """As many elements as are wanted; a number of them that four divides needs no cut."""
+        count = self.count(shape)
+        made = self.op.Transpose(x.value, perm=[*range(1, self.lead + 2), 0])
+        if isinstance(count, int) and count % 4 == 0:
+            return self.op.reshape(made, [*lead, *shape])
+        if not isinstance(count, int) or count > 4:
+            made = self.op.reshape(made, [*lead, (count + 3) // 4 * 4])
+        cut = self.op.Slice(made, self.op.ints([0]), self.op.shape_vector([count]), self.op.ints([-1]))
+        return self.op.reshape(cut, [*lead, *shape])

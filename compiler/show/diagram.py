@@ -1,4 +1,4 @@
-"""A program as blocks: nets, layers and loops, and what flows between them; as Mermaid text or as SVG."""
+"""The blocks of a program as Mermaid text or as an SVG drawing."""
 
 from __future__ import annotations
 
@@ -6,129 +6,183 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 
-from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ops.structure import Constant, SizeOf, Structural, WeightOf
+from mai.compiler.show.blocks import Box, Frame, Item, Panel, panels
 from mai.compiler.program import Program
 
-WIDTH, HEIGHT, GAP, MARGIN, COLUMN = 190, 34, 22, 24, 250
-FILL = {"net": "#e8eef6", "loop": "#fbeee6", "input": "#eef4ea", "draw": "#f3edf7"}
-
-
-@dataclass
-class Block:
-    """A box: consecutive operations of one layer, or an input. `level` is how many loops are around it."""
-
-    name: str
-    kind: str
-    shape: str
-    level: int
-    into: list[int] = field(default_factory=list)
-
-
-def blocks(graph: Graph) -> list[Block]:
-    """The boxes of a graph, in the order of the computation."""
-    made: list[Block] = []
-    owner: dict[Value, int] = {}
-    for value in graph.inputs:
-        owner[value] = len(made)
-        made.append(Block(value.name, "input", str(value.type.with_lead(())), 0))
-    _collect(graph, 0, made, owner)
-    return made
-
-
-def _collect(region: Region, level: int, made: list[Block], owner: dict[Value, int]) -> None:
-    for node in region.nodes:
-        if node.regions:
-            _loop(node, level, made, owner)
-        elif node.op in (Constant, WeightOf, SizeOf) or (issubclass(node.op, Structural) and not node.inputs):
-            continue
-        else:
-            _add(node, level, made, owner)
-
-
-def _loop(node: Node, level: int, made: list[Block], owner: dict[Value, int]) -> None:
-    title = node.attributes.get("method") or ("repeat" if node.op.name == "loop" else node.op.name)
-    count = node.attributes.get("count") or node.attributes.get("steps")
-    sources = sorted({owner[v] for v in node.inputs if v in owner})
-    place = len(made)
-    made.append(Block(f"{title} × {count}" if count is not None else title, "loop", "", level, sources))
-    region = node.regions[0]
-    owner.update(dict.fromkeys(region.inputs, place))
-    _collect(region, level + 1, made, owner)
-    last = max((owner[v] for v in region.outputs if v in owner), default=place)
-    owner.update(dict.fromkeys(node.outputs, last))
-
-
-def _add(node: Node, level: int, made: list[Block], owner: dict[Value, int]) -> None:
-    """Put a node into the last box if it belongs to the same layer, else begin a new one."""
-    sources = {owner[v] for v in node.inputs if v in owner}
-    drawn = node.op.name.startswith("random")
-    name = node.output.name if drawn or not node.scope else node.scope.replace(".{}", "")
-    kind = "draw" if drawn else "net"
-    if not sources and not drawn:
-        return
-    if not made or made[-1].name != name or made[-1].level != level:
-        made.append(Block(name, kind, "", level))
-    block, place = made[-1], len(made) - 1
-    block.shape = str(node.output.type.with_lead(()))
-    block.into = sorted({*block.into, *(s for s in sources if s != place)})
-    owner.update(dict.fromkeys(node.outputs, place))
+BRACKETS = {"input": ("([", "])"), "output": ("([", "])"), "draw": (">", "]"), "net": ("[[", "]]")}
+FILL = {
+    "input": "#eef4ea", "output": "#eef4ea", "draw": "#f3edf7", "net": "#dce8f7", "layer": "#eef3f9",
+    "operation": "#ffffff",
+}  # fmt: skip
+INK, GREY, LINE = "#20304a", "#5f7188", "#7d90a8"
+WIDTH, HEIGHT, GAP, MARGIN = 176, 30, 18, 24
+INSET, HEAD, LANE = 10, 20, 9
+DEFS = (
+    '<defs><marker id="tip" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="6.5" markerHeight="6.5" orient="auto">'
+    f'<path d="M0 0.5 L8 4 L0 7.5 z" fill="{LINE}"/></marker></defs>'
+)
 
 
 def mermaid(program: Program, exports: Sequence[str]) -> str:
-    """A Mermaid flowchart, a subgraph an export."""
+    """A Mermaid flowchart: a subgraph for each export, each net and each loop."""
+    drawn = panels(program, exports)
+    names = {box: f"b{i}" for i, box in enumerate(b for panel in drawn for b in panel.boxes())}
     lines = ["flowchart TD"]
-    for name in exports:
-        lines.append(f"  subgraph {name}")
-        made = blocks(program.exports[name])
-        for i, block in enumerate(made):
-            shape = f"<br/>{block.shape}" if block.shape else ""
-            opening, closing = {"loop": ("{{", "}}"), "input": ("([", "])"), "draw": (">", "]")}.get(block.kind, ("[", "]"))
-            lines.append(f'    {name}_{i}{opening}"{block.name}{shape}"{closing}')
-            lines += [f"    {name}_{j} --> {name}_{i}" for j in block.into]
-        lines.append("  end")
+    for i, panel in enumerate(drawn):
+        lines += [f'  subgraph p{i}["{_quoted(panel.title)}"]', *_subgraph(panel.items, names, f"p{i}", "    "), "  end"]
+    lines += [f"  {names[source]} --> {name}" for box, name in names.items() for source in box.sources]
     return "\n".join(lines) + "\n"
 
 
+def _subgraph(items: Sequence[Item], names: dict[Box, str], path: str, indent: str) -> list[str]:
+    lines = []
+    for i, item in enumerate(items):
+        if isinstance(item, Box):
+            opening, closing = BRACKETS.get(item.kind, ("[", "]"))
+            text = "<br/>".join(_quoted(t) for t in (item.name, item.shape) if t)
+            lines.append(f'{indent}{names[item]}{opening}"{text}"{closing}')
+            continue
+        inner = _subgraph(item.items, names, f"{path}_{i}", indent + "  ")
+        lines += [f'{indent}subgraph {path}_{i}["{_quoted(item.title)}"]', *inner, f"{indent}end"]
+    return lines
+
+
+def _quoted(text: str) -> str:
+    """Text as Mermaid takes it between quotes."""
+    return text.replace('"', "#quot;").replace("<", "&lt;").replace(">", "&gt;")
+
+
 def svg(program: Program, exports: Sequence[str]) -> str:
-    """The same as a drawing: an export a column, time downwards, loops indented."""
-    columns = [(name, blocks(program.exports[name])) for name in exports]
-    deepest = max((b.level for _, made in columns for b in made), default=0)
-    height = 2 * MARGIN + 30 + max((len(made) for _, made in columns), default=0) * (HEIGHT + GAP)
-    width = 2 * MARGIN + len(columns) * (COLUMN + 20 * deepest)
-    parts = [
+    """The same as a drawing: a column for each export and net, the computation downwards."""
+    layouts = [Layout(panel) for panel in panels(program, exports)]
+    parts, left = [], MARGIN
+    for layout in layouts:
+        parts.append(f'<g transform="translate({left} {MARGIN})">\n' + "\n".join(layout.drawn()) + "\n</g>")
+        left += layout.width + 2 * MARGIN
+    width, height = left - MARGIN, 2 * MARGIN + max((layout.height for layout in layouts), default=0)
+    head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}" '
-        'font-family="sans-serif" font-size="11" fill="#20304a">',
-        '<rect width="100%" height="100%" fill="white"/>',
-        '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="6" markerHeight="6" orient="auto">'
-        '<path d="M0 0 L8 4 L0 8 z" fill="#6b7f99"/></marker></defs>',
-    ]
-    for column, (name, made) in enumerate(columns):
-        left = MARGIN + column * (COLUMN + 20 * deepest)
-        parts.append(f'<text x="{left}" y="{MARGIN + 8}" font-size="14" font-weight="bold">{escape(name)}</text>')
-        parts += _column(made, left)
-    return "\n".join([*parts, "</svg>"]) + "\n"
+        f'font-family="Helvetica, Arial, sans-serif" font-size="11" fill="{INK}">'
+    )
+    return "\n".join([head, '<rect width="100%" height="100%" fill="white"/>', DEFS, *parts, "</svg>"]) + "\n"
 
 
-def _column(made: list[Block], left: int) -> list[str]:
-    spots = [(left + 20 * b.level, MARGIN + 26 + i * (HEIGHT + GAP)) for i, b in enumerate(made)]
-    parts = []
-    for i, block in enumerate(made):
-        parts += [_arrow(spots[j], spots[i], i - j) for j in block.into]
-    for (x, y), block in zip(spots, made, strict=True):
-        fill = FILL[block.kind]
-        parts.append(f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="6" fill="{fill}" stroke="#9fb3c8"/>')
-        parts.append(f'<text x="{x + 8}" y="{y + 14}">{escape(block.name[-30:])}</text>')
-        parts.append(f'<text x="{x + 8}" y="{y + 27}" fill="#6b7f99" font-size="10">{escape(block.shape)}</text>')
-    return parts
+@dataclass(frozen=True, slots=True)
+class Outline:
+    """Where a loop's frame is: `depth` frames are around it."""
+
+    title: str
+    top: int
+    bottom: int
+    depth: int
 
 
-def _arrow(start: tuple[int, int], end: tuple[int, int], distance: int) -> str:
-    """Straight down to the next box; around the side to one further on."""
-    x0, y0, x1, y1 = start[0] + 40, start[1] + HEIGHT, end[0] + 40, end[1]
-    if distance <= 1:
-        path = f"M{x0} {y0} L{x1} {y1}"
-    else:
-        right = max(start[0], end[0]) + WIDTH + 6 + 4 * min(distance, 8)
-        path = f"M{start[0] + WIDTH} {start[1] + HEIGHT // 2} C{right} {y0} {right} {y1} {end[0] + WIDTH} {y1 + HEIGHT // 2}"
-    return f'<path d="{path}" fill="none" stroke="#6b7f99" stroke-width="1.1" marker-end="url(#tip)"/>'
+@dataclass(slots=True)
+class Layout:
+    """One panel: boxes in one column, frames around them; what skips a box goes down a lane at the right."""
+
+    panel: Panel
+    tops: dict[Box, int] = field(default_factory=dict)
+    outlines: list[Outline] = field(default_factory=list)
+    lanes: dict[Box, int] = field(default_factory=dict)
+    height: int = 0
+
+    def __post_init__(self) -> None:
+        self.height = self._place(self.panel.items, HEAD + 6, 0)
+        self._assign_lanes()
+
+    @property
+    def deepest(self) -> int:
+        return max((o.depth + 1 for o in self.outlines), default=0)
+
+    @property
+    def left(self) -> int:
+        return INSET * self.deepest
+
+    @property
+    def width(self) -> int:
+        return 2 * self.left + WIDTH + LANE * (1 + max(self.lanes.values(), default=-1))
+
+    def _place(self, items: Sequence[Item], y: int, depth: int) -> int:
+        """Give every box its height; the next free one is returned."""
+        for item in items:
+            if isinstance(item, Frame):
+                bottom = self._place(item.items, y + HEAD, depth + 1) - GAP + INSET
+                self.outlines.append(Outline(item.title, y, bottom, depth))
+                y = bottom + GAP
+            else:
+                self.tops[item] = y
+                y += HEIGHT + GAP
+        return y
+
+    def _skips(self) -> dict[Box, list[Box]]:
+        """The boxes that a box reaches over others, by source."""
+        order = {box: i for i, box in enumerate(self.tops)}
+        skips: dict[Box, list[Box]] = {}
+        for box in self.tops:
+            for source in box.sources:
+                if order[box] - order[source] > 1:
+                    skips.setdefault(source, []).append(box)
+        return skips
+
+    def _assign_lanes(self) -> None:
+        """The innermost lane that is free all the way down; short ways first."""
+        taken: list[list[tuple[int, int]]] = []
+        skips = self._skips()
+        for source in sorted(skips, key=lambda s: self.tops[skips[s][-1]] - self.tops[s]):
+            way = self.tops[source], self.tops[skips[source][-1]]
+            free = (i for i, ways in enumerate(taken) if all(way[1] <= a or b <= way[0] for a, b in ways))
+            lane = next(free, len(taken))
+            if lane == len(taken):
+                taken.append([])
+            taken[lane].append(way)
+            self.lanes[source] = lane
+
+    def drawn(self) -> list[str]:
+        """The elements, the lower ones first."""
+        title = f'<text x="0" y="12" font-size="14" font-weight="bold">{escape(self.panel.title)}</text>'
+        frames = [line for o in sorted(self.outlines, key=lambda o: o.depth) for line in self._frame(o)]
+        ways = [line for source, targets in self._skips().items() for line in self._way(source, targets)]
+        return [title, *frames, *self._steps(), *ways, *(line for box in self.tops for line in self._box(box))]
+
+    def _frame(self, outline: Outline) -> list[str]:
+        x = INSET * outline.depth
+        return [
+            f'<rect x="{x}" y="{outline.top}" width="{2 * self.left + WIDTH - 2 * x}" height="{outline.bottom - outline.top}" '
+            f'rx="8" fill="#fbf4ec" stroke="#d9b48f"/>',
+            f'<text x="{x + 8}" y="{outline.top + 14}" fill="#8a5a2b">↻ {escape(outline.title)}</text>',
+        ]
+
+    def _box(self, box: Box) -> list[str]:
+        x, y = self.left, self.tops[box]
+        radius = HEIGHT // 2 if box.kind in ("input", "output") else 6
+        name, shape = escape(box.name), escape(box.shape)
+        return [
+            f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="{radius}" fill="{FILL[box.kind]}" stroke="#9fb3c8"/>',
+            f'<text x="{x + 12}" y="{y + 19}"{_weight(box)}>{name}</text>',
+            f'<text x="{x + WIDTH - 12}" y="{y + 19}" text-anchor="end" fill="{GREY}" font-size="10">{shape}</text>',
+        ]
+
+    def _steps(self) -> list[str]:
+        """Arrows straight down, from a box to the next."""
+        x = self.left + WIDTH // 2
+        order = list(self.tops)
+        pairs = [(a, b) for a, b in zip(order, order[1:], strict=False) if a in b.sources]
+        return [_path(f"M{x} {self.tops[a] + HEIGHT} V{self.tops[b]}") for a, b in pairs]
+
+    def _way(self, source: Box, targets: list[Box]) -> list[str]:
+        """Out to the source's lane, down, and back into each target."""
+        right = self.left + WIDTH
+        lane = right + self.left + LANE * (self.lanes[source] + 1) - 2
+        y = self.tops[source] + HEIGHT // 2 + 5
+        ends = [self.tops[t] + HEIGHT // 2 - 5 for t in targets]
+        down = f"M{right} {y} H{lane - 4} Q{lane} {y} {lane} {y + 4} V"
+        return [_path(f"{down}{end - 4} Q{lane} {end} {lane - 4} {end} H{right}") for end in ends]
+
+
+def _weight(box: Box) -> str:
+    return ' font-weight="bold"' if box.kind == "net" else ""
+
+
+def _path(shape: str) -> str:
+    return f'<path d="{shape}" fill="none" stroke="{LINE}" stroke-width="1.1" marker-end="url(#tip)"/>'

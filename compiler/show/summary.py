@@ -6,17 +6,12 @@ from collections.abc import Iterable, Mapping
 from math import prod
 
 from mai.compiler import passes
-from mai.compiler.ir import sizes
-from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.sizes import Size
-from mai.compiler.ops.attention import Attention
-from mai.compiler.ops.convolution import Conv
-from mai.compiler.ops.product import Affine, Einsum, Matmul
-from mai.compiler.ops.structure import Loop, Structural
+from mai.compiler.ir.graph import Graph, Region, Value
+from mai.compiler.ir.work import known_sizes, multiply_adds, size_of
+from mai.compiler.ops.structure import Structural
 from mai.compiler.program import Program
 
 BYTES = 4
-FREE = 16
 
 
 def summary(program: Program) -> str:
@@ -51,48 +46,12 @@ def _export(name: str, graph: Graph) -> list[str]:
     later = {str(n.attributes.get("construct") or n.attributes.get("method")) for n in passes.later(plain)}
     if later:
         return [*lines, f"  checked only     {', '.join(sorted(later))}: executed by a later release"]
-    known = _known_sizes(plain)
-    work = _operations(plain, known)
+    known = known_sizes(plain)
+    work = multiply_adds(plain, known)
     sizes_ = list(_activations(plain, known))
     lines.append(f"  operations       {_count(work)} multiply-adds an example")
     lines.append(f"  activations      {_bytes(sum(sizes_))} an example, the largest {_bytes(max(sizes_, default=0))}")
     return lines
-
-
-def _known_sizes(graph: Graph) -> dict[str, int]:
-    """Sizes for counting: a batch of one, settings at their defaults, other sizes 16."""
-    known = {name: int(s.default) for name, s in graph.settings.items() if not isinstance(s.default, float)}
-    return {**{name: FREE for name in graph.sizes if name not in known}, **known, "batch": 1}
-
-
-def _size(shape: Iterable[Size], known: Mapping[str, int]) -> int:
-    return prod(int(sizes.evaluate(s, lambda n: known.get(n, FREE))) for s in shape)
-
-
-def _operations(region: Region, known: Mapping[str, int]) -> int:
-    total = 0
-    for node in region.nodes:
-        if node.op is Loop:
-            turns = node.attributes["count"]
-            total += _operations(node.regions[0], known) * (FREE if turns is None else _size((turns,), known))
-        elif not issubclass(node.op, Structural):
-            total += _node_operations(node, known)
-    return total
-
-
-def _node_operations(node: Node, known: Mapping[str, int]) -> int:
-    made = _size(node.output.type.physical, known)
-    if node.op is Affine:
-        return made * _size(node.inputs[0].type.shape[-1:], known)
-    if node.op is Matmul:
-        return made * _size(node.inputs[0].type.shape[-1:], known)
-    if node.op is Conv:
-        return made * _size(node.inputs[1].type.shape[1:], known)
-    if node.op is Attention:
-        return 2 * made * _size(node.inputs[1].type.shape[:1], known)
-    if node.op is Einsum:
-        return max(_size(v.type.physical, known) for v in (*node.inputs, node.output))
-    return made
 
 
 def _activations(region: Region, known: Mapping[str, int]) -> Iterable[int]:
@@ -101,7 +60,7 @@ def _activations(region: Region, known: Mapping[str, int]) -> Iterable[int]:
         for inner in node.regions:
             yield from _activations(inner, known)
         if not issubclass(node.op, Structural):
-            yield from (BYTES * _size(v.type.physical, known) for v in node.outputs if _varies(v))
+            yield from (BYTES * size_of(v.type.physical, known) for v in node.outputs if _varies(v))
 
 
 def _varies(value: Value) -> bool:

@@ -148,7 +148,7 @@ class Lowering:
         before = len(self.fx.nodes)
         made = self._lowered(node)
         for inner in list(self.fx.nodes)[before:]:
-            inner.meta["span"] = node.span
+            inner.meta.setdefault("span", node.span)
         for output, proxy in zip(node.outputs, made, strict=True):
             self.values[output] = self._named(proxy, output)
 

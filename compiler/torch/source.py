@@ -3,175 +3,149 @@
 from __future__ import annotations
 
 import inspect
-import re
 from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
 
-from torch import fx
+from torch import Tensor, nn
 
-from mai.compiler import passes
-from mai.compiler.ir.graph import Graph, Weight
+from mai.compiler.ir.graph import Graph, Initial, Weight
+from mai.compiler.ops import philox, random
 from mai.compiler.ops.random import Draw
+from mai.compiler.passes import prune
+from mai.compiler.passes.discretise import discretise
+from mai.compiler.passes.share import share
 from mai.compiler.program import Program
-from mai.compiler.torch.loops import loop
-from mai.compiler.torch.module import lower
-from mai.compiler.torch.weights import Weights
+from mai.compiler.torch import draws
+from mai.compiler.torch.listing import INDENT, TAKEN, forward, writable
 
 HEADER = '''\
 """{title}
 
-Made by mai from {file}. Weights load with `model.load_state_dict(safetensors.torch.load_file("weights.safetensors"))`.
+Written by mai from {file}. Each class is an export; trained weights load by
+`model.load_state_dict(safetensors.torch.load_file("weights.safetensors"), strict=False)`.
 """
-
-import torch
-from torch import nn
 '''
-LOOP = "\n\n" + inspect.getsource(loop).replace("@fx.wrap\n", "").replace("body: Body", "body")
-DRAWS = '''
+TORCH = "import torch\nfrom torch import Tensor, nn\nfrom torch.nn import functional as F"
+GENERATOR = """\
+from __future__ import annotations
 
-MASK, WORD = 0xFFFFFFFF, 1 << 32
+from collections.abc import Callable, Sequence
+from math import pi
+from typing import Any
 
-
-def random_words(seed, turn, example, place, count):
-    """Philox4x32-10 on the counter (block, example, turn, place) with the key `seed`."""
-    column = lambda x: x[..., None, None]
-    even = torch.arange((count + 3) // 4)[:, None] * torch.tensor([1, 0]) + column(turn) * torch.tensor([0, 1])
-    odd = column(example) * torch.tensor([1, 0]) + torch.tensor([0, place])
-    key = (column(seed) & MASK) * torch.tensor([1, 0]) + ((column(seed) // WORD) & MASK) * torch.tensor([0, 1])
-    even, odd = even & MASK, odd & MASK
-    for turn_of_key in range(10):
-        product = even.flip(-1) * torch.tensor([0xCD9E8D57, 0xD2511F53])
-        low = product & MASK
-        high = ((product - low) // WORD) & MASK
-        step = torch.tensor([turn_of_key * 0x9E3779B9 & MASK, turn_of_key * 0xBB67AE85 & MASK])
-        even, odd = high ^ odd ^ ((key + step) & MASK), low
-    return even, odd
+"""
+Tree = dict[str, Any]
 
 
-def unit(words):
-    return ((words // 512).float() + 0.5) * 2.0**-23
+class Group(nn.Module):
+    """Parameters, buffers and groups of them, by name; so `state_dict` has the names of the spec."""
 
-
-def finish(words, shape, lead):
-    count = torch.Size(shape).numel()
-    return words.reshape(*lead, -1)[..., :count].reshape(*lead, *shape)
-
-
-def random_bits(seed, turn, example, place, shape, lead):
-    """Whole numbers below 2^32."""
-    return finish(torch.stack(random_words(seed, turn, example, place, torch.Size(shape).numel()), -1), shape, lead)
-
-
-def random_uniform(seed, turn, example, place, shape, lead):
-    """Reals strictly between 0 and 1."""
-    even, odd = random_words(seed, turn, example, place, torch.Size(shape).numel())
-    return finish(unit(torch.stack([even, odd], -1)), shape, lead)
-
-
-def random_normal(seed, turn, example, place, shape, lead):
-    """Standard normal reals, by Box and Muller's formula."""
-    even, odd = random_words(seed, turn, example, place, torch.Size(shape).numel())
-    radius, angle = torch.sqrt(-2.0 * torch.log(unit(even))), unit(odd) * (2 * torch.pi)
-    return finish(torch.stack([radius * torch.cos(angle), radius * torch.sin(angle)], -1), shape, lead)
-'''
+    def __init__(self, **members: Tensor | nn.Module) -> None:
+        super().__init__()
+        for name, member in members.items():
+            if isinstance(member, (nn.Parameter, nn.Module)):
+                setattr(self, name, member)
+            else:
+                self.register_buffer(name, member)
 
 
 def source(program: Program, exports: Iterable[str]) -> str:
-    """The file: what it needs, then a module for each export, with the spec's names and shapes."""
-    graphs = {name: passes.prepare(program.exports[name]) for name in exports}
-    nodes = [n for g in graphs.values() for n in g.walk()]
-    text = HEADER.format(title=program.title or program.name, file=program.source.path)
-    if any(n.op.name == "loop" for n in nodes):
-        text += re.sub(r": tuple\[[^\]]*\.\.\.\]|: Tensor|: list\[list\[Tensor\]\]", "", LOOP).replace(" -> tuple[Tensor, ...]", "")
-    if any(issubclass(n.op, Draw) for n in nodes):
-        text += DRAWS
-    text += "\n\n" + "\n".join(_container())
-    for name, graph in graphs.items():
-        text += "\n\n" + _module(program, name, graph)
-    return text.rstrip("\n") + "\n"
+    """The text of the file: what it needs, then a module for each export, with the spec's names and shapes.
+
+    A `repeat` stays a loop, over the list of its turns' weights. A module's `forward` takes the export's inputs with
+    the batch as their first axis, then its settings as numbers, and gives the output or a tuple of outputs.
+    """
+    graphs = {name: prune(share(discretise(program.exports[name]))) for name in exports}
+    drawn = {n.op for g in graphs.values() for n in g.walk() if issubclass(n.op, Draw)}
+    title = (program.title or program.name).replace("\\", r"\\").replace('"""', "'''")
+    head = HEADER.format(title=title, file=Path(program.source.path).name)
+    parts = [f"{head}\n{GENERATOR if drawn else ''}{TORCH}", inspect.getsource(Group)]
+    parts += [_module(program, name, graph) for name, graph in graphs.items()]
+    parts += _generator(drawn) if drawn else []
+    return "\n\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
-def _container() -> list[str]:
-    return [
-        "class Parameters(nn.Module):",
-        '    """Nested modules by dotted name, so that `state_dict` has the spec\'s names."""',
-        "",
-        "    def declare(self, name, *shape, trained=True):",
-        "        head, _, rest = name.partition('.')",
-        "        if rest:",
-        "            if head not in self._modules:",
-        "                self.add_module(head, Parameters())",
-        "            self._modules[head].declare(rest, *shape, trained=trained)",
-        "        elif trained:",
-        "            self.register_parameter(head, nn.Parameter(torch.zeros(shape)))",
-        "        else:",
-        "            self.register_buffer(head, torch.zeros(shape))",
-        "",
-    ]
-
-
-def _module(program: Program, name: str, graph: Graph) -> str:
-    module = lower(graph, Weights(graph.weights), _camel(name))
-    lines = [f"class {_camel(name)}(Parameters):", f'    """{program.name}.{name}"""', "", "    def __init__(self):", "        super().__init__()"]
-    lines += [f"        {_declared(w)}" for w in graph.weights.values()]
-    lines += [f"        {line}" for line in _constants(module, "self")]
-    lines += [f"        self.{key} = {_camel(name)}{_camel(key)}()" for key, child in module.named_children() if isinstance(child, fx.GraphModule)]
-    bodies = [_body(f"{_camel(name)}{_camel(k)}", c) for k, c in module.named_children() if isinstance(c, fx.GraphModule)]
-    lines += ["", *_forward(module)]
-    return "\n\n".join(["\n".join(b) + "\n" for b in bodies] + ["\n".join(lines) + "\n"])
-
-
-def _body(name: str, module: fx.GraphModule) -> list[str]:
-    """A loop's body, and those inside it before it."""
-    made: list[str] = []
-    children = [(k, c) for k, c in module.named_children() if isinstance(c, fx.GraphModule)]
-    for key, child in children:
-        made += [*_body(f"{name}{_camel(key)}", child), "", ""]
-    lines = [f"class {name}(Parameters):", "    def __init__(self):", "        super().__init__()"]
-    held = {n: p for n, p in module.named_parameters() if not any(n.startswith(f"{k}.") for k, _ in children)}
-    lines += [f"        self.declare({n!r}, {', '.join(map(str, p.shape))})" for n, p in held.items()]
-    lines += [f"        {line}" for line in _constants(module, "self")]
-    lines += [f"        self.{key} = {name}{_camel(key)}()" for key, _ in children]
-    return [*made, *lines, "", *_forward(module)]
-
-
-def _declared(weight: Weight) -> str:
-    numbers = ", ".join(f"{n:g}" for n in weight.init.numbers)
-    shape = ", ".join(map(str, weight.shape))
-    trained = "" if weight.trained else ", trained=False"
-    return f"self.declare({weight.name!r}, {shape}{trained})  # ~ {weight.init.kind}({numbers})"
-
-
-def _constants(module: fx.GraphModule, owner: str) -> list[str]:
-    return [
-        f"{owner}.register_buffer({name!r}, torch.tensor({tensor.tolist()}), persistent=False)"
-        for name, tensor in module.named_buffers(recurse=False)
-        if name.startswith("constant_")
-    ]
-
-
-def _forward(module: fx.GraphModule) -> list[str]:
-    """fx's code, a shape beside each value, and the line of the spec where it changes."""
-    types = {n.name: n.meta["type"] for n in module.graph.nodes if "type" in n.meta}
-    spans = {n.name: n.meta.get("span") for n in module.graph.nodes}
-    made, last = [], None
-    for line in module.code.strip("\n").split("\n"):
-        line = re.sub(r";  (\w+ = )+None", "", line.rstrip())
-        line = re.sub(r"mai_compiler_torch_(draws_|loops_)", "", line).replace("torch._C._nn.", "nn.functional.")
-        line = line.replace(", inplace = False)", ")").replace("torch.nn.", "nn.")
-        if line.startswith("import") or not line.strip():
-            continue
-        line = re.sub(r" : (torch\.)?[\w.]+ = ", " = ", line) if not line.startswith("def") else line
-        name = re.match(r"\s*(\w+) = ", line)
-        span = spans.get(name[1]) if name else None
-        if span is not None and (span.source.path, span.line) != last:
-            last = (span.source.path, span.line)
-            made.append(f"        # {span.source.path}:{span.line}  {span.source.line(span.line).strip()}")
-        shape = f"  # {types[name[1]]}" if name and name[1] in types else ""
-        made.append(f"    {line}{shape}")
+def _generator(drawn: set[type[Draw]]) -> list[str]:
+    """The text of the generator and of the draws that are made: what mai itself runs, without the other backends."""
+    constants = [f"{name} = {value!r}" for name, value in vars(philox).items() if name.isupper()]
+    made = ["\n".join([*constants, f"Sizes = {draws.Sizes!r}"])]
+    made += [inspect.getsource(f) for f in (philox.key_schedule, philox.philox, random.NumpyWords, random.TorchWords)]
+    made += [inspect.getsource(f) for f in (random._words, random._unit)]
+    made.append(_class_of("Draw", Draw, (Draw.torch, Draw._drawn)))
+    for draw in sorted(drawn, key=lambda d: d.name):
+        made.append(_class_of(f"{draw.__name__}(Draw)", draw, (draw.elements,)))
+        made.append(inspect.getsource(draws.DRAWS[draw]))
     return made
 
 
-def _camel(name: str) -> str:
-    return "".join(part.capitalize() for part in name.split("_"))
+def _class_of(head: str, draw: type[Draw], methods: Iterable[Any]) -> str:
+    """A class with some of its methods."""
+    text = "\n".join(inspect.getsource(method) for method in methods)
+    return f'class {head}:\n{INDENT}"""{(inspect.getdoc(draw) or "").partition(".")[0]}."""\n\n{text}'
 
 
+def _module(program: Program, name: str, graph: Graph) -> str:
+    lines = [f"class {_class(name)}(Group):", f'{INDENT}"""The export `{name}` of `{program.name}`."""', ""]
+    if graph.weights:
+        lines += [f"{INDENT}def __init__(self):", f"{INDENT * 2}super().__init__("]
+        lines += _members(_tree(graph.weights.values()), INDENT * 3)
+        lines += [f"{INDENT * 2})", ""]
+    return "\n".join([*lines, *(INDENT + line for line in forward(graph))])
+
+
+def _tree(weights: Iterable[Weight]) -> Tree:
+    """The weights by the parts of their names; a list's turns are one entry, `{}`, with their number beside it."""
+    root: Tree = {}
+    for weight in weights:
+        *path, last = weight.name.split(".")
+        owner, counts = root, iter(weight.counts)
+        for part in path:
+            owner = owner.setdefault(part, {})
+            if part == "{}":
+                owner["*"] = next(counts)
+        owner[last] = weight
+    return root
+
+
+def _members(tree: Tree, indent: str) -> list[str]:
+    """`name=...,` for each entry of a group."""
+    made = []
+    for name, entry in tree.items():
+        opening, closing = (f"{name}=", ",") if writable(name) else (f"**{{{name!r}: ", "},")
+        if name != "*":
+            made += _entry(entry, f"{indent}{opening}", f"{closing}", indent)
+    return made
+
+
+def _entry(entry: Any, opening: str, closing: str, indent: str) -> list[str]:
+    if isinstance(entry, Weight):
+        return [f"{opening}{_first(entry)}{closing}"]
+    if "{}" not in entry:
+        return [f"{opening}Group(", *_members(entry, indent + INDENT), f"{indent}){closing}"]
+    turns = entry["{}"]
+    inner = indent + INDENT
+    body = [f"{inner}Group(", *_members(turns, inner + INDENT), f"{inner})"]
+    return [f"{opening}nn.ModuleList(", *body, f"{inner}for _ in range({turns['*']})", f"{indent}){closing}"]
+
+
+def _first(weight: Weight) -> str:
+    """A weight with its first value."""
+    value = _initial(weight.init, weight.shape)
+    return f"nn.Parameter({value})" if weight.trained else value
+
+
+def _initial(init: Initial, shape: tuple[int, ...]) -> str:
+    if init.kind == "identity":
+        return f"torch.eye({', '.join(map(str, shape))})"
+    if init.kind == "constant":
+        return {0.0: f"torch.zeros({shape})", 1.0: f"torch.ones({shape})"}.get(
+            init.numbers[0], f"torch.full({shape}, {init.numbers[0]!r})"
+        )
+    return f"torch.empty({shape}).{init.kind}_({', '.join(f'{n:.6g}' for n in init.numbers)})"
+
+
+def _class(export: str) -> str:
+    """The export's name as a class has it, unless the file has a class of that name."""
+    name = "".join(part.capitalize() for part in export.split("_"))
+    return f"{name}Export" if name in TAKEN or hasattr(random, name) else name

@@ -20,6 +20,7 @@ from torch import Tensor
 
 from mai.compiler import passes
 from mai.compiler.ir.graph import Graph
+from mai.compiler.ir.work import known_sizes, multiply_adds
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.weights import Weights
@@ -35,6 +36,7 @@ SAVE_SECONDS = 30.0
 REPORTS = 100
 VALIDATIONS = 10
 VALIDATION_BATCH = 512
+SMALL_STEP = 1e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ class Trainer:
         self.batch = min(options.batch or settings.batch, self.data.count or 1 << 60)
         self.steps = self._steps()
         self.weights = Weights(program.weights).initialise(self.seed).to(self.device)
-        self.draws: dict[int, DrawSource] = {}
+        self._choose_threads()
         self.objectives = [Objective(self, place) for place in range(len(training.objectives))]
         trained = dict(self.weights.named_parameters())
         self.average = MovingAverage(trained, settings.ema) if settings.ema else None
@@ -130,6 +132,13 @@ class Trainer:
             message = "these data have no end, so there are no epochs: say `steps`"
             raise MaiError([Diagnostic("bad-setting", None, message)])
         return max(1, math.ceil((settings.epochs or 1) * self.data.count / self.batch))
+
+    def _choose_threads(self) -> None:
+        """Small steps lose more by waiting for threads than they gain. The rule depends on the spec alone."""
+        graph = passes.prepare(self.training.evaluation)
+        work = self.batch * multiply_adds(graph, known_sizes(graph))
+        if self.device.type == "cpu" and work < SMALL_STEP:
+            torch.set_num_threads(1)
 
     # ---------------------------------------------------------------- modules
 

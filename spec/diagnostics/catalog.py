@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from mai.spec.diagnostics.entry import Entry
-from mai.spec.diagnostics.meaning_entries import NAMES, PROGRAM, SETTINGS, SHAPES
+from mai.spec.diagnostics.meaning_entries import NAMES, SHAPES
+from mai.spec.diagnostics.program_entries import PROGRAM, SETTINGS
 from mai.spec.diagnostics.running_entries import FILES, RUNNING
 from mai.spec.diagnostics.syntax_entries import SYNTAX
 

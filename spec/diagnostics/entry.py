@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """`explanation` is what `mai explain` prints; `example` is a small file that earns the diagnostic."""
+    """What `mai explain` prints: `example` is a small file that earns the diagnostic, `right` what was meant."""
 
     title: str
     explanation: str
     example: str = ""
+    right: str = ""

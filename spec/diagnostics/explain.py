@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from textwrap import indent
+
 from mai.spec.diagnostics.catalog import CATALOG, GROUPS
+from mai.spec.diagnostics.entry import Entry
 from mai.spec.diagnostics.suggest import closest
 
 MAX_EXAMPLE = 400
@@ -15,10 +18,16 @@ def explanation(slug: str) -> str:
         guess = closest(slug, CATALOG)
         hint = f"; did you mean `{guess}`?" if guess else ""
         return f"there is no diagnostic `{slug}`{hint}\n`mai explain` lists them all"
-    text = f"{slug}: {entry.title}\n\n{entry.explanation}\n"
-    if entry.example.strip() and len(entry.example) < MAX_EXAMPLE:
-        text += "\nThis earns it:\n\n" + "".join(f"    {line}\n" for line in entry.example.rstrip("\n").split("\n"))
-    return text.rstrip("\n")
+    parts = [f"{slug}: {entry.title}", entry.explanation]
+    for title, snippet in _snippets(entry):
+        parts += [title, indent(snippet, "    ")]
+    return "\n\n".join(parts)
+
+
+def _snippets(entry: Entry) -> list[tuple[str, str]]:
+    """The wrong and the right, as far as an entry has them in a size to be read."""
+    pairs = [("This earns it:", entry.example), ("This is sound:", entry.right)]
+    return [(title, text.rstrip("\n")) for title, text in pairs if text.strip() and len(text) < MAX_EXAMPLE]
 
 
 def index() -> str:
@@ -36,6 +45,6 @@ def page() -> str:
         lines += [f"## {group}", ""]
         for slug, entry in entries.items():
             lines += [f"### `{slug}`", f"**{entry.title}.** {entry.explanation}", ""]
-            if entry.example.strip() and len(entry.example) < MAX_EXAMPLE:
-                lines += ["```mai", entry.example.rstrip("\n"), "```", ""]
+            for title, snippet in _snippets(entry):
+                lines += [title, "```mai", snippet, "```", ""]
     return "\n".join(lines).rstrip("\n") + "\n"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any, TypeAlias
@@ -13,6 +14,8 @@ from mai.spec.source import Source, Span
 TAB = 4
 MAX_COLUMNS = 160
 MAX_MARGIN = 40
+MAX_WORD = 80
+LONG_WORD = re.compile(rf"\w{{{MAX_WORD + 3},}}")
 Paint: TypeAlias = Callable[[str, str], str]
 COLORS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "note": "\x1b[1;36m", "dim": "\x1b[2m", "end": "\x1b[0m"}
 
@@ -37,8 +40,9 @@ def _one(diagnostic: Diagnostic, color: bool) -> str:
 
 
 def _printable(text: str) -> str:
-    """Text that cannot move a terminal's cursor: what has no picture is shown as a replacement character."""
-    return "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+    """Text that cannot move a terminal's cursor (what has no picture is replaced) and has no endless words."""
+    shown = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
+    return LONG_WORD.sub(lambda word: word[0][:MAX_WORD] + "...", shown)
 
 
 def _plain(text: str, style: str) -> str:
@@ -115,7 +119,7 @@ def _expanded(text: str) -> str:
     parts, at = [], 0
     for c in text:
         width = _width(c, at)
-        parts.append(" " * width if c == "\t" else _printable(c))
+        parts.append(" " * width if c == "\t" else c if c.isprintable() else "\ufffd")
         at += width
     return "".join(parts)
 

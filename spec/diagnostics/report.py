@@ -76,7 +76,7 @@ class Reporter:
 
     def ordered(self) -> list[Diagnostic]:
         """By place in the text; those without a place first."""
-        return sorted(self.diagnostics, key=lambda d: (d.span.start if d.span else -1))
+        return sorted(self.diagnostics, key=lambda d: d.span.start if d.span else -1)
 
     def check(self) -> None:
         """Raise what was collected, if any of it is an error."""

@@ -4,7 +4,9 @@ from mai.spec.diagnostics.entry import Entry
 
 FILES: dict[str, Entry] = {
     "file-not-found": Entry("A file cannot be read or written", "The path is wrong, is a folder, or may not be used."),
-    "file-too-large": Entry("A spec is over 1 MB", "Specs are short texts; data and weights live in files of their own."),
+    "file-too-large": Entry(
+        "A spec is over 1 MB", "Specs are short texts; data and weights live in files of their own."
+    ),
     "not-text": Entry("A file that is no text", "Specs are texts in UTF-8."),
     "empty-file": Entry("An empty file", "`mai new` writes a spec to start from.", "   \n"),
 }
@@ -34,12 +36,16 @@ RUNNING: dict[str, Entry] = {
     "run-failed": Entry("The runtime refused to run a file", "ONNX Runtime's own words follow."),
     "model-not-found": Entry("A compiled file cannot be opened", "The path is wrong, or is a folder."),
     "model-truncated": Entry("A compiled file is damaged", "It was cut short or changed: compile or copy it again."),
-    "model-foreign": Entry("A file that mai did not compile", "`mai run` runs what `mai compile` and `mai train` write."),
+    "model-foreign": Entry(
+        "A file that mai did not compile", "`mai run` runs what `mai compile` and `mai train` write."
+    ),
     "model-newer": Entry("A file of a newer mai", "Upgrade mai to run it."),
     "input-missing": Entry("An input is missing", "`mai info FILE` lists what a file takes."),
     "input-unknown": Entry("No input or setting has this name", "`mai info FILE` lists what a file takes."),
     "input-shape": Entry("An input has the wrong shape", "Inputs have the batch as their first axis."),
     "input-dtype": Entry("An input has the wrong kind of number", "Labels and counts are whole numbers."),
     "input-range": Entry("A value outside its range", "Labels are below their number of classes, steps at least 1."),
-    "out-unknown": Entry("A result cannot be written there", "The ending says how: .png .svg .pdf .npy .npz .csv .json."),
+    "out-unknown": Entry(
+        "A result cannot be written there", "The ending says how: .png .svg .pdf .npy .npz .csv .json."
+    ),
 }

@@ -8,16 +8,19 @@ SYNTAX: dict[str, Entry] = {
         "The text cannot go on this way, and no more particular advice fits. Look at what stands just before: a missing\n"
         "operator, comma or bracket is often the cause.",
         "net f(x [2]) -> [2] { return x }\n",
+        "net f(x: [2]) -> [2] { return x }\n",
     ),
     "unclosed-bracket": Entry(
         "A bracket is not closed",
         "Every `(`, `[` and `{` needs its partner. The place shown is the bracket that was left open.",
         "const d = (1 + 2\n",
+        "const d = (1 + 2)\n",
     ),
     "unmatched-bracket": Entry(
         "A bracket closes nothing",
         "This closing bracket has no opening one before it.",
         "net f(x: [2]) -> [2] { return x } }\n",
+        "net f(x: [2]) -> [2] { return x }\n",
     ),
     "unclosed-string": Entry(
         "A string is not closed",
@@ -29,107 +32,128 @@ SYNTAX: dict[str, Entry] = {
         "Typographic quotes, semicolons and other characters that slip in when text is copied. Statements end with their\n"
         "line; quotes are plain.",
         "const d = 3;\n",
+        "const d = 3\n",
     ),
     "bad-number": Entry(
         "Not a number",
         "A name cannot begin with a digit, a product needs its `*`, and a number must be real: sqrt(-1) is not.",
         "const d = sqrt(-1)\n",
+        "const d = sqrt(2)\n",
     ),
     "assign-vs-compare": Entry(
         "`=` defines, `==` compares",
         "A single `=` gives a name its value; two compare values.",
         "net f(x: [2]) -> [2] {\n  y == x\n  return y\n}\n",
+        "net f(x: [2]) -> [2] {\n  y = x\n  return y\n}\n",
     ),
     "wrong-operator": Entry(
         "An operator of another language",
         "Powers are `x^2`, logic is `and`, `or`, `not`, a change is `x += 1`, products of matrices are `A @ B`.",
         "net f(x: [2]) -> [2] { return x ** 2 }\n",
+        "net f(x: [2]) -> [2] { return x^2 }\n",
     ),
     "foreign-keyword": Entry(
         "A statement of another language",
         "There are no `for`, `while`, `def`, `class` or `lambda`. Depth is `repeat`, functions are `layer` and `net`.",
         "net f(x: [2]) -> [2] {\n  for i in 3 { x += 1 }\n  return x\n}\n",
+        "net f(x: [2]) -> [2] {\n  repeat 3 as i { x += 1 }\n  return x\n}\n",
     ),
     "missing-block": Entry(
         "A block is missing",
         "Nets, layers, exports, `train`, `repeat`, `integrate`, `extend` and `if` are followed by `{ ... }`.",
         "net f(x: [2]) -> [2] {\n  repeat 3\n  return x\n}\n",
+        "net f(x: [2]) -> [2] {\n  repeat 3 { x += 1 }\n  return x\n}\n",
     ),
     "missing-operand": Entry(
         "Something is missing beside an operator",
         "An operator stands between two things.",
         "const d = 3 +\n",
+        "const d = 3 + 1\n",
     ),
     "missing-comma": Entry(
         "A comma is missing",
         "Arguments, list items and dimensions are separated by commas.",
         "let t = linspace(0, 1 5)\n",
+        "let t = linspace(0, 1, 5)\n",
     ),
     "missing-type": Entry(
         "A type is missing",
         "A param has a shape, an export's inputs have types: `[2]`, `[]`, `int`, `class[10]`, `tokens[P]`.",
         "export f(x) -> [2] { return x }\n",
+        "export f(x: [2]) -> [2] { return x }\n",
     ),
     "missing-name": Entry(
         "A name is missing",
         "A layer, net or export has a name, then its parameters.",
         "net (x: [2]) -> [2] { return x }\n",
+        "net f(x: [2]) -> [2] { return x }\n",
     ),
     "missing-value": Entry(
         "A constant has no value",
         "`const n = 64` gives a number its name; `let t = ...` a tensor.",
         "const d 3\n",
+        "const d = 3\n",
     ),
     "missing-source": Entry(
         "Data without a source",
         "A `data` line says where its examples come from: `data x: [2] from moons(noise = 0.05)`.",
         "data x: [2]\n",
+        "data x: [2] from moons(noise = 0.05)\n",
     ),
     "missing-solver": Entry(
         "An integral without a solver",
         "`integrate s in 0..1 using rk4(20) { ... }`: after the range comes how it is solved.",
         "net f(x: [2]) -> [2] {\n  integrate s in 0..1 { dx/ds = x }\n  return x\n}\n",
+        "net f(x: [2]) -> [2] {\n  integrate s in 0..1 using rk4(20) { dx/ds = x }\n  return x\n}\n",
     ),
     "missing-range": Entry(
         "An integral without a range",
         "`integrate s in 0..1 using ...`: the variable runs from one bound to the other, joined by two dots.",
         "net f(x: [2]) -> [2] {\n  integrate s in 1 using rk4(3) { dx/ds = x }\n  return x\n}\n",
+        "net f(x: [2]) -> [2] {\n  integrate s in 0..1 using rk4(3) { dx/ds = x }\n  return x\n}\n",
     ),
     "misplaced-declaration": Entry(
         "A declaration inside a block",
         "`const`, `let`, `data`, `layer`, `net`, `export`, `train` and `import` stand at the top of a file.",
         "net f(x: [2]) -> [2] {\n  const d = 3\n  return x\n}\n",
+        "const d = 3\nnet f(x: [2]) -> [2] {\n  return d * x\n}\n",
     ),
     "misplaced-else": Entry(
         "An `else` without an `if`",
         "`else` follows the closing brace of an `if`.",
         "layer f(x: [2]) -> [2] {\n  else { return x }\n}\n",
+        "const deep = 1\nlayer f(x: [2]) -> [2] {\n  if deep { return relu(x) }\n  else { return x }\n}\n",
     ),
     "misplaced-statement": Entry(
         "A statement outside a block",
         "A file is made of declarations; statements stand in the blocks of nets, layers, exports and `train`.",
         "y = 3\n",
+        "const y = 3\n",
     ),
     "two-on-a-line": Entry(
         "Two things on one line",
         "Each statement has a line of its own; inside an expression an operator or a comma is missing.",
         "net f(x: [2]) -> [2] { y = x return y }\n",
+        "net f(x: [2]) -> [2] {\n  y = x\n  return y\n}\n",
     ),
     "no-effect": Entry(
         "A line that does nothing",
         "A value that is not named, returned or minimized is lost.",
         "net f(x: [2]) -> [2] {\n  relu(x)\n  return x\n}\n",
+        "net f(x: [2]) -> [2] {\n  y = relu(x)\n  return y\n}\n",
     ),
     "unfinished": Entry(
         "An unfinished line",
         "The line ends before what it begins is complete.",
         "net f(x: [2]) -> [2] {\n  repeat\n}\n",
+        "net f(x: [2]) -> [2] {\n  repeat 3 { x += 1 }\n  return x\n}\n",
     ),
     "reserved-name": Entry(
         "A name that has a meaning already",
         "Words that begin statements cannot be assigned, and an export cannot have inputs called `seed` or `batch`: mai\n"
         "adds these settings itself.",
         "export f(seed: [2]) -> [2] { return seed }\n",
+        "export f(x: [2]) -> [2] { return x }\n",
     ),
     "too-deep": Entry(
         "Nested too deep",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -39,6 +40,33 @@ def test_the_example_earns_its_slug(slug: str, golden: Callable[[Path, str], Non
     golden(HERE / "goldens" / f"{slug}.txt", render(checked.diagnostics) + "\n")
 
 
+@pytest.mark.parametrize("slug", [slug for slug, entry in CATALOG.items() if entry.right])
+def test_what_is_called_right_is_sound(slug: str) -> None:
+    path = Path(f"{slug}.mai")
+    path.write_text(CATALOG[slug].right, encoding="utf-8")
+    assert check(path).diagnostics == []
+
+
+def test_every_slug_is_used_and_every_used_slug_is_known() -> None:
+    root = Path(__file__).parents[2]
+    files = [p for room in ("spec", "compiler", "runtime") for p in (root / room).rglob("*.py")]
+    texts = [p.read_text(encoding="utf-8") for p in files if not p.name.endswith("_entries.py")]
+    quoted = set(re.findall(r'"([a-z]+(?:-[a-z]+)*)"', "\n".join(texts)))
+    assert set(CATALOG) <= quoted
+    reported = set(re.findall(r'(?:error|fail|warning|Diagnostic)\(\s*"([a-z-]+)",', "\n".join(texts)))
+    assert reported <= set(CATALOG)
+
+
+def test_a_bug_of_mai_is_told_as_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> None:
+        raise ZeroDivisionError("by zero")
+
+    monkeypatch.setattr("mai.compiler.check.elaborate", broken)
+    (found,) = check(Path("a.mai")).diagnostics
+    assert found.slug == "internal"
+    assert "ZeroDivisionError at test_catalog.py:" in found.message
+
+
 def test_independent_errors_are_told_at_once(golden: Callable[[Path, str], None]) -> None:
     text = (
         "const width = 64\n"
@@ -54,8 +82,8 @@ def test_independent_errors_are_told_at_once(golden: Callable[[Path, str], None]
     path = Path("many.mai")
     path.write_text(text)
     found = check(path).diagnostics
-    expected = {"unknown-function", "unknown-name", "return-shape", "unknown-optimizer", "unknown-source", "shape-mismatch"}
-    assert expected <= {d.slug for d in found}
+    names = {"unknown-function", "unknown-name", "unknown-optimizer", "unknown-source"}
+    assert {d.slug for d in found} == names | {"return-shape", "shape-mismatch"}
     golden(HERE / "goldens" / "many.txt", render(found) + "\n")
 
 

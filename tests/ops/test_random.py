@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
+import onnx_ir as ir
+import onnxruntime as ort
 import pytest
 import torch
 from scipy import stats
@@ -51,7 +53,7 @@ def test_the_counter_is_block_example_turn_place() -> None:
     even, odd = np.array([0, turn]), np.array([example, place])
     keys = [(np.array([0xA4093822, 0x299F31D0]) + row) & MASK for row in key_schedule()]
     a, b = philox(even, odd, keys, np.array(MULTIPLIERS_SWAPPED), lambda x: x[::-1])
-    assert words.tolist() == [a[0], b[0], a[1], b[1]]
+    assert words.tolist() == [*a, *b]
 
 
 def draws(op: Any, n: int, shape: tuple[int, ...] = (), seed: int = 3) -> np.ndarray[Any, Any]:
@@ -122,3 +124,22 @@ def test_seeds_turns_places_and_examples_all_count() -> None:
     ]
     drawn = {tuple(x.tolist()) for x in [one, *others]}
     assert len(drawn) == 6
+
+
+@pytest.mark.parametrize("op", [RandomBits, RandomNormal])
+def test_onnx_runtime_draws_the_same_for_every_batch_and_thread_count(op: Any) -> None:
+    raw = ir.serde.serialize_model(build(graph_of(op, (3, 2)), {})).SerializeToString()
+
+    def run(batch: int, threads: int) -> np.ndarray[Any, Any]:
+        options = ort.SessionOptions()
+        options.intra_op_num_threads, options.log_severity_level = threads, 4
+        session = ort.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
+        feed = {"seed": np.array(5), "turn": np.array(1), "example": np.arange(batch)}
+        made: np.ndarray[Any, Any] = session.run(None, feed)[0]
+        return made
+
+    large = run(1000, 2)
+    for batch, threads in ((1, 1), (7, 2), (1000, 1)):
+        ours = run(batch, threads)
+        assert ours.shape == (batch, 3, 2)
+        np.testing.assert_allclose(ours, large[:batch], rtol=0 if op is RandomBits else 1e-5)

@@ -1,0 +1,199 @@
+"""A program as blocks: a panel for each export and each net, in it layers as boxes and loops as frames."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Literal, Union
+
+from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.rewrite import free_values
+from mai.compiler.ir.types import Type
+from mai.compiler.ops.base import describe
+from mai.compiler.ops.random import Draw
+from mai.compiler.ops.structure import Structural, WeightOf
+from mai.compiler.program import Program
+
+Kind = Literal["input", "draw", "net", "layer", "operation", "output"]
+SIGNS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "matmul": "@", "power": "^", "negate": "−"}
+TURN = re.compile(r"repeat_\d+|\{\}|\d+")
+
+
+@dataclass(eq=False, slots=True)
+class Box:
+    """Something with a name that makes a value of `shape` from those of the boxes in `sources`."""
+
+    name: str
+    kind: Kind
+    shape: str
+    sources: list[Box] = field(default_factory=list)
+
+
+@dataclass(eq=False, slots=True)
+class Frame:
+    """A loop around boxes."""
+
+    title: str
+    items: list[Item] = field(default_factory=list)
+
+
+Item = Union[Box, Frame]
+
+
+@dataclass(eq=False, slots=True)
+class Panel:
+    """An export or a net."""
+
+    title: str
+    items: list[Item]
+
+    def boxes(self) -> list[Box]:
+        return boxes_in(self.items)
+
+
+def boxes_in(items: Iterable[Item]) -> list[Box]:
+    """Every box, in the order of the computation."""
+    return [b for item in items for b in ([item] if isinstance(item, Box) else boxes_in(item.items))]
+
+
+def panels(program: Program, exports: Sequence[str]) -> list[Panel]:
+    """The exports, then the nets that they call, each once."""
+    nets: dict[str, Region] = {}
+    made = [_panel(name, name, program.exports[name], nets) for name in exports]
+    drawn: set[str] = set()
+    while waiting := [name for name in nets if name not in drawn]:
+        drawn.update(waiting)
+        made += [_panel(f"net {name}", name, nets[name], nets) for name in waiting]
+    return made
+
+
+def _panel(title: str, prefix: str, region: Region, nets: dict[str, Region]) -> Panel:
+    drawing = Drawing(prefix, nets)
+    settings = [s.value for s in region.settings.values()] if isinstance(region, Graph) else []
+    read = {v for node in region.nodes for v in node.uses()}
+    items: list[Item] = [drawing.bind(Box(v.name, "input", _shape(v.type)), v) for v in region.inputs if v in read]
+    drawing.hidden.update(settings)
+    items += drawing.items(region.nodes)
+    for value in region.outputs:
+        items.append(Box("", "output", _shape(value.type), drawing.sources([value])))
+    return Panel(title, items)
+
+
+class Drawing:
+    """Makes the boxes of one panel. `prefix` is the scope of its own statements; `owner` has the box of each value."""
+
+    def __init__(self, prefix: str, nets: dict[str, Region]) -> None:
+        self.prefix, self.nets = prefix, nets
+        self.owner: dict[Value, Box] = {}
+        self.hidden: set[Value] = set()
+
+    def bind(self, box: Box, *values: Value) -> Box:
+        self.owner.update(dict.fromkeys(values, box))
+        return box
+
+    def sources(self, values: Iterable[Value]) -> list[Box]:
+        return list(dict.fromkeys(self.owner[v] for v in values if v in self.owner))
+
+    def items(self, nodes: Iterable[Node]) -> list[Item]:
+        """Runs of nodes of one layer or net become boxes, loops frames."""
+        made: list[Item] = []
+        for (part, _), grouped in groupby(nodes, self._key):
+            run = list(grouped)
+            if part is None:
+                made += self._own(run)
+            elif run[0].scope.startswith(f"{self.prefix}."):
+                made.append(self._box(re.sub(r"_\d+$", "", part), "layer", run))
+            else:
+                made += [self._call(part, call) for call in _calls(run)]
+        return made
+
+    def _key(self, node: Node) -> tuple[str | None, int]:
+        """The layer or net that a node belongs to here; a loop or a draw of the panel's own stands alone."""
+        inside = node.scope.removeprefix(self.prefix) if self._at_home(node) else node.scope
+        parts = [p for p in inside.split(".") if p and not TURN.fullmatch(p)]
+        alone = not parts and (bool(node.regions) or issubclass(node.op, Draw))
+        return parts[0] if parts else None, id(node) if alone else 0
+
+    def _at_home(self, node: Node) -> bool:
+        return node.scope == self.prefix or node.scope.startswith(f"{self.prefix}.")
+
+    def _own(self, run: list[Node]) -> list[Item]:
+        """Operations that the panel writes itself: those on values that are shown, in one box."""
+        if run[0].regions:
+            return [self._frame(run[0])]
+        if issubclass(run[0].op, Draw):
+            name = f"{run[0].output.name} ~ {run[0].op.name.removeprefix('random_')}"
+            return [self.bind(Box(name, "draw", _shape(run[0].output.type)), run[0].output)]
+        shown = []
+        for node in run:
+            if issubclass(node.op, Structural):
+                self._pass_on(node)
+            elif self.sources(node.inputs) or any(v in o.outputs for o in shown for v in node.inputs):
+                shown.append(node)
+        return [self._box(_names(shown), "operation", shown)] if shown else []
+
+    def _pass_on(self, node: Node) -> None:
+        for source in self.sources(node.inputs):
+            self.bind(source, *node.outputs)
+
+    def _box(self, name: str, kind: Kind, run: list[Node]) -> Box:
+        """A run as one box; it makes what its last operation gives."""
+        box = Box(name, kind, _shape(run[-1].output.type), self.sources(v for node in run for v in node.uses()))
+        return self.bind(box, *(v for node in run for v in node.outputs))
+
+    def _call(self, name: str, run: list[Node]) -> Box:
+        if name not in self.nets:
+            region = Region(nodes=run, outputs=[run[-1].output])
+            region.inputs = free_values(region)
+            self.nets[name] = region
+        return self._box(name, "net", run)
+
+    def _frame(self, node: Node) -> Frame:
+        """A loop's states begin as what is handed to it; its results are what its last turn gives."""
+        region, frame = node.regions[0], Frame(_title(node))
+        index, *states = region.inputs
+        first = node.inputs[len(node.inputs) - len(states) :]
+        for inside, outside in zip(states, first, strict=True):
+            if outside in self.owner:
+                self.bind(self.owner[outside], inside)
+        if any(index in inner.uses() for inner in region.nodes):
+            frame.items.append(self.bind(Box(index.name, "input", "[]"), index))
+        frame.items += self.items(region.nodes)
+        for result, inside in zip(node.outputs, region.outputs, strict=False):
+            if inside in self.owner:
+                self.bind(self.owner[inside], result)
+        self._kept(node, frame)
+        return frame
+
+    def _kept(self, node: Node, frame: Frame) -> None:
+        """A path comes from the box that makes its last row."""
+        last = boxes_in(frame.items)[-1:]
+        for result in node.outputs:
+            if result not in self.owner and last:
+                self.bind(last[0], result)
+
+
+def _calls(run: list[Node]) -> list[list[Node]]:
+    """The calls in a run of one net: as many as it reads its first weight; all are of the same length."""
+    weights = [node.attributes["weight"] for node in run if node.op is WeightOf]
+    count = weights.count(weights[0]) if weights else 1
+    length = len(run) // count
+    return [run[i * length : (i + 1) * length] for i in range(count)] if len(run) == count * length else [run]
+
+
+def _names(run: list[Node]) -> str:
+    """Operations by their signs or names, each once in a row."""
+    names = [name for name, _ in groupby(SIGNS.get(node.op.name, node.op.name) for node in run)]
+    return " ".join(names if len(names) <= 5 else [*names[:4], "…"])
+
+
+def _title(node: Node) -> str:
+    method, steps = node.attributes.get("method"), node.attributes.get("steps", node.attributes.get("count"))
+    name = method or ("repeat" if node.op.name == "loop" else node.attributes.get("construct", node.op.name))
+    return f"{name} × {steps}" if steps is not None else str(name)
+
+
+def _shape(made: Type) -> str:
+    return describe(made.shape)

@@ -1,0 +1,175 @@
+"""Diagnostics of what a file does: its statements, its training and its data."""
+
+from mai.spec.diagnostics.entry import Entry
+from mai.spec.diagnostics.snippets import net, train
+
+PROGRAM: dict[str, Entry] = {
+    "missing-return": Entry(
+        "Nothing is returned",
+        "A net, layer or export ends in `return`. A `return` inside an `if` counts only where its condition holds.",
+        "export f(x: [2]) -> [2] {\n  y = x\n}\n",
+        "export f(x: [2]) -> [2] {\n  return x\n}\n",
+    ),
+    "unreachable": Entry(
+        "A line that is never reached",
+        "Nothing after a `return` is done. The `return` stands too early, or the lines after it are left over.",
+        "export f(x: [2]) -> [2] {\n  return x\n  y = x\n}\n",
+        "export f(x: [2]) -> [2] {\n  y = x\n  return y\n}\n",
+    ),
+    "loop-shape-changes": Entry(
+        "A state that changes its shape",
+        "What a `repeat` or an `integrate` carries from turn to turn keeps its shape. Bring it to its width before the\n"
+        "loop.",
+        "net f(x: [2]) -> [4] {\n  repeat 3 { x = linear(x, 4) }\n  return x\n}\n"
+        "export g(x: [2]) -> [4] { return f(x) }\n",
+        "net f(x: [2]) -> [4] {\n  h = linear(x, 4)\n  repeat 3 { h = linear(h, 4) }\n  return h\n}\n",
+    ),
+    "repeat-count": Entry(
+        "A count that is no count",
+        "Turns, steps, heads and strides are whole numbers; an integral takes at least one step.",
+        net("integrate s in 0..1 using euler(0) { dx/ds = x }"),
+        net("integrate s in 0..1 using euler(10) { dx/ds = x }"),
+    ),
+    "repeat-too-long": Entry(
+        "More turns than can be built",
+        "A `repeat` has at most 100,000 turns, and 10,000 where each of them owns parameters.",
+        net("repeat 10^9 { x = 0.5 * x }"),
+        net("repeat 10 { x = 0.5 * x }"),
+    ),
+    "no-derivative": Entry(
+        "An integral in which nothing moves",
+        "An `integrate` block says how its states move, `dx/ds = velocity(x, s)`. It does not take the steps itself: that\n"
+        "is what the solver is for.",
+        net("integrate s in 0..1 using rk4(3) { y = x }"),
+        net("integrate s in 0..1 using rk4(3) { dx/ds = -x }"),
+    ),
+    "unknown-state": Entry(
+        "A state that is not there",
+        "`dx/ds` moves an `x` that has a value before the integral: its start.",
+        net("integrate s in 0..1 using rk4(3) { dy/ds = x }"),
+        net("y = 0 * x\n  integrate s in 0..1 using rk4(3) { dy/ds = x }"),
+    ),
+    "derivative-of-unknown": Entry(
+        "A derivative by another variable",
+        "In `integrate s in ...` every derivative is by `s`: `dx/ds`.",
+        net("integrate s in 0..1 using rk4(3) { dx/dt = x }"),
+        net("integrate t in 0..1 using rk4(3) { dx/dt = x }"),
+    ),
+    "derivative-outside": Entry(
+        "A derivative outside an integral",
+        "`dx/ds = ...` stands directly in an `integrate` block, which says the range of `s` and the solver.",
+        net("dx/ds = x"),
+        net("integrate s in 0..1 using rk4(20) { dx/ds = x }"),
+    ),
+    "append-missing": Entry(
+        "Nothing is appended",
+        "`extend x by n { ... append next }` makes the sequence one token longer a turn; the block says which.",
+        "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  extend x by 1 { y = x }\n  return x\n}\n",
+        "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  extend x by 1 { append x[-1] }\n  return x\n}\n",
+    ),
+    "append-outside": Entry(
+        "An `append` outside `extend`",
+        "Only an `extend` block grows a sequence. Tensors are joined by `concat(a, b)`.",
+        net("append x"),
+        net("y = concat(x, x)"),
+    ),
+    "minimize-outside-train": Entry(
+        "Training outside a train block",
+        "`minimize`, `report` and `record` belong in `train(...) { }`; a net only computes.",
+        net("minimize sum(x)"),
+        train("steps = 100"),
+    ),
+    "minimize-missing": Entry(
+        "Nothing is minimized",
+        "A train block ends in one or more `minimize`. A loss that is only given a name is not trained on.",
+        train("steps = 1", "loss = sum(f(x)^2)"),
+        train("steps = 1", "minimize sum(f(x)^2)"),
+    ),
+    "objective-not-scalar": Entry(
+        "An objective that is no number",
+        "An objective is one number for each example; mai averages over the examples itself. Take the `mean` or the `sum`\n"
+        "over the axes of one example.",
+        train("steps = 1", "minimize f(x)^2"),
+        train("steps = 1", "minimize sum(f(x)^2)"),
+    ),
+    "not-a-net": Entry(
+        "`over` needs a net",
+        "`minimize e over net` moves the parameters of that net alone. Layers own theirs at each call, and cannot stand\n"
+        "there.",
+        train("steps = 1", "minimize sum(f(x)^2) over g"),
+        train("steps = 1", "minimize sum(f(x)^2) over f"),
+    ),
+    "record-what": Entry(
+        "`record` keeps params",
+        "`record f.u every 100` keeps the param `u` of the net `f` every 100 steps, for a picture of its path. What is\n"
+        "computed for an example is shown by `report`.",
+        train("steps = 1", "minimize sum(f(x)^2)\n  record x every 3"),
+        train("steps = 1", "minimize sum(f(x)^2)\n  report sum(x^2)"),
+    ),
+    "across-outside-train": Entry(
+        "Only a train block has several examples",
+        "`across(x)` makes the batch an axis, for losses that compare examples. A net and an export see one example, and\n"
+        "give the same result whatever the batch.",
+        net("y = across(x)"),
+        train("steps = 1", "minimize sum((f(x) - mean(across(x), axis = 0))^2)"),
+    ),
+}
+
+SETTINGS: dict[str, Entry] = {
+    "unknown-setting": Entry(
+        "No setting has this name",
+        "A train block takes steps or epochs, batch, optimizer, schedule, ema, clip, seed and precision. The learning\n"
+        "rate, momentum and weight decay belong to the optimizer, the warmup to the schedule.",
+        train("step = 100"),
+        train("steps = 100, optimizer = sgd(lr = 0.1, momentum = 0.9)"),
+    ),
+    "missing-setting": Entry(
+        "A setting is missing",
+        "Some settings have no default: what a file is called, mai cannot guess.",
+        "data x: [2], y: [] from npz()\n"
+        "net f(x: [2]) -> [2] { return linear(x, 2) }\n"
+        "train(steps = 1) { minimize sum(f(x)^2) }\n",
+        'data x: [2], y: [] from npz("points.npz")\n'
+        "net f(x: [2]) -> [2] { return linear(x, 2) }\n"
+        "train(steps = 1) { minimize sum(f(x)^2) }\n",
+    ),
+    "bad-setting": Entry(
+        "A setting outside its range",
+        "A train block takes `steps` or `epochs` (one of them), batch, optimizer (sgd, adam or adamw), schedule (constant,\n"
+        "cosine or linear, each with a warmup), ema, clip, seed and precision (float32, bf16 or fp16). The message says\n"
+        "what is allowed.",
+        train("steps = -1"),
+        train("steps = 100, optimizer = adamw(lr = 1e-3), schedule = cosine(warmup = 10)"),
+    ),
+    "unknown-optimizer": Entry(
+        "No optimizer has this name",
+        "There are sgd(lr, momentum, nesterov, weight_decay), adam and adamw(lr, betas, eps, weight_decay).",
+        train("steps = 1, optimizer = adamm(lr = 1e-3)"),
+        train("steps = 1, optimizer = adamw(lr = 1e-3)"),
+    ),
+    "unknown-schedule": Entry(
+        "No schedule has this name",
+        "The learning rate rises over `warmup` steps, then stays (constant), falls on half a cosine (cosine) or on a line\n"
+        "(linear), down to `final` times itself.",
+        train("steps = 1, schedule = cosin()"),
+        train("steps = 1, schedule = cosine(warmup = 100, final = 0.1)"),
+    ),
+    "unknown-source": Entry(
+        "No data source has this name",
+        "There are moons, gaussians, checkerboard, swiss_roll and spirals (points), digits, function, and your own data:\n"
+        "npz, csv, text and images.",
+        "data x: [2] from moon()\n",
+        "data x: [2] from moons(noise = 0.05)\n",
+    ),
+    "data-missing": Entry(
+        "Data that are not there",
+        "A train block needs a `data` line, which names the fields of one example and their source; its file must exist.",
+        "net f(x: [2]) -> [2] { return linear(x, 2) }\ntrain(steps = 1) { minimize 1.0 }\n",
+        train("steps = 1"),
+    ),
+    "data-bad": Entry(
+        "Data that do not fit the spec",
+        "The fields of the `data` line are looked for in the source by name and by shape. This file has NaN, wrong\n"
+        "shapes, missing columns, labels outside their classes, or cannot be read.",
+    ),
+}

@@ -1,0 +1,12 @@
+"""The files around the lines that the entries of the catalog show."""
+
+
+def net(line: str) -> str:
+    """A net on [2] with one line of interest."""
+    return f"net f(x: [2]) -> [2] {{\n  {line}\n  return x\n}}\n"
+
+
+def train(settings: str, line: str = "minimize sum(f(x)^2)") -> str:
+    """A train block with its settings, or one line, of interest."""
+    head = "data x: [2] from moons()\nnet f(x: [2]) -> [2] { return linear(x, 2) }\n"
+    return f"{head}train({settings}) {{\n  {line}\n}}\n"

@@ -1,0 +1,20 @@
+"""`ops.md` says what there is."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mai.compiler.ops
+from mai.compiler.ops.base import OPERATIONS
+from mai.compiler.ops.listing import listing
+
+
+def test_the_list_is_up_to_date() -> None:
+    path = Path(mai.compiler.ops.__path__[0]) / "ops.md"
+    assert path.read_text(encoding="utf-8") == listing(), "run `python -m mai.compiler.ops`"
+
+
+def test_every_operation_is_listed() -> None:
+    text = listing()
+    assert len(OPERATIONS) > 60
+    assert all(f"**`{name}(" in text for name in OPERATIONS)
