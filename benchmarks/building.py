@@ -60,5 +60,3 @@ def main(rounds: int = 5) -> None:
 
 if __name__ == "__main__":
     main()
-
-

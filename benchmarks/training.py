@@ -64,7 +64,11 @@ class Block(nn.Module):
     def __init__(self, k: int, m: int, out: int) -> None:
         super().__init__()
         self.norm1, self.conv1, self.time = nn.GroupNorm(8, k), nn.Conv2d(k, out, 3, padding=1), nn.Linear(m, out)
-        self.norm2, self.conv2, self.skip = nn.GroupNorm(8, out), nn.Conv2d(out, out, 3, padding=1), nn.Conv2d(k, out, 1)
+        self.norm2, self.conv2, self.skip = (
+            nn.GroupNorm(8, out),
+            nn.Conv2d(out, out, 3, padding=1),
+            nn.Conv2d(k, out, 1),
+        )
 
     def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
         h = self.conv1(F.silu(self.norm1(x)))
@@ -79,7 +83,12 @@ class UNet(nn.Module):
         m = 4 * c
         self.time1, self.time2, self.label = nn.Linear(128, m), nn.Linear(m, m), nn.Embedding(11, m)
         self.enter, self.b8, self.down = nn.Conv2d(1, c, 3, padding=1), Block(c, m, c), nn.Conv2d(c, 2 * c, 3, 2, 1)
-        self.b4, self.mid, self.u4, self.u8 = Block(2 * c, m, 2 * c), Block(2 * c, m, 2 * c), Block(4 * c, m, 2 * c), Block(3 * c, m, c)
+        self.b4, self.mid, self.u4, self.u8 = (
+            Block(2 * c, m, 2 * c),
+            Block(2 * c, m, 2 * c),
+            Block(4 * c, m, 2 * c),
+            Block(3 * c, m, c),
+        )
         self.norm, self.q, self.k, self.v, self.o = nn.GroupNorm(8, 2 * c), *(nn.Linear(2 * c, 2 * c) for _ in range(4))
         self.last, self.leave = nn.GroupNorm(8, c), nn.Conv2d(c, 1, 3, padding=1)
 
@@ -123,7 +132,11 @@ def digits_unet() -> Step:
     return step
 
 
-RIVALS: dict[str, tuple[Callable[[], Step], int]] = {"mlp": (mlp, 200), "cnn": (cnn, 40), "digits_unet": (digits_unet, 3)}
+RIVALS: dict[str, tuple[Callable[[], Step], int]] = {
+    "mlp": (mlp, 200),
+    "cnn": (cnn, 40),
+    "digits_unet": (digits_unet, 3),
+}
 
 
 def main(rounds: int = 7) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -116,7 +117,9 @@ def train(
     seed: Annotated[int | None, typer.Option(help="Instead of the spec's.", min=0)] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default the best there is.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32, bf16 or fp16.")] = None,
-    data: Annotated[list[Path] | None, typer.Option(help="Data instead of the spec's: .npz, .csv, texts, a folder.")] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="Data instead of the spec's: .npz, .csv, texts, a folder.")
+    ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard, too.")] = False,
     opset: Annotated[int, typer.Option(help="The ONNX operator set: 21 or 23.")] = 23,
@@ -180,7 +183,14 @@ def _weights_file(program: Program, given: Path | None) -> Path | None:
 
 
 def _compile_all(
-    program: Program, names: list[str], weights: Path | None, folder: Path, *, opset: int, unroll: bool = False, seed: int = 0
+    program: Program,
+    names: list[str],
+    weights: Path | None,
+    folder: Path,
+    *,
+    opset: int,
+    unroll: bool = False,
+    seed: int = 0,
 ) -> None:
     from mai.compiler.onnx.export import export
     from mai.compiler.training.weights import load_weights
@@ -202,19 +212,25 @@ def _compile_all(
             f"wrote {made.path}  {made.size / 1e6:.2f} MB, {made.nodes:,} nodes in {made.seconds:.2f} s, "
             f"differs from torch by {made.error:.0e}"
         )
-    _say(refused, "text")
-    if any(d.slug != "not-yet" for d in refused) or (refused and not written):
+    failed = not written or any(d.slug != "not-yet" for d in refused)
+    _say([d if failed else replace(d, severity="note") for d in refused], "text")
+    if refused and failed:
         raise typer.Exit(1)
 
 
 def explain(
-    slug: Annotated[str | None, typer.Argument(help="What stands in brackets after `error`.", show_default=False)] = None,
+    slug: Annotated[
+        str | None, typer.Argument(help="What stands in brackets after `error`.", show_default=False)
+    ] = None,
 ) -> None:
     """Explain a diagnostic, with an example; without a slug, list them all."""
+    from mai.spec.diagnostics.catalog import CATALOG
     from mai.spec.diagnostics.explain import explanation, index
 
-    text = index() if slug is None else explanation(slug)
-    typer.echo(text)
+    known = slug is None or slug in CATALOG
+    typer.echo(index() if slug is None else explanation(slug), err=not known)
+    if not known:
+        raise typer.Exit(1)
 
 
 def new(
@@ -231,4 +247,3 @@ def new(
         raise typer.BadParameter(f"{file} is there already; --force writes over it")
     file.write_text(STARTERS[kind], encoding="utf-8")
     typer.echo(f"wrote {file}; next: mai check {file}, then mai train {file}")
-

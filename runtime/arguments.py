@@ -34,12 +34,16 @@ def unknown(name: str, known: list[str]) -> ModelError:
     return ModelError("input-unknown", f"there is no input or setting `{name}`", help)
 
 
-def _array(port: Port, value: Any) -> Array:
+def as_array(port: Port, value: Any) -> Array:
+    """A number, nested lists or an array as an array. Raises `ModelError` where rows have different lengths."""
     try:
-        array = np.asarray(value)
+        return np.asarray(value)
     except ValueError as error:
-        raise ModelError("input-shape", f"`{port.name}` is not a regular array: {error}") from error
-    array = _cast(port, array)
+        raise ModelError("input-shape", f"`{port.name}` is not a regular array: its rows differ in length") from error
+
+
+def _array(port: Port, value: Any) -> Array:
+    array = _cast(port, as_array(port, value))
     if port.kind == "setting" and array.ndim:
         raise ModelError("input-shape", f"the setting `{port.name}` is one number, this has shape {list(array.shape)}")
     if port.kind == "input":
@@ -49,16 +53,20 @@ def _array(port: Port, value: Any) -> Array:
 
 
 def _cast(port: Port, array: Array) -> Array:
-    """The array in the port's dtype; whole reals may stand for integers, nothing else is lost."""
+    """The array in the port's dtype. Whole reals may stand for integers; reals lose precision, never their size."""
     wanted = np.dtype(port.dtype)
     if array.dtype == wanted:
         return array
-    message = f"`{port.name}` is {port.dtype}, this is {array.dtype}"
     if array.dtype.kind not in "biuf" or (wanted.kind == "b") != (array.dtype.kind == "b"):
-        raise ModelError("input-dtype", message)
-    if wanted.kind == "i" and array.dtype.kind == "f" and not np.all(array == np.floor(array)):
-        raise ModelError("input-dtype", f"`{port.name}` is a whole number, this has fractions")
-    return array.astype(wanted)
+        found = "no number that fits" if array.dtype.kind == "O" else str(array.dtype)
+        raise ModelError("input-dtype", f"`{port.name}` is {port.dtype}, this is {found}")
+    with np.errstate(invalid="ignore", over="ignore"):
+        cast = array.astype(wanted)
+    lost = cast != array if wanted.kind == "i" else np.isinf(cast) & np.isfinite(array)
+    if np.any(lost):
+        kind = "a whole number" if wanted.kind == "i" else "a real number"
+        raise ModelError("input-dtype", f"`{port.name}` is {kind} ({port.dtype}), this holds {array[lost][0]:g}")
+    return cast
 
 
 def _batched(port: Port, array: Array) -> Array:
@@ -77,17 +85,21 @@ def _fits(shape: list[int | str], sizes: tuple[int, ...]) -> bool:
 
 
 def _check_range(port: Port, array: Array) -> None:
-    low, high = port.minimum, port.maximum
-    if not array.size:
-        return
-    below = low is not None and float(array.min()) < low
-    above = high is not None and float(array.max()) > high
-    if below or above:
-        found = array.min() if below else array.max()
-        bounds = f"from {low:g} to {high:g}" if low is not None and high is not None else (
-            f"at least {low:g}" if low is not None else f"at most {high:g}"
-        )
-        raise ModelError("input-range", f"`{port.name}` is {bounds}, this holds {found}")
+    """Within the port's range; what is not a number passes, as the file's own arithmetic has to deal with it."""
+    low = -np.inf if port.minimum is None else port.minimum
+    high = np.inf if port.maximum is None else port.maximum
+    outside = array[(array < low) | (array > high)]
+    if outside.size:
+        raise ModelError("input-range", f"`{port.name}` is {span(port)}, this holds {outside[0]}")
+
+
+def span(port: Port) -> str:
+    """The range of a port in words, empty where there is none."""
+    if port.minimum is not None and port.maximum is not None:
+        return f"from {port.minimum:g} to {port.maximum:g}"
+    if port.minimum is not None:
+        return f"at least {port.minimum:g}"
+    return "" if port.maximum is None else f"at most {port.maximum:g}"
 
 
 def _agree(manifest: Manifest, feed: Mapping[str, Array]) -> None:

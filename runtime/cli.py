@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Mapping
@@ -15,6 +16,8 @@ from mai.runtime.errors import ModelError
 
 if TYPE_CHECKING:
     from mai.runtime.model import Model
+
+COMES_WITH_TRAIN = ("torch", "lark", "onnx", "onnx_ir", "sklearn", "accelerate", "safetensors")
 
 app = typer.Typer(
     name="mai",
@@ -37,11 +40,15 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Say which vers
 @app.command()
 def run(
     model: Annotated[Path, typer.Argument(help="A .onnx file that mai compiled.", show_default=False)],
-    values: Annotated[list[str] | None, typer.Argument(help="Inputs and settings: y=3, y=0..9, x=[0.5,1], x=@points.npy.")] = None,
+    values: Annotated[
+        list[str] | None, typer.Argument(help="Inputs and settings: y=3, y=0..9, x=[0.5,1], x=@points.npy.")
+    ] = None,
     batch: Annotated[int | None, typer.Option(help="How many examples to make.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same draws everywhere.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the solver.")] = None,
-    out: Annotated[Path | None, typer.Option(help="A picture (.png .svg .pdf) or arrays (.npy .npz .csv .json).")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="A picture (.png .svg .pdf) or arrays (.npy .npz .csv .json).")
+    ] = None,
     threads: Annotated[int | None, typer.Option(help="Threads for one operation.")] = None,
     provider: Annotated[str | None, typer.Option(help="cpu or cuda; by default what there is.")] = None,
 ) -> None:
@@ -49,7 +56,10 @@ def run(
     import numpy as np
 
     from mai.runtime.model import load
+    from mai.runtime.save import check_ending, save
 
+    if out is not None:
+        check_ending(out)
     loaded = load(model, providers=provider, threads=threads)
     given = _given(loaded, values or [], {"batch": batch, "seed": seed, "steps": steps})
     began = time.perf_counter()
@@ -62,11 +72,9 @@ def run(
     if out is None:
         _show(loaded, results)
         return
-    from mai.runtime.save import save
-
     title = f"{model.name}" + (f", seed {given.get('seed', 0)}" if loaded.manifest.draws else "")
-    save(results, out, loaded.manifest, title=title, labels=_labels(loaded, given, count))
-    typer.echo(f"wrote {out}", err=True)
+    for path in save(results, out, loaded.manifest, title=title, labels=_labels(loaded, given, count)):
+        typer.echo(f"wrote {path}", err=True)
 
 
 def _given(model: Model, values: list[str], options: Mapping[str, int | None]) -> dict[str, Any]:
@@ -77,6 +85,8 @@ def _given(model: Model, values: list[str], options: Mapping[str, int | None]) -
     given: dict[str, Any] = {}
     known = {**model.inputs, **model.settings}
     size = options["batch"]
+    if size is not None and size < 1:
+        raise ModelError("input-range", f"`batch` is at least 1, this is {size}")
     for word in values:
         name, equals, text = word.partition("=")
         if not equals:
@@ -152,13 +162,13 @@ def info(
 
 
 def _described(port: Any) -> str:
+    from mai.runtime.arguments import span
+
     axes = (["batch"] if port.batch else []) + [str(s) for s in port.shape]
     text = f"{port.dtype} [{', '.join(axes)}]"
     if port.default is not None:
         text += f" = {port.default}"
-    if port.minimum is not None and port.maximum is not None:
-        return f"{text}, from {port.minimum:g} to {port.maximum:g}"
-    return f"{text}, at least {port.minimum:g}" if port.minimum is not None else text
+    return f"{text}, {span(port)}" if span(port) else text
 
 
 def _register() -> None:
@@ -179,13 +189,23 @@ def main() -> None:
         typer.echo(f"error[{error.slug}]: {error}", err=True)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        if error.name and error.name.split(".")[0] in ("torch", "lark", "onnx_ir", "sklearn", "accelerate", "safetensors"):
+        if error.name and error.name.split(".")[0] in COMES_WITH_TRAIN:
             typer.echo(f"error: this needs {error.name}: pip install 'mai-lang[train]'", err=True)
             sys.exit(1)
         raise
     except KeyboardInterrupt:
         typer.echo("stopped", err=True)
         sys.exit(130)
+    except OSError as error:
+        reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
+        typer.echo(f"error[file-not-found]: cannot read or write {reason}", err=True)
+        sys.exit(1)
+    except Exception as error:
+        if os.environ.get("MAI_TRACEBACK"):
+            raise
+        typer.echo(f"error[internal]: mai itself failed: {type(error).__name__}: {error}", err=True)
+        typer.echo("help: this is a bug of mai: please report it, with what MAI_TRACEBACK=1 shows", err=True)
+        sys.exit(70)
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from mai.runtime.manifest import FORMAT, MANIFEST_KEY, SPEC_KEY, Manifest
 
 Array = np.ndarray[Any, Any]
 WARNING, FATAL_ONLY = 2, 4
+# A manifest begins with its format, so that it can be read where the rest of a newer file cannot.
+STATED_FORMAT = re.compile(re.escape(MANIFEST_KEY.encode()) + rb'[^{]{1,8}\{"format": ?(\d+)', re.DOTALL)
 
 
 class Model:
@@ -69,9 +72,7 @@ def _type(port: Any) -> str:
     return f"{port.dtype}[{', '.join(axes)}]"
 
 
-def load(
-    path: str | Path, *, providers: str | Sequence[Any] | None = None, threads: int | None = None
-) -> Model:
+def load(path: str | Path, *, providers: str | Sequence[Any] | None = None, threads: int | None = None) -> Model:
     """Open a file that mai compiled.
 
     Args:
@@ -85,8 +86,12 @@ def load(
     path = Path(path)
     raw = _read(path)
     session = _session(path, raw, _providers(providers), threads)
-    metadata = session.get_modelmeta().custom_metadata_map
-    return Model(session, _manifest(path, metadata), metadata.get(SPEC_KEY, ""), path)
+    try:
+        found = session.get_modelmeta()
+        metadata, producer = found.custom_metadata_map, found.producer_name
+        return Model(session, _manifest(path, metadata, producer), metadata.get(SPEC_KEY, ""), path)
+    except UnicodeDecodeError as error:
+        raise _unreadable(path, raw, error) from error
 
 
 def _read(path: Path) -> bytes:
@@ -109,7 +114,8 @@ def _session(path: Path, raw: bytes, providers: list[Any], threads: int | None) 
         options.intra_op_num_threads = threads
     try:
         ort.set_default_logger_severity(FATAL_ONLY)
-        return ort.InferenceSession(raw, options, providers=providers)
+        # onnxruntime's own way to the CPU writes to standard output: this function goes that way in silence.
+        return ort.InferenceSession(raw, options, providers=providers, enable_fallback=False)
     except Exception as error:
         if providers != ["CPUExecutionProvider"] and "CPUExecutionProvider" in providers:
             return _session(path, raw, ["CPUExecutionProvider"], threads)
@@ -119,7 +125,10 @@ def _session(path: Path, raw: bytes, providers: list[Any], threads: int | None) 
 
 
 def _unreadable(path: Path, raw: bytes, error: Exception) -> ModelError:
-    """Why a file is no model: cut short, or not ours."""
+    """Why a file is no model: newer than this runtime, cut short, or not ours."""
+    stated = STATED_FORMAT.search(raw)
+    if stated and int(stated[1]) > FORMAT:
+        return _newer(path, int(stated[1]))
     if MANIFEST_KEY.encode() in raw or b"mai" in raw[:64]:
         return ModelError("model-truncated", f"{path} is damaged or cut short", "compile or copy it again")
     return ModelError("model-foreign", f"{path} is not a file that mai compiled: {_first_line(error)}")
@@ -136,17 +145,23 @@ def _providers(wanted: str | Sequence[Any] | None) -> list[Any]:
     return [p for p in chosen if p in available]
 
 
-def _manifest(path: Path, metadata: dict[str, str]) -> Manifest:
+def _manifest(path: Path, metadata: dict[str, str], producer: str) -> Manifest:
+    if MANIFEST_KEY not in metadata and producer == "mai":
+        raise ModelError("model-truncated", f"{path} is cut short: its manifest is missing", "compile or copy it again")
     if MANIFEST_KEY not in metadata:
         raise ModelError("model-foreign", f"{path} is an ONNX file, but not one that mai compiled")
     try:
         found = json.loads(metadata[MANIFEST_KEY])
         if isinstance(found, dict) and isinstance(found.get("format"), int) and found["format"] > FORMAT:
-            message = f"{path} has format {found['format']}, this mai reads up to {FORMAT}"
-            raise ModelError("model-newer", message, "pip install --upgrade mai-lang")
+            raise _newer(path, found["format"])
         return Manifest.model_validate(found)
     except (json.JSONDecodeError, ValidationError) as error:
         raise ModelError("model-truncated", f"the manifest of {path} is damaged") from error
+
+
+def _newer(path: Path, format: int) -> ModelError:
+    message = f"{path} has format {format}, this mai reads up to {FORMAT}"
+    return ModelError("model-newer", message, "pip install --upgrade mai-lang")
 
 
 def _first_line(error: Exception) -> str:

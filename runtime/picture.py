@@ -30,7 +30,9 @@ def draw(result: Array, port: Port, path: Path, *, title: str = "", labels: Arra
     batch = result if port.batch else result[None]
     with plt.rc_context({"font.size": 9, "axes.edgecolor": QUIET, "axes.titlecolor": INK, "figure.dpi": 150}):
         figure = _suiting(plt, batch, port, labels)
-        if title:
+        if title and len(figure.axes) == 1:
+            figure.axes[0].set_title(title, fontsize=10, pad=10)
+        elif title:
             figure.suptitle(title, color=INK, fontsize=10)
         figure.savefig(path, bbox_inches="tight", facecolor="white")
         plt.close(figure)
@@ -88,26 +90,41 @@ def _plane(axes: Any) -> None:
 
 
 def _images(plt: Any, batch: Array, labels: Array | None) -> Any:
-    """A grid; where there are labels, sorted by them, a row a label."""
-    shown, columns = batch[:MAX_IMAGES], max(1, math.ceil(math.sqrt(len(batch[:MAX_IMAGES]))))
-    if labels is not None and len(labels) == len(batch):
-        order = np.argsort(labels[: len(shown)], kind="stable")
-        shown = shown[order]
-        counts = np.bincount(labels[: len(shown)])
-        columns = int(counts.max()) if len(set(counts[counts > 0])) == 1 else columns
-    rows = math.ceil(len(shown) / columns)
+    """A grid of images [n, channels, height, width], scaled together; where there are labels, a row a label."""
+    shown = batch[:MAX_IMAGES]
+    rows = _rows(len(shown), labels)
+    columns = max(len(places) for _, places in rows)
     channels, height, width = shown.shape[1:]
     gap = max(1, height // 8)
     low, high = float(shown.min()), float(shown.max())
-    grid = np.full((rows * (height + gap) - gap, columns * (width + gap) - gap, channels), 1.0)
-    scaled = np.clip((shown - low) / (high - low or 1), 0, 1)
-    for i, image in enumerate(scaled):
-        y, x = i // columns * (height + gap), i % columns * (width + gap)
-        grid[y : y + height, x : x + width] = image.transpose(1, 2, 0)
-    figure, axes = plt.subplots(figsize=(min(10, 0.6 * columns + 1), min(10, 0.6 * rows + 1)))
+    scaled = np.clip((shown - low) / (high - low or 1), 0, 1).transpose(0, 2, 3, 1)
+    grid = np.ones((len(rows) * (height + gap) - gap, columns * (width + gap) - gap, channels))
+    figure, axes = plt.subplots(figsize=(_inches(columns), _inches(len(rows))))
+    for i, (label, places) in enumerate(rows):
+        y = i * (height + gap)
+        axes.text(-1.5 * gap, y + height / 2, label, ha="right", va="center", color=INK, fontsize=8)
+        for j, place in enumerate(places):
+            x = j * (width + gap)
+            grid[y : y + height, x : x + width] = scaled[place]
     axes.imshow(grid.squeeze(-1) if channels == 1 else grid, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.axis("off")
     return figure
+
+
+def _inches(images: int) -> float:
+    return min(10, max(2.5, 0.6 * images + 1))
+
+
+def _rows(count: int, labels: Array | None) -> list[tuple[str, Array]]:
+    """The rows of a grid, as label and places: a row a label, or a square where that would be a long strip."""
+    side = math.ceil(math.sqrt(count))
+    order = np.arange(count) if labels is None else np.argsort(labels[:count], kind="stable")
+    if labels is not None:
+        kinds, starts = np.unique(labels[order], return_index=True)
+        rows = np.split(order, starts[1:])
+        if max(map(len, rows)) <= 2 * side:
+            return [(str(kind), row) for kind, row in zip(kinds, rows, strict=True)]
+    return [("", row) for row in np.split(order, range(side, count, side))]
 
 
 def _bars(plt: Any, batch: Array) -> Any:
@@ -115,7 +132,8 @@ def _bars(plt: Any, batch: Array) -> Any:
     shown = batch[:MAX_BARS]
     columns = min(4, len(shown))
     rows = math.ceil(len(shown) / columns)
-    figure, axes = plt.subplots(rows, columns, figsize=(2.2 * columns, 1.6 * rows), squeeze=False, sharey=True)
+    size = (5.0, 3.0) if len(shown) == 1 else (2.2 * columns, 1.6 * rows)
+    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharey=True)
     for panel in axes.flat:
         panel.axis("off")
     for panel, row in zip(axes.flat, shown, strict=False):

@@ -10,36 +10,64 @@ from typing import Any
 import numpy as np
 
 from mai.runtime.errors import ModelError
-from mai.runtime.manifest import Manifest
+from mai.runtime.manifest import Manifest, Port
 
 Array = np.ndarray[Any, Any]
 PICTURES = (".png", ".svg", ".pdf")
 ARRAYS = (".npy", ".npz", ".csv", ".json")
+HOLDS_SEVERAL = (".npz", ".json")
 
 
-def save(results: Mapping[str, Array], path: Path, manifest: Manifest, *, title: str = "", labels: Array | None = None) -> None:
-    """Write results by name; the ending of `path` says how. Raises `ModelError` for another ending."""
-    if path.suffix not in PICTURES + ARRAYS:
+def check_ending(path: Path) -> None:
+    """Raises `ModelError` where mai cannot write a file with this ending: better before a long run than after it."""
+    if path.suffix.lower() not in PICTURES + ARRAYS:
         known = ", ".join(PICTURES + ARRAYS)
         raise ModelError("out-unknown", f"mai cannot write {path.suffix or 'a file without an ending'}", f"use {known}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        _write(results, path, manifest, title, labels)
-    except OSError as error:
-        raise ModelError("out-unknown", f"cannot write {path}: {error.strerror}") from error
 
 
-def _write(results: Mapping[str, Array], path: Path, manifest: Manifest, title: str, labels: Array | None) -> None:
-    first = next(iter(results.values()))
-    if path.suffix in PICTURES:
+def save(
+    results: Mapping[str, Array], path: Path, manifest: Manifest, *, title: str = "", labels: Array | None = None
+) -> list[Path]:
+    """Write results by name; the ending of `path` says how.
+
+    Where there are several results and one file holds one, `out.csv` becomes `out.NAME.csv` for each.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        ModelError: the ending is unknown, or the file cannot be written.
+    """
+    check_ending(path)
+    parts = {path: results}
+    if len(results) > 1 and path.suffix.lower() not in HOLDS_SEVERAL:
+        parts = {path.with_suffix(f".{name}{path.suffix}"): {name: array} for name, array in results.items()}
+    ports = {p.name: p for p in manifest.outputs}
+    for target, part in parts.items():
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _write(part, target, ports, title, labels)
+        except OSError as error:
+            raise ModelError("out-unknown", f"cannot write {target}: {error.strerror}") from error
+    return list(parts)
+
+
+def _write(
+    results: Mapping[str, Array], path: Path, ports: Mapping[str, Port], title: str, labels: Array | None
+) -> None:
+    name, first = next(iter(results.items()))
+    ending = path.suffix.lower()
+    if ending in PICTURES:
         from mai.runtime.picture import draw
 
-        draw(first, manifest.outputs[0], path, title=title, labels=labels)
-    elif path.suffix == ".npz":
-        np.savez_compressed(path, **{name: array for name, array in results.items()})  # type: ignore[arg-type]
-    elif path.suffix == ".npy":
-        np.save(path, first)
-    elif path.suffix == ".csv":
+        draw(first, ports[name], path, title=title, labels=labels)
+    elif ending == ".npz":
+        with path.open("wb") as file:
+            np.savez_compressed(file, **dict(results))  # type: ignore[arg-type]
+    elif ending == ".npy":
+        with path.open("wb") as file:
+            np.save(file, first)
+    elif ending == ".csv":
         np.savetxt(path, first.reshape(len(first), -1) if first.ndim else first[None, None], delimiter=",", fmt="%.9g")
     else:
         path.write_text(json.dumps({name: array.tolist() for name, array in results.items()}) + "\n", encoding="utf-8")

@@ -4,39 +4,50 @@ from __future__ import annotations
 
 import csv
 import json
+import math
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mai.runtime.arguments import as_array
 from mai.runtime.errors import ModelError
 from mai.runtime.manifest import Port
 
 Array = np.ndarray[Any, Any]
+MAX_RANGE = 1_000_000
 
 
 def parse_value(port: Port, text: str, batch: int | None) -> Any:
-    """The value of `NAME=TEXT` for a port; an input of labels or scalars is repeated to fill `batch`."""
+    """The value of `NAME=TEXT` for a port. Examples of an input are repeated in turn, or cut, to fill `batch`."""
+    made = _read(port, text)
+    if port.kind != "input":
+        return made
+    array = as_array(port, made)
+    if array.ndim == len(port.shape):
+        array = array[None]
+    if not array.size:
+        raise ModelError("input-shape", f"`{port.name}={text}` holds no example")
+    return array if batch is None else np.resize(array, (batch, *array.shape[1:]))
+
+
+def _read(port: Port, text: str) -> Any:
     if text.startswith("@"):
         return _from_file(port, text[1:])
     if ".." in text and port.dtype == "int64":
-        made: Any = _range(port, text)
-    else:
-        made = _literal(port, text)
-    if port.kind != "input":
-        return made
-    array = np.asarray(made)
-    if array.ndim == len(port.shape):
-        array = array[None]
-    return np.resize(array, (batch, *array.shape[1:])) if batch is not None and len(array) != batch else array
+        return _range(port, text)
+    return _literal(port, text)
 
 
-def _range(port: Port, text: str) -> list[int]:
+def _range(port: Port, text: str) -> Array:
     low, _, high = text.partition("..")
     try:
-        return list(range(int(low), int(high) + 1))
+        first, last = int(low), int(high)
     except ValueError as error:
         raise ModelError("input-dtype", f"`{port.name}={text}` is no range", "write 0..9") from error
+    if last - first >= MAX_RANGE:
+        raise ModelError("input-range", f"`{port.name}={text}` is more than {MAX_RANGE:,} examples")
+    return np.arange(first, last + 1)
 
 
 def _literal(port: Port, text: str) -> Any:
@@ -47,9 +58,10 @@ def _literal(port: Port, text: str) -> Any:
         text = f"[{text}]"
     try:
         return json.loads(text)
-    except json.JSONDecodeError as error:
+    except (ValueError, RecursionError) as error:
         help = "a number, a list [0.5, 1], a range 0..9, or a file @points.npy"
-        raise ModelError("input-dtype", f"`{port.name}={text}` is no value", help) from error
+        shown = text if len(text) <= 60 else f"{text[:60]}..."
+        raise ModelError("input-dtype", f"`{port.name}={shown}` is no value", help) from error
 
 
 def _from_file(port: Port, name: str) -> Array:
@@ -59,14 +71,22 @@ def _from_file(port: Port, name: str) -> Array:
         raise ModelError("input-missing", f"there is no file {path} for `{port.name}`")
     try:
         if path.suffix == ".csv":
-            with path.open(newline="", encoding="utf-8") as handle:
-                rows = [r for r in csv.reader(handle) if r]
-            body = rows if _numeric(rows[0]) else rows[1:]
-            return np.array([[float(c) for c in row] for row in body])
+            return _from_csv(port, path)
         loaded = np.load(path, allow_pickle=False)
         return np.asarray(loaded[key or loaded.files[0]] if hasattr(loaded, "files") else loaded)
     except (ValueError, OSError, KeyError, IndexError, UnicodeDecodeError) as error:
         raise ModelError("input-dtype", f"{path} holds no array for `{port.name}`: {error}") from error
+
+
+def _from_csv(port: Port, path: Path) -> Array:
+    """A row an example, with or without a heading; a row's numbers fill the port's shape in order."""
+    with path.open(newline="", encoding="utf-8") as handle:
+        rows = [r for r in csv.reader(handle) if r]
+    body = rows if _numeric(rows[0]) else rows[1:]
+    array = np.array([[float(c) for c in row] for row in body])
+    shape = [n for n in port.shape if isinstance(n, int)]
+    whole = len(shape) == len(port.shape) and array.size == len(array) * math.prod(shape)
+    return array.reshape(len(array), *shape) if whole else array
 
 
 def _numeric(row: list[str]) -> bool:

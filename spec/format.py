@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from mai.spec import ast
 
 LEVELS = {
-    "or": 1, "and": 2, "not": 3, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4, "|>": 5, "+": 6, "-": 6, "*": 7, "/": 7,
-    "@": 7, "//": 7, "%": 7, "neg": 8, "^": 9, "postfix": 10,
+    "or": 1, "and": 2, "not": 3, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4, "|>": 5, "+": 6, "-": 6, "*": 7,
+    "/": 7, "@": 7, "//": 7, "%": 7, "neg": 8, "^": 9, "postfix": 10,
 }  # fmt: skip
 ATOM = 11
 
@@ -57,7 +57,8 @@ def _statement(s: ast.Statement) -> Iterator[str]:
         case ast.Assign():
             yield f"({', '.join(t.id for t in s.targets)}) = {expr(s.value)}"
         case ast.Param():
-            init = f" ~ {expr(s.init)}" if s.init and s.trained else f" = {expr(s.init)}" if s.init else ""
+            drawn = s.trained and isinstance(s.init, ast.Call)
+            init = f" {'~' if drawn else '='} {expr(s.init)}" if s.init else ""
             yield f"{'param' if s.trained else 'state'} {s.name.id}: {type_(s.type)}{init}"
         case ast.Draw():
             yield f"{s.name.id} ~ {expr(s.distribution)}"

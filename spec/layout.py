@@ -9,12 +9,26 @@ from lark import Token
 
 OPENING = frozenset({"LPAR", "LSQB", "LBRACE"})
 CLOSING = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
+NAMES = {"(": "LPAR", "[": "LSQB", "{": "LBRACE", ")": "RPAR", "]": "RSQB", "}": "RBRACE"}
 CONTINUES = frozenset(
-    "COMMA EQUAL UPDATE PLUS MINUS STAR SLASH AT DOUBLE_SLASH PERCENT CARET COMPARE OR AND NOT PIPE ARROW RANGE".split()
+    "COMMA EQUAL UPDATE TILDE PLUS MINUS STAR SLASH AT DOUBLE_SLASH PERCENT CARET COMPARE OR AND NOT PIPE ARROW RANGE "
+    "FROM".split()
 )
 MAX_NESTING = 100
-CONTINUATION = re.compile(r"\|>|else\b")
-NEW_START = re.compile(r"(const|let|data|layer|net|export|train|import)\b|\}|$")
+
+# A line that begins so begins a declaration: the words are names, too (`data = x`), but not before another word.
+_DECLARATION = r"^(?:(?:const|let|data|layer|net|export)\b(?!\s*[-+*/]?=)|train\b(?=\s*[({])|import\b)"
+DECLARATIONS = re.compile(_DECLARATION, re.MULTILINE)
+_MARKS = re.compile(rf'#[^\n]*|"[^"\n]*("?)|[()\[\]{{}}]|{_DECLARATION}', re.MULTILINE)
+_CONTINUATION = re.compile(r"\|>|else\b")
+_STATEMENT = re.compile(
+    r"""[ \t]*(?:
+        \}|$
+      | (?:param|state|return|if|repeat|integrate|extend|append|minimize|report|record)[ \t]+(?!and\b|or\b)[\w"]
+      | [^\W\d]\w*[ \t]*(?:[-+*/]?=(?!=)|~)
+    )""",
+    re.VERBOSE,
+)
 
 
 class BracketError(Exception):
@@ -25,10 +39,6 @@ class BracketError(Exception):
         self.kind, self.token = kind, token
 
 
-MARKS = re.compile(r'#[^\n]*|"[^"\n]*("?)|[()\[\]{}]|^(?:const|let|data|layer|net|export|train|import)\b', re.MULTILINE)
-NAMES = {"(": "LPAR", "[": "LSQB", "{": "LBRACE", ")": "RPAR", "]": "RSQB", "}": "RBRACE"}
-
-
 def check_brackets(text: str) -> None:
     """Raise `BracketError` for the first bracket without its partner.
 
@@ -36,7 +46,7 @@ def check_brackets(text: str) -> None:
     stop at the first word that has no place in the bracket instead, lines after it.
     """
     open_: list[Token] = []
-    for found in MARKS.finditer(text):
+    for found in _MARKS.finditer(text):
         mark = found[0]
         if mark[0] == "#":
             continue
@@ -67,7 +77,8 @@ def _match(token: Token, open_: list[Token]) -> None:
 class Layout:
     """lark's `postlex`: drops the newlines inside `()` and `[]`, after an operator, and before `|>` and `else`."""
 
-    always_accept = ("NEWLINE",)
+    # With NAME everywhere a keyword is a whole word: `constn` is no `const n`.
+    always_accept = ("NEWLINE", "NAME")
 
     def __init__(self) -> None:
         self.text = ""
@@ -95,6 +106,8 @@ class Layout:
         if open_ and open_[-1] != "LBRACE":
             return False
         assert token.end_pos is not None
-        if previous in CONTINUES:
-            return NEW_START.match(self.text, token.end_pos) is not None
-        return CONTINUATION.match(self.text, token.end_pos) is None
+        if previous not in CONTINUES:
+            return _CONTINUATION.match(self.text, token.end_pos) is None
+        # An operator at a line's end goes on, unless what follows can only begin something: then it lacks an operand.
+        line = self.text.rfind("\n", 0, token.end_pos) + 1
+        return bool(DECLARATIONS.match(self.text, line) or _STATEMENT.match(self.text, line))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from functools import lru_cache
 from pathlib import Path
 
@@ -9,12 +11,12 @@ from lark import Lark, Token, Tree, UnexpectedInput
 
 from mai.spec import ast
 from mai.spec.diagnostics import Reporter
-from mai.spec.layout import BracketError, Layout, check_brackets
+from mai.spec.layout import DECLARATIONS, BracketError, Layout, check_brackets
 from mai.spec.source import Source, Span
-from mai.spec.syntax_hints import DECLARATIONS, bracket_hint, syntax_hint
+from mai.spec.syntax_hints import Hint, bracket_hint, syntax_hint
 from mai.spec.tree import TreeBuilder
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 400_000  # a few seconds of parsing; the longest of the examples has 1,500
 MAX_DEPTH = 200
 MAX_ERRORS = 20
 GRAMMAR = Path(__file__).with_name("grammar.lark")
@@ -32,7 +34,7 @@ def load_source(path: Path, report: Reporter) -> Source:
         report.check()
         raise
     if too_large:
-        report.error("file-too-large", None, f"{name} is larger than {MAX_BYTES // 1_000_000} MB, too large for a spec")
+        report.error("file-too-large", None, f"{name} is larger than {MAX_BYTES // 1000} kB, too large for a spec")
     elif b"\0" in raw or not _is_utf8(raw):
         report.error("not-text", None, f"{name} is not a text file in UTF-8")
     elif not raw.strip():
@@ -51,51 +53,83 @@ def _is_utf8(raw: bytes) -> bool:
 
 def parse(source: Source, report: Reporter) -> ast.File:
     """Parse a text. Reports its syntax errors, one a declaration, and raises `MaiError` if there are any."""
-    text = source.text
-    tree: Tree[Token] | None = None
-    for _ in range(MAX_ERRORS):
-        try:
-            tree = _parse_text(text)
-            break
-        except (UnexpectedInput, BracketError) as error:
-            at = _tell(error, source, report)
-            text = _without_declaration(text, at)
+    text = _with_brackets(source, report)
+    tree = _tree(text, source, report)
     report.check()
     assert tree is not None
-    file = TreeBuilder(source).file(tree)
+    file = TreeBuilder(source, report).file(tree)
     _check_depth(file, report)
     report.check()
     return file
 
 
-def _parse_text(text: str) -> Tree[Token]:
-    check_brackets(text)
+def _with_brackets(source: Source, report: Reporter) -> str:
+    """The text without the declarations whose brackets do not match; these are reported."""
+    text = source.text
+    for _ in range(MAX_ERRORS):
+        try:
+            check_brackets(text)
+            return text
+        except BracketError as error:
+            begin, end = _declaration_at(text, _tell(bracket_hint(error), source, report))
+            text = _blank(text, begin, end)
+    report.check()
+    return text
+
+
+def _tree(text: str, source: Source, report: Reporter) -> Tree[Token] | None:
+    """The parse tree; after an error the rest of the declarations is parsed, for their errors alone."""
     parser, layout = _parser()
-    layout.text = text
-    return parser.parse(text)
+    for _ in range(MAX_ERRORS):
+        layout.text = text
+        try:
+            return parser.parse(text)
+        except UnexpectedInput as error:
+            _, end = _declaration_at(text, _tell(syntax_hint(error, text), source, report))
+            text = _blank(text, 0, end)
+    return None
 
 
 @lru_cache(maxsize=1)
 def _parser() -> tuple[Lark, Layout]:
     layout = Layout()
     options = {"parser": "lalr", "lexer": "contextual", "propagate_positions": True, "maybe_placeholders": False}
-    return Lark(GRAMMAR.read_text(encoding="utf-8"), start="file", postlex=layout, **options), layout
+    grammar = GRAMMAR.read_text(encoding="utf-8")
+    return Lark(grammar, start="file", postlex=layout, cache=_cache(), **options), layout
 
 
-def _tell(error: UnexpectedInput | BracketError, source: Source, report: Reporter) -> int:
+def _cache() -> str | bool:
+    """The user's own file for the parser's tables, half of the time of `mai check`.
+
+    lark checks that it was made from this grammar and by these versions. Without a place to write, the tables are made
+    each time.
+    """
+    try:
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        (base / "mai").mkdir(mode=0o700, parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return False
+    return str(base / "mai" / "grammar")
+
+
+def _tell(hint: Hint, source: Source, report: Reporter) -> int:
     """Report a syntax error; the character where it is."""
-    hint = bracket_hint(error) if isinstance(error, BracketError) else syntax_hint(error, source.text)
     span = Span(source, hint.start, hint.end)
     report.error(hint.slug, span, hint.message, label=hint.label, help=hint.help)
     return hint.at
 
 
-def _without_declaration(text: str, at: int) -> str:
-    """The text with the declaration around `at` blanked, so that the others can be parsed and their errors told."""
+def _declaration_at(text: str, at: int) -> tuple[int, int]:
+    """Where the declaration around `at` begins and ends: the next may be parsed again from there."""
     starts = [m.start() for m in DECLARATIONS.finditer(text)]
     begin = max((s for s in starts if s <= at), default=0)
-    end = min((s for s in starts if s > max(at, begin)), default=len(text))
-    blank = "".join("\n" if c == "\n" else " " for c in text[begin:end])
+    end = min((s for s in starts if s > at), default=len(text))
+    return begin, end
+
+
+def _blank(text: str, begin: int, end: int) -> str:
+    """The text with a part of it blanked, so that the places of the rest stay."""
+    blank = re.sub(r"[^\n]", " ", text[begin:end])
     return text[:begin] + blank + text[end:]
 
 
@@ -105,4 +139,3 @@ def _check_depth(file: ast.File, report: Reporter) -> None:
         if expr.depth > MAX_DEPTH:
             message = f"this expression is nested more than {MAX_DEPTH} levels deep"
             report.error("too-deep", expr.span, message, help="give its parts names of their own")
-            return

@@ -1,6 +1,6 @@
 """What `mai new` writes: specs that run as they stand, with a word on every line."""
 
-_FLOW = '''\
+_FLOW = """\
 # My flow: noise is carried to data along a learned velocity (flow matching).
 const width = 128                         # change it here, or with --set width=256
 
@@ -26,8 +26,8 @@ export sample(steps: int = 20) -> [2] {
   integrate s in 0..1 using rk4(steps) { dx/ds = velocity(x, s) }
   return x
 }
-'''
-_CLASSIFIER = '''\
+"""
+_CLASSIFIER = """\
 # My classifier of handwritten digits.
 const width = 128
 
@@ -45,8 +45,8 @@ train(steps = 2000, batch = 128, optimizer = adamw(lr = 1e-3), schedule = cosine
 }
 
 export classify(x: [64]) -> [10] { return softmax(f(x)) }
-'''
-_IMAGES = '''\
+"""
+_IMAGES = """\
 # My image classifier: a small convolutional network.
 data x: [1, 8, 8], y: class[10] from digits(split = train)
 
@@ -62,5 +62,5 @@ train(epochs = 20, batch = 64, optimizer = adamw(lr = 2e-3), schedule = cosine(w
 }
 
 export classify(x: [1, 8, 8]) -> [10] { return softmax(f(x)) }
-'''
+"""
 STARTERS = {"flow": _FLOW, "classifier": _CLASSIFIER, "images": _IMAGES}

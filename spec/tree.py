@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from math import isinf
 from typing import Any
 
 from lark import Token, Tree
 from lark.visitors import Transformer_NonRecursive, v_args
 
 from mai.spec import ast
+from mai.spec.diagnostics import Reporter
+from mai.spec.layout import MAX_NESTING
 from mai.spec.source import Source, Span
 
-
-def _binary(self: TreeBuilder, meta: Any, left: ast.Expr, op: Token, right: ast.Expr) -> ast.Expr:
-    return ast.Binary(self.span(meta), _above(left, right), str(op), left, right, self.token_span(op))
+RESERVED = frozenset({"true", "false", "None", "not", "and", "or", "else"})
+MAX_DIGITS = 400  # beyond this no float has room, and Python refuses to read an int of thousands of digits
 
 
 def _above(*children: ast.Expr) -> int:
@@ -23,9 +25,9 @@ def _above(*children: ast.Expr) -> int:
 class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
     """One method a rule of the grammar: (meta, children) to a node."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, report: Reporter) -> None:
         super().__init__()
-        self.source = source
+        self.source, self.reporter, self.chain = source, report, 0
 
     def file(self, tree: Any, children: Any = None) -> ast.File:
         if isinstance(tree, Tree):
@@ -46,6 +48,11 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
 
     def number(self, meta: Any, c: list[Any]) -> ast.Expr:
         text = str(c[0])
+        if len(text) > MAX_DIGITS or isinf(float(text)):
+            self.reporter.error(
+                "bad-number", self.span(meta), "this number has no floating-point value: it is too long or too large"
+            )
+            return ast.Number(self.span(meta), 1, 0)
         return ast.Number(self.span(meta), 1, int(text) if text.isdigit() else float(text))
 
     def string(self, meta: Any, c: list[Any]) -> ast.Expr:
@@ -65,7 +72,8 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return ast.Unary(self.span(meta), _above(operand), "-" if op == "-" else "not", operand)
 
     def binary(self, meta: Any, c: list[Any]) -> ast.Expr:
-        return _binary(self, meta, *c)
+        left, op, right = c
+        return ast.Binary(self.span(meta), _above(left, right), str(op), left, right, self.token_span(op))
 
     def pipe_into(self, meta: Any, c: list[Any]) -> ast.Expr:
         return ast.Pipe(self.span(meta), _above(c[0], c[-1]), c[0], c[-1])
@@ -128,6 +136,10 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
     # ------------------------------------------------------------- statements
 
     def identifier(self, meta: Any, c: list[Any]) -> ast.Identifier:
+        if c[0] in RESERVED:
+            self.reporter.error(
+                "reserved-name", self.span(meta), f"`{c[0]}` is a word of the language and cannot be a name"
+            )
         return ast.Identifier(self.span(meta), str(c[0]))
 
     def block(self, meta: Any, c: list[Any]) -> tuple[ast.Statement, ...]:
@@ -144,7 +156,14 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
 
     def derivative(self, meta: Any, c: list[Any]) -> ast.Statement:
         state, variable, value = c
-        return ast.Derivative(self.span(meta), _undressed(state), _undressed(variable), value)
+        return ast.Derivative(self.span(meta), self._undressed(state), self._undressed(variable), value)
+
+    def _undressed(self, name: ast.Identifier) -> ast.Identifier:
+        """`dx` names the state `x`."""
+        if len(name.id) < 2 or name.id[0] != "d":
+            help = f"write `d{name.id}`" if name.id != "d" else None
+            self.reporter.error("bad-derivative", name.span, "a derivative is written `dx/ds = ...`", help=help)
+        return ast.Identifier(name.span, name.id[1:])
 
     def draw(self, meta: Any, c: list[Any]) -> ast.Statement:
         return ast.Draw(self.span(meta), c[0], c[1])
@@ -159,14 +178,15 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return ast.Return(self.span(meta), c[0])
 
     def if_(self, meta: Any, c: list[Any]) -> ast.Statement:
-        return ast.If(self.span(meta), c[0], c[1], c[2] if len(c) > 2 else ())
+        otherwise: tuple[ast.Statement, ...] = c[2] if len(c) > 2 else ()
+        # Bottom-up: the `if` made last is the one of this `else if`.
+        self.chain = self.chain + 1 if otherwise and isinstance(otherwise[-1], ast.If) else 1
+        if self.chain == MAX_NESTING:
+            self.reporter.error("too-deep", self.span(meta), f"an `else if` follows {MAX_NESTING} others")
+        return ast.If(self.span(meta), c[0], c[1], otherwise)
 
     def otherwise(self, meta: Any, c: list[Any]) -> tuple[ast.Statement, ...]:
-        block: tuple[ast.Statement, ...] = c[0]
-        return block
-
-    def otherwise_if(self, meta: Any, c: list[Any]) -> tuple[ast.Statement, ...]:
-        return (self.if_(meta, c),)
+        return (c[0],) if isinstance(c[0], ast.If) else c[0]
 
     def repeat(self, meta: Any, c: list[Any]) -> ast.Statement:
         shared = any(isinstance(x, Token) for x in c)
@@ -252,10 +272,3 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
 
 
 setattr(TreeBuilder, "import", TreeBuilder.import_)
-
-
-def _undressed(name: ast.Identifier) -> ast.Identifier:
-    """`dx` names the state `x`."""
-    return ast.Identifier(name.span, name.id[1:] if name.id.startswith("d") else name.id)
-
-

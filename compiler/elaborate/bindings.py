@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, TypeAlias, Union
+from typing import Any, TypeAlias
 
 from mai.compiler.ir.graph import Initial, Value
 from mai.compiler.ir.sizes import Dim, Size
@@ -87,10 +87,7 @@ class BoundArgument:
 
 
 Number: TypeAlias = int | float
-Binding: TypeAlias = Union[
-    None, bool, int, float, str, Dim, Value, list["Binding"], tuple["Binding", ...], Initial, Distribution, Function,
-    Builtin, Partial, LetTensor, Poison,
-]  # fmt: skip
+Binding: TypeAlias = bool | int | float | str | Dim | Value | list["Binding"] | tuple["Binding", ...] | Initial | Distribution | Function | Builtin | Partial | LetTensor | Poison | None  # fmt: skip
 Callables = (Function, Builtin, Partial)
 
 

@@ -9,12 +9,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mai.compiler.elaborate.bindings import Binding, BoundArgument, Builtin, Distribution, is_number
+from mai.compiler.elaborate.bindings import Binding, BoundArgument, Builtin, is_number
 from mai.compiler.elaborate.patterns import einsum_equation, rearranged, reduced
 from mai.compiler.elaborate.static import unary_math
 from mai.compiler.ir.graph import Initial, Value
-from mai.compiler.ir.sizes import Size, symbol
-from mai.compiler.ir.types import BATCH_DEPTH, DType, Type, join_leads
+from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.types import DType
 from mai.compiler.ops import attention as at
 from mai.compiler.ops import convolution as cv
 from mai.compiler.ops import elementwise as el
@@ -23,7 +23,6 @@ from mai.compiler.ops import product as pr
 from mai.compiler.ops import reduce as red
 from mai.compiler.ops import shape as sh
 from mai.compiler.ops.base import Operation, ShapeError, describe
-from mai.compiler.ops.structure import Across, Later
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator
@@ -66,7 +65,9 @@ def positive(e: Elaborator, argument: Arg | None, default: int, least: int = 1) 
     """A whole number that counts: sizes, strides, heads."""
     made = whole(e, argument, default)
     if made < least and argument is not None:
-        raise e.fail("repeat-count", argument.span, f"a whole number of at least {least} is needed here, this is {made}")
+        raise e.fail(
+            "repeat-count", argument.span, f"a whole number of at least {least} is needed here, this is {made}"
+        )
     return made
 
 
@@ -84,7 +85,9 @@ def _axis(e: Elaborator, axis: int, rank: int, argument: Arg | None) -> int:
         return axis if axis < 0 else axis - rank
     if argument is None:
         raise ShapeError("rank-mismatch", "this needs at least one axis, here is a scalar", 0, label="[]")
-    raise e.fail("axis-out-of-range", argument.span, f"axis {axis} of a tensor with {rank} {'axis' if rank == 1 else 'axes'}")
+    raise e.fail(
+        "axis-out-of-range", argument.span, f"axis {axis} of a tensor with {rank} {'axis' if rank == 1 else 'axes'}"
+    )
 
 
 def axes_of(e: Elaborator, argument: Arg | None, rank: int) -> tuple[int, ...]:
@@ -152,7 +155,9 @@ def where(e: Elaborator, condition: Arg, x: Arg, y: Arg) -> Binding:
 
 def _labels(given: Binding) -> Size | None:
     """How many labels there must be for an integer to be one of them."""
-    return given + 1 if isinstance(given, int) and given >= 0 else given.type.classes if isinstance(given, Value) else None
+    return (
+        given + 1 if isinstance(given, int) and given >= 0 else given.type.classes if isinstance(given, Value) else None
+    )
 
 
 # ------------------------------------------------------------------- reductions
@@ -209,7 +214,9 @@ def split(e: Elaborator, x: Arg, parts: Arg, axis: Arg | None = None) -> Binding
     if count < 1 or not isinstance(size, int) or size % count:
         raise e.fail("shape-mismatch", parts.span, f"an axis of {size} cannot be split into {count} equal parts")
     step = size // count
-    return tuple(e.emit(sh.Slice, value, axis=along, start=i * step, stop=(i + 1) * step, step=None) for i in range(count))
+    return tuple(
+        e.emit(sh.Slice, value, axis=along, start=i * step, stop=(i + 1) * step, step=None) for i in range(count)
+    )
 
 
 @builtin
@@ -299,19 +306,18 @@ def upsample(e: Elaborator, x: Arg, factor: Arg) -> Binding:
     return e.emit(cv.Upsample, e.real(x.value, x.span), factor=positive(e, factor, 2))
 
 
-def _normalise(name: str, op: type[Operation], **defaults: float) -> None:
-    def implementation(
-        e: Elaborator, x: Arg, weight: Arg | None = None, bias: Arg | None = None, eps: Arg | None = None
-    ) -> Binding:
-        operands = [e.real(a.value, a.span) for a in (x, weight, bias) if a is not None]
-        return e.emit(op, *operands, eps=number(e, eps, defaults["eps"]), name=name)
-
-    implementation.__name__ = name
-    builtin(implementation)
+@builtin
+def normalise_layer(
+    e: Elaborator, x: Arg, weight: Arg | None = None, bias: Arg | None = None, eps: Arg | None = None
+) -> Binding:
+    operands = [e.real(a.value, a.span) for a in (x, weight, bias) if a is not None]
+    return e.emit(norm.LayerNorm, *operands, eps=number(e, eps, 1e-5), name="normalise_layer")
 
 
-_normalise("normalise_layer", norm.LayerNorm, eps=1e-5)
-_normalise("normalise_rms", norm.RmsNorm, eps=1e-6)
+@builtin
+def normalise_rms(e: Elaborator, x: Arg, weight: Arg | None = None, eps: Arg | None = None) -> Binding:
+    operands = [e.real(a.value, a.span) for a in (x, weight) if a is not None]
+    return e.emit(norm.RmsNorm, *operands, eps=number(e, eps, 1e-6), name="normalise_rms")
 
 
 @builtin
@@ -338,7 +344,11 @@ def attend(
     """softmax(q k' / sqrt(d)) v, head by head; the heads lie side by side in the last axis (13)."""
     operands = [e.real(a.value, a.span) for a in (q, k, v)]
     count = positive(e, heads, 1)
-    numbers: dict[str, Any] = {"heads": count, "kv_heads": positive(e, kv_heads, count), "causal": truth(e, causal, False)}
+    numbers: dict[str, Any] = {
+        "heads": count,
+        "kv_heads": positive(e, kv_heads, count),
+        "causal": truth(e, causal, False),
+    }
     return e.emit(at.Attention, *operands, **numbers)
 
 
@@ -353,127 +363,11 @@ def cross_entropy(e: Elaborator, logits: Arg, label: Arg) -> Binding:
     """-log softmax(logits)[label], over the last axis of the logits."""
     z, y = e.real(logits.value, logits.span), e.value(label.value, label.span)
     if y.type.dtype is not DType.INT:
-        raise e.fail("dtype-mismatch", label.span, "the label is an integer, this is real", label=describe(y.type.shape))
+        raise e.fail(
+            "dtype-mismatch", label.span, "the label is an integer, this is real", label=describe(y.type.shape)
+        )
     classes = z.type.shape[-1] if z.type.rank else 0
     if isinstance(y.type.classes, int) and isinstance(classes, int) and z.type.rank and y.type.classes > classes:
         message = f"labels below {y.type.classes} need as many logits, here are {classes}"
         raise e.fail("class-range", label.span, message, label=f"class[{y.type.classes}]")
     return e.emit(loss.CrossEntropy, z, y)
-
-
-# ---------------------------------------------------------------- distributions
-
-DEFAULT_NUMBERS: dict[str, tuple[float, ...] | None] = {
-    "normal": (0.0, 1.0), "uniform": (0.0, 1.0), "bernoulli": (0.5,), "integers": None,
-}  # fmt: skip
-
-
-def _distribution(kind: str, *names: str) -> None:
-    def implementation(e: Elaborator, *positional: Arg, **named: Arg) -> Binding:
-        given = list(positional)
-        shape: tuple[Size, ...] = ()
-        if given and isinstance(given[0].value, list):
-            first = given.pop(0)
-            shape = tuple(e.size(s, first.span) for s in first.value)  # type: ignore[union-attr]
-        for name in names[len(given) :]:
-            if name in named:
-                given.append(named.pop(name))
-        if named:
-            wrong = next(iter(named.values()))
-            raise e.unknown_argument(kind, wrong.name or "", wrong.name_span or wrong.span, names)
-        if len(given) > len(names):
-            raise e.fail("too-many-arguments", given[len(names)].span, f"`{kind}` takes {', '.join(names)}")
-        defaults = DEFAULT_NUMBERS[kind]
-        if defaults is None and len(given) < len(names):
-            raise ShapeError("missing-argument", f"`{kind}` needs {' and '.join(names)}")
-        numbers = [a.value for a in given] + list((defaults or ())[len(given) :])
-        return Distribution(kind, shape, tuple(numbers), e.builder.span)  # type: ignore[arg-type]
-
-    implementation.__name__ = kind
-    builtin(implementation)
-
-
-_distribution("normal", "mean", "std")
-_distribution("uniform", "low", "high")
-_distribution("bernoulli", "p")
-_distribution("integers", "low", "high")
-
-
-@builtin
-def categorical(
-    e: Elaborator, logits: Arg, top_k: Arg | None = None, top_p: Arg | None = None, min_p: Arg | None = None
-) -> Binding:
-    """A label with the probabilities softmax(logits)."""
-    values = [e.real(logits.value, logits.span)]
-    values += [e.value(a.value, a.span) for a in (top_k, top_p, min_p) if a is not None]
-    if values[0].type.rank != 1:
-        raise ShapeError("rank-mismatch", f"`categorical` takes the logits [K] of one label, this is {describe(values[0].type.shape)}", 0)
-    made = later(e, "categorical", values, Type(DType.INT, (), classes=values[0].type.shape[0]))
-    return Distribution("categorical", (), (made,), e.builder.span)  # type: ignore[arg-type]
-
-
-# ------------------------------------------- batches, derivatives, transport
-
-
-@builtin
-def across(e: Elaborator, x: Arg) -> Binding:
-    """The batch axis as the first axis of the shape (train blocks only)."""
-    if not e.in_train_block:
-        raise e.fail("across-outside-train", x.span, "`across` compares examples: only a train block has several")
-    value = e.value(x.value, x.span)
-    if not any(a.depth == BATCH_DEPTH for a in value.type.lead):
-        value = e.builder.spread(value, (e.batch_axis,))
-    lead = tuple(a for a in value.type.lead if a.depth != BATCH_DEPTH)
-    type_ = Type(value.type.dtype, (symbol("batch"), *value.type.shape), lead, value.type.classes)
-    return e.builder.add(Across, [value], {}, [type_]).output
-
-
-def later(e: Elaborator, construct: str, inputs: list[Value], type: Type) -> Value:
-    """A construct that is checked but does not execute yet."""
-    lead = join_leads([v.type for v in inputs])
-    return e.builder.add(Later, inputs, {"construct": construct}, [type.with_lead(lead)], name=construct).output
-
-
-@builtin
-def div(e: Elaborator, v: Arg, x: Arg, probes: Arg | None = None) -> Binding:
-    """The divergence of v at x, as in (11)."""
-    a, b = e.real(v.value, v.span), e.real(x.value, x.span)
-    if a.type.shape != b.type.shape:
-        message = f"`div` needs a field and a point of one shape: {describe(a.type.shape)} and {describe(b.type.shape)}"
-        raise ShapeError("shape-mismatch", message, 1, label=describe(b.type.shape))
-    return later(e, "div", [a, b], Type(DType.REAL))
-
-
-@builtin
-def grad(e: Elaborator, value: Arg, x: Arg) -> Binding:
-    """The gradient of a scalar with respect to x."""
-    a, b = e.real(value.value, value.span), e.real(x.value, x.span)
-    if a.type.rank:
-        raise ShapeError("rank-mismatch", f"`grad` differentiates a scalar, this is {describe(a.type.shape)}", 0)
-    return later(e, "grad", [a, b], b.type)
-
-
-@builtin
-def jvp(e: Elaborator, value: Arg, x: Arg, direction: Arg) -> Binding:
-    """The derivative of a value along a direction of x."""
-    a, b, t = (e.real(i.value, i.span) for i in (value, x, direction))
-    if b.type.shape != t.type.shape:
-        raise ShapeError("shape-mismatch", f"a direction of x is {describe(b.type.shape)}", 2, label=describe(t.type.shape))
-    return later(e, "jvp", [a, b, t], a.type)
-
-
-@builtin
-def sinkhorn_divergence(
-    e: Elaborator, x: Arg, y: Arg, epsilon: Arg | None = None, iterations: Arg | None = None
-) -> Binding:
-    """The debiased entropic transport cost between two clouds of points (9)."""
-    a, b = e.real(x.value, x.span), e.real(y.value, y.span)
-    for operand, value in enumerate((a, b)):
-        if value.type.rank != 2:
-            raise ShapeError("rank-mismatch", f"a cloud of points is [N, d], this is {describe(value.type.shape)}", operand)
-    if a.type.shape[1] != b.type.shape[1]:
-        raise ShapeError("dimension-mismatch", "the points of the two clouds differ in dimension", 1)
-    number(e, epsilon, 0.05), positive(e, iterations, 50)
-    return later(e, "sinkhorn_divergence", [a, b], Type(DType.REAL))
-
-

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import cache
 from typing import Any
 
 from mai.compiler.elaborate.bindings import (
@@ -98,7 +98,9 @@ class Calls(Signatures):
         except StaticError as error:
             return self.error(error.slug, span, error.message)
 
-    def _bind_named(self, callee: str, argument: BoundArgument, names: Sequence[str], bound: dict[str, BoundArgument]) -> None:
+    def _bind_named(
+        self, callee: str, argument: BoundArgument, names: Sequence[str], bound: dict[str, BoundArgument]
+    ) -> None:
         assert argument.name is not None
         at = argument.name_span or argument.span
         if argument.name not in names:
@@ -151,7 +153,9 @@ class Calls(Signatures):
             argument = bound.get(parameter.name.id)
             if argument is None:
                 if parameter.default is None:
-                    raise self.fail("missing-argument", span, f"`{function.name}` lacks its argument `{parameter.name.id}`")
+                    raise self.fail(
+                        "missing-argument", span, f"`{function.name}` lacks its argument `{parameter.name.id}`"
+                    )
                 continue
             if isinstance(argument.value, Value):
                 message = f"`{parameter.name.id}` of `{function.name}` is fixed when the file is compiled"
@@ -201,7 +205,9 @@ class Calls(Signatures):
         self.inlined += 1
         function.module.called.add(function.name)
         if self.inlined == MAX_CALLS:
-            raise self.fail("too-deep", span, f"with `{function.name}` the calls of this file are more than {MAX_CALLS:,}")
+            raise self.fail(
+                "too-deep", span, f"with `{function.name}` the calls of this file are more than {MAX_CALLS:,}"
+            )
         if self.inlined > MAX_CALLS:
             raise Stop
 
@@ -225,7 +231,9 @@ class Calls(Signatures):
             return WeightScope(function.name, function.name)
         return self.scope.enter(function.name)
 
-    def _returned(self, env: Environment, function: Function, made: Binding, axes: tuple[Axis, ...], span: Span) -> Binding:
+    def _returned(
+        self, env: Environment, function: Function, made: Binding, axes: tuple[Axis, ...], span: Span
+    ) -> Binding:
         if made is None:
             at = function.declaration.name.span
             raise self.fail("missing-return", at, f"`{function.name}` returns nothing", label="no `return` in its body")
@@ -248,7 +256,7 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-@lru_cache(maxsize=None)
+@cache
 def _parameters(implementation: Any) -> tuple[tuple[str, ...], tuple[str, ...], bool, bool]:
     """A built-in's parameter names, those it requires, and whether it takes any number of operands and of names."""
     parameters = list(inspect.signature(implementation).parameters.values())[1:]
@@ -257,5 +265,3 @@ def _parameters(implementation: Any) -> tuple[tuple[str, ...], tuple[str, ...], 
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     required = tuple(p.name for p in named if p.default is p.empty)
     return tuple(p.name for p in named), required, variadic, open_
-
-

@@ -63,6 +63,8 @@ class Core:
     calls: list[str]
     callee: str
     inlined: int
+    opening: set[int]
+    can_draw: bool
     axes: tuple[Axis, ...]
     in_train_block: bool
     batch_axis: Axis
@@ -83,14 +85,28 @@ class Core:
     # ------------------------------------------------------------ diagnostics
 
     def error(
-        self, slug: str, span: Span, message: str, *, label: str = "", where: Sequence[Label] = (), help: str | None = None
+        self,
+        slug: str,
+        span: Span,
+        message: str,
+        *,
+        label: str = "",
+        where: Sequence[Label] = (),
+        help: str | None = None,
     ) -> Poison:
         """Report an error and give what stands for its value."""
         self.fail(slug, span, message, label=label, where=where, help=help)
         return POISON
 
     def fail(
-        self, slug: str, span: Span, message: str, *, label: str = "", where: Sequence[Label] = (), help: str | None = None
+        self,
+        slug: str,
+        span: Span,
+        message: str,
+        *,
+        label: str = "",
+        where: Sequence[Label] = (),
+        help: str | None = None,
     ) -> Stop:
         """Report an error; raise what this returns where no value can stand for it.
 
@@ -102,10 +118,14 @@ class Core:
         self.report.error(slug, call or span, message, label=label, where=where, help=help)
         return Stop()
 
-    def refused(self, error: ShapeError, spans: Sequence[Span], span: Span) -> Poison:
-        """Tell what an operation's shape rule refused, at the operand that it names."""
-        at = spans[error.operand] if error.operand is not None and error.operand < len(spans) else span
-        return self.error(error.slug, at, error.message, label=error.label, help=error.help)
+    def refused(self, error: ShapeError, spans: Sequence[Span], span: Span, inputs: Sequence[Value] = ()) -> Poison:
+        """Tell what an operation's shape rule refused, at the operand that it names, beside the shapes of the others."""
+        if error.operand is None or error.operand >= len(spans):
+            return self.error(error.slug, span, error.message, label=error.label, help=error.help)
+        at = spans[error.operand]
+        others = [(s, v) for s, v in zip(spans, inputs, strict=False) if s.end <= at.start or at.end <= s.start]
+        where = [Label(s, describe(v.type.shape)) for s, v in others if s.source is at.source]
+        return self.error(error.slug, at, error.message, label=error.label, where=where, help=error.help)
 
     # --------------------------------------------------------------- emission
 
@@ -135,13 +155,15 @@ class Core:
     def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: Any) -> Value:
         return self.builder.emit(op, *inputs, name=name, **attributes)
 
-    def checked(self, span: Span, spans: Sequence[Span], op: type[Operation], *inputs: Value, **attributes: Any) -> Binding:
+    def checked(
+        self, span: Span, spans: Sequence[Span], op: type[Operation], *inputs: Value, **attributes: Any
+    ) -> Binding:
         """Emit an operation on the user's operands; what its shape rule refuses is told at `spans`."""
         self.builder.span = self.at(span)
         try:
             return self.emit(op, *inputs, **attributes)
         except ShapeError as error:
-            return self.refused(error, spans, span)
+            return self.refused(error, spans, span, inputs)
 
     # ------------------------------------------------------------ conversions
 
@@ -191,17 +213,23 @@ class Core:
         if binding < 0:
             raise self.fail(slug, span, f"{what} cannot be negative, this is {binding}")
         if binding > MAX_SIZE:
-            raise self.fail("dimension-too-large", span, f"{what} of {binding:,} is more than can be held", label="too large")
+            raise self.fail(
+                "dimension-too-large", span, f"{what} of {binding:,} is more than can be held", label="too large"
+            )
         return binding
 
     def let(self, let: LetTensor) -> Binding:
         """The value of a `let` in this graph; computed at its start, once."""
-        key = id(let.declaration)
+        key, name = id(let.declaration), let.declaration.name
+        if key in self.opening:
+            return self.error("recursive-call", name.span, f"`{name.id}` is defined by itself")
         if key not in self.lets:
+            self.opening.add(key)
             outer, self.builder.span = self.builder.span, let.declaration.span
             with self.region(self.graph):
                 self.lets[key] = self.expression(Environment(let.module), let.declaration.value)
             self.builder.span = outer
+            self.opening.remove(key)
         return self.lets[key]
 
 
@@ -216,6 +244,12 @@ def kind_of(binding: Binding) -> str:
         return "a function"
     if isinstance(binding, Distribution):
         return f"a {binding.kind} distribution"
-    words = {bool: "true or false", int: "a number", float: "a number", str: "text", list: "a list", tuple: "several values"}
+    words = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "text",
+        list: "a list",
+        tuple: "several values",
+    }
     return words.get(type(binding), "something else")
-

@@ -20,13 +20,16 @@ BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)
 class Elaborator(Expressions, Calls, Loops):
     """Elaborates one export, train block or net into `graph`."""
 
-    def __init__(self, report: Reporter, name: str, weights: dict[str, Weight], *, training: bool, in_train: bool = False) -> None:
+    def __init__(
+        self, report: Reporter, name: str, weights: dict[str, Weight], *, training: bool, in_train: bool = False
+    ) -> None:
         self.report, self.training, self.in_train_block = report, training, in_train
         self.graph = Graph(name=name)
         self.builder = Builder(self.graph)
         self.scope = WeightScope(name, name)
         self.weights = weights
         self.lets, self.calls, self.callee, self.inlined, self.uses_draws = {}, [], "", 0, False
+        self.opening, self.can_draw = set(), False
         self.transposes, self.origins, self.axes = {}, {}, ()
         self.batch_axis = BATCH
 
@@ -36,7 +39,7 @@ class Elaborator(Expressions, Calls, Loops):
         self.graph.settings["seed"] = Setting(seed, 0, 0)
         example = self.emit(Iota, count=BATCH.size, name="example")
         turn = turn or self.builder.constant(0)
-        self._first_turn = turn
+        self._first_turn, self.can_draw = turn, True
         self.draws = Draws(seed, self.builder.lead(example, (BATCH,)), turn)
 
     def finish_draws(self) -> None:

@@ -15,7 +15,9 @@ from mai.spec.diagnostics import Reporter
 RESERVED = ("seed", "batch")
 
 
-def elaborate_export(declaration: ast.Function, module: Module, report: Reporter, weights: dict[str, Weight]) -> Graph | None:
+def elaborate_export(
+    declaration: ast.Function, module: Module, report: Reporter, weights: dict[str, Weight]
+) -> Graph | None:
     """The graph of an export; None where it has errors."""
     e = Elaborator(report, declaration.name.id, weights, training=False)
     env = Environment(module)
@@ -32,7 +34,12 @@ def elaborate_export(declaration: ast.Function, module: Module, report: Reporter
     if isinstance(made, Poison) or len(report.diagnostics) > before:
         return None
     if made is None:
-        e.error("missing-return", declaration.name.span, f"`{declaration.name.id}` returns nothing", label="no `return` in its body")
+        e.error(
+            "missing-return",
+            declaration.name.span,
+            f"`{declaration.name.id}` returns nothing",
+            label="no `return` in its body",
+        )
         return None
     return _finish(e, env, declaration, made)
 
@@ -110,7 +117,13 @@ def _setting(e: Elaborator, env: Environment, parameter: ast.Parameter, written:
     is_size = isinstance(written, ast.ScalarType) and written.kind == "int"
     classes = value.type.classes
     top = classes - 1 if isinstance(classes, int) else None
-    low = 1 if is_size and _counts_steps(parameter.name.id) else 0 if dtype is DType.INT and (is_size or classes) else None
+    low = (
+        1
+        if is_size and _counts_steps(parameter.name.id)
+        else 0
+        if dtype is DType.INT and (is_size or classes)
+        else None
+    )
     e.graph.settings[parameter.name.id] = Setting(value, float(default) if dtype is DType.REAL else default, low, top)
     bound: Size | Value = value
     if is_size:
@@ -144,4 +157,9 @@ def elaborate_net(declaration: ast.Function, module: Module, report: Reporter) -
         except Stop:
             return
     elif made is None:
-        e.error("missing-return", declaration.name.span, f"`{declaration.name.id}` returns nothing", label="no `return` in its body")
+        e.error(
+            "missing-return",
+            declaration.name.span,
+            f"`{declaration.name.id}` returns nothing",
+            label="no `return` in its body",
+        )

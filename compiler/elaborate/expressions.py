@@ -15,7 +15,7 @@ from mai.compiler.elaborate.bindings import (
     Poison,
     is_number,
 )
-from mai.compiler.elaborate.builtins import BUILTINS
+from mai.compiler.elaborate.constructs import BUILTINS
 from mai.compiler.elaborate.core import Core, Stop, kind_of
 from mai.compiler.elaborate.static import StaticError, apply, apply_sizes
 from mai.compiler.ir.graph import Value
@@ -109,7 +109,9 @@ class Expressions(Core):
         if expr.op == "not":
             if isinstance(operand, bool):
                 return not operand
-            return self.checked(expr.span, [expr.operand.span], logic.LogicalNot, self.truth(operand, expr.operand.span))
+            return self.checked(
+                expr.span, [expr.operand.span], logic.LogicalNot, self.truth(operand, expr.operand.span)
+            )
         if is_number(operand) or isinstance(operand, Dim):
             return -operand  # type: ignore[operator]
         return self.checked(expr.span, [expr.operand.span], el.Negative, self.value(operand, expr.operand.span))
@@ -129,6 +131,8 @@ class Expressions(Core):
             return self._logical(expr, left, right)
         if is_number(left) and is_number(right) and expr.op != "@":
             return apply(expr.op, left, right)  # type: ignore[arg-type]
+        if expr.op in ("/", "//", "%") and is_number(right) and not right:
+            raise self.fail("division-by-zero", expr.right.span, "this divides by zero")
         if isinstance(left, (str, bool)) and isinstance(right, (str, bool)) and expr.op in ("==", "!="):
             return (left == right) == (expr.op == "==")
         if isinstance(left, (int, Dim)) and isinstance(right, (int, Dim)):
@@ -223,7 +227,9 @@ class Expressions(Core):
         return self._applied(env, expr.function, [self._argument(env, a) for a in expr.arguments], expr.span)
 
     def _argument(self, env: Environment, argument: ast.Argument) -> BoundArgument:
-        return BoundArgument(argument.name, self.expression(env, argument.value), argument.value.span, argument.name_span)
+        return BoundArgument(
+            argument.name, self.expression(env, argument.value), argument.value.span, argument.name_span
+        )
 
     def _applied(self, env: Environment, callee: ast.Expr, arguments: list[BoundArgument], span: Span) -> Binding:
         if not isinstance(callee, ast.Name):
@@ -263,7 +269,9 @@ class Expressions(Core):
             x, axis = self._indexed(env, x, item, axis)
         return x
 
-    def _indexed(self, env: Environment, x: Value, item: ast.Expr | ast.Slice | ast.NewAxis, axis: int) -> tuple[Value, int]:
+    def _indexed(
+        self, env: Environment, x: Value, item: ast.Expr | ast.Slice | ast.NewAxis, axis: int
+    ) -> tuple[Value, int]:
         """Apply one index at `axis` (counted from the end); the axis for the next one."""
         if isinstance(item, ast.NewAxis):
             return self.emit(sh.Unsqueeze, x, axes=(axis - 1,)), axis
@@ -300,5 +308,3 @@ class Expressions(Core):
         if isinstance(made, Poison):
             raise Stop
         return self.value(made, item.span)
-
-

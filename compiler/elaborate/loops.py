@@ -38,7 +38,11 @@ class Loops(Statements):
     """Loops, as regions whose states have the same type before, during and after."""
 
     def _statement_rules(self) -> dict[type[ast.Statement], Callable[[Environment, Any], Binding]]:
-        own: dict[type[ast.Statement], Callable[[Environment, Any], Binding]] = {ast.Repeat: self._repeat, ast.Integrate: self._integrate, ast.Extend: self._extend}
+        own: dict[type[ast.Statement], Callable[[Environment, Any], Binding]] = {
+            ast.Repeat: self._repeat,
+            ast.Integrate: self._integrate,
+            ast.Extend: self._extend,
+        }
         return {**super()._statement_rules(), **own}
 
     def _states(self, env: Environment, names: Sequence[ast.Identifier]) -> list[State]:
@@ -140,7 +144,9 @@ class Loops(Statements):
     def _turns(self, count: Binding, statement: ast.Repeat) -> Size | None:
         if isinstance(count, Value):
             if count.type.dtype is not DType.INT or count.type.rank or count.type.lead:
-                raise self.fail("repeat-count", statement.count.span, "a `repeat` counts with one whole number for all examples")
+                raise self.fail(
+                    "repeat-count", statement.count.span, "a `repeat` counts with one whole number for all examples"
+                )
             return None
         turns = self.size(count, statement.count.span, "a count")
         if isinstance(turns, int) and turns > MAX_TURNS:
@@ -153,7 +159,9 @@ class Loops(Statements):
             return
         if not isinstance(turns, int):
             message = "each turn owns parameters, so the number of turns must be known when the file is compiled"
-            raise self.fail("static-needed", statement.count.span, message, help="or write `repeat ... shared` to reuse one set")
+            raise self.fail(
+                "static-needed", statement.count.span, message, help="write `repeat ... shared` to reuse one set"
+            )
         if turns > MAX_FRESH_TURNS:
             message = f"{turns:,} turns with parameters of their own are more than can be built ({MAX_FRESH_TURNS:,})"
             raise self.fail("repeat-too-long", statement.count.span, message)
@@ -236,7 +244,9 @@ class Loops(Statements):
         made = self.real(self.expression(env, written.value), written.value.span)
         state = self.value(env.names[written.state.id], written.state.span)
         if made.type.shape != state.type.shape:
-            message = f"`{written.state.id}` is {describe(state.type.shape)}, its derivative is {describe(made.type.shape)}"
+            message = (
+                f"`{written.state.id}` is {describe(state.type.shape)}, its derivative is {describe(made.type.shape)}"
+            )
             raise self.fail("shape-mismatch", written.value.span, message, label=describe(made.type.shape))
         return made
 
@@ -260,7 +270,9 @@ class Loops(Statements):
             if kept.state.id not in names:
                 guess = closest(kept.state.id, names)
                 help = f"did you mean `{guess}`?" if guess else None
-                raise self.fail("unknown-state", kept.state.span, f"`{kept.state.id}` is not moved by this integral", help=help)
+                raise self.fail(
+                    "unknown-state", kept.state.span, f"`{kept.state.id}` is not moved by this integral", help=help
+                )
         return tuple(names.index(k.state.id) for k in statement.keeps)
 
     # ----------------------------------------------------------------- solver
@@ -312,7 +324,11 @@ class Loops(Statements):
             raise Stop
         if not isinstance(held, Value) or held.type.rank != 1 or held.type.dtype is not DType.INT:
             shown = kind_of(held) if held is not None else "no value yet"
-            raise self.fail("dtype-mismatch", statement.name.span, f"`extend` grows a row of tokens, `{statement.name.id}` has {shown}")
+            raise self.fail(
+                "dtype-mismatch",
+                statement.name.span,
+                f"`extend` grows a row of tokens, `{statement.name.id}` has {shown}",
+            )
         count = self.size(self.expression(env, statement.count), statement.count.span, "a count")
         if statement.until is not None:
             self.value(self.expression(env, statement.until), statement.until.span)
@@ -323,9 +339,13 @@ class Loops(Statements):
             inside.names[statement.name.id] = grown
             appended = self._grown(inside, statement)
         if not appended:
-            raise self.fail("append-missing", statement.span, "an `extend` block appends one token a turn: `append next`")
+            raise self.fail(
+                "append-missing", statement.span, "an `extend` block appends one token a turn: `append next`"
+            )
         length: Size = held.type.shape[0] + count
-        made = self.builder.add(Later, [held], {"construct": "extend"}, [held.type.with_shape((length,))], name="extend")
+        made = self.builder.add(
+            Later, [held], {"construct": "extend"}, [held.type.with_shape((length,))], name="extend"
+        )
         env.names[statement.name.id] = made.output
         return None
 
@@ -337,7 +357,9 @@ class Loops(Statements):
                 token = self.value(self.expression(env, inner.value), inner.value.span)
                 if token.type.rank or token.type.dtype is not DType.INT:
                     shown = str(token.type.with_lead(()))
-                    raise self.fail("dtype-mismatch", inner.value.span, f"one token is appended a turn, this is {shown}")
+                    raise self.fail(
+                        "dtype-mismatch", inner.value.span, f"one token is appended a turn, this is {shown}"
+                    )
             else:
                 self.statement(env, inner)
         return appended
@@ -346,5 +368,3 @@ class Loops(Statements):
     def first_turn(self) -> Value:
         """The turn of draws outside every loop: 0 in an export, the step in a train block."""
         raise NotImplementedError
-
-

@@ -33,9 +33,7 @@ def rearranged(e: Elaborator, x: Value, pattern: str, span: Span, sizes: dict[st
     return _reshape(e, moved, tuple(product(tuple(known[n] for n in group)) for group in right))
 
 
-def reduced(
-    e: Elaborator, x: Value, pattern: str, op: type[Operation], span: Span, sizes: dict[str, Size]
-) -> Value:
+def reduced(e: Elaborator, x: Value, pattern: str, op: type[Operation], span: Span, sizes: dict[str, Size]) -> Value:
     """einops' `reduce`: axes that the right side lacks are reduced by `op`."""
     left, right = _sides(e, pattern, span)
     names = [n for group in left for n in group]

@@ -93,7 +93,9 @@ class Loader:
         try:
             parsed = parse(source, inner).declarations[0]
             assert isinstance(parsed, ast.Const)
-            value = Elaborator(inner, "const", {}, training=False).expression(Environment(Module(source, {}, {})), parsed.value)
+            value = Elaborator(inner, "const", {}, training=False).expression(
+                Environment(Module(source, {}, {})), parsed.value
+            )
             inner.check()
         except MaiError:
             value = None
@@ -202,5 +204,3 @@ def _copies(weights: Mapping[str, Weight]) -> dict[str, Weight]:
 def _title(source: Source) -> str:
     first = source.text.lstrip().split("\n", 1)[0]
     return first.lstrip("# ").strip() if first.startswith("#") else ""
-
-

@@ -89,7 +89,9 @@ class Signatures(Core):
         mapped = value.type.rank - len(dims)
         if mapped < 0:
             message = f"`{name}` takes {parameter.type.span.text} as `{parameter.name.id}`, this is {describe(value.type.shape)}"
-            raise self.fail("rank-mismatch", span, message, label=describe(value.type.shape), where=self._came_from(value, span))
+            raise self.fail(
+                "rank-mismatch", span, message, label=describe(value.type.shape), where=self._came_from(value, span)
+            )
         self._bind_dims(env, name, dims, value, span)
         if isinstance(parameter.type, ast.ClassType):
             value = self._fit_classes(env, parameter.type, value, given, span)
@@ -138,7 +140,9 @@ class Signatures(Core):
         if self.is_free(env, written.classes):
             assert isinstance(written.classes, ast.Name)
             if value.type.classes is None:
-                raise self.fail("class-range", span, "this integer does not say how many classes there are", label="int")
+                raise self.fail(
+                    "class-range", span, "this integer does not say how many classes there are", label="int"
+                )
             env.names[written.classes.id] = value.type.classes
             return value
         classes = self.dimension(env, written.classes)
@@ -146,7 +150,9 @@ class Signatures(Core):
         negative = isinstance(given, int) and given < 0
         if negative or (isinstance(least, int) and isinstance(classes, int) and least > classes):
             shown = f"the label {given}" if isinstance(given, int) else f"a class[{least}]"
-            raise self.fail("class-range", span, f"{shown} does not fit class[{classes}]: labels are 0 to {classes - 1}")
+            raise self.fail(
+                "class-range", span, f"{shown} does not fit class[{classes}]: labels are 0 to {classes - 1}"
+            )
         if value.type.classes == classes:
             return value
         label = self.builder.lead(value, ())

@@ -106,10 +106,11 @@ class Statements(Signatures):
         return None
 
     def bind_name(self, env: Environment, target: ast.Identifier, made: Binding, span: Span) -> None:
-        """Bind a name; a tensor takes the name along into the generated code."""
+        """Bind a name; a tensor takes the name along into the generated code. What a host gives keeps its own name."""
         env.bind(target, made)
         if isinstance(made, Value):
-            made.name = target.id
+            given = [*self.graph.inputs, *(s.value for s in self.graph.settings.values())]
+            made.name = made.name if made in given else target.id
             self.origins[made] = span
 
     def _updated(self, env: Environment, statement: ast.Assign, change: Binding) -> Binding:
@@ -191,7 +192,12 @@ class Statements(Signatures):
                 return Initial(given.kind, tuple(float(n) for n in given.numbers))  # type: ignore[arg-type]
             raise self.fail("static-needed", span, "a param is drawn from a distribution with fixed numbers")
         help = "write `= zeros`, `= 0.1`, or `~ normal(0, 1)`"
-        raise self.fail("bad-init", span, f"a param starts from a number, `normal` or `uniform`, this is {kind_of(given)}", help=help)
+        raise self.fail(
+            "bad-init",
+            span,
+            f"a param starts from a number, `normal` or `uniform`, this is {kind_of(given)}",
+            help=help,
+        )
 
     def _register(self, weight: Weight, statement: ast.Param) -> None:
         """Weights of one name are one weight, in every graph and at every call of a net."""
@@ -199,7 +205,9 @@ class Statements(Signatures):
         if known.shape != weight.shape:
             message = f"`{statement.name.id}` is {describe(weight.shape)} in this call of `{weight.owner}` and was {describe(known.shape)}"
             help = "a net has one set of parameters: make it a layer to have fresh ones at each call"
-            raise self.fail("shape-mismatch", statement.type.span, message, where=[Label(known.span, "made here")], help=help)
+            raise self.fail(
+                "shape-mismatch", statement.type.span, message, where=[Label(known.span, "made here")], help=help
+            )
 
     # ------------------------------------------------------------------ draws
 
@@ -222,7 +230,9 @@ class Statements(Signatures):
             raise Stop
         if not isinstance(given, Distribution):
             help = "write `x ~ normal([2])`; `=` defines"
-            raise self.fail("unknown-distribution", span, f"`~` draws from a distribution, this is {kind_of(given)}", help=help)
+            raise self.fail(
+                "unknown-distribution", span, f"`~` draws from a distribution, this is {kind_of(given)}", help=help
+            )
         try:
             self.bind_name(env, statement.name, self.drawn(statement.name.id, given), span)
         except ShapeError as error:
@@ -234,6 +244,8 @@ class Statements(Signatures):
         """A draw for each example, and for each point of the axes that a call maps over."""
         if given.kind == "categorical":
             return self.value(given.numbers[0], given.span)
+        if not self.can_draw:
+            raise self.fail("static-needed", given.span, "nothing is drawn here: settings and consts are fixed")
         self.uses_draws = True
         if given.kind == "bernoulli":
             p = self.real(given.numbers[0], given.span)
@@ -295,5 +307,3 @@ def _assigned(statement: ast.Statement) -> list[ast.Identifier]:
             return [statement.name]
         case _:
             return []
-
-

@@ -62,7 +62,9 @@ class TrainElaborator(Elaborator):
         value = self._scalar(env, statement.value, "an objective")
         for owner in statement.over:
             if not isinstance(self.look_up(env, owner.id), Function):
-                nets = [n for n, v in env.module.names.items() if isinstance(v, Function) and v.declaration.kind == "net"]
+                nets = [
+                    n for n, v in env.module.names.items() if isinstance(v, Function) and v.declaration.kind == "net"
+                ]
                 guess = closest(owner.id, nets)
                 help = f"did you mean `{guess}`?" if guess else None
                 raise self.fail("not-a-net", owner.span, f"`{owner.id}` is not a net of this file", help=help)
@@ -88,7 +90,9 @@ class TrainElaborator(Elaborator):
         names = []
         for expr in statement.values:
             if not isinstance(expr, ast.Field) or not isinstance(expr.base, ast.Name):
-                raise self.fail("record-what", expr.span, "`record` keeps params of a net", help="write `record f.u every 100`")
+                raise self.fail(
+                    "record-what", expr.span, "`record` keeps params of a net", help="write `record f.u every 100`"
+                )
             names.append(f"{expr.base.id}.{expr.name}")
         self.records.append((statement, names, every))
         return None
@@ -137,7 +141,9 @@ def elaborate_training(
     block = _block(train, data, modules[True], fields, report, weights, training=True)
     if len(report.diagnostics) > before or not block.objectives:
         if not any(isinstance(s, ast.Minimize) for s in train.body):
-            report.error("minimize-missing", train.head, "a train block says what it minimizes", help="end it in `minimize ...`")
+            report.error(
+                "minimize-missing", train.head, "a train block says what it minimizes", help="end it in `minimize ...`"
+            )
         return None
     evaluation = _block(train, data, modules[False], fields, report, weights, training=False)
     records = block.finished_records()
@@ -189,5 +195,3 @@ def _block(
         env.bind(field.name, value)
     e.block(env, train.body)
     return e
-
-

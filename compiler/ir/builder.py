@@ -55,7 +55,9 @@ class Builder:
         self.region.nodes.append(node)
         return node
 
-    def _leaf(self, op: type[Structural], type: Type, inputs: Sequence[Value] = (), name: str = "", **attributes: Any) -> Value:
+    def _leaf(
+        self, op: type[Structural], type: Type, inputs: Sequence[Value] = (), name: str = "", **attributes: Any
+    ) -> Value:
         return self.add(op, inputs, attributes, [type], name=name).output
 
     def constant(self, value: Number | tuple[Any, ...], dtype: DType | None = None) -> Value:
@@ -68,7 +70,9 @@ class Builder:
         return self._leaf(Constant, Type(dtype or dtype_of(inner), tuple(shape)), value=value)
 
     def weight(self, weight: Weight) -> Value:
-        return self._leaf(WeightOf, Type(DType.REAL, weight.shape), name=weight.name.rpartition(".")[2], weight=weight.name)
+        return self._leaf(
+            WeightOf, Type(DType.REAL, weight.shape), name=weight.name.rpartition(".")[2], weight=weight.name
+        )
 
     def size(self, size: Size) -> Value:
         """A size as an integer scalar."""

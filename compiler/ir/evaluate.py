@@ -106,8 +106,11 @@ class Evaluation:
             states = made[: len(states)]
             for rows, row in zip(kept, made[len(states) :], strict=True):
                 rows.append(row)
-        leads = [len(v.type.lead) for v in region.outputs[len(states) :]]
-        return states + [np.stack(rows, axis=lead) for rows, lead in zip(kept, leads, strict=True)]
+        return states + [self._stacked(v, rows) for v, rows in zip(node.outputs[len(states) :], kept, strict=True)]
+
+    def _stacked(self, path: Value, rows: list[Array]) -> Array:
+        """What a loop kept, along the first axis of the shape; a loop of no turns keeps no rows."""
+        return np.stack(rows, axis=len(path.type.lead)) if rows else np.empty(self.shape(path))
 
 
 def evaluate(

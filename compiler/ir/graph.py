@@ -116,7 +116,6 @@ class Graph(Region):
     output_names: list[str] = field(default_factory=list)
 
 
-
 def turns_of(weight: Weight) -> list[Weight]:
     """A weight for each turn of the `repeat`s that it stands in, `{}` in its name filled with the turn."""
     if not weight.counts:

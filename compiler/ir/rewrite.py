@@ -47,6 +47,7 @@ class Copier:
         inputs = [self[v] for v in node.inputs]
         if issubclass(node.op, Structural):
             regions = [self.region(r) for r in node.regions]
+            self.builder.span, self.builder.scope = node.span, node.scope
             types = [self._structural_type(node, v) for v in node.outputs]
             made = self.builder.add(node.op, inputs, node.attributes, types, regions).outputs
         else:
@@ -121,5 +122,3 @@ def free_values(region: Region) -> list[Value]:
 def reading(node: Node) -> list[Value]:
     """What a node reads from around it: its inputs, and what its regions read from outside."""
     return [*node.inputs, *(v for r in node.regions for v in free_values(r))]
-
-

@@ -24,7 +24,7 @@ class Quotient:
         return f"({self.numerator}) // {self.denominator}"
 
 
-Atom = Union[str, Quotient]
+Atom = str | Quotient
 Monomial = tuple[Atom, ...]
 
 
@@ -64,7 +64,9 @@ class Dim:
     def __str__(self) -> str:
         text = ""
         for monomial, coefficient in sorted(self.terms, key=lambda t: (not t[0], _order(t[0]))):
-            body = " * ".join([*([str(abs(coefficient))] if abs(coefficient) != 1 or not monomial else []), *map(str, monomial)])
+            body = " * ".join(
+                [*([str(abs(coefficient))] if abs(coefficient) != 1 or not monomial else []), *map(str, monomial)]
+            )
             sign = "-" if coefficient < 0 else "+"
             text += f" {sign} {body}" if text else ("-" if coefficient < 0 else "") + body
         return text

@@ -37,7 +37,10 @@ class _Printer:
     def graph(self, graph: Graph) -> Iterator[str]:
         yield f"graph {graph.name}({', '.join(self.typed(v) for v in graph.inputs)}) {{"
         for name, setting in graph.settings.items():
-            yield f"  setting {self.typed(setting.value)} = {setting.default}" + ("" if name == setting.value.name else name)
+            known_as = "" if name == setting.value.name else f"  # {name}"
+            yield f"  setting {self.typed(setting.value)} = {setting.default}{known_as}"
+        for name, source in graph.sizes.items():
+            yield f"  size {name} = {self._source(source)}"
         for weight in graph.weights.values():
             numbers = ", ".join(f"{n:g}" for n in weight.init.numbers)
             kind = "weight" if weight.trained else "state"
@@ -46,6 +49,10 @@ class _Printer:
         names = zip(graph.output_names, graph.outputs, strict=False)
         yield f"  return {', '.join(f'{n} = {self.name(v)}' for n, v in names)}"
         yield "}"
+
+    def _source(self, source: tuple[Value, int] | Value) -> str:
+        """Where a size is read at run time; axes are counted in memory."""
+        return f"axis {source[1]} of {self.name(source[0])}" if isinstance(source, tuple) else self.name(source)
 
     def region(self, region: Region, indent: str) -> Iterator[str]:
         for node in region.nodes:

@@ -27,12 +27,13 @@ def size_of(shape: Iterable[Size], known: Mapping[str, int]) -> int:
 
 
 def multiply_adds(region: Region, known: Mapping[str, int]) -> int:
+    """Those for one example; what all examples share costs it nothing."""
     total = 0
     for node in region.nodes:
         if node.op is Loop:
             turns = node.attributes["count"]
             total += multiply_adds(node.regions[0], known) * (FREE if turns is None else size_of((turns,), known))
-        elif not issubclass(node.op, Structural):
+        elif not issubclass(node.op, Structural) and node.output.type.lead:
             total += _of_node(node, known)
     return total
 

@@ -110,7 +110,9 @@ class Building:
         index = op.Range(op.int(0), op.Mul(count, size), op.int(1))
         rows = op.Min(index, op.Sub(batch, 1))
         chunks = op.shape_vector([count, size])
-        given = [(v, op.Gather(self.values[v], rows, axis=0)) for v in self.graph.inputs] + [(v, index) for v in numbers]
+        given = [(v, op.Gather(self.values[v], rows, axis=0)) for v in self.graph.inputs] + [
+            (v, index) for v in numbers
+        ]
         slices = [op.Reshape(x, op.Concat(chunks, op.ints(_rest(v)), axis=0) if _rest(v) else chunks) for v, x in given]
         op.resize_batch(size)
         outer, op.nodes = op.nodes, []
@@ -168,7 +170,7 @@ class Building:
             return Known(np.array(node.attributes["value"], NUMPY[node.output.type.dtype]), name)
         if op is WeightOf:
             weight = node.attributes["weight"]
-            return Known(np.ascontiguousarray(self.weights[weight], np.float32), weight)
+            return Known(np.asarray(self.weights[weight], np.float32, order="C"), weight)
         inputs = [self.values[v] for v in node.inputs]
         if not inputs or node.regions or issubclass(op, Draw) or not all(isinstance(v, Known) for v in inputs):
             return None
@@ -181,7 +183,7 @@ class Building:
             attributes["lead"] = tuple(a.size for a in node.output.type.lead)
         arrays = self._aligned_arrays(node, [v.array for v in inputs])
         made = op.reference(np, *arrays, **attributes)
-        return Known(np.ascontiguousarray(made, NUMPY[node.output.type.dtype]), inputs[0].name)
+        return Known(np.asarray(made, NUMPY[node.output.type.dtype], order="C"), inputs[0].name)
 
     def _aligned_arrays(self, node: Node, arrays: list[Array]) -> list[Array]:
         if node.op.alignment is Alignment.NONE:
@@ -241,7 +243,10 @@ class Building:
             if node.op.alignment.expands(value.type.lead, lead):
                 full = (*(a.size for a in lead), *value.type.shape)
                 operand = self._expanded(operand, full)
-                operand.type, operand.shape = ir.TensorType(DTYPES[value.type.dtype]), ir.Shape([s if isinstance(s, int) else str(s) for s in full])
+                operand.type, operand.shape = (
+                    ir.TensorType(DTYPES[value.type.dtype]),
+                    ir.Shape([s if isinstance(s, int) else str(s) for s in full]),
+                )
                 self.op.physical[operand] = full
             made.append(operand)
         return made

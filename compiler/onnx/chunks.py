@@ -17,7 +17,7 @@ from mai.compiler.ops.shape import Iota
 from mai.compiler.ops.structure import Loop
 
 CHUNK = 256
-LARGEST = 4096
+LARGEST = 1024
 
 
 def worthwhile(graph: Graph) -> bool:

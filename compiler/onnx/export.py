@@ -98,7 +98,7 @@ def _torch_reference(plain: Graph, program: Program, weights: Mapping[str, Array
     from mai.compiler.torch.weights import Weights
 
     held = Weights(plain.weights)
-    held.load_state_dict({k: torch.from_numpy(np.ascontiguousarray(weights[k])) for k in plain.weights})
+    held.load_state_dict({k: torch.from_numpy(np.asarray(weights[k], order="C")) for k in plain.weights})
     module = lower(plain, held.eval(), program.name)
 
     def reference(tried: Trial) -> list[Array]:

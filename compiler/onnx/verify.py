@@ -58,7 +58,9 @@ def _random(value: Value, batch: int, generator: np.random.Generator) -> Array:
     return generator.integers(0, high, shape).astype(NUMPY[value.type.dtype])
 
 
-def verify(raw: bytes, plain: Graph, optimised: Graph, weights: Mapping[str, Array], reference: Any, opset: int) -> float:
+def verify(
+    raw: bytes, plain: Graph, optimised: Graph, weights: Mapping[str, Array], reference: Any, opset: int
+) -> float:
     """The largest relative difference between the file's results and `reference(trial)`, torch's.
 
     Raises:
@@ -119,7 +121,10 @@ def _account(
     node, own = found
     where = f" in `{node.scope}`" if node.scope else ""
     return Diagnostic(
-        "compile-mismatch", node.span, message, label=f"first differs at `{node.op.name}`, `{node.output.name}`{where}: {own:.1e}"
+        "compile-mismatch",
+        node.span,
+        message,
+        label=f"first differs at `{node.op.name}`, `{node.output.name}`{where}: {own:.1e}",
     )
 
 
@@ -130,7 +135,9 @@ def _first_difference(
     watched = [n for n in probe.nodes if n.outputs and n.output.type.dtype is not DType.BOOL and not n.regions]
     probe.outputs = [n.output for n in watched]
     probe.output_names = [f"probe_{i}" for i in range(len(watched))]
-    made = _run(_session(ir.serde.serialize_model(build(probe, weights, opset=opset)).SerializeToString()), probe, tried)
+    made = _run(
+        _session(ir.serde.serialize_model(build(probe, weights, opset=opset)).SerializeToString()), probe, tried
+    )
     wanted = Evaluation(probe, weights).run(tried.inputs, tried.settings)
     for node, a, b in zip(watched, made, wanted, strict=True):
         own = difference(a, b)

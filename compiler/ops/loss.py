@@ -28,10 +28,10 @@ class CrossEntropy(Operation):
 
     @staticmethod
     def torch(torch: Any, logits: Any, label: Any) -> Any:
+        cross_entropy = torch.nn.functional.cross_entropy
         if logits.ndim <= 2:
-            return torch.nn.functional.cross_entropy(logits, label, reduction="none")
-        picked = torch.log_softmax(logits, -1).gather(-1, label.unsqueeze(-1))
-        return -picked.squeeze(-1)
+            return cross_entropy(logits, label, reduction="none")
+        return cross_entropy(logits.flatten(0, -2), label.flatten(), reduction="none").unflatten(0, label.shape)
 
     @staticmethod
     def onnx(op: Any, logits: Any, label: Any) -> Any:
@@ -42,4 +42,5 @@ class CrossEntropy(Operation):
     cases = (
         case(sample(10), sample(kind="int")),
         case(sample(4, 10), sample(4, kind="int")),
+        case(sample(2, 3, 10), sample(2, 3, kind="int")),
     )

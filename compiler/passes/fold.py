@@ -46,7 +46,7 @@ def _small(node: Node) -> bool:
         if not isinstance(axis, int):
             return False
         size *= axis
-    return size <= LARGEST and len(node.outputs) == 1
+    return 0 < size <= LARGEST and len(node.outputs) == 1
 
 
 def _neutral(node: Node, inputs: list[Value], constants: dict[Value, Any]) -> Value | None:
@@ -68,7 +68,8 @@ def _constant(builder: Builder, node: Node, values: list[Any]) -> Value:
 
     arrays = [np.asarray(c, DTYPES[v.type.dtype]) for c, v in zip(values, node.inputs, strict=True)]
     lead = {"lead": ()} if node.op.wants_lead else {}
-    result = np.asarray(node.op.reference(np, *arrays, **node.attributes, **lead))
+    with np.errstate(all="ignore"):
+        result = np.asarray(node.op.reference(np, *arrays, **node.attributes, **lead))
     value = builder.constant(_tuples(result.tolist()), node.output.type.dtype)
     value.name = node.output.name
     return value
@@ -76,5 +77,3 @@ def _constant(builder: Builder, node: Node, values: list[Any]) -> Value:
 
 def _tuples(value: Any) -> Any:
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
-
-

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mai.compiler.ir.graph import Graph, Node
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.sizes import Dim, Size, substitute
-from mai.compiler.ir.types import Type
+from mai.compiler.ir.types import Axis, Type
 from mai.compiler.ops.structure import SizeOf
 
 
@@ -36,10 +38,17 @@ def freeze(graph: Graph) -> Graph:
 
 def _frozen_type(type: Type, frozen: dict[str, int]) -> Type:
     sizes: dict[str, Size] = dict(frozen)
-    return type.with_shape(tuple(substitute(s, sizes) for s in type.shape))
+    lead = tuple(_frozen_axis(axis, frozen) for axis in type.lead)
+    return replace(type, shape=tuple(substitute(s, sizes) for s in type.shape), lead=lead)
+
+
+def _frozen_axis(axis: Axis, frozen: dict[str, int]) -> Axis:
+    return replace(axis, size=substitute(axis.size, dict(frozen)))
 
 
 def _known(value: object, frozen: dict[str, int]) -> object:
     if isinstance(value, Dim):
         return substitute(value, dict(frozen))
+    if isinstance(value, Axis):
+        return _frozen_axis(value, frozen)
     return tuple(_known(v, frozen) for v in value) if isinstance(value, tuple) else value

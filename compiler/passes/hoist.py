@@ -7,6 +7,8 @@ operations are polymorphic in their lead axes, and the body takes a row of the r
 
 from __future__ import annotations
 
+from math import prod
+
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph, made_in, reading
@@ -14,6 +16,8 @@ from mai.compiler.ir.types import TURN_DEPTH, Axis
 from mai.compiler.ops.random import Draw
 from mai.compiler.ops.shape import Iota, Take
 from mai.compiler.ops.structure import Loop, Spread
+
+LARGEST_ROW = 65_536  # Elements of a table a turn, 256 KB: what is larger costs more to keep than to compute again.
 
 
 def hoist(graph: Graph) -> Graph:
@@ -86,6 +90,8 @@ def _timed(body: Region) -> dict[Value, bool]:
 def _can_follow(node: Node, timed: dict[Value, bool]) -> bool:
     """Whether an operation's inputs may gain a lead axis."""
     if node.regions or issubclass(node.op, (Draw, Spread)):
+        return False
+    if prod(size for size in node.output.type.shape if isinstance(size, int)) > LARGEST_ROW:
         return False
     return not node.output.type.lead and not any(node.inputs[i] in timed for i in node.op.unled if i < len(node.inputs))
 

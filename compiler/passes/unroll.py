@@ -35,6 +35,10 @@ def unroll(graph: Graph) -> Graph:
 
 
 def _filled(name: str, turns: list[int]) -> str:
-    for turn in turns[: name.count("{}")]:
+    """A weight's name for the turns it stands in, the outermost first.
+
+    The innermost ones are its own: a net that is called from a `repeat` has the same weights at every turn of it.
+    """
+    for turn in turns[len(turns) - name.count("{}") :]:
         name = name.replace("{}", str(turn), 1)
     return name

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from mai.compiler.program import Program
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-
 if TYPE_CHECKING:
     import onnx_ir as ir
 

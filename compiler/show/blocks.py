@@ -6,19 +6,21 @@ import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby
-from typing import Literal, Union
+from typing import Literal
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import free_values
-from mai.compiler.ir.types import Type
-from mai.compiler.ops.base import describe
+from mai.compiler.ir.types import BATCH_DEPTH, Type
+from mai.compiler.ops.base import OPERATIONS, describe
 from mai.compiler.ops.random import Draw
-from mai.compiler.ops.structure import Structural, WeightOf
+from mai.compiler.ops.structure import Later, Structural, WeightOf
+from mai.compiler.passes import prune
 from mai.compiler.program import Program
 
 Kind = Literal["input", "draw", "net", "layer", "operation", "output"]
 SIGNS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "matmul": "@", "power": "^", "negate": "−"}
 TURN = re.compile(r"repeat_\d+|\{\}|\d+")
+UNNAMED = {*OPERATIONS, *(op.__name__.lower() for op in Structural.__subclasses__())}
 
 
 @dataclass(eq=False, slots=True)
@@ -39,7 +41,7 @@ class Frame:
     items: list[Item] = field(default_factory=list)
 
 
-Item = Union[Box, Frame]
+Item = Box | Frame
 
 
 @dataclass(eq=False, slots=True)
@@ -61,7 +63,7 @@ def boxes_in(items: Iterable[Item]) -> list[Box]:
 def panels(program: Program, exports: Sequence[str]) -> list[Panel]:
     """The exports, then the nets that they call, each once."""
     nets: dict[str, Region] = {}
-    made = [_panel(name, name, program.exports[name], nets) for name in exports]
+    made = [_panel(name, name, prune(program.exports[name]), nets) for name in exports]
     drawn: set[str] = set()
     while waiting := [name for name in nets if name not in drawn]:
         drawn.update(waiting)
@@ -71,13 +73,12 @@ def panels(program: Program, exports: Sequence[str]) -> list[Panel]:
 
 def _panel(title: str, prefix: str, region: Region, nets: dict[str, Region]) -> Panel:
     drawing = Drawing(prefix, nets)
-    settings = [s.value for s in region.settings.values()] if isinstance(region, Graph) else []
     read = {v for node in region.nodes for v in node.uses()}
-    items: list[Item] = [drawing.bind(Box(v.name, "input", _shape(v.type)), v) for v in region.inputs if v in read]
-    drawing.hidden.update(settings)
+    items: list[Item] = [drawing.bind(Box(_name(v), "input", _shape(v.type)), v) for v in region.inputs if v in read]
     items += drawing.items(region.nodes)
-    for value in region.outputs:
-        items.append(Box("", "output", _shape(value.type), drawing.sources([value])))
+    names = region.output_names if isinstance(region, Graph) else [""] * len(region.outputs)
+    for name, value in zip(names, region.outputs, strict=True):
+        items.append(Box(name, "output", _shape(value.type), drawing.sources([value])))
     return Panel(title, items)
 
 
@@ -87,7 +88,6 @@ class Drawing:
     def __init__(self, prefix: str, nets: dict[str, Region]) -> None:
         self.prefix, self.nets = prefix, nets
         self.owner: dict[Value, Box] = {}
-        self.hidden: set[Value] = set()
 
     def bind(self, box: Box, *values: Value) -> Box:
         self.owner.update(dict.fromkeys(values, box))
@@ -110,11 +110,13 @@ class Drawing:
         return made
 
     def _key(self, node: Node) -> tuple[str | None, int]:
-        """The layer or net that a node belongs to here; a loop or a draw of the panel's own stands alone."""
+        """The layer or net that a node belongs to here; else its line, or itself if it is a loop or a draw."""
         inside = node.scope.removeprefix(self.prefix) if self._at_home(node) else node.scope
         parts = [p for p in inside.split(".") if p and not TURN.fullmatch(p)]
         alone = not parts and (bool(node.regions) or issubclass(node.op, Draw))
-        return parts[0] if parts else None, id(node) if alone else 0
+        if parts:
+            return parts[0], 0
+        return None, id(node) if alone else node.span.line if node.span else 0
 
     def _at_home(self, node: Node) -> bool:
         return node.scope == self.prefix or node.scope.startswith(f"{self.prefix}.")
@@ -126,17 +128,25 @@ class Drawing:
         if issubclass(run[0].op, Draw):
             name = f"{run[0].output.name} ~ {run[0].op.name.removeprefix('random_')}"
             return [self.bind(Box(name, "draw", _shape(run[0].output.type)), run[0].output)]
-        shown = []
+        shown: list[Node] = []
+        reached = set(self.owner)
         for node in run:
-            if issubclass(node.op, Structural):
-                self._pass_on(node)
-            elif self.sources(node.inputs) or any(v in o.outputs for o in shown for v in node.inputs):
+            if reached.isdisjoint(node.inputs):
+                continue
+            reached.update(node.outputs)
+            self._pass_on(node)
+            if node.op is Later or not issubclass(node.op, Structural):
                 shown.append(node)
-        return [self._box(_names(shown), "operation", shown)] if shown else []
+        box = [self._box(_names(shown), "operation", shown)] if shown else []
+        for node in run:
+            self._pass_on(node)
+        return [*box]
 
     def _pass_on(self, node: Node) -> None:
-        for source in self.sources(node.inputs):
-            self.bind(source, *node.outputs)
+        """A change of type belongs to the box whose value it changes."""
+        if issubclass(node.op, Structural) and node.output not in self.owner:
+            for source in self.sources(node.inputs):
+                self.bind(source, node.output)
 
     def _box(self, name: str, kind: Kind, run: list[Node]) -> Box:
         """A run as one box; it makes what its last operation gives."""
@@ -159,7 +169,7 @@ class Drawing:
             if outside in self.owner:
                 self.bind(self.owner[outside], inside)
         if any(index in inner.uses() for inner in region.nodes):
-            frame.items.append(self.bind(Box(index.name, "input", "[]"), index))
+            frame.items.append(self.bind(Box(_name(index), "input", _shape(index.type)), index))
         frame.items += self.items(region.nodes)
         for result, inside in zip(node.outputs, region.outputs, strict=False):
             if inside in self.owner:
@@ -184,9 +194,19 @@ def _calls(run: list[Node]) -> list[list[Node]]:
 
 
 def _names(run: list[Node]) -> str:
-    """Operations by their signs or names, each once in a row."""
-    names = [name for name, _ in groupby(SIGNS.get(node.op.name, node.op.name) for node in run)]
-    return " ".join(names if len(names) <= 5 else [*names[:4], "…"])
+    """A few operations by their signs or names, each once in a row; many by the name of what they make."""
+    names = [name for name, _ in groupby(_operation(node) for node in run)]
+    given = _name(run[-1].output)
+    return " ".join(names) if len(names) <= 3 or not given else given
+
+
+def _operation(node: Node) -> str:
+    return SIGNS.get(node.op.name, str(node.attributes.get("construct", node.op.name)))
+
+
+def _name(value: Value) -> str:
+    """The spec's name for a value, if it has one."""
+    return "" if value.name in UNNAMED else value.name
 
 
 def _title(node: Node) -> str:
@@ -196,4 +216,5 @@ def _title(node: Node) -> str:
 
 
 def _shape(made: Type) -> str:
-    return describe(made.shape)
+    """The shape of one example, the axes that a call maps over included."""
+    return describe((*(a.size for a in made.lead if a.depth > BATCH_DEPTH), *made.shape))

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
+from itertools import pairwise
 
-from mai.compiler.show.blocks import Box, Frame, Item, Panel, panels
 from mai.compiler.program import Program
+from mai.compiler.show.blocks import Box, Frame, Item, Panel, panels
 
 BRACKETS = {"input": ("([", "])"), "output": ("([", "])"), "draw": (">", "]"), "net": ("[[", "]]")}
 FILL = {
@@ -16,7 +17,7 @@ FILL = {
 }  # fmt: skip
 INK, GREY, LINE = "#20304a", "#5f7188", "#7d90a8"
 WIDTH, HEIGHT, GAP, MARGIN = 176, 30, 18, 24
-INSET, HEAD, LANE = 10, 20, 9
+INSET, HEAD, LANE, LETTERS = 10, 20, 9, 27
 DEFS = (
     '<defs><marker id="tip" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="6.5" markerHeight="6.5" orient="auto">'
     f'<path d="M0 0.5 L8 4 L0 7.5 z" fill="{LINE}"/></marker></defs>'
@@ -29,7 +30,11 @@ def mermaid(program: Program, exports: Sequence[str]) -> str:
     names = {box: f"b{i}" for i, box in enumerate(b for panel in drawn for b in panel.boxes())}
     lines = ["flowchart TD"]
     for i, panel in enumerate(drawn):
-        lines += [f'  subgraph p{i}["{_quoted(panel.title)}"]', *_subgraph(panel.items, names, f"p{i}", "    "), "  end"]
+        lines += [
+            f'  subgraph p{i}["{_quoted(panel.title)}"]',
+            *_subgraph(panel.items, names, f"p{i}", "    "),
+            "  end",
+        ]
     lines += [f"  {names[source]} --> {name}" for box, name in names.items() for source in box.sources]
     return "\n".join(lines) + "\n"
 
@@ -147,18 +152,20 @@ class Layout:
 
     def _frame(self, outline: Outline) -> list[str]:
         x = INSET * outline.depth
+        width, height = 2 * (self.left - x) + WIDTH, outline.bottom - outline.top
         return [
-            f'<rect x="{x}" y="{outline.top}" width="{2 * self.left + WIDTH - 2 * x}" height="{outline.bottom - outline.top}" '
-            f'rx="8" fill="#fbf4ec" stroke="#d9b48f"/>',
+            f'<rect x="{x}" y="{outline.top}" width="{width}" height="{height}" rx="8" '
+            'fill="#fbf4ec" stroke="#d9b48f"/>',
             f'<text x="{x + 8}" y="{outline.top + 14}" fill="#8a5a2b">↻ {escape(outline.title)}</text>',
         ]
 
     def _box(self, box: Box) -> list[str]:
         x, y = self.left, self.tops[box]
         radius = HEIGHT // 2 if box.kind in ("input", "output") else 6
-        name, shape = escape(box.name), escape(box.shape)
+        name, shape = escape(_cut(box.name, LETTERS - len(box.shape))), escape(box.shape)
         return [
-            f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="{radius}" fill="{FILL[box.kind]}" stroke="#9fb3c8"/>',
+            f'<rect x="{x}" y="{y}" width="{WIDTH}" height="{HEIGHT}" rx="{radius}" '
+            f'fill="{FILL[box.kind]}" stroke="#9fb3c8"/>',
             f'<text x="{x + 12}" y="{y + 19}"{_weight(box)}>{name}</text>',
             f'<text x="{x + WIDTH - 12}" y="{y + 19}" text-anchor="end" fill="{GREY}" font-size="10">{shape}</text>',
         ]
@@ -166,8 +173,7 @@ class Layout:
     def _steps(self) -> list[str]:
         """Arrows straight down, from a box to the next."""
         x = self.left + WIDTH // 2
-        order = list(self.tops)
-        pairs = [(a, b) for a, b in zip(order, order[1:], strict=False) if a in b.sources]
+        pairs = [(a, b) for a, b in pairwise(self.tops) if a in b.sources]
         return [_path(f"M{x} {self.tops[a] + HEIGHT} V{self.tops[b]}") for a, b in pairs]
 
     def _way(self, source: Box, targets: list[Box]) -> list[str]:
@@ -182,6 +188,10 @@ class Layout:
 
 def _weight(box: Box) -> str:
     return ' font-weight="bold"' if box.kind == "net" else ""
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else text[: max(length - 1, 1)].rstrip() + "…"
 
 
 def _path(shape: str) -> str:

@@ -31,9 +31,10 @@ def _weights(program: Program) -> list[str]:
     owners: dict[str, list[int]] = {}
     for weight in program.weights.values():
         owners.setdefault(weight.owner, []).append(prod(weight.shape))
-    lines = [f"  {owner:16} {sum(counts):>14,} parameters  {_bytes(BYTES * sum(counts)):>9}" for owner, counts in owners.items()]
-    total = sum(sum(c) for c in owners.values())
-    return [*lines, f"  {'in all':16} {total:>14,} parameters  {_bytes(BYTES * total):>9}"] if len(lines) != 1 else lines
+    totals = {owner: sum(counts) for owner, counts in owners.items()}
+    if len(totals) != 1:
+        totals["in all"] = sum(totals.values())
+    return [f"  {name:16} {count:>14,} parameters  {_bytes(BYTES * count):>9}" for name, count in totals.items()]
 
 
 def _export(name: str, graph: Graph) -> list[str]:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from fractions import Fraction as F
+from fractions import Fraction
 
 
 @dataclass(frozen=True, slots=True)
 class Tableau:
     """An explicit Runge-Kutta method (Butcher 1964): stage i is at time c_i and starts from sum_j a_ij k_j."""
 
-    a: tuple[tuple[F, ...], ...]
-    b: tuple[F, ...]
-    c: tuple[F, ...]
+    a: tuple[tuple[Fraction, ...], ...]
+    b: tuple[Fraction, ...]
+    c: tuple[Fraction, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,14 +26,14 @@ class Solver:
     adaptive: bool = False
 
 
-_0, _1 = F(0), F(1)
+_0, _1 = Fraction(0), Fraction(1)
 _EULER = Tableau(((),), (_1,), (_0,))
-_MIDPOINT = Tableau(((), (F(1, 2),)), (_0, _1), (_0, F(1, 2)))
-_HEUN = Tableau(((), (_1,)), (F(1, 2), F(1, 2)), (_0, _1))
+_MIDPOINT = Tableau(((), (Fraction(1, 2),)), (_0, _1), (_0, Fraction(1, 2)))
+_HEUN = Tableau(((), (_1,)), (Fraction(1, 2), Fraction(1, 2)), (_0, _1))
 _RK4 = Tableau(
-    ((), (F(1, 2),), (_0, F(1, 2)), (_0, _0, _1)),
-    (F(1, 6), F(1, 3), F(1, 3), F(1, 6)),
-    (_0, F(1, 2), F(1, 2), _1),
+    ((), (Fraction(1, 2),), (_0, Fraction(1, 2)), (_0, _0, _1)),
+    (Fraction(1, 6), Fraction(1, 3), Fraction(1, 3), Fraction(1, 6)),
+    (_0, Fraction(1, 2), Fraction(1, 2), _1),
 )
 _ADAPTIVE = ("rtol", "atol", "max_steps", "adjoint")
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import keyword
 import math
-import unicodedata
 from collections.abc import Callable, Iterator
 from functools import reduce
 from pathlib import Path
@@ -19,7 +17,7 @@ from torch.overrides import resolve_name
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.structure import WeightOf
-from mai.compiler.torch.module import Known, Lowering
+from mai.compiler.torch.module import Known, Lowering, writable
 from mai.spec.source import Span
 
 TAKEN = ("self", "nn", "F", "Tensor", "Group")
@@ -162,11 +160,6 @@ def _prefixes(region: Region, depth: int = 0) -> Iterator[str]:
 def member(owner: str, name: str) -> str:
     """`owner.name`, for every name of the spec."""
     return f"{owner}.{name}" if writable(name) else f"getattr({owner}, {name!r})"
-
-
-def writable(name: str) -> bool:
-    """Whether Python reads the name as it stands: it is no keyword, and in Python's normal form."""
-    return name.isidentifier() and not keyword.iskeyword(name) and unicodedata.normalize("NFKC", name) == name
 
 
 # ---------------------------------------------------------------------- text

@@ -11,7 +11,9 @@ Body = Callable[..., tuple[Tensor, ...]]
 
 
 @fx.wrap
-def loop(body: Body, count: Tensor, states: tuple[Tensor, ...], captured: tuple[Tensor, ...], leads: tuple[int, ...]) -> tuple[Tensor, ...]:
+def loop(
+    body: Body, count: Tensor, states: tuple[Tensor, ...], captured: tuple[Tensor, ...], leads: tuple[int, ...]
+) -> tuple[Tensor, ...]:
     """Apply `body(turn, *states, *captured)` `count` times.
 
     The body gives the next states and what is kept of the turn; what was kept is stacked after its lead axes, of which

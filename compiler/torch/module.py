@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import keyword
 import re
+import unicodedata
 from collections.abc import Callable
 from typing import Any
 
@@ -26,7 +28,20 @@ from mai.compiler.torch.weights import Weights
 
 DTYPES = {DType.REAL: torch.float32, DType.INT: torch.int64, DType.BOOL: torch.bool}
 VIEWS = (Lead, Unlead, Across)
-ARITHMETIC = (Add, Subtract, Multiply, Divide, FloorDivide, Modulo, Less, LessEqual, Greater, GreaterEqual, Equal, NotEqual)
+ARITHMETIC = (
+    Add,
+    Subtract,
+    Multiply,
+    Divide,
+    FloorDivide,
+    Modulo,
+    Less,
+    LessEqual,
+    Greater,
+    GreaterEqual,
+    Equal,
+    NotEqual,
+)
 TAKEN = ("loop", "random_bits", "random_normal", "random_uniform", "torch", "unit", "finish")
 
 
@@ -64,17 +79,17 @@ def _module(weights: torch.nn.Module, lowering: Lowering, name: str) -> fx.Graph
 
 
 def _share(root: torch.nn.Module, weights: torch.nn.Module, name: str) -> None:
-    """Put a weight into another tree of modules under the same name."""
+    """Put a weight into another tree of modules, under the same name as far as Python can write it."""
     *path, last = name.split(".")
     for part in path:
-        weights = weights.get_submodule(part)
-        if part not in root._modules:
-            root.add_module(part, torch.nn.Module())
-        root = root.get_submodule(part)
+        weights, inner = weights.get_submodule(part), attribute(part)
+        if inner not in root._modules:
+            root.add_module(inner, torch.nn.Module())
+        root = root.get_submodule(inner)
     if last in weights._parameters:
-        root._parameters[last] = weights._parameters[last]
+        root._parameters[attribute(last)] = weights._parameters[last]
     else:
-        root.register_buffer(last, weights._buffers[last])
+        root.register_buffer(attribute(last), weights._buffers[last])
 
 
 class Lowering:
@@ -200,7 +215,8 @@ class Lowering:
         return self.read[name]
 
     def _attribute(self, name: str) -> fx.Node:
-        return self.fx.create_node("get_attr", name, (), {}, name=_identifier(name))
+        target = ".".join(map(attribute, name.split(".")))
+        return self.fx.create_node("get_attr", target, (), {}, name=_identifier(name))
 
     def _aligned(self, node: Node) -> list[Any]:
         """The inputs with the axes of size one that let them meet; arithmetic takes numbers as they are."""
@@ -287,7 +303,17 @@ def _sizes_in(value: Any) -> list[Dim]:
     return [s for item in value for s in _sizes_in(item)] if isinstance(value, tuple) else []
 
 
+def writable(name: str) -> bool:
+    """Whether Python reads the name as it stands: it is no keyword, and in Python's normal form."""
+    return name.isidentifier() and not keyword.iskeyword(name) and unicodedata.normalize("NFKC", name) == name
+
+
+def attribute(part: str) -> str:
+    """One part of a weight's name, spelt in ASCII where generated code could not say it; a turn stays a number."""
+    return part if writable(part) or part.isdigit() else f"n_{part.encode().hex()}"
+
+
 def _identifier(name: str) -> str:
     """A name of the spec as Python has it."""
-    made = re.sub(r"\W", "_", name)
+    made = re.sub(r"\W", "_", name) + "_" * keyword.iskeyword(name)
     return made if made and not made[0].isdigit() else f"v_{made}"

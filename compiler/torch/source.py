@@ -17,7 +17,8 @@ from mai.compiler.passes.discretise import discretise
 from mai.compiler.passes.share import share
 from mai.compiler.program import Program
 from mai.compiler.torch import draws
-from mai.compiler.torch.listing import INDENT, TAKEN, forward, writable
+from mai.compiler.torch.listing import INDENT, TAKEN, forward
+from mai.compiler.torch.module import writable
 
 HEADER = '''\
 """{title}

@@ -42,7 +42,9 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: list[str], place:
     }
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, names: list[str], place: int, tensors: Mapping[str, Tensor]) -> None:
+def restore_optimizer(
+    optimizer: torch.optim.Optimizer, names: list[str], place: int, tensors: Mapping[str, Tensor]
+) -> None:
     whole = optimizer.state_dict()
     state: dict[int, dict[str, Tensor]] = {}
     for index, name in enumerate(names):

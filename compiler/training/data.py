@@ -134,7 +134,9 @@ def _fitted(arrays: Mapping[str, Array], fields: Mapping[str, Type]) -> Fields:
     made: Fields = {}
     for name, type_ in fields.items():
         array = arrays.get(name)
-        if array is None or (type_.classes is not None) != (name == "y" and array.dtype.kind in "iu" and array.ndim == 1):
+        if array is None or (type_.classes is not None) != (
+            name == "y" and array.dtype.kind in "iu" and array.ndim == 1
+        ):
             wanted = [n for n, a in left.items() if (a.dtype.kind in "iu") == (type_.dtype is DType.INT)]
             array = left.pop(wanted[0]) if array is None and wanted else array
         if array is None:

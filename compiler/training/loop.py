@@ -208,7 +208,9 @@ class Trainer:
             self.figures["loss"] = total
         return total
 
-    def _minimize(self, objective: Objective, fields: Mapping[str, Tensor], step: int, factor: float, report: bool) -> float:
+    def _minimize(
+        self, objective: Objective, fields: Mapping[str, Tensor], step: int, factor: float, report: bool
+    ) -> float:
         module = objective.reporting if report else objective.module
         with self.accelerator.autocast():
             made = module(fields, step)
@@ -319,9 +321,13 @@ class Trainer:
             name = differing[0]
             shown = f"`{name}` is {saved.get(name, 'absent')} in the checkpoint and {wanted.get(name, 'absent')} in the spec"
             message = f"the checkpoint in {self.out} is of another spec: {shown}"
-            raise MaiError([Diagnostic("weights-mismatch", None, message, help="train into another folder, or without --resume")])
+            raise MaiError(
+                [Diagnostic("weights-mismatch", None, message, help="train into another folder, or without --resume")]
+            )
         if found.metadata.get("seed") != str(self.seed) or found.metadata.get("batch") != str(self.batch):
-            message = f"the run in {self.out} had seed {found.metadata.get('seed')} and batch {found.metadata.get('batch')}"
+            message = (
+                f"the run in {self.out} had seed {found.metadata.get('seed')} and batch {found.metadata.get('batch')}"
+            )
             raise MaiError([Diagnostic("weights-mismatch", None, message, help="resume with the same seed and batch")])
 
     def _finish(self, step: int, validation: Mapping[str, float]) -> Path:

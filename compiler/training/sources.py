@@ -80,7 +80,11 @@ def _formula(text: str) -> ast.Expression:
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
         raise bad(f"`{text}` is not a formula") from error
     for node in ast.walk(tree):
-        if isinstance(node, ast.Name) and node.id not in FUNCTIONS and not (node.id[:1] == "x" and node.id[1:].isdigit()):
+        if (
+            isinstance(node, ast.Name)
+            and node.id not in FUNCTIONS
+            and not (node.id[:1] == "x" and node.id[1:].isdigit())
+        ):
             raise bad(f"`{node.id}` in a formula: there are x0, x1, ... and {', '.join(FUNCTIONS)}")
         if isinstance(node, ast.Name) and node.id[1:].isdigit() and int(node.id[1:]) > 1000:
             raise bad(f"`{node.id}` in a formula: that is too many variables")
@@ -125,7 +129,9 @@ def read_csv(source: st.Csv, base: Path, override: Sequence[Path] | None, seed: 
     if len(rows) < 2:
         raise bad(f"{path} needs a line of column names and at least one row")
     header, body = [name.strip() for name in rows[0]], [r for r in rows[1:] if r]
-    columns = {name: _column(path, name, [_cell(path, r, i, len(header)) for r in body]) for i, name in enumerate(header)}
+    columns = {
+        name: _column(path, name, [_cell(path, r, i, len(header)) for r in body]) for i, name in enumerate(header)
+    }
     return _vectors(columns), None
 
 

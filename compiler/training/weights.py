@@ -27,7 +27,11 @@ def load_weights(program: Program, path: Path | None, seed: int = 0) -> tuple[di
     for name, weight in program.weights.items():
         held = tensors.get(name)
         if held is None or tuple(held.shape) != weight.shape:
-            shown = "is not among them" if held is None else f"is {list(held.shape)} there and {list(weight.shape)} in the spec"
+            shown = (
+                "is not among them"
+                if held is None
+                else f"is {list(held.shape)} there and {list(weight.shape)} in the spec"
+            )
             message = f"the weights in {path} are of another spec: `{name}` {shown}"
             raise MaiError([Diagnostic("weights-mismatch", weight.span, message)])
     steps = metadata.get("trained_steps", "")

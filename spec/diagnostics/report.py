@@ -9,6 +9,7 @@ from typing import Literal
 from mai.spec.diagnostics.catalog import CATALOG
 from mai.spec.source import Span
 
+MAX_DIAGNOSTICS = 100
 Severity = Literal["error", "warning", "note"]
 
 
@@ -66,9 +67,14 @@ class Reporter:
         self.add(Diagnostic(slug, span, message, label, (), help, "warning"))
 
     def add(self, diagnostic: Diagnostic) -> None:
-        """Keep a diagnostic, once: a body that is elaborated twice says the same thing twice."""
+        """Keep a diagnostic, once: a body that is elaborated twice says the same thing twice.
+
+        Raises `MaiError` where there are so many that nobody reads on.
+        """
         if diagnostic not in self.diagnostics:
             self.diagnostics.append(diagnostic)
+        if len(self.diagnostics) >= MAX_DIAGNOSTICS:
+            self.check()
 
     @property
     def failed(self) -> bool:

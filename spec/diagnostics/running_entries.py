@@ -5,7 +5,7 @@ from mai.spec.diagnostics.entry import Entry
 FILES: dict[str, Entry] = {
     "file-not-found": Entry("A file cannot be read or written", "The path is wrong, is a folder, or may not be used."),
     "file-too-large": Entry(
-        "A spec is over 1 MB", "Specs are short texts; data and weights live in files of their own."
+        "A spec is over 400 kB", "Specs are short texts; data and weights live in files of their own."
     ),
     "not-text": Entry("A file that is no text", "Specs are texts in UTF-8."),
     "empty-file": Entry("An empty file", "`mai new` writes a spec to start from.", "   \n"),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import islice
 
-MIN_PART, MIN_STEM, LONGEST = 3, 4, 40
+MIN_PART, MIN_STEM, LONGEST, MOST = 3, 4, 40, 5000
 
 
 def closest(name: str, candidates: Iterable[str]) -> str | None:
@@ -15,12 +16,14 @@ def closest(name: str, candidates: Iterable[str]) -> str | None:
     """
     if len(name) > LONGEST:
         return None
-    known = [c for c in dict.fromkeys(candidates) if c != name]
+    known = [c for c in islice(dict.fromkeys(candidates), MOST) if c != name]
     same = [c for c in known if _letters(c) == _letters(name)]
     if same:
         return same[0]
     limit = 0 if len(name) < MIN_PART else max(1, len(name) // 4)
-    near = [(slips(name, c), c) for c in known if abs(len(c) - len(name)) <= limit]
+    letters = set(name)
+    alike = [c for c in known if abs(len(c) - len(name)) <= limit and len(letters.symmetric_difference(c)) <= 2 * limit]
+    near = [(slips(name, c), c) for c in alike]
     within = [pair for pair in near if pair[0] <= limit]
     if within:
         return min(within, key=lambda pair: pair[0])[1]

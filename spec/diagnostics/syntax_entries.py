@@ -7,8 +7,8 @@ SYNTAX: dict[str, Entry] = {
         "Something has no place here",
         "The text cannot go on this way, and no more particular advice fits. Look at what stands just before: a missing\n"
         "operator, comma or bracket is often the cause.",
-        "net f(x [2]) -> [2] { return x }\n",
-        "net f(x: [2]) -> [2] { return x }\n",
+        "net f(x: [2]) -> [2] {\n  (y) = x\n  return y\n}\n",
+        "net f(x: [2]) -> [2] {\n  y = x\n  return y\n}\n",
     ),
     "unclosed-bracket": Entry(
         "A bracket is not closed",
@@ -112,6 +112,12 @@ SYNTAX: dict[str, Entry] = {
         "net f(x: [2]) -> [2] {\n  integrate s in 1 using rk4(3) { dx/ds = x }\n  return x\n}\n",
         "net f(x: [2]) -> [2] {\n  integrate s in 0..1 using rk4(3) { dx/ds = x }\n  return x\n}\n",
     ),
+    "bad-derivative": Entry(
+        "Not a derivative",
+        "The derivative of a state `x` by `s` is written `dx/ds = ...`: a `d` before both names, as on paper.",
+        "net f(x: [2]) -> [2] {\n  integrate s in 0..1 using rk4(3) { x/ds = -x }\n  return x\n}\n",
+        "net f(x: [2]) -> [2] {\n  integrate s in 0..1 using rk4(3) { dx/ds = -x }\n  return x\n}\n",
+    ),
     "misplaced-declaration": Entry(
         "A declaration inside a block",
         "`const`, `let`, `data`, `layer`, `net`, `export`, `train` and `import` stand at the top of a file.",
@@ -147,6 +153,66 @@ SYNTAX: dict[str, Entry] = {
         "The line ends before what it begins is complete.",
         "net f(x: [2]) -> [2] {\n  repeat\n}\n",
         "net f(x: [2]) -> [2] {\n  repeat 3 { x += 1 }\n  return x\n}\n",
+    ),
+    "missing-parameters": Entry(
+        "Parameters are missing",
+        "The name of a layer, net or export is followed by its parameters in `( )`; `train` by its settings.",
+        "net f -> [2] { return x }\n",
+        "net f(x: [2]) -> [2] { return x }\n",
+    ),
+    "misspelt": Entry(
+        "A word misspelt",
+        "Only one of the language's own words can stand here, and this is none of them.",
+        "data x: [2] form moons()\n",
+        "data x: [2] from moons()\n",
+    ),
+    "missing-quotes": Entry(
+        "A file's name without quotes",
+        'An import names a file, in quotes: `import "layers.mai"`.',
+        "import layers\n",
+    ),
+    "missing-equals": Entry(
+        "A definition without `=`",
+        "A name gets its value by `=`, a draw by `~`.",
+        "net f(x: [2]) -> [2] {\n  y x\n  return x\n}\n",
+        "net f(x: [2]) -> [2] {\n  y = x\n  return x\n}\n",
+    ),
+    "missing-count": Entry(
+        "How often?",
+        "`repeat 3 { ... }` says how often, `extend x by 64 { ... }` by how many.",
+        "net f(x: [2]) -> [2] {\n  repeat { x += 1 }\n  return x\n}\n",
+        "net f(x: [2]) -> [2] {\n  repeat 3 { x += 1 }\n  return x\n}\n",
+    ),
+    "misplaced-block": Entry(
+        "Braces where a value belongs",
+        "Braces hold the statements of a block. Values are listed with `[a, b]`; there are no dictionaries.",
+        "const d = {2}\n",
+        "const d = 2\n",
+    ),
+    "misplaced-comma": Entry(
+        "A comma without brackets",
+        "A comma separates what stands in brackets. Several values are stacked with `[a, b]`; several names on the left\n"
+        "are written `(a, b) = ...`.",
+        "net f(x: [2]) -> [2, 2] { return x, x }\n",
+        "net f(x: [2]) -> [2, 2] { return [x, x] }\n",
+    ),
+    "misplaced-keep": Entry(
+        "`keep` on its own",
+        "`keep x as xs` follows the closing brace of an `integrate`, on the same line.",
+        "net f(x: [2]) -> [2] {\n  integrate s in 0..1 using rk4(3) { dx/ds = x }\n  keep x as xs\n  return x\n}\n",
+        "net f(x: [2]) -> [2] {\n  integrate s in 0..1 using rk4(3) { dx/ds = x } keep x as xs\n  return x\n}\n",
+    ),
+    "misplaced-type": Entry(
+        "A type where none is needed",
+        "Parameters, params and data have types. Every other name has the type of its value.",
+        "net f(x: [2]) -> [2] {\n  y: [2] = x\n  return x\n}\n",
+        "net f(x: [2]) -> [2] {\n  y = x\n  return x\n}\n",
+    ),
+    "not-assignable": Entry(
+        "Only a name can be given a value",
+        "Tensors do not change: a part of one cannot be assigned. Make a new one, with `concat` or `where`.",
+        "net f(x: [2]) -> [2] {\n  x[0] = 1\n  return x\n}\n",
+        "net f(x: [2]) -> [2] {\n  y = concat([1], x[1:])\n  return x\n}\n",
     ),
     "reserved-name": Entry(
         "A name that has a meaning already",

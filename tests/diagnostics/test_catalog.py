@@ -53,7 +53,11 @@ def test_every_slug_is_used_and_every_used_slug_is_known() -> None:
     texts = [p.read_text(encoding="utf-8") for p in files if not p.name.endswith("_entries.py")]
     quoted = set(re.findall(r'"([a-z]+(?:-[a-z]+)*)"', "\n".join(texts)))
     assert set(CATALOG) <= quoted
-    reported = set(re.findall(r'(?:error|fail|warning|Diagnostic)\(\s*"([a-z-]+)",', "\n".join(texts)))
+    reported = set(
+        re.findall(
+            r'(?:error|fail|warning|Diagnostic|ModelError|ShapeError|StaticError)\(\s*"([a-z-]+)",', "\n".join(texts)
+        )
+    )
     assert reported <= set(CATALOG)
 
 

@@ -74,6 +74,10 @@ HOSTILE = {
         + "net f40(x: [2]) -> [2] { return x }\nexport g(x: [2]) -> [2] { return f0(x) }\n",
         None,
     ),
+    "ten thousand mistakes": (
+        "export f(x: [2]) -> [2] {\n" + "".join(f"  y{i} = nope{i} + x\n" for i in range(10_000)) + "  return x\n}\n",
+        "unknown-name",
+    ),
     "control characters": ("const d = \x00\x01\x1b[2J\n", None),
     "an only bracket": ("}", "unmatched-bracket"),
     "a bad solver count": (

@@ -31,7 +31,12 @@ TRAINED = {
     "gan": ["sample"],
     "char_gpt": ["score"],
 }
-SETS = {"digits_unet": ["c=8"], "dit": ["d=24", "depth=1"], "resnet": ["L=4"], "char_gpt": ["d=12", "depth=1", "context=32"]}
+SETS = {
+    "digits_unet": ["c=8"],
+    "dit": ["d=24", "depth=1"],
+    "resnet": ["L=4"],
+    "char_gpt": ["d=12", "depth=1", "context=32"],
+}
 
 
 def mai(*arguments: str | Path, cwd: Path | None = None, code: int = 0) -> subprocess.CompletedProcess[str]:
@@ -63,14 +68,37 @@ def test_all_examples_check_at_once() -> None:
 
 
 def test_what_does_not_execute_yet_is_named(tmp_path: Path) -> None:
-    done = mai("compile", EXAMPLES / "llama.mai", "--out", tmp_path, "--set", "d=24", "--set", "depth=1", "--set", "hidden=8", code=1)
+    done = mai(
+        "compile",
+        EXAMPLES / "llama.mai",
+        "--out",
+        tmp_path,
+        "--set",
+        "d=24",
+        "--set",
+        "depth=1",
+        "--set",
+        "hidden=8",
+        code=1,
+    )
     assert "error[not-yet]" in done.stderr
     assert "`extend`" in done.stderr
     assert not list(tmp_path.glob("*.onnx"))
 
 
 def test_run_makes_pictures_and_files(tmp_path: Path) -> None:
-    mai("compile", EXAMPLES / "moons_flow.mai", "--out", tmp_path, "--export", "sample", "--export", "path", "--set", "width=8")
+    mai(
+        "compile",
+        EXAMPLES / "moons_flow.mai",
+        "--out",
+        tmp_path,
+        "--export",
+        "sample",
+        "--export",
+        "path",
+        "--set",
+        "width=8",
+    )
     sample, path = tmp_path / "moons_flow.sample.onnx", tmp_path / "moons_flow.path.onnx"
     for name in ("a.png", "a.svg", "a.npz", "a.npy", "a.csv", "a.json"):
         mai("run", sample, "--batch", 20, "--seed", 1, "--out", tmp_path / name)
@@ -90,7 +118,13 @@ def test_run_makes_pictures_and_files(tmp_path: Path) -> None:
 def test_show_emits_every_stage(tmp_path: Path) -> None:
     spec = EXAMPLES / "moons_flow.mai"
     assert "544,002 parameters" in mai("show", spec).stdout
-    for stage, word in (("ast", "Integrate"), ("ir", "integrate("), ("torch", "class Sample"), ("onnx", "Loop"), ("diagram", "flowchart")):
+    for stage, word in (
+        ("ast", "Integrate"),
+        ("ir", "integrate("),
+        ("torch", "class Sample"),
+        ("onnx", "Loop"),
+        ("diagram", "flowchart"),
+    ):
         assert word in mai("show", spec, "--emit", stage).stdout
     mai("show", spec, "--emit", "diagram", "--out", tmp_path / "d.svg")
     assert (tmp_path / "d.svg").read_text().startswith("<svg")
@@ -119,7 +153,17 @@ def test_explain() -> None:
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "mai.runtime.cli", "train", EXAMPLES / "mlp.mai", "--out", tmp_path, "--steps", "100000"]
+    command = [
+        sys.executable,
+        "-m",
+        "mai.runtime.cli",
+        "train",
+        EXAMPLES / "mlp.mai",
+        "--out",
+        tmp_path,
+        "--steps",
+        "100000",
+    ]
     running = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True, env={**os.environ})
     deadline = time.monotonic() + 120
     while not (tmp_path / "metrics.jsonl").exists() and time.monotonic() < deadline:

@@ -9,6 +9,7 @@ import pytest
 from mai.spec import ast
 from mai.spec.diagnostics import MaiError, Reporter
 from mai.spec.format import expr, format_file
+from mai.spec.parse import _parser as parser_of
 from mai.spec.parse import load_source, parse
 from mai.spec.source import Source
 
@@ -108,7 +109,10 @@ def test_integrate_keeps_several_paths() -> None:
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        ("const a = 1 +\n\nconst b = @\nlet c = f(1 2)\n", [("missing-operand", 1, 13), ("missing-operand", 3, 11), ("missing-comma", 4, 13)]),
+        (
+            "const a = 1 +\n\nconst b = @\nlet c = f(1 2)\n",
+            [("missing-operand", 1, 13), ("missing-operand", 3, 11), ("missing-comma", 4, 13)],
+        ),
         ("net f(x: [2]) -> [2]:\n  return x\n", [("missing-block", 1, 21)]),
         ("net f(x: [2]) -> [2] { h = 3x\n return h}", [("bad-number", 1, 29)]),
         ("const d = “a”\n", [("bad-character", 1, 11)]),
@@ -124,7 +128,13 @@ def test_every_declaration_tells_its_own_syntax_error(text: str, expected: list[
 
 @pytest.mark.parametrize(
     ("raw", "slug"),
-    [(b"", "empty-file"), (b"  \n", "empty-file"), (b"\x00\x01", "not-text"), (b"\xff\xfe", "not-text"), (b"#" * 10_000_000, "file-too-large")],
+    [
+        (b"", "empty-file"),
+        (b"  \n", "empty-file"),
+        (b"\x00\x01", "not-text"),
+        (b"\xff\xfe", "not-text"),
+        (b"#" * 10_000_000, "file-too-large"),
+    ],
 )
 def test_files_that_are_no_specs(tmp_path: Path, raw: bytes, slug: str) -> None:
     path = tmp_path / "bad.mai"
@@ -134,3 +144,27 @@ def test_files_that_are_no_specs(tmp_path: Path, raw: bytes, slug: str) -> None:
     assert [d.slug for d in caught.value.diagnostics] == [slug]
     with pytest.raises(MaiError):
         load_source(tmp_path, Reporter())
+
+
+def test_a_chain_of_choices_is_bounded_and_its_spans_are_exact() -> None:
+    chain = "layer f(x) {\n  if a { }" + " else if a { }" * 5_000 + "\n}\n"
+    assert {slug for slug, _, _ in slugs(chain)} == {"too-deep"}
+    body = tree("layer f(x) { if a { y = 1 } else if b { y = 2 } else { y = 3 } }\n").declarations[0].body  # type: ignore[attr-defined]
+    (inner,) = body[0].otherwise
+    assert inner.span.text == "if b { y = 2 } else { y = 3 }"
+
+
+def test_words_of_the_grammar_are_names() -> None:
+    text = "layer f(data, train, export) {\n  data = 1\nlet = data *\n  train\n  every = [keep, in, as]\n  return f(from = let)\n}\n"
+    body = tree(text).declarations[0].body  # type: ignore[attr-defined]
+    assert [type(s).__name__ for s in body] == ["Assign", "Assign", "Assign", "Return"]
+
+
+def test_the_parser_works_without_a_place_for_its_tables(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "file").touch()
+    for place in (tmp_path / "file", tmp_path / "new"):
+        monkeypatch.setenv("XDG_CACHE_HOME", str(place))
+        for _ in range(2):
+            parser_of.cache_clear()
+            assert isinstance(value("1 + 2"), ast.Binary)
+    parser_of.cache_clear()

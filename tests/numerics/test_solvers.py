@@ -22,7 +22,9 @@ export f(x: [2], steps: int = 8) -> [2] {{
 """
 FIELDS = {
     # The oscillator: x(1) = rotation of x(0) by one radian.
-    "concat([x[1]], [-x[0]])": lambda x: np.stack([x[:, 0] * np.cos(1) + x[:, 1] * np.sin(1), x[:, 1] * np.cos(1) - x[:, 0] * np.sin(1)], 1),
+    "concat([x[1]], [-x[0]])": lambda x: np.stack(
+        [x[:, 0] * np.cos(1) + x[:, 1] * np.sin(1), x[:, 1] * np.cos(1) - x[:, 0] * np.sin(1)], 1
+    ),
     # A force that depends on the time: x(1) = x(0) / e + (e (cos 3 + 3 sin 3) - 1) / (10 e).
     "cos(3 * s) - x": lambda x: x / np.e + (np.cos(3) + 3 * np.sin(3)) / 10 - 1 / (10 * np.e),
 }

@@ -17,7 +17,19 @@ from mai.compiler.program import Program
 from mai.compiler.torch.weights import first_value
 
 Maker = Callable[..., Program]
-NAMES = ["attention_flow", "cnn", "diffusion", "digits_unet", "dit", "mlp", "moons_flow", "resnet", "sinkformer", "two_layer", "vit"]
+NAMES = [
+    "attention_flow",
+    "cnn",
+    "diffusion",
+    "digits_unet",
+    "dit",
+    "mlp",
+    "moons_flow",
+    "resnet",
+    "sinkformer",
+    "two_layer",
+    "vit",
+]
 SMALL = {"digits_unet": {"c": "8"}, "diffusion": {"T": "7"}, "resnet": {"L": "5"}, "dit": {"d": "24", "depth": "2"}}
 
 
@@ -37,15 +49,23 @@ def test_passes_keep_the_result(name: str, example: Maker) -> None:
     for graph in executable(program):
         tried = trial(graph, 3)
         wanted = evaluate(graph, tried.inputs, tried.settings, weights)
-        for stage in (passes.fold, passes.prune, passes.optimise, passes.freeze):
-            made = evaluate(stage(graph), tried.inputs, _frozen(stage, graph, tried.settings), weights)
-            if stage is passes.freeze:
-                continue
+        for stage in (passes.fold, passes.prune, passes.optimise):
+            made = evaluate(stage(graph), tried.inputs, tried.settings, weights)
             assert max(difference(a, b) for a, b in zip(made, wanted, strict=True)) < 1e-9, stage.__name__
 
 
-def _frozen(stage: Any, graph: Graph, settings: dict[str, Any]) -> dict[str, Any]:
-    return {n: v for n, v in settings.items() if stage is not passes.freeze or n in ("batch", "seed")}
+@pytest.mark.parametrize("name", ["moons_flow", "diffusion"])
+def test_frozen_settings_keep_their_defaults(name: str, example: Maker) -> None:
+    program = example(name, **SMALL.get(name, {}))
+    weights = values(program)
+    for graph in executable(program):
+        tried, made = trial(graph, 3), passes.freeze(graph)
+        assert set(made.sizes) <= {"batch"}
+        defaults = {n: tried.settings[n] if n in made.settings else s.default for n, s in graph.settings.items()}
+        wanted = evaluate(graph, tried.inputs, defaults, weights)
+        kept = {n: v for n, v in tried.settings.items() if n in made.settings}
+        found = evaluate(passes.optimise(made), tried.inputs, kept, weights)
+        assert max(difference(a, b) for a, b in zip(found, wanted, strict=True)) < 1e-9
 
 
 def loops(graph: Graph) -> list[Any]:

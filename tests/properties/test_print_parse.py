@@ -2,49 +2,147 @@
 
 from __future__ import annotations
 
+from dataclasses import fields, is_dataclass
+
 from hypothesis import given
 from hypothesis import strategies as st
 
 from mai.compiler.ir.sizes import Size, evaluate, substitute, symbol
 from mai.spec import ast
 from mai.spec.diagnostics import Reporter
-from mai.spec.format import expr
+from mai.spec.format import expr, format_file
 from mai.spec.parse import parse
 from mai.spec.source import Source, Span
 
 NOWHERE = Span(Source("", ""), 0, 0)
-names = st.sampled_from(["x", "width", "keep", "next", "σ", "train"])
+# Words of the grammar are names wherever a name can stand; only a statement cannot begin with one of its own words.
+names = st.sampled_from(["x", "σ", "h1", "keep", "train", "as", "every", "shared", "int", "in", "data", "dx"])
+in_expressions = names | st.sampled_from(["return", "repeat", "state", "if"])
+texts = st.text(st.characters(codec="utf-8", exclude_characters='"\n\r', exclude_categories=["Cc", "Cs"]), max_size=5)
+
+
+def node(kind: type, /, **parts: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    """Nodes of one kind, with the spans and depths that printing does not look at."""
+    own = {f.name for f in fields(kind)}
+    unseen = {"span": NOWHERE, "depth": 1, "op_span": NOWHERE, "name_span": None, "head": NOWHERE}
+    fixed = {name: st.just(value) for name, value in unseen.items() if name in own}
+    return st.builds(kind, **{**fixed, **parts})
+
+
+def row(inner: st.SearchStrategy[object], least: int = 0, most: int = 2) -> st.SearchStrategy[tuple[object, ...]]:
+    return st.lists(inner, min_size=least, max_size=most).map(tuple)
+
+
 leaves = st.one_of(
-    st.builds(lambda n: ast.Name(NOWHERE, 1, n), names),
-    st.builds(lambda n: ast.Number(NOWHERE, 1, n), st.integers(0, 10**6)),
-    st.builds(lambda n: ast.Number(NOWHERE, 1, n), st.floats(1e-6, 1e6)),
-    st.builds(lambda b: ast.Bool(NOWHERE, 1, b), st.booleans()),
+    node(ast.Name, id=in_expressions),
+    node(ast.Number, value=st.integers(0, 10**20) | st.floats(0, 1e300)),
+    node(ast.Bool, value=st.booleans()),
+    node(ast.String, value=texts),
 )
 
 
-def _grow(inner: st.SearchStrategy[ast.Expr]) -> st.SearchStrategy[ast.Expr]:
-    operators = st.sampled_from(["+", "-", "*", "/", "@", "//", "%", "^", "==", "<", ">=", "and", "or"])
-    argument = st.builds(lambda n, v: ast.Argument(NOWHERE, n, NOWHERE if n else None, v), st.none() | names, inner)
-    called = st.builds(
-        lambda f, a: ast.Call(NOWHERE, 1, ast.Name(NOWHERE, 1, f), tuple(a)), names, st.lists(argument, max_size=3)
-    )
+def _grow(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    operators = st.sampled_from([*"+-*/@%^<>", "//", "==", "!=", "<=", ">=", "and", "or"])
+    argument = node(ast.Argument, name=st.none() | names, value=inner)
+    called = node(ast.Call, function=inner, arguments=row(argument, most=3))
+    cut = node(ast.Slice, start=st.none() | inner, stop=st.none() | inner, step=st.none() | inner)
     return st.one_of(
-        st.builds(lambda o, a, b: ast.Binary(NOWHERE, 1, o, a, b, NOWHERE), operators, inner, inner),
-        st.builds(lambda o, a: ast.Unary(NOWHERE, 1, o, a), st.sampled_from(["-", "not"]), inner),
-        st.builds(lambda a: ast.Transpose(NOWHERE, 1, a), inner),
-        st.builds(lambda a: ast.Stack(NOWHERE, 1, tuple(a)), st.lists(inner, max_size=3)),
-        st.builds(lambda a, i: ast.Index(NOWHERE, 1, a, tuple(i)), inner, st.lists(inner, min_size=1, max_size=2)),
-        st.builds(lambda a, c: ast.Pipe(NOWHERE, 1, a, c), inner, called),
+        node(ast.Binary, op=operators, left=inner, right=inner),
+        node(ast.Unary, op=st.sampled_from(["-", "not"]), operand=inner),
+        node(ast.Transpose, operand=inner),
+        node(ast.Field, base=inner, name=in_expressions),
+        node(ast.Stack, items=row(inner, most=3)),
+        node(ast.Index, base=inner, items=row(inner | cut | node(ast.NewAxis), least=1)),
+        node(ast.Pipe, left=inner, right=inner),
         called,
     )
 
 
-@given(st.recursive(leaves, _grow, max_leaves=12))
+expressions = st.recursive(leaves, _grow, max_leaves=8)
+small = st.recursive(leaves, _grow, max_leaves=2)
+identifiers = node(ast.Identifier, id=names)
+types = st.one_of(
+    node(ast.TensorType, dims=row(small)),
+    node(ast.TokensType, dims=row(small, least=1)),
+    node(ast.ClassType, classes=small),
+    node(ast.ScalarType, kind=st.sampled_from(["int", "real", "bool", "token"])),
+)
+simple = st.one_of(
+    node(ast.Assign, targets=row(identifiers, 1, 1), op=st.sampled_from(["", *"+-*/"]), value=small),
+    node(ast.Assign, targets=row(identifiers, 2, 3), op=st.just(""), value=small),
+    node(ast.Param, name=identifiers, type=types, init=st.none() | small, trained=st.booleans()),
+    node(ast.Draw, name=identifiers, distribution=small),
+    node(ast.Return, value=small),
+    node(ast.Append, value=small),
+    node(ast.Derivative, state=identifiers, variable=identifiers, value=small),
+    node(ast.Minimize, value=small, over=row(identifiers)),
+    node(ast.Report, values=row(small, least=1)),
+    node(ast.Record, values=row(small, least=1), every=st.none() | small),
+)
+
+
+def _nest(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
+    body, keep = row(inner), node(ast.Keep, state=identifiers, name=identifiers)
+    return st.one_of(
+        node(ast.If, condition=small, then=body, otherwise=body),
+        node(ast.Repeat, count=small, shared=st.booleans(), index=st.none() | identifiers, body=body),
+        node(ast.Integrate, variable=identifiers, start=small, stop=small, solver=small, body=body, keeps=row(keep)),
+        node(ast.Extend, name=identifiers, count=small, until=st.none() | small, body=body),
+    )
+
+
+bodies = row(st.recursive(simple, _nest, max_leaves=4), most=3)
+parameters = row(node(ast.Parameter, name=identifiers, type=st.none() | types, default=st.none() | small))
+settings = row(node(ast.Argument, name=st.none() | names, value=small))
+declarations = st.one_of(
+    node(ast.Const, name=identifiers, value=small),
+    node(ast.Let, name=identifiers, value=expressions),
+    node(ast.Import, path=node(ast.String, value=texts)),
+    node(ast.Data, fields=row(node(ast.DataField, name=identifiers, type=types), least=1), source=small),
+    node(ast.Train, settings=settings, body=bodies),
+    node(
+        ast.Function, kind=st.sampled_from(["layer", "net", "export"]), name=identifiers, parameters=parameters,
+        returns=types, body=bodies,
+    ),
+)  # fmt: skip
+files = st.builds(ast.File, st.just(NOWHERE.source), row(declarations, most=3))
+
+
+def bare(tree: object) -> object:
+    """The tree without places and depths."""
+    if isinstance(tree, tuple):
+        return [bare(part) for part in tree]
+    if not is_dataclass(tree):
+        return tree
+    places = ("span", "depth", "op_span", "name_span", "head", "source")
+    hidden = places if not isinstance(tree, ast.Data) else places[:-1]
+    return [type(tree).__name__, *(bare(getattr(tree, f.name)) for f in fields(tree) if f.name not in hidden)]
+
+
+def height(tree: object) -> int:
+    """Of an expression: 1 for a leaf."""
+    parts = (
+        tree if isinstance(tree, tuple) else [getattr(tree, f.name) for f in fields(tree)] if is_dataclass(tree) else []
+    )
+    return isinstance(tree, ast.Expr) + max((height(p) for p in parts if not isinstance(p, Span)), default=0)
+
+
+@given(expressions)
 def test_print_then_parse_is_the_same_expression(tree: ast.Expr) -> None:
     text = expr(tree)
     declaration = parse(Source("t.mai", f"let t = {text}\n"), Reporter()).declarations[0]
     assert isinstance(declaration, ast.Let)
-    assert expr(declaration.value) == text
+    assert bare(declaration.value) == bare(tree)
+    assert declaration.value.depth == height(tree)
+    assert declaration.value.span.text.strip("()") == text.strip("()")
+
+
+@given(files)
+def test_print_then_parse_is_the_same_file(tree: ast.File) -> None:
+    text = format_file(tree)
+    parsed = parse(Source("t.mai", text), Reporter())
+    assert bare(parsed.declarations) == bare(tree.declarations)
+    assert format_file(parsed) == text
 
 
 sizes = st.recursive(

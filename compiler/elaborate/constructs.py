@@ -1,0 +1,142 @@
+"""Built-in functions that are more than operations: distributions, batches as axes, derivatives, transport."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mai.compiler.elaborate.bindings import Binding, Distribution
+from mai.compiler.elaborate.builtins import BUILTINS, Arg, builtin, number, positive
+from mai.compiler.ir.graph import Value
+from mai.compiler.ir.sizes import Size, symbol
+from mai.compiler.ir.types import BATCH_DEPTH, DType, Type, join_leads
+from mai.compiler.ops.base import ShapeError, describe
+from mai.compiler.ops.structure import Across, Later
+
+if TYPE_CHECKING:
+    from mai.compiler.elaborate.elaborator import Elaborator
+
+# ---------------------------------------------------------------- distributions
+
+DEFAULT_NUMBERS: dict[str, tuple[float, ...] | None] = {
+    "normal": (0.0, 1.0), "uniform": (0.0, 1.0), "bernoulli": (0.5,), "integers": None,
+}  # fmt: skip
+
+
+def _distribution(kind: str, *names: str) -> None:
+    def implementation(e: Elaborator, *positional: Arg, **named: Arg) -> Binding:
+        given = list(positional)
+        shape: tuple[Size, ...] = ()
+        if given and isinstance(given[0].value, list):
+            first = given.pop(0)
+            shape = tuple(e.size(s, first.span) for s in first.value)  # type: ignore[union-attr]
+        for name in names[len(given) :]:
+            if name in named:
+                given.append(named.pop(name))
+        if named:
+            wrong = next(iter(named.values()))
+            raise e.unknown_argument(kind, wrong.name or "", wrong.name_span or wrong.span, names)
+        if len(given) > len(names):
+            raise e.fail("too-many-arguments", given[len(names)].span, f"`{kind}` takes {', '.join(names)}")
+        defaults = DEFAULT_NUMBERS[kind]
+        if defaults is None and len(given) < len(names):
+            raise ShapeError("missing-argument", f"`{kind}` needs {' and '.join(names)}")
+        numbers = [a.value for a in given] + list((defaults or ())[len(given) :])
+        return Distribution(kind, shape, tuple(numbers), e.builder.span)  # type: ignore[arg-type]
+
+    implementation.__name__ = kind
+    builtin(implementation)
+
+
+_distribution("normal", "mean", "std")
+_distribution("uniform", "low", "high")
+_distribution("bernoulli", "p")
+_distribution("integers", "low", "high")
+
+
+@builtin
+def categorical(
+    e: Elaborator, logits: Arg, top_k: Arg | None = None, top_p: Arg | None = None, min_p: Arg | None = None
+) -> Binding:
+    """A label with the probabilities softmax(logits)."""
+    values = [e.real(logits.value, logits.span)]
+    values += [e.value(a.value, a.span) for a in (top_k, top_p, min_p) if a is not None]
+    if values[0].type.rank != 1:
+        raise ShapeError(
+            "rank-mismatch",
+            f"`categorical` takes the logits [K] of one label, this is {describe(values[0].type.shape)}",
+            0,
+        )
+    made = later(e, "categorical", values, Type(DType.INT, (), classes=values[0].type.shape[0]))
+    return Distribution("categorical", (), (made,), e.builder.span)  # type: ignore[arg-type]
+
+
+# ------------------------------------------- batches, derivatives, transport
+
+
+@builtin
+def across(e: Elaborator, x: Arg) -> Binding:
+    """The batch axis as the first axis of the shape (train blocks only)."""
+    if not e.in_train_block:
+        raise e.fail("across-outside-train", x.span, "`across` compares examples: only a train block has several")
+    value = e.value(x.value, x.span)
+    if not any(a.depth == BATCH_DEPTH for a in value.type.lead):
+        value = e.builder.spread(value, (e.batch_axis,))
+    lead = tuple(a for a in value.type.lead if a.depth != BATCH_DEPTH)
+    type_ = Type(value.type.dtype, (symbol("batch"), *value.type.shape), lead, value.type.classes)
+    return e.builder.add(Across, [value], {}, [type_]).output
+
+
+def later(e: Elaborator, construct: str, inputs: list[Value], type: Type) -> Value:
+    """A construct that is checked but does not execute yet."""
+    lead = join_leads([v.type for v in inputs])
+    return e.builder.add(Later, inputs, {"construct": construct}, [type.with_lead(lead)], name=construct).output
+
+
+@builtin
+def div(e: Elaborator, v: Arg, x: Arg, probes: Arg | None = None) -> Binding:
+    """The divergence of v at x, as in (11)."""
+    a, b = e.real(v.value, v.span), e.real(x.value, x.span)
+    if a.type.shape != b.type.shape:
+        message = f"`div` needs a field and a point of one shape: {describe(a.type.shape)} and {describe(b.type.shape)}"
+        raise ShapeError("shape-mismatch", message, 1, label=describe(b.type.shape))
+    return later(e, "div", [a, b], Type(DType.REAL))
+
+
+@builtin
+def grad(e: Elaborator, value: Arg, x: Arg) -> Binding:
+    """The gradient of a scalar with respect to x."""
+    a, b = e.real(value.value, value.span), e.real(x.value, x.span)
+    if a.type.rank:
+        raise ShapeError("rank-mismatch", f"`grad` differentiates a scalar, this is {describe(a.type.shape)}", 0)
+    return later(e, "grad", [a, b], b.type)
+
+
+@builtin
+def jvp(e: Elaborator, value: Arg, x: Arg, direction: Arg) -> Binding:
+    """The derivative of a value along a direction of x."""
+    a, b, t = (e.real(i.value, i.span) for i in (value, x, direction))
+    if b.type.shape != t.type.shape:
+        raise ShapeError(
+            "shape-mismatch", f"a direction of x is {describe(b.type.shape)}", 2, label=describe(t.type.shape)
+        )
+    return later(e, "jvp", [a, b, t], a.type)
+
+
+@builtin
+def sinkhorn_divergence(
+    e: Elaborator, x: Arg, y: Arg, epsilon: Arg | None = None, iterations: Arg | None = None
+) -> Binding:
+    """The debiased entropic transport cost between two clouds of points (9)."""
+    a, b = e.real(x.value, x.span), e.real(y.value, y.span)
+    for operand, value in enumerate((a, b)):
+        if value.type.rank != 2:
+            raise ShapeError(
+                "rank-mismatch", f"a cloud of points is [N, d], this is {describe(value.type.shape)}", operand
+            )
+    if a.type.shape[1] != b.type.shape[1]:
+        raise ShapeError("dimension-mismatch", "the points of the two clouds differ in dimension", 1)
+    number(e, epsilon, 0.05), positive(e, iterations, 50)
+    return later(e, "sinkhorn_divergence", [a, b], Type(DType.REAL))
+
+
+__all__ = ["BUILTINS"]

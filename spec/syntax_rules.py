@@ -1,0 +1,307 @@
+"""What a syntax error may have meant, as data: the first rule that fits the place is told."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+STATEMENTS = frozenset("param state return if else repeat integrate extend append minimize report record".split())
+DECLARATION_WORDS = frozenset("const let data layer net export train import".split())
+FUNCTIONS = ("net", "layer", "export")
+KEYWORDS = (
+    *sorted(DECLARATION_WORDS),
+    *"from in using keep as shared by until over every else class tokens int real bool token".split(),
+)
+TYPES = frozenset("LSQB CLASS TOKENS INT REAL BOOL TOKEN".split())
+OPERATORS = frozenset("+ - * / @ // % ^ == != < <= > >= = ~ |> += -= *= /= .. , : -> and or not".split())
+COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
+OPENERS = frozenset("return minimize append report record every over".split())
+ENDS = ("\n", "", ")", "]", "}")
+QUOTES = tuple("“”‘’„«»")
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the parser stopped.
+
+    `found` is the offending text ("" at the end), `rest` all from there on, `line` the statement so far, `before` the
+    token before, `accepts` the terminals of the grammar that could stand here.
+    """
+
+    found: str
+    rest: str
+    line: str
+    before: str
+    accepts: frozenset[str]
+
+    @property
+    def word(self) -> str:
+        """The word that begins the statement."""
+        match = re.match(r"\s*([^\W\d]\w*)", self.line + self.found)
+        return match[1] if match else ""
+
+    @property
+    def opens(self) -> bool:
+        """Nothing but that word stands before."""
+        return self.line.strip() in ("", self.word)
+
+    @property
+    def wants_value(self) -> bool:
+        return "NUMBER" in self.accepts
+
+    @property
+    def named(self) -> bool:
+        """A statement's first name has been read, nothing else."""
+        return "UPDATE" in self.accepts
+
+    @property
+    def assigns_later(self) -> bool:
+        return bool(re.match(r"[^\n}]*[^=<>!\n]=[^=]", self.rest))
+
+    @property
+    def is_word(self) -> bool:
+        return bool(re.match(r"[^\W\d]", self.found))
+
+    @property
+    def is_operand(self) -> bool:
+        return bool(re.match(r'[\w"]', self.found)) and self.found not in STATEMENTS
+
+
+Test = Callable[[Place], bool]
+
+
+def _found(*texts: str) -> Test:
+    return lambda p: p.found in texts
+
+
+def _rest(*beginnings: str) -> Test:
+    return lambda p: p.rest.startswith(beginnings)
+
+
+def _word(*words: str) -> Test:
+    return lambda p: p.word in words
+
+
+def _opens(*words: str) -> Test:
+    return lambda p: p.word in words and p.opens
+
+
+def _only(*terminals: str) -> Test:
+    return lambda p: bool(p.accepts) and p.accepts <= frozenset(terminals)
+
+
+def _accepts(terminal: str) -> Test:
+    return lambda p: terminal in p.accepts
+
+
+def _line(pattern: str) -> Test:
+    return lambda p: re.search(pattern, p.line) is not None
+
+
+def _all(*tests: Test) -> Test:
+    return lambda p: all(test(p) for test in tests)
+
+
+def _lacks_block(*words: str) -> Test:
+    return lambda p: (
+        "LBRACE" in p.accepts and p.word in words and (p.is_operand or p.is_word or p.found in (*ENDS, "=", ":"))
+    )
+
+
+Rule = tuple[Test, str, str, str | None]  # test, slug, message, help; {found} and {before} are filled in
+
+CHARACTERS: list[Rule] = [
+    (lambda p: p.found == '"' or (p.rest.startswith('"') and '"' not in p.rest[1:].split("\n")[0]),
+     "unclosed-string", "a string needs a closing quote on its line", 'write "..."'),
+    (lambda p: p.rest.startswith(("//", "/*")) and not p.line.strip(),
+     "bad-character", "a comment begins with `#`", None),
+    (_all(_rest("--"), _accepts("CONST")), "bad-character", "a comment begins with `#`", None),
+    (_found(";"), "bad-character", "there is no `;`: a statement ends with its line", None),
+    (_found(*QUOTES), "bad-character", "this is a typographic quote", 'write a plain "'),
+    (lambda p: p.found == "'" and p.wants_value, "bad-character", "a text stands in double quotes", 'write "..."'),
+    (_all(_line(r"\d$"), _rest("_")), "bad-number", "digits are not grouped with `_`", None),
+    (lambda p: p.is_word and bool(re.search(r"\d$", p.line)),
+     "bad-number", "a name cannot begin with a digit, and a product needs `*`", None),
+    (lambda p: re.match(r"\.\d", p.rest) is not None and p.wants_value and p.before != "..",
+     "bad-number", "a number begins with a digit", "write `0.5`"),
+    (_line(r"(?<![\w.])\d+\.$"), "bad-number", "a number ends with a digit", "write `1.0`"),
+]  # fmt: skip
+
+WRONG_OPERATORS: list[Rule] = [
+    (lambda p: p.rest.startswith("**") or (p.found == "*" and p.before == "*"),
+     "wrong-operator", "powers are written with `^`", "write `x^2`"),
+    (lambda p: p.named and re.match(r"(//|[%^@])=", p.rest) is not None,
+     "wrong-operator", "a change is `+=`, `-=`, `*=` or `/=`", None),
+    (_found("&"), "wrong-operator", "write `and`", None),
+    (_rest("||"), "wrong-operator", "write `or`", None),
+    (_found("|"), "wrong-operator", "a pipe is `|>`, a choice is `or`", None),
+    (_found("!"), "wrong-operator", "write `not`, or `!=` to compare", None),
+    (_rest(":="), "wrong-operator", "`=` defines; there is no `:=`", None),
+    (_rest("++", "--"), "wrong-operator", "there is no `++`: write `x += 1`", None),
+    (lambda p: p.found in ("+", "*", "/") and p.line.endswith("="),
+     "wrong-operator", "a change is written `{found}=`", "write `{found}=`"),
+    (_rest("=<"), "wrong-operator", "at most is `<=`", "write `<=`"),
+    (_rest("=>"), "wrong-operator", "at least is `>=`", "write `>=`"),
+    (lambda p: p.found == ">" and p.line.endswith("<"), "wrong-operator", "unequal is `!=`", "write `!=`"),
+    (lambda p: p.named and p.rest.startswith("<-"), "wrong-operator", "a name is defined with `=`", "write `=`"),
+    (lambda p: p.found == "->" or (p.found == ">" and p.line.endswith("-")),
+     "wrong-operator", "`->` gives the type of a result, after `)`", None),
+    (lambda p: p.found == "..." or (p.found in (".", "..") and p.before == ".."),
+     "wrong-operator", "a range has two dots", "write `0..1`"),
+    (lambda p: p.found == ".." and p.word != "integrate",
+     "wrong-operator", "`..` is the range of an `integrate`; an index counts with `:`", "write `x[0:3]`"),
+    (lambda p: p.found == ":" and p.before != ")" and p.accepts >= {"EQUAL", "RPAR"} and not p.named,
+     "wrong-operator", "an argument is named with `=`", "write `f(x = 3)`"),
+    (lambda p: p.found == "~" and bool(p.line.strip()),
+     "wrong-operator", "`~` draws: one name stands before it", "write `x ~ normal([2])`"),
+    (lambda p: p.found in COMPARISONS and p.before not in OPERATORS and "AND" in p.accepts,
+     "wrong-operator", "comparisons do not chain", "write `a < b and b < c`"),
+]  # fmt: skip
+
+NAMES: list[Rule] = [
+    (lambda p: p.word in DECLARATION_WORDS and p.named and p.opens and p.found not in ENDS, "misplaced-declaration",
+     "a declaration cannot stand inside a block", "move it out of the block"),
+    (lambda p: p.found == "/=" and p.before == "/", "wrong-operator", "a change is `+=`, `-=`, `*=` or `/=`", None),
+    (lambda p: p.found in ("=", "~", "+=", "-=", "*=", "/=") and p.line.strip() == p.word and p.word in STATEMENTS,
+     "reserved-name", "this word begins a statement and cannot be a name", None),
+    (lambda p: p.found in ("=", "~", "+=", "-=", "*=", "/=") and not p.line.strip(),
+     "missing-name", "a name is missing before `{found}`", None),
+    (_all(_only("NAME"), lambda p: p.before == "."),
+     "missing-name", "after `.` comes the name of a param", "write `x[0]` for a part of a tensor"),
+    (_only("NAME"), "missing-name", "a name is missing here", None),
+    (_all(_only("AS"), _word("keep", "repeat")),
+     "missing-name", "a path that is kept needs a name", "write `keep x as xs`"),
+    (_all(_only("LPAR"), _word("train")),
+     "missing-parameters", "a `train` has its settings in `( )`", "write `train(steps = 1000) { ... }`"),
+    (_only("LPAR"),
+     "missing-parameters", "the parameters stand in `( )` after the name", "write `net f(x: [2]) -> [2] { ... }`"),
+    (_only("STRING"), "missing-quotes", "an import names a file, in quotes", 'write `import "layers.mai"`'),
+    (lambda p: p.named and p.found == ":" and not p.rest.startswith(":="),
+     "misplaced-type", "parameters, params and data have types, other names take theirs", "write `y = ...`"),
+    (lambda p: p.named and p.found == "'", "bad-derivative", "a derivative is written `dx/ds = ...`", None),
+    (lambda p: p.named and p.found == "," and p.assigns_later,
+     "misplaced-comma", "several names stand in brackets", "write `(a, b) = ...`"),
+    (lambda p: p.named and p.found in ("[", ".", "(") and p.assigns_later,
+     "not-assignable", "only a name can be given a value: no part of a tensor changes", None),
+]  # fmt: skip
+
+EQUALS: list[Rule] = [
+    (lambda p: p.found in ("=", "\n", "") and p.word == "data" and "FROM" in p.accepts,
+     "missing-source", "data comes from a source", "write `from moons(noise = 0.05)`"),
+    (lambda p: p.found == "=" and p.word in FUNCTIONS and "LBRACE" in p.accepts,
+     "missing-block", "a block `{ ... }` is missing here", None),
+    (lambda p: p.found == "=" and p.word in ("if", "repeat", "minimize", "return"),
+     "assign-vs-compare", "`=` defines, `==` compares", "write `==`"),
+    (lambda p: p.found == "=" and p.before == "=", "assign-vs-compare", "`=` defines, `==` compares", "write one `=`"),
+    (lambda p: p.found == "==" and "EQUAL" in p.accepts,
+     "assign-vs-compare", "`=` defines, `==` compares", "write `=`"),
+    (lambda p: p.found == "=" and not p.accepts & {"EQUAL", "COLON", "IN"} and not p.wants_value,
+     "assign-vs-compare", "`=` has no place here: `=` defines a name, `==` compares", None),
+    (_line(r"^\s*(const|let)\s+\w+\s*$"), "missing-value", "a constant needs a value", "write `const n = 64`"),
+    (lambda p: p.is_operand and bool(p.accepts & {"EQUAL", "TILDE"}) and p.word in ("param", "state"),
+     "missing-equals", "`=` or `~` is missing before this", None),
+]  # fmt: skip
+
+MISSING_TYPES: list[Rule] = [
+    (_all(_only("ARROW"), _found("{", "=", "\n", "")), "missing-type", "the result of a net or an export has a type",
+     "write `-> [2]` before the block"),
+    (lambda p: p.accepts <= TYPES and bool(p.accepts) and p.is_word,
+     "missing-type", "`{found}` is not a type", "write `[2]`, `[]`, `int`, `class[10]` or `tokens[P]`"),
+    (lambda p: p.accepts <= TYPES and bool(p.accepts),
+     "missing-type", "a type is missing here", "write `[2]`, `[]`, `int`, `class[10]` or `tokens[P]`"),
+    (lambda p: p.found == "[" and "COLON" in p.accepts and p.word in FUNCTIONS,
+     "missing-type", "a `:` is missing before this type", "write `x: [2]`"),
+    (lambda p: p.before == ")" and p.word in FUNCTIONS and re.match(r":[ ]*[\w\[]", p.rest) is not None,
+     "missing-type", "a result's type is written with `->`", "write `-> [2]`"),
+    (_all(_word("param", "state"), _accepts("COLON"), lambda p: not p.wants_value),
+     "missing-type", "a param needs a shape", "write `param W: [n, d] ~ normal(0, 1)`"),
+    (_all(_word("data"), _accepts("COLON"), lambda p: not p.wants_value),
+     "missing-type", "the data's fields have types", "write `data x: [2] from ...`"),
+]  # fmt: skip
+
+FOREIGN: list[Rule] = [
+    (_opens("for", "while", "loop", "do"),
+     "foreign-keyword", "there is no `for` or `while`: depth is a `repeat`", "write `repeat 3 as i { ... }`"),
+    (_opens("def", "function", "fn", "func"),
+     "foreign-keyword", "functions are `layer`s and `net`s", "write `net f(x: [2]) -> [2] { ... }`"),
+    (_opens("class", "struct"), "foreign-keyword", "there are no classes: a model is a `net`", None),
+    (_opens("elif", "elsif", "elseif"), "foreign-keyword", "another condition is `else if`", "write `else if`"),
+    (_opens("var", "val", "auto", "local", "public", "private", "static"),
+     "foreign-keyword", "a name is defined by `=` alone", "write `y = ...`"),
+    (_opens("from", "using", "include"),
+     "foreign-keyword", "there is no such statement in mai", 'write `import "layers.mai"`'),
+    (_opens(*"print assert pass break continue with try except switch match case del raise yield global".split()),
+     "foreign-keyword", "there is no such statement in mai", None),
+    (lambda p: p.found == "@" and not p.line.strip(), "foreign-keyword", "there are no decorators", None),
+    (lambda p: "lambda" in (p.found, p.before), "foreign-keyword", "there are no lambdas: write a `layer`", None),
+    (lambda p: p.found == "for" and bool(p.line.strip()),
+     "foreign-keyword", "there are no comprehensions: layers map over leading axes by themselves", None),
+    (lambda p: p.found in ("if", "else") and re.search(r"=\s*\S|return\s", p.line) is not None,
+     "foreign-keyword", "a choice between values is `where`", "write `where(condition, a, b)`"),
+    (_found("?"), "foreign-keyword", "a choice between values is `where`", "write `where(condition, a, b)`"),
+]  # fmt: skip
+
+BLOCKS: list[Rule] = [
+    (lambda p: p.found == ":" and "LBRACE" in p.accepts,
+     "missing-block", "blocks are written with `{ }`, not with `:`", None),
+    (lambda p: p.found == "\n" and "LBRACE" in p.accepts and p.rest.lstrip().startswith("{"),
+     "missing-block", "a block begins on the same line", "put the `{` here"),
+    (lambda p: "LBRACE" in p.accepts and p.word == "repeat" and p.is_word and re.match(r"\w+\s*\{", p.rest) is not None,
+     "missing-name", "the turn of a `repeat` is named with `as`", "write `as {found}`"),
+    (_lacks_block("repeat"), "missing-block", "a `repeat` needs a block", "write `repeat 3 { ... }`"),
+    (_lacks_block("integrate"),
+     "missing-block", "an `integrate` needs a block", "write `integrate s in 0..1 using rk4(steps) { dx/ds = ... }`"),
+    (_lacks_block(*FUNCTIONS, "train", "if", "else", "extend"),
+     "missing-block", "a block `{ ... }` is missing here", None),
+    (_all(_word("integrate"), _accepts("IN")),
+     "missing-range", "an integral runs over a range", "write `integrate s in 0..1 using rk4(20)`"),
+    (_all(_word("integrate"), _accepts("USING")),
+     "missing-solver", "an `integrate` says which solver it uses", "write `using rk4(20)` before the block"),
+    (_all(_word("integrate"), _line(r"\busing\s*$")),
+     "missing-solver", "an `integrate` says which solver it uses", "write `using rk4(20)` before the block"),
+    (_all(_word("integrate"), _accepts("RANGE")), "missing-range", "an integral runs over a range", "write `in 0..1`"),
+    (_all(_word("extend"), _accepts("BY")),
+     "missing-count", "an `extend` says by how many", "write `extend x by 64 { ... }`"),
+    (_all(_opens("repeat"), _found("{")), "missing-count", "a `repeat` says how often", "write `repeat 3 { ... }`"),
+    (lambda p: p.found == "{" and p.wants_value and p.word in ("if", "else"),
+     "missing-operand", "an `if` needs a condition", "write `if bias { ... }`"),
+    (lambda p: p.found == "{" and p.wants_value,
+     "misplaced-block", "a block is no value: braces hold statements", "write `[a, b]` for a list"),
+    (lambda p: "CONST" in p.accepts and p.found not in DECLARATION_WORDS and p.found.strip() != "",
+     "misplaced-statement", "a file is made of declarations: const, let, data, layer, net, train, export or import",
+     None),
+    (lambda p: p.word == "else" and p.opens, "misplaced-else", "an `else` follows the `}` of an `if`", None),
+    (lambda p: p.word == "keep" and p.opens and p.is_word,
+     "misplaced-keep", "`keep` follows the `}` of an `integrate`, on its line", None),
+]  # fmt: skip
+
+OPERANDS: list[Rule] = [
+    (lambda p: p.found in "+-*/@^%" and p.found != "" and not p.line.strip(), "missing-operand",
+     "a line does not begin with `{found}`", "end the line before with `{found}`"),
+    (_line(r"\brecord\s+every\s*$"),
+     "missing-operand", "a `record` says what it keeps", "write `record f.u every 100`"),
+    (lambda p: p.before in OPERATORS | OPENERS and p.found in (*ENDS, ","),
+     "missing-operand", "something is missing after `{before}`", None),
+    (lambda p: p.before in OPERATORS and p.found in OPERATORS,
+     "missing-operand", "something is missing between `{before}` and `{found}`", None),
+    (lambda p: p.wants_value and p.found in (")", "]") and p.before in ("(", "["),
+     "missing-operand", "something is missing between `{before}` and `{found}`", None),
+    (lambda p: p.wants_value and p.found in OPERATORS,
+     "missing-operand", "something is missing before `{found}`", None),
+    (lambda p: p.found == "," and not p.wants_value and not p.named,
+     "misplaced-comma", "several values are stacked, or returned as one tensor", "write `[a, b]`"),
+    (lambda p: "COMMA" in p.accepts and bool(p.accepts & {"RPAR", "RSQB"}) and (p.is_operand or p.found in ("(", "[")),
+     "missing-comma", "a `,` is missing before this", None),
+    (lambda p: p.found in STATEMENTS and "NEWLINE" in p.accepts,
+     "two-on-a-line", "each statement has a line of its own", None),
+    (lambda p: p.is_operand and (p.named or p.accepts == {"EQUAL"}),
+     "missing-equals", "an `=` is missing before this", None),
+    (lambda p: p.named and not p.is_operand,
+     "no-effect", "this does nothing: give its result a name", "write `y = ...` or `return ...`"),
+    (lambda p: p.is_operand and "NEWLINE" in p.accepts,
+     "two-on-a-line", "this has no place here: an operator or a new line is missing before it", None),
+    (lambda p: p.found in ("", "\n"), "unfinished", "this line is not finished", None),
+]  # fmt: skip
+
+RULES: list[Rule] = [*CHARACTERS, *FOREIGN, *NAMES, *WRONG_OPERATORS, *MISSING_TYPES, *EQUALS, *BLOCKS, *OPERANDS]

@@ -1,0 +1,96 @@
+"""`mai check` and `mai explain` on the command line: exit codes, formats, and never a traceback."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+BAD = "const width = 3\nnet f(x: [2]) -> [2] { return widht * x }\n"
+
+
+def mai(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src"), "COLUMNS": "120"}
+    command = [sys.executable, "-m", "mai.runtime.cli", *arguments]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def test_check_tells_and_fails(tmp_path: Path) -> None:
+    (tmp_path / "bad.mai").write_text(BAD)
+    (tmp_path / "good.mai").write_text("export f(x: [2]) -> [2] { return x }\n")
+    made = mai("check", "good.mai", "bad.mai", folder=tmp_path)
+    assert made.returncode == 1
+    assert "good.mai: sound (f)" in made.stdout
+    assert made.stderr.startswith("error[unknown-name]: nothing here is called `widht`\n --> bad.mai:2:31\n")
+    assert "\x1b" not in made.stderr
+    assert made.stderr.endswith("\n1 error\n")
+
+
+def test_check_for_editors(tmp_path: Path) -> None:
+    (tmp_path / "bad.mai").write_text(BAD)
+    made = mai("check", "bad.mai", "--format", "json", folder=tmp_path)
+    (found,) = json.loads(made.stdout)
+    assert (made.returncode, made.stderr) == (1, "")
+    assert (found["slug"], found["start"]["line"], found["file"]) == ("unknown-name", 2, "bad.mai")
+
+
+@pytest.mark.parametrize(
+    ("content", "slug"),
+    [
+        (None, "file-not-found"),
+        (b"", "empty-file"),
+        (b"\xff\xfe\x00\x01" * 100, "not-text"),
+        (b"# a comment\n" * 1_000_000, "file-too-large"),
+        (b"const d = 10^12\nnet f(x: [d]) -> [d] { return x }\n", "dimension-too-large"),
+    ],
+)
+def test_no_file_is_answered_with_a_traceback(content: bytes | None, slug: str, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "a.mai").write_bytes(content)
+    made = mai("check", "a.mai", folder=tmp_path)
+    assert made.returncode == 1
+    assert f"error[{slug}]" in made.stderr
+    assert "Traceback" not in made.stderr
+
+
+def test_a_folder_is_no_file(tmp_path: Path) -> None:
+    assert "it is a folder" in mai("check", ".", folder=tmp_path).stderr
+
+
+def test_what_cannot_be_written_is_told(tmp_path: Path) -> None:
+    (tmp_path / "good.mai").write_text("export f(x: [2]) -> [2] { return x }\n")
+    made = mai("show", "good.mai", "--emit", "ir", "--out", "nowhere/ir.txt", folder=tmp_path)
+    assert made.returncode == 1
+    assert made.stderr.startswith("error[file-not-found]: cannot read or write nowhere/ir.txt")
+
+
+def test_explain(tmp_path: Path) -> None:
+    made = mai("explain", "class-range", folder=tmp_path)
+    assert made.returncode == 0
+    assert made.stdout.startswith("class-range: A label outside its classes\n")
+    assert "This is sound:" in made.stdout
+    assert "unknown-name" in mai("explain", folder=tmp_path).stdout
+
+
+def test_explain_an_unknown_slug(tmp_path: Path) -> None:
+    made = mai("explain", "clas-range", folder=tmp_path)
+    assert made.returncode == 1
+    assert "did you mean `class-range`?" in made.stdout + made.stderr
+
+
+def test_a_check_imports_no_torch(tmp_path: Path) -> None:
+    (tmp_path / "a.mai").write_text(BAD)
+    program = (
+        "import sys; from pathlib import Path; from mai.compiler.check import check; check(Path('a.mai'));"
+        "print(sorted({'torch', 'numpy', 'onnx', 'onnxruntime', 'rich'} & set(sys.modules)))"
+    )
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "src")}
+    made = subprocess.run(
+        [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
+    )
+    assert made.stdout.strip() == "[]"

@@ -1,0 +1,127 @@
+"""Compiled files: the gate, sunk weights, optional settings, opsets, chunks, unrolled graphs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+from mai.compiler import passes
+from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.onnx.export import export, model_of
+from mai.compiler.ops.elementwise import Silu
+from mai.compiler.program import Program
+from mai.compiler.torch.weights import first_value
+from mai.runtime import load
+from mai.spec.diagnostics import MaiError
+
+Maker = Callable[..., Program]
+
+
+def weights(program: Program) -> dict[str, Any]:
+    return {name: first_value(w, 1) for name, w in program.weights.items()}
+
+
+def session(path: Path, threads: int = 1) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads, options.log_severity_level = threads, 4
+    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+@pytest.mark.parametrize("opset", [21, 23])
+@pytest.mark.parametrize("unroll", [False, True])
+def test_one_graph_is_the_plain_loop(opset: int, unroll: bool, example: Maker, tmp_path: Path) -> None:
+    program = example("digits_unet", c="8")
+    made = export(program, "sample", weights(program), tmp_path, opset=opset, unroll=unroll)
+    assert made.error is not None
+    assert made.error < 1e-4
+    model = load(made.path, providers="cpu")
+    settings: dict[str, Any] = {"seed": 4, "guidance": 1.5} | ({} if unroll else {"steps": 20})
+    labels = np.array([1, 7, 3])
+    (wanted,) = evaluate(
+        passes.prepare(program.exports["sample"]), {"y": labels}, {**settings, "steps": 20}, weights(program)
+    )
+    np.testing.assert_allclose(model(y=labels, **settings), wanted, rtol=1e-3, atol=1e-4)
+    proto = onnx.load(made.path)
+    assert {o.domain: o.version for o in proto.opset_import} == {"": opset}
+    assert any(n.op_type in ("Loop", "Scan") for n in proto.graph.node) is not unroll
+
+
+def test_the_gate_refuses_and_names_the_node(example: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Silu, "onnx", staticmethod(lambda op, x: op.Mul(x, op.Sigmoid(op.Mul(x, 2.0)))))
+    program = example("moons_flow", width="16")
+    with pytest.raises(MaiError) as caught:
+        export(program, "sample", weights(program), tmp_path)
+    (found,) = caught.value.diagnostics
+    assert found.slug == "compile-mismatch"
+    assert "`silu`" in found.label
+    assert found.span is not None
+    assert found.span.line == 9
+    assert not list(tmp_path.iterdir())
+
+
+def test_settings_may_be_left_out(example: Maker, tmp_path: Path) -> None:
+    program = example("moons_flow", width="16")
+    path = export(program, "sample", weights(program), tmp_path).path
+    held = session(path)
+    assert not held.get_inputs()
+    assert {i.name for i in held.get_overridable_initializers()} == {"seed", "steps", "batch"}
+    (first,) = held.run(None, {})
+    (same,) = held.run(None, {"steps": np.array(20), "seed": np.array(0), "batch": np.array(1)})
+    assert first.shape == (1, 2)
+    np.testing.assert_array_equal(first, same)
+    (other,) = held.run(None, {"batch": np.array(3)})
+    np.testing.assert_allclose(other[:1], first, rtol=1e-5)
+
+
+def test_weights_of_a_body_live_in_the_body(example: Maker, tmp_path: Path) -> None:
+    program = example("digits_unet", c="8")
+    proto = onnx.load(export(program, "sample", weights(program), tmp_path).path)
+    (loop,) = [n for n in proto.graph.node if n.op_type == "Loop"]
+    outside = {t.name for t in proto.graph.initializer}
+    used = {name for n in proto.graph.node for name in n.input} | {o.name for o in proto.graph.output}
+    settings = {i.name for i in proto.graph.input}
+    assert outside <= used | settings
+    body = next(a.g for a in loop.attribute if a.name == "body")
+    convolutions = [n for n in body.node if n.op_type == "Conv"]
+    assert convolutions
+    assert {n.input[1] for n in convolutions} <= {t.name for t in body.initializer}
+
+
+def test_chunks_are_the_whole_batch(example: Maker, tmp_path: Path) -> None:
+    program = example("moons_flow", width="16")
+    path = export(program, "sample", weights(program), tmp_path).path
+    assert any(n.op_type == "Scan" for n in onnx.load(path).graph.node)
+    model = load(path, providers="cpu")
+    for size in (1, 255, 256, 257, 1000):
+        (wanted,) = evaluate(
+            passes.prepare(program.exports["sample"]), {}, {"batch": size, "steps": 3}, weights(program)
+        )
+        made = model(batch=size, steps=3)
+        assert made.shape == (size, 2)
+        np.testing.assert_allclose(made, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_names_and_lines_survive(example: Maker) -> None:
+    model, _, _ = model_of(example("moons_flow", width="16"), "sample", weights(example("moons_flow", width="16")))
+    nodes = list(model.graph.all_nodes())
+    names = [n.name for n in nodes]
+    assert len(set(names)) == len(names)
+    assert any("velocity/repeat_1/2/linear_1" in n or "velocity/repeat_1" in n for n in names if n)
+    assert any("moons_flow.mai:9" in (n.doc_string or "") for n in nodes)
+
+
+def test_draws_are_the_same_integers_on_every_thread_and_batch(program: Maker, tmp_path: Path) -> None:
+    made = program("export f() -> [3] {\n  k ~ integers([3], 0, 1000000)\n  return k\n}\n")
+    path = export(made, "f", {}, tmp_path).path
+    wide = session(path).run(None, {"batch": np.array(1000), "seed": np.array(9)})[0]
+    for threads, size in ((1, 1), (1, 7), (2, 7), (2, 1000)):
+        ours = session(path, threads).run(None, {"batch": np.array(size), "seed": np.array(9)})[0]
+        np.testing.assert_array_equal(ours, wide[:size])
+    (wanted,) = evaluate(passes.prepare(made.exports["f"]), {}, {"batch": 1000, "seed": 9}, {})
+    np.testing.assert_array_equal(wide, wanted)

@@ -1,0 +1,297 @@
+"""What each pass does, on specs that are small enough to count the operations."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from mai.compiler import passes
+from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.ir.graph import Graph, Node, Region
+from mai.compiler.ir.rewrite import copy_graph, free_values
+from mai.compiler.ir.text import to_text
+from mai.compiler.onnx.verify import difference, trial
+from mai.compiler.program import Program
+from mai.compiler.torch.weights import first_value
+
+Maker = Callable[[str], Program]
+
+
+def values(program: Program) -> dict[str, Any]:
+    return {n: first_value(w, i).astype(np.float64) for i, (n, w) in enumerate(program.weights.items())}
+
+
+def made(program: Program) -> tuple[Graph, Graph]:
+    """The export `f` prepared and optimised, after a look that both compute the same."""
+    plain = passes.prepare(program.exports["f"])
+    quick = passes.optimise(plain)
+    tried, weights = trial(plain, 3), values(program)
+    wanted, found = (evaluate(g, tried.inputs, tried.settings, weights) for g in (plain, quick))
+    assert max(difference(a, b) for a, b in zip(found, wanted, strict=True)) < 1e-9
+    return plain, quick
+
+
+def count(region: Region) -> Counter[str]:
+    """How often each operation stands in a region itself, not in the loops inside."""
+    return Counter(node.op.name for node in region.nodes)
+
+
+def loop(graph: Graph) -> Node:
+    (found,) = [n for n in graph.walk() if n.op.name == "loop"]
+    return found
+
+
+# ------------------------------------------------------------------ unroll
+
+
+def test_a_net_has_the_same_weights_at_every_turn_around_its_call(program: Maker) -> None:
+    text = (
+        "net g(x: [4]) -> [4] {\n  repeat 2 { x = linear(x, 4) }\n  return x\n}\n"
+        "export f(x: [4]) -> [4] {\n  repeat 3 { x = linear(g(x), 4) }\n  return x\n}\n"
+    )
+    spec = program(text)
+    plain, _ = made(spec)
+    assert len(plain.weights) == 2 * (2 + 3)
+    x = np.random.default_rng(0).standard_normal((3, 4))
+    weights, wanted = values(spec), x
+    inner, outer = (
+        sorted(n for n in weights if n.startswith(start) and n.endswith("weight")) for start in ("g.", "f.")
+    )
+    for last in outer:
+        for name in (*inner, last):
+            wanted = wanted @ weights[name].T + weights[name.removesuffix("weight") + "bias"]
+    np.testing.assert_allclose(evaluate(plain, {"x": x}, {}, weights)[0], wanted)
+
+
+# -------------------------------------------------------------------- prune
+
+
+def test_a_state_that_feeds_only_itself_goes(program: Maker) -> None:
+    text = (
+        "export f(x: [4], steps: int = 3) -> [4] {\n  l = 0\n"
+        "  integrate s in 0..1 using rk4(steps) {\n    dx/ds = sin(s) * x\n    dl/ds = l + sum(x * x)\n  }\n  return x\n}\n"
+    )
+    plain, _ = made(program(text))
+    assert len(loop(plain).outputs) == 1
+    assert count(loop(plain).regions[0])["sum"] == 0
+
+
+def test_a_state_that_another_reads_stays(program: Maker) -> None:
+    text = (
+        "export f(x: [4], n: int = 3) -> [4] {\n  a = x\n  b = 2 * x\n  c = x\n"
+        "  repeat n {\n    t = a\n    a = b\n    b = t\n    c = c + b\n  }\n  return a\n}\n"
+    )
+    plain, _ = made(program(text))
+    assert len(loop(plain).outputs) == 2
+
+
+def test_select_keeps_what_an_output_needs(example: Callable[..., Program]) -> None:
+    graph = passes.prepare(example("moons_flow").training.graph)  # type: ignore[union-attr]
+    for place in range(len(graph.outputs)):
+        one = passes.select(graph, [place])
+        assert one.output_names == [graph.output_names[place]]
+        read = {v for node in one.walk() for v in node.inputs} | set(one.outputs)
+        assert all(any(v in read for v in node.outputs) for node in one.nodes)
+
+
+# -------------------------------------------------------------------- share
+
+
+def test_the_same_is_computed_once_inside_a_loop_too(program: Maker) -> None:
+    text = (
+        "export f(x: [4], n: int = 3) -> [4] {\n  y = sin(x) + 0 * x\n"
+        "  repeat n { y = y + sin(x) }\n  return y + sin(x)\n}\n"
+    )
+    plain, _ = made(program(text))
+    assert sum(n.op.name == "sin" for n in plain.walk()) == 1
+
+
+def test_two_draws_are_two(program: Maker) -> None:
+    text = "export f(x: [4]) -> [4] {\n  a ~ normal([4])\n  b ~ normal([4])\n  return x + a - b\n}\n"
+    _, quick = made(program(text))
+    assert count(quick)["random_normal"] == 2
+
+
+# -------------------------------------------------------------------- fold
+
+
+def test_constants_are_computed_now(program: Maker) -> None:
+    text = "let table = cumsum(sqrt(range(5)))\nexport f(x: [5]) -> [5] { return 1 * x + 0 + table / 1 }\n"
+    _, quick = made(program(text))
+    assert count(quick) == {"constant": 1, "add": 1}
+
+
+# -------------------------------------------------------------------- split
+
+
+def test_the_parts_of_a_concatenation_go_where_they_belong(program: Maker) -> None:
+    text = (
+        "export f(x: [4], y: [3], steps: int = 3) -> [4] {\n  integrate s in 0..1 using euler(steps) {\n"
+        "    dx/ds = linear(tanh(linear(concat(x, sin(s * range(5)), y), 8)), 4)\n  }\n  return x\n}\n"
+    )
+    _, quick = made(program(text))
+    body = loop(quick).regions[0]
+    assert count(body)["concat"] == 0
+    assert count(body)["affine"] == 2, "W_y y has left the loop, so has W_s sin(s k)"
+    assert count(quick)["affine"] == 2
+    tables = [
+        n for n in quick.nodes if n.op.name == "affine" and not any(a.name == "batch" for a in n.output.type.lead)
+    ]
+    assert [str(n.output.type) for n in tables] == ["turn f32[8]"]
+
+
+# -------------------------------------------------------------------- hoist
+
+
+def test_scalars_of_the_time_stay_where_they_are(program: Maker) -> None:
+    text = "export f(x: [4], n: int = 3) -> [4] {\n  repeat n as i { x = x * sin(i / 3) }\n  return x\n}\n"
+    _, quick = made(program(text))
+    body = loop(quick).regions[0]
+    assert count(body)["sin"] == 1
+    assert "take" not in count(body)
+
+
+def test_large_tables_are_not_made(program: Maker) -> None:
+    text = (
+        "export f(x: [400], n: int = 3) -> [400] {\n"
+        "  repeat n as i { x = x + sum(sin(i * range(400))[:, None] * range(400)[None], axis = 0) }\n  return x\n}\n"
+    )
+    _, quick = made(program(text))
+    body = loop(quick).regions[0]
+    assert count(body)["sin"] == 0
+    assert not any(n.output.type.physical[-2:] == (400, 400) for n in quick.nodes)
+    assert any(str(n.output.type) == "f32[400, 400]" for n in body.nodes)
+
+
+def test_draws_of_a_turn_stay_inside(program: Maker) -> None:
+    text = (
+        "export f(x: [4], n: int = 3) -> [4] {\n  repeat n {\n    z ~ normal([4])\n    x = x + z\n  }\n  return x\n}\n"
+    )
+    _, quick = made(program(text))
+    assert count(loop(quick).regions[0])["random_normal"] == 1
+
+
+def test_a_loop_in_a_loop_gives_its_tables_to_the_outer_one(program: Maker) -> None:
+    text = (
+        "export f(x: [2], steps: int = 3) -> [2] {\n  repeat 2 shared as l {\n"
+        "    integrate s in 0..1 using heun(steps) { dx/ds = sin(s * l * ones([2])) * x + cos(l * ones([2])) + exp(s * ones([2])) }\n"
+        "  }\n  return x\n}\n"
+    )
+    _, quick = made(program(text))
+    (outer,) = [n for n in quick.nodes if n.op.name == "loop"]
+    middle = outer.regions[0]
+    (inner,) = [n for n in middle.nodes if n.op.name == "loop"]
+    assert not {"sin", "cos", "exp"} & set(count(inner.regions[0]))
+    assert count(middle)["sin"] == 2, "of both times: all steps at once"
+    assert count(quick)["cos"] == 1
+    assert count(quick)["exp"] == 2
+
+
+# --------------------------------------------------------------------- fuse
+
+
+def test_a_bias_is_taken_into_the_product(program: Maker) -> None:
+    text = (
+        "export f(x: [4]) -> [5] {\n  param W: [5, 4] ~ normal(0, 1)\n  param b: [5] ~ normal(0, 1)\n"
+        "  return b + affine(x, W)\n}\n"
+    )
+    _, quick = made(program(text))
+    assert count(quick) == {"weightof": 2, "affine": 1}
+
+
+@pytest.mark.parametrize("more", ["h * (h + b)", "relu(h) - (b + h)"])
+def test_a_product_with_another_use_is_not_computed_twice(more: str, program: Maker) -> None:
+    text = (
+        "export f(x: [4]) -> [5] {\n  param W: [5, 4] ~ normal(0, 1)\n  param b: [5] ~ normal(0, 1)\n"
+        f"  h = affine(x, W)\n  return {more}\n}}\n"
+    )
+    _, quick = made(program(text))
+    assert count(quick)["affine"] == 1
+
+
+def test_fusing_brings_nothing_back_into_a_loop(program: Maker) -> None:
+    text = (
+        "export f(x: [4], n: int = 3) -> [5] {\n  param W: [5, 4] ~ normal(0, 1)\n  y = zeros([5])\n"
+        "  repeat n as i { y = tanh(y + (affine(x, W) + sin(i * ones([5])))) }\n  return y\n}\n"
+    )
+    _, quick = made(program(text))
+    assert count(quick)["affine"] == 1
+    assert count(loop(quick).regions[0])["affine"] == 0
+
+
+# ------------------------------------------------------------- the IR itself
+
+
+def test_passes_leave_their_input_as_it_was(example: Callable[..., Program]) -> None:
+    graph = example("moons_flow").exports["path"]
+    before = to_text(graph)
+    plain = passes.prepare(graph)
+    assert to_text(graph) == before
+    middle = to_text(plain)
+    passes.optimise(passes.freeze(plain))
+    assert to_text(plain) == middle
+    assert to_text(copy_graph(plain)) == middle
+
+
+def test_a_loop_reads_its_weights_from_outside(example: Callable[..., Program]) -> None:
+    quick = passes.optimise(passes.prepare(example("moons_flow").exports["sample"]))
+    free = free_values(loop(quick).regions[0])
+    assert {v.name for v in free} >= {"weight", "bias", "h"}
+    assert set(free_values(quick)) <= {s.value for s in quick.settings.values()}
+
+
+def test_what_a_host_gives_keeps_its_name(program: Maker) -> None:
+    graph = program("export f(x: [2], n: int = 3) -> [2] {\n  y = x\n  m = n\n  return y * m\n}\n").exports["f"]
+    assert [v.name for v in graph.inputs] == ["x"]
+    assert {name: s.value.name for name, s in graph.settings.items()} == {"n": "n"}
+
+
+def test_text_says_where_sizes_come_from(program: Maker) -> None:
+    text = to_text(
+        program("export f(x: [P, 2], n: int = 3) -> [P, 2] {\n  repeat n { x = 2 * x }\n  return x\n}\n").exports["f"]
+    )
+    assert "  size batch = axis 0 of %x\n" in text
+    assert "  size P = axis 1 of %x\n" in text
+    assert "  size n = %n\n" in text
+
+
+def test_a_loop_without_turns_keeps_the_start_of_a_path(program: Maker) -> None:
+    text = (
+        "export f(x: [2], steps: int = 4) -> [steps + 1, 2] {\n"
+        "  integrate s in 0..1 using euler(steps) { dx/ds = s * x } keep x as xs\n  return xs\n}\n"
+    )
+    graph = passes.prepare(program(text).exports["f"])
+    with np.errstate(divide="ignore"):
+        (path,) = evaluate(graph, {"x": np.ones((3, 2))}, {"steps": 0}, {})
+    assert path.tolist() == np.ones((3, 1, 2)).tolist()
+
+
+# ------------------------------------------------------------ random programs
+
+BINARY, UNARY = ["+", "-", "*"], ["tanh", "sin", "cumsum", "sum", "softmax"]
+LEAVES = ["x", "y", "s * range(4)", "i * 0.5", "1", "0", "w", "s"]
+
+
+def combined(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    pair = st.tuples(children, st.sampled_from(BINARY), children).map(lambda t: f"({t[0]} {t[1]} {t[2]})")
+    product = children.map(lambda e: f"affine(w * 0 + {e}, M)")
+    return pair | product | st.tuples(st.sampled_from(UNARY), children).map(lambda t: f"{t[0]}(w * 0 + {t[1]})")
+
+
+EXPRESSIONS = st.recursive(st.sampled_from(LEAVES), combined, max_leaves=10)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(first=EXPRESSIONS, second=EXPRESSIONS)
+def test_random_loops_compute_the_same_after_every_pass(first: str, second: str, program: Maker) -> None:
+    text = (
+        "export f(x: [4], y: [4], n: int = 3) -> [4] {\n  param w: [4] ~ normal(0, 1)\n  param M: [4, 4] ~ normal(0, 1)\n"
+        f"  repeat n as i {{\n    s = i / 3\n    x = tanh(x + {first})\n    y = y + tanh({second})\n  }}\n  return x\n}}\n"
+    )
+    made(program(text))

@@ -1,0 +1,126 @@
+"""Calling a model: what is taken for an array, and what is refused."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from mai.runtime import ModelError, load
+from mai.runtime.model import Model
+
+Write = Callable[..., Path]
+X, Y = [[1.0, 2.0], [3.0, 4.0]], [0, 5]
+
+
+@pytest.fixture
+def shift(shifted: onnx.ModelProto, write: Write) -> Model:
+    return load(write(shifted), providers="cpu", threads=1)
+
+
+@pytest.fixture
+def count(counting: onnx.ModelProto, write: Write) -> Model:
+    return load(write(counting, "count.onnx"), providers="cpu", threads=1)
+
+
+@pytest.fixture
+def pair(paired: onnx.ModelProto, write: Write) -> Model:
+    return load(write(paired, "pair.onnx"), providers="cpu", threads=1)
+
+
+def test_settings_have_defaults(shift: Model, count: Model) -> None:
+    np.testing.assert_array_equal(shift(x=X, y=Y), [[2, 4], [11, 13]])
+    np.testing.assert_array_equal(shift(x=X, y=Y, scale=0.5), [[0.5, 1], [6.5, 7]])
+    np.testing.assert_array_equal(shift(x=X, y=Y, scale=None), shift(x=X, y=Y))
+    assert count().tolist() == [[0, 0]]
+    assert count(batch=3, seed=7).tolist() == [[7, 7], [8, 8], [9, 9]]
+
+
+@pytest.mark.parametrize("kind", [np.float64, np.float32, np.float16, np.int64, np.int8, np.uint16])
+def test_numbers_of_any_kind_are_cast(shift: Model, kind: type[np.generic]) -> None:
+    given = np.array(X, kind)
+    made = shift(x=given, y=np.array(Y, kind), scale=np.array(2, kind))
+    assert made.dtype == np.float32
+    np.testing.assert_array_equal(made, [[2, 4], [11, 13]])
+
+
+def test_arrays_of_any_layout_are_taken(shift: Model) -> None:
+    given = np.asfortranarray(np.arange(8.0).reshape(2, 4))[:, ::2]
+    np.testing.assert_array_equal(shift(x=given, y=Y), 2 * given + np.array([[0], [5]]))
+
+
+def test_one_example_stands_for_a_batch_of_one(shift: Model) -> None:
+    assert shift(x=[1, 2], y=3).tolist() == [[5, 7]]
+    assert shift(x=np.array([1, 2]), y=[3]).tolist() == [[5, 7]]
+
+
+def test_what_is_not_a_number_passes_through(shift: Model) -> None:
+    made = shift(x=[[math.nan, math.inf]], y=[0])
+    assert np.isnan(made[0, 0])
+    assert made[0, 1] == math.inf
+
+
+def test_several_outputs_come_by_name(pair: Model) -> None:
+    made = pair(a=[[1, 2, 3]], b=[[4, 5, 6]])
+    assert {name: array.tolist() for name, array in made.items()} == {"sum": [[5, 7, 9]], "product": [[4, 10, 18]]}
+
+
+REFUSED: list[tuple[dict[str, Any], str, str]] = [
+    ({"x": X}, "input-missing", "`y` is missing"),
+    ({"x": X, "y": None}, "input-missing", "`y` is missing"),
+    ({"x": X, "y": Y, "scael": 1}, "input-unknown", "did you mean `scale`?"),
+    ({"x": X, "y": Y, "q": 1}, "input-unknown", "it takes x, y, scale"),
+    ({"x": X, "y": [0.5, 1]}, "input-dtype", "this holds 0.5"),
+    ({"x": X, "y": [math.inf, 1]}, "input-dtype", "this holds inf"),
+    ({"x": X, "y": [math.nan, 1]}, "input-dtype", "this holds nan"),
+    ({"x": X, "y": [2.0**63, 1]}, "input-dtype", "this holds 9.22337e+18"),
+    ({"x": X, "y": [True, False]}, "input-dtype", "this is bool"),
+    ({"x": X, "y": ["3", "4"]}, "input-dtype", "`y` is int64"),
+    ({"x": X, "y": [10**30, 1]}, "input-dtype", "no number that fits"),
+    ({"x": [[1, 1e300], [0, 0]], "y": Y}, "input-dtype", "this holds 1e+300"),
+    ({"x": [[1j, 0], [0, 0]], "y": Y}, "input-dtype", "this is complex128"),
+    ({"x": [[1, 2], [3]], "y": Y}, "input-shape", "rows differ in length"),
+    ({"x": [[1, 2, 3]], "y": [0]}, "input-shape", "`x` is [batch, 2], this is [1, 3]"),
+    ({"x": 1, "y": [0]}, "input-shape", "this is []"),
+    ({"x": X, "y": [1, 2, 3]}, "input-shape", "the batch is 2 in `x` and 3 in `y`"),
+    ({"x": X, "y": Y, "scale": [1, 2]}, "input-shape", "`scale` is one number"),
+    ({"x": X, "y": [0, 10]}, "input-range", "`y` is from 0 to 9, this holds 10"),
+    ({"x": X, "y": [-1, 0]}, "input-range", "`y` is from 0 to 9, this holds -1"),
+    ({"x": X, "y": Y, "scale": -1}, "input-range", "`scale` is at least 0, this holds -1"),
+]
+
+
+@pytest.mark.parametrize(("given", "slug", "said"), REFUSED, ids=[said for _, _, said in REFUSED])
+def test_what_is_refused(shift: Model, given: dict[str, Any], slug: str, said: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        shift(**given)
+    assert caught.value.slug == slug
+    assert said in str(caught.value)
+
+
+def test_a_named_size_is_one_size_in_a_call(pair: Model) -> None:
+    assert pair(a=np.ones((2, 3)), b=np.ones((2, 3)))["sum"].shape == (2, 3)
+    assert pair(a=np.ones((2, 5)), b=np.ones((2, 5)))["sum"].shape == (2, 5)
+    with pytest.raises(ModelError, match="`P` is 3 in `a` and 4 in `b`"):
+        pair(a=np.ones((2, 3)), b=np.ones((2, 4)))
+
+
+def test_a_failure_of_the_runtime_is_told_in_a_line(count: Model) -> None:
+    with pytest.raises(ModelError) as caught:
+        count(batch=2**60)
+    assert caught.value.slug == "run-failed"
+    assert "\n" not in str(caught.value)
+
+
+def test_eight_threads_share_a_model(count: Model) -> None:
+    def place(seed: int) -> bool:
+        return bool((count(batch=100, seed=seed)[:, 0] == seed + np.arange(100)).all())
+
+    with ThreadPoolExecutor(8) as pool:
+        assert all(pool.map(place, range(400)))

@@ -1,0 +1,101 @@
+"""`mai run` and `mai info`, also where nothing but the runtime is installed."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+Write = Callable[..., Path]
+TRAINING = [
+    "torch",
+    "lark",
+    "onnx",
+    "onnx_ir",
+    "onnxscript",
+    "accelerate",
+    "safetensors",
+    "sklearn",
+    "matplotlib",
+    "scipy",
+]
+BARE = f"""
+import sys
+for name in {TRAINING}: sys.modules[name] = None
+from mai.runtime.cli import main
+main()
+"""
+
+
+def bare(*words: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
+    """The command in an interpreter that has the runtime's own dependencies and nothing else."""
+    command = [sys.executable, "-c", BARE, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60)
+    assert "Traceback" not in done.stderr, done.stderr
+    assert done.returncode == code, done.stdout + done.stderr
+    return done
+
+
+def test_run_shows_or_saves(counting: onnx.ModelProto, write: Write, tmp_path: Path) -> None:
+    path = write(counting)
+    done = bare("run", path, "--batch", "3", "--seed", "4")
+    assert "3 examples in" in done.stderr
+    assert "f: float32 [3, 2]" in done.stdout
+    assert "mean 5," in done.stdout
+    bare("run", path, "--batch", "3", "seed=4", "--out", tmp_path / "x.npy")
+    assert np.load(tmp_path / "x.npy").tolist() == [[4, 4], [5, 5], [6, 6]]
+
+
+def test_run_takes_inputs(shifted: onnx.ModelProto, write: Write, tmp_path: Path) -> None:
+    bare("run", write(shifted), "x=[1, 2]", "y=0..2", "--batch", "4", "scale=10", "--out", tmp_path / "x.json")
+    assert json.loads((tmp_path / "x.json").read_text())["f"] == [[10, 20], [11, 21], [12, 22], [10, 20]]
+
+
+def test_info(shifted: onnx.ModelProto, write: Write) -> None:
+    path = write(shifted)
+    said = bare("info", path).stdout
+    assert "small.f: A file for tests." in said
+    assert "int64 [batch], from 0 to 9" in said
+    assert "float32 [] = 2.0, at least 0" in said
+    assert json.loads(bare("info", path, "--json").stdout)["opset"] == 23
+    assert bare("info", path, "--spec").stdout.startswith("# A file for tests.")
+
+
+WRONG = [
+    (["x=[1, 2]"], "error[input-missing]: the input `y` is missing"),
+    (["x=[1, 2]", "y=3", "scael=1"], "did you mean `scale`?"),
+    (["x=[1, 2]", "3"], "`3` is no input"),
+    (["x=[1, 2]", "y=10"], "error[input-range]"),
+    (["x=[1, 2]", "y=3", "--seed", "1"], "no input or setting `seed`"),
+    (["x=[1, 2]", "y=3", "--batch", "0"], "`batch` is at least 1"),
+    (["x=[1, 2]", "y=3", "--threads", "0"], "threads is at least 1"),
+    (["x=[1, 2]", "y=3", "--provider", "tpu"], "cpu or cuda"),
+    (["x=[1, [2]]", "y=3"], "rows differ in length"),
+    (["x=[1, 2]", "y=3", "--out", "x.xyz"], "error[out-unknown]: mai cannot write .xyz"),
+    (["x=[1, 2]", "y=3", "--out", "x.png"], "pictures need matplotlib"),
+]
+
+
+@pytest.mark.parametrize(("words", "said"), WRONG, ids=[said for _, said in WRONG])
+def test_what_is_wrong_is_told_in_a_line(words: list[str], said: str, shifted: onnx.ModelProto, write: Write) -> None:
+    done = bare("run", write(shifted), *words, code=1)
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) <= 2
+
+
+def test_a_file_that_is_none(tmp_path: Path, write: Write) -> None:
+    assert "error[model-not-found]" in bare("run", tmp_path / "none.onnx", code=1).stderr
+    assert "error[model-foreign]" in bare("info", write(b"hello"), code=1).stderr
+
+
+def test_the_verbs_of_the_compiler_say_what_to_install(tmp_path: Path) -> None:
+    spec = tmp_path / "a.mai"
+    spec.write_text("export f(x: [2]) -> [2] { return x }\n", encoding="utf-8")
+    for verb in ("check", "show", "train", "compile"):
+        assert "pip install 'mai-lang[train]'" in bare(verb, spec, code=1).stderr

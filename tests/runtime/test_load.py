@@ -1,0 +1,124 @@
+"""Opening a file: what is one, what is none, and what is said of each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from onnx import helper
+
+from mai.runtime import ModelError, load
+from mai.runtime.manifest import FORMAT, MANIFEST_KEY, Manifest
+
+Write = Callable[..., Path]
+
+
+def refusal(path: Path) -> ModelError:
+    with pytest.raises(ModelError) as caught:
+        load(path, providers="cpu")
+    return caught.value
+
+
+def restated(model: onnx.ModelProto, **changes: object) -> onnx.ModelProto:
+    """The model with fields of its manifest changed."""
+    stated = {p.key: p.value for p in model.metadata_props}
+    stated[MANIFEST_KEY] = json.dumps({**json.loads(stated[MANIFEST_KEY]), **changes}, separators=(",", ":"))
+    helper.set_model_props(model, stated)
+    return model
+
+
+def test_a_file_says_what_it_is(shifted: onnx.ModelProto, write: Write) -> None:
+    model = load(write(shifted))
+    assert list(model.inputs) == ["x", "y"]
+    assert list(model.settings) == ["scale"]
+    assert list(model.outputs) == ["f"]
+    assert model.spec.startswith("# A file for tests.")
+    assert repr(model) == "<small.f(x: float32[batch, 2], y: int64[batch], scale=2.0) -> f: float32[batch, 2]>"
+    assert Manifest.model_validate_json(model.manifest.model_dump_json()) == model.manifest
+
+
+def test_no_file(tmp_path: Path) -> None:
+    assert refusal(tmp_path / "none.onnx").slug == "model-not-found"
+    assert "it is a folder" in refusal(tmp_path).message
+
+
+@pytest.mark.parametrize("content", [b"hello", b"\x89PNG\r\n\x1a\n" + b"\0" * 64, b"PK\x03\x04", b"{}", bytes(1000)])
+def test_not_a_model_at_all(content: bytes, write: Write) -> None:
+    assert refusal(write(content)).slug == "model-foreign"
+
+
+def test_a_model_of_another_maker(shifted: onnx.ModelProto, write: Write) -> None:
+    del shifted.metadata_props[:]
+    shifted.producer_name = "pytorch"
+    assert refusal(write(shifted)).slug == "model-foreign"
+
+
+def test_a_file_cut_anywhere_is_never_run(shifted: onnx.ModelProto, write: Write) -> None:
+    raw = shifted.SerializeToString()
+    begins = raw.index(b"mai") + 3
+    slugs = {refusal(write(raw[:size])).slug for size in range(begins, len(raw) - 1, 7)}
+    assert slugs == {"model-truncated"}
+    assert refusal(write(b"")).slug == "model-truncated"
+
+
+def test_a_cut_that_leaves_a_whole_graph(shifted: onnx.ModelProto, write: Write) -> None:
+    raw = shifted.SerializeToString()
+    del shifted.metadata_props[:]
+    graph = shifted.SerializeToString()
+    assert raw.startswith(graph)
+    assert refusal(write(graph)).slug == "model-truncated"
+
+
+@pytest.mark.parametrize("word", [b"small", b"scale", b"Unsqueeze", b"batch", b"float32", b"A file"])
+def test_text_that_is_no_text(
+    word: bytes, shifted: onnx.ModelProto, write: Write, capfd: pytest.CaptureFixture[str]
+) -> None:
+    raw = shifted.SerializeToString()
+    assert refusal(write(raw.replace(word, b"\xff" * len(word)))).slug == "model-truncated"
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_damaged_manifest(shifted: onnx.ModelProto, write: Write) -> None:
+    assert refusal(write(restated(shifted, inputs="all of them"))).slug == "model-truncated"
+    helper.set_model_props(shifted, {MANIFEST_KEY: "{"})
+    assert refusal(write(shifted)).slug == "model-truncated"
+
+
+def test_a_newer_format(shifted: onnx.ModelProto, write: Write) -> None:
+    assert refusal(write(restated(shifted, format=FORMAT + 1))).slug == "model-newer"
+
+
+def test_a_newer_format_of_operators_that_are_not_known_here(shifted: onnx.ModelProto, write: Write) -> None:
+    restated(shifted, format=FORMAT + 1)
+    shifted.opset_import[0].version = 999
+    found = refusal(write(shifted))
+    assert found.slug == "model-newer"
+    assert f"has format {FORMAT + 1}" in found.message
+
+
+def test_fields_of_a_later_mai_are_ignored(shifted: onnx.ModelProto, write: Write) -> None:
+    model = load(write(restated(shifted, vocabulary=["a", "b"])))
+    np.testing.assert_array_equal(model(x=[[1, 2]], y=[3]), [[5, 7]])
+
+
+@pytest.mark.parametrize("providers", [None, "cpu", "cuda", ["CUDAExecutionProvider", "CPUExecutionProvider"]])
+def test_without_a_usable_gpu_the_cpu_serves_in_silence(
+    providers: object, counting: onnx.ModelProto, write: Write, capfd: pytest.CaptureFixture[str]
+) -> None:
+    model = load(write(counting), providers=providers)
+    assert model.providers[-1] == "CPUExecutionProvider"
+    assert model(batch=3).tolist() == [[0, 0], [1, 1], [2, 2]]
+    assert capfd.readouterr() == ("", "")
+
+
+def test_providers_and_threads_are_checked(counting: onnx.ModelProto, write: Write) -> None:
+    path = write(counting)
+    with pytest.raises(ModelError, match="cpu or cuda"):
+        load(path, providers="tpu")
+    with pytest.raises(ModelError, match="at least 1"):
+        load(path, threads=0)
+    assert load(path, threads=2)(batch=2).shape == (2, 2)

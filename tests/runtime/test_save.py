@@ -1,0 +1,112 @@
+"""Results to files, and pictures that suit them."""
+
+from __future__ import annotations
+
+import json
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib import image
+
+from mai.runtime import ModelError
+from mai.runtime.manifest import Manifest, Port
+from mai.runtime.picture import _rows, draw
+from mai.runtime.save import save
+
+Array = np.ndarray
+
+
+def outputs(**shapes: list[int | str]) -> Manifest:
+    ports = [Port(name=name, kind="output", dtype="float32", shape=shape, batch=True) for name, shape in shapes.items()]
+    return Manifest(name="m", export="f", inputs=[], settings=[], outputs=ports, spec_sha256="", opset=23)
+
+
+def test_arrays_come_back_as_they_were(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(5, 1, 2, 2)).astype(np.float32)
+    described = outputs(f=[1, 2, 2])
+    for ending in ("npy", "npz", "csv", "json", "NPZ"):
+        assert save({"f": x}, tmp_path / "deep" / f"x.{ending}", described) == [tmp_path / "deep" / f"x.{ending}"]
+    folder = tmp_path / "deep"
+    np.testing.assert_array_equal(np.load(folder / "x.npy"), x)
+    np.testing.assert_array_equal(np.load(folder / "x.npz")["f"], x)
+    np.testing.assert_array_equal(np.load(folder / "x.NPZ")["f"], x)
+    np.testing.assert_array_equal(np.loadtxt(folder / "x.csv", delimiter=",", dtype=np.float32), x.reshape(5, 4))
+    np.testing.assert_array_equal(np.array(json.loads((folder / "x.json").read_text())["f"], np.float32), x)
+
+
+def test_several_results_go_to_one_file_or_one_each(tmp_path: Path) -> None:
+    results = {"a": np.zeros((3, 2), np.float32), "b": np.ones(3, np.float32)}
+    described = outputs(a=[2], b=[])
+    assert save(results, tmp_path / "x.npz", described) == [tmp_path / "x.npz"]
+    assert set(np.load(tmp_path / "x.npz").files) == {"a", "b"}
+    assert save(results, tmp_path / "x.csv", described) == [tmp_path / "x.a.csv", tmp_path / "x.b.csv"]
+    assert np.loadtxt(tmp_path / "x.b.csv").tolist() == [1, 1, 1]
+    for path in save(results, tmp_path / "x.png", described):
+        assert path.exists()
+
+
+@pytest.mark.parametrize("name", ["x", "x.xyz", ".png"])
+def test_an_unknown_ending(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        save({"f": np.zeros((2, 2))}, tmp_path / name, outputs(f=[2]))
+    assert caught.value.slug == "out-unknown"
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_place_that_cannot_be_written(tmp_path: Path) -> None:
+    (tmp_path / "x.npy").mkdir()
+    with pytest.raises(ModelError, match="cannot write"):
+        save({"f": np.zeros((2, 2))}, tmp_path / "x.npy", outputs(f=[2]))
+
+
+def test_without_matplotlib_the_message_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    with pytest.raises(ModelError, match="pip install matplotlib"):
+        save({"f": np.zeros((2, 2))}, tmp_path / "x.png", outputs(f=[2]))
+
+
+SHAPES: list[tuple[list[int | str], tuple[int, ...]]] = [
+    ([2], (200, 2)),
+    (["steps + 1", 2], (20, 21, 2)),
+    (["steps + 1", "P", 2], (1, 21, 30, 2)),
+    ([1, 8, 8], (30, 1, 8, 8)),
+    ([3, 8, 8], (1, 3, 8, 8)),
+    ([8, 8], (4, 8, 8)),
+    ([], (500,)),
+    ([], (1,)),
+    (["P - 1"], (3, 17)),
+]
+
+
+@pytest.mark.parametrize(("shape", "sizes"), SHAPES, ids=[str(s) for _, s in SHAPES])
+def test_every_shape_has_a_picture(tmp_path: Path, shape: list[int | str], sizes: tuple[int, ...]) -> None:
+    """A picture that shows something: more than one colour in it."""
+    x = np.random.default_rng(0).normal(size=sizes).astype(np.float32)
+    path = tmp_path / "x.png"
+    draw(x, outputs(f=shape).outputs[0], path, title="m.f.onnx")
+    pixels = image.imread(path)
+    assert min(pixels.shape[:2]) > 100
+    assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 8
+
+
+@pytest.mark.parametrize("examples", [1, 3, 40])
+def test_probabilities_are_bars_and_the_best_is_marked(tmp_path: Path, examples: int) -> None:
+    p = np.random.default_rng(0).dirichlet(np.ones(10), size=examples).astype(np.float32)
+    path = tmp_path / "x.png"
+    draw(p, outputs(f=[10]).outputs[0], path)
+    accent = np.array([0xD1, 0x49, 0x5B]) / 255
+    assert (np.abs(image.imread(path)[..., :3] - accent).max(-1) < 0.01).any()
+
+
+def test_images_stand_in_rows_by_label() -> None:
+    rows = _rows(6, np.array([2, 0, 2, 0, 1, 2]))
+    assert [(label, places.tolist()) for label, places in rows] == [("0", [1, 3]), ("1", [4]), ("2", [0, 2, 5])]
+
+
+@pytest.mark.parametrize("labels", [None, np.full(50, 3)])
+def test_a_long_strip_becomes_a_square(labels: Array | None) -> None:
+    rows = _rows(50, labels)
+    assert max(len(places) for _, places in rows) == 8
+    assert np.concatenate([places for _, places in rows]).tolist() == list(range(50))

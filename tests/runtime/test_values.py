@@ -1,0 +1,102 @@
+"""Values as they are written on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mai.runtime import ModelError
+from mai.runtime.manifest import Port
+from mai.runtime.values import parse_value
+
+LABEL = Port(name="y", kind="input", dtype="int64", batch=True, classes=10)
+POINT = Port(name="x", kind="input", dtype="float32", shape=[2], batch=True)
+IMAGE = Port(name="x", kind="input", dtype="float32", shape=[1, 2, 2], batch=True)
+ROW = Port(name="x", kind="input", dtype="float32", shape=["P"], batch=True)
+SCALE = Port(name="scale", kind="setting", dtype="float32", default=1.0)
+
+
+@pytest.mark.parametrize(
+    ("port", "text", "batch", "expected"),
+    [
+        (LABEL, "3", None, [3]),
+        (LABEL, "3", 4, [3, 3, 3, 3]),
+        (LABEL, "0,1,2", 5, [0, 1, 2, 0, 1]),
+        (LABEL, "[4, 5]", None, [4, 5]),
+        (LABEL, "0..9", None, list(range(10))),
+        (LABEL, "7..9", 4, [7, 8, 9, 7]),
+        (LABEL, "0..9", 2, [0, 1]),
+        (POINT, "[0.5, 1]", None, [[0.5, 1]]),
+        (POINT, "0.5,1", 2, [[0.5, 1], [0.5, 1]]),
+        (POINT, "[[0, 1], [2, 3]]", 3, [[0, 1], [2, 3], [0, 1]]),
+        (SCALE, "1e-3", 64, 0.001),
+        (SCALE, "-2", None, -2),
+        (SCALE, "True", None, True),
+    ],
+)
+def test_values(port: Port, text: str, batch: int | None, expected: object) -> None:
+    assert np.asarray(parse_value(port, text, batch)).tolist() == expected
+
+
+@pytest.mark.parametrize(
+    ("port", "text", "slug"),
+    [
+        (LABEL, "", "input-dtype"),
+        (LABEL, "three", "input-dtype"),
+        (LABEL, "0..", "input-dtype"),
+        (LABEL, "9..0", "input-shape"),
+        (LABEL, "0..99999999999999999999", "input-range"),
+        (LABEL, "[]", "input-shape"),
+        (POINT, "[1, [2]]", "input-shape"),
+        (POINT, "[1, 2", "input-dtype"),
+        (POINT, "[" * 5000, "input-dtype"),
+        (POINT, "1" * 5000, "input-dtype"),
+        (POINT, "__import__('os')", "input-dtype"),
+        (POINT, "@none.npy", "input-missing"),
+    ],
+    ids=lambda value: str(value)[:20],
+)
+def test_what_is_no_value(port: Port, text: str, slug: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        parse_value(port, text, 2)
+    assert caught.value.slug == slug
+
+
+def test_arrays_from_files(tmp_path: Path) -> None:
+    points = np.arange(6.0).reshape(3, 2)
+    np.save(tmp_path / "a.npy", points)
+    np.savez(tmp_path / "a.npz", first=points, second=points + 1)
+    np.testing.assert_array_equal(parse_value(POINT, f"@{tmp_path / 'a.npy'}", None), points)
+    np.testing.assert_array_equal(parse_value(POINT, f"@{tmp_path / 'a.npz'}", None), points)
+    np.testing.assert_array_equal(parse_value(POINT, f"@{tmp_path / 'a.npz'}:second", None), points + 1)
+    np.testing.assert_array_equal(parse_value(POINT, f"@{tmp_path / 'a.npy'}", 4), points[[0, 1, 2, 0]])
+    with pytest.raises(ModelError, match="holds no array"):
+        parse_value(POINT, f"@{tmp_path / 'a.npz'}:third", None)
+
+
+@pytest.mark.parametrize("heading", ["", "u,v,w,z\n"])
+def test_rows_of_a_csv_fill_the_shape(tmp_path: Path, heading: str) -> None:
+    path = tmp_path / "a.csv"
+    path.write_text(heading + "0,1,2,3\n4,5,6,7\n", encoding="utf-8")
+    expected = np.arange(8.0).reshape(2, 4)
+    np.testing.assert_array_equal(parse_value(IMAGE, f"@{path}", None), expected.reshape(2, 1, 2, 2))
+    np.testing.assert_array_equal(parse_value(ROW, f"@{path}", None), expected)
+    path.write_text("3\n5\n", encoding="utf-8")
+    assert parse_value(LABEL, f"@{path}", None).tolist() == [3, 5]
+
+
+@pytest.mark.parametrize("content", [b"", b"a,b\n1,two\n", b"1,2\n3\n", b"\xff\xfe\x00"])
+def test_a_broken_csv(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.csv"
+    path.write_bytes(content)
+    with pytest.raises(ModelError, match="holds no array"):
+        parse_value(POINT, f"@{path}", None)
+
+
+def test_files_are_never_unpickled(tmp_path: Path) -> None:
+    path = tmp_path / "a.npy"
+    np.save(path, np.array([{}, []], dtype=object), allow_pickle=True)
+    with pytest.raises(ModelError, match="holds no array"):
+        parse_value(POINT, f"@{path}", None)

@@ -1,0 +1,330 @@
+"""`mai show`: the figures of the summary, the blocks of the diagram, and the PyTorch file, which runs on its own."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree
+
+import pytest
+import torch
+from safetensors.torch import load_file, save_file
+
+from mai.compiler import passes
+from mai.compiler.ir import sizes
+from mai.compiler.ir.types import DType
+from mai.compiler.program import Program
+from mai.compiler.show import emit_text
+from mai.compiler.show.blocks import Box, Frame, Panel, panels
+from mai.compiler.show.diagram import Layout, mermaid, svg
+from mai.compiler.show.summary import summary
+from mai.compiler.torch.module import DTYPES, lower
+from mai.compiler.torch.source import source
+from mai.compiler.torch.weights import Weights
+from mai.spec.diagnostics import MaiError
+
+Make = Callable[[str], Program]
+NAMES = [
+    "attention_flow", "char_gpt", "cnn", "diffusion", "digits_unet", "dit", "gan", "mlp", "moons_flow",
+    "normalizing_flow", "resnet", "sinkformer", "transport", "two_layer", "vit",
+]  # fmt: skip
+SMALL = {"steps": 3, "time": 0.5, "batch": 2, "seed": 2**40 + 5}
+
+SPEC = """# A net with every kind of loop.
+const width = 8
+
+net f(x: [4], s: []) -> [4] {
+  param gain: [4] = ones
+  h = linear(concat(x, [s]), width)
+  repeat 3 { h += relu(linear(h, width)) }
+  return gain * linear(h, 4)
+}
+
+export go(x: [4], count: int = 5, strength: real = 0.5) -> [count + 1, 4] {
+  z ~ normal([4])
+  integrate s in 0..1 using euler(count) { dx/ds = strength * f(x, s) + z } keep x as xs
+  return xs
+}
+"""
+
+
+def executable(program: Program) -> list[str]:
+    return [n for n, graph in program.exports.items() if not passes.later(passes.prepare(graph))]
+
+
+def arguments(program: Program, name: str) -> tuple[list[torch.Tensor], dict[str, Any]]:
+    """Random inputs, two examples; settings that make the loops short."""
+    graph = program.exports[name]
+    settings = {n: SMALL.get(n, s.default) for n, s in graph.settings.items()}
+    known = {**{n: int(v) for n, v in settings.items()}, "batch": 2}
+    generator, inputs = torch.Generator().manual_seed(7), []
+    for value in graph.inputs:
+        shape = [int(sizes.evaluate(s, lambda n: known.get(n, 6))) for s in value.type.physical]
+        real = value.type.dtype is DType.REAL
+        inputs.append(torch.rand(shape, generator=generator) if real else torch.ones(shape, dtype=torch.int64))
+    return inputs, settings
+
+
+def lowered(program: Program, name: str, weights: Weights) -> tuple[torch.Tensor, ...]:
+    """What the module that mai itself runs gives."""
+    inputs, settings = arguments(program, name)
+    graph = passes.prepare(program.exports[name])
+    given = [torch.tensor(settings[n], dtype=DTYPES[s.value.type.dtype]) for n, s in graph.settings.items()]
+    made: tuple[torch.Tensor, ...] = lower(graph, weights)(*inputs, *given)
+    return made
+
+
+def written(program: Program) -> dict[str, Any]:
+    """The names of the written file, run in this interpreter."""
+    names: dict[str, Any] = {}
+    exec(compile(source(program, executable(program)), "written.py", "exec"), names)
+    return names
+
+
+def class_of(name: str) -> str:
+    return "".join(part.capitalize() for part in name.split("_"))
+
+
+# ------------------------------------------------------------------------ torch
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_written_module_computes_what_the_lowered_one_does(name: str, example: Make) -> None:
+    program = example(name)
+    file = written(program)
+    assert executable(program)
+    for export in executable(program):
+        weights = Weights(passes.prepare(program.exports[export]).weights).initialise(3)
+        model = file[class_of(export)]()
+        assert not model.load_state_dict(weights.state_dict()).missing_keys
+        inputs, settings = arguments(program, export)
+        with torch.inference_mode():
+            made = model(*inputs, **settings)
+            expected = lowered(program, export, weights)
+        for mine, theirs in zip(made if isinstance(made, tuple) else (made,), expected, strict=True):
+            torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
+
+
+def test_the_file_runs_on_its_own(program: Make, tmp_path: Path) -> None:
+    """In a fresh interpreter without mai, with weights from a file: the same numbers."""
+    made = program(SPEC)
+    weights = Weights(passes.prepare(made.exports["go"]).weights).initialise(1)
+    (tmp_path / "written.py").write_text(source(made, ["go"]), encoding="utf-8")
+    save_file({n: t.contiguous() for n, t in weights.state_dict().items()}, tmp_path / "weights.safetensors")
+    inputs, settings = arguments(made, "go")
+    save_file({"x": inputs[0]}, tmp_path / "x.safetensors")
+    code = f"""
+import sys, torch
+from safetensors.torch import load_file, save_file
+import written
+model = written.Go()
+model.load_state_dict(load_file("weights.safetensors"))
+with torch.inference_mode():
+    save_file({{"y": model(load_file("x.safetensors")["x"], **{settings!r}).contiguous()}}, "y.safetensors")
+assert not any(name.split(".")[0] in ("mai", "onnx", "lark") for name in sys.modules)
+"""
+    subprocess.run([sys.executable, "-c", code], cwd=tmp_path, check=True, capture_output=True)
+    expected = lowered(made, "go", weights)[0]
+    torch.testing.assert_close(load_file(tmp_path / "y.safetensors")["y"], expected, rtol=0, atol=0)
+
+
+def test_settings_have_their_defaults_and_gradients_flow(program: Make) -> None:
+    model = written(program(SPEC))["Go"]()
+    made = model(torch.rand(3, 4))
+    assert made.shape == (3, 6, 4)
+    made.sum().backward()
+    assert all(p.grad is not None and p.grad.abs().sum() > 0 for p in model.parameters())
+
+
+def test_loops_stay_loops_and_weights_are_declared_once(program: Make) -> None:
+    text = source(program(SPEC), ["go"])
+    assert "for layer in self.f.repeat_1:" in text
+    assert "for _ in range(3)" in text
+    assert text.count("nn.Parameter(torch") == 7
+    assert "gain=nn.Parameter(torch.ones((4,)))" in text
+
+
+def test_lines_of_the_spec_and_shapes_stand_beside_the_code(program: Make) -> None:
+    text = source(program(SPEC), ["go"])
+    assert "# spec.mai:7  repeat 3 { h += relu(linear(h, width)) }" in text
+    assert re.search(r"F\.linear\(.*f\.linear_2\.weight.*# \(batch, 4\)", text)
+    assert "= None" not in text and "GraphModule" not in text
+
+
+def test_a_turn_that_is_read_is_there_beside_its_weights(program: Make) -> None:
+    text = """
+export go(x: [4]) -> [4] {
+  repeat 3 as i { x += (i + 1) * linear(x, 4) }
+  return x
+}
+"""
+    made = program(text)
+    assert re.search(
+        r"for \w+, layer in zip\(torch\.arange\(3\), self\.go\.repeat_1, strict=True\):", source(made, ["go"])
+    )
+    weights = Weights(passes.prepare(made.exports["go"]).weights).initialise(2)
+    model = written(made)["Go"]()
+    model.load_state_dict(weights.state_dict())
+    inputs, _ = arguments(made, "go")
+    torch.testing.assert_close(model(*inputs), lowered(made, "go", weights)[0], rtol=0, atol=0)
+
+
+def test_nested_repeats_go_through_lists_of_lists(program: Make) -> None:
+    text = """
+export go(x: [4]) -> [4] {
+  repeat 2 {
+    x += linear(x, 4)
+    repeat 3 { x += tanh(linear(x, 4)) }
+  }
+  return x
+}
+"""
+    made = program(text)
+    weights = Weights(passes.prepare(made.exports["go"]).weights).initialise(2)
+    model = written(made)["Go"]()
+    model.load_state_dict(weights.state_dict())
+    inputs, _ = arguments(made, "go")
+    torch.testing.assert_close(model(*inputs), lowered(made, "go", weights)[0], rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("net", ["lambda", "ϕ"])
+def test_names_that_python_reads_otherwise_keep_their_weights(net: str, program: Make) -> None:
+    made = program(
+        f"net {net}(x: [2]) -> [2] {{ return linear(x, 2) }}\nexport group(x: [2]) -> [2] {{ return {net}(x) }}\n"
+    )
+    weights = Weights(passes.prepare(made.exports["group"]).weights).initialise(0)
+    model = written(made)["GroupExport"]()
+    model.load_state_dict(weights.state_dict())
+    inputs, _ = arguments(made, "group")
+    torch.testing.assert_close(model(*inputs), lowered(made, "group", weights)[0])
+
+
+# ---------------------------------------------------------------------- summary
+
+
+def test_the_summary_counts(program: Make) -> None:
+    """By hand: 5 * 8 + 8, three times 8 * 8 + 8, 8 * 4 + 4 and 4 weights; five steps of the net."""
+    text = summary(program(SPEC))
+    assert re.search(r"f +304 parameters +1\.22 kB", text)
+    assert "export go(x: f32[4]) -> f32[count + 1, 4]" in text
+    assert "seed = 0, count = 5, strength = 0.5" in text
+    work = re.search(r"([\d.]+) k multiply-adds", text)
+    products = 5 * (5 * 8 + 3 * 8 * 8 + 8 * 4)
+    assert work and products < float(work[1]) * 1000 < 1.4 * products
+
+
+def test_the_summary_tells_what_does_not_run_yet(example: Make) -> None:
+    text = summary(example("char_gpt"))
+    assert "checked only     extend" in text
+    assert re.search(r"export score.*\n  operations", text)
+    assert "3,000 steps of 32 examples, adamw" in text
+
+
+def test_several_nets_are_added_up(example: Make) -> None:
+    counts = [int(n.replace(",", "")) for n in re.findall(r"([\d,]+) parameters", summary(example("gan")))]
+    assert len(counts) == 3
+    assert counts[2] == counts[0] + counts[1]
+
+
+# ---------------------------------------------------------------------- diagram
+
+
+def names(panel: Panel) -> list[str]:
+    return [box.name for box in panel.boxes()]
+
+
+def test_an_export_shows_loops_and_nets_and_a_net_its_layers(program: Make) -> None:
+    go, net = panels(program(SPEC), ["go"])
+    assert (go.title, net.title) == ("go", "net f")
+    (loop,) = [item for item in go.items if isinstance(item, Frame)]
+    assert loop.title == "euler × count"
+    assert [b.name for b in loop.items if isinstance(b, Box) and b.kind == "net"] == ["f"]
+    (repeat,) = [item for item in net.items if isinstance(item, Frame)]
+    assert repeat.title == "repeat × 3"
+    assert [b.name for b in repeat.items if isinstance(b, Box)] == ["linear", "relu +"]
+    assert names(net).count("linear") == 3
+    assert [b.shape for b in go.boxes() if b.kind == "output"] == ["[count + 1, 4]"]
+
+
+def test_a_copied_loop_keeps_its_place_in_the_text(program: Make) -> None:
+    copied = passes.prune(program(SPEC).exports["go"])
+    (node,) = [n for n in copied.walk() if n.op.name == "integrate"]
+    assert node.span is not None
+    assert (node.span.line, node.scope) == (13, "")
+
+
+def test_arrows_lead_from_what_is_read(program: Make) -> None:
+    go, net = panels(program(SPEC), ["go"])
+    boxes = {b.name: b for b in go.boxes()}
+    assert {s.name for s in boxes["f"].sources} == {"x", "s"}
+    assert boxes["z ~ normal"].sources == []
+    (plus,) = [b for b in net.boxes() if b.name == "relu +"]
+    first, second, _ = [b for b in net.boxes() if b.name == "linear"]
+    assert set(plus.sources) == {first, second}
+
+
+def test_a_net_called_twice_is_two_boxes_and_one_panel(example: Make) -> None:
+    sample, net = panels(example("digits_unet"), ["sample"])
+    assert names(sample).count("velocity") == 2
+    assert names(net).count("block") == 5
+    first, second = [b for b in sample.boxes() if b.name == "velocity"]
+    assert first not in second.sources
+    assert "y" in {s.name for s in second.sources} - {s.name for s in first.sources}
+
+
+@pytest.mark.parametrize("name", [*NAMES, "llama", "neural_ode"])
+def test_every_box_is_reached(name: str, example: Make) -> None:
+    """All but inputs and draws come from somewhere, and from above; every output is made."""
+    program = example(name)
+    for panel in panels(program, list(program.exports)):
+        above: set[Box] = set()
+        for box in panel.boxes():
+            assert box.sources or box.kind in ("input", "draw"), f"{panel.title}: {box.name or box.kind}"
+            assert above.issuperset(box.sources)
+            above.add(box)
+
+
+@pytest.mark.parametrize("name", ["moons_flow", "digits_unet", "resnet"])
+def test_the_drawing_is_sound_and_boxes_do_not_overlap(name: str, example: Make) -> None:
+    program = example(name)
+    drawing = ElementTree.fromstring(svg(program, list(program.exports)))
+    width, height = int(drawing.attrib["width"]), int(drawing.attrib["height"])
+    assert 0 < width < 4000 and 0 < height < 4000
+    for panel in panels(program, list(program.exports)):
+        layout = Layout(panel)
+        tops = sorted(layout.tops.values())
+        assert all(b - a >= 48 for a, b in pairwise(tops))
+        assert tops[-1] < layout.height <= height
+
+
+def test_mermaid_names_every_box_once(program: Make) -> None:
+    made = program(SPEC)
+    text = mermaid(made, ["go"])
+    boxes = [b for panel in panels(made, ["go"]) for b in panel.boxes()]
+    declared = re.findall(r"^ +(b\d+)\W", text, re.MULTILINE)
+    assert sorted(set(declared)) == sorted(f"b{i}" for i in range(len(boxes)))
+    assert text.count("subgraph") == text.count("  end") == 4
+    assert text.count("-->") == sum(len(b.sources) for b in boxes)
+
+
+# ------------------------------------------------------------------------ stages
+
+
+@pytest.mark.parametrize("stage", ["summary", "ast", "ir", "torch", "diagram"])
+def test_every_stage_has_a_text(stage: str, program: Make, tmp_path: Path) -> None:
+    text = emit_text(program(SPEC), tmp_path / "spec.mai", stage, None)
+    assert text.strip()
+    assert "go" in text
+
+
+def test_unknown_stages_and_exports_are_told(program: Make) -> None:
+    made = program(SPEC)
+    with pytest.raises(MaiError, match="no stage `assembly`"):
+        emit_text(made, Path("spec.mai"), "assembly", None)
+    with pytest.raises(MaiError, match="no export `gone`"):
+        emit_text(made, Path("spec.mai"), "summary", "gone")
