@@ -49,8 +49,9 @@ def load(
     if isinstance(source, st.Points) and not (isinstance(source, st.Checkerboard) and source.count):
         return _stream(source, fields, seed)
     train, validation = READERS[type(source)](source, base, override, seed)
-    arrays = _fitted(train, fields)
-    held = None if validation is None else _fitted(validation, fields)
+    named = isinstance(source, (st.Npz, st.Csv))
+    arrays = _fitted(train, fields, named)
+    held = None if validation is None else _fitted(validation, fields, named)
     if held is None and not (isinstance(source, st.Digits) and source.split != "train"):
         arrays, held = _hold_out(arrays, seed)
     return Dataset(_shuffled(arrays, seed), len(next(iter(arrays.values()))), held)
@@ -128,17 +129,15 @@ def _windows(tokens: Array, fields: Mapping[str, Type], seed: int) -> Dataset:
     return Dataset(batch, None, {name: rows})
 
 
-def _fitted(arrays: Mapping[str, Array], fields: Mapping[str, Type]) -> Fields:
-    """Arrays by the spec's fields: by name where the source has it, else labels to classes and the rest in order."""
+def _fitted(arrays: Mapping[str, Array], fields: Mapping[str, Type], named: bool = False) -> Fields:
+    """Arrays by the spec's fields: by name, or else (unless the source has names of its own) by their kind, in order."""
     left = {n: a for n, a in arrays.items() if n not in fields}
     made: Fields = {}
     for name, type_ in fields.items():
         array = arrays.get(name)
-        if array is None or (type_.classes is not None) != (
-            name == "y" and array.dtype.kind in "iu" and array.ndim == 1
-        ):
-            wanted = [n for n, a in left.items() if (a.dtype.kind in "iu") == (type_.dtype is DType.INT)]
-            array = left.pop(wanted[0]) if array is None and wanted else array
+        if array is None and not named:
+            kinds = [n for n, a in left.items() if (a.dtype.kind in "iu") == (type_.dtype is DType.INT)]
+            array = left.pop(kinds[0]) if kinds else None
         if array is None:
             raise bad(f"the data has no `{name}`; it has {', '.join(arrays)}")
         made[name] = _as_type(name, array, type_)
