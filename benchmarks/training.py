@@ -13,6 +13,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from benchmarks.measure import interleaved, medians, ratio, record, table
+from benchmarks.rivals import Block
 from mai.compiler.check import check
 from mai.compiler.training.loop import Options, Trainer
 
@@ -58,23 +59,6 @@ def cnn() -> Step:
         optimizer.step()
 
     return step
-
-
-class Block(nn.Module):
-    def __init__(self, k: int, m: int, out: int) -> None:
-        super().__init__()
-        self.norm1, self.conv1, self.time = nn.GroupNorm(8, k), nn.Conv2d(k, out, 3, padding=1), nn.Linear(m, out)
-        self.norm2, self.conv2, self.skip = (
-            nn.GroupNorm(8, out),
-            nn.Conv2d(out, out, 3, padding=1),
-            nn.Conv2d(k, out, 1),
-        )
-
-    def forward(self, x: torch.Tensor, t: torch.Tensor) -> torch.Tensor:
-        h = self.conv1(F.silu(self.norm1(x)))
-        h = h + self.time(F.silu(t))[:, :, None, None]
-        h = self.conv2(F.silu(self.norm2(h)))
-        return h + self.skip(x)
 
 
 class UNet(nn.Module):
