@@ -70,6 +70,12 @@ def saved(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*.safetensors"))
 
 
+def clear(folder: Path) -> None:
+    """Drop the checkpoints of an earlier run: a new one would rank its own among them by step."""
+    for old in saved(folder):
+        old.unlink(missing_ok=True)
+
+
 def read(path: Path) -> Checkpoint:
     """Open a checkpoint. Raises `MaiError` where it is damaged."""
     try:

@@ -160,7 +160,7 @@ def _as_type(name: str, array: Array, type_: Type) -> Array:
 
 
 def _labels(name: str, array: Array, type_: Type) -> Array:
-    if array.dtype.kind == "f" and not np.array_equal(array, np.floor(array)):
+    if array.dtype.kind == "f" and not (np.isfinite(array).all() and np.array_equal(array, np.floor(array))):
         raise bad(f"`{name}` holds fractions, the spec has whole numbers")
     array = array.astype(np.int64)
     classes = type_.classes

@@ -159,6 +159,8 @@ class Trainer:
     # -------------------------------------------------------------------- run
 
     def run(self) -> Result:
+        if not self.options.resume:
+            ck.clear(self.out)
         start = self._restore() if self.options.resume else 0
         began = time.monotonic()
         metrics = Metrics(self.out / "metrics.jsonl", start, self.options.tensorboard)

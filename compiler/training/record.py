@@ -28,7 +28,7 @@ class Recorder:
         """Begin, or go on from the rows up to `step`."""
         if step and self.path.exists():
             with np.load(self.path) as saved:
-                for name in self.rows:
+                for name in [n for n in self.rows if n in saved]:
                     pairs = zip(saved[f"{name}.steps"].tolist(), saved[name], strict=True)
                     self.rows[name] = [(at, row) for at, row in pairs if at <= step]
         elif not step:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ast
 import csv
+import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,6 +21,9 @@ Arrays = dict[str, Array]
 Read = tuple[Arrays, Arrays | None]
 DRAW = 4
 TEST_SHARE = 0.2
+UNREADABLE = (
+    OSError, ValueError, KeyError, AttributeError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp"}
 
 
@@ -58,7 +63,10 @@ def read_function(source: st.FunctionSource, base: Path, override: Sequence[Path
     places = sorted(int(n[1:]) for n in names)
     width = max(places, default=0) + 1
     x = generator(seed, DRAW).uniform(source.low, source.high, (source.count, width))
-    y = np.broadcast_to(_value(tree.body, {f"x{i}": x[:, i] for i in range(width)}), (source.count,))
+    try:
+        y = np.broadcast_to(_value(tree.body, {f"x{i}": x[:, i] for i in range(width)}), (source.count,))
+    except (OverflowError, RecursionError) as error:
+        raise bad(f"the formula `{source.formula[:60]}` is too large") from error
     if not np.isfinite(y).all():
         raise bad(f"the formula `{source.formula}` is not finite everywhere on [{source.low}, {source.high}]")
     return {"x": x, "y": y}, None
@@ -113,8 +121,11 @@ def read_npz(source: st.Npz, base: Path, override: Sequence[Path] | None, seed: 
     try:
         with np.load(path, allow_pickle=False) as archive:
             arrays = {name: archive[name] for name in archive.files}
-    except (OSError, ValueError, KeyError, AttributeError) as error:
+    except UNREADABLE as error:
         raise bad(f"{path} is not a numpy .npz file of plain arrays: {error}") from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in "biuf":
+            raise bad(f"{path}: `{name}` is not an array of numbers")
     return _same_length(path, arrays), None
 
 
@@ -122,13 +133,15 @@ def read_csv(source: st.Csv, base: Path, override: Sequence[Path] | None, seed: 
     """Columns `x0`, `x1`, ... make the vector `x`; any other column is a field of its own."""
     path = _file(source.path, base, override)
     try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.reader(file))
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(file) if row]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise bad(f"{path} is not a CSV file: {error}") from error
     if len(rows) < 2:
         raise bad(f"{path} needs a line of column names and at least one row")
-    header, body = [name.strip() for name in rows[0]], [r for r in rows[1:] if r]
+    header, body = [name.strip() for name in rows[0]], rows[1:]
+    if len(set(header)) < len(header):
+        raise bad(f"{path} has two columns of one name: {', '.join(header)}")
     columns = {
         name: _column(path, name, [_cell(path, r, i, len(header)) for r in body]) for i, name in enumerate(header)
     }
@@ -156,31 +169,49 @@ def _vectors(columns: Arrays) -> Arrays:
         stem = name.rstrip("0123456789")
         if stem and stem != name and f"{stem}0" in columns:
             if stem not in made:
-                width = sum(c.startswith(stem) and c[len(stem) :].isdigit() for c in columns)
-                made[stem] = np.stack([columns[f"{stem}{i}"].astype(np.float64) for i in range(width)], 1)
+                made[stem] = _vector(stem, columns)
         else:
             made[name] = column
     return made
 
 
+def _vector(stem: str, columns: Arrays) -> Array:
+    width = sum(c.startswith(stem) and c[len(stem) :].isdigit() for c in columns)
+    names = [f"{stem}{i}" for i in range(width)]
+    for name in names:
+        if name not in columns:
+            raise bad(f"the columns of `{stem}` need the numbers 0 to {width - 1}: there is no `{name}`")
+    return np.stack([columns[name].astype(np.float64) for name in names], 1)
+
+
 def read_images(source: st.Images, base: Path, override: Sequence[Path] | None, seed: int) -> Read:
     """Every image of a folder as [k, H, W] in [-1, 1]; subfolders, in alphabetical order, are the labels."""
-    from PIL import Image
-
     folder = _file(source.path, base, override)
+    if not folder.is_dir():
+        raise bad(f"{folder} is no folder of images")
     classes = sorted(p for p in folder.iterdir() if p.is_dir()) or [folder]
     pixels, labels = [], []
     for label, place in enumerate(classes):
         for path in sorted(p for p in place.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES):
-            with Image.open(path) as image:
-                array = np.asarray(image.convert("RGB" if image.mode not in ("L", "1") else "L"), np.float32)
-            pixels.append((array / 127.5 - 1).reshape(*array.shape[:2], -1).transpose(2, 0, 1))
+            pixels.append(_pixels(path))
             labels.append(label)
     if not pixels:
         raise bad(f"there are no images in {folder}", "data-missing")
     if len({p.shape for p in pixels}) > 1:
         raise bad(f"the images of {folder} differ in size: {sorted({p.shape for p in pixels})[:3]}")
     return {"x": np.stack(pixels), "y": np.array(labels)}, None
+
+
+def _pixels(path: Path) -> Array:
+    """One image as [k, H, W] in [-1, 1]: k is 1 for grey, else 3."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            array = np.asarray(image.convert("RGB" if image.mode not in ("L", "1") else "L"), np.float32)
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise bad(f"{path} is no image that can be read: {error}") from error
+    return (array / 127.5 - 1).reshape(*array.shape[:2], -1).transpose(2, 0, 1)
 
 
 def _same_length(path: Path, arrays: Arrays) -> Arrays:

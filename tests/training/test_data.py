@@ -1,0 +1,263 @@
+"""Training data: what each source gives, what belongs to a step, and what wrong files are told."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.training.data import Dataset, load
+from mai.spec import settings as st
+from mai.spec.diagnostics import MaiError
+
+POINT = {"x": Type(DType.REAL, shape=(2,))}
+LABELLED = {**POINT, "y": Type(DType.INT, classes=10)}
+LABELLED_DIGITS = {"x": Type(DType.REAL, shape=(1, 8, 8)), "y": Type(DType.INT, classes=10)}
+
+
+def made(
+    source: st.Source, fields: Mapping[str, Type] = POINT, seed: int = 0, base: Path = Path(), *override: Path
+) -> Dataset:
+    return load(source, fields, seed, base, override)
+
+
+@pytest.mark.parametrize(
+    "source", [st.Moons(), st.SwissRoll(), st.Gaussians(), st.Checkerboard(), st.Spirals()], ids=lambda s: s.name
+)
+def test_points_are_fresh_every_step_and_a_function_of_seed_and_step(source: st.Points) -> None:
+    data, again, other = made(source), made(source), made(source, seed=1)
+    assert data.count is None
+    assert data.batch(3, 64)["x"].shape == (64, 2)
+    assert data.batch(3, 64)["x"].dtype == np.float32
+    later = data.batch(4, 64)["x"]
+    np.testing.assert_array_equal(again.batch(4, 64)["x"], later)
+    assert not np.array_equal(data.batch(3, 64)["x"], later)
+    assert not np.array_equal(other.batch(4, 64)["x"], later)
+
+
+def test_points_lie_where_their_source_says() -> None:
+    ring = made(st.Gaussians(modes=4, radius=3.0, noise=0.0), LABELLED).batch(0, 500)
+    angle = np.pi / 2 * ring["y"]
+    np.testing.assert_allclose(ring["x"], 3 * np.stack([np.cos(angle), np.sin(angle)], 1), atol=1e-5)
+    board = made(st.Checkerboard()).batch(0, 2000)["x"]
+    assert np.abs(board).max() <= 2
+    assert not (np.floor(board).sum(1) % 2).any()
+    assert {tuple(square) for square in np.floor(board).tolist()} == {
+        (column, row) for column in range(-2, 2) for row in range(-2, 2) if (column + row) % 2 == 0
+    }
+    arms = made(st.Spirals(classes=3, noise=0.0), LABELLED).batch(0, 500)
+    radius = np.linalg.norm(arms["x"], axis=1)
+    turned = np.arctan2(arms["x"][:, 1], arms["x"][:, 0]) - 3 * np.pi * radius - 2 * np.pi * arms["y"] / 3
+    np.testing.assert_allclose(np.cos(turned), 1, atol=1e-4)
+
+
+def test_a_cloud_is_one_example() -> None:
+    fields = {"x": Type(DType.REAL, shape=(7, 2))}
+    assert made(st.Moons(cloud=7), fields).batch(0, 5)["x"].shape == (5, 7, 2)
+
+
+def test_an_epoch_visits_every_example_once_in_a_new_order() -> None:
+    data = made(st.Checkerboard(count=100))
+    assert data.count == 90
+    assert data.validation is not None
+    assert data.validation["x"].shape == (10, 2)
+    first, second = (np.concatenate([data.batch(e * 9 + i, 10)["x"] for i in range(9)]) for e in (0, 1))
+    assert len(np.unique(first, axis=0)) == 90
+    assert not np.array_equal(first, second)
+    np.testing.assert_array_equal(np.unique(first, axis=0), np.unique(second, axis=0))
+    held = {tuple(row) for row in data.validation["x"].tolist()}
+    assert held.isdisjoint(tuple(row) for row in first.tolist())
+
+
+def test_a_step_gets_its_batch_without_those_before_it() -> None:
+    data, fresh = made(st.Digits(), LABELLED_DIGITS), made(st.Digits(), LABELLED_DIGITS)
+    for step in range(60):
+        data.batch(step, 50)
+    np.testing.assert_array_equal(data.batch(61, 50)["x"], fresh.batch(61, 50)["x"])
+    np.testing.assert_array_equal(data.batch(2, 50)["y"], fresh.batch(2, 50)["y"])
+
+
+def test_digits_have_one_split_for_everyone() -> None:
+    parts = {split: made(st.Digits(split=split), LABELLED_DIGITS) for split in ("train", "test")}
+    train, test = parts["train"], parts["test"]
+    assert (train.count, test.count) == (1437, 360)
+    assert test.validation is None
+    assert train.validation is not None
+    rows = test.batch(0, 360)
+    assert rows["x"].min() == -1
+    assert rows["x"].max() == 1
+    assert {x.tobytes() for x in train.validation["x"]} == {x.tobytes() for x in rows["x"]}
+    assert np.bincount(rows["y"]).min() >= 34
+    other = made(st.Digits(), LABELLED_DIGITS, seed=5).validation
+    assert other is not None
+    np.testing.assert_array_equal(train.validation["x"], other["x"])
+
+
+def test_a_function_is_its_formula() -> None:
+    source = st.FunctionSource(formula="sin(3 * x0) - x1^2 / 2", low=-1, high=2, count=200)
+    rows = made(source, {**POINT, "y": Type(DType.REAL)}).batch(0, 180)
+    x = rows["x"]
+    assert -1 <= x.min() < -0.8
+    assert 1.8 < x.max() <= 2
+    np.testing.assert_allclose(rows["y"], np.sin(3 * x[:, 0]) - x[:, 1] ** 2 / 2, atol=1e-5)
+
+
+def test_files_are_read_by_field_name(tmp_path: Path) -> None:
+    x, y = np.arange(20.0).reshape(10, 2), np.arange(10) % 3
+    np.savez(tmp_path / "a.npz", y=y, x=x, unused=x)
+    lines = [f"{label},{b},{a}" for (a, b), label in zip(x, y, strict=True)]
+    (tmp_path / "a.csv").write_text("y, x1, x0\n" + "\n".join(lines) + "\n\n", encoding="utf-8-sig")
+    for source in (st.Npz(path="a.npz"), st.Csv(path="a.csv")):
+        rows = made(source, LABELLED, 0, tmp_path).batch(0, 10)
+        order = np.argsort(rows["x"][:, 0])
+        np.testing.assert_array_equal(rows["x"][order], x)
+        np.testing.assert_array_equal(rows["y"][order], y)
+
+
+def test_data_takes_the_place_of_the_source(tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(10, 2)).astype(np.float32)
+    np.savez(tmp_path / "mine.npz", x=x)
+    rows = made(st.Moons(), POINT, 0, Path(), tmp_path / "mine.npz").batch(0, 10)["x"]
+    assert {r.tobytes() for r in rows} == {r.tobytes() for r in x}
+
+
+def test_images_are_pixels_by_folder(tmp_path: Path) -> None:
+    for label, grey in (("a", 0), ("b", 255)):
+        (tmp_path / label).mkdir()
+        for i in range(3):
+            Image.fromarray(np.full((4, 6), grey, np.uint8)).save(tmp_path / label / f"{i}.png")
+    fields = {"x": Type(DType.REAL, shape=(1, 4, 6)), "y": Type(DType.INT, classes=2)}
+    rows = made(st.Images(path="."), fields, 0, tmp_path).batch(0, 6)
+    assert rows["x"].shape == (6, 1, 4, 6)
+    np.testing.assert_array_equal(rows["x"][:, 0, 0, 0], 2 * rows["y"] - 1)
+
+
+def test_text_gives_windows_and_holds_its_end_out(tmp_path: Path) -> None:
+    raw = bytes(range(200)) * 2
+    (tmp_path / "a.txt").write_bytes(raw)
+    data = made(st.Text(path="a.txt"), {"t": Type(DType.INT, shape=(8,), classes=256)}, 0, tmp_path)
+    rows = data.batch(0, 500)["t"]
+    assert rows.shape == (500, 8)
+    assert all(bytes(row.tolist()) in raw[:360] for row in rows)
+    assert data.validation is not None
+    np.testing.assert_array_equal(data.validation["t"].reshape(-1), np.frombuffer(raw[360:], np.uint8))
+
+
+def _npz(**arrays: object) -> Callable[[Path], object]:
+    return lambda path: np.savez(path, **arrays)  # type: ignore[arg-type]
+
+
+def _cut(path: Path) -> None:
+    np.savez(path, x=np.zeros((50, 2)))
+    path.write_bytes(path.read_bytes()[:200])
+
+
+def _array(path: Path) -> None:
+    with path.open("wb") as file:
+        np.save(file, np.zeros((3, 2)))
+
+
+def _flipped(path: Path) -> None:
+    np.savez_compressed(path, x=np.random.default_rng(0).normal(size=(500, 2)))
+    raw = bytearray(path.read_bytes())
+    raw[300:340] = b"\xff" * 40
+    path.write_bytes(bytes(raw))
+
+
+def _zip(path: Path) -> None:
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("hello.txt", "hello")
+
+
+@pytest.mark.parametrize(
+    ("make", "told"),
+    [
+        (lambda path: path.write_bytes(b""), "is not a numpy .npz file"),
+        (_cut, "is not a numpy .npz file"),
+        (_array, "is not a numpy .npz file"),
+        (_flipped, "is not a numpy .npz file"),
+        (_zip, "`hello.txt` is not an array of numbers"),
+        (_npz(x=np.array([["a", "b"]])), "`x` is not an array of numbers"),
+        (_npz(x=np.ones((3, 2)) + 1j), "`x` is not an array of numbers"),
+        (_npz(x=np.array([[1, None]], object)), "is not a numpy .npz file of plain arrays"),
+        (_npz(x=np.zeros((0, 2))), "need one common number of examples"),
+        (_npz(x=np.zeros((3, 2)), y=np.zeros(4)), "need one common number of examples"),
+        (_npz(x=np.float32(1)), "need one common number of examples"),
+        (_npz(), "need one common number of examples"),
+    ],
+)
+def test_bad_archives_are_told(make: Callable[[Path], object], told: str, tmp_path: Path) -> None:
+    make(tmp_path / "a.npz")
+    assert told in _message(st.Npz(path="a.npz"), tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("x0,x2\n1,2\n3,4\n", "there is no `x1`"),
+        ("x0,x0\n1,2\n", "two columns of one name"),
+        ("x0,x1\n\n\n", "at least one row"),
+        ("", "at least one row"),
+        ("x0,x1\n1,two\n", "column `x1` holds what is no number"),
+        ("x0,x1\n1,2,3\n", "a row has 3 values, the header has 2"),
+        ("x0,x1,y\n1,2,inf\n", "`y` holds fractions"),
+        ("x0,x1,y\n1,2,1.5\n", "`y` holds fractions"),
+        ("x0,x1,y\n1,2,-1\n", "`y` has labels -1 to -1"),
+        ("x0,x1,y\n1,inf,1\n", "`x` holds values that are not finite"),
+    ],
+)
+def test_bad_tables_are_told(text: str, told: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    assert told in _message(st.Csv(path="a.csv"), tmp_path, LABELLED if "y" in text else POINT)
+
+
+@pytest.mark.parametrize(
+    ("formula", "told"),
+    [
+        ("log(x0)", "is not finite everywhere"),
+        ("1" + "0" * 400, "is too large"),
+        ("x0.real", "has no place in a formula"),
+        ("x0 if x1 else 0", "has no place in a formula"),
+        ("open(x0)", "`open` in a formula"),
+        ("x0 +", "is not a formula"),
+        ("x9999999999", "too many variables"),
+        ("sin(x0, x1)", "has no place in a formula"),
+    ],
+)
+def test_bad_formulas_are_told(formula: str, told: str, tmp_path: Path) -> None:
+    assert told in _message(st.FunctionSource(formula=formula), tmp_path)
+
+
+def test_broken_images_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(b"not a picture")
+    assert "no image that can be read" in _message(st.Images(path="."), tmp_path)
+    assert "is no folder of images" in _message(st.Images(path="a.png"), tmp_path)
+    (tmp_path / "a.png").unlink()
+    assert "there are no images" in _message(st.Images(path="."), tmp_path)
+    for size in (2, 3):
+        Image.new("L", (size, size)).save(tmp_path / f"{size}.png")
+    assert "differ in size" in _message(st.Images(path="."), tmp_path)
+
+
+def test_texts_that_do_not_fit_are_told(tmp_path: Path) -> None:
+    (tmp_path / "short.txt").write_text("abc")
+    (tmp_path / "empty.txt").write_text("")
+    window = {"t": Type(DType.INT, shape=(8,), classes=64)}
+    assert "is empty" in _message(st.Text(path="empty.txt"), tmp_path, window)
+    assert "holds token 99" in _message(st.Text(path="short.txt"), tmp_path, window)
+    wide = {"t": Type(DType.INT, shape=(8,), classes=256)}
+    assert "fewer than two windows" in _message(st.Text(path="short.txt"), tmp_path, wide)
+    assert "text gives rows of tokens" in _message(st.Text(path="short.txt"), tmp_path)
+
+
+def _message(source: st.Source, base: Path, fields: Mapping[str, Type] = POINT) -> str:
+    with pytest.raises(MaiError) as caught:
+        load(source, fields, 0, base)
+    (found,) = caught.value.diagnostics
+    assert found.slug in ("data-bad", "data-missing")
+    return found.message

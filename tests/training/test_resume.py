@@ -1,0 +1,214 @@
+"""Going on: killed, stopped or damaged at any moment, a resumed run ends bit for bit where an uninterrupted one does."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from mai.compiler.program import Program
+from mai.compiler.training import checkpoint as ck
+from mai.compiler.training.loop import Options, Trainer, train
+from mai.spec.diagnostics import MaiError
+
+Maker = Callable[..., Program]
+QUIET: dict[str, Any] = {"quiet": True, "device": "cpu"}
+KILLS = int(os.environ.get("MAI_KILLS", "3"))
+SPEC = """data x: [2] from moons()
+net f(x: [2]) -> [2] {
+  param u: [2, 16] ~ normal(0, 1)
+  return u @ relu(linear(x, 16))
+}
+net g(x: [2]) -> [] {
+  param v: [16] ~ normal(0, 1)
+  return mean(v * relu(linear(x, 16)))
+}
+train(steps = 1500, batch = 16, optimizer = adamw(lr = 1e-3), schedule = cosine(warmup = 20), ema = 0.99, clip = 1.0) {
+  z ~ normal([2])
+  minimize softplus(g(f(z))) + softplus(-g(x)) over g
+  minimize softplus(-g(f(z))) over f
+  report sum(f(z)^2)
+  record f.u every 100
+}
+"""
+COMMAND = """import sys
+from pathlib import Path
+from mai.compiler.check import check
+from mai.compiler.training.loop import Options, train
+spec, out = map(Path, sys.argv[1:])
+train(check(spec).program, out, Options(quiet=True, device="cpu", resume=True, save_seconds=0.02))
+"""
+
+
+def weights(folder: Path) -> dict[str, torch.Tensor]:
+    return load_file(folder / ck.WEIGHTS_FILE)
+
+
+def figures(folder: Path) -> list[dict[str, float]]:
+    """The lines of `metrics.jsonl`, without what the clock says."""
+    lines = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    return [{name: value for name, value in line.items() if name != "examples_per_second"} for line in lines]
+
+
+def assert_same_run(a: Path, b: Path) -> None:
+    one, other = weights(a), weights(b)
+    assert one.keys() == other.keys()
+    assert [name for name in one if not torch.equal(one[name], other[name])] == []
+    assert figures(a) == figures(b)
+    with np.load(a / "records.npz") as kept, np.load(b / "records.npz") as again:
+        assert kept.files == again.files
+        for name in kept.files:
+            np.testing.assert_array_equal(kept[name], again[name])
+
+
+def test_killed_at_random_moments_and_resumed(program: Maker, tmp_path: Path) -> None:
+    """Two objectives, draws, a schedule, a moving average and records; the first kill may come before any checkpoint."""
+    spec = Path(program(SPEC).source.path)
+    command = [sys.executable, "-c", COMMAND, str(spec)]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run([*command, str(whole)], check=True, timeout=300)
+    rng = random.Random(7)
+    for turn in range(KILLS):
+        running = subprocess.Popen([*command, str(killed)])
+        _await_progress(killed, turn)
+        time.sleep(rng.uniform(0.0, 0.3))
+        running.send_signal(signal.SIGKILL)
+        rc = running.wait()
+        assert rc in (-signal.SIGKILL, 0)
+    subprocess.run([*command, str(killed)], check=True, timeout=300)
+    assert_same_run(whole, killed)
+
+
+def _await_progress(folder: Path, turn: int) -> None:
+    """Until a run has written something of its own: metrics the first time, then a new checkpoint."""
+    before, deadline = set(ck.saved(folder)), time.monotonic() + 60
+    while time.monotonic() < deadline:
+        begun = (folder / "metrics.jsonl").exists() if turn == 0 else set(ck.saved(folder)) - before
+        if begun:
+            return
+        time.sleep(0.01)
+
+
+def interrupted(trainer: Trainer, at: int, how: Callable[[], None]) -> None:
+    """Have something happen in the middle of a step."""
+    batch = trainer.data.batch
+
+    def served(step: int, size: int) -> Any:
+        if step == at:
+            how()
+        return batch(step, size)
+
+    object.__setattr__(trainer.data, "batch", served)
+
+
+def made(program: Program, out: Path, **options: Any) -> Trainer:
+    assert program.training is not None
+    out.mkdir(exist_ok=True)
+    return Trainer(program, program.training, out, Options(**QUIET, **options))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_stop_finishes_the_step_and_saves(number: signal.Signals, program: Maker, tmp_path: Path) -> None:
+    spec, before = program(SPEC), signal.getsignal(number)
+    train(spec, tmp_path / "whole", Options(steps=230, **QUIET))
+    run = made(spec, tmp_path / "parts", steps=230)
+    interrupted(run, 117, lambda: os.kill(os.getpid(), number))
+    done = run.run()
+    assert (done.steps, done.stopped, done.weights) == (118, True, None)
+    assert signal.getsignal(number) is before
+    assert not (tmp_path / "parts" / ck.WEIGHTS_FILE).exists()
+    assert ck.saved(tmp_path / "parts")[-1].name == "checkpoint-00000118.safetensors"
+    train(spec, tmp_path / "parts", Options(steps=230, resume=True, **QUIET))
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_damaged_checkpoint_falls_back_to_the_one_before(program: Maker, tmp_path: Path) -> None:
+    spec = program(SPEC)
+    train(spec, tmp_path / "whole", Options(steps=40, **QUIET))
+    run = made(spec, tmp_path / "parts", steps=40, save_seconds=0.0)
+    interrupted(run, 25, lambda: setattr(run, "stop", True))
+    run.run()
+    earlier, last = ck.saved(tmp_path / "parts")
+    last.write_bytes(last.read_bytes()[:1000])
+    found = ck.latest(tmp_path / "parts")
+    assert found is not None
+    assert found.step == int(earlier.stem[-8:])
+    train(spec, tmp_path / "parts", Options(steps=40, resume=True, **QUIET))
+    assert_same_run(tmp_path / "whole", tmp_path / "parts")
+
+
+def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ck.write(tmp_path, ck.Checkpoint(1, {"weights/a": torch.ones(3)}, {}))
+
+    def dies(source: str, target: Path) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(os, "replace", dies)
+    with pytest.raises(KeyboardInterrupt):
+        ck.write(tmp_path, ck.Checkpoint(2, {"weights/a": torch.zeros(3)}, {}))
+    assert [p.name for p in tmp_path.iterdir()] == ["checkpoint-00000001.safetensors"]
+    found = ck.latest(tmp_path)
+    assert found is not None
+    assert torch.equal(found.tensors["weights/a"], torch.ones(3))
+
+
+def test_the_last_two_checkpoints_are_kept(tmp_path: Path) -> None:
+    for step in (5, 90, 100_000_000):
+        ck.write(tmp_path, ck.Checkpoint(step, {"weights/a": torch.full((1,), float(step))}, {}))
+    assert [ck.read(path).step for path in ck.saved(tmp_path)] == [90, 100_000_000]
+
+
+def test_a_new_run_forgets_the_checkpoints_of_the_one_before(program: Maker, tmp_path: Path) -> None:
+    spec = program(SPEC)
+    train(spec, tmp_path, Options(steps=30, seed=1, **QUIET))
+    train(spec, tmp_path, Options(steps=10, **QUIET))
+    assert [path.name for path in ck.saved(tmp_path)] == ["checkpoint-00000010.safetensors"]
+    assert figures(tmp_path)[-1]["step"] == 10
+
+
+def test_a_finished_run_stays_as_it_is(program: Maker, tmp_path: Path) -> None:
+    spec = program(SPEC)
+    train(spec, tmp_path, Options(steps=12, **QUIET))
+    before, told = weights(tmp_path), figures(tmp_path)
+    done = train(spec, tmp_path, Options(steps=12, resume=True, **QUIET))
+    assert (done.steps, done.stopped) == (12, False)
+    after = weights(tmp_path)
+    assert all(torch.equal(before[name], after[name]) for name in before)
+    assert figures(tmp_path) == told
+
+
+def test_nothing_to_resume_begins_at_the_beginning(program: Maker, tmp_path: Path) -> None:
+    spec = program(SPEC)
+    train(spec, tmp_path / "whole", Options(steps=8, **QUIET))
+    train(spec, tmp_path / "resumed", Options(steps=8, resume=True, **QUIET))
+    assert_same_run(tmp_path / "whole", tmp_path / "resumed")
+
+
+@pytest.mark.parametrize(("changed", "told"), [({"seed": 5}, "had seed 0"), ({"batch": 7}, "batch 16")])
+def test_another_seed_or_batch_cannot_resume(changed: Any, told: str, program: Maker, tmp_path: Path) -> None:
+    spec = program(SPEC)
+    train(spec, tmp_path, Options(steps=4, **QUIET))
+    with pytest.raises(MaiError, match="weights-mismatch") as caught:
+        train(spec, tmp_path, Options(steps=8, resume=True, **changed, **QUIET))
+    assert told in caught.value.diagnostics[0].message
+
+
+def test_a_record_added_later_begins_where_the_run_goes_on(program: Maker, tmp_path: Path) -> None:
+    train(program(SPEC), tmp_path / "run", Options(steps=100, **QUIET))
+    more = program(SPEC.replace("  record", "  record g.v every 50\n  record"))
+    train(more, tmp_path / "run", Options(steps=200, resume=True, **QUIET))
+    with np.load(tmp_path / "run" / "records.npz") as records:
+        assert records["f.u.steps"].tolist() == [0, 100, 200]
+        assert records["g.v.steps"].tolist() == [150, 200]

@@ -1,0 +1,147 @@
+"""Learning rates over a run, and the optimizers that take them, against their formulas."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as some
+
+from mai.compiler.program import Program
+from mai.compiler.training.loop import Options, Trainer
+from mai.compiler.training.optimizer import make_optimizer, rate, set_rate
+from mai.spec import settings as st
+
+Maker = Callable[..., Program]
+Schedule = st.Constant | st.Cosine | st.Linear
+Optimizer = st.Sgd | st.Adam | st.AdamW
+
+schedules = some.builds(
+    lambda kind, warmup, final: kind(warmup=warmup) if kind is st.Constant else kind(warmup=warmup, final=final),
+    some.sampled_from([st.Constant, st.Cosine, st.Linear]),
+    some.integers(0, 50),
+    some.floats(0, 1),
+)
+
+
+def rates(schedule: Schedule, steps: int) -> list[float]:
+    settings = st.TrainSettings(steps=steps, schedule=schedule)
+    return [rate(settings, step, steps) for step in range(steps)]
+
+
+@given(schedules, some.integers(1, 200))
+def test_a_rate_rises_over_the_warmup_then_falls_to_no_less_than_its_end(schedule: Schedule, steps: int) -> None:
+    made = rates(schedule, steps)
+    up, down = made[: schedule.warmup], made[schedule.warmup :]
+    assert up == sorted(up)
+    assert all(0 < r <= 1 for r in up)
+    assert all(a >= b - 1e-12 for a, b in pairwise(down))
+    assert all(getattr(schedule, "final", 1.0) - 1e-12 <= r <= 1 + 1e-12 for r in down)
+    assert not down or down[0] == pytest.approx(1.0)
+
+
+@given(some.integers(0, 20), some.floats(0, 1))
+def test_the_middle_of_a_fall_is_half_way(warmup: int, final: float) -> None:
+    steps = warmup + 100
+    for kind in (st.Cosine, st.Linear):
+        assert rates(kind(warmup=warmup, final=final), steps)[warmup + 50] == pytest.approx((1 + final) / 2)
+
+
+def test_a_quarter_of_a_fall_tells_the_shapes_apart() -> None:
+    assert rates(st.Linear(), 100)[25] == pytest.approx(0.75)
+    assert rates(st.Cosine(), 100)[25] == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
+    assert rates(st.Constant(), 100)[25] == 1.0
+
+
+def test_a_run_shorter_than_its_warmup_only_rises() -> None:
+    assert rates(st.Cosine(warmup=10), 4) == pytest.approx([0.1, 0.2, 0.3, 0.4])
+
+
+def _moved(settings: Optimizer, gradients: list[float], factors: list[float]) -> float:
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer = make_optimizer(st.TrainSettings(steps=1, optimizer=settings), [weight])
+    for gradient, factor in zip(gradients, factors, strict=True):
+        weight.grad = torch.full_like(weight, gradient)
+        set_rate(optimizer, settings.lr, factor)
+        optimizer.step()
+    return float(weight.detach())
+
+
+def _sgd(s: st.Sgd, gradients: list[float], factors: list[float]) -> float:
+    w, velocity = 1.0, 0.0
+    for g, factor in zip(gradients, factors, strict=True):
+        g += s.weight_decay * w
+        velocity = s.momentum * velocity + g
+        w -= s.lr * factor * (g + s.momentum * velocity if s.nesterov else velocity)
+    return w
+
+
+def _adam(s: st.Adam, gradients: list[float], factors: list[float]) -> float:
+    """Kingma and Ba (2015), algorithm 1; with decoupled decay, Loshchilov and Hutter (2019), algorithm 2."""
+    w, mean, square = 1.0, 0.0, 0.0
+    (b1, b2), decoupled = s.betas, isinstance(s, st.AdamW)
+    for t, (g, factor) in enumerate(zip(gradients, factors, strict=True), 1):
+        g += 0.0 if decoupled else s.weight_decay * w
+        w -= s.lr * factor * s.weight_decay * w if decoupled else 0.0
+        mean, square = b1 * mean + (1 - b1) * g, b2 * square + (1 - b2) * g * g
+        w -= s.lr * factor * (mean / (1 - b1**t)) / (math.sqrt(square / (1 - b2**t)) + s.eps)
+    return w
+
+
+GRADIENTS = [0.3, -1.2, 2.0, 0.1, -0.4]
+FACTORS = [0.5, 1.0, 1.0, 0.6, 0.2]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        st.Sgd(lr=0.1),
+        st.Sgd(lr=0.1, momentum=0.9, weight_decay=0.1),
+        st.Sgd(lr=0.1, momentum=0.9, nesterov=True),
+        st.Adam(lr=0.05, weight_decay=0.1),
+        st.Adam(lr=0.05, betas=(0.5, 0.8), eps=1e-3),
+        st.AdamW(lr=0.05, weight_decay=0.1),
+    ],
+    ids=repr,
+)
+def test_optimizers_are_their_formulas(settings: Optimizer) -> None:
+    if isinstance(settings, st.Sgd):
+        expected = _sgd(settings, GRADIENTS, FACTORS)
+    else:
+        expected = _adam(settings, GRADIENTS, FACTORS)
+    assert _moved(settings, GRADIENTS, FACTORS) == pytest.approx(expected, rel=1e-5)
+
+
+def test_each_step_of_a_run_takes_its_own_rate(program: Maker, tmp_path: Path) -> None:
+    """The loss `w` has gradient 1, so that a step of plain descent moves the weight by the learning rate itself."""
+    made = program(
+        "data x: [2] from moons()\nnet f() -> [] {\n  param w: [] = 1\n  return w\n}\n"
+        "train(steps = 10, optimizer = sgd(lr = 0.5), schedule = linear(warmup = 4, final = 0.2)) { minimize f() }\n"
+    )
+    assert made.training is not None
+    trainer = Trainer(made, made.training, tmp_path, Options(quiet=True, device="cpu"))
+    (weight,) = trainer.weights.parameters()
+    path = [float(weight.detach())]
+    for step in range(10):
+        trainer.step(step, report=False)
+        path.append(float(weight.detach()))
+    expected = [0.5 * r for r in rates(st.Linear(warmup=4, final=0.2), 10)]
+    np.testing.assert_allclose(-np.diff(path), expected, rtol=1e-4)
+
+
+def test_clipping_bounds_the_length_of_the_step(program: Maker, tmp_path: Path) -> None:
+    made = program(
+        "data x: [2] from moons()\nnet f() -> [2] {\n  param w: [2] = 1\n  return w\n}\n"
+        "train(steps = 1, optimizer = sgd(lr = 1), clip = 0.5) { minimize 30 * f()[0] + 40 * f()[1] }\n"
+    )
+    assert made.training is not None
+    trainer = Trainer(made, made.training, tmp_path, Options(quiet=True, device="cpu"))
+    trainer.step(0, report=False)
+    (weight,) = trainer.weights.parameters()
+    np.testing.assert_allclose(1 - weight.detach().numpy(), [0.3, 0.4], rtol=1e-4)
