@@ -13,16 +13,32 @@ from typing import Any
 RESULTS = Path(__file__).parent / "results"
 
 
-def interleaved(variants: Mapping[str, Callable[[], Any]], rounds: int, warmup: int = 1) -> dict[str, list[float]]:
-    """Seconds of every round of every variant."""
+TURN = 0.02
+
+
+def interleaved(variants: Mapping[str, Callable[[], Any]], rounds: int) -> dict[str, list[float]]:
+    """Seconds a call, for every round of every variant, after one round to warm up.
+
+    A short call is repeated until its turn has lasted `TURN` seconds, so that it is measured as it runs in a row and not
+    with the caches that its rival left.
+    """
+    repeats = {name: _repeats(run) for name, run in variants.items()}
     times: dict[str, list[float]] = {name: [] for name in variants}
-    for turn in range(rounds + warmup):
+    for _ in range(rounds):
         for name, run in variants.items():
             began = time.perf_counter()
-            run()
-            if turn >= warmup:
-                times[name].append(time.perf_counter() - began)
+            for _ in range(repeats[name]):
+                run()
+            times[name].append((time.perf_counter() - began) / repeats[name])
     return times
+
+
+def _repeats(run: Callable[[], Any]) -> int:
+    """How many calls fill a turn; the first call warms up."""
+    run()
+    began = time.perf_counter()
+    run()
+    return max(1, round(TURN / (time.perf_counter() - began)))
 
 
 def medians(times: Mapping[str, Sequence[float]]) -> dict[str, float]:

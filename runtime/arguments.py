@@ -9,22 +9,29 @@ from typing import Any
 import numpy as np
 
 from mai.runtime.errors import ModelError
-from mai.runtime.manifest import Manifest, Port
+from mai.runtime.manifest import Port
 
 Array = np.ndarray[Any, Any]
 
 
-def prepare(manifest: Manifest, values: Mapping[str, Any]) -> dict[str, Array]:
+Ports = Mapping[str, Port]
+
+
+def prepare(inputs: Ports, settings: Ports, values: Mapping[str, Any]) -> dict[str, Array]:
     """Arrays for the session, by name. Raises `ModelError`."""
-    ports = {p.name: p for p in [*manifest.inputs, *manifest.settings]}
-    for name in values:
-        if name not in ports:
-            raise unknown(name, list(ports))
-    feed = {name: _array(ports[name], value) for name, value in values.items() if value is not None}
-    missing = [p.name for p in manifest.inputs if p.name not in feed]
-    if missing:
-        raise ModelError("input-missing", f"the input `{missing[0]}` is missing", f"it takes {', '.join(ports)}")
-    _agree(manifest, feed)
+    feed = {}
+    for name, value in values.items():
+        port = inputs.get(name) or settings.get(name)
+        if port is None:
+            raise unknown(name, [*inputs, *settings])
+        if value is not None:
+            feed[name] = _array(port, value)
+    for name in inputs:
+        if name not in feed:
+            raise ModelError(
+                "input-missing", f"the input `{name}` is missing", f"it takes {', '.join([*inputs, *settings])}"
+            )
+    _agree(inputs, feed)
     return feed
 
 
@@ -86,6 +93,8 @@ def _fits(shape: list[int | str], sizes: tuple[int, ...]) -> bool:
 
 def _check_range(port: Port, array: Array) -> None:
     """Within the port's range; what is not a number passes, as the file's own arithmetic has to deal with it."""
+    if port.minimum is None and port.maximum is None:
+        return
     low = -np.inf if port.minimum is None else port.minimum
     high = np.inf if port.maximum is None else port.maximum
     outside = array[(array < low) | (array > high)]
@@ -102,10 +111,10 @@ def span(port: Port) -> str:
     return "" if port.maximum is None else f"at most {port.maximum:g}"
 
 
-def _agree(manifest: Manifest, feed: Mapping[str, Array]) -> None:
+def _agree(inputs: Ports, feed: Mapping[str, Array]) -> None:
     """Inputs of one call have one batch, and one size for each name of a dimension."""
     sizes: dict[str, tuple[int, str]] = {}
-    for port in manifest.inputs:
+    for port in inputs.values():
         array = feed[port.name]
         for name, size in zip(["batch", *port.shape], array.shape, strict=True):
             if isinstance(name, int) or not name.isidentifier():

@@ -18,6 +18,8 @@ from mai.runtime.manifest import FORMAT, MANIFEST_KEY, SPEC_KEY, Manifest
 
 Array = np.ndarray[Any, Any]
 WARNING, FATAL_ONLY = 2, 4
+# How many examples a file computes at a time is for a processor's cache: a GPU takes the batch whole.
+CHUNK, WHOLE = "batch.chunk", np.array(2**31)
 # A manifest begins with its format, so that it can be read where the rest of a newer file cannot.
 STATED_FORMAT = re.compile(re.escape(MANIFEST_KEY.encode()) + rb'[^{]{1,8}\{"format": ?(\d+)', re.DOTALL)
 
@@ -31,7 +33,9 @@ class Model:
         self.inputs = {p.name: p for p in manifest.inputs}
         self.settings = {p.name: p for p in manifest.settings}
         self.outputs = {p.name: p for p in manifest.outputs}
-        self._overridable = {i.name for i in session.get_overridable_initializers()}
+        overridable = {i.name for i in session.get_overridable_initializers()}
+        self._accepted = {*self.inputs, *overridable}
+        self._fixed = {CHUNK: WHOLE} if CHUNK in overridable and "CUDAExecutionProvider" in self.providers else {}
 
     @property
     def providers(self) -> list[str]:
@@ -50,8 +54,8 @@ class Model:
         Raises:
             ModelError: a name, shape, dtype or value is not as the file says.
         """
-        feed = prepare(self.manifest, values)
-        feed = {name: array for name, array in feed.items() if name in self.inputs or name in self._overridable}
+        feed = prepare(self.inputs, self.settings, values)
+        feed = {name: array for name, array in feed.items() if name in self._accepted} | self._fixed
         try:
             made = self._session.run(None, feed)
         except Exception as error:  # onnxruntime raises many types of its own

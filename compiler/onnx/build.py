@@ -11,9 +11,9 @@ import onnx_ir as ir
 from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.sizes import Dim, Size, symbol
-from mai.compiler.ir.types import DType
+from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.backend import OnnxBackend
-from mai.compiler.onnx.chunks import CHUNK, parts
+from mai.compiler.onnx.chunks import parts
 from mai.compiler.onnx.sink import sink
 from mai.compiler.ops.base import Alignment
 from mai.compiler.ops.random import Draw
@@ -24,6 +24,7 @@ DTYPES = {DType.REAL: ir.DataType.FLOAT, DType.INT: ir.DataType.INT64, DType.BOO
 NUMPY: dict[DType, Any] = {DType.REAL: np.float32, DType.INT: np.int64, DType.BOOL: np.bool_}
 VIEWS = (Lead, Unlead, Across)
 BATCH = symbol("batch")
+CHUNK = "batch.chunk"  # no name of a spec has a dot
 IR_VERSIONS = {21: 10, 22: 10, 23: 11, 24: 12}
 
 
@@ -35,10 +36,13 @@ class Known:
 
 
 def build(
-    graph: Graph, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False, chunked: bool = False
+    graph: Graph, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False, chunk: int | None = None
 ) -> ir.Model:
-    """The model of a graph, in standard operators of `opset`; settings are initializers that a host may override."""
-    made = Building(graph, weights, opset, unroll, chunked).model()
+    """The model of a graph, in standard operators of `opset`; settings are initializers that a host may override.
+
+    With `chunk`, the batch is computed that many examples at a time.
+    """
+    made = Building(graph, weights, opset, unroll, chunk).model()
     sink(made.graph)
     return made
 
@@ -46,8 +50,8 @@ def build(
 class Building:
     """One model being built; `op.values` holds what each IR value became."""
 
-    def __init__(self, graph: Graph, weights: Mapping[str, Array], opset: int, unroll: bool, chunked: bool) -> None:
-        self.graph, self.weights, self.unroll, self.chunked = graph, weights, unroll, chunked
+    def __init__(self, graph: Graph, weights: Mapping[str, Array], opset: int, unroll: bool, chunk: int | None) -> None:
+        self.graph, self.weights, self.unroll, self.chunk = graph, weights, unroll, chunk
         self.op = OnnxBackend(graph, opset)
         self.values = self.op.values
 
@@ -57,8 +61,8 @@ class Building:
             op.root.inputs.append(self._input(value))
         for name, setting in self.graph.settings.items():
             op.root.inputs.append(self._setting(setting.value, name, setting.default))
-        if self.chunked:
-            made = self._scan()
+        if self.chunk is not None:
+            made = self._scan(self.chunk)
         else:
             self.nodes(self.graph.nodes)
             made = [self.operand(v) for v in self.graph.outputs]
@@ -99,13 +103,15 @@ class Building:
 
     # ----------------------------------------------------------------- chunks
 
-    def _scan(self) -> list[ir.Value]:
+    def _scan(self, examples: int) -> list[ir.Value]:
         """The whole program inside a `Scan` over chunks of the batch; the last chunk is filled up with its last row."""
         op = self.op
         shared, own, numbers = parts(self.graph)
         self.nodes(shared)
         batch = op.resolve(BATCH)
-        count = op.Div(op.Add(batch, CHUNK - 1), CHUNK)
+        chunk = self._setting(Value(Type(DType.INT)), CHUNK, examples)
+        op.root.inputs.append(chunk)
+        count = op.Div(op.Sub(op.Add(batch, chunk), 1), chunk)
         size = op.Div(op.Sub(op.Add(batch, count), 1), count)
         index = op.Range(op.int(0), op.Mul(count, size), op.int(1))
         rows = op.Min(index, op.Sub(batch, 1))

@@ -1,8 +1,9 @@
 """A large batch in chunks that stay in the cache: an outer `Scan` with the whole program inside.
 
 Examples do not see each other, so any part of a batch can be computed alone; draws depend on an example's own number,
-which is handed to each chunk. For a small network a chunk of a few hundred examples keeps its activations close to
-the processor through all steps of an integration, which a whole batch of thousands does not.
+which is handed to each chunk. A chunk keeps its activations close to the processor through all steps of an integration,
+which a whole batch does not: a few hundred examples of a small network, one or two large images. How many is an
+overridable initializer, so that a host with a GPU can have the batch whole.
 """
 
 from __future__ import annotations
@@ -12,20 +13,31 @@ from collections.abc import Iterator
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import reading
 from mai.compiler.ir.types import BATCH_DEPTH
+from mai.compiler.ops.convolution import Conv
 from mai.compiler.ops.product import Affine
 from mai.compiler.ops.shape import Iota
 from mai.compiler.ops.structure import Loop
 
-CHUNK = 256
-LARGEST = 1024
+# The elements of one activation that a chunk may have, a megabyte of them; and the most examples.
+BUDGET = 262_144
+MOST = 256
+# Products of single examples up to this width gain from chunks; larger ones fill the processor as they are.
+NARROW = 1024
 
 
-def worthwhile(graph: Graph) -> bool:
-    """Whether chunks pay: a loop of products on a batch whose activations are small and of one size."""
-    loops = [n for n in graph.walk() if n.op is Loop]
-    products = [n for loop in loops for n in loop.regions[0].walk() if n.op is Affine and _batched(n.output)]
+def chunk_of(graph: Graph) -> int | None:
+    """How many examples a chunk should have; None where chunks do not pay.
+
+    They pay in a loop of convolutions, and of products whose activations are small, if all sizes are known.
+    """
+    inside = [n for loop in graph.walk() if loop.op is Loop for n in loop.regions[0].walk() if _batched(n.output)]
     sizes = [_elements(v) for n in graph.walk() for v in n.outputs if _batched(v)]
-    return bool(products) and all(s is not None and s <= LARGEST for s in sizes) and all(map(_batched, graph.outputs))
+    if not all(map(_batched, graph.outputs)) or None in sizes:
+        return None
+    largest = max((s for s in sizes if s), default=1)
+    convolves = any(n.op is Conv for n in inside)
+    multiplies = any(n.op is Affine for n in inside) and largest <= NARROW
+    return max(1, min(MOST, BUDGET // largest)) if convolves or multiplies else None
 
 
 def _batched(value: Value) -> bool:

@@ -14,7 +14,7 @@ import onnx_ir as ir
 from mai.compiler import passes
 from mai.compiler.ir.graph import Graph
 from mai.compiler.onnx.build import build
-from mai.compiler.onnx.chunks import worthwhile
+from mai.compiler.onnx.chunks import chunk_of
 from mai.compiler.onnx.finish import describe, manifest_of, write_atomically
 from mai.compiler.onnx.verify import Trial, verify
 from mai.compiler.program import Program
@@ -63,7 +63,7 @@ def model_of(
     plain = passes.prepare(passes.freeze(graph) if unroll else graph)
     refuse_later(plain)
     optimised = passes.optimise(plain) if optimise else plain
-    model = build(optimised, weights, opset=opset, unroll=unroll, chunked=not unroll and worthwhile(optimised))
+    model = build(optimised, weights, opset=opset, unroll=unroll, chunk=None if unroll else chunk_of(optimised))
     manifest = manifest_of(program, plain, opset=opset, unrolled=unroll, trained_steps=trained_steps)
     describe(model, manifest, program.source.text)
     return model, plain, optimised

@@ -13,6 +13,7 @@ import pytest
 
 from mai.compiler import passes
 from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.onnx.build import CHUNK
 from mai.compiler.onnx.export import export, model_of
 from mai.compiler.ops.elementwise import Silu
 from mai.compiler.program import Program
@@ -70,7 +71,7 @@ def test_settings_may_be_left_out(example: Maker, tmp_path: Path) -> None:
     path = export(program, "sample", weights(program), tmp_path).path
     held = session(path)
     assert not held.get_inputs()
-    assert {i.name for i in held.get_overridable_initializers()} == {"seed", "steps", "batch"}
+    assert {i.name for i in held.get_overridable_initializers()} == {"seed", "steps", "batch", CHUNK}
     (first,) = held.run(None, {})
     (same,) = held.run(None, {"steps": np.array(20), "seed": np.array(0), "batch": np.array(1)})
     assert first.shape == (1, 2)
@@ -82,7 +83,9 @@ def test_settings_may_be_left_out(example: Maker, tmp_path: Path) -> None:
 def test_weights_of_a_body_live_in_the_body(example: Maker, tmp_path: Path) -> None:
     program = example("digits_unet", c="8")
     proto = onnx.load(export(program, "sample", weights(program), tmp_path).path)
-    (loop,) = [n for n in proto.graph.node if n.op_type == "Loop"]
+    (scan,) = [n for n in proto.graph.node if n.op_type == "Scan"]
+    chunk = next(a.g for a in scan.attribute if a.name == "body")
+    (loop,) = [n for n in chunk.node if n.op_type == "Loop"]
     outside = {t.name for t in proto.graph.initializer}
     used = {name for n in proto.graph.node for name in n.input} | {o.name for o in proto.graph.output}
     settings = {i.name for i in proto.graph.input}
@@ -91,6 +94,16 @@ def test_weights_of_a_body_live_in_the_body(example: Maker, tmp_path: Path) -> N
     convolutions = [n for n in body.node if n.op_type == "Conv"]
     assert convolutions
     assert {n.input[1] for n in convolutions} <= {t.name for t in body.initializer}
+
+
+def test_a_host_may_choose_the_chunk(example: Maker, tmp_path: Path) -> None:
+    program = example("digits_unet", c="8")
+    held = session(export(program, "sample", weights(program), tmp_path).path)
+    labels, steps = np.arange(5), np.array(2)
+    (whole,) = held.run(None, {"y": labels, "steps": steps, CHUNK: np.array(2**31)})
+    for size in (1, 2, 5):
+        (made,) = held.run(None, {"y": labels, "steps": steps, CHUNK: np.array(size)})
+        np.testing.assert_allclose(made, whole, rtol=1e-4, atol=1e-5)
 
 
 def test_chunks_are_the_whole_batch(example: Maker, tmp_path: Path) -> None:
