@@ -6,10 +6,10 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := demo
 
-.PHONY: help demo test check bench format clean
+.PHONY: help demo test check bench bench-text format clean
 
 help:  ## say what there is
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
 
 $(VENV)/train: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -19,6 +19,11 @@ $(VENV)/train: pyproject.toml constraints.txt
 
 $(VENV)/dev: $(VENV)/train
 	$(PIP) -e '.[train,dev]'
+	@touch $@
+
+$(VENV)/bench: $(VENV)/dev
+	$(PIP) -e '.[train,dev,bench]'
+	$(PIP) --no-deps onnxruntime-genai
 	@touch $@
 
 demo: $(VENV)/train  ## train a flow, compile its sampler to one ONNX file, sample from it, save a picture
@@ -44,6 +49,9 @@ bench: $(VENV)/dev  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.sampler
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.building
+
+bench-text: $(VENV)/bench  ## measure text generation against rivals, which it installs
+	$(BIN)/python -m benchmarks.text
 
 clean:  ## remove what was made here
 	rm -rf $(VENV) $(DEMO) runs build dist *.egg-info src/*.egg-info

@@ -66,10 +66,10 @@ def processor() -> str:
     return platform.processor() or platform.machine()
 
 
-def record(name: str, text: str, figures: Any) -> None:
-    """Print a table and keep it under `results/`."""
+def record(name: str, text: str, figures: Any, where: str = "one core of") -> None:
+    """Print a table and keep it under `results/`, with the processor on `where` of which it was measured."""
     print(text, flush=True)
     RESULTS.mkdir(exist_ok=True)
     held = {"processor": processor(), "python": platform.python_version(), "figures": figures}
     (RESULTS / f"{name}.json").write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
-    (RESULTS / f"{name}.md").write_text(f"{text}\n\nOn one core of: {processor()}.\n", encoding="utf-8")
+    (RESULTS / f"{name}.md").write_text(f"{text}\n\nOn {where}: {processor()}.\n", encoding="utf-8")

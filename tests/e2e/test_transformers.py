@@ -1,0 +1,153 @@
+"""Networks of transformers, with its weights: the logits are the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from benchmarks.transformers_weights import Unlike, weights_of
+from mai.compiler import passes
+from mai.compiler.check import check
+from mai.compiler.onnx.export import export
+from mai.compiler.program import Program
+from mai.compiler.torch.module import lower
+from mai.compiler.torch.run import run
+from mai.compiler.torch.weights import Weights
+from mai.runtime import load
+
+transformers = pytest.importorskip("transformers", reason="transformers is not installed")
+
+SPECS = Path(__file__).parents[2] / "benchmarks" / "specs"
+EXAMPLES = Path(__file__).parents[2] / "examples"
+VOCAB, WIDTH, DEPTH, HEADS, HIDDEN = 97, 48, 3, 6, 80
+TOLERANCE = 1e-4
+
+
+def program_of(path: Path, **sets: int) -> Program:
+    checked = check(path, {name: str(value) for name, value in sets.items()})
+    assert checked.program is not None, [(d.slug, d.message) for d in checked.diagnostics]
+    return checked.program
+
+
+def shaken(model: Any) -> Any:
+    """Norms and biases that are not the ones and zeros that a new model has."""
+    generator = torch.Generator().manual_seed(1)
+    with torch.no_grad():
+        for weight in model.parameters():
+            if weight.dim() == 1:
+                weight += 0.3 * torch.randn(weight.shape, generator=generator)
+    return model.eval()
+
+
+def gpt2(tied: bool = True, **more: Any) -> Any:
+    torch.manual_seed(0)
+    config = transformers.GPT2Config(
+        vocab_size=VOCAB, n_positions=32, n_embd=WIDTH, n_layer=DEPTH, n_head=HEADS, initializer_range=0.3,
+        bos_token_id=0, eos_token_id=1, tie_word_embeddings=tied, **more,
+    )  # fmt: skip
+    return shaken(transformers.GPT2LMHeadModel(config))
+
+
+def llama(kv_heads: int = 2, **more: Any) -> Any:
+    torch.manual_seed(0)
+    config = transformers.LlamaConfig(
+        vocab_size=VOCAB, hidden_size=WIDTH, num_hidden_layers=DEPTH, num_attention_heads=HEADS,
+        num_key_value_heads=kv_heads, intermediate_size=HIDDEN, initializer_range=0.3, max_position_embeddings=64, **more,
+    )  # fmt: skip
+    return shaken(transformers.LlamaForCausalLM(config))
+
+
+def gpt2_program(tied: bool = True) -> Program:
+    sets = {"vocab": VOCAB, "context": 32, "d": WIDTH, "depth": DEPTH, "heads": HEADS, "tied": int(tied)}
+    return program_of(SPECS / "gpt2.mai", **sets)
+
+
+def llama_program(kv_heads: int = 2) -> Program:
+    sets = {"vocab": VOCAB, "d": WIDTH, "depth": DEPTH, "heads": HEADS, "kv_heads": kv_heads, "hidden": HIDDEN}
+    return program_of(SPECS / "llama.mai", **sets)
+
+
+CASES = {
+    "gpt2-tied": (gpt2_program, gpt2),
+    "gpt2-untied": (lambda: gpt2_program(False), lambda: gpt2(False)),
+    "llama": (llama_program, llama),
+    "llama-one-kv-head": (lambda: llama_program(1), lambda: llama(1)),
+    "llama-all-kv-heads": (lambda: llama_program(HEADS), lambda: llama(HEADS)),
+}
+
+
+def difference(made: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> float:
+    assert made.shape == expected.shape
+    return float(np.abs(made - expected).max() / np.abs(expected).max())
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_logits(case: str, tmp_path: Path) -> None:
+    make_program, make_model = CASES[case]
+    program, model = make_program(), make_model()
+    weights = weights_of(program, model)
+    tokens = np.random.default_rng(0).integers(0, VOCAB, (3, 17))
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(tokens)).logits.numpy()
+    assert expected.std() > 0.3
+
+    graph = passes.prepare(program.exports["predict"])
+    held = Weights(graph.weights)
+    held.load_state_dict({name: torch.from_numpy(weights[name]) for name in graph.weights})
+    (lowered,) = run(lower(graph, held.eval(), program.name), graph, {"x": tokens}, {})
+    assert difference(lowered, expected) < TOLERANCE
+
+    compiled = load(export(program, "predict", weights, tmp_path).path, providers="cpu")
+    assert difference(compiled(x=tokens), expected) < TOLERANCE
+
+
+def test_a_wrong_convention_would_show() -> None:
+    """The comparison is worth something only if what could be mixed up changes the logits."""
+    model = llama()
+    tokens = torch.arange(12)[None]
+    with torch.inference_mode():
+        before = model(tokens).logits.numpy()
+        pairs = torch.arange(WIDTH // HEADS).reshape(2, -1).T.reshape(-1)
+        for layer in model.model.layers:
+            for weight in (layer.self_attn.q_proj.weight, layer.self_attn.k_proj.weight):
+                weight.copy_(weight.unflatten(0, (-1, WIDTH // HEADS))[:, pairs].flatten(0, 1))
+        assert difference(model(tokens).logits.numpy(), before) > 100 * TOLERANCE
+
+
+def test_the_specs_are_the_example_and_more() -> None:
+    """The benchmark's Llama is the example's, with an export of the logits."""
+
+    def net(path: Path) -> str:
+        return path.read_text(encoding="utf-8").split("export ")[0]
+
+    assert net(SPECS / "llama.mai") == net(EXAMPLES / "llama.mai")
+
+
+@pytest.mark.parametrize(
+    ("make_program", "make_model", "said"),
+    [
+        (gpt2_program, lambda: gpt2(activation_function="gelu"), "activation_function"),
+        (gpt2_program, lambda: gpt2(layer_norm_epsilon=1e-6), "layer_norm_epsilon"),
+        (gpt2_program, lambda: gpt2(tied=False), "linear_1.weight"),
+        (lambda: gpt2_program(False), gpt2, "linear_1.weight"),
+        (gpt2_program, llama, "embed_1.weight"),
+        (llama_program, lambda: llama(rms_norm_eps=1e-5), "rms_norm_eps"),
+        (llama_program, lambda: llama(attention_bias=True), "attention_bias"),
+        (llama_program, lambda: llama(rope_parameters={"rope_type": "default", "rope_theta": 500.0}), "rope"),
+        (lambda: llama_program(1), llama, "kv_heads"),
+    ],
+)
+def test_another_network_is_refused(make_program: Any, make_model: Any, said: str) -> None:
+    with pytest.raises(Unlike, match=said):
+        weights_of(make_program(), make_model())
+
+
+def test_a_tensor_left_over_is_named() -> None:
+    model = llama()
+    model.model.register_buffer("more", torch.zeros(3))
+    with pytest.raises(Unlike, match=r"no place for model\.more"):
+        weights_of(llama_program(), model)
