@@ -236,6 +236,8 @@ class Calls(Signatures):
             value = self.builder.lead(argument.value, inner) if inner else argument.value
             if not value.name:
                 value.name = name
+            if function.declaration.kind == "net":
+                self.graph.arguments.setdefault(function.name, {}).setdefault(value, name)
             env.names[name] = value
         outer, self.axes = self.axes, (*self.axes, *axes)
         self.calls.append(function.name)

@@ -286,6 +286,17 @@ def test_arrows_lead_from_what_is_read(program: Make) -> None:
     assert set(plus.sources) == {first, second}
 
 
+def test_a_net_knows_its_inputs_by_its_own_names(program: Make) -> None:
+    """In the order of its parameters, whatever its callers call them; of two calls, those of the first count."""
+    text = """
+net f(left: [2], right: [2], when: []) -> [2] { return when * linear(right, 2) + linear(left, 2) }
+export go(a: [3, 2], b: [2], c: []) -> [2] { return mean(f(relu(a), b, c), axis = 0) + f(b, exp(b), 0.5) }
+"""
+    _, net = panels(program(text), ["go"])
+    inputs = [(b.name, b.shape) for b in net.boxes() if b.kind == "input"]
+    assert inputs == [("left", "[3, 2]"), ("right", "[2]"), ("when", "[]")]
+
+
 def test_a_net_called_twice_is_two_boxes_and_one_panel(example: Make) -> None:
     sample, net = panels(example("digits_unet"), ["sample"])
     assert names(sample).count("velocity") == 2
