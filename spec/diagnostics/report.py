@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mai.spec.diagnostics.catalog import CATALOG
 from mai.spec.source import Source, Span
 
 MAX_DIAGNOSTICS = 100
@@ -54,6 +53,9 @@ class Diagnostic:
     severity: Severity = "error"
 
     def __post_init__(self) -> None:
+        """The catalog is read where there is something to say: most files are sound."""
+        from mai.spec.diagnostics.catalog import CATALOG
+
         assert self.slug in CATALOG, f"slug {self.slug!r} is not in the catalog"
 
 
