@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -117,13 +118,14 @@ class UNet(nn.Module):
         return made
 
 
-def euler(velocity: Callable[[Tensor, float], Tensor], x: Tensor, steps: int) -> Tensor:
+def euler(velocity: Callable[[Any, float], Any], x: Any, steps: int) -> Any:
+    """On tensors and on numpy arrays alike."""
     for i in range(steps):
         x = x + velocity(x, i / steps) / steps
     return x
 
 
-def rk4(velocity: Callable[[Tensor, float], Tensor], x: Tensor, steps: int) -> Tensor:
+def rk4(velocity: Callable[[Any, float], Any], x: Any, steps: int) -> Any:
     h = 1 / steps
     for i in range(steps):
         s = i * h
@@ -137,3 +139,4 @@ def rk4(velocity: Callable[[Tensor, float], Tensor], x: Tensor, steps: int) -> T
 
 NETWORKS: dict[str, Callable[[], nn.Module]] = {"mlp": Mlp, "dit": Dit, "unet": UNet}
 SOLVERS = {"euler": euler, "rk4": rk4}
+STAGES = {"euler": 1, "rk4": 4}

@@ -1,4 +1,9 @@
-"""Sampling: one call of one ONNX file against a Python loop around the network in PyTorch, one thread each."""
+"""Sampling: one call of one ONNX file against Python loops around the network, one thread each.
+
+    python -m benchmarks.sampler [mlp] [dit] [unet] [--compile] [--rivals]
+
+`--compile` adds the loop around `torch.compile` of the network, `--rivals` the loop around its velocity as an ONNX file.
+"""
 
 from __future__ import annotations
 
@@ -6,24 +11,28 @@ import os
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
-import sys
+import argparse
 import tempfile
 import time
 from collections.abc import Callable
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 import torch
 
 from benchmarks.measure import interleaved, medians, ratio, record, table
-from benchmarks.rivals import NETWORKS, SOLVERS
+from benchmarks.rivals import NETWORKS, SOLVERS, STAGES
 from mai.compiler.check import check
 from mai.compiler.onnx.export import export
 from mai.compiler.training.weights import load_weights
 from mai.runtime import load
 
 SPECS = Path(__file__).parent / "specs"
+Array = np.ndarray[Any, Any]
+Run = Callable[[], Any]
 SHAPES = {"mlp": (2,), "dit": (1, 8, 8), "unet": (3, 32, 32)}
 # Network, solver, batch, steps, rounds, and the ratio to torch's eager loop to reach.
 ROWS = [
@@ -45,10 +54,17 @@ def compiled(network: str, solver: str, folder: Path) -> Path:
     return export(program, solver, weights, folder).path
 
 
-def eager(network: str, solver: str, x: np.ndarray[Any, Any], steps: int, compile: bool) -> Callable[[], Any]:
-    """The loop that a user runs today, around the network as it is or as `torch.compile` makes it."""
-    model = NETWORKS[network]().eval()
-    called: Any = torch.compile(model) if compile else model
+def eager(network: str, solver: str, x: Array, steps: int) -> Run:
+    """The loop that a user runs today."""
+    return around(NETWORKS[network]().eval(), solver, x, steps)
+
+
+def optimised(network: str, solver: str, x: Array, steps: int) -> Run:
+    """The same loop, around what `torch.compile` makes of the network."""
+    return around(torch.compile(NETWORKS[network]().eval()), solver, x, steps)
+
+
+def around(called: Any, solver: str, x: Array, steps: int) -> Run:
     start = torch.from_numpy(x)
 
     def velocity(y: torch.Tensor, s: float) -> torch.Tensor:
@@ -62,33 +78,96 @@ def eager(network: str, solver: str, x: np.ndarray[Any, Any], steps: int, compil
     return run
 
 
-def main(with_compile: bool) -> None:
+def exported(network: str, solver: str, x: Array, steps: int) -> Run:
+    """The velocity as `torch.onnx.export` makes it, for this very batch, in a numpy loop that owns its inputs and outputs."""
+    time = np.zeros(len(x), np.float32)
+    given = x.copy()
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "velocity.onnx"
+        model = NETWORKS[network]().eval()
+        torch.onnx.export(model, (torch.from_numpy(x), torch.from_numpy(time)), path, dynamo=True, verbose=False)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = options.inter_op_num_threads = 1
+        session = ort.InferenceSession(path, options, ["CPUExecutionProvider"])
+    made = [np.empty_like(x) for _ in range(STAGES[solver])]
+    bindings = [bound(session, (given, time), output) for output in made]
+    calls = 0
+
+    def velocity(y: Array, s: float) -> Array:
+        """A step's velocities live side by side, so that each stage of a step has its own output."""
+        nonlocal calls
+        stage, calls = calls % len(made), calls + 1
+        np.copyto(given, y)
+        time.fill(s)
+        session.run_with_iobinding(bindings[stage])
+        return made[stage]
+
+    return lambda: SOLVERS[solver](velocity, x, steps)
+
+
+def bound(session: ort.InferenceSession, inputs: tuple[Array, ...], output: Array) -> ort.IOBinding:
+    """A session that reads and writes the arrays' own memory."""
+    binding = session.io_binding()
+    for argument, array in zip(session.get_inputs(), inputs, strict=True):
+        binding.bind_input(argument.name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
+    name = session.get_outputs()[0].name
+    binding.bind_output(name, "cpu", 0, np.float32, output.shape, output.ctypes.data)
+    return binding
+
+
+# A rival's name, what makes its loop, the option that asks for it, and the packages that it needs.
+RIVALS: list[tuple[str, Callable[[str, str, Array, int], Run], str, tuple[str, ...]]] = [
+    ("torch eager loop", eager, "", ()),
+    ("torch.compile", optimised, "compile", ()),
+    ("exported velocity + Python loop", exported, "rivals", ("onnx", "onnxscript")),
+]
+
+
+def chosen(options: argparse.Namespace) -> dict[str, Callable[[str, str, Array, int], Run]]:
+    """The rivals that are asked for and can run here."""
+    made = {}
+    for name, maker, option, packages in RIVALS:
+        missing = [p for p in packages if find_spec(p) is None]
+        if option and not getattr(options, option):
+            continue
+        if missing:
+            print(f"{name}: left out, since {' and '.join(missing)} cannot be imported", flush=True)
+            continue
+        made[name] = maker
+    return made
+
+
+def main(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
-    rows, figures = [], []
+    rows, figures, rivals = [], [], chosen(options)
     with tempfile.TemporaryDirectory() as folder:
         for network, solver, batch, steps, rounds, floor in ROWS:
+            if options.networks and network not in options.networks:
+                continue
             path = compiled(network, solver, Path(folder))
             began = time.perf_counter()
             model = load(path, providers="cpu", threads=1)
             opened = time.perf_counter() - began
             x = np.random.default_rng(0).standard_normal((batch, *SHAPES[network])).astype(np.float32)
-            variants: dict[str, Callable[[], Any]] = {
-                "mai": lambda model=model, x=x, steps=steps: model(x=x, steps=steps),
-                "eager": eager(network, solver, x, steps, compile=False),
-            }
-            if with_compile:
-                variants["torch.compile"] = eager(network, solver, x, steps, compile=True)
+            variants: dict[str, Run] = {"mai": lambda model=model, x=x, steps=steps: model(x=x, steps=steps)}
+            variants |= {rival: make(network, solver, x, steps) for rival, make in rivals.items()}
             times = interleaved(variants, rounds)
             middle = medians(times)
-            ratios = {rival: ratio(times, rival, "mai") for rival in variants if rival != "mai"}
+            ratios = {rival: ratio(times, rival, "mai") for rival in rivals}
             name = f"{network}, batch {batch}, {solver} × {steps}"
             shown = [f"{ratios[r]:.2f} ×" for r in ratios]
             rows.append([name, f"{1e3 * middle['mai']:.3g} ms", *shown, f"{floor} ×", f"{1e3 * opened:.0f} ms"])
             figures.append({"row": name, "seconds": middle, "ratios": ratios, "floor": floor, "session": opened})
-    rivals = ["torch eager loop", *(["torch.compile"] if with_compile else [])]
     head = ["one call", "mai", *(f"against {r}" for r in rivals), "floor (eager)", "session opens in"]
-    record("sampler", table(head, rows), figures)
+    if options.networks:
+        print(table(head, rows))
+    else:
+        record("sampler", table(head, rows), figures)
 
 
 if __name__ == "__main__":
-    main("--compile" in sys.argv)
+    parser = argparse.ArgumentParser(description="One call of one ONNX file against Python loops around the network.")
+    parser.add_argument("networks", nargs="*", help=f"some of {', '.join(SHAPES)}; all of them if none is named")
+    parser.add_argument("--compile", action="store_true", help="also against torch.compile")
+    parser.add_argument("--rivals", action="store_true", help="also against the velocity as an ONNX file")
+    main(parser.parse_args())

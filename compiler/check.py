@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import sys
 import traceback
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mai.compiler.elaborate import elaborate
 from mai.compiler.program import Program
 from mai.spec.diagnostics import Diagnostic, Reporter
+from mai.spec.source import Source
 
 RECURSION_LIMIT = 20_000
+MAX_TRIALS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +38,28 @@ def check(path: Path, sets: Mapping[str, str] | None = None) -> Checked:
     """Read, parse and elaborate a file. Never raises for what the file says."""
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
     report = Reporter()
+    program = _attempt(path, report, sets)
+    return Checked(program, list(_helped(path, report, sets)))
+
+
+def _attempt(
+    path: Path, report: Reporter, sets: Mapping[str, str] | None, source: Source | None = None
+) -> Program | None:
     try:
-        program = elaborate(path, report, sets)
+        return elaborate(path, report, sets, source)
     except Exception as error:
         report.add(internal(error))
-        return Checked(None, report.ordered())
-    return Checked(program, report.ordered())
+        return None
+
+
+def _helped(path: Path, report: Reporter, sets: Mapping[str, str] | None) -> Iterator[Diagnostic]:
+    """The diagnostics, each with the first of its edits after which it is gone and nothing new is wrong."""
+    known, left = Counter((d.slug, d.message) for d in report.diagnostics), MAX_TRIALS
+    for diagnostic in report.ordered():
+        for edit in report.edits.get(diagnostic, ())[:left]:
+            tried, left = Reporter(), left - 1
+            _attempt(path, tried, sets, edit.source)
+            if Counter((d.slug, d.message) for d in tried.diagnostics) < known:
+                diagnostic = replace(diagnostic, help=edit.help)
+                break
+        yield diagnostic

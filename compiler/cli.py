@@ -43,11 +43,13 @@ def _told(verb: Callable[..., None]) -> Callable[..., None]:
 
 
 def _say(diagnostics: Any, format: str) -> None:
+    if not diagnostics and format != "json":
+        return
     from mai.spec.diagnostics.render import render, to_json
 
     if format == "json":
         typer.echo(to_json(diagnostics))
-    elif diagnostics:
+    else:
         typer.echo(render(diagnostics, color=sys.stderr.isatty()), err=True)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 import time
@@ -19,11 +20,13 @@ if TYPE_CHECKING:
 
 COMES_WITH_TRAIN = ("torch", "lark", "onnx", "onnx_ir", "sklearn", "accelerate", "safetensors")
 
+# click's, or that of typer's own copy of click: the base of what is told about a wrong command line.
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
 app = typer.Typer(
     name="mai",
     help="The mathematics of AI: from a text file to one ONNX file.\n\n"
     "Start with [bold]mai new flow.mai[/], then [bold]mai train flow.mai[/], then [bold]mai run[/] what it wrote.",
-    no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
@@ -180,11 +183,36 @@ def _register() -> None:
     register(app)
 
 
+def _start_quickly(verb: str) -> None:
+    """Most commands are over in less time than it takes to build all verbs, and to look through what is imported.
+
+    So only the verb that is asked for is built; garbage is looked for after many objects, not after 700; and pydantic
+    does not read the metadata of every installed package in search of plugins.
+    """
+    gc.set_threshold(100_000)
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
+    asked = [c for c in app.registered_commands if c.callback and (c.name or c.callback.__name__) == verb]
+    app.registered_commands = asked or app.registered_commands
+
+
+def _say_usage(error: Any) -> None:
+    """What is wrong with the command line, in one line, and where its options are listed."""
+    message = " ".join(error.format_message().split()).rstrip(".")
+    typer.echo(f"error: {message[:1].lower()}{message[1:]}", err=True)
+    typer.echo(f"help: {error.ctx.command_path if error.ctx else 'mai'} --help lists what there is", err=True)
+
+
 def main() -> None:
     """The `mai` command: every error is told in a line or a picture of the line, and never as a traceback."""
     _register()
+    arguments = sys.argv[1:] or ["--help"]
+    _start_quickly(arguments[0])
     try:
-        app()
+        code = app(arguments, prog_name="mai", standalone_mode=False)
+        sys.exit(code if isinstance(code, int) else 0)
+    except UsageError as error:
+        _say_usage(error)
+        sys.exit(1)
     except ModelError as error:
         typer.echo(f"error[{error.slug}]: {error}", err=True)
         sys.exit(1)
@@ -193,7 +221,7 @@ def main() -> None:
             typer.echo(f"error: this needs {error.name}: pip install 'mai-lang[train]'", err=True)
             sys.exit(1)
         raise
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, typer.Abort):
         typer.echo("stopped", err=True)
         sys.exit(130)
     except OSError as error:

@@ -11,7 +11,7 @@ from mai.spec.source import Source, Span
 # ---------------------------------------------------------------- expressions
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Expr:
     """`depth` is the height of the tree below, so that nesting can be bounded without recursion."""
 
@@ -19,27 +19,27 @@ class Expr:
     depth: int
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Number(Expr):
     value: int | float
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class String(Expr):
     value: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Bool(Expr):
     value: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Name(Expr):
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Field(Expr):
     """`f.u`: the parameter `u` of the net `f`."""
 
@@ -47,13 +47,13 @@ class Field(Expr):
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Unary(Expr):
     op: Literal["-", "not"]
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Binary(Expr):
     """Arithmetic, comparison (`==`, `<`, ...) and `and`, `or`; `op_span` is the operator's own."""
 
@@ -63,19 +63,19 @@ class Binary(Expr):
     op_span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Transpose(Expr):
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Stack(Expr):
     """`[a, b]`."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Argument:
     """One argument of a call; `name` is None for a positional one. `span` covers `name = value`."""
 
@@ -85,13 +85,13 @@ class Argument:
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Call(Expr):
     function: Expr
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Pipe(Expr):
     """`x |> f(a)`, which means `f(x, a)`; `right` is a name or a call."""
 
@@ -99,7 +99,7 @@ class Pipe(Expr):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Slice:
     """`a:b` or `a:b:c` inside an index."""
 
@@ -109,14 +109,14 @@ class Slice:
     step: Expr | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class NewAxis:
     """`None` inside an index."""
 
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Index(Expr):
     base: Expr
     items: tuple[Expr | Slice | NewAxis, ...]
@@ -125,7 +125,7 @@ class Index(Expr):
 # ---------------------------------------------------------------------- types
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TensorType:
     """`[a, b]`; `[]` is a real scalar."""
 
@@ -133,7 +133,7 @@ class TensorType:
     dims: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ScalarType:
     """`int`, `real`, `bool`, or `token` (one token)."""
 
@@ -141,7 +141,7 @@ class ScalarType:
     kind: Literal["int", "real", "bool", "token"]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class ClassType:
     """`class[K]`: an integer label below K."""
 
@@ -149,7 +149,7 @@ class ClassType:
     classes: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class TokensType:
     """`tokens[P]`: a row of P tokens."""
 
@@ -162,7 +162,7 @@ TypeExpr = TensorType | ScalarType | ClassType | TokensType
 # ----------------------------------------------------------------- statements
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Identifier:
     """A name being bound or mentioned outside an expression."""
 
@@ -170,12 +170,12 @@ class Identifier:
     id: str
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Statement:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Assign(Statement):
     """`y = e`; `(a, b) = e` has several targets; `y += e` has an `op` of `+`."""
 
@@ -184,7 +184,7 @@ class Assign(Statement):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Param(Statement):
     """`param W: T = e` or `param W: T ~ distribution`; `state` is a param that training does not move."""
 
@@ -194,7 +194,7 @@ class Param(Statement):
     trained: bool
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Draw(Statement):
     """`x ~ normal([2])`."""
 
@@ -202,12 +202,12 @@ class Draw(Statement):
     distribution: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Return(Statement):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class If(Statement):
     """A choice made when the file is compiled: `if bias { ... } else { ... }`."""
 
@@ -216,7 +216,7 @@ class If(Statement):
     otherwise: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Repeat(Statement):
     count: Expr
     shared: bool
@@ -224,7 +224,7 @@ class Repeat(Statement):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Derivative(Statement):
     """`dx/ds = e`; `state` is `x` and `variable` is `s`, their spans those of `dx` and `ds`."""
 
@@ -233,7 +233,7 @@ class Derivative(Statement):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Keep:
     """`keep x as xs`."""
 
@@ -242,7 +242,7 @@ class Keep:
     name: Identifier
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Integrate(Statement):
     """`integrate s in a..b using rk4(steps) { ... } keep x as xs`."""
 
@@ -254,7 +254,7 @@ class Integrate(Statement):
     keeps: tuple[Keep, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Extend(Statement):
     """`extend x by count until stop { ... append next }`."""
 
@@ -264,23 +264,23 @@ class Extend(Statement):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Append(Statement):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Minimize(Statement):
     value: Expr
     over: tuple[Identifier, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Report(Statement):
     values: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Record(Statement):
     values: tuple[Expr, ...]
     every: Expr | None
@@ -289,37 +289,37 @@ class Record(Statement):
 # --------------------------------------------------------------- declarations
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Declaration:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Const(Declaration):
     name: Identifier
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Let(Declaration):
     name: Identifier
     value: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class DataField:
     span: Span
     name: Identifier
     type: TypeExpr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Data(Declaration):
     fields: tuple[DataField, ...]
     source: Expr
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Parameter:
     """A parameter of a layer, net or export. Without a type it is a compile-time value."""
 
@@ -329,7 +329,7 @@ class Parameter:
     default: Expr | None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Function(Declaration):
     """A layer, a net or an export; `head` is the span up to the body, for messages."""
 
@@ -341,19 +341,19 @@ class Function(Declaration):
     head: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Train(Declaration):
     settings: tuple[Argument, ...]
     body: tuple[Statement, ...]
     head: Span
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Import(Declaration):
     path: String
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class File:
     """One parsed file."""
 

@@ -6,6 +6,7 @@ import os
 import re
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from lark import Lark, Token, Tree, UnexpectedInput
 
@@ -13,8 +14,10 @@ from mai.spec import ast
 from mai.spec.diagnostics import Reporter
 from mai.spec.layout import DECLARATIONS, BracketError, Layout, check_brackets
 from mai.spec.source import Source, Span
-from mai.spec.syntax_hints import Hint, bracket_hint, syntax_hint
 from mai.spec.tree import TreeBuilder
+
+if TYPE_CHECKING:
+    from mai.spec.syntax_hints import Hint
 
 MAX_BYTES = 400_000  # a few seconds of parsing; the longest of the examples has 1,500
 MAX_DEPTH = 200
@@ -71,6 +74,8 @@ def _with_brackets(source: Source, report: Reporter) -> str:
             check_brackets(text)
             return text
         except BracketError as error:
+            from mai.spec.syntax_hints import bracket_hint
+
             begin, end = _declaration_at(text, _tell(bracket_hint(error), source, report))
             text = _blank(text, begin, end)
     report.check()
@@ -85,6 +90,8 @@ def _tree(text: str, source: Source, report: Reporter) -> Tree[Token] | None:
         try:
             return parser.parse(text)
         except UnexpectedInput as error:
+            from mai.spec.syntax_hints import syntax_hint
+
             _, end = _declaration_at(text, _tell(syntax_hint(error, text), source, report))
             text = _blank(text, 0, end)
     return None

@@ -27,9 +27,12 @@ class Configuration:
 
 
 class Settings(BaseModel):
-    """Settings are fixed, an unknown one is an error, and a text or `true` is no number."""
+    """Settings are fixed, an unknown one is an error, and a text or `true` is no number.
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True)
+    A model is built when a file first speaks of it: most files speak of few.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, strict=True, defer_build=True)
     name: ClassVar[str] = ""
 
 
@@ -107,8 +110,8 @@ class TrainSettings(Settings):
     steps: int | None = Field(default=None, ge=1, le=MANY)
     epochs: float | None = Field(default=None, gt=0, le=MANY)
     batch: int = Field(default=64, ge=1, le=MANY)
-    optimizer: Sgd | AdamW | Adam = AdamW()
-    schedule: Constant | Cosine | Linear = Constant()
+    optimizer: Sgd | AdamW | Adam = Field(default_factory=AdamW)
+    schedule: Constant | Cosine | Linear = Field(default_factory=Constant)
     ema: float | None = Field(default=None, gt=0, lt=1)
     clip: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0, lt=2**31)

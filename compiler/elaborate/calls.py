@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from mai.compiler.elaborate.bindings import (
     POISON,
@@ -19,7 +20,7 @@ from mai.compiler.elaborate.bindings import (
     WeightScope,
 )
 from mai.compiler.elaborate.core import Stop, kind_of
-from mai.compiler.elaborate.signatures import Fitted, Signatures
+from mai.compiler.elaborate.signatures import Fitted, Signatures, dims_of
 from mai.compiler.elaborate.static import StaticError
 from mai.compiler.ir.graph import Initial, Value
 from mai.compiler.ir.types import Axis
@@ -36,12 +37,14 @@ class Calls(Signatures):
     """Application of layers, nets, built-in functions, and of what lacks some of its arguments."""
 
     def call(self, function: Binding, arguments: Sequence[BoundArgument], span: Span) -> Binding:
-        if isinstance(function, Poison) or any(isinstance(a.value, Poison) for a in arguments):
+        if isinstance(function, Poison):
             return POISON
         outer, self.builder.span = (self.builder.span, self.callee), self.at(span)
         if self.builder.span is span:
             self.callee = getattr(function, "name", "")
         try:
+            if any(isinstance(a.value, Poison) for a in arguments):
+                return self._check_others(function, list(arguments), span)
             made = self._dispatch(function, list(arguments), span)
         except Stop:
             return POISON
@@ -49,8 +52,35 @@ class Calls(Signatures):
             self.builder.span, self.callee = outer
         for value in made if isinstance(made, tuple) else (made,):
             if isinstance(value, Value):
-                self.origins.setdefault(value, span)
+                self.origins.setdefault(value, self.at(span) or span)
+                self.remember_call(value, function, arguments, span)
         return made
+
+    def _check_others(self, function: Binding, arguments: list[BoundArgument], span: Span) -> Binding:
+        """Some arguments are wrong already; what is wrong with the others has nothing to do with them."""
+        if isinstance(function, Partial):
+            return self._check_others(function.function, [*arguments, *function.arguments], span)
+        if isinstance(function, Builtin):
+            self._bound(function, arguments, span)
+        if isinstance(function, Function):
+            bound = self._match(function, arguments, span)
+            if bound is not None:
+                self._fit_others(function, bound, span)
+        return POISON
+
+    def _fit_others(self, function: Function, bound: dict[str, BoundArgument], span: Span) -> None:
+        """What an argument that is wrong would have bound is poison, and so are the types that speak of it."""
+        env = Environment(function.module)
+        self._bind_statics(env, function, bound, span)
+        tensors = [(p, bound[p.name.id]) for p in function.declaration.parameters if p.type and p.name.id in bound]
+        for parameter, argument in tensors:
+            wrong = isinstance(argument.value, Poison) and parameter.type
+            for dim in dims_of(wrong) if wrong else ():
+                if isinstance(dim, ast.Name) and self.is_free(env, dim):
+                    env.names[dim.id] = POISON
+        for parameter, argument in tensors:
+            with suppress(Stop):
+                self.fit(env, function.name, parameter, argument.value, argument.span)
 
     def _dispatch(self, function: Binding, arguments: list[BoundArgument], span: Span) -> Binding:
         if isinstance(function, Partial):
@@ -75,6 +105,26 @@ class Calls(Signatures):
     # --------------------------------------------------------------- built-in
 
     def _builtin(self, function: Builtin, arguments: list[BoundArgument], span: Span) -> Binding:
+        bound = self._bound(function, arguments, span)
+        if bound is None:
+            return Partial(function, tuple(arguments))
+        operands = [a for a in arguments if a.name is None] if _parameters(function.implementation).variadic else []
+        spans = [a.span for a in operands or bound.values()]
+        try:
+            made: Binding = function.implementation(self, *operands, **bound)
+            return made
+        except ShapeError as error:
+            written = bound["axis"].value if "axis" in bound else None
+            if error.axis is not None and isinstance(written, int):
+                error.axis = written
+            return self.refused(error, spans, span)
+        except StaticError as error:
+            return self.error(error.slug, span, error.message)
+
+    def _bound(
+        self, function: Builtin, arguments: Sequence[BoundArgument], span: Span
+    ) -> dict[str, BoundArgument] | None:
+        """Arguments by parameter name, but for the operands of what takes any number; None where only tensors lack."""
         names, required, variadic, open_ = _parameters(function.implementation)
         positional = [a for a in arguments if a.name is None]
         if len(positional) > len(names) and not variadic:
@@ -87,16 +137,9 @@ class Calls(Signatures):
         missing = [n for n in required if n not in bound]
         if missing and not variadic:
             if not positional and not self._has_tensor(arguments):
-                return Partial(function, tuple(arguments))
+                return None
             raise self.fail("missing-argument", span, f"`{function.name}` lacks its argument `{missing[0]}`")
-        spans = [a.span for a in (positional if variadic else bound.values())]
-        try:
-            made: Binding = function.implementation(self, *(positional if variadic else ()), **bound)
-            return made
-        except ShapeError as error:
-            return self.refused(error, spans, span)
-        except StaticError as error:
-            return self.error(error.slug, span, error.message)
+        return bound
 
     def _bind_named(
         self, callee: str, argument: BoundArgument, names: Sequence[str], bound: dict[str, BoundArgument]
@@ -117,12 +160,8 @@ class Calls(Signatures):
     def _function(self, function: Function, arguments: list[BoundArgument], span: Span) -> Binding:
         declaration = function.declaration
         bound = self._match(function, arguments, span)
-        tensors = [p for p in declaration.parameters if p.type is not None]
-        absent = [p for p in tensors if p.name.id not in bound and p.default is None]
-        if absent and len(absent) == len(tensors):
+        if bound is None:
             return Partial(function, tuple(arguments))
-        if absent:
-            raise self.fail("missing-argument", span, f"`{function.name}` lacks its argument `{absent[0].name.id}`")
         if function.name in self.calls and (declaration.kind == "net" or self.calls.count(function.name) > 2):
             raise self.fail("recursive-call", span, f"`{function.name}` calls itself", label="this call never ends")
         if len(self.calls) > MAX_CALL_DEPTH:
@@ -132,8 +171,10 @@ class Calls(Signatures):
         fitted = self._fit_all(env, function, bound)
         return self._inline(env, function, fitted, span)
 
-    def _match(self, function: Function, arguments: Sequence[BoundArgument], span: Span) -> dict[str, BoundArgument]:
-        """Arguments by parameter name: positional ones in order, then those with names."""
+    def _match(
+        self, function: Function, arguments: Sequence[BoundArgument], span: Span
+    ) -> dict[str, BoundArgument] | None:
+        """Arguments by parameter name: positional ones in order, then those with names; None where all tensors lack."""
         names = [p.name.id for p in function.declaration.parameters]
         positional = [a for a in arguments if a.name is None]
         if len(positional) > len(names):
@@ -143,6 +184,12 @@ class Calls(Signatures):
         for argument in arguments:
             if argument.name is not None:
                 self._bind_named(function.name, argument, names, bound)
+        tensors = [p for p in function.declaration.parameters if p.type is not None]
+        absent = [p for p in tensors if p.name.id not in bound and p.default is None]
+        if absent and len(absent) == len(tensors):
+            return None
+        if absent:
+            raise self.fail("missing-argument", span, f"`{function.name}` lacks its argument `{absent[0].name.id}`")
         return bound
 
     def _bind_statics(self, env: Environment, function: Function, bound: dict[str, BoundArgument], span: Span) -> None:
@@ -189,6 +236,8 @@ class Calls(Signatures):
             value = self.builder.lead(argument.value, inner) if inner else argument.value
             if not value.name:
                 value.name = name
+            if function.declaration.kind == "net":
+                self.graph.arguments.setdefault(function.name, {}).setdefault(value, name)
             env.names[name] = value
         outer, self.axes = self.axes, (*self.axes, *axes)
         self.calls.append(function.name)
@@ -256,12 +305,20 @@ def _count(number: int, noun: str) -> str:
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-@cache
-def _parameters(implementation: Any) -> tuple[tuple[str, ...], tuple[str, ...], bool, bool]:
+class Parameters(NamedTuple):
     """A built-in's parameter names, those it requires, and whether it takes any number of operands and of names."""
+
+    names: tuple[str, ...]
+    required: tuple[str, ...]
+    variadic: bool
+    open: bool
+
+
+@cache
+def _parameters(implementation: Any) -> Parameters:
     parameters = list(inspect.signature(implementation).parameters.values())[1:]
     variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
     open_ = any(p.kind is p.VAR_KEYWORD for p in parameters)
     named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
     required = tuple(p.name for p in named if p.default is p.empty)
-    return tuple(p.name for p in named), required, variadic, open_
+    return Parameters(tuple(p.name for p in named), required, variadic, open_)

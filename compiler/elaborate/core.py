@@ -26,7 +26,7 @@ from mai.compiler.ir.types import Axis, DType
 from mai.compiler.ops.base import Operation, ShapeError, describe
 from mai.compiler.ops.elementwise import ToReal
 from mai.spec import ast, prelude_source
-from mai.spec.diagnostics import Label, Reporter
+from mai.spec.diagnostics import Edit, Label, Reporter
 from mai.spec.source import Span
 
 
@@ -47,6 +47,14 @@ class Draws:
         """A number for a draw's place in the spec: the same in every export that draws the same name first."""
         self.places[name] = self.places.get(name, 0) + 1
         return zlib.crc32(f"{name}#{self.places[name]}".encode())
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCall:
+    """A layer's call, and its arguments that are whole numbers."""
+
+    span: Span
+    numbers: tuple[BoundArgument, ...]
 
 
 class Core:
@@ -71,6 +79,7 @@ class Core:
     uses_draws: bool
     transposes: dict[Value, Value]
     origins: dict[Value, Span]
+    made_by: dict[Value, tuple[LayerCall, ...]]
 
     # The other parts, in the order of the text: expressions, calls, statements.
     def expression(self, env: Environment, expr: ast.Expr) -> Binding:
@@ -107,15 +116,16 @@ class Core:
         label: str = "",
         where: Sequence[Label] = (),
         help: str | None = None,
+        edits: Sequence[Edit] = (),
     ) -> Stop:
-        """Report an error; raise what this returns where no value can stand for it.
+        """Report an error; raise what this returns where no value can stand for it. `edits` may mend it.
 
         What goes wrong inside a standard layer is told at the user's call of it.
         """
         call = self.at(span)
         if call is not None and call is not span:
-            message, where, help = f"in `{self.callee}`, {message}", (), None
-        self.report.error(slug, call or span, message, label=label, where=where, help=help)
+            message, where, help, edits = f"in `{self.callee}`, {message}", (), None, ()
+        self.report.error(slug, call or span, message, label=label, where=where, help=help, edits=edits)
         return Stop()
 
     def refused(self, error: ShapeError, spans: Sequence[Span], span: Span, inputs: Sequence[Value] = ()) -> Poison:

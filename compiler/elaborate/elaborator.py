@@ -30,7 +30,7 @@ class Elaborator(Expressions, Calls, Loops):
         self.weights = weights
         self.lets, self.calls, self.callee, self.inlined, self.uses_draws = {}, [], "", 0, False
         self.opening, self.can_draw = set(), False
-        self.transposes, self.origins, self.axes = {}, {}, ()
+        self.transposes, self.origins, self.made_by, self.axes = {}, {}, {}, ()
         self.batch_axis = BATCH
 
     def start_draws(self, turn: Value | None = None) -> None:

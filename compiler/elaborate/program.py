@@ -133,11 +133,12 @@ class Loader:
         return self.loaded[target]
 
 
-def elaborate(path: Path, report: Reporter, sets: Mapping[str, str] | None = None) -> Program | None:
-    """Read, parse and elaborate a file; None where it has errors, which `report` then holds."""
+def elaborate(
+    path: Path, report: Reporter, sets: Mapping[str, str] | None = None, source: Source | None = None
+) -> Program | None:
+    """Read, parse and elaborate a file, or another text in its place; None where it has errors, which `report` holds."""
     try:
-        source = load_source(path, report)
-        file = parse(source, report)
+        file = parse(source or load_source(path, report), report)
         return _program(file, path, report, sets or {})
     except MaiError:
         return None

@@ -5,18 +5,19 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from mai.compiler.elaborate.bindings import POISON, Binding, Environment, Module, Poison
-from mai.compiler.elaborate.core import Core, Stop
+from mai.compiler.elaborate.bindings import POISON, Binding, BoundArgument, Environment, Function, Module, Poison
+from mai.compiler.elaborate.core import Core, LayerCall, Stop
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.base import describe
 from mai.compiler.ops.elementwise import ToReal
-from mai.spec import ast
-from mai.spec.diagnostics import Label
+from mai.spec import ast, prelude_source
+from mai.spec.diagnostics import Edit, Label
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.source import Span
 
+MAX_EDITS = 4
 SCALARS = {"int": DType.INT, "token": DType.INT, "real": DType.REAL, "bool": DType.BOOL}
 
 
@@ -117,10 +118,31 @@ class Signatures(Core):
             expected.append(self.dimension(env, dim))
         if tuple(expected) == shape:
             return
-        wrong = next(d for d, e, s in zip(dims, expected, shape, strict=True) if e != s)
+        wrong, size = next((d, s) for d, e, s in zip(dims, expected, shape, strict=True) if e != s)
         message = f"`{name}` takes {describe(tuple(expected))}, this is {describe(value.type.shape)}"
         where = [*self._bound_at(env, wrong, span), *self._came_from(value, span)]
-        raise self.fail("shape-mismatch", span, message, label=describe(value.type.shape), where=where)
+        edits = (
+            []
+            if sum(e != s for e, s in zip(expected, shape, strict=True)) > 1
+            else self._edits(env, wrong, value, size)
+        )
+        raise self.fail("shape-mismatch", span, message, label=describe(value.type.shape), where=where, edits=edits)
+
+    def remember_call(self, value: Value, function: Binding, arguments: Sequence[BoundArgument], span: Span) -> None:
+        """Keep which layers' calls decided a value's shape, the first one first: an activation's operand has its shape."""
+        operands = (a.value for a in arguments if isinstance(a.value, Value) and a.value.type.shape == value.type.shape)
+        calls = self.made_by.get(value) or next((self.made_by[o] for o in operands if o in self.made_by), ())
+        layer = isinstance(function, Function) and function.declaration.kind == "layer"
+        if layer and span.source is not prelude_source():
+            calls = (*calls, LayerCall(span, tuple(a for a in arguments if type(a.value) is int)))
+        if calls:
+            self.made_by[value] = calls[-MAX_EDITS:]
+
+    def _edits(self, env: Environment, dim: ast.Expr, value: Value, size: Size) -> list[Edit]:
+        """Other numbers in the calls that made a value of the wrong `size`, the last call first."""
+        found = [(call, a) for call in reversed(self.made_by.get(value, ())) for a in call.numbers if a.value == size]
+        wanted = self.dimension(env, dim)
+        return [Edit(call.span, a.span, str(wanted)) for call, a in found if isinstance(wanted, int)][:MAX_EDITS]
 
     def _bound_at(self, env: Environment, dim: ast.Expr, span: Span) -> list[Label]:
         """Where the user's name for a dimension got its size."""

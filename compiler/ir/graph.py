@@ -106,7 +106,8 @@ class Graph(Region):
     """One entry point: an export, or a train block.
 
     `inputs` are per example and have the batch axis; `settings` are per call. `sizes` says where each symbolic size
-    is read at run time: from an axis of an input, counted in memory, or from a setting.
+    is read at run time: from an axis of an input, counted in memory, or from a setting. `arguments` has, for each net,
+    what its parameters stand for in its calls: the nets are inlined, but people know these values by the nets' names.
     """
 
     name: str = ""
@@ -114,6 +115,7 @@ class Graph(Region):
     weights: dict[str, Weight] = field(default_factory=dict)
     sizes: dict[str, tuple[Value, int] | Value] = field(default_factory=dict)
     output_names: list[str] = field(default_factory=list)
+    arguments: dict[str, dict[Value, str]] = field(default_factory=dict)
 
 
 def turns_of(weight: Weight) -> list[Weight]:

@@ -84,6 +84,7 @@ def copy_graph(graph: Graph, rule: Rule | None = None) -> Graph:
     copier = Copier(Builder(made), mapping, rule)
     copier.nodes(graph.nodes)
     made.outputs = [copier[v] for v in graph.outputs]
+    made.arguments = {net: {copier[v]: name for v, name in held.items()} for net, held in graph.arguments.items()}
     return made
 
 

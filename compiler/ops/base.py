@@ -14,14 +14,26 @@ from mai.compiler.ir.types import Axis, DType, Type
 class ShapeError(Exception):
     """An operation refuses the types it is given. `operand` is the input at fault, if one is.
 
-    The elaborator turns it into a diagnostic at that operand.
+    A message that speaks of an `axis` ends with it, so that it can be told as the user counts. The elaborator turns it into a diagnostic at that operand.
     """
 
     def __init__(
-        self, slug: str, message: str, operand: int | None = None, *, label: str = "", help: str | None = None
+        self,
+        slug: str,
+        message: str,
+        operand: int | None = None,
+        *,
+        label: str = "",
+        help: str | None = None,
+        axis: int | None = None,
     ) -> None:
         super().__init__(message)
-        self.slug, self.message, self.operand, self.label, self.help = slug, message, operand, label, help
+        self.slug, self.operand, self.label, self.help = slug, operand, label, help
+        self.text, self.axis = message, axis
+
+    @property
+    def message(self) -> str:
+        return self.text if self.axis is None else f"{self.text} axis {self.axis}"
 
 
 class Alignment(Enum):

@@ -51,7 +51,7 @@ class Draw(Operation, abstract=True):
 
     @classmethod
     def torch(cls, torch: Any, seed: Any, turn: Any, example: Any, *, place: int, shape: Any, lead: Any) -> Any:
-        return cls._drawn(TorchWords(torch, len(lead)), (seed, turn, example), place, shape, lead)
+        return cls._drawn(TorchWords(torch, len(lead), example.device), (seed, turn, example), place, shape, lead)
 
     @classmethod
     def onnx(cls, op: Any, seed: Any, turn: Any, example: Any, *, place: int, shape: Any, lead: Any) -> Any:
@@ -153,13 +153,20 @@ class NumpyWords:
 
 
 class TorchWords(NumpyWords):
-    """The same in torch."""
+    """The same in torch, on one device."""
+
+    def __init__(self, torch: Any, lead: int, device: Any) -> None:
+        super().__init__(torch, lead)
+        self.device = device
 
     def pair(self, first: Any, second: Any) -> Any:
-        return self.np.tensor([first, second]).reshape((2, *(1,) * self.lead, -1))
+        return self.np.tensor([first, second], device=self.device).reshape((2, *(1,) * self.lead, -1))
 
     def column(self, x: Any) -> Any:
         return x[..., None]
+
+    def blocks(self, count: Any) -> Any:
+        return self.np.arange(count, device=self.device) * self.pair([1], [0])
 
     def rows(self, keys: Any) -> Any:
         return self.np.split(keys, 1, -1)

@@ -68,8 +68,8 @@ class Concat(Operation):
                 message = f"{describe(first.shape)} and {describe(x.shape)} have a different number of axes"
                 raise ShapeError("rank-mismatch", message, operand, label=describe(x.shape))
             if _without(x.shape, axis) != _without(first.shape, axis):
-                message = f"{describe(first.shape)} and {describe(x.shape)} differ in more than axis {axis}"
-                raise ShapeError("shape-mismatch", message, operand, label=describe(x.shape))
+                message = f"{describe(first.shape)} and {describe(x.shape)} differ in more than"
+                raise ShapeError("shape-mismatch", message, operand, label=describe(x.shape), axis=axis)
             total = total + x.shape[axis]
         position = len(first.shape) + axis
         return Type(first.dtype, (*first.shape[:position], total, *first.shape[position + 1 :]))

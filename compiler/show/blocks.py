@@ -44,6 +44,24 @@ class Frame:
 Item = Box | Frame
 
 
+@dataclass(slots=True)
+class Nets:
+    """The first call of every net, and what each calls the values that it is handed."""
+
+    names: dict[tuple[str, Value], str]
+    calls: dict[str, Region] = field(default_factory=dict)
+
+    def first_call(self, net: str, nodes: list[Node]) -> None:
+        """Keep a call; its inputs are those of the parameters, in their order, then what the net reads besides."""
+        if net in self.calls:
+            return
+        region = Region(nodes=nodes, outputs=[nodes[-1].output])
+        free = free_values(region)
+        handed = [v for owner, v in self.names if owner == net and v in free]
+        region.inputs = list(dict.fromkeys([*handed, *free]))
+        self.calls[net] = region
+
+
 @dataclass(eq=False, slots=True)
 class Panel:
     """An export or a net."""
@@ -62,19 +80,25 @@ def boxes_in(items: Iterable[Item]) -> list[Box]:
 
 def panels(program: Program, exports: Sequence[str]) -> list[Panel]:
     """The exports, then the nets that they call, each once."""
-    nets: dict[str, Region] = {}
-    made = [_panel(name, name, prune(program.exports[name]), nets) for name in exports]
+    graphs = {name: prune(program.exports[name]) for name in exports}
+    arguments = [held for graph in graphs.values() for held in graph.arguments.items()]
+    nets = Nets({(net, v): name for net, held in arguments for v, name in held.items()})
+    made = [_panel(name, name, graph, nets) for name, graph in graphs.items()]
     drawn: set[str] = set()
-    while waiting := [name for name in nets if name not in drawn]:
+    while waiting := [name for name in nets.calls if name not in drawn]:
         drawn.update(waiting)
-        made += [_panel(f"net {name}", name, nets[name], nets) for name in waiting]
+        made += [_panel(f"net {name}", name, nets.calls[name], nets) for name in waiting]
     return made
 
 
-def _panel(title: str, prefix: str, region: Region, nets: dict[str, Region]) -> Panel:
+def _panel(title: str, prefix: str, region: Region, nets: Nets) -> Panel:
     drawing = Drawing(prefix, nets)
     read = {v for node in region.nodes for v in node.uses()}
-    items: list[Item] = [drawing.bind(Box(_name(v), "input", _shape(v.type)), v) for v in region.inputs if v in read]
+    items: list[Item] = []
+    for value in region.inputs:
+        if value in read:
+            name = nets.names.get((prefix, value), _name(value))
+            items.append(drawing.bind(Box(name, "input", _shape(value.type)), value))
     items += drawing.items(region.nodes)
     names = region.output_names if isinstance(region, Graph) else [""] * len(region.outputs)
     for name, value in zip(names, region.outputs, strict=True):
@@ -85,7 +109,7 @@ def _panel(title: str, prefix: str, region: Region, nets: dict[str, Region]) -> 
 class Drawing:
     """Makes the boxes of one panel. `prefix` is the scope of its own statements; `owner` has the box of each value."""
 
-    def __init__(self, prefix: str, nets: dict[str, Region]) -> None:
+    def __init__(self, prefix: str, nets: Nets) -> None:
         self.prefix, self.nets = prefix, nets
         self.owner: dict[Value, Box] = {}
 
@@ -154,10 +178,7 @@ class Drawing:
         return self.bind(box, *(v for node in run for v in node.outputs))
 
     def _call(self, name: str, run: list[Node]) -> Box:
-        if name not in self.nets:
-            region = Region(nodes=run, outputs=[run[-1].output])
-            region.inputs = free_values(region)
-            self.nets[name] = region
+        self.nets.first_call(name, run)
         return self._box(name, "net", run)
 
     def _frame(self, node: Node) -> Frame:

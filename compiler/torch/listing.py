@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import math
 from collections.abc import Callable, Iterator
-from functools import reduce
+from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +24,8 @@ TAKEN = ("self", "nn", "F", "Tensor", "Group")
 INDENT = "    "
 
 
-def begin(turns: str, count: Any, layers: dict[str, str]) -> Any:
-    """The head of a `for` over `turns(count)`, and with it over lists of weights by the names of their elements."""
+def begin(turns: str, arguments: Any, layers: dict[str, str]) -> Any:
+    """The head of a `for` over `turns`, a format of the arguments, and with it over lists of weights by the names of their elements."""
 
 
 def state(first: Any) -> Any:
@@ -48,7 +48,7 @@ def forward(graph: Graph) -> list[str]:
     listing.finish()
     head = [*(listing[v].node.name for v in graph.inputs), *listing.defaults()]
     results = ", ".join(_text(listing[v].node) for v in graph.outputs)
-    lines = [*listing.settings(), *_lines(listing.fx), f"return {results}"]
+    lines = [*listing.placing(), *_lines(listing.fx), f"return {results}"]
     return [f"def forward({', '.join(['self', *head])}):", *(INDENT + line for line in lines)]
 
 
@@ -74,17 +74,32 @@ class Listing(Lowering):
         for setting in self.graph.settings.values():
             yield f"{self[setting.value].node.name}={setting.default!r}"
 
-    def settings(self) -> Iterator[str]:
+    @cached_property
+    def device(self) -> Any:
+        """A variable of that name, which `fx` gives to no other."""
+        made = self.fx.create_node("get_attr", "inline", (), {})
+        made.meta["text"] = "device"
+        return fx.Proxy(made, self.tracer)
+
+    def placing(self) -> Iterator[str]:
+        """What is made here is where the weights are, if that is asked; so are the settings."""
+        settings = list(self._settings())
+        if settings or self.device.node.users:
+            yield f"{_text(self.device.node)} = next(self.parameters(), torch.empty(0)).device"
+        yield from settings
+
+    def _settings(self) -> Iterator[str]:
         """Settings may be given as numbers; operations want tensors."""
         for setting in self.graph.settings.values():
             node: fx.Node = self[setting.value].node
             if any(user.target is not int for user in node.users):
                 real = setting.value.type.dtype is DType.REAL
-                yield f"{node.name} = torch.as_tensor({node.name}{', dtype=torch.float32' if real else ''})"
+                named = f"{'dtype=torch.float32, ' if real else ''}device={_text(self.device.node)}"
+                yield f"{node.name} = torch.as_tensor({node.name}, {named})"
 
-    def _inline(self, text: str, value: Value) -> Known:
+    def _inline(self, text: str, value: Value, *reads: fx.Node) -> Known:
         """A value that has no line of its own."""
-        made = self.fx.create_node("get_attr", "inline", (), {})
+        made = self.fx.create_node("get_attr", "inline", reads, {})
         made.meta.update(text=text, type=value.type)
         return self.known(made, value)
 
@@ -92,7 +107,9 @@ class Listing(Lowering):
         value = node.attributes["value"]
         if isinstance(value, (int, float)):
             self.numbers[node.output] = value
-        return self._inline(f"torch.tensor({_literal(value, node.output.type.dtype)})", node.output)
+        device = self.device.node
+        made = f"torch.tensor({_literal(value, node.output.type.dtype)}, device={_text(device)})"
+        return self._inline(made, node.output, device)
 
     def _weight(self, node: Node) -> Known:
         return self._inline(self._path(node.attributes["weight"]), node.output)
@@ -125,8 +142,9 @@ class Listing(Lowering):
         rows = [self._rows() for _ in region.outputs[len(states) :]]
         count = self.numbers.get(node.inputs[0], self[node.inputs[0]])
         lists = self._lists(region) if fresh else {}
-        turns = "torch.arange" if _reads(region, turn) else "" if lists else "range"
-        head = self._variable(begin, (turns, count, lists), turn)
+        reads = _reads(region, turn)
+        turns = "torch.arange({}, device={})" if reads else "" if lists else "range({})"
+        head = self._variable(begin, (turns, (count, *([self.device.node] if reads else [])), lists), turn)
         self.values.update(zip(region.inputs, [head, *states], strict=True))
         self.nodes(region.nodes)
         made = [self[v] for v in region.outputs]
@@ -194,9 +212,9 @@ def _statement(node: fx.Node) -> list[str]:
 
 
 def _for(node: fx.Node) -> str:
-    turns, count, lists = node.args
-    assert isinstance(lists, dict)
-    through = {**({node.name: f"{turns}({_text(count)})"} if turns else {}), **lists}
+    turns, arguments, lists = node.args
+    assert isinstance(turns, str) and isinstance(arguments, tuple) and isinstance(lists, dict)
+    through = {**({node.name: turns.format(*map(_text, arguments))} if turns else {}), **lists}
     sources = ", ".join(through.values())
     return f"for {', '.join(through)} in {sources if len(through) == 1 else f'zip({sources}, strict=True)'}:"
 

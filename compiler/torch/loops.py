@@ -20,7 +20,7 @@ def loop(
     `leads` has the numbers.
     """
     kept: list[list[Tensor]] = [[] for _ in leads]
-    for turn in torch.arange(int(count)):
+    for turn in torch.arange(int(count), device=count.device):
         made = body(turn, *states, *captured)
         states = made[: len(states)]
         for rows, row in zip(kept, made[len(states) :], strict=True):

@@ -6,6 +6,7 @@ import keyword
 import re
 import unicodedata
 from collections.abc import Callable
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -105,7 +106,7 @@ class Lowering:
         self.constants: dict[str, torch.Tensor] = {}
         self.parameters: set[str] = set()
         self.numbers: dict[Value, int | float | bool] = {}
-        self.torch = Recorded(self._call)
+        self.torch = Recorded(self)
         for name in TAKEN:
             target._graph_namespace.create_name(name, None)
 
@@ -181,7 +182,7 @@ class Lowering:
         if op is WeightOf:
             return [self._weight(node)]
         if op is SizeOf:
-            return [self._call(torch.tensor, (self.size(node.attributes["size"]),))]
+            return [self.torch.tensor(self.size(node.attributes["size"]))]
         if op in VIEWS:
             return [self.values[node.inputs[0]]]
         if op is Spread:
@@ -204,9 +205,17 @@ class Lowering:
         value, dtype = node.attributes["value"], DTYPES[node.output.type.dtype]
         if isinstance(value, (int, float)):
             self.numbers[node.output] = value
+        return self.known(self._buffer(torch.tensor(value, dtype=dtype)), node.output)
+
+    def _buffer(self, tensor: torch.Tensor) -> fx.Node:
         name = f"constant_{len(self.constants) + 1}"
-        self.constants[name] = torch.tensor(value, dtype=dtype)
-        return self.known(self.fx.get_attr(name), node.output)
+        self.constants[name] = tensor
+        return self.fx.get_attr(name)
+
+    @cached_property
+    def device(self) -> Any:
+        """Where the module is: an empty buffer moves with it, whether or not it has weights."""
+        return fx.Proxy(self._buffer(torch.empty(0)), self.tracer).device
 
     def _weight(self, node: Node) -> Any:
         name = node.attributes["weight"]
@@ -276,16 +285,20 @@ class Lowering:
 
 
 class Recorded:
-    """The torch module as operations see it: what makes a tensor from numbers is recorded as a call, too."""
+    """The torch module as operations see it: what makes a tensor from numbers is a recorded call, where the module is."""
 
-    def __init__(self, call: Callable[..., fx.Proxy]) -> None:
-        self._record = call
+    MAKERS = ("arange", "empty", "eye", "full", "linspace", "ones", "tensor", "zeros")
+
+    def __init__(self, lowering: Lowering) -> None:
+        self._lowering = lowering
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(torch, name)
+        function = getattr(torch, name)
+        return partial(self._made, function) if name in self.MAKERS else function
 
-    def arange(self, *bounds: Any, **_: Any) -> fx.Proxy:
-        return self._record(torch.arange, bounds)
+    def _made(self, function: Callable[..., torch.Tensor], *arguments: Any, **named: Any) -> fx.Proxy:
+        made: fx.Proxy = self._lowering._call(function, arguments, _nodes({**named, "device": self._lowering.device}))
+        return made
 
 
 def _nodes(value: Any) -> Any:

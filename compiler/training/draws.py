@@ -85,6 +85,5 @@ class DrawSource:
     def _block(self, node: Node, turns: Tensor) -> Tensor:
         lead = (self.steps, self.batch)
         attributes = {"place": node.attributes["place"], "shape": self._shape(node), "lead": lead}
-        with self.device:
-            made: Tensor = node.op.torch(torch, self.seed, turns, self.examples, **attributes)
+        made: Tensor = node.op.torch(torch, self.seed, turns, self.examples, **attributes)
         return made

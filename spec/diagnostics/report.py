@@ -6,8 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from mai.spec.diagnostics.catalog import CATALOG
-from mai.spec.source import Span
+from mai.spec.source import Source, Span
 
 MAX_DIAGNOSTICS = 100
 Severity = Literal["error", "warning", "note"]
@@ -19,6 +18,26 @@ class Label:
 
     span: Span
     text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Edit:
+    """A change that may mend an error: other text `at` a place in the call of a layer."""
+
+    call: Span
+    at: Span
+    text: str
+
+    @property
+    def source(self) -> Source:
+        """The file after it."""
+        whole = self.at.source
+        return Source(whole.path, whole.text[: self.at.start] + self.text + whole.text[self.at.end :])
+
+    @property
+    def help(self) -> str:
+        made = Span(self.source, self.call.start, self.call.end + len(self.text) - len(self.at.text))
+        return f"make the layer on line {self.call.line} `{made.text}`"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +53,9 @@ class Diagnostic:
     severity: Severity = "error"
 
     def __post_init__(self) -> None:
+        """The catalog is read where there is something to say: most files are sound."""
+        from mai.spec.diagnostics.catalog import CATALOG
+
         assert self.slug in CATALOG, f"slug {self.slug!r} is not in the catalog"
 
 
@@ -50,6 +72,7 @@ class Reporter:
     """Collects diagnostics, so that a file's independent errors are told at once."""
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
+    edits: dict[Diagnostic, Sequence[Edit]] = field(default_factory=dict)
 
     def error(
         self,
@@ -60,8 +83,12 @@ class Reporter:
         label: str = "",
         where: Sequence[Label] = (),
         help: str | None = None,
+        edits: Sequence[Edit] = (),
     ) -> None:
-        self.add(Diagnostic(slug, span, message, label, tuple(where), help))
+        made = Diagnostic(slug, span, message, label, tuple(where), help)
+        if edits:
+            self.edits[made] = edits
+        self.add(made)
 
     def warning(self, slug: str, span: Span | None, message: str, *, label: str = "", help: str | None = None) -> None:
         self.add(Diagnostic(slug, span, message, label, (), help, "warning"))

@@ -94,3 +94,24 @@ def test_a_check_imports_no_torch(tmp_path: Path) -> None:
         [sys.executable, "-c", program], cwd=tmp_path, env=environment, capture_output=True, text=True, check=True
     )
     assert made.stdout.strip() == "[]"
+
+
+USAGE = {
+    "train": "error: missing argument 'file'\nhelp: mai train --help lists what there is\n",
+    "train a.mai --foo": "error: no such option: --foo (Possible options: --out)\nhelp: mai train --help lists what there is\n",
+    "trian a.mai": "error: no such command 'trian'. Did you mean 'train'?\nhelp: mai --help lists what there is\n",
+    "new --kind poem": "error: invalid value: --kind poem: there are flow, classifier, images\nhelp: mai new --help lists what there is\n",
+}
+
+
+@pytest.mark.parametrize("arguments", USAGE)
+def test_a_wrong_command_line_is_told_in_a_line(arguments: str, tmp_path: Path) -> None:
+    made = mai(*arguments.split(), folder=tmp_path)
+    assert (made.returncode, made.stdout) == (1, "")
+    assert made.stderr.lower() == USAGE[arguments].lower()
+
+
+def test_without_arguments_there_is_help(tmp_path: Path) -> None:
+    made = mai(folder=tmp_path)
+    assert (made.returncode, made.stderr) == (0, "")
+    assert "mai new flow.mai" in made.stdout

@@ -14,7 +14,15 @@ from mai.spec.diagnostics.render import render
 HERE = Path(__file__).parent / "mistakes"
 MISTAKES = sorted(HERE.glob("*.mai"))
 SEVERAL = {
-    "several-independent": {"bad-setting", "unknown-name", "unknown-setting", "unknown-function", "shape-mismatch"}
+    "several-arguments": {"unknown-name", "unknown-argument", "shape-mismatch", "missing-argument"},
+    "several-independent": {
+        "bad-setting",
+        "unknown-name",
+        "unknown-argument",
+        "unknown-setting",
+        "unknown-function",
+        "shape-mismatch",
+    },
 }
 
 

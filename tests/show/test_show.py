@@ -110,6 +110,23 @@ def test_the_written_module_computes_what_the_lowered_one_does(name: str, exampl
             torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
 
 
+def test_all_tensors_are_made_where_the_weights_are(example: Make) -> None:
+    """Under another default device, what is made in passing without saying where could not meet the rest."""
+    for name in NAMES:
+        program = example(name)
+        file = written(program)
+        for export in executable(program):
+            graph = passes.prepare(program.exports[export])
+            weights = Weights(graph.weights).initialise(3)
+            inputs, settings = arguments(program, export)
+            given = [torch.tensor(settings[n], dtype=DTYPES[s.value.type.dtype]) for n, s in graph.settings.items()]
+            model, module = file[class_of(export)](), lower(graph, weights)
+            with torch.inference_mode(), torch.device("meta"):
+                made = model(*inputs, **settings)
+                both = (*module(*inputs, *given), *(made if isinstance(made, tuple) else (made,)))
+            assert {tensor.device.type for tensor in both} == {"cpu"}, f"{name}.{export}"
+
+
 def test_the_file_runs_on_its_own(program: Make, tmp_path: Path) -> None:
     """In a fresh interpreter without mai, with weights from a file: the same numbers."""
     made = program(SPEC)
@@ -165,7 +182,8 @@ export go(x: [4]) -> [4] {
 """
     made = program(text)
     assert re.search(
-        r"for \w+, layer in zip\(torch\.arange\(3\), self\.go\.repeat_1, strict=True\):", source(made, ["go"])
+        r"for \w+, layer in zip\(torch\.arange\(3, device=device\), self\.go\.repeat_1, strict=True\):",
+        source(made, ["go"]),
     )
     weights = Weights(passes.prepare(made.exports["go"]).weights).initialise(2)
     model = written(made)["Go"]()
@@ -266,6 +284,17 @@ def test_arrows_lead_from_what_is_read(program: Make) -> None:
     (plus,) = [b for b in net.boxes() if b.name == "relu +"]
     first, second, _ = [b for b in net.boxes() if b.name == "linear"]
     assert set(plus.sources) == {first, second}
+
+
+def test_a_net_knows_its_inputs_by_its_own_names(program: Make) -> None:
+    """In the order of its parameters, whatever its callers call them; of two calls, those of the first count."""
+    text = """
+net f(left: [2], right: [2], when: []) -> [2] { return when * linear(right, 2) + linear(left, 2) }
+export go(a: [3, 2], b: [2], c: []) -> [2] { return mean(f(relu(a), b, c), axis = 0) + f(b, exp(b), 0.5) }
+"""
+    _, net = panels(program(text), ["go"])
+    inputs = [(b.name, b.shape) for b in net.boxes() if b.kind == "input"]
+    assert inputs == [("left", "[3, 2]"), ("right", "[2]"), ("when", "[]")]
 
 
 def test_a_net_called_twice_is_two_boxes_and_one_panel(example: Make) -> None:
