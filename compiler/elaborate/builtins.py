@@ -354,8 +354,28 @@ def attend(
 
 @builtin
 def rotate(e: Elaborator, x: Arg, heads: Arg, base: Arg | None = None) -> Binding:
-    """Rotary positions (Su et al. 2021)."""
-    return e.emit(at.Rotary, e.real(x.value, x.span), heads=positive(e, heads, 1), base=number(e, base, 10000.0))
+    """Rotary positions (Su et al. 2021): at position p, pair i turns by p / base^(2 i / d), d the width of a head."""
+    value, count, period = e.real(x.value, x.span), positive(e, heads, 1), number(e, base, 10000.0)
+    if period <= 0:
+        raise ShapeError("bad-setting", f"the base of the rotary positions is positive, this is {period:g}", 2)
+    if value.type.rank != 2 or not isinstance(value.type.shape[1], int) or value.type.shape[1] % (2 * count):
+        shown = describe(value.type.shape)
+        raise ShapeError("shape-mismatch", f"{shown} cannot be split into {count} heads of even width", 0, label=shown)
+    half = value.type.shape[1] // count // 2
+    rates = e.builder.constant(tuple(period ** (-i / half) for i in range(half)))
+    position = e.emit(el.ToReal, e.emit(sh.Iota, count=value.type.shape[0], name="position"))
+    angle = e.emit(el.Multiply, e.emit(sh.Unsqueeze, position), rates, name="angle")
+    return e.emit(at.Rotary, value, e.emit(el.Cos, angle), e.emit(el.Sin, angle), heads=count, name="rotate")
+
+
+@builtin
+def shift(e: Elaborator, x: Arg, by: Arg | None = None, axis: Arg | None = None) -> Binding:
+    """x moved on by `by` places along an axis, the first by default; the first places are zeros."""
+    value = e.value(x.value, x.span)
+    if not value.type.rank:
+        raise ShapeError("rank-mismatch", "`shift` needs an axis to move along, this is a scalar", 0)
+    place = axis_of(e, axis, value.type.rank, 0)
+    return e.emit(sh.Shift, value, axis=place, by=positive(e, by, 1), name="shift")
 
 
 @builtin

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, Distribution
@@ -10,6 +11,7 @@ from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.types import BATCH_DEPTH, DType, Type, join_leads
 from mai.compiler.ops.base import ShapeError, describe
+from mai.compiler.ops.elementwise import Divide
 from mai.compiler.ops.structure import Across, Later
 
 if TYPE_CHECKING:
@@ -57,17 +59,33 @@ _distribution("integers", "low", "high")
 def categorical(
     e: Elaborator, logits: Arg, top_k: Arg | None = None, top_p: Arg | None = None, min_p: Arg | None = None
 ) -> Binding:
-    """A label with the probabilities softmax(logits)."""
-    values = [e.real(logits.value, logits.span)]
-    values += [e.value(a.value, a.span) for a in (top_k, top_p, min_p) if a is not None]
-    if values[0].type.rank != 1:
-        raise ShapeError(
-            "rank-mismatch",
-            f"`categorical` takes the logits [K] of one label, this is {describe(values[0].type.shape)}",
-            0,
-        )
-    made = later(e, "categorical", values, Type(DType.INT, (), classes=values[0].type.shape[0]))
-    return Distribution("categorical", (), (made,), e.builder.span)  # type: ignore[arg-type]
+    """A label with the probabilities softmax(logits); `logits / t` is a temperature, and may be 0 (the largest)."""
+    z, temperature = _cooled(e, e.real(logits.value, logits.span))
+    filters = [e.value(k.value, k.span) if k is not None else None for k in (top_k,)]
+    filters += [e.real(p.value, p.span) if p is not None else None for p in (top_p, min_p)]
+    for setting, most in ((temperature, None), *((f, 1) for f in filters[1:])):
+        _bound(e, setting, most)
+    while filters and filters[-1] is None:
+        filters.pop()
+    neutral = (0, 1.0, 0.0)
+    given = [e.builder.constant(neutral[i]) if f is None else f for i, f in enumerate(filters)]
+    return Distribution("categorical", (), (z, temperature, *given), e.builder.span)  # type: ignore[arg-type]
+
+
+def _cooled(e: Elaborator, logits: Value) -> tuple[Value, Value]:
+    """Logits and their temperature: what they were divided by, where that is one number for all examples."""
+    for node in reversed(e.builder.region.nodes):
+        if node.output is logits and node.op is Divide and node.inputs[0].type.shape == logits.type.shape:
+            divisor = node.inputs[1].type
+            return node.inputs if not divisor.rank and not divisor.lead else (logits, e.builder.constant(1.0))  # type: ignore[return-value]
+    return logits, e.builder.constant(1.0)
+
+
+def _bound(e: Elaborator, setting: Value | None, most: float | None) -> None:
+    """A temperature is at least 0, a probability at most 1: so much the file can check for its caller."""
+    for name, held in e.graph.settings.items():
+        if held.value is setting:
+            e.graph.settings[name] = replace(held, minimum=0, maximum=most)
 
 
 # ------------------------------------------- batches, derivatives, transport

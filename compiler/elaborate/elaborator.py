@@ -6,7 +6,7 @@ from mai.compiler.elaborate.bindings import WeightScope
 from mai.compiler.elaborate.calls import Calls
 from mai.compiler.elaborate.core import Draws
 from mai.compiler.elaborate.expressions import Expressions
-from mai.compiler.elaborate.loops import Loops
+from mai.compiler.elaborate.growing import Growing
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Setting, Value, Weight
 from mai.compiler.ir.sizes import symbol
@@ -17,7 +17,7 @@ from mai.spec.diagnostics import Reporter
 BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)
 
 
-class Elaborator(Expressions, Calls, Loops):
+class Elaborator(Expressions, Calls, Growing):
     """Elaborates one export, train block or net into `graph`."""
 
     def __init__(

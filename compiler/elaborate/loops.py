@@ -1,4 +1,4 @@
-"""`repeat`, `integrate` and `extend`: a body is elaborated once, until the types of its states hold still."""
+"""`repeat` and `integrate`: a body is elaborated once, until the types of its states hold still."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Poison, WeightScope, is_number
-from mai.compiler.elaborate.core import Stop, kind_of
+from mai.compiler.elaborate.core import Stop
 from mai.compiler.elaborate.statements import Statements, assigned_names
 from mai.compiler.ir.graph import Region, Value
-from mai.compiler.ir.sizes import Size, symbol
+from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.base import describe
@@ -41,7 +41,6 @@ class Loops(Statements):
         own: dict[type[ast.Statement], Callable[[Environment, Any], Binding]] = {
             ast.Repeat: self._repeat,
             ast.Integrate: self._integrate,
-            ast.Extend: self._extend,
         }
         return {**super()._statement_rules(), **own}
 
@@ -314,55 +313,6 @@ class Loops(Statements):
             if name != "steps" and not isinstance(held, (bool, int, float)):
                 raise self.fail("static-needed", argument.value.span, f"`{name}` is fixed when the file is compiled")
         return given
-
-    # ----------------------------------------------------------------- extend
-
-    def _extend(self, env: Environment, statement: ast.Extend) -> Binding:
-        """Checked as one turn on a sequence of unknown length; executed by a later release."""
-        held = env.names.get(statement.name.id)
-        if isinstance(held, Poison):
-            raise Stop
-        if not isinstance(held, Value) or held.type.rank != 1 or held.type.dtype is not DType.INT:
-            shown = kind_of(held) if held is not None else "no value yet"
-            raise self.fail(
-                "dtype-mismatch",
-                statement.name.span,
-                f"`extend` grows a row of tokens, `{statement.name.id}` has {shown}",
-            )
-        count = self.size(self.expression(env, statement.count), statement.count.span, "a count")
-        if statement.until is not None:
-            self.value(self.expression(env, statement.until), statement.until.span)
-        inside = env.child()
-        region = Region()
-        with self.region(region):
-            grown = Value(held.type.with_shape((symbol("length"),)), statement.name.id)
-            inside.names[statement.name.id] = grown
-            appended = self._grown(inside, statement)
-        if not appended:
-            raise self.fail(
-                "append-missing", statement.span, "an `extend` block appends one token a turn: `append next`"
-            )
-        length: Size = held.type.shape[0] + count
-        made = self.builder.add(
-            Later, [held], {"construct": "extend"}, [held.type.with_shape((length,))], name="extend"
-        )
-        env.names[statement.name.id] = made.output
-        return None
-
-    def _grown(self, env: Environment, statement: ast.Extend) -> bool:
-        appended = False
-        for inner in statement.body:
-            if isinstance(inner, ast.Append):
-                appended = True
-                token = self.value(self.expression(env, inner.value), inner.value.span)
-                if token.type.rank or token.type.dtype is not DType.INT:
-                    shown = str(token.type.with_lead(()))
-                    raise self.fail(
-                        "dtype-mismatch", inner.value.span, f"one token is appended a turn, this is {shown}"
-                    )
-            else:
-                self.statement(env, inner)
-        return appended
 
     @property
     def first_turn(self) -> Value:

@@ -24,6 +24,7 @@ from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import logic
 from mai.compiler.ops import random as rnd
 from mai.compiler.ops.base import Operation, ShapeError, describe
+from mai.compiler.ops.choice import Choose
 from mai.spec import ast
 from mai.spec.diagnostics import Label
 from mai.spec.diagnostics.suggest import closest
@@ -242,11 +243,12 @@ class Statements(Signatures):
 
     def drawn(self, name: str, given: Distribution) -> Value:
         """A draw for each example, and for each point of the axes that a call maps over."""
-        if given.kind == "categorical":
-            return self.value(given.numbers[0], given.span)
         if not self.can_draw:
             raise self.fail("static-needed", given.span, "nothing is drawn here: settings and consts are fixed")
         self.uses_draws = True
+        if given.kind == "categorical":
+            logits, *settings = (self.value(n, given.span) for n in given.numbers)
+            return self.emit(Choose, logits, self._random(rnd.RandomUniform, name, ()), *settings, name=name)
         if given.kind == "bernoulli":
             p = self.real(given.numbers[0], given.span)
             return self.emit(logic.Less, self._random(rnd.RandomUniform, name, given.shape), p, name=name)

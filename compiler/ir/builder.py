@@ -95,12 +95,15 @@ class Builder:
         return x if full == x.type.lead else self._leaf(Spread, x.type.with_lead(full), [x], name=x.name, axes=full)
 
     def loop(
-        self, count: Value, turns: Size | None, states: Sequence[Value], body: Region, *, fresh: bool = False
+        self, count: Value, turns: Size | None, states: Sequence[Value], body: Region, **attributes: Any
     ) -> tuple[Value, ...]:
-        """A loop; `body` maps (turn, states...) to (states..., kept...). Gives the last states, then the kept rows."""
+        """A loop; `body` maps (turn, states...) to (states..., kept...). Gives the last states, then the kept rows.
+
+        `attributes` are those of `Loop` beyond its count.
+        """
         last = [v.type for v in body.inputs[1:]]
         rows = [self._row(v, turns) for v in body.outputs[len(states) :]]
-        node = self.add(Loop, [count, *states], {"count": turns, "fresh": fresh}, [*last, *rows], [body])
+        node = self.add(Loop, [count, *states], {"count": turns, "fresh": False, **attributes}, [*last, *rows], [body])
         for output, source in zip(node.outputs, [*body.inputs[1:], *body.outputs[len(states) :]], strict=True):
             output.name = source.name
         return node.outputs

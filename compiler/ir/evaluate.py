@@ -106,6 +106,11 @@ class Evaluation:
             states = made[: len(states)]
             for rows, row in zip(kept, made[len(states) :], strict=True):
                 rows.append(row)
+            if node.attributes.get("stops") and not states[0]:
+                break
+        if node.attributes.get("stops"):
+            missing = int(self.values[node.inputs[0]]) - len(kept[0])
+            kept = [rows + [np.full_like(rows[0], node.attributes["fill"])] * missing for rows in kept]
         return states + [self._stacked(v, rows) for v, rows in zip(node.outputs[len(states) :], kept, strict=True)]
 
     def _stacked(self, path: Value, rows: list[Array]) -> Array:

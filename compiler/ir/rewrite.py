@@ -7,10 +7,12 @@ from dataclasses import replace
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Setting, Value
-from mai.compiler.ir.types import Type, join_leads
+from mai.compiler.ir.sizes import Dim, symbols
+from mai.compiler.ir.types import Axis, Type, join_leads
 from mai.compiler.ops.structure import Structural
 
 Mapping = dict[Value, Value]
+Sizes = dict[str, tuple[Value, int] | Value]
 Rule = Callable[["Copier", Node], bool]
 
 
@@ -18,10 +20,14 @@ class Copier:
     """Copies nodes into a builder's region under a mapping of values.
 
     `rule(copier, node)` may treat a node itself: it emits what it wants, binds the node's outputs, and returns True.
+    `sizes` are those of the graph being made, for a rule that adds some.
     """
 
-    def __init__(self, builder: Builder, mapping: Mapping | None = None, rule: Rule | None = None) -> None:
+    def __init__(
+        self, builder: Builder, mapping: Mapping | None = None, rule: Rule | None = None, sizes: Sizes | None = None
+    ) -> None:
         self.builder = builder
+        self.sizes: Sizes = {} if sizes is None else sizes
         self.mapping: Mapping = {} if mapping is None else mapping
         self.rule = rule
 
@@ -80,12 +86,20 @@ def copy_graph(graph: Graph, rule: Rule | None = None) -> Graph:
     made = _shell(graph)
     mapping: Mapping = dict(zip(graph.inputs, made.inputs, strict=True))
     mapping.update((s.value, made.settings[name].value) for name, s in graph.settings.items())
-    made.sizes = {n: (mapping[s[0]], s[1]) if isinstance(s, tuple) else mapping[s] for n, s in graph.sizes.items()}
-    copier = Copier(Builder(made), mapping, rule)
+    made.sizes.update(_renewed_sizes(graph, mapping))
+    copier = Copier(Builder(made), mapping, rule, made.sizes)
     copier.nodes(graph.nodes)
     made.outputs = [copier[v] for v in graph.outputs]
     made.arguments = {net: {copier[v]: name for v, name in held.items()} for net, held in graph.arguments.items()}
+    made.sizes.update({n: s for n, s in _renewed_sizes(graph, mapping).items() if n not in made.sizes})
     return made
+
+
+def _renewed_sizes(graph: Graph, mapping: Mapping) -> Sizes:
+    """Where sizes are read in the copy: from inputs and settings, and from inputs of bodies once those are copied."""
+    held = {n: s if isinstance(s, tuple) else (s, None) for n, s in graph.sizes.items()}
+    found = {n: (mapping[v], axis) for n, (v, axis) in held.items() if v in mapping}
+    return {n: v if axis is None else (v, axis) for n, (v, axis) in found.items()}
 
 
 def _shell(graph: Graph) -> Graph:
@@ -123,3 +137,17 @@ def free_values(region: Region) -> list[Value]:
 def reading(node: Node) -> list[Value]:
     """What a node reads from around it: its inputs, and what its regions read from outside."""
     return [*node.inputs, *(v for r in node.regions for v in free_values(r))]
+
+
+def symbols_of(node: Node) -> set[str]:
+    """The sizes known only at run time that a node's attributes, or those of its regions, speak of."""
+    found = set().union(*map(_symbols_in, node.attributes.values()))
+    return found.union(*(symbols_of(inner) for region in node.regions for inner in region.nodes))
+
+
+def _symbols_in(attribute: object) -> set[str]:
+    if isinstance(attribute, Dim):
+        return symbols(attribute)
+    if isinstance(attribute, Axis):
+        return _symbols_in(attribute.size)
+    return set().union(*map(_symbols_in, attribute)) if isinstance(attribute, tuple) else set()

@@ -6,7 +6,8 @@ the IR knows the types.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from mai.compiler.ir.sizes import Dim, Size
 UNKNOWN = sz.symbol("unknown")
 Integer = int
 Scalar = Integer | ir.Value
+Build = Callable[[], ir.Value]
 
 
 class Wrapped:
@@ -75,6 +77,8 @@ class OnnxBackend:
         self.output: tuple[Size, ...] = ()
         self._constants: dict[Any, ir.Value] = {}
         self._sizes: dict[str, ir.Value] = {}
+        self._local_sizes: dict[str, ir.Value] = {}
+        self._local: set[str] = set()
         self._names: dict[str, int] = {}
 
     def __getattr__(self, operator: str) -> Any:
@@ -142,25 +146,40 @@ class OnnxBackend:
     # ------------------------------------------------------------------ sizes
 
     def resolve(self, size: Size) -> Scalar:
-        """A size as a number, or as an integer scalar read at the start of the graph, once."""
+        """A size as a number, or as an integer scalar read once: at the start of the graph, or of the body it is of."""
         if not isinstance(size, Dim):
             return size
-        key = str(size)
-        if key not in self._sizes:
-            inner, self.nodes = self.nodes, self.root_nodes
-            self._sizes[key] = sz.evaluate(size, self._symbol).value
+        key, known = str(size), self._known_sizes(size)
+        if key not in known:
+            inner = self.nodes
+            self.nodes = inner if known is self._local_sizes else self.root_nodes
+            known[key] = sz.evaluate(size, self._symbol).value
             self.nodes = inner
-        return self._sizes[key]
+        return known[key]
+
+    def _known_sizes(self, size: Dim) -> dict[str, ir.Value]:
+        return self._local_sizes if sz.symbols(size) & self._local else self._sizes
+
+    @contextmanager
+    def inside(self, body: Sequence[Value] = ()) -> Iterator[list[ir.Node]]:
+        """Nodes go to a list of their own, for a body or a branch; sizes read from `body`, its inputs, live in it."""
+        outer, self.nodes = self.nodes, []
+        sources = {n: s[0] if isinstance(s, tuple) else s for n, s in self.source.sizes.items()}
+        self._local |= {name for name, source in sources.items() if source in body}
+        local, self._local_sizes = self._local_sizes, dict(self._local_sizes)
+        yield self.nodes
+        self.nodes, self._local_sizes = outer, local
 
     def _symbol(self, name: str) -> Wrapped:
-        if name not in self._sizes:
+        known = self._local_sizes if name in self._local else self._sizes
+        if name not in known:
             source = self.source.sizes[name]
             if isinstance(source, tuple):
                 dims = self.make("Shape", [self.values[source[0]]], start=source[1], end=source[1] + 1)
-                self._sizes[name] = self.make("Squeeze", [dims])
+                known[name] = self.make("Squeeze", [dims])
             else:
-                self._sizes[name] = self.values[source]
-        return Wrapped(self, self._sizes[name])
+                known[name] = self.values[source]
+        return Wrapped(self, known[name])
 
     def resize_batch(self, size: Scalar) -> None:
         """From here on the batch has another size: that of a chunk."""
@@ -214,6 +233,42 @@ class OnnxBackend:
         made = self.make("Reshape", [x, shape])
         self.physical[made] = tuple(s if isinstance(s, int) and s > 0 else UNKNOWN for s in sizes)
         return made
+
+    def flat_lead(self, x: ir.Value, rank: Integer) -> ir.Value:
+        """Its lead axes as one: [N, ...]. `rank` is that of the shape behind them."""
+        lead = len(self.physical[x]) - rank
+        if lead == 1:
+            return x
+        if not lead:
+            made = self.make("Unsqueeze", [x, self.ints([0])])
+        else:
+            count = self.make("ReduceProd", [self.make("Shape", [x], start=0, end=lead)], keepdims=1)
+            sizes = self.make("Concat", [count, self.make("Shape", [x], start=lead)], axis=0)
+            made = self.make("Reshape", [x, sizes], allowzero=1)
+        self.physical[made] = (UNKNOWN, *self.physical[x][lead:])
+        return made
+
+    def unflat_lead(self, made: ir.Value, like: ir.Value, rank: Integer) -> ir.Value:
+        """The way back: [N, ...] with the lead axes of the operand `like`, whose shape has `rank` axes."""
+        lead = len(self.physical[like]) - rank
+        if lead == 1:
+            return made
+        if not lead:
+            return self.make("Squeeze", [made, self.ints([0])])
+        outer = self.make("Shape", [like], start=0, end=lead)
+        sizes = self.make("Concat", [outer, self.make("Shape", [made], start=1)], axis=0)
+        return self.make("Reshape", [made, sizes], allowzero=1)
+
+    def branch(self, condition: ir.Value, then: Build, otherwise: Build) -> ir.Value:
+        """`then()` where the condition, one truth for all examples, holds; else `otherwise()`. Both give integers."""
+        graphs = [self._branch(build) for build in (then, otherwise)]
+        return self.make("If", [condition], then_branch=graphs[0], else_branch=graphs[1])
+
+    def _branch(self, build: Build) -> ir.Graph:
+        with self.inside() as nodes:
+            made = self.make("Identity", [build()])
+        made.type = ir.TensorType(ir.DataType.INT64)
+        return ir.Graph([], [made], nodes=nodes, name=self.name("branch"))
 
     # ----------------------------------------------------------------- values
 

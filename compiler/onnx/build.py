@@ -121,15 +121,14 @@ class Building:
         ]
         slices = [op.Reshape(x, op.Concat(chunks, op.ints(_rest(v)), axis=0) if _rest(v) else chunks) for v, x in given]
         op.resize_batch(size)
-        outer, op.nodes = op.nodes, []
         inputs = [self._typed(v, op.name(v.name)) for v, _ in given]
         self.values.update({v: made for (v, _), made in zip(given, inputs, strict=True)})
-        self.nodes(own)
-        outputs = [op.make("Identity", [self.operand(v)]) for v in self.graph.outputs]
+        with op.inside() as nodes:
+            self.nodes(own)
+            outputs = [op.make("Identity", [self.operand(v)]) for v in self.graph.outputs]
         for output, value in zip(outputs, self.graph.outputs, strict=True):
             self._set_type(output, value)
-        body = ir.Graph(inputs, outputs, nodes=op.nodes, name=op.name("chunk"))
-        op.nodes = outer
+        body = ir.Graph(inputs, outputs, nodes=nodes, name=op.name("chunk"))
         made = op.make_all("Scan", slices, {"body": body, "num_scan_inputs": len(slices)}, len(outputs))
         op.resize_batch(batch)
         return [self._joined(x, v, batch) for x, v in zip(made, self.graph.outputs, strict=True)]
@@ -178,7 +177,13 @@ class Building:
             weight = node.attributes["weight"]
             return Known(np.asarray(self.weights[weight], np.float32, order="C"), weight)
         inputs = [self.values[v] for v in node.inputs]
-        if not inputs or node.regions or issubclass(op, Draw) or not all(isinstance(v, Known) for v in inputs):
+        if (
+            not inputs
+            or len(node.outputs) != 1
+            or node.regions
+            or issubclass(op, Draw)
+            or not all(isinstance(v, Known) for v in inputs)
+        ):
             return None
         if op in VIEWS:
             return Known(inputs[0].array, inputs[0].name)
@@ -215,7 +220,7 @@ class Building:
         if op.wants_lead:
             attributes["lead"] = tuple(self.op.resolve(a.size) for a in node.output.type.lead)
         made = op.onnx(self.op, *self._aligned(node), **attributes)
-        return [self._renewed(made, node)]
+        return [self._renewed(m, node) for m in (made if isinstance(made, tuple) else (made,))]
 
     def _renewed(self, made: Any, node: Node) -> Any:
         """An operation that gave an input back needs a value of its own type."""
@@ -266,23 +271,34 @@ class Building:
         region, op = node.regions[0], self.op
         count, states = self.operand(node.inputs[0]), [self.operand(v) for v in node.inputs[1:]]
         held = self.values[node.inputs[0]]
-        if self.unroll and isinstance(held, Known):
+        if self.unroll and isinstance(held, Known) and not node.attributes.get("stops"):
             return self._flat(node, int(held.array), states)
         inputs = [self._typed(v, op.name(v.name)) for v in region.inputs]
         self.values.update(zip(region.inputs, inputs, strict=True))
         going = ir.Value(name=op.name("going"), type=ir.TensorType(ir.DataType.BOOL), shape=ir.Shape([]))
-        outer, op.nodes = op.nodes, []
-        self.nodes(region.nodes)
-        outputs = [op.make("Identity", [going]), *(op.make("Identity", [self.operand(v)]) for v in region.outputs)]
+        stops = node.attributes.get("stops", False)
+        with op.inside(region.inputs) as nodes:
+            self.nodes(region.nodes)
+            on = self.operand(region.outputs[0]) if stops else going
+            outputs = [op.make("Identity", [on]), *(op.make("Identity", [self.operand(v)]) for v in region.outputs)]
         for output, value in zip(outputs[1:], region.outputs, strict=True):
             self._set_type(output, value)
         outputs[0].type, outputs[0].shape = going.type, going.shape
-        body = ir.Graph([inputs[0], going, *inputs[1:]], outputs, nodes=op.nodes, name=op.name("body"))
-        op.nodes = outer
+        body = ir.Graph([inputs[0], going, *inputs[1:]], outputs, nodes=nodes, name=op.name("body"))
         always = op.const(True, np.bool_)
         made: list[Any] = op.make_all("Loop", [count, always, *states], {"body": body}, len(node.outputs))
-        kept = region.outputs[len(states) :]
-        return made[: len(states)] + [self._rows(m, v) for m, v in zip(made[len(states) :], kept, strict=True)]
+        last, rows = made[: len(states)], made[len(states) :]
+        if stops:
+            rows = [self._filled(row, count, node.attributes["fill"]) for row in rows]
+        return last + [self._rows(m, v) for m, v in zip(rows, region.outputs[len(states) :], strict=True)]
+
+    def _filled(self, stacked: ir.Value, count: ir.Value, fill: int) -> ir.Value:
+        """The rows of the turns that a loop did not take."""
+        op = self.op
+        turns = op.Shape(stacked, start=0, end=1)
+        rest = op.Shape(stacked, start=1)
+        missing = op.Concat(op.Sub(op.Reshape(count, op.ints([1])), turns), rest, axis=0)
+        return op.make("Concat", [stacked, op.Expand(op.int(fill), missing)], axis=0)
 
     def _rows(self, stacked: ir.Value, kept: Value) -> ir.Value:
         """A loop stacks along the first axis in memory; rows are the first axis of the shape, after the lead axes."""

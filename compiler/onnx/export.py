@@ -62,7 +62,8 @@ def model_of(
     graph = program.exports[export]
     plain = passes.prepare(passes.freeze(graph) if unroll else graph)
     refuse_later(plain)
-    optimised = passes.optimise(plain) if optimise else plain
+    executed = passes.prepare(passes.freeze(graph) if unroll else graph, cache=True)
+    optimised = passes.optimise(executed) if optimise else executed
     model = build(optimised, weights, opset=opset, unroll=unroll, chunk=None if unroll else chunk_of(optimised))
     manifest = manifest_of(program, plain, opset=opset, unrolled=unroll, trained_steps=trained_steps)
     describe(model, manifest, program.source.text)

@@ -58,14 +58,15 @@ class Alignment(Enum):
 
 
 Lowering = Callable[..., Any]
-Kind = Literal["normal", "positive", "int", "natural", "whole", "bool"]
+Kind = Literal["normal", "positive", "unit", "int", "natural", "whole", "bool", "seen"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A random array for a test: its shape, and what its elements are drawn from.
 
-    `int` is at least 0, `natural` at least 1, `whole` of any sign, each below `high`.
+    `unit` is between 0 and 1; `int` is at least 0, `natural` at least 1, `whole` of any sign, each below `high`.
+    `seen` is true or false with the last of each row true.
     """
 
     shape: tuple[int, ...]
@@ -75,7 +76,8 @@ class Sample:
 
     @property
     def type(self) -> Type:
-        dtypes = {"int": DType.INT, "natural": DType.INT, "whole": DType.INT, "bool": DType.BOOL}
+        dtypes = {"int": DType.INT, "natural": DType.INT, "whole": DType.INT}
+        dtypes |= {"bool": DType.BOOL, "seen": DType.BOOL}
         return Type(dtypes.get(self.kind, DType.REAL), self.shape)
 
 
@@ -108,6 +110,12 @@ class Operation:
     means the same whatever lead axes there are. `unled` are the operands that cannot have lead axes. Sizes among the
     attributes arrive resolved: as integers, or as what the backend computes with. An operation with `wants_lead` is
     handed the sizes of its output's lead axes as `lead`.
+
+    `along` and `grown` say how it behaves along a growing axis, for the incremental form. `along(types, attributes,
+    operand, axis)` is the axis of the result's shape that an axis of an operand's becomes, None where the operation sums
+    it up; an operation without it takes no growing axis. `grown(growth, node)` is for what `along` cannot say: it makes the
+    result from the new rows and a state, and gives None where `along` is enough. `neutral` is what a sum over a growing
+    axis may meet without a change.
     """
 
     name: ClassVar[str]
@@ -116,6 +124,10 @@ class Operation:
     wants_lead: ClassVar[bool] = False
     unled: ClassVar[tuple[int, ...]] = ()
     cases: ClassVar[tuple[Case, ...]]
+
+    along: ClassVar[Any] = None
+    grown: ClassVar[Any] = None
+    neutral: ClassVar[float | None] = None
 
     shape: Lowering
     reference: Lowering

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.along import same
 from mai.compiler.ops.base import Alignment, Case, Lowering, Operation, ShapeError, broadcast, case, describe, sample
 
 
@@ -12,6 +13,7 @@ class Elementwise(Operation, abstract=True):
     """Inputs broadcast as numpy's do; the result has the inputs' dtype unless `result` names another."""
 
     alignment = Alignment.FULL
+    along = staticmethod(same)
     result: ClassVar[DType | None] = None
 
     @classmethod

@@ -9,7 +9,7 @@ from typing import Any
 from mai.compiler.ops.base import OPERATIONS, Operation
 
 FAMILIES = [
-    "elementwise", "logic", "reduce", "product", "convolution", "norm", "attention", "shape", "random", "loss",
+    "elementwise", "logic", "reduce", "product", "convolution", "norm", "attention", "shape", "random", "choice", "loss",
 ]  # fmt: skip
 HEAD = """# Operations
 

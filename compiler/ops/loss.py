@@ -13,6 +13,11 @@ class CrossEntropy(Operation):
 
     alignment = Alignment.EXPAND
 
+    @staticmethod
+    def along(types: Any, attributes: Any, operand: int, axis: int) -> int | None:
+        """The classes go; the other axes are those of the labels."""
+        return axis if operand else axis + 1
+
     @classmethod
     def shape(cls, logits: Type, label: Type) -> Type:
         if logits.rank < 1 or logits.shape[:-1] != label.shape:

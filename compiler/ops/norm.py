@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.along import same
 from mai.compiler.ops.base import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ops.batched import batched_onnx, batched_torch
 
@@ -31,6 +32,7 @@ class LayerNorm(Operation):
     attributes = {"eps": 1e-5}
     alignment = Alignment.NONE
     unled = (1, 2)
+    along = staticmethod(same)
 
     @classmethod
     def shape(cls, x: Type, weight: Type | None = None, bias: Type | None = None, *, eps: float) -> Type:
@@ -66,6 +68,7 @@ class RmsNorm(Operation):
     attributes = {"eps": 1e-6}
     alignment = Alignment.NONE
     unled = (1,)
+    along = staticmethod(same)
 
     @classmethod
     def shape(cls, x: Type, weight: Type | None = None, *, eps: float) -> Type:

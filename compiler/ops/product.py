@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.along import contracted, multiplied, same
 from mai.compiler.ops.base import Alignment, Lowering, Operation, ShapeError, broadcast, case, describe, sample
 
 
@@ -17,6 +18,7 @@ class Affine(Operation):
 
     alignment = Alignment.NONE
     unled = (1, 2)
+    along = staticmethod(same)
 
     @classmethod
     def shape(cls, x: Type, weight: Type, bias: Type | None = None) -> Type:
@@ -76,6 +78,8 @@ class Matmul(Operation):
         return Type(DType.REAL, (*outer, x.shape[-2], y.shape[-1]))
 
     alignment = Alignment.FULL
+    along = staticmethod(multiplied)
+    neutral = 0.0
     reference: Lowering = staticmethod(lambda np, x, y: x @ y)
     torch: Lowering = staticmethod(lambda torch, x, y: x @ y)
     onnx: Lowering = staticmethod(lambda op, x, y: op.MatMul(x, y))
@@ -87,6 +91,8 @@ class Einsum(Operation):
 
     attributes = {"equation": ""}
     alignment = Alignment.WHOLE
+    along = staticmethod(contracted)
+    neutral = 0.0
 
     @classmethod
     def shape(cls, *inputs: Type, equation: str) -> Type:

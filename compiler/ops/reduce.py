@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any, ClassVar
 
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.along import same, summed
 from mai.compiler.ops.base import Case, Lowering, Operation, ShapeError, case, sample
+from mai.compiler.ops.elementwise import Add
+from mai.compiler.ops.shape import Slice
 
 
 class Reduction(Operation, abstract=True):
     """`axes` go, or stay with size one where `keep`."""
+
+    along = staticmethod(summed)
 
     attributes: ClassVar[dict[str, Any]] = {"axes": (-1,), "keep": False}
     cases: ClassVar[tuple[Case, ...]] = (
@@ -28,6 +34,8 @@ class Reduction(Operation, abstract=True):
 
 class Sum(Reduction):
     """The sum over axes."""
+
+    neutral = 0.0
 
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.sum(x, axis=axes, keepdims=keep))
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.sum(x, axes, keepdim=keep) if axes else x)
@@ -49,6 +57,8 @@ class Mean(Reduction):
 class Max(Reduction):
     """The largest over axes."""
 
+    neutral = -math.inf
+
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.max(x, axis=axes, keepdims=keep))
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.amax(x, axes, keepdim=keep) if axes else x)
     onnx: Lowering = staticmethod(
@@ -59,6 +69,8 @@ class Max(Reduction):
 class Min(Reduction):
     """The smallest over axes."""
 
+    neutral = math.inf
+
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.min(x, axis=axes, keepdims=keep))
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.amin(x, axes, keepdim=keep) if axes else x)
     onnx: Lowering = staticmethod(
@@ -68,6 +80,8 @@ class Min(Reduction):
 
 class Logsumexp(Reduction):
     """log(sum(exp(x))), without overflow."""
+
+    neutral = -math.inf
 
     @staticmethod
     def reference(np: Any, x: Any, axes: tuple[int, ...], keep: bool) -> Any:
@@ -84,6 +98,8 @@ class Logsumexp(Reduction):
 class Along(Operation, abstract=True):
     """An operation along one axis that keeps the shape."""
 
+    along = staticmethod(same)
+
     attributes: ClassVar[dict[str, Any]] = {"axis": -1}
     cases: ClassVar[tuple[Case, ...]] = (case(sample(3, 4)), case(sample(2, 5, 4), axis=-2))
 
@@ -94,6 +110,8 @@ class Along(Operation, abstract=True):
 
 class Softmax(Along):
     """exp(x_i) / sum_j exp(x_j), the weights of attention (13)."""
+
+    neutral = -math.inf
 
     @staticmethod
     def reference(np: Any, x: Any, axis: int) -> Any:
@@ -106,6 +124,8 @@ class Softmax(Along):
 
 class LogSoftmax(Along):
     """x - logsumexp(x)."""
+
+    neutral = -math.inf
 
     @staticmethod
     def reference(np: Any, x: Any, axis: int) -> Any:
@@ -122,6 +142,17 @@ class Cumsum(Along):
     reference: Lowering = staticmethod(lambda np, x, axis: np.cumsum(x, axis=axis))
     torch: Lowering = staticmethod(lambda torch, x, axis: torch.cumsum(x, axis))
     onnx: Lowering = staticmethod(lambda op, x, axis: op.CumSum(x, op.int(axis)))
+
+    @staticmethod
+    def grown(g: Any, node: Any) -> Any:
+        """The state is the sum so far."""
+        (x,), axis = node.inputs, node.attributes["axis"]
+        if not g.grows(x, axis):
+            return None
+        before = g.state("sum", g.resized(x, axis, 1), 0)
+        made = g.emit(Add, before.value, g.emit(Cumsum, g.rows(x, 0), axis=axis))
+        before.next = g.emit(Slice, made, axis=axis, start=-1, stop=None, step=None)
+        return made
 
 
 class Cumprod(Along):
@@ -153,6 +184,7 @@ class Argmax(Operation):
     """The place of the largest element; the first of equals."""
 
     attributes = {"axis": -1}
+    along = staticmethod(summed)
 
     @classmethod
     def shape(cls, x: Type, axis: int) -> Type:

@@ -6,6 +6,7 @@ from typing import Any
 
 from mai.compiler.ir.sizes import Size, product
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.along import reshaped, same, squeezed, stacked, summed, taken, transposed, widened
 from mai.compiler.ops.base import Alignment, Lowering, Operation, ShapeError, broadcast, case, describe, sample
 
 
@@ -14,6 +15,7 @@ class Reshape(Operation):
 
     attributes = {"shape": ()}
     wants_lead = True
+    along = staticmethod(reshaped)
 
     @classmethod
     def shape(cls, x: Type, shape: tuple[Size, ...]) -> Type:
@@ -31,6 +33,7 @@ class Transpose(Operation):
     """The axes of the shape in another order; `perm` counts them from the end."""
 
     attributes = {"perm": ()}
+    along = staticmethod(transposed)
 
     @classmethod
     def shape(cls, x: Type, perm: tuple[int, ...]) -> Type:
@@ -58,6 +61,7 @@ class Concat(Operation):
 
     attributes = {"axis": -1}
     alignment = Alignment.EXPAND
+    along = staticmethod(same)
 
     @classmethod
     def shape(cls, *inputs: Type, axis: int) -> Type:
@@ -79,6 +83,11 @@ class Concat(Operation):
     onnx: Lowering = staticmethod(lambda op, *xs, axis: op.Concat(*xs, axis=axis))
     cases = (case(sample(3), sample(2)), case(sample(3, 4), sample(1, 4), axis=-2))
 
+    @staticmethod
+    def grown(g: Any, node: Any) -> Any:
+        if any(g.grows(x, node.attributes["axis"]) for x in node.inputs):
+            raise g.refused("joins other rows to the sequence", help="`shift(x, 1)` moves a sequence on by a token")
+
 
 def _without(shape: tuple[Size, ...], axis: int) -> tuple[Size, ...]:
     return tuple(s for i, s in zip(range(-len(shape), 0), shape, strict=True) if i != axis)
@@ -89,6 +98,7 @@ class Stack(Operation):
 
     attributes = {"axis": -1}
     alignment = Alignment.EXPAND
+    along = staticmethod(stacked)
 
     @classmethod
     def shape(cls, *inputs: Type, axis: int) -> Type:
@@ -114,6 +124,7 @@ class Expand(Operation):
     attributes = {"shape": ()}
     wants_lead = True
     alignment = Alignment.FULL
+    along = staticmethod(same)
 
     @classmethod
     def shape(cls, x: Type, shape: tuple[Size, ...]) -> Type:
@@ -150,6 +161,7 @@ class Slice(Operation):
     """`x[start:stop:step]` along an axis, as numpy's; bounds may be sizes, and negative ones count from the end."""
 
     attributes = {"axis": -1, "start": None, "stop": None, "step": None}
+    along = staticmethod(same)
 
     @classmethod
     def shape(cls, x: Type, axis: int, start: Size | None, stop: Size | None, step: Size | None) -> Type:
@@ -182,6 +194,17 @@ class Slice(Operation):
         bounds = [op.shape_vector([0 if start is None else start]), op.shape_vector([2**62 if stop is None else stop])]
         return op.Slice(x, *bounds, op.ints([axis]), op.ints([step or 1]))
 
+    @staticmethod
+    def grown(g: Any, node: Any) -> Any:
+        """The first rows of a table, as many as there are tokens, are its rows at the tokens' positions."""
+        (x,), axis, bounds = node.inputs, node.attributes["axis"], node.attributes
+        if g.grows(x, axis):
+            raise g.refused("cuts the sequence", help="`shift(x, 1)` moves a sequence on by a token")
+        if not g.is_length(bounds["stop"]) or bounds["start"] or (bounds["step"] or 1) != 1 or g.any_grows(x):
+            return None
+        g.limit(x.type.shape[axis])
+        return g.emit(Take, g.whole(x), g.positions(), axis=axis, rank=x.type.rank, index_rank=1)
+
     cases = (
         case(sample(6), start=1, stop=4, step=None),
         case(sample(6, 4), axis=-2, start=None, stop=-1, step=2),
@@ -209,6 +232,7 @@ class Pick(Operation):
     """One index of an axis, which goes away."""
 
     attributes = {"axis": -1, "index": 0}
+    along = staticmethod(summed)
 
     @classmethod
     def shape(cls, x: Type, axis: int, index: int) -> Type:
@@ -218,6 +242,16 @@ class Pick(Operation):
     reference: Lowering = staticmethod(lambda np, x, axis, index: np.take(x, index, axis=axis))
     torch: Lowering = staticmethod(lambda torch, x, axis, index: torch.select(x, axis, index))
     onnx: Lowering = staticmethod(lambda op, x, axis, index: op.Gather(x, op.int(index), axis=axis))
+
+    @staticmethod
+    def grown(g: Any, node: Any) -> Any:
+        (x,), axis, index = node.inputs, node.attributes["axis"], node.attributes["index"]
+        if not g.grows(x, axis):
+            return None
+        if index != -1:
+            raise g.refused(f"reads the token at {index}, which moves as the sequence grows")
+        return g.emit(Pick, g.rows(x), axis=axis, index=-1)
+
     cases = (case(sample(6), index=2), case(sample(3, 4), axis=-2, index=-1))
 
 
@@ -230,6 +264,7 @@ class Take(Operation):
 
     attributes = {"axis": -1, "rank": 1, "index_rank": 0}
     alignment = Alignment.WHOLE
+    along = staticmethod(taken)
 
     @classmethod
     def shape(cls, x: Type, index: Type, axis: int, rank: int, index_rank: int) -> Type:
@@ -296,6 +331,7 @@ class Unsqueeze(Operation):
     """New axes of size one, at `axes` of the result."""
 
     attributes = {"axes": (-1,)}
+    along = staticmethod(widened)
 
     @classmethod
     def shape(cls, x: Type, axes: tuple[int, ...]) -> Type:
@@ -320,6 +356,7 @@ class Squeeze(Operation):
     """Axes of size one removed."""
 
     attributes = {"axes": (-1,)}
+    along = staticmethod(squeezed)
 
     @classmethod
     def shape(cls, x: Type, axes: tuple[int, ...]) -> Type:
@@ -344,3 +381,53 @@ class Iota(Operation):
     torch: Lowering = staticmethod(lambda torch, count: torch.arange(count))
     onnx: Lowering = staticmethod(lambda op, count: op.Range(op.int(0), op.scalar(count), op.int(1)))
     cases = (case(count=5),)
+
+    @staticmethod
+    def grown(g: Any, node: Any) -> Any:
+        return g.positions() if g.is_length(node.attributes["count"]) else None
+
+
+class Shift(Operation):
+    """x moved on by `by` places along an axis; the first places are zeros."""
+
+    attributes = {"axis": -1, "by": 1}
+    along = staticmethod(same)
+
+    @classmethod
+    def shape(cls, x: Type, axis: int, by: int) -> Type:
+        size = x.shape[axis]
+        if by < 1 or (isinstance(size, int) and by > size):
+            raise ShapeError("index-out-of-range", f"an axis of {size} moves on by 1 to {size} places", 0)
+        return Type(x.dtype, x.shape)
+
+    @staticmethod
+    def reference(np: Any, x: Any, axis: int, by: int) -> Any:
+        kept = x[_along(axis, slice(0, max(x.shape[axis] - by, 0)))]
+        zeros = np.zeros_like(x[_along(axis, slice(0, by))])
+        return np.concatenate([zeros, kept], axis)
+
+    @staticmethod
+    def torch(torch: Any, x: Any, axis: int, by: int) -> Any:
+        before = (0, 0) * (-axis - 1) + (by, 0)
+        return torch.nn.functional.pad(x, before)[_along(axis, slice(0, -by))]
+
+    @staticmethod
+    def onnx(op: Any, x: Any, axis: int, by: int) -> Any:
+        pads = [0] * (2 * len(x.shape))
+        pads[len(x.shape) + axis] = by
+        zero = op.int(0) if op.whole(x) else 0.0
+        padded = op.Pad(x, op.ints(pads), zero)
+        return op.Slice(padded, op.ints([0]), op.ints([-by]), op.ints([axis]))
+
+    @staticmethod
+    def grown(g: Any, node: Any) -> Any:
+        """The state is the last inputs."""
+        (x,), axis, by = node.inputs, node.attributes["axis"], node.attributes["by"]
+        if not g.grows(x, axis):
+            return None
+        before = g.state("shift", g.resized(x, axis, by), 0)
+        both = g.emit(Concat, before.value, g.rows(x, 0), axis=axis)
+        before.next = g.emit(Slice, both, axis=axis, start=-by, stop=None, step=None)
+        return g.emit(Slice, both, axis=axis, start=None, stop=-by, step=None)
+
+    cases = (case(sample(5)), case(sample(4, 3), axis=-2, by=2), case(sample(5, kind="int"), by=5))

@@ -41,13 +41,18 @@ class Spread(Structural):
     """In memory, repeated along the lead axes `axes` that it lacks: a loop's state has one type throughout."""
 
 
+VIEWS = (Lead, Unlead, Spread)
+
+
 class Loop(Structural):
     """A body applied a number of times.
 
     Inputs: the count (an integer scalar), then the first values of the states. Region: (turn, states...) ->
     (states..., kept...). Outputs: the last states, then what was kept, stacked along a new first axis of the shape.
     `count` is the number of turns as a size, or None where only the input knows it; `fresh` marks a body that owns
-    weights, one set a turn, which `unroll` replaces by its turns.
+    weights, one set a turn, which `unroll` replaces by its turns. With `stops`, the first state is whether to go on: the
+    turns end when it is false, and what they would have kept is `fill`. A state whose type has a size that the body
+    reads from it may grow from turn to turn. `limit` is how long a sequence the body can read, if there is a limit.
     """
 
 
@@ -59,6 +64,18 @@ class Integrate(Structural):
     with `steps + 1` rows each. Attributes: `method`; `steps`, the number as a size; `keep`, the places of the kept
     states; `options` of the method.
     """
+
+
+class Extend(Structural):
+    """A row of tokens that grows by one a turn (14), until `recompute` or `incremental` makes it a loop.
+
+    Inputs: the row, how many tokens to append, and the token that ends it, if there is one. Region: (turn, row) ->
+    the next token; the row's size in it is the symbol `length`. Output: the longer row. A row that has ended goes on with
+    `NOTHING`, and so may a row begin, where prompts of different lengths lie side by side.
+    """
+
+
+NOTHING = -1
 
 
 class Later(Structural):

@@ -9,7 +9,9 @@ from mai.compiler.passes.fold import fold
 from mai.compiler.passes.freeze import freeze
 from mai.compiler.passes.fuse import fuse
 from mai.compiler.passes.hoist import hoist
+from mai.compiler.passes.incremental import incremental
 from mai.compiler.passes.prune import prune, select
+from mai.compiler.passes.recompute import recompute
 from mai.compiler.passes.share import share
 from mai.compiler.passes.split import split
 from mai.compiler.passes.unroll import unroll
@@ -17,9 +19,13 @@ from mai.compiler.passes.unroll import unroll
 __all__ = ["fold", "freeze", "later", "optimise", "prepare", "prune", "select"]
 
 
-def prepare(graph: Graph) -> Graph:
-    """Every `repeat` with fresh parameters and every `integrate` replaced by plain code and loops."""
-    return prune(share(discretise(unroll(graph))))
+def prepare(graph: Graph, *, cache: bool = False) -> Graph:
+    """Every `repeat` with fresh parameters, every `integrate` and every `extend` replaced by plain code and loops.
+
+    With `cache`, `extend` in its incremental form.
+    """
+    grown = incremental if cache else recompute
+    return prune(share(grown(discretise(unroll(graph)))))
 
 
 def optimise(graph: Graph) -> Graph:

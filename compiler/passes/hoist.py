@@ -11,7 +11,7 @@ from math import prod
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.rewrite import Copier, copy_graph, made_in, reading
+from mai.compiler.ir.rewrite import Copier, copy_graph, made_in, reading, symbols_of
 from mai.compiler.ir.types import TURN_DEPTH, Axis
 from mai.compiler.ops.random import Draw
 from mai.compiler.ops.shape import Iota, Take
@@ -23,12 +23,15 @@ LARGEST_ROW = 65_536  # Elements of a table a turn, 256 KB: what is larger costs
 def hoist(graph: Graph) -> Graph:
     """The body of every loop holds what depends on its states, on draws, and scalars of the turn that cost nothing."""
 
+    outside = {*graph.inputs, *(s.value for s in graph.settings.values())}
+    local = {n for n, s in graph.sizes.items() if (s[0] if isinstance(s, tuple) else s) not in outside}
+
     def rule(copier: Copier, node: Node) -> bool:
         if node.op is not Loop:
             return False
         copier.copy(node)
         loop = copier.builder.region.nodes.pop()
-        _leave(copier.builder, loop)
+        _leave(copier.builder, loop, local)
         _tabulate(copier.builder, loop)
         copier.builder.region.nodes.append(loop)
         return True
@@ -36,13 +39,13 @@ def hoist(graph: Graph) -> Graph:
     return copy_graph(graph, rule)
 
 
-def _leave(builder: Builder, loop: Node) -> None:
-    """Move what depends on nothing inside the body in front of the loop."""
+def _leave(builder: Builder, loop: Node, local: set[str]) -> None:
+    """Move what depends on nothing inside the body in front of the loop; a `local` size is read inside one."""
     body = loop.regions[0]
     inside = made_in(body)
     kept = []
     for node in body.nodes:
-        if any(v in inside for v in reading(node)):
+        if any(v in inside for v in reading(node)) or symbols_of(node) & local:
             kept.append(node)
             continue
         builder.region.nodes.append(node)

@@ -55,6 +55,7 @@ def _need_loop(loop: Node, needed: set[Value]) -> None:
 def _alive(loop: Node, needed: set[Value]) -> list[bool]:
     """For each state, then for each kept value, whether something needs it."""
     inside = [v in needed for v in loop.regions[0].inputs[1:]]
+    inside[:1] = [True] if loop.attributes.get("stops") else inside[:1]
     inside += [False] * (len(loop.outputs) - len(inside))
     return [value in needed or read for value, read in zip(loop.outputs, inside, strict=True)]
 

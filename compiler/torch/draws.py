@@ -7,6 +7,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor, fx
 
+from mai.compiler.ops.base import Operation
+from mai.compiler.ops.choice import Choose
 from mai.compiler.ops.random import Draw, RandomBits, RandomNormal, RandomUniform
 
 Sizes = tuple[int, ...]
@@ -30,9 +32,18 @@ def random_normal(seed: Tensor, turn: Tensor, example: Tensor, place: int, shape
     return made
 
 
+def choose(logits: Tensor, u: Tensor, temperature: Tensor, *filters: Tensor) -> Tensor:
+    """A label by its logits and a uniform number; see `ops/choice.py`."""
+    made: Tensor = Choose.torch(torch, logits, u, temperature, *filters)
+    return made
+
+
 DRAWS: dict[type[Draw], Callable[..., Tensor]] = {
     RandomBits: random_bits, RandomUniform: random_uniform, RandomNormal: random_normal,
 }  # fmt: skip
 
-for _function in DRAWS.values():
+CALLS: dict[type[Operation], Callable[..., Tensor]] = {Choose: choose}
+CALLS.update(DRAWS.items())
+
+for _function in CALLS.values():
     fx.wrap(_function.__name__)

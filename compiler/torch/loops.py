@@ -12,12 +12,13 @@ Body = Callable[..., tuple[Tensor, ...]]
 
 @fx.wrap
 def loop(
-    body: Body, count: Tensor, states: tuple[Tensor, ...], captured: tuple[Tensor, ...], leads: tuple[int, ...]
-) -> tuple[Tensor, ...]:
+    body: Body, count: Tensor, states: tuple[Tensor, ...], captured: tuple[Tensor, ...], leads: tuple[int, ...],
+    fill: float | None = None,
+) -> tuple[Tensor, ...]:  # fmt: skip
     """Apply `body(turn, *states, *captured)` `count` times.
 
     The body gives the next states and what is kept of the turn; what was kept is stacked after its lead axes, of which
-    `leads` has the numbers.
+    `leads` has the numbers. With `fill`, the first state is whether to go on: the turns that are not taken keep it.
     """
     kept: list[list[Tensor]] = [[] for _ in leads]
     for turn in torch.arange(int(count), device=count.device):
@@ -25,4 +26,8 @@ def loop(
         states = made[: len(states)]
         for rows, row in zip(kept, made[len(states) :], strict=True):
             rows.append(row)
+        if fill is not None and not states[0]:
+            break
+    if fill is not None:
+        kept = [rows + [torch.full_like(rows[0], fill)] * (int(count) - len(rows)) for rows in kept]
     return *states, *(torch.stack(rows, lead) for rows, lead in zip(kept, leads, strict=True))

@@ -21,9 +21,8 @@ from mai.compiler.ir.types import DType
 from mai.compiler.ops.base import Alignment
 from mai.compiler.ops.elementwise import Add, Divide, FloorDivide, Modulo, Multiply, Subtract
 from mai.compiler.ops.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
-from mai.compiler.ops.random import Draw
 from mai.compiler.ops.structure import Across, Constant, Lead, Loop, SizeOf, Spread, Unlead, WeightOf
-from mai.compiler.torch.draws import DRAWS
+from mai.compiler.torch.draws import CALLS
 from mai.compiler.torch.loops import loop
 from mai.compiler.torch.weights import Weights
 
@@ -43,7 +42,7 @@ ARITHMETIC = (
     Equal,
     NotEqual,
 )
-TAKEN = ("loop", "random_bits", "random_normal", "random_uniform", "torch", "unit", "finish")
+TAKEN = ("choose", "loop", "random_bits", "random_normal", "random_uniform", "torch", "unit", "finish")
 
 
 class Known(fx.Proxy):
@@ -193,10 +192,11 @@ class Lowering:
         attributes = {k: self.resolved(v) for k, v in node.attributes.items()}
         if op.wants_lead:
             attributes["lead"] = tuple(self.size(a.size) for a in node.output.type.lead)
-        if issubclass(op, Draw):
+        if op in CALLS:
             inputs = tuple(proxy.node for proxy in self._aligned(node))
-            return [self._call(DRAWS[op], inputs, _nodes(attributes))]
-        return [op.torch(self.torch, *self._aligned(node), **attributes)]
+            return [self._call(CALLS[op], inputs, _nodes(attributes))]
+        made = op.torch(self.torch, *self._aligned(node), **attributes)
+        return list(made) if isinstance(made, tuple) else [made]
 
     def _call(self, function: Any, arguments: tuple[Any, ...], named: dict[str, Any] | None = None) -> Any:
         return fx.Proxy(self.fx.call_function(function, _nodes(arguments), named or {}), self.tracer)
@@ -272,16 +272,21 @@ class Lowering:
         count, *states = (self.values[v].node for v in node.inputs)
         outer = tuple(self.values[v].node for v in captured) + tuple(self.symbol(n).node for n in symbols)
         leads = tuple(len(v.type.lead) for v in region.outputs[len(states) :])
-        made = self._call(loop, (body, count, tuple(states), outer, leads))
+        stops = {"fill": node.attributes["fill"]} if node.attributes.get("stops") else {}
+        made = self._call(loop, (body, count, tuple(states), outer, leads), stops)
         return [made[i] for i in range(len(node.outputs))]
 
     def _symbols(self, region: Region) -> list[str]:
-        """The symbolic sizes that a body needs: read outside, once."""
+        """The symbolic sizes that a body needs and does not read from its own inputs: read outside, once."""
         found: set[str] = set()
         for node in region.walk():
             for size in _sizes_in((tuple(node.attributes.values()), *(v.type.physical for v in node.outputs))):
                 found |= sizes.symbols(size)
-        return sorted(n for n in found if n in self.graph.sizes)
+        return sorted(n for n in found if n in self.graph.sizes and self._source(n) not in region.inputs)
+
+    def _source(self, name: str) -> Value:
+        source = self.graph.sizes[name]
+        return source[0] if isinstance(source, tuple) else source
 
 
 class Recorded:

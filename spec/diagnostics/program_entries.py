@@ -67,6 +67,13 @@ PROGRAM: dict[str, Entry] = {
         "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  extend x by 1 { y = x }\n  return x\n}\n",
         "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  extend x by 1 { append x[-1] }\n  return x\n}\n",
     ),
+    "extend-misplaced": Entry(
+        "An `extend` that is not at the top of an export",
+        "Text grows once, from a prompt, in an export. A net says what follows a text: `extend` calls it.",
+        "const vocab = 4\nnet f(x: tokens[P]) -> tokens[P + 1] {\n  extend x by 1 { append x[-1] }\n  return x\n}\n"
+        "export g(x: tokens[P]) -> tokens[P + 1] { return f(x) }\n",
+        "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  extend x by 1 { append x[-1] }\n  return x\n}\n",
+    ),
     "append-outside": Entry(
         "An `append` outside `extend`",
         "Only an `extend` block grows a sequence. Tensors are joined by `concat(a, b)`.",

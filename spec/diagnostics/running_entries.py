@@ -19,7 +19,13 @@ RUNNING: dict[str, Entry] = {
     "not-yet": Entry(
         "Checked, but not executed by this release",
         "The language says more than this release runs: derivatives (`div`, `grad`, `jvp`), adaptive and multistep solvers,\n"
-        "the adjoint method, `extend`, and Sinkhorn divergences are checked and wait for a later release.",
+        "the adjoint method, and Sinkhorn divergences are checked and wait for a later release.",
+    ),
+    "looks-ahead": Entry(
+        "A net without an incremental form",
+        "`extend` never computes the past again: it keeps what each operation needs of it. That works where no token looks\n"
+        "at a later one. The operation named here does, or its result changes for old tokens as the text grows.\n"
+        "With `--no-cache` the file computes the whole text again for every token.",
     ),
     "compile-mismatch": Entry(
         "The ONNX file would not compute what torch computes",

@@ -36,6 +36,8 @@ def draw(sample: Sample, lead: Lead, rng: np.random.Generator) -> Array:
     match sample.kind:
         case "positive":
             return np.asarray(rng.uniform(0.5, 2.0, shape), np.float32)
+        case "unit":
+            return np.asarray(rng.uniform(0.01, 0.99, shape), np.float32)
         case "int":
             return np.asarray(rng.integers(0, sample.high, shape))
         case "natural":
@@ -44,6 +46,8 @@ def draw(sample: Sample, lead: Lead, rng: np.random.Generator) -> Array:
             return np.asarray(rng.integers(1 - sample.high, sample.high, shape))
         case "bool":
             return np.asarray(rng.random(shape) < 0.5)
+        case "seen":
+            return np.asarray((rng.random(shape) < 0.5) | np.eye(*shape[-2:], shape[-1] - shape[-2], dtype=bool))
     return np.asarray(rng.standard_normal(shape), np.float32)
 
 
