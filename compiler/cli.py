@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -14,6 +14,7 @@ import typer
 from mai.spec.diagnostics import MaiError
 
 if TYPE_CHECKING:
+    from mai.compiler.onnx.export import Exported
     from mai.compiler.program import Program
 
 File = Annotated[Path, typer.Argument(help="A .mai file.", show_default=False)]
@@ -143,7 +144,7 @@ def train(
     figures = {**result.figures, **{f"held-out {n}": v for n, v in result.validation.items()}}
     told = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
     typer.echo(f"trained for {result.steps:,} steps in {result.seconds:.0f} s: {told}", err=True)
-    _compile_all(program, list(program.exports), result.weights, folder, opset=opset)
+    _compile_all(program, list(program.exports), result.weights, folder, CompileOptions(opset=opset))
 
 
 def compile_(
@@ -153,6 +154,16 @@ def compile_(
     export: Annotated[list[str] | None, typer.Option(help="Only these exports.")] = None,
     opset: Annotated[int, typer.Option(help="The ONNX operator set: 21 or 23.")] = 23,
     unroll: Annotated[bool, typer.Option("--unroll", help="A flat graph without loops; steps are fixed.")] = False,
+    cache: Annotated[
+        bool,
+        typer.Option("--cache/--no-cache", help="Text grows by an incremental form, or is computed whole each turn."),
+    ] = True,
+    step: Annotated[
+        bool, typer.Option("--step/--no-step", help="Also a file of one turn, where a text grows: for streaming.")
+    ] = True,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="`bytes` or a tokenizers .json.", show_default="that of the data")
+    ] = None,
     seed: Annotated[int, typer.Option(help="For first weights, where there are none.")] = 0,
     sets: Sets = None,
 ) -> None:
@@ -161,7 +172,8 @@ def compile_(
     found = _weights_file(program, weights)
     names = _exports(program, export)
     folder = out or (found.parent if found else Path())
-    _compile_all(program, names, found, folder, opset=opset, unroll=unroll, seed=seed)
+    options = CompileOptions(opset=opset, unroll=unroll, seed=seed, cache=cache, step=step, tokenizer=tokenizer)
+    _compile_all(program, names, found, folder, options)
 
 
 def _exports(program: Program, wanted: list[str] | None) -> list[str]:
@@ -184,40 +196,56 @@ def _weights_file(program: Program, given: Path | None) -> Path | None:
     return usual if usual.exists() else None
 
 
+@dataclass(frozen=True, slots=True)
+class CompileOptions:
+    """How exports are compiled: the command's options, with their defaults."""
+
+    opset: int = 23
+    unroll: bool = False
+    seed: int = 0
+    cache: bool = True
+    step: bool = True
+    tokenizer: str | None = None
+
+
 def _compile_all(
-    program: Program,
-    names: list[str],
-    weights: Path | None,
-    folder: Path,
-    *,
-    opset: int,
-    unroll: bool = False,
-    seed: int = 0,
-) -> None:
-    from mai.compiler.onnx.export import export
+    program: Program, names: list[str], weights: Path | None, folder: Path, options: CompileOptions
+) -> None:  # fmt: skip
+    from mai.compiler.onnx.export import export, export_step
+    from mai.compiler.training.tokens import stated_tokenizer
     from mai.compiler.training.weights import load_weights
 
-    if opset not in (21, 22, 23):
-        raise typer.BadParameter(f"--opset {opset}: 21, 22 or 23")
-    arrays, steps = load_weights(program, weights, seed)
+    if options.opset not in (21, 22, 23):
+        raise typer.BadParameter(f"--opset {options.opset}: 21, 22 or 23")
+    arrays, steps = load_weights(program, weights, options.seed)
     if steps is None and program.weights:
         typer.echo("no trained weights: the first values are compiled", err=True)
+    told: dict[str, Any] = {"opset": options.opset, "trained_steps": steps}
+    told["tokenizer"] = stated_tokenizer(program, weights, options.tokenizer)
     written, refused = 0, []
     for name in names:
         try:
-            made = export(program, name, arrays, folder, opset=opset, unroll=unroll, trained_steps=steps)
+            made = export(program, name, arrays, folder, unroll=options.unroll, cache=options.cache, **told)
+            _say_written(made)
+            if options.step and options.cache and not options.unroll:
+                turn = export_step(program, name, arrays, folder, **told)
+                _say_written(turn)
         except MaiError as error:
             refused += list(error.diagnostics)
             continue
         written += 1
-        typer.echo(
-            f"wrote {made.path}  {made.size / 1e6:.2f} MB, {made.nodes:,} nodes in {made.seconds:.2f} s, "
-            f"differs from torch by {made.error:.0e}"
-        )
     failed = not written or any(d.slug != "not-yet" for d in refused)
     _say([d if failed else replace(d, severity="note") for d in refused], "text")
     if refused and failed:
         raise typer.Exit(1)
+
+
+def _say_written(made: Exported | None) -> None:
+    if made is not None:
+        typer.echo(
+            f"wrote {made.path}  {made.size / 1e6:.2f} MB, {made.nodes:,} nodes in {made.seconds:.2f} s, "
+            f"differs from torch by {made.error:.0e}"
+        )
 
 
 def explain(

@@ -44,14 +44,16 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Say which vers
 def run(
     model: Annotated[Path, typer.Argument(help="A .onnx file that mai compiled.", show_default=False)],
     values: Annotated[
-        list[str] | None, typer.Argument(help="Inputs and settings: y=3, y=0..9, x=[0.5,1], x=@points.npy.")
+        list[str] | None,
+        typer.Argument(help='Inputs and settings: y=3, y=0..9, x=[0.5,1], x=@points.npy, prompt="Once upon".'),
     ] = None,
     batch: Annotated[int | None, typer.Option(help="How many examples to make.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same draws everywhere.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the solver.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="A picture (.png .svg .pdf) or arrays (.npy .npz .csv .json).")
+        Path | None, typer.Option(help="A picture (.png .svg .pdf), arrays (.npy .npz .csv .json), or .txt.")
     ] = None,
+    stream: Annotated[bool, typer.Option("--stream", help="Print a text as it grows.")] = False,
     threads: Annotated[int | None, typer.Option(help="Threads for one operation.")] = None,
     provider: Annotated[str | None, typer.Option(help="cpu or cuda; by default what there is.")] = None,
 ) -> None:
@@ -60,20 +62,28 @@ def run(
 
     from mai.runtime.model import load
     from mai.runtime.save import check_ending, save
+    from mai.runtime.stream import step_path
 
     if out is not None:
         check_ending(out)
-    loaded = load(model, providers=provider, threads=threads)
+    beside = step_path(model)
+    loaded = load(beside if stream and beside.exists() else model, providers=provider, threads=threads)
+    if stream:
+        _stream(loaded, values or [], {"batch": batch, "seed": seed}, out)
+        return
     given = _given(loaded, values or [], {"batch": batch, "seed": seed, "steps": steps})
     began = time.perf_counter()
     made = loaded(**given)
     seconds = time.perf_counter() - began
+    if isinstance(made, str) or (isinstance(made, list) and all(isinstance(m, str) for m in made)):
+        _say_text([made] if isinstance(made, str) else made, seconds, out)
+        return
     results = made if isinstance(made, dict) else {next(iter(loaded.outputs)): made}
     first = np.asarray(next(iter(results.values())))
     count = len(first) if first.ndim else 1
     typer.echo(f"{count:,} example{'s' if count != 1 else ''} in {seconds:.3g} s", err=True)
     if out is None:
-        _show(loaded, results)
+        _show(loaded, results, given)
         return
     title = f"{model.name}" + (f", seed {given.get('seed', 0)}" if loaded.manifest.draws else "")
     for path in save(results, out, loaded.manifest, title=title, labels=_labels(loaded, given, count)):
@@ -96,11 +106,63 @@ def _given(model: Model, values: list[str], options: Mapping[str, int | None]) -
             raise ModelError("input-unknown", f"`{word}` is no input", "write name=value, as in y=3")
         if name not in known:
             raise unknown(name, list(known))
-        given[name] = parse_value(known[name], text, size if "batch" not in model.settings else None)
+        repeated = size if "batch" not in model.settings else None
+        given[name] = parse_value(known[name], text, repeated, is_text=_takes_text(model, known[name]))
     for name, value in options.items():
         if value is not None and (name in model.settings or not (name == "batch" and model.inputs)):
             given[name] = value
     return given
+
+
+def _takes_text(model: Model, port: Any) -> bool:
+    return bool(model.manifest.tokenizer) and port.dtype == "int64" and len(port.shape) == 1 and bool(port.classes)
+
+
+def _stream(model: Model, values: list[str], options: Mapping[str, int | None], out: Path | None) -> None:
+    """Print a text as it grows, then how fast it grew."""
+    from mai.runtime.arguments import unknown
+    from mai.runtime.text import NOTHING
+    from mai.runtime.values import parse_value
+
+    step, text = model.manifest.step, model.manifest.text
+    if step is None or text is None:
+        model.stream("")  # Says why it cannot.
+        return
+    ports = {text.prompt: model.inputs[step.tokens], **model.settings}
+    given: dict[str, Any] = {name: v for name, v in options.items() if v is not None and name in model.settings}
+    for word in values:
+        name, _, value = word.partition("=")
+        if name == text.count:
+            given["count"] = int(value) if value.isdigit() else value
+            continue
+        if name not in ports:
+            raise unknown(name, [*ports, str(text.count)])
+        given[name] = parse_value(ports[name], value, None, is_text=_takes_text(model, ports[name]))
+    if text.prompt not in given:
+        raise ModelError("input-missing", f"the input `{text.prompt}` is missing", f'{text.prompt}="Once upon"')
+    prompt = given.pop(text.prompt)
+    began, count, pieces = time.perf_counter(), 0, [prompt] if isinstance(prompt, str) else []
+    typer.echo(prompt if isinstance(prompt, str) else "", nl=False)
+    for piece in model.stream(prompt, **given):
+        count += len(piece.encode()) if isinstance(piece, str) and model.manifest.tokenizer == "bytes" else 1
+        shown = piece if isinstance(piece, str) else " ".join(str(t) for t in piece if t != NOTHING) + " "
+        pieces.append(shown)
+        typer.echo(shown, nl=False)
+    seconds = time.perf_counter() - began
+    typer.echo("")
+    typer.echo(f"{count / seconds:,.0f} tokens a second", err=True)
+    if out is not None:
+        out.write_text("".join(pieces) + "\n", encoding="utf-8")
+
+
+def _say_text(texts: list[str], seconds: float, out: Path | None) -> None:
+    typer.echo(f"{len(texts):,} text{'s' if len(texts) != 1 else ''} in {seconds:.3g} s", err=True)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text("\n\n".join(texts) + "\n", encoding="utf-8")
+        typer.echo(f"wrote {out}", err=True)
+        return
+    typer.echo(f"\n{'-' * 40}\n".join(texts))
 
 
 def _labels(model: Model, given: Mapping[str, Any], count: int) -> Any:
@@ -113,11 +175,13 @@ def _labels(model: Model, given: Mapping[str, Any], count: int) -> Any:
     return None
 
 
-def _show(model: Model, results: Mapping[str, Any]) -> None:
+def _show(model: Model, results: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> None:
     import numpy as np
 
     for name, array in results.items():
         rows = np.asarray(array)
+        if given is not None and _say_score(model, rows, given):
+            continue
         typer.echo(f"{name}: {rows.dtype} {list(rows.shape)}")
         port = model.outputs[name]
         if len(port.shape) == 1 and rows.ndim == 2 and np.allclose(rows.sum(-1), 1, atol=1e-3) and rows.min() >= 0:
@@ -126,6 +190,23 @@ def _show(model: Model, results: Mapping[str, Any]) -> None:
         typer.echo(f"  mean {rows.mean():.4g}, deviation {rows.std():.4g}, from {rows.min():.4g} to {rows.max():.4g}")
         with np.printoptions(precision=4, suppress=True, threshold=40, edgeitems=2):
             typer.echo("  " + str(rows[:3]).replace("\n", "\n  "))
+
+
+def _say_score(model: Model, rows: Any, given: Mapping[str, Any]) -> bool:
+    """Log-probabilities of the tokens of a text but the first, as perplexity and as bits a byte of it."""
+    import numpy as np
+
+    texts = [v for v in given.values() if isinstance(v, str)]
+    if len(texts) != 1 or model.tokenizer is None or rows.ndim != 2 or len(rows) != 1 or (rows > 1e-6).any():
+        return False
+    tokens = model.tokenizer.encode(texts[0])
+    if rows.shape[1] != len(tokens) - 1 or not rows.size:
+        return False
+    total, size = float(rows.sum()), len(model.tokenizer.decode(tokens[1:]).encode())
+    perplexity, bits = np.exp(-total / rows.size), -total / np.log(2) / max(size, 1)
+    typer.echo(f"log-probability {total:.4g} of {rows.size:,} tokens")
+    typer.echo(f"perplexity {perplexity:.4g}, {bits:.3g} bits a byte")
+    return True
 
 
 def _bars(rows: Any) -> None:
@@ -158,6 +239,10 @@ def info(
     for heading, ports in (("inputs", manifest.inputs), ("settings", manifest.settings), ("outputs", manifest.outputs)):
         for port in ports:
             typer.echo(f"  {heading:9} {port.name:14} {_described(port)}")
+    if manifest.tokenizer:
+        typer.echo(f"  text      {'bytes' if manifest.tokenizer == 'bytes' else 'pieces by the tokenizer in the file'}")
+    if manifest.text and manifest.text.limit:
+        typer.echo(f"  limit     {manifest.text.limit:,} tokens")
     trained = "untrained" if manifest.trained_steps is None else f"trained for {manifest.trained_steps:,} steps"
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     size = model.stat().st_size

@@ -30,8 +30,37 @@ class Port(BaseModel):
     classes: int | None = None
 
 
+class Text(BaseModel):
+    """An export whose text grows.
+
+    Rows of the input `prompt` may begin with -1, which is no token, so that prompts of different lengths lie side by side;
+    rows of the result may begin and end with it. `count` is how many tokens are appended: a setting's name, or a number;
+    `usual` is its default. The model reads at most `limit` tokens.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    prompt: str
+    count: int | str
+    usual: int
+    limit: int | None = None
+
+
+class Step(BaseModel):
+    """One turn of a growing text: `tokens` is the input of the new tokens, `past` and `turn` the settings that count the
+    tokens and the turns before, `states` the inputs that each become the output beside them. All begin as zeros, without
+    elements along an axis of size `past_size`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    tokens: str
+    past: str
+    turn: str | None
+    past_size: str
+    states: dict[str, str]
+
+
 class Manifest(BaseModel):
-    """The interface of one export and where it comes from."""
+    """The interface of one export and where it comes from. `tokenizer` is "bytes", or a `tokenizers` file's JSON."""
 
     model_config = ConfigDict(frozen=True)
     format: int = FORMAT
@@ -47,3 +76,6 @@ class Manifest(BaseModel):
     draws: bool = False
     unrolled: bool = False
     trained_steps: int | None = None
+    tokenizer: str | None = None
+    text: Text | None = None
+    step: Step | None = None

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,9 @@ from pydantic import ValidationError
 from mai.runtime.arguments import prepare
 from mai.runtime.errors import ModelError
 from mai.runtime.manifest import FORMAT, MANIFEST_KEY, SPEC_KEY, Manifest
+from mai.runtime.stream import pieces, step_path, turns
+from mai.runtime.text import Prompt, answer, check_length, encode, read_prompt
+from mai.runtime.tokenizer import Tokenizer, tokenizer_of
 
 Array = np.ndarray[Any, Any]
 WARNING, FATAL_ONLY = 2, 4
@@ -27,8 +31,11 @@ STATED_FORMAT = re.compile(re.escape(MANIFEST_KEY.encode()) + rb'[^{]{1,8}\{"for
 class Model:
     """A loaded file. Call it with inputs and settings by name; it may be called from several threads at once."""
 
-    def __init__(self, session: ort.InferenceSession, manifest: Manifest, spec: str, path: Path) -> None:
-        self._session = session
+    def __init__(
+        self, session: ort.InferenceSession, manifest: Manifest, spec: str, path: Path, threads: int | None = None
+    ) -> None:
+        self._session, self._threads = session, threads
+        self._opened_step: Model | None = None
         self.manifest, self.spec, self.path = manifest, spec, path
         self.inputs = {p.name: p for p in manifest.inputs}
         self.settings = {p.name: p for p in manifest.settings}
@@ -46,7 +53,9 @@ class Model:
         """Run the file once.
 
         Every input has the batch as its first axis; one example of exactly an input's own shape stands for a batch of
-        one. Settings that are left out have their defaults. Numbers and lists are taken as arrays.
+        one. Settings that are left out have their defaults. Numbers and lists are taken as arrays. Where the file has a
+        tokenizer, tokens may be a text. A prompt that a text grows from may be several, of different lengths; the result
+        is text for text, and a list of rows where the lengths differ.
 
         Returns:
             The output as an array, or a dictionary of arrays by name where the export returns several.
@@ -54,15 +63,67 @@ class Model:
         Raises:
             ModelError: a name, shape, dtype or value is not as the file says.
         """
+        prompt = self._prompt(values)
         feed = prepare(self.inputs, self.settings, values)
+        if prompt is not None and self.manifest.text is not None:
+            check_length(self.manifest.text, prompt.rows, feed)
         feed = {name: array for name, array in feed.items() if name in self._accepted} | self._fixed
         try:
             made = self._session.run(None, feed)
         except Exception as error:  # onnxruntime raises many types of its own
             raise ModelError("run-failed", f"{self.path.name} failed: {_first_line(error)}") from error
-        if len(made) == 1:
-            return made[0]
-        return dict(zip(self.outputs, made, strict=True))
+        if len(made) > 1:
+            return dict(zip(self.outputs, made, strict=True))
+        return made[0] if prompt is None else answer(prompt, made[0], self.tokenizer)
+
+    def _prompt(self, values: dict[str, Any]) -> Prompt | None:
+        """The prompt of a text that grows, if there is one; texts in `values` become tokens."""
+        text, prompt = self.manifest.text, None
+        if text is not None and text.prompt in values:
+            prompt = read_prompt(self.inputs[text.prompt], values[text.prompt], self.tokenizer)
+            values[text.prompt] = prompt.rows
+        for name, value in values.items():
+            if isinstance(value, str) and name in self.inputs and len(self.inputs[name].shape) == 1:
+                values[name] = encode(self.inputs[name], value, self.tokenizer)
+        return prompt
+
+    def stream(self, prompt: Any, count: int | None = None, **settings: Any) -> Iterator[Any]:
+        """Go on from a prompt token by token, by the step file: this one, or the one beside it.
+
+        Yields pieces of text for a prompt that is one text, else the tokens of each turn, [batch], -1 for a row that has
+        ended. A character that is split across tokens comes when it is whole.
+
+        Raises:
+            ModelError: as a call does; the file grows no text, or its step file is missing.
+        """
+        held = self if self.manifest.step is not None else self._step()
+        step, text = held.manifest.step, held.manifest.text
+        assert step is not None and text is not None
+        given = read_prompt(held.inputs[step.tokens], prompt, held.tokenizer)
+        total = text.usual if count is None else count
+        check_length(text, given.rows, {str(text.count): total})
+        feed = prepare({step.tokens: held.inputs[step.tokens]}, held.settings, {step.tokens: given.rows, **settings})
+        made = turns(held._session, held.manifest, feed, total)
+        return pieces(made, held.tokenizer) if given.as_text and given.single and held.tokenizer else made
+
+    def _step(self) -> Model:
+        """The step file beside this one, opened when it is first needed."""
+        if self._opened_step is None:
+            if self.manifest.text is None:
+                raise ModelError("stream-unavailable", f"{self.path.name} grows no text token by token")
+            path = step_path(self.path)
+            if not path.exists():
+                help = "`mai compile` writes it beside the file"
+                raise ModelError(
+                    "stream-unavailable", f"{self.path.name} streams by {path.name}, which is missing", help
+                )
+            self._opened_step = load(path, providers=self.providers, threads=self._threads)
+        return self._opened_step
+
+    @cached_property
+    def tokenizer(self) -> Tokenizer | None:
+        """What turns text into the tokens of this file, and back; None where the file has none."""
+        return tokenizer_of(self.manifest.tokenizer) if self.manifest.tokenizer else None
 
     def __repr__(self) -> str:
         arguments = [f"{p.name}: {_type(p)}" for p in self.inputs.values()]
@@ -93,7 +154,7 @@ def load(path: str | Path, *, providers: str | Sequence[Any] | None = None, thre
     try:
         found = session.get_modelmeta()
         metadata, producer = found.custom_metadata_map, found.producer_name
-        return Model(session, _manifest(path, metadata, producer), metadata.get(SPEC_KEY, ""), path)
+        return Model(session, _manifest(path, metadata, producer), metadata.get(SPEC_KEY, ""), path, threads)
     except UnicodeDecodeError as error:
         raise _unreadable(path, raw, error) from error
 

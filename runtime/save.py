@@ -15,13 +15,14 @@ from mai.runtime.manifest import Manifest, Port
 Array = np.ndarray[Any, Any]
 PICTURES = (".png", ".svg", ".pdf")
 ARRAYS = (".npy", ".npz", ".csv", ".json")
+TEXTS = (".txt",)
 HOLDS_SEVERAL = (".npz", ".json")
 
 
 def check_ending(path: Path) -> None:
     """Raises `ModelError` where mai cannot write a file with this ending: better before a long run than after it."""
-    if path.suffix.lower() not in PICTURES + ARRAYS:
-        known = ", ".join(PICTURES + ARRAYS)
+    if path.suffix.lower() not in PICTURES + ARRAYS + TEXTS:
+        known = ", ".join(PICTURES + ARRAYS + TEXTS)
         raise ModelError("out-unknown", f"mai cannot write {path.suffix or 'a file without an ending'}", f"use {known}")
 
 
@@ -69,5 +70,7 @@ def _write(
             np.save(file, first)
     elif ending == ".csv":
         np.savetxt(path, first.reshape(len(first), -1) if first.ndim else first[None, None], delimiter=",", fmt="%.9g")
+    elif ending in TEXTS:
+        raise ModelError("out-unknown", f"`{name}` is no text", "use .npz or .json")
     else:
         path.write_text(json.dumps({name: array.tolist() for name, array in results.items()}) + "\n", encoding="utf-8")

@@ -16,11 +16,20 @@ from mai.runtime.manifest import Port
 
 Array = np.ndarray[Any, Any]
 MAX_RANGE = 1_000_000
+ARRAYS = (".npy", ".npz", ".csv")
 
 
-def parse_value(port: Port, text: str, batch: int | None) -> Any:
-    """The value of `NAME=TEXT` for a port. Examples of an input are repeated in turn, or cut, to fill `batch`."""
+def parse_value(port: Port, text: str, batch: int | None, *, is_text: bool = False) -> Any:
+    """The value of `NAME=TEXT` for a port. Examples of an input are repeated in turn, or cut, to fill `batch`.
+
+    With `is_text` the port takes tokens that a tokenizer makes: TEXT is a text, `@FILE` one in a file.
+    """
+    if is_text and not _is_numbers(text):
+        written = _text(port, text)
+        return written if batch is None else [written] * batch
     made = _read(port, text)
+    if is_text and isinstance(made, list) and all(isinstance(t, str) for t in made):
+        return made
     if port.kind != "input":
         return made
     array = as_array(port, made)
@@ -29,6 +38,19 @@ def parse_value(port: Port, text: str, batch: int | None) -> Any:
     if not array.size:
         raise ModelError("input-shape", f"`{port.name}={text}` holds no example")
     return array if batch is None else np.resize(array, (batch, *array.shape[1:]))
+
+
+def _is_numbers(text: str) -> bool:
+    return text.startswith("[") or (text.startswith("@") and Path(text[1:].partition(":")[0]).suffix in ARRAYS)
+
+
+def _text(port: Port, text: str) -> str:
+    if not text.startswith("@"):
+        return text
+    try:
+        return Path(text[1:]).read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ModelError("input-missing", f"cannot read the text {text[1:]} for `{port.name}`: {error}") from error
 
 
 def _read(port: Port, text: str) -> Any:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from mai.spec.diagnostics import Reporter
 from mai.spec.diagnostics.suggest import closest
-from mai.spec.settings import OPTIMIZERS, SCHEDULES, SOURCES, Configuration, Settings, Source, TrainSettings
+from mai.spec.settings import OPTIMIZERS, SCHEDULES, SOURCES, TOKENIZERS, Configuration, Settings, Source, TrainSettings
 from mai.spec.source import Span
 
 if TYPE_CHECKING:
@@ -21,6 +21,7 @@ Model = TypeVar("Model", bound=Settings)
 CHOICES: dict[str, tuple[str, dict[str, type[Settings]]]] = {
     "optimizer": ("unknown-optimizer", OPTIMIZERS),
     "schedule": ("unknown-schedule", SCHEDULES),
+    "tokenizer": ("unknown-tokenizer", TOKENIZERS),
 }
 
 
@@ -40,15 +41,23 @@ def read_train_settings(call: Configuration, head: Span, report: Reporter) -> Tr
     given = _given(TrainSettings, call, "a train block", head, report)
     if given is None:
         return None
+    sound = _choices_made(given, report)
+    settings = _validated(TrainSettings, given, report)
+    return settings if sound else None
+
+
+def _choices_made(given: Given, report: Reporter) -> bool:
+    """Settings that are calls of their own become models; whether all of them could. A tokenizer may be a plain name."""
     sound = True
     for kind in CHOICES.keys() & given.values.keys():
+        if kind == "tokenizer" and isinstance(given.values[kind], str):
+            continue
         slug, models = CHOICES[kind]
         made = _chosen(given.values.pop(kind), given.spans[kind], kind, slug, models, report)
         sound = sound and made is not None
         if made is not None:
             given.values[kind] = made
-    settings = _validated(TrainSettings, given, report)
-    return settings if sound else None
+    return sound
 
 
 def read_source(call: Configuration, report: Reporter) -> Source | None:
@@ -76,7 +85,11 @@ def _chosen(
         )
         return None
     given = _given(model, call, f"`{call.name}`", call.span, report)
-    return None if given is None else _validated(model, given, report)
+    if given is None:
+        return None
+    sound = _choices_made(given, report)
+    made = _validated(model, given, report)
+    return made if sound else None
 
 
 def _given(model: type[Settings], call: Configuration, what: str, head: Span, report: Reporter) -> Given | None:

@@ -210,12 +210,28 @@ class Csv(Source):
     path: str
 
 
+class Bpe(Settings):
+    """Byte-level pairs, trained from the corpus: at most `vocab` different tokens."""
+
+    name: ClassVar[str] = "bpe"
+    vocab: int = Field(ge=256, le=10**6)
+
+
 class Text(Source):
-    """Windows of a text; the default corpus is English text that comes with Python."""
+    """Windows of a text; the default corpus is English text that comes with Python.
+
+    Its tokens are bytes, those of a `tokenizers` file, or pairs trained from the corpus.
+    """
 
     name: ClassVar[str] = "text"
-    tokenizer: str = "bytes"
+    tokenizer: str | Bpe = "bytes"
     path: str | None = None
+
+    @model_validator(mode="after")
+    def _a_tokenizer(self) -> Text:
+        if isinstance(self.tokenizer, str) and self.tokenizer != "bytes" and not self.tokenizer.endswith(".json"):
+            raise ValueError("needs a tokenizer: `bytes`, `bpe(vocab = 4096)`, or the path of a .json file")
+        return self
 
 
 class Images(Source):
@@ -225,6 +241,7 @@ class Images(Source):
     path: str
 
 
+TOKENIZERS: dict[str, type[Settings]] = {Bpe.name: Bpe}
 OPTIMIZERS: dict[str, type[Settings]] = {m.name: m for m in (Sgd, Adam, AdamW)}
 SCHEDULES: dict[str, type[Settings]] = {m.name: m for m in (Constant, Linear, Cosine)}
 SOURCES: dict[str, type[Settings]] = {

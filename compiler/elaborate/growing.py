@@ -26,7 +26,7 @@ class Growing(Loops):
         row = self._row(env, statement)
         count = self.size(self.expression(env, statement.count), statement.count.span, "a count")
         inputs = [row, self.builder.size(count), *self._stop(env, statement)]
-        name = f"length_{len(self.graph.sizes)}"
+        name = self._length()
         grown = Value(row.type.with_shape((symbol(name),)), statement.name.id)
         region = Region([Value(Type(DType.INT), "turn"), grown])
         self.graph.sizes[name] = (grown, len(row.type.lead))
@@ -41,6 +41,11 @@ class Growing(Loops):
         made.output.name = statement.name.id
         env.names[statement.name.id] = made.output
         return None
+
+    def _length(self) -> str:
+        """A name for the text's size that no dimension of the spec has."""
+        taken = [name for name in self.graph.sizes if name.startswith("length")]
+        return f"length_{len(taken) + 1}" if taken else "length"
 
     def _row(self, env: Environment, statement: ast.Extend) -> Value:
         """What grows: integers along one axis, a row for each example."""

@@ -61,6 +61,8 @@ class Building:
             op.root.inputs.append(self._input(value))
         for name, setting in self.graph.settings.items():
             op.root.inputs.append(self._setting(setting.value, name, setting.default))
+        for name in self.graph.output_names:
+            op.name(name)  # No value inside may have it.
         if self.chunk is not None:
             made = self._scan(self.chunk)
         else:

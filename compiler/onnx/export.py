@@ -56,37 +56,77 @@ def refuse_later(graph: Graph) -> None:
 
 def model_of(
     program: Program, export: str, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False,
-    trained_steps: int | None = None, optimise: bool = True,
+    trained_steps: int | None = None, optimise: bool = True, cache: bool = True, tokenizer: str | None = None,
 ) -> tuple[ir.Model, Graph, Graph]:  # fmt: skip
     """The model of an export with its metadata, and its graph before and after optimisation."""
-    graph = program.exports[export]
-    plain = passes.prepare(passes.freeze(graph) if unroll else graph)
-    refuse_later(plain)
-    executed = passes.prepare(passes.freeze(graph) if unroll else graph, cache=True)
-    optimised = passes.optimise(executed) if optimise else executed
+    plain, optimised = graphs_of(program, export, unroll=unroll, optimise=optimise, cache=cache)
     model = build(optimised, weights, opset=opset, unroll=unroll, chunk=None if unroll else chunk_of(optimised))
-    manifest = manifest_of(program, plain, opset=opset, unrolled=unroll, trained_steps=trained_steps)
+    manifest = manifest_of(
+        program, plain, optimised, opset=opset, unrolled=unroll, trained_steps=trained_steps, tokenizer=tokenizer
+    )
     describe(model, manifest, program.source.text)
     return model, plain, optimised
 
 
+def graphs_of(
+    program: Program, export: str, *, unroll: bool = False, optimise: bool = True, cache: bool = True
+) -> tuple[Graph, Graph]:
+    """An export as torch runs it, and as it becomes ONNX. Without `cache`, a growing text is computed whole each turn."""
+    graph = passes.freeze(program.exports[export]) if unroll else program.exports[export]
+    plain = passes.prepare(graph)
+    refuse_later(plain)
+    executed = passes.prepare(graph, cache=True) if cache else plain
+    return plain, passes.optimise(executed) if optimise else executed
+
+
 def export(
     program: Program, name: str, weights: Mapping[str, Array], folder: Path, *, opset: int = 23, unroll: bool = False,
-    trained_steps: int | None = None, check: bool = True,
+    trained_steps: int | None = None, check: bool = True, cache: bool = True, tokenizer: str | None = None,
 ) -> Exported:  # fmt: skip
     """Compile an export to `FOLDER/NAME.EXPORT.onnx`, pass it through the gate, and write it.
 
     Raises:
-        MaiError: `not-yet` or `compile-mismatch`; nothing is written.
+        MaiError: `not-yet`, `looks-ahead` or `compile-mismatch`; nothing is written.
     """
     began = time.perf_counter()
-    model, plain, optimised = model_of(program, name, weights, opset=opset, unroll=unroll, trained_steps=trained_steps)
+    told: dict[str, Any] = {"trained_steps": trained_steps, "tokenizer": tokenizer}
+    made = model_of(program, name, weights, opset=opset, unroll=unroll, cache=cache, **told)
+    return _written(program, folder / file_name(program, name), weights, made, opset, check, began)
+
+
+def export_step(
+    program: Program, name: str, weights: Mapping[str, Array], folder: Path, *, opset: int = 23,
+    trained_steps: int | None = None, check: bool = True, tokenizer: str | None = None,
+) -> Exported | None:  # fmt: skip
+    """One turn of an export whose text grows, to `FOLDER/NAME.EXPORT.step.onnx`; None where no text grows.
+
+    The gate compares it with torch on states of its own. Raises as `export` does.
+    """
+    began = time.perf_counter()
+    whole = graphs_of(program, name)[1]
+    turn = passes.step(whole)
+    if turn is None:
+        return None
+    model = build(turn, weights, opset=opset)
+    told: dict[str, Any] = {"trained_steps": trained_steps, "tokenizer": tokenizer}
+    manifest = manifest_of(program, turn, turn, opset=opset, whole=whole, **told)
+    describe(model, manifest, program.source.text)
+    path = folder / file_name(program, turn.name)
+    return _written(program, path, weights, (model, turn, turn), opset, check, began)
+
+
+def _written(
+    program: Program, path: Path, weights: Mapping[str, Array], made: tuple[ir.Model, Graph, Graph], opset: int,
+    check: bool, began: float,
+) -> Exported:  # fmt: skip
+    """Serialise a model, pass it through the gate, and write it."""
+    model, plain, optimised = made
     if sum(a.nbytes for a in weights.values()) > LARGEST:
-        raise MaiError([Diagnostic("too-many-parameters", None, f"`{name}` is over 2 GB, more than one file can hold")])
+        message = f"`{plain.name}` is over 2 GB, more than one file can hold"
+        raise MaiError([Diagnostic("too-many-parameters", None, message)])
     raw = ir.serde.serialize_model(model).SerializeToString()
     seconds = time.perf_counter() - began
     error = verify(raw, plain, optimised, weights, _torch_reference(plain, program, weights), opset) if check else None
-    path = folder / file_name(program, name)
     write_atomically(path, raw)
     return Exported(path, len(raw), sum(1 for _ in model.graph.all_nodes()), seconds, error)
 

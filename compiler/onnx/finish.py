@@ -13,20 +13,25 @@ import onnx_ir as ir
 
 import mai
 from mai.compiler.ir.graph import Graph, Setting, Value
-from mai.compiler.ir.types import BATCH_DEPTH
+from mai.compiler.ir.sizes import substitute
+from mai.compiler.ir.types import BATCH_DEPTH, DType
+from mai.compiler.ops.structure import NOTHING, Loop
 from mai.compiler.program import Program
-from mai.runtime.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port
+from mai.runtime.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step, Text
 
 
 def manifest_of(
-    program: Program, graph: Graph, *, opset: int, unrolled: bool = False, trained_steps: int | None = None
-) -> Manifest:
-    """What the file will say of itself."""
+    program: Program, graph: Graph, optimised: Graph, *, opset: int, unrolled: bool = False,
+    trained_steps: int | None = None, tokenizer: str | None = None, whole: Graph | None = None,
+) -> Manifest:  # fmt: skip
+    """What the file will say of itself. `whole` is the graph that a step is of."""
+    text, step = text_of(whole or optimised), step_of(optimised)
+    prompt = step.tokens if step else text.prompt if text else ""
     return Manifest(
         name=program.name,
         export=graph.name,
         title=program.title,
-        inputs=[_port(v, v.name, "input") for v in graph.inputs],
+        inputs=[_port(v, v.name, "input", NOTHING if v.name == prompt else 0) for v in graph.inputs],
         settings=[_setting(name, s) for name, s in graph.settings.items()],
         outputs=[_port(v, n, "output") for v, n in zip(graph.outputs, graph.output_names, strict=True)],
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
@@ -35,7 +40,47 @@ def manifest_of(
         draws="seed" in graph.settings,
         unrolled=unrolled,
         trained_steps=trained_steps,
+        tokenizer=tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None,
+        text=text,
+        step=step,
     )
+
+
+def _is_text(value: Value) -> bool:
+    """Rows of integers below the vocabulary."""
+    return value.type.dtype is DType.INT and value.type.rank == 1 and value.type.classes is not None
+
+
+def text_of(graph: Graph) -> Text | None:
+    """What is to be known of the text that an optimised graph grows from one of its inputs, if it does."""
+    loops = [n for n in graph.nodes if n.op is Loop and "length" in n.attributes]
+    for loop in loops:
+        ids = _source(graph, f"{loop.attributes['length']}_new")
+        row = loop.inputs[loop.regions[0].inputs.index(ids)]
+        if row in graph.inputs:
+            count, limit = loop.attributes["count"], loop.attributes["limit"]
+            usual = substitute(count, {n: int(s.default) for n, s in graph.settings.items()})
+            known = count if isinstance(count, int) else str(count)
+            return Text(prompt=row.name, count=known, usual=usual if isinstance(usual, int) else 0, limit=limit)
+    return None
+
+
+def step_of(graph: Graph) -> Step | None:
+    """How the inputs and outputs of a graph that `passes.step` made belong together."""
+    new = next((name for name in graph.sizes if name.endswith("_new")), None)
+    if new is None or not graph.name.endswith(".step"):
+        return None
+    past_size = new.removesuffix("_new") + "_past"
+    tokens, past = _source(graph, new), _source(graph, past_size)
+    states = [v for v in graph.inputs if f"{v.name}_next" in graph.output_names and v not in (tokens, past)]
+    turn = next((name for name, s in graph.settings.items() if name.startswith("turn") and s.value is not past), None)
+    names = {v.name: f"{v.name}_next" for v in states}
+    return Step(tokens=tokens.name, past=past.name, turn=turn, past_size=past_size, states=names)
+
+
+def _source(graph: Graph, size: str) -> Value:
+    source = graph.sizes[size]
+    return source[0] if isinstance(source, tuple) else source
 
 
 def _versions(*packages: str) -> dict[str, str]:
@@ -48,7 +93,7 @@ def _versions(*packages: str) -> dict[str, str]:
     return found
 
 
-def _port(value: Value, name: str, kind: Literal["input", "output"]) -> Port:
+def _port(value: Value, name: str, kind: Literal["input", "output"], least: int = 0) -> Port:
     classes = value.type.classes
     top = classes if isinstance(classes, int) else None
     bounded = kind == "input" and top is not None
@@ -58,7 +103,7 @@ def _port(value: Value, name: str, kind: Literal["input", "output"]) -> Port:
         dtype=value.type.dtype.value,
         shape=[s if isinstance(s, int) else str(s) for s in value.type.shape],
         batch=any(a.depth == BATCH_DEPTH for a in value.type.lead),
-        minimum=0 if bounded else None,
+        minimum=least if bounded else None,
         maximum=top - 1 if bounded and top is not None else None,
         classes=top,
     )

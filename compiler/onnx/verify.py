@@ -13,6 +13,7 @@ import onnxruntime as ort
 from mai.compiler.ir.evaluate import Evaluation
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph
+from mai.compiler.ir.sizes import symbols
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.build import build
 from mai.compiler.ops.structure import Loop
@@ -40,9 +41,13 @@ def trial(graph: Graph, batch: int, seed: int = 0) -> Trial:
     generator = np.random.default_rng(seed)
     inputs = {v.name: _random(v, batch, generator) for v in graph.inputs}
     settings: dict[str, Any] = {name: s.default for name, s in graph.settings.items()}
+    spoken = {n for v in graph.inputs for s in v.type.shape for n in symbols(s)}
+    read = {s for name, s in graph.sizes.items() if name in spoken and not isinstance(s, tuple)}
     for name, setting in graph.settings.items():
         if graph.sizes.get(name) is setting.value and name != "batch":
             settings[name] = min(setting.default, MAX_STEPS)
+        if setting.value in read:
+            settings[name] = FREE_SIZE
     if "batch" in settings:
         settings["batch"] = batch
     if "seed" in settings:

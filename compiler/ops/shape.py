@@ -154,7 +154,7 @@ class Expand(Operation):
 
 
 def _padded_np(x: Any, lead: int, rank: int) -> Any:
-    return x.reshape(*x.shape[:lead], *(1,) * (lead + rank - x.ndim), *x.shape[lead:])
+    return x.reshape((*x.shape[:lead], *(1,) * (lead + rank - x.ndim), *x.shape[lead:]))
 
 
 class Slice(Operation):

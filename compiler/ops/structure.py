@@ -52,7 +52,8 @@ class Loop(Structural):
     `count` is the number of turns as a size, or None where only the input knows it; `fresh` marks a body that owns
     weights, one set a turn, which `unroll` replaces by its turns. With `stops`, the first state is whether to go on: the
     turns end when it is false, and what they would have kept is `fill`. A state whose type has a size that the body
-    reads from it may grow from turn to turn. `limit` is how long a sequence the body can read, if there is a limit.
+    reads from it may grow from turn to turn. A loop that `incremental` made has the text's `length`, the stem of its
+    sizes' names, and `limit`, how long a text the body can read, if there is a limit.
     """
 
 

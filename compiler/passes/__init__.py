@@ -14,9 +14,10 @@ from mai.compiler.passes.prune import prune, select
 from mai.compiler.passes.recompute import recompute
 from mai.compiler.passes.share import share
 from mai.compiler.passes.split import split
+from mai.compiler.passes.step import step
 from mai.compiler.passes.unroll import unroll
 
-__all__ = ["fold", "freeze", "later", "optimise", "prepare", "prune", "select"]
+__all__ = ["fold", "freeze", "later", "optimise", "prepare", "prune", "select", "step"]
 
 
 def prepare(graph: Graph, *, cache: bool = False) -> Graph:

@@ -48,7 +48,7 @@ def _rule(copier: Copier, node: Node) -> bool:
         return False
     growth = Growth(copier, node)
     loop = grow(copier, node, growth.advance)
-    loop.attributes["limit"] = growth.longest
+    loop.attributes |= {"length": growth.length, "limit": growth.longest}
     return True
 
 

@@ -71,16 +71,25 @@ class Turn:
         self.lead, self.ids = lead, Value(row.type.with_shape((self.new,)), "ids")
         self.before, self.begins = Value(integer, "past"), Value(integer.with_lead(lead), "begins")
         self.copier.sizes[str(self.new)], self.copier.sizes[str(self.past)] = (self.ids, len(lead)), self.before
+        self.empty = self._empty_places()
         return b.emit(el.Maximum, self.ids, b.constant(0), name=row.name)
+
+    def _empty_places(self) -> Value:
+        """How many places each row begins with that hold no token: counted in the first turn, and kept."""
+        b = self.builder
+        nothing = b.emit(el.ToReal, b.emit(logic.Less, self.ids, b.constant(0)))
+        counted = b.emit(el.ToInt, b.emit(red.Sum, nothing, axes=(-1,)))
+        is_first = b.emit(logic.Equal, self.before, b.constant(0))
+        return b.emit(logic.Where, is_first, counted, self.begins, name="begins")
 
     def end(self, row: Value, chosen: Value) -> list[State]:
         """All states, once the token is chosen."""
-        b, begins = self.builder, self.begins
+        b = self.builder
         after = b.emit(el.Add, self.before, b.size(self.new), name="past")
         return [
             State(self.ids, lambda _: row, b.emit(Unsqueeze, chosen, name="ids")),
             State(self.before, lambda outer: outer.constant(0), after),
-            State(begins, lambda outer: _empty_places(outer, row), begins),
+            State(self.begins, lambda outer: _full(outer, self.begins.type, 0), self.empty),
             *self.states,
         ]
 
@@ -151,7 +160,7 @@ class Turn:
         """The places of the new tokens in their rows; below 0 where there is no token."""
         if "positions" not in self.made:
             place = self.emit(el.Add, self.emit(Iota, count=self.new, name="places"), self.before)
-            first = self.emit(Unsqueeze, self.begins)
+            first = self.emit(Unsqueeze, self.empty)
             self.made["positions"] = self.emit(el.Subtract, place, first, name="position")
         return self._clipped() if self.node.op is Slice else self.made["positions"]
 
@@ -165,7 +174,7 @@ class Turn:
         """Which of all places so far hold a token: [total], for each example."""
         if "columns" not in self.made:
             place = self.emit(Iota, count=self.total, name="columns")
-            self.made["columns"] = self.emit(logic.GreaterEqual, place, self.emit(Unsqueeze, self.begins), name="seen")
+            self.made["columns"] = self.emit(logic.GreaterEqual, place, self.emit(Unsqueeze, self.empty), name="seen")
         return self.made["columns"]
 
     def seen(self) -> Value:
@@ -253,7 +262,7 @@ class Turn:
 
     def count(self) -> Value:
         """How many tokens there are so far."""
-        return self.emit(el.Subtract, self.builder.size(self.total), self.begins, name="length")
+        return self.emit(el.Subtract, self.builder.size(self.total), self.empty, name="length")
 
     def _batched(self, type: Type) -> tuple[Axis, ...]:
         return tuple(sorted({*self.lead, *type.lead}, key=lambda a: a.depth))
@@ -274,16 +283,8 @@ class Turn:
         return any(map(self.has_length, node.attributes.values()))
 
 
-def _empty_places(b: Builder, row: Value) -> Value:
-    """How many places each row begins with that hold no token."""
-    nothing = b.emit(logic.Less, row, b.constant(0))
-    counted = b.emit(el.ToInt, b.emit(red.Sum, b.emit(el.ToReal, nothing), axes=(-1,)))
-    return b.spread(counted, row.type.lead)
-
-
 def _full(b: Builder, type: Type, number: float) -> Value:
     """What a state begins as; a size that grows begins at 0."""
     shape = tuple(0 if isinstance(s, Dim) else s for s in type.shape)
-    lead = tuple(a for a in type.lead)
     fill = b.constant(number if type.dtype is DType.REAL else int(number), type.dtype)
-    return b.spread(b.emit(Expand, fill, shape=shape), lead)
+    return b.spread(b.emit(Expand, fill, shape=shape) if shape else fill, type.lead)

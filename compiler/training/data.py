@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +11,26 @@ import numpy as np
 
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.training.points import generator, sampler
-from mai.compiler.training.sources import READERS, bad, corpus
+from mai.compiler.training.sources import READERS, bad
+from mai.compiler.training.tokens import HELD_OUT, tokenised
 from mai.spec import settings as st
 
 Array = np.ndarray[Any, Any]
 Fields = dict[str, Array]
-HELD_OUT = 0.1
 ORDER, HOLD_OUT, FRESH = 1, 2, 3
 
 
 @dataclass(frozen=True, slots=True)
 class Dataset:
-    """`batch(step, size)` gives arrays by field; `count` is None for data without end."""
+    """`batch(step, size)` gives arrays by field; `count` is None for data without end.
+
+    `tokenizer` is what made the tokens of a text, as a manifest states it.
+    """
 
     batch: Callable[[int, int], Fields]
     count: int | None
     validation: Fields | None = None
+    tokenizer: str | None = None
 
 
 def load(
@@ -43,7 +47,8 @@ def load(
         MaiError: `data-missing` or `data-bad`.
     """
     if isinstance(source, st.Text):
-        return _windows(corpus(source, base, override), fields, seed)
+        tokens, stated = tokenised(source, base, override)
+        return replace(_windows(tokens, fields, seed), tokenizer=stated)
     if override and not isinstance(source, (st.Npz, st.Csv, st.Images)):
         source = _source_for(override[0])
     if isinstance(source, st.Points) and not (isinstance(source, st.Checkerboard) and source.count):
@@ -116,7 +121,7 @@ def _windows(tokens: Array, fields: Mapping[str, Type], seed: int) -> Dataset:
     classes = type_.classes
     if isinstance(classes, int) and int(tokens.max()) >= classes:
         raise bad(f"the text holds token {int(tokens.max())}, but `vocab` is {classes}")
-    cut = len(tokens) - max(length, len(tokens) // 10)
+    cut = len(tokens) - max(length, int(len(tokens) * HELD_OUT))
     if cut < length:
         raise bad(f"the text has {len(tokens):,} tokens, fewer than two windows of {length}")
     train, held = tokens[:cut], tokens[cut:]

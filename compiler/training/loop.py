@@ -21,6 +21,7 @@ from torch import Tensor
 from mai.compiler import passes
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.work import known_sizes, multiply_adds
+from mai.compiler.onnx.finish import write_atomically
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.weights import Weights
@@ -30,6 +31,8 @@ from mai.compiler.training.draws import DrawSource, lift_draws
 from mai.compiler.training.optimizer import MovingAverage, make_optimizer, rate, set_rate
 from mai.compiler.training.progress import Meter, Metrics
 from mai.compiler.training.record import Recorder
+from mai.compiler.training.tokens import FILE
+from mai.runtime.tokenizer import BYTES
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 SAVE_SECONDS = 30.0
@@ -161,6 +164,8 @@ class Trainer:
     def run(self) -> Result:
         if not self.options.resume:
             ck.clear(self.out)
+        if self.data.tokenizer not in (None, BYTES):
+            write_atomically(self.out / FILE, str(self.data.tokenizer).encode())
         start = self._restore() if self.options.resume else 0
         began = time.monotonic()
         metrics = Metrics(self.out / "metrics.jsonl", start, self.options.tensorboard)

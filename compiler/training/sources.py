@@ -221,25 +221,6 @@ def _same_length(path: Path, arrays: Arrays) -> Arrays:
     return arrays
 
 
-def corpus(source: st.Text, base: Path, override: Sequence[Path] | None) -> Array:
-    """The bytes of a text: of files, or the English that every Python installation has."""
-    if source.tokenizer != "bytes":
-        raise bad(f"the tokenizer `{source.tokenizer}` is for a later release: this one has `bytes`", "not-yet")
-    paths = list(override or ([base / source.path] if source.path else []))
-    if not paths:
-        from pydoc_data.topics import topics
-
-        text = "\n\n".join(topics[name] for name in sorted(topics)).encode()
-        return np.frombuffer(text, np.uint8).astype(np.int64)
-    missing = [p for p in paths if not p.is_file()]
-    if missing:
-        raise bad(f"there is no file {missing[0]}", "data-missing")
-    text = b"\n\n".join(p.read_bytes() for p in paths)
-    if not text:
-        raise bad(f"{paths[0]} is empty")
-    return np.frombuffer(text, np.uint8).astype(np.int64)
-
-
 READERS: dict[type[st.Source], Callable[..., Read]] = {
     st.Digits: read_digits, st.Checkerboard: read_points, st.FunctionSource: read_function, st.Npz: read_npz,
     st.Csv: read_csv, st.Images: read_images,

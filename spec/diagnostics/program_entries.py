@@ -154,6 +154,12 @@ SETTINGS: dict[str, Entry] = {
         train("steps = 1, optimizer = adamm(lr = 1e-3)"),
         train("steps = 1, optimizer = adamw(lr = 1e-3)"),
     ),
+    "unknown-tokenizer": Entry(
+        "No tokenizer has this name",
+        "A text is read as `bytes`, by `bpe(vocab = 4096)`, which is trained from it, or by a `tokenizers` file.",
+        "const vocab = 300\ndata x: tokens[9] from text(tokenizer = bbpe(vocab = 300))\n",
+        "const vocab = 300\ndata x: tokens[9] from text(tokenizer = bpe(vocab = 300))\n",
+    ),
     "unknown-schedule": Entry(
         "No schedule has this name",
         "The learning rate rises over `warmup` steps, then stays (constant), falls on half a cosine (cosine) or on a line\n"

@@ -51,6 +51,15 @@ RUNNING: dict[str, Entry] = {
     "input-shape": Entry("An input has the wrong shape", "Inputs have the batch as their first axis."),
     "input-dtype": Entry("An input has the wrong kind of number", "Labels and counts are whole numbers."),
     "input-range": Entry("A value outside its range", "Labels are below their number of classes, steps at least 1."),
+    "text-unavailable": Entry(
+        "A text for a file without a tokenizer",
+        "`mai compile --tokenizer bytes`, or a tokenizers .json, puts one into the file. Files whose tokenizer is such a\n"
+        'file need the package `tokenizers`: pip install "mai-lang[text]".',
+    ),
+    "stream-unavailable": Entry(
+        "A text that cannot be shown as it grows",
+        "Streaming goes by a file of one turn, `NAME.EXPORT.step.onnx`, which `mai compile` writes beside the whole one.",
+    ),
     "out-unknown": Entry(
         "A result cannot be written there", "The ending says how: .png .svg .pdf .npy .npz .csv .json."
     ),
