@@ -29,7 +29,7 @@ from benchmarks.rivals_text import (
 )
 from benchmarks.transformers_weights import weights_of
 from mai.compiler.check import check
-from mai.compiler.onnx.export import export
+from mai.compiler.onnx.export import export, export_step
 from mai.compiler.program import Program
 from mai.compiler.training.weights import load_weights
 from mai.runtime import load
@@ -90,7 +90,7 @@ def step(path: Path) -> Generate:
     model: Any = load(path, providers="cpu", threads=1)
 
     def generate(ids: Array, count: int) -> Array:
-        return np.stack(list(model.stream(prompt=ids, count=count, temperature=0.0, stop=-1)), 1)
+        return np.stack(list(model.stream(ids, count=count, temperature=0.0, stop=-1)), 1)
 
     return generate
 
@@ -100,9 +100,11 @@ FORMS: dict[str, Callable[[Path], Generate]] = {"whole": whole, "step": step}
 
 def compiled(program: Program, weights: Mapping[str, Array], folder: Path, form: str, precision: str) -> Path:
     """The file of `generate` in a form and a precision."""
-    if (form, precision) != ("whole", "float32"):
+    if precision != "float32":
         raise Missing("this release does not compile it")
-    return export(program, "generate", weights, folder).path
+    made = (export if form == "whole" else export_step)(program, "generate", weights, folder)
+    assert made is not None
+    return made.path
 
 
 def possible(makers: Mapping[str, Callable[[], Made]]) -> dict[str, Made]:

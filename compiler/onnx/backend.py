@@ -117,7 +117,7 @@ class OnnxBackend:
 
     def const(self, value: Any, dtype: Any = np.int64, name: str = "constant") -> ir.Value:
         """An array as an initializer; equal small ones are one."""
-        array = np.array(value, dtype, order="C")
+        array = np.asarray(value, dtype)
         key: Any = (array.dtype.str, array.shape, array.tobytes()) if array.size <= 4096 else id(value)
         if key not in self._constants:
             unique = self.name(name)
@@ -129,6 +129,16 @@ class OnnxBackend:
             self.physical[made] = array.shape
             self._constants[key] = made
             self._constants[("kept", unique)] = made
+        return self._constants[key]
+
+    def transposed(self, matrix: ir.Value) -> ir.Value:
+        """The transpose of a matrix; one that is known is known the other way round, too."""
+        if matrix.const_value is None:
+            return self.make("Transpose", [matrix], perm=[1, 0])
+        key = ("transposed", matrix)
+        if key not in self._constants:
+            held = matrix.const_value.numpy()
+            self._constants[key] = self.const(held.T, held.dtype, f"{matrix.name}.transposed")
         return self._constants[key]
 
     def int(self, value: Integer) -> ir.Value:

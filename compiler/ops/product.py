@@ -48,7 +48,9 @@ class Affine(Operation):
 
     @staticmethod
     def onnx(op: Any, x: Any, weight: Any, bias: Any = None) -> Any:
-        """Flat two-dimensional products are faster than products of many axes."""
+        """With a bias, flat two-dimensional products are faster than products of many axes."""
+        if bias is None and len(x.shape) > 2:
+            return op.MatMul(x, op.transposed(weight))
         inputs = [weight] if bias is None else [weight, bias]
         if len(x.shape) == 2:
             return op.Gemm(x, *inputs, transB=1)
