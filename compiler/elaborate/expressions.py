@@ -304,6 +304,8 @@ class Expressions(Core):
                 assert part is not None
                 raise self.fail("static-needed", part.span, f"a slice is bounded by sizes, this is {kind_of(bound)}")
         start, stop, step = bounds
+        if start in (None, 0) and stop in (None, x.type.shape[axis]) and step in (None, 1):
+            return x
         made = self.checked(item.span, [item.span], sh.Slice, x, axis=axis, start=start, stop=stop, step=step)
         if isinstance(made, Poison):
             raise Stop

@@ -80,6 +80,7 @@ class OnnxBackend:
         self._local_sizes: dict[str, ir.Value] = {}
         self._local: set[str] = set()
         self._names: dict[str, int] = {}
+        self._taken: set[str] = set()
 
     def __getattr__(self, operator: str) -> Any:
         if not operator[0].isupper():
@@ -109,9 +110,13 @@ class OnnxBackend:
 
     def name(self, stem: str) -> str:
         """A name that nothing else has."""
-        count = self._names.get(stem, 0)
-        self._names[stem] = count + 1
-        return f"{stem}_{count}" if count else stem
+        made, count = stem, self._names.get(stem, 0)
+        while made in self._taken:
+            count += 1
+            made = f"{stem}_{count}"
+        self._names[stem] = count
+        self._taken.add(made)
+        return made
 
     # -------------------------------------------------------------- constants
 

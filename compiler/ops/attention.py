@@ -82,7 +82,7 @@ class Attention(Operation):
     @staticmethod
     def grown(g: Any, node: Any) -> Any:
         """The state is the keys and the values so far."""
-        k = node.inputs[1]
+        q, k, v = node.inputs
         if not any(g.grows(x, -2) for x in node.inputs):
             return None
         if not node.attributes["causal"]:
@@ -92,7 +92,7 @@ class Attention(Operation):
         heads = {name: node.attributes[name] for name in ("heads", "kv_heads")}
         width = k.type.shape[-1] // heads["kv_heads"]
         keys, values = (g.growing_state(name, (heads["kv_heads"], g.past, width)) for name in ("keys", "values"))
-        rows = [g.rows(x) for x in node.inputs]
+        rows = [g.rows(q), g.rows(k, 0), g.rows(v, 0)]
         made, keys.next, values.next = g.emit_all(CachedAttention, [*rows, keys.value, values.value, g.seen()], heads)
         return made
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+from mai.compiler.ir.sizes import product
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same, summed
 from mai.compiler.ops.base import Case, Lowering, Operation, ShapeError, case, sample
-from mai.compiler.ops.elementwise import Add
+from mai.compiler.ops.elementwise import Add, Divide, ToReal
 from mai.compiler.ops.shape import Slice
 
 
@@ -46,6 +47,16 @@ class Sum(Reduction):
 
 class Mean(Reduction):
     """The average over axes."""
+
+    @staticmethod
+    def grown(g: Any, node: Any) -> Any:
+        """The sum so far, over the number of tokens so far."""
+        (x,), axes = node.inputs, node.attributes["axes"]
+        if not any(g.grows(x, axis) for axis in axes):
+            return None
+        rest = product(tuple(x.type.shape[axis] for axis in axes if not g.grows(x, axis)))
+        whole = g.emit(Divide, g.summed(node, Sum), g.emit(ToReal, g.count()))
+        return whole if rest == 1 else g.emit(Divide, whole, g.size(rest))
 
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.mean(x, axis=axes, keepdims=keep))
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.mean(x, axes, keepdim=keep) if axes else x)

@@ -26,6 +26,7 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import logic
 from mai.compiler.ops import reduce as red
+from mai.compiler.ops.base import Operation
 from mai.compiler.ops.shape import Expand, Reshape
 from mai.compiler.ops.structure import VIEWS, Extend, Lead, Loop, SizeOf, Spread, Unlead
 from mai.compiler.passes.causal import SAMPLED, Sample, combined, is_neutral
@@ -129,6 +130,12 @@ class Growth(Turn):
 
     # ------------------------------------------------------------ one operation
 
+    def summed(self, node: Node, op: type[Operation]) -> Value:
+        if self.axes(node.output):
+            raise self.refused("is of another number of tokens for each token")
+        summed = replace(node, op=op)
+        return self._general(summed, [self.grown_of(v) for v in node.inputs]).value
+
     def _general(self, node: Node, inputs: Sequence[Grown]) -> Grown:
         """An operation on rows and past axes, by where its axes go."""
         if node.op.along is None and node.op not in VIEWS:
@@ -197,7 +204,7 @@ class Growth(Turn):
             raise self.refused("sums over tokens that a call is mapped over")
         seen = self.along(self.columns(), axis)
         if g.row is not None:
-            place = self.positions() if g.rows != 1 else self.last_of(self.positions())
+            place = self.places() if g.rows != 1 else self.last_of(self.places())
             nothing = self.emit(logic.Less, self.along(place, g.row), self.builder.constant(0))
             seen = self.emit(logic.LogicalOr, seen, nothing)
         fill = self.builder.constant(float(neutral or 0.0))

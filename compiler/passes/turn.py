@@ -121,8 +121,8 @@ class Turn:
         if g.row < -g.value.type.rank:
             raise self.refused("keeps a state for tokens that a call is mapped over")
         real = g.value.type.dtype is DType.REAL
-        held = self.emit(logic.GreaterEqual, self.along(self.positions(), g.row), self.builder.constant(0))
-        return self.emit(logic.Where, held, g.value, self.builder.constant(nothing if real else int(nothing)))
+        held = self.emit(logic.GreaterEqual, self.along(self.places(), g.row), self.builder.constant(0))
+        return self.emit(logic.Where, held, g.value, self.builder.constant(float(nothing) if real else int(nothing)))
 
     def whole(self, value: Value) -> Value:
         """A value that does not grow."""
@@ -156,19 +156,19 @@ class Turn:
         behind = -axis - 1
         return self.emit(Unsqueeze, vector, axes=tuple(range(-behind, 0))) if behind else vector
 
-    def positions(self) -> Value:
-        """The places of the new tokens in their rows; below 0 where there is no token."""
-        if "positions" not in self.made:
+    def places(self) -> Value:
+        """Where the new tokens stand in their texts; below 0 where there is no token."""
+        if "places" not in self.made:
             place = self.emit(el.Add, self.emit(Iota, count=self.new, name="places"), self.before)
             first = self.emit(Unsqueeze, self.empty)
-            self.made["positions"] = self.emit(el.Subtract, place, first, name="position")
-        return self._clipped() if self.node.op is Slice else self.made["positions"]
+            self.made["places"] = self.emit(el.Subtract, place, first, name="place")
+        return self.made["places"]
 
-    def _clipped(self) -> Value:
-        """Positions that a table has: a place without a token reads the first row."""
-        if "clipped" not in self.made:
-            self.made["clipped"] = self.emit(el.Maximum, self.made["positions"], self.builder.constant(0))
-        return self.made["clipped"]
+    def positions(self) -> Value:
+        """The same as the body sees it: a place without a token is like the first, so that nothing odd comes of it."""
+        if "positions" not in self.made:
+            self.made["positions"] = self.emit(el.Maximum, self.places(), self.builder.constant(0), name="position")
+        return self.made["positions"]
 
     def columns(self) -> Value:
         """Which of all places so far hold a token: [total], for each example."""
@@ -180,9 +180,17 @@ class Turn:
     def seen(self) -> Value:
         """Which places each new token may look at, beside causality: [new, total]. A place without a token sees any."""
         if "seen" not in self.made:
-            nothing = self.emit(logic.Less, self.emit(Unsqueeze, self.positions()), self.builder.constant(0))
+            nothing = self.emit(logic.Less, self.emit(Unsqueeze, self.places()), self.builder.constant(0))
             self.made["seen"] = self.emit(logic.LogicalOr, self.emit(Unsqueeze, self.columns(), axes=(-2,)), nothing)
         return self.made["seen"]
+
+    def size(self, size: Size) -> Value:
+        """A size as a real number."""
+        return self.emit(el.ToReal, self.builder.size(size))
+
+    def summed(self, node: Node, op: type[Operation]) -> Value:
+        """What `op`, a sum, makes of a node's operands for all tokens so far; refused where each token has its own."""
+        raise NotImplementedError
 
     def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: Any) -> Value:
         return self.builder.emit(op, *inputs, name=name, **attributes)
@@ -237,7 +245,7 @@ class Turn:
         if g.row < -g.value.type.rank:
             raise self.refused("keeps what a call is mapped over")
         state = self.state(old.name, self.resized(old, g.row, self.past), 0)
-        new = self.builder.spread(g.value, state.value.type.lead)
+        new = self.builder.spread(self.rows(old, 0), state.value.type.lead)
         state.next = self.emit(Concat, state.value, new, axis=g.row, name=old.name)
         self.histories[old] = Grown(state.next, None, (g.row,), 0)
         return self.histories[old]

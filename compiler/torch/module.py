@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import keyword
 import re
 import unicodedata
@@ -332,6 +333,6 @@ def attribute(part: str) -> str:
 
 
 def _identifier(name: str) -> str:
-    """A name of the spec as Python has it."""
-    made = re.sub(r"\W", "_", name) + "_" * keyword.iskeyword(name)
+    """A name of the spec as Python has it; one that Python has a function by is spelt apart, as fx would rename it."""
+    made = re.sub(r"\W", "_", name) + "_" * (keyword.iskeyword(name) or hasattr(builtins, name))
     return made if made and not made[0].isdigit() else f"v_{made}"

@@ -1,0 +1,220 @@
+"""The incremental form of a growing text is the whole row computed again, token by token; what looks ahead is refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as some
+
+from mai.compiler import passes
+from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.onnx.export import export, export_step
+from mai.compiler.program import Program
+from mai.compiler.torch.weights import first_value
+from mai.runtime import load
+from mai.spec.diagnostics import MaiError
+
+Maker = Callable[..., Program]
+NOTHING = -1
+
+HEAD = "const vocab = 13\nconst d = 8\nconst context = 24\n"
+TAIL = """
+export generate(prompt: tokens[P], count: int = 6, temperature: real = 1.0) -> tokens[P + count] {
+  x = prompt
+  extend x by count {
+    next ~ categorical(logits(x)[-1] / temperature)
+    append next
+  }
+  return x
+}
+"""
+CAUSAL = "where(range(P)[:, None] >= range(P)[None, :], {}, -1e9)"
+# The body of `logits`, from the embedded tokens `h` to the `h` that the head reads.
+CAUSAL_NETS = {
+    "nothing": "",
+    "pointwise": "h += mlp(layer_norm(h), 16)",
+    "positions": "param place: [context, d] ~ normal(0, 1)\n  h += place[:P]",
+    "attention": "repeat 2 { h += attention(layer_norm(h), 2, causal = true) }",
+    "positions and attention": "param place: [context, d] ~ normal(0, 1)\n  h += place[:P]\n  h += attention(h, 2, causal = true)",
+    "rotary, grouped": "h += attention(rms_norm(h), 4, 2, causal = true, rotary = rope(base = 100), bias = false)\n  h += gated_mlp(h, 12)",
+    "primitives": "q = linear(h, d)\n  k = linear(h, d)\n  v = linear(h, d)\n"
+    f"  h += softmax({CAUSAL.format('q @ k' + chr(39) + ' / sqrt(d)')}) @ v",
+    "an additive mask": "q = linear(h, d)\n  k = linear(h, d)\n"
+    f"  bias = {CAUSAL.format('0.0')}\n  h += softmax(q @ k' + bias) @ linear(h, d)",
+    "alibi": "q = linear(h, d)\n  k = linear(h, d)\n  far = range(P)[:, None] - range(P)[None, :]\n"
+    "  h += softmax(where(far >= 0, q @ k' - 0.5 * far, -1e9)) @ h",
+    "a window": "far = range(P)[:, None] - range(P)[None, :]\n  near = where(far >= 0, where(far < 3, 1.0, 0.0), 0.0)\n"
+    "  h += near @ linear(h, d)",
+    "einsum": f"scores = softmax({CAUSAL.format('einsum(' + chr(34) + 'i c, j c -> i j' + chr(34) + ', h, h)')})\n"
+    '  h += einsum("i j, j c -> i c", scores, h)',
+    "a running sum": "h += linear(cumsum(h, axis = 0), d) / 10",
+    "a running mean": "h += cumsum(h, axis = 0) / (range(P) + 1)[:, None]",
+    "a shift": "h += linear(shift(h, 1), d) - shift(h, 3)",
+    "a causal convolution": "h += gelu(linear(concat(h, shift(h, 1), shift(h, 2), axis = 1), d))",
+    "two states in a row": "h += cumsum(shift(h, 2), axis = 0)\n  h += attention(cumsum(h, axis = 0) / 9, 2, causal = true)",
+    "shared turns": "repeat 3 shared { h += attention(layer_norm(h), 2, causal = true) }",
+    "transposed": 't = h\'\n  h += (2 * t)\' + rearrange(rearrange(h, "p (a b) -> a p b", a = 2), "a p b -> p (a b)")',
+    "heads by hand": 'q = rearrange(linear(h, d), "p (a c) -> a p c", a = 2)\n'
+    f"  w = softmax({CAUSAL.format('q @ rearrange(q, ' + chr(34) + 'a p c -> a c p' + chr(34) + ')')})\n"
+    '  h += rearrange(w @ q, "a p c -> p (a c)")',
+    "the mean, for the last token": "h += mean(h, axis = 0)",
+    "the largest, for the last token": "h = h + max(h, axis = 0)",
+}
+# A net that looks ahead, and the operation that is named.
+REFUSED = {
+    "attention": ("h += attention(h, 2)", "attention"),
+    "a mean that is kept": ("h += mean(h, axis = 0)\n  h += attention(h, 2, causal = true)", "attention"),
+    "a softmax over tokens": ("h += softmax(h, axis = 0)", "softmax"),
+    "no mask": ("h += softmax(h @ h') @ h", "softmax"),
+    "a mask that sees one ahead": (
+        "h += softmax(where(range(P)[:, None] + 1 >= range(P)[None, :], h @ h', -1e9)) @ h", "softmax",
+    ),
+    "a slice": ("h += concat(h[:1], h[:-1], axis = 0)", "slice"),
+    "a prefix": ("h = concat(zeros([1, d]), h, axis = 0)[1:]", "concat"),
+    "the length, kept": ("h = cumsum(h * P, axis = 0)", "cumsum"),
+    "the first token": ("h += h[0]", "pick"),
+}  # fmt: skip
+
+
+def spec(body: str) -> str:
+    net = f"net logits(x: tokens[P]) -> [P, vocab] {{\n  h = embed(x, d)\n  {body}\n  return linear(h, vocab)\n}}\n"
+    return HEAD + net + TAIL
+
+
+def weights(program: Program) -> dict[str, Any]:
+    return {name: first_value(w, 1) for name, w in program.weights.items()}
+
+
+def run(program: Program, prompt: Any, *, cache: bool, **settings: Any) -> Any:
+    graph = passes.prepare(program.exports["generate"], cache=cache)
+    (made,) = evaluate(graph, {"prompt": prompt}, {"seed": 5, **settings}, weights(program))
+    return made
+
+
+@pytest.mark.parametrize("name", CAUSAL_NETS)
+def test_incremental_is_recomputed(program: Maker, name: str) -> None:
+    made = program(spec(CAUSAL_NETS[name]))
+    prompt = np.random.default_rng(0).integers(0, 13, (2, 5))
+    np.testing.assert_array_equal(run(made, prompt, cache=True), run(made, prompt, cache=False))
+
+
+@pytest.mark.parametrize("name", CAUSAL_NETS)
+def test_a_row_of_a_batch_is_its_run_alone(program: Maker, name: str) -> None:
+    """The largest logit, since a draw depends on the number of the row."""
+    made = program(spec(CAUSAL_NETS[name]))
+    rng = np.random.default_rng(1)
+    rows = [rng.integers(0, 13, size) for size in (5, 1, 3)]
+    padded = np.full((3, 5), NOTHING)
+    for row, tokens in zip(padded, rows, strict=True):
+        row[5 - len(tokens) :] = tokens
+    together = run(made, padded, cache=True, temperature=0.0)
+    for row, tokens in zip(together, rows, strict=True):
+        alone = run(made, tokens[None], cache=False, temperature=0.0)[0]
+        np.testing.assert_array_equal(row[5 - len(tokens) :], alone)
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_looks_ahead_is_refused(program: Maker, name: str) -> None:
+    body, operation = REFUSED[name]
+    made = program(spec(body))
+    with pytest.raises(MaiError) as caught:
+        passes.prepare(made.exports["generate"], cache=True)
+    (found,) = caught.value.diagnostics
+    assert found.slug == "looks-ahead"
+    assert f"`{operation}`" in found.message
+    assert found.span is not None
+    assert found.span.line in (6, 7)
+    passes.prepare(made.exports["generate"])
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_few_tokens(program: Maker, count: int) -> None:
+    made = program(spec(CAUSAL_NETS["attention"]))
+    prompt = np.array([[3], [4]])
+    grown = run(made, prompt, cache=True, count=count)
+    assert grown.shape == (2, 1 + count)
+    np.testing.assert_array_equal(grown, run(made, prompt, cache=False, count=count))
+
+
+def test_rows_end_each_at_its_time(program: Maker) -> None:
+    text = spec(CAUSAL_NETS["attention"]).replace("by count {", "by count until 7 {")
+    made = program(text)
+    prompt = np.random.default_rng(2).integers(0, 7, (12, 3))
+    free = run(program(spec(CAUSAL_NETS["attention"])), prompt, cache=True, count=20)[:, 3:]
+    ended = run(made, prompt, cache=True, count=20)[:, 3:]
+    np.testing.assert_array_equal(ended, run(made, prompt, cache=False, count=20)[:, 3:])
+    for row, wanted in zip(ended, free, strict=True):
+        stop = int(np.argmax(wanted == 7)) + 1 if (wanted == 7).any() else 20
+        np.testing.assert_array_equal(row[:stop], wanted[:stop])
+        assert (row[stop:] == NOTHING).all()
+    assert (ended == NOTHING).any()
+
+
+def test_two_texts_grow_one_after_the_other(program: Maker) -> None:
+    text = spec(CAUSAL_NETS["attention"]).replace(
+        "  return x\n}\n", "  extend x by 2 { append argmax(logits(x)[-1]) }\n  return x\n}\n"
+    ).replace("tokens[P + count]", "tokens[P + count + 2]")  # fmt: skip
+    made = program(text)
+    prompt = np.array([[3, 1], [4, 2]])
+    grown = run(made, prompt, cache=True)
+    assert grown.shape == (2, 10)
+    np.testing.assert_array_equal(grown, run(made, prompt, cache=False))
+
+
+@pytest.mark.parametrize("opset", [21, 23])
+@pytest.mark.parametrize("name", CAUSAL_NETS)
+def test_the_file_computes_what_numpy_does(program: Maker, tmp_path: Path, name: str, opset: int) -> None:
+    """The whole in one call, and token by token by the step file."""
+    made = program(spec(CAUSAL_NETS[name]))
+    path = export(made, "generate", weights(made), tmp_path, opset=opset).path
+    export_step(made, "generate", weights(made), tmp_path, opset=opset)
+    prompt = np.random.default_rng(3).integers(0, 13, (2, 4))
+    wanted = run(made, prompt, cache=False)
+    model = load(path, providers="cpu", threads=1)
+    np.testing.assert_array_equal(model(prompt=prompt, seed=5), wanted)
+    np.testing.assert_array_equal(np.stack(list(model.stream(prompt, seed=5)), 1), wanted[:, 4:])
+
+
+def test_a_file_without_states(program: Maker, tmp_path: Path) -> None:
+    made = program(spec(REFUSED["attention"][0]))
+    path = export(made, "generate", weights(made), tmp_path, cache=False).path
+    prompt = np.array([[3, 1, 2]])
+    np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, seed=5), run(made, prompt, cache=False))
+
+
+# ----------------------------------------------------------------------- random nets
+
+LAYERS = some.sampled_from(
+    [
+        "h += attention(layer_norm(h), 2, causal = true)",
+        "h += attention(rms_norm(h), 4, 2, causal = true, rotary = rope(base = 50))",
+        "h += mlp(layer_norm(h), 12)",
+        "h += linear(shift(h, {n}), d)",
+        "h += linear(cumsum(h, axis = 0), d) / 8",
+        "h += cumsum(h, axis = 0) / (range(P) + {n})[:, None]",
+        f"h += softmax({CAUSAL.format('h @ linear(h, d)' + chr(39))}) @ linear(h, d)",
+        "h = silu(h) * linear(shift(h, {n}), d) + h",
+        "repeat {n} shared {{ h += attention(layer_norm(h), 2, causal = true) }}",
+        'h += rearrange(tanh(rearrange(h, "p (a b) -> b p a", a = 2)), "b p a -> p (a b)")',
+        "param table: [context, d] ~ normal(0, 1)\n  h += table[:P]",
+        "h += where(h > 0, shift(h, {n}), 0.5 * h)",
+    ]
+)
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(layers=some.lists(some.tuples(LAYERS, some.integers(1, 3)), min_size=1, max_size=5), size=some.integers(1, 6))
+def test_random_causal_nets(program: Maker, layers: list[tuple[str, int]], size: int) -> None:
+    """Whatever causal operations follow one another: incremental is recomputed, and a row is its run alone."""
+    named = [text.format(n=n).replace("table", f"table{i}") for i, (text, n) in enumerate(layers)]
+    made = program(spec("\n  ".join(named)))
+    prompt = np.random.default_rng(size).integers(0, 13, (2, size))
+    whole = run(made, prompt, cache=False)
+    np.testing.assert_array_equal(run(made, prompt, cache=True), whole)
+    padded = np.concatenate([np.full((2, 2), NOTHING), prompt], 1)
+    np.testing.assert_array_equal(run(made, padded, cache=True)[:, 2:], whole)
