@@ -8,7 +8,7 @@ from math import prod
 from mai.compiler.ir import sizes
 from mai.compiler.ir.graph import Graph, Node, Region
 from mai.compiler.ir.sizes import Size
-from mai.compiler.ops.attention import Attention
+from mai.compiler.ops.attention import Attention, CachedAttention
 from mai.compiler.ops.convolution import Conv
 from mai.compiler.ops.product import Affine, Einsum, Matmul
 from mai.compiler.ops.structure import Loop, Structural
@@ -17,9 +17,10 @@ FREE = 16
 
 
 def known_sizes(graph: Graph) -> dict[str, int]:
-    """Sizes for counting: a batch of one, settings at their defaults, other sizes 16."""
+    """Sizes for counting: a batch of one, settings at their defaults, other sizes 16. A text grows from 16 tokens by one."""
     known = {name: int(s.default) for name, s in graph.settings.items() if not isinstance(s.default, float)}
-    return {**{name: FREE for name in graph.sizes if name not in known}, **known, "batch": 1}
+    growing = {name: 1 for name in graph.sizes if name.startswith("length") and name.endswith("_new")}
+    return {**{name: FREE for name in graph.sizes if name not in known}, **known, **growing, "batch": 1}
 
 
 def size_of(shape: Iterable[Size], known: Mapping[str, int]) -> int:
@@ -48,6 +49,8 @@ def _of_node(node: Node, known: Mapping[str, int]) -> int:
         return made * size_of(node.inputs[1].type.shape[1:], known)
     if node.op is Attention:
         return 2 * made * size_of(node.inputs[1].type.shape[:1], known)
+    if node.op is CachedAttention:
+        return 2 * made * size_of(node.outputs[1].type.shape[1:2], known)
     if node.op is Einsum:
         return max(size_of(v.type.physical, known) for v in (*node.inputs, node.output))
     return made

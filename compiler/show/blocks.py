@@ -13,7 +13,7 @@ from mai.compiler.ir.rewrite import free_values
 from mai.compiler.ir.types import BATCH_DEPTH, Type
 from mai.compiler.ops.base import OPERATIONS, describe
 from mai.compiler.ops.random import Draw
-from mai.compiler.ops.structure import Later, Structural, WeightOf
+from mai.compiler.ops.structure import Extend, Later, Structural, WeightOf
 from mai.compiler.passes import prune
 from mai.compiler.program import Program
 
@@ -185,7 +185,7 @@ class Drawing:
         """A loop's states begin as what is handed to it; its results are what its last turn gives."""
         region, frame = node.regions[0], Frame(_title(node))
         index, *states = region.inputs
-        first = node.inputs[len(node.inputs) - len(states) :]
+        first = node.inputs[:1] if node.op is Extend else node.inputs[len(node.inputs) - len(states) :]
         for inside, outside in zip(states, first, strict=True):
             if outside in self.owner:
                 self.bind(self.owner[outside], inside)

@@ -6,10 +6,12 @@ from collections.abc import Iterable, Mapping
 from math import prod
 
 from mai.compiler import passes
-from mai.compiler.ir.graph import Graph, Region, Value
+from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.sizes import symbols
 from mai.compiler.ir.work import known_sizes, multiply_adds, size_of
-from mai.compiler.ops.structure import Structural
+from mai.compiler.ops.structure import Loop, Structural
 from mai.compiler.program import Program
+from mai.spec.diagnostics import MaiError
 
 BYTES = 4
 
@@ -43,16 +45,38 @@ def _export(name: str, graph: Graph) -> list[str]:
     lines = [f"export {name}({inputs}) -> {outputs}"]
     settings = ", ".join(f"{n} = {s.default}" for n, s in graph.settings.items())
     lines += [f"  settings         {settings}"] if settings else []
-    plain = passes.prepare(graph)
+    plain = _prepared(graph)
     later = {str(n.attributes.get("construct") or n.attributes.get("method")) for n in passes.later(plain)}
     if later:
         return [*lines, f"  checked only     {', '.join(sorted(later))}: executed by a later release"]
+    loops = [n for n in plain.nodes if n.op is Loop and "length" in n.attributes]
     known = known_sizes(plain)
     work = multiply_adds(plain, known)
     sizes_ = list(_activations(plain, known))
     lines.append(f"  operations       {_count(work)} multiply-adds an example")
     lines.append(f"  activations      {_bytes(sum(sizes_))} an example, the largest {_bytes(max(sizes_, default=0))}")
-    return lines
+    return lines + [line for loop in loops for line in _text(loop, known)]
+
+
+def _prepared(graph: Graph) -> Graph:
+    """With the past kept where that can be; a text that cannot grow so is computed whole each turn."""
+    try:
+        return passes.prepare(graph, cache=True)
+    except MaiError:
+        return passes.prepare(graph)
+
+
+def _text(loop: Node, known: Mapping[str, int]) -> Iterable[str]:
+    """What is kept of a growing text, and how long it may be."""
+    past = f"{loop.attributes['length']}_past"
+    states = [v.type for v in loop.regions[0].inputs[1:]]
+    growing = [t for t in states if any(past in symbols(s) for s in t.shape)]
+    one = {**known, past: 1}
+    kept = sum(BYTES * size_of(t.shape, one) for t in growing)
+    fixed = sum(BYTES * size_of(t.shape, one) for t in states if t not in growing)
+    yield f"  cache            {_bytes(kept)} a token, {_bytes(fixed)} beside"
+    if loop.attributes["limit"]:
+        yield f"  text             at most {loop.attributes['limit']:,} tokens"
 
 
 def _activations(region: Region, known: Mapping[str, int]) -> Iterable[int]:

@@ -32,8 +32,15 @@ def state(first: Any) -> Any:
     """A variable that the loop moves, with its first value."""
 
 
-def end(states: Any, moved: Any, rows: Any, kept: Any) -> None:
-    """The foot of a `for`: the states move together, then what is kept of the turn is appended to its rows."""
+def end(states: Any, moved: Any, rows: Any, kept: Any, stops: bool = False) -> None:
+    """The foot of a `for`: what is kept of the turn is appended to its rows, then the states move together.
+
+    With `stops`, the first state is whether to go on.
+    """
+
+
+def fill(rows: Any, count: Any, number: Any) -> None:
+    """The rows of turns that were not taken."""
 
 
 def forward(graph: Graph) -> list[str]:
@@ -68,7 +75,9 @@ class Listing(Lowering):
     def finish(self) -> None:
         """Leave out what nothing reads."""
         self.fx.output(tuple(self[v].node for v in self.graph.outputs))
-        self.fx.eliminate_dead_code(lambda node: node.op in ("placeholder", "output") or node.target in (begin, end))
+        self.fx.eliminate_dead_code(
+            lambda node: node.op in ("placeholder", "output") or node.target in (begin, end, fill)
+        )
 
     def defaults(self) -> Iterator[str]:
         for setting in self.graph.settings.values():
@@ -148,7 +157,10 @@ class Listing(Lowering):
         self.values.update(zip(region.inputs, [head, *states], strict=True))
         self.nodes(region.nodes)
         made = [self[v] for v in region.outputs]
-        self._call(end, (tuple(states), tuple(made[: len(states)]), tuple(rows), tuple(made[len(states) :])))
+        stops = bool(node.attributes.get("stops"))
+        self._call(end, (tuple(states), tuple(made[: len(states)]), tuple(rows), tuple(made[len(states) :]), stops))
+        for row in rows if stops else []:
+            self._call(fill, (row, count, node.attributes["fill"]))
         return [*states, *(self._stacked(r, v) for r, v in zip(rows, region.outputs[len(states) :], strict=True))]
 
     def _rows(self) -> Any:
@@ -190,7 +202,7 @@ def _lines(graph: fx.Graph) -> Iterator[str]:
         if node.op in ("placeholder", "get_attr", "output") or node.target is getattr:
             continue
         place = _place(node.meta.get("span"))
-        if place and place != last and node.target not in (state, list, end):
+        if place and place != last and node.target not in (state, list, end, fill):
             last = place
             yield f"{indent}# {place}"
         yield from (indent + line for line in _statement(node))
@@ -204,9 +216,13 @@ def _statement(node: fx.Node) -> list[str]:
     if node.target is begin:
         return [_for(node)]
     if node.target is end:
-        states, moved, rows, kept = (tuple(map(_text, part)) for part in node.args)  # type: ignore[arg-type]
+        states, moved, rows, kept = (tuple(map(_text, part)) for part in node.args[:4])  # type: ignore[arg-type]
         moves = [f"{', '.join(states)} = {', '.join(moved)}"] if states else []
-        return [*(f"{r}.append({k})" for r, k in zip(rows, kept, strict=True)), *moves]
+        leaves = [f"if not {states[0]}:", f"{INDENT}break"] if node.args[4] else []
+        return [*(f"{r}.append({k})" for r, k in zip(rows, kept, strict=True)), *moves, *leaves]
+    if node.target is fill:
+        row, count, number = map(_text, node.args)
+        return [f"{row} += [torch.full_like({row}[0], {number})] * ({count} - len({row}))"]
     made = node.meta.get("type")
     return [f"{node.name} = {_expression(node)}" + (f"  # {_shape(made)}" if made else "")]
 

@@ -10,10 +10,13 @@ from typing import Any
 from torch import Tensor, nn
 
 from mai.compiler.ir.graph import Graph, Initial, Weight
-from mai.compiler.ops import philox, random
+from mai.compiler.ops import choice, philox, random
+from mai.compiler.ops.base import Operation
+from mai.compiler.ops.choice import Choose
 from mai.compiler.ops.random import Draw
 from mai.compiler.passes import prune
 from mai.compiler.passes.discretise import discretise
+from mai.compiler.passes.recompute import recompute
 from mai.compiler.passes.share import share
 from mai.compiler.program import Program
 from mai.compiler.torch import draws
@@ -57,13 +60,15 @@ def source(program: Program, exports: Iterable[str]) -> str:
     A `repeat` stays a loop, over the list of its turns' weights. A module's `forward` takes the export's inputs with
     the batch as their first axis, then its settings as numbers, and gives the output or a tuple of outputs.
     """
-    graphs = {name: prune(share(discretise(program.exports[name]))) for name in exports}
-    drawn = {n.op for g in graphs.values() for n in g.walk() if issubclass(n.op, Draw)}
+    graphs = {name: prune(share(recompute(discretise(program.exports[name])))) for name in exports}
+    used = {n.op for g in graphs.values() for n in g.walk()}
+    drawn = {op for op in used if issubclass(op, Draw)}
     title = (program.title or program.name).replace("\\", r"\\").replace('"""', "'''")
     head = HEADER.format(title=title, file=Path(program.source.path).name)
     parts = [f"{head}\n{GENERATOR if drawn else ''}{TORCH}", inspect.getsource(Group)]
     parts += [_module(program, name, graph) for name, graph in graphs.items()]
     parts += _generator(drawn) if drawn else []
+    parts += _choice() if Choose in used else []
     return "\n\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
@@ -80,7 +85,13 @@ def _generator(drawn: set[type[Draw]]) -> list[str]:
     return made
 
 
-def _class_of(head: str, draw: type[Draw], methods: Iterable[Any]) -> str:
+def _choice() -> list[str]:
+    """The text of the choice of a token."""
+    constant = f"COLDEST = {choice.COLDEST!r}"
+    return [constant, _class_of("Choose", Choose, (Choose.torch,)), inspect.getsource(draws.choose)]
+
+
+def _class_of(head: str, draw: type[Operation], methods: Iterable[Any]) -> str:
     """A class with some of its methods."""
     text = "\n".join(inspect.getsource(method) for method in methods)
     return f'class {head}:\n{INDENT}"""{(inspect.getdoc(draw) or "").partition(".")[0]}."""\n\n{text}'

@@ -237,10 +237,20 @@ def test_the_summary_counts(program: Make) -> None:
 
 
 def test_the_summary_tells_what_does_not_run_yet(example: Make) -> None:
-    text = summary(example("sinkformer"))
-    assert "checked only" in text
+    assert "checked only" in summary(example("neural_ode"))
+
+
+def test_the_summary_of_a_text(example: Make) -> None:
+    """Keys and values of 6 layers of 192 numbers each; of one token after 16, the products and the head."""
+    text = summary(example("char_gpt"))
+    assert f"cache            {2 * 6 * 192 * 4 / 1000:.2f} kB a token" in text
+    assert "at most 256 tokens" in text
     assert re.search(r"export score.*\n  operations", text)
     assert "3,000 steps of 32 examples, adamw" in text
+    work = re.search(r"\(prompt.*\n.*\n  operations +([\d.]+) M", text)
+    token = 6 * 12 * 192 * 192 + 192 * 256
+    assert work
+    assert 200 * token < float(work[1]) * 1e6 < 1.1 * 200 * token
 
 
 def test_several_nets_are_added_up(example: Make) -> None:
