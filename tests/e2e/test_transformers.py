@@ -12,7 +12,7 @@ import torch
 from benchmarks.transformers_weights import Unlike, weights_of
 from mai.compiler import passes
 from mai.compiler.check import check
-from mai.compiler.onnx.export import export
+from mai.compiler.onnx.export import export, export_step
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.run import run
@@ -46,8 +46,8 @@ def shaken(model: Any) -> Any:
 def gpt2(tied: bool = True, **more: Any) -> Any:
     torch.manual_seed(0)
     config = transformers.GPT2Config(
-        vocab_size=VOCAB, n_positions=32, n_embd=WIDTH, n_layer=DEPTH, n_head=HEADS, initializer_range=0.3,
-        bos_token_id=0, eos_token_id=1, tie_word_embeddings=tied, **more,
+        vocab_size=VOCAB, n_embd=WIDTH, n_layer=DEPTH, n_head=HEADS, initializer_range=0.3, bos_token_id=0,
+        eos_token_id=1, tie_word_embeddings=tied, **{"n_positions": 32, **more},
     )  # fmt: skip
     return shaken(transformers.GPT2LMHeadModel(config))
 
@@ -56,7 +56,8 @@ def llama(kv_heads: int = 2, **more: Any) -> Any:
     torch.manual_seed(0)
     config = transformers.LlamaConfig(
         vocab_size=VOCAB, hidden_size=WIDTH, num_hidden_layers=DEPTH, num_attention_heads=HEADS,
-        num_key_value_heads=kv_heads, intermediate_size=HIDDEN, initializer_range=0.3, max_position_embeddings=64, **more,
+        num_key_value_heads=kv_heads, intermediate_size=HIDDEN, initializer_range=0.3,
+        **{"max_position_embeddings": 64, **more},
     )  # fmt: skip
     return shaken(transformers.LlamaForCausalLM(config))
 
@@ -78,6 +79,7 @@ CASES = {
     "llama-one-kv-head": (lambda: llama_program(1), lambda: llama(1)),
     "llama-all-kv-heads": (lambda: llama_program(HEADS), lambda: llama(HEADS)),
 }
+LONG = 128
 
 
 def difference(made: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> float:
@@ -103,6 +105,72 @@ def test_logits(case: str, tmp_path: Path) -> None:
 
     compiled = load(export(program, "predict", weights, tmp_path).path, providers="cpu")
     assert difference(compiled(x=tokens), expected) < TOLERANCE
+
+
+def long_gpt2_program() -> Program:
+    sets = {"vocab": VOCAB, "context": 160, "d": WIDTH, "depth": DEPTH, "heads": HEADS, "tied": 1}
+    return program_of(SPECS / "gpt2.mai", **sets)
+
+
+TEXTS = {
+    "gpt2": (long_gpt2_program, lambda: gpt2(n_positions=160)),
+    "llama": (llama_program, lambda: llama(max_position_embeddings=256)),
+}
+
+
+@pytest.mark.parametrize("case", TEXTS)
+def test_greedy_tokens(case: str, tmp_path: Path) -> None:
+    """One prompt, and three of different lengths: by one call of the whole graph, by the step file, and in torch."""
+    make_program, make_model = TEXTS[case]
+    program, model = make_program(), make_model()
+    weights = weights_of(program, model)
+    compiled = load(export(program, "generate", weights, tmp_path).path, providers="cpu")
+    export_step(program, "generate", weights, tmp_path)
+    graph = passes.prepare(program.exports["generate"], cache=True)
+    held = Weights(graph.weights)
+    held.load_state_dict({name: torch.from_numpy(weights[name]) for name in graph.weights})
+    lowered = lower(graph, held.eval(), program.name)
+    settings: dict[str, Any] = {"count": LONG, "temperature": 0.0, "stop": -1}
+    rng = np.random.default_rng(3)
+    for sizes in ((12,), (9, 17, 4)):
+        rows = [rng.integers(3, VOCAB, size) for size in sizes]
+        wanted = [greedy(model, row) for row in rows]
+        longest = max(sizes)
+        padded = np.stack([np.pad(row, (longest - len(row), 0), constant_values=-1) for row in rows])
+        streamed = np.stack(list(compiled.stream(padded, **settings)), 1)
+        (by_torch,) = run(lowered, graph, {"prompt": padded}, settings)
+        for place, row in enumerate(wanted):
+            np.testing.assert_array_equal(compiled(prompt=padded, **settings)[place, longest:], row)
+            np.testing.assert_array_equal(streamed[place], row)
+            np.testing.assert_array_equal(by_torch[place, longest:], row)
+
+
+def greedy(model: Any, row: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    with torch.inference_mode():
+        made = model.generate(
+            torch.from_numpy(row)[None], do_sample=False, max_new_tokens=LONG, min_new_tokens=LONG, eos_token_id=None,
+            pad_token_id=0,
+        )  # fmt: skip
+    tokens: np.ndarray[Any, Any] = made[0, len(row) :].numpy()
+    return tokens
+
+
+def test_the_same_tokens_everywhere(tmp_path: Path) -> None:
+    """One and two threads, alone and in a batch of eight, opsets 21 and 23."""
+    program = llama_program()
+    weights = weights_of(program, llama())
+    prompt = np.random.default_rng(5).integers(3, VOCAB, (8, 6))
+    drawn = {"count": 24, "temperature": 0.9, "top_k": 20, "top_p": 0.9, "seed": 11, "stop": -1}
+    made = {}
+    for opset in (21, 23):
+        path = export(program, "generate", weights, tmp_path / str(opset), opset=opset).path
+        for threads in (1, 2):
+            model = load(path, providers="cpu", threads=threads)
+            made[opset, threads] = model(prompt=prompt, **drawn)
+            np.testing.assert_array_equal(model(prompt=prompt[:1], **drawn), made[opset, threads][:1])
+    for other in made.values():
+        np.testing.assert_array_equal(other, made[23, 1])
+    assert not np.array_equal(made[23, 1], load(path, providers="cpu")(prompt=prompt, **{**drawn, "seed": 12}))
 
 
 def test_a_wrong_convention_would_show() -> None:

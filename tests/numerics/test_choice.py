@@ -1,0 +1,81 @@
+"""The choice of a token: 100,000 draws in one call against the exact distribution, and the same draws in three backends."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from scipy.stats import chisquare
+
+from mai.compiler import passes
+from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.onnx.export import export
+from mai.compiler.program import Program
+from mai.compiler.torch.module import lower
+from mai.compiler.torch.run import run
+from mai.compiler.torch.weights import Weights
+from mai.runtime import load
+
+Maker = Callable[..., Program]
+Array = np.ndarray[Any, Any]
+
+SPEC = """export choose(z: [12], temperature: real = 1.0, top_k: int = 0, top_p: real = 1.0, min_p: real = 0.0) -> int {
+  k ~ categorical(z / temperature, top_k, top_p, min_p)
+  return k
+}
+"""
+DRAWS = 100_000
+LOGITS = np.random.default_rng(4).normal(0, 1.5, 12)
+SETTINGS: list[dict[str, Any]] = [
+    {}, {"temperature": 0.5}, {"temperature": 2.0}, {"top_k": 4}, {"top_k": 50}, {"top_p": 0.7}, {"top_p": 0.05},
+    {"min_p": 0.1}, {"top_k": 6, "top_p": 0.8}, {"top_k": 8, "min_p": 0.2, "temperature": 1.3},
+]  # fmt: skip
+
+
+def exact(logits: Array, temperature: float = 1.0, top_k: int = 0, top_p: float = 1.0, min_p: float = 0.0) -> Array:
+    """The probabilities, by the definitions, one filter after the other."""
+    p = np.exp(logits / temperature)
+    p /= p.sum()
+    order = np.argsort(-p)
+    if top_k:
+        p[order[top_k:]] = 0
+        p /= p.sum()
+    before = np.cumsum(p[order]) - p[order]
+    p[order[before > top_p]] = 0
+    p[p < min_p * p.max()] = 0
+    return p / p.sum()
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_draws_have_the_exact_distribution(program: Maker, tmp_path: Path, settings: dict[str, Any]) -> None:
+    model = load(export(program(SPEC), "choose", {}, tmp_path).path, providers="cpu")
+    drawn = model(z=np.broadcast_to(LOGITS, (DRAWS, 12)).astype(np.float32), seed=1, **settings)
+    counts, p = np.bincount(drawn, minlength=12), exact(LOGITS, **settings)
+    assert not counts[p == 0].any()
+    if (p > 0).sum() > 1:
+        assert chisquare(counts[p > 0], DRAWS * p[p > 0]).pvalue > 1e-4
+
+
+@pytest.mark.parametrize("settings", SETTINGS, ids=str)
+def test_the_backends_choose_alike(program: Maker, tmp_path: Path, settings: dict[str, Any]) -> None:
+    made = program(SPEC)
+    graph = passes.prepare(made.exports["choose"])
+    z = np.random.default_rng(6).normal(0, 2, (500, 12)).astype(np.float32)
+    (by_numpy,) = evaluate(graph, {"z": z}, {"seed": 3, **settings}, {})
+    (by_torch,) = run(lower(graph, Weights({}), "Choice"), graph, {"z": z}, {"seed": 3, **settings})
+    by_onnx = load(export(made, "choose", {}, tmp_path).path, providers="cpu")(z=z, seed=3, **settings)
+    np.testing.assert_array_equal(by_torch, by_numpy)
+    np.testing.assert_array_equal(by_onnx, by_numpy)
+
+
+def test_temperature_zero_is_the_first_of_the_largest(program: Maker, tmp_path: Path) -> None:
+    model = load(export(program(SPEC), "choose", {}, tmp_path).path, providers="cpu")
+    z = np.zeros((40, 12), np.float32)
+    z[:, 3] = z[:, 7] = 2.0
+    z[:, 11] = -np.inf
+    assert (model(z=z, temperature=0.0, seed=9) == 3).all()
+    assert set(model(z=z, temperature=1e-3, seed=9).tolist()) == {3, 7}
+    assert 11 not in model(z=z, temperature=9.0, seed=9)

@@ -1,0 +1,177 @@
+"""Text to tokens and back, prompts of any lengths, and texts that are shown as they grow."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as some
+
+from mai.compiler.check import check
+from mai.compiler.onnx.export import export, export_step
+from mai.compiler.training.tokens import _trained
+from mai.compiler.training.weights import load_weights
+from mai.runtime import ModelError, load
+from mai.runtime.tokenizer import Bytes, Tokenizer, tokenizer_of
+
+CORPUS = "The naïve café sold 1,234 crêpes — 日本語 and 🎉 too.\n\nThe end of the text is the end. " * 5
+PIECES = _trained(300, CORPUS)
+ROOT = Path(__file__).parents[2]
+
+SPEC = """const vocab = 300
+data x: tokens[9] from text(tokenizer = bpe(vocab = 300))
+net logits(x: tokens[P]) -> [P, vocab] {
+  param place: [40, 8] ~ normal(0, 1)
+  h = embed(x, 8) + place[:P]
+  h += attention(h, 2, causal = true)
+  return linear(h, vocab)
+}
+train(steps = 2, batch = 4, optimizer = adam(lr = 1e-3)) { minimize mean(cross_entropy(logits(x[:-1]), x[1:])) }
+export generate(prompt: tokens[P], count: int = 6, temperature: real = 1.0, stop: token = -1) -> tokens[P + count] {
+  x = prompt
+  extend x by count until stop { next ~ categorical(logits(x)[-1] / temperature)
+    append next }
+  return x
+}
+export score(x: tokens[P]) -> [P - 1] { return -cross_entropy(logits(x[:-1]), x[1:]) }
+"""
+
+
+def tokenizers() -> list[Tokenizer]:
+    return [Bytes(), tokenizer_of(PIECES)]
+
+
+@given(text=some.text(), which=some.sampled_from([0, 1]))
+def test_there_and_back(text: str, which: int) -> None:
+    tokenizer = tokenizers()[which]
+    tokens = tokenizer.encode(text)
+    assert tokenizer.decode(tokens) == text
+    assert tokens.dtype == np.int64
+    assert ((tokens >= 0) & (tokens < tokenizer.size)).all()
+
+
+@given(text=some.text(), which=some.sampled_from([0, 1]), cuts=some.lists(some.integers(1, 5)))
+def test_pieces_are_the_whole(text: str, which: int, cuts: list[int]) -> None:
+    """However the tokens come, the pieces join to the text, and none holds half a character."""
+    tokenizer = tokenizers()[which]
+    tokens, decoder = tokenizer.encode(text), tokenizer.decoder()
+    shown, start = [], 0
+    for cut in [*cuts, len(tokens)]:
+        shown.append(decoder.push(tokens[start : start + cut]))
+        start += cut
+        if "\ufffd" not in text:
+            assert "\ufffd" not in "".join(shown)
+    shown.append(decoder.push(tokens[start:]))
+    shown.append(decoder.finish())
+    assert "".join(shown) == text
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_broken_characters_come_out_in_the_end(which: int) -> None:
+    tokenizer = tokenizers()[which]
+    tokens = tokenizer.encode("é")
+    decoder = tokenizer.decoder()
+    half = decoder.push(tokens[:1]) if len(tokens) > 1 else ""
+    assert half == ""
+    assert decoder.push(tokens[1:] if len(tokens) > 1 else tokens) + decoder.finish() == "é"
+    assert Bytes().decode([0xE9, 65]) == "\ufffdA"
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    folder = tmp_path_factory.mktemp("text")
+    (folder / "tiny.mai").write_text(SPEC, encoding="utf-8")
+    program = check(folder / "tiny.mai").program
+    assert program is not None
+    weights, _ = load_weights(program, None)
+    export_step(program, "generate", weights, folder, tokenizer=PIECES)
+    return load(export(program, "generate", weights, folder, tokenizer=PIECES).path, providers="cpu")
+
+
+def test_text_in_text_out(model: Any) -> None:
+    made = model(prompt="The end", seed=4)
+    assert isinstance(made, str)
+    assert made.startswith("The end")
+    assert model(prompt=["The end", "A"], seed=4)[0] == made
+    assert "The end" + "".join(model.stream("The end", seed=4)) == made
+    tokens = model.tokenizer.encode("The end")
+    np.testing.assert_array_equal(model(prompt=tokens, seed=4)[0, : len(tokens)], tokens)
+
+
+def test_rows_of_different_lengths(model: Any) -> None:
+    rows = [[5, 6, 7], [8], [9, 10]]
+    together = model(prompt=rows, temperature=0.0)
+    for row, made in zip(rows, together, strict=True):
+        np.testing.assert_array_equal(made, model(prompt=[row], temperature=0.0)[0])
+    streamed = np.stack(list(model.stream(rows, temperature=0.0)), 1)
+    np.testing.assert_array_equal(streamed, [made[-6:] for made in together])
+
+
+@pytest.mark.parametrize(
+    ("given", "slug"),
+    [
+        ({"prompt": ""}, "input-shape"),
+        ({"prompt": [[1], []]}, "input-shape"),
+        ({"prompt": [[1, -1]], "count": 60}, "input-range"),
+        ({"prompt": "The", "count": 41}, "input-range"),
+        ({"prompt": [[300]]}, "input-range"),
+        ({"prompt": [[1]], "temperature": -0.5}, "input-range"),
+        ({"prompt": [[1]], "stop": -2}, "input-range"),
+        ({}, "input-missing"),
+    ],
+)
+def test_bad_prompts_are_told(model: Any, given: dict[str, Any], slug: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        model(**given)
+    assert caught.value.slug == slug
+
+
+def test_a_file_without_a_tokenizer_says_so(tmp_path: Path) -> None:
+    (tmp_path / "tiny.mai").write_text(SPEC, encoding="utf-8")
+    program = check(tmp_path / "tiny.mai").program
+    assert program is not None
+    path = export(program, "generate", load_weights(program, None)[0], tmp_path).path
+    plain = load(path, providers="cpu")
+    for call in (lambda: plain(prompt="The"), lambda: plain.stream("The")):
+        with pytest.raises(ModelError) as caught:
+            call()
+        assert caught.value.slug in ("text-unavailable", "stream-unavailable")
+
+
+def mai(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [sys.executable, "-m", "mai.runtime.cli", *words], cwd=folder, capture_output=True, text=True, timeout=120,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "src")},
+    )  # fmt: skip
+    assert done.returncode == code, done.stdout + done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+def test_the_commands(tmp_path: Path) -> None:
+    """Train with a tokenizer of its own, then text on the command line."""
+    (tmp_path / "tiny.mai").write_text(SPEC, encoding="utf-8")
+    (tmp_path / "corpus.txt").write_text(CORPUS, encoding="utf-8")
+    mai(tmp_path, "train", "tiny.mai", "--out", "run", "--data", "corpus.txt")
+    assert (tmp_path / "run" / "tokenizer.json").exists()
+    whole = mai(tmp_path, "run", "run/tiny.generate.onnx", "prompt=The end", "--seed", "2").stdout
+    streamed = mai(tmp_path, "run", "run/tiny.generate.onnx", "prompt=The end", "--seed", "2", "--stream")
+    assert whole.startswith("The end")
+    assert streamed.stdout == whole
+    assert "tokens a second" in streamed.stderr
+    assert "perplexity" in mai(tmp_path, "run", "run/tiny.score.onnx", "x=The end of the text").stdout
+    mai(tmp_path, "run", "run/tiny.generate.onnx", "prompt=The", "--batch", "3", "--out", "three.txt")
+    assert (tmp_path / "three.txt").read_text(encoding="utf-8").count("The") >= 3
+    (tmp_path / "prompt.txt").write_text("The end", encoding="utf-8")
+    assert mai(tmp_path, "run", "run/tiny.generate.onnx", "prompt=@prompt.txt", "--seed", "2").stdout == whole
+    assert "has no token" in mai(tmp_path, "run", "run/tiny.generate.onnx", "prompt=", code=1).stderr
+    mai(
+        tmp_path, "compile", "tiny.mai", "--weights", "run", "--export", "generate", "--tokenizer", "bytes", "--no-step"
+    )
+    assert "bytes" in mai(tmp_path, "info", "run/tiny.generate.onnx").stdout
