@@ -29,7 +29,7 @@ from benchmarks.rivals_text import (
 )
 from benchmarks.transformers_weights import weights_of
 from mai.compiler.check import check
-from mai.compiler.onnx.export import export, export_step
+from mai.compiler.onnx.export import Quantize, export, export_step
 from mai.compiler.program import Program
 from mai.compiler.training.weights import load_weights
 from mai.runtime import load
@@ -100,9 +100,8 @@ FORMS: dict[str, Callable[[Path], Generate]] = {"whole": whole, "step": step}
 
 def compiled(program: Program, weights: Mapping[str, Array], folder: Path, form: str, precision: str) -> Path:
     """The file of `generate` in a form and a precision."""
-    if precision != "float32":
-        raise Missing("this release does not compile it")
-    made = (export if form == "whole" else export_step)(program, "generate", weights, folder)
+    quantize = None if precision == "float32" else Quantize("int4")
+    made = (export if form == "whole" else export_step)(program, "generate", weights, folder, quantize=quantize)
     assert made is not None
     return made.path
 

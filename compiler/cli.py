@@ -14,7 +14,7 @@ import typer
 from mai.spec.diagnostics import MaiError
 
 if TYPE_CHECKING:
-    from mai.compiler.onnx.export import Exported
+    from mai.compiler.onnx.export import Exported, Quantize
     from mai.compiler.program import Program
 
 File = Annotated[Path, typer.Argument(help="A .mai file.", show_default=False)]
@@ -161,6 +161,15 @@ def compile_(
     step: Annotated[
         bool, typer.Option("--step/--no-step", help="Also a file of one turn, where a text grows: for streaming.")
     ] = True,
+    quantize: Annotated[
+        str | None, typer.Option(help="Keep weights in int8 or int4, blocks of 32 with a scale each.")
+    ] = None,
+    quantize_limit: Annotated[
+        float, typer.Option(help="Refuse where that adds more than this share to the loss on held-out data.")
+    ] = 0.05,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="Held-out data for --quantize, instead of the spec's.")
+    ] = None,
     tokenizer: Annotated[
         str | None, typer.Option(help="`bytes` or a tokenizers .json.", show_default="that of the data")
     ] = None,
@@ -172,7 +181,12 @@ def compile_(
     found = _weights_file(program, weights)
     names = _exports(program, export)
     folder = out or (found.parent if found else Path())
-    options = CompileOptions(opset=opset, unroll=unroll, seed=seed, cache=cache, step=step, tokenizer=tokenizer)
+    if quantize not in (None, "int4", "int8"):
+        raise typer.BadParameter(f"--quantize {quantize}: int8 or int4")
+    coarse = (quantize, quantize_limit, data) if quantize else None
+    options = CompileOptions(
+        opset=opset, unroll=unroll, seed=seed, cache=cache, step=step, tokenizer=tokenizer, coarse=coarse
+    )
     _compile_all(program, names, found, folder, options)
 
 
@@ -206,6 +220,7 @@ class CompileOptions:
     cache: bool = True
     step: bool = True
     tokenizer: str | None = None
+    coarse: tuple[str, float, list[Path] | None] | None = None
 
 
 def _compile_all(
@@ -222,6 +237,7 @@ def _compile_all(
         typer.echo("no trained weights: the first values are compiled", err=True)
     told: dict[str, Any] = {"opset": options.opset, "trained_steps": steps}
     told["tokenizer"] = stated_tokenizer(program, weights, options.tokenizer)
+    told["quantize"] = _quantize(program, arrays, options)
     written, refused = 0, []
     for name in names:
         try:
@@ -238,6 +254,30 @@ def _compile_all(
     _say([d if failed else replace(d, severity="note") for d in refused], "text")
     if refused and failed:
         raise typer.Exit(1)
+
+
+def _quantize(program: Program, weights: Any, options: CompileOptions) -> Quantize | None:
+    """Weights in few bits, if they are asked for: what that does to the loss is said, and refused where it is too much."""
+    if options.coarse is None:
+        return None
+    from mai.compiler.onnx.export import Quantize
+    from mai.compiler.onnx.quantize import NAMES
+    from mai.compiler.training.evaluation import loss_change
+    from mai.spec.diagnostics import Diagnostic
+
+    kind, limit, data = options.coarse
+    change = loss_change(program, weights, NAMES[kind], options.opset, data)
+    if change is None:
+        typer.echo(f"{kind}: {program.name} says no loss, so what it costs is not measured", err=True)
+        return Quantize(kind)  # type: ignore[arg-type]
+    said = f"the loss on held-out data goes from {change.before:.4g} to {change.after:.4g} ({change.relative:+.2%})"
+    if not change.relative <= limit:
+        message = f"{kind} costs too much: {said}, {limit:.2%} is allowed"
+        raise MaiError(
+            [Diagnostic("quantize-loss", None, message, help="--quantize int8, or a larger --quantize-limit")]
+        )
+    typer.echo(f"{kind}: {said}", err=True)
+    return Quantize(kind, change.relative)  # type: ignore[arg-type]
 
 
 def _say_written(made: Exported | None) -> None:

@@ -60,7 +60,10 @@ class Step(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The interface of one export and where it comes from. `tokenizer` is "bytes", or a `tokenizers` file's JSON."""
+    """The interface of one export and where it comes from. `tokenizer` is "bytes", or a `tokenizers` file's JSON.
+
+    `quantize` is what the weights are kept in; `loss_change` how much that adds to the loss, as a share of it.
+    """
 
     model_config = ConfigDict(frozen=True)
     format: int = FORMAT
@@ -77,5 +80,7 @@ class Manifest(BaseModel):
     unrolled: bool = False
     trained_steps: int | None = None
     tokenizer: str | None = None
+    quantize: Literal["int4", "int8"] | None = None
+    loss_change: float | None = None
     text: Text | None = None
     step: Step | None = None

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import onnx_ir as ir
@@ -16,11 +16,13 @@ import onnx_ir as ir
 from mai.compiler.ir import sizes as sz
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import Dim, Size
+from mai.compiler.onnx.quantize import BLOCK, Blocks, columns, pairs, quantized, suits
 
 UNKNOWN = sz.symbol("unknown")
 Integer = int
 Scalar = Integer | ir.Value
 Build = Callable[[], ir.Value]
+Store = Callable[[str], tuple[ir.TensorProtocol, ir.TensorProtocol]]
 
 
 class Wrapped:
@@ -66,8 +68,8 @@ class Wrapped:
 class OnnxBackend:
     """Appends nodes to `nodes`, the list of the region being built; constants go to the root graph."""
 
-    def __init__(self, graph: Graph, opset: int) -> None:
-        self.source, self.opset = graph, opset
+    def __init__(self, graph: Graph, opset: int, bits: int | None = None) -> None:
+        self.source, self.opset, self.bits = graph, opset, bits
         self.root = ir.Graph([], [], nodes=[], opset_imports={"": opset}, name=graph.name)
         self.nodes: list[ir.Node] = []
         self.root_nodes = self.nodes
@@ -79,6 +81,7 @@ class OnnxBackend:
         self._sizes: dict[str, ir.Value] = {}
         self._local_sizes: dict[str, ir.Value] = {}
         self._local: set[str] = set()
+        self._stored: dict[Any, list[ir.Value]] = {}
         self._names: dict[str, int] = {}
         self._taken: set[str] = set()
 
@@ -145,6 +148,66 @@ class OnnxBackend:
             held = matrix.const_value.numpy()
             self._constants[key] = self.const(held.T, held.dtype, f"{matrix.name}.transposed")
         return self._constants[key]
+
+    # ---------------------------------------------------------------- products
+
+    def product(self, x: ir.Value, weight: ir.Value) -> ir.Value:
+        """x times the transpose of a matrix, in as few bits as are asked for."""
+        if not self.few_bits(weight):
+            return self.make("MatMul", [x, self.transposed(weight)])
+        codes, scales = self._held("columns", weight, lambda name: columns(self._blocks(weight), name))
+        real = self.make("DequantizeLinear", [codes, scales], axis=0, block_size=BLOCK)
+        return self.make("MatMul", [x, real])
+
+    def rows(self, table: ir.Value, index: ir.Value) -> ir.Value:
+        """The rows of a table [K, d] at an index, read in few bits and scaled."""
+        codes, scales = self._held("rows", table, lambda name: self._stored_rows(table, name))
+        read, d = self.make("Gather", [codes, index], axis=0), self.size_along(table, -1)
+        if self.bits == 4:
+            halves = [self.make("BitwiseAnd", [read, self.const(15, np.uint8)])]
+            halves.append(self.make("BitShift", [read, self.const(4, np.uint8)], direction="RIGHT"))
+            last = self.ints([-1])
+            read = self.make("Concat", [self.make("Unsqueeze", [h, last]) for h in halves], axis=-1)
+        outer = self.make("Shape", [index])
+        blocks = self.make("Concat", [outer, self.ints([d // BLOCK, BLOCK])], axis=0)
+        numbers = self.make("Reshape", [self.make("Cast", [read], to=1), blocks])
+        if self.bits == 4:
+            numbers = self.make("Sub", [numbers, 8.0])
+        scale = self.make("Unsqueeze", [self.make("Gather", [scales, index], axis=0), self.ints([-1])])
+        return self.make(
+            "Reshape", [self.make("Mul", [numbers, scale]), self.make("Concat", [outer, self.ints([d])], axis=0)]
+        )
+
+    def few_bits(self, matrix: ir.Value) -> bool:
+        """Whether a matrix is to be kept in few bits: a known one that is large enough."""
+        return self.bits is not None and matrix.const_value is not None and suits(matrix.const_value.numpy().shape)
+
+    def _blocks(self, matrix: ir.Value) -> Blocks:
+        assert matrix.const_value is not None and self.bits is not None
+        return quantized(matrix.const_value.numpy(), self.bits)
+
+    def _stored_rows(self, table: ir.Value, name: str) -> tuple[ir.TensorProtocol, ir.TensorProtocol]:
+        """Codes of 8 bits as they are; of 4 bits, raised by 8, two in a byte."""
+        made = self._blocks(table)
+        codes = made.codes if self.bits == 8 else pairs(made.codes + 8).reshape(len(made.codes), -1)
+        return ir.Tensor(codes, name=f"{name}.codes"), ir.Tensor(made.scales, name=f"{name}.scales")
+
+    def _held(self, kind: str, matrix: ir.Value, make: Store) -> list[ir.Value]:
+        """What a matrix is stored as, once for every way it is read."""
+        key = (kind, matrix)
+        if key not in self._stored:
+            self._stored[key] = [self._initializer(t) for t in make(self.name(f"{matrix.name}.packed"))]
+        return self._stored[key]
+
+    def _initializer(self, tensor: ir.TensorProtocol) -> ir.Value:
+        made = ir.Value(
+            name=tensor.name,
+            shape=ir.Shape(cast("list[int]", list(tensor.shape))),
+            type=ir.TensorType(tensor.dtype),
+            const_value=tensor,
+        )
+        self.root.register_initializer(made)
+        return made
 
     def int(self, value: Integer) -> ir.Value:
         return self.const(value)

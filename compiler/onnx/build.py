@@ -36,13 +36,14 @@ class Known:
 
 
 def build(
-    graph: Graph, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False, chunk: int | None = None
-) -> ir.Model:
+    graph: Graph, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False, chunk: int | None = None,
+    bits: int | None = None,
+) -> ir.Model:  # fmt: skip
     """The model of a graph, in standard operators of `opset`; settings are initializers that a host may override.
 
-    With `chunk`, the batch is computed that many examples at a time.
+    With `chunk`, the batch is computed that many examples at a time; with `bits`, weights are kept in so many.
     """
-    made = Building(graph, weights, opset, unroll, chunk).model()
+    made = Building(graph, weights, opset, unroll, chunk, bits).model()
     sink(made.graph)
     return made
 
@@ -50,9 +51,11 @@ def build(
 class Building:
     """One model being built; `op.values` holds what each IR value became."""
 
-    def __init__(self, graph: Graph, weights: Mapping[str, Array], opset: int, unroll: bool, chunk: int | None) -> None:
+    def __init__(
+        self, graph: Graph, weights: Mapping[str, Array], opset: int, unroll: bool, chunk: int | None, bits: int | None
+    ) -> None:
         self.graph, self.weights, self.unroll, self.chunk = graph, weights, unroll, chunk
-        self.op = OnnxBackend(graph, opset)
+        self.op = OnnxBackend(graph, opset, bits)
         self.values = self.op.values
 
     def model(self) -> ir.Model:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import onnx_ir as ir
@@ -16,12 +16,25 @@ from mai.compiler.ir.graph import Graph
 from mai.compiler.onnx.build import build
 from mai.compiler.onnx.chunks import chunk_of
 from mai.compiler.onnx.finish import describe, manifest_of, write_atomically
+from mai.compiler.onnx.quantize import NAMES
 from mai.compiler.onnx.verify import Trial, verify
 from mai.compiler.program import Program
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 Array = np.ndarray[Any, Any]
 LARGEST = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Quantize:
+    """Weights in few bits: "int4" or "int8", and the relative change of the loss that was measured, if it was."""
+
+    kind: Literal["int4", "int8"]
+    change: float | None = None
+
+    @property
+    def bits(self) -> int:
+        return NAMES[self.kind]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,14 +69,13 @@ def refuse_later(graph: Graph) -> None:
 
 def model_of(
     program: Program, export: str, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False,
-    trained_steps: int | None = None, optimise: bool = True, cache: bool = True, tokenizer: str | None = None,
+    optimise: bool = True, cache: bool = True, quantize: Quantize | None = None, **told: Any,
 ) -> tuple[ir.Model, Graph, Graph]:  # fmt: skip
-    """The model of an export with its metadata, and its graph before and after optimisation."""
+    """The model of an export with its metadata, and its graph before and after optimisation. `told` is for the manifest."""
     plain, optimised = graphs_of(program, export, unroll=unroll, optimise=optimise, cache=cache)
-    model = build(optimised, weights, opset=opset, unroll=unroll, chunk=None if unroll else chunk_of(optimised))
-    manifest = manifest_of(
-        program, plain, optimised, opset=opset, unrolled=unroll, trained_steps=trained_steps, tokenizer=tokenizer
-    )
+    bits, chunk = quantize.bits if quantize else None, None if unroll else chunk_of(optimised)
+    model = build(optimised, weights, opset=opset, unroll=unroll, chunk=chunk, bits=bits)
+    manifest = manifest_of(program, plain, optimised, opset=opset, unrolled=unroll, quantize=quantize, **told)
     describe(model, manifest, program.source.text)
     return model, plain, optimised
 
@@ -81,22 +93,24 @@ def graphs_of(
 
 def export(
     program: Program, name: str, weights: Mapping[str, Array], folder: Path, *, opset: int = 23, unroll: bool = False,
-    trained_steps: int | None = None, check: bool = True, cache: bool = True, tokenizer: str | None = None,
+    check: bool = True, cache: bool = True, quantize: Quantize | None = None, **told: Any,
 ) -> Exported:  # fmt: skip
     """Compile an export to `FOLDER/NAME.EXPORT.onnx`, pass it through the gate, and write it.
+
+    With `quantize`, the gate compares the same graph with whole weights. `told` is for the manifest: `trained_steps`,
+    `tokenizer`.
 
     Raises:
         MaiError: `not-yet`, `looks-ahead` or `compile-mismatch`; nothing is written.
     """
     began = time.perf_counter()
-    told: dict[str, Any] = {"trained_steps": trained_steps, "tokenizer": tokenizer}
-    made = model_of(program, name, weights, opset=opset, unroll=unroll, cache=cache, **told)
-    return _written(program, folder / file_name(program, name), weights, made, opset, check, began)
+    made = model_of(program, name, weights, opset=opset, unroll=unroll, cache=cache, quantize=quantize, **told)
+    return _written(program, folder / file_name(program, name), weights, made, opset, check, began, quantize)
 
 
 def export_step(
     program: Program, name: str, weights: Mapping[str, Array], folder: Path, *, opset: int = 23,
-    trained_steps: int | None = None, check: bool = True, tokenizer: str | None = None,
+    check: bool = True, quantize: Quantize | None = None, **told: Any,
 ) -> Exported | None:  # fmt: skip
     """One turn of an export whose text grows, to `FOLDER/NAME.EXPORT.step.onnx`; None where no text grows.
 
@@ -107,28 +121,35 @@ def export_step(
     turn = passes.step(whole)
     if turn is None:
         return None
-    model = build(turn, weights, opset=opset)
-    told: dict[str, Any] = {"trained_steps": trained_steps, "tokenizer": tokenizer}
-    manifest = manifest_of(program, turn, turn, opset=opset, whole=whole, **told)
+    model = build(turn, weights, opset=opset, bits=quantize.bits if quantize else None)
+    manifest = manifest_of(program, turn, turn, opset=opset, whole=whole, quantize=quantize, **told)
     describe(model, manifest, program.source.text)
     path = folder / file_name(program, turn.name)
-    return _written(program, path, weights, (model, turn, turn), opset, check, began)
+    return _written(program, path, weights, (model, turn, turn), opset, check, began, quantize)
 
 
 def _written(
     program: Program, path: Path, weights: Mapping[str, Array], made: tuple[ir.Model, Graph, Graph], opset: int,
-    check: bool, began: float,
+    check: bool, began: float, quantize: Quantize | None,
 ) -> Exported:  # fmt: skip
     """Serialise a model, pass it through the gate, and write it."""
     model, plain, optimised = made
     if sum(a.nbytes for a in weights.values()) > LARGEST:
         message = f"`{plain.name}` is over 2 GB, more than one file can hold"
         raise MaiError([Diagnostic("too-many-parameters", None, message)])
-    raw = ir.serde.serialize_model(model).SerializeToString()
+    raw = _serialised(model)
     seconds = time.perf_counter() - began
-    error = verify(raw, plain, optimised, weights, _torch_reference(plain, program, weights), opset) if check else None
+    error = None
+    if check:
+        whole = raw if quantize is None else _serialised(build(optimised, weights, opset=opset))
+        error = verify(whole, plain, optimised, weights, _torch_reference(plain, program, weights), opset)
     write_atomically(path, raw)
     return Exported(path, len(raw), sum(1 for _ in model.graph.all_nodes()), seconds, error)
+
+
+def _serialised(model: ir.Model) -> bytes:
+    made: bytes = ir.serde.serialize_model(model).SerializeToString()
+    return made
 
 
 def _torch_reference(plain: Graph, program: Program, weights: Mapping[str, Array]) -> Any:

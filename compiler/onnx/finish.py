@@ -7,7 +7,7 @@ import os
 import tempfile
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import onnx_ir as ir
 
@@ -22,7 +22,7 @@ from mai.runtime.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step, T
 
 def manifest_of(
     program: Program, graph: Graph, optimised: Graph, *, opset: int, unrolled: bool = False,
-    trained_steps: int | None = None, tokenizer: str | None = None, whole: Graph | None = None,
+    trained_steps: int | None = None, tokenizer: str | None = None, whole: Graph | None = None, quantize: Any = None,
 ) -> Manifest:  # fmt: skip
     """What the file will say of itself. `whole` is the graph that a step is of."""
     text, step = text_of(whole or optimised), step_of(optimised)
@@ -41,6 +41,8 @@ def manifest_of(
         unrolled=unrolled,
         trained_steps=trained_steps,
         tokenizer=tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None,
+        quantize=quantize.kind if quantize else None,
+        loss_change=quantize.change if quantize else None,
         text=text,
         step=step,
     )

@@ -49,8 +49,9 @@ class Affine(Operation):
     @staticmethod
     def onnx(op: Any, x: Any, weight: Any, bias: Any = None) -> Any:
         """With a bias, flat two-dimensional products are faster than products of many axes."""
-        if bias is None and len(x.shape) > 2:
-            return op.MatMul(x, op.transposed(weight))
+        if op.few_bits(weight) or (bias is None and len(x.shape) > 2):
+            made = op.product(x, weight)
+            return made if bias is None else op.Add(made, bias)
         inputs = [weight] if bias is None else [weight, bias]
         if len(x.shape) == 2:
             return op.Gemm(x, *inputs, transB=1)

@@ -298,7 +298,7 @@ class Take(Operation):
     def onnx(op: Any, x: Any, index: Any, axis: int, rank: int, index_rank: int) -> Any:
         position, lead = len(x.shape) + axis, len(index.shape) - index_rank
         if len(x.shape) == rank or not lead:
-            made = op.Gather(x, index, axis=axis)
+            made = op.rows(x, index) if axis == -2 == -rank and op.few_bits(x) else op.Gather(x, index, axis=axis)
             total = len(x.shape) + len(index.shape) - 1
             order = [*range(position, position + lead), *range(position), *range(position + lead, total)]
             return op.Transpose(made, perm=order) if position and lead else made

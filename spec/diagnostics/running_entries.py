@@ -32,6 +32,11 @@ RUNNING: dict[str, Entry] = {
         "Before a file is written, the whole graph runs on random inputs beside torch. They differ by more than 1e-4, so\n"
         "nothing was written. This is a bug of mai, or a model whose values overflow; the node that differs first is named.",
     ),
+    "quantize-loss": Entry(
+        "Weights in few bits cost too much",
+        "The loss on held-out data, by the graph with coarse weights, is above the limit; nothing was written. int8 costs\n"
+        "less than int4, and `--quantize-limit 0.1` allows a tenth more.",
+    ),
     "weights-missing": Entry("There are no weights at this path", "Train first, or say `--weights FILE`."),
     "weights-mismatch": Entry("Weights of another spec", "The names and shapes in the file are not those of the spec."),
     "loss-not-finite": Entry(

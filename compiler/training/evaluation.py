@@ -1,0 +1,59 @@
+"""What few bits cost: the loss of a train block on held-out data, by the ONNX graph with whole weights and with coarse ones."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime as ort
+
+from mai.compiler import passes
+from mai.compiler.onnx.build import build
+from mai.compiler.program import Program
+from mai.compiler.training.data import load
+from mai.runtime.model import session_options
+
+Array = np.ndarray[Any, Any]
+MOST = 64  # Examples: enough for a loss to two digits.
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """The first objective on held-out data before and after."""
+
+    before: float
+    after: float
+
+    @property
+    def relative(self) -> float:
+        return (self.after - self.before) / max(abs(self.before), 1e-12)
+
+
+def loss_change(
+    program: Program, weights: Mapping[str, Array], bits: int, opset: int, override: Sequence[Path] | None = None
+) -> Change | None:
+    """How the loss changes when weights are kept in few bits; None for a file that says no loss.
+
+    Raises:
+        MaiError: the data cannot be read.
+    """
+    training = program.training
+    if training is None:
+        return None
+    base = Path(program.source.path).parent
+    data = load(training.data, training.fields, training.settings.seed, base, override)
+    held = data.validation or data.batch(0, MOST)
+    fields = {name: array[:MOST] for name, array in held.items()}
+    graph = passes.optimise(passes.select(passes.prepare(training.evaluation), [training.objectives[0].output]))
+    losses = []
+    for width in (None, bits):
+        raw = ir.serde.serialize_model(build(graph, weights, opset=opset, bits=width)).SerializeToString()
+        session = ort.InferenceSession(raw, session_options(), providers=["CPUExecutionProvider"])
+        known = {i.name for i in session.get_inputs()}
+        (made,) = session.run(None, {name: array for name, array in fields.items() if name in known})
+        losses.append(float(np.mean(made)))
+    return Change(*losses)

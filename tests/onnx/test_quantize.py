@@ -1,0 +1,105 @@
+"""Weights in few bits: the error of a block, what is stored, what the gate says, and that texts still come out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+
+from mai.compiler.onnx.export import Quantize, export, export_step
+from mai.compiler.onnx.quantize import BLOCK, pairs, quantized, suits
+from mai.compiler.program import Program
+from mai.compiler.torch.weights import first_value
+from mai.compiler.training.evaluation import loss_change
+from mai.runtime import load
+
+Maker = Callable[..., Program]
+
+SPEC = """const vocab = 256
+const d = 64
+data x: tokens[17] from text(tokenizer = bytes)
+net logits(x: tokens[P]) -> [P, vocab] {
+  param token: [vocab, d] ~ normal(0, 1)
+  h = token[x]
+  h += attention(layer_norm(h), 4, causal = true, rotary = rope())
+  h += mlp(layer_norm(h), 128)
+  return affine(layer_norm(h), token)
+}
+train(steps = 2, batch = 4, optimizer = adam(lr = 1e-3)) { minimize mean(cross_entropy(logits(x[:-1]), x[1:])) }
+export predict(x: tokens[P]) -> [P, vocab] { return logits(x) }
+export generate(prompt: tokens[P], count: int = 8, temperature: real = 0.0) -> tokens[P + count] {
+  x = prompt
+  extend x by count { next ~ categorical(logits(x)[-1] / temperature)
+    append next }
+  return x
+}
+"""
+
+
+def weights(program: Program) -> dict[str, Any]:
+    return {name: first_value(w, 1) for name, w in program.weights.items()}
+
+
+@pytest.mark.parametrize("bits", [4, 8])
+def test_a_block_is_within_half_a_step(bits: int) -> None:
+    matrix = np.random.default_rng(0).normal(0, 1, (40, 96)).astype(np.float32)
+    matrix[3] = 0
+    made = quantized(matrix, bits)
+    half = 1 << (bits - 1)
+    assert made.codes.min() >= -half
+    assert made.codes.max() <= half - 1
+    step = np.repeat(np.abs(made.scales), BLOCK, 1)
+    error = np.abs(made.dequantized() - matrix)
+    assert (error <= step * (1 + 1e-5)).all()
+    assert np.median(error / step) < 0.3
+    largest = np.abs(matrix.reshape(40, -1, BLOCK)).max(-1)
+    np.testing.assert_allclose(np.abs(made.dequantized()).reshape(40, -1, BLOCK).max(-1), largest, rtol=1e-6)
+    assert not made.dequantized()[3].any()
+
+
+def test_two_numbers_in_a_byte() -> None:
+    codes = np.array([[-8, 7], [0, -1]], np.int8)
+    packed = pairs(codes)
+    assert packed.tolist() == [0x78, 0xF0]
+
+
+def test_what_is_left_whole() -> None:
+    assert suits((256, 64))
+    assert not suits((256, 65))
+    assert not suits((8, 64))
+    assert not suits((4096,))
+
+
+@pytest.mark.parametrize("opset", [21, 23])
+@pytest.mark.parametrize(("kind", "tolerance"), [("int8", 0.02), ("int4", 0.2)])
+def test_a_text_in_few_bits(program: Maker, tmp_path: Path, kind: Any, tolerance: float, opset: int) -> None:
+    made, quantize = program(SPEC), Quantize(kind)
+    whole = load(export(made, "predict", weights(made), tmp_path / "whole", opset=opset).path, providers="cpu")
+    path = export(made, "predict", weights(made), tmp_path, opset=opset, quantize=quantize).path
+    few = load(path, providers="cpu")
+    assert few.manifest.quantize == kind
+    tokens = np.random.default_rng(1).integers(0, 256, (2, 12))
+    a, b = whole(x=tokens), few(x=tokens)
+    assert 0 < np.abs(a - b).max() / np.abs(a).max() < tolerance
+    assert {o.domain for o in onnx.load(path).opset_import} == {""}
+    assert path.stat().st_size < whole.path.stat().st_size * (0.5 if kind == "int8" else 0.4)
+
+    text = load(export(made, "generate", weights(made), tmp_path, opset=opset, quantize=quantize).path, providers="cpu")
+    export_step(made, "generate", weights(made), tmp_path, opset=opset, quantize=quantize)
+    grown = text(prompt=tokens)
+    np.testing.assert_array_equal(np.stack(list(text.stream(tokens)), 1), grown[:, 12:])
+
+
+def test_the_loss_is_measured(program: Maker) -> None:
+    made = program(SPEC)
+    held = weights(made)
+    eight, four = (loss_change(made, held, bits, 23) for bits in (8, 4))
+    assert eight is not None
+    assert four is not None
+    assert eight.before == pytest.approx(four.before)
+    assert abs(eight.relative) < abs(four.relative) < 0.2
+    assert loss_change(program("export f(x: [2]) -> [2] { return x }\n"), {}, 4, 23) is None
