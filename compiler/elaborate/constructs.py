@@ -11,7 +11,9 @@ from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.types import BATCH_DEPTH, DType, Type, join_leads
 from mai.compiler.ops.base import ShapeError, describe
-from mai.compiler.ops.elementwise import Divide
+from mai.compiler.ops.choice import Occurs
+from mai.compiler.ops.elementwise import Divide, Multiply
+from mai.compiler.ops.logic import Greater, Where
 from mai.compiler.ops.structure import Across, Later
 
 if TYPE_CHECKING:
@@ -70,6 +72,17 @@ def categorical(
     neutral = (0, 1.0, 0.0)
     given = [e.builder.constant(neutral[i]) if f is None else f for i, f in enumerate(filters)]
     return Distribution("categorical", (), (z, temperature, *given), e.builder.span)  # type: ignore[arg-type]
+
+
+@builtin
+def penalise(e: Elaborator, logits: Arg, x: Arg, penalty: Arg) -> Binding:
+    """Logits with those of the tokens in x made less likely (Keskar et al. 2019): z / penalty, or z * penalty below 0."""
+    z, tokens, by = e.real(logits.value, logits.span), e.value(x.value, x.span), e.real(penalty.value, penalty.span)
+    if z.type.rank != 1 or not isinstance(z.type.shape[0], int):
+        raise ShapeError("rank-mismatch", f"`penalise` takes logits [K], this is {describe(z.type.shape)}", 0)
+    occurs = e.emit(Occurs, tokens, count=z.type.shape[0])
+    lower = e.emit(Where, e.emit(Greater, z, e.builder.constant(0.0)), e.emit(Divide, z, by), e.emit(Multiply, z, by))
+    return e.emit(Where, e.emit(Greater, occurs, e.builder.constant(0.5)), lower, z, name="penalise")
 
 
 def _cooled(e: Elaborator, logits: Value) -> tuple[Value, Value]:

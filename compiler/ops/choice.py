@@ -6,6 +6,7 @@ from typing import Any
 
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.base import Alignment, Operation, ShapeError, case, describe, sample
+from mai.compiler.ops.elementwise import Maximum
 
 COLDEST = 1e-20  # Below any temperature that means something; a quotient by it is still a number.
 
@@ -103,6 +104,53 @@ class Choose(Operation):
         case(sample(9), sample(kind="unit"), sample(kind="positive", lead=False), sample(kind="int", high=5, lead=False), sample(kind="unit", lead=False)),
         case(sample(9), sample(kind="unit"), sample(kind="positive", lead=False), sample(kind="int", high=1, lead=False), sample(kind="unit", lead=False), sample(kind="unit", lead=False)),
     )  # fmt: skip
+
+
+class Occurs(Operation):
+    """1 for each of `count` labels that is in a row of labels, 0 for the others; a label below 0 is none.
+
+    labels: [P]; the result: [count].
+    """
+
+    attributes = {"count": 1}
+
+    @classmethod
+    def shape(cls, labels: Type, count: int) -> Type:
+        if labels.rank != 1 or labels.dtype is not DType.INT:
+            raise ShapeError("dtype-mismatch", f"labels in a row are needed here, this is {labels.with_lead(())}", 0)
+        return Type(DType.REAL, (count,))
+
+    @staticmethod
+    def reference(np: Any, labels: Any, count: int) -> Any:
+        return (labels[..., None] == np.arange(count)).any(-2).astype(np.float64)
+
+    @staticmethod
+    def torch(torch: Any, labels: Any, count: int) -> Any:
+        places = torch.where(labels < 0, count, labels)
+        zeros = torch.zeros_like(labels[..., :1], dtype=torch.float32).repeat_interleave(count + 1, -1)
+        return zeros.scatter(-1, places, 1.0)[..., :count]
+
+    @staticmethod
+    def onnx(op: Any, labels: Any, count: int) -> Any:
+        """Scattered into one place more than there are labels: the last is for none."""
+        places = op.Where(op.Less(labels, op.int(0)), op.int(count), labels)
+        outer = op.Concat(op.Shape(labels, end=-1), op.ints([count + 1]), axis=0)
+        ones = op.Expand(op.real(1.0), op.Shape(labels))
+        made = op.ScatterElements(op.Expand(op.real(0.0), outer), places, ones, axis=-1)
+        return op.Slice(made, op.ints([0]), op.ints([count]), op.ints([-1]))
+
+    @staticmethod
+    def grown(g: Any, node: Any) -> Any:
+        """The state is what has occurred so far."""
+        (labels,), count = node.inputs, node.attributes["count"]
+        if not g.grows(labels, -1):
+            return None
+        before = g.state("occurred", Type(DType.REAL, (count,)), 0)
+        new = g.emit(Occurs, g.rows(labels, -1), count=count)
+        before.next = g.emit(Maximum, before.value, new)
+        return before.next
+
+    cases = (case(sample(5, kind="int", high=7), count=7), case(sample(3, kind="int"), count=12))
 
 
 def _first_above(np: Any, total: Any, u: Any) -> Any:

@@ -56,6 +56,7 @@ CAUSAL_NETS = {
     "a running mean": "h += cumsum(h, axis = 0) / (range(P) + 1)[:, None]",
     "a shift": "h += linear(shift(h, 1), d) - shift(h, 3)",
     "a causal convolution": "h += gelu(linear(concat(h, shift(h, 1), shift(h, 2), axis = 1), d))",
+    "the layer of it": "h += causal_conv(h, d, 3)",
     "two states in a row": "h += cumsum(shift(h, 2), axis = 0)\n  h += attention(cumsum(h, axis = 0) / 9, 2, causal = true)",
     "shared turns": "repeat 3 shared { h += attention(layer_norm(h), 2, causal = true) }",
     "transposed": 't = h\'\n  h += (2 * t)\' + rearrange(rearrange(h, "p (a b) -> a p b", a = 2), "a p b -> p (a b)")',
@@ -153,6 +154,20 @@ def test_rows_end_each_at_its_time(program: Maker) -> None:
         np.testing.assert_array_equal(row[:stop], wanted[:stop])
         assert (row[stop:] == NOTHING).all()
     assert (ended == NOTHING).any()
+
+
+def test_what_has_been_said_is_less_likely(program: Maker, tmp_path: Path) -> None:
+    """As transformers' repetition penalty, by hand on the recomputed logits."""
+    text = spec(CAUSAL_NETS["attention"]).replace("logits(x)[-1] /", "penalise(logits(x)[-1], x, 1.7) /")
+    made = program(text)
+    prompt = np.array([[NOTHING, NOTHING, 3, 4], [5, 5, 6, 7]])
+    together = run(made, prompt, cache=True, count=12, temperature=0.0)
+    alone = run(made, prompt[:1, 2:], cache=False, count=12, temperature=0.0)
+    np.testing.assert_array_equal(together[0, 2:], alone[0])
+    path = export(made, "generate", weights(made), tmp_path).path
+    np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, count=12, temperature=0.0), together)
+    free = run(program(spec(CAUSAL_NETS["attention"])), prompt[1:], cache=True, count=12, temperature=0.0)
+    assert len(set(together[1, 4:].tolist())) > len(set(free[0, 4:].tolist()))
 
 
 def test_two_texts_grow_one_after_the_other(program: Maker) -> None:
