@@ -17,6 +17,8 @@ from mai.compiler.ir import sizes as sz
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.onnx.quantize import BLOCK, Blocks, columns, pairs, quantized, suits
+from mai.compiler.ops.shape import Take
+from mai.compiler.ops.structure import WeightOf
 
 UNKNOWN = sz.symbol("unknown")
 Integer = int
@@ -81,6 +83,7 @@ class OnnxBackend:
         self._sizes: dict[str, ir.Value] = {}
         self._local_sizes: dict[str, ir.Value] = {}
         self._local: set[str] = set()
+        self._tables = _tables(graph)
         self._stored: dict[Any, list[ir.Value]] = {}
         self._names: dict[str, int] = {}
         self._taken: set[str] = set()
@@ -177,6 +180,10 @@ class OnnxBackend:
         return self.make(
             "Reshape", [self.make("Mul", [numbers, scale]), self.make("Concat", [outer, self.ints([d])], axis=0)]
         )
+
+    def is_table(self, matrix: ir.Value) -> bool:
+        """Whether rows of a matrix are taken, too: then its transpose would be a second copy of it."""
+        return matrix.name in self._tables
 
     def few_bits(self, matrix: ir.Value) -> bool:
         """Whether a matrix is to be kept in few bits: a known one that is large enough."""
@@ -356,6 +363,12 @@ class OnnxBackend:
 
     def wrap(self, value: ir.Value) -> Wrapped:
         return Wrapped(self, value)
+
+
+def _tables(graph: Graph) -> set[str]:
+    """The weights of which rows are taken."""
+    taken = {node.inputs[0] for node in graph.walk() if node.op is Take}
+    return {node.attributes["weight"] for node in graph.walk() if node.op is WeightOf and node.output in taken}
 
 
 def _attribute(value: Any) -> tuple[ir.AttributeType, Any]:

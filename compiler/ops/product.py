@@ -48,8 +48,8 @@ class Affine(Operation):
 
     @staticmethod
     def onnx(op: Any, x: Any, weight: Any, bias: Any = None) -> Any:
-        """With a bias, flat two-dimensional products are faster than products of many axes."""
-        if op.few_bits(weight) or (bias is None and len(x.shape) > 2):
+        """With a bias, flat two-dimensional products are faster than products of many axes. A table stays as it is."""
+        if op.few_bits(weight) or (bias is None and len(x.shape) > 2 and not op.is_table(weight)):
             made = op.product(x, weight)
             return made if bias is None else op.Add(made, bias)
         inputs = [weight] if bias is None else [weight, bias]

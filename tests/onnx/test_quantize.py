@@ -94,6 +94,18 @@ def test_a_text_in_few_bits(program: Maker, tmp_path: Path, kind: Any, tolerance
     np.testing.assert_array_equal(np.stack(list(text.stream(tokens)), 1), grown[:, 12:])
 
 
+def test_a_tied_weight_is_stored_once(program: Maker, tmp_path: Path) -> None:
+    made = program(SPEC)
+    path = export(made, "generate", weights(made), tmp_path).path
+    held = [t for t in _initializers(onnx.load(path).graph) if sorted(t.dims) == [64, 256] and "token" in t.name]
+    assert len(held) == 1
+
+
+def _initializers(graph: Any) -> list[Any]:
+    inner = [a.g for node in graph.node for a in node.attribute if a.HasField("g")]
+    return [*graph.initializer, *(t for g in inner for t in _initializers(g))]
+
+
 def test_the_loss_is_measured(program: Maker) -> None:
     made = program(SPEC)
     held = weights(made)
