@@ -21,7 +21,7 @@ from dataclasses import replace
 from typing import Any
 
 from mai.compiler.ir.graph import Graph, Node, Value
-from mai.compiler.ir.rewrite import Copier, copy_graph
+from mai.compiler.ir.rewrite import Copier, copy_graph, reading
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import logic
@@ -83,7 +83,8 @@ class Growth(Turn):
 
     def _of(self, node: Node) -> list[Grown]:
         inputs = [self.grown_of(v) for v in node.inputs]
-        if not any(g.axes for g in inputs) and not self._speaks(node):
+        read = [self.grown_of(v) for v in reading(node)]
+        if not any(g.axes for g in read) and not self._speaks(node):
             return self._plain(node, inputs)
         if node.op is Loop:
             return self._unrolled(node)
@@ -102,7 +103,7 @@ class Growth(Turn):
             for value, g in self.grown.items():
                 self.copier.mapping[value] = g.value
         self.copier.copy(node)
-        now = any(g.now for g in inputs)
+        now = any(self.grown_of(v).now for v in reading(node))
         return [Grown(self.copier[v], now=now) for v in node.outputs]
 
     def _special(self, node: Node, made: Value, inputs: Sequence[Grown]) -> Grown:

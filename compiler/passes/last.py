@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from mai.compiler.ir.graph import Node, Region, Value
+from mai.compiler.ir.rewrite import reading
 from mai.compiler.ops.shape import Pick
 from mai.compiler.ops.structure import VIEWS
 
@@ -34,6 +35,8 @@ def needs(region: Region, g: Axes) -> dict[Value, int]:
         own = _operand_needs(node, level, g)
         for value, wanted in zip(node.inputs, own, strict=True):
             need[value] = max(need.get(value, 0), wanted)
+        if node.regions:
+            need.update(dict.fromkeys(reading(node), ALL))
     return need
 
 

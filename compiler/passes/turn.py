@@ -11,7 +11,7 @@ from typing import Any
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Node, Value
-from mai.compiler.ir.rewrite import Copier
+from mai.compiler.ir.rewrite import Copier, symbols_of
 from mai.compiler.ir.sizes import Dim, Size, symbol, symbols
 from mai.compiler.ir.types import Axis, DType, Type
 from mai.compiler.ops import elementwise as el
@@ -287,8 +287,8 @@ class Turn:
         return isinstance(value, Dim) and self.length in symbols(value)
 
     def _speaks(self, node: Node) -> bool:
-        """Whether an operation without growing operands speaks of the text's length itself."""
-        return any(map(self.has_length, node.attributes.values()))
+        """Whether an operation without growing operands speaks of the text's length itself, or its regions do."""
+        return self.length in symbols_of(node)
 
 
 def _full(b: Builder, type: Type, number: float) -> Value:

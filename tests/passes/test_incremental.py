@@ -59,6 +59,8 @@ CAUSAL_NETS = {
     "the layer of it": "h += causal_conv(h, d, 3)",
     "two states in a row": "h += cumsum(shift(h, 2), axis = 0)\n  h += attention(cumsum(h, axis = 0) / 9, 2, causal = true)",
     "shared turns": "repeat 3 shared { h += attention(layer_norm(h), 2, causal = true) }",
+    "shared turns around the text": "z = zeros([d])\n  repeat 2 shared { z = tanh(linear(z, d) + max(h, axis = 0)) }\n"
+    "  h += z",
     "transposed": 't = h\'\n  h += (2 * t)\' + rearrange(rearrange(h, "p (a b) -> a p b", a = 2), "a p b -> p (a b)")',
     "heads by hand": 'q = rearrange(linear(h, d), "p (a c) -> a p c", a = 2)\n'
     f"  w = softmax({CAUSAL.format('q @ rearrange(q, ' + chr(34) + 'a p c -> a c p' + chr(34) + ')')})\n"
