@@ -17,7 +17,7 @@ from mai.compiler.onnx.build import build
 from mai.compiler.onnx.chunks import chunk_of
 from mai.compiler.onnx.finish import describe, manifest_of, write_atomically
 from mai.compiler.onnx.quantize import NAMES
-from mai.compiler.onnx.verify import Trial, verify
+from mai.compiler.onnx.verify import Trial, longest_text, verify
 from mai.compiler.program import Program
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -105,7 +105,9 @@ def export(
     """
     began = time.perf_counter()
     made = model_of(program, name, weights, opset=opset, unroll=unroll, cache=cache, quantize=quantize, **told)
-    return _written(program, folder / file_name(program, name), weights, made, opset, check, began, quantize)
+    return _written(
+        program, folder / file_name(program, name), weights, made, opset, check, began, quantize, longest_text(made[2])
+    )
 
 
 def export_step(
@@ -119,18 +121,19 @@ def export_step(
     began = time.perf_counter()
     whole = graphs_of(program, name)[1]
     turn = passes.step(whole)
-    if turn is None:
+    longest = longest_text(whole)
+    if turn is None or longest == 1:
         return None
     model = build(turn, weights, opset=opset, bits=quantize.bits if quantize else None)
     manifest = manifest_of(program, turn, turn, opset=opset, whole=whole, quantize=quantize, **told)
     describe(model, manifest, program.source.text)
     path = folder / file_name(program, turn.name)
-    return _written(program, path, weights, (model, turn, turn), opset, check, began, quantize)
+    return _written(program, path, weights, (model, turn, turn), opset, check, began, quantize, longest)
 
 
 def _written(
     program: Program, path: Path, weights: Mapping[str, Array], made: tuple[ir.Model, Graph, Graph], opset: int,
-    check: bool, began: float, quantize: Quantize | None,
+    check: bool, began: float, quantize: Quantize | None, longest: int | None,
 ) -> Exported:  # fmt: skip
     """Serialise a model, pass it through the gate, and write it."""
     model, plain, optimised = made
@@ -142,7 +145,7 @@ def _written(
     error = None
     if check:
         whole = raw if quantize is None else _serialised(build(optimised, weights, opset=opset))
-        error = verify(whole, plain, optimised, weights, _torch_reference(plain, program, weights), opset)
+        error = verify(whole, plain, optimised, weights, _torch_reference(plain, program, weights), opset, longest)
     write_atomically(path, raw)
     return Exported(path, len(raw), sum(1 for _ in model.graph.all_nodes()), seconds, error)
 

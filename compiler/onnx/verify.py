@@ -36,18 +36,20 @@ class Trial:
     settings: dict[str, Any]
 
 
-def trial(graph: Graph, batch: int, seed: int = 0) -> Trial:
-    """Normal reals, labels in their range, few steps."""
+def trial(graph: Graph, batch: int, seed: int = 0, longest: int | None = None) -> Trial:
+    """Normal reals, labels in their range, few steps; a text grows to `longest` tokens at most."""
     generator = np.random.default_rng(seed)
-    inputs = {v.name: _random(v, batch, generator) for v in graph.inputs}
+    free = FREE_SIZE if longest is None else max(1, min(FREE_SIZE, longest - MAX_STEPS, longest // 2))
+    most = MAX_STEPS if longest is None else min(MAX_STEPS, longest - free + 1)
+    inputs = {v.name: _random(v, batch, free, generator) for v in graph.inputs}
     settings: dict[str, Any] = {name: s.default for name, s in graph.settings.items()}
     spoken = {n for v in graph.inputs for s in v.type.shape for n in symbols(s)}
     read = {s for name, s in graph.sizes.items() if name in spoken and not isinstance(s, tuple)}
     for name, setting in graph.settings.items():
         if graph.sizes.get(name) is setting.value and name != "batch":
-            settings[name] = min(setting.default, MAX_STEPS)
+            settings[name] = min(setting.default, most)
         if setting.value in read:
-            settings[name] = FREE_SIZE
+            settings[name] = free
     if "batch" in settings:
         settings["batch"] = batch
     if "seed" in settings:
@@ -55,8 +57,8 @@ def trial(graph: Graph, batch: int, seed: int = 0) -> Trial:
     return Trial(inputs, settings)
 
 
-def _random(value: Value, batch: int, generator: np.random.Generator) -> Array:
-    shape = (batch, *(s if isinstance(s, int) else FREE_SIZE for s in value.type.shape))
+def _random(value: Value, batch: int, free: int, generator: np.random.Generator) -> Array:
+    shape = (batch, *(s if isinstance(s, int) else free for s in value.type.shape))
     if value.type.dtype is DType.REAL:
         return generator.standard_normal(shape).astype(np.float32)
     high = value.type.classes if isinstance(value.type.classes, int) else 2
@@ -64,8 +66,9 @@ def _random(value: Value, batch: int, generator: np.random.Generator) -> Array:
 
 
 def verify(
-    raw: bytes, plain: Graph, optimised: Graph, weights: Mapping[str, Array], reference: Any, opset: int
-) -> float:
+    raw: bytes, plain: Graph, optimised: Graph, weights: Mapping[str, Array], reference: Any, opset: int,
+    longest: int | None = None,
+) -> float:  # fmt: skip
     """The largest relative difference between the file's results and `reference(trial)`, torch's.
 
     Raises:
@@ -74,7 +77,7 @@ def verify(
     session = _session(raw)
     worst = 0.0
     for batch in BATCHES:
-        tried = trial(plain, batch)
+        tried = trial(plain, batch, longest=longest)
         made = _run(session, plain, tried)
         wanted = reference(tried)
         error = max(difference(a, b) for a, b in zip(made, wanted, strict=True))
@@ -82,6 +85,12 @@ def verify(
             raise MaiError([_account(plain, optimised, weights, tried, opset, error)])
         worst = max(worst, error)
     return worst
+
+
+def longest_text(graph: Graph) -> int | None:
+    """How many tokens the growing texts of an optimised graph may have."""
+    limits = [n.attributes["limit"] for n in graph.nodes if n.op is Loop and n.attributes.get("limit")]
+    return min(limits, default=None)
 
 
 def difference(made: Array, wanted: Array) -> float:
