@@ -80,13 +80,21 @@ def _trained(vocab: int, text: str) -> str:
     return stated
 
 
+def _fitting(program: Program, stated: str) -> str:
+    """A tokenizer whose tokens the spec's vocabulary has."""
+    size, vocab = _reading(stated).size, program.constants.get("vocab")
+    if isinstance(vocab, int) and size > vocab:
+        raise bad(f"this tokenizer has {size:,} tokens, but `vocab` is {vocab:,}")
+    return stated
+
+
 def stated_tokenizer(program: Program, weights: Path | None, given: str | None) -> str | None:
     """What the files of a program are to state: `given` on the command line, or what its data are read by.
 
     A tokenizer that was trained lies beside the weights. Raises `MaiError` where it is missing.
     """
     if given is not None:
-        return BYTES if given == BYTES else _read(Path(given))
+        return _fitting(program, BYTES if given == BYTES else _read(Path(given)))
     source = program.training.data if program.training else None
     if not isinstance(source, st.Text):
         return None
