@@ -17,8 +17,10 @@ Array = np.ndarray[Any, Any]
 Ports = Mapping[str, Port]
 
 
-def prepare(inputs: Ports, settings: Ports, values: Mapping[str, Any]) -> dict[str, Array]:
-    """Arrays for the session, by name. Raises `ModelError`."""
+def prepare(
+    inputs: Ports, settings: Ports, values: Mapping[str, Any], most: Mapping[str, int] | None = None
+) -> dict[str, Array]:
+    """Arrays for the session, by name; `most` is the largest size of a dimension, by its name. Raises `ModelError`."""
     feed = {}
     for name, value in values.items():
         port = inputs.get(name) or settings.get(name)
@@ -31,7 +33,7 @@ def prepare(inputs: Ports, settings: Ports, values: Mapping[str, Any]) -> dict[s
             raise ModelError(
                 "input-missing", f"the input `{name}` is missing", f"it takes {', '.join([*inputs, *settings])}"
             )
-    _agree(inputs, feed)
+    _agree(inputs, feed, most or {})
     return feed
 
 
@@ -111,8 +113,8 @@ def span(port: Port) -> str:
     return "" if port.maximum is None else f"at most {port.maximum:g}"
 
 
-def _agree(inputs: Ports, feed: Mapping[str, Array]) -> None:
-    """Inputs of one call have one batch, and one size for each name of a dimension."""
+def _agree(inputs: Ports, feed: Mapping[str, Array], most: Mapping[str, int]) -> None:
+    """Inputs of one call have one batch, and one size for each name of a dimension, which may have a limit."""
     sizes: dict[str, tuple[int, str]] = {}
     for port in inputs.values():
         array = feed[port.name]
@@ -124,3 +126,5 @@ def _agree(inputs: Ports, feed: Mapping[str, Array]) -> None:
                 what = "the batch" if name == "batch" else f"`{name}`"
                 message = f"{what} is {known} in `{where}` and {size} in `{port.name}`"
                 raise ModelError("input-shape", message)
+            if size > most.get(name, size):
+                raise ModelError("input-range", f"`{name}` is at most {most[name]}, `{port.name}` has {size}")

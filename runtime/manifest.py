@@ -62,7 +62,8 @@ class Step(BaseModel):
 class Manifest(BaseModel):
     """The interface of one export and where it comes from. `tokenizer` is "bytes", or a `tokenizers` file's JSON.
 
-    `quantize` is what the weights are kept in; `loss_change` how much that adds to the loss, as a share of it.
+    `quantize` is what the weights are kept in; `loss_change` how much that adds to the loss, as a share of it. `most` is the largest size of a
+    dimension, by its name, where a table of positions has an end.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -75,6 +76,7 @@ class Manifest(BaseModel):
     outputs: list[Port]
     spec_sha256: str
     versions: dict[str, str] = {}
+    most: dict[str, int] = {}
     opset: int
     draws: bool = False
     unrolled: bool = False

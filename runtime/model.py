@@ -64,7 +64,7 @@ class Model:
             ModelError: a name, shape, dtype or value is not as the file says.
         """
         prompt = self._prompt(values)
-        feed = prepare(self.inputs, self.settings, values)
+        feed = prepare(self.inputs, self.settings, values, self.manifest.most)
         if prompt is not None and self.manifest.text is not None:
             check_length(self.manifest.text, prompt.rows, feed)
         feed = {name: array for name, array in feed.items() if name in self._accepted} | self._fixed

@@ -132,6 +132,16 @@ def test_bad_prompts_are_told(model: Any, given: dict[str, Any], slug: str) -> N
     assert caught.value.slug == slug
 
 
+def test_a_text_too_long_to_score(tmp_path: Path) -> None:
+    (tmp_path / "tiny.mai").write_text(SPEC, encoding="utf-8")
+    program = check(tmp_path / "tiny.mai").program
+    assert program is not None
+    model = load(export(program, "score", load_weights(program, None)[0], tmp_path).path, providers="cpu")
+    assert model(x=np.ones((1, 41), np.int64)).shape == (1, 40)
+    with pytest.raises(ModelError, match="at most 41"):
+        model(x=np.ones((1, 42), np.int64))
+
+
 def test_a_file_without_a_tokenizer_says_so(tmp_path: Path) -> None:
     (tmp_path / "tiny.mai").write_text(SPEC, encoding="utf-8")
     program = check(tmp_path / "tiny.mai").program
