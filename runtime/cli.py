@@ -60,6 +60,7 @@ def run(
     """Run a compiled file: mai run moons_flow.sample.onnx --batch 1000 --out moons.png"""
     import numpy as np
 
+    from mai.runtime import say
     from mai.runtime.model import load
     from mai.runtime.save import check_ending, save
     from mai.runtime.stream import step_path
@@ -69,21 +70,21 @@ def run(
     beside = step_path(model)
     loaded = load(beside if stream and beside.exists() else model, providers=provider, threads=threads)
     if stream:
-        _stream(loaded, values or [], {"batch": batch, "seed": seed}, out)
+        say.stream(loaded, values or [], {"batch": batch, "seed": seed}, out)
         return
     given = _given(loaded, values or [], {"batch": batch, "seed": seed, "steps": steps})
     began = time.perf_counter()
     made = loaded(**given)
     seconds = time.perf_counter() - began
-    if isinstance(made, str) or (isinstance(made, list) and all(isinstance(m, str) for m in made)):
-        _say_text([made] if isinstance(made, str) else made, seconds, out)
+    if isinstance(made, (str, list)):
+        say.texts([made] if isinstance(made, str) else made, seconds, out)
         return
     results = made if isinstance(made, dict) else {next(iter(loaded.outputs)): made}
     first = np.asarray(next(iter(results.values())))
     count = len(first) if first.ndim else 1
     typer.echo(f"{count:,} example{'s' if count != 1 else ''} in {seconds:.3g} s", err=True)
     if out is None:
-        _show(loaded, results, given)
+        say.arrays(loaded, results, given)
         return
     title = f"{model.name}" + (f", seed {given.get('seed', 0)}" if loaded.manifest.draws else "")
     for path in save(results, out, loaded.manifest, title=title, labels=_labels(loaded, given, count)):
@@ -93,7 +94,7 @@ def run(
 def _given(model: Model, values: list[str], options: Mapping[str, int | None]) -> dict[str, Any]:
     """Inputs and settings from `name=value` words and from options."""
     from mai.runtime.arguments import unknown
-    from mai.runtime.values import parse_value
+    from mai.runtime.values import parse_value, split_word, takes_text
 
     given: dict[str, Any] = {}
     known = {**model.inputs, **model.settings}
@@ -101,68 +102,15 @@ def _given(model: Model, values: list[str], options: Mapping[str, int | None]) -
     if size is not None and size < 1:
         raise ModelError("input-range", f"`batch` is at least 1, this is {size}")
     for word in values:
-        name, equals, text = word.partition("=")
-        if not equals:
-            raise ModelError("input-unknown", f"`{word}` is no input", "write name=value, as in y=3")
+        name, text = split_word(word)
         if name not in known:
             raise unknown(name, list(known))
         repeated = size if "batch" not in model.settings else None
-        given[name] = parse_value(known[name], text, repeated, is_text=_takes_text(model, known[name]))
+        given[name] = parse_value(known[name], text, repeated, is_text=takes_text(model.manifest, known[name]))
     for name, value in options.items():
         if value is not None and (name in model.settings or not (name == "batch" and model.inputs)):
             given[name] = value
     return given
-
-
-def _takes_text(model: Model, port: Any) -> bool:
-    return bool(model.manifest.tokenizer) and port.dtype == "int64" and len(port.shape) == 1 and bool(port.classes)
-
-
-def _stream(model: Model, values: list[str], options: Mapping[str, int | None], out: Path | None) -> None:
-    """Print a text as it grows, then how fast it grew."""
-    from mai.runtime.arguments import unknown
-    from mai.runtime.text import NOTHING
-    from mai.runtime.values import parse_value
-
-    step, text = model.manifest.step, model.manifest.text
-    if step is None or text is None:
-        model.stream("")  # Says why it cannot.
-        return
-    ports = {text.prompt: model.inputs[step.tokens], **model.settings}
-    given: dict[str, Any] = {name: v for name, v in options.items() if v is not None and name in model.settings}
-    for word in values:
-        name, _, value = word.partition("=")
-        if name == text.count:
-            given["count"] = int(value) if value.isdigit() else value
-            continue
-        if name not in ports:
-            raise unknown(name, [*ports, str(text.count)])
-        given[name] = parse_value(ports[name], value, None, is_text=_takes_text(model, ports[name]))
-    if text.prompt not in given:
-        raise ModelError("input-missing", f"the input `{text.prompt}` is missing", f'{text.prompt}="Once upon"')
-    prompt = given.pop(text.prompt)
-    began, count, pieces = time.perf_counter(), 0, [prompt] if isinstance(prompt, str) else []
-    typer.echo(prompt if isinstance(prompt, str) else "", nl=False)
-    for piece in model.stream(prompt, **given):
-        count += len(piece.encode()) if isinstance(piece, str) and model.manifest.tokenizer == "bytes" else 1
-        shown = piece if isinstance(piece, str) else " ".join(str(t) for t in piece if t != NOTHING) + " "
-        pieces.append(shown)
-        typer.echo(shown, nl=False)
-    seconds = time.perf_counter() - began
-    typer.echo("")
-    typer.echo(f"{count / seconds:,.0f} tokens a second", err=True)
-    if out is not None:
-        out.write_text("".join(pieces) + "\n", encoding="utf-8")
-
-
-def _say_text(texts: list[str], seconds: float, out: Path | None) -> None:
-    typer.echo(f"{len(texts):,} text{'s' if len(texts) != 1 else ''} in {seconds:.3g} s", err=True)
-    if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text("\n\n".join(texts) + "\n", encoding="utf-8")
-        typer.echo(f"wrote {out}", err=True)
-        return
-    typer.echo(f"\n{'-' * 40}\n".join(texts))
 
 
 def _labels(model: Model, given: Mapping[str, Any], count: int) -> Any:
@@ -173,49 +121,6 @@ def _labels(model: Model, given: Mapping[str, Any], count: int) -> Any:
         if port.classes and name in given and np.size(given[name]) == count:
             return np.asarray(given[name]).reshape(-1)
     return None
-
-
-def _show(model: Model, results: Mapping[str, Any], given: Mapping[str, Any] | None = None) -> None:
-    import numpy as np
-
-    for name, array in results.items():
-        rows = np.asarray(array)
-        if given is not None and _say_score(model, rows, given):
-            continue
-        typer.echo(f"{name}: {rows.dtype} {list(rows.shape)}")
-        port = model.outputs[name]
-        if len(port.shape) == 1 and rows.ndim == 2 and np.allclose(rows.sum(-1), 1, atol=1e-3) and rows.min() >= 0:
-            _bars(rows[:5])
-            continue
-        typer.echo(f"  mean {rows.mean():.4g}, deviation {rows.std():.4g}, from {rows.min():.4g} to {rows.max():.4g}")
-        with np.printoptions(precision=4, suppress=True, threshold=40, edgeitems=2):
-            typer.echo("  " + str(rows[:3]).replace("\n", "\n  "))
-
-
-def _say_score(model: Model, rows: Any, given: Mapping[str, Any]) -> bool:
-    """Log-probabilities of the tokens of a text but the first, as perplexity and as bits a byte of it."""
-    import numpy as np
-
-    texts = [v for v in given.values() if isinstance(v, str)]
-    if len(texts) != 1 or model.tokenizer is None or rows.ndim != 2 or len(rows) != 1 or (rows > 1e-6).any():
-        return False
-    tokens = model.tokenizer.encode(texts[0])
-    if rows.shape[1] != len(tokens) - 1 or not rows.size:
-        return False
-    total, size = float(rows.sum()), len(model.tokenizer.decode(tokens[1:]).encode())
-    perplexity, bits = np.exp(-total / rows.size), -total / np.log(2) / max(size, 1)
-    typer.echo(f"log-probability {total:.4g} of {rows.size:,} tokens")
-    typer.echo(f"perplexity {perplexity:.4g}, {bits:.3g} bits a byte")
-    return True
-
-
-def _bars(rows: Any) -> None:
-    """Class probabilities as bars."""
-    for row in rows:
-        for label, p in enumerate(row):
-            if p >= 0.01:
-                typer.echo(f"  {label:>3} {'█' * max(1, round(40 * float(p)))} {p:.1%}")
-        typer.echo("")
 
 
 @app.command()

@@ -12,11 +12,24 @@ import numpy as np
 
 from mai.runtime.arguments import as_array
 from mai.runtime.errors import ModelError
-from mai.runtime.manifest import Port
+from mai.runtime.manifest import Manifest, Port
 
 Array = np.ndarray[Any, Any]
 MAX_RANGE = 1_000_000
 ARRAYS = (".npy", ".npz", ".csv")
+
+
+def split_word(word: str) -> tuple[str, str]:
+    """`NAME=TEXT` in its two parts."""
+    name, equals, text = word.partition("=")
+    if not equals:
+        raise ModelError("input-unknown", f"`{word}` is no input", "write name=value, as in y=3")
+    return name, text
+
+
+def takes_text(manifest: Manifest, port: Port) -> bool:
+    """Whether a port takes tokens that the file's tokenizer makes."""
+    return bool(manifest.tokenizer) and port.dtype == "int64" and len(port.shape) == 1 and bool(port.classes)
 
 
 def parse_value(port: Port, text: str, batch: int | None, *, is_text: bool = False) -> Any:
@@ -28,7 +41,7 @@ def parse_value(port: Port, text: str, batch: int | None, *, is_text: bool = Fal
         written = _text(port, text)
         return written if batch is None else [written] * batch
     made = _read(port, text)
-    if is_text and isinstance(made, list) and all(isinstance(t, str) for t in made):
+    if is_text and isinstance(made, list) and not _regular(made):
         return made
     if port.kind != "input":
         return made
@@ -38,6 +51,11 @@ def parse_value(port: Port, text: str, batch: int | None, *, is_text: bool = Fal
     if not array.size:
         raise ModelError("input-shape", f"`{port.name}={text}` holds no example")
     return array if batch is None else np.resize(array, (batch, *array.shape[1:]))
+
+
+def _regular(rows: list[Any]) -> bool:
+    """Whether rows are numbers, of one length; several texts, or prompts of different lengths, stay as they are."""
+    return not any(isinstance(r, str) for r in rows) and len({len(r) for r in rows if isinstance(r, list)}) < 2
 
 
 def _is_numbers(text: str) -> bool:

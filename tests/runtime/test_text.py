@@ -181,6 +181,7 @@ def test_the_commands(tmp_path: Path) -> None:
     (tmp_path / "prompt.txt").write_text("The end", encoding="utf-8")
     assert mai(tmp_path, "run", "run/tiny.generate.onnx", "prompt=@prompt.txt", "--seed", "2").stdout == whole
     assert "has no token" in mai(tmp_path, "run", "run/tiny.generate.onnx", "prompt=", code=1).stderr
+    assert len(mai(tmp_path, "run", "run/tiny.generate.onnx", "prompt=[[5, 6, 7], [8]]").stdout.split()) > 10
     narrow = ("compile", "tiny.mai", "--set", "vocab=100", "--tokenizer", "bytes", "--export", "generate")
     assert "256 tokens, but `vocab` is 100" in mai(tmp_path, *narrow, code=1).stderr
     mai(

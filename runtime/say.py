@@ -1,0 +1,110 @@
+"""What `mai run` prints: texts as they grow, scores, class probabilities, arrays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import typer
+
+from mai.runtime.arguments import unknown
+from mai.runtime.errors import ModelError
+from mai.runtime.text import NOTHING
+from mai.runtime.values import parse_value, split_word, takes_text
+
+if TYPE_CHECKING:
+    from mai.runtime.model import Model
+
+
+def stream(model: Model, values: list[str], options: Mapping[str, int | None], out: Path | None) -> None:
+    """Print a text as it grows, then how fast it grew."""
+    step, text = model.manifest.step, model.manifest.text
+    if step is None or text is None:
+        model.stream("")  # Says why it cannot.
+        return
+    ports = {text.prompt: model.inputs[step.tokens], **model.settings}
+    given: dict[str, Any] = {name: v for name, v in options.items() if v is not None and name in model.settings}
+    for word in values:
+        name, value = split_word(word)
+        if name == text.count:
+            given["count"] = _whole(name, value)
+            continue
+        if name not in ports:
+            raise unknown(name, [*ports, str(text.count)])
+        given[name] = parse_value(ports[name], value, None, is_text=takes_text(model.manifest, ports[name]))
+    if text.prompt not in given:
+        raise ModelError("input-missing", f"the input `{text.prompt}` is missing", f'{text.prompt}="Once upon"')
+    prompt = given.pop(text.prompt)
+    began, count, pieces = time.perf_counter(), 0, [prompt] if isinstance(prompt, str) else []
+    typer.echo(prompt if isinstance(prompt, str) else "", nl=False)
+    for piece in model.stream(prompt, **given):
+        count += len(piece.encode()) if isinstance(piece, str) and model.manifest.tokenizer == "bytes" else 1
+        shown = piece if isinstance(piece, str) else " ".join(str(t) for t in piece if t != NOTHING) + " "
+        pieces.append(shown)
+        typer.echo(shown, nl=False)
+    seconds = time.perf_counter() - began
+    typer.echo("")
+    typer.echo(f"{count / seconds:,.0f} tokens a second", err=True)
+    if out is not None:
+        out.write_text("".join(pieces) + "\n", encoding="utf-8")
+
+
+def _whole(name: str, value: str) -> int:
+    if not value.isdigit():
+        raise ModelError("input-dtype", f"`{name}` is a whole number, this is {value}")
+    return int(value)
+
+
+def texts(rows: list[Any], seconds: float, out: Path | None) -> None:
+    """Print texts, or write them; rows of tokens as their numbers."""
+    made = [r if isinstance(r, str) else " ".join(map(str, r)) for r in rows]
+    typer.echo(f"{len(made):,} text{'s' if len(made) != 1 else ''} in {seconds:.3g} s", err=True)
+    if out is not None:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        out.write_text("\n\n".join(made) + "\n", encoding="utf-8")
+        typer.echo(f"wrote {out}", err=True)
+        return
+    typer.echo(f"\n{'-' * 40}\n".join(made))
+
+
+def arrays(model: Model, results: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Print results by what they are."""
+    for name, array in results.items():
+        rows = np.asarray(array)
+        if _score(model, rows, given):
+            continue
+        typer.echo(f"{name}: {rows.dtype} {list(rows.shape)}")
+        port = model.outputs[name]
+        if len(port.shape) == 1 and rows.ndim == 2 and np.allclose(rows.sum(-1), 1, atol=1e-3) and rows.min() >= 0:
+            _bars(rows[:5])
+            continue
+        typer.echo(f"  mean {rows.mean():.4g}, deviation {rows.std():.4g}, from {rows.min():.4g} to {rows.max():.4g}")
+        with np.printoptions(precision=4, suppress=True, threshold=40, edgeitems=2):
+            typer.echo("  " + str(rows[:3]).replace("\n", "\n  "))
+
+
+def _score(model: Model, rows: Any, given: Mapping[str, Any]) -> bool:
+    """Log-probabilities of the tokens of a text but the first, as perplexity and as bits a byte of it."""
+    texts = [v for v in given.values() if isinstance(v, str)]
+    if len(texts) != 1 or model.tokenizer is None or rows.ndim != 2 or len(rows) != 1 or (rows > 1e-6).any():
+        return False
+    tokens = model.tokenizer.encode(texts[0])
+    if rows.shape[1] != len(tokens) - 1 or not rows.size:
+        return False
+    total, size = float(rows.sum()), len(model.tokenizer.decode(tokens[1:]).encode())
+    perplexity, bits = np.exp(-total / rows.size), -total / np.log(2) / max(size, 1)
+    typer.echo(f"log-probability {total:.4g} of {rows.size:,} tokens")
+    typer.echo(f"perplexity {perplexity:.4g}, {bits:.3g} bits a byte")
+    return True
+
+
+def _bars(rows: Any) -> None:
+    """Class probabilities as bars."""
+    for row in rows:
+        for label, p in enumerate(row):
+            if p >= 0.01:
+                typer.echo(f"  {label:>3} {'█' * max(1, round(40 * float(p)))} {p:.1%}")
+        typer.echo("")
