@@ -6,12 +6,12 @@ import math
 import tempfile
 from pathlib import Path
 
-import onnx_ir as ir
 import torch
 from torch import nn
 
 from benchmarks.measure import interleaved, medians, ratio, record, table
 from mai.compiler.check import check
+from mai.compiler.onnx.build import serialised
 from mai.compiler.onnx.export import model_of
 from mai.compiler.training.weights import load_weights
 
@@ -41,7 +41,7 @@ def main(rounds: int = 5) -> None:
 
     def ours() -> None:
         model, _, _ = model_of(program, "classify", weights)
-        ir.serde.serialize_model(model).SerializeToString()
+        serialised(model)
 
     def theirs() -> None:
         with tempfile.TemporaryDirectory() as folder:

@@ -63,8 +63,8 @@ def categorical(
 ) -> Binding:
     """A label with the probabilities softmax(logits); `logits / t` is a temperature, and may be 0 (the largest)."""
     z, temperature = _cooled(e, e.real(logits.value, logits.span))
-    filters = [e.value(k.value, k.span) if k is not None else None for k in (top_k,)]
-    filters += [e.real(p.value, p.span) if p is not None else None for p in (top_p, min_p)]
+    filters = [None if top_k is None else e.value(top_k.value, top_k.span)]
+    filters += [None if p is None else e.real(p.value, p.span) for p in (top_p, min_p)]
     for setting, most in ((temperature, None), *((f, 1) for f in filters[1:])):
         _bound(e, setting, most)
     while filters and filters[-1] is None:

@@ -117,6 +117,11 @@ class Graph(Region):
     output_names: list[str] = field(default_factory=list)
     arguments: dict[str, dict[Value, str]] = field(default_factory=dict)
 
+    @property
+    def sources(self) -> dict[str, Value]:
+        """The value that each symbolic size is read from."""
+        return {name: s[0] if isinstance(s, tuple) else s for name, s in self.sizes.items()}
+
 
 def turns_of(weight: Weight) -> list[Weight]:
     """A weight for each turn of the `repeat`s that it stands in, `{}` in its name filled with the turn."""

@@ -86,16 +86,16 @@ def copy_graph(graph: Graph, rule: Rule | None = None) -> Graph:
     made = _shell(graph)
     mapping: Mapping = dict(zip(graph.inputs, made.inputs, strict=True))
     mapping.update((s.value, made.settings[name].value) for name, s in graph.settings.items())
-    made.sizes.update(_renewed_sizes(graph, mapping))
+    made.sizes.update(renewed_sizes(graph, mapping))
     copier = Copier(Builder(made), mapping, rule, made.sizes)
     copier.nodes(graph.nodes)
     made.outputs = [copier[v] for v in graph.outputs]
     made.arguments = {net: {copier[v]: name for v, name in held.items()} for net, held in graph.arguments.items()}
-    made.sizes.update({n: s for n, s in _renewed_sizes(graph, mapping).items() if n not in made.sizes})
+    made.sizes.update({n: s for n, s in renewed_sizes(graph, mapping).items() if n not in made.sizes})
     return made
 
 
-def _renewed_sizes(graph: Graph, mapping: Mapping) -> Sizes:
+def renewed_sizes(graph: Graph, mapping: Mapping) -> Sizes:
     """Where sizes are read in the copy: from inputs and settings, and from inputs of bodies once those are copied."""
     held = {n: s if isinstance(s, tuple) else (s, None) for n, s in graph.sizes.items()}
     found = {n: (mapping[v], axis) for n, (v, axis) in held.items() if v in mapping}

@@ -249,8 +249,7 @@ class OnnxBackend:
     def inside(self, body: Sequence[Value] = ()) -> Iterator[list[ir.Node]]:
         """Nodes go to a list of their own, for a body or a branch; sizes read from `body`, its inputs, live in it."""
         outer, self.nodes = self.nodes, []
-        sources = {n: s[0] if isinstance(s, tuple) else s for n, s in self.source.sizes.items()}
-        self._local |= {name for name, source in sources.items() if source in body}
+        self._local |= {name for name, source in self.source.sources.items() if source in body}
         local, self._local_sizes = self._local_sizes, dict(self._local_sizes)
         yield self.nodes
         self.nodes, self._local_sizes = outer, local

@@ -48,6 +48,12 @@ def build(
     return made
 
 
+def serialised(model: ir.Model) -> bytes:
+    """The bytes of a model's file."""
+    made: bytes = ir.serde.serialize_model(model).SerializeToString()
+    return made
+
+
 class Building:
     """One model being built; `op.values` holds what each IR value became."""
 

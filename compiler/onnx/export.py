@@ -13,11 +13,12 @@ import onnx_ir as ir
 
 from mai.compiler import passes
 from mai.compiler.ir.graph import Graph
-from mai.compiler.onnx.build import build
+from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.chunks import chunk_of
 from mai.compiler.onnx.finish import describe, manifest_of, write_atomically
 from mai.compiler.onnx.quantize import NAMES
 from mai.compiler.onnx.verify import Trial, longest_text, verify
+from mai.compiler.ops.structure import Extend
 from mai.compiler.program import Program
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -87,8 +88,13 @@ def graphs_of(
     graph = passes.freeze(program.exports[export]) if unroll else program.exports[export]
     plain = passes.prepare(graph)
     refuse_later(plain)
-    executed = passes.prepare(graph, cache=True) if cache else plain
+    executed = passes.prepare(graph, cache=True) if cache and _grows(graph) else plain
     return plain, passes.optimise(executed) if optimise else executed
+
+
+def _grows(graph: Graph) -> bool:
+    """Whether a text grows in an export: for any other, the incremental form is the plain one."""
+    return any(node.op is Extend for node in graph.walk())
 
 
 def export(
@@ -118,6 +124,8 @@ def export_step(
 
     The gate compares it with torch on states of its own. Raises as `export` does.
     """
+    if not _grows(program.exports[name]):
+        return None
     began = time.perf_counter()
     whole = graphs_of(program, name)[1]
     turn = passes.step(whole)
@@ -140,19 +148,14 @@ def _written(
     if sum(a.nbytes for a in weights.values()) > LARGEST:
         message = f"`{plain.name}` is over 2 GB, more than one file can hold"
         raise MaiError([Diagnostic("too-many-parameters", None, message)])
-    raw = _serialised(model)
+    raw = serialised(model)
     seconds = time.perf_counter() - began
     error = None
     if check:
-        whole = raw if quantize is None else _serialised(build(optimised, weights, opset=opset))
+        whole = raw if quantize is None else serialised(build(optimised, weights, opset=opset))
         error = verify(whole, plain, optimised, weights, _torch_reference(plain, program, weights), opset, longest)
     write_atomically(path, raw)
     return Exported(path, len(raw), sum(1 for _ in model.graph.all_nodes()), seconds, error)
-
-
-def _serialised(model: ir.Model) -> bytes:
-    made: bytes = ir.serde.serialize_model(model).SerializeToString()
-    return made
 
 
 def _torch_reference(plain: Graph, program: Program, weights: Mapping[str, Array]) -> Any:

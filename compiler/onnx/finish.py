@@ -16,7 +16,8 @@ from mai.compiler.ir.graph import Graph, Setting, Value
 from mai.compiler.ir.sizes import Dim, substitute, symbol, symbols
 from mai.compiler.ir.types import BATCH_DEPTH, DType
 from mai.compiler.ops.shape import Slice
-from mai.compiler.ops.structure import NOTHING, Loop
+from mai.compiler.ops.structure import NOTHING
+from mai.compiler.passes.growth import texts
 from mai.compiler.program import Program
 from mai.runtime.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step, Text
 
@@ -74,9 +75,8 @@ def _is_text(value: Value) -> bool:
 
 def text_of(graph: Graph) -> Text | None:
     """What is to be known of the text that an optimised graph grows from one of its inputs, if it does."""
-    loops = [n for n in graph.nodes if n.op is Loop and "length" in n.attributes]
-    for loop in loops:
-        ids = _source(graph, f"{loop.attributes['length']}_new")
+    for loop in texts(graph):
+        ids = graph.sources[f"{loop.attributes['length']}_new"]
         row = loop.inputs[loop.regions[0].inputs.index(ids)]
         if row in graph.inputs:
             count, limit = loop.attributes["count"], loop.attributes["limit"]
@@ -92,16 +92,11 @@ def step_of(graph: Graph) -> Step | None:
     if new is None or not graph.name.endswith(".step"):
         return None
     past_size = new.removesuffix("_new") + "_past"
-    tokens, past = _source(graph, new), _source(graph, past_size)
+    tokens, past = graph.sources[new], graph.sources[past_size]
     states = [v for v in graph.inputs if f"{v.name}_next" in graph.output_names and v not in (tokens, past)]
     turn = next((name for name, s in graph.settings.items() if name.startswith("turn") and s.value is not past), None)
     names = {v.name: f"{v.name}_next" for v in states}
     return Step(tokens=tokens.name, past=past.name, turn=turn, past_size=past_size, states=names)
-
-
-def _source(graph: Graph, size: str) -> Value:
-    source = graph.sizes[size]
-    return source[0] if isinstance(source, tuple) else source
 
 
 def _versions(*packages: str) -> dict[str, str]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import onnx_ir as ir
 import onnxruntime as ort
 
 from mai.compiler.ir.evaluate import Evaluation
@@ -15,8 +14,10 @@ from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.sizes import symbols
 from mai.compiler.ir.types import DType
-from mai.compiler.onnx.build import build
+from mai.compiler.onnx.build import build, serialised
 from mai.compiler.ops.structure import Loop
+from mai.compiler.passes.growth import texts
+from mai.runtime.model import session_options
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 Array = np.ndarray[Any, Any]
@@ -25,7 +26,6 @@ BATCHES = (1, 3)
 FREE_SIZE = 5
 MAX_STEPS = 3
 NUMPY: dict[DType, Any] = {DType.REAL: np.float32, DType.INT: np.int64, DType.BOOL: np.bool_}
-FATAL_ONLY = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +74,11 @@ def verify(
     Raises:
         MaiError: a difference is above the tolerance; `compile-mismatch` names the first node that differs.
     """
-    session = _session(raw)
+    opened = session(raw)
     worst = 0.0
     for batch in BATCHES:
         tried = trial(plain, batch, longest=longest)
-        made = _run(session, plain, tried)
+        made = _run(opened, plain, tried)
         wanted = reference(tried)
         error = max(difference(a, b) for a, b in zip(made, wanted, strict=True))
         if not error <= TOLERANCE:
@@ -89,8 +89,7 @@ def verify(
 
 def longest_text(graph: Graph) -> int | None:
     """How many tokens the growing texts of an optimised graph may have."""
-    limits = [n.attributes["limit"] for n in graph.nodes if n.op is Loop and n.attributes.get("limit")]
-    return min(limits, default=None)
+    return min((n.attributes["limit"] for n in texts(graph) if n.attributes["limit"]), default=None)
 
 
 def difference(made: Array, wanted: Array) -> float:
@@ -107,10 +106,9 @@ def difference(made: Array, wanted: Array) -> float:
     return float(np.abs(a - b)[finite].max(initial=0.0)) / max(scale, 1e-6)
 
 
-def _session(raw: bytes) -> ort.InferenceSession:
-    options = ort.SessionOptions()
-    options.log_severity_level = FATAL_ONLY
-    return ort.InferenceSession(raw, options, providers=["CPUExecutionProvider"])
+def session(raw: bytes) -> ort.InferenceSession:
+    """A compiled file on the CPU, with the options that the runtime opens it with."""
+    return ort.InferenceSession(raw, session_options(), providers=["CPUExecutionProvider"])
 
 
 def _run(session: ort.InferenceSession, graph: Graph, tried: Trial) -> list[Array]:
@@ -149,9 +147,7 @@ def _first_difference(
     watched = [n for n in probe.nodes if n.outputs and n.output.type.dtype is not DType.BOOL and not n.regions]
     probe.outputs = [n.output for n in watched]
     probe.output_names = [f"probe_{i}" for i in range(len(watched))]
-    made = _run(
-        _session(ir.serde.serialize_model(build(probe, weights, opset=opset)).SerializeToString()), probe, tried
-    )
+    made = _run(session(serialised(build(probe, weights, opset=opset))), probe, tried)
     wanted = Evaluation(probe, weights).run(tried.inputs, tried.settings)
     for node, a, b in zip(watched, made, wanted, strict=True):
         own = difference(a, b)

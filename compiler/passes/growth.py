@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from mai.compiler.ir.builder import Builder
-from mai.compiler.ir.graph import Node, Region, Value
+from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import Copier
 from mai.compiler.ir.types import BATCH_DEPTH, DType, Type
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import logic
 from mai.compiler.ops import reduce as red
 from mai.compiler.ops.shape import Concat
-from mai.compiler.ops.structure import NOTHING, Across
+from mai.compiler.ops.structure import NOTHING, Across, Loop
 
 
 @dataclass(eq=False, slots=True)
@@ -51,6 +51,11 @@ def grow(copier: Copier, node: Node, advance: Advance) -> Node:
     *_, rows = builder.loop(count, node.attributes["count"], first, region, **attributes)
     copier.bind(node, builder.emit(Concat, row, rows, axis=-1, name=node.output.name))
     return next(n for n in reversed(outer.nodes) if n.regions)
+
+
+def texts(graph: Graph) -> list[Node]:
+    """The loops of a prepared graph that grow a text by its incremental form."""
+    return [node for node in graph.nodes if node.op is Loop and "length" in node.attributes]
 
 
 def _ended(builder: Builder, token: Value, stop: Value) -> tuple[Value, list[State]]:

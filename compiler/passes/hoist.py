@@ -24,7 +24,7 @@ def hoist(graph: Graph) -> Graph:
     """The body of every loop holds what depends on its states, on draws, and scalars of the turn that cost nothing."""
 
     outside = {*graph.inputs, *(s.value for s in graph.settings.values())}
-    local = {n for n, s in graph.sizes.items() if (s[0] if isinstance(s, tuple) else s) not in outside}
+    local = {name for name, source in graph.sources.items() if source not in outside}
 
     def rule(copier: Copier, node: Node) -> bool:
         if node.op is not Loop:

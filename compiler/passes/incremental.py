@@ -23,7 +23,7 @@ from typing import Any
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph, reading
 from mai.compiler.ir.sizes import Size
-from mai.compiler.ir.types import DType
+from mai.compiler.ir.types import Axis, DType
 from mai.compiler.ops import logic
 from mai.compiler.ops import reduce as red
 from mai.compiler.ops.base import Operation
@@ -217,20 +217,14 @@ class Growth(Turn):
         """The operation on other sizes: `sizes` are those of the growing axes of its result."""
         b, op, attributes = self.builder, node.op, dict(node.attributes)
         rank = node.output.type.rank
-        if op is Lead:
-            axes = tuple(
-                replace(a, size=sizes.get(i - rank - len(attributes["axes"]), a.size))
-                for i, a in _numbered(attributes["axes"])
-            )
-            return b.lead(inputs[0], axes)
         if op is Unlead:
             return b.unlead(inputs[0], attributes["count"])
+        if op is Lead:
+            return b.lead(inputs[0], _resized(attributes["axes"], rank, sizes))
         if op is Spread:
-            lead = node.output.type.lead
-            axes = tuple(replace(a, size=sizes.get(i - rank - len(lead), a.size)) for i, a in _numbered(lead))
-            return b.spread(inputs[0], axes)
+            return b.spread(inputs[0], _resized(node.output.type.lead, rank, sizes))
         if op in (Reshape, Expand):
-            attributes["shape"] = tuple(sizes.get(i - rank, s) for i, s in _numbered(attributes["shape"]))
+            attributes["shape"] = tuple(sizes.get(i - rank, s) for i, s in enumerate(attributes["shape"]))
         if any(self.has_length(a) for a in attributes.values()):
             raise self.refused("depends on the length of the text")
         made = b.emit_all(op, inputs, attributes, node.output.name)[0]
@@ -258,5 +252,7 @@ class Growth(Turn):
         return g.fill if number is None else number
 
 
-def _numbered(items: Sequence[Any]) -> list[tuple[int, Any]]:
-    return list(enumerate(items))
+def _resized(axes: Sequence[Axis], rank: int, sizes: Mapping[int, Size]) -> tuple[Axis, ...]:
+    """Lead axes that stand before a shape of `rank` axes, with other sizes where `sizes` has them."""
+    first = -rank - len(axes)
+    return tuple(replace(axis, size=sizes.get(first + i, axis.size)) for i, axis in enumerate(axes))

@@ -10,7 +10,7 @@ from mai.compiler.ops.structure import Loop, WeightOf
 def prune(graph: Graph) -> Graph:
     """Every node and every state of a loop leads to an output; `weights` holds those that are read."""
     made = copy_graph(graph)
-    needed = set(made.outputs) | {s[0] if isinstance(s, tuple) else s for s in made.sizes.values()}
+    needed = {*made.outputs, *made.sources.values()}
     _need(made, needed)
     _sweep(made, needed)
     read = {node.attributes["weight"] for node in made.walk() if node.op is WeightOf}

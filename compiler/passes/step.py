@@ -6,11 +6,14 @@ size 0 along the text so far. What is one a call, the number of tokens so far sa
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 from mai.compiler.ir.builder import Builder
-from mai.compiler.ir.graph import Graph, Node, Setting, Value
-from mai.compiler.ir.rewrite import Copier, free_values, reading, symbols_of
+from mai.compiler.ir.graph import Graph, Node, Region, Setting, Value
+from mai.compiler.ir.rewrite import Copier, free_values, reading, renewed_sizes, symbols_of
 from mai.compiler.ops.choice import Choose
-from mai.compiler.ops.structure import Loop
+from mai.compiler.passes.growth import texts
 
 NEXT, LOGITS = "next", "logits"
 
@@ -20,16 +23,15 @@ def step(graph: Graph) -> Graph | None:
 
     Outputs: the next token, the logits it is drawn by, then every state for the next turn, in the order of `states`.
     """
-    loops = [node for node in graph.nodes if node.op is Loop and "length" in node.attributes]
+    loops = texts(graph)
     if len(loops) != 1:
         return None
     (loop,) = loops
-    body = loop.regions[0]
+    body, before = loop.regions[0], _before(graph, loop)
     made = Graph(name=f"{graph.name}.step", weights=dict(graph.weights))
     copier = Copier(Builder(made), {}, None, made.sizes)
-    _interface(graph, loop, made, copier)
-    copier.nodes(_before(graph, loop))
-    copier.nodes(body.nodes)
+    _interface(graph, body, [*before, *body.nodes], made, copier)
+    copier.nodes([*before, *body.nodes])
     token, states = body.outputs[-1], list(zip(body.inputs[1:], body.outputs, strict=False))
     logits = [n.inputs[0] for n in body.nodes if n.op is Choose and n.output.type.shape == ()][-1:]
     carried = [(old, new) for old, new in states if copier[old] in made.inputs or copier[old].name in made.settings]
@@ -38,11 +40,11 @@ def step(graph: Graph) -> Graph | None:
     return made
 
 
-def _interface(graph: Graph, loop: Node, made: Graph, copier: Copier) -> None:
-    """Inputs and settings: what the turn reads of the whole graph's, then the turn's number and the states."""
-    body, nodes = loop.regions[0], _before(graph, loop)
-    read = {v for n in [*nodes, *body.nodes] for v in reading(n)} | set(body.outputs)
-    spoken = set().union(*(symbols_of(n) for n in [*nodes, *body.nodes]))
+def _interface(graph: Graph, body: Region, nodes: Sequence[Node], made: Graph, copier: Copier) -> None:
+    """Inputs and settings: what the turn's nodes read of the whole graph's, then the turn's number and the states."""
+    read = {v for n in nodes for v in reading(n)} | set(body.outputs)
+    spoken: set[str] = set().union(*map(symbols_of, nodes))
+    sources = set(graph.sources.values())
     for name, setting in graph.settings.items():
         if setting.value in read or (graph.sizes.get(name) is setting.value and name in spoken and name != "batch"):
             _setting(made, copier, setting.value, name, setting)
@@ -51,17 +53,14 @@ def _interface(graph: Graph, loop: Node, made: Graph, copier: Copier) -> None:
             _input(made, copier, value, value.name)
     taken = {v.name for v in made.inputs} | set(made.settings) | {NEXT, LOGITS}
     for value in body.inputs:
-        if value not in read and value not in _sources(graph):
+        if value not in read and value not in sources:
             continue
         name = _unused(value.name, taken)
         if value.type.lead:
             _input(made, copier, value, name)
         else:
             _setting(made, copier, value, name, Setting(value, 0, 0))
-    for name, source in graph.sizes.items():
-        held, axis = source if isinstance(source, tuple) else (source, None)
-        if held in copier.mapping:
-            made.sizes[name] = copier[held] if axis is None else (copier[held], axis)
+    made.sizes.update(renewed_sizes(graph, copier.mapping))
     made.sizes["batch"] = (made.inputs[-1], 0)
 
 
@@ -75,10 +74,6 @@ def _before(graph: Graph, loop: Node) -> list[Node]:
     return kept[::-1]
 
 
-def _sources(graph: Graph) -> set[Value]:
-    return {s[0] if isinstance(s, tuple) else s for s in graph.sizes.values()}
-
-
 def _input(made: Graph, copier: Copier, value: Value, name: str) -> None:
     copier.mapping[value] = Value(value.type, name)
     made.inputs.append(copier[value])
@@ -86,7 +81,7 @@ def _input(made: Graph, copier: Copier, value: Value, name: str) -> None:
 
 def _setting(made: Graph, copier: Copier, value: Value, name: str, setting: Setting) -> None:
     copier.mapping[value] = Value(value.type, name)
-    made.settings[name] = Setting(copier[value], setting.default, setting.minimum, setting.maximum)
+    made.settings[name] = replace(setting, value=copier[value])
 
 
 def _unused(name: str, taken: set[str]) -> str:

@@ -9,7 +9,8 @@ from mai.compiler import passes
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.sizes import symbols
 from mai.compiler.ir.work import known_sizes, multiply_adds, size_of
-from mai.compiler.ops.structure import Loop, Structural
+from mai.compiler.ops.structure import Structural
+from mai.compiler.passes.growth import texts
 from mai.compiler.program import Program
 from mai.spec.diagnostics import MaiError
 
@@ -49,13 +50,12 @@ def _export(name: str, graph: Graph) -> list[str]:
     later = {str(n.attributes.get("construct") or n.attributes.get("method")) for n in passes.later(plain)}
     if later:
         return [*lines, f"  checked only     {', '.join(sorted(later))}: executed by a later release"]
-    loops = [n for n in plain.nodes if n.op is Loop and "length" in n.attributes]
     known = known_sizes(plain)
     work = multiply_adds(plain, known)
     sizes_ = list(_activations(plain, known))
     lines.append(f"  operations       {_count(work)} multiply-adds an example")
     lines.append(f"  activations      {_bytes(sum(sizes_))} an example, the largest {_bytes(max(sizes_, default=0))}")
-    return lines + [line for loop in loops for line in _text(loop, known)]
+    return lines + [line for loop in texts(plain) for line in _text(loop, known)]
 
 
 def _prepared(graph: Graph) -> Graph:

@@ -280,14 +280,11 @@ class Lowering:
     def _symbols(self, region: Region) -> list[str]:
         """The symbolic sizes that a body needs and does not read from its own inputs: read outside, once."""
         found: set[str] = set()
+        sources = self.graph.sources
         for node in region.walk():
             for size in _sizes_in((tuple(node.attributes.values()), *(v.type.physical for v in node.outputs))):
                 found |= sizes.symbols(size)
-        return sorted(n for n in found if n in self.graph.sizes and self._source(n) not in region.inputs)
-
-    def _source(self, name: str) -> Value:
-        source = self.graph.sizes[name]
-        return source[0] if isinstance(source, tuple) else source
+        return sorted(n for n in found if n in sources and sources[n] not in region.inputs)
 
 
 class Recorded:

@@ -8,14 +8,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnx_ir as ir
-import onnxruntime as ort
 
 from mai.compiler import passes
-from mai.compiler.onnx.build import build
+from mai.compiler.onnx.build import build, serialised
+from mai.compiler.onnx.verify import session
 from mai.compiler.program import Program
 from mai.compiler.training.data import load
-from mai.runtime.model import session_options
 
 Array = np.ndarray[Any, Any]
 MOST = 64  # Examples: enough for a loss to two digits.
@@ -51,9 +49,8 @@ def loss_change(
     graph = passes.optimise(passes.select(passes.prepare(training.evaluation), [training.objectives[0].output]))
     losses = []
     for width in (None, bits):
-        raw = ir.serde.serialize_model(build(graph, weights, opset=opset, bits=width)).SerializeToString()
-        session = ort.InferenceSession(raw, session_options(), providers=["CPUExecutionProvider"])
-        known = {i.name for i in session.get_inputs()}
-        (made,) = session.run(None, {name: array for name, array in fields.items() if name in known})
+        opened = session(serialised(build(graph, weights, opset=opset, bits=width)))
+        known = {i.name for i in opened.get_inputs()}
+        (made,) = opened.run(None, {name: array for name, array in fields.items() if name in known})
         losses.append(float(np.mean(made)))
     return Change(*losses)
