@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mai.compiler.elaborate import elaborate
+from mai.compiler.ops.structure import DERIVATIVES
 from mai.compiler.program import Program
-from mai.spec.diagnostics import Diagnostic, Reporter
+from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
 from mai.spec.source import Source
 
 RECURSION_LIMIT = 20_000
@@ -46,10 +47,27 @@ def _attempt(
     path: Path, report: Reporter, sets: Mapping[str, str] | None, source: Source | None = None
 ) -> Program | None:
     try:
-        return elaborate(path, report, sets, source)
+        program = elaborate(path, report, sets, source)
+        if program is not None:
+            _check_derivatives(program, report)
+        return None if report.failed else program
     except Exception as error:
         report.add(internal(error))
         return None
+
+
+def _check_derivatives(program: Program, report: Reporter) -> None:
+    """Derivatives are taken by a pass, which may find an operation that has none."""
+    graphs = [*program.exports.values(), *([program.training.graph] if program.training else [])]
+    for graph in graphs:
+        if any(node.op in DERIVATIVES for node in graph.walk()):
+            from mai.compiler.passes import prepare
+
+            try:
+                prepare(graph)
+            except MaiError as error:
+                for diagnostic in error.diagnostics:
+                    report.add(diagnostic)
 
 
 def _helped(path: Path, report: Reporter, sets: Mapping[str, str] | None) -> Iterator[Diagnostic]:

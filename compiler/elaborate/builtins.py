@@ -18,6 +18,7 @@ from mai.compiler.ir.types import DType
 from mai.compiler.ops import attention as at
 from mai.compiler.ops import convolution as cv
 from mai.compiler.ops import elementwise as el
+from mai.compiler.ops import indexing as ix
 from mai.compiler.ops import logic, loss, norm
 from mai.compiler.ops import product as pr
 from mai.compiler.ops import reduce as red
@@ -215,7 +216,7 @@ def split(e: Elaborator, x: Arg, parts: Arg, axis: Arg | None = None) -> Binding
         raise e.fail("shape-mismatch", parts.span, f"an axis of {size} cannot be split into {count} equal parts")
     step = size // count
     return tuple(
-        e.emit(sh.Slice, value, axis=along, start=i * step, stop=(i + 1) * step, step=None) for i in range(count)
+        e.emit(ix.Slice, value, axis=along, start=i * step, stop=(i + 1) * step, step=None) for i in range(count)
     )
 
 
@@ -254,7 +255,7 @@ def einsum(e: Elaborator, *operands: Arg) -> Binding:
 def linspace(e: Elaborator, start: Arg, stop: Arg, count: Arg) -> Binding:
     """`count` numbers from `start` to `stop`, both included."""
     size = e.size(count.value, count.span, "the count")
-    index = e.emit(el.ToReal, e.emit(sh.Iota, count=size))
+    index = e.emit(el.ToReal, e.emit(ix.Iota, count=size))
     first, last = e.real(start.value, start.span), e.real(stop.value, stop.span)
     steps = e.real(size - 1 if size != 1 else 1, count.span)
     return e.emit(el.Add, first, e.emit(el.Multiply, index, e.emit(el.Divide, e.emit(el.Subtract, last, first), steps)))
@@ -264,7 +265,7 @@ def linspace(e: Elaborator, start: Arg, stop: Arg, count: Arg) -> Binding:
 def range_(e: Elaborator, count: Arg) -> Binding:
     """The integers 0 to count - 1."""
     size = e.size(count.value, count.span, "the count")
-    made = e.emit(sh.Iota, count=size)
+    made = e.emit(ix.Iota, count=size)
     made.type = replace(made.type, classes=size)
     return made
 
@@ -363,7 +364,7 @@ def rotate(e: Elaborator, x: Arg, heads: Arg, base: Arg | None = None) -> Bindin
         raise ShapeError("shape-mismatch", f"{shown} cannot be split into {count} heads of even width", 0, label=shown)
     half = value.type.shape[1] // count // 2
     rates = e.builder.constant(tuple(period ** (-i / half) for i in range(half)))
-    position = e.emit(el.ToReal, e.emit(sh.Iota, count=value.type.shape[0], name="position"))
+    position = e.emit(el.ToReal, e.emit(ix.Iota, count=value.type.shape[0], name="position"))
     angle = e.emit(el.Multiply, e.emit(sh.Unsqueeze, position), rates, name="angle")
     return e.emit(at.Rotary, value, e.emit(el.Cos, angle), e.emit(el.Sin, angle), heads=count, name="rotate")
 
@@ -375,7 +376,7 @@ def shift(e: Elaborator, x: Arg, by: Arg | None = None, axis: Arg | None = None)
     if not value.type.rank:
         raise ShapeError("rank-mismatch", "`shift` needs an axis to move along, this is a scalar", 0)
     place = axis_of(e, axis, value.type.rank, 0)
-    return e.emit(sh.Shift, value, axis=place, by=positive(e, by, 1), name="shift")
+    return e.emit(ix.Shift, value, axis=place, by=positive(e, by, 1), name="shift")
 
 
 @builtin

@@ -76,6 +76,7 @@ class Core:
     axes: tuple[Axis, ...]
     in_train_block: bool
     batch_axis: Axis
+    directions: int
     uses_draws: bool
     transposes: dict[Value, Value]
     origins: dict[Value, Span]

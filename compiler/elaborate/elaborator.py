@@ -9,9 +9,9 @@ from mai.compiler.elaborate.expressions import Expressions
 from mai.compiler.elaborate.growing import Growing
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Setting, Value, Weight
-from mai.compiler.ir.sizes import symbol
+from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
-from mai.compiler.ops.shape import Iota
+from mai.compiler.ops.indexing import Iota
 from mai.spec.diagnostics import Reporter
 
 BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)
@@ -31,7 +31,15 @@ class Elaborator(Expressions, Calls, Growing):
         self.lets, self.calls, self.callee, self.inlined, self.uses_draws = {}, [], "", 0, False
         self.opening, self.can_draw = set(), False
         self.transposes, self.origins, self.made_by, self.axes = {}, {}, {}, ()
-        self.batch_axis = BATCH
+        self.batch_axis, self.directions = BATCH, 0
+
+    def direction(self, count: Size) -> Axis:
+        """A lead axis for directions to differentiate along, inside those of the calls around and outside all others.
+
+        The later derivative may be of the earlier one, so its axis goes outside.
+        """
+        self.directions += 1
+        return Axis(f"direction_{self.directions}", count, len(self.axes) + 0.5**self.directions)
 
     def start_draws(self, turn: Value | None = None) -> None:
         """Make the values that draws depend on: the seed, the turn and the example."""

@@ -22,6 +22,7 @@ from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import elementwise as el
+from mai.compiler.ops import indexing as ix
 from mai.compiler.ops import logic
 from mai.compiler.ops import product as pr
 from mai.compiler.ops import shape as sh
@@ -282,12 +283,12 @@ class Expressions(Core):
         if isinstance(index, int) and not isinstance(index, bool):
             if isinstance(size, int) and not -size <= index < size:
                 raise self.fail("index-out-of-range", item.span, f"index {index} is outside an axis of {size}")
-            return self.emit(sh.Pick, x, axis=axis, index=index), axis + 1
+            return self.emit(ix.Pick, x, axis=axis, index=index), axis + 1
         chosen = self.value(index, item.span)
         if chosen.type.dtype is not DType.INT:
             raise self.fail("dtype-mismatch", item.span, "an index is a whole number, this is real")
         self._check_classes(chosen, size, item.span)
-        return self.emit(sh.Take, x, chosen, axis=axis, rank=x.type.rank, index_rank=chosen.type.rank), axis + 1
+        return self.emit(ix.Take, x, chosen, axis=axis, rank=x.type.rank, index_rank=chosen.type.rank), axis + 1
 
     def _check_classes(self, index: Value, size: Size, span: Span) -> None:
         classes = index.type.classes
@@ -306,7 +307,7 @@ class Expressions(Core):
         start, stop, step = bounds
         if start in (None, 0) and stop in (None, x.type.shape[axis]) and step in (None, 1):
             return x
-        made = self.checked(item.span, [item.span], sh.Slice, x, axis=axis, start=start, stop=stop, step=step)
+        made = self.checked(item.span, [item.span], ix.Slice, x, axis=axis, start=start, stop=stop, step=step)
         if isinstance(made, Poison):
             raise Stop
         return self.value(made, item.span)

@@ -22,7 +22,7 @@ class Axis:
 
     name: str
     size: Size
-    depth: int
+    depth: float
 
     def __str__(self) -> str:
         return self.name

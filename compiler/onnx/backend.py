@@ -17,7 +17,7 @@ from mai.compiler.ir import sizes as sz
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.onnx.quantize import BLOCK, Blocks, columns, pairs, quantized, suits
-from mai.compiler.ops.shape import Take
+from mai.compiler.ops.indexing import Take
 from mai.compiler.ops.structure import WeightOf
 
 UNKNOWN = sz.symbol("unknown")

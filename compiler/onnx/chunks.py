@@ -14,8 +14,8 @@ from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import reading
 from mai.compiler.ir.types import BATCH_DEPTH
 from mai.compiler.ops.convolution import Conv
+from mai.compiler.ops.indexing import Iota
 from mai.compiler.ops.product import Affine
-from mai.compiler.ops.shape import Iota
 from mai.compiler.ops.structure import Loop
 
 # The elements of one activation that a chunk may have, a megabyte of them; and the most examples.

@@ -15,7 +15,7 @@ import mai
 from mai.compiler.ir.graph import Graph, Setting, Value
 from mai.compiler.ir.sizes import Dim, substitute, symbol, symbols
 from mai.compiler.ir.types import BATCH_DEPTH, DType
-from mai.compiler.ops.shape import Slice
+from mai.compiler.ops.indexing import Slice
 from mai.compiler.ops.structure import NOTHING
 from mai.compiler.passes.growth import texts
 from mai.compiler.program import Program

@@ -7,6 +7,10 @@ from typing import Any
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same
 from mai.compiler.ops.base import Alignment, Operation, ShapeError, case, describe, sample
+from mai.compiler.ops.logic import LessEqual, Where
+from mai.compiler.ops.product import Matmul
+from mai.compiler.ops.reduce import Softmax
+from mai.compiler.ops.shape import Stack
 
 
 class Attention(Operation):
@@ -71,6 +75,24 @@ class Attention(Operation):
         else:
             made = _expanded(op, a, b, c, heads, kv_heads, causal)
         return op.unflat_lead(made, q, 2)
+
+    @staticmethod
+    def expansion(q: Any, k: Any, v: Any, *, heads: int, kv_heads: int, causal: bool) -> Any:
+        width = q.shape[-1] // heads
+
+        def headed(x: Any, count: int) -> Any:
+            split = x.reshape(x.shape[0], count, width).transpose(-2, -3, -1)
+            if count == heads:
+                return split
+            wide = split.unsqueeze(-3).expand((count, heads // count, x.shape[0], width))
+            return wide.reshape(heads, x.shape[0], width)
+
+        scores = headed(q, heads).emit(Matmul, headed(k, kv_heads).transpose()) * width**-0.5
+        if causal:
+            earlier = q.range(k.shape[0]).emit(LessEqual, q.range(q.shape[0]).unsqueeze(-1))
+            scores = earlier.emit(Where, scores, -1e30)
+        made = scores.emit(Softmax).emit(Matmul, headed(v, kv_heads))
+        return made.transpose(-2, -3, -1).reshape(*q.shape)
 
     cases = (
         case(sample(5, 8), sample(5, 8), sample(5, 8), heads=2, kv_heads=2),
@@ -258,6 +280,12 @@ class Rotary(Operation):
         half = op.size_along(x, -1) // heads // 2
         made = op.RotaryEmbedding(y, c, s, num_heads=heads) if op.opset >= 23 else _turned(op, y, c, s, heads, half)
         return op.unflat_lead(made, x, 2)
+
+    @staticmethod
+    def expansion(x: Any, cos: Any, sin: Any, *, heads: int) -> Any:
+        y = x.reshape(x.shape[0], heads, 2, x.shape[1] // heads // 2)
+        a, b, c, s = y.pick(-2, 0), y.pick(-2, 1), cos.unsqueeze(-2), sin.unsqueeze(-2)
+        return (a * c - b * s).emit(Stack, b * c + a * s, axis=-2).reshape(*x.shape)
 
     cases = (
         case(sample(5, 8), sample(5, 2), sample(5, 2), heads=2),

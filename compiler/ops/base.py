@@ -111,6 +111,12 @@ class Operation:
     attributes arrive resolved: as integers, or as what the backend computes with. An operation with `wants_lead` is
     handed the sizes of its output's lead axes as `lead`.
 
+    `derivative(ct, y, *inputs, **attributes)` gives the derivative of some number with respect to each input, from `ct`,
+    that with respect to the result `y`; None for an input, or for all, stands for zero. It is written with `Term`s, so
+    what it makes can be differentiated again; axes that broadcasting added are summed up after it. An operation that is
+    several others in one kernel has an `expansion(*inputs, **attributes)` into them instead. One with neither has no
+    derivative.
+
     `along` and `grown` say how it behaves along a growing axis, for the incremental form. `along(types, attributes,
     operand, axis)` is the axis of the result's shape that an axis of an operand's becomes, None where the operation sums
     it up; an operation without it takes no growing axis. `grown(growth, node)` is for what `along` cannot say: it makes the
@@ -125,6 +131,8 @@ class Operation:
     unled: ClassVar[tuple[int, ...]] = ()
     cases: ClassVar[tuple[Case, ...]]
 
+    derivative: ClassVar[Any] = None
+    expansion: ClassVar[Any] = None
     along: ClassVar[Any] = None
     grown: ClassVar[Any] = None
     neutral: ClassVar[float | None] = None

@@ -48,12 +48,23 @@ QUOTIENTS = (
 )
 
 
+def flat(ct: Any, y: Any, *inputs: Any) -> None:
+    """The derivative of what is constant but for jumps."""
+
+
+def _shared(ct: Any, larger: Any, smaller: Any) -> tuple[Any, Any]:
+    """Where a maximum goes; equals share it."""
+    share = larger.above(smaller) + 0.5 * larger.equals(smaller)
+    return ct * share, ct * (1.0 - share)
+
+
 class Add(Binary):
     """x + y."""
 
     reference: Lowering = staticmethod(lambda np, x, y: x + y)
     torch: Lowering = staticmethod(lambda torch, x, y: x + y)
     onnx: Lowering = staticmethod(lambda op, x, y: op.Add(x, y))
+    derivative = staticmethod(lambda ct, y, a, b: (ct, ct))
     cases = Binary.cases + INTEGERS
 
 
@@ -63,6 +74,7 @@ class Subtract(Binary):
     reference: Lowering = staticmethod(lambda np, x, y: x - y)
     torch: Lowering = staticmethod(lambda torch, x, y: x - y)
     onnx: Lowering = staticmethod(lambda op, x, y: op.Sub(x, y))
+    derivative = staticmethod(lambda ct, y, a, b: (ct, -ct))
     cases = Binary.cases + INTEGERS
 
 
@@ -72,6 +84,7 @@ class Multiply(Binary):
     reference: Lowering = staticmethod(lambda np, x, y: x * y)
     torch: Lowering = staticmethod(lambda torch, x, y: x * y)
     onnx: Lowering = staticmethod(lambda op, x, y: op.Mul(x, y))
+    derivative = staticmethod(lambda ct, y, a, b: (ct * b, ct * a))
     cases = Binary.cases + INTEGERS
 
 
@@ -81,6 +94,7 @@ class Divide(Binary):
     reference: Lowering = staticmethod(lambda np, x, y: x / y)
     torch: Lowering = staticmethod(lambda torch, x, y: x / y)
     onnx: Lowering = staticmethod(lambda op, x, y: op.Div(x, y))
+    derivative = staticmethod(lambda ct, y, a, b: (ct / b, -(ct * y / b)))
     cases = (case(sample(3, 4), sample(3, 4, kind="positive")), case(sample(), sample(2, kind="positive")))
 
 
@@ -88,12 +102,14 @@ class FloorDivide(Binary):
     """floor(x / y), of whole numbers or of reals."""
 
     reference: Lowering = staticmethod(lambda np, x, y: x // y)
-    torch: Lowering = staticmethod(lambda torch, x, y: x // y)
+    torch: Lowering = staticmethod(lambda torch, x, y: torch.div(x, y, rounding_mode="floor"))
 
     @staticmethod
     def onnx(op: Any, x: Any, y: Any) -> Any:
         """A division of integers cuts towards zero, which is the floor once the remainder is taken away."""
         return op.Div(op.Sub(x, op.Mod(x, y)), y) if op.whole(x) else op.Floor(op.Div(x, y))
+
+    derivative = staticmethod(flat)
 
     cases = QUOTIENTS
 
@@ -108,6 +124,8 @@ class Modulo(Binary):
     def onnx(op: Any, x: Any, y: Any) -> Any:
         return op.Mod(x, y) if op.whole(x) else op.Sub(x, op.Mul(y, op.Floor(op.Div(x, y))))
 
+    derivative = staticmethod(lambda ct, y, a, b: (ct, -(ct * (a / b).emit(Floor))))
+
     cases = QUOTIENTS
 
 
@@ -117,6 +135,7 @@ class Power(Binary):
     reference: Lowering = staticmethod(lambda np, x, y: np.power(x, y))
     torch: Lowering = staticmethod(lambda torch, x, y: torch.pow(x, y))
     onnx: Lowering = staticmethod(lambda op, x, y: op.Pow(x, y))
+    derivative = staticmethod(lambda ct, y, a, b: (ct * b * a.emit(Power, b - 1.0), ct * y * a.emit(Log)))
     cases = (case(sample(3, 4, kind="positive"), sample(3, 4)), case(sample(3, kind="positive"), sample()))
 
 
@@ -126,6 +145,7 @@ class Maximum(Binary):
     reference: Lowering = staticmethod(lambda np, x, y: np.maximum(x, y))
     torch: Lowering = staticmethod(lambda torch, x, y: torch.maximum(x, y))
     onnx: Lowering = staticmethod(lambda op, x, y: op.Max(x, y))
+    derivative = staticmethod(lambda ct, y, a, b: _shared(ct, a, b))
     cases = Binary.cases + INTEGERS
 
 
@@ -135,6 +155,7 @@ class Minimum(Binary):
     reference: Lowering = staticmethod(lambda np, x, y: np.minimum(x, y))
     torch: Lowering = staticmethod(lambda torch, x, y: torch.minimum(x, y))
     onnx: Lowering = staticmethod(lambda op, x, y: op.Min(x, y))
+    derivative = staticmethod(lambda ct, y, a, b: _shared(ct, -a, -b))
     cases = Binary.cases + INTEGERS
 
 
@@ -144,6 +165,7 @@ class Negative(Unary):
     reference: Lowering = staticmethod(lambda np, x: -x)
     torch: Lowering = staticmethod(lambda torch, x: -x)
     onnx: Lowering = staticmethod(lambda op, x: op.Neg(x))
+    derivative = staticmethod(lambda ct, y, x: -ct)
     cases = (*Unary.cases, case(sample(4, kind="whole")))
 
 
@@ -153,6 +175,7 @@ class Absolute(Unary):
     reference: Lowering = staticmethod(lambda np, x: np.abs(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.abs(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Abs(x))
+    derivative = staticmethod(lambda ct, y, x: ct * x.emit(Sign))
     cases = (*Unary.cases, case(sample(4, kind="whole")))
 
 
@@ -162,6 +185,7 @@ class Sign(Unary):
     reference: Lowering = staticmethod(lambda np, x: np.sign(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.sign(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Sign(x))
+    derivative = staticmethod(flat)
 
 
 class Floor(Unary):
@@ -170,6 +194,7 @@ class Floor(Unary):
     reference: Lowering = staticmethod(lambda np, x: np.floor(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.floor(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Floor(x))
+    derivative = staticmethod(flat)
 
 
 class Exp(Unary):
@@ -178,6 +203,7 @@ class Exp(Unary):
     reference: Lowering = staticmethod(lambda np, x: np.exp(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.exp(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Exp(x))
+    derivative = staticmethod(lambda ct, y, x: ct * y)
 
 
 class Log(Unary):
@@ -186,6 +212,7 @@ class Log(Unary):
     reference: Lowering = staticmethod(lambda np, x: np.log(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.log(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Log(x))
+    derivative = staticmethod(lambda ct, y, x: ct / x)
     cases = (case(sample(3, 4, kind="positive")),)
 
 
@@ -195,6 +222,7 @@ class Sqrt(Unary):
     reference: Lowering = staticmethod(lambda np, x: np.sqrt(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.sqrt(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Sqrt(x))
+    derivative = staticmethod(lambda ct, y, x: ct / (2.0 * y))
     cases = (case(sample(3, 4, kind="positive")),)
 
 
@@ -204,6 +232,7 @@ class Sin(Unary):
     reference: Lowering = staticmethod(lambda np, x: np.sin(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.sin(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Sin(x))
+    derivative = staticmethod(lambda ct, y, x: ct * x.emit(Cos))
 
 
 class Cos(Unary):
@@ -212,6 +241,7 @@ class Cos(Unary):
     reference: Lowering = staticmethod(lambda np, x: np.cos(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.cos(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Cos(x))
+    derivative = staticmethod(lambda ct, y, x: -(ct * x.emit(Sin)))
 
 
 class Tanh(Unary):
@@ -220,6 +250,7 @@ class Tanh(Unary):
     reference: Lowering = staticmethod(lambda np, x: np.tanh(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.tanh(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Tanh(x))
+    derivative = staticmethod(lambda ct, y, x: ct * (1.0 - y * y))
 
 
 class Erf(Unary):
@@ -233,6 +264,7 @@ class Erf(Unary):
 
     torch: Lowering = staticmethod(lambda torch, x: torch.erf(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Erf(x))
+    derivative = staticmethod(lambda ct, y, x: ct * (1.1283791670955126 * (-(x * x)).emit(Exp)))
 
 
 class Sigmoid(Unary):
@@ -241,6 +273,7 @@ class Sigmoid(Unary):
     reference: Lowering = staticmethod(lambda np, x: 0.5 * (1 + np.tanh(0.5 * x)))
     torch: Lowering = staticmethod(lambda torch, x: torch.sigmoid(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Sigmoid(x))
+    derivative = staticmethod(lambda ct, y, x: ct * (y * (1.0 - y)))
 
 
 class Relu(Unary):
@@ -249,6 +282,7 @@ class Relu(Unary):
     reference: Lowering = staticmethod(lambda np, x: np.maximum(x, 0))
     torch: Lowering = staticmethod(lambda torch, x: torch.relu(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Relu(x))
+    derivative = staticmethod(lambda ct, y, x: ct * x.above(0.0))
 
 
 class LeakyRelu(Unary):
@@ -258,6 +292,7 @@ class LeakyRelu(Unary):
     reference: Lowering = staticmethod(lambda np, x, slope: np.where(x > 0, x, slope * x))
     torch: Lowering = staticmethod(lambda torch, x, slope: torch.nn.functional.leaky_relu(x, slope))
     onnx: Lowering = staticmethod(lambda op, x, slope: op.LeakyRelu(x, alpha=slope))
+    derivative = staticmethod(lambda ct, y, x, slope: ct * (slope + (1.0 - slope) * x.above(0.0)))
     cases = (case(sample(3, 4), slope=0.2),)
 
 
@@ -267,6 +302,11 @@ class Silu(Unary):
     reference: Lowering = staticmethod(lambda np, x: x * 0.5 * (1 + np.tanh(0.5 * x)))
     torch: Lowering = staticmethod(lambda torch, x: torch.nn.functional.silu(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Mul(x, op.Sigmoid(x)))
+
+    @staticmethod
+    def derivative(ct: Any, y: Any, x: Any) -> Any:
+        s = x.emit(Sigmoid)
+        return ct * (s * (1.0 + x * (1.0 - s)))
 
 
 class Gelu(Unary):
@@ -278,6 +318,12 @@ class Gelu(Unary):
     torch: Lowering = staticmethod(lambda torch, x: torch.nn.functional.gelu(x, approximate="tanh"))
     onnx: Lowering = staticmethod(lambda op, x: op.Gelu(x, approximate="tanh"))
 
+    @staticmethod
+    def derivative(ct: Any, y: Any, x: Any) -> Any:
+        t = (0.7978845608028654 * (x + 0.044715 * (x * x * x))).emit(Tanh)
+        slope = 0.7978845608028654 * (1.0 + 0.134145 * (x * x))
+        return ct * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope)
+
 
 class Softplus(Unary):
     """log(1 + exp(x))."""
@@ -285,6 +331,7 @@ class Softplus(Unary):
     reference: Lowering = staticmethod(lambda np, x: np.logaddexp(x, 0))
     torch: Lowering = staticmethod(lambda torch, x: torch.nn.functional.softplus(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Softplus(x))
+    derivative = staticmethod(lambda ct, y, x: ct * x.emit(Sigmoid))
 
 
 class ToReal(Unary):

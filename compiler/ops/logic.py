@@ -95,6 +95,7 @@ class Where(Elementwise):
     reference: Lowering = staticmethod(lambda np, c, x, y: np.where(c, x, y))
     torch: Lowering = staticmethod(lambda torch, c, x, y: torch.where(c, x, y))
     onnx: Lowering = staticmethod(lambda op, c, x, y: op.Where(c, x, y))
+    derivative = staticmethod(lambda ct, y, c, a, b: (None, c.emit(Where, ct, 0.0), c.emit(Where, 0.0, ct)))
     cases = (
         case(sample(3, 4, kind="bool"), sample(3, 4), sample(4)),
         case(sample(kind="bool"), sample(kind="int"), sample(kind="int")),

@@ -6,6 +6,7 @@ from typing import Any
 
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.base import Alignment, Operation, ShapeError, case, describe, sample
+from mai.compiler.ops.reduce import LogSoftmax
 
 
 class CrossEntropy(Operation):
@@ -43,6 +44,10 @@ class CrossEntropy(Operation):
         log_p = op.LogSoftmax(logits, axis=-1)
         picked = op.GatherElements(log_p, op.Unsqueeze(label, op.ints([-1])), axis=-1)
         return op.Neg(op.Squeeze(picked, op.ints([-1])))
+
+    @staticmethod
+    def expansion(logits: Any, label: Any) -> Any:
+        return -((logits.emit(LogSoftmax) * label.one_hot(logits.shape[-1])).sum())
 
     cases = (
         case(sample(10), sample(kind="int")),

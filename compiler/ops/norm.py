@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from mai.compiler.ir.sizes import product
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same
 from mai.compiler.ops.base import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ops.batched import batched_onnx, batched_torch
+from mai.compiler.ops.elementwise import Sqrt
 
 
 def _normalised(name: str, x: Type, weight: Type | None) -> None:
@@ -55,6 +57,13 @@ class LayerNorm(Operation):
         scale = op.reals([1.0] * op.size_along(x, -1)) if weight is None else weight
         return op.LayerNormalization(x, scale, *([] if bias is None else [bias]), axis=-1, epsilon=eps)
 
+    @staticmethod
+    def expansion(x: Any, weight: Any = None, bias: Any = None, *, eps: float) -> Any:
+        centred = x - x.mean(keep=True)
+        y = centred / ((centred * centred).mean(keep=True) + eps).emit(Sqrt)
+        y = y if weight is None else y * weight
+        return y if bias is None else y + bias
+
     cases = (
         case(sample(3, 4), sample(4, lead=False), sample(4, lead=False)),
         case(sample(4)),
@@ -93,6 +102,11 @@ class RmsNorm(Operation):
         square = op.ReduceMean(op.Mul(x, x), op.ints([-1]), keepdims=1)
         y = op.Div(x, op.Sqrt(op.Add(square, op.real(eps))))
         return y if weight is None else op.Mul(y, weight)
+
+    @staticmethod
+    def expansion(x: Any, weight: Any = None, *, eps: float) -> Any:
+        y = x / ((x * x).mean(keep=True) + eps).emit(Sqrt)
+        return y if weight is None else y * weight
 
     cases = (case(sample(3, 4), sample(4, lead=False)), case(sample(4)))
 
@@ -144,6 +158,11 @@ class GroupNorm(Operation):
 
         return batched_onnx(op, x, 3, normalised)
 
+    @staticmethod
+    def expansion(x: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
+        y = x.reshape(groups, product(x.shape) // groups).emit(LayerNorm, eps=eps)
+        return y.reshape(*x.shape) * weight.unsqueeze(-2, -1) + bias.unsqueeze(-2, -1)
+
     cases = (case(sample(8, 3, 3), sample(8, lead=False), sample(8, lead=False), groups=4),)
 
 
@@ -183,6 +202,17 @@ class BatchNorm(Operation):
     @staticmethod
     def onnx(op: Any, x: Any, *scales: Any, training: bool, eps: float, rank: int) -> Any:
         return batched_onnx(op, x, rank, lambda y: op.BatchNormalization(y, *scales, epsilon=eps))
+
+    @staticmethod
+    def expansion(
+        x: Any, weight: Any, bias: Any, mean: Any, variance: Any, *, training: bool, eps: float, rank: int
+    ) -> Any:
+        """With the running statistics: in training an example's result is no function of the example alone."""
+        if training:
+            return None
+        axes = tuple(range(1 - rank, 0))
+        scale = weight / (variance + eps).emit(Sqrt)
+        return (x - mean.unsqueeze(*axes)) * scale.unsqueeze(*axes) + bias.unsqueeze(*axes)
 
     cases = (
         case(

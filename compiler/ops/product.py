@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mai.compiler.ir.sizes import Size, product
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import contracted, multiplied, same
 from mai.compiler.ops.base import Alignment, Lowering, Operation, ShapeError, broadcast, case, describe, sample
@@ -58,6 +59,14 @@ class Affine(Operation):
         flat = op.Gemm(op.reshape(x, [-1, op.size_along(x, -1)]), *inputs, transB=1)
         return op.reshape(flat, [*op.sizes(x)[:-1], op.size_along(weight, 0)])
 
+    @staticmethod
+    def derivative(ct: Any, y: Any, x: Any, weight: Any, bias: Any = None) -> Any:
+        """Rows of x are examples of one product, so the weight and the bias sum over them."""
+        rows = product(x.shape[:-1])
+        slopes, inputs = ct.reshape(rows, weight.shape[0]), x.reshape(rows, weight.shape[1])
+        made = (ct.emit(Affine, weight.transpose()), slopes.transpose().emit(Matmul, inputs))
+        return made if bias is None else (*made, slopes.sum((-2,)))
+
     cases = (
         case(sample(4), sample(3, 4, lead=False), sample(3, lead=False)),
         case(sample(5, 4), sample(3, 4, lead=False)),
@@ -86,7 +95,16 @@ class Matmul(Operation):
     reference: Lowering = staticmethod(lambda np, x, y: x @ y)
     torch: Lowering = staticmethod(lambda torch, x, y: x @ y)
     onnx: Lowering = staticmethod(lambda op, x, y: op.MatMul(x, y))
+    derivative = staticmethod(lambda ct, y, a, b: (ct.emit(Matmul, b.transpose()), a.transpose().emit(Matmul, ct)))
     cases = (case(sample(3, 4), sample(4, 5)), case(sample(2, 3, 4), sample(4, 5)))
+
+
+def _placed(ct: Any, rest: Sequence[Any], result: str, others: Sequence[str], own: str, shape: tuple[Size, ...]) -> Any:
+    """A product with the axes `own`; an axis that no factor has is repeated."""
+    found = [letter for letter in own if letter in result or any(letter in o for o in others)]
+    made = ct.einsum(",".join([result, *others]) + "->" + "".join(found), *rest)
+    missing = [i - len(own) for i, letter in enumerate(own) if letter not in found]
+    return made.unsqueeze(*missing).expand(shape)
 
 
 class Einsum(Operation):
@@ -113,6 +131,19 @@ class Einsum(Operation):
     onnx: Lowering = staticmethod(
         lambda op, *xs, equation: op.Einsum(*xs, equation=_with_lead(equation, [len(x.shape) for x in xs]))
     )
+
+    @staticmethod
+    def derivative(ct: Any, y: Any, *xs: Any, equation: str) -> Any:
+        """Of an operand: the result's derivative and the other operands, multiplied into its place."""
+        inputs, result = equation.split("->")
+        letters = inputs.split(",")
+        made = []
+        for place, own in enumerate(letters):
+            others = [*letters[:place], *letters[place + 1 :]]
+            rest = [*xs[:place], *xs[place + 1 :]]
+            made.append(_placed(ct, rest, result, others, own, xs[place].shape))
+        return tuple(made)
+
     cases = (
         case(sample(3), sample(3, 4, 5), equation="a,abc->bc"),
         case(sample(3, 4), sample(5, 4), equation="ab,cb->ac"),

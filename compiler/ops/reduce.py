@@ -9,8 +9,8 @@ from mai.compiler.ir.sizes import product
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same, summed
 from mai.compiler.ops.base import Case, Lowering, Operation, ShapeError, case, sample
-from mai.compiler.ops.elementwise import Add, Divide, ToReal
-from mai.compiler.ops.shape import Slice
+from mai.compiler.ops.elementwise import Add, Divide, Exp, ToReal
+from mai.compiler.ops.indexing import Slice
 
 
 class Reduction(Operation, abstract=True):
@@ -33,6 +33,13 @@ class Reduction(Operation, abstract=True):
         return Type(x.dtype, tuple(s for s, gone in sizes if keep or not gone))
 
 
+def _extreme(ct: Any, y: Any, x: Any, axes: tuple[int, ...], keep: bool) -> Any:
+    """To the places where x is extreme; equals share."""
+    top, slope = (v if keep else v.unsqueeze(*axes) for v in (y, ct))
+    is_top = x.equals(top)
+    return slope * is_top / is_top.sum(axes, keep=True)
+
+
 class Sum(Reduction):
     """The sum over axes."""
 
@@ -43,6 +50,7 @@ class Sum(Reduction):
     onnx: Lowering = staticmethod(
         lambda op, x, axes, keep: op.ReduceSum(x, op.ints(axes), keepdims=int(keep)) if axes else x
     )
+    derivative = staticmethod(lambda ct, y, x, axes, keep: ct.restored(axes, keep, x.shape))
 
 
 class Mean(Reduction):
@@ -64,6 +72,10 @@ class Mean(Reduction):
         lambda op, x, axes, keep: op.ReduceMean(x, op.ints(axes), keepdims=int(keep)) if axes else x
     )
 
+    @staticmethod
+    def derivative(ct: Any, y: Any, x: Any, axes: tuple[int, ...], keep: bool) -> Any:
+        return (ct / ct.size(product(tuple(x.shape[axis] for axis in axes)))).restored(axes, keep, x.shape)
+
 
 class Max(Reduction):
     """The largest over axes."""
@@ -75,6 +87,7 @@ class Max(Reduction):
     onnx: Lowering = staticmethod(
         lambda op, x, axes, keep: op.ReduceMax(x, op.ints(axes), keepdims=int(keep)) if axes else x
     )
+    derivative = staticmethod(lambda ct, y, x, axes, keep: _extreme(ct, y, x, axes, keep))
 
 
 class Min(Reduction):
@@ -87,6 +100,7 @@ class Min(Reduction):
     onnx: Lowering = staticmethod(
         lambda op, x, axes, keep: op.ReduceMin(x, op.ints(axes), keepdims=int(keep)) if axes else x
     )
+    derivative = staticmethod(lambda ct, y, x, axes, keep: _extreme(ct, y, x, axes, keep))
 
 
 class Logsumexp(Reduction):
@@ -104,6 +118,11 @@ class Logsumexp(Reduction):
     onnx: Lowering = staticmethod(
         lambda op, x, axes, keep: op.ReduceLogSumExp(x, op.ints(axes), keepdims=int(keep)) if axes else x
     )
+
+    @staticmethod
+    def derivative(ct: Any, y: Any, x: Any, axes: tuple[int, ...], keep: bool) -> Any:
+        top, slope = (v if keep else v.unsqueeze(*axes) for v in (y, ct))
+        return slope * (x - top).emit(Exp)
 
 
 class Along(Operation, abstract=True):
@@ -131,6 +150,7 @@ class Softmax(Along):
 
     torch: Lowering = staticmethod(lambda torch, x, axis: torch.softmax(x, axis))
     onnx: Lowering = staticmethod(lambda op, x, axis: op.Softmax(x, axis=axis))
+    derivative = staticmethod(lambda ct, y, x, axis: y * (ct - (ct * y).sum((axis,), True)))
 
 
 class LogSoftmax(Along):
@@ -145,14 +165,29 @@ class LogSoftmax(Along):
 
     torch: Lowering = staticmethod(lambda torch, x, axis: torch.log_softmax(x, axis))
     onnx: Lowering = staticmethod(lambda op, x, axis: op.LogSoftmax(x, axis=axis))
+    derivative = staticmethod(lambda ct, y, x, axis: ct - y.emit(Exp) * ct.sum((axis,), True))
 
 
 class Cumsum(Along):
-    """Running sums."""
+    """Running sums; with `reverse`, from the last element to the first."""
 
-    reference: Lowering = staticmethod(lambda np, x, axis: np.cumsum(x, axis=axis))
-    torch: Lowering = staticmethod(lambda torch, x, axis: torch.cumsum(x, axis))
-    onnx: Lowering = staticmethod(lambda op, x, axis: op.CumSum(x, op.int(axis)))
+    attributes: ClassVar[dict[str, Any]] = {"axis": -1, "reverse": False}
+
+    @classmethod
+    def shape(cls, x: Type, axis: int, reverse: bool = False) -> Type:
+        return Type(x.dtype, x.shape)
+
+    @staticmethod
+    def reference(np: Any, x: Any, axis: int, reverse: bool) -> Any:
+        return np.flip(np.cumsum(np.flip(x, axis), axis=axis), axis) if reverse else np.cumsum(x, axis=axis)
+
+    @staticmethod
+    def torch(torch: Any, x: Any, axis: int, reverse: bool) -> Any:
+        return torch.flip(torch.cumsum(torch.flip(x, (axis,)), axis), (axis,)) if reverse else torch.cumsum(x, axis)
+
+    onnx: Lowering = staticmethod(lambda op, x, axis, reverse: op.CumSum(x, op.int(axis), reverse=int(reverse)))
+    derivative = staticmethod(lambda ct, y, x, axis, reverse: ct.emit(Cumsum, axis=axis, reverse=not reverse))
+    cases = (*Along.cases, case(sample(2, 5, 4), axis=-2, reverse=True))
 
     @staticmethod
     def grown(g: Any, node: Any) -> Any:
@@ -160,6 +195,8 @@ class Cumsum(Along):
         (x,), axis = node.inputs, node.attributes["axis"]
         if not g.grows(x, axis):
             return None
+        if node.attributes["reverse"]:
+            raise g.refused("sums up what is after every token")
         before = g.state("sum", g.resized(x, axis, 1), 0)
         made = g.emit(Add, before.value, g.emit(Cumsum, g.rows(x, 0), axis=axis))
         before.next = g.emit(Slice, made, axis=axis, start=-1, stop=None, step=None)
@@ -189,6 +226,11 @@ class Cumprod(Along):
             pads[rank + axis] = reach
             x, reach = op.Mul(x, op.Pad(head, op.ints(pads), 1.0)), 2 * reach
         return x
+
+    @staticmethod
+    def derivative(ct: Any, y: Any, x: Any, axis: int) -> Any:
+        """Products without one factor are quotients: right where no factor is 0."""
+        return (ct * y).emit(Cumsum, axis=axis, reverse=True) / x
 
 
 class Argmax(Operation):

@@ -67,6 +67,17 @@ class Integrate(Structural):
     """
 
 
+class Gradient(Structural):
+    """The derivative of a scalar with respect to a value, until `differentiate` makes it code. Inputs: scalar, value."""
+
+
+class Pushforward(Structural):
+    """The derivative of a value along a direction of another. Inputs: the value, the other, the direction."""
+
+
+DERIVATIVES = (Gradient, Pushforward)
+
+
 class Extend(Structural):
     """A row of tokens that grows by one a turn (14), until `recompute` or `incremental` makes it a loop.
 

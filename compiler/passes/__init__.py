@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mai.compiler.ir.graph import Graph, Node
 from mai.compiler.ops.structure import Integrate, Later
+from mai.compiler.passes.differentiate import differentiate
 from mai.compiler.passes.discretise import discretise
 from mai.compiler.passes.fold import fold
 from mai.compiler.passes.freeze import freeze
@@ -21,12 +22,12 @@ __all__ = ["fold", "freeze", "later", "optimise", "prepare", "prune", "select", 
 
 
 def prepare(graph: Graph, *, cache: bool = False) -> Graph:
-    """Every `repeat` with fresh parameters, every `integrate` and every `extend` replaced by plain code and loops.
+    """Every `repeat` with fresh parameters, every `integrate`, derivative and `extend` replaced by plain code and loops.
 
     With `cache`, `extend` in its incremental form.
     """
     grown = incremental if cache else recompute
-    return prune(share(grown(discretise(unroll(graph)))))
+    return prune(share(grown(differentiate(discretise(unroll(graph))))))
 
 
 def optimise(graph: Graph) -> Graph:

@@ -13,8 +13,8 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph, made_in, reading, symbols_of
 from mai.compiler.ir.types import TURN_DEPTH, Axis
+from mai.compiler.ops.indexing import Iota, Take
 from mai.compiler.ops.random import Draw
-from mai.compiler.ops.shape import Iota, Take
 from mai.compiler.ops.structure import Loop, Spread
 
 LARGEST_ROW = 65_536  # Elements of a table a turn, 256 KB: what is larger costs more to keep than to compute again.

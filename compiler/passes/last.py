@@ -6,7 +6,7 @@ from typing import Protocol
 
 from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.rewrite import reading
-from mai.compiler.ops.shape import Pick
+from mai.compiler.ops.indexing import Pick
 from mai.compiler.ops.structure import VIEWS
 
 LAST, ALL = 1, 2

@@ -11,8 +11,9 @@ from itertools import accumulate
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ops import elementwise as el
+from mai.compiler.ops.indexing import Slice
 from mai.compiler.ops.product import Affine
-from mai.compiler.ops.shape import Concat, Slice
+from mai.compiler.ops.shape import Concat
 
 
 def split(graph: Graph) -> Graph:

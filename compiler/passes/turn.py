@@ -18,7 +18,8 @@ from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import logic
 from mai.compiler.ops import reduce as red
 from mai.compiler.ops.base import Operation
-from mai.compiler.ops.shape import Concat, Expand, Iota, Slice, Unsqueeze
+from mai.compiler.ops.indexing import Iota, Slice
+from mai.compiler.ops.shape import Concat, Expand, Unsqueeze
 from mai.compiler.ops.structure import VIEWS
 from mai.compiler.passes.growth import State
 from mai.spec.diagnostics import Diagnostic, MaiError

@@ -20,7 +20,7 @@ from mai.compiler.ir.rewrite import free_values
 from mai.compiler.ir.sizes import Dim
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.base import Alignment
-from mai.compiler.ops.elementwise import Add, Divide, FloorDivide, Modulo, Multiply, Subtract
+from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, Subtract
 from mai.compiler.ops.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
 from mai.compiler.ops.structure import Across, Constant, Lead, Loop, SizeOf, Spread, Unlead, WeightOf
 from mai.compiler.torch.draws import CALLS
@@ -34,7 +34,6 @@ ARITHMETIC = (
     Subtract,
     Multiply,
     Divide,
-    FloorDivide,
     Modulo,
     Less,
     LessEqual,

@@ -14,10 +14,13 @@ from mai.compiler.ops import choice, philox, random
 from mai.compiler.ops.base import Operation
 from mai.compiler.ops.choice import Choose
 from mai.compiler.ops.random import Draw
+from mai.compiler.ops.structure import DERIVATIVES
 from mai.compiler.passes import prune
+from mai.compiler.passes.differentiate import differentiate
 from mai.compiler.passes.discretise import discretise
 from mai.compiler.passes.recompute import recompute
 from mai.compiler.passes.share import share
+from mai.compiler.passes.unroll import unroll
 from mai.compiler.program import Program
 from mai.compiler.torch import draws
 from mai.compiler.torch.listing import INDENT, TAKEN, forward
@@ -54,13 +57,19 @@ class Group(nn.Module):
                 self.register_buffer(name, member)
 
 
+def _plain(graph: Graph) -> Graph:
+    """Loops in the place of all that is none; a `repeat` keeps its turns' weights apart only where it is differentiated."""
+    has_derivative = any(node.op in DERIVATIVES for node in graph.walk())
+    return prune(share(recompute(differentiate(discretise(unroll(graph) if has_derivative else graph)))))
+
+
 def source(program: Program, exports: Iterable[str]) -> str:
     """The text of the file: what it needs, then a module for each export, with the spec's names and shapes.
 
     A `repeat` stays a loop, over the list of its turns' weights. A module's `forward` takes the export's inputs with
     the batch as their first axis, then its settings as numbers, and gives the output or a tuple of outputs.
     """
-    graphs = {name: prune(share(recompute(discretise(program.exports[name])))) for name in exports}
+    graphs = {name: _plain(program.exports[name]) for name in exports}
     used = {n.op for g in graphs.values() for n in g.walk()}
     drawn = {op for op in used if issubclass(op, Draw)}
     title = (program.title or program.name).replace("\\", r"\\").replace('"""', "'''")

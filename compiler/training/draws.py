@@ -14,8 +14,8 @@ from torch import Tensor
 from mai.compiler.ir import sizes
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph
+from mai.compiler.ops.indexing import Iota
 from mai.compiler.ops.random import Draw
-from mai.compiler.ops.shape import Iota
 from mai.compiler.ops.structure import Lead
 from mai.compiler.passes import prune
 

@@ -1,7 +1,7 @@
 """Diagnostics of what a file does: its statements, its training and its data."""
 
 from mai.spec.diagnostics.entry import Entry
-from mai.spec.diagnostics.snippets import net, train
+from mai.spec.diagnostics.snippets import entry, net, train
 
 PROGRAM: dict[str, Entry] = {
     "missing-return": Entry(
@@ -35,6 +35,14 @@ PROGRAM: dict[str, Entry] = {
         "A `repeat` has at most 100,000 turns, and 10,000 where each of them owns parameters.",
         net("repeat 10^9 { x = 0.5 * x }"),
         net("repeat 10 { x = 0.5 * x }"),
+    ),
+    "not-differentiable": Entry(
+        "A derivative that cannot be taken",
+        "`grad`, `jvp` and `div` follow a value back to what it was made from, operation by operation. The one named here\n"
+        "has no derivative. Inside a loop, a derivative holds the loop's states still: it cannot be with respect to\n"
+        "something outside that they were made from.",
+        entry("y = 2 * x\n  repeat 2 shared { y = y + grad(sum(y^2), x) }\n  return y"),
+        entry("y = 2 * x\n  repeat 2 shared { y = y + grad(sum(y^2), y) }\n  return y"),
     ),
     "no-derivative": Entry(
         "An integral in which nothing moves",

@@ -18,8 +18,8 @@ RUNNING: dict[str, Entry] = {
     ),
     "not-yet": Entry(
         "Checked, but not executed by this release",
-        "The language says more than this release runs: derivatives (`div`, `grad`, `jvp`), adaptive and multistep solvers,\n"
-        "the adjoint method, and Sinkhorn divergences are checked and wait for a later release.",
+        "The language says more than this release runs: adaptive and multistep solvers, the adjoint method,\n"
+        "and Sinkhorn divergences are checked and wait for a later release.",
     ),
     "looks-ahead": Entry(
         "A net without an incremental form",

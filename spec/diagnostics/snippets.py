@@ -6,6 +6,11 @@ def net(line: str) -> str:
     return f"net f(x: [2]) -> [2] {{\n  {line}\n  return x\n}}\n"
 
 
+def entry(line: str) -> str:
+    """An export on [2] with one line of interest."""
+    return f"export f(x: [2]) -> [2] {{\n  {line}\n}}\n"
+
+
 def train(settings: str, line: str = "minimize sum(f(x)^2)") -> str:
     """A train block with its settings, or one line, of interest."""
     head = "data x: [2] from moons()\nnet f(x: [2]) -> [2] { return linear(x, 2) }\n"

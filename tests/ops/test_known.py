@@ -14,7 +14,7 @@ from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.onnx.build import build
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import product, reduce, shape
+from mai.compiler.ops import indexing, product, reduce, shape
 
 Array = np.ndarray[Any, Any]
 Made = Callable[[Builder], Value]
@@ -27,7 +27,7 @@ def scalar(b: Builder) -> Value:
 
 
 def row(b: Builder) -> Value:
-    return b.emit(shape.Pick, b.emit(shape.Transpose, b.constant(MATRIX), perm=(-1, -2)), axis=-2, index=0)
+    return b.emit(indexing.Pick, b.emit(shape.Transpose, b.constant(MATRIX), perm=(-1, -2)), axis=-2, index=0)
 
 
 def total(b: Builder) -> Value:

@@ -8,7 +8,19 @@ import pytest
 
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
-from mai.compiler.ops import attention, convolution, elementwise, logic, loss, norm, product, random, reduce, shape
+from mai.compiler.ops import (
+    attention,
+    convolution,
+    elementwise,
+    indexing,
+    logic,
+    loss,
+    norm,
+    product,
+    random,
+    reduce,
+    shape,
+)
 from mai.compiler.ops.base import Operation, ShapeError, broadcast, describe, typed
 
 P, H, K = symbol("P"), symbol("H"), symbol("k")
@@ -78,10 +90,10 @@ REFUSED: list[tuple[type[Operation], list[Type], dict[str, Any], str, int | None
     (shape.Concat, [r(3, 4), r(2, 4)], {}, "shape-mismatch", 1, "axis -1"),
     (shape.Stack, [r(3), r(4)], {}, "shape-mismatch", 1, "[3] and [4]"),
     (shape.Expand, [r(3)], {"shape": (4,)}, "shape-mismatch", 0, "[4]"),
-    (shape.Slice, [r(4)], {"start": 4}, "index-out-of-range", 0, "empty"),
-    (shape.Slice, [r(P)], {"start": P}, "index-out-of-range", 0, "empty"),
-    (shape.Slice, [r(4)], {"step": 0}, "index-out-of-range", 0, "forward"),
-    (shape.Slice, [r(4)], {"step": P}, "static-needed", 0, "step"),
+    (indexing.Slice, [r(4)], {"start": 4}, "index-out-of-range", 0, "empty"),
+    (indexing.Slice, [r(P)], {"start": P}, "index-out-of-range", 0, "empty"),
+    (indexing.Slice, [r(4)], {"step": 0}, "index-out-of-range", 0, "forward"),
+    (indexing.Slice, [r(4)], {"step": P}, "static-needed", 0, "step"),
     (loss.CrossEntropy, [r(), i()], {}, "shape-mismatch", 1, "[]"),
     (loss.CrossEntropy, [r(3, 4), i(4)], {}, "shape-mismatch", 1, "[3]"),
     (random.RandomNormal, [i(), r(), i()], {"shape": ()}, "dtype-mismatch", 1, "whole numbers"),
@@ -120,16 +132,16 @@ WORKED_OUT: list[tuple[type[Operation], list[Type], dict[str, Any], tuple[Size, 
     (shape.Transpose, [r(2, P, 4)], {"perm": (-1, -3, -2)}, (4, 2, P)),
     (shape.Concat, [r(P, 3), r(2, 3)], {"axis": -2}, (P + 2, 3)),
     (shape.Stack, [r(P), r(P)], {"axis": -2}, (2, P)),
-    (shape.Slice, [r(P)], {"start": 1, "stop": -1}, (P - 2,)),
-    (shape.Slice, [r(P)], {"start": P - 3}, (3,)),
-    (shape.Slice, [r(P)], {"start": -2}, (2,)),
-    (shape.Slice, [r(P)], {"start": -P}, (P,)),
-    (shape.Slice, [r(7)], {"start": 1, "stop": 100, "step": 2}, (3,)),
-    (shape.Pick, [r(P, 3)], {"axis": -2, "index": 0}, (3,)),
-    (shape.Take, [r(3, 10, H), i(P, 2)], {"axis": -2, "rank": 3, "index_rank": 2}, (3, P, 2, H)),
+    (indexing.Slice, [r(P)], {"start": 1, "stop": -1}, (P - 2,)),
+    (indexing.Slice, [r(P)], {"start": P - 3}, (3,)),
+    (indexing.Slice, [r(P)], {"start": -2}, (2,)),
+    (indexing.Slice, [r(P)], {"start": -P}, (P,)),
+    (indexing.Slice, [r(7)], {"start": 1, "stop": 100, "step": 2}, (3,)),
+    (indexing.Pick, [r(P, 3)], {"axis": -2, "index": 0}, (3,)),
+    (indexing.Take, [r(3, 10, H), i(P, 2)], {"axis": -2, "rank": 3, "index_rank": 2}, (3, P, 2, H)),
     (shape.Unsqueeze, [r(P)], {"axes": (-1, -3)}, (1, P, 1)),
     (shape.Squeeze, [r(1, P, 1)], {"axes": (-1,)}, (1, P)),
-    (shape.Iota, [], {"count": P}, (P,)),
+    (indexing.Iota, [], {"count": P}, (P,)),
     (random.RandomUniform, [i(), i(), i()], {"shape": (P, 2)}, (P, 2)),
 ]  # fmt: skip
 
@@ -149,9 +161,9 @@ def test_dtypes_and_classes() -> None:
     assert rule(logic.Equal, [r(3), r(3)], {}).dtype is DType.BOOL
     assert rule(logic.Where, [Type(DType.BOOL), i(3), i(3)], {}).dtype is DType.INT
     assert rule(reduce.Argmax, [r(5)], {}) == Type(DType.INT, (), classes=5)
-    assert rule(shape.Iota, [], {"count": 7}) == Type(DType.INT, (7,), classes=7)
+    assert rule(indexing.Iota, [], {"count": 7}) == Type(DType.INT, (7,), classes=7)
     table = Type(DType.INT, (10,), classes=3)
-    assert rule(shape.Take, [table, i()], {"axis": -1}).classes == 3
+    assert rule(indexing.Take, [table, i()], {"axis": -1}).classes == 3
 
 
 def test_broadcast_and_describe() -> None:

@@ -14,7 +14,7 @@ from mai.compiler.ir.graph import Graph, Setting, Value
 from mai.compiler.ir.sizes import Dim, Size, symbol, symbols
 from mai.compiler.ir.sizes import evaluate as size_of
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
-from mai.compiler.ops import attention, convolution, elementwise, loss, norm, product, random, reduce, shape
+from mai.compiler.ops import attention, convolution, elementwise, indexing, loss, norm, product, random, reduce, shape
 from mai.compiler.ops.base import Operation
 
 Array = np.ndarray[Any, Any]
@@ -75,15 +75,15 @@ ROWS = [
     Row(shape.Stack, (r(P), r(P)), {"axis": -2}),
     Row(shape.Expand, (r(4),), {"shape": (P, 4)}),
     Row(shape.Expand, (r(),), {"shape": (N,)}),
-    Row(shape.Slice, (r(P, 3),), {"axis": -2, "start": 1}),
-    Row(shape.Slice, (r(P, 3),), {"axis": -2, "start": P - 2}),
-    Row(shape.Slice, (r(P, 3),), {"axis": -2, "stop": -1}),
-    Row(shape.Pick, (r(P, 3),), {"axis": -2, "index": -1}),
-    Row(shape.Take, (r(10, 3), i(P)), {"axis": -2, "rank": 2, "index_rank": 1}),
-    Row(shape.Take, (r(3, 10), i(P)), {"axis": -1, "rank": 2, "index_rank": 1}),
-    Row(shape.Take, (r(P, 10, H), i(W)), {"axis": -2, "rank": 3, "index_rank": 1}),
-    Row(shape.Iota, (), {"count": N}),
-    Row(shape.Iota, (), {"count": 2 * P + 1}),
+    Row(indexing.Slice, (r(P, 3),), {"axis": -2, "start": 1}),
+    Row(indexing.Slice, (r(P, 3),), {"axis": -2, "start": P - 2}),
+    Row(indexing.Slice, (r(P, 3),), {"axis": -2, "stop": -1}),
+    Row(indexing.Pick, (r(P, 3),), {"axis": -2, "index": -1}),
+    Row(indexing.Take, (r(10, 3), i(P)), {"axis": -2, "rank": 2, "index_rank": 1}),
+    Row(indexing.Take, (r(3, 10), i(P)), {"axis": -1, "rank": 2, "index_rank": 1}),
+    Row(indexing.Take, (r(P, 10, H), i(W)), {"axis": -2, "rank": 3, "index_rank": 1}),
+    Row(indexing.Iota, (), {"count": N}),
+    Row(indexing.Iota, (), {"count": 2 * P + 1}),
     Row(loss.CrossEntropy, (r(P, 10), i(P))),
     Row(random.RandomBits, (SCALAR, SCALAR, SCALAR), {"place": 3, "shape": (P, 3)}),
     Row(random.RandomNormal, (SCALAR, SCALAR, SCALAR), {"place": 3, "shape": (N,)}),

@@ -1,0 +1,169 @@
+"""The derivative of every operation: forward and backward, of first and second order, against central differences."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.ir.graph import Graph, Value
+from mai.compiler.ir.types import DType
+from mai.compiler.ops.base import OPERATIONS, Case, Operation
+from mai.compiler.ops.elementwise import Multiply, Sin
+from mai.compiler.ops.random import Draw
+from mai.compiler.ops.reduce import Sum
+from mai.compiler.ops.structure import Gradient, Pushforward, Structural
+from mai.compiler.passes import prune
+from mai.compiler.passes.differentiate import differentiate
+from mai.compiler.torch.module import lower
+from mai.compiler.torch.weights import Weights
+from tests.ops.test_parity import BATCH, SIZES, feed_of, graph_of, may_lead
+
+Array = np.ndarray[Any, Any]
+NONE = {"cached_attention": "what it keeps is handed on; texts are differentiated in their plain form"}
+TORCH_HAS_NONE = {"batch_norm": (3, 4)}
+STEP = 1e-5
+SMOOTH = 1e-5
+
+
+def real_inputs(op: type[Operation], case: Case) -> list[int]:
+    return [i for i, s in enumerate(case.inputs) if s is not None and s.type.dtype is DType.REAL]
+
+
+def has_derivative(op: type[Operation], case: Case) -> bool:
+    if issubclass(op, (Draw, Structural)) or op.name in NONE or not real_inputs(op, case):
+        return False
+    made = graph_of(op, case, tuple(() for _ in case.inputs)).outputs[0]
+    return made.type.dtype is DType.REAL
+
+
+CASES = [(n, i) for n, op in sorted(OPERATIONS.items()) for i, c in enumerate(op.cases) if has_derivative(op, c)]
+
+
+def batched(op: type[Operation], case: Case) -> tuple[tuple[Any, ...], ...]:
+    """Every input that may have one has the batch axis."""
+    return tuple((BATCH,) if free else () for free in may_lead(op, case))
+
+
+def scalar_of(graph: Graph) -> Value:
+    """A number made of the result's elements, each with a weight of its own, not linear in them."""
+    builder, (y,) = Builder(graph), graph.outputs
+    weights = np.random.default_rng(3).uniform(0.5, 1.5, y.type.shape)
+    scaled = builder.emit(Multiply, builder.emit(Sin, y), _constant(builder, weights))
+    return builder.emit(Sum, scaled, axes=tuple(range(-y.type.rank, 0))) if y.type.rank else scaled
+
+
+def _constant(builder: Builder, array: Array) -> Value:
+    def nested(value: Any) -> Any:
+        return tuple(map(nested, value)) if isinstance(value, list) else value
+
+    return builder.constant(nested(array.tolist()), DType.REAL)
+
+
+def values(graph: Graph, feed: dict[str, Array], *outputs: Value) -> list[Array]:
+    graph.outputs, graph.output_names = list(outputs), [f"y{i}" for i in range(len(outputs))]
+    return evaluate(prune(differentiate(graph)), {n: np.asarray(a) for n, a in feed.items()}, {}, {})
+
+
+def derived(graph: Graph, op: type[Operation], *inputs: Value) -> Value:
+    type_ = inputs[1 if op is Gradient else 0].type
+    lead = max((v.type.lead for v in inputs), key=len)
+    return Builder(graph).add(op, inputs, {}, [type_.with_lead(lead)]).output
+
+
+def directions(graph: Graph, feed: dict[str, Array], places: list[int]) -> dict[str, Array]:
+    rng = np.random.default_rng(5)
+    names = [graph.inputs[i].name for i in places]
+    return {n: rng.standard_normal(feed[n].shape) for n in names}
+
+
+def doubled(feed: dict[str, Array]) -> dict[str, Array]:
+    return {n: np.asarray(a, np.float64) if a.dtype.kind == "f" else a for n, a in feed.items()}
+
+
+def moved(feed: dict[str, Array], along: dict[str, Array], step: float) -> dict[str, Array]:
+    return {n: a + step * along[n] if n in along else a for n, a in feed.items()}
+
+
+@pytest.mark.parametrize(("name", "number"), CASES)
+def test_forward_and_backward_are_what_differences_say(name: str, number: int) -> None:
+    op = OPERATIONS[name]
+    case = op.cases[number]
+    leads = batched(op, case)
+    feed = doubled(feed_of(case, leads, 11))
+    for place in real_inputs(op, case):
+        graph = graph_of(op, case, leads)
+        x = graph.inputs[place]
+        e = scalar_of(graph)
+        (along,) = directions(graph, feed, [place]).values()
+        t = Value(x.type, "t")
+        graph.inputs.append(t)
+        forward, gradient = derived(graph, Pushforward, e, x, t), derived(graph, Gradient, e, x)
+        ours, back = values(graph, {**feed, "t": along}, forward, gradient)
+        steps = [values(graph, {**moved(feed, {x.name: along}, s), "t": along}, e)[0] for s in (STEP, -STEP)]
+        wanted = (steps[0] - steps[1]) / (2 * STEP)
+        np.testing.assert_allclose(ours, wanted, rtol=2e-6, atol=1e-7, err_msg=f"forward, input {place}")
+        axes = tuple(range(back.ndim - x.type.rank, back.ndim))
+        np.testing.assert_allclose(
+            (back * along).sum(axes), wanted, rtol=2e-6, atol=1e-7, err_msg=f"backward, input {place}"
+        )
+
+
+@pytest.mark.parametrize(("name", "number"), CASES)
+def test_second_derivatives_are_what_differences_of_first_ones_say(name: str, number: int) -> None:
+    op = OPERATIONS[name]
+    case = op.cases[number]
+    leads = batched(op, case)
+    feed = doubled(feed_of(case, leads, 12))
+    for place in real_inputs(op, case):
+        graph = graph_of(op, case, leads)
+        x = graph.inputs[place]
+        e = scalar_of(graph)
+        along = directions(graph, feed, [place])[x.name]
+        t = Value(x.type, "t")
+        graph.inputs.append(t)
+        gradient = derived(graph, Gradient, e, x)
+        forward = derived(graph, Pushforward, e, x, t)
+        over_forward, over_backward = derived(graph, Pushforward, gradient, x, t), derived(graph, Gradient, forward, x)
+        given = {**feed, "t": along}
+        steps = [values(graph, {**given, x.name: feed[x.name] + s * along}, gradient)[0] for s in (STEP, -STEP)]
+        wanted = (steps[0] - steps[1]) / (2 * STEP)
+        for made, how in zip(values(graph, given, over_forward, over_backward), ("forward", "backward"), strict=True):
+            np.testing.assert_allclose(made, wanted, rtol=SMOOTH, atol=1e-6, err_msg=f"{how}, input {place}")
+
+
+@pytest.mark.parametrize(("name", "number"), CASES)
+def test_torch_differentiates_its_lowering_to_the_same(name: str, number: int, agree: Callable[..., Array]) -> None:
+    """numpy = torch = ONNX for the derivative's code, and torch's own derivative of the operation is the same."""
+    op = OPERATIONS[name]
+    case = op.cases[number]
+    leads = batched(op, case)
+    feed = feed_of(case, leads, 13)
+    for place in real_inputs(op, case):
+        graph = graph_of(op, case, leads)
+        x = graph.inputs[place]
+        e = scalar_of(graph)
+        made = Graph(graph.inputs, graph.nodes, [derived(graph, Gradient, e, x)], "case", sizes=graph.sizes)
+        made.output_names = ["y"]
+        ours = agree(prune(differentiate(made)), feed, SIZES)
+        if place in TORCH_HAS_NONE.get(name, ()):
+            continue
+        made.outputs = [e]
+        tensors = {n: torch.from_numpy(a) for n, a in feed.items()}
+        moving = tensors[x.name].requires_grad_(True)
+        lower(prune(differentiate(made)), Weights({}))(*[tensors[v.name] for v in graph.inputs])[0].sum().backward()
+        assert moving.grad is not None
+        theirs = moving.grad.numpy()
+        summed = ours.reshape(-1, *theirs.shape).sum(0) if ours.ndim > theirs.ndim else ours
+        np.testing.assert_allclose(summed, theirs, rtol=1e-3, atol=1e-4, err_msg=f"input {place}")
+
+
+def test_every_operation_of_reals_has_a_derivative() -> None:
+    for name, _ in CASES:
+        op = OPERATIONS[name]
+        assert op.derivative is not None or op.expansion is not None, name
