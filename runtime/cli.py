@@ -74,7 +74,7 @@ def run(
         return
     given = _given(loaded, values or [], {"batch": batch, "seed": seed, "steps": steps})
     began = time.perf_counter()
-    made = loaded(**given)
+    made, evaluations = loaded.counted(**given)
     seconds = time.perf_counter() - began
     if isinstance(made, (str, list)):
         say.texts([made] if isinstance(made, str) else made, seconds, out)
@@ -83,6 +83,10 @@ def run(
     first = np.asarray(next(iter(results.values())))
     count = len(first) if first.ndim else 1
     typer.echo(f"{count:,} example{'s' if count != 1 else ''} in {seconds:.3g} s", err=True)
+    if evaluations is not None:
+        least, most = evaluations.min(), evaluations.max()
+        span = f"{most}" if least == most else f"{least} to {most}"
+        typer.echo(f"{span} evaluations of the velocity", err=True)
     if out is None:
         say.arrays(loaded, results, given)
         return

@@ -39,7 +39,7 @@ class Model:
         self.manifest, self.spec, self.path = manifest, spec, path
         self.inputs = {p.name: p for p in manifest.inputs}
         self.settings = {p.name: p for p in manifest.settings}
-        self.outputs = {p.name: p for p in manifest.outputs}
+        self.outputs = {p.name: p for p in manifest.outputs if p.name != manifest.evaluations}
         overridable = {i.name for i in session.get_overridable_initializers()}
         self._accepted = {*self.inputs, *overridable}
         self._fixed = {CHUNK: WHOLE} if CHUNK in overridable and "CUDAExecutionProvider" in self.providers else {}
@@ -61,8 +61,12 @@ class Model:
             The output as an array, or a dictionary of arrays by name where the export returns several.
 
         Raises:
-            ModelError: a name, shape, dtype or value is not as the file says.
+            ModelError: a name, shape, dtype or value is not as the file says, or an adaptive solver did not arrive.
         """
+        return self.counted(**values)[0]
+
+    def counted(self, **values: Any) -> tuple[Any, Array | None]:
+        """As a call, with the number of velocities that adaptive solvers evaluated for each example, if there are any."""
         prompt = self._prompt(values)
         feed = prepare(self.inputs, self.settings, values, self.manifest.most)
         if prompt is not None and self.manifest.text is not None:
@@ -72,9 +76,12 @@ class Model:
             made = self._session.run(None, feed)
         except Exception as error:  # onnxruntime raises many types of its own
             raise ModelError("run-failed", f"{self.path.name} failed: {_first_line(error)}") from error
+        evaluations = made.pop() if self.manifest.evaluations else None
+        if evaluations is not None:
+            check_arrival(evaluations)
         if len(made) > 1:
-            return dict(zip(self.outputs, made, strict=True))
-        return made[0] if prompt is None else answer(prompt, made[0], self.tokenizer)
+            return dict(zip(self.outputs, made, strict=True)), evaluations
+        return made[0] if prompt is None else answer(prompt, made[0], self.tokenizer), evaluations
 
     def _prompt(self, values: dict[str, Any]) -> Prompt | None:
         """The prompt of a text that grows, if there is one; texts in `values` become tokens."""
@@ -130,6 +137,16 @@ class Model:
         arguments += [f"{p.name}={p.default}" for p in self.settings.values()]
         results = ", ".join(f"{p.name}: {_type(p)}" for p in self.outputs.values())
         return f"<{self.manifest.name}.{self.manifest.export}({', '.join(arguments)}) -> {results}>"
+
+
+def check_arrival(evaluations: Array) -> None:
+    """Raise `not-arrived` if an adaptive solver stopped on its way; then its results are no numbers."""
+    (failed,) = np.nonzero(evaluations.reshape(-1) < 0)
+    if len(failed):
+        rows = ", ".join(map(str, failed[:5])) + (", ..." if len(failed) > 5 else "")
+        message = f"an adaptive solver did not arrive for {len(failed):,} of {evaluations.size:,} examples: {rows}"
+        help = "allow a larger `max_steps` or a larger `rtol` and `atol` in the spec, or look at these inputs"
+        raise ModelError("not-arrived", message, help)
 
 
 def _type(port: Any) -> str:

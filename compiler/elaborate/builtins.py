@@ -118,7 +118,7 @@ def _elementwise(name: str, op: type[Operation], **attributes: Any) -> None:
 ELEMENTWISE: dict[str, type[Operation]] = {
     "exp": el.Exp, "log": el.Log, "sqrt": el.Sqrt, "sin": el.Sin, "cos": el.Cos, "tanh": el.Tanh, "erf": el.Erf,
     "sigmoid": el.Sigmoid, "relu": el.Relu, "silu": el.Silu, "gelu": el.Gelu, "softplus": el.Softplus,
-    "abs": el.Absolute, "sign": el.Sign, "floor": el.Floor,
+    "abs": el.Absolute, "sign": el.Sign, "floor": el.Floor, "stop_gradient": el.StopGradient,
 }  # fmt: skip
 for _name, _op in ELEMENTWISE.items():
     _elementwise(_name, _op)

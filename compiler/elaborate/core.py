@@ -76,6 +76,7 @@ class Core:
     axes: tuple[Axis, ...]
     in_train_block: bool
     batch_axis: Axis
+    evaluations: list[Value]
     directions: int
     uses_draws: bool
     transposes: dict[Value, Value]

@@ -7,6 +7,7 @@ from mai.compiler.elaborate.calls import Calls
 from mai.compiler.elaborate.core import Draws
 from mai.compiler.elaborate.expressions import Expressions
 from mai.compiler.elaborate.growing import Growing
+from mai.compiler.elaborate.integrals import Integrals
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Setting, Value, Weight
 from mai.compiler.ir.sizes import Size, symbol
@@ -17,7 +18,7 @@ from mai.spec.diagnostics import Reporter
 BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)
 
 
-class Elaborator(Expressions, Calls, Growing):
+class Elaborator(Expressions, Calls, Growing, Integrals):
     """Elaborates one export, train block or net into `graph`."""
 
     def __init__(
@@ -31,7 +32,7 @@ class Elaborator(Expressions, Calls, Growing):
         self.lets, self.calls, self.callee, self.inlined, self.uses_draws = {}, [], "", 0, False
         self.opening, self.can_draw = set(), False
         self.transposes, self.origins, self.made_by, self.axes = {}, {}, {}, ()
-        self.batch_axis, self.directions = BATCH, 0
+        self.batch_axis, self.directions, self.evaluations = BATCH, 0, []
 
     def direction(self, count: Size) -> Axis:
         """A lead axis for directions to differentiate along, inside those of the calls around and outside all others.

@@ -6,9 +6,12 @@ from mai.compiler.elaborate.bindings import Binding, Environment, Module, Poison
 from mai.compiler.elaborate.core import Stop
 from mai.compiler.elaborate.elaborator import BATCH, Elaborator
 from mai.compiler.elaborate.signatures import dims_of, dtype_of
-from mai.compiler.ir.graph import Graph, Setting, Value, Weight
+from mai.compiler.ir.graph import EVALUATIONS, Graph, Setting, Value, Weight
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops import elementwise as el
+from mai.compiler.ops import logic
+from mai.compiler.ops import reduce as red
 from mai.spec import ast
 from mai.spec.diagnostics import Reporter
 
@@ -55,12 +58,38 @@ def _finish(e: Elaborator, env: Environment, declaration: ast.Function, made: Bi
             values = [e.result(env, declaration, values[0], span)]
     except Stop:
         return None
-    e.graph.outputs = [e.builder.spread(v, (BATCH,)) for v in values]
     name = declaration.name.id
-    taken = {v.name for v in e.graph.inputs} | set(e.graph.settings)
+    taken = {v.name for v in e.graph.inputs} | set(e.graph.settings) | {EVALUATIONS}
     name = f"{name}_result" if name in taken else name
     e.graph.output_names = [name] if len(values) == 1 else [f"{name}_{i}" for i in range(len(values))]
+    if e.evaluations:
+        values.append(_evaluations(e))
+        e.graph.output_names.append(EVALUATIONS)
+    e.graph.outputs = [e.builder.spread(v, (BATCH,)) for v in values]
     return e.graph
+
+
+def _evaluations(e: Elaborator) -> Value:
+    """How often adaptive solvers evaluated an example's velocities, all together; negative where one did not arrive."""
+    counts = [_of_one_example(e, v) for v in e.evaluations]
+    if len(counts) == 1:
+        return counts[0]
+    least, total = counts[0], e.emit(el.Absolute, counts[0])
+    for count in counts[1:]:
+        least, total = e.emit(el.Minimum, least, count), e.emit(el.Add, total, e.emit(el.Absolute, count))
+    failed = e.emit(logic.Less, least, e.builder.constant(0))
+    return e.emit(logic.Where, failed, e.emit(el.Negative, total), total)
+
+
+def _of_one_example(e: Elaborator, count: Value) -> Value:
+    """A count over the axes that calls have mapped over: the largest, or the one that failed."""
+    inner = [axis for axis in count.type.lead if axis != BATCH]
+    if not inner:
+        return count
+    rows = e.builder.unlead(count, len(inner))
+    axes = tuple(range(-len(inner), 0))
+    least, most = e.emit(red.Min, rows, axes=axes), e.emit(red.Max, rows, axes=axes)
+    return e.emit(logic.Where, e.emit(logic.Less, least, e.builder.constant(0)), least, most)
 
 
 def _parameter(e: Elaborator, env: Environment, parameter: ast.Parameter) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -303,9 +304,18 @@ def _assigned(statement: ast.Statement) -> list[ast.Identifier]:
         case ast.Repeat():
             return assigned_names(statement.body)
         case ast.Integrate():
-            states = [s.state for s in statement.body if isinstance(s, ast.Derivative)]
-            return [*states, *(k.name for k in statement.keeps)]
+            states = [s.state if isinstance(s, ast.Derivative) else increment_of(statement, s) for s in statement.body]
+            return [*(s for s in states if s is not None), *(k.name for k in statement.keeps)]
         case ast.Extend():
             return [statement.name]
         case _:
             return []
+
+
+def increment_of(integral: ast.Integrate, statement: ast.Statement) -> ast.Identifier | None:
+    """The state that `dx = f * ds + g * dW` moves, in an integral along `s`; None for any other statement."""
+    if not isinstance(statement, ast.Assign) or statement.op or len(statement.targets) != 1:
+        return None
+    (target,) = statement.targets
+    speaks_of_steps = re.search(rf"\b(dW|d{integral.variable.id})\b", statement.value.span.text)
+    return replace(target, id=target.id[1:]) if target.id[:1] == "d" and target.id[1:] and speaks_of_steps else None

@@ -109,8 +109,8 @@ class Evaluation:
             if node.attributes.get("stops") and not states[0]:
                 break
         if node.attributes.get("stops"):
-            missing = int(self.values[node.inputs[0]]) - len(kept[0])
-            kept = [rows + [np.full_like(rows[0], node.attributes["fill"])] * missing for rows in kept]
+            count, fill = int(self.values[node.inputs[0]]), node.attributes["fill"]
+            kept = [rows + [np.full_like(rows[0], fill)] * (count - len(rows)) for rows in kept]
         return states + [self._stacked(v, rows) for v, rows in zip(node.outputs[len(states) :], kept, strict=True)]
 
     def _stacked(self, path: Value, rows: list[Array]) -> Array:

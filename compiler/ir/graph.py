@@ -10,6 +10,8 @@ from mai.compiler.ir.types import Type
 from mai.compiler.ops.base import Operation
 from mai.spec.source import Span
 
+EVALUATIONS = "evaluations"  # The output that counts what adaptive solvers evaluated, beside an export's own.
+
 
 @dataclass(eq=False, slots=True)
 class Value:

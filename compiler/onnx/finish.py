@@ -12,7 +12,7 @@ from typing import Any, Literal
 import onnx_ir as ir
 
 import mai
-from mai.compiler.ir.graph import Graph, Setting, Value
+from mai.compiler.ir.graph import EVALUATIONS, Graph, Setting, Value
 from mai.compiler.ir.sizes import Dim, substitute, symbol, symbols
 from mai.compiler.ir.types import BATCH_DEPTH, DType
 from mai.compiler.ops.indexing import Slice
@@ -48,6 +48,7 @@ def manifest_of(
         loss_change=quantize.change if quantize else None,
         text=text,
         step=step,
+        evaluations=EVALUATIONS if EVALUATIONS in graph.output_names else None,
     )
 
 

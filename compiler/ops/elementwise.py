@@ -188,6 +188,15 @@ class Sign(Unary):
     derivative = staticmethod(flat)
 
 
+class StopGradient(Unary):
+    """x, held still by derivatives."""
+
+    reference: Lowering = staticmethod(lambda np, x: x)
+    torch: Lowering = staticmethod(lambda torch, x: x.detach())
+    onnx: Lowering = staticmethod(lambda op, x: x)
+    derivative = staticmethod(flat)
+
+
 class Floor(Unary):
     """The largest whole number that is at most x, as a real."""
 

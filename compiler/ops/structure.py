@@ -53,7 +53,7 @@ class Loop(Structural):
     weights, one set a turn, which `unroll` replaces by its turns. With `stops`, the first state is whether to go on: the
     turns end when it is false, and what they would have kept is `fill`. A state whose type has a size that the body
     reads from it may grow from turn to turn. A loop that `incremental` made has the text's `length`, the stem of its
-    sizes' names, and `limit`, how long a text the body can read, if there is a limit.
+    sizes' names, and `limit`, how long a text the body can read, if there is a limit; one of an adaptive solver has its `rtol`.
     """
 
 
@@ -61,9 +61,17 @@ class Integrate(Structural):
     """A differential equation, until `discretise` makes it a loop.
 
     Inputs: start, stop, the number of steps (absent for an adaptive method), the states. Region:
-    (time, states...) -> derivatives, of the states in the same order. Outputs: the last states, then the kept paths
-    with `steps + 1` rows each. Attributes: `method`; `steps`, the number as a size; `keep`, the places of the kept
-    states; `options` of the method.
+    (time, states...) -> derivatives, of the states in the same order; that of a stochastic equation is
+    (time, turn, step, states...) -> increments. Outputs: the last states, then the kept paths with `steps + 1` rows each, or
+    an adaptive method's number of evaluations, negative where it did not arrive. Attributes: `method`; `steps`, the
+    number as a size; `keep`, the places of the kept states; `options` of the method.
+    """
+
+
+class Adjoint(Structural):
+    """An `Integrate` to train through by the adjoint equation: its region, and a second one that solves it.
+
+    The second maps the inputs to the outputs.
     """
 
 

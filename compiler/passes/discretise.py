@@ -1,4 +1,4 @@
-"""An `integrate` with a fixed step becomes a loop over its steps."""
+"""An `integrate` becomes a loop over its steps, as its solver takes them."""
 
 from __future__ import annotations
 
@@ -7,44 +7,79 @@ from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.shape import Concat, Unsqueeze
-from mai.compiler.ops.structure import Integrate
-from mai.compiler.solvers import SOLVERS
-from mai.compiler.solvers.stepper import Stepper
+from mai.compiler.ops.structure import Adjoint, Integrate
+from mai.compiler.solvers import DEFAULTS, SOLVERS
+from mai.compiler.solvers.adaptive import Control, solve
+from mai.compiler.solvers.fixed import steps_of
+from mai.compiler.solvers.problem import Problem, Slopes
 
 
-def discretise(graph: Graph) -> Graph:
-    """No `integrate` whose solver has a tableau is left; the others stay, to be refused by who executes."""
-    return copy_graph(graph, _rule)
+def discretise(graph: Graph, *, adjoint: bool = False) -> Graph:
+    """No `integrate` is left. With `adjoint`, those that ask for it are marked for whoever trains through them."""
+
+    def rule(copier: Copier, node: Node) -> bool:
+        if node.op is not Integrate:
+            return False
+        if adjoint and node.attributes["options"].get("adjoint"):
+            copier.bind(node, *_marked(copier, node))
+        else:
+            copier.bind(node, *_solved(copier, node, [copier[v] for v in node.inputs]))
+        return True
+
+    return copy_graph(graph, rule)
 
 
-def _rule(copier: Copier, node: Node) -> bool:
-    tableau = SOLVERS[node.attributes["method"]].tableau if node.op is Integrate else None
-    if tableau is None or node.attributes["options"].get("adjoint"):
-        return False
-    builder, field = copier.builder, node.regions[0]
-    start, stop, steps, *states = (copier[v] for v in node.inputs)
-    step = builder.emit(el.Divide, builder.emit(el.Subtract, stop, start), builder.emit(el.ToReal, steps), name="h")
-    stepper = Stepper(builder, tableau, start, step)
+def _solved(copier: Copier, node: Node, inputs: list[Value]) -> list[Value]:
+    """The loop of an integral that starts from `inputs`: the last states, then the kept paths or the evaluations."""
+    solver, options = SOLVERS[node.attributes["method"]], {**DEFAULTS, **node.attributes["options"]}
+    start, stop, *rest = inputs
+    steps, states = (None, rest) if solver.adaptive else (rest[0], rest[1:])
+    problem = _problem(copier, node, start, stop, states)
+    if steps is None:
+        control = Control(options["rtol"], options["atol"], options["max_steps"])
+        last, evaluations = solve(problem, solver, control)
+        return [*last, evaluations]
+    builder = copier.builder
+    h = builder.emit(el.Divide, builder.emit(el.Subtract, stop, start), builder.emit(el.ToReal, steps), name="h")
+    method = steps_of(solver, problem, h)
+    memory = method.begin()
+    body = Region([Value(v.type, v.name) for v in (steps, *states, *memory)])
+    turn, *inside = body.inputs
+    turn.name = "turn"
+    outer, builder.region = builder.region, body
+    moved, held = method.step(turn, inside[: len(states)], inside[len(states) :])
+    keep = node.attributes["keep"]
+    body.outputs = [*moved, *held, *(moved[i] for i in keep)]
+    builder.region = outer
+    made = builder.loop(steps, node.attributes["steps"], [*states, *memory], body)
+    paths = [_with_start(builder, states[i], rows) for i, rows in zip(keep, made[len(inside) :], strict=True)]
+    return [*made[: len(states)], *paths]
 
-    def velocity(time: Value, at: list[Value]) -> list[Value]:
-        copier.mapping.update(zip(field.inputs, [time, *at], strict=True))
+
+def _problem(copier: Copier, node: Node, start: Value, stop: Value, states: list[Value]) -> Problem:
+    field = node.regions[0]
+
+    def velocity(time: Value, at: list[Value], *of_the_step: Value) -> Slopes:
+        """The field copied to where it is needed."""
+        copier.mapping.update(zip(field.inputs, [time, *of_the_step, *at], strict=True))
         copier.nodes(field.nodes)
-        builder.span, builder.scope = node.span, node.scope
+        copier.builder.span, copier.builder.scope = node.span, node.scope
         return [copier[v] for v in field.outputs]
 
-    body = Region([Value(field.inputs[0].type, "turn"), *(Value(v.type, v.name) for v in states)])
-    body.inputs[0].type = steps.type
-    outer, builder.region = builder.region, body
-    moved = stepper.step(body.inputs[0], body.inputs[1:], velocity)
-    body.outputs = moved + [moved[i] for i in node.attributes["keep"]]
+    return Problem(copier.builder, start, stop, states, velocity)
+
+
+def _marked(copier: Copier, node: Node) -> tuple[Value, ...]:
+    """The integral with its velocity, and the loop that solves it beside it."""
+    builder = copier.builder
+    inputs = [copier[v] for v in node.inputs]
+    field = copier.region(node.regions[0])
+    solution = Region([Value(v.type, v.name) for v in inputs])
+    outer, builder.region = builder.region, solution
+    solution.outputs = _solved(copier, node, solution.inputs)
     builder.region = outer
-    last = builder.loop(steps, node.attributes["steps"], states, body)
-    paths = [
-        _with_start(builder, states[i], rows)
-        for i, rows in zip(node.attributes["keep"], last[len(states) :], strict=True)
-    ]
-    copier.bind(node, *last[: len(states)], *paths)
-    return True
+    types = [v.type for v in node.outputs]
+    return builder.add(Adjoint, inputs, node.attributes, types, [field, solution]).outputs
 
 
 def _with_start(builder: Builder, start: Value, rows: Value) -> Value:

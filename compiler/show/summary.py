@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from math import prod
 
 from mai.compiler import passes
-from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.graph import EVALUATIONS, Graph, Node, Region, Value
 from mai.compiler.ir.sizes import symbols
 from mai.compiler.ir.work import known_sizes, multiply_adds, size_of
 from mai.compiler.ops.structure import Structural
@@ -42,7 +42,8 @@ def _weights(program: Program) -> list[str]:
 
 def _export(name: str, graph: Graph) -> list[str]:
     inputs = ", ".join(f"{v.name}: {v.type.with_lead(())}" for v in graph.inputs)
-    outputs = ", ".join(f"{v.type.with_lead(())}" for v in graph.outputs)
+    results = [v for v, n in zip(graph.outputs, graph.output_names, strict=True) if n != EVALUATIONS]
+    outputs = ", ".join(f"{v.type.with_lead(())}" for v in results)
     lines = [f"export {name}({inputs}) -> {outputs}"]
     settings = ", ".join(f"{n} = {s.default}" for n, s in graph.settings.items())
     lines += [f"  settings         {settings}"] if settings else []

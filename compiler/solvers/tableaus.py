@@ -1,53 +1,120 @@
-"""The solvers that a spec can name. A method that executes has a tableau; the others are checked only."""
+"""The solvers that a spec can name, as data: coefficients, orders and options."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import Any
+
+Row = tuple[Fraction, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Tableau:
-    """An explicit Runge-Kutta method (Butcher 1964): stage i is at time c_i and starts from sum_j a_ij k_j."""
+    """An explicit Runge-Kutta method (Butcher 1964): stage i is at time c_i and starts from sum_j a_ij k_j.
 
-    a: tuple[tuple[Fraction, ...], ...]
-    b: tuple[Fraction, ...]
-    c: tuple[Fraction, ...]
+    An embedded pair has `error`, b less the weights of its other order; its last stage is the next step's first.
+    """
+
+    a: tuple[Row, ...]
+    b: Row
+    c: Row
+    error: Row = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Adams:
+    """An Adams-Bashforth method: y + h sum_j b_j f_{n-j}, one new velocity a step."""
+
+    b: Row
 
 
 @dataclass(frozen=True, slots=True)
 class Solver:
-    """A method by name: its order, its options in their order, and its tableau where it executes."""
+    """A method by name: its order, its coefficients, its options in their order, and what those are if left out.
+
+    `adjoint` is the method of torchdiffeq that goes back in time for it. A stochastic one draws dW.
+    """
 
     name: str
     order: int
+    rule: Tableau | Adams
+    adjoint: str = ""
     options: tuple[str, ...] = ("steps", "adjoint")
-    tableau: Tableau | None = None
-    adaptive: bool = False
+    stochastic: bool = False
+
+    @property
+    def adaptive(self) -> bool:
+        return isinstance(self.rule, Tableau) and bool(self.rule.error)
 
 
-_0, _1 = Fraction(0), Fraction(1)
-_EULER = Tableau(((),), (_1,), (_0,))
-_MIDPOINT = Tableau(((), (Fraction(1, 2),)), (_0, _1), (_0, Fraction(1, 2)))
-_HEUN = Tableau(((), (_1,)), (Fraction(1, 2), Fraction(1, 2)), (_0, _1))
+DEFAULTS: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-6, "max_steps": 1000, "adjoint": False}
+
+
+def _row(*numbers: int | str) -> Row:
+    return tuple(Fraction(n) for n in numbers)
+
+
+_EULER = Tableau(((),), _row(1), _row(0))
+_MIDPOINT = Tableau(((), _row("1/2")), _row(0, 1), _row(0, "1/2"))
+_HEUN = Tableau(((), _row(1)), _row("1/2", "1/2"), _row(0, 1))
 _RK4 = Tableau(
-    ((), (Fraction(1, 2),), (_0, Fraction(1, 2)), (_0, _0, _1)),
-    (Fraction(1, 6), Fraction(1, 3), Fraction(1, 3), Fraction(1, 6)),
-    (_0, Fraction(1, 2), Fraction(1, 2), _1),
+    ((), _row("1/2"), _row(0, "1/2"), _row(0, 0, 1)), _row("1/6", "1/3", "1/3", "1/6"), _row(0, "1/2", "1/2", 1)
 )
-_ADAPTIVE = ("rtol", "atol", "max_steps", "adjoint")
+
+# Dormand and Prince 1980; the weights of the fourth order are Shampine's (1986), whose error is two thirds of theirs.
+_DOPRI5_B = _row("35/384", 0, "500/1113", "125/192", "-2187/6784", "11/84")
+_DOPRI5 = Tableau(
+    (
+        (),
+        _row("1/5"),
+        _row("3/40", "9/40"),
+        _row("44/45", "-56/15", "32/9"),
+        _row("19372/6561", "-25360/2187", "64448/6561", "-212/729"),
+        _row("9017/3168", "-355/33", "46732/5247", "49/176", "-5103/18656"),
+        _DOPRI5_B,
+    ),
+    (*_DOPRI5_B, Fraction(0)),
+    _row(0, "1/5", "3/10", "4/5", "8/9", 1, 1),
+    _row("71/86400", 0, "-142/50085", "71/2880", "-5751/169600", "44/1575", "-1/60"),
+)
+
+# Tsitouras 2011, as he prints it.
+_TSIT5_B = _row(
+    "0.09646076681806523", "0.01", "0.4798896504144996", "1.379008574103742", "-3.290069515436081", "2.324710524099774"
+)
+_TSIT5 = Tableau(
+    (
+        (),
+        _row("0.161"),
+        _row("-0.008480655492356989", "0.335480655492357"),
+        _row("2.8971530571054935", "-6.359448489975075", "4.3622954328695815"),
+        _row("5.325864828439257", "-11.748883564062828", "7.4955393428898365", "-0.09249506636175525"),
+        _row("5.86145544294642", "-12.92096931784711", "8.159367898576159", "-0.071584973281401", "-0.028269050394068383"),
+        _TSIT5_B,
+    ),
+    (*_TSIT5_B, Fraction(0)),
+    _row(0, "0.161", "0.327", "0.9", "0.9800255409045097", 1, 1),
+    _row(
+        "-0.00178001105222577714", "-0.0008164344596567469", "0.007880878010261995", "-0.1447110071732629",
+        "0.5823571654525552", "-0.45808210592918697", "1/66",
+    ),
+)  # fmt: skip
+
+_AB2, _AB3 = Adams(_row("3/2", "-1/2")), Adams(_row("23/12", "-16/12", "5/12"))
+_CONTROLLED = ("rtol", "atol", "max_steps", "adjoint")
 
 SOLVERS: dict[str, Solver] = {
     s.name: s
     for s in (
-        Solver("euler", 1, tableau=_EULER),
-        Solver("midpoint", 2, tableau=_MIDPOINT),
-        Solver("heun", 2, tableau=_HEUN),
-        Solver("rk4", 4, tableau=_RK4),
-        Solver("ab2", 2),
-        Solver("ab3", 3),
-        Solver("euler_maruyama", 1),
-        Solver("tsit5", 5, _ADAPTIVE, adaptive=True),
-        Solver("dopri5", 5, _ADAPTIVE, adaptive=True),
+        Solver("euler", 1, _EULER, "euler"),
+        Solver("midpoint", 2, _MIDPOINT, "midpoint"),
+        Solver("heun", 2, _HEUN, "heun2"),
+        Solver("rk4", 4, _RK4, "rk4"),
+        Solver("ab2", 2, _AB2, "midpoint"),
+        Solver("ab3", 3, _AB3, "rk4"),
+        Solver("euler_maruyama", 1, _EULER, options=("steps",), stochastic=True),
+        Solver("tsit5", 5, _TSIT5, "dopri5", _CONTROLLED),
+        Solver("dopri5", 5, _DOPRI5, "dopri5", _CONTROLLED),
     )
 }

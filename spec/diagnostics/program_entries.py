@@ -63,6 +63,25 @@ PROGRAM: dict[str, Entry] = {
         net("integrate s in 0..1 using rk4(3) { dx/dt = x }"),
         net("integrate t in 0..1 using rk4(3) { dx/dt = x }"),
     ),
+    "not-stochastic": Entry(
+        "An increment for a solver of derivatives",
+        "`dx = f * ds + g * dW` is a stochastic equation: only `euler_maruyama` draws dW. All other solvers take `dx/ds = f`.",
+        net("integrate s in 0..1 using rk4(20) { dx = -x * ds + dW }"),
+        entry("integrate s in 0..1 using euler_maruyama(20) { dx = -x * ds + dW }\n  return x"),
+    ),
+    "no-path": Entry(
+        "A path that no solver keeps",
+        "`keep` has a point for every step, so the number of steps must be known. `dopri5` and `tsit5` choose their own for\n"
+        "every example, and `adjoint = true` forgets them on purpose.",
+        entry("integrate s in 0..1 using dopri5() { dx/ds = -x } keep x as path\n  return path[0]"),
+        entry("integrate s in 0..1 using rk4(20) { dx/ds = -x } keep x as path\n  return path[0]"),
+    ),
+    "solver-option": Entry(
+        "An option of a solver out of its range",
+        "Tolerances are positive and small, `max_steps` counts, `adjoint` is `true` or `false`.",
+        net("integrate s in 0..1 using dopri5(rtol = -1e-3) { dx/ds = -x }"),
+        net("integrate s in 0..1 using dopri5(rtol = 1e-3) { dx/ds = -x }"),
+    ),
     "derivative-outside": Entry(
         "A derivative outside an integral",
         "`dx/ds = ...` stands directly in an `integrate` block, which says the range of `s` and the solver.",

@@ -44,6 +44,11 @@ RUNNING: dict[str, Entry] = {
         "Training has stopped before the weights were spoilt; the last good checkpoint is kept. A smaller learning rate,\n"
         "`clip = 1.0`, or a logarithm that cannot see zero often help.",
     ),
+    "not-arrived": Entry(
+        "An adaptive solver stopped on its way",
+        "After `max_steps` steps (1000 unless the spec says more) some examples had not arrived: their results are no numbers.\n"
+        "The velocity is stiff or blows up there, or the tolerances are finer than single precision can tell.",
+    ),
     "run-failed": Entry("The runtime refused to run a file", "ONNX Runtime's own words follow."),
     "model-not-found": Entry("A compiled file cannot be opened", "The path is wrong, or is a folder."),
     "model-truncated": Entry("A compiled file is damaged", "It was cut short or changed: compile or copy it again."),

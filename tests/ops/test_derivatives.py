@@ -25,7 +25,10 @@ from mai.compiler.torch.weights import Weights
 from tests.ops.test_parity import BATCH, SIZES, feed_of, graph_of, may_lead
 
 Array = np.ndarray[Any, Any]
-NONE = {"cached_attention": "what it keeps is handed on; texts are differentiated in their plain form"}
+NONE = {
+    "cached_attention": "what it keeps is handed on; texts are differentiated in their plain form",
+    "stop_gradient": "its derivative is not that of its values",
+}
 TORCH_HAS_NONE = {"batch_norm": (3, 4)}
 STEP = 1e-5
 SMOOTH = 1e-5

@@ -236,10 +236,6 @@ def test_the_summary_counts(program: Make) -> None:
     assert work and products < float(work[1]) * 1000 < 1.4 * products
 
 
-def test_the_summary_tells_what_does_not_run_yet(example: Make) -> None:
-    assert "checked only" in summary(example("neural_ode"))
-
-
 def test_the_summary_of_a_text(example: Make) -> None:
     """Keys and values of 6 layers of 192 numbers each; of one token after 16, the products and the head."""
     text = summary(example("char_gpt"))

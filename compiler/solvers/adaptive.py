@@ -1,0 +1,233 @@
+"""Steps of their own length for every example: an embedded Runge-Kutta pair in one loop that stops when all have arrived.
+
+The integral goes over the share tau of the way, 0 to 1, whose velocity is the way's length times that of the time: so
+both directions are one. What decides a step's length is held still by derivatives, as the steps of a fixed method are.
+After Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I, II.4.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+from math import nan
+
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import Region, Value
+from mai.compiler.ir.sizes import product
+from mai.compiler.ir.terms import Term
+from mai.compiler.ir.types import BATCH_DEPTH, DType, Type
+from mai.compiler.ops import elementwise as el
+from mai.compiler.ops import logic
+from mai.compiler.ops import reduce as red
+from mai.compiler.ops.structure import Across
+from mai.compiler.solvers.problem import Problem, Slopes, combined
+from mai.compiler.solvers.tableaus import Solver, Tableau
+
+SAFETY, SMALLEST, LARGEST = 0.9, 0.2, 10.0
+FIRST = 1e-6  # A first step where the states or their velocities say nothing.
+WORST = 1e10  # What stands for an error that is no number.
+
+
+@dataclass(frozen=True, slots=True)
+class Control:
+    """How large the error of a step may be, `atol` + `rtol` |y|, and how many steps there may be."""
+
+    rtol: float
+    atol: float
+    max_steps: int
+
+
+@dataclass(eq=False, slots=True)
+class At:
+    """Where every example is: the share of the way, the next step's length, the states and their velocities."""
+
+    tau: Value
+    length: Value
+    states: list[Value]
+    slopes: Slopes
+    evaluations: Value
+
+    @property
+    def values(self) -> list[Value]:
+        return [self.tau, self.length, self.evaluations, *self.states, *self.slopes]
+
+    def copy(self) -> At:
+        """Values of the same types, for a loop's body to read."""
+        return At(
+            Value(self.tau.type, "tau"),
+            Value(self.length.type, "length"),
+            [Value(y.type, y.name) for y in self.states],
+            [Value(k.type, "slope") for k in self.slopes],
+            Value(self.evaluations.type, "evaluations"),
+        )
+
+
+def solve(problem: Problem, solver: Solver, control: Control) -> tuple[list[Value], Value]:
+    """The states at the end, and how often each example's velocity was evaluated.
+
+    An example that has not arrived after `max_steps` steps ends as not-a-number, and its evaluations are negative.
+    """
+    way = Way(problem, solver, control)
+    builder = problem.builder
+    first = way.begin()
+    region = Region([Value(Type(DType.INT), "turn"), Value(Type(DType.BOOL), "going")])
+    at = first.copy()
+    region.inputs += at.values
+    outer, builder.region = builder.region, region
+    moved = way.step(at)
+    region.outputs = [_any_behind(builder, moved.tau), *moved.values]
+    builder.region = outer
+    start = [builder.constant(True), *first.values]
+    _, tau, _, evaluations, *rest = builder.loop(
+        builder.constant(control.max_steps), None, start, region, stops=True, fill=0, rtol=control.rtol
+    )
+    arrived = builder.emit(logic.GreaterEqual, tau, builder.constant(1.0), name="arrived")
+    failed = builder.constant(nan)
+    states = [builder.emit(logic.Where, arrived, y, failed, name=y.name) for y in rest[: len(first.states)]]
+    negative = builder.emit(el.Negative, evaluations)
+    return states, builder.emit(logic.Where, arrived, evaluations, negative, name="evaluations")
+
+
+class Way:
+    """The way from `start` to `stop`, one step a turn."""
+
+    def __init__(self, problem: Problem, solver: Solver, control: Control) -> None:
+        assert isinstance(solver.rule, Tableau), "an adaptive method has a tableau"
+        self.problem, self.control, self.builder = problem, control, problem.builder
+        self.tableau, self.order = solver.rule, solver.order
+        tableau = self.tableau
+        rows = [*tableau.a, tableau.b, tableau.error]
+        self.coefficients = {c: self.builder.constant(float(c)) for c in sorted({c for row in rows for c in row if c})}
+        self.span = self.builder.emit(el.Subtract, problem.stop, problem.start, name="span")
+        self.lead = problem.states[0].type.lead
+
+    def velocity(self, tau: Term, states: list[Value]) -> Slopes:
+        """d states / d tau."""
+        time = tau * self.term(self.span) + self.term(self.problem.start)
+        time.value.name = "time"
+        slopes = self.problem.velocity(time.value, states)
+        return [self.builder.emit(el.Multiply, k, self.span, name="slope") for k in slopes]
+
+    def term(self, value: Value) -> Term:
+        return Term(self.builder, value)
+
+    # ------------------------------------------------------------------ begin
+
+    def begin(self) -> At:
+        """Two evaluations: the velocity at the start, and one that tells how fast it changes."""
+        zero = self.term(self.builder.spread(self.builder.constant(0.0), self.lead))
+        states = self.problem.states
+        slopes = self.velocity(zero, states)
+        length = self._first_length(states, slopes, zero)
+        evaluations = self.builder.spread(self.builder.constant(2), self.lead)
+        return At(zero.value, length.value, states, slopes, evaluations)
+
+    def _first_length(self, states: list[Value], slopes: Slopes, zero: Term) -> Term:
+        """Of a step of Euler's method that is as exact as a step of this one shall be."""
+        scale = [self._tolerance(y, y) for y in states]
+        size, speed = self._norm(states, scale), self._norm(slopes, scale)
+        unsure = either(below(size, 1e-5), below(speed, 1e-5))
+        guess = where(unsure, self.term(self.builder.constant(FIRST)), size / speed * 0.01)
+        ahead = self.velocity(zero + guess, self._moved(states, slopes, guess))
+        change = [self.builder.emit(el.Subtract, b, a) for a, b in zip(slopes, ahead, strict=True)]
+        steepest = self._norm(change, scale) / guess
+        steepest = steepest.emit(el.Maximum, speed)
+        careful = (guess * 1e-3).emit(el.Maximum, FIRST)
+        exact = (steepest.emit(el.Maximum, 1e-15) * 100.0).emit(el.Power, -1 / self.order)
+        length = where(below(steepest, 1e-15), careful, exact).emit(el.Minimum, guess * 100.0)
+        return length.emit(el.StopGradient)
+
+    def _moved(self, states: list[Value], slopes: Slopes, length: Term) -> list[Value]:
+        return [(self.term(y) + self.term(k) * length).value for y, k in zip(states, slopes, strict=True)]
+
+    # ------------------------------------------------------------------- step
+
+    def step(self, at: At) -> At:
+        """One step of every example, kept where its error is small enough. Who has arrived takes steps of no length."""
+        tau, proposed = self.term(at.tau), self.term(at.length)
+        left = 1.0 - tau
+        last = proposed.emit(logic.GreaterEqual, left)
+        length = where(last, left, proposed)
+        states, slopes = self._stages(at, tau, length)
+        error = self._error(at.states, states, slopes, length)
+        accepted = error.emit(logic.LessEqual, 1.0)
+        factor = self._factor(error, accepted)
+        going = tau.emit(logic.Less, 1.0)
+        spent = self.term(self.builder.constant(len(self.tableau.c) - 1))
+        evaluations = self.term(at.evaluations) + where(going, spent, self.term(self.builder.constant(0)))
+        there = where(last, self.term(self.builder.constant(1.0)), tau + length)
+        return At(
+            where(accepted, there, tau).value,
+            (length * factor).value,
+            [where(accepted, self.term(b), self.term(a)).value for a, b in zip(at.states, states, strict=True)],
+            [where(accepted, self.term(b), self.term(a)).value for a, b in zip(at.slopes, slopes[-1], strict=True)],
+            evaluations.value,
+        )
+
+    def _stages(self, at: At, tau: Term, length: Term) -> tuple[list[Value], list[Slopes]]:
+        """The states after a step, which the last stage begins at, and the velocities of all stages."""
+        slopes, states = [at.slopes], at.states
+        for row, c in zip(self.tableau.a[1:], self.tableau.c[1:], strict=True):
+            states = self._moved(at.states, self._combined(row, slopes), length)
+            time = tau + (length if c == 1 else length * float(c))
+            slopes.append(self.velocity(time, states))
+        return states, slopes
+
+    def _combined(self, row: tuple[Fraction, ...], slopes: list[Slopes]) -> list[Value]:
+        return [combined(self.builder, self.coefficients, [k[i] for k in slopes], row) for i in range(len(slopes[0]))]
+
+    # ---------------------------------------------------------------- control
+
+    def _error(self, before: list[Value], after: list[Value], slopes: list[Slopes], length: Term) -> Term:
+        """The size of a step's error as a share of what it may be; `WORST` where it is no number."""
+        parts = [(self.term(e) * length).value for e in self._combined(self.tableau.error, slopes)]
+        scale = [self._tolerance(a, b) for a, b in zip(before, after, strict=True)]
+        error = self._norm(parts, scale).emit(el.StopGradient)
+        return where(error.emit(logic.LessEqual, WORST), error, self.term(self.builder.constant(WORST)))
+
+    def _tolerance(self, before: Value, after: Value) -> Term:
+        """atol + rtol max(|before|, |after|)."""
+        size = self.term(before).emit(el.Absolute)
+        if after is not before:
+            size = size.emit(el.Maximum, self.term(after).emit(el.Absolute))
+        return size * self.control.rtol + self.control.atol
+
+    def _norm(self, parts: list[Value], scale: list[Term]) -> Term:
+        """The root mean square of all numbers of an example, each over its scale."""
+        total: Term | None = None
+        count = sum((product(part.type.shape) for part in parts), 0)
+        for part, unit in zip(parts, scale, strict=True):
+            share = self.term(part) / unit
+            square = (share * share).sum(tuple(range(-share.rank, 0)))
+            total = square if total is None else total + square
+        assert total is not None, "an integral has a state"
+        return (total / total.size(count)).emit(el.Sqrt)
+
+    def _factor(self, error: Term, accepted: Term) -> Term:
+        """How much longer the next step is: a step that was kept is followed by none that is shorter."""
+        wanted = error.emit(el.Maximum, 1e-10).emit(el.Power, -1 / self.order) * SAFETY
+        least = where(accepted, self.term(self.builder.constant(1.0)), self.term(self.builder.constant(SMALLEST)))
+        return wanted.emit(el.Maximum, least).emit(el.Minimum, LARGEST)
+
+
+def where(condition: Term, yes: Term, no: Term) -> Term:
+    return condition.emit(logic.Where, yes, no)
+
+
+def below(x: Term, number: float) -> Term:
+    return x.emit(logic.Less, number)
+
+
+def either(a: Term, b: Term) -> Term:
+    return a.emit(logic.LogicalOr, b)
+
+
+def _any_behind(builder: Builder, tau: Value) -> Value:
+    """Whether an example has not arrived, of all there are."""
+    inner = [a for a in tau.type.lead if a.depth != BATCH_DEPTH]
+    rows = builder.unlead(tau, len(inner)) if inner else tau
+    batch = [a for a in rows.type.lead if a.depth == BATCH_DEPTH]
+    if batch:
+        rows = builder.add(Across, [rows], {}, [Type(DType.REAL, (batch[0].size, *rows.type.shape))]).output
+    least = builder.emit(red.Min, rows, axes=tuple(range(-rows.type.rank, 0))) if rows.type.rank else rows
+    return builder.emit(logic.Less, least, builder.constant(1.0), name="going")

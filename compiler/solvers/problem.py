@@ -1,0 +1,41 @@
+"""What an integral is to a method: where it starts and stops, and its velocity, as code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from fractions import Fraction
+
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import Value
+from mai.compiler.ops import elementwise as el
+
+Slopes = list[Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """`velocity(time, states)` appends the states' derivatives to the builder's region.
+
+    That of a stochastic equation is `velocity(time, states, turn, step)` and gives increments.
+    """
+
+    builder: Builder
+    start: Value
+    stop: Value
+    states: list[Value]
+    velocity: Callable[..., Slopes]
+
+
+def combined(builder: Builder, terms: dict[Fraction, Value], slopes: list[Value], row: tuple[Fraction, ...]) -> Value:
+    """sum_j c_j k_j, slopes with one coefficient added up first: the fewest products. `terms` has c as values."""
+    groups: dict[Fraction, Value] = {}
+    for c, k in zip(row, slopes, strict=False):
+        if c:
+            groups[c] = builder.emit(el.Add, groups[c], k) if c in groups else k
+    total: Value | None = None
+    for c, k in groups.items():
+        part = builder.emit(el.Multiply, k, terms[c])
+        total = part if total is None else builder.emit(el.Add, total, part)
+    assert total is not None, "every row of a tableau has a coefficient"
+    return total
