@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := demo
 
-.PHONY: help demo test check bench bench-text format clean
+.PHONY: help demo test check bench bench-text fidelity gallery format clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -49,6 +49,9 @@ bench: $(VENV)/dev  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.sampler
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.building
+
+fidelity: $(VENV)/dev  ## measure what mathematics says of every system, into docs/fidelity.md
+	$(BIN)/python -m benchmarks.fidelity
 
 bench-text: $(VENV)/bench  ## measure text generation against rivals, which it installs
 	$(BIN)/python -m benchmarks.text

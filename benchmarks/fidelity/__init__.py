@@ -1,0 +1,1 @@
+"""What mathematics says of the systems, measured: `make fidelity` writes `docs/fidelity.md`."""

@@ -1,0 +1,84 @@
+"""A claim that a number can refute, and the ways that all claims are measured in."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mai.compiler.check import check
+from mai.compiler.onnx.export import export
+from mai.compiler.program import Program
+from mai.compiler.training.loop import Options, train
+from mai.compiler.training.weights import load_weights
+from mai.runtime import load
+from mai.runtime.model import Model
+
+Array = np.ndarray[Any, Any]
+ROOT = Path(__file__).parents[2]
+EXAMPLES = ROOT / "examples"
+RUNS = ROOT / "runs" / "fidelity"
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """`statement` of a `system`: what is `needed`, what was `measured`, whether it `holds`. `source` is where it is from."""
+
+    system: str
+    statement: str
+    needed: str
+    measured: str
+    holds: bool
+    source: str = ""
+
+    @property
+    def row(self) -> list[str]:
+        return [self.system, self.statement, self.needed, self.measured, "yes" if self.holds else "**no**", self.source]
+
+    @property
+    def data(self) -> dict[str, Any]:
+        return asdict(self)
+
+
+def program_of(spec: str | Path, sets: Mapping[str, str] | None = None) -> Program:
+    """A checked program, from an example's name, a path, or the text of a spec."""
+    path = EXAMPLES / f"{spec}.mai" if isinstance(spec, str) and "\n" not in spec else spec
+    if isinstance(path, str):
+        folder = Path(tempfile.mkdtemp(prefix="mai-"))
+        (folder / "spec.mai").write_text(path, encoding="utf-8")
+        path = folder / "spec.mai"
+    checked = check(path, dict(sets or {}))
+    assert checked.program is not None, [(d.slug, d.message) for d in checked.diagnostics]
+    return checked.program
+
+
+def trained(
+    spec: str | Path, *, steps: int | None = None, seed: int = 0, sets: Mapping[str, str] | None = None
+) -> tuple[Program, Path]:
+    """A program and the weights of a run, which is made once: a spec and settings that were trained before are not again."""
+    program = program_of(spec, sets)
+    said = f"{program.source.text}|{steps}|{seed}|{sorted((sets or {}).items())}"
+    folder = RUNS / f"{program.name}-{hashlib.sha256(said.encode()).hexdigest()[:12]}"
+    weights = folder / "weights.safetensors"
+    if not weights.exists():
+        print(f"training {program.name} into {folder.relative_to(ROOT)}", flush=True)
+        train(program, folder, Options(steps=steps, seed=seed, resume=True))
+    return program, weights
+
+
+def compiled(program: Program, name: str, weights: Path | Mapping[str, Array] | None = None, **options: Any) -> Model:
+    """An export as its ONNX file runs it, on the CPU."""
+    arrays = weights if isinstance(weights, Mapping) else load_weights(program, weights)[0]
+    folder = Path(tempfile.mkdtemp(prefix="mai-"))
+    return load(export(program, name, arrays, folder, **options).path, providers="cpu", threads=1)
+
+
+def slope(x: Sequence[float], y: Sequence[float]) -> float:
+    """The exponent p of y ~ x^p, by least squares of the logarithms."""
+    return float(np.polyfit([math.log(v) for v in x], [math.log(v) for v in y], 1)[0])
