@@ -147,12 +147,13 @@ class Core:
 
     @contextmanager
     def region(self, region: Region) -> Iterator[Region]:
-        """Emit into `region` for a while."""
+        """Emit into `region` for a while; what is made there cannot be read after it."""
         outer, self.builder.region = self.builder.region, region
+        transposes, self.transposes = self.transposes, dict(self.transposes)
         try:
             yield region
         finally:
-            self.builder.region = outer
+            self.builder.region, self.transposes = outer, transposes
 
     @contextmanager
     def weight_scope(self, scope: WeightScope) -> Iterator[None]:

@@ -21,13 +21,14 @@ from mai.compiler.passes.unroll import unroll
 __all__ = ["fold", "freeze", "later", "optimise", "prepare", "prune", "select", "step"]
 
 
-def prepare(graph: Graph, *, cache: bool = False) -> Graph:
+def prepare(graph: Graph, *, cache: bool = False, adjoint: bool = False) -> Graph:
     """Every `repeat` with fresh parameters, every `integrate`, derivative and `extend` replaced by plain code and loops.
 
-    With `cache`, `extend` in its incremental form.
+    With `cache`, `extend` in its incremental form. With `adjoint`, an `integrate` that asks for it is ready to be trained
+    through by the adjoint equation.
     """
     grown = incremental if cache else recompute
-    return prune(share(grown(differentiate(discretise(unroll(graph))))))
+    return prune(share(grown(differentiate(discretise(unroll(graph), adjoint=adjoint)))))
 
 
 def optimise(graph: Graph) -> Graph:

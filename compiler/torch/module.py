@@ -22,7 +22,9 @@ from mai.compiler.ir.types import DType
 from mai.compiler.ops.base import Alignment
 from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, Subtract
 from mai.compiler.ops.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
-from mai.compiler.ops.structure import Across, Constant, Lead, Loop, SizeOf, Spread, Unlead, WeightOf
+from mai.compiler.ops.structure import Across, Adjoint, Constant, Lead, Loop, SizeOf, Spread, Unlead, WeightOf
+from mai.compiler.solvers import DEFAULTS, SOLVERS
+from mai.compiler.torch.adjoint import adjoint
 from mai.compiler.torch.draws import CALLS
 from mai.compiler.torch.loops import loop
 from mai.compiler.torch.weights import Weights
@@ -189,6 +191,8 @@ class Lowering:
             return [x.expand(tuple(self.size(s) for s in node.output.type.physical))]
         if op is Loop:
             return self._loop(node)
+        if op is Adjoint:
+            return self._adjoint(node)
         attributes = {k: self.resolved(v) for k, v in node.attributes.items()}
         if op.wants_lead:
             attributes["lead"] = tuple(self.size(a.size) for a in node.output.type.lead)
@@ -257,6 +261,25 @@ class Lowering:
     def _loop(self, node: Node) -> list[Any]:
         """`loop(body, count, states, captured)`: the body is a module; what it reads from outside is handed to it."""
         region = node.regions[0]
+        body, outer = self._body(region)
+        count, *states = (self.values[v].node for v in node.inputs)
+        leads = tuple(len(v.type.lead) for v in region.outputs[len(states) :])
+        stops = {"fill": node.attributes["fill"]} if node.attributes.get("stops") else {}
+        made = self._call(loop, (body, count, tuple(states), outer, leads), stops)
+        return [made[i] for i in range(len(node.outputs))]
+
+    def _adjoint(self, node: Node) -> list[Any]:
+        """`adjoint(field, solution, inputs, outer, further, ...)`: both regions are modules."""
+        solver, options = SOLVERS[node.attributes["method"]], {**DEFAULTS, **node.attributes["options"]}
+        (field, outer), (solution, further) = map(self._body, node.regions)
+        inputs = tuple(self.values[v].node for v in node.inputs)
+        lead = len(node.regions[0].inputs[0].type.lead)
+        told = (lead, solver.adjoint, options["rtol"], options["atol"], solver.adaptive)
+        made = self._call(adjoint, (field, solution, inputs, outer, further, *told))
+        return [made[i] for i in range(len(node.outputs))]
+
+    def _body(self, region: Region) -> tuple[fx.Node, tuple[fx.Node, ...]]:
+        """A region as a module of its own, which takes its inputs and then what it reads from outside."""
         captured = [v for v in free_values(region) if v in self.values]
         symbols = self._symbols(region)
         inner = Lowering(self.graph, fx.Graph(), self.weights)
@@ -269,12 +292,7 @@ class Lowering:
         name = f"body_{len(self.bodies) + 1}"
         self.bodies[name] = _module(self.weights, inner, "Body")
         body = self.fx.create_node("get_attr", name, (), {}, name=name)
-        count, *states = (self.values[v].node for v in node.inputs)
-        outer = tuple(self.values[v].node for v in captured) + tuple(self.symbol(n).node for n in symbols)
-        leads = tuple(len(v.type.lead) for v in region.outputs[len(states) :])
-        stops = {"fill": node.attributes["fill"]} if node.attributes.get("stops") else {}
-        made = self._call(loop, (body, count, tuple(states), outer, leads), stops)
-        return [made[i] for i in range(len(node.outputs))]
+        return body, tuple(self.values[v].node for v in captured) + tuple(self.symbol(n).node for n in symbols)
 
     def _symbols(self, region: Region) -> list[str]:
         """The symbolic sizes that a body needs and does not read from its own inputs: read outside, once."""

@@ -147,7 +147,7 @@ class Trainer:
 
     def module(self, graph: Graph, outputs: Sequence[int]) -> Module:
         """The graph's chosen outputs as a module, its draws made apart."""
-        chosen = passes.select(passes.prepare(graph), list(outputs))
+        chosen = passes.select(passes.prepare(graph, adjoint=True), list(outputs))
         refused = passes.later(chosen)
         if refused:
             node = refused[0]

@@ -295,3 +295,17 @@ def test_random_loops_compute_the_same_after_every_pass(first: str, second: str,
         f"  repeat n as i {{\n    s = i / 3\n    x = tanh(x + {first})\n    y = y + tanh({second})\n  }}\n  return x\n}}\n"
     )
     made(program(text))
+
+
+def test_what_a_body_makes_is_not_read_after_it(program: Maker) -> None:
+    """A transpose is made once; one that a loop's body has made is made again behind it."""
+    made = program(
+        "export f(x: [2]) -> [2] {\n  A = [x, 2 * x]\n  repeat 3 shared { x = A' @ x / 10 }\n  return A' @ x\n}\n"
+    )
+    graph = passes.prepare(made.exports["f"])
+    x = np.array([[1.0, -2.0]])
+    (y,) = evaluate(graph, {"x": x}, {}, {})
+    A, wanted = np.stack([x[0], 2 * x[0]]), x[0]
+    for scale in (10, 10, 10, 1):
+        wanted = A.T @ wanted / scale
+    np.testing.assert_allclose(y[0], wanted)

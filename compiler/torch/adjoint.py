@@ -1,0 +1,146 @@
+"""Gradients of a differential equation by its adjoint equation (Pontryagin 1962; Chen et al. 2018, for (8)).
+
+The solution is the loop's own, which keeps no step; what its end changes goes back in time with da/ds = -a df/dx, beside
+the states, by torchdiffeq. So the memory does not depend on the number of steps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, fx
+from torch.autograd.function import once_differentiable
+
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+Field = Callable[..., tuple[Tensor, ...]]
+
+
+@dataclass(frozen=True, slots=True)
+class Equation:
+    """A velocity `field(time, *states, *outer)`, its `solution(start, stop, [steps,] *states, *further)`, and how it goes back.
+
+    `outer` and `further` are what they read from around them; `lead` is the number of axes that the field's time has, those
+    of its first state; `method` is torchdiffeq's, and `steps` None where it controls its own.
+    """
+
+    field: torch.nn.Module
+    solution: torch.nn.Module
+    outer: tuple[Any, ...]
+    further: tuple[Any, ...]
+    lead: int
+    method: str
+    rtol: float
+    atol: float
+    steps: Tensor | None
+
+    def velocity(self, time: Tensor, states: Sequence[Tensor], outer: Sequence[Any]) -> tuple[Tensor, ...]:
+        made: tuple[Tensor, ...] = self.field(time.expand(states[0].shape[: self.lead]), *states, *outer)
+        return made
+
+    def solved(self, start: Tensor, stop: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        steps = [] if self.steps is None else [self.steps]
+        made: tuple[Tensor, ...] = self.solution(start, stop, *steps, *states, *self.further)
+        return made
+
+    def back(
+        self, dynamics: Field, start: Tensor, stop: Tensor, ended: tuple[Tensor, ...], judged: int
+    ) -> list[Tensor]:
+        """What has ended at `stop`, at `start`; the first `judged` parts decide an adaptive method's steps (Kidger et al. 2021)."""
+        import torchdiffeq
+
+        options: dict[str, Any] = {"norm": lambda parts: max(p.square().mean().sqrt() for p in parts[:judged])}
+        if self.steps is not None:
+            count = int(self.steps) + 1
+            options = {"grid_constructor": lambda f, y, t: torch.linspace(float(t[0]), float(t[-1]), count).to(t)}
+        span = torch.stack([stop, start])
+        try:
+            made = torchdiffeq.odeint(
+                dynamics, ended, span, rtol=self.rtol, atol=self.atol, method=self.method, options=options
+            )
+        except AssertionError as error:
+            message = f"the adjoint equation could not be solved: {error}"
+            help = "a smaller learning rate, a larger `rtol` and `atol`, or training without `adjoint`"
+            raise MaiError([Diagnostic("not-arrived", None, message, help=help)]) from error
+        return [part[-1] for part in made]
+
+
+class _Adjoint(torch.autograd.Function):
+    """The end of an equation; inputs: start, stop, the states, what the field reads from around it, its parameters."""
+
+    @staticmethod
+    def forward(ctx: Any, equation: Equation, count: int, start: Tensor, stop: Tensor, *tensors: Tensor) -> Any:
+        ended = equation.solved(start, stop, tensors[:count])
+        ctx.equation, ctx.count = equation, count
+        ctx.save_for_backward(start, stop, *tensors[:count], *ended[:count])
+        ctx.mark_non_differentiable(*ended[count:])
+        return ended
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, *grads: Tensor) -> Any:
+        equation, count, saved = ctx.equation, ctx.count, ctx.saved_tensors
+        (start, stop), begun, ended = saved[:2], saved[2 : 2 + count], saved[2 + count :]
+        wanted = ctx.needs_input_grad[4 + count :]
+        outer = [o.detach().requires_grad_() if _moves(o) else o for o in equation.outer]
+        read = [*filter(_moves, outer), *equation.field.parameters()]
+        held = [t for t, needed in zip(read, wanted, strict=True) if needed]
+
+        def dynamics(time: Tensor, parts: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
+            states, adjoints = parts[:count], parts[count : 2 * count]
+            with torch.enable_grad():
+                states = tuple(x.detach().requires_grad_() for x in states)
+                moved = equation.velocity(time, states, outer)
+                back = _products(moved, [-a for a in adjoints], [*states, *held])
+            return *(f.detach() for f in moved), *back
+
+        if bool(start == stop):
+            back = [*begun, *grads[:count], *map(torch.zeros_like, held)]
+        else:
+            first = (*ended, *grads[:count], *map(torch.zeros_like, held))
+            back = equation.back(dynamics, start, stop, first, 2 * count)
+        adjoints, sums = back[count : 2 * count], iter(back[2 * count :])
+        at_start = -_moved(equation, start, begun, adjoints, outer) if ctx.needs_input_grad[2] else None
+        at_stop = _moved(equation, stop, ended, grads[:count], outer) if ctx.needs_input_grad[3] else None
+        return None, None, at_start, at_stop, *adjoints, *(next(sums) if needed else None for needed in wanted)
+
+
+def _products(made: Sequence[Tensor], cotangents: Sequence[Tensor], sources: Sequence[Tensor]) -> list[Tensor]:
+    """The vector-Jacobian products with respect to every source."""
+    pairs = [(f, a) for f, a in zip(made, cotangents, strict=True) if f.requires_grad]
+    if not pairs:
+        return [torch.zeros_like(s) for s in sources]
+    parts = torch.autograd.grad([f for f, _ in pairs], sources, [a for _, a in pairs], allow_unused=True)
+    return [torch.zeros_like(s) if p is None else p for s, p in zip(sources, parts, strict=True)]
+
+
+def _moved(
+    equation: Equation, time: Tensor, states: Sequence[Tensor], adjoints: Sequence[Tensor], outer: Sequence[Any]
+) -> Tensor:
+    """a . f: what moving an end of the way changes."""
+    velocity = equation.velocity(time, states, [o.detach() if _moves(o) else o for o in outer])
+    return sum(((a * f).sum() for a, f in zip(adjoints, velocity, strict=True)), torch.zeros_like(time))
+
+
+def _moves(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.is_floating_point()
+
+
+@fx.wrap
+def adjoint(
+    field: torch.nn.Module, solution: torch.nn.Module, inputs: tuple[Tensor, ...], outer: tuple[Any, ...],
+    further: tuple[Any, ...], lead: int, method: str, rtol: float, atol: float, adaptive: bool,
+) -> tuple[Tensor, ...]:  # fmt: skip
+    """The last states of an equation, and what else its solution gives; its gradient by the adjoint equation.
+
+    `inputs` are the start, the stop, the number of steps unless the method is `adaptive`, and the states.
+    """
+    start, stop, *states = inputs
+    steps = None if adaptive else states.pop(0)
+    equation = Equation(field, solution, outer, further, lead, method, rtol, atol, steps)
+    read = [*filter(_moves, outer), *field.parameters()]
+    made: tuple[Tensor, ...] = _Adjoint.apply(equation, len(states), start, stop, *states, *read)  # type: ignore[no-untyped-call]
+    return made

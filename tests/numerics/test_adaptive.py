@@ -1,0 +1,150 @@
+"""Solvers that choose their steps: tolerances, evaluations, examples that do not see each other, ways that do not arrive."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torchdiffeq
+from scipy.integrate import solve_ivp
+
+from mai.compiler import passes
+from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.onnx.export import export
+from mai.compiler.program import Program
+from mai.compiler.torch.module import lower
+from mai.compiler.torch.run import run
+from mai.compiler.torch.weights import Weights
+from mai.runtime import ModelError, load
+from mai.runtime.model import Model
+
+Maker = Callable[[str], Program]
+Array = np.ndarray[Any, Any]
+ADAPTIVE = ["dopri5", "tsit5"]
+SPEC = """
+export f(x: [2]) -> [2] {{
+  integrate s in {way} using {solver}(rtol = {tolerance}, atol = {tolerance}{more}) {{ dx/ds = {field} }}
+  return x
+}}
+"""
+# A system by its velocity as the language and as numpy say it, and how long it runs.
+SYSTEMS: dict[str, tuple[str, Callable[[float, Array], Array], float]] = {
+    "linear": (
+        "concat([-x[0] + 2 * x[1]], [-2 * x[0] - x[1]])", lambda t, x: np.array([-x[0] + 2 * x[1], -2 * x[0] - x[1]]), 3
+    ),
+    "oscillator": ("concat([x[1]], [-x[0]])", lambda t, x: np.array([x[1], -x[0]]), 6),
+    "van der Pol": (
+        "concat([x[1]], [5 * (1 - x[0]^2) * x[1] - x[0]])",
+        lambda t, x: np.array([x[1], 5 * (1 - x[0] ** 2) * x[1] - x[0]]), 10,
+    ),
+    "forced": ("cos(3 * s) - x", lambda t, x: np.cos(3 * t) - x, 2),
+}  # fmt: skip
+STARTS = np.array([[1.0, 0.5], [2.0, 0.0], [0.3, -1.0]], np.float32)
+
+
+def spec(system: str, solver: str = "dopri5", tolerance: float = 1e-5, way: str = "", more: str = "") -> str:
+    field, _, length = SYSTEMS[system]
+    return SPEC.format(field=field, solver=solver, tolerance=tolerance, way=way or f"0..{length}", more=more)
+
+
+def model(program: Program, tmp_path: Path, name: str = "f", **options: Any) -> Model:
+    return load(export(program, name, {}, tmp_path, **options).path, providers="cpu", threads=1)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+@pytest.mark.parametrize("solver", ADAPTIVE)
+def test_the_error_is_within_the_tolerance(solver: str, system: str, program: Maker, tmp_path: Path) -> None:
+    _, field, length = SYSTEMS[system]
+    made = program(spec(system, solver))
+    exact = np.stack([solve_ivp(field, (0, length), x, "DOP853", rtol=1e-12, atol=1e-12).y[:, -1] for x in STARTS])
+    graph = passes.prepare(made.exports["f"])
+    y, counts = evaluate(graph, {"x": STARTS}, {}, {})
+    in_torch, torch_counts = run(lower(graph, Weights({})), graph, {"x": STARTS}, {})
+    in_onnx, onnx_counts = model(made, tmp_path).counted(x=STARTS)
+    for found in (y, in_torch, in_onnx):
+        np.testing.assert_allclose(found, exact, atol=1e-4)
+    for found in (torch_counts, onnx_counts):
+        np.testing.assert_allclose(found, counts, atol=24)
+    assert (counts % 6 == 2).all()
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_no_more_evaluations_than_torchdiffeq(system: str, program: Maker) -> None:
+    _, field, length = SYSTEMS[system]
+    graph = passes.prepare(program(spec(system)).exports["f"])
+    for start in STARTS.astype(np.float64):
+        calls = []
+
+        def velocity(t: torch.Tensor, x: torch.Tensor, calls: list[int] = calls) -> torch.Tensor:
+            calls.append(1)
+            return torch.from_numpy(field(float(t), x.numpy()))
+
+        span = torch.tensor([0.0, length], dtype=torch.float64)
+        torchdiffeq.odeint(velocity, torch.from_numpy(start), span, rtol=1e-5, atol=1e-5, method="dopri5")
+        _, (count,) = evaluate(graph, {"x": start[None]}, {}, {})
+        assert count <= 1.1 * len(calls)
+
+
+def test_no_example_sees_its_neighbours(program: Maker, tmp_path: Path) -> None:
+    loaded = model(program(spec("van der Pol", tolerance=1e-4)), tmp_path)
+    together, counts = loaded.counted(x=STARTS)
+    assert counts is not None and len(set(counts.tolist())) > 1
+    for i, start in enumerate(STARTS):
+        alone, count = loaded.counted(x=start[None])
+        assert count is not None and count[0] == counts[i]
+        np.testing.assert_array_equal(alone[0], together[i])
+
+
+def test_there_and_back_again(program: Maker) -> None:
+    text = (
+        "export f(x: [2]) -> [2] {\n  l = 0\n"
+        "  integrate s in 0..2 using dopri5(rtol = 1e-8, atol = 1e-8) {\n    dx/ds = sin(x) + s\n    dl/ds = 1 }\n"
+        "  integrate s in 2..0 using tsit5(rtol = 1e-8, atol = 1e-8) {\n    dx/ds = sin(x) + s\n    dl/ds = 1 }\n"
+        "  return x + l\n}\n"
+    )
+    graph = passes.prepare(program(text).exports["f"])
+    back, counts = evaluate(graph, {"x": STARTS}, {}, {})
+    np.testing.assert_allclose(back, STARTS, atol=1e-6)
+    assert (counts > 30).all()
+
+
+def test_a_net_on_one_point_solves_a_cloud(program: Maker, tmp_path: Path) -> None:
+    """Every point of a cloud has steps of its own; the count is that of the one with the most."""
+    inner = SYSTEMS["van der Pol"][0]
+    text = (
+        f"net flow(x: [2]) -> [2] {{\n  integrate s in 0..5 using dopri5() {{ dx/ds = {inner} }}\n  return x\n}}\n"
+        "export f(X: [P, 2]) -> [P, 2] { return flow(X) }\nexport one(x: [2]) -> [2] { return flow(x) }\n"
+    )
+    made = program(text)
+    cloud, one = model(made, tmp_path), model(made, tmp_path, "one")
+    ends = cloud(X=STARTS[None])
+    np.testing.assert_allclose(ends[0], one(x=STARTS), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("opset", [21, 23])
+def test_a_way_that_does_not_arrive_is_told(opset: int, program: Maker, tmp_path: Path) -> None:
+    made = program(spec("van der Pol", tolerance=1e-4, more=", max_steps = 50"))
+    loaded = model(made, tmp_path, opset=opset)
+    rest = np.zeros((2, 2), np.float32)
+    np.testing.assert_allclose(loaded(x=rest), rest)
+    with pytest.raises(ModelError, match=r"did not arrive for 2 of 3 examples: 0, 2") as error:
+        loaded(x=np.stack([STARTS[1], rest[0], STARTS[0]]))
+    assert error.value.slug == "not-arrived"
+
+
+def test_a_velocity_that_is_no_number_ends_soon(program: Maker) -> None:
+    graph = passes.prepare(program(spec("oscillator").replace("concat", "log(-abs(x)) + concat")).exports["f"])
+    with np.errstate(all="ignore"):
+        y, counts = evaluate(graph, {"x": STARTS}, {}, {})
+    assert np.isnan(y).all() and (counts < 0).all()
+
+
+def test_no_way_at_all(program: Maker) -> None:
+    graph = passes.prepare(program(spec("oscillator", way="1..1")).exports["f"])
+    with np.errstate(divide="ignore"):
+        y, _ = evaluate(graph, {"x": STARTS}, {}, {})
+    np.testing.assert_array_equal(y, STARTS)

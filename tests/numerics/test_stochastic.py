@@ -1,0 +1,85 @@
+"""Stochastic equations: Euler-Maruyama's moments in closed form, its weak order, draws that are the same everywhere."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mai.compiler import passes
+from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.onnx.export import export
+from mai.compiler.program import Program
+from mai.compiler.torch.module import lower
+from mai.compiler.torch.run import run
+from mai.compiler.torch.weights import Weights
+from mai.runtime import load
+
+Maker = Callable[[str], Program]
+# An Ornstein-Uhlenbeck process: dx = -x ds + dW / 2 from x = 2.
+PROCESS = """
+export end(steps: int = 8) -> [] {
+  x = 2
+  integrate s in 0..1 using euler_maruyama(steps) { dx = -x * ds + 0.5 * dW }
+  return x
+}
+export path(x: [2], steps: int = 4) -> [steps + 1, 2] {
+  integrate s in 0..1 using euler_maruyama(steps) { dx = -x * ds + 0.5 * dW } keep x as xs
+  return xs
+}
+"""
+
+
+def discrete_moments(steps: int) -> tuple[float, float]:
+    """Mean and variance of Euler-Maruyama's own chain: x' = (1 - h) x + sqrt(h) z / 2."""
+    h = 1 / steps
+    return 2 * (1 - h) ** steps, 0.25 * h * sum((1 - h) ** (2 * k) for k in range(steps))
+
+
+@pytest.mark.parametrize("steps", [1, 4, 16])
+def test_the_moments_are_those_of_the_chain(steps: int, program: Maker, tmp_path: Path) -> None:
+    model = load(export(program(PROCESS), "end", {}, tmp_path).path, providers="cpu")
+    count = 200_000
+    ends = model(batch=count, seed=3, steps=steps)
+    mean, variance = discrete_moments(steps)
+    assert abs(ends.mean() - mean) < 5 * np.sqrt(variance / count)
+    assert abs(ends.var() - variance) < 5 * variance * np.sqrt(2 / count)
+
+
+def test_the_chain_has_weak_order_one() -> None:
+    """The moments above against those of the process, e^-1 2 and (1 - e^-2) / 8: both errors fall as the step does."""
+    steps = [16, 32, 64]
+    exact = 2 * np.exp(-1), (1 - np.exp(-2)) / 8
+    for moment in (0, 1):
+        errors = [abs(discrete_moments(n)[moment] - exact[moment]) for n in steps]
+        assert abs(np.polyfit(np.log(steps), np.log(errors), 1)[0] + 1) < 0.1
+
+
+def test_three_backends_draw_the_same(program: Maker, tmp_path: Path) -> None:
+    made = program(PROCESS)
+    graph = passes.prepare(made.exports["path"])
+    x = np.random.default_rng(0).standard_normal((5, 2)).astype(np.float32)
+    (by_numpy,) = evaluate(graph, {"x": x}, {"seed": 7}, {})
+    (by_torch,) = run(lower(graph, Weights({})), graph, {"x": x}, {"seed": 7})
+    model = load(export(made, "path", {}, tmp_path).path, providers="cpu")
+    by_onnx = model(x=x, seed=7)
+    np.testing.assert_allclose(by_torch, by_numpy, atol=1e-5)
+    np.testing.assert_allclose(by_onnx, by_numpy, atol=1e-5)
+    np.testing.assert_allclose(model(x=x[:3], seed=7), by_onnx[:3], atol=1e-6)
+    noise = np.diff(by_numpy, axis=1) + 0.25 * by_numpy[:, :-1]
+    assert len(np.unique(noise.round(9))) == noise.size, "every step and every example has noise of its own"
+
+
+def test_backward_in_time_and_beside_a_derivative(program: Maker) -> None:
+    """The noise of a step has the variance |ds| in both directions; what has no noise moves as Euler's method moves it."""
+    text = (
+        "export f(steps: int = 50) -> [2] {\n  x = 0\n  t = 0\n"
+        "  integrate s in 1..0 using euler_maruyama(steps) {\n    dx = 0 * ds + dW\n    dt/ds = 2 * s\n  }\n"
+        "  return [x, t]\n}\n"
+    )
+    graph = passes.prepare(program(text).exports["f"])
+    (made,) = evaluate(graph, {}, {"batch": 4000, "seed": 1}, {})
+    assert abs(made[:, 0].var() - 1) < 0.1
+    np.testing.assert_allclose(made[:, 1], -2 * np.arange(1, 51).sum() / 50**2)
