@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 File = Annotated[Path, typer.Argument(help="A .mai file.", show_default=False)]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="Override a const: --set width=64.")]
 Format = Annotated[str, typer.Option("--format", help="text or json, for editors.")]
+CACHES = ("auto", "concat", "two-level", "none")
 Weights = Annotated[Path | None, typer.Option(help="A weights.safetensors, or the folder of a run.")]
 
 
@@ -155,9 +156,9 @@ def compile_(
     opset: Annotated[int, typer.Option(help="The ONNX operator set: 21 or 23.")] = 23,
     unroll: Annotated[bool, typer.Option("--unroll", help="A flat graph without loops; steps are fixed.")] = False,
     cache: Annotated[
-        bool,
-        typer.Option("--cache/--no-cache", help="Text grows by an incremental form, or is computed whole each turn."),
-    ] = True,
+        str, typer.Option(help="How a growing text keeps its past: concat, two-level, none (computed whole), or auto.")
+    ] = "auto",
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="The same as --cache none.")] = False,
     step: Annotated[
         bool, typer.Option("--step/--no-step", help="Also a file of one turn, where a text grows: for streaming.")
     ] = True,
@@ -183,10 +184,15 @@ def compile_(
     folder = out or (found.parent if found else Path())
     if quantize not in (None, "int4", "int8"):
         raise typer.BadParameter(f"--quantize {quantize}: int8 or int4")
+    if cache not in CACHES:
+        raise typer.BadParameter(f"--cache {cache}: {', '.join(CACHES)}")
+    if unroll and cache == "two-level":
+        raise typer.BadParameter("--cache two-level is made of loops, --unroll of none")
     coarse = (quantize, quantize_limit, data) if quantize else None
     options = CompileOptions(
-        opset=opset, unroll=unroll, seed=seed, cache=cache, step=step, tokenizer=tokenizer, coarse=coarse
-    )
+        opset=opset, unroll=unroll, seed=seed, cache="none" if no_cache else cache, step=step, tokenizer=tokenizer,
+        coarse=coarse,
+    )  # fmt: skip
     _compile_all(program, names, found, folder, options)
 
 
@@ -217,7 +223,7 @@ class CompileOptions:
     opset: int = 23
     unroll: bool = False
     seed: int = 0
-    cache: bool = True
+    cache: str = "auto"
     step: bool = True
     tokenizer: str | None = None
     coarse: tuple[str, float, list[Path] | None] | None = None
@@ -226,7 +232,7 @@ class CompileOptions:
 def _compile_all(
     program: Program, names: list[str], weights: Path | None, folder: Path, options: CompileOptions
 ) -> None:  # fmt: skip
-    from mai.compiler.onnx.export import export, export_step
+    from mai.compiler.onnx.export import USUAL, export, export_step
     from mai.compiler.training.tokens import stated_tokenizer
     from mai.compiler.training.weights import load_weights
 
@@ -238,12 +244,13 @@ def _compile_all(
     told: dict[str, Any] = {"opset": options.opset, "trained_steps": steps}
     told["tokenizer"] = stated_tokenizer(program, weights, options.tokenizer)
     told["quantize"] = _quantize(program, arrays, options)
+    cache = USUAL if options.cache == "auto" else options.cache
     written, refused = 0, []
     for name in names:
         try:
-            made = export(program, name, arrays, folder, unroll=options.unroll, cache=options.cache, **told)
+            made = export(program, name, arrays, folder, unroll=options.unroll, cache=cache, **told)
             _say_written(made)
-            if options.step and options.cache and not options.unroll:
+            if options.step and cache != "none" and not options.unroll:
                 turn = export_step(program, name, arrays, folder, **told)
                 _say_written(turn)
         except MaiError as error:

@@ -24,6 +24,8 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 
 Array = np.ndarray[Any, Any]
 LARGEST = 2**31 - 1
+# How a growing text keeps the past unless something else is asked for: measured to be fastest up to a thousand tokens.
+USUAL = "concat"
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,7 @@ def refuse_later(graph: Graph) -> None:
 
 def model_of(
     program: Program, export: str, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False,
-    optimise: bool = True, cache: bool = True, quantize: Quantize | None = None, **told: Any,
+    optimise: bool = True, cache: str = USUAL, quantize: Quantize | None = None, **told: Any,
 ) -> tuple[ir.Model, Graph, Graph]:  # fmt: skip
     """The model of an export with its metadata, and its graph before and after optimisation. `told` is for the manifest."""
     plain, optimised = graphs_of(program, export, unroll=unroll, optimise=optimise, cache=cache)
@@ -82,13 +84,13 @@ def model_of(
 
 
 def graphs_of(
-    program: Program, export: str, *, unroll: bool = False, optimise: bool = True, cache: bool = True
+    program: Program, export: str, *, unroll: bool = False, optimise: bool = True, cache: str = USUAL
 ) -> tuple[Graph, Graph]:
-    """An export as torch runs it, and as it becomes ONNX. Without `cache`, a growing text is computed whole each turn."""
+    """An export as torch runs it, and as it becomes ONNX; `cache` is how a growing text keeps the past."""
     graph = passes.freeze(program.exports[export]) if unroll else program.exports[export]
     plain = passes.prepare(graph)
     refuse_later(plain)
-    executed = passes.prepare(graph, cache=True) if cache and _grows(graph) else plain
+    executed = passes.prepare(graph, cache=cache) if _grows(graph) else plain
     return plain, passes.optimise(executed) if optimise else executed
 
 
@@ -99,7 +101,7 @@ def _grows(graph: Graph) -> bool:
 
 def export(
     program: Program, name: str, weights: Mapping[str, Array], folder: Path, *, opset: int = 23, unroll: bool = False,
-    check: bool = True, cache: bool = True, quantize: Quantize | None = None, **told: Any,
+    check: bool = True, cache: str = USUAL, quantize: Quantize | None = None, **told: Any,
 ) -> Exported:  # fmt: skip
     """Compile an export to `FOLDER/NAME.EXPORT.onnx`, pass it through the gate, and write it.
 

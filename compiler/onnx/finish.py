@@ -77,13 +77,12 @@ def _is_text(value: Value) -> bool:
 def text_of(graph: Graph) -> Text | None:
     """What is to be known of the text that an optimised graph grows from one of its inputs, if it does."""
     for loop in texts(graph):
-        ids = graph.sources[f"{loop.attributes['length']}_new"]
-        row = loop.inputs[loop.regions[0].inputs.index(ids)]
-        if row in graph.inputs:
-            count, limit = loop.attributes["count"], loop.attributes["limit"]
+        rows = [v for v in loop.inputs if v in graph.inputs]
+        if rows:
+            count, limit = loop.attributes["tokens"], loop.attributes["limit"]
             usual = substitute(count, {n: int(s.default) for n, s in graph.settings.items()})
             known = count if isinstance(count, int) else str(count)
-            return Text(prompt=row.name, count=known, usual=usual if isinstance(usual, int) else 0, limit=limit)
+            return Text(prompt=rows[0].name, count=known, usual=usual if isinstance(usual, int) else 0, limit=limit)
     return None
 
 

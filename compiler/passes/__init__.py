@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from mai.compiler.ir.graph import Graph, Node
 from mai.compiler.ops.structure import Integrate, Later
 from mai.compiler.passes.differentiate import differentiate
@@ -11,6 +13,7 @@ from mai.compiler.passes.freeze import freeze
 from mai.compiler.passes.fuse import fuse
 from mai.compiler.passes.hoist import hoist
 from mai.compiler.passes.incremental import incremental
+from mai.compiler.passes.levels import two_level
 from mai.compiler.passes.prune import prune, select
 from mai.compiler.passes.recompute import recompute
 from mai.compiler.passes.share import share
@@ -18,17 +21,21 @@ from mai.compiler.passes.split import split
 from mai.compiler.passes.step import step
 from mai.compiler.passes.unroll import unroll
 
-__all__ = ["fold", "freeze", "later", "optimise", "prepare", "prune", "select", "step"]
+__all__ = ["GROWN", "fold", "freeze", "later", "optimise", "prepare", "prune", "select", "step"]
+
+# A text computed whole each turn; grown token by token, the new part joined to the past each turn, or once a block of turns.
+GROWN: dict[str, Callable[[Graph], Graph]] = {
+    "none": recompute, "concat": incremental, "two-level": lambda graph: two_level(incremental(graph)),
+}  # fmt: skip
 
 
-def prepare(graph: Graph, *, cache: bool = False, adjoint: bool = False) -> Graph:
+def prepare(graph: Graph, *, cache: str = "none", adjoint: bool = False) -> Graph:
     """Every `repeat` with fresh parameters, every `integrate`, derivative and `extend` replaced by plain code and loops.
 
-    With `cache`, `extend` in its incremental form. With `adjoint`, an `integrate` that asks for it is ready to be trained
-    through by the adjoint equation.
+    `cache` is a key of `GROWN`: how an `extend` keeps the past. With `adjoint`, an `integrate` that asks for it is ready to
+    be trained through by the adjoint equation.
     """
-    grown = incremental if cache else recompute
-    return prune(share(grown(differentiate(discretise(unroll(graph), adjoint=adjoint)))))
+    return prune(share(GROWN[cache](differentiate(discretise(unroll(graph), adjoint=adjoint)))))
 
 
 def optimise(graph: Graph) -> Graph:

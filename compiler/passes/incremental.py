@@ -49,7 +49,7 @@ def _rule(copier: Copier, node: Node) -> bool:
         return False
     growth = Growth(copier, node)
     loop = grow(copier, node, growth.advance)
-    loop.attributes |= {"length": growth.length, "limit": growth.longest}
+    loop.attributes |= {"length": growth.length, "limit": growth.longest, "tokens": node.attributes["count"]}
     return True
 
 

@@ -90,7 +90,7 @@ class Turn:
         return [
             State(self.ids, lambda _: row, b.emit(Unsqueeze, chosen, name="ids")),
             State(self.before, lambda outer: outer.constant(0), after),
-            State(self.begins, lambda outer: _full(outer, self.begins.type, 0), self.empty),
+            State(self.begins, lambda outer: full(outer, self.begins.type, 0), self.empty),
             *self.states,
         ]
 
@@ -145,7 +145,7 @@ class Turn:
         if any(g.now for g in map(self.grown_of, self.node.inputs)):
             raise self.refused("would keep what is true of this turn only")
         held = Value(type.with_lead(self._batched(type)), name)
-        self.states.append(State(held, lambda b: _full(b, held.type, first)))
+        self.states.append(State(held, lambda b: full(b, held.type, first)))
         return self.states[-1]
 
     def growing_state(self, name: str, shape: tuple[Size, ...]) -> State:
@@ -292,7 +292,7 @@ class Turn:
         return self.length in symbols_of(node)
 
 
-def _full(b: Builder, type: Type, number: float) -> Value:
+def full(b: Builder, type: Type, number: float) -> Value:
     """What a state begins as; a size that grows begins at 0."""
     shape = tuple(0 if isinstance(s, Dim) else s for s in type.shape)
     fill = b.constant(number if type.dtype is DType.REAL else int(number), type.dtype)

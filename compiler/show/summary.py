@@ -62,7 +62,7 @@ def _export(name: str, graph: Graph) -> list[str]:
 def _prepared(graph: Graph) -> Graph:
     """With the past kept where that can be; a text that cannot grow so is computed whole each turn."""
     try:
-        return passes.prepare(graph, cache=True)
+        return passes.prepare(graph, cache="concat")
     except MaiError:
         return passes.prepare(graph)
 

@@ -120,13 +120,18 @@ TEXTS = {
 
 @pytest.mark.parametrize("case", TEXTS)
 def test_greedy_tokens(case: str, tmp_path: Path) -> None:
-    """One prompt, and three of different lengths: by one call of the whole graph, by the step file, and in torch."""
+    """One prompt, and three of different lengths: by one call of the whole graph, by the step file, and in torch.
+
+    The whole graph with either form of the cache.
+    """
     make_program, make_model = TEXTS[case]
     program, model = make_program(), make_model()
     weights = weights_of(program, model)
     compiled = load(export(program, "generate", weights, tmp_path).path, providers="cpu")
     export_step(program, "generate", weights, tmp_path)
-    graph = passes.prepare(program.exports["generate"], cache=True)
+    in_levels = export(program, "generate", weights, tmp_path / "levels", cache="two-level").path
+    levelled = load(in_levels, providers="cpu")
+    graph = passes.prepare(program.exports["generate"], cache="concat")
     held = Weights(graph.weights)
     held.load_state_dict({name: torch.from_numpy(weights[name]) for name in graph.weights})
     lowered = lower(graph, held.eval(), program.name)
@@ -141,6 +146,7 @@ def test_greedy_tokens(case: str, tmp_path: Path) -> None:
         (by_torch,) = run(lowered, graph, {"prompt": padded}, settings)
         for place, row in enumerate(wanted):
             np.testing.assert_array_equal(compiled(prompt=padded, **settings)[place, longest:], row)
+            np.testing.assert_array_equal(levelled(prompt=padded, **settings)[place, longest:], row)
             np.testing.assert_array_equal(streamed[place], row)
             np.testing.assert_array_equal(by_torch[place, longest:], row)
 

@@ -14,6 +14,8 @@ from hypothesis import strategies as some
 from mai.compiler import passes
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.export import export, export_step
+from mai.compiler.ops.structure import Loop
+from mai.compiler.passes import levels
 from mai.compiler.program import Program
 from mai.compiler.torch.weights import first_value
 from mai.runtime import load
@@ -21,6 +23,7 @@ from mai.spec.diagnostics import MaiError
 
 Maker = Callable[..., Program]
 NOTHING = -1
+GROWING = ("concat", "two-level")
 
 HEAD = "const vocab = 13\nconst d = 8\nconst context = 24\n"
 TAIL = """
@@ -93,21 +96,30 @@ def weights(program: Program) -> dict[str, Any]:
     return {name: first_value(w, 1) for name, w in program.weights.items()}
 
 
-def run(program: Program, prompt: Any, *, cache: bool, **settings: Any) -> Any:
+def run(program: Program, prompt: Any, *, cache: str, **settings: Any) -> Any:
     graph = passes.prepare(program.exports["generate"], cache=cache)
     (made,) = evaluate(graph, {"prompt": prompt}, {"seed": 5, **settings}, weights(program))
     return made
 
 
+@pytest.fixture(autouse=True)
+def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Blocks of three turns, so that few tokens make several."""
+    monkeypatch.setattr(levels, "BLOCK", 3)
+
+
+@pytest.mark.parametrize("cache", GROWING)
 @pytest.mark.parametrize("name", CAUSAL_NETS)
-def test_incremental_is_recomputed(program: Maker, name: str) -> None:
+def test_incremental_is_recomputed(program: Maker, name: str, cache: str) -> None:
     made = program(spec(CAUSAL_NETS[name]))
     prompt = np.random.default_rng(0).integers(0, 13, (2, 5))
-    np.testing.assert_array_equal(run(made, prompt, cache=True), run(made, prompt, cache=False))
+    wanted = run(made, prompt, cache="none", count=9)
+    np.testing.assert_array_equal(run(made, prompt, cache=cache, count=9), wanted)
 
 
+@pytest.mark.parametrize("cache", GROWING)
 @pytest.mark.parametrize("name", CAUSAL_NETS)
-def test_a_row_of_a_batch_is_its_run_alone(program: Maker, name: str) -> None:
+def test_a_row_of_a_batch_is_its_run_alone(program: Maker, name: str, cache: str) -> None:
     """The largest logit, since a draw depends on the number of the row."""
     made = program(spec(CAUSAL_NETS[name]))
     rng = np.random.default_rng(1)
@@ -115,9 +127,9 @@ def test_a_row_of_a_batch_is_its_run_alone(program: Maker, name: str) -> None:
     padded = np.full((3, 5), NOTHING)
     for row, tokens in zip(padded, rows, strict=True):
         row[5 - len(tokens) :] = tokens
-    together = run(made, padded, cache=True, temperature=0.0)
+    together = run(made, padded, cache=cache, temperature=0.0)
     for row, tokens in zip(together, rows, strict=True):
-        alone = run(made, tokens[None], cache=False, temperature=0.0)[0]
+        alone = run(made, tokens[None], cache="none", temperature=0.0)[0]
         np.testing.assert_array_equal(row[5 - len(tokens) :], alone)
 
 
@@ -126,7 +138,7 @@ def test_what_looks_ahead_is_refused(program: Maker, name: str) -> None:
     body, operation = REFUSED[name]
     made = program(spec(body))
     with pytest.raises(MaiError) as caught:
-        passes.prepare(made.exports["generate"], cache=True)
+        passes.prepare(made.exports["generate"], cache="concat")
     (found,) = caught.value.diagnostics
     assert found.slug == "looks-ahead"
     assert f"`{operation}`" in found.message
@@ -135,22 +147,26 @@ def test_what_looks_ahead_is_refused(program: Maker, name: str) -> None:
     passes.prepare(made.exports["generate"])
 
 
-@pytest.mark.parametrize("count", [0, 1])
-def test_few_tokens(program: Maker, count: int) -> None:
+@pytest.mark.parametrize("cache", GROWING)
+@pytest.mark.parametrize("count", [0, 1, 2, 4, 5])
+def test_few_tokens(program: Maker, count: int, cache: str) -> None:
     made = program(spec(CAUSAL_NETS["attention"]))
     prompt = np.array([[3], [4]])
-    grown = run(made, prompt, cache=True, count=count)
+    grown = run(made, prompt, cache=cache, count=count)
     assert grown.shape == (2, 1 + count)
-    np.testing.assert_array_equal(grown, run(made, prompt, cache=False, count=count))
+    np.testing.assert_array_equal(grown, run(made, prompt, cache="none", count=count))
 
 
-def test_rows_end_each_at_its_time(program: Maker) -> None:
+@pytest.mark.parametrize("cache", GROWING)
+def test_rows_end_each_at_its_time(program: Maker, tmp_path: Path, cache: str) -> None:
     text = spec(CAUSAL_NETS["attention"]).replace("by count {", "by count until 7 {")
     made = program(text)
     prompt = np.random.default_rng(2).integers(0, 7, (12, 3))
-    free = run(program(spec(CAUSAL_NETS["attention"])), prompt, cache=True, count=20)[:, 3:]
-    ended = run(made, prompt, cache=True, count=20)[:, 3:]
-    np.testing.assert_array_equal(ended, run(made, prompt, cache=False, count=20)[:, 3:])
+    free = run(program(spec(CAUSAL_NETS["attention"])), prompt, cache="concat", count=20)[:, 3:]
+    ended = run(made, prompt, cache=cache, count=20)[:, 3:]
+    path = export(made, "generate", weights(made), tmp_path, cache=cache).path
+    np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, count=20, seed=5)[:, 3:], ended)
+    np.testing.assert_array_equal(ended, run(made, prompt, cache="none", count=20)[:, 3:])
     for row, wanted in zip(ended, free, strict=True):
         stop = int(np.argmax(wanted == 7)) + 1 if (wanted == 7).any() else 20
         np.testing.assert_array_equal(row[:stop], wanted[:stop])
@@ -163,24 +179,25 @@ def test_what_has_been_said_is_less_likely(program: Maker, tmp_path: Path) -> No
     text = spec(CAUSAL_NETS["attention"]).replace("logits(x)[-1] /", "penalise(logits(x)[-1], x, 1.7) /")
     made = program(text)
     prompt = np.array([[NOTHING, NOTHING, 3, 4], [5, 5, 6, 7]])
-    together = run(made, prompt, cache=True, count=12, temperature=0.0)
-    alone = run(made, prompt[:1, 2:], cache=False, count=12, temperature=0.0)
+    together = run(made, prompt, cache="concat", count=12, temperature=0.0)
+    alone = run(made, prompt[:1, 2:], cache="none", count=12, temperature=0.0)
     np.testing.assert_array_equal(together[0, 2:], alone[0])
     path = export(made, "generate", weights(made), tmp_path).path
     np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, count=12, temperature=0.0), together)
-    free = run(program(spec(CAUSAL_NETS["attention"])), prompt[1:], cache=True, count=12, temperature=0.0)
+    free = run(program(spec(CAUSAL_NETS["attention"])), prompt[1:], cache="concat", count=12, temperature=0.0)
     assert len(set(together[1, 4:].tolist())) > len(set(free[0, 4:].tolist()))
 
 
-def test_two_texts_grow_one_after_the_other(program: Maker) -> None:
+@pytest.mark.parametrize("cache", GROWING)
+def test_two_texts_grow_one_after_the_other(program: Maker, cache: str) -> None:
     text = spec(CAUSAL_NETS["attention"]).replace(
         "  return x\n}\n", "  extend x by 2 { append argmax(logits(x)[-1]) }\n  return x\n}\n"
     ).replace("tokens[P + count]", "tokens[P + count + 2]")  # fmt: skip
     made = program(text)
     prompt = np.array([[3, 1], [4, 2]])
-    grown = run(made, prompt, cache=True)
+    grown = run(made, prompt, cache=cache)
     assert grown.shape == (2, 10)
-    np.testing.assert_array_equal(grown, run(made, prompt, cache=False))
+    np.testing.assert_array_equal(grown, run(made, prompt, cache="none"))
 
 
 @pytest.mark.parametrize("opset", [21, 23])
@@ -191,17 +208,36 @@ def test_the_file_computes_what_numpy_does(program: Maker, tmp_path: Path, name:
     path = export(made, "generate", weights(made), tmp_path, opset=opset).path
     export_step(made, "generate", weights(made), tmp_path, opset=opset)
     prompt = np.random.default_rng(3).integers(0, 13, (2, 4))
-    wanted = run(made, prompt, cache=False)
+    wanted = run(made, prompt, cache="none")
     model = load(path, providers="cpu", threads=1)
     np.testing.assert_array_equal(model(prompt=prompt, seed=5), wanted)
     np.testing.assert_array_equal(np.stack(list(model.stream(prompt, seed=5)), 1), wanted[:, 4:])
 
 
+@pytest.mark.parametrize("opset", [21, 23])
+@pytest.mark.parametrize("name", ["attention", "rotary, grouped", "two states in a row", "primitives"])
+def test_the_file_of_two_levels(program: Maker, tmp_path: Path, name: str, opset: int) -> None:
+    """Prompts of different lengths, through several blocks."""
+    made = program(spec(CAUSAL_NETS[name]))
+    path = export(made, "generate", weights(made), tmp_path, opset=opset, cache="two-level").path
+    prompt = np.random.default_rng(4).integers(0, 13, (3, 5))
+    prompt[0, :3] = prompt[2, :1] = NOTHING
+    wanted = run(made, prompt, cache="concat", count=11)
+    np.testing.assert_array_equal(load(path, providers="cpu", threads=1)(prompt=prompt, seed=5, count=11), wanted)
+
+
+def test_only_a_past_that_is_attended_to_has_two_levels(program: Maker) -> None:
+    for name, depth in (("attention", 2), ("a running sum", 1)):
+        graph = passes.prepare(program(spec(CAUSAL_NETS[name])).exports["generate"], cache="two-level")
+        (loop,) = (node for node in graph.nodes if node.op is Loop)
+        assert 1 + sum(node.op is Loop for node in loop.regions[0].nodes) == depth
+
+
 def test_a_file_without_states(program: Maker, tmp_path: Path) -> None:
     made = program(spec(REFUSED["attention"][0]))
-    path = export(made, "generate", weights(made), tmp_path, cache=False).path
+    path = export(made, "generate", weights(made), tmp_path, cache="none").path
     prompt = np.array([[3, 1, 2]])
-    np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, seed=5), run(made, prompt, cache=False))
+    np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, seed=5), run(made, prompt, cache="none"))
 
 
 # ----------------------------------------------------------------------- random nets
@@ -231,7 +267,8 @@ def test_random_causal_nets(program: Maker, layers: list[tuple[str, int]], size:
     named = [text.format(n=n).replace("table", f"table{i}") for i, (text, n) in enumerate(layers)]
     made = program(spec("\n  ".join(named)))
     prompt = np.random.default_rng(size).integers(0, 13, (2, size))
-    whole = run(made, prompt, cache=False)
-    np.testing.assert_array_equal(run(made, prompt, cache=True), whole)
+    whole = run(made, prompt, cache="none")
     padded = np.concatenate([np.full((2, 2), NOTHING), prompt], 1)
-    np.testing.assert_array_equal(run(made, padded, cache=True)[:, 2:], whole)
+    for cache in GROWING:
+        np.testing.assert_array_equal(run(made, prompt, cache=cache), whole)
+        np.testing.assert_array_equal(run(made, padded, cache=cache)[:, 2:], whole)
