@@ -138,6 +138,8 @@ def train(
 
     options = Options(steps, batch, seed, device, precision, tuple(data or ()), resume, tensorboard, quiet)
     result = train_program(program, folder, options)
+    if not result.main:
+        return
     if result.weights is None:
         again = f"mai train {file} --out {folder} --resume"
         typer.echo(f"stopped at step {result.steps:,}; nothing is lost. Go on with: {again}", err=True)

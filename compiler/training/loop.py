@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from mai.compiler import passes
@@ -28,7 +27,9 @@ from mai.compiler.torch.weights import Weights
 from mai.compiler.training import checkpoint as ck
 from mai.compiler.training.data import Dataset, load
 from mai.compiler.training.draws import DrawSource, lift_draws
+from mai.compiler.training.module import Module
 from mai.compiler.training.optimizer import MovingAverage, make_optimizer, rate, set_rate
+from mai.compiler.training.processes import Processes, accelerator_of
 from mai.compiler.training.progress import Meter, Metrics
 from mai.compiler.training.record import Recorder
 from mai.compiler.training.tokens import FILE
@@ -60,7 +61,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A run's end: the steps done, the last figures, those of the held-out examples, and whether it was stopped."""
+    """A run's end: the steps done, the last figures, those of the held-out examples, and whether it was stopped.
+
+    Of several processes, the `main` one has written the weights and knows the figures.
+    """
 
     steps: int
     figures: dict[str, float]
@@ -68,6 +72,7 @@ class Result:
     seconds: float
     weights: Path | None
     stopped: bool
+    main: bool = True
 
 
 def train(program: Program, out: Path, options: Options | None = None) -> Result:
@@ -110,11 +115,14 @@ class Trainer:
         self.program, self.training, self.out, self.options = program, training, out, options
         settings = training.settings
         self.seed = settings.seed if options.seed is None else options.seed
-        self.accelerator = _accelerator(options.device, options.precision or settings.precision)
+        self.accelerator = accelerator_of(options.device, options.precision or settings.precision)
+        self.processes = Processes(self.accelerator)
         self.device: torch.device = self.accelerator.device
         base = Path(program.source.path).parent
         self.data: Dataset = load(training.data, training.fields, self.seed, base, options.data)
         self.batch = min(options.batch or settings.batch, self.data.count or 1 << 60)
+        self.processes.check(training.graph, self.batch)
+        self.share = self.processes.share(self.batch)
         self.steps = self._steps()
         self.weights = Weights(program.weights).initialise(self.seed).to(self.device)
         self._choose_threads()
@@ -122,7 +130,7 @@ class Trainer:
         trained = dict(self.weights.named_parameters())
         self.average = MovingAverage(trained, settings.ema) if settings.ema else None
         self.recorder = Recorder(training.records, self.weights, out / "records.npz")
-        self.stop = False
+        self.asked = self.stop = False
         self.figures: dict[str, float] = {}
 
     def _steps(self) -> int:
@@ -157,26 +165,36 @@ class Trainer:
             raise MaiError([Diagnostic("not-yet", node.span, message)])
         lifted, nodes = lift_draws(chosen)
         module = lower(lifted, self.weights, "Objective").to(self.device)
-        return Module(module, lifted, DrawSource(nodes, self.seed, self.batch, self.device), self)
+        draws = DrawSource(nodes, self.seed, self.share, self.device)
+        return Module(module, lifted, draws, self.seed, self.device)
 
     # -------------------------------------------------------------------- run
 
     def run(self) -> Result:
+        main = self.processes.main
+        start = self._restore() if self.options.resume else 0
+        if main:
+            self._prepare_folder()
+        began = time.monotonic()
+        metrics = Metrics(self.out / "metrics.jsonl", start, self.options.tensorboard) if main else None
+        with _stoppable(self), Meter(self.steps, start, self.batch, self.options.quiet or not main) as meter:
+            done = self._loop(start, meter, metrics)
+        self.processes.end()
+        stopped = self.stop and done < self.steps
+        if metrics is None:
+            return Result(done, {}, {}, time.monotonic() - began, None, stopped, main=False)
+        metrics.close()
+        validation = self.validate()
+        path = None if stopped else self._finish(done, validation)
+        return Result(done, dict(self.figures), validation, time.monotonic() - began, path, self.stop)
+
+    def _prepare_folder(self) -> None:
         if not self.options.resume:
             ck.clear(self.out)
         if self.data.tokenizer not in (None, BYTES):
             write_atomically(self.out / FILE, str(self.data.tokenizer).encode())
-        start = self._restore() if self.options.resume else 0
-        began = time.monotonic()
-        metrics = Metrics(self.out / "metrics.jsonl", start, self.options.tensorboard)
-        with _stoppable(self), Meter(self.steps, start, self.batch, self.options.quiet) as meter:
-            done = self._loop(start, meter, metrics)
-        metrics.close()
-        validation = self.validate()
-        path = None if self.stop and done < self.steps else self._finish(done, validation)
-        return Result(done, dict(self.figures), validation, time.monotonic() - began, path, self.stop)
 
-    def _loop(self, start: int, meter: Meter, metrics: Metrics) -> int:
+    def _loop(self, start: int, meter: Meter, metrics: Metrics | None) -> int:
         every = max(1, self.steps // REPORTS)
         saved = time.monotonic()
         self.recorder.start(start)
@@ -187,12 +205,15 @@ class Trainer:
             step += 1
             self.recorder.keep(step)
             meter.advance(step, loss)
+            if metrics is None:
+                continue
             if report:
                 self._tell(step, meter, metrics)
             if time.monotonic() - saved > self.options.save_seconds:
                 self.save(step)
                 saved = time.monotonic()
-        self.save(step)
+        if metrics is not None:
+            self.save(step)
         return step
 
     def _tell(self, step: int, meter: Meter, metrics: Metrics) -> None:
@@ -205,7 +226,8 @@ class Trainer:
 
     def step(self, step: int, report: bool) -> float:
         """One step of every objective; the sum of their losses."""
-        fields = self.on_device(self.data.batch(step, self.batch))
+        whole, share = self.data.batch(step, self.batch), slice(self.share.start, self.share.stop)
+        fields = self.on_device({name: array[share] for name, array in whole.items()})
         factor = rate(self.training.settings, step, self.steps)
         losses = [self._minimize(o, fields, step, factor, report) for o in self.objectives]
         if self.average is not None:
@@ -221,20 +243,20 @@ class Trainer:
         module = objective.reporting if report else objective.module
         with self.accelerator.autocast():
             made = module(fields, step)
-        loss = made[0].mean()
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise self._not_finite(objective, step, value)
+        loss, weight = made[0].mean(), len(self.share) / self.batch
         parameters = list(objective.parameters.values())
         objective.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss, inputs=parameters)
+        value, self.stop = self.processes.agree(loss.detach(), parameters, weight, self.asked)
+        if not math.isfinite(value):
+            raise self._not_finite(objective, step, value)
         if self.training.settings.clip:
             torch.nn.utils.clip_grad_norm_(parameters, self.training.settings.clip)
         set_rate(objective.optimizer, objective.base, factor)
         objective.optimizer.step()
         if len(made) > 1:
-            for written, output in zip(self.training.reports, made[1:], strict=True):
-                self.figures[written.name] = float(output.detach().float().mean())
+            means = self.processes.average([float(m.detach().float().mean()) for m in made[1:]], weight)
+            self.figures |= {report.name: mean for report, mean in zip(self.training.reports, means, strict=True)}
         return value
 
     def on_device(self, fields: Mapping[str, Any]) -> dict[str, Tensor]:
@@ -273,7 +295,7 @@ class Trainer:
         if not hasattr(self, "_evaluation_module"):
             chosen = passes.select(passes.prepare(self.training.evaluation), outputs)
             module = lower(chosen, self.weights, "Evaluation").to(self.device)
-            self._evaluation_module = Module(module, chosen, None, self)
+            self._evaluation_module = Module(module, chosen, None, self.seed, self.device)
         return self._evaluation_module
 
     @contextmanager
@@ -308,7 +330,7 @@ class Trainer:
 
     def _restore(self) -> int:
         """Go on from the last checkpoint; from the beginning where there is none."""
-        found = ck.latest(self.out)
+        found = self.processes.from_main(ck.latest(self.out) if self.processes.main else None)
         if found is None:
             return 0
         self._check_same(found)
@@ -343,48 +365,12 @@ class Trainer:
             return ck.write_weights(self.out, self.weights.state_dict(), metadata)
 
 
-class Module:
-    """A lowered train graph with its draws."""
-
-    def __init__(self, module: torch.fx.GraphModule, graph: Graph, draws: DrawSource | None, trainer: Trainer) -> None:
-        self.module, self.draws = module, draws
-        self.names = [v.name for v in graph.inputs]
-        self.settings = list(graph.settings)
-        self.scalars = {"seed": torch.tensor(trainer.seed, device=trainer.device)}
-        self.device = trainer.device
-        self.takes_step = "step" in self.settings
-        self.forward = module.forward
-
-    def __call__(self, fields: Mapping[str, Tensor], step: int) -> tuple[Tensor, ...]:
-        held = fields if self.draws is None else {**fields, **self.draws.at(step)}
-        scalars = {**self.scalars, "step": torch.tensor(step, device=self.device)}
-        made: tuple[Tensor, ...] = self.forward(*[held[n] for n in self.names], *[scalars[n] for n in self.settings])
-        return made
-
-    def plain(self, fields: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
-        """On given data, draws made as an export makes them, at step 0."""
-        return self(fields, 0)
-
-
-def _accelerator(device: str | None, precision: str) -> Accelerator:
-    modes = {"float32": "no", "bf16": "bf16", "fp16": "fp16"}
-    if device not in (None, "cpu", "cuda", "mps"):
-        raise MaiError([Diagnostic("bad-setting", None, f"there is no device `{device}`", help="cpu, cuda or mps")])
-    if device == "cuda" and not torch.cuda.is_available():
-        raise MaiError([Diagnostic("bad-setting", None, "there is no usable CUDA device here", help="--device cpu")])
-    if precision not in modes:
-        raise MaiError([Diagnostic("bad-setting", None, f"there is no precision `{precision}`", help=", ".join(modes))])
-    if precision == "fp16" and (device == "cpu" or not torch.cuda.is_available()):
-        raise MaiError([Diagnostic("bad-setting", None, "fp16 needs a GPU", help="--precision bf16 runs on a CPU")])
-    return Accelerator(cpu=device == "cpu", mixed_precision=modes[precision])
-
-
 @contextmanager
 def _stoppable(trainer: Trainer) -> Iterator[None]:
     """Ctrl-C and SIGTERM end the run after the step, with a checkpoint."""
 
     def stop(number: int, frame: Any) -> None:
-        trainer.stop = True
+        trainer.asked = True
 
     previous = {}
     try:

@@ -1,0 +1,105 @@
+"""Training on several processes: each takes its share of every batch, and all take the same step.
+
+Draws and data are named by the example's place in the whole batch, and what each process finds is weighed by its share.
+So a step differs from one process's by the order of float32 sums alone, and a run may go on with another number of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+import torch.distributed as dist
+from accelerate import Accelerator
+from accelerate.utils import DistributedType
+from torch import Tensor, nn
+
+from mai.compiler.ir.graph import Graph
+from mai.compiler.ops.norm import BatchNorm
+from mai.compiler.ops.structure import Across
+from mai.compiler.training.checkpoint import Checkpoint
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+MODES = {"float32": "no", "bf16": "bf16", "fp16": "fp16"}
+SPLIT_MODELS = (DistributedType.FSDP, DistributedType.DEEPSPEED, DistributedType.MEGATRON_LM)
+WHOLE_BATCH = {Across: "`across`", BatchNorm: "`batch_norm`"}
+
+
+class Processes:
+    """This process among those that `accelerate launch` started; one alone where nothing did."""
+
+    def __init__(self, accelerator: Accelerator) -> None:
+        self.count: int = accelerator.num_processes
+        self.place: int = accelerator.process_index
+        self.main: bool = accelerator.is_main_process
+        self.accelerator = accelerator
+
+    def check(self, graph: Graph, batch: int) -> None:
+        """Raise `MaiError` for what several processes cannot do: examples that see each other, more processes than examples."""
+        if self.count == 1:
+            return
+        if batch < self.count:
+            message = f"a batch of {batch:,} has no example for each of {self.count:,} processes"
+            raise MaiError([Diagnostic("bad-setting", None, message, help="a larger `batch`, or fewer processes")])
+        for node in graph.walk():
+            if node.op in WHOLE_BATCH and node.attributes.get("training", True):
+                message = f"{WHOLE_BATCH[node.op]} looks at the whole batch, which {self.count:,} processes share out"
+                raise MaiError([Diagnostic("not-yet", node.span, message, help="train this spec with one process")])
+
+    def share(self, batch: int) -> range:
+        """The places of this process's examples in a batch: parts as equal as they can be, in order."""
+        return range(batch * self.place // self.count, batch * (self.place + 1) // self.count)
+
+    def agree(self, loss: Tensor, parameters: Sequence[nn.Parameter], weight: float, stop: bool) -> tuple[float, bool]:
+        """The loss over the whole batch, and whether any process is to stop; gradients become those of the whole batch.
+
+        One message: the gradients one after the other, the loss, the stop. `weight` is this process's share of the batch.
+        """
+        if self.count == 1:
+            return float(loss), stop
+        gradients = [p.grad for p in parameters if p.grad is not None]
+        parts = [weight * g.reshape(-1).float() for g in gradients]
+        said = torch.stack([weight * loss.float(), loss.new_tensor(float(stop), dtype=torch.float32)])
+        message = torch.cat([*parts, said])
+        dist.all_reduce(message)
+        for gradient, part in zip(gradients, torch.split(message[:-2], [g.numel() for g in gradients]), strict=True):
+            gradient.copy_(part.view_as(gradient))
+        return float(message[-2]), bool(message[-1] > 0)
+
+    def average(self, values: Sequence[float], weight: float) -> list[float]:
+        """Means over shares as means over the whole batch."""
+        if self.count == 1 or not values:
+            return list(values)
+        message = weight * torch.tensor(values, device=self.accelerator.device)
+        dist.all_reduce(message)
+        return [float(v) for v in message]
+
+    def from_main(self, held: Checkpoint | None) -> Checkpoint | None:
+        """What the main process has read: only its machine needs the run's folder."""
+        if self.count == 1:
+            return held
+        box = [held]
+        dist.broadcast_object_list(box, src=0)
+        return box[0]
+
+    def end(self) -> None:
+        """Leave the group; what follows is the main process's alone."""
+        if self.count > 1:
+            self.accelerator.end_training()
+
+
+def accelerator_of(device: str | None, precision: str) -> Accelerator:
+    """Where and how to compute. Raises `MaiError` for what is not here."""
+    if device not in (None, "cpu", "cuda", "mps"):
+        raise MaiError([Diagnostic("bad-setting", None, f"there is no device `{device}`", help="cpu, cuda or mps")])
+    if device == "cuda" and not torch.cuda.is_available():
+        raise MaiError([Diagnostic("bad-setting", None, "there is no usable CUDA device here", help="--device cpu")])
+    if precision not in MODES:
+        raise MaiError([Diagnostic("bad-setting", None, f"there is no precision `{precision}`", help=", ".join(MODES))])
+    if precision == "fp16" and (device == "cpu" or not torch.cuda.is_available()):
+        raise MaiError([Diagnostic("bad-setting", None, "fp16 needs a GPU", help="--precision bf16 runs on a CPU")])
+    made = Accelerator(cpu=device == "cpu", mixed_precision=MODES[precision])
+    if made.distributed_type in SPLIT_MODELS:
+        message = f"every process holds the whole model: {made.distributed_type.value} is not supported"
+        raise MaiError([Diagnostic("not-yet", None, message, help="accelerate launch without it")])
+    return made
