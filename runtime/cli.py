@@ -1,4 +1,4 @@
-"""The command line. `run` and `info` need this package alone; the other verbs come with `mai.compiler`."""
+"""The command line. `run`, `draw` and `info` need this package alone; the other verbs come with `mai.compiler`."""
 
 from __future__ import annotations
 
@@ -45,13 +45,22 @@ def run(
     model: Annotated[Path, typer.Argument(help="A .onnx file that mai compiled.", show_default=False)],
     values: Annotated[
         list[str] | None,
-        typer.Argument(help='Inputs and settings: y=3, y=0..9, x=[0.5,1], x=@points.npy, prompt="Once upon".'),
+        typer.Argument(
+            help="Inputs and settings: y=3, y=0..9, x=[0.5,1], x=@points.npy, x=-2..2:100 (a grid of points), "
+            'prompt="Once upon".'
+        ),
     ] = None,
     batch: Annotated[int | None, typer.Option(help="How many examples to make.")] = None,
     seed: Annotated[int | None, typer.Option(help="The same seed gives the same draws everywhere.")] = None,
     steps: Annotated[int | None, typer.Option(help="Steps of the solver.")] = None,
     out: Annotated[
-        Path | None, typer.Option(help="A picture (.png .svg .pdf), arrays (.npy .npz .csv .json), or .txt.")
+        Path | None,
+        typer.Option(
+            help="A picture (.png .svg .pdf), a path that moves (.gif), arrays (.npy .npz .csv .json), or .txt."
+        ),
+    ] = None,
+    range_: Annotated[
+        str | None, typer.Option("--range", help="The numbers that a map's colours span: --range 0..1.")
     ] = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print a text as it grows.")] = False,
     threads: Annotated[int | None, typer.Option(help="Threads for one operation.")] = None,
@@ -62,11 +71,14 @@ def run(
 
     from mai.runtime import say
     from mai.runtime.model import load
+    from mai.runtime.picture import Look
     from mai.runtime.save import check_ending, save
     from mai.runtime.stream import step_path
+    from mai.runtime.values import parse_span
 
     if out is not None:
         check_ending(out)
+    colours = None if range_ is None else parse_span(range_)
     beside = step_path(model)
     loaded = load(beside if stream and beside.exists() else model, providers=provider, threads=threads)
     if stream:
@@ -91,8 +103,26 @@ def run(
         say.arrays(loaded, results, given)
         return
     title = f"{model.name}" + (f", seed {given.get('seed', 0)}" if loaded.manifest.draws else "")
-    for path in save(results, out, loaded.manifest, title=title, labels=_labels(loaded, given, count)):
+    inputs = {name: np.asarray(given[name]) for name, port in loaded.inputs.items() if port.dtype == "float32"}
+    look = Look(title, _labels(loaded, given, count), inputs, colours)
+    for path in save(results, out, loaded.manifest, look):
         typer.echo(f"wrote {path}", err=True)
+
+
+@app.command()
+def draw(
+    records: Annotated[
+        Path, typer.Argument(help="A records.npz that training wrote, or the folder of a run.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="A picture (.png .svg .pdf), or a .gif.", show_default=False)],
+    show: Annotated[str | None, typer.Option(help="The weight to draw; by default one [n, 2], or the first.")] = None,
+    colour: Annotated[str | None, typer.Option(help="The weight [n] that colours the particles.")] = None,
+) -> None:
+    """Draw what `record` kept while a spec trained: mai draw runs/two_layer --out neurons.gif"""
+    from mai.runtime.records import draw_records
+
+    draw_records(records, out, show, colour)
+    typer.echo(f"wrote {out}", err=True)
 
 
 def _given(model: Model, values: list[str], options: Mapping[str, int | None]) -> dict[str, Any]:

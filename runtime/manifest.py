@@ -15,7 +15,8 @@ class Port(BaseModel):
     """An input, a setting or an output.
 
     `shape` leaves out the batch axis, which is first in memory where `batch` is true; a size known only at run time is
-    its text in the spec. `minimum` and `maximum` are included in the range.
+    its text in the spec. `minimum` and `maximum` are included in the range. `path` is the axis of an output's shape along
+    which a solver's steps lie, where the spec keeps a path.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -28,6 +29,7 @@ class Port(BaseModel):
     minimum: float | None = None
     maximum: float | None = None
     classes: int | None = None
+    path: int | None = None
 
 
 class Text(BaseModel):

@@ -1,70 +1,127 @@
-"""Pictures of results: what suits their shape."""
+"""Pictures of results: what suits their shape, and what they were computed from."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from mai.runtime.errors import ModelError
+from mai.runtime import field as plane_field
+from mai.runtime.canvas import (
+    ACCENT,
+    INK,
+    MAX_IMAGES,
+    QUIET,
+    as_images,
+    bare,
+    inches,
+    mosaic,
+    plane,
+    plotting,
+    show_mosaic,
+)
 from mai.runtime.manifest import Port
 
 Array = np.ndarray[Any, Any]
-INK, ACCENT, QUIET = "#20304a", "#d1495b", "#9fb3c8"
 MAX_PATHS = 400
-MAX_IMAGES = 400
 MAX_BARS = 12
+MAX_CURVES = 60
+FILM_ROWS, FILM_COLUMNS = 8, 9
+LEAST_FLAT_IMAGE = 16
 
 
-def draw(result: Array, port: Port, path: Path, *, title: str = "", labels: Array | None = None) -> None:
-    """Draw a result [batch, ...] to a file: points, paths, images, class bars or a histogram, by its shape."""
-    try:
-        import matplotlib
-    except ImportError as error:
-        raise ModelError("out-unknown", "pictures need matplotlib", "pip install matplotlib") from error
-    matplotlib.use("Agg")
-    from matplotlib import pyplot as plt
+@dataclass(frozen=True)
+class Look:
+    """What a picture takes from beside the result: a title, labels to order by, the inputs, what numbers colours span."""
 
+    title: str = ""
+    labels: Array | None = None
+    inputs: Mapping[str, Array] = field(default_factory=dict)
+    span: tuple[float, float] | None = None
+
+
+def draw(result: Array, port: Port, path: Path, look: Look | None = None) -> None:
+    """Draw a result [batch, ...] to a file.
+
+    By its shape and its path axis: points, paths, a film of images, curves, images, bars of classes, a histogram. Numbers or
+    classes of points in the plane are drawn where the points are, classes of images beside the images.
+    """
+    look = look or Look()
     batch = result if port.batch else result[None]
-    with plt.rc_context({"font.size": 9, "axes.edgecolor": QUIET, "axes.titlecolor": INK, "figure.dpi": 150}):
-        figure = _suiting(plt, batch, port, labels)
-        if title and len(figure.axes) == 1:
-            figure.axes[0].set_title(title, fontsize=10, pad=10)
-        elif title:
-            figure.suptitle(title, color=INK, fontsize=10)
+    with plotting() as plt:
+        figure = _suiting(plt, batch, port, look)
+        if look.title and len(figure.axes) <= 2:  # A map has its scale beside it.
+            figure.axes[0].set_title(look.title, fontsize=10, pad=10)
+        elif look.title:
+            figure.suptitle(look.title, color=INK, fontsize=10)
         figure.savefig(path, bbox_inches="tight", facecolor="white")
-        plt.close(figure)
 
 
-def _suiting(plt: Any, batch: Array, port: Port, labels: Array | None) -> Any:
+def _suiting(plt: Any, batch: Array, port: Port, look: Look) -> Any:
+    if port.path is not None:
+        return _way(plt, np.moveaxis(batch, 1 + port.path, 1), look.labels)
     shape = batch.shape[1:]
-    if len(shape) == 3 and shape[0] in (1, 3):
-        return _images(plt, batch, labels)
+    classes = len(shape) == 1 and _is_probability(batch)
+    points, images = _points_given(look, len(batch)), _images_given(look, len(batch))
+    if points is not None and (classes or not shape):
+        return plane_field.draw(plt, points, batch, look.span)
+    if classes:
+        return _bars(plt, batch, images)
+    shown = as_images(batch)
+    if shown is not None:
+        return _images(plt, shown, look.labels)
     if len(shape) == 3 and shape[-1] == 2:
         return _paths(plt, batch[0].swapaxes(0, 1))
     if len(shape) == 2 and shape[-1] == 2:
         return _paths(plt, batch)
-    if len(shape) == 2:
-        return _images(plt, batch[:, None], labels)
-    if shape == (2,) and not _is_probability(batch):
-        return _points(plt, batch)
-    if len(shape) == 1 and _is_probability(batch):
-        return _bars(plt, batch)
-    return _histogram(plt, batch)
+    return _points(plt, batch) if shape == (2,) else _histogram(plt, batch)
 
 
 def _is_probability(batch: Array) -> bool:
     return bool((batch >= -1e-6).all() and np.allclose(batch.sum(-1), 1, atol=1e-3))
 
 
+def _points_given(look: Look, count: int) -> Array | None:
+    """The points [count, 2] that a result is of, if that is what the one input holds."""
+    held = list(look.inputs.values())
+    return held[0] if len(held) == 1 and held[0].shape == (count, 2) and count > 1 else None
+
+
+def _images_given(look: Look, count: int) -> Array | None:
+    """The images that a result is of, if the one input holds some; a square number of pixels in a row may be one."""
+    held = [a for a in look.inputs.values() if a.ndim > 1 and len(a) == count]
+    if len(held) != 1:
+        return None
+    side = math.isqrt(held[0].shape[-1])
+    if held[0].ndim == 2 and side**2 == held[0].shape[-1] >= LEAST_FLAT_IMAGE:
+        return held[0].reshape(count, 1, side, side)
+    return as_images(held[0])
+
+
+# -------------------------------------------------------------------- points
+
+
 def _points(plt: Any, batch: Array) -> Any:
     figure, axes = plt.subplots(figsize=(5, 5))
     size = float(np.clip(4000 / len(batch), 1.5, 30))
     axes.scatter(batch[:, 0], batch[:, 1], s=size, c=INK, alpha=0.55, linewidths=0)
-    _plane(axes)
+    plane(axes)
     return figure
+
+
+def _way(plt: Any, batch: Array, labels: Array | None) -> Any:
+    """A path [batch, steps + 1, ...]: of points, of several points of the first example, of images, or of numbers."""
+    if batch.ndim == 4 and batch.shape[-1] == 2:
+        return _paths(plt, batch[0].swapaxes(0, 1))
+    if batch.ndim == 3 and batch.shape[-1] == 2:
+        return _paths(plt, batch)
+    if as_images(batch[:, 0]) is not None:
+        return _film(plt, batch)
+    return _curves(plt, batch.reshape(*batch.shape[:2], -1))
 
 
 def _paths(plt: Any, batch: Array) -> Any:
@@ -77,81 +134,85 @@ def _paths(plt: Any, batch: Array) -> Any:
     axes.scatter(shown[:, 0, 0], shown[:, 0, 1], s=5, c=QUIET, linewidths=0, label="start")
     axes.scatter(shown[:, -1, 0], shown[:, -1, 1], s=7, c=ACCENT, linewidths=0, label="end", zorder=3)
     axes.legend(frameon=False, loc="upper right", fontsize=8)
-    _plane(axes)
+    plane(axes)
     return figure
 
 
-def _plane(axes: Any) -> None:
-    axes.set_aspect("equal")
-    axes.margins(0.05)
-    axes.tick_params(colors=INK, length=2)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+def _film(plt: Any, batch: Array) -> Any:
+    """Images that become, a row an example, from the left to the right."""
+    times = np.unique(np.linspace(0, batch.shape[1] - 1, FILM_COLUMNS).round().astype(int))
+    shown = batch[:FILM_ROWS, times]
+    images = as_images(shown.reshape(-1, *shown.shape[2:]))
+    assert images is not None
+    last = shown[:, -1]
+    rows = [("", row) for row in np.arange(len(images)).reshape(len(shown), len(times))]
+    grid, _ = mosaic(images, rows, (float(last.min()), float(last.max())))
+    figure, axes = plt.subplots(figsize=(inches(len(times)), inches(len(shown))))
+    axes.imshow(grid.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.axis("off")
+    return figure
+
+
+def _curves(plt: Any, batch: Array) -> Any:
+    """Numbers [batch, steps + 1, n] over the steps."""
+    figure, axes = plt.subplots(figsize=(5, 3))
+    lines = batch.swapaxes(0, 1).reshape(batch.shape[1], -1)[:, :MAX_CURVES]
+    axes.plot(lines, color=INK, linewidth=0.8, alpha=0.5)
+    axes.set_xlabel("step")
+    bare(axes)
+    return figure
+
+
+# -------------------------------------------------------------------- images and numbers
 
 
 def _images(plt: Any, batch: Array, labels: Array | None) -> Any:
     """A grid of images [n, channels, height, width], scaled together; where there are labels, a row a label."""
     shown = batch[:MAX_IMAGES]
-    rows = _rows(len(shown), labels)
-    columns = max(len(places) for _, places in rows)
-    channels, height, width = shown.shape[1:]
-    gap = max(1, height // 8)
-    low, high = float(shown.min()), float(shown.max())
-    scaled = np.clip((shown - low) / (high - low or 1), 0, 1).transpose(0, 2, 3, 1)
-    grid = np.ones((len(rows) * (height + gap) - gap, columns * (width + gap) - gap, channels))
-    figure, axes = plt.subplots(figsize=(_inches(columns), _inches(len(rows))))
-    for i, (label, places) in enumerate(rows):
-        y = i * (height + gap)
-        axes.text(-1.5 * gap, y + height / 2, label, ha="right", va="center", color=INK, fontsize=8)
-        for j, place in enumerate(places):
-            x = j * (width + gap)
-            grid[y : y + height, x : x + width] = scaled[place]
-    axes.imshow(grid.squeeze(-1) if channels == 1 else grid, cmap="gray", vmin=0, vmax=1, interpolation="nearest")
-    axes.axis("off")
-    return figure
+    return show_mosaic(plt, shown, labels, (float(shown.min()), float(shown.max())))[0]
 
 
-def _inches(images: int) -> float:
-    return min(10, max(2.5, 0.6 * images + 1))
-
-
-def _rows(count: int, labels: Array | None) -> list[tuple[str, Array]]:
-    """The rows of a grid, as label and places: a row a label, or a square where that would be a long strip."""
-    side = math.ceil(math.sqrt(count))
-    order = np.arange(count) if labels is None else np.argsort(labels[:count], kind="stable")
-    if labels is not None:
-        kinds, starts = np.unique(labels[order], return_index=True)
-        rows = np.split(order, starts[1:])
-        if max(map(len, rows)) <= 2 * side:
-            return [(str(kind), row) for kind, row in zip(kinds, rows, strict=True)]
-    return [("", row) for row in np.split(order, range(side, count, side))]
-
-
-def _bars(plt: Any, batch: Array) -> Any:
-    """The probabilities of the classes, a small panel an example."""
+def _bars(plt: Any, batch: Array, images: Array | None) -> Any:
+    """The probabilities of the classes, a small panel an example, its image above it if it is of one."""
     shown = batch[:MAX_BARS]
-    columns = min(4, len(shown))
+    columns = min(6 if images is not None else 4, len(shown))
     rows = math.ceil(len(shown) / columns)
-    size = (5.0, 3.0) if len(shown) == 1 else (2.2 * columns, 1.6 * rows)
-    figure, axes = plt.subplots(rows, columns, figsize=size, squeeze=False, sharey=True)
+    heights = [1.6] if images is None else [1.1, 0.5]
+    width = 2.2 if images is None else 1.15
+    size = (5.0, 3.0) if len(shown) == 1 else (width * columns, rows * sum(heights) + 0.3)
+    figure, axes = plt.subplots(
+        rows * len(heights), columns, figsize=size, squeeze=False, height_ratios=heights * rows, layout="constrained"
+    )
     for panel in axes.flat:
         panel.axis("off")
-    for panel, row in zip(axes.flat, shown, strict=False):
-        panel.axis("on")
-        best = int(row.argmax())
-        panel.bar(range(len(row)), row, color=[ACCENT if k == best else QUIET for k in range(len(row))])
-        panel.set_xticks(range(len(row)), [str(k) for k in range(len(row))], fontsize=6)
-        panel.set_ylim(0, 1)
-        panel.tick_params(length=0)
-        for side in ("top", "right", "left"):
-            panel.spines[side].set_visible(False)
-    figure.tight_layout()
+    for place, row in enumerate(shown):
+        above = divmod(place, columns)
+        if images is not None:
+            top = axes[above[0] * 2, above[1]]
+            top.imshow(_pixels(images[place]), cmap="gray", interpolation="nearest")
+            top.set_title(f"{row.argmax()}  ({row.max():.0%})", fontsize=8, color=INK, pad=3)
+        _bar_panel(axes[above[0] * len(heights) + len(heights) - 1, above[1]], row)
     return figure
+
+
+def _pixels(image: Array) -> Array:
+    low, high = float(image.min()), float(image.max())
+    return ((image - low) / (high - low or 1)).transpose(1, 2, 0).squeeze()
+
+
+def _bar_panel(panel: Any, row: Array) -> None:
+    panel.axis("on")
+    best = int(row.argmax())
+    panel.bar(range(len(row)), row, color=[ACCENT if k == best else QUIET for k in range(len(row))])
+    panel.set_xticks(range(len(row)), [str(k) for k in range(len(row))], fontsize=6)
+    panel.set_ylim(0, 1)
+    panel.set_yticks([])
+    panel.tick_params(length=0)
+    bare(panel, "left")
 
 
 def _histogram(plt: Any, batch: Array) -> Any:
     figure, axes = plt.subplots(figsize=(5, 3))
     axes.hist(batch.reshape(-1), bins=min(60, max(5, batch.size // 10)), color=QUIET, edgecolor="white", linewidth=0.3)
-    for side in ("top", "right"):
-        axes.spines[side].set_visible(False)
+    bare(axes)
     return figure

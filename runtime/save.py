@@ -1,19 +1,23 @@
-"""Results to files: arrays as `.npy`, `.npz`, `.csv` or `.json`; pictures as `.png`, `.svg` or `.pdf`."""
+"""Results to files: arrays as `.npy`, `.npz`, `.csv` or `.json`; pictures as `.png`, `.svg` or `.pdf`, moving as `.gif`."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from mai.runtime.errors import ModelError
 from mai.runtime.manifest import Manifest, Port
 
+if TYPE_CHECKING:
+    from mai.runtime.picture import Look
+
 Array = np.ndarray[Any, Any]
 PICTURES = (".png", ".svg", ".pdf")
+MOVING = (".gif",)
 ARRAYS = (".npy", ".npz", ".csv", ".json")
 TEXTS = (".txt",)
 HOLDS_SEVERAL = (".npz", ".json")
@@ -21,15 +25,14 @@ HOLDS_SEVERAL = (".npz", ".json")
 
 def check_ending(path: Path) -> None:
     """Raises `ModelError` where mai cannot write a file with this ending: better before a long run than after it."""
-    if path.suffix.lower() not in PICTURES + ARRAYS + TEXTS:
-        known = ", ".join(PICTURES + ARRAYS + TEXTS)
+    endings = PICTURES + MOVING + ARRAYS + TEXTS
+    if path.suffix.lower() not in endings:
+        known = ", ".join(endings)
         raise ModelError("out-unknown", f"mai cannot write {path.suffix or 'a file without an ending'}", f"use {known}")
 
 
-def save(
-    results: Mapping[str, Array], path: Path, manifest: Manifest, *, title: str = "", labels: Array | None = None
-) -> list[Path]:
-    """Write results by name; the ending of `path` says how.
+def save(results: Mapping[str, Array], path: Path, manifest: Manifest, look: Look | None = None) -> list[Path]:
+    """Write results by name; the ending of `path` says how, and `look` what a picture shows beside them.
 
     Where there are several results and one file holds one, `out.csv` becomes `out.NAME.csv` for each.
 
@@ -37,7 +40,7 @@ def save(
         The files that were written.
 
     Raises:
-        ModelError: the ending is unknown, or the file cannot be written.
+        ModelError: the ending is unknown, the file cannot be written, or what is to move is no path.
     """
     check_ending(path)
     parts = {path: results}
@@ -47,21 +50,24 @@ def save(
     for target, part in parts.items():
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            _write(part, target, ports, title, labels)
+            _write(part, target, ports, look)
         except OSError as error:
             raise ModelError("out-unknown", f"cannot write {target}: {error.strerror}") from error
     return list(parts)
 
 
-def _write(
-    results: Mapping[str, Array], path: Path, ports: Mapping[str, Port], title: str, labels: Array | None
-) -> None:
+def _write(results: Mapping[str, Array], path: Path, ports: Mapping[str, Port], look: Look | None) -> None:
     name, first = next(iter(results.items()))
     ending = path.suffix.lower()
     if ending in PICTURES:
         from mai.runtime.picture import draw
 
-        draw(first, ports[name], path, title=title, labels=labels)
+        draw(first, ports[name], path, look)
+    elif ending in MOVING:
+        from mai.runtime.animate import animate, motion_of
+
+        motion = motion_of(first, ports[name], look.labels if look else None)
+        animate(motion, path, title=look.title if look else "")
     elif ending == ".npz":
         with path.open("wb") as file:
             np.savez_compressed(file, **dict(results))  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""Values as they are written on the command line: `y=3`, `y=0..9`, `x=[0.5, 1]`, `x=@points.npy`."""
+"""Values as they are written on the command line: `y=3`, `y=0..9`, `x=[0.5, 1]`, `x=@points.npy`, `x=-2..2:100`."""
 
 from __future__ import annotations
 
@@ -76,6 +76,8 @@ def _read(port: Port, text: str) -> Any:
         return _from_file(port, text[1:])
     if ".." in text and port.dtype == "int64":
         return _range(port, text)
+    if ".." in text and port.kind == "input" and port.dtype == "float32":
+        return _grid(port, text)
     return _literal(port, text)
 
 
@@ -88,6 +90,32 @@ def _range(port: Port, text: str) -> Array:
     if last - first >= MAX_RANGE:
         raise ModelError("input-range", f"`{port.name}={text}` is more than {MAX_RANGE:,} examples")
     return np.arange(first, last + 1)
+
+
+def parse_span(text: str) -> tuple[float, float]:
+    """The two numbers of `LOW..HIGH`, the first the smaller. Raises `ModelError`."""
+    low, _, high = text.partition("..")
+    try:
+        span = float(low), float(high)
+    except ValueError as error:
+        raise ModelError("input-dtype", f"`{text}` is no range of numbers", "write -1..1") from error
+    if not -math.inf < span[0] < span[1] < math.inf:
+        raise ModelError("input-range", f"`{text}` is no range of numbers: it goes from low to high", "write -1..1")
+    return span
+
+
+def _grid(port: Port, text: str) -> Array:
+    """`LOW..HIGH:COUNT`: the points of a regular grid, COUNT along each axis of a port of so many numbers."""
+    written, _, count = text.partition(":")
+    axes = math.prod(n if isinstance(n, int) else 0 for n in port.shape)
+    if len(port.shape) > 1 or axes < 1 or not count.isdecimal() or count in ("0", "1"):
+        help = "x=-2..2:100 is 100 x 100 points for an input of two numbers"
+        raise ModelError("input-dtype", f"`{port.name}={text}` is no grid for {[*port.shape]}", help)
+    if len(count) > 7 or int(count) ** axes > MAX_RANGE:
+        raise ModelError("input-range", f"`{port.name}={text}` is more than {MAX_RANGE:,} examples")
+    line = np.linspace(*parse_span(written), int(count), dtype=np.float32)
+    points = np.stack(np.meshgrid(*(line for _ in range(axes)), indexing="ij"), -1)
+    return points.reshape(-1, *(axes,) * len(port.shape))
 
 
 def _literal(port: Port, text: str) -> Any:

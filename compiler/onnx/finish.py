@@ -18,6 +18,7 @@ from mai.compiler.ir.types import BATCH_DEPTH, DType
 from mai.compiler.ops.indexing import Slice
 from mai.compiler.ops.structure import NOTHING
 from mai.compiler.passes.growth import texts
+from mai.compiler.passes.paths import path_axes
 from mai.compiler.program import Program
 from mai.runtime.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step, Text
 
@@ -35,7 +36,7 @@ def manifest_of(
         title=program.title,
         inputs=[_port(v, v.name, "input", NOTHING if v.name == prompt else 0) for v in graph.inputs],
         settings=[_setting(name, s) for name, s in graph.settings.items()],
-        outputs=[_port(v, n, "output") for v, n in zip(graph.outputs, graph.output_names, strict=True)],
+        outputs=_outputs(program, graph),
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
         versions={"mai": mai.__version__, **_versions("onnx-ir", "torch")},
         most=limits_of(graph),
@@ -50,6 +51,14 @@ def manifest_of(
         step=step,
         evaluations=EVALUATIONS if EVALUATIONS in graph.output_names else None,
     )
+
+
+def _outputs(program: Program, graph: Graph) -> list[Port]:
+    """Results, and where their paths are: that is seen before `integrate` becomes a loop. A step has none."""
+    written = program.exports.get(graph.name)
+    paths = path_axes(written) if written else [None] * len(graph.outputs)
+    ports = [_port(v, n, "output") for v, n in zip(graph.outputs, graph.output_names, strict=True)]
+    return [port.model_copy(update={"path": axis}) for port, axis in zip(ports, paths, strict=True)]
 
 
 def limits_of(graph: Graph) -> dict[str, int]:

@@ -71,6 +71,11 @@ RUNNING: dict[str, Entry] = {
         "Streaming goes by a file of one turn, `NAME.EXPORT.step.onnx`, which `mai compile` writes beside the whole one.",
     ),
     "out-unknown": Entry(
-        "A result cannot be written there", "The ending says how: .png .svg .pdf .npy .npz .csv .json."
+        "A result cannot be written there", "The ending says how: .png .svg .pdf .gif .npy .npz .csv .json."
+    ),
+    "not-a-path": Entry(
+        "Nothing moves there",
+        "A .gif shows what moves: a result that returns what `keep x as xs` keeps of an `integrate`, or the weights that\n"
+        "`record` keeps while a spec trains (`mai draw runs/NAME/records.npz`). Anything else is a picture: .png .svg .pdf.",
     ),
 }

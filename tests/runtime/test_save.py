@@ -11,8 +11,9 @@ import pytest
 from matplotlib import image
 
 from mai.runtime import ModelError
+from mai.runtime.canvas import rows_of
 from mai.runtime.manifest import Manifest, Port
-from mai.runtime.picture import _rows, draw
+from mai.runtime.picture import Look, draw
 from mai.runtime.save import save
 
 Array = np.ndarray
@@ -85,7 +86,7 @@ def test_every_shape_has_a_picture(tmp_path: Path, shape: list[int | str], sizes
     """A picture that shows something: more than one colour in it."""
     x = np.random.default_rng(0).normal(size=sizes).astype(np.float32)
     path = tmp_path / "x.png"
-    draw(x, outputs(f=shape).outputs[0], path, title="m.f.onnx")
+    draw(x, outputs(f=shape).outputs[0], path, Look("m.f.onnx"))
     pixels = image.imread(path)
     assert min(pixels.shape[:2]) > 100
     assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 8
@@ -101,12 +102,12 @@ def test_probabilities_are_bars_and_the_best_is_marked(tmp_path: Path, examples:
 
 
 def test_images_stand_in_rows_by_label() -> None:
-    rows = _rows(6, np.array([2, 0, 2, 0, 1, 2]))
+    rows = rows_of(6, np.array([2, 0, 2, 0, 1, 2]))
     assert [(label, places.tolist()) for label, places in rows] == [("0", [1, 3]), ("1", [4]), ("2", [0, 2, 5])]
 
 
 @pytest.mark.parametrize("labels", [None, np.full(50, 3)])
 def test_a_long_strip_becomes_a_square(labels: Array | None) -> None:
-    rows = _rows(50, labels)
+    rows = rows_of(50, labels)
     assert max(len(places) for _, places in rows) == 8
     assert np.concatenate([places for _, places in rows]).tolist() == list(range(50))

@@ -1,0 +1,64 @@
+"""Functions of the plane: numbers as a map, classes as regions, on a grid or at scattered points."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from mai.runtime.canvas import ACCENT, GOLD, INK, TEAL, plane
+
+Array = np.ndarray[Any, Any]
+CLASSES = (ACCENT, TEAL, GOLD, INK)
+
+
+def draw(plt: Any, points: Array, values: Array, span: tuple[float, float] | None) -> Any:
+    """A figure of `values` [n], or of probabilities [n, K], at `points` [n, 2]; `span` is what the colours span."""
+    figure, axes = plt.subplots(figsize=(5, 5))
+    plane(axes)
+    order, side = _grid(points)
+    if values.ndim == 1:
+        low, high = span or (float(values.min()), float(values.max()))
+        shown = _map(axes, points, values, order, side, (low, high))
+        beyond = (bool(values.min() < low), bool(values.max() > high))
+        extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(beyond, "neither")
+        figure.colorbar(shown, ax=axes, shrink=0.7, pad=0.02, extend=extend).outline.set_visible(False)
+    else:
+        _regions(axes, points, values, order, side)
+    return figure
+
+
+def _grid(points: Array) -> tuple[Array | None, tuple[int, int]]:
+    """The order that makes rows of a full grid out of its points, and how many there are; None for other points."""
+    columns, rows = len(np.unique(points[:, 0])), len(np.unique(points[:, 1]))
+    full = columns * rows == len(points) and min(columns, rows) > 1
+    return (np.lexsort((points[:, 0], points[:, 1])) if full else None), (rows, columns)
+
+
+def _map(
+    axes: Any, points: Array, values: Array, order: Array | None, side: tuple[int, int], span: tuple[float, float]
+) -> Any:
+    from matplotlib.colors import LinearSegmentedColormap
+
+    heat = LinearSegmentedColormap.from_list("heat", ["#fdf8f0", GOLD, ACCENT, INK])
+    look = {"cmap": heat, "vmin": span[0], "vmax": span[1]}
+    if order is None:
+        return axes.scatter(*points.T, c=values, s=max(2.0, min(30.0, 4000 / len(points))), linewidths=0, **look)
+    x, y, z = (a[order].reshape(side) for a in (points[:, 0], points[:, 1], values))
+    return axes.pcolormesh(x, y, z, shading="nearest", rasterized=True, **look)
+
+
+def _regions(axes: Any, points: Array, classes: Array, order: Array | None, side: tuple[int, int]) -> None:
+    """Each class in its colour, paler where it is less sure; a line where the likeliest class changes."""
+    from matplotlib.colors import to_rgb
+
+    colours = np.array([to_rgb(CLASSES[k % len(CLASSES)]) for k in range(classes.shape[1])])
+    mixed = np.clip(1 - 0.75 * (1 - classes @ colours), 0, 1)
+    if order is None:
+        axes.scatter(*points.T, c=mixed, s=max(2.0, min(30.0, 4000 / len(points))), linewidths=0)
+        return
+    x, y, best = (a[order].reshape(side) for a in (points[:, 0], points[:, 1], classes.argmax(-1)))
+    axes.pcolormesh(x, y, mixed[order].reshape(*side, 3), shading="nearest", rasterized=True)
+    for k in range(1, classes.shape[1]):
+        if 0 < (best >= k).mean() < 1:
+            axes.contour(x, y, best >= k, levels=[0.5], colors=[INK], linewidths=0.8)

@@ -1,0 +1,240 @@
+"""Paths that move, maps of the plane, and what `record` kept."""
+
+from __future__ import annotations
+
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image, ImageSequence
+
+from mai.runtime import ModelError
+from mai.runtime.animate import FIRST_MS, LAST_MS, MAX_FRAMES, animate, motion_of
+from mai.runtime.manifest import Port
+from mai.runtime.picture import Look, draw
+from mai.runtime.records import draw_records, read_records
+from mai.runtime.values import parse_value
+
+Array = np.ndarray
+TEAL, ACCENT = np.array([0x00, 0x79, 0x8C]), np.array([0xD1, 0x49, 0x5B])
+
+
+def output(*shape: int | str, path: int | None = None) -> Port:
+    return Port(name="f", kind="output", dtype="float32", shape=list(shape), batch=True, path=path)
+
+
+def frames(path: Path) -> list[tuple[Array, int]]:
+    """The frames of a file as pixels, and how many milliseconds each is seen."""
+    with Image.open(path) as held:
+        return [(np.asarray(f.convert("RGB")), f.info["duration"]) for f in ImageSequence.Iterator(held)]
+
+
+def rotation(steps: int, radius: float = 1.0) -> Array:
+    """Points on a circle a quarter turn apart, which go round once: [4, steps + 1, 2]."""
+    turn = np.linspace(0, 2 * np.pi, steps + 1) + np.arange(4)[:, None] * np.pi / 2
+    return (radius * np.stack([np.cos(turn), np.sin(turn)], -1)).astype(np.float32)
+
+
+def test_a_long_path_is_a_short_loop_with_a_pause_at_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "x.gif"
+    animate(motion_of(rotation(999), output("steps + 1", 2, path=0)), path, title="m.path.onnx")
+    seen = frames(path)
+    with Image.open(path) as held:
+        assert held.info["loop"] == 0
+        assert held.size[0] <= 500 and held.size[1] <= 500
+    assert 40 <= len(seen) <= MAX_FRAMES
+    assert (seen[0][1], seen[-1][1]) == (FIRST_MS, LAST_MS)
+    assert path.stat().st_size < 200_000
+    assert seen[0][0][0, 0].tolist() == [255, 255, 255]
+
+
+PATHS = {
+    "points": ((30, 6, 2), ("steps + 1", 2), 0),
+    "tokens": ((2, 6, 9, 2), ("steps + 1", "P", 2), 0),
+    "images": ((5, 6, 1, 8, 8), ("steps + 1", 1, 8, 8), 0),
+    "colour images": ((5, 6, 3, 8, 8), ("steps + 1", 3, 8, 8), 0),
+    "matrices": ((3, 6, 5, 7), ("steps + 1", 5, 7), 0),
+    "numbers": ((30, 6), ("steps + 1",), 0),
+    "vectors": ((30, 6, 5), ("steps + 1", 5), 0),
+    "time last": ((30, 2, 6), (2, "steps + 1"), 1),
+}
+
+
+@pytest.mark.parametrize("kind", PATHS)
+def test_every_path_moves_and_has_a_picture(kind: str, tmp_path: Path) -> None:
+    sizes, shape, axis = PATHS[kind]
+    x = np.random.default_rng(0).normal(size=sizes).astype(np.float32)
+    port = output(*shape, path=axis)
+    animate(motion_of(x, port), tmp_path / "x.gif")
+    seen = [pixels for pixels, _ in frames(tmp_path / "x.gif")]
+    assert len(seen) == 6
+    assert len({p.shape for p in seen}) == 1
+    assert all((a != b).any() for a, b in pairwise(seen))
+    draw(x, port, tmp_path / "x.png")
+    with Image.open(tmp_path / "x.png") as still:
+        assert len(still.convert("RGB").getcolors(1 << 24) or []) > 8
+
+
+def test_a_path_of_one_for_all_examples_moves_too() -> None:
+    port = output("steps + 1", "P", 2, path=0).model_copy(update={"batch": False})
+    assert motion_of(np.zeros((7, 9, 2), np.float32), port).values.shape == (7, 9, 2)
+
+
+def test_labels_order_the_rows_of_moving_images(tmp_path: Path) -> None:
+    x = np.zeros((4, 3, 1, 8, 8), np.float32)
+    x[1::2, 1:] = 1
+    port = output("steps + 1", 1, 8, 8, path=0)
+    animate(motion_of(x, port, np.array([0, 1, 0, 1])), tmp_path / "x.gif")
+    last = frames(tmp_path / "x.gif")[-1][0]
+    dark = (last.max(-1) < 60).any(1)
+    assert dark[: len(dark) // 2].any() and not dark[len(dark) * 3 // 4 :].any()
+
+
+def test_what_is_no_path_does_not_move() -> None:
+    with pytest.raises(ModelError, match="`f` is no path") as caught:
+        motion_of(np.zeros((5, 9, 2), np.float32), output("n", 2))
+    assert caught.value.slug == "not-a-path"
+    assert "keep x as xs" in str(caught.value)
+
+
+# -------------------------------------------------------------------- the plane
+
+
+def grid(text: str) -> Array:
+    x: Array = parse_value(Port(name="x", kind="input", dtype="float32", shape=[2], batch=True), text, None)
+    return x
+
+
+def test_numbers_of_points_are_a_map(tmp_path: Path) -> None:
+    """High on the right, low on the left, so that the right is dark and the left pale."""
+    x = grid("-1..1:20")
+    draw(x[:, 0], output(), tmp_path / "x.png", Look(inputs={"x": x}))
+    with Image.open(tmp_path / "x.png") as held:
+        pixels = np.asarray(held.convert("L")).astype(int)
+    middle = pixels[pixels.shape[0] // 2]
+    assert middle[int(0.2 * len(middle))] > middle[int(0.7 * len(middle))] + 80
+
+
+@pytest.mark.parametrize("scattered", [False, True])
+def test_classes_of_points_are_regions(scattered: bool, tmp_path: Path) -> None:
+    x = grid("-1..1:30")
+    x = x + np.random.default_rng(0).uniform(0, 0.01, x.shape).astype(np.float32) if scattered else x
+    p = np.stack([x[:, 0] < 0, x[:, 0] >= 0], -1).astype(np.float32)
+    draw(p, output(2), tmp_path / "x.png", Look(inputs={"x": x}))
+    with Image.open(tmp_path / "x.png") as held:
+        pixels = np.asarray(held.convert("RGB")).astype(int)
+    left, _, right = np.array_split(pixels, 3, axis=1)
+    reds = [(np.abs(half - (255 - 0.75 * (255 - ACCENT))).max(-1) < 6).sum() for half in (left, right)]
+    blues = [(np.abs(half - (255 - 0.75 * (255 - TEAL))).max(-1) < 6).sum() for half in (left, right)]
+    assert reds[0] > 20 * max(reds[1], 1) and blues[1] > 20 * max(blues[0], 1)
+
+
+def test_colours_span_what_is_asked_for(tmp_path: Path) -> None:
+    x = grid("-1..1:20")
+    for name, span in (("all", None), ("some", (-0.1, 0.1))):
+        draw(x[:, 0], output(), tmp_path / f"{name}.png", Look(inputs={"x": x}, span=span))
+    assert (tmp_path / "all.png").read_bytes() != (tmp_path / "some.png").read_bytes()
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (64,)])
+def test_classes_of_images_stand_below_them(shape: tuple[int, ...], tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(7, *shape)).astype(np.float32)
+    p = rng.dirichlet(np.ones(10), 7).astype(np.float32)
+    for name, inputs in (("with", {"x": x}), ("without", {})):
+        draw(p, output(10), tmp_path / f"{name}.png", Look(inputs=inputs))
+    with Image.open(tmp_path / "with.png") as seen, Image.open(tmp_path / "without.png") as bare:
+        grey = [np.asarray(i.convert("RGB")) for i in (seen, bare)]
+    dark = [int(((g.max(-1) < 120) & (np.ptp(g, -1) == 0)).sum()) for g in grey]
+    assert dark[0] > 500 + dark[1]
+
+
+def test_a_grid_on_the_command_line() -> None:
+    assert grid("-1..1:2").tolist() == [[-1, -1], [-1, 1], [1, -1], [1, 1]]
+    number = Port(name="s", kind="input", dtype="float32", batch=True)
+    assert parse_value(number, "0..1:3", None).tolist() == [0, 0.5, 1]
+
+
+@pytest.mark.parametrize(
+    ("text", "slug"),
+    [
+        ("-1..1", "input-dtype"),
+        ("-1..1:one", "input-dtype"),
+        ("-1..1:1", "input-dtype"),
+        ("a..1:3", "input-dtype"),
+        ("1..0:3", "input-range"),
+        ("nan..1:3", "input-range"),
+        ("0..1:5000", "input-range"),
+        ("0..1:" + "9" * 5000, "input-range"),
+    ],
+)
+def test_a_grid_that_is_none(text: str, slug: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        grid(text)
+    assert caught.value.slug == slug
+
+
+# -------------------------------------------------------------------- records
+
+
+@pytest.fixture
+def run(tmp_path: Path) -> Path:
+    """A run's folder with neurons (v, u) that move outwards, and a bias that was recorded less often."""
+    times = np.arange(5)[:, None, None]
+    v = rotation(19)[0][None] * (1 + times)
+    u = np.repeat(np.sign(v[:1, :, 0]), 5, 0)
+    steps = {"f.v.steps": np.arange(5) * 10, "f.u.steps": np.arange(5) * 10, "f.b.steps": np.arange(3) * 20}
+    np.savez(tmp_path / "records.npz", **{"f.v": v, "f.u": u, "f.b": np.zeros((3, 20))}, **steps)
+    return tmp_path
+
+
+def test_neurons_are_particles(run: Path) -> None:
+    draw_records(run, run / "x.gif")
+    seen = frames(run / "x.gif")
+    assert len(seen) == 5
+    last = seen[-1][0].astype(int)
+    sides = np.array_split(last[:, : int(0.75 * last.shape[1])], 2, axis=1)
+    near = [[int((np.abs(half - colour).max(-1) < 60).sum()) for half in sides] for colour in (ACCENT, TEAL)]
+    assert near[0][0] > 3 * near[0][1] and near[1][1] > 3 * near[1][0]
+    draw_records(run / "records.npz", run / "x.png")
+    assert (run / "x.png").stat().st_size > 5000
+
+
+@pytest.mark.parametrize("ending", ["png", "gif"])
+def test_other_weights_are_numbers(run: Path, ending: str) -> None:
+    draw_records(run, run / f"x.{ending}", shown="f.u")
+    assert (run / f"x.{ending}").stat().st_size > 1000
+
+
+def test_records_are_read_by_name(run: Path) -> None:
+    assert {name: r.steps[-1] for name, r in read_records(run).items()} == {"f.v": 40, "f.u": 40, "f.b": 40}
+
+
+WRONG = [
+    ({"shown": "f.w"}, "x.png", "input-unknown"),
+    ({"hue": "f.b"}, "x.png", "input-shape"),
+    ({}, "x.npy", "out-unknown"),
+]
+
+
+@pytest.mark.parametrize(("words", "out", "slug"), WRONG)
+def test_what_is_wrong_with_a_drawing_of_records(run: Path, words: dict[str, str], out: str, slug: str) -> None:
+    with pytest.raises(ModelError) as caught:
+        draw_records(run, run / out, **words)
+    assert caught.value.slug == slug
+
+
+def test_a_file_that_holds_no_records(tmp_path: Path) -> None:
+    for name, content in (("text.npz", b"hello"), ("empty.npz", b"")):
+        (tmp_path / name).write_bytes(content)
+    np.savez(tmp_path / "other.npz", x=np.zeros(3))
+    np.savez(tmp_path / "short.npz", **{"x": np.zeros(3), "x.steps": np.zeros(2)})
+    np.savez(tmp_path / "object.npz", x=np.array([{}], dtype=object))
+    for name in ("text", "empty", "other", "short", "object"):
+        with pytest.raises(ModelError) as caught:
+            draw_records(tmp_path / f"{name}.npz", tmp_path / "x.png")
+        assert caught.value.slug == "not-a-path", name
+    with pytest.raises(ModelError) as caught:
+        draw_records(tmp_path, tmp_path / "x.png")
+    assert caught.value.slug == "file-not-found"
