@@ -21,7 +21,9 @@ File = Annotated[Path, typer.Argument(help="A .mai file.", show_default=False)]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="Override a const: --set width=64.")]
 Format = Annotated[str, typer.Option("--format", help="text or json, for editors.")]
 CACHES = ("auto", "concat", "two-level", "none")
-Weights = Annotated[Path | None, typer.Option(help="A weights.safetensors, or the folder of a run.")]
+Weights = Annotated[
+    Path | None, typer.Option(help="A .safetensors file, its .index.json, or a folder; for the spec's, too.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -125,6 +127,7 @@ def train(
         list[Path] | None, typer.Option(help="Data instead of the spec's: .npz, .csv, texts, a folder.")
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
+    weights: Weights = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard, too.")] = False,
     opset: Annotated[int, typer.Option(help="The ONNX operator set: 21 or 23.")] = 23,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
@@ -136,7 +139,7 @@ def train(
     from mai.compiler.training.loop import Options
     from mai.compiler.training.loop import train as train_program
 
-    options = Options(steps, batch, seed, device, precision, tuple(data or ()), resume, tensorboard, quiet)
+    options = Options(steps, batch, seed, device, precision, tuple(data or ()), resume, tensorboard, quiet, weights)
     result = train_program(program, folder, options)
     if not result.main:
         return
@@ -213,9 +216,11 @@ def _exports(program: Program, wanted: list[str] | None) -> list[str]:
 def _weights_file(program: Program, given: Path | None) -> Path | None:
     """The weights that are meant: a file, a run's folder, or the run of this name if there is one."""
     if given is not None:
-        return given / "weights.safetensors" if given.is_dir() else given
-    usual = Path("runs") / program.name / "weights.safetensors"
-    return usual if usual.exists() else None
+        from mai.compiler.weights.files import usual
+
+        return usual(given)
+    run = Path("runs") / program.name / "weights.safetensors"
+    return run if run.exists() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,7 +246,9 @@ def _compile_all(
     if options.opset not in (21, 22, 23):
         raise typer.BadParameter(f"--opset {options.opset}: 21, 22 or 23")
     arrays, steps = load_weights(program, weights, options.seed)
-    if steps is None and program.weights:
+    if weights is None and program.loading is not None:
+        typer.echo(f"the weights are those of {program.loading.path}", err=True)
+    elif weights is None and program.weights:
         typer.echo("no trained weights: the first values are compiled", err=True)
     told: dict[str, Any] = {"opset": options.opset, "trained_steps": steps}
     told["tokenizer"] = stated_tokenizer(program, weights, options.tokenizer)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from mai.compiler.ir.graph import Graph, Weight
 from mai.compiler.ir.types import Type
+from mai.compiler.weights.rules import Loading
 from mai.spec.settings import Source as DataSource
 from mai.spec.settings import TrainSettings
 from mai.spec.source import Source, Span
@@ -58,7 +59,10 @@ class Training:
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A file's meaning. `weights` are those of all graphs, by name, one entry a turn of a `repeat`."""
+    """A file's meaning. `weights` are those of all graphs, by name, one entry a turn of a `repeat`.
+
+    `loading` says where their first values are, if the file has a `weights from`.
+    """
 
     name: str
     title: str
@@ -67,3 +71,4 @@ class Program:
     exports: dict[str, Graph]
     training: Training | None
     weights: dict[str, Weight] = field(default_factory=dict)
+    loading: Loading | None = None

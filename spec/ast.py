@@ -354,6 +354,32 @@ class Import(Declaration):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Fill:
+    """`"f.head.weight" = "classifier.weight"`: where the parameters of some names come from; several share a `split`."""
+
+    span: Span
+    targets: tuple[String, ...]
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Ignore:
+    """`ignore "*.attn.bias"`: tensors of the file that no parameter takes."""
+
+    span: Span
+    value: Expr
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Weights(Declaration):
+    """`weights from "model.safetensors" { rules }`."""
+
+    path: String
+    rules: tuple[Fill | Ignore, ...]
+    head: Span
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class File:
     """One parsed file."""
 

@@ -37,6 +37,17 @@ def _declaration(d: ast.Declaration) -> Iterator[str]:
         case ast.Train():
             yield f"train({_arguments(d.settings)}) {{"
             yield from _block(d.body)
+        case ast.Weights():
+            yield f"weights from {expr(d.path)} {{"
+            yield from (f"  {_weight_rule(r)}" for r in d.rules)
+            yield "}"
+
+
+def _weight_rule(rule: ast.Fill | ast.Ignore) -> str:
+    if isinstance(rule, ast.Ignore):
+        return f"ignore {expr(rule.value)}"
+    names = ", ".join(map(expr, rule.targets))
+    return f"{f'({names})' if len(rule.targets) > 1 else names} = {expr(rule.value)}"
 
 
 def _parameter(p: ast.Parameter) -> str:

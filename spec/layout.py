@@ -17,7 +17,9 @@ CONTINUES = frozenset(
 MAX_NESTING = 100
 
 # A line that begins so begins a declaration: the words are names, too (`data = x`), but not before another word.
-_DECLARATION = r"^(?:(?:const|let|data|layer|net|export)\b(?!\s*[-+*/]?=)|train\b(?=\s*[({])|import\b)"
+_DECLARATION = (
+    r"^(?:(?:const|let|data|layer|net|export)\b(?!\s*[-+*/]?=)|train\b(?=\s*[({])|weights\b(?=\s+from\b)|import\b)"
+)
 DECLARATIONS = re.compile(_DECLARATION, re.MULTILINE)
 _MARKS = re.compile(rf'#[^\n]*|"[^"\n]*("?)|[()\[\]{{}}]|{_DECLARATION}', re.MULTILINE)
 _CONTINUATION = re.compile(r"\|>|else\b")

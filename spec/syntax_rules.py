@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 STATEMENTS = frozenset("param state return if else repeat integrate extend append minimize report record".split())
-DECLARATION_WORDS = frozenset("const let data layer net export train import".split())
+DECLARATION_WORDS = frozenset("const let data layer net export train import weights".split())
 FUNCTIONS = ("net", "layer", "export")
 KEYWORDS = (
     *sorted(DECLARATION_WORDS),
@@ -176,6 +176,10 @@ NAMES: list[Rule] = [
      "missing-parameters", "a `train` has its settings in `( )`", "write `train(steps = 1000) { ... }`"),
     (_only("LPAR"),
      "missing-parameters", "the parameters stand in `( )` after the name", "write `net f(x: [2]) -> [2] { ... }`"),
+    (lambda p: "IGNORE" in p.accepts and p.is_word, "missing-quotes",
+     "a rule begins with the name of a parameter, in quotes", 'write `"f.linear_1.*" = "head.*"`, or `ignore "head.*"`'),
+    (_all(_word("weights"), _only("STRING")),
+     "missing-quotes", "the file of the weights is named in quotes", 'write `weights from "model.safetensors" { ... }`'),
     (_only("STRING"), "missing-quotes", "an import names a file, in quotes", 'write `import "layers.mai"`'),
     (lambda p: p.named and p.found == ":" and not p.rest.startswith(":="),
      "misplaced-type", "parameters, params and data have types, other names take theirs", "write `y = ...`"),
@@ -254,6 +258,7 @@ BLOCKS: list[Rule] = [
      "missing-block", "an `integrate` needs a block", "write `integrate s in 0..1 using rk4(steps) { dx/ds = ... }`"),
     (_lacks_block(*FUNCTIONS, "train", "if", "else", "extend"),
      "missing-block", "a block `{ ... }` is missing here", None),
+    (_all(_word("weights"), _only("LBRACE")), "missing-block", "a `weights` says what becomes what", 'write `weights from "m.safetensors" { "f.*" = "*" }`'),
     (_all(_word("integrate"), _accepts("IN")),
      "missing-range", "an integral runs over a range", "write `integrate s in 0..1 using rk4(20)`"),
     (_all(_word("integrate"), _accepts("USING")),
@@ -269,7 +274,7 @@ BLOCKS: list[Rule] = [
     (lambda p: p.found == "{" and p.wants_value,
      "misplaced-block", "a block is no value: braces hold statements", "write `[a, b]` for a list"),
     (lambda p: "CONST" in p.accepts and p.found not in DECLARATION_WORDS and p.found.strip() != "",
-     "misplaced-statement", "a file is made of declarations: const, let, data, layer, net, train, export or import",
+     "misplaced-statement", "a file is made of declarations: const, let, data, layer, net, train, export, weights or import",
      None),
     (lambda p: p.word == "else" and p.opens, "misplaced-else", "an `else` follows the `}` of an `if`", None),
     (lambda p: p.word == "keep" and p.opens and p.is_word,

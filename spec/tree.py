@@ -270,5 +270,17 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
     def import_(self, meta: Any, c: list[Any]) -> ast.Declaration:
         return ast.Import(self.span(meta), c[0])
 
+    def weights(self, meta: Any, c: list[Any]) -> ast.Declaration:
+        rules = tuple(r for r in c if isinstance(r, (ast.Fill, ast.Ignore)))
+        return ast.Weights(self.span(meta), c[0], rules, Span(self.source, meta.start_pos, c[0].span.end))
+
+    weight_names = items
+
+    def fill(self, meta: Any, c: list[Any]) -> ast.Fill:
+        return ast.Fill(self.span(meta), c[0], c[1])
+
+    def ignore(self, meta: Any, c: list[Any]) -> ast.Ignore:
+        return ast.Ignore(self.span(meta), c[0])
+
 
 setattr(TreeBuilder, "import", TreeBuilder.import_)

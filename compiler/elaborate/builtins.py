@@ -354,8 +354,11 @@ def attend(
 
 
 @builtin
-def rotate(e: Elaborator, x: Arg, heads: Arg, base: Arg | None = None) -> Binding:
-    """Rotary positions (Su et al. 2021): at position p, pair i turns by p / base^(2 i / d), d the width of a head."""
+def rotate(e: Elaborator, x: Arg, heads: Arg, base: Arg | None = None, rates: Arg | None = None) -> Binding:
+    """Rotary positions (Su et al. 2021): at position p, pair i turns by p / base^(2 i / d), d the width of a head.
+
+    `rates`, one for each pair, are instead of the powers of the base.
+    """
     value, count, period = e.real(x.value, x.span), positive(e, heads, 1), number(e, base, 10000.0)
     if period <= 0:
         raise ShapeError("bad-setting", f"the base of the rotary positions is positive, this is {period:g}", 2)
@@ -363,9 +366,10 @@ def rotate(e: Elaborator, x: Arg, heads: Arg, base: Arg | None = None) -> Bindin
         shown = describe(value.type.shape)
         raise ShapeError("shape-mismatch", f"{shown} cannot be split into {count} heads of even width", 0, label=shown)
     half = value.type.shape[1] // count // 2
-    rates = e.builder.constant(tuple(period ** (-i / half) for i in range(half)))
+    powers = tuple(period ** (-i / half) for i in range(half))
+    turns = e.builder.constant(powers) if rates is None else e.real(rates.value, rates.span)
     position = e.emit(el.ToReal, e.emit(ix.Iota, count=value.type.shape[0], name="position"))
-    angle = e.emit(el.Multiply, e.emit(sh.Unsqueeze, position), rates, name="angle")
+    angle = e.emit(el.Multiply, e.emit(sh.Unsqueeze, position), turns, name="angle")
     return e.emit(at.Rotary, value, e.emit(el.Cos, angle), e.emit(el.Sin, angle), heads=count, name="rotate")
 
 

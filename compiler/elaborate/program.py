@@ -9,6 +9,7 @@ from pathlib import Path
 from mai.compiler.elaborate.bindings import Environment, Function, LetTensor, Module, Poison, is_number
 from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.exports import elaborate_export, elaborate_net
+from mai.compiler.elaborate.loading import elaborate_loading
 from mai.compiler.elaborate.training import elaborate_training
 from mai.compiler.ir.graph import Graph, Weight, turns_of
 from mai.compiler.program import Program
@@ -165,7 +166,11 @@ def _program(file: ast.File, path: Path, report: Reporter, sets: Mapping[str, st
         return None
     names = modules[False].names
     constants = {n: v for n, v in names.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
-    return Program(path.stem, _title(file.source), file.source, constants, exports, training_block, _copies(weights))
+    copies = _copies(weights)
+    loading = elaborate_loading(file, modules[False], report, copies)
+    if report.failed:
+        return None
+    return Program(path.stem, _title(file.source), file.source, constants, exports, training_block, copies, loading)
 
 
 def _check_names(file: ast.File, report: Reporter) -> None:

@@ -119,8 +119,8 @@ def elaborate_training(
     file: ast.File, modules: Mapping[bool, Module], report: Reporter, weights: dict[str, Weight]
 ) -> Training | None:
     """The train block of a file with its data; None where there is none, or it has errors."""
-    train = _only(file, ast.Train, "train", report)
-    data = _only(file, ast.Data, "data", report)
+    train = only(file, ast.Train, "train", report)
+    data = only(file, ast.Data, "data", report)
     if train is None and data is None:
         return None
     env = Environment(modules[True])
@@ -154,7 +154,7 @@ def elaborate_training(
     )
 
 
-def _only(file: ast.File, kind: type[Any], word: str, report: Reporter) -> Any:
+def only(file: ast.File, kind: type[Any], word: str, report: Reporter) -> Any:
     found = [d for d in file.declarations if isinstance(d, kind)]
     for again in found[1:]:
         where = [Label(found[0].span, "the first")]

@@ -103,14 +103,3 @@ def write_weights(folder: Path, tensors: Mapping[str, Tensor], metadata: Mapping
     held = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
     write_atomically(path, save(held, {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}))
     return path
-
-
-def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
-    """Weights by name, and the file's metadata. Raises `MaiError`."""
-    if not path.exists():
-        raise MaiError([Diagnostic("weights-missing", None, f"there are no weights at {path}")])
-    try:
-        with safe_open(path, framework="pt") as file:
-            return {n: file.get_tensor(n) for n in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise MaiError([Diagnostic("weights-mismatch", None, f"{path} is not a safetensors file: {error}")]) from error

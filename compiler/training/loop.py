@@ -33,6 +33,7 @@ from mai.compiler.training.processes import Processes, accelerator_of
 from mai.compiler.training.progress import Meter, Metrics
 from mai.compiler.training.record import Recorder
 from mai.compiler.training.tokens import FILE
+from mai.compiler.training.weights import starting
 from mai.runtime.tokenizer import BYTES
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -56,6 +57,7 @@ class Options:
     resume: bool = False
     tensorboard: bool = False
     quiet: bool = False
+    weights: Path | None = None
     save_seconds: float = SAVE_SECONDS
 
 
@@ -124,7 +126,7 @@ class Trainer:
         self.processes.check(training.graph, self.batch)
         self.share = self.processes.share(self.batch)
         self.steps = self._steps()
-        self.weights = Weights(program.weights).initialise(self.seed).to(self.device)
+        self.weights = self._first_weights().to(self.device)
         self._choose_threads()
         self.objectives = [Objective(self, place) for place in range(len(training.objectives))]
         trained = dict(self.weights.named_parameters())
@@ -143,6 +145,16 @@ class Trainer:
             message = "these data have no end, so there are no epochs: say `steps`"
             raise MaiError([Diagnostic("bad-setting", None, message)])
         return max(1, math.ceil((settings.epochs or 1) * self.data.count / self.batch))
+
+    def _first_weights(self) -> Weights:
+        """Those of the file that the command line or the spec names; else what the params' lines say."""
+        weights = Weights(self.program.weights)
+        if self.options.weights is None and self.program.loading is None:
+            return weights.initialise(self.seed)
+        state = weights.state_dict()
+        for name, array in starting(self.program, self.options.weights, self.seed):
+            state[name].copy_(torch.from_numpy(array))
+        return weights
 
     def _choose_threads(self) -> None:
         """Small steps lose more by waiting for threads than they gain. The rule depends on the spec alone."""

@@ -1,15 +1,18 @@
-"""Weights for compiling: trained ones from a file, or first values."""
+"""First values of training, and weights for compiling: of a run, of the spec's `weights from`, or of the params' lines."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
 from mai.compiler.torch.weights import first_value
-from mai.compiler.training.checkpoint import read_weights
+from mai.compiler.weights.files import TensorFiles
+from mai.compiler.weights.load import mapped
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 Array = np.ndarray[Any, Any]
@@ -19,21 +22,55 @@ def load_weights(program: Program, path: Path | None, seed: int = 0) -> tuple[di
     """The weights of a program by name, and how many steps they were trained for (None: not at all).
 
     Raises:
-        MaiError: `weights-missing`, or `weights-mismatch` naming the first weight that does not fit.
+        MaiError: as `starting`.
     """
-    if path is None:
-        return {name: first_value(w, seed) for name, w in program.weights.items()}, None
-    tensors, metadata = read_weights(path)
-    for name, weight in program.weights.items():
-        held = tensors.get(name)
-        if held is None or tuple(held.shape) != weight.shape:
-            shown = (
-                "is not among them"
-                if held is None
-                else f"is {list(held.shape)} there and {list(weight.shape)} in the spec"
-            )
-            message = f"the weights in {path} are of another spec: `{name}` {shown}"
-            raise MaiError([Diagnostic("weights-mismatch", weight.span, message)])
-    steps = metadata.get("trained_steps", "")
-    arrays = {name: tensors[name].numpy() for name in program.weights}
-    return arrays, int(steps) if steps.isdigit() else None
+    arrays = dict(starting(program, path, seed))
+    return arrays, None if path is None else _steps(path)
+
+
+def starting(program: Program, path: Path | None, seed: int = 0) -> Iterator[tuple[str, Array]]:
+    """The weights of a program, one after the other.
+
+    Args:
+        path: a file of weights as training writes it or, where the spec has a `weights from`, one with the names that its
+            rules speak of. Without it, the file that the spec names; without that, first values.
+
+    Raises:
+        MaiError: `weights-missing`, `weights-mismatch` naming the first weight that does not fit, and what `mapped` raises.
+    """
+    if path is None and program.loading is None:
+        return ((name, first_value(weight, seed)) for name, weight in program.weights.items())
+    if path is None or _has_other_names(program, path):
+        return mapped(program, path, seed)
+    return _own(program, path)
+
+
+def _own(program: Program, path: Path) -> Iterator[tuple[str, Array]]:
+    """Weights under the spec's own names."""
+    with TensorFiles(path) as files:
+        for name, weight in program.weights.items():
+            _check_fits(weight, files.shapes.get(name), path)
+        for name in program.weights:
+            yield name, files.read(name).numpy()
+
+
+def _has_other_names(program: Program, path: Path) -> bool:
+    """Whether it is the rules of the spec that speak of this file: it has none of the spec's own names."""
+    if program.loading is None:
+        return False
+    with TensorFiles(path) as files:
+        return not program.weights.keys() & files.shapes.keys()
+
+
+def _check_fits(weight: Weight, shape: tuple[int, ...] | None, path: Path) -> None:
+    if shape == weight.shape:
+        return
+    shown = "is not among them" if shape is None else f"is {list(shape)} there and {list(weight.shape)} in the spec"
+    message = f"the weights in {path} are of another spec: `{weight.name}` {shown}"
+    raise MaiError([Diagnostic("weights-mismatch", weight.span, message)])
+
+
+def _steps(path: Path) -> int | None:
+    with TensorFiles(path) as files:
+        steps = files.metadata.get("trained_steps", "")
+    return int(steps) if steps.isdigit() else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mai.spec.diagnostics.entry import Entry
 from mai.spec.diagnostics.meaning_entries import NAMES, SHAPES
-from mai.spec.diagnostics.program_entries import PROGRAM, SETTINGS
+from mai.spec.diagnostics.program_entries import PROGRAM, SETTINGS, WEIGHTS
 from mai.spec.diagnostics.running_entries import FILES, RUNNING
 from mai.spec.diagnostics.syntax_entries import SYNTAX
 
@@ -15,6 +15,7 @@ GROUPS: dict[str, dict[str, Entry]] = {
     "Types and shapes": SHAPES,
     "Programs": PROGRAM,
     "Settings and data": SETTINGS,
+    "Weights from files": WEIGHTS,
     "Compiling, training, running": RUNNING,
 }
 CATALOG: dict[str, Entry] = {slug: entry for group in GROUPS.values() for slug, entry in group.items()}

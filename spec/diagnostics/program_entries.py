@@ -149,6 +149,28 @@ PROGRAM: dict[str, Entry] = {
     ),
 }
 
+WEIGHTS: dict[str, Entry] = {
+    "weights-rule": Entry(
+        "A rule that gives no weight",
+        '`weights from` says for every parameter where it comes from: `"f.linear_1.weight" = "head.weight"`. The name on\n'
+        "the left is that of a parameter, `*` stands for any text in it and `{i}` for a number; the name on the right, with\n"
+        "the same marks, is that of a tensor in the file. `= first` leaves a parameter its own first value.",
+        net("x = linear(x, 2)") + "export g(x: [2]) -> [2] { return f(x) }\n"
+        'weights from "m.safetensors" { "f.linear.*" = "head.*" }\n',
+        net("x = linear(x, 2)") + "export g(x: [2]) -> [2] { return f(x) }\n"
+        'weights from "m.safetensors" { "f.linear_1.*" = "head.*" }\n',
+    ),
+    "path-outside": Entry(
+        "A path that leaves the spec's folder",
+        "The files that a spec names by itself lie in its folder or below, so that a spec from elsewhere reads nothing else.\n"
+        "The command line may name any file: `--weights`.",
+        net("x = linear(x, 2)") + "export g(x: [2]) -> [2] { return f(x) }\n"
+        'weights from "../m.safetensors" { "f.linear_1.*" = "head.*" }\n',
+        net("x = linear(x, 2)") + "export g(x: [2]) -> [2] { return f(x) }\n"
+        'weights from "m.safetensors" { "f.linear_1.*" = "head.*" }\n',
+    ),
+}
+
 SETTINGS: dict[str, Entry] = {
     "unknown-setting": Entry(
         "No setting has this name",

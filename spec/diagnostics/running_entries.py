@@ -39,6 +39,16 @@ RUNNING: dict[str, Entry] = {
     ),
     "weights-missing": Entry("There are no weights at this path", "Train first, or say `--weights FILE`."),
     "weights-mismatch": Entry("Weights of another spec", "The names and shapes in the file are not those of the spec."),
+    "weights-unused": Entry(
+        "Tensors of the file that no rule takes",
+        'Every tensor of a `weights from` goes somewhere, so that none is forgotten. A line `ignore "*.inv_freq"` leaves\n'
+        "tensors out on purpose; a tensor that is cut is used where each of its numbers is taken or ignored.",
+    ),
+    "weights-pickle": Entry(
+        "Weights that could run code",
+        "A .bin, .pt, .pth or .ckpt file is a Python pickle: to read it is to run it. Weights are read from safetensors\n"
+        "alone; `model.save_pretrained(...)` and `safetensors.torch.save_file(...)` write them.",
+    ),
     "loss-not-finite": Entry(
         "The loss is infinite or not a number",
         "Training has stopped before the weights were spoilt; the last good checkpoint is kept. A smaller learning rate,\n"

@@ -1,0 +1,124 @@
+"""Tensors by name in a safetensors file, or in the shards of one. Nothing is unpickled, and nothing is read before it is
+asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+
+import torch
+from pydantic import BaseModel, ValidationError
+from safetensors import SafetensorError, safe_open
+
+from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.source import Span
+
+INDEX = ".safetensors.index.json"
+PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
+NAMES = ("weights.safetensors", "model.safetensors", f"model{INDEX}")
+MAX_INDEX_BYTES = 100_000_000
+
+
+class Index(BaseModel):
+    """What a sharded model's index says: the file of each tensor."""
+
+    weight_map: dict[str, str]
+
+
+class TensorFiles:
+    """Opened files: `shapes` by name, and `read` for one tensor as float32.
+
+    Args:
+        path: a .safetensors file, the .safetensors.index.json of several, or a folder that has one of the usual names.
+        inside: where given, a folder that no file may leave, by a symbolic link neither.
+
+    Raises:
+        MaiError: `weights-missing`, `weights-pickle`, `path-outside`, or `weights-mismatch` for what cannot be read; told
+            at `span`, the place in the spec that names the file.
+    """
+
+    def __init__(self, path: Path, span: Span | None = None, inside: Path | None = None) -> None:
+        self.path, self.span, self.inside = usual(path), span, inside
+        self.shapes: dict[str, tuple[int, ...]] = {}
+        self._places: dict[str, Any] = {}
+        self._open = ExitStack()
+        try:
+            for file in self._files():
+                self._add(file)
+        except (SafetensorError, OSError) as error:
+            raise self.error("weights-mismatch", f"{self.path} is not a safetensors file: {error}") from error
+
+    def __enter__(self) -> TensorFiles:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._open.close()
+
+    def read(self, name: str) -> torch.Tensor:
+        """One tensor in float32; one that is float32 in the file stays there until it is looked at."""
+        try:
+            tensor: torch.Tensor = self._places[name].get_tensor(name)
+        except (SafetensorError, OSError) as error:
+            raise self.error("weights-mismatch", f"{self.path}: `{name}` cannot be read: {error}") from error
+        return tensor.float()
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """What the files say about themselves."""
+        made: dict[str, str] = {}
+        for place in dict.fromkeys(self._places.values()):
+            made |= place.metadata() or {}
+        return made
+
+    def _files(self) -> Iterator[Path]:
+        """The file, or those of its index, each looked at before it is opened."""
+        self._look(self.path)
+        if not self.path.name.endswith(INDEX):
+            yield self.path
+            return
+        index = self._index()
+        for name in sorted(set(index.weight_map.values())):
+            if Path(name).name != name or "\\" in name or name in ("", ".", ".."):
+                raise self.error("path-outside", f"{self.path} names the shard `{name}`, which is not beside it")
+            self._look(self.path.with_name(name))
+            yield self.path.with_name(name)
+        absent = sorted(index.weight_map.keys() - self.shapes.keys())
+        if absent:
+            raise self.error("weights-mismatch", f"{self.path} names `{absent[0]}`, which its shards lack")
+
+    def _index(self) -> Index:
+        try:
+            if self.path.stat().st_size > MAX_INDEX_BYTES:
+                raise self.error("weights-mismatch", f"{self.path} is too large for an index of tensors")
+            return Index.model_validate_json(self.path.read_bytes())
+        except ValidationError as error:
+            message = f"{self.path} is no index of tensors: {error.errors()[0]['msg']}"
+            raise self.error("weights-mismatch", message) from error
+
+    def _look(self, path: Path) -> None:
+        if path.suffix.lower() in PICKLES:
+            message = f"{path} is a pickle: reading it could run code"
+            raise self.error("weights-pickle", message, help="save the tensors as .safetensors")
+        if not path.is_file():
+            raise self.error("weights-missing", f"there are no weights at {path}")
+        if self.inside is not None and not path.resolve().is_relative_to(self.inside.resolve()):
+            help = "name it on the command line with --weights"
+            raise self.error("path-outside", f"{path} leads out of the spec's folder", help=help)
+
+    def _add(self, file: Path) -> None:
+        opened = self._open.enter_context(safe_open(file, framework="pt"))
+        for name in opened.keys():  # noqa: SIM118
+            self.shapes[name] = tuple(opened.get_slice(name).get_shape())
+            self._places[name] = opened
+
+    def error(self, slug: str, message: str, *, help: str | None = None) -> MaiError:
+        return MaiError([Diagnostic(slug, self.span, message, help=help)])
+
+
+def usual(path: Path) -> Path:
+    """The file that a folder means: a run's weights, a model, or the index of its shards."""
+    if not path.is_dir():
+        return path
+    return next((path / name for name in NAMES if (path / name).is_file()), path / NAMES[0])
