@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,7 +14,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from accelerate import Accelerator
 from torch import Tensor
 
 from mai.compiler import passes
@@ -26,11 +24,14 @@ from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.weights import Weights
 from mai.compiler.training import checkpoint as ck
+from mai.compiler.training.best import Best
 from mai.compiler.training.data import Dataset, load
+from mai.compiler.training.device import accelerator
 from mai.compiler.training.draws import DrawSource, lift_draws
 from mai.compiler.training.optimizer import MovingAverage, make_optimizer, rate, set_rate
 from mai.compiler.training.progress import Meter, Metrics
 from mai.compiler.training.record import Recorder
+from mai.compiler.training.stopping import stoppable
 from mai.compiler.training.tokens import FILE
 from mai.runtime.tokenizer import BYTES
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -60,7 +61,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A run's end: the steps done, the last figures, those of the held-out examples, and whether it was stopped."""
+    """A run's end: the steps done, the last figures, and whether it was stopped.
+
+    `kept` is the step that the weights are of, `validation` what they do on the held-out examples.
+    """
 
     steps: int
     figures: dict[str, float]
@@ -68,6 +72,7 @@ class Result:
     seconds: float
     weights: Path | None
     stopped: bool
+    kept: int
 
 
 def train(program: Program, out: Path, options: Options | None = None) -> Result:
@@ -110,7 +115,7 @@ class Trainer:
         self.program, self.training, self.out, self.options = program, training, out, options
         settings = training.settings
         self.seed = settings.seed if options.seed is None else options.seed
-        self.accelerator = _accelerator(options.device, options.precision or settings.precision)
+        self.accelerator = accelerator(options.device, options.precision or settings.precision)
         self.device: torch.device = self.accelerator.device
         base = Path(program.source.path).parent
         self.data: Dataset = load(training.data, training.fields, self.seed, base, options.data)
@@ -121,6 +126,7 @@ class Trainer:
         self.objectives = [Objective(self, place) for place in range(len(training.objectives))]
         trained = dict(self.weights.named_parameters())
         self.average = MovingAverage(trained, settings.ema) if settings.ema else None
+        self.best = self._best() if settings.keep == "best" else None
         self.recorder = Recorder(training.records, self.weights, out / "records.npz")
         self.stop = False
         self.figures: dict[str, float] = {}
@@ -135,6 +141,12 @@ class Trainer:
             message = "these data have no end, so there are no epochs: say `steps`"
             raise MaiError([Diagnostic("bad-setting", None, message)])
         return max(1, math.ceil((settings.epochs or 1) * self.data.count / self.batch))
+
+    def _best(self) -> Best:
+        if self.data.validation is None or self.training.objectives[0].over:
+            message = "`keep = best` chooses by the loss on held-out examples; here is none"
+            raise MaiError([Diagnostic("bad-setting", None, message, help="keep = last")])
+        return Best()
 
     def _choose_threads(self) -> None:
         """Small steps lose more by waiting for threads than they gain. The rule depends on the spec alone."""
@@ -169,12 +181,14 @@ class Trainer:
         start = self._restore() if self.options.resume else 0
         began = time.monotonic()
         metrics = Metrics(self.out / "metrics.jsonl", start, self.options.tensorboard)
-        with _stoppable(self), Meter(self.steps, start, self.batch, self.options.quiet) as meter:
+        with stoppable(self), Meter(self.steps, start, self.batch, self.options.quiet) as meter:
             done = self._loop(start, meter, metrics)
         metrics.close()
-        validation = self.validate()
-        path = None if self.stop and done < self.steps else self._finish(done, validation)
-        return Result(done, dict(self.figures), validation, time.monotonic() - began, path, self.stop)
+        kept, validation = done, self._validated(done)
+        if self.best is not None:
+            kept, validation = self.best.step, self.best.figures
+        path = None if self.stop and done < self.steps else self._finish(kept, validation)
+        return Result(done, dict(self.figures), validation, time.monotonic() - began, path, self.stop, kept)
 
     def _loop(self, start: int, meter: Meter, metrics: Metrics) -> int:
         every = max(1, self.steps // REPORTS)
@@ -198,7 +212,7 @@ class Trainer:
     def _tell(self, step: int, meter: Meter, metrics: Metrics) -> None:
         values = dict(self.figures)
         if step % max(1, self.steps // VALIDATIONS) < max(1, self.steps // REPORTS) or step == self.steps:
-            values |= {f"held-out {n}": v for n, v in self.validate().items()}
+            values |= {f"held-out {n}": v for n, v in self._validated(step).items()}
         more = {"lr": self.objectives[0].optimizer.param_groups[0]["lr"], "examples_per_second": meter.rate(step)}
         metrics.write(step, {**values, **more})
         meter.show(step, values)
@@ -249,6 +263,14 @@ class Trainer:
         return MaiError([Diagnostic("loss-not-finite", objective.written.span, message, help=help)])
 
     # ------------------------------------------------------------- validation
+
+    def _validated(self, step: int) -> dict[str, float]:
+        """What `validate` says; the weights are kept if they are the best."""
+        figures = self.validate()
+        if self.best is not None:
+            with self._averaged():
+                self.best.offer(step, figures, self.weights.state_dict())
+        return figures
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -304,6 +326,8 @@ class Trainer:
             tensors |= ck.optimizer_tensors(objective.optimizer, list(objective.parameters), place)
         self.recorder.save()
         metadata = {**self._metadata(), "steps": str(self.steps), "batch": str(self.batch)}
+        if self.best is not None:
+            tensors, metadata = tensors | self.best.saved(), metadata | self.best.metadata()
         return ck.write(self.out, ck.Checkpoint(step, tensors, metadata))
 
     def _restore(self) -> int:
@@ -318,6 +342,8 @@ class Trainer:
                 self.average.average[name].copy_(tensor)
         for place, objective in enumerate(self.objectives):
             ck.restore_optimizer(objective.optimizer, list(objective.parameters), place, found.tensors)
+        if self.best is not None:
+            self.best.restore(found)
         return found.step
 
     def _check_same(self, found: ck.Checkpoint) -> None:
@@ -340,7 +366,8 @@ class Trainer:
     def _finish(self, step: int, validation: Mapping[str, float]) -> Path:
         with self._averaged():
             metadata = {**self._metadata(), "trained_steps": str(step), "validation": json.dumps(dict(validation))}
-            return ck.write_weights(self.out, self.weights.state_dict(), metadata)
+            tensors = self.weights.state_dict() if self.best is None else self.best.tensors
+            return ck.write_weights(self.out, tensors, metadata)
 
 
 class Module:
@@ -364,36 +391,3 @@ class Module:
     def plain(self, fields: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """On given data, draws made as an export makes them, at step 0."""
         return self(fields, 0)
-
-
-def _accelerator(device: str | None, precision: str) -> Accelerator:
-    modes = {"float32": "no", "bf16": "bf16", "fp16": "fp16"}
-    if device not in (None, "cpu", "cuda", "mps"):
-        raise MaiError([Diagnostic("bad-setting", None, f"there is no device `{device}`", help="cpu, cuda or mps")])
-    if device == "cuda" and not torch.cuda.is_available():
-        raise MaiError([Diagnostic("bad-setting", None, "there is no usable CUDA device here", help="--device cpu")])
-    if precision not in modes:
-        raise MaiError([Diagnostic("bad-setting", None, f"there is no precision `{precision}`", help=", ".join(modes))])
-    if precision == "fp16" and (device == "cpu" or not torch.cuda.is_available()):
-        raise MaiError([Diagnostic("bad-setting", None, "fp16 needs a GPU", help="--precision bf16 runs on a CPU")])
-    return Accelerator(cpu=device == "cpu", mixed_precision=modes[precision])
-
-
-@contextmanager
-def _stoppable(trainer: Trainer) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the run after the step, with a checkpoint."""
-
-    def stop(number: int, frame: Any) -> None:
-        trainer.stop = True
-
-    previous = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, stop)
-    except ValueError:
-        previous = {}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
