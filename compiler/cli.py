@@ -150,6 +150,8 @@ def train(
     figures = {**result.figures, **{f"held-out {n}": v for n, v in result.validation.items()}}
     told = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
     typer.echo(f"trained for {result.steps:,} steps in {result.seconds:.0f} s: {told}", err=True)
+    if result.kept != result.steps:
+        typer.echo(f"kept the weights of step {result.kept:,}, the best on the held-out data", err=True)
     _compile_all(program, list(program.exports), result.weights, folder, CompileOptions(opset=opset))
 
 

@@ -105,7 +105,10 @@ class Linear(Schedule):
 
 
 class TrainSettings(Settings):
-    """The head of a train block. Exactly one of `steps` and `epochs` is given."""
+    """The head of a train block. Exactly one of `steps` and `epochs` is given.
+
+    `keep` says which weights are written at the end: the last, or those of the lowest loss on held-out examples.
+    """
 
     steps: int | None = Field(default=None, ge=1, le=MANY)
     epochs: float | None = Field(default=None, gt=0, le=MANY)
@@ -116,6 +119,7 @@ class TrainSettings(Settings):
     clip: float | None = Field(default=None, gt=0)
     seed: int = Field(default=0, ge=0, lt=2**31)
     precision: Literal["float32", "bf16", "fp16"] = "float32"
+    keep: Literal["last", "best"] = "last"
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainSettings:

@@ -16,8 +16,19 @@ import onnx_ir as ir
 from mai.compiler.ir import sizes as sz
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import Dim, Size
-from mai.compiler.onnx.quantize import BLOCK, Blocks, columns, pairs, quantized, suits
+from mai.compiler.onnx.quantize import (
+    BLOCK,
+    Blocks,
+    columns,
+    quantized,
+    rows_of_columns,
+    rows_of_table,
+    stored_rows,
+    suits,
+)
+from mai.compiler.ops.base import Operation
 from mai.compiler.ops.indexing import Take
+from mai.compiler.ops.product import Affine
 from mai.compiler.ops.structure import WeightOf
 
 UNKNOWN = sz.symbol("unknown")
@@ -83,7 +94,7 @@ class OnnxBackend:
         self._sizes: dict[str, ir.Value] = {}
         self._local_sizes: dict[str, ir.Value] = {}
         self._local: set[str] = set()
-        self._tables = _tables(graph)
+        self._tables, self._factors = _operands(graph, Take, 0), _operands(graph, Affine, 1)
         self._stored: dict[Any, list[ir.Value]] = {}
         self._names: dict[str, int] = {}
         self._taken: set[str] = set()
@@ -158,28 +169,18 @@ class OnnxBackend:
         """x times the transpose of a matrix, in as few bits as are asked for."""
         if not self.few_bits(weight):
             return self.make("MatMul", [x, self.transposed(weight)])
-        codes, scales = self._held("columns", weight, lambda name: columns(self._blocks(weight), name))
+        codes, scales = self._columns(weight)
         real = self.make("DequantizeLinear", [codes, scales], axis=0, block_size=BLOCK)
         return self.make("MatMul", [x, real])
 
     def rows(self, table: ir.Value, index: ir.Value) -> ir.Value:
-        """The rows of a table [K, d] at an index, read in few bits and scaled."""
-        codes, scales = self._held("rows", table, lambda name: self._stored_rows(table, name))
-        read, d = self.make("Gather", [codes, index], axis=0), self.size_along(table, -1)
-        if self.bits == 4:
-            halves = [self.make("BitwiseAnd", [read, self.const(15, np.uint8)])]
-            halves.append(self.make("BitShift", [read, self.const(4, np.uint8)], direction="RIGHT"))
-            last = self.ints([-1])
-            read = self.make("Concat", [self.make("Unsqueeze", [h, last]) for h in halves], axis=-1)
-        outer = self.make("Shape", [index])
-        blocks = self.make("Concat", [outer, self.ints([d // BLOCK, BLOCK])], axis=0)
-        numbers = self.make("Reshape", [self.make("Cast", [read], to=1), blocks])
-        if self.bits == 4:
-            numbers = self.make("Sub", [numbers, 8.0])
-        scale = self.make("Unsqueeze", [self.make("Gather", [scales, index], axis=0), self.ints([-1])])
-        return self.make(
-            "Reshape", [self.make("Mul", [numbers, scale]), self.make("Concat", [outer, self.ints([d])], axis=0)]
-        )
+        """The rows of a table [K, d] at an index, read in few bits and scaled; one that is multiplied, too, is stored once."""
+        d, bits = self.size_along(table, -1), self.bits or 8
+        if table.name in self._factors:
+            codes, scales = self._columns(table)
+            return rows_of_columns(self, codes, scales, index, d, bits)
+        codes, scales = self._held("rows", table, lambda name: stored_rows(self._blocks(table), name))
+        return rows_of_table(self, codes, scales, index, d, bits)
 
     def is_table(self, matrix: ir.Value) -> bool:
         """Whether rows of a matrix are taken, too: then its transpose would be a second copy of it."""
@@ -193,11 +194,8 @@ class OnnxBackend:
         assert matrix.const_value is not None and self.bits is not None
         return quantized(matrix.const_value.numpy(), self.bits)
 
-    def _stored_rows(self, table: ir.Value, name: str) -> tuple[ir.TensorProtocol, ir.TensorProtocol]:
-        """Codes of 8 bits as they are; of 4 bits, raised by 8, two in a byte."""
-        made = self._blocks(table)
-        codes = made.codes if self.bits == 8 else pairs(made.codes + 8).reshape(len(made.codes), -1)
-        return ir.Tensor(codes, name=f"{name}.codes"), ir.Tensor(made.scales, name=f"{name}.scales")
+    def _columns(self, matrix: ir.Value) -> list[ir.Value]:
+        return self._held("columns", matrix, lambda name: columns(self._blocks(matrix), name))
 
     def _held(self, kind: str, matrix: ir.Value, make: Store) -> list[ir.Value]:
         """What a matrix is stored as, once for every way it is read."""
@@ -364,10 +362,10 @@ class OnnxBackend:
         return Wrapped(self, value)
 
 
-def _tables(graph: Graph) -> set[str]:
-    """The weights of which rows are taken."""
-    taken = {node.inputs[0] for node in graph.walk() if node.op is Take}
-    return {node.attributes["weight"] for node in graph.walk() if node.op is WeightOf and node.output in taken}
+def _operands(graph: Graph, op: type[Operation], place: int) -> set[str]:
+    """The weights that an operation reads at a place: tables of which rows are taken, matrices of products."""
+    read = {node.inputs[place] for node in graph.walk() if node.op is op}
+    return {node.attributes["weight"] for node in graph.walk() if node.op is WeightOf and node.output in read}
 
 
 def _attribute(value: Any) -> tuple[ir.AttributeType, Any]:

@@ -1,7 +1,8 @@
 """Weights in few bits: whole numbers of 4 or 8 bits with a scale for each block of 32 along the axis that is summed up.
 
 A product is `MatMul` of `DequantizeLinear`, which ONNX Runtime makes one kernel of (its codes are read, never the reals); a
-row of a table is read as codes and scaled afterwards. Both are standard operators.
+row of a table is read as codes and scaled afterwards. Both are standard operators. A matrix that is read both ways, the
+tied embedding of a language model say, is stored for the product.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ BLOCK = 32
 LEAST = 4096  # Elements of the smallest matrix that gains from it.
 NAMES = {"int4": 4, "int8": 8}
 TYPES = {4: ir.DataType.INT4, 8: ir.DataType.INT8}
+REAL, WHOLE = int(ir.DataType.FLOAT), int(ir.DataType.INT8)
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,40 @@ def columns(blocks: Blocks, name: str) -> tuple[ir.TensorProtocol, ir.TensorProt
     """The transpose [k, n] and its scales [k / 32, n] as initializers for `DequantizeLinear` along the first axis."""
     codes, scales = blocks.codes.T, np.ascontiguousarray(blocks.scales.T)
     return _tensor(codes, blocks.bits, f"{name}.codes"), ir.Tensor(scales, name=f"{name}.scales")
+
+
+def stored_rows(blocks: Blocks, name: str) -> tuple[ir.TensorProtocol, ir.TensorProtocol]:
+    """Rows and their scales for `rows_of_table`: codes of 8 bits as they are; of 4 bits, raised by 8, two in a byte."""
+    codes = blocks.codes if blocks.bits == 8 else pairs(blocks.codes + 8).reshape(len(blocks.codes), -1)
+    return ir.Tensor(codes, name=f"{name}.codes"), ir.Tensor(blocks.scales, name=f"{name}.scales")
+
+
+def rows_of_table(op: Any, codes: ir.Value, scales: ir.Value, index: ir.Value, d: int, bits: int) -> ir.Value:
+    """The rows at an index, [..., d], of what `stored_rows` made, in the operators of the backend `op`."""
+    read, last, outer = op.Gather(codes, index, axis=0), op.ints([-1]), op.Shape(index)
+    if bits == 4:
+        halves = (
+            op.BitwiseAnd(read, op.const(15, np.uint8)),
+            op.BitShift(read, op.const(4, np.uint8), direction="RIGHT"),
+        )
+        read = op.Concat(*(op.Unsqueeze(half, last) for half in halves), axis=-1)
+    blocks = op.Concat(outer, op.ints([d // BLOCK, BLOCK]), axis=0)
+    numbers = op.Reshape(op.Cast(read, to=REAL), blocks)
+    numbers = op.Sub(numbers, 8.0) if bits == 4 else numbers
+    scaled = op.Mul(numbers, op.Unsqueeze(op.Gather(scales, index, axis=0), last))
+    made: ir.Value = op.Reshape(scaled, op.Concat(outer, op.ints([d]), axis=0))
+    return made
+
+
+def rows_of_columns(op: Any, codes: ir.Value, scales: ir.Value, index: ir.Value, d: int, bits: int) -> ir.Value:
+    """The same of what `columns` made. No standard operator reads single codes of 4 bits, so they are made codes of 8 first.
+
+    ONNX Runtime computes both transposes once, when it opens the file; then codes and scales have no other use than the
+    product, without which it does not take its kernel.
+    """
+    whole = op.Cast(codes, to=WHOLE) if bits == 4 else codes
+    table, factors = (op.Transpose(x, perm=[1, 0]) for x in (whole, scales))
+    return rows_of_table(op, table, factors, index, d, 8)
 
 
 def _tensor(codes: Array, bits: int, name: str) -> ir.TensorProtocol:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import math
-import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,6 +24,7 @@ from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.weights import Weights
 from mai.compiler.training import checkpoint as ck
+from mai.compiler.training.best import Best
 from mai.compiler.training.data import Dataset, load
 from mai.compiler.training.draws import DrawSource, lift_draws
 from mai.compiler.training.module import Module
@@ -32,6 +32,7 @@ from mai.compiler.training.optimizer import MovingAverage, make_optimizer, rate,
 from mai.compiler.training.processes import Processes, accelerator_of
 from mai.compiler.training.progress import Meter, Metrics
 from mai.compiler.training.record import Recorder
+from mai.compiler.training.stopping import stoppable
 from mai.compiler.training.tokens import FILE
 from mai.compiler.training.weights import starting
 from mai.runtime.tokenizer import BYTES
@@ -63,9 +64,10 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """A run's end: the steps done, the last figures, those of the held-out examples, and whether it was stopped.
+    """A run's end: the steps done, the last figures, and whether it was stopped.
 
-    Of several processes, the `main` one has written the weights and knows the figures.
+    `kept` is the step that the weights are of, `validation` what they do on the held-out examples. Of several processes, the
+    `main` one has written the weights and knows the figures.
     """
 
     steps: int
@@ -74,6 +76,7 @@ class Result:
     seconds: float
     weights: Path | None
     stopped: bool
+    kept: int
     main: bool = True
 
 
@@ -131,6 +134,7 @@ class Trainer:
         self.objectives = [Objective(self, place) for place in range(len(training.objectives))]
         trained = dict(self.weights.named_parameters())
         self.average = MovingAverage(trained, settings.ema) if settings.ema else None
+        self.best = self._best() if settings.keep == "best" else None
         self.recorder = Recorder(training.records, self.weights, out / "records.npz")
         self.asked = self.stop = False
         self.figures: dict[str, float] = {}
@@ -155,6 +159,12 @@ class Trainer:
         for name, array in starting(self.program, self.options.weights, self.seed):
             state[name].copy_(torch.from_numpy(array))
         return weights
+
+    def _best(self) -> Best:
+        if self.data.validation is None or self.training.objectives[0].over:
+            message = "`keep = best` chooses by the loss on held-out examples; here is none"
+            raise MaiError([Diagnostic("bad-setting", None, message, help="keep = last")])
+        return Best()
 
     def _choose_threads(self) -> None:
         """Small steps lose more by waiting for threads than they gain. The rule depends on the spec alone."""
@@ -189,16 +199,18 @@ class Trainer:
             self._prepare_folder()
         began = time.monotonic()
         metrics = Metrics(self.out / "metrics.jsonl", start, self.options.tensorboard) if main else None
-        with _stoppable(self), Meter(self.steps, start, self.batch, self.options.quiet or not main) as meter:
+        with stoppable(self), Meter(self.steps, start, self.batch, self.options.quiet or not main) as meter:
             done = self._loop(start, meter, metrics)
         self.processes.end()
         stopped = self.stop and done < self.steps
         if metrics is None:
-            return Result(done, {}, {}, time.monotonic() - began, None, stopped, main=False)
+            return Result(done, {}, {}, time.monotonic() - began, None, stopped, done, main=False)
         metrics.close()
-        validation = self.validate()
-        path = None if stopped else self._finish(done, validation)
-        return Result(done, dict(self.figures), validation, time.monotonic() - began, path, self.stop)
+        kept, validation = done, self._validated(done)
+        if self.best is not None:
+            kept, validation = self.best.step, self.best.figures
+        path = None if stopped else self._finish(kept, validation)
+        return Result(done, dict(self.figures), validation, time.monotonic() - began, path, self.stop, kept)
 
     def _prepare_folder(self) -> None:
         if not self.options.resume:
@@ -231,7 +243,7 @@ class Trainer:
     def _tell(self, step: int, meter: Meter, metrics: Metrics) -> None:
         values = dict(self.figures)
         if step % max(1, self.steps // VALIDATIONS) < max(1, self.steps // REPORTS) or step == self.steps:
-            values |= {f"held-out {n}": v for n, v in self.validate().items()}
+            values |= {f"held-out {n}": v for n, v in self._validated(step).items()}
         more = {"lr": self.objectives[0].optimizer.param_groups[0]["lr"], "examples_per_second": meter.rate(step)}
         metrics.write(step, {**values, **more})
         meter.show(step, values)
@@ -283,6 +295,14 @@ class Trainer:
         return MaiError([Diagnostic("loss-not-finite", objective.written.span, message, help=help)])
 
     # ------------------------------------------------------------- validation
+
+    def _validated(self, step: int) -> dict[str, float]:
+        """What `validate` says; the weights are kept if they are the best."""
+        figures = self.validate()
+        if self.best is not None:
+            with self._averaged():
+                self.best.offer(step, figures, self.weights.state_dict())
+        return figures
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -338,6 +358,8 @@ class Trainer:
             tensors |= ck.optimizer_tensors(objective.optimizer, list(objective.parameters), place)
         self.recorder.save()
         metadata = {**self._metadata(), "steps": str(self.steps), "batch": str(self.batch)}
+        if self.best is not None:
+            tensors, metadata = tensors | self.best.saved(), metadata | self.best.metadata()
         return ck.write(self.out, ck.Checkpoint(step, tensors, metadata))
 
     def _restore(self) -> int:
@@ -352,6 +374,8 @@ class Trainer:
                 self.average.average[name].copy_(tensor)
         for place, objective in enumerate(self.objectives):
             ck.restore_optimizer(objective.optimizer, list(objective.parameters), place, found.tensors)
+        if self.best is not None:
+            self.best.restore(found)
         return found.step
 
     def _check_same(self, found: ck.Checkpoint) -> None:
@@ -374,24 +398,5 @@ class Trainer:
     def _finish(self, step: int, validation: Mapping[str, float]) -> Path:
         with self._averaged():
             metadata = {**self._metadata(), "trained_steps": str(step), "validation": json.dumps(dict(validation))}
-            return ck.write_weights(self.out, self.weights.state_dict(), metadata)
-
-
-@contextmanager
-def _stoppable(trainer: Trainer) -> Iterator[None]:
-    """Ctrl-C and SIGTERM end the run after the step, with a checkpoint."""
-
-    def stop(number: int, frame: Any) -> None:
-        trainer.asked = True
-
-    previous = {}
-    try:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, stop)
-    except ValueError:
-        previous = {}
-    try:
-        yield
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+            tensors = self.weights.state_dict() if self.best is None else self.best.tensors
+            return ck.write_weights(self.out, tensors, metadata)

@@ -8,14 +8,16 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 
 from mai.compiler.onnx.export import Quantize, export, export_step
-from mai.compiler.onnx.quantize import BLOCK, pairs, quantized, suits
+from mai.compiler.onnx.quantize import BLOCK, NAMES, pairs, quantized, suits
 from mai.compiler.program import Program
 from mai.compiler.torch.weights import first_value
 from mai.compiler.training.evaluation import loss_change
 from mai.runtime import load
+from mai.runtime.model import session_options
 
 Maker = Callable[..., Program]
 
@@ -99,6 +101,40 @@ def test_a_tied_weight_is_stored_once(program: Maker, tmp_path: Path) -> None:
     path = export(made, "generate", weights(made), tmp_path).path
     held = [t for t in _initializers(onnx.load(path).graph) if sorted(t.dims) == [64, 256] and "token" in t.name]
     assert len(held) == 1
+
+
+@pytest.mark.parametrize("kind", ["int8", "int4"])
+def test_a_tied_weight_in_few_bits_is_stored_once(program: Maker, tmp_path: Path, kind: Any) -> None:
+    """The head reads it in the form that the runtime has a kernel for; a row is a column of it."""
+    made, held = program(SPEC), weights(program(SPEC))
+    for name in ("predict", "generate"):
+        path = export(made, name, held, tmp_path, quantize=Quantize(kind)).path
+        stored = [t for t in _initializers(onnx.load(path).graph) if "token" in t.name and 256 in t.dims]
+        assert sorted(list(t.dims) for t in stored) == [[2, 256], [64, 256]]
+        assert _products(path, tmp_path) == 7
+    table = quantized(held["logits.token"], NAMES[kind]).dequantized().astype(np.float32)
+    of_rows = "net logits(x: tokens[P]) -> [P, vocab] {\n  param token: [vocab, d] ~ normal(0, 1)\n"
+    both = program(
+        "const vocab = 256\nconst d = 64\n" + of_rows + "  return affine(token[x], token)\n}\n"
+        "export f(x: tokens[P]) -> [P, vocab] { return logits(x) }\n"
+    )
+    tokens = np.array([[0, 3, 255], [7, 7, 1]])
+    path = export(both, "f", {"logits.token": held["logits.token"]}, tmp_path, quantize=Quantize(kind)).path
+    wanted = table[tokens] @ table.T
+    assert np.abs(load(path, providers="cpu")(x=tokens) - wanted).max() < 0.02 * np.abs(wanted).max()
+
+
+def _products(path: Path, folder: Path) -> int:
+    """How many products the runtime makes by its kernel for few bits."""
+    options = session_options()
+    options.optimized_model_filepath = str(folder / "optimised.onnx")
+    ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return sum(node.op_type == "MatMulNBits" for node in _nodes(onnx.load(folder / "optimised.onnx").graph))
+
+
+def _nodes(graph: Any) -> list[Any]:
+    inner = [a.g for node in graph.node for a in node.attribute if a.HasField("g")]
+    return [*graph.node, *(n for g in inner for n in _nodes(g))]
 
 
 def _initializers(graph: Any) -> list[Any]:

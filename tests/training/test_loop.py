@@ -108,6 +108,38 @@ def test_validation_is_made_with_the_average_and_leaves_the_weights(program: Mak
     np.testing.assert_array_equal(live(run)["f.w"], before)
 
 
+BEST = (
+    FIT.replace("x0", "sin(4 * x0)")
+    + "train(steps = 30, batch = 2, keep = best, optimizer = sgd(lr = 1.5)) { minimize (f(x) - y)^2 }\n"
+)
+
+
+@pytest.mark.parametrize("ema", ["", ", ema = 0.5"])
+def test_the_best_weights_are_kept(program: Maker, tmp_path: Path, ema: str) -> None:
+    """They are those that a run ends with which stops at the step of the lowest held-out loss."""
+    text = BEST.replace("steps = 30", "steps = 30" + ema)
+    done = train(program(text), tmp_path / "best", Options(**QUIET))
+    lines = [json.loads(line) for line in (tmp_path / "best" / "metrics.jsonl").read_text().splitlines()]
+    held = {line["step"]: line["held-out loss"] for line in lines if "held-out loss" in line}
+    assert done.kept == min(held, key=lambda step: held[step])
+    assert done.kept < done.steps == 30
+    assert done.validation["loss"] == min(held.values()) < held[30]
+    run = trainer(program(text.replace("best", "last")), tmp_path)
+    for step in range(done.kept):
+        run.step(step, report=False)
+    with run._averaged():
+        wanted = live(run)["f.w"].copy()
+    kept = load_file(tmp_path / "best" / "weights.safetensors")["f.w"].numpy()
+    np.testing.assert_array_equal(kept, wanted)
+
+
+@pytest.mark.parametrize("head", ["minimize f()", "minimize f() over f"])
+def test_the_best_needs_held_out_examples(program: Maker, tmp_path: Path, head: str) -> None:
+    made = program(PAIR + f"train(steps = 3, keep = best) {{ {head} }}\n")
+    with pytest.raises(MaiError, match="bad-setting"):
+        train(made, tmp_path, Options(**QUIET))
+
+
 def test_reports_are_means_over_the_batch_and_change_nothing(program: Maker, tmp_path: Path) -> None:
     head = (
         "train(steps = 7, batch = 36, optimizer = sgd(lr = 0.5)) {\n  distance = abs(f(x) - y)\n  minimize distance^2\n"

@@ -43,6 +43,16 @@ train(steps = 1500, batch = 16, optimizer = adamw(lr = 1e-3), schedule = cosine(
   record f.u every 100
 }
 """
+BEST = """data x: [2], y: [] from function("sin(9 * x0 + 4 * x1)", count = 400)
+net f(x: [2]) -> [] {
+  param u: [16] ~ normal(0, 1)
+  return sum(u * tanh(linear(x, 16)))
+}
+train(steps = 1000, batch = 1, optimizer = sgd(lr = 0.1), ema = 0.5, keep = best) {
+  minimize (f(x) - y)^2
+  record f.u every 100
+}
+"""
 COMMAND = """import sys
 from pathlib import Path
 from mai.compiler.check import check
@@ -99,6 +109,24 @@ def _await_progress(folder: Path, turn: int) -> None:
         if begun:
             return
         time.sleep(0.01)
+
+
+def test_the_best_weights_survive_being_killed(program: Maker, tmp_path: Path) -> None:
+    """Steps so long that the loss goes up and down: the best is not the last."""
+    spec = Path(program(BEST).source.path)
+    command = [sys.executable, "-c", COMMAND, str(spec)]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    subprocess.run([*command, str(whole)], check=True, timeout=300)
+    rng = random.Random(3)
+    for turn in range(KILLS):
+        running = subprocess.Popen([*command, str(killed)])
+        _await_progress(killed, turn)
+        time.sleep(rng.uniform(0.0, 0.2))
+        running.send_signal(signal.SIGKILL)
+        running.wait()
+    subprocess.run([*command, str(killed)], check=True, timeout=300)
+    assert_same_run(whole, killed)
+    assert 0 < int(ck.read_weights(killed / ck.WEIGHTS_FILE)[1]["trained_steps"]) < 1000
 
 
 def interrupted(trainer: Trainer, at: int, how: Callable[[], None]) -> None:
