@@ -16,11 +16,6 @@ RUNNING: dict[str, Entry] = {
         "A bug of mai",
         "The file may be right or wrong: mai failed before it could say. Please report it, with the file and the message.",
     ),
-    "not-yet": Entry(
-        "Checked, but not executed by this release",
-        "The language says more than this release runs: adaptive and multistep solvers, the adjoint method,\n"
-        "and Sinkhorn divergences are checked and wait for a later release.",
-    ),
     "looks-ahead": Entry(
         "A net without an incremental form",
         "`extend` never computes the past again: it keeps what each operation needs of it. That works where no token looks\n"
