@@ -143,7 +143,7 @@ def test_slices_of_a_moved_cloud(program: Maker) -> None:
 def test_given_the_directions_it_is_that_of_pot(program: Maker) -> None:
     x, y = clouds(12, 12)
     made = value(program(SAME.format("sliced_wasserstein(x, y, projections = 9)")), x, y, seed=5)
-    directions = program("export f(x: [N, 2], y: [N, 2]) -> [9, 2] { return sliced(x, y) }\n" + SLICED)
+    directions = program("export f(x: [N, 2], y: [N, 2]) -> [9, 2] { return sliced_wasserstein(x, y) }\n" + SLICED)
     drawn = value(directions, x, y, seed=5)
     np.testing.assert_allclose((drawn**2).sum(-1), 1, rtol=1e-6)
     assert not np.allclose(drawn[0], drawn[1])
@@ -152,7 +152,8 @@ def test_given_the_directions_it_is_that_of_pot(program: Maker) -> None:
         np.testing.assert_allclose(made[i], wanted, rtol=1e-6)
 
 
-SLICED = "layer sliced(x: [N, 2], y: [N, 2]) -> [9, 2] { return directions(9, x, y) }\n"
+# A draw's place is its name in the spec: under the same name these are the same directions.
+SLICED = "layer sliced_wasserstein(x: [N, 2], y: [N, 2]) -> [9, 2] { return directions(9, x, y) }\n"
 
 
 def test_sorting_is_differentiated_by_its_permutation(program: Maker) -> None:
