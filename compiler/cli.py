@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -256,7 +256,7 @@ def _compile_all(
     told["tokenizer"] = stated_tokenizer(program, weights, options.tokenizer)
     told["quantize"] = _quantize(program, arrays, options)
     cache = USUAL if options.cache == "auto" else options.cache
-    written, refused = 0, []
+    refused = []
     for name in names:
         try:
             made = export(program, name, arrays, folder, unroll=options.unroll, cache=cache, **told)
@@ -266,11 +266,8 @@ def _compile_all(
                 _say_written(turn)
         except MaiError as error:
             refused += list(error.diagnostics)
-            continue
-        written += 1
-    failed = not written or any(d.slug != "not-yet" for d in refused)
-    _say([d if failed else replace(d, severity="note") for d in refused], "text")
-    if refused and failed:
+    _say(refused, "text")
+    if refused:
         raise typer.Exit(1)
 
 
@@ -286,7 +283,9 @@ def _quantize(program: Program, weights: Any, options: CompileOptions) -> Quanti
     kind, limit, data = options.coarse
     change = loss_change(program, weights, NAMES[kind], options.opset, data)
     if change is None:
-        typer.echo(f"{kind}: {program.name} says no loss, so what it costs is not measured", err=True)
+        typer.echo(
+            f"{kind}: {program.name} says no loss that ONNX can compute, so what it costs is not measured", err=True
+        )
         return Quantize(kind)  # type: ignore[arg-type]
     said = f"the loss on held-out data goes from {change.before:.4g} to {change.after:.4g} ({change.relative:+.2%})"
     if not change.relative <= limit:

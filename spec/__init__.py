@@ -7,8 +7,16 @@ from importlib.resources import files
 
 from mai.spec.source import Source
 
+PRELUDE = ("layers", "transport")
+
 
 @lru_cache(maxsize=1)
-def prelude_source() -> Source:
+def prelude_sources() -> tuple[Source, ...]:
     """The standard layers, written in the language."""
-    return Source("prelude/layers.mai", (files("mai.spec") / "prelude" / "layers.mai").read_text(encoding="utf-8"))
+    folder = files("mai.spec") / "prelude"
+    return tuple(Source(f"prelude/{n}.mai", (folder / f"{n}.mai").read_text(encoding="utf-8")) for n in PRELUDE)
+
+
+def in_prelude(source: Source) -> bool:
+    """Whether a text is one of the prelude's."""
+    return any(source is held for held in prelude_sources())

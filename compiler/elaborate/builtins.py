@@ -191,6 +191,7 @@ def _along(name: str, op: type[Operation]) -> None:
 
 ALONG: dict[str, type[Operation]] = {
     "softmax": red.Softmax, "log_softmax": red.LogSoftmax, "cumsum": red.Cumsum, "cumprod": red.Cumprod, "argmax": red.Argmax,
+    "argsort": ix.Argsort,
 }  # fmt: skip
 for _name, _op in ALONG.items():
     _along(_name, _op)

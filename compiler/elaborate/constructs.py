@@ -1,4 +1,4 @@
-"""Built-in functions that are more than operations: distributions, batches as axes, derivatives, transport."""
+"""Built-in functions that are more than operations: distributions, batches as axes, derivatives."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, Distribution
-from mai.compiler.elaborate.builtins import BUILTINS, Arg, builtin, number, positive
+from mai.compiler.elaborate.builtins import Arg, builtin, positive
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Size, product, symbol
-from mai.compiler.ir.types import BATCH_DEPTH, DType, Type, join_leads
+from mai.compiler.ir.types import BATCH_DEPTH, Type, join_leads
 from mai.compiler.ops.base import ShapeError, describe
 from mai.compiler.ops.choice import Occurs
 from mai.compiler.ops.elementwise import Divide, Multiply, ToReal
@@ -17,7 +17,7 @@ from mai.compiler.ops.indexing import Iota
 from mai.compiler.ops.logic import Equal, Greater, Less, Where
 from mai.compiler.ops.reduce import Mean, Sum
 from mai.compiler.ops.shape import Reshape, Unsqueeze
-from mai.compiler.ops.structure import Across, Gradient, Later, Pushforward
+from mai.compiler.ops.structure import Across, Gradient, Pushforward
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator
@@ -106,7 +106,7 @@ def _bound(e: Elaborator, setting: Value | None, most: float | None) -> None:
             e.graph.settings[name] = replace(held, minimum=0, maximum=most)
 
 
-# ------------------------------------------- batches, derivatives, transport
+# ------------------------------------------------------ batches, derivatives
 
 
 @builtin
@@ -114,18 +114,15 @@ def across(e: Elaborator, x: Arg) -> Binding:
     """The batch axis as the first axis of the shape (train blocks only)."""
     if not e.in_train_block:
         raise e.fail("across-outside-train", x.span, "`across` compares examples: only a train block has several")
-    value = e.value(x.value, x.span)
+    return across_batch(e, e.value(x.value, x.span))
+
+
+def across_batch(e: Elaborator, value: Value) -> Value:
     if not any(a.depth == BATCH_DEPTH for a in value.type.lead):
         value = e.builder.spread(value, (e.batch_axis,))
     lead = tuple(a for a in value.type.lead if a.depth != BATCH_DEPTH)
     type_ = Type(value.type.dtype, (symbol("batch"), *value.type.shape), lead, value.type.classes)
     return e.builder.add(Across, [value], {}, [type_]).output
-
-
-def later(e: Elaborator, construct: str, inputs: list[Value], type: Type) -> Value:
-    """A construct that is checked but does not execute yet."""
-    lead = join_leads([v.type for v in inputs])
-    return e.builder.add(Later, inputs, {"construct": construct}, [type.with_lead(lead)], name=construct).output
 
 
 @builtin
@@ -189,23 +186,3 @@ def _probes(e: Elaborator, shape: tuple[Size, ...], count: int) -> Value:
     uniform = e.drawn("probes", Distribution("uniform", (count, *shape), (0.0, 1.0), e.builder.span))  # type: ignore[arg-type]
     is_low = e.emit(Less, uniform, e.builder.constant(0.5))
     return e.emit(Where, is_low, e.builder.constant(-1.0), e.builder.constant(1.0))
-
-
-@builtin
-def sinkhorn_divergence(
-    e: Elaborator, x: Arg, y: Arg, epsilon: Arg | None = None, iterations: Arg | None = None
-) -> Binding:
-    """The debiased entropic transport cost between two clouds of points (9)."""
-    a, b = e.real(x.value, x.span), e.real(y.value, y.span)
-    for operand, value in enumerate((a, b)):
-        if value.type.rank != 2:
-            raise ShapeError(
-                "rank-mismatch", f"a cloud of points is [N, d], this is {describe(value.type.shape)}", operand
-            )
-    if a.type.shape[1] != b.type.shape[1]:
-        raise ShapeError("dimension-mismatch", "the points of the two clouds differ in dimension", 1)
-    number(e, epsilon, 0.05), positive(e, iterations, 50)
-    return later(e, "sinkhorn_divergence", [a, b], Type(DType.REAL))
-
-
-__all__ = ["BUILTINS"]

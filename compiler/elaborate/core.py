@@ -25,7 +25,7 @@ from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.types import Axis, DType
 from mai.compiler.ops.base import Operation, ShapeError, describe
 from mai.compiler.ops.elementwise import ToReal
-from mai.spec import ast, prelude_source
+from mai.spec import ast, in_prelude
 from mai.spec.diagnostics import Edit, Label, Reporter
 from mai.spec.source import Span
 
@@ -143,7 +143,7 @@ class Core:
 
     def at(self, span: Span) -> Span | None:
         """Where nodes made for `span` come from: inside a standard layer, the place of its call."""
-        return self.builder.span if span.source is prelude_source() else span
+        return self.builder.span if in_prelude(span.source) else span
 
     @contextmanager
     def region(self, region: Region) -> Iterator[Region]:

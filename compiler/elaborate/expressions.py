@@ -15,9 +15,9 @@ from mai.compiler.elaborate.bindings import (
     Poison,
     is_number,
 )
-from mai.compiler.elaborate.constructs import BUILTINS
 from mai.compiler.elaborate.core import Core, Stop, kind_of
 from mai.compiler.elaborate.static import StaticError, apply, apply_sizes
+from mai.compiler.elaborate.transport import BUILTINS
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.types import DType

@@ -13,7 +13,7 @@ from mai.compiler.elaborate.loading import elaborate_loading
 from mai.compiler.elaborate.training import elaborate_training
 from mai.compiler.ir.graph import Graph, Weight, turns_of
 from mai.compiler.program import Program
-from mai.spec import ast, prelude_source
+from mai.spec import ast, prelude_sources
 from mai.spec.diagnostics import Label, MaiError, Reporter
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.parse import load_source, parse
@@ -23,8 +23,8 @@ MAX_IMPORTS = 50
 
 
 @lru_cache(maxsize=1)
-def _parsed_prelude() -> ast.File:
-    return parse(prelude_source(), Reporter())
+def _parsed_prelude() -> tuple[ast.File, ...]:
+    return tuple(parse(source, Reporter()) for source in prelude_sources())
 
 
 class Loader:
@@ -37,9 +37,9 @@ class Loader:
 
     def load_prelude(self, training: bool) -> Module:
         """The standard layers; `training` is what they ask when they choose."""
-        file = _parsed_prelude()
-        module = Module(file.source, {"training": training}, {})
-        for declaration in file.declarations:
+        files = _parsed_prelude()
+        module = Module(files[0].source, {"training": training}, {})
+        for declaration in (d for file in files for d in file.declarations):
             if isinstance(declaration, ast.Function):
                 module.names[declaration.name.id] = Function(declaration, module)
         return module

@@ -12,7 +12,7 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.base import describe
 from mai.compiler.ops.elementwise import ToReal
-from mai.spec import ast, prelude_source
+from mai.spec import ast, in_prelude
 from mai.spec.diagnostics import Edit, Label
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.source import Span
@@ -133,7 +133,7 @@ class Signatures(Core):
         operands = (a.value for a in arguments if isinstance(a.value, Value) and a.value.type.shape == value.type.shape)
         calls = self.made_by.get(value) or next((self.made_by[o] for o in operands if o in self.made_by), ())
         layer = isinstance(function, Function) and function.declaration.kind == "layer"
-        if layer and span.source is not prelude_source():
+        if layer and not in_prelude(span.source):
             calls = (*calls, LayerCall(span, tuple(a for a in arguments if type(a.value) is int)))
         if calls:
             self.made_by[value] = calls[-MAX_EDITS:]

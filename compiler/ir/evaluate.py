@@ -13,7 +13,7 @@ from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.base import Alignment
-from mai.compiler.ops.structure import Across, Constant, Integrate, Later, Lead, Loop, SizeOf, Spread, Unlead, WeightOf
+from mai.compiler.ops.structure import Across, Constant, Lead, Loop, SizeOf, Spread, Unlead, WeightOf
 
 Array = np.ndarray[Any, Any]
 DTYPES: dict[DType, Any] = {DType.REAL: np.float64, DType.INT: np.int64, DType.BOOL: np.bool_}
@@ -67,8 +67,6 @@ class Evaluation:
             return [np.broadcast_to(self._aligned(node)[0], self.shape(node.output))]
         if op is Loop:
             return self._loop(node)
-        if op in (Integrate, Later):
-            raise NotImplementedError(node.attributes.get("construct", "integrate"))
         attributes = {k: self.resolved(v) for k, v in node.attributes.items()}
         if op.wants_lead:
             attributes["lead"] = tuple(self.size(a.size) for a in node.output.type.lead)

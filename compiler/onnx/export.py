@@ -55,21 +55,6 @@ def file_name(program: Program, export: str) -> str:
     return f"{program.name}.{export}.onnx"
 
 
-def refuse_later(graph: Graph) -> None:
-    """Raise `not-yet` for what checks but does not execute in this release."""
-    found = {node.span: node for node in passes.later(graph)}
-    if not found:
-        return
-    said = []
-    for node in found.values():
-        construct = node.attributes.get("construct") or node.attributes.get("method")
-        adjoint = node.attributes.get("options", {}).get("adjoint") if "options" in node.attributes else False
-        what = "the adjoint method" if adjoint else f"`{construct}`"
-        message = f"{what} is checked but not executed by this release: `{graph.name}` cannot be compiled yet"
-        said.append(Diagnostic("not-yet", node.span, message))
-    raise MaiError(said)
-
-
 def model_of(
     program: Program, export: str, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False,
     optimise: bool = True, cache: str = USUAL, quantize: Quantize | None = None, **told: Any,
@@ -89,7 +74,6 @@ def graphs_of(
     """An export as torch runs it, and as it becomes ONNX; `cache` is how a growing text keeps the past."""
     graph = passes.freeze(program.exports[export]) if unroll else program.exports[export]
     plain = passes.prepare(graph)
-    refuse_later(plain)
     executed = passes.prepare(graph, cache=cache) if _grows(graph) else plain
     return plain, passes.optimise(executed) if optimise else executed
 
@@ -109,7 +93,7 @@ def export(
     `tokenizer`.
 
     Raises:
-        MaiError: `not-yet`, `looks-ahead` or `compile-mismatch`; nothing is written.
+        MaiError: `looks-ahead` or `compile-mismatch`; nothing is written.
     """
     began = time.perf_counter()
     made = model_of(program, name, weights, opset=opset, unroll=unroll, cache=cache, quantize=quantize, **told)

@@ -203,6 +203,26 @@ def _lead_first(move: Any, made: Any, first: int, count: int) -> Any:
     return made if not first or not count else move(made, tuple(range(first, first + count)), tuple(range(count)))
 
 
+class Argsort(Operation):
+    """The places of the elements along an axis from the smallest to the largest; of equals, the first comes first."""
+
+    attributes = {"axis": -1}
+
+    @classmethod
+    def shape(cls, x: Type, axis: int) -> Type:
+        return Type(DType.INT, x.shape, classes=x.shape[axis])
+
+    reference: Lowering = staticmethod(lambda np, x, axis: np.argsort(x, axis=axis, kind="stable"))
+    torch: Lowering = staticmethod(lambda torch, x, axis: torch.argsort(x, dim=axis, stable=True))
+
+    @staticmethod
+    def onnx(op: Any, x: Any, axis: int) -> Any:
+        count = op.Reshape(op.size_value(x, axis), op.ints([1]))
+        return op.TopK(x, count, axis=axis, largest=0, sorted=1, _outputs=2)[1]
+
+    cases = (case(sample(6)), case(sample(4, 3), axis=-2), case(sample(9, kind="int", high=3)))
+
+
 class Iota(Operation):
     """The integers 0 to count - 1."""
 

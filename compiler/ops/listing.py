@@ -9,7 +9,8 @@ from typing import Any
 from mai.compiler.ops.base import OPERATIONS, Operation
 
 FAMILIES = [
-    "elementwise", "logic", "reduce", "product", "convolution", "norm", "attention", "levels", "shape", "indexing", "random", "choice", "loss",
+    "elementwise", "logic", "reduce", "product", "convolution", "norm", "attention", "levels", "shape", "indexing", "random", "choice",
+    "loss", "transport",
 ]  # fmt: skip
 HEAD = """# Operations
 

@@ -97,7 +97,3 @@ class Extend(Structural):
 
 
 NOTHING = -1
-
-
-class Later(Structural):
-    """A construct that is checked but does not execute yet: `construct` names it."""

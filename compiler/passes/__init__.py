@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from mai.compiler.ir.graph import Graph, Node
-from mai.compiler.ops.structure import Integrate, Later
+from mai.compiler.ir.graph import Graph
 from mai.compiler.passes.differentiate import differentiate
 from mai.compiler.passes.discretise import discretise
 from mai.compiler.passes.fold import fold
@@ -21,7 +20,7 @@ from mai.compiler.passes.split import split
 from mai.compiler.passes.step import step
 from mai.compiler.passes.unroll import unroll
 
-__all__ = ["GROWN", "fold", "freeze", "later", "optimise", "prepare", "prune", "select", "step"]
+__all__ = ["GROWN", "fold", "freeze", "optimise", "prepare", "prune", "select", "step"]
 
 # A text computed whole each turn; grown token by token, the new part joined to the past each turn, or once a block of turns.
 GROWN: dict[str, Callable[[Graph], Graph]] = {
@@ -41,8 +40,3 @@ def prepare(graph: Graph, *, cache: str = "none", adjoint: bool = False) -> Grap
 def optimise(graph: Graph) -> Graph:
     """A prepared graph made fast: what does not depend on the examples is computed once, before the loops."""
     return prune(share(fuse(hoist(prune(share(split(fold(graph))))))))
-
-
-def later(graph: Graph) -> list[Node]:
-    """The nodes that check but do not execute yet, in a prepared graph."""
-    return [node for node in graph.walk() if node.op in (Later, Integrate)]

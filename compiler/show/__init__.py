@@ -62,15 +62,7 @@ def _ir(program: Program, export: str | None) -> str:
 def _torch(program: Program, export: str | None) -> str:
     from mai.compiler.torch.source import source
 
-    return source(program, _executable(program, export))
-
-
-def _executable(program: Program, export: str | None) -> list[str]:
-    """The exports that can be lowered; all of them where one is asked for by name, so that it is refused by name."""
-    from mai.compiler import passes
-
-    chosen = _chosen(program, export)
-    return chosen if export else [n for n in chosen if not passes.later(passes.prepare(program.exports[n]))]
+    return source(program, _chosen(program, export))
 
 
 def _onnx(program: Program, export: str | None) -> str:
@@ -81,7 +73,7 @@ def _onnx(program: Program, export: str | None) -> str:
     from mai.compiler.training.weights import load_weights
 
     weights, _ = load_weights(program, None)
-    models = [model_of(program, name, weights)[0] for name in _executable(program, export)]
+    models = [model_of(program, name, weights)[0] for name in _chosen(program, export)]
     return "\n\n".join(onnx.printer.to_text(ir.serde.serialize_model(_without_data(m))) for m in models)
 
 

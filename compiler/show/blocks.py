@@ -13,7 +13,7 @@ from mai.compiler.ir.rewrite import free_values
 from mai.compiler.ir.types import BATCH_DEPTH, Type
 from mai.compiler.ops.base import OPERATIONS, describe
 from mai.compiler.ops.random import Draw
-from mai.compiler.ops.structure import Extend, Later, Structural, WeightOf
+from mai.compiler.ops.structure import Extend, Structural, WeightOf
 from mai.compiler.passes import prune
 from mai.compiler.program import Program
 
@@ -159,7 +159,7 @@ class Drawing:
                 continue
             reached.update(node.outputs)
             self._pass_on(node)
-            if node.op is Later or not issubclass(node.op, Structural):
+            if not issubclass(node.op, Structural):
                 shown.append(node)
         box = [self._box(_names(shown), "operation", shown)] if shown else []
         for node in run:

@@ -48,9 +48,6 @@ def _export(name: str, graph: Graph) -> list[str]:
     settings = ", ".join(f"{n} = {s.default}" for n, s in graph.settings.items())
     lines += [f"  settings         {settings}"] if settings else []
     plain = _prepared(graph)
-    later = {str(n.attributes.get("construct") or n.attributes.get("method")) for n in passes.later(plain)}
-    if later:
-        return [*lines, f"  checked only     {', '.join(sorted(later))}: executed by a later release"]
     known = known_sizes(plain)
     work = multiply_adds(plain, known)
     sizes_ = list(_activations(plain, known))

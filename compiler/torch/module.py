@@ -23,10 +23,12 @@ from mai.compiler.ops.base import Alignment
 from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, Subtract
 from mai.compiler.ops.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
 from mai.compiler.ops.structure import Across, Adjoint, Constant, Lead, Loop, SizeOf, Spread, Unlead, WeightOf
+from mai.compiler.ops.transport import Matching
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.torch.adjoint import adjoint
-from mai.compiler.torch.draws import CALLS
+from mai.compiler.torch.draws import CALLS as DRAWN
 from mai.compiler.torch.loops import loop
+from mai.compiler.torch.transport import matching
 from mai.compiler.torch.weights import Weights
 
 DTYPES = {DType.REAL: torch.float32, DType.INT: torch.int64, DType.BOOL: torch.bool}
@@ -44,7 +46,8 @@ ARITHMETIC = (
     Equal,
     NotEqual,
 )
-TAKEN = ("choose", "loop", "random_bits", "random_normal", "random_uniform", "torch", "unit", "finish")
+CALLS = {**DRAWN, Matching: matching}
+TAKEN = ("choose", "loop", "matching", "random_bits", "random_normal", "random_uniform", "torch", "unit", "finish")
 
 
 class Known(fx.Proxy):

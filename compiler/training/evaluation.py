@@ -12,6 +12,7 @@ import numpy as np
 from mai.compiler import passes
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.verify import session
+from mai.compiler.ops.transport import Matching
 from mai.compiler.program import Program
 from mai.compiler.training.data import load
 
@@ -34,7 +35,7 @@ class Change:
 def loss_change(
     program: Program, weights: Mapping[str, Array], bits: int, opset: int, override: Sequence[Path] | None = None
 ) -> Change | None:
-    """How the loss changes when weights are kept in few bits; None for a file that says no loss.
+    """How the loss changes when weights are kept in few bits; None for a file that says none that ONNX can compute.
 
     Raises:
         MaiError: the data cannot be read.
@@ -47,6 +48,8 @@ def loss_change(
     held = data.validation or data.batch(0, MOST)
     fields = {name: array[:MOST] for name, array in held.items()}
     graph = passes.optimise(passes.select(passes.prepare(training.evaluation), [training.objectives[0].output]))
+    if any(node.op is Matching for node in graph.walk()):
+        return None
     losses = []
     for width in (None, bits):
         opened = session(serialised(build(graph, weights, opset=opset, bits=width)))

@@ -178,13 +178,6 @@ class Trainer:
     def module(self, graph: Graph, outputs: Sequence[int]) -> Module:
         """The graph's chosen outputs as a module, its draws made apart."""
         chosen = passes.select(passes.prepare(graph, adjoint=True), list(outputs))
-        refused = passes.later(chosen)
-        if refused:
-            node = refused[0]
-            what = node.attributes.get("construct") or node.attributes.get("method")
-            adjoint = node.attributes.get("options", {}).get("adjoint")
-            message = f"{'the adjoint method' if adjoint else f'`{what}`'} is checked but not executed by this release"
-            raise MaiError([Diagnostic("not-yet", node.span, message)])
         lifted, nodes = lift_draws(chosen)
         module = lower(lifted, self.weights, "Objective").to(self.device)
         draws = DrawSource(nodes, self.seed, self.share, self.device)

@@ -44,7 +44,7 @@ class Processes:
         for node in graph.walk():
             if node.op in WHOLE_BATCH and node.attributes.get("training", True):
                 message = f"{WHOLE_BATCH[node.op]} looks at the whole batch, which {self.count:,} processes share out"
-                raise MaiError([Diagnostic("not-yet", node.span, message, help="train this spec with one process")])
+                raise MaiError([Diagnostic("one-process", node.span, message, help="train this spec with one process")])
 
     def share(self, batch: int) -> range:
         """The places of this process's examples in a batch: parts as equal as they can be, in order."""
@@ -101,5 +101,5 @@ def accelerator_of(device: str | None, precision: str) -> Accelerator:
     made = Accelerator(cpu=device == "cpu", mixed_precision=MODES[precision])
     if made.distributed_type in SPLIT_MODELS:
         message = f"every process holds the whole model: {made.distributed_type.value} is not supported"
-        raise MaiError([Diagnostic("not-yet", None, message, help="accelerate launch without it")])
+        raise MaiError([Diagnostic("bad-setting", None, message, help="accelerate launch without it")])
     return made

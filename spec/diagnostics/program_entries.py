@@ -147,6 +147,13 @@ PROGRAM: dict[str, Entry] = {
         net("y = across(x)"),
         train("steps = 1", "minimize sum((f(x) - mean(across(x), axis = 0))^2)"),
     ),
+    "matching-outside-train": Entry(
+        "Only a train block has exact transport",
+        "`wasserstein`, `couple` and `matching` find the exact optimal plan, by a solver that ONNX has not. A train block may\n"
+        "report it, or pair its draws with its data by it. An export has `sinkhorn_divergence` and `sliced_wasserstein`.",
+        "export f(x: [5, 2]) -> [] { return wasserstein(x, 2 * x) }\n",
+        train("steps = 1", "minimize sum(f(x)^2)\n  report wasserstein(across(f(x)), across(x))"),
+    ),
 }
 
 WEIGHTS: dict[str, Entry] = {

@@ -16,11 +16,6 @@ RUNNING: dict[str, Entry] = {
         "A bug of mai",
         "The file may be right or wrong: mai failed before it could say. Please report it, with the file and the message.",
     ),
-    "not-yet": Entry(
-        "Checked, but not executed by this release",
-        "The language says more than this release runs: adaptive and multistep solvers, the adjoint method,\n"
-        "and Sinkhorn divergences are checked and wait for a later release.",
-    ),
     "looks-ahead": Entry(
         "A net without an incremental form",
         "`extend` never computes the past again: it keeps what each operation needs of it. That works where no token looks\n"
@@ -48,6 +43,11 @@ RUNNING: dict[str, Entry] = {
         "Weights that could run code",
         "A .bin, .pt, .pth or .ckpt file is a Python pickle: to read it is to run it. Weights are read from safetensors\n"
         "alone; `model.save_pretrained(...)` and `safetensors.torch.save_file(...)` write them.",
+    ),
+    "one-process": Entry(
+        "What several processes cannot train",
+        "Each process sees its share of a batch and holds the whole model. What compares the examples of a batch, `across` or\n"
+        "`batch_norm`, needs them all in one place, and models in parts are not supported.",
     ),
     "loss-not-finite": Entry(
         "The loss is infinite or not a number",

@@ -31,6 +31,8 @@ TRAINED = {
     "vit": ["classify"],
     "sinkformer": ["classify"],
     "gan": ["sample"],
+    "transport": ["sample"],
+    "ot_flow": ["sample", "energy"],
     "char_gpt": ["score"],
 }
 SETS = {
@@ -38,6 +40,7 @@ SETS = {
     "dit": ["d=24", "depth=1"],
     "resnet": ["L=4"],
     "char_gpt": ["d=12", "depth=1", "context=32"],
+    "transport": ["N=16"],
 }
 
 

@@ -82,6 +82,7 @@ ROWS = [
     Row(indexing.Take, (r(10, 3), i(P)), {"axis": -2, "rank": 2, "index_rank": 1}),
     Row(indexing.Take, (r(3, 10), i(P)), {"axis": -1, "rank": 2, "index_rank": 1}),
     Row(indexing.Take, (r(P, 10, H), i(W)), {"axis": -2, "rank": 3, "index_rank": 1}),
+    Row(indexing.Argsort, (r(P, H),), {"axis": -2}),
     Row(indexing.Iota, (), {"count": N}),
     Row(indexing.Iota, (), {"count": 2 * P + 1}),
     Row(loss.CrossEntropy, (r(P, 10), i(P))),

@@ -37,16 +37,15 @@ def values(program: Program) -> dict[str, Any]:
     return {name: first_value(w, 1).astype(np.float64) for name, w in program.weights.items()}
 
 
-def executable(program: Program) -> list[Graph]:
-    plain = [passes.prepare(g) for g in program.exports.values()]
-    return [g for g in plain if not passes.later(g)]
+def prepared(program: Program) -> list[Graph]:
+    return [passes.prepare(g) for g in program.exports.values()]
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_passes_keep_the_result(name: str, example: Maker) -> None:
     program = example(name, **SMALL.get(name, {}))
     weights = values(program)
-    for graph in executable(program):
+    for graph in prepared(program):
         tried = trial(graph, 3)
         wanted = evaluate(graph, tried.inputs, tried.settings, weights)
         for stage in (passes.fold, passes.prune, passes.optimise):
@@ -58,7 +57,7 @@ def test_passes_keep_the_result(name: str, example: Maker) -> None:
 def test_frozen_settings_keep_their_defaults(name: str, example: Maker) -> None:
     program = example(name, **SMALL.get(name, {}))
     weights = values(program)
-    for graph in executable(program):
+    for graph in prepared(program):
         tried, made = trial(graph, 3), passes.freeze(graph)
         assert set(made.sizes) <= {"batch"}
         defaults = {n: tried.settings[n] if n in made.settings else s.default for n, s in graph.settings.items()}

@@ -112,7 +112,7 @@ def test_examples_that_see_each_other_are_refused(loss: str, told: str, program:
     with pytest.raises(MaiError) as raised:
         group(2).check(made.training.graph, 4)
     (diagnostic,) = raised.value.diagnostics
-    assert diagnostic.slug == "not-yet"
+    assert diagnostic.slug == "one-process"
     assert told in diagnostic.message
     assert diagnostic.span is not None
 
