@@ -42,9 +42,9 @@ def gaussians() -> Claim:
 
 
 def mass() -> Claim:
-    """On a grid of [-3, 4] x [-3, 3.5], in steps of less than half of the data's noise."""
+    """On a grid of [-3, 4] x [-3, 3.5], in steps of the data's noise."""
     program, weights = trained("moons_flow")
-    step = 0.02
+    step = 0.05
     grid = np.stack(np.meshgrid(np.arange(-3, 4, step), np.arange(-3, 3.5, step)), -1).reshape(-1, 2).astype(np.float32)
     model = compiled(program, "log_density", weights)
     density = np.concatenate([np.exp(model(x=grid[i : i + CHUNK])) for i in range(0, len(grid), CHUNK)])
