@@ -245,10 +245,31 @@ class Images(Source):
     path: str
 
 
+class Export(Source):
+    """What an earlier export draws: a compiled file that needs no inputs; `count` examples in all, or without end."""
+
+    name: ClassVar[str] = "export"
+    path: str
+    count: int | None = Field(default=None, ge=2, le=MANY)
+
+
 TOKENIZERS: dict[str, type[Settings]] = {Bpe.name: Bpe}
 OPTIMIZERS: dict[str, type[Settings]] = {m.name: m for m in (Sgd, Adam, AdamW)}
 SCHEDULES: dict[str, type[Settings]] = {m.name: m for m in (Constant, Linear, Cosine)}
 SOURCES: dict[str, type[Settings]] = {
     m.name: m
-    for m in (Moons, SwissRoll, Gaussians, Checkerboard, Spirals, Digits, FunctionSource, Npz, Csv, Text, Images)
+    for m in (
+        Moons,
+        SwissRoll,
+        Gaussians,
+        Checkerboard,
+        Spirals,
+        Digits,
+        FunctionSource,
+        Npz,
+        Csv,
+        Text,
+        Images,
+        Export,
+    )
 }

@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.training.earlier import opened, read_export
 from mai.compiler.training.points import generator, sampler
-from mai.compiler.training.sources import READERS, bad
+from mai.compiler.training.sources import READERS, Read, bad
 from mai.compiler.training.tokens import HELD_OUT, tokenised
 from mai.spec import settings as st
 
@@ -50,10 +51,13 @@ def load(
         tokens, stated = tokenised(source, base, override)
         return replace(_windows(tokens, fields, seed), tokenizer=stated)
     if override and not isinstance(source, (st.Npz, st.Csv, st.Images)):
-        source = _source_for(override[0])
+        source = _source_for(override[0], source)
+    if isinstance(source, st.Export) and not source.count:
+        return _drawn(source, fields, seed, base)
     if isinstance(source, st.Points) and not (isinstance(source, st.Checkerboard) and source.count):
         return _stream(source, fields, seed)
-    train, validation = READERS[type(source)](source, base, override, seed)
+    read: Callable[..., Read] = read_export if isinstance(source, st.Export) else READERS[type(source)]
+    train, validation = read(source, base, override, seed)
     named = isinstance(source, (st.Npz, st.Csv))
     arrays = _fitted(train, fields, named)
     held = None if validation is None else _fitted(validation, fields, named)
@@ -62,13 +66,15 @@ def load(
     return Dataset(_shuffled(arrays, seed), len(next(iter(arrays.values()))), held)
 
 
-def _source_for(path: Path) -> st.Source:
-    """What kind of source a file of `--data` is."""
+def _source_for(path: Path, written: st.Source) -> st.Source:
+    """What kind of source a file of `--data` is; an export in another's place gives as many examples as that."""
     if path.is_dir():
         return st.Images(path=str(path))
+    if path.suffix == ".onnx":
+        return st.Export(path=str(path.absolute()), count=written.count if isinstance(written, st.Export) else None)
     kinds: dict[str, type[st.Npz] | type[st.Csv]] = {".npz": st.Npz, ".csv": st.Csv}
     if path.suffix not in kinds:
-        raise bad(f"--data {path}: a .npz or .csv file, or a folder of images, is needed for this spec")
+        raise bad(f"--data {path}: a .npz, .csv or .onnx file, or a folder of images, is needed for this spec")
     return kinds[path.suffix](path=str(path))
 
 
@@ -80,6 +86,16 @@ def _stream(source: st.Points, fields: Mapping[str, Type], seed: int) -> Dataset
         if source.cloud:
             points, labels = points.reshape(size, source.cloud, 2), labels.reshape(size, source.cloud)
         return _fitted({"x": points, "y": labels}, fields)
+
+    batch(0, 2)
+    return Dataset(batch, None)
+
+
+def _drawn(source: st.Export, fields: Mapping[str, Type], seed: int, base: Path) -> Dataset:
+    draw = opened(source, base)
+
+    def batch(step: int, size: int) -> Fields:
+        return _fitted(draw(generator(seed, FRESH, step), size), fields)
 
     batch(0, 2)
     return Dataset(batch, None)

@@ -25,7 +25,8 @@ TRAINED = {
     "moons_flow": ["sample", "path", "log_density"],
     "normalizing_flow": ["density", "sample"],
     "neural_ode": ["classify"],
-    "diffusion": ["sample"],
+    "diffusion": ["sample", "ddim"],
+    "score": ["sample", "flow", "log_density"],
     "digits_unet": ["sample"],
     "dit": ["sample"],
     "vit": ["classify"],
@@ -65,6 +66,15 @@ def test_check_train_compile_run(name: str, tmp_path: Path) -> None:
         assert model.manifest.trained_steps == 3
         assert model.spec == spec.read_text()
     assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 3
+
+
+def test_reflow_learns_from_the_first_flow(tmp_path: Path) -> None:
+    first, spec = tmp_path / "moons_flow.path.onnx", EXAMPLES / "reflow.mai"
+    mai("compile", EXAMPLES / "moons_flow.mai", "--out", tmp_path, "--export", "path", "--set", "width=8")
+    mai("train", spec, "--out", tmp_path, "--steps", 3, "--batch", 4, "--data", first)
+    assert load(tmp_path / "reflow.sample.onnx", providers="cpu")(batch=5, steps=2).shape == (5, 2)
+    done = mai("train", spec, "--out", tmp_path, "--steps", 3, "--data", tmp_path / "reflow.sample.onnx", code=1)
+    assert "`path` is [21, 2] in the spec and [2] in the data" in done.stderr
 
 
 def test_all_examples_check_at_once() -> None:

@@ -21,6 +21,7 @@ from mai.spec.settings import (
     Cosine,
     Csv,
     Digits,
+    Export,
     FunctionSource,
     Gaussians,
     Images,
@@ -135,6 +136,7 @@ def test_a_source_reads_as(program: Callable[[str], Program], call: str, expecte
         ("x: [2]", 'csv(path = "points.csv")', Csv(path="points.csv")),
         ("x: tokens[8]", "text(tokenizer = bytes)", Text()),
         ("x: [3, 8, 8]", 'images("pictures")', Images(path="pictures")),
+        ("x: [2]", 'export("flow.sample.onnx", count = 100)', Export(path="flow.sample.onnx", count=100)),
     ],
 )
 def test_other_sources_read_as(program: Callable[[str], Program], field: str, call: str, expected: Settings) -> None:
