@@ -3,6 +3,7 @@
 python -m benchmarks.gallery                 all of it: hours the first time; what is trained is not trained again
 python -m benchmarks.gallery moons_flow      some rows; the others keep their pictures
 python -m benchmarks.gallery --quick         few steps, to see that everything works
+python -m benchmarks.gallery --page          the page alone, of the pictures that there are
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ import shutil
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 from safetensors import safe_open
 
@@ -33,12 +35,15 @@ class Refused(Exception):
 
 def main(words: list[str]) -> int:
     quick = "--quick" in words
-    wanted = [w for w in words if w != "--quick"]
+    wanted = [w for w in words if w not in ("--quick", "--page")]
     unknown = sorted(set(wanted) - {row.name for row in ROWS})
     if unknown:
         print(f"there is no row {unknown[0]}; there are {', '.join(row.name for row in ROWS)}", file=sys.stderr)
         return 2
     failed = []
+    if "--page" in words:
+        write_page(ROOT / EXAMPLES, here(), kept())
+        return 0
     for row in here():
         if wanted and row.name not in wanted:
             continue
@@ -48,10 +53,15 @@ def main(words: list[str]) -> int:
             failed.append(row.name)
             print(f"{row.name}: {error}", file=sys.stderr)
             new = {}
-        made = (json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}) | new
+        made = kept() | new
         KEPT.write_text(json.dumps(dict(sorted(made.items())), indent=1) + "\n", encoding="utf-8")
         write_page(ROOT / EXAMPLES, here(), made)
     return 1 if failed else 0
+
+
+def kept() -> dict[str, dict[str, Any]]:
+    """What is known of the pictures that were made before."""
+    return dict(json.loads(KEPT.read_text(encoding="utf-8"))) if KEPT.exists() else {}
 
 
 def here() -> list[Row]:
