@@ -53,6 +53,9 @@ bench: $(VENV)/dev  ## measure against rivals in one run
 fidelity: $(VENV)/dev  ## measure what mathematics says of every system, into docs/fidelity.md
 	$(BIN)/python -m benchmarks.fidelity
 
+gallery: $(VENV)/dev  ## train every example and draw it, into examples/README.md: hours the first time
+	$(BIN)/python -m benchmarks.gallery
+
 bench-text: $(VENV)/bench  ## measure text generation against rivals, which it installs
 	$(BIN)/python -m benchmarks.text
 

@@ -18,6 +18,7 @@ from mai.runtime.canvas import (
     bare,
     by_angle,
     diverging,
+    fitting_height,
     hold_still,
     mosaic,
     plotting,
@@ -51,6 +52,15 @@ class Motion:
         object.__setattr__(self, "chosen", np.unique(times.round().astype(int)))
 
 
+def check_moves(port: Port) -> None:
+    """Raises `ModelError` where an output is no path: better before a long run than after it."""
+    if port.path is None:
+        help = (
+            "return what `keep x as xs` keeps in an `integrate`, or write a .png; older files are to be compiled again"
+        )
+        raise ModelError("not-a-path", f"`{port.name}` is no path: nothing moves in it", help)
+
+
 def motion_of(result: Array, port: Port, labels: Array | None = None) -> Motion:
     """The motion in a result [batch, ...], or [...] where it is one for all examples.
 
@@ -59,11 +69,8 @@ def motion_of(result: Array, port: Port, labels: Array | None = None) -> Motion:
     Raises:
         ModelError: the result holds no path.
     """
-    if port.path is None:
-        help = (
-            "return what `keep x as xs` keeps in an `integrate`, or write a .png; older files are to be compiled again"
-        )
-        raise ModelError("not-a-path", f"`{port.name}` is no path: nothing moves in it", help)
+    check_moves(port)
+    assert port.path is not None
     values = np.moveaxis(result if port.batch else result[None], 1 + port.path, 0)
     if values.ndim == 4 and values.shape[-1] == 2:
         values, labels = values[:, 0], None
@@ -124,8 +131,7 @@ def _particles(plt: Any, motion: Motion) -> tuple[Any, Draw]:
     count = points.shape[1]
     figure, axes = plt.subplots(figsize=(4.4 if motion.hues is None else 5.4, 4.4), layout="constrained")
     hold_still(axes, points)
-    wide, high = np.ptp(axes.get_xlim()), np.ptp(axes.get_ylim())
-    figure.set_figheight(float(np.clip(4.2 * high / wide, 2.4, 5.4)) + 0.4)
+    figure.set_figheight(fitting_height(axes, 4.2) + 0.4)
     trails = axes.add_collection(LineCollection([], linewidths=1.2, alpha=0.4, zorder=1))
     size = float(np.clip(4000 / count, 4, 46))
     dots = axes.scatter(*points[0].T, s=size, linewidths=0, alpha=0.85, zorder=2)

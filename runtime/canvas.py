@@ -65,6 +65,12 @@ def hold_still(axes: Any, points: Array) -> None:
         limit(low[i] - room, high[i] + room)
 
 
+def fitting_height(axes: Any, width: float) -> float:
+    """The height of a plane that is `width` inches wide."""
+    wide, high = np.ptp(axes.get_xlim()), np.ptp(axes.get_ylim())
+    return float(np.clip(width * high / wide, 0.6 * width, 1.3 * width))
+
+
 def by_angle(points: Array) -> Array:
     """A colour for each point [n, 2], by its direction from their middle: where a particle came from is seen later."""
     from matplotlib.colors import LinearSegmentedColormap
@@ -77,7 +83,8 @@ def by_angle(points: Array) -> Array:
 
 def reach_of(numbers: Array) -> float:
     """How far from zero the colours of signed numbers reach: nearly all of them."""
-    return float(np.nanpercentile(np.abs(numbers), 98)) or 1.0
+    sizes = np.abs(numbers[np.isfinite(numbers)])
+    return float(np.percentile(sizes, 98)) or 1.0 if sizes.size else 1.0
 
 
 def diverging() -> Any:

@@ -70,9 +70,10 @@ def run(
     import numpy as np
 
     from mai.runtime import say
+    from mai.runtime.animate import check_moves
     from mai.runtime.model import load
     from mai.runtime.picture import Look
-    from mai.runtime.save import check_ending, save
+    from mai.runtime.save import MOVING, check_ending, save
     from mai.runtime.stream import step_path
     from mai.runtime.values import parse_span
 
@@ -81,6 +82,9 @@ def run(
     colours = None if range_ is None else parse_span(range_)
     beside = step_path(model)
     loaded = load(beside if stream and beside.exists() else model, providers=provider, threads=threads)
+    if out is not None and out.suffix.lower() in MOVING:
+        for port in loaded.outputs.values():
+            check_moves(port)
     if stream:
         say.stream(loaded, values or [], {"batch": batch, "seed": seed}, out)
         return

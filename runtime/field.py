@@ -18,7 +18,8 @@ def draw(plt: Any, points: Array, values: Array, span: tuple[float, float] | Non
     plane(axes)
     order, side = _grid(points)
     if values.ndim == 1:
-        low, high = span or (float(values.min()), float(values.max()))
+        seen = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
+        low, high = span or (float(seen.min()), float(seen.max()))
         shown = _map(axes, points, values, order, side, (low, high))
         beyond = (bool(values.min() < low), bool(values.max() > high))
         extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(beyond, "neither")
@@ -57,8 +58,9 @@ def _regions(axes: Any, points: Array, classes: Array, order: Array | None, side
     if order is None:
         axes.scatter(*points.T, c=mixed, s=max(2.0, min(30.0, 4000 / len(points))), linewidths=0)
         return
-    x, y, best = (a[order].reshape(side) for a in (points[:, 0], points[:, 1], classes.argmax(-1)))
+    x, y = (a[order].reshape(side) for a in (points[:, 0], points[:, 1]))
     axes.pcolormesh(x, y, mixed[order].reshape(*side, 3), shading="nearest", rasterized=True)
     for k in range(1, classes.shape[1]):
-        if 0 < (best >= k).mean() < 1:
-            axes.contour(x, y, best >= k, levels=[0.5], colors=[INK], linewidths=0.8)
+        lead = (classes[:, k] - np.delete(classes, k, 1).max(1))[order].reshape(side)
+        if lead.min() < 0 < lead.max():
+            axes.contour(x, y, lead, levels=[0], colors=[INK], linewidths=0.8)

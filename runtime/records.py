@@ -11,7 +11,7 @@ import numpy as np
 
 from mai.runtime.animate import Motion, animate, colour_by
 from mai.runtime.arguments import unknown
-from mai.runtime.canvas import ACCENT, INK, QUIET, bare, hold_still, plotting
+from mai.runtime.canvas import ACCENT, INK, QUIET, bare, fitting_height, hold_still, plotting
 from mai.runtime.errors import ModelError
 from mai.runtime.save import MOVING, PICTURES
 
@@ -45,11 +45,17 @@ def read_records(path: Path) -> dict[str, Recorded]:
             arrays = {name: held[name] for name in getattr(held, "files", [])}
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise ModelError("not-a-path", f"{file} is no file of arrays") from error
-    names = [n for n in arrays if n + STEPS in arrays and len(arrays[n + STEPS]) == len(np.atleast_1d(arrays[n])) > 0]
+    names = [n for n in arrays if n + STEPS in arrays and _fit(arrays[n], arrays[n + STEPS])]
     if not names:
         help = "`record f.v every 100` in a train block writes records.npz"
         raise ModelError("not-a-path", f"{file} holds no weights over time", help)
     return {n: Recorded(n, arrays[n], arrays[n + STEPS].tolist()) for n in names}
+
+
+def _fit(values: Array, steps: Array) -> bool:
+    """Whether these are numbers over time."""
+    numbers = values.dtype.kind in "fiu" and steps.dtype.kind in "iu"
+    return numbers and values.size > 0 and values.ndim > 0 and steps.shape == values.shape[:1]
 
 
 def draw_records(path: Path, out: Path, shown: str | None = None, hue: str | None = None) -> None:
@@ -78,7 +84,7 @@ def draw_records(path: Path, out: Path, shown: str | None = None, hue: str | Non
         return
     with plotting() as plt:
         figure = _before_and_after(plt, motion) if _is_points(chosen) else _lines(plt, motion)
-        figure.suptitle(chosen.name, color=INK, fontsize=10)
+        figure.axes[0].set_title(f"{chosen.name}, {figure.axes[0].get_title()}".rstrip(", "), fontsize=9)
         figure.savefig(out, bbox_inches="tight", facecolor="white")
 
 
@@ -111,6 +117,7 @@ def _before_and_after(plt: Any, motion: Motion) -> Any:
     drawn = []
     for panel, time in zip(axes, (0, -1), strict=True):
         hold_still(panel, motion.values)
+        figure.set_figheight(fitting_height(panel, 3.8) + 0.6)
         panel.set_title(f"step {motion.steps[time]:,}", fontsize=9)
         dots = panel.scatter(*motion.values[time].T, s=size, c=INK, alpha=0.9, linewidths=0, zorder=2)
         dots.set_array(None if motion.hues is None else motion.hues[time])
@@ -129,7 +136,8 @@ def _lines(plt: Any, motion: Motion) -> Any:
     some = np.linspace(0, count - 1, min(count, MAX_LINES)).astype(int)
     left.plot(motion.steps, motion.values[:, some], color=INK, linewidth=0.6, alpha=0.4)
     left.set_xlabel("step")
-    edges = np.histogram_bin_edges(motion.values[[0, -1]], bins=min(60, max(8, count // 8)))
+    seen = motion.values[[0, -1]]
+    edges = np.histogram_bin_edges(seen[np.isfinite(seen)], bins=min(60, max(8, count // 8)))
     for time, colour in ((0, QUIET), (-1, ACCENT)):
         right.hist(motion.values[time], edges, color=colour, alpha=0.6, label=f"step {motion.steps[time]:,}")
     right.legend(frameon=False, fontsize=8)

@@ -79,6 +79,9 @@ WRONG = [
     (["x=[1, [2]]", "y=3"], "rows differ in length"),
     (["x=[1, 2]", "y=3", "--out", "x.xyz"], "error[out-unknown]: mai cannot write .xyz"),
     (["x=[1, 2]", "y=3", "--out", "x.png"], "pictures need matplotlib"),
+    (["x=[1, 2]", "y=3", "--out", "x.gif"], "error[not-a-path]: `f` is no path"),
+    (["x=[1, 2]", "y=3", "--range", "1"], "error[input-dtype]: `1` is no range of numbers"),
+    (["x=0..1:2000", "y=3"], "error[input-range]: `x=0..1:2000` is more than 1,000,000 examples"),
 ]
 
 
@@ -92,6 +95,13 @@ def test_what_is_wrong_is_told_in_a_line(words: list[str], said: str, shifted: o
 def test_a_file_that_is_none(tmp_path: Path, write: Write) -> None:
     assert "error[model-not-found]" in bare("run", tmp_path / "none.onnx", code=1).stderr
     assert "error[model-foreign]" in bare("info", write(b"hello"), code=1).stderr
+
+
+def test_drawing_records_that_are_none(tmp_path: Path) -> None:
+    assert "error[file-not-found]" in bare("draw", tmp_path, "--out", tmp_path / "x.png", code=1).stderr
+    assert "error[out-unknown]" in bare("draw", tmp_path, "--out", tmp_path / "x.npy", code=1).stderr
+    (tmp_path / "records.npz").write_bytes(b"hello")
+    assert "error[not-a-path]" in bare("draw", tmp_path, "--out", tmp_path / "x.gif", code=1).stderr
 
 
 def test_the_verbs_of_the_compiler_say_what_to_install(tmp_path: Path) -> None:

@@ -238,3 +238,22 @@ def test_a_file_that_holds_no_records(tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
         draw_records(tmp_path, tmp_path / "x.png")
     assert caught.value.slug == "file-not-found"
+
+
+def test_numbers_that_are_none_are_drawn_around(tmp_path: Path, run: Path) -> None:
+    """A run that blew up is worth a look: infinite and undefined numbers stop no picture."""
+    broken = rotation(6)
+    broken[0, 3:], broken[1, 2] = np.nan, np.inf
+    animate(motion_of(broken, output("steps + 1", 2, path=0)), tmp_path / "points.gif")
+    animate(motion_of(broken[..., 0], output("steps + 1", path=0)), tmp_path / "numbers.gif")
+    x = grid("-1..1:9")
+    values = x[:, 0].copy()
+    values[:3] = -np.inf, np.nan, np.inf
+    draw(values, output(), tmp_path / "map.png", Look(inputs={"x": x}))
+    with np.load(run / "records.npz") as held:
+        arrays = dict(held)
+    arrays["f.v"][-1, 0], arrays["f.u"][-1, :2] = np.nan, np.inf
+    np.savez(run / "records.npz", **arrays)
+    for name, shown in (("v.png", "f.v"), ("v.gif", "f.v"), ("u.png", "f.u")):
+        draw_records(run, tmp_path / name, shown=shown)
+    assert all((tmp_path / n).stat().st_size > 1000 for n in ("points.gif", "numbers.gif", "map.png", "v.png", "u.png"))

@@ -1,0 +1,1 @@
+"""The gallery: every example trained, run and drawn by the command line."""
