@@ -12,3 +12,11 @@ from mai.spec.source import Source
 def prelude_source() -> Source:
     """The standard layers, written in the language."""
     return Source("prelude/layers.mai", (files("mai.spec") / "prelude" / "layers.mai").read_text(encoding="utf-8"))
+
+
+def family_sources() -> list[Source]:
+    """How known networks name their tensors: `weights from` blocks without the names of nets and of their modules."""
+    found = sorted(
+        (f for f in (files("mai.spec") / "families").iterdir() if f.name.endswith(".mai")), key=lambda f: f.name
+    )
+    return [Source(f"families/{f.name}", f.read_text(encoding="utf-8")) for f in found]
