@@ -30,6 +30,9 @@ def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
     for verb in (check, show, train, compile_, explain, new):
         app.command(name=verb.__name__.rstrip("_"))(_told(verb))
+    files = typer.Typer(help="Weights of other programs.")
+    files.command(name="map")(_told(map_weights))
+    app.add_typer(files, name="weights")
 
 
 def _told(verb: Callable[..., None]) -> Callable[..., None]:
@@ -303,6 +306,28 @@ def _say_written(made: Exported | None) -> None:
             f"wrote {made.path}  {made.size / 1e6:.2f} MB, {made.nodes:,} nodes in {made.seconds:.2f} s, "
             f"differs from torch by {made.error:.0e}"
         )
+
+
+def map_weights(
+    weights: Annotated[Path, typer.Argument(help="A .safetensors file, or its .index.json.", show_default=False)],
+    file: File,
+    sets: Sets = None,
+) -> None:
+    """Propose the rules that give a file's tensors to a spec: mai weights map model.safetensors gpt2.mai"""
+    from mai.compiler.check import check_without_rules
+    from mai.compiler.weights.files import TensorFiles
+    from mai.compiler.weights.propose import propose
+
+    checked = check_without_rules(file, _sets(sets))
+    if checked.program is None:
+        raise MaiError(checked.diagnostics)
+    with TensorFiles(weights) as files:
+        made = propose(files.path.name, checked.program.weights, files.shapes)
+    typer.echo(str(made))
+    known = f"the names are those of {made.family}" if made.family else "the names are those of no family known here"
+    look = f"{made.doubts} lines to look at" if made.doubts else "nothing is ambiguous"
+    lacking = f"; {len(made.lacking)} parameters have no tensor" if made.lacking else ""
+    typer.echo(f"{known}; {look}{lacking}", err=True)
 
 
 def explain(

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from mai.compiler.ir.graph import Graph, Weight
 from mai.compiler.ir.types import Type
-from mai.compiler.weights.rules import Loading
+from mai.compiler.weights.rules import Loading, Pattern
 from mai.spec.settings import Source as DataSource
 from mai.spec.settings import TrainSettings
 from mai.spec.source import Source, Span
@@ -14,12 +14,21 @@ from mai.spec.source import Source, Span
 
 @dataclass(frozen=True, slots=True)
 class Objective:
-    """One `minimize`: the output of the train graph that it averages, and the nets it moves (all if empty)."""
+    """One `minimize`: the output of the train graph that it averages, and what it moves.
+
+    That is the parameters of the nets `over`, and those whose names are like one of `only`; all if both are empty.
+    """
 
     output: int
     over: tuple[str, ...]
     text: str
     span: Span
+    only: tuple[Pattern, ...] = ()
+
+    def moves(self, weight: Weight) -> bool:
+        """Whether a weight is one of those that are trained on this objective."""
+        named = weight.owner in self.over or any(p.found(weight.name) for p in self.only)
+        return weight.trained and (named or not (self.over or self.only))
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +64,11 @@ class Training:
     objectives: tuple[Objective, ...]
     reports: tuple[Report, ...]
     records: tuple[Record, ...]
+
+    def moves(self, objective: Objective, weight: Weight) -> bool:
+        """Whether an objective moves a weight: one of those that it names, and not frozen."""
+        frozen = (Pattern(text, objective.span) for text in self.settings.frozen)
+        return objective.moves(weight) and not any(p.found(weight.name) for p in frozen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,3 +20,11 @@ def prelude_sources() -> tuple[Source, ...]:
 def in_prelude(source: Source) -> bool:
     """Whether a text is one of the prelude's."""
     return any(source is held for held in prelude_sources())
+
+
+def family_sources() -> list[Source]:
+    """How known networks name their tensors: `weights from` blocks without the names of nets and of their modules."""
+    found = sorted(
+        (f for f in (files("mai.spec") / "families").iterdir() if f.name.endswith(".mai")), key=lambda f: f.name
+    )
+    return [Source(f"families/{f.name}", f.read_text(encoding="utf-8")) for f in found]

@@ -271,8 +271,10 @@ class Append(Statement):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Minimize(Statement):
+    """`minimize e over f, "g.head.*"`: nets, and parameters by patterns of their names."""
+
     value: Expr
-    over: tuple[Identifier, ...]
+    over: tuple[Identifier | String, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

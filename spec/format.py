@@ -80,7 +80,11 @@ def _statement(s: ast.Statement) -> Iterator[str]:
         case ast.Derivative():
             yield f"d{s.state.id}/d{s.variable.id} = {expr(s.value)}"
         case ast.Minimize():
-            over = f" over {', '.join(o.id for o in s.over)}" if s.over else ""
+            over = (
+                f" over {', '.join(o.id if isinstance(o, ast.Identifier) else expr(o) for o in s.over)}"
+                if s.over
+                else ""
+            )
             yield f"minimize {expr(s.value)}{over}"
         case ast.Report():
             yield f"report {', '.join(map(expr, s.values))}"

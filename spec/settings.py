@@ -120,6 +120,12 @@ class TrainSettings(Settings):
     seed: int = Field(default=0, ge=0, lt=2**31)
     precision: Literal["float32", "bf16", "fp16"] = "float32"
     keep: Literal["last", "best"] = "last"
+    freeze: str | tuple[str, ...] = ()
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The names, or patterns of names, of the parameters that stay as they are."""
+        return (self.freeze,) if isinstance(self.freeze, str) else self.freeze
 
     @model_validator(mode="after")
     def _one_length(self) -> TrainSettings:

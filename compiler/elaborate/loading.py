@@ -27,6 +27,14 @@ def elaborate_loading(
     file: ast.File, module: Module, report: Reporter, weights: Mapping[str, Weight]
 ) -> Loading | None:
     """What the file's `weights from` says; None where it has none, or it has errors."""
+    made = read_loading(file, module, report)
+    if made is not None:
+        _check_targets(made, report, weights)
+    return None if report.failed else made
+
+
+def read_loading(file: ast.File, module: Module, report: Reporter) -> Loading | None:
+    """The rules of a file, whatever parameters there are."""
     written = only(file, ast.Weights, "weights", report)
     if written is None:
         return None
@@ -44,9 +52,7 @@ def elaborate_loading(
             continue
     if report.failed:
         return None
-    made = Loading(written.path.value, tuple(rules), tuple(ignored), written.head)
-    _check_targets(made, report, weights)
-    return None if report.failed else made
+    return Loading(written.path.value, tuple(rules), tuple(ignored), written.head)
 
 
 def leaves_folder(path: str) -> bool:

@@ -9,14 +9,16 @@ from mai.compiler.elaborate.bindings import Binding, Environment, Function, Modu
 from mai.compiler.elaborate.configuration import read_configuration
 from mai.compiler.elaborate.core import Stop
 from mai.compiler.elaborate.elaborator import BATCH, Elaborator
-from mai.compiler.ir.graph import Setting, Value, Weight
+from mai.compiler.ir.graph import Setting, Value, Weight, turns_of
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.base import describe
 from mai.compiler.program import Objective, Record, Report, Training
+from mai.compiler.weights.rules import Pattern
 from mai.spec import ast
 from mai.spec.diagnostics import Label, Reporter
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.read_settings import read_source, read_train_settings
+from mai.spec.settings import TrainSettings
 
 
 class TrainElaborator(Elaborator):
@@ -60,7 +62,7 @@ class TrainElaborator(Elaborator):
 
     def _minimize(self, env: Environment, statement: ast.Minimize) -> Binding:
         value = self._scalar(env, statement.value, "an objective")
-        for owner in statement.over:
+        for owner in (o for o in statement.over if isinstance(o, ast.Identifier)):
             if not isinstance(self.look_up(env, owner.id), Function):
                 nets = [
                     n for n, v in env.module.names.items() if isinstance(v, Function) and v.declaration.kind == "net"
@@ -69,8 +71,9 @@ class TrainElaborator(Elaborator):
                 help = f"did you mean `{guess}`?" if guess else None
                 raise self.fail("not-a-net", owner.span, f"`{owner.id}` is not a net of this file", help=help)
         output = self._output(value, f"loss_{len(self.objectives) + 1}")
-        over = tuple(o.id for o in statement.over)
-        self.objectives.append(Objective(output, over, statement.value.span.text, statement.span))
+        over = tuple(o.id for o in statement.over if isinstance(o, ast.Identifier))
+        only = tuple(Pattern(o.value, o.span) for o in statement.over if isinstance(o, ast.String))
+        self.objectives.append(Objective(output, over, statement.value.span.text, statement.span, only))
         return None
 
     def _report(self, env: Environment, statement: ast.Report) -> Binding:
@@ -147,11 +150,28 @@ def elaborate_training(
         return None
     evaluation = _block(train, data, modules[False], fields, report, weights, training=False)
     records = block.finished_records()
+    for pattern in [*(p for o in block.objectives for p in o.only), *_frozen(train, settings)]:
+        _check_found(pattern, weights, report)
     if settings is None or source is None or report.failed:
         return None
     return Training(
         settings, source, fields, block.graph, evaluation.graph, tuple(block.objectives), tuple(block.reports), records
     )
+
+
+def _frozen(train: ast.Train, settings: TrainSettings | None) -> list[Pattern]:
+    """The patterns of `freeze`, each at the setting."""
+    given = next((a.value.span for a in train.settings if a.name == "freeze"), train.head)
+    return [Pattern(text, given) for text in (settings.frozen if settings else ())]
+
+
+def _check_found(pattern: Pattern, weights: Mapping[str, Weight], report: Reporter) -> None:
+    """A pattern of what moves, or of what does not, is about some parameter that could."""
+    trained = [copy.name for weight in weights.values() if weight.trained for copy in turns_of(weight)]
+    if not any(pattern.found(name) for name in trained):
+        guess = closest(pattern.text, trained)
+        help = f"did you mean `{guess}`?" if guess else None
+        report.error("unknown-name", pattern.span, f"no parameter has a name like `{pattern.text}`", help=help)
 
 
 def only(file: ast.File, kind: type[Any], word: str, report: Reporter) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -50,13 +50,9 @@ class Weights(nn.Module):
             state[name].copy_(torch.from_numpy(first_value(weight, seed)))
         return self
 
-    def owned_by(self, owners: tuple[str, ...]) -> dict[str, nn.Parameter]:
-        """The trained weights of some nets by name; all of them where no net is named."""
-        return {
-            name: parameter
-            for name, parameter in self.named_parameters()
-            if not owners or self.weights[name].owner in owners
-        }
+    def chosen(self, moves: Callable[[Weight], bool]) -> dict[str, nn.Parameter]:
+        """The trained weights that a rule chooses, by name."""
+        return {name: p for name, p in self.named_parameters() if moves(self.weights[name])}
 
     def numpy(self) -> dict[str, Array]:
         """A copy of every weight as a numpy array, by name."""

@@ -22,7 +22,6 @@ from mai.compiler.ir.work import known_sizes, multiply_adds
 from mai.compiler.onnx.finish import write_atomically
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
-from mai.compiler.torch.weights import Weights
 from mai.compiler.training import checkpoint as ck
 from mai.compiler.training.best import Best
 from mai.compiler.training.data import Dataset, load
@@ -34,7 +33,7 @@ from mai.compiler.training.progress import Meter, Metrics
 from mai.compiler.training.record import Recorder
 from mai.compiler.training.stopping import stoppable
 from mai.compiler.training.tokens import FILE
-from mai.compiler.training.weights import starting
+from mai.compiler.training.weights import begun
 from mai.runtime.tokenizer import BYTES
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -106,7 +105,7 @@ class Objective:
         self.module = trainer.module(training.graph, outputs)
         full = outputs + ([r.output for r in training.reports] if last else [])
         self.reporting = trainer.module(training.graph, full) if len(full) > 1 else self.module
-        self.parameters = trainer.weights.owned_by(self.written.over)
+        self.parameters = trainer.weights.chosen(lambda w: training.moves(self.written, w))
         if not self.parameters:
             raise MaiError([Diagnostic("not-a-net", self.written.span, "there is nothing to train: no params")])
         self.optimizer = make_optimizer(training.settings, self.parameters.values())
@@ -129,11 +128,13 @@ class Trainer:
         self.processes.check(training.graph, self.batch)
         self.share = self.processes.share(self.batch)
         self.steps = self._steps()
-        self.weights = self._first_weights().to(self.device)
+        self.weights = begun(program, options.weights, self.seed).to(self.device)
         self._choose_threads()
         self.objectives = [Objective(self, place) for place in range(len(training.objectives))]
-        trained = dict(self.weights.named_parameters())
-        self.average = MovingAverage(trained, settings.ema) if settings.ema else None
+        moved = {name: p for o in self.objectives for name, p in o.parameters.items()}
+        for name, parameter in self.weights.named_parameters():
+            parameter.requires_grad_(name in moved)
+        self.average = MovingAverage(moved, settings.ema) if settings.ema else None
         self.best = self._best() if settings.keep == "best" else None
         self.recorder = Recorder(training.records, self.weights, out / "records.npz")
         self.asked = self.stop = False
@@ -149,16 +150,6 @@ class Trainer:
             message = "these data have no end, so there are no epochs: say `steps`"
             raise MaiError([Diagnostic("bad-setting", None, message)])
         return max(1, math.ceil((settings.epochs or 1) * self.data.count / self.batch))
-
-    def _first_weights(self) -> Weights:
-        """Those of the file that the command line or the spec names; else what the params' lines say."""
-        weights = Weights(self.program.weights)
-        if self.options.weights is None and self.program.loading is None:
-            return weights.initialise(self.seed)
-        state = weights.state_dict()
-        for name, array in starting(self.program, self.options.weights, self.seed):
-            state[name].copy_(torch.from_numpy(array))
-        return weights
 
     def _best(self) -> Best:
         if self.data.validation is None or self.training.objectives[0].over:

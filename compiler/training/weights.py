@@ -7,15 +7,25 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
-from mai.compiler.torch.weights import first_value
+from mai.compiler.torch.weights import Weights, first_value
 from mai.compiler.weights.files import TensorFiles
 from mai.compiler.weights.load import mapped
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 Array = np.ndarray[Any, Any]
+
+
+def begun(program: Program, path: Path | None, seed: int) -> Weights:
+    """What training begins with, each weight put in its place as it is read. Raises as `starting`."""
+    weights = Weights(program.weights)
+    state = weights.state_dict()
+    for name, array in starting(program, path, seed):
+        state[name].copy_(torch.from_numpy(array))
+    return weights
 
 
 def load_weights(program: Program, path: Path | None, seed: int = 0) -> tuple[dict[str, Array], int | None]:

@@ -121,8 +121,7 @@ def _check_shape(taken: Taken, shapes: Mapping[str, tuple[int, ...]], wrong: Com
     key, span = (rule.span, rule.target.text), taken.chains[0].pattern.span
     there = ", ".join(f"`{n}` {list(shapes[n])}" for n in taken.names)
     try:
-        parts = [c.applied(_hollow(shapes[n])) for n, c in zip(taken.names, taken.chains, strict=True)]
-        made = _joined([p.shape for p in parts], rule)
+        made = shape_of(rule, taken.names, shapes)
     except ValueError as error:
         wrong.add(key, Diagnostic("weights-mismatch", span, f"{there} cannot become `{weight.name}`: {error}"))
         return
@@ -133,6 +132,21 @@ def _check_shape(taken: Taken, shapes: Mapping[str, tuple[int, ...]], wrong: Com
     turned = len(made) > 1 and (*made[:-2], made[-1], made[-2]) == weight.shape
     help = "the file has it transposed: write `'` after its name" if turned else None
     wrong.add(key, Diagnostic("weights-mismatch", span, message, help=help))
+
+
+def shape_of(rule: Rule, names: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
+    """The shape that a rule makes of tensors. Raises `ValueError` where it cannot be applied to them."""
+    assert rule.source is not None
+    parts = [c.applied(_hollow(shapes[n])) for n, c in zip(names, rule.source.chains, strict=True)]
+    return _joined([p.shape for p in parts], rule)
+
+
+def fits(rule: Rule, names: Sequence[str], weight: Weight, shapes: Mapping[str, tuple[int, ...]]) -> bool:
+    """Whether a rule makes a parameter of its shape from these tensors."""
+    try:
+        return shape_of(rule, names, shapes) == weight.shape
+    except ValueError:
+        return False
 
 
 def _hollow(shape: tuple[int, ...]) -> Array:

@@ -125,6 +125,28 @@ class Chain:
             tensor = _applied(step, tensor)
         return tensor
 
+    def __str__(self) -> str:
+        """As a spec writes it."""
+        text = f'"{self.pattern.text}"'
+        for step in self.steps:
+            text = _written(step, text)
+        return text
+
+
+def _written(step: Step, text: str) -> str:
+    if isinstance(step, Transpose):
+        return f"{text}'"
+    if isinstance(step, Cut):
+        return f"{text}[{', '.join(map(_bound, step.items))}]"
+    axis = "" if step.axis == -1 else f", axis = {step.axis}"
+    return f"split({text}, {step.count}{axis})[{step.place}]"
+
+
+def _bound(item: slice | int) -> str:
+    if isinstance(item, int):
+        return str(item)
+    return ":".join("" if bound is None else str(bound) for bound in (item.start, item.stop))
+
 
 def _applied(step: Step, tensor: Any) -> Any:
     shape = list(tensor.shape)

@@ -129,7 +129,7 @@ PROGRAM: dict[str, Entry] = {
     "not-a-net": Entry(
         "`over` needs a net",
         "`minimize e over net` moves the parameters of that net alone. Layers own theirs at each call, and cannot stand\n"
-        "there.",
+        'there; parameters can, by their names: `over "f.linear_1.*"`.',
         train("steps = 1", "minimize sum(f(x)^2) over g"),
         train("steps = 1", "minimize sum(f(x)^2) over f"),
     ),
@@ -181,7 +181,7 @@ WEIGHTS: dict[str, Entry] = {
 SETTINGS: dict[str, Entry] = {
     "unknown-setting": Entry(
         "No setting has this name",
-        "A train block takes steps or epochs, batch, optimizer, schedule, ema, clip, seed and precision. The learning\n"
+        "A train block takes steps or epochs, batch, optimizer, schedule, ema, clip, seed, precision and freeze. The learning\n"
         "rate, momentum and weight decay belong to the optimizer, the warmup to the schedule.",
         train("step = 100"),
         train("steps = 100, optimizer = sgd(lr = 0.1, momentum = 0.9)"),

@@ -1,0 +1,142 @@
+"""Proposed rules: pasted into the spec they load what rules written by hand load, and they say where they are unsure."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mai.compiler.check import check, check_without_rules
+from mai.compiler.training.weights import load_weights
+from mai.compiler.weights.files import TensorFiles
+from mai.compiler.weights.propose import Proposal, propose
+from mai.runtime.cli import app
+from tests.weights.test_zoo import CASES, program_of, saved
+
+FAMILIES = {
+    "gpt2": "GPT-2", "llama": "Llama", "qwen2": "Llama", "bert": "BERT", "vit": "ViT", "resnet18": "ResNet", "dit": "DiT",
+}  # fmt: skip
+
+
+def proposal(spec: Path, file: Path, **sets: object) -> Proposal:
+    checked = check_without_rules(spec, {n: str(v) for n, v in sets.items()})
+    assert checked.program is not None, checked.diagnostics
+    with TensorFiles(file) as files:
+        return propose(file.name, checked.program.weights, files.shapes)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_known_networks(name: str, tmp_path: Path) -> None:
+    case = CASES[name]
+    program = program_of(case, tmp_path)
+    saved(case.model(), program)
+    expected, _ = load_weights(program, None)
+    assert program.loading is not None
+    spec = Path(program.source.path)
+    made = proposal(spec, tmp_path / program.loading.path, **case.sets)
+    assert made.family == FAMILIES[name]
+    assert made.lacking == []
+    (tmp_path / "pasted.mai").write_text(pasted(spec.read_text(), made))
+    checked = check(tmp_path / "pasted.mai", {n: str(v) for n, v in case.sets.items()})
+    assert checked.program is not None, checked.diagnostics
+    found, _ = load_weights(checked.program, None)
+    assert found.keys() == expected.keys()
+    for weight in expected:
+        np.testing.assert_array_equal(found[weight], expected[weight], err_msg=weight)
+
+
+def pasted(text: str, made: Proposal) -> str:
+    """The spec with the proposed block instead of its own."""
+    return re.sub(r"\nweights from .*?\n\}", lambda _: f"\n{made}", text, flags=re.DOTALL)
+
+
+SPEC = """net f(x: [6]) -> [3] {
+  h = linear(x, 8)
+  repeat 3 {
+    h += mlp(layer_norm(h), 12)
+  }
+  return linear(layer_norm(h), 3)
+}
+export g(x: [6]) -> [3] { return f(x) }
+"""
+UNKNOWN = {
+    "enter.weight": (6, 8), "enter.bias": (8,),
+    **{f"stack.{i}.prenorm.{p}": (8,) for i in (1, 2, 3) for p in ("weight", "bias")},
+    **{f"stack.{i}.ffn.0.weight": (8, 12) for i in (1, 2, 3)}, **{f"stack.{i}.ffn.0.bias": (12,) for i in (1, 2, 3)},
+    **{f"stack.{i}.ffn.2.weight": (12, 8) for i in (1, 2, 3)}, **{f"stack.{i}.ffn.2.bias": (8,) for i in (1, 2, 3)},
+    "final_norm.weight": (8,), "final_norm.bias": (8,), "head.weight": (8, 3), "head.bias": (3,), "step": (),
+}  # fmt: skip
+
+
+def written(tmp_path: Path, shapes: dict[str, tuple[int, ...]], spec: str = SPEC) -> Proposal:
+    (tmp_path / "a.mai").write_text(spec)
+    save_file({n: torch.randn(s) for n, s in shapes.items()}, tmp_path / "m.safetensors")
+    return proposal(tmp_path / "a.mai", tmp_path / "m.safetensors")
+
+
+def test_an_unknown_network(tmp_path: Path) -> None:
+    """By shapes, order and words: transposed, its layers counted from 1, and with one tensor that nothing takes."""
+    made = written(tmp_path, UNKNOWN)
+    assert made.family is None
+    assert made.lacking == []
+    text = str(made)
+    for rule in (
+        '"f.linear_1.weight" = "enter.weight"\'',
+        '"f.repeat_1.{i}.layer_norm_1.weight" = "stack.{i + 1}.prenorm.weight"',
+        '"f.repeat_1.{i}.mlp_1.linear_1.weight" = "stack.{i + 1}.ffn.0.weight"\'',
+        '"f.repeat_1.{i}.mlp_1.linear_2.bias" = "stack.{i + 1}.ffn.2.bias"',
+        '"f.layer_norm_1.weight" = "final_norm.weight"',
+        '"f.linear_2.bias" = "head.bias"',
+        'ignore "step"  # nothing takes it: []',
+    ):
+        assert f"  {rule}" in text.splitlines() or any(line.startswith(f"  {rule}  #") for line in text.splitlines()), (
+            text
+        )
+    (tmp_path / "a.mai").write_text(f"{SPEC}{made}\n")
+    program = check(tmp_path / "a.mai").program
+    assert program is not None
+    load_weights(program, None)
+
+
+def test_doubts_are_said(tmp_path: Path) -> None:
+    spec = "net f(x: [4]) -> [4] { return linear(linear(x, 4, bias = false), 4, bias = false) }\n"
+    spec += "export g(x: [4]) -> [4] { return f(x) }\n"
+    made = written(tmp_path, {"a.weight": (4, 4), "b.weight": (4, 4)}, spec)
+    assert '"f.linear_1.weight" = "a.weight"  # ambiguous: `b.weight` fits as well' in str(made)
+    assert '"f.linear_2.weight" = "b.weight"' in str(made)
+    made = written(tmp_path, {"a.weight": (4, 4), "c": (5,)}, spec)
+    assert '  # no tensor of the file fits "f.linear_2.weight" [4, 4]' in str(made)
+    assert 'ignore "c"  # nothing takes it: [5]' in str(made)
+
+
+def test_a_square_matrix_beside_transposed_ones(tmp_path: Path) -> None:
+    spec = "net f(x: [4]) -> [3] { return linear(linear(x, 4, bias = false), 3, bias = false) }\n"
+    spec += "export g(x: [4]) -> [3] { return f(x) }\n"
+    made = written(tmp_path, {"a.weight": (4, 4), "b.weight": (4, 3)}, spec)
+    assert '"f.linear_2.weight" = "b.weight"\'' in str(made)
+    assert '"f.linear_1.weight" = "a.weight"\'  # ambiguous: it is square' in str(made)
+
+
+def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A spec whose own block is wrong is asked for its parameters all the same."""
+    spec = SPEC + 'weights from "m.safetensors" {\n  "nothing" = "like this"\n}\n'
+    (tmp_path / "a.mai").write_text(spec)
+    save_file({n: torch.randn(s) for n, s in UNKNOWN.items()}, tmp_path / "m.safetensors")
+    from mai.compiler.cli import register
+
+    if not any(group.name == "weights" for group in app.registered_groups):
+        register(app)
+    with pytest.raises(SystemExit) as left:
+        app(["weights", "map", str(tmp_path / "m.safetensors"), str(tmp_path / "a.mai")])
+    assert left.value.code == 0
+    said = capsys.readouterr()
+    assert said.out.startswith('weights from "m.safetensors" {\n')
+    assert "the names are those of no family known here" in said.err
+    for broken in ("missing.safetensors", "a.mai"):
+        with pytest.raises(SystemExit) as left:
+            app(["weights", "map", str(tmp_path / broken), str(tmp_path / "a.mai")])
+        assert left.value.code == 1
