@@ -103,12 +103,13 @@ def show(
 ) -> None:
     """Sum a file up, or show a stage of its compilation: mai show flow.mai --emit torch"""
     from mai.compiler.show import emit_text
+    from mai.runtime.files import write_atomically
 
     text = emit_text(_program(file, sets), file, emit, export, out.suffix if out else "")
     if out is None:
         typer.echo(text.rstrip("\n"))
         return
-    out.write_text(text, encoding="utf-8")
+    write_atomically(out, text.encode())
     typer.echo(f"wrote {out}", err=True)
 
 
@@ -311,11 +312,12 @@ def new(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Write a commented spec to start from: mai new flow.mai"""
+    from mai.runtime.files import write_atomically
     from mai.spec.starters import STARTERS
 
     if kind not in STARTERS:
         raise typer.BadParameter(f"--kind {kind}: there are {', '.join(STARTERS)}")
     if file.exists() and not force:
         raise typer.BadParameter(f"{file} is there already; --force writes over it")
-    file.write_text(STARTERS[kind], encoding="utf-8")
+    write_atomically(file, STARTERS[kind].encode())
     typer.echo(f"wrote {file}; next: mai check {file}, then mai train {file}")

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -18,8 +17,10 @@ MAX_IMAGES = 400
 MAX_BARS = 12
 
 
-def draw(result: Array, port: Port, path: Path, *, title: str = "", labels: Array | None = None) -> None:
-    """Draw a result [batch, ...] to a file: points, paths, images, class bars or a histogram, by its shape."""
+def draw(
+    result: Array, port: Port, file: BinaryIO, ending: str, *, title: str = "", labels: Array | None = None
+) -> None:
+    """Draw a result [batch, ...] to an open file: points, paths, images, class bars or a histogram, by its shape."""
     try:
         import matplotlib
     except ImportError as error:
@@ -34,7 +35,7 @@ def draw(result: Array, port: Port, path: Path, *, title: str = "", labels: Arra
             figure.axes[0].set_title(title, fontsize=10, pad=10)
         elif title:
             figure.suptitle(title, color=INK, fontsize=10)
-        figure.savefig(path, bbox_inches="tight", facecolor="white")
+        figure.savefig(file, format=ending, bbox_inches="tight", facecolor="white")
         plt.close(figure)
 
 

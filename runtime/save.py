@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from mai.runtime.errors import ModelError
+from mai.runtime.files import write_atomically
 from mai.runtime.manifest import Manifest, Port
 
 Array = np.ndarray[Any, Any]
@@ -46,31 +48,31 @@ def save(
     ports = {p.name: p for p in manifest.outputs}
     for target, part in parts.items():
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            _write(part, target, ports, title, labels)
+            write_atomically(target, _written(part, target, ports, title, labels))
         except OSError as error:
             raise ModelError("out-unknown", f"cannot write {target}: {error.strerror}") from error
     return list(parts)
 
 
-def _write(
+def _written(
     results: Mapping[str, Array], path: Path, ports: Mapping[str, Port], title: str, labels: Array | None
-) -> None:
+) -> bytes:
+    """What the file will hold."""
+    file = io.BytesIO()
     name, first = next(iter(results.items()))
     ending = path.suffix.lower()
     if ending in PICTURES:
         from mai.runtime.picture import draw
 
-        draw(first, ports[name], path, title=title, labels=labels)
+        draw(first, ports[name], file, ending[1:], title=title, labels=labels)
     elif ending == ".npz":
-        with path.open("wb") as file:
-            np.savez_compressed(file, **dict(results))  # type: ignore[arg-type]
+        np.savez_compressed(file, **dict(results))  # type: ignore[arg-type]
     elif ending == ".npy":
-        with path.open("wb") as file:
-            np.save(file, first)
+        np.save(file, first)
     elif ending == ".csv":
-        np.savetxt(path, first.reshape(len(first), -1) if first.ndim else first[None, None], delimiter=",", fmt="%.9g")
+        np.savetxt(file, first.reshape(len(first), -1) if first.ndim else first[None, None], delimiter=",", fmt="%.9g")
     elif ending in TEXTS:
         raise ModelError("out-unknown", f"`{name}` is no text", "use .npz or .json")
     else:
-        path.write_text(json.dumps({name: array.tolist() for name, array in results.items()}) + "\n", encoding="utf-8")
+        file.write(json.dumps({name: array.tolist() for name, array in results.items()}).encode() + b"\n")
+    return file.getvalue()

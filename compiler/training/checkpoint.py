@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from mai.compiler.onnx.finish import write_atomically
+from mai.runtime.files import plain_file, write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 KEPT = 2
@@ -79,7 +79,7 @@ def clear(folder: Path) -> None:
 def read(path: Path) -> Checkpoint:
     """Open a checkpoint. Raises `MaiError` where it is damaged."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(plain_file(path), framework="pt") as file:
             metadata = dict(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return Checkpoint(int(metadata["step"]), tensors, metadata)
@@ -110,7 +110,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     if not path.exists():
         raise MaiError([Diagnostic("weights-missing", None, f"there are no weights at {path}")])
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(plain_file(path), framework="pt") as file:
             return {n: file.get_tensor(n) for n in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise MaiError([Diagnostic("weights-mismatch", None, f"{path} is not a safetensors file: {error}")]) from error

@@ -20,7 +20,6 @@ from torch import Tensor
 from mai.compiler import passes
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.work import known_sizes, multiply_adds
-from mai.compiler.onnx.finish import write_atomically
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.weights import Weights
@@ -33,6 +32,7 @@ from mai.compiler.training.processes import Processes, accelerator_of
 from mai.compiler.training.progress import Meter, Metrics
 from mai.compiler.training.record import Recorder
 from mai.compiler.training.tokens import FILE
+from mai.runtime.files import write_atomically
 from mai.runtime.tokenizer import BYTES
 from mai.spec.diagnostics import Diagnostic, MaiError
 

@@ -85,7 +85,8 @@ def test_every_shape_has_a_picture(tmp_path: Path, shape: list[int | str], sizes
     """A picture that shows something: more than one colour in it."""
     x = np.random.default_rng(0).normal(size=sizes).astype(np.float32)
     path = tmp_path / "x.png"
-    draw(x, outputs(f=shape).outputs[0], path, title="m.f.onnx")
+    with path.open("wb") as file:
+        draw(x, outputs(f=shape).outputs[0], file, "png", title="m.f.onnx")
     pixels = image.imread(path)
     assert min(pixels.shape[:2]) > 100
     assert len(np.unique(pixels.reshape(-1, pixels.shape[-1]), axis=0)) > 8
@@ -95,7 +96,8 @@ def test_every_shape_has_a_picture(tmp_path: Path, shape: list[int | str], sizes
 def test_probabilities_are_bars_and_the_best_is_marked(tmp_path: Path, examples: int) -> None:
     p = np.random.default_rng(0).dirichlet(np.ones(10), size=examples).astype(np.float32)
     path = tmp_path / "x.png"
-    draw(p, outputs(f=[10]).outputs[0], path)
+    with path.open("wb") as file:
+        draw(p, outputs(f=[10]).outputs[0], file, "png")
     accent = np.array([0xD1, 0x49, 0x5B]) / 255
     assert (np.abs(image.imread(path)[..., :3] - accent).max(-1) < 0.01).any()
 
