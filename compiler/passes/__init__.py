@@ -18,7 +18,7 @@ from mai.compiler.passes.split import split
 from mai.compiler.passes.step import step
 from mai.compiler.passes.unroll import unroll
 
-__all__ = ["fold", "freeze", "later", "optimise", "prepare", "prune", "select", "step"]
+__all__ = ["derived", "fold", "freeze", "later", "optimise", "prepare", "prune", "select", "step"]
 
 
 def prepare(graph: Graph, *, cache: bool = False) -> Graph:
@@ -27,7 +27,12 @@ def prepare(graph: Graph, *, cache: bool = False) -> Graph:
     With `cache`, `extend` in its incremental form.
     """
     grown = incremental if cache else recompute
-    return prune(share(grown(differentiate(discretise(unroll(graph))))))
+    return prune(share(grown(derived(graph))))
+
+
+def derived(graph: Graph) -> Graph:
+    """Only as far as derivatives: raises `MaiError` for those that do not exist."""
+    return differentiate(discretise(unroll(graph)))
 
 
 def optimise(graph: Graph) -> Graph:
