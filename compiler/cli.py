@@ -64,6 +64,18 @@ def _sets(given: list[str] | None) -> dict[str, str]:
     return made
 
 
+def _write(path: Path, text: str) -> None:
+    """A text into a folder that is there."""
+    import errno
+    import os
+
+    from mai.runtime.files import write_atomically
+
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    write_atomically(path, text.encode())
+
+
 def _program(file: Path, sets: list[str] | None) -> Program:
     from mai.compiler.check import check as check_file
 
@@ -103,13 +115,12 @@ def show(
 ) -> None:
     """Sum a file up, or show a stage of its compilation: mai show flow.mai --emit torch"""
     from mai.compiler.show import emit_text
-    from mai.runtime.files import write_atomically
 
     text = emit_text(_program(file, sets), file, emit, export, out.suffix if out else "")
     if out is None:
         typer.echo(text.rstrip("\n"))
         return
-    write_atomically(out, text.encode())
+    _write(out, text)
     typer.echo(f"wrote {out}", err=True)
 
 
@@ -312,12 +323,11 @@ def new(
     force: Annotated[bool, typer.Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Write a commented spec to start from: mai new flow.mai"""
-    from mai.runtime.files import write_atomically
     from mai.spec.starters import STARTERS
 
     if kind not in STARTERS:
         raise typer.BadParameter(f"--kind {kind}: there are {', '.join(STARTERS)}")
     if file.exists() and not force:
         raise typer.BadParameter(f"{file} is there already; --force writes over it")
-    write_atomically(file, STARTERS[kind].encode())
+    _write(file, STARTERS[kind])
     typer.echo(f"wrote {file}; next: mai check {file}, then mai train {file}")

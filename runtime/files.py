@@ -72,14 +72,24 @@ def memory() -> int:
 def write_atomically(path: Path, raw: bytes) -> None:
     """A reader sees the old file or the new one, never half of one; a full disk leaves the old one and nothing else.
 
+    A link stays, and what it leads to is replaced; into a device or a pipe it is written.
+
     Raises:
         OSError: with the name of the file that was to be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+        target = Path(os.path.realpath(path))
+        if target.exists() and not target.is_file():
+            target.write_bytes(raw)
+        else:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            _replace(target, raw)
     except OSError as error:
         raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _replace(path: Path, raw: bytes) -> None:
+    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(raw)
@@ -87,8 +97,6 @@ def write_atomically(path: Path, raw: bytes) -> None:
             os.fsync(file.fileno())
         os.chmod(temporary, 0o644)
         os.replace(temporary, path)
-    except BaseException as error:
+    except BaseException:
         Path(temporary).unlink(missing_ok=True)
-        if isinstance(error, OSError):
-            raise OSError(error.errno, error.strerror, str(path)) from error
         raise

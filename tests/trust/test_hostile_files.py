@@ -19,7 +19,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.training import checkpoint
 from mai.compiler.training.data import load as load_data
 from mai.runtime import ModelError, load
-from mai.runtime.files import plain_file
+from mai.runtime.files import plain_file, write_atomically
 from mai.runtime.manifest import Port
 from mai.runtime.values import parse_value
 from mai.spec import settings as st
@@ -228,3 +228,16 @@ def test_results_on_a_full_disk(ending: str, tmp_path: Path) -> None:
     assert f"x{ending}: File too large" in done.stderr
     assert (tmp_path / f"x{ending}").read_bytes() == b"old"
     assert sorted(p.name for p in tmp_path.iterdir()) == ["shift.npy", f"x{ending}"]
+
+
+def test_a_link_stays_and_a_device_is_not_replaced(tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    write_atomically(tmp_path / "link", b"new")
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "real").read_bytes() == b"new"
+    (tmp_path / "null").symlink_to("/dev/null")
+    write_atomically(tmp_path / "null", b"new")
+    assert Path("/dev/null").is_char_device()
+    with pytest.raises(IsADirectoryError, match="Is a directory"):
+        write_atomically(tmp_path, b"new")
