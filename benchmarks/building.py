@@ -4,17 +4,26 @@ from __future__ import annotations
 
 import math
 import tempfile
+import time
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import nn
 
 from benchmarks.measure import interleaved, medians, ratio, record, table
 from mai.compiler.check import check
-from mai.compiler.onnx.build import serialised
-from mai.compiler.onnx.export import model_of
+from mai.compiler.onnx.build import build, serialised
+from mai.compiler.onnx.export import graphs_of, model_of
 from mai.compiler.training.weights import load_weights
 
+STAGES = ("check", "passes", "build")
+SMALL = {"d": "16", "heads": "2"}
+DEPTHS = [
+    *(("resnet", "classify", {"L": n}) for n in ("10", "100", "1000")),
+    *(("char_gpt", "generate", {**SMALL, "depth": n}) for n in ("10", "100", "1000")),
+    ("llama", "generate", {}),
+]
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -55,7 +64,28 @@ def main(rounds: int = 5) -> None:
     times = interleaved({"mai": ours, "torch.onnx.export": theirs}, rounds)
     middle, how = medians(times), ratio(times, "torch.onnx.export", "mai")
     rows = [["resnet, 100 layers", f"{middle['mai']:.2f} s", f"{middle['torch.onnx.export']:.2f} s", f"{how:.0f} ×"]]
-    record("building", table(["ONNX built", "mai", "torch.onnx.export", "speed"], rows), {**middle, "ratio": how})
+    depths = [stages(*which) for which in DEPTHS]
+    text = table(["ONNX built", "mai", "torch.onnx.export", "speed"], rows)
+    text += "\n\n" + table(["layers", *STAGES], [[d["what"], *(f"{d[s]:.2f} s" for s in STAGES)] for d in depths])
+    record("building", text, {**middle, "ratio": how, "depths": depths})
+
+
+def stages(name: str, export: str, sets: dict[str, str]) -> dict[str, Any]:
+    """Seconds of the processor for each stage of a compilation, without weights and without the gate."""
+    began = time.process_time()
+    program = check(EXAMPLES / f"{name}.mai", sets).program
+    assert program is not None
+    seconds = {
+        "what": ", ".join([name, *(f"{k} = {v}" for k, v in sets.items())]),
+        "check": time.process_time() - began,
+    }
+    weights, _ = load_weights(program, None)
+    began = time.process_time()
+    _, optimised = graphs_of(program, export)
+    seconds["passes"] = time.process_time() - began
+    began = time.process_time()
+    build(optimised, weights)
+    return {**seconds, "build": time.process_time() - began}
 
 
 if __name__ == "__main__":

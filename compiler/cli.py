@@ -70,6 +70,18 @@ def _sets(given: list[str] | None) -> dict[str, str]:
     return made
 
 
+def _write(path: Path, text: str) -> None:
+    """A text into a folder that is there."""
+    import errno
+    import os
+
+    from mai.runtime.files import write_atomically
+
+    if not path.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(path))
+    write_atomically(path, text.encode())
+
+
 def _program(file: Path, sets: list[str] | None) -> Program:
     from mai.compiler.check import check as check_file
 
@@ -114,7 +126,7 @@ def show(
     if out is None:
         typer.echo(text.rstrip("\n"))
         return
-    out.write_text(text, encoding="utf-8")
+    _write(out, text)
     typer.echo(f"wrote {out}", err=True)
 
 
@@ -357,5 +369,5 @@ def new(
         raise typer.BadParameter(f"--kind {kind}: there are {', '.join(STARTERS)}")
     if file.exists() and not force:
         raise typer.BadParameter(f"{file} is there already; --force writes over it")
-    file.write_text(STARTERS[kind], encoding="utf-8")
+    _write(file, STARTERS[kind])
     typer.echo(f"wrote {file}; next: mai check {file}, then mai train {file}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,6 +28,7 @@ from mai.runtime.canvas import (
     show_mosaic,
 )
 from mai.runtime.errors import ModelError
+from mai.runtime.files import write_atomically
 from mai.runtime.manifest import Port
 
 Array = np.ndarray[Any, Any]
@@ -104,7 +106,9 @@ def write_gif(frames: Sequence[Array], path: Path) -> None:
     images = [Image.fromarray(f).quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
     lasting = [FRAME_MS] * len(images)
     lasting[0], lasting[-1] = FIRST_MS, LAST_MS
-    images[0].save(path, save_all=True, append_images=images[1:], duration=lasting, loop=0, optimize=True)
+    file, more = io.BytesIO(), images[1:]
+    images[0].save(file, "GIF", save_all=True, append_images=more, duration=lasting, loop=0, optimize=True)
+    write_atomically(path, file.getvalue())
 
 
 def _with_white(palette: list[int]) -> list[int]:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from mai.runtime.errors import ModelError
+from mai.runtime.files import write_atomically
 
 Array = np.ndarray[Any, Any]
 INK, ACCENT, QUIET, TEAL, GOLD = "#20304a", "#d1495b", "#9fb3c8", "#00798c", "#edae49"
@@ -32,6 +35,13 @@ def plotting() -> Iterator[Any]:
     with plt.rc_context(style):
         yield plt
         plt.close("all")
+
+
+def save_figure(figure: Any, path: Path) -> None:
+    """Write a figure whole or not at all; the file's ending says how."""
+    file = io.BytesIO()
+    figure.savefig(file, format=path.suffix[1:].lower(), bbox_inches="tight", facecolor="white")
+    write_atomically(path, file.getvalue())
 
 
 def plane(axes: Any) -> None:

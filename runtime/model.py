@@ -7,16 +7,17 @@ import re
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from threading import Lock
 from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from pydantic import ValidationError
 
 from mai.runtime.arguments import prepare
 from mai.runtime.errors import ModelError
+from mai.runtime.files import plain_file
 from mai.runtime.manifest import FORMAT, MANIFEST_KEY, SPEC_KEY, Manifest
-from mai.runtime.stream import pieces, step_path, turns
+from mai.runtime.stream import NEXT, pieces, step_path, turns
 from mai.runtime.text import Prompt, answer, check_length, encode, read_prompt
 from mai.runtime.tokenizer import Tokenizer, tokenizer_of
 
@@ -36,6 +37,7 @@ class Model:
     ) -> None:
         self._session, self._threads = session, threads
         self._opened_step: Model | None = None
+        self._opening = Lock()
         self.manifest, self.spec, self.path = manifest, spec, path
         self.inputs = {p.name: p for p in manifest.inputs}
         self.settings = {p.name: p for p in manifest.settings}
@@ -115,6 +117,10 @@ class Model:
 
     def _step(self) -> Model:
         """The step file beside this one, opened when it is first needed."""
+        with self._opening:
+            return self._opened()
+
+    def _opened(self) -> Model:
         if self._opened_step is None:
             if self.manifest.text is None:
                 raise ModelError("stream-unavailable", f"{self.path.name} grows no text token by token")
@@ -171,16 +177,18 @@ def load(path: str | Path, *, providers: str | Sequence[Any] | None = None, thre
     try:
         found = session.get_modelmeta()
         metadata, producer = found.custom_metadata_map, found.producer_name
-        return Model(session, _manifest(path, metadata, producer), metadata.get(SPEC_KEY, ""), path, threads)
+        manifest = _manifest(path, metadata, producer)
+        _check_fits(path, session, manifest)
+        return Model(session, manifest, metadata.get(SPEC_KEY, ""), path, threads)
     except UnicodeDecodeError as error:
         raise _unreadable(path, raw, error) from error
 
 
 def _read(path: Path) -> bytes:
     try:
-        raw = path.read_bytes()
-    except OSError as error:
-        reason = "it is a folder" if path.is_dir() else (error.strerror or str(error)).lower()
+        raw = plain_file(path).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
         raise ModelError("model-not-found", f"cannot open {path}: {reason}") from error
     if not raw:
         raise ModelError("model-truncated", f"{path} is empty")
@@ -244,8 +252,24 @@ def _manifest(path: Path, metadata: dict[str, str], producer: str) -> Manifest:
         if isinstance(found, dict) and isinstance(found.get("format"), int) and found["format"] > FORMAT:
             raise _newer(path, found["format"])
         return Manifest.model_validate(found)
-    except (json.JSONDecodeError, ValidationError) as error:
+    except (ValueError, RecursionError) as error:
         raise ModelError("model-truncated", f"the manifest of {path} is damaged") from error
+
+
+def _check_fits(path: Path, session: ort.InferenceSession, manifest: Manifest) -> None:
+    """What a manifest names is in its graph: a call may rely on it."""
+    made = [o.name for o in session.get_outputs()]
+    named = [p.name for p in manifest.outputs]
+    inputs = [p.name for p in manifest.inputs]
+    fits = inputs == [i.name for i in session.get_inputs()] and made == named
+    text, step = manifest.text, manifest.step
+    fits = fits and (manifest.evaluations is None or manifest.evaluations == named[-1])
+    fits = fits and (text is None or text.prompt in inputs or step is not None)
+    if step is not None:
+        fits = fits and NEXT in made and step.tokens in inputs and {*step.states} <= {*inputs}
+        fits = fits and text is not None and {*step.states.values()} <= {*made}
+    if not fits:
+        raise ModelError("model-truncated", f"the manifest of {path} does not fit its graph", "compile it again")
 
 
 def _newer(path: Path, format: int) -> ModelError:

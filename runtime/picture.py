@@ -22,6 +22,7 @@ from mai.runtime.canvas import (
     mosaic,
     plane,
     plotting,
+    save_figure,
     show_mosaic,
 )
 from mai.runtime.manifest import Port
@@ -58,7 +59,7 @@ def draw(result: Array, port: Port, path: Path, look: Look | None = None) -> Non
             figure.axes[0].set_title(look.title, fontsize=10, pad=10)
         elif look.title:
             figure.suptitle(look.title, color=INK, fontsize=10)
-        figure.savefig(path, bbox_inches="tight", facecolor="white")
+        save_figure(figure, path)
 
 
 def _suiting(plt: Any, batch: Array, port: Port, look: Look) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,9 @@ import numpy as np
 
 from mai.runtime.animate import Motion, animate, colour_by
 from mai.runtime.arguments import unknown
-from mai.runtime.canvas import ACCENT, INK, QUIET, bare, fitting_height, hold_still, plotting
+from mai.runtime.canvas import ACCENT, INK, QUIET, bare, fitting_height, hold_still, plotting, save_figure
 from mai.runtime.errors import ModelError
+from mai.runtime.files import UNREADABLE, read_arrays
 from mai.runtime.save import MOVING, PICTURES
 
 Array = np.ndarray[Any, Any]
@@ -41,9 +41,8 @@ def read_records(path: Path) -> dict[str, Recorded]:
             "file-not-found", f"there is no file {file}", "`record f.v every 100` in a train block keeps some"
         )
     try:
-        with np.load(file, allow_pickle=False) as held:
-            arrays = {name: held[name] for name in getattr(held, "files", [])}
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        arrays = read_arrays(file)
+    except UNREADABLE as error:
         raise ModelError("not-a-path", f"{file} is no file of arrays") from error
     names = [n for n in arrays if n + STEPS in arrays and _fit(arrays[n], arrays[n + STEPS])]
     if not names:
@@ -78,14 +77,13 @@ def draw_records(path: Path, out: Path, shown: str | None = None, hue: str | Non
     flat = [r for r in records.values() if _is_points(r)]
     chosen = records[shown] if shown else (flat or list(records.values()))[0]
     motion = _motion(chosen, records, hue)
-    out.parent.mkdir(parents=True, exist_ok=True)
     if out.suffix.lower() in MOVING:
         animate(motion, out, title=chosen.name)
         return
     with plotting() as plt:
         figure = _before_and_after(plt, motion) if _is_points(chosen) else _lines(plt, motion)
         figure.axes[0].set_title(f"{chosen.name}, {figure.axes[0].get_title()}".rstrip(", "), fontsize=9)
-        figure.savefig(out, bbox_inches="tight", facecolor="white")
+        save_figure(figure, out)
 
 
 def _is_points(record: Recorded) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mai.runtime.errors import ModelError
+from mai.runtime.files import write_atomically
 from mai.runtime.manifest import Manifest, Port
 
 if TYPE_CHECKING:
@@ -49,7 +51,6 @@ def save(results: Mapping[str, Array], path: Path, manifest: Manifest, look: Loo
     ports = {p.name: p for p in manifest.outputs}
     for target, part in parts.items():
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
             _write(part, target, ports, look)
         except OSError as error:
             raise ModelError("out-unknown", f"cannot write {target}: {error.strerror}") from error
@@ -63,20 +64,28 @@ def _write(results: Mapping[str, Array], path: Path, ports: Mapping[str, Port], 
         from mai.runtime.picture import draw
 
         draw(first, ports[name], path, look)
-    elif ending in MOVING:
+        return
+    if ending in MOVING:
         from mai.runtime.animate import animate, motion_of
 
         motion = motion_of(first, ports[name], look.labels if look else None)
         animate(motion, path, title=look.title if look else "")
-    elif ending == ".npz":
-        with path.open("wb") as file:
-            np.savez_compressed(file, **dict(results))  # type: ignore[arg-type]
-    elif ending == ".npy":
-        with path.open("wb") as file:
-            np.save(file, first)
-    elif ending == ".csv":
-        np.savetxt(path, first.reshape(len(first), -1) if first.ndim else first[None, None], delimiter=",", fmt="%.9g")
-    elif ending in TEXTS:
+        return
+    if ending in TEXTS:
         raise ModelError("out-unknown", f"`{name}` is no text", "use .npz or .json")
+    write_atomically(path, _raw(results, ending))
+
+
+def _raw(results: Mapping[str, Array], ending: str) -> bytes:
+    """What a file of arrays holds."""
+    first = next(iter(results.values()))
+    file = io.BytesIO()
+    if ending == ".npz":
+        np.savez_compressed(file, **dict(results))  # type: ignore[arg-type]
+    elif ending == ".npy":
+        np.save(file, first)
+    elif ending == ".csv":
+        np.savetxt(file, first.reshape(len(first), -1) if first.ndim else first[None, None], delimiter=",", fmt="%.9g")
     else:
-        path.write_text(json.dumps({name: array.tolist() for name, array in results.items()}) + "\n", encoding="utf-8")
+        file.write(json.dumps({name: array.tolist() for name, array in results.items()}).encode() + b"\n")
+    return file.getvalue()

@@ -12,6 +12,7 @@ import typer
 
 from mai.runtime.arguments import unknown
 from mai.runtime.errors import ModelError
+from mai.runtime.files import write_atomically
 from mai.runtime.text import NOTHING
 from mai.runtime.values import parse_value, split_word, takes_text
 
@@ -49,7 +50,7 @@ def stream(model: Model, values: list[str], options: Mapping[str, int | None], o
     typer.echo("")
     typer.echo(f"{count / seconds:,.0f} tokens a second", err=True)
     if out is not None:
-        out.write_text("".join(pieces) + "\n", encoding="utf-8")
+        write_atomically(out, ("".join(pieces) + "\n").encode())
 
 
 def _whole(name: str, value: str) -> int:
@@ -63,8 +64,7 @@ def texts(rows: list[Any], seconds: float, out: Path | None) -> None:
     made = [r if isinstance(r, str) else " ".join(map(str, r)) for r in rows]
     typer.echo(f"{len(made):,} text{'s' if len(made) != 1 else ''} in {seconds:.3g} s", err=True)
     if out is not None:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        out.write_text("\n\n".join(made) + "\n", encoding="utf-8")
+        write_atomically(out, ("\n\n".join(made) + "\n").encode())
         typer.echo(f"wrote {out}", err=True)
         return
     typer.echo(f"\n{'-' * 40}\n".join(made))

@@ -12,6 +12,7 @@ import numpy as np
 
 from mai.runtime.arguments import as_array
 from mai.runtime.errors import ModelError
+from mai.runtime.files import UNREADABLE, plain_file, read_arrays
 from mai.runtime.manifest import Manifest, Port
 
 Array = np.ndarray[Any, Any]
@@ -66,7 +67,7 @@ def _text(port: Port, text: str) -> str:
     if not text.startswith("@"):
         return text
     try:
-        return Path(text[1:]).read_text(encoding="utf-8")
+        return plain_file(Path(text[1:])).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError("input-missing", f"cannot read the text {text[1:]} for `{port.name}`: {error}") from error
 
@@ -140,9 +141,9 @@ def _from_file(port: Port, name: str) -> Array:
     try:
         if path.suffix == ".csv":
             return _from_csv(port, path)
-        loaded = np.load(path, allow_pickle=False)
-        return np.asarray(loaded[key or loaded.files[0]] if hasattr(loaded, "files") else loaded)
-    except (ValueError, OSError, KeyError, IndexError, UnicodeDecodeError) as error:
+        arrays = read_arrays(path)
+        return np.asarray(arrays[key or next(iter(arrays), "")])
+    except (*UNREADABLE, csv.Error) as error:
         raise ModelError("input-dtype", f"{path} holds no array for `{port.name}`: {error}") from error
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import stat
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -29,10 +30,13 @@ def load_source(path: Path, report: Reporter) -> Source:
     """Read a file. Reports `file-not-found`, `file-too-large`, `not-text` or `empty-file`, and raises `MaiError`."""
     name = str(path)
     try:
-        too_large = path.stat().st_size > MAX_BYTES
+        found = path.stat()
+        if not stat.S_ISREG(found.st_mode):
+            raise ValueError("it is a folder" if path.is_dir() else "it is a device or a pipe, not a file")
+        too_large = found.st_size > MAX_BYTES
         raw = b"" if too_large else path.read_bytes()
     except (OSError, ValueError) as error:
-        reason = "it is a folder" if path.is_dir() else getattr(error, "strerror", None) or str(error)
+        reason = getattr(error, "strerror", None) or str(error)
         report.error("file-not-found", None, f"cannot read {name}: {reason}")
         report.check()
         raise

@@ -363,10 +363,11 @@ def rotate(e: Elaborator, x: Arg, heads: Arg, base: Arg | None = None, rates: Ar
     value, count, period = e.real(x.value, x.span), positive(e, heads, 1), number(e, base, 10000.0)
     if period <= 0:
         raise ShapeError("bad-setting", f"the base of the rotary positions is positive, this is {period:g}", 2)
-    if value.type.rank != 2 or not isinstance(value.type.shape[1], int) or value.type.shape[1] % (2 * count):
+    width = value.type.shape[1] if value.type.rank == 2 else None
+    if not isinstance(width, int) or width == 0 or width % (2 * count):
         shown = describe(value.type.shape)
         raise ShapeError("shape-mismatch", f"{shown} cannot be split into {count} heads of even width", 0, label=shown)
-    half = value.type.shape[1] // count // 2
+    half = width // count // 2
     powers = tuple(period ** (-i / half) for i in range(half))
     turns = e.builder.constant(powers) if rates is None else e.real(rates.value, rates.span)
     position = e.emit(el.ToReal, e.emit(ix.Iota, count=value.type.shape[0], name="position"))

@@ -107,8 +107,12 @@ class Loader:
         return value
 
     def _import(self, module: Module, declaration: ast.Import, path: Path, prelude: Module) -> None:
-        target = (path.parent / declaration.path.value).resolve()
         span = declaration.path.span
+        try:
+            target = (path.parent / declaration.path.value).resolve()
+        except (OSError, RuntimeError, ValueError):  # links in a circle, or no path at all
+            self.report.error("import-not-found", span, f"there is no file {declaration.path.value}")
+            return
         if target in self.loading or len(self.loading) > MAX_IMPORTS:
             chain = " -> ".join(p.name for p in [*self.loading, target])
             self.report.error("import-cycle", span, f"files import each other in a circle: {chain}")

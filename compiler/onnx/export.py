@@ -15,11 +15,12 @@ from mai.compiler import passes
 from mai.compiler.ir.graph import Graph
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.chunks import chunk_of
-from mai.compiler.onnx.finish import describe, manifest_of, write_atomically
+from mai.compiler.onnx.finish import describe, manifest_of
 from mai.compiler.onnx.quantize import NAMES
 from mai.compiler.onnx.verify import Trial, longest_text, verify
 from mai.compiler.ops.structure import Extend
 from mai.compiler.program import Program
+from mai.runtime.files import write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 Array = np.ndarray[Any, Any]

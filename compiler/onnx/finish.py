@@ -1,12 +1,9 @@
-"""Metadata, and one file written whole or not at all."""
+"""What a compiled file says of itself."""
 
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any, Literal
 
 import onnx_ir as ir
@@ -150,19 +147,3 @@ def describe(model: ir.Model, manifest: Manifest, spec: str) -> None:
     model.producer_name, model.producer_version = "mai", mai.__version__
     model.metadata_props[MANIFEST_KEY] = manifest.model_dump_json()
     model.metadata_props[SPEC_KEY] = spec
-
-
-def write_atomically(path: Path, raw: bytes) -> None:
-    """A reader sees the old file or the new one, never half of one."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(raw)
-            file.flush()
-            os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
-        os.replace(temporary, path)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise

@@ -20,7 +20,7 @@ from mai.compiler.passes.split import split
 from mai.compiler.passes.step import step
 from mai.compiler.passes.unroll import unroll
 
-__all__ = ["GROWN", "fold", "freeze", "optimise", "prepare", "prune", "select", "step"]
+__all__ = ["GROWN", "derived", "fold", "freeze", "optimise", "prepare", "prune", "select", "step"]
 
 # A text computed whole each turn; grown token by token, the new part joined to the past each turn, or once a block of turns.
 GROWN: dict[str, Callable[[Graph], Graph]] = {
@@ -34,7 +34,12 @@ def prepare(graph: Graph, *, cache: str = "none", adjoint: bool = False) -> Grap
     `cache` is a key of `GROWN`: how an `extend` keeps the past. With `adjoint`, an `integrate` that asks for it is ready to
     be trained through by the adjoint equation.
     """
-    return prune(share(GROWN[cache](differentiate(discretise(unroll(graph), adjoint=adjoint)))))
+    return prune(share(GROWN[cache](derived(graph, adjoint=adjoint))))
+
+
+def derived(graph: Graph, *, adjoint: bool = False) -> Graph:
+    """Only as far as derivatives: raises `MaiError` for those that do not exist."""
+    return differentiate(discretise(unroll(graph), adjoint=adjoint))
 
 
 def optimise(graph: Graph) -> Graph:

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from mai.compiler.onnx.finish import write_atomically
+from mai.runtime.files import plain_file, write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 KEPT = 2
@@ -79,7 +79,7 @@ def clear(folder: Path) -> None:
 def read(path: Path) -> Checkpoint:
     """Open a checkpoint. Raises `MaiError` where it is damaged."""
     try:
-        with safe_open(path, framework="pt") as file:
+        with safe_open(plain_file(path), framework="pt") as file:
             metadata = dict(file.metadata() or {})
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return Checkpoint(int(metadata["step"]), tensors, metadata)

@@ -12,7 +12,7 @@ import numpy as np
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.training.earlier import opened, read_export
 from mai.compiler.training.points import generator, sampler
-from mai.compiler.training.sources import READERS, Read, bad
+from mai.compiler.training.sources import EXACT, READERS, Read, bad
 from mai.compiler.training.tokens import HELD_OUT, tokenised
 from mai.spec import settings as st
 
@@ -183,6 +183,8 @@ def _as_type(name: str, array: Array, type_: Type) -> Array:
 def _labels(name: str, array: Array, type_: Type) -> Array:
     if array.dtype.kind == "f" and not (np.isfinite(array).all() and np.array_equal(array, np.floor(array))):
         raise bad(f"`{name}` holds fractions, the spec has whole numbers")
+    if array.dtype.kind == "f" and array.size and float(np.abs(array).max()) >= EXACT:
+        raise bad(f"`{name}` holds {np.abs(array).max():g}, too large for a whole number")
     array = array.astype(np.int64)
     classes = type_.classes
     if isinstance(classes, int) and array.size and not 0 <= int(array.min()) <= int(array.max()) < classes:

@@ -19,7 +19,6 @@ from torch import Tensor
 from mai.compiler import passes
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.work import known_sizes, multiply_adds
-from mai.compiler.onnx.finish import write_atomically
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
 from mai.compiler.training import checkpoint as ck
@@ -34,6 +33,7 @@ from mai.compiler.training.record import Recorder
 from mai.compiler.training.stopping import stoppable
 from mai.compiler.training.tokens import FILE
 from mai.compiler.training.weights import begun
+from mai.runtime.files import write_atomically
 from mai.runtime.tokenizer import BYTES
 from mai.spec.diagnostics import Diagnostic, MaiError
 

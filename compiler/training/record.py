@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from mai.compiler.onnx.finish import write_atomically
 from mai.compiler.program import Record
 from mai.compiler.torch.weights import Weights
+from mai.runtime.files import UNREADABLE, read_arrays, write_atomically
+from mai.spec.diagnostics import Diagnostic, MaiError
 
 Array = np.ndarray[Any, Any]
 
@@ -27,12 +28,22 @@ class Recorder:
     def start(self, step: int) -> None:
         """Begin, or go on from the rows up to `step`."""
         if step and self.path.exists():
-            with np.load(self.path) as saved:
-                for name in [n for n in self.rows if n in saved]:
-                    pairs = zip(saved[f"{name}.steps"].tolist(), saved[name], strict=True)
-                    self.rows[name] = [(at, row) for at, row in pairs if at <= step]
+            try:
+                self._read(step)
+            except UNREADABLE as error:
+                message = f"the records in {self.path} are damaged: {error}"
+                raise MaiError([Diagnostic("data-bad", None, message, help="move the file away to go on")]) from error
         elif not step:
             self.keep(0)
+
+    def _read(self, step: int) -> None:
+        saved = read_arrays(self.path)
+        for name in [n for n in self.rows if n in saved]:
+            shape = self.weights.get_parameter(name).shape
+            if saved[name].shape[1:] != shape:
+                raise ValueError(f"`{name}` is {list(saved[name].shape[1:])} there and {list(shape)} in the spec")
+            pairs = zip(saved[f"{name}.steps"].tolist(), saved[name], strict=True)
+            self.rows[name] = [(at, row) for at, row in pairs if at <= step]
 
     def keep(self, step: int) -> None:
         for name, every in self.every.items():

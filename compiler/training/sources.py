@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import ast
 import csv
-import zipfile
-import zlib
+import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from mai.compiler.training.points import generator, sampler
+from mai.runtime.files import UNREADABLE, plain_file, read_arrays
 from mai.spec import settings as st
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -21,9 +21,7 @@ Arrays = dict[str, Array]
 Read = tuple[Arrays, Arrays | None]
 DRAW = 4
 TEST_SHARE = 0.2
-UNREADABLE = (
-    OSError, ValueError, KeyError, AttributeError, TypeError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
+EXACT = 2**53  # Whole numbers beyond it are not all told apart.
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp"}
 
 
@@ -35,7 +33,10 @@ def _file(path: str, base: Path, override: Sequence[Path] | None) -> Path:
     found = override[0] if override else (base / path)
     if not found.exists():
         raise bad(f"there is no file {found}", "data-missing")
-    return found
+    try:
+        return plain_file(found)
+    except OSError as error:
+        raise bad(f"{found} cannot be read: {error.strerror}") from error
 
 
 def read_digits(source: st.Digits, base: Path, override: Sequence[Path] | None, seed: int) -> Read:
@@ -119,8 +120,9 @@ def _value(node: ast.AST, names: Arrays) -> Any:
 def read_npz(source: st.Npz, base: Path, override: Sequence[Path] | None, seed: int) -> Read:
     path = _file(source.path, base, override)
     try:
-        with np.load(path, allow_pickle=False) as archive:
-            arrays = {name: archive[name] for name in archive.files}
+        arrays = read_arrays(path)
+        if "" in arrays:
+            raise ValueError("it holds one array, without a name")
     except UNREADABLE as error:
         raise bad(f"{path} is not a numpy .npz file of plain arrays: {error}") from error
     for name, array in arrays.items():
@@ -159,7 +161,7 @@ def _column(path: Path, name: str, cells: list[str]) -> Array:
         numbers = np.array([float(c) for c in cells])
     except ValueError as error:
         raise bad(f"{path}: column `{name}` holds what is no number: {error}") from error
-    whole = bool(np.isfinite(numbers).all()) and np.array_equal(numbers, np.floor(numbers))
+    whole = bool((np.abs(numbers) < EXACT).all()) and np.array_equal(numbers, np.floor(numbers))
     return numbers.astype(np.int64) if whole and all("." not in c for c in cells) else numbers
 
 
@@ -186,13 +188,15 @@ def _vector(stem: str, columns: Arrays) -> Array:
 
 def read_images(source: st.Images, base: Path, override: Sequence[Path] | None, seed: int) -> Read:
     """Every image of a folder as [k, H, W] in [-1, 1]; subfolders, in alphabetical order, are the labels."""
-    folder = _file(source.path, base, override)
+    folder = override[0] if override else base / source.path
+    if not folder.exists():
+        raise bad(f"there is no folder {folder}", "data-missing")
     if not folder.is_dir():
         raise bad(f"{folder} is no folder of images")
     classes = sorted(p for p in folder.iterdir() if p.is_dir()) or [folder]
     pixels, labels = [], []
     for label, place in enumerate(classes):
-        for path in sorted(p for p in place.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES):
+        for path in sorted(p for p in place.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()):
             pixels.append(_pixels(path))
             labels.append(label)
     if not pixels:
@@ -209,7 +213,7 @@ def _pixels(path: Path) -> Array:
     try:
         with Image.open(path) as image:
             array = np.asarray(image.convert("RGB" if image.mode not in ("L", "1") else "L"), np.float32)
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except (*UNREADABLE, struct.error, Image.DecompressionBombError) as error:
         raise bad(f"{path} is no image that can be read: {error}") from error
     return (array / 127.5 - 1).reshape(*array.shape[:2], -1).transpose(2, 0, 1)
 

@@ -11,6 +11,7 @@ import numpy as np
 from mai.compiler.program import Program
 from mai.compiler.training.sources import bad
 from mai.runtime.errors import ModelError
+from mai.runtime.files import plain_file
 from mai.runtime.tokenizer import BYTES, tokenizer_of
 from mai.spec import settings as st
 
@@ -52,7 +53,7 @@ def _stated(source: st.Text, base: Path, raw: bytes) -> str:
 
 def _read(path: Path) -> str:
     try:
-        text = path.read_text(encoding="utf-8")
+        text = plain_file(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise bad(f"there is no tokenizer {path}: {error}", "data-missing") from error
     _reading(text)
