@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mai.compiler.elaborate import elaborate
-from mai.compiler.ops.structure import DERIVATIVES
+from mai.compiler.ops.structure import DERIVATIVES, Extend
 from mai.compiler.program import Program
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
@@ -86,6 +86,20 @@ def _check_derivatives(program: Program, report: Reporter) -> None:
             except MaiError as error:
                 for diagnostic in error.diagnostics:
                     report.add(diagnostic)
+
+
+def growing(program: Program) -> list[Diagnostic]:
+    """Warnings for texts that cannot grow token by token: they compile with `--no-cache` alone."""
+    graphs = [g for g in program.exports.values() if any(node.op is Extend for node in g.walk())]
+    found: list[Diagnostic] = []
+    for graph in graphs:
+        from mai.compiler.passes import prepare
+
+        try:
+            prepare(graph, cache="concat")
+        except MaiError as error:
+            found += [replace(d, severity="warning") for d in error.diagnostics]
+    return found
 
 
 def _helped(path: Path, report: Reporter, sets: Mapping[str, str] | None) -> Iterator[Diagnostic]:

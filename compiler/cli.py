@@ -98,11 +98,13 @@ def check(
 ) -> None:
     """Check files: names, types, dimensions, settings. Nothing is run."""
     from mai.compiler.check import check as check_file
+    from mai.compiler.check import growing
 
     found, failed = [], False
     for file in files:
         checked = check_file(file, _sets(sets))
         found += checked.diagnostics
+        found += growing(checked.program) if checked.program is not None else []
         failed = failed or checked.program is None
         if checked.program is not None and format == "text":
             exports = ", ".join(checked.program.exports) or "no exports"

@@ -14,6 +14,7 @@ from mai.compiler.ir.sizes import Dim, Size, symbol
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.backend import OnnxBackend
 from mai.compiler.onnx.chunks import parts
+from mai.compiler.onnx.lazy import lazy
 from mai.compiler.onnx.sink import sink
 from mai.compiler.ops.base import Alignment
 from mai.compiler.ops.random import Draw
@@ -44,6 +45,7 @@ def build(
     With `chunk`, the batch is computed that many examples at a time; with `bits`, weights are kept in so many.
     """
     made = Building(graph, weights, opset, unroll, chunk, bits).model()
+    lazy(made.graph)
     sink(made.graph)
     return made
 

@@ -25,7 +25,8 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 
 Array = np.ndarray[Any, Any]
 LARGEST = 2**31 - 1
-# How a growing text keeps the past unless something else is asked for: measured to be fastest up to a thousand tokens.
+# How a growing text keeps the past unless something else is asked for: up to a thousand tokens, measured faster than two
+# levels with int4 weights and as fast with float32.
 USUAL = "concat"
 
 

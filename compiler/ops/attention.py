@@ -114,7 +114,7 @@ class Attention(Operation):
         heads = {name: node.attributes[name] for name in ("heads", "kv_heads")}
         width = k.type.shape[-1] // heads["kv_heads"]
         keys, values = (g.growing_state(name, (heads["kv_heads"], g.past, width)) for name in ("keys", "values"))
-        rows = [g.rows(q), g.rows(k, 0), g.rows(v, 0)]
+        rows = [g.rows(q), g.rows(k), g.rows(v)]  # `seen` rules out the rows that hold no token
         made, keys.next, values.next = g.emit_all(CachedAttention, [*rows, keys.value, values.value, g.seen()], heads)
         return made
 

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from mai.compiler import passes
+from mai.compiler.check import growing
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.ops.structure import Loop
@@ -145,6 +146,12 @@ def test_what_looks_ahead_is_refused(program: Maker, name: str) -> None:
     assert found.span is not None
     assert found.span.line in (6, 7)
     passes.prepare(made.exports["generate"])
+    (warned,) = growing(made)
+    assert (warned.severity, warned.message, warned.span) == ("warning", found.message, found.span)
+
+
+def test_what_grows_is_not_warned_of(program: Maker) -> None:
+    assert growing(program(spec(CAUSAL_NETS["attention"]))) == []
 
 
 @pytest.mark.parametrize("cache", GROWING)
