@@ -92,7 +92,7 @@ def _graph(raw: bytes) -> bytes:
 
 
 def _sizes(port: Any) -> list[int]:
-    return [2, *(min(s, 64) if isinstance(s, int) else 3 for s in port.shape)]
+    return [2, *(min(abs(s), 64) if isinstance(s, int) else 3 for s in port.shape)]
 
 
 # --------------------------------------------------------------------- weights
