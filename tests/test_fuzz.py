@@ -12,7 +12,7 @@ import pytest
 from mai.compiler.check import check
 from mai.spec.diagnostics.render import render, to_json
 
-EXAMPLES = sorted((Path(__file__).parents[1] / "examples").glob("*.mai"))
+EXAMPLES = sorted((Path(__file__).parents[1] / "examples").rglob("*.mai"))
 COUNT = int(os.environ.get("MAI_FUZZ", "400"))
 PIECES = ["(", ")", "[", "]", "{", "}", "=", "==", "~", "->", "|>", "^", "'", '"', "..", "None", "0", "-1", "10^9", "1e308", "x", "s",
           "d", "\n", ",", ":", "@", "repeat", "integrate", "return", "keep", "shared", "σ", "\t", "\x00", "#", "minimize", "class[3]"]  # fmt: skip

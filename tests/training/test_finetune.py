@@ -75,6 +75,8 @@ def test_only_what_should_move_moves(
         (', freeze = ["f.*", "g.*"]', "", "unknown-name"),
         ("", ' over "f.linear"', "unknown-name"),
         (", freeze = 3", "", "bad-setting"),
+        (', freeze = "*a*a*a*b"', "", "weights-rule"),
+        ("", ' over "*a*a*a*b"', "weights-rule"),
         ("", " over nothing", "not-a-net"),
     ],
 )
