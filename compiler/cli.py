@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     for verb in (check, show, train, compile_, explain, new):
         app.command(name=verb.__name__.rstrip("_"))(_told(verb))
     files = typer.Typer(help="Weights of other programs.")
+    files.command(name="list")(_told(list_weights))
     files.command(name="map")(_told(map_weights))
     app.add_typer(files, name="weights")
 
@@ -322,6 +323,18 @@ def _say_written(made: Exported | None) -> None:
         )
 
 
+def list_weights(file: File, sets: Sets = None) -> None:
+    """List the parameters of a spec by name and shape, those of the turns of a `repeat` together."""
+    from mai.compiler.check import check_without_rules
+    from mai.compiler.weights.rules import together
+
+    checked = check_without_rules(file, _sets(sets))
+    if checked.program is None:
+        raise MaiError(checked.diagnostics)
+    for name, shape, count in together({w.name: w.shape for w in checked.program.weights.values()}):
+        typer.echo(f"{name}  {list(shape)}{f'  {count} of them' if count > 1 else ''}")
+
+
 def map_weights(
     weights: Annotated[Path, typer.Argument(help="A .safetensors file, or its .index.json.", show_default=False)],
     file: File,
@@ -339,8 +352,8 @@ def map_weights(
         made = propose(files.path.name, checked.program.weights, files.shapes)
     typer.echo(str(made))
     known = f"the names are those of {made.family}" if made.family else "the names are those of no family known here"
-    look = f"{made.doubts} lines to look at" if made.doubts else "nothing is ambiguous"
-    lacking = f"; {len(made.lacking)} parameters have no tensor" if made.lacking else ""
+    look = f"lines to look at: {made.doubts}" if made.doubts else "nothing is ambiguous"
+    lacking = f"; without a tensor: {len(made.lacking)}" if made.lacking else ""
     typer.echo(f"{known}; {look}{lacking}", err=True)
 
 

@@ -34,7 +34,7 @@ class Subject:
 
 @cache
 def _texts() -> tuple[str, ...]:
-    return tuple(p.read_text(encoding="utf-8") for p in sorted((ROOT / "examples").glob("*.mai")))
+    return tuple(p.read_text(encoding="utf-8") for p in sorted((ROOT / "examples").rglob("*.mai")))
 
 
 # -------------------------------------------------------------- compiled files

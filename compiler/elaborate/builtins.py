@@ -368,6 +368,11 @@ def rotate(e: Elaborator, x: Arg, heads: Arg, base: Arg | None = None, rates: Ar
         shown = describe(value.type.shape)
         raise ShapeError("shape-mismatch", f"{shown} cannot be split into {count} heads of even width", 0, label=shown)
     half = width // count // 2
+    if rates is not None and isinstance(rates.value, Value) and rates.value.type.shape != (half,):
+        shown = describe(rates.value.type.shape)
+        raise e.fail(
+            "shape-mismatch", rates.span, f"there are {half} pairs to turn, these rates are {shown}", label=shown
+        )
     powers = tuple(period ** (-i / half) for i in range(half))
     turns = e.builder.constant(powers) if rates is None else e.real(rates.value, rates.span)
     position = e.emit(el.ToReal, e.emit(ix.Iota, count=value.type.shape[0], name="position"))

@@ -12,7 +12,7 @@ from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.training import only
 from mai.compiler.ir.graph import Weight
 from mai.compiler.ops.base import describe
-from mai.compiler.weights.rules import Chain, Cut, Loading, Part, Pattern, Rule, Source, Step, Transpose, numbered
+from mai.compiler.weights.rules import Chain, Cut, Loading, Part, Pattern, Rule, Source, Step, Transpose, together
 from mai.spec import ast
 from mai.spec.diagnostics import Reporter
 from mai.spec.diagnostics.suggest import closest
@@ -20,7 +20,6 @@ from mai.spec.diagnostics.suggest import closest
 FORMS = "a tensor's name in quotes, with `'`, `[a:b]` or `split` after it, a `concat` of such, or `first`"
 MAX_PARTS = 1024
 SHOWN = 5
-MAX_TEXTS, MAX_NUMBERS = 3, 6  # what a `*` is, is found by trying
 
 
 def elaborate_loading(
@@ -79,14 +78,10 @@ def _check_targets(loading: Loading, report: Reporter, weights: Mapping[str, Wei
 
 def _listed(weights: Sequence[Weight]) -> str:
     """Weights by name and shape, those of the turns of a `repeat` together."""
-    alike: dict[tuple[str, tuple[int, ...]], list[str]] = {}
-    for weight in weights:
-        alike.setdefault((numbered(weight.name), weight.shape), []).append(weight.name)
-    shown = []
-    for (pattern, shape), names in alike.items():
-        shown.append(
-            f"`{pattern}` {describe(shape)} ({len(names)} of them)" if names[1:] else f"`{names[0]}` {describe(shape)}"
-        )
+    shown = [
+        f"`{name}` {describe(shape)}{f' ({count} of them)' if count > 1 else ''}"
+        for name, shape, count in together({w.name: w.shape for w in weights})
+    ]
     more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
     return ", ".join(shown[:SHOWN]) + more
 
@@ -217,9 +212,8 @@ class Reader:
         made = Pattern(text.value, text.span)
         if not text.value:
             raise self.e.fail("weights-rule", text.span, "a name is missing between the quotes")
-        if made.texts > MAX_TEXTS or len(made.numbers) > MAX_NUMBERS:
-            message = f"a name has at most {MAX_TEXTS} `*` and {MAX_NUMBERS} numbers"
-            raise self.e.fail("weights-rule", text.span, message)
+        if made.complaint:
+            raise self.e.fail("weights-rule", text.span, made.complaint)
         if target and made.counts:
             help = 'count on the right: `"f.repeat_1.{i}.*" = "layer{i + 1}.*"`'
             raise self.e.fail("weights-rule", text.span, "a number is found as it stands on the left", help=help)

@@ -167,6 +167,9 @@ def _frozen(train: ast.Train, settings: TrainSettings | None) -> list[Pattern]:
 
 def _check_found(pattern: Pattern, weights: Mapping[str, Weight], report: Reporter) -> None:
     """A pattern of what moves, or of what does not, is about some parameter that could."""
+    if pattern.complaint:
+        report.error("weights-rule", pattern.span, pattern.complaint)
+        return
     trained = [copy.name for weight in weights.values() if weight.trained for copy in turns_of(weight)]
     if not any(pattern.found(name) for name in trained):
         guess = closest(pattern.text, trained)

@@ -19,6 +19,7 @@ INDEX = ".safetensors.index.json"
 PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
 NAMES = ("weights.safetensors", "model.safetensors", f"model{INDEX}")
 MAX_INDEX_BYTES = 100_000_000
+MAX_NAME = 1000
 
 
 class Index(BaseModel):
@@ -110,6 +111,9 @@ class TensorFiles:
     def _add(self, file: Path) -> None:
         opened = self._open.enter_context(safe_open(file, framework="pt"))
         for name in opened.keys():  # noqa: SIM118
+            if not name.isprintable() or '"' in name or len(name) > MAX_NAME:
+                message = f"{file} has a tensor whose name no rule can say: {name[:40]!a}"
+                raise self.error("weights-mismatch", message)
             self.shapes[name] = tuple(opened.get_slice(name).get_shape())
             self._places[name] = opened
 

@@ -38,7 +38,7 @@ ROLES = {
 }
 SAME = {word: meaning for meaning, words in WORDS.items() for word in words}
 PARTS = ("norm", "embed")  # of a word, they are its meaning: `prenorm`
-NUMBER = re.compile(r"(?:^|(?<=\.))\d+(?=\.)")
+NUMBER = re.compile(r"(?:^|(?<=\.))\d{1,9}(?=\.)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +123,4 @@ def _words(name: str) -> list[str]:
 
 def natural(names: Iterable[str]) -> list[str]:
     """Names in the order of their numbers: `h.2` before `h.10`."""
-    return sorted(
-        names, key=lambda name: [(int(p), "") if p.isdecimal() else (-1, p) for p in re.split(r"(\d+)", name)]
-    )
+    return sorted(names, key=lambda name: [(len(p), p) if p.isdecimal() else (-1, p) for p in re.split(r"(\d+)", name)])

@@ -16,6 +16,8 @@ from mai.spec.source import Span
 
 MARK = re.compile(r"\*|\{[ ]*([^\W\d]\w*)[ ]*(?:([+-])[ ]*(\d{1,9})[ ]*)?\}")
 
+MAX_TEXTS, MAX_NUMBERS = 3, 6  # what a `*` is, is found by trying
+
 
 @dataclass(frozen=True)
 class Pattern:
@@ -30,7 +32,7 @@ class Pattern:
         for mark in MARK.finditer(self.text):
             parts.append(re.escape(self.text[at : mark.start()]))
             name, at = mark[1], mark.end()
-            parts.append("(.+)" if name is None else f"(?P={name})" if name in seen else f"(?P<{name}>\\d+)")
+            parts.append("(.+)" if name is None else f"(?P={name})" if name in seen else f"(?P<{name}>\\d{{1,9}})")
             seen.add(name)
         return re.compile("".join(parts) + re.escape(self.text[at:]), re.DOTALL)
 
@@ -66,6 +68,13 @@ class Pattern:
         return sum(mark[1] is None for mark in MARK.finditer(self.text))
 
     @property
+    def complaint(self) -> str | None:
+        """Why it would take long to look for."""
+        if self.texts <= MAX_TEXTS and len(self.numbers) <= MAX_NUMBERS:
+            return None
+        return f"a name has at most {MAX_TEXTS} `*` and {MAX_NUMBERS} numbers"
+
+    @property
     def counts(self) -> bool:
         """Whether it has a `{i + 1}`, which only a place to be filled can have."""
         return any(mark[2] for mark in MARK.finditer(self.text))
@@ -75,6 +84,14 @@ def numbered(name: str) -> str:
     """`h.0.attn.bias` as `h.{i}.attn.bias`: what the layers of a model have in common."""
     letters = iter("ijklmn")
     return ".".join(f"{{{next(letters, 'z')}}}" if part.isdecimal() else part for part in name.split("."))
+
+
+def together(shapes: Mapping[str, tuple[int, ...]]) -> list[tuple[str, tuple[int, ...], int]]:
+    """Names and their shapes, those that layers have in common as one pattern, and how many there are of each."""
+    alike: dict[tuple[str, tuple[int, ...]], list[str]] = {}
+    for name, shape in shapes.items():
+        alike.setdefault((numbered(name), shape), []).append(name)
+    return [(pattern if len(names) > 1 else names[0], shape, len(names)) for (pattern, shape), names in alike.items()]
 
 
 @dataclass(frozen=True, slots=True)

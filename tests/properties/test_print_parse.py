@@ -61,6 +61,7 @@ def _grow(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
 expressions = st.recursive(leaves, _grow, max_leaves=8)
 small = st.recursive(leaves, _grow, max_leaves=2)
 identifiers = node(ast.Identifier, id=names)
+strings = node(ast.String, value=texts)
 types = st.one_of(
     node(ast.TensorType, dims=row(small)),
     node(ast.TokensType, dims=row(small, least=1)),
@@ -75,7 +76,7 @@ simple = st.one_of(
     node(ast.Return, value=small),
     node(ast.Append, value=small),
     node(ast.Derivative, state=identifiers, variable=identifiers, value=small),
-    node(ast.Minimize, value=small, over=row(identifiers)),
+    node(ast.Minimize, value=small, over=row(identifiers | strings)),
     node(ast.Report, values=row(small, least=1)),
     node(ast.Record, values=row(small, least=1), every=st.none() | small),
 )
@@ -97,8 +98,12 @@ settings = row(node(ast.Argument, name=st.none() | names, value=small))
 declarations = st.one_of(
     node(ast.Const, name=identifiers, value=small),
     node(ast.Let, name=identifiers, value=expressions),
-    node(ast.Import, path=node(ast.String, value=texts)),
+    node(ast.Import, path=strings),
     node(ast.Data, fields=row(node(ast.DataField, name=identifiers, type=types), least=1), source=small),
+    node(
+        ast.Weights, path=strings,
+        rules=row(node(ast.Fill, targets=row(strings, 1, 3), value=small) | node(ast.Ignore, value=small)),
+    ),
     node(ast.Train, settings=settings, body=bodies),
     node(
         ast.Function, kind=st.sampled_from(["layer", "net", "export"]), name=identifiers, parameters=parameters,

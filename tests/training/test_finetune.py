@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -75,6 +76,8 @@ def test_only_what_should_move_moves(
         (', freeze = ["f.*", "g.*"]', "", "unknown-name"),
         ("", ' over "f.linear"', "unknown-name"),
         (", freeze = 3", "", "bad-setting"),
+        (', freeze = "*a*a*a*b"', "", "weights-rule"),
+        ("", ' over "*a*a*a*b"', "weights-rule"),
         ("", " over nothing", "not-a-net"),
     ],
 )
@@ -126,6 +129,22 @@ def test_a_low_rank_change_is_none_at_first_and_one_matrix_in_the_file(program: 
     expected = h @ changed["f.linear_1.weight"].T + changed["f.linear_1.bias"]
     found = load(export(adapted, "g", changed, tmp_path / "c").path, providers="cpu")(x=x)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_every_product_of_a_llama_can_be_adapted(program: Make) -> None:
+    text = (ZOO / "llama.mai").read_text().split("weights from")[0]
+    text = text.replace("bias = false)\n", "bias = false, projection = lora(rank = 2))\n", 2)
+    for name, value in {"vocab": 97, "d": 48, "depth": 2, "heads": 6, "kv_heads": 2, "hidden": 80}.items():
+        text = re.sub(rf"const {name} = \d+", f"const {name} = {value}", text)
+    weights = program(text + "export predict(x: tokens[P]) -> [P, vocab] { return logits(x) }\n").weights
+    shapes = {
+        n.removeprefix("logits.repeat_1.0."): w.shape for n, w in weights.items() if ".0." in n and n.endswith("B")
+    }
+    assert shapes == {
+        "attention_1.lora_1.B": (48, 2), "attention_1.lora_2.B": (16, 2), "attention_1.lora_3.B": (16, 2),
+        "attention_1.lora_4.B": (48, 2), "gated_mlp_1.lora_1.B": (80, 2), "gated_mlp_1.lora_2.B": (80, 2),
+        "gated_mlp_1.lora_3.B": (48, 2),
+    }  # fmt: skip
 
 
 def test_training_and_evaluation_of_a_low_rank_change_agree(program: Make, tmp_path: Path) -> None:

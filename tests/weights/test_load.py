@@ -226,6 +226,23 @@ def test_a_damaged_file(make: Make, tmp_path: Path, size: int) -> None:
     assert [d.slug for d in refused(program)] == ["weights-missing"]
 
 
+@pytest.mark.parametrize("name", ['a"b', "a\nb", "a\x1b[2Jb", "a" * 1001])
+def test_names_that_no_rule_can_say(make: Make, tmp_path: Path, name: str) -> None:
+    program = make()
+    save_file({**tensors(), name: torch.zeros(1)}, tmp_path / "m.safetensors")
+    (said,) = refused(program)
+    assert said.slug == "weights-mismatch"
+    assert said.message.isprintable()
+
+
+def test_numbers_of_thousands_of_digits_in_a_file(make: Make) -> None:
+    long = f"h.{'9' * 900}.mask"
+    (said,) = refused(
+        make(RULES + '\nignore "h.{i}.mask"', {**tensors(), long: torch.zeros(1), "h.1.mask": torch.zeros(1)})
+    )
+    assert said.slug == "weights-unused"
+
+
 def test_a_spec_reads_nothing_outside_its_folder(make: Make, tmp_path: Path) -> None:
     program = make()
     inner = tmp_path / "inner"

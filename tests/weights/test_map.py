@@ -136,6 +136,9 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
     said = capsys.readouterr()
     assert said.out.startswith('weights from "m.safetensors" {\n')
     assert "the names are those of no family known here" in said.err
+    with pytest.raises(SystemExit):
+        app(["weights", "list", str(tmp_path / "a.mai")])
+    assert "f.repeat_1.{i}.mlp_1.linear_1.weight  [12, 8]  3 of them\n" in capsys.readouterr().out
     for broken in ("missing.safetensors", "a.mai"):
         with pytest.raises(SystemExit) as left:
             app(["weights", "map", str(tmp_path / broken), str(tmp_path / "a.mai")])

@@ -203,6 +203,22 @@ def test_the_zoo_computes_what_the_reference_does(name: str, tmp_path: Path) -> 
     assert np.abs(found[kept] - expected[kept]).max() < TOLERANCE * max(1, np.abs(expected).max())
 
 
+@pytest.mark.parametrize("name", ["llama, stretched as 3.1", "qwen2"])
+def test_the_incremental_form_generates_what_the_reference_does(name: str, tmp_path: Path) -> None:
+    """Stretched positions and biases of the keys, a token at a time."""
+    case = CASES[name]
+    model, program = case.model(), program_of(case, tmp_path)
+    saved(model, program)
+    compiled = load(export(program, "generate", load_weights(program, None)[0], tmp_path).path, providers="cpu")
+    prompt = case.inputs["x"][:, :12]
+    found = compiled(prompt=prompt, count=24, temperature=0.0, stop=-1)
+    text = torch.from_numpy(prompt)
+    with torch.inference_mode():
+        for _ in range(24):
+            text = torch.cat([text, model(text).logits[:, -1].argmax(-1, keepdim=True)], -1)
+    np.testing.assert_array_equal(found, text.numpy())
+
+
 def test_padding_is_not_looked_at(tmp_path: Path) -> None:
     """Other tokens where there is padding change nothing that counts."""
     case = CASES["bert"]
