@@ -87,7 +87,8 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
 
     def index(self, meta: Any, c: list[Any]) -> ast.Expr:
         items = c[1]
-        inner = [i for i in items if isinstance(i, ast.Expr)]
+        parts = [p for i in items for p in ((i.start, i.stop, i.step) if isinstance(i, ast.Slice) else (i,))]
+        inner = [p for p in parts if isinstance(p, ast.Expr)]
         return ast.Index(self.span(meta), _above(c[0], *inner), c[0], items)
 
     def stack(self, meta: Any, c: list[Any]) -> ast.Expr:

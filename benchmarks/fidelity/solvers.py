@@ -170,7 +170,7 @@ import resource
 from benchmarks.fidelity.solvers import gradients
 gradients(40, {adjoint}, 256)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-gradients({steps}, {adjoint}, 200_000)
+gradients({steps}, {adjoint}, 40_000)
 print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024)
 """
 

@@ -123,8 +123,14 @@ def _weights(rng: random.Random) -> bytes:
 
 def _read(raw: bytes, path: Path, limit: float) -> Trial:
     """Weights and checkpoints are read or refused by `MaiError`."""
-    from mai.compiler.training.checkpoint import read, read_weights
+    from mai.compiler.training.checkpoint import read
+    from mai.compiler.weights.files import TensorFiles
     from mai.spec.diagnostics import MaiError
+
+    def read_weights(path: Path) -> None:
+        with TensorFiles(path) as files:
+            for name in files.shapes:
+                files.read(name)
 
     def attempt() -> tuple[str | None, bool]:
         path.write_bytes(raw)

@@ -238,10 +238,11 @@ class Core:
             return self.error("recursive-call", name.span, f"`{name.id}` is defined by itself")
         if key not in self.lets:
             self.opening.add(key)
-            outer, self.builder.span = self.builder.span, let.declaration.span
+            span, scope = self.builder.span, self.builder.scope
+            self.builder.span, self.builder.scope = let.declaration.span, ""
             with self.region(self.graph):
                 self.lets[key] = self.expression(Environment(let.module), let.declaration.value)
-            self.builder.span = outer
+            self.builder.span, self.builder.scope = span, scope
             self.opening.remove(key)
         return self.lets[key]
 

@@ -27,6 +27,7 @@ from tests.ops.test_parity import BATCH, SIZES, feed_of, graph_of, may_lead
 Array = np.ndarray[Any, Any]
 NONE = {
     "cached_attention": "what it keeps is handed on; texts are differentiated in their plain form",
+    "two_level_attention": "as `cached_attention`",
     "stop_gradient": "its derivative is not that of its values",
 }
 TORCH_HAS_NONE = {"batch_norm": (3, 4)}

@@ -21,6 +21,7 @@ from safetensors.torch import load_file
 from mai.compiler.program import Program
 from mai.compiler.training import checkpoint as ck
 from mai.compiler.training.loop import Options, Trainer, train
+from mai.compiler.weights.files import TensorFiles
 from mai.spec.diagnostics import MaiError
 
 Maker = Callable[..., Program]
@@ -126,7 +127,7 @@ def test_the_best_weights_survive_being_killed(program: Maker, tmp_path: Path) -
         running.wait()
     subprocess.run([*command, str(killed)], check=True, timeout=300)
     assert_same_run(whole, killed)
-    assert 0 < int(ck.read_weights(killed / ck.WEIGHTS_FILE)[1]["trained_steps"]) < 1000
+    assert 0 < int(TensorFiles(killed / ck.WEIGHTS_FILE).metadata["trained_steps"]) < 1000
 
 
 def interrupted(trainer: Trainer, at: int, how: Callable[[], None]) -> None:

@@ -18,6 +18,7 @@ from mai.compiler.check import check
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.training import checkpoint
 from mai.compiler.training.data import load as load_data
+from mai.compiler.weights.files import TensorFiles
 from mai.runtime import ModelError, load
 from mai.runtime.files import plain_file, write_atomically
 from mai.runtime.manifest import Port
@@ -61,7 +62,7 @@ READERS: dict[str, Callable[[Path], object]] = {
     "model": lambda p: refusal(ModelError, lambda: load(p)),
     "argument": lambda p: refusal(ModelError, lambda: parse_value(PORT, f"x=@{p}", None)),
     "checkpoint": lambda p: refusal(MaiError, lambda: checkpoint.read(p)),
-    "weights": lambda p: refusal(MaiError, lambda: checkpoint.read_weights(p)),
+    "weights": lambda p: refusal(MaiError, lambda: TensorFiles(p)),
 }
 ENDINGS = {
     "spec": ".mai",
