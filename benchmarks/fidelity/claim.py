@@ -39,7 +39,9 @@ class Claim:
 
     @property
     def row(self) -> list[str]:
-        return [self.system, self.statement, self.needed, self.measured, "yes" if self.holds else "**no**", self.source]
+        """A row of a Markdown table: a bar in a cell would end it."""
+        told = [self.system, self.statement, self.needed, self.measured, "yes" if self.holds else "**no**", self.source]
+        return [cell.replace("|", "\\|") for cell in told]
 
     @property
     def data(self) -> dict[str, Any]:
