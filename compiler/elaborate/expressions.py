@@ -16,8 +16,8 @@ from mai.compiler.elaborate.bindings import (
     is_number,
 )
 from mai.compiler.elaborate.core import Core, Stop, kind_of
+from mai.compiler.elaborate.functions import BUILTINS
 from mai.compiler.elaborate.static import StaticError, apply, apply_sizes
-from mai.compiler.elaborate.transport import BUILTINS
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.types import DType

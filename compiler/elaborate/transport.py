@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, Distribution
-from mai.compiler.elaborate.builtins import BUILTINS, Arg, builtin, positive
+from mai.compiler.elaborate.builtins import Arg, builtin, positive
 from mai.compiler.elaborate.constructs import across_batch
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import product
@@ -73,6 +73,3 @@ def directions(e: Elaborator, count: Arg, x: Arg, y: Arg) -> Binding:
         e.draws.example = outer
     length = e.emit(Sqrt, e.emit(Sum, e.emit(Multiply, drawn, drawn), keep=True))
     return e.emit(Divide, drawn, length, name="directions")
-
-
-__all__ = ["BUILTINS"]
