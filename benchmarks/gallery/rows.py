@@ -154,7 +154,7 @@ ROWS = (
         r"\partial_s \alpha_s + \mathrm{div}(\alpha_s v_s) = 0 \quad\Longrightarrow\quad \frac{d}{ds} \log \alpha_s(x_s) = -\mathrm{div}\, v_s(x_s)",
         "Trained by maximum likelihood: the log-density that it has learnt of a checkerboard, and samples.",
         (
-            Shot("normalizing_flow_density.png", "run {density} x=-4..4:100 --range=-8..-3 --out {out}"),
+            Shot("normalizing_flow_density.png", "run {density} x=-4..4:100 --range=-8..-2 --out {out}"),
             sampled("normalizing_flow"),
         ),
         200,
