@@ -18,7 +18,7 @@ from mai.runtime.errors import ModelError
 if TYPE_CHECKING:
     from mai.runtime.model import Model
 
-COMES_WITH_TRAIN = ("torch", "lark", "onnx", "onnx_ir", "sklearn", "accelerate", "safetensors")
+COMES_WITH_TRAIN = ("torch", "lark", "onnx", "onnx_ir", "sklearn", "accelerate", "safetensors", "ot")
 
 # click's, or that of typer's own copy of click: the base of what is told about a wrong command line.
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]

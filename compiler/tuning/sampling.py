@@ -12,12 +12,13 @@ import numpy as np
 from mai.compiler import passes
 from mai.compiler.onnx.build import serialised
 from mai.compiler.onnx.export import Quantize, model_of
-from mai.compiler.onnx.verify import NUMPY, session
+from mai.compiler.onnx.verify import session
 from mai.compiler.program import Program
 from mai.compiler.solvers.grid import Plan
 from mai.compiler.training.data import load
 from mai.compiler.training.points import generator
 from mai.compiler.tuning.subject import Subject, refused
+from mai.runtime.arguments import prepare
 from mai.runtime.files import UNREADABLE, read_arrays
 from mai.runtime.manifest import Manifest
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -36,9 +37,9 @@ def with_plan(program: Program, export: str, subject: Subject, plan: Plan) -> Pr
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """`sampler(plan, seed, rows)`: the first result for each row of data; the draws of a row are a function of the seed.
+    """`sampler(plan, seed, fields, count)`: the results for `count` rows of data; a row's draws are a function of the seed.
 
-    Models are kept by method and grid, where the number of steps is a setting.
+    Models are kept in `opened`, by method and grid where the number of steps is a setting.
     """
 
     program: Program
@@ -49,19 +50,24 @@ class Sampler:
 
     def __call__(self, plan: Plan, seed: int, fields: Fields, count: int) -> list[Array]:
         held = self._session(plan)
-        settings = {"batch": count, "seed": seed}
-        if self.subject.setting is not None and not self.manifest.unrolled:
-            settings[self.subject.setting] = plan.steps
-        dtypes = {name: NUMPY[s.value.type.dtype] for name, s in self.subject.graph.settings.items()}
-        feed = {n: np.array(v, dtypes[n]) for n, v in settings.items() if n in dtypes}
-        feed |= {v.name: np.asarray(fields[v.name], NUMPY[v.type.dtype]) for v in self.subject.graph.inputs}
+        ports = {p.name: p for p in self.manifest.settings}
+        values: dict[str, Any] = {"batch": count, "seed": seed}
+        if self._free:
+            values[str(self.subject.setting)] = plan.steps
+        values = {name: value for name, value in values.items() if name in ports}
+        inputs = {p.name: p for p in self.manifest.inputs}
+        feed = prepare(inputs, ports, values | {name: fields[name] for name in inputs}, self.manifest.most)
         known = {i.name for i in [*held.get_inputs(), *held.get_overridable_initializers()]}
         made: list[Array] = held.run(None, {n: a for n, a in feed.items() if n in known})
         return made
 
+    @property
+    def _free(self) -> bool:
+        """Whether the number of steps is left to a call."""
+        return self.subject.setting is not None and not self.manifest.unrolled
+
     def _session(self, plan: Plan) -> Any:
-        free = self.subject.setting is not None and not self.manifest.unrolled
-        key = replace(plan, steps=1) if free else plan
+        key = replace(plan, steps=1) if self._free else plan
         if key not in self.opened:
             program = with_plan(self.program, self.manifest.export, self.subject, plan)
             manifest = self.manifest
@@ -84,7 +90,8 @@ def data_of(program: Program, subject: Subject, count: int, override: list[Path]
     Raises:
         MaiError: the data cannot be read, or they lack an input of the export.
     """
-    made = _given(against, count) if against is not None else _stated(program, count, override)
+    inputs = {v.name for v in subject.graph.inputs}
+    made = _given(against, count, inputs) if against is not None else _stated(program, count, override)
     lacking = [v.name for v in subject.graph.inputs if v.name not in made(0)]
     if lacking:
         names = ", ".join(made(0)) or "nothing"
@@ -103,8 +110,8 @@ def _stated(program: Program, count: int, override: list[Path] | None) -> Data:
     return lambda seed: source.batch(UNSEEN + seed, count)
 
 
-def _given(path: Path, count: int) -> Data:
-    """Rows of a file: the one array of a `.npy`, those of a `.npz` by name."""
+def _given(path: Path, count: int, inputs: set[str]) -> Data:
+    """Rows of a file: the one array of a `.npy`, those of a `.npz` by name. What is no input is real."""
     try:
         arrays = read_arrays(path)
     except UNREADABLE as error:
@@ -121,6 +128,7 @@ def _given(path: Path, count: int) -> Data:
             message = f"--against {path}: {name or 'the array'} holds what is no finite number"
             raise MaiError([Diagnostic("data-bad", None, message)])
     (total,) = rows
+    arrays = {name: a if name in inputs else a.astype(np.float32) for name, a in arrays.items()}
 
     def chosen(seed: int) -> Fields:
         order = generator(UNSEEN, seed).permutation(total)[:count]

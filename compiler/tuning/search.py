@@ -50,7 +50,7 @@ class Limits:
     warps: bool = True
 
     def fulfils(self, point: Point, reference: Point) -> bool:
-        """Whether a quality is within the factor; that of a quality below zero is a share of its size."""
+        """Whether a quality is within the factor: what it may lose is a share of its size, below zero too."""
         return point.mean <= reference.mean + (self.factor - 1) * abs(reference.mean)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -73,7 +74,7 @@ def tune(path: Path, out: Path, options: Options, told: Told) -> Outcome:
     manifest = model.manifest
     program = _program(model, options)
     if manifest.export not in program.exports:
-        raise refused(f"the file's text has no export `{manifest.export}`")
+        raise refused(f"`{manifest.export}` is no export of the text in the file")
     subject = subject_of(program.exports[manifest.export], manifest)
     metric = metric_of(options.metric)
     arrays, trained = load_weights(program, _weights(program, path, options))
@@ -90,7 +91,10 @@ def tune(path: Path, out: Path, options: Options, told: Told) -> Outcome:
 
     reference = Plan("rk4", max(FINE, 2 * current.steps)) if options.fine else current
     limits = Limits(options.factor, options.most or current.evaluations, options.seeds, warps=not subject.keeps)
-    found = Search(measure, reference, METHODS, limits, told).run(current)
+    search = Search(measure, reference, METHODS, limits, told)
+    if not math.isfinite(search.reference.mean):
+        raise refused(f"the reference, {reference}, gives no finite quality: there is nothing to compare with")
+    found = search.run(current)
     if found.chosen is None:
         raise _nothing(found, limits)
     tuned = _tuned(found, current, measure, options, limits)

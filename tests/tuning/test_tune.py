@@ -21,6 +21,7 @@ from mai.compiler.training.weights import load_weights
 from mai.compiler.tuning.search import Point
 from mai.compiler.tuning.tune import Options, Outcome, tune
 from mai.runtime import load
+from mai.runtime.errors import ModelError
 from mai.spec.diagnostics import MaiError
 
 STRAIGHT = """
@@ -193,6 +194,27 @@ def test_a_metric_of_ones_own(compiled: Written, tmp_path: Path, monkeypatch: py
     assert outcome.found.chosen is not None and outcome.found.chosen.plan == Plan("euler", 1)
 
 
+def test_a_kept_path_stays_on_even_steps(compiled: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(str(tmp_path))
+    (tmp_path / "judge_of_ends.py").write_text("def score(samples, data):\n    return 1 + abs(samples[:, -1]).mean()\n")
+    path = compiled(
+        body("integrate s in 0..1 using rk4(steps) { dx/ds = -x } keep x as xs", result="[steps + 1, 2]", back="xs")
+    )
+    outcome = tuned(path, metric="judge_of_ends:score", factor=1.01)
+    assert all(p.plan.grid.even for p in outcome.found.curve)
+    model = load(path, providers="cpu")
+    assert outcome.found.chosen is not None
+    assert model(batch=2).shape == (2, outcome.found.chosen.plan.steps + 1, 2)
+    assert model.outputs["sample"].path == 0
+
+
+def test_a_reference_that_is_no_number(compiled: Written, points: Path) -> None:
+    path = compiled(body("integrate s in 0..1 using rk4(steps) { dx/ds = exp(exp(exp(x * x + 9))) }"))
+    with pytest.raises(MaiError) as caught:
+        tuned(path, against=points)
+    assert "no finite quality" in caught.value.diagnostics[0].message
+
+
 def body(inside: str, head: str = "steps: int = 6", result: str = "[2]", back: str = "x") -> str:
     return f"export sample({head}) -> {result} {{\n  x ~ normal([2])\n  {inside}\n  return {back}\n}}\n"
 
@@ -250,6 +272,9 @@ def test_data_that_are_none(compiled: Written, tmp_path: Path) -> None:
     for name in ("text.npy", "nan.npy", "one.npy", "missing.npy"):
         assert slug(path, against=tmp_path / name) == "data-bad"
     assert slug(path, against=tmp_path / "x.npy") == "tune-refused"  # It takes labels.
+    np.savez(tmp_path / "labels.npz", x=np.zeros((5, 2)), y=np.array([0, 1, 7, 1, 0]))
+    with pytest.raises(ModelError, match="from 0 to 1, this holds 7"):
+        tuned(path, against=tmp_path / "labels.npz")
 
 
 def test_nothing_is_good_enough(compiled: Written, points: Path) -> None:
