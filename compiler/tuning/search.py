@@ -20,7 +20,7 @@ HOPELESS = 2.0
 WARPS = tuple(
     Grid(skew, ends) for skew, ends in ((-0.3, 0), (-0.6, 0), (0.3, 0), (0.6, 0), (0, 0.3), (0, 0.6), (0, -0.3))
 )
-MOST_CONFIRMED = 8
+MOST_CONFIRMED = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +95,7 @@ class Search:
             for method in self.methods:
                 self._bend(method)
         warped = [p for p in self.points.values() if p not in even]
-        reference, chosen = self._confirmed()
+        reference, chosen = self._confirmed(current)
         return Found(even + warped, self.reference, reference, chosen)
 
     def _measured(self, plan: Plan, seeds: Sequence[int]) -> Point:
@@ -148,10 +148,14 @@ class Search:
             tried += [self._at(replace(even.plan, grid=grid)) for grid in _around(best.plan.grid)]
         return any(self.limits.fulfils(p, self.reference) for p in tried)
 
-    def _confirmed(self) -> tuple[Point, Point | None]:
-        """The reference and the cheapest plan that is within the factor on seeds that chose nothing."""
+    def _confirmed(self, current: Plan) -> tuple[Point, Point | None]:
+        """The reference and the cheapest plan that is within the factor on seeds that chose nothing.
+
+        If the cheapest ones are not, it is the plan that is there, where that is good enough.
+        """
         reference = self._measured(self.reference.plan, self.confirming)
-        for point in self._passing()[:MOST_CONFIRMED]:
+        passing = self._passing()
+        for point in [*passing[:MOST_CONFIRMED], *(p for p in passing[MOST_CONFIRMED:] if p.plan == current)]:
             again = reference if point.plan == reference.plan else self._measured(point.plan, self.confirming)
             if self.limits.fulfils(again, reference):
                 return reference, again
