@@ -106,7 +106,7 @@ def tune(path: Path, out: Path, options: Options, told: Told) -> Outcome:
 
 def _program(model: Model, options: Options) -> Program:
     """The program of the text in the file, its paths starting where the file lies unless a folder is given."""
-    place = (options.folder or model.path.parent) / f"{model.manifest.name}.mai"
+    place = (options.folder or model.path.parent) / f"{Path(model.manifest.name).name}.mai"
     checked = check_text(place, model.spec, options.sets)
     if checked.program is None:
         raise MaiError(checked.diagnostics)
@@ -129,6 +129,8 @@ def _current(manifest: Manifest, subject: Subject) -> Plan:
     if manifest.tuned is None:
         return subject.plan
     after = manifest.tuned.after
+    if after.method not in METHODS or after.steps < 1 or not sum(map(abs, after.grid)) < 1:
+        raise refused(f"the file says that it was tuned to {after.method}({after.steps}), which is no plan")
     return Plan(after.method, after.steps, Grid(*after.grid))
 
 

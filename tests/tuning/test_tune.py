@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 from safetensors.numpy import save_file
 
@@ -22,6 +23,7 @@ from mai.compiler.tuning.search import Point
 from mai.compiler.tuning.tune import Options, Outcome, tune
 from mai.runtime import load
 from mai.runtime.errors import ModelError
+from mai.runtime.manifest import MANIFEST_KEY
 from mai.spec.diagnostics import MaiError
 
 STRAIGHT = """
@@ -261,6 +263,19 @@ def test_weights_that_are_not_the_files(compiled: Written, tmp_path: Path) -> No
     assert slug(path) == "weights-missing"
     assert slug(path, weights=tmp_path / "none.safetensors") == "weights-missing"
     assert path.read_bytes() == raw
+
+
+@pytest.mark.parametrize("change", [{"method": "rk9"}, {"steps": 0}, {"grid": [0.9, 0.4]}, {"grid": [float("nan"), 0]}])
+def test_a_manifest_that_was_tampered_with(change: dict[str, Any], compiled: Written, points: Path) -> None:
+    path = compiled(DRIFT.format(solver="rk4(steps)"))
+    tuned(path, against=points)
+    model = onnx.load(path)
+    (held,) = [p for p in model.metadata_props if p.key == MANIFEST_KEY]
+    said = json.loads(held.value)
+    said["tuned"]["after"] |= change
+    held.value = json.dumps(said)
+    onnx.save(model, path)
+    assert slug(path, against=points) == "tune-refused"
 
 
 def test_data_that_are_none(compiled: Written, tmp_path: Path) -> None:
