@@ -46,6 +46,13 @@ def check(path: Path, sets: Mapping[str, str] | None = None) -> Checked:
     return Checked(program, list(_helped(path, report, sets)))
 
 
+def check_text(path: Path, text: str, sets: Mapping[str, str] | None = None) -> Checked:
+    """The same for a text that stood at `path`, where its imports and its data are looked for."""
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
+    report = Reporter()
+    return Checked(_attempt(path, report, sets, Source(str(path), text)), report.ordered())
+
+
 def check_without_rules(path: Path, sets: Mapping[str, str] | None = None) -> Checked:
     """The same for a file whose `weights from`, if there is one, is not there: its parameters are what is asked for."""
     report = Reporter()

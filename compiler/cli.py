@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from mai.compiler.tuning.verb import tune
 from mai.spec.diagnostics import MaiError
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ Weights = Annotated[
 
 def register(app: typer.Typer) -> None:
     """Add the verbs to the command line."""
-    for verb in (check, show, train, compile_, explain, new):
+    for verb in (check, show, train, compile_, tune, explain, new):
         app.command(name=verb.__name__.rstrip("_"))(_told(verb))
     files = typer.Typer(help="Weights of other programs.")
     files.command(name="list")(_told(list_weights))

@@ -18,7 +18,7 @@ from mai.runtime.errors import ModelError
 if TYPE_CHECKING:
     from mai.runtime.model import Model
 
-COMES_WITH_TRAIN = ("torch", "lark", "onnx", "onnx_ir", "sklearn", "accelerate", "safetensors")
+COMES_WITH_TRAIN = ("torch", "lark", "onnx", "onnx_ir", "sklearn", "accelerate", "safetensors", "ot")
 
 # click's, or that of typer's own copy of click: the base of what is told about a wrong command line.
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -186,10 +186,22 @@ def info(
         typer.echo(f"  text      {'bytes' if manifest.tokenizer == 'bytes' else 'pieces by the tokenizer in the file'}")
     if manifest.text and manifest.text.limit:
         typer.echo(f"  limit     {manifest.text.limit:,} tokens")
+    if manifest.tuned:
+        typer.echo(f"  tuned     {_tuned(manifest.tuned)}")
     trained = "untrained" if manifest.trained_steps is None else f"trained for {manifest.trained_steps:,} steps"
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     size = model.stat().st_size
     typer.echo(f"  {size / 1e6:.2f} MB, opset {manifest.opset}, {trained}; made by {versions}")
+
+
+def _tuned(tuned: Any) -> str:
+    """What `mai tune` changed, and what that did to the quality."""
+    before, after = tuned.before, tuned.after
+    grid = " on uneven steps" if any(after.grid) else ""
+    return (
+        f"{after.method}({after.steps}){grid} for {before.method}({before.steps}): {after.evaluations} evaluations of the "
+        f"velocity for {before.evaluations}, {tuned.metric} {after.quality:.4g} for {before.quality:.4g}"
+    )
 
 
 def _described(port: Any) -> str:

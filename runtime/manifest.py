@@ -61,12 +61,44 @@ class Step(BaseModel):
     states: dict[str, str]
 
 
+class Measured(BaseModel):
+    """How an integral is computed, and what that gives: `quality`, the mean over seeds of the metric, lower is better.
+
+    Steps are even in u, where the time is s = g(u), g(u) = u + skew u (u - 1) - ends sin(2 pi u) / (2 pi), for `grid`
+    (skew, ends). `spread` is the deviation, from seed to seed, of the quality's ratio to the reference's.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    method: str
+    steps: int
+    grid: tuple[float, float] = (0.0, 0.0)
+    evaluations: int
+    quality: float
+    spread: float
+
+
+class Tuned(BaseModel):
+    """What `mai tune` chose: `before`, `after` and `reference` on `seeds` seeds that the search did not see, and all that
+    the search measured on even steps as `curve`. `factor` is how much worse than the reference's the quality by `metric` was allowed to be.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    metric: str
+    factor: float
+    samples: int
+    seeds: int
+    reference: Measured
+    before: Measured
+    after: Measured
+    curve: list[Measured] = []
+
+
 class Manifest(BaseModel):
     """The interface of one export and where it comes from. `tokenizer` is "bytes", or a `tokenizers` file's JSON.
 
     `quantize` is what the weights are kept in; `loss_change` how much that adds to the loss, as a share of it. `most` is the largest size of a
     dimension, by its name, where a table of positions has an end. `evaluations` names the output that counts, for each
-    example, how often adaptive solvers evaluated their velocities; it is negative where one did not arrive.
+    example, how often adaptive solvers evaluated their velocities; it is negative where one did not arrive. `tuned` is there where `mai tune` has chosen how the file's integral is computed.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -90,3 +122,4 @@ class Manifest(BaseModel):
     text: Text | None = None
     step: Step | None = None
     evaluations: str | None = None
+    tuned: Tuned | None = None

@@ -96,6 +96,7 @@ class OnnxBackend:
         self._local: set[str] = set()
         self._tables, self._factors = _operands(graph, Take, 0), _operands(graph, Affine, 1)
         self._stored: dict[Any, list[ir.Value]] = {}
+        self._place: object = None  # The body that nodes go to.
         self._names: dict[str, int] = {}
         self._taken: set[str] = set()
 
@@ -169,7 +170,7 @@ class OnnxBackend:
         """x times the transpose of a matrix, in as few bits as are asked for."""
         if not self.few_bits(weight):
             return self.make("MatMul", [x, self.transposed(weight)])
-        codes, scales = self._columns(weight)
+        codes, scales = self._columns(weight, None if self.is_table(weight) else self._place)
         real = self.make("DequantizeLinear", [codes, scales], axis=0, block_size=BLOCK)
         return self.make("MatMul", [x, real])
 
@@ -194,10 +195,11 @@ class OnnxBackend:
         assert matrix.const_value is not None and self.bits is not None
         return quantized(matrix.const_value.numpy(), self.bits)
 
-    def _columns(self, matrix: ir.Value) -> list[ir.Value]:
-        return self._held("columns", matrix, lambda name: columns(self._blocks(matrix), name))
+    def _columns(self, matrix: ir.Value, place: object = None) -> list[ir.Value]:
+        """For a product, of every body its own: ONNX Runtime takes one for its kernel, and a body inside then lacks it."""
+        return self._held(("columns", place), matrix, lambda name: columns(self._blocks(matrix), name))
 
-    def _held(self, kind: str, matrix: ir.Value, make: Store) -> list[ir.Value]:
+    def _held(self, kind: object, matrix: ir.Value, make: Store) -> list[ir.Value]:
         """What a matrix is stored as, once for every way it is read."""
         key = (kind, matrix)
         if key not in self._stored:
@@ -247,10 +249,11 @@ class OnnxBackend:
     def inside(self, body: Sequence[Value] = ()) -> Iterator[list[ir.Node]]:
         """Nodes go to a list of their own, for a body or a branch; sizes read from `body`, its inputs, live in it."""
         outer, self.nodes = self.nodes, []
+        place, self._place = self._place, object()
         self._local |= {name for name, source in self.source.sources.items() if source in body}
         local, self._local_sizes = self._local_sizes, dict(self._local_sizes)
         yield self.nodes
-        self.nodes, self._local_sizes = outer, local
+        self.nodes, self._local_sizes, self._place = outer, local, place
 
     def _symbol(self, name: str) -> Wrapped:
         known = self._local_sizes if name in self._local else self._sizes

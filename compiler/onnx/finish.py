@@ -17,12 +17,13 @@ from mai.compiler.ops.structure import NOTHING
 from mai.compiler.passes.growth import texts
 from mai.compiler.passes.paths import path_axes
 from mai.compiler.program import Program
-from mai.runtime.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step, Text
+from mai.runtime.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step, Text, Tuned
 
 
 def manifest_of(
     program: Program, graph: Graph, optimised: Graph, *, opset: int, unrolled: bool = False,
     trained_steps: int | None = None, tokenizer: str | None = None, whole: Graph | None = None, quantize: Any = None,
+    tuned: Tuned | None = None,
 ) -> Manifest:  # fmt: skip
     """What the file will say of itself. `whole` is the graph that a step is of."""
     text, step = text_of(whole or optimised), step_of(optimised)
@@ -47,6 +48,7 @@ def manifest_of(
         text=text,
         step=step,
         evaluations=EVALUATIONS if EVALUATIONS in graph.output_names else None,
+        tuned=tuned,
     )
 
 

@@ -15,12 +15,13 @@ from mai.compiler.passes.incremental import incremental
 from mai.compiler.passes.levels import two_level
 from mai.compiler.passes.prune import prune, select
 from mai.compiler.passes.recompute import recompute
+from mai.compiler.passes.retime import retimed
 from mai.compiler.passes.share import share
 from mai.compiler.passes.split import split
 from mai.compiler.passes.step import step
 from mai.compiler.passes.unroll import unroll
 
-__all__ = ["GROWN", "derived", "fold", "freeze", "optimise", "prepare", "prune", "select", "step"]
+__all__ = ["GROWN", "derived", "fold", "freeze", "optimise", "prepare", "prune", "retimed", "select", "step"]
 
 # A text computed whole each turn; grown token by token, the new part joined to the past each turn, or once a block of turns.
 GROWN: dict[str, Callable[[Graph], Graph]] = {

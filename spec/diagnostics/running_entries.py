@@ -32,6 +32,27 @@ RUNNING: dict[str, Entry] = {
         "The loss on held-out data, by the graph with coarse weights, is above the limit; nothing was written. int8 costs\n"
         "less than int4, and `--quantize-limit 0.1` allows a tenth more.",
     ),
+    "tune-refused": Entry(
+        "An export that cannot be tuned",
+        "`mai tune` chooses how the one `integrate` of an export takes its steps, where their number is known before: by euler,\n"
+        "midpoint, heun, rk4, ab2 or ab3. Adaptive solvers choose their own, noise differs with the steps, and there must be\n"
+        "data of the results' shape to compare with, or a metric that needs none.",
+    ),
+    "tune-metric": Entry(
+        "A metric that cannot be used",
+        "`--metric module:function` names a function of Python that takes samples [n, ...] and data [m, ...], arrays of numpy,\n"
+        "and gives a number: lower is better. Modules are looked for in the folder where `mai` is started, too.",
+    ),
+    "tune-mismatch": Entry(
+        "Not the weights of this file",
+        "To tune a file is to compile it again. With the weights that were found, and the spec in the file, other results come\n"
+        "out: the file is from another training, or its consts were set by `--set`.",
+    ),
+    "tune-quality": Entry(
+        "Nothing is good enough",
+        "No method with the evaluations that are allowed has a quality within the factor of the reference's, or none of those\n"
+        "that had one kept it on the seeds that confirm it. Nothing was written.",
+    ),
     "weights-missing": Entry("There are no weights at this path", "Train first, or say `--weights FILE`."),
     "weights-mismatch": Entry("Weights of another spec", "The names and shapes in the file are not those of the spec."),
     "weights-unused": Entry(

@@ -16,6 +16,7 @@ from mai.compiler.onnx.quantize import BLOCK, NAMES, pairs, quantized, suits
 from mai.compiler.program import Program
 from mai.compiler.torch.weights import first_value
 from mai.compiler.training.evaluation import loss_change
+from mai.compiler.training.weights import load_weights
 from mai.runtime import load
 from mai.runtime.model import session_options
 
@@ -151,3 +152,21 @@ def test_the_loss_is_measured(program: Maker) -> None:
     assert eight.before == pytest.approx(four.before)
     assert abs(eight.relative) < abs(four.relative) < 0.2
     assert loss_change(program("export f(x: [2]) -> [2] { return x }\n"), {}, 4, 23) is None
+
+
+@pytest.mark.parametrize("kind", ["int8", "int4"])
+def test_a_weight_of_a_loop_and_of_what_is_before_it(
+    kind: str, program: Callable[[str], Program], tmp_path: Path
+) -> None:
+    """A method of several steps computes the velocity before its loop, too: the file opens, and computes the same."""
+    text = (
+        "net f(x: [64]) -> [64] { return linear(tanh(linear(x, 64)), 64) }\n"
+        "export g(x: [64], steps: int = 4) -> [64] {\n"
+        "  integrate s in 0..1 using ab2(steps) { dx/ds = f(x) }\n  return x\n}\n"
+    )
+    made = program(text)
+    arrays, _ = load_weights(made, None, 0)
+    x = np.random.default_rng(0).standard_normal((3, 64)).astype(np.float32)
+    whole = load(export(made, "g", arrays, tmp_path).path, providers="cpu")(x=x)
+    few = load(export(made, "g", arrays, tmp_path, quantize=Quantize(kind)).path, providers="cpu")(x=x)  # type: ignore[arg-type]
+    np.testing.assert_allclose(few, whole, atol=0.02 * 8 ** (kind == "int4") * np.abs(whole).max())

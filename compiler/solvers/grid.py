@@ -1,0 +1,69 @@
+"""Where an integral's steps lie in time, and what is chosen of it altogether: method, number of steps, grid."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import Value
+from mai.compiler.ops import elementwise as el
+from mai.compiler.solvers.tableaus import SOLVERS, Adams
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """s = g(u) from [0, 1] onto itself: g(u) = u + skew u (u - 1) - ends sin(2 pi u) / (2 pi).
+
+    Steps that are even in u are as long in s as g'(u) = 1 + skew (2 u - 1) - ends cos(2 pi u): with `skew` > 0 they are short
+    at the start, with `skew` < 0 at the end, with `ends` > 0 at both. |skew| + |ends| < 1, so that time moves on everywhere.
+    A straight flow, whose velocity along a path is one, stays exact under `skew` by every method of order two or more, and
+    under `ends` by every Runge-Kutta method that takes two steps or more: they integrate g' exactly.
+    """
+
+    skew: float = 0.0
+    ends: float = 0.0
+
+    def __post_init__(self) -> None:
+        assert abs(self.skew) + abs(self.ends) < 1, "time would stand still or run backward"
+
+    @property
+    def even(self) -> bool:
+        return not (self.skew or self.ends)
+
+    def at(self, builder: Builder, u: Value) -> Value:
+        """g(u), as code."""
+        square = builder.emit(el.Multiply, u, builder.emit(el.Subtract, u, builder.constant(1.0)))
+        wave = builder.emit(el.Sin, builder.emit(el.Multiply, u, builder.constant(2 * math.pi)))
+        bent = builder.emit(el.Multiply, square, builder.constant(float(self.skew)))
+        bent = builder.emit(el.Add, u, bent)
+        return builder.emit(
+            el.Subtract, bent, builder.emit(el.Multiply, wave, builder.constant(self.ends / (2 * math.pi)))
+        )
+
+    def rate(self, builder: Builder, u: Value) -> Value:
+        """g'(u), as code."""
+        slope = builder.emit(el.Multiply, u, builder.constant(2.0 * self.skew))
+        slope = builder.emit(el.Add, slope, builder.constant(1.0 - self.skew))
+        wave = builder.emit(el.Cos, builder.emit(el.Multiply, u, builder.constant(2 * math.pi)))
+        return builder.emit(el.Subtract, slope, builder.emit(el.Multiply, wave, builder.constant(float(self.ends))))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How an integral is computed by steps of a number that is known before."""
+
+    method: str
+    steps: int
+    grid: Grid = Grid()
+
+    @property
+    def evaluations(self) -> int:
+        """How often the velocity is computed for one example."""
+        rule = SOLVERS[self.method].rule
+        # Adams-Bashforth: one a step, and the two that its past before the first step is made of.
+        return self.steps + 2 if isinstance(rule, Adams) else len(rule.b) * self.steps
+
+    def __str__(self) -> str:
+        warped = "" if self.grid.even else f", skew {self.grid.skew:+.2g}, ends {self.grid.ends:+.2g}"
+        return f"{self.method}({self.steps}{warped})"

@@ -1,0 +1,80 @@
+"""What of an export can be tuned: its one integral, by steps of a number that is known before."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from mai.compiler.ir.graph import Graph, Node
+from mai.compiler.ir.sizes import Size, symbol
+from mai.compiler.ops.structure import Extend, Integrate
+from mai.compiler.solvers import SOLVERS
+from mai.compiler.solvers.grid import Plan
+from mai.runtime.manifest import Manifest
+from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.source import Span
+
+# What is chosen among, in the order in which it is told.
+METHODS = tuple(s.name for s in SOLVERS.values() if not s.adaptive and not s.stochastic)
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """An export with its integral: how the spec computes it, and which setting is its number of steps, if one is.
+
+    A kept path has its points at even times, which a grid would move.
+    """
+
+    graph: Graph
+    plan: Plan
+    setting: str | None
+    keeps: bool
+
+
+def refused(message: str, span: Span | None = None, help: str | None = None) -> MaiError:
+    return MaiError([Diagnostic("tune-refused", span, message, help=help)])
+
+
+def subject_of(graph: Graph, manifest: Manifest) -> Subject:
+    """What there is to tune in an export.
+
+    Raises:
+        MaiError: `tune-refused`, at what cannot be tuned.
+    """
+    if manifest.step is not None or any(node.op is Extend for node in graph.walk()):
+        raise refused(f"`{manifest.export}` grows a text: there are no steps of a solver to save")
+    integrals = [node for node in graph.walk() if node.op is Integrate]
+    if not integrals:
+        raise refused(f"`{manifest.export}` integrates nothing: there are no steps of a solver to save")
+    if len(integrals) > 1:
+        message = f"`{manifest.export}` has {len(integrals)} integrals; one is tuned, where it is the only one"
+        raise refused(message, integrals[1].span)
+    (node,) = integrals
+    _check_method(node)
+    setting = _setting(graph, node.attributes["steps"], node)
+    keeps = bool(node.attributes["keep"])
+    if keeps and setting is None:
+        message = "the path that it keeps has as many points as the spec says: its number of steps stays"
+        raise refused(message, node.span, "make the number a setting: `steps: int = 20`")
+    steps = node.attributes["steps"] if setting is None else int(graph.settings[setting].default)
+    return Subject(graph, Plan(node.attributes["method"], steps), setting, keeps)
+
+
+def _check_method(node: Node) -> None:
+    solver = SOLVERS[node.attributes["method"]]
+    if solver.adaptive:
+        help = "the number of its evaluations is set by `rtol` and `atol`; write `rk4(20)` for steps that can be tuned"
+        raise refused(f"`{solver.name}` chooses its own steps, example by example", node.span, help)
+    if solver.stochastic:
+        help = "integrate the probability flow, an equation without noise, for samples of the same law"
+        raise refused(f"`{solver.name}` draws at every step: fewer steps are other draws", node.span, help)
+
+
+def _setting(graph: Graph, steps: Size, node: Node) -> str | None:
+    """The name of the setting that is the number of steps; None for a number."""
+    if isinstance(steps, int):
+        return None
+    for name in graph.settings:
+        if steps == symbol(name):
+            return name
+    help = "write `using rk4(steps)` with a setting `steps: int = 20`"
+    raise refused(f"the number of steps is `{steps}`, neither a setting nor a number", node.span, help)

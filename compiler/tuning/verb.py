@@ -1,0 +1,121 @@
+"""The verb `tune`: arguments only, nothing heavy imported until it is used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from mai.compiler.tuning.search import Point
+    from mai.compiler.tuning.tune import Outcome
+
+
+def tune(
+    file: Annotated[Path, typer.Argument(help="A .onnx file that mai compiled.", show_default=False)],
+    quality: Annotated[
+        float, typer.Option(help="How many times worse than the reference's the quality may be.", min=1.0)
+    ] = 1.02,
+    reference: Annotated[
+        Literal["default", "fine"],
+        typer.Option(help="The file's own defaults, or a fine solution: 100 steps of rk4 or more."),
+    ] = "default",
+    metric: Annotated[
+        str,
+        typer.Option(
+            help="W2: the exact 2-Wasserstein distance to data. Or module:function, which takes samples \\[n, ...] and data "
+            "\\[m, ...] and gives a number, lower is better."
+        ),
+    ] = "W2",
+    against: Annotated[
+        Path | None, typer.Option(help="Data instead of the spec's: rows in a .npy, or arrays by name in a .npz.")
+    ] = None,
+    data: Annotated[list[Path] | None, typer.Option(help="Files for the spec's `data` line, as in training.")] = None,
+    weights: Annotated[
+        Path | None,
+        typer.Option(help="What the file was compiled from.", show_default="weights.safetensors beside it"),
+    ] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="Where paths in the spec start.", show_default="where the file lies")
+    ] = None,
+    samples: Annotated[int, typer.Option(help="Samples for one measurement.", min=2)] = 1000,
+    seeds: Annotated[
+        int, typer.Option(help="Measurements of each plan; twice as many others confirm what is chosen.", min=1)
+    ] = 3,
+    most: Annotated[
+        int | None,
+        typer.Option(help="The most evaluations to try.", min=1, show_default="as many as the file's defaults"),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="The file to write.", show_default="the file itself, with new defaults")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="A picture of the curve: .png, .svg or .pdf.")] = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    sets: Annotated[
+        list[str] | None, typer.Option("--set", help="Consts as they were set when it was compiled.")
+    ] = None,
+) -> None:
+    """Find the fewest evaluations of the velocity that keep a sampler's quality: mai tune flow.sample.onnx
+
+    A flow takes as long as it evaluates its velocity often. A step of euler costs 1, of midpoint and heun 2, of rk4 4, of ab2 and ab3 1 (and 2 to begin). `tune` measures what each method gives with how many, on even steps and on steps that are short where the flow bends, and writes the cheapest that is good enough into the file as its defaults.
+
+    All are measured on the same draws and the same data, and what is chosen is confirmed on others, twice as many. With few samples the distance to data is mostly that of the sample: more --samples are a stricter judge, and slower.
+
+    The file must hold one `integrate` with steps of a number that is known before, and the weights that it was compiled from must lie beside it, as `mai train` leaves them. Afterwards `mai info` says what was measured; `mai compile` makes the file as the spec says again.
+
+    Your own idea of quality is a function: with `def score(samples, data)` in judge.py, say --metric judge:score.
+    """
+    from mai.compiler.cli import _sets
+    from mai.compiler.tuning.tune import Options
+    from mai.compiler.tuning.tune import tune as tune_file
+    from mai.runtime.save import PICTURES
+
+    if plot is not None and plot.suffix.lower() not in PICTURES:
+        raise typer.BadParameter(f"--plot {plot}: {', '.join(PICTURES)}")
+    options = Options(
+        quality, reference == "fine", metric, against, weights, folder, tuple(data or ()), _sets(sets), samples, seeds,
+        most,
+    )  # fmt: skip
+    outcome = tune_file(file, out or file, options, _silent if quiet else _teller())
+    if plot is not None:
+        from mai.compiler.tuning.picture import draw
+
+        draw(outcome, plot, file.name)
+        typer.echo(f"wrote {plot}", err=True)
+    _say(outcome, file)
+
+
+def _silent(point: Point, reference: Point) -> None:
+    return
+
+
+def _teller() -> Callable[[Point, Point], None]:
+    def told(point: Point, reference: Point) -> None:
+        plan = point.plan
+        cost = f"{plan.evaluations:>4} evaluations"
+        times = f"{point.mean / reference.mean:7.3f} ×" if reference.mean > 0 else ""
+        typer.echo(f"  {plan!s:36} {cost}  {point.mean:9.4g}  {times} ± {point.spread(reference):.3f}", err=True)
+
+    return told
+
+
+def _say(outcome: Outcome, file: Path) -> None:
+    tuned = outcome.tuned
+    before, after = tuned.before, tuned.after
+    chosen = outcome.found.chosen
+    assert chosen is not None
+    if outcome.path is None:
+        typer.echo(
+            f"{file}: {chosen.plan}, {after.evaluations} evaluations, is the cheapest already; it stays as it is"
+        )
+        return
+    typer.echo(
+        f"wrote {outcome.path}: {chosen.plan} in the place of {outcome.current}, {after.evaluations} evaluations for "
+        f"{before.evaluations}"
+    )
+    typer.echo(
+        f"{tuned.metric} {after.quality:.4g} for {before.quality:.4g}, on {tuned.seeds} × {tuned.samples:,} samples that chose "
+        f"nothing; its ratio to the reference's differs by ± {after.spread:.3f} from seed to seed"
+    )

@@ -1,0 +1,145 @@
+"""The search, on qualities that are known: errors of methods on integrals with a closed form."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+
+from mai.compiler.solvers.grid import Plan
+from mai.compiler.tuning.quality import metric_of, wasserstein
+from mai.compiler.tuning.search import Limits, Point, Search
+from mai.compiler.tuning.subject import METHODS
+from mai.spec.diagnostics import MaiError
+
+CURRENT = Plan("rk4", 20)
+
+
+def quadrature(plan: Plan, power: int) -> float:
+    """The integral of (power + 1) s^power over 0..1, which is 1, as each method has it on even steps."""
+    n, f = plan.steps, lambda s: (power + 1) * s**power
+    h, t = 1 / n, np.arange(n) / n
+    if plan.method == "euler":
+        return float(h * f(t).sum())
+    if plan.method == "midpoint":
+        return float(h * f(t + h / 2).sum())
+    if plan.method == "heun":
+        return float(h * (f(t) + f(t + h)).sum() / 2)
+    if plan.method == "rk4":
+        return float(h * (f(t) + 4 * f(t + h / 2) + f(t + h)).sum() / 6)
+    past = {-1.0: 2 * f(0.0) - f(h), -2.0: 3 * f(0.0) - 2 * f(h)}
+    at = {i: past[i] if i in past else f(i * h) for i in range(-2, n)}
+    weights = {"ab2": (3 / 2, -1 / 2), "ab3": (23 / 12, -16 / 12, 5 / 12)}[plan.method]
+    return float(h * sum(w * at[i - j] for i in range(n) for j, w in enumerate(weights)))
+
+
+def search(power: int, factor: float) -> Search:
+    """On even steps. Seeds differ in scale alone, so that the ratio to the reference is the same for all."""
+
+    def measure(plan: Plan, seed: int) -> float:
+        return (1 + seed) * (1 + abs(quadrature(plan, power) - 1)) if plan.grid.even else math.inf
+
+    return Search(measure, CURRENT, METHODS, Limits(factor, 80, 2))
+
+
+@pytest.mark.parametrize("power", [0, 1, 2, 3, 5])
+@pytest.mark.parametrize("factor", [1.0001, 1.02, 1.2])
+def test_the_cheapest_is_found(power: int, factor: float) -> None:
+    found = search(power, factor).run(CURRENT)
+    every = [Plan(m, n) for m, n in itertools.product(METHODS, range(1, 81))]
+    good = [p for p in every if p.evaluations <= 80 and abs(quadrature(p, power) - 1) <= (factor - 1) * (1 + 1e-9)]
+    assert found.chosen is not None
+    assert found.chosen.plan.evaluations == min(p.evaluations for p in good)
+
+
+def test_a_straight_field_takes_one_step_of_euler() -> None:
+    chosen = search(0, 1.0).run(CURRENT).chosen
+    assert chosen is not None and chosen.plan == Plan("euler", 1)
+
+
+@pytest.mark.parametrize("lucky", [10, 79])
+def test_luck_is_not_confirmed(lucky: int) -> None:
+    """Plans that are good on the seeds of the search and bad on others are not chosen; if all are so, what is there stays."""
+
+    def measure(plan: Plan, seed: int) -> float:
+        return 2.0 if plan.evaluations < lucky and seed >= 2 else 1.0
+
+    chosen = Search(measure, CURRENT, ("heun", "rk4"), Limits(1.02, 80, 2)).run(CURRENT).chosen
+    assert chosen is not None
+    assert chosen.plan.evaluations == 10 if lucky == 10 else chosen.plan == CURRENT
+
+
+def test_a_grid_is_found_where_it_saves_evaluations() -> None:
+    def measure(plan: Plan, seed: int) -> float:
+        far = abs(plan.grid.skew + 0.45) + abs(plan.grid.ends)
+        good = plan.steps > 5 or (plan.steps >= 3 and far < 1e-9)
+        return 1.0 if good else 1.5 + far / 10
+
+    chosen = Search(measure, CURRENT, ("heun",), Limits(1.02, 80, 1)).run(CURRENT).chosen
+    assert chosen is not None and chosen.plan.steps == 3 and chosen.plan.grid.skew == -0.45
+    chosen = Search(measure, CURRENT, ("heun",), Limits(1.02, 80, 1, warps=False)).run(CURRENT).chosen
+    assert chosen is not None and chosen.plan.steps == 6 and chosen.plan.grid.even
+
+
+def test_every_plan_is_measured_once_and_told() -> None:
+    seen: list[tuple[Plan, int]] = []
+    told: list[Plan] = []
+
+    def measure(plan: Plan, seed: int) -> float:
+        seen.append((plan, seed))
+        return 1 + 1 / plan.evaluations
+
+    limits = Limits(1.5, 12, 2)
+    Search(measure, CURRENT, METHODS, limits, lambda p, _: told.append(p.plan)).run(CURRENT)
+    searched = [s for s in seen if s[1] < 2]
+    assert len(searched) == len(set(searched))
+    assert len(told) == len(set(told))
+    assert {p for p, _ in searched} == set(told)
+    assert all(p.evaluations <= 12 for p in told if p != CURRENT)
+
+
+def test_a_quality_below_zero_is_worse_upward() -> None:
+    limits, reference = Limits(1.1, 10, 1), Point(CURRENT, (-2.0,))
+    assert limits.fulfils(Point(CURRENT, (-1.85,)), reference)
+    assert not limits.fulfils(Point(CURRENT, (-1.75,)), reference)
+
+
+def test_the_spread_is_of_paired_ratios() -> None:
+    reference = Point(CURRENT, (1.0, 10.0, 100.0))
+    assert Point(CURRENT, (1.1, 11.0, 110.0)).spread(reference) < 1e-12
+    assert abs(Point(CURRENT, (1.0, 11.0, 120.0)).spread(reference) - 0.1) < 1e-12
+
+
+def test_w2_of_points_on_a_line_is_that_of_sorted_ones() -> None:
+    g = np.random.default_rng(0)
+    x, y = g.standard_normal((50, 1)), 2 + 3 * g.standard_normal((50, 1))
+    wanted = math.sqrt(float(np.mean((np.sort(x[:, 0]) - np.sort(y[:, 0])) ** 2)))
+    assert abs(wasserstein(x, y) - wanted) < 1e-9
+    cloud = g.standard_normal((40, 3, 2))
+    assert abs(wasserstein(cloud, cloud + 0.5) - math.sqrt(6 * 0.25)) < 1e-9
+    assert wasserstein(np.full((3, 2), np.nan), np.zeros((3, 2))) == math.inf
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("w2", "write W2"),
+        ("no_such_module_of_mine:f", "ModuleNotFoundError"),
+        ("math:no_such", "AttributeError"),
+        ("math:pi", "is no function"),
+    ],
+)
+def test_a_metric_that_is_none_is_told(name: str, said: str) -> None:
+    with pytest.raises(MaiError) as caught:
+        metric_of(name)
+    (told,) = caught.value.diagnostics
+    assert told.slug == "tune-metric" and said in told.message
+
+
+def test_a_metric_that_fails_is_told() -> None:
+    for name, said in (("math:sqrt", "TypeError"), ("builtins:zip", "failed")):
+        with pytest.raises(MaiError) as caught:
+            metric_of(name)(np.zeros((2, 2)), np.zeros((2, 2)))
+        assert said in caught.value.diagnostics[0].message
