@@ -17,7 +17,7 @@ from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.chunks import chunk_of
 from mai.compiler.onnx.finish import describe, manifest_of
 from mai.compiler.onnx.quantize import NAMES
-from mai.compiler.onnx.verify import Trial, longest_text, verify
+from mai.compiler.onnx.verify import Trial, longest_text, session, verify
 from mai.compiler.ops.structure import Extend
 from mai.compiler.program import Program
 from mai.runtime.files import write_atomically
@@ -141,6 +141,8 @@ def _written(
     error = None
     if check:
         whole = raw if quantize is None else serialised(build(optimised, weights, opset=opset))
+        if quantize is not None:
+            session(raw)  # The gate compares whole weights; the file that is written must open, too.
         error = verify(whole, plain, optimised, weights, _torch_reference(plain, program, weights), opset, longest)
     write_atomically(path, raw)
     return Exported(path, len(raw), sum(1 for _ in model.graph.all_nodes()), seconds, error)
