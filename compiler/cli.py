@@ -148,7 +148,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
     weights: Weights = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard, too.")] = False,
-    opset: Annotated[int, typer.Option(help="The ONNX operator set: 21 or 23.")] = 23,
+    opset: Annotated[int, typer.Option(help="The ONNX operator set: 21, 22 or 23.")] = 23,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     sets: Sets = None,
 ) -> None:
@@ -158,6 +158,8 @@ def train(
     from mai.compiler.training.loop import Options
     from mai.compiler.training.loop import train as train_program
 
+    if not resume and (folder / "weights.safetensors").exists():
+        typer.echo(f"{folder} holds a run, which this one replaces; --resume goes on with it", err=True)
     options = Options(steps, batch, seed, device, precision, tuple(data or ()), resume, tensorboard, quiet, weights)
     result = train_program(program, folder, options)
     if not result.main:
@@ -179,7 +181,7 @@ def compile_(
     out: Annotated[Path | None, typer.Option(help="Where the files go.", show_default="where the weights are")] = None,
     weights: Weights = None,
     export: Annotated[list[str] | None, typer.Option(help="Only these exports.")] = None,
-    opset: Annotated[int, typer.Option(help="The ONNX operator set: 21 or 23.")] = 23,
+    opset: Annotated[int, typer.Option(help="The ONNX operator set: 21, 22 or 23.")] = 23,
     unroll: Annotated[bool, typer.Option("--unroll", help="A flat graph without loops; steps are fixed.")] = False,
     cache: Annotated[
         str, typer.Option(help="How a growing text keeps its past: concat, two-level, none (computed whole), or auto.")
@@ -205,7 +207,7 @@ def compile_(
 ) -> None:
     """Compile exports to one self-contained .onnx file each, verified against torch."""
     program = _program(file, sets)
-    found = _weights_file(program, weights)
+    found = _weights_file(program, weights, out)
     names = _exports(program, export)
     folder = out or (found.parent if found else Path())
     if quantize not in (None, "int4", "int8"):
@@ -234,14 +236,14 @@ def _exports(program: Program, wanted: list[str] | None) -> list[str]:
     return wanted or list(program.exports)
 
 
-def _weights_file(program: Program, given: Path | None) -> Path | None:
-    """The weights that are meant: a file, a run's folder, or the run of this name if there is one."""
+def _weights_file(program: Program, given: Path | None, out: Path | None) -> Path | None:
+    """The weights that are meant: a file, a run's folder; else those of the run in `out`, or of the run of this name."""
     if given is not None:
         from mai.compiler.weights.files import usual
 
         return usual(given)
-    run = Path("runs") / program.name / "weights.safetensors"
-    return run if run.exists() else None
+    folders = [Path("runs") / program.name] if out is None else [out, Path("runs") / program.name]
+    return next((f for f in (folder / "weights.safetensors" for folder in folders) if f.exists()), None)
 
 
 @dataclass(frozen=True, slots=True)

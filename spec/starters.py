@@ -26,6 +26,24 @@ export sample(steps: int = 20) -> [2] {
   integrate s in 0..1 using rk4(steps) { dx/ds = velocity(x, s) }
   return x
 }
+
+# The way there: `keep` has a row for every step. A picture of it may move: mai run ... --out path.gif
+export path(steps: int = 20) -> [steps + 1, 2] {
+  x ~ normal([2])
+  integrate s in 0..1 using rk4(steps) { dx/ds = velocity(x, s) } keep x as xs
+  return xs
+}
+
+# Back to the noise, whose density is known; on the way it changes by the divergence of the velocity.
+export log_density(x: [2]) -> [] {
+  l = 0
+  integrate s in 1..0 using dopri5(rtol = 1e-4, atol = 1e-4) {
+    v = velocity(x, s)
+    dx/ds = v
+    dl/ds = div(v, x)
+  }
+  return l + log_normal(x)
+}
 """
 _CLASSIFIER = """\
 # My classifier of handwritten digits.

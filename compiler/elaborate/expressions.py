@@ -87,6 +87,8 @@ class Expressions(Core):
         if found is None:
             guess = closest(expr.id, self.names_in_sight(env))
             help = f"did you mean `{guess}`?" if guess else None
+            if expr.id == "dW":
+                help = "noise is part of an increment: `dx = f * ds + g * dW`, using euler_maruyama(steps)"
             return self.error("unknown-name", expr.span, f"nothing here is called `{expr.id}`", help=help)
         return self.let(found) if isinstance(found, LetTensor) else found
 
