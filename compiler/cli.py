@@ -352,8 +352,12 @@ def map_weights(
     if checked.program is None:
         raise MaiError(checked.diagnostics)
     with TensorFiles(weights) as files:
-        made = propose(files.path.name, checked.program.weights, files.shapes)
+        place, folder = files.path.resolve(), file.resolve().parent
+        named = place.relative_to(folder).as_posix() if place.is_relative_to(folder) else place.name
+        made = propose(named, checked.program.weights, files.shapes)
     typer.echo(str(made))
+    if not place.is_relative_to(folder):
+        typer.echo(f"{weights} lies outside {folder}: put it there, or name it with --weights", err=True)
     known = f"the names are those of {made.family}" if made.family else "the names are those of no family known here"
     look = f"lines to look at: {made.doubts}" if made.doubts else "nothing is ambiguous"
     lacking = f"; without a tensor: {len(made.lacking)}" if made.lacking else ""
