@@ -11,9 +11,10 @@ import json
 import pkgutil
 import sys
 import time
+from typing import Any
 
 import benchmarks.fidelity
-from benchmarks.fidelity.claim import ROOT
+from benchmarks.fidelity.claim import ROOT, Claim
 from benchmarks.measure import RESULTS, processor, table
 
 HEAD = ["system", "what mathematics says", "needed", "measured", "holds", "source"]
@@ -33,31 +34,33 @@ def main(wanted: list[str]) -> int:
     if unknown:
         print(f"there is no chapter {unknown[0]}; there are {', '.join(known)}", file=sys.stderr)
         return 2
-    held = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
     for name in wanted or known:
         module = importlib.import_module(f"benchmarks.fidelity.{name}")
         began = time.perf_counter()
         made = [c.data for c in module.claims()]
         title = (module.__doc__ or name).splitlines()[0].rstrip(".")
-        held[name] = {"title": title, "claims": made, "seconds": round(time.perf_counter() - began)}
+        held = _held() | {name: {"title": title, "claims": made, "seconds": round(time.perf_counter() - began)}}
         _write({n: held[n] for n in known if n in held})
         for claim in made:
             print(
                 f"{'holds' if claim['holds'] else 'FAILS'}  {claim['system']}: {claim['statement']}: {claim['measured']}"
             )
-    return 0 if all(c["holds"] for part in held.values() for c in part["claims"]) else 1
+    return 0 if all(c["holds"] for part in _held().values() for c in part["claims"]) else 1
 
 
-def _write(held: dict[str, dict[str, object]]) -> None:
-    from benchmarks.fidelity.claim import Claim
+def _held() -> dict[str, Any]:
+    """The last figures of every chapter: another run may have written some in the meantime."""
+    return dict(json.loads(KEPT.read_text(encoding="utf-8"))) if KEPT.exists() else {}
 
+
+def _write(held: dict[str, Any]) -> None:
     parts = [
         "# Fidelity",
         "",
         "What mathematics says of the systems, and what this compiler's files do: made by `make fidelity`.",
     ]
     for part in held.values():
-        claims = [Claim(**c) for c in part["claims"]]  # type: ignore[attr-defined]
+        claims = [Claim(**c) for c in part["claims"]]
         parts += ["", f"## {part['title']}", "", table(HEAD, [c.row for c in claims])]
     parts += ["", f"On two cores of: {processor()}.", ""]
     RESULTS.mkdir(exist_ok=True)
