@@ -218,7 +218,7 @@ ROWS = (
         "Text, a character at a time (13)–(14)",
         r"X \leftarrow [X, f(X)], \qquad x_i \leftarrow x_i + \frac1L\,\mathrm{Att}(x_1, \dots, x_i)",
         "A causal transformer; its cache is derived.",
-        (Shot("char_gpt.txt", 'run {generate} prompt="The class " count=300 --seed 1 --out {out}'),),
+        (Shot("char_gpt.txt", 'run {generate} prompt="The class " count=240 --seed 1 --out {out}'),),
         60,
         shows=("net", "export generate"),
     ),
