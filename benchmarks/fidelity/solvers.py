@@ -175,7 +175,7 @@ def kilobytes(name):
 gradients({steps}, {adjoint}, 256)
 Path("/proc/self/clear_refs").write_text("5")
 before = kilobytes("VmRSS")
-gradients({steps}, {adjoint}, 16_000)
+gradients({steps}, {adjoint}, 40_000)
 print((kilobytes("VmHWM") - before) / 1024)
 """
 

@@ -203,13 +203,14 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> Non
     (tmp_path / "s.mai").write_text(SPEC)
     run = tmp_path / "run"
     run.mkdir()
-    kept = {"s.g.onnx": b"old", "weights.safetensors": b"old", "records.npz": b"old"}
-    for name, raw in kept.items():
-        (run / name).write_bytes(raw)
-    for words in (
-        ("compile", "s.mai", "--out", "run"),
-        ("train", "s.mai", "--out", "run", "--device", "cpu", "--quiet"),
+    kept: dict[str, bytes] = {}
+    for names, words in (
+        (["s.g.onnx"], ("compile", "s.mai", "--out", "run")),
+        (["weights.safetensors", "records.npz"], ("train", "s.mai", "--out", "run", "--device", "cpu", "--quiet")),
     ):
+        for name in names:
+            kept[name] = b"old"
+            (run / name).write_bytes(b"old")
         done = full(tmp_path, *words)
         assert done.returncode == 1, done.stderr
         assert "File too large" in done.stderr
