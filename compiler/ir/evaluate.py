@@ -104,7 +104,7 @@ class Evaluation:
             states = made[: len(states)]
             for rows, row in zip(kept, made[len(states) :], strict=True):
                 rows.append(row)
-            if node.attributes.get("stops") and not states[0]:
+            if node.attributes.get("stops") and not states[0].any():
                 break
         if node.attributes.get("stops"):
             count, fill = int(self.values[node.inputs[0]]), node.attributes["fill"]

@@ -32,6 +32,7 @@ from mai.compiler.ops.product import Affine
 from mai.compiler.ops.structure import WeightOf
 
 UNKNOWN = sz.symbol("unknown")
+BATCH = "batch"  # The symbol of the number of examples.
 Integer = int
 Scalar = Integer | ir.Value
 Build = Callable[[], ir.Value]
@@ -96,7 +97,7 @@ class OnnxBackend:
         self._local: set[str] = set()
         self._tables, self._factors = _operands(graph, Take, 0), _operands(graph, Affine, 1)
         self._stored: dict[Any, list[ir.Value]] = {}
-        self._place: object = None  # The body that nodes go to.
+        self.place: object = None  # The body that nodes go to.
         self._names: dict[str, int] = {}
         self._taken: set[str] = set()
 
@@ -170,7 +171,7 @@ class OnnxBackend:
         """x times the transpose of a matrix, in as few bits as are asked for."""
         if not self.few_bits(weight):
             return self.make("MatMul", [x, self.transposed(weight)])
-        codes, scales = self._columns(weight, None if self.is_table(weight) else self._place)
+        codes, scales = self._columns(weight, None if self.is_table(weight) else self.place)
         real = self.make("DequantizeLinear", [codes, scales], axis=0, block_size=BLOCK)
         return self.make("MatMul", [x, real])
 
@@ -234,42 +235,46 @@ class OnnxBackend:
         """A size as a number, or as an integer scalar read once: at the start of the graph, or of the body it is of."""
         if not isinstance(size, Dim):
             return size
-        key, known = str(size), self._known_sizes(size)
+        return self._read_once(str(size), sz.symbols(size), lambda: sz.evaluate(size, self._symbol).value)
+
+    def _read_once(self, key: str, names: set[str], read: Build) -> ir.Value:
+        """A size that depends on the symbols `names`: known already, or read where it belongs."""
+        is_local = bool(names & self._local)
+        known = self._local_sizes if is_local else self._sizes
         if key not in known:
             inner = self.nodes
-            self.nodes = inner if known is self._local_sizes else self.root_nodes
-            known[key] = sz.evaluate(size, self._symbol).value
+            self.nodes = inner if is_local else self.root_nodes
+            known[key] = read()
             self.nodes = inner
         return known[key]
 
-    def _known_sizes(self, size: Dim) -> dict[str, ir.Value]:
-        return self._local_sizes if sz.symbols(size) & self._local else self._sizes
-
     @contextmanager
-    def inside(self, body: Sequence[Value] = ()) -> Iterator[list[ir.Node]]:
-        """Nodes go to a list of their own, for a body or a branch; sizes read from `body`, its inputs, live in it."""
-        outer, self.nodes = self.nodes, []
-        place, self._place = self._place, object()
-        self._local |= {name for name, source in self.source.sources.items() if source in body}
-        local, self._local_sizes = self._local_sizes, dict(self._local_sizes)
+    def inside(self, body: Sequence[Value] = (), batch: Build | None = None) -> Iterator[list[ir.Node]]:
+        """Nodes go to a list of their own, for a body or a branch; sizes read from `body`, its inputs, live in it.
+
+        `batch` tells how many examples there are in it, if not all.
+        """
+        outer = self.nodes, self.place, self._local, self._local_sizes
+        self.nodes, self.place = [], object()
+        self._local = self._local | {name for name, source in self.source.sources.items() if source in body}
+        self._local_sizes = dict(self._local_sizes)
+        if batch is not None:
+            kept = {name: size for name, size in self._local_sizes.items() if BATCH not in name}
+            self._local, self._local_sizes = self._local | {BATCH}, {**kept, BATCH: batch()}
         yield self.nodes
-        self.nodes, self._local_sizes, self._place = outer, local, place
+        self.nodes, self.place, self._local, self._local_sizes = outer
 
     def _symbol(self, name: str) -> Wrapped:
-        known = self._local_sizes if name in self._local else self._sizes
-        if name not in known:
-            source = self.source.sizes[name]
-            if isinstance(source, tuple):
-                dims = self.make("Shape", [self.values[source[0]]], start=source[1], end=source[1] + 1)
-                known[name] = self.make("Squeeze", [dims])
-            else:
-                known[name] = self.values[source]
-        return Wrapped(self, known[name])
+        return Wrapped(self, self._read_once(name, {name}, lambda: self._source(name)))
 
-    def resize_batch(self, size: Scalar) -> None:
-        """From here on the batch has another size: that of a chunk."""
-        self._sizes = {name: value for name, value in self._sizes.items() if "batch" not in name}
-        self._sizes["batch"] = self.scalar(size)
+    def _source(self, name: str) -> ir.Value:
+        """Where a symbol's size is read at run time: an axis of a value, or a value."""
+        source = self.source.sizes[name]
+        if not isinstance(source, tuple):
+            made: ir.Value = self.values[source]
+            return made
+        dims = self.make("Shape", [self.values[source[0]]], start=source[1], end=source[1] + 1)
+        return self.make("Squeeze", [dims])
 
     def sizes(self, x: ir.Value) -> list[Scalar]:
         """The sizes of a value's axes in memory."""

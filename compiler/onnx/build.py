@@ -12,8 +12,9 @@ from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.sizes import Dim, Size, symbol
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.onnx.backend import OnnxBackend
+from mai.compiler.onnx.backend import BATCH, OnnxBackend
 from mai.compiler.onnx.chunks import parts
+from mai.compiler.onnx.going import going_loop, stops_alone
 from mai.compiler.onnx.lazy import lazy
 from mai.compiler.onnx.sink import sink
 from mai.compiler.ops.base import Alignment
@@ -24,7 +25,7 @@ Array = np.ndarray[Any, Any]
 DTYPES = {DType.REAL: ir.DataType.FLOAT, DType.INT: ir.DataType.INT64, DType.BOOL: ir.DataType.BOOL}
 NUMPY: dict[DType, Any] = {DType.REAL: np.float32, DType.INT: np.int64, DType.BOOL: np.bool_}
 VIEWS = (Lead, Unlead, Across)
-BATCH = symbol("batch")
+GOING = Value(Type(DType.BOOL), "going")
 CHUNK = "batch.chunk"  # no name of a spec has a dot
 IR_VERSIONS = {21: 10, 22: 10, 23: 11, 24: 12}
 
@@ -63,8 +64,13 @@ class Building:
         self, graph: Graph, weights: Mapping[str, Array], opset: int, unroll: bool, chunk: int | None, bits: int | None
     ) -> None:
         self.graph, self.weights, self.unroll, self.chunk = graph, weights, unroll, chunk
+        self._read = {
+            *graph.outputs,
+            *(v for n in graph.walk() for v in (*n.inputs, *(o for r in n.regions for o in r.outputs))),
+        }
         self.op = OnnxBackend(graph, opset, bits)
         self.values = self.op.values
+        self._wide: dict[Any, ir.Value] = {}
 
     def model(self) -> ir.Model:
         op = self.op
@@ -86,10 +92,18 @@ class Building:
 
     # -------------------------------------------------------------- interface
 
-    def _typed(self, value: Value, name: str) -> ir.Value:
-        made = ir.Value(name=name)
+    def typed(self, value: Value, name: str = "") -> ir.Value:
+        """A new value for one of the IR, of its type; for graphs' inputs."""
+        made = ir.Value(name=name or self.op.name(value.name))
         self._set_type(made, value)
         return made
+
+    def outputs(self, made: list[ir.Value], values: list[Value]) -> list[ir.Value]:
+        """What leaves a body, of the types of `values`."""
+        renamed = [self.op.make("Identity", [m]) for m in made]
+        for output, value in zip(renamed, values, strict=True):
+            self._set_type(output, value)
+        return renamed
 
     def _set_type(self, made: ir.Value, value: Value) -> None:
         made.type = ir.TensorType(DTYPES[value.type.dtype])
@@ -97,12 +111,12 @@ class Building:
         self.op.physical[made] = value.type.physical
 
     def _input(self, value: Value) -> ir.Value:
-        self.values[value] = self._typed(value, self.op.name(value.name))
+        self.values[value] = self.typed(value)
         made: ir.Value = self.values[value]
         return made
 
     def _setting(self, value: Value, name: str, default: Any) -> ir.Value:
-        made = self._typed(value, self.op.name(name))
+        made = self.typed(value, self.op.name(name))
         made.const_value = ir.Tensor(np.array(default, NUMPY[value.type.dtype]), name=name)
         self.op.root.register_initializer(made)
         self.values[value] = made
@@ -121,7 +135,7 @@ class Building:
         op = self.op
         shared, own, numbers = parts(self.graph)
         self.nodes(shared)
-        batch = op.resolve(BATCH)
+        batch = op.resolve(symbol(BATCH))
         chunk = self._setting(Value(Type(DType.INT)), CHUNK, examples)
         op.root.inputs.append(chunk)
         count = op.Div(op.Sub(op.Add(batch, chunk), 1), chunk)
@@ -133,17 +147,13 @@ class Building:
             (v, index) for v in numbers
         ]
         slices = [op.Reshape(x, op.Concat(chunks, op.ints(_rest(v)), axis=0) if _rest(v) else chunks) for v, x in given]
-        op.resize_batch(size)
-        inputs = [self._typed(v, op.name(v.name)) for v, _ in given]
+        inputs = [self.typed(v) for v, _ in given]
         self.values.update({v: made for (v, _), made in zip(given, inputs, strict=True)})
-        with op.inside() as nodes:
+        with op.inside(batch=lambda: size) as nodes:
             self.nodes(own)
-            outputs = [op.make("Identity", [self.operand(v)]) for v in self.graph.outputs]
-        for output, value in zip(outputs, self.graph.outputs, strict=True):
-            self._set_type(output, value)
+            outputs = self.outputs([self.operand(v) for v in self.graph.outputs], self.graph.outputs)
         body = ir.Graph(inputs, outputs, nodes=nodes, name=op.name("chunk"))
         made = op.make_all("Scan", slices, {"body": body, "num_scan_inputs": len(slices)}, len(outputs))
-        op.resize_batch(batch)
         return [self._joined(x, v, batch) for x, v in zip(made, self.graph.outputs, strict=True)]
 
     def _joined(self, chunks: ir.Value, value: Value, batch: Any) -> ir.Value:
@@ -172,6 +182,10 @@ class Building:
             if isinstance(value, ir.Value) and value.type is None:
                 self._set_type(value, output)
                 value.name = op.name(output.name)
+
+    def is_read(self, value: Value) -> bool:
+        """Whether anything reads a value of the IR."""
+        return value in self._read
 
     def operand(self, value: Value) -> ir.Value:
         """A value as a graph value; one that is known becomes an initializer."""
@@ -259,11 +273,7 @@ class Building:
             rank = top if node.op.alignment is Alignment.FULL else value.type.rank
             axes = missing_axes(value.type, lead, rank)
             if axes:
-                sizes = _with_ones(value.type.physical, axes)
-                operand = self.op.make("Unsqueeze", [operand, self.op.ints(axes)])
-                operand.type = ir.TensorType(DTYPES[value.type.dtype])
-                operand.shape = ir.Shape([s if isinstance(s, int) else str(s) for s in sizes])
-                self.op.physical[operand] = sizes
+                operand = self._unsqueezed(value, operand, axes)
             if node.op.alignment.expands(value.type.lead, lead):
                 full = (*(a.size for a in lead), *value.type.shape)
                 operand = self._expanded(operand, full)
@@ -274,6 +284,18 @@ class Building:
                 self.op.physical[operand] = full
             made.append(operand)
         return made
+
+    def _unsqueezed(self, value: Value, operand: ir.Value, axes: tuple[int, ...]) -> ir.Value:
+        """A value with axes of size one, once for every body."""
+        key = (self.op.place, operand, axes)
+        if key not in self._wide:
+            sizes = _with_ones(value.type.physical, axes)
+            made = self.op.make("Unsqueeze", [operand, self.op.ints(axes)])
+            made.type = ir.TensorType(DTYPES[value.type.dtype])
+            made.shape = ir.Shape([s if isinstance(s, int) else str(s) for s in sizes])
+            self.op.physical[made] = sizes
+            self._wide[key] = made
+        return self._wide[key]
 
     def _expanded(self, operand: ir.Value, sizes: tuple[Size, ...]) -> ir.Value:
         return self.op.make("Expand", [operand, self.op.shape_vector([self.op.resolve(s) for s in sizes])])
@@ -286,24 +308,29 @@ class Building:
         held = self.values[node.inputs[0]]
         if self.unroll and isinstance(held, Known) and not node.attributes.get("stops"):
             return self._flat(node, int(held.array), states)
-        inputs = [self._typed(v, op.name(v.name)) for v in region.inputs]
+        if stops_alone(node):
+            return going_loop(self, node)
+        inputs = [self.typed(v) for v in region.inputs]
         self.values.update(zip(region.inputs, inputs, strict=True))
-        going = ir.Value(name=op.name("going"), type=ir.TensorType(ir.DataType.BOOL), shape=ir.Shape([]))
-        stops = node.attributes.get("stops", False)
+        going, stops = self.typed(GOING), node.attributes.get("stops", False)
         with op.inside(region.inputs) as nodes:
             self.nodes(region.nodes)
-            on = self.operand(region.outputs[0]) if stops else going
-            outputs = [op.make("Identity", [on]), *(op.make("Identity", [self.operand(v)]) for v in region.outputs)]
-        for output, value in zip(outputs[1:], region.outputs, strict=True):
-            self._set_type(output, value)
-        outputs[0].type, outputs[0].shape = going.type, going.shape
+            made = [self.operand(v) for v in region.outputs]
+            outputs = self.outputs([self._any(made[0]) if stops else going, *made], [GOING, *region.outputs])
         body = ir.Graph([inputs[0], going, *inputs[1:]], outputs, nodes=nodes, name=op.name("body"))
         always = op.const(True, np.bool_)
-        made: list[Any] = op.make_all("Loop", [count, always, *states], {"body": body}, len(node.outputs))
+        made = op.make_all("Loop", [count, always, *states], {"body": body}, len(node.outputs))
         last, rows = made[: len(states)], made[len(states) :]
         if stops:
             rows = [self._filled(row, count, node.attributes["fill"]) for row in rows]
         return last + [self._rows(m, v) for m, v in zip(rows, region.outputs[len(states) :], strict=True)]
+
+    def _any(self, going: ir.Value) -> ir.Value:
+        """One truth: whether it is true anywhere."""
+        if not self.op.physical[going]:
+            return going
+        numbers = self.op.Cast(going, to=int(ir.DataType.INT64))
+        return self.op.make("Greater", [self.op.ReduceMax(numbers, keepdims=0), 0])
 
     def _filled(self, stacked: ir.Value, count: ir.Value, fill: int) -> ir.Value:
         """The rows of the turns that a loop did not take."""

@@ -51,7 +51,8 @@ class Loop(Structural):
     (states..., kept...). Outputs: the last states, then what was kept, stacked along a new first axis of the shape.
     `count` is the number of turns as a size, or None where only the input knows it; `fresh` marks a body that owns
     weights, one set a turn, which `unroll` replaces by its turns. With `stops`, the first state is whether to go on: the
-    turns end when it is false, and what they would have kept is `fill`. A state whose type has a size that the body
+    turns end when it is false, and what they would have kept is `fill`. Where it has lead axes it is false for all then; a
+    body leaves an example as it is that does not go on, so that a lowering may leave it out of the turn. A state whose type has a size that the body
     reads from it may grow from turn to turn. A loop that `incremental` made has the text's `length`, the stem of its
     sizes' names, `tokens`, how many it appends, and `limit`, how long a text the body can read, if there is a limit; one of an
     adaptive solver has its `rtol`.

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.rewrite import Copier, copy_graph
+from mai.compiler.ir.rewrite import Copier, Mapping, copy_graph
 from mai.compiler.ops import elementwise as el
+from mai.compiler.ops.indexing import Pick
 from mai.compiler.ops.shape import Concat, Unsqueeze
 from mai.compiler.ops.structure import Adjoint, Integrate
+from mai.compiler.passes.hoist import local_sizes, parted, tables_of, timed_values
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.solvers.adaptive import Control, solve
 from mai.compiler.solvers.fixed import steps_of
@@ -17,24 +22,26 @@ from mai.compiler.solvers.problem import Problem, Slopes
 def discretise(graph: Graph, *, adjoint: bool = False) -> Graph:
     """No `integrate` is left. With `adjoint`, those that ask for it are marked for whoever trains through them."""
 
+    local = local_sizes(graph)
+
     def rule(copier: Copier, node: Node) -> bool:
         if node.op is not Integrate:
             return False
         if adjoint and node.attributes["options"].get("adjoint"):
-            copier.bind(node, *_marked(copier, node))
+            copier.bind(node, *_marked(copier, node, local))
         else:
-            copier.bind(node, *_solved(copier, node, [copier[v] for v in node.inputs]))
+            copier.bind(node, *_solved(copier, node, [copier[v] for v in node.inputs], local))
         return True
 
     return copy_graph(graph, rule)
 
 
-def _solved(copier: Copier, node: Node, inputs: list[Value]) -> list[Value]:
+def _solved(copier: Copier, node: Node, inputs: list[Value], local: set[str]) -> list[Value]:
     """The loop of an integral that starts from `inputs`: the last states, then the kept paths or the evaluations."""
     solver, options = SOLVERS[node.attributes["method"]], {**DEFAULTS, **node.attributes["options"]}
     start, stop, *rest = inputs
     steps, states = (None, rest) if solver.adaptive else (rest[0], rest[1:])
-    problem = _problem(copier, node, start, stop, states)
+    problem = _problem(copier, node, start, stop, states, local)
     if steps is None:
         control = Control(options["rtol"], options["atol"], options["max_steps"])
         last, evaluations = solve(problem, solver, control)
@@ -56,27 +63,47 @@ def _solved(copier: Copier, node: Node, inputs: list[Value]) -> list[Value]:
     return [*made[: len(states)], *paths]
 
 
-def _problem(copier: Copier, node: Node, start: Value, stop: Value, states: list[Value]) -> Problem:
-    field = node.regions[0]
+def _problem(copier: Copier, node: Node, start: Value, stop: Value, states: list[Value], local: set[str]) -> Problem:
+    """What the velocity computes of neither time nor states stands in front of the loop, once."""
+    builder, whole = copier.builder, node.regions[0]
+    free, nodes = parted(whole, local)
+    field = Region(whole.inputs, nodes, whole.outputs)
+    copier.nodes(free)
+    builder.span, builder.scope = node.span, node.scope
 
-    def velocity(time: Value, at: list[Value], *of_the_step: Value) -> Slopes:
-        """The field copied to where it is needed."""
-        copier.mapping.update(zip(field.inputs, [time, *of_the_step, *at], strict=True))
-        copier.nodes(field.nodes)
-        copier.builder.span, copier.builder.scope = node.span, node.scope
+    def velocity(time: Value, at: list[Value], *of_the_step: Value, known: Mapping | None = None) -> Slopes:
+        """The field copied to where it is needed, but for what is known of it."""
+        known = known or {}
+        copier.mapping.update({**dict(zip(field.inputs, [time, *of_the_step, *at], strict=True)), **known})
+        copier.nodes(n for n in field.nodes if n.output not in known)
+        builder.span, builder.scope = node.span, node.scope
         return [copier[v] for v in field.outputs]
 
-    return Problem(copier.builder, start, stop, states, velocity)
+    def stages(times: Value) -> list[Callable[..., Slopes]]:
+        timed = timed_values(field)
+        copier.mapping[field.inputs[0]] = times
+        copier.nodes(n for n in field.nodes if n.output in timed)
+        builder.span, builder.scope = node.span, node.scope
+        tables = {v: builder.unlead(copier[v], 1) for v in tables_of(field, timed)}
+        count = times.type.lead[-1].size
+        assert isinstance(count, int), "a method has a number of stages"
+        return [partial(velocity, known={v: _row(builder, t, i) for v, t in tables.items()}) for i in range(count)]
+
+    return Problem(builder, start, stop, states, velocity, stages)
 
 
-def _marked(copier: Copier, node: Node) -> tuple[Value, ...]:
+def _row(builder: Builder, table: Value, index: int) -> Value:
+    return builder.emit(Pick, table, axis=-table.type.rank, index=index, name=table.name)
+
+
+def _marked(copier: Copier, node: Node, local: set[str]) -> tuple[Value, ...]:
     """The integral with its velocity, and the loop that solves it beside it."""
     builder = copier.builder
     inputs = [copier[v] for v in node.inputs]
     field = copier.region(node.regions[0])
     solution = Region([Value(v.type, v.name) for v in inputs])
     outer, builder.region = builder.region, solution
-    solution.outputs = _solved(copier, node, solution.inputs)
+    solution.outputs = _solved(copier, node, solution.inputs, local)
     builder.region = outer
     types = [v.type for v in node.outputs]
     return builder.add(Adjoint, inputs, node.attributes, types, [field, solution]).outputs

@@ -23,8 +23,7 @@ LARGEST_ROW = 65_536  # Elements of a table a turn, 256 KB: what is larger costs
 def hoist(graph: Graph) -> Graph:
     """The body of every loop holds what depends on its states, on draws, and scalars of the turn that cost nothing."""
 
-    outside = {*graph.inputs, *(s.value for s in graph.settings.values())}
-    local = {name for name, source in graph.sources.items() if source not in outside}
+    local = local_sizes(graph)
 
     def rule(copier: Copier, node: Node) -> bool:
         if node.op is not Loop:
@@ -39,25 +38,37 @@ def hoist(graph: Graph) -> Graph:
     return copy_graph(graph, rule)
 
 
-def _leave(builder: Builder, loop: Node, local: set[str]) -> None:
-    """Move what depends on nothing inside the body in front of the loop; a `local` size is read inside one."""
-    body = loop.regions[0]
+def local_sizes(graph: Graph) -> set[str]:
+    """The sizes that are read inside a loop."""
+    outside = {*graph.inputs, *(s.value for s in graph.settings.values())}
+    return {name for name, source in graph.sources.items() if source not in outside}
+
+
+def parted(body: Region, local: set[str]) -> tuple[list[Node], list[Node]]:
+    """The nodes that depend on nothing inside, and the others; a `local` size is read inside a loop."""
     inside = made_in(body)
-    kept = []
+    free, kept = [], []
     for node in body.nodes:
         if any(v in inside for v in reading(node)) or symbols_of(node) & local:
             kept.append(node)
             continue
-        builder.region.nodes.append(node)
+        free.append(node)
         inside.difference_update(node.outputs)
-    body.nodes = kept
+    return free, kept
+
+
+def _leave(builder: Builder, loop: Node, local: set[str]) -> None:
+    """Move what depends on nothing inside the body in front of the loop."""
+    body = loop.regions[0]
+    free, body.nodes = parted(body, local)
+    builder.region.nodes += free
 
 
 def _tabulate(builder: Builder, loop: Node) -> None:
     """Compute what depends on the turn alone for all turns at once, and let the body take its rows."""
     body, count = loop.regions[0], loop.attributes["count"]
-    timed = _timed(body)
-    wanted = _frontier(body, timed)
+    timed = timed_values(body)
+    wanted = tables_of(body, timed)
     if count is None or not wanted:
         return
     builder.span, builder.scope = loop.span, loop.scope
@@ -76,13 +87,13 @@ def _tabulate(builder: Builder, loop: Node) -> None:
     _replace(body, taken)
 
 
-def _timed(body: Region) -> dict[Value, bool]:
-    """The values that depend on the turn and on nothing else inside; True where one is worth a table."""
+def timed_values(body: Region) -> dict[Value, bool]:
+    """The values that depend on the first input, a turn or a time, and on nothing else inside; True where worth a table."""
     timed: dict[Value, bool] = {body.inputs[0]: False}
     inside = made_in(body)
     for node in body.nodes:
         own = [v for v in node.inputs if v in inside]
-        if not own or not all(v in timed for v in own) or not _can_follow(node, timed):
+        if not own or not all(v in timed for v in own) or not _can_follow(node, timed, body.inputs[0].type.lead):
             continue
         heavy = node.output.type.rank > 0 or any(timed[v] for v in own)
         timed.update(dict.fromkeys(node.outputs, heavy))
@@ -90,16 +101,18 @@ def _timed(body: Region) -> dict[Value, bool]:
     return timed
 
 
-def _can_follow(node: Node, timed: dict[Value, bool]) -> bool:
+def _can_follow(node: Node, timed: dict[Value, bool], lead: tuple[Axis, ...]) -> bool:
     """Whether an operation's inputs may gain a lead axis."""
     if node.regions or issubclass(node.op, (Draw, Spread)):
         return False
     if prod(size for size in node.output.type.shape if isinstance(size, int)) > LARGEST_ROW:
         return False
-    return not node.output.type.lead and not any(node.inputs[i] in timed for i in node.op.unled if i < len(node.inputs))
+    return node.output.type.lead == lead and not any(
+        node.inputs[i] in timed for i in node.op.unled if i < len(node.inputs)
+    )
 
 
-def _frontier(body: Region, timed: dict[Value, bool]) -> list[Value]:
+def tables_of(body: Region, timed: dict[Value, bool]) -> list[Value]:
     """The tables: values worth one that the rest of the body, or what leaves it, uses."""
     rest = [v for n in body.nodes if n.output not in timed for v in reading(n)] + body.outputs
     return [v for v in dict.fromkeys(rest) if timed.get(v)]

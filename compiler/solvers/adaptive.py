@@ -2,28 +2,29 @@
 
 The integral goes over the share tau of the way, 0 to 1, whose velocity is the way's length times that of the time: so
 both directions are one. What decides a step's length is held still by derivatives, as the steps of a fixed method are.
-After Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I, II.4.
+After Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I, II.4; the control looks at the error of the step
+before, too (Gustafsson 1991; IV.2 there), which spares steps that are tried in vain.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from fractions import Fraction
 from math import nan
 
-from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import product
 from mai.compiler.ir.terms import Term
-from mai.compiler.ir.types import BATCH_DEPTH, DType, Type
+from mai.compiler.ir.types import Axis, DType, Type
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import logic
-from mai.compiler.ops import reduce as red
-from mai.compiler.ops.structure import Across
 from mai.compiler.solvers.problem import Problem, Slopes, combined
 from mai.compiler.solvers.tableaus import Solver, Tableau
 
 SAFETY, SMALLEST, LARGEST = 0.9, 0.2, 10.0
+MEMORY = 0.04  # The exponent of the error of the step before, Hairer's beta for this pair.
+FORGOTTEN = 1e-4  # An error before that was smaller counts as this.
 FIRST = 1e-6  # A first step where the states or their velocities say nothing.
 WORST = 1e10  # What stands for an error that is no number.
 
@@ -39,23 +40,29 @@ class Control:
 
 @dataclass(eq=False, slots=True)
 class At:
-    """Where every example is: the share of the way, the next step's length, the states and their velocities."""
+    """Where every example is: whether it goes on, the share of the way, the next step's length, the error of the last one
+    that was kept, the states and their velocities.
+    """
 
+    going: Value
     tau: Value
     length: Value
+    error: Value
     states: list[Value]
     slopes: Slopes
     evaluations: Value
 
     @property
     def values(self) -> list[Value]:
-        return [self.tau, self.length, self.evaluations, *self.states, *self.slopes]
+        return [self.going, self.tau, self.length, self.error, self.evaluations, *self.states, *self.slopes]
 
     def copy(self) -> At:
         """Values of the same types, for a loop's body to read."""
         return At(
+            Value(self.going.type, "going"),
             Value(self.tau.type, "tau"),
             Value(self.length.type, "length"),
+            Value(self.error.type, "error"),
             [Value(y.type, y.name) for y in self.states],
             [Value(k.type, "slope") for k in self.slopes],
             Value(self.evaluations.type, "evaluations"),
@@ -70,22 +77,17 @@ def solve(problem: Problem, solver: Solver, control: Control) -> tuple[list[Valu
     way = Way(problem, solver, control)
     builder = problem.builder
     first = way.begin()
-    region = Region([Value(Type(DType.INT), "turn"), Value(Type(DType.BOOL), "going")])
     at = first.copy()
-    region.inputs += at.values
+    region = Region([Value(Type(DType.INT), "turn"), *at.values])
     outer, builder.region = builder.region, region
-    moved = way.step(at)
-    region.outputs = [_any_behind(builder, moved.tau), *moved.values]
+    region.outputs = way.step(at).values
     builder.region = outer
-    start = [builder.constant(True), *first.values]
-    _, tau, _, evaluations, *rest = builder.loop(
-        builder.constant(control.max_steps), None, start, region, stops=True, fill=0, rtol=control.rtol
+    going, _, _, _, evaluations, *rest = builder.loop(
+        builder.constant(control.max_steps), None, first.values, region, stops=True, fill=0, rtol=control.rtol
     )
-    arrived = builder.emit(logic.GreaterEqual, tau, builder.constant(1.0), name="arrived")
-    failed = builder.constant(nan)
-    states = [builder.emit(logic.Where, arrived, y, failed, name=y.name) for y in rest[: len(first.states)]]
-    negative = builder.emit(el.Negative, evaluations)
-    return states, builder.emit(logic.Where, arrived, evaluations, negative, name="evaluations")
+    failed, negative = builder.constant(nan), builder.emit(el.Negative, evaluations)
+    states = [builder.emit(logic.Where, going, failed, y, name=y.name) for y in rest[: len(first.states)]]
+    return states, builder.emit(logic.Where, going, negative, evaluations, name="evaluations")
 
 
 class Way:
@@ -101,11 +103,16 @@ class Way:
         self.span = self.builder.emit(el.Subtract, problem.stop, problem.start, name="span")
         self.lead = problem.states[0].type.lead
 
-    def velocity(self, tau: Term, states: list[Value]) -> Slopes:
-        """d states / d tau."""
+    def time(self, tau: Term) -> Value:
         time = tau * self.term(self.span) + self.term(self.problem.start)
         time.value.name = "time"
-        slopes = self.problem.velocity(time.value, states)
+        return time.value
+
+    def velocity(self, tau: Term, states: list[Value]) -> Slopes:
+        """d states / d tau."""
+        return self._of_the_way(self.problem.velocity(self.time(tau), states))
+
+    def _of_the_way(self, slopes: Slopes) -> Slopes:
         return [self.builder.emit(el.Multiply, k, self.span, name="slope") for k in slopes]
 
     def term(self, value: Value) -> Term:
@@ -119,8 +126,10 @@ class Way:
         states = self.problem.states
         slopes = self.velocity(zero, states)
         length = self._first_length(states, slopes, zero)
-        evaluations = self.builder.spread(self.builder.constant(2), self.lead)
-        return At(zero.value, length.value, states, slopes, evaluations)
+        going, one, evaluations = (
+            self.builder.spread(self.builder.constant(number), self.lead) for number in (True, 1.0, 2)
+        )
+        return At(going, zero.value, length.value, one, states, slopes, evaluations)
 
     def _first_length(self, states: list[Value], slopes: Slopes, zero: Term) -> Term:
         """Of a step of Euler's method that is as exact as a step of this one shall be."""
@@ -143,35 +152,51 @@ class Way:
     # ------------------------------------------------------------------- step
 
     def step(self, at: At) -> At:
-        """One step of every example, kept where its error is small enough. Who has arrived takes steps of no length."""
+        """One step of every example, kept where its error is small enough. Who has arrived takes none."""
         tau, proposed = self.term(at.tau), self.term(at.length)
         left = 1.0 - tau
         last = proposed.emit(logic.GreaterEqual, left)
         length = where(last, left, proposed)
         states, slopes = self._stages(at, tau, length)
         error = self._error(at.states, states, slopes, length)
-        accepted = error.emit(logic.LessEqual, 1.0)
-        factor = self._factor(error, accepted)
-        going = tau.emit(logic.Less, 1.0)
+        going, small = self.term(at.going), error.emit(logic.LessEqual, 1.0)
+        kept = going.emit(logic.LogicalAnd, small)
         spent = self.term(self.builder.constant(len(self.tableau.c) - 1))
         evaluations = self.term(at.evaluations) + where(going, spent, self.term(self.builder.constant(0)))
-        there = where(last, self.term(self.builder.constant(1.0)), tau + length)
         return At(
-            where(accepted, there, tau).value,
-            (length * factor).value,
-            [where(accepted, self.term(b), self.term(a)).value for a, b in zip(at.states, states, strict=True)],
-            [where(accepted, self.term(b), self.term(a)).value for a, b in zip(at.slopes, slopes[-1], strict=True)],
+            going.emit(logic.LogicalAnd, kept.emit(logic.LogicalAnd, last).emit(logic.LogicalNot)).value,
+            where(kept, tau + length, tau).value,
+            (length * self._factor(error, self.term(at.error), small)).value,
+            where(kept, error, self.term(at.error)).value,
+            self._chosen(kept, states, at.states),
+            self._chosen(kept, slopes[-1], at.slopes),
             evaluations.value,
         )
+
+    def _chosen(self, condition: Term, yes: list[Value], no: list[Value]) -> list[Value]:
+        return [where(condition, self.term(a), self.term(b)).value for a, b in zip(yes, no, strict=True)]
 
     def _stages(self, at: At, tau: Term, length: Term) -> tuple[list[Value], list[Slopes]]:
         """The states after a step, which the last stage begins at, and the velocities of all stages."""
         slopes, states = [at.slopes], at.states
+        shares = sorted({*self.tableau.c[1:]})
+        times, velocities = self._times(tau, length, shares)
         for row, c in zip(self.tableau.a[1:], self.tableau.c[1:], strict=True):
             states = self._moved(at.states, self._combined(row, slopes), length)
-            time = tau + (length if c == 1 else length * float(c))
-            slopes.append(self.velocity(time, states))
+            place = shares.index(c)
+            slopes.append(self._of_the_way(velocities[place](times[place], states)))
         return states, slopes
+
+    def _times(
+        self, tau: Term, length: Term, shares: list[Fraction]
+    ) -> tuple[list[Value], list[Callable[..., Slopes]]]:
+        """The times at some shares of a step, and the velocities there: what is of the time alone is computed for all at once."""
+        builder = self.builder
+        axis = Axis("stage", len(shares), 1 + max((a.depth for a in self.lead), default=0))
+        steps = self.term(builder.lead(builder.constant(tuple(map(float, shares))), (axis,)))
+        times = self.time(tau + length * steps)
+        rows = self.term(builder.unlead(times, 1))
+        return [rows.pick(-1, i).value for i in range(len(shares))], self.problem.stages(times)
 
     def _combined(self, row: tuple[Fraction, ...], slopes: list[Slopes]) -> list[Value]:
         return [combined(self.builder, self.coefficients, [k[i] for k in slopes], row) for i in range(len(slopes[0]))]
@@ -203,11 +228,15 @@ class Way:
         assert total is not None, "an integral has a state"
         return (total / total.size(count)).emit(el.Sqrt)
 
-    def _factor(self, error: Term, accepted: Term) -> Term:
-        """How much longer the next step is: a step that was kept is followed by none that is shorter."""
-        wanted = error.emit(el.Maximum, 1e-10).emit(el.Power, -1 / self.order) * SAFETY
-        least = where(accepted, self.term(self.builder.constant(1.0)), self.term(self.builder.constant(SMALLEST)))
-        return wanted.emit(el.Maximum, least).emit(el.Minimum, LARGEST)
+    def _factor(self, error: Term, before: Term, kept: Term) -> Term:
+        """How much longer the next step is, by the errors of this one and of the one before; after one in vain, by its own.
+
+        A step that was kept is followed by none that is shorter.
+        """
+        wanted = error.emit(el.Maximum, 1e-10).emit(el.Power, MEMORY * 3 / 4 - 1 / self.order) * SAFETY
+        past = before.emit(el.Maximum, FORGOTTEN).emit(el.Power, MEMORY)
+        longer, shorter = (wanted * past).emit(el.Maximum, 1.0), wanted.emit(el.Maximum, SMALLEST)
+        return where(kept, longer, shorter).emit(el.Minimum, LARGEST)
 
 
 def where(condition: Term, yes: Term, no: Term) -> Term:
@@ -220,14 +249,3 @@ def below(x: Term, number: float) -> Term:
 
 def either(a: Term, b: Term) -> Term:
     return a.emit(logic.LogicalOr, b)
-
-
-def _any_behind(builder: Builder, tau: Value) -> Value:
-    """Whether an example has not arrived, of all there are."""
-    inner = [a for a in tau.type.lead if a.depth != BATCH_DEPTH]
-    rows = builder.unlead(tau, len(inner)) if inner else tau
-    batch = [a for a in rows.type.lead if a.depth == BATCH_DEPTH]
-    if batch:
-        rows = builder.add(Across, [rows], {}, [Type(DType.REAL, (batch[0].size, *rows.type.shape))]).output
-    least = builder.emit(red.Min, rows, axes=tuple(range(-rows.type.rank, 0))) if rows.type.rank else rows
-    return builder.emit(logic.Less, least, builder.constant(1.0), name="going")

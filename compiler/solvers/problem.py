@@ -17,7 +17,8 @@ Slopes = list[Value]
 class Problem:
     """`velocity(time, states)` appends the states' derivatives to the builder's region.
 
-    That of a stochastic equation is `velocity(time, states, turn, step)` and gives increments.
+    That of a stochastic equation is `velocity(time, states, turn, step)` and gives increments. `stages(times)` computes what
+    the velocity needs of the time alone, for all times of the innermost lead axis at once, and gives a `velocity` for each.
     """
 
     builder: Builder
@@ -25,6 +26,7 @@ class Problem:
     stop: Value
     states: list[Value]
     velocity: Callable[..., Slopes]
+    stages: Callable[[Value], list[Callable[..., Slopes]]]
 
 
 def combined(builder: Builder, terms: dict[Fraction, Value], slopes: list[Value], row: tuple[Fraction, ...]) -> Value:

@@ -212,13 +212,18 @@ def _lines(graph: fx.Graph) -> Iterator[str]:
             indent = indent.removesuffix(INDENT)
 
 
+def _whether(going: Any) -> str:
+    """Whether a loop goes on: for some example, where each goes on for itself."""
+    return f"{_text(going)}.any()" if going.meta["type"].lead else _text(going)
+
+
 def _statement(node: fx.Node) -> list[str]:
     if node.target is begin:
         return [_for(node)]
     if node.target is end:
         states, moved, rows, kept = (tuple(map(_text, part)) for part in node.args[:4])  # type: ignore[arg-type]
         moves = [f"{', '.join(states)} = {', '.join(moved)}"] if states else []
-        leaves = [f"if not {states[0]}:", f"{INDENT}break"] if node.args[4] else []
+        leaves = [f"if not {_whether(node.args[0][0])}:", f"{INDENT}break"] if node.args[4] else []  # type: ignore[index]
         return [*(f"{r}.append({k})" for r, k in zip(rows, kept, strict=True)), *moves, *leaves]
     if node.target is fill:
         row, count, number = map(_text, node.args)

@@ -18,7 +18,7 @@ def loop(
     """Apply `body(turn, *states, *captured)` `count` times.
 
     The body gives the next states and what is kept of the turn; what was kept is stacked after its lead axes, of which
-    `leads` has the numbers. With `fill`, the first state is whether to go on: the turns that are not taken keep it.
+    `leads` has the numbers. With `fill`, the first state is whether any example goes on: the turns not taken keep it.
     """
     kept: list[list[Tensor]] = [[] for _ in leads]
     for turn in torch.arange(int(count), device=count.device):
@@ -26,7 +26,7 @@ def loop(
         states = made[: len(states)]
         for rows, row in zip(kept, made[len(states) :], strict=True):
             rows.append(row)
-        if fill is not None and not states[0]:
+        if fill is not None and not states[0].any():
             break
     if fill is not None:
         kept = [rows + [torch.full_like(rows[0], fill)] * (int(count) - len(rows)) for rows in kept]

@@ -125,6 +125,30 @@ def test_a_net_on_one_point_solves_a_cloud(program: Maker, tmp_path: Path) -> No
     np.testing.assert_allclose(ends[0], one(x=STARTS), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.parametrize("optimise", [True, False])
+def test_what_the_velocity_reads_stays_with_its_example(optimise: bool, program: Maker, tmp_path: Path) -> None:
+    """Examples arrive one after the other: those left have their own stiffness still, and their own time."""
+    text = (
+        "net v(x: [2], mu: [], s: []) -> [2] {\n  beat = mean(sin(2 * s * concat([1.0], [2.0])))\n"
+        "  return concat([x[1]], [mu * (1 - x[0]^2) * x[1] - x[0] + beat])\n}\n"
+        "net flow(x: [2], mu: []) -> [2] {\n"
+        "  integrate s in 0..2 using dopri5(rtol = 1e-4, atol = 1e-4) { dx/ds = v(x, mu, s) }\n  return x\n}\n"
+        "export f(x: [2], mu: []) -> [2] { return flow(x, mu) }\n"
+        "export cloud(X: [P, 2], mu: []) -> [P, 2] { return flow(X, mu) }\n"
+    )
+    made, mu = program(text), np.array([0.0, 9.0, 3.0], np.float32)
+    one, cloud = (model(made, tmp_path, name, optimise=optimise) for name in ("f", "cloud"))
+    together, counts = one.counted(x=STARTS, mu=mu)
+    assert counts is not None and len(set(counts.tolist())) == len(mu)
+    for i in range(len(mu)):
+        np.testing.assert_allclose(one(x=STARTS[i : i + 1], mu=mu[i : i + 1])[0], together[i], rtol=1e-5)
+    clouds = cloud(X=np.stack([STARTS, STARTS[::-1], STARTS]), mu=mu)
+    np.testing.assert_allclose([clouds[0, 0], clouds[1, 1], clouds[2, 2]], together, atol=2e-3)
+    wanted, evaluated = evaluate(passes.prepare(made.exports["f"]), {"x": STARTS, "mu": mu}, {}, {})
+    np.testing.assert_allclose(together, wanted, atol=1e-3)
+    np.testing.assert_allclose(counts, evaluated, atol=12)
+
+
 @pytest.mark.parametrize("opset", [21, 23])
 def test_a_way_that_does_not_arrive_is_told(opset: int, program: Maker, tmp_path: Path) -> None:
     made = program(spec("van der Pol", tolerance=1e-4, more=", max_steps = 50"))
