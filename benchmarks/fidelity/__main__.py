@@ -14,8 +14,9 @@ import time
 from typing import Any
 
 import benchmarks.fidelity
-from benchmarks.fidelity.claim import ROOT, Claim
+from benchmarks.fidelity.claim import Claim
 from benchmarks.measure import RESULTS, processor, table
+from benchmarks.runs import ROOT
 
 HEAD = ["system", "what mathematics says", "needed", "measured", "holds", "source"]
 KEPT = RESULTS / "fidelity.json"

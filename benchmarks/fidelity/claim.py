@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 import tempfile
 from collections.abc import Mapping, Sequence
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.runs import FIDELITY, GALLERY, ROOT, digest, is_done
 from mai.compiler.check import check
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
@@ -21,9 +21,7 @@ from mai.runtime import load
 from mai.runtime.model import Model
 
 Array = np.ndarray[Any, Any]
-ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
-RUNS = ROOT / "runs" / "fidelity"
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,12 +63,14 @@ def trained(
 ) -> tuple[Program, Path]:
     """A program and the weights of a run, which is made once: a spec and settings that were trained before are not again."""
     program = program_of(spec, sets)
-    said = f"{program.source.text}|{steps}|{seed}|{sorted((sets or {}).items())}"
-    folder = RUNS / f"{program.name}-{hashlib.sha256(said.encode()).hexdigest()[:12]}"
-    weights = folder / "weights.safetensors"
+    folder = GALLERY / program.name
+    if steps is not None or seed or sets or not is_done(ROOT / folder, digest(program.source.text)):
+        said = f"{program.source.text}|{steps}|{seed}|{sorted((sets or {}).items())}"
+        folder = FIDELITY / f"{program.name}-{digest(said)[:12]}"
+    weights = ROOT / folder / "weights.safetensors"
     if not weights.exists():
-        print(f"training {program.name} into {folder.relative_to(ROOT)}", flush=True)
-        train(program, folder, Options(steps=steps, seed=seed, resume=True))
+        print(f"training {program.name} into {folder}", flush=True)
+        train(program, ROOT / folder, Options(steps=steps, seed=seed, resume=True))
     return program, weights
 
 

@@ -8,7 +8,6 @@ python -m benchmarks.gallery --page          the page alone, of the pictures tha
 
 from __future__ import annotations
 
-import hashlib
 import json
 import shlex
 import shutil
@@ -21,12 +20,12 @@ from safetensors import safe_open
 
 from benchmarks.gallery.page import write_page
 from benchmarks.gallery.rows import ROWS, Row, Shot
+from benchmarks.runs import GALLERY as RUNS
+from benchmarks.runs import ROOT, STAMP, digest, is_done, stamp
 
-ROOT = Path(__file__).parents[2]
-EXAMPLES, PICTURES, RUNS = Path("examples"), Path("examples/pictures"), Path("runs/gallery")
+EXAMPLES, PICTURES = Path("examples"), Path("examples/pictures")
 QUICK = RUNS / "quick"
 KEPT = ROOT / PICTURES / "made.json"  # By file: the command that made it, and how long the spec was trained.
-STAMP = "spec.sha256"
 
 
 class Refused(Exception):
@@ -95,16 +94,16 @@ def filled(row: Row, shot: Shot, folder: Path, command: str) -> str:
 def trained(row: Row, quick: bool) -> Path:
     """The folder of a row's run, compiled: this text of the spec trained whole, or with `quick` for some steps at least."""
     spec, whole = EXAMPLES / f"{row.name}.mai", RUNS / row.name
-    text = hashlib.sha256((ROOT / spec).read_bytes()).hexdigest()
+    text = digest((ROOT / spec).read_text(encoding="utf-8"))
     if row.quick is None:
         for command in training(row, whole):
             mai(command)
         return whole
-    folder = whole if not quick or _is_done(whole, text) else QUICK / row.name
-    if _is_done(folder, text):
+    folder = whole if not quick or is_done(ROOT / whole, text) else QUICK / row.name
+    if is_done(ROOT / folder, text):
         mai(f"compile {spec} --weights {folder}")
         return folder
-    if _stamp(folder) != text:
+    if stamp(ROOT / folder) != text:
         shutil.rmtree(ROOT / folder, ignore_errors=True)
         (ROOT / folder).mkdir(parents=True)
         (ROOT / folder / STAMP).write_text(text, encoding="utf-8")
@@ -125,16 +124,6 @@ def training(row: Row, folder: Path) -> list[str]:
 
 def _runs(row: Row) -> bool:
     return any(shot.command.startswith("run") for shot in row.shots)
-
-
-def _stamp(folder: Path) -> str:
-    """Which text of the spec a folder's run is of."""
-    stamp = ROOT / folder / STAMP
-    return stamp.read_text(encoding="utf-8") if stamp.exists() else ""
-
-
-def _is_done(folder: Path, text: str) -> bool:
-    return _stamp(folder) == text and (ROOT / folder / "weights.safetensors").exists()
 
 
 def steps_of(folder: Path) -> int | None:
