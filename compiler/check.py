@@ -86,10 +86,10 @@ def _check_derivatives(program: Program, report: Reporter) -> None:
     graphs = [*program.exports.values(), *([program.training.graph] if program.training else [])]
     for graph in graphs:
         if any(node.op in DERIVATIVES for node in graph.walk()):
-            from mai.compiler.passes import derived
+            from mai.compiler.passes import check_derivatives
 
             try:
-                derived(graph)
+                check_derivatives(graph)
             except MaiError as error:
                 for diagnostic in error.diagnostics:
                     report.add(diagnostic)
