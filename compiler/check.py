@@ -100,10 +100,10 @@ def growing(program: Program) -> list[Diagnostic]:
     graphs = [g for g in program.exports.values() if any(node.op is Extend for node in g.walk())]
     found: list[Diagnostic] = []
     for graph in graphs:
-        from mai.compiler.passes import prepare
+        from mai.compiler.passes import check_growth
 
         try:
-            prepare(graph, cache="concat")
+            check_growth(graph)
         except MaiError as error:
             found += [replace(d, severity="warning") for d in error.diagnostics]
     return found

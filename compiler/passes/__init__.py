@@ -37,6 +37,8 @@ __all__ = [
     "step",
 ]
 
+TURNS = 2  # Of a `repeat`, where only what can be done with it is asked: a turn, and one that has another before it.
+
 # A text computed whole each turn; grown token by token, the new part joined to the past each turn, or once a block of turns.
 GROWN: dict[str, Callable[[Graph], Graph]] = {
     "none": recompute, "concat": incremental, "two-level": lambda graph: two_level(incremental(graph)),
@@ -62,10 +64,15 @@ def check_derivatives(graph: Graph) -> None:
 
     Derivatives of what an `integrate` makes in its velocity are all inside it: its steps, copies of it, make no difference.
     """
-    plain = unroll(graph)
+    plain = unroll(graph, at_most=TURNS)
     moving = {v for n in plain.walk() if n.op is Integrate for region in n.regions for v in made_in(region)}
     inside = all(n.inputs[1] in moving for n in plain.walk() if n.op in DERIVATIVES)
     differentiate(plain if inside else discretise(plain))
+
+
+def check_growth(graph: Graph) -> None:
+    """Raise what `prepare` would raise of a text that is to grow token by token, and keep nothing of it."""
+    incremental(differentiate(discretise(unroll(graph, at_most=TURNS))))
 
 
 def optimise(graph: Graph) -> Graph:
