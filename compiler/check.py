@@ -109,6 +109,15 @@ def growing(program: Program) -> list[Diagnostic]:
     return found
 
 
+def misfits(program: Program) -> list[Diagnostic]:
+    """Errors of data whose shapes are known without training: those of a built-in source, or a file's header."""
+    if program.training is None:
+        return []
+    from mai.compiler.training import columns
+
+    return columns.misfits(program.training, Path(program.source.path).parent)
+
+
 def _helped(path: Path, report: Reporter, sets: Mapping[str, str] | None) -> Iterator[Diagnostic]:
     """The diagnostics, each with the first of its edits after which it is gone and nothing new is wrong."""
     known, left = Counter((d.slug, d.message) for d in report.diagnostics), MAX_TRIALS
