@@ -12,16 +12,18 @@ import torch
 from torch import nn
 
 from benchmarks.measure import interleaved, medians, ratio, record, table
-from mai.compiler.check import check
+from mai.compiler.check import check, growing
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.export import graphs_of, model_of
 from mai.compiler.training.weights import load_weights
 
 STAGES = ("check", "passes", "build")
 SMALL = {"d": "16", "heads": "2"}
+TURNS = ("10", "100", "1000")
 DEPTHS = [
-    *(("resnet", "classify", {"L": n}) for n in ("10", "100", "1000")),
-    *(("char_gpt", "generate", {**SMALL, "depth": n}) for n in ("10", "100", "1000")),
+    *(("resnet", "classify", {"L": n}) for n in TURNS),
+    *(("char_gpt", "generate", {**SMALL, "depth": n}) for n in TURNS),
+    *(("llama", "generate", {**SMALL, "kv_heads": "1", "hidden": "32", "vocab": "256", "depth": n}) for n in TURNS),
     ("llama", "generate", {}),
 ]
 EXAMPLES = Path(__file__).parents[1] / "examples"
@@ -75,6 +77,7 @@ def stages(name: str, export: str, sets: dict[str, str]) -> dict[str, Any]:
     began = time.process_time()
     program = check(EXAMPLES / f"{name}.mai", sets).program
     assert program is not None
+    growing(program)
     seconds = {
         "what": ", ".join([name, *(f"{k} = {v}" for k, v in sets.items())]),
         "check": time.process_time() - began,

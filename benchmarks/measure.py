@@ -10,8 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).parent / "results"
-
+from benchmarks import readme
+from benchmarks.readme import RESULTS
 
 TURN = 0.02
 
@@ -56,6 +56,11 @@ def table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> str:
     return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
 
 
+def seconds(held: float) -> str:
+    """A time as a table shows it."""
+    return f"{held:.2f} s" if held >= 1 else f"{1e3 * held:.3g} ms"
+
+
 def processor() -> str:
     try:
         for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
@@ -67,9 +72,10 @@ def processor() -> str:
 
 
 def record(name: str, text: str, figures: Any, where: str = "one core of") -> None:
-    """Print a table and keep it under `results/`, with the processor on `where` of which it was measured."""
+    """Print a table; keep it under `results/` and in the README, with the processor on `where` of which it was measured."""
     print(text, flush=True)
     RESULTS.mkdir(exist_ok=True)
     held = {"processor": processor(), "python": platform.python_version(), "figures": figures}
     (RESULTS / f"{name}.json").write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
     (RESULTS / f"{name}.md").write_text(f"{text}\n\nOn {where}: {processor()}.\n", encoding="utf-8")
+    readme.update(name)

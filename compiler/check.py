@@ -86,10 +86,10 @@ def _check_derivatives(program: Program, report: Reporter) -> None:
     graphs = [*program.exports.values(), *([program.training.graph] if program.training else [])]
     for graph in graphs:
         if any(node.op in DERIVATIVES for node in graph.walk()):
-            from mai.compiler.passes import derived
+            from mai.compiler.passes import check_derivatives
 
             try:
-                derived(graph)
+                check_derivatives(graph)
             except MaiError as error:
                 for diagnostic in error.diagnostics:
                     report.add(diagnostic)
@@ -100,13 +100,22 @@ def growing(program: Program) -> list[Diagnostic]:
     graphs = [g for g in program.exports.values() if any(node.op is Extend for node in g.walk())]
     found: list[Diagnostic] = []
     for graph in graphs:
-        from mai.compiler.passes import prepare
+        from mai.compiler.passes import check_growth
 
         try:
-            prepare(graph, cache="concat")
+            check_growth(graph)
         except MaiError as error:
             found += [replace(d, severity="warning") for d in error.diagnostics]
     return found
+
+
+def misfits(program: Program) -> list[Diagnostic]:
+    """Errors of data whose shapes are known without training: those of a built-in source, or a file's header."""
+    if program.training is None:
+        return []
+    from mai.compiler.training import columns
+
+    return columns.misfits(program.training, Path(program.source.path).parent)
 
 
 def _helped(path: Path, report: Reporter, sets: Mapping[str, str] | None) -> Iterator[Diagnostic]:

@@ -17,6 +17,7 @@ from mai.spec.diagnostics import MaiError
 if TYPE_CHECKING:
     from mai.compiler.onnx.export import Exported, Quantize
     from mai.compiler.program import Program
+    from mai.spec.diagnostics import Diagnostic
 
 File = Annotated[Path, typer.Argument(help="A .mai file.", show_default=False)]
 Sets = Annotated[list[str] | None, typer.Option("--set", help="Override a const: --set width=64.")]
@@ -100,16 +101,18 @@ def check(
 ) -> None:
     """Check files: names, types, dimensions, settings. Nothing is run."""
     from mai.compiler.check import check as check_file
-    from mai.compiler.check import growing
+    from mai.compiler.check import growing, misfits
 
-    found, failed = [], False
+    found: list[Diagnostic] = []
+    failed = False
     for file in files:
         checked = check_file(file, _sets(sets))
-        found += checked.diagnostics
-        found += growing(checked.program) if checked.program is not None else []
-        failed = failed or checked.program is None
-        if checked.program is not None and format == "text":
-            exports = ", ".join(checked.program.exports) or "no exports"
+        program, told = checked.program, checked.diagnostics
+        told += [*misfits(program), *growing(program)] if program is not None else []
+        sound = program is not None and not any(d.severity == "error" for d in told)
+        found, failed = found + told, failed or not sound
+        if program is not None and sound and format == "text":
+            exports = ", ".join(program.exports) or "no exports"
             typer.echo(f"{file}: sound ({exports})")
     _say(found, format)
     if failed:

@@ -53,7 +53,7 @@ class Training:
 
     `graph` has the data fields as inputs and `seed` and `step` as settings. Its outputs are the objectives and the
     reports, per example (lead: the batch) or, for a loss made with `across`, one for the batch (no lead). `evaluation`
-    is the same block elaborated as an export is: without dropout, with running statistics.
+    is the same block elaborated as an export is: without dropout, with running statistics. `where` is the `data` line.
     """
 
     settings: TrainSettings
@@ -64,6 +64,7 @@ class Training:
     objectives: tuple[Objective, ...]
     reports: tuple[Report, ...]
     records: tuple[Record, ...]
+    where: Span
 
     def moves(self, objective: Objective, weight: Weight) -> bool:
         """Whether an objective moves a weight: one of those that it names, and not frozen."""

@@ -43,6 +43,12 @@ def unknown(name: str, known: list[str]) -> ModelError:
     return ModelError("input-unknown", f"there is no input or setting `{name}`", help)
 
 
+def without_name(known: list[str]) -> ModelError:
+    """For a value that is handed over by its place alone."""
+    help = f"model({known[0]}=...); it takes {', '.join(known)}" if known else "it takes nothing"
+    return ModelError("input-unknown", "inputs and settings are given by name", help)
+
+
 def as_array(port: Port, value: Any) -> Array:
     """A number, nested lists or an array as an array. Raises `ModelError` where rows have different lengths."""
     try:

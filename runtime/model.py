@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
-from mai.runtime.arguments import prepare
+from mai.runtime.arguments import prepare, without_name
 from mai.runtime.errors import ModelError
 from mai.runtime.files import plain_file
 from mai.runtime.manifest import FORMAT, MANIFEST_KEY, SPEC_KEY, Manifest
@@ -51,7 +51,7 @@ class Model:
         """The execution providers in use, the preferred one first."""
         return list(self._session.get_providers())
 
-    def __call__(self, **values: Any) -> Any:
+    def __call__(self, /, *unnamed: Any, **values: Any) -> Any:
         """Run the file once.
 
         Every input has the batch as its first axis; one example of exactly an input's own shape stands for a batch of
@@ -65,10 +65,12 @@ class Model:
         Raises:
             ModelError: a name, shape, dtype or value is not as the file says, or an adaptive solver did not arrive.
         """
-        return self.counted(**values)[0]
+        return self.counted(*unnamed, **values)[0]
 
-    def counted(self, **values: Any) -> tuple[Any, Array | None]:
+    def counted(self, /, *unnamed: Any, **values: Any) -> tuple[Any, Array | None]:
         """As a call, with the number of velocities that adaptive solvers evaluated for each example, if there are any."""
+        if unnamed:
+            raise without_name([*self.inputs, *self.settings])
         prompt = self._prompt(values)
         feed = prepare(self.inputs, self.settings, values, self.manifest.most)
         if prompt is not None and self.manifest.text is not None:

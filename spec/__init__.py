@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from functools import lru_cache
 from importlib.resources import files
 
 from mai.spec.source import Source
 
 PRELUDE = ("layers", "transport")
+LAYER = re.compile(r"^layer (\w+)", re.MULTILINE)
 
 
 @lru_cache(maxsize=1)
@@ -15,6 +17,17 @@ def prelude_sources() -> tuple[Source, ...]:
     """The standard layers, written in the language."""
     folder = files("mai.spec") / "prelude"
     return tuple(Source(f"prelude/{n}.mai", (folder / f"{n}.mai").read_text(encoding="utf-8")) for n in PRELUDE)
+
+
+@lru_cache(maxsize=1)
+def prelude_parts() -> dict[str, tuple[Source, int, int]]:
+    """Where each standard layer stands: its text, and the characters of it."""
+    found: dict[str, tuple[Source, int, int]] = {}
+    for source in prelude_sources():
+        begins = [*LAYER.finditer(source.text)]
+        ends = [*(m.start() for m in begins[1:]), len(source.text)]
+        found |= {m[1]: (source, m.start(), end) for m, end in zip(begins, ends, strict=True)}
+    return found
 
 
 def in_prelude(source: Source) -> bool:

@@ -58,9 +58,10 @@ def _is_utf8(raw: bytes) -> bool:
     return True
 
 
-def parse(source: Source, report: Reporter) -> ast.File:
-    """Parse a text. Reports its syntax errors, one a declaration, and raises `MaiError` if there are any."""
-    text = _with_brackets(source, report)
+def parse(source: Source, report: Reporter, part: tuple[int, int] | None = None) -> ast.File:
+    """Parse a text, or a `part` of it alone. Reports its syntax errors, one a declaration, and raises `MaiError` if there are any."""
+    begin, end = part or (0, len(source.text))
+    text = _with_brackets(" " * begin + source.text[begin:end], source, report)
     tree = _tree(text, source, report)
     report.check()
     assert tree is not None
@@ -70,9 +71,8 @@ def parse(source: Source, report: Reporter) -> ast.File:
     return file
 
 
-def _with_brackets(source: Source, report: Reporter) -> str:
+def _with_brackets(text: str, source: Source, report: Reporter) -> str:
     """The text without the declarations whose brackets do not match; these are reported."""
-    text = source.text
     for _ in range(MAX_ERRORS):
         try:
             check_brackets(text)

@@ -46,10 +46,19 @@ def syntax_hint(error: UnexpectedInput, text: str) -> Hint:
     if slug == "misplaced-declaration":  # the parser took its word for a name
         start = at - len(place.line.lstrip())
         end = start + len(place.word)
+    if slug == "wrong-operator":
+        start, end = _whole(text, start, end)
     if place.found in ("", "\n"):
         end = max(len(text[:at].rstrip()), 1)
         start = end - 1
     return Hint(slug, start, end, message, help=help, at=start)
+
+
+def _whole(text: str, start: int, end: int) -> tuple[int, int]:
+    """Both characters of `**`: the parser stops at one of them."""
+    if text[start:end] != "*":
+        return start, end
+    return start - text[:start].endswith("*"), end + text[end:].startswith("*")
 
 
 def _place(error: UnexpectedInput, text: str, at: int, end: int) -> Place:

@@ -6,7 +6,7 @@ from math import isinf
 from typing import Any
 
 from lark import Token, Tree
-from lark.visitors import Transformer_NonRecursive, v_args
+from lark.visitors import Transformer_NonRecursive
 
 from mai.spec import ast
 from mai.spec.diagnostics import Reporter
@@ -21,13 +21,16 @@ def _above(*children: ast.Expr) -> int:
     return 1 + max((c.depth for c in children), default=0)
 
 
-@v_args(meta=True, inline=False)
 class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
     """One method a rule of the grammar: (meta, children) to a node."""
 
     def __init__(self, source: Source, report: Reporter) -> None:
-        super().__init__()
+        super().__init__(visit_tokens=False)
         self.source, self.reporter, self.chain = source, report, 0
+
+    def _call_userfunc(self, tree: Any, new_children: Any = None) -> Any:
+        """What lark's `v_args(meta=True)` does, without a new wrapper around the method for every node."""
+        return getattr(self, tree.data)(tree.meta, new_children)
 
     def file(self, tree: Any, children: Any = None) -> ast.File:
         if isinstance(tree, Tree):

@@ -57,9 +57,15 @@ def test_the_runtime_loads_no_torch_and_no_compiler() -> None:
     assert not {"torch", "lark", "onnx_ir", "mai.compiler", "mai.spec"} & loaded
 
 
-def test_check_loads_no_torch_and_no_numpy() -> None:
-    code = f"from pathlib import Path\nfrom mai.compiler.check import check\ncheck(Path({str(ROOT / 'examples' / 'dit.mai')!r}))"
-    assert not {"torch", "numpy", "onnx_ir", "onnxruntime"} & loaded_after(code)
+@pytest.mark.parametrize("name", ["dit", "moons_flow", "char_gpt"])
+def test_check_loads_no_torch_and_no_numpy(name: str) -> None:
+    """Derivatives are taken, and a text's incremental form is made, without numbers."""
+    path = str(ROOT / "examples" / f"{name}.mai")
+    loaded = loaded_after(
+        "from pathlib import Path\nfrom mai.compiler.check import check, growing\n"
+        f"program = check(Path({path!r})).program\nassert program is not None and not growing(program)"
+    )
+    assert not {"torch", "numpy", "onnx_ir", "onnxruntime"} & loaded
 
 
 def test_files_are_short() -> None:

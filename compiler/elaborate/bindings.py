@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
@@ -34,7 +34,7 @@ class Module:
     """One file's declarations; `parent` is the prelude, or None for the prelude itself; `called` has been elaborated."""
 
     source: Source
-    names: dict[str, Binding]
+    names: MutableMapping[str, Binding]
     where: dict[str, Span]
     parent: Module | None = None
     called: set[str] = field(default_factory=set)

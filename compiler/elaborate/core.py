@@ -70,6 +70,7 @@ class Core:
     weights: dict[str, Weight]
     calls: list[str]
     callee: str
+    named: Span | None
     inlined: int
     opening: set[int]
     can_draw: bool

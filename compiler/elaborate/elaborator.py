@@ -29,7 +29,7 @@ class Elaborator(Expressions, Calls, Growing, Integrals):
         self.builder = Builder(self.graph)
         self.scope = WeightScope(name, name)
         self.weights = weights
-        self.lets, self.calls, self.callee, self.inlined, self.uses_draws = {}, [], "", 0, False
+        self.lets, self.calls, self.callee, self.named, self.inlined, self.uses_draws = {}, [], "", None, 0, False
         self.opening, self.can_draw = set(), False
         self.transposes, self.origins, self.made_by, self.axes = {}, {}, {}, ()
         self.batch_axis, self.directions, self.evaluations = BATCH, 0, []

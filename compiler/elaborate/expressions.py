@@ -246,6 +246,8 @@ class Expressions(Core):
         if isinstance(function, (Value, int, float, Dim, list, tuple, str)):
             message = f"`{callee.id}` is {kind_of(function)}, not a function"
             return self.error("not-callable", callee.span, message, label="not a function")
+        if self.at(callee.span) is callee.span:
+            self.named = callee.span
         return self.call(function, arguments, span)
 
     def _pipe(self, env: Environment, expr: ast.Pipe) -> Binding:

@@ -232,6 +232,9 @@ class Integrals(Loops):
             name = argument.name or (solver.options[position] if position < len(solver.options) else "")
             if name not in solver.options:
                 at = argument.name_span or argument.span
+                if name == "steps":
+                    message = f"`{solver.name}` chooses its steps: it has no argument `steps`"
+                    raise self.fail("unknown-argument", at, message, help=_tolerances(solver))
                 raise self.unknown_argument(solver.name, name or argument.span.text, at, solver.options)
             if name in given:
                 raise self.fail("duplicate-argument", argument.span, f"`{name}` is given twice")
@@ -240,19 +243,26 @@ class Integrals(Loops):
                 raise Stop
             span = argument.value.span
             given[name] = (
-                self.size(held, span, "a number of steps") if name == "steps" else self._option(name, held, argument)
+                self.size(held, span, "a number of steps")
+                if name == "steps"
+                else self._option(solver, name, held, argument)
             )
         return given
 
-    def _option(self, name: str, held: Binding, argument: ast.Argument) -> Any:
+    def _option(self, solver: Solver, name: str, held: Binding, argument: ast.Argument) -> Any:
         """An option of a solver, in its range."""
         span = argument.value.span
         if not isinstance(held, (bool, int, float)):
             raise self.fail("static-needed", span, f"`{name}` is fixed when the file is compiled")
         kind, fits = OPTIONS[name]
         if not fits(held):
-            raise self.fail("solver-option", span, f"`{name}` is {kind}")
+            help = _tolerances(solver) if argument.name is None and type(held) is int and solver.adaptive else None
+            raise self.fail("solver-option", span, f"`{name}` is {kind}", help=help)
         return held
+
+
+def _tolerances(solver: Solver) -> str:
+    return f"write `{solver.name}(rtol = 1e-4)`, or `rk4(20)` for 20 steps of one length"
 
 
 def _is_tolerance(held: Any) -> bool:

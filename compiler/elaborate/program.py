@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from functools import cache
 from pathlib import Path
 
-from mai.compiler.elaborate.bindings import Environment, Function, LetTensor, Module, Poison, is_number
+from mai.compiler.elaborate.bindings import Binding, Environment, Function, LetTensor, Module, Poison, is_number
 from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.exports import elaborate_export, elaborate_net
 from mai.compiler.elaborate.loading import elaborate_loading
 from mai.compiler.elaborate.training import elaborate_training
 from mai.compiler.ir.graph import Graph, Weight, turns_of
 from mai.compiler.program import Program
-from mai.spec import ast, prelude_sources
+from mai.spec import ast, prelude_parts, prelude_sources
 from mai.spec.diagnostics import Label, MaiError, Reporter
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.parse import load_source, parse
@@ -22,9 +22,40 @@ from mai.spec.source import Source
 MAX_IMPORTS = 50
 
 
-@lru_cache(maxsize=1)
-def _parsed_prelude() -> tuple[ast.File, ...]:
-    return tuple(parse(source, Reporter()) for source in prelude_sources())
+class StandardLayers(MutableMapping[str, Binding]):
+    """The names of the prelude. A layer is parsed when it is first asked for: a file calls few of them."""
+
+    def __init__(self, **given: Binding) -> None:
+        self.held = given
+        self.module = Module(prelude_sources()[0], self, {})
+
+    def __getitem__(self, name: str) -> Binding:
+        if name not in self.held:
+            self.held[name] = Function(_standard_layer(name), self.module)
+        return self.held[name]
+
+    def __setitem__(self, name: str, value: Binding) -> None:
+        self.held[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self.held[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.held or name in prelude_parts()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys([*self.held, *prelude_parts()]))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+@cache
+def _standard_layer(name: str) -> ast.Function:
+    source, begin, end = prelude_parts()[name]
+    (declaration,) = parse(source, Reporter(), (begin, end)).declarations
+    assert isinstance(declaration, ast.Function)
+    return declaration
 
 
 class Loader:
@@ -37,12 +68,7 @@ class Loader:
 
     def load_prelude(self, training: bool) -> Module:
         """The standard layers; `training` is what they ask when they choose."""
-        files = _parsed_prelude()
-        module = Module(files[0].source, {"training": training}, {})
-        for declaration in (d for file in files for d in file.declarations):
-            if isinstance(declaration, ast.Function):
-                module.names[declaration.name.id] = Function(declaration, module)
-        return module
+        return StandardLayers(training=training).module
 
     def module(self, file: ast.File, path: Path, prelude: Module) -> Module:
         """The declarations of a parsed file, in order, its imports first."""

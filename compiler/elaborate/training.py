@@ -155,8 +155,9 @@ def elaborate_training(
     if settings is None or source is None or report.failed:
         return None
     return Training(
-        settings, source, fields, block.graph, evaluation.graph, tuple(block.objectives), tuple(block.reports), records
-    )
+        settings, source, fields, block.graph, evaluation.graph, tuple(block.objectives), tuple(block.reports), records,
+        data.span,
+    )  # fmt: skip
 
 
 def _frozen(train: ast.Train, settings: TrainSettings | None) -> list[Pattern]:

@@ -21,17 +21,21 @@ if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator
 
 
+INSTEAD = "`sinkhorn_divergence(x, y)` compares two clouds here"
+PAIRED = "pair draws with data in the train block; `sinkhorn_divergence(x, y)` compares two clouds here"
+
+
 @builtin
 def matching(e: Elaborator, x: Arg, y: Arg) -> Binding:
     """For each point of y the place of its partner in x, by the exact plan of the least sum of squares."""
-    _check_place(e, x)
+    _check_place(e, x, INSTEAD)
     return e.emit(Matching, e.real(x.value, x.span), e.real(y.value, y.span))
 
 
 @builtin
 def couple(e: Elaborator, x0: Arg, x: Arg) -> Binding:
     """The batch's x0 in the order in which they lie beside the batch's x (Tong et al. 2023), and x."""
-    _check_place(e, x0)
+    _check_place(e, x0, PAIRED)
     a, b = e.real(x0.value, x0.span), e.real(x.value, x.span)
     if a.type.shape != b.type.shape:
         message = f"`couple` pairs values of one shape, here are {describe(a.type.shape)} and {describe(b.type.shape)}"
@@ -50,10 +54,10 @@ def _flat(e: Elaborator, rows: Value) -> Value:
     return rows if len(shape) == 1 else e.emit(Reshape, rows, shape=(count, product(tuple(shape))))
 
 
-def _check_place(e: Elaborator, argument: Arg) -> None:
+def _check_place(e: Elaborator, argument: Arg, help: str) -> None:
     if not e.in_train_block:
-        message = "exact transport has no form in ONNX: it belongs in a train block"
-        raise e.fail("matching-outside-train", argument.span, message)
+        message = f"`{e.callee}` is exact transport, which has no form in ONNX: it belongs in a train block"
+        raise e.fail("matching-outside-train", e.named or argument.span, message, help=help)
 
 
 @builtin

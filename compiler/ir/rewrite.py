@@ -59,7 +59,9 @@ class Copier:
         else:
             made = self.builder.emit_all(node.op, inputs, node.attributes)
         for old, new in zip(node.outputs, made, strict=True):
-            new.name, new.type = old.name, replace(new.type, classes=old.type.classes)
+            new.name = old.name
+            if new.type.classes != old.type.classes:
+                new.type = replace(new.type, classes=old.type.classes)
         self.bind(node, *made)
 
     def _structural_type(self, node: Node, output: Value) -> Type:
@@ -67,6 +69,8 @@ class Copier:
         if not node.inputs or node.regions:
             return output.type
         old, new = node.inputs[0].type, self[node.inputs[0]].type
+        if new.lead == old.lead:
+            return output.type
         gained = tuple(axis for axis in new.lead if axis not in old.lead)
         return output.type.with_lead(join_leads([output.type.with_lead(gained), output.type]))
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 
 from mai.compiler.ir.sizes import Size
@@ -53,10 +53,10 @@ class Type:
         return len(self.shape)
 
     def with_lead(self, lead: tuple[Axis, ...]) -> Type:
-        return replace(self, lead=lead)
+        return Type(self.dtype, self.shape, lead, self.classes)
 
     def with_shape(self, shape: tuple[Size, ...]) -> Type:
-        return replace(self, shape=shape)
+        return Type(self.dtype, shape, self.lead, self.classes)
 
     def __str__(self) -> str:
         dims = ", ".join(map(str, self.shape))
@@ -73,5 +73,7 @@ def real(*shape: Size) -> Type:
 
 def join_leads(types: list[Type]) -> tuple[Axis, ...]:
     """The lead axes of what is computed from values of these types."""
-    axes = {axis for t in types for axis in t.lead}
-    return tuple(sorted(axes, key=lambda a: a.depth))
+    leads = {t.lead for t in types}
+    if len(leads) == 1:
+        return leads.pop()
+    return tuple(sorted({axis for lead in leads for axis in lead}, key=lambda a: a.depth))

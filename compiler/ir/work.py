@@ -14,6 +14,7 @@ from mai.compiler.ops.product import Affine, Einsum, Matmul
 from mai.compiler.ops.structure import Loop, Structural
 
 FREE = 16
+PRODUCTS = (Affine, Matmul, Conv, Attention, CachedAttention, Einsum)
 
 
 def known_sizes(graph: Graph) -> dict[str, int]:
@@ -27,15 +28,16 @@ def size_of(shape: Iterable[Size], known: Mapping[str, int]) -> int:
     return prod(int(sizes.evaluate(s, lambda n: known.get(n, FREE))) for s in shape)
 
 
-def multiply_adds(region: Region, known: Mapping[str, int]) -> int:
-    """Those for one example; what all examples share costs it nothing."""
+def multiply_adds(region: Region, known: Mapping[str, int], products: bool = False) -> int:
+    """Those for one example, or those of its `products` alone; what all examples share costs it nothing."""
     total = 0
     for node in region.nodes:
         if node.op is Loop:
             turns = node.attributes["count"]
-            total += multiply_adds(node.regions[0], known) * (FREE if turns is None else size_of((turns,), known))
-        elif not issubclass(node.op, Structural) and node.output.type.lead:
-            total += _of_node(node, known)
+            one = multiply_adds(node.regions[0], known, products)
+            total += one * (FREE if turns is None else size_of((turns,), known))
+        elif node.op in PRODUCTS if products else not issubclass(node.op, Structural):
+            total += _of_node(node, known) if node.output.type.lead else 0
     return total
 
 

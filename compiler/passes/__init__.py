@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mai.compiler.ir.graph import Graph
+from mai.compiler.ir.rewrite import made_in
+from mai.compiler.ops.structure import DERIVATIVES, Integrate
 from mai.compiler.passes.differentiate import differentiate
 from mai.compiler.passes.discretise import discretise
 from mai.compiler.passes.fold import fold
@@ -21,7 +23,21 @@ from mai.compiler.passes.split import split
 from mai.compiler.passes.step import step
 from mai.compiler.passes.unroll import unroll
 
-__all__ = ["GROWN", "derived", "fold", "freeze", "optimise", "prepare", "prune", "retimed", "select", "step"]
+__all__ = [
+    "GROWN",
+    "check_derivatives",
+    "derived",
+    "fold",
+    "freeze",
+    "optimise",
+    "prepare",
+    "prune",
+    "retimed",
+    "select",
+    "step",
+]
+
+TURNS = 2  # Of a `repeat`, where only what can be done with it is asked: a turn, and one that has another before it.
 
 # A text computed whole each turn; grown token by token, the new part joined to the past each turn, or once a block of turns.
 GROWN: dict[str, Callable[[Graph], Graph]] = {
@@ -41,6 +57,22 @@ def prepare(graph: Graph, *, cache: str = "none", adjoint: bool = False) -> Grap
 def derived(graph: Graph, *, adjoint: bool = False) -> Graph:
     """Only as far as derivatives: raises `MaiError` for those that do not exist."""
     return differentiate(discretise(unroll(graph), adjoint=adjoint))
+
+
+def check_derivatives(graph: Graph) -> None:
+    """Raise what `derived` would raise, and keep nothing of it.
+
+    Derivatives of what an `integrate` makes in its velocity are all inside it: its steps, copies of it, make no difference.
+    """
+    plain = unroll(graph, at_most=TURNS)
+    moving = {v for n in plain.walk() if n.op is Integrate for region in n.regions for v in made_in(region)}
+    inside = all(n.inputs[1] in moving for n in plain.walk() if n.op in DERIVATIVES)
+    differentiate(plain if inside else discretise(plain))
+
+
+def check_growth(graph: Graph) -> None:
+    """Raise what `prepare` would raise of a text that is to grow token by token, and keep nothing of it."""
+    incremental(differentiate(discretise(unroll(graph, at_most=TURNS))))
 
 
 def optimise(graph: Graph) -> Graph:

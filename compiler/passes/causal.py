@@ -7,16 +7,17 @@ looked at for two lengths of text; from there on, the number is followed through
 from __future__ import annotations
 
 import math
+from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
-from mai.compiler.ir.evaluate import Evaluation
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import logic
 from mai.compiler.ops.random import Draw
 from mai.compiler.ops.shape import Expand, Reshape, Unsqueeze
 from mai.compiler.ops.structure import Constant, Lead, Structural, Unlead, WeightOf
+
+if TYPE_CHECKING:
+    from mai.compiler.ir.evaluate import Evaluation
 
 SAMPLED = (3, 257)
 HUGE = -1e4  # A score this low has weight zero: exp of it is nothing beside any other.
@@ -45,39 +46,63 @@ def combined(node: Node, fills: list[float | None]) -> float | None:
         return None
     if not issubclass(node.op, el.Elementwise):
         return fills[0]
+    import numpy as np
+
     with np.errstate(all="ignore"):
         return float(node.op.reference(np, *(np.float64(f) for f in fills), **node.attributes))
 
 
 class Sample:
-    """The values of a body that depend on no data, masks say, for a text of `size` tokens."""
+    """The values of a body that depend on no data, masks say, for a text of `size` tokens.
+
+    They are computed when one is asked for: most bodies have no mask of their own.
+    """
 
     def __init__(self, extend: Node, size: int) -> None:
-        self.size, region = size, extend.regions[0]
-        row = region.inputs[1]
-        graph = Graph(sizes={extend.attributes["length"]: (row, 0)})
-        self.run = Evaluation(graph, {})
-        self.run.values[row] = np.zeros(size)
-        self.row = row
+        self.extend, self.size = extend, size
+        self.row = extend.regions[0].inputs[1]
+        self.waiting: list[Node] = []
+        self.run: Evaluation | None = None
 
     def follow(self, node: Node) -> None:
-        known = all(v in self.run.values and v is not self.row for v in node.inputs)
-        own = node.op in (Constant, Lead, Unlead) or not issubclass(node.op, Structural)
-        if known and own and node.op is not WeightOf and not issubclass(node.op, Draw):
-            try:
-                self.run.node(node)
-            except KeyError:
-                return
+        self.waiting.append(node)
 
     def number(self, value: Value) -> float | None:
         """A value that is one number everywhere."""
-        held = self.run.values.get(value)
+        held = self._values().get(value)
         return float(held.flat[0]) if held is not None and held.size == 1 else None
 
     def above(self, value: Value, row: int, past: int) -> float | None:
         """The number wherever the past axis is later than the row, if it is one."""
-        if value not in self.run.values:
+        import numpy as np
+
+        if value not in self._values():
             return None
-        held = np.moveaxis(self.run.values[value], (row, past), (-2, -1))
+        held = np.moveaxis(self._values()[value], (row, past), (-2, -1))
         later = held[..., np.triu(np.ones((self.size, self.size), bool), 1)]
         return float(later.flat[0]) if np.all(later == later.flat[0]) else None
+
+    def _values(self) -> dict[Value, Any]:
+        run = self.run = self.run or self._begun()
+        for node in self.waiting:
+            self._compute(run, node)
+        self.waiting = []
+        return run.values
+
+    def _begun(self) -> Evaluation:
+        import numpy as np
+
+        from mai.compiler.ir.evaluate import Evaluation
+
+        run = Evaluation(Graph(sizes={self.extend.attributes["length"]: (self.row, 0)}), {})
+        run.values[self.row] = np.zeros(self.size)
+        return run
+
+    def _compute(self, run: Evaluation, node: Node) -> None:
+        known = all(v in run.values and v is not self.row for v in node.inputs)
+        own = node.op in (Constant, Lead, Unlead) or not issubclass(node.op, Structural)
+        if known and own and node.op is not WeightOf and not issubclass(node.op, Draw):
+            try:
+                run.node(node)
+            except KeyError:
+                return

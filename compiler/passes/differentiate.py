@@ -42,7 +42,7 @@ def _check_constant(copier: Copier, node: Node, outside: Sequence[tuple[list[Nod
     """A loop's states are held still by a derivative inside it: they may not depend on what it is taken along."""
     x = copier[node.inputs[1]]
     for nodes, inputs in outside:
-        if x not in inputs and any(v in dependent(nodes, [x]) for v in inputs):
+        if x not in inputs and not dependent(nodes, [x]).isdisjoint(inputs):
             message = "this derivative is taken inside a loop, of a value outside it that the loop's states depend on"
             raise refused(node, message, help="take it after the loop, or with respect to a state")
 

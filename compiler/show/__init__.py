@@ -12,6 +12,8 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 if TYPE_CHECKING:
     import onnx_ir as ir
 
+PICTURES = (".svg", ".png", ".pdf", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".eps", ".ps", ".tiff")
+
 
 def emit_text(program: Program, file: Path, stage: str, export: str | None, suffix: str = "") -> str:
     """The text of a stage: summary, ast, ir, torch, onnx or diagram (Mermaid, or SVG for a `.svg`)."""
@@ -26,6 +28,12 @@ def emit_text(program: Program, file: Path, stage: str, export: str | None, suff
     if stage not in emitters:
         message = f"there is no stage `{stage}`"
         raise MaiError([Diagnostic("unknown-argument", None, message, help=f"--emit {', '.join(emitters)}")])
+    if suffix.lower() in PICTURES and (stage, suffix.lower()) != ("diagram", ".svg"):
+        drawn = (
+            "draws a diagram as .svg, and writes one as Mermaid text to .md" if stage == "diagram" else "writes text"
+        )
+        help = f"--out {file.stem}.{'svg' if stage == 'diagram' else 'txt'}"
+        raise MaiError([Diagnostic("out-unknown", None, f"`mai show` {drawn}, and no {suffix}", help=help)])
     if export is not None and export not in program.exports:
         message = f"{program.name} has no export `{export}`"
         raise MaiError([Diagnostic("unknown-name", None, message, help=f"there are {', '.join(program.exports)}")])
@@ -89,4 +97,8 @@ def _without_data(model: ir.Model) -> ir.Model:
 def _diagram(program: Program, export: str | None, suffix: str) -> str:
     from mai.compiler.show.diagram import mermaid, svg
 
-    return svg(program, _chosen(program, export)) if suffix == ".svg" else mermaid(program, _chosen(program, export))
+    return (
+        svg(program, _chosen(program, export))
+        if suffix.lower() == ".svg"
+        else mermaid(program, _chosen(program, export))
+    )

@@ -11,10 +11,13 @@ import numpy as np
 
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.training.earlier import opened, read_export
+from mai.compiler.training.fields import bad, check_labels, check_whole, chosen, shape_of, window
 from mai.compiler.training.points import generator, sampler
-from mai.compiler.training.sources import EXACT, READERS, Read, bad
+from mai.compiler.training.sources import EXACT, READERS, Read
 from mai.compiler.training.tokens import HELD_OUT, tokenised
 from mai.spec import settings as st
+from mai.spec.diagnostics import MaiError, placed
+from mai.spec.source import Span
 
 Array = np.ndarray[Any, Any]
 Fields = dict[str, Array]
@@ -35,18 +38,29 @@ class Dataset:
 
 
 def load(
-    source: st.Source, fields: Mapping[str, Type], seed: int, base: Path, override: Sequence[Path] | None = None
-) -> Dataset:
+    source: st.Source, fields: Mapping[str, Type], seed: int, base: Path, override: Sequence[Path] | None = None,
+    where: Span | None = None,
+) -> Dataset:  # fmt: skip
     """The examples that a `data` line names.
 
     Args:
         fields: the type of each field, without lead axes.
         base: the folder of the spec; paths in it start there.
         override: files of `--data`, instead of those that the spec names.
+        where: the `data` line, at which errors are told.
 
     Raises:
         MaiError: `data-missing` or `data-bad`.
     """
+    try:
+        return _loaded(source, fields, seed, base, override)
+    except MaiError as error:
+        raise placed(error, where) from error
+
+
+def _loaded(
+    source: st.Source, fields: Mapping[str, Type], seed: int, base: Path, override: Sequence[Path] | None
+) -> Dataset:
     if isinstance(source, st.Text):
         tokens, stated = tokenised(source, base, override)
         return replace(_windows(tokens, fields, seed), tokenizer=stated)
@@ -130,10 +144,7 @@ def _hold_out(arrays: Fields, seed: int) -> tuple[Fields, Fields | None]:
 
 def _windows(tokens: Array, fields: Mapping[str, Type], seed: int) -> Dataset:
     """Random windows of a text; the last tenth of it is for validation."""
-    name, type_ = next(iter(fields.items()))
-    length = type_.shape[0] if type_.rank == 1 else None
-    if not isinstance(length, int) or type_.dtype is not DType.INT:
-        raise bad(f"text gives rows of tokens: `{name}: tokens[...]`")
+    name, length, type_ = window(fields)
     classes = type_.classes
     if isinstance(classes, int) and int(tokens.max()) >= classes:
         raise bad(f"the text holds token {int(tokens.max())}, but `vocab` is {classes}")
@@ -151,18 +162,9 @@ def _windows(tokens: Array, fields: Mapping[str, Type], seed: int) -> Dataset:
 
 
 def _fitted(arrays: Mapping[str, Array], fields: Mapping[str, Type], named: bool = False) -> Fields:
-    """Arrays by the spec's fields: by name, or else (unless the source has names of its own) by their kind, in order."""
-    left = {n: a for n, a in arrays.items() if n not in fields}
-    made: Fields = {}
-    for name, type_ in fields.items():
-        array = arrays.get(name)
-        if array is None and not named:
-            kinds = [n for n, a in left.items() if (a.dtype.kind in "iu") == (type_.dtype is DType.INT)]
-            array = left.pop(kinds[0]) if kinds else None
-        if array is None:
-            raise bad(f"the data has no `{name}`; it has {', '.join(arrays)}")
-        made[name] = _as_type(name, array, type_)
-    return made
+    """Arrays by the spec's fields, in its shapes."""
+    held = chosen(arrays, lambda array: array.dtype.kind in "iu", fields, named)
+    return {name: _as_type(name, array, fields[name]) for name, array in held.items()}
 
 
 def _as_type(name: str, array: Array, type_: Type) -> Array:
@@ -172,21 +174,15 @@ def _as_type(name: str, array: Array, type_: Type) -> Array:
             raise bad(f"`{name}` holds values that are not finite (NaN or infinite)")
     else:
         array = _labels(name, array, type_)
-    shape = tuple(s for s in type_.shape if isinstance(s, int))
-    if array.shape[1:] == shape:
-        return array
-    if int(np.prod(array.shape[1:])) != int(np.prod(shape)):
-        raise bad(f"`{name}` is {list(shape)} in the spec and {list(array.shape[1:])} in the data")
-    return array.reshape(len(array), *shape)
+    return array.reshape(len(array), *shape_of(name, type_, array.shape[1:]))
 
 
 def _labels(name: str, array: Array, type_: Type) -> Array:
-    if array.dtype.kind == "f" and not (np.isfinite(array).all() and np.array_equal(array, np.floor(array))):
-        raise bad(f"`{name}` holds fractions, the spec has whole numbers")
-    if array.dtype.kind == "f" and array.size and float(np.abs(array).max()) >= EXACT:
-        raise bad(f"`{name}` holds {np.abs(array).max():g}, too large for a whole number")
+    if array.dtype.kind == "f":
+        check_whole(name, bool(np.isfinite(array).all()) and np.array_equal(array, np.floor(array)))
+        if array.size and float(np.abs(array).max()) >= EXACT:
+            raise bad(f"`{name}` holds {np.abs(array).max():g}, too large for a whole number")
     array = array.astype(np.int64)
-    classes = type_.classes
-    if isinstance(classes, int) and array.size and not 0 <= int(array.min()) <= int(array.max()) < classes:
-        raise bad(f"`{name}` has labels {array.min()} to {array.max()}, the spec has class[{classes}]")
+    if array.size:
+        check_labels(name, type_, int(array.min()), int(array.max()))
     return array

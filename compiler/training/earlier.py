@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from mai.compiler.training.fields import bad
 from mai.compiler.training.points import generator
-from mai.compiler.training.sources import DRAW, Arrays, Read, bad
+from mai.compiler.training.sources import DRAW, Arrays, Read
 from mai.runtime import ModelError, load
 from mai.spec import settings as st
 

@@ -44,7 +44,7 @@ def loss_change(
     if training is None:
         return None
     base = Path(program.source.path).parent
-    data = load(training.data, training.fields, training.settings.seed, base, override)
+    data = load(training.data, training.fields, training.settings.seed, base, override, training.where)
     held = data.validation or data.batch(0, MOST)
     fields = {name: array[:MOST] for name, array in held.items()}
     graph = passes.optimise(passes.select(passes.prepare(training.evaluation), [training.objectives[0].output]))

@@ -123,7 +123,7 @@ class Trainer:
         self.processes = Processes(self.accelerator)
         self.device: torch.device = self.accelerator.device
         base = Path(program.source.path).parent
-        self.data: Dataset = load(training.data, training.fields, self.seed, base, options.data)
+        self.data: Dataset = load(training.data, training.fields, self.seed, base, options.data, training.where)
         self.batch = min(options.batch or settings.batch, self.data.count or 1 << 60)
         self.processes.check(training.graph, self.batch)
         self.share = self.processes.share(self.batch)

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from mai.compiler.training.columns import header_of, width_of
+from mai.compiler.training.fields import bad, grouped
 from mai.compiler.training.points import generator, sampler
 from mai.runtime.files import UNREADABLE, plain_file, read_arrays
 from mai.spec import settings as st
-from mai.spec.diagnostics import Diagnostic, MaiError
 
 Array = np.ndarray[Any, Any]
 Arrays = dict[str, Array]
@@ -23,10 +24,6 @@ DRAW = 4
 TEST_SHARE = 0.2
 EXACT = 2**53  # Whole numbers beyond it are not all told apart.
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp"}
-
-
-def bad(message: str, slug: str = "data-bad") -> MaiError:
-    return MaiError([Diagnostic(slug, None, message)])
 
 
 def _file(path: str, base: Path, override: Sequence[Path] | None) -> Path:
@@ -60,9 +57,7 @@ def read_points(source: st.Checkerboard, base: Path, override: Sequence[Path] | 
 
 def read_function(source: st.FunctionSource, base: Path, override: Sequence[Path] | None, seed: int) -> Read:
     tree = _formula(source.formula)
-    names = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} - set(FUNCTIONS)
-    places = sorted(int(n[1:]) for n in names)
-    width = max(places, default=0) + 1
+    width = width_of(source.formula)
     x = generator(seed, DRAW).uniform(source.low, source.high, (source.count, width))
     try:
         y = np.broadcast_to(_value(tree.body, {f"x{i}": x[:, i] for i in range(width)}), (source.count,))
@@ -141,9 +136,7 @@ def read_csv(source: st.Csv, base: Path, override: Sequence[Path] | None, seed: 
         raise bad(f"{path} is not a CSV file: {error}") from error
     if len(rows) < 2:
         raise bad(f"{path} needs a line of column names and at least one row")
-    header, body = [name.strip() for name in rows[0]], rows[1:]
-    if len(set(header)) < len(header):
-        raise bad(f"{path} has two columns of one name: {', '.join(header)}")
+    header, body = header_of(path, rows[0]), rows[1:]
     columns = {
         name: _column(path, name, [_cell(path, r, i, len(header)) for r in body]) for i, name in enumerate(header)
     }
@@ -166,24 +159,10 @@ def _column(path: Path, name: str, cells: list[str]) -> Array:
 
 
 def _vectors(columns: Arrays) -> Arrays:
-    made: Arrays = {}
-    for name, column in columns.items():
-        stem = name.rstrip("0123456789")
-        if stem and stem != name and f"{stem}0" in columns:
-            if stem not in made:
-                made[stem] = _vector(stem, columns)
-        else:
-            made[name] = column
-    return made
-
-
-def _vector(stem: str, columns: Arrays) -> Array:
-    width = sum(c.startswith(stem) and c[len(stem) :].isdigit() for c in columns)
-    names = [f"{stem}{i}" for i in range(width)]
-    for name in names:
-        if name not in columns:
-            raise bad(f"the columns of `{stem}` need the numbers 0 to {width - 1}: there is no `{name}`")
-    return np.stack([columns[name].astype(np.float64) for name in names], 1)
+    return {
+        name: columns[name] if names == [name] else np.stack([columns[n].astype(np.float64) for n in names], 1)
+        for name, names in grouped(list(columns)).items()
+    }
 
 
 def read_images(source: st.Images, base: Path, override: Sequence[Path] | None, seed: int) -> Read:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from mai.compiler.program import Program
-from mai.compiler.training.sources import bad
+from mai.compiler.training.fields import bad
 from mai.runtime.errors import ModelError
 from mai.runtime.files import plain_file
 from mai.runtime.tokenizer import BYTES, tokenizer_of

@@ -106,7 +106,7 @@ def _stated(program: Program, count: int, override: list[Path] | None) -> Data:
     if training is None:
         return lambda seed: {}
     base = Path(program.source.path).parent
-    source = load(training.data, training.fields, training.settings.seed, base, override)
+    source = load(training.data, training.fields, training.settings.seed, base, override, training.where)
     return lambda seed: source.batch(UNSEEN + seed, count)
 
 

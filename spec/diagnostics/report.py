@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from mai.spec.source import Source, Span
@@ -65,6 +65,11 @@ class MaiError(Exception):
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         super().__init__("; ".join(f"{d.slug}: {d.message}" for d in diagnostics))
         self.diagnostics = tuple(diagnostics)
+
+
+def placed(error: MaiError, span: Span | None) -> MaiError:
+    """The same, told at `span` where it has no place of its own."""
+    return MaiError([d if d.span else replace(d, span=span) for d in error.diagnostics])
 
 
 @dataclass

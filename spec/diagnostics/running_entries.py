@@ -102,7 +102,8 @@ RUNNING: dict[str, Entry] = {
         "Streaming goes by a file of one turn, `NAME.EXPORT.step.onnx`, which `mai compile` writes beside the whole one.",
     ),
     "out-unknown": Entry(
-        "A result cannot be written there", "The ending says how: .png .svg .pdf .gif .npy .npz .csv .json."
+        "A result cannot be written there",
+        "The ending says how: .png .svg .pdf .gif .npy .npz .csv .json. `mai show` writes text; a diagram may be an .svg.",
     ),
     "not-a-path": Entry(
         "Nothing moves there",

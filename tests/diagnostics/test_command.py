@@ -115,3 +115,16 @@ def test_without_arguments_there_is_help(tmp_path: Path) -> None:
     made = mai(folder=tmp_path)
     assert (made.returncode, made.stderr) == (0, "")
     assert "mai new flow.mai" in made.stdout
+
+
+def test_data_of_another_width_are_told_at_their_line(tmp_path: Path) -> None:
+    head = "data x: [3] from moons()\n"
+    block = "net f() -> [] {\n  param w: [] = 1\n  return w\n}\ntrain(steps = 1) { minimize f()^2 }\n"
+    (tmp_path / "wide.mai").write_text(head + block)
+    checked = mai("check", "wide.mai", folder=tmp_path)
+    trained = mai("train", "wide.mai", "--quiet", folder=tmp_path)
+    assert (checked.returncode, checked.stdout, trained.returncode) == (1, "", 1)
+    assert "`x` is [3] in the spec and [2] in the data" in checked.stderr
+    assert f"1 | {head}" in checked.stderr
+    assert f"  | {'^' * (len(head) - 1)}" in checked.stderr
+    assert trained.stderr.endswith(checked.stderr)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mai.spec import ast
+from mai.spec import ast, prelude_parts, prelude_sources
 from mai.spec.diagnostics import MaiError, Reporter
 from mai.spec.format import expr, format_file
 from mai.spec.parse import _parser as parser_of
@@ -168,3 +168,13 @@ def test_the_parser_works_without_a_place_for_its_tables(tmp_path: Path, monkeyp
             parser_of.cache_clear()
             assert isinstance(value("1 + 2"), ast.Binary)
     parser_of.cache_clear()
+
+
+def test_a_standard_layer_is_parsed_by_itself_as_in_its_file() -> None:
+    files = [parse(source, Reporter()) for source in prelude_sources()]
+    whole = {d.name.id: d for file in files for d in file.declarations if isinstance(d, ast.Function)}
+    assert set(whole) == set(prelude_parts())
+    for name, (source, begin, end) in prelude_parts().items():
+        (part,) = parse(source, Reporter(), (begin, end)).declarations
+        assert part.span == whole[name].span
+        assert [e.span for e in ast.expressions(part)] == [e.span for e in ast.expressions(whole[name])]

@@ -17,6 +17,7 @@ from mai.compiler.ir.graph import Graph, Node, Region
 from mai.compiler.ir.rewrite import copy_graph, free_values
 from mai.compiler.ir.text import to_text
 from mai.compiler.onnx.verify import difference, trial
+from mai.compiler.passes.unroll import unroll
 from mai.compiler.program import Program
 from mai.compiler.torch.weights import first_value
 
@@ -67,6 +68,14 @@ def test_a_net_has_the_same_weights_at_every_turn_around_its_call(program: Maker
         for name in (*inner, last):
             wanted = wanted @ weights[name].T + weights[name.removesuffix("weight") + "bias"]
     np.testing.assert_allclose(evaluate(plain, {"x": x}, {}, weights)[0], wanted)
+
+
+@pytest.mark.parametrize(("line", "turns"), [("x = linear(x, 4)", 2), ("x = linear(x, 4) * l", 9)])
+def test_to_ask_what_can_be_done_two_turns_are_enough_if_they_are_alike(program: Maker, line: str, turns: int) -> None:
+    text = f"export f(x: [4]) -> [4] {{\n  repeat 9 as l {{ {line} }}\n  return x\n}}\n"
+    graph = program(text).exports["f"]
+    assert count(unroll(graph))["affine"] == 9
+    assert count(unroll(graph, at_most=2))["affine"] == turns
 
 
 # -------------------------------------------------------------------- prune

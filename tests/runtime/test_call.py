@@ -124,3 +124,12 @@ def test_eight_threads_share_a_model(count: Model) -> None:
 
     with ThreadPoolExecutor(8) as pool:
         assert all(pool.map(place, range(400)))
+
+
+def test_a_value_without_a_name_is_told_the_names(shift: Model, count: Model) -> None:
+    for call in (shift, shift.counted):
+        with pytest.raises(ModelError, match=r"given by name \(model\(x=...\); it takes x, y, scale\)") as caught:
+            call(X, y=Y)
+        assert caught.value.slug == "input-unknown"
+    with pytest.raises(ModelError, match=r"it takes batch, seed"):
+        count(3)

@@ -361,3 +361,16 @@ def test_unknown_stages_and_exports_are_told(program: Make) -> None:
         emit_text(made, Path("spec.mai"), "assembly", None)
     with pytest.raises(MaiError, match="no export `gone`"):
         emit_text(made, Path("spec.mai"), "summary", "gone")
+
+
+@pytest.mark.parametrize(
+    ("stage", "suffix", "help"),
+    [("diagram", ".png", "--out d.svg"), ("diagram", ".PDF", "--out d.svg"), ("ir", ".svg", "--out d.txt")],
+)
+def test_a_picture_that_cannot_be_drawn_is_refused(program: Make, stage: str, suffix: str, help: str) -> None:
+    with pytest.raises(MaiError) as caught:
+        emit_text(program(SPEC), Path("d.mai"), stage, None, suffix)
+    (found,) = caught.value.diagnostics
+    assert (found.slug, found.help) == ("out-unknown", help)
+    assert suffix in found.message
+    assert emit_text(program(SPEC), Path("d.mai"), "diagram", None, ".SVG").startswith("<svg")

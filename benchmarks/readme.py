@@ -1,0 +1,41 @@
+"""The tables of the README are those of `results/`, between two marks each:
+
+<!-- bench: NAME -->
+what results/NAME.md holds
+<!-- /bench -->
+
+python -m benchmarks.readme     put all of them in again
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+RESULTS = Path(__file__).parent / "results"
+README = Path(__file__).parents[1] / "README.md"
+BLOCK = re.compile(r"(<!-- bench: (\w+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
+
+
+def blocks(text: str) -> list[str]:
+    """The names of the tables that a text has a place for."""
+    return [found[2] for found in BLOCK.finditer(text)]
+
+
+def filled(text: str, tables: dict[str, str]) -> str:
+    """A text with the tables in their places; a place whose table is not among them stays as it is."""
+
+    def fill(found: re.Match[str]) -> str:
+        return f"{found[1]}{tables[found[2]].strip()}\n{found[3]}" if found[2] in tables else found[0]
+
+    return BLOCK.sub(fill, text)
+
+
+def update(*names: str, page: Path = README, results: Path = RESULTS) -> None:
+    """Put what was measured into the page, which may have no place for it."""
+    tables = {name: (results / f"{name}.md").read_text(encoding="utf-8") for name in names}
+    page.write_text(filled(page.read_text(encoding="utf-8"), tables), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    update(*blocks(README.read_text(encoding="utf-8")))

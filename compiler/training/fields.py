@@ -1,0 +1,85 @@
+"""The fields of a `data` line beside what a source has for them: what fits, and what is told where it does not.
+
+Nothing here looks at numbers, so that `mai check` says of shapes what training would say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import prod
+from typing import TypeVar
+
+from mai.compiler.ir.types import DType, Type
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+Held = TypeVar("Held")
+
+
+def bad(message: str, slug: str = "data-bad") -> MaiError:
+    return MaiError([Diagnostic(slug, None, message)])
+
+
+def chosen(
+    held: Mapping[str, Held], is_whole: Callable[[Held], bool], fields: Mapping[str, Type], named: bool = False
+) -> dict[str, Held]:
+    """What each field takes: by name, or else (unless the source has names of its own) by kind, in their order."""
+    left = {n: h for n, h in held.items() if n not in fields}
+    made: dict[str, Held] = {}
+    for name, type_ in fields.items():
+        found = held.get(name)
+        if found is None and not named:
+            kinds = [n for n, h in left.items() if is_whole(h) == (type_.dtype is DType.INT)]
+            found = left.pop(kinds[0]) if kinds else None
+        if found is None:
+            raise bad(f"the data has no `{name}`; it has {', '.join(held)}")
+        made[name] = found
+    return made
+
+
+def shape_of(name: str, type_: Type, found: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that a field gives to an example's numbers, of which there must be as many."""
+    shape = tuple(s for s in type_.shape if isinstance(s, int))
+    if prod(found) != prod(shape):
+        raise bad(f"`{name}` is {list(shape)} in the spec and {list(found)} in the data")
+    return shape
+
+
+def check_whole(name: str, is_whole: bool) -> None:
+    if not is_whole:
+        raise bad(f"`{name}` holds fractions, the spec has whole numbers")
+
+
+def check_labels(name: str, type_: Type, least: int, most: int) -> None:
+    classes = type_.classes
+    if isinstance(classes, int) and not 0 <= least <= most < classes:
+        raise bad(f"`{name}` has labels {least} to {most}, the spec has class[{classes}]")
+
+
+def window(fields: Mapping[str, Type]) -> tuple[str, int, Type]:
+    """The one field of a text, and how many tokens it has."""
+    name, type_ = next(iter(fields.items()))
+    length = type_.shape[0] if type_.rank == 1 else None
+    if not isinstance(length, int) or type_.dtype is not DType.INT:
+        raise bad(f"text gives rows of tokens: `{name}: tokens[...]`")
+    return name, length, type_
+
+
+def grouped(columns: list[str]) -> dict[str, list[str]]:
+    """Columns by field: `x0`, `x1`, ... make the vector `x`, any other is a field of its own."""
+    made: dict[str, list[str]] = {}
+    for name in columns:
+        stem = name.rstrip("0123456789")
+        if stem and stem != name and f"{stem}0" in columns:
+            made.setdefault(stem, _vector(stem, columns))
+        else:
+            made[name] = [name]
+    return made
+
+
+def _vector(stem: str, columns: list[str]) -> list[str]:
+    width = sum(c.startswith(stem) and c[len(stem) :].isdigit() for c in columns)
+    names = [f"{stem}{i}" for i in range(width)]
+    for name in names:
+        if name not in columns:
+            raise bad(f"the columns of `{stem}` need the numbers 0 to {width - 1}: there is no `{name}`")
+    return names

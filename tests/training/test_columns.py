@@ -1,0 +1,110 @@
+"""What is told of data before training: the shapes of built-in sources and of files, as training tells them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mai.compiler.check import misfits
+from mai.compiler.program import Program
+from mai.compiler.training.columns import known, width_of
+from mai.compiler.training.data import load
+from mai.compiler.training.sources import READERS
+from mai.spec import settings as st
+from mai.spec.diagnostics import MaiError
+
+Maker = Callable[[str], Program]
+BLOCK = "\nnet f() -> [] {\n  param w: [] = 1\n  return w\n}\ntrain(steps = 1) { minimize f()^2 }\n"
+
+
+@pytest.fixture(autouse=True)
+def _files(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("\ny, x0,x1,s\n" + "".join(f"{i % 3},{i},{-i},0.5\n" for i in range(30)))
+    (tmp_path / "gap.csv").write_text("x0,x2\n1,2\n3,4\n")
+    (tmp_path / "twice.csv").write_text("x,x\n1,2\n3,4\n")
+    np.savez(tmp_path / "a.npz", x=np.zeros((30, 4, 2)), y=np.zeros(30, int))
+
+
+MISFITS = [
+    ("x: [3] from moons()", "`x` is [3] in the spec and [2] in the data"),
+    ("x: [7, 2] from moons(cloud = 8)", "`x` is [7, 2] in the spec and [8, 2] in the data"),
+    ("x: [63], y: class[10] from digits()", "`x` is [63] in the spec and [64] in the data"),
+    ("x: [64], y: class[9] from digits()", "`y` has labels 0 to 9, the spec has class[9]"),
+    ("x: [2], y: class[10], z: [] from digits()", "the data has no `z`; it has x, y"),
+    ("x: class[10] from digits()", "`x` holds fractions, the spec has whole numbers"),
+    ('x: [1], y: [] from function("x0 * sin(x3)")', "`x` is [1] in the spec and [4] in the data"),
+    ('x: [3] from csv("a.csv")', "`x` is [3] in the spec and [2] in the data"),
+    ('z: [] from csv("a.csv")', "the data has no `z`; it has y, x, s"),
+    ('x: [3] from csv("gap.csv")', "the columns of `x` need the numbers 0 to 1: there is no `x1`"),
+    ('x: [2] from npz("a.npz")', "`x` is [2] in the spec and [4, 2] in the data"),
+    ('z: [2] from npz("a.npz")', "the data has no `z`; it has x, y"),
+    ("x: [8] from text(tokenizer = bytes)", "text gives rows of tokens: `x: tokens[...]`"),
+]
+
+
+@pytest.mark.parametrize(("line", "told"), MISFITS, ids=[line for line, _ in MISFITS])
+def test_a_misfit_is_told_as_training_tells_it(line: str, told: str, program: Maker, tmp_path: Path) -> None:
+    made = program(f"const vocab = 256\ndata {line}{BLOCK}")
+    (found,) = misfits(made)
+    assert (found.slug, found.message, found.severity) == ("data-bad", told, "error")
+    assert found.span is not None and found.span.text == f"data {line}"
+    assert made.training is not None
+    with pytest.raises(MaiError) as caught:
+        load(made.training.data, made.training.fields, 0, tmp_path, None, made.training.where)
+    assert caught.value.diagnostics == (found,)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "x: [2, 1] from moons()",
+        "y: class[8] from gaussians(modes = 8)",
+        "points: [2], kind: class[3] from spirals(classes = 3)",
+        "x: [2] from checkerboard(count = 40, cloud = 4)",
+        "x: [1, 8, 8], y: class[11] from digits()",
+        'x: [2], y: class[3], s: [] from csv("a.csv")',
+        'x: [8], y: class[1] from npz("a.npz")',
+        "t: tokens[9] from text(tokenizer = bytes)",
+    ],
+)
+def test_what_fits_is_not_told(line: str, program: Maker, tmp_path: Path) -> None:
+    made = program(f"const vocab = 256\ndata {line}{BLOCK}")
+    assert misfits(made) == []
+    assert made.training is not None
+    load(made.training.data, made.training.fields, 0, tmp_path)
+
+
+@pytest.mark.parametrize("name", ["nowhere.csv", "nowhere.npz", "broken.npz", "long.csv", "folder.csv", "\0.csv"])
+def test_a_file_that_cannot_be_looked_at_is_left_to_training(name: str, program: Maker, tmp_path: Path) -> None:
+    (tmp_path / "broken.npz").write_bytes(b"PK\3\4 no archive")
+    (tmp_path / "long.csv").write_text("x" * (2 << 20))
+    (tmp_path / "folder.csv").mkdir()
+    made = program(f'data x: [2] from {name.split(".")[1]}("a"){BLOCK}')
+    kind = st.Npz if name.endswith("npz") else st.Csv
+    assert known(kind(path=name), tmp_path) is None
+    assert misfits(made) == []
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        st.Digits(), st.Digits(split="all"), st.Checkerboard(count=50), st.FunctionSource(formula="x0 + x2"),
+        st.Csv(path="a.csv"), st.Npz(path="a.npz"),
+    ],
+    ids=lambda s: s.name,
+)  # fmt: skip
+def test_what_is_known_is_what_is_read(source: st.Source, tmp_path: Path) -> None:
+    columns = known(source, tmp_path)
+    arrays, _ = READERS[type(source)](source, tmp_path, None, 0)
+    assert columns is not None
+    assert {n: c.shape for n, c in columns.items()} == {n: a.shape[1:] for n, a in arrays.items()}
+    for name, column in columns.items():
+        assert column.whole in (None, arrays[name].dtype.kind in "iu")
+        assert column.labels in (None, arrays[name].max() + 1)
+
+
+def test_the_width_of_a_formula() -> None:
+    assert [width_of(f) for f in ("1", "x0", "x2 + exp(x0)", "max1 * x11")] == [1, 1, 3, 12]
