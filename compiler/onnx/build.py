@@ -12,6 +12,7 @@ from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.sizes import Dim, Size, symbol
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.onnx.apart import keep_apart
 from mai.compiler.onnx.backend import BATCH, OnnxBackend
 from mai.compiler.onnx.chunks import parts
 from mai.compiler.onnx.going import going_loop, stops_alone
@@ -48,6 +49,7 @@ def build(
     made = Building(graph, weights, opset, unroll, chunk, bits).model()
     lazy(made.graph)
     sink(made.graph)
+    keep_apart(made.graph)
     return made
 
 
