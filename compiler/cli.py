@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from mai.spec.diagnostics import Diagnostic
 
 File = Annotated[Path, typer.Argument(help="A .mai file.", show_default=False)]
-Sets = Annotated[list[str] | None, typer.Option("--set", help="Override a const: --set width=64.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", help="Override a const: --set width=64, or layers.width=64 of an imported layers.mai."),
+]
 Format = Annotated[str, typer.Option("--format", help="text or json, for editors.")]
 CACHES = ("auto", "concat", "two-level", "none")
 Weights = Annotated[

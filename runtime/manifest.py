@@ -98,7 +98,7 @@ class Manifest(BaseModel):
 
     `quantize` is what the weights are kept in; `loss_change` how much that adds to the loss, as a share of it. `most` is the largest size of a
     dimension, by its name, where a table of positions has an end. `evaluations` names the output that counts, for each
-    example, how often adaptive solvers evaluated their velocities; it is negative where one did not arrive. `tuned` is there where `mai tune` has chosen how the file's integral is computed.
+    example, how often adaptive solvers evaluated their velocities; it is negative where one did not arrive. `tuned` is there where `mai tune` has chosen how the file's integral is computed. `checksum` is of the tensors in the file (`checksum.py`).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -123,3 +123,4 @@ class Manifest(BaseModel):
     step: Step | None = None
     evaluations: str | None = None
     tuned: Tuned | None = None
+    checksum: str | None = None

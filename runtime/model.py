@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime as ort
 
 from mai.runtime.arguments import prepare, without_name
+from mai.runtime.checksum import checksum
 from mai.runtime.errors import ModelError
 from mai.runtime.files import plain_file
 from mai.runtime.manifest import FORMAT, MANIFEST_KEY, SPEC_KEY, Manifest
@@ -181,8 +182,9 @@ def load(path: str | Path, *, providers: str | Sequence[Any] | None = None, thre
         metadata, producer = found.custom_metadata_map, found.producer_name
         manifest = _manifest(path, metadata, producer)
         _check_fits(path, session, manifest)
+        _check_weights(path, raw, manifest)
         return Model(session, manifest, metadata.get(SPEC_KEY, ""), path, threads)
-    except UnicodeDecodeError as error:
+    except ValueError as error:  # no UTF-8, or no tensors to be found
         raise _unreadable(path, raw, error) from error
 
 
@@ -272,6 +274,15 @@ def _check_fits(path: Path, session: ort.InferenceSession, manifest: Manifest) -
         fits = fits and text is not None and {*step.states.values()} <= {*made}
     if not fits:
         raise ModelError("model-truncated", f"the manifest of {path} does not fit its graph", "compile it again")
+
+
+def _check_weights(path: Path, raw: bytes, manifest: Manifest) -> None:
+    """The weights are those that were compiled; older files do not say."""
+    if manifest.checksum is not None and manifest.checksum != checksum(raw):
+        message = (
+            f"the weights of {path} are not those that mai wrote: it is damaged, or another program has changed it"
+        )
+        raise ModelError("model-truncated", message, "compile or copy it again")
 
 
 def _newer(path: Path, format: int) -> ModelError:

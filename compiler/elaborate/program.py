@@ -59,10 +59,14 @@ def _standard_layer(name: str) -> ast.Function:
 
 
 class Loader:
-    """Reads a file and what it imports into modules."""
+    """Reads a file and what it imports into modules.
+
+    `sets` are other values for consts: `width` is the file's own, `layers.width` that of an imported `layers.mai`.
+    """
 
     def __init__(self, report: Reporter, sets: Mapping[str, str]) -> None:
-        self.report, self.sets = report, dict(sets)
+        self.report, self.sets = report, sets
+        self.consts: list[str] = []
         self.loading: list[Path] = []
         self.loaded: dict[Path, Module] = {}
 
@@ -75,19 +79,25 @@ class Loader:
         module = Module(file.source, {}, {}, prelude)
         for declaration in file.declarations:
             self._declare(module, declaration, path, prelude)
-        for name in self.sets:
-            guess = closest(name, [d.name.id for d in file.declarations if isinstance(d, ast.Const)])
-            help = f"did you mean `{guess}`?" if guess else None
-            self.report.error("unknown-name", None, f"--set {name}: the file has no `const {name}`", help=help)
-        self.sets = {}
         return module
+
+    def check_sets(self) -> None:
+        """Tell what `--set` names and no file has."""
+        for name in self.sets:
+            if name in self.consts:
+                continue
+            file, _, const = name.rpartition(".")
+            guess = next((c for c in self.consts if c.endswith(f".{name}")), None) or closest(name, self.consts)
+            help = f"did you mean `{guess}`?" if guess else None
+            where = f"no imported `{file}.mai` has a" if file else "the file has no"
+            self.report.error("unknown-name", None, f"--set {name}: {where} `const {const}`", help=help)
 
     def _declare(self, module: Module, declaration: ast.Declaration, path: Path, prelude: Module) -> None:
         match declaration:
             case ast.Import():
                 self._import(module, declaration, path, prelude)
             case ast.Const():
-                self._bind(module, declaration.name, self._const(module, declaration))
+                self._bind(module, declaration.name, self._const(module, declaration, path))
             case ast.Let():
                 self._bind(module, declaration.name, LetTensor(declaration, module))
             case ast.Function(kind="layer" | "net"):
@@ -101,11 +111,12 @@ class Loader:
         module.names[name.id] = value  # type: ignore[assignment]
         module.where[name.id] = name.span
 
-    def _const(self, module: Module, declaration: ast.Const) -> object:
+    def _const(self, module: Module, declaration: ast.Const, path: Path) -> object:
         """A number; `--set` has the last word."""
-        given = self.sets.pop(declaration.name.id, None)
-        if given is not None:
-            return self._set_value(declaration, given)
+        name = declaration.name.id if len(self.loading) == 1 else f"{path.stem}.{declaration.name.id}"
+        self.consts.append(name)
+        if name in self.sets:
+            return self._set_value(name, self.sets[name])
         maker = Elaborator(self.report, "const", {}, training=False)
         value = maker.expression(Environment(module), declaration.value)
         if is_number(value) or isinstance(value, (Poison, bool, str)):
@@ -114,8 +125,8 @@ class Loader:
         help = f"write `let {declaration.name.id} = ...` for a tensor"
         return maker.error("static-needed", at, "a const is a number, known when the file is compiled", help=help)
 
-    def _set_value(self, declaration: ast.Const, given: str) -> object:
-        source = Source(f"--set {declaration.name.id}", f"const {declaration.name.id} = {given}\n")
+    def _set_value(self, name: str, given: str) -> object:
+        source = Source(f"--set {name}", f"const value = {given}\n")
         inner = Reporter()
         try:
             parsed = parse(source, inner).declarations[0]
@@ -127,8 +138,8 @@ class Loader:
         except MaiError:
             value = None
         if not is_number(value):
-            message = f"--set {declaration.name.id}={given}: a const is set to a number"
-            self.report.error("static-needed", None, message, help=f"write --set {declaration.name.id}=64")
+            message = f"--set {name}={given}: a const is set to a number"
+            self.report.error("static-needed", None, message, help=f"write --set {name}=64")
             return Poison()
         return value
 
@@ -154,13 +165,11 @@ class Loader:
 
     def _load(self, target: Path, prelude: Module) -> Module:
         self.loading.append(target)
-        sets, self.sets = self.sets, {}
         try:
             file = parse(load_source(target, self.report), self.report)
             self.loaded[target] = self.module(file, target, prelude)
         finally:
             self.loading.pop()
-            self.sets = sets
         return self.loaded[target]
 
 
@@ -182,6 +191,7 @@ def _program(file: ast.File, path: Path, report: Reporter, sets: Mapping[str, st
         loader = Loader(report, sets)
         loader.loading.append(path.resolve())
         modules[training] = loader.module(file, path, loader.load_prelude(training))
+        loader.check_sets()
     weights: dict[str, Weight] = {}
     exports: dict[str, Graph] = {}
     for declaration in file.declarations:

@@ -15,7 +15,7 @@ from mai.compiler import passes
 from mai.compiler.ir.graph import Graph
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.chunks import chunk_of
-from mai.compiler.onnx.finish import describe, manifest_of
+from mai.compiler.onnx.finish import describe, manifest_of, sealed
 from mai.compiler.onnx.quantize import NAMES
 from mai.compiler.onnx.verify import Trial, longest_text, session, verify
 from mai.compiler.ops.structure import Extend
@@ -136,7 +136,7 @@ def _written(
     if sum(a.nbytes for a in weights.values()) > LARGEST:
         message = f"`{plain.name}` is over 2 GB, more than one file can hold"
         raise MaiError([Diagnostic("too-many-parameters", None, message)])
-    raw = serialised(model)
+    raw = sealed(model)
     seconds = time.perf_counter() - began
     error = None
     if check:

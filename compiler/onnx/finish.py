@@ -17,6 +17,7 @@ from mai.compiler.ops.structure import NOTHING
 from mai.compiler.passes.growth import texts
 from mai.compiler.passes.paths import path_axes
 from mai.compiler.program import Program
+from mai.runtime.checksum import checksum
 from mai.runtime.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step, Text, Tuned
 
 
@@ -149,3 +150,19 @@ def describe(model: ir.Model, manifest: Manifest, spec: str) -> None:
     model.producer_name, model.producer_version = "mai", mai.__version__
     model.metadata_props[MANIFEST_KEY] = manifest.model_dump_json()
     model.metadata_props[SPEC_KEY] = spec
+
+
+def sealed(model: ir.Model) -> bytes:
+    """The bytes of a described model's file, the checksum of its tensors in its manifest.
+
+    The manifest comes last, as a message of its own: what follows a protobuf message is one with it.
+    """
+    body = ir.serde.serialize_model(model)
+    (place,) = [i for i, entry in enumerate(body.metadata_props) if entry.key == MANIFEST_KEY]
+    manifest = Manifest.model_validate_json(body.metadata_props.pop(place).value)
+    raw: bytes = body.SerializeToString()
+    end = type(body)()
+    text = manifest.model_copy(update={"checksum": checksum(raw)}).model_dump_json()
+    end.metadata_props.add(key=MANIFEST_KEY, value=text)
+    tail: bytes = end.SerializeToString()
+    return raw + tail

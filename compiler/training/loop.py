@@ -30,6 +30,7 @@ from mai.compiler.training.optimizer import MovingAverage, make_optimizer, rate,
 from mai.compiler.training.processes import Processes, accelerator_of
 from mai.compiler.training.progress import Meter, Metrics
 from mai.compiler.training.record import Recorder
+from mai.compiler.training.scaling import Scaling
 from mai.compiler.training.stopping import stoppable
 from mai.compiler.training.tokens import FILE
 from mai.compiler.training.weights import begun
@@ -120,7 +121,7 @@ class Trainer:
         settings = training.settings
         self.seed = settings.seed if options.seed is None else options.seed
         self.accelerator = accelerator_of(options.device, options.precision or settings.precision)
-        self.processes = Processes(self.accelerator)
+        self.processes, self.scaling = Processes(self.accelerator), Scaling(self.accelerator.scaler)
         self.device: torch.device = self.accelerator.device
         base = Path(program.source.path).parent
         self.data: Dataset = load(training.data, training.fields, self.seed, base, options.data, training.where)
@@ -258,10 +259,11 @@ class Trainer:
         value, self.stop = self.processes.agree(loss.detach(), parameters, weight, self.asked)
         if not math.isfinite(value):
             raise self._not_finite(objective, step, value)
+        self.scaling.unscale(objective.optimizer)
         if self.training.settings.clip:
             torch.nn.utils.clip_grad_norm_(parameters, self.training.settings.clip)
         set_rate(objective.optimizer, objective.base, factor)
-        objective.optimizer.step()
+        self.scaling.step(objective.optimizer)
         if len(made) > 1:
             means = self.processes.average([float(m.detach().float().mean()) for m in made[1:]], weight)
             self.figures |= {report.name: mean for report, mean in zip(self.training.reports, means, strict=True)}
@@ -340,6 +342,7 @@ class Trainer:
             tensors |= {f"average/{n}": t for n, t in self.average.average.items()}
         for place, objective in enumerate(self.objectives):
             tensors |= ck.optimizer_tensors(objective.optimizer, list(objective.parameters), place)
+        tensors |= self.scaling.saved()
         self.recorder.save()
         metadata = {**self._metadata(), "steps": str(self.steps), "batch": str(self.batch)}
         if self.best is not None:
@@ -358,6 +361,7 @@ class Trainer:
                 self.average.average[name].copy_(tensor)
         for place, objective in enumerate(self.objectives):
             ck.restore_optimizer(objective.optimizer, list(objective.parameters), place, found.tensors)
+        self.scaling.restore(found.tensors)
         if self.best is not None:
             self.best.restore(found)
         return found.step

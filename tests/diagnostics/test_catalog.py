@@ -114,6 +114,36 @@ def test_set_overrides_a_const() -> None:
     assert [d.slug for d in check(Path("a.mai"), {"n": "x +"}).diagnostics] == ["static-needed"]
 
 
+def test_set_reaches_the_consts_of_imported_files() -> None:
+    Path("deep.mai").write_text("const n = 2\nlayer deep(x: [d]) -> [n] { return linear(x, n) }\n")
+    Path("layers.mai").write_text(
+        'import "deep.mai"\nconst n = 4\nlayer wide(x: [d]) -> [n] { return linear(deep(x), n) }\n'
+    )
+    Path("a.mai").write_text(
+        'import "layers.mai"\nimport "deep.mai"\nconst n = 8\nexport f(x: [3]) -> [n] { return linear(wide(x), n) }\n'
+    )
+
+    def shapes(**sets: str) -> list[tuple[int, ...]]:
+        program = check(Path("a.mai"), {name.replace("_", "."): value for name, value in sets.items()}).program
+        assert program is not None
+        return sorted(w.shape for name, w in program.weights.items() if name.endswith("weight"))
+
+    assert shapes() == [(2, 3), (4, 2), (8, 4)]
+    assert shapes(n="9", layers_n="5") == [(2, 3), (5, 2), (9, 5)]
+    assert shapes(deep_n="7") == [(4, 7), (7, 3), (8, 4)]
+    for name, told, help in (
+        ("layers.m", "no imported `layers.mai` has a `const m`", None),
+        ("layer.n", "no imported `layer.mai` has a `const n`", "did you mean `layers.n`?"),
+        ("a.n", "no imported `a.mai` has a `const n`", None),
+    ):
+        (found,) = check(Path("a.mai"), {name: "7"}).diagnostics
+        assert found.slug == "unknown-name" and told in found.message
+        assert help is None or (found.help or "").startswith(help)
+    Path("b.mai").write_text('import "deep.mai"\nexport f(x: [3]) -> [2] { return deep(x) }\n')
+    (found,) = check(Path("b.mai"), {"n": "7"}).diagnostics
+    assert found.help == "did you mean `deep.n`?"
+
+
 def test_columns_are_right_with_tabs_and_greek_and_wide_characters() -> None:
     source = Source("t.mai", "\tσ = 面 + x\n")
     span = Span(source, 9, 10)

@@ -70,7 +70,7 @@ EXPRESSIONS = [
     ("f(, 2)", "missing-operand", 3),
     ("x |>", "missing-operand", 4),
     ("x and", "missing-operand", 5),
-    ("2 ** 3", "wrong-operator", 4),
+    ("2 ** 3", "wrong-operator", 3),
     ("a && b", "wrong-operator", 3),
     ("a || b", "wrong-operator", 3),
     ("a | f", "wrong-operator", 3),

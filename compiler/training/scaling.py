@@ -1,0 +1,48 @@
+"""The size of fp16's gradients: many are below its smallest number, so they are taken of a larger loss (Micikevicius et al. 2018)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+from torch.amp import GradScaler
+from torch.optim import Optimizer
+
+
+class Scaling:
+    """Steps by gradients of their own size, where accelerate has scaled the loss; with no scaler, steps as they are.
+
+    A step whose gradients overflow is left out, and the next ones are of a smaller loss.
+    """
+
+    def __init__(self, scaler: GradScaler | None) -> None:
+        self.scaler = scaler
+
+    def unscale(self, optimizer: Optimizer) -> None:
+        """Gradients in their own size, to be done before anything looks at how large they are."""
+        if self.scaler is not None:
+            self.scaler.unscale_(optimizer)
+
+    def step(self, optimizer: Optimizer) -> None:
+        if self.scaler is None:
+            optimizer.step()
+            return
+        self.scaler.step(optimizer)
+        self.scaler.update()
+
+    def saved(self) -> dict[str, Tensor]:
+        """What a checkpoint keeps: the scale, and how many steps there have been since it changed."""
+        if self.scaler is None:
+            return {}
+        state = self.scaler.state_dict()
+        return {
+            "scaling/scale": torch.tensor(state["scale"], dtype=torch.float64),
+            "scaling/steps": torch.tensor(state["_growth_tracker"]),
+        }
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from a checkpoint; one of another precision has none of this."""
+        if self.scaler is not None and "scaling/scale" in tensors:
+            scale, steps = float(tensors["scaling/scale"]), int(tensors["scaling/steps"])
+            self.scaler.load_state_dict({**self.scaler.state_dict(), "scale": scale, "_growth_tracker": steps})

@@ -1,0 +1,96 @@
+"""fp16 takes its gradients of a larger loss: clipping and steps are those of the loss itself.
+
+A GPU does this with half precision. Here the scaler works on float32, where a power of two changes no digit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch.amp import GradScaler
+
+from mai.compiler.program import Program
+from mai.compiler.training.loop import Options, Trainer
+from mai.compiler.training.scaling import Scaling
+
+Maker = Callable[[str], Program]
+HEAD = "steps = 9, batch = 16, optimizer = {}, clip = 0.05"
+SPEC = """data x: [2] from moons()
+net f(x: [2]) -> [2] { return linear(x, 2) }
+net g(x: [2]) -> [] { return mean(linear(relu(linear(x, 8)), 1)) }
+train(%s) {
+  z ~ normal([2])
+  minimize (softplus(g(f(z))) + softplus(-g(x))) over g
+  minimize softplus(-g(f(z))) over f
+}
+"""
+
+
+def trainer(program: Maker, folder: Path, optimizer: str, scale: float | None, text: str = SPEC) -> Trainer:
+    made = program(text % HEAD.format(optimizer))
+    assert made.training is not None
+    trainer = Trainer(made, made.training, folder, Options(quiet=True, device="cpu"))
+    if scale is not None:
+        trainer.accelerator.scaler = GradScaler("cpu", init_scale=scale, growth_interval=4)
+        trainer.scaling = Scaling(trainer.accelerator.scaler)
+    return trainer
+
+
+def held(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {n: t.clone() for n, t in trainer.weights.state_dict().items()}
+
+
+@pytest.mark.parametrize("optimizer", ["sgd(lr = 0.1, momentum = 0.9)", "adamw(lr = 1e-2)"])
+def test_a_larger_loss_gives_the_same_steps(optimizer: str, program: Maker, tmp_path: Path) -> None:
+    plain, scaled = (trainer(program, tmp_path / str(s), optimizer, s) for s in (None, 2.0**12))
+    losses = [[t.step(step, False) for step in range(9)] for t in (plain, scaled)]
+    assert losses[0] == losses[1]
+    for name, weight in held(plain).items():
+        torch.testing.assert_close(held(scaled)[name], weight, rtol=0, atol=0)
+
+
+def test_clipping_sees_the_gradients_own_size(program: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[float] = []
+    clip = torch.nn.utils.clip_grad_norm_
+
+    def looked(parameters: Any, most: float) -> Any:
+        seen.append(float(clip(parameters, most)))
+
+    monkeypatch.setattr(torch.nn.utils, "clip_grad_norm_", looked)
+    for scale in (None, 2.0**12):
+        trainer(program, tmp_path / str(scale), "sgd()", scale).step(0, False)
+    assert seen[:2] == seen[2:]
+    assert min(seen) > 0.01
+
+
+def test_a_step_that_overflows_is_left_out(program: Maker, tmp_path: Path) -> None:
+    made = trainer(program, tmp_path, "sgd(lr = 0.1)", 2.0**127, SPEC.replace("minimize ", "minimize 1000 * "))
+    before = held(made)
+    made.step(0, False)
+    assert all(torch.equal(before[name], weight) for name, weight in held(made).items())
+    assert made.scaling.scaler is not None
+    assert made.scaling.scaler.get_scale() == 2.0**125, "halved for each objective"
+    for step in range(1, 60):
+        made.step(step, False)
+    assert not all(torch.equal(before[name], weight) for name, weight in held(made).items())
+    assert all(torch.isfinite(weight).all() for weight in held(made).values())
+
+
+def test_a_resumed_run_goes_on_with_its_scale(program: Maker, tmp_path: Path) -> None:
+    first = trainer(program, tmp_path, "sgd(lr = 0.1)", 2.0**6)
+    for step in range(5):
+        first.step(step, False)
+    first.save(5)
+    second = trainer(program, tmp_path, "sgd(lr = 0.1)", 2.0**20)
+    assert second._restore() == 5
+    assert (
+        first.scaling.saved() == second.scaling.saved() != trainer(program, tmp_path, "sgd()", 2.0**6).scaling.saved()
+    )
+    for t in (first, second):
+        t.step(5, False)
+    for name, weight in held(first).items():
+        assert torch.equal(held(second)[name], weight)
