@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mai.compiler.check import check
+from mai.compiler.check import check, growing, misfits
 from mai.spec.diagnostics.render import render, to_json
 
 LIMIT = 5.0  # seconds; the examples take a hundredth
@@ -62,12 +62,13 @@ def timed(attempt: Callable[[], tuple[str | None, bool]], limit: float) -> Trial
 
 
 def checked(raw: bytes, path: Path, limit: float = LIMIT) -> Trial:
-    """Check a text as a file at `path`, and tell its diagnostics in both forms."""
+    """Check a text as a file at `path` as `mai check` does, and tell its diagnostics in both forms."""
 
     def attempt() -> tuple[str | None, bool]:
         made = check(path)
-        render(made.diagnostics)
-        to_json(made.diagnostics)
+        later = [*misfits(made.program), *growing(made.program)] if made.program is not None else []
+        render([*made.diagnostics, *later])
+        to_json([*made.diagnostics, *later])
         sound = made.program is not None
         internal = [d.message for d in made.diagnostics if d.slug == "internal"]
         if internal:
