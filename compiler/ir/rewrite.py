@@ -90,7 +90,8 @@ def copy_graph(graph: Graph, rule: Rule | None = None, copier: Callable[..., Cop
     copies = copier(Builder(made), mapping, rule, made.sizes)
     copies.nodes(graph.nodes)
     made.outputs = [copies[v] for v in graph.outputs]
-    made.arguments = {net: {copies[v]: name for v, name in held.items()} for net, held in graph.arguments.items()}
+    known = {net: {mapping.get(v, v): name for v, name in held.items()} for net, held in graph.arguments.items()}
+    made.arguments = known
     made.sizes.update({n: s for n, s in renewed_sizes(graph, mapping).items() if n not in made.sizes})
     return made
 

@@ -29,11 +29,12 @@ from mai.compiler.ops.shape import Concat, Reshape
 from mai.compiler.ops.structure import Lead, Structural, Unlead
 
 PRODUCTS = (Affine, Conv, ConvTranspose)
-# How often one example may use each weight, on average, for branches to be one batch. Measured on one thread with guidance,
-# each branch by itself over both as one, batch 1 / 8 / 64: an MLP (1 use) 1.5 / 1.06 / 1.00, transformers of 4 tokens
-# 1.3 / 1.16 / 0.99, of 8 tokens 1.28 / 1.02 / 0.98, of 16 tokens 1.03 / 0.99 / 0.95, U-Nets (over 64) 1.0 / 1.0 / 1.0.
-# A product of few rows takes as long as reading its weight does; one of 16 rows is already as fast as it gets a row, and
-# what is repeated costs more than is saved.
+# How often one example may use each weight, on average, for branches to become one batch. With guidance on one thread, each
+# branch by itself takes so many times as long as both as one, for a batch of 1 / 8 / 64 (`python -m benchmarks.guided`):
+#   an MLP, 1 use: 1.4 / 1.05 / 1.0         a transformer of 4 tokens: 1.3 / 1.1 / 0.99, of 8: 1.28 / 1.02 / 0.98,
+#   U-Nets, 23 and 361 uses: 1.0 / 1.0 / 1.0      of 16: 1.1 / 1.0 / 0.95
+# A product of up to four rows takes no longer than one of one: it waits for its weight. From some sixteen rows on, a row costs
+# what it costs in a large batch, and larger activations leave the cache earlier.
 MOST_USES = 8
 # What is done first: what waits for nothing, all branches of an operation, some, one; a product alone comes last.
 FREE, ALL, SOME, ONE, PRODUCT, TAKEN = range(6)
