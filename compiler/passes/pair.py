@@ -44,7 +44,11 @@ Known = Mapping[str, int]
 
 def pair(graph: Graph) -> Graph:
     """Products of one weight that can be one are, where an example has few rows for each weight (`MOST_USES`)."""
-    return copy_graph(graph, copier=partial(Pairing, known_sizes(graph)))
+    known = known_sizes(graph)
+    bodies = [graph, *(region for node in graph.walk() for region in node.regions)]
+    if not any(_kinds(body.nodes, known) for body in bodies):
+        return graph
+    return copy_graph(graph, copier=partial(Pairing, known))
 
 
 @dataclass(eq=False, slots=True)
@@ -74,9 +78,8 @@ class Pairing(Copier):
 
     def nodes(self, nodes: Iterable[Node]) -> None:
         listed, outer = list(nodes), self.stacks
-        kinds = _kinds(listed)
-        twins = [n for n, kind in zip(listed, kinds, strict=True) if kind is not None]
-        if not twins or _uses_of_weights(twins, self.known) > MOST_USES:
+        kinds = _kinds(listed, self.known)
+        if not kinds:
             super().nodes(listed)
             return
         self.stacks = dict(outer)  # What a body stacks is not seen around it.
@@ -255,24 +258,24 @@ def _readers(nodes: list[Node]) -> list[list[int]]:
 # ------------------------------------------------------------- what can be one
 
 
-def _kinds(nodes: list[Node]) -> list[Key | None]:
-    """For each node, what the products that may become one have in common; None where there is no other.
+def _kinds(nodes: list[Node], known: Known) -> list[Key | None]:
+    """For each node, what the products that become one have in common; None where there is no other. Empty if none pays.
 
     Beside the weight, they are as many such products away from the end: so the calls of one stage of a solver meet, and
     what a later stage needs, even if it could be computed now, does not come between.
     """
     products = [_product(n) for n in nodes]
-    counts = Counter(products)
-    if max((c for p, c in counts.items() if p is not None), default=0) < 2:
-        return [None] * len(nodes)
+    counts = Counter(p for p in products if p is not None)
+    if max(counts.values(), default=0) < 2:
+        return []
     distance = [0] * len(nodes)
     for index, readers in reversed(list(enumerate(_readers(nodes)))):
-        distance[index] = max(
-            (distance[r] + (counts[products[r]] > 1 and products[r] is not None) for r in readers), default=0
-        )
-    kinds = [None if p is None else (p, distance[i]) for i, p in enumerate(products)]
-    twins = Counter(kinds)
-    return [kind if twins[kind] > 1 else None for kind in kinds]
+        distance[index] = max((distance[r] + (counts[products[r]] > 1) for r in readers), default=0)
+    kinds: list[Key | None] = [None if p is None else (p, distance[i]) for i, p in enumerate(products)]
+    alike = Counter(kinds)
+    kinds = [kind if alike[kind] > 1 else None for kind in kinds]
+    twins = [node for node, kind in zip(nodes, kinds, strict=True) if kind is not None]
+    return kinds if twins and _uses_of_weights(twins, known) <= MOST_USES else []
 
 
 def _product(node: Node) -> Key | None:
