@@ -47,6 +47,7 @@ format: $(VENV)/dev  ## put the style right
 
 bench: $(VENV)/dev  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.sampler
+	$(BIN)/python -m benchmarks.guided
 	$(BIN)/python -m benchmarks.adaptive
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.building

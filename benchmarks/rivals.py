@@ -11,6 +11,17 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 
+class Label(nn.Module):
+    """A row for each label, and one for none; nothing where a network has no labels."""
+
+    def __init__(self, width: int, classes: int) -> None:
+        super().__init__()
+        self.rows = nn.Embedding(classes, width) if classes else None
+
+    def forward(self, h: Tensor, y: Tensor | None) -> Tensor:
+        return h if self.rows is None else h + self.rows(y)
+
+
 def embedded(t: Tensor, width: int) -> Tensor:
     """The frequencies of a batch of times."""
     half = width // 2
@@ -19,13 +30,14 @@ def embedded(t: Tensor, width: int) -> Tensor:
 
 
 class Mlp(nn.Module):
-    def __init__(self, width: int = 256) -> None:
+    def __init__(self, width: int = 256, classes: int = 0) -> None:
         super().__init__()
+        self.label = Label(width, classes)
         self.first, self.last = nn.Linear(66, width), nn.Linear(width, 2)
         self.blocks = nn.ModuleList(nn.Linear(width, width) for _ in range(4))
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        h = F.silu(self.first(torch.cat([x, embedded(t, 64)], -1)))
+    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        h = F.silu(self.label(self.first(torch.cat([x, embedded(t, 64)], -1)), y))
         for block in self.blocks:
             h = h + F.silu(block(h))
         made: Tensor = self.last(h)
@@ -57,27 +69,30 @@ class DitBlock(nn.Module):
 
 
 class Dit(nn.Module):
-    def __init__(self, d: int = 256, depth: int = 6) -> None:
+    """On patches of a x b pixels."""
+
+    def __init__(self, d: int = 256, depth: int = 6, classes: int = 0, a: int = 2, b: int = 2) -> None:
         super().__init__()
-        self.enter, self.place = nn.Linear(4, d), nn.Parameter(torch.randn(1, 16, d) * 0.02)
+        self.a, self.b, self.label = a, b, Label(d, classes)
+        self.enter, self.place = nn.Linear(a * b, d), nn.Parameter(torch.randn(1, 64 // (a * b), d) * 0.02)
         self.time1, self.time2 = nn.Linear(256, d), nn.Linear(d, d)
         self.blocks = nn.ModuleList(DitBlock(d, 4) for _ in range(depth))
         self.norm, self.modulation, self.leave = (
             nn.LayerNorm(d, elementwise_affine=False),
             nn.Linear(d, 2 * d),
-            nn.Linear(d, 4),
+            nn.Linear(d, a * b),
         )
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        n = len(x)
-        patches = x.view(n, 1, 4, 2, 4, 2).permute(0, 2, 4, 1, 3, 5).reshape(n, 16, 4)
-        c = self.time2(F.silu(self.time1(embedded(t, 256))))
+    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        n, a, b = len(x), self.a, self.b
+        patches = x.view(n, 1, 8 // a, a, 8 // b, b).permute(0, 2, 4, 1, 3, 5).reshape(n, -1, a * b)
+        c = self.label(self.time2(F.silu(self.time1(embedded(t, 256)))), y)
         h = self.enter(patches) + self.place
         for block in self.blocks:
             h = block(h, c)
         shift, scale = self.modulation(F.silu(c)).chunk(2, -1)
         out = self.leave(self.norm(h) * (1 + scale[:, None]) + shift[:, None])
-        return out.view(n, 4, 4, 1, 2, 2).permute(0, 3, 1, 4, 2, 5).reshape(n, 1, 8, 8)
+        return out.view(n, 8 // a, 8 // b, 1, a, b).permute(0, 3, 1, 4, 2, 5).reshape(n, 1, 8, 8)
 
 
 class Block(nn.Module):
@@ -97,9 +112,9 @@ class Block(nn.Module):
 
 
 class UNet(nn.Module):
-    def __init__(self, c: int = 64, m: int = 256) -> None:
+    def __init__(self, c: int = 64, m: int = 256, classes: int = 0) -> None:
         super().__init__()
-        conv = nn.Conv2d
+        conv, self.label = nn.Conv2d, Label(m, classes)
         self.time1, self.time2, self.enter = nn.Linear(64, m), nn.Linear(m, m), conv(3, c, 3, padding=1)
         self.a, self.b, self.mid = Block(c, m, c), Block(c, m, 2 * c), Block(2 * c, m, 2 * c)
         self.u2, self.u1 = Block(4 * c, m, 2 * c), Block(3 * c, m, c)
@@ -107,8 +122,8 @@ class UNet(nn.Module):
         self.up2, self.up1 = conv(2 * c, 2 * c, 3, padding=1), conv(2 * c, 2 * c, 3, padding=1)
         self.norm, self.leave = nn.GroupNorm(8, c), conv(c, 3, 3, padding=1)
 
-    def forward(self, x: Tensor, t: Tensor) -> Tensor:
-        e = self.time2(F.silu(self.time1(embedded(t, 64))))
+    def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        e = self.label(self.time2(F.silu(self.time1(embedded(t, 64)))), y)
         a = self.a(self.enter(x), e)
         b = self.b(self.down1(a), e)
         h = self.mid(self.down2(b), e)
@@ -137,6 +152,6 @@ def rk4(velocity: Callable[[Any, float], Any], x: Any, steps: int) -> Any:
     return x
 
 
-NETWORKS: dict[str, Callable[[], nn.Module]] = {"mlp": Mlp, "dit": Dit, "unet": UNet}
+NETWORKS: dict[str, Callable[..., nn.Module]] = {"mlp": Mlp, "dit": Dit, "unet": UNet}
 SOLVERS = {"euler": euler, "rk4": rk4}
 STAGES = {"euler": 1, "rk4": 4}

@@ -80,21 +80,22 @@ class Copier:
         self.mapping.update(zip(region.inputs, inner.inputs, strict=True))
         outer, self.builder.region = self.builder.region, inner
         self.nodes(region.nodes)
-        self.builder.region = outer
         inner.outputs = [self[v] for v in region.outputs]
+        self.builder.region = outer
         return inner
 
 
-def copy_graph(graph: Graph, rule: Rule | None = None) -> Graph:
-    """A copy of a graph, node by node by `rule`."""
+def copy_graph(graph: Graph, rule: Rule | None = None, copier: Callable[..., Copier] = Copier) -> Graph:
+    """A copy of a graph, node by node by `rule`; `copier` makes what copies."""
     made = _shell(graph)
     mapping: Mapping = dict(zip(graph.inputs, made.inputs, strict=True))
     mapping.update((s.value, made.settings[name].value) for name, s in graph.settings.items())
     made.sizes.update(renewed_sizes(graph, mapping))
-    copier = Copier(Builder(made), mapping, rule, made.sizes)
-    copier.nodes(graph.nodes)
-    made.outputs = [copier[v] for v in graph.outputs]
-    made.arguments = {net: {copier[v]: name for v, name in held.items()} for net, held in graph.arguments.items()}
+    copies = copier(Builder(made), mapping, rule, made.sizes)
+    copies.nodes(graph.nodes)
+    made.outputs = [copies[v] for v in graph.outputs]
+    known = {net: {mapping.get(v, v): name for v, name in held.items()} for net, held in graph.arguments.items()}
+    made.arguments = known
     made.sizes.update({n: s for n, s in renewed_sizes(graph, mapping).items() if n not in made.sizes})
     return made
 

@@ -12,13 +12,14 @@ from collections.abc import Iterator
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import reading
+from mai.compiler.ir.sizes import evaluate
 from mai.compiler.ir.types import BATCH_DEPTH
 from mai.compiler.ops.convolution import Conv
 from mai.compiler.ops.indexing import Iota
 from mai.compiler.ops.product import Affine
 from mai.compiler.ops.structure import Loop
 
-# The elements of one activation that a chunk may have, a megabyte of them; and the most examples.
+# The elements of one activation that a chunk may have, all branches of it, a megabyte of them; and the most examples.
 BUDGET = 262_144
 MOST = 256
 # Products of single examples up to this width gain from chunks; larger ones fill the processor as they are.
@@ -31,21 +32,29 @@ def chunk_of(graph: Graph) -> int | None:
     They pay in a loop of convolutions, and of products whose activations are small, if all sizes are known.
     """
     inside = [n for loop in graph.walk() if loop.op is Loop for n in loop.regions[0].walk() if _batched(n.output)]
-    sizes = [_elements(v) for n in graph.walk() for v in n.outputs if _batched(v)]
+    values = [v for n in graph.walk() for v in n.outputs if _batched(v)]
+    sizes = [_elements(v) for v in values]
     if not all(map(_batched, graph.outputs)) or None in sizes:
         return None
     largest = max((s for s in sizes if s), default=1)
     convolves = any(n.op is Conv for n in inside)
     multiplies = any(n.op is Affine for n in inside) and largest <= NARROW
-    return max(1, min(MOST, BUDGET // largest)) if convolves or multiplies else None
+    held = max((s * _branches(v) for s, v in zip(sizes, values, strict=True) if s), default=1)
+    return max(1, min(MOST, BUDGET // held)) if convolves or multiplies else None
 
 
 def _batched(value: Value) -> bool:
     return any(a.depth == BATCH_DEPTH for a in value.type.lead)
 
 
+def _branches(value: Value) -> int:
+    """How many branches of each example lie side by side (`passes/pair.py`)."""
+    made: int = evaluate(value.type.physical[0], lambda _: 1)
+    return made
+
+
 def _elements(value: Value) -> int | None:
-    """The elements of a value for one example; None where they are known only at run time."""
+    """The elements of a value for one branch of one example; None where they are known only at run time."""
     total = 1
     for size in value.type.physical[1:]:
         if not isinstance(size, int):

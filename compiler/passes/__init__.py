@@ -15,6 +15,7 @@ from mai.compiler.passes.fuse import fuse
 from mai.compiler.passes.hoist import hoist
 from mai.compiler.passes.incremental import incremental
 from mai.compiler.passes.levels import two_level
+from mai.compiler.passes.pair import pair
 from mai.compiler.passes.prune import prune, select
 from mai.compiler.passes.recompute import recompute
 from mai.compiler.passes.retime import retimed
@@ -76,5 +77,8 @@ def check_growth(graph: Graph) -> None:
 
 
 def optimise(graph: Graph) -> Graph:
-    """A prepared graph made fast: what does not depend on the examples is computed once, before the loops."""
-    return prune(share(fuse(hoist(prune(share(split(fold(graph))))))))
+    """A prepared graph made fast: what does not depend on the examples is computed once, before the loops.
+
+    What has left the loops is in no branch's way when branches become one; what they become is there when sums are taken in.
+    """
+    return prune(share(fuse(pair(hoist(prune(share(split(fold(graph)))))))))

@@ -43,6 +43,11 @@ def count(region: Region) -> Counter[str]:
     return Counter(node.op.name for node in region.nodes)
 
 
+def total(graph: Graph, name: str) -> int:
+    """How often an operation stands in a graph, loops included, each once."""
+    return sum(node.op.name == name for node in graph.walk())
+
+
 def loop(graph: Graph) -> Node:
     (found,) = [n for n in graph.walk() if n.op.name == "loop"]
     return found
@@ -125,6 +130,44 @@ def test_two_draws_are_two(program: Maker) -> None:
     text = "export f(x: [4]) -> [4] {\n  a ~ normal([4])\n  b ~ normal([4])\n  return x + a - b\n}\n"
     _, quick = made(program(text))
     assert count(quick)["random_normal"] == 2
+
+
+@pytest.mark.parametrize(
+    "turns",
+    [
+        "repeat 3 { h += tanh(linear(h, 4)) }",
+        "repeat 3 shared { h += tanh(linear(h, 4)) }",
+        "integrate t in 0..1 using euler(3) { dh/dt = tanh(linear(h, 4) + t) }",
+        "repeat 2 shared {\n    repeat 3 shared { h += tanh(linear(h, 4)) }\n    h = sin(h)\n  }",
+    ],
+)
+def test_calls_of_a_net_on_the_same_input_are_one(turns: str, program: Maker) -> None:
+    """Whether its weights stand in a row or in a loop, and wherever the calls stand."""
+    net = f"net g(x: [4]) -> [4] {{\n  h = x\n  {turns}\n  return h\n}}\n"
+    once = made(program(net + "export f(x: [4]) -> [4] { return g(x) * 3 }\n"))
+    guided = "export f(x: [4], c: real = 2.0) -> [4] {\n  y = g(x)\n  return y + c * (g(x) - y / 2)\n}\n"
+    twice = made(program(net + guided))
+    inside = "export f(x: [4], n: int = 3) -> [4] {\n  y = g(x)\n  repeat n { y = cos(y) + g(x) }\n  return y\n}\n"
+    again = made(program(net + inside))
+    for name in ("affine", "tanh", "sin"):
+        assert total(once[0], name) == total(twice[0], name), "torch, too, computes it once"
+        assert total(once[1], name) == total(twice[1], name) == total(again[1], name)
+
+
+def test_loops_that_differ_in_a_number_or_a_draw_are_two(program: Maker) -> None:
+    text = (
+        "net g(x: [4], c) -> [4] {\n  repeat 3 shared { x = tanh(c * linear(x, 4)) }\n  return x\n}\n"
+        "export f(x: [4]) -> [4] { return g(x, 1) + g(x, 2) }\n"
+    )
+    _, quick = made(program(text))
+    assert total(quick, "loop") == 2
+    text = (
+        "export f(x: [4], n: int = 3) -> [4] {\n  a = x\n  b = x\n"
+        "  repeat n {\n    z ~ normal([4])\n    a = a + z\n  }\n"
+        "  repeat n {\n    z ~ normal([4])\n    b = b + z\n  }\n  return a - b\n}\n"
+    )
+    _, quick = made(program(text))
+    assert total(quick, "random_normal") == 2
 
 
 # -------------------------------------------------------------------- fold
