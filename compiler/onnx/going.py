@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.rewrite import free_values
-from mai.compiler.ir.sizes import symbol
+from mai.compiler.ir.sizes import evaluate, symbol
 from mai.compiler.ir.types import BATCH_DEPTH, DType, Type
 from mai.compiler.onnx.backend import BATCH
 from mai.compiler.ops.indexing import Iota
@@ -60,13 +60,23 @@ def going_loop(b: Building, loop: Node) -> list[ir.Value | None]:
         places = op.Unsqueeze(rows, op.ints([1]))
         whole = [op.ScatterND(all_, places, moved[i]) for all_, i in zip(whole, wanted, strict=True)]
         left = op.Reshape(op.NonZero(_examples(b, moved[0], states[0])), op.ints([-1]))
-        some = [op.Gather(x, left, axis=0) for x in (rows, *moved)]
+        some = [op.Gather(x, _among(b, v, left, rows), axis=0) for v, x in zip(carried, (rows, *moved), strict=False)]
         outputs = b.outputs([op.Greater(op.Size(left), 0), *some, *whole], [AGAIN, *carried])
     b.values.update(zip(read, held, strict=True))
     body = ir.Graph([turn, again, rows, *inside], outputs, nodes=nodes, name=op.name("body"))
     made = op.make_all("Loop", [count, op.const(True, bool), *begin], {"body": body}, len(begin))
     ended = dict(zip(wanted, made[len(begin) - len(wanted) :], strict=True))
     return [ended.get(i) for i in range(len(states))]
+
+
+def _among(b: Building, value: Value, left: ir.Value, rows: ir.Value) -> ir.Value:
+    """Where a value has the examples that are left: once, or in every branch, if branches of a net lie one after the other."""
+    branches = evaluate(value.type.physical[0], {BATCH: 1})
+    if branches == 1:
+        return left
+    starts = b.op.Mul(b.op.const([[i] for i in range(branches)]), b.op.Size(rows))
+    made: ir.Value = b.op.Reshape(b.op.Add(starts, left), b.op.ints([-1]))
+    return made
 
 
 def _examples(b: Building, going: ir.Value, flag: Value) -> ir.Value:

@@ -149,6 +149,26 @@ def test_what_the_velocity_reads_stays_with_its_example(optimise: bool, program:
     np.testing.assert_allclose(counts, evaluated, atol=12)
 
 
+def test_branches_of_a_guided_net_stay_with_their_example(program: Maker, tmp_path: Path) -> None:
+    """Both branches are one batch, and what they read of the label stands before the loop, branch after branch."""
+    text = (
+        "net v(x: [2], s: [], y: [3]) -> [2] {\n  h = tanh(linear(x, 16) + linear(tanh(linear(y, 16)), 16) + s)\n"
+        "  return 4 * linear(h, 2)\n}\n"
+        "export f(x: [2], y: [3]) -> [2] {\n"
+        "  integrate s in 0..3 using dopri5(rtol = 1e-5, atol = 1e-5) {\n"
+        "    dx/ds = v(x, s, 0 * y) + 2 * (v(x, s, y) - v(x, s, 0 * y)) }\n  return x\n}\n"
+    )
+    made = program(text)
+    drawn = np.random.default_rng(0)
+    weights = {n: drawn.standard_normal(w.shape).astype(np.float32) for n, w in made.weights.items()}
+    given = {"x": np.repeat(STARTS, 2, 0), "y": drawn.standard_normal((6, 3)).astype(np.float32)}
+    loaded = load(export(made, "f", weights, tmp_path).path, providers="cpu", threads=1)
+    together, counts = loaded.counted(**given)
+    assert counts is not None and len(set(counts.tolist())) > 2
+    wanted, _ = evaluate(passes.prepare(made.exports["f"]), given, {}, weights)
+    np.testing.assert_allclose(together, wanted, atol=1e-3)
+
+
 @pytest.mark.parametrize("opset", [21, 23])
 def test_a_way_that_does_not_arrive_is_told(opset: int, program: Maker, tmp_path: Path) -> None:
     made = program(spec("van der Pol", tolerance=1e-4, more=", max_steps = 50"))
