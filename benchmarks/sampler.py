@@ -26,7 +26,7 @@ import torch
 from benchmarks.measure import interleaved, medians, ratio, record, table
 from benchmarks.rivals import NETWORKS, SOLVERS, STAGES
 from mai.compiler.check import check
-from mai.compiler.onnx.export import export
+from mai.compiler.onnx.export import Quantize, export
 from mai.compiler.training.weights import load_weights
 from mai.runtime import load
 
@@ -34,24 +34,26 @@ SPECS = Path(__file__).parent / "specs"
 Array = np.ndarray[Any, Any]
 Run = Callable[[], Any]
 SHAPES = {"mlp": (2,), "dit": (1, 8, 8), "unet": (3, 32, 32)}
-# Network, solver, batch, steps, rounds, and the ratio to torch's eager loop to reach.
+INT8 = Quantize("int8")
+# Network, solver, weights, batch, steps, rounds, and the ratio to torch's eager loop to reach.
 ROWS = [
-    ("mlp", "euler", 4096, 20, 7, 1.98),
-    ("mlp", "rk4", 4096, 20, 5, 1.72),
-    ("mlp", "euler", 1, 20, 15, 6.9),
-    ("dit", "euler", 64, 20, 5, 1.37),
-    ("dit", "rk4", 64, 20, 3, 1.37),
-    ("dit", "euler", 8, 20, 7, 1.74),
-    ("dit", "euler", 1, 20, 15, 3.3),
-    ("unet", "euler", 16, 4, 5, 1.38),
+    ("mlp", "euler", None, 4096, 20, 7, 1.98),
+    ("mlp", "rk4", None, 4096, 20, 5, 1.72),
+    ("mlp", "euler", None, 1, 20, 15, 6.9),
+    ("dit", "euler", None, 64, 20, 5, 1.37),
+    ("dit", "rk4", None, 64, 20, 3, 1.37),
+    ("dit", "euler", INT8, 64, 20, 5, 2.6),
+    ("dit", "euler", None, 8, 20, 7, 1.74),
+    ("dit", "euler", None, 1, 20, 15, 3.3),
+    ("unet", "euler", None, 16, 4, 5, 1.38),
 ]
 
 
-def compiled(network: str, solver: str, folder: Path) -> Path:
+def compiled(network: str, solver: str, folder: Path, quantize: Quantize | None = None) -> Path:
     program = check(SPECS / f"{network}.mai").program
     assert program is not None
     weights, _ = load_weights(program, None)
-    return export(program, solver, weights, folder).path
+    return export(program, solver, weights, folder, quantize=quantize).path
 
 
 def eager(network: str, solver: str, x: Array, steps: int) -> Run:
@@ -141,10 +143,10 @@ def main(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     rows, figures, rivals = [], [], chosen(options)
     with tempfile.TemporaryDirectory() as folder:
-        for network, solver, batch, steps, rounds, floor in ROWS:
+        for network, solver, quantize, batch, steps, rounds, floor in ROWS:
             if options.networks and network not in options.networks:
                 continue
-            path = compiled(network, solver, Path(folder))
+            path = compiled(network, solver, Path(folder), quantize)
             began = time.perf_counter()
             model = load(path, providers="cpu", threads=1)
             opened = time.perf_counter() - began
@@ -154,7 +156,7 @@ def main(options: argparse.Namespace) -> None:
             times = interleaved(variants, rounds)
             middle = medians(times)
             ratios = {rival: ratio(times, rival, "mai") for rival in rivals}
-            name = f"{network}, batch {batch}, {solver} × {steps}"
+            name = f"{network}, batch {batch}, {solver} × {steps}{f', {quantize.kind}' if quantize else ''}"
             shown = [f"{ratios[r]:.2f} ×" for r in ratios]
             rows.append([name, f"{1e3 * middle['mai']:.3g} ms", *shown, f"{floor} ×", f"{1e3 * opened:.0f} ms"])
             figures.append({"row": name, "seconds": middle, "ratios": ratios, "floor": floor, "session": opened})

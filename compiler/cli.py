@@ -191,7 +191,8 @@ def compile_(
         bool, typer.Option("--step/--no-step", help="Also a file of one turn, where a text grows: for streaming.")
     ] = True,
     quantize: Annotated[
-        str | None, typer.Option(help="Keep weights in int8 or int4, blocks of 32 with a scale each.")
+        str | None,
+        typer.Option(help="Keep weights in int8 or int4; what an integral repeats is multiplied in int8, too."),
     ] = None,
     quantize_limit: Annotated[
         float, typer.Option(help="Refuse where that adds more than this share to the loss on held-out data.")
@@ -282,6 +283,8 @@ def _compile_all(
         try:
             made = export(program, name, arrays, folder, unroll=options.unroll, cache=cache, **told)
             _say_written(made)
+            for note in made.notes:
+                typer.echo(f"note: {note}", err=True)
             if options.step and cache != "none" and not options.unroll:
                 turn = export_step(program, name, arrays, folder, **told)
                 _say_written(turn)

@@ -15,7 +15,9 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.backend import OnnxBackend
 from mai.compiler.onnx.chunks import parts
 from mai.compiler.onnx.lazy import lazy
+from mai.compiler.onnx.quantize import Coarse
 from mai.compiler.onnx.sink import sink
+from mai.compiler.onnx.whole import whole_nodes
 from mai.compiler.ops.base import Alignment
 from mai.compiler.ops.random import Draw
 from mai.compiler.ops.structure import Across, Constant, Lead, Loop, SizeOf, Spread, Structural, Unlead, WeightOf
@@ -38,13 +40,13 @@ class Known:
 
 def build(
     graph: Graph, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False, chunk: int | None = None,
-    bits: int | None = None,
+    coarse: Coarse | None = None,
 ) -> ir.Model:  # fmt: skip
     """The model of a graph, in standard operators of `opset`; settings are initializers that a host may override.
 
-    With `chunk`, the batch is computed that many examples at a time; with `bits`, weights are kept in so many.
+    With `chunk`, the batch is computed that many examples at a time; `coarse` says which weights are kept in few bits.
     """
-    made = Building(graph, weights, opset, unroll, chunk, bits).model()
+    made = Building(graph, weights, opset, unroll, chunk, coarse).model()
     lazy(made.graph)
     sink(made.graph)
     return made
@@ -60,11 +62,13 @@ class Building:
     """One model being built; `op.values` holds what each IR value became."""
 
     def __init__(
-        self, graph: Graph, weights: Mapping[str, Array], opset: int, unroll: bool, chunk: int | None, bits: int | None
-    ) -> None:
+        self, graph: Graph, weights: Mapping[str, Array], opset: int, unroll: bool, chunk: int | None,
+        coarse: Coarse | None,
+    ) -> None:  # fmt: skip
         self.graph, self.weights, self.unroll, self.chunk = graph, weights, unroll, chunk
-        self.op = OnnxBackend(graph, opset, bits)
+        self.op = OnnxBackend(graph, opset, coarse)
         self.values = self.op.values
+        self.of_codes = whole_nodes(graph, coarse.whole) if coarse else set()
 
     def model(self) -> ir.Model:
         op = self.op
@@ -165,6 +169,7 @@ class Building:
         op.scope = node.scope.replace(".", "/")
         op.note = str(node.span) if node.span else ""
         op.output = node.output.type.physical if node.outputs else ()
+        op.of_codes = node in self.of_codes
         known = self._known(node)
         made = [known] if known is not None else self._lowered(node)
         for output, value in zip(node.outputs, made, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -16,8 +16,9 @@ from mai.compiler.ir.graph import Graph
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.chunks import chunk_of
 from mai.compiler.onnx.finish import describe, manifest_of
-from mai.compiler.onnx.quantize import NAMES
+from mai.compiler.onnx.quantize import NAMES, Coarse
 from mai.compiler.onnx.verify import Trial, longest_text, session, verify
+from mai.compiler.onnx.whole import notes, whole_products
 from mai.compiler.ops.structure import Extend
 from mai.compiler.program import Program
 from mai.runtime.files import write_atomically
@@ -44,13 +45,17 @@ class Quantize:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: the file's size in bytes, seconds to build the graph, and the gate's largest difference."""
+    """What was written: the file's size in bytes, seconds to build the graph, and the gate's largest difference.
+
+    `notes` say what few bits did not do.
+    """
 
     path: Path
     size: int
     nodes: int
     seconds: float
     error: float | None
+    notes: tuple[str, ...] = ()
 
 
 def file_name(program: Program, export: str) -> str:
@@ -63,8 +68,9 @@ def model_of(
 ) -> tuple[ir.Model, Graph, Graph]:  # fmt: skip
     """The model of an export with its metadata, and its graph before and after optimisation. `told` is for the manifest."""
     plain, optimised = graphs_of(program, export, unroll=unroll, optimise=optimise, cache=cache)
-    bits, chunk = quantize.bits if quantize else None, None if unroll else chunk_of(optimised)
-    model = build(optimised, weights, opset=opset, unroll=unroll, chunk=chunk, bits=bits)
+    chunk = None if unroll else chunk_of(optimised)
+    coarse = coarse_of(program.exports[export], optimised, quantize.bits) if quantize else None
+    model = build(optimised, weights, opset=opset, unroll=unroll, chunk=chunk, coarse=coarse)
     manifest = manifest_of(program, plain, optimised, opset=opset, unrolled=unroll, quantize=quantize, **told)
     describe(model, manifest, program.source.text)
     return model, plain, optimised
@@ -78,6 +84,17 @@ def graphs_of(
     plain = passes.prepare(graph)
     executed = passes.prepare(graph, cache=cache) if _grows(graph) else plain
     return plain, passes.optimise(executed) if optimise else executed
+
+
+def coarse_of(graph: Graph, optimised: Graph, bits: int) -> Coarse:
+    """How the weights of an export are kept: a turn of a growing text has few rows, one of an integral has all of them."""
+    return Coarse(bits, frozenset() if bits < 8 or _grows(graph) else whole_products(optimised))
+
+
+def coarse_of_all(program: Program, bits: int) -> Coarse:
+    """The same of all exports together."""
+    held = [coarse_of(graph, graphs_of(program, name)[1], bits).whole for name, graph in program.exports.items()]
+    return Coarse(bits, frozenset().union(*held))
 
 
 def _grows(graph: Graph) -> bool:
@@ -99,9 +116,12 @@ def export(
     """
     began = time.perf_counter()
     made = model_of(program, name, weights, opset=opset, unroll=unroll, cache=cache, quantize=quantize, **told)
-    return _written(
-        program, folder / file_name(program, name), weights, made, opset, check, began, quantize, longest_text(made[2])
-    )
+    path, longest = folder / file_name(program, name), longest_text(made[2])
+    written = _written(program, path, weights, made, opset, check, began, quantize, longest)
+    if quantize is None:
+        return written
+    best = coarse_of(program.exports[name], made[2], max(NAMES.values())).whole
+    return replace(written, notes=notes(made[2], made[0], quantize.bits, best))
 
 
 def export_step(
@@ -120,7 +140,7 @@ def export_step(
     longest = longest_text(whole)
     if turn is None or longest == 1:
         return None
-    model = build(turn, weights, opset=opset, bits=quantize.bits if quantize else None)
+    model = build(turn, weights, opset=opset, coarse=Coarse(quantize.bits) if quantize else None)
     manifest = manifest_of(program, turn, turn, opset=opset, whole=whole, quantize=quantize, **told)
     describe(model, manifest, program.source.text)
     path = folder / file_name(program, turn.name)

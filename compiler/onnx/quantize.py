@@ -22,6 +22,15 @@ REAL, WHOLE = int(ir.DataType.FLOAT), int(ir.DataType.INT8)
 
 
 @dataclass(frozen=True, slots=True)
+class Coarse:
+    """How weights are kept: in blocks of numbers of so many bits, but for the `whole` ones, by name, which are multiplied
+    with whole numbers (`whole.py`)."""
+
+    bits: int
+    whole: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
 class Blocks:
     """A matrix [n, k] as codes [n, k] and scales [n, k / 32]: code times scale is about the number."""
 
