@@ -15,6 +15,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.backend import OnnxBackend
 from mai.compiler.onnx.chunks import parts
 from mai.compiler.onnx.lazy import lazy
+from mai.compiler.onnx.narrow import Precision, narrow
 from mai.compiler.onnx.quantize import Coarse
 from mai.compiler.onnx.sink import sink
 from mai.compiler.onnx.whole import whole_nodes
@@ -40,14 +41,17 @@ class Known:
 
 def build(
     graph: Graph, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False, chunk: int | None = None,
-    coarse: Coarse | None = None,
+    coarse: Coarse | None = None, precision: Precision = "float32", rounded: bool = False,
 ) -> ir.Model:  # fmt: skip
     """The model of a graph, in standard operators of `opset`; settings are initializers that a host may override.
 
-    With `chunk`, the batch is computed that many examples at a time; `coarse` says which weights are kept in few bits.
+    With `chunk`, the batch is computed that many examples at a time; `coarse` says which weights are kept in few bits;
+    `precision` is "float32", "fp16" or "bf16", and `rounded` that the last two are computed in float32 (`narrow.py`).
     """
     made = Building(graph, weights, opset, unroll, chunk, coarse).model()
     lazy(made.graph)
+    if precision != "float32":
+        narrow(made, precision, rounded=rounded)
     sink(made.graph)
     return made
 
