@@ -22,6 +22,7 @@ import numpy as np
 from benchmarks.fidelity.claim import compiled, program_of, trained
 from benchmarks.measure import record, table
 from mai.compiler.onnx.export import Quantize
+from mai.compiler.training.weights import load_weights
 from mai.compiler.tuning.quality import wasserstein
 from mai.runtime.model import Model
 
@@ -58,7 +59,8 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     given = parser.parse_args()
     program, weights = (program_of("dit"), given.weights) if given.weights else trained("dit")
-    models = {form: compiled(program, "sample", weights, quantize=quantize) for form, quantize in FORMS.items()}
+    arrays, steps = load_weights(program, weights)
+    models = {form: compiled(program, "sample", arrays, quantize=quantize) for form, quantize in FORMS.items()}
     readers = [compiled(reader, "classify", held) for reader, held in map(trained, READERS)]
     y, data = np.arange(given.samples) % CLASSES, digits()
     found: dict[str, dict[str, list[float]]] = {form: {"read": [], "W2": []} for form in models}
@@ -70,8 +72,7 @@ def main() -> None:
             found[form]["W2"].append(wasserstein(x, data[chosen]))
             print(seed, form, *(f"{name} {values[-1]:.4f}" for name, values in found[form].items()), flush=True)
     rows = [[form, *(f"{mean(v[name]):.4f}" for name in v), _against(found, form)] for form, v in found.items()]
-    steps = models["float32"].manifest.trained_steps
-    text = f"The DiT of digits, {steps:,} steps; {given.seeds} seeds of {given.samples:,} samples.\n\n"
+    text = f"The DiT of digits, {steps or 0:,} steps of training; {given.seeds} seeds of {given.samples:,} samples.\n\n"
     head = ["weights and products", "read as their label", "W2", "W2 to float32's"]
     record("few_bits", text + table(head, rows), {"trained_steps": steps, **found})
 

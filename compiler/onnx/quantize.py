@@ -2,7 +2,7 @@
 
 A product is `MatMul` of `DequantizeLinear`, which ONNX Runtime makes one kernel of (its codes are read, never the reals); a
 row of a table is read as codes and scaled afterwards. Both are standard operators. A matrix that is read both ways, the
-tied embedding of a language model say, is stored for the product.
+tied embedding of a language model say, is stored for the product. What an integral repeats has a form of its own (`whole.py`).
 """
 
 from __future__ import annotations

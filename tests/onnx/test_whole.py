@@ -120,6 +120,20 @@ def test_an_example_does_not_depend_on_its_batch(program: Maker, tmp_path: Path,
         np.testing.assert_array_equal(model(x=x[rows]), together[rows])
 
 
+def test_a_state_that_no_example_owns(program: Maker, tmp_path: Path) -> None:
+    """One row, without a batch."""
+    made = program(
+        "net f(x: [128]) -> [128] { return linear(x, 128) }\n"
+        "export g(steps: int = 4) -> [128] {\n  x = ones([128])\n"
+        "  integrate s in 0..1 using euler(steps) { dx/ds = f(x) }\n  return x\n}\n"
+    )
+    weights, _ = load_weights(made, None, 0)
+    whole = load(export(made, "g", weights, tmp_path / "whole").path, providers="cpu")()
+    few = export(made, "g", weights, tmp_path, quantize=INT8)
+    assert operators(few.path)["MatMulInteger"] == 1
+    np.testing.assert_allclose(load(few.path, providers="cpu")(), whole, atol=0.02 * np.abs(whole).max())
+
+
 @pytest.mark.parametrize("unroll", [False, True])
 def test_a_flow_of_tokens(program: Maker, tmp_path: Path, unroll: bool) -> None:
     """Products of what is integrated; those of the time and the label, and the narrow ones, are none. Three read one's rows."""
