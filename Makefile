@@ -51,6 +51,7 @@ bench: $(VENV)/dev  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.adaptive
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.building
+	$(BIN)/python -m benchmarks.cuda
 
 fidelity: $(VENV)/dev  ## measure what mathematics says of every system, into docs/fidelity.md
 	$(BIN)/python -m benchmarks.fidelity

@@ -26,7 +26,7 @@ def embedded(t: Tensor, width: int) -> Tensor:
     """The frequencies of a batch of times."""
     half = width // 2
     angle = 1000 * t[:, None] * torch.exp(-math.log(10000) / half * torch.arange(half))
-    return torch.cat([angle.cos(), angle.sin()], -1)
+    return torch.cat([angle.cos(), angle.sin()], -1).to(t.dtype)
 
 
 class Mlp(nn.Module):

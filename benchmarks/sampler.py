@@ -29,7 +29,7 @@ from benchmarks.measure import interleaved, medians, ratio, record, seconds, tab
 from benchmarks.rivals import NETWORKS, SOLVERS, STAGES
 from mai.compiler.check import check
 from mai.compiler.ir.work import known_sizes, multiply_adds
-from mai.compiler.onnx.export import export, graphs_of
+from mai.compiler.onnx.export import Quantize, export, graphs_of
 from mai.compiler.program import Program
 from mai.compiler.training.weights import load_weights
 from mai.runtime import load
@@ -40,16 +40,18 @@ Run = Callable[[], Any]
 Maker = Callable[[str, str, Array, int], Run]
 SHAPES = {"mlp": (2,), "dit": (1, 8, 8), "unet": (3, 32, 32)}
 PEAK, SIDE = "one product", 512
-# Network, solver, batch, steps, rounds, and the ratio to torch's eager loop to reach.
+INT8 = Quantize("int8")
+# Network, solver, weights, batch, steps, rounds, and the ratio to torch's eager loop to reach.
 ROWS = [
-    ("mlp", "euler", 4096, 20, 7, 1.98),
-    ("mlp", "rk4", 4096, 20, 5, 1.72),
-    ("mlp", "euler", 1, 20, 15, 6.9),
-    ("dit", "euler", 64, 20, 5, 1.37),
-    ("dit", "rk4", 64, 20, 3, 1.37),
-    ("dit", "euler", 8, 20, 7, 1.74),
-    ("dit", "euler", 1, 20, 15, 3.3),
-    ("unet", "euler", 16, 4, 5, 1.38),
+    ("mlp", "euler", None, 4096, 20, 7, 1.98),
+    ("mlp", "rk4", None, 4096, 20, 5, 1.72),
+    ("mlp", "euler", None, 1, 20, 15, 6.9),
+    ("dit", "euler", None, 64, 20, 5, 1.37),
+    ("dit", "rk4", None, 64, 20, 3, 1.37),
+    ("dit", "euler", INT8, 64, 20, 5, 2.6),
+    ("dit", "euler", None, 8, 20, 7, 1.74),
+    ("dit", "euler", None, 1, 20, 15, 3.3),
+    ("unet", "euler", None, 16, 4, 5, 1.38),
 ]
 
 
@@ -59,9 +61,9 @@ def program_of(network: str) -> Program:
     return program
 
 
-def compiled(program: Program, solver: str, folder: Path) -> Path:
+def compiled(program: Program, solver: str, folder: Path, quantize: Quantize | None = None) -> Path:
     weights, _ = load_weights(program, None)
-    return export(program, solver, weights, folder).path
+    return export(program, solver, weights, folder, quantize=quantize).path
 
 
 def products(program: Program, solver: str, steps: int) -> int:
@@ -160,11 +162,13 @@ def chosen(options: argparse.Namespace) -> dict[str, Maker]:
     return made
 
 
-def measured(row: tuple[str, str, int, int, int, float], rivals: Mapping[str, Maker], folder: Path) -> dict[str, Any]:
+def measured(
+    row: tuple[str, str, Quantize | None, int, int, int, float], rivals: Mapping[str, Maker], folder: Path
+) -> dict[str, Any]:
     """The figures of one row: seconds a call, ratios to the rivals, the share of the peak, seconds to open the file."""
-    network, solver, batch, steps, rounds, floor = row
+    network, solver, quantize, batch, steps, rounds, floor = row
     program = program_of(network)
-    path = compiled(program, solver, folder)
+    path = compiled(program, solver, folder, quantize)
     began = time.perf_counter()
     model = load(path, providers="cpu", threads=1)
     opened = time.perf_counter() - began
@@ -172,7 +176,7 @@ def measured(row: tuple[str, str, int, int, int, float], rivals: Mapping[str, Ma
     variants: dict[str, Run] = {"mai": lambda: model(x=x, steps=steps), PEAK: peak(folder)}
     times = interleaved(variants | {name: make(network, solver, x, steps) for name, make in rivals.items()}, rounds)
     return {
-        "row": f"{network}, batch {batch}, {solver} × {steps}",
+        "row": f"{network}, batch {batch}, {solver} × {steps}{f', {quantize.kind}' if quantize else ''}",
         "seconds": medians(times),
         "ratios": {rival: ratio(times, rival, "mai") for rival in rivals},
         "of the peak": batch * products(program, solver, steps) / SIDE**3 * ratio(times, PEAK, "mai"),

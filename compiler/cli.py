@@ -15,7 +15,7 @@ from mai.compiler.tuning.verb import tune
 from mai.spec.diagnostics import MaiError
 
 if TYPE_CHECKING:
-    from mai.compiler.onnx.export import Exported, Quantize
+    from mai.compiler.onnx.export import Exported
     from mai.compiler.program import Program
     from mai.spec.diagnostics import Diagnostic
 
@@ -25,6 +25,7 @@ Sets = Annotated[
     typer.Option("--set", help="Override a const: --set width=64, or layers.width=64 of an imported layers.mai."),
 ]
 Format = Annotated[str, typer.Option("--format", help="text or json, for editors.")]
+PRECISIONS = ("float32", "fp16", "bf16")
 CACHES = ("auto", "concat", "two-level", "none")
 Weights = Annotated[
     Path | None, typer.Option(help="A .safetensors file, its .index.json, or a folder; for the spec's, too.")
@@ -196,8 +197,12 @@ def compile_(
     step: Annotated[
         bool, typer.Option("--step/--no-step", help="Also a file of one turn, where a text grows: for streaming.")
     ] = True,
+    precision: Annotated[
+        str, typer.Option(help="Of weights and products: float32; for CUDA fp16 or bf16.")
+    ] = "float32",
     quantize: Annotated[
-        str | None, typer.Option(help="Keep weights in int8 or int4, blocks of 32 with a scale each.")
+        str | None,
+        typer.Option(help="Keep weights in int8 or int4; what an integral repeats is multiplied in int8, too."),
     ] = None,
     quantize_limit: Annotated[
         float, typer.Option(help="Refuse where that adds more than this share to the loss on held-out data.")
@@ -218,6 +223,12 @@ def compile_(
     folder = out or (found.parent if found else Path())
     if quantize not in (None, "int4", "int8"):
         raise typer.BadParameter(f"--quantize {quantize}: int8 or int4")
+    if precision not in PRECISIONS:
+        raise typer.BadParameter(f"--precision {precision}: {', '.join(PRECISIONS)}")
+    if quantize and precision != "float32":
+        raise typer.BadParameter(
+            f"--quantize {quantize} says how weights are kept, --precision {precision} too: one of them"
+        )
     if cache not in CACHES:
         raise typer.BadParameter(f"--cache {cache}: {', '.join(CACHES)}")
     if unroll and cache == "two-level":
@@ -225,7 +236,7 @@ def compile_(
     coarse = (quantize, quantize_limit, data) if quantize else None
     options = CompileOptions(
         opset=opset, unroll=unroll, seed=seed, cache="none" if no_cache else cache, step=step, tokenizer=tokenizer,
-        coarse=coarse,
+        coarse=coarse, precision=precision,
     )  # fmt: skip
     _compile_all(program, names, found, folder, options)
 
@@ -263,11 +274,13 @@ class CompileOptions:
     step: bool = True
     tokenizer: str | None = None
     coarse: tuple[str, float, list[Path] | None] | None = None
+    precision: str = "float32"
 
 
 def _compile_all(
     program: Program, names: list[str], weights: Path | None, folder: Path, options: CompileOptions
 ) -> None:  # fmt: skip
+    from mai.compiler.few_bits import few_bits
     from mai.compiler.onnx.export import USUAL, export, export_step
     from mai.compiler.training.tokens import stated_tokenizer
     from mai.compiler.training.weights import load_weights
@@ -281,13 +294,18 @@ def _compile_all(
         typer.echo("no trained weights: the first values are compiled", err=True)
     told: dict[str, Any] = {"opset": options.opset, "trained_steps": steps}
     told["tokenizer"] = stated_tokenizer(program, weights, options.tokenizer)
-    told["quantize"] = _quantize(program, arrays, options)
+    told["quantize"] = few_bits(program, arrays, options.opset, *options.coarse) if options.coarse else None
+    told["precision"] = options.precision
     cache = USUAL if options.cache == "auto" else options.cache
     refused = []
     for name in names:
         try:
             made = export(program, name, arrays, folder, unroll=options.unroll, cache=cache, **told)
             _say_written(made)
+            if options.precision != "float32":
+                typer.echo(f"note: {options.precision} was compared as float32 with every value rounded", err=True)
+            for note in made.notes:
+                typer.echo(f"note: {note}", err=True)
             if options.step and cache != "none" and not options.unroll:
                 turn = export_step(program, name, arrays, folder, **told)
                 _say_written(turn)
@@ -296,32 +314,6 @@ def _compile_all(
     _say(refused, "text")
     if refused:
         raise typer.Exit(1)
-
-
-def _quantize(program: Program, weights: Any, options: CompileOptions) -> Quantize | None:
-    """Weights in few bits, if they are asked for: what that does to the loss is said, and refused where it is too much."""
-    if options.coarse is None:
-        return None
-    from mai.compiler.onnx.export import Quantize
-    from mai.compiler.onnx.quantize import NAMES
-    from mai.compiler.training.evaluation import loss_change
-    from mai.spec.diagnostics import Diagnostic
-
-    kind, limit, data = options.coarse
-    change = loss_change(program, weights, NAMES[kind], options.opset, data)
-    if change is None:
-        typer.echo(
-            f"{kind}: {program.name} says no loss that ONNX can compute, so what it costs is not measured", err=True
-        )
-        return Quantize(kind)  # type: ignore[arg-type]
-    said = f"the loss on held-out data goes from {change.before:.4g} to {change.after:.4g} ({change.relative:+.2%})"
-    if not change.relative <= limit:
-        message = f"{kind} costs too much: {said}, {limit:.2%} is allowed"
-        raise MaiError(
-            [Diagnostic("quantize-loss", None, message, help="--quantize int8, or a larger --quantize-limit")]
-        )
-    typer.echo(f"{kind}: {said}", err=True)
-    return Quantize(kind, change.relative)  # type: ignore[arg-type]
 
 
 def _say_written(made: Exported | None) -> None:

@@ -192,7 +192,9 @@ def info(
     trained = "untrained" if manifest.trained_steps is None else f"trained for {manifest.trained_steps:,} steps"
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     size = model.stat().st_size
-    typer.echo(f"  {size / 1e6:.2f} MB, opset {manifest.opset}, {trained}; made by {versions}")
+    kept = manifest.quantize or manifest.precision
+    form = "" if kept == "float32" else f", {kept}"
+    typer.echo(f"  {size / 1e6:.2f} MB{form}, opset {manifest.opset}, {trained}; made by {versions}")
 
 
 def _tuned(tuned: Any) -> str:

@@ -96,7 +96,7 @@ class Tuned(BaseModel):
 class Manifest(BaseModel):
     """The interface of one export and where it comes from. `tokenizer` is "bytes", or a `tokenizers` file's JSON.
 
-    `quantize` is what the weights are kept in; `loss_change` how much that adds to the loss, as a share of it. `most` is the largest size of a
+    `precision` is that of weights and products. `quantize` is what the weights are kept in; `loss_change` how much that adds to the loss, as a share of it. `most` is the largest size of a
     dimension, by its name, where a table of positions has an end. `evaluations` names the output that counts, for each
     example, how often adaptive solvers evaluated their velocities; it is negative where one did not arrive. `tuned` is there where `mai tune` has chosen how the file's integral is computed. `checksum` is of the tensors in the file (`checksum.py`).
     """
@@ -117,6 +117,7 @@ class Manifest(BaseModel):
     unrolled: bool = False
     trained_steps: int | None = None
     tokenizer: str | None = None
+    precision: Literal["float32", "fp16", "bf16"] = "float32"
     quantize: Literal["int4", "int8"] | None = None
     loss_change: float | None = None
     text: Text | None = None

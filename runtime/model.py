@@ -14,6 +14,7 @@ import numpy as np
 import onnxruntime as ort
 
 from mai.runtime.arguments import prepare, without_name
+from mai.runtime.binding import Captured, check_capturable, cuda_options
 from mai.runtime.checksum import checksum
 from mai.runtime.errors import ModelError
 from mai.runtime.files import plain_file
@@ -34,9 +35,10 @@ class Model:
     """A loaded file. Call it with inputs and settings by name; it may be called from several threads at once."""
 
     def __init__(
-        self, session: ort.InferenceSession, manifest: Manifest, spec: str, path: Path, threads: int | None = None
-    ) -> None:
-        self._session, self._threads = session, threads
+        self, session: ort.InferenceSession, manifest: Manifest, spec: str, path: Path, threads: int | None = None,
+        captured: Captured | None = None,
+    ) -> None:  # fmt: skip
+        self._session, self._threads, self._captured = session, threads, captured
         self._opened_step: Model | None = None
         self._opening = Lock()
         self.manifest, self.spec, self.path = manifest, spec, path
@@ -78,7 +80,7 @@ class Model:
             check_length(self.manifest.text, prompt.rows, feed)
         feed = {name: array for name, array in feed.items() if name in self._accepted} | self._fixed
         try:
-            made = self._session.run(None, feed)
+            made = self._session.run(None, feed) if self._captured is None else self._captured(feed)
         except Exception as error:  # onnxruntime raises many types of its own
             raise ModelError("run-failed", f"{self.path.name} failed: {_first_line(error)}") from error
         evaluations = made.pop() if self.manifest.evaluations else None
@@ -163,27 +165,39 @@ def _type(port: Any) -> str:
     return f"{port.dtype}[{', '.join(axes)}]"
 
 
-def load(path: str | Path, *, providers: str | Sequence[Any] | None = None, threads: int | None = None) -> Model:
+def load(
+    path: str | Path,
+    *,
+    providers: str | Sequence[Any] | None = None,
+    threads: int | None = None,
+    cuda_graph: bool = False,
+) -> Model:
     """Open a file that mai compiled.
 
     Args:
         path: the `.onnx` file.
         providers: "cpu", "cuda", or onnxruntime's own list; by default CUDA where it is usable, the CPU otherwise.
         threads: how many threads one operation may use; by default all cores.
+        cuda_graph: run a file that `--unroll` made flat as one CUDA graph for each batch size.
 
     Raises:
-        ModelError: the file is missing, truncated, not made by mai, or of a newer format.
+        ModelError: the file is missing, truncated, not made by mai, of a newer format, or of a precision that nothing here
+            computes with; or there is no CUDA graph of it.
     """
     path = Path(path)
     raw = _read(path)
-    session = _session(path, raw, _providers(providers), threads)
+    chosen = cuda_options(_providers(providers)) if cuda_graph else _providers(providers)
+    session = _session(path, raw, chosen, threads)
     try:
         found = session.get_modelmeta()
         metadata, producer = found.custom_metadata_map, found.producer_name
         manifest = _manifest(path, metadata, producer)
         _check_fits(path, session, manifest)
         _check_weights(path, raw, manifest)
-        return Model(session, manifest, metadata.get(SPEC_KEY, ""), path, threads)
+        if cuda_graph:
+            check_capturable(path.name, manifest)
+        captured = Captured(session, manifest) if cuda_graph else None
+        return Model(session, manifest, metadata.get(SPEC_KEY, ""), path, threads, captured)
     except ValueError as error:  # no UTF-8, or no tensors to be found
         raise _unreadable(path, raw, error) from error
 
@@ -210,6 +224,10 @@ def _session(path: Path, raw: bytes, providers: list[Any], threads: int | None) 
         # onnxruntime's own way to the CPU writes to standard output: this function goes that way in silence.
         return ort.InferenceSession(raw, options, providers=providers, enable_fallback=False)
     except Exception as error:
+        graphs = any(isinstance(p, tuple) and p[1].get("enable_cuda_graph") == "1" for p in providers)
+        if graphs:
+            message = f"{path.name} cannot be one CUDA graph: {_first_line(error)}"
+            raise ModelError("cuda-graph", message, "leave out `cuda_graph`") from error
         if providers != ["CPUExecutionProvider"] and "CPUExecutionProvider" in providers:
             return _session(path, raw, ["CPUExecutionProvider"], threads)
         raise _unreadable(path, raw, error) from error
@@ -227,6 +245,11 @@ def session_options() -> ort.SessionOptions:
 
 def _unreadable(path: Path, raw: bytes, error: Exception) -> ModelError:
     """Why a file is no model: newer than this runtime, cut short, or not ours."""
+    if "NOT_IMPLEMENTED" in str(error) and b'"precision":"bf16"' in raw:
+        message = f"{path.name} is in bf16, which nothing here has kernels for: {_first_line(error)}"
+        return ModelError(
+            "precision-unsupported", message, "a GPU with CUDA; or compile it with --precision fp16 or float32"
+        )
     stated = STATED_FORMAT.search(raw)
     if stated and int(stated[1]) > FORMAT:
         return _newer(path, int(stated[1]))

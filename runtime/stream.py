@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from mai.runtime.binding import device_of, run_bound, value_of
 from mai.runtime.errors import ModelError
 from mai.runtime.manifest import Manifest, Port, Step
 from mai.runtime.tokenizer import Tokenizer
@@ -30,19 +31,21 @@ def turns(session: ort.InferenceSession, manifest: Manifest, feed: dict[str, Arr
     step = manifest.step
     assert step is not None
     batch, length = feed[step.tokens].shape
-    held = {name: _value(array) for name, array in (_first(manifest, step, batch) | feed).items()}
-    outputs = [NEXT, *step.states.values()]
+    device = device_of(session)
+    held = {name: value_of(array) for name, array in feed.items()}
+    held |= {name: value_of(array, device) for name, array in _first(manifest, step, batch).items()}
+    outputs = {NEXT: "cpu"} | dict.fromkeys(step.states.values(), device)
     accepted = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
     past = 0
     for turn in range(count):
-        held |= {step.past: _value(np.array(past))} | ({step.turn: _value(np.array(turn))} if step.turn else {})
-        token, *states = session.run_with_ort_values(outputs, {n: v for n, v in held.items() if n in accepted})
+        held |= {step.past: value_of(np.array(past))} | ({step.turn: value_of(np.array(turn))} if step.turn else {})
+        token, *states = run_bound(session, {n: v for n, v in held.items() if n in accepted}, outputs)
         chosen: Array = token.numpy()
         yield chosen
         if (chosen < 0).all():
             return
         held |= dict(zip(step.states, states, strict=True))
-        held[step.tokens] = _value(chosen[:, None])
+        held[step.tokens] = value_of(chosen[:, None])
         past += length
         length = 1
 
@@ -56,10 +59,6 @@ def pieces(made: Iterator[Array], tokenizer: Tokenizer) -> Iterator[str]:
             yield piece
     if last := decoder.finish():
         yield last
-
-
-def _value(array: Array) -> ort.OrtValue:
-    return ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array) if array.ndim else array)
 
 
 def _first(manifest: Manifest, step: Step, batch: int) -> dict[str, Array]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -16,27 +16,15 @@ import onnx_ir as ir
 from mai.compiler.ir import sizes as sz
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import Dim, Size
-from mai.compiler.onnx.quantize import (
-    BLOCK,
-    Blocks,
-    columns,
-    quantized,
-    rows_of_columns,
-    rows_of_table,
-    stored_rows,
-    suits,
-)
-from mai.compiler.ops.base import Operation
-from mai.compiler.ops.indexing import Take
-from mai.compiler.ops.product import Affine
-from mai.compiler.ops.structure import WeightOf
+from mai.compiler.onnx.products import Products
+from mai.compiler.onnx.quantize import Coarse
 
 UNKNOWN = sz.symbol("unknown")
 BATCH = "batch"  # The symbol of the number of examples.
+Array = np.ndarray[Any, Any]
 Integer = int
 Scalar = Integer | ir.Value
 Build = Callable[[], ir.Value]
-Store = Callable[[str], tuple[ir.TensorProtocol, ir.TensorProtocol]]
 
 
 class Wrapped:
@@ -79,11 +67,12 @@ class Wrapped:
     __rmul__ = __mul__
 
 
-class OnnxBackend:
+class OnnxBackend(Products):
     """Appends nodes to `nodes`, the list of the region being built; constants go to the root graph."""
 
-    def __init__(self, graph: Graph, opset: int, bits: int | None = None) -> None:
-        self.source, self.opset, self.bits = graph, opset, bits
+    def __init__(self, graph: Graph, opset: int, coarse: Coarse | None = None) -> None:
+        Products.__init__(self, graph, coarse)
+        self.source, self.opset = graph, opset
         self.root = ir.Graph([], [], nodes=[], opset_imports={"": opset}, name=graph.name)
         self.nodes: list[ir.Node] = []
         self.root_nodes = self.nodes
@@ -95,9 +84,6 @@ class OnnxBackend:
         self._sizes: dict[str, ir.Value] = {}
         self._local_sizes: dict[str, ir.Value] = {}
         self._local: set[str] = set()
-        self._tables, self._factors = _operands(graph, Take, 0), _operands(graph, Affine, 1)
-        self._stored: dict[Any, list[ir.Value]] = {}
-        self.place: object = None  # The body that nodes go to.
         self._names: dict[str, int] = {}
         self._taken: set[str] = set()
 
@@ -165,58 +151,6 @@ class OnnxBackend:
             self._constants[key] = self.const(held.T, held.dtype, f"{matrix.name}.transposed")
         return self._constants[key]
 
-    # ---------------------------------------------------------------- products
-
-    def product(self, x: ir.Value, weight: ir.Value) -> ir.Value:
-        """x times the transpose of a matrix, in as few bits as are asked for."""
-        if not self.few_bits(weight):
-            return self.make("MatMul", [x, self.transposed(weight)])
-        codes, scales = self._columns(weight, None if self.is_table(weight) else self.place)
-        real = self.make("DequantizeLinear", [codes, scales], axis=0, block_size=BLOCK)
-        return self.make("MatMul", [x, real])
-
-    def rows(self, table: ir.Value, index: ir.Value) -> ir.Value:
-        """The rows of a table [K, d] at an index, read in few bits and scaled; one that is multiplied, too, is stored once."""
-        d, bits = self.size_along(table, -1), self.bits or 8
-        if table.name in self._factors:
-            codes, scales = self._columns(table)
-            return rows_of_columns(self, codes, scales, index, d, bits)
-        codes, scales = self._held("rows", table, lambda name: stored_rows(self._blocks(table), name))
-        return rows_of_table(self, codes, scales, index, d, bits)
-
-    def is_table(self, matrix: ir.Value) -> bool:
-        """Whether rows of a matrix are taken, too: then its transpose would be a second copy of it."""
-        return matrix.name in self._tables
-
-    def few_bits(self, matrix: ir.Value) -> bool:
-        """Whether a matrix is to be kept in few bits: a known one that is large enough."""
-        return self.bits is not None and matrix.const_value is not None and suits(matrix.const_value.numpy().shape)
-
-    def _blocks(self, matrix: ir.Value) -> Blocks:
-        assert matrix.const_value is not None and self.bits is not None
-        return quantized(matrix.const_value.numpy(), self.bits)
-
-    def _columns(self, matrix: ir.Value, place: object = None) -> list[ir.Value]:
-        """For a product, of every body its own: ONNX Runtime takes one for its kernel, and a body inside then lacks it."""
-        return self._held(("columns", place), matrix, lambda name: columns(self._blocks(matrix), name))
-
-    def _held(self, kind: object, matrix: ir.Value, make: Store) -> list[ir.Value]:
-        """What a matrix is stored as, once for every way it is read."""
-        key = (kind, matrix)
-        if key not in self._stored:
-            self._stored[key] = [self._initializer(t) for t in make(self.name(f"{matrix.name}.packed"))]
-        return self._stored[key]
-
-    def _initializer(self, tensor: ir.TensorProtocol) -> ir.Value:
-        made = ir.Value(
-            name=tensor.name,
-            shape=ir.Shape(cast("list[int]", list(tensor.shape))),
-            type=ir.TensorType(tensor.dtype),
-            const_value=tensor,
-        )
-        self.root.register_initializer(made)
-        return made
-
     def int(self, value: Integer) -> ir.Value:
         return self.const(value)
 
@@ -235,16 +169,24 @@ class OnnxBackend:
         """A size as a number, or as an integer scalar read once: at the start of the graph, or of the body it is of."""
         if not isinstance(size, Dim):
             return size
-        return self._read_once(str(size), sz.symbols(size), lambda: sz.evaluate(size, self._symbol).value)
+        return self._beside(size, str(size), lambda: sz.evaluate(size, self._symbol).value)
 
-    def _read_once(self, key: str, names: set[str], read: Build) -> ir.Value:
-        """A size that depends on the symbols `names`: known already, or read where it belongs."""
-        is_local = bool(names & self._local)
+    def repeated(self, number: Integer, size: Size) -> ir.Value:
+        """A vector of one whole number of 8 bits, made where its size is."""
+        if not isinstance(size, Dim):
+            return self.const(np.full(size, number), np.uint8)
+        one = self.const(number, np.uint8)
+        vector = lambda: self.make("Expand", [one, self.shape_vector([self.resolve(size)])])  # noqa: E731
+        return self._beside(size, f"{number} by {size}", vector)
+
+    def _beside(self, size: Dim, key: str, make: Build) -> ir.Value:
+        """What depends on a size alone, made once: at the start of the graph, or of the body that the size is of."""
+        is_local = bool(sz.symbols(size) & self._local)
         known = self._local_sizes if is_local else self._sizes
         if key not in known:
             inner = self.nodes
             self.nodes = inner if is_local else self.root_nodes
-            known[key] = read()
+            known[key] = make()
             self.nodes = inner
         return known[key]
 
@@ -265,7 +207,7 @@ class OnnxBackend:
         self.nodes, self.place, self._local, self._local_sizes = outer
 
     def _symbol(self, name: str) -> Wrapped:
-        return Wrapped(self, self._read_once(name, {name}, lambda: self._source(name)))
+        return Wrapped(self, self._beside(sz.symbol(name), name, lambda: self._source(name)))
 
     def _source(self, name: str) -> ir.Value:
         """Where a symbol's size is read at run time: an axis of a value, or a value."""
@@ -368,12 +310,6 @@ class OnnxBackend:
 
     def wrap(self, value: ir.Value) -> Wrapped:
         return Wrapped(self, value)
-
-
-def _operands(graph: Graph, op: type[Operation], place: int) -> set[str]:
-    """The weights that an operation reads at a place: tables of which rows are taken, matrices of products."""
-    read = {node.inputs[place] for node in graph.walk() if node.op is op}
-    return {node.attributes["weight"] for node in graph.walk() if node.op is WeightOf and node.output in read}
 
 
 def _attribute(value: Any) -> tuple[ir.AttributeType, Any]:

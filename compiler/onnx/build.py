@@ -17,7 +17,10 @@ from mai.compiler.onnx.backend import BATCH, OnnxBackend
 from mai.compiler.onnx.chunks import parts
 from mai.compiler.onnx.going import going_loop, stops_alone
 from mai.compiler.onnx.lazy import lazy
+from mai.compiler.onnx.narrow import Precision, narrow
+from mai.compiler.onnx.quantize import Coarse
 from mai.compiler.onnx.sink import sink
+from mai.compiler.onnx.whole import whole_nodes
 from mai.compiler.ops.base import Alignment
 from mai.compiler.ops.random import Draw
 from mai.compiler.ops.structure import Across, Constant, Lead, Loop, SizeOf, Spread, Structural, Unlead, WeightOf
@@ -40,14 +43,17 @@ class Known:
 
 def build(
     graph: Graph, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False, chunk: int | None = None,
-    bits: int | None = None,
+    coarse: Coarse | None = None, precision: Precision = "float32", rounded: bool = False,
 ) -> ir.Model:  # fmt: skip
     """The model of a graph, in standard operators of `opset`; settings are initializers that a host may override.
 
-    With `chunk`, the batch is computed that many examples at a time; with `bits`, weights are kept in so many.
+    With `chunk`, the batch is computed that many examples at a time; `coarse` says which weights are kept in few bits;
+    `precision` is "float32", "fp16" or "bf16", and `rounded` that the last two are computed in float32 (`narrow.py`).
     """
-    made = Building(graph, weights, opset, unroll, chunk, bits).model()
+    made = Building(graph, weights, opset, unroll, chunk, coarse).model()
     lazy(made.graph)
+    if precision != "float32":
+        narrow(made, precision, rounded=rounded)
     sink(made.graph)
     keep_apart(made.graph)
     return made
@@ -63,16 +69,18 @@ class Building:
     """One model being built; `op.values` holds what each IR value became."""
 
     def __init__(
-        self, graph: Graph, weights: Mapping[str, Array], opset: int, unroll: bool, chunk: int | None, bits: int | None
-    ) -> None:
+        self, graph: Graph, weights: Mapping[str, Array], opset: int, unroll: bool, chunk: int | None,
+        coarse: Coarse | None,
+    ) -> None:  # fmt: skip
         self.graph, self.weights, self.unroll, self.chunk = graph, weights, unroll, chunk
         self._read = {
             *graph.outputs,
             *(v for n in graph.walk() for v in (*n.inputs, *(o for r in n.regions for o in r.outputs))),
         }
-        self.op = OnnxBackend(graph, opset, bits)
+        self.op = OnnxBackend(graph, opset, coarse)
         self.values = self.op.values
         self._wide: dict[Any, ir.Value] = {}
+        self.of_codes = whole_nodes(graph, coarse.whole) if coarse else set()
 
     def model(self) -> ir.Model:
         op = self.op
@@ -177,6 +185,7 @@ class Building:
         op.scope = node.scope.replace(".", "/")
         op.note = str(node.span) if node.span else ""
         op.output = node.output.type.physical if node.outputs else ()
+        op.of_codes = node in self.of_codes
         known = self._known(node)
         made = [known] if known is not None else self._lowered(node)
         for output, value in zip(node.outputs, made, strict=True):

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
+import onnx
 import onnx_ir as ir
 
 from mai.compiler import passes
@@ -16,8 +17,10 @@ from mai.compiler.ir.graph import Graph
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.chunks import chunk_of
 from mai.compiler.onnx.finish import describe, manifest_of, sealed
-from mai.compiler.onnx.quantize import NAMES
-from mai.compiler.onnx.verify import Trial, longest_text, session, verify
+from mai.compiler.onnx.narrow import Precision
+from mai.compiler.onnx.quantize import NAMES, Coarse
+from mai.compiler.onnx.verify import Trial, longest_text, session, verify, verify_narrow
+from mai.compiler.onnx.whole import notes, whole_products
 from mai.compiler.ops.structure import Extend
 from mai.compiler.program import Program
 from mai.runtime.files import write_atomically
@@ -44,13 +47,17 @@ class Quantize:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: the file's size in bytes, seconds to build the graph, and the gate's largest difference."""
+    """What was written: the file's size in bytes, seconds to build the graph, and the gate's largest difference.
+
+    `notes` say what few bits did not do.
+    """
 
     path: Path
     size: int
     nodes: int
     seconds: float
     error: float | None
+    notes: tuple[str, ...] = ()
 
 
 def file_name(program: Program, export: str) -> str:
@@ -59,13 +66,17 @@ def file_name(program: Program, export: str) -> str:
 
 def model_of(
     program: Program, export: str, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False,
-    optimise: bool = True, cache: str = USUAL, quantize: Quantize | None = None, **told: Any,
+    optimise: bool = True, cache: str = USUAL, quantize: Quantize | None = None, precision: Precision = "float32",
+    **told: Any,
 ) -> tuple[ir.Model, Graph, Graph]:  # fmt: skip
     """The model of an export with its metadata, and its graph before and after optimisation. `told` is for the manifest."""
     plain, optimised = graphs_of(program, export, unroll=unroll, optimise=optimise, cache=cache)
-    bits, chunk = quantize.bits if quantize else None, None if unroll else chunk_of(optimised)
-    model = build(optimised, weights, opset=opset, unroll=unroll, chunk=chunk, bits=bits)
-    manifest = manifest_of(program, plain, optimised, opset=opset, unrolled=unroll, quantize=quantize, **told)
+    chunk = None if unroll else chunk_of(optimised)
+    coarse = coarse_of(program.exports[export], optimised, quantize.bits) if quantize else None
+    model = build(optimised, weights, opset=opset, unroll=unroll, chunk=chunk, coarse=coarse, precision=precision)
+    manifest = manifest_of(
+        program, plain, optimised, opset=opset, unrolled=unroll, quantize=quantize, precision=precision, **told
+    )
     describe(model, manifest, program.source.text)
     return model, plain, optimised
 
@@ -80,6 +91,17 @@ def graphs_of(
     return plain, passes.optimise(executed) if optimise else executed
 
 
+def coarse_of(graph: Graph, optimised: Graph, bits: int) -> Coarse:
+    """How the weights of an export are kept: a turn of a growing text has few rows, one of an integral has all of them."""
+    return Coarse(bits, frozenset() if bits < 8 or _grows(graph) else whole_products(optimised))
+
+
+def coarse_of_all(program: Program, bits: int) -> Coarse:
+    """The same of all exports together."""
+    held = [coarse_of(graph, graphs_of(program, name)[1], bits).whole for name, graph in program.exports.items()]
+    return Coarse(bits, frozenset().union(*held))
+
+
 def _grows(graph: Graph) -> bool:
     """Whether a text grows in an export: for any other, the incremental form is the plain one."""
     return any(node.op is Extend for node in graph.walk())
@@ -87,26 +109,32 @@ def _grows(graph: Graph) -> bool:
 
 def export(
     program: Program, name: str, weights: Mapping[str, Array], folder: Path, *, opset: int = 23, unroll: bool = False,
-    check: bool = True, cache: str = USUAL, quantize: Quantize | None = None, **told: Any,
+    check: bool = True, cache: str = USUAL, quantize: Quantize | None = None, precision: Precision = "float32",
+    **told: Any,
 ) -> Exported:  # fmt: skip
     """Compile an export to `FOLDER/NAME.EXPORT.onnx`, pass it through the gate, and write it.
 
-    With `quantize`, the gate compares the same graph with whole weights. `told` is for the manifest: `trained_steps`,
-    `tokenizer`.
+    With `quantize` or a `precision` of 16 bits, the gate compares the same graph with whole weights, too. `told` is for the
+    manifest: `trained_steps`, `tokenizer`.
 
     Raises:
-        MaiError: `looks-ahead` or `compile-mismatch`; nothing is written.
+        MaiError: `looks-ahead`, `compile-mismatch` or `precision-loss`; nothing is written.
     """
     began = time.perf_counter()
-    made = model_of(program, name, weights, opset=opset, unroll=unroll, cache=cache, quantize=quantize, **told)
-    return _written(
-        program, folder / file_name(program, name), weights, made, opset, check, began, quantize, longest_text(made[2])
+    model, plain, optimised = model_of(
+        program, name, weights, opset=opset, unroll=unroll, cache=cache, quantize=quantize, precision=precision, **told
     )
+    gate = Gate(program, weights, plain, optimised, opset, longest_text(optimised), quantize, precision)
+    written = _written(folder / file_name(program, name), model, gate, check, began)
+    if quantize is None:
+        return written
+    best = coarse_of(program.exports[name], optimised, max(NAMES.values())).whole
+    return replace(written, notes=notes(optimised, model, quantize.bits, best))
 
 
 def export_step(
-    program: Program, name: str, weights: Mapping[str, Array], folder: Path, *, opset: int = 23,
-    check: bool = True, quantize: Quantize | None = None, **told: Any,
+    program: Program, name: str, weights: Mapping[str, Array], folder: Path, *, opset: int = 23, check: bool = True,
+    quantize: Quantize | None = None, precision: Precision = "float32", **told: Any,
 ) -> Exported | None:  # fmt: skip
     """One turn of an export whose text grows, to `FOLDER/NAME.EXPORT.step.onnx`; None where no text grows.
 
@@ -120,30 +148,56 @@ def export_step(
     longest = longest_text(whole)
     if turn is None or longest == 1:
         return None
-    model = build(turn, weights, opset=opset, bits=quantize.bits if quantize else None)
-    manifest = manifest_of(program, turn, turn, opset=opset, whole=whole, quantize=quantize, **told)
+    coarse = Coarse(quantize.bits) if quantize else None
+    model = build(turn, weights, opset=opset, coarse=coarse, precision=precision)
+    manifest = manifest_of(
+        program, turn, turn, opset=opset, whole=whole, quantize=quantize, precision=precision, **told
+    )
     describe(model, manifest, program.source.text)
-    path = folder / file_name(program, turn.name)
-    return _written(program, path, weights, (model, turn, turn), opset, check, began, quantize, longest)
+    gate = Gate(program, weights, turn, turn, opset, longest, quantize, precision)
+    return _written(folder / file_name(program, turn.name), model, gate, check, began)
 
 
-def _written(
-    program: Program, path: Path, weights: Mapping[str, Array], made: tuple[ir.Model, Graph, Graph], opset: int,
-    check: bool, began: float, quantize: Quantize | None, longest: int | None,
-) -> Exported:  # fmt: skip
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What a file must pass: its graph with whole weights is compared with torch, and what is coarser is looked at."""
+
+    program: Program
+    weights: Mapping[str, Array]
+    plain: Graph
+    optimised: Graph
+    opset: int
+    longest: int | None
+    quantize: Quantize | None
+    precision: Precision
+
+    def error(self, raw: bytes) -> float:
+        """The largest relative difference from torch: of the file itself, or with few bits of the same graph without."""
+        exact = self.quantize is None and self.precision == "float32"
+        whole = raw if exact else serialised(build(self.optimised, self.weights, opset=self.opset))
+        if self.quantize is not None:
+            session(raw)  # The gate compares whole weights; the file that is written must open, too.
+        reference = _torch_reference(self.plain, self.program, self.weights)
+        worst = verify(whole, self.plain, self.optimised, self.weights, reference, self.opset, self.longest)
+        if self.precision == "float32":
+            return worst
+        narrow = [self._simulated(raw)] + [raw] * (self.precision == "fp16")
+        return max(verify_narrow(held, self.plain, reference, self.precision, self.longest) for held in narrow)
+
+    def _simulated(self, raw: bytes) -> bytes:
+        """The same graph in float32, each value rounded: of bf16 a CPU has no kernels, and in fp16 it leaves roundings out."""
+        onnx.checker.check_model(raw, full_check=True)
+        return serialised(build(self.optimised, self.weights, opset=self.opset, precision=self.precision, rounded=True))
+
+
+def _written(path: Path, model: ir.Model, gate: Gate, check: bool, began: float) -> Exported:
     """Serialise a model, pass it through the gate, and write it."""
-    model, plain, optimised = made
-    if sum(a.nbytes for a in weights.values()) > LARGEST:
-        message = f"`{plain.name}` is over 2 GB, more than one file can hold"
+    if sum(a.nbytes for a in gate.weights.values()) > LARGEST:
+        message = f"`{gate.plain.name}` is over 2 GB, more than one file can hold"
         raise MaiError([Diagnostic("too-many-parameters", None, message)])
     raw = sealed(model)
     seconds = time.perf_counter() - began
-    error = None
-    if check:
-        whole = raw if quantize is None else serialised(build(optimised, weights, opset=opset))
-        if quantize is not None:
-            session(raw)  # The gate compares whole weights; the file that is written must open, too.
-        error = verify(whole, plain, optimised, weights, _torch_reference(plain, program, weights), opset, longest)
+    error = gate.error(raw) if check else None
     write_atomically(path, raw)
     return Exported(path, len(raw), sum(1 for _ in model.graph.all_nodes()), seconds, error)
 

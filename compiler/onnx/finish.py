@@ -12,6 +12,7 @@ import mai
 from mai.compiler.ir.graph import EVALUATIONS, Graph, Setting, Value
 from mai.compiler.ir.sizes import Dim, substitute, symbol, symbols
 from mai.compiler.ir.types import BATCH_DEPTH, DType
+from mai.compiler.onnx.narrow import Precision
 from mai.compiler.ops.indexing import Slice
 from mai.compiler.ops.structure import NOTHING
 from mai.compiler.passes.growth import texts
@@ -24,7 +25,7 @@ from mai.runtime.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step, T
 def manifest_of(
     program: Program, graph: Graph, optimised: Graph, *, opset: int, unrolled: bool = False,
     trained_steps: int | None = None, tokenizer: str | None = None, whole: Graph | None = None, quantize: Any = None,
-    tuned: Tuned | None = None,
+    tuned: Tuned | None = None, precision: Precision = "float32",
 ) -> Manifest:  # fmt: skip
     """What the file will say of itself. `whole` is the graph that a step is of."""
     text, step = text_of(whole or optimised), step_of(optimised)
@@ -44,6 +45,7 @@ def manifest_of(
         unrolled=unrolled,
         trained_steps=trained_steps,
         tokenizer=tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None,
+        precision=precision,
         quantize=quantize.kind if quantize else None,
         loss_change=quantize.change if quantize else None,
         text=text,

@@ -2,7 +2,7 @@
 
 A product is `MatMul` of `DequantizeLinear`, which ONNX Runtime makes one kernel of (its codes are read, never the reals); a
 row of a table is read as codes and scaled afterwards. Both are standard operators. A matrix that is read both ways, the
-tied embedding of a language model say, is stored for the product.
+tied embedding of a language model say, is stored for the product. What an integral repeats has a form of its own (`whole.py`).
 """
 
 from __future__ import annotations
@@ -19,6 +19,15 @@ LEAST = 4096  # Elements of the smallest matrix that gains from it.
 NAMES = {"int4": 4, "int8": 8}
 TYPES = {4: ir.DataType.INT4, 8: ir.DataType.INT8}
 REAL, WHOLE = int(ir.DataType.FLOAT), int(ir.DataType.INT8)
+
+
+@dataclass(frozen=True, slots=True)
+class Coarse:
+    """How weights are kept: in blocks of numbers of so many bits, but for the `whole` ones, by name, which are multiplied
+    with whole numbers (`whole.py`)."""
+
+    bits: int
+    whole: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,6 +23,8 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 Array = np.ndarray[Any, Any]
 TOLERANCE = 1e-4
 DRIFT = 1000  # How many of its own tolerances a solution may be from another, after many steps.
+NARROW_TOLERANCE = {"fp16": 0.02, "bf16": 0.1}  # Some 20 roundings of 11 and of 8 bits, one upon the other.
+WIDER = {"fp16": "--precision bf16, where numbers are large, or float32", "bf16": "--precision fp16 or float32"}
 BATCHES = (1, 3)
 FREE_SIZE = 5
 MAX_STEPS = 3
@@ -35,6 +37,9 @@ class Trial:
 
     inputs: dict[str, Array]
     settings: dict[str, Any]
+
+
+Reference = Callable[[Trial], list[Array]]
 
 
 def trial(graph: Graph, batch: int, seed: int = 0, longest: int | None = None) -> Trial:
@@ -67,7 +72,7 @@ def _random(value: Value, batch: int, free: int, generator: np.random.Generator)
 
 
 def verify(
-    raw: bytes, plain: Graph, optimised: Graph, weights: Mapping[str, Array], reference: Any, opset: int,
+    raw: bytes, plain: Graph, optimised: Graph, weights: Mapping[str, Array], reference: Reference, opset: int,
     longest: int | None = None,
 ) -> float:  # fmt: skip
     """The largest relative difference between the file's results and `reference(trial)`, torch's.
@@ -75,18 +80,43 @@ def verify(
     Raises:
         MaiError: a difference is above the tolerance; `compile-mismatch` names the first node that differs.
     """
-    opened = session(raw)
     worst, allowed = 0.0, allowance(plain)
-    for batch in BATCHES:
-        tried = trial(plain, batch, longest=longest)
-        made = _run(opened, plain, tried)
-        wanted = reference(tried)
-        names = [n for n in plain.output_names if n != EVALUATIONS]
-        error = max(difference(a, b) for _, a, b in zip(names, made, wanted, strict=False))
+    for tried, differences in _compared(raw, plain, reference, longest):
+        error = max(differences.values())
         if not error <= allowed:
             raise MaiError([_account(plain, optimised, weights, tried, opset, error, allowed)])
         worst = max(worst, error)
     return worst
+
+
+def verify_narrow(raw: bytes, plain: Graph, reference: Reference, precision: str, longest: int | None = None) -> float:
+    """The same for a file in 16 bits: that of its real results, since a token is another one a rounding away.
+
+    Raises:
+        MaiError: `precision-loss`: it is above what rounding explains.
+    """
+    allowed = max(NARROW_TOLERANCE[precision], allowance(plain))
+    real = {n for n, v in zip(plain.output_names, plain.outputs, strict=True) if v.type.dtype is DType.REAL}
+    found = [d for _, held in _compared(raw, plain, reference, longest) for name, d in held.items() if name in real]
+    worst = max(found, default=0.0)
+    if not worst <= allowed:
+        message = (
+            f"in {precision}, `{plain.name}` differs from torch by {worst:.1e} (relative; {allowed:.0e} is allowed)"
+        )
+        raise MaiError([Diagnostic("precision-loss", None, message, help=WIDER[precision])])
+    return worst
+
+
+def _compared(
+    raw: bytes, plain: Graph, reference: Reference, longest: int | None
+) -> Iterator[tuple[Trial, dict[str, float]]]:
+    """Trials, and how far each of the file's results is from the reference's."""
+    opened = session(raw)
+    names = [n for n in plain.output_names if n != EVALUATIONS]
+    for batch in BATCHES:
+        tried = trial(plain, batch, longest=longest)
+        pairs = zip(names, _run(opened, plain, tried), reference(tried), strict=False)
+        yield tried, {name: difference(a, b) for name, a, b in pairs}
 
 
 def allowance(graph: Graph) -> float:

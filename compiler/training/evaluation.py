@@ -11,6 +11,7 @@ import numpy as np
 
 from mai.compiler import passes
 from mai.compiler.onnx.build import build, serialised
+from mai.compiler.onnx.export import coarse_of_all
 from mai.compiler.onnx.verify import session
 from mai.compiler.ops.transport import Matching
 from mai.compiler.program import Program
@@ -37,6 +38,9 @@ def loss_change(
 ) -> Change | None:
     """How the loss changes when weights are kept in few bits; None for a file that says none that ONNX can compute.
 
+    Products are made in the form that they have in the program's exports: a flow's loss evaluates its velocity once, with the
+    products of whole numbers that are made at each of the export's steps.
+
     Raises:
         MaiError: the data cannot be read.
     """
@@ -51,8 +55,8 @@ def loss_change(
     if any(node.op is Matching for node in graph.walk()):
         return None
     losses = []
-    for width in (None, bits):
-        opened = session(serialised(build(graph, weights, opset=opset, bits=width)))
+    for coarse in (None, coarse_of_all(program, bits)):
+        opened = session(serialised(build(graph, weights, opset=opset, coarse=coarse)))
         known = {i.name for i in opened.get_inputs()}
         (made,) = opened.run(None, {name: array for name, array in fields.items() if name in known})
         losses.append(float(np.mean(made)))

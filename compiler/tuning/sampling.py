@@ -79,6 +79,7 @@ class Sampler:
                 opset=manifest.opset,
                 unroll=manifest.unrolled,
                 quantize=quantize,
+                precision=manifest.precision,
             )
             self.opened[key] = session(serialised(model))
         return self.opened[key]

@@ -32,6 +32,12 @@ RUNNING: dict[str, Entry] = {
         "The loss on held-out data, by the graph with coarse weights, is above the limit; nothing was written. int8 costs\n"
         "less than int4, and `--quantize-limit 0.1` allows a tenth more.",
     ),
+    "precision-loss": Entry(
+        "16 bits are too few for a model",
+        "Before a file in fp16 or bf16 is written, its real results are compared with torch's in float32. They differ by more\n"
+        "than roundings explain, 0.02 for fp16 and 0.1 for bf16: numbers over 65,504, say, are infinite in fp16. What is compared\n"
+        "is the same graph in float32 with every value rounded, since a CPU does not compute in 16 bits.",
+    ),
     "tune-refused": Entry(
         "An export that cannot be tuned",
         "`mai tune` chooses how the one `integrate` of an export takes its steps, where their number is known before: by euler,\n"
@@ -79,6 +85,15 @@ RUNNING: dict[str, Entry] = {
         "An adaptive solver stopped on its way",
         "After `max_steps` steps (1000 unless the spec says more) some examples had not arrived: their results are no numbers.\n"
         "The velocity is stiff or blows up there, or the tolerances are finer than single precision can tell.",
+    ),
+    "cuda-graph": Entry(
+        "A file that cannot be one CUDA graph",
+        "A CUDA graph is the same kernels on the same memory at every call: a flat file, `mai compile --unroll`, whose results\n"
+        "have known sizes and that draws nothing. Without `cuda_graph` the file runs on CUDA kernel by kernel.",
+    ),
+    "precision-unsupported": Entry(
+        "A precision that nothing here computes with",
+        "Files in bf16 need CUDA: ONNX Runtime has no kernels for it on a CPU. Compile with `--precision fp16`, or float32.",
     ),
     "run-failed": Entry("The runtime refused to run a file", "ONNX Runtime's own words follow."),
     "model-not-found": Entry("A compiled file cannot be opened", "The path is wrong, or is a folder."),

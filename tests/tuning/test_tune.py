@@ -144,14 +144,16 @@ def test_a_fine_reference_and_a_bound_on_evaluations(compiled: Written) -> None:
     assert outcome.found.chosen is not None and outcome.found.chosen.plan.evaluations <= 9
 
 
-@pytest.mark.parametrize("options", [{"unroll": True}, {"quantize": Quantize("int8", 0.01)}], ids=str)
+@pytest.mark.parametrize(
+    "options", [{"unroll": True}, {"quantize": Quantize("int8", 0.01)}, {"precision": "fp16"}], ids=str
+)
 def test_how_it_was_compiled_is_kept(options: dict[str, Any], compiled: Written) -> None:
     path = compiled(NET.replace("width = 16", "width = 64"), **options)
     before = load(path, providers="cpu").manifest
     tuned(path, factor=1.2)
     after = load(path, providers="cpu").manifest
     assert after.tuned is not None
-    kept = ("unrolled", "quantize", "loss_change", "opset", "inputs", "spec_sha256")
+    kept = ("unrolled", "quantize", "precision", "loss_change", "opset", "inputs", "spec_sha256")
     assert [getattr(after, name) for name in kept] == [getattr(before, name) for name in kept]
 
 

@@ -1,0 +1,87 @@
+"""What 8 bits do to samples: digits of the trained DiT, by float32 and by `--quantize int8`, on the same seeds.
+
+    python -m benchmarks.few_bits [--weights runs/dit/weights.safetensors] [--samples 1000] [--seeds 5]
+
+Two measures: the share that classifiers, trained on the digits alone, read as their label, and the exact W2 to as many digits.
+Without `--weights`, the DiT and the classifiers are trained as their files say (the DiT for hours), once.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import argparse
+from pathlib import Path
+from statistics import mean
+from typing import Any
+
+import numpy as np
+
+from benchmarks.fidelity.claim import compiled, program_of, trained
+from benchmarks.measure import record, table
+from mai.compiler.onnx.export import Quantize
+from mai.compiler.training.weights import load_weights
+from mai.compiler.tuning.quality import wasserstein
+from mai.runtime.model import Model
+
+Array = np.ndarray[Any, Any]
+READERS = ("mlp", "cnn")
+CLASSES = 10
+FORMS = {"float32": None, "int8": Quantize("int8")}
+
+
+def digits() -> Array:
+    """All 1,797 of scikit-learn's, [n, 1, 8, 8], as the examples see them."""
+    from mai.compiler.training.data import load
+
+    training = program_of("dit").training
+    assert training is not None
+    source = load(training.data, training.fields, 0, Path(), None)
+    return source.batch(0, 1797)["x"]
+
+
+def read_as(readers: list[Model], x: Array, y: Array) -> float:
+    """The share of images that the readers, on average, take for their labels."""
+    shares = []
+    for reader in readers:
+        (port,) = reader.inputs.values()
+        made = reader(x=x.reshape(len(x), *map(int, port.shape)))
+        shares.append(float((made.argmax(-1) == y).mean()))
+    return mean(shares)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--weights", type=Path, help="of a run of examples/dit.mai")
+    parser.add_argument("--samples", type=int, default=1000)
+    parser.add_argument("--seeds", type=int, default=5)
+    given = parser.parse_args()
+    program, weights = (program_of("dit"), given.weights) if given.weights else trained("dit")
+    arrays, steps = load_weights(program, weights)
+    models = {form: compiled(program, "sample", arrays, quantize=quantize) for form, quantize in FORMS.items()}
+    readers = [compiled(reader, "classify", held) for reader, held in map(trained, READERS)]
+    y, data = np.arange(given.samples) % CLASSES, digits()
+    found: dict[str, dict[str, list[float]]] = {form: {"read": [], "W2": []} for form in models}
+    for seed in range(given.seeds):
+        chosen = np.random.default_rng(seed).permutation(len(data))[: given.samples]
+        for form, model in models.items():
+            x = model(y=y, seed=seed)
+            found[form]["read"].append(read_as(readers, x, y))
+            found[form]["W2"].append(wasserstein(x, data[chosen]))
+            print(seed, form, *(f"{name} {values[-1]:.4f}" for name, values in found[form].items()), flush=True)
+    rows = [[form, *(f"{mean(v[name]):.4f}" for name in v), _against(found, form)] for form, v in found.items()]
+    text = f"The DiT of digits, {steps or 0:,} steps of training; {given.seeds} seeds of {given.samples:,} samples.\n\n"
+    head = ["weights and products", "read as their label", "W2", "W2 to float32's"]
+    record("few_bits", text + table(head, rows), {"trained_steps": steps, **found})
+
+
+def _against(found: dict[str, dict[str, list[float]]], form: str) -> str:
+    """The ratio of W2, seed by seed: its mean, and its largest distance from one."""
+    ratios = [a / b for a, b in zip(found[form]["W2"], found["float32"]["W2"], strict=True)]
+    return f"{mean(ratios):.4f}, {max(abs(r - 1) for r in ratios):.4f} from 1 at most"
+
+
+if __name__ == "__main__":
+    main()

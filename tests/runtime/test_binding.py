@@ -1,0 +1,120 @@
+"""Runs whose values stay on a device: tested on the CPU, which is one; what is asked of CUDA is seen in the options."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+import pytest
+
+from mai.runtime import ModelError, load, model
+from mai.runtime.binding import GRAPH_OF_RUN, Captured, check_capturable, cuda_options, device_of, run_bound, value_of
+
+Write = Callable[..., Path]
+
+
+@pytest.fixture
+def opened(write: Write, shifted: onnx.ModelProto) -> Any:
+    return load(write(shifted), providers="cpu")
+
+
+def given(rows: int, seed: int = 0) -> dict[str, Any]:
+    generator = np.random.default_rng(seed)
+    x = generator.standard_normal((rows, 2)).astype(np.float32)
+    return {"x": x, "y": generator.integers(0, 10, rows), "scale": np.array(3, np.float32)}
+
+
+def test_a_bound_run_leaves_its_results_where_it_is_told(opened: Any) -> None:
+    session, feed = opened._session, given(4)
+    values = {name: value_of(array) for name, array in feed.items()}
+    (made,) = run_bound(session, values, {"f": device_of(session)})
+    assert made.device_name() == "cpu"
+    np.testing.assert_array_equal(made.numpy(), session.run(None, feed)[0])
+    (again,) = run_bound(session, values | {"x": made}, {"f": "cpu"})
+    np.testing.assert_array_equal(again.numpy(), session.run(None, feed | {"x": made.numpy()})[0])
+
+
+def test_captured_runs_have_buffers_of_their_own_for_every_batch(opened: Any) -> None:
+    captured, session = Captured(opened._session, opened.manifest, "cpu"), opened._session
+    feeds = [given(3, 0), given(5, 1), given(3, 2), given(5, 3)]
+    made = [captured(feed)[0] for feed in feeds]
+    for feed, array in zip(feeds, made, strict=True):
+        np.testing.assert_array_equal(array, session.run(None, feed)[0])
+    assert len(captured._held) == 2
+
+
+class Recorded:
+    """A session that keeps what it is run with."""
+
+    def __init__(self, session: Any) -> None:
+        self.session, self.graphs, self.bindings = session, [], []
+
+    def io_binding(self) -> Any:
+        return self.session.io_binding()
+
+    def run_with_iobinding(self, binding: Any, options: ort.RunOptions) -> None:
+        self.graphs.append(options.get_run_config_entry(GRAPH_OF_RUN))
+        self.bindings.append(binding)
+        self.session.run_with_iobinding(binding, options)
+
+
+def test_every_batch_is_a_graph_with_fixed_addresses(opened: Any) -> None:
+    recorded = Recorded(opened._session)
+    captured = Captured(recorded, opened.manifest, "cpu")  # type: ignore[arg-type]
+    for rows in (3, 5, 3, 3):
+        captured(given(rows))
+    assert recorded.graphs == ["1", "2", "1", "1"]
+    assert recorded.bindings[0] is recorded.bindings[2] is recorded.bindings[3]
+
+
+def test_the_option_reaches_the_provider() -> None:
+    made = cuda_options(["CUDAExecutionProvider", "CPUExecutionProvider"])
+    assert made == [("CUDAExecutionProvider", {"enable_cuda_graph": "1"}), "CPUExecutionProvider"]
+    own = cuda_options([("CUDAExecutionProvider", {"device_id": "1"})])
+    assert own == [("CUDAExecutionProvider", {"device_id": "1", "enable_cuda_graph": "1"})]
+    with pytest.raises(ModelError) as caught:
+        cuda_options(["CPUExecutionProvider"])
+    assert caught.value.slug == "cuda-graph"
+
+
+def test_what_cannot_be_one_graph(opened: Any) -> None:
+    flat = opened.manifest.model_copy(update={"unrolled": True})
+    check_capturable("f.onnx", flat)
+    free = flat.outputs[0].model_copy(update={"shape": ["P"]})
+    for wrong, word in (
+        (opened.manifest, "loops"),
+        (flat.model_copy(update={"draws": True}), "draws"),
+        (flat.model_copy(update={"outputs": [free]}), "size"),
+        (flat.model_copy(update={"inputs": []}), "no batch"),
+    ):
+        with pytest.raises(ModelError, match=word) as caught:
+            check_capturable("f.onnx", wrong)
+        assert caught.value.slug == "cuda-graph"
+
+
+def test_a_model_runs_by_its_graph(
+    write: Write, shifted: onnx.ModelProto, opened: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `load(cuda_graph=True)` goes, with the CPU in the place of CUDA."""
+    flat = opened.manifest.model_copy(update={"unrolled": True})
+    shifted.metadata_props[0].value = flat.model_dump_json()
+    path = write(shifted, "flat.f.onnx")
+    asked: list[Any] = []
+    monkeypatch.setattr(model, "cuda_options", lambda providers: asked.append(providers) or ["CPUExecutionProvider"])
+    monkeypatch.setattr(model, "Captured", lambda session, manifest: Captured(session, manifest, "cpu"))
+    captured = load(path, providers="cuda", cuda_graph=True)
+    assert asked[0][0] in ("CUDAExecutionProvider", "CPUExecutionProvider")
+    feed = given(4)
+    np.testing.assert_array_equal(captured(**feed), opened(**feed))
+    assert isinstance(captured._captured, Captured)
+
+
+def test_without_cuda_it_is_told(write: Write, shifted: onnx.ModelProto) -> None:
+    path = write(shifted)
+    with pytest.raises(ModelError) as caught:
+        load(path, providers="cpu", cuda_graph=True)
+    assert caught.value.slug == "cuda-graph"
