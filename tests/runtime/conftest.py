@@ -64,7 +64,8 @@ def build(
     )
     opsets = [helper.make_opsetid("", described.opset)]
     model = helper.make_model(graph, opset_imports=opsets, ir_version=11, producer_name="mai")
-    helper.set_model_props(model, {MANIFEST_KEY: described.model_dump_json(), SPEC_KEY: SPEC})
+    # The manifest is last, as mai writes it: a file that is cut lacks it, or a part of it.
+    helper.set_model_props(model, {SPEC_KEY: SPEC, MANIFEST_KEY: described.model_dump_json()})
     onnx.checker.check_model(model, full_check=True)
     return model
 
