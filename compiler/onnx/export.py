@@ -59,10 +59,10 @@ def file_name(program: Program, export: str) -> str:
 
 def model_of(
     program: Program, export: str, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False,
-    optimise: bool = True, cache: str = USUAL, quantize: Quantize | None = None, **told: Any,
+    optimise: bool = True, cache: str = USUAL, drafts: int = 0, quantize: Quantize | None = None, **told: Any,
 ) -> tuple[ir.Model, Graph, Graph]:  # fmt: skip
     """The model of an export with its metadata, and its graph before and after optimisation. `told` is for the manifest."""
-    plain, optimised = graphs_of(program, export, unroll=unroll, optimise=optimise, cache=cache)
+    plain, optimised = graphs_of(program, export, unroll=unroll, optimise=optimise, cache=cache, drafts=drafts)
     bits, chunk = quantize.bits if quantize else None, None if unroll else chunk_of(optimised)
     model = build(optimised, weights, opset=opset, unroll=unroll, chunk=chunk, bits=bits)
     manifest = manifest_of(program, plain, optimised, opset=opset, unrolled=unroll, quantize=quantize, **told)
@@ -71,12 +71,12 @@ def model_of(
 
 
 def graphs_of(
-    program: Program, export: str, *, unroll: bool = False, optimise: bool = True, cache: str = USUAL
+    program: Program, export: str, *, unroll: bool = False, optimise: bool = True, cache: str = USUAL, drafts: int = 0
 ) -> tuple[Graph, Graph]:
-    """An export as torch runs it, and as it becomes ONNX; `cache` is how a growing text keeps the past."""
+    """An export as torch runs it, and as it becomes ONNX; `cache` and `drafts` say how a text grows."""
     graph = passes.freeze(program.exports[export]) if unroll else program.exports[export]
     plain = passes.prepare(graph)
-    executed = passes.prepare(graph, cache=cache) if _grows(graph) else plain
+    executed = passes.prepare(graph, cache=cache, drafts=drafts) if _grows(graph) else plain
     return plain, passes.optimise(executed) if optimise else executed
 
 
@@ -87,18 +87,19 @@ def _grows(graph: Graph) -> bool:
 
 def export(
     program: Program, name: str, weights: Mapping[str, Array], folder: Path, *, opset: int = 23, unroll: bool = False,
-    check: bool = True, cache: str = USUAL, quantize: Quantize | None = None, **told: Any,
+    check: bool = True, cache: str = USUAL, drafts: int = 0, quantize: Quantize | None = None, **told: Any,
 ) -> Exported:  # fmt: skip
     """Compile an export to `FOLDER/NAME.EXPORT.onnx`, pass it through the gate, and write it.
 
-    With `quantize`, the gate compares the same graph with whole weights. `told` is for the manifest: `trained_steps`,
+    With `drafts`, a turn of a growing text reads up to so many tokens that it guesses. With `quantize`, the gate compares the same graph with whole weights. `told` is for the manifest: `trained_steps`,
     `tokenizer`.
 
     Raises:
-        MaiError: `looks-ahead` or `compile-mismatch`; nothing is written.
+        MaiError: `looks-ahead`, `no-drafts` or `compile-mismatch`; nothing is written.
     """
     began = time.perf_counter()
-    made = model_of(program, name, weights, opset=opset, unroll=unroll, cache=cache, quantize=quantize, **told)
+    how: dict[str, Any] = {"unroll": unroll, "cache": cache, "drafts": drafts, "quantize": quantize}
+    made = model_of(program, name, weights, opset=opset, **how, **told)
     return _written(
         program, folder / file_name(program, name), weights, made, opset, check, began, quantize, longest_text(made[2])
     )

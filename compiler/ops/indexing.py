@@ -116,7 +116,7 @@ class Pick(Operation):
             return None
         if index != -1:
             raise g.refused(f"reads the token at {index}, which moves as the sequence grows")
-        return g.emit(Pick, g.rows(x), axis=axis, index=-1)
+        return g.newest(x, axis)
 
     cases = (case(sample(6), index=2), case(sample(3, 4), axis=-2, index=-1))
 
@@ -286,7 +286,7 @@ class Shift(Operation):
             return None
         before = g.state("shift", g.resized(x, axis, by), 0)
         both = g.emit(Concat, before.value, g.rows(x, 0), axis=axis)
-        before.next = g.emit(Slice, both, axis=axis, start=-by, stop=None, step=None)
+        before.next = g.ending(both, axis, by)
         return g.emit(Slice, both, axis=axis, start=None, stop=-by, step=None)
 
     cases = (case(sample(5)), case(sample(4, 3), axis=-2, by=2), case(sample(5, kind="int"), by=5))

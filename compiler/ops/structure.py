@@ -53,8 +53,8 @@ class Loop(Structural):
     weights, one set a turn, which `unroll` replaces by its turns. With `stops`, the first state is whether to go on: the
     turns end when it is false, and what they would have kept is `fill`. A state whose type has a size that the body
     reads from it may grow from turn to turn. A loop that `incremental` made has the text's `length`, the stem of its
-    sizes' names, `tokens`, how many it appends, and `limit`, how long a text the body can read, if there is a limit; one of an
-    adaptive solver has its `rtol`.
+    sizes' names, `tokens`, how many it appends, and `limit`, how long a text the body can read, if there is a limit; one of
+    `speculate` has `drafts` too, how many guesses a turn reads at most; one of an adaptive solver has its `rtol`.
     """
 
 
