@@ -171,8 +171,10 @@ class Take(Operation):
         flat = op.reshape(index, [*op.sizes(index)[:lead], -1]) if index_rank > 1 else index
         ones = [lead + i for i in range(rank) if i != rank + axis or not index_rank]
         spread = op.Unsqueeze(flat, op.ints(ones)) if ones else flat
-        sizes = [1 if i == position else size for i, size in enumerate(op.sizes(x))]
-        made = op.GatherElements(x, op.Expand(spread, op.shape_vector(sizes)), axis=axis)
+        if rank > 1:  # Along the only axis of a row the index has its size already.
+            sizes = [1 if i == position else size for i, size in enumerate(op.sizes(x))]
+            spread = op.Expand(spread, op.shape_vector(sizes))
+        made = op.GatherElements(x, spread, axis=axis)
         if not index_rank:
             return op.Squeeze(made, op.ints([axis]))
         return op.reshape(made, op.output_sizes()) if index_rank > 1 else made

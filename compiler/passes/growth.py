@@ -65,16 +65,12 @@ def _ended(builder: Builder, token: Value, stop: Value) -> tuple[Value, list[Sta
     going = Value(Type(DType.BOOL), "going")
     token = builder.emit(logic.Where, ended, builder.constant(NOTHING), token, name=token.name)
     now = builder.emit(logic.LogicalOr, ended, builder.emit(logic.Equal, token, stop), name="ended")
+    least = smallest(builder, builder.emit(el.ToReal, now))
+    on = builder.emit(logic.Less, least, builder.constant(0.5), name="going")
     return token, [
-        State(going, lambda b: b.constant(True), some_go_on(builder, now)),
+        State(going, lambda b: b.constant(True), on),
         State(ended, lambda b: b.spread(b.constant(False), lead), now),
     ]
-
-
-def some_go_on(builder: Builder, ended: Value) -> Value:
-    """Whether a row of the batch has not ended."""
-    least = smallest(builder, builder.emit(el.ToReal, ended))
-    return builder.emit(logic.Less, least, builder.constant(0.5), name="going")
 
 
 def smallest(builder: Builder, x: Value) -> Value:

@@ -8,33 +8,29 @@ from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import logic
 from mai.compiler.ops import reduce as red
 from mai.compiler.ops.indexing import Iota, Take
-from mai.compiler.ops.structure import NOTHING
 
-PADS = 2  # Places before a text, so that the last three tokens of the shortest one can be read.
+PADS = 2  # Places before a text that hold no token, so that the last three of the shortest one can be read.
 
 
-def went_on(text: Term, filled: Term, count: Size) -> Term:
+def went_on(before: Term, row: Term, filled: Term, count: Size) -> Term:
     """The `count` tokens that followed where the last three tokens of a row stood last, or else the last two.
 
-    text: [L] tokens, of which the first `filled`, one number for each row, are there; PADS of them are none. Where the
-    last tokens stood nowhere before, `NOTHING`. What follows a place near the end is the text's end again and again, as
-    if it had a period.
+    row: [L] tokens, the first `filled`, [1], of which are there; before: [L], the row without its last tokens, which is
+    looked through, so that the end is not found itself. What follows a place near the end is what stands from there to the
+    end, again and again. Where the tokens stood nowhere it is the row's beginning, which is as good as any.
     """
-    length: Size = text.shape[0]
-    place = number(text, length - PADS) + PADS
-    newest = [at(text, filled - back) for back in (1, 2, 3)]
-    one, two, three = (
-        text.slice(-1, PADS - back, length - back).emit(logic.Equal, newest[back]) for back in range(PADS + 1)
-    )
-    before = place.emit(logic.Less, filled - 1)
-    pair = one.emit(logic.LogicalAnd, two).emit(logic.LogicalAnd, before)
-    longer = where(three, Term(text.builder, text.builder.size(length)), 0)
-    score = where(pair, place + longer, 0)
-    found = score.emit(red.Max, axes=(-1,)).emit(logic.Greater, 0)
-    last = score.emit(red.Argmax) + PADS
-    period = (filled - 1 - last).emit(el.Maximum, 1)
-    follows = last + 1 + number(text, count).emit(el.Modulo, period)
-    return where(found, at(text, follows), NOTHING)
+    length = row.shape[0]
+    newest = at(row, filled - row.other((1, 2, 3)))
+    same = [
+        before.slice(-1, PADS - back, length - back).emit(logic.Equal, newest.slice(-1, back, back + 1))
+        for back in range(PADS + 1)
+    ]
+    follows = number(row, length - PADS) + PADS + 1
+    whole = size(row, length)
+    found = where(same[2], follows + whole, follows)
+    found = where(same[0].emit(logic.LogicalAnd, same[1]), found, 0).emit(red.Max, axes=(-1,), keep=True)
+    first = found.emit(el.Modulo, whole)
+    return at(row, first + number(row, count).emit(el.Modulo, filled - first))
 
 
 def where(condition: Term, yes: Term | int, no: Term | int) -> Term:
@@ -46,6 +42,11 @@ def number(like: Term, count: Size) -> Term:
     return Term(like.builder, like.builder.emit(Iota, count=count))
 
 
+def size(like: Term, size: Size) -> Term:
+    """A size as a whole number."""
+    return Term(like.builder, like.builder.size(size))
+
+
 def at(row: Term, place: Term) -> Term:
-    """The elements of a row at places, one or several, of every example its own."""
-    return row.emit(Take, place, axis=-1, rank=1, index_rank=place.rank)
+    """The elements of a row at places, of every example its own."""
+    return row.emit(Take, place, axis=-1, rank=1, index_rank=1)

@@ -33,9 +33,9 @@ from mai.compiler.ops.shape import Concat, Transpose, Unsqueeze
 from mai.compiler.ops.structure import NOTHING, Extend
 from mai.compiler.passes import drafts
 from mai.compiler.passes.drafts import Text
-from mai.compiler.passes.growth import State, some_go_on
+from mai.compiler.passes.growth import State, smallest
 from mai.compiler.passes.incremental import Growth
-from mai.compiler.passes.lookup import PADS, number
+from mai.compiler.passes.lookup import PADS, at, number
 from mai.compiler.passes.turn import Grown, full
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -90,8 +90,13 @@ class Speculation(Growth):
         region, outer = Region([Value(INTEGER, "turn")]), b.region
         b.region, self.text = region, first.held()
         chosen = self._choose(row)
-        after, right = drafts.grown(self.text, chosen, Term(b, stop[0]) if stop else None)
-        states = self._following(region.inputs[0], row, first, after, right)
+        after, right, wanted = drafts.grown(self.text, chosen, Term(b, stop[0]) if stop else None)
+        states = [
+            *self._running(region.inputs[0], after),
+            *(State(t.value, _from(f.value), a.value) for t, f, a in zip(self.text, first, after, strict=True)),
+            *self._reading(row, after, right, wanted),
+            *(replace(s, next=self._at(s.next, right)) for s in self.states),
+        ]
         region.inputs += [s.value for s in states]
         region.outputs = [s.next for s in states if s.next is not None]
         b.region = outer
@@ -106,14 +111,14 @@ class Speculation(Growth):
         """Before the loop: how many places of each prompt hold no token, and the last position that is ever read."""
         size = row.type.shape[0]
         nothing = self._term(row).emit(logic.Less, 0).emit(el.ToReal)
-        self.nothing = nothing.sum().emit(el.ToInt)
+        self.nothing = nothing.sum(keep=True).emit(el.ToInt)
         self.final = self._size(size + count - 2) - self.nothing
 
     def _choose(self, row: Value) -> Term:
         """The token after the last one and after each draft: [chosen]."""
         region = self.extend.regions[0]
         tokens = self.begin(row)
-        numbers = self._drafts() + (self.text.filled - self._size(row.type.shape[0] + PADS))
+        numbers = self._drafts() + (self.text.filled.pick(-1, 0) - self._size(row.type.shape[0] + PADS))
         self.grown[region.inputs[0]] = Grown(numbers.value, now=True)
         self.grown[region.inputs[1]] = Grown(tokens, -1, (), self.new)
         self.nodes(region.nodes)
@@ -126,32 +131,36 @@ class Speculation(Growth):
         self.lead = lead
         self.window = Value(row.type.with_shape((self.held,)), "window")
         self.read, self.choosing, self.before = (Value(INTEGER, name) for name in ("new", "chosen", "past"))
-        self.begins = Value(INTEGER.with_lead(lead), "begins")
+        self.begins = self.empty = Value(INTEGER.with_shape((1,)).with_lead(lead), "begins")
         self.there = Value(TRUTH.with_shape((self.past,)).with_lead(lead), "there")
         sizes[str(self.held)] = self.window, len(lead)
         sizes |= {str(self.new): self.read, str(self.chosen): self.choosing, str(self.past): self.before}
-        self.empty = self.begins
         self.ids = b.emit(Slice, self.window, stop=self.new, name="ids")
         return b.emit(el.Maximum, self.ids, b.constant(0), name=row.name)
 
-    def _following(self, turn: Value, row: Value, first: Text, after: Text, right: Term) -> list[State]:
-        """All states, and what they become."""
-        wrong = self._size(self.chosen - 1) - right
-        more = (drafts.wanted(after) + 1).value
-        held = self._term(self.emit(Iota, count=self.new)).emit(logic.Less, self._size(self.new) - wrong)
-        there = self._term(self.columns()).slice(-1, self.past, None).emit(logic.LogicalAnd, held)
-        window = after.newest.unsqueeze(-1).emit(Concat, after.guess.slice(-1, None, self.most), axis=-1)
+    def _running(self, turn: Value, after: Text) -> list[State]:
+        """Whether a row goes on, and the number of turns."""
+        least = self._term(smallest(self.builder, after.filled.pick(-1, 0).value))
+        going = least.emit(logic.Less, self._size(after.room))
         return [
-            State(Value(TRUTH, "going"), lambda b: b.constant(True), some_go_on(self.builder, after.ended.value)),
+            State(Value(TRUTH, "going"), lambda b: b.constant(True), going.value),
             State(Value(INTEGER, "turns"), lambda b: b.constant(0), (self._term(turn) + 1).value),
-            *(State(t.value, _from(f.value), a.value) for t, f, a in zip(self.text, first, after, strict=True)),
+        ]
+
+    def _reading(self, row: Value, after: Text, right: Term, wanted: Term) -> list[State]:
+        """What the next turn reads, and what it knows of the places before."""
+        wrong, width = self._size(self.chosen - 1) - right, (wanted + 1).value
+        kept = self._term(self.emit(Iota, count=self.new)).emit(logic.Less, self._size(self.new) - wrong)
+        there = self._term(self._held()).emit(logic.LogicalAnd, kept)
+        last = at(after.row, after.filled - 1)
+        window = last.emit(Concat, after.guess.slice(-1, None, self.most), axis=-1)
+        return [
             State(self.window, _from(row), window.value),
-            State(self.read, lambda b: b.size(row.type.shape[0]), more),
-            State(self.choosing, lambda b: b.constant(1), more),
+            State(self.read, lambda b: b.size(row.type.shape[0]), width),
+            State(self.choosing, lambda b: b.constant(1), width),
             State(self.before, lambda b: b.constant(0), (self._term(self.before) + self._size(self.new)).value),
             State(self.begins, _from(self.nothing.value), (self._term(self.begins) + wrong).value),
             State(self.there, lambda b: full(b, self.there.type, 0), self._joined(self.there, there.value)),
-            *(replace(s, next=self._at(s.next, right)) for s in self.states),
         ]
 
     def _joined(self, before: Value, new: Value) -> Value:
@@ -162,21 +171,25 @@ class Speculation(Growth):
         if state is None or self.draft not in state.type.lead:
             return state
         rank = state.type.rank + 1
-        return self.emit(Take, self.builder.unlead(state, 1), right.value, axis=-rank, rank=rank, name=state.name)
+        index = right.pick(-1, 0).value
+        return self.emit(Take, self.builder.unlead(state, 1), index, axis=-rank, rank=rank, name=state.name)
 
     # ------------------------------------------------------------ places and drafts
 
     def places(self) -> Value:
         """No place is beyond the last that a turn of one token would read, whatever an example still reads in vain."""
         if "places" not in self.made:
-            place = self._term(super().places()).emit(el.Minimum, self.final)
-            self.made["places"] = place.value
+            place = self._term(self.emit(Iota, count=self.new)) + self._term(self.before) - self._term(self.empty)
+            self.made["places"] = place.emit(el.Minimum, self.final).value
         return self.made["places"]
+
+    def _held(self) -> Value:
+        """Which of the new places hold a token, right or wrong."""
+        return self.emit(logic.GreaterEqual, self.places(), self.builder.constant(0))
 
     def columns(self) -> Value:
         if "columns" not in self.made:
-            new = self.emit(logic.GreaterEqual, self.places(), self.builder.constant(0))
-            self.made["columns"] = self._joined(self.there, new)
+            self.made["columns"] = self._joined(self.there, self._held())
         return self.made["columns"]
 
     def columns_so_far(self) -> Value:
@@ -196,7 +209,8 @@ class Speculation(Growth):
 
     def count(self) -> Value:
         """How many tokens there are up to each draft."""
-        return (self._drafts() + self._size(self.total - self.chosen + 1) - self._term(self.empty)).value
+        empty = self._term(self.empty).pick(-1, 0)
+        return (self._drafts() + self._size(self.total - self.chosen + 1) - empty).value
 
     def last_of(self, value: Value, axis: int = -1) -> Value:
         """The rows of the last token and of the drafts, each a row by itself."""

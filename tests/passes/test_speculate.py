@@ -232,36 +232,34 @@ def test_what_cannot_read_drafts_is_refused(program: Maker) -> None:
 
 
 @given(
-    rows=some.lists(some.lists(some.integers(0, 3), min_size=1, max_size=14), min_size=1, max_size=3),
+    rows=some.lists(some.lists(some.integers(0, 3), min_size=2, max_size=14), min_size=1, max_size=3),
     count=some.integers(1, 6),
+    new=some.integers(1, 4),
 )
-def test_what_followed_where_the_last_tokens_stood(rows: list[list[int]], count: int) -> None:
+def test_what_followed_where_the_last_tokens_stood(rows: list[list[int]], count: int, new: int) -> None:
     length = max(map(len, rows)) + 1
-    text = np.full((len(rows), PADS + length), NOTHING)
-    for row, tokens in zip(text, rows, strict=True):
+    before, text = np.full((2, len(rows), PADS + length), NOTHING)
+    for old, row, tokens in zip(before, text, rows, strict=True):
+        old[PADS : PADS + max(len(tokens) - new, 1)] = tokens[: max(len(tokens) - new, 1)]
         row[PADS : PADS + len(tokens)] = tokens
     graph = Graph(name="look")
     batch = Axis("batch", symbol("batch"), BATCH_DEPTH)
-    graph.inputs = [
-        Value(Type(DType.INT, (PADS + length,), (batch,)), "text"),
-        Value(Type(DType.INT, (), (batch,)), "filled"),
-    ]
+    kinds = {"before": PADS + length, "row": PADS + length, "filled": 1}
+    graph.inputs = [Value(Type(DType.INT, (size,), (batch,)), name) for name, size in kinds.items()]
     graph.sizes["batch"] = graph.inputs[0], 0
     builder = Builder(graph)
     graph.outputs = [went_on(*(Term(builder, v) for v in graph.inputs), count).value]
-    filled = np.array([PADS + len(tokens) for tokens in rows])
-    (found,) = evaluate(graph, {"text": text, "filled": filled}, {}, {})
-    np.testing.assert_array_equal(found, [_went_on([NOTHING] * PADS + tokens, count) for tokens in rows])
+    filled = np.array([[PADS + len(tokens)] for tokens in rows])
+    (found,) = evaluate(graph, {"before": before, "row": text, "filled": filled}, {}, {})
+    wanted = [_went_on([NOTHING] * PADS + tokens, PADS + max(len(tokens) - new, 1), count) for tokens in rows]
+    np.testing.assert_array_equal(found, wanted)
 
 
-def _went_on(text: list[int], count: int) -> list[int]:
-    """The same by looking at one place after the other, from the last."""
-    for known in (3, 2):
-        for end in range(len(text) - 1, PADS, -1):
-            if text[end - known : end] == text[-known:]:
-                follows = text[end:]
-                return [follows[i % len(follows)] for i in range(count)]
-    return [NOTHING] * count
+def _went_on(text: list[int], old: int, count: int) -> list[int]:
+    """The same by looking at one place of the `old` ones after the other, from the last."""
+    ends = [end for known in (3, 2) for end in range(old, PADS, -1) if text[end - known : end] == text[-known:]]
+    follows = text[ends[0] :] if ends else text
+    return [follows[i % len(follows)] for i in range(count)]
 
 
 # ----------------------------------------------------------------- random nets
