@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -226,6 +229,35 @@ def test_what_cannot_read_drafts_is_refused(program: Maker) -> None:
     assert found.span is not None
     assert found.span.line == 6
     assert found.help == "compile without `--speculate`"
+
+
+def test_the_command(tmp_path: Path) -> None:
+    """The file says that it reads drafts, and how many turns a text took; its step file streams as ever."""
+    text = spec("").replace("const vocab = 13", "const vocab = 256")
+    (tmp_path / "a.mai").write_text(
+        text.replace("temperature: real = 1.0", "temperature: real = 0.0"), encoding="utf-8"
+    )
+
+    def mai(*words: str, code: int = 0) -> str:
+        done = subprocess.run(
+            [sys.executable, "-m", "mai.runtime.cli", *words], capture_output=True, text=True, cwd=tmp_path, timeout=120
+        )
+        assert "Traceback" not in done.stderr
+        assert done.returncode == code, done.stderr
+        return done.stdout + done.stderr
+
+    mai("compile", "a.mai", "--speculate", "3", "--tokenizer", "bytes")
+    assert "drafts    up to 3 guessed tokens read a turn" in mai("info", "a.generate.onnx")
+    said = mai("run", "a.generate.onnx", "prompt=aaaa", "count=9")
+    assert re.search(r"\bin \d+ turns\n", said)
+    model = load(tmp_path / "a.generate.onnx", providers="cpu")
+    assert list(model.outputs) == ["generate"]
+    prompt = np.array([[97, 98, 97]])
+    np.testing.assert_array_equal(
+        np.stack(list(model.stream(prompt, count=9)), 1), model(prompt=prompt, count=9)[:, 3:]
+    )
+    for option in ("--unroll", "--no-cache", "--cache=two-level"):
+        assert "--speculate is a loop" in mai("compile", "a.mai", "--speculate", "3", option, code=1)
 
 
 # --------------------------------------------------------------------- look-up
