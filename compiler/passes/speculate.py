@@ -95,7 +95,7 @@ class Speculation(Growth):
             *self._running(region.inputs[0], after),
             *(State(t.value, _from(f.value), a.value) for t, f, a in zip(self.text, first, after, strict=True)),
             *self._reading(row, after, right, wanted),
-            *(replace(s, next=self._at(s.next, right)) for s in self.states),
+            *(self._last_right(s, right) for s in self.states),
         ]
         region.inputs += [s.value for s in states]
         region.outputs = [s.next for s in states if s.next is not None]
@@ -166,13 +166,14 @@ class Speculation(Growth):
     def _joined(self, before: Value, new: Value) -> Value:
         return self.emit(Concat, before, new, axis=-1, name=before.name)
 
-    def _at(self, state: Value | None, right: Term) -> Value | None:
-        """Of what a state becomes at each draft, that at the last right one."""
-        if state is None or self.draft not in state.type.lead:
+    def _last_right(self, state: State, right: Term) -> State:
+        """A state that grows keeps all; of one that does not, what it is at the last right draft."""
+        if self.past in state.value.type.shape:
             return state
-        rank = state.type.rank + 1
-        index = right.pick(-1, 0).value
-        return self.emit(Take, self.builder.unlead(state, 1), index, axis=-rank, rank=rank, name=state.name)
+        assert state.next is not None and self.draft in state.next.type.lead, "a state of a fixed size is one a draft"
+        made, rank = self.builder.unlead(state.next, 1), state.next.type.rank + 1
+        at_right = self.emit(Take, made, right.pick(-1, 0).value, axis=-rank, rank=rank, name=state.value.name)
+        return replace(state, next=at_right)
 
     # ------------------------------------------------------------ places and drafts
 
