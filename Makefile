@@ -61,6 +61,7 @@ gallery: $(VENV)/dev  ## train every example and draw it, into examples/README.m
 
 bench-text: $(VENV)/bench  ## measure text generation against rivals, which it installs
 	$(BIN)/python -m benchmarks.text
+	$(BIN)/python -m benchmarks.speculation
 
 clean:  ## remove what was made here
 	rm -rf $(VENV) $(DEMO) runs build dist *.egg-info src/*.egg-info

@@ -193,6 +193,9 @@ def compile_(
     cache: Annotated[
         str, typer.Option(help="How a growing text keeps its past: concat, two-level, none (computed whole), or auto.")
     ] = "auto",
+    speculate: Annotated[
+        int, typer.Option(help="A growing text reads up to so many tokens a turn that it guesses.", min=0)
+    ] = 0,
     no_cache: Annotated[bool, typer.Option("--no-cache", help="The same as --cache none.")] = False,
     step: Annotated[
         bool, typer.Option("--step/--no-step", help="Also a file of one turn, where a text grows: for streaming.")
@@ -233,10 +236,14 @@ def compile_(
         raise typer.BadParameter(f"--cache {cache}: {', '.join(CACHES)}")
     if unroll and cache == "two-level":
         raise typer.BadParameter("--cache two-level is made of loops, --unroll of none")
+    if speculate and (unroll or no_cache or cache not in ("auto", "concat")):
+        raise typer.BadParameter(
+            "--speculate is a loop with a cache of its own: without --unroll, --cache and --no-cache"
+        )
     coarse = (quantize, quantize_limit, data) if quantize else None
     options = CompileOptions(
         opset=opset, unroll=unroll, seed=seed, cache="none" if no_cache else cache, step=step, tokenizer=tokenizer,
-        coarse=coarse, precision=precision,
+        coarse=coarse, precision=precision, drafts=speculate,
     )  # fmt: skip
     _compile_all(program, names, found, folder, options)
 
@@ -275,6 +282,7 @@ class CompileOptions:
     tokenizer: str | None = None
     coarse: tuple[str, float, list[Path] | None] | None = None
     precision: str = "float32"
+    drafts: int = 0
 
 
 def _compile_all(
@@ -300,7 +308,9 @@ def _compile_all(
     refused = []
     for name in names:
         try:
-            made = export(program, name, arrays, folder, unroll=options.unroll, cache=cache, **told)
+            made = export(
+                program, name, arrays, folder, unroll=options.unroll, cache=cache, drafts=options.drafts, **told
+            )
             _say_written(made)
             if options.precision != "float32":
                 typer.echo(f"note: {options.precision} was compared as float32 with every value rounded", err=True)

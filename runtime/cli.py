@@ -91,17 +91,19 @@ def run(
         return
     given = _given(loaded, values or [], {"batch": batch, "seed": seed, "steps": steps})
     began = time.perf_counter()
-    made, evaluations = loaded.counted(**given)
+    made, counted = loaded.counted(**given)
     seconds = time.perf_counter() - began
     if isinstance(made, (str, list)):
         say.texts([made] if isinstance(made, str) else made, seconds, out)
+        say.turns(loaded, counted)
         return
     results = made if isinstance(made, dict) else {next(iter(loaded.outputs)): made}
     first = np.asarray(next(iter(results.values())))
     count = len(first) if first.ndim else 1
     typer.echo(f"{count:,} example{'s' if count != 1 else ''} in {seconds:.3g} s", err=True)
-    if evaluations is not None:
-        least, most = evaluations.min(), evaluations.max()
+    say.turns(loaded, counted)
+    if counted is not None and loaded.manifest.evaluations:
+        least, most = counted.min(), counted.max()
         span = f"{most}" if least == most else f"{least} to {most}"
         typer.echo(f"{span} evaluations of the velocity", err=True)
     if out is None:
@@ -187,6 +189,8 @@ def info(
         typer.echo(f"  text      {'bytes' if manifest.tokenizer == 'bytes' else 'pieces by the tokenizer in the file'}")
     if manifest.text and manifest.text.limit:
         typer.echo(f"  limit     {manifest.text.limit:,} tokens")
+    if manifest.text and manifest.text.drafts:
+        typer.echo(f"  drafts    up to {manifest.text.drafts} guessed tokens read a turn")
     if manifest.tuned:
         typer.echo(f"  tuned     {_tuned(manifest.tuned)}")
     trained = "untrained" if manifest.trained_steps is None else f"trained for {manifest.trained_steps:,} steps"

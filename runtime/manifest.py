@@ -37,7 +37,7 @@ class Text(BaseModel):
 
     Rows of the input `prompt` may begin with -1, which is no token, so that prompts of different lengths lie side by side;
     rows of the result may begin and end with it. `count` is how many tokens are appended: a setting's name, or a number;
-    `usual` is its default. The model reads at most `limit` tokens.
+    `usual` is its default. The model reads at most `limit` tokens. A turn reads up to `drafts` tokens that it guesses.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -45,6 +45,7 @@ class Text(BaseModel):
     count: int | str
     usual: int
     limit: int | None = None
+    drafts: int = 0
 
 
 class Step(BaseModel):
@@ -98,7 +99,9 @@ class Manifest(BaseModel):
 
     `precision` is that of weights and products. `quantize` is what the weights are kept in; `loss_change` how much that adds to the loss, as a share of it. `most` is the largest size of a
     dimension, by its name, where a table of positions has an end. `evaluations` names the output that counts, for each
-    example, how often adaptive solvers evaluated their velocities; it is negative where one did not arrive. `tuned` is there where `mai tune` has chosen how the file's integral is computed. `checksum` is of the tensors in the file (`checksum.py`).
+    example, how often adaptive solvers evaluated their velocities; it is negative where one did not arrive; `turns` the one that
+    counts the turns that growing texts took. `tuned` is there where `mai tune` has chosen how the file's integral is computed.
+    `checksum` is of the tensors in the file (`checksum.py`).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -123,5 +126,6 @@ class Manifest(BaseModel):
     text: Text | None = None
     step: Step | None = None
     evaluations: str | None = None
+    turns: str | None = None
     tuned: Tuned | None = None
     checksum: str | None = None

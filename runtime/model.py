@@ -44,7 +44,8 @@ class Model:
         self.manifest, self.spec, self.path = manifest, spec, path
         self.inputs = {p.name: p for p in manifest.inputs}
         self.settings = {p.name: p for p in manifest.settings}
-        self.outputs = {p.name: p for p in manifest.outputs if p.name != manifest.evaluations}
+        counts = (manifest.evaluations, manifest.turns)
+        self.outputs = {p.name: p for p in manifest.outputs if p.name not in counts}
         overridable = {i.name for i in session.get_overridable_initializers()}
         self._accepted = {*self.inputs, *overridable}
         self._fixed = {CHUNK: WHOLE} if CHUNK in overridable and "CUDAExecutionProvider" in self.providers else {}
@@ -71,7 +72,10 @@ class Model:
         return self.counted(*unnamed, **values)[0]
 
     def counted(self, /, *unnamed: Any, **values: Any) -> tuple[Any, Array | None]:
-        """As a call, with the number of velocities that adaptive solvers evaluated for each example, if there are any."""
+        """As a call, with what the file counts, if it does.
+
+        Of adaptive solvers, the velocities evaluated for each example; else the turns of a text that reads drafts.
+        """
         if unnamed:
             raise without_name([*self.inputs, *self.settings])
         prompt = self._prompt(values)
@@ -83,12 +87,13 @@ class Model:
             made = self._session.run(None, feed) if self._captured is None else self._captured(feed)
         except Exception as error:  # onnxruntime raises many types of its own
             raise ModelError("run-failed", f"{self.path.name} failed: {_first_line(error)}") from error
-        evaluations = made.pop() if self.manifest.evaluations else None
-        if evaluations is not None:
-            check_arrival(evaluations)
+        counted = made.pop() if self.manifest.turns else None
+        if self.manifest.evaluations:
+            counted = made.pop()
+            check_arrival(counted)
         if len(made) > 1:
-            return dict(zip(self.outputs, made, strict=True)), evaluations
-        return made[0] if prompt is None else answer(prompt, made[0], self.tokenizer), evaluations
+            return dict(zip(self.outputs, made, strict=True)), counted
+        return made[0] if prompt is None else answer(prompt, made[0], self.tokenizer), counted
 
     def _prompt(self, values: dict[str, Any]) -> Prompt | None:
         """The prompt of a text that grows, if there is one; texts in `values` become tokens."""
@@ -290,7 +295,8 @@ def _check_fits(path: Path, session: ort.InferenceSession, manifest: Manifest) -
     inputs = [p.name for p in manifest.inputs]
     fits = inputs == [i.name for i in session.get_inputs()] and made == named
     text, step = manifest.text, manifest.step
-    fits = fits and (manifest.evaluations is None or manifest.evaluations == named[-1])
+    counts = [name for name in (manifest.evaluations, manifest.turns) if name is not None]
+    fits = fits and (not counts or counts == named[-len(counts) :])
     fits = fits and (text is None or text.prompt in inputs or step is not None)
     if step is not None:
         fits = fits and NEXT in made and step.tokens in inputs and {*step.states} <= {*inputs}

@@ -70,6 +70,12 @@ def texts(rows: list[Any], seconds: float, out: Path | None) -> None:
     typer.echo(f"\n{'-' * 40}\n".join(made))
 
 
+def turns(model: Model, counted: Any) -> None:
+    """Print how many turns a text took, where one may make several tokens."""
+    if counted is not None and model.manifest.turns and not model.manifest.evaluations:
+        typer.echo(f"in {int(np.max(counted)):,} turns", err=True)
+
+
 def arrays(model: Model, results: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Print results by what they are."""
     for name, array in results.items():

@@ -10,7 +10,8 @@ from mai.compiler.ir.types import Type
 from mai.compiler.ops.base import Operation
 from mai.spec.source import Span
 
-EVALUATIONS = "evaluations"  # The output that counts what adaptive solvers evaluated, beside an export's own.
+# Outputs beside an export's own: what adaptive solvers evaluated, and how many turns growing texts took.
+EVALUATIONS, TURNS = "evaluations", "turns"
 
 
 @dataclass(eq=False, slots=True)

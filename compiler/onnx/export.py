@@ -66,11 +66,11 @@ def file_name(program: Program, export: str) -> str:
 
 def model_of(
     program: Program, export: str, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False,
-    optimise: bool = True, cache: str = USUAL, quantize: Quantize | None = None, precision: Precision = "float32",
-    **told: Any,
+    optimise: bool = True, cache: str = USUAL, drafts: int = 0, quantize: Quantize | None = None,
+    precision: Precision = "float32", **told: Any,
 ) -> tuple[ir.Model, Graph, Graph]:  # fmt: skip
     """The model of an export with its metadata, and its graph before and after optimisation. `told` is for the manifest."""
-    plain, optimised = graphs_of(program, export, unroll=unroll, optimise=optimise, cache=cache)
+    plain, optimised = graphs_of(program, export, unroll=unroll, optimise=optimise, cache=cache, drafts=drafts)
     chunk = None if unroll else chunk_of(optimised)
     coarse = coarse_of(program.exports[export], optimised, quantize.bits) if quantize else None
     model = build(optimised, weights, opset=opset, unroll=unroll, chunk=chunk, coarse=coarse, precision=precision)
@@ -82,12 +82,12 @@ def model_of(
 
 
 def graphs_of(
-    program: Program, export: str, *, unroll: bool = False, optimise: bool = True, cache: str = USUAL
+    program: Program, export: str, *, unroll: bool = False, optimise: bool = True, cache: str = USUAL, drafts: int = 0
 ) -> tuple[Graph, Graph]:
-    """An export as torch runs it, and as it becomes ONNX; `cache` is how a growing text keeps the past."""
+    """An export as torch runs it, and as it becomes ONNX; `cache` and `drafts` say how a text grows."""
     graph = passes.freeze(program.exports[export]) if unroll else program.exports[export]
     plain = passes.prepare(graph)
-    executed = passes.prepare(graph, cache=cache) if _grows(graph) else plain
+    executed = passes.prepare(graph, cache=cache, drafts=drafts) if _grows(graph) else plain
     return plain, passes.optimise(executed) if optimise else executed
 
 
@@ -109,21 +109,21 @@ def _grows(graph: Graph) -> bool:
 
 def export(
     program: Program, name: str, weights: Mapping[str, Array], folder: Path, *, opset: int = 23, unroll: bool = False,
-    check: bool = True, cache: str = USUAL, quantize: Quantize | None = None, precision: Precision = "float32",
-    **told: Any,
+    check: bool = True, cache: str = USUAL, drafts: int = 0, quantize: Quantize | None = None,
+    precision: Precision = "float32", **told: Any,
 ) -> Exported:  # fmt: skip
     """Compile an export to `FOLDER/NAME.EXPORT.onnx`, pass it through the gate, and write it.
 
-    With `quantize` or a `precision` of 16 bits, the gate compares the same graph with whole weights, too. `told` is for the
-    manifest: `trained_steps`, `tokenizer`.
+    With `drafts`, a turn of a growing text reads up to so many tokens that it guesses. With `quantize` or a `precision` of
+    16 bits, the gate compares the same graph with whole weights, too. `told` is for the manifest: `trained_steps`,
+    `tokenizer`.
 
     Raises:
-        MaiError: `looks-ahead`, `compile-mismatch` or `precision-loss`; nothing is written.
+        MaiError: `looks-ahead`, `no-drafts`, `compile-mismatch` or `precision-loss`; nothing is written.
     """
     began = time.perf_counter()
-    model, plain, optimised = model_of(
-        program, name, weights, opset=opset, unroll=unroll, cache=cache, quantize=quantize, precision=precision, **told
-    )
+    how: dict[str, Any] = {"unroll": unroll, "cache": cache, "drafts": drafts, "precision": precision}
+    model, plain, optimised = model_of(program, name, weights, opset=opset, quantize=quantize, **how, **told)
     gate = Gate(program, weights, plain, optimised, opset, longest_text(optimised), quantize, precision)
     written = _written(folder / file_name(program, name), model, gate, check, began)
     if quantize is None:

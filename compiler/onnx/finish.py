@@ -9,7 +9,7 @@ from typing import Any, Literal
 import onnx_ir as ir
 
 import mai
-from mai.compiler.ir.graph import EVALUATIONS, Graph, Setting, Value
+from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value
 from mai.compiler.ir.sizes import Dim, substitute, symbol, symbols
 from mai.compiler.ir.types import BATCH_DEPTH, DType
 from mai.compiler.onnx.narrow import Precision
@@ -36,7 +36,7 @@ def manifest_of(
         title=program.title,
         inputs=[_port(v, v.name, "input", NOTHING if v.name == prompt else 0) for v in graph.inputs],
         settings=[_setting(name, s) for name, s in graph.settings.items()],
-        outputs=_outputs(program, graph),
+        outputs=_outputs(program, graph, optimised),
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
         versions={"mai": mai.__version__, **_versions("onnx-ir", "torch")},
         most=limits_of(graph),
@@ -51,16 +51,23 @@ def manifest_of(
         text=text,
         step=step,
         evaluations=EVALUATIONS if EVALUATIONS in graph.output_names else None,
+        turns=TURNS if TURNS in optimised.output_names else None,
         tuned=tuned,
     )
 
 
-def _outputs(program: Program, graph: Graph) -> list[Port]:
-    """Results, and where their paths are: that is seen before `integrate` becomes a loop. A step has none."""
+def _outputs(program: Program, graph: Graph, optimised: Graph) -> list[Port]:
+    """Results, and where their paths are: that is seen before `integrate` becomes a loop. A step has none.
+
+    How many turns a text took is counted by what is run alone.
+    """
     written = program.exports.get(graph.name)
     paths = path_axes(written) if written else [None] * len(graph.outputs)
     ports = [_port(v, n, "output") for v, n in zip(graph.outputs, graph.output_names, strict=True)]
-    return [port.model_copy(update={"path": axis}) for port, axis in zip(ports, paths, strict=True)]
+    counted = [
+        _port(v, n, "output") for v, n in zip(optimised.outputs, optimised.output_names, strict=True) if n == TURNS
+    ]
+    return [*(port.model_copy(update={"path": axis}) for port, axis in zip(ports, paths, strict=True)), *counted]
 
 
 def limits_of(graph: Graph) -> dict[str, int]:
@@ -93,7 +100,9 @@ def text_of(graph: Graph) -> Text | None:
             count, limit = loop.attributes["tokens"], loop.attributes["limit"]
             usual = substitute(count, {n: int(s.default) for n, s in graph.settings.items()})
             known = count if isinstance(count, int) else str(count)
-            return Text(prompt=rows[0].name, count=known, usual=usual if isinstance(usual, int) else 0, limit=limit)
+            usual = usual if isinstance(usual, int) else 0
+            drafts = loop.attributes.get("drafts", 0)
+            return Text(prompt=rows[0].name, count=known, usual=usual, limit=limit, drafts=drafts)
     return None
 
 

@@ -146,7 +146,7 @@ class Occurs(Operation):
         if not g.grows(labels, -1):
             return None
         before = g.state("occurred", Type(DType.REAL, (count,)), 0)
-        new = g.emit(Occurs, g.rows(labels, -1), count=count)
+        new = g.emit(Occurs, g.rows_so_far(labels, -1), count=count)
         before.next = g.emit(Maximum, before.value, new)
         return before.next
 

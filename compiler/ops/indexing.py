@@ -116,7 +116,7 @@ class Pick(Operation):
             return None
         if index != -1:
             raise g.refused(f"reads the token at {index}, which moves as the sequence grows")
-        return g.emit(Pick, g.rows(x), axis=axis, index=-1)
+        return g.newest(x, axis)
 
     cases = (case(sample(6), index=2), case(sample(3, 4), axis=-2, index=-1))
 
@@ -171,8 +171,10 @@ class Take(Operation):
         flat = op.reshape(index, [*op.sizes(index)[:lead], -1]) if index_rank > 1 else index
         ones = [lead + i for i in range(rank) if i != rank + axis or not index_rank]
         spread = op.Unsqueeze(flat, op.ints(ones)) if ones else flat
-        sizes = [1 if i == position else size for i, size in enumerate(op.sizes(x))]
-        made = op.GatherElements(x, op.Expand(spread, op.shape_vector(sizes)), axis=axis)
+        if rank > 1:  # Along the only axis of a row the index has its size already.
+            sizes = [1 if i == position else size for i, size in enumerate(op.sizes(x))]
+            spread = op.Expand(spread, op.shape_vector(sizes))
+        made = op.GatherElements(x, spread, axis=axis)
         if not index_rank:
             return op.Squeeze(made, op.ints([axis]))
         return op.reshape(made, op.output_sizes()) if index_rank > 1 else made
@@ -286,7 +288,7 @@ class Shift(Operation):
             return None
         before = g.state("shift", g.resized(x, axis, by), 0)
         both = g.emit(Concat, before.value, g.rows(x, 0), axis=axis)
-        before.next = g.emit(Slice, both, axis=axis, start=-by, stop=None, step=None)
+        before.next = g.ending(both, axis, by)
         return g.emit(Slice, both, axis=axis, start=None, stop=-by, step=None)
 
     cases = (case(sample(5)), case(sample(4, 3), axis=-2, by=2), case(sample(5, kind="int"), by=5))

@@ -10,7 +10,6 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same, summed
 from mai.compiler.ops.base import Case, Lowering, Operation, ShapeError, case, sample
 from mai.compiler.ops.elementwise import Add, Divide, Exp, ToReal
-from mai.compiler.ops.indexing import Slice
 
 
 class Reduction(Operation, abstract=True):
@@ -199,7 +198,7 @@ class Cumsum(Along):
             raise g.refused("sums up what is after every token")
         before = g.state("sum", g.resized(x, axis, 1), 0)
         made = g.emit(Add, before.value, g.emit(Cumsum, g.rows(x, 0), axis=axis))
-        before.next = g.emit(Slice, made, axis=axis, start=-1, stop=None, step=None)
+        before.next = g.ending(made, axis, 1)
         return made
 
 

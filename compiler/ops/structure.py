@@ -54,8 +54,8 @@ class Loop(Structural):
     turns end when it is false, and what they would have kept is `fill`. Where it has lead axes it is false for all then; a
     body leaves an example as it is that does not go on, so that a lowering may leave it out of the turn. A state whose type has a size that the body
     reads from it may grow from turn to turn. A loop that `incremental` made has the text's `length`, the stem of its
-    sizes' names, `tokens`, how many it appends, and `limit`, how long a text the body can read, if there is a limit; one of an
-    adaptive solver has its `rtol`.
+    sizes' names, `tokens`, how many it appends, and `limit`, how long a text the body can read, if there is a limit; one of
+    `speculate` has `drafts` too, how many guesses a turn reads at most; one of an adaptive solver has its `rtol`.
     """
 
 

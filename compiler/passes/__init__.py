@@ -20,6 +20,7 @@ from mai.compiler.passes.prune import prune, select
 from mai.compiler.passes.recompute import recompute
 from mai.compiler.passes.retime import retimed
 from mai.compiler.passes.share import share
+from mai.compiler.passes.speculate import speculative
 from mai.compiler.passes.split import split
 from mai.compiler.passes.step import step
 from mai.compiler.passes.unroll import unroll
@@ -46,13 +47,14 @@ GROWN: dict[str, Callable[[Graph], Graph]] = {
 }  # fmt: skip
 
 
-def prepare(graph: Graph, *, cache: str = "none", adjoint: bool = False) -> Graph:
+def prepare(graph: Graph, *, cache: str = "none", adjoint: bool = False, drafts: int = 0) -> Graph:
     """Every `repeat` with fresh parameters, every `integrate`, derivative and `extend` replaced by plain code and loops.
 
     `cache` is a key of `GROWN`: how an `extend` keeps the past. With `adjoint`, an `integrate` that asks for it is ready to
-    be trained through by the adjoint equation.
+    be trained through by the adjoint equation. With `drafts`, a turn of the text reads up to so many tokens that it guesses.
     """
-    return prune(share(GROWN[cache](derived(graph, adjoint=adjoint))))
+    plain = derived(graph, adjoint=adjoint)
+    return prune(share(speculative(plain, drafts) if drafts else GROWN[cache](plain)))
 
 
 def derived(graph: Graph, *, adjoint: bool = False) -> Graph:

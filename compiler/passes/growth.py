@@ -65,11 +65,16 @@ def _ended(builder: Builder, token: Value, stop: Value) -> tuple[Value, list[Sta
     going = Value(Type(DType.BOOL), "going")
     token = builder.emit(logic.Where, ended, builder.constant(NOTHING), token, name=token.name)
     now = builder.emit(logic.LogicalOr, ended, builder.emit(logic.Equal, token, stop), name="ended")
-    rows = builder.emit(el.ToReal, now)
-    batch = next(a for a in lead if a.depth == BATCH_DEPTH)
-    across = builder.add(Across, [rows], {}, [Type(DType.REAL, (batch.size,))]).output
-    on = builder.emit(logic.Less, builder.emit(red.Min, across, axes=(-1,)), builder.constant(0.5), name="going")
+    least = smallest(builder, builder.emit(el.ToReal, now))
+    on = builder.emit(logic.Less, least, builder.constant(0.5), name="going")
     return token, [
         State(going, lambda b: b.constant(True), on),
         State(ended, lambda b: b.spread(b.constant(False), lead), now),
     ]
+
+
+def smallest(builder: Builder, x: Value) -> Value:
+    """The smallest of a batch's numbers."""
+    batch = next(a for a in x.type.lead if a.depth == BATCH_DEPTH)
+    across = builder.add(Across, [x], {}, [Type(x.type.dtype, (batch.size,))]).output
+    return builder.emit(red.Min, across, axes=(-1,))

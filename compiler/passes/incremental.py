@@ -67,7 +67,7 @@ class Growth(Turn):
         """The body for the new tokens; their ids, their number before, and how many places are nothing, are states."""
         region = self.extend.regions[0]
         tokens = self.begin(row)
-        self.grown[region.inputs[0]] = Grown(turn)
+        self.grown[region.inputs[0]] = Grown(turn, now=True)
         self.grown[region.inputs[1]] = Grown(tokens, -1, (), self.new)
         self.nodes(region.nodes)
         return self.grown_of(region.outputs[0]).value, lambda chosen: self.end(row, chosen)
@@ -203,7 +203,7 @@ class Growth(Turn):
         rank = g.value.type.rank
         if axis < -rank or (g.row is not None and g.row < -rank):
             raise self.refused("sums over tokens that a call is mapped over")
-        seen = self.along(self.columns(), axis)
+        seen = self.along(self.columns_so_far() if g.row is None else self.columns(), axis)
         if g.row is not None:
             place = self.places() if g.rows != 1 else self.last_of(self.places())
             nothing = self.emit(logic.Less, self.along(place, g.row), self.builder.constant(0))

@@ -18,7 +18,7 @@ from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import logic
 from mai.compiler.ops import reduce as red
 from mai.compiler.ops.base import Operation
-from mai.compiler.ops.indexing import Iota, Slice
+from mai.compiler.ops.indexing import Iota, Pick, Slice
 from mai.compiler.ops.shape import Concat, Expand, Unsqueeze
 from mai.compiler.ops.structure import VIEWS
 from mai.compiler.passes.growth import State
@@ -125,6 +125,18 @@ class Turn:
         held = self.emit(logic.GreaterEqual, self.along(self.places(), g.row), self.builder.constant(0))
         return self.emit(logic.Where, held, g.value, self.builder.constant(float(nothing) if real else int(nothing)))
 
+    def rows_so_far(self, value: Value, nothing: float) -> Value:
+        """The rows of the new tokens as the token to be chosen sees them, `nothing` where a row holds no token."""
+        return self.rows(value, nothing)
+
+    def newest(self, value: Value, axis: int) -> Value:
+        """The row of the last token."""
+        return self.emit(Pick, self.rows(value), axis=axis, index=-1)
+
+    def ending(self, value: Value, axis: int, count: int) -> Value:
+        """The last `count` along an axis, once the new tokens are in it: what a state of that size becomes."""
+        return self.emit(Slice, value, axis=axis, start=-count, stop=None, step=None)
+
     def whole(self, value: Value) -> Value:
         """A value that does not grow."""
         return self.grown_of(value).value
@@ -177,6 +189,10 @@ class Turn:
             place = self.emit(Iota, count=self.total, name="columns")
             self.made["columns"] = self.emit(logic.GreaterEqual, place, self.emit(Unsqueeze, self.empty), name="seen")
         return self.made["columns"]
+
+    def columns_so_far(self) -> Value:
+        """Which of all places so far the token to be chosen sees: [total]."""
+        return self.columns()
 
     def seen(self) -> Value:
         """Which places each new token may look at, beside causality: [new, total]. A place without a token sees any."""

@@ -22,6 +22,11 @@ RUNNING: dict[str, Entry] = {
         "at a later one. The operation named here does, or its result changes for old tokens as the text grows.\n"
         "With `--no-cache` the file computes the whole text again for every token.",
     ),
+    "no-drafts": Entry(
+        "A text of which a turn can read one token alone",
+        "With `--speculate` a turn reads tokens that are only guessed, and chooses the next one at each of them. The operation\n"
+        "named here is of the last token and cannot be computed at several side by side. Without `--speculate` it compiles.",
+    ),
     "compile-mismatch": Entry(
         "The ONNX file would not compute what torch computes",
         "Before a file is written, the whole graph runs on random inputs beside torch. They differ by more than 1e-4, so\n"

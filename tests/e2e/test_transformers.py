@@ -122,7 +122,7 @@ TEXTS = {
 def test_greedy_tokens(case: str, tmp_path: Path) -> None:
     """One prompt, and three of different lengths: by one call of the whole graph, by the step file, and in torch.
 
-    The whole graph with either form of the cache.
+    The whole graph with either form of the cache, and with drafts.
     """
     make_program, make_model = TEXTS[case]
     program, model = make_program(), make_model()
@@ -131,6 +131,7 @@ def test_greedy_tokens(case: str, tmp_path: Path) -> None:
     export_step(program, "generate", weights, tmp_path)
     in_levels = export(program, "generate", weights, tmp_path / "levels", cache="two-level").path
     levelled = load(in_levels, providers="cpu")
+    drafted = load(export(program, "generate", weights, tmp_path / "drafts", drafts=7).path, providers="cpu")
     graph = passes.prepare(program.exports["generate"], cache="concat")
     held = Weights(graph.weights)
     held.load_state_dict({name: torch.from_numpy(weights[name]) for name in graph.weights})
@@ -147,6 +148,7 @@ def test_greedy_tokens(case: str, tmp_path: Path) -> None:
         for place, row in enumerate(wanted):
             np.testing.assert_array_equal(compiled(prompt=padded, **settings)[place, longest:], row)
             np.testing.assert_array_equal(levelled(prompt=padded, **settings)[place, longest:], row)
+            np.testing.assert_array_equal(drafted(prompt=padded, **settings)[place, longest:], row)
             np.testing.assert_array_equal(streamed[place], row)
             np.testing.assert_array_equal(by_torch[place, longest:], row)
 

@@ -85,6 +85,7 @@ REFUSED = {
     "a prefix": ("h = concat(zeros([1, d]), h, axis = 0)[1:]", "concat"),
     "the length, kept": ("h = cumsum(h * P, axis = 0)", "cumsum"),
     "the first token": ("h += h[0]", "pick"),
+    "a turn's noise, kept": ("n ~ normal([d])\n  h = cumsum(h + n, axis = 0)", "cumsum"),
 }  # fmt: skip
 
 
