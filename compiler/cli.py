@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -15,7 +14,7 @@ from mai.compiler.tuning.verb import tune
 from mai.spec.diagnostics import MaiError
 
 if TYPE_CHECKING:
-    from mai.compiler.onnx.export import Exported
+    from mai.compiler.compiling import CompileOptions
     from mai.compiler.program import Program
     from mai.spec.diagnostics import Diagnostic
 
@@ -25,8 +24,6 @@ Sets = Annotated[
     typer.Option("--set", help="Override a const: --set width=64, or layers.width=64 of an imported layers.mai."),
 ]
 Format = Annotated[str, typer.Option("--format", help="text or json, for editors.")]
-PRECISIONS = ("float32", "fp16", "bf16")
-CACHES = ("auto", "concat", "two-level", "none")
 Weights = Annotated[
     Path | None, typer.Option(help="A .safetensors file, its .index.json, or a folder; for the spec's, too.")
 ]
@@ -162,6 +159,8 @@ def train(
     """Train a file, then compile its exports: mai train moons_flow.mai --out runs/moons"""
     program = _program(file, sets)
     folder = out or Path("runs") / program.name
+    how = _how(opset=opset)
+    from mai.compiler.compiling import compile_all
     from mai.compiler.training.loop import Options
     from mai.compiler.training.loop import train as train_program
 
@@ -180,7 +179,7 @@ def train(
     typer.echo(f"trained for {result.steps:,} steps in {result.seconds:.0f} s: {told}", err=True)
     if result.kept != result.steps:
         typer.echo(f"kept the weights of step {result.kept:,}, the best on the held-out data", err=True)
-    _compile_all(program, list(program.exports), result.weights, folder, CompileOptions(opset=opset))
+    compile_all(program, list(program.exports), result.weights, folder, how)
 
 
 def compile_(
@@ -220,32 +219,28 @@ def compile_(
     sets: Sets = None,
 ) -> None:
     """Compile exports to one self-contained .onnx file each, verified against torch."""
+    from mai.compiler.compiling import compile_all
+
     program = _program(file, sets)
     found = _weights_file(program, weights, out)
     names = _exports(program, export)
     folder = out or (found.parent if found else Path())
-    if quantize not in (None, "int4", "int8"):
-        raise typer.BadParameter(f"--quantize {quantize}: int8 or int4")
-    if precision not in PRECISIONS:
-        raise typer.BadParameter(f"--precision {precision}: {', '.join(PRECISIONS)}")
-    if quantize and precision != "float32":
-        raise typer.BadParameter(
-            f"--quantize {quantize} says how weights are kept, --precision {precision} too: one of them"
-        )
-    if cache not in CACHES:
-        raise typer.BadParameter(f"--cache {cache}: {', '.join(CACHES)}")
-    if unroll and cache == "two-level":
-        raise typer.BadParameter("--cache two-level is made of loops, --unroll of none")
-    if speculate and (unroll or no_cache or cache not in ("auto", "concat")):
-        raise typer.BadParameter(
-            "--speculate is a loop with a cache of its own: without --unroll, --cache and --no-cache"
-        )
-    coarse = (quantize, quantize_limit, data) if quantize else None
-    options = CompileOptions(
+    how = _how(
         opset=opset, unroll=unroll, seed=seed, cache="none" if no_cache else cache, step=step, tokenizer=tokenizer,
-        coarse=coarse, precision=precision, drafts=speculate,
+        quantize=quantize, limit=quantize_limit, data=data, precision=precision, drafts=speculate,
     )  # fmt: skip
-    _compile_all(program, names, found, folder, options)
+    compile_all(program, names, found, folder, how)
+
+
+def _how(**given: Any) -> CompileOptions:
+    """Options that go together, or a usage error."""
+    from mai.compiler.compiling import CompileOptions, refused
+
+    options = CompileOptions(**given)
+    wrong = refused(options)
+    if wrong:
+        raise typer.BadParameter(wrong)
+    return options
 
 
 def _exports(program: Program, wanted: list[str] | None) -> list[str]:
@@ -268,70 +263,6 @@ def _weights_file(program: Program, given: Path | None, out: Path | None) -> Pat
         return usual(given)
     folders = [Path("runs") / program.name] if out is None else [out, Path("runs") / program.name]
     return next((f for f in (folder / "weights.safetensors" for folder in folders) if f.exists()), None)
-
-
-@dataclass(frozen=True, slots=True)
-class CompileOptions:
-    """How exports are compiled: the command's options, with their defaults."""
-
-    opset: int = 23
-    unroll: bool = False
-    seed: int = 0
-    cache: str = "auto"
-    step: bool = True
-    tokenizer: str | None = None
-    coarse: tuple[str, float, list[Path] | None] | None = None
-    precision: str = "float32"
-    drafts: int = 0
-
-
-def _compile_all(
-    program: Program, names: list[str], weights: Path | None, folder: Path, options: CompileOptions
-) -> None:  # fmt: skip
-    from mai.compiler.few_bits import few_bits
-    from mai.compiler.onnx.export import USUAL, export, export_step
-    from mai.compiler.training.tokens import stated_tokenizer
-    from mai.compiler.training.weights import load_weights
-
-    if options.opset not in (21, 22, 23):
-        raise typer.BadParameter(f"--opset {options.opset}: 21, 22 or 23")
-    arrays, steps = load_weights(program, weights, options.seed)
-    if weights is None and program.loading is not None:
-        typer.echo(f"the weights are those of {program.loading.path}", err=True)
-    elif weights is None and program.weights:
-        typer.echo("no trained weights: the first values are compiled", err=True)
-    told: dict[str, Any] = {"opset": options.opset, "trained_steps": steps}
-    told["tokenizer"] = stated_tokenizer(program, weights, options.tokenizer)
-    told["quantize"] = few_bits(program, arrays, options.opset, *options.coarse) if options.coarse else None
-    told["precision"] = options.precision
-    cache = USUAL if options.cache == "auto" else options.cache
-    refused = []
-    for name in names:
-        try:
-            made = export(
-                program, name, arrays, folder, unroll=options.unroll, cache=cache, drafts=options.drafts, **told
-            )
-            _say_written(made)
-            if options.precision != "float32":
-                typer.echo(f"note: {options.precision} was compared as float32 with every value rounded", err=True)
-            for note in made.notes:
-                typer.echo(f"note: {note}", err=True)
-            if options.step and cache != "none" and not options.unroll:
-                turn = export_step(program, name, arrays, folder, **told)
-                _say_written(turn)
-        except MaiError as error:
-            refused += list(error.diagnostics)
-    _say(refused, "text")
-    if refused:
-        raise typer.Exit(1)
-
-
-def _say_written(made: Exported | None) -> None:
-    if made is not None:
-        typer.echo(
-            f"wrote {made.path}  {made.size / 1e6:.2f} MB, {made.nodes:,} nodes in {made.seconds:.2f} s, "
-            f"differs from torch by {made.error:.0e}"
-        )
 
 
 def list_weights(file: File, sets: Sets = None) -> None:
