@@ -13,6 +13,7 @@ import pytest
 
 from mai.runtime import ModelError, load, model
 from mai.runtime.binding import GRAPH_OF_RUN, Captured, check_capturable, cuda_options, device_of, run_bound, value_of
+from mai.runtime.manifest import MANIFEST_KEY
 
 Write = Callable[..., Path]
 
@@ -101,7 +102,8 @@ def test_a_model_runs_by_its_graph(
 ) -> None:
     """As `load(cuda_graph=True)` goes, with the CPU in the place of CUDA."""
     flat = opened.manifest.model_copy(update={"unrolled": True})
-    shifted.metadata_props[0].value = flat.model_dump_json()
+    (stated,) = (p for p in shifted.metadata_props if p.key == MANIFEST_KEY)
+    stated.value = flat.model_dump_json()
     path = write(shifted, "flat.f.onnx")
     asked: list[Any] = []
     monkeypatch.setattr(model, "cuda_options", lambda providers: asked.append(providers) or ["CPUExecutionProvider"])
