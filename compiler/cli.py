@@ -160,10 +160,12 @@ def train(
     program = _program(file, sets)
     folder = out or Path("runs") / program.name
     how = _how(opset=opset)
+    from mai.compiler.check import growing
     from mai.compiler.compiling import compile_all
     from mai.compiler.training.loop import Options
     from mai.compiler.training.loop import train as train_program
 
+    _say(growing(program), "text")
     if not resume and (folder / "weights.safetensors").exists():
         typer.echo(f"{folder} holds a run, which this one replaces; --resume goes on with it", err=True)
     options = Options(steps, batch, seed, device, precision, tuple(data or ()), resume, tensorboard, quiet, weights)

@@ -65,9 +65,12 @@ def compile_all(
     """
     from mai.compiler.few_bits import few_bits
     from mai.compiler.onnx.export import USUAL, export, export_step
+    from mai.compiler.ops.structure import Extend
     from mai.compiler.training.tokens import stated_tokenizer
     from mai.compiler.training.weights import load_weights
 
+    if options.drafts and not any(node.op is Extend for name in names for node in program.exports[name].walk()):
+        raise typer.BadParameter("--speculate is for texts that grow, and none of these exports has an `extend`")
     arrays, steps = load_weights(program, weights, options.seed)
     if weights is None and program.loading is not None:
         typer.echo(f"the weights are those of {program.loading.path}", err=True)

@@ -74,7 +74,7 @@ def run(
     from mai.runtime.animate import check_moves
     from mai.runtime.model import load
     from mai.runtime.picture import Look
-    from mai.runtime.save import MOVING, check_ending, save
+    from mai.runtime.save import MOVING, check_ending, check_kind, save
     from mai.runtime.stream import step_path
     from mai.runtime.values import parse_span
 
@@ -83,6 +83,10 @@ def run(
     colours = None if range_ is None else parse_span(range_)
     beside = step_path(model)
     loaded = load(beside if stream and beside.exists() else model, providers=provider, threads=threads)
+    if provider == "cuda" and "CUDAExecutionProvider" not in loaded.providers:
+        typer.echo("note: CUDA is not usable here, the CPU computes", err=True)
+    if out is not None:
+        check_kind(out, loaded.manifest)
     if out is not None and out.suffix.lower() in MOVING:
         for port in loaded.outputs.values():
             check_moves(port)

@@ -43,7 +43,10 @@ def read_arrays(path: Path) -> dict[str, Any]:
         one of `UNREADABLE`: it holds no plain arrays, or more than the machine's memory.
     """
     _check_size(plain_file(path))
-    loaded = np.load(path, allow_pickle=False)
+    try:
+        loaded = np.load(path, allow_pickle=False)
+    except ValueError as error:
+        raise ValueError("it is no .npy or .npz file, or one of Python objects") from error
     if not isinstance(loaded, np.lib.npyio.NpzFile):
         return {"": loaded}
     with loaded:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from threading import Lock
@@ -86,7 +86,7 @@ class Model:
         try:
             made = self._session.run(None, feed) if self._captured is None else self._captured(feed)
         except Exception as error:  # onnxruntime raises many types of its own
-            raise ModelError("run-failed", f"{self.path.name} failed: {_first_line(error)}") from error
+            raise self._failed(error, feed) from error
         counted = made.pop() if self.manifest.turns else None
         if self.manifest.evaluations:
             counted = made.pop()
@@ -94,6 +94,15 @@ class Model:
         if len(made) > 1:
             return dict(zip(self.outputs, made, strict=True)), counted
         return made[0] if prompt is None else answer(prompt, made[0], self.tokenizer), counted
+
+    def _failed(self, error: Exception, feed: Mapping[str, Array]) -> ModelError:
+        """What the runtime said, and what may be behind it: an input with hardly anything in it."""
+        short = [
+            f"`{name}` has {min(feed[name].shape)} along an axis: that may be too few"
+            for name, port in self.inputs.items()
+            if name in feed and min(feed[name].shape, default=2) < 2 and any(isinstance(s, str) for s in port.shape)
+        ]
+        return ModelError("run-failed", f"{self.path.name} failed: {_first_line(error)}", "; ".join(short))
 
     def _prompt(self, values: dict[str, Any]) -> Prompt | None:
         """The prompt of a text that grows, if there is one; texts in `values` become tokens."""
@@ -258,6 +267,8 @@ def _unreadable(path: Path, raw: bytes, error: Exception) -> ModelError:
     stated = STATED_FORMAT.search(raw)
     if stated and int(stated[1]) > FORMAT:
         return _newer(path, int(stated[1]))
+    if path.suffix == ".mai":
+        return ModelError("model-foreign", f"{path} is a spec", f"compile it first: mai compile {path}")
     if MANIFEST_KEY.encode() in raw or b"mai" in raw[:64]:
         return ModelError("model-truncated", f"{path} is damaged or cut short", "compile or copy it again")
     return ModelError("model-foreign", f"{path} is not a file that mai compiled: {_first_line(error)}")

@@ -33,6 +33,16 @@ def check_ending(path: Path) -> None:
         raise ModelError("out-unknown", f"mai cannot write {path.suffix or 'a file without an ending'}", f"use {known}")
 
 
+def check_kind(path: Path, manifest: Manifest) -> None:
+    """Raises `ModelError` where a file gives texts and the ending is of something else, or the other way round."""
+    is_text = path.suffix.lower() in TEXTS
+    gives_text = manifest.text is not None and manifest.tokenizer is not None
+    if gives_text and not is_text:
+        raise ModelError("out-unknown", f"{manifest.export} gives a text, which is no {path.suffix}", "use .txt")
+    if is_text and manifest.text is None:
+        raise ModelError("out-unknown", f"{manifest.export} gives no text", "use .npz or .json, or a picture")
+
+
 def save(results: Mapping[str, Array], path: Path, manifest: Manifest, look: Look | None = None) -> list[Path]:
     """Write results by name; the ending of `path` says how, and `look` what a picture shows beside them.
 

@@ -155,7 +155,15 @@ def _run(session: ort.InferenceSession, graph: Graph, tried: Trial) -> list[Arra
     names = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
     dtypes = {name: NUMPY[s.value.type.dtype] for name, s in graph.settings.items()}
     feed = {**tried.inputs, **{n: np.array(v, dtypes[n]) for n, v in tried.settings.items()}}
-    made: list[Array] = session.run(None, {n: a for n, a in feed.items() if n in names})
+    try:
+        made: list[Array] = session.run(None, {n: a for n, a in feed.items() if n in names})
+    except Exception as error:  # onnxruntime raises many types of its own
+        shapes = ", ".join(f"{name}: {list(a.shape)}" for name, a in tried.inputs.items())
+        reason = str(error).strip().split("\n")[0].rpartition("] ")[2][:200]
+        message = f"`{graph.name}` cannot be run on a trial ({shapes}): {reason}"
+        raise MaiError(
+            [Diagnostic("compile-mismatch", None, message, help="it has to work for sizes like these")]
+        ) from error
     return made
 
 

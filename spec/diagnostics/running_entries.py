@@ -100,6 +100,10 @@ RUNNING: dict[str, Entry] = {
         "A precision that nothing here computes with",
         "Files in bf16 need CUDA: ONNX Runtime has no kernels for it on a CPU. Compile with `--precision fp16`, or float32.",
     ),
+    "nothing-to-train": Entry(
+        "An objective that no parameter moves",
+        "Training moves parameters so that the objective falls. This one is the same whatever they are.",
+    ),
     "run-failed": Entry("The runtime refused to run a file", "ONNX Runtime's own words follow."),
     "model-not-found": Entry("A compiled file cannot be opened", "The path is wrong, or is a folder."),
     "model-truncated": Entry("A compiled file is damaged", "It was cut short or changed: compile or copy it again."),

@@ -106,6 +106,8 @@ def test_run_makes_pictures_and_files(tmp_path: Path) -> None:
     np.testing.assert_allclose(np.loadtxt(tmp_path / "a.csv", delimiter=","), points, rtol=1e-6)
     assert "at least 1" in mai("run", sample, "--steps", 0, code=1).stderr
     assert "did you mean `steps`?" in mai("run", sample, "step=3", code=1).stderr
+    assert "gives no text" in mai("run", sample, "--out", tmp_path / "a.txt", code=1).stderr
+    assert "mai compile" in mai("run", EXAMPLES / "moons_flow.mai", code=1).stderr
     assert "cannot write .xyz" in mai("run", sample, "--out", tmp_path / "a.xyz", code=1).stderr
     assert "steps" in mai("info", sample).stdout
     assert json.loads(mai("info", sample, "--json").stdout)["export"] == "sample"

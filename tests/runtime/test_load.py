@@ -12,6 +12,7 @@ import pytest
 from onnx import helper
 
 from mai.runtime import ModelError, load
+from mai.runtime.files import read_arrays
 from mai.runtime.manifest import FORMAT, MANIFEST_KEY, Manifest
 
 Write = Callable[..., Path]
@@ -122,3 +123,15 @@ def test_providers_and_threads_are_checked(counting: onnx.ModelProto, write: Wri
     with pytest.raises(ModelError, match="at least 1"):
         load(path, threads=0)
     assert load(path, threads=2)(batch=2).shape == (2, 2)
+
+
+def test_a_spec_is_to_be_compiled_first(tmp_path: Path) -> None:
+    spec = tmp_path / "flow.mai"
+    spec.write_text("export f(x: [2]) -> [2] { return x }\n")
+    assert "mai compile" in str(refusal(spec))
+
+
+def test_arrays_that_are_none(tmp_path: Path) -> None:
+    (tmp_path / "x.npy").write_bytes(b"1,2\n3,4\n")
+    with pytest.raises(ValueError, match=r"no \.npy"):
+        read_arrays(tmp_path / "x.npy")

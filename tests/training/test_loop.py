@@ -241,3 +241,12 @@ def test_epochs_need_data_with_an_end(program: Maker, tmp_path: Path) -> None:
     made = program(PAIR + "train(epochs = 2) { minimize f() * g() }\n")
     with pytest.raises(MaiError, match="bad-setting"):
         train(made, tmp_path, Options(**QUIET))
+
+
+@pytest.mark.parametrize("objective", ["sum(x^2)", "0", "stop_gradient(f()) * sum(x)"])
+def test_an_objective_that_no_parameter_moves(objective: str, program: Maker, tmp_path: Path) -> None:
+    made = program(f"{PAIR}train(steps = 1, batch = 2) {{\n  minimize {objective}\n}}\n")
+    with pytest.raises(MaiError) as caught:
+        train(made, tmp_path / "run", Options(**QUIET))
+    (found,) = caught.value.diagnostics
+    assert found.slug == "nothing-to-train" and found.span is not None and found.span.line == 11
