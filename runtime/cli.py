@@ -99,17 +99,13 @@ def run(
     seconds = time.perf_counter() - began
     if isinstance(made, (str, list)):
         say.texts([made] if isinstance(made, str) else made, seconds, out)
-        say.turns(loaded, counted)
+        say.counts(loaded, counted)
         return
     results = made if isinstance(made, dict) else {next(iter(loaded.outputs)): made}
     first = np.asarray(next(iter(results.values())))
     count = len(first) if first.ndim else 1
     typer.echo(f"{count:,} example{'s' if count != 1 else ''} in {seconds:.3g} s", err=True)
-    say.turns(loaded, counted)
-    if counted is not None and loaded.manifest.evaluations:
-        least, most = counted.min(), counted.max()
-        span = f"{most}" if least == most else f"{least} to {most}"
-        typer.echo(f"{span} evaluations of the velocity", err=True)
+    say.counts(loaded, counted)
     if out is None:
         say.arrays(loaded, results, given)
         return

@@ -70,10 +70,16 @@ def texts(rows: list[Any], seconds: float, out: Path | None) -> None:
     typer.echo(f"\n{'-' * 40}\n".join(made))
 
 
-def turns(model: Model, counted: Any) -> None:
-    """Print how many turns a text took, where one may make several tokens."""
-    if counted is not None and model.manifest.turns and not model.manifest.evaluations:
-        typer.echo(f"in {int(np.max(counted)):,} turns", err=True)
+def counts(model: Model, counted: Any) -> None:
+    """Print what a file counts: evaluations of its velocity, or the turns of a text, where one may make several tokens."""
+    if counted is None:
+        return
+    least, most = int(np.min(counted)), int(np.max(counted))
+    if model.manifest.evaluations:
+        span = f"{most}" if least == most else f"{least} to {most}"
+        typer.echo(f"{span} evaluations of the velocity", err=True)
+    else:
+        typer.echo(f"in {most:,} turns", err=True)
 
 
 def arrays(model: Model, results: Mapping[str, Any], given: Mapping[str, Any]) -> None:

@@ -118,7 +118,7 @@ def across(e: Elaborator, x: Arg) -> Binding:
 
 
 def across_batch(e: Elaborator, value: Value) -> Value:
-    if not any(a.depth == BATCH_DEPTH for a in value.type.lead):
+    if not value.type.batched:
         value = e.builder.spread(value, (e.batch_axis,))
     lead = tuple(a for a in value.type.lead if a.depth != BATCH_DEPTH)
     type_ = Type(value.type.dtype, (symbol("batch"), *value.type.shape), lead, value.type.classes)

@@ -68,7 +68,7 @@ def directions(e: Elaborator, count: Arg, x: Arg, y: Arg) -> Binding:
     if not e.can_draw:
         raise e.fail("static-needed", x.span, "nothing is drawn here: settings and consts are fixed")
     outer = e.draws.example
-    if not any(axis.depth == BATCH_DEPTH for v in clouds for axis in v.type.lead):
+    if not any(v.type.batched for v in clouds):
         e.draws.example = e.builder.constant(0)
     try:
         given = Distribution("normal", (positive(e, count, 64), width), (0.0, 1.0), e.builder.span)  # type: ignore[arg-type]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -142,6 +143,13 @@ def free_values(region: Region) -> list[Value]:
 def reading(node: Node) -> list[Value]:
     """What a node reads from around it: its inputs, and what its regions read from outside."""
     return [*node.inputs, *(v for r in node.regions for v in free_values(r))]
+
+
+def uses_of(graph: Graph) -> Counter[Value]:
+    """How often each value is read."""
+    read = [v for node in graph.walk() for v in node.inputs]
+    leaving = [v for node in graph.walk() for region in node.regions for v in region.outputs]
+    return Counter([*read, *leaving, *graph.outputs])
 
 
 def symbols_of(node: Node) -> set[str]:

@@ -43,9 +43,11 @@ class Term:
 
     def size(self, size: Size) -> Term:
         """A size as a real number."""
-        if isinstance(size, int):
-            return self.other(float(size))
-        return Term(self.builder, self.builder.emit(el.ToReal, self.builder.size(size)))
+        return self.other(float(size)) if isinstance(size, int) else self.whole(size).emit(el.ToReal)
+
+    def whole(self, size: Size) -> Term:
+        """A size as a whole number."""
+        return Term(self.builder, self.builder.size(size))
 
     def range(self, count: Size) -> Term:
         """The integers 0 to count - 1."""
@@ -84,6 +86,10 @@ class Term:
     def equals(self, other: Term | float) -> Term:
         """1 where the two are equal, 0 elsewhere."""
         return self.emit(logic.Equal, other).emit(el.ToReal)
+
+    def where(self, yes: Term | float, no: Term | float) -> Term:
+        """One where this is true, the other elsewhere."""
+        return self.emit(logic.Where, yes, no)
 
     def one_hot(self, count: Size) -> Term:
         """Integers as rows of `count` numbers: 1 at their place, 0 elsewhere."""

@@ -52,6 +52,11 @@ class Type:
     def rank(self) -> int:
         return len(self.shape)
 
+    @property
+    def batched(self) -> bool:
+        """Whether every example has its own."""
+        return any(axis.depth == BATCH_DEPTH for axis in self.lead)
+
     def with_lead(self, lead: tuple[Axis, ...]) -> Type:
         return Type(self.dtype, self.shape, lead, self.classes)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ import onnx_ir as ir
 
 from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Graph, Node, Value
+from mai.compiler.ir.rewrite import uses_of
 from mai.compiler.ir.sizes import Dim, Size, symbol
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.apart import keep_apart
@@ -73,13 +75,9 @@ class Building:
         coarse: Coarse | None,
     ) -> None:  # fmt: skip
         self.graph, self.weights, self.unroll, self.chunk = graph, weights, unroll, chunk
-        self._read = {
-            *graph.outputs,
-            *(v for n in graph.walk() for v in (*n.inputs, *(o for r in n.regions for o in r.outputs))),
-        }
+        self._uses = uses_of(graph)
         self.op = OnnxBackend(graph, opset, coarse)
         self.values = self.op.values
-        self._wide: dict[Any, ir.Value] = {}
         self.of_codes = whole_nodes(graph, coarse.whole) if coarse else set()
 
     def model(self) -> ir.Model:
@@ -196,7 +194,7 @@ class Building:
 
     def is_read(self, value: Value) -> bool:
         """Whether anything reads a value of the IR."""
-        return value in self._read
+        return value in self._uses
 
     def operand(self, value: Value) -> ir.Value:
         """A value as a graph value; one that is known becomes an initializer."""
@@ -284,7 +282,7 @@ class Building:
             rank = top if node.op.alignment is Alignment.FULL else value.type.rank
             axes = missing_axes(value.type, lead, rank)
             if axes:
-                operand = self._unsqueezed(value, operand, axes)
+                operand = self.op.once(("wide", operand, axes), partial(self._unsqueezed, value, operand, axes))
             if node.op.alignment.expands(value.type.lead, lead):
                 full = (*(a.size for a in lead), *value.type.shape)
                 operand = self._expanded(operand, full)
@@ -297,16 +295,12 @@ class Building:
         return made
 
     def _unsqueezed(self, value: Value, operand: ir.Value, axes: tuple[int, ...]) -> ir.Value:
-        """A value with axes of size one, once for every body."""
-        key = (self.op.place, operand, axes)
-        if key not in self._wide:
-            sizes = _with_ones(value.type.physical, axes)
-            made = self.op.make("Unsqueeze", [operand, self.op.ints(axes)])
-            made.type = ir.TensorType(DTYPES[value.type.dtype])
-            made.shape = ir.Shape([s if isinstance(s, int) else str(s) for s in sizes])
-            self.op.physical[made] = sizes
-            self._wide[key] = made
-        return self._wide[key]
+        sizes = _with_ones(value.type.physical, axes)
+        made = self.op.make("Unsqueeze", [operand, self.op.ints(axes)])
+        made.type = ir.TensorType(DTYPES[value.type.dtype])
+        made.shape = ir.Shape([s if isinstance(s, int) else str(s) for s in sizes])
+        self.op.physical[made] = sizes
+        return made
 
     def _expanded(self, operand: ir.Value, sizes: tuple[Size, ...]) -> ir.Value:
         return self.op.make("Expand", [operand, self.op.shape_vector([self.op.resolve(s) for s in sizes])])

@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import reading
 from mai.compiler.ir.sizes import evaluate
-from mai.compiler.ir.types import BATCH_DEPTH
 from mai.compiler.ops.convolution import Conv
 from mai.compiler.ops.indexing import Iota
 from mai.compiler.ops.product import Affine
@@ -31,20 +30,16 @@ def chunk_of(graph: Graph) -> int | None:
 
     They pay in a loop of convolutions, and of products whose activations are small, if all sizes are known.
     """
-    inside = [n for loop in graph.walk() if loop.op is Loop for n in loop.regions[0].walk() if _batched(n.output)]
-    values = [v for n in graph.walk() for v in n.outputs if _batched(v)]
+    inside = [n for loop in graph.walk() if loop.op is Loop for n in loop.regions[0].walk() if n.output.type.batched]
+    values = [v for n in graph.walk() for v in n.outputs if v.type.batched]
     sizes = [_elements(v) for v in values]
-    if not all(map(_batched, graph.outputs)) or None in sizes:
+    if not all(v.type.batched for v in graph.outputs) or None in sizes:
         return None
     largest = max((s for s in sizes if s), default=1)
     convolves = any(n.op is Conv for n in inside)
     multiplies = any(n.op is Affine for n in inside) and largest <= NARROW
     held = max((s * _branches(v) for s, v in zip(sizes, values, strict=True) if s), default=1)
     return max(1, min(MOST, BUDGET // held)) if convolves or multiplies else None
-
-
-def _batched(value: Value) -> bool:
-    return any(a.depth == BATCH_DEPTH for a in value.type.lead)
 
 
 def _branches(value: Value) -> int:
@@ -72,7 +67,7 @@ def parts(graph: Graph) -> tuple[list[Node], list[Node], list[Value]]:
     for node in graph.nodes:
         if node.output in numbers:
             continue
-        if any(v in inside for v in reading(node)) or any(map(_batched, _values(node))):
+        if any(v in inside for v in reading(node)) or any(v.type.batched for v in _values(node)):
             own.append(node)
             inside.update(node.outputs)
         else:

@@ -11,7 +11,7 @@ import onnx_ir as ir
 import mai
 from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value
 from mai.compiler.ir.sizes import Dim, substitute, symbol, symbols
-from mai.compiler.ir.types import BATCH_DEPTH, DType
+from mai.compiler.ir.types import DType
 from mai.compiler.onnx.narrow import Precision
 from mai.compiler.ops.indexing import Slice
 from mai.compiler.ops.structure import NOTHING
@@ -138,7 +138,7 @@ def _port(value: Value, name: str, kind: Literal["input", "output"], least: int 
         kind=kind,
         dtype=value.type.dtype.value,
         shape=[s if isinstance(s, int) else str(s) for s in value.type.shape],
-        batch=any(a.depth == BATCH_DEPTH for a in value.type.lead),
+        batch=value.type.batched,
         minimum=least if bounded else None,
         maximum=top - 1 if bounded and top is not None else None,
         classes=top,

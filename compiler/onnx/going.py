@@ -15,7 +15,7 @@ import onnx_ir as ir
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.rewrite import free_values
 from mai.compiler.ir.sizes import evaluate, symbol
-from mai.compiler.ir.types import BATCH_DEPTH, DType, Type
+from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.backend import BATCH
 from mai.compiler.ops.indexing import Iota
 
@@ -30,11 +30,7 @@ def stops_alone(loop: Node) -> bool:
     """Whether a loop's examples stop on their own, and none is known by its number inside."""
     region = loop.regions[0]
     numbers = any(node.op is Iota and BATCH in str(node.attributes["count"]) for node in region.walk())
-    return bool(loop.attributes.get("stops")) and _batched(region.outputs[0]) and not numbers
-
-
-def _batched(value: Value) -> bool:
-    return any(axis.depth == BATCH_DEPTH for axis in value.type.lead)
+    return bool(loop.attributes.get("stops")) and region.outputs[0].type.batched and not numbers
 
 
 def going_loop(b: Building, loop: Node) -> list[ir.Value | None]:
@@ -45,7 +41,7 @@ def going_loop(b: Building, loop: Node) -> list[ir.Value | None]:
     """
     op, region = b.op, loop.regions[0]
     count, *first = [b.operand(v) for v in loop.inputs]
-    states, read = region.inputs[1:], [v for v in free_values(region) if _batched(v)]
+    states, read = region.inputs[1:], [v for v in free_values(region) if v.type.batched]
     wanted = [i for i, value in enumerate(loop.outputs) if b.is_read(value)]
     held = [b.operand(v) for v in read]
     everyone = op.Range(op.int(0), op.scalar(op.resolve(symbol(BATCH))), op.int(1))

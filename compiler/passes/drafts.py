@@ -15,7 +15,7 @@ from mai.compiler.ops import reduce as red
 from mai.compiler.ops.shape import Concat
 from mai.compiler.ops.structure import NOTHING
 from mai.compiler.passes.growth import smallest
-from mai.compiler.passes.lookup import PADS, at, number, size, went_on, where
+from mai.compiler.passes.lookup import PADS, at, went_on
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def begun(b: Builder, prompt: Value, count: Size, most: int) -> Text:
         return Term(b, b.constant(NOTHING)).expand((size,))
 
     row = nothing(PADS).emit(Concat, Term(b, prompt), nothing(count), axis=-1)
-    filled = size(row, prompt.type.shape[0] + PADS).expand((1,))
+    filled = row.whole(prompt.type.shape[0] + PADS).expand((1,))
     return Text(row, *(Term(b, b.spread(t.value, prompt.type.lead)) for t in (filled, nothing(most + 1))))
 
 
@@ -64,16 +64,16 @@ def grown(text: Text, chosen: Term, stop: Term | None) -> tuple[Text, Term, Term
     after them is compared, too: it costs nothing.
     """
     width = chosen.shape[0]
-    read, order = size(chosen, width), number(chosen, width)
+    read, order = chosen.whole(width), chosen.range(width)
     hits = _first(order, chosen.emit(logic.Equal, text.guess.slice(-1, None, width)), read, which=False)
-    right = hits.emit(el.Minimum, size(chosen, width - 1))
+    right = hits.emit(el.Minimum, chosen.whole(width - 1))
     added, ended = right + 1, None
     if stop is not None:
         met = _first(order, chosen.emit(logic.Equal, stop), read, which=True)
         added, ended = added.emit(el.Minimum, met + 1), met.emit(logic.LessEqual, right)
-    room = size(chosen, text.room)
+    room = chosen.whole(text.room)
     filled = (text.filled + added).emit(el.Minimum, room)
-    filled = filled if ended is None else where(ended, room, filled)
+    filled = filled if ended is None else ended.where(room, filled)
     row = _appended(text, chosen, added)
     after = Text(row, filled, went_on(text.row, row, filled, text.guess.shape[0]))
     return after, right, _wanted(after, hits + right)
@@ -81,14 +81,14 @@ def grown(text: Text, chosen: Term, stop: Term | None) -> tuple[Text, Term, Term
 
 def _first(order: Term, truth: Term, none: Term, *, which: bool) -> Term:
     """The first place at which something is true, or is not; `none` where there is no such place."""
-    return where(truth, *((order, none) if which else (none, order))).emit(red.Min, axes=(-1,), keep=True)
+    return truth.where(*((order, none) if which else (none, order))).emit(red.Min, axes=(-1,), keep=True)
 
 
 def _appended(text: Text, chosen: Term, added: Term) -> Term:
     """The first `added` of the tokens chosen, in their places, as far as there is room."""
-    place = number(chosen, text.room) - text.filled
+    place = chosen.range(text.room) - text.filled
     new = place.emit(logic.GreaterEqual, 0).emit(logic.LogicalAnd, place.emit(logic.Less, added))
-    return where(new, at(chosen, where(new, place, 0)), text.row)
+    return new.where(at(chosen, new.where(place, 0)), text.row)
 
 
 def _wanted(text: Text, trust: Term) -> Term:
@@ -97,7 +97,7 @@ def _wanted(text: Text, trust: Term) -> Term:
     About twice as many as were right: `trust`. So a turn after right guesses reads more, one after a wrong guess fewer.
     """
     b = text.row.builder
-    left = size(text.row, text.room - 1) - text.filled
-    own = trust.emit(el.Minimum, size(text.row, text.most)).emit(el.Minimum, left)
-    own = where(left.emit(logic.Less, 0), size(text.row, text.most), own)
+    left = text.row.whole(text.room - 1) - text.filled
+    own = trust.emit(el.Minimum, text.row.whole(text.most)).emit(el.Minimum, left)
+    own = left.emit(logic.Less, 0).where(text.row.whole(text.most), own)
     return Term(b, smallest(b, own.pick(-1, 0).value))

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.rewrite import Copier, copy_graph
+from mai.compiler.ir.rewrite import Copier, copy_graph, uses_of
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.base import Operation
 from mai.compiler.ops.norm import LayerNorm
@@ -25,7 +23,7 @@ def fuse(graph: Graph) -> Graph:
     type between the two are looked through.
     """
     chains: dict[Value, tuple[Region, list[Node]]] = {}
-    uses = _uses(graph)
+    uses = uses_of(graph)
 
     def rule(copier: Copier, node: Node) -> bool:
         here = copier.builder.region
@@ -54,13 +52,6 @@ def _sides(node: Node) -> list[tuple[Value, Value]]:
         return []
     left, right = node.inputs
     return [(left, right), (right, left)]
-
-
-def _uses(graph: Graph) -> Counter[Value]:
-    """How often each value is read."""
-    read = [v for node in graph.walk() for v in node.inputs]
-    leaving = [v for node in graph.walk() for region in node.regions for v in region.outputs]
-    return Counter([*read, *leaving, *graph.outputs])
 
 
 def _taken_in(copier: Copier, node: Node, chain: list[Node], other: Value) -> list[Node] | None:

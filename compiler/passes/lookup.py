@@ -7,7 +7,7 @@ from mai.compiler.ir.terms import Term
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import logic
 from mai.compiler.ops import reduce as red
-from mai.compiler.ops.indexing import Iota, Take
+from mai.compiler.ops.indexing import Take
 
 PADS = 2  # Places before a text that hold no token, so that the last three of the shortest one can be read.
 
@@ -25,26 +25,12 @@ def went_on(before: Term, row: Term, filled: Term, count: Size) -> Term:
         before.slice(-1, PADS - back, length - back).emit(logic.Equal, newest.slice(-1, back, back + 1))
         for back in range(PADS + 1)
     ]
-    follows = number(row, length - PADS) + PADS + 1
-    whole = size(row, length)
-    found = where(same[2], follows + whole, follows)
-    found = where(same[0].emit(logic.LogicalAnd, same[1]), found, 0).emit(red.Max, axes=(-1,), keep=True)
+    follows = row.range(length - PADS) + PADS + 1
+    whole = row.whole(length)
+    found = same[2].where(follows + whole, follows)
+    found = same[0].emit(logic.LogicalAnd, same[1]).where(found, 0).emit(red.Max, axes=(-1,), keep=True)
     first = found.emit(el.Modulo, whole)
-    return at(row, first + number(row, count).emit(el.Modulo, filled - first))
-
-
-def where(condition: Term, yes: Term | int, no: Term | int) -> Term:
-    return condition.emit(logic.Where, yes, no)
-
-
-def number(like: Term, count: Size) -> Term:
-    """The whole numbers below `count`."""
-    return Term(like.builder, like.builder.emit(Iota, count=count))
-
-
-def size(like: Term, size: Size) -> Term:
-    """A size as a whole number."""
-    return Term(like.builder, like.builder.size(size))
+    return at(row, first + row.range(count).emit(el.Modulo, filled - first))
 
 
 def at(row: Term, place: Term) -> Term:

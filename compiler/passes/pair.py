@@ -113,7 +113,7 @@ class Pairing(Copier):
 
     def _stacked(self, values: tuple[Value, ...], batch: Axis) -> Value:
         """One value for all branches; what they share and what is one for all examples stays as it is."""
-        if len(set(values)) == 1 and not batched(values[0].type):
+        if len(set(values)) == 1 and not values[0].type.batched:
             return self[values[0]]
         if values not in self.stacks:
             self.stacks[values] = self._joined(list(self._parts(values)), batch)
@@ -137,7 +137,7 @@ class Pairing(Copier):
         if len(parts) == 1:
             return parts[0]
         inner = join_leads([p.type.with_lead(_inside(p.type)) for p in parts])
-        full = [self.builder.spread(p, (p.type.lead[0] if batched(p.type) else batch, *inner)) for p in parts]
+        full = [self.builder.spread(p, (p.type.lead[0] if p.type.batched else batch, *inner)) for p in parts]
         freed = [self.builder.unlead(p, 1 + len(inner)) for p in full]
         made = self.builder.emit(Concat, *freed, axis=-freed[0].type.rank, name=parts[0].name)
         return self.builder.lead(made, (_branches(made.type.shape[0]), *inner))
@@ -293,7 +293,7 @@ def _key(node: Node, places: Places) -> Key:
 def _operand(node: Node, operand: int, value: Value, places: Places) -> Key:
     if value in places:
         return places[value][0]
-    one_for_all = not batched(value.type) and not issubclass(node.op, Elementwise)
+    one_for_all = not value.type.batched and not issubclass(node.op, Elementwise)
     return value if operand in node.op.unled or one_for_all else (value.type.dtype, value.type.shape)
 
 
@@ -302,7 +302,7 @@ def _follows(node: Node) -> bool:
     if len(node.outputs) != 1 or issubclass(node.op, Draw) or node.attributes.get("training"):
         return False
     made = node.output.type
-    if not batched(made) or (issubclass(node.op, Structural) and node.op not in (Lead, Unlead)):
+    if not made.batched or (issubclass(node.op, Structural) and node.op not in (Lead, Unlead)):
         return False
     sizes = [*made.shape, *(a.size for a in _inside(made))]
     return not symbols_of(node).union(*map(symbols, sizes)) & symbols(made.lead[0].size)
@@ -321,14 +321,10 @@ def _rows(product: Node, known: Known) -> int:
     return size_of([*(a.size for a in _inside(made)), *places], known)
 
 
-def batched(type: Type) -> bool:
-    return bool(type.lead) and type.lead[0].depth == BATCH_DEPTH
-
-
 def _branches(size: Size) -> Axis:
     return Axis("branches", size, BATCH_DEPTH)
 
 
 def _inside(type: Type) -> tuple[Axis, ...]:
     """The lead axes without the batch's."""
-    return type.lead[1:] if batched(type) else type.lead
+    return type.lead[1:] if type.batched else type.lead

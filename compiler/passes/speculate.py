@@ -35,7 +35,7 @@ from mai.compiler.passes import drafts
 from mai.compiler.passes.drafts import Text
 from mai.compiler.passes.growth import State, smallest
 from mai.compiler.passes.incremental import Growth
-from mai.compiler.passes.lookup import PADS, at, number
+from mai.compiler.passes.lookup import PADS, at
 from mai.compiler.passes.turn import Grown, full
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -206,7 +206,7 @@ class Speculation(Growth):
         """Up to each draft; the axis that grows is the last."""
         last = self._drafts() + self._size(self.new - self.chosen)
         held = self._term(self.emit(Iota, count=self.new)).emit(logic.LessEqual, last)
-        return held.emit(logic.Where, self._term(self.rows(value, nothing)), nothing).value
+        return held.where(self._term(self.rows(value, nothing)), nothing).value
 
     def count(self) -> Value:
         """How many tokens there are up to each draft."""
@@ -230,7 +230,7 @@ class Speculation(Growth):
         """At each draft."""
         rank, size = value.type.rank, value.type.shape[axis]
         first = self._drafts() + self._size(size - self.chosen - count + 1)
-        place = first + number(first, count)
+        place = first + first.range(count)
         return self.emit(Take, value, place.value, axis=axis, rank=rank, index_rank=1)
 
     def _led(self, value: Value, axis: int) -> Value:

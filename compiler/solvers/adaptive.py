@@ -127,14 +127,14 @@ class Way:
         scale = [self._tolerance(y, y) for y in states]
         size, speed = self._norm(states, scale), self._norm(slopes, scale)
         unsure = either(below(size, 1e-5), below(speed, 1e-5))
-        guess = where(unsure, self.term(self.builder.constant(FIRST)), size / speed * 0.01)
+        guess = unsure.where(FIRST, size / speed * 0.01)
         ahead = self.velocity(zero + guess, self._moved(states, slopes, guess))
         change = [self.builder.emit(el.Subtract, b, a) for a, b in zip(slopes, ahead, strict=True)]
         steepest = self._norm(change, scale) / guess
         steepest = steepest.emit(el.Maximum, speed)
         careful = (guess * 1e-3).emit(el.Maximum, FIRST)
         exact = (steepest.emit(el.Maximum, 1e-15) * 100.0).emit(el.Power, -1 / self.order)
-        length = where(below(steepest, 1e-15), careful, exact).emit(el.Minimum, guess * 100.0)
+        length = below(steepest, 1e-15).where(careful, exact).emit(el.Minimum, guess * 100.0)
         return length.emit(el.StopGradient)
 
     def _moved(self, states: list[Value], slopes: Slopes, length: Term) -> list[Value]:
@@ -147,16 +147,15 @@ class Way:
         tau, proposed = self.term(at.tau), self.term(at.length)
         left = 1.0 - tau
         last = proposed.emit(logic.GreaterEqual, left)
-        length = where(last, left, proposed)
+        length = last.where(left, proposed)
         states, slopes = self._stages(at, tau, length)
         error = self._error(at.states, states, slopes, length)
         going, small = self.term(at.going), error.emit(logic.LessEqual, 1.0)
         kept = going.emit(logic.LogicalAnd, small)
-        spent = self.term(self.builder.constant(len(self.tableau.c) - 1))
-        evaluations = self.term(at.evaluations) + where(going, spent, self.term(self.builder.constant(0)))
+        evaluations = self.term(at.evaluations) + going.where(len(self.tableau.c) - 1, 0)
         return At(
             going.emit(logic.LogicalAnd, kept.emit(logic.LogicalAnd, last).emit(logic.LogicalNot)).value,
-            where(kept, tau + length, tau).value,
+            kept.where(tau + length, tau).value,
             (length * self._factor(error, small)).value,
             self._chosen(kept, states, at.states),
             self._chosen(kept, slopes[-1], at.slopes),
@@ -164,7 +163,7 @@ class Way:
         )
 
     def _chosen(self, condition: Term, yes: list[Value], no: list[Value]) -> list[Value]:
-        return [where(condition, self.term(a), self.term(b)).value for a, b in zip(yes, no, strict=True)]
+        return [condition.where(self.term(a), self.term(b)).value for a, b in zip(yes, no, strict=True)]
 
     def _stages(self, at: At, tau: Term, length: Term) -> tuple[list[Value], list[Slopes]]:
         """The states after a step, which the last stage begins at, and the velocities of all stages."""
@@ -198,7 +197,7 @@ class Way:
         parts = [(self.term(e) * length).value for e in self._combined(self.tableau.error, slopes)]
         scale = [self._tolerance(a, b) for a, b in zip(before, after, strict=True)]
         error = self._norm(parts, scale).emit(el.StopGradient)
-        return where(error.emit(logic.LessEqual, WORST), error, self.term(self.builder.constant(WORST)))
+        return error.emit(logic.LessEqual, WORST).where(error, WORST)
 
     def _tolerance(self, before: Value, after: Value) -> Term:
         """atol + rtol max(|before|, |after|)."""
@@ -225,12 +224,8 @@ class Way:
         as many more others, between 6 % fewer evaluations on rough velocities and 10 % more on smooth ones.
         """
         wanted = error.emit(el.Maximum, 1e-10).emit(el.Power, -1 / self.order) * SAFETY
-        least = where(kept, self.term(self.builder.constant(1.0)), self.term(self.builder.constant(SMALLEST)))
+        least = kept.where(1.0, SMALLEST)
         return wanted.emit(el.Maximum, least).emit(el.Minimum, LARGEST)
-
-
-def where(condition: Term, yes: Term, no: Term) -> Term:
-    return condition.emit(logic.Where, yes, no)
 
 
 def below(x: Term, number: float) -> Term:
