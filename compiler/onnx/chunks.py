@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import reading
 from mai.compiler.ir.sizes import evaluate
-from mai.compiler.ops.convolution import Conv
+from mai.compiler.ops.convolution import Conv, ConvTranspose
 from mai.compiler.ops.indexing import Iota
 from mai.compiler.ops.product import Affine
 from mai.compiler.ops.structure import Loop
@@ -36,7 +36,7 @@ def chunk_of(graph: Graph) -> int | None:
     if not all(v.type.batched for v in graph.outputs) or None in sizes:
         return None
     largest = max((s for s in sizes if s), default=1)
-    convolves = any(n.op is Conv for n in inside)
+    convolves = any(n.op in (Conv, ConvTranspose) for n in inside)
     multiplies = any(n.op is Affine for n in inside) and largest <= NARROW
     held = max((s * _branches(v) for s, v in zip(sizes, values, strict=True) if s), default=1)
     return max(1, min(MOST, BUDGET // held)) if convolves or multiplies else None

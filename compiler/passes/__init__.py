@@ -24,6 +24,7 @@ from mai.compiler.passes.speculate import speculative
 from mai.compiler.passes.split import split
 from mai.compiler.passes.step import step
 from mai.compiler.passes.unroll import unroll
+from mai.compiler.passes.upsampled import upsampled
 
 __all__ = [
     "GROWN",
@@ -83,4 +84,4 @@ def optimise(graph: Graph) -> Graph:
 
     What has left the loops is in no branch's way when branches become one; what they become is there when sums are taken in.
     """
-    return prune(share(fuse(pair(hoist(prune(share(split(fold(graph)))))))))
+    return prune(share(fuse(pair(hoist(prune(share(split(upsampled(fold(graph))))))))))

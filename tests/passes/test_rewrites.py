@@ -361,3 +361,29 @@ def test_what_a_body_makes_is_not_read_after_it(program: Maker) -> None:
     for scale in (10, 10, 10, 1):
         wanted = A.T @ wanted / scale
     np.testing.assert_allclose(y[0], wanted)
+
+
+# --------------------------------------------------------------- upsampled
+
+
+@pytest.mark.parametrize(("factor", "size", "padding"), [(2, 3, 1), (3, 3, 0), (2, 5, 2), (2, 4, 3), (4, 2, 0)])
+def test_a_convolution_of_an_upsampled_image_looks_at_the_image_itself(
+    program: Maker, factor: int, size: int, padding: int
+) -> None:
+    text = (
+        f"export f(x: [3, 5, 4]) -> [2, H, W] {{ return conv(upsample(x, {factor}), 2, {size}, padding = {padding}) }}"
+    )
+    height, width = (n * factor + 2 * padding - size + 1 for n in (5, 4))
+    plain, quick = made(program(text.replace("H, W", f"{height}, {width}")))
+    assert total(plain, "upsample") == 1
+    assert total(quick, "upsample") == 0
+    assert total(quick, "conv_transpose") == 1
+
+
+@pytest.mark.parametrize("setting", ["stride = 2", "padding = 3"])
+def test_a_window_that_skips_pixels_or_begins_outside_needs_the_larger_image(program: Maker, setting: str) -> None:
+    shape = "[2, 5, 5]" if "stride" in setting else "[2, 14, 14]"
+    plain, quick = made(
+        program(f"export f(x: [3, 5, 5]) -> {shape} {{ return conv(upsample(x, 2), 2, 3, {setting}) }}")
+    )
+    assert total(plain, "upsample") == total(quick, "upsample") == 1
