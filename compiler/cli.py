@@ -225,6 +225,8 @@ def compile_(
 
     program = _program(file, sets)
     found = _weights_file(program, weights, out)
+    if found and weights is None:
+        typer.echo(f"the weights are those of {found}", err=True)
     names = _exports(program, export)
     folder = out or (found.parent if found else Path())
     how = _how(

@@ -146,11 +146,16 @@ def _given(model: Model, values: list[str], options: Mapping[str, int | None]) -
         name, text = split_word(word)
         if name not in known:
             raise unknown(name, list(known))
+        if name in given:
+            raise ModelError("input-unknown", f"`{name}` is given twice", f"several examples: {name}=[..., ...]")
         repeated = size if "batch" not in model.settings else None
         given[name] = parse_value(known[name], text, repeated, is_text=takes_text(model.manifest, known[name]))
     for name, value in options.items():
-        if value is not None and (name in model.settings or not (name == "batch" and model.inputs)):
-            given[name] = value
+        if value is None or (name == "batch" and model.inputs and name not in model.settings):
+            continue
+        if name in given:
+            raise ModelError("input-unknown", f"`{name}` is given twice, as a word and as --{name}")
+        given[name] = value
     return given
 
 

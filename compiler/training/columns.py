@@ -84,7 +84,10 @@ def width_of(formula: str) -> int:
 
 
 def header_of(path: Path, row: list[str]) -> list[str]:
+    """The names of the columns. Raises `MaiError`."""
     names = [name.strip() for name in row]
+    if len(names) == 1 and set(";\t") & set(names[0]):
+        raise bad(f"{path} has one column, `{names[0][:60]}`", help="the values of a csv file are separated by commas")
     if len(set(names)) < len(names):
         raise bad(f"{path} has two columns of one name: {', '.join(names)}")
     return names

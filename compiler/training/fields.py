@@ -15,8 +15,8 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 Held = TypeVar("Held")
 
 
-def bad(message: str, slug: str = "data-bad") -> MaiError:
-    return MaiError([Diagnostic(slug, None, message)])
+def bad(message: str, slug: str = "data-bad", help: str | None = None) -> MaiError:
+    return MaiError([Diagnostic(slug, None, message, help=help)])
 
 
 def chosen(
@@ -31,7 +31,8 @@ def chosen(
             kinds = [n for n, h in left.items() if is_whole(h) == (type_.dtype is DType.INT)]
             found = left.pop(kinds[0]) if kinds else None
         if found is None:
-            raise bad(f"the data has no `{name}`; it has {', '.join(held)}")
+            help = f"name {_columns(name, type_)}, in an npz file an array `{name}`" if named else None
+            raise bad(f"the data has no `{name}`; it has {', '.join(held)}", help=help)
         made[name] = found
     return made
 
@@ -40,8 +41,16 @@ def shape_of(name: str, type_: Type, found: tuple[int, ...]) -> tuple[int, ...]:
     """The shape that a field gives to an example's numbers, of which there must be as many."""
     shape = tuple(s for s in type_.shape if isinstance(s, int))
     if prod(found) != prod(shape):
-        raise bad(f"`{name}` is {list(shape)} in the spec and {list(found)} in the data")
+        help = f"a vector has {_columns(name, type_)}" if shape and not found else None
+        told = list(found) if found else "one number"
+        raise bad(f"`{name}` is {list(shape)} in the spec and {told} in the data", help=help)
     return shape
+
+
+def _columns(name: str, type_: Type) -> str:
+    """The columns that a csv file has for a field."""
+    width = prod(s for s in type_.shape if isinstance(s, int))
+    return f"the columns `{name}0` to `{name}{width - 1}`" if type_.rank else f"a column `{name}`"
 
 
 def check_whole(name: str, is_whole: bool) -> None:
@@ -52,7 +61,11 @@ def check_whole(name: str, is_whole: bool) -> None:
 def check_labels(name: str, type_: Type, least: int, most: int) -> None:
     classes = type_.classes
     if isinstance(classes, int) and not 0 <= least <= most < classes:
-        raise bad(f"`{name}` has labels {least} to {most}, the spec has class[{classes}]")
+        shifted = (least, most) == (1, classes)
+        help = (
+            "labels begin with 0" if shifted else f"`class[{most + 1}]` has labels 0 to {most}" if least >= 0 else None
+        )
+        raise bad(f"`{name}` has labels {least} to {most}, the spec has class[{classes}]", help=help)
 
 
 def window(fields: Mapping[str, Type]) -> tuple[str, int, Type]:

@@ -150,12 +150,19 @@ def _cell(path: Path, row: list[str], place: int, width: int) -> str:
 
 
 def _column(path: Path, name: str, cells: list[str]) -> Array:
-    try:
-        numbers = np.array([float(c) for c in cells])
-    except ValueError as error:
-        raise bad(f"{path}: column `{name}` holds what is no number: {error}") from error
+    numbers = np.array([_number(path, name, row, cell) for row, cell in enumerate(cells, 1)])
     whole = bool((np.abs(numbers) < EXACT).all()) and np.array_equal(numbers, np.floor(numbers))
     return numbers.astype(np.int64) if whole and all("." not in c for c in cells) else numbers
+
+
+def _number(path: Path, name: str, row: int, cell: str) -> float:
+    try:
+        return float(cell)
+    except ValueError as error:
+        if not cell.strip():
+            raise bad(f"{path}: column `{name}` is empty in row {row}") from error
+        help = "labels are whole numbers from 0 on"
+        raise bad(f"{path}: column `{name}` has `{cell[:60]}` in row {row}, which is no number", help=help) from error
 
 
 def _vectors(columns: Arrays) -> Arrays:

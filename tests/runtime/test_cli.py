@@ -50,6 +50,7 @@ def test_run_shows_or_saves(counting: onnx.ModelProto, write: Write, tmp_path: P
     assert "mean 5," in done.stdout
     bare("run", path, "--batch", "3", "seed=4", "--out", tmp_path / "x.npy")
     assert np.load(tmp_path / "x.npy").tolist() == [[4, 4], [5, 5], [6, 6]]
+    assert "as a word and as --seed" in bare("run", path, "--seed", "3", "seed=4", code=1).stderr
 
 
 def test_run_takes_inputs(shifted: onnx.ModelProto, write: Write, tmp_path: Path) -> None:
@@ -71,6 +72,7 @@ WRONG = [
     (["x=[1, 2]"], "error[input-missing]: the input `y` is missing"),
     (["x=[1, 2]", "y=3", "scael=1"], "did you mean `scale`?"),
     (["x=[1, 2]", "3"], "`3` is no input"),
+    (["x=[1, 2]", "y=3", "y=4"], "`y` is given twice (several examples: y=[..., ...])"),
     (["x=[1, 2]", "y=10"], "error[input-range]"),
     (["x=[1, 2]", "y=3", "--seed", "1"], "no input or setting `seed`"),
     (["x=[1, 2]", "y=3", "--batch", "0"], "`batch` is at least 1"),

@@ -240,7 +240,7 @@ def test_the_summary_of_a_text(example: Make) -> None:
     assert f"cache            {2 * 6 * 192 * 4 / 1000:.2f} kB a token" in text
     assert "at most 256 tokens" in text
     assert re.search(r"export score.*\n  operations", text)
-    assert "3,000 steps of 32 examples, adamw" in text
+    assert "1,200 steps of 32 examples, adamw" in text
     work = re.search(r"\(prompt.*\n.*\n  operations +([\d.]+) M", text)
     token = 6 * 12 * 192 * 192 + 192 * 256
     assert work

@@ -203,7 +203,9 @@ def test_bad_archives_are_told(make: Callable[[Path], object], told: str, tmp_pa
         ("x0,x0\n1,2\n", "two columns of one name"),
         ("x0,x1\n\n\n", "at least one row"),
         ("", "at least one row"),
-        ("x0,x1\n1,two\n", "column `x1` holds what is no number"),
+        ("x0,x1\n1,two\n", "column `x1` has `two` in row 1, which is no number"),
+        ("x0,x1\n1,2\n3, \n", "column `x1` is empty in row 2"),
+        ("x0;x1\n1;2\n", "has one column, `x0;x1`"),
         ("x0,x1\n1,2,3\n", "a row has 3 values, the header has 2"),
         ("x0,x1,y\n1,2,inf\n", "`y` holds fractions"),
         ("x0,x1,y\n1,2,1.5\n", "`y` holds fractions"),
@@ -214,6 +216,24 @@ def test_bad_archives_are_told(make: Callable[[Path], object], told: str, tmp_pa
 def test_bad_tables_are_told(text: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(text)
     assert told in _message(st.Csv(path="a.csv"), tmp_path, LABELLED if "y" in text else POINT)
+
+
+@pytest.mark.parametrize(
+    ("text", "help"),
+    [
+        ("x1,x2\n1,2\n", "name the columns `x0` to `x1`"),
+        ("x\n1\n", "a vector has the columns `x0` to `x1`"),
+        ("x0,x1,y\n1,2,cat\n", "labels are whole numbers"),
+        ("x0,x1,y\n1,2,1\n1,2,10\n", "labels begin with 0"),
+        ("x0,x1,y\n1,2,0\n1,2,11\n", "`class[12]` has labels 0 to 11"),
+        ("x0,x1\n1,2\n", "name a column `y`"),
+    ],
+)
+def test_tables_are_helped_to_names_and_labels(text: str, help: str, tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text(text)
+    with pytest.raises(MaiError) as caught:
+        load(st.Csv(path="a.csv"), LABELLED if "y" in text + help else POINT, 0, tmp_path)
+    assert help in str(caught.value.diagnostics[0].help)
 
 
 @pytest.mark.parametrize(
