@@ -160,6 +160,8 @@ WRONG_OPERATORS: list[Rule] = [
 ]  # fmt: skip
 
 NAMES: list[Rule] = [
+    (lambda p: p.word in ("const", "let") and p.named and p.opens and p.is_word, "misplaced-declaration",
+     "inside a block a name is defined by `=` alone", "write `{found} = ...`"),
     (lambda p: p.word in DECLARATION_WORDS and p.named and p.opens and p.found not in ENDS, "misplaced-declaration",
      "a declaration cannot stand inside a block", "move it out of the block"),
     (lambda p: p.found == "/=" and p.before == "/", "wrong-operator", "a change is `+=`, `-=`, `*=` or `/=`", None),

@@ -195,7 +195,9 @@ class Core:
             return self.listed(binding, span)
         if isinstance(binding, LetTensor):
             return self.value(self.let(binding), span)
-        raise self.fail("type-mismatch", span, f"a tensor or a number is needed here, this is {kind_of(binding)}")
+        help = "what is drawn is written `x ~ normal([2])`" if isinstance(binding, Distribution) else None
+        message = f"a tensor or a number is needed here, this is {kind_of(binding)}"
+        raise self.fail("type-mismatch", span, message, help=help)
 
     def listed(self, items: list[Binding], span: Span) -> Value:
         """A list of numbers as a constant vector; real if any of them is."""

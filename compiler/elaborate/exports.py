@@ -116,6 +116,9 @@ def _input(e: Elaborator, env: Environment, parameter: ast.Parameter, written: a
     for axis, dim in enumerate(dims_of(written)):
         if e.is_free(env, dim):
             assert isinstance(dim, ast.Name)
+            if dim.id in RESERVED:
+                help = "a spec speaks of one example: leave the axis of the batch out"
+                raise e.fail("reserved-name", dim.span, f"`{dim.id}` is a name that mai uses itself", help=help)
             env.names[dim.id], env.where[dim.id] = symbol(dim.id), dim.span
             fresh.append((axis, dim.id))
     type_ = e.written_type(env, written).with_lead((BATCH,))

@@ -36,6 +36,8 @@ ARITHMETIC: dict[str, type[Operation]] = {
     "==": logic.Equal, "!=": logic.NotEqual, "<": logic.Less, "<=": logic.LessEqual, ">": logic.Greater,
     ">=": logic.GreaterEqual,
 }  # fmt: skip
+TRUTHS = ("true", "false")
+SIZES, HOW_SIZES = ("shape", "size"), "sizes have names in types: `x: [P, d]`"
 
 
 class Expressions(Core):
@@ -85,7 +87,7 @@ class Expressions(Core):
     def _name(self, env: Environment, expr: ast.Name) -> Binding:
         found = self.look_up(env, expr.id)
         if found is None:
-            guess = closest(expr.id, self.names_in_sight(env))
+            guess = closest(expr.id, [*self.names_in_sight(env), *TRUTHS])
             help = f"did you mean `{guess}`?" if guess else None
             if expr.id == "dW":
                 help = "noise is part of an increment: `dx = f * ds + g * dW`, using euler_maruyama(steps)"
@@ -101,7 +103,10 @@ class Expressions(Core):
         return names + list(BUILTINS)
 
     def _field(self, env: Environment, expr: ast.Field) -> Binding:
-        return self.error("unknown-name", expr.span, f"`{expr.span.text}` can only be recorded", help=None)
+        help = HOW_SIZES if expr.name in SIZES else None
+        return self.error(
+            "unknown-name", expr.span, f"`{expr.span.text}` is no value: only `record` names parameters so", help=help
+        )
 
     # ------------------------------------------------------------- arithmetic
 
@@ -236,7 +241,8 @@ class Expressions(Core):
 
     def _applied(self, env: Environment, callee: ast.Expr, arguments: list[BoundArgument], span: Span) -> Binding:
         if not isinstance(callee, ast.Name):
-            return self.error("not-callable", callee.span, "only a layer, a net or a function can be called")
+            help = self._as_function(env, callee)
+            return self.error("not-callable", callee.span, "only a layer, a net or a function can be called", help=help)
         function = self.look_up(env, callee.id)
         if function is None:
             guess = closest(callee.id, self.names_in_sight(env))
@@ -249,6 +255,14 @@ class Expressions(Core):
         if self.at(callee.span) is callee.span:
             self.named = callee.span
         return self.call(function, arguments, span)
+
+    def _as_function(self, env: Environment, callee: ast.Expr) -> str | None:
+        """What `torch.relu(x)` and `x.relu()` are here."""
+        name = callee.name if isinstance(callee, ast.Field) else ""
+        if name in SIZES:
+            return HOW_SIZES
+        known = name if self.look_up(env, name) else closest(name, self.names_in_sight(env))
+        return f"there are no modules and methods: write `{known}(...)`" if known else None
 
     def _pipe(self, env: Environment, expr: ast.Pipe) -> Binding:
         first = BoundArgument(None, self.expression(env, expr.left), expr.left.span)

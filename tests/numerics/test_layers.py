@@ -87,3 +87,11 @@ def test_rates_are_one_a_pair(tmp_path: Path) -> None:
     assert found.slug == "shape-mismatch"
     assert found.message == "there are 2 pairs to turn, these rates are [3]"
     assert found.span is not None and found.span.text == "ones([3])"
+
+
+def test_frequencies_of_a_time(program: Make, tmp_path: Path) -> None:
+    """1,000 s exp(-i log(10000) / k), its cosines before its sines; an odd width ends in a zero."""
+    s = np.array([0, 0.1, 1], np.float32)
+    found = computed(program("export f(s: []) -> [7] { return fourier(s, 7) }\n"), tmp_path, s=s)
+    angle = 1000 * s[:, None].astype(float) * 10_000.0 ** (-np.arange(3) / 3)
+    np.testing.assert_allclose(found, np.concatenate([np.cos(angle), np.sin(angle), 0 * s[:, None]], 1), atol=1e-4)
