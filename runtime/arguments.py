@@ -15,12 +15,18 @@ Array = np.ndarray[Any, Any]
 
 
 Ports = Mapping[str, Port]
+Sizes = Mapping[str, int]
+NONE: Sizes = {}
 
 
 def prepare(
-    inputs: Ports, settings: Ports, values: Mapping[str, Any], most: Mapping[str, int] | None = None
+    inputs: Ports, settings: Ports, values: Mapping[str, Any], least: Sizes = NONE, most: Sizes = NONE
 ) -> dict[str, Array]:
-    """Arrays for the session, by name; `most` is the largest size of a dimension, by its name. Raises `ModelError`."""
+    """Arrays for the session, by name; `least` and `most` bound the sizes of dimensions, by their names.
+
+    Raises:
+        ModelError: a name, a dtype, a shape or a range is not as the file says.
+    """
     feed = {}
     for name, value in values.items():
         port = inputs.get(name) or settings.get(name)
@@ -33,7 +39,7 @@ def prepare(
             raise ModelError(
                 "input-missing", f"the input `{name}` is missing", f"it takes {', '.join([*inputs, *settings])}"
             )
-    _agree(inputs, feed, most or {})
+    _agree(inputs, feed, least, most)
     return feed
 
 
@@ -119,8 +125,8 @@ def span(port: Port) -> str:
     return "" if port.maximum is None else f"at most {port.maximum:g}"
 
 
-def _agree(inputs: Ports, feed: Mapping[str, Array], most: Mapping[str, int]) -> None:
-    """Inputs of one call have one batch, and one size for each name of a dimension, which may have a limit."""
+def _agree(inputs: Ports, feed: Mapping[str, Array], least: Sizes, most: Sizes) -> None:
+    """Inputs of one call have one batch, and one size for each name of a dimension, which may have limits."""
     sizes: dict[str, tuple[int, str]] = {}
     for port in inputs.values():
         array = feed[port.name]
@@ -132,5 +138,7 @@ def _agree(inputs: Ports, feed: Mapping[str, Array], most: Mapping[str, int]) ->
                 what = "the batch" if name == "batch" else f"`{name}`"
                 message = f"{what} is {known} in `{where}` and {size} in `{port.name}`"
                 raise ModelError("input-shape", message)
+            if size < least.get(name, size):
+                raise ModelError("input-range", f"`{name}` is at least {least[name]}, `{port.name}` has {size}")
             if size > most.get(name, size):
                 raise ModelError("input-range", f"`{name}` is at most {most[name]}, `{port.name}` has {size}")

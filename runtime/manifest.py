@@ -97,8 +97,9 @@ class Tuned(BaseModel):
 class Manifest(BaseModel):
     """The interface of one export and where it comes from. `tokenizer` is "bytes", or a `tokenizers` file's JSON.
 
-    `precision` is that of weights and products. `quantize` is what the weights are kept in; `loss_change` how much that adds to the loss, as a share of it. `most` is the largest size of a
-    dimension, by its name, where a table of positions has an end. `evaluations` names the output that counts, for each
+    `precision` is that of weights and products. `quantize` is what the weights are kept in; `loss_change` how much that adds
+    to the loss, as a share of it. `least` and `most` are the smallest and largest sizes of dimensions, by their names: where
+    one is cut off before, and where a table of positions has an end. `evaluations` names the output that counts, for each
     example, how often adaptive solvers evaluated their velocities; it is negative where one did not arrive; `turns` the one that
     counts the turns that growing texts took. `tuned` is there where `mai tune` has chosen how the file's integral is computed.
     `checksum` is of the tensors in the file (`checksum.py`).
@@ -114,6 +115,7 @@ class Manifest(BaseModel):
     outputs: list[Port]
     spec_sha256: str
     versions: dict[str, str] = {}
+    least: dict[str, int] = {}
     most: dict[str, int] = {}
     opset: int
     draws: bool = False

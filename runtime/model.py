@@ -20,7 +20,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.files import plain_file
 from mai.runtime.manifest import FORMAT, MANIFEST_KEY, SPEC_KEY, Manifest
 from mai.runtime.stream import NEXT, pieces, step_path, turns
-from mai.runtime.text import Prompt, answer, check_length, encode, read_prompt
+from mai.runtime.text import Prompt, answer, as_tokens, check_length, read_prompt
 from mai.runtime.tokenizer import Tokenizer, tokenizer_of
 
 Array = np.ndarray[Any, Any]
@@ -79,7 +79,7 @@ class Model:
         if unnamed:
             raise without_name([*self.inputs, *self.settings])
         prompt = self._prompt(values)
-        feed = prepare(self.inputs, self.settings, values, self.manifest.most)
+        feed = prepare(self.inputs, self.settings, values, self.manifest.least, self.manifest.most)
         if prompt is not None and self.manifest.text is not None:
             check_length(self.manifest.text, prompt.rows, feed)
         feed = {name: array for name, array in feed.items() if name in self._accepted} | self._fixed
@@ -111,8 +111,8 @@ class Model:
             prompt = read_prompt(self.inputs[text.prompt], values[text.prompt], self.tokenizer)
             values[text.prompt] = prompt.rows
         for name, value in values.items():
-            if isinstance(value, str) and name in self.inputs and len(self.inputs[name].shape) == 1:
-                values[name] = encode(self.inputs[name], value, self.tokenizer)
+            if name in self.inputs and len(self.inputs[name].shape) == 1:
+                values[name] = as_tokens(self.inputs[name], value, self.tokenizer)
         return prompt
 
     def stream(self, prompt: Any, count: int | None = None, **settings: Any) -> Iterator[Any]:

@@ -30,7 +30,7 @@ def read_prompt(port: Port, value: Any, tokenizer: Tokenizer | None) -> Prompt:
     """Rows of tokens from a text, several texts, or tokens; shorter ones begin with nothing. Raises `ModelError`."""
     single = isinstance(value, str)
     texts = [value] if single else value
-    as_text = isinstance(texts, Sequence) and bool(texts) and all(isinstance(t, str) for t in texts)
+    as_text = _are_texts(texts)
     if as_text:
         texts = [encode(port, t, tokenizer) for t in texts]
     if not _is_ragged(texts):
@@ -42,6 +42,24 @@ def read_prompt(port: Port, value: Any, tokenizer: Tokenizer | None) -> Prompt:
     for row, tokens in zip(rows, texts, strict=True):
         row[longest - len(tokens) :] = tokens
     return Prompt(_checked(port, rows), as_text, False, True)
+
+
+def as_tokens(port: Port, value: Any, tokenizer: Tokenizer | None) -> Any:
+    """A text, or texts of one length, as tokens; anything else as it is. Raises `ModelError`."""
+    if isinstance(value, str):
+        return encode(port, value, tokenizer)
+    if not _are_texts(value):
+        return value
+    rows = [encode(port, text, tokenizer) for text in value]
+    lengths = sorted(map(len, rows))
+    if lengths[0] < lengths[-1]:
+        message = f"`{port.name}` takes texts of one length, these have {lengths[0]} to {lengths[-1]} tokens"
+        raise ModelError("input-shape", message, "give them one at a time")
+    return np.stack(rows)
+
+
+def _are_texts(values: Any) -> bool:
+    return isinstance(values, Sequence) and bool(values) and all(isinstance(v, str) for v in values)
 
 
 def encode(port: Port, text: str, tokenizer: Tokenizer | None) -> Array:

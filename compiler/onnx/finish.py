@@ -10,10 +10,10 @@ import onnx_ir as ir
 
 import mai
 from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value
-from mai.compiler.ir.sizes import Dim, substitute, symbol, symbols
+from mai.compiler.ir.sizes import substitute
 from mai.compiler.ir.types import DType
+from mai.compiler.onnx.limits import largest, smallest
 from mai.compiler.onnx.narrow import Precision
-from mai.compiler.ops.indexing import Slice
 from mai.compiler.ops.structure import NOTHING
 from mai.compiler.passes.growth import texts
 from mai.compiler.passes.paths import path_axes
@@ -39,7 +39,8 @@ def manifest_of(
         outputs=_outputs(program, graph, optimised),
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
         versions={"mai": mai.__version__, **_versions("onnx-ir", "torch")},
-        most=limits_of(graph),
+        least=smallest(graph),
+        most=largest(graph),
         opset=opset,
         draws="seed" in graph.settings,
         unrolled=unrolled,
@@ -68,23 +69,6 @@ def _outputs(program: Program, graph: Graph, optimised: Graph) -> list[Port]:
         _port(v, n, "output") for v, n in zip(optimised.outputs, optimised.output_names, strict=True) if n == TURNS
     ]
     return [*(port.model_copy(update={"path": axis}) for port, axis in zip(ports, paths, strict=True)), *counted]
-
-
-def limits_of(graph: Graph) -> dict[str, int]:
-    """How large a dimension of the inputs may be: a slice `table[:P - 1]` ends where its table does."""
-    most: dict[str, int] = {}
-    inputs = {n for n, s in graph.sizes.items() if isinstance(s, tuple) and s[0] in graph.inputs and n != "batch"}
-    for node in graph.nodes:
-        stop = node.attributes.get("stop") if node.op is Slice else None
-        size = node.inputs[0].type.shape[node.attributes["axis"]] if isinstance(stop, Dim) else None
-        names = symbols(stop) if isinstance(stop, Dim) else set()
-        if not isinstance(size, int) or len(names) != 1 or not names <= inputs:
-            continue
-        (name,) = names
-        beyond = substitute(stop or 0, {name: 0})
-        if isinstance(beyond, int) and stop == symbol(name) + beyond:
-            most[name] = min(most.get(name, size - beyond), size - beyond)
-    return most
 
 
 def _is_text(value: Value) -> bool:

@@ -18,7 +18,7 @@ from mai.compiler.onnx.export import export, model_of
 from mai.compiler.ops.elementwise import Silu
 from mai.compiler.program import Program
 from mai.compiler.torch.weights import first_value
-from mai.runtime import load
+from mai.runtime import ModelError, load
 from mai.spec.diagnostics import MaiError
 
 Maker = Callable[..., Program]
@@ -138,3 +138,25 @@ def test_draws_are_the_same_integers_on_every_thread_and_batch(program: Maker, t
         np.testing.assert_array_equal(ours, wide[:size])
     (wanted,) = evaluate(passes.prepare(made.exports["f"]), {}, {"batch": 1000, "seed": 9}, {})
     np.testing.assert_array_equal(wide, wanted)
+
+
+@pytest.mark.parametrize(
+    ("text", "least", "most"),
+    [
+        ("export f(x: [P, 2]) -> [P - 3, 2] { return x[3:] }", {"P": 4}, {}),
+        ("export f(x: [1, H, 5]) -> [2, 1] { return mean(conv(x, 2, 4, stride = 2, padding = 0), axis = 1) }", {"H": 4}, {}),
+        ("export f(x: [P, 2]) -> [P, 2] {\n  param place: [9, 2] ~ normal(0, 1)\n  return x + place[:P]\n}", {}, {"P": 9}),
+        ("export f(x: [P, 2], y: [Q, 2]) -> [P, Q] { return x @ y' }", {}, {}),
+    ],
+)  # fmt: skip
+def test_a_file_says_how_large_its_inputs_may_be(
+    text: str, least: dict[str, int], most: dict[str, int], program: Maker, tmp_path: Path
+) -> None:
+    made = program(text)
+    model = load(export(made, "f", weights(made), tmp_path).path, providers="cpu")
+    assert (model.manifest.least, model.manifest.most) == (least, most)
+    for name, size in least.items():
+        shape = [size if s == name else s for s in model.inputs["x"].shape]
+        assert np.isfinite(model(x=np.ones(shape))).all()
+        with pytest.raises(ModelError, match=f"`{name}` is at least {size}, `x` has {size - 1}"):
+            model(x=np.ones([size - 1 if s == name else s for s in model.inputs["x"].shape]))

@@ -132,7 +132,7 @@ def test_bad_prompts_are_told(model: Any, given: dict[str, Any], slug: str) -> N
     assert caught.value.slug == slug
 
 
-def test_a_text_too_long_to_score(tmp_path: Path) -> None:
+def test_a_text_too_long_or_too_short_to_score(tmp_path: Path) -> None:
     (tmp_path / "tiny.mai").write_text(SPEC, encoding="utf-8")
     program = check(tmp_path / "tiny.mai").program
     assert program is not None
@@ -140,6 +140,20 @@ def test_a_text_too_long_to_score(tmp_path: Path) -> None:
     assert model(x=np.ones((1, 41), np.int64)).shape == (1, 40)
     with pytest.raises(ModelError, match="at most 41"):
         model(x=np.ones((1, 42), np.int64))
+    with pytest.raises(ModelError, match="`P` is at least 2, `x` has 1"):
+        model(x=np.ones((1, 1), np.int64))
+
+
+def test_texts_to_score_have_one_length(tmp_path: Path) -> None:
+    (tmp_path / "tiny.mai").write_text(SPEC, encoding="utf-8")
+    program = check(tmp_path / "tiny.mai").program
+    assert program is not None
+    weights, _ = load_weights(program, None)
+    model = load(export(program, "score", weights, tmp_path, tokenizer="bytes").path, providers="cpu")
+    both = model(x=["abc", "cab"])
+    np.testing.assert_allclose(both, np.concatenate([model(x="abc"), model(x="cab")]), atol=1e-5)
+    with pytest.raises(ModelError, match="texts of one length, these have 1 to 3 tokens"):
+        model(x=["abc", "a"])
 
 
 def test_a_file_without_a_tokenizer_says_so(tmp_path: Path) -> None:

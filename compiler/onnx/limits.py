@@ -1,0 +1,58 @@
+"""How small and how large the dimensions of an export's inputs may be, by what its graph does with them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mai.compiler.ir.graph import Graph
+from mai.compiler.ir.sizes import Dim, substitute, symbol, symbols
+from mai.compiler.ops.indexing import Slice
+
+TRIED = 64  # The largest size that is looked at: a kernel wider than that has its own message.
+
+
+def smallest(graph: Graph) -> dict[str, int]:
+    """The least size of each dimension with which nothing is empty, where it is above 1: `x[1:]` of one token is nothing."""
+    names = _given(graph)
+    least = dict.fromkeys(names, 1)
+    for size in _sizes(graph):
+        (name, *others) = symbols(size)
+        if others or name not in names:
+            continue
+        held = (n for n in range(least[name], TRIED) if _at(size, name, n) >= 1)
+        least[name] = next(held, least[name])
+    return {name: n for name, n in least.items() if n > 1}
+
+
+def largest(graph: Graph) -> dict[str, int]:
+    """The most: a slice `table[:P - 1]` ends where its table does."""
+    names = _given(graph)
+    most: dict[str, int] = {}
+    for node in graph.nodes:
+        stop = node.attributes.get("stop") if node.op is Slice else None
+        if not isinstance(stop, Dim):
+            continue
+        size, (name, *others) = node.inputs[0].type.shape[node.attributes["axis"]], symbols(stop)
+        if not isinstance(size, int) or others or name not in names:
+            continue
+        beyond = _at(stop, name, 0)
+        if stop == symbol(name) + beyond:
+            most[name] = min(most.get(name, size - beyond), size - beyond)
+    return most
+
+
+def _given(graph: Graph) -> set[str]:
+    """The dimensions that a host gives with its inputs, without the batch."""
+    return {n for n, s in graph.sizes.items() if isinstance(s, tuple) and s[0] in graph.inputs and n != "batch"}
+
+
+def _sizes(graph: Graph) -> Iterator[Dim]:
+    for node in graph.walk():
+        for value in node.outputs:
+            yield from (s for s in value.type.shape if isinstance(s, Dim))
+
+
+def _at(size: Dim, name: str, number: int) -> int:
+    made = substitute(size, {name: number})
+    assert isinstance(made, int)
+    return made
