@@ -95,6 +95,11 @@ def _check_derivatives(program: Program, report: Reporter) -> None:
                     report.add(diagnostic)
 
 
+def ahead(program: Program) -> list[Diagnostic]:
+    """What training and compiling would say, as far as it is known now."""
+    return [*misfits(program), *unmoved(program), *growing(program)]
+
+
 def growing(program: Program) -> list[Diagnostic]:
     """Warnings for texts that cannot grow token by token: they compile with `--no-cache` alone."""
     graphs = [g for g in program.exports.values() if any(node.op is Extend for node in g.walk())]
@@ -116,6 +121,15 @@ def misfits(program: Program) -> list[Diagnostic]:
     from mai.compiler.training import columns
 
     return columns.misfits(program.training, Path(program.source.path).parent)
+
+
+def unmoved(program: Program) -> list[Diagnostic]:
+    """Errors of objectives that no parameter moves."""
+    if program.training is None:
+        return []
+    from mai.compiler.training import moved
+
+    return moved.unmoved(program.training)
 
 
 def _helped(path: Path, report: Reporter, sets: Mapping[str, str] | None) -> Iterator[Diagnostic]:

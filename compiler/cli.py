@@ -101,15 +101,15 @@ def check(
     format: Format = "text",
 ) -> None:
     """Check files: names, types, dimensions, settings. Nothing is run."""
+    from mai.compiler.check import ahead
     from mai.compiler.check import check as check_file
-    from mai.compiler.check import growing, misfits
 
     found: list[Diagnostic] = []
     failed = False
     for file in files:
         checked = check_file(file, _sets(sets))
         program, told = checked.program, checked.diagnostics
-        told += [*misfits(program), *growing(program)] if program is not None else []
+        told += ahead(program) if program is not None else []
         sound = program is not None and not any(d.severity == "error" for d in told)
         found, failed = found + told, failed or not sound
         if program is not None and sound and format == "text":

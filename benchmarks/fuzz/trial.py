@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mai.compiler.check import check, growing, misfits
+from mai.compiler.check import ahead, check
 from mai.spec.diagnostics.render import render, to_json
 
 LIMIT = 5.0  # seconds; the examples take a hundredth
@@ -66,7 +66,7 @@ def checked(raw: bytes, path: Path, limit: float = LIMIT) -> Trial:
 
     def attempt() -> tuple[str | None, bool]:
         made = check(path)
-        later = [*misfits(made.program), *growing(made.program)] if made.program is not None else []
+        later = ahead(made.program) if made.program is not None else []
         render([*made.diagnostics, *later])
         to_json([*made.diagnostics, *later])
         sound = made.program is not None

@@ -26,6 +26,7 @@ from mai.compiler.training.best import Best
 from mai.compiler.training.data import Dataset, load
 from mai.compiler.training.draws import DrawSource, lift_draws
 from mai.compiler.training.module import Module
+from mai.compiler.training.moved import nothing_moves
 from mai.compiler.training.optimizer import MovingAverage, make_optimizer, rate, set_rate
 from mai.compiler.training.processes import Processes, accelerator_of
 from mai.compiler.training.progress import Meter, Metrics
@@ -108,7 +109,7 @@ class Objective:
         self.reporting = trainer.module(training.graph, full) if len(full) > 1 else self.module
         self.parameters = trainer.weights.chosen(lambda w: training.moves(self.written, w))
         if not self.parameters:
-            raise MaiError([Diagnostic("nothing-to-train", self.written.span, "there is nothing to train: no params")])
+            raise MaiError([nothing_moves(self.written)])
         self.optimizer = make_optimizer(training.settings, self.parameters.values())
         self.base = training.settings.optimizer.lr
 
@@ -254,7 +255,7 @@ class Trainer:
             made = module(fields, step)
         loss, weight = made[0].mean(), len(self.share) / self.batch
         if not loss.requires_grad:
-            raise _unmoved(objective)
+            raise MaiError([nothing_moves(objective.written)])
         parameters = list(objective.parameters.values())
         objective.optimizer.zero_grad(set_to_none=True)
         self.accelerator.backward(loss, inputs=parameters)
@@ -390,10 +391,3 @@ class Trainer:
             metadata = {**self._metadata(), "trained_steps": str(step), "validation": json.dumps(dict(validation))}
             tensors = self.weights.state_dict() if self.best is None else self.best.tensors
             return ck.write_weights(self.out, tensors, metadata)
-
-
-def _unmoved(objective: Objective) -> MaiError:
-    written = objective.written
-    message = f"no parameter that is trained moves the objective `{written.text}`"
-    help = "a net has to take part in it; `stop_gradient` and `freeze` hold parameters still"
-    return MaiError([Diagnostic("nothing-to-train", written.span, message, help=help)])

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file
 
+from mai.compiler.check import unmoved
 from mai.compiler.program import Program
 from mai.compiler.training.checkpoint import latest
 from mai.compiler.training.loop import Options, Trainer, train
@@ -243,10 +244,24 @@ def test_epochs_need_data_with_an_end(program: Maker, tmp_path: Path) -> None:
         train(made, tmp_path, Options(**QUIET))
 
 
-@pytest.mark.parametrize("objective", ["sum(x^2)", "0", "stop_gradient(f()) * sum(x)"])
+STILL = ["minimize sum(x^2)", "minimize 0", "minimize stop_gradient(f()) * sum(x)", "minimize f() over g"]
+
+
+@pytest.mark.parametrize("objective", STILL)
 def test_an_objective_that_no_parameter_moves(objective: str, program: Maker, tmp_path: Path) -> None:
-    made = program(f"{PAIR}train(steps = 1, batch = 2) {{\n  minimize {objective}\n}}\n")
+    made = program(f"{PAIR}train(steps = 1, batch = 2) {{\n  {objective}\n}}\n")
     with pytest.raises(MaiError) as caught:
         train(made, tmp_path / "run", Options(**QUIET))
     (found,) = caught.value.diagnostics
     assert found.slug == "nothing-to-train" and found.span is not None and found.span.line == 11
+    assert unmoved(made) == [found]
+
+
+def test_what_only_training_sees_to_be_flat_is_no_error_of_the_file(program: Maker, tmp_path: Path) -> None:
+    made = program(f'{PAIR}train(steps = 1, batch = 2, freeze = ["g.*"]) {{\n  minimize floor(f()) * g()\n}}\n')
+    assert unmoved(made) == []
+
+
+@pytest.mark.parametrize("example_name", ["gan", "two_layer", "neural_ode", "char_gpt", "reflow"])
+def test_examples_have_something_to_train(example_name: str, example: Maker) -> None:
+    assert unmoved(example(example_name)) == []
