@@ -72,10 +72,10 @@ def processor() -> str:
 
 
 def record(name: str, text: str, figures: Any, where: str = "one core of") -> None:
-    """Print a table; keep it under `results/` and in the README, with the processor on `where` of which it was measured."""
+    """Print a table; keep it under `results/` and in the pages, with the processor on `where` of which it was measured."""
     print(text, flush=True)
     RESULTS.mkdir(exist_ok=True)
     held = {"processor": processor(), "python": platform.python_version(), "figures": figures}
     (RESULTS / f"{name}.json").write_text(json.dumps(held, indent=2) + "\n", encoding="utf-8")
     (RESULTS / f"{name}.md").write_text(f"{text}\n\nOn {where}: {processor()}.\n", encoding="utf-8")
-    readme.update(name)
+    readme.update()

@@ -1,4 +1,4 @@
-"""The tables of the README are those of `results/`, between two marks each:
+"""The tables of the pages are those of `results/`, between two marks each:
 
 <!-- bench: NAME -->
 what results/NAME.md holds
@@ -12,14 +12,25 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-RESULTS = Path(__file__).parent / "results"
-README = Path(__file__).parents[1] / "README.md"
+from benchmarks.summary import SUMMARY, summary
+
+ROOT = Path(__file__).parents[1]
+RESULTS = ROOT / "benchmarks" / "results"
+PAGES = (ROOT / "README.md", ROOT / "docs" / "benchmarks.md")
 BLOCK = re.compile(r"(<!-- bench: (\w+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
 
 
 def blocks(text: str) -> list[str]:
     """The names of the tables that a text has a place for."""
     return [found[2] for found in BLOCK.finditer(text)]
+
+
+def tables(names: list[str], results: Path = RESULTS) -> dict[str, str]:
+    """What was measured, by name; the summary is made of the others."""
+    return {
+        name: summary(results) if name == SUMMARY else (results / f"{name}.md").read_text(encoding="utf-8")
+        for name in names
+    }
 
 
 def filled(text: str, tables: dict[str, str]) -> str:
@@ -31,11 +42,12 @@ def filled(text: str, tables: dict[str, str]) -> str:
     return BLOCK.sub(fill, text)
 
 
-def update(*names: str, page: Path = README, results: Path = RESULTS) -> None:
-    """Put what was measured into the page, which may have no place for it."""
-    tables = {name: (results / f"{name}.md").read_text(encoding="utf-8") for name in names}
-    page.write_text(filled(page.read_text(encoding="utf-8"), tables), encoding="utf-8")
+def update(pages: tuple[Path, ...] = PAGES, results: Path = RESULTS) -> None:
+    """Put what was measured into the pages."""
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        page.write_text(filled(text, tables(blocks(text), results)), encoding="utf-8")
 
 
 if __name__ == "__main__":
-    update(*blocks(README.read_text(encoding="utf-8")))
+    update()

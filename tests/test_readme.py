@@ -6,16 +6,19 @@ import re
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 sys.path.insert(0, str(ROOT))
 
-from benchmarks.readme import README, RESULTS, blocks, filled, update  # noqa: E402
+from benchmarks.readme import PAGES, RESULTS, blocks, filled, tables, update  # noqa: E402
+from benchmarks.summary import FIGURES  # noqa: E402
 
 
-def test_the_tables_are_those_of_the_results() -> None:
-    text = README.read_text(encoding="utf-8")
-    tables = {name: (RESULTS / f"{name}.md").read_text(encoding="utf-8") for name in blocks(text)}
-    assert filled(text, tables) == text
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_the_tables_are_those_of_the_results(page: Path) -> None:
+    text = page.read_text(encoding="utf-8")
+    assert filled(text, tables(blocks(text))) == text
 
 
 def test_every_benchmark_of_the_makefile_has_its_table() -> None:
@@ -23,16 +26,15 @@ def test_every_benchmark_of_the_makefile_has_its_table() -> None:
     rules = re.findall(r"^bench(?:-text)?:.*\n((?:\t.*\n)+)", commands, re.MULTILINE)
     named = {name for rule in rules for name in re.findall(r"benchmarks\.(\w+)", rule)}
     measured = {name for name in named if (RESULTS / f"{name}.md").exists()}
-    assert {"sampler", "text"} <= measured <= set(blocks(README.read_text(encoding="utf-8")))
+    shown = {name for page in PAGES for name in blocks(page.read_text(encoding="utf-8"))}
+    assert {"sampler", "text", *(f.benchmark for f in FIGURES)} <= measured <= shown
 
 
 def test_a_table_takes_the_place_of_the_last_one(tmp_path: Path) -> None:
-    page = tmp_path / "README.md"
-    page.write_text("a\n<!-- bench: one -->\nold\n<!-- /bench -->\nb\n<!-- bench: two -->\nkept\n<!-- /bench -->\n")
+    page = tmp_path / "page.md"
+    page.write_text("a\n<!-- bench: one -->\nold\n<!-- /bench -->\nb\n")
     (tmp_path / "one.md").write_text("| new \\1 |\n\nOn one core of: a processor.\n")
-    (tmp_path / "three.md").write_text("nowhere")
-    update("one", "three", page=page, results=tmp_path)
+    update((page,), results=tmp_path)
     assert page.read_text() == (
         "a\n<!-- bench: one -->\n| new \\1 |\n\nOn one core of: a processor.\n<!-- /bench -->\nb\n"
-        "<!-- bench: two -->\nkept\n<!-- /bench -->\n"
     )

@@ -1,0 +1,77 @@
+"""The one table of the README: a row each of what the benchmarks measured, with its rival by name."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+SUMMARY = "summary"
+EAGER, DIFFEQ, HUGGING, GENAI = "torch's eager loop", "torchdiffeq", "transformers' `generate()`", "onnxruntime-genai"
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A ratio and where it stands: a benchmark, and the keys that lead to it in what that wrote."""
+
+    what: str
+    rival: str
+    benchmark: str
+    keys: tuple[Any, ...]
+
+
+def _sampler(what: str, row: str) -> Figure:
+    return Figure(what, EAGER, "sampler", (row, "ratios", "torch eager loop"))
+
+
+def _text(what: str, rival: str, row: str) -> Figure:
+    name = {HUGGING: "transformers", GENAI: "onnxruntime-genai"}[rival]
+    return Figure(what, rival, "text", ("rows", row, "variants", "mai, whole", "against", name))
+
+
+FIGURES = [
+    _sampler("MLP 2-D, Euler × 20, batch 4,096", "mlp, batch 4096, euler × 20"),
+    _sampler("the same, batch 1", "mlp, batch 1, euler × 20"),
+    _sampler("DiT, Euler × 20, batch 64", "dit, batch 64, euler × 20"),
+    _sampler("the same, batch 1", "dit, batch 1, euler × 20"),
+    _sampler("the same in int8, batch 64", "dit, batch 64, euler × 20, int8"),
+    _sampler("U-Net, Euler × 4, batch 16", "unet, batch 16, euler × 4"),
+    Figure("guided MLP, Euler × 20, batch 1", EAGER, "guided", ("mlp, batch 1, euler × 20", "ratios", "eager, two calls")),
+    Figure("`dopri5`, MLP, batch 1", DIFFEQ, "adaptive", (1, "ratio")),
+    Figure("the same, batch 64, each example with its own steps", DIFFEQ, "adaptive", (64, "ratio")),
+    _text("Llama 125 M, float32, 128 tokens", HUGGING, "llama, float32, batch 1"),
+    _text("the same", GENAI, "llama, float32, batch 1"),
+    _text("the same, batch 8", GENAI, "llama, float32, batch 8"),
+    _text("the same in int4, batch 1", HUGGING, "llama, int4, batch 1"),
+    _text("the same in int4, batch 1", GENAI, "llama, int4, batch 1"),
+    Figure("the same in float32 with `--speculate 7`, on text that repeats itself", GENAI, "speculation",
+           ("rows", "float32, the text repeats", "variants", "mai, drafts", "against", "onnxruntime-genai")),
+    Figure("a training step of `digits_unet`", "the same by hand in PyTorch", "training", ("digits_unet", "ratio")),
+    Figure("ONNX of a 100-layer network, built", "torch.onnx.export", "building", ("ratio",)),
+]  # fmt: skip
+
+
+def summary(results: Path) -> str:
+    """The table, of what is under `results`."""
+    held = {f.benchmark: _held(results, f.benchmark) for f in FIGURES}
+    lines = [f"| {f.what} | {f.rival} | {_times(_at(held[f.benchmark]['figures'], f.keys))} |" for f in FIGURES]
+    where = " and ".join(sorted({h["processor"] for h in held.values()}))
+    return "\n".join(
+        ["| one call of one file | against | as fast |", "|---|---|---|", *lines, "", f"On one core of: {where}."]
+    )
+
+
+def _held(results: Path, benchmark: str) -> Any:
+    return json.loads((results / f"{benchmark}.json").read_text(encoding="utf-8"))
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.0f} ×" if ratio >= 10 else f"{ratio:.2f} ×"
+
+
+def _at(held: Any, keys: tuple[Any, ...]) -> float:
+    """The number at the end of the keys; in a list, a key is that of the row which has it."""
+    for key in keys:
+        held = next(row for row in held if key in row.values()) if isinstance(held, list) else held[key]
+    return float(held)
