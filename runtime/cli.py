@@ -6,18 +6,13 @@ import atexit
 import gc
 import os
 import sys
-import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 import mai
 from mai.runtime.errors import ModelError
-
-if TYPE_CHECKING:
-    from mai.runtime.model import Model
 
 COMES_WITH_TRAIN = ("torch", "lark", "onnx", "onnx_ir", "sklearn", "accelerate", "safetensors", "ot")
 
@@ -68,52 +63,10 @@ def run(
     provider: Annotated[str | None, typer.Option(help="cpu or cuda; by default what there is.")] = None,
 ) -> None:
     """Run a compiled file: mai run moons_flow.sample.onnx --batch 1000 --out moons.png"""
-    import numpy as np
+    from mai.runtime.running import Wanted, run_file
 
-    from mai.runtime import say
-    from mai.runtime.animate import check_moves
-    from mai.runtime.model import load
-    from mai.runtime.picture import Look
-    from mai.runtime.save import MOVING, check_ending, check_kind, save
-    from mai.runtime.stream import step_path
-    from mai.runtime.values import parse_span
-
-    if out is not None:
-        check_ending(out)
-    colours = None if range_ is None else parse_span(range_)
-    beside = step_path(model)
-    loaded = load(beside if stream and beside.exists() else model, providers=provider, threads=threads)
-    if provider == "cuda" and "CUDAExecutionProvider" not in loaded.providers:
-        typer.echo("note: CUDA is not usable here, the CPU computes", err=True)
-    if out is not None:
-        check_kind(out, loaded.manifest)
-    if out is not None and out.suffix.lower() in MOVING:
-        for port in loaded.outputs.values():
-            check_moves(port)
-    if stream:
-        say.stream(loaded, values or [], {"batch": batch, "seed": seed}, out)
-        return
-    given = _given(loaded, values or [], {"batch": batch, "seed": seed, "steps": steps})
-    began = time.perf_counter()
-    made, counted = loaded.counted(**given)
-    seconds = time.perf_counter() - began
-    if isinstance(made, (str, list)):
-        say.texts([made] if isinstance(made, str) else made, seconds, out)
-        say.counts(loaded, counted)
-        return
-    results = made if isinstance(made, dict) else {next(iter(loaded.outputs)): made}
-    first = np.asarray(next(iter(results.values())))
-    count = len(first) if first.ndim else 1
-    typer.echo(f"{count:,} example{'s' if count != 1 else ''} in {seconds:.3g} s", err=True)
-    say.counts(loaded, counted)
-    if out is None:
-        say.arrays(loaded, results, given)
-        return
-    title = f"{model.name}" + (f", seed {given.get('seed', 0)}" if loaded.manifest.draws else "")
-    inputs = {name: np.asarray(given[name]) for name, port in loaded.inputs.items() if port.dtype == "float32"}
-    look = Look(title, _labels(loaded, given, count), inputs, colours)
-    for path in save(results, out, loaded.manifest, look):
-        typer.echo(f"wrote {path}", err=True)
+    options = {"batch": batch, "seed": seed, "steps": steps}
+    run_file(model, values or [], options, Wanted(out, range_, stream, threads, provider))
 
 
 @app.command()
@@ -130,43 +83,6 @@ def draw(
 
     draw_records(records, out, show, colour)
     typer.echo(f"wrote {out}", err=True)
-
-
-def _given(model: Model, values: list[str], options: Mapping[str, int | None]) -> dict[str, Any]:
-    """Inputs and settings from `name=value` words and from options."""
-    from mai.runtime.arguments import unknown
-    from mai.runtime.values import parse_value, split_word, takes_text
-
-    given: dict[str, Any] = {}
-    known = {**model.inputs, **model.settings}
-    size = options["batch"]
-    if size is not None and size < 1:
-        raise ModelError("input-range", f"`batch` is at least 1, this is {size}")
-    for word in values:
-        name, text = split_word(word)
-        if name not in known:
-            raise unknown(name, list(known))
-        if name in given:
-            raise ModelError("input-unknown", f"`{name}` is given twice", f"several examples: {name}=[..., ...]")
-        repeated = size if "batch" not in model.settings else None
-        given[name] = parse_value(known[name], text, repeated, is_text=takes_text(model.manifest, known[name]))
-    for name, value in options.items():
-        if value is None or (name == "batch" and model.inputs and name not in model.settings):
-            continue
-        if name in given:
-            raise ModelError("input-unknown", f"`{name}` is given twice, as a word and as --{name}")
-        given[name] = value
-    return given
-
-
-def _labels(model: Model, given: Mapping[str, Any], count: int) -> Any:
-    """The labels that were asked for, to order a picture by."""
-    import numpy as np
-
-    for name, port in model.inputs.items():
-        if port.classes and name in given and np.size(given[name]) == count:
-            return np.asarray(given[name]).reshape(-1)
-    return None
 
 
 @app.command()
