@@ -76,6 +76,13 @@ class Stack(Expr):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Several(Expr):
+    """`(a, b)`, the results of a function that has more than one."""
+
+    items: tuple[Expr, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Argument:
     """One argument of a call; `name` is None for a positional one. `span` covers `name = value`."""
 
@@ -333,12 +340,15 @@ class Parameter:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Function(Declaration):
-    """A layer, a net or an export; `head` is the span up to the body, for messages."""
+    """A layer, a net or an export; `head` is the span up to the body, for messages.
+
+    `returns` has a type for each result; a layer may leave them out.
+    """
 
     kind: Literal["layer", "net", "export"]
     name: Identifier
     parameters: tuple[Parameter, ...]
-    returns: TypeExpr | None
+    returns: tuple[TypeExpr, ...]
     body: tuple[Statement, ...]
     head: Span
 

@@ -31,7 +31,7 @@ def _declaration(d: ast.Declaration) -> Iterator[str]:
             yield f"data {fields} from {expr(d.source)}"
         case ast.Function():
             parameters = ", ".join(_parameter(p) for p in d.parameters)
-            returns = f" -> {type_(d.returns)}" if d.returns else ""
+            returns = f" -> {_together([type_(t) for t in d.returns])}" if d.returns else ""
             yield f"{d.kind} {d.name.id}({parameters}){returns} {{"
             yield from _block(d.body)
         case ast.Train():
@@ -46,8 +46,12 @@ def _declaration(d: ast.Declaration) -> Iterator[str]:
 def _weight_rule(rule: ast.Fill | ast.Ignore) -> str:
     if isinstance(rule, ast.Ignore):
         return f"ignore {expr(rule.value)}"
-    names = ", ".join(map(expr, rule.targets))
-    return f"{f'({names})' if len(rule.targets) > 1 else names} = {expr(rule.value)}"
+    return f"{_together([expr(t) for t in rule.targets])} = {expr(rule.value)}"
+
+
+def _together(parts: Sequence[str]) -> str:
+    """One as it is, several in brackets."""
+    return f"({', '.join(parts)})" if len(parts) > 1 else parts[0]
 
 
 def _parameter(p: ast.Parameter) -> str:
@@ -143,6 +147,8 @@ def _expr(e: ast.Expr) -> tuple[str, int]:
             return str(e.value).lower(), ATOM
         case ast.Name():
             return e.id, ATOM
+        case ast.Several():
+            return _together([expr(item) for item in e.items]), ATOM
         case ast.Stack():
             return f"[{', '.join(map(expr, e.items))}]", ATOM
         case ast.Field():

@@ -51,6 +51,10 @@ class Place:
         return "NUMBER" in self.accepts
 
     @property
+    def wants_type(self) -> bool:
+        return bool(self.accepts & TYPES) and self.accepts <= TYPES | {"LPAR"}
+
+    @property
     def named(self) -> bool:
         """A statement's first name has been read, nothing else."""
         return "UPDATE" in self.accepts
@@ -212,9 +216,9 @@ EQUALS: list[Rule] = [
 MISSING_TYPES: list[Rule] = [
     (_all(_only("ARROW"), _found("{", "=", "\n", "")), "missing-type", "the result of a net or an export has a type",
      "write `-> [2]` before the block"),
-    (lambda p: p.accepts <= TYPES and bool(p.accepts) and p.is_word,
+    (lambda p: p.wants_type and p.is_word,
      "missing-type", "`{found}` is not a type", "write `[2]`, `[]`, `int`, `class[10]` or `tokens[P]`"),
-    (lambda p: p.accepts <= TYPES and bool(p.accepts),
+    (lambda p: p.wants_type,
      "missing-type", "a type is missing here", "write `[2]`, `[]`, `int`, `class[10]` or `tokens[P]`"),
     (lambda p: p.found == "[" and "COLON" in p.accepts and p.word in FUNCTIONS,
      "missing-type", "a `:` is missing before this type", "write `x: [2]`"),
@@ -296,8 +300,12 @@ OPERANDS: list[Rule] = [
      "missing-operand", "something is missing between `{before}` and `{found}`", None),
     (lambda p: p.wants_value and p.found in OPERATORS,
      "missing-operand", "something is missing before `{found}`", None),
+    (lambda p: p.found == "," and p.word == "return",
+     "misplaced-comma", "several results stand in brackets", "write `return (a, b)`"),
+    (lambda p: p.found == "," and p.word in FUNCTIONS and "LBRACE" in p.accepts,
+     "misplaced-comma", "the types of several results stand in brackets", "write `-> ([2], [])`"),
     (lambda p: p.found == "," and not p.wants_value and not p.named,
-     "misplaced-comma", "several values are stacked, or returned as one tensor", "write `[a, b]`"),
+     "misplaced-comma", "several values are a list: they are stacked", "write `[a, b]`"),
     (lambda p: "COMMA" in p.accepts and bool(p.accepts & {"RPAR", "RSQB"}) and (p.is_operand or p.found in ("(", "[")),
      "missing-comma", "a `,` is missing before this", None),
     (lambda p: p.found in STATEMENTS and "NEWLINE" in p.accepts,

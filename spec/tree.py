@@ -179,7 +179,10 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return ast.Param(self.span(meta), c[0], c[1], c[2] if len(c) > 2 else None, False)
 
     def return_(self, meta: Any, c: list[Any]) -> ast.Statement:
-        return ast.Return(self.span(meta), c[0])
+        if len(c) == 1:
+            return ast.Return(self.span(meta), c[0])
+        span = Span(self.source, c[0].span.start, c[-1].span.end)
+        return ast.Return(self.span(meta), ast.Several(span, _above(*c), tuple(c)))
 
     def if_(self, meta: Any, c: list[Any]) -> ast.Statement:
         otherwise: tuple[ast.Statement, ...] = c[2] if len(c) > 2 else ()
@@ -248,13 +251,12 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         type_ = next((x for x in c[1:] if not isinstance(x, ast.Expr)), None)
         return ast.Parameter(self.span(meta), c[0], type_, default)
 
-    def returns(self, meta: Any, c: list[Any]) -> ast.TypeExpr:
-        type_: ast.TypeExpr = c[-1]
-        return type_
+    def returns(self, meta: Any, c: list[Any]) -> tuple[ast.TypeExpr, ...]:
+        return tuple(c[1:])
 
     def _function(self, kind: str, meta: Any, c: list[Any]) -> ast.Declaration:
-        returns = c[2] if len(c) == 4 else None
-        end = returns.span.end if returns else max([c[0].span.end, *(p.span.end for p in c[1])])
+        returns = c[2] if len(c) == 4 else ()
+        end = max(part.span.end for part in (c[0], *c[1], *returns))
         head = Span(self.source, meta.start_pos, end)
         return ast.Function(self.span(meta), kind, c[0], c[1], returns, c[-1], head)  # type: ignore[arg-type]
 

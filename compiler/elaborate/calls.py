@@ -20,7 +20,7 @@ from mai.compiler.elaborate.bindings import (
     WeightScope,
 )
 from mai.compiler.elaborate.core import Stop, kind_of
-from mai.compiler.elaborate.signatures import Fitted, Signatures, dims_of
+from mai.compiler.elaborate.signatures import Fitted, Signatures, counted, dims_of
 from mai.compiler.elaborate.static import StaticError
 from mai.compiler.ir.graph import Initial, Value
 from mai.compiler.ir.types import Axis
@@ -128,7 +128,7 @@ class Calls(Signatures):
         names, required, variadic, open_ = _parameters(function.implementation)
         positional = [a for a in arguments if a.name is None]
         if len(positional) > len(names) and not variadic:
-            message = f"`{function.name}` takes {_count(len(names), 'argument')}, here are {len(positional)}"
+            message = f"`{function.name}` takes {counted(len(names), 'argument')}, here are {len(positional)}"
             raise self.fail("too-many-arguments", positional[len(names)].span, message)
         bound: dict[str, BoundArgument] = {} if variadic else dict(zip(names, positional, strict=False))
         for argument in arguments:
@@ -178,7 +178,7 @@ class Calls(Signatures):
         names = [p.name.id for p in function.declaration.parameters]
         positional = [a for a in arguments if a.name is None]
         if len(positional) > len(names):
-            message = f"`{function.name}` takes {_count(len(names), 'argument')}, here are {len(positional)}"
+            message = f"`{function.name}` takes {counted(len(names), 'argument')}, here are {len(positional)}"
             raise self.fail("too-many-arguments", positional[len(names)].span, message)
         bound = dict(zip(names, positional, strict=False))
         for argument in arguments:
@@ -286,23 +286,16 @@ class Calls(Signatures):
         if made is None:
             at = function.declaration.name.span
             raise self.fail("missing-return", at, f"`{function.name}` returns nothing", label="no `return` in its body")
-        if isinstance(made, tuple):
-            return tuple(self._returned(env, function, part, axes, span) for part in made)
-        at = _return_span(function.declaration)
-        value = self.result(env, function.declaration, self.value(made, at), at)
+        values = self.results(env, function.declaration, made)
+        parts = tuple(self._unmapped(value, axes) for value in values)
+        return parts if isinstance(made, tuple) else parts[0]
+
+    def _unmapped(self, value: Value, axes: tuple[Axis, ...]) -> Value:
+        """A result with the axes that the call was mapped over as the first of its shape."""
         if not axes:
             return value
         value = self.builder.spread(value, axes) if not set(axes) <= set(value.type.lead) else value
         return self.builder.unlead(value, len(axes))
-
-
-def _return_span(declaration: ast.Function) -> Span:
-    returns = [s for s in declaration.body if isinstance(s, ast.Return)]
-    return returns[-1].value.span if returns else declaration.name.span
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
 class Parameters(NamedTuple):

@@ -195,7 +195,8 @@ class Core:
             return self.listed(binding, span)
         if isinstance(binding, LetTensor):
             return self.value(self.let(binding), span)
-        help = "what is drawn is written `x ~ normal([2])`" if isinstance(binding, Distribution) else None
+        helps = {Distribution: "what is drawn is written `x ~ normal([2])`", tuple: "take them apart: `(a, b) = ...`"}
+        help = next((text for kind, text in helps.items() if isinstance(binding, kind)), None)
         message = f"a tensor or a number is needed here, this is {kind_of(binding)}"
         raise self.fail("type-mismatch", span, message, help=help)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mai.compiler.elaborate.bindings import Binding, Environment, Module, Poison
 from mai.compiler.elaborate.core import Stop
 from mai.compiler.elaborate.elaborator import BATCH, Elaborator
-from mai.compiler.elaborate.signatures import dims_of, dtype_of
+from mai.compiler.elaborate.signatures import dims_of, dtype_of, return_of
 from mai.compiler.ir.graph import EVALUATIONS, Graph, Setting, Value, Weight
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.types import DType, Type
@@ -48,25 +48,37 @@ def elaborate_export(
 
 
 def _finish(e: Elaborator, env: Environment, declaration: ast.Function, made: Binding) -> Graph | None:
-    returns = [s for s in declaration.body if isinstance(s, ast.Return)]
-    span = returns[-1].value.span if returns else declaration.name.span
+    returned = return_of(declaration)
+    span = returned.span if returned else declaration.name.span
     e.builder.span = span
-    parts = made if isinstance(made, tuple) else (made,)
     try:
-        values = [e.value(part, span) for part in parts]
-        if len(values) == 1:
-            values = [e.result(env, declaration, values[0], span)]
+        values = e.results(env, declaration, made)
     except Stop:
         return None
-    name = declaration.name.id
-    taken = {v.name for v in e.graph.inputs} | set(e.graph.settings) | {EVALUATIONS}
-    name = f"{name}_result" if name in taken else name
-    e.graph.output_names = [name] if len(values) == 1 else [f"{name}_{i}" for i in range(len(values))]
+    e.graph.output_names = _names(e, declaration.name.id, returned, len(values))
     if e.evaluations:
         values.append(_evaluations(e))
         e.graph.output_names.append(EVALUATIONS)
     e.graph.outputs = [e.builder.spread(v, (BATCH,)) for v in values]
     return e.graph
+
+
+def _names(e: Elaborator, export: str, returned: ast.Expr | None, count: int) -> list[str]:
+    """One result has the export's name; several have their own, or else its name and their number."""
+    taken = {v.name for v in e.graph.inputs} | set(e.graph.settings) | {EVALUATIONS}
+    names = _numbered(export, count)
+    while taken & set(names):
+        export += "_result"
+        names = _numbered(export, count)
+    if not isinstance(returned, ast.Several) or len(returned.items) != count:
+        return names  # Another `return`, in an `if`, was taken.
+    own = [item.id if isinstance(item, ast.Name) else "" for item in returned.items]
+    clear = {name for name in own if name and name not in taken and own.count(name) == 1}
+    return [name if name in clear else number for name, number in zip(own, names, strict=True)]
+
+
+def _numbered(export: str, count: int) -> list[str]:
+    return [export] if count == 1 else [f"{export}_{i}" for i in range(count)]
 
 
 def _evaluations(e: Elaborator) -> Value:
@@ -183,9 +195,9 @@ def elaborate_net(declaration: ast.Function, module: Module, report: Reporter) -
         except Stop:
             return
     made = e.block(env, declaration.body)
-    if isinstance(made, Value):
+    if made is not None and not isinstance(made, Poison):
         try:
-            e.result(env, declaration, made, declaration.name.span)
+            e.results(env, declaration, made)
         except Stop:
             return
     elif made is None:

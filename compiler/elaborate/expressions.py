@@ -66,6 +66,7 @@ class Expressions(Core):
             ast.Binary: self._binary,
             ast.Transpose: self._transpose,
             ast.Stack: self._stack,
+            ast.Several: lambda env, e: tuple(self.expression(env, item) for item in e.items),
             ast.Call: self._call,
             ast.Pipe: self._pipe,
             ast.Index: self._index,

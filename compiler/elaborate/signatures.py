@@ -183,16 +183,29 @@ class Signatures(Core):
 
     # ---------------------------------------------------------------- results
 
-    def result(self, env: Environment, declaration: ast.Function, value: Value, span: Span) -> Value:
-        """A result that has the type its declaration promises. Raises `Stop`."""
-        written = declaration.returns
-        if written is None:
-            return value
+    def results(self, env: Environment, declaration: ast.Function, made: Binding) -> list[Value]:
+        """What a function returns, of the types that its declaration promises. Raises `Stop`."""
+        returned, promised, name = return_of(declaration) or declaration.name, declaration.returns, declaration.name.id
+        parts = made if isinstance(made, tuple) else (made,)
+        items = returned.items if isinstance(returned, ast.Several) else ()
+        spans = [p.span for p in items] if len(items) == len(parts) else [returned.span] * len(parts)
+        values = [self.value(part, span) for part, span in zip(parts, spans, strict=True)]
+        if not promised:
+            return values
+        if len(promised) != len(values):
+            message = f"`{name}` promises {counted(len(promised), 'result')}, this returns {len(values)}"
+            types = ", ".join(describe(v.type.shape) for v in values)
+            help = f"write `-> ({types})`" if len(values) > 1 else None
+            where = [Label(promised[0].span, "promised here")]
+            raise self.fail("return-shape", returned.span, message, where=where, help=help)
+        return [self._result(env, name, *rest) for rest in zip(promised, values, spans, strict=True)]
+
+    def _result(self, env: Environment, name: str, written: ast.TypeExpr, value: Value, span: Span) -> Value:
         promised = self.written_type(env, written)
         if promised.dtype is DType.REAL and value.type.dtype is DType.INT:
             value = self.emit(ToReal, value)
         if value.type.shape != promised.shape or value.type.dtype is not promised.dtype:
-            message = f"`{declaration.name.id}` promises {written.span.text}, this returns {value.type.with_lead(())}"
+            message = f"`{name}` promises {written.span.text}, this returns {value.type.with_lead(())}"
             message = message.replace("f32", "")
             where = [Label(written.span, f"promised here: {describe(promised.shape)}")]
             raise self.fail("return-shape", span, message, label=describe(value.type.shape), where=where)
@@ -202,6 +215,16 @@ class Signatures(Core):
         guess = closest(name, known)
         help = f"did you mean `{guess}`?" if guess else (f"it takes {', '.join(known)}" if known else None)
         return self.fail("unknown-argument", span, f"`{callee}` has no argument `{name}`", help=help)
+
+
+def counted(number: int, noun: str) -> str:
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def return_of(declaration: ast.Function) -> ast.Expr | None:
+    """What the last `return` of a body gives."""
+    returns = [s.value for s in declaration.body if isinstance(s, ast.Return)]
+    return returns[-1] if returns else None
 
 
 def dtype_of(written: ast.TypeExpr) -> DType:

@@ -191,10 +191,10 @@ SYNTAX: dict[str, Entry] = {
     ),
     "misplaced-comma": Entry(
         "A comma without brackets",
-        "A comma separates what stands in brackets. Several values are stacked with `[a, b]`; several names on the left\n"
-        "are written `(a, b) = ...`.",
-        "net f(x: [2]) -> [2, 2] { return x, x }\n",
-        "net f(x: [2]) -> [2, 2] { return [x, x] }\n",
+        "A comma separates what stands in brackets. Several values are stacked with `[a, b]`; several results are written\n"
+        "`return (a, b)`, several names on the left `(a, b) = ...`.",
+        "net f(x: [2]) -> ([2], [2]) { return x, x }\n",
+        "net f(x: [2]) -> ([2], [2]) { return (x, x) }\n",
     ),
     "misplaced-keep": Entry(
         "`keep` on its own",

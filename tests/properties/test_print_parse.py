@@ -73,7 +73,7 @@ simple = st.one_of(
     node(ast.Assign, targets=row(identifiers, 2, 3), op=st.just(""), value=small),
     node(ast.Param, name=identifiers, type=types, init=st.none() | small, trained=st.booleans()),
     node(ast.Draw, name=identifiers, distribution=small),
-    node(ast.Return, value=small),
+    node(ast.Return, value=small | node(ast.Several, items=row(small, 2, 3))),
     node(ast.Append, value=small),
     node(ast.Derivative, state=identifiers, variable=identifiers, value=small),
     node(ast.Minimize, value=small, over=row(identifiers | strings)),
@@ -107,7 +107,7 @@ declarations = st.one_of(
     node(ast.Train, settings=settings, body=bodies),
     node(
         ast.Function, kind=st.sampled_from(["layer", "net", "export"]), name=identifiers, parameters=parameters,
-        returns=types, body=bodies,
+        returns=row(types, 1, 3), body=bodies,
     ),
 )  # fmt: skip
 files = st.builds(ast.File, st.just(NOWHERE.source), row(declarations, most=3))
