@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from mai.compiler.ir.graph import Graph, Node, Value
-from mai.compiler.ir.rewrite import reading
+from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.types import DType
-from mai.compiler.ops.elementwise import StopGradient
-from mai.compiler.ops.structure import Loop, WeightOf
+from mai.compiler.ops.structure import Loop
 
 
 def is_real(value: Value) -> bool:
@@ -36,20 +34,3 @@ def moving(loop: Node, found: set[Value]) -> list[bool]:
         if after == flags:
             return [m and is_real(v) for m, v in zip([*flags, *ended[states:]], loop.outputs, strict=True)]
         flags = after
-
-
-def weights_behind(graph: Graph, value: Value) -> set[str]:
-    """The names of all weights that a value may depend on; regions are taken whole, before any pass."""
-    makers = {v: node for node in graph.nodes for v in node.outputs}
-    found: set[str] = set()
-    seen, left = {value}, [value]
-    while left:
-        node = makers.get(left.pop())
-        if node is None or node.op is StopGradient:
-            continue
-        inside = [n for region in node.regions for n in region.walk()]
-        found.update(n.attributes["weight"] for n in (node, *inside) if n.op is WeightOf)
-        fresh = [v for v in reading(node) if v not in seen and is_real(v)]
-        seen.update(fresh)
-        left += fresh
-    return found

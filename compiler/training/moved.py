@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from mai.compiler.ir.graph import turns_of
-from mai.compiler.passes.dependence import weights_behind
+from mai.compiler.ir.graph import Graph, Value, turns_of
+from mai.compiler.ir.rewrite import reading
+from mai.compiler.ir.types import DType
+from mai.compiler.ops.elementwise import StopGradient
+from mai.compiler.ops.structure import WeightOf
 from mai.compiler.program import Objective, Training
 from mai.spec.diagnostics import Diagnostic
 
@@ -12,10 +15,27 @@ def unmoved(training: Training) -> list[Diagnostic]:
     """An error for each objective that is the same whatever the parameters are, as far as the graph alone shows."""
     graph, found = training.graph, []
     for objective in training.objectives:
-        behind = weights_behind(graph, graph.outputs[objective.output])
+        behind = _weights_behind(graph, graph.outputs[objective.output])
         weights = [copy for name in behind for copy in turns_of(graph.weights[name])]
         if not any(training.moves(objective, weight) for weight in weights):
             found.append(nothing_moves(objective))
+    return found
+
+
+def _weights_behind(graph: Graph, value: Value) -> set[str]:
+    """The names of all weights that a value may depend on; regions are taken whole, before any pass."""
+    makers = {v: node for node in graph.nodes for v in node.outputs}
+    found: set[str] = set()
+    seen, left = {value}, [value]
+    while left:
+        node = makers.get(left.pop())
+        if node is None or node.op is StopGradient:
+            continue
+        inside = [n for region in node.regions for n in region.walk()]
+        found.update(n.attributes["weight"] for n in (node, *inside) if n.op is WeightOf)
+        fresh = [v for v in reading(node) if v not in seen and v.type.dtype is DType.REAL]
+        seen.update(fresh)
+        left += fresh
     return found
 
 
