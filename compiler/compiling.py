@@ -66,6 +66,7 @@ def compile_all(
     from mai.compiler.few_bits import few_bits
     from mai.compiler.onnx.export import USUAL, export, export_step
     from mai.compiler.ops.structure import Extend
+    from mai.compiler.training import labels
     from mai.compiler.training.tokens import stated_tokenizer
     from mai.compiler.training.weights import load_weights
 
@@ -77,6 +78,7 @@ def compile_all(
     elif weights is None and program.weights:
         typer.echo("no trained weights: the first values are compiled", err=True)
     told: dict[str, Any] = {"opset": options.opset, "trained_steps": steps, "precision": options.precision}
+    told["labels"] = labels.stated(weights)
     told["tokenizer"] = stated_tokenizer(program, weights, options.tokenizer)
     if options.quantize:
         told["quantize"] = few_bits(program, arrays, options.opset, options.quantize, options.limit, options.data)

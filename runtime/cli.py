@@ -108,6 +108,8 @@ def info(
             typer.echo(f"  {heading:9} {port.name:14} {_described(port)}")
     if manifest.tokenizer:
         typer.echo(f"  text      {'bytes' if manifest.tokenizer == 'bytes' else 'pieces by the tokenizer in the file'}")
+    for field, names in manifest.labels.items():
+        typer.echo(f"  labels    {field:14} {', '.join(names)}")
     if manifest.text and manifest.text.limit:
         typer.echo(f"  limit     {manifest.text.limit:,} tokens")
     if manifest.text and manifest.text.drafts:

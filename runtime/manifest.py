@@ -95,7 +95,8 @@ class Tuned(BaseModel):
 
 
 class Manifest(BaseModel):
-    """The interface of one export and where it comes from. `tokenizer` is "bytes", or a `tokenizers` file's JSON.
+    """The interface of one export and where it comes from. `tokenizer` is "bytes", or a `tokenizers` file's JSON; `labels` are
+    the names of the labels of the data that it was trained on, by field.
 
     `precision` is that of weights and products. `quantize` is what the weights are kept in; `loss_change` how much that adds
     to the loss, as a share of it. `least` and `most` are the smallest and largest sizes of dimensions, by their names: where
@@ -122,6 +123,7 @@ class Manifest(BaseModel):
     unrolled: bool = False
     trained_steps: int | None = None
     tokenizer: str | None = None
+    labels: dict[str, list[str]] = {}
     precision: Literal["float32", "fp16", "bf16"] = "float32"
     quantize: Literal["int4", "int8"] | None = None
     loss_change: float | None = None

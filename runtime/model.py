@@ -18,6 +18,7 @@ from mai.runtime.binding import Captured, check_capturable, cuda_options
 from mai.runtime.checksum import checksum
 from mai.runtime.errors import ModelError
 from mai.runtime.files import plain_file
+from mai.runtime.labels import as_labels, names_for
 from mai.runtime.manifest import FORMAT, MANIFEST_KEY, SPEC_KEY, Manifest
 from mai.runtime.stream import NEXT, pieces, step_path, turns
 from mai.runtime.text import Prompt, answer, as_tokens, check_length, read_prompt
@@ -111,8 +112,11 @@ class Model:
             prompt = read_prompt(self.inputs[text.prompt], values[text.prompt], self.tokenizer)
             values[text.prompt] = prompt.rows
         for name, value in values.items():
-            if name in self.inputs and len(self.inputs[name].shape) == 1:
-                values[name] = as_tokens(self.inputs[name], value, self.tokenizer)
+            port = self.inputs.get(name) or self.settings.get(name)
+            if port is not None and port.kind == "input" and len(port.shape) == 1:
+                values[name] = as_tokens(port, value, self.tokenizer)
+            elif port is not None and port.classes:
+                values[name] = as_labels(port, names_for(self.manifest, port), value)
         return prompt
 
     def stream(self, prompt: Any, count: int | None = None, **settings: Any) -> Iterator[Any]:

@@ -15,6 +15,7 @@ from mai.runtime import say
 from mai.runtime.animate import check_moves
 from mai.runtime.arguments import unknown
 from mai.runtime.errors import ModelError
+from mai.runtime.labels import in_numbers, names_for
 from mai.runtime.model import Model, load
 from mai.runtime.picture import Look
 from mai.runtime.save import MOVING, check_ending, check_kind, save
@@ -95,6 +96,7 @@ def _given(model: Model, words: list[str], options: Mapping[str, int | None]) ->
         if name in given:
             raise ModelError("input-unknown", f"`{name}` is given twice", f"several examples: {name}=[..., ...]")
         repeated = size if "batch" not in model.settings else None
+        text = in_numbers(known[name], names_for(model.manifest, known[name]), text)
         given[name] = parse_value(known[name], text, repeated, is_text=takes_text(model.manifest, known[name]))
     for name, value in options.items():
         if value is None or (name == "batch" and model.inputs and name not in model.settings):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +13,7 @@ import typer
 from mai.runtime.arguments import unknown
 from mai.runtime.errors import ModelError
 from mai.runtime.files import write_atomically
+from mai.runtime.labels import names_for, of_size
 from mai.runtime.text import NOTHING
 from mai.runtime.values import parse_value, split_word, takes_text
 
@@ -91,11 +92,14 @@ def arrays(model: Model, results: Mapping[str, Any], given: Mapping[str, Any]) -
         typer.echo(f"{name}: {rows.dtype} {list(rows.shape)}")
         port = model.outputs[name]
         if len(port.shape) == 1 and rows.ndim == 2 and np.allclose(rows.sum(-1), 1, atol=1e-3) and rows.min() >= 0:
-            _bars(rows[:5])
+            _bars(rows[:5], of_size(model.manifest, rows.shape[1]))
             continue
         typer.echo(f"  mean {rows.mean():.4g}, deviation {rows.std():.4g}, from {rows.min():.4g} to {rows.max():.4g}")
         with np.printoptions(precision=4, suppress=True, threshold=40, edgeitems=2):
             typer.echo("  " + str(rows[:3]).replace("\n", "\n  "))
+        names = names_for(model.manifest, port)
+        if names and rows.ndim == 1:
+            typer.echo("  " + ", ".join(names[i] if i < len(names) else str(i) for i in rows[:10]))
 
 
 def _score(model: Model, rows: Any, given: Mapping[str, Any]) -> bool:
@@ -113,10 +117,12 @@ def _score(model: Model, rows: Any, given: Mapping[str, Any]) -> bool:
     return True
 
 
-def _bars(rows: Any) -> None:
+def _bars(rows: Any, names: Sequence[str]) -> None:
     """Class probabilities as bars."""
+    shown = names or [str(label) for label in range(rows.shape[1])]
+    width = max(3, *map(len, shown))
     for row in rows:
-        for label, p in enumerate(row):
+        for label, p in zip(shown, row, strict=True):
             if p >= 0.01:
-                typer.echo(f"  {label:>3} {'█' * max(1, round(40 * float(p)))} {p:.1%}")
+                typer.echo(f"  {label:>{width}} {'█' * max(1, round(40 * float(p)))} {p:.1%}")
         typer.echo("")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ import numpy as np
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.training.earlier import opened, read_export
 from mai.compiler.training.fields import bad, check_labels, check_whole, chosen, shape_of, window
+from mai.compiler.training.labels import Names, is_words, names_in, numbered
 from mai.compiler.training.points import generator, sampler
 from mai.compiler.training.sources import EXACT, READERS, Read
 from mai.compiler.training.tokens import HELD_OUT, tokenised
@@ -28,13 +29,14 @@ ORDER, HOLD_OUT, FRESH = 1, 2, 3
 class Dataset:
     """`batch(step, size)` gives arrays by field; `count` is None for data without end.
 
-    `tokenizer` is what made the tokens of a text, as a manifest states it.
+    `tokenizer` is what made the tokens of a text, as a manifest states it; `labels` are the names of labels, by field.
     """
 
     batch: Callable[[int, int], Fields]
     count: int | None
     validation: Fields | None = None
     tokenizer: str | None = None
+    labels: Names = field(default_factory=dict)
 
 
 def load(
@@ -73,11 +75,12 @@ def _loaded(
     read: Callable[..., Read] = read_export if isinstance(source, st.Export) else READERS[type(source)]
     train, validation = read(source, base, override, seed)
     named = isinstance(source, (st.Npz, st.Csv))
-    arrays = _fitted(train, fields, named)
+    picked = _chosen(train, fields, named)
+    arrays = _typed(picked, fields)
     held = None if validation is None else _fitted(validation, fields, named)
     if held is None and not (isinstance(source, st.Digits) and source.split != "train"):
         arrays, held = _hold_out(arrays, seed)
-    return Dataset(_shuffled(arrays, seed), len(next(iter(arrays.values()))), held)
+    return Dataset(_shuffled(arrays, seed), len(next(iter(arrays.values()))), held, labels=names_in(picked))
 
 
 def _source_for(path: Path, written: st.Source) -> st.Source:
@@ -163,11 +166,20 @@ def _windows(tokens: Array, fields: Mapping[str, Type], seed: int) -> Dataset:
 
 def _fitted(arrays: Mapping[str, Array], fields: Mapping[str, Type], named: bool = False) -> Fields:
     """Arrays by the spec's fields, in its shapes."""
-    held = chosen(arrays, lambda array: array.dtype.kind in "iu", fields, named)
-    return {name: _as_type(name, array, fields[name]) for name, array in held.items()}
+    return _typed(_chosen(arrays, fields, named), fields)
+
+
+def _chosen(arrays: Mapping[str, Array], fields: Mapping[str, Type], named: bool) -> Fields:
+    return chosen(arrays, lambda array: array.dtype.kind in "iuU", fields, named)
+
+
+def _typed(arrays: Fields, fields: Mapping[str, Type]) -> Fields:
+    return {name: _as_type(name, array, fields[name]) for name, array in arrays.items()}
 
 
 def _as_type(name: str, array: Array, type_: Type) -> Array:
+    if type_.dtype is DType.REAL and is_words(array):
+        raise bad(f"`{name}` holds words (`{str(array.flat[0])[:60]}`), the spec has real numbers")
     if type_.dtype is DType.REAL:
         array = np.ascontiguousarray(array, np.float32)
         if not np.isfinite(array).all():
@@ -178,6 +190,8 @@ def _as_type(name: str, array: Array, type_: Type) -> Array:
 
 
 def _labels(name: str, array: Array, type_: Type) -> Array:
+    if is_words(array):
+        return numbered(name, array, type_.classes)
     if array.dtype.kind == "f":
         check_whole(name, bool(np.isfinite(array).all()) and np.array_equal(array, np.floor(array)))
         if array.size and float(np.abs(array).max()) >= EXACT:

@@ -22,6 +22,7 @@ from mai.compiler.ir.work import known_sizes, multiply_adds
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
 from mai.compiler.training import checkpoint as ck
+from mai.compiler.training import labels
 from mai.compiler.training.best import Best
 from mai.compiler.training.data import Dataset, load
 from mai.compiler.training.draws import DrawSource, lift_draws
@@ -337,7 +338,8 @@ class Trainer:
     def _metadata(self) -> dict[str, str]:
         settings = self.training.settings.model_dump_json()
         digest = hashlib.sha256(self.program.source.text.encode()).hexdigest()
-        return {"spec": self.program.name, "spec_sha256": digest, "seed": str(self.seed), "settings": settings}
+        told = {"spec": self.program.name, "spec_sha256": digest, "seed": str(self.seed), "settings": settings}
+        return told | labels.saved(self.data.labels)
 
     def save(self, step: int) -> Path:
         tensors = {f"weights/{n}": t for n, t in self.weights.state_dict().items()}

@@ -13,6 +13,7 @@ import numpy as np
 
 from mai.compiler.training.columns import header_of, width_of
 from mai.compiler.training.fields import bad, grouped
+from mai.compiler.training.labels import is_words
 from mai.compiler.training.points import generator, sampler
 from mai.runtime.files import UNREADABLE, plain_file, read_arrays
 from mai.spec import settings as st
@@ -140,7 +141,7 @@ def read_csv(source: st.Csv, base: Path, override: Sequence[Path] | None, seed: 
     columns = {
         name: _column(path, name, [_cell(path, r, i, len(header)) for r in body]) for i, name in enumerate(header)
     }
-    return _vectors(columns), None
+    return _vectors(path, columns), None
 
 
 def _cell(path: Path, row: list[str], place: int, width: int) -> str:
@@ -150,6 +151,10 @@ def _cell(path: Path, row: list[str], place: int, width: int) -> str:
 
 
 def _column(path: Path, name: str, cells: list[str]) -> Array:
+    """Numbers; or words, the names of labels, where none of the cells is a number."""
+    words = [cell.strip() for cell in cells]
+    if all(words) and not any(_is_number(word) for word in words):
+        return np.array(words)
     numbers = np.array([_number(path, name, row, cell) for row, cell in enumerate(cells, 1)])
     whole = bool((np.abs(numbers) < EXACT).all()) and np.array_equal(numbers, np.floor(numbers))
     return numbers.astype(np.int64) if whole and all("." not in c for c in cells) else numbers
@@ -161,19 +166,32 @@ def _number(path: Path, name: str, row: int, cell: str) -> float:
     except ValueError as error:
         if not cell.strip():
             raise bad(f"{path}: column `{name}` is empty in row {row}") from error
-        help = "labels are whole numbers from 0 on"
-        raise bad(f"{path}: column `{name}` has `{cell[:60]}` in row {row}, which is no number", help=help) from error
+        raise bad(f"{path}: column `{name}` has `{cell[:60]}` in row {row}, which is no number") from error
 
 
-def _vectors(columns: Arrays) -> Arrays:
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _vectors(path: Path, columns: Arrays) -> Arrays:
     return {
-        name: columns[name] if names == [name] else np.stack([columns[n].astype(np.float64) for n in names], 1)
+        name: columns[name] if names == [name] else np.stack([_real(path, n, columns[n]) for n in names], 1)
         for name, names in grouped(list(columns)).items()
     }
 
 
+def _real(path: Path, name: str, column: Array) -> Array:
+    if is_words(column):
+        raise bad(f"{path}: column `{name}`, a part of a vector, holds words: `{column[0][:60]}`")
+    return column.astype(np.float64)
+
+
 def read_images(source: st.Images, base: Path, override: Sequence[Path] | None, seed: int) -> Read:
-    """Every image of a folder as [k, H, W] in [-1, 1]; subfolders, in alphabetical order, are the labels."""
+    """Every image of a folder as [k, H, W] in [-1, 1]; the names of subfolders are the labels."""
     folder = override[0] if override else base / source.path
     if not folder.exists():
         raise bad(f"there is no folder {folder}", "data-missing")
@@ -181,15 +199,16 @@ def read_images(source: st.Images, base: Path, override: Sequence[Path] | None, 
         raise bad(f"{folder} is no folder of images")
     classes = sorted(p for p in folder.iterdir() if p.is_dir()) or [folder]
     pixels, labels = [], []
-    for label, place in enumerate(classes):
+    for place in classes:
         for path in sorted(p for p in place.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()):
             pixels.append(_pixels(path))
-            labels.append(label)
+            labels.append(place.name)
     if not pixels:
         raise bad(f"there are no images in {folder}", "data-missing")
     if len({p.shape for p in pixels}) > 1:
         raise bad(f"the images of {folder} differ in size: {sorted({p.shape for p in pixels})[:3]}")
-    return {"x": np.stack(pixels), "y": np.array(labels)}, None
+    named = np.array(labels) if classes != [folder] else np.zeros(len(labels), np.int64)
+    return {"x": np.stack(pixels), "y": named}, None
 
 
 def _pixels(path: Path) -> Array:

@@ -1,0 +1,96 @@
+"""Labels that data have as words: their numbers in training, and their names in the compiled file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mai.compiler.compiling import CompileOptions, compile_all
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.program import Program
+from mai.compiler.training.data import load as load_data
+from mai.compiler.training.loop import Options, train
+from mai.runtime import Model, ModelError, load
+from mai.runtime.labels import in_numbers
+from mai.runtime.running import Wanted, run_file
+from mai.spec import settings as st
+from mai.spec.diagnostics import MaiError
+
+SPEC = """
+data x: [2], y: class[3] from csv("animals.csv")
+net logits(x: [2]) -> [3] { return linear(x, 3) }
+train(steps = 200, batch = 32, optimizer = adam(lr = 0.1)) { minimize cross_entropy(logits(x), y) }
+export classify(x: [2]) -> [3] { return softmax(logits(x)) }
+export best(x: [2]) -> int { return argmax(logits(x)) }
+export chance(x: [2], y: class[3]) -> [] { return softmax(logits(x))[y] }
+"""
+NAMES = ["dog", "cat", "eel"]
+CENTRES = np.array([[0, 0], [3, 0], [0, 3]], float)
+
+
+@pytest.fixture
+def run(program: Callable[[str], Program], tmp_path: Path) -> Path:
+    """The folder of a run on points around three centres, each with the name of its animal."""
+    rng, chosen = np.random.default_rng(0), np.arange(90) % 3
+    rows = [
+        f"{a:.3f},{b:.3f},{NAMES[i]}"
+        for i, (a, b) in zip(chosen, CENTRES[chosen] + rng.normal(0, 0.2, (90, 2)), strict=True)
+    ]
+    made = program(SPEC)
+    (Path(made.source.path).parent / "animals.csv").write_text("\n".join(["x0,x1,y", *rows]))
+    result = train(made, tmp_path / "run", Options(quiet=True, device="cpu"))
+    compile_all(made, list(made.exports), result.weights, tmp_path / "run", CompileOptions())
+    return tmp_path / "run"
+
+
+def opened(run: Path, export: str) -> Model:
+    return load(run / f"spec.{export}.onnx", providers="cpu")
+
+
+def test_names_are_numbers_in_alphabetical_order_and_stay_names(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model = opened(run, "classify")
+    assert model.manifest.labels == {"y": ["cat", "dog", "eel"]}
+    np.testing.assert_array_equal(model(x=CENTRES).argmax(-1), [1, 0, 2])
+    run_file(run / "spec.classify.onnx", ["x=[3, 0]"], {"batch": None, "seed": None, "steps": None}, Wanted())
+    assert "  cat ██████" in capsys.readouterr().out
+    run_file(run / "spec.best.onnx", ["x=[[0, 3], [3, 0]]"], {"batch": None, "seed": None, "steps": None}, Wanted())
+    assert "\n  eel, cat\n" in capsys.readouterr().out
+
+
+def test_a_label_is_given_by_its_name(run: Path) -> None:
+    chance = opened(run, "chance")
+    both = chance(x=CENTRES[:2], y=["dog", "cat"])
+    np.testing.assert_array_equal(both, chance(x=CENTRES[:2], y=[1, 0]))
+    assert (both > 0.9).all()
+    port, names = chance.inputs["y"], chance.manifest.labels["y"]
+    assert [in_numbers(port, names, text) for text in ("cat", "[cat, eel]", "2", "0..2")] == ["0", "0, 2", "2", "0..2"]
+    for wrong in (lambda: chance(x=CENTRES[:1], y="cta"), lambda: in_numbers(port, names, "cta")):
+        with pytest.raises(ModelError, match=r"`y` has no label `cta` \(did you mean `cat`\?\)"):
+            wrong()
+    with pytest.raises(ModelError, match="there are cat, dog, eel"):
+        chance(x=CENTRES[:1], y="unicorn")
+
+
+def test_folders_name_the_images_in_them(tmp_path: Path) -> None:
+    for name, grey in (("zebra", 255), ("ant", 0)):
+        (tmp_path / name).mkdir()
+        for i in range(2):
+            Image.new("L", (2, 2), grey).save(tmp_path / name / f"{i}.png")
+    fields = {"image": Type(DType.REAL, shape=(1, 2, 2)), "kind": Type(DType.INT, classes=2)}
+    held = load_data(st.Images(path="."), fields, 0, tmp_path)
+    assert held.labels == {"kind": ("ant", "zebra")}
+    batch = held.batch(0, 4)
+    np.testing.assert_array_equal(batch["image"].mean((1, 2, 3)) > 0, batch["kind"] == 1)
+    with pytest.raises(MaiError, match="data-bad"):
+        load_data(st.Images(path="."), {**fields, "kind": Type(DType.INT, classes=1)}, 0, tmp_path)
+
+
+def test_words_are_no_numbers(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("x\nred\nblue\n")
+    with pytest.raises(MaiError) as caught:
+        load_data(st.Csv(path="a.csv"), {"x": Type(DType.REAL)}, 0, tmp_path)
+    assert caught.value.diagnostics[0].message == "`x` holds words (`red`), the spec has real numbers"
