@@ -266,7 +266,20 @@ def _weights_file(program: Program, given: Path | None, out: Path | None) -> Pat
 
         return usual(given)
     folders = [Path("runs") / program.name] if out is None else [out, Path("runs") / program.name]
-    return next((f for f in (folder / "weights.safetensors" for folder in folders) if f.exists()), None)
+    for folder in folders:
+        if (folder / "weights.safetensors").exists():
+            return folder / "weights.safetensors"
+        if any(folder.glob("checkpoint-*.safetensors")):
+            _refuse_unfinished(program, folder)
+    return None
+
+
+def _refuse_unfinished(program: Program, folder: Path) -> None:
+    from mai.spec.diagnostics import Diagnostic
+
+    help = f"go on with it: mai train {program.source.path} --out {folder} --resume"
+    message = f"{folder} holds a run that was stopped, without weights yet"
+    raise MaiError([Diagnostic("weights-missing", None, message, help=help)])
 
 
 def list_weights(file: File, sets: Sets = None) -> None:

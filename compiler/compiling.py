@@ -81,7 +81,8 @@ def compile_all(
     told["labels"] = labels.stated(weights)
     told["tokenizer"] = stated_tokenizer(program, weights, options.tokenizer)
     if options.quantize:
-        told["quantize"] = few_bits(program, arrays, options.opset, options.quantize, options.limit, options.data)
+        kind, limit, data = options.quantize, options.limit, options.data
+        told["quantize"] = few_bits(program, arrays, options.opset, kind, limit, data, told["labels"])
     cache = USUAL if options.cache == "auto" else options.cache
     how: dict[str, Any] = {"unroll": options.unroll, "cache": cache, "drafts": options.drafts}
     found: list[Diagnostic] = []

@@ -12,18 +12,20 @@ from mai.compiler.onnx.export import Quantize
 from mai.compiler.onnx.quantize import NAMES
 from mai.compiler.program import Program
 from mai.compiler.training.evaluation import loss_change
+from mai.compiler.training.labels import Names
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 
 def few_bits(
-    program: Program, weights: Mapping[str, Any], opset: int, kind: str, limit: float, data: list[Path] | None
-) -> Quantize:
+    program: Program, weights: Mapping[str, Any], opset: int, kind: str, limit: float, data: list[Path] | None,
+    labels: Names,
+) -> Quantize:  # fmt: skip
     """How weights are to be kept, with what that adds to the loss on held-out data, if the spec says a loss.
 
     Raises:
         MaiError: `quantize-loss`: it adds more than `limit`, a share.
     """
-    change = loss_change(program, weights, NAMES[kind], opset, data)
+    change = loss_change(program, weights, NAMES[kind], opset, data, labels)
     if change is None:
         typer.echo(
             f"{kind}: {program.name} says no loss that ONNX can compute, so what it costs is not measured", err=True

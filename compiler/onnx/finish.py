@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Literal
 
@@ -25,7 +26,7 @@ from mai.runtime.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step, T
 def manifest_of(
     program: Program, graph: Graph, optimised: Graph, *, opset: int, unrolled: bool = False,
     trained_steps: int | None = None, tokenizer: str | None = None, whole: Graph | None = None, quantize: Any = None,
-    tuned: Tuned | None = None, precision: Precision = "float32", labels: dict[str, list[str]] | None = None,
+    tuned: Tuned | None = None, precision: Precision = "float32", labels: Mapping[str, Sequence[str]] | None = None,
 ) -> Manifest:  # fmt: skip
     """What the file will say of itself. `whole` is the graph that a step is of."""
     text, step = text_of(whole or optimised), step_of(optimised)
@@ -46,7 +47,7 @@ def manifest_of(
         unrolled=unrolled,
         trained_steps=trained_steps,
         tokenizer=tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None,
-        labels=labels or {},
+        labels={field: list(names) for field, names in (labels or {}).items()},
         precision=precision,
         quantize=quantize.kind if quantize else None,
         loss_change=quantize.change if quantize else None,

@@ -12,7 +12,7 @@ import numpy as np
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.training.earlier import opened, read_export
 from mai.compiler.training.fields import bad, check_labels, check_whole, chosen, shape_of, window
-from mai.compiler.training.labels import Names, is_words, names_in, numbered
+from mai.compiler.training.labels import Names, coded, is_words
 from mai.compiler.training.points import generator, sampler
 from mai.compiler.training.sources import EXACT, READERS, Read
 from mai.compiler.training.tokens import HELD_OUT, tokenised
@@ -41,7 +41,7 @@ class Dataset:
 
 def load(
     source: st.Source, fields: Mapping[str, Type], seed: int, base: Path, override: Sequence[Path] | None = None,
-    where: Span | None = None,
+    where: Span | None = None, known: Names | None = None,
 ) -> Dataset:  # fmt: skip
     """The examples that a `data` line names.
 
@@ -50,18 +50,19 @@ def load(
         base: the folder of the spec; paths in it start there.
         override: files of `--data`, instead of those that the spec names.
         where: the `data` line, at which errors are told.
+        known: the names of labels that the weights were trained with; they keep their numbers.
 
     Raises:
         MaiError: `data-missing` or `data-bad`.
     """
     try:
-        return _loaded(source, fields, seed, base, override)
+        return _loaded(source, fields, seed, base, override, known or {})
     except MaiError as error:
         raise placed(error, where) from error
 
 
 def _loaded(
-    source: st.Source, fields: Mapping[str, Type], seed: int, base: Path, override: Sequence[Path] | None
+    source: st.Source, fields: Mapping[str, Type], seed: int, base: Path, override: Sequence[Path] | None, known: Names
 ) -> Dataset:
     if isinstance(source, st.Text):
         tokens, stated = tokenised(source, base, override)
@@ -75,12 +76,12 @@ def _loaded(
     read: Callable[..., Read] = read_export if isinstance(source, st.Export) else READERS[type(source)]
     train, validation = read(source, base, override, seed)
     named = isinstance(source, (st.Npz, st.Csv))
-    picked = _chosen(train, fields, named)
+    picked, labels = coded(_chosen(train, fields, named), fields, known)
     arrays = _typed(picked, fields)
     held = None if validation is None else _fitted(validation, fields, named)
     if held is None and not (isinstance(source, st.Digits) and source.split != "train"):
         arrays, held = _hold_out(arrays, seed)
-    return Dataset(_shuffled(arrays, seed), len(next(iter(arrays.values()))), held, labels=names_in(picked))
+    return Dataset(_shuffled(arrays, seed), len(next(iter(arrays.values()))), held, labels=labels)
 
 
 def _source_for(path: Path, written: st.Source) -> st.Source:
@@ -190,8 +191,6 @@ def _as_type(name: str, array: Array, type_: Type) -> Array:
 
 
 def _labels(name: str, array: Array, type_: Type) -> Array:
-    if is_words(array):
-        return numbered(name, array, type_.classes)
     if array.dtype.kind == "f":
         check_whole(name, bool(np.isfinite(array).all()) and np.array_equal(array, np.floor(array)))
         if array.size and float(np.abs(array).max()) >= EXACT:

@@ -16,6 +16,7 @@ from mai.compiler.onnx.verify import session
 from mai.compiler.ops.transport import Matching
 from mai.compiler.program import Program
 from mai.compiler.training.data import load
+from mai.compiler.training.labels import Names
 
 Array = np.ndarray[Any, Any]
 MOST = 64  # Examples: enough for a loss to two digits.
@@ -34,12 +35,13 @@ class Change:
 
 
 def loss_change(
-    program: Program, weights: Mapping[str, Array], bits: int, opset: int, override: Sequence[Path] | None = None
-) -> Change | None:
+    program: Program, weights: Mapping[str, Array], bits: int, opset: int, override: Sequence[Path] | None = None,
+    labels: Names | None = None,
+) -> Change | None:  # fmt: skip
     """How the loss changes when weights are kept in few bits; None for a file that says none that ONNX can compute.
 
     Products are made in the form that they have in the program's exports: a flow's loss evaluates its velocity once, with the
-    products of whole numbers that are made at each of the export's steps.
+    products of whole numbers that are made at each of the export's steps. `labels` are the names of the run's labels.
 
     Raises:
         MaiError: the data cannot be read.
@@ -48,7 +50,7 @@ def loss_change(
     if training is None:
         return None
     base = Path(program.source.path).parent
-    data = load(training.data, training.fields, training.settings.seed, base, override, training.where)
+    data = load(training.data, training.fields, training.settings.seed, base, override, training.where, labels)
     held = data.validation or data.batch(0, MOST)
     fields = {name: array[:MOST] for name, array in held.items()}
     graph = passes.optimise(passes.select(passes.prepare(training.evaluation), [training.objectives[0].output]))

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.types import DType, Type
 from mai.compiler.training.fields import bad
 from mai.compiler.weights.files import TensorFiles
 
@@ -22,19 +24,35 @@ def is_words(array: Array) -> bool:
     return bool(array.dtype.kind == "U")
 
 
-def names_in(arrays: Mapping[str, Array]) -> Names:
-    """The names of the labels of each field that has words."""
-    return {field: _names(array) for field, array in arrays.items() if is_words(array)}
+def coded(arrays: Mapping[str, Array], fields: Mapping[str, Type], known: Names) -> tuple[dict[str, Array], Names]:
+    """Words as labels, and the names of all labels; those that a run has `known` keep their numbers.
+
+    Raises:
+        MaiError: a field has more labels than classes, or one that the run does not know.
+    """
+    made, names = dict(arrays), dict(known)
+    for field, words in arrays.items():
+        if is_words(words) and fields[field].dtype is DType.INT:
+            names[field] = _names(field, words, known.get(field, ()), fields[field].classes)
+            order = np.argsort(names[field])
+            made[field] = order[np.searchsorted(np.array(names[field]), words, sorter=order)]
+    return made, names
 
 
-def numbered(field: str, words: Array, classes: Any) -> Array:
-    """Words as labels below `classes`. Raises `MaiError` where there are more."""
-    names = _names(words)
-    if isinstance(classes, int) and len(names) > classes:
-        shown = ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
-        message = f"`{field}` has {len(names)} labels ({shown}), the spec has class[{classes}]"
-        raise bad(message, help=f"write class[{len(names)}]")
-    return np.searchsorted(np.array(names), words).astype(np.int64)
+def _names(field: str, words: Array, known: tuple[str, ...], classes: Size | None) -> tuple[str, ...]:
+    found = tuple(sorted(set(words.tolist())))
+    new = [name for name in found if name not in known]
+    if known and new:
+        message = f"`{field}` has the label `{new[0]}`, which this run does not know: it has {shown(known)}"
+        raise bad(message, help="begin another run for other labels")
+    if isinstance(classes, int) and len(known or found) > classes:
+        message = f"`{field}` has {len(found)} labels ({shown(found)}), the spec has class[{classes}]"
+        raise bad(message, help=f"write class[{len(found)}]")
+    return known or found
+
+
+def shown(names: Sequence[str]) -> str:
+    return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 
 def saved(names: Names) -> dict[str, str]:
@@ -42,15 +60,15 @@ def saved(names: Names) -> dict[str, str]:
     return {LABELS: json.dumps(names)} if names else {}
 
 
-def stated(path: Path | None) -> dict[str, list[str]]:
+def stated(path: Path | None) -> Names:
     """The names that the weights of a run tell, by field."""
     if path is None:
         return {}
     with TensorFiles(path) as files:
-        text = files.metadata.get(LABELS, "{}")
-    held: dict[str, list[str]] = json.loads(text)
-    return held
+        return told(files.metadata)
 
 
-def _names(words: Array) -> tuple[str, ...]:
-    return tuple(sorted(set(words.tolist())))
+def told(metadata: Mapping[str, str]) -> Names:
+    """The names in the metadata of weights, by field."""
+    held: dict[str, list[str]] = json.loads(metadata.get(LABELS, "{}"))
+    return {field: tuple(names) for field, names in held.items()}

@@ -126,7 +126,10 @@ class Trainer:
         self.processes, self.scaling = Processes(self.accelerator), Scaling(self.accelerator.scaler)
         self.device: torch.device = self.accelerator.device
         base = Path(program.source.path).parent
-        self.data: Dataset = load(training.data, training.fields, self.seed, base, options.data, training.where)
+        self.found = self.processes.from_main(ck.latest(out) if options.resume and self.processes.main else None)
+        known = labels.told(self.found.metadata) if self.found else labels.stated(options.weights)
+        data, fields = training.data, training.fields
+        self.data: Dataset = load(data, fields, self.seed, base, options.data, training.where, known)
         self.batch = min(options.batch or settings.batch, self.data.count or 1 << 60)
         self.processes.check(training.graph, self.batch)
         self.share = self.processes.share(self.batch)
@@ -356,7 +359,7 @@ class Trainer:
 
     def _restore(self) -> int:
         """Go on from the last checkpoint; from the beginning where there is none."""
-        found = self.processes.from_main(ck.latest(self.out) if self.processes.main else None)
+        found, self.found = self.found, None
         if found is None:
             return 0
         self._check_same(found)

@@ -191,24 +191,24 @@ def _real(path: Path, name: str, column: Array) -> Array:
 
 
 def read_images(source: st.Images, base: Path, override: Sequence[Path] | None, seed: int) -> Read:
-    """Every image of a folder as [k, H, W] in [-1, 1]; the names of subfolders are the labels."""
+    """Every image of a folder as [k, H, W] in [-1, 1]; the names of subfolders, if there are any, are the labels."""
     folder = override[0] if override else base / source.path
     if not folder.exists():
         raise bad(f"there is no folder {folder}", "data-missing")
     if not folder.is_dir():
         raise bad(f"{folder} is no folder of images")
-    classes = sorted(p for p in folder.iterdir() if p.is_dir()) or [folder]
+    classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")) or [folder]
     pixels, labels = [], []
     for place in classes:
-        for path in sorted(p for p in place.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file()):
-            pixels.append(_pixels(path))
-            labels.append(place.name)
-    if not pixels:
-        raise bad(f"there are no images in {folder}", "data-missing")
+        found = sorted(p for p in place.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES and p.is_file())
+        if not found:
+            raise bad(f"there are no images in {place}", "data-missing")
+        pixels += [_pixels(path) for path in found]
+        labels += [place.name] * len(found)
     if len({p.shape for p in pixels}) > 1:
         raise bad(f"the images of {folder} differ in size: {sorted({p.shape for p in pixels})[:3]}")
-    named = np.array(labels) if classes != [folder] else np.zeros(len(labels), np.int64)
-    return {"x": np.stack(pixels), "y": named}, None
+    held = {"x": np.stack(pixels)}
+    return held | ({"y": np.array(labels)} if classes != [folder] else {}), None
 
 
 def _pixels(path: Path) -> Array:

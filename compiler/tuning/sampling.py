@@ -16,6 +16,7 @@ from mai.compiler.onnx.verify import session
 from mai.compiler.program import Program
 from mai.compiler.solvers.grid import Plan
 from mai.compiler.training.data import load
+from mai.compiler.training.labels import Names
 from mai.compiler.training.points import generator
 from mai.compiler.tuning.subject import Subject, refused
 from mai.runtime.arguments import prepare
@@ -85,14 +86,18 @@ class Sampler:
         return self.opened[key]
 
 
-def data_of(program: Program, subject: Subject, count: int, override: list[Path] | None, against: Path | None) -> Data:
+def data_of(
+    program: Program, subject: Subject, count: int, override: list[Path] | None, against: Path | None, labels: Names
+) -> Data:
     """`data(seed)`: up to `count` rows of every field, others for every seed; nothing for a spec without data.
+
+    `labels` are the names of the file's labels.
 
     Raises:
         MaiError: the data cannot be read, or they lack an input of the export.
     """
     inputs = {v.name for v in subject.graph.inputs}
-    made = _given(against, count, inputs) if against is not None else _stated(program, count, override)
+    made = _given(against, count, inputs) if against is not None else _stated(program, count, override, labels)
     lacking = [v.name for v in subject.graph.inputs if v.name not in made(0)]
     if lacking:
         names = ", ".join(made(0)) or "nothing"
@@ -101,13 +106,13 @@ def data_of(program: Program, subject: Subject, count: int, override: list[Path]
     return made
 
 
-def _stated(program: Program, count: int, override: list[Path] | None) -> Data:
+def _stated(program: Program, count: int, override: list[Path] | None, labels: Names) -> Data:
     """The data of the spec."""
     training = program.training
     if training is None:
         return lambda seed: {}
     base = Path(program.source.path).parent
-    source = load(training.data, training.fields, training.settings.seed, base, override, training.where)
+    source = load(training.data, training.fields, training.settings.seed, base, override, training.where, labels)
     return lambda seed: source.batch(UNSEEN + seed, count)
 
 

@@ -78,7 +78,8 @@ def tune(path: Path, out: Path, options: Options, told: Told) -> Outcome:
     subject = subject_of(program.exports[manifest.export], manifest)
     metric = metric_of(options.metric)
     arrays, trained = load_weights(program, _weights(program, path, options))
-    data = data_of(program, subject, options.samples, list(options.data) or None, options.against)
+    labels = {field: tuple(names) for field, names in manifest.labels.items()}
+    data = data_of(program, subject, options.samples, list(options.data) or None, options.against, labels)
     sampler = Sampler(program, manifest, subject, arrays, {})
     current = _current(manifest, subject)
     trial = _check_same(model, sampler, current, data(0))

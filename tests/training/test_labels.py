@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from mai.compiler.check import check
 from mai.compiler.compiling import CompileOptions, compile_all
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.program import Program
 from mai.compiler.training.data import load as load_data
+from mai.compiler.training.labels import coded, stated
 from mai.compiler.training.loop import Options, train
 from mai.runtime import Model, ModelError, load
 from mai.runtime.labels import in_numbers
@@ -47,6 +51,14 @@ def run(program: Callable[[str], Program], tmp_path: Path) -> Path:
     return tmp_path / "run"
 
 
+def rows(run: Path, keep: Callable[[str], bool], *more: str) -> Path:
+    """Some of the rows of the run's table, in another file."""
+    head, *held = (run.parent / "animals.csv").read_text().splitlines()
+    path = run / "some.csv"
+    path.write_text("\n".join([head, *filter(keep, held), *more]))
+    return path
+
+
 def opened(run: Path, export: str) -> Model:
     return load(run / f"spec.{export}.onnx", providers="cpu")
 
@@ -75,6 +87,30 @@ def test_a_label_is_given_by_its_name(run: Path) -> None:
         chance(x=CENTRES[:1], y="unicorn")
 
 
+@pytest.mark.parametrize("how", [{"resume": True}, {"resume": False, "weights": Path("run")}])
+def test_a_run_keeps_the_numbers_of_its_labels(how: dict[str, Any], run: Path, tmp_path: Path) -> None:
+    """Without its first label, the data would be numbered anew: the accuracy would be that of other labels."""
+    made = check(tmp_path / "spec.mai").program
+    assert made is not None
+    given = how | ({"weights": tmp_path / how["weights"]} if "weights" in how else {})
+    without = rows(run, lambda row: "cat" not in row)
+    options = Options(quiet=True, device="cpu", data=(without,), steps=201 if how["resume"] else 1, **given)
+    result = train(made, run, options)
+    assert result.figures["loss"] < 0.5
+    assert stated(result.weights) == {"y": ("cat", "dog", "eel")}
+    fox = rows(run, lambda row: True, "0,0,fox")
+    with pytest.raises(MaiError) as caught:
+        train(made, run, replace(options, data=(fox,)))
+    told = "`y` has the label `fox`, which this run does not know: it has cat, dog, eel"
+    assert caught.value.diagnostics[0].message == told
+
+
+def test_labels_of_any_order_keep_it() -> None:
+    fields = {"y": Type(DType.INT, classes=3)}
+    made, names = coded({"y": np.array(["a", "c", "a", "b"])}, fields, {"y": ("c", "a", "b")})
+    assert made["y"].tolist() == [1, 0, 1, 2] and names == {"y": ("c", "a", "b")}
+
+
 def test_folders_name_the_images_in_them(tmp_path: Path) -> None:
     for name, grey in (("zebra", 255), ("ant", 0)):
         (tmp_path / name).mkdir()
@@ -87,6 +123,14 @@ def test_folders_name_the_images_in_them(tmp_path: Path) -> None:
     np.testing.assert_array_equal(batch["image"].mean((1, 2, 3)) > 0, batch["kind"] == 1)
     with pytest.raises(MaiError, match="data-bad"):
         load_data(st.Images(path="."), {**fields, "kind": Type(DType.INT, classes=1)}, 0, tmp_path)
+    with pytest.raises(MaiError, match="data-bad") as caught:
+        load_data(st.Images(path="ant"), fields, 0, tmp_path)
+    assert caught.value.diagnostics[0].message == "the data has no `kind`; it has x"
+    (tmp_path / ".hidden").mkdir()
+    load_data(st.Images(path="."), fields, 0, tmp_path)
+    (tmp_path / "bee").mkdir()
+    with pytest.raises(MaiError, match="data-missing"):
+        load_data(st.Images(path="."), fields, 0, tmp_path)
 
 
 def test_words_are_no_numbers(tmp_path: Path) -> None:
