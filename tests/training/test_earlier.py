@@ -20,7 +20,7 @@ from mai.spec.diagnostics import MaiError
 
 Maker = Callable[[str], Program]
 EARLIER = """
-export pairs() -> [2] {
+export pairs() -> ([2], [2]) {
   x ~ normal([2])
   return split(concat(x, 2 * x), 2)
 }

@@ -92,7 +92,7 @@ def test_what_moves_is_there(tmp_path: Path, settings: str, over: str, slug: str
 def test_what_is_frozen_leaves_nothing_to_train(program: Make, tmp_path: Path) -> None:
     from mai.spec.diagnostics import MaiError
 
-    with pytest.raises(MaiError, match="nothing to train"):
+    with pytest.raises(MaiError, match="no parameter that is trained moves"):
         moved(program(spec(settings=', freeze = "*"')), tmp_path / "run")
 
 

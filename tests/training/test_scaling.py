@@ -33,7 +33,7 @@ train(%s) {
 def trainer(program: Maker, folder: Path, optimizer: str, scale: float | None, text: str = SPEC) -> Trainer:
     made = program(text % HEAD.format(optimizer))
     assert made.training is not None
-    trainer = Trainer(made, made.training, folder, Options(quiet=True, device="cpu"))
+    trainer = Trainer(made, made.training, folder, Options(quiet=True, device="cpu", resume=True))
     if scale is not None:
         trainer.accelerator.scaler = GradScaler("cpu", init_scale=scale, growth_interval=4)
         trainer.scaling = Scaling(trainer.accelerator.scaler)
