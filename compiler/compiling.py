@@ -84,7 +84,9 @@ def compile_all(
         kind, limit, data = options.quantize, options.limit, options.data
         told["quantize"] = few_bits(program, arrays, options.opset, kind, limit, data, told["labels"])
     if options.quantize and options.drafts:
-        typer.echo(f"note: {options.quantize} rounds a turn of several tokens otherwise: drawn texts may part", err=True)
+        typer.echo(
+            f"note: {options.quantize} rounds a turn of several tokens otherwise: drawn texts may part", err=True
+        )
     cache = USUAL if options.cache == "auto" else options.cache
     how: dict[str, Any] = {"unroll": options.unroll, "cache": cache, "drafts": options.drafts}
     found: list[Diagnostic] = []

@@ -178,3 +178,19 @@ def test_good_files_train(program: Maker, tmp_path: Path) -> None:
         done = train(made, tmp_path / source[:3], Options(**QUIET))
         assert done.steps in (9, 10, 11, 12)
         assert set(done.validation) == {"loss", "accuracy"}
+
+
+def test_a_stopped_run_is_not_compiled_as_an_untrained_one(program: Maker, tmp_path: Path) -> None:
+    made = program("export f(x: [2]) -> [2] { return linear(x, 2) }\n")
+    folder = tmp_path / "run"
+    command = [sys.executable, "-m", "mai.runtime.cli", "compile", made.source.path, "--out", str(folder)]
+    folder.mkdir()
+    (folder / "checkpoint-00000005.safetensors").touch()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1
+    assert "holds a run that was stopped" in done.stderr
+    assert f"mai train {made.source.path} --out {folder} --resume" in done.stderr
+    assert list(folder.glob("*.onnx")) == []
+    (folder / "checkpoint-00000005.safetensors").unlink()
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0 and "no trained weights" in done.stderr
