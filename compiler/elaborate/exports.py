@@ -115,14 +115,14 @@ def _parameter(e: Elaborator, env: Environment, parameter: ast.Parameter) -> Non
             help = f"write `{name.id}: [2]`, `{name.id}: int = 20`"
             raise e.fail("missing-type", name.span, f"`{name.id}` needs a type: it is an input of the file", help=help)
         if parameter.default is None:
-            _input(e, env, parameter, parameter.type)
+            bind_input(e, env, parameter, parameter.type)
         else:
             _setting(e, env, parameter, parameter.type)
     except Stop:
         env.bind(name, Poison())
 
 
-def _input(e: Elaborator, env: Environment, parameter: ast.Parameter, written: ast.TypeExpr) -> None:
+def bind_input(e: Elaborator, env: Environment, parameter: ast.Parameter, written: ast.TypeExpr) -> None:
     """An input has the batch axis; a free name among its dimensions is bound to what the host gives."""
     fresh: list[tuple[int, str]] = []
     for axis, dim in enumerate(dims_of(written)):
@@ -178,32 +178,3 @@ def _setting(e: Elaborator, env: Environment, parameter: ast.Parameter, written:
 
 def _counts_steps(name: str) -> bool:
     return "step" in name
-
-
-def elaborate_net(declaration: ast.Function, module: Module, report: Reporter) -> None:
-    """Check a net that nothing calls, on inputs of unknown size."""
-    e = Elaborator(report, declaration.name.id, {}, training=False)
-    env = Environment(module)
-    e.start_draws()
-    for parameter in declaration.parameters:
-        if parameter.type is None or parameter.default is not None:
-            return
-        try:
-            if isinstance(parameter.type, ast.ClassType) and e.is_free(env, parameter.type.classes):
-                return
-            _input(e, env, parameter, parameter.type)
-        except Stop:
-            return
-    made = e.block(env, declaration.body)
-    if made is not None and not isinstance(made, Poison):
-        try:
-            e.results(env, declaration, made)
-        except Stop:
-            return
-    elif made is None:
-        e.error(
-            "missing-return",
-            declaration.name.span,
-            f"`{declaration.name.id}` returns nothing",
-            label="no `return` in its body",
-        )

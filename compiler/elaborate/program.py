@@ -8,9 +8,10 @@ from pathlib import Path
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, LetTensor, Module, Poison, is_number
 from mai.compiler.elaborate.elaborator import Elaborator
-from mai.compiler.elaborate.exports import elaborate_export, elaborate_net
+from mai.compiler.elaborate.exports import elaborate_export
 from mai.compiler.elaborate.loading import elaborate_loading
 from mai.compiler.elaborate.training import elaborate_training
+from mai.compiler.elaborate.unused import check_unused
 from mai.compiler.ir.graph import Graph, Weight, turns_of
 from mai.compiler.program import Program
 from mai.spec import ast, prelude_parts, prelude_sources
@@ -201,7 +202,7 @@ def _program(file: ast.File, path: Path, report: Reporter, sets: Mapping[str, st
             if graph is not None:
                 exports[declaration.name.id] = graph
     training_block = elaborate_training(file, modules, report, weights)
-    _check_unused_nets(file, modules, report)
+    _check_unused(file, modules, report)
     if report.failed:
         return None
     names = modules[False].names
@@ -234,12 +235,13 @@ def _check_export_name(declaration: ast.Function, exports: Mapping[str, object],
         report.error("duplicate-name", declaration.name.span, f"`{declaration.name.id}` is exported twice")
 
 
-def _check_unused_nets(file: ast.File, modules: Mapping[bool, Module], report: Reporter) -> None:
-    """A net that nothing calls is checked all the same."""
+def _check_unused(file: ast.File, modules: Mapping[bool, Module], report: Reporter) -> None:
+    """Nets and layers that nothing calls are looked at all the same."""
     for declaration in file.declarations:
-        called = modules[False].called | modules[True].called
-        if isinstance(declaration, ast.Function) and declaration.kind == "net" and declaration.name.id not in called:
-            elaborate_net(declaration, modules[False], report)
+        if not isinstance(declaration, ast.Function) or declaration.kind == "export":
+            continue
+        if declaration.name.id not in modules[False].called | modules[True].called:
+            check_unused(declaration, modules[False], report)
 
 
 def _copies(weights: Mapping[str, Weight]) -> dict[str, Weight]:

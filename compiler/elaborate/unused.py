@@ -1,0 +1,70 @@
+"""Functions that nothing calls are looked at all the same, on inputs of unknown size."""
+
+from __future__ import annotations
+
+from mai.compiler.elaborate.bindings import Environment, Module, Poison
+from mai.compiler.elaborate.core import Stop
+from mai.compiler.elaborate.elaborator import Elaborator
+from mai.compiler.elaborate.exports import bind_input
+from mai.compiler.elaborate.statements import assigned_names
+from mai.spec import ast
+from mai.spec.diagnostics import Reporter
+
+GUESS = 8  # Stands for a number that only a call says.
+SURE = ("unknown-function", "unknown-name")  # What is wrong whatever that number is.
+
+
+def check_unused(declaration: ast.Function, module: Module, report: Reporter) -> None:
+    """Report what is wrong with a net or a layer; of one that only a call makes whole, the names that there are not."""
+    if declaration.kind == "net" and all(_is_stated(p) for p in declaration.parameters):
+        _elaborate(declaration, module, report)
+        return
+    tried = Reporter()
+    _elaborate(declaration, module, tried)
+    bound = {name.id for name in assigned_names(declaration.body)}
+    for found in tried.diagnostics:
+        if found.slug in SURE and found.span is not None and found.span.text not in bound:
+            report.add(found)
+
+
+def _is_stated(parameter: ast.Parameter) -> bool:
+    """Whether the file alone says what a parameter is, but for the sizes of its axes."""
+    written = parameter.type
+    free = isinstance(written, ast.ClassType) and isinstance(written.classes, ast.Name)
+    return written is not None and parameter.default is None and not free
+
+
+def _elaborate(declaration: ast.Function, module: Module, report: Reporter) -> None:
+    e = Elaborator(report, declaration.name.id, {}, training=False)
+    env = Environment(module)
+    e.start_draws()
+    try:
+        for parameter in declaration.parameters:
+            _bind(e, env, parameter)
+    except Stop:
+        return
+    made = e.block(env, declaration.body)
+    if made is not None and not isinstance(made, Poison):
+        try:
+            e.results(env, declaration, made)
+        except Stop:
+            return
+    elif made is None:
+        message = f"`{declaration.name.id}` returns nothing"
+        e.error("missing-return", declaration.name.span, message, label="no `return` in its body")
+
+
+def _bind(e: Elaborator, env: Environment, parameter: ast.Parameter) -> None:
+    written = parameter.type
+    if parameter.default is not None:
+        env.bind(parameter.name, e.expression(env, parameter.default))
+    elif written is None:
+        env.bind(parameter.name, GUESS)
+    else:
+        if (
+            isinstance(written, ast.ClassType)
+            and isinstance(written.classes, ast.Name)
+            and e.is_free(env, written.classes)
+        ):
+            env.names[written.classes.id] = GUESS
+        bind_input(e, env, parameter, written)
