@@ -5,7 +5,7 @@ An implementation takes the elaborator, then its arguments as `BoundArgument`s: 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -203,7 +203,18 @@ def concat(e: Elaborator, *parts: Arg, axis: Arg | None = None) -> Binding:
     values = e.promoted([p.value for p in parts], [p.span for p in parts])
     if not values:
         raise ShapeError("missing-argument", "`concat` needs at least one tensor")
+    _check_joinable(values, parts)
     return e.emit(sh.Concat, *values, axis=axis_of(e, axis, values[0].type.rank))
+
+
+def _check_joinable(values: list[Value], parts: Sequence[Arg]) -> None:
+    scalars = [i for i, value in enumerate(values) if not value.type.rank]
+    if scalars:
+        text = parts[scalars[0]].span.text
+        vectors = all(value.type.rank <= 1 for value in values)
+        help = f"a scalar is a vector of one number: `[{text if text.isidentifier() else 's'}]`" if vectors else None
+        message = "`concat` joins tensors along an axis, this is a scalar"
+        raise ShapeError("rank-mismatch", message, scalars[0], label="[]", help=help)
 
 
 @builtin
