@@ -322,15 +322,24 @@ def map_weights(
 
 def explain(
     slug: Annotated[
-        str | None, typer.Argument(help="What stands in brackets after `error`.", show_default=False)
+        str | None,
+        typer.Argument(
+            help="What stands in brackets after `error`, or a function's or layer's name.", show_default=False
+        ),
     ] = None,
 ) -> None:
-    """Explain a diagnostic, with an example; without a slug, list them all."""
+    """Explain a diagnostic, with an example, or a function or layer; without a name, list all diagnostics."""
+    from mai.compiler.elaborate.listing import explained
     from mai.spec.diagnostics.catalog import CATALOG
     from mai.spec.diagnostics.explain import explanation, index
+    from mai.spec.diagnostics.foreign import FOREIGN
 
-    known = slug is None or slug in CATALOG
-    typer.echo(index() if slug is None else explanation(slug), err=not known)
+    if slug is None:
+        typer.echo(index())
+        return
+    function = explained(slug) or FOREIGN.get(slug)
+    known = slug in CATALOG or function is not None
+    typer.echo(explanation(slug) if slug in CATALOG or function is None else function, err=not known)
     if not known:
         raise typer.Exit(1)
 

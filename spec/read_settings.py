@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from pathlib import PurePosixPath
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from pydantic import ValidationError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Model = TypeVar("Model", bound=Settings)
+READERS = {".csv": "csv({})", ".npz": "npz({})", ".onnx": "export({})", ".txt": "text(bytes, {})"}  # by a file's suffix
 CHOICES: dict[str, tuple[str, dict[str, type[Settings]]]] = {
     "optimizer": ("unknown-optimizer", OPTIMIZERS),
     "schedule": ("unknown-schedule", SCHEDULES),
@@ -78,11 +80,10 @@ def _chosen(
         return None
     model = models.get(call.name)
     if model is None:
-        guess = closest(call.name, models)
+        guess, reads = closest(call.name, models), _read_by(call.name)
         at = replace(span, start=call.span.start, end=call.span.start + len(call.name)) if call is value else span
-        report.error(
-            slug, at, f"there is no {kind} `{call.name}`", help=f"did you mean `{guess}`?" if guess else there_are
-        )
+        help = f"write `{reads}`" if reads else f"did you mean `{guess}`?" if guess else there_are
+        report.error(slug, at, f"there is no {kind} `{call.name}`", help=help)
         return None
     given = _given(model, call, f"`{call.name}`", call.span, report)
     if given is None:
@@ -90,6 +91,12 @@ def _chosen(
     sound = _choices_made(given, report)
     made = _validated(model, given, report)
     return made if sound else None
+
+
+def _read_by(name: str) -> str | None:
+    """A source's call, where only the file that it would read is written: `csv("data.csv")`."""
+    source = READERS.get(PurePosixPath(name.strip('"')).suffix) if name.startswith('"') else None
+    return source.format(name) if source else None
 
 
 def _given(model: type[Settings], call: Configuration, what: str, head: Span, report: Reporter) -> Given | None:

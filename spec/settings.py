@@ -89,6 +89,8 @@ class Schedule(Settings):
 
 
 class Constant(Schedule):
+    """One rate, after its warmup."""
+
     name: ClassVar[str] = "constant"
 
 
@@ -100,6 +102,8 @@ class Cosine(Schedule):
 
 
 class Linear(Schedule):
+    """A straight line down."""
+
     name: ClassVar[str] = "linear"
     final: float = Field(default=0.0, ge=0, le=1)
 

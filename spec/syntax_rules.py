@@ -304,6 +304,8 @@ OPERANDS: list[Rule] = [
      "misplaced-comma", "several results stand in brackets", "write `return (a, b)`"),
     (lambda p: p.found == "," and p.word in FUNCTIONS and "LBRACE" in p.accepts,
      "misplaced-comma", "the types of several results stand in brackets", "write `-> ([2], [])`"),
+    (lambda p: p.found == "," and re.match(r"\s*\([^()=]*\)\s*=[^=]", p.line) is not None and not p.wants_value,
+     "misplaced-comma", "only what a function returns has several values", "give each name its own on a line of its own: `a = ...`"),
     (lambda p: p.found == "," and not p.wants_value and not p.named,
      "misplaced-comma", "several values are a list: they are stacked", "write `[a, b]`"),
     (lambda p: "COMMA" in p.accepts and bool(p.accepts & {"RPAR", "RSQB"}) and (p.is_operand or p.found in ("(", "[")),

@@ -5,7 +5,7 @@ An implementation takes the elaborator, then its arguments as `BoundArgument`s: 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +39,16 @@ def builtin(implementation: Callable[..., Binding]) -> Callable[..., Binding]:
     name = implementation.__name__.rstrip("_")
     BUILTINS[name] = Builtin(name, implementation)
     return implementation
+
+
+def builtin_as(name: str, says: str | None) -> Callable[[Callable[..., Binding]], Callable[..., Binding]]:
+    """One of several functions of one form; `says` is what `spec/functions.md` says of it."""
+
+    def register(implementation: Callable[..., Binding]) -> Callable[..., Binding]:
+        implementation.__name__, implementation.__doc__ = name, says
+        return builtin(implementation)
+
+    return register
 
 
 def static(e: Elaborator, argument: Arg | None, default: Any, kinds: tuple[type, ...], what: str) -> Any:
@@ -101,6 +111,7 @@ def axes_of(e: Elaborator, argument: Arg | None, rank: int) -> tuple[int, ...]:
 
 
 def _elementwise(name: str, op: type[Operation], **attributes: Any) -> None:
+    @builtin_as(name, op.__doc__)
     def implementation(e: Elaborator, x: Arg) -> Binding:
         if is_number(x.value):
             folded = unary_math(name, x.value)  # type: ignore[arg-type]
@@ -108,9 +119,6 @@ def _elementwise(name: str, op: type[Operation], **attributes: Any) -> None:
                 return folded
         value = e.value(x.value, x.span) if op is el.Absolute else e.real(x.value, x.span)
         return e.emit(op, value, name=name, **attributes)
-
-    implementation.__name__ = name
-    builtin(implementation)
 
 
 ELEMENTWISE: dict[str, type[Operation]] = {
@@ -124,17 +132,16 @@ for _name, _op in ELEMENTWISE.items():
 
 @builtin
 def leaky_relu(e: Elaborator, x: Arg, slope: Arg | None = None) -> Binding:
+    """x where it is positive, slope * x elsewhere; slope = 0.01."""
     return e.emit(el.LeakyRelu, e.real(x.value, x.span), slope=number(e, slope, 0.01))
 
 
 def _extreme(name: str, op: type[Operation], fold: Callable[[float, float], float]) -> None:
+    @builtin_as(name, op.__doc__)
     def implementation(e: Elaborator, x: Arg, y: Arg) -> Binding:
         if is_number(x.value) and is_number(y.value):
             return fold(x.value, y.value)  # type: ignore[arg-type]
         return e.emit(op, *e.promoted([x.value, y.value], [x.span, y.span]))
-
-    implementation.__name__ = name
-    builtin(implementation)
 
 
 _extreme("maximum", el.Maximum, max)
@@ -143,6 +150,7 @@ _extreme("minimum", el.Minimum, min)
 
 @builtin
 def where(e: Elaborator, condition: Arg, x: Arg, y: Arg) -> Binding:
+    """x where the condition holds, y elsewhere."""
     chosen = e.truth(condition.value, condition.span)
     a, b = e.promoted([x.value, y.value], [x.span, y.span])
     made = e.emit(logic.Where, chosen, a, b)
@@ -163,12 +171,10 @@ def _labels(given: Binding) -> Size | None:
 
 
 def _reduction(name: str, op: type[Operation]) -> None:
+    @builtin_as(name, op.__doc__)
     def implementation(e: Elaborator, x: Arg, axis: Arg | None = None, keep: Arg | None = None) -> Binding:
         value = e.real(x.value, x.span)
         return e.emit(op, value, axes=axes_of(e, axis, value.type.rank), keep=truth(e, keep, False), name=name)
-
-    implementation.__name__ = name
-    builtin(implementation)
 
 
 REDUCTIONS: dict[str, type[Operation]] = {
@@ -179,12 +185,10 @@ for _name, _op in REDUCTIONS.items():
 
 
 def _along(name: str, op: type[Operation]) -> None:
+    @builtin_as(name, op.__doc__)
     def implementation(e: Elaborator, x: Arg, axis: Arg | None = None) -> Binding:
         value = e.real(x.value, x.span)
         return e.emit(op, value, axis=axis_of(e, axis, value.type.rank), name=name)
-
-    implementation.__name__ = name
-    builtin(implementation)
 
 
 ALONG: dict[str, type[Operation]] = {
@@ -200,14 +204,27 @@ for _name, _op in ALONG.items():
 
 @builtin
 def concat(e: Elaborator, *parts: Arg, axis: Arg | None = None) -> Binding:
+    """Tensors one after the other along an axis, the last by default."""
     values = e.promoted([p.value for p in parts], [p.span for p in parts])
     if not values:
         raise ShapeError("missing-argument", "`concat` needs at least one tensor")
+    _check_joinable(values, parts)
     return e.emit(sh.Concat, *values, axis=axis_of(e, axis, values[0].type.rank))
+
+
+def _check_joinable(values: list[Value], parts: Sequence[Arg]) -> None:
+    scalars = [i for i, value in enumerate(values) if not value.type.rank]
+    if scalars:
+        text = parts[scalars[0]].span.text
+        vectors = all(value.type.rank <= 1 for value in values)
+        help = f"a scalar is a vector of one number: `[{text if text.isidentifier() else 's'}]`" if vectors else None
+        message = "`concat` joins tensors along an axis, this is a scalar"
+        raise ShapeError("rank-mismatch", message, scalars[0], label="[]", help=help)
 
 
 @builtin
 def split(e: Elaborator, x: Arg, parts: Arg, axis: Arg | None = None) -> Binding:
+    """So many equal parts along an axis, the last by default: `(q, k, v) = split(y, 3)`."""
     value, count = e.value(x.value, x.span), positive(e, parts, 1)
     along = axis_of(e, axis, value.type.rank)
     size = value.type.shape[along]
@@ -221,11 +238,13 @@ def split(e: Elaborator, x: Arg, parts: Arg, axis: Arg | None = None) -> Binding
 
 @builtin
 def rearrange(e: Elaborator, x: Arg, pattern: Arg, **sizes: Arg) -> Binding:
+    """Axes joined, split and moved by an einops pattern: `rearrange(x, "p (h k) -> h p k", h = 4)`."""
     return rearranged(e, e.value(x.value, x.span), _pattern(e, pattern), pattern.span, _sizes(e, sizes))
 
 
 @builtin
 def reduce(e: Elaborator, x: Arg, pattern: Arg, by: Arg, **sizes: Arg) -> Binding:
+    """`rearrange`, where axes that the right side lacks are reduced by "mean", "sum", "max" or "min"."""
     kinds = {"mean": red.Mean, "sum": red.Sum, "max": red.Max, "min": red.Min}
     op = kinds.get(str(by.value)) if isinstance(by.value, str) else None
     if op is None:
@@ -243,6 +262,7 @@ def _sizes(e: Elaborator, sizes: dict[str, Arg]) -> dict[str, Size]:
 
 @builtin
 def einsum(e: Elaborator, *operands: Arg) -> Binding:
+    """A sum of products over named axes, their names apart by spaces: `einsum("i k, k j -> i j", x, y)`."""
     if len(operands) < 2:
         raise ShapeError("missing-argument", "`einsum` needs a pattern and tensors")
     values = [e.real(a.value, a.span) for a in operands[1:]]

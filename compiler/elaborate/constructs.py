@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, Distribution
-from mai.compiler.elaborate.builtins import Arg, builtin, positive
+from mai.compiler.elaborate.builtins import Arg, builtin, builtin_as, positive
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Size, product, symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Type, join_leads
@@ -31,7 +31,8 @@ DEFAULT_NUMBERS: dict[str, tuple[float, ...] | None] = {
 }  # fmt: skip
 
 
-def _distribution(kind: str, *names: str) -> None:
+def _distribution(kind: str, says: str, *names: str) -> None:
+    @builtin_as(kind, says)
     def implementation(e: Elaborator, *positional: Arg, **named: Arg) -> Binding:
         given = list(positional)
         shape: tuple[Size, ...] = ()
@@ -52,14 +53,11 @@ def _distribution(kind: str, *names: str) -> None:
         numbers = [a.value for a in given] + list((defaults or ())[len(given) :])
         return Distribution(kind, shape, tuple(numbers), e.builder.span)  # type: ignore[arg-type]
 
-    implementation.__name__ = kind
-    builtin(implementation)
 
-
-_distribution("normal", "mean", "std")
-_distribution("uniform", "low", "high")
-_distribution("bernoulli", "p")
-_distribution("integers", "low", "high")
+_distribution("normal", "Gaussians, each on its own.", "mean", "std")
+_distribution("uniform", "Evenly between low and high.", "low", "high")
+_distribution("bernoulli", "True with the probability p.", "p")
+_distribution("integers", "Whole numbers from low to high - 1, each as likely.", "low", "high")
 
 
 @builtin
@@ -111,7 +109,7 @@ def _bound(e: Elaborator, setting: Value | None, most: float | None) -> None:
 
 @builtin
 def across(e: Elaborator, x: Arg) -> Binding:
-    """The batch axis as the first axis of the shape (train blocks only)."""
+    """x of all examples: the batch axis as the first axis of the shape."""
     if not e.in_train_block:
         raise e.fail("across-outside-train", x.span, "`across` compares examples: only a train block has several")
     return across_batch(e, e.value(x.value, x.span))

@@ -28,6 +28,7 @@ from mai.compiler.ops import product as pr
 from mai.compiler.ops import shape as sh
 from mai.compiler.ops.base import Operation, describe
 from mai.spec import ast
+from mai.spec.diagnostics.foreign import FOREIGN
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.source import Span
 
@@ -37,7 +38,8 @@ ARITHMETIC: dict[str, type[Operation]] = {
     ">=": logic.GreaterEqual,
 }  # fmt: skip
 TRUTHS = ("true", "false")
-SIZES, HOW_SIZES = ("shape", "size"), "sizes have names in types: `x: [P, d]`"
+CHOOSE = "shapes are fixed: choose with `where(c, a, b)`"
+TOGETHER = "a layer is given its tensor and its numbers together: `linear(x, 8)`"
 
 
 class Expressions(Core):
@@ -104,7 +106,9 @@ class Expressions(Core):
         return names + list(BUILTINS)
 
     def _field(self, env: Environment, expr: ast.Field) -> Binding:
-        help = HOW_SIZES if expr.name in SIZES else None
+        help = FOREIGN.get(expr.name)
+        if help is None and self.look_up(env, expr.name) is not None:
+            help = f"write `{expr.name}`"
         return self.error(
             "unknown-name", expr.span, f"`{expr.span.text}` is no value: only `record` names parameters so", help=help
         )
@@ -233,7 +237,14 @@ class Expressions(Core):
     # ------------------------------------------------------------------ calls
 
     def _call(self, env: Environment, expr: ast.Call) -> Binding:
-        return self._applied(env, expr.function, [self._argument(env, a) for a in expr.arguments], expr.span)
+        arguments = [] if self._is_foreign(env, expr.function) else expr.arguments
+        return self._applied(env, expr.function, [self._argument(env, a) for a in arguments], expr.span)
+
+    def _is_foreign(self, env: Environment, callee: ast.Expr) -> bool:
+        """Whether a call is another library's, whose arguments have another form: `cat([x, y])`."""
+        if isinstance(callee, ast.Field):
+            return callee.name in FOREIGN
+        return isinstance(callee, ast.Name) and callee.id in FOREIGN and self.look_up(env, callee.id) is None
 
     def _argument(self, env: Environment, argument: ast.Argument) -> BoundArgument:
         return BoundArgument(
@@ -247,7 +258,7 @@ class Expressions(Core):
         function = self.look_up(env, callee.id)
         if function is None:
             guess = closest(callee.id, self.names_in_sight(env))
-            help = f"did you mean `{guess}`?" if guess else None
+            help = FOREIGN.get(callee.id) or (f"did you mean `{guess}`?" if guess else None)
             message = f"there is no layer, net or function called `{callee.id}`"
             return self.error("unknown-function", callee.span, message, help=help)
         if isinstance(function, (Value, int, float, Dim, list, tuple, str)):
@@ -258,12 +269,18 @@ class Expressions(Core):
         return self.call(function, arguments, span)
 
     def _as_function(self, env: Environment, callee: ast.Expr) -> str | None:
-        """What `torch.relu(x)` and `x.relu()` are here."""
-        name = callee.name if isinstance(callee, ast.Field) else ""
-        if name in SIZES:
-            return HOW_SIZES
+        """What `torch.relu(x)`, `x.relu()` and `Linear(8)(x)` are here."""
+        if isinstance(callee, ast.Call):
+            return TOGETHER
+        if not isinstance(callee, ast.Field):
+            return None
+        name = callee.name
+        if name in FOREIGN:
+            return FOREIGN[name]
         known = name if self.look_up(env, name) else closest(name, self.names_in_sight(env))
-        return f"there are no modules and methods: write `{known}(...)`" if known else None
+        own = isinstance(callee.base, ast.Name) and callee.base.id in env.names
+        given = callee.base.span.text if own else "..."
+        return f"there are no modules and methods: write `{known}({given})`" if known else None
 
     def _pipe(self, env: Environment, expr: ast.Pipe) -> Binding:
         first = BoundArgument(None, self.expression(env, expr.left), expr.left.span)
@@ -305,7 +322,8 @@ class Expressions(Core):
             return self.emit(ix.Pick, x, axis=axis, index=index), axis + 1
         chosen = self.value(index, item.span)
         if chosen.type.dtype is not DType.INT:
-            raise self.fail("dtype-mismatch", item.span, "an index is a whole number, this is real")
+            what, help = ("true or false", CHOOSE) if chosen.type.dtype is DType.BOOL else ("real", None)
+            raise self.fail("dtype-mismatch", item.span, f"an index is a whole number, this is {what}", help=help)
         self._check_classes(chosen, size, item.span)
         return self.emit(ix.Take, x, chosen, axis=axis, rank=x.type.rank, index_rank=chosen.type.rank), axis + 1
 

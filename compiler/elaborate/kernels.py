@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from mai.compiler.elaborate.bindings import Binding
-from mai.compiler.elaborate.builtins import Arg, axis_of, builtin, number, positive, truth
+from mai.compiler.elaborate.builtins import Arg, axis_of, builtin, builtin_as, number, positive, truth
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import attention as at
@@ -32,18 +32,17 @@ def affine(e: Elaborator, x: Arg, weight: Arg, bias: Arg | None = None) -> Bindi
 def convolve(
     e: Elaborator, x: Arg, weight: Arg, bias: Arg | None = None, stride: Arg | None = None, padding: Arg | None = None
 ) -> Binding:
+    """An image [k, H, W] with square windows [n, k, size, size] laid over it; stride = 1, padding = 0."""
     rest = [] if bias is None else [e.real(bias.value, bias.span)]
     numbers: dict[str, Any] = {"stride": positive(e, stride, 1), "padding": positive(e, padding, 0, least=0)}
     return e.emit(cv.Conv, e.real(x.value, x.span), e.real(weight.value, weight.span), *rest, **numbers)
 
 
 def _pool(name: str, op: type[Operation]) -> None:
+    @builtin_as(name, f"{op.__doc__} The stride is the size by default.")
     def implementation(e: Elaborator, x: Arg, size: Arg, stride: Arg | None = None) -> Binding:
         width = positive(e, size, 2)
         return e.emit(op, e.real(x.value, x.span), size=width, stride=positive(e, stride, width), name=name)
-
-    implementation.__name__ = name
-    builtin(implementation)
 
 
 _pool("max_pool", cv.MaxPool)
@@ -52,6 +51,7 @@ _pool("avg_pool", cv.AvgPool)
 
 @builtin
 def upsample(e: Elaborator, x: Arg, factor: Arg) -> Binding:
+    """Every pixel repeated `factor` times in both directions."""
     return e.emit(cv.Upsample, e.real(x.value, x.span), factor=positive(e, factor, 2))
 
 
@@ -59,12 +59,14 @@ def upsample(e: Elaborator, x: Arg, factor: Arg) -> Binding:
 def normalise_layer(
     e: Elaborator, x: Arg, weight: Arg | None = None, bias: Arg | None = None, eps: Arg | None = None
 ) -> Binding:
+    """(x - mean) / sqrt(variance + eps) over the last axis, then * weight + bias: what `layer_norm` is made of."""
     operands = [e.real(a.value, a.span) for a in (x, weight, bias) if a is not None]
     return e.emit(norm.LayerNorm, *operands, eps=number(e, eps, 1e-5), name="normalise_layer")
 
 
 @builtin
 def normalise_rms(e: Elaborator, x: Arg, weight: Arg | None = None, eps: Arg | None = None) -> Binding:
+    """x / sqrt(mean(x^2) + eps) over the last axis, then * weight: what `rms_norm` is made of."""
     operands = [e.real(a.value, a.span) for a in (x, weight) if a is not None]
     return e.emit(norm.RmsNorm, *operands, eps=number(e, eps, 1e-6), name="normalise_rms")
 
@@ -73,6 +75,7 @@ def normalise_rms(e: Elaborator, x: Arg, weight: Arg | None = None, eps: Arg | N
 def normalise_group(
     e: Elaborator, x: Arg, weight: Arg, bias: Arg, groups: Arg | None = None, eps: Arg | None = None
 ) -> Binding:
+    """Over groups of channels and all pixels, then a scale and a shift a channel: what `group_norm` is made of; groups = 8."""
     operands = [e.real(a.value, a.span) for a in (x, weight, bias)]
     return e.emit(norm.GroupNorm, *operands, groups=positive(e, groups, 8), eps=number(e, eps, 1e-5))
 
@@ -81,6 +84,7 @@ def normalise_group(
 def normalise_batch(
     e: Elaborator, x: Arg, weight: Arg, bias: Arg, mean: Arg, variance: Arg, training: Arg, eps: Arg | None = None
 ) -> Binding:
+    """Each channel over the batch and all pixels, by running statistics unless in training: what `batch_norm` is made of."""
     operands = [e.real(a.value, a.span) for a in (x, weight, bias, mean, variance)]
     numbers: dict[str, Any] = {"eps": number(e, eps, 1e-5), "rank": operands[0].type.rank}
     return e.emit(norm.BatchNorm, *operands, training=truth(e, training, False), **numbers)

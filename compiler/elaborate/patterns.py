@@ -57,15 +57,25 @@ def einsum_equation(e: Elaborator, pattern: str, ranks: list[int], span: Span) -
         raise e.fail("bad-pattern", span, "an einsum pattern has one `->`")
     operands = [part.split() for part in arrow[0].split(",")]
     result = arrow[1].split()
+    help = _apart(operands, result, ranks)
     if [len(o) for o in operands] != ranks:
         message = f"the pattern has operands with {[len(o) for o in operands]} axes, the tensors have {ranks}"
-        raise e.fail("bad-pattern", span, message)
+        raise e.fail("bad-pattern", span, message, help=help)
     letters: dict[str, str] = {}
     for name in [n for o in operands for n in o]:
         letters.setdefault(name, chr(ord("a") + len(letters)))
     if len(letters) > 26 or any(n not in letters for n in result):
-        raise e.fail("bad-pattern", span, "an axis of the result is in no operand")
+        raise e.fail("bad-pattern", span, "an axis of the result is in no operand", help=help)
     return ",".join("".join(letters[n] for n in o) for o in operands) + "->" + "".join(letters[n] for n in result)
+
+
+def _apart(operands: list[list[str]], result: list[str], ranks: list[int]) -> str | None:
+    """What `"id,jd->ij"` is with names of one letter apart, if that fits the tensors."""
+    parts = ["".join(names) for names in operands]
+    made = "".join(result)
+    if [len(p) for p in parts] != ranks or not set(made) <= set("".join(parts)) or not "".join(parts).isalpha():
+        return None
+    return f'names are apart by spaces: `"{", ".join(" ".join(p) for p in parts)} -> {" ".join(made)}"`'
 
 
 def _sides(e: Elaborator, pattern: str, span: Span) -> tuple[Side, Side]:

@@ -28,11 +28,13 @@ from mai.compiler.ops.base import Operation, ShapeError, describe
 from mai.compiler.ops.choice import Choose
 from mai.spec import ast
 from mai.spec.diagnostics import Label
+from mai.spec.diagnostics.foreign import FOREIGN
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.source import Span
 
 MAX_WEIGHTS = 10**11
 DISTRIBUTIONS = ("normal", "uniform", "bernoulli", "integers", "categorical")
+LOST = Poison()  # what is returned by an `if` that failed and holds a `return`
 BINARY: dict[str, type[Operation]] = {"+": el.Add, "-": el.Subtract, "*": el.Multiply, "/": el.Divide}
 
 
@@ -40,14 +42,17 @@ class Statements(Signatures):
     """Execution of blocks. A block's value is what its `return` gives, or None."""
 
     def block(self, env: Environment, statements: Sequence[ast.Statement]) -> Binding:
+        lost: Binding = None
         for position, statement in enumerate(statements):
             returned = self.statement(env, statement)
-            if returned is not None:
+            if returned is LOST:
+                lost = POISON
+            elif returned is not None:
                 rest = statements[position + 1 :]
                 if rest and isinstance(statement, ast.Return):
                     self.error("unreachable", rest[0].span, "nothing after a `return` is ever done")
                 return returned
-        return None
+        return lost
 
     def statement(self, env: Environment, statement: ast.Statement) -> Binding:
         rule: Callable[[Environment, Any], Binding] | None = self._statement_rules().get(type(statement))
@@ -58,7 +63,7 @@ class Statements(Signatures):
             return rule(env, statement)
         except Stop:
             self._poison(env, statement)
-            return POISON if isinstance(statement, ast.Return) else None
+            return (LOST if isinstance(statement, ast.If) else POISON) if _returns(statement) else None
         finally:
             self.builder.span = outer
 
@@ -219,7 +224,8 @@ class Statements(Signatures):
         if not isinstance(callee, ast.Name) or callee.id in self.names_in_sight(env):
             return
         guess = closest(callee.id, DISTRIBUTIONS)
-        help = f"did you mean `{guess}`?" if guess else f"there are {', '.join(DISTRIBUTIONS)}"
+        drawn = FOREIGN.get(callee.id, "").partition("a draw is a statement: ")[2]
+        help = drawn or (f"did you mean `{guess}`?" if guess else f"there are {', '.join(DISTRIBUTIONS)}")
         raise self.fail("unknown-distribution", callee.span, f"there is no distribution `{callee.id}`", help=help)
 
     def names_in_sight(self, env: Environment) -> list[str]:
@@ -282,6 +288,13 @@ class Statements(Signatures):
         attributes = {"place": draws.place(f"{self.scope.path}.{name}" if self.calls else name), "shape": full}
         made = self.emit(op, draws.seed, draws.turn, draws.example, name=name, **attributes)
         return self.builder.lead(made, axes) if axes else made
+
+
+def _returns(statement: ast.Statement) -> bool:
+    """Whether a statement is a `return`, or a choice that holds one."""
+    if isinstance(statement, ast.If):
+        return any(_returns(inner) for inner in (*statement.then, *statement.otherwise))
+    return isinstance(statement, ast.Return)
 
 
 def assigned_names(statements: Sequence[ast.Statement]) -> list[ast.Identifier]:

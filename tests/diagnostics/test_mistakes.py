@@ -14,6 +14,7 @@ from mai.spec.diagnostics.render import render
 HERE = Path(__file__).parent / "mistakes"
 MISTAKES = sorted(HERE.glob("*.mai"))
 SEVERAL = {
+    "several-after-if": {"static-needed", "unknown-name"},
     "several-arguments": {"unknown-name", "unknown-argument", "shape-mismatch", "missing-argument"},
     "several-independent": {
         "bad-setting",

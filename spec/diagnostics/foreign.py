@@ -1,0 +1,98 @@
+"""What names of PyTorch, numpy and JAX are here: asked before the guess by likeness, which would take `cat` for `categorical`.
+
+Left out are those that likeness answers (`LayerNorm`, `ReLU`, `Embedding`, `Conv2d`). What stands in backquotes is sound.
+"""
+
+from __future__ import annotations
+
+SIZES = "sizes have names in types: `x: [P, d]`"
+LOSSES = {
+    "write `mean((a - b)^2)`": "mse mse_loss MSELoss mean_squared_error",
+    "write `mean(abs(a - b))`": "mae l1_loss L1Loss mean_absolute_error",
+    "write `cross_entropy(z, label)`, of logits and an integer": "CrossEntropyLoss nll_loss NLLLoss softmax_cross_entropy",
+    "write `-mean(t * log(p) + (1 - t) * log(1 - p))`": "bce BCELoss binary_cross_entropy",
+    "write `mean(softplus(z) - t * z)`": "BCEWithLogitsLoss binary_cross_entropy_with_logits",
+    "write `log_normal(a)` for the density of a standard normal, `log_softmax(z)[label]` for that of a label": "log_prob logpdf",
+}
+LAYERS = {
+    "write `batch_norm(image)`": "BatchNorm BatchNorm1d BatchNorm2d BatchNorm3d",
+    "write `attention(x, heads = 2)`": "MultiheadAttention MultiHeadAttention multi_head_attention self_attention SelfAttention",
+    "write `attend(q, k, v, heads = 2)`": "scaled_dot_product_attention dot_product_attention",
+    "write `causal_conv(x, 6, 3)`, which sees the tokens before": "conv1d Conv1d",
+    "write `conv(upsample(image, 2), 8, 3)`": "conv_transpose2d ConvTranspose2d ConvTranspose deconv",
+    "write `upsample(image, 2)`": "interpolate resize",
+    "write `max_pool(image, 2)`": "MaxPool MaxPool2d",
+    "write `avg_pool(image, 2)`": "AvgPool AvgPool2d",
+    "write `avg_pool_global(image)`": "adaptive_avg_pool2d AdaptiveAvgPool2d GlobalAveragePooling2D",
+    "write `x * tanh(softplus(x))`": "mish Mish",
+    "write `where(x > 0, x, exp(x) - 1)`": "elu ELU",
+    "write `x |> linear(8) |> relu |> linear(3)`": "Sequential sequential",
+    "write `param W: [3, 2] ~ normal(0, 1)`": "Parameter parameter get_parameter",
+}
+SHAPES = {
+    "write `concat(a, b)`, along another axis `concat(x, y, axis = 0)`": "cat concatenate hstack",
+    "write `[a, b]`": "stack vstack",
+    'write `rearrange(x, "(a b) c -> a (b c)", a = 2)`': "reshape view unflatten",
+    'write `rearrange(x, "a b -> (a b)")`': "flatten ravel Flatten",
+    'write `rearrange(image, "k h w -> h w k")`': "permute moveaxis movedim",
+    "write `x'`, which exchanges the last two axes": "T mT t transpose swapaxes",
+    "write `x[None]` or `x[:, None]`": "unsqueeze expand_dims",
+    "write `x[0]`, which takes an axis away": "squeeze",
+    "write `x + zeros([2, 4, 6])`: axes of size one, and lacking ones, are stretched": "expand broadcast_to tile expand_as",
+    "write `split(x, 2)`": "chunk array_split",
+    "write `concat(a[1:], a[:1])`": "roll",
+    "write `a[1:] - a[:-1]`": "diff",
+    "write `x[[0, 2]]`: an index may be a tensor of whole numbers": "gather index_select take take_along_axis",
+    SIZES: "len numel ndim dim shape size",
+}
+NUMBERS = {
+    "write `x @ y'`, or `sum(a * b)` of vectors": "matmul mm bmm mv dot vdot inner",
+    "write `a[:, None] * b`": "outer",
+    'write `einsum("i k, j k -> i j", x, y)`': "tensordot",
+    "write `sqrt(moving_costs(x, y))`": "cdist",
+    "write `x^2`": "pow power square",
+    "write `sqrt(sum(x^2))`, of every row `sqrt(sum(x^2, axis = -1))`": "norm vector_norm",
+    "write `x / sqrt(sum(x^2, axis = -1, keep = true))`": "normalize",
+    "write `sum(a * b) / sqrt(sum(a^2) * sum(b^2))`": "cosine_similarity CosineSimilarity",
+    "write `mean((x - mean(x))^2)`": "var variance",
+    "write `sqrt(mean((x - mean(x))^2))`": "std",
+    "write `cumprod(a)[-1]`": "prod",
+    "write `argmax(-a)`": "argmin",
+    "write `minimum(maximum(x, 0), 1)`": "clip clamp clamp_ hardtanh",
+    "write `floor(x + 0.5)`": "round",
+    "write `-floor(-x)`": "ceil",
+    "write `1 / sqrt(x)`": "rsqrt",
+    "write `log(1 + x)`": "log1p",
+    "write `log(x) / log(2)`": "log2",
+    "write `sin(x) / cos(x)`": "tan",
+    "write `x > 0 and x < 1`": "logical_and",
+    "write `where(x > 0, x, -1e9)`": "masked_fill",
+    "write `where(range(4)[:, None] >= range(4), M, 0)`": "tril",
+    "write `where(range(4)[:, None] <= range(4), M, 0)`": "triu",
+}
+MAKING = {
+    "write `range(4)`": "arange",
+    "write `3 * ones([4])`": "full",
+    "write `0 * x`": "zeros_like",
+    "write `0 * x + 1`": "ones_like",
+    "write `where(range(4)[:, None] == range(4), 1.0, 0.0)`": "eye",
+    "write `[1, 2]`": "tensor Tensor array asarray",
+    "write `1.0 * label`: an integer that meets a real becomes one": "float astype double",
+    "write `where(range(10) == label, 1.0, 0.0)`": "one_hot onehot to_categorical",
+    "a draw is a statement: write `x ~ normal([2])`": "randn standard_normal randn_like",
+    "a draw is a statement: write `x ~ uniform([2])`": "rand random random_sample rand_like",
+    "a draw is a statement: write `k ~ integers([2], 0, 10)`": "randint",
+    "a draw is a statement: write `k ~ categorical(z)`, of logits": "multinomial choice",
+}
+PROGRAMS = {
+    "write `stop_gradient(x)`": "detach no_grad",
+    "write `minimize sum(x^2)` in a train block: it does all of this": "backward zero_grad",
+    "write `grad(sum(x^2), x)`": "autograd value_and_grad",
+    "write `jvp(y, x, t)`, the derivative of `y` along `t`": "jacobian jacfwd jacrev",
+    "write `report mean(x)` in a train block": "print log_metric display",
+    "a net on `[d]` is mapped over `P` where it is given `[P, d]`: nothing is written": "vmap pmap",
+    "write `repeat 4 { x = x / 2 }`": "scan for_loop fori_loop while_loop",
+    "write `integrate s in 0..1 using rk4(20) { dx/ds = -x }`": "odeint solve_ivp diffeqsolve",
+}
+TABLES = (LOSSES, LAYERS, SHAPES, NUMBERS, MAKING, PROGRAMS)
+FOREIGN = {name: told for table in TABLES for told, names in table.items() for name in names.split()}

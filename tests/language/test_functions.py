@@ -1,0 +1,39 @@
+"""`spec/functions.md` says what functions and layers there are."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mai.spec
+from mai.compiler.elaborate.functions import BUILTINS
+from mai.compiler.elaborate.listing import GROUPS, explained, listing, sections
+from mai.compiler.solvers import SOLVERS
+from mai.spec import prelude_parts
+from mai.spec.settings import SOURCES
+
+
+def test_the_page_is_up_to_date() -> None:
+    path = Path(mai.spec.__path__[0]) / "functions.md"
+    assert path.read_text(encoding="utf-8") == listing(), "run `python -m mai.compiler.elaborate`"
+
+
+def test_every_function_is_in_one_group() -> None:
+    named = " ".join(GROUPS.values()).split()
+    assert sorted(named) == sorted([*BUILTINS, "training"])
+
+
+def test_everything_is_listed_and_says_what_it_is() -> None:
+    entries = [entry for section in sections() for entry in section.entries]
+    assert {*BUILTINS, *prelude_parts(), *SOLVERS, *SOURCES} <= {entry.name for entry in entries}
+    assert [entry.name for entry in entries if not entry.says] == []
+
+
+def test_a_name_is_explained() -> None:
+    told = explained("linear")
+    assert told is not None
+    assert told.startswith("linear(x: [d], n, bias = true") and "linear(warmup = 0, final = 0)" in told
+    assert explained("split") == (
+        "split(x, parts, axis?)\n"
+        "  So many equal parts along an axis, the last by default: `(q, k, v) = split(y, 3)`. (Shapes)"
+    )
+    assert explained("cat") is None
