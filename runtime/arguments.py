@@ -118,11 +118,15 @@ def _check_range(port: Port, array: Array) -> None:
 
 def span(port: Port) -> str:
     """The range of a port in words, empty where there is none."""
-    if port.minimum is not None and port.maximum is not None:
-        return f"from {port.minimum:g} to {port.maximum:g}"
-    if port.minimum is not None:
-        return f"at least {port.minimum:g}"
-    return "" if port.maximum is None else f"at most {port.maximum:g}"
+    return between(port.minimum, port.maximum)
+
+
+def between(low: float | None, high: float | None) -> str:
+    if low is not None and high is not None:
+        return f"from {low:g} to {high:g}"
+    if low is not None:
+        return f"at least {low:g}"
+    return "" if high is None else f"at most {high:g}"
 
 
 def _agree(inputs: Ports, feed: Mapping[str, Array], least: Sizes, most: Sizes) -> None:

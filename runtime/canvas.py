@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -17,6 +17,7 @@ from mai.runtime.files import write_atomically
 Array = np.ndarray[Any, Any]
 INK, ACCENT, QUIET, TEAL, GOLD = "#20304a", "#d1495b", "#9fb3c8", "#00798c", "#edae49"
 MAX_IMAGES = 400
+LETTER = 0.07  # Inches that a letter of 8 points is wide, about.
 
 
 @contextmanager
@@ -136,12 +137,20 @@ def show_mosaic(plt: Any, images: Array, labels: Array | None, span: tuple[float
     grid, gap = mosaic(images, rows, span)
     height, columns = images.shape[2], max(len(places) for _, places in rows)
     figure, axes = plt.subplots(figsize=(inches(columns), inches(len(rows))))
-    for i, (label, _) in enumerate(rows):
-        y = i * (height + gap) + height / 2
-        axes.text(-1.5 * gap, y, label, ha="right", va="center", color=INK, fontsize=8)
+    name_rows(figure, axes, [label for label, _ in rows], height, gap)
     pixels = axes.imshow(grid.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.axis("off")
     return figure, pixels
+
+
+def name_rows(figure: Any, axes: Any, names: Sequence[str], height: int, gap: int) -> None:
+    """Names on the left of the rows of a mosaic; the figure becomes as wide as they need."""
+    for i, name in enumerate(names):
+        axes.text(-1.5 * gap, i * (height + gap) + height / 2, name, ha="right", va="center", color=INK, fontsize=8)
+    width, left = figure.get_figwidth(), figure.subplotpars.left
+    more = max(0.0, LETTER * (max(map(len, names)) + 1) - left * width)
+    figure.set_figwidth(width + more)
+    figure.subplots_adjust(left=(left * width + more) / (width + more))
 
 
 def inches(images: int) -> float:

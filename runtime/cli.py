@@ -92,6 +92,7 @@ def info(
     spec: Annotated[bool, typer.Option("--spec", help="The text that the file was made from.")] = False,
 ) -> None:
     """Say what a compiled file takes, gives, and was made from."""
+    from mai.runtime.arguments import between
     from mai.runtime.model import load
 
     loaded = load(model, providers="cpu")
@@ -106,6 +107,8 @@ def info(
     for heading, ports in (("inputs", manifest.inputs), ("settings", manifest.settings), ("outputs", manifest.outputs)):
         for port in ports:
             typer.echo(f"  {heading:9} {port.name:14} {_described(port)}")
+    for name in sorted({*manifest.least, *manifest.most}):
+        typer.echo(f"  sizes     {name:14} {between(manifest.least.get(name), manifest.most.get(name))}")
     if manifest.tokenizer:
         typer.echo(f"  text      {'bytes' if manifest.tokenizer == 'bytes' else 'pieces by the tokenizer in the file'}")
     for field, names in manifest.labels.items():

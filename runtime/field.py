@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from mai.runtime.canvas import ACCENT, GOLD, INK, TEAL, plane
+from mai.runtime.canvas import ACCENT, GOLD, INK, QUIET, TEAL, plane
 
 Array = np.ndarray[Any, Any]
-CLASSES = (ACCENT, TEAL, GOLD, INK)
+CLASSES = (ACCENT, TEAL, GOLD, INK, "#8f6bb3", "#7ba05b", "#c9865b", QUIET)
+STRENGTH = 0.75  # of the colour of a class that is sure.
 
 
-def draw(plt: Any, points: Array, values: Array, span: tuple[float, float] | None) -> Any:
-    """A figure of `values` [n], or of probabilities [n, K], at `points` [n, 2]; `span` is what the colours span."""
+def draw(plt: Any, points: Array, values: Array, span: tuple[float, float] | None, names: Sequence[str] = ()) -> Any:
+    """A figure of `values` [n], or of probabilities [n, K], at `points` [n, 2]; `span` is what the colours span, `names` are
+    those of the classes.
+    """
     figure, axes = plt.subplots(figsize=(5, 5))
     plane(axes)
     order, side = _grid(points)
@@ -26,6 +30,7 @@ def draw(plt: Any, points: Array, values: Array, span: tuple[float, float] | Non
         figure.colorbar(shown, ax=axes, shrink=0.7, pad=0.02, extend=extend).outline.set_visible(False)
     else:
         _regions(axes, points, values, order, side)
+        _legend(axes, names)
     return figure
 
 
@@ -51,10 +56,7 @@ def _map(
 
 def _regions(axes: Any, points: Array, classes: Array, order: Array | None, side: tuple[int, int]) -> None:
     """Each class in its colour, paler where it is less sure; a line where the likeliest class changes."""
-    from matplotlib.colors import to_rgb
-
-    colours = np.array([to_rgb(CLASSES[k % len(CLASSES)]) for k in range(classes.shape[1])])
-    mixed = np.clip(1 - 0.75 * (1 - classes @ colours), 0, 1)
+    mixed = np.clip(1 - STRENGTH * (1 - classes @ _colours(classes.shape[1])), 0, 1)
     if order is None:
         axes.scatter(*points.T, c=mixed, s=max(2.0, min(30.0, 4000 / len(points))), linewidths=0)
         return
@@ -64,3 +66,20 @@ def _regions(axes: Any, points: Array, classes: Array, order: Array | None, side
         lead = (classes[:, k] - np.delete(classes, k, 1).max(1))[order].reshape(side)
         if lead.min() < 0 < lead.max():
             axes.contour(x, y, lead, levels=[0], colors=[INK], linewidths=0.8)
+
+
+def _colours(count: int) -> Array:
+    """Red, green and blue of classes, [count, 3]."""
+    from matplotlib.colors import to_rgb
+
+    return np.array([to_rgb(CLASSES[k % len(CLASSES)]) for k in range(count)]).reshape(count, 3)
+
+
+def _legend(axes: Any, names: Sequence[str]) -> None:
+    """The names of classes beside the plane, each with its colour."""
+    from matplotlib.patches import Patch
+
+    sure = 1 - STRENGTH * (1 - _colours(len(names)))
+    patches = [Patch(color=colour, label=name) for colour, name in zip(sure, names, strict=True)]
+    if patches:
+        axes.legend(handles=patches, frameon=False, loc="upper left", bbox_to_anchor=(1, 1), fontsize=8)

@@ -113,10 +113,13 @@ class Model:
             values[text.prompt] = prompt.rows
         for name, value in values.items():
             port = self.inputs.get(name) or self.settings.get(name)
-            if port is not None and port.kind == "input" and len(port.shape) == 1:
+            if port is None:
+                continue
+            names = names_for(self.manifest, port)
+            if port.kind == "input" and len(port.shape) == 1 and (self.tokenizer is not None or not names):
                 values[name] = as_tokens(port, value, self.tokenizer)
-            elif port is not None and port.classes:
-                values[name] = as_labels(port, names_for(self.manifest, port), value)
+            elif port.classes:
+                values[name] = as_labels(port, names, value)
         return prompt
 
     def stream(self, prompt: Any, count: int | None = None, **settings: Any) -> Iterator[Any]:
@@ -131,10 +134,12 @@ class Model:
         held = self if self.manifest.step is not None else self._step()
         step, text = held.manifest.step, held.manifest.text
         assert step is not None and text is not None
-        given = read_prompt(held.inputs[step.tokens], prompt, held.tokenizer)
+        port = held.inputs[step.tokens].model_copy(update={"name": text.prompt})  # As the caller knows it.
+        given = read_prompt(port, prompt, held.tokenizer)
         total = text.usual if count is None else count
         check_length(text, given.rows, {str(text.count): total})
-        feed = prepare({step.tokens: held.inputs[step.tokens]}, held.settings, {step.tokens: given.rows, **settings})
+        feed = prepare({text.prompt: port}, held.settings, {text.prompt: given.rows, **settings})
+        feed[step.tokens] = feed.pop(text.prompt)
         made = turns(held._session, held.manifest, feed, total)
         return pieces(made, held.tokenizer) if given.as_text and given.single and held.tokenizer else made
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from mai.runtime.canvas import (
     bare,
     inches,
     mosaic,
+    name_rows,
     plane,
     plotting,
     save_figure,
@@ -33,16 +34,24 @@ MAX_BARS = 12
 MAX_CURVES = 60
 FILM_ROWS, FILM_COLUMNS = 8, 9
 LEAST_FLAT_IMAGE = 16
+SMALL_LETTER = 0.05  # Inches that a letter of 6 points is wide, about.
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a picture takes from beside the result: a title, labels to order by, the inputs, what numbers colours span."""
+    """What a picture takes from beside the result: a title, labels (or their names) to order by, the inputs, what numbers
+    colours span, and the names of the classes of each result.
+    """
 
     title: str = ""
     labels: Array | None = None
     inputs: Mapping[str, Array] = field(default_factory=dict)
     span: tuple[float, float] | None = None
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def of(self, result: str) -> Look:
+        """What one of several results shows: its name in the title."""
+        return replace(self, title=f"{self.title}: {result}" if self.title else result)
 
 
 def draw(result: Array, port: Port, path: Path, look: Look | None = None) -> None:
@@ -68,10 +77,13 @@ def _suiting(plt: Any, batch: Array, port: Port, look: Look) -> Any:
     shape = batch.shape[1:]
     classes = len(shape) == 1 and _is_probability(batch)
     points, images = _points_given(look, len(batch)), _images_given(look, len(batch))
+    names = look.names.get(port.name, ())
+    if points is not None and not shape and names and port.classes:
+        return plane_field.draw(plt, points, np.eye(port.classes)[batch], None, names)
     if points is not None and (classes or not shape):
-        return plane_field.draw(plt, points, batch, look.span)
+        return plane_field.draw(plt, points, batch, look.span, names)
     if classes:
-        return _bars(plt, batch, images)
+        return _bars(plt, batch, images, names)
     shown = as_images(batch)
     if shown is not None:
         return _images(plt, shown, look.labels)
@@ -121,7 +133,7 @@ def _way(plt: Any, batch: Array, labels: Array | None) -> Any:
     if batch.ndim == 3 and batch.shape[-1] == 2:
         return _paths(plt, batch)
     if as_images(batch[:, 0]) is not None:
-        return _film(plt, batch)
+        return _film(plt, batch, labels)
     return _curves(plt, batch.reshape(*batch.shape[:2], -1))
 
 
@@ -139,7 +151,7 @@ def _paths(plt: Any, batch: Array) -> Any:
     return figure
 
 
-def _film(plt: Any, batch: Array) -> Any:
+def _film(plt: Any, batch: Array, labels: Array | None) -> Any:
     """Images that become, a row an example, from the left to the right."""
     times = np.unique(np.linspace(0, batch.shape[1] - 1, FILM_COLUMNS).round().astype(int))
     shown = batch[:FILM_ROWS, times]
@@ -147,8 +159,10 @@ def _film(plt: Any, batch: Array) -> Any:
     assert images is not None
     last = shown[:, -1]
     rows = [("", row) for row in np.arange(len(images)).reshape(len(shown), len(times))]
-    grid, _ = mosaic(images, rows, (float(last.min()), float(last.max())))
+    grid, gap = mosaic(images, rows, (float(last.min()), float(last.max())))
     figure, axes = plt.subplots(figsize=(inches(len(times)), inches(len(shown))))
+    if labels is not None:
+        name_rows(figure, axes, [str(label) for label in labels[: len(shown)]], images.shape[2], gap)
     axes.imshow(grid.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.axis("off")
     return figure
@@ -173,13 +187,17 @@ def _images(plt: Any, batch: Array, labels: Array | None) -> Any:
     return show_mosaic(plt, shown, labels, (float(shown.min()), float(shown.max())))[0]
 
 
-def _bars(plt: Any, batch: Array, images: Array | None) -> Any:
+def _bars(plt: Any, batch: Array, images: Array | None, names: Sequence[str]) -> Any:
     """The probabilities of the classes, a small panel an example, its image above it if it is of one."""
     shown = batch[:MAX_BARS]
+    names = names or [str(k) for k in range(batch.shape[1])]
     columns = min(6 if images is not None else 4, len(shown))
     rows = math.ceil(len(shown) / columns)
     heights = [1.6] if images is None else [1.1, 0.5]
-    width = 2.2 if images is None else 1.15
+    width = 5.0 if len(shown) == 1 else 2.2 if images is None else 1.15
+    longest = max(map(len, names)) * SMALL_LETTER
+    upright = longest > 0.9 * width / len(names)
+    heights[-1] += longest if upright else 0
     size = (5.0, 3.0) if len(shown) == 1 else (width * columns, rows * sum(heights) + 0.3)
     figure, axes = plt.subplots(
         rows * len(heights), columns, figsize=size, squeeze=False, height_ratios=heights * rows, layout="constrained"
@@ -191,8 +209,8 @@ def _bars(plt: Any, batch: Array, images: Array | None) -> Any:
         if images is not None:
             top = axes[above[0] * 2, above[1]]
             top.imshow(_pixels(images[place]), cmap="gray", interpolation="nearest")
-            top.set_title(f"{row.argmax()}  ({row.max():.0%})", fontsize=8, color=INK, pad=3)
-        _bar_panel(axes[above[0] * len(heights) + len(heights) - 1, above[1]], row)
+            top.set_title(f"{names[row.argmax()]}  ({row.max():.0%})", fontsize=8, color=INK, pad=3)
+        _bar_panel(axes[above[0] * len(heights) + len(heights) - 1, above[1]], row, names, upright)
     return figure
 
 
@@ -201,11 +219,11 @@ def _pixels(image: Array) -> Array:
     return ((image - low) / (high - low or 1)).transpose(1, 2, 0).squeeze()
 
 
-def _bar_panel(panel: Any, row: Array) -> None:
+def _bar_panel(panel: Any, row: Array, names: Sequence[str], upright: bool) -> None:
     panel.axis("on")
     best = int(row.argmax())
     panel.bar(range(len(row)), row, color=[ACCENT if k == best else QUIET for k in range(len(row))])
-    panel.set_xticks(range(len(row)), [str(k) for k in range(len(row))], fontsize=6)
+    panel.set_xticks(range(len(row)), names, fontsize=6, rotation=90 if upright else 0)
     panel.set_ylim(0, 1)
     panel.set_yticks([])
     panel.tick_params(length=0)

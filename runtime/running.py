@@ -12,13 +12,12 @@ import numpy as np
 import typer
 
 from mai.runtime import say
-from mai.runtime.animate import check_moves
 from mai.runtime.arguments import unknown
 from mai.runtime.errors import ModelError
-from mai.runtime.labels import in_numbers, names_for
+from mai.runtime.labels import in_numbers, names_for, names_of
 from mai.runtime.model import Model, load
 from mai.runtime.picture import Look
-from mai.runtime.save import MOVING, check_ending, check_kind, save
+from mai.runtime.save import MOVING, check_ending, check_kind, moving, save
 from mai.runtime.stream import step_path
 from mai.runtime.values import parse_span, parse_value, split_word, takes_text
 
@@ -61,10 +60,13 @@ def run_file(path: Path, words: list[str], options: Mapping[str, int | None], wa
         return
     title = f"{path.name}, seed {given.get('seed', 0)}" if model.manifest.draws else path.name
     inputs = {name: np.asarray(given[name]) for name, port in model.inputs.items() if port.dtype == "float32"}
-    for written in save(
-        results, wanted.out, model.manifest, Look(title, _labels(model, given, count), inputs, colours)
-    ):
+    names = {name: names_of(model.manifest, port) for name, port in model.outputs.items()}
+    look = Look(title, _labels(model, given, count), inputs, colours, names)
+    for written in save(results, wanted.out, model.manifest, look):
         typer.echo(f"wrote {written}", err=True)
+    still = [name for name in results if wanted.out.suffix.lower() in MOVING and model.outputs[name].path is None]
+    for name in still:
+        typer.echo(f"note: `{name}` is no path: nothing moves in it", err=True)
 
 
 def _opened(path: Path, wanted: Wanted) -> Model:
@@ -77,8 +79,8 @@ def _opened(path: Path, wanted: Wanted) -> Model:
         typer.echo("note: CUDA is not usable here, the CPU computes", err=True)
     if wanted.out is not None:
         check_kind(wanted.out, model.manifest)
-        for port in model.outputs.values() if wanted.out.suffix.lower() in MOVING else ():
-            check_moves(port)
+        if wanted.out.suffix.lower() in MOVING:
+            moving(list(model.outputs.values()))
     return model
 
 
@@ -96,8 +98,10 @@ def _given(model: Model, words: list[str], options: Mapping[str, int | None]) ->
         if name in given:
             raise ModelError("input-unknown", f"`{name}` is given twice", f"several examples: {name}=[..., ...]")
         repeated = size if "batch" not in model.settings else None
-        text = in_numbers(known[name], names_for(model.manifest, known[name]), text)
-        given[name] = parse_value(known[name], text, repeated, is_text=takes_text(model.manifest, known[name]))
+        port = known[name]
+        names, is_text = names_for(model.manifest, port), takes_text(model.manifest, port)
+        text = text if is_text else in_numbers(port, names, text)
+        given[name] = parse_value(port, text, repeated, is_text=is_text, names=names)
     for name, value in options.items():
         if value is None or (name == "batch" and model.inputs and name not in model.settings):
             continue
@@ -108,8 +112,9 @@ def _given(model: Model, words: list[str], options: Mapping[str, int | None]) ->
 
 
 def _labels(model: Model, given: Mapping[str, Any], count: int) -> Any:
-    """The labels that were asked for, to order a picture by."""
+    """The labels that were asked for, to order a picture by; by their names, where the file has them."""
     for name, port in model.inputs.items():
-        if port.classes and name in given and np.size(given[name]) == count:
-            return np.asarray(given[name]).reshape(-1)
+        if port.classes and not port.shape and name in given and np.size(given[name]) == count:
+            labels, names = np.asarray(given[name]).reshape(-1).astype(int), names_for(model.manifest, port)
+            return np.array([names[k] if 0 <= k < len(names) else str(k) for k in labels]) if names else labels
     return None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -46,7 +46,8 @@ def check_kind(path: Path, manifest: Manifest) -> None:
 def save(results: Mapping[str, Array], path: Path, manifest: Manifest, look: Look | None = None) -> list[Path]:
     """Write results by name; the ending of `path` says how, and `look` what a picture shows beside them.
 
-    Where there are several results and one file holds one, `out.csv` becomes `out.NAME.csv` for each.
+    Where there are several results and one file holds one, `out.csv` becomes `out.NAME.csv` for each. Of several results,
+    those that are no path are left out of what moves.
 
     Returns:
         The files that were written.
@@ -55,16 +56,29 @@ def save(results: Mapping[str, Array], path: Path, manifest: Manifest, look: Loo
         ModelError: the ending is unknown, the file cannot be written, or what is to move is no path.
     """
     check_ending(path)
+    ports = {p.name: p for p in manifest.outputs}
+    several = len(results) > 1
+    if path.suffix.lower() in MOVING:
+        results = {name: results[name] for name in moving([ports[name] for name in results])}
     parts = {path: results}
     if len(results) > 1 and path.suffix.lower() not in HOLDS_SEVERAL:
         parts = {path.with_suffix(f".{name}{path.suffix}"): {name: array} for name, array in results.items()}
-    ports = {p.name: p for p in manifest.outputs}
     for target, part in parts.items():
         try:
-            _write(part, target, ports, look)
+            _write(part, target, ports, look.of(next(iter(part))) if look and several else look)
         except OSError as error:
             raise ModelError("out-unknown", f"cannot write {target}: {error.strerror}") from error
     return list(parts)
+
+
+def moving(ports: Sequence[Port]) -> list[str]:
+    """The names of the results that are paths. Raises `ModelError` where none is: better before a long run than after it."""
+    from mai.runtime.animate import check_moves
+
+    paths = [port.name for port in ports if port.path is not None]
+    if not paths:
+        check_moves(ports[0])
+    return paths
 
 
 def _write(results: Mapping[str, Array], path: Path, ports: Mapping[str, Port], look: Look | None) -> None:

@@ -20,6 +20,8 @@ from mai.runtime.values import parse_value, split_word, takes_text
 if TYPE_CHECKING:
     from mai.runtime.model import Model
 
+SHOWN = 20
+
 
 def stream(model: Model, values: list[str], options: Mapping[str, int | None], out: Path | None) -> None:
     """Print a text as it grows, then how fast it grew."""
@@ -27,7 +29,8 @@ def stream(model: Model, values: list[str], options: Mapping[str, int | None], o
     if step is None or text is None:
         model.stream("")  # Says why it cannot.
         return
-    ports = {text.prompt: model.inputs[step.tokens], **model.settings}
+    prompted = model.inputs[step.tokens].model_copy(update={"name": text.prompt})
+    ports = {text.prompt: prompted, **model.settings}
     given: dict[str, Any] = {name: v for name, v in options.items() if v is not None and name in model.settings}
     for word in values:
         name, value = split_word(word)
@@ -91,30 +94,43 @@ def arrays(model: Model, results: Mapping[str, Any], given: Mapping[str, Any]) -
             continue
         typer.echo(f"{name}: {rows.dtype} {list(rows.shape)}")
         port = model.outputs[name]
+        if rows.ndim == 1 and rows.dtype.kind in "bi":
+            _row(rows, names_for(model.manifest, port))
+            continue
         if len(port.shape) == 1 and rows.ndim == 2 and np.allclose(rows.sum(-1), 1, atol=1e-3) and rows.min() >= 0:
             _bars(rows[:5], of_size(model.manifest, rows.shape[1]))
             continue
         typer.echo(f"  mean {rows.mean():.4g}, deviation {rows.std():.4g}, from {rows.min():.4g} to {rows.max():.4g}")
         with np.printoptions(precision=4, suppress=True, threshold=40, edgeitems=2):
             typer.echo("  " + str(rows[:3]).replace("\n", "\n  "))
-        names = names_for(model.manifest, port)
-        if names and rows.ndim == 1:
-            typer.echo("  " + ", ".join(names[i] if i < len(names) else str(i) for i in rows[:10]))
 
 
 def _score(model: Model, rows: Any, given: Mapping[str, Any]) -> bool:
-    """Log-probabilities of the tokens of a text but the first, as perplexity and as bits a byte of it."""
-    texts = [v for v in given.values() if isinstance(v, str)]
-    if len(texts) != 1 or model.tokenizer is None or rows.ndim != 2 or len(rows) != 1 or (rows > 1e-6).any():
+    """Log-probabilities of the tokens of each text but the first, as perplexity and as bits a byte of it."""
+    given_texts = [t for t in map(_texts, given.values()) if t]
+    if len(given_texts) != 1 or model.tokenizer is None or rows.ndim != 2 or (rows > 1e-6).any() or not rows.size:
         return False
-    tokens = model.tokenizer.encode(texts[0])
-    if rows.shape[1] != len(tokens) - 1 or not rows.size:
+    tokens = [model.tokenizer.encode(text) for text in given_texts[0]]
+    if rows.shape != (len(tokens), len(tokens[0]) - 1):
         return False
-    total, size = float(rows.sum()), len(model.tokenizer.decode(tokens[1:]).encode())
-    perplexity, bits = np.exp(-total / rows.size), -total / np.log(2) / max(size, 1)
-    typer.echo(f"log-probability {total:.4g} of {rows.size:,} tokens")
-    typer.echo(f"perplexity {perplexity:.4g}, {bits:.3g} bits a byte")
+    for row, read in zip(rows, tokens, strict=True):
+        total, size = float(row.sum()), len(model.tokenizer.decode(read[1:]).encode())
+        perplexity, bits = np.exp(-total / row.size), -total / np.log(2) / max(size, 1)
+        typer.echo(f"log-probability {total:.4g} of {row.size:,} tokens")
+        typer.echo(f"perplexity {perplexity:.4g}, {bits:.3g} bits a byte")
     return True
+
+
+def _texts(value: Any) -> list[str]:
+    """The texts that a value is; none where it is something else."""
+    texts = value if isinstance(value, list) else [value]
+    return texts if all(isinstance(text, str) for text in texts) else []
+
+
+def _row(rows: Any, names: Sequence[str]) -> None:
+    """Whole numbers, one an example, or the names of labels: what they are, as a mean of them says nothing."""
+    shown = [names[i] if 0 <= i < len(names) else str(i) for i in rows[:SHOWN].tolist()]
+    typer.echo("  " + ", ".join(shown + ["..."] * (len(rows) > SHOWN)))
 
 
 def _bars(rows: Any, names: Sequence[str]) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,14 @@ import numpy as np
 from mai.runtime.arguments import as_array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import UNREADABLE, plain_file, read_arrays
+from mai.runtime.labels import as_labels
 from mai.runtime.manifest import Manifest, Port
+from mai.runtime.tables import from_csv
 
 Array = np.ndarray[Any, Any]
 MAX_RANGE = 1_000_000
 ARRAYS = (".npy", ".npz", ".csv")
+READ = "values are read from .npy, .npz and .csv files; pictures are not read"
 
 
 def split_word(word: str) -> tuple[str, str]:
@@ -33,15 +36,16 @@ def takes_text(manifest: Manifest, port: Port) -> bool:
     return bool(manifest.tokenizer) and port.dtype == "int64" and len(port.shape) == 1 and bool(port.classes)
 
 
-def parse_value(port: Port, text: str, batch: int | None, *, is_text: bool = False) -> Any:
+def parse_value(port: Port, text: str, batch: int | None, *, is_text: bool = False, names: Sequence[str] = ()) -> Any:
     """The value of `NAME=TEXT` for a port. Examples of an input are repeated in turn, or cut, to fill `batch`.
 
-    With `is_text` the port takes tokens that a tokenizer makes: TEXT is a text, `@FILE` one in a file.
+    With `is_text` the port takes tokens that a tokenizer makes: TEXT is a text, `@FILE` one in a file. `names` are those of
+    the port's labels, for words in a file.
     """
     if is_text and not _is_numbers(text):
         written = _text(port, text)
         return written if batch is None else [written] * batch
-    made = _read(port, text)
+    made = _read(port, text, names)
     if is_text and isinstance(made, list) and not _regular(made):
         return made
     if port.kind != "input":
@@ -72,9 +76,9 @@ def _text(port: Port, text: str) -> str:
         raise ModelError("input-missing", f"cannot read the text {text[1:]} for `{port.name}`: {error}") from error
 
 
-def _read(port: Port, text: str) -> Any:
+def _read(port: Port, text: str, names: Sequence[str]) -> Any:
     if text.startswith("@"):
-        return _from_file(port, text[1:])
+        return _from_file(port, text[1:], names)
     if ".." in text and port.dtype == "int64":
         return _range(port, text)
     if ".." in text and port.kind == "input" and port.dtype == "float32":
@@ -133,34 +137,24 @@ def _literal(port: Port, text: str) -> Any:
         raise ModelError("input-dtype", f"`{port.name}={shown}` is no value", help) from error
 
 
-def _from_file(port: Port, name: str) -> Array:
+def _from_file(port: Port, name: str, names: Sequence[str]) -> Any:
+    """`FILE` or `FILE:NAME`: an array or a column of another name than the port's."""
     file, _, key = name.partition(":")
     path = Path(file)
+    if path.is_dir():
+        raise ModelError("input-dtype", f"{path} for `{port.name}` is a folder", READ)
     if not path.is_file():
         raise ModelError("input-missing", f"there is no file {path} for `{port.name}`")
+    if path.suffix.lower() == ".csv":
+        return from_csv(port, path, key, names)
     try:
-        if path.suffix == ".csv":
-            return _from_csv(port, path)
         arrays = read_arrays(path)
-        return np.asarray(arrays[key or next(iter(arrays), "")])
-    except (*UNREADABLE, csv.Error) as error:
+    except UNREADABLE as error:
+        if path.suffix.lower() not in ARRAYS:
+            raise ModelError("input-dtype", f"{path} holds no array for `{port.name}`", READ) from error
         raise ModelError("input-dtype", f"{path} holds no array for `{port.name}`: {error}") from error
-
-
-def _from_csv(port: Port, path: Path) -> Array:
-    """A row an example, with or without a heading; a row's numbers fill the port's shape in order."""
-    with path.open(newline="", encoding="utf-8") as handle:
-        rows = [r for r in csv.reader(handle) if r]
-    body = rows if _numeric(rows[0]) else rows[1:]
-    array = np.array([[float(c) for c in row] for row in body])
-    shape = [n for n in port.shape if isinstance(n, int)]
-    whole = len(shape) == len(port.shape) and array.size == len(array) * math.prod(shape)
-    return array.reshape(len(array), *shape) if whole else array
-
-
-def _numeric(row: list[str]) -> bool:
-    try:
-        [float(c) for c in row]
-    except ValueError:
-        return False
-    return True
+    wanted = key or (port.name if port.name in arrays else next(iter(arrays), ""))
+    if wanted not in arrays:
+        help = f"it has {', '.join(arrays)}" if any(arrays) else None
+        raise ModelError("input-dtype", f"{path} holds no array `{wanted}` for `{port.name}`", help)
+    return as_labels(port, names, arrays[wanted]) if port.classes else np.asarray(arrays[wanted])

@@ -88,9 +88,23 @@ def header_of(path: Path, row: list[str]) -> list[str]:
     names = [name.strip() for name in row]
     if len(names) == 1 and set(";\t") & set(names[0]):
         raise bad(f"{path} has one column, `{names[0][:60]}`", help="the values of a csv file are separated by commas")
+    if "" in names:
+        told = f"column {names.index('') + 1} of {path} has no name"
+        raise bad(told, help="the first line names every column; does it end with a comma?")
+    if all(is_number(name) for name in names):
+        told = f"the first line of {path} holds numbers: {', '.join(names)[:60]}"
+        raise bad(told, help="the first line names the columns, as in `x0,x1,y`")
     if len(set(names)) < len(names):
         raise bad(f"{path} has two columns of one name: {', '.join(names)}")
     return names
+
+
+def is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _of_csv(path: Path) -> dict[str, Column] | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from mai.compiler.training.columns import header_of, width_of
+from mai.compiler.training.columns import header_of, is_number, width_of
 from mai.compiler.training.fields import bad, grouped
 from mai.compiler.training.labels import is_words
 from mai.compiler.training.points import generator, sampler
@@ -133,48 +133,39 @@ def read_csv(source: st.Csv, base: Path, override: Sequence[Path] | None, seed: 
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(file) if row]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
+    except UnicodeDecodeError as error:
+        raise bad(f"{path} is no text in UTF-8", help="save it as UTF-8") from error
+    except (OSError, csv.Error) as error:
         raise bad(f"{path} is not a CSV file: {error}") from error
     if len(rows) < 2:
         raise bad(f"{path} needs a line of column names and at least one row")
     header, body = header_of(path, rows[0]), rows[1:]
-    columns = {
-        name: _column(path, name, [_cell(path, r, i, len(header)) for r in body]) for i, name in enumerate(header)
-    }
+    for place, row in enumerate(body, 1):
+        _check_width(path, place, row, len(header))
+    columns = {name: _column(path, name, [row[i].strip() for row in body]) for i, name in enumerate(header)}
     return _vectors(path, columns), None
 
 
-def _cell(path: Path, row: list[str], place: int, width: int) -> str:
+def _check_width(path: Path, place: int, row: list[str], width: int) -> None:
     if len(row) != width:
-        raise bad(f"{path}: a row has {len(row)} values, the header has {width}: {','.join(row)[:60]}")
-    return row[place]
+        values = "1 value" if len(row) == 1 else f"{len(row)} values"
+        raise bad(f"{path}: row {place} has {values}, the header has {width}: {','.join(row)[:60]}")
 
 
 def _column(path: Path, name: str, cells: list[str]) -> Array:
     """Numbers; or words, the names of labels, where none of the cells is a number."""
-    words = [cell.strip() for cell in cells]
-    if all(words) and not any(_is_number(word) for word in words):
-        return np.array(words)
-    numbers = np.array([_number(path, name, row, cell) for row, cell in enumerate(cells, 1)])
+    are_numbers = [is_number(cell) for cell in cells]
+    if "" in cells:
+        raise bad(f"{path}: column `{name}` is empty in row {cells.index('') + 1}")
+    if not any(are_numbers):
+        return np.array(cells)
+    if not all(are_numbers):
+        word, number = are_numbers.index(False), are_numbers.index(True)
+        told = f"`{cells[word][:60]}` in row {word + 1}, `{cells[number][:60]}` in row {number + 1}"
+        raise bad(f"{path}: column `{name}` mixes words and numbers: {told}")
+    numbers = np.array([float(cell) for cell in cells])
     whole = bool((np.abs(numbers) < EXACT).all()) and np.array_equal(numbers, np.floor(numbers))
     return numbers.astype(np.int64) if whole and all("." not in c for c in cells) else numbers
-
-
-def _number(path: Path, name: str, row: int, cell: str) -> float:
-    try:
-        return float(cell)
-    except ValueError as error:
-        if not cell.strip():
-            raise bad(f"{path}: column `{name}` is empty in row {row}") from error
-        raise bad(f"{path}: column `{name}` has `{cell[:60]}` in row {row}, which is no number") from error
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _vectors(path: Path, columns: Arrays) -> Arrays:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from pathlib import Path
 
@@ -148,6 +149,45 @@ def test_classes_of_images_stand_below_them(shape: tuple[int, ...], tmp_path: Pa
         grey = [np.asarray(i.convert("RGB")) for i in (seen, bare)]
     dark = [int(((g.max(-1) < 120) & (np.ptp(g, -1) == 0)).sum()) for g in grey]
     assert dark[0] > 500 + dark[1]
+
+
+def words(path: Path) -> list[str]:
+    """The texts of an .svg, which are comments beside their outlines."""
+    return re.findall("<!-- (.+?) -->", path.read_text(encoding="utf-8"))
+
+
+def test_classes_are_shown_by_their_names(tmp_path: Path) -> None:
+    rng, names, path = np.random.default_rng(0), ["cat", "dog"], tmp_path / "x.svg"
+    x = grid("-1..1:9")
+    right = (x[:, 0] > 0).astype(np.int64)
+    labels = Port(name="f", kind="output", dtype="int64", batch=True, classes=2)
+    look = Look(inputs={"x": x}, names={"f": names})
+    for result, port in ((np.eye(2)[right], output(2)), (right, labels)):
+        draw(result, port, path, look)
+        assert set(names) <= {*words(path)}
+    p = rng.dirichlet(np.ones(2), 1)
+    draw(p, output(2), path, Look(inputs={"x": rng.normal(size=(1, 1, 8, 8))}, names={"f": names}))
+    assert [f"{names[p.argmax()]}  ({p.max():.0%})", *names] == words(path)
+    draw(p, output(2), path)
+    assert words(path) == ["0", "1"]
+
+
+@pytest.mark.parametrize("shape", [(1, 8, 8), (5, 1, 8, 8)])
+def test_rows_of_images_have_the_names_of_their_labels(shape: tuple[int, ...], tmp_path: Path) -> None:
+    x = np.random.default_rng(0).normal(size=(2, *shape))
+    draw(
+        x, output(*shape, path=0 if len(shape) > 3 else None), tmp_path / "x.svg", Look(labels=np.array(["cat", "dog"]))
+    )
+    assert words(tmp_path / "x.svg") == ["cat", "dog"]
+
+
+def test_long_names_are_whole_in_what_moves(tmp_path: Path) -> None:
+    """The left edge is white: no name runs out of the frame."""
+    x = np.random.default_rng(0).normal(size=(2, 3, 1, 8, 8)).astype(np.float32)
+    port = output(3, 1, 8, 8, path=0)
+    animate(motion_of(x, port, np.array(["a name of thirty letters or so", "cat"])), tmp_path / "x.gif")
+    pixels, _ = frames(tmp_path / "x.gif")[0]
+    assert (pixels[:, :2] == 255).all()
 
 
 def test_a_grid_on_the_command_line() -> None:

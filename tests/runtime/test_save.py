@@ -48,6 +48,26 @@ def test_several_results_go_to_one_file_or_one_each(tmp_path: Path) -> None:
         assert path.exists()
 
 
+def test_of_several_results_the_paths_move(tmp_path: Path) -> None:
+    results = {"xs": np.random.default_rng(0).normal(size=(5, 3, 2)), "l": np.zeros(5)}
+    held = outputs(xs=["steps + 1", 2], l=[])
+    ports = [held.outputs[0].model_copy(update={"path": 0}), held.outputs[1]]
+    assert save(results, tmp_path / "x.gif", held.model_copy(update={"outputs": ports})) == [tmp_path / "x.gif"]
+    assert (tmp_path / "x.gif").stat().st_size > 1000
+    with pytest.raises(ModelError, match="`xs` is no path"):
+        save(results, tmp_path / "none.gif", held)
+    assert not (tmp_path / "none.gif").exists()
+
+
+def test_each_of_several_pictures_has_the_name_of_its_result(tmp_path: Path) -> None:
+    results = {"a": np.arange(9.0), "b": np.arange(9.0)}
+    save(results, tmp_path / "x.svg", outputs(a=[], b=[]), Look("m.f.onnx"))
+    assert "<!-- m.f.onnx: a -->" in (tmp_path / "x.a.svg").read_text()
+    assert "<!-- m.f.onnx: b -->" in (tmp_path / "x.b.svg").read_text()
+    save({"a": results["a"]}, tmp_path / "one.svg", outputs(a=[]), Look("m.f.onnx"))
+    assert "<!-- m.f.onnx -->" in (tmp_path / "one.svg").read_text()
+
+
 @pytest.mark.parametrize("name", ["x", "x.xyz", ".png"])
 def test_an_unknown_ending(tmp_path: Path, name: str) -> None:
     with pytest.raises(ModelError) as caught:

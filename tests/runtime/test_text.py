@@ -194,7 +194,12 @@ def test_the_commands(tmp_path: Path) -> None:
     assert (tmp_path / "three.txt").read_text(encoding="utf-8").count("The") >= 3
     (tmp_path / "prompt.txt").write_text("The end", encoding="utf-8")
     assert mai(tmp_path, "run", "run/tiny.generate.onnx", "prompt=@prompt.txt", "--seed", "2").stdout == whole
-    assert "has no token" in mai(tmp_path, "run", "run/tiny.generate.onnx", "prompt=", code=1).stderr
+    for more in ((), ("--stream",)):
+        told = mai(tmp_path, "run", "run/tiny.generate.onnx", "prompt=", *more, code=1).stderr
+        assert "`prompt` has no token" in told
+    two = mai(tmp_path, "run", "run/tiny.score.onnx", 'x=["The end", "The end"]').stdout.splitlines()
+    assert two[:2] == two[2:] and "perplexity" in two[1]
+    assert "sizes     P              from 2 to 41" in mai(tmp_path, "info", "run/tiny.score.onnx").stdout
     assert len(mai(tmp_path, "run", "run/tiny.generate.onnx", "prompt=[[5, 6, 7], [8]]").stdout.split()) > 10
     narrow = ("compile", "tiny.mai", "--set", "vocab=100", "--tokenizer", "bytes", "--export", "generate")
     assert "256 tokens, but `vocab` is 100" in mai(tmp_path, *narrow, code=1).stderr

@@ -15,6 +15,7 @@ LABEL = Port(name="y", kind="input", dtype="int64", batch=True, classes=10)
 POINT = Port(name="x", kind="input", dtype="float32", shape=[2], batch=True)
 IMAGE = Port(name="x", kind="input", dtype="float32", shape=[1, 2, 2], batch=True)
 ROW = Port(name="x", kind="input", dtype="float32", shape=["P"], batch=True)
+NAMES = ("cat", "dog", "eel")
 SCALE = Port(name="scale", kind="setting", dtype="float32", default=1.0)
 
 
@@ -72,8 +73,11 @@ def test_arrays_from_files(tmp_path: Path) -> None:
     np.testing.assert_array_equal(parse_value(POINT, f"@{tmp_path / 'a.npz'}", None), points)
     np.testing.assert_array_equal(parse_value(POINT, f"@{tmp_path / 'a.npz'}:second", None), points + 1)
     np.testing.assert_array_equal(parse_value(POINT, f"@{tmp_path / 'a.npy'}", 4), points[[0, 1, 2, 0]])
-    with pytest.raises(ModelError, match="holds no array"):
+    with pytest.raises(ModelError, match=r"holds no array `third` for `x` \(it has first, second\)"):
         parse_value(POINT, f"@{tmp_path / 'a.npz'}:third", None)
+    np.savez(tmp_path / "b.npz", y=np.array(["dog", "cat"]), x=points)
+    np.testing.assert_array_equal(parse_value(POINT, f"@{tmp_path / 'b.npz'}", None), points)
+    assert parse_value(LABEL, f"@{tmp_path / 'b.npz'}", None, names=NAMES).tolist() == [1, 0]
 
 
 @pytest.mark.parametrize("heading", ["", "u,v,w,z\n"])
@@ -87,12 +91,56 @@ def test_rows_of_a_csv_fill_the_shape(tmp_path: Path, heading: str) -> None:
     assert parse_value(LABEL, f"@{path}", None).tolist() == [3, 5]
 
 
-@pytest.mark.parametrize("content", [b"", b"a,b\n1,two\n", b"1,2\n3\n", b"\xff\xfe\x00"])
-def test_a_broken_csv(tmp_path: Path, content: bytes) -> None:
+def test_columns_of_a_csv_are_taken_by_their_names(tmp_path: Path) -> None:
+    """The table that training read: the columns of the input's name, in the order of their numbers, words as labels."""
     path = tmp_path / "a.csv"
-    path.write_bytes(content)
-    with pytest.raises(ModelError, match="holds no array"):
-        parse_value(POINT, f"@{path}", None)
+    path.write_text("y,x1,x0,note\ncat,1,0,\ndog, 3,2,new\n", encoding="utf-8-sig")
+    np.testing.assert_array_equal(parse_value(POINT, f"@{path}", None), [[0, 1], [2, 3]])
+    assert parse_value(LABEL, f"@{path}", None, names=NAMES).tolist() == [0, 1]
+    kind = LABEL.model_copy(update={"name": "kind"})
+    assert parse_value(kind, f"@{path}:y", 3, names=NAMES).tolist() == [0, 1, 0]
+    path.write_text("dog\ncat\n2\n", encoding="utf-8")
+    assert parse_value(LABEL, f"@{path}", None, names=NAMES).tolist() == [1, 0, 2]
+
+
+BROKEN_TABLES = [
+    (POINT, b"", "is empty"),
+    (POINT, b"x0;x1\n1;2\n", "has one column, `x0;x1` (the values of a csv file are separated by commas)"),
+    (POINT, b"x0,x1\n", "a line of names and no row"),
+    (POINT, b"a,b\n1,two\n", "a.csv, column `b`, row 1: `two` is no number"),
+    (POINT, b"1,2\n1,two\n", "a.csv, column 2, row 2: `two` is no number"),
+    (POINT, b"1,2\n,3\n", "a.csv, column 1, row 2 is empty"),
+    (POINT, b"1,2\n3\n", "row 2 has 1 value, the first line has 2"),
+    (POINT, b"x0,x2\n1,2\n", "the columns of `x` need the numbers 0 to 1: there is no `x1`"),
+    (POINT, b"u,v,w\n1,2,3\n", "`x` takes 2 numbers an example, a.csv has 3 columns"),
+    (POINT, b"\xff\xfe\x00", "is no text in UTF-8 (save it as UTF-8)"),
+    (LABEL, b"y\ncat\ncta\n", "a.csv, column `y`, row 2: `y` has no label `cta` (did you mean `cat`?)"),
+]
+
+
+@pytest.mark.parametrize(("port", "content", "told"), BROKEN_TABLES, ids=[told for *_, told in BROKEN_TABLES])
+def test_a_broken_csv(port: Port, content: bytes, told: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("a.csv").write_bytes(content)
+    with pytest.raises(ModelError) as caught:
+        parse_value(port, "@a.csv", None, names=NAMES if port is LABEL else ())
+    assert told in str(caught.value)
+
+
+def test_words_for_a_file_without_names_are_told(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("y\ncat\n")
+    with pytest.raises(ModelError, match=r"`cat` is no number \(this file has no names of labels\)"):
+        parse_value(LABEL, f"@{tmp_path / 'a.csv'}", None)
+    with pytest.raises(ModelError, match="has no column `z`"):
+        parse_value(LABEL, f"@{tmp_path / 'a.csv'}:z", None)
+
+
+@pytest.mark.parametrize("name", ["0.png", "folder"])
+def test_pictures_and_folders_are_no_values(name: str, tmp_path: Path) -> None:
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "0.png").write_bytes(b"\x89PNG")
+    with pytest.raises(ModelError, match=r"read from .npy, .npz and .csv files; pictures are not read"):
+        parse_value(POINT, f"@{tmp_path / name}", None)
 
 
 def test_files_are_never_unpickled(tmp_path: Path) -> None:

@@ -33,6 +33,7 @@ export best(x: [2]) -> int { return argmax(logits(x)) }
 export chance(x: [2], y: class[3]) -> [] { return softmax(logits(x))[y] }
 """
 NAMES = ["dog", "cat", "eel"]
+TEXTS = ("cat", "[cat, eel]", '["cat", "eel"]', "2", "0..2")
 CENTRES = np.array([[0, 0], [3, 0], [0, 3]], float)
 
 
@@ -79,7 +80,10 @@ def test_a_label_is_given_by_its_name(run: Path) -> None:
     np.testing.assert_array_equal(both, chance(x=CENTRES[:2], y=[1, 0]))
     assert (both > 0.9).all()
     port, names = chance.inputs["y"], chance.manifest.labels["y"]
-    assert [in_numbers(port, names, text) for text in ("cat", "[cat, eel]", "2", "0..2")] == ["0", "0, 2", "2", "0..2"]
+    assert [in_numbers(port, names, text) for text in TEXTS] == ["0", "0, 2", "0, 2", "2", "0..2"]
+    np.testing.assert_array_equal(both, chance(x=CENTRES[:2], y=np.array(["dog", "cat"])))
+    with pytest.raises(ModelError, match="`y` mixes names and numbers: `cat` and `1`"):
+        chance(x=CENTRES[:2], y=["cat", 1])
     for wrong in (lambda: chance(x=CENTRES[:1], y="cta"), lambda: in_numbers(port, names, "cta")):
         with pytest.raises(ModelError, match=r"`y` has no label `cta` \(did you mean `cat`\?\)"):
             wrong()
@@ -109,6 +113,15 @@ def test_labels_of_any_order_keep_it() -> None:
     fields = {"y": Type(DType.INT, classes=3)}
     made, names = coded({"y": np.array(["a", "c", "a", "b"])}, fields, {"y": ("c", "a", "b")})
     assert made["y"].tolist() == [1, 0, 1, 2] and names == {"y": ("c", "a", "b")}
+
+
+def test_the_table_of_training_is_an_input(run: Path, tmp_path: Path) -> None:
+    table = next(tmp_path.rglob("animals.csv"))
+    for export, words in (("best", [f"x=@{table}"]), ("chance", [f"x=@{table}", f"y=@{table}"])):
+        wanted = Wanted(out=tmp_path / f"{export}.npy")
+        run_file(run / f"spec.{export}.onnx", words, {"batch": None, "seed": None, "steps": None}, wanted)
+    assert np.load(tmp_path / "best.npy").tolist() == [sorted(NAMES).index(NAMES[i % 3]) for i in range(90)]
+    assert (np.load(tmp_path / "chance.npy") > 0.9).all()
 
 
 def test_folders_name_the_images_in_them(tmp_path: Path) -> None:
