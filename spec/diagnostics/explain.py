@@ -17,7 +17,7 @@ def explanation(slug: str) -> str:
     if entry is None:
         guess = closest(slug, CATALOG)
         hint = f"; did you mean `{guess}`?" if guess else ""
-        return f"there is no diagnostic `{slug}`{hint}\n`mai explain` lists them all"
+        return f"there is no diagnostic, function or layer `{slug}`{hint}\n`mai explain` lists them all"
     parts = [f"{slug}: {entry.title}", entry.explanation]
     for title, snippet in _snippets(entry):
         parts += [title, indent(snippet, "    ")]
