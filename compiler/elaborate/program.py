@@ -148,15 +148,15 @@ class Loader:
         span = declaration.path.span
         try:
             target = (path.parent / declaration.path.value).resolve()
-        except (OSError, RuntimeError, ValueError):  # links in a circle, or no path at all
+            is_there = target.is_file()
+        except (OSError, RuntimeError, ValueError):  # links in a circle, a name too long, or no path at all
+            is_there = False
+        if not is_there:
             self.report.error("import-not-found", span, f"there is no file {declaration.path.value}")
             return
         if target in self.loading or len(self.loading) > MAX_IMPORTS:
             chain = " -> ".join(p.name for p in [*self.loading, target])
             self.report.error("import-cycle", span, f"files import each other in a circle: {chain}")
-            return
-        if not target.is_file():
-            self.report.error("import-not-found", span, f"there is no file {declaration.path.value}")
             return
         imported = self.loaded.get(target) or self._load(target, prelude)
         for name, value in imported.names.items():

@@ -243,3 +243,9 @@ def test_a_link_stays_and_a_device_is_not_replaced(tmp_path: Path) -> None:
     assert Path("/dev/null").is_char_device()
     with pytest.raises(IsADirectoryError, match="Is a directory"):
         write_atomically(tmp_path, b"new")
+
+
+def test_a_name_too_long_for_the_disk(tmp_path: Path) -> None:
+    """Found by the fuzzer: to look for such a file is an error of the system."""
+    (tmp_path / "a.mai").write_text(f'import "{"9" * 300}.mai"\n', encoding="utf-8")
+    assert [d.slug for d in check(tmp_path / "a.mai").diagnostics] == ["import-not-found"]
