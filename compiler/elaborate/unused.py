@@ -29,9 +29,12 @@ def check_unused(declaration: ast.Function, module: Module, report: Reporter) ->
 
 def _is_stated(parameter: ast.Parameter) -> bool:
     """Whether the file alone says what a parameter is, but for the sizes of its axes."""
-    written = parameter.type
-    free = isinstance(written, ast.ClassType) and isinstance(written.classes, ast.Name)
-    return written is not None and parameter.default is None and not free
+    return parameter.type is not None and parameter.default is None and _count(parameter.type) is None
+
+
+def _count(written: ast.TypeExpr) -> ast.Name | None:
+    """The name that says how many labels there are: `K` of `class[K]`."""
+    return written.classes if isinstance(written, ast.ClassType) and isinstance(written.classes, ast.Name) else None
 
 
 def _elaborate(declaration: ast.Function, module: Module, report: Reporter) -> None:
@@ -61,10 +64,7 @@ def _bind(e: Elaborator, env: Environment, parameter: ast.Parameter) -> None:
     elif written is None:
         env.bind(parameter.name, GUESS)
     else:
-        if (
-            isinstance(written, ast.ClassType)
-            and isinstance(written.classes, ast.Name)
-            and e.is_free(env, written.classes)
-        ):
-            env.names[written.classes.id] = GUESS
+        count = _count(written)
+        if count is not None and e.is_free(env, count):
+            env.names[count.id] = GUESS
         bind_input(e, env, parameter, written)
