@@ -26,14 +26,21 @@ $(VENV)/bench: $(VENV)/dev
 	$(PIP) --no-deps onnxruntime-genai
 	@touch $@
 
+# What the tests of JavaScript hosts need. They are skipped where there is no npm.
+$(VENV)/hosts/installed: tests/hosts/package.json
+	@mkdir -p $(@D) && cp $< $(@D)
+	@if npm install --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent; then touch $@; \
+	else echo "no onnxruntime-web from npm: the tests of JavaScript hosts are skipped"; fi
+
 demo: $(VENV)/train  ## train a flow, compile its sampler to one ONNX file, sample from it, save a picture
 	$(BIN)/mai train examples/moons_flow.mai --out $(DEMO)
 	$(BIN)/mai info $(DEMO)/moons_flow.sample.onnx
 	$(BIN)/mai run $(DEMO)/moons_flow.sample.onnx --batch 2000 --seed 0 --out $(DEMO)/moons.png
 	$(BIN)/mai run $(DEMO)/moons_flow.path.onnx --batch 300 --seed 0 --out $(DEMO)/moons_path.png
-	@echo "look at $(DEMO)/moons.png and $(DEMO)/moons_path.png"
+	$(BIN)/mai page $(DEMO)/moons_flow.sample.onnx $(DEMO)/moons_flow.path.onnx $(DEMO)/moons_flow.log_density.onnx --out $(DEMO)/moons.html
+	@echo "look at $(DEMO)/moons.png and $(DEMO)/moons_path.png; $(DEMO)/moons.html runs the files in a browser"
 
-test: $(VENV)/dev  ## run all tests
+test: $(VENV)/dev $(VENV)/hosts/installed  ## run all tests
 	$(BIN)/python -m pytest
 
 check: $(VENV)/dev  ## style and types

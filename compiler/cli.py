@@ -214,6 +214,10 @@ def compile_(
     data: Annotated[
         list[Path] | None, typer.Option(help="Held-out data for --quantize, instead of the spec's.")
     ] = None,
+    settings: Annotated[
+        str,
+        typer.Option(help="optional, with defaults; or required, for hosts that can set no optional one: JavaScript."),
+    ] = "optional",
     tokenizer: Annotated[
         str | None, typer.Option(help="`bytes` or a tokenizers .json.", show_default="that of the data")
     ] = None,
@@ -232,6 +236,7 @@ def compile_(
     how = _how(
         opset=opset, unroll=unroll, seed=seed, cache="none" if no_cache else cache, step=step, tokenizer=tokenizer,
         quantize=quantize, limit=quantize_limit, data=data, precision=precision, drafts=speculate,
+        settings=settings,
     )  # fmt: skip
     compile_all(program, names, found, folder, how)
 

@@ -18,6 +18,7 @@ OPSETS = (21, 22, 23)
 CACHES = ("auto", "concat", "two-level", "none")
 KINDS = (None, "int8", "int4")
 PRECISIONS = ("float32", "fp16", "bf16")
+SETTINGS = ("optional", "required")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,13 +36,14 @@ class CompileOptions:
     data: list[Path] | None = None
     precision: str = "float32"
     drafts: int = 0
+    settings: str = "optional"
 
 
 def refused(o: CompileOptions) -> str | None:
     """What is wrong with options: a value that there is not, or two that exclude each other."""
     choices: list[tuple[str, Any, tuple[Any, ...]]] = [
         ("opset", o.opset, OPSETS), ("cache", o.cache, CACHES), ("quantize", o.quantize, KINDS),
-        ("precision", o.precision, PRECISIONS),
+        ("precision", o.precision, PRECISIONS), ("settings", o.settings, SETTINGS),
     ]  # fmt: skip
     for name, given, there in choices:
         if given not in there:
@@ -78,6 +80,7 @@ def compile_all(
     elif weights is None and program.weights:
         typer.echo("no trained weights: the first values are compiled", err=True)
     told: dict[str, Any] = {"opset": options.opset, "trained_steps": steps, "precision": options.precision}
+    told["required"] = options.settings == "required"
     told["labels"] = labels.stated(weights)
     told["tokenizer"] = stated_tokenizer(program, weights, options.tokenizer)
     if options.quantize:

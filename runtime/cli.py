@@ -86,6 +86,25 @@ def draw(
 
 
 @app.command()
+def page(
+    models: Annotated[list[Path], typer.Argument(help=".onnx files that mai compiled.", show_default=False)],
+    out: Annotated[Path, typer.Option(help="The .html file to write.", show_default=False)],
+    ort: Annotated[
+        str | None,
+        typer.Option(
+            help="Where the page takes onnxruntime-web from: an address, or a folder whose files are put into it.",
+            show_default="a public address of it",
+        ),
+    ] = None,
+) -> None:
+    """Write a web page that runs compiled files in the browser: mai page moons_flow.sample.onnx --out moons.html"""
+    from mai.runtime.page import ORT, write_page
+
+    write_page(models, out, ort or ORT)
+    typer.echo(f"wrote {out}  {out.stat().st_size / 1e6:.2f} MB; open it in a browser", err=True)
+
+
+@app.command()
 def info(
     model: Annotated[Path, typer.Argument(help="A .onnx file that mai compiled.", show_default=False)],
     json: Annotated[bool, typer.Option("--json", help="The manifest as it stands in the file.")] = False,

@@ -98,8 +98,8 @@ class Manifest(BaseModel):
     """The interface of one export and where it comes from. `tokenizer` is "bytes", or a `tokenizers` file's JSON; `labels` are
     the names of the labels of the data that it was trained on, by field.
 
-    `precision` is that of weights and products. `quantize` is what the weights are kept in; `loss_change` how much that adds
-    to the loss, as a share of it. `least` and `most` are the smallest and largest sizes of dimensions, by their names: where
+    `required` says that settings have no defaults in the file but those here. `precision` is that of weights and products.
+    `quantize` is what the weights are kept in; `loss_change` how much that adds to the loss, as a share of it. `least` and `most` are the smallest and largest sizes of dimensions, by their names: where
     one is cut off before, and where a table of positions has an end. `evaluations` names the output that counts, for each
     example, how often adaptive solvers evaluated their velocities; it is negative where one did not arrive; `turns` the one that
     counts the turns that growing texts took. `tuned` is there where `mai tune` has chosen how the file's integral is computed.
@@ -121,6 +121,7 @@ class Manifest(BaseModel):
     opset: int
     draws: bool = False
     unrolled: bool = False
+    required: bool = False
     trained_steps: int | None = None
     tokenizer: str | None = None
     labels: dict[str, list[str]] = {}

@@ -48,7 +48,8 @@ class Model:
         counts = (manifest.evaluations, manifest.turns)
         self.outputs = {p.name: p for p in manifest.outputs if p.name not in counts}
         overridable = {i.name for i in session.get_overridable_initializers()}
-        self._accepted = {*self.inputs, *overridable}
+        self._accepted = {*self.inputs, *self.settings} if manifest.required else {*self.inputs, *overridable}
+        self._usual = {p.name: np.array(p.default, p.dtype) for p in manifest.settings} if manifest.required else {}
         self._fixed = {CHUNK: WHOLE} if CHUNK in overridable and "CUDAExecutionProvider" in self.providers else {}
 
     @property
@@ -80,7 +81,7 @@ class Model:
         if unnamed:
             raise without_name([*self.inputs, *self.settings])
         prompt = self._prompt(values)
-        feed = prepare(self.inputs, self.settings, values, self.manifest.least, self.manifest.most)
+        feed = self._usual | prepare(self.inputs, self.settings, values, self.manifest.least, self.manifest.most)
         if prompt is not None and self.manifest.text is not None:
             check_length(self.manifest.text, prompt.rows, feed)
         feed = {name: array for name, array in feed.items() if name in self._accepted} | self._fixed
@@ -138,7 +139,7 @@ class Model:
         given = read_prompt(port, prompt, held.tokenizer)
         total = text.usual if count is None else count
         check_length(text, given.rows, {str(text.count): total})
-        feed = prepare({text.prompt: port}, held.settings, {text.prompt: given.rows, **settings})
+        feed = held._usual | prepare({text.prompt: port}, held.settings, {text.prompt: given.rows, **settings})
         feed[step.tokens] = feed.pop(text.prompt)
         made = turns(held._session, held.manifest, feed, total)
         return pieces(made, held.tokenizer) if given.as_text and given.single and held.tokenizer else made
@@ -313,7 +314,8 @@ def _check_fits(path: Path, session: ort.InferenceSession, manifest: Manifest) -
     made = [o.name for o in session.get_outputs()]
     named = [p.name for p in manifest.outputs]
     inputs = [p.name for p in manifest.inputs]
-    fits = inputs == [i.name for i in session.get_inputs()] and made == named
+    needed = inputs + [p.name for p in manifest.settings if manifest.required]
+    fits = needed == [i.name for i in session.get_inputs()] and made == named
     text, step = manifest.text, manifest.step
     counts = [name for name in (manifest.evaluations, manifest.turns) if name is not None]
     fits = fits and (not counts or counts == named[-len(counts) :])

@@ -45,14 +45,16 @@ class Known:
 
 def build(
     graph: Graph, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False, chunk: int | None = None,
-    coarse: Coarse | None = None, precision: Precision = "float32", rounded: bool = False,
+    coarse: Coarse | None = None, precision: Precision = "float32", rounded: bool = False, required: bool = False,
 ) -> ir.Model:  # fmt: skip
     """The model of a graph, in standard operators of `opset`; settings are initializers that a host may override.
+
+    With `required` they are ordinary inputs: hosts in JavaScript and Java cannot override an initializer.
 
     With `chunk`, the batch is computed that many examples at a time; `coarse` says which weights are kept in few bits;
     `precision` is "float32", "fp16" or "bf16", and `rounded` that the last two are computed in float32 (`narrow.py`).
     """
-    made = Building(graph, weights, opset, unroll, chunk, coarse).model()
+    made = Building(graph, weights, opset, unroll, chunk, coarse, required).model()
     lazy(made.graph)
     if precision != "float32":
         narrow(made, precision, rounded=rounded)
@@ -72,9 +74,10 @@ class Building:
 
     def __init__(
         self, graph: Graph, weights: Mapping[str, Array], opset: int, unroll: bool, chunk: int | None,
-        coarse: Coarse | None,
+        coarse: Coarse | None, required: bool = False,
     ) -> None:  # fmt: skip
         self.graph, self.weights, self.unroll, self.chunk = graph, weights, unroll, chunk
+        self.required = required
         self._uses = uses_of(graph)
         self.op = OnnxBackend(graph, opset, coarse)
         self.values = self.op.values
@@ -85,7 +88,8 @@ class Building:
         for value in self.graph.inputs:
             op.root.inputs.append(self._input(value))
         for name, setting in self.graph.settings.items():
-            op.root.inputs.append(self._setting(setting.value, name, setting.default))
+            default = None if self.required else setting.default
+            op.root.inputs.append(self._setting(setting.value, name, default))
         for name in self.graph.output_names:
             op.name(name)  # No value inside may have it.
         if self.chunk is not None:
@@ -124,9 +128,11 @@ class Building:
         return made
 
     def _setting(self, value: Value, name: str, default: Any) -> ir.Value:
+        """An input that has a default, unless that is None."""
         made = self.typed(value, self.op.name(name))
-        made.const_value = ir.Tensor(np.array(default, NUMPY[value.type.dtype]), name=name)
-        self.op.root.register_initializer(made)
+        if default is not None:
+            made.const_value = ir.Tensor(np.array(default, NUMPY[value.type.dtype]), name=name)
+            self.op.root.register_initializer(made)
         self.values[value] = made
         return made
 
@@ -144,8 +150,7 @@ class Building:
         shared, own, numbers = parts(self.graph)
         self.nodes(shared)
         batch = op.resolve(symbol(BATCH))
-        chunk = self._setting(Value(Type(DType.INT)), CHUNK, examples)
-        op.root.inputs.append(chunk)
+        chunk = self._chunk(examples)
         count = op.Div(op.Sub(op.Add(batch, chunk), 1), chunk)
         size = op.Div(op.Sub(op.Add(batch, count), 1), count)
         index = op.Range(op.int(0), op.Mul(count, size), op.int(1))
@@ -163,6 +168,14 @@ class Building:
         body = ir.Graph(inputs, outputs, nodes=nodes, name=op.name("chunk"))
         made = op.make_all("Scan", slices, {"body": body, "num_scan_inputs": len(slices)}, len(outputs))
         return [self._joined(x, v, batch) for x, v in zip(made, self.graph.outputs, strict=True)]
+
+    def _chunk(self, examples: int) -> ir.Value:
+        """How many examples a chunk has: a host that can override an initializer may say so."""
+        if self.required:
+            return self.op.int(examples)
+        chunk = self._setting(Value(Type(DType.INT)), CHUNK, examples)
+        self.op.root.inputs.append(chunk)
+        return chunk
 
     def _joined(self, chunks: ir.Value, value: Value, batch: Any) -> ir.Value:
         """[chunks, size, ...] as [batch, ...]."""

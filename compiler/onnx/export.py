@@ -67,16 +67,15 @@ def file_name(program: Program, export: str) -> str:
 def model_of(
     program: Program, export: str, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False,
     optimise: bool = True, cache: str = USUAL, drafts: int = 0, quantize: Quantize | None = None,
-    precision: Precision = "float32", **told: Any,
+    precision: Precision = "float32", required: bool = False, **told: Any,
 ) -> tuple[ir.Model, Graph, Graph]:  # fmt: skip
     """The model of an export with its metadata, and its graph before and after optimisation. `told` is for the manifest."""
     plain, optimised = graphs_of(program, export, unroll=unroll, optimise=optimise, cache=cache, drafts=drafts)
     chunk = None if unroll else chunk_of(optimised)
     coarse = coarse_of(program.exports[export], optimised, quantize.bits) if quantize else None
-    model = build(optimised, weights, opset=opset, unroll=unroll, chunk=chunk, coarse=coarse, precision=precision)
-    manifest = manifest_of(
-        program, plain, optimised, opset=opset, unrolled=unroll, quantize=quantize, precision=precision, **told
-    )
+    form: dict[str, Any] = {"opset": opset, "precision": precision, "required": required}
+    model = build(optimised, weights, unroll=unroll, chunk=chunk, coarse=coarse, **form)
+    manifest = manifest_of(program, plain, optimised, unrolled=unroll, quantize=quantize, **form, **told)
     describe(model, manifest, program.source.text)
     return model, plain, optimised
 
@@ -110,19 +109,21 @@ def _grows(graph: Graph) -> bool:
 def export(
     program: Program, name: str, weights: Mapping[str, Array], folder: Path, *, opset: int = 23, unroll: bool = False,
     check: bool = True, cache: str = USUAL, drafts: int = 0, quantize: Quantize | None = None,
-    precision: Precision = "float32", **told: Any,
+    precision: Precision = "float32", required: bool = False, **told: Any,
 ) -> Exported:  # fmt: skip
     """Compile an export to `FOLDER/NAME.EXPORT.onnx`, pass it through the gate, and write it.
 
     With `drafts`, a turn of a growing text reads up to so many tokens that it guesses. With `quantize` or a `precision` of
-    16 bits, the gate compares the same graph with whole weights, too. `told` is for the manifest: `trained_steps`,
-    `tokenizer`.
+    16 bits, the gate compares the same graph with whole weights, too. With `required`, settings have no defaults but in the
+    manifest. `told` is for the manifest: `trained_steps`, `tokenizer`.
 
     Raises:
         MaiError: `looks-ahead`, `no-drafts`, `compile-mismatch` or `precision-loss`; nothing is written.
     """
     began = time.perf_counter()
-    how: dict[str, Any] = {"unroll": unroll, "cache": cache, "drafts": drafts, "precision": precision}
+    how: dict[str, Any] = {
+        "unroll": unroll, "cache": cache, "drafts": drafts, "precision": precision, "required": required,
+    }  # fmt: skip
     model, plain, optimised = model_of(program, name, weights, opset=opset, quantize=quantize, **how, **told)
     gate = Gate(program, weights, plain, optimised, opset, longest_text(optimised), quantize, precision)
     written = _written(folder / file_name(program, name), model, gate, check, began)
@@ -134,7 +135,7 @@ def export(
 
 def export_step(
     program: Program, name: str, weights: Mapping[str, Array], folder: Path, *, opset: int = 23, check: bool = True,
-    quantize: Quantize | None = None, precision: Precision = "float32", **told: Any,
+    quantize: Quantize | None = None, precision: Precision = "float32", required: bool = False, **told: Any,
 ) -> Exported | None:  # fmt: skip
     """One turn of an export whose text grows, to `FOLDER/NAME.EXPORT.step.onnx`; None where no text grows.
 
@@ -149,10 +150,9 @@ def export_step(
     if turn is None or longest == 1:
         return None
     coarse = Coarse(quantize.bits) if quantize else None
-    model = build(turn, weights, opset=opset, coarse=coarse, precision=precision)
-    manifest = manifest_of(
-        program, turn, turn, opset=opset, whole=whole, quantize=quantize, precision=precision, **told
-    )
+    form: dict[str, Any] = {"opset": opset, "precision": precision, "required": required}
+    model = build(turn, weights, coarse=coarse, **form)
+    manifest = manifest_of(program, turn, turn, whole=whole, quantize=quantize, **form, **told)
     describe(model, manifest, program.source.text)
     gate = Gate(program, weights, turn, turn, opset, longest, quantize, precision)
     return _written(folder / file_name(program, turn.name), model, gate, check, began)

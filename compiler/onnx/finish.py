@@ -27,6 +27,7 @@ def manifest_of(
     program: Program, graph: Graph, optimised: Graph, *, opset: int, unrolled: bool = False,
     trained_steps: int | None = None, tokenizer: str | None = None, whole: Graph | None = None, quantize: Any = None,
     tuned: Tuned | None = None, precision: Precision = "float32", labels: Mapping[str, Sequence[str]] | None = None,
+    required: bool = False,
 ) -> Manifest:  # fmt: skip
     """What the file will say of itself. `whole` is the graph that a step is of."""
     text, step = text_of(whole or optimised), step_of(optimised)
@@ -45,6 +46,7 @@ def manifest_of(
         opset=opset,
         draws="seed" in graph.settings,
         unrolled=unrolled,
+        required=required,
         trained_steps=trained_steps,
         tokenizer=tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None,
         labels={field: list(names) for field, names in (labels or {}).items()},

@@ -57,7 +57,7 @@ class Sampler:
             values[str(self.subject.setting)] = plan.steps
         values = {name: value for name, value in values.items() if name in ports}
         inputs = {p.name: p for p in self.manifest.inputs}
-        feed = prepare(inputs, ports, values | {name: fields[name] for name in inputs}, self.manifest.most)
+        feed = prepare(inputs, ports, values | {name: fields[name] for name in inputs})
         known = {i.name for i in [*held.get_inputs(), *held.get_overridable_initializers()]}
         made: list[Array] = held.run(None, {n: a for n, a in feed.items() if n in known})
         return made

@@ -224,7 +224,7 @@ def _write(
     with tempfile.TemporaryDirectory() as folder:
         made = export(
             changed, manifest.export, weights, Path(folder), opset=manifest.opset, unroll=manifest.unrolled,
-            quantize=quantize, precision=manifest.precision, tokenizer=manifest.tokenizer,
-            labels=manifest.labels, **told,
+            quantize=quantize, precision=manifest.precision, required=manifest.required,
+            tokenizer=manifest.tokenizer, labels=manifest.labels, **told,
         )  # fmt: skip
         write_atomically(out, made.path.read_bytes())

@@ -1,0 +1,129 @@
+// Controls for what a file takes: each is put into a form, and returns what reads its value.
+
+import { labelsOf } from "mai.mjs";
+import { isPlane, made, paint, sizesOf } from "pictures.mjs";
+
+export const GRIDS = [10, 20, 40]; // Points a side of a map, which becomes finer.
+const REACH = 2; // How far a map's grid reaches from 0, at first.
+const FREE = 8; // How long an axis of any length is, at first.
+const ROWS = 40; // Examples where a label is chosen.
+const [MANY, SOME, IMAGES] = [1000, 300, 20]; // Points, paths and images where their number is a setting.
+
+/** The control that suits an input or a setting; `changed` is called where a control hears of changes by itself. */
+export function controlFor(port, manifest, form, changed) {
+  if (isPlane(port, manifest)) return plane(port, form);
+  if (port.kind === "setting") return setting(port, manifest, form, changed);
+  if (port.dtype === "float32" && pixelsOf(port.shape)) return pad(port, pixelsOf(port.shape), form, changed);
+  if (port.classes && port.shape.length === 1) return tokens(port, manifest, form);
+  if (port.classes && !port.shape.length) return label(port, manifest, form);
+  return numbers(port, form);
+}
+
+/** How far a grid of points reaches. */
+function plane(port, form) {
+  const reach = number(form, `${port.name} reaches`, REACH, { min: 0.1, step: "any" });
+  return (side) => gridOf(Number(reach.value), side);
+}
+
+function setting(port, manifest, form, changed) {
+  const value = port.name === "batch" ? usualBatch(manifest) : Number(port.default);
+  const limits = { min: port.minimum ?? "", max: port.maximum ?? "", step: port.dtype === "int64" ? 1 : "any" };
+  const held = number(form, port.name, value, limits);
+  if (port.name === "seed") button(form, "another", () => ((held.value = Number(held.value) + 1), changed()));
+  return () => (port.dtype === "bool" ? Boolean(Number(held.value)) : Number(held.value));
+}
+
+/** An image to be drawn: grey values from -1 to 1, as the data that mai comes with have them. */
+function pad(port, [, height, width], form, changed) {
+  const values = new Float32Array(height * width).fill(-1);
+  const canvas = field(form, `${port.name}: draw`, made("canvas", { width, height, className: "pixels pad" }));
+  const show = () => paint(canvas.getContext("2d"), values, [1, height, width], 1, [-1, 1]);
+  const touch = ({ clientX, clientY, buttons }) => {
+    if (!buttons) return;
+    const box = canvas.getBoundingClientRect();
+    const x = ((clientX - box.left) / box.width) * width - 0.5;
+    const y = ((clientY - box.top) / box.height) * height - 0.5;
+    values.forEach((value, place) => {
+      const far = Math.hypot((place % width) - x, Math.floor(place / width) - y);
+      values[place] = Math.max(value, Math.min(1, 1.8 - 2 * far));
+    });
+    show();
+    changed();
+  };
+  canvas.addEventListener("pointerdown", touch);
+  canvas.addEventListener("pointermove", touch);
+  button(form, "clear", () => (values.fill(-1), show(), changed()));
+  show();
+  return () => values.slice();
+}
+
+/** A text where the file has a tokenizer for it, else lists of tokens. */
+function tokens(port, manifest, form) {
+  const text = manifest.tokenizer === "bytes";
+  const value = text ? "The " : "[[1, 2]]";
+  const held = field(form, port.name, made("input", { type: "text", className: "wide", value }));
+  return () => (text ? held.value : JSON.parse(held.value));
+}
+
+/** A label, or all of them in turn. */
+function label(port, manifest, form) {
+  const names = labelsOf(manifest, port.classes, port.name);
+  const labels = Array.from({ length: port.classes }, (_, place) => place);
+  const select = field(form, port.name, made("select"));
+  select.append(new Option("all", ""), ...labels.map((place) => new Option(names[place] ?? place, place)));
+  const all = Array.from({ length: ROWS }, (_, row) => labels[Math.floor((row * labels.length) / ROWS)]);
+  return () => (select.value === "" ? all : all.map(() => Number(select.value)));
+}
+
+/** Numbers as they are written in JSON. */
+function numbers(port, form) {
+  const sizes = port.shape.map((size) => (typeof size === "number" ? size : FREE));
+  const value = JSON.stringify(nested([1, ...sizes], port.classes ?? 0));
+  const held = field(form, port.name, made("textarea", { value, rows: 3 }));
+  return () => JSON.parse(held.value);
+}
+
+function number(form, label, value, limits) {
+  return field(form, label, made("input", { type: "number", value, ...limits }));
+}
+
+function field(form, textContent, element) {
+  form.appendChild(made("label", { textContent })).append(element);
+  return element;
+}
+
+export function button(form, textContent, clicked) {
+  const element = form.appendChild(made("button", { type: "button", textContent }));
+  element.addEventListener("click", clicked);
+  return element;
+}
+
+/** The points of a grid in the plane, row by row from below. */
+function gridOf(reach, side) {
+  const along = (place) => Number((reach * ((2 * place) / (side - 1) - 1)).toFixed(6));
+  return Array.from({ length: side * side }, (_, place) => [along(place % side), along(Math.floor(place / side))]);
+}
+
+/** How many examples to begin with: many points, some images. */
+function usualBatch(manifest) {
+  const [port] = manifest.outputs;
+  const moves = typeof port.path === "number";
+  const shape = port.shape.filter((_, axis) => axis !== port.path);
+  if (shape.length === 1) return moves ? SOME : MANY;
+  return sizesOf(shape) ? IMAGES : 1;
+}
+
+/** The sizes of what an image may be drawn for: one channel, or a square number of pixels in a row. */
+function pixelsOf(shape) {
+  const side = Math.sqrt(shape[0]);
+  if (shape.length === 1) return Number.isInteger(side) && side > 3 ? [1, side, side] : null;
+  const sizes = shape.every((size) => typeof size === "number") && sizesOf(shape);
+  return sizes && sizes[0] === 1 ? sizes : null;
+}
+
+/** Nested lists of numbers that look drawn: of labels where there are classes, else between -1 and 1. */
+function nested(sizes, classes, count = { made: 0 }) {
+  if (sizes.length) return Array.from({ length: sizes[0] }, () => nested(sizes.slice(1), classes, count));
+  const wave = Math.sin(12.9898 * ++count.made);
+  return classes ? Math.floor(((wave + 1) / 2) * classes) % classes : Number(wave.toFixed(2));
+}

@@ -1,0 +1,318 @@
+// Files that mai compiled, in JavaScript: with `onnxruntime-web` in a browser, with it or `onnxruntime-node` in Node.
+//
+//   import * as ort from "onnxruntime-web";
+//   import { load } from "./mai.mjs";
+//
+//   const model = await load(ort, "flow.sample.onnx");
+//   const { x } = await model.run({ batch: 1000, seed: 0 });   // x.data: Float32Array, x.dims: [1000, 2]
+//
+// Inputs have the batch as their first axis; settings that are left out have their defaults. The runtimes themselves take no
+// input that a file can do without, as settings are; `load` makes them ordinary ones, `mai compile --settings required` too.
+
+const NOTHING = -1n;
+const TEXT = new TextEncoder();
+const ERRORS = 3; // of onnxruntime's levels of what it logs
+const CUT = "this is no ONNX file, or it is cut short";
+const ARRAYS = { float32: Float32Array, int64: BigInt64Array, bool: Uint8Array };
+
+/** What is wrong with a file or with what it is called with. */
+export class ModelError extends Error {}
+
+/**
+ * Open a file: its address (in Node also its path), or its bytes. With the bytes or the address of the `.step.onnx` beside it
+ * as `step`, a text may be streamed; `session` holds onnxruntime's own options.
+ */
+export async function load(ort, source, { step, session } = {}) {
+  const bytes = await bytesOf(source);
+  const metadata = metadataOf(bytes);
+  if (!metadata["mai.manifest"]) throw new ModelError("this is not a file that mai compiled");
+  const manifest = { labels: {}, least: {}, most: {}, ...JSON.parse(metadata["mai.manifest"]) };
+  const settings = new Set(manifest.settings.map((port) => port.name));
+  const opened = await ort.InferenceSession.create(withoutDefaults(bytes, settings), {
+    logSeverityLevel: ERRORS,
+    ...session,
+  });
+  const turn = step ? await load(ort, step, { session }) : null;
+  return new Model(ort, opened, manifest, metadata["mai.spec"] ?? "", turn);
+}
+
+export class Model {
+  constructor(ort, session, manifest, spec, turn) {
+    Object.assign(this, { ort, session, manifest, spec, turn });
+    this.inputs = byName(manifest.inputs);
+    this.settings = byName(manifest.settings);
+    this.outputs = byName(manifest.outputs);
+  }
+
+  /** Run the file once: its results by name, `{ data, dims }` each, or a text (or several) for a prompt that is one. */
+  async run(values = {}) {
+    const feeds = {};
+    for (const name of Object.keys(values)) {
+      if (!this.inputs[name] && !this.settings[name])
+        throw new ModelError(`there is no input or setting \`${name}\`; it takes ${this._known()}`);
+    }
+    for (const port of [...this.manifest.inputs, ...this.manifest.settings]) this._feed(feeds, port, values[port.name]);
+    const { text } = this.manifest;
+    if (text && feeds[text.prompt]) this._checkLength(feeds[text.prompt].dims[1], this._count(values));
+    return this._results(await this.session.run(feeds), values);
+  }
+
+  /** A text, piece by piece, from a prompt: `for await (const piece of model.stream("Once", { count: 100 }))`. */
+  async *stream(prompt, values = {}) {
+    if (!this.turn) throw new ModelError("load the `.step.onnx` beside this file as `step`, to stream");
+    const { step, tokenizer } = this.turn.manifest;
+    const total = this._count(values);
+    const held = {};
+    for (const port of this.turn.manifest.settings) {
+      if (port.name !== step.past && port.name !== step.turn) this.turn._feed(held, port, values[port.name]);
+    }
+    for (const state of Object.keys(step.states))
+      held[state] = this.turn._zeros(this.turn.inputs[state], step.past_size);
+    let tokens = encoded(prompt, tokenizer);
+    this._checkLength(tokens.length, total);
+    let past = 0;
+    const decoder = new TextDecoder();
+    for (let turn = 0; turn < total; turn++) {
+      held[step.tokens] = new this.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]);
+      this.turn._feed(held, this.turn.settings[step.past], past);
+      if (step.turn) this.turn._feed(held, this.turn.settings[step.turn], turn);
+      const made = await this.turn.session.run(held);
+      for (const [before, after] of Object.entries(step.states)) held[before] = made[after];
+      past += tokens.length;
+      tokens = [Number(made.next.data[0])];
+      if (tokens[0] < 0) break;
+      yield tokenizer === "bytes" ? decoder.decode(Uint8Array.from(tokens), { stream: true }) : tokens[0];
+    }
+  }
+
+  _known() {
+    return [...this.manifest.inputs, ...this.manifest.settings].map((port) => port.name).join(", ") || "nothing";
+  }
+
+  /** How many tokens a text grows by. */
+  _count(values) {
+    const { count, usual } = this.manifest.text;
+    return Number(typeof count === "number" ? count : (values[count] ?? usual));
+  }
+
+  _checkLength(tokens, more) {
+    const { limit } = this.manifest.text;
+    if (!limit || tokens + more - 1 <= limit) return;
+    throw new ModelError(`this model reads at most ${limit} tokens: ${tokens} and ${more} more are too many`);
+  }
+
+  /** Put a value into the feeds, a setting's default where it is left out. */
+  _feed(feeds, port, value) {
+    if (port.kind === "setting") {
+      feeds[port.name] = new this.ort.Tensor(
+        port.dtype,
+        ARRAYS[port.dtype].of(scalar(port, value ?? port.default)),
+        [],
+      );
+      return;
+    }
+    if (value === undefined) throw new ModelError(`the input \`${port.name}\` is missing; it takes ${this._known()}`);
+    feeds[port.name] = this._tensor(port, value);
+  }
+
+  _tensor(port, value) {
+    let rows = value;
+    if (port.name === this.manifest.text?.prompt) rows = sideBySide(value, this.manifest.tokenizer);
+    else if (typeof value === "string" && port.shape.length) rows = encoded(value, this.manifest.tokenizer);
+    else if (typeof value === "string") rows = [this._label(port, value)];
+    else if (Array.isArray(value) && typeof value[0] === "string") rows = value.map((name) => this._label(port, name));
+    let { data, dims } = rows?.dims ? rows : { data: flat(rows), dims: dimsOf(rows, port) };
+    if (dims.length === port.shape.length) dims = [1, ...dims];
+    const fits =
+      dims.length === port.shape.length + 1 &&
+      port.shape.every((size, axis) => typeof size === "string" || size === dims[axis + 1]);
+    if (!fits || product(dims) !== data.length) {
+      throw new ModelError(
+        `\`${port.name}\` is [${["batch", ...port.shape].join(", ")}], this is [${dims.join(", ")}]`,
+      );
+    }
+    port.shape.forEach((name, axis) => this._checkSize(port, name, dims[axis + 1]));
+    const Wanted = ARRAYS[port.dtype];
+    return new this.ort.Tensor(
+      port.dtype,
+      data instanceof Wanted ? data : Wanted.from(data, (item) => scalar(port, item)),
+      dims,
+    );
+  }
+
+  _checkSize(port, name, size) {
+    const [least, most] = [this.manifest.least[name] ?? 0, this.manifest.most[name] ?? Infinity];
+    if (size < least) throw new ModelError(`\`${name}\` is at least ${least}, \`${port.name}\` has ${size}`);
+    if (size > most) throw new ModelError(`\`${name}\` is at most ${most}, \`${port.name}\` has ${size}`);
+  }
+
+  /** The number of a label by its name. */
+  _label(port, name) {
+    const names = labelsOf(this.manifest, port.classes, port.name);
+    const there = names.length ? `: there are ${names.join(", ")}` : "";
+    if (!names.includes(name)) throw new ModelError(`\`${port.name}\` has no label \`${name}\`${there}`);
+    return names.indexOf(name);
+  }
+
+  _zeros(port, pastSize) {
+    const dims = [1, ...port.shape.map((size) => (size === pastSize ? 0 : size))];
+    return new this.ort.Tensor(port.dtype, new ARRAYS[port.dtype](product(dims)), dims);
+  }
+
+  _results(made, values) {
+    const { evaluations, turns, text, tokenizer } = this.manifest;
+    const results = {};
+    for (const { name } of this.manifest.outputs) {
+      const { data, dims } = made[name];
+      results[name] = { data: data instanceof BigInt64Array ? Array.from(data, Number) : data, dims };
+    }
+    if (evaluations) {
+      const failed = results[evaluations].data.filter((count) => count < 0).length;
+      if (failed)
+        throw new ModelError(
+          `an adaptive solver did not arrive for ${failed} of ${results[evaluations].data.length} examples`,
+        );
+      delete results[evaluations];
+    }
+    if (turns) delete results[turns];
+    const prompt = text && values[text.prompt];
+    const first = this.manifest.outputs[0]?.name;
+    if (tokenizer === "bytes" && (typeof prompt === "string" || typeof prompt?.[0] === "string")) {
+      const texts = rowsOf(results[first]).map((row) =>
+        new TextDecoder().decode(Uint8Array.from(row.filter((token) => token >= 0))),
+      );
+      results[first] = typeof prompt === "string" ? texts[0] : texts;
+    }
+    return results;
+  }
+}
+
+// ------------------------------------------------------------------ values
+
+/** Results [batch, ...] as an array of rows. */
+export function rowsOf({ data, dims }) {
+  const size = product(dims.slice(1));
+  return Array.from({ length: dims[0] }, (_, row) => data.slice(row * size, (row + 1) * size));
+}
+
+/** The names of `count` labels: those of the field of this name, or of the one with as many, but for one more for none. */
+export function labelsOf({ labels }, count, field) {
+  const ofSize = (size) => {
+    const found = Object.values(labels).filter((names) => names.length === size);
+    return found.length === 1 ? found[0] : null;
+  };
+  return labels[field] ?? ofSize(count) ?? ofSize(count - 1) ?? [];
+}
+
+export const product = (sizes) => sizes.reduce((total, size) => total * size, 1);
+
+export const byName = (ports) => Object.fromEntries(ports.map((port) => [port.name, port]));
+
+/** A number as the port's dtype has it. */
+function scalar(port, value) {
+  const low = port.minimum ?? -Infinity;
+  const high = port.maximum ?? Infinity;
+  if (Number(value) < low || Number(value) > high)
+    throw new ModelError(`\`${port.name}\` is from ${low} to ${high}, this holds ${value}`);
+  if (port.dtype !== "int64") return Number(value);
+  if (typeof value !== "bigint" && !Number.isSafeInteger(Number(value)))
+    throw new ModelError(`\`${port.name}\` is a whole number, this holds ${value}`);
+  return BigInt(value);
+}
+
+const isList = (value) => Array.isArray(value) || ArrayBuffer.isView(value);
+const flat = (value) =>
+  ArrayBuffer.isView(value)
+    ? value
+    : isList(value)
+      ? value.flatMap((item) => (isList(item) ? Array.from(flat(item)) : [item]))
+      : [value];
+
+/** The sizes of nested lists; a typed array is as many examples as fit. */
+function dimsOf(value, port) {
+  if (!isList(value)) return [];
+  if (ArrayBuffer.isView(value) && port.shape.every((size) => typeof size === "number"))
+    return [value.length / product(port.shape), ...port.shape];
+  return [value.length, ...(isList(value[0]) ? dimsOf(value[0], { shape: [""] }) : [])];
+}
+
+function encoded(prompt, tokenizer) {
+  if (typeof prompt !== "string") return Array.from(prompt, Number);
+  if (tokenizer !== "bytes") throw new ModelError("this file's tokenizer is not of bytes: give the prompt as tokens");
+  return Array.from(TEXT.encode(prompt));
+}
+
+/** Prompts as rows of one length: shorter ones begin with nothing. */
+function sideBySide(prompts, tokenizer) {
+  const one = typeof prompts === "string" || typeof prompts[0] === "number" || typeof prompts[0] === "bigint";
+  const rows = (one ? [prompts] : prompts).map((prompt) => encoded(prompt, tokenizer));
+  const longest = Math.max(...rows.map((row) => row.length));
+  return rows.map((row) => [...Array(longest - row.length).fill(Number(NOTHING)), ...row]);
+}
+
+// ------------------------------------------------------------------ files
+
+async function bytesOf(source) {
+  if (source instanceof ArrayBuffer) return new Uint8Array(source);
+  if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
+  if (typeof process !== "undefined" && process.versions?.node && !/^[a-z]+:\/\//.test(source)) {
+    const { readFile } = await import("node:fs/promises");
+    return new Uint8Array(await readFile(source));
+  }
+  const response = await fetch(source);
+  if (!response.ok) throw new ModelError(`cannot open ${source}: ${response.status} ${response.statusText}`);
+  return new Uint8Array(await response.arrayBuffer());
+}
+
+/** The metadata of an ONNX file: field 14 of a `ModelProto`, pairs of a key (1) and a value (2). */
+function metadataOf(bytes) {
+  const text = (content) => new TextDecoder().decode(content ?? new Uint8Array());
+  const pairs = fieldsOf(bytes).filter(({ field }) => field === METADATA);
+  return Object.fromEntries(pairs.map(({ content }) => [text(contentOf(content, 1)), text(contentOf(content, 2))]));
+}
+
+/** The same file without the initializers (field 5 of the graph, field 7) that give settings their defaults. */
+function withoutDefaults(bytes, settings) {
+  const name = ({ content }) => new TextDecoder().decode(contentOf(content, TENSOR_NAME));
+  const parts = fieldsOf(bytes).flatMap((part) => {
+    if (part.field !== GRAPH) return [part.whole];
+    const kept = fieldsOf(part.content).filter((inner) => inner.field !== INITIALIZER || !settings.has(name(inner)));
+    const size = kept.reduce((total, { whole }) => total + whole.length, 0);
+    return [Uint8Array.of(8 * GRAPH + 2, ...varint(size)), ...kept.map(({ whole }) => whole)];
+  });
+  const made = new Uint8Array(parts.reduce((total, part) => total + part.length, 0));
+  parts.reduce((at, part) => (made.set(part, at), at + part.length), 0);
+  return made;
+}
+
+const [GRAPH, METADATA, INITIALIZER, TENSOR_NAME] = [7, 14, 5, 8];
+const contentOf = (message, wanted) => fieldsOf(message).find(({ field }) => field === wanted)?.content;
+const varint = (number) => (number < 128 ? [number] : [(number % 128) + 128, ...varint(Math.floor(number / 128))]);
+
+/** The fields of a protobuf message: the number of each, its bytes as a `whole`, and its `content` where that is bytes. */
+function fieldsOf(bytes) {
+  const found = [];
+  let at = 0;
+  const number = () => {
+    let value = 0;
+    for (let scale = 1; at < bytes.length; scale *= 128) {
+      const byte = bytes[at++];
+      value += (byte % 128) * scale;
+      if (byte < 128) return value;
+    }
+    throw new ModelError(CUT);
+  };
+  while (at < bytes.length) {
+    const began = at;
+    const tag = number();
+    const [field, kind] = [Math.floor(tag / 8), tag % 8];
+    if (![0, 1, 2, 5].includes(kind)) throw new ModelError(CUT);
+    const size = kind === 2 ? number() : { 0: 0, 1: 8, 5: 4 }[kind];
+    if (kind === 0) number();
+    const content = bytes.subarray(at, at + size);
+    at += size;
+    if (at > bytes.length) throw new ModelError(CUT);
+    found.push({ field, content, whole: bytes.subarray(began, at) });
+  }
+  return found;
+}

@@ -1,0 +1,43 @@
+// A file in a worker of its own, which may be stopped at any time: the next question opens it again.
+
+export class Remote {
+  constructor(file) {
+    this.file = file;
+    this.asked = 0;
+  }
+
+  async open() {
+    this.worker = new Worker(import.meta.resolve("worker.mjs"), { type: "module" });
+    const addresses = { ort: import.meta.resolve("onnxruntime-web"), mai: import.meta.resolve("mai.mjs") };
+    return this.one("open", { addresses, ...this.file });
+  }
+
+  async one(question, given) {
+    for await (const part of this.parts(question, given)) return part;
+  }
+
+  async *parts(question, given) {
+    if (!this.worker) await this.open();
+    const number = ++this.asked;
+    const queue = [];
+    let wake = () => {};
+    const heard = (answer) => (queue.push(answer), wake());
+    this.worker.onmessage = ({ data }) => data.number === number && heard(data);
+    this.worker.onerror = ({ message }) => heard({ error: message ?? "the worker could not start" });
+    this.interrupt = () => heard({ error: "stopped" });
+    this.worker.postMessage({ number, question, given });
+    for (;;) {
+      while (!queue.length) await new Promise((resume) => (wake = resume));
+      const { part, done, error } = queue.shift();
+      if (error) throw new Error(error);
+      if (done) return;
+      yield part;
+    }
+  }
+
+  stop() {
+    this.worker?.terminate();
+    this.worker = null;
+    this.interrupt?.();
+  }
+}

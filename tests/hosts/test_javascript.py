@@ -1,0 +1,201 @@
+"""The same file gives the same in JavaScript's WebAssembly, which is another processor to it, as here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mai.compiler.check import check
+from mai.compiler.onnx.export import Quantize, export, export_step, graphs_of
+from mai.compiler.onnx.verify import allowance, longest_text, trial
+from mai.compiler.onnx.verify import difference as difference_of
+from mai.compiler.program import Program
+from mai.compiler.training.weights import load_weights
+from mai.runtime import ModelError, load
+
+Array = np.ndarray[Any, Any]
+JavaScript = Callable[[Sequence[dict[str, Any]]], list[Any]]
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*.mai"))
+SMALLER = {
+    "char_gpt": {"d": "16", "depth": "2", "heads": "2"},
+    "llama": {"d": "16", "depth": "2", "heads": "2", "kv_heads": "1", "hidden": "32", "vocab": "256"},
+    "resnet": {"L": "10"},
+}
+FEW = 3
+
+DRAWS = """export draws() -> ([4], [4], class[4]) {
+  a ~ normal([4])
+  b ~ uniform([4], 0, 1)
+  c ~ categorical(b)
+  return (a, b, c)
+}
+"""
+TEXT = """const vocab = 256
+data x: tokens[9] from text(tokenizer = bytes)
+net logits(x: tokens[P]) -> [P, vocab] {
+  param place: [60, 8] ~ normal(0, 1)
+  h = embed(x, 8) + place[:P]
+  h += attention(h, 2, causal = true)
+  return 4 * linear(h, vocab)
+}
+train(steps = 2, batch = 4, optimizer = adam(lr = 1e-3)) { minimize mean(cross_entropy(logits(x[:-1]), x[1:])) }
+export generate(prompt: tokens[P], count: int = 6, temperature: real = 1.0) -> tokens[P + count] {
+  x = prompt
+  extend x by count { next ~ categorical(logits(x)[-1] / temperature)
+    append next }
+  return x
+}
+"""
+
+
+def compiled(program: Program, name: str, folder: Path, **how: Any) -> Path:
+    weights, _ = load_weights(program, None)
+    return export(program, name, weights, folder, check=False, **how).path
+
+
+def arrays(answer: Any) -> dict[str, Array]:
+    """Results as arrays, by name."""
+    assert "results" in answer, answer
+    read = {"Infinity": np.inf, "-Infinity": -np.inf, "NaN": np.nan}
+    return {
+        name: np.array([read.get(v, v) for v in made["data"]]).reshape(made["dims"])
+        for name, made in answer["results"].items()
+    }
+
+
+def here(path: Path, values: dict[str, Any]) -> dict[str, Array]:
+    model = load(path, providers="cpu")
+    made = model(**values)
+    return made if isinstance(made, dict) else {next(iter(model.outputs)): made}
+
+
+def small(path: Path) -> Program:
+    checked = check(path, SMALLER.get(path.stem, {}))
+    assert checked.program is not None
+    return checked.program
+
+
+def test_every_export_of_every_example(javascript: JavaScript, tmp_path: Path) -> None:
+    """With settings that are optional in the file, and with required ones."""
+    calls, wanted, allowed = [], [], []
+    for path in EXAMPLES:
+        program = small(path)
+        for place, name in enumerate(program.exports):
+            file = compiled(program, name, tmp_path, required=place % 2 == 1)
+            plain, optimised = graphs_of(program, name)
+            tried = trial(plain, FEW, longest=longest_text(optimised))
+            values = {n: a.tolist() for n, a in tried.inputs.items()} | tried.settings
+            calls.append({"file": str(file), "values": values})
+            wanted.append(here(file, values))
+            allowed.append(allowance(plain))
+    answers = javascript(calls)
+    assert len(answers) > 25
+    for call, answer, expected, most in zip(calls, answers, wanted, allowed, strict=True):
+        made = arrays(answer)
+        assert made.keys() == expected.keys(), call["file"]
+        for name, array in expected.items():
+            assert difference_of(made[name], np.asarray(array)) < most, (call["file"], name)
+
+
+def test_draws_are_the_same_bits(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
+    """Uniform and whole numbers to the bit, whatever the batch; normal ones but for the last bits of `log` and `cos`."""
+    file = compiled(program(DRAWS), "draws", tmp_path)
+    seeds = [0, 1, 2**31, 2**45 + 3]
+    calls = [{"file": str(file), "values": {"batch": batch, "seed": seed}} for seed in seeds for batch in (1, 7)]
+    normal, uniform, label = load(file, providers="cpu").outputs
+    for call, answer in zip(calls, javascript(calls), strict=True):
+        made, wanted = arrays(answer), here(file, {"batch": 7, "seed": call["values"]["seed"]})
+        count = call["values"]["batch"]
+        np.testing.assert_array_equal(made[uniform].astype(np.float32), wanted[uniform][:count])
+        np.testing.assert_array_equal(made[label], wanted[label][:count])
+        np.testing.assert_allclose(made[normal], wanted[normal][:count], rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize("quantize", [None, "int8"])
+def test_text_is_generated_and_streamed(
+    javascript: JavaScript, program: Any, tmp_path: Path, quantize: str | None
+) -> None:
+    made = program(TEXT)
+    weights, _ = load_weights(made, None)
+    few = {"quantize": Quantize(quantize)} if quantize else {}  # type: ignore[arg-type]
+    told = {"tokenizer": "bytes", "check": False, **few}
+    file = export(made, "generate", weights, tmp_path, **told).path
+    step = export_step(made, "generate", weights, tmp_path, **told)
+    assert step is not None
+    model = load(file, providers="cpu")
+    prompts: list[Any] = ["Once", ["Once", "A"], [[79, 110]]]
+    settings = {"count": 8, "seed": 3, "temperature": 0.7}
+    calls: list[dict[str, Any]] = [
+        {"file": str(file), "step": str(step.path), "values": {"prompt": p, **settings}} for p in prompts
+    ]
+    calls.append({"file": str(file), "prompt": "Once", "values": settings})
+    long = {"file": str(file), "values": {"prompt": "Once", "count": 58}}
+    *whole, streamed, too_long, streamed_too_long = javascript(
+        [*calls, long, {"file": str(file), "prompt": "Once", "values": {"count": 58}}]
+    )
+    for refused in (too_long, streamed_too_long):
+        assert refused["error"] == "this model reads at most 60 tokens: 4 and 58 more are too many"
+    for prompt, answer in zip(prompts[:2], whole, strict=False):
+        assert answer["results"]["generate"] == model(prompt=prompt, **settings)
+    np.testing.assert_array_equal(arrays(whole[2])["generate"], model(prompt=prompts[2], **settings))
+    assert "".join(streamed["pieces"]) == "".join(model.stream("Once", **settings))
+
+
+def test_names_of_labels(javascript: JavaScript, tmp_path: Path) -> None:
+    program = small(ROOT / "examples" / "dit.mai")
+    names = {"y": [f"digit {k}" for k in range(10)]}
+    file = compiled(program, "sample", tmp_path, labels=names)
+    values = {"steps": 2, "seed": 1}
+    calls = [{"file": str(file), "values": values | {"y": y}} for y in ("digit 3", ["digit 3"], 3, [3])]
+    made = [arrays(a)["sample"] for a in javascript(calls)]
+    for array in made[1:]:
+        np.testing.assert_array_equal(array, made[0])
+    (refused,) = javascript([{"file": str(file), "values": {"y": "digit 11"}}])
+    assert "`y` has no label `digit 11`: there are digit 0, digit 1" in refused["error"]
+
+
+REFUSED = [
+    ({"stepz": 3}, "there is no input or setting `stepz`; it takes x, seed, scale"),
+    ({}, "the input `x` is missing; it takes x, seed, scale"),
+    ({"x": [[1, 2, 3]]}, "`x` is [batch, 2], this is [1, 3]"),
+    ({"x": [1, 2], "seed": -1}, "`seed` is from 0 to Infinity, this holds -1"),
+    ({"x": [1, 2], "seed": 1.5}, "`seed` is a whole number, this holds 1.5"),
+    ({"x": [[1], [2, 3]]}, "`x` is [batch, 2], this is [2, 1]"),
+]
+
+
+def test_errors_are_told(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
+    text = "export f(x: [2], scale: real = 2.0) -> [2] {\n  e ~ normal([2])\n  return scale * x + e\n}\n"
+    file = compiled(program(text), "f", tmp_path)
+    cut, other, empty = (tmp_path / name for name in ("cut.onnx", "other.onnx", "empty.onnx"))
+    cut.write_bytes(file.read_bytes()[:-200])
+    other.write_bytes(b"no model at all")
+    empty.write_bytes(b"")
+    calls = [{"file": str(file), "values": values} for values, _ in REFUSED]
+    told = javascript(calls + [{"file": str(path), "values": {}} for path in (cut, other, empty)])
+    for answer, (values, message) in zip(told, REFUSED, strict=False):
+        assert answer == {"error": message, "known": True}, values
+    assert [a["known"] for a in told[len(REFUSED) :]] == [True, True, True]
+    assert "cut short" in told[-3]["error"]
+
+
+def test_required_settings_have_no_default_in_the_file(program: Any, tmp_path: Path) -> None:
+    """Any host sees them among the inputs; `load` knows what they usually are, and checks them."""
+    import onnxruntime as ort
+
+    made = program(DRAWS)
+    needed, free = (compiled(made, "draws", tmp_path / k, required=k == "required") for k in ("required", "optional"))
+    session = ort.InferenceSession(needed.read_bytes(), providers=["CPUExecutionProvider"])
+    assert {i.name for i in session.get_inputs()} == {"seed", "batch"}
+    assert not session.get_overridable_initializers()
+    one, other = load(needed, providers="cpu"), load(free, providers="cpu")
+    for values in ({}, {"seed": 5}, {"batch": 3, "seed": 5}):
+        for a, b in zip(one(**values).values(), other(**values).values(), strict=True):
+            np.testing.assert_array_equal(a, b)
+    with pytest.raises(ModelError, match="at least 1"):
+        one(batch=0)

@@ -1,0 +1,149 @@
+"""Pages of compiled files: what is in them, and that a browser runs them."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+from base64 import b64decode
+from collections.abc import Iterator
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from queue import Empty, Queue
+from threading import Thread
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from mai.compiler.onnx.export import export, export_step
+from mai.compiler.training.weights import load_weights
+from mai.runtime.cli import app
+from mai.runtime.errors import ModelError
+from mai.runtime.page import ORT, WEB, write_page
+from tests.hosts.conftest import INSTALLED
+from tests.hosts.test_javascript import TEXT
+
+POINTS = "# Points <b>anywhere</b>.\nexport f() -> [2] {\n  x ~ normal([2])\n  return x\n}\n"
+DIST = INSTALLED / "node_modules" / "onnxruntime-web" / "dist"
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+TELLING = "setInterval(() => fetch('/told', {method: 'POST', body: document.body.innerText}), 500)"
+
+
+def held(page: str) -> dict[str, bytes]:
+    """The files in a page, by their names."""
+    found = re.findall(r'<script type="application/octet-stream" id="([^"]+)">([^<]*)</script>', page)
+    return {name: b64decode(data) for name, data in found}
+
+
+def modules(page: str) -> dict[str, str]:
+    (text,) = re.findall(r'<script type="importmap">(.*?)</script>', page)
+    made: dict[str, str] = json.loads(text)["imports"]
+    return made
+
+
+@pytest.fixture
+def points(program: Any, tmp_path: Path) -> Path:
+    return export(program(POINTS), "f", {}, tmp_path, check=False).path
+
+
+def test_a_page_holds_the_files_and_all_code(points: Path, program: Any, tmp_path: Path) -> None:
+    text = program(TEXT)
+    weights, _ = load_weights(text, None)
+    whole = export(text, "generate", weights, tmp_path, check=False, tokenizer="bytes").path
+    step = export_step(text, "generate", weights, tmp_path, check=False, tokenizer="bytes")
+    assert step is not None
+    out = tmp_path / "page.html"
+    write_page([points, whole], out)
+    page = out.read_text(encoding="utf-8")
+    names = [points, whole, step.path]
+    assert list(held(page).values()) == [path.read_bytes() for path in names]
+    for name in ("mai.mjs", "view.mjs", "controls.mjs", "pictures.mjs", "remote.mjs", "worker.mjs"):
+        head, _, data = modules(page)[name].partition(",")
+        assert head == "data:text/javascript;base64"
+        assert b64decode(data) == (WEB / name).read_bytes()
+    assert modules(page)["onnxruntime-web"].startswith(ORT)
+    assert "Points &lt;b&gt;anywhere&lt;/b&gt;" in page
+    assert "<b>anywhere" not in page
+
+
+def test_a_folder_of_the_runtime_goes_into_the_page(points: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "dist"
+    folder.mkdir()
+    (folder / "ort.wasm.bundle.min.mjs").write_text("export const env = {};")
+    out = tmp_path / "page.html"
+    with pytest.raises(ModelError, match=r"dist has no ort-wasm-simd-threaded\.wasm"):
+        write_page([points], out, str(folder))
+    assert not out.exists()
+    (folder / "ort-wasm-simd-threaded.wasm").write_bytes(b"\0asm")
+    write_page([points], out, str(folder))
+    page = out.read_text(encoding="utf-8")
+    assert held(page)["runtime"] == b"\0asm"
+    assert "://" not in modules(page)["onnxruntime-web"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "told"),
+    [
+        (["{file}", "--out", "{folder}/page.png"], "a page ends in .html, page.png does not"),
+        (["{folder}/none.onnx", "--out", "{folder}/page.html"], "cannot open"),
+    ],
+)
+def test_errors(points: Path, tmp_path: Path, arguments: list[str], told: str) -> None:
+    words = [word.format(file=points, folder=tmp_path) for word in arguments]
+    result = CliRunner().invoke(app, ["page", *words])
+    assert told in str(result.exception)
+
+
+class Told(SimpleHTTPRequestHandler):
+    """Serves a folder; what is posted goes into a queue."""
+
+    heard: Queue[str] = Queue()
+
+    def do_POST(self) -> None:
+        self.heard.put(self.rfile.read(int(self.headers["Content-Length"])).decode())
+        self.send_response(204)
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None: ...
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Any]:
+    """Opens a page of a folder in a browser; yields what it shows, as that changes."""
+    if CHROMIUM is None or not DIST.is_dir():
+        pytest.skip("needs Chromium, and onnxruntime-web by `make test`")
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Told, directory=str(tmp_path)))
+    Thread(target=server.serve_forever, daemon=True).start()
+    opened: list[subprocess.Popen[bytes]] = []
+
+    def shown(name: str, wanted: str, seconds: int = 60) -> str:
+        address = f"http://127.0.0.1:{server.server_port}/{name}"
+        flags = ["--headless=new", "--no-sandbox", "--disable-gpu", f"--user-data-dir={tmp_path / 'browser'}"]
+        command = [str(CHROMIUM), *flags, address]
+        opened.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        text = ""
+        for _ in range(2 * seconds):
+            try:
+                text = Told.heard.get(timeout=0.5)
+            except Empty:
+                continue
+            if re.search(wanted, text):
+                break
+        return text
+
+    yield shown
+    for process in opened:
+        process.kill()
+        process.wait()
+    server.shutdown()
+
+
+def test_a_browser_runs_it(browser: Any, points: Path, tmp_path: Path) -> None:
+    out = tmp_path / "page.html"
+    write_page([points], out, str(DIST))
+    page = out.read_text(encoding="utf-8")
+    out.write_text(page.replace("</html>", f"<script>{TELLING}</script></html>"), encoding="utf-8")
+    assert re.search(r"1,000 examples in [\d.]+ s", browser("page.html", "examples in|error"))
