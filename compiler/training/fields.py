@@ -41,10 +41,19 @@ def shape_of(name: str, type_: Type, found: tuple[int, ...]) -> tuple[int, ...]:
     """The shape that a field gives to an example's numbers, of which there must be as many."""
     shape = tuple(s for s in type_.shape if isinstance(s, int))
     if prod(found) != prod(shape):
-        help = f"a vector has {_columns(name, type_)}" if shape and not found else None
         told = list(found) if found else "one number"
-        raise bad(f"`{name}` is {list(shape)} in the spec and {told} in the data", help=help)
+        raise bad(f"`{name}` is {list(shape)} in the spec and {told} in the data", help=_remedy(name, type_, found))
     return shape
+
+
+def _remedy(name: str, type_: Type, found: tuple[int, ...]) -> str | None:
+    """What may be behind a field that does not fit its data."""
+    if type_.rank and not found:
+        return f"a vector has {_columns(name, type_)}"
+    first, rest = type_.shape[:1], list(type_.shape[1:])
+    if not first or prod(s for s in rest if isinstance(s, int)) != prod(found):
+        return None
+    return f"a spec speaks of one example: `{name}: {rest}`; how many at a time is `train(batch = {first[0]})`"
 
 
 def _columns(name: str, type_: Type) -> str:

@@ -139,6 +139,15 @@ SHAPES: dict[str, Entry] = {
         "net f(y: class[10]) -> [2] { return embed(y, 2) }\nexport g(y: class[11]) -> [2] { return f(y) }\n",
         "net f(y: class[11]) -> [2] { return embed(y, 2) }\nexport g(y: class[10]) -> [2] { return f(y) }\n",
     ),
+    "softmax-twice": Entry(
+        "Probabilities where logits are taken",
+        "`cross_entropy` has the softmax inside it: of probabilities it would take a second one, and training would be slow and\n"
+        "end too early. A net that is trained this way returns logits; the export takes the `softmax` of them.",
+        "net f(x: [64]) -> [10] { return softmax(linear(x, 10)) }\ndata x: [64], y: class[10] from digits()\n"
+        "train(steps = 5) { minimize cross_entropy(f(x), y) }\n",
+        "net f(x: [64]) -> [10] { return linear(x, 10) }\ndata x: [64], y: class[10] from digits()\n"
+        "train(steps = 5) { minimize cross_entropy(f(x), y) }\nexport classify(x: [64]) -> [10] { return softmax(f(x)) }\n",
+    ),
     "index-out-of-range": Entry(
         "An index outside its axis",
         "Indices count from 0, so the last of an axis of 2 is 1; negative ones count from the end, from -1.",

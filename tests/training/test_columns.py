@@ -108,3 +108,9 @@ def test_what_is_known_is_what_is_read(source: st.Source, tmp_path: Path) -> Non
 
 def test_the_width_of_a_formula() -> None:
     assert [width_of(f) for f in ("1", "x0", "x2 + exp(x0)", "max1 * x11")] == [1, 1, 3, 12]
+
+
+def test_a_batch_in_a_shape_is_told_as_one(program: Maker, tmp_path: Path) -> None:
+    made = program(f"data x: [64, 2] from moons(){BLOCK}")
+    (found,) = misfits(made)
+    assert found.help == "a spec speaks of one example: `x: [2]`; how many at a time is `train(batch = 64)`"
