@@ -1,10 +1,14 @@
-"""Building ONNX: mai's direct lowering against `torch.onnx.export` of the same 100-layer residual network."""
+"""Building ONNX: mai's direct lowering against `torch.onnx.export` of the same 100-layer residual network; how long checks take."""
 
 from __future__ import annotations
 
 import math
+import os
+import subprocess
+import sys
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +30,7 @@ DEPTHS = [
     *(("llama", "generate", {**SMALL, "kv_heads": "1", "hidden": "32", "vocab": "256", "depth": n}) for n in TURNS),
     ("llama", "generate", {}),
 ]
+CHECKED = ("moons_flow", "dit", "llama")
 EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
@@ -69,7 +74,22 @@ def main(rounds: int = 5) -> None:
     depths = [stages(*which) for which in DEPTHS]
     text = table(["ONNX built", "mai", "torch.onnx.export", "speed"], rows)
     text += "\n\n" + table(["layers", *STAGES], [[d["what"], *(f"{d[s]:.2f} s" for s in STAGES)] for d in depths])
-    record("building", text, {**middle, "ratio": how, "depths": depths})
+    checks = commands(rounds)
+    text += "\n\n" + table(["`mai check` as a command", "takes"], [[n, f"{s:.2f} s"] for n, s in checks.items()])
+    record("building", text, {**middle, "ratio": how, "depths": depths, "commands": checks})
+
+
+def commands(rounds: int) -> dict[str, float]:
+    """Seconds of `mai check`, from the shell and back: a process that imports all it needs, compiled by an earlier one."""
+    with tempfile.TemporaryDirectory() as folder:
+        kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+        environment = {**kept, "PYTHONPYCACHEPREFIX": folder}
+
+        def checked(name: str) -> Callable[[], object]:
+            command = [sys.executable, "-m", "mai.runtime.cli", "check", str(EXAMPLES / f"{name}.mai")]
+            return lambda: subprocess.run(command, env=environment, check=True, capture_output=True)
+
+        return medians(interleaved({f"{name}.mai": checked(name) for name in CHECKED}, rounds))
 
 
 def stages(name: str, export: str, sets: dict[str, str]) -> dict[str, Any]:
