@@ -105,11 +105,14 @@ def compile_all(
 
 
 def _say_written(made: Exported | None, precision: str) -> None:
+    from mai.compiler.onnx.verify import TOLERANCE
+
     if made is None:
         return
+    adaptive = f" (its solver chooses its steps: up to {made.allowed:.0e} is allowed)" if made.allowed > TOLERANCE else ""
     typer.echo(
         f"wrote {made.path}  {made.size / 1e6:.2f} MB, {made.nodes:,} nodes in {made.seconds:.2f} s, "
-        f"differs from torch by {made.error:.0e}"
+        f"differs from torch by {made.error:.0e}{adaptive}"
     )
     if precision != "float32":
         typer.echo(f"note: {precision} was compared as float32 with every value rounded", err=True)

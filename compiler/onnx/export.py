@@ -19,7 +19,7 @@ from mai.compiler.onnx.chunks import chunk_of
 from mai.compiler.onnx.finish import describe, manifest_of, sealed
 from mai.compiler.onnx.narrow import Precision
 from mai.compiler.onnx.quantize import NAMES, Coarse
-from mai.compiler.onnx.verify import Trial, longest_text, session, verify, verify_narrow
+from mai.compiler.onnx.verify import Trial, allowance, longest_text, session, verify, verify_narrow
 from mai.compiler.onnx.whole import notes, whole_products
 from mai.compiler.ops.structure import Extend
 from mai.compiler.program import Program
@@ -47,9 +47,8 @@ class Quantize:
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: the file's size in bytes, seconds to build the graph, and the gate's largest difference.
-
-    `notes` say what few bits did not do.
+    """What was written: the file's size in bytes, seconds to build the graph, and the gate's largest difference, of which
+    `allowed` would have passed. `notes` say what few bits did not do.
     """
 
     path: Path
@@ -57,6 +56,7 @@ class Exported:
     nodes: int
     seconds: float
     error: float | None
+    allowed: float
     notes: tuple[str, ...] = ()
 
 
@@ -199,7 +199,8 @@ def _written(path: Path, model: ir.Model, gate: Gate, check: bool, began: float)
     seconds = time.perf_counter() - began
     error = gate.error(raw) if check else None
     write_atomically(path, raw)
-    return Exported(path, len(raw), sum(1 for _ in model.graph.all_nodes()), seconds, error)
+    nodes = sum(1 for _ in model.graph.all_nodes())
+    return Exported(path, len(raw), nodes, seconds, error, allowance(gate.plain))
 
 
 def _torch_reference(plain: Graph, program: Program, weights: Mapping[str, Array]) -> Any:
