@@ -52,12 +52,13 @@ format: $(VENV)/dev  ## put the style right
 	$(BIN)/ruff check --fix spec compiler runtime tests benchmarks
 	$(BIN)/ruff format spec compiler runtime tests benchmarks
 
-bench: $(VENV)/dev  ## measure against rivals in one run
+bench: $(VENV)/dev $(VENV)/hosts/installed  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.sampler
 	$(BIN)/python -m benchmarks.guided
 	$(BIN)/python -m benchmarks.adaptive
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.building
+	$(BIN)/python -m benchmarks.hosts
 	$(BIN)/python -m benchmarks.cuda
 
 fidelity: $(VENV)/dev  ## measure what mathematics says of every system, into docs/fidelity.md

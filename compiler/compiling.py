@@ -109,7 +109,9 @@ def _say_written(made: Exported | None, precision: str) -> None:
 
     if made is None:
         return
-    adaptive = f" (its solver chooses its steps: up to {made.allowed:.0e} is allowed)" if made.allowed > TOLERANCE else ""
+    adaptive = (
+        f" (its solver chooses its steps: up to {made.allowed:.0e} is allowed)" if made.allowed > TOLERANCE else ""
+    )
     typer.echo(
         f"wrote {made.path}  {made.size / 1e6:.2f} MB, {made.nodes:,} nodes in {made.seconds:.2f} s, "
         f"differs from torch by {made.error:.0e}{adaptive}"
