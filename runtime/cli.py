@@ -89,18 +89,18 @@ def draw(
 def page(
     models: Annotated[list[Path], typer.Argument(help=".onnx files that mai compiled.", show_default=False)],
     out: Annotated[Path, typer.Option(help="The .html file to write.", show_default=False)],
-    ort: Annotated[
-        str | None,
+    modules: Annotated[
+        Path | None,
         typer.Option(
-            help="Where the page takes onnxruntime-web from: an address, or a folder whose files are put into it.",
-            show_default="a public address of it",
+            help="A node_modules folder whose onnxruntime-web goes into the page.",
+            show_default="taken from the net when it is opened",
         ),
     ] = None,
 ) -> None:
     """Write a web page that runs compiled files in the browser: mai page moons_flow.sample.onnx --out moons.html"""
-    from mai.runtime.page import ORT, write_page
+    from mai.runtime.page import write_page
 
-    write_page(models, out, ort or ORT)
+    write_page(models, out, modules)
     typer.echo(f"wrote {out}  {out.stat().st_size / 1e6:.2f} MB; open it in a browser", err=True)
 
 

@@ -59,7 +59,7 @@ function pad(port, [, height, width], form, changed) {
 
 /** A text where the file has a tokenizer for it, else lists of tokens. */
 function tokens(port, manifest, form) {
-  const text = manifest.tokenizer === "bytes";
+  const text = Boolean(manifest.tokenizer);
   const value = text ? "The " : "[[1, 2]]";
   const held = field(form, port.name, made("input", { type: "text", className: "wide", value }));
   return () => (text ? held.value : JSON.parse(held.value));

@@ -9,8 +9,9 @@
 // Inputs have the batch as their first axis; settings that are left out have their defaults. The runtimes themselves take no
 // input that a file can do without, as settings are; `load` makes them ordinary ones, `mai compile --settings required` too.
 
-const NOTHING = -1n;
-const TEXT = new TextEncoder();
+const NOTHING = -1;
+const HALF = "\ufffd"; // What stands for bytes that are no character, or not yet.
+const PIECES = "this file's tokenizer needs `Tokenizer` of @huggingface/tokenizers: hand it to `load`, or give tokens";
 const ERRORS = 3; // of onnxruntime's levels of what it logs
 const CUT = "this is no ONNX file, or it is cut short";
 const ARRAYS = { float32: Float32Array, int64: BigInt64Array, bool: Uint8Array };
@@ -20,9 +21,10 @@ export class ModelError extends Error {}
 
 /**
  * Open a file: its address (in Node also its path), or its bytes. With the bytes or the address of the `.step.onnx` beside it
- * as `step`, a text may be streamed; `session` holds onnxruntime's own options.
+ * as `step`, a text may be streamed; `session` holds onnxruntime's own options. `Tokenizer`, the class of
+ * `@huggingface/tokenizers`, reads texts where the tokens are not bytes; without it they are given and returned as numbers.
  */
-export async function load(ort, source, { step, session } = {}) {
+export async function load(ort, source, { step, session, Tokenizer } = {}) {
   const bytes = await bytesOf(source);
   const metadata = metadataOf(bytes);
   if (!metadata["mai.manifest"]) throw new ModelError("this is not a file that mai compiled");
@@ -32,13 +34,13 @@ export async function load(ort, source, { step, session } = {}) {
     logSeverityLevel: ERRORS,
     ...session,
   });
-  const turn = step ? await load(ort, step, { session }) : null;
-  return new Model(ort, opened, manifest, metadata["mai.spec"] ?? "", turn);
+  const turn = step ? await load(ort, step, { session, Tokenizer }) : null;
+  return new Model(ort, opened, manifest, metadata["mai.spec"] ?? "", turn, tokenizerOf(manifest, Tokenizer));
 }
 
 export class Model {
-  constructor(ort, session, manifest, spec, turn) {
-    Object.assign(this, { ort, session, manifest, spec, turn });
+  constructor(ort, session, manifest, spec, turn, tokenizer) {
+    Object.assign(this, { ort, session, manifest, spec, turn, tokenizer });
     this.inputs = byName(manifest.inputs);
     this.settings = byName(manifest.settings);
     this.outputs = byName(manifest.outputs);
@@ -60,7 +62,7 @@ export class Model {
   /** A text, piece by piece, from a prompt: `for await (const piece of model.stream("Once", { count: 100 }))`. */
   async *stream(prompt, values = {}) {
     if (!this.turn) throw new ModelError("load the `.step.onnx` beside this file as `step`, to stream");
-    const { step, tokenizer } = this.turn.manifest;
+    const { step } = this.turn.manifest;
     const total = this._count(values);
     const held = {};
     for (const port of this.turn.manifest.settings) {
@@ -68,10 +70,10 @@ export class Model {
     }
     for (const state of Object.keys(step.states))
       held[state] = this.turn._zeros(this.turn.inputs[state], step.past_size);
-    let tokens = encoded(prompt, tokenizer);
+    let tokens = this._encoded(prompt);
     this._checkLength(tokens.length, total);
     let past = 0;
-    const decoder = new TextDecoder();
+    const decoder = typeof prompt === "string" ? new Decoder(this.tokenizer) : null;
     for (let turn = 0; turn < total; turn++) {
       held[step.tokens] = new this.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]);
       this.turn._feed(held, this.turn.settings[step.past], past);
@@ -81,8 +83,10 @@ export class Model {
       past += tokens.length;
       tokens = [Number(made.next.data[0])];
       if (tokens[0] < 0) break;
-      yield tokenizer === "bytes" ? decoder.decode(Uint8Array.from(tokens), { stream: true }) : tokens[0];
+      const piece = decoder ? decoder.push(tokens[0]) : tokens[0];
+      if (piece !== "") yield piece;
     }
+    if (decoder?.rest()) yield decoder.rest();
   }
 
   _known() {
@@ -117,8 +121,8 @@ export class Model {
 
   _tensor(port, value) {
     let rows = value;
-    if (port.name === this.manifest.text?.prompt) rows = sideBySide(value, this.manifest.tokenizer);
-    else if (typeof value === "string" && port.shape.length) rows = encoded(value, this.manifest.tokenizer);
+    if (port.name === this.manifest.text?.prompt) rows = this._sideBySide(value);
+    else if (typeof value === "string" && port.shape.length) rows = this._encoded(value);
     else if (typeof value === "string") rows = [this._label(port, value)];
     else if (Array.isArray(value) && typeof value[0] === "string") rows = value.map((name) => this._label(port, name));
     let { data, dims } = rows?.dims ? rows : { data: flat(rows), dims: dimsOf(rows, port) };
@@ -154,13 +158,29 @@ export class Model {
     return names.indexOf(name);
   }
 
+  /** The tokens of a text, or of one that is given as them. */
+  _encoded(prompt) {
+    if (typeof prompt !== "string") return Array.from(prompt, Number);
+    if (!this.tokenizer)
+      throw new ModelError(this.manifest.tokenizer ? PIECES : "this file has no tokenizer: give tokens");
+    return this.tokenizer.encode(prompt);
+  }
+
+  /** Prompts as rows of one length: shorter ones begin with nothing. */
+  _sideBySide(prompts) {
+    const one = typeof prompts === "string" || (!isList(prompts[0]) && typeof prompts[0] !== "string");
+    const rows = (one ? [prompts] : prompts).map((prompt) => this._encoded(prompt));
+    const longest = Math.max(...rows.map((row) => row.length));
+    return rows.map((row) => [...Array(longest - row.length).fill(NOTHING), ...row]);
+  }
+
   _zeros(port, pastSize) {
     const dims = [1, ...port.shape.map((size) => (size === pastSize ? 0 : size))];
     return new this.ort.Tensor(port.dtype, new ARRAYS[port.dtype](product(dims)), dims);
   }
 
   _results(made, values) {
-    const { evaluations, turns, text, tokenizer } = this.manifest;
+    const { evaluations, turns, text } = this.manifest;
     const results = {};
     for (const { name } of this.manifest.outputs) {
       const { data, dims } = made[name];
@@ -177,9 +197,9 @@ export class Model {
     if (turns) delete results[turns];
     const prompt = text && values[text.prompt];
     const first = this.manifest.outputs[0]?.name;
-    if (tokenizer === "bytes" && (typeof prompt === "string" || typeof prompt?.[0] === "string")) {
+    if (typeof prompt === "string" || typeof prompt?.[0] === "string") {
       const texts = rowsOf(results[first]).map((row) =>
-        new TextDecoder().decode(Uint8Array.from(row.filter((token) => token >= 0))),
+        this.tokenizer.decode(row.filter((token) => token !== NOTHING)),
       );
       results[first] = typeof prompt === "string" ? texts[0] : texts;
     }
@@ -236,18 +256,41 @@ function dimsOf(value, port) {
   return [value.length, ...(isList(value[0]) ? dimsOf(value[0], { shape: [""] }) : [])];
 }
 
-function encoded(prompt, tokenizer) {
-  if (typeof prompt !== "string") return Array.from(prompt, Number);
-  if (tokenizer !== "bytes") throw new ModelError("this file's tokenizer is not of bytes: give the prompt as tokens");
-  return Array.from(TEXT.encode(prompt));
+// ------------------------------------------------------------------ texts
+
+/** What turns a text into the tokens of a file, and back; null where there is none, or nothing that reads it. */
+function tokenizerOf({ tokenizer }, Tokenizer) {
+  if (tokenizer === "bytes") {
+    const decode = (tokens) => new TextDecoder().decode(Uint8Array.from(tokens));
+    return { encode: (text) => Array.from(new TextEncoder().encode(text)), decode };
+  }
+  if (!tokenizer || !Tokenizer) return null;
+  const pieces = new Tokenizer(JSON.parse(tokenizer), { clean_up_tokenization_spaces: false });
+  return {
+    encode: (text) => pieces.encode(text, { add_special_tokens: false }).ids,
+    decode: (tokens) => (tokens.length ? pieces.decode(tokens, { skip_special_tokens: false }) : ""),
+  };
 }
 
-/** Prompts as rows of one length: shorter ones begin with nothing. */
-function sideBySide(prompts, tokenizer) {
-  const one = typeof prompts === "string" || typeof prompts[0] === "number" || typeof prompts[0] === "bigint";
-  const rows = (one ? [prompts] : prompts).map((prompt) => encoded(prompt, tokenizer));
-  const longest = Math.max(...rows.map((row) => row.length));
-  return rows.map((row) => [...Array(longest - row.length).fill(Number(NOTHING)), ...row]);
+/** Tokens in, text out as soon as it is sure: a character that is split across tokens waits for its end. */
+class Decoder {
+  constructor(tokenizer) {
+    Object.assign(this, { tokenizer, shown: [], waiting: [] });
+  }
+
+  push(token) {
+    this.waiting.push(token);
+    const text = this.rest();
+    if (text.endsWith(HALF)) return "";
+    [this.shown, this.waiting] = [this.waiting, []];
+    return text;
+  }
+
+  /** What the waiting tokens add: a token's text may depend on the one before. */
+  rest() {
+    const { decode } = this.tokenizer;
+    return decode([...this.shown, ...this.waiting]).slice(decode(this.shown).length);
+  }
 }
 
 // ------------------------------------------------------------------ files

@@ -8,8 +8,9 @@ export class Remote {
 
   async open() {
     this.worker = new Worker(import.meta.resolve("worker.mjs"), { type: "module" });
-    const addresses = { ort: import.meta.resolve("onnxruntime-web"), mai: import.meta.resolve("mai.mjs") };
-    return this.one("open", { addresses, ...this.file });
+    const { modules, ...file } = this.file;
+    const addresses = ["mai.mjs", ...modules].map((name) => import.meta.resolve(name));
+    return this.one("open", { ...file, modules: addresses });
   }
 
   async one(question, given) {

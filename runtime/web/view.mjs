@@ -8,8 +8,8 @@ import { Remote } from "remote.mjs";
 const WAIT = 250; // Milliseconds after the last change before a file is run again.
 
 /**
- * Show files one below the other: `{ name, bytes, step }` each, `step` the bytes of the file of one turn. `wasm` says where
- * onnxruntime-web has its WebAssembly from.
+ * Show files one below the other: `{ name, bytes, step, modules }` each, `step` the bytes of the file of one turn, `modules`
+ * the names of what it needs beside mai.mjs. `wasm` says where onnxruntime-web has its WebAssembly from.
  */
 export async function show(files, wasm, place) {
   let last = null;
@@ -93,9 +93,9 @@ class Panel {
     let count = 0;
     for await (const piece of this.remote.parts("stream", { prompt, settings })) {
       shown.textContent += typeof piece === "number" ? ` ${piece}` : piece;
-      count++;
+      count += piece.length ?? 1;
     }
-    return `${count} tokens`;
+    return `${count} ${typeof prompt === "string" ? "characters" : "tokens"}`;
   }
 
   async _shown(values) {

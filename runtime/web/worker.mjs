@@ -3,16 +3,11 @@
 let model;
 
 const ANSWERS = {
-  /** Open a file; what it says of itself, and whether it can stream. */
-  async *open({ addresses, wasm, bytes, step }) {
-    const { load } = await import(addresses.mai);
-    const ort = await import(addresses.ort).catch(() => {
-      throw new Error(
-        `onnxruntime-web cannot be loaded from ${addresses.ort}: \`mai page --ort FOLDER\` puts it into the page`,
-      );
-    });
+  /** Open a file with the modules at these addresses; what it says of itself, and whether it can stream. */
+  async *open({ modules, wasm, bytes, step }) {
+    const [{ load }, ort, { Tokenizer } = {}] = await Promise.all(modules.map(loaded));
     Object.assign(ort.env.wasm, wasm);
-    model = await load(ort, bytes, { step });
+    model = await load(ort, bytes, { step, Tokenizer });
     yield { manifest: model.manifest, spec: model.spec, streams: model.turn !== null };
   },
   async *run(values) {
@@ -22,6 +17,12 @@ const ANSWERS = {
     yield* model.stream(prompt, settings);
   },
 };
+
+function loaded(address) {
+  return import(address).catch(() => {
+    throw new Error(`${address} cannot be loaded: \`mai page --modules node_modules\` puts it into the page`);
+  });
+}
 
 onmessage = async ({ data: { number, question, given } }) => {
   try {

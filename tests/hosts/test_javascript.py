@@ -14,6 +14,7 @@ from mai.compiler.onnx.export import Quantize, export, export_step, graphs_of
 from mai.compiler.onnx.verify import allowance, longest_text, trial
 from mai.compiler.onnx.verify import difference as difference_of
 from mai.compiler.program import Program
+from mai.compiler.training.tokens import _trained
 from mai.compiler.training.weights import load_weights
 from mai.runtime import ModelError, load
 
@@ -35,6 +36,7 @@ DRAWS = """export draws() -> ([4], [4], class[4]) {
   return (a, b, c)
 }
 """
+PIECES = _trained(256, "The naïve café sold 1,234 crêpes — 日本語 and 🎉 too.\n\nThe end is the end. " * 5)
 TEXT = """const vocab = 256
 data x: tokens[9] from text(tokenizer = bytes)
 net logits(x: tokens[P]) -> [P, vocab] {
@@ -116,14 +118,13 @@ def test_draws_are_the_same_bits(javascript: JavaScript, program: Any, tmp_path:
         np.testing.assert_allclose(made[normal], wanted[normal][:count], rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize("quantize", [None, "int8"])
+@pytest.mark.parametrize(("tokenizer", "quantize"), [("bytes", None), (PIECES, None), ("bytes", Quantize("int8"))])
 def test_text_is_generated_and_streamed(
-    javascript: JavaScript, program: Any, tmp_path: Path, quantize: str | None
+    javascript: JavaScript, program: Any, tmp_path: Path, tokenizer: str, quantize: Quantize | None
 ) -> None:
     made = program(TEXT)
     weights, _ = load_weights(made, None)
-    few = {"quantize": Quantize(quantize)} if quantize else {}  # type: ignore[arg-type]
-    told = {"tokenizer": "bytes", "check": False, **few}
+    told: dict[str, Any] = {"tokenizer": tokenizer, "check": False, "quantize": quantize}
     file = export(made, "generate", weights, tmp_path, **told).path
     step = export_step(made, "generate", weights, tmp_path, **told)
     assert step is not None

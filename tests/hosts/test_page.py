@@ -20,14 +20,15 @@ from typer.testing import CliRunner
 
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.training.weights import load_weights
+from mai.runtime import load
 from mai.runtime.cli import app
 from mai.runtime.errors import ModelError
-from mai.runtime.page import ORT, WEB, write_page
+from mai.runtime.page import ORT, PUBLIC, VERSIONS, WEB, write_page
 from tests.hosts.conftest import INSTALLED
-from tests.hosts.test_javascript import TEXT
+from tests.hosts.test_javascript import PIECES, TEXT
 
 POINTS = "# Points <b>anywhere</b>.\nexport f() -> [2] {\n  x ~ normal([2])\n  return x\n}\n"
-DIST = INSTALLED / "node_modules" / "onnxruntime-web" / "dist"
+MODULES = INSTALLED / "node_modules"
 CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 TELLING = "setInterval(() => fetch('/told', {method: 'POST', body: document.body.innerText}), 500)"
 
@@ -64,24 +65,29 @@ def test_a_page_holds_the_files_and_all_code(points: Path, program: Any, tmp_pat
         head, _, data = modules(page)[name].partition(",")
         assert head == "data:text/javascript;base64"
         assert b64decode(data) == (WEB / name).read_bytes()
-    assert modules(page)["onnxruntime-web"].startswith(ORT)
+    assert modules(page).keys() == {*(p.name for p in WEB.iterdir() if p.name.endswith(".mjs")), ORT}
+    assert modules(page)[ORT].startswith(f"{PUBLIC}{ORT}@{VERSIONS[ORT]}/")
     assert "Points &lt;b&gt;anywhere&lt;/b&gt;" in page
     assert "<b>anywhere" not in page
 
 
 def test_a_folder_of_the_runtime_goes_into_the_page(points: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "dist"
-    folder.mkdir()
+    folder = tmp_path / "node_modules" / ORT / "dist"
+    folder.mkdir(parents=True)
     (folder / "ort.wasm.bundle.min.mjs").write_text("export const env = {};")
     out = tmp_path / "page.html"
-    with pytest.raises(ModelError, match=r"dist has no ort-wasm-simd-threaded\.wasm"):
-        write_page([points], out, str(folder))
+    with pytest.raises(ModelError, match=r"node_modules has no onnxruntime-web/dist/ort-wasm-simd-threaded\.wasm"):
+        write_page([points], out, tmp_path / "node_modules")
     assert not out.exists()
     (folder / "ort-wasm-simd-threaded.wasm").write_bytes(b"\0asm")
-    write_page([points], out, str(folder))
+    write_page([points], out, tmp_path / "node_modules")
     page = out.read_text(encoding="utf-8")
-    assert held(page)["runtime"] == b"\0asm"
-    assert "://" not in modules(page)["onnxruntime-web"]
+    assert held(page)["wasm"] == b"\0asm"
+    assert "://" not in modules(page)[ORT]
+
+
+def test_the_tests_have_the_versions_that_pages_take() -> None:
+    assert json.loads((Path(__file__).parent / "package.json").read_text())["dependencies"] == VERSIONS
 
 
 @pytest.mark.parametrize(
@@ -113,7 +119,7 @@ class Told(SimpleHTTPRequestHandler):
 @pytest.fixture
 def browser(tmp_path: Path) -> Iterator[Any]:
     """Opens a page of a folder in a browser; yields what it shows, as that changes."""
-    if CHROMIUM is None or not DIST.is_dir():
+    if CHROMIUM is None or not (MODULES / ORT).is_dir():
         pytest.skip("needs Chromium, and onnxruntime-web by `make test`")
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Told, directory=str(tmp_path)))
     Thread(target=server.serve_forever, daemon=True).start()
@@ -141,9 +147,19 @@ def browser(tmp_path: Path) -> Iterator[Any]:
     server.shutdown()
 
 
-def test_a_browser_runs_it(browser: Any, points: Path, tmp_path: Path) -> None:
+def test_a_browser_runs_it(browser: Any, points: Path, program: Any, tmp_path: Path) -> None:
+    """Points, and a text that streams, whose tokens are pieces."""
+    text = program(TEXT)
+    weights, _ = load_weights(text, None)
+    told: dict[str, Any] = {"check": False, "tokenizer": PIECES}
+    whole = export(text, "generate", weights, tmp_path, **told).path
+    assert export_step(text, "generate", weights, tmp_path, **told)
     out = tmp_path / "page.html"
-    write_page([points], out, str(DIST))
+    write_page([points, whole], out, MODULES)
     page = out.read_text(encoding="utf-8")
     out.write_text(page.replace("</html>", f"<script>{TELLING}</script></html>"), encoding="utf-8")
-    assert re.search(r"1,000 examples in [\d.]+ s", browser("page.html", "examples in|error"))
+    shown = browser("page.html", "characters in|cannot|failed")
+    assert re.search(r"1,000 examples in [\d.]+ s", shown)
+    made = load(whole, providers="cpu")(prompt="The ")
+    assert made in shown
+    assert f"{len(made) - len('The ')} characters in" in shown
