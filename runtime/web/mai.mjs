@@ -49,10 +49,7 @@ export class Model {
   /** Run the file once: its results by name, `{ data, dims }` each, or a text (or several) for a prompt that is one. */
   async run(values = {}) {
     const feeds = {};
-    for (const name of Object.keys(values)) {
-      if (!this.inputs[name] && !this.settings[name])
-        throw new ModelError(`there is no input or setting \`${name}\`; it takes ${this._known()}`);
-    }
+    this._checkNames(values);
     for (const port of [...this.manifest.inputs, ...this.manifest.settings]) this._feed(feeds, port, values[port.name]);
     const { text } = this.manifest;
     if (text && feeds[text.prompt]) this._checkLength(feeds[text.prompt].dims[1], this._count(values));
@@ -62,6 +59,7 @@ export class Model {
   /** A text, piece by piece, from a prompt: `for await (const piece of model.stream("Once", { count: 100 }))`. */
   async *stream(prompt, values = {}) {
     if (!this.turn) throw new ModelError("load the `.step.onnx` beside this file as `step`, to stream");
+    this._checkNames(values);
     const { step } = this.turn.manifest;
     const total = this._count(values);
     const held = {};
@@ -90,7 +88,12 @@ export class Model {
   }
 
   _known() {
-    return [...this.manifest.inputs, ...this.manifest.settings].map((port) => port.name).join(", ") || "nothing";
+    return Object.keys({ ...this.inputs, ...this.settings }).join(", ") || "nothing";
+  }
+
+  _checkNames(values) {
+    const unknown = Object.keys(values).find((name) => !this.inputs[name] && !this.settings[name]);
+    if (unknown) throw new ModelError(`there is no input or setting \`${unknown}\`; it takes ${this._known()}`);
   }
 
   /** How many tokens a text grows by. */
@@ -230,13 +233,14 @@ export const byName = (ports) => Object.fromEntries(ports.map((port) => [port.na
 
 /** A number as the port's dtype has it. */
 function scalar(port, value) {
-  const low = port.minimum ?? -Infinity;
-  const high = port.maximum ?? Infinity;
-  if (Number(value) < low || Number(value) > high)
-    throw new ModelError(`\`${port.name}\` is from ${low} to ${high}, this holds ${value}`);
+  const { name, minimum, maximum } = port;
+  if (Number(value) < (minimum ?? -Infinity))
+    throw new ModelError(`\`${name}\` is at least ${minimum}, this holds ${value}`);
+  if (Number(value) > (maximum ?? Infinity))
+    throw new ModelError(`\`${name}\` is at most ${maximum}, this holds ${value}`);
   if (port.dtype !== "int64") return Number(value);
   if (typeof value !== "bigint" && !Number.isSafeInteger(Number(value)))
-    throw new ModelError(`\`${port.name}\` is a whole number, this holds ${value}`);
+    throw new ModelError(`\`${name}\` is a whole number, this holds ${value}`);
   return BigInt(value);
 }
 

@@ -164,7 +164,7 @@ REFUSED = [
     ({"stepz": 3}, "there is no input or setting `stepz`; it takes x, seed, scale"),
     ({}, "the input `x` is missing; it takes x, seed, scale"),
     ({"x": [[1, 2, 3]]}, "`x` is [batch, 2], this is [1, 3]"),
-    ({"x": [1, 2], "seed": -1}, "`seed` is from 0 to Infinity, this holds -1"),
+    ({"x": [1, 2], "seed": -1}, "`seed` is at least 0, this holds -1"),
     ({"x": [1, 2], "seed": 1.5}, "`seed` is a whole number, this holds 1.5"),
     ({"x": [[1], [2, 3]]}, "`x` is [batch, 2], this is [2, 1]"),
 ]
