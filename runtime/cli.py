@@ -101,7 +101,8 @@ def page(
     from mai.runtime.page import write_page
 
     write_page(models, out, modules)
-    typer.echo(f"wrote {out}  {out.stat().st_size / 1e6:.2f} MB; open it in a browser", err=True)
+    needs = "" if modules else "; it takes onnxruntime-web from the net, --modules node_modules puts that in"
+    typer.echo(f"wrote {out}  {out.stat().st_size / 1e6:.2f} MB: open it in a browser{needs}", err=True)
 
 
 @app.command()

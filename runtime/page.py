@@ -34,11 +34,11 @@ def write_page(paths: Sequence[Path], out: Path, modules: Path | None = None) ->
         modules: a `node_modules` folder whose onnxruntime-web goes into the page, which needs no network then.
 
     Raises:
-        ModelError: a file cannot be opened, `out` is no HTML file, or a module is not in the folder.
+        ModelError: a file cannot be opened or is one turn of a text, `out` is no HTML file, or a module is not in the folder.
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise ModelError("out-unknown", f"a page ends in .html, {out.name} does not")
-    models = [load(path, providers="cpu") for path in paths]
+    models = _models(paths)
     held: dict[str, bytes] = {}
     names = [_hold(model, held) for model in models]
     needed = sorted({name for entry in names for name in entry["modules"]})
@@ -53,6 +53,19 @@ def write_page(paths: Sequence[Path], out: Path, modules: Path | None = None) ->
         files="\n".join(_held(name, data) for name, data in (held | _binary(modules)).items()),
     )
     write_atomically(out, page.encode())
+
+
+def _models(paths: Sequence[Path]) -> list[Model]:
+    """The files that are shown: one of a single turn streams for the file that it lies beside."""
+    models = [load(path, providers="cpu") for path in paths]
+    turns = {step_path(model.path) for model in models}
+    for model in models:
+        if model.manifest.step is not None and model.path not in turns:
+            whole = model.path.name.replace(".step", "")
+            raise ModelError(
+                "input-unknown", f"{model.path.name} is one turn of a text", f"give {whole}, and it streams"
+            )
+    return [model for model in models if model.manifest.step is None]
 
 
 def _hold(model: Model, held: dict[str, bytes]) -> dict[str, Any]:

@@ -1,12 +1,14 @@
 // Controls for what a file takes: each is put into a form, and returns what reads its value.
 
 import { labelsOf } from "mai.mjs";
-import { isPlane, made, paint, sizesOf } from "pictures.mjs";
+import { isPlane, paint, sizesOf } from "pictures.mjs";
+import { made } from "plane.mjs";
 
 export const GRIDS = [10, 20, 40]; // Points a side of a map, which becomes finer.
-const REACH = 2; // How far a map's grid reaches from 0, at first.
+const REACH = 2.5; // How far a map's grid reaches from 0, at first.
 const FREE = 8; // How long an axis of any length is, at first.
-const ROWS = 40; // Examples where a label is chosen.
+const ROWS = 40; // Images where a label is chosen.
+const SEEDS = 2 ** 31;
 const [MANY, SOME, IMAGES] = [1000, 300, 20]; // Points, paths and images where their number is a setting.
 
 /** The control that suits an input or a setting; `changed` is called where a control hears of changes by itself. */
@@ -19,23 +21,31 @@ export function controlFor(port, manifest, form, changed) {
   return numbers(port, form);
 }
 
-/** How far a grid of points reaches. */
+/** The corners of a grid of points. */
 function plane(port, form) {
-  const reach = number(form, `${port.name} reaches`, REACH, { min: 0.1, step: "any" });
-  return (side) => gridOf(Number(reach.value), side);
+  const corners = ["0 from", "0 to", "1 from", "1 to"].map((name, place) =>
+    number(form, `${port.name}${name}`, place % 2 ? REACH : -REACH, { step: 0.5 }),
+  );
+  return (side) => {
+    const [left, right, low, high] = corners.map((read) => read());
+    if (left >= right || low >= high) throw new Error("a map goes from a smaller number to a larger one");
+    return gridOf([left, right], [low, high], side);
+  };
 }
 
 function setting(port, manifest, form, changed) {
   const value = port.name === "batch" ? usualBatch(manifest) : Number(port.default);
   const limits = { min: port.minimum ?? "", max: port.maximum ?? "", step: port.dtype === "int64" ? 1 : "any" };
-  const held = number(form, port.name, value, limits);
-  if (port.name === "seed") button(form, "another", () => ((held.value = Number(held.value) + 1), changed()));
-  return () => (port.dtype === "bool" ? Boolean(Number(held.value)) : Number(held.value));
+  const read = number(form, port.name, value, limits);
+  if (port.name === "seed")
+    button(form, "another", () => ((read.field.value = Math.floor(SEEDS * Math.random())), changed()));
+  return () => (port.dtype === "bool" ? Boolean(read()) : read());
 }
 
 /** An image to be drawn: grey values from -1 to 1, as the data that mai comes with have them. */
 function pad(port, [, height, width], form, changed) {
   const values = new Float32Array(height * width).fill(-1);
+  let drawn = false;
   const canvas = field(form, `${port.name}: draw`, made("canvas", { width, height, className: "pixels pad" }));
   const show = () => paint(canvas.getContext("2d"), values, [1, height, width], 1, [-1, 1]);
   const touch = ({ clientX, clientY, buttons }) => {
@@ -47,6 +57,7 @@ function pad(port, [, height, width], form, changed) {
       const far = Math.hypot((place % width) - x, Math.floor(place / width) - y);
       values[place] = Math.max(value, Math.min(1, 1.8 - 2 * far));
     });
+    drawn = true;
     show();
     changed();
   };
@@ -54,15 +65,18 @@ function pad(port, [, height, width], form, changed) {
   canvas.addEventListener("pointermove", touch);
   button(form, "clear", () => (values.fill(-1), show(), changed()));
   show();
-  return () => values.slice();
+  return () => {
+    if (!drawn) throw Object.assign(new Error(`draw an image for ${port.name}`), { awaited: true });
+    return values.slice();
+  };
 }
 
 /** A text where the file has a tokenizer for it, else lists of tokens. */
 function tokens(port, manifest, form) {
   const text = Boolean(manifest.tokenizer);
-  const value = text ? "The " : "[[1, 2]]";
+  const value = text ? "The " : "[1, 2]";
   const held = field(form, port.name, made("input", { type: "text", className: "wide", value }));
-  return () => (text ? held.value : JSON.parse(held.value));
+  return () => (text ? held.value : parsed(port, held.value));
 }
 
 /** A label, or all of them in turn. */
@@ -71,8 +85,10 @@ function label(port, manifest, form) {
   const labels = Array.from({ length: port.classes }, (_, place) => place);
   const select = field(form, port.name, made("select"));
   select.append(new Option("all", ""), ...labels.map((place) => new Option(names[place] ?? place, place)));
-  const all = Array.from({ length: ROWS }, (_, row) => labels[Math.floor((row * labels.length) / ROWS)]);
-  return () => (select.value === "" ? all : all.map(() => Number(select.value)));
+  const usual = usualBatch(manifest) === MANY ? MANY : ROWS;
+  const count = number(form, "examples", usual, { min: 1, step: 1 });
+  const label = (row, rows) => (select.value === "" ? Math.floor((row * labels.length) / rows) : Number(select.value));
+  return () => Array.from({ length: count() }, (_, row) => label(row, count()));
 }
 
 /** Numbers as they are written in JSON. */
@@ -80,11 +96,31 @@ function numbers(port, form) {
   const sizes = port.shape.map((size) => (typeof size === "number" ? size : FREE));
   const value = JSON.stringify(nested([1, ...sizes], port.classes ?? 0));
   const held = field(form, port.name, made("textarea", { value, rows: 3 }));
-  return () => JSON.parse(held.value);
+  return () => parsed(port, held.value);
 }
 
+function parsed(port, text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    const example = JSON.stringify(
+      nested(
+        port.shape.map((size) => (typeof size === "number" ? size : 2)),
+        port.classes ?? 0,
+      ),
+    );
+    throw new Error(`${port.name} is written as JSON: ${example}, or a list of such examples`);
+  }
+}
+
+/** A field for a number; what reads it has it as `field`. */
 function number(form, label, value, limits) {
-  return field(form, label, made("input", { type: "number", value, ...limits }));
+  const element = field(form, label, made("input", { type: "number", value, ...limits }));
+  const read = () => {
+    if (element.value === "") throw new Error(`${label} has no number`);
+    return Number(element.value);
+  };
+  return Object.assign(read, { field: element });
 }
 
 function field(form, textContent, element) {
@@ -98,10 +134,11 @@ export function button(form, textContent, clicked) {
   return element;
 }
 
-/** The points of a grid in the plane, row by row from below. */
-function gridOf(reach, side) {
-  const along = (place) => Number((reach * ((2 * place) / (side - 1) - 1)).toFixed(6));
-  return Array.from({ length: side * side }, (_, place) => [along(place % side), along(Math.floor(place / side))]);
+/** The points of a grid in the plane, row by row from below: the middles of its cells. */
+function gridOf([left, right], [low, high], side) {
+  const along = (from, to, place) => from + ((to - from) * (place + 0.5)) / side;
+  const point = (place) => [along(left, right, place % side), along(low, high, Math.floor(place / side))];
+  return Array.from({ length: side * side }, (_, place) => point(place));
 }
 
 /** How many examples to begin with: many points, some images. */

@@ -4,7 +4,7 @@
 //   import { load } from "./mai.mjs";
 //
 //   const model = await load(ort, "flow.sample.onnx");
-//   const { x } = await model.run({ batch: 1000, seed: 0 });   // x.data: Float32Array, x.dims: [1000, 2]
+//   const { sample } = await model.run({ batch: 1000, seed: 0 });   // sample.data: Float32Array, sample.dims: [1000, 2]
 //
 // Inputs have the batch as their first axis; settings that are left out have their defaults. The runtimes themselves take no
 // input that a file can do without, as settings are; `load` makes them ordinary ones, `mai compile --settings required` too.
@@ -51,15 +51,16 @@ export class Model {
     const feeds = {};
     this._checkNames(values);
     for (const port of [...this.manifest.inputs, ...this.manifest.settings]) this._feed(feeds, port, values[port.name]);
+    this._agree(feeds);
     const { text } = this.manifest;
     if (text && feeds[text.prompt]) this._checkLength(feeds[text.prompt].dims[1], this._count(values));
-    return this._results(await this.session.run(feeds), values);
+    return this._results(await running(this.session, feeds), values);
   }
 
   /** A text, piece by piece, from a prompt: `for await (const piece of model.stream("Once", { count: 100 }))`. */
   async *stream(prompt, values = {}) {
-    if (!this.turn) throw new ModelError("load the `.step.onnx` beside this file as `step`, to stream");
     this._checkNames(values);
+    if (!this.turn) throw new ModelError("load the `.step.onnx` beside this file as `step`, to stream");
     const { step } = this.turn.manifest;
     const total = this._count(values);
     const held = {};
@@ -76,7 +77,7 @@ export class Model {
       held[step.tokens] = new this.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]);
       this.turn._feed(held, this.turn.settings[step.past], past);
       if (step.turn) this.turn._feed(held, this.turn.settings[step.turn], turn);
-      const made = await this.turn.session.run(held);
+      const made = await running(this.turn.session, held);
       for (const [before, after] of Object.entries(step.states)) held[before] = made[after];
       past += tokens.length;
       tokens = [Number(made.next.data[0])];
@@ -92,14 +93,40 @@ export class Model {
   }
 
   _checkNames(values) {
+    if (typeof values !== "object") throw new ModelError(`values are given by name: { ${this._known()} }`);
     const unknown = Object.keys(values).find((name) => !this.inputs[name] && !this.settings[name]);
-    if (unknown) throw new ModelError(`there is no input or setting \`${unknown}\`; it takes ${this._known()}`);
+    if (!unknown) return;
+    const near = nearest(unknown, Object.keys({ ...this.inputs, ...this.settings }));
+    const help = near ? `did you mean \`${near}\`?` : `it takes ${this._known()}`;
+    throw new ModelError(`there is no input or setting \`${unknown}\`; ${help}`);
+  }
+
+  /** Inputs of one call have one batch, a single example standing for all, and one size for each name of a dimension. */
+  _agree(feeds) {
+    const sizes = {};
+    const batch = Math.max(...this.manifest.inputs.map(({ name }) => feeds[name].dims[0]));
+    for (const { name, shape } of this.manifest.inputs) {
+      if (feeds[name].dims[0] === 1 && batch > 1) feeds[name] = this._repeated(feeds[name], batch);
+      ["batch", ...shape].forEach((size, axis) => {
+        if (typeof size === "number" || !/^\w+$/.test(size)) return;
+        const [known, where] = (sizes[size] ??= [feeds[name].dims[axis], name]);
+        if (known === feeds[name].dims[axis]) return;
+        const what = size === "batch" ? "the batch" : `\`${size}\``;
+        throw new ModelError(`${what} is ${known} in \`${where}\` and ${feeds[name].dims[axis]} in \`${name}\``);
+      });
+    }
+  }
+
+  _repeated({ type, data, dims }, batch) {
+    const all = new data.constructor(data.length * batch);
+    for (let row = 0; row < batch; row++) all.set(data, row * data.length);
+    return new this.ort.Tensor(type, all, [batch, ...dims.slice(1)]);
   }
 
   /** How many tokens a text grows by. */
   _count(values) {
     const { count, usual } = this.manifest.text;
-    return Number(typeof count === "number" ? count : (values[count] ?? usual));
+    return typeof count === "number" ? count : Number(scalar(this.settings[count], values[count] ?? usual));
   }
 
   _checkLength(tokens, more) {
@@ -163,15 +190,17 @@ export class Model {
 
   /** The tokens of a text, or of one that is given as them. */
   _encoded(prompt) {
-    if (typeof prompt !== "string") return Array.from(prompt, Number);
-    if (!this.tokenizer)
-      throw new ModelError(this.manifest.tokenizer ? PIECES : "this file has no tokenizer: give tokens");
-    return this.tokenizer.encode(prompt);
+    if (typeof prompt === "string" && !this.tokenizer)
+      throw new ModelError(this.manifest.tokenizer ? PIECES : "this is a text, but the file has no tokenizer");
+    if (typeof prompt !== "string" && !isList(prompt)) throw new ModelError("a text is a string, or a list of tokens");
+    const tokens = typeof prompt === "string" ? this.tokenizer.encode(prompt) : Array.from(prompt, Number);
+    if (!tokens.length) throw new ModelError("there is no token: the text to go on from needs at least one");
+    return tokens;
   }
 
   /** Prompts as rows of one length: shorter ones begin with nothing. */
   _sideBySide(prompts) {
-    const one = typeof prompts === "string" || (!isList(prompts[0]) && typeof prompts[0] !== "string");
+    const one = typeof prompts === "string" || (!isList(prompts?.[0]) && typeof prompts?.[0] !== "string");
     const rows = (one ? [prompts] : prompts).map((prompt) => this._encoded(prompt));
     const longest = Math.max(...rows.map((row) => row.length));
     return rows.map((row) => [...Array(longest - row.length).fill(NOTHING), ...row]);
@@ -238,6 +267,8 @@ function scalar(port, value) {
     throw new ModelError(`\`${name}\` is at least ${minimum}, this holds ${value}`);
   if (Number(value) > (maximum ?? Infinity))
     throw new ModelError(`\`${name}\` is at most ${maximum}, this holds ${value}`);
+  if (!["number", "bigint", "boolean"].includes(typeof value))
+    throw new ModelError(`\`${name}\` is a number, this is ${JSON.stringify(value)}`);
   if (port.dtype !== "int64") return Number(value);
   if (typeof value !== "bigint" && !Number.isSafeInteger(Number(value)))
     throw new ModelError(`\`${name}\` is a whole number, this holds ${value}`);
@@ -255,9 +286,34 @@ const flat = (value) =>
 /** The sizes of nested lists; a typed array is as many examples as fit. */
 function dimsOf(value, port) {
   if (!isList(value)) return [];
-  if (ArrayBuffer.isView(value) && port.shape.every((size) => typeof size === "number"))
-    return [value.length / product(port.shape), ...port.shape];
+  const examples = value.length / product(port.shape);
+  if (ArrayBuffer.isView(value) && Number.isInteger(examples)) return [examples, ...port.shape];
   return [value.length, ...(isList(value[0]) ? dimsOf(value[0], { shape: [""] }) : [])];
+}
+
+/** What a session makes of its feeds. Errors are told by their first line, without the runtime's own places. */
+async function running(session, feeds) {
+  try {
+    return await session.run(feeds);
+  } catch (error) {
+    const [line] = String(error.message ?? error).split("\n");
+    throw new ModelError(`onnxruntime failed: ${line.replace(/^.*ERROR_MESSAGE: |\/\S*\/(?=\w+\.(h|cc):)/g, "")}`);
+  }
+}
+
+/** The name that is meant by a misspelt one: with about a third of its letters changed at most. */
+function nearest(name, names) {
+  const far = (a, b) => {
+    const row = Array.from({ length: b.length + 1 }, (_, k) => k);
+    for (let i = 1; i <= a.length; i++) {
+      let corner = row[0]++;
+      for (let j = 1; j <= b.length; j++)
+        [corner, row[j]] = [row[j], Math.min(row[j] + 1, row[j - 1] + 1, corner + (a[i - 1] !== b[j - 1]))];
+    }
+    return row[b.length];
+  };
+  const near = names.filter((other) => far(name, other) <= Math.ceil(name.length / 3));
+  return near.sort((a, b) => far(name, a) - far(name, b))[0];
 }
 
 // ------------------------------------------------------------------ texts
@@ -304,7 +360,10 @@ async function bytesOf(source) {
   if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
   if (typeof process !== "undefined" && process.versions?.node && !/^[a-z]+:\/\//.test(source)) {
     const { readFile } = await import("node:fs/promises");
-    return new Uint8Array(await readFile(source));
+    const read = await readFile(source).catch((error) => {
+      throw new ModelError(`cannot open ${source}: ${error.code}`);
+    });
+    return new Uint8Array(read);
   }
   const response = await fetch(source);
   if (!response.ok) throw new ModelError(`cannot open ${source}: ${response.status} ${response.statusText}`);

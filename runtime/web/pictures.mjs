@@ -1,54 +1,60 @@
 // Pictures of results, as elements of a page.
 
 import { labelsOf, product, rowsOf } from "mai.mjs";
+import { legend, made, map, plane, points, rangeOf, regions } from "plane.mjs";
 
-const INK = "#20304a";
-const ACCENT = "#d1495b";
-const LIGHT = [243, 246, 250];
-const DARK = [32, 48, 74];
-// The colours of classes.
-const PALETTE = [
-  [32, 48, 74],
-  [209, 73, 91],
-  [237, 174, 73],
-  [0, 121, 140],
-  [159, 179, 200],
-];
-const SIDE = 420; // Pixels of a plane.
 const MOST_NUMBERS = 60;
 const MOST_BARS = 12;
 const FILM = 2500; // Milliseconds that a path takes.
 
-export function made(tag, properties = {}) {
-  return Object.assign(document.createElement(tag), properties);
-}
-
-/** What suits a result: text, a path that moves, a map, points, images, bars of classes, or numbers. */
+/** What suits a result: text, a path that moves, a map, classes, images, points, or numbers. */
 export function pictureOf(result, port, manifest, values) {
-  if (typeof result === "string" || Array.isArray(result))
-    return made("pre", { textContent: [result].flat().join("\n\n") });
+  if (typeof result === "string" || Array.isArray(result)) return writing([result].flat().join("\n\n"));
   const shape = result.dims.slice(1);
-  if (port.path !== null && port.path !== undefined) return film(framesOf(result, port.path));
-  const [plane] = manifest.inputs;
-  const inPlane = plane && isPlane(plane, manifest);
-  const shares = shape.length === 1 && rowsOf(result).every(isProbability);
-  if (inPlane && !shape.length) return map(result.data, values[plane.name]);
-  if (inPlane && shares) return regions(rowsOf(result));
+  const rows = rowsOf(result);
+  const [input] = manifest.inputs;
+  const grid = input && isPlane(input, manifest) ? values[input.name] : null;
+  if (typeof port.path === "number") return film(framesOf(result, port.path));
+  if (port.classes && !shape.length) return labels(result.data, port, manifest, grid);
+  if (grid && !shape.length) return map(result.data, grid);
+  if (shape.length === 1 && rows.every(isProbability)) return classes(rows, manifest, grid);
   if (sizesOf(shape)) return mosaic(result.data, sizesOf(shape), result.dims[0]);
-  if (port.shape.length === 1 && port.shape[0] === 2)
-    return still((context) => points(context, result.data, rangeOf(result.data)));
-  if (shape.length === 2 && shape[1] === 2)
-    return still((context) => points(context, rowsOf(result)[0], rangeOf(result.data)));
-  if (shares) return bars(rowsOf(result), labelsOf(manifest, rowsOf(result)[0].length));
-  return numbers(result);
+  if (port.shape.length === 1 && port.shape[0] === 2) return scatter(result.data, manifest, values);
+  if (port.shape.length === 2 && port.shape[1] === 2) return scatter(rows[0]);
+  return numbers(rows);
 }
 
-const still = (draw) => drawn(SIDE, SIDE, draw);
+const writing = (textContent) => made("pre", { textContent });
 
-function drawn(width, height, draw) {
-  const canvas = made("canvas", { width, height });
-  draw(canvas.getContext("2d"));
-  return canvas;
+const namesFor = (manifest, count) => {
+  const names = labelsOf(manifest, count);
+  return Array.from({ length: count }, (_, label) => names[label] ?? String(label));
+};
+
+function classes(rows, manifest, grid) {
+  const names = namesFor(manifest, rows[0].length);
+  return grid ? regions(rows, grid, names) : bars(rows, names);
+}
+
+/** Labels by their names; of the points of a grid as colours. */
+function labels(data, port, manifest, grid) {
+  const names = namesFor(manifest, port.classes);
+  const certain = (label) => names.map((_, k) => Number(k === label));
+  return grid
+    ? regions(Array.from(data, certain), grid, names)
+    : writing(Array.from(data, (label) => names[label]).join("  "));
+}
+
+/** Points, coloured by the label that they were asked for, where there is one. */
+function scatter(data, manifest, values) {
+  const asked = manifest?.inputs.find((port) => port.classes && !port.shape.length);
+  const given = asked && values[asked.name];
+  const range = rangeOf(data);
+  const picture = plane(range, range, points(data, given));
+  if (!given) return picture;
+  const held = made("div");
+  held.append(picture, legend(namesFor(manifest, asked.classes)));
+  return held;
 }
 
 /** A path [batch, ..., steps, ...] as one result a step. */
@@ -64,65 +70,46 @@ function framesOf({ data, dims }, path) {
   });
 }
 
+/** A path of points or of images, which plays once, and again when it is asked to. */
 function film(frames) {
   const shape = frames[0].dims.slice(1);
   const images = sizesOf(shape);
-  const flat = shape.at(-1) === 2;
-  if (!images && !flat) return numbers(frames.at(-1));
-  const range = rangeOf(frames.flatMap((frame) => Array.from(frame.data)));
-  const last = rangeOf(frames.at(-1).data);
-  const canvas = images ? mosaic(frames[0].data, images, frames[0].dims[0]) : still(() => {});
-  const context = canvas.getContext("2d");
+  if (!images && shape.at(-1) !== 2) return numbers(rowsOf(frames.at(-1)));
+  const [canvas, draw] = images ? filmOfImages(frames, images) : filmOfPoints(frames, shape);
   const slider = made("input", { type: "range", min: 0, max: frames.length - 1, value: 0 });
-  const show = (step) => {
-    context.clearRect(0, 0, canvas.width, canvas.height);
-    if (images) paint(context, frames[step].data, images, frames[step].dims[0], last);
-    else
-      points(
-        context,
-        shape.length === 2 ? rowsOf(frames[step])[0] : frames[step].data,
-        range,
-        step === frames.length - 1 ? ACCENT : INK,
-      );
+  const play = made("button", { type: "button", textContent: "play" });
+  let playing = 0;
+  const start = () => {
+    const began = performance.now();
+    const turn = (now) => {
+      slider.value = Math.min(frames.length - 1, Math.floor(((now - began) / FILM) * frames.length));
+      draw(Number(slider.value));
+      if (Number(slider.value) < frames.length - 1) playing = requestAnimationFrame(turn);
+    };
+    cancelAnimationFrame(playing);
+    playing = requestAnimationFrame(turn);
   };
-  let began = null;
-  const turn = (now) => {
-    began ??= now;
-    const step = Math.min(frames.length - 1, Math.floor(((now - began) / FILM) * frames.length));
-    slider.value = step;
-    show(step);
-    if (step < frames.length - 1 && canvas.isConnected) playing = requestAnimationFrame(turn);
-  };
-  let playing = requestAnimationFrame(turn);
-  slider.addEventListener(
-    "input",
-    (event) => (event.stopPropagation(), cancelAnimationFrame(playing), show(Number(slider.value))),
-  );
+  play.addEventListener("click", start);
+  slider.addEventListener("input", () => (cancelAnimationFrame(playing), draw(Number(slider.value))));
   const held = made("div", { className: "film" });
-  held.append(canvas, slider);
+  held.append(canvas, play, slider);
+  start();
   return held;
 }
 
-/** The smallest square around numbers, for a plane whose axes are alike. */
-function rangeOf(values) {
-  let [low, high] = [Infinity, -Infinity];
-  for (const value of values) if (Number.isFinite(value)) [low, high] = [Math.min(low, value), Math.max(high, value)];
-  return low < high ? [low, high] : [low - 1, low + 1];
+/** Colours span those of the last images, which are what becomes of the first. */
+function filmOfImages(frames, sizes) {
+  const span = spanOf(frames.at(-1).data);
+  const canvas = mosaic(frames[0].data, sizes, frames[0].dims[0], span);
+  return [canvas, (step) => paint(canvas.getContext("2d"), frames[step].data, sizes, frames[step].dims[0], span)];
 }
 
-function points(context, data, [low, high], colour = INK) {
-  const { width } = context.canvas;
-  const room = width * 0.04;
-  const at = (value) => room + ((value - low) / (high - low)) * (width - 2 * room);
-  const size = Math.max(1, Math.min(6, 160 / Math.sqrt(data.length)));
-  context.fillStyle = colour;
-  context.globalAlpha = 0.6;
-  for (let row = 0; row + 1 < data.length; row += 2) {
-    context.beginPath();
-    context.arc(at(data[row]), width - at(data[row + 1]), size / 2, 0, 2 * Math.PI);
-    context.fill();
-  }
-  context.globalAlpha = 1;
+/** All examples, or the points of the first. */
+function filmOfPoints(frames, shape) {
+  const range = rangeOf(frames.flatMap((frame) => Array.from(frame.data)));
+  const drawing = (step) => points(shape.length === 2 ? rowsOf(frames[step])[0] : frames[step].data);
+  const canvas = plane(range, range, drawing(0));
+  return [canvas, (step) => canvas.again(drawing(step))];
 }
 
 /** Channels, height and width, where a shape is that of an image. */
@@ -131,7 +118,7 @@ export function sizesOf(shape) {
   return shape.length === 2 && Math.min(...shape) > 3 ? [1, ...shape] : null;
 }
 
-function mosaic(data, sizes, count) {
+function mosaic(data, sizes, count, span = spanOf(data)) {
   const columns = Math.min(count, 10);
   const scale = Math.max(1, Math.min(8, Math.floor(600 / (columns * (sizes[2] + 1)))));
   const rows = Math.ceil(count / columns);
@@ -141,7 +128,7 @@ function mosaic(data, sizes, count) {
     className: "pixels",
   });
   canvas.style.width = `${canvas.width * scale}px`;
-  paint(canvas.getContext("2d"), data, sizes, count, rangeOf(data));
+  paint(canvas.getContext("2d"), data, sizes, count, span);
   return canvas;
 }
 
@@ -160,40 +147,9 @@ export function paint(context, data, [channels, height, width], count, [low, hig
   }
 }
 
-/** Numbers on the grid of `gridOf`: light where they are low, dark where they are high. What lies far below is all low. */
-function map(values, grid) {
-  const sorted = Float32Array.from(values).filter(Number.isFinite).sort();
-  const [low, high] = [sorted[Math.floor(sorted.length * 0.4)], sorted.at(-1)];
-  const scale = made("p", {
-    className: "note",
-    textContent: `light: ${low?.toPrecision(3)} and below, dark: ${high?.toPrecision(3)}, from ${grid[0][0]} to ${grid.at(-1)[0]}`,
-  });
-  const dark = (value) => Math.max(0, Math.min(1, (value - low) / (high - low)));
-  const canvas = cells(Array.from(values, (value) => mixed([LIGHT, DARK], [1 - dark(value), dark(value)])));
-  const held = made("div");
-  held.append(canvas, scale);
-  return held;
-}
-
-/** Where which class is how probable: the colours of the classes, mixed. */
-const regions = (rows) => cells(rows.map((row) => mixed(PALETTE, Array.from(row))));
-
-/** Colours on the grid of `gridOf`. */
-function cells(colours) {
-  const side = Math.sqrt(colours.length);
-  const cell = SIDE / side;
-  return drawn(SIDE, SIDE, (context) =>
-    colours.forEach((colour, place) => {
-      context.fillStyle = colour;
-      context.fillRect((place % side) * cell, SIDE - (Math.floor(place / side) + 1) * cell, cell + 1, cell + 1);
-    }),
-  );
-}
-
-function mixed(colours, shares) {
-  const mean = (channel) =>
-    Math.round(shares.reduce((sum, share, k) => sum + share * colours[k % colours.length][channel], 0));
-  return `rgb(${mean(0)},${mean(1)},${mean(2)})`;
+function spanOf(data) {
+  const seen = data.filter(Number.isFinite);
+  return [seen.reduce((a, b) => Math.min(a, b), Infinity), seen.reduce((a, b) => Math.max(a, b), -Infinity)];
 }
 
 function bars(rows, names) {
@@ -204,7 +160,7 @@ function bars(rows, names) {
     row.forEach((share, k) => {
       const line = panel.appendChild(made("div", { className: k === best ? "bar best" : "bar" }));
       line.append(
-        made("span", { textContent: names[k] ?? k }),
+        made("span", { textContent: names[k] }),
         made("i"),
         made("b", { textContent: `${(100 * share).toFixed(1)} %` }),
       );
@@ -214,12 +170,12 @@ function bars(rows, names) {
   return held;
 }
 
-function numbers(result) {
-  const rows = rowsOf(result).slice(0, MOST_NUMBERS);
+function numbers(rows) {
   const text = rows
+    .slice(0, MOST_NUMBERS)
     .map((row) => Array.from(row.slice(0, MOST_NUMBERS), (value) => Number(value.toPrecision(5))).join("  "))
     .join("\n");
-  return made("pre", { textContent: text });
+  return writing(text);
 }
 
 const isProbability = (row) =>

@@ -2,10 +2,13 @@
 
 import { byName } from "mai.mjs";
 import { controlFor, GRIDS } from "controls.mjs";
-import { isPlane, made, pictureOf } from "pictures.mjs";
+import { isPlane, pictureOf } from "pictures.mjs";
+import { made } from "plane.mjs";
 import { Remote } from "remote.mjs";
 
+const UNLOADED = "cannot be loaded"; // as worker.mjs says it of a module
 const WAIT = 250; // Milliseconds after the last change before a file is run again.
+const PATIENCE = 20000; // Milliseconds that a finer map may take without being asked for.
 
 /**
  * Show files one below the other: `{ name, bytes, step, modules }` each, `step` the bytes of the file of one turn, `modules`
@@ -23,6 +26,7 @@ export async function show(files, wasm, place) {
       new Panel(section, remote, opened).run();
     } catch (error) {
       section.append(made("p", { className: "error", textContent: `${name}: ${error.message}` }));
+      if (error.message.includes(UNLOADED)) break; // The next file needs the same modules.
     }
   }
 }
@@ -36,7 +40,7 @@ function heading({ manifest, spec }) {
 
 class Panel {
   constructor(section, remote, { manifest, streams }) {
-    const form = made("form");
+    const form = made("form", { noValidate: true });
     const ports = [...manifest.inputs, ...manifest.settings];
     this.manifest = manifest;
     this.remote = remote;
@@ -46,12 +50,9 @@ class Panel {
     this.note = made("p", { className: "note" });
     this.read = ports.map((port) => [port.name, controlFor(port, manifest, form, () => this._soon())]);
     this.grids = ports.some((port) => isPlane(port, manifest)) ? GRIDS : [null];
-    this.button = form.appendChild(made("button", { type: "submit", textContent: "run" }));
-    form.addEventListener("submit", (event) => {
-      event.preventDefault();
-      if (this.running) remote.stop();
-      else this.run();
-    });
+    this.button = form.appendChild(made("button", { type: "button", textContent: "run" }));
+    this.button.addEventListener("click", () => (this.running ? this.stop() : this.run(Infinity)));
+    form.addEventListener("submit", (event) => (event.preventDefault(), this.run(Infinity)));
     if (!manifest.text) form.addEventListener("input", () => this._soon());
     section.append(made("h2", { textContent: manifest.export }), form, this.output, this.note);
   }
@@ -61,24 +62,26 @@ class Panel {
     this.waiting = setTimeout(() => this.run(), WAIT);
   }
 
-  /** Run the file on what the controls say. Changes on the way are run after; only one run goes on at a time. */
-  async run() {
-    if (this.running) return void (this.again = true);
+  stop() {
+    clearTimeout(this.waiting);
+    this.again = false;
+    this.remote.stop();
+  }
+
+  /** Run the file on what the controls say. A run that goes on when they change is stopped for the next. */
+  async run(patience = PATIENCE) {
+    if (this.running) {
+      this.again = true;
+      return this.remote.stop();
+    }
     this.running = true;
     this.button.textContent = "stop";
-    const began = performance.now();
+    this._say("runs …");
     try {
-      for (const side of this.grids) {
-        const values = Object.fromEntries(this.read.map(([name, read]) => [name, read(side)]));
-        this.note.textContent = "runs …";
-        this.note.className = "note";
-        const count = this.streams ? await this._streamed(values) : await this._shown(values);
-        this.note.textContent = `${count} in ${((performance.now() - began) / 1000).toPrecision(2)} s, on this machine`;
-        if (this.again) break;
-      }
+      await this._refined(patience);
+      this.output.classList.remove("old");
     } catch (error) {
-      this.note.textContent = error.message;
-      this.note.className = "note error";
+      this._say(error.message, error.awaited ? "" : "error");
     }
     this.running = false;
     this.button.textContent = "run";
@@ -86,12 +89,32 @@ class Panel {
     this.again = false;
   }
 
+  /** Every grid of a map, as long as the next one takes no more than `patience`; anything else once. */
+  async _refined(patience) {
+    for (const [place, side] of this.grids.entries()) {
+      const values = Object.fromEntries(this.read.map(([name, read]) => [name, read(side)]));
+      this.output.classList.add("old");
+      const began = performance.now();
+      const count = this.streams ? await this._streamed(values) : await this._shown(values);
+      const took = performance.now() - began;
+      const next = took * ((this.grids[place + 1] ?? 0) / side) ** 2;
+      const told = `${count} in ${(took / 1000).toPrecision(2)} s, on this machine`;
+      this._say(next > patience ? `${told}; "run" makes the map finer` : next ? `${told}; it becomes finer …` : told);
+      if (next > patience) break;
+    }
+  }
+
+  _say(text, kind = "") {
+    this.note.textContent = text;
+    this.note.className = `note ${kind}`;
+  }
+
   async _streamed(values) {
     const { [this.manifest.text.prompt]: prompt, ...settings } = values;
     const shown = made("pre", { textContent: typeof prompt === "string" ? prompt : "" });
-    this.output.replaceChildren(shown);
     let count = 0;
     for await (const piece of this.remote.parts("stream", { prompt, settings })) {
+      if (!count) this._show(shown);
       shown.textContent += typeof piece === "number" ? ` ${piece}` : piece;
       count += piece.length ?? 1;
     }
@@ -100,13 +123,19 @@ class Panel {
 
   async _shown(values) {
     const results = await this.remote.one("run", values);
-    this.output.replaceChildren();
-    for (const [name, result] of Object.entries(results)) {
-      if (Object.keys(results).length > 1) this.output.append(made("h3", { textContent: name }));
-      this.output.append(pictureOf(result, this.outputs[name], this.manifest, values));
-    }
+    const several = Object.keys(results).length > 1;
+    const pictures = Object.entries(results).flatMap(([name, result]) => [
+      ...(several ? [made("h3", { textContent: name })] : []),
+      pictureOf(result, this.outputs[name], this.manifest, values),
+    ]);
+    this._show(...pictures);
     const first = Object.values(results)[0];
     const count = typeof first === "string" ? 1 : (first.dims?.[0] ?? first.length);
     return `${count.toLocaleString("en")} example${count === 1 ? "" : "s"}`;
+  }
+
+  _show(...elements) {
+    this.output.replaceChildren(...elements);
+    this.output.classList.remove("old");
   }
 }

@@ -20,7 +20,7 @@ const ANSWERS = {
 
 function loaded(address) {
   return import(address).catch(() => {
-    throw new Error(`${address} cannot be loaded: \`mai page --modules node_modules\` puts it into the page`);
+    throw new Error(`${address} cannot be loaded. \`mai page --modules\u00a0node_modules\` puts it into the page.`);
   });
 }
 

@@ -139,6 +139,11 @@ def test_text_is_generated_and_streamed(
     *whole, streamed, too_long, streamed_too_long = javascript(
         [*calls, long, {"file": str(file), "prompt": "Once", "values": {"count": 58}}]
     )
+    nothing, without = javascript(
+        [{"file": str(file), "values": {"prompt": ""}}, {"file": str(file), "prompt": "A", "values": {"cuont": 3}}]
+    )
+    assert nothing["error"] == "there is no token: the text to go on from needs at least one"
+    assert without["error"] == "there is no input or setting `cuont`; did you mean `count`?"
     for refused in (too_long, streamed_too_long):
         assert refused["error"] == "this model reads at most 60 tokens: 4 and 58 more are too many"
     for prompt, answer in zip(prompts[:2], whole, strict=False):
@@ -161,8 +166,14 @@ def test_names_of_labels(javascript: JavaScript, tmp_path: Path) -> None:
 
 
 REFUSED = [
-    ({"stepz": 3}, "there is no input or setting `stepz`; it takes x, seed, scale"),
-    ({}, "the input `x` is missing; it takes x, seed, scale"),
+    ({"stepz": 3}, "there is no input or setting `stepz`; it takes x, y, seed, scale"),
+    ({"sead": 3}, "there is no input or setting `sead`; did you mean `seed`?"),
+    ({}, "the input `x` is missing; it takes x, y, seed, scale"),
+    ({"x": [[1, None]]}, "`x` is a number, this is null"),
+    ({"x": [["a", 1]]}, '`x` is a number, this is "a"'),
+    ({"x": "1, 2"}, "this is a text, but the file has no tokenizer"),
+    ({"x": [1, 2], "scale": "a"}, '`scale` is a number, this is "a"'),
+    ({"x": [[1, 2], [1, 2]], "y": [[1], [2], [3]]}, "the batch is 2 in `x` and 3 in `y`"),
     ({"x": [[1, 2, 3]]}, "`x` is [batch, 2], this is [1, 3]"),
     ({"x": [1, 2], "seed": -1}, "`seed` is at least 0, this holds -1"),
     ({"x": [1, 2], "seed": 1.5}, "`seed` is a whole number, this holds 1.5"),
@@ -171,13 +182,16 @@ REFUSED = [
 
 
 def test_errors_are_told(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
-    text = "export f(x: [2], scale: real = 2.0) -> [2] {\n  e ~ normal([2])\n  return scale * x + e\n}\n"
+    text = "export f(x: [2], y: [1], scale: real = 2.0) -> [2] {\n  e ~ normal([2])\n  return scale * x + e + y\n}\n"
     file = compiled(program(text), "f", tmp_path)
+    same = [{"file": str(file), "values": {"x": [[1, 2], [3, 4]], "y": y}} for y in ([5], [[5], [5]])]
+    one, both = map(arrays, javascript(same))
+    np.testing.assert_array_equal(one["f"], both["f"])
     cut, other, empty = (tmp_path / name for name in ("cut.onnx", "other.onnx", "empty.onnx"))
     cut.write_bytes(file.read_bytes()[:-200])
     other.write_bytes(b"no model at all")
     empty.write_bytes(b"")
-    calls = [{"file": str(file), "values": values} for values, _ in REFUSED]
+    calls = [{"file": str(file), "values": {"y": [0]} | values if values else values} for values, _ in REFUSED]
     told = javascript(calls + [{"file": str(path), "values": {}} for path in (cut, other, empty)])
     for answer, (values, message) in zip(told, REFUSED, strict=False):
         assert answer == {"error": message, "known": True}, values

@@ -57,11 +57,13 @@ def test_a_page_holds_the_files_and_all_code(points: Path, program: Any, tmp_pat
     step = export_step(text, "generate", weights, tmp_path, check=False, tokenizer="bytes")
     assert step is not None
     out = tmp_path / "page.html"
-    write_page([points, whole], out)
+    write_page([points, whole, step.path], out)
     page = out.read_text(encoding="utf-8")
+    with pytest.raises(ModelError, match=r"spec\.generate\.step\.onnx is one turn of a text"):
+        write_page([step.path], out)
     names = [points, whole, step.path]
     assert list(held(page).values()) == [path.read_bytes() for path in names]
-    for name in ("mai.mjs", "view.mjs", "controls.mjs", "pictures.mjs", "remote.mjs", "worker.mjs"):
+    for name in ("mai.mjs", "view.mjs", "controls.mjs", "pictures.mjs", "plane.mjs", "remote.mjs", "worker.mjs"):
         head, _, data = modules(page)[name].partition(",")
         assert head == "data:text/javascript;base64"
         assert b64decode(data) == (WEB / name).read_bytes()
