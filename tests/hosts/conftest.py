@@ -15,21 +15,26 @@ import pytest
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 INSTALLED = Path(os.environ.get("MAI_HOSTS", ROOT / ".venv" / "hosts"))
+LIBRARY = ROOT / "runtime" / "web" / "mai.mjs"
 Call = dict[str, Any]
 
 
 @pytest.fixture(scope="session")
-def javascript(tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[Call]], list[Any]]:
-    """Make calls `{file, step, values, prompt}` in one Node; what came of each."""
-    node = shutil.which("node")
-    if node is None or not (INSTALLED / "node_modules" / "onnxruntime-web").is_dir():
+def installed() -> Path:
+    """The folder that onnxruntime-web is installed in."""
+    if shutil.which("node") is None or not (INSTALLED / "node_modules" / "onnxruntime-web").is_dir():
         pytest.skip("needs node and onnxruntime-web: `make test` installs it where there is npm")
+    return INSTALLED
+
+
+@pytest.fixture(scope="session")
+def javascript(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Callable[[Sequence[Call]], list[Any]]:
+    """Make calls `{file, step, values, prompt}` in one Node; what came of each."""
 
     def answers(calls: Sequence[Call]) -> list[Any]:
         asked = tmp_path_factory.mktemp("calls") / "calls.json"
         asked.write_text(json.dumps(calls), encoding="utf-8")
-        library = ROOT / "runtime" / "web" / "mai.mjs"
-        command = [str(node), str(HERE / "calls.mjs"), str(library), str(asked), str(INSTALLED)]
+        command = ["node", str(HERE / "calls.mjs"), str(LIBRARY), str(asked), str(installed)]
         done = subprocess.run(command, capture_output=True, text=True, timeout=600)
         assert done.returncode == 0, done.stderr
         made: list[Any] = json.loads(done.stdout)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import re
+import shutil
+import subprocess
+import tempfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +21,7 @@ from mai.compiler.program import Program
 from mai.compiler.training.tokens import _trained
 from mai.compiler.training.weights import load_weights
 from mai.runtime import ModelError, load
+from tests.hosts.conftest import LIBRARY
 
 Array = np.ndarray[Any, Any]
 JavaScript = Callable[[Sequence[dict[str, Any]]], list[Any]]
@@ -214,3 +219,24 @@ def test_required_settings_have_no_default_in_the_file(program: Any, tmp_path: P
             np.testing.assert_array_equal(a, b)
     with pytest.raises(ModelError, match="at least 1"):
         one(batch=0)
+
+
+GUIDE = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("snippet", re.findall(r"```js\n(.*?)```", GUIDE, re.DOTALL), ids=range(3))
+def test_what_the_guide_shows(installed: Path, snippet: str) -> None:
+    """In a folder with the files that it speaks of, untrained ones."""
+    with tempfile.TemporaryDirectory(dir=installed) as folder:
+        for file in sorted(set(re.findall(r'"(\w+)\.(\w+)\.onnx"', snippet))):
+            name, wanted = file
+            compiled(small(ROOT / "examples" / f"{name}.mai"), wanted, Path(folder), tokenizer="bytes")
+        if "step" in snippet:
+            program = small(ROOT / "examples" / "char_gpt.mai")
+            export_step(program, "generate", load_weights(program, None)[0], Path(folder), check=False)
+        shutil.copy(LIBRARY, folder)
+        script = Path(folder) / "snippet.mjs"
+        script.write_text(snippet, encoding="utf-8")
+        done = subprocess.run(["node", str(script)], cwd=folder, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stderr
+        assert done.stdout.strip()
