@@ -111,4 +111,6 @@ class Meter:
         elif not self.quiet and (step * 10 // self.steps > self._line or step == self.steps):
             self._line = step * 10 // self.steps
             left = (time.monotonic() - self.began) / max(1, step - self.start) * (self.steps - step)
-            self.console.print(f"step {step:,} of {self.steps:,}  {text}  {left:.0f} s left", highlight=False)
+            self.console.print(
+                f"step {step:,} of {self.steps:,}  {text}  {left:.0f} s left", highlight=False, soft_wrap=True
+            )
