@@ -14,12 +14,12 @@ export function pictureOf(result, port, manifest, values) {
   const rows = rowsOf(result);
   const [input] = manifest.inputs;
   const grid = input && isPlane(input, manifest) ? values[input.name] : null;
-  if (typeof port.path === "number") return film(framesOf(result, port.path));
+  if (typeof port.path === "number") return film(framesOf(result, port.path), askedFor(manifest, values));
   if (port.classes && !shape.length) return labels(result.data, port, manifest, grid);
   if (grid && !shape.length) return map(result.data, grid);
   if (shape.length === 1 && rows.every(isProbability)) return classes(rows, manifest, grid);
   if (sizesOf(shape)) return mosaic(result.data, sizesOf(shape), result.dims[0]);
-  if (port.shape.length === 1 && port.shape[0] === 2) return scatter(result.data, manifest, values);
+  if (port.shape.length === 1 && port.shape[0] === 2) return scatter(result.data, askedFor(manifest, values));
   if (port.shape.length === 2 && port.shape[1] === 2) return scatter(rows[0]);
   return numbers(rows);
 }
@@ -45,15 +45,21 @@ function labels(data, port, manifest, grid) {
     : writing(Array.from(data, (label) => names[label]).join("  "));
 }
 
-/** Points, coloured by the label that they were asked for, where there is one. */
-function scatter(data, manifest, values) {
-  const asked = manifest?.inputs.find((port) => port.classes && !port.shape.length);
-  const given = asked && values[asked.name];
+/** The labels that examples were asked for, with their names, where there are any. */
+function askedFor(manifest, values) {
+  const port = manifest.inputs.find((port) => port.classes && !port.shape.length);
+  return port ? { labels: values[port.name], names: namesFor(manifest, port.classes) } : {};
+}
+
+/** Points, coloured by what they were asked for. */
+function scatter(data, { labels, names } = {}) {
   const range = rangeOf(data);
-  const picture = plane(range, range, points(data, given));
-  if (!given) return picture;
+  return explained(plane(range, range, points(data, labels)), names);
+}
+
+function explained(picture, names) {
   const held = made("div");
-  held.append(picture, legend(namesFor(manifest, asked.classes)));
+  held.append(picture, ...(names ? [legend(names)] : []));
   return held;
 }
 
@@ -71,11 +77,11 @@ function framesOf({ data, dims }, path) {
 }
 
 /** A path of points or of images, which plays once, and again when it is asked to. */
-function film(frames) {
+function film(frames, asked) {
   const shape = frames[0].dims.slice(1);
   const images = sizesOf(shape);
   if (!images && shape.at(-1) !== 2) return numbers(rowsOf(frames.at(-1)));
-  const [canvas, draw] = images ? filmOfImages(frames, images) : filmOfPoints(frames, shape);
+  const [canvas, draw] = images ? filmOfImages(frames, images) : filmOfPoints(frames, shape, asked.labels);
   const slider = made("input", { type: "range", min: 0, max: frames.length - 1, value: 0 });
   const play = made("button", { type: "button", textContent: "play" });
   let playing = 0;
@@ -94,7 +100,7 @@ function film(frames) {
   const held = made("div", { className: "film" });
   held.append(canvas, play, slider);
   start();
-  return held;
+  return explained(held, images ? null : asked.names);
 }
 
 /** Colours span those of the last images, which are what becomes of the first. */
@@ -105,9 +111,9 @@ function filmOfImages(frames, sizes) {
 }
 
 /** All examples, or the points of the first. */
-function filmOfPoints(frames, shape) {
+function filmOfPoints(frames, shape, labels) {
   const range = rangeOf(frames.flatMap((frame) => Array.from(frame.data)));
-  const drawing = (step) => points(shape.length === 2 ? rowsOf(frames[step])[0] : frames[step].data);
+  const drawing = (step) => (shape.length === 2 ? points(rowsOf(frames[step])[0]) : points(frames[step].data, labels));
   const canvas = plane(range, range, drawing(0));
   return [canvas, (step) => canvas.again(drawing(step))];
 }
