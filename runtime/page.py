@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from base64 import b64encode
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -23,6 +23,7 @@ PUBLIC = "https://cdn.jsdelivr.net/npm/"
 VERSIONS = {ORT: "1.30.0", TOKENIZERS: "0.2.0"}
 SCRIPTS = {ORT: "dist/ort.wasm.bundle.min.mjs", TOKENIZERS: "dist/tokenizers.min.mjs"}
 BINARY = "dist/ort-wasm-simd-threaded.wasm"
+MOST = 300e6  # Bytes of files, since a browser holds no text of more than half a gigabyte.
 WEB = files("mai.runtime") / "web"
 
 
@@ -34,13 +35,15 @@ def write_page(paths: Sequence[Path], out: Path, modules: Path | None = None) ->
         modules: a `node_modules` folder whose onnxruntime-web goes into the page, which needs no network then.
 
     Raises:
-        ModelError: a file cannot be opened or is one turn of a text, `out` is no HTML file, or a module is not in the folder.
+        ModelError: a file cannot be opened or is one turn of a text, they are too large, `out` is no HTML file, or a module
+            is not in the folder.
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise ModelError("out-unknown", f"a page ends in .html, {out.name} does not")
     models = _models(paths)
     held: dict[str, bytes] = {}
     names = [_hold(model, held) for model in models]
+    _check_size(held)
     needed = sorted({name for entry in names for name in entry["modules"]})
     own = {file.name: _module(file.read_bytes()) for file in WEB.iterdir() if file.name.endswith(".mjs")}
     page = Template((WEB / "page.html").read_text(encoding="utf-8")).substitute(
@@ -77,6 +80,14 @@ def _hold(model: Model, held: dict[str, bytes]) -> dict[str, Any]:
         held[f"{place}-step"] = load(beside, providers="cpu").path.read_bytes()
     modules = [ORT] + [TOKENIZERS] * (model.manifest.tokenizer not in (None, BYTES))
     return {"name": model.path.name, "file": place, "step": f"{place}-step" if streams else None, "modules": modules}
+
+
+def _check_size(held: Mapping[str, bytes]) -> None:
+    size = sum(map(len, held.values()))
+    if size > MOST:
+        help = "mai.mjs opens files of any size by their address"
+        message = f"a page holds up to {MOST / 1e6:.0f} MB of files, these have {size / 1e6:.0f} MB"
+        raise ModelError("out-unknown", message, help)
 
 
 def _found(name: str, modules: Path | None) -> str:

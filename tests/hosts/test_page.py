@@ -88,6 +88,12 @@ def test_a_folder_of_the_runtime_goes_into_the_page(points: Path, tmp_path: Path
     assert "://" not in modules(page)[ORT]
 
 
+def test_a_page_has_an_end(points: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mai.runtime.page.MOST", 1000.0)
+    with pytest.raises(ModelError, match="a page holds up to 0 MB of files"):
+        write_page([points], tmp_path / "page.html")
+
+
 def test_the_tests_have_the_versions_that_pages_take() -> None:
     assert json.loads((Path(__file__).parent / "package.json").read_text())["dependencies"] == VERSIONS
 
