@@ -168,8 +168,6 @@ def train(
     from mai.compiler.training.loop import train as train_program
 
     _say(growing(program), "text")
-    if not resume and (folder / "weights.safetensors").exists():
-        typer.echo(f"{folder} holds a run, which this one replaces; --resume goes on with it", err=True)
     options = Options(steps, batch, seed, device, precision, tuple(data or ()), resume, tensorboard, quiet, weights)
     result = train_program(program, folder, options)
     if not result.main:
@@ -271,15 +269,17 @@ def _exports(program: Program, wanted: list[str] | None) -> list[str]:
 
 def _weights_file(program: Program, given: Path | None, out: Path | None, sets: list[str] | None) -> Path | None:
     """The weights that are meant: a file, a run's folder; else those of the run in `out`, or of the run of this name."""
+    from mai.compiler.training.folder import WEIGHTS, checkpoints
+
     if given is not None:
         from mai.compiler.weights.files import usual
 
         return usual(given)
     folders = [Path("runs") / program.name] if out is None else [out, Path("runs") / program.name]
     for folder in folders:
-        if (folder / "weights.safetensors").exists():
-            return folder / "weights.safetensors"
-        if any(folder.glob("checkpoint-*.safetensors")):
+        if (folder / WEIGHTS).exists():
+            return folder / WEIGHTS
+        if checkpoints(folder):
             _refuse_unfinished(program, folder, sets)
     return None
 
