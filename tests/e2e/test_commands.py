@@ -70,6 +70,14 @@ def test_check_train_compile_run(name: str, tmp_path: Path) -> None:
     assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 3
 
 
+def test_a_spec_without_exports_says_so(tmp_path: Path) -> None:
+    spec = tmp_path / "a.mai"
+    net = "net f(x: [2]) -> [2] { return linear(x, 2) }\n"
+    spec.write_text(f"data x: [2] from moons()\n{net}train(steps = 2) {{ minimize sum((f(x) - x)^2) }}\n")
+    assert "note: no exports: nothing is compiled" in mai("train", spec, "--out", tmp_path / "run").stderr
+    assert "note: no exports: nothing is compiled" in mai("compile", spec, "--out", tmp_path / "run").stderr
+
+
 def test_reflow_learns_from_the_first_flow(tmp_path: Path) -> None:
     first, spec = tmp_path / "moons_flow.path.onnx", EXAMPLES / "reflow.mai"
     mai("compile", EXAMPLES / "moons_flow.mai", "--out", tmp_path, "--export", "path", "--set", "width=8")
