@@ -27,6 +27,7 @@ Format = Annotated[str, typer.Option("--format", help="text or json, for editors
 Weights = Annotated[
     Path | None, typer.Option(help="A .safetensors file, its .index.json, or a folder; for the spec's, too.")
 ]
+USUAL_OPSET = 23
 
 
 def register(app: typer.Typer) -> None:
@@ -152,7 +153,7 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
     weights: Weights = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard, too.")] = False,
-    opset: Annotated[int, typer.Option(help="The ONNX operator set: 21, 22 or 23.")] = 23,
+    opset: Annotated[int, typer.Option(help="The ONNX operator set: 21, 22 or 23.")] = USUAL_OPSET,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     sets: Sets = None,
 ) -> None:
@@ -162,19 +163,21 @@ def train(
     how = _how(opset=opset)
     from mai.compiler.check import growing
     from mai.compiler.compiling import compile_all
+    from mai.compiler.training.again import again
     from mai.compiler.training.loop import Options
     from mai.compiler.training.loop import train as train_program
 
     _say(growing(program), "text")
-    if not resume and (folder / "weights.safetensors").exists():
-        typer.echo(f"{folder} holds a run, which this one replaces; --resume goes on with it", err=True)
     options = Options(steps, batch, seed, device, precision, tuple(data or ()), resume, tensorboard, quiet, weights)
     result = train_program(program, folder, options)
     if not result.main:
         return
     if result.weights is None:
-        again = f"mai train {file} --out {folder} --resume"
-        typer.echo(f"stopped at step {result.steps:,}; nothing is lost. Go on with: {again}", err=True)
+        command = again(
+            file, folder, set=sets, steps=steps, batch=batch, seed=seed, device=device, precision=precision, data=data,
+            weights=weights, tensorboard=tensorboard, opset=None if opset == USUAL_OPSET else opset, quiet=quiet,
+        )  # fmt: skip
+        typer.echo(f"stopped at step {result.steps:,}; nothing is lost. Go on with: {command}", err=True)
         raise typer.Exit(130)
     figures = {**result.figures, **{f"held-out {n}": v for n, v in result.validation.items()}}
     told = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
@@ -189,7 +192,7 @@ def compile_(
     out: Annotated[Path | None, typer.Option(help="Where the files go.", show_default="where the weights are")] = None,
     weights: Weights = None,
     export: Annotated[list[str] | None, typer.Option(help="Only these exports.")] = None,
-    opset: Annotated[int, typer.Option(help="The ONNX operator set: 21, 22 or 23.")] = 23,
+    opset: Annotated[int, typer.Option(help="The ONNX operator set: 21, 22 or 23.")] = USUAL_OPSET,
     unroll: Annotated[bool, typer.Option("--unroll", help="A flat graph without loops; steps are fixed.")] = False,
     cache: Annotated[
         str, typer.Option(help="How a growing text keeps its past: concat, two-level, none (computed whole), or auto.")
@@ -228,7 +231,7 @@ def compile_(
     from mai.compiler.compiling import compile_all
 
     program = _program(file, sets)
-    found = _weights_file(program, weights, out)
+    found = _weights_file(program, weights, out, sets)
     if found and weights is None:
         typer.echo(f"the weights are those of {found}", err=True)
     names = _exports(program, export)
@@ -264,25 +267,28 @@ def _exports(program: Program, wanted: list[str] | None) -> list[str]:
     return wanted or list(program.exports)
 
 
-def _weights_file(program: Program, given: Path | None, out: Path | None) -> Path | None:
+def _weights_file(program: Program, given: Path | None, out: Path | None, sets: list[str] | None) -> Path | None:
     """The weights that are meant: a file, a run's folder; else those of the run in `out`, or of the run of this name."""
+    from mai.compiler.training.folder import WEIGHTS, checkpoints
+
     if given is not None:
         from mai.compiler.weights.files import usual
 
         return usual(given)
     folders = [Path("runs") / program.name] if out is None else [out, Path("runs") / program.name]
     for folder in folders:
-        if (folder / "weights.safetensors").exists():
-            return folder / "weights.safetensors"
-        if any(folder.glob("checkpoint-*.safetensors")):
-            _refuse_unfinished(program, folder)
+        if (folder / WEIGHTS).exists():
+            return folder / WEIGHTS
+        if checkpoints(folder):
+            _refuse_unfinished(program, folder, sets)
     return None
 
 
-def _refuse_unfinished(program: Program, folder: Path) -> None:
+def _refuse_unfinished(program: Program, folder: Path, sets: list[str] | None) -> None:
+    from mai.compiler.training.again import again
     from mai.spec.diagnostics import Diagnostic
 
-    help = f"go on with it: mai train {program.source.path} --out {folder} --resume"
+    help = f"go on with it: {again(program.source.path, folder, set=sets)}"
     message = f"{folder} holds a run that was stopped, without weights yet"
     raise MaiError([Diagnostic("weights-missing", None, message, help=help)])
 

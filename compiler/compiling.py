@@ -65,6 +65,9 @@ def compile_all(
     Raises:
         MaiError: some were refused; the others are there.
     """
+    if not names:
+        typer.echo("note: no exports: nothing is compiled", err=True)
+        return
     from mai.compiler.few_bits import few_bits
     from mai.compiler.onnx.export import USUAL, export, export_step
     from mai.compiler.ops.structure import Extend

@@ -24,6 +24,8 @@ def prepare(
 ) -> dict[str, Array]:
     """Arrays for the session, by name; `least` and `most` bound the sizes of dimensions, by their names.
 
+    One example of an input stands for each of a batch of the others.
+
     Raises:
         ModelError: a name, a dtype, a shape or a range is not as the file says.
     """
@@ -40,7 +42,7 @@ def prepare(
                 "input-missing", f"the input `{name}` is missing", f"it takes {', '.join([*inputs, *settings])}"
             )
     _agree(inputs, feed, least, most)
-    return feed
+    return feed | _repeated(inputs, feed)
 
 
 def unknown(name: str, known: list[str]) -> ModelError:
@@ -130,12 +132,16 @@ def between(low: float | None, high: float | None) -> str:
 
 
 def _agree(inputs: Ports, feed: Mapping[str, Array], least: Sizes, most: Sizes) -> None:
-    """Inputs of one call have one batch, and one size for each name of a dimension, which may have limits."""
+    """Inputs of one call have one batch or one example, and one size for each name of a dimension, which may have limits."""
     sizes: dict[str, tuple[int, str]] = {}
     for port in inputs.values():
         array = feed[port.name]
         for name, size in zip(["batch", *port.shape], array.shape, strict=True):
             if isinstance(name, int) or not name.isidentifier():
+                continue
+            if name == "batch" and not size:
+                raise ModelError("input-shape", f"the batch of `{port.name}` is empty")
+            if name == "batch" and size == 1:
                 continue
             known, where = sizes.setdefault(name, (size, port.name))
             if known != size:
@@ -146,3 +152,9 @@ def _agree(inputs: Ports, feed: Mapping[str, Array], least: Sizes, most: Sizes) 
                 raise ModelError("input-range", f"`{name}` is at least {least[name]}, `{port.name}` has {size}")
             if size > most.get(name, size):
                 raise ModelError("input-range", f"`{name}` is at most {most[name]}, `{port.name}` has {size}")
+
+
+def _repeated(inputs: Ports, feed: Mapping[str, Array]) -> dict[str, Array]:
+    """The inputs of one example beside a batch, as often as there are examples in it."""
+    batch = max((len(feed[name]) for name in inputs), default=1)
+    return {name: np.repeat(feed[name], batch, axis=0) for name in inputs if len(feed[name]) < batch}

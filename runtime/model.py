@@ -31,6 +31,9 @@ CHUNK, WHOLE = "batch.chunk", np.array(2**31)
 # A manifest begins with its format, so that it can be read where the rest of a newer file cannot.
 STATED_FORMAT = re.compile(re.escape(MANIFEST_KEY.encode()) + rb'[^{]{1,8}\{"format": ?(\d+)', re.DOTALL)
 
+# How an ONNX file begins: the version of its form, then the key of another field of a `ModelProto`.
+BEGINS = re.compile(rb"\x08[\x01-\x7f][\x12\x1a\x22\x28\x32\x3a\x42\x72]")
+
 
 class Model:
     """A loaded file. Call it with inputs and settings by name; it may be called from several threads at once."""
@@ -61,7 +64,7 @@ class Model:
         """Run the file once.
 
         Every input has the batch as its first axis; one example of exactly an input's own shape stands for a batch of
-        one. Settings that are left out have their defaults. Numbers and lists are taken as arrays. Where the file has a
+        one, and beside inputs of many examples a batch of one is repeated for each of them. Settings that are left out have their defaults. Numbers and lists are taken as arrays. Where the file has a
         tokenizer, tokens may be a text. A prompt that a text grows from may be several, of different lengths; the result
         is text for text, and a list of rows where the lengths differ.
 
@@ -279,6 +282,9 @@ def _unreadable(path: Path, raw: bytes, error: Exception) -> ModelError:
         return _newer(path, int(stated[1]))
     if path.suffix == ".mai":
         return ModelError("model-foreign", f"{path} is a spec", f"compile it first: mai compile {path}")
+    if not BEGINS.match(raw):
+        help = "`mai compile SPEC --weights FILE` makes one of weights" if path.suffix == ".safetensors" else None
+        return ModelError("model-foreign", f"{path} is no ONNX file", help)
     if MANIFEST_KEY.encode() in raw or b"mai" in raw[:64]:
         return ModelError("model-truncated", f"{path} is damaged or cut short", "compile or copy it again")
     return ModelError("model-foreign", f"{path} is not a file that mai compiled: {_first_line(error)}")

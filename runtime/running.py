@@ -59,7 +59,8 @@ def run_file(path: Path, words: list[str], options: Mapping[str, int | None], wa
         say.arrays(model, results, given)
         return
     title = f"{path.name}, seed {given.get('seed', 0)}" if model.manifest.draws else path.name
-    inputs = {name: np.asarray(given[name]) for name, port in model.inputs.items() if port.dtype == "float32"}
+    read = {name: np.asarray(given[name]) for name, port in model.inputs.items() if port.dtype == "float32"}
+    inputs = {name: array for name, array in read.items() if len(array) == count}  # the others are one for all
     names = {name: names_of(model.manifest, port) for name, port in model.outputs.items()}
     look = Look(title, _labels(model, given, count), inputs, colours, names)
     for written in save(results, wanted.out, model.manifest, look):

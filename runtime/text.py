@@ -97,8 +97,11 @@ def check_length(text: Text, rows: Array, settings: Mapping[str, Any]) -> None:
 
 
 def answer(prompt: Prompt, made: Array, tokenizer: Tokenizer | None) -> Any:
-    """The result as the prompt was given: text for text, and rows of their own lengths for prompts of different ones."""
+    """The result as the prompt was given: text for text, and rows of their own lengths for prompts of different ones.
+
+    One text beside a batch of another input has become several.
+    """
     if prompt.as_text and tokenizer is not None:
         texts = [tokenizer.decode(row[row != NOTHING]) for row in made]
-        return texts[0] if prompt.single else texts
+        return texts[0] if prompt.single and len(texts) == 1 else texts
     return [row[row != NOTHING] for row in made] if prompt.ragged else made

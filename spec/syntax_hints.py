@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from lark import UnexpectedInput
 from lark.exceptions import UnexpectedToken
 
-from mai.spec.diagnostics.suggest import closest
+from mai.spec.diagnostics.suggest import closest, slips
 from mai.spec.layout import BracketError
-from mai.spec.syntax_rules import KEYWORDS, RULES, Place
+from mai.spec.syntax_rules import KEYWORDS, RULES, STATEMENTS, Place
 
 _COMMENTS = re.compile(r'("[^"\n]*"?)|#[^\n]*')
 _TOKEN = re.compile(r'(?:"[^"\n]*"|\w+|\|>|->|\.\.|//|[-+*/=!<>]=|[^\w\s])$')
@@ -20,6 +20,8 @@ _LOOKALIKES = {
     "×": "*", "·": "*", "⋅": "*", "∗": "*", "÷": "/", "−": "-", "–": "-", "—": "-", "≤": "<=", "≥": ">=", "≠": "!=",
     "→": "->", "∧": "and", "∨": "or", "¬": "not", "∈": "in", "√": "sqrt(x)", "∞": "inf", "ᵀ": "'", "′": "'", "`": '"',
 }  # fmt: skip
+NAMELESS = ("missing-equals", "no-effect")  # told of a first word that is taken for a name
+MOST_SLIPS = 2
 LONGEST_TOKEN = 100  # of the token before: enough to know it by, and the search stays quick on a line without end
 
 
@@ -43,7 +45,7 @@ def syntax_hint(error: UnexpectedInput, text: str) -> Hint:
     place = _place(error, text, at, end)
     slug, message, help = _account(place)
     start = at
-    if slug == "misplaced-declaration":  # the parser took its word for a name
+    if slug == "misplaced-declaration" or (slug == "misspelt" and place.named):  # the parser took its word for a name
         start = at - len(place.line.lstrip())
         end = start + len(place.word)
     if slug == "wrong-operator":
@@ -79,9 +81,18 @@ def _account(place: Place) -> tuple[str, str, str | None]:
         return "misspelt", f"`{place.found}` has no place here: did you mean `{meant}`?", None
     for test, slug, message, help in RULES:
         if test(place):
+            meant = _statement(place) if slug in NAMELESS else None
+            if meant:
+                return "misspelt", f"`{place.word}` begins no statement: did you mean `{meant}`?", None
             return slug, _filled(message, place), _filled(help, place) if help else None
     shown = place.found.strip()
     return "syntax", f"`{shown}` has no place here" if shown else "the text ends too early", None
+
+
+def _statement(place: Place) -> str | None:
+    """The word that may have been meant by the first of a statement, a slip of the pen or two away."""
+    meant = closest(place.word, sorted(STATEMENTS)) if place.named and place.opens else None
+    return meant if meant and slips(place.word, meant) <= MOST_SLIPS else None
 
 
 def _strange(character: str) -> tuple[str, str, str | None]:

@@ -231,8 +231,12 @@ MISSING_TYPES: list[Rule] = [
 ]  # fmt: skip
 
 FOREIGN: list[Rule] = [
+    (_all(_opens("for"), lambda p: re.match(r"\w+\s+in\b[^\n{]*\.\.", p.rest) is not None),
+     "foreign-keyword", "there is no `for`: depth is a `repeat`, time an `integrate`",
+     "write `repeat 3 as i { ... }` or, along time, `integrate s in 0..1 using euler(20) { dx/ds = f(x, s) }`"),
     (_opens("for", "while", "loop", "do"),
      "foreign-keyword", "there is no `for` or `while`: depth is a `repeat`", "write `repeat 3 as i { ... }`"),
+    (_opens("maximize", "maximise"), "foreign-keyword", "training minimizes", "write `minimize -e`"),
     (_opens("def", "function", "fn", "func"),
      "foreign-keyword", "functions are `layer`s and `net`s", "write `net f(x: [2]) -> [2] { ... }`"),
     (_opens("class", "struct"), "foreign-keyword", "there are no classes: a model is a `net`", None),

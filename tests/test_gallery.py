@@ -53,8 +53,13 @@ def test_what_is_trained_is_not_trained_again(tmp_path: Path, monkeypatch: pytes
     spec.write_text("# one", encoding="utf-8")
     row = Row("a", "", "", "", (Shot("a.png", "run {f} --out {out}"),), quick=7)
     assert gallery.trained(row, True) == Path("runs/gallery/quick/a")
-    assert said.pop() == "train examples/a.mai --out runs/gallery/quick/a --steps 7 --resume --quiet"
+    assert said.pop() == "train examples/a.mai --out runs/gallery/quick/a --steps 7 --quiet"
     assert gallery.trained(row, True) and said.pop().startswith("compile")
+    assert gallery.trained(row, False) == Path("runs/gallery/a")
+    assert said.pop() == "train examples/a.mai --out runs/gallery/a --quiet"
+    (tmp_path / "runs/gallery/a/weights.safetensors").rename(
+        tmp_path / "runs/gallery/a/checkpoint-00000001.safetensors"
+    )
     assert gallery.trained(row, False) == Path("runs/gallery/a")
     assert said.pop() == "train examples/a.mai --out runs/gallery/a --resume --quiet"
     assert gallery.trained(row, True) == Path("runs/gallery/a") and said.pop().startswith("compile")

@@ -15,6 +15,7 @@ from benchmarks.runs import FIDELITY, GALLERY, ROOT, digest, is_done
 from mai.compiler.check import check
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
+from mai.compiler.training.folder import checkpoints
 from mai.compiler.training.loop import Options, train
 from mai.compiler.training.weights import load_weights
 from mai.runtime import load
@@ -70,7 +71,8 @@ def trained(
     weights = ROOT / folder / "weights.safetensors"
     if not weights.exists():
         print(f"training {program.name} into {folder}", flush=True)
-        train(program, ROOT / folder, Options(steps=steps, seed=seed, resume=True))
+        begun = bool(checkpoints(ROOT / folder))
+        train(program, ROOT / folder, Options(steps=steps, seed=seed, resume=begun))
     return program, weights
 
 

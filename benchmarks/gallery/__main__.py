@@ -22,6 +22,7 @@ from benchmarks.gallery.page import write_page
 from benchmarks.gallery.rows import ROWS, Row, Shot
 from benchmarks.runs import GALLERY as RUNS
 from benchmarks.runs import ROOT, STAMP, digest, is_done, stamp
+from mai.compiler.training.folder import checkpoints
 
 EXAMPLES, PICTURES = Path("examples"), Path("examples/pictures")
 QUICK = RUNS / "quick"
@@ -108,7 +109,8 @@ def trained(row: Row, quick: bool) -> Path:
         (ROOT / folder).mkdir(parents=True)
         (ROOT / folder / STAMP).write_text(text, encoding="utf-8")
     *before, last = training(row, folder)
-    for command in (*before, f"{last} --resume --quiet"):
+    resume = " --resume" if checkpoints(ROOT / folder) else ""
+    for command in (*before, f"{last}{resume} --quiet"):
         mai(command)
     return folder
 

@@ -12,11 +12,11 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
+from mai.compiler.training.folder import WEIGHTS, checkpoint_of, checkpoints
 from mai.runtime.files import plain_file, write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 KEPT = 2
-WEIGHTS_FILE = "weights.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,23 +57,12 @@ def restore_optimizer(
 
 def write(folder: Path, checkpoint: Checkpoint) -> Path:
     """Save a checkpoint and drop all but the last two."""
-    path = folder / f"checkpoint-{checkpoint.step:08d}.safetensors"
+    path = checkpoint_of(folder, checkpoint.step)
     tensors = {n: t.detach().cpu().contiguous() for n, t in checkpoint.tensors.items()}
     write_atomically(path, save(tensors, {**checkpoint.metadata, "step": str(checkpoint.step)}))
-    for old in saved(folder)[:-KEPT]:
+    for old in checkpoints(folder)[:-KEPT]:
         old.unlink(missing_ok=True)
     return path
-
-
-def saved(folder: Path) -> list[Path]:
-    """The checkpoints of a run, the last one last."""
-    return sorted(folder.glob("checkpoint-*.safetensors"))
-
-
-def clear(folder: Path) -> None:
-    """Drop the checkpoints of an earlier run: a new one would rank its own among them by step."""
-    for old in saved(folder):
-        old.unlink(missing_ok=True)
 
 
 def read(path: Path) -> Checkpoint:
@@ -89,7 +78,7 @@ def read(path: Path) -> Checkpoint:
 
 def latest(folder: Path) -> Checkpoint | None:
     """The last checkpoint that can be read."""
-    for path in reversed(saved(folder)):
+    for path in reversed(checkpoints(folder)):
         try:
             return read(path)
         except MaiError:
@@ -97,9 +86,29 @@ def latest(folder: Path) -> Checkpoint | None:
     return None
 
 
+def check_same(
+    found: Checkpoint, shapes: Mapping[str, tuple[int, ...]], settings: Mapping[str, str], folder: Path
+) -> None:
+    """Raise `MaiError` where a checkpoint is of other weights, or its run had another seed or batch."""
+    saved = {n: tuple(t.shape) for n, t in found.part("weights/").items()}
+    differing = sorted(n for n in saved.keys() | shapes.keys() if saved.get(n) != shapes.get(n))
+    if differing:
+        name = differing[0]
+        shown = (
+            f"`{name}` is {saved.get(name, 'absent')} in the checkpoint and {shapes.get(name, 'absent')} in the spec"
+        )
+        message = f"the checkpoint in {folder} is of another spec: {shown}"
+        help = "the same --set as before; or train into another folder, or without --resume"
+        raise MaiError([Diagnostic("weights-mismatch", None, message, help=help)])
+    had = {name: found.metadata.get(name) for name in settings}
+    if had != settings:
+        message = f"the run in {folder} had " + " and ".join(f"{name} {value}" for name, value in had.items())
+        raise MaiError([Diagnostic("weights-mismatch", None, message, help="resume with the same seed and batch")])
+
+
 def write_weights(folder: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> Path:
     """The trained weights, for `mai compile`."""
-    path = folder / WEIGHTS_FILE
+    path = folder / WEIGHTS
     held = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
     write_atomically(path, save(held, {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}))
     return path

@@ -10,7 +10,16 @@ from pathlib import Path
 
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.program import Training
-from mai.compiler.training.fields import bad, check_labels, check_whole, chosen, grouped, shape_of, window
+from mai.compiler.training.fields import (
+    bad,
+    check_labels,
+    check_vocabulary,
+    check_whole,
+    chosen,
+    grouped,
+    shape_of,
+    window,
+)
 from mai.spec import settings as st
 from mai.spec.diagnostics import Diagnostic, MaiError, placed
 
@@ -33,7 +42,7 @@ def misfits(training: Training, base: Path) -> list[Diagnostic]:
     """What training would say of the shapes of its data, where these are known without reading them."""
     try:
         if isinstance(training.data, st.Text):
-            window(training.fields)
+            check_vocabulary(training.data, window(training.fields)[2])
         elif (columns := known(training.data, base)) is not None:
             _compare(columns, training.fields, isinstance(training.data, (st.Npz, st.Csv)))
     except MaiError as error:

@@ -11,7 +11,7 @@ import numpy as np
 
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.training.earlier import opened, read_export
-from mai.compiler.training.fields import bad, check_labels, check_whole, chosen, shape_of, window
+from mai.compiler.training.fields import bad, check_labels, check_vocabulary, check_whole, chosen, shape_of, window
 from mai.compiler.training.labels import Names, coded, is_words
 from mai.compiler.training.points import generator, sampler
 from mai.compiler.training.sources import EXACT, READERS, Read
@@ -65,6 +65,7 @@ def _loaded(
     source: st.Source, fields: Mapping[str, Type], seed: int, base: Path, override: Sequence[Path] | None, known: Names
 ) -> Dataset:
     if isinstance(source, st.Text):
+        check_vocabulary(source, window(fields)[2])
         tokens, stated = tokenised(source, base, override)
         return replace(_windows(tokens, fields, seed), tokenizer=stated)
     if override and not isinstance(source, (st.Npz, st.Csv, st.Images)):

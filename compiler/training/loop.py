@@ -21,8 +21,9 @@ from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.work import known_sizes, multiply_adds
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
+from mai.compiler.torch.weights import Weights
 from mai.compiler.training import checkpoint as ck
-from mai.compiler.training import labels
+from mai.compiler.training import folder, labels
 from mai.compiler.training.best import Best
 from mai.compiler.training.data import Dataset, load
 from mai.compiler.training.draws import DrawSource, lift_draws
@@ -30,11 +31,10 @@ from mai.compiler.training.module import Module
 from mai.compiler.training.moved import nothing_moves
 from mai.compiler.training.optimizer import MovingAverage, make_optimizer, rate, set_rate
 from mai.compiler.training.processes import Processes, accelerator_of
-from mai.compiler.training.progress import Meter, Metrics
+from mai.compiler.training.progress import Meter, Metrics, event_writer
 from mai.compiler.training.record import Recorder
 from mai.compiler.training.scaling import Scaling
 from mai.compiler.training.stopping import stoppable
-from mai.compiler.training.tokens import FILE
 from mai.compiler.training.weights import begun
 from mai.runtime.files import write_atomically
 from mai.runtime.tokenizer import BYTES
@@ -86,15 +86,17 @@ def train(program: Program, out: Path, options: Options | None = None) -> Result
     """Train a program; `out` gets checkpoints, `metrics.jsonl` and, at the end, `weights.safetensors`.
 
     Raises:
-        MaiError: the data are wrong, the checkpoint is of another spec, or the loss is not finite.
+        MaiError: the data are wrong, there is no checkpoint to go on from or one of another spec, or the loss is not
+            finite.
     """
     if program.training is None:
         raise MaiError([Diagnostic("minimize-missing", None, f"{program.name} has no train block")])
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise MaiError([Diagnostic("file-not-found", None, f"cannot write to {out}: {error.strerror}")]) from error
-    return Trainer(program, program.training, out, options or Options()).run()
+    options = options or Options()
+    if not options.resume:
+        folder.made(out)
+    if options.tensorboard:
+        event_writer()
+    return Trainer(program, program.training, out, options).run()
 
 
 class Objective:
@@ -127,6 +129,8 @@ class Trainer:
         self.device: torch.device = self.accelerator.device
         base = Path(program.source.path).parent
         self.found = self.processes.from_main(ck.latest(out) if options.resume and self.processes.main else None)
+        if options.resume and self.found is None:
+            raise folder.nothing_to_resume(out)
         known = labels.told(self.found.metadata) if self.found else labels.stated(options.weights)
         data, fields = training.data, training.fields
         self.data: Dataset = load(data, fields, self.seed, base, options.data, training.where, known)
@@ -134,7 +138,8 @@ class Trainer:
         self.processes.check(training.graph, self.batch)
         self.share = self.processes.share(self.batch)
         self.steps = self._steps()
-        self.weights = begun(program, options.weights, self.seed).to(self.device)
+        held = Weights(program.weights) if self.found else begun(program, options.weights, self.seed)
+        self.weights = held.to(self.device)
         self._choose_threads()
         self.objectives = [Objective(self, place) for place in range(len(training.objectives))]
         moved = {name: p for o in self.objectives for name, p in o.parameters.items()}
@@ -142,7 +147,7 @@ class Trainer:
             parameter.requires_grad_(name in moved)
         self.average = MovingAverage(moved, settings.ema) if settings.ema else None
         self.best = self._best() if settings.keep == "best" else None
-        self.recorder = Recorder(training.records, self.weights, out / "records.npz")
+        self.recorder = Recorder(training.records, self.weights, out / folder.RECORDS)
         self.asked = self.stop = False
         self.figures: dict[str, float] = {}
 
@@ -184,11 +189,12 @@ class Trainer:
 
     def run(self) -> Result:
         main = self.processes.main
-        start = self._restore() if self.options.resume else 0
+        start = self._restore()
+        self.processes.wait()
         if main:
             self._prepare_folder()
         began = time.monotonic()
-        metrics = Metrics(self.out / "metrics.jsonl", start, self.options.tensorboard) if main else None
+        metrics = Metrics(self.out / folder.METRICS, start, self.options.tensorboard) if main else None
         with stoppable(self), Meter(self.steps, start, self.batch, self.options.quiet or not main) as meter:
             done = self._loop(start, meter, metrics)
         self.processes.end()
@@ -203,10 +209,11 @@ class Trainer:
         return Result(done, dict(self.figures), validation, time.monotonic() - began, path, self.stop, kept)
 
     def _prepare_folder(self) -> None:
+        """From here on the folder is this run's: one that was there before makes room."""
         if not self.options.resume:
-            ck.clear(self.out)
+            folder.make_room(self.out, self.program, self.options.data)
         if self.data.tokenizer not in (None, BYTES):
-            write_atomically(self.out / FILE, str(self.data.tokenizer).encode())
+            write_atomically(self.out / folder.TOKENIZER, str(self.data.tokenizer).encode())
 
     def _loop(self, start: int, meter: Meter, metrics: Metrics | None) -> int:
         every = max(1, self.steps // REPORTS)
@@ -280,7 +287,7 @@ class Trainer:
         return {name: torch.from_numpy(array).to(self.device, non_blocking=True) for name, array in fields.items()}
 
     def _not_finite(self, objective: Objective, step: int, value: float) -> MaiError:
-        last = ck.saved(self.out)
+        last = folder.checkpoints(self.out)
         where = f"the last good checkpoint is {last[-1]}" if last else "there is no checkpoint yet"
         shown = "infinite" if math.isinf(value) else "not a number"
         message = f"at step {step + 1:,} the objective `{objective.written.text}` is {shown}; {where}"
@@ -358,11 +365,12 @@ class Trainer:
         return ck.write(self.out, ck.Checkpoint(step, tensors, metadata))
 
     def _restore(self) -> int:
-        """Go on from the last checkpoint; from the beginning where there is none."""
+        """Go on from the last checkpoint, where the run is to go on."""
         found, self.found = self.found, None
         if found is None:
             return 0
-        self._check_same(found)
+        shapes = {n: tuple(t.shape) for n, t in self.weights.state_dict().items()}
+        ck.check_same(found, shapes, {"seed": str(self.seed), "batch": str(self.batch)}, self.out)
         self.weights.load_state_dict(found.part("weights/"))
         if self.average is not None:
             for name, tensor in found.part("average/").items():
@@ -373,23 +381,6 @@ class Trainer:
         if self.best is not None:
             self.best.restore(found)
         return found.step
-
-    def _check_same(self, found: ck.Checkpoint) -> None:
-        saved = {n: tuple(t.shape) for n, t in found.part("weights/").items()}
-        wanted = {n: tuple(t.shape) for n, t in self.weights.state_dict().items()}
-        differing = sorted(n for n in saved.keys() | wanted.keys() if saved.get(n) != wanted.get(n))
-        if differing:
-            name = differing[0]
-            shown = f"`{name}` is {saved.get(name, 'absent')} in the checkpoint and {wanted.get(name, 'absent')} in the spec"
-            message = f"the checkpoint in {self.out} is of another spec: {shown}"
-            raise MaiError(
-                [Diagnostic("weights-mismatch", None, message, help="train into another folder, or without --resume")]
-            )
-        if found.metadata.get("seed") != str(self.seed) or found.metadata.get("batch") != str(self.batch):
-            message = (
-                f"the run in {self.out} had seed {found.metadata.get('seed')} and batch {found.metadata.get('batch')}"
-            )
-            raise MaiError([Diagnostic("weights-mismatch", None, message, help="resume with the same seed and batch")])
 
     def _finish(self, step: int, validation: Mapping[str, float]) -> Path:
         with self._averaged():

@@ -82,6 +82,11 @@ class Processes:
         dist.broadcast_object_list(box, src=0)
         return box[0]
 
+    def wait(self) -> None:
+        """Until all are here."""
+        if self.count > 1:
+            self.accelerator.wait_for_everyone()
+
     def end(self) -> None:
         """Leave the group; what follows is the main process's alone."""
         if self.count > 1:

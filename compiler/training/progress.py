@@ -14,6 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from mai.compiler.training.folder import TENSORBOARD
 from mai.runtime.files import write_atomically
 
 SMOOTHING = 0.98
@@ -29,7 +30,7 @@ class Metrics:
                 kept += [line] if _step_of(line) <= step and step else []
         write_atomically(path, "".join(f"{line}\n" for line in kept).encode())
         self._path, self._file = path, path.open("ab", buffering=0)
-        self._board = _board(path.parent) if tensorboard else None
+        self._board = event_writer()(path.parent / TENSORBOARD) if tensorboard else None
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         line = json.dumps({"step": step, **values}).encode() + b"\n"
@@ -56,7 +57,8 @@ def _step_of(line: str) -> int:
         return 1 << 62
 
 
-def _board(folder: Path) -> Any:
+def event_writer() -> Any:
+    """What writes events for TensorBoard. Raises `MaiError` where it is not installed."""
     try:
         from torch.utils.tensorboard import SummaryWriter
     except ImportError as error:
@@ -64,7 +66,7 @@ def _board(folder: Path) -> Any:
 
         message = "TensorBoard is not installed"
         raise MaiError([Diagnostic("data-missing", None, message, help="pip install tensorboard")]) from error
-    return SummaryWriter(folder / "tensorboard")
+    return SummaryWriter
 
 
 class Meter:

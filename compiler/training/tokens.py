@@ -10,6 +10,7 @@ import numpy as np
 
 from mai.compiler.program import Program
 from mai.compiler.training.fields import bad
+from mai.compiler.training.folder import TOKENIZER
 from mai.runtime.errors import ModelError
 from mai.runtime.files import plain_file
 from mai.runtime.tokenizer import BYTES, tokenizer_of
@@ -17,7 +18,6 @@ from mai.spec import settings as st
 
 Array = np.ndarray[Any, Any]
 HELD_OUT = 0.1
-FILE = "tokenizer.json"
 
 
 def tokenised(source: st.Text, base: Path, override: Sequence[Path] | None) -> tuple[Array, str]:
@@ -100,5 +100,5 @@ def stated_tokenizer(program: Program, weights: Path | None, given: str | None) 
     if not isinstance(source, st.Text):
         return None
     if isinstance(source.tokenizer, st.Bpe):
-        return _read(weights.parent / FILE) if weights is not None else None
+        return _read(weights.parent / TOKENIZER) if weights is not None else None
     return BYTES if source.tokenizer == BYTES else _read(Path(program.source.path).parent / source.tokenizer)

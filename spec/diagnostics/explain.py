@@ -17,7 +17,8 @@ def explanation(slug: str) -> str:
     if entry is None:
         guess = closest(slug, CATALOG)
         hint = f"; did you mean `{guess}`?" if guess else ""
-        return f"there is no diagnostic, function or layer `{slug}`{hint}\n`mai explain` lists them all"
+        told = "`mai explain` lists the diagnostics, spec/functions.md the functions and layers"
+        return f"there is no diagnostic, function or layer `{slug}`{hint}\n{told}"
     parts = [f"{slug}: {entry.title}", entry.explanation]
     for title, snippet in _snippets(entry):
         parts += [title, indent(snippet, "    ")]

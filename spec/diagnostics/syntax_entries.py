@@ -54,7 +54,8 @@ SYNTAX: dict[str, Entry] = {
     ),
     "foreign-keyword": Entry(
         "A statement of another language",
-        "There are no `for`, `while`, `def`, `class` or `lambda`. Depth is `repeat`, functions are `layer` and `net`.",
+        "There are no `for`, `while`, `def`, `class` or `lambda`. Depth is `repeat`, time `integrate`,\n"
+        "functions are `layer` and `net`.",
         "net f(x: [2]) -> [2] {\n  for i in 3 { x += 1 }\n  return x\n}\n",
         "net f(x: [2]) -> [2] {\n  repeat 3 as i { x += 1 }\n  return x\n}\n",
     ),

@@ -87,6 +87,7 @@ def test_explain_an_unknown_slug(tmp_path: Path) -> None:
     made = mai("explain", "clas-range", folder=tmp_path)
     assert made.returncode == 1
     assert "did you mean `class-range`?" in made.stdout + made.stderr
+    assert "`mai explain` lists the diagnostics, spec/functions.md the functions and layers" in made.stderr
 
 
 def test_a_check_imports_no_torch(tmp_path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -13,6 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mai.compiler.training.again import again
 from mai.runtime import load
 
 ROOT = Path(__file__).parents[2]
@@ -66,6 +68,14 @@ def test_check_train_compile_run(name: str, tmp_path: Path) -> None:
         assert model.manifest.trained_steps == 3
         assert model.spec == spec.read_text()
     assert (tmp_path / "metrics.jsonl").read_text().count("\n") == 3
+
+
+def test_a_spec_without_exports_says_so(tmp_path: Path) -> None:
+    spec = tmp_path / "a.mai"
+    net = "net f(x: [2]) -> [2] { return linear(x, 2) }\n"
+    spec.write_text(f"data x: [2] from moons()\n{net}train(steps = 2) {{ minimize sum((f(x) - x)^2) }}\n")
+    assert "note: no exports: nothing is compiled" in mai("train", spec, "--out", tmp_path / "run").stderr
+    assert "note: no exports: nothing is compiled" in mai("compile", spec, "--out", tmp_path / "run").stderr
 
 
 def test_reflow_learns_from_the_first_flow(tmp_path: Path) -> None:
@@ -161,6 +171,11 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
         tmp_path,
         "--steps",
         "100000",
+        "--set",
+        "width=16",
+        "--batch",
+        "8",
+        "--quiet",
     ]
     running = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True, env={**os.environ})
     deadline = time.monotonic() + 120
@@ -170,5 +185,15 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
     running.send_signal(signal.SIGINT)
     _, said = running.communicate(timeout=60)
     assert running.returncode == 130, said
-    assert "--resume" in said
     assert list(tmp_path.glob("checkpoint-*.safetensors"))
+    _, _, told = said.partition("Go on with: mai ")
+    assert "trained for" in mai(*shlex.split(told), "--steps", 1).stderr
+
+
+def test_the_command_that_goes_on_has_all_that_was_given() -> None:
+    given = {"set": ["width=16", "layers.d=2"], "steps": 9, "seed": 0, "batch": None, "data": [Path("a b.csv")]}
+    told = again("x.mai", Path("runs/x"), **given, tensorboard=True, quiet=False)
+    assert told == (
+        "mai train x.mai --out runs/x --set width=16 --set layers.d=2 --steps 9 --seed 0 --data 'a b.csv' "
+        "--tensorboard --resume"
+    )

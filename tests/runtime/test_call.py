@@ -92,6 +92,9 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"x": [[1, 2, 3]], "y": [0]}, "input-shape", "`x` is [batch, 2], this is [1, 3]"),
     ({"x": 1, "y": [0]}, "input-shape", "this is []"),
     ({"x": X, "y": [1, 2, 3]}, "input-shape", "the batch is 2 in `x` and 3 in `y`"),
+    ({"x": [*X, *X], "y": Y}, "input-shape", "the batch is 4 in `x` and 2 in `y`"),
+    ({"x": np.zeros((0, 2)), "y": Y}, "input-shape", "the batch of `x` is empty"),
+    ({"x": X, "y": np.zeros(0, int)}, "input-shape", "the batch of `y` is empty"),
     ({"x": X, "y": Y, "scale": [1, 2]}, "input-shape", "`scale` is one number"),
     ({"x": X, "y": [0, 10]}, "input-range", "`y` is from 0 to 9, this holds 10"),
     ({"x": X, "y": [-1, 0]}, "input-range", "`y` is from 0 to 9, this holds -1"),
@@ -105,6 +108,14 @@ def test_what_is_refused(shift: Model, given: dict[str, Any], slug: str, said: s
         shift(**given)
     assert caught.value.slug == slug
     assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(("x", "y"), [(X, 3), (X, [3]), ([1, 2], Y), ([[1, 2]], Y)])
+def test_one_example_stands_for_each_of_a_batch(shift: Model, x: Any, y: Any) -> None:
+    made = shift(x=x, y=y)
+    assert made.shape == (2, 2)
+    repeated = shift(x=np.broadcast_to(np.array(x, np.float32), (2, 2)), y=np.broadcast_to(np.array(y), (2,)))
+    np.testing.assert_array_equal(made, repeated)
 
 
 def test_a_named_size_is_one_size_in_a_call(pair: Model) -> None:

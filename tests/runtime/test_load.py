@@ -52,6 +52,18 @@ def test_not_a_model_at_all(content: bytes, write: Write) -> None:
     assert refusal(write(content)).slug == "model-foreign"
 
 
+@pytest.mark.parametrize(
+    "content",
+    [b"# mai: the mathematics of AI\n", b"\x08\x01" + bytes(6) + b'{"w": {}}', b"\x58\x03" + bytes(6) + b"{}"],
+)
+def test_what_is_no_onnx_file_is_told_as_that(content: bytes, write: Write) -> None:
+    found = refusal(write(content, "weights.safetensors"))
+    assert found.slug == "model-foreign"
+    assert found.message.endswith("weights.safetensors is no ONNX file")
+    assert "mai compile SPEC --weights FILE" in str(found)
+    assert str(refusal(write(content, "README.md"))).endswith("README.md is no ONNX file")
+
+
 def test_a_model_of_another_maker(shifted: onnx.ModelProto, write: Write) -> None:
     del shifted.metadata_props[:]
     shifted.producer_name = "pytorch"

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 from PIL import Image, ImageSequence
 
-from mai.runtime import ModelError
+from mai.runtime import ModelError, running
 from mai.runtime.animate import FIRST_MS, LAST_MS, MAX_FRAMES, animate, motion_of
 from mai.runtime.manifest import Port
 from mai.runtime.picture import Look, draw
@@ -115,6 +117,18 @@ def test_numbers_of_points_are_a_map(tmp_path: Path) -> None:
         pixels = np.asarray(held.convert("L")).astype(int)
     middle = pixels[pixels.shape[0] // 2]
     assert middle[int(0.2 * len(middle))] > middle[int(0.7 * len(middle))] + 80
+
+
+def test_an_input_that_is_one_for_all_is_not_what_a_picture_is_of(
+    paired: onnx.ModelProto, write: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[Look] = []
+    monkeypatch.setattr(running, "save", lambda results, out, manifest, look: seen.append(look) or [])
+    words = ["a=[[1, 2], [3, 4], [5, 6]]", "b=[0, 1]"]
+    running.run_file(
+        write(paired), words, dict.fromkeys(("batch", "seed", "steps")), running.Wanted(tmp_path / "x.png")
+    )
+    assert {name: array.tolist() for name, array in seen[0].inputs.items()} == {"a": [[1, 2], [3, 4], [5, 6]]}
 
 
 @pytest.mark.parametrize("scattered", [False, True])

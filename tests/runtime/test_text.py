@@ -18,6 +18,7 @@ from mai.compiler.onnx.export import export, export_step
 from mai.compiler.training.tokens import _trained
 from mai.compiler.training.weights import load_weights
 from mai.runtime import ModelError, load
+from mai.runtime.text import Prompt, answer
 from mai.runtime.tokenizer import Bytes, Tokenizer, tokenizer_of
 
 CORPUS = "The naïve café sold 1,234 crêpes — 日本語 and 🎉 too.\n\nThe end of the text is the end. " * 5
@@ -207,3 +208,10 @@ def test_the_commands(tmp_path: Path) -> None:
         tmp_path, "compile", "tiny.mai", "--weights", "run", "--export", "generate", "--tokenizer", "bytes", "--no-step"
     )
     assert "bytes" in mai(tmp_path, "info", "run/tiny.generate.onnx").stdout
+
+
+def test_one_text_beside_a_batch_has_an_answer_for_each() -> None:
+    rows, made = np.array([[104]]), np.array([[104, 105], [104, 111]])
+    bytewise = tokenizer_of("bytes")
+    assert answer(Prompt(rows, True, True, False), made, bytewise) == ["hi", "ho"]
+    assert answer(Prompt(rows, True, True, False), made[:1], bytewise) == "hi"

@@ -41,6 +41,10 @@ MISFITS = [
     ('x: [3] from csv("gap.csv")', "the columns of `x` need the numbers 0 to 1: there is no `x1`"),
     ('x: [2] from npz("a.npz")', "`x` is [2] in the spec and [4, 2] in the data"),
     ('z: [2] from npz("a.npz")', "the data has no `z`; it has x, y"),
+    (
+        "x: tokens[8] from text(tokenizer = bpe(vocab = 512))",
+        "`bpe(vocab = 512)` makes up to 512 tokens, but `vocab` is 256",
+    ),
     ("x: [8] from text(tokenizer = bytes)", "text gives rows of tokens: `x: tokens[...]`"),
 ]
 

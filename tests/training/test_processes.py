@@ -16,7 +16,7 @@ import pytest
 from safetensors.numpy import load_file
 
 from mai.compiler.program import Program
-from mai.compiler.training.checkpoint import WEIGHTS_FILE
+from mai.compiler.training.folder import WEIGHTS
 from mai.compiler.training.loop import Options, train
 from mai.compiler.training.processes import Processes, accelerator_of
 from mai.spec.diagnostics import MaiError
@@ -57,7 +57,7 @@ def launched(count: int, spec: Path, out: Path, *more: str) -> subprocess.Comple
 
 
 def assert_close(one: Path, other: Path) -> None:
-    held, made = load_file(one / WEIGHTS_FILE), load_file(other / WEIGHTS_FILE)
+    held, made = load_file(one / WEIGHTS), load_file(other / WEIGHTS)
     assert held.keys() == made.keys()
     for name, array in held.items():
         np.testing.assert_allclose(made[name], array, atol=1e-5, err_msg=name)

@@ -20,6 +20,7 @@ from safetensors.torch import load_file
 
 from mai.compiler.program import Program
 from mai.compiler.training import checkpoint as ck
+from mai.compiler.training.folder import WEIGHTS, checkpoints, make_room
 from mai.compiler.training.loop import Options, Trainer, train
 from mai.compiler.weights.files import TensorFiles
 from mai.spec.diagnostics import MaiError
@@ -57,14 +58,16 @@ train(steps = 1000, batch = 1, optimizer = sgd(lr = 0.1), ema = 0.5, keep = best
 COMMAND = """import sys
 from pathlib import Path
 from mai.compiler.check import check
+from mai.compiler.training.folder import checkpoints
 from mai.compiler.training.loop import Options, train
 spec, out = map(Path, sys.argv[1:])
-train(check(spec).program, out, Options(quiet=True, device="cpu", resume=True, save_seconds=0.02))
+begun = bool(checkpoints(out))
+train(check(spec).program, out, Options(quiet=True, device="cpu", resume=begun, save_seconds=0.02))
 """
 
 
 def weights(folder: Path) -> dict[str, torch.Tensor]:
-    return load_file(folder / ck.WEIGHTS_FILE)
+    return load_file(folder / WEIGHTS)
 
 
 def figures(folder: Path) -> list[dict[str, float]]:
@@ -104,9 +107,9 @@ def test_killed_at_random_moments_and_resumed(program: Maker, tmp_path: Path) ->
 
 def _await_progress(folder: Path, turn: int) -> None:
     """Until a run has written something of its own: metrics the first time, then a new checkpoint."""
-    before, deadline = set(ck.saved(folder)), time.monotonic() + 60
+    before, deadline = set(checkpoints(folder)), time.monotonic() + 60
     while time.monotonic() < deadline:
-        begun = (folder / "metrics.jsonl").exists() if turn == 0 else set(ck.saved(folder)) - before
+        begun = (folder / "metrics.jsonl").exists() if turn == 0 else set(checkpoints(folder)) - before
         if begun:
             return
         time.sleep(0.01)
@@ -127,7 +130,7 @@ def test_the_best_weights_survive_being_killed(program: Maker, tmp_path: Path) -
         running.wait()
     subprocess.run([*command, str(killed)], check=True, timeout=300)
     assert_same_run(whole, killed)
-    assert 0 < int(TensorFiles(killed / ck.WEIGHTS_FILE).metadata["trained_steps"]) < 1000
+    assert 0 < int(TensorFiles(killed / WEIGHTS).metadata["trained_steps"]) < 1000
 
 
 def interrupted(trainer: Trainer, at: int, how: Callable[[], None]) -> None:
@@ -157,8 +160,8 @@ def test_a_stop_finishes_the_step_and_saves(number: signal.Signals, program: Mak
     done = run.run()
     assert (done.steps, done.stopped, done.weights) == (118, True, None)
     assert signal.getsignal(number) is before
-    assert not (tmp_path / "parts" / ck.WEIGHTS_FILE).exists()
-    assert ck.saved(tmp_path / "parts")[-1].name == "checkpoint-00000118.safetensors"
+    assert not (tmp_path / "parts" / WEIGHTS).exists()
+    assert checkpoints(tmp_path / "parts")[-1].name == "checkpoint-00000118.safetensors"
     train(spec, tmp_path / "parts", Options(steps=230, resume=True, **QUIET))
     assert_same_run(tmp_path / "whole", tmp_path / "parts")
 
@@ -169,7 +172,7 @@ def test_a_damaged_checkpoint_falls_back_to_the_one_before(program: Maker, tmp_p
     run = made(spec, tmp_path / "parts", steps=40, save_seconds=0.0)
     interrupted(run, 25, lambda: setattr(run, "stop", True))
     run.run()
-    earlier, last = ck.saved(tmp_path / "parts")
+    earlier, last = checkpoints(tmp_path / "parts")
     last.write_bytes(last.read_bytes()[:1000])
     found = ck.latest(tmp_path / "parts")
     assert found is not None
@@ -196,15 +199,77 @@ def test_a_checkpoint_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch
 def test_the_last_two_checkpoints_are_kept(tmp_path: Path) -> None:
     for step in (5, 90, 100_000_000):
         ck.write(tmp_path, ck.Checkpoint(step, {"weights/a": torch.full((1,), float(step))}, {}))
-    assert [ck.read(path).step for path in ck.saved(tmp_path)] == [90, 100_000_000]
+    assert [ck.read(path).step for path in checkpoints(tmp_path)] == [90, 100_000_000]
 
 
-def test_a_new_run_forgets_the_checkpoints_of_the_one_before(program: Maker, tmp_path: Path) -> None:
+def test_a_new_run_leaves_the_one_before_in_a_folder_of_its_own(
+    program: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With all that is a run's, and nothing else; stopped, it does not lie beside files of another."""
+    spec, run, before = program(SPEC), tmp_path / "run", tmp_path / "run" / "before"
+    train(spec, run, Options(steps=30, seed=1, **QUIET))
+    for name in ("spec.sample.onnx", "spec.sample.step.onnx", "other.sample.onnx", "spec.v2.sample.onnx", "notes.txt"):
+        (run / name).write_text(name)
+    assert "held a run" not in capsys.readouterr().err
+    first = {path.name: path.read_bytes() for path in run.iterdir()}
+    again = made(spec, run, steps=10)
+    interrupted(again, 5, lambda: setattr(again, "asked", True))
+    assert again.run().weights is None
+    mine = {"notes.txt", "other.sample.onnx", "spec.v2.sample.onnx"}
+    assert {path.name: path.read_bytes() for path in before.iterdir()} == {n: first[n] for n in first.keys() - mine}
+    assert all((run / name).read_text() == name for name in mine)
+    told = {"checkpoint-00000006.safetensors", "metrics.jsonl", "records.npz", "before"}
+    assert {path.name for path in run.iterdir()} == mine | told
+    said = f"{run} held a run: it is in {before} now; --out {before} --resume goes on with it\n"
+    assert capsys.readouterr().err == said
+    assert train(spec, before, Options(steps=31, seed=1, resume=True, **QUIET)).steps == 31
+
+
+def test_the_earlier_run_before_is_replaced(program: Maker, tmp_path: Path) -> None:
+    """Nothing else in that folder is touched, and nothing is moved that the new run reads."""
+    spec, before = program(SPEC), tmp_path / "run" / "before"
+    before.mkdir(parents=True)
+    (before / "mine.txt").write_text("mine")
+    for steps in (3, 4, 5):
+        train(spec, tmp_path / "run", Options(steps=steps, **QUIET))
+        (tmp_path / "run" / "spec.path.onnx").write_text(str(steps))
+    assert [path.name for path in checkpoints(before)] == ["checkpoint-00000004.safetensors"]
+    assert (before / "spec.path.onnx").read_text() == "4"
+    assert (before / "mine.txt").read_text() == "mine"
+    make_room(tmp_path / "run", spec, [tmp_path / "run" / "spec.path.onnx"])
+    assert (tmp_path / "run" / "spec.path.onnx").read_text() == "5"
+    assert not checkpoints(tmp_path / "run")
+
+
+@pytest.mark.parametrize(
+    "how", [{"data": (Path("none.csv"),)}, {"device": "tpu"}, {"weights": Path("none.safetensors")}]
+)
+def test_what_fails_before_it_trains_moves_nothing(
+    how: dict[str, Any], program: Maker, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     spec = program(SPEC)
-    train(spec, tmp_path, Options(steps=30, seed=1, **QUIET))
-    train(spec, tmp_path, Options(steps=10, **QUIET))
-    assert [path.name for path in ck.saved(tmp_path)] == ["checkpoint-00000010.safetensors"]
-    assert figures(tmp_path)[-1]["step"] == 10
+    train(spec, tmp_path / "run", Options(steps=3, **QUIET))
+    held = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    capsys.readouterr()
+    with pytest.raises(MaiError):
+        train(spec, tmp_path / "run", Options(**{**QUIET, **how}))
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == held
+    assert capsys.readouterr().err == ""
+
+
+def test_weights_that_have_moved_are_not_needed_again(program: Maker, tmp_path: Path) -> None:
+    """A run on top of the weights in its own folder, which are in `before` by then."""
+    spec, run = program(SPEC), tmp_path / "run"
+    train(spec, run, Options(steps=3, **QUIET))
+    more: dict[str, Any] = {"weights": run / WEIGHTS, **QUIET}
+    parts = made(spec, run, steps=9, weights=run / WEIGHTS)
+    interrupted(parts, 4, lambda: setattr(parts, "asked", True))
+    parts.run()
+    assert not (run / WEIGHTS).exists()
+    train(spec, run, Options(steps=9, resume=True, **more))
+    whole = Options(steps=9, weights=run / "before" / WEIGHTS, **QUIET)
+    train(spec, tmp_path / "whole", whole)
+    assert_same_run(tmp_path / "whole", run)
 
 
 def test_a_finished_run_stays_as_it_is(program: Maker, tmp_path: Path) -> None:
@@ -218,11 +283,18 @@ def test_a_finished_run_stays_as_it_is(program: Maker, tmp_path: Path) -> None:
     assert figures(tmp_path) == told
 
 
-def test_nothing_to_resume_begins_at_the_beginning(program: Maker, tmp_path: Path) -> None:
+def test_where_there_is_nothing_to_resume_that_is_said(program: Maker, tmp_path: Path) -> None:
     spec = program(SPEC)
-    train(spec, tmp_path / "whole", Options(steps=8, **QUIET))
-    train(spec, tmp_path / "resumed", Options(steps=8, resume=True, **QUIET))
-    assert_same_run(tmp_path / "whole", tmp_path / "resumed")
+    with pytest.raises(MaiError, match="there is no run in") as caught:
+        train(spec, tmp_path / "none", Options(steps=8, resume=True, **QUIET))
+    assert caught.value.diagnostics[0].help == "without --resume it begins one"
+    assert not (tmp_path / "none").exists()
+    run = tmp_path / "run"
+    run.mkdir()
+    (run / "checkpoint-00000003.safetensors").write_text("half a checkpoint")
+    with pytest.raises(MaiError, match=r"no checkpoint in .*run can be read"):
+        train(spec, run, Options(steps=8, resume=True, **QUIET))
+    assert len(list(run.iterdir())) == 1
 
 
 @pytest.mark.parametrize(("changed", "told"), [({"seed": 5}, "had seed 0"), ({"batch": 7}, "batch 16")])

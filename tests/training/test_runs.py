@@ -18,7 +18,7 @@ import torch
 from safetensors.torch import load_file
 
 from mai.compiler.program import Program
-from mai.compiler.training.checkpoint import saved
+from mai.compiler.training.folder import checkpoints
 from mai.compiler.training.loop import Options, Trainer, train
 from mai.compiler.training.optimizer import MovingAverage, rate
 from mai.spec.diagnostics import MaiError
@@ -57,9 +57,12 @@ def test_killed_at_any_moment_and_resumed(tmp_path: Path) -> None:
     def command(folder: Path, *more: str) -> list[str]:
         program = (
             "import sys; from pathlib import Path; from mai.compiler.check import check\n"
+            "from mai.compiler.training.folder import checkpoints\n"
             "from mai.compiler.training.loop import Options, train\n"
             f"program = check(Path({str(ROOT / 'examples' / 'mlp.mai')!r})).program\n"
-            f"train(program, Path({str(folder)!r}), Options(steps=3000, quiet=True, device='cpu', resume=True, save_seconds=0.05))\n"
+            f"out = Path({str(folder)!r})\n"
+            "begun = bool(checkpoints(out))\n"
+            "train(program, out, Options(steps=3000, quiet=True, device='cpu', resume=begun, save_seconds=0.05))\n"
         )
         return [sys.executable, "-c", program, *more]
 
@@ -68,7 +71,7 @@ def test_killed_at_any_moment_and_resumed(tmp_path: Path) -> None:
     for _ in range(KILLS):
         running = subprocess.Popen(command(folder))
         deadline = time.monotonic() + 60
-        while not saved(folder) and time.monotonic() < deadline:
+        while not checkpoints(folder) and time.monotonic() < deadline:
             time.sleep(0.02)
         time.sleep(rng.uniform(0.0, 0.5))
         running.send_signal(signal.SIGKILL)

@@ -14,6 +14,7 @@ import torch
 from torch.amp import GradScaler
 
 from mai.compiler.program import Program
+from mai.compiler.training.folder import holds_run
 from mai.compiler.training.loop import Options, Trainer
 from mai.compiler.training.scaling import Scaling
 
@@ -33,7 +34,7 @@ train(%s) {
 def trainer(program: Maker, folder: Path, optimizer: str, scale: float | None, text: str = SPEC) -> Trainer:
     made = program(text % HEAD.format(optimizer))
     assert made.training is not None
-    trainer = Trainer(made, made.training, folder, Options(quiet=True, device="cpu", resume=True))
+    trainer = Trainer(made, made.training, folder, Options(quiet=True, device="cpu", resume=holds_run(folder)))
     if scale is not None:
         trainer.accelerator.scaler = GradScaler("cpu", init_scale=scale, growth_interval=4)
         trainer.scaling = Scaling(trainer.accelerator.scaler)

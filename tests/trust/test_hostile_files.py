@@ -199,7 +199,7 @@ def full(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
-def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> None:
+def test_a_full_disk_leaves_the_old_files_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "s.mai").write_text(SPEC)
     run = tmp_path / "run"
     run.mkdir()
@@ -216,7 +216,8 @@ def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path: Path) -> Non
         assert "File too large" in done.stderr
         assert "run/" in done.stderr
         assert "Traceback" not in done.stderr
-    assert {p.name: p.read_bytes() for p in run.iterdir() if p.name != "metrics.jsonl"} == kept
+    assert {p.name: p.read_bytes() for p in (run / "before").iterdir()} == kept
+    assert {p.name for p in run.iterdir()} <= {"before", "metrics.jsonl"}
 
 
 @pytest.mark.parametrize("ending", [".npy", ".npz", ".csv", ".json", ".png"])

@@ -1,0 +1,30 @@
+"""The command that goes on with a run."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+
+def again(file: str | Path, folder: Path, **given: Any) -> str:
+    """`mai train FILE ... --resume` with all that a run was given, as a shell reads it.
+
+    `given` are the command's options by name: a value, several, true for a switch; None and false are left out.
+    """
+    words = ["mai", "train", str(file), "--out", str(folder), *_words(given), "--resume"]
+    return shlex.join(words)
+
+
+def _words(given: Mapping[str, Any]) -> list[str]:
+    words: list[str] = []
+    for name, value in given.items():
+        option = f"--{name}"
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            words += [word for part in value for word in (option, str(part))]
+        elif value is True:
+            words.append(option)
+        elif value is not None and value is not False:
+            words += [option, str(value)]
+    return words

@@ -1,0 +1,91 @@
+"""A run's folder: the names of its files, and what becomes of the run that was there before."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import shutil
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import typer
+
+from mai.compiler.program import Program
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+WEIGHTS, METRICS, RECORDS = "weights.safetensors", "metrics.jsonl", "records.npz"
+TOKENIZER, TENSORBOARD = "tokenizer.json", "tensorboard"
+BEFORE = "before"
+
+
+def checkpoint_of(folder: Path, step: int) -> Path:
+    return folder / f"checkpoint-{step:08d}.safetensors"
+
+
+def checkpoints(folder: Path) -> list[Path]:
+    """The checkpoints of a run, the last one last."""
+    return sorted(folder.glob("checkpoint-*.safetensors"))
+
+
+def holds_run(folder: Path) -> bool:
+    return (folder / WEIGHTS).exists() or bool(checkpoints(folder))
+
+
+def made(folder: Path) -> Path:
+    """The folder, which is there from now on. Raises `MaiError` where it cannot be."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise MaiError([Diagnostic("file-not-found", None, f"cannot write to {folder}: {error.strerror}")]) from error
+    return folder
+
+
+def nothing_to_resume(folder: Path) -> MaiError:
+    """For a run that is to go on where no checkpoint can be read."""
+    message = f"no checkpoint in {folder} can be read" if holds_run(folder) else f"there is no run in {folder}"
+    return MaiError([Diagnostic("weights-missing", None, message, help="without --resume it begins one")])
+
+
+def make_room(folder: Path, program: Program, data: Sequence[Path]) -> None:
+    """Move the run in a folder, if there is one, into `FOLDER/before`, in the place of an earlier one there, and say so.
+
+    Its files are its weights and checkpoints, what it told and recorded, and the compiled files of its program and of
+    `program`. What the new run reads stays, `data` or what the spec names; so does all that no run writes.
+    """
+    if not holds_run(folder):
+        return
+    before, stay = made(folder / BEFORE), {path.resolve() for path in [*data, *_named(program)]}
+    for old in list(_files(before, program.name)):
+        shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
+    for path in list(_files(folder, program.name)):
+        if path.resolve() not in stay:
+            path.replace(before / path.name)
+    again = f"--out {shlex.quote(str(before))} --resume goes on with it"
+    typer.echo(f"{folder} held a run: it is in {before} now; {again}", err=True)
+
+
+def _named(program: Program) -> list[Path]:
+    """The file of the data that a spec names."""
+    path = getattr(program.training.data, "path", None) if program.training else None
+    return [Path(program.source.path).parent / path] if path else []
+
+
+def _files(folder: Path, program: str) -> Iterator[Path]:
+    """The files of a run. Its weights and checkpoints, which say that there is one, are the last."""
+    names = {program, *_programs(folder)}
+    compiled = re.compile(rf"({'|'.join(map(re.escape, names))})\.\w+(\.step)?\.onnx")
+    yield from (path for path in folder.glob("*.onnx") if compiled.fullmatch(path.name))
+    kept = [folder / name for name in (METRICS, RECORDS, TOKENIZER, TENSORBOARD, WEIGHTS)]
+    yield from (path for path in [*kept, *checkpoints(folder)] if path.exists() or path.is_symlink())
+
+
+def _programs(folder: Path) -> Iterator[str]:
+    """The programs that the weights in a folder are of, as they say."""
+    from safetensors import SafetensorError, safe_open
+
+    for path in (folder / WEIGHTS, *checkpoints(folder)):
+        try:
+            with safe_open(path, "numpy") as held:
+                yield from [name for key, name in (held.metadata() or {}).items() if key == "spec"]
+        except (SafetensorError, OSError):
+            continue
