@@ -64,9 +64,10 @@ class Model:
         """Run the file once.
 
         Every input has the batch as its first axis; one example of exactly an input's own shape stands for a batch of
-        one, and beside inputs of many examples a batch of one is repeated for each of them. Settings that are left out have their defaults. Numbers and lists are taken as arrays. Where the file has a
-        tokenizer, tokens may be a text. A prompt that a text grows from may be several, of different lengths; the result
-        is text for text, and a list of rows where the lengths differ.
+        one, and beside inputs of many examples a batch of one is repeated for each of them. Settings that are left out
+        have their defaults. Numbers and lists are taken as arrays. Where the file has a tokenizer, tokens may be a text.
+        A prompt that a text grows from may be several, of different lengths; the result is text for text, and a list of
+        rows where the lengths differ.
 
         Returns:
             The output as an array, or a dictionary of arrays by name where the export returns several.

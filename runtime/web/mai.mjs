@@ -233,7 +233,7 @@ export class Model {
       const texts = rowsOf(results[first]).map((row) =>
         this.tokenizer.decode(row.filter((token) => token !== NOTHING)),
       );
-      results[first] = typeof prompt === "string" ? texts[0] : texts;
+      results[first] = typeof prompt === "string" && texts.length === 1 ? texts[0] : texts;
     }
     return results;
   }
