@@ -56,7 +56,11 @@ def run(
         ),
     ] = None,
     range_: Annotated[
-        str | None, typer.Option("--range", help="The numbers that a map's colours span: --range 0..1.")
+        str | None,
+        typer.Option(
+            "--range",
+            help="The numbers that a map's colours span: --range 0..1; else all, or the top of a log density.",
+        ),
     ] = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print a text as it grows.")] = False,
     threads: Annotated[int | None, typer.Option(help="Threads for one operation.")] = None,
