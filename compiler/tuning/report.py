@@ -51,12 +51,14 @@ def say(outcome: Outcome, file: Path, every: bool, quiet: bool) -> None:
 
 
 def _table(found: Found) -> Iterator[str]:
-    """The reference and the plans that no cheaper one is as good as, all as the search measured them."""
-    reference, chosen = found.searched, found.chosen
+    """The reference, the plans that no cheaper one is as good as, and the chosen one, all as the search measured them."""
+    reference, chosen = found.searched, found.chosen and found.chosen.plan
     yield f"{len(found.curve)} plans; those that no cheaper one is as good as, beside the reference (--all shows each):"
     yield row(reference, reference, "  reference")
-    for point in frontier(found.curve):
-        yield row(point, reference, "  chosen" if chosen is not None and point.plan == chosen.plan else "")
+    best = {p.plan for p in frontier(found.curve)}
+    for point in sorted(found.curve, key=lambda p: (p.plan.evaluations, -p.mean)):
+        if point.plan in best or point.plan == chosen:
+            yield row(point, reference, "  chosen" if point.plan == chosen else "")
 
 
 def refusals(found: Found) -> Iterator[str]:
