@@ -136,6 +136,11 @@ class Match:
     others: tuple[str, ...] = ()
 
     @property
+    def renamed(self) -> bool:
+        """Whether the names are the same but for that of the net."""
+        return bool(self.ours.tail) and self.ours.tail == self.theirs.tail
+
+    @property
     def line(self) -> Line:
         doubts = []
         if self.others:
@@ -216,6 +221,7 @@ def _greedy(pairs: Iterable[Match], linked: dict[str, str]) -> Iterator[Match]:
         counts = Counter(name for m in left for name in (m.ours.names[0], m.theirs.names[0]))
         best = max(left, key=lambda m: _score(m, linked, counts))
         near = [m for m in left if m.ours is best.ours and m is not best and m.words > best.words - NEAR]
+        near = [m for m in near if m.renamed] if best.renamed else near
         known = linked.get(best.ours.stem) == best.theirs.stem
         others = () if known else tuple(_texts(m.ours, m.theirs)[1] for m in near[:SHOWN])
         yield replace(best, others=others)
@@ -225,11 +231,13 @@ def _greedy(pairs: Iterable[Match], linked: dict[str, str]) -> Iterator[Match]:
 
 
 def _score(match: Match, linked: Mapping[str, str], counts: Mapping[str, int]) -> float:
-    """How much speaks for a pair: words, order, that nothing else fits, and that its layer is known, or another's."""
+    """How much speaks for a pair: words, order, that nothing else fits, and that its layer is known, or another's; more than
+    all of these, that only the net is called otherwise.
+    """
     only = counts[match.ours.names[0]] == 1 and counts[match.theirs.names[0]] == 1
     layer = linked.get(match.ours.stem)
     known = 0.0 if layer is None else 1.0 if layer == match.theirs.stem else -1.0
-    return 0.8 * match.words + 0.2 * match.order + 0.5 * only + known
+    return 0.8 * match.words + 0.2 * match.order + 0.5 * only + known + 4 * match.renamed
 
 
 def _texts(ours: Group, theirs: Group) -> tuple[str, str]:

@@ -174,6 +174,24 @@ def test_a_file_that_the_spec_wrote(tmp_path: Path) -> None:
             np.testing.assert_array_equal(array, files.read(name).numpy(), err_msg=name)
 
 
+def test_a_net_of_another_name(tmp_path: Path) -> None:
+    spec = LIKE_EACH_OTHER.replace("WIDTH", "4").replace("v(", "field(")
+    made = written(tmp_path, OWN, spec)
+    assert (made.lacking, made.doubts) == ([], 0)
+    for line in made.lines:
+        here, _, there = line.rule.partition(" = ")
+        assert here.replace("field.", "v.") == there
+
+
+def test_two_nets_of_other_names_may_be_either(tmp_path: Path) -> None:
+    spec = "".join(f"net {n}(x: [4]) -> [4] {{ return linear(linear(x, 4), 4) }}\n" for n in ("first", "second"))
+    spec += "export g(x: [4]) -> [4] { return first(x) + second(x) }\n"
+    shapes = {f"{n}.linear_{k}.weight": (4, 4) for n in "ab" for k in (1, 2)}
+    made = written(tmp_path, shapes | {f"{n}.linear_{k}.bias": (4,) for n in "ab" for k in (1, 2)}, spec)
+    assert '"second.linear_1.bias" = "b.linear_1.bias"  # ambiguous: `a.linear_1.bias` fits as well' in str(made)
+    assert "linear_1" not in "".join(line.doubt for line in made.lines if "linear_2" in line.rule)
+
+
 def test_a_file_that_a_spec_like_it_wrote(tmp_path: Path) -> None:
     """What has another shape, or is of another number of turns, is in no rule that asks for equal names."""
     file = {n: s for n, s in OWN.items() if n != "v.repeat_1.1.linear_2.bias"} | {"v.extra": (7,)}
