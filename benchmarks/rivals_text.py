@@ -40,7 +40,7 @@ def version(package: str) -> str:
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError as error:
-        how = INSTALL.get(package, "'mai-lang[bench]'")
+        how = INSTALL.get(package, "'.[bench]'")
         raise Missing(f"{package} is not installed: pip install {how}") from error
 
 

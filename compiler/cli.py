@@ -325,7 +325,8 @@ def map_weights(
     typer.echo(str(made))
     if not place.is_relative_to(folder):
         typer.echo(f"{weights} lies outside {folder}: put it there, or name it with --weights", err=True)
-    known = f"the names are those of {made.family}" if made.family else "the names are those of no family known here"
+    whose = made.family or (str(file) if made.equal else "no family known here")
+    known = f"the names are those of {whose}"
     look = f"lines to look at: {made.doubts}" if made.doubts else "nothing is ambiguous"
     lacking = f"; without a tensor: {len(made.lacking)}" if made.lacking else ""
     typer.echo(f"{known}; {look}{lacking}", err=True)

@@ -14,7 +14,11 @@ import typer
 import mai
 from mai.runtime.errors import ModelError
 
-COMES_WITH_TRAIN = ("torch", "lark", "onnx", "onnx_ir", "sklearn", "accelerate", "safetensors", "ot")
+# What the compiler imports, by the names under which it is installed.
+COMES_WITH_TRAIN = {
+    name: name for name in ("torch", "torchdiffeq", "lark", "onnx", "accelerate", "safetensors", "tokenizers")
+}
+COMES_WITH_TRAIN |= {"onnx_ir": "onnx-ir", "sklearn": "scikit-learn", "ot": "pot", "matplotlib": "matplotlib"}
 
 # click's, or that of typer's own copy of click: the base of what is told about a wrong command line.
 UsageError: type[Exception] = typer.BadParameter.__bases__[0]
@@ -56,7 +60,11 @@ def run(
         ),
     ] = None,
     range_: Annotated[
-        str | None, typer.Option("--range", help="The numbers that a map's colours span: --range 0..1.")
+        str | None,
+        typer.Option(
+            "--range",
+            help="The numbers that a map's colours span: --range 0..1; else all, or the top of a log density.",
+        ),
     ] = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print a text as it grows.")] = False,
     threads: Annotated[int | None, typer.Option(help="Threads for one operation.")] = None,
@@ -216,10 +224,14 @@ def main() -> None:
         typer.echo(f"error[{error.slug}]: {error}", err=True)
         sys.exit(1)
     except ModuleNotFoundError as error:
-        if error.name and error.name.split(".")[0] in COMES_WITH_TRAIN:
-            typer.echo(f"error: this needs {error.name}: pip install 'mai-lang[train]'", err=True)
-            sys.exit(1)
-        raise
+        package = COMES_WITH_TRAIN.get((error.name or "").split(".")[0])
+        if package is None:
+            raise
+        typer.echo(f"error: this needs {package}: pip install {package}", err=True)
+        typer.echo(
+            "help: pip install '.[train]', in a clone of mai, brings all that checking and training need", err=True
+        )
+        sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
         typer.echo("stopped", err=True)
         sys.exit(130)

@@ -12,6 +12,9 @@ from mai.runtime.canvas import ACCENT, GOLD, INK, QUIET, TEAL, plane
 Array = np.ndarray[Any, Any]
 CLASSES = (ACCENT, TEAL, GOLD, INK, "#8f6bb3", "#7ba05b", "#c9865b", QUIET)
 STRENGTH = 0.75  # of the colour of a class that is sure.
+# A log density falls off far: its highest tenth, and so many times its height below it, are what is seen of it.
+TOP, HEIGHTS = 0.9, 5
+LONG = 20  # times this height, what numbers span is a tail; the height of a linear function is a tenth.
 
 
 def draw(plt: Any, points: Array, values: Array, span: tuple[float, float] | None, names: Sequence[str] = ()) -> Any:
@@ -22,16 +25,41 @@ def draw(plt: Any, points: Array, values: Array, span: tuple[float, float] | Non
     plane(axes)
     order, side = _grid(points)
     if values.ndim == 1:
-        seen = values[np.isfinite(values)] if np.isfinite(values).any() else np.zeros(1)
-        low, high = span or (float(seen.min()), float(seen.max()))
+        low, high = span or worth_seeing(points, values)
         shown = _map(axes, points, values, order, side, (low, high))
         beyond = (bool(values.min() < low), bool(values.max() > high))
         extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(beyond, "neither")
-        figure.colorbar(shown, ax=axes, shrink=0.7, pad=0.02, extend=extend).outline.set_visible(False)
+        bar = figure.colorbar(shown, ax=axes, shrink=0.7, pad=0.02, extend=extend)
+        bar.outline.set_visible(False)
+        _say_beyond(bar.ax, (low, high), beyond)
     else:
         _regions(axes, points, values, order, side)
         _legend(axes, names)
     return figure
+
+
+def worth_seeing(points: Array, values: Array) -> tuple[float, float]:
+    """What colours span: all finite `values` [n], or the top of them where they fall off far toward the edge of the `points`
+    [n, 2]. What is lowest inside, a well, is no tail.
+    """
+    finite = np.isfinite(values)
+    if not finite.any():
+        return 0.0, 0.0
+    seen, at = values[finite].astype(float), points[finite]
+    low, high = float(seen.min()), float(seen.max())
+    height = high - float(np.quantile(seen, TOP))
+    lowest = at[seen.argmin()]
+    outside = bool(((lowest == points.min(0)) | (lowest == points.max(0))).any())
+    return (high - HEIGHTS * height, high) if outside and high - low > LONG * height > 0 else (low, high)
+
+
+def _say_beyond(scale: Any, span: tuple[float, float], beyond: tuple[bool, bool]) -> None:
+    """What the arrows at the ends of a scale stand for."""
+    ends = (("below", -0.07, "top"), ("above", 1.07, "bottom"))
+    for number, some, (word, place, side) in zip(span, beyond, ends, strict=True):
+        if some:
+            said = f"{number:.3g} and {word}".replace("-", "\N{MINUS SIGN}")
+            scale.text(0, place, said, transform=scale.transAxes, ha="left", va=side, fontsize=8)
 
 
 def _grid(points: Array) -> tuple[Array | None, tuple[int, int]]:

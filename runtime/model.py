@@ -345,7 +345,7 @@ def _check_weights(path: Path, raw: bytes, manifest: Manifest) -> None:
 
 def _newer(path: Path, format: int) -> ModelError:
     message = f"{path} has format {format}, this mai reads up to {FORMAT}"
-    return ModelError("model-newer", message, "pip install --upgrade mai-lang")
+    return ModelError("model-newer", message, "install a newer mai: in its clone, git pull, then pip install .")
 
 
 def _first_line(error: Exception) -> str:

@@ -69,10 +69,8 @@ class Pieces:
         try:
             from tokenizers import Tokenizer as Inner
         except ImportError as error:
-            help = 'pip install "mai-lang[text]"'
-            raise ModelError(
-                "text-unavailable", "this file's tokenizer needs the package `tokenizers`", help
-            ) from error
+            message = "this file's tokenizer needs the package `tokenizers`"
+            raise ModelError("text-unavailable", message, "pip install tokenizers") from error
         try:
             self._inner = Inner.from_str(json)
         except Exception as error:  # the package raises a bare Exception

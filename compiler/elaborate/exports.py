@@ -145,7 +145,7 @@ def bind_input(e: Elaborator, env: Environment, parameter: ast.Parameter, writte
 def _setting(e: Elaborator, env: Environment, parameter: ast.Parameter, written: ast.TypeExpr) -> None:
     """A setting is one scalar a call. A whole one can be a size: the number of steps, of turns."""
     assert parameter.default is not None
-    default = e.expression(env, parameter.default)
+    default = _default(e, env, parameter.default, written)
     if isinstance(default, Poison):
         raise Stop
     dtype = dtype_of(written)
@@ -155,12 +155,16 @@ def _setting(e: Elaborator, env: Environment, parameter: ast.Parameter, written:
     fits = {DType.BOOL: isinstance(default, bool), DType.INT: whole, DType.REAL: whole or isinstance(default, float)}
     if not fits[dtype]:
         words = {DType.BOOL: "true or false", DType.INT: "a whole number", DType.REAL: "a number"}
-        raise e.fail("dtype-mismatch", parameter.default.span, f"`{parameter.name.id}` is {words[dtype]}")
+        help = _labels(e, env, written) if isinstance(default, str) else None
+        raise e.fail("dtype-mismatch", parameter.default.span, f"`{parameter.name.id}` is {words[dtype]}", help=help)
     assert isinstance(default, (bool, int, float))
     value = Value(e.written_type(env, written), parameter.name.id)
     is_size = isinstance(written, ast.ScalarType) and written.kind == "int"
     classes = value.type.classes
     top = classes - 1 if isinstance(classes, int) else None
+    if isinstance(written, ast.ClassType) and top is not None and not 0 <= default <= top:
+        message = f"the label {default} does not fit class[{classes}]: labels are 0 to {top}"
+        raise e.fail("class-range", parameter.default.span, message)
     low = (
         1
         if is_size and _counts_steps(parameter.name.id)
@@ -174,6 +178,24 @@ def _setting(e: Elaborator, env: Environment, parameter: ast.Parameter, written:
         bound = symbol(parameter.name.id)
         e.graph.sizes[parameter.name.id] = value
     env.bind(parameter.name, bound)
+
+
+def _default(e: Elaborator, env: Environment, written: ast.Expr, type_: ast.TypeExpr) -> Binding:
+    """What a setting is unless the host says otherwise. The words of a label are those of the data, unknown to a spec."""
+    if isinstance(written, ast.Name) and e.look_up(env, written.id) is None:
+        help = _labels(e, env, type_)
+        if help:
+            raise e.fail("unknown-name", written.span, f"nothing here is called `{written.id}`", help=help)
+    return e.expression(env, written)
+
+
+def _labels(e: Elaborator, env: Environment, written: ast.TypeExpr) -> str | None:
+    """What a label's default may be; None for what is no label."""
+    if not isinstance(written, ast.ClassType):
+        return None
+    classes = e.classes_of(env, written)
+    top = f" from 0 to {classes - 1}" if isinstance(classes, int) else ""
+    return f"a spec does not know labels by name: a default is a number{top}"
 
 
 def _counts_steps(name: str) -> bool:

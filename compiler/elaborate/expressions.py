@@ -9,6 +9,7 @@ from mai.compiler.elaborate.bindings import (
     POISON,
     Binding,
     BoundArgument,
+    Callables,
     Environment,
     LetTensor,
     Module,
@@ -27,8 +28,8 @@ from mai.compiler.ops import logic
 from mai.compiler.ops import product as pr
 from mai.compiler.ops import shape as sh
 from mai.compiler.ops.base import Operation, describe
-from mai.spec import ast
-from mai.spec.diagnostics.foreign import FOREIGN
+from mai.spec import ast, in_prelude
+from mai.spec.diagnostics.foreign import FOREIGN, VALUES
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.source import Span
 
@@ -37,6 +38,7 @@ ARITHMETIC: dict[str, type[Operation]] = {
     "==": logic.Equal, "!=": logic.NotEqual, "<": logic.Less, "<=": logic.LessEqual, ">": logic.Greater,
     ">=": logic.GreaterEqual,
 }  # fmt: skip
+CHOICES = (str, bool, int, float, *Callables)  # What `==` compares when the file is compiled: a function is not `true`.
 TRUTHS = ("true", "false")
 CHOOSE = "shapes are fixed: choose with `where(c, a, b)`"
 TOGETHER = "a layer is given its tensor and its numbers together: `linear(x, 8)`"
@@ -91,7 +93,7 @@ class Expressions(Core):
         found = self.look_up(env, expr.id)
         if found is None:
             guess = closest(expr.id, [*self.names_in_sight(env), *TRUTHS])
-            help = f"did you mean `{guess}`?" if guess else None
+            help = VALUES.get(expr.id) or (f"did you mean `{guess}`?" if guess else None)
             if expr.id == "dW":
                 help = "noise is part of an increment: `dx = f * ds + g * dW`, using euler_maruyama(steps)"
             return self.error("unknown-name", expr.span, f"nothing here is called `{expr.id}`", help=help)
@@ -146,8 +148,8 @@ class Expressions(Core):
             return apply(expr.op, left, right)  # type: ignore[arg-type]
         if expr.op in ("/", "//", "%") and is_number(right) and not right:
             raise self.fail("division-by-zero", expr.right.span, "this divides by zero")
-        if isinstance(left, (str, bool)) and isinstance(right, (str, bool)) and expr.op in ("==", "!="):
-            return (left == right) == (expr.op == "==")
+        if isinstance(left, CHOICES) and isinstance(right, CHOICES) and expr.op in ("==", "!="):
+            return (type(left) is type(right) and left == right) == (expr.op == "==")
         if isinstance(left, (int, Dim)) and isinstance(right, (int, Dim)):
             size = apply_sizes(expr.op, left, right)
             if size is not None:
@@ -262,11 +264,18 @@ class Expressions(Core):
             message = f"there is no layer, net or function called `{callee.id}`"
             return self.error("unknown-function", callee.span, message, help=help)
         if isinstance(function, (Value, int, float, Dim, list, tuple, str)):
-            message = f"`{callee.id}` is {kind_of(function)}, not a function"
-            return self.error("not-callable", callee.span, message, label="not a function")
+            return self._not_callable(env, callee, function)
         if self.at(callee.span) is callee.span:
             self.named = callee.span
         return self.call(function, arguments, span)
+
+    def _not_callable(self, env: Environment, callee: ast.Name, given: Binding) -> Binding:
+        """Told where a name is called; of an argument of a standard layer, where it is given."""
+        given_at, span, whose = env.where.get(callee.id), callee.span, ""
+        if in_prelude(span.source) and given_at is not None and not in_prelude(given_at.source):
+            span, whose = given_at, f" of `{self.calls[-1]}`"
+        message = f"`{callee.id}`{whose} is {kind_of(given)}, not a function"
+        return self.error("not-callable", span, message, label="not a function")
 
     def _as_function(self, env: Environment, callee: ast.Expr) -> str | None:
         """What `torch.relu(x)`, `x.relu()` and `Linear(8)(x)` are here."""

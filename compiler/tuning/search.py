@@ -57,13 +57,24 @@ class Limits:
 @dataclass(frozen=True, slots=True)
 class Found:
     """`curve` is every plan of even steps that was measured, then those of other grids, all beside `searched`, the reference
-    on the same seeds; `chosen` and `reference` are on seeds of their own. `chosen` is None where nothing is within the factor.
+    on the same seeds; `chosen` and `reference` are on seeds of their own, and so are the cheaper plans that were within the
+    factor in the search and `refused` there. `chosen` is None where nothing is within the factor.
     """
 
     curve: list[Point]
     searched: Point
     reference: Point
     chosen: Point | None
+    refused: Sequence[Point] = ()
+
+
+def frontier(points: Sequence[Point]) -> list[Point]:
+    """The plans that no cheaper one is as good as, the cheapest first."""
+    made: list[Point] = []
+    for point in sorted(points, key=lambda p: (p.plan.evaluations, p.mean)):
+        if not made or point.mean < made[-1].mean:
+            made.append(point)
+    return made
 
 
 def confirming(seeds: int) -> range:
@@ -95,8 +106,10 @@ class Search:
             for method in self.methods:
                 self._bend(method)
         warped = [p for p in self.points.values() if p not in even]
-        reference, chosen = self._confirmed(current)
-        return Found(even + warped, self.reference, reference, chosen)
+        reference, *tried = self._confirmed(current)
+        held = bool(tried) and self.limits.fulfils(tried[-1], reference)
+        chosen, refused = (tried[-1], tried[:-1]) if held else (None, tried)
+        return Found(even + warped, self.reference, reference, chosen, refused)
 
     def _measured(self, plan: Plan, seeds: Sequence[int]) -> Point:
         return Point(plan, tuple(self.measure(plan, seed) for seed in seeds))
@@ -148,18 +161,19 @@ class Search:
             tried += [self._at(replace(even.plan, grid=grid)) for grid in _around(best.plan.grid)]
         return any(self.limits.fulfils(p, self.reference) for p in tried)
 
-    def _confirmed(self, current: Plan) -> tuple[Point, Point | None]:
-        """The reference and the cheapest plan that is within the factor on seeds that chose nothing.
+    def _confirmed(self, current: Plan) -> Iterator[Point]:
+        """The reference and the cheapest plans on seeds that chose nothing, until one of them is within the factor.
 
-        If the cheapest ones are not, it is the plan that is there, where that is good enough.
+        After the cheapest ones comes the plan that is there, where that was good enough.
         """
         reference = self._measured(self.reference.plan, self.confirming)
+        yield reference
         passing = self._passing()
         for point in [*passing[:MOST_CONFIRMED], *(p for p in passing[MOST_CONFIRMED:] if p.plan == current)]:
             again = reference if point.plan == reference.plan else self._measured(point.plan, self.confirming)
+            yield again
             if self.limits.fulfils(again, reference):
-                return reference, again
-        return reference, None
+                return
 
 
 def _steps(point: Point) -> int:

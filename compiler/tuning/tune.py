@@ -177,6 +177,8 @@ def _nothing(found: Found, limits: Limits) -> MaiError:
         f"nothing of at most {limits.most} evaluations is within {limits.factor:g} times the reference's quality, "
         f"{found.reference.mean:.4g}; the best, {best.plan}, has {best.mean:.4g}"
     )
+    if found.refused:
+        message += f"; {', '.join(str(p.plan) for p in found.refused)}: within it in the search, but not on other seeds"
     help = "a larger --quality, more evaluations by --most, or more --samples where the spread is large"
     return MaiError([Diagnostic("tune-quality", None, message, help=help)])
 

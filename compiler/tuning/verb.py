@@ -2,15 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import Annotated, Literal
 
 import typer
-
-if TYPE_CHECKING:
-    from mai.compiler.tuning.search import Point
-    from mai.compiler.tuning.tune import Outcome
 
 
 def tune(
@@ -52,7 +47,10 @@ def tune(
         Path | None, typer.Option(help="The file to write.", show_default="the file itself, with new defaults")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="A picture of the curve: .png, .svg or .pdf.")] = None,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Show every plan as it is measured, not only those worth their cost.")
+    ] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, and no plans.")] = False,
     sets: Annotated[
         list[str] | None, typer.Option("--set", help="Consts as they were set when it was compiled.")
     ] = None,
@@ -68,6 +66,7 @@ def tune(
     Your own idea of quality is a function: with `def score(samples, data)` in judge.py, say --metric judge:score.
     """
     from mai.compiler.cli import _sets
+    from mai.compiler.tuning.report import progress, say
     from mai.compiler.tuning.tune import Options
     from mai.compiler.tuning.tune import tune as tune_file
     from mai.runtime.save import PICTURES
@@ -78,44 +77,11 @@ def tune(
         quality, reference == "fine", metric, against, weights, folder, tuple(data or ()), _sets(sets), samples, seeds,
         most,
     )  # fmt: skip
-    outcome = tune_file(file, out or file, options, _silent if quiet else _teller())
+    with progress(every, quiet) as told:
+        outcome = tune_file(file, out or file, options, told)
     if plot is not None:
         from mai.compiler.tuning.picture import draw
 
         draw(outcome, plot, file.name)
         typer.echo(f"wrote {plot}", err=True)
-    _say(outcome, file)
-
-
-def _silent(point: Point, reference: Point) -> None:
-    return
-
-
-def _teller() -> Callable[[Point, Point], None]:
-    def told(point: Point, reference: Point) -> None:
-        plan = point.plan
-        cost = f"{plan.evaluations:>4} evaluations"
-        times = f"{point.mean / reference.mean:7.3f} ×" if reference.mean > 0 else ""
-        typer.echo(f"  {plan!s:36} {cost}  {point.mean:9.4g}  {times} ± {point.spread(reference):.3f}", err=True)
-
-    return told
-
-
-def _say(outcome: Outcome, file: Path) -> None:
-    tuned = outcome.tuned
-    before, after = tuned.before, tuned.after
-    chosen = outcome.found.chosen
-    assert chosen is not None
-    if outcome.path is None:
-        typer.echo(
-            f"{file}: {chosen.plan}, {after.evaluations} evaluations, is the cheapest already; it stays as it is"
-        )
-        return
-    typer.echo(
-        f"wrote {outcome.path}: {chosen.plan} in the place of {outcome.current}, {after.evaluations} evaluations for "
-        f"{before.evaluations}"
-    )
-    typer.echo(
-        f"{tuned.metric} {after.quality:.4g} for {before.quality:.4g}, on {tuned.seeds} × {tuned.samples:,} samples that chose "
-        f"nothing; its ratio to the reference's differs by ± {after.spread:.3f} from seed to seed"
-    )
+    say(outcome, file, every, quiet)

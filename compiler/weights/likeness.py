@@ -59,6 +59,12 @@ class Group:
         return "{}".join(self.parts).rpartition(".")[0]
 
     @property
+    def tail(self) -> str:
+        """The name without that of the net; nothing where that leaves no layer, which says little."""
+        rest = "{}".join(self.parts).partition(".")[2]
+        return rest if "." in rest else ""
+
+    @property
     def numbers(self) -> list[tuple[int, ...]]:
         return [numbers for numbers, _ in self.members]
 

@@ -1,4 +1,4 @@
-"""`mai weights map`: rules for a file that nobody has written rules for yet, from families, shapes, order and names."""
+"""`mai weights map`: rules for a file that nobody has written rules for yet, from equal names, families, shapes and order."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mai.compiler.ir.graph import Weight
+from mai.compiler.weights.equal import equal_names
 from mai.compiler.weights.families import Known, known
 from mai.compiler.weights.likeness import Group, Shape, groups, likeness, natural
 from mai.compiler.weights.load import Used
@@ -25,15 +26,22 @@ class Line:
     rule: str
     doubt: str = ""
 
+    def doubted(self, why: str) -> Line:
+        """With one more doubt."""
+        return replace(self, doubt=f"{self.doubt}; {why}" if self.doubt else why)
+
     def __str__(self) -> str:
         return f"  {self.rule}  # {self.doubt}" if self.doubt else f"  {self.rule}"
 
 
 @dataclass(slots=True)
 class Proposal:
-    """A `weights from` to paste: the family that it is of, its lines, and the parameters for which nothing was found."""
+    """A `weights from` to paste: how many parameters find their own names, the family that the others are of, its lines, and
+    the parameters for which nothing was found.
+    """
 
     path: str
+    equal: int = 0
     family: str | None = None
     lines: list[Line] = field(default_factory=list)
     lacking: list[Weight] = field(default_factory=list)
@@ -51,19 +59,25 @@ class Proposal:
 def propose(path: str, weights: Mapping[str, Weight], shapes: Mapping[str, Shape]) -> Proposal:
     """Rules that give each of `weights` a tensor of a file.
 
-    A family's rules come first. What they leave is matched by likeness of names and order among tensors of the same
-    shape, transposed or with axes of one before it, the layers of a `repeat` together.
+    Tensors of the parameters' own names and shapes come first, then a family's rules. What these leave is matched by
+    likeness of names and order among tensors of the same shape, transposed or with axes of one before it, the layers of a
+    `repeat` together.
     """
-    made, used = Proposal(path), Used(shapes)
-    family = known(weights, shapes)
-    left = dict(weights)
+    made, used, left = Proposal(path), Used(shapes), dict(weights)
+    for pattern, names in equal_names(weights, shapes).items():
+        made.lines.append(Line(f'"{pattern.text}" = "{pattern.text}"'))
+        made.equal += len(names)
+        used.whole.update(names)
+        left = {name: w for name, w in left.items() if name not in names}
+    family = known(left, {name: shapes[name] for name, _ in used.left()}) if left else None
     if family is not None:
         made.family = family.family
         made.lines += _family_lines(family, used)
-        left = {name: w for name, w in weights.items() if name not in family.found}
+        left = {name: w for name, w in left.items() if name not in family.found}
     remaining = {name for name, _ in used.left()}
     for match in _matched({n: w.shape for n, w in left.items()}, {n: shapes[n] for n in natural(remaining)}):
-        made.lines.append(match.line)
+        named = not weights.keys().isdisjoint(set(match.theirs.names) - set(match.ours.names))
+        made.lines.append(match.line.doubted("it has the name of another parameter") if named else match.line)
         for name in match.theirs.names:
             used.whole.add(name)
         for name in match.ours.names:
@@ -120,6 +134,11 @@ class Match:
     words: float
     order: float
     others: tuple[str, ...] = ()
+
+    @property
+    def renamed(self) -> bool:
+        """Whether the names are the same but for that of the net."""
+        return bool(self.ours.tail) and self.ours.tail == self.theirs.tail
 
     @property
     def line(self) -> Line:
@@ -202,6 +221,7 @@ def _greedy(pairs: Iterable[Match], linked: dict[str, str]) -> Iterator[Match]:
         counts = Counter(name for m in left for name in (m.ours.names[0], m.theirs.names[0]))
         best = max(left, key=lambda m: _score(m, linked, counts))
         near = [m for m in left if m.ours is best.ours and m is not best and m.words > best.words - NEAR]
+        near = [m for m in near if m.renamed] if best.renamed else near
         known = linked.get(best.ours.stem) == best.theirs.stem
         others = () if known else tuple(_texts(m.ours, m.theirs)[1] for m in near[:SHOWN])
         yield replace(best, others=others)
@@ -211,11 +231,13 @@ def _greedy(pairs: Iterable[Match], linked: dict[str, str]) -> Iterator[Match]:
 
 
 def _score(match: Match, linked: Mapping[str, str], counts: Mapping[str, int]) -> float:
-    """How much speaks for a pair: words, order, that nothing else fits, and that its layer is known, or another's."""
+    """How much speaks for a pair: words, order, that nothing else fits, and that its layer is known, or another's; more than
+    all of these, that only the net is called otherwise.
+    """
     only = counts[match.ours.names[0]] == 1 and counts[match.theirs.names[0]] == 1
     layer = linked.get(match.ours.stem)
     known = 0.0 if layer is None else 1.0 if layer == match.theirs.stem else -1.0
-    return 0.8 * match.words + 0.2 * match.order + 0.5 * only + known
+    return 0.8 * match.words + 0.2 * match.order + 0.5 * only + known + 4 * match.renamed
 
 
 def _texts(ours: Group, theirs: Group) -> tuple[str, str]:

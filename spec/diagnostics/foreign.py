@@ -18,6 +18,9 @@ LAYERS = {
     "write `batch_norm(image)`": "BatchNorm BatchNorm1d BatchNorm2d BatchNorm3d",
     "write `attention(x, heads = 2)`": "MultiheadAttention MultiHeadAttention multi_head_attention self_attention SelfAttention",
     "write `attend(q, k, v, heads = 2)`": "scaled_dot_product_attention dot_product_attention",
+    "write `attention(x, heads = 3, rotary = true)`; of queries or keys alone `rope(x, heads = 3)`": (
+        "rotary rotary_embedding RotaryEmbedding rotary_emb apply_rotary_emb apply_rotary_pos_emb"
+    ),
     "write `causal_conv(x, 6, 3)`, which sees the tokens before": "conv1d Conv1d",
     "write `conv(upsample(image, 2), 8, 3)`": "conv_transpose2d ConvTranspose2d ConvTranspose deconv",
     "write `upsample(image, 2)`": "interpolate resize",
@@ -94,5 +97,10 @@ PROGRAMS = {
     "write `repeat 4 { x = x / 2 }`": "scan for_loop fori_loop while_loop",
     "write `integrate s in 0..1 using rk4(20) { dx/ds = -x }`": "odeint solve_ivp diffeqsolve",
 }
-TABLES = (LOSSES, LAYERS, SHAPES, NUMBERS, MAKING, PROGRAMS)
+# Told where the name is a value, too, and not called.
+NOTHING = {
+    "a label left out is one more label: write `const none = 10` for a net that takes `y: class[11]`": "none None null Null nil",
+}
+TABLES = (LOSSES, LAYERS, SHAPES, NUMBERS, MAKING, PROGRAMS, NOTHING)
 FOREIGN = {name: told for table in TABLES for told, names in table.items() for name in names.split()}
+VALUES = {name: told for told, names in NOTHING.items() for name in names.split()}

@@ -119,7 +119,7 @@ RUNNING: dict[str, Entry] = {
     "text-unavailable": Entry(
         "A text for a file without a tokenizer",
         "`mai compile --tokenizer bytes`, or a tokenizers .json, puts one into the file. Files whose tokenizer is such a\n"
-        'file need the package `tokenizers`: pip install "mai-lang[text]".',
+        "file need the package `tokenizers`: pip install tokenizers.",
     ),
     "stream-unavailable": Entry(
         "A text that cannot be shown as it grows",

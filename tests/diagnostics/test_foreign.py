@@ -10,7 +10,7 @@ import pytest
 from mai.compiler.check import check
 from mai.compiler.elaborate.functions import BUILTINS
 from mai.spec import prelude_parts
-from mai.spec.diagnostics.foreign import FOREIGN, TABLES
+from mai.spec.diagnostics.foreign import FOREIGN, TABLES, VALUES
 
 DATA = (
     "data x: [4, 6], y: [4, 6], t: [5], q: [4, 6], k: [4, 6], v: [4, 6], M: [4, 4], a: [3], b: [3], z: [5], p: [5], "
@@ -19,7 +19,7 @@ DATA = (
 ALL = {**BUILTINS, **prelude_parts()}
 TOLD = [told for table in TABLES for told in table]
 SNIPPETS = sorted({snippet for told in TOLD for snippet in re.findall("`([^`]+)`", told)})
-TYPES = {"x: [P, d]", "[d]", "[P, d]", "P"}
+TYPES = {"x: [P, d]", "[d]", "[P, d]", "P", "y: class[11]"}
 STATEMENT = re.compile(r"(report|minimize|repeat|integrate) |\w+ ~")
 
 
@@ -28,6 +28,10 @@ def program(snippet: str) -> str:
     if snippet.startswith("param"):
         return (
             f"net f(x: [2]) -> [3, 2] {{\n  {snippet}\n  return W\n}}\nexport g(x: [2]) -> [3, 2] {{ return f(x) }}\n"
+        )
+    if snippet.startswith("const"):
+        return (
+            f"{snippet}\nnet f(y: class[11]) -> [2] {{ return embed(y, 2) }}\nexport g() -> [2] {{ return f(none) }}\n"
         )
     line = snippet.replace("jvp(y, x, t)", "jvp(x^2, x, y)")
     line = line if STATEMENT.match(line) else f"made = {line}"
@@ -57,6 +61,11 @@ def test_a_foreign_name_is_told(name: str, tmp_path: Path) -> None:
     path = tmp_path / "spec.mai"
     assert name == "t" or told_of(f"{name}(x)", path) == [FOREIGN[name]], "`t` is one of the data here"
     assert told_of(f"torch.{name}(x)", path) == [FOREIGN[name]]
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_foreign_value_is_told(name: str, tmp_path: Path) -> None:
+    assert told_of(f"x + {name}", tmp_path / "spec.mai") == [VALUES[name]]
 
 
 @pytest.mark.parametrize(

@@ -32,6 +32,19 @@ def test_gelu_is_the_share_of_a_normal_variable_below(program: Make, tmp_path: P
     np.testing.assert_allclose(found[:, 0], expected, atol=1e-6)
 
 
+def test_attention_turns_by_rope_where_rotary_is_true(program: Make, tmp_path: Path) -> None:
+    """`rotary = true` is `rotary = rope`, with the same parameters; neither is attention without positions."""
+    text = """net g(x: [P, 8]) -> [P, 8] { return attention(x, 2, causal = true, rotary = ROTARY) }
+export f(x: [P, 8]) -> [P, 8] { return g(x) }
+"""
+    x = RNG.standard_normal((2, 5, 8)).astype(np.float32)
+    true, rope, false = (
+        computed(program(text.replace("ROTARY", given)), tmp_path / given, x=x) for given in ("true", "rope", "false")
+    )
+    np.testing.assert_array_equal(true, rope)
+    assert np.abs(true - false).max() > 1e-3
+
+
 def test_a_frame_of_one_value(program: Make, tmp_path: Path) -> None:
     x = RNG.standard_normal((2, 3, 4, 5)).astype(np.float32)
     found = computed(program("export f(x: [3, 4, 5]) -> [3, 8, 9] { return pad(x, 2, -7) }\n"), tmp_path, x=x)

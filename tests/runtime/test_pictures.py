@@ -14,6 +14,7 @@ from PIL import Image, ImageSequence
 
 from mai.runtime import ModelError, running
 from mai.runtime.animate import FIRST_MS, LAST_MS, MAX_FRAMES, animate, motion_of
+from mai.runtime.field import worth_seeing
 from mai.runtime.manifest import Port
 from mai.runtime.picture import Look, draw
 from mai.runtime.records import draw_records, read_records
@@ -143,6 +144,33 @@ def test_classes_of_points_are_regions(scattered: bool, tmp_path: Path) -> None:
     reds = [(np.abs(half - (255 - 0.75 * (255 - ACCENT))).max(-1) < 6).sum() for half in (left, right)]
     blues = [(np.abs(half - (255 - 0.75 * (255 - TEAL))).max(-1) < 6).sum() for half in (left, right)]
     assert reds[0] > 20 * max(reds[1], 1) and blues[1] > 20 * max(blues[0], 1)
+
+
+def test_colours_span_the_top_of_a_log_density() -> None:
+    """Of a narrow ring, whose log density falls off as a parabola, the ring is seen: what is far below is all low."""
+    x = grid("-3..3:41")
+    ring = -((np.linalg.norm(x, axis=1) - 1) ** 2) / 0.02
+    low, high = worth_seeing(x, ring)
+    assert high == ring.max() and ring.min() < 10 * low < 0
+    assert 0.05 < (ring > low).mean() < 0.5
+    assert worth_seeing(x, np.where(ring < -100, -np.inf, ring))[1] == high
+
+
+FALLING = {
+    "a slope": lambda x: 3 * x[:, 0] - x[:, 1],
+    "a bump": lambda x: np.exp(-8 * (x**2).sum(1)),
+    "a well": lambda x: -np.exp(-8 * (x**2).sum(1)),
+    "a normal log density": lambda x: -(x**2).sum(1) / 2,
+    "two values": lambda x: np.where(x[:, 0] < 0, -1.0, 0.0),
+}
+
+
+@pytest.mark.parametrize("name", FALLING)
+def test_colours_span_all_of_another_function(name: str) -> None:
+    x = grid("-3..3:41")
+    values = FALLING[name](x)
+    assert worth_seeing(x, values) == (values.min(), values.max())
+    assert worth_seeing(x, np.full(len(x), np.nan)) == (0, 0)
 
 
 def test_colours_span_what_is_asked_for(tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from mai.compiler.training.tokens import _trained
 from mai.compiler.training.weights import load_weights
 from mai.runtime import ModelError, load
 from mai.runtime.text import Prompt, answer
-from mai.runtime.tokenizer import Bytes, Tokenizer, tokenizer_of
+from mai.runtime.tokenizer import Bytes, Pieces, Tokenizer, tokenizer_of
 
 CORPUS = "The naïve café sold 1,234 crêpes — 日本語 and 🎉 too.\n\nThe end of the text is the end. " * 5
 PIECES = _trained(300, CORPUS)
@@ -167,6 +167,13 @@ def test_a_file_without_a_tokenizer_says_so(tmp_path: Path) -> None:
         with pytest.raises(ModelError) as caught:
             call()
         assert caught.value.slug in ("text-unavailable", "stream-unavailable")
+
+
+def test_where_tokenizers_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "tokenizers", None)
+    with pytest.raises(ModelError, match="pip install tokenizers") as caught:
+        Pieces(PIECES)
+    assert caught.value.slug == "text-unavailable"
 
 
 def mai(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess[str]:

@@ -103,7 +103,7 @@ def test_a_file_takes_the_place_of_the_source(folder: Path) -> None:
         ("fixed", "data-bad", "draws nothing"),
         ("broken", "data-bad", "`x` holds values that are not finite"),
         ("stuck", "data-bad", "did not arrive"),
-        ("text", "data-bad", "is not a file that mai compiled"),
+        ("text", "data-bad", "is no ONNX file"),
         ("empty", "data-bad", "is empty"),
     ],
 )

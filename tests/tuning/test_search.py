@@ -10,7 +10,8 @@ import pytest
 
 from mai.compiler.solvers.grid import Plan
 from mai.compiler.tuning.quality import metric_of, wasserstein
-from mai.compiler.tuning.search import Limits, Point, Search
+from mai.compiler.tuning.report import refusals
+from mai.compiler.tuning.search import Limits, Point, Search, frontier
 from mai.compiler.tuning.subject import METHODS
 from mai.spec.diagnostics import MaiError
 
@@ -66,9 +67,22 @@ def test_luck_is_not_confirmed(lucky: int) -> None:
     def measure(plan: Plan, seed: int) -> float:
         return 2.0 if plan.evaluations < lucky and seed >= 2 else 1.0
 
-    chosen = Search(measure, CURRENT, ("heun", "rk4"), Limits(1.02, 80, 2)).run(CURRENT).chosen
+    found = Search(measure, CURRENT, ("heun", "rk4"), Limits(1.02, 80, 2)).run(CURRENT)
+    chosen = found.chosen
     assert chosen is not None
     assert chosen.plan.evaluations == 10 if lucky == 10 else chosen.plan == CURRENT
+    assert all(p.plan.evaluations < lucky and p.mean == 2 for p in found.refused)
+    said = list(refusals(found))
+    assert len(said) == len(found.refused) > 0
+    cheapest = found.refused[0].plan
+    assert said[0].startswith(f"not {cheapest}, {cheapest.evaluations} evaluations: 1.000 × in the search, 2.000 × on")
+
+
+def test_the_frontier_is_what_no_cheaper_plan_is_as_good_as() -> None:
+    quality = {1: 9.0, 2: 5.0, 3: 5.0, 4: 7.0, 5: 2.0, 6: 3.0}
+    points = [Point(Plan("euler", n), (q,)) for n, q in quality.items()]
+    assert [p.plan.steps for p in frontier(points[::-1])] == [1, 2, 5]
+    assert frontier([]) == []
 
 
 def test_a_grid_is_found_where_it_saves_evaluations() -> None:

@@ -316,7 +316,12 @@ def test_the_command(compiled: Written, points: Path, tmp_path: Path) -> None:
     common = ("--against", points, "--samples", "50", "--seeds", "1")
     done = mai("tune", path, *common, "--quality", "1.01", "--out", out, "--plot", plot)
     assert "euler(1) in the place of rk4(6), 1 evaluations for 24" in done.stdout
-    assert "rk4(6)" in done.stderr and "24 evaluations" in done.stderr
+    shown = done.stderr.splitlines()
+    assert any("rk4(6)" in line and line.endswith("reference") for line in shown)
+    assert any("euler(1)" in line and line.endswith("chosen") for line in shown)
+    every = mai("tune", path, *common, "--quality", "1.01", "--out", out, "--all").stderr
+    assert sum(" evaluations " in line for line in shown) < sum(" evaluations " in line for line in every.splitlines())
+    assert "ab3(" in every
     assert "chosen" in plot.read_text() or plot.stat().st_size > 5000
     assert "euler(1) for rk4(6): 1 evaluations of the velocity for 24" in mai("info", out).stdout
     assert json.loads(mai("info", out, "--json").stdout)["tuned"]["after"]["method"] == "euler"

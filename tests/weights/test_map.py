@@ -143,3 +143,64 @@ def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None
         with pytest.raises(SystemExit) as left:
             app(["weights", "map", str(tmp_path / broken), str(tmp_path / "a.mai")])
         assert left.value.code == 1
+
+
+LIKE_EACH_OTHER = """net v(x: [4]) -> [WIDTH] {
+  h = linear(x, 4)
+  repeat 3 { h += linear(silu(linear(silu(linear(h, 4)), 4)), 4) }
+  return linear(h, WIDTH)
+}
+export g(x: [4]) -> [WIDTH] { return v(x) }
+"""
+OWN = {
+    f"v.{layer}.{part}": shape
+    for layer in ("linear_1", *(f"repeat_1.{i}.linear_{k}" for i in range(3) for k in (1, 2, 3)), "linear_2")
+    for part, shape in (("weight", (4, 4)), ("bias", (4,)))
+}
+
+
+def test_a_file_that_the_spec_wrote(tmp_path: Path) -> None:
+    """Equal names come before all likeness: one rule, by which every parameter gets its own tensor."""
+    spec = LIKE_EACH_OTHER.replace("WIDTH", "4")
+    made = written(tmp_path, OWN, spec)
+    assert str(made) == 'weights from "m.safetensors" {\n  "*" = "*"\n}'
+    (tmp_path / "a.mai").write_text(f"{spec}{made}\n")
+    program = check(tmp_path / "a.mai").program
+    assert program is not None
+    found, _ = load_weights(program, None)
+    with TensorFiles(tmp_path / "m.safetensors") as files:
+        assert found.keys() == files.shapes.keys()
+        for name, array in found.items():
+            np.testing.assert_array_equal(array, files.read(name).numpy(), err_msg=name)
+
+
+def test_a_net_of_another_name(tmp_path: Path) -> None:
+    spec = LIKE_EACH_OTHER.replace("WIDTH", "4").replace("v(", "field(")
+    made = written(tmp_path, OWN, spec)
+    assert (made.lacking, made.doubts) == ([], 0)
+    for line in made.lines:
+        here, _, there = line.rule.partition(" = ")
+        assert here.replace("field.", "v.") == there
+
+
+def test_two_nets_of_other_names_may_be_either(tmp_path: Path) -> None:
+    spec = "".join(f"net {n}(x: [4]) -> [4] {{ return linear(linear(x, 4), 4) }}\n" for n in ("first", "second"))
+    spec += "export g(x: [4]) -> [4] { return first(x) + second(x) }\n"
+    shapes = {f"{n}.linear_{k}.weight": (4, 4) for n in "ab" for k in (1, 2)}
+    made = written(tmp_path, shapes | {f"{n}.linear_{k}.bias": (4,) for n in "ab" for k in (1, 2)}, spec)
+    assert '"second.linear_1.bias" = "b.linear_1.bias"  # ambiguous: `a.linear_1.bias` fits as well' in str(made)
+    assert "linear_1" not in "".join(line.doubt for line in made.lines if "linear_2" in line.rule)
+
+
+def test_a_file_that_a_spec_like_it_wrote(tmp_path: Path) -> None:
+    """What has another shape, or is of another number of turns, is in no rule that asks for equal names."""
+    file = {n: s for n, s in OWN.items() if n != "v.repeat_1.1.linear_2.bias"} | {"v.extra": (7,)}
+    made = written(tmp_path, file, LIKE_EACH_OTHER.replace("WIDTH", "3"))
+    lines = [line.rule for line in made.lines]
+    assert lines[0] == '"v.linear_1.*" = "v.linear_1.*"'
+    assert '"v.repeat_1.{i}.linear_1.*" = "v.repeat_1.{i}.linear_1.*"' in lines
+    assert '"v.repeat_1.{i}.linear_2.weight" = "v.repeat_1.{i}.linear_2.weight"' in lines
+    assert '"v.repeat_1.{i}.linear_2.bias" = "v.repeat_1.{i}.linear_2.bias"' not in lines
+    assert '"v.repeat_1.1.linear_2.bias" = "v.linear_2.bias"  # it has the name of another parameter' in str(made)
+    assert 'ignore "v.extra"' in lines
+    assert "v.linear_2.weight" in {w.name for w in made.lacking}
