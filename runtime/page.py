@@ -12,7 +12,7 @@ from string import Template
 from typing import Any
 
 from mai.runtime.errors import ModelError
-from mai.runtime.files import plain_file, write_atomically
+from mai.runtime.files import write_atomically
 from mai.runtime.model import Model, load
 from mai.runtime.stream import step_path
 from mai.runtime.tokenizer import BYTES
@@ -74,7 +74,7 @@ def _models(paths: Sequence[Path]) -> list[Model]:
 def _hold(model: Model, held: dict[str, bytes]) -> dict[str, Any]:
     """Put a file into the page, and the one of its turns; returns what they are called there, and what they need."""
     place, beside = f"file-{len(held)}", step_path(model.path)
-    held[place] = plain_file(model.path).read_bytes()
+    held[place] = model.path.read_bytes()
     streams = model.manifest.text is not None and beside.exists()
     if streams:
         held[f"{place}-step"] = load(beside, providers="cpu").path.read_bytes()

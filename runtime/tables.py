@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mai.runtime.columns import is_number, vector
 from mai.runtime.errors import ModelError
 from mai.runtime.labels import as_labels
 from mai.runtime.manifest import Port
@@ -28,7 +29,7 @@ def from_csv(port: Port, path: Path, column: str = "", names: Sequence[str] = ()
     """
     rows = _rows(port, path)
     stated = _places(path, column or port.name, rows[0])
-    has_header = bool(stated) or not any(_is_number(cell) or cell in names for cell in rows[0])
+    has_header = bool(stated) or not any(is_number(cell) or cell in names for cell in rows[0])
     body = rows[1:] if has_header else rows
     if column and not stated:
         raise ModelError("input-missing", f"{path} has no column `{column}`", f"it has {', '.join(rows[0])}"[:200])
@@ -66,12 +67,10 @@ def _places(path: Path, name: str, header: Sequence[str]) -> list[int]:
         return [header.index(name)]
     if f"{name}0" not in header:
         return []
-    parts = [f"{name}{i}" for i in range(sum(c.startswith(name) and c[len(name) :].isdecimal() for c in header))]
-    for part in parts:
-        if part not in header:
-            message = f"{path}: the columns of `{name}` need the numbers 0 to {len(parts) - 1}: there is no `{part}`"
-            raise ModelError("input-shape", message)
-    return [header.index(part) for part in parts]
+    try:
+        return [header.index(part) for part in vector(name, header)]
+    except ModelError as error:
+        raise ModelError(error.slug, f"{path}: {error.message}") from error
 
 
 def _check_widths(path: Path, body: Sequence[Sequence[str]], width: int) -> None:
@@ -85,7 +84,7 @@ def _value(port: Port, names: Sequence[str], cell: str, where: str) -> float:
     """A cell as a number, or as the label that it names."""
     if not cell:
         raise ModelError("input-dtype", f"{where} is empty")
-    if _is_number(cell):
+    if is_number(cell):
         return float(cell)
     if not names:
         help = "this file has no names of labels" if port.classes else None
@@ -108,11 +107,3 @@ def _shaped(port: Port, path: Path, table: Array) -> Array:
     named = f"the columns `{port.name}0` to `{port.name}{width - 1}`" if sizes else f"the column `{port.name}`"
     message = f"`{port.name}` takes {width} number{'s' if width != 1 else ''} an example, {path} has {count} columns"
     raise ModelError("input-shape", message, f"a first line that names {named} chooses among them")
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True

@@ -20,6 +20,7 @@ from mai.compiler.training.fields import (
     shape_of,
     window,
 )
+from mai.runtime.columns import is_number
 from mai.spec import settings as st
 from mai.spec.diagnostics import Diagnostic, MaiError, placed
 
@@ -106,14 +107,6 @@ def header_of(path: Path, row: list[str]) -> list[str]:
     if len(set(names)) < len(names):
         raise bad(f"{path} has two columns of one name: {', '.join(names)}")
     return names
-
-
-def is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
 
 
 def _of_csv(path: Path) -> dict[str, Column] | None:

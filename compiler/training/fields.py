@@ -10,6 +10,8 @@ from math import prod
 from typing import TypeVar
 
 from mai.compiler.ir.types import DType, Type
+from mai.runtime.columns import vector
+from mai.runtime.errors import ModelError
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.settings import Bpe, Text
 
@@ -101,16 +103,14 @@ def grouped(columns: list[str]) -> dict[str, list[str]]:
     for name in columns:
         stem = name.rstrip("0123456789")
         if stem and stem != name and f"{stem}0" in columns:
-            made.setdefault(stem, _vector(stem, columns))
+            made.setdefault(stem, _parts(stem, columns))
         else:
             made[name] = [name]
     return made
 
 
-def _vector(stem: str, columns: list[str]) -> list[str]:
-    width = sum(c.startswith(stem) and c[len(stem) :].isdigit() for c in columns)
-    names = [f"{stem}{i}" for i in range(width)]
-    for name in names:
-        if name not in columns:
-            raise bad(f"the columns of `{stem}` need the numbers 0 to {width - 1}: there is no `{name}`")
-    return names
+def _parts(stem: str, columns: list[str]) -> list[str]:
+    try:
+        return vector(stem, columns)
+    except ModelError as error:
+        raise bad(error.message) from error

@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
-from mai.compiler.training.columns import header_of, is_number, width_of
+from mai.compiler.training.columns import header_of, width_of
 from mai.compiler.training.fields import bad, grouped
 from mai.compiler.training.labels import is_words
 from mai.compiler.training.points import generator, sampler
+from mai.runtime.columns import is_number
 from mai.runtime.files import UNREADABLE, plain_file, read_arrays
 from mai.spec import settings as st
 

@@ -30,10 +30,8 @@ export async function load(ort, source, { step, session, Tokenizer } = {}) {
   if (!metadata["mai.manifest"]) throw new ModelError("this is not a file that mai compiled");
   const manifest = { labels: {}, least: {}, most: {}, ...JSON.parse(metadata["mai.manifest"]) };
   const settings = new Set(manifest.settings.map((port) => port.name));
-  const opened = await ort.InferenceSession.create(withoutDefaults(bytes, settings), {
-    logSeverityLevel: ERRORS,
-    ...session,
-  });
+  const needed = manifest.required ? bytes : withoutDefaults(bytes, settings);
+  const opened = await ort.InferenceSession.create(needed, { logSeverityLevel: ERRORS, ...session });
   const turn = step ? await load(ort, step, { session, Tokenizer }) : null;
   return new Model(ort, opened, manifest, metadata["mai.spec"] ?? "", turn, tokenizerOf(manifest, Tokenizer));
 }
@@ -44,13 +42,14 @@ export class Model {
     this.inputs = byName(manifest.inputs);
     this.settings = byName(manifest.settings);
     this.outputs = byName(manifest.outputs);
+    this.taken = { ...this.inputs, ...this.settings };
   }
 
   /** Run the file once: its results by name, `{ data, dims }` each, or a text (or several) for a prompt that is one. */
   async run(values = {}) {
     const feeds = {};
     this._checkNames(values);
-    for (const port of [...this.manifest.inputs, ...this.manifest.settings]) this._feed(feeds, port, values[port.name]);
+    for (const port of Object.values(this.taken)) this._feed(feeds, port, values[port.name]);
     this._agree(feeds);
     const { text } = this.manifest;
     if (text && feeds[text.prompt]) this._checkLength(feeds[text.prompt].dims[1], this._count(values));
@@ -85,18 +84,19 @@ export class Model {
       const piece = decoder ? decoder.push(tokens[0]) : tokens[0];
       if (piece !== "") yield piece;
     }
-    if (decoder?.rest()) yield decoder.rest();
+    const rest = decoder?.rest();
+    if (rest) yield rest;
   }
 
   _known() {
-    return Object.keys({ ...this.inputs, ...this.settings }).join(", ") || "nothing";
+    return Object.keys(this.taken).join(", ") || "nothing";
   }
 
   _checkNames(values) {
     if (typeof values !== "object") throw new ModelError(`values are given by name: { ${this._known()} }`);
-    const unknown = Object.keys(values).find((name) => !this.inputs[name] && !this.settings[name]);
+    const unknown = Object.keys(values).find((name) => !this.taken[name]);
     if (!unknown) return;
-    const near = nearest(unknown, Object.keys({ ...this.inputs, ...this.settings }));
+    const near = nearest(unknown, Object.keys(this.taken));
     const help = near ? `did you mean \`${near}\`?` : `it takes ${this._known()}`;
     throw new ModelError(`there is no input or setting \`${unknown}\`; ${help}`);
   }

@@ -1,0 +1,26 @@
+"""What the cells of a table and the names of its columns say, alike to training and to running."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from mai.runtime.errors import ModelError
+
+
+def is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def vector(name: str, columns: Sequence[str]) -> list[str]:
+    """The columns of a vector, `x0`, `x1`, ..., in the order of their numbers. Raises `ModelError` where one is missing."""
+    width = sum(c.startswith(name) and c[len(name) :].isdecimal() for c in columns)
+    parts = [f"{name}{i}" for i in range(width)]
+    for part in parts:
+        if part not in columns:
+            message = f"the columns of `{name}` need the numbers 0 to {width - 1}: there is no `{part}`"
+            raise ModelError("input-shape", message)
+    return parts
