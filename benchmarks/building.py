@@ -19,7 +19,7 @@ from benchmarks.measure import interleaved, medians, ratio, record, table
 from mai.compiler.check import check, growing
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.export import graphs_of, model_of
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 
 STAGES = ("check", "passes", "build")
 SMALL = {"d": "16", "heads": "2"}

@@ -14,8 +14,8 @@ from torch.nn import functional as F  # noqa: N812
 
 from benchmarks.measure import record, table
 from mai.compiler.check import check
+from mai.compiler.data.batches import Dataset, load
 from mai.compiler.program import Program
-from mai.compiler.training.data import Dataset, load
 from mai.compiler.training.loop import Options, train
 
 SPEC = Path(__file__).parents[1] / "examples" / "char_gpt.mai"

@@ -23,9 +23,9 @@ from benchmarks.rivals import NETWORKS, SOLVERS
 from benchmarks.sampler import SHAPES, SPECS
 from mai.compiler.check import check
 from mai.compiler.onnx.export import export
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
-from mai.runtime.model import Model
+from mai.runtime.model.model import Model
 
 Array = np.ndarray[Any, Any]
 Run = Callable[[], Any]

@@ -22,9 +22,9 @@ import numpy as np
 from benchmarks.fidelity.claim import compiled, program_of, trained
 from benchmarks.measure import record, table
 from mai.compiler.onnx.export import Quantize
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.tuning.quality import wasserstein
-from mai.runtime.model import Model
+from mai.runtime.model.model import Model
 
 Array = np.ndarray[Any, Any]
 READERS = ("mlp", "cnn")
@@ -34,7 +34,7 @@ FORMS = {"float32": None, "int8": Quantize("int8")}
 
 def digits() -> Array:
     """All 1,797 of scikit-learn's, [n, 1, 8, 8], as the examples see them."""
-    from mai.compiler.training.data import load
+    from mai.compiler.data.batches import load
 
     training = program_of("dit").training
     assert training is not None

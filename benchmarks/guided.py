@@ -26,7 +26,7 @@ from benchmarks.rivals import NETWORKS, euler
 from benchmarks.sampler import SHAPES, SPECS, Array, Run
 from mai.compiler.check import check
 from mai.compiler.onnx.export import export
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 
 NONE, GUIDANCE = 10, 2.0
@@ -46,7 +46,7 @@ RULES = {"mai": None, "each branch by itself": -1.0, "both as one": float("inf")
 @contextmanager
 def rule(most: float | None) -> Iterator[None]:
     """How often an example may use a weight for branches to become one, while files are compiled."""
-    pairing = importlib.import_module("mai.compiler.passes.pair")
+    pairing = importlib.import_module("mai.compiler.passes.branches.pair")
     usual = pairing.MOST_USES
     pairing.MOST_USES = usual if most is None else most
     yield

@@ -22,7 +22,7 @@ from benchmarks.measure import interleaved, medians, ratio, record, seconds, tab
 from benchmarks.sampler import Run
 from mai.compiler.check import check
 from mai.compiler.onnx.export import export
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 
 ROOT = Path(__file__).parents[1]

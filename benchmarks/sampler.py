@@ -28,10 +28,10 @@ import torch
 from benchmarks.measure import interleaved, medians, ratio, record, seconds, table
 from benchmarks.rivals import NETWORKS, SOLVERS, STAGES
 from mai.compiler.check import check
-from mai.compiler.ir.work import known_sizes, multiply_adds
 from mai.compiler.onnx.export import Quantize, export, graphs_of
+from mai.compiler.ops.work import known_sizes, multiply_adds
 from mai.compiler.program import Program
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 
 SPECS = Path(__file__).parent / "specs"

@@ -20,7 +20,7 @@ import numpy as np
 
 from mai.compiler.check import check
 from mai.compiler.onnx.export import export, export_step
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import Model, load
 
 ROOT = Path(__file__).parents[1]

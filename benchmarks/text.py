@@ -31,7 +31,7 @@ from benchmarks.transformers_weights import weights_of
 from mai.compiler.check import check
 from mai.compiler.onnx.export import Quantize, export, export_step
 from mai.compiler.program import Program
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 

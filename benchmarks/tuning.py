@@ -21,7 +21,7 @@ from pathlib import Path
 from benchmarks.fidelity.claim import trained
 from benchmarks.measure import record, table
 from mai.compiler.onnx.export import export
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.tuning.picture import draw
 from mai.compiler.tuning.search import Point
 from mai.compiler.tuning.subject import METHODS

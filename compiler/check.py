@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mai.compiler.elaborate import elaborate
-from mai.compiler.ops.structure import DERIVATIVES, Extend
+from mai.compiler.ir.structure import DERIVATIVES, Extend
 from mai.compiler.program import Program
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
@@ -118,7 +118,7 @@ def misfits(program: Program) -> list[Diagnostic]:
     """Errors of data whose shapes are known without training: those of a built-in source, or a file's header."""
     if program.training is None:
         return []
-    from mai.compiler.training import columns
+    from mai.compiler.data import column_shapes as columns
 
     return columns.misfits(program.training, Path(program.source.path).parent)
 

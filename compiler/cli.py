@@ -163,9 +163,9 @@ def train(
     how = _how(opset=opset)
     from mai.compiler.check import growing
     from mai.compiler.compiling import compile_all
-    from mai.compiler.training.again import again
     from mai.compiler.training.loop import Options
     from mai.compiler.training.loop import train as train_program
+    from mai.compiler.training.resume_command import again
 
     _say(growing(program), "text")
     options = Options(steps, batch, seed, device, precision, tuple(data or ()), resume, tensorboard, quiet, weights)
@@ -272,7 +272,7 @@ def _weights_file(program: Program, given: Path | None, out: Path | None, sets: 
     from mai.compiler.training.folder import WEIGHTS, checkpoints
 
     if given is not None:
-        from mai.compiler.weights.files import usual
+        from mai.compiler.weights.tensor_files import usual
 
         return usual(given)
     folders = [Path("runs") / program.name] if out is None else [out, Path("runs") / program.name]
@@ -285,7 +285,7 @@ def _weights_file(program: Program, given: Path | None, out: Path | None, sets: 
 
 
 def _refuse_unfinished(program: Program, folder: Path, sets: list[str] | None) -> None:
-    from mai.compiler.training.again import again
+    from mai.compiler.training.resume_command import again
     from mai.spec.diagnostics import Diagnostic
 
     help = f"go on with it: {again(program.source.path, folder, set=sets)}"
@@ -312,8 +312,8 @@ def map_weights(
 ) -> None:
     """Propose the rules that give a file's tensors to a spec: mai weights map model.safetensors gpt2.mai"""
     from mai.compiler.check import check_without_rules
-    from mai.compiler.weights.files import TensorFiles
     from mai.compiler.weights.propose import propose
+    from mai.compiler.weights.tensor_files import TensorFiles
 
     checked = check_without_rules(file, _sets(sets))
     if checked.program is None:
@@ -341,7 +341,7 @@ def explain(
     ] = None,
 ) -> None:
     """Explain a diagnostic, with an example, or a function or layer; without a name, list all diagnostics."""
-    from mai.compiler.elaborate.listing import explained
+    from mai.compiler.elaborate.function_reference import explained
     from mai.spec.diagnostics.catalog import CATALOG
     from mai.spec.diagnostics.explain import explanation, index
     from mai.spec.diagnostics.foreign import FOREIGN

@@ -68,12 +68,12 @@ def compile_all(
     if not names:
         typer.echo("note: no exports: nothing is compiled", err=True)
         return
+    from mai.compiler.data import label_names as labels
+    from mai.compiler.data.tokens import stated_tokenizer
     from mai.compiler.few_bits import few_bits
+    from mai.compiler.ir.structure import Extend
     from mai.compiler.onnx.export import USUAL, export, export_step
-    from mai.compiler.ops.structure import Extend
-    from mai.compiler.training import labels
-    from mai.compiler.training.tokens import stated_tokenizer
-    from mai.compiler.training.weights import load_weights
+    from mai.compiler.training.initial_weights import load_weights
 
     if options.drafts and not any(node.op is Extend for name in names for node in program.exports[name].walk()):
         raise typer.BadParameter("--speculate is for texts that grow, and none of these exports has an `extend`")
@@ -108,7 +108,7 @@ def compile_all(
 
 
 def _say_written(made: Exported | None, precision: str) -> None:
-    from mai.compiler.onnx.verify import TOLERANCE
+    from mai.compiler.onnx.gate import TOLERANCE
 
     if made is None:
         return

@@ -8,11 +8,11 @@ from typing import Any
 
 import typer
 
+from mai.compiler.data.label_names import Names
 from mai.compiler.onnx.export import Quantize
-from mai.compiler.onnx.quantize import NAMES
+from mai.compiler.onnx.precision.quantize import NAMES
 from mai.compiler.program import Program
 from mai.compiler.training.evaluation import loss_change
-from mai.compiler.training.labels import Names
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 

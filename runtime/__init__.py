@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from mai.runtime.errors import ModelError
 
 if TYPE_CHECKING:
-    from mai.runtime.model import Model
+    from mai.runtime.model.model import Model
 
 __all__ = ["Model", "ModelError", "load"]
 
@@ -20,7 +20,7 @@ __all__ = ["Model", "ModelError", "load"]
 def __getattr__(name: str) -> Any:
     """`load` and `Model` are imported when they are asked for: the command line starts faster without them."""
     if name in ("load", "Model"):
-        from mai.runtime import model
+        from mai.runtime.model import model
 
         return getattr(model, name)
     raise AttributeError(f"module 'mai.runtime' has no attribute {name!r}")

@@ -87,7 +87,7 @@ def draw(
     colour: Annotated[str | None, typer.Option(help="The weight [n] that colours the particles.")] = None,
 ) -> None:
     """Draw what `record` kept while a spec trained: mai draw runs/two_layer --out neurons.gif"""
-    from mai.runtime.records import draw_records
+    from mai.runtime.show.records import draw_records
 
     draw_records(records, out, show, colour)
     typer.echo(f"wrote {out}", err=True)
@@ -106,7 +106,7 @@ def page(
     ] = None,
 ) -> None:
     """Write a web page that runs compiled files in the browser: mai page moons_flow.sample.onnx --out moons.html"""
-    from mai.runtime.page import write_page
+    from mai.runtime.web.page import write_page
 
     write_page(models, out, modules)
     needs = "" if modules else "; it takes onnxruntime-web from the net, --modules node_modules puts that in"
@@ -120,8 +120,8 @@ def info(
     spec: Annotated[bool, typer.Option("--spec", help="The text that the file was made from.")] = False,
 ) -> None:
     """Say what a compiled file takes, gives, and was made from."""
-    from mai.runtime.arguments import between
-    from mai.runtime.model import load
+    from mai.runtime.inputs.arguments import between
+    from mai.runtime.model.model import load
 
     loaded = load(model, providers="cpu")
     if json:
@@ -166,7 +166,7 @@ def _tuned(tuned: Any) -> str:
 
 
 def _described(port: Any) -> str:
-    from mai.runtime.arguments import span
+    from mai.runtime.inputs.arguments import span
 
     axes = (["batch"] if port.batch else []) + [str(s) for s in port.shape]
     text = f"{port.dtype} [{', '.join(axes)}]"

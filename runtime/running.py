@@ -11,15 +11,15 @@ from typing import Any
 import numpy as np
 import typer
 
-from mai.runtime import say
-from mai.runtime.arguments import unknown
 from mai.runtime.errors import ModelError
-from mai.runtime.labels import in_numbers, names_for, names_of
-from mai.runtime.model import Model, load
-from mai.runtime.picture import Look
-from mai.runtime.save import MOVING, check_ending, check_kind, moving, save
-from mai.runtime.stream import step_path
-from mai.runtime.values import parse_span, parse_value, split_word, takes_text
+from mai.runtime.inputs.arguments import unknown
+from mai.runtime.inputs.labels import in_numbers, names_for, names_of
+from mai.runtime.inputs.values import parse_span, parse_value, split_word, takes_text
+from mai.runtime.model.model import Model, load
+from mai.runtime.show import say
+from mai.runtime.show.picture import Look
+from mai.runtime.show.save import MOVING, check_ending, check_kind, moving, save
+from mai.runtime.text.stream import step_path
 
 
 @dataclass(frozen=True, slots=True)

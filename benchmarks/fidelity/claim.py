@@ -16,10 +16,10 @@ from mai.compiler.check import check
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.training.folder import checkpoints
+from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.training.loop import Options, train
-from mai.compiler.training.weights import load_weights
 from mai.runtime import load
-from mai.runtime.model import Model
+from mai.runtime.model.model import Model
 
 Array = np.ndarray[Any, Any]
 EXAMPLES = ROOT / "examples"

@@ -13,8 +13,8 @@ import numpy as np
 import ot
 
 from benchmarks.fidelity.claim import Array, Claim, compiled, trained
-from mai.compiler.training.points import generator, sampler
-from mai.runtime.model import Model
+from mai.compiler.data.points import generator, sampler
+from mai.runtime.model.model import Model
 from mai.spec import settings as st
 
 COUNT = 2000

@@ -6,7 +6,7 @@ import numpy as np
 from sklearn.mixture import GaussianMixture
 
 from benchmarks.fidelity.claim import Array, Claim, compiled, program_of, trained
-from mai.compiler.training.points import generator, sampler
+from mai.compiler.data.points import generator, sampler
 from mai.spec import settings as st
 
 COMPONENTS = 10

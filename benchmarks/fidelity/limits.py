@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.fidelity.claim import Array, Claim, compiled, program_of, slope, trained
-from mai.compiler.torch.weights import first_value
+from mai.compiler.torch.parameters import first_value
 
 DEPTHS = [8, 16, 32, 64, 128, 256, 512]
 WIDTHS = [16, 32, 64, 128, 256, 512, 1024]

@@ -18,8 +18,8 @@ from mai.compiler import passes
 from mai.compiler.program import Program
 from mai.compiler.solvers import SOLVERS
 from mai.compiler.torch.module import lower
+from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run
-from mai.compiler.torch.weights import Weights
 
 HAIRER = "Hairer, Nørsett, Wanner 1993, II"
 # Large steps: errors stay well above what single precision can tell.

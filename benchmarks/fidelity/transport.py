@@ -12,7 +12,7 @@ import numpy as np
 import ot
 
 from benchmarks.fidelity.claim import EXAMPLES, Array, Claim, compiled, program_of, trained
-from mai.compiler.training.data import load as load_data
+from mai.compiler.data.batches import load as load_data
 
 COUNT = 2000
 SEEDS = range(5)

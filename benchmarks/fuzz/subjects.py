@@ -54,7 +54,7 @@ def _model(rng: random.Random) -> bytes:
 def _restated(raw: bytes, rng: random.Random) -> bytes:
     import onnx
 
-    from mai.runtime.manifest import MANIFEST_KEY
+    from mai.runtime.model.manifest import MANIFEST_KEY
 
     model = onnx.load_model_from_string(raw)
     stated = {p.key: p.value for p in model.metadata_props}
@@ -124,7 +124,7 @@ def _weights(rng: random.Random) -> bytes:
 def _read(raw: bytes, path: Path, limit: float) -> Trial:
     """Weights and checkpoints are read or refused by `MaiError`."""
     from mai.compiler.training.checkpoint import read
-    from mai.compiler.weights.files import TensorFiles
+    from mai.compiler.weights.tensor_files import TensorFiles
     from mai.spec.diagnostics import MaiError
 
     def read_weights(path: Path) -> None:

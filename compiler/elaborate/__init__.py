@@ -1,5 +1,5 @@
 """Syntax tree to IR: names, types, dimensions and lead axes, settled by running the program abstractly."""
 
-from mai.compiler.elaborate.program import elaborate
+from mai.compiler.elaborate.declarations import elaborate
 
 __all__ = ["elaborate"]

@@ -13,6 +13,7 @@ from mai.compiler.elaborate.bindings import Binding, BoundArgument, Builtin, is_
 from mai.compiler.elaborate.patterns import einsum_equation, rearranged, reduced
 from mai.compiler.elaborate.static import unary_math
 from mai.compiler.ir.graph import Initial, Value
+from mai.compiler.ir.operation import Operation, ShapeError
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import elementwise as el
@@ -21,7 +22,6 @@ from mai.compiler.ops import logic
 from mai.compiler.ops import product as pr
 from mai.compiler.ops import reduce as red
 from mai.compiler.ops import shape as sh
-from mai.compiler.ops.base import Operation, ShapeError
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator

@@ -23,8 +23,8 @@ from mai.compiler.elaborate.core import Stop, kind_of
 from mai.compiler.elaborate.signatures import Fitted, Signatures, counted, dims_of
 from mai.compiler.elaborate.static import StaticError
 from mai.compiler.ir.graph import Initial, Value
+from mai.compiler.ir.operation import ShapeError, describe
 from mai.compiler.ir.types import Axis
-from mai.compiler.ops.base import ShapeError, describe
 from mai.spec import ast
 from mai.spec.diagnostics import Label
 from mai.spec.source import Span

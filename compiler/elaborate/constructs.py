@@ -8,16 +8,16 @@ from typing import TYPE_CHECKING
 from mai.compiler.elaborate.bindings import Binding, Distribution
 from mai.compiler.elaborate.builtins import Arg, builtin, builtin_as, positive
 from mai.compiler.ir.graph import Value
+from mai.compiler.ir.operation import ShapeError, describe
 from mai.compiler.ir.sizes import Size, product, symbol
+from mai.compiler.ir.structure import Across, Gradient, Pushforward
 from mai.compiler.ir.types import BATCH_DEPTH, Type, join_leads
-from mai.compiler.ops.base import ShapeError, describe
 from mai.compiler.ops.choice import Occurs
 from mai.compiler.ops.elementwise import Divide, Multiply, ToReal
 from mai.compiler.ops.indexing import Iota
 from mai.compiler.ops.logic import Equal, Greater, Less, Where
 from mai.compiler.ops.reduce import Mean, Sum
 from mai.compiler.ops.shape import Reshape, Unsqueeze
-from mai.compiler.ops.structure import Across, Gradient, Pushforward
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator

@@ -21,9 +21,9 @@ from mai.compiler.elaborate.bindings import (
 )
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Region, Value, Weight
+from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.types import Axis, DType
-from mai.compiler.ops.base import Operation, ShapeError, describe
 from mai.compiler.ops.elementwise import ToReal
 from mai.spec import ast, in_prelude
 from mai.spec.diagnostics import Edit, Label, Reporter

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from mai.compiler.elaborate.bindings import WeightScope
+from mai.compiler.elaborate.blocks.extend import Growing
+from mai.compiler.elaborate.blocks.integrate import Integrals
 from mai.compiler.elaborate.calls import Calls
 from mai.compiler.elaborate.core import Draws
 from mai.compiler.elaborate.expressions import Expressions
-from mai.compiler.elaborate.growing import Growing
-from mai.compiler.elaborate.integrals import Integrals
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Setting, Value, Weight
 from mai.compiler.ir.sizes import Size, symbol

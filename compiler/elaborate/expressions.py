@@ -20,6 +20,7 @@ from mai.compiler.elaborate.core import Core, Stop, kind_of
 from mai.compiler.elaborate.functions import BUILTINS
 from mai.compiler.elaborate.static import StaticError, apply, apply_sizes
 from mai.compiler.ir.graph import Value
+from mai.compiler.ir.operation import Operation, describe
 from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import elementwise as el
@@ -27,7 +28,6 @@ from mai.compiler.ops import indexing as ix
 from mai.compiler.ops import logic
 from mai.compiler.ops import product as pr
 from mai.compiler.ops import shape as sh
-from mai.compiler.ops.base import Operation, describe
 from mai.spec import ast, in_prelude
 from mai.spec.diagnostics.foreign import FOREIGN, VALUES
 from mai.spec.diagnostics.suggest import closest

@@ -1,6 +1,6 @@
 """All functions that the language knows: each family registers its own when it is imported."""
 
-from mai.compiler.elaborate import constructs, kernels, transport  # noqa: F401
+from mai.compiler.elaborate import constructs, couplings, kernels  # noqa: F401
 from mai.compiler.elaborate.builtins import BUILTINS
 
 __all__ = ["BUILTINS"]

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Any
 from mai.compiler.elaborate.bindings import Binding
 from mai.compiler.elaborate.builtins import Arg, axis_of, builtin, builtin_as, number, positive, truth
 from mai.compiler.ir.graph import Value
+from mai.compiler.ir.operation import Operation, ShapeError, describe
+from mai.compiler.ir.structure import Lead, Unlead
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import attention as at
 from mai.compiler.ops import convolution as cv
@@ -16,8 +18,6 @@ from mai.compiler.ops import loss, norm
 from mai.compiler.ops import product as pr
 from mai.compiler.ops import reduce as red
 from mai.compiler.ops import shape as sh
-from mai.compiler.ops.base import Operation, ShapeError, describe
-from mai.compiler.ops.structure import Lead, Unlead
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator

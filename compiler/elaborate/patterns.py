@@ -6,9 +6,9 @@ import re
 from typing import TYPE_CHECKING
 
 from mai.compiler.ir.graph import Value
+from mai.compiler.ir.operation import Operation, describe
 from mai.compiler.ir.sizes import Size, product
 from mai.compiler.ops import shape as sh
-from mai.compiler.ops.base import Operation, describe
 from mai.spec.source import Span
 
 if TYPE_CHECKING:

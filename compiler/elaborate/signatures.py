@@ -8,9 +8,9 @@ from dataclasses import dataclass, replace
 from mai.compiler.elaborate.bindings import POISON, Binding, BoundArgument, Environment, Function, Module, Poison
 from mai.compiler.elaborate.core import Core, LayerCall, Stop
 from mai.compiler.ir.graph import Value
+from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.base import describe
 from mai.compiler.ops.elementwise import ToReal
 from mai.spec import ast, in_prelude
 from mai.spec.diagnostics import Edit, Label

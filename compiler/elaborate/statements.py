@@ -1,4 +1,4 @@
-"""Statements: bindings, weights, draws, choices; loops are in `loops.py`."""
+"""Statements: bindings, weights, draws, choices; blocks are in `blocks/`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from mai.compiler.elaborate.bindings import (
 from mai.compiler.elaborate.core import Stop, kind_of
 from mai.compiler.elaborate.signatures import Signatures, dims_of
 from mai.compiler.ir.graph import Initial, Value, Weight
+from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ir.sizes import Size, product
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import logic
 from mai.compiler.ops import random as rnd
-from mai.compiler.ops.base import Operation, ShapeError, describe
 from mai.compiler.ops.choice import Choose
 from mai.spec import ast
 from mai.spec.diagnostics import Label

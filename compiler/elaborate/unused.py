@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from mai.compiler.elaborate.bindings import Environment, Module, Poison
+from mai.compiler.elaborate.blocks.export import bind_input
 from mai.compiler.elaborate.core import Stop
 from mai.compiler.elaborate.elaborator import Elaborator
-from mai.compiler.elaborate.exports import bind_input
 from mai.compiler.elaborate.statements import assigned_names
 from mai.spec import ast
 from mai.spec.diagnostics import Reporter

@@ -6,10 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from mai.compiler.ir.graph import Node, Region, Value, Weight
+from mai.compiler.ir.operation import Operation, typed
 from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.structure import Constant, Lead, Loop, SizeOf, Spread, Structural, Unlead, WeightOf
 from mai.compiler.ir.types import Axis, DType, Type, join_leads
-from mai.compiler.ops.base import Operation, typed
-from mai.compiler.ops.structure import Constant, Lead, Loop, SizeOf, Spread, Structural, Unlead, WeightOf
 from mai.spec.source import Span
 
 Number = bool | int | float

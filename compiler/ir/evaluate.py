@@ -10,10 +10,10 @@ import numpy as np
 from mai.compiler.ir import sizes
 from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.operation import Alignment
 from mai.compiler.ir.sizes import Dim, Size
+from mai.compiler.ir.structure import Across, Constant, Lead, Loop, SizeOf, Spread, Unlead, WeightOf
 from mai.compiler.ir.types import DType
-from mai.compiler.ops.base import Alignment
-from mai.compiler.ops.structure import Across, Constant, Lead, Loop, SizeOf, Spread, Unlead, WeightOf
 
 Array = np.ndarray[Any, Any]
 DTYPES: dict[DType, Any] = {DType.REAL: np.float64, DType.INT: np.int64, DType.BOOL: np.bool_}

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.types import Type
-from mai.compiler.ops.base import Operation
 from mai.spec.source import Span
 
 # Outputs beside an export's own: what adaptive solvers evaluated, and how many turns growing texts took.

@@ -9,8 +9,8 @@ from dataclasses import replace
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Setting, Value
 from mai.compiler.ir.sizes import Dim, symbols
+from mai.compiler.ir.structure import Structural
 from mai.compiler.ir.types import Axis, Type, join_leads
-from mai.compiler.ops.structure import Structural
 
 Mapping = dict[Value, Value]
 Sizes = dict[str, tuple[Value, int] | Value]

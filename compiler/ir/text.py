@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ops.structure import Constant
+from mai.compiler.ir.structure import Constant
 
 
 def to_text(graph: Graph) -> str:

@@ -16,8 +16,8 @@ import onnx_ir as ir
 from mai.compiler.ir import sizes as sz
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import Dim, Size
-from mai.compiler.onnx.products import Products
-from mai.compiler.onnx.quantize import Coarse
+from mai.compiler.onnx.precision.products import Products
+from mai.compiler.onnx.precision.quantize import Coarse
 
 UNKNOWN = sz.symbol("unknown")
 BATCH = "batch"  # The symbol of the number of examples.

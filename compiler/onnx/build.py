@@ -11,21 +11,21 @@ import onnx_ir as ir
 
 from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Graph, Node, Value
+from mai.compiler.ir.operation import Alignment
 from mai.compiler.ir.rewrite import uses_of
 from mai.compiler.ir.sizes import Dim, Size, symbol
+from mai.compiler.ir.structure import Across, Constant, Lead, Loop, SizeOf, Spread, Structural, Unlead, WeightOf
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.onnx.apart import keep_apart
 from mai.compiler.onnx.backend import BATCH, OnnxBackend
-from mai.compiler.onnx.chunks import parts
-from mai.compiler.onnx.going import going_loop, stops_alone
-from mai.compiler.onnx.lazy import lazy
-from mai.compiler.onnx.narrow import Precision, narrow
-from mai.compiler.onnx.quantize import Coarse
-from mai.compiler.onnx.sink import sink
-from mai.compiler.onnx.whole import whole_nodes
-from mai.compiler.ops.base import Alignment
+from mai.compiler.onnx.compact_adaptive import going_loop, stops_alone
+from mai.compiler.onnx.layout.chunks import parts
+from mai.compiler.onnx.layout.lazy import lazy
+from mai.compiler.onnx.layout.sink import sink
+from mai.compiler.onnx.layout.unfuse_norms import keep_apart
+from mai.compiler.onnx.precision.narrow import Precision, narrow
+from mai.compiler.onnx.precision.quantize import Coarse
+from mai.compiler.onnx.precision.whole import whole_nodes
 from mai.compiler.ops.random import Draw
-from mai.compiler.ops.structure import Across, Constant, Lead, Loop, SizeOf, Spread, Structural, Unlead, WeightOf
 
 Array = np.ndarray[Any, Any]
 DTYPES = {DType.REAL: ir.DataType.FLOAT, DType.INT: ir.DataType.INT64, DType.BOOL: ir.DataType.BOOL}

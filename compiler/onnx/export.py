@@ -14,14 +14,14 @@ import onnx_ir as ir
 
 from mai.compiler import passes
 from mai.compiler.ir.graph import Graph
+from mai.compiler.ir.structure import Extend
 from mai.compiler.onnx.build import build, serialised
-from mai.compiler.onnx.chunks import chunk_of
-from mai.compiler.onnx.finish import describe, manifest_of, sealed
-from mai.compiler.onnx.narrow import Precision
-from mai.compiler.onnx.quantize import NAMES, Coarse
-from mai.compiler.onnx.verify import Trial, allowance, longest_text, session, verify, verify_narrow
-from mai.compiler.onnx.whole import notes, whole_products
-from mai.compiler.ops.structure import Extend
+from mai.compiler.onnx.gate import Trial, allowance, longest_text, session, verify, verify_narrow
+from mai.compiler.onnx.layout.chunks import chunk_of
+from mai.compiler.onnx.manifest import describe, manifest_of, sealed
+from mai.compiler.onnx.precision.narrow import Precision
+from mai.compiler.onnx.precision.quantize import NAMES, Coarse
+from mai.compiler.onnx.precision.whole import notes, whole_products
 from mai.compiler.program import Program
 from mai.runtime.files import write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -207,8 +207,8 @@ def _torch_reference(plain: Graph, program: Program, weights: Mapping[str, Array
     import torch
 
     from mai.compiler.torch.module import lower
+    from mai.compiler.torch.parameters import Weights
     from mai.compiler.torch.run import run
-    from mai.compiler.torch.weights import Weights
 
     held = Weights(plain.weights)
     held.load_state_dict({k: torch.from_numpy(np.asarray(weights[k], order="C")) for k in plain.weights})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from mai.compiler.ops.listing import listing
+from mai.compiler.ops.operation_reference import listing
 
 if __name__ == "__main__":
     (Path(__file__).parent / "ops.md").write_text(listing(), encoding="utf-8")

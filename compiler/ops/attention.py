@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same
-from mai.compiler.ops.base import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ops.logic import LessEqual, Where
 from mai.compiler.ops.product import Matmul
 from mai.compiler.ops.reduce import Softmax

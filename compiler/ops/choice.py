@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.base import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ops.elementwise import Maximum
 
 COLDEST = 1e-20  # Below any temperature that means something; a quotient by it is still a number.

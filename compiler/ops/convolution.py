@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.base import Alignment, Lowering, Operation, ShapeError, case, describe, sample
 from mai.compiler.ops.batched import batched_onnx, batched_torch
 from mai.compiler.ops.shape import Stack
 

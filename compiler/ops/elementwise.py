@@ -4,9 +4,19 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from mai.compiler.ir.operation import (
+    Alignment,
+    Case,
+    Lowering,
+    Operation,
+    ShapeError,
+    broadcast,
+    case,
+    describe,
+    sample,
+)
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same
-from mai.compiler.ops.base import Alignment, Case, Lowering, Operation, ShapeError, broadcast, case, describe, sample
 
 
 class Elementwise(Operation, abstract=True):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, case, sample
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same, summed, taken
-from mai.compiler.ops.base import Alignment, Lowering, Operation, ShapeError, case, sample
 from mai.compiler.ops.shape import Concat
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.base import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ops.reduce import LogSoftmax
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.sizes import product
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same
-from mai.compiler.ops.base import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ops.batched import batched_onnx, batched_torch
 from mai.compiler.ops.elementwise import Sqrt
 

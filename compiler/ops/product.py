@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, broadcast, case, describe, sample
 from mai.compiler.ir.sizes import Size, product
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import contracted, multiplied, same
-from mai.compiler.ops.base import Alignment, Lowering, Operation, ShapeError, broadcast, case, describe, sample
 
 
 class Affine(Operation):

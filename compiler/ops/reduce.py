@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any, ClassVar
 
+from mai.compiler.ir.operation import Case, Lowering, Operation, ShapeError, case, sample
 from mai.compiler.ir.sizes import product
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same, summed
-from mai.compiler.ops.base import Case, Lowering, Operation, ShapeError, case, sample
 from mai.compiler.ops.elementwise import Add, Divide, Exp, ToReal
 
 

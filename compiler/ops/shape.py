@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, broadcast, case, describe, sample
 from mai.compiler.ir.sizes import Size, product
 from mai.compiler.ir.types import Type
 from mai.compiler.ops.along import reshaped, same, squeezed, stacked, transposed, widened
-from mai.compiler.ops.base import Alignment, Lowering, Operation, ShapeError, broadcast, case, describe, sample
 
 
 class Reshape(Operation):

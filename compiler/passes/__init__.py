@@ -6,25 +6,25 @@ from collections.abc import Callable
 
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.rewrite import made_in
-from mai.compiler.ops.structure import DERIVATIVES, Integrate
-from mai.compiler.passes.differentiate import differentiate
-from mai.compiler.passes.discretise import discretise
-from mai.compiler.passes.fold import fold
-from mai.compiler.passes.freeze import freeze
-from mai.compiler.passes.fuse import fuse
-from mai.compiler.passes.hoist import hoist
-from mai.compiler.passes.incremental import incremental
-from mai.compiler.passes.levels import two_level
-from mai.compiler.passes.pair import pair
-from mai.compiler.passes.prune import prune, select
-from mai.compiler.passes.recompute import recompute
-from mai.compiler.passes.retime import retimed
-from mai.compiler.passes.share import share
-from mai.compiler.passes.speculate import speculative
-from mai.compiler.passes.split import split
-from mai.compiler.passes.step import step
-from mai.compiler.passes.unroll import unroll
-from mai.compiler.passes.upsampled import upsampled
+from mai.compiler.ir.structure import DERIVATIVES, Integrate
+from mai.compiler.passes.branches.pair import pair
+from mai.compiler.passes.derivatives.differentiate import differentiate
+from mai.compiler.passes.local.fold import fold
+from mai.compiler.passes.local.freeze import freeze
+from mai.compiler.passes.local.fuse import fuse
+from mai.compiler.passes.local.prune import prune, select
+from mai.compiler.passes.local.share import share
+from mai.compiler.passes.local.split import split
+from mai.compiler.passes.local.upsampled import upsampled
+from mai.compiler.passes.loops.discretise import discretise
+from mai.compiler.passes.loops.hoist import hoist
+from mai.compiler.passes.loops.retime import retimed
+from mai.compiler.passes.loops.unroll import unroll
+from mai.compiler.passes.text.incremental import incremental
+from mai.compiler.passes.text.recompute import recompute
+from mai.compiler.passes.text.speculate import speculative
+from mai.compiler.passes.text.step import step
+from mai.compiler.passes.text.two_level_cache import two_level
 
 __all__ = [
     "GROWN",

@@ -68,7 +68,7 @@ def _ir(program: Program, export: str | None) -> str:
 
 
 def _torch(program: Program, export: str | None) -> str:
-    from mai.compiler.torch.source import source
+    from mai.compiler.torch.python_file import source
 
     return source(program, _chosen(program, export))
 
@@ -78,7 +78,7 @@ def _onnx(program: Program, export: str | None) -> str:
     import onnx_ir as ir
 
     from mai.compiler.onnx.export import model_of
-    from mai.compiler.training.weights import load_weights
+    from mai.compiler.training.initial_weights import load_weights
 
     weights, _ = load_weights(program, None)
     models = [model_of(program, name, weights)[0] for name in _chosen(program, export)]

@@ -9,12 +9,12 @@ from itertools import groupby
 from typing import Literal
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.operation import OPERATIONS, describe
 from mai.compiler.ir.rewrite import free_values
+from mai.compiler.ir.structure import Extend, Structural, WeightOf
 from mai.compiler.ir.types import BATCH_DEPTH, Type
-from mai.compiler.ops.base import OPERATIONS, describe
 from mai.compiler.ops.random import Draw
-from mai.compiler.ops.structure import Extend, Structural, WeightOf
-from mai.compiler.passes import prune
+from mai.compiler.passes.local.prune import prune
 from mai.compiler.program import Program
 
 Kind = Literal["input", "draw", "net", "layer", "operation", "output"]

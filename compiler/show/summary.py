@@ -8,9 +8,9 @@ from math import prod
 from mai.compiler import passes
 from mai.compiler.ir.graph import EVALUATIONS, Graph, Node, Region, Value
 from mai.compiler.ir.sizes import symbols
-from mai.compiler.ir.work import known_sizes, multiply_adds, size_of
-from mai.compiler.ops.structure import Structural
-from mai.compiler.passes.growth import texts
+from mai.compiler.ir.structure import Structural
+from mai.compiler.ops.work import known_sizes, multiply_adds, size_of
+from mai.compiler.passes.text.growth import texts
 from mai.compiler.program import Program
 from mai.spec.diagnostics import MaiError
 

@@ -16,20 +16,20 @@ from torch import fx
 from mai.compiler.ir import sizes
 from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.operation import Alignment
 from mai.compiler.ir.rewrite import free_values
 from mai.compiler.ir.sizes import Dim
+from mai.compiler.ir.structure import Across, Adjoint, Constant, Lead, Loop, SizeOf, Spread, Unlead, WeightOf
 from mai.compiler.ir.types import DType
-from mai.compiler.ops.base import Alignment
 from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, Subtract
 from mai.compiler.ops.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
-from mai.compiler.ops.structure import Across, Adjoint, Constant, Lead, Loop, SizeOf, Spread, Unlead, WeightOf
-from mai.compiler.ops.transport import Matching
+from mai.compiler.ops.matching import Matching
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.torch.adjoint import adjoint
-from mai.compiler.torch.draws import CALLS as DRAWN
+from mai.compiler.torch.draw_calls import CALLS as DRAWN
 from mai.compiler.torch.loops import loop
-from mai.compiler.torch.transport import matching
-from mai.compiler.torch.weights import Weights
+from mai.compiler.torch.matching_call import matching
+from mai.compiler.torch.parameters import Weights
 
 DTYPES = {DType.REAL: torch.float32, DType.INT: torch.int64, DType.BOOL: torch.bool}
 VIEWS = (Lead, Unlead, Across)

@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from mai.compiler import passes
+from mai.compiler.data.batches import load
+from mai.compiler.data.label_names import Names
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.export import coarse_of_all
-from mai.compiler.onnx.verify import session
-from mai.compiler.ops.transport import Matching
+from mai.compiler.onnx.gate import session
+from mai.compiler.ops.matching import Matching
 from mai.compiler.program import Program
-from mai.compiler.training.data import load
-from mai.compiler.training.labels import Names
 
 Array = np.ndarray[Any, Any]
 MOST = 64  # Examples: enough for a loss to two digits.

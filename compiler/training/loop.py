@@ -17,27 +17,28 @@ import torch
 from torch import Tensor
 
 from mai.compiler import passes
+from mai.compiler.data import label_names as labels
+from mai.compiler.data.batches import Dataset, load
 from mai.compiler.ir.graph import Graph
-from mai.compiler.ir.work import known_sizes, multiply_adds
+from mai.compiler.ops.work import known_sizes, multiply_adds
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
-from mai.compiler.torch.weights import Weights
+from mai.compiler.torch.parameters import Weights
 from mai.compiler.training import checkpoint as ck
-from mai.compiler.training import folder, labels
+from mai.compiler.training import folder
 from mai.compiler.training.best import Best
-from mai.compiler.training.data import Dataset, load
-from mai.compiler.training.draws import DrawSource, lift_draws
-from mai.compiler.training.module import Module
+from mai.compiler.training.drawn_blocks import DrawSource, lift_draws
+from mai.compiler.training.initial_weights import begun
 from mai.compiler.training.moved import nothing_moves
 from mai.compiler.training.optimizer import MovingAverage, make_optimizer, rate, set_rate
 from mai.compiler.training.processes import Processes, accelerator_of
 from mai.compiler.training.progress import Meter, Metrics, event_writer
-from mai.compiler.training.record import Recorder
+from mai.compiler.training.recording import Recorder
 from mai.compiler.training.scaling import Scaling
+from mai.compiler.training.step_function import Module
 from mai.compiler.training.stopping import stoppable
-from mai.compiler.training.weights import begun
 from mai.runtime.files import write_atomically
-from mai.runtime.tokenizer import BYTES
+from mai.runtime.text.tokenizer import BYTES
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 SAVE_SECONDS = 30.0

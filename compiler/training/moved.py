@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from mai.compiler.ir.graph import Graph, Value, turns_of
 from mai.compiler.ir.rewrite import reading
+from mai.compiler.ir.structure import WeightOf
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.elementwise import StopGradient
-from mai.compiler.ops.structure import WeightOf
 from mai.compiler.program import Objective, Training
 from mai.spec.diagnostics import Diagnostic
 

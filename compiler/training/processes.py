@@ -15,8 +15,8 @@ from accelerate.utils import DistributedType
 from torch import Tensor, nn
 
 from mai.compiler.ir.graph import Graph
+from mai.compiler.ir.structure import Across
 from mai.compiler.ops.norm import BatchNorm
-from mai.compiler.ops.structure import Across
 from mai.compiler.training.checkpoint import Checkpoint
 from mai.spec.diagnostics import Diagnostic, MaiError
 

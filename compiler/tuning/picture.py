@@ -7,7 +7,7 @@ from typing import Any
 
 from mai.compiler.tuning.search import Point
 from mai.compiler.tuning.tune import Outcome
-from mai.runtime.canvas import ACCENT, GOLD, INK, QUIET, TEAL, bare, plotting, save_figure
+from mai.runtime.show.canvas import ACCENT, GOLD, INK, QUIET, TEAL, bare, plotting, save_figure
 
 LOOKS = {
     "euler": (QUIET, "o"), "midpoint": (GOLD, "s"), "heun": (TEAL, "D"), "rk4": (INK, "^"), "ab2": ("#8d6a9f", "v"),

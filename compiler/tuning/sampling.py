@@ -10,18 +10,18 @@ from typing import Any
 import numpy as np
 
 from mai.compiler import passes
+from mai.compiler.data.batches import load
+from mai.compiler.data.label_names import Names
+from mai.compiler.data.points import generator
 from mai.compiler.onnx.build import serialised
 from mai.compiler.onnx.export import Quantize, model_of
-from mai.compiler.onnx.verify import session
+from mai.compiler.onnx.gate import session
 from mai.compiler.program import Program
 from mai.compiler.solvers.grid import Plan
-from mai.compiler.training.data import load
-from mai.compiler.training.labels import Names
-from mai.compiler.training.points import generator
 from mai.compiler.tuning.subject import Subject, refused
-from mai.runtime.arguments import prepare
 from mai.runtime.files import UNREADABLE, read_arrays
-from mai.runtime.manifest import Manifest
+from mai.runtime.inputs.arguments import prepare
+from mai.runtime.model.manifest import Manifest
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 Array = np.ndarray[Any, Any]

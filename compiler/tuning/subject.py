@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 from mai.compiler.ir.graph import Graph, Node
 from mai.compiler.ir.sizes import Size, symbol
-from mai.compiler.ops.structure import Extend, Integrate
+from mai.compiler.ir.structure import Extend, Integrate
 from mai.compiler.solvers import SOLVERS
 from mai.compiler.solvers.grid import Plan
-from mai.runtime.manifest import Manifest
+from mai.runtime.model.manifest import Manifest
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.source import Span
 

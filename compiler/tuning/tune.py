@@ -13,19 +13,19 @@ import numpy as np
 
 from mai.compiler.check import check_text
 from mai.compiler.onnx.export import Quantize, export
-from mai.compiler.onnx.verify import allowance, difference
+from mai.compiler.onnx.gate import allowance, difference
 from mai.compiler.program import Program
 from mai.compiler.solvers.grid import Grid, Plan
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.tuning.quality import USUAL, metric_of
 from mai.compiler.tuning.sampling import Fields, Sampler, data_of, with_plan
 from mai.compiler.tuning.search import Found, Limits, Point, Search, confirming
 from mai.compiler.tuning.subject import METHODS, Subject, refused, subject_of
-from mai.compiler.weights.files import usual
+from mai.compiler.weights.tensor_files import usual
 from mai.runtime import load
 from mai.runtime.files import write_atomically
-from mai.runtime.manifest import Manifest, Measured, Tuned
-from mai.runtime.model import Model
+from mai.runtime.model.manifest import Manifest, Measured, Tuned
+from mai.runtime.model.model import Model
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 Array = np.ndarray[Any, Any]

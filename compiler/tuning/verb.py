@@ -69,7 +69,7 @@ def tune(
     from mai.compiler.tuning.report import progress, say
     from mai.compiler.tuning.tune import Options
     from mai.compiler.tuning.tune import tune as tune_file
-    from mai.runtime.save import PICTURES
+    from mai.runtime.show.save import PICTURES
 
     if plot is not None and plot.suffix.lower() not in PICTURES:
         raise typer.BadParameter(f"--plot {plot}: {', '.join(PICTURES)}")

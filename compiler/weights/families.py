@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from mai.compiler.elaborate.bindings import Module
-from mai.compiler.elaborate.loading import read_loading
+from mai.compiler.elaborate.blocks.weights_block import read_loading
 from mai.compiler.ir.graph import Weight
 from mai.compiler.weights.load import fits
 from mai.compiler.weights.rules import Chain, Loading, Pattern, Rule, Source

@@ -15,9 +15,9 @@ import torch
 
 from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
-from mai.compiler.torch.weights import first_value
-from mai.compiler.weights.files import TensorFiles
+from mai.compiler.torch.parameters import first_value
 from mai.compiler.weights.rules import Chain, Loading, Rule, numbered
+from mai.compiler.weights.tensor_files import TensorFiles
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.diagnostics.suggest import closest
 

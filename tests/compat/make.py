@@ -14,9 +14,9 @@ import numpy as np
 
 from mai.compiler.check import check
 from mai.compiler.onnx.export import Quantize, export, export_step
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
-from mai.runtime.manifest import FORMAT
+from mai.runtime.model.manifest import FORMAT
 
 FLOW = """# A flow for old times' sake.
 net velocity(x: [2], s: []) -> [2] { return linear(silu(linear(concat(x, fourier(s, 8)), 32)), 2) }

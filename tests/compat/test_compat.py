@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from mai.runtime import load
-from mai.runtime.manifest import FORMAT, Manifest
+from mai.runtime.model.manifest import FORMAT, Manifest
 
 HERE = Path(__file__).parent
 FILES = sorted(p for p in HERE.glob("format_*/*.onnx") if not p.name.endswith(".step.onnx"))

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mai.compiler.training.again import again
+from mai.compiler.training.resume_command import again
 from mai.runtime import load
 
 ROOT = Path(__file__).parents[2]

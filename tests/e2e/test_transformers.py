@@ -15,8 +15,8 @@ from mai.compiler.check import check
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
+from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run
-from mai.compiler.torch.weights import Weights
 from mai.runtime import load
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")

@@ -14,12 +14,12 @@ import numpy as np
 import pytest
 
 from mai.compiler.check import check
+from mai.compiler.data.tokens import _trained
 from mai.compiler.onnx.export import Quantize, export, export_step, graphs_of
-from mai.compiler.onnx.verify import allowance, longest_text, trial
-from mai.compiler.onnx.verify import difference as difference_of
+from mai.compiler.onnx.gate import allowance, longest_text, trial
+from mai.compiler.onnx.gate import difference as difference_of
 from mai.compiler.program import Program
-from mai.compiler.training.tokens import _trained
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
 from tests.hosts.conftest import LIBRARY
 

@@ -19,11 +19,11 @@ import pytest
 from typer.testing import CliRunner
 
 from mai.compiler.onnx.export import export, export_step
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.cli import app
 from mai.runtime.errors import ModelError
-from mai.runtime.page import ORT, PUBLIC, VERSIONS, WEB, write_page
+from mai.runtime.web.page import ORT, PUBLIC, VERSIONS, WEB, write_page
 from tests.hosts.conftest import INSTALLED
 from tests.hosts.test_javascript import PIECES, TEXT
 
@@ -89,7 +89,7 @@ def test_a_folder_of_the_runtime_goes_into_the_page(points: Path, tmp_path: Path
 
 
 def test_a_page_has_an_end(points: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mai.runtime.page.MOST", 1000.0)
+    monkeypatch.setattr("mai.runtime.web.page.MOST", 1000.0)
     with pytest.raises(ModelError, match="a page holds up to 0 MB of files"):
         write_page([points], tmp_path / "page.html")
 

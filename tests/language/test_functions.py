@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import mai.spec
+from mai.compiler.elaborate.function_reference import GROUPS, explained, listing, sections
 from mai.compiler.elaborate.functions import BUILTINS
-from mai.compiler.elaborate.listing import GROUPS, explained, listing, sections
 from mai.compiler.solvers import SOLVERS
 from mai.spec import prelude_parts
 from mai.spec.settings import SOURCES

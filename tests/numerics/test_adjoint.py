@@ -11,7 +11,7 @@ from torch import Tensor
 from mai.compiler import passes
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
-from mai.compiler.torch.weights import Weights
+from mai.compiler.torch.parameters import Weights
 
 Maker = Callable[[str], Program]
 # The velocity reads parameters, a value made of one outside, and the example; one end of the way is learned.

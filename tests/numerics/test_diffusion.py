@@ -11,9 +11,9 @@ import pytest
 
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
-from mai.runtime.model import Model
+from mai.runtime.model.model import Model
 
 Maker = Callable[[str], Program]
 Array = np.ndarray[Any, Any]

@@ -12,7 +12,7 @@ import numpy as np
 from mai.compiler.check import check
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 
 Make = Callable[[str], Program]

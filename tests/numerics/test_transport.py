@@ -16,8 +16,8 @@ from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
+from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run
-from mai.compiler.torch.weights import Weights
 from mai.runtime import load
 
 Array = np.ndarray[Any, Any]

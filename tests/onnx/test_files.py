@@ -17,7 +17,7 @@ from mai.compiler.onnx.build import CHUNK
 from mai.compiler.onnx.export import export, model_of
 from mai.compiler.ops.elementwise import Silu
 from mai.compiler.program import Program
-from mai.compiler.torch.weights import first_value
+from mai.compiler.torch.parameters import first_value
 from mai.runtime import ModelError, load
 from mai.spec.diagnostics import MaiError
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnx_ir as ir
 import onnxruntime as ort
 
-from mai.compiler.onnx.lazy import lazy
+from mai.compiler.onnx.layout.lazy import lazy
 
 REAL = ir.TensorType(ir.DataType.FLOAT)
 

@@ -17,9 +17,9 @@ from typer.testing import CliRunner
 from mai.compiler.cli import register
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.export import export, export_step, graphs_of
-from mai.compiler.onnx.verify import session
+from mai.compiler.onnx.gate import session
 from mai.compiler.program import Program
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
 from mai.runtime.cli import app as runtime_app
 from mai.spec.diagnostics import MaiError

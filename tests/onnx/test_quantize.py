@@ -12,13 +12,13 @@ import onnxruntime as ort
 import pytest
 
 from mai.compiler.onnx.export import Quantize, export, export_step
-from mai.compiler.onnx.quantize import BLOCK, NAMES, pairs, quantized, suits
+from mai.compiler.onnx.precision.quantize import BLOCK, NAMES, pairs, quantized, suits
 from mai.compiler.program import Program
-from mai.compiler.torch.weights import first_value
+from mai.compiler.torch.parameters import first_value
 from mai.compiler.training.evaluation import loss_change
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
-from mai.runtime.model import session_options
+from mai.runtime.model.model import session_options
 
 Maker = Callable[..., Program]
 

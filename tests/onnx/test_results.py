@@ -10,7 +10,7 @@ import pytest
 
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import Model, load
 
 Maker = Callable[[str], Program]

@@ -13,10 +13,10 @@ import pytest
 from typer.testing import CliRunner
 
 from mai.compiler.onnx.export import Quantize, coarse_of_all, export
-from mai.compiler.onnx.whole import LARGEST_WEIGHT, stored
+from mai.compiler.onnx.precision.whole import LARGEST_WEIGHT, stored
 from mai.compiler.program import Program
 from mai.compiler.training.evaluation import loss_change
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 
 Maker = Callable[..., Program]

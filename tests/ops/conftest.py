@@ -18,7 +18,7 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.sizes import evaluate as size_of
 from mai.compiler.onnx.build import build
 from mai.compiler.torch.module import lower
-from mai.compiler.torch.weights import Weights
+from mai.compiler.torch.parameters import Weights
 
 Array = np.ndarray[Any, Any]
 Agree = Callable[..., Array]

@@ -12,16 +12,16 @@ import torch
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Value
+from mai.compiler.ir.operation import OPERATIONS, Case, Operation
+from mai.compiler.ir.structure import Gradient, Pushforward, Structural
 from mai.compiler.ir.types import DType
-from mai.compiler.ops.base import OPERATIONS, Case, Operation
 from mai.compiler.ops.elementwise import Multiply, Sin
 from mai.compiler.ops.random import Draw
 from mai.compiler.ops.reduce import Sum
-from mai.compiler.ops.structure import Gradient, Pushforward, Structural
-from mai.compiler.passes import prune
-from mai.compiler.passes.differentiate import differentiate
+from mai.compiler.passes.derivatives.differentiate import differentiate
+from mai.compiler.passes.local.prune import prune
 from mai.compiler.torch.module import lower
-from mai.compiler.torch.weights import Weights
+from mai.compiler.torch.parameters import Weights
 from tests.ops.test_parity import BATCH, SIZES, feed_of, graph_of, may_lead
 
 Array = np.ndarray[Any, Any]

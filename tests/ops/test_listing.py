@@ -5,8 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 
 import mai.compiler.ops
-from mai.compiler.ops.base import OPERATIONS
-from mai.compiler.ops.listing import listing
+from mai.compiler.ir.operation import OPERATIONS
+from mai.compiler.ops.operation_reference import listing
 
 
 def test_the_list_is_up_to_date() -> None:

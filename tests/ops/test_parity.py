@@ -15,9 +15,9 @@ import mai.compiler.ops
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Value
+from mai.compiler.ir.operation import OPERATIONS, Case, Operation, Sample
 from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, real
-from mai.compiler.ops.base import OPERATIONS, Case, Operation, Sample
 
 for _module in pkgutil.iter_modules(mai.compiler.ops.__path__):
     importlib.import_module(f"mai.compiler.ops.{_module.name}")

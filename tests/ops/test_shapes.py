@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from mai.compiler.ir.operation import Operation, ShapeError, broadcast, describe, typed
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.ops import (
@@ -21,7 +22,6 @@ from mai.compiler.ops import (
     reduce,
     shape,
 )
-from mai.compiler.ops.base import Operation, ShapeError, broadcast, describe, typed
 
 P, H, K = symbol("P"), symbol("H"), symbol("k")
 BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)

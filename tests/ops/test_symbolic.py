@@ -11,11 +11,11 @@ import pytest
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Setting, Value
+from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.sizes import Dim, Size, symbol, symbols
 from mai.compiler.ir.sizes import evaluate as size_of
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.ops import attention, convolution, elementwise, indexing, loss, norm, product, random, reduce, shape
-from mai.compiler.ops.base import Operation
 
 Array = np.ndarray[Any, Any]
 P, H, W, N = symbol("P"), symbol("H"), symbol("W"), symbol("n")

@@ -14,11 +14,11 @@ from hypothesis import strategies as some
 from mai.compiler import passes
 from mai.compiler.check import growing
 from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.ir.structure import Loop
 from mai.compiler.onnx.export import export, export_step
-from mai.compiler.ops.structure import Loop
-from mai.compiler.passes import levels
+from mai.compiler.passes.text import two_level_cache
 from mai.compiler.program import Program
-from mai.compiler.torch.weights import first_value
+from mai.compiler.torch.parameters import first_value
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 
@@ -107,7 +107,7 @@ def run(program: Program, prompt: Any, *, cache: str, **settings: Any) -> Any:
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     """Blocks of three turns, so that few tokens make several."""
-    monkeypatch.setattr(levels, "BLOCK", 3)
+    monkeypatch.setattr(two_level_cache, "BLOCK", 3)
 
 
 @pytest.mark.parametrize("cache", GROWING)

@@ -19,15 +19,15 @@ from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.text import to_text
 from mai.compiler.onnx.build import build, serialised
-from mai.compiler.onnx.chunks import chunk_of
-from mai.compiler.onnx.verify import _run, difference, session, trial
+from mai.compiler.onnx.gate import _run, difference, session, trial
+from mai.compiler.onnx.layout.chunks import chunk_of
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
+from mai.compiler.torch.parameters import Weights, first_value
 from mai.compiler.torch.run import run
-from mai.compiler.torch.weights import Weights, first_value
 
 Maker = Callable[..., Program]
-pairing = importlib.import_module("mai.compiler.passes.pair")  # The package has the function by this name.
+pairing = importlib.import_module("mai.compiler.passes.branches.pair")  # The package has the function by this name.
 NET = """
 net velocity(x: [3], s: [], y: class[5]) -> [3] {
   h = silu(linear(concat(x, fourier(s, 8)), 16)) + embed(y, 16)

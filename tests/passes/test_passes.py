@@ -12,9 +12,9 @@ from mai.compiler import passes
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.text import to_text
-from mai.compiler.onnx.verify import difference, trial
+from mai.compiler.onnx.gate import difference, trial
 from mai.compiler.program import Program
-from mai.compiler.torch.weights import first_value
+from mai.compiler.torch.parameters import first_value
 
 Maker = Callable[..., Program]
 NAMES = [

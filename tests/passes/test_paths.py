@@ -8,8 +8,8 @@ import pytest
 
 from mai.compiler.check import check
 from mai.compiler.onnx.export import export
-from mai.compiler.passes.paths import path_axes
-from mai.compiler.training.weights import load_weights
+from mai.compiler.passes.loops.paths import path_axes
+from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 
 KEPT = "integrate s in 0..1 using rk4(steps) { dx/ds = -x } keep x as xs"

@@ -16,10 +16,10 @@ from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Node, Region
 from mai.compiler.ir.rewrite import copy_graph, free_values
 from mai.compiler.ir.text import to_text
-from mai.compiler.onnx.verify import difference, trial
-from mai.compiler.passes.unroll import unroll
+from mai.compiler.onnx.gate import difference, trial
+from mai.compiler.passes.loops.unroll import unroll
 from mai.compiler.program import Program
-from mai.compiler.torch.weights import first_value
+from mai.compiler.torch.parameters import first_value
 
 Maker = Callable[[str], Program]
 

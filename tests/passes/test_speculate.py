@@ -20,14 +20,14 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import symbol
-from mai.compiler.ir.terms import Term
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.onnx.export import Quantize, export
-from mai.compiler.passes.lookup import PADS, went_on
+from mai.compiler.ops.terms import Term
+from mai.compiler.passes.text.prompt_lookup import PADS, went_on
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
+from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run as run_torch
-from mai.compiler.torch.weights import Weights
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 from tests.passes.test_incremental import CAUSAL_NETS, LAYERS, NOTHING, spec, weights

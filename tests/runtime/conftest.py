@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from mai.runtime.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port
+from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port
 
 DTYPES = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64, "bool": TensorProto.BOOL}
 SPEC = "# A file for tests.\nexport f(x: [2]) -> [2] { return x }\n"

@@ -11,9 +11,18 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from mai.runtime import ModelError, load, model
-from mai.runtime.binding import GRAPH_OF_RUN, Captured, check_capturable, cuda_options, device_of, run_bound, value_of
-from mai.runtime.manifest import MANIFEST_KEY
+from mai.runtime import ModelError, load
+from mai.runtime.model import model
+from mai.runtime.model.binding import (
+    GRAPH_OF_RUN,
+    Captured,
+    check_capturable,
+    cuda_options,
+    device_of,
+    run_bound,
+    value_of,
+)
+from mai.runtime.model.manifest import MANIFEST_KEY
 
 Write = Callable[..., Path]
 

@@ -13,7 +13,7 @@ import onnx
 import pytest
 
 from mai.runtime import ModelError, load
-from mai.runtime.model import Model
+from mai.runtime.model.model import Model
 
 Write = Callable[..., Path]
 X, Y = [[1.0, 2.0], [3.0, 4.0]], [0, 5]

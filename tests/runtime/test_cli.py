@@ -13,7 +13,7 @@ import numpy as np
 import onnx
 import pytest
 
-from mai.runtime.manifest import MANIFEST_KEY, Port
+from mai.runtime.model.manifest import MANIFEST_KEY, Port
 
 from .conftest import build, manifest
 

@@ -13,7 +13,7 @@ from onnx import helper
 
 from mai.runtime import ModelError, load
 from mai.runtime.files import read_arrays
-from mai.runtime.manifest import FORMAT, MANIFEST_KEY, Manifest
+from mai.runtime.model.manifest import FORMAT, MANIFEST_KEY, Manifest
 
 Write = Callable[..., Path]
 

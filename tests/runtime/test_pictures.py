@@ -13,12 +13,12 @@ import pytest
 from PIL import Image, ImageSequence
 
 from mai.runtime import ModelError, running
-from mai.runtime.animate import FIRST_MS, LAST_MS, MAX_FRAMES, animate, motion_of
-from mai.runtime.field import worth_seeing
-from mai.runtime.manifest import Port
-from mai.runtime.picture import Look, draw
-from mai.runtime.records import draw_records, read_records
-from mai.runtime.values import parse_value
+from mai.runtime.inputs.values import parse_value
+from mai.runtime.model.manifest import Port
+from mai.runtime.show.animate import FIRST_MS, LAST_MS, MAX_FRAMES, animate, motion_of
+from mai.runtime.show.field import worth_seeing
+from mai.runtime.show.picture import Look, draw
+from mai.runtime.show.records import draw_records, read_records
 
 Array = np.ndarray
 TEAL, ACCENT = np.array([0x00, 0x79, 0x8C]), np.array([0xD1, 0x49, 0x5B])

@@ -11,10 +11,10 @@ import pytest
 from matplotlib import image
 
 from mai.runtime import ModelError
-from mai.runtime.canvas import rows_of
-from mai.runtime.manifest import Manifest, Port
-from mai.runtime.picture import Look, draw
-from mai.runtime.save import save
+from mai.runtime.model.manifest import Manifest, Port
+from mai.runtime.show.canvas import rows_of
+from mai.runtime.show.picture import Look, draw
+from mai.runtime.show.save import save
 
 Array = np.ndarray
 

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from mai.runtime import ModelError
-from mai.runtime.manifest import Port
-from mai.runtime.values import parse_value
+from mai.runtime.inputs.values import parse_value
+from mai.runtime.model.manifest import Port
 
 LABEL = Port(name="y", kind="input", dtype="int64", batch=True, classes=10)
 POINT = Port(name="x", kind="input", dtype="float32", shape=[2], batch=True)

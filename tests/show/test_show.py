@@ -24,8 +24,8 @@ from mai.compiler.show.blocks import Box, Frame, Panel, panels
 from mai.compiler.show.diagram import Layout, mermaid, svg
 from mai.compiler.show.summary import summary
 from mai.compiler.torch.module import DTYPES, lower
-from mai.compiler.torch.source import source
-from mai.compiler.torch.weights import Weights
+from mai.compiler.torch.parameters import Weights
+from mai.compiler.torch.python_file import source
 from mai.spec.diagnostics import MaiError
 
 Make = Callable[[str], Program]

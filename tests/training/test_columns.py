@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 
 from mai.compiler.check import misfits
+from mai.compiler.data.batches import load
+from mai.compiler.data.column_shapes import known, width_of
+from mai.compiler.data.sources import READERS
 from mai.compiler.program import Program
-from mai.compiler.training.columns import known, width_of
-from mai.compiler.training.data import load
-from mai.compiler.training.sources import READERS
 from mai.spec import settings as st
 from mai.spec.diagnostics import MaiError
 

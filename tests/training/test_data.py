@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from mai.compiler.data.batches import Dataset, load
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.training.data import Dataset, load
 from mai.spec import settings as st
 from mai.spec.diagnostics import MaiError
 

@@ -10,10 +10,10 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mai.compiler.data.batches import Dataset, load
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
-from mai.compiler.training.data import Dataset, load
 from mai.compiler.training.loop import Options, train
 from mai.spec import settings as st
 from mai.spec.diagnostics import MaiError

@@ -14,8 +14,8 @@ from safetensors.torch import load_file, save_file
 from mai.compiler.check import check
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
+from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.training.loop import Options, train
-from mai.compiler.training.weights import load_weights
 from mai.runtime import load
 from tests.weights.test_zoo import CASES, ZOO, program_of, saved
 
@@ -156,7 +156,7 @@ def test_training_and_evaluation_of_a_low_rank_change_agree(program: Make, tmp_p
     assert all(float(t.abs().max()) > 0 for n, t in state.items() if n.endswith(".B"))
     again = train(adapted, tmp_path / "more", Options(device="cpu", quiet=True, steps=1, weights=result.weights))
     weights, _ = load_weights(adapted, result.weights)
-    from mai.compiler.training.data import load as examples
+    from mai.compiler.data.batches import load as examples
 
     assert adapted.training is not None
     x = examples(adapted.training.data, adapted.training.fields, 1, tmp_path).batch(0, 16)["x"]

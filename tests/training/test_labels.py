@@ -13,13 +13,13 @@ from PIL import Image
 
 from mai.compiler.check import check
 from mai.compiler.compiling import CompileOptions, compile_all
+from mai.compiler.data.batches import load as load_data
+from mai.compiler.data.label_names import coded, stated
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.program import Program
-from mai.compiler.training.data import load as load_data
-from mai.compiler.training.labels import coded, stated
 from mai.compiler.training.loop import Options, train
 from mai.runtime import Model, ModelError, load
-from mai.runtime.labels import in_numbers
+from mai.runtime.inputs.labels import in_numbers
 from mai.runtime.running import Wanted, run_file
 from mai.spec import settings as st
 from mai.spec.diagnostics import MaiError

@@ -22,7 +22,7 @@ from mai.compiler.program import Program
 from mai.compiler.training import checkpoint as ck
 from mai.compiler.training.folder import WEIGHTS, checkpoints, make_room
 from mai.compiler.training.loop import Options, Trainer, train
-from mai.compiler.weights.files import TensorFiles
+from mai.compiler.weights.tensor_files import TensorFiles
 from mai.spec.diagnostics import MaiError
 
 Maker = Callable[..., Program]

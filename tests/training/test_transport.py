@@ -17,10 +17,10 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.types import Axis, real
-from mai.compiler.ops.transport import Matching
+from mai.compiler.ops.matching import Matching
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
-from mai.compiler.torch.weights import Weights
+from mai.compiler.torch.parameters import Weights
 from mai.compiler.training.evaluation import loss_change
 from mai.compiler.training.loop import Options, train
 

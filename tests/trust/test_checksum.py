@@ -12,9 +12,9 @@ import pytest
 
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
-from mai.runtime.checksum import checksum
+from mai.runtime.model.checksum import checksum
 
 SPEC = """
 net velocity(x: [2], s: []) -> [2] { return linear(silu(linear(concat(x, fourier(s, 8)), 16)), 2) }

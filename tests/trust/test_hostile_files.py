@@ -15,14 +15,14 @@ import numpy as np
 import pytest
 
 from mai.compiler.check import check
+from mai.compiler.data.batches import load as load_data
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.training import checkpoint
-from mai.compiler.training.data import load as load_data
-from mai.compiler.weights.files import TensorFiles
+from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime import ModelError, load
 from mai.runtime.files import plain_file, write_atomically
-from mai.runtime.manifest import Port
-from mai.runtime.values import parse_value
+from mai.runtime.inputs.values import parse_value
+from mai.runtime.model.manifest import Port
 from mai.spec import settings as st
 from mai.spec.diagnostics import MaiError
 

@@ -12,10 +12,10 @@ import pytest
 from mai.compiler import passes
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Region
+from mai.compiler.ir.structure import Loop
 from mai.compiler.onnx.export import export
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops.structure import Loop
-from mai.compiler.passes.discretise import discretise
+from mai.compiler.passes.loops.discretise import discretise
 from mai.compiler.program import Program
 from mai.compiler.solvers import SOLVERS
 from mai.compiler.solvers.grid import Grid, Plan

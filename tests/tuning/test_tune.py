@@ -18,12 +18,12 @@ from safetensors.numpy import save_file
 from mai.compiler.check import check
 from mai.compiler.onnx.export import Quantize, export
 from mai.compiler.solvers.grid import Grid, Plan
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.tuning.search import Point
 from mai.compiler.tuning.tune import Options, Outcome, tune
 from mai.runtime import load
 from mai.runtime.errors import ModelError
-from mai.runtime.manifest import MANIFEST_KEY
+from mai.runtime.model.manifest import MANIFEST_KEY
 from mai.spec.diagnostics import MaiError
 
 STRAIGHT = """

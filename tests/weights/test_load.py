@@ -14,8 +14,8 @@ from safetensors.torch import save_file
 
 from mai.compiler.check import check
 from mai.compiler.program import Program
-from mai.compiler.training.weights import load_weights
-from mai.compiler.weights.files import TensorFiles
+from mai.compiler.training.initial_weights import load_weights
+from mai.compiler.weights.tensor_files import TensorFiles
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 NET = """net f(x: [4]) -> [6] {

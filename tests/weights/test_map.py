@@ -11,9 +11,9 @@ import torch
 from safetensors.torch import save_file
 
 from mai.compiler.check import check, check_without_rules
-from mai.compiler.training.weights import load_weights
-from mai.compiler.weights.files import TensorFiles
+from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.weights.propose import Proposal, propose
+from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime.cli import app
 from tests.weights.test_zoo import CASES, program_of, saved
 

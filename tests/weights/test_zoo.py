@@ -17,7 +17,7 @@ from safetensors.torch import save_file
 from mai.compiler.check import check
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
-from mai.compiler.training.weights import load_weights
+from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from tests.weights.references import DiT, ResNet18
 

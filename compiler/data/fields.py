@@ -1,0 +1,116 @@
+"""The fields of a `data` line beside what a source has for them: what fits, and what is told where it does not.
+
+Nothing here looks at numbers, so that `mai check` says of shapes what training would say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import prod
+from typing import TypeVar
+
+from mai.compiler.ir.types import DType, Type
+from mai.runtime.errors import ModelError
+from mai.runtime.inputs.cells import vector
+from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.settings import Bpe, Text
+
+Held = TypeVar("Held")
+
+
+def bad(message: str, slug: str = "data-bad", help: str | None = None) -> MaiError:
+    return MaiError([Diagnostic(slug, None, message, help=help)])
+
+
+def chosen(
+    held: Mapping[str, Held], is_whole: Callable[[Held], bool], fields: Mapping[str, Type], named: bool = False
+) -> dict[str, Held]:
+    """What each field takes: by name, or else (unless the source has names of its own) by kind, in their order."""
+    left = {n: h for n, h in held.items() if n not in fields}
+    made: dict[str, Held] = {}
+    for name, type_ in fields.items():
+        found = held.get(name)
+        if found is None and not named:
+            kinds = [n for n, h in left.items() if is_whole(h) == (type_.dtype is DType.INT)]
+            found = left.pop(kinds[0]) if kinds else None
+        if found is None:
+            help = f"name {_columns(name, type_)}, in an npz file an array `{name}`" if named else None
+            raise bad(f"the data has no `{name}`; it has {', '.join(held)}", help=help)
+        made[name] = found
+    return made
+
+
+def shape_of(name: str, type_: Type, found: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that a field gives to an example's numbers, of which there must be as many."""
+    shape = tuple(s for s in type_.shape if isinstance(s, int))
+    if prod(found) != prod(shape):
+        told = list(found) if found else "one number"
+        raise bad(f"`{name}` is {list(shape)} in the spec and {told} in the data", help=_remedy(name, type_, found))
+    return shape
+
+
+def _remedy(name: str, type_: Type, found: tuple[int, ...]) -> str | None:
+    """What may be behind a field that does not fit its data."""
+    if type_.rank and not found:
+        return f"a vector has {_columns(name, type_)}"
+    first, rest = type_.shape[:1], list(type_.shape[1:])
+    if not first or prod(s for s in rest if isinstance(s, int)) != prod(found):
+        return None
+    return f"a spec speaks of one example: `{name}: {rest}`; how many at a time is `train(batch = {first[0]})`"
+
+
+def _columns(name: str, type_: Type) -> str:
+    """The columns that a csv file has for a field."""
+    width = prod(s for s in type_.shape if isinstance(s, int))
+    return f"the columns `{name}0` to `{name}{width - 1}`" if type_.rank else f"a column `{name}`"
+
+
+def check_whole(name: str, is_whole: bool) -> None:
+    if not is_whole:
+        raise bad(f"`{name}` holds fractions, the spec has whole numbers")
+
+
+def check_labels(name: str, type_: Type, least: int, most: int) -> None:
+    classes = type_.classes
+    if isinstance(classes, int) and not 0 <= least <= most < classes:
+        shifted = (least, most) == (1, classes)
+        help = (
+            "labels begin with 0" if shifted else f"`class[{most + 1}]` has labels 0 to {most}" if least >= 0 else None
+        )
+        raise bad(f"`{name}` has labels {least} to {most}, the spec has class[{classes}]", help=help)
+
+
+def window(fields: Mapping[str, Type]) -> tuple[str, int, Type]:
+    """The one field of a text, and how many tokens it has."""
+    name, type_ = next(iter(fields.items()))
+    length = type_.shape[0] if type_.rank == 1 else None
+    if not isinstance(length, int) or type_.dtype is not DType.INT:
+        raise bad(f"text gives rows of tokens: `{name}: tokens[...]`")
+    return name, length, type_
+
+
+def check_vocabulary(source: Text, type_: Type) -> None:
+    """A tokenizer that is trained from the text makes no more tokens than the spec has."""
+    size, classes = source.tokenizer.vocab if isinstance(source.tokenizer, Bpe) else 0, type_.classes
+    if isinstance(classes, int) and size > classes:
+        message = f"`bpe(vocab = {size})` makes up to {size:,} tokens, but `vocab` is {classes:,}"
+        raise bad(message, help=f"`const vocab = {size}`")
+
+
+def grouped(columns: list[str]) -> dict[str, list[str]]:
+    """Columns by field: `x0`, `x1`, ... make the vector `x`, any other is a field of its own."""
+    made: dict[str, list[str]] = {}
+    for name in columns:
+        stem = name.rstrip("0123456789")
+        if stem and stem != name and f"{stem}0" in columns:
+            made.setdefault(stem, _parts(stem, columns))
+        else:
+            made[name] = [name]
+    return made
+
+
+def _parts(stem: str, columns: list[str]) -> list[str]:
+    try:
+        return vector(stem, columns)
+    except ModelError as error:
+        raise bad(error.message) from error

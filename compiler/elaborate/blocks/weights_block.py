@@ -1,0 +1,236 @@
+"""`weights from`: rules as data, every one with parameters and every parameter with a rule."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath, PureWindowsPath
+
+from mai.compiler.elaborate.bindings import Binding, Environment, Module, Poison
+from mai.compiler.elaborate.blocks.train import only
+from mai.compiler.elaborate.core import Stop
+from mai.compiler.elaborate.elaborator import Elaborator
+from mai.compiler.ir.graph import Weight
+from mai.compiler.ir.operation import describe
+from mai.compiler.weights.rules import Chain, Cut, Loading, Part, Pattern, Rule, Source, Step, Transpose, together
+from mai.spec import ast
+from mai.spec.diagnostics import Reporter
+from mai.spec.diagnostics.suggest import closest
+
+FORMS = "a tensor's name in quotes, with `'`, `[a:b]` or `split` after it, a `concat` of such, or `first`"
+MAX_PARTS = 1024
+SHOWN = 5
+
+
+def elaborate_loading(
+    file: ast.File, module: Module, report: Reporter, weights: Mapping[str, Weight]
+) -> Loading | None:
+    """What the file's `weights from` says; None where it has none, or it has errors."""
+    made = read_loading(file, module, report)
+    if made is not None:
+        _check_targets(made, report, weights)
+    return None if report.failed else made
+
+
+def read_loading(file: ast.File, module: Module, report: Reporter) -> Loading | None:
+    """The rules of a file, whatever parameters there are."""
+    written = only(file, ast.Weights, "weights", report)
+    if written is None:
+        return None
+    reader = Reader(Elaborator(report, "weights", {}, training=False), Environment(module))
+    reader.check_path(written.path)
+    rules: list[Rule] = []
+    ignored: list[Chain] = []
+    for rule in written.rules:
+        try:
+            if isinstance(rule, ast.Ignore):
+                ignored.append(reader.ignored(rule.value))
+            else:
+                rules += reader.filled(rule)
+        except Stop:
+            continue
+    if report.failed:
+        return None
+    return Loading(written.path.value, tuple(rules), tuple(ignored), written.head)
+
+
+def leaves_folder(path: str) -> bool:
+    """Whether a path of a spec may lead out of the spec's folder."""
+    kinds = (PurePosixPath(path), PureWindowsPath(path))
+    return any(p.is_absolute() or p.anchor or p.drive or ".." in p.parts for p in kinds) or "\0" in path
+
+
+def _check_targets(loading: Loading, report: Reporter, weights: Mapping[str, Weight]) -> None:
+    """Every rule is about some parameters, every parameter has a rule."""
+    for rule in loading.rules:
+        if not any(rule.target.found(name) for name in weights):
+            named = rule.target.text
+            guess = closest(named, weights) if not rule.target.numbers and not rule.target.texts else None
+            help = f"did you mean `{guess}`?" if guess else _there_are(weights)
+            report.error("weights-rule", rule.target.span, f"no parameter has a name like `{named}`", help=help)
+    if report.failed:
+        return
+    lacking = [w for name, w in weights.items() if not any(True for _ in loading.rules_of(name))]
+    if lacking:
+        help = f'write `"{lacking[0].name}" = "NAME IN THE FILE"`, or `= first` where it keeps its own first value'
+        report.error("weights-rule", loading.span, f"no rule gives a value to {_listed(lacking)}", help=help)
+
+
+def _listed(weights: Sequence[Weight]) -> str:
+    """Weights by name and shape, those of the turns of a `repeat` together."""
+    shown = [
+        f"`{name}` {describe(shape)}{f' ({count} of them)' if count > 1 else ''}"
+        for name, shape, count in together({w.name: w.shape for w in weights})
+    ]
+    more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
+    return ", ".join(shown[:SHOWN]) + more
+
+
+def _there_are(weights: Mapping[str, Weight]) -> str:
+    names = list(weights)
+    if not names:
+        return "the file has no parameters"
+    return f"there are {', '.join(f'`{n}`' for n in names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}"
+
+
+class Reader:
+    """Reads the expressions of rules: the language's own notation, on tensors known by name."""
+
+    def __init__(self, elaborator: Elaborator, env: Environment) -> None:
+        self.e, self.env = elaborator, env
+
+    def check_path(self, path: ast.String) -> None:
+        if leaves_folder(path.value):
+            help = "put it beside the spec, or name it on the command line with --weights"
+            self.e.error("path-outside", path.span, "a path of a spec stays in the spec's folder", help=help)
+
+    def filled(self, rule: ast.Fill) -> list[Rule]:
+        """A rule for each of the names on the left."""
+        targets = [self._pattern(t, target=True) for t in rule.targets]
+        if isinstance(rule.value, ast.Name) and rule.value.id == "first":
+            return [Rule(t, None, rule.span) for t in targets]
+        if len(targets) > 1:
+            made = self._parted(rule, targets)
+        else:
+            made = [Rule(targets[0], self._source(rule.value), rule.span)]
+        for each in made:
+            self._check_marks(each)
+        return made
+
+    def ignored(self, value: ast.Expr) -> Chain:
+        return self._chain(value)
+
+    def _parted(self, rule: ast.Fill, targets: list[Pattern]) -> list[Rule]:
+        """`("q", "k", "v") = split("qkv", 3, axis = 0)`."""
+        value = rule.value
+        if not self._calls(value, "split"):
+            raise self.e.fail("weights-rule", value.span, f"{len(targets)} parameters share a `split`")
+        chain, count, axis = self._split(value)
+        if count != len(targets):
+            raise self.e.fail("weights-rule", value.span, f"{count} parts for {len(targets)} parameters")
+        return [
+            Rule(target, Source((_then(chain, Part(count, axis, place)),)), rule.span)
+            for place, target in enumerate(targets)
+        ]
+
+    def _source(self, value: ast.Expr) -> Source:
+        if not self._calls(value, "concat"):
+            return Source((self._chain(value),))
+        assert isinstance(value, ast.Call)
+        axis = self._axis(value)
+        chains = tuple(self._chain(a.value) for a in value.arguments if a.name is None)
+        if not chains:
+            raise self.e.fail("weights-rule", value.span, "`concat` needs at least one tensor")
+        return Source(chains, axis)
+
+    def _chain(self, value: ast.Expr) -> Chain:
+        match value:
+            case ast.String():
+                return Chain(self._pattern(value))
+            case ast.Transpose():
+                return _then(self._chain(value.operand), Transpose())
+            case ast.Index() if self._calls(value.base, "split"):
+                return self._place(value)
+            case ast.Index():
+                cut = Cut(tuple(self._item(item) for item in value.items))
+                return _then(self._chain(value.base), cut)
+        raise self.e.fail("weights-rule", value.span, f"a weight comes from {FORMS}")
+
+    def _place(self, value: ast.Index) -> Chain:
+        """`split("qkv", 3)[1]`."""
+        chain, count, axis = self._split(value.base)
+        if len(value.items) != 1 or not isinstance(value.items[0], ast.Expr):
+            raise self.e.fail("weights-rule", value.span, "one part of a `split` has one number")
+        place = self._whole(value.items[0])
+        if not -count <= place < count:
+            raise self.e.fail("weights-rule", value.items[0].span, f"a `split` into {count} has no part {place}")
+        return _then(chain, Part(count, axis, place % count))
+
+    def _split(self, value: ast.Expr) -> tuple[Chain, int, int]:
+        assert isinstance(value, ast.Call)
+        plain = [a.value for a in value.arguments if a.name is None]
+        axis = self._axis(value)
+        if len(plain) != 2:
+            raise self.e.fail("weights-rule", value.span, "`split` takes a tensor and the number of its parts")
+        count = self._whole(plain[1])
+        if not 1 <= count <= MAX_PARTS:
+            raise self.e.fail("weights-rule", plain[1].span, f"a tensor is split into 1 to {MAX_PARTS} parts")
+        return self._chain(plain[0]), count, axis
+
+    def _axis(self, call: ast.Call) -> int:
+        """The last one, as in the language, unless the call says which."""
+        axis = -1
+        for argument in call.arguments:
+            if argument.name == "axis":
+                axis = self._whole(argument.value)
+            elif argument.name is not None:
+                at = argument.name_span or argument.span
+                raise self.e.fail("weights-rule", at, f"no argument is called `{argument.name}` here: there is `axis`")
+        return axis
+
+    def _item(self, item: ast.Expr | ast.Slice | ast.NewAxis) -> slice | int:
+        if isinstance(item, ast.Expr):
+            return self._whole(item)
+        if isinstance(item, ast.NewAxis) or item.step is not None:
+            raise self.e.fail("weights-rule", item.span, "a tensor of the file is cut by numbers and by `a:b`")
+        return slice(*(None if bound is None else self._whole(bound) for bound in (item.start, item.stop)))
+
+    def _whole(self, expr: ast.Expr) -> int:
+        value: Binding = self.e.expression(self.env, expr)
+        if isinstance(value, Poison):
+            raise Stop
+        if not isinstance(value, int) or isinstance(value, bool):
+            raise self.e.fail(
+                "weights-rule", expr.span, "a whole number is needed here, fixed when the file is compiled"
+            )
+        return value
+
+    def _calls(self, value: ast.Expr, name: str) -> bool:
+        return isinstance(value, ast.Call) and isinstance(value.function, ast.Name) and value.function.id == name
+
+    def _pattern(self, text: ast.String, target: bool = False) -> Pattern:
+        made = Pattern(text.value, text.span)
+        if not text.value:
+            raise self.e.fail("weights-rule", text.span, "a name is missing between the quotes")
+        if made.complaint:
+            raise self.e.fail("weights-rule", text.span, made.complaint)
+        if target and made.counts:
+            help = 'count on the right: `"f.repeat_1.{i}.*" = "layer{i + 1}.*"`'
+            raise self.e.fail("weights-rule", text.span, "a number is found as it stands on the left", help=help)
+        return made
+
+    def _check_marks(self, rule: Rule) -> None:
+        """What stands on the right was found on the left."""
+        for chain in rule.source.chains if rule.source else ():
+            unknown = sorted(chain.pattern.numbers - rule.target.numbers)
+            if unknown:
+                message = f"`{{{unknown[0]}}}` is no number of the name on the left"
+                raise self.e.fail("weights-rule", chain.pattern.span, message)
+            here, there = chain.pattern.texts, rule.target.texts
+            if here != there:
+                message = f"both names have the same `*`: {there} on the left, {here} here"
+                raise self.e.fail("weights-rule", chain.pattern.span, message)
+
+
+def _then(chain: Chain, step: Step) -> Chain:
+    return replace(chain, steps=(*chain.steps, step))

@@ -1,0 +1,254 @@
+"""Files to programs: declarations, imports, the exports and the train block."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, MutableMapping, Sequence
+from functools import cache
+from pathlib import Path
+
+from mai.compiler.elaborate.bindings import Binding, Environment, Function, LetTensor, Module, Poison, is_number
+from mai.compiler.elaborate.blocks.export import elaborate_export
+from mai.compiler.elaborate.blocks.train import elaborate_training
+from mai.compiler.elaborate.blocks.weights_block import elaborate_loading
+from mai.compiler.elaborate.elaborator import Elaborator
+from mai.compiler.elaborate.unused import check_unused
+from mai.compiler.ir.graph import Graph, Weight, turns_of
+from mai.compiler.program import Program
+from mai.spec import ast, prelude_parts, prelude_sources
+from mai.spec.diagnostics import Label, MaiError, Reporter
+from mai.spec.diagnostics.suggest import closest
+from mai.spec.parse import load_source, parse
+from mai.spec.source import Source
+
+MAX_IMPORTS = 50
+
+
+class StandardLayers(MutableMapping[str, Binding]):
+    """The names of the prelude. A layer is parsed when it is first asked for: a file calls few of them."""
+
+    def __init__(self, **given: Binding) -> None:
+        self.held = given
+        self.module = Module(prelude_sources()[0], self, {})
+
+    def __getitem__(self, name: str) -> Binding:
+        if name not in self.held:
+            self.held[name] = Function(_standard_layer(name), self.module)
+        return self.held[name]
+
+    def __setitem__(self, name: str, value: Binding) -> None:
+        self.held[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self.held[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.held or name in prelude_parts()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys([*self.held, *prelude_parts()]))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+@cache
+def _standard_layer(name: str) -> ast.Function:
+    source, begin, end = prelude_parts()[name]
+    (declaration,) = parse(source, Reporter(), (begin, end)).declarations
+    assert isinstance(declaration, ast.Function)
+    return declaration
+
+
+class Loader:
+    """Reads a file and what it imports into modules.
+
+    `sets` are other values for consts: `width` is the file's own, `layers.width` that of an imported `layers.mai`.
+    """
+
+    def __init__(self, report: Reporter, sets: Mapping[str, str]) -> None:
+        self.report, self.sets = report, sets
+        self.consts: list[str] = []
+        self.loading: list[Path] = []
+        self.loaded: dict[Path, Module] = {}
+
+    def load_prelude(self, training: bool) -> Module:
+        """The standard layers; `training` is what they ask when they choose."""
+        return StandardLayers(training=training).module
+
+    def module(self, file: ast.File, path: Path, prelude: Module) -> Module:
+        """The declarations of a parsed file, in order, its imports first."""
+        module = Module(file.source, {}, {}, prelude)
+        for declaration in file.declarations:
+            self._declare(module, declaration, path, prelude)
+        return module
+
+    def check_sets(self) -> None:
+        """Tell what `--set` names and no file has."""
+        for name in self.sets:
+            if name in self.consts:
+                continue
+            file, _, const = name.rpartition(".")
+            guess = next((c for c in self.consts if c.endswith(f".{name}")), None) or closest(name, self.consts)
+            help = f"did you mean `{guess}`?" if guess else None
+            where = f"no imported `{file}.mai` has a" if file else "the file has no"
+            self.report.error("unknown-name", None, f"--set {name}: {where} `const {const}`", help=help)
+
+    def _declare(self, module: Module, declaration: ast.Declaration, path: Path, prelude: Module) -> None:
+        match declaration:
+            case ast.Import():
+                self._import(module, declaration, path, prelude)
+            case ast.Const():
+                self._bind(module, declaration.name, self._const(module, declaration, path))
+            case ast.Let():
+                self._bind(module, declaration.name, LetTensor(declaration, module))
+            case ast.Function(kind="layer" | "net"):
+                self._bind(module, declaration.name, Function(declaration, module))
+
+    def _bind(self, module: Module, name: ast.Identifier, value: object) -> None:
+        if name.id in module.where:
+            where = [Label(module.where[name.id], "first defined here")]
+            self.report.error("duplicate-name", name.span, f"`{name.id}` is defined twice", where=where)
+            return
+        module.names[name.id] = value  # type: ignore[assignment]
+        module.where[name.id] = name.span
+
+    def _const(self, module: Module, declaration: ast.Const, path: Path) -> object:
+        """A number; `--set` has the last word."""
+        name = declaration.name.id if len(self.loading) == 1 else f"{path.stem}.{declaration.name.id}"
+        self.consts.append(name)
+        if name in self.sets:
+            return self._set_value(name, self.sets[name])
+        maker = Elaborator(self.report, "const", {}, training=False)
+        value = maker.expression(Environment(module), declaration.value)
+        if is_number(value) or isinstance(value, (Poison, bool, str)):
+            return value
+        at = declaration.value.span
+        help = f"write `let {declaration.name.id} = ...` for a tensor"
+        return maker.error("static-needed", at, "a const is a number, known when the file is compiled", help=help)
+
+    def _set_value(self, name: str, given: str) -> object:
+        source = Source(f"--set {name}", f"const value = {given}\n")
+        inner = Reporter()
+        try:
+            parsed = parse(source, inner).declarations[0]
+            assert isinstance(parsed, ast.Const)
+            value = Elaborator(inner, "const", {}, training=False).expression(
+                Environment(Module(source, {}, {})), parsed.value
+            )
+            inner.check()
+        except MaiError:
+            value = None
+        if not is_number(value):
+            message = f"--set {name}={given}: a const is set to a number"
+            self.report.error("static-needed", None, message, help=f"write --set {name}=64")
+            return Poison()
+        return value
+
+    def _import(self, module: Module, declaration: ast.Import, path: Path, prelude: Module) -> None:
+        span = declaration.path.span
+        try:
+            target = (path.parent / declaration.path.value).resolve()
+            is_there = target.is_file()
+        except (OSError, RuntimeError, ValueError):  # links in a circle, a name too long, or no path at all
+            is_there = False
+        if not is_there:
+            self.report.error("import-not-found", span, f"there is no file {declaration.path.value}")
+            return
+        if target in self.loading or len(self.loading) > MAX_IMPORTS:
+            chain = " -> ".join(p.name for p in [*self.loading, target])
+            self.report.error("import-cycle", span, f"files import each other in a circle: {chain}")
+            return
+        imported = self.loaded.get(target) or self._load(target, prelude)
+        for name, value in imported.names.items():
+            if isinstance(value, Function):
+                module.names[name] = value
+                module.where[name] = span
+
+    def _load(self, target: Path, prelude: Module) -> Module:
+        self.loading.append(target)
+        try:
+            file = parse(load_source(target, self.report), self.report)
+            self.loaded[target] = self.module(file, target, prelude)
+        finally:
+            self.loading.pop()
+        return self.loaded[target]
+
+
+def elaborate(
+    path: Path, report: Reporter, sets: Mapping[str, str] | None = None, source: Source | None = None
+) -> Program | None:
+    """Read, parse and elaborate a file, or another text in its place; None where it has errors, which `report` holds."""
+    try:
+        file = parse(source or load_source(path, report), report)
+        return _program(file, path, report, sets or {})
+    except MaiError:
+        return None
+
+
+def _program(file: ast.File, path: Path, report: Reporter, sets: Mapping[str, str]) -> Program | None:
+    _check_names(file, report)
+    modules = {}
+    for training in (False, True):
+        loader = Loader(report, sets)
+        loader.loading.append(path.resolve())
+        modules[training] = loader.module(file, path, loader.load_prelude(training))
+        loader.check_sets()
+    weights: dict[str, Weight] = {}
+    exports: dict[str, Graph] = {}
+    for declaration in file.declarations:
+        if isinstance(declaration, ast.Function) and declaration.kind == "export":
+            _check_export_name(declaration, exports, report)
+            graph = elaborate_export(declaration, modules[False], report, weights)
+            if graph is not None:
+                exports[declaration.name.id] = graph
+    training_block = elaborate_training(file, modules, report, weights)
+    _check_unused(file, modules, report)
+    if report.failed:
+        return None
+    names = modules[False].names
+    constants = {n: v for n, v in names.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
+    copies = _copies(weights)
+    loading = elaborate_loading(file, modules[False], report, copies)
+    if report.failed:
+        return None
+    return Program(path.stem, _title(file.source), file.source, constants, exports, training_block, copies, loading)
+
+
+def _check_names(file: ast.File, report: Reporter) -> None:
+    """Parameters of one function, and params of one block, have names of their own."""
+    for declaration in file.declarations:
+        if isinstance(declaration, ast.Function):
+            _check_distinct([p.name for p in declaration.parameters], report)
+            _check_distinct([s.name for s in declaration.body if isinstance(s, ast.Param)], report)
+
+
+def _check_distinct(names: Sequence[ast.Identifier], report: Reporter) -> None:
+    first: dict[str, ast.Identifier] = {}
+    for name in names:
+        if first.setdefault(name.id, name) is not name:
+            where = [Label(first[name.id].span, "first defined here")]
+            report.error("duplicate-name", name.span, f"`{name.id}` is defined twice", where=where)
+
+
+def _check_export_name(declaration: ast.Function, exports: Mapping[str, object], report: Reporter) -> None:
+    if declaration.name.id in exports:
+        report.error("duplicate-name", declaration.name.span, f"`{declaration.name.id}` is exported twice")
+
+
+def _check_unused(file: ast.File, modules: Mapping[bool, Module], report: Reporter) -> None:
+    """Nets and layers that nothing calls are looked at all the same."""
+    for declaration in file.declarations:
+        if not isinstance(declaration, ast.Function) or declaration.kind == "export":
+            continue
+        if declaration.name.id not in modules[False].called | modules[True].called:
+            check_unused(declaration, modules[False], report)
+
+
+def _copies(weights: Mapping[str, Weight]) -> dict[str, Weight]:
+    """Every weight by its own name: those of a `repeat` once a turn."""
+    return {copy.name: copy for weight in weights.values() for copy in turns_of(weight)}
+
+
+def _title(source: Source) -> str:
+    first = source.text.lstrip().split("\n", 1)[0]
+    return first.lstrip("# ").strip() if first.startswith("#") else ""

@@ -1,0 +1,167 @@
+"""What a compiled file says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Literal
+
+import onnx_ir as ir
+
+import mai
+from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value
+from mai.compiler.ir.sizes import substitute
+from mai.compiler.ir.structure import NOTHING
+from mai.compiler.ir.types import DType
+from mai.compiler.onnx.limits import largest, smallest
+from mai.compiler.onnx.precision.narrow import Precision
+from mai.compiler.passes.loops.paths import path_axes
+from mai.compiler.passes.text.growth import texts
+from mai.compiler.program import Program
+from mai.runtime.model.checksum import checksum
+from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step, Text, Tuned
+
+
+def manifest_of(
+    program: Program, graph: Graph, optimised: Graph, *, opset: int, unrolled: bool = False,
+    trained_steps: int | None = None, tokenizer: str | None = None, whole: Graph | None = None, quantize: Any = None,
+    tuned: Tuned | None = None, precision: Precision = "float32", labels: Mapping[str, Sequence[str]] | None = None,
+    required: bool = False,
+) -> Manifest:  # fmt: skip
+    """What the file will say of itself. `whole` is the graph that a step is of."""
+    text, step = text_of(whole or optimised), step_of(optimised)
+    prompt = step.tokens if step else text.prompt if text else ""
+    return Manifest(
+        name=program.name,
+        export=graph.name,
+        title=program.title,
+        inputs=[_port(v, v.name, "input", NOTHING if v.name == prompt else 0) for v in graph.inputs],
+        settings=[_setting(name, s) for name, s in graph.settings.items()],
+        outputs=_outputs(program, graph, optimised),
+        spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
+        versions={"mai": mai.__version__, **_versions("onnx-ir", "torch")},
+        least=smallest(graph),
+        most=largest(graph),
+        opset=opset,
+        draws="seed" in graph.settings,
+        unrolled=unrolled,
+        required=required,
+        trained_steps=trained_steps,
+        tokenizer=tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None,
+        labels={field: list(names) for field, names in (labels or {}).items()},
+        precision=precision,
+        quantize=quantize.kind if quantize else None,
+        loss_change=quantize.change if quantize else None,
+        text=text,
+        step=step,
+        evaluations=EVALUATIONS if EVALUATIONS in graph.output_names else None,
+        turns=TURNS if TURNS in optimised.output_names else None,
+        tuned=tuned,
+    )
+
+
+def _outputs(program: Program, graph: Graph, optimised: Graph) -> list[Port]:
+    """Results, and where their paths are: that is seen before `integrate` becomes a loop. A step has none.
+
+    How many turns a text took is counted by what is run alone.
+    """
+    written = program.exports.get(graph.name)
+    paths = path_axes(written) if written else [None] * len(graph.outputs)
+    ports = [_port(v, n, "output") for v, n in zip(graph.outputs, graph.output_names, strict=True)]
+    counted = [
+        _port(v, n, "output") for v, n in zip(optimised.outputs, optimised.output_names, strict=True) if n == TURNS
+    ]
+    return [*(port.model_copy(update={"path": axis}) for port, axis in zip(ports, paths, strict=True)), *counted]
+
+
+def _is_text(value: Value) -> bool:
+    """Rows of integers below the vocabulary."""
+    return value.type.dtype is DType.INT and value.type.rank == 1 and value.type.classes is not None
+
+
+def text_of(graph: Graph) -> Text | None:
+    """What is to be known of the text that an optimised graph grows from one of its inputs, if it does."""
+    for loop in texts(graph):
+        rows = [v for v in loop.inputs if v in graph.inputs]
+        if rows:
+            count, limit = loop.attributes["tokens"], loop.attributes["limit"]
+            usual = substitute(count, {n: int(s.default) for n, s in graph.settings.items()})
+            known = count if isinstance(count, int) else str(count)
+            usual = usual if isinstance(usual, int) else 0
+            drafts = loop.attributes.get("drafts", 0)
+            return Text(prompt=rows[0].name, count=known, usual=usual, limit=limit, drafts=drafts)
+    return None
+
+
+def step_of(graph: Graph) -> Step | None:
+    """How the inputs and outputs of a graph that `passes.step` made belong together."""
+    new = next((name for name in graph.sizes if name.endswith("_new")), None)
+    if new is None or not graph.name.endswith(".step"):
+        return None
+    past_size = new.removesuffix("_new") + "_past"
+    tokens, past = graph.sources[new], graph.sources[past_size]
+    states = [v for v in graph.inputs if f"{v.name}_next" in graph.output_names and v not in (tokens, past)]
+    turn = next((name for name, s in graph.settings.items() if name.startswith("turn") and s.value is not past), None)
+    names = {v.name: f"{v.name}_next" for v in states}
+    return Step(tokens=tokens.name, past=past.name, turn=turn, past_size=past_size, states=names)
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _port(value: Value, name: str, kind: Literal["input", "output"], least: int = 0) -> Port:
+    classes = value.type.classes
+    top = classes if isinstance(classes, int) else None
+    bounded = kind == "input" and top is not None
+    return Port(
+        name=name,
+        kind=kind,
+        dtype=value.type.dtype.value,
+        shape=[s if isinstance(s, int) else str(s) for s in value.type.shape],
+        batch=value.type.batched,
+        minimum=least if bounded else None,
+        maximum=top - 1 if bounded and top is not None else None,
+        classes=top,
+    )
+
+
+def _setting(name: str, setting: Setting) -> Port:
+    return Port(
+        name=name,
+        kind="setting",
+        dtype=setting.value.type.dtype.value,
+        default=setting.default,
+        minimum=setting.minimum,
+        maximum=setting.maximum,
+    )
+
+
+def describe(model: ir.Model, manifest: Manifest, spec: str) -> None:
+    """Put the manifest and the spec's text into the model."""
+    model.producer_name, model.producer_version = "mai", mai.__version__
+    model.metadata_props[MANIFEST_KEY] = manifest.model_dump_json()
+    model.metadata_props[SPEC_KEY] = spec
+
+
+def sealed(model: ir.Model) -> bytes:
+    """The bytes of a described model's file, the checksum of its tensors in its manifest.
+
+    The manifest comes last, as a message of its own: what follows a protobuf message is one with it.
+    """
+    body = ir.serde.serialize_model(model)
+    (place,) = [i for i, entry in enumerate(body.metadata_props) if entry.key == MANIFEST_KEY]
+    manifest = Manifest.model_validate_json(body.metadata_props.pop(place).value)
+    raw: bytes = body.SerializeToString()
+    end = type(body)()
+    text = manifest.model_copy(update={"checksum": checksum(raw)}).model_dump_json()
+    end.metadata_props.add(key=MANIFEST_KEY, value=text)
+    tail: bytes = end.SerializeToString()
+    return raw + tail

@@ -1,0 +1,124 @@
+"""Products with weights, and rows of them, in the form that the weights are kept in: the part of the backend for these."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, cast
+
+import numpy as np
+import onnx_ir as ir
+
+from mai.compiler.ir.graph import Graph
+from mai.compiler.ir.operation import Operation
+from mai.compiler.ir.structure import WeightOf
+from mai.compiler.onnx.precision import whole
+from mai.compiler.onnx.precision.quantize import (
+    BLOCK,
+    Blocks,
+    Coarse,
+    columns,
+    quantized,
+    rows_of_columns,
+    rows_of_table,
+    stored_rows,
+    suits,
+)
+from mai.compiler.ops.indexing import Take
+from mai.compiler.ops.product import Affine
+
+Array = np.ndarray[Any, Any]
+Store = Callable[[str], tuple[ir.TensorProtocol, ir.TensorProtocol]]
+
+
+class Products:
+    """What the backend says of a product; the backend makes the nodes.
+
+    `of_codes` is set for each operation: whether it is a product of whole numbers (`whole.py`).
+    """
+
+    root: ir.Graph
+    physical: dict[ir.Value, Any]
+    make: Callable[..., ir.Value]
+    name: Callable[[str], str]
+    transposed: Callable[[ir.Value], ir.Value]
+    size_along: Callable[[ir.Value, int], int]
+
+    def __init__(self, graph: Graph, coarse: Coarse | None) -> None:
+        self.coarse, self.of_codes = coarse, False
+        self._tables, self._factors = _operands(graph, Take, 0), _operands(graph, Affine, 1)
+        self._stored: dict[Any, list[ir.Value]] = {}
+        self._once: dict[Any, Any] = {}
+        self.place: object = None  # The body that nodes go to.
+
+    def product(self, x: ir.Value, weight: ir.Value) -> ir.Value:
+        """x times the transpose of a matrix, in as few bits as are asked for."""
+        if not self.few_bits(weight):
+            return self.make("MatMul", [x, self.transposed(weight)])
+        if self.of_codes:
+            held = self._held(("whole", self.place), weight, lambda name: whole.stored(_array(weight), name))
+            return whole.product(self, x, *held)
+        codes, scales = self._columns(weight, None if self.is_table(weight) else self.place)
+        real = self.make("DequantizeLinear", [codes, scales], axis=0, block_size=BLOCK)
+        return self.make("MatMul", [x, real])
+
+    def rows(self, table: ir.Value, index: ir.Value) -> ir.Value:
+        """The rows of a table [K, d] at an index, read in few bits and scaled; one that is multiplied, too, is stored once."""
+        d, bits = self.size_along(table, -1), self.coarse.bits if self.coarse else 8
+        if table.name in self._factors:
+            codes, scales = self._columns(table)
+            return rows_of_columns(self, codes, scales, index, d, bits)
+        codes, scales = self._held("rows", table, lambda name: stored_rows(self._blocks(table), name))
+        return rows_of_table(self, codes, scales, index, d, bits)
+
+    def is_table(self, matrix: ir.Value) -> bool:
+        """Whether rows of a matrix are taken, too: then its transpose would be a second copy of it."""
+        return matrix.name in self._tables
+
+    def few_bits(self, matrix: ir.Value) -> bool:
+        """Whether a matrix is to be kept in few bits: a known one that is large enough."""
+        if self.coarse is None or matrix.const_value is None:
+            return False
+        return self.of_codes or suits(_array(matrix).shape)
+
+    def _blocks(self, matrix: ir.Value) -> Blocks:
+        assert self.coarse is not None
+        return quantized(_array(matrix), self.coarse.bits)
+
+    def _columns(self, matrix: ir.Value, place: object = None) -> list[ir.Value]:
+        """For a product, of every body its own: ONNX Runtime takes one for its kernel, and a body inside then lacks it."""
+        return self._held(("columns", place), matrix, lambda name: columns(self._blocks(matrix), name))
+
+    def _held(self, kind: object, matrix: ir.Value, make: Store) -> list[ir.Value]:
+        """What a matrix is stored as, once for every way it is read."""
+        key = (kind, matrix)
+        if key not in self._stored:
+            self._stored[key] = [self._initializer(t) for t in make(self.name(f"{matrix.name}.packed"))]
+        return self._stored[key]
+
+    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+        """What `make()` gives, made once in a body."""
+        here = (self.place, key)
+        if here not in self._once:
+            self._once[here] = make()
+        return self._once[here]
+
+    def _initializer(self, tensor: ir.TensorProtocol) -> ir.Value:
+        shape = cast("list[int]", list(tensor.shape))
+        kind = ir.TensorType(tensor.dtype)
+        made = ir.Value(name=tensor.name, shape=ir.Shape(shape), type=kind, const_value=tensor)
+        self.root.register_initializer(made)
+        self.physical[made] = tuple(shape)
+        return made
+
+
+def _operands(graph: Graph, op: type[Operation], place: int) -> set[str]:
+    """The weights that an operation reads at a place: tables of which rows are taken, matrices of products."""
+    read = {node.inputs[place] for node in graph.walk() if node.op is op}
+    return {node.attributes["weight"] for node in graph.walk() if node.op is WeightOf and node.output in read}
+
+
+def _array(matrix: ir.Value) -> Array:
+    """The numbers of a known matrix."""
+    assert matrix.const_value is not None
+    made: Array = matrix.const_value.numpy()
+    return made

@@ -1,0 +1,58 @@
+"""How much a graph computes: multiply-adds for one example."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from math import prod
+
+from mai.compiler.ir import sizes
+from mai.compiler.ir.graph import Graph, Node, Region
+from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.structure import Loop, Structural
+from mai.compiler.ops.attention import Attention, CachedAttention
+from mai.compiler.ops.convolution import Conv
+from mai.compiler.ops.product import Affine, Einsum, Matmul
+
+FREE = 16
+PRODUCTS = (Affine, Matmul, Conv, Attention, CachedAttention, Einsum)
+
+
+def known_sizes(graph: Graph) -> dict[str, int]:
+    """Sizes for counting: a batch of one, settings at their defaults, other sizes 16. A text grows from 16 tokens by one."""
+    known = {name: int(s.default) for name, s in graph.settings.items() if not isinstance(s.default, float)}
+    growing = {name: 1 for name in graph.sizes if name.startswith("length") and name.endswith("_new")}
+    return {**{name: FREE for name in graph.sizes if name not in known}, **known, **growing, "batch": 1}
+
+
+def size_of(shape: Iterable[Size], known: Mapping[str, int]) -> int:
+    return prod(int(sizes.evaluate(s, lambda n: known.get(n, FREE))) for s in shape)
+
+
+def multiply_adds(region: Region, known: Mapping[str, int], products: bool = False) -> int:
+    """Those for one example, or those of its `products` alone; what all examples share costs it nothing."""
+    total = 0
+    for node in region.nodes:
+        if node.op is Loop:
+            turns = node.attributes["count"]
+            one = multiply_adds(node.regions[0], known, products)
+            total += one * (FREE if turns is None else size_of((turns,), known))
+        elif node.op in PRODUCTS if products else not issubclass(node.op, Structural):
+            total += _of_node(node, known) if node.output.type.lead else 0
+    return total
+
+
+def _of_node(node: Node, known: Mapping[str, int]) -> int:
+    made = size_of(node.output.type.physical, known)
+    if node.op is Affine:
+        return made * size_of(node.inputs[0].type.shape[-1:], known)
+    if node.op is Matmul:
+        return made * size_of(node.inputs[0].type.shape[-1:], known)
+    if node.op is Conv:
+        return made * size_of(node.inputs[1].type.shape[1:], known)
+    if node.op is Attention:
+        return 2 * made * size_of(node.inputs[1].type.shape[:1], known)
+    if node.op is CachedAttention:
+        return 2 * made * size_of(node.outputs[1].type.shape[1:2], known)
+    if node.op is Einsum:
+        return max(size_of(v.type.physical, known) for v in (*node.inputs, node.output))
+    return made

@@ -1,0 +1,1 @@
+"""Passes on branches: several calls of one net become one call on a larger batch."""

@@ -1,0 +1,172 @@
+"""Derivatives of straight-line code, as code: forward along directions, or backward from a result.
+
+Each operation says how a derivative comes back through it (`derivative`), and that is enough for both ways: what comes
+back is linear in what came, so the derivative *of that* takes a direction forward.
+
+A derivative belongs to one example: in `ambient` are the lead axes that it may have beyond those of the value that it is
+of. Over any other lead axis, one that a call inside has mapped over, it is summed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import Node, Region, Value
+from mai.compiler.ir.rewrite import reading
+from mai.compiler.ir.structure import Lead, Loop, Spread, Unlead
+from mai.compiler.ir.types import Axis, Type
+from mai.compiler.ops import elementwise as el
+from mai.compiler.ops.reduce import Sum
+from mai.compiler.ops.shape import Expand
+from mai.compiler.ops.terms import Term
+from mai.compiler.passes.derivatives.dependence import dependent, is_real
+from mai.compiler.passes.derivatives.derivative_of_loops import backward_loop, forward_loop
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+Values = dict[Value, Value]
+
+
+class Derivative:
+    """Derivatives, appended to a builder's region. `ambient` is None where no lead axis is summed over."""
+
+    def __init__(self, builder: Builder, ambient: Iterable[Axis] | None) -> None:
+        self.builder = builder
+        self.ambient = None if ambient is None else frozenset(ambient)
+
+    # ---------------------------------------------------------------- forward
+
+    def forward(self, nodes: Sequence[Node], directions: Mapping[Value, Value]) -> Values:
+        """The derivatives along `directions`, of all that the nodes make from what has one."""
+        found = dict(directions)
+        for node in nodes:
+            if any(v in found for v in reading(node)):
+                made = self._forward(node, found)
+                found.update((v, d) for v, d in zip(node.outputs, made, strict=True) if d is not None)
+        return found
+
+    def _forward(self, node: Node, found: Values) -> Sequence[Value | None]:
+        self.builder.span, self.builder.scope = node.span, node.scope
+        if node.op is Loop:
+            return forward_loop(self, node, found)
+        if not any(map(is_real, node.outputs)):
+            return [None] * len(node.outputs)
+        if node.op in (Lead, Unlead, Spread):
+            return [self._viewed(node, found[node.inputs[0]])]
+        expanded = self._expanded(node)
+        if expanded is not None:
+            return [self.forward(expanded.nodes, found).get(expanded.outputs[0])]
+        return [self._along(node, found)]
+
+    def _viewed(self, node: Node, direction: Value) -> Value:
+        full = self.builder.spread(direction, node.inputs[0].type.lead)
+        if node.op is Lead:
+            return self.builder.lead(full, node.attributes["axes"])
+        if node.op is Unlead:
+            return self.builder.unlead(full, node.attributes["count"])
+        return self.builder.spread(full, node.attributes["axes"])
+
+    def _along(self, node: Node, found: Values) -> Value | None:
+        """The derivative of a result along directions of the inputs: that of what comes back, with respect to `u`."""
+        u, scratch = Value(node.output.type, "u"), Region()
+        came = Derivative(Builder(scratch, node.span, node.scope), None).came_back(node, u)
+        linear = dependent(scratch.nodes, [u])
+        self.builder.region.nodes += [n for n in scratch.nodes if n.output not in linear]
+        whole = Derivative(self.builder, None)
+        seeds: Values = {}
+        for value, part in zip(node.inputs, came, strict=True):
+            if part is not None and value in found:
+                seeds[part] = whole.added(seeds.get(part), found[value])
+        return whole.backward([n for n in scratch.nodes if n.output in linear], seeds, [u])[0]
+
+    # --------------------------------------------------------------- backward
+
+    def backward(
+        self, nodes: Sequence[Node], seeds: Mapping[Value, Value], sources: Sequence[Value]
+    ) -> list[Value | None]:
+        """The derivatives of a number with respect to `sources`, from those with respect to what the nodes make."""
+        active = dependent(nodes, sources)
+        found = dict(seeds)
+        for node in reversed(nodes):
+            if any(v in found for v in node.outputs) and any(v in active for v in reading(node)):
+                for value, part in self._backward(node, found, active):
+                    if value in active:
+                        found[value] = self.added(found.get(value), self._fitted(part, value.type))
+        return [found.get(v) for v in sources]
+
+    def _backward(self, node: Node, found: Values, active: set[Value]) -> Iterable[tuple[Value, Value]]:
+        self.builder.span, self.builder.scope = node.span, node.scope
+        if node.op is Loop:
+            return backward_loop(self, node, found, active)
+        ct = found[node.output]
+        if node.op in (Lead, Unlead, Spread):
+            return [(node.inputs[0], self._unviewed(node, ct))]
+        expanded = self._expanded(node)
+        if expanded is not None:
+            parts = self.backward(expanded.nodes, {expanded.outputs[0]: ct}, node.inputs)
+        else:
+            parts = self.came_back(node, ct)
+        return [(v, part) for v, part in zip(node.inputs, parts, strict=True) if part is not None]
+
+    def _unviewed(self, node: Node, ct: Value) -> Value:
+        if node.op is Lead:
+            axes = node.attributes["axes"]
+            return self.builder.unlead(self.builder.spread(ct, axes), len(axes))
+        if node.op is Unlead:
+            return self.builder.lead(ct, node.inputs[0].type.lead[-node.attributes["count"] :])
+        return ct
+
+    def came_back(self, node: Node, ct: Value) -> list[Value | None]:
+        """What a derivative `ct` with respect to a node's result is with respect to its inputs, in their shapes."""
+        rule = node.op.derivative
+        if rule is None:
+            raise refused(node, f"`{node.op.name}` has no derivative")
+        terms = [Term(self.builder, v) for v in (ct, node.output, *node.inputs)]
+        made = rule(*terms, **node.attributes)
+        parts = made if isinstance(made, tuple) else (made,) if made is not None else (None,) * len(node.inputs)
+        return [p and self._summed_axes(p.value, v.type) for p, v in zip(parts, node.inputs, strict=True)]
+
+    # ------------------------------------------------------------------ parts
+
+    def _expanded(self, node: Node) -> Region | None:
+        """A kernel of several operations as these, appended; the result has the new nodes and the output."""
+        if node.op.expansion is None:
+            return None
+        nodes = self.builder.region.nodes
+        begin = len(nodes)
+        made = node.op.expansion(*(Term(self.builder, v) for v in node.inputs), **node.attributes)
+        if made is None:
+            raise refused(node, f"`{node.op.name}` has no derivative here: it looks at all examples together")
+        return Region([], nodes[begin:], [made.value])
+
+    def _fitted(self, part: Value, wanted: Type) -> Value:
+        """A part of the derivative of a value of the type `wanted`: summed over what broadcasting and calls added."""
+        ambient = part.type.lead if self.ambient is None else self.ambient
+        extra = [axis for axis in part.type.lead if axis not in wanted.lead and axis not in ambient]
+        if extra:
+            freed = self.builder.unlead(part, len(extra))
+            part = self.builder.emit(
+                Sum, freed, axes=tuple(len(extra) - freed.type.rank - 1 - i for i in range(len(extra)))
+            )
+        return self._summed_axes(part, wanted)
+
+    def _summed_axes(self, part: Value, wanted: Type) -> Value:
+        more = part.type.rank - wanted.rank
+        repeated = [i for i in range(-wanted.rank, 0) if wanted.shape[i] == 1 and part.type.shape[i] != 1]
+        if repeated:
+            part = self.builder.emit(Sum, part, axes=tuple(repeated), keep=True)
+        return self.builder.emit(Sum, part, axes=tuple(range(-more - wanted.rank, -wanted.rank))) if more else part
+
+    def added(self, total: Value | None, part: Value) -> Value:
+        return part if total is None else self.builder.emit(el.Add, total, part)
+
+    def or_zeros(self, value: Value | None, wanted: Type) -> Value:
+        """The value, or zeros, with all the lead axes of a type."""
+        if value is None:
+            zero = self.builder.constant(0.0)
+            value = self.builder.emit(Expand, zero, shape=wanted.shape) if wanted.shape else zero
+        return self.builder.spread(value, wanted.lead)
+
+
+def refused(node: Node, message: str, help: str | None = None) -> MaiError:
+    return MaiError([Diagnostic("not-differentiable", node.span, message, help=help)])

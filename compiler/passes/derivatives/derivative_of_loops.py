@@ -1,0 +1,123 @@
+"""Derivatives of loops. Forward, a state's direction is one more state. Backward, the loop is done again with its states
+kept, and a second loop goes through its turns from the last to the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from mai.compiler.ir.graph import Node, Region, Value
+from mai.compiler.ir.rewrite import Copier, free_values, reading
+from mai.compiler.ir.types import Type, join_leads
+from mai.compiler.ops import elementwise as el
+from mai.compiler.ops.indexing import Take
+from mai.compiler.passes.derivatives.dependence import moving
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+if TYPE_CHECKING:
+    from mai.compiler.ir.builder import Builder
+    from mai.compiler.passes.derivatives.derivative import Derivative, Values
+
+
+def forward_loop(d: Derivative, loop: Node, found: Values) -> Sequence[Value | None]:
+    """The directions of a loop's outputs; None for those that do not move."""
+    body, states = loop.regions[0], loop.inputs[1:]
+    moves = moving(loop, set(found))
+    leads = [found[v].type for v in reading(loop) if v in found]
+    types = [v.type.with_lead(join_leads([v.type, *leads])) for v in body.outputs]
+    first = [d.or_zeros(found.get(v), t) for v, t, m in zip(states, types, moves, strict=False) if m]
+    inner = Region([Value(v.type, v.name) for v in body.inputs])
+    directions = [Value(v.type, v.name) for v in first]
+    moved = [v for v, m in zip(inner.inputs[1:], moves, strict=False) if m]
+    with _inside(d.builder, inner):
+        made = _copied(d.builder, body, inner.inputs)
+        found = d.forward(list(inner.nodes), {**found, **dict(zip(moved, directions, strict=True))})
+        along = [d.or_zeros(found.get(v), t) for v, t, m in zip(made, types, moves, strict=True) if m]
+    inner.inputs += directions
+    count, more = len(states), len(first)
+    inner.outputs = [*made[:count], *along[:more], *made[count:], *along[more:]]
+    last = _loop(d.builder, loop, [*states, *first], inner)
+    rows = len(along) - more
+    results = iter([*last[count : count + more], *last[len(last) - rows :]])
+    return [next(results) if m else None for m in moves]
+
+
+def backward_loop(d: Derivative, loop: Node, found: Values, active: set[Value]) -> Iterable[tuple[Value, Value]]:
+    """What comes back to a loop's first states, and to what its body reads from outside."""
+    body, states = loop.regions[0], loop.inputs[1:]
+    if loop.attributes.get("stops") or loop.attributes["count"] is None:
+        message = "this loop ends when it has arrived: its turns cannot be gone through backwards"
+        help = "a solver with a fixed number of steps can"
+        raise MaiError([Diagnostic("not-differentiable", loop.span, message, help=help)])
+    places = [i for i, moves in enumerate(moving(loop, active)[: len(states)]) if moves]
+    captured = [v for v in free_values(body) if v in active]
+    tables = _starts(d.builder, loop)
+    types = [_widest(d, v.type) for v in (*(states[i] for i in places), *captured)]
+    given = [*(found.get(loop.outputs[i]) for i in places), *(None for _ in captured)]
+    first = [d.or_zeros(v, t) for v, t in zip(given, types, strict=True)]
+    inner = Region([Value(body.inputs[0].type, "turn"), *(Value(v.type, v.name) for v in first)])
+    came, sums = inner.inputs[1 : 1 + len(places)], inner.inputs[1 + len(places) :]
+    with _inside(d.builder, inner):
+        turn = _turn_from_the_end(d.builder, loop.inputs[0], inner.inputs[0])
+        starts = [_row(d.builder, table, turn) for table in tables]
+        begin = len(inner.nodes)
+        made = _copied(d.builder, body, [turn, *starts])
+        nodes = inner.nodes[begin:]
+        kept = zip(made[len(states) :], loop.outputs[len(states) :], strict=True)
+        rows = [(v, _row(d.builder, found[output], turn)) for v, output in kept if output in found]
+        seeds: Values = {}
+        for value, ct in [*zip((made[i] for i in places), came, strict=True), *rows]:
+            seeds[value] = d.added(seeds.get(value), ct)
+        parts = d.backward(nodes, seeds, [*(starts[i] for i in places), *captured])
+        back = parts[: len(places)]
+        total = [s if p is None else d.added(s, p) for s, p in zip(sums, parts[len(places) :], strict=True)]
+        inner.outputs = [d.or_zeros(v, t) for v, t in zip([*back, *total], types, strict=True)]
+    last = _loop(d.builder, loop, first, inner)
+    return zip([*(states[i] for i in places), *captured], last, strict=True)
+
+
+def _starts(builder: Builder, loop: Node) -> Sequence[Value]:
+    """What the states were at each turn's start: the loop done again, keeping them."""
+    body, states = loop.regions[0], loop.inputs[1:]
+    inner = Region([Value(v.type, v.name) for v in body.inputs])
+    with _inside(builder, inner):
+        made = _copied(builder, body, inner.inputs)
+    inner.outputs = [*made[: len(states)], *inner.inputs[1:]]
+    return _loop(builder, loop, states, inner)[len(states) :]
+
+
+def _widest(d: Derivative, type: Type) -> Type:
+    """The type of a derivative of a value: it may differ between examples where the value does not."""
+    return type.with_lead(join_leads([type, type.with_lead(tuple(d.ambient or ()))]))
+
+
+def _turn_from_the_end(builder: Builder, count: Value, turn: Value) -> Value:
+    last = builder.emit(el.Subtract, count, builder.constant(1))
+    return builder.emit(el.Subtract, last, turn, name="turn")
+
+
+def _row(builder: Builder, table: Value, turn: Value) -> Value:
+    rank = table.type.rank
+    return builder.emit(Take, table, turn, axis=-rank, rank=rank, name=table.name)
+
+
+def _copied(builder: Builder, body: Region, inputs: Sequence[Value]) -> list[Value]:
+    """A copy of a body on other inputs; its outputs."""
+    copier = Copier(builder, dict(zip(body.inputs, inputs, strict=True)))
+    copier.nodes(body.nodes)
+    return [copier[v] for v in body.outputs]
+
+
+def _loop(builder: Builder, loop: Node, states: Sequence[Value], body: Region) -> tuple[Value, ...]:
+    builder.span, builder.scope = loop.span, loop.scope
+    more = {name: held for name, held in loop.attributes.items() if name != "count"}
+    return builder.loop(loop.inputs[0], loop.attributes["count"], states, body, **more)
+
+
+@contextmanager
+def _inside(builder: Builder, region: Region) -> Iterator[None]:
+    outer, builder.region = builder.region, region
+    yield
+    builder.region = outer

@@ -1,0 +1,77 @@
+"""Sums and products that an operation can take in: a bias, a scale, a shift."""
+
+from __future__ import annotations
+
+from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.operation import Operation
+from mai.compiler.ir.rewrite import Copier, copy_graph, uses_of
+from mai.compiler.ir.structure import Lead, Unlead
+from mai.compiler.ops import elementwise as el
+from mai.compiler.ops.norm import LayerNorm
+from mai.compiler.ops.product import Affine
+
+VIEWS = (Lead, Unlead)
+PLACES: dict[tuple[type[Operation], type[Operation]], int] = {
+    (Affine, el.Add): 2, (LayerNorm, el.Multiply): 1, (LayerNorm, el.Add): 2,
+}  # fmt: skip
+
+
+def fuse(graph: Graph) -> Graph:
+    """W x + b is one operation where b is one vector for all examples; so are a layer norm, its scale and its shift.
+
+    Nothing is computed more often for it: the product has no other use, and stands in the region of the sum. Changes of
+    type between the two are looked through.
+    """
+    chains: dict[Value, tuple[Region, list[Node]]] = {}
+    uses = uses_of(graph)
+
+    def rule(copier: Copier, node: Node) -> bool:
+        here = copier.builder.region
+        for operand, other in _sides(node):
+            region, chain = chains.get(copier[operand], (None, []))
+            if uses[operand] > 1 or region is not here:
+                continue
+            fused = _taken_in(copier, node, chain, copier[other])
+            if fused is not None:
+                chains[fused[-1].output] = here, fused
+                copier.bind(node, fused[-1].output)
+                return True
+        copier.copy(node)
+        if not node.regions:
+            _, before = chains.get(copier[node.inputs[0]], (None, [])) if node.op in VIEWS else (None, [])
+            single = bool(node.inputs) and uses[node.inputs[0]] == 1
+            chains[copier[node.output]] = here, [*(before if single else []), here.nodes[-1]]
+        return True
+
+    return copy_graph(graph, rule)
+
+
+def _sides(node: Node) -> list[tuple[Value, Value]]:
+    """Each operand of a sum or product, and the other one."""
+    if node.op not in (el.Add, el.Multiply):
+        return []
+    left, right = node.inputs
+    return [(left, right), (right, left)]
+
+
+def _taken_in(copier: Copier, node: Node, chain: list[Node], other: Value) -> list[Node] | None:
+    """The maker of one operand with the other operand as its next optional input, and the changes of type after it.
+
+    None where that is not the same.
+    """
+    if not chain or other.type.lead or len(other.type.shape) != 1:
+        return None
+    maker, last = chain[0], chain[-1].output.type
+    place = PLACES.get((maker.op, node.op))
+    if place is None or len(maker.inputs) != place or other.type.shape != maker.output.type.shape[-1:]:
+        return None
+    if last.shape != node.output.type.shape or last.shape[-1:] != other.type.shape:
+        return None
+    builder = copier.builder
+    value = builder.emit_all(maker.op, [*maker.inputs, other], maker.attributes, node.output.name)[0]
+    made = [builder.region.nodes[-1]]
+    for view in chain[1:]:
+        value = builder.add(view.op, [value], view.attributes, [view.output.type]).outputs[0]
+        value.name = node.output.name
+        made.append(builder.region.nodes[-1])
+    return made

@@ -1,0 +1,80 @@
+"""Dead code."""
+
+from __future__ import annotations
+
+from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.rewrite import copy_graph
+from mai.compiler.ir.structure import Loop, WeightOf
+
+
+def prune(graph: Graph) -> Graph:
+    """Every node and every state of a loop leads to an output; `weights` holds those that are read."""
+    made = copy_graph(graph)
+    needed = {*made.outputs, *made.sources.values()}
+    _need(made, needed)
+    _sweep(made, needed)
+    read = {node.attributes["weight"] for node in made.walk() if node.op is WeightOf}
+    made.weights = {name: w for name, w in made.weights.items() if name in read}
+    return made
+
+
+def select(graph: Graph, outputs: list[int]) -> Graph:
+    """The graph with only some of its outputs, and what they need."""
+    made = copy_graph(graph)
+    made.outputs = [made.outputs[i] for i in outputs]
+    made.output_names = [made.output_names[i] for i in outputs]
+    return prune(made)
+
+
+def _need(region: Region, needed: set[Value]) -> None:
+    """Add what the needed values are made of."""
+    for node in reversed(region.nodes):
+        if not any(v in needed for v in node.outputs):
+            continue
+        if node.op is Loop:
+            _need_loop(node, needed)
+            continue
+        needed.update(node.inputs)
+        for inner in node.regions:
+            needed.update(inner.outputs)
+            _need(inner, needed)
+
+
+def _need_loop(loop: Node, needed: set[Value]) -> None:
+    """A state is alive if its last value is needed, or if a turn reads it for something that is: a least fixed point."""
+    body, before = loop.regions[0], -1
+    while before != len(needed):
+        before = len(needed)
+        alive = _alive(loop, needed)
+        needed.update(value for value, is_alive in zip(body.outputs, alive, strict=True) if is_alive)
+        _need(body, needed)
+    states = len(loop.inputs) - 1
+    needed.update(loop.inputs[:1], (v for v, is_alive in zip(loop.inputs[1:], alive[:states], strict=True) if is_alive))
+
+
+def _alive(loop: Node, needed: set[Value]) -> list[bool]:
+    """For each state, then for each kept value, whether something needs it."""
+    inside = [v in needed for v in loop.regions[0].inputs[1:]]
+    inside[:1] = [True] if loop.attributes.get("stops") else inside[:1]
+    inside += [False] * (len(loop.outputs) - len(inside))
+    return [value in needed or read for value, read in zip(loop.outputs, inside, strict=True)]
+
+
+def _sweep(region: Region, needed: set[Value]) -> None:
+    region.nodes = [node for node in region.nodes if any(v in needed for v in node.outputs)]
+    for node in region.nodes:
+        if node.op is Loop:
+            _drop_states(node, _alive(node, needed))
+        for inner in node.regions:
+            _sweep(inner, needed)
+
+
+def _drop_states(loop: Node, alive: list[bool]) -> None:
+    body, states = loop.regions[0], len(loop.inputs) - 1
+    loop.inputs = (loop.inputs[0], *_those(loop.inputs[1:], alive[:states]))
+    body.inputs = [body.inputs[0], *_those(body.inputs[1:], alive[:states])]
+    body.outputs, loop.outputs = _those(body.outputs, alive), tuple(_those(loop.outputs, alive))
+
+
+def _those(values: list[Value] | tuple[Value, ...], alive: list[bool]) -> list[Value]:
+    return [value for value, is_alive in zip(values, alive, strict=True) if is_alive]

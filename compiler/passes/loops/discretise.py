@@ -1,0 +1,118 @@
+"""An `integrate` becomes a loop over its steps, as its solver takes them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.rewrite import Copier, Mapping, copy_graph
+from mai.compiler.ir.structure import Adjoint, Integrate
+from mai.compiler.ops import elementwise as el
+from mai.compiler.ops.indexing import Pick
+from mai.compiler.ops.shape import Concat, Unsqueeze
+from mai.compiler.passes.loops.hoist import local_sizes, parted, tables_of, timed_values
+from mai.compiler.solvers import DEFAULTS, SOLVERS
+from mai.compiler.solvers.adaptive import Control, solve
+from mai.compiler.solvers.fixed import steps_of
+from mai.compiler.solvers.problem import Problem, Slopes
+
+
+def discretise(graph: Graph, *, adjoint: bool = False) -> Graph:
+    """No `integrate` is left. With `adjoint`, those that ask for it are marked for whoever trains through them."""
+    if not any(node.op is Integrate for node in graph.walk()):
+        return graph
+
+    local = local_sizes(graph)
+
+    def rule(copier: Copier, node: Node) -> bool:
+        if node.op is not Integrate:
+            return False
+        if adjoint and node.attributes["options"].get("adjoint"):
+            copier.bind(node, *_marked(copier, node, local))
+        else:
+            copier.bind(node, *_solved(copier, node, [copier[v] for v in node.inputs], local))
+        return True
+
+    return copy_graph(graph, rule)
+
+
+def _solved(copier: Copier, node: Node, inputs: list[Value], local: set[str]) -> list[Value]:
+    """The loop of an integral that starts from `inputs`: the last states, then the kept paths or the evaluations."""
+    solver, options = SOLVERS[node.attributes["method"]], {**DEFAULTS, **node.attributes["options"]}
+    start, stop, *rest = inputs
+    steps, states = (None, rest) if solver.adaptive else (rest[0], rest[1:])
+    problem = _problem(copier, node, start, stop, states, local)
+    if steps is None:
+        control = Control(options["rtol"], options["atol"], options["max_steps"])
+        last, evaluations = solve(problem, solver, control)
+        return [*last, evaluations]
+    builder = copier.builder
+    h = builder.emit(el.Divide, builder.emit(el.Subtract, stop, start), builder.emit(el.ToReal, steps), name="h")
+    method = steps_of(solver, problem, h)
+    memory = method.begin()
+    body = Region([Value(v.type, v.name) for v in (steps, *states, *memory)])
+    turn, *inside = body.inputs
+    turn.name = "turn"
+    outer, builder.region = builder.region, body
+    moved, held = method.step(turn, inside[: len(states)], inside[len(states) :])
+    keep = node.attributes["keep"]
+    body.outputs = [*moved, *held, *(moved[i] for i in keep)]
+    builder.region = outer
+    made = builder.loop(steps, node.attributes["steps"], [*states, *memory], body)
+    paths = [_with_start(builder, states[i], rows) for i, rows in zip(keep, made[len(inside) :], strict=True)]
+    return [*made[: len(states)], *paths]
+
+
+def _problem(copier: Copier, node: Node, start: Value, stop: Value, states: list[Value], local: set[str]) -> Problem:
+    """What the velocity computes of neither time nor states stands in front of the loop, once."""
+    builder, whole = copier.builder, node.regions[0]
+    free, nodes = parted(whole, local)
+    field = Region(whole.inputs, nodes, whole.outputs)
+    copier.nodes(free)
+    builder.span, builder.scope = node.span, node.scope
+
+    def velocity(time: Value, at: list[Value], *of_the_step: Value, known: Mapping | None = None) -> Slopes:
+        """The field copied to where it is needed, but for what is known of it."""
+        known = known or {}
+        copier.mapping.update({**dict(zip(field.inputs, [time, *of_the_step, *at], strict=True)), **known})
+        copier.nodes(n for n in field.nodes if n.output not in known)
+        builder.span, builder.scope = node.span, node.scope
+        return [copier[v] for v in field.outputs]
+
+    def stages(times: Value) -> list[Callable[..., Slopes]]:
+        timed = timed_values(field)
+        copier.mapping[field.inputs[0]] = times
+        copier.nodes(n for n in field.nodes if n.output in timed)
+        builder.span, builder.scope = node.span, node.scope
+        tables = {v: builder.unlead(copier[v], 1) for v in tables_of(field, timed)}
+        count = times.type.lead[-1].size
+        assert isinstance(count, int), "a method has a number of stages"
+        return [partial(velocity, known={v: _row(builder, t, i) for v, t in tables.items()}) for i in range(count)]
+
+    return Problem(builder, start, stop, states, velocity, stages)
+
+
+def _row(builder: Builder, table: Value, index: int) -> Value:
+    return builder.emit(Pick, table, axis=-table.type.rank, index=index, name=table.name)
+
+
+def _marked(copier: Copier, node: Node, local: set[str]) -> tuple[Value, ...]:
+    """The integral with its velocity, and the loop that solves it beside it."""
+    builder = copier.builder
+    inputs = [copier[v] for v in node.inputs]
+    field = copier.region(node.regions[0])
+    solution = Region([Value(v.type, v.name) for v in inputs])
+    outer, builder.region = builder.region, solution
+    solution.outputs = _solved(copier, node, solution.inputs, local)
+    builder.region = outer
+    types = [v.type for v in node.outputs]
+    return builder.add(Adjoint, inputs, node.attributes, types, [field, solution]).outputs
+
+
+def _with_start(builder: Builder, start: Value, rows: Value) -> Value:
+    """A path: where the state began, then a row a step."""
+    axis = -rows.type.rank
+    first = builder.emit(Unsqueeze, start, axes=(axis,))
+    return builder.emit(Concat, first, rows, axis=axis, name=rows.name)

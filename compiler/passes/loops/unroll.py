@@ -1,0 +1,62 @@
+"""A `repeat` that owns fresh parameters becomes its turns, each with weights of its own."""
+
+from __future__ import annotations
+
+from mai.compiler.ir.graph import Graph, Node, Region, turns_of
+from mai.compiler.ir.rewrite import Copier, copy_graph, reading
+from mai.compiler.ir.structure import Loop, WeightOf
+
+
+def unroll(graph: Graph, at_most: int | None = None) -> Graph:
+    """No fresh loop is left, and no weight's name has a `{}`.
+
+    With `at_most`, a loop whose body does not depend on its turn has no more turns than that: for whoever only wants to know
+    what can be done with the body, since its turns are alike.
+    """
+    turns: list[int] = []
+
+    def rule(copier: Copier, node: Node) -> bool:
+        if node.op is WeightOf:
+            copier.bind(node, copier.builder.weight(made.weights[_filled(node.attributes["weight"], turns)]))
+            return True
+        if node.op is not Loop or not node.attributes["fresh"]:
+            return False
+        region = node.regions[0]
+        states = [copier[v] for v in node.inputs[1:]]
+        for turn in range(_turns(node, at_most)):
+            turns.append(turn)
+            copier.mapping.update(zip(region.inputs, [copier.builder.constant(turn), *states], strict=True))
+            copier.nodes(region.nodes)
+            states = [copier[v] for v in region.outputs]
+            turns.pop()
+        copier.bind(node, *states)
+        return True
+
+    made = Graph(weights={w.name: w for weight in graph.weights.values() for w in turns_of(weight)})
+    copied = copy_graph(graph, rule)
+    copied.weights = made.weights
+    return copied
+
+
+def _turns(loop: Node, at_most: int | None) -> int:
+    count: int = loop.attributes["count"]
+    return count if at_most is None or _asks_for_its_turn(loop.regions[0]) else min(count, at_most)
+
+
+def _asks_for_its_turn(body: Region) -> bool:
+    """Whether the turn makes a difference to what a turn gives."""
+    found = {body.inputs[0]}
+    for node in body.nodes:
+        if not found.isdisjoint(reading(node)):
+            found.update(node.outputs)
+    return not found.isdisjoint(body.outputs)
+
+
+def _filled(name: str, turns: list[int]) -> str:
+    """A weight's name for the turns it stands in, the outermost first.
+
+    The innermost ones are its own: a net that is called from a `repeat` has the same weights at every turn of it.
+    """
+    for turn in turns[len(turns) - name.count("{}") :]:
+        name = name.replace("{}", str(turn), 1)
+    return name

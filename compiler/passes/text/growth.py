@@ -1,0 +1,80 @@
+"""What the two executable forms of `extend` share: a loop that makes a token a turn, for rows that end each at its time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.rewrite import Copier
+from mai.compiler.ir.structure import NOTHING, Across, Loop
+from mai.compiler.ir.types import BATCH_DEPTH, DType, Type
+from mai.compiler.ops import elementwise as el
+from mai.compiler.ops import logic
+from mai.compiler.ops import reduce as red
+from mai.compiler.ops.shape import Concat
+
+
+@dataclass(eq=False, slots=True)
+class State:
+    """What a turn hands to the next: the value that the body reads, how it begins, and what it becomes."""
+
+    value: Value
+    first: Callable[[Builder], Value]
+    next: Value | None = None
+
+
+Finish = Callable[[Value], list[State]]
+Advance = Callable[[Value, Value], tuple[Value, Finish]]
+
+
+def grow(copier: Copier, node: Node, advance: Advance) -> Node:
+    """A loop in the place of an `extend`.
+
+    `advance(turn, row)` makes a turn's token in the loop's body, `row` being what the row begins as; it gives the token, and
+    a function from the token that is appended in the end to the states.
+    """
+    builder = copier.builder
+    row, count, *stop = (copier[v] for v in node.inputs)
+    region, outer = Region([Value(count.type, "turn")]), builder.region
+    builder.region = region
+    token, finish = advance(region.inputs[0], row)
+    token, ending = _ended(builder, token, stop[0]) if stop else (token, [])
+    states = [*ending, *finish(token)]
+    region.inputs += [s.value for s in states]
+    region.outputs = [s.next for s in states if s.next is not None] + [token]
+    builder.region = outer
+    first = [s.first(builder) for s in states]
+    attributes: dict[str, Any] = {"stops": bool(stop), "fill": NOTHING}
+    *_, rows = builder.loop(count, node.attributes["count"], first, region, **attributes)
+    copier.bind(node, builder.emit(Concat, row, rows, axis=-1, name=node.output.name))
+    return next(n for n in reversed(outer.nodes) if n.regions)
+
+
+def texts(graph: Graph) -> list[Node]:
+    """The loops of a prepared graph that grow a text by its incremental form."""
+    return [node for node in graph.nodes if node.op is Loop and "length" in node.attributes]
+
+
+def _ended(builder: Builder, token: Value, stop: Value) -> tuple[Value, list[State]]:
+    """Rows that have met `stop` go on with nothing; the loop goes on while a row does."""
+    lead = token.type.lead
+    ended = Value(Type(DType.BOOL, (), lead), "ended")
+    going = Value(Type(DType.BOOL), "going")
+    token = builder.emit(logic.Where, ended, builder.constant(NOTHING), token, name=token.name)
+    now = builder.emit(logic.LogicalOr, ended, builder.emit(logic.Equal, token, stop), name="ended")
+    least = smallest(builder, builder.emit(el.ToReal, now))
+    on = builder.emit(logic.Less, least, builder.constant(0.5), name="going")
+    return token, [
+        State(going, lambda b: b.constant(True), on),
+        State(ended, lambda b: b.spread(b.constant(False), lead), now),
+    ]
+
+
+def smallest(builder: Builder, x: Value) -> Value:
+    """The smallest of a batch's numbers."""
+    batch = next(a for a in x.type.lead if a.depth == BATCH_DEPTH)
+    across = builder.add(Across, [x], {}, [Type(x.type.dtype, (batch.size,))]).output
+    return builder.emit(red.Min, across, axes=(-1,))

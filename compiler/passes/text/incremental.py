@@ -1,0 +1,258 @@
+"""`extend` in its incremental form: the past is not computed again.
+
+The row's axis is followed through the body. In a turn, a value holds the *rows* of the new tokens alone: all of the prompt
+in the first turn, one token in every other. An operation that needs more keeps a state, as its `grown` says: attention its
+keys and values, a running sum its value, a shift its last inputs. For any other, an axis along which all tokens are looked at
+is a *past* axis: the values of all tokens so far are kept, and the new ones joined to them. That is right if no token looks
+at a later one, so whatever is summed up over a past axis must be known to be neutral wherever a later token would stand.
+
+What depends on all tokens so far without a place of its own, the last token's logits say, holds for this turn only
+(`now`): nothing that is kept may be made of it.
+
+Rows may begin with `NOTHING`, for prompts of different lengths: positions count from the first token, and what is kept
+passes over what is before it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from mai.compiler.ir.graph import Graph, Node, Value
+from mai.compiler.ir.operation import Operation
+from mai.compiler.ir.rewrite import Copier, copy_graph, reading
+from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.structure import VIEWS, Extend, Lead, Loop, SizeOf, Spread, Unlead
+from mai.compiler.ir.types import Axis, DType
+from mai.compiler.ops import logic
+from mai.compiler.ops import reduce as red
+from mai.compiler.ops.shape import Expand, Reshape
+from mai.compiler.passes.text.causal import SAMPLED, Sample, combined, is_neutral
+from mai.compiler.passes.text.growth import Finish, grow
+from mai.compiler.passes.text.last_row import LAST, needs
+from mai.compiler.passes.text.turn import Grown, Turn
+
+
+def incremental(graph: Graph) -> Graph:
+    """No `extend` is left: each is a loop over tokens with the states that its body needs.
+
+    Raises:
+        MaiError: `looks-ahead`, for a body that has no incremental form.
+    """
+    return copy_graph(graph, _rule)
+
+
+def _rule(copier: Copier, node: Node) -> bool:
+    if node.op is not Extend:
+        return False
+    growth = Growth(copier, node)
+    loop = grow(copier, node, growth.advance)
+    loop.attributes |= {"length": growth.length, "limit": growth.longest, "tokens": node.attributes["count"]}
+    return True
+
+
+class Growth(Turn):
+    """One `extend` on its way to its incremental form."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.need = needs(self.extend.regions[0], self)
+        self.samples = [Sample(self.extend, size) for size in SAMPLED]
+
+    # ---------------------------------------------------------------- the turn
+
+    def advance(self, turn: Value, row: Value) -> tuple[Value, Finish]:
+        """The body for the new tokens; their ids, their number before, and how many places are nothing, are states."""
+        region = self.extend.regions[0]
+        tokens = self.begin(row)
+        self.grown[region.inputs[0]] = Grown(turn, now=True)
+        self.grown[region.inputs[1]] = Grown(tokens, -1, (), self.new)
+        self.nodes(region.nodes)
+        return self.grown_of(region.outputs[0]).value, lambda chosen: self.end(row, chosen)
+
+    def nodes(self, nodes: Sequence[Node]) -> None:
+        for node in nodes:
+            self.node, self.builder.span, self.builder.scope = node, node.span, node.scope
+            for sample in self.samples:
+                sample.follow(node)
+            for output, made in zip(node.outputs, self._of(node), strict=True):
+                made.value.name = made.value.name if made.value in self.builder.region.inputs else output.name
+                self.grown[output] = made
+
+    def _of(self, node: Node) -> list[Grown]:
+        inputs = [self.grown_of(v) for v in node.inputs]
+        read = [self.grown_of(v) for v in reading(node)]
+        if not any(g.axes for g in read) and not self._speaks(node):
+            return self._plain(node, inputs)
+        if node.op is Loop:
+            return self._unrolled(node)
+        if node.op is SizeOf:
+            return [Grown(self.count(), now=True)]
+        made = node.op.grown(self, node) if node.op.grown is not None else None
+        if made is not None:
+            return [self._special(node, made, inputs)]
+        return [self._general(node, inputs)]
+
+    def _plain(self, node: Node, inputs: Sequence[Grown]) -> list[Grown]:
+        """What has no growing axis is computed as it was."""
+        for value, g in zip(node.inputs, inputs, strict=True):
+            self.copier.mapping[value] = g.value
+        if node.regions:
+            for value, g in self.grown.items():
+                self.copier.mapping[value] = g.value
+        self.copier.copy(node)
+        now = any(self.grown_of(v).now for v in reading(node))
+        return [Grown(self.copier[v], now=now) for v in node.outputs]
+
+    def _special(self, node: Node, made: Value, inputs: Sequence[Grown]) -> Grown:
+        """What an operation made itself: rows where its result grows, else something for this turn only."""
+        axes = self.axes(node.output)
+        if axes:
+            return Grown(made, axes[0], (), self.new, now=any(g.now for g in inputs))
+        return Grown(made, now=True)
+
+    def _unrolled(self, node: Node) -> list[Grown]:
+        """A loop with shared weights around growing values, as its turns: each turn keeps states of its own."""
+        region, count = node.regions[0], node.attributes["count"]
+        if not isinstance(count, int):
+            raise self.refused("is repeated a number of times that only the call knows")
+        states = [self.grown_of(v) for v in node.inputs[1:]]
+        for turn in range(count):
+            first = Grown(self.builder.constant(turn))
+            self.grown.update(zip(region.inputs, [first, *states], strict=True))
+            self.histories, self.lasts = {}, {}
+            self.nodes(region.nodes)
+            states = [self.grown_of(v) for v in region.outputs]
+        if len(states) != len(node.outputs):
+            raise self.refused("keeps a row of every turn")
+        return states
+
+    # ------------------------------------------------------------ one operation
+
+    def summed(self, node: Node, op: type[Operation]) -> Value:
+        if self.axes(node.output):
+            raise self.refused("is of another number of tokens for each token")
+        summed = replace(node, op=op)
+        return self._general(summed, [self.grown_of(v) for v in node.inputs]).value
+
+    def _general(self, node: Node, inputs: Sequence[Grown]) -> Grown:
+        """An operation on rows and past axes, by where its axes go."""
+        if node.op.along is None and node.op not in VIEWS:
+            raise self.refused("takes no axis that grows")
+        row, *past = self.axes(node.output) or (None,)
+        only_last = self.need.get(node.output) == LAST and row is not None
+        supplied, consumed = [], []
+        for operand, (value, g) in enumerate(zip(node.inputs, inputs, strict=True)):
+            goes = {axis: self.route(node, operand, axis) for axis in g.axes}
+            held = self._supplied(g, value, {a for a, to in goes.items() if to != row or row is None}, only_last)
+            eaten = [a for a, to in goes.items() if to is None or self._scans(node, operand, a)]
+            consumed += [(operand, axis) for axis in eaten]
+            supplied.append(held)
+        self._check_causal(node, supplied, consumed, row)
+        supplied = self._masked_operands(node, supplied, consumed)
+        rows = 1 if only_last else self.new
+        made = self._emitted(node, [g.value for g in supplied], self._sizes_of_axes(row, past, rows))
+        now = any(g.now for g in inputs) or (bool(consumed) and row is None)
+        fill = self._fill(node, supplied, row, past)
+        return Grown(made, row, tuple(past), rows if row is not None else 0, now, fill)
+
+    def _supplied(self, g: Grown, value: Value, whole: set[int], only_last: bool) -> Grown:
+        """An operand with `whole` among its axes as past axes, and the rest as rows."""
+        if g.row in whole:
+            return self.history(g, value)
+        for axis in g.past:
+            if axis not in whole:
+                raise self.refused("looks at every pair of tokens twice")
+        return self.last(g, value) if only_last and g.row is not None else g
+
+    def _check_causal(
+        self, node: Node, operands: Sequence[Grown], consumed: Sequence[tuple[int, int]], row: int | None
+    ) -> None:
+        """A sum over past axes must be neutral wherever a later token would stand."""
+        for operand, _ in consumed:
+            g = operands[operand]
+            if node.op.neutral is None:
+                raise self.refused("looks at all tokens at once")
+            if row is None:
+                continue
+            sides = [o for o in operands if o.row is not None and o.past] or [g]
+            if not any(is_neutral(o.fill, node.op.neutral) for o in sides):
+                neutral = {0.0: "0", -math.inf: "-inf"}.get(node.op.neutral, str(node.op.neutral))
+                message = f"looks at later tokens: where they stand there must be {neutral}"
+                raise self.refused(
+                    message, help="mask them: `where(range(P)[:, None] >= range(P)[None, :], scores, -1e9)`"
+                )
+
+    def _masked_operands(
+        self, node: Node, operands: list[Grown], consumed: Sequence[tuple[int, int]]
+    ) -> list[Grown]:  # fmt: skip
+        """Before a sum over a past axis, the places that hold no token are made neutral, in one operand that has it."""
+        masked: set[Any] = set()
+        for operand, axis in sorted(consumed, key=lambda c: operands[c[0]].row is None):
+            place = operands[operand].past.index(axis) if axis in operands[operand].past else None
+            if place is None or (len(masked) and node.op.neutral == 0.0):
+                continue
+            masked.add(axis)
+            operands[operand] = self._masked(operands[operand], node.inputs[operand], axis, node.op.neutral)
+        return operands
+
+    def _masked(self, g: Grown, old: Value, axis: int, neutral: float | None) -> Grown:
+        """The neutral number at past places that hold no token; rows that hold none themselves see what they like."""
+        rank = g.value.type.rank
+        if axis < -rank or (g.row is not None and g.row < -rank):
+            raise self.refused("sums over tokens that a call is mapped over")
+        seen = self.along(self.columns_so_far() if g.row is None else self.columns(), axis)
+        if g.row is not None:
+            place = self.places() if g.rows != 1 else self.last_of(self.places())
+            nothing = self.emit(logic.Less, self.along(place, g.row), self.builder.constant(0))
+            seen = self.emit(logic.LogicalOr, seen, nothing)
+        fill = self.builder.constant(float(neutral or 0.0))
+        if g.value.type.dtype is not DType.REAL:
+            fill = self.builder.constant(int(neutral or 0)) if math.isfinite(neutral or 0) else fill
+        return replace(g, value=self.emit(logic.Where, seen, g.value, fill))
+
+    def _emitted(self, node: Node, inputs: Sequence[Value], sizes: Mapping[int, Size]) -> Value:
+        """The operation on other sizes: `sizes` are those of the growing axes of its result."""
+        b, op, attributes = self.builder, node.op, dict(node.attributes)
+        rank = node.output.type.rank
+        if op is Unlead:
+            return b.unlead(inputs[0], attributes["count"])
+        if op is Lead:
+            return b.lead(inputs[0], _resized(attributes["axes"], rank, sizes))
+        if op is Spread:
+            return b.spread(inputs[0], _resized(node.output.type.lead, rank, sizes))
+        if op in (Reshape, Expand):
+            attributes["shape"] = tuple(sizes.get(i - rank, s) for i, s in enumerate(attributes["shape"]))
+        if any(self.has_length(a) for a in attributes.values()):
+            raise self.refused("depends on the length of the text")
+        made = b.emit_all(op, inputs, attributes, node.output.name)[0]
+        made.type = replace(made.type, classes=node.output.type.classes)
+        return made
+
+    def _sizes_of_axes(self, row: int | None, past: Sequence[int], rows: Size) -> dict[int, Size]:
+        return ({} if row is None else {row: rows}) | dict.fromkeys(past, self.total)
+
+    def _fill(self, node: Node, operands: Sequence[Grown], row: int | None, past: Sequence[int]) -> float | None:
+        """The number above the diagonal of a result, if it is one."""
+        if row is None or len(past) != 1:
+            return None
+        sampled = [sample.above(node.output, row, past[0]) for sample in self.samples]
+        if None not in sampled and len(set(sampled)) == 1:
+            return sampled[0]
+        if node.op is red.Softmax:
+            return 0.0
+        fills = [self._fill_of(value, g) for value, g in zip(node.inputs, operands, strict=True)]
+        return combined(node, fills)
+
+    def _fill_of(self, value: Value, g: Grown) -> float | None:
+        """The number above the diagonal of an operand: a constant is the same everywhere."""
+        number = self.samples[0].number(value)
+        return g.fill if number is None else number
+
+
+def _resized(axes: Sequence[Axis], rank: int, sizes: Mapping[int, Size]) -> tuple[Axis, ...]:
+    """Lead axes that stand before a shape of `rank` axes, with other sizes where `sizes` has them."""
+    first = -rank - len(axes)
+    return tuple(replace(axis, size=sizes.get(first + i, axis.size)) for i, axis in enumerate(axes))

@@ -1,0 +1,54 @@
+"""Of which values only the last row is needed: what comes after the last state, the head of a language model say."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from mai.compiler.ir.graph import Node, Region, Value
+from mai.compiler.ir.rewrite import reading
+from mai.compiler.ir.structure import VIEWS
+from mai.compiler.ops.indexing import Pick
+
+LAST, ALL = 1, 2
+
+
+class Axes(Protocol):
+    """What is known of the growing axes of a body."""
+
+    node: Node
+
+    def axes(self, value: Value) -> tuple[int, ...]: ...
+
+    def grows(self, value: Value, axis: int) -> bool: ...
+
+    def route(self, node: Node, operand: int, axis: int) -> int | None: ...
+
+
+def needs(region: Region, g: Axes) -> dict[Value, int]:
+    """LAST or ALL for every value that is needed."""
+    need: dict[Value, int] = dict.fromkeys(region.outputs, ALL)
+    for node in reversed(region.nodes):
+        level = max(need.get(v, 0) for v in node.outputs)
+        if not level:
+            continue
+        g.node = node
+        own = _operand_needs(node, level, g)
+        for value, wanted in zip(node.inputs, own, strict=True):
+            need[value] = max(need.get(value, 0), wanted)
+        if node.regions:
+            need.update(dict.fromkeys(reading(node), ALL))
+    return need
+
+
+def _operand_needs(node: Node, level: int, g: Axes) -> list[int]:
+    if node.op is Pick and node.attributes["index"] == -1 and g.grows(node.inputs[0], node.attributes["axis"]):
+        return [LAST]
+    follows = node.op in VIEWS or (node.op.along is not None and node.op.grown is None) or node.op is Pick
+    axes = g.axes(node.output) if node.outputs else ()
+    if level == ALL or not follows or not axes or node.regions:
+        return [ALL] * len(node.inputs)
+    own = []
+    for operand, value in enumerate(node.inputs):
+        goes = [g.route(node, operand, axis) for axis in g.axes(value)]
+        own.append(LAST if goes and all(to == axes[0] for to in goes) else ALL)
+    return own

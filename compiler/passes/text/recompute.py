@@ -1,0 +1,38 @@
+"""`extend` in its plain form: every turn computes the whole row again. It is what the incremental form is tested by."""
+
+from __future__ import annotations
+
+from mai.compiler.ir.graph import Graph, Node, Value
+from mai.compiler.ir.rewrite import Copier, copy_graph
+from mai.compiler.ir.sizes import symbol
+from mai.compiler.ir.structure import Extend
+from mai.compiler.ops import elementwise as el
+from mai.compiler.ops.shape import Concat, Unsqueeze
+from mai.compiler.passes.text.growth import Finish, State, grow
+
+
+def recompute(graph: Graph) -> Graph:
+    """No `extend` is left: each is a loop whose state is the row so far."""
+    return copy_graph(graph, _rule)
+
+
+def _rule(copier: Copier, node: Node) -> bool:
+    if node.op is not Extend:
+        return False
+    builder, region, length = copier.builder, node.regions[0], node.attributes["length"]
+
+    def advance(turn: Value, row: Value) -> tuple[Value, Finish]:
+        held = Value(row.type.with_shape((symbol(length),)), row.name)
+        copier.sizes[length] = (held, len(row.type.lead))
+        tokens = builder.emit(el.Maximum, held, builder.constant(0), name=row.name)
+        copier.mapping.update(zip(region.inputs, [turn, tokens], strict=True))
+        copier.nodes(region.nodes)
+
+        def finish(token: Value) -> list[State]:
+            longer = builder.emit(Concat, held, builder.emit(Unsqueeze, token), axis=-1, name=row.name)
+            return [State(held, lambda _: row, longer)]
+
+        return copier[region.outputs[0]], finish
+
+    grow(copier, node, advance)
+    return True

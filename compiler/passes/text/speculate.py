@@ -1,0 +1,285 @@
+"""`extend` in its incremental form, several tokens a turn where the text repeats itself (Leviathan et al. 2023).
+
+A turn reads the last token and drafts, guesses of those after it, and chooses the next token at every one of them by the
+body's own rule, each with the random numbers of its own place in the text. Of the tokens chosen, those stand up to the
+first that differs from its draft: what was read before it was right, so they are what turns of one token would have
+chosen. The guesses are how the text went on where its last tokens stood before (`lookup`, `drafts`). Where they stood
+nowhere, a turn reads one token.
+
+What is of the last token alone has one more lead axis, `draft`: the token that follows each draft is computed as if it
+were another example's. Of a state, the one at the last right draft goes on. What was kept of wrong drafts, keys say, stays
+where it is as places that hold no token, like those before a short prompt; so every example of a batch accepts its own
+drafts, and no cache is copied.
+
+How many drafts are read follows how well guesses fare: one guess more than was read is compared, for nothing. So a text that
+does not repeat itself reads none, and one that begins to is noticed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import TURNS, Graph, Node, Region, Value
+from mai.compiler.ir.rewrite import Copier, copy_graph, reading
+from mai.compiler.ir.sizes import Size, symbol
+from mai.compiler.ir.structure import NOTHING, Extend
+from mai.compiler.ir.types import Axis, DType, Type
+from mai.compiler.ops import elementwise as el
+from mai.compiler.ops import logic
+from mai.compiler.ops.indexing import Iota, Pick, Slice, Take
+from mai.compiler.ops.shape import Concat, Transpose, Unsqueeze
+from mai.compiler.ops.terms import Term
+from mai.compiler.passes.text import drafts
+from mai.compiler.passes.text.drafts import Text
+from mai.compiler.passes.text.growth import State, smallest
+from mai.compiler.passes.text.incremental import Growth
+from mai.compiler.passes.text.prompt_lookup import PADS, at
+from mai.compiler.passes.text.turn import Grown, full
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+DRAFT_DEPTH = 0.5  # Inside the batch, outside of what a call maps over.
+INTEGER, TRUTH = Type(DType.INT), Type(DType.BOOL)
+
+
+def speculative(graph: Graph, most: int) -> Graph:
+    """No `extend` is left: each is a loop that reads up to `most` drafts a turn. An output counts the turns.
+
+    Raises:
+        MaiError: `looks-ahead`, for a body that has no incremental form; `no-drafts`, for one that cannot read several.
+    """
+    counts: list[Value] = []
+
+    def rule(copier: Copier, node: Node) -> bool:
+        if node.op is not Extend:
+            return False
+        counts.append(Speculation(copier, node, most=most).rewrite())
+        return True
+
+    made = copy_graph(graph, rule)
+    if counts:
+        total, *rest = (Term(Builder(made), turns) for turns in counts)
+        for turns in rest:
+            total = total + turns
+        made.outputs.append(total.value)
+        made.output_names.append(TURNS)
+    return made
+
+
+@dataclass(eq=False)
+class Speculation(Growth):
+    """One `extend` on its way to a loop whose turns read up to `most` drafts."""
+
+    most: int = 0
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        self.chosen, self.held = symbol(f"{self.length}_chosen"), symbol(f"{self.length}_held")
+        self.draft = Axis("draft", self.chosen, DRAFT_DEPTH)
+
+    # ---------------------------------------------------------------- the loop
+
+    def rewrite(self) -> Value:
+        """The loop in the place of the `extend`; gives the number of its turns."""
+        b, extend = self.builder, self.extend
+        row, count, *stop = (self.copier[v] for v in extend.inputs)
+        tokens = extend.attributes["count"]
+        first = drafts.begun(b, row, tokens, self.most)
+        self._measure(row, tokens)
+        region, outer = Region([Value(INTEGER, "turn")]), b.region
+        b.region, self.text = region, first.held()
+        chosen = self._choose(row)
+        after, right, wanted = drafts.grown(self.text, chosen, Term(b, stop[0]) if stop else None)
+        states = [
+            *self._running(region.inputs[0], after),
+            *(State(t.value, _from(f.value), a.value) for t, f, a in zip(self.text, first, after, strict=True)),
+            *self._reading(row, after, right, wanted),
+            *(self._last_right(s, right) for s in self.states),
+        ]
+        region.inputs += [s.value for s in states]
+        region.outputs = [s.next for s in states if s.next is not None]
+        b.region = outer
+        attributes = {"length": self.length, "limit": self.longest, "tokens": tokens, "drafts": self.most}
+        _, turns, text, *_ = b.loop(
+            count, tokens, [s.first(b) for s in states], region, stops=True, fill=NOTHING, **attributes
+        )
+        self.copier.bind(extend, b.emit(Slice, text, start=PADS, name=extend.output.name))
+        return b.spread(turns, row.type.lead)
+
+    def _measure(self, row: Value, count: Size) -> None:
+        """Before the loop: how many places of each prompt hold no token, and the last position that is ever read."""
+        size = row.type.shape[0]
+        nothing = self._term(row).emit(logic.Less, 0).emit(el.ToReal)
+        self.nothing = nothing.sum(keep=True).emit(el.ToInt)
+        self.final = self._size(size + count - 2) - self.nothing
+
+    def _choose(self, row: Value) -> Term:
+        """The token after the last one and after each draft: [chosen]."""
+        region = self.extend.regions[0]
+        tokens = self.begin(row)
+        numbers = self._drafts() + (self.text.filled.pick(-1, 0) - self._size(row.type.shape[0] + PADS))
+        self.grown[region.inputs[0]] = Grown(numbers.value, now=True)
+        self.grown[region.inputs[1]] = Grown(tokens, -1, (), self.new)
+        self.nodes(region.nodes)
+        token = self.builder.spread(self.grown_of(region.outputs[0]).value, (*self.lead, self.draft))
+        return self._term(self.builder.unlead(token, 1))
+
+    def begin(self, row: Value) -> Value:
+        """The tokens to read: the first `new` of a window, which is the prompt, or the last token and all guesses."""
+        lead, b, sizes = row.type.lead, self.builder, self.copier.sizes
+        self.lead = lead
+        self.window = Value(row.type.with_shape((self.held,)), "window")
+        self.read, self.choosing, self.before = (Value(INTEGER, name) for name in ("new", "chosen", "past"))
+        self.begins = self.empty = Value(INTEGER.with_shape((1,)).with_lead(lead), "begins")
+        self.there = Value(TRUTH.with_shape((self.past,)).with_lead(lead), "there")
+        sizes[str(self.held)] = self.window, len(lead)
+        sizes |= {str(self.new): self.read, str(self.chosen): self.choosing, str(self.past): self.before}
+        self.ids = b.emit(Slice, self.window, stop=self.new, name="ids")
+        return b.emit(el.Maximum, self.ids, b.constant(0), name=row.name)
+
+    def _running(self, turn: Value, after: Text) -> list[State]:
+        """Whether a row goes on, and the number of turns."""
+        least = self._term(smallest(self.builder, after.filled.pick(-1, 0).value))
+        going = least.emit(logic.Less, self._size(after.room))
+        return [
+            State(Value(TRUTH, "going"), lambda b: b.constant(True), going.value),
+            State(Value(INTEGER, "turns"), lambda b: b.constant(0), (self._term(turn) + 1).value),
+        ]
+
+    def _reading(self, row: Value, after: Text, right: Term, wanted: Term) -> list[State]:
+        """What the next turn reads, and what it knows of the places before."""
+        wrong, width = self._size(self.chosen - 1) - right, (wanted + 1).value
+        kept = self._term(self.emit(Iota, count=self.new)).emit(logic.Less, self._size(self.new) - wrong)
+        there = self._term(self._held()).emit(logic.LogicalAnd, kept)
+        last = at(after.row, after.filled - 1)
+        window = last.emit(Concat, after.guess.slice(-1, None, self.most), axis=-1)
+        return [
+            State(self.window, _from(row), window.value),
+            State(self.read, lambda b: b.size(row.type.shape[0]), width),
+            State(self.choosing, lambda b: b.constant(1), width),
+            State(self.before, lambda b: b.constant(0), (self._term(self.before) + self._size(self.new)).value),
+            State(self.begins, _from(self.nothing.value), (self._term(self.begins) + wrong).value),
+            State(self.there, lambda b: full(b, self.there.type, 0), self._joined(self.there, there.value)),
+        ]
+
+    def _joined(self, before: Value, new: Value) -> Value:
+        return self.emit(Concat, before, new, axis=-1, name=before.name)
+
+    def _last_right(self, state: State, right: Term) -> State:
+        """A state that grows keeps all; of one that does not, what it is at the last right draft."""
+        if self.past in state.value.type.shape:
+            return state
+        assert state.next is not None and self.draft in state.next.type.lead, "a state of a fixed size is one a draft"
+        made, rank = self.builder.unlead(state.next, 1), state.next.type.rank + 1
+        at_right = self.emit(Take, made, right.pick(-1, 0).value, axis=-rank, rank=rank, name=state.value.name)
+        return replace(state, next=at_right)
+
+    # ------------------------------------------------------------ places and drafts
+
+    def places(self) -> Value:
+        """No place is beyond the last that a turn of one token would read, whatever an example still reads in vain."""
+        if "places" not in self.made:
+            place = self._term(self.emit(Iota, count=self.new)) + self._term(self.before) - self._term(self.empty)
+            self.made["places"] = place.emit(el.Minimum, self.final).value
+        return self.made["places"]
+
+    def _held(self) -> Value:
+        """Which of the new places hold a token, right or wrong."""
+        return self.emit(logic.GreaterEqual, self.places(), self.builder.constant(0))
+
+    def columns(self) -> Value:
+        if "columns" not in self.made:
+            self.made["columns"] = self._joined(self.there, self._held())
+        return self.made["columns"]
+
+    def columns_so_far(self) -> Value:
+        """Up to each draft."""
+        if "columns_so_far" not in self.made:
+            last = self._drafts() + self._size(self.total - self.chosen)
+            place = self._term(self.emit(Iota, count=self.total))
+            seen = place.emit(logic.LessEqual, last).emit(logic.LogicalAnd, self._term(self.columns()))
+            self.made["columns_so_far"] = seen.value
+        return self.made["columns_so_far"]
+
+    def rows_so_far(self, value: Value, nothing: float) -> Value:
+        """Up to each draft; the axis that grows is the last."""
+        last = self._drafts() + self._size(self.new - self.chosen)
+        held = self._term(self.emit(Iota, count=self.new)).emit(logic.LessEqual, last)
+        return held.where(self._term(self.rows(value, nothing)), nothing).value
+
+    def count(self) -> Value:
+        """How many tokens there are up to each draft."""
+        empty = self._term(self.empty).pick(-1, 0)
+        return (self._drafts() + self._size(self.total - self.chosen + 1) - empty).value
+
+    def last_of(self, value: Value, axis: int = -1) -> Value:
+        """The rows of the last token and of the drafts, each a row by itself."""
+        inner = -axis - value.type.rank
+        axes = value.type.lead[-inner:] if inner > 0 else ()
+        out = self.builder.unlead(value, inner) if axes else value
+        cut = self.emit(Slice, out, axis=axis, start=-self.chosen, stop=None, step=None, name=value.name)
+        alone = self.emit(Unsqueeze, self._led(cut, axis), axes=(axis,), name=value.name)
+        return self.builder.lead(alone, (replace(axes[0], size=1), *axes[1:])) if axes else alone
+
+    def newest(self, value: Value, axis: int) -> Value:
+        self.rows(value)
+        return self.emit(Pick, self.last(self.grown_of(value), value).value, axis=axis, index=-1)
+
+    def ending(self, value: Value, axis: int, count: int) -> Value:
+        """At each draft."""
+        rank, size = value.type.rank, value.type.shape[axis]
+        first = self._drafts() + self._size(size - self.chosen - count + 1)
+        place = first + first.range(count)
+        return self.emit(Take, value, place.value, axis=axis, rank=rank, index_rank=1)
+
+    def _led(self, value: Value, axis: int) -> Value:
+        """An axis of the shape as the lead axis `draft`."""
+        if any(a.depth > DRAFT_DEPTH for a in value.type.lead):
+            raise self.alone("is of the last token inside of what a call is mapped over")
+        rank = value.type.rank
+        perm = (axis, *(a for a in range(-rank, 0) if a != axis))
+        moved = value if axis == -rank else self.emit(Transpose, value, perm=perm)
+        return self.builder.lead(moved, (self.draft,))
+
+    def _drafts(self) -> Term:
+        """The number of each draft; 0 is the last token."""
+        if "drafts" not in self.made:
+            order = self.emit(Iota, count=self.chosen, name="draft")
+            self.made["drafts"] = self.builder.lead(order, (self.draft,))
+        return self._term(self.made["drafts"])
+
+    # ---------------------------------------------------------------- what is refused
+
+    def _plain(self, node: Node, inputs: Sequence[Grown]) -> list[Grown]:
+        """A loop around the last token is its turns."""
+        if not node.regions or not any(self.grown_of(v).now for v in reading(node)):
+            return super()._plain(node, inputs)
+        if node.attributes.get("stops") or not isinstance(node.attributes["count"], int):
+            raise self.alone("is a loop of as many turns as the call says")
+        return self._unrolled(node)
+
+    def _general(self, node: Node, inputs: Sequence[Grown]) -> Grown:
+        made = super()._general(node, inputs)
+        if made.now and made.row is not None and made.rows != 1:
+            raise self.alone("takes what is of the last token into all of them")
+        return made
+
+    def alone(self, why: str) -> MaiError:
+        """This operation cannot be of several tokens in one turn."""
+        message = f"`{self.node.op.name}` {why}, so a turn cannot read more than one token"
+        help = "compile without `--speculate`"
+        return MaiError([Diagnostic("no-drafts", self.node.span, message, label=f"`{self.node.op.name}`", help=help)])
+
+    # ---------------------------------------------------------------------- terms
+
+    def _term(self, value: Value) -> Term:
+        return Term(self.builder, value)
+
+    def _size(self, size: Size) -> Term:
+        return Term(self.builder, self.builder.size(size))
+
+
+def _from(value: Value) -> Callable[[Builder], Value]:
+    """What begins as something from before the loop."""
+    return lambda _: value

@@ -1,0 +1,315 @@
+"""One turn of a growing text: what a value of the body became, and what operations may ask for.
+
+Operations see a `Turn` as `g` in their `grown`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import Node, Value
+from mai.compiler.ir.operation import Operation
+from mai.compiler.ir.rewrite import Copier, symbols_of
+from mai.compiler.ir.sizes import Dim, Size, symbol, symbols
+from mai.compiler.ir.structure import VIEWS
+from mai.compiler.ir.types import Axis, DType, Type
+from mai.compiler.ops import elementwise as el
+from mai.compiler.ops import logic
+from mai.compiler.ops import reduce as red
+from mai.compiler.ops.indexing import Iota, Pick, Slice
+from mai.compiler.ops.shape import Concat, Expand, Unsqueeze
+from mai.compiler.passes.text.growth import State
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+
+@dataclass(frozen=True, slots=True)
+class Grown:
+    """What a value of the body became.
+
+    `row` is its axis of new tokens, `past` its axes of all tokens so far, counted in memory from the end; `rows` is how many
+    new tokens: all, or 1 where only the last is needed. `now`: it holds for this turn only. `fill`: the number that stands
+    wherever the past axis is later than the row, if it is known to be one number.
+    """
+
+    value: Value
+    row: int | None = None
+    past: tuple[int, ...] = ()
+    rows: Size = 0
+    now: bool = False
+    fill: float | None = None
+
+    @property
+    def axes(self) -> tuple[int, ...]:
+        return self.past if self.row is None else (self.row, *self.past)
+
+
+@dataclass(eq=False)
+class Turn:
+    """The new tokens of one `extend`, what is kept of those before, and what has become of the body's values."""
+
+    copier: Copier
+    extend: Node
+    longest: int | None = None
+    states: list[State] = field(default_factory=list)
+    grown: dict[Value, Grown] = field(default_factory=dict)
+    histories: dict[Value, Grown] = field(default_factory=dict)
+    lasts: dict[Value, Grown] = field(default_factory=dict)
+    made: dict[str, Value] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.builder: Builder = self.copier.builder
+        self.length: str = self.extend.attributes["length"]
+        self.new, self.past = symbol(f"{self.length}_new"), symbol(f"{self.length}_past")
+        self.total: Size = self.past + self.new
+        self.node = self.extend
+
+    def begin(self, row: Value) -> Value:
+        """The new tokens' ids, the number of tokens before, and of places that are nothing, as states of the loop."""
+        lead, integer, b = row.type.lead, Type(DType.INT), self.builder
+        self.lead, self.ids = lead, Value(row.type.with_shape((self.new,)), "ids")
+        self.before, self.begins = Value(integer, "past"), Value(integer.with_lead(lead), "begins")
+        self.copier.sizes[str(self.new)], self.copier.sizes[str(self.past)] = (self.ids, len(lead)), self.before
+        self.empty = self._empty_places()
+        return b.emit(el.Maximum, self.ids, b.constant(0), name=row.name)
+
+    def _empty_places(self) -> Value:
+        """How many places each row begins with that hold no token: counted in the first turn, and kept."""
+        b = self.builder
+        nothing = b.emit(el.ToReal, b.emit(logic.Less, self.ids, b.constant(0)))
+        counted = b.emit(el.ToInt, b.emit(red.Sum, nothing, axes=(-1,)))
+        is_first = b.emit(logic.Equal, self.before, b.constant(0))
+        return b.emit(logic.Where, is_first, counted, self.begins, name="begins")
+
+    def end(self, row: Value, chosen: Value) -> list[State]:
+        """All states, once the token is chosen."""
+        b = self.builder
+        after = b.emit(el.Add, self.before, b.size(self.new), name="past")
+        return [
+            State(self.ids, lambda _: row, b.emit(Unsqueeze, chosen, name="ids")),
+            State(self.before, lambda outer: outer.constant(0), after),
+            State(self.begins, lambda outer: full(outer, self.begins.type, 0), self.empty),
+            *self.states,
+        ]
+
+    def grown_of(self, value: Value) -> Grown:
+        """What a value became; one from outside is the same for all turns."""
+        return self.grown.get(value) or Grown(self.copier[value])
+
+    # --------------------------------------------------- what operations may use
+
+    def grows(self, value: Value, axis: int) -> bool:
+        """Whether this axis of a value's shape is the text's."""
+        return axis in self.axes(value)
+
+    def any_grows(self, value: Value) -> bool:
+        return bool(self.axes(value))
+
+    def is_length(self, size: object) -> bool:
+        return isinstance(size, Dim) and size == symbol(self.length)
+
+    def rows(self, value: Value, nothing: float | None = None) -> Value:
+        """The rows of the new tokens; with `nothing`, that number where a row holds no token."""
+        g = self.grown_of(value)
+        if g.row is None or g.past:
+            raise self.refused("looks at every pair of tokens")
+        if nothing is None:
+            return g.value
+        if g.now:
+            raise self.refused("would keep what is true of this turn only")
+        if g.row < -g.value.type.rank:
+            raise self.refused("keeps a state for tokens that a call is mapped over")
+        real = g.value.type.dtype is DType.REAL
+        held = self.emit(logic.GreaterEqual, self.along(self.places(), g.row), self.builder.constant(0))
+        return self.emit(logic.Where, held, g.value, self.builder.constant(float(nothing) if real else int(nothing)))
+
+    def rows_so_far(self, value: Value, nothing: float) -> Value:
+        """The rows of the new tokens as the token to be chosen sees them, `nothing` where a row holds no token."""
+        return self.rows(value, nothing)
+
+    def newest(self, value: Value, axis: int) -> Value:
+        """The row of the last token."""
+        return self.emit(Pick, self.rows(value), axis=axis, index=-1)
+
+    def ending(self, value: Value, axis: int, count: int) -> Value:
+        """The last `count` along an axis, once the new tokens are in it: what a state of that size becomes."""
+        return self.emit(Slice, value, axis=axis, start=-count, stop=None, step=None)
+
+    def whole(self, value: Value) -> Value:
+        """A value that does not grow."""
+        return self.grown_of(value).value
+
+    def limit(self, size: Size) -> None:
+        """The text can be no longer than this."""
+        if isinstance(size, int):
+            self.longest = size if self.longest is None else min(self.longest, size)
+
+    def resized(self, value: Value, axis: int, size: Size) -> Type:
+        """The type of a value's rows with another size along an axis."""
+        shape = list(self.grown_of(value).value.type.shape)
+        shape[axis] = size
+        return self.grown_of(value).value.type.with_shape(tuple(shape))
+
+    def state(self, name: str, type: Type, first: float) -> State:
+        """A state of a fixed size; the caller says what it becomes. A state is one an example."""
+        if any(g.now for g in map(self.grown_of, self.node.inputs)):
+            raise self.refused("would keep what is true of this turn only")
+        held = Value(type.with_lead(self._batched(type)), name)
+        self.states.append(State(held, lambda b: full(b, held.type, first)))
+        return self.states[-1]
+
+    def growing_state(self, name: str, shape: tuple[Size, ...]) -> State:
+        """A state of reals that begins empty and grows with the text: its size along that axis is `past`."""
+        return self.state(name, Type(DType.REAL, shape, self._lead_of_inputs()), 0.0)
+
+    def along(self, vector: Value, axis: int) -> Value:
+        """A vector as a tensor that broadcasts along `axis`."""
+        behind = -axis - 1
+        return self.emit(Unsqueeze, vector, axes=tuple(range(-behind, 0))) if behind else vector
+
+    def places(self) -> Value:
+        """Where the new tokens stand in their texts; below 0 where there is no token."""
+        if "places" not in self.made:
+            place = self.emit(el.Add, self.emit(Iota, count=self.new, name="places"), self.before)
+            first = self.emit(Unsqueeze, self.empty)
+            self.made["places"] = self.emit(el.Subtract, place, first, name="place")
+        return self.made["places"]
+
+    def positions(self) -> Value:
+        """The same as the body sees it: a place without a token is like the first, so that nothing odd comes of it."""
+        if "positions" not in self.made:
+            self.made["positions"] = self.emit(el.Maximum, self.places(), self.builder.constant(0), name="position")
+        return self.made["positions"]
+
+    def columns(self) -> Value:
+        """Which of all places so far hold a token: [total], for each example."""
+        if "columns" not in self.made:
+            place = self.emit(Iota, count=self.total, name="columns")
+            self.made["columns"] = self.emit(logic.GreaterEqual, place, self.emit(Unsqueeze, self.empty), name="seen")
+        return self.made["columns"]
+
+    def columns_so_far(self) -> Value:
+        """Which of all places so far the token to be chosen sees: [total]."""
+        return self.columns()
+
+    def seen(self) -> Value:
+        """Which places each new token may look at, beside causality: [new, total]. A place without a token sees any."""
+        if "seen" not in self.made:
+            nothing = self.emit(logic.Less, self.emit(Unsqueeze, self.places()), self.builder.constant(0))
+            self.made["seen"] = self.emit(logic.LogicalOr, self.emit(Unsqueeze, self.columns(), axes=(-2,)), nothing)
+        return self.made["seen"]
+
+    def size(self, size: Size) -> Value:
+        """A size as a real number."""
+        return self.emit(el.ToReal, self.builder.size(size))
+
+    def summed(self, node: Node, op: type[Operation]) -> Value:
+        """What `op`, a sum, makes of a node's operands for all tokens so far; refused where each token has its own."""
+        raise NotImplementedError
+
+    def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: Any) -> Value:
+        return self.builder.emit(op, *inputs, name=name, **attributes)
+
+    def emit_all(self, op: type[Operation], inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Sequence[Value]:
+        return self.builder.emit_all(op, inputs, attributes)
+
+    def refused(self, why: str, help: str | None = None) -> MaiError:
+        """This operation has no incremental form."""
+        name = self.node.op.name
+        help = help or "`--no-cache` computes the whole text again for every token"
+        message = f"`{name}` {why}, so the text cannot grow token by token"
+        return MaiError([Diagnostic("looks-ahead", self.node.span, message, label=f"`{name}`", help=help)])
+
+    # ---------------------------------------------------------------- the parts
+
+    def axes(self, value: Value) -> tuple[int, ...]:
+        """The growing axes of a value, counted in memory from the end. A size that is not quite the text's is refused."""
+        physical = value.type.physical
+        found = []
+        for axis, size in zip(range(-len(physical), 0), physical, strict=True):
+            if self.has_length(size):
+                if not self.is_length(size):
+                    raise self.refused(f"has an axis of {str(size).replace(self.length, 'P')} for a text of P tokens")
+                found.append(axis)
+        return tuple(found)
+
+    def route(self, node: Node, operand: int, axis: int) -> int | None:
+        """Where an axis of an operand goes, both counted in memory from the end."""
+        source, made = node.inputs[operand].type, node.output.type
+        if node.op in VIEWS:
+            return axis
+        if axis >= -source.rank:
+            assert node.op.along is not None
+            goes: int | None = node.op.along([v.type for v in node.inputs], node.attributes, operand, axis)
+            return goes
+        mapped = source.lead[len(source.physical) + axis]
+        return made.lead.index(mapped) - len(made.physical) if mapped in made.lead else None
+
+    def _scans(self, node: Node, operand: int, axis: int) -> bool:
+        """Whether an operation that keeps its shape looks along this very axis, as a softmax does."""
+        return node.op.neutral is not None and node.attributes.get("axis") == axis
+
+    def history(self, g: Grown, old: Value) -> Grown:
+        """A value for all tokens so far: those before are kept."""
+        if old in self.histories:
+            return self.histories[old]
+        if g.past or g.row is None:
+            raise self.refused("looks at every pair of tokens")
+        if g.now:
+            raise self.refused("would keep what is true of this turn only")
+        if g.row < -g.value.type.rank:
+            raise self.refused("keeps what a call is mapped over")
+        state = self.state(old.name, self.resized(old, g.row, self.past), 0)
+        new = self.builder.spread(self.rows(old, 0), state.value.type.lead)
+        state.next = self.emit(Concat, state.value, new, axis=g.row, name=old.name)
+        self.histories[old] = Grown(state.next, None, (g.row,), 0)
+        return self.histories[old]
+
+    def last(self, g: Grown, old: Value) -> Grown:
+        """A value for the last token alone."""
+        if g.rows == 1 or g.row is None:
+            return g
+        if old not in self.lasts:
+            self.lasts[old] = replace(g, value=self.last_of(g.value, g.row), rows=1)
+        return self.lasts[old]
+
+    def last_of(self, value: Value, axis: int = -1) -> Value:
+        """The last of an axis, which stays; an axis that a call is mapped over comes out for it."""
+        inner = -axis - value.type.rank
+        if inner <= 0:
+            return self.emit(Slice, value, axis=axis, start=-1, stop=None, step=None, name=value.name)
+        axes = value.type.lead[-inner:]
+        out = self.builder.unlead(value, inner)
+        cut = self.emit(Slice, out, axis=axis, start=-1, stop=None, step=None, name=value.name)
+        return self.builder.lead(cut, (replace(axes[0], size=1), *axes[1:]))
+
+    def count(self) -> Value:
+        """How many tokens there are so far."""
+        return self.emit(el.Subtract, self.builder.size(self.total), self.empty, name="length")
+
+    def _batched(self, type: Type) -> tuple[Axis, ...]:
+        return tuple(sorted({*self.lead, *type.lead}, key=lambda a: a.depth))
+
+    def _lead_of_inputs(self) -> tuple[Axis, ...]:
+        leads = {a for v in self.node.inputs for a in self.grown_of(v).value.type.lead}
+        return tuple(sorted(leads, key=lambda a: a.depth))
+
+    def has_length(self, value: object) -> bool:
+        if isinstance(value, Axis):
+            return self.has_length(value.size)
+        if isinstance(value, tuple):
+            return any(map(self.has_length, value))
+        return isinstance(value, Dim) and self.length in symbols(value)
+
+    def _speaks(self, node: Node) -> bool:
+        """Whether an operation without growing operands speaks of the text's length itself, or its regions do."""
+        return self.length in symbols_of(node)
+
+
+def full(b: Builder, type: Type, number: float) -> Value:
+    """What a state begins as; a size that grows begins at 0."""
+    shape = tuple(0 if isinstance(s, Dim) else s for s in type.shape)
+    fill = b.constant(number if type.dtype is DType.REAL else int(number), type.dtype)
+    return b.spread(b.emit(Expand, fill, shape=shape) if shape else fill, type.lead)

@@ -1,0 +1,49 @@
+"""Draws as single calls, so that generated code says `random_normal(...)` and not two hundred integer operations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, fx
+
+from mai.compiler.ir.operation import Operation
+from mai.compiler.ops.choice import Choose
+from mai.compiler.ops.random import Draw, RandomBits, RandomNormal, RandomUniform
+
+Sizes = tuple[int, ...]
+
+
+def random_bits(seed: Tensor, turn: Tensor, example: Tensor, place: int, shape: Sizes, lead: Sizes) -> Tensor:
+    """Whole numbers below 2^32; see `ops/random.py` for what a draw depends on."""
+    made: Tensor = RandomBits.torch(torch, seed, turn, example, place=place, shape=shape, lead=lead)
+    return made
+
+
+def random_uniform(seed: Tensor, turn: Tensor, example: Tensor, place: int, shape: Sizes, lead: Sizes) -> Tensor:
+    """Reals strictly between 0 and 1."""
+    made: Tensor = RandomUniform.torch(torch, seed, turn, example, place=place, shape=shape, lead=lead)
+    return made
+
+
+def random_normal(seed: Tensor, turn: Tensor, example: Tensor, place: int, shape: Sizes, lead: Sizes) -> Tensor:
+    """Standard normal reals."""
+    made: Tensor = RandomNormal.torch(torch, seed, turn, example, place=place, shape=shape, lead=lead)
+    return made
+
+
+def choose(logits: Tensor, u: Tensor, temperature: Tensor, *filters: Tensor) -> Tensor:
+    """A label by its logits and a uniform number; see `ops/choice.py`."""
+    made: Tensor = Choose.torch(torch, logits, u, temperature, *filters)
+    return made
+
+
+DRAWS: dict[type[Draw], Callable[..., Tensor]] = {
+    RandomBits: random_bits, RandomUniform: random_uniform, RandomNormal: random_normal,
+}  # fmt: skip
+
+CALLS: dict[type[Operation], Callable[..., Tensor]] = {Choose: choose}
+CALLS.update(DRAWS.items())
+
+for _function in CALLS.values():
+    fx.wrap(_function.__name__)

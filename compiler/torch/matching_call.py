@@ -1,0 +1,15 @@
+"""Exact transport as one call of generated code."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, fx
+
+from mai.compiler.ops.matching import Matching
+
+
+@fx.wrap
+def matching(x: Tensor, y: Tensor) -> Tensor:
+    """Which point of x lies beside each of y, [..., N] of clouds [..., N, d]; see `ops/transport.py`."""
+    made: Tensor = Matching.torch(torch, x, y)
+    return made

@@ -1,0 +1,172 @@
+"""A program as one readable PyTorch file that runs on its own."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor, nn
+
+from mai.compiler.ir.graph import Graph, Initial, Weight
+from mai.compiler.ir.operation import Operation
+from mai.compiler.ir.structure import DERIVATIVES
+from mai.compiler.ops import choice, philox, random
+from mai.compiler.ops.choice import Choose
+from mai.compiler.ops.random import Draw
+from mai.compiler.passes.derivatives.differentiate import differentiate
+from mai.compiler.passes.local.prune import prune
+from mai.compiler.passes.local.share import share
+from mai.compiler.passes.loops.discretise import discretise
+from mai.compiler.passes.loops.unroll import unroll
+from mai.compiler.passes.text.recompute import recompute
+from mai.compiler.program import Program
+from mai.compiler.torch import draw_calls as draws
+from mai.compiler.torch.module import writable
+from mai.compiler.torch.python_source import INDENT, TAKEN, forward
+
+HEADER = '''\
+"""{title}
+
+Written by mai from {file}. Each class is an export; trained weights load by
+`model.load_state_dict(safetensors.torch.load_file("weights.safetensors"), strict=False)`.
+"""
+'''
+TORCH = "import torch\nfrom torch import Tensor, nn\nfrom torch.nn import functional as F"
+GENERATOR = """\
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from math import pi
+from typing import Any
+
+"""
+Tree = dict[str, Any]
+
+
+class Group(nn.Module):
+    """Parameters, buffers and groups of them, by name; so `state_dict` has the names of the spec."""
+
+    def __init__(self, **members: Tensor | nn.Module) -> None:
+        super().__init__()
+        for name, member in members.items():
+            if isinstance(member, (nn.Parameter, nn.Module)):
+                setattr(self, name, member)
+            else:
+                self.register_buffer(name, member)
+
+
+def _plain(graph: Graph) -> Graph:
+    """Loops in the place of all that is none; a `repeat` keeps its turns' weights apart only where it is differentiated."""
+    has_derivative = any(node.op in DERIVATIVES for node in graph.walk())
+    return prune(share(recompute(differentiate(discretise(unroll(graph) if has_derivative else graph)))))
+
+
+def source(program: Program, exports: Iterable[str]) -> str:
+    """The text of the file: what it needs, then a module for each export, with the spec's names and shapes.
+
+    A `repeat` stays a loop, over the list of its turns' weights. A module's `forward` takes the export's inputs with
+    the batch as their first axis, then its settings as numbers, and gives the output or a tuple of outputs.
+    """
+    graphs = {name: _plain(program.exports[name]) for name in exports}
+    used = {n.op for g in graphs.values() for n in g.walk()}
+    drawn = {op for op in used if issubclass(op, Draw)}
+    title = (program.title or program.name).replace("\\", r"\\").replace('"""', "'''")
+    head = HEADER.format(title=title, file=Path(program.source.path).name)
+    parts = [f"{head}\n{GENERATOR if drawn else ''}{TORCH}", inspect.getsource(Group)]
+    parts += [_module(program, name, graph) for name, graph in graphs.items()]
+    parts += _generator(drawn) if drawn else []
+    parts += _choice() if Choose in used else []
+    return "\n\n\n".join(part.rstrip("\n") for part in parts) + "\n"
+
+
+def _generator(drawn: set[type[Draw]]) -> list[str]:
+    """The text of the generator and of the draws that are made: what mai itself runs, without the other backends."""
+    constants = [f"{name} = {value!r}" for name, value in vars(philox).items() if name.isupper()]
+    made = ["\n".join([*constants, f"Sizes = {draws.Sizes!r}"])]
+    made += [inspect.getsource(f) for f in (philox.key_schedule, philox.philox, random.NumpyWords, random.TorchWords)]
+    made += [inspect.getsource(f) for f in (random._words, random._unit)]
+    made.append(_class_of("Draw", Draw, (Draw.torch, Draw._drawn)))
+    for draw in sorted(drawn, key=lambda d: d.name):
+        made.append(_class_of(f"{draw.__name__}(Draw)", draw, (draw.elements,)))
+        made.append(inspect.getsource(draws.DRAWS[draw]))
+    return made
+
+
+def _choice() -> list[str]:
+    """The text of the choice of a token."""
+    constant = f"COLDEST = {choice.COLDEST!r}"
+    return [constant, _class_of("Choose", Choose, (Choose.torch,)), inspect.getsource(draws.choose)]
+
+
+def _class_of(head: str, draw: type[Operation], methods: Iterable[Any]) -> str:
+    """A class with some of its methods."""
+    text = "\n".join(inspect.getsource(method) for method in methods)
+    return f'class {head}:\n{INDENT}"""{(inspect.getdoc(draw) or "").partition(".")[0]}."""\n\n{text}'
+
+
+def _module(program: Program, name: str, graph: Graph) -> str:
+    lines = [f"class {_class(name)}(Group):", f'{INDENT}"""The export `{name}` of `{program.name}`."""', ""]
+    if graph.weights:
+        lines += [f"{INDENT}def __init__(self):", f"{INDENT * 2}super().__init__("]
+        lines += _members(_tree(graph.weights.values()), INDENT * 3)
+        lines += [f"{INDENT * 2})", ""]
+    return "\n".join([*lines, *(INDENT + line for line in forward(graph))])
+
+
+def _tree(weights: Iterable[Weight]) -> Tree:
+    """The weights by the parts of their names; a list's turns are one entry, `{}`, with their number beside it."""
+    root: Tree = {}
+    for weight in weights:
+        *path, last = weight.name.split(".")
+        owner, counts = root, iter(weight.counts)
+        for part in path:
+            owner = owner.setdefault(part, {})
+            if part == "{}":
+                owner["*"] = next(counts)
+        owner[last] = weight
+    return root
+
+
+def _members(tree: Tree, indent: str) -> list[str]:
+    """`name=...,` for each entry of a group."""
+    made = []
+    for name, entry in tree.items():
+        opening, closing = (f"{name}=", ",") if writable(name) else (f"**{{{name!r}: ", "},")
+        if name != "*":
+            made += _entry(entry, f"{indent}{opening}", f"{closing}", indent)
+    return made
+
+
+def _entry(entry: Any, opening: str, closing: str, indent: str) -> list[str]:
+    if isinstance(entry, Weight):
+        return [f"{opening}{_first(entry)}{closing}"]
+    if "{}" not in entry:
+        return [f"{opening}Group(", *_members(entry, indent + INDENT), f"{indent}){closing}"]
+    turns = entry["{}"]
+    inner = indent + INDENT
+    body = [f"{inner}Group(", *_members(turns, inner + INDENT), f"{inner})"]
+    return [f"{opening}nn.ModuleList(", *body, f"{inner}for _ in range({turns['*']})", f"{indent}){closing}"]
+
+
+def _first(weight: Weight) -> str:
+    """A weight with its first value."""
+    value = _initial(weight.init, weight.shape)
+    return f"nn.Parameter({value})" if weight.trained else value
+
+
+def _initial(init: Initial, shape: tuple[int, ...]) -> str:
+    if init.kind == "identity":
+        return f"torch.eye({', '.join(map(str, shape))})"
+    if init.kind == "constant":
+        return {0.0: f"torch.zeros({shape})", 1.0: f"torch.ones({shape})"}.get(
+            init.numbers[0], f"torch.full({shape}, {init.numbers[0]!r})"
+        )
+    return f"torch.empty({shape}).{init.kind}_({', '.join(f'{n:.6g}' for n in init.numbers)})"
+
+
+def _class(export: str) -> str:
+    """The export's name as a class has it, unless the file has a class of that name."""
+    name = "".join(part.capitalize() for part in export.split("_"))
+    return f"{name}Export" if name in TAKEN or hasattr(random, name) else name

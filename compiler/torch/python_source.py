@@ -1,0 +1,316 @@
+"""A graph as the lines of a `forward` that a person reads: loops are `for`, weights stand where they are used."""
+
+from __future__ import annotations
+
+import inspect
+import math
+from collections.abc import Callable, Iterator
+from functools import cached_property, reduce
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import fx, nn
+from torch.fx.graph import magic_methods
+from torch.overrides import resolve_name
+
+from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.structure import WeightOf
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.torch.module import Known, Lowering, writable
+from mai.spec.source import Span
+
+TAKEN = ("self", "nn", "F", "Tensor", "Group")
+INDENT = "    "
+
+
+def begin(turns: str, arguments: Any, layers: dict[str, str]) -> Any:
+    """The head of a `for` over `turns`, a format of the arguments, and with it over lists of weights by the names of their elements."""
+
+
+def state(first: Any) -> Any:
+    """A variable that the loop moves, with its first value."""
+
+
+def end(states: Any, moved: Any, rows: Any, kept: Any, stops: bool = False) -> None:
+    """The foot of a `for`: what is kept of the turn is appended to its rows, then the states move together.
+
+    With `stops`, the first state is whether to go on.
+    """
+
+
+def fill(rows: Any, count: Any, number: Any) -> None:
+    """The rows of turns that were not taken."""
+
+
+def forward(graph: Graph) -> list[str]:
+    """The lines of the `forward` method of a graph whose `integrate`s are loops; fresh `repeat`s may remain.
+
+    It takes the inputs in their order, then the settings with their defaults, and gives the output, or a tuple of them.
+    """
+    listing = Listing(graph)
+    for value in [*graph.inputs, *(s.value for s in graph.settings.values())]:
+        listing.placeholder(value)
+    listing.nodes(graph.nodes)
+    listing.finish()
+    head = [*(listing[v].node.name for v in graph.inputs), *listing.defaults()]
+    results = ", ".join(_text(listing[v].node) for v in graph.outputs)
+    lines = [*listing.placing(), *_lines(listing.fx), f"return {results}"]
+    return [f"def forward({', '.join(['self', *head])}):", *(INDENT + line for line in lines)]
+
+
+class Listing(Lowering):
+    """Lowers a graph with its loops' bodies into one `fx.Graph`, so that all names are told apart."""
+
+    def __init__(self, graph: Graph) -> None:
+        super().__init__(graph, fx.Graph(), nn.Module())
+        self.layers: dict[str, str] = {}
+        for name in TAKEN:
+            self._fresh(name)
+
+    def placeholder(self, value: Value) -> None:
+        name = self._unused(value.name)
+        self.values[value] = self.known(self.fx.create_node("placeholder", name, (), {}, name=name), value)
+
+    def finish(self) -> None:
+        """Leave out what nothing reads."""
+        self.fx.output(tuple(self[v].node for v in self.graph.outputs))
+        self.fx.eliminate_dead_code(
+            lambda node: node.op in ("placeholder", "output") or node.target in (begin, end, fill)
+        )
+
+    def defaults(self) -> Iterator[str]:
+        for setting in self.graph.settings.values():
+            yield f"{self[setting.value].node.name}={setting.default!r}"
+
+    @cached_property
+    def device(self) -> Any:
+        """A variable of that name, which `fx` gives to no other."""
+        made = self.fx.create_node("get_attr", "inline", (), {})
+        made.meta["text"] = "device"
+        return fx.Proxy(made, self.tracer)
+
+    def placing(self) -> Iterator[str]:
+        """What is made here is where the weights are, if that is asked; so are the settings."""
+        settings = list(self._settings())
+        if settings or self.device.node.users:
+            yield f"{_text(self.device.node)} = next(self.parameters(), torch.empty(0)).device"
+        yield from settings
+
+    def _settings(self) -> Iterator[str]:
+        """Settings may be given as numbers; operations want tensors."""
+        for setting in self.graph.settings.values():
+            node: fx.Node = self[setting.value].node
+            if any(user.target is not int for user in node.users):
+                real = setting.value.type.dtype is DType.REAL
+                named = f"{'dtype=torch.float32, ' if real else ''}device={_text(self.device.node)}"
+                yield f"{node.name} = torch.as_tensor({node.name}, {named})"
+
+    def _inline(self, text: str, value: Value, *reads: fx.Node) -> Known:
+        """A value that has no line of its own."""
+        made = self.fx.create_node("get_attr", "inline", reads, {})
+        made.meta.update(text=text, type=value.type)
+        return self.known(made, value)
+
+    def _constant(self, node: Node) -> Known:
+        value = node.attributes["value"]
+        if isinstance(value, (int, float)):
+            self.numbers[node.output] = value
+        device = self.device.node
+        made = f"torch.tensor({_literal(value, node.output.type.dtype)}, device={_text(device)})"
+        return self._inline(made, node.output, device)
+
+    def _weight(self, node: Node) -> Known:
+        return self._inline(self._path(node.attributes["weight"]), node.output)
+
+    def _path(self, name: str) -> str:
+        """A weight, or a list of them, seen from the loop that goes through its turns."""
+        turns, inside, rest = name.rpartition("{}.")
+        return reduce(member, rest.split("."), self.layers[turns + inside] if inside else "self")
+
+    def _lists(self, region: Region) -> dict[str, str]:
+        """What a fresh loop goes through beside its turns: lists of weights, by the names of their elements."""
+        made = {}
+        for prefix in dict.fromkeys(_prefixes(region)):
+            if prefix not in self.layers:
+                self.layers[prefix] = self._fresh("layer")
+            made[self.layers[prefix]] = self._path(prefix.removesuffix(".{}."))
+        return made
+
+    def _variable(self, marker: Callable[..., Any], arguments: tuple[Any, ...], value: Value) -> Known:
+        made: fx.Node = self._call(marker, arguments).node
+        made.name, made.meta["type"] = self._fresh(value.name), value.type
+        return self.known(made, value)
+
+    def _loop(self, node: Node) -> list[Any]:
+        region, fresh = node.regions[0], node.attributes["fresh"]
+        for name in self._symbols(region):
+            self.symbol(name)
+        turn, *inside = region.inputs
+        states = [self._variable(state, (self[v],), s) for v, s in zip(node.inputs[1:], inside, strict=True)]
+        rows = [self._rows() for _ in region.outputs[len(states) :]]
+        count = self.numbers.get(node.inputs[0], self[node.inputs[0]])
+        lists = self._lists(region) if fresh else {}
+        reads = _reads(region, turn)
+        turns = "torch.arange({}, device={})" if reads else "" if lists else "range({})"
+        head = self._variable(begin, (turns, (count, *([self.device.node] if reads else [])), lists), turn)
+        self.values.update(zip(region.inputs, [head, *states], strict=True))
+        self.nodes(region.nodes)
+        made = [self[v] for v in region.outputs]
+        stops = bool(node.attributes.get("stops"))
+        self._call(end, (tuple(states), tuple(made[: len(states)]), tuple(rows), tuple(made[len(states) :]), stops))
+        for row in rows if stops else []:
+            self._call(fill, (row, count, node.attributes["fill"]))
+        return [*states, *(self._stacked(r, v) for r, v in zip(rows, region.outputs[len(states) :], strict=True))]
+
+    def _rows(self) -> Any:
+        made = self._call(list, ())
+        made.node.name = self._fresh("rows")
+        return made
+
+    def _stacked(self, rows: Any, row: Value) -> Any:
+        return self._call(torch.stack, (rows, len(row.type.lead)))
+
+
+def _reads(region: Region, value: Value) -> bool:
+    return value in region.outputs or any(value in node.uses() for node in region.nodes)
+
+
+def _prefixes(region: Region, depth: int = 0) -> Iterator[str]:
+    """The names of this loop's weights up to its turn; the `{}`s of a name are the turns of the innermost loops."""
+    for node in region.nodes:
+        if node.op is WeightOf:
+            parts = node.attributes["weight"].split("{}.")
+            if len(parts) > depth + 1:
+                yield "{}.".join([*parts[: len(parts) - 1 - depth], ""])
+        for inner in node.regions:
+            yield from _prefixes(inner, depth + bool(node.attributes.get("fresh")))
+
+
+def member(owner: str, name: str) -> str:
+    """`owner.name`, for every name of the spec."""
+    return f"{owner}.{name}" if writable(name) else f"getattr({owner}, {name!r})"
+
+
+# ---------------------------------------------------------------------- text
+
+
+def _lines(graph: fx.Graph) -> Iterator[str]:
+    """A statement a node, after the line of the spec where that changes."""
+    indent, last = "", ""
+    for node in graph.nodes:
+        if node.op in ("placeholder", "get_attr", "output") or node.target is getattr:
+            continue
+        place = _place(node.meta.get("span"))
+        if place and place != last and node.target not in (state, list, end, fill):
+            last = place
+            yield f"{indent}# {place}"
+        yield from (indent + line for line in _statement(node))
+        if node.target is begin:
+            indent += INDENT
+        elif node.target is end:
+            indent = indent.removesuffix(INDENT)
+
+
+def _whether(going: Any) -> str:
+    """Whether a loop goes on: for some example, where each goes on for itself."""
+    return f"{_text(going)}.any()" if going.meta["type"].lead else _text(going)
+
+
+def _statement(node: fx.Node) -> list[str]:
+    if node.target is begin:
+        return [_for(node)]
+    if node.target is end:
+        states, moved, rows, kept = (tuple(map(_text, part)) for part in node.args[:4])  # type: ignore[arg-type]
+        moves = [f"{', '.join(states)} = {', '.join(moved)}"] if states else []
+        leaves = [f"if not {_whether(node.args[0][0])}:", f"{INDENT}break"] if node.args[4] else []  # type: ignore[index]
+        return [*(f"{r}.append({k})" for r, k in zip(rows, kept, strict=True)), *moves, *leaves]
+    if node.target is fill:
+        row, count, number = map(_text, node.args)
+        return [f"{row} += [torch.full_like({row}[0], {number})] * ({count} - len({row}))"]
+    made = node.meta.get("type")
+    return [f"{node.name} = {_expression(node)}" + (f"  # {_shape(made)}" if made else "")]
+
+
+def _for(node: fx.Node) -> str:
+    turns, arguments, lists = node.args
+    assert isinstance(turns, str) and isinstance(arguments, tuple) and isinstance(lists, dict)
+    through = {**({node.name: turns.format(*map(_text, arguments))} if turns else {}), **lists}
+    sources = ", ".join(through.values())
+    return f"for {', '.join(through)} in {sources if len(through) == 1 else f'zip({sources}, strict=True)'}:"
+
+
+def _expression(node: fx.Node) -> str:
+    arguments = [_text(a) for a in node.args]
+    defaults = _defaults(node.target)
+    named = [f"{k}={_text(a)}" for k, a in node.kwargs.items() if k not in defaults or defaults[k] != a]
+    if node.op == "call_method":
+        return f"{arguments[0]}.{node.target}({', '.join([*arguments[1:], *named])})"
+    target: Any = node.target
+    if target is state:
+        return arguments[0]
+    if target is list:
+        return "[]"
+    if target.__module__ == "_operator" and target.__name__ in magic_methods:
+        return str(magic_methods[target.__name__].format(*_operands(node, arguments)))
+    return f"{_called(target)}({', '.join([*arguments, *named])})"
+
+
+def _operands(node: fx.Node, arguments: list[str]) -> list[str]:
+    """An index is written without the parentheses of its tuple."""
+    index = node.args[-1]
+    bare = getattr(node.target, "__name__", "") == "getitem" and isinstance(index, tuple) and len(index) > 1
+    return [*arguments[:-1], arguments[-1][1:-1]] if bare else arguments
+
+
+def _defaults(function: Any) -> dict[str, Any]:
+    """The values of arguments that need not be written."""
+    if not inspect.isfunction(function):
+        return {}
+    parameters = inspect.signature(function).parameters.values()
+    return {p.name: p.default for p in parameters if p.default is not p.empty}
+
+
+def _called(function: Any) -> str:
+    """The public name of a function."""
+    if function.__module__ == "builtins" or str(function.__module__).startswith("mai."):
+        return str(function.__name__)
+    name = str(resolve_name(function) or function.__name__)
+    for longer, shorter in (("torch._C._nn.", "F."), ("torch.nn.functional.", "F."), ("torch.functional.", "torch.")):
+        name = name.replace(longer, shorter)
+    return name
+
+
+def _text(argument: Any) -> str:
+    """An argument as Python writes it."""
+    if isinstance(argument, fx.Node):
+        if argument.op == "get_attr":
+            return str(argument.meta["text"])
+        return f"{_text(argument.args[0])}.{argument.args[1]}" if argument.target is getattr else argument.name
+    if isinstance(argument, (tuple, list)):
+        inner = ", ".join(map(_text, argument))
+        return f"({inner},)" if len(argument) == 1 else f"({inner})"
+    if isinstance(argument, slice):
+        bounds = ["" if b is None else _text(b) for b in (argument.start, argument.stop)]
+        return ":".join(bounds if argument.step is None else [*bounds, _text(argument.step)])
+    if argument is ...:
+        return "..."
+    unwritable = isinstance(argument, float) and not math.isfinite(argument)
+    return f'float("{argument}")' if unwritable else str(repr(argument))
+
+
+def _literal(value: Any, dtype: DType) -> str:
+    if isinstance(value, tuple):
+        return f"[{', '.join(_literal(v, dtype) for v in value)}]"
+    return _text(float(value) if dtype is DType.REAL else value)
+
+
+def _shape(made: Type) -> str:
+    """`(batch, 256)`, and the dtype where it is not real."""
+    sizes = ", ".join(map(str, made.physical))
+    comma = "," if len(made.physical) == 1 else ""
+    return f"({sizes}{comma})" + ("" if made.dtype is DType.REAL else f" {made.dtype.value}")
+
+
+def _place(span: Span | None) -> str:
+    return f"{Path(span.source.path).name}:{span.line}  {span.source.line(span.line).strip()}" if span else ""

@@ -1,0 +1,86 @@
+"""First values of training, and weights for compiling: of a run, of the spec's `weights from`, or of the params' lines."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from mai.compiler.ir.graph import Weight
+from mai.compiler.program import Program
+from mai.compiler.torch.parameters import Weights, first_value
+from mai.compiler.weights.load import mapped
+from mai.compiler.weights.tensor_files import TensorFiles
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+Array = np.ndarray[Any, Any]
+
+
+def begun(program: Program, path: Path | None, seed: int) -> Weights:
+    """What training begins with, each weight put in its place as it is read. Raises as `starting`."""
+    weights = Weights(program.weights)
+    state = weights.state_dict()
+    for name, array in starting(program, path, seed):
+        state[name].copy_(torch.from_numpy(array))
+    return weights
+
+
+def load_weights(program: Program, path: Path | None, seed: int = 0) -> tuple[dict[str, Array], int | None]:
+    """The weights of a program by name, and how many steps they were trained for (None: not at all).
+
+    Raises:
+        MaiError: as `starting`.
+    """
+    arrays = dict(starting(program, path, seed))
+    return arrays, None if path is None else _steps(path)
+
+
+def starting(program: Program, path: Path | None, seed: int = 0) -> Iterator[tuple[str, Array]]:
+    """The weights of a program, one after the other.
+
+    Args:
+        path: a file of weights as training writes it or, where the spec has a `weights from`, one with the names that its
+            rules speak of. Without it, the file that the spec names; without that, first values.
+
+    Raises:
+        MaiError: `weights-missing`, `weights-mismatch` naming the first weight that does not fit, and what `mapped` raises.
+    """
+    if path is None and program.loading is None:
+        return ((name, first_value(weight, seed)) for name, weight in program.weights.items())
+    if path is None or _has_other_names(program, path):
+        return mapped(program, path, seed)
+    return _own(program, path)
+
+
+def _own(program: Program, path: Path) -> Iterator[tuple[str, Array]]:
+    """Weights under the spec's own names."""
+    with TensorFiles(path) as files:
+        for name, weight in program.weights.items():
+            _check_fits(weight, files.shapes.get(name), path)
+        for name in program.weights:
+            yield name, files.read(name).numpy()
+
+
+def _has_other_names(program: Program, path: Path) -> bool:
+    """Whether it is the rules of the spec that speak of this file: it has none of the spec's own names."""
+    if program.loading is None:
+        return False
+    with TensorFiles(path) as files:
+        return not program.weights.keys() & files.shapes.keys()
+
+
+def _check_fits(weight: Weight, shape: tuple[int, ...] | None, path: Path) -> None:
+    if shape == weight.shape:
+        return
+    shown = "is not among them" if shape is None else f"is {list(shape)} there and {list(weight.shape)} in the spec"
+    message = f"the weights in {path} are of another spec: `{weight.name}` {shown}"
+    raise MaiError([Diagnostic("weights-mismatch", weight.span, message)])
+
+
+def _steps(path: Path) -> int | None:
+    with TensorFiles(path) as files:
+        steps = files.metadata.get("trained_steps", "")
+    return int(steps) if steps.isdigit() else None

@@ -1,0 +1,63 @@
+"""What `record` keeps: the path of chosen weights, in `records.npz`."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mai.compiler.program import Record
+from mai.compiler.torch.parameters import Weights
+from mai.runtime.files import UNREADABLE, read_arrays, write_atomically
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+Array = np.ndarray[Any, Any]
+
+
+class Recorder:
+    """Keeps weights every so many steps; in the file, `NAME` has a row a time and `NAME.steps` their steps."""
+
+    def __init__(self, records: Sequence[Record], weights: Weights, path: Path) -> None:
+        self.every = {name: record.every for record in records for name in record.weights}
+        self.weights, self.path = weights, path
+        self.rows: dict[str, list[tuple[int, Array]]] = {name: [] for name in self.every}
+
+    def start(self, step: int) -> None:
+        """Begin, or go on from the rows up to `step`."""
+        if step and self.path.exists():
+            try:
+                self._read(step)
+            except UNREADABLE as error:
+                message = f"the records in {self.path} are damaged: {error}"
+                raise MaiError([Diagnostic("data-bad", None, message, help="move the file away to go on")]) from error
+        elif not step:
+            self.keep(0)
+
+    def _read(self, step: int) -> None:
+        saved = read_arrays(self.path)
+        for name in [n for n in self.rows if n in saved]:
+            shape = self.weights.get_parameter(name).shape
+            if saved[name].shape[1:] != shape:
+                raise ValueError(f"`{name}` is {list(saved[name].shape[1:])} there and {list(shape)} in the spec")
+            pairs = zip(saved[f"{name}.steps"].tolist(), saved[name], strict=True)
+            self.rows[name] = [(at, row) for at, row in pairs if at <= step]
+
+    def keep(self, step: int) -> None:
+        for name, every in self.every.items():
+            if step % every == 0:
+                value = self.weights.get_parameter(name).detach().cpu().numpy().copy()
+                self.rows[name].append((step, value))
+
+    def save(self) -> None:
+        if not self.rows:
+            return
+        arrays: dict[str, Any] = {}
+        for name, rows in self.rows.items():
+            arrays[f"{name}.steps"] = np.array([at for at, _ in rows])
+            arrays[name] = np.stack([row for _, row in rows]) if rows else np.zeros(0)
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, **arrays)
+        write_atomically(self.path, buffer.getvalue())

@@ -1,0 +1,36 @@
+"""A train graph as a function of a batch and a step."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor
+
+from mai.compiler.ir.graph import Graph
+from mai.compiler.training.drawn_blocks import EXAMPLES, DrawSource
+
+
+class Module:
+    """A lowered train graph with its draws."""
+
+    def __init__(
+        self, module: torch.fx.GraphModule, graph: Graph, draws: DrawSource | None, seed: int, device: torch.device
+    ) -> None:
+        self.module, self.draws = module, draws
+        self.names = [v.name for v in graph.inputs]
+        self.settings = list(graph.settings)
+        self.scalars = {"seed": torch.tensor(seed, device=device)}
+        self.device = device
+        self.takes_step = "step" in self.settings
+        self.forward = module.forward
+
+    def __call__(self, fields: Mapping[str, Tensor], step: int) -> tuple[Tensor, ...]:
+        held = fields if self.draws is None else {**fields, EXAMPLES: self.draws.examples, **self.draws.at(step)}
+        scalars = {**self.scalars, "step": torch.tensor(step, device=self.device)}
+        made: tuple[Tensor, ...] = self.forward(*[held[n] for n in self.names], *[scalars[n] for n in self.settings])
+        return made
+
+    def plain(self, fields: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
+        """On given data, draws made as an export makes them, at step 0."""
+        return self(fields, 0)

@@ -1,0 +1,1 @@
+"""What a caller hands in: arrays, words of the command line, tables, labels."""

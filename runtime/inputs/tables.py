@@ -1,0 +1,109 @@
+"""Inputs from csv files: the columns that are named as in training, numbers and the names of labels."""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mai.runtime.errors import ModelError
+from mai.runtime.inputs.cells import is_number, vector
+from mai.runtime.inputs.labels import as_labels
+from mai.runtime.model.manifest import Port
+
+Array = np.ndarray[Any, Any]
+
+
+def from_csv(port: Port, path: Path, column: str = "", names: Sequence[str] = ()) -> Array:
+    """A row an example; a row's numbers fill the port's shape in order.
+
+    Under a first line of names these are the columns of the port's name, or of `column`: `x`, or `x0`, `x1`, ...; all
+    columns where none has it. `names` are those of the port's labels.
+
+    Raises:
+        ModelError: the file is no table, or a cell is no number and no name of a label.
+    """
+    rows = _rows(port, path)
+    stated = _places(path, column or port.name, rows[0])
+    has_header = bool(stated) or not any(is_number(cell) or cell in names for cell in rows[0])
+    body = rows[1:] if has_header else rows
+    if column and not stated:
+        raise ModelError("input-missing", f"{path} has no column `{column}`", f"it has {', '.join(rows[0])}"[:200])
+    if not body:
+        raise ModelError("input-shape", f"{path} has a line of names and no row for `{port.name}`")
+    _check_widths(path, body, len(rows[0]))
+    titles = [f"`{title}`" if has_header else str(i) for i, title in enumerate(rows[0], 1)]
+    chosen = stated or range(len(rows[0]))
+    cells = [
+        [_value(port, names, row[i], f"{path}, column {titles[i]}, row {r}") for i in chosen]
+        for r, row in enumerate(body, 1)
+    ]
+    return _shaped(port, path, np.array(cells, np.float64))
+
+
+def _rows(port: Port, path: Path) -> list[list[str]]:
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as handle:
+            rows = [[cell.strip() for cell in row] for row in csv.reader(handle) if row]
+    except UnicodeDecodeError as error:
+        raise ModelError("input-dtype", f"{path} is no text in UTF-8", "save it as UTF-8") from error
+    except csv.Error as error:
+        raise ModelError("input-dtype", f"{path} is no csv file for `{port.name}`: {error}") from error
+    if not rows:
+        raise ModelError("input-shape", f"{path} is empty: `{port.name}` needs a row an example")
+    if len(rows[0]) == 1 and set(";\t") & set(rows[0][0]):
+        help = "the values of a csv file are separated by commas"
+        raise ModelError("input-shape", f"{path} has one column, `{rows[0][0][:60]}`", help)
+    return rows
+
+
+def _places(path: Path, name: str, header: Sequence[str]) -> list[int]:
+    """Where the columns of a name are, in the order of their numbers."""
+    if name in header:
+        return [header.index(name)]
+    if f"{name}0" not in header:
+        return []
+    try:
+        return [header.index(part) for part in vector(name, header)]
+    except ModelError as error:
+        raise ModelError(error.slug, f"{path}: {error.message}") from error
+
+
+def _check_widths(path: Path, body: Sequence[Sequence[str]], width: int) -> None:
+    for place, row in enumerate(body, 1):
+        if len(row) != width:
+            values = "1 value" if len(row) == 1 else f"{len(row)} values"
+            raise ModelError("input-shape", f"{path}: row {place} has {values}, the first line has {width}")
+
+
+def _value(port: Port, names: Sequence[str], cell: str, where: str) -> float:
+    """A cell as a number, or as the label that it names."""
+    if not cell:
+        raise ModelError("input-dtype", f"{where} is empty")
+    if is_number(cell):
+        return float(cell)
+    if not names:
+        help = "this file has no names of labels" if port.classes else None
+        raise ModelError("input-dtype", f"{where}: `{cell[:60]}` is no number", help)
+    try:
+        return float(as_labels(port, names, cell))
+    except ModelError as error:
+        raise ModelError(error.slug, f"{where}: {error.message}", error.help) from error
+
+
+def _shaped(port: Port, path: Path, table: Array) -> Array:
+    sizes = [n for n in port.shape if isinstance(n, int)]
+    if len(sizes) < len(port.shape):
+        return table
+    if table.size == len(table) * math.prod(sizes):
+        return table.reshape(len(table), *sizes)
+    if len(sizes) > 1:  # One example, a line a row of it.
+        return table
+    width, count = math.prod(sizes), table.shape[1]
+    named = f"the columns `{port.name}0` to `{port.name}{width - 1}`" if sizes else f"the column `{port.name}`"
+    message = f"`{port.name}` takes {width} number{'s' if width != 1 else ''} an example, {path} has {count} columns"
+    raise ModelError("input-shape", message, f"a first line that names {named} chooses among them")

@@ -1,0 +1,1 @@
+"""A compiled file: opened, checked, called."""

@@ -1,0 +1,237 @@
+"""Pictures of results: what suits their shape, and what they were computed from."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mai.runtime.model.manifest import Port
+from mai.runtime.show import field as plane_field
+from mai.runtime.show.canvas import (
+    ACCENT,
+    INK,
+    MAX_IMAGES,
+    QUIET,
+    as_images,
+    bare,
+    inches,
+    mosaic,
+    name_rows,
+    plane,
+    plotting,
+    save_figure,
+    show_mosaic,
+)
+
+Array = np.ndarray[Any, Any]
+MAX_PATHS = 400
+MAX_BARS = 12
+MAX_CURVES = 60
+FILM_ROWS, FILM_COLUMNS = 8, 9
+LEAST_FLAT_IMAGE = 16
+SMALL_LETTER = 0.05  # Inches that a letter of 6 points is wide, about.
+
+
+@dataclass(frozen=True)
+class Look:
+    """What a picture takes from beside the result: a title, labels (or their names) to order by, the inputs, what numbers
+    colours span, and the names of the classes of each result.
+    """
+
+    title: str = ""
+    labels: Array | None = None
+    inputs: Mapping[str, Array] = field(default_factory=dict)
+    span: tuple[float, float] | None = None
+    names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+
+    def of(self, result: str) -> Look:
+        """What one of several results shows: its name in the title."""
+        return replace(self, title=f"{self.title}: {result}" if self.title else result)
+
+
+def draw(result: Array, port: Port, path: Path, look: Look | None = None) -> None:
+    """Draw a result [batch, ...] to a file.
+
+    By its shape and its path axis: points, paths, a film of images, curves, images, bars of classes, a histogram. Numbers or
+    classes of points in the plane are drawn where the points are, classes of images beside the images.
+    """
+    look = look or Look()
+    batch = result if port.batch else result[None]
+    with plotting() as plt:
+        figure = _suiting(plt, batch, port, look)
+        if look.title and len(figure.axes) <= 2:  # A map has its scale beside it.
+            figure.axes[0].set_title(look.title, fontsize=10, pad=10)
+        elif look.title:
+            figure.suptitle(look.title, color=INK, fontsize=10)
+        save_figure(figure, path)
+
+
+def _suiting(plt: Any, batch: Array, port: Port, look: Look) -> Any:
+    if port.path is not None:
+        return _way(plt, np.moveaxis(batch, 1 + port.path, 1), look.labels)
+    shape = batch.shape[1:]
+    classes = len(shape) == 1 and _is_probability(batch)
+    points, images = _points_given(look, len(batch)), _images_given(look, len(batch))
+    names = look.names.get(port.name, ())
+    if points is not None and not shape and names and port.classes:
+        return plane_field.draw(plt, points, np.eye(port.classes)[batch], None, names)
+    if points is not None and (classes or not shape):
+        return plane_field.draw(plt, points, batch, look.span, names)
+    if classes:
+        return _bars(plt, batch, images, names)
+    shown = as_images(batch)
+    if shown is not None:
+        return _images(plt, shown, look.labels)
+    if len(shape) == 3 and shape[-1] == 2:
+        return _paths(plt, batch[0].swapaxes(0, 1))
+    if len(shape) == 2 and shape[-1] == 2:
+        return _paths(plt, batch)
+    return _points(plt, batch) if shape == (2,) else _histogram(plt, batch)
+
+
+def _is_probability(batch: Array) -> bool:
+    return bool((batch >= -1e-6).all() and np.allclose(batch.sum(-1), 1, atol=1e-3))
+
+
+def _points_given(look: Look, count: int) -> Array | None:
+    """The points [count, 2] that a result is of, if that is what the one input holds."""
+    held = list(look.inputs.values())
+    return held[0] if len(held) == 1 and held[0].shape == (count, 2) and count > 1 else None
+
+
+def _images_given(look: Look, count: int) -> Array | None:
+    """The images that a result is of, if the one input holds some; a square number of pixels in a row may be one."""
+    held = [a for a in look.inputs.values() if a.ndim > 1 and len(a) == count]
+    if len(held) != 1:
+        return None
+    side = math.isqrt(held[0].shape[-1])
+    if held[0].ndim == 2 and side**2 == held[0].shape[-1] >= LEAST_FLAT_IMAGE:
+        return held[0].reshape(count, 1, side, side)
+    return as_images(held[0])
+
+
+# -------------------------------------------------------------------- points
+
+
+def _points(plt: Any, batch: Array) -> Any:
+    figure, axes = plt.subplots(figsize=(5, 5))
+    size = float(np.clip(4000 / len(batch), 1.5, 30))
+    axes.scatter(batch[:, 0], batch[:, 1], s=size, c=INK, alpha=0.55, linewidths=0)
+    plane(axes)
+    return figure
+
+
+def _way(plt: Any, batch: Array, labels: Array | None) -> Any:
+    """A path [batch, steps + 1, ...]: of points, of several points of the first example, of images, or of numbers."""
+    if batch.ndim == 4 and batch.shape[-1] == 2:
+        return _paths(plt, batch[0].swapaxes(0, 1))
+    if batch.ndim == 3 and batch.shape[-1] == 2:
+        return _paths(plt, batch)
+    if as_images(batch[:, 0]) is not None:
+        return _film(plt, batch, labels)
+    return _curves(plt, batch.reshape(*batch.shape[:2], -1))
+
+
+def _paths(plt: Any, batch: Array) -> Any:
+    """Trajectories [n, steps, 2]: thin lines, where they begin in grey, where they end in colour."""
+    from matplotlib.collections import LineCollection
+
+    figure, axes = plt.subplots(figsize=(5, 5))
+    shown = batch[:MAX_PATHS]
+    axes.add_collection(LineCollection(list(shown), colors=QUIET, linewidths=0.5, alpha=0.6))
+    axes.scatter(shown[:, 0, 0], shown[:, 0, 1], s=5, c=QUIET, linewidths=0, label="start")
+    axes.scatter(shown[:, -1, 0], shown[:, -1, 1], s=7, c=ACCENT, linewidths=0, label="end", zorder=3)
+    axes.legend(frameon=False, loc="upper right", fontsize=8)
+    plane(axes)
+    return figure
+
+
+def _film(plt: Any, batch: Array, labels: Array | None) -> Any:
+    """Images that become, a row an example, from the left to the right."""
+    times = np.unique(np.linspace(0, batch.shape[1] - 1, FILM_COLUMNS).round().astype(int))
+    shown = batch[:FILM_ROWS, times]
+    images = as_images(shown.reshape(-1, *shown.shape[2:]))
+    assert images is not None
+    last = shown[:, -1]
+    rows = [("", row) for row in np.arange(len(images)).reshape(len(shown), len(times))]
+    grid, gap = mosaic(images, rows, (float(last.min()), float(last.max())))
+    figure, axes = plt.subplots(figsize=(inches(len(times)), inches(len(shown))))
+    if labels is not None:
+        name_rows(figure, axes, [str(label) for label in labels[: len(shown)]], images.shape[2], gap)
+    axes.imshow(grid.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
+    axes.axis("off")
+    return figure
+
+
+def _curves(plt: Any, batch: Array) -> Any:
+    """Numbers [batch, steps + 1, n] over the steps."""
+    figure, axes = plt.subplots(figsize=(5, 3))
+    lines = batch.swapaxes(0, 1).reshape(batch.shape[1], -1)[:, :MAX_CURVES]
+    axes.plot(lines, color=INK, linewidth=0.8, alpha=0.5)
+    axes.set_xlabel("step")
+    bare(axes)
+    return figure
+
+
+# -------------------------------------------------------------------- images and numbers
+
+
+def _images(plt: Any, batch: Array, labels: Array | None) -> Any:
+    """A grid of images [n, channels, height, width], scaled together; where there are labels, a row a label."""
+    shown = batch[:MAX_IMAGES]
+    return show_mosaic(plt, shown, labels, (float(shown.min()), float(shown.max())))[0]
+
+
+def _bars(plt: Any, batch: Array, images: Array | None, names: Sequence[str]) -> Any:
+    """The probabilities of the classes, a small panel an example, its image above it if it is of one."""
+    shown = batch[:MAX_BARS]
+    names = names or [str(k) for k in range(batch.shape[1])]
+    columns = min(6 if images is not None else 4, len(shown))
+    rows = math.ceil(len(shown) / columns)
+    heights = [1.6] if images is None else [1.1, 0.5]
+    width = 5.0 if len(shown) == 1 else 2.2 if images is None else 1.15
+    longest = max(map(len, names)) * SMALL_LETTER
+    upright = longest > 0.9 * width / len(names)
+    heights[-1] += longest if upright else 0
+    size = (5.0, 3.0) if len(shown) == 1 else (width * columns, rows * sum(heights) + 0.3)
+    figure, axes = plt.subplots(
+        rows * len(heights), columns, figsize=size, squeeze=False, height_ratios=heights * rows, layout="constrained"
+    )
+    for panel in axes.flat:
+        panel.axis("off")
+    for place, row in enumerate(shown):
+        above = divmod(place, columns)
+        if images is not None:
+            top = axes[above[0] * 2, above[1]]
+            top.imshow(_pixels(images[place]), cmap="gray", interpolation="nearest")
+            top.set_title(f"{names[row.argmax()]}  ({row.max():.0%})", fontsize=8, color=INK, pad=3)
+        _bar_panel(axes[above[0] * len(heights) + len(heights) - 1, above[1]], row, names, upright)
+    return figure
+
+
+def _pixels(image: Array) -> Array:
+    low, high = float(image.min()), float(image.max())
+    return ((image - low) / (high - low or 1)).transpose(1, 2, 0).squeeze()
+
+
+def _bar_panel(panel: Any, row: Array, names: Sequence[str], upright: bool) -> None:
+    panel.axis("on")
+    best = int(row.argmax())
+    panel.bar(range(len(row)), row, color=[ACCENT if k == best else QUIET for k in range(len(row))])
+    panel.set_xticks(range(len(row)), names, fontsize=6, rotation=90 if upright else 0)
+    panel.set_ylim(0, 1)
+    panel.set_yticks([])
+    panel.tick_params(length=0)
+    bare(panel, "left")
+
+
+def _histogram(plt: Any, batch: Array) -> Any:
+    figure, axes = plt.subplots(figsize=(5, 3))
+    axes.hist(batch.reshape(-1), bins=min(60, max(5, batch.size // 10)), color=QUIET, edgecolor="white", linewidth=0.3)
+    bare(axes)
+    return figure

@@ -1,0 +1,115 @@
+"""Results to files: arrays as `.npy`, `.npz`, `.csv` or `.json`; pictures as `.png`, `.svg` or `.pdf`, moving as `.gif`."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from mai.runtime.errors import ModelError
+from mai.runtime.files import write_atomically
+from mai.runtime.model.manifest import Manifest, Port
+
+if TYPE_CHECKING:
+    from mai.runtime.show.picture import Look
+
+Array = np.ndarray[Any, Any]
+PICTURES = (".png", ".svg", ".pdf")
+MOVING = (".gif",)
+ARRAYS = (".npy", ".npz", ".csv", ".json")
+TEXTS = (".txt",)
+HOLDS_SEVERAL = (".npz", ".json")
+
+
+def check_ending(path: Path) -> None:
+    """Raises `ModelError` where mai cannot write a file with this ending: better before a long run than after it."""
+    endings = PICTURES + MOVING + ARRAYS + TEXTS
+    if path.suffix.lower() not in endings:
+        known = ", ".join(endings)
+        raise ModelError("out-unknown", f"mai cannot write {path.suffix or 'a file without an ending'}", f"use {known}")
+
+
+def check_kind(path: Path, manifest: Manifest) -> None:
+    """Raises `ModelError` where a file gives texts and the ending is of something else, or the other way round."""
+    is_text = path.suffix.lower() in TEXTS
+    gives_text = manifest.text is not None and manifest.tokenizer is not None
+    if gives_text and not is_text:
+        raise ModelError("out-unknown", f"{manifest.export} gives a text, which is no {path.suffix}", "use .txt")
+    if is_text and manifest.text is None:
+        raise ModelError("out-unknown", f"{manifest.export} gives no text", "use .npz or .json, or a picture")
+
+
+def save(results: Mapping[str, Array], path: Path, manifest: Manifest, look: Look | None = None) -> list[Path]:
+    """Write results by name; the ending of `path` says how, and `look` what a picture shows beside them.
+
+    Where there are several results and one file holds one, `out.csv` becomes `out.NAME.csv` for each. Of several results,
+    those that are no path are left out of what moves.
+
+    Returns:
+        The files that were written.
+
+    Raises:
+        ModelError: the ending is unknown, the file cannot be written, or what is to move is no path.
+    """
+    check_ending(path)
+    ports = {p.name: p for p in manifest.outputs}
+    several = len(results) > 1
+    if path.suffix.lower() in MOVING:
+        results = {name: results[name] for name in moving([ports[name] for name in results])}
+    parts = {path: results}
+    if len(results) > 1 and path.suffix.lower() not in HOLDS_SEVERAL:
+        parts = {path.with_suffix(f".{name}{path.suffix}"): {name: array} for name, array in results.items()}
+    for target, part in parts.items():
+        try:
+            _write(part, target, ports, look.of(next(iter(part))) if look and several else look)
+        except OSError as error:
+            raise ModelError("out-unknown", f"cannot write {target}: {error.strerror}") from error
+    return list(parts)
+
+
+def moving(ports: Sequence[Port]) -> list[str]:
+    """The names of the results that are paths. Raises `ModelError` where none is: better before a long run than after it."""
+    from mai.runtime.show.animate import check_moves
+
+    paths = [port.name for port in ports if port.path is not None]
+    if not paths:
+        check_moves(ports[0])
+    return paths
+
+
+def _write(results: Mapping[str, Array], path: Path, ports: Mapping[str, Port], look: Look | None) -> None:
+    name, first = next(iter(results.items()))
+    ending = path.suffix.lower()
+    if ending in PICTURES:
+        from mai.runtime.show.picture import draw
+
+        draw(first, ports[name], path, look)
+        return
+    if ending in MOVING:
+        from mai.runtime.show.animate import animate, motion_of
+
+        motion = motion_of(first, ports[name], look.labels if look else None)
+        animate(motion, path, title=look.title if look else "")
+        return
+    if ending in TEXTS:
+        raise ModelError("out-unknown", f"`{name}` is no text", "use .npz or .json")
+    write_atomically(path, _raw(results, ending))
+
+
+def _raw(results: Mapping[str, Array], ending: str) -> bytes:
+    """What a file of arrays holds."""
+    first = next(iter(results.values()))
+    file = io.BytesIO()
+    if ending == ".npz":
+        np.savez_compressed(file, **dict(results))  # type: ignore[arg-type]
+    elif ending == ".npy":
+        np.save(file, first)
+    elif ending == ".csv":
+        np.savetxt(file, first.reshape(len(first), -1) if first.ndim else first[None, None], delimiter=",", fmt="%.9g")
+    else:
+        file.write(json.dumps({name: array.tolist() for name, array in results.items()}).encode() + b"\n")
+    return file.getvalue()

@@ -1,0 +1,1 @@
+"""Text: tokens, prompts, generation token by token."""
