@@ -25,9 +25,9 @@ from mai.compiler.check import check
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
+from mai.runtime.arrays import Array
 from mai.runtime.model.model import Model
 
-Array = np.ndarray[Any, Any]
 Run = Callable[[], Any]
 # Network, solver, batch and steps.
 ROWS = [

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import os
 
+from mai.runtime.arrays import Array
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
 from pathlib import Path
 from statistics import mean
-from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,6 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.tuning.quality import wasserstein
 from mai.runtime.model.model import Model
 
-Array = np.ndarray[Any, Any]
 READERS = ("mlp", "cnn")
 CLASSES = 10
 FORMS = {"float32": None, "int8": Quantize("int8")}

@@ -20,7 +20,8 @@ from typing import Any
 import numpy as np
 import torch
 
-Array = np.ndarray[Any, Any]
+from mai.runtime.arrays import Array
+
 # Tokens after a prompt [B, P]: ids and how many, to [B, count]. Greedy, and none of them ends it.
 Generate = Callable[[Array, int], Array]
 Constants = Mapping[str, Any]

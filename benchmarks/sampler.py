@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import os
 
+from mai.runtime.arrays import Array
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
@@ -35,7 +37,6 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 
 SPECS = Path(__file__).parent / "specs"
-Array = np.ndarray[Any, Any]
 Run = Callable[[], Any]
 Maker = Callable[[str, str, Array, int], Run]
 SHAPES = {"mlp": (2,), "dit": (1, 8, 8), "unet": (3, 32, 32)}

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from mai.runtime.arrays import Array
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
@@ -24,7 +26,6 @@ from mai.compiler.onnx.export import Quantize, export
 from mai.compiler.program import Program
 from mai.runtime import load
 
-Array = np.ndarray[Any, Any]
 PLAIN, DRAFTED = "mai", "mai, drafts"
 MOST = 7
 PERIOD = 32  # Tokens of the passage that is said again and again.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 
+from mai.runtime.arrays import Array
+
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import argparse
@@ -35,7 +37,6 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 
-Array = np.ndarray[Any, Any]
 Made = TypeVar("Made")
 
 SPECS = Path(__file__).parent / "specs"

@@ -19,8 +19,8 @@ from typing import Any
 import numpy as np
 
 from mai.compiler.program import Program
+from mai.runtime.arrays import Array
 
-Array = np.ndarray[Any, Any]
 Named = Iterator[tuple[str, Array]]
 
 LAYER_EPS, RMS_EPS, ROPE_BASE = 1e-5, 1e-6, 10000.0

@@ -19,9 +19,9 @@ from mai.compiler.training.folder import checkpoints
 from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.training.loop import Options, train
 from mai.runtime import load
+from mai.runtime.arrays import Array
 from mai.runtime.model.model import Model
 
-Array = np.ndarray[Any, Any]
 EXAMPLES = ROOT / "examples"
 
 

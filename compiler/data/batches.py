@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -16,11 +15,11 @@ from mai.compiler.data.points import generator, sampler
 from mai.compiler.data.sources import EXACT, READERS, Read
 from mai.compiler.data.tokens import HELD_OUT, tokenised
 from mai.compiler.ir.types import DType, Type
+from mai.runtime.arrays import Array
 from mai.spec import settings as st
 from mai.spec.diagnostics import MaiError, placed
 from mai.spec.source import Span
 
-Array = np.ndarray[Any, Any]
 Fields = dict[str, Array]
 ORDER, HOLD_OUT, FRESH = 1, 2, 3
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -13,8 +12,8 @@ from mai.compiler.data.fields import bad
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.weights.tensor_files import TensorFiles
+from mai.runtime.arrays import Array
 
-Array = np.ndarray[Any, Any]
 Names = Mapping[str, tuple[str, ...]]
 LABELS = "mai.labels"
 SHOWN = 5

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 from sklearn.datasets import make_moons
 
+from mai.runtime.arrays import Array
 from mai.spec import settings as st
 
-Array = np.ndarray[Any, Any]
 Sampler = Callable[[np.random.Generator, int], tuple[Array, Array]]
 SWISS_SCALE = 7.5
 

@@ -11,12 +11,12 @@ import numpy as np
 from mai.compiler.data.fields import bad
 from mai.compiler.program import Program
 from mai.compiler.training.folder import TOKENIZER
+from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import plain_file
 from mai.runtime.text.tokenizer import BYTES, tokenizer_of
 from mai.spec import settings as st
 
-Array = np.ndarray[Any, Any]
 HELD_OUT = 0.1
 
 

@@ -14,8 +14,8 @@ from mai.compiler.ir.operation import Alignment
 from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.structure import Across, Constant, Lead, Loop, SizeOf, Spread, Unlead, WeightOf
 from mai.compiler.ir.types import DType
+from mai.runtime.arrays import Array
 
-Array = np.ndarray[Any, Any]
 DTYPES: dict[DType, Any] = {DType.REAL: np.float64, DType.INT: np.int64, DType.BOOL: np.bool_}
 
 

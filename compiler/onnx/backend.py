@@ -21,7 +21,6 @@ from mai.compiler.onnx.precision.quantize import Coarse
 
 UNKNOWN = sz.symbol("unknown")
 BATCH = "batch"  # The symbol of the number of examples.
-Array = np.ndarray[Any, Any]
 Integer = int
 Scalar = Integer | ir.Value
 Build = Callable[[], ir.Value]

@@ -26,8 +26,8 @@ from mai.compiler.onnx.precision.narrow import Precision, narrow
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_nodes
 from mai.compiler.ops.random import Draw
+from mai.runtime.arrays import Array
 
-Array = np.ndarray[Any, Any]
 DTYPES = {DType.REAL: ir.DataType.FLOAT, DType.INT: ir.DataType.INT64, DType.BOOL: ir.DataType.BOOL}
 NUMPY: dict[DType, Any] = {DType.REAL: np.float32, DType.INT: np.int64, DType.BOOL: np.bool_}
 VIEWS = (Lead, Unlead, Across)

@@ -23,10 +23,10 @@ from mai.compiler.onnx.precision.narrow import Precision
 from mai.compiler.onnx.precision.quantize import NAMES, Coarse
 from mai.compiler.onnx.precision.whole import notes, whole_products
 from mai.compiler.program import Program
+from mai.runtime.arrays import Array
 from mai.runtime.files import write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-Array = np.ndarray[Any, Any]
 LARGEST = 2**31 - 1
 # How a growing text keeps the past unless something else is asked for: up to a thousand tokens, measured faster than two
 # levels with int4 weights and as fast with float32.

@@ -17,10 +17,10 @@ from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.passes.text.growth import texts
+from mai.runtime.arrays import Array
 from mai.runtime.model.model import session_options
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-Array = np.ndarray[Any, Any]
 TOLERANCE = 1e-4
 DRIFT = 1000  # How many of its own tolerances a solution may be from another, after many steps.
 NARROW_TOLERANCE = {"fp16": 0.02, "bf16": 0.1}  # Some 20 roundings of 11 and of 8 bits, one upon the other.

@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Mapping
-from typing import Any
 
 import numpy as np
 import torch
 from torch import nn
 
 from mai.compiler.ir.graph import Weight
-
-Array = np.ndarray[Any, Any]
+from mai.runtime.arrays import Array
 
 
 class Weights(nn.Module):

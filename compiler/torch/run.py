@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import numpy as np
 import torch
 from torch import fx
 
 from mai.compiler.ir.graph import Graph
 from mai.compiler.torch.module import DTYPES
-
-Array = np.ndarray[Any, Any]
+from mai.runtime.arrays import Array
 
 
 def run(module: fx.GraphModule, graph: Graph, inputs: Mapping[str, Array], settings: Mapping[str, Any]) -> list[Array]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -17,8 +16,8 @@ from mai.compiler.onnx.export import coarse_of_all
 from mai.compiler.onnx.gate import session
 from mai.compiler.ops.matching import Matching
 from mai.compiler.program import Program
+from mai.runtime.arrays import Array
 
-Array = np.ndarray[Any, Any]
 MOST = 64  # Examples: enough for a loss to two digits.
 
 

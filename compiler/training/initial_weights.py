@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 
 from mai.compiler.ir.graph import Weight
@@ -14,9 +12,8 @@ from mai.compiler.program import Program
 from mai.compiler.torch.parameters import Weights, first_value
 from mai.compiler.weights.load import mapped
 from mai.compiler.weights.tensor_files import TensorFiles
+from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
-
-Array = np.ndarray[Any, Any]
 
 
 def begun(program: Program, path: Path | None, seed: int) -> Weights:

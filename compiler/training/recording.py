@@ -11,10 +11,9 @@ import numpy as np
 
 from mai.compiler.program import Record
 from mai.compiler.torch.parameters import Weights
+from mai.runtime.arrays import Array
 from mai.runtime.files import UNREADABLE, read_arrays, write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
-
-Array = np.ndarray[Any, Any]
 
 
 class Recorder:

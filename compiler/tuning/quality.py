@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
+from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-Array = np.ndarray[Any, Any]
 Metric = Callable[[Array, Array | None], float]
 USUAL = "W2"
 MOST_TURNS = 10_000_000  # Of the network simplex: far more than a few thousand points take.

@@ -19,12 +19,12 @@ from mai.compiler.onnx.gate import session
 from mai.compiler.program import Program
 from mai.compiler.solvers.grid import Plan
 from mai.compiler.tuning.subject import Subject, refused
+from mai.runtime.arrays import Array
 from mai.runtime.files import UNREADABLE, read_arrays
 from mai.runtime.inputs.arguments import prepare
 from mai.runtime.model.manifest import Manifest
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-Array = np.ndarray[Any, Any]
 Fields = Mapping[str, Array]
 Data = Callable[[int], Fields]
 UNSEEN = 10**9  # The batch of a seed: one that no training has come to.

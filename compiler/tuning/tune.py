@@ -23,12 +23,12 @@ from mai.compiler.tuning.search import Found, Limits, Point, Search, confirming
 from mai.compiler.tuning.subject import METHODS, Subject, refused, subject_of
 from mai.compiler.weights.tensor_files import usual
 from mai.runtime import load
+from mai.runtime.arrays import Array
 from mai.runtime.files import write_atomically
 from mai.runtime.model.manifest import Manifest, Measured, Tuned
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-Array = np.ndarray[Any, Any]
 FINE = 100  # Steps of rk4 at least, that stand for the exact solution.
 TRIED = 16  # Rows on which the file and what is compiled again are compared.
 

@@ -18,10 +18,10 @@ from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
 from mai.compiler.weights.rules import Chain, Loading, Rule, numbered
 from mai.compiler.weights.tensor_files import TensorFiles
+from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.diagnostics.suggest import closest
 
-Array = np.ndarray[Any, Any]
 TOLERANCE = 1e-6
 
 

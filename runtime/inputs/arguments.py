@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Port
-
-Array = np.ndarray[Any, Any]
-
 
 Ports = Mapping[str, Port]
 Sizes = Mapping[str, int]

@@ -6,16 +6,14 @@ import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import is_number, vector
 from mai.runtime.inputs.labels import as_labels
 from mai.runtime.model.manifest import Port
-
-Array = np.ndarray[Any, Any]
 
 
 def from_csv(port: Port, path: Path, column: str = "", names: Sequence[str] = ()) -> Array:

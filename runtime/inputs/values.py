@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import UNREADABLE, plain_file, read_arrays
 from mai.runtime.inputs.arguments import as_array
@@ -17,7 +18,6 @@ from mai.runtime.inputs.labels import as_labels
 from mai.runtime.inputs.tables import from_csv
 from mai.runtime.model.manifest import Manifest, Port
 
-Array = np.ndarray[Any, Any]
 MAX_RANGE = 1_000_000
 ARRAYS = (".npy", ".npz", ".csv")
 READ = "values are read from .npy, .npz and .csv files; pictures are not read"

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Manifest, Port
 
-Array = np.ndarray[Any, Any]
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 GRAPHS = {"enable_cuda_graph": "1"}  # An option of the provider.
 GRAPH_OF_RUN = "gpu_graph_id"  # An option of a run: which of the graphs that were captured.

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 
+from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import plain_file
 from mai.runtime.inputs.arguments import prepare, without_name
@@ -24,7 +25,6 @@ from mai.runtime.text.prompts import Prompt, answer, as_tokens, check_length, re
 from mai.runtime.text.stream import NEXT, pieces, step_path, turns
 from mai.runtime.text.tokenizer import Tokenizer, tokenizer_of
 
-Array = np.ndarray[Any, Any]
 WARNING, FATAL_ONLY = 2, 4
 # How many examples a file computes at a time is for a processor's cache: a GPU takes the batch whole.
 CHUNK, WHOLE = "batch.chunk", np.array(2**31)

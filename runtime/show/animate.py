@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import write_atomically
 from mai.runtime.model.manifest import Port
@@ -31,7 +32,6 @@ from mai.runtime.show.canvas import (
     show_mosaic,
 )
 
-Array = np.ndarray[Any, Any]
 Draw = Callable[[int], None]  # Draws one time of all that there are, by its place.
 MAX_FRAMES, MAX_PARTICLES, MAX_MOVING_IMAGES = 48, 400, 100
 FRAME_MS, FIRST_MS, LAST_MS = 60, 500, 1600

@@ -11,10 +11,10 @@ from typing import Any
 
 import numpy as np
 
+from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import write_atomically
 
-Array = np.ndarray[Any, Any]
 INK, ACCENT, QUIET, TEAL, GOLD = "#20304a", "#d1495b", "#9fb3c8", "#00798c", "#edae49"
 MAX_IMAGES = 400
 LETTER = 0.07  # Inches that a letter of 8 points is wide, about.

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from mai.runtime.arrays import Array
 from mai.runtime.show.canvas import ACCENT, GOLD, INK, QUIET, TEAL, plane
 
-Array = np.ndarray[Any, Any]
 CLASSES = (ACCENT, TEAL, GOLD, INK, "#8f6bb3", "#7ba05b", "#c9865b", QUIET)
 STRENGTH = 0.75  # of the colour of a class that is sure.
 # A log density falls off far: its highest tenth, and so many times its height below it, are what is seen of it.

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import Port
 from mai.runtime.show import field as plane_field
 from mai.runtime.show.canvas import (
@@ -28,7 +29,6 @@ from mai.runtime.show.canvas import (
     show_mosaic,
 )
 
-Array = np.ndarray[Any, Any]
 MAX_PATHS = 400
 MAX_BARS = 12
 MAX_CURVES = 60

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import UNREADABLE, read_arrays
 from mai.runtime.inputs.arguments import unknown
@@ -15,7 +16,6 @@ from mai.runtime.show.animate import Motion, animate, colour_by
 from mai.runtime.show.canvas import ACCENT, INK, QUIET, bare, fitting_height, hold_still, plotting, save_figure
 from mai.runtime.show.save import MOVING, PICTURES
 
-Array = np.ndarray[Any, Any]
 MAX_LINES = 100
 STEPS = ".steps"
 

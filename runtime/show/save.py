@@ -6,10 +6,11 @@ import io
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import write_atomically
 from mai.runtime.model.manifest import Manifest, Port
@@ -17,7 +18,6 @@ from mai.runtime.model.manifest import Manifest, Port
 if TYPE_CHECKING:
     from mai.runtime.show.picture import Look
 
-Array = np.ndarray[Any, Any]
 PICTURES = (".png", ".svg", ".pdf")
 MOVING = (".gif",)
 ARRAYS = (".npy", ".npz", ".csv", ".json")

@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
+from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Port, Text
 from mai.runtime.text.tokenizer import Tokenizer
 
-Array = np.ndarray[Any, Any]
 NOTHING = -1
 
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import onnxruntime as ort
 
+from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.model.binding import device_of, run_bound, value_of
 from mai.runtime.model.manifest import Manifest, Port, Step
 from mai.runtime.text.tokenizer import Tokenizer
 
-Array = np.ndarray[Any, Any]
 NEXT = "next"
 
 

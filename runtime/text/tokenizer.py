@@ -5,13 +5,13 @@ from __future__ import annotations
 import codecs
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 
+from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 
-Array = np.ndarray[Any, Any]
 BYTES = "bytes"
 HALF = "\ufffd"  # What stands for bytes that are no character, or not yet.
 

@@ -21,9 +21,9 @@ from mai.compiler.onnx.gate import difference as difference_of
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
+from mai.runtime.arrays import Array
 from tests.hosts.conftest import LIBRARY
 
-Array = np.ndarray[Any, Any]
 JavaScript = Callable[[Sequence[dict[str, Any]]], list[Any]]
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.mai"))

@@ -20,10 +20,10 @@ from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run
 from mai.runtime import ModelError, load
+from mai.runtime.arrays import Array
 from mai.runtime.model.model import Model
 
 Maker = Callable[[str], Program]
-Array = np.ndarray[Any, Any]
 ADAPTIVE = ["dopri5", "tsit5"]
 SPEC = """
 export f(x: [2]) -> [2] {{

@@ -18,9 +18,9 @@ from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run
 from mai.runtime import load
+from mai.runtime.arrays import Array
 
 Maker = Callable[..., Program]
-Array = np.ndarray[Any, Any]
 
 SPEC = """export choose(z: [12], temperature: real = 1.0, top_k: int = 0, top_p: real = 1.0, min_p: real = 0.0) -> int {
   k ~ categorical(z / temperature, top_k, top_p, min_p)

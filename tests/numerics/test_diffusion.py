@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,10 +12,10 @@ from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
+from mai.runtime.arrays import Array
 from mai.runtime.model.model import Model
 
 Maker = Callable[[str], Program]
-Array = np.ndarray[Any, Any]
 EXAMPLES = Path(__file__).parents[2] / "examples"
 STEPS = """
 export once(x: [2], k: int, eta: real = 1) -> [2] { return back(x, k, k - 1, eta) }

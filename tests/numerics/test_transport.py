@@ -19,8 +19,8 @@ from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run
 from mai.runtime import load
+from mai.runtime.arrays import Array
 
-Array = np.ndarray[Any, Any]
 Maker = Callable[[str], Program]
 TWO = "export f(x: [N, d], y: [M, d]) -> {} {{ return {} }}\n"
 SAME = "export f(x: [N, 2], y: [N, 2]) -> [] {{ return {} }}\n"

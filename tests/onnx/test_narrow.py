@@ -21,11 +21,11 @@ from mai.compiler.onnx.gate import session
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
+from mai.runtime.arrays import Array
 from mai.runtime.cli import app as runtime_app
 from mai.spec.diagnostics import MaiError
 
 Maker = Callable[..., Program]
-Array = np.ndarray[Any, Any]
 
 FLOW = """const d = 64
 net velocity(x: [4, 8], s: []) -> [4, 8] {

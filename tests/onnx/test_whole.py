@@ -18,9 +18,9 @@ from mai.compiler.program import Program
 from mai.compiler.training.evaluation import loss_change
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
+from mai.runtime.arrays import Array
 
 Maker = Callable[..., Program]
-Array = np.ndarray[Any, Any]
 INT8 = Quantize("int8")
 
 PLAIN = """net f(x: [128]) -> [160] { return linear(x, 160) }

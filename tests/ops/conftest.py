@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import onnx
@@ -19,8 +18,8 @@ from mai.compiler.ir.sizes import evaluate as size_of
 from mai.compiler.onnx.build import build
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
+from mai.runtime.arrays import Array
 
-Array = np.ndarray[Any, Any]
 Agree = Callable[..., Array]
 
 

@@ -22,9 +22,9 @@ from mai.compiler.passes.derivatives.differentiate import differentiate
 from mai.compiler.passes.local.prune import prune
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
+from mai.runtime.arrays import Array
 from tests.ops.test_parity import BATCH, SIZES, feed_of, graph_of, may_lead
 
-Array = np.ndarray[Any, Any]
 NONE = {
     "cached_attention": "what it keeps is handed on; texts are differentiated in their plain form",
     "two_level_attention": "as `cached_attention`",

@@ -13,8 +13,8 @@ from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops import elementwise, loss, norm, reduce
+from mai.runtime.arrays import Array
 
-Array = np.ndarray[Any, Any]
 LARGE = np.array([-1e4, -200.0, -90.0, -20.0, -1e-6, 0.0, 1e-6, 20.0, 90.0, 200.0, 1e4], np.float32)
 ROWS: list[tuple[type[Operation], list[Any], dict[str, Any]]] = [
     (elementwise.Sigmoid, [LARGE], {}),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -15,8 +14,8 @@ from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.onnx.build import build
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import indexing, product, reduce, shape
+from mai.runtime.arrays import Array
 
-Array = np.ndarray[Any, Any]
 Made = Callable[[Builder], Value]
 BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)
 MATRIX = ((1.0, 2.0, 3.0), (4.0, 5.0, 6.5))

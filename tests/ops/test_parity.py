@@ -6,7 +6,6 @@ import importlib
 import itertools
 import pkgutil
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,11 +17,11 @@ from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.operation import OPERATIONS, Case, Operation, Sample
 from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, real
+from mai.runtime.arrays import Array
 
 for _module in pkgutil.iter_modules(mai.compiler.ops.__path__):
     importlib.import_module(f"mai.compiler.ops.{_module.name}")
 
-Array = np.ndarray[Any, Any]
 Lead = tuple[Axis, ...]
 BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)
 TOKEN = Axis("m1", 2, 1)

@@ -16,8 +16,8 @@ from mai.compiler.ir.sizes import Dim, Size, symbol, symbols
 from mai.compiler.ir.sizes import evaluate as size_of
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.ops import attention, convolution, elementwise, indexing, loss, norm, product, random, reduce, shape
+from mai.runtime.arrays import Array
 
-Array = np.ndarray[Any, Any]
 P, H, W, N = symbol("P"), symbol("H"), symbol("W"), symbol("n")
 BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)
 ROW = Axis("m1", symbol("R"), 1)

@@ -20,7 +20,6 @@ import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
-Array = np.ndarray[Any, Any]
 Precision = Literal["float32", "fp16", "bf16"]
 TYPES: dict[str, tuple[ir.DataType, Any]] = {
     "fp16": (ir.DataType.FLOAT16, np.float16), "bf16": (ir.DataType.BFLOAT16, ml_dtypes.bfloat16),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, cast
 
-import numpy as np
 import onnx_ir as ir
 
 from mai.compiler.ir.graph import Graph
@@ -25,8 +24,8 @@ from mai.compiler.onnx.precision.quantize import (
 )
 from mai.compiler.ops.indexing import Take
 from mai.compiler.ops.product import Affine
+from mai.runtime.arrays import Array
 
-Array = np.ndarray[Any, Any]
 Store = Callable[[str], tuple[ir.TensorProtocol, ir.TensorProtocol]]
 
 

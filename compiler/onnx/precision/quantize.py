@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
-Array = np.ndarray[Any, Any]
+from mai.runtime.arrays import Array
+
 BLOCK = 32
 LEAST = 4096  # Elements of the smallest matrix that gains from it.
 NAMES = {"int4": 4, "int8": 8}

@@ -33,8 +33,8 @@ from mai.compiler.ir.structure import Loop, WeightOf
 from mai.compiler.ops.convolution import Conv
 from mai.compiler.ops.product import Affine
 from mai.compiler.passes.derivatives.dependence import dependent
+from mai.runtime.arrays import Array
 
-Array = np.ndarray[Any, Any]
 LARGEST, LARGEST_WEIGHT = 127, 63
 MIDDLE = 128
 NARROW = 128  # Rows and columns of the smallest matrix that gains from it.
