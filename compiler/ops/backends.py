@@ -8,11 +8,12 @@ backend computes with: `int | Tensor` for numpy and torch, `Scalar[V]` for ONNX.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, Union
 
 V = TypeVar("V")  # A value of the ONNX graph that is being built.
 Integer = int  # `Onnx.int` makes a constant.
-Scalar = int | V  # A size: known now, or an integer scalar of the graph.
+# A size: known now, or an integer scalar of the graph.
+Scalar = Union[int, V]  # noqa: UP007 (with a type variable, mypy takes no other form)
 Attribute = int | float | str | Sequence[int] | Sequence[float]  # What an ONNX operator's attribute may be.
 
 
