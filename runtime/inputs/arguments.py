@@ -31,7 +31,7 @@ def prepare(
     for name, value in values.items():
         port = inputs.get(name) or settings.get(name)
         if port is None:
-            raise unknown(name, [*inputs, *settings])
+            raise unknown_name_error(name, [*inputs, *settings])
         if value is not None:
             feed[name] = _array(port, value)
     for name in inputs:
@@ -43,13 +43,13 @@ def prepare(
     return feed | _repeated(inputs, feed)
 
 
-def unknown(name: str, known: list[str]) -> ModelError:
+def unknown_name_error(name: str, known: list[str]) -> ModelError:
     near = get_close_matches(name, known, n=1)
     help = f"did you mean `{near[0]}`?" if near else f"it takes {', '.join(known)}" if known else None
     return ModelError("input-unknown", f"there is no input or setting `{name}`", help)
 
 
-def without_name(known: list[str]) -> ModelError:
+def unnamed_value_error(known: list[str]) -> ModelError:
     """For a value that is handed over by its place alone."""
     help = f"model({known[0]}=...); it takes {', '.join(known)}" if known else "it takes nothing"
     return ModelError("input-unknown", "inputs and settings are given by name", help)
@@ -113,15 +113,15 @@ def _check_range(port: Port, array: Array) -> None:
     high = np.inf if port.maximum is None else port.maximum
     outside = array[(array < low) | (array > high)]
     if outside.size:
-        raise ModelError("input-range", f"`{port.name}` is {span(port)}, this holds {outside[0]}")
+        raise ModelError("input-range", f"`{port.name}` is {range_of(port)}, this holds {outside[0]}")
 
 
-def span(port: Port) -> str:
+def range_of(port: Port) -> str:
     """The range of a port in words, empty where there is none."""
-    return between(port.minimum, port.maximum)
+    return range_in_words(port.minimum, port.maximum)
 
 
-def between(low: float | None, high: float | None) -> str:
+def range_in_words(low: float | None, high: float | None) -> str:
     if low is not None and high is not None:
         return f"from {low:g} to {high:g}"
     if low is not None:

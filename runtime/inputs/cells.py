@@ -15,7 +15,7 @@ def is_number(cell: str) -> bool:
     return True
 
 
-def vector(name: str, columns: Sequence[str]) -> list[str]:
+def vector_columns(name: str, columns: Sequence[str]) -> list[str]:
     """The columns of a vector, `x0`, `x1`, ..., in the order of their numbers. Raises `ModelError` where one is missing."""
     width = sum(c.startswith(name) and c[len(name) :].isdecimal() for c in columns)
     parts = [f"{name}{i}" for i in range(width)]

@@ -13,26 +13,26 @@ from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Manifest, Port
 
 
-def names_for(manifest: Manifest, port: Port) -> list[str]:
+def label_names(manifest: Manifest, port: Port) -> list[str]:
     """The names of a port's labels: those of the field of its name, or of the one with as many, but for one more for none."""
     if not port.classes:
         return []
     own = manifest.labels.get(port.name, [])
-    return own or of_size(manifest, port.classes) or of_size(manifest, port.classes - 1)
+    return own or names_by_count(manifest, port.classes) or names_by_count(manifest, port.classes - 1)
 
 
-def of_size(manifest: Manifest, count: int) -> list[str]:
+def names_by_count(manifest: Manifest, count: int) -> list[str]:
     """The names of the one field that has so many labels; none where there is none or more than one."""
     found = [names for names in manifest.labels.values() if len(names) == count]
     return found[0] if len(found) == 1 else []
 
 
-def names_of(manifest: Manifest, port: Port) -> list[str]:
+def result_names(manifest: Manifest, port: Port) -> list[str]:
     """The names of what a result tells apart: of labels, or of the classes that it has a number for each of."""
     if port.dtype == "int64":
-        return names_for(manifest, port)
+        return label_names(manifest, port)
     size = port.shape[0] if len(port.shape) == 1 else None
-    return of_size(manifest, size) if isinstance(size, int) else []
+    return names_by_count(manifest, size) if isinstance(size, int) else []
 
 
 def as_labels(port: Port, names: Sequence[str], value: Any) -> Any:
@@ -54,7 +54,7 @@ def as_labels(port: Port, names: Sequence[str], value: Any) -> Any:
     return [as_labels(port, names, v) for v in value]
 
 
-def in_numbers(port: Port, names: Sequence[str], text: str) -> str:
+def labels_to_numbers(port: Port, names: Sequence[str], text: str) -> str:
     """`cat`, `cat, dog` or `["cat", "dog"]` as the numbers that a command line takes; anything else as it is."""
     words = _words(text)
     named = [isinstance(word, str) and (word in names or word[:1].isalpha()) for word in words]

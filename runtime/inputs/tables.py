@@ -11,7 +11,7 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.cells import is_number, vector
+from mai.runtime.inputs.cells import is_number, vector_columns
 from mai.runtime.inputs.labels import as_labels
 from mai.runtime.model.manifest import Port
 
@@ -66,7 +66,7 @@ def _places(path: Path, name: str, header: Sequence[str]) -> list[int]:
     if f"{name}0" not in header:
         return []
     try:
-        return [header.index(part) for part in vector(name, header)]
+        return [header.index(part) for part in vector_columns(name, header)]
     except ModelError as error:
         raise ModelError(error.slug, f"{path}: {error.message}") from error
 

@@ -25,10 +25,10 @@ def checksum(raw: bytes) -> str:
     Raises:
         ValueError: these bytes are no such file.
     """
-    return total(zlib.crc32(tensor) for tensor in _tensors(memoryview(raw), "model"))
+    return combine_checksums(zlib.crc32(tensor) for tensor in _tensors(memoryview(raw), "model"))
 
 
-def total(parts: Iterator[int]) -> str:
+def combine_checksums(parts: Iterator[int]) -> str:
     return f"{sum(parts) % 2**64:016x}"
 
 

@@ -62,7 +62,7 @@ class Step(BaseModel):
     states: dict[str, str]
 
 
-class Measured(BaseModel):
+class Measurement(BaseModel):
     """How an integral is computed, and what that gives: `quality`, the mean over seeds of the metric, lower is better.
 
     Steps are even in u, where the time is s = g(u), g(u) = u + skew u (u - 1) - ends sin(2 pi u) / (2 pi), for `grid`
@@ -78,7 +78,7 @@ class Measured(BaseModel):
     spread: float
 
 
-class Tuned(BaseModel):
+class Tuning(BaseModel):
     """What `mai tune` chose: `before`, `after` and `reference` on `seeds` seeds that the search did not see, and all that
     the search measured on even steps as `curve`. `factor` is how much worse than the reference's the quality by `metric` was allowed to be.
     """
@@ -88,10 +88,10 @@ class Tuned(BaseModel):
     factor: float
     samples: int
     seeds: int
-    reference: Measured
-    before: Measured
-    after: Measured
-    curve: list[Measured] = []
+    reference: Measurement
+    before: Measurement
+    after: Measurement
+    curve: list[Measurement] = []
 
 
 class Manifest(BaseModel):
@@ -132,5 +132,5 @@ class Manifest(BaseModel):
     step: Step | None = None
     evaluations: str | None = None
     turns: str | None = None
-    tuned: Tuned | None = None
+    tuned: Tuning | None = None
     checksum: str | None = None

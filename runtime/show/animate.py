@@ -20,16 +20,16 @@ from mai.runtime.show.canvas import (
     MAX_IMAGES,
     QUIET,
     as_images,
-    bare,
-    by_angle,
-    diverging,
+    colour_limit,
+    colours_by_angle,
     fitting_height,
-    hold_still,
+    fix_limits,
+    hide_spines,
     mosaic,
     plotting,
-    reach_of,
     rows_of,
     show_mosaic,
+    signed_colours,
 )
 
 Draw = Callable[[int], None]  # Draws one time of all that there are, by its place.
@@ -54,7 +54,7 @@ class Motion:
         object.__setattr__(self, "chosen", np.unique(times.round().astype(int)))
 
 
-def check_moves(port: Port) -> None:
+def check_is_path(port: Port) -> None:
     """Raises `ModelError` where an output is no path: better before a long run than after it."""
     if port.path is None:
         help = (
@@ -71,7 +71,7 @@ def motion_of(result: Array, port: Port, labels: Array | None = None) -> Motion:
     Raises:
         ModelError: the result holds no path.
     """
-    check_moves(port)
+    check_is_path(port)
     assert port.path is not None
     values = np.moveaxis(result if port.batch else result[None], 1 + port.path, 0)
     if values.ndim == 4 and values.shape[-1] == 2:
@@ -134,18 +134,18 @@ def _particles(plt: Any, motion: Motion) -> tuple[Any, Draw]:
     points = motion.values[:, :MAX_PARTICLES] if motion.hues is None else motion.values
     count = points.shape[1]
     figure, axes = plt.subplots(figsize=(4.4 if motion.hues is None else 5.4, 4.4), layout="constrained")
-    hold_still(axes, points)
+    fix_limits(axes, points)
     figure.set_figheight(fitting_height(axes, 4.2) + 0.4)
     trails = axes.add_collection(LineCollection([], linewidths=1.2, alpha=0.4, zorder=1))
     size = float(np.clip(4000 / count, 4, 46))
     dots = axes.scatter(*points[0].T, s=size, linewidths=0, alpha=0.85, zorder=2)
     if motion.hues is None:
-        colours = by_angle(points[0])
+        colours = colours_by_angle(points[0])
         dots.set_facecolor(colours)
         trails.set_color(colours)
     else:
         dots.set_array(motion.hues[0])
-        colour_by(figure, axes, [dots], motion)
+        colour_dots(figure, axes, [dots], motion)
         trails.set_color(QUIET)
     reach = max(1, len(points) // 6)
 
@@ -160,12 +160,12 @@ def _particles(plt: Any, motion: Motion) -> tuple[Any, Draw]:
     return figure, draw
 
 
-def colour_by(figure: Any, axes: Any, dots: Any, motion: Motion) -> None:
+def colour_dots(figure: Any, axes: Any, dots: Any, motion: Motion) -> None:
     """Signed colours for the numbers of a motion, the same at every time."""
     assert motion.hues is not None
-    most = reach_of(motion.hues)
+    most = colour_limit(motion.hues)
     for held in dots:
-        held.set_cmap(diverging())
+        held.set_cmap(signed_colours())
         held.set_clim(-most, most)
     bar = figure.colorbar(dots[-1], ax=axes, shrink=0.6, pad=0.02, label=motion.hue_name, extend="both")
     bar.outline.set_visible(False)
@@ -194,5 +194,5 @@ def _numbers(plt: Any, motion: Motion) -> tuple[Any, Draw]:
     axes.stairs(heights[0], edges, fill=True, color=QUIET, alpha=0.5)
     shown = axes.stairs(heights[0], edges, fill=True, color=ACCENT, alpha=0.75)
     axes.set_ylim(0, max(1.0, float(np.percentile(heights.max(1), 90))) * 1.1)
-    bare(axes)
+    hide_spines(axes)
     return figure, lambda time: shown.set_data(heights[time], edges)

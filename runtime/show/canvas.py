@@ -45,23 +45,23 @@ def save_figure(figure: Any, path: Path) -> None:
     write_atomically(path, file.getvalue())
 
 
-def plane(axes: Any) -> None:
+def style_plane(axes: Any) -> None:
     """Axes that points of the plane are seen in."""
     axes.set_aspect("equal")
     axes.margins(0.05)
     axes.locator_params(nbins=5)
     axes.tick_params(colors=INK, length=2)
-    bare(axes)
+    hide_spines(axes)
 
 
-def bare(axes: Any, *more: str) -> None:
+def hide_spines(axes: Any, *more: str) -> None:
     for side in ("top", "right", *more):
         axes.spines[side].set_visible(False)
 
 
-def hold_still(axes: Any, points: Array) -> None:
+def fix_limits(axes: Any, points: Array) -> None:
     """The plane with limits that hold all points [..., 2] there ever are; the circle that they lie on, if they do."""
-    plane(axes)
+    style_plane(axes)
     flat = points.reshape(-1, 2)
     flat = flat[np.isfinite(flat).all(-1)]
     if not len(flat):
@@ -82,7 +82,7 @@ def fitting_height(axes: Any, width: float) -> float:
     return float(np.clip(width * high / wide, 0.6 * width, 1.3 * width))
 
 
-def by_angle(points: Array) -> Array:
+def colours_by_angle(points: Array) -> Array:
     """A colour for each point [n, 2], by its direction from their middle: where a particle came from is seen later."""
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -92,13 +92,13 @@ def by_angle(points: Array) -> Array:
     return made
 
 
-def reach_of(numbers: Array) -> float:
+def colour_limit(numbers: Array) -> float:
     """How far from zero the colours of signed numbers reach: nearly all of them."""
     sizes = np.abs(numbers[np.isfinite(numbers)])
     return float(np.percentile(sizes, 98)) or 1.0 if sizes.size else 1.0
 
 
-def diverging() -> Any:
+def signed_colours() -> Any:
     """Colours of signed numbers: negative, zero, positive."""
     from matplotlib.colors import LinearSegmentedColormap
 
@@ -136,7 +136,7 @@ def show_mosaic(plt: Any, images: Array, labels: Array | None, span: tuple[float
     rows = rows_of(len(images), labels)
     grid, gap = mosaic(images, rows, span)
     height, columns = images.shape[2], max(len(places) for _, places in rows)
-    figure, axes = plt.subplots(figsize=(inches(columns), inches(len(rows))))
+    figure, axes = plt.subplots(figsize=(figure_inches(columns), figure_inches(len(rows))))
     name_rows(figure, axes, [label for label, _ in rows], height, gap)
     pixels = axes.imshow(grid.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.axis("off")
@@ -153,7 +153,7 @@ def name_rows(figure: Any, axes: Any, names: Sequence[str], height: int, gap: in
     figure.subplots_adjust(left=(left * width + more) / (width + more))
 
 
-def inches(images: int) -> float:
+def figure_inches(images: int) -> float:
     return min(10, max(2.5, 0.6 * images + 1))
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from mai.runtime.arrays import Array
-from mai.runtime.show.canvas import ACCENT, GOLD, INK, QUIET, TEAL, plane
+from mai.runtime.show.canvas import ACCENT, GOLD, INK, QUIET, TEAL, style_plane
 
 CLASSES = (ACCENT, TEAL, GOLD, INK, "#8f6bb3", "#7ba05b", "#c9865b", QUIET)
 STRENGTH = 0.75  # of the colour of a class that is sure.
@@ -22,10 +22,10 @@ def draw(plt: Any, points: Array, values: Array, span: tuple[float, float] | Non
     those of the classes.
     """
     figure, axes = plt.subplots(figsize=(5, 5))
-    plane(axes)
+    style_plane(axes)
     order, side = _grid(points)
     if values.ndim == 1:
-        low, high = span or worth_seeing(points, values)
+        low, high = span or visible_range(points, values)
         shown = _map(axes, points, values, order, side, (low, high))
         beyond = (bool(values.min() < low), bool(values.max() > high))
         extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(beyond, "neither")
@@ -38,7 +38,7 @@ def draw(plt: Any, points: Array, values: Array, span: tuple[float, float] | Non
     return figure
 
 
-def worth_seeing(points: Array, values: Array) -> tuple[float, float]:
+def visible_range(points: Array, values: Array) -> tuple[float, float]:
     """What colours span: all finite `values` [n], or the top of them where they fall off far toward the edge of the `points`
     [n, 2]. What is lowest inside, a well, is no tail.
     """

@@ -19,14 +19,14 @@ from mai.runtime.show.canvas import (
     MAX_IMAGES,
     QUIET,
     as_images,
-    bare,
-    inches,
+    figure_inches,
+    hide_spines,
     mosaic,
     name_rows,
-    plane,
     plotting,
     save_figure,
     show_mosaic,
+    style_plane,
 )
 
 MAX_PATHS = 400
@@ -122,7 +122,7 @@ def _points(plt: Any, batch: Array) -> Any:
     figure, axes = plt.subplots(figsize=(5, 5))
     size = float(np.clip(4000 / len(batch), 1.5, 30))
     axes.scatter(batch[:, 0], batch[:, 1], s=size, c=INK, alpha=0.55, linewidths=0)
-    plane(axes)
+    style_plane(axes)
     return figure
 
 
@@ -147,7 +147,7 @@ def _paths(plt: Any, batch: Array) -> Any:
     axes.scatter(shown[:, 0, 0], shown[:, 0, 1], s=5, c=QUIET, linewidths=0, label="start")
     axes.scatter(shown[:, -1, 0], shown[:, -1, 1], s=7, c=ACCENT, linewidths=0, label="end", zorder=3)
     axes.legend(frameon=False, loc="upper right", fontsize=8)
-    plane(axes)
+    style_plane(axes)
     return figure
 
 
@@ -160,7 +160,7 @@ def _film(plt: Any, batch: Array, labels: Array | None) -> Any:
     last = shown[:, -1]
     rows = [("", row) for row in np.arange(len(images)).reshape(len(shown), len(times))]
     grid, gap = mosaic(images, rows, (float(last.min()), float(last.max())))
-    figure, axes = plt.subplots(figsize=(inches(len(times)), inches(len(shown))))
+    figure, axes = plt.subplots(figsize=(figure_inches(len(times)), figure_inches(len(shown))))
     if labels is not None:
         name_rows(figure, axes, [str(label) for label in labels[: len(shown)]], images.shape[2], gap)
     axes.imshow(grid.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
@@ -174,7 +174,7 @@ def _curves(plt: Any, batch: Array) -> Any:
     lines = batch.swapaxes(0, 1).reshape(batch.shape[1], -1)[:, :MAX_CURVES]
     axes.plot(lines, color=INK, linewidth=0.8, alpha=0.5)
     axes.set_xlabel("step")
-    bare(axes)
+    hide_spines(axes)
     return figure
 
 
@@ -227,11 +227,11 @@ def _bar_panel(panel: Any, row: Array, names: Sequence[str], upright: bool) -> N
     panel.set_ylim(0, 1)
     panel.set_yticks([])
     panel.tick_params(length=0)
-    bare(panel, "left")
+    hide_spines(panel, "left")
 
 
 def _histogram(plt: Any, batch: Array) -> Any:
     figure, axes = plt.subplots(figsize=(5, 3))
     axes.hist(batch.reshape(-1), bins=min(60, max(5, batch.size // 10)), color=QUIET, edgecolor="white", linewidth=0.3)
-    bare(axes)
+    hide_spines(axes)
     return figure

@@ -11,9 +11,9 @@ import numpy as np
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import UNREADABLE, read_arrays
-from mai.runtime.inputs.arguments import unknown
-from mai.runtime.show.animate import Motion, animate, colour_by
-from mai.runtime.show.canvas import ACCENT, INK, QUIET, bare, fitting_height, hold_still, plotting, save_figure
+from mai.runtime.inputs.arguments import unknown_name_error
+from mai.runtime.show.animate import Motion, animate, colour_dots
+from mai.runtime.show.canvas import ACCENT, INK, QUIET, fitting_height, fix_limits, hide_spines, plotting, save_figure
 from mai.runtime.show.save import MOVING, PICTURES
 
 MAX_LINES = 100
@@ -73,7 +73,7 @@ def draw_records(path: Path, out: Path, shown: str | None = None, hue: str | Non
     records = read_records(path)
     for name in (shown, hue):
         if name is not None and name not in records:
-            raise unknown(name, list(records))
+            raise unknown_name_error(name, list(records))
     flat = [r for r in records.values() if _is_points(r)]
     chosen = records[shown] if shown else (flat or list(records.values()))[0]
     motion = _motion(chosen, records, hue)
@@ -114,7 +114,7 @@ def _before_and_after(plt: Any, motion: Motion) -> Any:
     size = float(np.clip(4000 / motion.values.shape[1], 4, 40))
     drawn = []
     for panel, time in zip(axes, (0, -1), strict=True):
-        hold_still(panel, motion.values)
+        fix_limits(panel, motion.values)
         figure.set_figheight(fitting_height(panel, 3.8) + 0.6)
         panel.set_title(f"step {motion.steps[time]:,}", fontsize=9)
         dots = panel.scatter(*motion.values[time].T, s=size, c=INK, alpha=0.9, linewidths=0, zorder=2)
@@ -123,7 +123,7 @@ def _before_and_after(plt: Any, motion: Motion) -> Any:
     ways = LineCollection(list(motion.values.swapaxes(0, 1)), colors=QUIET, linewidths=0.5, alpha=0.45, zorder=1)
     axes[1].add_collection(ways)
     if motion.hues is not None:
-        colour_by(figure, axes, drawn, motion)
+        colour_dots(figure, axes, drawn, motion)
     return figure
 
 
@@ -140,5 +140,5 @@ def _lines(plt: Any, motion: Motion) -> Any:
         right.hist(motion.values[time], edges, color=colour, alpha=0.6, label=f"step {motion.steps[time]:,}")
     right.legend(frameon=False, fontsize=8)
     for panel in (left, right):
-        bare(panel)
+        hide_spines(panel)
     return figure

@@ -59,7 +59,7 @@ def save(results: Mapping[str, Array], path: Path, manifest: Manifest, look: Loo
     ports = {p.name: p for p in manifest.outputs}
     several = len(results) > 1
     if path.suffix.lower() in MOVING:
-        results = {name: results[name] for name in moving([ports[name] for name in results])}
+        results = {name: results[name] for name in path_names([ports[name] for name in results])}
     parts = {path: results}
     if len(results) > 1 and path.suffix.lower() not in HOLDS_SEVERAL:
         parts = {path.with_suffix(f".{name}{path.suffix}"): {name: array} for name, array in results.items()}
@@ -71,13 +71,13 @@ def save(results: Mapping[str, Array], path: Path, manifest: Manifest, look: Loo
     return list(parts)
 
 
-def moving(ports: Sequence[Port]) -> list[str]:
+def path_names(ports: Sequence[Port]) -> list[str]:
     """The names of the results that are paths. Raises `ModelError` where none is: better before a long run than after it."""
-    from mai.runtime.show.animate import check_moves
+    from mai.runtime.show.animate import check_is_path
 
     paths = [port.name for port in ports if port.path is not None]
     if not paths:
-        check_moves(ports[0])
+        check_is_path(ports[0])
     return paths
 
 

@@ -96,7 +96,7 @@ def check_length(text: Text, rows: Array, settings: Mapping[str, Any]) -> None:
     raise ModelError("input-range", message, help)
 
 
-def answer(prompt: Prompt, made: Array, tokenizer: Tokenizer | None) -> Any:
+def format_result(prompt: Prompt, made: Array, tokenizer: Tokenizer | None) -> Any:
     """The result as the prompt was given: text for text, and rows of their own lengths for prompts of different ones.
 
     One text beside a batch of another input has become several.

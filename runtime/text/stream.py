@@ -10,7 +10,7 @@ import onnxruntime as ort
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.model.binding import device_of, run_bound, value_of
+from mai.runtime.model.binding import device_of, run_bound, to_ort_value
 from mai.runtime.model.manifest import Manifest, Port, Step
 from mai.runtime.text.tokenizer import Tokenizer
 
@@ -22,7 +22,7 @@ def step_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.step{path.suffix}")
 
 
-def turns(session: ort.InferenceSession, manifest: Manifest, feed: dict[str, Array], count: int) -> Iterator[Array]:
+def generate(session: ort.InferenceSession, manifest: Manifest, feed: dict[str, Array], count: int) -> Iterator[Array]:
     """The tokens of `count` turns, [batch] each; -1 for a row that has ended. It ends when all rows have.
 
     `feed` holds the prompt, as the input of the new tokens, and the settings.
@@ -31,25 +31,27 @@ def turns(session: ort.InferenceSession, manifest: Manifest, feed: dict[str, Arr
     assert step is not None
     batch, length = feed[step.tokens].shape
     device = device_of(session)
-    held = {name: value_of(array) for name, array in feed.items()}
-    held |= {name: value_of(array, device) for name, array in _first(manifest, step, batch).items()}
+    held = {name: to_ort_value(array) for name, array in feed.items()}
+    held |= {name: to_ort_value(array, device) for name, array in _first(manifest, step, batch).items()}
     outputs = {NEXT: "cpu"} | dict.fromkeys(step.states.values(), device)
     accepted = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
     past = 0
     for turn in range(count):
-        held |= {step.past: value_of(np.array(past))} | ({step.turn: value_of(np.array(turn))} if step.turn else {})
+        held |= {step.past: to_ort_value(np.array(past))} | (
+            {step.turn: to_ort_value(np.array(turn))} if step.turn else {}
+        )
         token, *states = run_bound(session, {n: v for n, v in held.items() if n in accepted}, outputs)
         chosen: Array = token.numpy()
         yield chosen
         if (chosen < 0).all():
             return
         held |= dict(zip(step.states, states, strict=True))
-        held[step.tokens] = value_of(chosen[:, None])
+        held[step.tokens] = to_ort_value(chosen[:, None])
         past += length
         length = 1
 
 
-def pieces(made: Iterator[Array], tokenizer: Tokenizer) -> Iterator[str]:
+def decode_stream(made: Iterator[Array], tokenizer: Tokenizer) -> Iterator[str]:
     """The text of a single row's tokens, as soon as it is sure."""
     decoder = tokenizer.decoder()
     for tokens in made:

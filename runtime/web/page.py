@@ -13,7 +13,8 @@ from typing import Any
 
 from mai.runtime.errors import ModelError
 from mai.runtime.files import write_atomically
-from mai.runtime.model.model import Model, load
+from mai.runtime.model.loader import load
+from mai.runtime.model.model import Model
 from mai.runtime.text.stream import step_path
 from mai.runtime.text.tokenizer import BYTES
 

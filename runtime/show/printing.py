@@ -12,8 +12,8 @@ import typer
 
 from mai.runtime.errors import ModelError
 from mai.runtime.files import write_atomically
-from mai.runtime.inputs.arguments import unknown
-from mai.runtime.inputs.labels import names_for, of_size
+from mai.runtime.inputs.arguments import unknown_name_error
+from mai.runtime.inputs.labels import label_names, names_by_count
 from mai.runtime.inputs.values import parse_value, split_word, takes_text
 from mai.runtime.text.prompts import NOTHING
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 SHOWN = 20
 
 
-def stream(model: Model, values: list[str], options: Mapping[str, int | None], out: Path | None) -> None:
+def print_stream(model: Model, values: list[str], options: Mapping[str, int | None], out: Path | None) -> None:
     """Print a text as it grows, then how fast it grew."""
     step, text = model.manifest.step, model.manifest.text
     if step is None or text is None:
@@ -38,7 +38,7 @@ def stream(model: Model, values: list[str], options: Mapping[str, int | None], o
             given["count"] = _whole(name, value)
             continue
         if name not in ports:
-            raise unknown(name, [*ports, str(text.count)])
+            raise unknown_name_error(name, [*ports, str(text.count)])
         given[name] = parse_value(ports[name], value, None, is_text=takes_text(model.manifest, ports[name]))
     if text.prompt not in given:
         raise ModelError("input-missing", f"the input `{text.prompt}` is missing", f'{text.prompt}="Once upon"')
@@ -63,7 +63,7 @@ def _whole(name: str, value: str) -> int:
     return int(value)
 
 
-def texts(rows: list[Any], seconds: float, out: Path | None) -> None:
+def print_texts(rows: list[Any], seconds: float, out: Path | None) -> None:
     """Print texts, or write them; rows of tokens as their numbers."""
     made = [r if isinstance(r, str) else " ".join(map(str, r)) for r in rows]
     typer.echo(f"{len(made):,} text{'s' if len(made) != 1 else ''} in {seconds:.3g} s", err=True)
@@ -74,7 +74,7 @@ def texts(rows: list[Any], seconds: float, out: Path | None) -> None:
     typer.echo(f"\n{'-' * 40}\n".join(made))
 
 
-def counts(model: Model, counted: Any) -> None:
+def print_count(model: Model, counted: Any) -> None:
     """Print what a file counts: evaluations of its velocity, or the turns of a text, where one may make several tokens."""
     if counted is None:
         return
@@ -86,7 +86,7 @@ def counts(model: Model, counted: Any) -> None:
         typer.echo(f"in {most:,} turns", err=True)
 
 
-def arrays(model: Model, results: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+def print_results(model: Model, results: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Print results by what they are."""
     for name, array in results.items():
         rows = np.asarray(array)
@@ -95,10 +95,10 @@ def arrays(model: Model, results: Mapping[str, Any], given: Mapping[str, Any]) -
         typer.echo(f"{name}: {rows.dtype} {list(rows.shape)}")
         port = model.outputs[name]
         if rows.ndim == 1 and rows.dtype.kind in "bi":
-            _row(rows, names_for(model.manifest, port))
+            _row(rows, label_names(model.manifest, port))
             continue
         if len(port.shape) == 1 and rows.ndim == 2 and np.allclose(rows.sum(-1), 1, atol=1e-3) and rows.min() >= 0:
-            _bars(rows[:5], of_size(model.manifest, rows.shape[1]))
+            _bars(rows[:5], names_by_count(model.manifest, rows.shape[1]))
             continue
         typer.echo(f"  mean {rows.mean():.4g}, deviation {rows.std():.4g}, from {rows.min():.4g} to {rows.max():.4g}")
         with np.printoptions(precision=4, suppress=True, threshold=40, edgeitems=2):
