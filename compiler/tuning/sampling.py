@@ -12,7 +12,7 @@ import numpy as np
 from mai.compiler import passes
 from mai.compiler.data.batches import load
 from mai.compiler.data.label_names import Names
-from mai.compiler.data.points import generator
+from mai.compiler.data.source_kinds import generator
 from mai.compiler.onnx.build import serialised
 from mai.compiler.onnx.export import Quantize, model_of
 from mai.compiler.onnx.gate import session

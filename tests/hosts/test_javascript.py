@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 from mai.compiler.check import check
-from mai.compiler.data.tokens import _trained
+from mai.compiler.data.tokens import train_tokenizer
 from mai.compiler.onnx.export import Quantize, export, export_step, graphs_of
 from mai.compiler.onnx.gate import allowance, longest_text, trial
 from mai.compiler.onnx.gate import difference as difference_of
@@ -41,7 +41,7 @@ DRAWS = """export draws() -> ([4], [4], class[4]) {
   return (a, b, c)
 }
 """
-PIECES = _trained(256, "The naïve café sold 1,234 crêpes — 日本語 and 🎉 too.\n\nThe end is the end. " * 5)
+PIECES = train_tokenizer(256, "The naïve café sold 1,234 crêpes — 日本語 and 🎉 too.\n\nThe end is the end. " * 5)
 TEXT = """const vocab = 256
 data x: tokens[9] from text(tokenizer = bytes)
 net logits(x: tokens[P]) -> [P, vocab] {
