@@ -30,7 +30,7 @@ from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run as run_torch
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
-from tests.passes.test_incremental import CAUSAL_NETS, LAYERS, NOTHING, spec, weights
+from tests.support.growing_texts import CAUSAL_NETS, LAYERS, NOTHING, spec, weights
 
 Maker = Callable[..., Program]
 COUNT, DRAFTS = 15, 4

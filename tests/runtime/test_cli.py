@@ -14,8 +14,7 @@ import onnx
 import pytest
 
 from mai.runtime.model.manifest import MANIFEST_KEY, Port
-
-from .conftest import build, manifest
+from tests.support.small_files import build, manifest
 
 Write = Callable[..., Path]
 TRAINING = [

@@ -89,7 +89,7 @@ def test_objectives_in_turn_move_only_their_nets(example: Maker, tmp_path: Path)
     trainer = Trainer(program, program.training, tmp_path, Options(batch=8, **QUIET))
     fields = trainer.on_device(trainer.data.batch(0, 8))
     before = {n: p.detach().clone() for n, p in trainer.weights.named_parameters()}
-    trainer._minimize(trainer.objectives[0], fields, 0, 1.0, False)
+    trainer.minimize(trainer.objectives[0], fields, 0, 1.0, False)
     moved = {n.split(".")[0] for n, p in trainer.weights.named_parameters() if not torch.equal(p, before[n])}
     assert moved == {"critic"}
 
