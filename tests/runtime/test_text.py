@@ -186,6 +186,7 @@ def mai(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess
     return done
 
 
+@pytest.mark.slow
 def test_the_commands(tmp_path: Path) -> None:
     """Train with a tokenizer of its own, then text on the command line."""
     (tmp_path / "tiny.mai").write_text(SPEC, encoding="utf-8")

@@ -29,6 +29,7 @@ def proposal(spec: Path, file: Path, **sets: object) -> Proposal:
         return propose(file.name, checked.program.weights, files.shapes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_known_networks(name: str, tmp_path: Path) -> None:
     case = CASES[name]
