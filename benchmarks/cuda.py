@@ -22,7 +22,7 @@ from benchmarks.measure import interleaved, medians, ratio, record, table
 from benchmarks.rivals import NETWORKS, SOLVERS
 from benchmarks.sampler import SHAPES, SPECS
 from mai.compiler.check import check
-from mai.compiler.compile_options import DEFAULTS, CompileOptions, Trained
+from mai.compiler.compile_options import DEFAULTS, CompileOptions, Precision, Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
@@ -38,7 +38,7 @@ ROWS = [
     ("dit", "euler", 1, 20),
     ("unet", "euler", 16, 4),
 ]
-PRECISIONS = {"float32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+PRECISIONS: dict[Precision, torch.dtype] = {"float32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 EAGER, COMPILED = "torch eager", "torch.compile"
 
 
