@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal, get_args
 
 if TYPE_CHECKING:
     from mai.runtime.arrays import Array
-    from mai.runtime.model.manifest import Tuned
+    from mai.runtime.model.manifest import Tuning
 
 Cache = Literal["auto", "concat", "two-level", "none"]
 Precision = Literal["float32", "fp16", "bf16"]
@@ -116,4 +116,4 @@ class Trained:
     tokenizer: str | None = None
     labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     loss_change: float | None = None
-    tuned: Tuned | None = None
+    tuned: Tuning | None = None

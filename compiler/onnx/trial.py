@@ -12,7 +12,7 @@ from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import symbols
 from mai.compiler.ir.types import DType
 from mai.runtime.arrays import Array
-from mai.runtime.model.model import session_options
+from mai.runtime.model.session import session_options
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 FREE_SIZE = 5  # Of a dimension that a host chooses.
