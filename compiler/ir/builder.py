@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from mai.compiler.ir.graph import Node, Region, Value, Weight
 from mai.compiler.ir.operation import Operation, typed
 from mai.compiler.ir.sizes import Size
-from mai.compiler.ir.structure import Constant, Lead, Loop, SizeOf, Spread, Structural, Unlead, WeightOf
+from mai.compiler.ir.structure import Constant, Lead, Loop, Nested, SizeOf, Spread, Structural, Unlead, WeightOf
 from mai.compiler.ir.types import Axis, DType, Type, join_leads
 from mai.spec.source import Span
 
@@ -23,7 +22,7 @@ class Builder:
         self.span = span
         self.scope = scope
 
-    def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: Any) -> Value:
+    def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: object) -> Value:
         """Apply an operation that has one output.
 
         Raises:
@@ -32,7 +31,7 @@ class Builder:
         return self.emit_all(op, inputs, attributes, name)[0]
 
     def emit_all(
-        self, op: type[Operation], inputs: Sequence[Value], attributes: Mapping[str, Any], name: str = ""
+        self, op: type[Operation], inputs: Sequence[Value], attributes: Mapping[str, object], name: str = ""
     ) -> tuple[Value, ...]:
         merged = {**op.attributes, **attributes}
         types = typed(op, [v.type for v in inputs], merged)
@@ -60,10 +59,10 @@ class Builder:
     def _leaf(self, structure: Structural, type: Type, inputs: Sequence[Value] = (), name: str = "") -> Value:
         return self.add(structure, inputs, [type], name=name).output
 
-    def constant(self, value: Number | tuple[Any, ...], dtype: DType | None = None) -> Value:
+    def constant(self, value: Nested, dtype: DType | None = None) -> Value:
         """A number or nested tuples of numbers; the dtype is that of the first number unless it is given."""
         shape: list[int] = []
-        inner: Any = value
+        inner = value
         while isinstance(inner, tuple):
             shape.append(len(inner))
             inner = inner[0]

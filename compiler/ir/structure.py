@@ -17,8 +17,7 @@ from mai.compiler.ir.types import Axis
 if TYPE_CHECKING:
     from mai.compiler.ir.graph import Node
 
-Scalar = bool | int | float
-Numbers = Scalar | tuple[Any, ...]  # A number, or nested tuples of numbers.
+Nested = bool | int | float | tuple["Nested", ...]  # A number, or an array as nested tuples.
 
 STRUCTURES: dict[str, type[Structural]] = {}
 
@@ -54,7 +53,7 @@ class Structural(Operation, abstract=True):
 class Constant(Structural):
     """A number, or nested tuples of numbers."""
 
-    value: Numbers
+    value: Nested
 
 
 @dataclass(frozen=True)
