@@ -24,8 +24,7 @@ from mai.runtime import load
 from mai.runtime.cli import app
 from mai.runtime.errors import ModelError
 from mai.runtime.web.page import ORT, PUBLIC, VERSIONS, WEB, write_page
-from tests.hosts.conftest import INSTALLED
-from tests.hosts.test_javascript import PIECES, TEXT
+from tests.support.hosts import INSTALLED, PIECES, TEXT
 
 POINTS = "# Points <b>anywhere</b>.\nexport f() -> [2] {\n  x ~ normal([2])\n  return x\n}\n"
 MODULES = INSTALLED / "node_modules"

@@ -59,6 +59,7 @@ def test_the_divergence_is_that_of_pot(program: Maker) -> None:
     np.testing.assert_allclose(made, [debiased(a, b, 0.2) for a, b in zip(x, y, strict=True)], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_defaults_have_nearly_converged(program: Maker) -> None:
     x, y = clouds(24, 24)
     made = value(program(TWO.format("[]", "sinkhorn_divergence(x, y)")), x, y)

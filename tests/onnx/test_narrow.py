@@ -104,6 +104,7 @@ def test_fp16_computes_what_float32_does(program: Maker, tmp_path: Path, text: s
     assert 0 < np.abs(a - b).max() < 0.01 * np.abs(b).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "name"), [(FLOW, "sample"), (IMAGES, "sample"), (TEXT, "predict"), (TEXT, "generate")]
 )

@@ -77,6 +77,7 @@ def test_what_is_left_whole() -> None:
     assert not suits((4096,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opset", [21, 23])
 @pytest.mark.parametrize(("kind", "tolerance"), [("int8", 0.02), ("int4", 0.2)])
 def test_a_text_in_few_bits(program: Maker, tmp_path: Path, kind: Any, tolerance: float, opset: int) -> None:

@@ -156,6 +156,7 @@ def test_a_flow_of_tokens(program: Maker, tmp_path: Path, unroll: bool) -> None:
     assert all("attention" in n or "mlp" in n for n in names)
 
 
+@pytest.mark.slow
 def test_the_loss_of_a_flow_is_measured_with_its_products(program: Maker, tmp_path: Path) -> None:
     made = tokens(program, tmp_path)
     weights, _ = load_weights(made, None, 0)
