@@ -14,6 +14,7 @@ import onnx
 
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.graph import EVALUATIONS, Graph
+from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.first_difference import first_difference
@@ -123,7 +124,7 @@ def allowance(graph: Graph) -> float:
     A step that one run takes and the other, a rounding away, does not, is within the tolerance of an adaptive solver: so are
     the solutions that follow, but for what the equation makes of it.
     """
-    tolerances: list[float] = [n.attributes["rtol"] for n in graph.walk() if n.attributes.get("rtol")]
+    tolerances = [rtol for n in graph.walk() if n.op is Loop and (rtol := Loop.of(n).rtol) is not None]
     return max([TOLERANCE, *(DRIFT * rtol for rtol in tolerances)])
 
 

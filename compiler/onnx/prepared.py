@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from mai.compiler import passes
 from mai.compiler.compile_options import DEFAULTS, CompileOptions
 from mai.compiler.ir.graph import Graph
-from mai.compiler.ir.structure import Extend
+from mai.compiler.ir.structure import Extend, Loop
 from mai.compiler.onnx.layout.chunks import chunk_of
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_products
@@ -32,7 +32,7 @@ class Prepared:
     def longest_text(self) -> int | None:
         """How many tokens the growing text may have; None where nothing limits it."""
         graph = self.whole or self.optimised
-        return min((n.attributes["limit"] for n in texts(graph) if n.attributes["limit"]), default=None)
+        return min((limit for n in texts(graph) if (limit := Loop.of(n).limit)), default=None)
 
     def chunk(self, options: CompileOptions) -> int | None:
         """How many examples of a large batch are computed at a time; None for all of them."""
