@@ -13,7 +13,8 @@ import numpy as np
 import ot
 
 from benchmarks.fidelity.claim import Array, Claim, compiled, trained
-from mai.compiler.data.points import Points, generator
+from mai.compiler.data.points import Points
+from mai.compiler.data.source_kinds import generator
 from mai.compiler.data.sources.moons import Moons
 from mai.compiler.data.sources.swiss_roll import SwissRoll
 from mai.runtime.model.model import Model

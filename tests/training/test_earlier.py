@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mai.compiler.compile_options import Trained
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.sources.export import Export
 from mai.compiler.data.sources.moons import Moons
@@ -55,7 +56,7 @@ def folder(program: Maker, tmp_path: Path) -> Path:
     """A folder with the files of the earlier spec's exports."""
     made = program(EARLIER)
     for name in made.exports:
-        export(made, name, {}, tmp_path)
+        export(made, name, Trained({}), tmp_path)
     return tmp_path
 
 
@@ -96,6 +97,7 @@ def test_a_file_takes_the_place_of_the_source(folder: Path) -> None:
     assert load(Moons(), POINT, 0, Path(), [folder / "spec.pairs.onnx"]).count is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "slug", "told"),
     [
