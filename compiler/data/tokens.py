@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mai.runtime.arrays import Array
 
 from mai.compiler.data.fields import bad
 from mai.compiler.program import Program
 from mai.compiler.training.folder import TOKENIZER
-from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import plain_file
 from mai.runtime.text.tokenizer import BYTES, tokenizer_of

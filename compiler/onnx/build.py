@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+from mai.runtime.arrays import Array
 
 from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Graph, Node, Value
@@ -25,8 +26,7 @@ from mai.compiler.onnx.layout.unfuse_norms import keep_apart
 from mai.compiler.onnx.precision.narrow import Precision, narrow
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_nodes
-from mai.compiler.ops.random import Draw
-from mai.runtime.arrays import Array
+from mai.compiler.ops.random.random_numbers import Draw
 
 DTYPES = {DType.REAL: ir.DataType.FLOAT, DType.INT: ir.DataType.INT64, DType.BOOL: ir.DataType.BOOL}
 NUMPY: dict[DType, Any] = {DType.REAL: np.float32, DType.INT: np.int64, DType.BOOL: np.bool_}

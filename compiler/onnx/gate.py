@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
+from mai.runtime.arrays import Array
 
 from mai.compiler.ir.evaluate import Evaluation
 from mai.compiler.ir.graph import EVALUATIONS, Graph, Node, Value
@@ -17,7 +18,6 @@ from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.passes.text.growth import texts
-from mai.runtime.arrays import Array
 from mai.runtime.model.model import session_options
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -220,6 +220,6 @@ def _first_turn(copier: Copier, node: Node) -> bool:
 
 
 def _row(copier: Copier, kept: Value) -> Value:
-    from mai.compiler.ops.shape import Unsqueeze
+    from mai.compiler.ops.shapes.shape import Unsqueeze
 
     return copier.builder.emit(Unsqueeze, kept, axes=(-1 - kept.type.rank,))

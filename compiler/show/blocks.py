@@ -13,7 +13,7 @@ from mai.compiler.ir.operation import OPERATIONS, describe
 from mai.compiler.ir.rewrite import free_values
 from mai.compiler.ir.structure import Extend, Structural, WeightOf
 from mai.compiler.ir.types import BATCH_DEPTH, Type
-from mai.compiler.ops.random import Draw
+from mai.compiler.ops.random.random_numbers import Draw
 from mai.compiler.passes.local.prune import prune
 from mai.compiler.program import Program
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from mai.runtime.arrays import Array
 
 from mai.compiler import passes
 from mai.compiler.data.batches import load
@@ -14,9 +15,8 @@ from mai.compiler.data.label_names import Names
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.export import coarse_of_all
 from mai.compiler.onnx.gate import session
-from mai.compiler.ops.matching import Matching
+from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.program import Program
-from mai.runtime.arrays import Array
 
 MOST = 64  # Examples: enough for a loss to two digits.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from mai.runtime.arrays import Array
 
 from mai.compiler.check import check_text
 from mai.compiler.onnx.export import Quantize, export
@@ -23,7 +24,6 @@ from mai.compiler.tuning.search import Found, Limits, Point, Search, confirming
 from mai.compiler.tuning.subject import METHODS, Subject, refused, subject_of
 from mai.compiler.weights.tensor_files import usual
 from mai.runtime import load
-from mai.runtime.arrays import Array
 from mai.runtime.files import write_atomically
 from mai.runtime.model.manifest import Manifest, Measured, Tuned
 from mai.runtime.model.model import Model

@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-
 from mai.runtime.arrays import Array
+
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import is_number, vector
 from mai.runtime.inputs.labels import as_labels

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from mai.runtime.arrays import Array
+
 from mai.runtime.errors import ModelError
 from mai.runtime.files import UNREADABLE, plain_file, read_arrays
 from mai.runtime.inputs.arguments import as_array

@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-
 from mai.runtime.arrays import Array
+
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Manifest, Port
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-
 from mai.runtime.arrays import Array
+
 from mai.runtime.errors import ModelError
 from mai.runtime.files import plain_file
 from mai.runtime.inputs.arguments import prepare, without_name

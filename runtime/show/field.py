@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
-
 from mai.runtime.arrays import Array
+
 from mai.runtime.show.canvas import ACCENT, GOLD, INK, QUIET, TEAL, plane
 
 CLASSES = (ACCENT, TEAL, GOLD, INK, "#8f6bb3", "#7ba05b", "#c9865b", QUIET)

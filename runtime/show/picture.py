@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from mai.runtime.arrays import Array
+
 from mai.runtime.model.manifest import Port
 from mai.runtime.show import field as plane_field
 from mai.runtime.show.canvas import (

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-
 from mai.runtime.arrays import Array
+
 from mai.runtime.errors import ModelError
 from mai.runtime.files import UNREADABLE, read_arrays
 from mai.runtime.inputs.arguments import unknown

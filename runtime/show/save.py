@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
-
 from mai.runtime.arrays import Array
+
 from mai.runtime.errors import ModelError
 from mai.runtime.files import write_atomically
 from mai.runtime.model.manifest import Manifest, Port

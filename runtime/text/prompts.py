@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-
 from mai.runtime.arrays import Array
+
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Port, Text
 from mai.runtime.text.tokenizer import Tokenizer

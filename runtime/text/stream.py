@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
-
 from mai.runtime.arrays import Array
+
 from mai.runtime.errors import ModelError
 from mai.runtime.model.binding import device_of, run_bound, value_of
 from mai.runtime.model.manifest import Manifest, Port, Step

@@ -8,8 +8,8 @@ from functools import lru_cache
 from typing import Protocol
 
 import numpy as np
-
 from mai.runtime.arrays import Array
+
 from mai.runtime.errors import ModelError
 
 BYTES = "bytes"

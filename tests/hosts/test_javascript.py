@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mai.runtime.arrays import Array
 
 from mai.compiler.check import check
 from mai.compiler.data.tokens import _trained
@@ -21,7 +22,6 @@ from mai.compiler.onnx.gate import difference as difference_of
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
-from mai.runtime.arrays import Array
 from tests.hosts.conftest import LIBRARY
 
 JavaScript = Callable[[Sequence[dict[str, Any]]], list[Any]]

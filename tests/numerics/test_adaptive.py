@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 import torchdiffeq
+from mai.runtime.arrays import Array
 from scipy.integrate import solve_ivp
 
 from mai.compiler import passes
@@ -20,7 +21,6 @@ from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run
 from mai.runtime import ModelError, load
-from mai.runtime.arrays import Array
 from mai.runtime.model.model import Model
 
 Maker = Callable[[str], Program]

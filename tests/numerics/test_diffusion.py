@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from mai.runtime.arrays import Array
 
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
-from mai.runtime.arrays import Array
 from mai.runtime.model.model import Model
 
 Maker = Callable[[str], Program]

@@ -10,6 +10,7 @@ import numpy as np
 import ot
 import pytest
 import torch
+from mai.runtime.arrays import Array
 
 from mai.compiler import passes
 from mai.compiler.ir.evaluate import evaluate
@@ -19,7 +20,6 @@ from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run
 from mai.runtime import load
-from mai.runtime.arrays import Array
 
 Maker = Callable[[str], Program]
 TWO = "export f(x: [N, d], y: [M, d]) -> {} {{ return {} }}\n"

@@ -11,6 +11,7 @@ import numpy as np
 import onnx
 import pytest
 import typer
+from mai.runtime.arrays import Array
 from onnx import TensorProto
 from typer.testing import CliRunner
 
@@ -21,7 +22,6 @@ from mai.compiler.onnx.gate import session
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
-from mai.runtime.arrays import Array
 from mai.runtime.cli import app as runtime_app
 from mai.spec.diagnostics import MaiError
 

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
+from mai.runtime.arrays import Array
 from typer.testing import CliRunner
 
 from mai.compiler.onnx.export import Quantize, coarse_of_all, export
@@ -18,7 +19,6 @@ from mai.compiler.program import Program
 from mai.compiler.training.evaluation import loss_change
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
-from mai.runtime.arrays import Array
 
 Maker = Callable[..., Program]
 INT8 = Quantize("int8")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from mai.runtime.arrays import Array
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.evaluate import evaluate
@@ -16,13 +17,12 @@ from mai.compiler.ir.operation import OPERATIONS, Case, Operation
 from mai.compiler.ir.structure import Gradient, Pushforward, Structural
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.elementwise import Multiply, Sin
-from mai.compiler.ops.random import Draw
-from mai.compiler.ops.reduce import Sum
+from mai.compiler.ops.random.random_numbers import Draw
+from mai.compiler.ops.reductions import Sum
 from mai.compiler.passes.derivatives.differentiate import differentiate
 from mai.compiler.passes.local.prune import prune
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
-from mai.runtime.arrays import Array
 from tests.ops.test_parity import BATCH, SIZES, feed_of, graph_of, may_lead
 
 NONE = {

@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from mai.runtime.arrays import Array
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops import elementwise, loss, norm, reduce
-from mai.runtime.arrays import Array
+from mai.compiler.ops import elementwise
+from mai.compiler.ops import reductions as reduce
+from mai.compiler.ops.losses import loss
+from mai.compiler.ops.reductions import norm
 
 LARGE = np.array([-1e4, -200.0, -90.0, -20.0, -1e-6, 0.0, 1e-6, 20.0, 90.0, 200.0, 1e4], np.float32)
 ROWS: list[tuple[type[Operation], list[Any], dict[str, Any]]] = [

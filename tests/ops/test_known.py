@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+from mai.runtime.arrays import Array
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Value
@@ -13,8 +14,9 @@ from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.onnx.build import build
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import indexing, product, reduce, shape
-from mai.runtime.arrays import Array
+from mai.compiler.ops import reductions as reduce
+from mai.compiler.ops.products import product
+from mai.compiler.ops.shapes import indexing, shape
 
 Made = Callable[[Builder], Value]
 BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, cast
 
 import onnx_ir as ir
+from mai.runtime.arrays import Array
 
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.operation import Operation
@@ -22,9 +23,8 @@ from mai.compiler.onnx.precision.quantize import (
     stored_rows,
     suits,
 )
-from mai.compiler.ops.indexing import Take
-from mai.compiler.ops.product import Affine
-from mai.runtime.arrays import Array
+from mai.compiler.ops.products.product import Affine
+from mai.compiler.ops.shapes.indexing import Take
 
 Store = Callable[[str], tuple[ir.TensorProtocol, ir.TensorProtocol]]
 

@@ -12,7 +12,7 @@ from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.rewrite import Copier, free_values, reading
 from mai.compiler.ir.types import Type, join_leads
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops.indexing import Take
+from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.passes.derivatives.dependence import moving
 from mai.spec.diagnostics import Diagnostic, MaiError
 
