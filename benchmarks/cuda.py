@@ -17,7 +17,6 @@ from typing import Any
 import numpy as np
 import onnxruntime as ort
 import torch
-from mai.runtime.arrays import Array
 
 from benchmarks.measure import interleaved, medians, ratio, record, table
 from benchmarks.rivals import NETWORKS, SOLVERS
@@ -26,6 +25,7 @@ from mai.compiler.check import check
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
+from mai.runtime.arrays import Array
 from mai.runtime.model.model import Model
 
 Run = Callable[[], Any]

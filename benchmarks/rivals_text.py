@@ -19,6 +19,7 @@ from typing import Any
 
 import numpy as np
 import torch
+
 from mai.runtime.arrays import Array
 
 # Tokens after a prompt [B, P]: ids and how many, to [B, count]. Greedy, and none of them ends it.

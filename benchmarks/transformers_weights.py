@@ -17,9 +17,9 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
-from mai.runtime.arrays import Array
 
 from mai.compiler.program import Program
+from mai.runtime.arrays import Array
 
 Named = Iterator[tuple[str, Array]]
 

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mai.runtime.arrays import Array
 
 from benchmarks.runs import FIDELITY, GALLERY, ROOT, digest, is_done
 from mai.compiler.check import check
@@ -20,6 +19,7 @@ from mai.compiler.training.folder import checkpoints
 from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.training.loop import Options, train
 from mai.runtime import load
+from mai.runtime.arrays import Array
 from mai.runtime.model.model import Model
 
 EXAMPLES = ROOT / "examples"

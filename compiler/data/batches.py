@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from mai.runtime.arrays import Array
 
 from mai.compiler.data.export_source import opened, read_export
 from mai.compiler.data.fields import bad, check_labels, check_vocabulary, check_whole, chosen, shape_of, window
@@ -16,6 +15,7 @@ from mai.compiler.data.points import generator, sampler
 from mai.compiler.data.sources import EXACT, READERS, Read
 from mai.compiler.data.tokens import HELD_OUT, tokenised
 from mai.compiler.ir.types import DType, Type
+from mai.runtime.arrays import Array
 from mai.spec import settings as st
 from mai.spec.diagnostics import MaiError, placed
 from mai.spec.source import Span

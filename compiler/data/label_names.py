@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from mai.runtime.arrays import Array
 
 from mai.compiler.data.fields import bad
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.weights.tensor_files import TensorFiles
+from mai.runtime.arrays import Array
 
 Names = Mapping[str, tuple[str, ...]]
 LABELS = "mai.labels"

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from mai.runtime.arrays import Array
 from sklearn.datasets import make_moons
 
+from mai.runtime.arrays import Array
 from mai.spec import settings as st
 
 Sampler = Callable[[np.random.Generator, int], tuple[Array, Array]]

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mai.runtime.arrays import Array
 
 from mai.compiler.data.column_shapes import header_of, width_of
 from mai.compiler.data.fields import bad, grouped
 from mai.compiler.data.label_names import is_words
 from mai.compiler.data.points import generator, sampler
+from mai.runtime.arrays import Array
 from mai.runtime.files import UNREADABLE, plain_file, read_arrays
 from mai.runtime.inputs.cells import is_number
 from mai.spec import settings as st

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from mai.compiler.ir.graph import Node, Region, Value, Weight
 from mai.compiler.ir.operation import Operation, typed
@@ -13,6 +12,7 @@ from mai.compiler.ir.types import Axis, DType, Type, join_leads
 from mai.spec.source import Span
 
 Number = bool | int | float
+Nested = bool | int | float | tuple["Nested", ...]  # A number, or an array as nested tuples.
 
 
 class Builder:
@@ -23,7 +23,7 @@ class Builder:
         self.span = span
         self.scope = scope
 
-    def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: Any) -> Value:
+    def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: object) -> Value:
         """Apply an operation that has one output.
 
         Raises:
@@ -32,7 +32,7 @@ class Builder:
         return self.emit_all(op, inputs, attributes, name)[0]
 
     def emit_all(
-        self, op: type[Operation], inputs: Sequence[Value], attributes: Mapping[str, Any], name: str = ""
+        self, op: type[Operation], inputs: Sequence[Value], attributes: Mapping[str, object], name: str = ""
     ) -> tuple[Value, ...]:
         merged = {**op.attributes, **attributes}
         types = typed(op, [v.type for v in inputs], merged)
@@ -44,7 +44,7 @@ class Builder:
         self,
         op: type[Operation],
         inputs: Sequence[Value],
-        attributes: Mapping[str, Any],
+        attributes: Mapping[str, object],
         types: Sequence[Type],
         regions: Sequence[Region] = (),
         name: str = "",
@@ -56,14 +56,14 @@ class Builder:
         return node
 
     def _leaf(
-        self, op: type[Structural], type: Type, inputs: Sequence[Value] = (), name: str = "", **attributes: Any
+        self, op: type[Structural], type: Type, inputs: Sequence[Value] = (), name: str = "", **attributes: object
     ) -> Value:
         return self.add(op, inputs, attributes, [type], name=name).output
 
-    def constant(self, value: Number | tuple[Any, ...], dtype: DType | None = None) -> Value:
+    def constant(self, value: Nested, dtype: DType | None = None) -> Value:
         """A number or nested tuples of numbers; the dtype is that of the first number unless it is given."""
         shape: list[int] = []
-        inner: Any = value
+        inner = value
         while isinstance(inner, tuple):
             shape.append(len(inner))
             inner = inner[0]
@@ -95,7 +95,7 @@ class Builder:
         return x if full == x.type.lead else self._leaf(Spread, x.type.with_lead(full), [x], name=x.name, axes=full)
 
     def loop(
-        self, count: Value, turns: Size | None, states: Sequence[Value], body: Region, **attributes: Any
+        self, count: Value, turns: Size | None, states: Sequence[Value], body: Region, **attributes: object
     ) -> tuple[Value, ...]:
         """A loop; `body` maps (turn, states...) to (states..., kept...). Gives the last states, then the kept rows.
 

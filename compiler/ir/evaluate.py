@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from mai.runtime.arrays import Array
 
 from mai.compiler.ir import sizes
 from mai.compiler.ir.align import missing_axes
@@ -15,6 +14,7 @@ from mai.compiler.ir.operation import Alignment
 from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.structure import Across, Constant, Lead, Loop, SizeOf, Spread, Unlead, WeightOf
 from mai.compiler.ir.types import DType
+from mai.runtime.arrays import Array
 
 DTYPES: dict[DType, Any] = {DType.REAL: np.float64, DType.INT: np.int64, DType.BOOL: np.bool_}
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
-from mai.runtime.arrays import Array
 
 from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Graph, Node, Value
@@ -27,6 +26,7 @@ from mai.compiler.onnx.precision.narrow import Precision, narrow
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_nodes
 from mai.compiler.ops.random.random_numbers import Draw
+from mai.runtime.arrays import Array
 
 DTYPES = {DType.REAL: ir.DataType.FLOAT, DType.INT: ir.DataType.INT64, DType.BOOL: ir.DataType.BOOL}
 NUMPY: dict[DType, Any] = {DType.REAL: np.float32, DType.INT: np.int64, DType.BOOL: np.bool_}
@@ -112,7 +112,7 @@ class Building:
 
     def outputs(self, made: list[ir.Value], values: list[Value]) -> list[ir.Value]:
         """What leaves a body, of the types of `values`."""
-        renamed = [self.op.make("Identity", [m]) for m in made]
+        renamed = [self.op.Identity(m) for m in made]
         for output, value in zip(renamed, values, strict=True):
             self._set_type(output, value)
         return renamed
@@ -137,7 +137,7 @@ class Building:
         return made
 
     def _output(self, value: Value, result: ir.Value, name: str) -> ir.Value:
-        made = self.op.make("Identity", [result])
+        made = self.op.Identity(result)
         made.name = name
         self._set_type(made, value)
         return made
@@ -166,7 +166,7 @@ class Building:
             self.nodes(own)
             outputs = self.outputs([self.operand(v) for v in self.graph.outputs], self.graph.outputs)
         body = ir.Graph(inputs, outputs, nodes=nodes, name=op.name("chunk"))
-        made = op.make_all("Scan", slices, {"body": body, "num_scan_inputs": len(slices)}, len(outputs))
+        made = op.several("Scan", len(outputs), *slices, body=body, num_scan_inputs=len(slices))
         return [self._joined(x, v, batch) for x, v in zip(made, self.graph.outputs, strict=True)]
 
     def _chunk(self, examples: int) -> ir.Value:
@@ -273,7 +273,7 @@ class Building:
 
     def _renewed(self, made: Any, node: Node) -> Any:
         """An operation that gave an input back needs a value of its own type."""
-        return made if made.type is None else self.op.make("Identity", [made])
+        return made if made.type is None else self.op.Identity(made)
 
     def _view(self, node: Node) -> Any:
         return self.values[node.inputs[0]]
@@ -309,14 +309,14 @@ class Building:
 
     def _unsqueezed(self, value: Value, operand: ir.Value, axes: tuple[int, ...]) -> ir.Value:
         sizes = _with_ones(value.type.physical, axes)
-        made = self.op.make("Unsqueeze", [operand, self.op.ints(axes)])
+        made = self.op.Unsqueeze(operand, self.op.ints(axes))
         made.type = ir.TensorType(DTYPES[value.type.dtype])
         made.shape = ir.Shape([s if isinstance(s, int) else str(s) for s in sizes])
         self.op.physical[made] = sizes
         return made
 
     def _expanded(self, operand: ir.Value, sizes: tuple[Size, ...]) -> ir.Value:
-        return self.op.make("Expand", [operand, self.op.shape_vector([self.op.resolve(s) for s in sizes])])
+        return self.op.Expand(operand, self.op.shape_vector([self.op.resolve(s) for s in sizes]))
 
     # ------------------------------------------------------------------ loops
 
@@ -337,7 +337,7 @@ class Building:
             outputs = self.outputs([self._any(made[0]) if stops else going, *made], [GOING, *region.outputs])
         body = ir.Graph([inputs[0], going, *inputs[1:]], outputs, nodes=nodes, name=op.name("body"))
         always = op.const(True, np.bool_)
-        made = op.make_all("Loop", [count, always, *states], {"body": body}, len(node.outputs))
+        made = op.several("Loop", len(node.outputs), count, always, *states, body=body)
         last, rows = made[: len(states)], made[len(states) :]
         if stops:
             rows = [self._filled(row, count, node.attributes["fill"]) for row in rows]
@@ -348,7 +348,7 @@ class Building:
         if not self.op.physical[going]:
             return going
         numbers = self.op.Cast(going, to=int(ir.DataType.INT64))
-        return self.op.make("Greater", [self.op.ReduceMax(numbers, keepdims=0), 0])
+        return self.op.Greater(self.op.ReduceMax(numbers, keepdims=0), 0)
 
     def _filled(self, stacked: ir.Value, count: ir.Value, fill: int) -> ir.Value:
         """The rows of the turns that a loop did not take."""
@@ -356,7 +356,7 @@ class Building:
         turns = op.Shape(stacked, start=0, end=1)
         rest = op.Shape(stacked, start=1)
         missing = op.Concat(op.Sub(op.Reshape(count, op.ints([1])), turns), rest, axis=0)
-        return op.make("Concat", [stacked, op.Expand(op.int(fill), missing)], axis=0)
+        return op.Concat(stacked, op.Expand(op.int(fill), missing), axis=0)
 
     def _rows(self, stacked: ir.Value, kept: Value) -> ir.Value:
         """A loop stacks along the first axis in memory; rows are the first axis of the shape, after the lead axes."""
@@ -364,7 +364,7 @@ class Building:
         if not lead:
             return stacked
         perm = [*range(1, lead + 1), 0, *range(lead + 1, lead + 1 + rank)]
-        return self.op.make("Transpose", [stacked], perm=perm)
+        return self.op.Transpose(stacked, perm=perm)
 
     def _flat(self, node: Node, count: int, states: list[Any]) -> list[Any]:
         """The turns of a loop one after the other, for hosts that want a graph without control flow."""
@@ -379,8 +379,8 @@ class Building:
         rows = []
         for place, value in enumerate(region.outputs[len(states) :]):
             axis = self.op.ints([len(value.type.lead)])
-            parts = [self.op.make("Unsqueeze", [row[place], axis]) for row in kept]
-            rows.append(self.op.make("Concat", parts, axis=len(value.type.lead)))
+            parts = [self.op.Unsqueeze(row[place], axis) for row in kept]
+            rows.append(self.op.Concat(*parts, axis=len(value.type.lead)))
         return [*states, *rows]
 
 

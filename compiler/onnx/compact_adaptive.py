@@ -60,7 +60,7 @@ def going_loop(b: Building, loop: Node) -> list[ir.Value | None]:
         outputs = b.outputs([op.Greater(op.Size(left), 0), *some, *whole], [AGAIN, *carried])
     b.values.update(zip(read, held, strict=True))
     body = ir.Graph([turn, again, rows, *inside], outputs, nodes=nodes, name=op.name("body"))
-    made = op.make_all("Loop", [count, op.const(True, bool), *begin], {"body": body}, len(begin))
+    made = op.several("Loop", len(begin), count, op.const(True, bool), *begin, body=body)
     ended = dict(zip(wanted, made[len(begin) - len(wanted) :], strict=True))
     return [ended.get(i) for i in range(len(states))]
 

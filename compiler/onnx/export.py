@@ -11,7 +11,6 @@ from typing import Any, Literal
 import numpy as np
 import onnx
 import onnx_ir as ir
-from mai.runtime.arrays import Array
 
 from mai.compiler import passes
 from mai.compiler.ir.graph import Graph
@@ -24,6 +23,7 @@ from mai.compiler.onnx.precision.narrow import Precision
 from mai.compiler.onnx.precision.quantize import NAMES, Coarse
 from mai.compiler.onnx.precision.whole import notes, whole_products
 from mai.compiler.program import Program
+from mai.runtime.arrays import Array
 from mai.runtime.files import write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
 

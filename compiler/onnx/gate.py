@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import onnxruntime as ort
-from mai.runtime.arrays import Array
 
 from mai.compiler.ir.evaluate import Evaluation
 from mai.compiler.ir.graph import EVALUATIONS, Graph, Node, Value
@@ -18,7 +17,8 @@ from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.passes.text.growth import texts
-from mai.runtime.model.model import session_options
+from mai.runtime.arrays import Array
+from mai.runtime.model.session import session_options
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 TOLERANCE = 1e-4
@@ -115,7 +115,7 @@ def _compared(
     names = [n for n in plain.output_names if n != EVALUATIONS]
     for batch in BATCHES:
         tried = trial(plain, batch, longest=longest)
-        pairs = zip(names, _run(opened, plain, tried), reference(tried), strict=False)
+        pairs = zip(names, run_trial(opened, plain, tried), reference(tried), strict=False)
         yield tried, {name: difference(a, b) for name, a, b in pairs}
 
 
@@ -151,7 +151,12 @@ def session(raw: bytes) -> ort.InferenceSession:
     return ort.InferenceSession(raw, session_options(), providers=["CPUExecutionProvider"])
 
 
-def _run(session: ort.InferenceSession, graph: Graph, tried: Trial) -> list[Array]:
+def run_trial(session: ort.InferenceSession, graph: Graph, tried: Trial) -> list[Array]:
+    """The results of a compiled file on a trial, in the order of the file.
+
+    Raises:
+        MaiError: `compile-mismatch`: ONNX Runtime refuses these inputs.
+    """
     names = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
     dtypes = {name: NUMPY[s.value.type.dtype] for name, s in graph.settings.items()}
     feed = {**tried.inputs, **{n: np.array(v, dtypes[n]) for n, v in tried.settings.items()}}
@@ -195,7 +200,7 @@ def _first_difference(
     watched = [n for n in probe.nodes if n.outputs and n.output.type.dtype is not DType.BOOL and not n.regions]
     probe.outputs = [n.output for n in watched]
     probe.output_names = [f"probe_{i}" for i in range(len(watched))]
-    made = _run(session(serialised(build(probe, weights, opset=opset))), probe, tried)
+    made = run_trial(session(serialised(build(probe, weights, opset=opset))), probe, tried)
     wanted = Evaluation(probe, weights).run(tried.inputs, tried.settings)
     for node, a, b in zip(watched, made, wanted, strict=True):
         own = difference(a, b)

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
-from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.builder import Builder, Nested
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.sizes import Size
@@ -33,12 +32,12 @@ class Term:
     def rank(self) -> int:
         return self.value.type.rank
 
-    def emit(self, op: type[Operation], *others: Term | float, **attributes: Any) -> Term:
+    def emit(self, op: type[Operation], *others: Term | float, **attributes: object) -> Term:
         """An operation on this value and others."""
         operands = [self.value, *(self.other(o).value for o in others)]
-        return Term(self.builder, self.builder.emit(op, *operands, **attributes))
+        return Term(self.builder, self.builder.emit_all(op, operands, attributes)[0])
 
-    def other(self, operand: Term | float | tuple[Any, ...]) -> Term:
+    def other(self, operand: Term | Nested) -> Term:
         return operand if isinstance(operand, Term) else Term(self.builder, self.builder.constant(operand))
 
     def size(self, size: Size) -> Term:

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
-from mai.runtime.arrays import Array
 from torch import nn
 
 from mai.compiler.ir.graph import Weight
+from mai.runtime.arrays import Array
 
 
 class Weights(nn.Module):

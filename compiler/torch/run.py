@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
-from mai.runtime.arrays import Array
 from torch import fx
 
 from mai.compiler.ir.graph import Graph
 from mai.compiler.torch.module import DTYPES
+from mai.runtime.arrays import Array
 
 
 def run(module: fx.GraphModule, graph: Graph, inputs: Mapping[str, Array], settings: Mapping[str, Any]) -> list[Array]:

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from mai.runtime.arrays import Array
 
 from mai.compiler import passes
 from mai.compiler.data.batches import load
@@ -17,6 +16,7 @@ from mai.compiler.onnx.export import coarse_of_all
 from mai.compiler.onnx.gate import session
 from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.program import Program
+from mai.runtime.arrays import Array
 
 MOST = 64  # Examples: enough for a loss to two digits.
 

@@ -6,13 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import torch
-from mai.runtime.arrays import Array
 
 from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import Weights, first_value
 from mai.compiler.weights.load import mapped
 from mai.compiler.weights.tensor_files import TensorFiles
+from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 

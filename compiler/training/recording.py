@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mai.runtime.arrays import Array
 
 from mai.compiler.program import Record
 from mai.compiler.torch.parameters import Weights
+from mai.runtime.arrays import Array
 from mai.runtime.files import UNREADABLE, read_arrays, write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
 

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from mai.runtime.arrays import Array
 
+from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 Metric = Callable[[Array, Array | None], float]

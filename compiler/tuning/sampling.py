@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from mai.runtime.arrays import Array
 
 from mai.compiler import passes
 from mai.compiler.data.batches import load
@@ -20,6 +19,7 @@ from mai.compiler.onnx.gate import session
 from mai.compiler.program import Program
 from mai.compiler.solvers.grid import Plan
 from mai.compiler.tuning.subject import Subject, refused
+from mai.runtime.arrays import Array
 from mai.runtime.files import UNREADABLE, read_arrays
 from mai.runtime.inputs.arguments import prepare
 from mai.runtime.model.manifest import Manifest

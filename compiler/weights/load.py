@@ -12,13 +12,13 @@ from typing import Any
 
 import numpy as np
 import torch
-from mai.runtime.arrays import Array
 
 from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
 from mai.compiler.weights.rules import Chain, Loading, Rule, numbered
 from mai.compiler.weights.tensor_files import TensorFiles
+from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.diagnostics.suggest import closest
 

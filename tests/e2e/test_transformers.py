@@ -19,6 +19,8 @@ from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run
 from mai.runtime import load
 
+pytestmark = pytest.mark.slow
+
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 
 SPECS = Path(__file__).parents[2] / "benchmarks" / "specs"

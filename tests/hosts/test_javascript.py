@@ -12,17 +12,16 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mai.runtime.arrays import Array
 
 from mai.compiler.check import check
-from mai.compiler.data.tokens import _trained
 from mai.compiler.onnx.export import Quantize, export, export_step, graphs_of
 from mai.compiler.onnx.gate import allowance, longest_text, trial
 from mai.compiler.onnx.gate import difference as difference_of
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
-from tests.hosts.conftest import LIBRARY
+from mai.runtime.arrays import Array
+from tests.support.hosts import LIBRARY, PIECES, TEXT
 
 JavaScript = Callable[[Sequence[dict[str, Any]]], list[Any]]
 ROOT = Path(__file__).parents[2]
@@ -39,23 +38,6 @@ DRAWS = """export draws() -> ([4], [4], class[4]) {
   b ~ uniform([4], 0, 1)
   c ~ categorical(b)
   return (a, b, c)
-}
-"""
-PIECES = _trained(256, "The naïve café sold 1,234 crêpes — 日本語 and 🎉 too.\n\nThe end is the end. " * 5)
-TEXT = """const vocab = 256
-data x: tokens[9] from text(tokenizer = bytes)
-net logits(x: tokens[P]) -> [P, vocab] {
-  param place: [60, 8] ~ normal(0, 1)
-  h = embed(x, 8) + place[:P]
-  h += attention(h, 2, causal = true)
-  return 4 * linear(h, vocab)
-}
-train(steps = 2, batch = 4, optimizer = adam(lr = 1e-3)) { minimize mean(cross_entropy(logits(x[:-1]), x[1:])) }
-export generate(prompt: tokens[P], count: int = 6, temperature: real = 1.0) -> tokens[P + count] {
-  x = prompt
-  extend x by count { next ~ categorical(logits(x)[-1] / temperature)
-    append next }
-  return x
 }
 """
 

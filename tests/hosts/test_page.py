@@ -24,8 +24,7 @@ from mai.runtime import load
 from mai.runtime.cli import app
 from mai.runtime.errors import ModelError
 from mai.runtime.web.page import ORT, PUBLIC, VERSIONS, WEB, write_page
-from tests.hosts.conftest import INSTALLED
-from tests.hosts.test_javascript import PIECES, TEXT
+from tests.support.hosts import INSTALLED, PIECES, TEXT
 
 POINTS = "# Points <b>anywhere</b>.\nexport f() -> [2] {\n  x ~ normal([2])\n  return x\n}\n"
 MODULES = INSTALLED / "node_modules"
@@ -89,7 +88,7 @@ def test_a_folder_of_the_runtime_goes_into_the_page(points: Path, tmp_path: Path
 
 
 def test_a_page_has_an_end(points: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mai.runtime.web.page.MOST", 1000.0)
+    monkeypatch.setattr("mai.runtime.web.page.MAX_BYTES", 1000.0)
     with pytest.raises(ModelError, match="a page holds up to 0 MB of files"):
         write_page([points], tmp_path / "page.html")
 

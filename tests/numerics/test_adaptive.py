@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 import torchdiffeq
-from mai.runtime.arrays import Array
 from scipy.integrate import solve_ivp
 
 from mai.compiler import passes
@@ -21,6 +20,7 @@ from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run
 from mai.runtime import ModelError, load
+from mai.runtime.arrays import Array
 from mai.runtime.model.model import Model
 
 Maker = Callable[[str], Program]
@@ -72,6 +72,7 @@ def test_the_error_is_within_the_tolerance(solver: str, system: str, program: Ma
     assert (counts % 6 == 2).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_no_more_evaluations_than_torchdiffeq(system: str, program: Maker) -> None:
     _, field, length = SYSTEMS[system]
@@ -180,6 +181,7 @@ def test_a_way_that_does_not_arrive_is_told(opset: int, program: Maker, tmp_path
     assert error.value.slug == "not-arrived"
 
 
+@pytest.mark.slow
 def test_a_velocity_that_is_no_number_ends_soon(program: Maker) -> None:
     graph = passes.prepare(program(spec("oscillator").replace("concat", "log(-abs(x)) + concat")).exports["f"])
     with np.errstate(all="ignore"):

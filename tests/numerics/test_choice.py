@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mai.runtime.arrays import Array
 from scipy.stats import chisquare
 
 from mai.compiler import passes
@@ -19,6 +18,7 @@ from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run
 from mai.runtime import load
+from mai.runtime.arrays import Array
 
 Maker = Callable[..., Program]
 

@@ -38,6 +38,7 @@ def discrete_moments(steps: int) -> tuple[float, float]:
     return 2 * (1 - h) ** steps, 0.25 * h * sum((1 - h) ** (2 * k) for k in range(steps))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 4, 16])
 def test_the_moments_are_those_of_the_chain(steps: int, program: Maker, tmp_path: Path) -> None:
     model = load(export(program(PROCESS), "end", {}, tmp_path).path, providers="cpu")

@@ -10,7 +10,6 @@ import numpy as np
 import ot
 import pytest
 import torch
-from mai.runtime.arrays import Array
 
 from mai.compiler import passes
 from mai.compiler.ir.evaluate import evaluate
@@ -20,6 +19,7 @@ from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run
 from mai.runtime import load
+from mai.runtime.arrays import Array
 
 Maker = Callable[[str], Program]
 TWO = "export f(x: [N, d], y: [M, d]) -> {} {{ return {} }}\n"
@@ -59,6 +59,7 @@ def test_the_divergence_is_that_of_pot(program: Maker) -> None:
     np.testing.assert_allclose(made, [debiased(a, b, 0.2) for a, b in zip(x, y, strict=True)], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_defaults_have_nearly_converged(program: Maker) -> None:
     x, y = clouds(24, 24)
     made = value(program(TWO.format("[]", "sinkhorn_divergence(x, y)")), x, y)

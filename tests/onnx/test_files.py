@@ -34,6 +34,7 @@ def session(path: Path, threads: int = 1) -> ort.InferenceSession:
     return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opset", [21, 23])
 @pytest.mark.parametrize("unroll", [False, True])
 def test_one_graph_is_the_plain_loop(opset: int, unroll: bool, example: Maker, tmp_path: Path) -> None:

@@ -11,7 +11,6 @@ import numpy as np
 import onnx
 import pytest
 import typer
-from mai.runtime.arrays import Array
 from onnx import TensorProto
 from typer.testing import CliRunner
 
@@ -22,6 +21,7 @@ from mai.compiler.onnx.gate import session
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
+from mai.runtime.arrays import Array
 from mai.runtime.cli import app as runtime_app
 from mai.spec.diagnostics import MaiError
 
@@ -104,6 +104,7 @@ def test_fp16_computes_what_float32_does(program: Maker, tmp_path: Path, text: s
     assert 0 < np.abs(a - b).max() < 0.01 * np.abs(b).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "name"), [(FLOW, "sample"), (IMAGES, "sample"), (TEXT, "predict"), (TEXT, "generate")]
 )

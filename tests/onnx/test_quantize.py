@@ -18,7 +18,7 @@ from mai.compiler.torch.parameters import first_value
 from mai.compiler.training.evaluation import loss_change
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
-from mai.runtime.model.model import session_options
+from mai.runtime.model.session import session_options
 
 Maker = Callable[..., Program]
 
@@ -77,6 +77,7 @@ def test_what_is_left_whole() -> None:
     assert not suits((4096,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opset", [21, 23])
 @pytest.mark.parametrize(("kind", "tolerance"), [("int8", 0.02), ("int4", 0.2)])
 def test_a_text_in_few_bits(program: Maker, tmp_path: Path, kind: Any, tolerance: float, opset: int) -> None:

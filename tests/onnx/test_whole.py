@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from mai.runtime.arrays import Array
 from typer.testing import CliRunner
 
 from mai.compiler.onnx.export import Quantize, coarse_of_all, export
@@ -19,6 +18,7 @@ from mai.compiler.program import Program
 from mai.compiler.training.evaluation import loss_change
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
+from mai.runtime.arrays import Array
 
 Maker = Callable[..., Program]
 INT8 = Quantize("int8")
@@ -156,6 +156,7 @@ def test_a_flow_of_tokens(program: Maker, tmp_path: Path, unroll: bool) -> None:
     assert all("attention" in n or "mlp" in n for n in names)
 
 
+@pytest.mark.slow
 def test_the_loss_of_a_flow_is_measured_with_its_products(program: Maker, tmp_path: Path) -> None:
     made = tokens(program, tmp_path)
     weights, _ = load_weights(made, None, 0)

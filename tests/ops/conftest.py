@@ -10,7 +10,6 @@ import onnx_ir as ir
 import onnxruntime as ort
 import pytest
 import torch
-from mai.runtime.arrays import Array
 
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph
@@ -19,6 +18,7 @@ from mai.compiler.ir.sizes import evaluate as size_of
 from mai.compiler.onnx.build import build
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
+from mai.runtime.arrays import Array
 
 Agree = Callable[..., Array]
 

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from mai.runtime.arrays import Array
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.evaluate import evaluate
@@ -23,7 +22,8 @@ from mai.compiler.passes.derivatives.differentiate import differentiate
 from mai.compiler.passes.local.prune import prune
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
-from tests.ops.test_parity import BATCH, SIZES, feed_of, graph_of, may_lead
+from mai.runtime.arrays import Array
+from tests.support.operation_cases import BATCH, SIZES, feed_of, graph_of, may_lead
 
 NONE = {
     "cached_attention": "what it keeps is handed on; texts are differentiated in their plain form",

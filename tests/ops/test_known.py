@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
-from mai.runtime.arrays import Array
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Value
@@ -17,6 +16,7 @@ from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import reductions as reduce
 from mai.compiler.ops.products import product
 from mai.compiler.ops.shapes import indexing, shape
+from mai.runtime.arrays import Array
 
 Made = Callable[[Builder], Value]
 BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mai.runtime.arrays import Array
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Setting, Value
@@ -20,9 +19,10 @@ from mai.compiler.ops import elementwise
 from mai.compiler.ops import reductions as reduce
 from mai.compiler.ops.losses import loss
 from mai.compiler.ops.products import attention, convolution, product
-from mai.compiler.ops.random import random_numbers as random
+from mai.compiler.ops.random.random_numbers import random_numbers as random
 from mai.compiler.ops.reductions import norm
 from mai.compiler.ops.shapes import indexing, shape
+from mai.runtime.arrays import Array
 
 P, H, W, N = symbol("P"), symbol("H"), symbol("W"), symbol("n")
 BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)

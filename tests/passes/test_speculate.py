@@ -30,7 +30,7 @@ from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run as run_torch
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
-from tests.passes.test_incremental import CAUSAL_NETS, LAYERS, NOTHING, spec, weights
+from tests.support.growing_texts import CAUSAL_NETS, LAYERS, NOTHING, spec, weights
 
 Maker = Callable[..., Program]
 COUNT, DRAFTS = 15, 4
@@ -231,6 +231,7 @@ def test_what_cannot_read_drafts_is_refused(program: Maker) -> None:
     assert found.help == "compile without `--speculate`"
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path) -> None:
     """The file says that it reads drafts, and how many turns a text took; its step file streams as ever."""
     text = spec("").replace("const vocab = 13", "const vocab = 256")

@@ -16,6 +16,8 @@ from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
 
+pytestmark = pytest.mark.slow
+
 Maker = Callable[..., Program]
 
 

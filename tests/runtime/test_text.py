@@ -14,15 +14,15 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from mai.compiler.check import check
-from mai.compiler.data.tokens import _trained
+from mai.compiler.data.tokens import train_tokenizer
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
-from mai.runtime.text.prompts import Prompt, answer
+from mai.runtime.text.prompts import Prompt, format_result
 from mai.runtime.text.tokenizer import Bytes, Pieces, Tokenizer, tokenizer_of
 
 CORPUS = "The naïve café sold 1,234 crêpes — 日本語 and 🎉 too.\n\nThe end of the text is the end. " * 5
-PIECES = _trained(300, CORPUS)
+PIECES = train_tokenizer(300, CORPUS)
 ROOT = Path(__file__).parents[2]
 
 SPEC = """const vocab = 300
@@ -186,6 +186,7 @@ def mai(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess
     return done
 
 
+@pytest.mark.slow
 def test_the_commands(tmp_path: Path) -> None:
     """Train with a tokenizer of its own, then text on the command line."""
     (tmp_path / "tiny.mai").write_text(SPEC, encoding="utf-8")
@@ -220,5 +221,5 @@ def test_the_commands(tmp_path: Path) -> None:
 def test_one_text_beside_a_batch_has_an_answer_for_each() -> None:
     rows, made = np.array([[104]]), np.array([[104, 105], [104, 111]])
     bytewise = tokenizer_of("bytes")
-    assert answer(Prompt(rows, True, True, False), made, bytewise) == ["hi", "ho"]
-    assert answer(Prompt(rows, True, True, False), made[:1], bytewise) == "hi"
+    assert format_result(Prompt(rows, True, True, False), made, bytewise) == ["hi", "ho"]
+    assert format_result(Prompt(rows, True, True, False), made[:1], bytewise) == "hi"

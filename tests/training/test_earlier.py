@@ -95,6 +95,7 @@ def test_a_file_takes_the_place_of_the_source(folder: Path) -> None:
     assert load(st.Moons(), POINT, 0, Path(), [folder / "spec.pairs.onnx"]).count is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "slug", "told"),
     [

@@ -17,7 +17,7 @@ from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.training.loop import Options, train
 from mai.runtime import load
-from tests.weights.test_zoo import CASES, ZOO, program_of, saved
+from tests.support.zoo import CASES, ZOO, program_of, saved
 
 NET = """data x: [2] from moons()
 net f(x: [2]) -> [2] {

@@ -88,6 +88,7 @@ def test_training_is_the_same_for_the_same_seed(program: Maker, tmp_path: Path) 
     assert figures[0] == figures[1] != figures[2]
 
 
+@pytest.mark.slow
 def test_distances_of_the_batch_are_reported_and_trained_by(program: Maker, tmp_path: Path) -> None:
     text = """
 data x: [2] from moons()

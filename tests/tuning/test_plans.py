@@ -70,6 +70,7 @@ def test_even_steps_are_the_spec_with_another_solver(method: str, program: Maker
     np.testing.assert_array_equal(result(made), result(hand, steps=5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_a_grid_keeps_the_order(method: str, program: Maker) -> None:
     graph = program(SPOKEN.replace("2..-1", "0..1")).exports["f"]
@@ -92,6 +93,7 @@ def test_a_straight_flow_stays_straight(method: str, grid: Grid, program: Maker)
     np.testing.assert_allclose(result(made), X + np.array([3, -1]), atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grid", [Grid(-0.9, 0.05), Grid(0.5, -0.45), BENT])
 def test_time_moves_on_from_0_to_1(grid: Grid, program: Maker) -> None:
     # With dx/ds = 1 and many steps, x is the time; kept, it is the grid itself.

@@ -26,6 +26,8 @@ from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import MANIFEST_KEY
 from mai.spec.diagnostics import MaiError
 
+pytestmark = pytest.mark.slow
+
 STRAIGHT = """
 export sample(steps: int = 6) -> [2] {{
   x ~ normal([2])

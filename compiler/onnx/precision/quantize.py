@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
+
 from mai.runtime.arrays import Array
 
 BLOCK = 32

@@ -26,7 +26,6 @@ from typing import Any
 
 import numpy as np
 import onnx_ir as ir
-from mai.runtime.arrays import Array
 
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.sizes import product as total
@@ -34,6 +33,7 @@ from mai.compiler.ir.structure import Loop, WeightOf
 from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.ops.products.product import Affine
 from mai.compiler.passes.derivatives.dependence import dependent
+from mai.runtime.arrays import Array
 
 LARGEST, LARGEST_WEIGHT = 127, 63
 MIDDLE = 128

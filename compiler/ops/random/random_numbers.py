@@ -200,7 +200,7 @@ class OnnxWords:
         return self.op.wrap(self.op.Range(self.op.int(0), count.value, self.op.int(1))) * self.pair([1], [0])
 
     def rows(self, keys: Any) -> Any:
-        parts = self.op.Split(keys.value, axis=-1, num_outputs=ROUNDS, _outputs=ROUNDS)
+        parts = self.op.several("Split", ROUNDS, keys.value, axis=-1, num_outputs=ROUNDS)
         return [self.op.wrap(part) for part in parts]
 
     def swap(self, x: Any) -> Any:
