@@ -120,7 +120,7 @@ def across_batch(e: Elaborator, value: Value) -> Value:
         value = e.builder.spread(value, (e.batch_axis,))
     lead = tuple(a for a in value.type.lead if a.depth != BATCH_DEPTH)
     type_ = Type(value.type.dtype, (symbol("batch"), *value.type.shape), lead, value.type.classes)
-    return e.builder.add(Across, [value], {}, [type_]).output
+    return e.builder.add(Across(), [value], [type_]).output
 
 
 @builtin
@@ -130,7 +130,7 @@ def grad(e: Elaborator, value: Arg, x: Arg) -> Binding:
     if a.type.rank:
         raise ShapeError("rank-mismatch", f"`grad` differentiates a scalar, this is {describe(a.type.shape)}", 0)
     type_ = b.type.with_lead(join_leads([a.type, b.type]))
-    return e.builder.add(Gradient, [a, b], {}, [type_], name="grad").output
+    return e.builder.add(Gradient(), [a, b], [type_], name="grad").output
 
 
 @builtin
@@ -146,7 +146,7 @@ def jvp(e: Elaborator, value: Arg, x: Arg, direction: Arg) -> Binding:
 
 def _along(e: Elaborator, value: Value, x: Value, direction: Value) -> Value:
     type_ = value.type.with_lead(join_leads([value.type, x.type, direction.type]))
-    return e.builder.add(Pushforward, [value, x, direction], {}, [type_], name="jvp").output
+    return e.builder.add(Pushforward(), [value, x, direction], [type_], name="jvp").output
 
 
 @builtin

@@ -221,9 +221,9 @@ class Building:
         """What a node is, where weights and constants decide it. Weights in float32, sums of them in float64."""
         op, name = node.op, node.output.name
         if op is Constant:
-            return Known(np.array(node.attributes["value"], NUMPY[node.output.type.dtype]), name)
+            return Known(np.array(Constant.of(node).value, NUMPY[node.output.type.dtype]), name)
         if op is WeightOf:
-            weight = node.attributes["weight"]
+            weight = WeightOf.of(node).weight
             return Known(np.asarray(self.weights[weight], np.float32, order="C"), weight)
         inputs = [self.values[v] for v in node.inputs]
         if (
@@ -260,7 +260,7 @@ class Building:
         if op in VIEWS:
             return [self._view(node)]
         if op is SizeOf:
-            return [self.op.scalar(self.op.resolve(node.attributes["size"]))]
+            return [self.op.scalar(self.op.resolve(SizeOf.of(node).size))]
         if op is Spread:
             return [self._expanded(self._aligned(node)[0], node.output.type.physical)]
         if op is Loop:
@@ -324,13 +324,13 @@ class Building:
         region, op = node.regions[0], self.op
         count, states = self.operand(node.inputs[0]), [self.operand(v) for v in node.inputs[1:]]
         held = self.values[node.inputs[0]]
-        if self.unroll and isinstance(held, Known) and not node.attributes.get("stops"):
+        if self.unroll and isinstance(held, Known) and not Loop.of(node).stops:
             return self._flat(node, int(held.array), states)
         if stops_alone(node):
             return going_loop(self, node)
         inputs = [self.typed(v) for v in region.inputs]
         self.values.update(zip(region.inputs, inputs, strict=True))
-        going, stops = self.typed(GOING), node.attributes.get("stops", False)
+        going, stops = self.typed(GOING), Loop.of(node).stops
         with op.inside(region.inputs) as nodes:
             self.nodes(region.nodes)
             made = [self.operand(v) for v in region.outputs]
@@ -340,7 +340,7 @@ class Building:
         made = op.several("Loop", len(node.outputs), count, always, *states, body=body)
         last, rows = made[: len(states)], made[len(states) :]
         if stops:
-            rows = [self._filled(row, count, node.attributes["fill"]) for row in rows]
+            rows = [self._filled(row, count, Loop.of(node).fill) for row in rows]
         return last + [self._rows(m, v) for m, v in zip(rows, region.outputs[len(states) :], strict=True)]
 
     def _any(self, going: ir.Value) -> ir.Value:
@@ -350,8 +350,9 @@ class Building:
         numbers = self.op.Cast(going, to=int(ir.DataType.INT64))
         return self.op.Greater(self.op.ReduceMax(numbers, keepdims=0), 0)
 
-    def _filled(self, stacked: ir.Value, count: ir.Value, fill: int) -> ir.Value:
+    def _filled(self, stacked: ir.Value, count: ir.Value, fill: int | None) -> ir.Value:
         """The rows of the turns that a loop did not take."""
+        assert fill is not None, "a loop that stops says what the turns it did not take keep"
         op = self.op
         turns = op.Shape(stacked, start=0, end=1)
         rest = op.Shape(stacked, start=1)

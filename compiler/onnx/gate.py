@@ -123,13 +123,13 @@ def allowance(graph: Graph) -> float:
     """How far two runs may differ. A step that one run takes and the other, a rounding away, does not, is within the
     tolerance of an adaptive solver: so are the solutions that follow, but for what the equation makes of it.
     """
-    tolerances: list[float] = [n.attributes["rtol"] for n in graph.walk() if n.attributes.get("rtol")]
+    tolerances = [rtol for n in graph.walk() if n.op is Loop and (rtol := Loop.of(n).rtol) is not None]
     return max([TOLERANCE, *(DRIFT * rtol for rtol in tolerances)])
 
 
 def longest_text(graph: Graph) -> int | None:
     """How many tokens the growing texts of an optimised graph may have."""
-    return min((n.attributes["limit"] for n in texts(graph) if n.attributes["limit"]), default=None)
+    return min((limit for n in texts(graph) if (limit := Loop.of(n).limit)), default=None)
 
 
 def difference(made: Array, wanted: Array) -> float:

@@ -12,7 +12,7 @@ import onnx_ir as ir
 import mai
 from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value
 from mai.compiler.ir.sizes import substitute
-from mai.compiler.ir.structure import NOTHING
+from mai.compiler.ir.structure import NOTHING, Loop
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.limits import largest, smallest
 from mai.compiler.onnx.precision.narrow import Precision
@@ -85,11 +85,13 @@ def text_of(graph: Graph) -> Text | None:
     for loop in texts(graph):
         rows = [v for v in loop.inputs if v in graph.inputs]
         if rows:
-            count, limit = loop.attributes["tokens"], loop.attributes["limit"]
+            text = Loop.of(loop)
+            count, limit = text.tokens, text.limit
+            assert count is not None, "a growing text has a number of tokens"
             usual = substitute(count, {n: int(s.default) for n, s in graph.settings.items()})
             known = count if isinstance(count, int) else str(count)
             usual = usual if isinstance(usual, int) else 0
-            drafts = loop.attributes.get("drafts", 0)
+            drafts = text.drafts or 0
             return Text(prompt=rows[0].name, count=known, usual=usual, limit=limit, drafts=drafts)
     return None
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mai.compiler.ir.builder import Builder, Nested
+from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.structure import Nested
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic

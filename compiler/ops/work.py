@@ -33,7 +33,7 @@ def multiply_adds(region: Region, known: Mapping[str, int], products: bool = Fal
     total = 0
     for node in region.nodes:
         if node.op is Loop:
-            turns = node.attributes["count"]
+            turns = Loop.of(node).count
             one = multiply_adds(node.regions[0], known, products)
             total += one * (FREE if turns is None else size_of((turns,), known))
         elif node.op in PRODUCTS if products else not issubclass(node.op, Structural):

@@ -61,7 +61,7 @@ def lift_draws(graph: Graph) -> tuple[Graph, dict[str, Node]]:
 
 def _is_example(node: Node | None, makers: Mapping[Value, Node]) -> bool:
     """The example's own number: 0 to batch - 1."""
-    if node is None or node.op is not Lead or node.attributes["axes"][0].depth != BATCH_DEPTH:
+    if node is None or node.op is not Lead or Lead.of(node).axes[0].depth != BATCH_DEPTH:
         return False
     source = makers.get(node.inputs[0])
     return source is not None and source.op is Iota

@@ -74,10 +74,10 @@ def values(graph: Graph, feed: dict[str, Array], *outputs: Value) -> list[Array]
     return evaluate(prune(differentiate(graph)), {n: np.asarray(a) for n, a in feed.items()}, {}, {})
 
 
-def derived(graph: Graph, op: type[Operation], *inputs: Value) -> Value:
+def derived(graph: Graph, op: type[Structural], *inputs: Value) -> Value:
     type_ = inputs[1 if op is Gradient else 0].type
     lead = max((v.type.lead for v in inputs), key=len)
-    return Builder(graph).add(op, inputs, {}, [type_.with_lead(lead)]).output
+    return Builder(graph).add(op(), inputs, [type_.with_lead(lead)]).output
 
 
 def directions(graph: Graph, feed: dict[str, Array], places: list[int]) -> dict[str, Array]:

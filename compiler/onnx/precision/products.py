@@ -113,7 +113,7 @@ class Products:
 def _operands(graph: Graph, op: type[Operation], place: int) -> set[str]:
     """The weights that an operation reads at a place: tables of which rows are taken, matrices of products."""
     read = {node.inputs[place] for node in graph.walk() if node.op is op}
-    return {node.attributes["weight"] for node in graph.walk() if node.op is WeightOf and node.output in read}
+    return {WeightOf.of(node).weight for node in graph.walk() if node.op is WeightOf and node.output in read}
 
 
 def _array(matrix: ir.Value) -> Array:

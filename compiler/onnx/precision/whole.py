@@ -60,7 +60,7 @@ def weights_behind(graph: Graph) -> dict[Value, frozenset[str]]:
     found: dict[Value, frozenset[str]] = {}
     for node in graph.walk():
         if node.op is WeightOf:
-            found[node.output] = frozenset([node.attributes["weight"]])
+            found[node.output] = frozenset([WeightOf.of(node).weight])
         elif node.inputs and not node.regions and all(v in found for v in node.inputs):
             found.update(dict.fromkeys(node.outputs, frozenset().union(*(found[v] for v in node.inputs))))
     return found

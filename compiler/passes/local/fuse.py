@@ -71,7 +71,8 @@ def _taken_in(copier: Copier, node: Node, chain: list[Node], other: Value) -> li
     value = builder.emit_all(maker.op, [*maker.inputs, other], maker.attributes, node.output.name)[0]
     made = [builder.region.nodes[-1]]
     for view in chain[1:]:
-        value = builder.add(view.op, [value], view.attributes, [view.output.type]).outputs[0]
+        assert view.structure is not None
+        value = builder.add(view.structure, [value], [view.output.type]).output
         value.name = node.output.name
         made.append(builder.region.nodes[-1])
     return made

@@ -66,7 +66,7 @@ def _leave(builder: Builder, loop: Node, local: set[str]) -> None:
 
 def _tabulate(builder: Builder, loop: Node) -> None:
     """Compute what depends on the turn alone for all turns at once, and let the body take its rows."""
-    body, count = loop.regions[0], loop.attributes["count"]
+    body, count = loop.regions[0], Loop.of(loop).count
     timed = timed_values(body)
     wanted = tables_of(body, timed)
     if count is None or not wanted:

@@ -19,7 +19,7 @@ def recompute(graph: Graph) -> Graph:
 def _rule(copier: Copier, node: Node) -> bool:
     if node.op is not Extend:
         return False
-    builder, region, length = copier.builder, node.regions[0], node.attributes["length"]
+    builder, region, length = copier.builder, node.regions[0], Extend.of(node).length
 
     def advance(turn: Value, row: Value) -> tuple[Value, Finish]:
         held = Value(row.type.with_shape((symbol(length),)), row.name)
