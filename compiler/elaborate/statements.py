@@ -24,8 +24,8 @@ from mai.compiler.ir.sizes import Size, product
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.random import random_numbers as rnd
 from mai.compiler.ops.random.choice import Choose
-from mai.compiler.ops.random.random_numbers import random_numbers as rnd
 from mai.spec import ast
 from mai.spec.diagnostics import Label
 from mai.spec.diagnostics.foreign import FOREIGN

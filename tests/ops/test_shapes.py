@@ -14,7 +14,7 @@ from mai.compiler.ops import reductions as reduce
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.losses import loss
 from mai.compiler.ops.products import attention, convolution, product
-from mai.compiler.ops.random.random_numbers import random_numbers as random
+from mai.compiler.ops.random import random_numbers as random
 from mai.compiler.ops.reductions import norm
 from mai.compiler.ops.shapes import indexing, shape
 
