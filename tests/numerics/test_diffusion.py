@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
@@ -28,7 +29,7 @@ VARIANCE = np.array([0.25, 2.25])
 
 def compiled(program: Program, name: str, folder: Path) -> Model:
     weights, _ = load_weights(program, None)
-    return load(export(program, name, weights, folder).path, providers="cpu")
+    return load(export(program, name, Trained(weights), folder).path, providers="cpu")
 
 
 def ancestral_mean(x: Array, noise: Array, k: Array) -> Array:

@@ -13,6 +13,7 @@ from hypothesis import strategies as some
 
 from mai.compiler import passes
 from mai.compiler.check import growing
+from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.structure import Loop
 from mai.compiler.onnx.export import export, export_step
@@ -116,7 +117,7 @@ def test_rows_end_each_at_its_time(program: Maker, tmp_path: Path, cache: str) -
     prompt = np.random.default_rng(2).integers(0, 7, (12, 3))
     free = run(program(spec(CAUSAL_NETS["attention"])), prompt, cache="concat", count=20)[:, 3:]
     ended = run(made, prompt, cache=cache, count=20)[:, 3:]
-    path = export(made, "generate", weights(made), tmp_path, cache=cache).path
+    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(cache=cache)).path
     np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, count=20, seed=5)[:, 3:], ended)
     np.testing.assert_array_equal(ended, run(made, prompt, cache="none", count=20)[:, 3:])
     for row, wanted in zip(ended, free, strict=True):
@@ -134,7 +135,7 @@ def test_what_has_been_said_is_less_likely(program: Maker, tmp_path: Path) -> No
     together = run(made, prompt, cache="concat", count=12, temperature=0.0)
     alone = run(made, prompt[:1, 2:], cache="none", count=12, temperature=0.0)
     np.testing.assert_array_equal(together[0, 2:], alone[0])
-    path = export(made, "generate", weights(made), tmp_path).path
+    path = export(made, "generate", Trained(weights(made)), tmp_path).path
     np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, count=12, temperature=0.0), together)
     free = run(program(spec(CAUSAL_NETS["attention"])), prompt[1:], cache="concat", count=12, temperature=0.0)
     assert len(set(together[1, 4:].tolist())) > len(set(free[0, 4:].tolist()))
@@ -157,8 +158,8 @@ def test_two_texts_grow_one_after_the_other(program: Maker, cache: str) -> None:
 def test_the_file_computes_what_numpy_does(program: Maker, tmp_path: Path, name: str, opset: int) -> None:
     """The whole in one call, and token by token by the step file."""
     made = program(spec(CAUSAL_NETS[name]))
-    path = export(made, "generate", weights(made), tmp_path, opset=opset).path
-    export_step(made, "generate", weights(made), tmp_path, opset=opset)
+    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset)).path
+    export_step(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset))
     prompt = np.random.default_rng(3).integers(0, 13, (2, 4))
     wanted = run(made, prompt, cache="none")
     model = load(path, providers="cpu", threads=1)
@@ -171,7 +172,9 @@ def test_the_file_computes_what_numpy_does(program: Maker, tmp_path: Path, name:
 def test_the_file_of_two_levels(program: Maker, tmp_path: Path, name: str, opset: int) -> None:
     """Prompts of different lengths, through several blocks."""
     made = program(spec(CAUSAL_NETS[name]))
-    path = export(made, "generate", weights(made), tmp_path, opset=opset, cache="two-level").path
+    path = export(
+        made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset, cache="two-level")
+    ).path
     prompt = np.random.default_rng(4).integers(0, 13, (3, 5))
     prompt[0, :3] = prompt[2, :1] = NOTHING
     wanted = run(made, prompt, cache="concat", count=11)
@@ -187,7 +190,7 @@ def test_only_a_past_that_is_attended_to_has_two_levels(program: Maker) -> None:
 
 def test_a_file_without_states(program: Maker, tmp_path: Path) -> None:
     made = program(spec(REFUSED["attention"][0]))
-    path = export(made, "generate", weights(made), tmp_path, cache="none").path
+    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(cache="none")).path
     prompt = np.array([[3, 1, 2]])
     np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, seed=5), run(made, prompt, cache="none"))
 

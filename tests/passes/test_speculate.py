@@ -16,12 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from mai.compiler import passes
+from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
-from mai.compiler.onnx.export import Quantize, export
+from mai.compiler.onnx.export import export
 from mai.compiler.ops.terms import Term
 from mai.compiler.passes.text.prompt_lookup import PADS, went_on
 from mai.compiler.program import Program
@@ -90,7 +91,11 @@ def test_the_text_is_the_same(program: Maker, name: str) -> None:
 def test_the_choice_is_the_same(program: Maker, tmp_path: Path, name: str) -> None:
     """In numpy and in the file."""
     made = program(CHOICES[name])
-    model = load(export(made, "generate", weights(made), tmp_path, drafts=DRAFTS).path, providers="cpu", threads=1)
+    model = load(
+        export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(drafts=DRAFTS)).path,
+        providers="cpu",
+        threads=1,
+    )
     for prompt in PROMPTS.values():
         for seed in (1, 2):
             (wanted,) = grown(made, prompt, 0, 0.3, seed)
@@ -106,7 +111,7 @@ def test_the_choice_is_the_same(program: Maker, tmp_path: Path, name: str) -> No
 def test_the_file_says_the_same(program: Maker, tmp_path: Path, name: str, opset: int) -> None:
     """Compiled, and in torch."""
     made = program(spec(CAUSAL_NETS[name]))
-    path = export(made, "generate", weights(made), tmp_path, opset=opset, drafts=DRAFTS).path
+    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset, drafts=DRAFTS)).path
     model, in_torch = load(path, providers="cpu", threads=1), _in_torch(made)
     for prompt in PROMPTS.values():
         for temperature, seed in ((0.0, 0), (0.2, 1), (1.0, 2)):
@@ -133,7 +138,9 @@ def test_weights_in_few_bits_say_the_same(program: Maker, tmp_path: Path) -> Non
     for drafts in (0, DRAFTS):
         folder = tmp_path / str(drafts)
         folder.mkdir()
-        path = export(made, "generate", weights(made), folder, drafts=drafts, quantize=Quantize("int4")).path
+        path = export(
+            made, "generate", Trained(weights(made)), folder, CompileOptions(drafts=drafts, quantize="int4")
+        ).path
         texts.append(load(path, providers="cpu", threads=1)(prompt=prompt, count=COUNT, temperature=0.3, seed=3))
     np.testing.assert_array_equal(*texts)
 
@@ -183,7 +190,7 @@ def test_turns_read_ever_more(program: Maker, most: int) -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_few_tokens(program: Maker, tmp_path: Path, count: int) -> None:
     made = program(spec(CAUSAL_NETS["attention"]))
-    path = export(made, "generate", weights(made), tmp_path, drafts=DRAFTS).path
+    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(drafts=DRAFTS)).path
     for prompt in PROMPTS.values():
         (wanted,) = grown(made, prompt, 0, 0.0, count=count)
         assert wanted.shape == (len(prompt), prompt.shape[1] + count)
@@ -195,7 +202,11 @@ def test_few_tokens(program: Maker, tmp_path: Path, count: int) -> None:
 def test_the_longest_text_is_reached_and_not_passed(program: Maker, tmp_path: Path) -> None:
     """A table of 24 positions. Of three words guesses are right now and then: a row that is through reads on in vain."""
     made = program(ATTENTION.replace("vocab = 13", "vocab = 3"))
-    model = load(export(made, "generate", weights(made), tmp_path, drafts=7).path, providers="cpu", threads=1)
+    model = load(
+        export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(drafts=7)).path,
+        providers="cpu",
+        threads=1,
+    )
     assert model.manifest.text is not None
     assert model.manifest.text.limit == 24
     prompt = np.random.default_rng(0).integers(0, 3, (4, 5))
@@ -209,7 +220,11 @@ def test_two_texts_grow_one_after_the_other(program: Maker, tmp_path: Path) -> N
         "  return x\n}\n", "  extend x by 8 { append argmax(logits(x)[-1]) }\n  return x\n}\n"
     ).replace("tokens[P + count]", "tokens[P + count + 8]").replace("context = 24", "context = 40")  # fmt: skip
     made = program(text)
-    model = load(export(made, "generate", weights(made), tmp_path, drafts=DRAFTS).path, providers="cpu", threads=1)
+    model = load(
+        export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(drafts=DRAFTS)).path,
+        providers="cpu",
+        threads=1,
+    )
     for prompt in PROMPTS.values():
         (wanted,) = grown(made, prompt, 0, 0.0)
         text, turns = model.counted(prompt=prompt, count=COUNT, temperature=0.0)

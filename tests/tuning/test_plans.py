@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mai.compiler import passes
+from mai.compiler.compile_options import Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Region
 from mai.compiler.ir.structure import Loop
@@ -129,7 +130,7 @@ def test_the_number_of_evaluations_is_counted(method: str, program: Maker) -> No
 def test_the_file_computes_what_numpy_does(method: str, program: Maker, tmp_path: Path) -> None:
     made = program(SPOKEN)
     changed = with_plan(made, "f", subject(made), Plan(method, 6, BENT))
-    exported = export(changed, "f", {}, tmp_path)
+    exported = export(changed, "f", Trained({}), tmp_path)
     assert exported.error is not None and exported.error < 1e-4
     model = load(exported.path, providers="cpu")
     assert model.settings["steps"].default == 6

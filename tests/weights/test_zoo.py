@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from mai.compiler.check import check
+from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
@@ -25,7 +26,7 @@ def test_the_zoo_computes_what_the_reference_does(name: str, tmp_path: Path) -> 
     weights, _ = load_weights(program, None)
     with torch.inference_mode():
         expected = case.expected(model, case.inputs).numpy()
-    found = load(export(program, case.export, weights, tmp_path).path, providers="cpu")(**case.inputs)
+    found = load(export(program, case.export, Trained(weights), tmp_path).path, providers="cpu")(**case.inputs)
     assert found.shape == expected.shape
     assert expected.std() > 0.1
     kept = slice(None) if case.seen is None else case.seen
@@ -38,7 +39,9 @@ def test_the_incremental_form_generates_what_the_reference_does(name: str, tmp_p
     case = CASES[name]
     model, program = case.model(), program_of(case, tmp_path)
     saved(model, program)
-    compiled = load(export(program, "generate", load_weights(program, None)[0], tmp_path).path, providers="cpu")
+    compiled = load(
+        export(program, "generate", Trained(load_weights(program, None)[0]), tmp_path).path, providers="cpu"
+    )
     prompt = case.inputs["x"][:, :12]
     found = compiled(prompt=prompt, count=24, temperature=0.0, stop=-1)
     text = torch.from_numpy(prompt)
@@ -53,7 +56,7 @@ def test_padding_is_not_looked_at(tmp_path: Path) -> None:
     case = CASES["bert"]
     program = program_of(case, tmp_path)
     saved(case.model(), program)
-    model = load(export(program, "encode", load_weights(program, None)[0], tmp_path).path, providers="cpu")
+    model = load(export(program, "encode", Trained(load_weights(program, None)[0]), tmp_path).path, providers="cpu")
     other = {**PADDED, "x": np.where(PADDED["seen"] > 0, PADDED["x"], 5)}
     seen = PADDED["seen"] > 0
     np.testing.assert_allclose(model(**other)[seen], model(**PADDED)[seen], atol=1e-6)
