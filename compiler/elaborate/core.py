@@ -19,6 +19,7 @@ from mai.compiler.elaborate.bindings import (
     Poison,
     WeightScope,
 )
+from mai.compiler.elaborate.bounds import Bounds
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Region, Value, Weight
 from mai.compiler.ir.operation import Operation, ShapeError, describe
@@ -65,6 +66,7 @@ class Core:
     graph: Graph
     scope: WeightScope
     draws: Draws
+    bounds: Bounds
     training: bool
     lets: dict[int, Binding]
     weights: dict[str, Weight]
@@ -81,6 +83,7 @@ class Core:
     directions: int
     uses_draws: bool
     transposes: dict[Value, Value]
+    quotients: dict[Value, tuple[Value | None, Value]]  # numerator and divisor of what is written `a / b`, or `b^-1`
     origins: dict[Value, Span]
     made_by: dict[Value, tuple[LayerCall, ...]]
 
@@ -215,11 +218,12 @@ class Core:
         value = self.value(binding, span)
         return value if value.type.dtype is DType.REAL else self.emit(ToReal, value)
 
-    def size(self, binding: Binding, span: Span, what: str = "a dimension") -> Size:
-        """A size: a whole number of at least zero, or a symbolic one."""
+    def size(self, binding: Binding, span: Span, what: str = "a dimension", least: int = 0) -> Size:
+        """A size: a whole number of at least zero, or a symbolic one, which is bounded by `least` from here on."""
         if isinstance(binding, Poison):
             raise Stop
         if isinstance(binding, Dim):
+            self.bounds.at_least(binding, least, self.at(span) or span)
             return binding
         if isinstance(binding, float) and binding.is_integer():
             binding = int(binding)

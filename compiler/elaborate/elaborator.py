@@ -5,6 +5,7 @@ from __future__ import annotations
 from mai.compiler.elaborate.bindings import WeightScope
 from mai.compiler.elaborate.blocks.extend import Growing
 from mai.compiler.elaborate.blocks.integrate import Integrals
+from mai.compiler.elaborate.bounds import Bounds
 from mai.compiler.elaborate.calls import Calls
 from mai.compiler.elaborate.core import Draws
 from mai.compiler.elaborate.expressions import Expressions
@@ -26,12 +27,12 @@ class Elaborator(Expressions, Calls, Growing, Integrals):
     ) -> None:
         self.report, self.training, self.in_train_block = report, training, in_train
         self.graph = Graph(name=name)
-        self.builder = Builder(self.graph)
+        self.builder, self.bounds = Builder(self.graph), Bounds(self.graph.settings)
         self.scope = WeightScope(name, name)
         self.weights = weights
         self.lets, self.calls, self.callee, self.named, self.inlined, self.uses_draws = {}, [], "", None, 0, False
         self.opening, self.can_draw = set(), False
-        self.transposes, self.origins, self.made_by, self.axes = {}, {}, {}, ()
+        self.quotients, self.transposes, self.origins, self.made_by, self.axes = {}, {}, {}, {}, ()
         self.batch_axis, self.directions, self.evaluations = BATCH, 0, []
 
     def direction(self, count: Size) -> Axis:

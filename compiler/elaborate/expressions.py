@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from mai.compiler.elaborate.bindings import (
@@ -16,6 +16,7 @@ from mai.compiler.elaborate.bindings import (
     Poison,
     is_number,
 )
+from mai.compiler.elaborate.bounds import setting_of
 from mai.compiler.elaborate.core import Core, Stop, kind_of
 from mai.compiler.elaborate.functions import BUILTINS
 from mai.compiler.elaborate.static import StaticError, apply, apply_sizes
@@ -95,7 +96,7 @@ class Expressions(Core):
             guess = closest(expr.id, [*self.names_in_sight(env), *TRUTHS])
             help = VALUES.get(expr.id) or (f"did you mean `{guess}`?" if guess else None)
             if expr.id == "dW":
-                help = "noise is part of an increment: `dx = f * ds + g * dW`, using euler_maruyama(steps)"
+                help = "noise is part of a state's increment: `dx = f * ds + g * dW`, using euler_maruyama(steps)"
             return self.error("unknown-name", expr.span, f"nothing here is called `{expr.id}`", help=help)
         return self.let(found) if isinstance(found, LetTensor) else found
 
@@ -160,8 +161,15 @@ class Expressions(Core):
         if expr.op == "^":
             return self._power(expr, left, right)
         if expr.op == "/":
-            return self.checked(expr.span, spans, el.Divide, self.real(left, spans[0]), self.real(right, spans[1]))
+            return self.quotient(expr.span, spans, self.real(left, spans[0]), self.real(right, spans[1]))
         return self.checked(expr.span, spans, ARITHMETIC[expr.op], *self.promoted([left, right], spans))
+
+    def quotient(self, span: Span, spans: Sequence[Span], numerator: Value, divisor: Value) -> Binding:
+        """numerator / divisor, which is remembered: of all logits, the divisor is a temperature."""
+        made = self.checked(span, spans, el.Divide, numerator, divisor)
+        if isinstance(made, Value):
+            self.quotients[made] = numerator, divisor
+        return made
 
     def promoted(self, operands: list[Binding], spans: list[Span]) -> list[Value]:
         """Operands with one dtype: real if any of them is real."""
@@ -185,7 +193,10 @@ class Expressions(Core):
         if isinstance(right, int) and 1 <= right <= 4:
             square = self.emit(el.Multiply, base, base) if right > 1 else base
             return {1: base, 2: square}.get(right) or self.emit(el.Multiply, square, base if right == 3 else square)
-        return self.checked(expr.span, spans, el.Power, base, self.real(right, spans[1]))
+        made = self.checked(expr.span, spans, el.Power, base, self.real(right, spans[1]))
+        if isinstance(made, Value) and is_number(right) and right < 0:  # type: ignore[operator]
+            self.quotients[made] = None, base
+        return made
 
     def _product(self, expr: ast.Binary, left: Value, right: Value, spans: list[Span]) -> Binding:
         """numpy's `@`. A product with a plain matrix is `affine`, whose weight comes second and transposed."""
@@ -329,6 +340,8 @@ class Expressions(Core):
             if isinstance(size, int) and not -size <= index < size:
                 raise self.fail("index-out-of-range", item.span, f"index {index} is outside an axis of {size}")
             return self.emit(ix.Pick, x, axis=axis, index=index), axis + 1
+        if setting_of(index):
+            self.size(index, item.span)
         chosen = self.value(index, item.span)
         if chosen.type.dtype is not DType.INT:
             what, help = ("true or false", CHOOSE) if chosen.type.dtype is DType.BOOL else ("real", None)
@@ -350,6 +363,8 @@ class Expressions(Core):
             if bound is not None and (isinstance(bound, bool) or not isinstance(bound, (int, Dim))):
                 assert part is not None
                 raise self.fail("static-needed", part.span, f"a slice is bounded by sizes, this is {kind_of(bound)}")
+            if isinstance(bound, Dim) and part is not None:
+                self.size(bound, part.span)
         start, stop, step = bounds
         if start in (None, 0) and stop in (None, x.type.shape[axis]) and step in (None, 1):
             return x

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
@@ -35,7 +34,7 @@ from mai.spec.source import Span
 MAX_WEIGHTS = 10**11
 DISTRIBUTIONS = ("normal", "uniform", "bernoulli", "integers", "categorical")
 LOST = Poison()  # what is returned by an `if` that failed and holds a `return`
-BINARY: dict[str, type[Operation]] = {"+": el.Add, "-": el.Subtract, "*": el.Multiply, "/": el.Divide}
+BINARY: dict[str, type[Operation]] = {"+": el.Add, "-": el.Subtract, "*": el.Multiply}
 
 
 class Statements(Signatures):
@@ -133,13 +132,19 @@ class Statements(Signatures):
             return apply(statement.op, old, change)  # type: ignore[arg-type]
         spans = [target.span, statement.value.span]
         a, b = self.promoted([old, change], spans)
-        made = self.checked(statement.span, spans, BINARY[statement.op], a, b)
+        if statement.op == "/":
+            made = self.quotient(statement.span, spans, a, b)
+        else:
+            made = self.checked(statement.span, spans, BINARY[statement.op], a, b)
         if isinstance(made, Value) and made.type.shape != a.type.shape:
             message = f"`{target.id}` is {describe(a.type.shape)}, its change is {describe(b.type.shape)}"
             raise self.fail("shape-mismatch", statement.value.span, message, label=describe(b.type.shape))
         return made
 
     def promoted(self, operands: list[Binding], spans: list[Span]) -> list[Value]:
+        raise NotImplementedError
+
+    def quotient(self, span: Span, spans: Sequence[Span], numerator: Value, divisor: Value) -> Binding:
         raise NotImplementedError
 
     def _if(self, env: Environment, statement: ast.If) -> Binding:
@@ -326,9 +331,12 @@ def _assigned(statement: ast.Statement) -> list[ast.Identifier]:
 
 
 def increment_of(integral: ast.Integrate, statement: ast.Statement) -> ast.Identifier | None:
-    """The state that `dx = f * ds + g * dW` moves, in an integral along `s`; None for any other statement."""
+    """The state that `dx = f * ds + g * dW` would move in an integral along `s`, if there is one of that name.
+
+    None for any other statement. In sight of no `x` it is a variable that is called `dx`.
+    """
     if not isinstance(statement, ast.Assign) or statement.op or len(statement.targets) != 1:
         return None
     (target,) = statement.targets
-    speaks_of_steps = re.search(rf"\b(dW|d{integral.variable.id})\b", statement.value.span.text)
+    speaks_of_steps = ast.names_of(statement.value) & {"dW", f"d{integral.variable.id}"}
     return replace(target, id=target.id[1:]) if target.id[:1] == "d" and target.id[1:] and speaks_of_steps else None

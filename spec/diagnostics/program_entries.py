@@ -200,7 +200,8 @@ SETTINGS: dict[str, Entry] = {
         "A setting outside its range",
         "A train block takes `steps` or `epochs` (one of them), batch, optimizer (sgd, adam or adamw), schedule (constant,\n"
         "cosine or linear, each with a warmup), ema, clip, seed and precision (float32, bf16 or fp16). The message says\n"
-        "what is allowed.",
+        "what is allowed. The default of an export's setting is in the range that its uses allow: a number of steps is at\n"
+        "least 1, a count at least 0, a temperature at least 0.",
         train("steps = -1"),
         train("steps = 100, optimizer = adamw(lr = 1e-3), schedule = cosine(warmup = 10)"),
     ),

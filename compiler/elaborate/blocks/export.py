@@ -13,7 +13,7 @@ from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import logic
 from mai.compiler.ops import reduce as red
 from mai.spec import ast
-from mai.spec.diagnostics import Reporter
+from mai.spec.diagnostics import Label, Reporter
 
 RESERVED = ("seed", "batch")
 
@@ -34,6 +34,7 @@ def elaborate_export(
         e.graph.sizes["batch"] = batch
     made = e.block(env, declaration.body)
     e.finish_draws()
+    _bound_settings(e, declaration)
     if isinstance(made, Poison) or len(report.diagnostics) > before:
         return None
     if made is None:
@@ -165,19 +166,29 @@ def _setting(e: Elaborator, env: Environment, parameter: ast.Parameter, written:
     if isinstance(written, ast.ClassType) and top is not None and not 0 <= default <= top:
         message = f"the label {default} does not fit class[{classes}]: labels are 0 to {top}"
         raise e.fail("class-range", parameter.default.span, message)
-    low = (
-        1
-        if is_size and _counts_steps(parameter.name.id)
-        else 0
-        if dtype is DType.INT and (is_size or classes)
-        else None
-    )
+    low = 0 if classes else None
     e.graph.settings[parameter.name.id] = Setting(value, float(default) if dtype is DType.REAL else default, low, top)
     bound: Size | Value = value
     if is_size:
         bound = symbol(parameter.name.id)
         e.graph.sizes[parameter.name.id] = value
     env.bind(parameter.name, bound)
+
+
+def _bound_settings(e: Elaborator, declaration: ast.Function) -> None:
+    """Give every setting the range that its uses allow, its default among it."""
+    written = {p.name.id: p.default for p in declaration.parameters if p.default is not None}
+    for name in e.graph.settings:
+        bound, default = e.bounds.broken(name), written.get(name)
+        e.graph.settings[name] = setting = e.bounds.range_of(name)
+        if bound is not None and default is not None:
+            message = f"`{name}` is {bound}, its default is {setting.default}"
+            where = [Label(bound.use, "used here")] if bound.use.source is default.span.source else []
+            e.error("bad-setting", default.span, message, where=where)
+    for name, use in e.bounds.zeros():
+        message = f"`categorical` has no logits where `{name}` is 0: they are divided by it inside"
+        help = f"write `categorical(z, temperature = {name})`, of logits z that nothing has divided by it"
+        e.report.error("division-by-zero", use, message, label=f"{name} may be 0", help=help)
 
 
 def _default(e: Elaborator, env: Environment, written: ast.Expr, type_: ast.TypeExpr) -> Binding:
@@ -196,7 +207,3 @@ def _labels(e: Elaborator, env: Environment, written: ast.TypeExpr) -> str | Non
     classes = e.classes_of(env, written)
     top = f" from 0 to {classes - 1}" if isinstance(classes, int) else ""
     return f"a spec does not know labels by name: a default is a number{top}"
-
-
-def _counts_steps(name: str) -> bool:
-    return "step" in name

@@ -8,6 +8,7 @@ from typing import Any
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Poison
 from mai.compiler.elaborate.blocks.repeat import Loops
+from mai.compiler.elaborate.bounds import setting_of
 from mai.compiler.elaborate.core import Stop, kind_of
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import symbol
@@ -44,8 +45,8 @@ class Growing(Loops):
 
     def _length(self) -> str:
         """A name for the text's size that no dimension of the spec has."""
-        taken = [name for name in self.graph.sizes if name.startswith("length")]
-        return f"length_{len(taken) + 1}" if taken else "length"
+        names = ("length", *(f"length_{i}" for i in range(2, len(self.graph.sizes) + 3)))
+        return next(name for name in names if name not in self.graph.sizes)
 
     def _row(self, env: Environment, statement: ast.Extend) -> Value:
         """What grows: integers along one axis, a row for each example."""
@@ -66,10 +67,13 @@ class Growing(Loops):
         """The token that ends a row; as a setting it may be -1, which no token is."""
         if statement.until is None:
             return []
-        stop = self.value(self.expression(env, statement.until), statement.until.span)
+        written = self.expression(env, statement.until)
+        stop = self.value(written, statement.until.span)
         if stop.type.rank or stop.type.dtype is not DType.INT:
             shown = str(stop.type.with_lead(()))
             raise self.fail("dtype-mismatch", statement.until.span, f"a row ends with one token, this is {shown}")
+        if name := setting_of(written):
+            self.bounds.ask(name, statement.until.span, least=NOTHING)
         for name, setting in self.graph.settings.items():
             if setting.value is stop:
                 self.graph.settings[name] = replace(setting, minimum=NOTHING)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Container, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -76,10 +75,11 @@ class Integrals(Loops):
 
     def _moving(self, env: Environment, statement: ast.Integrate, method: Method) -> list[State]:
         """The states that the block moves: a controlled step is one for all states of an example."""
-        named = [n for s in statement.body if (n := self._moved_by(statement, s)) is not None]
+        named = [n for s in statement.body if (n := _moved_by(statement, s, env.names)) is not None]
         if not named:
             message = "an `integrate` block says how its states move: `dx/ds = ...`"
-            raise self.fail("no-derivative", statement.span, message)
+            help = "write `dx = f * ds + g * dW`, of an x that has a value before" if method.solver.stochastic else None
+            raise self.fail("no-derivative", statement.span, message, help=help)
         for name in named:
             if name.id not in env.names:
                 guess = closest(name.id, env.names)
@@ -89,9 +89,6 @@ class Integrals(Loops):
         states = self._states(env, named)
         states = [replace(s, first=self.real(s.first, s.span)) for s in states]
         return self._together(states) if method.solver.adaptive else states
-
-    def _moved_by(self, statement: ast.Integrate, inner: ast.Statement) -> ast.Identifier | None:
-        return inner.state if isinstance(inner, ast.Derivative) else increment_of(statement, inner)
 
     def _elaborated(
         self, env: Environment, statement: ast.Integrate, method: Method, states: list[State], steps: list[Value]
@@ -126,8 +123,9 @@ class Integrals(Loops):
     ) -> list[Value]:
         """What the body says of its states at one time, in their order."""
         moved: dict[str, Value] = {}
+        names = [s.name for s in states]
         for inner in statement.body:
-            name = self._moved_by(statement, inner)
+            name = _moved_by(statement, inner, names)
             if isinstance(inner, ast.Derivative):
                 moved[inner.state.id] = self._derivative(env, statement, inner)
             elif name is not None and isinstance(inner, ast.Assign):
@@ -169,7 +167,7 @@ class Integrals(Loops):
             message = f"`{method.solver.name}` integrates derivatives, `{inner.targets[0].id} = ...` is an increment"
             raise self.fail("not-stochastic", inner.span, message, help=help)
         inside = env.child()
-        if re.search(r"\bdW\b", inner.value.span.text):
+        if "dW" in ast.names_of(inner.value):
             step = self.value(env.names["d" + statement.variable.id], inner.span)
             inside.names["dW"] = self._noise(inside, name, step)
         made = self.real(self.expression(inside, inner.value), inner.value.span)
@@ -243,7 +241,7 @@ class Integrals(Loops):
                 raise Stop
             span = argument.value.span
             given[name] = (
-                self.size(held, span, "a number of steps")
+                self.size(held, span, "a number of steps", least=1)
                 if name == "steps"
                 else self._option(solver, name, held, argument)
             )
@@ -259,6 +257,14 @@ class Integrals(Loops):
             help = _tolerances(solver) if argument.name is None and type(held) is int and solver.adaptive else None
             raise self.fail("solver-option", span, f"`{name}` is {kind}", help=help)
         return held
+
+
+def _moved_by(integral: ast.Integrate, statement: ast.Statement, states: Container[str]) -> ast.Identifier | None:
+    """The state that a statement of the block moves. An increment is that of a state: `dt2 = 2 * ds` is a variable."""
+    if isinstance(statement, ast.Derivative):
+        return statement.state
+    name = increment_of(integral, statement)
+    return name if name is not None and name.id in states else None
 
 
 def _tolerances(solver: Solver) -> str:
