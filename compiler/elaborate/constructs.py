@@ -187,6 +187,6 @@ def _basis(e: Elaborator, shape: tuple[Size, ...], x: Arg) -> Value:
 
 def _probes(e: Elaborator, shape: tuple[Size, ...], count: int) -> Value:
     """Random signs: of all probes, those with the least variance."""
-    uniform = e.drawn("probes", Distribution("uniform", (count, *shape), (0.0, 1.0), e.builder.span))  # type: ignore[arg-type]
+    uniform = e.draws.drawn("probes", Distribution("uniform", (count, *shape), (0.0, 1.0), e.builder.span))  # type: ignore[arg-type]
     is_low = e.emit(Less, uniform, e.builder.constant(0.5))
     return e.emit(Where, is_low, e.builder.constant(-1.0), e.builder.constant(1.0))
