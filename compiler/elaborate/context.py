@@ -198,10 +198,11 @@ class Context:
 
     def listed(self, items: list[Binding], span: Span) -> Value:
         """A list of numbers as a constant vector; real if any of them is."""
-        if any(not isinstance(i, (int, float)) for i in items) or not items:
+        numbers = tuple(i for i in items if isinstance(i, (int, float)))
+        if len(numbers) < len(items) or not items:
             raise self.fail("type-mismatch", span, "a list of numbers is needed here")
-        dtype = DType.REAL if any(isinstance(i, float) for i in items) else DType.INT
-        return self.builder.constant(tuple(items), dtype)
+        dtype = DType.REAL if any(isinstance(i, float) for i in numbers) else DType.INT
+        return self.builder.constant(numbers, dtype)
 
     def real(self, binding: Binding, span: Span) -> Value:
         """The same as a real tensor."""

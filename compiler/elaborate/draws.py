@@ -12,10 +12,10 @@ from mai.compiler.ir.operation import Operation, ShapeError
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import logic
-from mai.compiler.ops import random as rnd
-from mai.compiler.ops.choice import Choose
-from mai.compiler.ops.indexing import Iota
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.random import random_numbers as rnd
+from mai.compiler.ops.random.choice import Choose
+from mai.compiler.ops.shapes.indexing import Iota
 from mai.spec.source import Span
 
 

@@ -9,9 +9,9 @@ from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.sizes import symbols
 from mai.compiler.ir.structure import Lead, SizeOf, Spread, Unlead
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import logic
-from mai.compiler.ops import reduce as red
-from mai.compiler.ops import shape as sh
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.reductions import LogSoftmax
+from mai.compiler.ops.shapes import shape as sh
 from mai.spec.source import Span
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 SHAPED = (Lead, Unlead, Spread, sh.Expand, sh.Reshape)
 # What hands a quotient on to the logits, from which its divisor could be taken out as their temperature.
 CARRIES = (
-    el.Add, el.Subtract, el.Multiply, el.Divide, el.Negative, el.Maximum, el.Minimum, logic.Where, red.LogSoftmax, *SHAPED,
+    el.Add, el.Subtract, el.Multiply, el.Divide, el.Negative, el.Maximum, el.Minimum, logic.Where, LogSoftmax, *SHAPED,
 )  # fmt: skip
 KEEPS_ZERO = (el.ToReal, el.Negative, el.Absolute, el.Sqrt, el.Divide, *SHAPED)  # 0 where the first operand is
 
@@ -71,8 +71,9 @@ def _zeros(e: Elaborator, makers: dict[Value, Node], value: Value) -> set[str]:
     if own or node is None:
         return own
     if node.op is SizeOf:
-        size = node.attributes["size"]
-        return symbols(size) & set(e.graph.settings) if all(monomial for monomial, _ in size.terms) else set()
+        size = SizeOf.of(node).size
+        has_start = isinstance(size, int) or not all(monomial for monomial, _ in size.terms)
+        return set() if has_start else symbols(size) & set(e.graph.settings)
     if node.op is el.Multiply:
         return _zeros(e, makers, node.inputs[0]) | _zeros(e, makers, node.inputs[1])
     return _zeros(e, makers, node.inputs[0]) if node.op in KEEPS_ZERO else set()

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mai.compiler.check import check
+from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.runtime import ModelError, load
@@ -81,10 +82,10 @@ def test_the_file_keeps_to_it(program: Maker, tmp_path: Path) -> None:
         "export g(x: [], n: int = 4) -> [] {\n" + SOLVED.format("n") + "\n}\n"
         "export h(x: [2], timestep: int = 0) -> [2] { return x * timestep }\n"
     )
-    solved = load(export(made, "g", {}, tmp_path).path, providers="cpu")
+    solved = load(export(made, "g", Trained({}), tmp_path).path, providers="cpu")
     with pytest.raises(ModelError, match="`n` is at least 1"):
         solved(x=1.0, n=0)
     assert solved(x=1.0, n=1) == pytest.approx(0.375)
-    scaled = load(export(made, "h", {}, tmp_path).path, providers="cpu")
+    scaled = load(export(made, "h", Trained({}), tmp_path).path, providers="cpu")
     np.testing.assert_array_equal(scaled(x=[1.0, 2.0]), [[0, 0]])
     np.testing.assert_array_equal(scaled(x=[1.0, 2.0], timestep=-3), [[-3, -6]])

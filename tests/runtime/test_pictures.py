@@ -16,7 +16,7 @@ from mai.runtime import ModelError, running
 from mai.runtime.inputs.values import parse_value
 from mai.runtime.model.manifest import Port
 from mai.runtime.show.animate import FIRST_MS, LAST_MS, MAX_FRAMES, animate, motion_of
-from mai.runtime.show.field import worth_seeing
+from mai.runtime.show.field import visible_range
 from mai.runtime.show.picture import Look, draw
 from mai.runtime.show.records import draw_records, read_records
 
@@ -40,6 +40,7 @@ def rotation(steps: int, radius: float = 1.0) -> Array:
     return (radius * np.stack([np.cos(turn), np.sin(turn)], -1)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_a_long_path_is_a_short_loop_with_a_pause_at_its_end(tmp_path: Path) -> None:
     path = tmp_path / "x.gif"
     animate(motion_of(rotation(999), output("steps + 1", 2, path=0)), path, title="m.path.onnx")
@@ -65,6 +66,7 @@ PATHS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PATHS)
 def test_every_path_moves_and_has_a_picture(kind: str, tmp_path: Path) -> None:
     sizes, shape, axis = PATHS[kind]
@@ -150,10 +152,10 @@ def test_colours_span_the_top_of_a_log_density() -> None:
     """Of a narrow ring, whose log density falls off as a parabola, the ring is seen: what is far below is all low."""
     x = grid("-3..3:41")
     ring = -((np.linalg.norm(x, axis=1) - 1) ** 2) / 0.02
-    low, high = worth_seeing(x, ring)
+    low, high = visible_range(x, ring)
     assert high == ring.max() and ring.min() < 10 * low < 0
     assert 0.05 < (ring > low).mean() < 0.5
-    assert worth_seeing(x, np.where(ring < -100, -np.inf, ring))[1] == high
+    assert visible_range(x, np.where(ring < -100, -np.inf, ring))[1] == high
 
 
 FALLING = {
@@ -169,8 +171,8 @@ FALLING = {
 def test_colours_span_all_of_another_function(name: str) -> None:
     x = grid("-3..3:41")
     values = FALLING[name](x)
-    assert worth_seeing(x, values) == (values.min(), values.max())
-    assert worth_seeing(x, np.full(len(x), np.nan)) == (0, 0)
+    assert visible_range(x, values) == (values.min(), values.max())
+    assert visible_range(x, np.full(len(x), np.nan)) == (0, 0)
 
 
 def test_colours_span_what_is_asked_for(tmp_path: Path) -> None:
@@ -180,6 +182,7 @@ def test_colours_span_what_is_asked_for(tmp_path: Path) -> None:
     assert (tmp_path / "all.png").read_bytes() != (tmp_path / "some.png").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1, 8, 8), (64,)])
 def test_classes_of_images_stand_below_them(shape: tuple[int, ...], tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
@@ -322,6 +325,7 @@ def test_a_file_that_holds_no_records(tmp_path: Path) -> None:
     assert caught.value.slug == "file-not-found"
 
 
+@pytest.mark.slow
 def test_numbers_that_are_none_are_drawn_around(tmp_path: Path, run: Path) -> None:
     """A run that blew up is worth a look: infinite and undefined numbers stop no picture."""
     broken = rotation(6)

@@ -34,7 +34,7 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
         region.outputs = [e.builder.spread(_next_token(e, inside, statement), row.type.lead)]
     e.draws.turn = outer
     longer = row.type.with_shape((row.type.shape[0] + count,))
-    node = e.builder.add(Extend, inputs, {"length": name, "count": count}, [longer], [region])
+    node = e.builder.add(Extend(name, count), inputs, [longer], [region])
     node.output.name = statement.name.id
     env.names[statement.name.id] = node.output
     return None

@@ -18,7 +18,7 @@ from mai.compiler.ir.operation import describe
 from mai.compiler.ir.structure import Integrate
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import random as rnd
+from mai.compiler.ops.random import random_numbers as rnd
 from mai.spec import ast
 from mai.spec.diagnostics.suggest import closest
 
@@ -73,8 +73,8 @@ def _integrate(e: Context, env: Environment, statement: ast.Integrate) -> Bindin
         types.append(Type(DType.INT, (), region.inputs[0].type.lead))
     else:
         types += [types[i].with_shape((method.steps + 1, *types[i].shape)) for i in keep]
-    attributes = {"method": method.solver.name, "steps": method.steps, "keep": keep, "options": method.options}
-    node = e.builder.add(Integrate, [*bounds, *steps, *(s.first for s in states)], attributes, types, [region])
+    operation = Integrate(method.solver.name, method.steps, keep, method.options)
+    node = e.builder.add(operation, [*bounds, *steps, *(s.first for s in states)], types, [region])
     leave(env, states, node.outputs)
     _bind_further(e, env, integral, node, node.outputs[len(states) :])
     return None

@@ -11,6 +11,7 @@ from mai.compiler.elaborate.loop_states import MAX_TURNS, State, leave, settle, 
 from mai.compiler.elaborate.statement_rules import assigned_names, elaborates
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
 from mai.spec import ast
 
@@ -45,7 +46,7 @@ def _repeat(e: Context, env: Environment, statement: ast.Repeat) -> Binding:
     is_fresh = not statement.shared and any(name.startswith(turns.scope.path + ".") for name in e.graph.weights)
     if is_fresh:
         _check_fresh(e, turns.count, statement)
-    last = e.builder.loop(turns.total, turns.count, [s.first for s in states], region, fresh=is_fresh)
+    last = e.builder.loop(turns.total, Loop(turns.count, is_fresh), [s.first for s in states], region)
     leave(env, states, last)
     return None
 
