@@ -10,6 +10,7 @@ from mai.compiler.ir import sizes
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.interpreter import Interpreter
 from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.structure import Constant, Loop, WeightOf
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
 
@@ -39,10 +40,10 @@ class Evaluation(Interpreter[Array, int]):
         return np.asarray(numbers, self.dtypes[type.dtype], order="C")
 
     def constant(self, node: Node) -> Array:
-        return self._array(node.attributes["value"], node.output.type)
+        return self._array(Constant.of(node).value, node.output.type)
 
     def weight(self, node: Node) -> Array:
-        return self._array(self.weights[node.attributes["weight"]], node.output.type)
+        return self._array(self.weights[WeightOf.of(node).weight], node.output.type)
 
     def size(self, size: Size) -> int:
         return int(sizes.evaluate(size, self._symbol))
@@ -68,7 +69,7 @@ class Evaluation(Interpreter[Array, int]):
         return [np.asarray(r) for r in (results if isinstance(results, tuple) else (results,))]
 
     def loop(self, node: Node) -> list[Array]:
-        region, stops = node.regions[0], bool(node.attributes.get("stops"))
+        region, rule = node.regions[0], Loop.of(node)
         count, *states = (self[v] for v in node.inputs)
         rows: list[list[Array]] = [[] for _ in region.outputs[len(states) :]]
         for turn in range(int(count)):
@@ -76,11 +77,10 @@ class Evaluation(Interpreter[Array, int]):
             states = results[: len(states)]
             for kept, row in zip(rows, results[len(states) :], strict=True):
                 kept.append(row)
-            if stops and not states[0].any():
+            if rule.stops and not states[0].any():
                 break
-        if stops:
-            fill = node.attributes["fill"]
-            rows = [kept + [np.full_like(kept[0], fill)] * (int(count) - len(kept)) for kept in rows]
+        if rule.stops:
+            rows = [kept + [np.full_like(kept[0], rule.fill)] * (int(count) - len(kept)) for kept in rows]
         return states + [self._stacked(v, kept) for v, kept in zip(node.outputs[len(states) :], rows, strict=True)]
 
     def _stacked(self, path: Value, rows: list[Array]) -> Array:

@@ -88,7 +88,7 @@ class Interpreter(ABC, Generic[V, N]):
         if node.op is WeightOf:
             return [self.weight(node)]
         if node.op is SizeOf:
-            return [self.scalar(self.size(node.attributes["size"]))]
+            return [self.scalar(self.size(SizeOf.of(node).size))]
         if node.op is Spread:
             return [self.spread(self.aligned(node)[0], node.output.type)]
         if node.op is Loop:

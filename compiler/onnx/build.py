@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from mai.compiler.compile_options import DEFAULTS, CompileOptions
 from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.operation import Alignment
@@ -22,10 +23,10 @@ from mai.compiler.onnx.layout.chunks import parts
 from mai.compiler.onnx.layout.lazy import lazy
 from mai.compiler.onnx.layout.sink import sink
 from mai.compiler.onnx.layout.unfuse_norms import keep_apart
-from mai.compiler.onnx.precision.narrow import Precision, narrow
+from mai.compiler.onnx.precision.narrow import narrow
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_nodes
-from mai.compiler.ops.random import Draw
+from mai.compiler.ops.random.random_numbers import Draw
 from mai.runtime.arrays import Array
 
 DTYPES = {DType.REAL: ir.DataType.FLOAT, DType.INT: ir.DataType.INT64, DType.BOOL: ir.DataType.BOOL}
@@ -44,20 +45,20 @@ class Known:
 
 
 def build(
-    graph: Graph, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False, chunk: int | None = None,
-    coarse: Coarse | None = None, precision: Precision = "float32", rounded: bool = False, required: bool = False,
+    graph: Graph, weights: Mapping[str, Array], options: CompileOptions = DEFAULTS, *, chunk: int | None = None,
+    coarse: Coarse | None = None, rounded: bool = False,
 ) -> ir.Model:  # fmt: skip
-    """The model of a graph, in standard operators of `opset`; settings are initializers that a host may override.
+    """The model of a graph, in standard operators; settings are initializers that a host may override.
 
-    With `required` they are ordinary inputs: hosts in JavaScript and Java cannot override an initializer.
+    Where they are required they are ordinary inputs: hosts in JavaScript and Java cannot override an initializer.
 
     With `chunk`, the batch is computed that many examples at a time; `coarse` says which weights are kept in few bits;
-    `precision` is "float32", "fp16" or "bf16", and `rounded` that the last two are computed in float32 (`narrow.py`).
+    `rounded` computes 16 bits in float32 (`narrow.py`).
     """
-    made = Building(graph, weights, opset, unroll, chunk, coarse, required).model()
+    made = Building(graph, weights, options, chunk, coarse).model()
     lazy(made.graph)
-    if precision != "float32":
-        narrow(made, precision, rounded=rounded)
+    if options.precision != "float32":
+        narrow(made, options.precision, rounded=rounded)
     sink(made.graph)
     keep_apart(made.graph)
     return made
@@ -73,13 +74,12 @@ class Building:
     """One model being built; `op.values` holds what each IR value became."""
 
     def __init__(
-        self, graph: Graph, weights: Mapping[str, Array], opset: int, unroll: bool, chunk: int | None,
-        coarse: Coarse | None, required: bool = False,
+        self, graph: Graph, weights: Mapping[str, Array], options: CompileOptions, chunk: int | None,
+        coarse: Coarse | None,
     ) -> None:  # fmt: skip
-        self.graph, self.weights, self.unroll, self.chunk = graph, weights, unroll, chunk
-        self.required = required
+        self.graph, self.weights, self.options, self.chunk = graph, weights, options, chunk
         self._uses = uses_of(graph)
-        self.op = OnnxBackend(graph, opset, coarse)
+        self.op = OnnxBackend(graph, options.opset, coarse)
         self.values = self.op.values
         self.of_codes = whole_nodes(graph, coarse.whole) if coarse else set()
 
@@ -88,7 +88,7 @@ class Building:
         for value in self.graph.inputs:
             op.root.inputs.append(self._input(value))
         for name, setting in self.graph.settings.items():
-            default = None if self.required else setting.default
+            default = None if self.options.required else setting.default
             op.root.inputs.append(self._setting(setting.value, name, default))
         for name in self.graph.output_names:
             op.name(name)  # No value inside may have it.
@@ -171,7 +171,7 @@ class Building:
 
     def _chunk(self, examples: int) -> ir.Value:
         """How many examples a chunk has: a host that can override an initializer may say so."""
-        if self.required:
+        if self.options.required:
             return self.op.int(examples)
         chunk = self._setting(Value(Type(DType.INT)), CHUNK, examples)
         self.op.root.inputs.append(chunk)
@@ -221,9 +221,9 @@ class Building:
         """What a node is, where weights and constants decide it. Weights in float32, sums of them in float64."""
         op, name = node.op, node.output.name
         if op is Constant:
-            return Known(np.array(node.attributes["value"], NUMPY[node.output.type.dtype]), name)
+            return Known(np.array(Constant.of(node).value, NUMPY[node.output.type.dtype]), name)
         if op is WeightOf:
-            weight = node.attributes["weight"]
+            weight = WeightOf.of(node).weight
             return Known(np.asarray(self.weights[weight], np.float32, order="C"), weight)
         inputs = [self.values[v] for v in node.inputs]
         if (
@@ -260,7 +260,7 @@ class Building:
         if op in VIEWS:
             return [self._view(node)]
         if op is SizeOf:
-            return [self.op.scalar(self.op.resolve(node.attributes["size"]))]
+            return [self.op.scalar(self.op.resolve(SizeOf.of(node).size))]
         if op is Spread:
             return [self._expanded(self._aligned(node)[0], node.output.type.physical)]
         if op is Loop:
@@ -324,13 +324,13 @@ class Building:
         region, op = node.regions[0], self.op
         count, states = self.operand(node.inputs[0]), [self.operand(v) for v in node.inputs[1:]]
         held = self.values[node.inputs[0]]
-        if self.unroll and isinstance(held, Known) and not node.attributes.get("stops"):
+        if self.options.unroll and isinstance(held, Known) and not Loop.of(node).stops:
             return self._flat(node, int(held.array), states)
         if stops_alone(node):
             return going_loop(self, node)
         inputs = [self.typed(v) for v in region.inputs]
         self.values.update(zip(region.inputs, inputs, strict=True))
-        going, stops = self.typed(GOING), node.attributes.get("stops", False)
+        going, stops = self.typed(GOING), Loop.of(node).stops
         with op.inside(region.inputs) as nodes:
             self.nodes(region.nodes)
             made = [self.operand(v) for v in region.outputs]
@@ -340,7 +340,7 @@ class Building:
         made = op.several("Loop", len(node.outputs), count, always, *states, body=body)
         last, rows = made[: len(states)], made[len(states) :]
         if stops:
-            rows = [self._filled(row, count, node.attributes["fill"]) for row in rows]
+            rows = [self._filled(row, count, Loop.of(node).fill) for row in rows]
         return last + [self._rows(m, v) for m, v in zip(rows, region.outputs[len(states) :], strict=True)]
 
     def _any(self, going: ir.Value) -> ir.Value:
@@ -350,8 +350,9 @@ class Building:
         numbers = self.op.Cast(going, to=int(ir.DataType.INT64))
         return self.op.Greater(self.op.ReduceMax(numbers, keepdims=0), 0)
 
-    def _filled(self, stacked: ir.Value, count: ir.Value, fill: int) -> ir.Value:
+    def _filled(self, stacked: ir.Value, count: ir.Value, fill: int | None) -> ir.Value:
         """The rows of the turns that a loop did not take."""
+        assert fill is not None, "a loop that stops says what the turns it did not take keep"
         op = self.op
         turns = op.Shape(stacked, start=0, end=1)
         rest = op.Shape(stacked, start=1)

@@ -13,10 +13,11 @@ from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.interpreter import Interpreter
 from mai.compiler.ir.rewrite import free_values
 from mai.compiler.ir.sizes import Dim, Size
+from mai.compiler.ir.structure import Adjoint, Constant, Loop, WeightOf
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, Subtract
-from mai.compiler.ops.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
-from mai.compiler.ops.matching import Matching
+from mai.compiler.ops.elementwise.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
+from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.torch.adjoint import adjoint
 from mai.compiler.torch.draw_calls import CALLS as DRAWN
@@ -120,13 +121,13 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
     # ------------------------------------------------------------------- leaves
 
     def constant(self, node: Node) -> fx.Proxy:
-        value, dtype = node.attributes["value"], DTYPES[node.output.type.dtype]
+        value, dtype = Constant.of(node).value, DTYPES[node.output.type.dtype]
         if isinstance(value, (int, float)):
             self.numbers[node.output] = value
         return self.traced(self.code.buffer(torch.tensor(value, dtype=dtype)), node.output.type)
 
     def weight(self, node: Node) -> fx.Proxy:
-        name = node.attributes["weight"]
+        name = WeightOf.of(node).weight
         if name not in self.weights:
             target = ".".join(map(attribute, name.split(".")))
             read = self.code.graph.create_node("get_attr", target, (), {}, name=identifier(name))
@@ -141,13 +142,14 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         body, captured = self.module(region)
         count, *states = (self[v] for v in node.inputs)
         leads = tuple(len(v.type.lead) for v in region.outputs[len(states) :])
-        stops = {"fill": node.attributes["fill"]} if node.attributes.get("stops") else {}
+        stops = {"fill": Loop.of(node).fill} if Loop.of(node).stops else {}
         results = self.code.call(loop, (body, count, tuple(states), captured, leads), stops)
         return [self.code.item(results, i) for i in range(len(node.outputs))]
 
     def adjoint(self, node: Node) -> list[fx.Proxy]:
         """`adjoint(field, solution, inputs, outer, further, ...)`: both regions are modules."""
-        solver, options = SOLVERS[node.attributes["method"]], {**DEFAULTS, **node.attributes["options"]}
+        equation = Adjoint.of(node)
+        solver, options = SOLVERS[equation.method], {**DEFAULTS, **equation.options}
         (field, outer), (solution, further) = map(self.module, node.regions)
         inputs = tuple(self[v] for v in node.inputs)
         lead = len(node.regions[0].inputs[0].type.lead)
@@ -173,7 +175,9 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         """The symbolic sizes that a body needs and does not read from its own inputs: they are read outside, once."""
         names: set[str] = set()
         for node in region.walk():
-            for size in _sizes_in((tuple(node.attributes.values()), *(v.type.physical for v in node.outputs))):
+            for size in _sizes_in(
+                (tuple(value for _, value in node.items()), *(v.type.physical for v in node.outputs))
+            ):
                 names |= sizes.symbols(size)
         sources = self.graph.sources
         return sorted(n for n in names if n in sources and sources[n] not in region.inputs)

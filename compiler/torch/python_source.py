@@ -15,7 +15,7 @@ from torch.fx.graph import magic_methods
 from torch.overrides import resolve_name
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.structure import WeightOf
+from mai.compiler.ir.structure import Constant, Loop, WeightOf
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.torch.interpreter import TorchInterpreter
 from mai.compiler.torch.names import writable
@@ -124,7 +124,7 @@ class SourceInterpreter(TorchInterpreter):
         return self.traced(node, value.type)
 
     def constant(self, node: Node) -> fx.Proxy:
-        value = node.attributes["value"]
+        value = Constant.of(node).value
         if isinstance(value, (int, float)):
             self.numbers[node.output] = value
         device = self.code.device.node
@@ -132,7 +132,7 @@ class SourceInterpreter(TorchInterpreter):
         return self._inline(text, node.output, device)
 
     def weight(self, node: Node) -> fx.Proxy:
-        return self._inline(self._path(node.attributes["weight"]), node.output)
+        return self._inline(self._path(WeightOf.of(node).weight), node.output)
 
     def _path(self, name: str) -> str:
         """A weight, or a list of them, seen from the loop that goes through its turns."""
@@ -154,22 +154,21 @@ class SourceInterpreter(TorchInterpreter):
         return self.traced(node, value.type)
 
     def loop(self, node: Node) -> list[fx.Proxy]:
-        region, fresh = node.regions[0], node.attributes["fresh"]
+        region, rule = node.regions[0], Loop.of(node)
         for name in self.outer_symbols(region):
             self.symbol(name)
         turn, *inside = region.inputs
         states = [self._variable(state, (self[v],), s) for v, s in zip(node.inputs[1:], inside, strict=True)]
         rows = [self._rows() for _ in region.outputs[len(states) :]]
         count = self.numbers.get(node.inputs[0], self[node.inputs[0]])
-        lists = self._lists(region) if fresh else {}
+        lists = self._lists(region) if rule.fresh else {}
         head = self._head(turn, count, lists, _reads(region, turn))
         moved = self.body(region, [head, *states])
-        stops = bool(node.attributes.get("stops"))
         count_of_states = len(states)
         kept = moved[count_of_states:]
-        self.code.call(end, (tuple(states), tuple(moved[:count_of_states]), tuple(rows), tuple(kept), stops))
-        for row in rows if stops else []:
-            self.code.call(fill, (row, count, node.attributes["fill"]))
+        self.code.call(end, (tuple(states), tuple(moved[:count_of_states]), tuple(rows), tuple(kept), rule.stops))
+        for row in rows if rule.stops else []:
+            self.code.call(fill, (row, count, rule.fill))
         return [*states, *(self._stacked(r, v) for r, v in zip(rows, region.outputs[len(states) :], strict=True))]
 
     def _head(self, turn: Value, count: object, lists: dict[str, str], is_read: bool) -> fx.Proxy:
@@ -195,11 +194,11 @@ def _prefixes(region: Region, depth: int = 0) -> Iterator[str]:
     """The names of this loop's weights up to its turn; the `{}`s of a name are the turns of the innermost loops."""
     for node in region.nodes:
         if node.op is WeightOf:
-            parts = node.attributes["weight"].split("{}.")
+            parts = WeightOf.of(node).weight.split("{}.")
             if len(parts) > depth + 1:
                 yield "{}.".join([*parts[: len(parts) - 1 - depth], ""])
         for inner in node.regions:
-            yield from _prefixes(inner, depth + bool(node.attributes.get("fresh")))
+            yield from _prefixes(inner, depth + (node.op is Loop and Loop.of(node).fresh))
 
 
 def member(owner: str, name: str) -> str:

@@ -30,7 +30,7 @@ from mai.compiler.training.best import Best
 from mai.compiler.training.drawn_blocks import DrawSource, lift_draws
 from mai.compiler.training.initial_weights import begun
 from mai.compiler.training.moved import nothing_moves
-from mai.compiler.training.optimizer import MovingAverage, make_optimizer, rate, set_rate
+from mai.compiler.training.optimizer import LearningRate, MovingAverage, make_optimizer, set_rate
 from mai.compiler.training.processes import Processes, accelerator_of
 from mai.compiler.training.progress import Meter, Metrics, event_writer
 from mai.compiler.training.recording import Recorder
@@ -114,7 +114,7 @@ class Objective:
         self.parameters = trainer.weights.chosen(lambda w: training.moves(self.written, w))
         if not self.parameters:
             raise MaiError([nothing_moves(self.written)])
-        self.optimizer = make_optimizer(training.settings, self.parameters.values())
+        self.optimizer = make_optimizer(training.settings.optimizer, self.parameters.values())
         self.base = training.settings.optimizer.lr
 
 
@@ -139,6 +139,7 @@ class Trainer:
         self.processes.check(training.graph, self.batch)
         self.share = self.processes.share(self.batch)
         self.steps = self._steps()
+        self.rate = LearningRate(settings.schedule, self.steps)
         held = Weights(program.weights) if self.found else begun(program, options.weights, self.seed)
         self.weights = held.to(self.device)
         self._choose_threads()
@@ -190,7 +191,7 @@ class Trainer:
 
     def run(self) -> Result:
         main = self.processes.main
-        start = self._restore()
+        start = self.restore()
         self.processes.wait()
         if main:
             self._prepare_folder()
@@ -250,18 +251,20 @@ class Trainer:
         """One step of every objective; the sum of their losses."""
         whole, share = self.data.batch(step, self.batch), slice(self.share.start, self.share.stop)
         fields = self.on_device({name: array[share] for name, array in whole.items()})
-        factor = rate(self.training.settings, step, self.steps)
-        losses = [self._minimize(o, fields, step, factor, report) for o in self.objectives]
+        factor = self.rate.factor(step)
+        losses = [self.minimize(o, fields, step, factor, report) for o in self.objectives]
         if self.average is not None:
             self.average.update(step)
         total = float(sum(losses))
+        self.rate.see(step + 1, total, self._held_out_loss)
         if report:
             self.figures["loss"] = total
         return total
 
-    def _minimize(
+    def minimize(
         self, objective: Objective, fields: Mapping[str, Tensor], step: int, factor: float, report: bool
     ) -> float:
+        """One optimizer step of one objective on a batch's fields, each [batch, ...]; the loss before it."""
         module = objective.reporting if report else objective.module
         with self.accelerator.autocast():
             made = module(fields, step)
@@ -301,9 +304,14 @@ class Trainer:
         """What `validate` says; the weights are kept if they are the best."""
         figures = self.validate()
         if self.best is not None:
-            with self._averaged():
+            with self.averaged():
                 self.best.offer(step, figures, self.weights.state_dict())
         return figures
+
+    def _held_out_loss(self) -> float | None:
+        """The loss on the held-out examples, alike to all processes; None where there are none."""
+        figures = self.validate()
+        return self.processes.average([figures["loss"]], len(self.share) / self.batch)[0] if figures else None
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -315,7 +323,7 @@ class Trainer:
         outputs = [self.training.objectives[0].output, *(r.output for r in self.training.reports)]
         module = self._evaluation(outputs)
         totals, count = np.zeros(len(names)), 0
-        with self._averaged():
+        with self.averaged():
             size = len(next(iter(held.values())))
             for begin in range(0, size, VALIDATION_BATCH):
                 fields = self.on_device({n: a[begin : begin + VALIDATION_BATCH] for n, a in held.items()})
@@ -332,7 +340,7 @@ class Trainer:
         return self._evaluation_module
 
     @contextmanager
-    def _averaged(self) -> Iterator[None]:
+    def averaged(self) -> Iterator[None]:
         """The moving average in the weights' place for a while."""
         if self.average is None:
             yield
@@ -358,14 +366,14 @@ class Trainer:
             tensors |= {f"average/{n}": t for n, t in self.average.average.items()}
         for place, objective in enumerate(self.objectives):
             tensors |= ck.optimizer_tensors(objective.optimizer, list(objective.parameters), place)
-        tensors |= self.scaling.saved()
+        tensors |= self.scaling.saved() | self.rate.saved()
         self.recorder.save()
         metadata = {**self._metadata(), "steps": str(self.steps), "batch": str(self.batch)}
         if self.best is not None:
             tensors, metadata = tensors | self.best.saved(), metadata | self.best.metadata()
         return ck.write(self.out, ck.Checkpoint(step, tensors, metadata))
 
-    def _restore(self) -> int:
+    def restore(self) -> int:
         """Go on from the last checkpoint, where the run is to go on."""
         found, self.found = self.found, None
         if found is None:
@@ -379,12 +387,13 @@ class Trainer:
         for place, objective in enumerate(self.objectives):
             ck.restore_optimizer(objective.optimizer, list(objective.parameters), place, found.tensors)
         self.scaling.restore(found.tensors)
+        self.rate.restore(found.tensors)
         if self.best is not None:
             self.best.restore(found)
         return found.step
 
     def _finish(self, step: int, validation: Mapping[str, float]) -> Path:
-        with self._averaged():
+        with self.averaged():
             metadata = {**self._metadata(), "trained_steps": str(step), "validation": json.dumps(dict(validation))}
             tensors = self.weights.state_dict() if self.best is None else self.best.tensors
             return ck.write_weights(self.out, tensors, metadata)

@@ -20,9 +20,12 @@ from safetensors.torch import load_file
 from mai.compiler.program import Program
 from mai.compiler.training.folder import checkpoints
 from mai.compiler.training.loop import Options, Trainer, train
-from mai.compiler.training.optimizer import MovingAverage, rate
+from mai.compiler.training.optimizer import MovingAverage
+from mai.compiler.training.schedules.constant import Constant
+from mai.compiler.training.schedules.cosine import Cosine
+from mai.compiler.training.schedules.linear import Linear
+from mai.compiler.training.settings import Schedule
 from mai.spec.diagnostics import MaiError
-from mai.spec.settings import AdamW, Constant, Cosine, Linear, TrainSettings
 
 ROOT = Path(__file__).parents[2]
 Maker = Callable[..., Program]
@@ -38,6 +41,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[n], b[n]) for n in a)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["moons_flow", "cnn", "gan", "two_layer"])
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(name: str, example: Maker, tmp_path: Path) -> None:
     program = example(name)
@@ -53,6 +57,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(name: str, example: 
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_and_resumed(tmp_path: Path) -> None:
     def command(folder: Path, *more: str) -> list[str]:
         program = (
@@ -89,7 +94,7 @@ def test_objectives_in_turn_move_only_their_nets(example: Maker, tmp_path: Path)
     trainer = Trainer(program, program.training, tmp_path, Options(batch=8, **QUIET))
     fields = trainer.on_device(trainer.data.batch(0, 8))
     before = {n: p.detach().clone() for n, p in trainer.weights.named_parameters()}
-    trainer._minimize(trainer.objectives[0], fields, 0, 1.0, False)
+    trainer.minimize(trainer.objectives[0], fields, 0, 1.0, False)
     moved = {n.split(".")[0] for n, p in trainer.weights.named_parameters() if not torch.equal(p, before[n])}
     assert moved == {"critic"}
 
@@ -123,8 +128,8 @@ def test_another_spec_cannot_resume(program: Maker, tmp_path: Path) -> None:
 
 
 def test_learning_rates() -> None:
-    def at(schedule: object, step: int) -> float:
-        return rate(TrainSettings(steps=100, optimizer=AdamW(), schedule=schedule), step, 100)  # type: ignore[arg-type]
+    def at(schedule: Schedule, step: int) -> float:
+        return schedule.factor(step, 100)
 
     assert [at(Constant(warmup=4), s) for s in range(5)] == [0.25, 0.5, 0.75, 1.0, 1.0]
     assert at(Cosine(), 0) == 1.0
@@ -183,6 +188,7 @@ def test_good_files_train(program: Maker, tmp_path: Path) -> None:
         assert set(done.validation) == {"loss", "accuracy"}
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_not_compiled_as_an_untrained_one(program: Maker, tmp_path: Path) -> None:
     made = program("export f(x: [2]) -> [2] { return linear(x, 2) }\n")
     folder = tmp_path / "run"

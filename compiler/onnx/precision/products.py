@@ -22,8 +22,8 @@ from mai.compiler.onnx.precision.quantize import (
     stored_rows,
     suits,
 )
-from mai.compiler.ops.indexing import Take
-from mai.compiler.ops.product import Affine
+from mai.compiler.ops.products.product import Affine
+from mai.compiler.ops.shapes.indexing import Take
 from mai.runtime.arrays import Array
 
 Store = Callable[[str], tuple[ir.TensorProtocol, ir.TensorProtocol]]
@@ -113,7 +113,7 @@ class Products:
 def _operands(graph: Graph, op: type[Operation], place: int) -> set[str]:
     """The weights that an operation reads at a place: tables of which rows are taken, matrices of products."""
     read = {node.inputs[place] for node in graph.walk() if node.op is op}
-    return {node.attributes["weight"] for node in graph.walk() if node.op is WeightOf and node.output in read}
+    return {WeightOf.of(node).weight for node in graph.walk() if node.op is WeightOf and node.output in read}
 
 
 def _array(matrix: ir.Value) -> Array:

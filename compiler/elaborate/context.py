@@ -1,0 +1,274 @@
+"""What the parts of the elaborator share: the graph that is being made, and the small steps that all of them take."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from mai.compiler.elaborate.bindings import (
+    POISON,
+    Binding,
+    BoundArgument,
+    Callables,
+    Distribution,
+    Poison,
+    WeightScope,
+)
+from mai.compiler.elaborate.bounds import Bounds
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import Graph, Region, Value, Weight
+from mai.compiler.ir.operation import Operation, ShapeError, describe
+from mai.compiler.ir.sizes import Dim, Size, symbol
+from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType
+from mai.compiler.ops.elementwise import ToReal
+from mai.spec import in_prelude
+from mai.spec.diagnostics import Edit, Label, Reporter
+from mai.spec.diagnostics.suggest import closest
+from mai.spec.source import Span
+
+if TYPE_CHECKING:
+    from mai.compiler.elaborate.blocks.train import Outcome
+    from mai.compiler.elaborate.calls import Calls
+    from mai.compiler.elaborate.draws import Draws
+    from mai.compiler.elaborate.expressions import Expressions
+    from mai.compiler.elaborate.signatures import Signatures
+    from mai.compiler.elaborate.statements import Statements
+
+BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)
+MAX_SIZE = 2**31 - 1
+
+
+class Stop(Exception):
+    """What is being elaborated cannot be given a value; the error has been reported."""
+
+
+@dataclass(frozen=True, slots=True)
+class LayerCall:
+    """A layer's call, and its arguments that are whole numbers."""
+
+    span: Span
+    numbers: tuple[BoundArgument, ...]
+
+
+class Context:
+    """State while one graph is elaborated, and the parts that elaborate it.
+
+    The parts hold the context, and reach each other through it. A built-in function is handed it as `e`.
+    """
+
+    expressions: Expressions
+    calls: Calls
+    signatures: Signatures
+    statements: Statements
+    draws: Draws
+    train: Outcome | None  # What a train block says beside its graph; None in every other graph.
+
+    def __init__(self, report: Reporter, name: str, weights: dict[str, Weight]) -> None:
+        self.report, self.weights = report, weights
+        self.graph = Graph(name=name)
+        self.builder, self.bounds = Builder(self.graph), Bounds(self.graph.settings)
+        self.scope, self.train = WeightScope(name, name), None
+        self.call_stack: list[str] = []  # The layers and nets around, the innermost last.
+        self.callee = ""  # The function that the user's own call is of.
+        self.named: Span | None = None  # Where that call names it.
+        self.axes: tuple[Axis, ...] = ()  # What the calls around map over.
+        self.batch_axis = BATCH
+        self.directions = 0
+        self.evaluations: list[Value] = []  # How often each adaptive solver evaluated its velocity.
+        self.transposes: dict[Value, Value] = {}
+        self.quotients: dict[Value, tuple[Value | None, Value]] = {}  # `a / b` as (a, b), `b^-1` as (None, b)
+        self.origins: dict[Value, Span] = {}  # Where the text says what a value is.
+        self.made_by: dict[Value, tuple[LayerCall, ...]] = {}
+
+    @property
+    def in_train_block(self) -> bool:
+        return self.train is not None
+
+    # ------------------------------------------------------------ diagnostics
+
+    def error(
+        self,
+        slug: str,
+        span: Span,
+        message: str,
+        *,
+        label: str = "",
+        where: Sequence[Label] = (),
+        help: str | None = None,
+    ) -> Poison:
+        """Report an error and give what stands for its value."""
+        self.fail(slug, span, message, label=label, where=where, help=help)
+        return POISON
+
+    def fail(
+        self,
+        slug: str,
+        span: Span,
+        message: str,
+        *,
+        label: str = "",
+        where: Sequence[Label] = (),
+        help: str | None = None,
+        edits: Sequence[Edit] = (),
+    ) -> Stop:
+        """Report an error; raise what this returns where no value can stand for it. `edits` may mend it.
+
+        What goes wrong inside a standard layer is told at the user's call of it.
+        """
+        call = self.at(span)
+        if call is not None and call is not span:
+            message, where, help, edits = f"in `{self.callee}`, {message}", (), None, ()
+        self.report.error(slug, call or span, message, label=label, where=where, help=help, edits=edits)
+        return Stop()
+
+    def unknown_argument(self, callee: str, name: str, span: Span, known: Sequence[str]) -> Stop:
+        """Report an argument that a function does not have."""
+        guess = closest(name, known)
+        help = f"did you mean `{guess}`?" if guess else (f"it takes {', '.join(known)}" if known else None)
+        return self.fail("unknown-argument", span, f"`{callee}` has no argument `{name}`", help=help)
+
+    def refused(self, error: ShapeError, spans: Sequence[Span], span: Span, inputs: Sequence[Value] = ()) -> Poison:
+        """Tell what an operation's shape rule refused, at the operand that it names, beside the shapes of the others."""
+        if error.operand is None or error.operand >= len(spans):
+            return self.error(error.slug, span, error.message, label=error.label, help=error.help)
+        at = spans[error.operand]
+        others = [(s, v) for s, v in zip(spans, inputs, strict=False) if s.end <= at.start or at.end <= s.start]
+        where = [Label(s, describe(v.type.shape)) for s, v in others if s.source is at.source]
+        return self.error(error.slug, at, error.message, label=error.label, where=where, help=error.help)
+
+    # --------------------------------------------------------------- emission
+
+    def at(self, span: Span) -> Span | None:
+        """Where nodes made for `span` come from: inside a standard layer, the place of its call."""
+        return self.builder.span if in_prelude(span.source) else span
+
+    @contextmanager
+    def region(self, region: Region) -> Iterator[Region]:
+        """Emit into `region` for a while; what is made there cannot be read after it."""
+        outer, self.builder.region = self.builder.region, region
+        transposes, self.transposes = self.transposes, dict(self.transposes)
+        try:
+            yield region
+        finally:
+            self.builder.region, self.transposes = outer, transposes
+
+    @contextmanager
+    def weight_scope(self, scope: WeightScope) -> Iterator[None]:
+        """Name fresh weights, and the nodes, by `scope` for a while."""
+        outer, self.scope = self.scope, scope
+        label, self.builder.scope = self.builder.scope, scope.path
+        try:
+            yield
+        finally:
+            self.scope, self.builder.scope = outer, label
+
+    def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: object) -> Value:
+        return self.builder.emit(op, *inputs, name=name, **attributes)
+
+    def checked(
+        self, span: Span, spans: Sequence[Span], op: type[Operation], *inputs: Value, **attributes: Any
+    ) -> Binding:
+        """Emit an operation on the user's operands; what its shape rule refuses is told at `spans`."""
+        self.builder.span = self.at(span)
+        try:
+            return self.emit(op, *inputs, **attributes)
+        except ShapeError as error:
+            return self.refused(error, spans, span, inputs)
+
+    # ------------------------------------------------------------ conversions
+
+    def value(self, binding: Binding, span: Span) -> Value:
+        """A tensor: numbers and sizes become constants. Raises `Stop` for what is no number."""
+        if isinstance(binding, Value):
+            return binding
+        if isinstance(binding, Poison):
+            raise Stop
+        if isinstance(binding, (bool, int, float)):
+            return self.builder.constant(binding)
+        if isinstance(binding, Dim):
+            return self.builder.size(binding)
+        if isinstance(binding, list):
+            return self.listed(binding, span)
+        helps = {Distribution: "what is drawn is written `x ~ normal([2])`", tuple: "take them apart: `(a, b) = ...`"}
+        help = next((text for kind, text in helps.items() if isinstance(binding, kind)), None)
+        message = f"a tensor or a number is needed here, this is {kind_of(binding)}"
+        raise self.fail("type-mismatch", span, message, help=help)
+
+    def listed(self, items: list[Binding], span: Span) -> Value:
+        """A list of numbers as a constant vector; real if any of them is."""
+        numbers = tuple(i for i in items if isinstance(i, (int, float)))
+        if len(numbers) < len(items) or not items:
+            raise self.fail("type-mismatch", span, "a list of numbers is needed here")
+        dtype = DType.REAL if any(isinstance(i, float) for i in numbers) else DType.INT
+        return self.builder.constant(numbers, dtype)
+
+    def real(self, binding: Binding, span: Span) -> Value:
+        """The same as a real tensor."""
+        if isinstance(binding, (int, float)) and not isinstance(binding, bool):
+            return self.builder.constant(float(binding))
+        value = self.value(binding, span)
+        return value if value.type.dtype is DType.REAL else self.emit(ToReal, value)
+
+    def promoted(self, operands: Sequence[Binding], spans: Sequence[Span]) -> list[Value]:
+        """Operands with one dtype: real if any of them is real."""
+        whole = all(isinstance(o, (int, Dim)) or (isinstance(o, Value) and o.type.dtype is DType.INT) for o in operands)
+        if whole and not any(isinstance(o, bool) for o in operands):
+            return [self.value(o, s) for o, s in zip(operands, spans, strict=True)]
+        return [self.real(o, s) for o, s in zip(operands, spans, strict=True)]
+
+    def truth(self, operand: Binding, span: Span) -> Value:
+        """A true-or-false tensor."""
+        value = self.value(operand, span)
+        if value.type.dtype is not DType.BOOL:
+            raise self.fail("dtype-mismatch", span, "true or false is needed here, this is a number")
+        return value
+
+    def size(self, binding: Binding, span: Span, what: str = "a dimension", least: int = 0) -> Size:
+        """A size: a whole number of at least zero, or a symbolic one, which is bounded by `least` from here on."""
+        if isinstance(binding, Poison):
+            raise Stop
+        if isinstance(binding, Dim):
+            self.bounds.at_least(binding, least, self.at(span) or span)
+            return binding
+        if isinstance(binding, float) and binding.is_integer():
+            binding = int(binding)
+        slug = "not-a-dimension" if what == "a dimension" else "repeat-count"
+        if isinstance(binding, bool) or not isinstance(binding, int):
+            shown = f"`{binding}`" if isinstance(binding, float) else kind_of(binding)
+            raise self.fail(slug, span, f"{what} is a whole number, this is {shown}")
+        if binding < 0:
+            raise self.fail(slug, span, f"{what} cannot be negative, this is {binding}")
+        if binding > MAX_SIZE:
+            raise self.fail(
+                "dimension-too-large", span, f"{what} of {binding:,} is more than can be held", label="too large"
+            )
+        return binding
+
+    def direction(self, count: Size) -> Axis:
+        """A lead axis for directions to differentiate along, inside those of the calls around and outside all others.
+
+        The later derivative may be of the earlier one, so its axis goes outside.
+        """
+        self.directions += 1
+        return Axis(f"direction_{self.directions}", count, len(self.axes) + 0.5**self.directions)
+
+
+def kind_of(binding: Binding) -> str:
+    """What a value is, in words for a message."""
+    if isinstance(binding, Value):
+        return f"a tensor {describe(binding.type.shape)}" if binding.type.rank else "a scalar known only at run time"
+    if isinstance(binding, Callables):
+        return "a function"
+    if isinstance(binding, Distribution):
+        return f"a {binding.kind} distribution"
+    words = {
+        bool: "true or false",
+        int: "a number",
+        float: "a number",
+        str: "text",
+        list: "a list",
+        tuple: "several values",
+    }
+    return words.get(type(binding), "something else")

@@ -1,0 +1,294 @@
+"""Operations that take elements out by their places."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, case, sample
+from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.along import same, summed, taken
+from mai.compiler.ops.shapes.shape import Concat
+
+
+class Slice(Operation):
+    """`x[start:stop:step]` along an axis, as numpy's; bounds may be sizes, and negative ones count from the end."""
+
+    attributes = {"axis": -1, "start": None, "stop": None, "step": None}
+    along = staticmethod(same)
+
+    @classmethod
+    def shape(cls, x: Type, axis: int, start: Size | None, stop: Size | None, step: Size | None) -> Type:
+        size = x.shape[axis]
+        first, last = _bound(start, 0, size), _bound(stop, size, size)
+        stride = 1 if step is None else step
+        if not isinstance(stride, int):
+            raise ShapeError("static-needed", "the step of a slice is fixed when the file is compiled", 0)
+        if stride < 1:
+            raise ShapeError("index-out-of-range", "a slice steps forward", 0)
+        if isinstance(size, int) and isinstance(first, int) and isinstance(last, int):
+            length: Size = len(range(*slice(first, last, stride).indices(size)))
+        else:
+            length = (last - first + stride - 1) // stride
+        if isinstance(length, int) and length < 1:
+            raise ShapeError("index-out-of-range", f"this slice of an axis of {size} is empty", 0)
+        position = x.rank + axis
+        return Type(x.dtype, (*x.shape[:position], length, *x.shape[position + 1 :]), classes=x.classes)
+
+    @staticmethod
+    def reference(np: Any, x: Any, axis: int, start: Any, stop: Any, step: Any) -> Any:
+        return x[_along(axis, slice(start, stop, step))]
+
+    @staticmethod
+    def torch(torch: Any, x: Any, axis: int, start: Any, stop: Any, step: Any) -> Any:
+        return x[_along(axis, slice(start, stop, step))]
+
+    @staticmethod
+    def onnx(op: Any, x: Any, axis: int, start: Any, stop: Any, step: Any) -> Any:
+        bounds = [op.shape_vector([0 if start is None else start]), op.shape_vector([2**62 if stop is None else stop])]
+        return op.Slice(x, *bounds, op.ints([axis]), op.ints([step or 1]))
+
+    @staticmethod
+    def derivative(ct: Any, y: Any, x: Any, axis: int, start: Any, stop: Any, step: Any) -> Any:
+        size, first = x.shape[axis], _bound(start, 0, x.shape[axis])
+        spread = ct.dilated(axis, step or 1)
+        return spread.padded(axis, first, size - first - spread.shape[axis])
+
+    @staticmethod
+    def grown(g: Any, node: Any) -> Any:
+        """The first rows of a table, as many as there are tokens, are its rows at the tokens' positions."""
+        (x,), axis, bounds = node.inputs, node.attributes["axis"], node.attributes
+        if g.grows(x, axis):
+            raise g.refused("cuts the sequence", help="`shift(x, 1)` moves a sequence on by a token")
+        if not g.is_length(bounds["stop"]) or bounds["start"] or (bounds["step"] or 1) != 1 or g.any_grows(x):
+            return None
+        g.limit(x.type.shape[axis])
+        return g.emit(Take, g.whole(x), g.positions(), axis=axis, rank=x.type.rank, index_rank=1)
+
+    cases = (
+        case(sample(6), start=1, stop=4, step=None),
+        case(sample(6, 4), axis=-2, start=None, stop=-1, step=2),
+        case(sample(6, 4), axis=-2, start=2, stop=None, step=None),
+    )
+
+
+def _bound(bound: Size | None, absent: Size, size: Size) -> Size:
+    if bound is None:
+        return absent
+    return bound + size if _below_zero(bound) else bound
+
+
+def _below_zero(bound: Size) -> bool:
+    """A negative number, or a size with a minus sign before all of it."""
+    return bound < 0 if isinstance(bound, int) else all(coefficient < 0 for _, coefficient in bound.terms)
+
+
+def _along(axis: int, index: Any) -> Any:
+    """An index at an axis counted from the end."""
+    return (..., index, *(slice(None),) * (-axis - 1))
+
+
+class Pick(Operation):
+    """One index of an axis, which goes away."""
+
+    attributes = {"axis": -1, "index": 0}
+    along = staticmethod(summed)
+
+    @classmethod
+    def shape(cls, x: Type, axis: int, index: int) -> Type:
+        position = x.rank + axis
+        return Type(x.dtype, (*x.shape[:position], *x.shape[position + 1 :]), classes=x.classes)
+
+    reference: Lowering = staticmethod(lambda np, x, axis, index: np.take(x, index, axis=axis))
+    torch: Lowering = staticmethod(lambda torch, x, axis, index: torch.select(x, axis, index))
+    onnx: Lowering = staticmethod(lambda op, x, axis, index: op.Gather(x, op.int(index), axis=axis))
+
+    @staticmethod
+    def derivative(ct: Any, y: Any, x: Any, axis: int, index: int) -> Any:
+        size = x.shape[axis]
+        place = index if index >= 0 else size + index
+        return ct.unsqueeze(axis).padded(axis, place, size - place - 1)
+
+    @staticmethod
+    def grown(g: Any, node: Any) -> Any:
+        (x,), axis, index = node.inputs, node.attributes["axis"], node.attributes["index"]
+        if not g.grows(x, axis):
+            return None
+        if index != -1:
+            raise g.refused(f"reads the token at {index}, which moves as the sequence grows")
+        return g.newest(x, axis)
+
+    cases = (case(sample(6), index=2), case(sample(3, 4), axis=-2, index=-1))
+
+
+class Take(Operation):
+    """`x[index]` along an axis, by indices that are known only at run time.
+
+    x has `rank` axes in its shape, the index `index_rank`: they stand where the axis was. Where x is the same for all
+    examples it is a table that is read; otherwise every example reads its own.
+    """
+
+    attributes = {"axis": -1, "rank": 1, "index_rank": 0}
+    alignment = Alignment.WHOLE
+    along = staticmethod(taken)
+
+    @classmethod
+    def shape(cls, x: Type, index: Type, axis: int, rank: int, index_rank: int) -> Type:
+        position = x.rank + axis
+        return Type(x.dtype, (*x.shape[:position], *index.shape, *x.shape[position + 1 :]), classes=x.classes)
+
+    @staticmethod
+    def reference(np: Any, x: Any, index: Any, axis: int, rank: int, index_rank: int) -> Any:
+        position, lead = x.ndim + axis, index.ndim - index_rank
+        if x.ndim == rank or not lead:
+            return _lead_first(np.moveaxis, np.take(x, index, axis=axis), position, lead)
+        spread = index.reshape(*index.shape[:lead], *(1,) * (rank + axis), -1, *(1,) * (-axis - 1))
+        made = np.take_along_axis(x, spread, axis=axis)
+        return made.reshape(*made.shape[:position], *index.shape[lead:], *made.shape[position + 1 :])
+
+    @staticmethod
+    def torch(torch: Any, x: Any, index: Any, axis: int, rank: int, index_rank: int) -> Any:
+        position, lead = x.ndim + axis, index.ndim - index_rank
+        if x.ndim == 2 and position == 0:
+            return torch.nn.functional.embedding(index, x)
+        if x.ndim == rank or not lead:
+            return _lead_first(torch.movedim, x[_along(axis, index)] if position else x[index], position, lead)
+        if not index_rank:
+            return torch.take_along_dim(x, index[(..., *(None,) * rank)], axis).squeeze(axis)
+        flat = index.flatten(lead) if index_rank > 1 else index
+        spread = flat[(..., *(None,) * (rank + axis), slice(None), *(None,) * (-axis - 1))]
+        made = torch.take_along_dim(x, spread, axis)
+        return made.unflatten(axis, index.shape[lead:]) if index_rank > 1 else made
+
+    @staticmethod
+    def onnx(op: Any, x: Any, index: Any, axis: int, rank: int, index_rank: int) -> Any:
+        position, lead = len(x.shape) + axis, len(index.shape) - index_rank
+        if len(x.shape) == rank or not lead:
+            made = op.rows(x, index) if axis == -2 == -rank and op.few_bits(x) else op.Gather(x, index, axis=axis)
+            total = len(x.shape) + len(index.shape) - 1
+            order = [*range(position, position + lead), *range(position), *range(position + lead, total)]
+            return op.Transpose(made, perm=order) if position and lead else made
+        flat = op.reshape(index, [*op.sizes(index)[:lead], -1]) if index_rank > 1 else index
+        ones = [lead + i for i in range(rank) if i != rank + axis or not index_rank]
+        spread = op.Unsqueeze(flat, op.ints(ones)) if ones else flat
+        if rank > 1:  # Along the only axis of a row the index has its size already.
+            sizes = [1 if i == position else size for i, size in enumerate(op.sizes(x))]
+            spread = op.Expand(spread, op.shape_vector(sizes))
+        made = op.GatherElements(x, spread, axis=axis)
+        if not index_rank:
+            return op.Squeeze(made, op.ints([axis]))
+        return op.reshape(made, op.output_sizes()) if index_rank > 1 else made
+
+    @staticmethod
+    def derivative(ct: Any, y: Any, x: Any, index: Any, axis: int, rank: int, index_rank: int) -> Any:
+        """Every row of x has the sum of what was taken of it."""
+        names = "abcdefghijklmnopqrstuvwxyz"
+        own, index_names = names[:rank], names[rank : rank + index_rank]
+        place = rank + axis
+        taken = own[:place] + index_names + own[place + 1 :]
+        equation = f"{taken},{index_names}{own[place]}->{own}"
+        return ct.einsum(equation, index.one_hot(x.shape[axis])), None
+
+    cases = (
+        case(sample(10), sample(kind="int"), axis=-1, rank=1),
+        case(sample(10, 3), sample(kind="int"), axis=-2, rank=2),
+        case(sample(3, 10), sample(kind="int"), axis=-1, rank=2),
+        case(sample(2, 10, 3), sample(kind="int"), axis=-2, rank=3),
+        case(sample(10), sample(5, kind="int"), axis=-1, rank=1, index_rank=1),
+        case(sample(10, 3), sample(5, kind="int"), axis=-2, rank=2, index_rank=1),
+        case(sample(2, 10, 3), sample(4, 2, kind="int"), axis=-2, rank=3, index_rank=2),
+    )
+
+
+def _lead_first(move: Any, made: Any, first: int, count: int) -> Any:
+    """The `count` lead axes of an index moved from `first` to the front."""
+    return made if not first or not count else move(made, tuple(range(first, first + count)), tuple(range(count)))
+
+
+class Argsort(Operation):
+    """The places of the elements along an axis from the smallest to the largest; of equals, the first comes first."""
+
+    attributes = {"axis": -1}
+
+    @classmethod
+    def shape(cls, x: Type, axis: int) -> Type:
+        return Type(DType.INT, x.shape, classes=x.shape[axis])
+
+    reference: Lowering = staticmethod(lambda np, x, axis: np.argsort(x, axis=axis, kind="stable"))
+    torch: Lowering = staticmethod(lambda torch, x, axis: torch.argsort(x, dim=axis, stable=True))
+
+    @staticmethod
+    def onnx(op: Any, x: Any, axis: int) -> Any:
+        count = op.Reshape(op.size_value(x, axis), op.ints([1]))
+        return op.several("TopK", 2, x, count, axis=axis, largest=0, sorted=1)[1]
+
+    cases = (case(sample(6)), case(sample(4, 3), axis=-2), case(sample(9, kind="int", high=3)))
+
+
+class Iota(Operation):
+    """The integers 0 to count - 1."""
+
+    attributes = {"count": 1}
+
+    @classmethod
+    def shape(cls, count: Size) -> Type:
+        return Type(DType.INT, (count,), classes=count)
+
+    reference: Lowering = staticmethod(lambda np, count: np.arange(count))
+    torch: Lowering = staticmethod(lambda torch, count: torch.arange(count))
+    onnx: Lowering = staticmethod(lambda op, count: op.Range(op.int(0), op.scalar(count), op.int(1)))
+    cases = (case(count=5),)
+
+    @staticmethod
+    def grown(g: Any, node: Any) -> Any:
+        return g.positions() if g.is_length(node.attributes["count"]) else None
+
+
+class Shift(Operation):
+    """x moved on by `by` places along an axis; the first places are zeros."""
+
+    attributes = {"axis": -1, "by": 1}
+    along = staticmethod(same)
+
+    @classmethod
+    def shape(cls, x: Type, axis: int, by: int) -> Type:
+        size = x.shape[axis]
+        if by < 1 or (isinstance(size, int) and by > size):
+            raise ShapeError("index-out-of-range", f"an axis of {size} moves on by 1 to {size} places", 0)
+        return Type(x.dtype, x.shape)
+
+    @staticmethod
+    def reference(np: Any, x: Any, axis: int, by: int) -> Any:
+        kept = x[_along(axis, slice(0, max(x.shape[axis] - by, 0)))]
+        zeros = np.zeros_like(x[_along(axis, slice(0, by))])
+        return np.concatenate([zeros, kept], axis)
+
+    @staticmethod
+    def torch(torch: Any, x: Any, axis: int, by: int) -> Any:
+        before = (0, 0) * (-axis - 1) + (by, 0)
+        return torch.nn.functional.pad(x, before)[_along(axis, slice(0, -by))]
+
+    @staticmethod
+    def onnx(op: Any, x: Any, axis: int, by: int) -> Any:
+        pads = [0] * (2 * len(x.shape))
+        pads[len(x.shape) + axis] = by
+        zero = op.int(0) if op.whole(x) else 0.0
+        padded = op.Pad(x, op.ints(pads), zero)
+        return op.Slice(padded, op.ints([0]), op.ints([-by]), op.ints([axis]))
+
+    @staticmethod
+    def derivative(ct: Any, y: Any, x: Any, axis: int, by: int) -> Any:
+        return None if by == x.shape[axis] else ct.slice(axis, by, None).padded(axis, 0, by)
+
+    @staticmethod
+    def grown(g: Any, node: Any) -> Any:
+        """The state is the last inputs."""
+        (x,), axis, by = node.inputs, node.attributes["axis"], node.attributes["by"]
+        if not g.grows(x, axis):
+            return None
+        before = g.state("shift", g.resized(x, axis, by), 0)
+        both = g.emit(Concat, before.value, g.rows(x, 0), axis=axis)
+        before.next = g.ending(both, axis, by)
+        return g.emit(Slice, both, axis=axis, start=None, stop=-by, step=None)
+
+    cases = (case(sample(5)), case(sample(4, 3), axis=-2, by=2), case(sample(5, kind="int"), by=5))
