@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from mai.compiler.solvers import SOLVERS
 from mai.compiler.tuning.search import Point
+from mai.compiler.tuning.subject import METHODS
 from mai.compiler.tuning.tune import Outcome
-from mai.runtime.show.canvas import ACCENT, GOLD, INK, QUIET, TEAL, hide_spines, plotting, save_figure
+from mai.runtime.show.canvas import ACCENT, hide_spines, plotting, save_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-
-LOOKS = {
-    "euler": (QUIET, "o"), "midpoint": (GOLD, "s"), "heun": (TEAL, "D"), "rk4": (INK, "^"), "ab2": ("#8d6a9f", "v"),
-    "ab3": ("#7a9e4b", "P"),
-}  # fmt: skip
 
 
 def draw(outcome: Outcome, path: Path, title: str) -> None:
@@ -31,8 +29,7 @@ def draw(outcome: Outcome, path: Path, title: str) -> None:
     with plotting() as plt:
         figure, axes = plt.subplots(figsize=(6, 4))
         even = [p for p in outcome.search.curve if p.plan.grid.even]
-        for method, (colour, mark) in LOOKS.items():
-            _line(axes, [p for p in even if p.plan.method == method], outcome.search.searched, (colour, mark))
+        draw_methods(axes, even, outcome.search.searched)
         reference, tuned = outcome.search.searched, outcome.tuned
         limit = reference.mean + (tuned.factor - 1) * abs(reference.mean)
         allowed = f"{tuned.factor:g} times that of {reference.plan}"
@@ -49,6 +46,12 @@ def draw(outcome: Outcome, path: Path, title: str) -> None:
         axes.legend(frameon=False, fontsize=7)
         hide_spines(axes)
         save_figure(figure, path)
+
+
+def draw_methods(axes: Axes, points: Sequence[Point], reference: Point) -> None:
+    """Draw a line for each method that some of the points have, in the method's own colour."""
+    for method in METHODS:
+        _line(axes, [p for p in points if p.plan.method == method], reference, SOLVERS[method].look)
 
 
 def _line(axes: Axes, points: list[Point], reference: Point, look: tuple[str, str]) -> None:
