@@ -90,10 +90,11 @@ def penalise(e: Elaborator, logits: Arg, x: Arg, penalty: Arg) -> Binding:
 
 def _cooled(e: Elaborator, logits: Value) -> tuple[Value, Value]:
     """Logits and their temperature: what they were divided by, where that is one number for all examples."""
-    for node in reversed(e.builder.region.nodes):
-        if node.output is logits and node.op is Divide and node.inputs[0].type.shape == logits.type.shape:
-            divisor = node.inputs[1].type
-            return node.inputs if not divisor.rank and not divisor.lead else (logits, e.builder.constant(1.0))  # type: ignore[return-value]
+    node = logits.producer
+    if node is not None and node.op is Divide and node.inputs[0].type.shape == logits.type.shape:
+        divided, divisor = node.inputs
+        if not divisor.type.rank and not divisor.type.lead:
+            return divided, divisor
     return logits, e.builder.constant(1.0)
 
 

@@ -75,6 +75,8 @@ class Loops(Statements):
                 with self.region(region):
                     region.outputs = [self._as_type(v, s.first.type) for s, v in zip(states, made, strict=True)]
                 return region, states, made
+            for node in region.nodes:
+                node.drop()
             states = widened
 
     def _together(self, states: list[State]) -> list[State]:
