@@ -76,8 +76,8 @@ class _Check:
             yield from self._code(region, f"the body of {place}")
             self.visible = outer
         yield from self._define(node.outputs, place)
-        yield from self._types(node, place)
-        yield from (f"{fault}: {place}" for fault in region_faults(node))
+        faults = [f"{fault}: {place}" for fault in region_faults(node)]
+        yield from faults or self._types(node, place)
         yield from self._symbols(node, place)
 
     def _define(self, values: Iterable[Value], place: str) -> Iterator[str]:

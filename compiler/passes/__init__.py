@@ -26,6 +26,7 @@ __all__ = [
     "optimise",
     "prepare",
     "prune",
+    "readable",
     "retimed",
     "select",
     "step",

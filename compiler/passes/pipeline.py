@@ -44,14 +44,18 @@ class Pass:
 
 UNROLL = Pass("unroll", unroll, "first, since every other pass reads a weight by its own name")
 DIFFERENTIATE = Pass(
-    "differentiate", differentiate, "after `discretise`, so that a derivative goes through the steps that a solver takes"
+    "differentiate",
+    differentiate,
+    "after `discretise`, so that a derivative goes through the steps that a solver takes",
 )
 SHARE = Pass("share", share, "derivatives and solvers compute much of the forward pass again: each thing is kept once")
 PRUNE = Pass("prune", prune, "after `share`, which leaves nodes whose results nobody reads any more")
 
 # How a growing text keeps its past: it is computed whole each turn, or grown token by token, the new part joined to the past
 # each turn, or once a block of turns.
-RECOMPUTE = Pass("recompute", recompute, "a text's body is whole by now: derivatives and integrals in it are plain code")
+RECOMPUTE = Pass(
+    "recompute", recompute, "a text's body is whole by now: derivatives and integrals in it are plain code"
+)
 INCREMENTAL = Pass(
     "incremental", incremental, "the growing axis is followed through plain operations, so derivatives are code by now"
 )
@@ -88,7 +92,9 @@ OPTIMISATION = (
     Pass("split", split, "before `hoist`, so that the part of a product that is of the time alone can leave the loop"),
     Pass("share_products", share, "parts of equal products are equal, and a loop is hoisted once"),
     Pass("prune_products", prune, "before `hoist`, so that nothing is tabulated that nobody reads"),
-    Pass("hoist", hoist, "before `pair`, so that code independent of the example is never duplicated per guidance branch"),
+    Pass(
+        "hoist", hoist, "before `pair`, so that code independent of the example is never duplicated per guidance branch"
+    ),
     Pass("pair", pair, "before `fuse`, because fused nodes no longer match each other"),
     Pass("fuse", fuse, "after `pair`, and after `hoist`, whose tables of biases are one for all turns"),
     Pass("share_fused", share, "operations that took in equal sums are equal now"),

@@ -15,12 +15,17 @@ if TYPE_CHECKING:
 PICTURES = (".svg", ".png", ".pdf", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".eps", ".ps", ".tiff")
 
 
-def emit_text(program: Program, file: Path, stage: str, export: str | None, suffix: str = "") -> str:
-    """The text of a stage: summary, ast, ir, torch, onnx or diagram (Mermaid, or SVG for a `.svg`)."""
+def emit_text(
+    program: Program, file: Path, stage: str, export: str | None, suffix: str = "", after: str | None = None
+) -> str:
+    """The text of a stage: summary, ast, ir, torch, onnx or diagram (Mermaid, or SVG for a `.svg`).
+
+    `after` is the name of a pass, whose result is shown in the place of the IR as it was elaborated.
+    """
     emitters: dict[str, Callable[[], str]] = {
         "summary": lambda: _summary(program),
         "ast": lambda: _ast(program),
-        "ir": lambda: _ir(program, export),
+        "ir": lambda: _ir(program, export, after),
         "torch": lambda: _torch(program, export),
         "onnx": lambda: _onnx(program, export),
         "diagram": lambda: _diagram(program, export, suffix),
@@ -28,6 +33,9 @@ def emit_text(program: Program, file: Path, stage: str, export: str | None, suff
     if stage not in emitters:
         message = f"there is no stage `{stage}`"
         raise MaiError([Diagnostic("unknown-argument", None, message, help=f"--emit {', '.join(emitters)}")])
+    if after is not None and stage != "ir":
+        message = f"`--after {after}` says which pass the IR is shown after"
+        raise MaiError([Diagnostic("unknown-argument", None, message, help=f"--emit ir --after {after}")])
     if suffix.lower() in PICTURES and (stage, suffix.lower()) != ("diagram", ".svg"):
         drawn = (
             "draws a diagram as .svg, and writes one as Mermaid text to .md" if stage == "diagram" else "writes text"
@@ -58,13 +66,14 @@ def _ast(program: Program) -> str:
     return format_tree(parse(program.source, Reporter()))
 
 
-def _ir(program: Program, export: str | None) -> str:
+def _ir(program: Program, export: str | None, after: str | None) -> str:
     from mai.compiler.ir.text import to_text
+    from mai.compiler.show.passes import graph_after
 
     graphs = [program.exports[n] for n in _chosen(program, export)]
-    if export is None and program.training:
+    if export is None and program.training and after is None:
         graphs.append(program.training.graph)
-    return "\n".join(to_text(g) for g in graphs)
+    return "\n".join(to_text(graph if after is None else graph_after(graph, after)) for graph in graphs)
 
 
 def _torch(program: Program, export: str | None) -> str:

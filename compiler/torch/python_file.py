@@ -11,17 +11,11 @@ from torch import Tensor, nn
 
 from mai.compiler.ir.graph import Graph, Initial, Weight
 from mai.compiler.ir.operation import Operation
-from mai.compiler.ir.structure import DERIVATIVES
 from mai.compiler.ops.random import choice, philox
 from mai.compiler.ops.random import random_numbers as random
 from mai.compiler.ops.random.choice import Choose
 from mai.compiler.ops.random.random_numbers import Draw
-from mai.compiler.passes.derivatives.differentiate import differentiate
-from mai.compiler.passes.local.prune import prune
-from mai.compiler.passes.local.share import share
-from mai.compiler.passes.loops.discretise import discretise
-from mai.compiler.passes.loops.unroll import unroll
-from mai.compiler.passes.text.recompute import recompute
+from mai.compiler.passes import readable
 from mai.compiler.program import Program
 from mai.compiler.torch import draw_calls as draws
 from mai.compiler.torch.module import writable
