@@ -176,9 +176,11 @@ def _layers() -> Iterator[Section]:
 
 def _solver(solver: Solver) -> Entry:
     options = (f"{name} = {_value(DEFAULTS[name])}" if name in DEFAULTS else name for name in solver.options)
-    says = f"Of order {solver.order}{', weakly: it takes `dx = f * ds + g * dW`' if solver.stochastic else ''}"
+    says = f"Of order {solver.order} ({solver.reference})"
+    if solver.stochastic:
+        says += ", weakly: it takes `dx = f * ds + g * dW`"
     if isinstance(solver.rule, Adams):
-        says += ", by one evaluation a step (Adams and Bashforth)"
+        says += ", by one evaluation a step"
     if solver.adaptive:
         says += ", every example with steps of its own"
     return Entry(solver.name, f"{solver.name}({', '.join(options)})", f"{says}.")

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from mai.compiler.solvers import SOLVERS
 from mai.compiler.tuning.search import Point
+from mai.compiler.tuning.subject import METHODS
 from mai.compiler.tuning.tune import Outcome
-from mai.runtime.show.canvas import ACCENT, GOLD, INK, QUIET, TEAL, hide_spines, plotting, save_figure
-
-LOOKS = {
-    "euler": (QUIET, "o"), "midpoint": (GOLD, "s"), "heun": (TEAL, "D"), "rk4": (INK, "^"), "ab2": ("#8d6a9f", "v"),
-    "ab3": ("#7a9e4b", "P"),
-}  # fmt: skip
+from mai.runtime.show.canvas import ACCENT, hide_spines, plotting, save_figure
 
 
 def draw(outcome: Outcome, path: Path, title: str) -> None:
@@ -20,8 +18,7 @@ def draw(outcome: Outcome, path: Path, title: str) -> None:
     with plotting() as plt:
         figure, axes = plt.subplots(figsize=(6, 4))
         even = [p for p in outcome.found.curve if p.plan.grid.even]
-        for method, (colour, mark) in LOOKS.items():
-            _line(axes, [p for p in even if p.plan.method == method], outcome.found.searched, (colour, mark))
+        draw_methods(axes, even, outcome.found.searched)
         reference, tuned = outcome.found.searched, outcome.tuned
         limit = reference.mean + (tuned.factor - 1) * abs(reference.mean)
         said = f"{tuned.factor:g} times that of {reference.plan}"
@@ -38,6 +35,12 @@ def draw(outcome: Outcome, path: Path, title: str) -> None:
         axes.legend(frameon=False, fontsize=7)
         hide_spines(axes)
         save_figure(figure, path)
+
+
+def draw_methods(axes: Any, points: Sequence[Point], reference: Point) -> None:
+    """A line for each method of some points, in the method's own colour."""
+    for method in METHODS:
+        _line(axes, [p for p in points if p.plan.method == method], reference, SOLVERS[method].look)
 
 
 def _line(axes: Any, points: list[Point], reference: Point, look: tuple[str, str]) -> None:

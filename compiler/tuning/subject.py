@@ -14,7 +14,7 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.source import Span
 
 # What is chosen among, in the order in which it is told.
-METHODS = tuple(s.name for s in SOLVERS.values() if not s.adaptive and not s.stochastic)
+METHODS = tuple(s.name for s in SOLVERS.values() if s.plannable)
 
 
 @dataclass(frozen=True, slots=True)
