@@ -18,7 +18,7 @@ from mai.compiler.ops.random.random_numbers import Draw
 from mai.compiler.passes import readable
 from mai.compiler.program import Program
 from mai.compiler.torch import draw_calls as draws
-from mai.compiler.torch.module import writable
+from mai.compiler.torch.names import writable
 from mai.compiler.torch.python_source import INDENT, TAKEN, forward
 
 HEADER = '''\
