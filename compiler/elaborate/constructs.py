@@ -12,12 +12,12 @@ from mai.compiler.ir.operation import ShapeError, describe
 from mai.compiler.ir.sizes import Size, product, symbol
 from mai.compiler.ir.structure import Across, Gradient, Pushforward
 from mai.compiler.ir.types import BATCH_DEPTH, Type, join_leads
-from mai.compiler.ops.choice import Occurs
 from mai.compiler.ops.elementwise import Divide, Multiply, ToReal
-from mai.compiler.ops.indexing import Iota
-from mai.compiler.ops.logic import Equal, Greater, Less, Where
-from mai.compiler.ops.reduce import Mean, Sum
-from mai.compiler.ops.shape import Reshape, Unsqueeze
+from mai.compiler.ops.elementwise.logic import Equal, Greater, Less, Where
+from mai.compiler.ops.random.choice import Occurs
+from mai.compiler.ops.reductions import Mean, Sum
+from mai.compiler.ops.shapes.indexing import Iota
+from mai.compiler.ops.shapes.shape import Reshape, Unsqueeze
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator

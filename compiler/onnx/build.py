@@ -26,7 +26,7 @@ from mai.compiler.onnx.layout.unfuse_norms import keep_apart
 from mai.compiler.onnx.precision.narrow import narrow
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_nodes
-from mai.compiler.ops.random import Draw
+from mai.compiler.ops.random.random_numbers import Draw
 from mai.runtime.arrays import Array
 
 DTYPES = {DType.REAL: ir.DataType.FLOAT, DType.INT: ir.DataType.INT64, DType.BOOL: ir.DataType.BOOL}

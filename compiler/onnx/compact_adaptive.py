@@ -18,7 +18,7 @@ from mai.compiler.ir.sizes import evaluate, symbol
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.backend import BATCH
-from mai.compiler.ops.indexing import Iota
+from mai.compiler.ops.shapes.indexing import Iota
 
 if TYPE_CHECKING:
     from mai.compiler.onnx.build import Building

@@ -12,7 +12,7 @@ from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.trial import Trial, difference, run_trial, session
-from mai.compiler.ops.shape import Unsqueeze
+from mai.compiler.ops.shapes.shape import Unsqueeze
 from mai.runtime.arrays import Array
 
 

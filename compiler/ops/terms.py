@@ -10,11 +10,11 @@ from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Nested
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import indexing as ix
-from mai.compiler.ops import logic
-from mai.compiler.ops import reduce as red
-from mai.compiler.ops import shape as sh
-from mai.compiler.ops.product import Einsum
+from mai.compiler.ops import reductions as red
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.products.product import Einsum
+from mai.compiler.ops.shapes import indexing as ix
+from mai.compiler.ops.shapes import shape as sh
 
 
 class Term:

@@ -9,9 +9,9 @@ from mai.compiler.ir import sizes
 from mai.compiler.ir.graph import Graph, Node, Region
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Loop, Structural
-from mai.compiler.ops.attention import Attention, CachedAttention
-from mai.compiler.ops.convolution import Conv
-from mai.compiler.ops.product import Affine, Einsum, Matmul
+from mai.compiler.ops.products.attention import Attention, CachedAttention
+from mai.compiler.ops.products.convolution import Conv
+from mai.compiler.ops.products.product import Affine, Einsum, Matmul
 
 FREE = 16
 PRODUCTS = (Affine, Matmul, Conv, Attention, CachedAttention, Einsum)

@@ -14,7 +14,7 @@ from mai.compiler.ir.rewrite import free_values
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import STRUCTURES, Extend, Integrate, Loop, Structural, WeightOf
 from mai.compiler.ir.types import BATCH_DEPTH, Type
-from mai.compiler.ops.random import Draw
+from mai.compiler.ops.random.random_numbers import Draw
 from mai.compiler.passes.local.prune import prune
 from mai.compiler.program import Program
 

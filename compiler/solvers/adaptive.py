@@ -17,7 +17,7 @@ from mai.compiler.ir.sizes import product
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import Axis, DType, Type
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import logic
+from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.terms import Term
 from mai.compiler.solvers.problem import Problem, Slopes, combined
 from mai.compiler.solvers.tableaus import Solver, Tableau

@@ -22,8 +22,8 @@ from mai.compiler.ir.sizes import Dim
 from mai.compiler.ir.structure import Across, Adjoint, Constant, Lead, Loop, SizeOf, Spread, Unlead, WeightOf
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, Subtract
-from mai.compiler.ops.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
-from mai.compiler.ops.matching import Matching
+from mai.compiler.ops.elementwise.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
+from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.torch.adjoint import adjoint
 from mai.compiler.torch.draw_calls import CALLS as DRAWN

@@ -17,8 +17,8 @@ from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.structure import Lead
 from mai.compiler.ir.types import BATCH_DEPTH
-from mai.compiler.ops.indexing import Iota
-from mai.compiler.ops.random import Draw
+from mai.compiler.ops.random.random_numbers import Draw
+from mai.compiler.ops.shapes.indexing import Iota
 from mai.compiler.passes.local.prune import prune
 
 MAX_STEPS = 64

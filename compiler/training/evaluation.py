@@ -13,7 +13,7 @@ from mai.compiler.data.batches import load
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.onnx.trial import session
-from mai.compiler.ops.matching import Matching
+from mai.compiler.ops.losses.matching import Matching
 
 MOST = 64  # Examples: enough for a loss to two digits.
 

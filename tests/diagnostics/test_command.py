@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 BAD = "const width = 3\nnet f(x: [2]) -> [2] { return widht * x }\n"
 
@@ -124,7 +126,6 @@ def test_without_arguments_there_is_help(tmp_path: Path) -> None:
     assert "mai new flow.mai" in made.stdout
 
 
-@pytest.mark.slow
 def test_data_of_another_width_are_told_at_their_line(tmp_path: Path) -> None:
     head = "data x: [3] from moons()\n"
     block = "net f() -> [] {\n  param w: [] = 1\n  return w\n}\ntrain(steps = 1) { minimize f()^2 }\n"

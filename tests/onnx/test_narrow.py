@@ -172,7 +172,7 @@ def test_keys_and_values_are_kept_narrow(program: Maker, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("method", ["rk4(steps)", "ab2(steps)", "dopri5(rtol = 1e-3, atol = 1e-3)"])
-@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+@pytest.mark.parametrize("precision", ["fp16", pytest.param("bf16", marks=pytest.mark.slow)])
 def test_every_way_to_take_steps(program: Maker, tmp_path: Path, method: str, precision: Any) -> None:
     text = FLOW.replace("METHOD", method)
     held = program(text.replace("steps: int = 3", "") if "dopri" in method else text)

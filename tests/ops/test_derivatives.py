@@ -16,8 +16,8 @@ from mai.compiler.ir.operation import OPERATIONS, Case, Operation
 from mai.compiler.ir.structure import Gradient, Pushforward, Structural
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.elementwise import Multiply, Sin
-from mai.compiler.ops.random import Draw
-from mai.compiler.ops.reduce import Sum
+from mai.compiler.ops.random.random_numbers import Draw
+from mai.compiler.ops.reductions import Sum
 from mai.compiler.passes.derivatives.differentiate import differentiate
 from mai.compiler.passes.local.prune import prune
 from mai.compiler.torch.module import lower

@@ -153,7 +153,7 @@ def test_two_texts_grow_one_after_the_other(program: Maker, cache: str) -> None:
     np.testing.assert_array_equal(grown, run(made, prompt, cache="none"))
 
 
-@pytest.mark.parametrize("opset", [21, 23])
+@pytest.mark.parametrize("opset", [pytest.param(21, marks=pytest.mark.slow), 23])
 @pytest.mark.parametrize("name", CAUSAL_NETS)
 def test_the_file_computes_what_numpy_does(program: Maker, tmp_path: Path, name: str, opset: int) -> None:
     """The whole in one call, and token by token by the step file."""
@@ -167,7 +167,7 @@ def test_the_file_computes_what_numpy_does(program: Maker, tmp_path: Path, name:
     np.testing.assert_array_equal(np.stack(list(model.stream(prompt, seed=5)), 1), wanted[:, 4:])
 
 
-@pytest.mark.parametrize("opset", [21, 23])
+@pytest.mark.parametrize("opset", [pytest.param(21, marks=pytest.mark.slow), 23])
 @pytest.mark.parametrize("name", ["attention", "rotary, grouped", "two states in a row", "primitives"])
 def test_the_file_of_two_levels(program: Maker, tmp_path: Path, name: str, opset: int) -> None:
     """Prompts of different lengths, through several blocks."""

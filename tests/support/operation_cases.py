@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import importlib
 import itertools
-import pkgutil
 
 import numpy as np
 
-import mai.compiler.ops
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.operation import OPERATIONS, Case, Operation, Sample
 from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, real
+from mai.compiler.ops.scan import load_operations
 from mai.runtime.arrays import Array
 
-for _module in pkgutil.iter_modules(mai.compiler.ops.__path__):
-    importlib.import_module(f"mai.compiler.ops.{_module.name}")
+load_operations()
 
 Lead = tuple[Axis, ...]
 BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)

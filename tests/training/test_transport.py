@@ -19,7 +19,7 @@ from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.types import Axis, real
 from mai.compiler.onnx.prepared import Preparations
-from mai.compiler.ops.matching import Matching
+from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights

@@ -17,7 +17,7 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Integrate
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import random as rnd
+from mai.compiler.ops.random import random_numbers as rnd
 from mai.compiler.solvers import SOLVERS, Solver
 from mai.spec import ast
 from mai.spec.diagnostics.suggest import closest

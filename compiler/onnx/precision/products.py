@@ -22,8 +22,8 @@ from mai.compiler.onnx.precision.quantize import (
     stored_rows,
     suits,
 )
-from mai.compiler.ops.indexing import Take
-from mai.compiler.ops.product import Affine
+from mai.compiler.ops.products.product import Affine
+from mai.compiler.ops.shapes.indexing import Take
 from mai.runtime.arrays import Array
 
 Store = Callable[[str], tuple[ir.TensorProtocol, ir.TensorProtocol]]

@@ -30,8 +30,8 @@ import onnx_ir as ir
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.sizes import product as total
 from mai.compiler.ir.structure import Loop, WeightOf
-from mai.compiler.ops.convolution import Conv
-from mai.compiler.ops.product import Affine
+from mai.compiler.ops.products.convolution import Conv
+from mai.compiler.ops.products.product import Affine
 from mai.compiler.passes.derivatives.dependence import dependent
 from mai.runtime.arrays import Array
 

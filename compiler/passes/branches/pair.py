@@ -20,12 +20,12 @@ from mai.compiler.ir.rewrite import Copier, copy_graph, reading, symbols_of
 from mai.compiler.ir.sizes import Size, symbols
 from mai.compiler.ir.structure import Lead, Structural, Unlead
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, Type, join_leads
-from mai.compiler.ops.convolution import Conv, ConvTranspose
 from mai.compiler.ops.elementwise import Elementwise
-from mai.compiler.ops.indexing import Pick, Slice
-from mai.compiler.ops.product import Affine
-from mai.compiler.ops.random import Draw
-from mai.compiler.ops.shape import Concat, Reshape
+from mai.compiler.ops.products.convolution import Conv, ConvTranspose
+from mai.compiler.ops.products.product import Affine
+from mai.compiler.ops.random.random_numbers import Draw
+from mai.compiler.ops.shapes.indexing import Pick, Slice
+from mai.compiler.ops.shapes.shape import Concat, Reshape
 from mai.compiler.ops.work import known_sizes, size_of
 
 PRODUCTS = (Affine, Conv, ConvTranspose)

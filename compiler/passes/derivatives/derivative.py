@@ -17,8 +17,8 @@ from mai.compiler.ir.rewrite import reading
 from mai.compiler.ir.structure import Lead, Loop, Spread, Unlead
 from mai.compiler.ir.types import Axis, Type
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops.reduce import Sum
-from mai.compiler.ops.shape import Expand
+from mai.compiler.ops.reductions import Sum
+from mai.compiler.ops.shapes.shape import Expand
 from mai.compiler.ops.terms import Term
 from mai.compiler.passes.derivatives.dependence import dependent, is_real
 from mai.compiler.passes.derivatives.derivative_of_loops import backward_loop, forward_loop

@@ -13,7 +13,7 @@ from mai.compiler.ir.rewrite import Copier, free_values, reading
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import Type, join_leads
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops.indexing import Take
+from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.passes.derivatives.dependence import moving
 from mai.spec.diagnostics import Diagnostic, MaiError
 

@@ -7,8 +7,8 @@ from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.rewrite import Copier, copy_graph, uses_of
 from mai.compiler.ir.structure import Lead, Unlead
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops.norm import LayerNorm
-from mai.compiler.ops.product import Affine
+from mai.compiler.ops.products.product import Affine
+from mai.compiler.ops.reductions.norm import LayerNorm
 
 VIEWS = (Lead, Unlead)
 PLACES: dict[tuple[type[Operation], type[Operation]], int] = {

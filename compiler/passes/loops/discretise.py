@@ -10,8 +10,8 @@ from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import Copier, Mapping, copy_graph
 from mai.compiler.ir.structure import Adjoint, Integrate, Loop
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops.indexing import Pick
-from mai.compiler.ops.shape import Concat, Unsqueeze
+from mai.compiler.ops.shapes.indexing import Pick
+from mai.compiler.ops.shapes.shape import Concat, Unsqueeze
 from mai.compiler.passes.loops.hoist import local_sizes, parted, tables_of, timed_values
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.solvers.adaptive import Control, solve

@@ -14,8 +14,8 @@ from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph, made_in, reading, symbols_of
 from mai.compiler.ir.structure import Loop, Spread
 from mai.compiler.ir.types import TURN_DEPTH, Axis
-from mai.compiler.ops.indexing import Iota, Take
-from mai.compiler.ops.random import Draw
+from mai.compiler.ops.random.random_numbers import Draw
+from mai.compiler.ops.shapes.indexing import Iota, Take
 
 LARGEST_ROW = 65_536  # Elements of a table a turn, 256 KB: what is larger costs more to keep than to compute again.
 

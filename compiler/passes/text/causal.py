@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.structure import Constant, Extend, Lead, Structural, Unlead, WeightOf
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import logic
-from mai.compiler.ops.random import Draw
-from mai.compiler.ops.shape import Expand, Reshape, Unsqueeze
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.random.random_numbers import Draw
+from mai.compiler.ops.shapes.shape import Expand, Reshape, Unsqueeze
 
 if TYPE_CHECKING:
     from mai.compiler.ir.evaluate import Evaluation

@@ -11,9 +11,9 @@ from mai.compiler.ir.rewrite import Copier
 from mai.compiler.ir.structure import NOTHING, Across, Extend, Loop
 from mai.compiler.ir.types import BATCH_DEPTH, DType, Type
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import logic
-from mai.compiler.ops import reduce as red
-from mai.compiler.ops.shape import Concat
+from mai.compiler.ops import reductions as red
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.shapes.shape import Concat
 
 
 @dataclass(eq=False, slots=True)

@@ -26,9 +26,9 @@ from mai.compiler.ir.rewrite import Copier, copy_graph, reading
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import VIEWS, Extend, Lead, Loop, SizeOf, Spread, Unlead
 from mai.compiler.ir.types import Axis, DType
-from mai.compiler.ops import logic
-from mai.compiler.ops import reduce as red
-from mai.compiler.ops.shape import Expand, Reshape
+from mai.compiler.ops import reductions as red
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.shapes.shape import Expand, Reshape
 from mai.compiler.passes.text.causal import SAMPLED, Sample, combined, is_neutral
 from mai.compiler.passes.text.growth import Finish, grow
 from mai.compiler.passes.text.last_row import LAST, needs

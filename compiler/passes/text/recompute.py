@@ -7,7 +7,7 @@ from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.structure import Extend
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops.shape import Concat, Unsqueeze
+from mai.compiler.ops.shapes.shape import Concat, Unsqueeze
 from mai.compiler.passes.text.growth import Finish, State, grow
 
 

@@ -27,9 +27,9 @@ from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.structure import NOTHING, Extend, Loop
 from mai.compiler.ir.types import Axis, DType, Type
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import logic
-from mai.compiler.ops.indexing import Iota, Pick, Slice, Take
-from mai.compiler.ops.shape import Concat, Transpose, Unsqueeze
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.shapes.indexing import Iota, Pick, Slice, Take
+from mai.compiler.ops.shapes.shape import Concat, Transpose, Unsqueeze
 from mai.compiler.ops.terms import Term
 from mai.compiler.passes.text import drafts
 from mai.compiler.passes.text.drafts import Text

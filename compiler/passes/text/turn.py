@@ -17,10 +17,10 @@ from mai.compiler.ir.sizes import Dim, Size, symbol, symbols
 from mai.compiler.ir.structure import VIEWS, Extend
 from mai.compiler.ir.types import Axis, DType, Type
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import logic
-from mai.compiler.ops import reduce as red
-from mai.compiler.ops.indexing import Iota, Pick, Slice
-from mai.compiler.ops.shape import Concat, Expand, Unsqueeze
+from mai.compiler.ops import reductions as red
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.shapes.indexing import Iota, Pick, Slice
+from mai.compiler.ops.shapes.shape import Concat, Expand, Unsqueeze
 from mai.compiler.passes.text.growth import State
 from mai.spec.diagnostics import Diagnostic, MaiError
 

@@ -18,11 +18,11 @@ from mai.compiler.ir.sizes import Size, substitute, symbol
 from mai.compiler.ir.structure import NOTHING, Loop
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import logic
-from mai.compiler.ops.attention import CachedAttention
-from mai.compiler.ops.indexing import Iota, Slice
-from mai.compiler.ops.shape import Concat, Expand, Reshape, Unsqueeze
-from mai.compiler.ops.two_level_attention import TwoLevelAttention
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.products.attention import CachedAttention
+from mai.compiler.ops.products.two_level_attention import TwoLevelAttention
+from mai.compiler.ops.shapes.indexing import Iota, Slice
+from mai.compiler.ops.shapes.shape import Concat, Expand, Reshape, Unsqueeze
 from mai.compiler.passes.text.turn import full
 
 BLOCK = 32  # Turns of an inner loop: a near part is small beside the weights, and the far one is seldom copied.

@@ -8,7 +8,7 @@ from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same, summed, taken
-from mai.compiler.ops.shape import Concat
+from mai.compiler.ops.shapes.shape import Concat
 
 
 class Slice(Operation):

@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from mai.compiler.ir.operation import Case, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.philox import MASK, MULTIPLIERS_SWAPPED, ROUNDS, WORD, key_schedule, philox
+from mai.compiler.ops.random.philox import MASK, MULTIPLIERS_SWAPPED, ROUNDS, WORD, key_schedule, philox
 
 INTEGER = sample(kind="int")
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from mai.compiler.ir.operation import Alignment, Operation, case, sample
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.attention import Attention
+from mai.compiler.ops.products.attention import Attention
 
 
 class TwoLevelAttention(Operation):

@@ -7,10 +7,10 @@ from typing import Any
 from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same
-from mai.compiler.ops.logic import LessEqual, Where
-from mai.compiler.ops.product import Matmul
-from mai.compiler.ops.reduce import Softmax
-from mai.compiler.ops.shape import Stack
+from mai.compiler.ops.elementwise.logic import LessEqual, Where
+from mai.compiler.ops.products.product import Matmul
+from mai.compiler.ops.reductions import Softmax
+from mai.compiler.ops.shapes.shape import Stack
 
 
 class Attention(Operation):
