@@ -166,4 +166,4 @@ def test_json_has_places() -> None:
 def test_explanations() -> None:
     assert "did you mean `shape-mismatch`?" in explanation("shape-mismach")
     assert all(slug in index() for slug in CATALOG)
-    assert PAGE.read_text(encoding="utf-8") == page(), "run python -m mai.spec.diagnostics"
+    assert PAGE.read_text(encoding="utf-8") == page(), "run `make docs`"
