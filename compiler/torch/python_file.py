@@ -24,7 +24,7 @@ from mai.compiler.passes.loops.unroll import unroll
 from mai.compiler.passes.text.recompute import recompute
 from mai.compiler.program import Program
 from mai.compiler.torch import draw_calls as draws
-from mai.compiler.torch.module import writable
+from mai.compiler.torch.names import writable
 from mai.compiler.torch.python_source import INDENT, TAKEN, forward
 
 HEADER = '''\
