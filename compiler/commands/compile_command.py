@@ -55,6 +55,7 @@ def compile_(
         str | None, typer.Option(help="`bytes` or a tokenizers .json.", show_default="that of the data")
     ] = DEFAULTS.tokenizer,
     seed: Annotated[int, typer.Option(help="For first weights, where there are none.")] = DEFAULTS.seed,
+    timings: Annotated[bool, typer.Option("--timings", help="Say how long each pass took.")] = False,
     sets: Sets = None,
 ) -> None:
     """Compile exports to one self-contained .onnx file each, verified against torch."""
@@ -73,7 +74,14 @@ def compile_(
             held_out=tuple(data or ()), settings=cast(Settings, settings), tokenizer=tokenizer, seed=seed,
         )
     )  # fmt: skip
-    compile_all(program, names, trained, folder, options)
+    if not timings:
+        compile_all(program, names, trained, folder, options)
+        return
+    from mai.compiler.passes.pipeline import Timings, watching
+
+    with watching(seconds := Timings()):
+        compile_all(program, names, trained, folder, options)
+    typer.echo("\n".join(seconds.lines()), err=True)
 
 
 def _exports(program: Program, wanted: list[str] | None) -> list[str]:
