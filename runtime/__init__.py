@@ -7,20 +7,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mai.runtime.errors import ModelError
 
 if TYPE_CHECKING:
+    from mai.runtime.model.loader import load
     from mai.runtime.model.model import Model
 
 __all__ = ["Model", "ModelError", "load"]
 
 
-def __getattr__(name: str) -> Any:
-    """`load` and `Model` are imported when they are asked for: the command line starts faster without them."""
-    if name in ("load", "Model"):
-        from mai.runtime.model import model
+def __getattr__(name: str) -> object:
+    """Import `load` and `Model` when they are first asked for: the command line starts faster without ONNX Runtime."""
+    if name == "load":
+        from mai.runtime.model.loader import load
 
-        return getattr(model, name)
+        return load
+    if name == "Model":
+        from mai.runtime.model.model import Model
+
+        return Model
     raise AttributeError(f"module 'mai.runtime' has no attribute {name!r}")

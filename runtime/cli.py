@@ -120,8 +120,8 @@ def info(
     spec: Annotated[bool, typer.Option("--spec", help="The text that the file was made from.")] = False,
 ) -> None:
     """Say what a compiled file takes, gives, and was made from."""
-    from mai.runtime.inputs.arguments import between
-    from mai.runtime.model.model import load
+    from mai.runtime.inputs.arguments import range_in_words
+    from mai.runtime.model.loader import load
 
     loaded = load(model, providers="cpu")
     if json:
@@ -136,7 +136,7 @@ def info(
         for port in ports:
             typer.echo(f"  {heading:9} {port.name:14} {_described(port)}")
     for name in sorted({*manifest.least, *manifest.most}):
-        typer.echo(f"  sizes     {name:14} {between(manifest.least.get(name), manifest.most.get(name))}")
+        typer.echo(f"  sizes     {name:14} {range_in_words(manifest.least.get(name), manifest.most.get(name))}")
     if manifest.tokenizer:
         typer.echo(f"  text      {'bytes' if manifest.tokenizer == 'bytes' else 'pieces by the tokenizer in the file'}")
     for field, names in manifest.labels.items():
@@ -166,13 +166,13 @@ def _tuned(tuned: Any) -> str:
 
 
 def _described(port: Any) -> str:
-    from mai.runtime.inputs.arguments import span
+    from mai.runtime.inputs.arguments import range_of
 
     axes = (["batch"] if port.batch else []) + [str(s) for s in port.shape]
     text = f"{port.dtype} [{', '.join(axes)}]"
     if port.default is not None:
         text += f" = {port.default}"
-    return f"{text}, {span(port)}" if span(port) else text
+    return f"{text}, {range_of(port)}" if range_of(port) else text
 
 
 def _register() -> None:

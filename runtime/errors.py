@@ -1,10 +1,16 @@
-"""What the runtime has to say when it cannot go on."""
+"""The error that the runtime raises for whatever its user can mend."""
 
 from __future__ import annotations
 
 
 class ModelError(Exception):
-    """A file, an input or a setting is not as it must be. `slug` names the kind of error, as in `mai explain`."""
+    """A file, an input or a setting is not as it must be.
+
+    Attributes:
+        slug: the kind of error, which `mai explain` explains.
+        message: what is wrong.
+        help: how to mend it, where that is known.
+    """
 
     def __init__(self, slug: str, message: str, help: str | None = None) -> None:
         super().__init__(message if help is None else f"{message} ({help})")

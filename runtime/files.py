@@ -1,4 +1,4 @@
-"""Files: read only where they are plain files, written whole or not at all."""
+"""Files: only plain ones are read, and they are written as a whole or not at all."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ import zipfile
 import zlib
 from pathlib import Path
 from tokenize import TokenError
-from typing import Any
 
 import numpy as np
 
-SHARE = 0.8  # of the machine's memory, that arrays of one file may take.
-# What numpy, zipfile and zlib raise for files that are no arrays, and for claims that no memory holds.
+from mai.runtime.arrays import Array
+
+MEMORY_SHARE = 0.8  # Of the machine's memory, what the arrays of one file may take.
+# What numpy, zipfile and zlib raise for files that hold no arrays, or claim sizes beyond the machine's memory.
 UNREADABLE = (
     OSError, ValueError, KeyError, IndexError, AttributeError, TypeError, EOFError, RuntimeError, SyntaxError,
     MemoryError, OverflowError, TokenError, zipfile.BadZipFile, zlib.error,
@@ -23,10 +24,12 @@ UNREADABLE = (
 
 
 def plain_file(path: Path) -> Path:
-    """The path, if a plain file is there. A device or a pipe has no end, and to open one may wait for ever.
+    """The path itself, after a check that a plain file is there.
+
+    A device or a pipe has no end, and opening one may wait for ever, so neither is ever opened.
 
     Raises:
-        OSError: nothing is there, or something else.
+        OSError: nothing is there, or something that is no plain file.
     """
     mode = path.stat().st_mode
     if stat.S_ISDIR(mode):
@@ -36,11 +39,11 @@ def plain_file(path: Path) -> Path:
     return path
 
 
-def read_arrays(path: Path) -> dict[str, Any]:
-    """The arrays of a `.npz` by name, or that of a `.npy` under "". Nothing in them is executed.
+def read_arrays(path: Path) -> dict[str, Array]:
+    """The arrays of a `.npz` by name, or the one of a `.npy` under the name "". Nothing in them is executed.
 
     Raises:
-        one of `UNREADABLE`: it holds no plain arrays, or more than the machine's memory.
+        Exception: one of `UNREADABLE`: the file holds no plain arrays, or more than fits into the machine's memory.
     """
     _check_size(plain_file(path))
     try:
@@ -54,18 +57,18 @@ def read_arrays(path: Path) -> dict[str, Any]:
 
 
 def _check_size(path: Path) -> None:
-    """Refuse an archive that is small on the disk and does not fit into memory, before any of it is unpacked."""
+    """Refuse, before unpacking any of it, an archive that is small on the disk and does not fit into memory."""
     if not zipfile.is_zipfile(path):
         return
     with zipfile.ZipFile(path) as archive:
         size = sum(member.file_size for member in archive.infolist())
-    most = memory()
-    if size > SHARE * most:
-        raise ValueError(f"unpacked it takes {size / 1e9:,.0f} GB, this machine has {most / 1e9:,.0f} GB")
+    available = memory()
+    if size > MEMORY_SHARE * available:
+        raise ValueError(f"unpacked it takes {size / 1e9:,.0f} GB, this machine has {available / 1e9:,.0f} GB")
 
 
 def memory() -> int:
-    """The machine's memory in bytes; a large number where it does not say."""
+    """The machine's memory in bytes; 2^50 where the operating system does not say."""
     try:
         return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     except (AttributeError, ValueError, OSError):
@@ -73,12 +76,12 @@ def memory() -> int:
 
 
 def write_atomically(path: Path, raw: bytes) -> None:
-    """A reader sees the old file or the new one, never half of one; a full disk leaves the old one and nothing else.
+    """Write a file so that a reader sees the old one or the new one, never a part; a full disk leaves the old one.
 
-    A link stays, and what it leads to is replaced; into a device or a pipe it is written.
+    Where `path` is a symbolic link, the file that it leads to is replaced. A device or a pipe is written to directly.
 
     Raises:
-        OSError: with the name of the file that was to be written.
+        OSError: naming `path`, not the temporary file beside it.
     """
     try:
         target = Path(os.path.realpath(path))

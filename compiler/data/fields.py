@@ -11,7 +11,7 @@ from typing import TypeVar
 
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.cells import vector
+from mai.runtime.inputs.cells import vector_columns
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.settings import Bpe, Text
 
@@ -111,6 +111,6 @@ def grouped(columns: list[str]) -> dict[str, list[str]]:
 
 def _parts(stem: str, columns: list[str]) -> list[str]:
     try:
-        return vector(stem, columns)
+        return vector_columns(stem, columns)
     except ModelError as error:
         raise bad(error.message) from error

@@ -18,7 +18,7 @@ from mai.compiler.ir.types import DType
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.passes.text.growth import texts
 from mai.runtime.arrays import Array
-from mai.runtime.model.model import session_options
+from mai.runtime.model.session import session_options
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 TOLERANCE = 1e-4

@@ -20,13 +20,13 @@ from mai.compiler.passes.loops.paths import path_axes
 from mai.compiler.passes.text.growth import texts
 from mai.compiler.program import Program
 from mai.runtime.model.checksum import checksum
-from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step, Text, Tuned
+from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step, Text, Tuning
 
 
 def manifest_of(
     program: Program, graph: Graph, optimised: Graph, *, opset: int, unrolled: bool = False,
     trained_steps: int | None = None, tokenizer: str | None = None, whole: Graph | None = None, quantize: Any = None,
-    tuned: Tuned | None = None, precision: Precision = "float32", labels: Mapping[str, Sequence[str]] | None = None,
+    tuned: Tuning | None = None, precision: Precision = "float32", labels: Mapping[str, Sequence[str]] | None = None,
     required: bool = False,
 ) -> Manifest:  # fmt: skip
     """What the file will say of itself. `whole` is the graph that a step is of."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from mai.compiler.tuning.search import Point
 from mai.compiler.tuning.tune import Outcome
-from mai.runtime.show.canvas import ACCENT, GOLD, INK, QUIET, TEAL, bare, plotting, save_figure
+from mai.runtime.show.canvas import ACCENT, GOLD, INK, QUIET, TEAL, hide_spines, plotting, save_figure
 
 LOOKS = {
     "euler": (QUIET, "o"), "midpoint": (GOLD, "s"), "heun": (TEAL, "D"), "rk4": (INK, "^"), "ab2": ("#8d6a9f", "v"),
@@ -36,7 +36,7 @@ def draw(outcome: Outcome, path: Path, title: str) -> None:
         axes.set_ylabel(f"{tuned.metric}, lower is better")
         axes.set_title(title, fontsize=10, pad=10)
         axes.legend(frameon=False, fontsize=7)
-        bare(axes)
+        hide_spines(axes)
         save_figure(figure, path)
 
 

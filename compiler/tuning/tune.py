@@ -25,7 +25,7 @@ from mai.compiler.weights.tensor_files import usual
 from mai.runtime import load
 from mai.runtime.arrays import Array
 from mai.runtime.files import write_atomically
-from mai.runtime.model.manifest import Manifest, Measured, Tuned
+from mai.runtime.model.manifest import Manifest, Measurement, Tuning
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -56,7 +56,7 @@ class Outcome:
 
     found: Found
     current: Plan
-    tuned: Tuned
+    tuned: Tuning
     path: Path | None
 
 
@@ -185,14 +185,14 @@ def _nothing(found: Found, limits: Limits) -> MaiError:
 
 def _tuned(
     found: Found, current: Plan, measure: Callable[[Plan, int], float], options: Options, limits: Limits
-) -> Tuned:
+) -> Tuning:
     """What the manifest says: the figures of what is chosen are those on the confirming seeds."""
     assert found.chosen is not None
     seeds = confirming(limits.seeds)
     known = {p.plan: p for p in (found.reference, found.chosen)}
     before = known.get(current) or Point(current, tuple(measure(current, seed) for seed in seeds))
     even = [p for p in found.curve if p.plan.grid.even]
-    return Tuned(
+    return Tuning(
         metric=options.metric,
         factor=options.factor,
         samples=options.samples,
@@ -204,10 +204,10 @@ def _tuned(
     )
 
 
-def measured(point: Point, reference: Point) -> Measured:
+def measured(point: Point, reference: Point) -> Measurement:
     """A point as a manifest holds it."""
     plan, grid = point.plan, point.plan.grid
-    return Measured(
+    return Measurement(
         method=plan.method,
         steps=plan.steps,
         grid=(grid.skew, grid.ends),

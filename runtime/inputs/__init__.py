@@ -1,1 +1,1 @@
-"""What a caller hands in: arrays, words of the command line, tables, labels."""
+"""The inputs of a call: arrays, words of the command line, tables, names of labels."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from difflib import get_close_matches
-from typing import Any
 
 import numpy as np
 
@@ -14,15 +13,24 @@ from mai.runtime.model.manifest import Port
 
 Ports = Mapping[str, Port]
 Sizes = Mapping[str, int]
-NONE: Sizes = {}
+NO_LIMITS: Sizes = {}
 
 
 def prepare(
-    inputs: Ports, settings: Ports, values: Mapping[str, Any], least: Sizes = NONE, most: Sizes = NONE
+    inputs: Ports, settings: Ports, values: Mapping[str, object], least: Sizes = NO_LIMITS, most: Sizes = NO_LIMITS
 ) -> dict[str, Array]:
-    """Arrays for the session, by name; `least` and `most` bound the sizes of dimensions, by their names.
+    """Turn a caller's values into the arrays that a session takes.
 
-    One example of an input stands for each of a batch of the others.
+    One example of an input, or a batch of one, stands for each of a batch of the others.
+
+    Args:
+        inputs, settings: the ports that there are, by name.
+        values: numbers, nested lists or arrays by name; a value of None counts as left out.
+        least, most: the smallest and largest sizes of dimensions, by the names of the dimensions.
+
+    Returns:
+        Arrays by name, in the ports' dtypes, inputs with the batch as their first axis. Settings that were left out are
+        left out.
 
     Raises:
         ModelError: a name, a dtype, a shape or a range is not as the file says.
@@ -31,56 +39,63 @@ def prepare(
     for name, value in values.items():
         port = inputs.get(name) or settings.get(name)
         if port is None:
-            raise unknown(name, [*inputs, *settings])
+            raise unknown_name_error(name, [*inputs, *settings])
         if value is not None:
-            feed[name] = _array(port, value)
+            feed[name] = _to_port(port, value)
     for name in inputs:
         if name not in feed:
-            raise ModelError(
-                "input-missing", f"the input `{name}` is missing", f"it takes {', '.join([*inputs, *settings])}"
-            )
-    _agree(inputs, feed, least, most)
-    return feed | _repeated(inputs, feed)
+            help = f"it takes {', '.join([*inputs, *settings])}"
+            raise ModelError("input-missing", f"the input `{name}` is missing", help)
+    _check_sizes(inputs, feed, least, most)
+    return feed | _repeat_single_examples(inputs, feed)
 
 
-def unknown(name: str, known: list[str]) -> ModelError:
-    near = get_close_matches(name, known, n=1)
-    help = f"did you mean `{near[0]}`?" if near else f"it takes {', '.join(known)}" if known else None
+def unknown_name_error(name: str, names: list[str]) -> ModelError:
+    """The error for a value whose name is none of `names`; it suggests the nearest of them, or lists them."""
+    near = get_close_matches(name, names, n=1)
+    help = f"did you mean `{near[0]}`?" if near else None
+    if not near and names:
+        help = f"it takes {', '.join(names)}"
     return ModelError("input-unknown", f"there is no input or setting `{name}`", help)
 
 
-def without_name(known: list[str]) -> ModelError:
-    """For a value that is handed over by its place alone."""
-    help = f"model({known[0]}=...); it takes {', '.join(known)}" if known else "it takes nothing"
+def unnamed_value_error(names: list[str]) -> ModelError:
+    """The error for a value that is given by its place, without a name."""
+    help = f"model({names[0]}=...); it takes {', '.join(names)}" if names else "it takes nothing"
     return ModelError("input-unknown", "inputs and settings are given by name", help)
 
 
-def as_array(port: Port, value: Any) -> Array:
-    """A number, nested lists or an array as an array. Raises `ModelError` where rows have different lengths."""
+def as_array(port: Port, value: object) -> Array:
+    """A number, nested lists or an array as an array.
+
+    Raises:
+        ModelError: `input-shape`: rows have different lengths.
+    """
     try:
         return np.asarray(value)
     except ValueError as error:
         raise ModelError("input-shape", f"`{port.name}` is not a regular array: its rows differ in length") from error
 
 
-def _array(port: Port, value: Any) -> Array:
+def _to_port(port: Port, value: object) -> Array:
+    """A value as an array of the port's dtype, shape and range."""
     array = _cast(port, as_array(port, value))
     if port.kind == "setting" and array.ndim:
         raise ModelError("input-shape", f"the setting `{port.name}` is one number, this has shape {list(array.shape)}")
     if port.kind == "input":
-        array = _batched(port, array)
+        array = _with_batch_axis(port, array)
     _check_range(port, array)
     return array
 
 
 def _cast(port: Port, array: Array) -> Array:
-    """The array in the port's dtype. Whole reals may stand for integers; reals lose precision, never their size."""
+    """The array in the port's dtype. Whole reals may stand for integers; reals may lose precision, but not become infinite."""
     wanted = np.dtype(port.dtype)
     if array.dtype == wanted:
         return array
     if array.dtype.kind not in "biuf" or (wanted.kind == "b") != (array.dtype.kind == "b"):
-        found = "no number that fits" if array.dtype.kind == "O" else str(array.dtype)
-        raise ModelError("input-dtype", f"`{port.name}` is {port.dtype}, this is {found}")
+        actual = "no number that fits" if array.dtype.kind == "O" else str(array.dtype)
+        raise ModelError("input-dtype", f"`{port.name}` is {port.dtype}, this is {actual}")
     with np.errstate(invalid="ignore", over="ignore"):
         cast = array.astype(wanted)
     lost = cast != array if wanted.kind == "i" else np.isinf(cast) & np.isfinite(array)
@@ -90,8 +105,8 @@ def _cast(port: Port, array: Array) -> Array:
     return cast
 
 
-def _batched(port: Port, array: Array) -> Array:
-    """With the batch axis first; one example alone becomes a batch of one."""
+def _with_batch_axis(port: Port, array: Array) -> Array:
+    """The array with the batch axis first; one example alone becomes a batch of one."""
     rank = len(port.shape)
     if array.ndim == rank and _fits(port.shape, array.shape):
         array = array[None]
@@ -106,22 +121,23 @@ def _fits(shape: list[int | str], sizes: tuple[int, ...]) -> bool:
 
 
 def _check_range(port: Port, array: Array) -> None:
-    """Within the port's range; what is not a number passes, as the file's own arithmetic has to deal with it."""
+    """Check the port's range; NaN passes, as the file's own arithmetic has to deal with it."""
     if port.minimum is None and port.maximum is None:
         return
     low = -np.inf if port.minimum is None else port.minimum
     high = np.inf if port.maximum is None else port.maximum
     outside = array[(array < low) | (array > high)]
     if outside.size:
-        raise ModelError("input-range", f"`{port.name}` is {span(port)}, this holds {outside[0]}")
+        raise ModelError("input-range", f"`{port.name}` is {range_of(port)}, this holds {outside[0]}")
 
 
-def span(port: Port) -> str:
-    """The range of a port in words, empty where there is none."""
-    return between(port.minimum, port.maximum)
+def range_of(port: Port) -> str:
+    """The range of a port in words, as in "from 0 to 9"; empty where there is none."""
+    return range_in_words(port.minimum, port.maximum)
 
 
-def between(low: float | None, high: float | None) -> str:
+def range_in_words(low: float | None, high: float | None) -> str:
+    """A closed range in words, either end of which may be open (None); empty where both are."""
     if low is not None and high is not None:
         return f"from {low:g} to {high:g}"
     if low is not None:
@@ -129,22 +145,24 @@ def between(low: float | None, high: float | None) -> str:
     return "" if high is None else f"at most {high:g}"
 
 
-def _agree(inputs: Ports, feed: Mapping[str, Array], least: Sizes, most: Sizes) -> None:
-    """Inputs of one call have one batch or one example, and one size for each name of a dimension, which may have limits."""
+def _check_sizes(inputs: Ports, feed: Mapping[str, Array], least: Sizes, most: Sizes) -> None:
+    """Check that the inputs of a call have one batch size and one size for each named dimension, within its limits.
+
+    A batch of one fits any other.
+    """
     sizes: dict[str, tuple[int, str]] = {}
     for port in inputs.values():
-        array = feed[port.name]
-        for name, size in zip(["batch", *port.shape], array.shape, strict=True):
+        for name, size in zip(["batch", *port.shape], feed[port.name].shape, strict=True):
             if isinstance(name, int) or not name.isidentifier():
                 continue
             if name == "batch" and not size:
                 raise ModelError("input-shape", f"the batch of `{port.name}` is empty")
             if name == "batch" and size == 1:
                 continue
-            known, where = sizes.setdefault(name, (size, port.name))
-            if known != size:
+            first_size, first_port = sizes.setdefault(name, (size, port.name))
+            if first_size != size:
                 what = "the batch" if name == "batch" else f"`{name}`"
-                message = f"{what} is {known} in `{where}` and {size} in `{port.name}`"
+                message = f"{what} is {first_size} in `{first_port}` and {size} in `{port.name}`"
                 raise ModelError("input-shape", message)
             if size < least.get(name, size):
                 raise ModelError("input-range", f"`{name}` is at least {least[name]}, `{port.name}` has {size}")
@@ -152,7 +170,7 @@ def _agree(inputs: Ports, feed: Mapping[str, Array], least: Sizes, most: Sizes) 
                 raise ModelError("input-range", f"`{name}` is at most {most[name]}, `{port.name}` has {size}")
 
 
-def _repeated(inputs: Ports, feed: Mapping[str, Array]) -> dict[str, Array]:
-    """The inputs of one example beside a batch, as often as there are examples in it."""
+def _repeat_single_examples(inputs: Ports, feed: Mapping[str, Array]) -> dict[str, Array]:
+    """The inputs that hold one example beside a batch of others, repeated for each example of it."""
     batch = max((len(feed[name]) for name in inputs), default=1)
     return {name: np.repeat(feed[name], batch, axis=0) for name in inputs if len(feed[name]) < batch}

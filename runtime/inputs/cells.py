@@ -1,4 +1,4 @@
-"""What the cells of a table and the names of its columns say, alike to training and to running."""
+"""How the cells of a table and the names of its columns are read, in training and in running alike."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from mai.runtime.errors import ModelError
 
 
 def is_number(cell: str) -> bool:
+    """Whether the text of a cell is a number; "nan" and "inf" are."""
     try:
         float(cell)
     except ValueError:
@@ -15,8 +16,12 @@ def is_number(cell: str) -> bool:
     return True
 
 
-def vector(name: str, columns: Sequence[str]) -> list[str]:
-    """The columns of a vector, `x0`, `x1`, ..., in the order of their numbers. Raises `ModelError` where one is missing."""
+def vector_columns(name: str, columns: Sequence[str]) -> list[str]:
+    """The columns of the vector `name`, as in `x0`, `x1`, ..., in the order of their numbers.
+
+    Raises:
+        ModelError: `input-shape`: a number between 0 and the largest is missing.
+    """
     width = sum(c.startswith(name) and c[len(name) :].isdecimal() for c in columns)
     parts = [f"{name}{i}" for i in range(width)]
     for part in parts:

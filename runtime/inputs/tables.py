@@ -1,4 +1,4 @@
-"""Inputs from csv files: the columns that are named as in training, numbers and the names of labels."""
+"""Inputs from csv files, whose columns are named as those of training data."""
 
 from __future__ import annotations
 
@@ -11,36 +11,40 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.inputs.cells import is_number, vector
+from mai.runtime.inputs.cells import is_number, vector_columns
 from mai.runtime.inputs.labels import as_labels
 from mai.runtime.model.manifest import Port
 
 
 def from_csv(port: Port, path: Path, column: str = "", names: Sequence[str] = ()) -> Array:
-    """A row an example; a row's numbers fill the port's shape in order.
+    """The values of an input in a csv file, a row an example: [rows, columns], or in the port's shape where it is known.
 
-    Under a first line of names these are the columns of the port's name, or of `column`: `x`, or `x0`, `x1`, ...; all
-    columns where none has it. `names` are those of the port's labels.
+    Where the first line has names, the columns called `x`, or `x0`, `x1`, ..., belong to the input `x`; where none is called
+    so, or there are no names, all columns do. The numbers of a row fill the port's shape in order.
+
+    Args:
+        column: the name of the columns, where it is not the port's.
+        names: the names of the port's labels, which may stand for their numbers.
 
     Raises:
         ModelError: the file is no table, or a cell is no number and no name of a label.
     """
     rows = _rows(port, path)
-    stated = _places(path, column or port.name, rows[0])
-    has_header = bool(stated) or not any(is_number(cell) or cell in names for cell in rows[0])
+    places = _places(path, column or port.name, rows[0])
+    has_header = bool(places) or not any(is_number(cell) or cell in names for cell in rows[0])
     body = rows[1:] if has_header else rows
-    if column and not stated:
+    if column and not places:
         raise ModelError("input-missing", f"{path} has no column `{column}`", f"it has {', '.join(rows[0])}"[:200])
     if not body:
         raise ModelError("input-shape", f"{path} has a line of names and no row for `{port.name}`")
     _check_widths(path, body, len(rows[0]))
     titles = [f"`{title}`" if has_header else str(i) for i, title in enumerate(rows[0], 1)]
-    chosen = stated or range(len(rows[0]))
+    chosen = places or range(len(rows[0]))
     cells = [
         [_value(port, names, row[i], f"{path}, column {titles[i]}, row {r}") for i in chosen]
         for r, row in enumerate(body, 1)
     ]
-    return _shaped(port, path, np.array(cells, np.float64))
+    return _reshape(port, path, np.array(cells, np.float64))
 
 
 def _rows(port: Port, path: Path) -> list[list[str]]:
@@ -60,13 +64,13 @@ def _rows(port: Port, path: Path) -> list[list[str]]:
 
 
 def _places(path: Path, name: str, header: Sequence[str]) -> list[int]:
-    """Where the columns of a name are, in the order of their numbers."""
+    """The positions of the columns called `name`, or `name0`, `name1`, ...; empty where there are none."""
     if name in header:
         return [header.index(name)]
     if f"{name}0" not in header:
         return []
     try:
-        return [header.index(part) for part in vector(name, header)]
+        return [header.index(part) for part in vector_columns(name, header)]
     except ModelError as error:
         raise ModelError(error.slug, f"{path}: {error.message}") from error
 
@@ -93,13 +97,17 @@ def _value(port: Port, names: Sequence[str], cell: str, where: str) -> float:
         raise ModelError(error.slug, f"{where}: {error.message}", error.help) from error
 
 
-def _shaped(port: Port, path: Path, table: Array) -> Array:
+def _reshape(port: Port, path: Path, table: Array) -> Array:
+    """A table [rows, columns] as [rows, *shape]; as it is where the shape has sizes that the call decides.
+
+    A table with as many rows as a shape of several axes may be one example, so it is left for the caller to judge.
+    """
     sizes = [n for n in port.shape if isinstance(n, int)]
     if len(sizes) < len(port.shape):
         return table
     if table.size == len(table) * math.prod(sizes):
         return table.reshape(len(table), *sizes)
-    if len(sizes) > 1:  # One example, a line a row of it.
+    if len(sizes) > 1:
         return table
     width, count = math.prod(sizes), table.shape[1]
     named = f"the columns `{port.name}0` to `{port.name}{width - 1}`" if sizes else f"the column `{port.name}`"

@@ -1,4 +1,4 @@
-"""Values as they are written on the command line: `y=3`, `y=0..9`, `x=[0.5, 1]`, `x=@points.npy`, `x=-2..2:100`."""
+"""Values in the notation of the command line: `y=3`, `y=0..9`, `x=[0.5, 1]`, `x=@points.npy`, `x=-2..2:100`."""
 
 from __future__ import annotations
 
@@ -18,13 +18,18 @@ from mai.runtime.inputs.labels import as_labels
 from mai.runtime.inputs.tables import from_csv
 from mai.runtime.model.manifest import Manifest, Port
 
-MAX_RANGE = 1_000_000
-ARRAYS = (".npy", ".npz", ".csv")
-READ = "values are read from .npy, .npz and .csv files; pictures are not read"
+MAX_EXAMPLES = 1_000_000  # That a range or a grid makes.
+MAX_SHOWN = 60  # Characters of a wrong value that a message repeats.
+ARRAY_FILES = (".npy", ".npz", ".csv")
+READABLE = "values are read from .npy, .npz and .csv files; pictures are not read"
 
 
 def split_word(word: str) -> tuple[str, str]:
-    """`NAME=TEXT` in its two parts."""
+    """The two parts of `NAME=TEXT`.
+
+    Raises:
+        ModelError: `input-unknown`: there is no `=` in it.
+    """
     name, equals, text = word.partition("=")
     if not equals:
         raise ModelError("input-unknown", f"`{word}` is no input", "write name=value, as in y=3")
@@ -32,25 +37,36 @@ def split_word(word: str) -> tuple[str, str]:
 
 
 def takes_text(manifest: Manifest, port: Port) -> bool:
-    """Whether a port takes tokens that the file's tokenizer makes."""
+    """Whether a port takes the tokens that the file's tokenizer makes of a text."""
     return bool(manifest.tokenizer) and port.dtype == "int64" and len(port.shape) == 1 and bool(port.classes)
 
 
 def parse_value(port: Port, text: str, batch: int | None, *, is_text: bool = False, names: Sequence[str] = ()) -> Any:
-    """The value of `NAME=TEXT` for a port. Examples of an input are repeated in turn, or cut, to fill `batch`.
+    """The value of `NAME=TEXT` for a port.
 
-    With `is_text` the port takes tokens that a tokenizer makes: TEXT is a text, `@FILE` one in a file. `names` are those of
-    the port's labels, for words in a file.
+    Args:
+        port: the input or setting NAME.
+        text: a number, a list, a range `0..9`, a grid `-2..2:100`, or a file `@points.npy`.
+        batch: how many examples there are; those of an input are repeated in turn, or cut, to be as many.
+        is_text: whether the port takes tokens that a tokenizer makes: then TEXT is a text, or `@FILE` with one.
+        names: the names of the port's labels, which a file may hold.
+
+    Returns:
+        An array [batch, ...] for an input; for tokens a text, or lists that a tokenizer or the prompt's reader takes; for a
+        setting its number.
+
+    Raises:
+        ModelError: the text is no value for the port, or a file cannot be read.
     """
-    if is_text and not _is_numbers(text):
-        written = _text(port, text)
-        return written if batch is None else [written] * batch
-    made = _read(port, text, names)
-    if is_text and isinstance(made, list) and not _regular(made):
-        return made
+    if is_text and not _is_array(text):
+        prompt = _read_text(port, text)
+        return prompt if batch is None else [prompt] * batch
+    value = _read(port, text, names)
+    if is_text and isinstance(value, list) and not _is_regular(value):
+        return value
     if port.kind != "input":
-        return made
-    array = as_array(port, made)
+        return value
+    array = as_array(port, value)
     if array.ndim == len(port.shape):
         array = array[None]
     if not array.size:
@@ -58,16 +74,18 @@ def parse_value(port: Port, text: str, batch: int | None, *, is_text: bool = Fal
     return array if batch is None else np.resize(array, (batch, *array.shape[1:]))
 
 
-def _regular(rows: list[Any]) -> bool:
-    """Whether rows are numbers, of one length; several texts, or prompts of different lengths, stay as they are."""
+def _is_regular(rows: list[Any]) -> bool:
+    """Whether rows are numbers of one length, which make an array; several texts, or prompts of different lengths, do not."""
     return not any(isinstance(r, str) for r in rows) and len({len(r) for r in rows if isinstance(r, list)}) < 2
 
 
-def _is_numbers(text: str) -> bool:
-    return text.startswith("[") or (text.startswith("@") and Path(text[1:].partition(":")[0]).suffix in ARRAYS)
+def _is_array(text: str) -> bool:
+    """Whether what is written is a list, or a file of arrays, and no text."""
+    return text.startswith("[") or (text.startswith("@") and Path(text[1:].partition(":")[0]).suffix in ARRAY_FILES)
 
 
-def _text(port: Port, text: str) -> str:
+def _read_text(port: Port, text: str) -> str:
+    """A text as it is written, or that of `@FILE`."""
     if not text.startswith("@"):
         return text
     try:
@@ -76,7 +94,7 @@ def _text(port: Port, text: str) -> str:
         raise ModelError("input-missing", f"cannot read the text {text[1:]} for `{port.name}`: {error}") from error
 
 
-def _read(port: Port, text: str, names: Sequence[str]) -> Any:
+def _read(port: Port, text: str, names: Sequence[str]) -> object:
     if text.startswith("@"):
         return _from_file(port, text[1:], names)
     if ".." in text and port.dtype == "int64":
@@ -92,13 +110,17 @@ def _range(port: Port, text: str) -> Array:
         first, last = int(low), int(high)
     except ValueError as error:
         raise ModelError("input-dtype", f"`{port.name}={text}` is no range", "write 0..9") from error
-    if last - first >= MAX_RANGE:
-        raise ModelError("input-range", f"`{port.name}={text}` is more than {MAX_RANGE:,} examples")
+    if last - first >= MAX_EXAMPLES:
+        raise ModelError("input-range", f"`{port.name}={text}` is more than {MAX_EXAMPLES:,} examples")
     return np.arange(first, last + 1)
 
 
 def parse_span(text: str) -> tuple[float, float]:
-    """The two numbers of `LOW..HIGH`, the first the smaller. Raises `ModelError`."""
+    """The two numbers of `LOW..HIGH`.
+
+    Raises:
+        ModelError: they are no finite numbers, or LOW is not below HIGH.
+    """
     low, _, high = text.partition("..")
     try:
         span = float(low), float(high)
@@ -110,39 +132,40 @@ def parse_span(text: str) -> tuple[float, float]:
 
 
 def _grid(port: Port, text: str) -> Array:
-    """`LOW..HIGH:COUNT`: the points of a regular grid, COUNT along each axis of a port of so many numbers."""
-    written, _, count = text.partition(":")
+    """The points of `LOW..HIGH:COUNT`, a regular grid: [COUNT^n, n] for a port of n numbers, [COUNT] for one of a scalar."""
+    span, _, count = text.partition(":")
     axes = math.prod(n if isinstance(n, int) else 0 for n in port.shape)
     if len(port.shape) > 1 or axes < 1 or not count.isdecimal() or count in ("0", "1"):
         help = "x=-2..2:100 is 100 x 100 points for an input of two numbers"
         raise ModelError("input-dtype", f"`{port.name}={text}` is no grid for {[*port.shape]}", help)
-    if len(count) > 7 or int(count) ** axes > MAX_RANGE:
-        raise ModelError("input-range", f"`{port.name}={text}` is more than {MAX_RANGE:,} examples")
-    line = np.linspace(*parse_span(written), int(count), dtype=np.float32)
+    if len(count) > 7 or int(count) ** axes > MAX_EXAMPLES:
+        raise ModelError("input-range", f"`{port.name}={text}` is more than {MAX_EXAMPLES:,} examples")
+    line = np.linspace(*parse_span(span), int(count), dtype=np.float32)
     points = np.stack(np.meshgrid(*(line for _ in range(axes)), indexing="ij"), -1)
     return points.reshape(-1, *(axes,) * len(port.shape))
 
 
-def _literal(port: Port, text: str) -> Any:
-    words = {"true": True, "false": False}
-    if text.lower() in words:
-        return words[text.lower()]
+def _literal(port: Port, text: str) -> object:
+    """A number, a truth value or a list, in JSON's notation; a list may do without its brackets."""
+    if text.lower() in ("true", "false"):
+        return text.lower() == "true"
     if "," in text and not text.startswith("["):
         text = f"[{text}]"
     try:
-        return json.loads(text)
+        value: object = json.loads(text)
+        return value
     except (ValueError, RecursionError) as error:
         help = "a number, a list [0.5, 1], a range 0..9, or a file @points.npy"
-        shown = text if len(text) <= 60 else f"{text[:60]}..."
+        shown = text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}..."
         raise ModelError("input-dtype", f"`{port.name}={shown}` is no value", help) from error
 
 
-def _from_file(port: Port, name: str, names: Sequence[str]) -> Any:
-    """`FILE` or `FILE:NAME`: an array or a column of another name than the port's."""
-    file, _, key = name.partition(":")
+def _from_file(port: Port, word: str, names: Sequence[str]) -> object:
+    """The array or the columns in `FILE`, or in `FILE:NAME` those called NAME and not as the port is."""
+    file, _, key = word.partition(":")
     path = Path(file)
     if path.is_dir():
-        raise ModelError("input-dtype", f"{path} for `{port.name}` is a folder", READ)
+        raise ModelError("input-dtype", f"{path} for `{port.name}` is a folder", READABLE)
     if not path.is_file():
         raise ModelError("input-missing", f"there is no file {path} for `{port.name}`")
     if path.suffix.lower() == ".csv":
@@ -150,8 +173,8 @@ def _from_file(port: Port, name: str, names: Sequence[str]) -> Any:
     try:
         arrays = read_arrays(path)
     except UNREADABLE as error:
-        if path.suffix.lower() not in ARRAYS:
-            raise ModelError("input-dtype", f"{path} holds no array for `{port.name}`", READ) from error
+        if path.suffix.lower() not in ARRAY_FILES:
+            raise ModelError("input-dtype", f"{path} holds no array for `{port.name}`", READABLE) from error
         raise ModelError("input-dtype", f"{path} holds no array for `{port.name}`: {error}") from error
     wanted = key or (port.name if port.name in arrays else next(iter(arrays), ""))
     if wanted not in arrays:

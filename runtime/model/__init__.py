@@ -1,1 +1,1 @@
-"""A compiled file: opened, checked, called."""
+"""Compiled files: opening, checking and calling them."""

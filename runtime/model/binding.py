@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from threading import Lock
-from typing import Any
+from typing import NamedTuple
 
 import numpy as np
 import onnxruntime as ort
@@ -12,9 +12,9 @@ import onnxruntime as ort
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Manifest, Port
+from mai.runtime.model.session import CUDA, Provider
 
-CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
-GRAPHS = {"enable_cuda_graph": "1"}  # An option of the provider.
+GRAPHS: dict[str, object] = {"enable_cuda_graph": "1"}  # An option of the provider.
 GRAPH_OF_RUN = "gpu_graph_id"  # An option of a run: which of the graphs that were captured.
 
 
@@ -23,26 +23,48 @@ def device_of(session: ort.InferenceSession) -> str:
     return "cuda" if CUDA in session.get_providers() else "cpu"
 
 
-def value_of(array: Array, device: str = "cpu") -> ort.OrtValue:
-    """An array as the runtime's own value; a scalar stays one."""
-    return ort.OrtValue.ortvalue_from_numpy(np.ascontiguousarray(array) if array.ndim else array, device, 0)
+def to_ort_value(array: Array, device: str = "cpu") -> ort.OrtValue:
+    """An array, of any shape, as ONNX Runtime's own value on a device ("cpu" or "cuda").
+
+    A scalar keeps its shape []: `np.ascontiguousarray` alone would make it [1].
+    """
+    return ort.OrtValue.ortvalue_from_numpy(_contiguous(array), device, 0)
 
 
 def run_bound(
     session: ort.InferenceSession, feed: Mapping[str, ort.OrtValue], outputs: Mapping[str, str]
 ) -> list[ort.OrtValue]:
-    """Run a session; each of `outputs`, by name, is left on the device that it is given, in the order given."""
+    """Run a session on values that may lie on a device.
+
+    Args:
+        feed: the inputs by name.
+        outputs: for each wanted output, by name, the device that it is left on.
+
+    Returns:
+        The outputs, in the order of `outputs`.
+    """
     binding = session.io_binding()
     for name, value in feed.items():
         binding.bind_ortvalue_input(name, value)
     for name, device in outputs.items():
         binding.bind_output(name, device)
     session.run_with_iobinding(binding)
-    made: list[ort.OrtValue] = list(binding.get_outputs())
-    return made
+    results: list[ort.OrtValue] = list(binding.get_outputs())
+    return results
 
 
-class Captured:
+class Buffers(NamedTuple):
+    """The fixed inputs and outputs of one captured graph."""
+
+    binding: ort.IOBinding
+    inputs: dict[str, ort.OrtValue]
+    outputs: list[ort.OrtValue]
+
+
+Signature = tuple[tuple[str, tuple[int, ...], str], ...]  # Name, shape and dtype of every input.
+
+
+class CapturedRuns:
     """Runs of a flat file as CUDA graphs: one launch for all of its kernels.
 
     A graph has fixed addresses and shapes, so every batch size has its own inputs and outputs on the device, and its own
@@ -52,42 +74,50 @@ class Captured:
     def __init__(self, session: ort.InferenceSession, manifest: Manifest, device: str = "cuda") -> None:
         self._session, self._device = session, device
         self._outputs = {p.name: p for p in manifest.outputs}
-        self._inputs = {p.name for p in manifest.inputs if p.batch}
-        self._held: dict[Any, tuple[ort.IOBinding, dict[str, ort.OrtValue], list[ort.OrtValue]]] = {}
+        self._batched_inputs = {p.name for p in manifest.inputs if p.batch}
+        self._buffers: dict[Signature, Buffers] = {}
         self._turn = Lock()
 
     def __call__(self, feed: Mapping[str, Array]) -> list[Array]:
-        """The outputs, in the order of the file."""
+        """The outputs for inputs by name, in the order of the file."""
         with self._turn:
-            key = tuple((name, array.shape, array.dtype.str) for name, array in sorted(feed.items()))
-            if key not in self._held:
-                self._held[key] = self._bound(feed)
-            binding, inputs, outputs = self._held[key]
+            signature = tuple((name, array.shape, array.dtype.str) for name, array in sorted(feed.items()))
+            if signature not in self._buffers:
+                self._buffers[signature] = self._allocate(feed)
+            buffers = self._buffers[signature]
             for name, array in feed.items():
-                inputs[name].update_inplace(np.ascontiguousarray(array) if array.ndim else array)
+                buffers.inputs[name].update_inplace(_contiguous(array))
             options = ort.RunOptions()
-            options.add_run_config_entry(GRAPH_OF_RUN, str(1 + list(self._held).index(key)))
-            self._session.run_with_iobinding(binding, options)
-            return [value.numpy() for value in outputs]
+            options.add_run_config_entry(GRAPH_OF_RUN, str(1 + list(self._buffers).index(signature)))
+            self._session.run_with_iobinding(buffers.binding, options)
+            return [value.numpy() for value in buffers.outputs]
 
-    def _bound(self, feed: Mapping[str, Array]) -> tuple[ort.IOBinding, dict[str, ort.OrtValue], list[ort.OrtValue]]:
-        batch = next((len(array) for name, array in feed.items() if name in self._inputs), None)
-        inputs = {name: value_of(array, self._device) for name, array in feed.items()}
-        shapes = [_shape(port, batch) for port in self._outputs.values()]
+    @property
+    def sizes(self) -> int:
+        """How many graphs there are: one for each set of input shapes that was called."""
+        return len(self._buffers)
+
+    def _allocate(self, feed: Mapping[str, Array]) -> Buffers:
+        batch = next((len(array) for name, array in feed.items() if name in self._batched_inputs), None)
+        inputs = {name: to_ort_value(array, self._device) for name, array in feed.items()}
         outputs = [
-            ort.OrtValue.ortvalue_from_shape_and_type(shape, np.dtype(port.dtype), self._device, 0)
-            for shape, port in zip(shapes, self._outputs.values(), strict=True)
+            ort.OrtValue.ortvalue_from_shape_and_type(_shape(port, batch), np.dtype(port.dtype), self._device, 0)
+            for port in self._outputs.values()
         ]
         binding = self._session.io_binding()
         for name, value in inputs.items():
             binding.bind_ortvalue_input(name, value)
         for name, value in zip(self._outputs, outputs, strict=True):
             binding.bind_ortvalue_output(name, value)
-        return binding, inputs, outputs
+        return Buffers(binding, inputs, outputs)
 
 
 def check_capturable(name: str, manifest: Manifest) -> None:
-    """Raise `cuda-graph` where a file's work is not the same kernels on the device at every call."""
+    """Check that every call of a file runs the same kernels on the device, which is what a CUDA graph needs.
+
+    Raises:
+        ModelError: `cuda-graph`: it has loops, draws, results of unknown size, or no batch.
+    """
     reasons = {
         "it has loops, whose turns the host counts": not manifest.unrolled,
         "its draws are whole numbers, which CUDA has no kernels for": manifest.draws,
@@ -102,15 +132,23 @@ def check_capturable(name: str, manifest: Manifest) -> None:
             raise ModelError("cuda-graph", f"{name} cannot be one CUDA graph: {reason}", help)
 
 
-def cuda_options(providers: Sequence[Any]) -> list[Any]:
-    """The providers, CUDA's with graphs."""
-    made: list[Any] = []
+def with_cuda_graphs(providers: Sequence[Provider]) -> list[Provider]:
+    """The same providers, CUDA's with the option to capture graphs.
+
+    Raises:
+        ModelError: `cuda-graph`: CUDA is not among them.
+    """
+    changed: list[Provider] = []
     for provider in providers:
-        name, options = provider if isinstance(provider, tuple) else (provider, {})
-        made.append((name, {**options, **GRAPHS}) if name == CUDA else provider)
-    if not any(isinstance(p, tuple) and p[0] == CUDA for p in made):
+        name, options = (provider, {}) if isinstance(provider, str) else provider
+        changed.append((name, {**options, **GRAPHS}) if name == CUDA else provider)
+    if not any(isinstance(p, tuple) and p[0] == CUDA for p in changed):
         raise ModelError("cuda-graph", "there is no CUDA here to capture a graph", "leave out `cuda_graph`")
-    return made
+    return changed
+
+
+def _contiguous(array: Array) -> Array:
+    return np.ascontiguousarray(array) if array.ndim else array
 
 
 def _shape(port: Port, batch: int | None) -> list[int]:

@@ -1,7 +1,7 @@
-"""A checksum of a file's weights: a bit that a disk or a copy has turned is noticed before it is computed with.
+"""A checksum of a file's weights, by which a bit that a disk or a copy has changed is noticed before it is computed with.
 
-It is read off the file's bytes, which are a protobuf message, since the runtime has no onnx; a CRC, since nothing is to be
-kept from whoever could write the manifest as well.
+The tensors are found in the bytes of the file, a protobuf message, because the runtime does not depend on `onnx`. A CRC is
+enough: it guards against accidents, and whoever changes weights on purpose can change the manifest as well.
 """
 
 from __future__ import annotations
@@ -9,41 +9,47 @@ from __future__ import annotations
 import zlib
 from collections.abc import Iterator
 
-# By message, the fields that lead to tensors, and the messages that they hold (onnx.proto).
-INSIDE = {
+# For each kind of message, the numbers of the fields that lead to tensors, and the kind of message in each (onnx.proto).
+FIELDS = {
     "model": {7: "graph"},
     "graph": {1: "node", 5: "tensor"},
     "node": {5: "attribute"},
     "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph"},
 }
-VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
+VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # Protobuf's wire types.
 
 
 def checksum(raw: bytes) -> str:
-    """The sum of the CRC-32 of every tensor in an ONNX file, those of nested graphs too, whatever their order.
+    """The checksum of the tensors in an ONNX file, those of nested graphs included: the sum of their CRC-32.
+
+    A sum does not depend on the order of the tensors.
+
+    Returns:
+        16 hexadecimal digits.
 
     Raises:
-        ValueError: these bytes are no such file.
+        ValueError: these bytes are no ONNX file.
     """
-    return total(zlib.crc32(tensor) for tensor in _tensors(memoryview(raw), "model"))
+    return combine_checksums(zlib.crc32(tensor) for tensor in _tensors(memoryview(raw), "model"))
 
 
-def total(parts: Iterator[int]) -> str:
+def combine_checksums(parts: Iterator[int]) -> str:
+    """The sum of the tensors' CRC-32, modulo 2^64, as 16 hexadecimal digits."""
     return f"{sum(parts) % 2**64:016x}"
 
 
 def _tensors(message: memoryview, kind: str) -> Iterator[memoryview]:
-    fields = INSIDE[kind]
-    for number, held in _fields(message):
-        inner = fields.get(number)
+    """The bytes of every tensor inside a message of a kind."""
+    for number, content in _fields(message):
+        inner = FIELDS[kind].get(number)
         if inner == "tensor":
-            yield held
+            yield content
         elif inner is not None:
-            yield from _tensors(held, inner)
+            yield from _tensors(content, inner)
 
 
 def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
-    """The fields of a message that hold bytes, by their numbers."""
+    """The fields of a message that hold bytes, as number and content."""
     at, end = 0, len(message)
     while at < end:
         key, at = _varint(message, at)
@@ -63,7 +69,7 @@ def _fields(message: memoryview) -> Iterator[tuple[int, memoryview]]:
 
 
 def _varint(message: memoryview, at: int) -> tuple[int, int]:
-    """A number in groups of seven bits, the lowest first, and where the next field begins."""
+    """The number at a position, written in groups of seven bits, the lowest first; and the position after it."""
     value = shift = 0
     while True:
         if at >= len(message) or shift > 63:

@@ -1,4 +1,7 @@
-"""What a compiled file says of itself, in its metadata."""
+"""The manifest of a compiled file: what it takes and gives, and where it comes from, as JSON in its metadata.
+
+The names of the fields are the file format: a file that an earlier mai wrote must still be read.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,13 @@ Number = bool | int | float
 class Port(BaseModel):
     """An input, a setting or an output.
 
-    `shape` leaves out the batch axis, which is first in memory where `batch` is true; a size known only at run time is
-    its text in the spec. `minimum` and `maximum` are included in the range. `path` is the axis of an output's shape along
-    which a solver's steps lie, where the spec keeps a path.
+    Attributes:
+        shape: the sizes of one example; a size that a call decides is its text in the spec, as "P + count".
+        batch: whether the array has the batch as its first axis, before `shape`.
+        default: of a setting.
+        minimum, maximum: the range of the values, both included.
+        classes: of labels and tokens, how many there are.
+        path: of an output that is a kept path, the axis of `shape` along which the solver's steps lie.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -33,11 +40,17 @@ class Port(BaseModel):
 
 
 class Text(BaseModel):
-    """An export whose text grows.
+    """The text that an export grows.
 
-    Rows of the input `prompt` may begin with -1, which is no token, so that prompts of different lengths lie side by side;
-    rows of the result may begin and end with it. `count` is how many tokens are appended: a setting's name, or a number;
-    `usual` is its default. The model reads at most `limit` tokens. A turn reads up to `drafts` tokens that it guesses.
+    A token of -1 is none. Prompts of different lengths are the rows of one array, the shorter ones preceded by -1; rows of
+    the result may begin and end with it.
+
+    Attributes:
+        prompt: the name of the input that the text starts from.
+        count: how many tokens are appended: the name of a setting, or a number.
+        usual: the default of `count`.
+        limit: the most tokens that the model reads.
+        drafts: the most tokens that one turn guesses and checks (`--speculate`).
     """
 
     model_config = ConfigDict(frozen=True)
@@ -49,9 +62,14 @@ class Text(BaseModel):
 
 
 class Step(BaseModel):
-    """One turn of a growing text: `tokens` is the input of the new tokens, `past` and `turn` the settings that count the
-    tokens and the turns before, `states` the inputs that each become the output beside them. All begin as zeros, without
-    elements along an axis of size `past_size`.
+    """One turn of a growing text, in a file of its own.
+
+    Attributes:
+        tokens: the input of the new tokens.
+        past: the setting that counts the tokens before them.
+        turn: the setting that counts the turns before this one.
+        past_size: the size, as text, of the axis of a state along which the tokens before lie; it is 0 at first.
+        states: for each input that is a state, the output that is its value for the next turn. All begin as zeros.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -62,11 +80,16 @@ class Step(BaseModel):
     states: dict[str, str]
 
 
-class Measured(BaseModel):
-    """How an integral is computed, and what that gives: `quality`, the mean over seeds of the metric, lower is better.
+class Measurement(BaseModel):
+    """One way to compute an integral, and how good its samples are.
 
-    Steps are even in u, where the time is s = g(u), g(u) = u + skew u (u - 1) - ends sin(2 pi u) / (2 pi), for `grid`
-    (skew, ends). `spread` is the deviation, from seed to seed, of the quality's ratio to the reference's.
+    Attributes:
+        method: the solver.
+        steps: how many steps it takes.
+        grid: (skew, ends): steps are even in u, and the time is s = u + skew u (u - 1) - ends sin(2 pi u) / (2 pi).
+        evaluations: how often the velocity is evaluated for one sample.
+        quality: the metric's mean over seeds; lower is better.
+        spread: the standard deviation, over seeds, of the quality's ratio to the reference's.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -78,9 +101,15 @@ class Measured(BaseModel):
     spread: float
 
 
-class Tuned(BaseModel):
-    """What `mai tune` chose: `before`, `after` and `reference` on `seeds` seeds that the search did not see, and all that
-    the search measured on even steps as `curve`. `factor` is how much worse than the reference's the quality by `metric` was allowed to be.
+class Tuning(BaseModel):
+    """What `mai tune` chose and measured.
+
+    Attributes:
+        metric: what quality is: "W2", or `module:function` of a user's own.
+        factor: how many times worse than the reference's quality the chosen one may be.
+        samples: how many samples one measurement takes.
+        seeds: how many seeds `reference`, `before` and `after` were measured on, none of which the search used.
+        curve: everything that the search measured on even steps.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -88,22 +117,33 @@ class Tuned(BaseModel):
     factor: float
     samples: int
     seeds: int
-    reference: Measured
-    before: Measured
-    after: Measured
-    curve: list[Measured] = []
+    reference: Measurement
+    before: Measurement
+    after: Measurement
+    curve: list[Measurement] = []
 
 
 class Manifest(BaseModel):
-    """The interface of one export and where it comes from. `tokenizer` is "bytes", or a `tokenizers` file's JSON; `labels` are
-    the names of the labels of the data that it was trained on, by field.
+    """The interface of one export, and where it comes from.
 
-    `required` says that settings have no defaults in the file but those here. `precision` is that of weights and products.
-    `quantize` is what the weights are kept in; `loss_change` how much that adds to the loss, as a share of it. `least` and `most` are the smallest and largest sizes of dimensions, by their names: where
-    one is cut off before, and where a table of positions has an end. `evaluations` names the output that counts, for each
-    example, how often adaptive solvers evaluated their velocities; it is negative where one did not arrive; `turns` the one that
-    counts the turns that growing texts took. `tuned` is there where `mai tune` has chosen how the file's integral is computed.
-    `checksum` is of the tensors in the file (`checksum.py`).
+    Attributes:
+        spec_sha256: the digest of the spec's text.
+        versions: of what compiled it, by package.
+        least, most: the smallest and largest sizes of dimensions, by name: where one is cut off before, and where a table of
+            positions has an end.
+        draws: whether it draws random numbers.
+        unrolled: whether it has no loops (`--unroll`).
+        required: whether the settings have no defaults in the graph, so that a host must give all (`--settings required`).
+        trained_steps: how many steps its weights were trained for.
+        tokenizer: "bytes", or the JSON of a `tokenizers` file.
+        labels: the names of the labels of the training data, by field.
+        precision: of the weights and of their products.
+        quantize: what the weights are kept in; `loss_change` is how much that adds to the loss, as a share of it.
+        evaluations: the output that counts how often adaptive solvers evaluated their velocity for each example; negative
+            where a solver stopped before the end.
+        turns: the output that counts the turns of growing texts.
+        tuned: what `mai tune` has chosen, where it has.
+        checksum: of the weights (`checksum.py`); older files have none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -132,5 +172,5 @@ class Manifest(BaseModel):
     step: Step | None = None
     evaluations: str | None = None
     turns: str | None = None
-    tuned: Tuned | None = None
+    tuned: Tuning | None = None
     checksum: str | None = None

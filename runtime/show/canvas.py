@@ -1,4 +1,4 @@
-"""What pictures share: colours, a figure in one style, the plane, images side by side."""
+"""The parts that all pictures share: colours, a figure style, axes for points of the plane, images side by side."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
 
@@ -15,14 +15,33 @@ from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import write_atomically
 
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.colors import LinearSegmentedColormap
+    from matplotlib.figure import Figure
+    from matplotlib.image import AxesImage
+
 INK, ACCENT, QUIET, TEAL, GOLD = "#20304a", "#d1495b", "#9fb3c8", "#00798c", "#edae49"
 MAX_IMAGES = 400
-LETTER = 0.07  # Inches that a letter of 8 points is wide, about.
+LETTER_INCHES = 0.07  # About the width of a letter of 8 points.
+
+Row = tuple[str, Array]  # Of a grid of images: its label, and the positions of its images in the batch.
+
+
+class Pyplot(Protocol):
+    """What pictures use of the module `matplotlib.pyplot`."""
+
+    def subplots(self, nrows: int = 1, ncols: int = 1, **options: object) -> tuple[Figure, Any]:
+        """A new figure and its axes: one `Axes`, or an array of them."""
 
 
 @contextmanager
-def plotting() -> Iterator[Any]:
-    """pyplot without a screen, in this style; what is drawn inside is forgotten after. Raises `ModelError` without it."""
+def plotting() -> Iterator[Pyplot]:
+    """Give `matplotlib.pyplot`, without a screen and in mai's style; its figures are closed at the end of the block.
+
+    Raises:
+        ModelError: `out-unknown`: matplotlib is not installed.
+    """
     try:
         import matplotlib
     except ImportError as error:
@@ -30,38 +49,45 @@ def plotting() -> Iterator[Any]:
     matplotlib.use("Agg")
     from matplotlib import pyplot
 
-    plt: Any = pyplot
-    style: dict[str, Any] = {"font.size": 9, "axes.edgecolor": QUIET, "axes.titlecolor": INK, "figure.dpi": 150}
-    style |= dict.fromkeys(("text.color", "axes.labelcolor", "xtick.color", "ytick.color"), INK)
-    with plt.rc_context(style):
-        yield plt
-        plt.close("all")
+    with pyplot.rc_context():
+        pyplot.rc("figure", dpi=150)
+        pyplot.rc("font", size=9)
+        pyplot.rc("text", color=INK)
+        pyplot.rc("axes", edgecolor=QUIET, titlecolor=INK, labelcolor=INK)
+        pyplot.rc("xtick", color=INK)
+        pyplot.rc("ytick", color=INK)
+        yield cast(Pyplot, pyplot)
+        pyplot.close("all")
 
 
-def save_figure(figure: Any, path: Path) -> None:
-    """Write a figure whole or not at all; the file's ending says how."""
+def save_figure(figure: Figure, path: Path) -> None:
+    """Write a figure in the format that the file's ending names; the file is written whole or not at all."""
     file = io.BytesIO()
     figure.savefig(file, format=path.suffix[1:].lower(), bbox_inches="tight", facecolor="white")
     write_atomically(path, file.getvalue())
 
 
-def plane(axes: Any) -> None:
-    """Axes that points of the plane are seen in."""
+def style_plane(axes: Axes) -> None:
+    """Make axes fit for points of the plane: one unit is as long across as up, few ticks, no frame."""
     axes.set_aspect("equal")
     axes.margins(0.05)
     axes.locator_params(nbins=5)
     axes.tick_params(colors=INK, length=2)
-    bare(axes)
+    hide_spines(axes)
 
 
-def bare(axes: Any, *more: str) -> None:
+def hide_spines(axes: Axes, *more: str) -> None:
+    """Hide the top and right lines of the frame around axes, and those of the sides in `more` ("left", "bottom")."""
     for side in ("top", "right", *more):
         axes.spines[side].set_visible(False)
 
 
-def hold_still(axes: Any, points: Array) -> None:
-    """The plane with limits that hold all points [..., 2] there ever are; the circle that they lie on, if they do."""
-    plane(axes)
+def fix_limits(axes: Axes, points: Array) -> None:
+    """Give axes of the plane the limits of all `points` [..., 2], so that they stay the same while points move.
+
+    Where all points lie on the unit circle it is drawn, and the limits are its own.
+    """
+    style_plane(axes)
     flat = points.reshape(-1, 2)
     flat = flat[np.isfinite(flat).all(-1)]
     if not len(flat):
@@ -76,37 +102,40 @@ def hold_still(axes: Any, points: Array) -> None:
         limit(low[i] - room, high[i] + room)
 
 
-def fitting_height(axes: Any, width: float) -> float:
-    """The height of a plane that is `width` inches wide."""
+def fitting_height(axes: Axes, width: float) -> float:
+    """The height in inches at which axes `width` inches wide show their limits without distortion, 0.6 to 1.3 widths."""
     wide, high = np.ptp(axes.get_xlim()), np.ptp(axes.get_ylim())
     return float(np.clip(width * high / wide, 0.6 * width, 1.3 * width))
 
 
-def by_angle(points: Array) -> Array:
-    """A colour for each point [n, 2], by its direction from their middle: where a particle came from is seen later."""
+def colours_by_angle(points: Array) -> Array:
+    """A colour [n, 4] for each point [n, 2], by its direction from their mean, so that later one sees where it started."""
     from matplotlib.colors import LinearSegmentedColormap
 
     wheel = LinearSegmentedColormap.from_list("wheel", [INK, TEAL, GOLD, ACCENT, INK])
     around = points - points.mean(0)
-    made: Array = wheel(np.arctan2(around[:, 1], around[:, 0]) / (2 * math.pi) + 0.5)
-    return made
+    return np.asarray(wheel(np.arctan2(around[:, 1], around[:, 0]) / (2 * math.pi) + 0.5))
 
 
-def reach_of(numbers: Array) -> float:
-    """How far from zero the colours of signed numbers reach: nearly all of them."""
+def colour_limit(numbers: Array) -> float:
+    """The size at which the colours of signed numbers end: 98 % of the finite `numbers`, of any shape, are within it."""
     sizes = np.abs(numbers[np.isfinite(numbers)])
     return float(np.percentile(sizes, 98)) or 1.0 if sizes.size else 1.0
 
 
-def diverging() -> Any:
-    """Colours of signed numbers: negative, zero, positive."""
+def signed_colours() -> LinearSegmentedColormap:
+    """The colours of signed numbers: red for negative, grey for zero, teal for positive."""
     from matplotlib.colors import LinearSegmentedColormap
 
     return LinearSegmentedColormap.from_list("signed", [ACCENT, "#dcd8d4", TEAL])
 
 
-def rows_of(count: int, labels: Array | None) -> list[tuple[str, Array]]:
-    """The rows of a grid, as label and places: a row a label, or a square where that would be a long strip."""
+def rows_of(count: int, labels: Array | None) -> list[Row]:
+    """The rows of a grid of `count` images: one for each label, or a square where a row would be a long strip.
+
+    Args:
+        labels: a label for each image, [n], n >= count, numbers or names.
+    """
     side = math.ceil(math.sqrt(count))
     order = np.arange(count) if labels is None else np.argsort(labels[:count], kind="stable")
     if labels is not None:
@@ -117,8 +146,16 @@ def rows_of(count: int, labels: Array | None) -> list[tuple[str, Array]]:
     return [("", row) for row in np.split(order, range(side, count, side))]
 
 
-def mosaic(images: Array, rows: list[tuple[str, Array]], span: tuple[float, float]) -> tuple[Array, int]:
-    """Images [n, channels, height, width] in rows, as one [height, width, channels] in 0..1, and the gap between two."""
+def mosaic(images: Array, rows: list[Row], span: tuple[float, float]) -> tuple[Array, int]:
+    """Lay images out in rows.
+
+    Args:
+        images: [n, channels, height, width].
+        span: the values that become black and white.
+
+    Returns:
+        One image [height, width, channels] of values from 0 to 1, and the gap between two images in pixels.
+    """
     channels, height, width = images.shape[1:]
     columns, gap = max(len(places) for _, places in rows), max(1, height // 8)
     low, high = span
@@ -131,34 +168,41 @@ def mosaic(images: Array, rows: list[tuple[str, Array]], span: tuple[float, floa
     return grid, gap
 
 
-def show_mosaic(plt: Any, images: Array, labels: Array | None, span: tuple[float, float]) -> tuple[Any, Any]:
-    """A figure of images in rows with their labels, and the artist that holds the pixels."""
+def show_mosaic(
+    plt: Pyplot, images: Array, labels: Array | None, span: tuple[float, float]
+) -> tuple[Figure, AxesImage]:
+    """A figure of images [n, channels, height, width] in rows with their labels, and the artist that holds its pixels."""
     rows = rows_of(len(images), labels)
     grid, gap = mosaic(images, rows, span)
     height, columns = images.shape[2], max(len(places) for _, places in rows)
-    figure, axes = plt.subplots(figsize=(inches(columns), inches(len(rows))))
+    figure, axes = plt.subplots(figsize=(figure_inches(columns), figure_inches(len(rows))))
     name_rows(figure, axes, [label for label, _ in rows], height, gap)
     pixels = axes.imshow(grid.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.axis("off")
     return figure, pixels
 
 
-def name_rows(figure: Any, axes: Any, names: Sequence[str], height: int, gap: int) -> None:
-    """Names on the left of the rows of a mosaic; the figure becomes as wide as they need."""
+def name_rows(figure: Figure, axes: Axes, names: Sequence[str], height: int, gap: int) -> None:
+    """Write names on the left of the rows of a mosaic, and widen the figure by the room that they need.
+
+    Args:
+        height, gap: of a row and between two rows, in pixels.
+    """
     for i, name in enumerate(names):
         axes.text(-1.5 * gap, i * (height + gap) + height / 2, name, ha="right", va="center", color=INK, fontsize=8)
     width, left = figure.get_figwidth(), figure.subplotpars.left
-    more = max(0.0, LETTER * (max(map(len, names)) + 1) - left * width)
+    more = max(0.0, LETTER_INCHES * (max(map(len, names)) + 1) - left * width)
     figure.set_figwidth(width + more)
     figure.subplots_adjust(left=(left * width + more) / (width + more))
 
 
-def inches(images: int) -> float:
+def figure_inches(images: int) -> float:
+    """The width or height in inches of a figure with so many images in a row or column."""
     return min(10, max(2.5, 0.6 * images + 1))
 
 
 def as_images(batch: Array) -> Array | None:
-    """A batch [n, ...] as images [n, channels, height, width] if that is what its shape is, else None."""
+    """A batch as images [n, channels, height, width], where its shape is that or [n, height, width]; else None."""
     shape = batch.shape[1:]
     if len(shape) == 3 and shape[0] in (1, 3):
         return batch

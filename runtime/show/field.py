@@ -1,46 +1,60 @@
-"""Functions of the plane: numbers as a map, classes as regions, on a grid or at scattered points."""
+"""Pictures of functions of the plane: numbers as a map, classes as regions, on a grid or at scattered points."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mai.runtime.arrays import Array
-from mai.runtime.show.canvas import ACCENT, GOLD, INK, QUIET, TEAL, plane
+from mai.runtime.show.canvas import ACCENT, GOLD, INK, QUIET, TEAL, Pyplot, style_plane
 
-CLASSES = (ACCENT, TEAL, GOLD, INK, "#8f6bb3", "#7ba05b", "#c9865b", QUIET)
-STRENGTH = 0.75  # of the colour of a class that is sure.
-# A log density falls off far: its highest tenth, and so many times its height below it, are what is seen of it.
-TOP, HEIGHTS = 0.9, 5
-LONG = 20  # times this height, what numbers span is a tail; the height of a linear function is a tenth.
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.cm import ScalarMappable
+    from matplotlib.figure import Figure
+
+CLASS_COLOURS = (ACCENT, TEAL, GOLD, INK, "#8f6bb3", "#7ba05b", "#c9865b", QUIET)
+STRENGTH = 0.75  # How much of a class's colour a probability of 1 has; the rest is white.
+# A log density falls off without end. Its height is that of its highest tenth (a linear function's is a tenth of its span).
+# Where numbers span more than LONG heights, what is shown of them is HEIGHTS heights below their maximum.
+TOP, HEIGHTS, LONG = 0.9, 5, 20
 
 
-def draw(plt: Any, points: Array, values: Array, span: tuple[float, float] | None, names: Sequence[str] = ()) -> Any:
-    """A figure of `values` [n], or of probabilities [n, K], at `points` [n, 2]; `span` is what the colours span, `names` are
-    those of the classes.
+def draw_field(
+    plt: Pyplot, points: Array, values: Array, span: tuple[float, float] | None, names: Sequence[str] = ()
+) -> Figure:
+    """A figure of a function of the plane.
+
+    Args:
+        points: where it was computed, [n, 2].
+        values: numbers [n], or the probabilities of K classes [n, K].
+        span: the smallest and largest number that has a colour of its own; by default `visible_range`.
+        names: the names of the classes.
     """
     figure, axes = plt.subplots(figsize=(5, 5))
-    plane(axes)
+    style_plane(axes)
     order, side = _grid(points)
     if values.ndim == 1:
-        low, high = span or worth_seeing(points, values)
+        low, high = span or visible_range(points, values)
         shown = _map(axes, points, values, order, side, (low, high))
         beyond = (bool(values.min() < low), bool(values.max() > high))
         extend = {(True, True): "both", (True, False): "min", (False, True): "max"}.get(beyond, "neither")
         bar = figure.colorbar(shown, ax=axes, shrink=0.7, pad=0.02, extend=extend)
         bar.outline.set_visible(False)
-        _say_beyond(bar.ax, (low, high), beyond)
+        _label_ends(bar.ax, (low, high), beyond)
     else:
         _regions(axes, points, values, order, side)
         _legend(axes, names)
     return figure
 
 
-def worth_seeing(points: Array, values: Array) -> tuple[float, float]:
-    """What colours span: all finite `values` [n], or the top of them where they fall off far toward the edge of the `points`
-    [n, 2]. What is lowest inside, a well, is no tail.
+def visible_range(points: Array, values: Array) -> tuple[float, float]:
+    """The smallest and largest number that colours show.
+
+    All finite `values` [n], but the top of them alone where they fall off far toward the edge of the `points` [n, 2]: a map
+    of a log density would show nothing but its tails. A minimum inside is a well, and no tail.
     """
     finite = np.isfinite(values)
     if not finite.any():
@@ -53,40 +67,48 @@ def worth_seeing(points: Array, values: Array) -> tuple[float, float]:
     return (high - HEIGHTS * height, high) if outside and high - low > LONG * height > 0 else (low, high)
 
 
-def _say_beyond(scale: Any, span: tuple[float, float], beyond: tuple[bool, bool]) -> None:
-    """What the arrows at the ends of a scale stand for."""
+def _label_ends(scale: Axes, span: tuple[float, float], beyond: tuple[bool, bool]) -> None:
+    """Write beside the arrows at the ends of a colour scale which numbers they stand for."""
     ends = (("below", -0.07, "top"), ("above", 1.07, "bottom"))
     for number, some, (word, place, side) in zip(span, beyond, ends, strict=True):
         if some:
-            said = f"{number:.3g} and {word}".replace("-", "\N{MINUS SIGN}")
-            scale.text(0, place, said, transform=scale.transAxes, ha="left", va=side, fontsize=8)
+            text = f"{number:.3g} and {word}".replace("-", "\N{MINUS SIGN}")
+            scale.text(0, place, text, transform=scale.transAxes, ha="left", va=side, fontsize=8)
 
 
 def _grid(points: Array) -> tuple[Array | None, tuple[int, int]]:
-    """The order that makes rows of a full grid out of its points, and how many there are; None for other points."""
+    """The order in which points fill the rows of a regular grid, None where they are no full grid; and its rows and columns."""
     columns, rows = len(np.unique(points[:, 0])), len(np.unique(points[:, 1]))
     full = columns * rows == len(points) and min(columns, rows) > 1
     return (np.lexsort((points[:, 0], points[:, 1])) if full else None), (rows, columns)
 
 
 def _map(
-    axes: Any, points: Array, values: Array, order: Array | None, side: tuple[int, int], span: tuple[float, float]
-) -> Any:
+    axes: Axes, points: Array, values: Array, order: Array | None, side: tuple[int, int], span: tuple[float, float]
+) -> ScalarMappable:
     from matplotlib.colors import LinearSegmentedColormap
 
     heat = LinearSegmentedColormap.from_list("heat", ["#fdf8f0", GOLD, ACCENT, INK])
-    look = {"cmap": heat, "vmin": span[0], "vmax": span[1]}
     if order is None:
-        return axes.scatter(*points.T, c=values, s=max(2.0, min(30.0, 4000 / len(points))), linewidths=0, **look)
+        return axes.scatter(
+            points[:, 0],
+            points[:, 1],
+            c=values,
+            s=max(2.0, min(30.0, 4000 / len(points))),
+            linewidths=0,
+            cmap=heat,
+            vmin=span[0],
+            vmax=span[1],
+        )
     x, y, z = (a[order].reshape(side) for a in (points[:, 0], points[:, 1], values))
-    return axes.pcolormesh(x, y, z, shading="nearest", rasterized=True, **look)
+    return axes.pcolormesh(x, y, z, shading="nearest", rasterized=True, cmap=heat, vmin=span[0], vmax=span[1])
 
 
-def _regions(axes: Any, points: Array, classes: Array, order: Array | None, side: tuple[int, int]) -> None:
+def _regions(axes: Axes, points: Array, classes: Array, order: Array | None, side: tuple[int, int]) -> None:
     """Each class in its colour, paler where it is less sure; a line where the likeliest class changes."""
     mixed = np.clip(1 - STRENGTH * (1 - classes @ _colours(classes.shape[1])), 0, 1)
     if order is None:
-        axes.scatter(*points.T, c=mixed, s=max(2.0, min(30.0, 4000 / len(points))), linewidths=0)
+        axes.scatter(points[:, 0], points[:, 1], c=mixed, s=max(2.0, min(30.0, 4000 / len(points))), linewidths=0)
         return
     x, y = (a[order].reshape(side) for a in (points[:, 0], points[:, 1]))
     axes.pcolormesh(x, y, mixed[order].reshape(*side, 3), shading="nearest", rasterized=True)
@@ -100,10 +122,10 @@ def _colours(count: int) -> Array:
     """Red, green and blue of classes, [count, 3]."""
     from matplotlib.colors import to_rgb
 
-    return np.array([to_rgb(CLASSES[k % len(CLASSES)]) for k in range(count)]).reshape(count, 3)
+    return np.array([to_rgb(CLASS_COLOURS[k % len(CLASS_COLOURS)]) for k in range(count)]).reshape(count, 3)
 
 
-def _legend(axes: Any, names: Sequence[str]) -> None:
+def _legend(axes: Axes, names: Sequence[str]) -> None:
     """The names of classes beside the plane, each with its colour."""
     from matplotlib.patches import Patch
 

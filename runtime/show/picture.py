@@ -1,4 +1,4 @@
-"""Pictures of results: what suits their shape, and what they were computed from."""
+"""Pictures of results, chosen by their shape and by what they were computed from."""
 
 from __future__ import annotations
 
@@ -6,41 +6,52 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import Port
-from mai.runtime.show import field as plane_field
 from mai.runtime.show.canvas import (
     ACCENT,
     INK,
     MAX_IMAGES,
     QUIET,
+    Pyplot,
     as_images,
-    bare,
-    inches,
+    figure_inches,
+    hide_spines,
     mosaic,
     name_rows,
-    plane,
     plotting,
     save_figure,
     show_mosaic,
+    style_plane,
 )
+from mai.runtime.show.field import draw_field
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 MAX_PATHS = 400
 MAX_BARS = 12
 MAX_CURVES = 60
 FILM_ROWS, FILM_COLUMNS = 8, 9
-LEAST_FLAT_IMAGE = 16
-SMALL_LETTER = 0.05  # Inches that a letter of 6 points is wide, about.
+MIN_FLAT_IMAGE = 16  # Pixels: fewer numbers in a row are taken for numbers.
+SMALL_LETTER_INCHES = 0.05  # About the width of a letter of 6 points.
 
 
 @dataclass(frozen=True)
 class Look:
-    """What a picture takes from beside the result: a title, labels (or their names) to order by, the inputs, what numbers
-    colours span, and the names of the classes of each result.
+    """What a picture shows beside the result itself.
+
+    Attributes:
+        title: above the picture.
+        labels: a label for each example, [batch], numbers or names, by which images are ordered in rows.
+        inputs: the inputs that the result was computed from, by name, each [batch, ...].
+        span: the smallest and largest number that has a colour of its own.
+        names: the names of the classes of each result, by the result's name.
     """
 
     title: str = ""
@@ -50,20 +61,24 @@ class Look:
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
     def of(self, result: str) -> Look:
-        """What one of several results shows: its name in the title."""
+        """The same for one of several results, whose name goes into the title."""
         return replace(self, title=f"{self.title}: {result}" if self.title else result)
 
 
 def draw(result: Array, port: Port, path: Path, look: Look | None = None) -> None:
-    """Draw a result [batch, ...] to a file.
+    """Draw a result, [batch, ...] or one for all examples, to a .png, .svg or .pdf.
 
-    By its shape and its path axis: points, paths, a film of images, curves, images, bars of classes, a histogram. Numbers or
-    classes of points in the plane are drawn where the points are, classes of images beside the images.
+    Its shape and its path axis decide the picture: points, paths, a film of images, curves, images, bars of classes, or a
+    histogram. Numbers or classes of points in the plane are drawn at the points, classes of images beside the images.
+
+    Raises:
+        ModelError: matplotlib is not installed.
+        OSError: the file cannot be written.
     """
     look = look or Look()
     batch = result if port.batch else result[None]
     with plotting() as plt:
-        figure = _suiting(plt, batch, port, look)
+        figure = _choose(plt, batch, port, look)
         if look.title and len(figure.axes) <= 2:  # A map has its scale beside it.
             figure.axes[0].set_title(look.title, fontsize=10, pad=10)
         elif look.title:
@@ -71,17 +86,17 @@ def draw(result: Array, port: Port, path: Path, look: Look | None = None) -> Non
         save_figure(figure, path)
 
 
-def _suiting(plt: Any, batch: Array, port: Port, look: Look) -> Any:
+def _choose(plt: Pyplot, batch: Array, port: Port, look: Look) -> Figure:
     if port.path is not None:
-        return _way(plt, np.moveaxis(batch, 1 + port.path, 1), look.labels)
+        return _path(plt, np.moveaxis(batch, 1 + port.path, 1), look.labels)
     shape = batch.shape[1:]
     classes = len(shape) == 1 and _is_probability(batch)
-    points, images = _points_given(look, len(batch)), _images_given(look, len(batch))
+    points, images = _input_points(look, len(batch)), _input_images(look, len(batch))
     names = look.names.get(port.name, ())
     if points is not None and not shape and names and port.classes:
-        return plane_field.draw(plt, points, np.eye(port.classes)[batch], None, names)
+        return draw_field(plt, points, np.eye(port.classes)[batch], None, names)
     if points is not None and (classes or not shape):
-        return plane_field.draw(plt, points, batch, look.span, names)
+        return draw_field(plt, points, batch, look.span, names)
     if classes:
         return _bars(plt, batch, images, names)
     shown = as_images(batch)
@@ -98,35 +113,39 @@ def _is_probability(batch: Array) -> bool:
     return bool((batch >= -1e-6).all() and np.allclose(batch.sum(-1), 1, atol=1e-3))
 
 
-def _points_given(look: Look, count: int) -> Array | None:
-    """The points [count, 2] that a result is of, if that is what the one input holds."""
-    held = list(look.inputs.values())
-    return held[0] if len(held) == 1 and held[0].shape == (count, 2) and count > 1 else None
+def _input_points(look: Look, count: int) -> Array | None:
+    """The points [count, 2] that a result was computed at, where the only input holds such."""
+    arrays = list(look.inputs.values())
+    return arrays[0] if len(arrays) == 1 and arrays[0].shape == (count, 2) and count > 1 else None
 
 
-def _images_given(look: Look, count: int) -> Array | None:
-    """The images that a result is of, if the one input holds some; a square number of pixels in a row may be one."""
-    held = [a for a in look.inputs.values() if a.ndim > 1 and len(a) == count]
-    if len(held) != 1:
+def _input_images(look: Look, count: int) -> Array | None:
+    """The images [count, channels, height, width] that a result was computed from, where the only input holds such.
+
+    A row of a square number of values is taken for an image, too.
+    """
+    arrays = [a for a in look.inputs.values() if a.ndim > 1 and len(a) == count]
+    if len(arrays) != 1:
         return None
-    side = math.isqrt(held[0].shape[-1])
-    if held[0].ndim == 2 and side**2 == held[0].shape[-1] >= LEAST_FLAT_IMAGE:
-        return held[0].reshape(count, 1, side, side)
-    return as_images(held[0])
+    (array,) = arrays
+    side = math.isqrt(array.shape[-1])
+    if array.ndim == 2 and side**2 == array.shape[-1] >= MIN_FLAT_IMAGE:
+        return array.reshape(count, 1, side, side)
+    return as_images(array)
 
 
 # -------------------------------------------------------------------- points
 
 
-def _points(plt: Any, batch: Array) -> Any:
+def _points(plt: Pyplot, batch: Array) -> Figure:
     figure, axes = plt.subplots(figsize=(5, 5))
     size = float(np.clip(4000 / len(batch), 1.5, 30))
     axes.scatter(batch[:, 0], batch[:, 1], s=size, c=INK, alpha=0.55, linewidths=0)
-    plane(axes)
+    style_plane(axes)
     return figure
 
 
-def _way(plt: Any, batch: Array, labels: Array | None) -> Any:
+def _path(plt: Pyplot, batch: Array, labels: Array | None) -> Figure:
     """A path [batch, steps + 1, ...]: of points, of several points of the first example, of images, or of numbers."""
     if batch.ndim == 4 and batch.shape[-1] == 2:
         return _paths(plt, batch[0].swapaxes(0, 1))
@@ -137,8 +156,8 @@ def _way(plt: Any, batch: Array, labels: Array | None) -> Any:
     return _curves(plt, batch.reshape(*batch.shape[:2], -1))
 
 
-def _paths(plt: Any, batch: Array) -> Any:
-    """Trajectories [n, steps, 2]: thin lines, where they begin in grey, where they end in colour."""
+def _paths(plt: Pyplot, batch: Array) -> Figure:
+    """Trajectories [n, steps, 2] as thin lines, their starts grey and their ends coloured."""
     from matplotlib.collections import LineCollection
 
     figure, axes = plt.subplots(figsize=(5, 5))
@@ -147,12 +166,12 @@ def _paths(plt: Any, batch: Array) -> Any:
     axes.scatter(shown[:, 0, 0], shown[:, 0, 1], s=5, c=QUIET, linewidths=0, label="start")
     axes.scatter(shown[:, -1, 0], shown[:, -1, 1], s=7, c=ACCENT, linewidths=0, label="end", zorder=3)
     axes.legend(frameon=False, loc="upper right", fontsize=8)
-    plane(axes)
+    style_plane(axes)
     return figure
 
 
-def _film(plt: Any, batch: Array, labels: Array | None) -> Any:
-    """Images that become, a row an example, from the left to the right."""
+def _film(plt: Pyplot, batch: Array, labels: Array | None) -> Figure:
+    """Images [n, steps, ...] as they change, from left to right, a row for each of the first examples."""
     times = np.unique(np.linspace(0, batch.shape[1] - 1, FILM_COLUMNS).round().astype(int))
     shown = batch[:FILM_ROWS, times]
     images = as_images(shown.reshape(-1, *shown.shape[2:]))
@@ -160,7 +179,7 @@ def _film(plt: Any, batch: Array, labels: Array | None) -> Any:
     last = shown[:, -1]
     rows = [("", row) for row in np.arange(len(images)).reshape(len(shown), len(times))]
     grid, gap = mosaic(images, rows, (float(last.min()), float(last.max())))
-    figure, axes = plt.subplots(figsize=(inches(len(times)), inches(len(shown))))
+    figure, axes = plt.subplots(figsize=(figure_inches(len(times)), figure_inches(len(shown))))
     if labels is not None:
         name_rows(figure, axes, [str(label) for label in labels[: len(shown)]], images.shape[2], gap)
     axes.imshow(grid.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
@@ -168,34 +187,36 @@ def _film(plt: Any, batch: Array, labels: Array | None) -> Any:
     return figure
 
 
-def _curves(plt: Any, batch: Array) -> Any:
-    """Numbers [batch, steps + 1, n] over the steps."""
+def _curves(plt: Pyplot, batch: Array) -> Figure:
+    """Numbers [batch, steps + 1, n] as lines over the steps."""
     figure, axes = plt.subplots(figsize=(5, 3))
     lines = batch.swapaxes(0, 1).reshape(batch.shape[1], -1)[:, :MAX_CURVES]
     axes.plot(lines, color=INK, linewidth=0.8, alpha=0.5)
     axes.set_xlabel("step")
-    bare(axes)
+    hide_spines(axes)
     return figure
 
 
 # -------------------------------------------------------------------- images and numbers
 
 
-def _images(plt: Any, batch: Array, labels: Array | None) -> Any:
-    """A grid of images [n, channels, height, width], scaled together; where there are labels, a row a label."""
+def _images(plt: Pyplot, batch: Array, labels: Array | None) -> Figure:
+    """Images [n, channels, height, width] in a grid, with one grey scale; where there are labels, a row for each."""
     shown = batch[:MAX_IMAGES]
     return show_mosaic(plt, shown, labels, (float(shown.min()), float(shown.max())))[0]
 
 
-def _bars(plt: Any, batch: Array, images: Array | None, names: Sequence[str]) -> Any:
-    """The probabilities of the classes, a small panel an example, its image above it if it is of one."""
+def _bars(plt: Pyplot, batch: Array, images: Array | None, names: Sequence[str]) -> Figure:
+    """Probabilities [n, classes] as bars, a panel for each example, below its image where it was computed from one."""
     shown = batch[:MAX_BARS]
     names = names or [str(k) for k in range(batch.shape[1])]
     columns = min(6 if images is not None else 4, len(shown))
     rows = math.ceil(len(shown) / columns)
     heights = [1.6] if images is None else [1.1, 0.5]
-    width = 5.0 if len(shown) == 1 else 2.2 if images is None else 1.15
-    longest = max(map(len, names)) * SMALL_LETTER
+    width = 2.2 if images is None else 1.15
+    if len(shown) == 1:
+        width = 5.0
+    longest = max(map(len, names)) * SMALL_LETTER_INCHES
     upright = longest > 0.9 * width / len(names)
     heights[-1] += longest if upright else 0
     size = (5.0, 3.0) if len(shown) == 1 else (width * columns, rows * sum(heights) + 0.3)
@@ -219,7 +240,7 @@ def _pixels(image: Array) -> Array:
     return ((image - low) / (high - low or 1)).transpose(1, 2, 0).squeeze()
 
 
-def _bar_panel(panel: Any, row: Array, names: Sequence[str], upright: bool) -> None:
+def _bar_panel(panel: Axes, row: Array, names: Sequence[str], upright: bool) -> None:
     panel.axis("on")
     best = int(row.argmax())
     panel.bar(range(len(row)), row, color=[ACCENT if k == best else QUIET for k in range(len(row))])
@@ -227,11 +248,11 @@ def _bar_panel(panel: Any, row: Array, names: Sequence[str], upright: bool) -> N
     panel.set_ylim(0, 1)
     panel.set_yticks([])
     panel.tick_params(length=0)
-    bare(panel, "left")
+    hide_spines(panel, "left")
 
 
-def _histogram(plt: Any, batch: Array) -> Any:
+def _histogram(plt: Pyplot, batch: Array) -> Figure:
     figure, axes = plt.subplots(figsize=(5, 3))
     axes.hist(batch.reshape(-1), bins=min(60, max(5, batch.size // 10)), color=QUIET, edgecolor="white", linewidth=0.3)
-    bare(axes)
+    hide_spines(axes)
     return figure

@@ -26,7 +26,11 @@ HOLDS_SEVERAL = (".npz", ".json")
 
 
 def check_ending(path: Path) -> None:
-    """Raises `ModelError` where mai cannot write a file with this ending: better before a long run than after it."""
+    """Check, before a long run, that mai can write a file with this ending.
+
+    Raises:
+        ModelError: `out-unknown`: it cannot.
+    """
     endings = PICTURES + MOVING + ARRAYS + TEXTS
     if path.suffix.lower() not in endings:
         known = ", ".join(endings)
@@ -34,7 +38,11 @@ def check_ending(path: Path) -> None:
 
 
 def check_kind(path: Path, manifest: Manifest) -> None:
-    """Raises `ModelError` where a file gives texts and the ending is of something else, or the other way round."""
+    """Check, before a long run, that a file which generates text is saved as `.txt`, and no other file is.
+
+    Raises:
+        ModelError: `out-unknown`: the ending does not fit.
+    """
     is_text = path.suffix.lower() in TEXTS
     gives_text = manifest.text is not None and manifest.tokenizer is not None
     if gives_text and not is_text:
@@ -44,22 +52,26 @@ def check_kind(path: Path, manifest: Manifest) -> None:
 
 
 def save(results: Mapping[str, Array], path: Path, manifest: Manifest, look: Look | None = None) -> list[Path]:
-    """Write results by name; the ending of `path` says how, and `look` what a picture shows beside them.
+    """Write results in the format that the ending of `path` names.
 
-    Where there are several results and one file holds one, `out.csv` becomes `out.NAME.csv` for each. Of several results,
-    those that are no path are left out of what moves.
+    A format that holds one array alone has a file for each result: `out.csv` becomes `out.NAME.csv`. A `.gif` is made of
+    each result that is a path; the others are left out.
+
+    Args:
+        results: arrays by the names of the outputs, [batch, ...] each.
+        look: what a picture shows beside them.
 
     Returns:
         The files that were written.
 
     Raises:
-        ModelError: the ending is unknown, the file cannot be written, or what is to move is no path.
+        ModelError: the ending is unknown, a file cannot be written, or a `.gif` is asked for and no result is a path.
     """
     check_ending(path)
     ports = {p.name: p for p in manifest.outputs}
     several = len(results) > 1
     if path.suffix.lower() in MOVING:
-        results = {name: results[name] for name in moving([ports[name] for name in results])}
+        results = {name: results[name] for name in path_names([ports[name] for name in results])}
     parts = {path: results}
     if len(results) > 1 and path.suffix.lower() not in HOLDS_SEVERAL:
         parts = {path.with_suffix(f".{name}{path.suffix}"): {name: array} for name, array in results.items()}
@@ -71,13 +83,17 @@ def save(results: Mapping[str, Array], path: Path, manifest: Manifest, look: Loo
     return list(parts)
 
 
-def moving(ports: Sequence[Port]) -> list[str]:
-    """The names of the results that are paths. Raises `ModelError` where none is: better before a long run than after it."""
-    from mai.runtime.show.animate import check_moves
+def path_names(ports: Sequence[Port]) -> list[str]:
+    """The names of the outputs that are paths, which a `.gif` can show.
+
+    Raises:
+        ModelError: `not-a-path`: none is.
+    """
+    from mai.runtime.show.animate import check_is_path
 
     paths = [port.name for port in ports if port.path is not None]
     if not paths:
-        check_moves(ports[0])
+        check_is_path(ports[0])
     return paths
 
 
@@ -101,7 +117,7 @@ def _write(results: Mapping[str, Array], path: Path, ports: Mapping[str, Port], 
 
 
 def _raw(results: Mapping[str, Array], ending: str) -> bytes:
-    """What a file of arrays holds."""
+    """The bytes of a file of arrays; a `.npy` and a `.csv` hold the first result alone."""
     first = next(iter(results.values()))
     file = io.BytesIO()
     if ending == ".npz":

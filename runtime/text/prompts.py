@@ -1,10 +1,10 @@
-"""Prompts and what is made of them: rows of tokens, of different lengths side by side, as text where there is a tokenizer."""
+"""Prompts: texts or tokens become rows of one length, and results take the form that their prompt had."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import numpy as np
 
@@ -13,12 +13,15 @@ from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Port, Text
 from mai.runtime.text.tokenizer import Tokenizer
 
-NOTHING = -1
+NOTHING = -1  # In the place of a token: none.
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """A prompt as it was given: as text or as tokens, one or several, of one length or not."""
+    """A prompt as `rows` of tokens [batch, length], shorter ones preceded by -1, and the form in which it was given.
+
+    `as_text`: as text; `single`: one and not several; `ragged`: as rows of tokens that differ in length.
+    """
 
     rows: Array
     as_text: bool
@@ -26,31 +29,47 @@ class Prompt:
     ragged: bool
 
 
-def read_prompt(port: Port, value: Any, tokenizer: Tokenizer | None) -> Prompt:
-    """Rows of tokens from a text, several texts, or tokens; shorter ones begin with nothing. Raises `ModelError`."""
-    single = isinstance(value, str)
-    texts = [value] if single else value
-    as_text = _are_texts(texts)
-    if as_text:
-        texts = [encode(port, t, tokenizer) for t in texts]
-    if not _is_ragged(texts):
-        rows = np.stack(texts) if as_text else np.asarray(value)
-        single = single or rows.ndim == 1
-        return Prompt(_checked(port, rows[None] if rows.ndim == 1 else rows), as_text, single, False)
-    longest = max(map(len, texts))
-    rows = np.full((len(texts), longest), NOTHING, np.int64)
-    for row, tokens in zip(rows, texts, strict=True):
+def read_prompt(port: Port, value: object, tokenizer: Tokenizer | None) -> Prompt:
+    """The prompt in a text, in several texts, or in tokens: [length], [batch, length], or lists of different lengths.
+
+    Raises:
+        ModelError: it is a text and the file has no tokenizer, or a row has no token.
+    """
+    texts = [value] if isinstance(value, str) else value
+    if _are_texts(texts):
+        rows: object = [encode_text(port, text, tokenizer) for text in texts]
+        return _as_prompt(port, rows, as_text=True, single=isinstance(value, str))
+    return _as_prompt(port, value, as_text=False, single=False)
+
+
+def _as_prompt(port: Port, rows: object, *, as_text: bool, single: bool) -> Prompt:
+    if _is_ragged(rows):
+        return Prompt(_check_tokens(port, _pad_left(rows)), as_text, single=False, ragged=True)
+    array = np.asarray(rows)
+    single = single or array.ndim == 1
+    return Prompt(_check_tokens(port, array[None] if array.ndim == 1 else array), as_text, single, ragged=False)
+
+
+def _pad_left(rows: Sequence[Sequence[int] | Array]) -> Array:
+    """Rows of tokens of different lengths as [batch, longest]."""
+    longest = max(map(len, rows))
+    padded = np.full((len(rows), longest), NOTHING, np.int64)
+    for row, tokens in zip(padded, rows, strict=True):
         row[longest - len(tokens) :] = tokens
-    return Prompt(_checked(port, rows), as_text, False, True)
+    return padded
 
 
-def as_tokens(port: Port, value: Any, tokenizer: Tokenizer | None) -> Any:
-    """A text, or texts of one length, as tokens; anything else as it is. Raises `ModelError`."""
+def as_tokens(port: Port, value: object, tokenizer: Tokenizer | None) -> object:
+    """A text as tokens [length], texts of one length as [batch, length]; anything else as it is.
+
+    Raises:
+        ModelError: the texts have different numbers of tokens, or the file has no tokenizer.
+    """
     if isinstance(value, str):
-        return encode(port, value, tokenizer)
+        return encode_text(port, value, tokenizer)
     if not _are_texts(value):
         return value
-    rows = [encode(port, text, tokenizer) for text in value]
+    rows = [encode_text(port, text, tokenizer) for text in value]
     lengths = sorted(map(len, rows))
     if lengths[0] < lengths[-1]:
         message = f"`{port.name}` takes texts of one length, these have {lengths[0]} to {lengths[-1]} tokens"
@@ -58,32 +77,44 @@ def as_tokens(port: Port, value: Any, tokenizer: Tokenizer | None) -> Any:
     return np.stack(rows)
 
 
-def _are_texts(values: Any) -> bool:
-    return isinstance(values, Sequence) and bool(values) and all(isinstance(v, str) for v in values)
+def encode_text(port: Port, text: str, tokenizer: Tokenizer | None) -> Array:
+    """A text as tokens [length], int64.
 
-
-def encode(port: Port, text: str, tokenizer: Tokenizer | None) -> Array:
-    """A text as tokens."""
+    Raises:
+        ModelError: `text-unavailable`: the file has no tokenizer.
+    """
     if tokenizer is None:
         help = f"give `{port.name}` as numbers, or compile with --tokenizer"
         raise ModelError("text-unavailable", f"`{port.name}` is a text, but this file has no tokenizer", help)
     return tokenizer.encode(text)
 
 
-def _is_ragged(rows: Any) -> bool:
+def _are_texts(values: object) -> TypeGuard[Sequence[str]]:
+    return isinstance(values, Sequence) and bool(values) and all(isinstance(v, str) for v in values)
+
+
+def _is_ragged(rows: object) -> TypeGuard[Sequence[Sequence[int] | Array]]:
     if not isinstance(rows, (list, tuple)) or not all(isinstance(r, (list, tuple, np.ndarray)) for r in rows):
         return False
     return len({len(r) for r in rows if np.ndim(r) == 1}) > 1
 
 
-def _checked(port: Port, rows: Array) -> Array:
+def _check_tokens(port: Port, rows: Array) -> Array:
     if rows.ndim == 2 and (not rows.size or (rows == NOTHING).all(1).any()):
         raise ModelError("input-shape", f"`{port.name}` has no token: the text to go on from needs at least one")
     return rows
 
 
-def check_length(text: Text, rows: Array, settings: Mapping[str, Any]) -> None:
-    """Raise `ModelError` where the text would become longer than the model reads."""
+def check_length(text: Text, rows: Array, settings: Mapping[str, Array | int]) -> None:
+    """Check that the longest prompt and what is appended to it fit into what the model reads.
+
+    Args:
+        rows: the prompts, [batch, length].
+        settings: the settings that were given, by name; the number of tokens to append may be among them.
+
+    Raises:
+        ModelError: `input-range`: the text would become too long.
+    """
     count = settings.get(text.count, text.usual) if isinstance(text.count, str) else text.count
     longest = int((rows != NOTHING).sum(1).max())
     if text.limit is None or longest + int(count) - 1 <= text.limit:
@@ -96,12 +127,14 @@ def check_length(text: Text, rows: Array, settings: Mapping[str, Any]) -> None:
     raise ModelError("input-range", message, help)
 
 
-def answer(prompt: Prompt, made: Array, tokenizer: Tokenizer | None) -> Any:
-    """The result as the prompt was given: text for text, and rows of their own lengths for prompts of different ones.
+def format_result(prompt: Prompt, rows: Array, tokenizer: Tokenizer | None) -> Any:
+    """Generated tokens [batch, length] in the form of their prompt.
 
-    One text beside a batch of another input has become several.
+    Returns:
+        A text for one text, a list of texts for several; else the tokens as they are, or as a list of rows without -1 where
+        the prompts had different lengths. One text beside a batch of another input has several results.
     """
     if prompt.as_text and tokenizer is not None:
-        texts = [tokenizer.decode(row[row != NOTHING]) for row in made]
+        texts = [tokenizer.decode(row[row != NOTHING]) for row in rows]
         return texts[0] if prompt.single and len(texts) == 1 else texts
-    return [row[row != NOTHING] for row in made] if prompt.ragged else made
+    return [row[row != NOTHING] for row in rows] if prompt.ragged else rows

@@ -1,4 +1,4 @@
-"""A text token by token: the step file's turns, with its states kept where they are."""
+"""A text token by token: the turns of a step file, whose states stay on the device."""
 
 from __future__ import annotations
 
@@ -10,58 +10,65 @@ import onnxruntime as ort
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
-from mai.runtime.model.binding import device_of, run_bound, value_of
+from mai.runtime.model.binding import device_of, run_bound, to_ort_value
 from mai.runtime.model.manifest import Manifest, Port, Step
 from mai.runtime.text.tokenizer import Tokenizer
 
-NEXT = "next"
+NEXT = "next"  # The output of a step file that holds the chosen tokens.
 
 
 def step_path(path: Path) -> Path:
-    """Where the step file of a whole-generation file lies: beside it."""
+    """The path of the step file of a whole-generation file: `gpt.generate.step.onnx` beside `gpt.generate.onnx`."""
     return path.with_name(f"{path.stem}.step{path.suffix}")
 
 
-def turns(session: ort.InferenceSession, manifest: Manifest, feed: dict[str, Array], count: int) -> Iterator[Array]:
-    """The tokens of `count` turns, [batch] each; -1 for a row that has ended. It ends when all rows have.
+def generate(session: ort.InferenceSession, manifest: Manifest, feed: dict[str, Array], count: int) -> Iterator[Array]:
+    """Run a step file for `count` turns, or until every row has ended.
 
-    `feed` holds the prompt, as the input of the new tokens, and the settings.
+    Args:
+        feed: the prompt [batch, tokens] as the step's input of new tokens, and the settings.
+        count: the largest number of turns.
+
+    Yields:
+        The token that each row gets in a turn, [batch]; -1 for a row that has ended.
     """
     step = manifest.step
     assert step is not None
     batch, length = feed[step.tokens].shape
     device = device_of(session)
-    held = {name: value_of(array) for name, array in feed.items()}
-    held |= {name: value_of(array, device) for name, array in _first(manifest, step, batch).items()}
+    values = {name: to_ort_value(array) for name, array in feed.items()}
+    values |= {name: to_ort_value(array, device) for name, array in _initial_states(manifest, step, batch).items()}
     outputs = {NEXT: "cpu"} | dict.fromkeys(step.states.values(), device)
     accepted = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
     past = 0
     for turn in range(count):
-        held |= {step.past: value_of(np.array(past))} | ({step.turn: value_of(np.array(turn))} if step.turn else {})
-        token, *states = run_bound(session, {n: v for n, v in held.items() if n in accepted}, outputs)
+        values[step.past] = to_ort_value(np.array(past))
+        if step.turn:
+            values[step.turn] = to_ort_value(np.array(turn))
+        token, *states = run_bound(session, {n: v for n, v in values.items() if n in accepted}, outputs)
         chosen: Array = token.numpy()
         yield chosen
         if (chosen < 0).all():
             return
-        held |= dict(zip(step.states, states, strict=True))
-        held[step.tokens] = value_of(chosen[:, None])
+        values |= dict(zip(step.states, states, strict=True))
+        values[step.tokens] = to_ort_value(chosen[:, None])
         past += length
         length = 1
 
 
-def pieces(made: Iterator[Array], tokenizer: Tokenizer) -> Iterator[str]:
-    """The text of a single row's tokens, as soon as it is sure."""
+def decode_stream(tokens: Iterator[Array], tokenizer: Tokenizer) -> Iterator[str]:
+    """The text of one row's tokens, [1] a turn, in pieces; a character that is split across tokens waits for its last one."""
     decoder = tokenizer.decoder()
-    for tokens in made:
-        piece = decoder.push(tokens[tokens >= 0])
+    for row in tokens:
+        piece = decoder.push(row[row >= 0])
         if piece:
             yield piece
     if last := decoder.finish():
         yield last
 
 
-def _first(manifest: Manifest, step: Step, batch: int) -> dict[str, Array]:
-    """The states before the first turn: zeros, without elements along the text so far."""
+def _initial_states(manifest: Manifest, step: Step, batch: int) -> dict[str, Array]:
+    """The states before the first turn: zeros [batch, ...], of size 0 along the axis of the text so far."""
     ports = {p.name: p for p in manifest.inputs}
     return {name: np.zeros((batch, *_sizes(ports[name], step)), ports[name].dtype) for name in step.states}
 

@@ -13,41 +13,49 @@ from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 
 BYTES = "bytes"
-HALF = "\ufffd"  # What stands for bytes that are no character, or not yet.
+INCOMPLETE = "\ufffd"  # What a tokenizer decodes bytes to that are no character, or only the beginning of one.
 
 
 class Decoder(Protocol):
-    """Tokens in, text out as soon as it is sure: a character that is split across tokens waits for its end."""
+    """Turns tokens into text as they come; a character that is split across tokens waits for its last one."""
 
-    def push(self, tokens: Iterable[int]) -> str: ...
+    def push(self, tokens: Iterable[int]) -> str:
+        """Take further tokens; the text that is certain with them is returned, which may be empty."""
 
-    def finish(self) -> str: ...
+    def finish(self) -> str:
+        """The rest of the text, where the tokens ended in the middle of a character."""
 
 
 class Tokenizer(Protocol):
-    """`size` is the number of different tokens."""
+    """Turns text into tokens and back; `size` is the number of different tokens."""
 
     size: int
 
-    def encode(self, text: str) -> Array: ...
+    def encode(self, text: str) -> Array:
+        """A text as tokens [length], int64."""
 
-    def decode(self, tokens: Iterable[int]) -> str: ...
+    def decode(self, tokens: Iterable[int]) -> str:
+        """Tokens as text; bytes that are no character become U+FFFD."""
 
-    def decoder(self) -> Decoder: ...
+    def decoder(self) -> Decoder:
+        """A decoder for the tokens of one text, as they come."""
 
 
 class Bytes:
-    """Every byte of UTF-8 is a token."""
+    """A tokenizer whose tokens are the bytes of UTF-8."""
 
     size = 256
 
     def encode(self, text: str) -> Array:
+        """The bytes of a text, [length]."""
         return np.frombuffer(text.encode(), np.uint8).astype(np.int64)
 
     def decode(self, tokens: Iterable[int]) -> str:
+        """The text of these bytes."""
         return bytes(map(int, tokens)).decode(errors="replace")
 
     def decoder(self) -> Decoder:
+        """A decoder that keeps the bytes of an unfinished character."""
         return _BytesDecoder()
 
 
@@ -63,33 +71,40 @@ class _BytesDecoder:
 
 
 class Pieces:
-    """A `tokenizers` file, as JSON text."""
+    """A tokenizer of Hugging Face's package `tokenizers`, made from the JSON text of its file.
+
+    Raises:
+        ModelError: the package is not installed, or the text is no such file.
+    """
 
     def __init__(self, json: str) -> None:
         try:
-            from tokenizers import Tokenizer as Inner
+            from tokenizers import Tokenizer as HuggingFaceTokenizer
         except ImportError as error:
             message = "this file's tokenizer needs the package `tokenizers`"
             raise ModelError("text-unavailable", message, "pip install tokenizers") from error
         try:
-            self._inner = Inner.from_str(json)
+            self._inner = HuggingFaceTokenizer.from_str(json)
         except Exception as error:  # the package raises a bare Exception
             raise ModelError("model-truncated", f"the tokenizer cannot be read: {error}") from error
         self.size = self._inner.get_vocab_size()
 
     def encode(self, text: str) -> Array:
+        """A text as tokens [length], without the special tokens that some tokenizers put around it."""
         return np.array(self._inner.encode(text, add_special_tokens=False).ids, np.int64)
 
     def decode(self, tokens: Iterable[int]) -> str:
-        made: str = self._inner.decode([int(t) for t in tokens], skip_special_tokens=False)
-        return made
+        """Tokens as text, special ones included."""
+        text: str = self._inner.decode([int(t) for t in tokens], skip_special_tokens=False)
+        return text
 
     def decoder(self) -> Decoder:
+        """A decoder that decodes every token beside those before it."""
         return _PiecesDecoder(self)
 
 
 class _PiecesDecoder:
-    """A token's text may depend on the one before it, so each is decoded beside those just shown."""
+    """Decodes new tokens together with those just shown, since a token's text may depend on the one before it."""
 
     def __init__(self, pieces: Pieces) -> None:
         self._pieces = pieces
@@ -98,23 +113,27 @@ class _PiecesDecoder:
 
     def push(self, tokens: Iterable[int]) -> str:
         self._waiting += [int(t) for t in tokens]
-        made = self._text()
-        if not self._waiting or made.endswith(HALF):
+        text = self._text()
+        if not self._waiting or text.endswith(INCOMPLETE):
             return ""
         self._shown, self._waiting = self._waiting, []
-        return made
+        return text
 
     def finish(self) -> str:
-        made, self._waiting = self._text(), []
-        return made
+        text, self._waiting = self._text(), []
+        return text
 
     def _text(self) -> str:
-        """What the waiting tokens add."""
+        """The text that the waiting tokens add to what was shown."""
         before = self._pieces.decode(self._shown)
         return self._pieces.decode(self._shown + self._waiting)[len(before) :]
 
 
 @lru_cache(maxsize=8)
 def tokenizer_of(stated: str) -> Tokenizer:
-    """The tokenizer that a manifest states: "bytes", or the JSON of a `tokenizers` file. Raises `ModelError`."""
+    """The tokenizer that a manifest states: "bytes", or the JSON of a `tokenizers` file.
+
+    Raises:
+        ModelError: the text is no tokenizer, or the package `tokenizers` is missing.
+    """
     return Bytes() if stated == BYTES else Pieces(stated)

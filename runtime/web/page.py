@@ -9,61 +9,64 @@ from html import escape
 from importlib.resources import files
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import TypedDict
 
 from mai.runtime.errors import ModelError
 from mai.runtime.files import write_atomically
-from mai.runtime.model.model import Model, load
+from mai.runtime.model.loader import load
+from mai.runtime.model.model import Model
 from mai.runtime.text.stream import step_path
 from mai.runtime.text.tokenizer import BYTES
 
 ORT, TOKENIZERS = "onnxruntime-web", "@huggingface/tokenizers"
-# Where a page takes modules from: of each what is read, by the version that is tested.
+# The modules that a page imports: where they are published, in the version that is tested, and the file of each.
 PUBLIC = "https://cdn.jsdelivr.net/npm/"
 VERSIONS = {ORT: "1.30.0", TOKENIZERS: "0.2.0"}
 SCRIPTS = {ORT: "dist/ort.wasm.bundle.min.mjs", TOKENIZERS: "dist/tokenizers.min.mjs"}
 BINARY = "dist/ort-wasm-simd-threaded.wasm"
-MOST = 300e6  # Bytes of files, since a browser holds no text of more than half a gigabyte.
+MAX_BYTES = 300e6  # Of files in a page: as base64 they are a third larger, and browsers hold no text above 512 MB.
 WEB = files("mai.runtime") / "web"
 
 
 def write_page(paths: Sequence[Path], out: Path, modules: Path | None = None) -> None:
-    """Write a page of compiled files to `out`, with their bytes, a control for each input and setting, and a picture.
+    """Write a web page that holds compiled files, a control for each input and setting, and a picture of the results.
 
     Args:
-        paths: the `.onnx` files; of a growing text the step file beside it goes along, so that it streams.
-        modules: a `node_modules` folder whose onnxruntime-web goes into the page, which needs no network then.
+        paths: the `.onnx` files; the step file beside one that grows a text is added, so that the page streams it.
+        out: the page to write, a `.html` or `.htm`.
+        modules: a `node_modules` folder whose onnxruntime-web is put into the page, which then needs no network.
 
     Raises:
-        ModelError: a file cannot be opened or is one turn of a text, they are too large, `out` is no HTML file, or a module
-            is not in the folder.
+        ModelError: a file cannot be opened or is one turn of a text, the files are too large, `out` is no HTML file, or a
+            module is not in the folder.
+        OSError: the page cannot be written.
     """
     if out.suffix.lower() not in (".html", ".htm"):
         raise ModelError("out-unknown", f"a page ends in .html, {out.name} does not")
-    models = _models(paths)
-    held: dict[str, bytes] = {}
-    names = [_hold(model, held) for model in models]
-    _check_size(held)
-    needed = sorted({name for entry in names for name in entry["modules"]})
-    own = {file.name: _module(file.read_bytes()) for file in WEB.iterdir() if file.name.endswith(".mjs")}
+    models = _open_all(paths)
+    contents: dict[str, bytes] = {}
+    entries = [_embed(model, contents) for model in models]
+    _check_size(contents)
+    needed = sorted({name for entry in entries for name in entry["modules"]})
+    own = {file.name: _module_address(file.read_bytes()) for file in WEB.iterdir() if file.name.endswith(".mjs")}
     page = Template((WEB / "page.html").read_text(encoding="utf-8")).substitute(
         title=escape(models[0].manifest.title or models[0].manifest.name),
         wasm=_json({"wasmPaths": f"{_address(ORT)}dist/"})
         if modules is None
         else '{ wasmBinary: bytes("wasm").buffer }',
-        names=_json(names),
-        imports=_json({"imports": own | {name: _found(name, modules) for name in needed}}),
-        files="\n".join(_held(name, data) for name, data in (held | _binary(modules)).items()),
+        names=_json(entries),
+        imports=_json({"imports": own | {name: _import_address(name, modules) for name in needed}}),
+        files="\n".join(_data_element(name, data) for name, data in (contents | _binary(modules)).items()),
     )
     write_atomically(out, page.encode())
 
 
-def _models(paths: Sequence[Path]) -> list[Model]:
-    """The files that are shown: one of a single turn streams for the file that it lies beside."""
+def _open_all(paths: Sequence[Path]) -> list[Model]:
+    """The files that are shown: all but step files, which stream for the whole file beside them."""
     models = [load(path, providers="cpu") for path in paths]
-    turns = {step_path(model.path) for model in models}
+    step_paths = {step_path(model.path) for model in models}
     for model in models:
-        if model.manifest.step is not None and model.path not in turns:
+        if model.manifest.step is not None and model.path not in step_paths:
             whole = model.path.name.replace(".step", "")
             raise ModelError(
                 "input-unknown", f"{model.path.name} is one turn of a text", f"give {whole}, and it streams"
@@ -71,28 +74,39 @@ def _models(paths: Sequence[Path]) -> list[Model]:
     return [model for model in models if model.manifest.step is None]
 
 
-def _hold(model: Model, held: dict[str, bytes]) -> dict[str, Any]:
-    """Put a file into the page, and the one of its turns; returns what they are called there, and what they need."""
-    place, beside = f"file-{len(held)}", step_path(model.path)
-    held[place] = model.path.read_bytes()
+class Entry(TypedDict):
+    """One file of a page, as `page.html` reads it: its name, the elements that hold it, the modules that it needs."""
+
+    name: str
+    file: str
+    step: str | None
+    modules: list[str]
+
+
+def _embed(model: Model, contents: dict[str, bytes]) -> Entry:
+    """Add the bytes of a file, and of its step file, to the page's contents, by the names of their elements."""
+    place, beside = f"file-{len(contents)}", step_path(model.path)
+    contents[place] = model.path.read_bytes()
     streams = model.manifest.text is not None and beside.exists()
     if streams:
-        held[f"{place}-step"] = load(beside, providers="cpu").path.read_bytes()
+        contents[f"{place}-step"] = load(beside, providers="cpu").path.read_bytes()
     modules = [ORT] + [TOKENIZERS] * (model.manifest.tokenizer not in (None, BYTES))
     return {"name": model.path.name, "file": place, "step": f"{place}-step" if streams else None, "modules": modules}
 
 
-def _check_size(held: Mapping[str, bytes]) -> None:
-    size = sum(map(len, held.values()))
-    if size > MOST:
+def _check_size(contents: Mapping[str, bytes]) -> None:
+    size = sum(map(len, contents.values()))
+    if size > MAX_BYTES:
         help = "mai.mjs opens files of any size by their address"
-        message = f"a page holds up to {MOST / 1e6:.0f} MB of files, these have {size / 1e6:.0f} MB"
+        message = f"a page holds up to {MAX_BYTES / 1e6:.0f} MB of files, these have {size / 1e6:.0f} MB"
         raise ModelError("out-unknown", message, help)
 
 
-def _found(name: str, modules: Path | None) -> str:
-    """The address of a module: a public one, or one that is the module."""
-    return f"{_address(name)}{SCRIPTS[name]}" if modules is None else _module(_read(modules, name, SCRIPTS[name]))
+def _import_address(name: str, modules: Path | None) -> str:
+    """The address that a page imports a module from: the public one, or a data URL that holds the module itself."""
+    if modules is None:
+        return f"{_address(name)}{SCRIPTS[name]}"
+    return _module_address(_read(modules, name, SCRIPTS[name]))
 
 
 def _binary(modules: Path | None) -> dict[str, bytes]:
@@ -111,14 +125,16 @@ def _read(modules: Path, name: str, file: str) -> bytes:
     return path.read_bytes()
 
 
-def _held(name: str, data: bytes) -> str:
+def _data_element(name: str, data: bytes) -> str:
+    """A `script` element that is not run and holds bytes as base64."""
     return f'<script type="application/octet-stream" id="{name}">{b64encode(data).decode()}</script>'
 
 
-def _module(source: bytes) -> str:
+def _module_address(source: bytes) -> str:
+    """A JavaScript module as a data URL."""
     return f"data:text/javascript;base64,{b64encode(source).decode()}"
 
 
 def _json(value: object) -> str:
-    """JSON that cannot end the script that it stands in."""
+    """JSON without `<`, which could end the script element that it stands in."""
     return json.dumps(value).replace("<", "\\u003c")

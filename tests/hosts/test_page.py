@@ -89,7 +89,7 @@ def test_a_folder_of_the_runtime_goes_into_the_page(points: Path, tmp_path: Path
 
 
 def test_a_page_has_an_end(points: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("mai.runtime.web.page.MOST", 1000.0)
+    monkeypatch.setattr("mai.runtime.web.page.MAX_BYTES", 1000.0)
     with pytest.raises(ModelError, match="a page holds up to 0 MB of files"):
         write_page([points], tmp_path / "page.html")
 

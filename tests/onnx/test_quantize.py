@@ -18,7 +18,7 @@ from mai.compiler.torch.parameters import first_value
 from mai.compiler.training.evaluation import loss_change
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
-from mai.runtime.model.model import session_options
+from mai.runtime.model.session import session_options
 
 Maker = Callable[..., Program]
 

@@ -12,15 +12,15 @@ import onnxruntime as ort
 import pytest
 
 from mai.runtime import ModelError, load
-from mai.runtime.model import model
+from mai.runtime.model import loader
 from mai.runtime.model.binding import (
     GRAPH_OF_RUN,
-    Captured,
+    CapturedRuns,
     check_capturable,
-    cuda_options,
     device_of,
     run_bound,
-    value_of,
+    to_ort_value,
+    with_cuda_graphs,
 )
 from mai.runtime.model.manifest import MANIFEST_KEY
 
@@ -39,8 +39,8 @@ def given(rows: int, seed: int = 0) -> dict[str, Any]:
 
 
 def test_a_bound_run_leaves_its_results_where_it_is_told(opened: Any) -> None:
-    session, feed = opened._session, given(4)
-    values = {name: value_of(array) for name, array in feed.items()}
+    session, feed = opened.session, given(4)
+    values = {name: to_ort_value(array) for name, array in feed.items()}
     (made,) = run_bound(session, values, {"f": device_of(session)})
     assert made.device_name() == "cpu"
     np.testing.assert_array_equal(made.numpy(), session.run(None, feed)[0])
@@ -49,12 +49,12 @@ def test_a_bound_run_leaves_its_results_where_it_is_told(opened: Any) -> None:
 
 
 def test_captured_runs_have_buffers_of_their_own_for_every_batch(opened: Any) -> None:
-    captured, session = Captured(opened._session, opened.manifest, "cpu"), opened._session
+    captured, session = CapturedRuns(opened.session, opened.manifest, "cpu"), opened.session
     feeds = [given(3, 0), given(5, 1), given(3, 2), given(5, 3)]
     made = [captured(feed)[0] for feed in feeds]
     for feed, array in zip(feeds, made, strict=True):
         np.testing.assert_array_equal(array, session.run(None, feed)[0])
-    assert len(captured._held) == 2
+    assert captured.sizes == 2
 
 
 class Recorded:
@@ -73,8 +73,8 @@ class Recorded:
 
 
 def test_every_batch_is_a_graph_with_fixed_addresses(opened: Any) -> None:
-    recorded = Recorded(opened._session)
-    captured = Captured(recorded, opened.manifest, "cpu")  # type: ignore[arg-type]
+    recorded = Recorded(opened.session)
+    captured = CapturedRuns(recorded, opened.manifest, "cpu")  # type: ignore[arg-type]
     for rows in (3, 5, 3, 3):
         captured(given(rows))
     assert recorded.graphs == ["1", "2", "1", "1"]
@@ -82,12 +82,12 @@ def test_every_batch_is_a_graph_with_fixed_addresses(opened: Any) -> None:
 
 
 def test_the_option_reaches_the_provider() -> None:
-    made = cuda_options(["CUDAExecutionProvider", "CPUExecutionProvider"])
+    made = with_cuda_graphs(["CUDAExecutionProvider", "CPUExecutionProvider"])
     assert made == [("CUDAExecutionProvider", {"enable_cuda_graph": "1"}), "CPUExecutionProvider"]
-    own = cuda_options([("CUDAExecutionProvider", {"device_id": "1"})])
+    own = with_cuda_graphs([("CUDAExecutionProvider", {"device_id": "1"})])
     assert own == [("CUDAExecutionProvider", {"device_id": "1", "enable_cuda_graph": "1"})]
     with pytest.raises(ModelError) as caught:
-        cuda_options(["CPUExecutionProvider"])
+        with_cuda_graphs(["CPUExecutionProvider"])
     assert caught.value.slug == "cuda-graph"
 
 
@@ -115,13 +115,15 @@ def test_a_model_runs_by_its_graph(
     stated.value = flat.model_dump_json()
     path = write(shifted, "flat.f.onnx")
     asked: list[Any] = []
-    monkeypatch.setattr(model, "cuda_options", lambda providers: asked.append(providers) or ["CPUExecutionProvider"])
-    monkeypatch.setattr(model, "Captured", lambda session, manifest: Captured(session, manifest, "cpu"))
+    monkeypatch.setattr(
+        loader, "with_cuda_graphs", lambda providers: asked.append(providers) or ["CPUExecutionProvider"]
+    )
+    monkeypatch.setattr(loader, "CapturedRuns", lambda session, manifest: CapturedRuns(session, manifest, "cpu"))
     captured = load(path, providers="cuda", cuda_graph=True)
     assert asked[0][0] in ("CUDAExecutionProvider", "CPUExecutionProvider")
     feed = given(4)
     np.testing.assert_array_equal(captured(**feed), opened(**feed))
-    assert isinstance(captured._captured, Captured)
+    assert isinstance(captured._captured, CapturedRuns)
 
 
 def test_without_cuda_it_is_told(write: Write, shifted: onnx.ModelProto) -> None:

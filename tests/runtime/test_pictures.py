@@ -16,7 +16,7 @@ from mai.runtime import ModelError, running
 from mai.runtime.inputs.values import parse_value
 from mai.runtime.model.manifest import Port
 from mai.runtime.show.animate import FIRST_MS, LAST_MS, MAX_FRAMES, animate, motion_of
-from mai.runtime.show.field import worth_seeing
+from mai.runtime.show.field import visible_range
 from mai.runtime.show.picture import Look, draw
 from mai.runtime.show.records import draw_records, read_records
 
@@ -150,10 +150,10 @@ def test_colours_span_the_top_of_a_log_density() -> None:
     """Of a narrow ring, whose log density falls off as a parabola, the ring is seen: what is far below is all low."""
     x = grid("-3..3:41")
     ring = -((np.linalg.norm(x, axis=1) - 1) ** 2) / 0.02
-    low, high = worth_seeing(x, ring)
+    low, high = visible_range(x, ring)
     assert high == ring.max() and ring.min() < 10 * low < 0
     assert 0.05 < (ring > low).mean() < 0.5
-    assert worth_seeing(x, np.where(ring < -100, -np.inf, ring))[1] == high
+    assert visible_range(x, np.where(ring < -100, -np.inf, ring))[1] == high
 
 
 FALLING = {
@@ -169,8 +169,8 @@ FALLING = {
 def test_colours_span_all_of_another_function(name: str) -> None:
     x = grid("-3..3:41")
     values = FALLING[name](x)
-    assert worth_seeing(x, values) == (values.min(), values.max())
-    assert worth_seeing(x, np.full(len(x), np.nan)) == (0, 0)
+    assert visible_range(x, values) == (values.min(), values.max())
+    assert visible_range(x, np.full(len(x), np.nan)) == (0, 0)
 
 
 def test_colours_span_what_is_asked_for(tmp_path: Path) -> None:

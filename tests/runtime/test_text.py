@@ -18,7 +18,7 @@ from mai.compiler.data.tokens import _trained
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
-from mai.runtime.text.prompts import Prompt, answer
+from mai.runtime.text.prompts import Prompt, format_result
 from mai.runtime.text.tokenizer import Bytes, Pieces, Tokenizer, tokenizer_of
 
 CORPUS = "The naïve café sold 1,234 crêpes — 日本語 and 🎉 too.\n\nThe end of the text is the end. " * 5
@@ -220,5 +220,5 @@ def test_the_commands(tmp_path: Path) -> None:
 def test_one_text_beside_a_batch_has_an_answer_for_each() -> None:
     rows, made = np.array([[104]]), np.array([[104, 105], [104, 111]])
     bytewise = tokenizer_of("bytes")
-    assert answer(Prompt(rows, True, True, False), made, bytewise) == ["hi", "ho"]
-    assert answer(Prompt(rows, True, True, False), made[:1], bytewise) == "hi"
+    assert format_result(Prompt(rows, True, True, False), made, bytewise) == ["hi", "ho"]
+    assert format_result(Prompt(rows, True, True, False), made[:1], bytewise) == "hi"

@@ -19,7 +19,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.program import Program
 from mai.compiler.training.loop import Options, train
 from mai.runtime import Model, ModelError, load
-from mai.runtime.inputs.labels import in_numbers
+from mai.runtime.inputs.labels import labels_to_numbers
 from mai.runtime.running import Wanted, run_file
 from mai.spec import settings as st
 from mai.spec.diagnostics import MaiError
@@ -80,11 +80,11 @@ def test_a_label_is_given_by_its_name(run: Path) -> None:
     np.testing.assert_array_equal(both, chance(x=CENTRES[:2], y=[1, 0]))
     assert (both > 0.9).all()
     port, names = chance.inputs["y"], chance.manifest.labels["y"]
-    assert [in_numbers(port, names, text) for text in TEXTS] == ["0", "0, 2", "0, 2", "2", "0..2"]
+    assert [labels_to_numbers(port, names, text) for text in TEXTS] == ["0", "0, 2", "0, 2", "2", "0..2"]
     np.testing.assert_array_equal(both, chance(x=CENTRES[:2], y=np.array(["dog", "cat"])))
     with pytest.raises(ModelError, match="`y` mixes names and numbers: `cat` and `1`"):
         chance(x=CENTRES[:2], y=["cat", 1])
-    for wrong in (lambda: chance(x=CENTRES[:1], y="cta"), lambda: in_numbers(port, names, "cta")):
+    for wrong in (lambda: chance(x=CENTRES[:1], y="cta"), lambda: labels_to_numbers(port, names, "cta")):
         with pytest.raises(ModelError, match=r"`y` has no label `cta` \(did you mean `cat`\?\)"):
             wrong()
     with pytest.raises(ModelError, match="there are cat, dog, eel"):

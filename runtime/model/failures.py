@@ -1,0 +1,80 @@
+"""Errors of a compiled file in a user's words: why it cannot be opened, and why a call of it failed."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+
+from mai.runtime.arrays import Array
+from mai.runtime.errors import ModelError
+from mai.runtime.model.manifest import FORMAT, MANIFEST_KEY, Port
+
+MAX_LINE = 300  # Characters of ONNX Runtime's message that are shown.
+# The format is the first entry of a manifest, so that it can be read where the rest of a newer file cannot.
+STATED_FORMAT = re.compile(re.escape(MANIFEST_KEY.encode()) + rb'[^{]{1,8}\{"format": ?(\d+)', re.DOTALL)
+# The first bytes of an ONNX file: the field `ir_version` of a `ModelProto`, then the key of another of its fields.
+ONNX_START = re.compile(rb"\x08[\x01-\x7f][\x12\x1a\x22\x28\x32\x3a\x42\x72]")
+
+
+def unreadable_error(path: Path, raw: bytes, error: Exception) -> ModelError:
+    """Why the bytes of a file are no model: of a newer mai, cut short, of a precision without kernels, or not mai's at all."""
+    if "NOT_IMPLEMENTED" in str(error) and b'"precision":"bf16"' in raw:
+        message = f"{path.name} is in bf16, which nothing here has kernels for: {first_line(error)}"
+        help = "a GPU with CUDA; or compile it with --precision fp16 or float32"
+        return ModelError("precision-unsupported", message, help)
+    stated = STATED_FORMAT.search(raw)
+    if stated and int(stated[1]) > FORMAT:
+        return newer_error(path, int(stated[1]))
+    if path.suffix == ".mai":
+        return ModelError("model-foreign", f"{path} is a spec", f"compile it first: mai compile {path}")
+    if not ONNX_START.match(raw):
+        remedy = "`mai compile SPEC --weights FILE` makes one of weights" if path.suffix == ".safetensors" else None
+        return ModelError("model-foreign", f"{path} is no ONNX file", remedy)
+    if MANIFEST_KEY.encode() in raw or b"mai" in raw[:64]:
+        return ModelError("model-truncated", f"{path} is damaged or cut short", "compile or copy it again")
+    return ModelError("model-foreign", f"{path} is not a file that mai compiled: {first_line(error)}")
+
+
+def newer_error(path: Path, format: int) -> ModelError:
+    """The error for a file whose manifest has a format later than this runtime reads."""
+    message = f"{path} has format {format}, this mai reads up to {FORMAT}"
+    return ModelError("model-newer", message, "install a newer mai: in its clone, git pull, then pip install .")
+
+
+def run_error(path: Path, inputs: Mapping[str, Port], feed: Mapping[str, Array], error: Exception) -> ModelError:
+    """The error for a run that ONNX Runtime broke off.
+
+    An axis of size 0 or 1 whose size the spec leaves open is often the cause, so the message names such inputs.
+    """
+    short = [
+        f"`{name}` has {min(feed[name].shape)} along an axis: that may be too few"
+        for name, port in inputs.items()
+        if name in feed and min(feed[name].shape, default=2) < 2 and any(isinstance(s, str) for s in port.shape)
+    ]
+    return ModelError("run-failed", f"{path.name} failed: {first_line(error)}", "; ".join(short))
+
+
+def check_arrival(evaluations: Array) -> None:
+    """Check that every adaptive solver reached the end of its interval; the results of one that did not are no numbers.
+
+    Args:
+        evaluations: how often the velocity was evaluated, an integer for each example; negative where a solver stopped
+            at `max_steps`.
+
+    Raises:
+        ModelError: `not-arrived`, with the first examples that did not.
+    """
+    (failed,) = np.nonzero(evaluations.reshape(-1) < 0)
+    if len(failed):
+        rows = ", ".join(map(str, failed[:5])) + (", ..." if len(failed) > 5 else "")
+        message = f"an adaptive solver did not arrive for {len(failed):,} of {evaluations.size:,} examples: {rows}"
+        help = "allow a larger `max_steps` or a larger `rtol` and `atol` in the spec, or look at these inputs"
+        raise ModelError("not-arrived", message, help)
+
+
+def first_line(error: Exception) -> str:
+    """The first line of an error of ONNX Runtime, at most 300 characters: what follows is its call stack."""
+    return str(error).strip().split("\n")[0][:MAX_LINE]

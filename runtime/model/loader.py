@@ -1,0 +1,130 @@
+"""Opening a compiled file: its bytes are read, its session made, and its manifest, graph and weights compared."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+
+import onnxruntime as ort
+
+from mai.runtime.errors import ModelError
+from mai.runtime.files import plain_file
+from mai.runtime.model.binding import CapturedRuns, check_capturable, with_cuda_graphs
+from mai.runtime.model.checksum import checksum
+from mai.runtime.model.failures import first_line, newer_error, unreadable_error
+from mai.runtime.model.manifest import FORMAT, MANIFEST_KEY, SPEC_KEY, Manifest
+from mai.runtime.model.model import Model
+from mai.runtime.model.session import Provider, captures_graphs, choose_providers, open_session
+from mai.runtime.text.stream import NEXT
+
+
+def load(
+    path: str | Path,
+    *,
+    providers: str | Sequence[Provider] | None = None,
+    threads: int | None = None,
+    cuda_graph: bool = False,
+) -> Model:
+    """Open a file that mai compiled.
+
+    Args:
+        path: the `.onnx` file.
+        providers: "cpu", "cuda", or onnxruntime's own list; by default CUDA where it is usable, the CPU otherwise.
+        threads: how many threads one operation may use; by default all cores.
+        cuda_graph: run a file that `--unroll` made flat as one CUDA graph for each batch size.
+
+    Raises:
+        ModelError: the file is missing, truncated, not made by mai, of a newer format, or of a precision that nothing here
+            computes with; or there is no CUDA graph of it.
+    """
+    path = Path(path)
+    raw = _read(path)
+    chosen = choose_providers(providers)
+    session = _open(path, raw, with_cuda_graphs(chosen) if cuda_graph else chosen, threads)
+    try:
+        meta = session.get_modelmeta()
+        manifest = _read_manifest(path, meta.custom_metadata_map, meta.producer_name)
+        _check_graph(path, session, manifest)
+        _check_weights(path, raw, manifest)
+        if cuda_graph:
+            check_capturable(path.name, manifest)
+        captured = CapturedRuns(session, manifest) if cuda_graph else None
+        open_step = partial(load, providers=session.get_providers(), threads=threads)
+        return Model(session, manifest, meta.custom_metadata_map.get(SPEC_KEY, ""), path, open_step, captured)
+    except ValueError as error:  # The metadata is no UTF-8, or the bytes hold no tensors.
+        raise unreadable_error(path, raw, error) from error
+
+
+def _read(path: Path) -> bytes:
+    try:
+        raw = plain_file(path).read_bytes()
+    except (OSError, ValueError) as error:
+        reason = (getattr(error, "strerror", None) or str(error)).lower()
+        raise ModelError("model-not-found", f"cannot open {path}: {reason}") from error
+    if not raw:
+        raise ModelError("model-truncated", f"{path} is empty")
+    return raw
+
+
+def _open(path: Path, raw: bytes, providers: Sequence[Provider], threads: int | None) -> ort.InferenceSession:
+    try:
+        return open_session(raw, providers, threads)
+    except ModelError:
+        raise
+    except Exception as error:  # ONNX Runtime raises many types of its own.
+        if captures_graphs(providers):
+            message = f"{path.name} cannot be one CUDA graph: {first_line(error)}"
+            raise ModelError("cuda-graph", message, "leave out `cuda_graph`") from error
+        raise unreadable_error(path, raw, error) from error
+
+
+def _read_manifest(path: Path, metadata: dict[str, str], producer: str) -> Manifest:
+    if MANIFEST_KEY not in metadata and producer == "mai":
+        raise ModelError("model-truncated", f"{path} is cut short: its manifest is missing", "compile or copy it again")
+    if MANIFEST_KEY not in metadata:
+        raise ModelError("model-foreign", f"{path} is an ONNX file, but not one that mai compiled")
+    try:
+        data = json.loads(metadata[MANIFEST_KEY])
+        if isinstance(data, dict) and isinstance(data.get("format"), int) and data["format"] > FORMAT:
+            raise newer_error(path, data["format"])
+        return Manifest.model_validate(data)
+    except (ValueError, RecursionError) as error:
+        raise ModelError("model-truncated", f"the manifest of {path} is damaged") from error
+
+
+def _check_graph(path: Path, session: ort.InferenceSession, manifest: Manifest) -> None:
+    """Check that the graph has the inputs and outputs that its manifest names, so that a call may rely on them."""
+    graph_inputs = [i.name for i in session.get_inputs()]
+    graph_outputs = [o.name for o in session.get_outputs()]
+    outputs = [p.name for p in manifest.outputs]
+    required = [p.name for p in manifest.settings if manifest.required]
+    counters = [name for name in (manifest.evaluations, manifest.turns) if name is not None]
+    fits = (
+        graph_inputs == [p.name for p in manifest.inputs] + required
+        and graph_outputs == outputs
+        and (not counters or counters == outputs[-len(counters) :])
+        and _text_fits(manifest)
+    )
+    if not fits:
+        raise ModelError("model-truncated", f"the manifest of {path} does not fit its graph", "compile it again")
+
+
+def _text_fits(manifest: Manifest) -> bool:
+    """Whether the prompt of a growing text is an input, and of a step file the tokens and states inputs and outputs."""
+    text, step = manifest.text, manifest.step
+    inputs, outputs = {p.name for p in manifest.inputs}, {p.name for p in manifest.outputs}
+    if step is None:
+        return text is None or text.prompt in inputs
+    reads, writes = {step.tokens, *step.states}, {NEXT, *step.states.values()}
+    return text is not None and reads <= inputs and writes <= outputs
+
+
+def _check_weights(path: Path, raw: bytes, manifest: Manifest) -> None:
+    """Check that the weights are those that were compiled; the manifests of older files have no checksum."""
+    if manifest.checksum is not None and manifest.checksum != checksum(raw):
+        message = (
+            f"the weights of {path} are not those that mai wrote: it is damaged, or another program has changed it"
+        )
+        raise ModelError("model-truncated", message, "compile or copy it again")

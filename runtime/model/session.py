@@ -1,0 +1,86 @@
+"""ONNX Runtime sessions: their options, and the execution providers that a caller may ask for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import onnxruntime as ort
+
+from mai.runtime.errors import ModelError
+
+WARNING, FATAL_ONLY = 2, 4
+CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+BY_NAME = {"cpu": [CPU], "cuda": [CUDA, CPU]}
+
+ProviderOptions = dict[str, object]
+Provider = str | tuple[str, ProviderOptions]  # A provider's name, alone or with its options.
+
+
+def session_options(threads: int | None = None) -> ort.SessionOptions:
+    """The options of every session that mai opens.
+
+    ONNX Runtime logs nothing but fatal errors. Products with weights in few bits round their other operand to 8 bits
+    (accuracy level 4 of MatMulNBits), which is what makes them fast on a CPU.
+
+    Args:
+        threads: how many threads one operation may use; by default all cores.
+
+    Raises:
+        ModelError: `input-range`: fewer than one thread.
+    """
+    options = ort.SessionOptions()
+    options.log_severity_level = FATAL_ONLY
+    options.add_session_config_entry("session.qdq_matmulnbits_accuracy_level", "4")
+    if threads is not None:
+        if threads < 1:
+            raise ModelError("input-range", f"threads is at least 1, this is {threads}")
+        options.intra_op_num_threads = threads
+    return options
+
+
+def choose_providers(requested: str | Sequence[Provider] | None) -> list[Provider]:
+    """The execution providers to try, the preferred one first.
+
+    Args:
+        requested: "cpu", "cuda", or ONNX Runtime's own list, which is taken as it is; by default CUDA where this
+            installation has it, then the CPU.
+
+    Raises:
+        ModelError: `input-unknown`: a name that is neither "cpu" nor "cuda".
+    """
+    if requested is not None and not isinstance(requested, str):
+        return list(requested)
+    if requested is not None and requested not in BY_NAME:
+        raise ModelError("input-unknown", f"there is no provider {requested!r}", "cpu or cuda")
+    available = ort.get_available_providers()
+    return [provider for provider in BY_NAME[requested or "cuda"] if provider in available]
+
+
+def open_session(raw: bytes, providers: Sequence[Provider], threads: int | None = None) -> ort.InferenceSession:
+    """Open the bytes of an ONNX file; where the chosen providers cannot, and the CPU is one of them, by the CPU alone.
+
+    Raises:
+        ModelError: `input-range`: fewer than one thread.
+        Exception: whatever ONNX Runtime raises for bytes that it cannot open, which has many types.
+    """
+    options = session_options(threads)
+    try:
+        return _open_quietly(raw, options, providers)
+    except Exception:
+        if captures_graphs(providers) or CPU not in providers or list(providers) == [CPU]:
+            raise
+    return _open_quietly(raw, options, [CPU])
+
+
+def captures_graphs(providers: Sequence[Provider]) -> bool:
+    """Whether one of these providers is asked to capture CUDA graphs."""
+    return any(isinstance(p, tuple) and p[1].get("enable_cuda_graph") == "1" for p in providers)
+
+
+def _open_quietly(raw: bytes, options: ort.SessionOptions, providers: Sequence[Provider]) -> ort.InferenceSession:
+    """Open a session without ONNX Runtime's own fallback to the CPU, since that prints to standard output."""
+    try:
+        ort.set_default_logger_severity(FATAL_ONLY)
+        return ort.InferenceSession(raw, options, providers=list(providers), enable_fallback=False)
+    finally:
+        ort.set_default_logger_severity(WARNING)

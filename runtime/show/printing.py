@@ -1,0 +1,172 @@
+"""What `mai run` prints: texts as they grow, scores of texts, probabilities of classes, arrays."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import typer
+
+from mai.runtime.arrays import Array
+from mai.runtime.errors import ModelError
+from mai.runtime.files import write_atomically
+from mai.runtime.inputs.arguments import unknown_name_error
+from mai.runtime.inputs.labels import label_names, names_by_count
+from mai.runtime.inputs.values import parse_value, split_word, takes_text
+from mai.runtime.text.prompts import NOTHING
+
+if TYPE_CHECKING:
+    from mai.runtime.model.manifest import Step, Text
+    from mai.runtime.model.model import Model
+
+MAX_NUMBERS = 20  # Of whole numbers in a row, how many are printed.
+
+
+def print_stream(model: Model, words: list[str], options: Mapping[str, int | None], out: Path | None) -> None:
+    """Print a text as it grows, then how fast it grew.
+
+    Args:
+        model: a step file.
+        words: inputs and settings as `name=value`.
+        options: settings that were given as options of the command line.
+        out: a file to write the text to as well.
+
+    Raises:
+        ModelError: the file grows no text, or a word is not as the file says.
+        OSError: `out` cannot be written.
+    """
+    if model.manifest.step is None or model.manifest.text is None:
+        model.stream("")  # Raises the error that says why it cannot.
+        return
+    prompt, settings = _read_words(model, model.manifest.step, model.manifest.text, words, options)
+    begin, count, pieces = time.perf_counter(), 0, [prompt] if isinstance(prompt, str) else []
+    typer.echo(prompt if isinstance(prompt, str) else "", nl=False)
+    for piece in model.stream(prompt, **settings):
+        count += len(piece.encode()) if isinstance(piece, str) and model.manifest.tokenizer == "bytes" else 1
+        shown = piece if isinstance(piece, str) else " ".join(str(t) for t in piece if t != NOTHING) + " "
+        pieces.append(shown)
+        typer.echo(shown, nl=False)
+    seconds = time.perf_counter() - begin
+    typer.echo("")
+    typer.echo(f"{count / seconds:,.0f} tokens a second", err=True)
+    if out is not None:
+        write_atomically(out, ("".join(pieces) + "\n").encode())
+
+
+def _read_words(
+    model: Model, step: Step, text: Text, words: list[str], options: Mapping[str, int | None]
+) -> tuple[object, dict[str, Any]]:
+    """The prompt, and the settings of a stream by name, `count` among them."""
+    prompt = model.inputs[step.tokens].model_copy(update={"name": text.prompt})
+    ports = {text.prompt: prompt, **model.settings}
+    values: dict[str, Any] = {name: v for name, v in options.items() if v is not None and name in model.settings}
+    for word in words:
+        name, value = split_word(word)
+        if name == text.count:
+            values["count"] = _parse_count(name, value)
+            continue
+        if name not in ports:
+            raise unknown_name_error(name, [*ports, str(text.count)])
+        values[name] = parse_value(ports[name], value, None, is_text=takes_text(model.manifest, ports[name]))
+    if text.prompt not in values:
+        raise ModelError("input-missing", f"the input `{text.prompt}` is missing", f'{text.prompt}="Once upon"')
+    return values.pop(text.prompt), values
+
+
+def _parse_count(name: str, value: str) -> int:
+    if not value.isdigit():
+        raise ModelError("input-dtype", f"`{name}` is a whole number, this is {value}")
+    return int(value)
+
+
+def print_texts(rows: Sequence[str | Array], seconds: float, out: Path | None) -> None:
+    """Print texts, or write them to a file; rows of tokens as their numbers. `seconds` is how long they took."""
+    texts = [r if isinstance(r, str) else " ".join(map(str, r)) for r in rows]
+    typer.echo(f"{len(texts):,} text{'s' if len(texts) != 1 else ''} in {seconds:.3g} s", err=True)
+    if out is not None:
+        write_atomically(out, ("\n\n".join(texts) + "\n").encode())
+        typer.echo(f"wrote {out}", err=True)
+        return
+    typer.echo(f"\n{'-' * 40}\n".join(texts))
+
+
+def print_count(model: Model, count: Array | None) -> None:
+    """Print the count of work that `Model.counted` gives: evaluations of the velocity [batch], or turns of a text []."""
+    if count is None:
+        return
+    least, most = int(np.min(count)), int(np.max(count))
+    if model.manifest.evaluations:
+        span = f"{most}" if least == most else f"{least} to {most}"
+        typer.echo(f"{span} evaluations of the velocity", err=True)
+    else:
+        typer.echo(f"in {most:,} turns", err=True)
+
+
+def print_results(model: Model, results: Mapping[str, Array], values: Mapping[str, object]) -> None:
+    """Print each result in the form that suits it: scores of texts, labels, bars of probabilities, or a summary.
+
+    Args:
+        results: arrays by the names of the outputs.
+        values: the inputs and settings that they were computed from.
+    """
+    for name, array in results.items():
+        rows = np.asarray(array)
+        if _print_scores(model, rows, values):
+            continue
+        typer.echo(f"{name}: {rows.dtype} {list(rows.shape)}")
+        port = model.outputs[name]
+        if rows.ndim == 1 and rows.dtype.kind in "bi":
+            _print_labels(rows, label_names(model.manifest, port))
+            continue
+        if len(port.shape) == 1 and rows.ndim == 2 and np.allclose(rows.sum(-1), 1, atol=1e-3) and rows.min() >= 0:
+            _print_bars(rows[:5], names_by_count(model.manifest, rows.shape[1]))
+            continue
+        typer.echo(f"  mean {rows.mean():.4g}, deviation {rows.std():.4g}, from {rows.min():.4g} to {rows.max():.4g}")
+        with np.printoptions(precision=4, suppress=True, threshold=40, edgeitems=2):
+            typer.echo("  " + str(rows[:3]).replace("\n", "\n  "))
+
+
+def _print_scores(model: Model, rows: Array, values: Mapping[str, object]) -> bool:
+    """Print log-probabilities [texts, tokens - 1] as perplexity and bits a byte; False where `rows` are something else.
+
+    Every token of a text but the first has a log-probability, given those before it.
+    """
+    texts = [t for t in map(_texts_in, values.values()) if t]
+    if len(texts) != 1 or model.tokenizer is None or rows.ndim != 2 or (rows > 1e-6).any() or not rows.size:
+        return False
+    tokens = [model.tokenizer.encode(text) for text in texts[0]]
+    if rows.shape != (len(tokens), len(tokens[0]) - 1):
+        return False
+    for row, encoded in zip(rows, tokens, strict=True):
+        total, size = float(row.sum()), len(model.tokenizer.decode(encoded[1:]).encode())
+        perplexity, bits = np.exp(-total / row.size), -total / np.log(2) / max(size, 1)
+        typer.echo(f"log-probability {total:.4g} of {row.size:,} tokens")
+        typer.echo(f"perplexity {perplexity:.4g}, {bits:.3g} bits a byte")
+    return True
+
+
+def _texts_in(value: object) -> list[str]:
+    """The texts that a value holds: itself, or the items of a list; none where it holds anything else."""
+    items = value if isinstance(value, list) else [value]
+    texts = [item for item in items if isinstance(item, str)]
+    return texts if len(texts) == len(items) else []
+
+
+def _print_labels(rows: Array, names: Sequence[str]) -> None:
+    """Print whole numbers [batch], or the names of the labels that they are, one by one: their mean would say nothing."""
+    shown = [names[i] if 0 <= i < len(names) else str(i) for i in rows[:MAX_NUMBERS].tolist()]
+    typer.echo("  " + ", ".join(shown + ["..."] * (len(rows) > MAX_NUMBERS)))
+
+
+def _print_bars(rows: Array, names: Sequence[str]) -> None:
+    """Print probabilities of classes [batch, classes] as bars; those below 1 % are left out."""
+    shown = names or [str(label) for label in range(rows.shape[1])]
+    width = max(3, *map(len, shown))
+    for row in rows:
+        for label, p in zip(shown, row, strict=True):
+            if p >= 0.01:
+                typer.echo(f"  {label:>{width}} {'█' * max(1, round(40 * float(p)))} {p:.1%}")
+        typer.echo("")
