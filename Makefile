@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := demo
 
-.PHONY: help demo test check bench bench-text fidelity gallery format clean
+.PHONY: help demo fast test check bench bench-text fidelity gallery format clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -40,8 +40,11 @@ demo: $(VENV)/train  ## train a flow, compile its sampler to one ONNX file, samp
 	$(BIN)/mai page $(DEMO)/moons_flow.sample.onnx $(DEMO)/moons_flow.path.onnx $(DEMO)/moons_flow.log_density.onnx --out $(DEMO)/moons.html
 	@echo "look at $(DEMO)/moons.png and $(DEMO)/moons_path.png; $(DEMO)/moons.html runs the files in a browser"
 
+fast: $(VENV)/dev  ## run the tests without the slow ones: under 90 s on two cores
+	$(BIN)/python -m pytest -n 2 -m "not slow"
+
 test: $(VENV)/dev $(VENV)/hosts/installed  ## run all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 check: $(VENV)/dev  ## style and types
 	$(BIN)/ruff check spec compiler runtime tests benchmarks

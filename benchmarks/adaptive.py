@@ -25,6 +25,7 @@ import torchdiffeq
 from benchmarks.measure import interleaved, medians, ratio, record, table
 from benchmarks.rivals import Mlp
 from mai.compiler.check import check
+from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.runtime import load
 
@@ -79,7 +80,7 @@ def main() -> None:
     exact = copy.deepcopy(model).double()
     rows, figures = [], []
     with tempfile.TemporaryDirectory() as folder:
-        path = export(program, "dopri5", weights_of(model), Path(folder)).path
+        path = export(program, "dopri5", Trained(weights_of(model)), Path(folder)).path
         ours = load(path, providers="cpu", threads=1)
         for batch, rounds, floor in ROWS:
             x = np.random.default_rng(0).standard_normal((batch, 2)).astype(np.float32)

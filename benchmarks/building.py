@@ -17,8 +17,10 @@ from torch import nn
 
 from benchmarks.measure import interleaved, medians, ratio, record, table
 from mai.compiler.check import check, growing
+from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.build import build, serialised
-from mai.compiler.onnx.export import graphs_of, model_of
+from mai.compiler.onnx.export import model_of
+from mai.compiler.onnx.prepared import prepare_export
 from mai.compiler.training.initial_weights import load_weights
 
 STAGES = ("check", "passes", "build")
@@ -56,7 +58,7 @@ def main(rounds: int = 5) -> None:
     rival = Residual().eval()
 
     def ours() -> None:
-        model, _, _ = model_of(program, "classify", weights)
+        model = model_of(program, prepare_export(program, "classify"), Trained(weights))
         serialised(model)
 
     def theirs() -> None:
@@ -104,7 +106,7 @@ def stages(name: str, export: str, sets: dict[str, str]) -> dict[str, Any]:
     }
     weights, _ = load_weights(program, None)
     began = time.process_time()
-    _, optimised = graphs_of(program, export)
+    optimised = prepare_export(program, export).optimised
     seconds["passes"] = time.process_time() - began
     began = time.process_time()
     build(optimised, weights)

@@ -22,6 +22,7 @@ from benchmarks.measure import interleaved, medians, ratio, record, table
 from benchmarks.rivals import NETWORKS, SOLVERS
 from benchmarks.sampler import SHAPES, SPECS
 from mai.compiler.check import check
+from mai.compiler.compile_options import DEFAULTS, CompileOptions, Precision, Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
@@ -37,7 +38,7 @@ ROWS = [
     ("dit", "euler", 1, 20),
     ("unet", "euler", 16, 4),
 ]
-PRECISIONS = {"float32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
+PRECISIONS: dict[Precision, torch.dtype] = {"float32": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 EAGER, COMPILED = "torch eager", "torch.compile"
 
 
@@ -53,11 +54,11 @@ def missing() -> str | None:
     return None
 
 
-def compiled(network: str, solver: str, folder: Path, **options: Any) -> Path:
+def compiled(network: str, solver: str, folder: Path, options: CompileOptions = DEFAULTS) -> Path:
     program = check(SPECS / f"{network}.mai").program
     assert program is not None
     weights, _ = load_weights(program, None)
-    return export(program, solver, weights, folder, **options).path
+    return export(program, solver, Trained(weights), folder, options).path
 
 
 def files(network: str, solver: str, folder: Path) -> Iterator[tuple[str, Model]]:
@@ -65,7 +66,7 @@ def files(network: str, solver: str, folder: Path) -> Iterator[tuple[str, Model]
     for precision in PRECISIONS:
         for unroll in (False, True):
             name = f"mai {precision}, {'CUDA graph' if unroll else 'loop'}"
-            path = compiled(network, solver, folder / name, precision=precision, unroll=unroll)
+            path = compiled(network, solver, folder / name, CompileOptions(precision=precision, unroll=unroll))
             try:
                 yield name, load(path, providers="cuda", cuda_graph=unroll)
             except ModelError as error:

@@ -22,14 +22,14 @@ import numpy as np
 
 from benchmarks.fidelity.claim import compiled, program_of, trained
 from benchmarks.measure import record, table
-from mai.compiler.onnx.export import Quantize
+from mai.compiler.compile_options import CompileOptions
 from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.tuning.quality import wasserstein
 from mai.runtime.model.model import Model
 
 READERS = ("mlp", "cnn")
 CLASSES = 10
-FORMS = {"float32": None, "int8": Quantize("int8")}
+FORMS = {"float32": CompileOptions(), "int8": CompileOptions(quantize="int8")}
 
 
 def digits() -> Array:
@@ -60,7 +60,7 @@ def main() -> None:
     given = parser.parse_args()
     program, weights = (program_of("dit"), given.weights) if given.weights else trained("dit")
     arrays, steps = load_weights(program, weights)
-    models = {form: compiled(program, "sample", arrays, quantize=quantize) for form, quantize in FORMS.items()}
+    models = {form: compiled(program, "sample", arrays, options) for form, options in FORMS.items()}
     readers = [compiled(reader, "classify", held) for reader, held in map(trained, READERS)]
     y, data = np.arange(given.samples) % CLASSES, digits()
     found: dict[str, dict[str, list[float]]] = {form: {"read": [], "W2": []} for form in models}

@@ -25,6 +25,7 @@ from benchmarks.measure import interleaved, medians, ratio, record, table
 from benchmarks.rivals import NETWORKS, euler
 from benchmarks.sampler import SHAPES, SPECS, Array, Run
 from mai.compiler.check import check
+from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
@@ -61,7 +62,7 @@ def compiled(network: str, sets: dict[str, int], x: Array, y: Array, steps: int)
     runs: dict[str, Run] = {}
     for name, most in RULES.items():
         with rule(most), tempfile.TemporaryDirectory() as folder:
-            model = load(export(program, "guided", weights, Path(folder)).path, providers="cpu", threads=1)
+            model = load(export(program, "guided", Trained(weights), Path(folder)).path, providers="cpu", threads=1)
         runs[name] = lambda model=model: model(x=x, y=y, steps=steps, guidance=GUIDANCE)
     return runs
 

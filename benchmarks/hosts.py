@@ -21,6 +21,7 @@ import numpy as np
 from benchmarks.measure import interleaved, medians, ratio, record, seconds, table
 from benchmarks.sampler import Run
 from mai.compiler.check import check
+from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
@@ -68,7 +69,7 @@ def compiled(name: str, export_name: str, folder: Path) -> Path:
     program = check(ROOT / "examples" / f"{name}.mai").program
     assert program is not None
     weights, _ = load_weights(program, None)
-    return export(program, export_name, weights, folder, check=False).path
+    return export(program, export_name, Trained(weights), folder, CompileOptions(verify=False)).path
 
 
 def measured(file: Path, values: dict[str, Any], there: Any) -> dict[str, Any]:

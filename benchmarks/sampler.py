@@ -30,7 +30,9 @@ import torch
 from benchmarks.measure import interleaved, medians, ratio, record, seconds, table
 from benchmarks.rivals import NETWORKS, SOLVERS, STAGES
 from mai.compiler.check import check
-from mai.compiler.onnx.export import Quantize, export, graphs_of
+from mai.compiler.compile_options import CompileOptions, FewBits, Trained
+from mai.compiler.onnx.export import export
+from mai.compiler.onnx.prepared import prepare_export
 from mai.compiler.ops.work import known_sizes, multiply_adds
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
@@ -41,7 +43,7 @@ Run = Callable[[], Any]
 Maker = Callable[[str, str, Array, int], Run]
 SHAPES = {"mlp": (2,), "dit": (1, 8, 8), "unet": (3, 32, 32)}
 PEAK, SIDE = "one product", 512
-INT8 = Quantize("int8")
+INT8: FewBits = "int8"
 # Network, solver, weights, batch, steps, rounds, and the ratio to torch's eager loop to reach.
 ROWS = [
     ("mlp", "euler", None, 4096, 20, 7, 1.98),
@@ -62,14 +64,14 @@ def program_of(network: str) -> Program:
     return program
 
 
-def compiled(program: Program, solver: str, folder: Path, quantize: Quantize | None = None) -> Path:
+def compiled(program: Program, solver: str, folder: Path, quantize: FewBits | None = None) -> Path:
     weights, _ = load_weights(program, None)
-    return export(program, solver, weights, folder, quantize=quantize).path
+    return export(program, solver, Trained(weights), folder, CompileOptions(quantize=quantize)).path
 
 
 def products(program: Program, solver: str, steps: int) -> int:
     """The multiply-adds of an example's products of matrices, convolutions and attention, over all steps."""
-    plain, _ = graphs_of(program, solver)
+    plain = prepare_export(program, solver).plain
     return multiply_adds(plain, {**known_sizes(plain), "steps": steps}, products=True)
 
 
@@ -164,7 +166,7 @@ def chosen(options: argparse.Namespace) -> dict[str, Maker]:
 
 
 def measured(
-    row: tuple[str, str, Quantize | None, int, int, int, float], rivals: Mapping[str, Maker], folder: Path
+    row: tuple[str, str, FewBits | None, int, int, int, float], rivals: Mapping[str, Maker], folder: Path
 ) -> dict[str, Any]:
     """The figures of one row: seconds a call, ratios to the rivals, the share of the peak, seconds to open the file."""
     network, solver, quantize, batch, steps, rounds, floor = row
@@ -177,7 +179,7 @@ def measured(
     variants: dict[str, Run] = {"mai": lambda: model(x=x, steps=steps), PEAK: peak(folder)}
     times = interleaved(variants | {name: make(network, solver, x, steps) for name, make in rivals.items()}, rounds)
     return {
-        "row": f"{network}, batch {batch}, {solver} × {steps}{f', {quantize.kind}' if quantize else ''}",
+        "row": f"{network}, batch {batch}, {solver} × {steps}{f', {quantize}' if quantize else ''}",
         "seconds": medians(times),
         "ratios": {rival: ratio(times, rival, "mai") for rival in rivals},
         "of the peak": batch * products(program, solver, steps) / SIDE**3 * ratio(times, PEAK, "mai"),

@@ -19,6 +19,7 @@ from typing import Any
 import numpy as np
 
 from mai.compiler.check import check
+from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import Model, load
@@ -80,8 +81,8 @@ def _compiled(name: str, which: str, sets: dict[str, str], folder: Path) -> Mode
     program = check(ROOT / "examples" / f"{name}.mai", sets).program
     assert program is not None
     weights, _ = load_weights(program, None)
-    made = export(program, which, weights, folder, tokenizer="bytes")
-    export_step(program, which, weights, folder, tokenizer="bytes")
+    made = export(program, which, Trained(weights, tokenizer="bytes"), folder)
+    export_step(program, which, Trained(weights, tokenizer="bytes"), folder)
     return load(made.path, providers="cpu", threads=1)
 
 

@@ -22,7 +22,8 @@ from benchmarks.rivals_text import Generate, genai_generate, random_model
 from benchmarks.text import COUNT, GENAI, PROMPT, ROUNDS, SPECS, possible
 from benchmarks.transformers_weights import weights_of
 from mai.compiler.check import check
-from mai.compiler.onnx.export import Quantize, export
+from mai.compiler.compile_options import CompileOptions, Trained
+from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.runtime import load
 
@@ -79,8 +80,8 @@ class Bench:
 
     def path(self, drafts: int) -> Path:
         folder = Path(tempfile.mkdtemp(dir=self.folder))
-        quantize = Quantize("int4") if self.precision == "int4" else None
-        return export(self.program, "generate", self.weights, folder, drafts=drafts, quantize=quantize).path
+        options = CompileOptions(drafts=drafts, quantize="int4" if self.precision == "int4" else None)
+        return export(self.program, "generate", Trained(self.weights), folder, options).path
 
     def figures(self, ids: Array, options: argparse.Namespace) -> dict[str, Any]:
         """By variant: tokens/s, turns, how many times as fast as the others, the share of the plain form's tokens."""

@@ -31,7 +31,8 @@ from benchmarks.rivals_text import (
 )
 from benchmarks.transformers_weights import weights_of
 from mai.compiler.check import check
-from mai.compiler.onnx.export import Quantize, export, export_step
+from mai.compiler.compile_options import CompileOptions, Trained
+from mai.compiler.onnx.export import export, export_step
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
@@ -101,8 +102,8 @@ FORMS: dict[str, Callable[[Path], Generate]] = {"whole": whole, "step": step}
 
 def compiled(program: Program, weights: Mapping[str, Array], folder: Path, form: str, precision: str) -> Path:
     """The file of `generate` in a form and a precision."""
-    quantize = None if precision == "float32" else Quantize("int4")
-    made = (export if form == "whole" else export_step)(program, "generate", weights, folder, quantize=quantize)
+    options = CompileOptions(quantize=None if precision == "float32" else "int4")
+    made = (export if form == "whole" else export_step)(program, "generate", Trained(weights), folder, options)
     assert made is not None
     return made.path
 
@@ -214,7 +215,7 @@ class Bench:
 
         def ours(gate: bool) -> float:
             began = time.perf_counter()
-            export(self.program, "generate", self.weights, self.folder / "built", check=gate)
+            export(self.program, "generate", Trained(self.weights), self.folder / "built", CompileOptions(verify=gate))
             return time.perf_counter() - began
 
         makers: dict[str, Callable[[], float]] = {}

@@ -20,6 +20,7 @@ from pathlib import Path
 
 from benchmarks.fidelity.claim import trained
 from benchmarks.measure import record, table
+from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.tuning.picture import draw
@@ -35,7 +36,7 @@ def tuned(samples: int, seeds: int) -> Outcome:
     program, weights = trained("moons_flow")
     arrays, _ = load_weights(program, weights)
     with tempfile.TemporaryDirectory() as folder:
-        path = export(program, "sample", arrays, Path(folder)).path
+        path = export(program, "sample", Trained(arrays), Path(folder)).path
         shutil.copy(weights, folder)
         return tune(path, path, Options(factor=FACTOR, samples=samples, seeds=seeds), _tell)
 

@@ -6,15 +6,15 @@ import sys
 from collections.abc import Callable
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from mai.compiler.compile_options import DEFAULTS, Cache, CompileOptions, FewBits, OptionError, Precision, Settings
 from mai.compiler.tuning.verb import tune
 from mai.spec.diagnostics import MaiError
 
 if TYPE_CHECKING:
-    from mai.compiler.compiling import CompileOptions
     from mai.compiler.program import Program
     from mai.spec.diagnostics import Diagnostic
 
@@ -27,7 +27,6 @@ Format = Annotated[str, typer.Option("--format", help="text or json, for editors
 Weights = Annotated[
     Path | None, typer.Option(help="A .safetensors file, its .index.json, or a folder; for the spec's, too.")
 ]
-USUAL_OPSET = 23
 
 
 def register(app: typer.Typer) -> None:
@@ -153,14 +152,14 @@ def train(
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
     weights: Weights = None,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard, too.")] = False,
-    opset: Annotated[int, typer.Option(help="The ONNX operator set: 21, 22 or 23.")] = USUAL_OPSET,
+    opset: Annotated[int, typer.Option(help="The ONNX operator set: 21, 22 or 23.")] = DEFAULTS.opset,
     quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
     sets: Sets = None,
 ) -> None:
     """Train a file, then compile its exports: mai train moons_flow.mai --out runs/moons"""
     program = _program(file, sets)
     folder = out or Path("runs") / program.name
-    how = _how(opset=opset)
+    options_of_compiling = _options(lambda: CompileOptions(opset=opset))
     from mai.compiler.check import growing
     from mai.compiler.compiling import compile_all
     from mai.compiler.training.loop import Options
@@ -175,7 +174,7 @@ def train(
     if result.weights is None:
         command = again(
             file, folder, set=sets, steps=steps, batch=batch, seed=seed, device=device, precision=precision, data=data,
-            weights=weights, tensorboard=tensorboard, opset=None if opset == USUAL_OPSET else opset, quiet=quiet,
+            weights=weights, tensorboard=tensorboard, opset=None if opset == DEFAULTS.opset else opset, quiet=quiet,
         )  # fmt: skip
         typer.echo(f"stopped at step {result.steps:,}; nothing is lost. Go on with: {command}", err=True)
         raise typer.Exit(130)
@@ -184,7 +183,7 @@ def train(
     typer.echo(f"trained for {result.steps:,} steps in {result.seconds:.0f} s: {told}", err=True)
     if result.kept != result.steps:
         typer.echo(f"kept the weights of step {result.kept:,}, the best on the held-out data", err=True)
-    compile_all(program, list(program.exports), result.weights, folder, how)
+    compile_all(program, list(program.exports), result.weights, folder, options_of_compiling)
 
 
 def compile_(
@@ -192,7 +191,7 @@ def compile_(
     out: Annotated[Path | None, typer.Option(help="Where the files go.", show_default="where the weights are")] = None,
     weights: Weights = None,
     export: Annotated[list[str] | None, typer.Option(help="Only these exports.")] = None,
-    opset: Annotated[int, typer.Option(help="The ONNX operator set: 21, 22 or 23.")] = USUAL_OPSET,
+    opset: Annotated[int, typer.Option(help="The ONNX operator set: 21, 22 or 23.")] = DEFAULTS.opset,
     unroll: Annotated[bool, typer.Option("--unroll", help="A flat graph without loops; steps are fixed.")] = False,
     cache: Annotated[
         str, typer.Option(help="How a growing text keeps its past: concat, two-level, none (computed whole), or auto.")
@@ -236,23 +235,22 @@ def compile_(
         typer.echo(f"the weights are those of {found}", err=True)
     names = _exports(program, export)
     folder = out or (found.parent if found else Path())
-    how = _how(
-        opset=opset, unroll=unroll, seed=seed, cache="none" if no_cache else cache, step=step, tokenizer=tokenizer,
-        quantize=quantize, limit=quantize_limit, data=data, precision=precision, drafts=speculate,
-        settings=settings,
+    options = _options(
+        lambda: CompileOptions(
+            opset=opset, unroll=unroll, cache=cast(Cache, "none" if no_cache else cache), drafts=speculate, step=step,
+            precision=cast(Precision, precision), quantize=cast(FewBits | None, quantize), quantize_limit=quantize_limit,
+            held_out=tuple(data or ()), settings=cast(Settings, settings), tokenizer=tokenizer, seed=seed,
+        )
     )  # fmt: skip
-    compile_all(program, names, found, folder, how)
+    compile_all(program, names, found, folder, options)
 
 
-def _how(**given: Any) -> CompileOptions:
+def _options(make: Callable[[], CompileOptions]) -> CompileOptions:
     """Options that go together, or a usage error."""
-    from mai.compiler.compiling import CompileOptions, refused
-
-    options = CompileOptions(**given)
-    wrong = refused(options)
-    if wrong:
-        raise typer.BadParameter(wrong)
-    return options
+    try:
+        return make()
+    except OptionError as error:
+        raise typer.BadParameter(str(error)) from error
 
 
 def _exports(program: Program, wanted: list[str] | None) -> list[str]:

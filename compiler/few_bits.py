@@ -1,36 +1,27 @@
-"""Weights in few bits, as they are asked for: what they cost is measured, said, and refused where it is too much."""
+"""What weights in few bits cost: measured, said, and refused where it is too much."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
 import typer
 
-from mai.compiler.data.label_names import Names
-from mai.compiler.onnx.export import Quantize
-from mai.compiler.onnx.precision.quantize import NAMES
-from mai.compiler.program import Program
+from mai.compiler.compile_options import Trained
+from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.training.evaluation import loss_change
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 
-def few_bits(
-    program: Program, weights: Mapping[str, Any], opset: int, kind: str, limit: float, data: list[Path] | None,
-    labels: Names,
-) -> Quantize:  # fmt: skip
-    """How weights are to be kept, with what that adds to the loss on held-out data, if the spec says a loss.
+def measured_change(exports: Preparations, trained: Trained) -> float | None:
+    """What few bits add to the loss on held-out data, as a share of it; None if the spec says no loss that ONNX can compute.
 
     Raises:
-        MaiError: `quantize-loss`: it adds more than `limit`, a share.
+        MaiError: `quantize-loss`: it is more than the options allow.
     """
-    change = loss_change(program, weights, NAMES[kind], opset, data, labels)
+    kind, limit = exports.options.quantize, exports.options.quantize_limit
+    change = loss_change(exports, trained)
     if change is None:
-        typer.echo(
-            f"{kind}: {program.name} says no loss that ONNX can compute, so what it costs is not measured", err=True
-        )
-        return Quantize(kind)  # type: ignore[arg-type]
+        name = exports.program.name
+        typer.echo(f"{kind}: {name} says no loss that ONNX can compute, so what it costs is not measured", err=True)
+        return None
     said = f"the loss on held-out data goes from {change.before:.4g} to {change.after:.4g} ({change.relative:+.2%})"
     if not change.relative <= limit:
         message = f"{kind} costs too much: {said}, {limit:.2%} is allowed"
@@ -38,4 +29,4 @@ def few_bits(
             [Diagnostic("quantize-loss", None, message, help="--quantize int8, or a larger --quantize-limit")]
         )
     typer.echo(f"{kind}: {said}", err=True)
-    return Quantize(kind, change.relative)  # type: ignore[arg-type]
+    return change.relative

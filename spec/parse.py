@@ -88,7 +88,7 @@ def _with_brackets(text: str, source: Source, report: Reporter) -> str:
 
 def _tree(text: str, source: Source, report: Reporter) -> Tree[Token] | None:
     """The parse tree; after an error the rest of the declarations is parsed, for their errors alone."""
-    parser, layout = _parser()
+    parser, layout = grammar_parser()
     for _ in range(MAX_ERRORS):
         layout.text = text
         try:
@@ -102,7 +102,8 @@ def _tree(text: str, source: Source, report: Reporter) -> Tree[Token] | None:
 
 
 @lru_cache(maxsize=1)
-def _parser() -> tuple[Lark, Layout]:
+def grammar_parser() -> tuple[Lark, Layout]:
+    """lark's parser of the grammar, made once a process, and the layout that it asks for line ends."""
     layout = Layout()
     options = {"parser": "lalr", "lexer": "contextual", "propagate_positions": True, "maybe_placeholders": False}
     grammar = GRAMMAR.read_text(encoding="utf-8")

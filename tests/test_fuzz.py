@@ -17,6 +17,7 @@ SHARE = int(os.environ.get("MAI_FUZZ", "400"))
 PARTS = 4
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(PARTS))
 @pytest.mark.parametrize("kind", SUBJECTS)
 def test_mutations_never_crash_or_hang(kind: str, part: int, tmp_path: Path) -> None:

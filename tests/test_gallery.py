@@ -67,6 +67,7 @@ def test_what_is_trained_is_not_trained_again(tmp_path: Path, monkeypatch: pytes
     assert gallery.trained(row, False) and said.pop().startswith("train")
 
 
+@pytest.mark.slow
 def test_a_command_that_fails_leaves_the_other_rows(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     rows = (
         Row("bad", "", "", "", (Shot("bad.png", "run {none}"),), quick=None),

@@ -13,6 +13,7 @@ import numpy as np
 
 from benchmarks.runs import FIDELITY, GALLERY, ROOT, digest, is_done
 from mai.compiler.check import check
+from mai.compiler.compile_options import DEFAULTS, CompileOptions, Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.training.folder import checkpoints
@@ -76,11 +77,13 @@ def trained(
     return program, weights
 
 
-def compiled(program: Program, name: str, weights: Path | Mapping[str, Array] | None = None, **options: Any) -> Model:
+def compiled(
+    program: Program, name: str, weights: Path | Mapping[str, Array] | None = None, options: CompileOptions = DEFAULTS
+) -> Model:
     """An export as its ONNX file runs it, on the CPU."""
     arrays = weights if isinstance(weights, Mapping) else load_weights(program, weights)[0]
     folder = Path(tempfile.mkdtemp(prefix="mai-"))
-    return load(export(program, name, arrays, folder, **options).path, providers="cpu", threads=1)
+    return load(export(program, name, Trained(arrays), folder, options).path, providers="cpu", threads=1)
 
 
 def slope(x: Sequence[float], y: Sequence[float]) -> float:

@@ -47,7 +47,7 @@ def corpus(source: st.Text, base: Path, override: Sequence[Path] | None) -> byte
 
 def _stated(source: st.Text, base: Path, raw: bytes) -> str:
     if isinstance(source.tokenizer, st.Bpe):
-        return _trained(source.tokenizer.vocab, raw[: int(len(raw) * (1 - HELD_OUT))].decode(errors="ignore"))
+        return train_tokenizer(source.tokenizer.vocab, raw[: int(len(raw) * (1 - HELD_OUT))].decode(errors="ignore"))
     return BYTES if source.tokenizer == BYTES else _read(base / source.tokenizer)
 
 
@@ -67,7 +67,7 @@ def _reading(stated: str) -> Any:
         raise bad(f"{error.message}") from error
 
 
-def _trained(vocab: int, text: str) -> str:
+def train_tokenizer(vocab: int, text: str) -> str:
     """Byte-level pairs (Sennrich et al. 2016) of the text that is not held out: the same text gives the same tokens."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 

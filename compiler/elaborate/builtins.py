@@ -17,11 +17,11 @@ from mai.compiler.ir.operation import Operation, ShapeError
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import indexing as ix
-from mai.compiler.ops import logic
-from mai.compiler.ops import product as pr
-from mai.compiler.ops import reduce as red
-from mai.compiler.ops import shape as sh
+from mai.compiler.ops import reductions as red
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.products import product as pr
+from mai.compiler.ops.shapes import indexing as ix
+from mai.compiler.ops.shapes import shape as sh
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator

@@ -95,7 +95,7 @@ class Calls(Signatures):
 
     def filled(self, number: float, arguments: Sequence[BoundArgument], span: Span) -> Binding:
         """`zeros([n])`, `ones([n])`: a tensor of one number."""
-        from mai.compiler.ops.shape import Expand
+        from mai.compiler.ops.shapes.shape import Expand
 
         if len(arguments) != 1 or not isinstance(arguments[0].value, list):
             raise self.fail("missing-argument", span, "this needs a shape: `zeros([n])`")

@@ -12,12 +12,12 @@ from mai.compiler.ir.operation import ShapeError, describe
 from mai.compiler.ir.sizes import Size, product, symbol
 from mai.compiler.ir.structure import Across, Gradient, Pushforward
 from mai.compiler.ir.types import BATCH_DEPTH, Type, join_leads
-from mai.compiler.ops.choice import Occurs
 from mai.compiler.ops.elementwise import Divide, Multiply, ToReal
-from mai.compiler.ops.indexing import Iota
-from mai.compiler.ops.logic import Equal, Greater, Less, Where
-from mai.compiler.ops.reduce import Mean, Sum
-from mai.compiler.ops.shape import Reshape, Unsqueeze
+from mai.compiler.ops.elementwise.logic import Equal, Greater, Less, Where
+from mai.compiler.ops.random.choice import Occurs
+from mai.compiler.ops.reductions import Mean, Sum
+from mai.compiler.ops.shapes.indexing import Iota
+from mai.compiler.ops.shapes.shape import Reshape, Unsqueeze
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator
@@ -120,7 +120,7 @@ def across_batch(e: Elaborator, value: Value) -> Value:
         value = e.builder.spread(value, (e.batch_axis,))
     lead = tuple(a for a in value.type.lead if a.depth != BATCH_DEPTH)
     type_ = Type(value.type.dtype, (symbol("batch"), *value.type.shape), lead, value.type.classes)
-    return e.builder.add(Across, [value], {}, [type_]).output
+    return e.builder.add(Across(), [value], [type_]).output
 
 
 @builtin
@@ -130,7 +130,7 @@ def grad(e: Elaborator, value: Arg, x: Arg) -> Binding:
     if a.type.rank:
         raise ShapeError("rank-mismatch", f"`grad` differentiates a scalar, this is {describe(a.type.shape)}", 0)
     type_ = b.type.with_lead(join_leads([a.type, b.type]))
-    return e.builder.add(Gradient, [a, b], {}, [type_], name="grad").output
+    return e.builder.add(Gradient(), [a, b], [type_], name="grad").output
 
 
 @builtin
@@ -146,7 +146,7 @@ def jvp(e: Elaborator, value: Arg, x: Arg, direction: Arg) -> Binding:
 
 def _along(e: Elaborator, value: Value, x: Value, direction: Value) -> Value:
     type_ = value.type.with_lead(join_leads([value.type, x.type, direction.type]))
-    return e.builder.add(Pushforward, [value, x, direction], {}, [type_], name="jvp").output
+    return e.builder.add(Pushforward(), [value, x, direction], [type_], name="jvp").output
 
 
 @builtin

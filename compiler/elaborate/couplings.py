@@ -12,10 +12,10 @@ from mai.compiler.ir.operation import ShapeError, describe
 from mai.compiler.ir.sizes import product
 from mai.compiler.ir.types import BATCH_DEPTH
 from mai.compiler.ops.elementwise import Divide, Multiply, Sqrt
-from mai.compiler.ops.indexing import Take
-from mai.compiler.ops.matching import Matching
-from mai.compiler.ops.reduce import Sum
-from mai.compiler.ops.shape import Reshape
+from mai.compiler.ops.losses.matching import Matching
+from mai.compiler.ops.reductions import Sum
+from mai.compiler.ops.shapes.indexing import Take
+from mai.compiler.ops.shapes.shape import Reshape
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator

@@ -12,7 +12,7 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Setting, Value, Weight
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
-from mai.compiler.ops.indexing import Iota
+from mai.compiler.ops.shapes.indexing import Iota
 from mai.spec.diagnostics import Reporter
 
 BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)

@@ -24,10 +24,10 @@ from mai.compiler.ir.operation import Operation, describe
 from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import indexing as ix
-from mai.compiler.ops import logic
-from mai.compiler.ops import product as pr
-from mai.compiler.ops import shape as sh
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.products import product as pr
+from mai.compiler.ops.shapes import indexing as ix
+from mai.compiler.ops.shapes import shape as sh
 from mai.spec import ast, in_prelude
 from mai.spec.diagnostics.foreign import FOREIGN, VALUES
 from mai.spec.diagnostics.suggest import closest

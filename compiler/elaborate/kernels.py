@@ -10,14 +10,15 @@ from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ir.structure import Lead, Unlead
 from mai.compiler.ir.types import DType
-from mai.compiler.ops import attention as at
-from mai.compiler.ops import convolution as cv
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import indexing as ix
-from mai.compiler.ops import loss, norm
-from mai.compiler.ops import product as pr
-from mai.compiler.ops import reduce as red
-from mai.compiler.ops import shape as sh
+from mai.compiler.ops import reductions as red
+from mai.compiler.ops.losses import loss
+from mai.compiler.ops.products import attention as at
+from mai.compiler.ops.products import convolution as cv
+from mai.compiler.ops.products import product as pr
+from mai.compiler.ops.reductions import norm
+from mai.compiler.ops.shapes import indexing as ix
+from mai.compiler.ops.shapes import shape as sh
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator

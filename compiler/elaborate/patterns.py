@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import Operation, describe
 from mai.compiler.ir.sizes import Size, product
-from mai.compiler.ops import shape as sh
+from mai.compiler.ops.shapes import shape as sh
 from mai.spec.source import Span
 
 if TYPE_CHECKING:

@@ -23,9 +23,9 @@ from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ir.sizes import Size, product
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import logic
-from mai.compiler.ops import random as rnd
-from mai.compiler.ops.choice import Choose
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.random import random_numbers as rnd
+from mai.compiler.ops.random.choice import Choose
 from mai.spec import ast
 from mai.spec.diagnostics import Label
 from mai.spec.diagnostics.foreign import FOREIGN

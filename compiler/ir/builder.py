@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from mai.compiler.ir.graph import Node, Region, Value, Weight
 from mai.compiler.ir.operation import Operation, typed
 from mai.compiler.ir.sizes import Size
-from mai.compiler.ir.structure import Constant, Lead, Loop, SizeOf, Spread, Structural, Unlead, WeightOf
+from mai.compiler.ir.structure import Constant, Lead, Loop, Nested, SizeOf, Spread, Structural, Unlead, WeightOf
 from mai.compiler.ir.types import Axis, DType, Type, join_leads
 from mai.spec.source import Span
 
@@ -23,7 +22,7 @@ class Builder:
         self.span = span
         self.scope = scope
 
-    def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: Any) -> Value:
+    def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: object) -> Value:
         """Apply an operation that has one output.
 
         Raises:
@@ -32,78 +31,72 @@ class Builder:
         return self.emit_all(op, inputs, attributes, name)[0]
 
     def emit_all(
-        self, op: type[Operation], inputs: Sequence[Value], attributes: Mapping[str, Any], name: str = ""
+        self, op: type[Operation], inputs: Sequence[Value], attributes: Mapping[str, object], name: str = ""
     ) -> tuple[Value, ...]:
         merged = {**op.attributes, **attributes}
         types = typed(op, [v.type for v in inputs], merged)
         lead = join_leads([v.type for v in inputs])
         outputs = [t.with_lead(lead) for t in (types if isinstance(types, tuple) else (types,))]
-        return self.add(op, inputs, merged, outputs, name=name).outputs
+        values = tuple(Value(t, name or op.name) for t in outputs)
+        self.region.nodes.append(Node(op, tuple(inputs), merged, values, (), self.span, self.scope))
+        return values
 
     def add(
         self,
-        op: type[Operation],
+        structure: Structural,
         inputs: Sequence[Value],
-        attributes: Mapping[str, Any],
         types: Sequence[Type],
         regions: Sequence[Region] = (),
         name: str = "",
     ) -> Node:
-        """Append a node whose output types are known."""
+        """Append a structural node; its outputs have these types."""
+        op = type(structure)
         outputs = tuple(Value(t, name or op.name) for t in types)
-        node = Node(op, tuple(inputs), dict(attributes), outputs, tuple(regions), self.span, self.scope)
+        node = Node(op, tuple(inputs), {}, outputs, tuple(regions), self.span, self.scope, structure)
         self.region.nodes.append(node)
         return node
 
-    def _leaf(
-        self, op: type[Structural], type: Type, inputs: Sequence[Value] = (), name: str = "", **attributes: Any
-    ) -> Value:
-        return self.add(op, inputs, attributes, [type], name=name).output
+    def _leaf(self, structure: Structural, type: Type, inputs: Sequence[Value] = (), name: str = "") -> Value:
+        return self.add(structure, inputs, [type], name=name).output
 
-    def constant(self, value: Number | tuple[Any, ...], dtype: DType | None = None) -> Value:
+    def constant(self, value: Nested, dtype: DType | None = None) -> Value:
         """A number or nested tuples of numbers; the dtype is that of the first number unless it is given."""
         shape: list[int] = []
-        inner: Any = value
+        inner = value
         while isinstance(inner, tuple):
             shape.append(len(inner))
             inner = inner[0]
-        return self._leaf(Constant, Type(dtype or dtype_of(inner), tuple(shape)), value=value)
+        return self._leaf(Constant(value), Type(dtype or dtype_of(inner), tuple(shape)))
 
     def weight(self, weight: Weight) -> Value:
-        return self._leaf(
-            WeightOf, Type(DType.REAL, weight.shape), name=weight.name.rpartition(".")[2], weight=weight.name
-        )
+        last = weight.name.rpartition(".")[2]
+        return self._leaf(WeightOf(weight.name), Type(DType.REAL, weight.shape), name=last)
 
     def size(self, size: Size) -> Value:
         """A size as an integer scalar."""
-        return self.constant(size) if isinstance(size, int) else self._leaf(SizeOf, Type(DType.INT), size=size)
+        return self.constant(size) if isinstance(size, int) else self._leaf(SizeOf(size), Type(DType.INT))
 
     def lead(self, x: Value, axes: tuple[Axis, ...]) -> Value:
         """The first axes of the shape become lead axes: the call inside does not see them."""
         type = Type(x.type.dtype, x.type.shape[len(axes) :], x.type.lead + axes, x.type.classes)
-        return self._leaf(Lead, type, [x], name=x.name, axes=axes)
+        return self._leaf(Lead(axes), type, [x], name=x.name)
 
     def unlead(self, x: Value, count: int) -> Value:
         """The innermost `count` lead axes become the first axes of the shape again."""
         kept, freed = x.type.lead[:-count], x.type.lead[-count:]
         type = Type(x.type.dtype, tuple(a.size for a in freed) + x.type.shape, kept, x.type.classes)
-        return self._leaf(Unlead, type, [x], name=x.name, count=count)
+        return self._leaf(Unlead(count), type, [x], name=x.name)
 
     def spread(self, x: Value, lead: tuple[Axis, ...]) -> Value:
         """`x` with all of the lead axes `lead`; itself where it has them."""
         full = join_leads([x.type, Type(DType.REAL, (), lead)])
-        return x if full == x.type.lead else self._leaf(Spread, x.type.with_lead(full), [x], name=x.name, axes=full)
+        return x if full == x.type.lead else self._leaf(Spread(full), x.type.with_lead(full), [x], name=x.name)
 
-    def loop(
-        self, count: Value, turns: Size | None, states: Sequence[Value], body: Region, **attributes: Any
-    ) -> tuple[Value, ...]:
-        """A loop; `body` maps (turn, states...) to (states..., kept...). Gives the last states, then the kept rows.
-
-        `attributes` are those of `Loop` beyond its count.
-        """
+    def loop(self, count: Value, loop: Loop, states: Sequence[Value], body: Region) -> tuple[Value, ...]:
+        """A loop; `body` maps (turn, states...) to (states..., kept...). Gives the last states, then the kept rows."""
         last = [v.type for v in body.inputs[1:]]
-        rows = [self._row(v, turns) for v in body.outputs[len(states) :]]
-        node = self.add(Loop, [count, *states], {"count": turns, "fresh": False, **attributes}, [*last, *rows], [body])
+        rows = [self._row(v, loop.count) for v in body.outputs[len(states) :]]
+        node = self.add(loop, [count, *states], [*last, *rows], [body])
         for output, source in zip(node.outputs, [*body.inputs[1:], *body.outputs[len(states) :]], strict=True):
             output.name = source.name
         return node.outputs

@@ -9,7 +9,7 @@ import numpy as np
 
 from mai.compiler.ir import sizes
 from mai.compiler.ir.align import missing_axes
-from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.operation import Alignment
 from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.structure import Across, Constant, Lead, Loop, SizeOf, Spread, Unlead, WeightOf
@@ -56,11 +56,11 @@ class Evaluation:
     def _computed(self, node: Node) -> list[Array]:
         op = node.op
         if op is Constant:
-            return [np.asarray(node.attributes["value"], DTYPES[node.output.type.dtype])]
+            return [np.asarray(Constant.of(node).value, DTYPES[node.output.type.dtype])]
         if op is WeightOf:
-            return [np.asarray(self.weights[node.attributes["weight"]], np.float64)]
+            return [np.asarray(self.weights[WeightOf.of(node).weight], np.float64)]
         if op is SizeOf:
-            return [np.asarray(self.size(node.attributes["size"]))]
+            return [np.asarray(self.size(SizeOf.of(node).size))]
         if op in (Lead, Unlead, Across):
             return [self.values[node.inputs[0]]]
         if op is Spread:
@@ -93,7 +93,7 @@ class Evaluation:
         return made
 
     def _loop(self, node: Node) -> list[Array]:
-        region: Region = node.regions[0]
+        region, loop = node.regions[0], Loop.of(node)
         states = [self.values[v] for v in node.inputs[1:]]
         kept: list[list[Array]] = [[] for _ in region.outputs[len(states) :]]
         for turn in range(int(self.values[node.inputs[0]])):
@@ -104,10 +104,10 @@ class Evaluation:
             states = made[: len(states)]
             for rows, row in zip(kept, made[len(states) :], strict=True):
                 rows.append(row)
-            if node.attributes.get("stops") and not states[0].any():
+            if loop.stops and not states[0].any():
                 break
-        if node.attributes.get("stops"):
-            count, fill = int(self.values[node.inputs[0]]), node.attributes["fill"]
+        if loop.stops:
+            count, fill = int(self.values[node.inputs[0]]), loop.fill
             kept = [rows + [np.full_like(rows[0], fill)] * (count - len(rows)) for rows in kept]
         return states + [self._stacked(v, rows) for v, rows in zip(node.outputs[len(states) :], kept, strict=True)]
 

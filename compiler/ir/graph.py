@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.types import Type
 from mai.spec.source import Span
+
+if TYPE_CHECKING:
+    from mai.compiler.ir.structure import Structural
 
 # Outputs beside an export's own: what adaptive solvers evaluated, and how many turns growing texts took.
 EVALUATIONS, TURNS = "evaluations", "turns"
@@ -29,20 +32,26 @@ class Value:
 class Node:
     """One operation applied. `scope` is the path of nets and layers around it, `span` its place in the text.
 
-    The nodes of `regions` may use values from outside them.
+    An operation on arrays has `attributes`, by the names of its lowerings' arguments; a structural one has `structure`, an
+    instance of its class, which `Loop.of(node)` gives with its type. The nodes of `regions` may use values from outside them.
     """
 
     op: type[Operation]
     inputs: tuple[Value, ...]
-    attributes: dict[str, Any]
+    attributes: Mapping[str, Any]
     outputs: tuple[Value, ...]
     regions: tuple[Region, ...] = ()
     span: Span | None = None
     scope: str = ""
+    structure: Structural | None = None
 
     @property
     def output(self) -> Value:
         return self.outputs[0]
+
+    def items(self) -> list[tuple[str, Any]]:
+        """What the node says beside its operands, by name: for text, and for code that treats all nodes alike."""
+        return list(self.attributes.items()) if self.structure is None else self.structure.items()
 
     def uses(self) -> Iterator[Value]:
         """Every value that the node or its regions read, those made inside included."""

@@ -9,7 +9,6 @@ from dataclasses import replace
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Setting, Value
 from mai.compiler.ir.sizes import Dim, symbols
-from mai.compiler.ir.structure import Structural
 from mai.compiler.ir.types import Axis, Type, join_leads
 
 Mapping = dict[Value, Value]
@@ -52,11 +51,11 @@ class Copier:
     def copy(self, node: Node) -> None:
         """The same node on the mapped inputs. Types follow from the inputs, so that lead axes may change."""
         inputs = [self[v] for v in node.inputs]
-        if issubclass(node.op, Structural):
+        if node.structure is not None:
             regions = [self.region(r) for r in node.regions]
             self.builder.span, self.builder.scope = node.span, node.scope
             types = [self._structural_type(node, v) for v in node.outputs]
-            made = self.builder.add(node.op, inputs, node.attributes, types, regions).outputs
+            made = self.builder.add(node.structure, inputs, types, regions).outputs
         else:
             made = self.builder.emit_all(node.op, inputs, node.attributes)
         for old, new in zip(node.outputs, made, strict=True):
@@ -154,7 +153,7 @@ def uses_of(graph: Graph) -> Counter[Value]:
 
 def symbols_of(node: Node) -> set[str]:
     """The sizes known only at run time that a node's attributes, or those of its regions, speak of."""
-    found = set().union(*map(_symbols_in, node.attributes.values()))
+    found = set().union(*(_symbols_in(value) for _, value in node.items()))
     return found.union(*(symbols_of(inner) for region in node.regions for inner in region.nodes))
 
 

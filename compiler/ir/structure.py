@@ -1,86 +1,169 @@
-"""Nodes that are not functions of arrays: leaves, changes of type, loops. Each lowering treats them itself."""
+"""Nodes that are not functions of arrays: leaves, changes of type, loops. Each lowering treats them itself.
+
+The class of a structural operation declares its attributes, and a node holds an instance: `node.op` is the class, and
+`Loop.of(node).stops` is an attribute, with its type.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, fields
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
 from mai.compiler.ir.operation import Operation
+from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.types import Axis
+
+if TYPE_CHECKING:
+    from mai.compiler.ir.graph import Node
+
+Nested = bool | int | float | tuple["Nested", ...]  # A number, or an array as nested tuples.
+
+STRUCTURES: dict[str, type[Structural]] = {}
 
 
+@dataclass(frozen=True)
 class Structural(Operation, abstract=True):
-    """An operation without lowerings of its own; `ir/graph.py`'s builder makes its nodes and gives them their types."""
+    """An operation without lowerings of its own; an instance has the attributes of one node.
+
+    `ir/builder.py` makes its nodes and gives them their types.
+    """
+
+    name: ClassVar[str]
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__(abstract=True)
         cls.name = cls.__name__.lower()
+        STRUCTURES[cls.name] = cls
+
+    @classmethod
+    def of(cls, node: Node) -> Self:
+        """The attributes of a node of this operation."""
+        structure = node.structure
+        assert isinstance(structure, cls), f"`{node.op.name}` is no `{cls.name}`"
+        return structure
+
+    def items(self) -> list[tuple[str, Any]]:
+        """The attributes by name, those left out that are as they usually are."""
+        pairs = [(f, getattr(self, f.name)) for f in fields(self)]
+        return [(f.name, value) for f, value in pairs if f.default is MISSING or value != f.default]
 
 
+@dataclass(frozen=True)
 class Constant(Structural):
-    """A number, or nested tuples of numbers, in `value`."""
+    """A number, or nested tuples of numbers."""
+
+    value: Nested
 
 
+@dataclass(frozen=True)
 class WeightOf(Structural):
-    """A weight of the model; `weight` is its name in the graph's `weights`."""
+    """A weight of the model, by its name in the graph's `weights`."""
+
+    weight: str
 
 
+@dataclass(frozen=True)
 class SizeOf(Structural):
-    """A size as an integer scalar; `size` is what it is."""
+    """A size as an integer scalar."""
+
+    size: Size
 
 
+@dataclass(frozen=True)
 class Lead(Structural):
     """Nothing in memory: the first axes of the shape become the lead axes `axes`."""
 
+    axes: tuple[Axis, ...]
 
+
+@dataclass(frozen=True)
 class Unlead(Structural):
     """Nothing in memory: the innermost `count` lead axes become the first axes of the shape."""
 
+    count: int
 
+
+@dataclass(frozen=True)
 class Across(Structural):
     """Nothing in memory: the batch axis becomes the first axis of the shape (train blocks only)."""
 
 
+@dataclass(frozen=True)
 class Spread(Structural):
     """In memory, repeated along the lead axes `axes` that it lacks: a loop's state has one type throughout."""
+
+    axes: tuple[Axis, ...]
 
 
 VIEWS = (Lead, Unlead, Spread)
 
 
+@dataclass(frozen=True)
 class Loop(Structural):
     """A body applied a number of times.
 
     Inputs: the count (an integer scalar), then the first values of the states. Region: (turn, states...) ->
     (states..., kept...). Outputs: the last states, then what was kept, stacked along a new first axis of the shape.
-    `count` is the number of turns as a size, or None where only the input knows it; `fresh` marks a body that owns
-    weights, one set a turn, which `unroll` replaces by its turns. With `stops`, the first state is whether to go on: the
-    turns end when it is false, and what they would have kept is `fill`. Where it has lead axes it is false for all then; a
-    body leaves an example as it is that does not go on, so that a lowering may leave it out of the turn. A state whose type has a size that the body
-    reads from it may grow from turn to turn. A loop that `incremental` made has the text's `length`, the stem of its
-    sizes' names, `tokens`, how many it appends, and `limit`, how long a text the body can read, if there is a limit; one of
-    `speculate` has `drafts` too, how many guesses a turn reads at most; one of an adaptive solver has its `rtol`.
+    A state whose type has a size that the body reads from it may grow from turn to turn.
+
+    count: the number of turns as a size, or None where only the input knows it.
+    fresh: the body owns weights, one set a turn; `unroll` replaces such a loop by its turns.
+    stops: state 0 is the boolean `continue`, possibly one per example. The loop ends when it is false for all; a body returns a
+        finished example unchanged, so a backend may skip it.
+    fill: what the turns that were not taken keep.
+    length, limit, tokens: of a text that `incremental` or `speculate` grows, the stem of its sizes' names; how long a text the
+        body can read, if there is a limit; how many tokens it appends.
+    drafts: how many guesses a turn of `speculate` reads at most.
+    rtol: the tolerance of an adaptive solver.
     """
 
+    count: Size | None
+    fresh: bool
+    stops: bool = False
+    fill: int | None = None
+    length: str | None = None
+    limit: int | None = None
+    tokens: Size | None = None
+    drafts: int | None = None
+    rtol: float | None = None
 
+
+@dataclass(frozen=True)
 class Integrate(Structural):
     """A differential equation, until `discretise` makes it a loop.
 
     Inputs: start, stop, the number of steps (absent for an adaptive method), the states. Region:
     (time, states...) -> derivatives, of the states in the same order; that of a stochastic equation is
     (time, turn, step, states...) -> increments. Outputs: the last states, then the kept paths with `steps + 1` rows each, or
-    an adaptive method's number of evaluations, negative where it did not arrive. Attributes: `method`; `steps`, the
-    number as a size; `keep`, the places of the kept states; `options` of the method.
+    an adaptive method's number of evaluations, negative where it did not arrive.
+
+    method: a solver's name.
+    steps: their number as a size, None for an adaptive method.
+    keep: the places of the kept states.
+    options: of the method, by name.
     """
 
+    method: str
+    steps: Size | None
+    keep: tuple[int, ...]
+    options: Mapping[str, Any]
 
-class Adjoint(Structural):
+
+@dataclass(frozen=True)
+class Adjoint(Integrate):
     """An `Integrate` to train through by the adjoint equation: its region, and a second one that solves it.
 
     The second maps the inputs to the outputs.
     """
 
 
+@dataclass(frozen=True)
 class Gradient(Structural):
     """The derivative of a scalar with respect to a value, until `differentiate` makes it code. Inputs: scalar, value."""
 
 
+@dataclass(frozen=True)
 class Pushforward(Structural):
     """The derivative of a value along a direction of another. Inputs: the value, the other, the direction."""
 
@@ -88,13 +171,20 @@ class Pushforward(Structural):
 DERIVATIVES = (Gradient, Pushforward)
 
 
+@dataclass(frozen=True)
 class Extend(Structural):
     """A row of tokens that grows by one a turn (14), until `recompute` or `incremental` makes it a loop.
 
     Inputs: the row, how many tokens to append, and the token that ends it, if there is one. Region: (turn, row) ->
     the next token; the row's size in it is the symbol `length`. Output: the longer row. A row that has ended goes on with
     `NOTHING`, and so may a row begin, where prompts of different lengths lie side by side.
+
+    length: the name of the row's size in the region.
+    count: how many tokens to append.
     """
+
+    length: str
+    count: Size
 
 
 NOTHING = -1

@@ -59,9 +59,9 @@ class _Printer:
             yield from self.node(node, indent)
 
     def node(self, node: Node, indent: str) -> Iterator[str]:
-        attributes = "".join(f", {k} = {_shown(v)}" for k, v in node.attributes.items() if v is not None)
+        attributes = "".join(f", {k} = {_shown(v)}" for k, v in node.items() if v is not None)
         if node.op is Constant:
-            attributes = f", {_shown(node.attributes['value'])}"
+            attributes = f", {_shown(Constant.of(node).value)}"
         inputs = ", ".join(self.name(v) for v in node.inputs)
         arguments = (inputs + attributes).removeprefix(", ")
         outputs = ", ".join(self.name(v) for v in node.outputs)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,48 +19,49 @@ from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.onnx.precision.products import Products
 from mai.compiler.onnx.precision.quantize import Coarse
+from mai.compiler.ops.backends import Attribute, Number, Onnx, Operator
 
 UNKNOWN = sz.symbol("unknown")
 BATCH = "batch"  # The symbol of the number of examples.
 Integer = int
 Scalar = Integer | ir.Value
 Build = Callable[[], ir.Value]
+Input = ir.Value | float | None
 
 
 class Wrapped:
-    """A value with the operators that draws and sizes are written in; a partner of integers is one, too."""
+    """A value with the operators that draws and sizes are written in; a partner of numbers is one, too."""
 
     def __init__(self, op: OnnxBackend, value: ir.Value) -> None:
         self.op, self.value = op, value
 
-    def _with(self, operator: str, other: Any) -> Wrapped:
-        partner = (
-            other.value
-            if isinstance(other, Wrapped)
-            else self.op.const(other, np.float32 if isinstance(other, float) else np.int64)
-        )
-        return Wrapped(self.op, self.op.make(operator, [self.value, partner]))
+    def _with(self, operator: str, other: Number[ir.Value] | float) -> Wrapped:
+        if isinstance(other, (int, float)):
+            partner = self.op.const(other, np.float32 if isinstance(other, float) else np.int64)
+        else:
+            partner = other.value
+        return Wrapped(self.op, self.op.make(operator, self.value, partner))
 
-    def __add__(self, other: Any) -> Wrapped:
+    def __add__(self, other: Number[ir.Value] | float) -> Wrapped:
         return self._with("Add", other)
 
-    def __sub__(self, other: Any) -> Wrapped:
+    def __sub__(self, other: Number[ir.Value] | float) -> Wrapped:
         return self._with("Sub", other)
 
-    def __mul__(self, other: Any) -> Wrapped:
+    def __mul__(self, other: Number[ir.Value] | float) -> Wrapped:
         return self._with("Mul", other)
 
-    def __floordiv__(self, other: Any) -> Wrapped:
+    def __floordiv__(self, other: Number[ir.Value] | int) -> Wrapped:
         return self._with("Div", other)
 
     def __rshift__(self, bits: int) -> Wrapped:
         """A quotient by 2^bits: ONNX shifts unsigned integers only."""
         return self._with("Div", 1 << bits)
 
-    def __and__(self, other: Any) -> Wrapped:
+    def __and__(self, other: Number[ir.Value] | int) -> Wrapped:
         return self._with("BitwiseAnd", other)
 
-    def __xor__(self, other: Any) -> Wrapped:
+    def __xor__(self, other: Number[ir.Value] | int) -> Wrapped:
         return self._with("BitwiseXor", other)
 
     __radd__ = __add__
@@ -86,31 +88,29 @@ class OnnxBackend(Products):
         self._names: dict[str, int] = {}
         self._taken: set[str] = set()
 
-    def __getattr__(self, operator: str) -> Any:
+    def __getattr__(self, operator: str) -> Operator[ir.Value]:
+        """A standard operator by its name, which begins with a capital letter."""
         if not operator[0].isupper():
             raise AttributeError(operator)
-
-        def call(*inputs: Any, _outputs: int = 1, **attributes: Any) -> Any:
-            made = self.make_all(operator, inputs, attributes, _outputs)
-            return made[0] if _outputs == 1 else made
-
-        return call
+        return partial(self.make, operator)
 
     # ------------------------------------------------------------------ nodes
 
-    def make(self, operator: str, inputs: Sequence[Any], **attributes: Any) -> ir.Value:
-        return self.make_all(operator, inputs, attributes, 1)[0]
+    def make(self, operator: str, *inputs: Input, **attributes: Attribute | ir.Graph) -> ir.Value:
+        """Append a node with one result."""
+        return self.several(operator, 1, *inputs, **attributes)[0]
 
-    def make_all(
-        self, operator: str, inputs: Sequence[Any], attributes: dict[str, Any], outputs: int
+    def several(
+        self, operator: str, outputs: Integer, *inputs: Input, **attributes: Attribute | ir.Graph
     ) -> list[ir.Value]:
+        """Append a node with a number of results. Numbers among its inputs become constants, None is one left out."""
         operands = [self.real(x) if isinstance(x, float) else self.int(x) if isinstance(x, int) else x for x in inputs]
         named = [ir.Attr(k, *_attribute(v)) for k, v in attributes.items()]
-        made = [ir.Value(name=self.name(operator.lower())) for _ in range(outputs)]
-        label = f"{self.scope}/{operator}" if self.scope else operator
-        node = ir.Node("", operator, operands, named, outputs=made, name=self.name(label), doc_string=self.note or None)
+        results = [ir.Value(name=self.name(operator.lower())) for _ in range(outputs)]
+        label = self.name(f"{self.scope}/{operator}" if self.scope else operator)
+        node = ir.Node("", operator, operands, named, outputs=results, name=label, doc_string=self.note or None)
         self.nodes.append(node)
-        return made
+        return results
 
     def name(self, stem: str) -> str:
         """A name that nothing else has."""
@@ -143,7 +143,7 @@ class OnnxBackend(Products):
     def transposed(self, matrix: ir.Value) -> ir.Value:
         """The transpose of a matrix; one that is known is known the other way round, too."""
         if matrix.const_value is None:
-            return self.make("Transpose", [matrix], perm=[1, 0])
+            return self.Transpose(matrix, perm=[1, 0])
         key = ("transposed", matrix)
         if key not in self._constants:
             held = matrix.const_value.numpy()
@@ -175,7 +175,7 @@ class OnnxBackend(Products):
         if not isinstance(size, Dim):
             return self.const(np.full(size, number), np.uint8)
         one = self.const(number, np.uint8)
-        vector = lambda: self.make("Expand", [one, self.shape_vector([self.resolve(size)])])  # noqa: E731
+        vector = lambda: self.Expand(one, self.shape_vector([self.resolve(size)]))  # noqa: E731
         return self._beside(size, f"{number} by {size}", vector)
 
     def _beside(self, size: Dim, key: str, make: Build) -> ir.Value:
@@ -214,8 +214,12 @@ class OnnxBackend(Products):
         if not isinstance(source, tuple):
             made: ir.Value = self.values[source]
             return made
-        dims = self.make("Shape", [self.values[source[0]]], start=source[1], end=source[1] + 1)
-        return self.make("Squeeze", [dims])
+        dims = self.Shape(self.values[source[0]], start=source[1], end=source[1] + 1)
+        return self.Squeeze(dims)
+
+    def rank(self, x: ir.Value) -> Integer:
+        """The number of axes in memory."""
+        return len(self.physical[x])
 
     def sizes(self, x: ir.Value) -> list[Scalar]:
         """The sizes of a value's axes in memory."""
@@ -237,23 +241,23 @@ class OnnxBackend(Products):
     def scalar(self, size: Scalar) -> ir.Value:
         return self.int(size) if isinstance(size, int) else size
 
-    def numel(self, sizes: Sequence[Scalar]) -> Any:
+    def numel(self, sizes: Sequence[Scalar]) -> Integer | Number[ir.Value]:
         """How many elements: a number, or a wrapped value."""
-        total: Any = 1
+        total: Integer | Number[ir.Value] = 1
         for size in sizes:
             total = total * (size if isinstance(size, int) else Wrapped(self, size))
         return total
 
-    def shape_vector(self, given: Sequence[Scalar | Wrapped]) -> ir.Value:
+    def shape_vector(self, shape: Sequence[Scalar | Number[ir.Value]]) -> ir.Value:
         """Sizes as one integer vector."""
-        sizes = [s.value if isinstance(s, Wrapped) else s for s in given]
+        sizes = [s if isinstance(s, (int, ir.Value)) else s.value for s in shape]
         if all(isinstance(s, int) for s in sizes):
             return self.ints([s for s in sizes if isinstance(s, int)])
         one = self.ints([1])
-        parts = [self.ints([s]) if isinstance(s, int) else self.make("Reshape", [s, one]) for s in sizes]
-        return parts[0] if len(parts) == 1 else self.make("Concat", parts, axis=0)
+        parts = [self.ints([s]) if isinstance(s, int) else self.Reshape(s, one) for s in sizes]
+        return parts[0] if len(parts) == 1 else self.Concat(*parts, axis=0)
 
-    def reshape(self, x: ir.Value, sizes: Sequence[Scalar | Wrapped]) -> ir.Value:
+    def reshape(self, x: ir.Value, sizes: Sequence[Scalar | Number[ir.Value]]) -> ir.Value:
         """One size may be left to the runtime, so that most reshapes have a constant shape."""
         unknown = [s for s in sizes if not isinstance(s, int) or s == -1]
         shape = (
@@ -261,7 +265,7 @@ class OnnxBackend(Products):
             if len(unknown) < 2
             else self.shape_vector(sizes)
         )
-        made = self.make("Reshape", [x, shape])
+        made = self.Reshape(x, shape)
         self.physical[made] = tuple(s if isinstance(s, int) and s > 0 else UNKNOWN for s in sizes)
         return made
 
@@ -271,11 +275,11 @@ class OnnxBackend(Products):
         if lead == 1:
             return x
         if not lead:
-            made = self.make("Unsqueeze", [x, self.ints([0])])
+            made = self.Unsqueeze(x, self.ints([0]))
         else:
-            count = self.make("ReduceProd", [self.make("Shape", [x], start=0, end=lead)], keepdims=1)
-            sizes = self.make("Concat", [count, self.make("Shape", [x], start=lead)], axis=0)
-            made = self.make("Reshape", [x, sizes], allowzero=1)
+            count = self.ReduceProd(self.Shape(x, start=0, end=lead), keepdims=1)
+            sizes = self.Concat(count, self.Shape(x, start=lead), axis=0)
+            made = self.Reshape(x, sizes, allowzero=1)
         self.physical[made] = (UNKNOWN, *self.physical[x][lead:])
         return made
 
@@ -285,21 +289,21 @@ class OnnxBackend(Products):
         if lead == 1:
             return made
         if not lead:
-            return self.make("Squeeze", [made, self.ints([0])])
-        outer = self.make("Shape", [like], start=0, end=lead)
-        sizes = self.make("Concat", [outer, self.make("Shape", [made], start=1)], axis=0)
-        return self.make("Reshape", [made, sizes], allowzero=1)
+            return self.Squeeze(made, self.ints([0]))
+        outer = self.Shape(like, start=0, end=lead)
+        sizes = self.Concat(outer, self.Shape(made, start=1), axis=0)
+        return self.Reshape(made, sizes, allowzero=1)
 
     def branch(self, condition: ir.Value, then: Build, otherwise: Build) -> ir.Value:
         """`then()` where the condition, one truth for all examples, holds; else `otherwise()`. Both give integers."""
         graphs = [self._branch(build) for build in (then, otherwise)]
-        return self.make("If", [condition], then_branch=graphs[0], else_branch=graphs[1])
+        return self.make("If", condition, then_branch=graphs[0], else_branch=graphs[1])
 
     def _branch(self, build: Build) -> ir.Graph:
         with self.inside() as nodes:
-            made = self.make("Identity", [build()])
-        made.type = ir.TensorType(ir.DataType.INT64)
-        return ir.Graph([], [made], nodes=nodes, name=self.name("branch"))
+            result = self.Identity(build())
+        result.type = ir.TensorType(ir.DataType.INT64)
+        return ir.Graph([], [result], nodes=nodes, name=self.name("branch"))
 
     # ----------------------------------------------------------------- values
 
@@ -321,3 +325,8 @@ def _attribute(value: Any) -> tuple[ir.AttributeType, Any]:
     if isinstance(value, (list, tuple)):
         return ir.AttributeType.INTS, list(value)
     return ir.AttributeType.INT, int(value)
+
+
+def for_operations(backend: OnnxBackend) -> Onnx[ir.Value]:
+    """The backend as operations see it."""
+    return backend

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import onnx_ir as ir
 
+from mai.compiler.compile_options import DEFAULTS, CompileOptions
 from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.operation import Alignment
@@ -22,10 +23,10 @@ from mai.compiler.onnx.layout.chunks import parts
 from mai.compiler.onnx.layout.lazy import lazy
 from mai.compiler.onnx.layout.sink import sink
 from mai.compiler.onnx.layout.unfuse_norms import keep_apart
-from mai.compiler.onnx.precision.narrow import Precision, narrow
+from mai.compiler.onnx.precision.narrow import narrow
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_nodes
-from mai.compiler.ops.random import Draw
+from mai.compiler.ops.random.random_numbers import Draw
 from mai.runtime.arrays import Array
 
 DTYPES = {DType.REAL: ir.DataType.FLOAT, DType.INT: ir.DataType.INT64, DType.BOOL: ir.DataType.BOOL}
@@ -44,20 +45,20 @@ class Known:
 
 
 def build(
-    graph: Graph, weights: Mapping[str, Array], *, opset: int = 23, unroll: bool = False, chunk: int | None = None,
-    coarse: Coarse | None = None, precision: Precision = "float32", rounded: bool = False, required: bool = False,
+    graph: Graph, weights: Mapping[str, Array], options: CompileOptions = DEFAULTS, *, chunk: int | None = None,
+    coarse: Coarse | None = None, rounded: bool = False,
 ) -> ir.Model:  # fmt: skip
-    """The model of a graph, in standard operators of `opset`; settings are initializers that a host may override.
+    """The model of a graph, in standard operators; settings are initializers that a host may override.
 
-    With `required` they are ordinary inputs: hosts in JavaScript and Java cannot override an initializer.
+    Where they are required they are ordinary inputs: hosts in JavaScript and Java cannot override an initializer.
 
     With `chunk`, the batch is computed that many examples at a time; `coarse` says which weights are kept in few bits;
-    `precision` is "float32", "fp16" or "bf16", and `rounded` that the last two are computed in float32 (`narrow.py`).
+    `rounded` computes 16 bits in float32 (`narrow.py`).
     """
-    made = Building(graph, weights, opset, unroll, chunk, coarse, required).model()
+    made = Building(graph, weights, options, chunk, coarse).model()
     lazy(made.graph)
-    if precision != "float32":
-        narrow(made, precision, rounded=rounded)
+    if options.precision != "float32":
+        narrow(made, options.precision, rounded=rounded)
     sink(made.graph)
     keep_apart(made.graph)
     return made
@@ -73,13 +74,12 @@ class Building:
     """One model being built; `op.values` holds what each IR value became."""
 
     def __init__(
-        self, graph: Graph, weights: Mapping[str, Array], opset: int, unroll: bool, chunk: int | None,
-        coarse: Coarse | None, required: bool = False,
+        self, graph: Graph, weights: Mapping[str, Array], options: CompileOptions, chunk: int | None,
+        coarse: Coarse | None,
     ) -> None:  # fmt: skip
-        self.graph, self.weights, self.unroll, self.chunk = graph, weights, unroll, chunk
-        self.required = required
+        self.graph, self.weights, self.options, self.chunk = graph, weights, options, chunk
         self._uses = uses_of(graph)
-        self.op = OnnxBackend(graph, opset, coarse)
+        self.op = OnnxBackend(graph, options.opset, coarse)
         self.values = self.op.values
         self.of_codes = whole_nodes(graph, coarse.whole) if coarse else set()
 
@@ -88,7 +88,7 @@ class Building:
         for value in self.graph.inputs:
             op.root.inputs.append(self._input(value))
         for name, setting in self.graph.settings.items():
-            default = None if self.required else setting.default
+            default = None if self.options.required else setting.default
             op.root.inputs.append(self._setting(setting.value, name, default))
         for name in self.graph.output_names:
             op.name(name)  # No value inside may have it.
@@ -112,7 +112,7 @@ class Building:
 
     def outputs(self, made: list[ir.Value], values: list[Value]) -> list[ir.Value]:
         """What leaves a body, of the types of `values`."""
-        renamed = [self.op.make("Identity", [m]) for m in made]
+        renamed = [self.op.Identity(m) for m in made]
         for output, value in zip(renamed, values, strict=True):
             self._set_type(output, value)
         return renamed
@@ -137,7 +137,7 @@ class Building:
         return made
 
     def _output(self, value: Value, result: ir.Value, name: str) -> ir.Value:
-        made = self.op.make("Identity", [result])
+        made = self.op.Identity(result)
         made.name = name
         self._set_type(made, value)
         return made
@@ -166,12 +166,12 @@ class Building:
             self.nodes(own)
             outputs = self.outputs([self.operand(v) for v in self.graph.outputs], self.graph.outputs)
         body = ir.Graph(inputs, outputs, nodes=nodes, name=op.name("chunk"))
-        made = op.make_all("Scan", slices, {"body": body, "num_scan_inputs": len(slices)}, len(outputs))
+        made = op.several("Scan", len(outputs), *slices, body=body, num_scan_inputs=len(slices))
         return [self._joined(x, v, batch) for x, v in zip(made, self.graph.outputs, strict=True)]
 
     def _chunk(self, examples: int) -> ir.Value:
         """How many examples a chunk has: a host that can override an initializer may say so."""
-        if self.required:
+        if self.options.required:
             return self.op.int(examples)
         chunk = self._setting(Value(Type(DType.INT)), CHUNK, examples)
         self.op.root.inputs.append(chunk)
@@ -221,9 +221,9 @@ class Building:
         """What a node is, where weights and constants decide it. Weights in float32, sums of them in float64."""
         op, name = node.op, node.output.name
         if op is Constant:
-            return Known(np.array(node.attributes["value"], NUMPY[node.output.type.dtype]), name)
+            return Known(np.array(Constant.of(node).value, NUMPY[node.output.type.dtype]), name)
         if op is WeightOf:
-            weight = node.attributes["weight"]
+            weight = WeightOf.of(node).weight
             return Known(np.asarray(self.weights[weight], np.float32, order="C"), weight)
         inputs = [self.values[v] for v in node.inputs]
         if (
@@ -260,7 +260,7 @@ class Building:
         if op in VIEWS:
             return [self._view(node)]
         if op is SizeOf:
-            return [self.op.scalar(self.op.resolve(node.attributes["size"]))]
+            return [self.op.scalar(self.op.resolve(SizeOf.of(node).size))]
         if op is Spread:
             return [self._expanded(self._aligned(node)[0], node.output.type.physical)]
         if op is Loop:
@@ -273,7 +273,7 @@ class Building:
 
     def _renewed(self, made: Any, node: Node) -> Any:
         """An operation that gave an input back needs a value of its own type."""
-        return made if made.type is None else self.op.make("Identity", [made])
+        return made if made.type is None else self.op.Identity(made)
 
     def _view(self, node: Node) -> Any:
         return self.values[node.inputs[0]]
@@ -309,14 +309,14 @@ class Building:
 
     def _unsqueezed(self, value: Value, operand: ir.Value, axes: tuple[int, ...]) -> ir.Value:
         sizes = _with_ones(value.type.physical, axes)
-        made = self.op.make("Unsqueeze", [operand, self.op.ints(axes)])
+        made = self.op.Unsqueeze(operand, self.op.ints(axes))
         made.type = ir.TensorType(DTYPES[value.type.dtype])
         made.shape = ir.Shape([s if isinstance(s, int) else str(s) for s in sizes])
         self.op.physical[made] = sizes
         return made
 
     def _expanded(self, operand: ir.Value, sizes: tuple[Size, ...]) -> ir.Value:
-        return self.op.make("Expand", [operand, self.op.shape_vector([self.op.resolve(s) for s in sizes])])
+        return self.op.Expand(operand, self.op.shape_vector([self.op.resolve(s) for s in sizes]))
 
     # ------------------------------------------------------------------ loops
 
@@ -324,23 +324,23 @@ class Building:
         region, op = node.regions[0], self.op
         count, states = self.operand(node.inputs[0]), [self.operand(v) for v in node.inputs[1:]]
         held = self.values[node.inputs[0]]
-        if self.unroll and isinstance(held, Known) and not node.attributes.get("stops"):
+        if self.options.unroll and isinstance(held, Known) and not Loop.of(node).stops:
             return self._flat(node, int(held.array), states)
         if stops_alone(node):
             return going_loop(self, node)
         inputs = [self.typed(v) for v in region.inputs]
         self.values.update(zip(region.inputs, inputs, strict=True))
-        going, stops = self.typed(GOING), node.attributes.get("stops", False)
+        going, stops = self.typed(GOING), Loop.of(node).stops
         with op.inside(region.inputs) as nodes:
             self.nodes(region.nodes)
             made = [self.operand(v) for v in region.outputs]
             outputs = self.outputs([self._any(made[0]) if stops else going, *made], [GOING, *region.outputs])
         body = ir.Graph([inputs[0], going, *inputs[1:]], outputs, nodes=nodes, name=op.name("body"))
         always = op.const(True, np.bool_)
-        made = op.make_all("Loop", [count, always, *states], {"body": body}, len(node.outputs))
+        made = op.several("Loop", len(node.outputs), count, always, *states, body=body)
         last, rows = made[: len(states)], made[len(states) :]
         if stops:
-            rows = [self._filled(row, count, node.attributes["fill"]) for row in rows]
+            rows = [self._filled(row, count, Loop.of(node).fill) for row in rows]
         return last + [self._rows(m, v) for m, v in zip(rows, region.outputs[len(states) :], strict=True)]
 
     def _any(self, going: ir.Value) -> ir.Value:
@@ -348,15 +348,16 @@ class Building:
         if not self.op.physical[going]:
             return going
         numbers = self.op.Cast(going, to=int(ir.DataType.INT64))
-        return self.op.make("Greater", [self.op.ReduceMax(numbers, keepdims=0), 0])
+        return self.op.Greater(self.op.ReduceMax(numbers, keepdims=0), 0)
 
-    def _filled(self, stacked: ir.Value, count: ir.Value, fill: int) -> ir.Value:
+    def _filled(self, stacked: ir.Value, count: ir.Value, fill: int | None) -> ir.Value:
         """The rows of the turns that a loop did not take."""
+        assert fill is not None, "a loop that stops says what the turns it did not take keep"
         op = self.op
         turns = op.Shape(stacked, start=0, end=1)
         rest = op.Shape(stacked, start=1)
         missing = op.Concat(op.Sub(op.Reshape(count, op.ints([1])), turns), rest, axis=0)
-        return op.make("Concat", [stacked, op.Expand(op.int(fill), missing)], axis=0)
+        return op.Concat(stacked, op.Expand(op.int(fill), missing), axis=0)
 
     def _rows(self, stacked: ir.Value, kept: Value) -> ir.Value:
         """A loop stacks along the first axis in memory; rows are the first axis of the shape, after the lead axes."""
@@ -364,7 +365,7 @@ class Building:
         if not lead:
             return stacked
         perm = [*range(1, lead + 1), 0, *range(lead + 1, lead + 1 + rank)]
-        return self.op.make("Transpose", [stacked], perm=perm)
+        return self.op.Transpose(stacked, perm=perm)
 
     def _flat(self, node: Node, count: int, states: list[Any]) -> list[Any]:
         """The turns of a loop one after the other, for hosts that want a graph without control flow."""
@@ -379,8 +380,8 @@ class Building:
         rows = []
         for place, value in enumerate(region.outputs[len(states) :]):
             axis = self.op.ints([len(value.type.lead)])
-            parts = [self.op.make("Unsqueeze", [row[place], axis]) for row in kept]
-            rows.append(self.op.make("Concat", parts, axis=len(value.type.lead)))
+            parts = [self.op.Unsqueeze(row[place], axis) for row in kept]
+            rows.append(self.op.Concat(*parts, axis=len(value.type.lead)))
         return [*states, *rows]
 
 

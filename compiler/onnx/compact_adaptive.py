@@ -15,9 +15,10 @@ import onnx_ir as ir
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.rewrite import free_values
 from mai.compiler.ir.sizes import evaluate, symbol
+from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.backend import BATCH
-from mai.compiler.ops.indexing import Iota
+from mai.compiler.ops.shapes.indexing import Iota
 
 if TYPE_CHECKING:
     from mai.compiler.onnx.build import Building
@@ -30,7 +31,7 @@ def stops_alone(loop: Node) -> bool:
     """Whether a loop's examples stop on their own, and none is known by its number inside."""
     region = loop.regions[0]
     numbers = any(node.op is Iota and BATCH in str(node.attributes["count"]) for node in region.walk())
-    return bool(loop.attributes.get("stops")) and region.outputs[0].type.batched and not numbers
+    return Loop.of(loop).stops and region.outputs[0].type.batched and not numbers
 
 
 def going_loop(b: Building, loop: Node) -> list[ir.Value | None]:
@@ -60,7 +61,7 @@ def going_loop(b: Building, loop: Node) -> list[ir.Value | None]:
         outputs = b.outputs([op.Greater(op.Size(left), 0), *some, *whole], [AGAIN, *carried])
     b.values.update(zip(read, held, strict=True))
     body = ir.Graph([turn, again, rows, *inside], outputs, nodes=nodes, name=op.name("body"))
-    made = op.make_all("Loop", [count, op.const(True, bool), *begin], {"body": body}, len(begin))
+    made = op.several("Loop", len(begin), count, op.const(True, bool), *begin, body=body)
     ended = dict(zip(wanted, made[len(begin) - len(wanted) :], strict=True))
     return [ended.get(i) for i in range(len(states))]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.sizes import Dim, substitute, symbol, symbols
-from mai.compiler.ops.indexing import Slice
+from mai.compiler.ops.shapes.indexing import Slice
 
 TRIED = 64  # The largest size that is looked at: a kernel wider than that has its own message.
 

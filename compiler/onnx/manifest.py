@@ -3,34 +3,30 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Literal
+from typing import Literal
 
 import onnx_ir as ir
 
 import mai
+from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value
 from mai.compiler.ir.sizes import substitute
-from mai.compiler.ir.structure import NOTHING
+from mai.compiler.ir.structure import NOTHING, Loop
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.limits import largest, smallest
-from mai.compiler.onnx.precision.narrow import Precision
+from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
 from mai.compiler.passes.text.growth import texts
 from mai.compiler.program import Program
 from mai.runtime.model.checksum import checksum
-from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step, Text, Tuning
+from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step, Text
 
 
-def manifest_of(
-    program: Program, graph: Graph, optimised: Graph, *, opset: int, unrolled: bool = False,
-    trained_steps: int | None = None, tokenizer: str | None = None, whole: Graph | None = None, quantize: Any = None,
-    tuned: Tuning | None = None, precision: Precision = "float32", labels: Mapping[str, Sequence[str]] | None = None,
-    required: bool = False,
-) -> Manifest:  # fmt: skip
-    """What the file will say of itself. `whole` is the graph that a step is of."""
-    text, step = text_of(whole or optimised), step_of(optimised)
+def manifest_of(program: Program, prepared: Prepared, trained: Trained, options: CompileOptions) -> Manifest:
+    """What the file of a prepared export will say of itself."""
+    graph, optimised = prepared.plain, prepared.optimised
+    text, step = text_of(prepared.whole or optimised), step_of(optimised)
     prompt = step.tokens if step else text.prompt if text else ""
     return Manifest(
         name=program.name,
@@ -43,21 +39,21 @@ def manifest_of(
         versions={"mai": mai.__version__, **_versions("onnx-ir", "torch")},
         least=smallest(graph),
         most=largest(graph),
-        opset=opset,
+        opset=options.opset,
         draws="seed" in graph.settings,
-        unrolled=unrolled,
-        required=required,
-        trained_steps=trained_steps,
-        tokenizer=tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None,
-        labels={field: list(names) for field, names in (labels or {}).items()},
-        precision=precision,
-        quantize=quantize.kind if quantize else None,
-        loss_change=quantize.change if quantize else None,
+        unrolled=options.unroll,
+        required=options.required,
+        trained_steps=trained.steps,
+        tokenizer=trained.tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None,
+        labels={field: list(names) for field, names in trained.labels.items()},
+        precision=options.precision,
+        quantize=options.quantize,
+        loss_change=trained.loss_change if options.quantize else None,
         text=text,
         step=step,
         evaluations=EVALUATIONS if EVALUATIONS in graph.output_names else None,
         turns=TURNS if TURNS in optimised.output_names else None,
-        tuned=tuned,
+        tuned=trained.tuned,
     )
 
 
@@ -85,11 +81,13 @@ def text_of(graph: Graph) -> Text | None:
     for loop in texts(graph):
         rows = [v for v in loop.inputs if v in graph.inputs]
         if rows:
-            count, limit = loop.attributes["tokens"], loop.attributes["limit"]
+            text = Loop.of(loop)
+            count, limit = text.tokens, text.limit
+            assert count is not None, "a growing text has a number of tokens"
             usual = substitute(count, {n: int(s.default) for n, s in graph.settings.items()})
             known = count if isinstance(count, int) else str(count)
             usual = usual if isinstance(usual, int) else 0
-            drafts = loop.attributes.get("drafts", 0)
+            drafts = text.drafts or 0
             return Text(prompt=rows[0].name, count=known, usual=usual, limit=limit, drafts=drafts)
     return None
 

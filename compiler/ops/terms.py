@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.structure import Nested
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import indexing as ix
-from mai.compiler.ops import logic
-from mai.compiler.ops import reduce as red
-from mai.compiler.ops import shape as sh
-from mai.compiler.ops.product import Einsum
+from mai.compiler.ops import reductions as red
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.products.product import Einsum
+from mai.compiler.ops.shapes import indexing as ix
+from mai.compiler.ops.shapes import shape as sh
 
 
 class Term:
@@ -33,12 +33,12 @@ class Term:
     def rank(self) -> int:
         return self.value.type.rank
 
-    def emit(self, op: type[Operation], *others: Term | float, **attributes: Any) -> Term:
+    def emit(self, op: type[Operation], *others: Term | float, **attributes: object) -> Term:
         """An operation on this value and others."""
         operands = [self.value, *(self.other(o).value for o in others)]
-        return Term(self.builder, self.builder.emit(op, *operands, **attributes))
+        return Term(self.builder, self.builder.emit_all(op, operands, attributes)[0])
 
-    def other(self, operand: Term | float | tuple[Any, ...]) -> Term:
+    def other(self, operand: Term | Nested) -> Term:
         return operand if isinstance(operand, Term) else Term(self.builder, self.builder.constant(operand))
 
     def size(self, size: Size) -> Term:

@@ -9,9 +9,9 @@ from mai.compiler.ir import sizes
 from mai.compiler.ir.graph import Graph, Node, Region
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Loop, Structural
-from mai.compiler.ops.attention import Attention, CachedAttention
-from mai.compiler.ops.convolution import Conv
-from mai.compiler.ops.product import Affine, Einsum, Matmul
+from mai.compiler.ops.products.attention import Attention, CachedAttention
+from mai.compiler.ops.products.convolution import Conv
+from mai.compiler.ops.products.product import Affine, Einsum, Matmul
 
 FREE = 16
 PRODUCTS = (Affine, Matmul, Conv, Attention, CachedAttention, Einsum)
@@ -33,7 +33,7 @@ def multiply_adds(region: Region, known: Mapping[str, int], products: bool = Fal
     total = 0
     for node in region.nodes:
         if node.op is Loop:
-            turns = node.attributes["count"]
+            turns = Loop.of(node).count
             one = multiply_adds(node.regions[0], known, products)
             total += one * (FREE if turns is None else size_of((turns,), known))
         elif node.op in PRODUCTS if products else not issubclass(node.op, Structural):

@@ -77,11 +77,13 @@ def _onnx(program: Program, export: str | None) -> str:
     import onnx
     import onnx_ir as ir
 
+    from mai.compiler.compile_options import Trained
     from mai.compiler.onnx.export import model_of
+    from mai.compiler.onnx.prepared import prepare_export
     from mai.compiler.training.initial_weights import load_weights
 
-    weights, _ = load_weights(program, None)
-    models = [model_of(program, name, weights)[0] for name in _chosen(program, export)]
+    trained = Trained(*load_weights(program, None))
+    models = [model_of(program, prepare_export(program, name), trained) for name in _chosen(program, export)]
     return "\n\n".join(onnx.printer.to_text(ir.serde.serialize_model(_without_data(m))) for m in models)
 
 

@@ -11,16 +11,17 @@ from typing import Literal
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.operation import OPERATIONS, describe
 from mai.compiler.ir.rewrite import free_values
-from mai.compiler.ir.structure import Extend, Structural, WeightOf
+from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.structure import STRUCTURES, Extend, Integrate, Loop, Structural, WeightOf
 from mai.compiler.ir.types import BATCH_DEPTH, Type
-from mai.compiler.ops.random import Draw
+from mai.compiler.ops.random.random_numbers import Draw
 from mai.compiler.passes.local.prune import prune
 from mai.compiler.program import Program
 
 Kind = Literal["input", "draw", "net", "layer", "operation", "output"]
 SIGNS = {"add": "+", "subtract": "−", "multiply": "×", "divide": "÷", "matmul": "@", "power": "^", "negate": "−"}
 TURN = re.compile(r"repeat_\d+|\{\}|\d+")
-UNNAMED = {*OPERATIONS, *(op.__name__.lower() for op in Structural.__subclasses__())}
+UNNAMED = {*OPERATIONS, *STRUCTURES}
 
 
 @dataclass(eq=False, slots=True)
@@ -208,7 +209,7 @@ class Drawing:
 
 def _calls(run: list[Node]) -> list[list[Node]]:
     """The calls in a run of one net: as many as it reads its first weight; all are of the same length."""
-    weights = [node.attributes["weight"] for node in run if node.op is WeightOf]
+    weights = [WeightOf.of(node).weight for node in run if node.op is WeightOf]
     count = weights.count(weights[0]) if weights else 1
     length = len(run) // count
     return [run[i * length : (i + 1) * length] for i in range(count)] if len(run) == count * length else [run]
@@ -222,7 +223,7 @@ def _names(run: list[Node]) -> str:
 
 
 def _operation(node: Node) -> str:
-    return SIGNS.get(node.op.name, str(node.attributes.get("construct", node.op.name)))
+    return SIGNS.get(node.op.name, node.op.name)
 
 
 def _name(value: Value) -> str:
@@ -231,9 +232,16 @@ def _name(value: Value) -> str:
 
 
 def _title(node: Node) -> str:
-    method, steps = node.attributes.get("method"), node.attributes.get("steps", node.attributes.get("count"))
-    name = method or ("repeat" if node.op.name == "loop" else node.attributes.get("construct", node.op.name))
-    return f"{name} × {steps}" if steps is not None else str(name)
+    name, count = _name_and_count(node)
+    return name if count is None else f"{name} × {count}"
+
+
+def _name_and_count(node: Node) -> tuple[str, Size | None]:
+    if node.op is Integrate:
+        return Integrate.of(node).method, Integrate.of(node).steps
+    if node.op is Loop:
+        return "repeat", Loop.of(node).count
+    return node.op.name, Extend.of(node).count if node.op is Extend else None
 
 
 def _shape(made: Type) -> str:

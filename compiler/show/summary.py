@@ -8,7 +8,7 @@ from math import prod
 from mai.compiler import passes
 from mai.compiler.ir.graph import EVALUATIONS, Graph, Node, Region, Value
 from mai.compiler.ir.sizes import symbols
-from mai.compiler.ir.structure import Structural
+from mai.compiler.ir.structure import Loop, Structural
 from mai.compiler.ops.work import known_sizes, multiply_adds, size_of
 from mai.compiler.passes.text.growth import texts
 from mai.compiler.program import Program
@@ -66,15 +66,16 @@ def _prepared(graph: Graph) -> Graph:
 
 def _text(loop: Node, known: Mapping[str, int]) -> Iterable[str]:
     """What is kept of a growing text, and how long it may be."""
-    past = f"{loop.attributes['length']}_past"
+    text = Loop.of(loop)
+    past = f"{text.length}_past"
     states = [v.type for v in loop.regions[0].inputs[1:]]
     growing = [t for t in states if any(past in symbols(s) for s in t.shape)]
     one = {**known, past: 1}
     kept = sum(BYTES * size_of(t.shape, one) for t in growing)
     fixed = sum(BYTES * size_of(t.shape, one) for t in states if t not in growing)
     yield f"  cache            {_bytes(kept)} a token, {_bytes(fixed)} beside"
-    if loop.attributes["limit"]:
-        yield f"  text             at most {loop.attributes['limit']:,} tokens"
+    if text.limit:
+        yield f"  text             at most {text.limit:,} tokens"
 
 
 def _activations(region: Region, known: Mapping[str, int]) -> Iterable[int]:

@@ -14,9 +14,10 @@ from math import nan
 
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import product
+from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import Axis, DType, Type
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import logic
+from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.terms import Term
 from mai.compiler.solvers.problem import Problem, Slopes, combined
 from mai.compiler.solvers.tableaus import Solver, Tableau
@@ -75,9 +76,8 @@ def solve(problem: Problem, solver: Solver, control: Control) -> tuple[list[Valu
     outer, builder.region = builder.region, region
     region.outputs = way.step(at).values
     builder.region = outer
-    going, _, _, evaluations, *rest = builder.loop(
-        builder.constant(control.max_steps), None, first.values, region, stops=True, fill=0, rtol=control.rtol
-    )
+    loop = Loop(None, fresh=False, stops=True, fill=0, rtol=control.rtol)
+    going, _, _, evaluations, *rest = builder.loop(builder.constant(control.max_steps), loop, first.values, region)
     failed, negative = builder.constant(nan), builder.emit(el.Negative, evaluations)
     states = [builder.emit(logic.Where, going, failed, y, name=y.name) for y in rest[: len(first.states)]]
     return states, builder.emit(logic.Where, going, negative, evaluations, name="evaluations")

@@ -8,14 +8,14 @@ import torch
 from torch import Tensor, fx
 
 from mai.compiler.ir.operation import Operation
-from mai.compiler.ops.choice import Choose
-from mai.compiler.ops.random import Draw, RandomBits, RandomNormal, RandomUniform
+from mai.compiler.ops.random.choice import Choose
+from mai.compiler.ops.random.random_numbers import Draw, RandomBits, RandomNormal, RandomUniform
 
 Sizes = tuple[int, ...]
 
 
 def random_bits(seed: Tensor, turn: Tensor, example: Tensor, place: int, shape: Sizes, lead: Sizes) -> Tensor:
-    """Whole numbers below 2^32; see `ops/random.py` for what a draw depends on."""
+    """Whole numbers below 2^32; see `ops/random/random_numbers.py` for what a draw depends on."""
     made: Tensor = RandomBits.torch(torch, seed, turn, example, place=place, shape=shape, lead=lead)
     return made
 
@@ -33,7 +33,7 @@ def random_normal(seed: Tensor, turn: Tensor, example: Tensor, place: int, shape
 
 
 def choose(logits: Tensor, u: Tensor, temperature: Tensor, *filters: Tensor) -> Tensor:
-    """A label by its logits and a uniform number; see `ops/choice.py`."""
+    """A label by its logits and a uniform number; see `ops/random/choice.py`."""
     made: Tensor = Choose.torch(torch, logits, u, temperature, *filters)
     return made
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import torch
 from torch import Tensor, fx
 
-from mai.compiler.ops.matching import Matching
+from mai.compiler.ops.losses.matching import Matching
 
 
 @fx.wrap
 def matching(x: Tensor, y: Tensor) -> Tensor:
-    """Which point of x lies beside each of y, [..., N] of clouds [..., N, d]; see `ops/transport.py`."""
+    """Which point of x lies beside each of y, [..., N] of clouds [..., N, d]; see `ops/losses/matching.py`."""
     made: Tensor = Matching.torch(torch, x, y)
     return made

@@ -22,8 +22,8 @@ from mai.compiler.ir.sizes import Dim
 from mai.compiler.ir.structure import Across, Adjoint, Constant, Lead, Loop, SizeOf, Spread, Unlead, WeightOf
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, Subtract
-from mai.compiler.ops.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
-from mai.compiler.ops.matching import Matching
+from mai.compiler.ops.elementwise.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
+from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.torch.adjoint import adjoint
 from mai.compiler.torch.draw_calls import CALLS as DRAWN
@@ -186,7 +186,7 @@ class Lowering:
         if op is WeightOf:
             return [self._weight(node)]
         if op is SizeOf:
-            return [self.torch.tensor(self.size(node.attributes["size"]))]
+            return [self.torch.tensor(self.size(SizeOf.of(node).size))]
         if op in VIEWS:
             return [self.values[node.inputs[0]]]
         if op is Spread:
@@ -209,7 +209,7 @@ class Lowering:
         return fx.Proxy(self.fx.call_function(function, _nodes(arguments), named or {}), self.tracer)
 
     def _constant(self, node: Node) -> Any:
-        value, dtype = node.attributes["value"], DTYPES[node.output.type.dtype]
+        value, dtype = Constant.of(node).value, DTYPES[node.output.type.dtype]
         if isinstance(value, (int, float)):
             self.numbers[node.output] = value
         return self.known(self._buffer(torch.tensor(value, dtype=dtype)), node.output)
@@ -225,7 +225,7 @@ class Lowering:
         return fx.Proxy(self._buffer(torch.empty(0)), self.tracer).device
 
     def _weight(self, node: Node) -> Any:
-        name = node.attributes["weight"]
+        name = WeightOf.of(node).weight
         if name not in self.read:
             self.read[name] = self.known(self._attribute(name), node.output)
         return self.read[name]
@@ -267,13 +267,14 @@ class Lowering:
         body, outer = self._body(region)
         count, *states = (self.values[v].node for v in node.inputs)
         leads = tuple(len(v.type.lead) for v in region.outputs[len(states) :])
-        stops = {"fill": node.attributes["fill"]} if node.attributes.get("stops") else {}
+        stops = {"fill": Loop.of(node).fill} if Loop.of(node).stops else {}
         made = self._call(loop, (body, count, tuple(states), outer, leads), stops)
         return [made[i] for i in range(len(node.outputs))]
 
     def _adjoint(self, node: Node) -> list[Any]:
         """`adjoint(field, solution, inputs, outer, further, ...)`: both regions are modules."""
-        solver, options = SOLVERS[node.attributes["method"]], {**DEFAULTS, **node.attributes["options"]}
+        integral = Adjoint.of(node)
+        solver, options = SOLVERS[integral.method], {**DEFAULTS, **integral.options}
         (field, outer), (solution, further) = map(self._body, node.regions)
         inputs = tuple(self.values[v].node for v in node.inputs)
         lead = len(node.regions[0].inputs[0].type.lead)
@@ -302,7 +303,9 @@ class Lowering:
         found: set[str] = set()
         sources = self.graph.sources
         for node in region.walk():
-            for size in _sizes_in((tuple(node.attributes.values()), *(v.type.physical for v in node.outputs))):
+            for size in _sizes_in(
+                (tuple(value for _, value in node.items()), *(v.type.physical for v in node.outputs))
+            ):
                 found |= sizes.symbols(size)
         return sorted(n for n in found if n in sources and sources[n] not in region.inputs)
 

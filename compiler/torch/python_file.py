@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from mai.compiler.ir.graph import Graph, Initial, Weight
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.structure import DERIVATIVES
-from mai.compiler.ops import choice, philox, random
-from mai.compiler.ops.choice import Choose
-from mai.compiler.ops.random import Draw
+from mai.compiler.ops.random import choice, philox
+from mai.compiler.ops.random import random_numbers as random
+from mai.compiler.ops.random.choice import Choose
+from mai.compiler.ops.random.random_numbers import Draw
 from mai.compiler.passes.derivatives.differentiate import differentiate
 from mai.compiler.passes.local.prune import prune
 from mai.compiler.passes.local.share import share

@@ -15,7 +15,7 @@ from torch.fx.graph import magic_methods
 from torch.overrides import resolve_name
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.structure import WeightOf
+from mai.compiler.ir.structure import Constant, Loop, WeightOf
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.torch.module import Known, Lowering, writable
 from mai.spec.source import Span
@@ -113,7 +113,7 @@ class Listing(Lowering):
         return self.known(made, value)
 
     def _constant(self, node: Node) -> Known:
-        value = node.attributes["value"]
+        value = Constant.of(node).value
         if isinstance(value, (int, float)):
             self.numbers[node.output] = value
         device = self.device.node
@@ -121,7 +121,7 @@ class Listing(Lowering):
         return self._inline(made, node.output, device)
 
     def _weight(self, node: Node) -> Known:
-        return self._inline(self._path(node.attributes["weight"]), node.output)
+        return self._inline(self._path(WeightOf.of(node).weight), node.output)
 
     def _path(self, name: str) -> str:
         """A weight, or a list of them, seen from the loop that goes through its turns."""
@@ -143,7 +143,7 @@ class Listing(Lowering):
         return self.known(made, value)
 
     def _loop(self, node: Node) -> list[Any]:
-        region, fresh = node.regions[0], node.attributes["fresh"]
+        region, fresh = node.regions[0], Loop.of(node).fresh
         for name in self._symbols(region):
             self.symbol(name)
         turn, *inside = region.inputs
@@ -157,10 +157,10 @@ class Listing(Lowering):
         self.values.update(zip(region.inputs, [head, *states], strict=True))
         self.nodes(region.nodes)
         made = [self[v] for v in region.outputs]
-        stops = bool(node.attributes.get("stops"))
+        stops = Loop.of(node).stops
         self._call(end, (tuple(states), tuple(made[: len(states)]), tuple(rows), tuple(made[len(states) :]), stops))
         for row in rows if stops else []:
-            self._call(fill, (row, count, node.attributes["fill"]))
+            self._call(fill, (row, count, Loop.of(node).fill))
         return [*states, *(self._stacked(r, v) for r, v in zip(rows, region.outputs[len(states) :], strict=True))]
 
     def _rows(self) -> Any:
@@ -180,11 +180,11 @@ def _prefixes(region: Region, depth: int = 0) -> Iterator[str]:
     """The names of this loop's weights up to its turn; the `{}`s of a name are the turns of the innermost loops."""
     for node in region.nodes:
         if node.op is WeightOf:
-            parts = node.attributes["weight"].split("{}.")
+            parts = WeightOf.of(node).weight.split("{}.")
             if len(parts) > depth + 1:
                 yield "{}.".join([*parts[: len(parts) - 1 - depth], ""])
         for inner in node.regions:
-            yield from _prefixes(inner, depth + bool(node.attributes.get("fresh")))
+            yield from _prefixes(inner, depth + (node.op is Loop and Loop.of(node).fresh))
 
 
 def member(owner: str, name: str) -> str:

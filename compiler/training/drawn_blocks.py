@@ -17,8 +17,8 @@ from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.structure import Lead
 from mai.compiler.ir.types import BATCH_DEPTH
-from mai.compiler.ops.indexing import Iota
-from mai.compiler.ops.random import Draw
+from mai.compiler.ops.random.random_numbers import Draw
+from mai.compiler.ops.shapes.indexing import Iota
 from mai.compiler.passes.local.prune import prune
 
 MAX_STEPS = 64
@@ -61,7 +61,7 @@ def lift_draws(graph: Graph) -> tuple[Graph, dict[str, Node]]:
 
 def _is_example(node: Node | None, makers: Mapping[Value, Node]) -> bool:
     """The example's own number: 0 to batch - 1."""
-    if node is None or node.op is not Lead or node.attributes["axes"][0].depth != BATCH_DEPTH:
+    if node is None or node.op is not Lead or Lead.of(node).axes[0].depth != BATCH_DEPTH:
         return False
     source = makers.get(node.inputs[0])
     return source is not None and source.op is Iota

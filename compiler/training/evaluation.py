@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from mai.compiler import passes
+from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.data.batches import load
-from mai.compiler.data.label_names import Names
 from mai.compiler.onnx.build import build, serialised
-from mai.compiler.onnx.export import coarse_of_all
-from mai.compiler.onnx.gate import session
-from mai.compiler.ops.matching import Matching
-from mai.compiler.program import Program
-from mai.runtime.arrays import Array
+from mai.compiler.onnx.prepared import Preparations
+from mai.compiler.onnx.trial import session
+from mai.compiler.ops.losses.matching import Matching
 
 MOST = 64  # Examples: enough for a loss to two digits.
 
@@ -33,31 +30,33 @@ class Change:
         return (self.after - self.before) / max(abs(self.before), 1e-12)
 
 
-def loss_change(
-    program: Program, weights: Mapping[str, Array], bits: int, opset: int, override: Sequence[Path] | None = None,
-    labels: Names | None = None,
-) -> Change | None:  # fmt: skip
-    """How the loss changes when weights are kept in few bits; None for a file that says none that ONNX can compute.
+def loss_change(exports: Preparations, trained: Trained) -> Change | None:
+    """How the loss of a program changes when weights are kept in few bits; None for one that says no loss for ONNX.
 
     Products are made in the form that they have in the program's exports: a flow's loss evaluates its velocity once, with the
-    products of whole numbers that are made at each of the export's steps. `labels` are the names of the run's labels.
+    products of whole numbers that are made at each of the export's steps.
 
     Raises:
         MaiError: the data cannot be read.
     """
+    program, options = exports.program, exports.options
+    assert options.bits is not None
     training = program.training
     if training is None:
         return None
     base = Path(program.source.path).parent
-    data = load(training.data, training.fields, training.settings.seed, base, override, training.where, labels)
+    data = load(
+        training.data, training.fields, training.settings.seed, base, options.held_out, training.where, trained.labels
+    )
     held = data.validation or data.batch(0, MOST)
     fields = {name: array[:MOST] for name, array in held.items()}
     graph = passes.optimise(passes.select(passes.prepare(training.evaluation), [training.objectives[0].output]))
     if any(node.op is Matching for node in graph.walk()):
         return None
     losses = []
-    for coarse in (None, coarse_of_all(program, bits)):
-        opened = session(serialised(build(graph, weights, opset=opset, coarse=coarse)))
+    whole = CompileOptions(opset=options.opset)
+    for coarse in (None, exports.coarse(options.bits)):
+        opened = session(serialised(build(graph, trained.weights, whole, coarse=coarse)))
         known = {i.name for i in opened.get_inputs()}
         (made,) = opened.run(None, {name: array for name, array in fields.items() if name in known})
         losses.append(float(np.mean(made)))

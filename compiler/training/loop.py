@@ -190,7 +190,7 @@ class Trainer:
 
     def run(self) -> Result:
         main = self.processes.main
-        start = self._restore()
+        start = self.restore()
         self.processes.wait()
         if main:
             self._prepare_folder()
@@ -251,7 +251,7 @@ class Trainer:
         whole, share = self.data.batch(step, self.batch), slice(self.share.start, self.share.stop)
         fields = self.on_device({name: array[share] for name, array in whole.items()})
         factor = rate(self.training.settings, step, self.steps)
-        losses = [self._minimize(o, fields, step, factor, report) for o in self.objectives]
+        losses = [self.minimize(o, fields, step, factor, report) for o in self.objectives]
         if self.average is not None:
             self.average.update(step)
         total = float(sum(losses))
@@ -259,9 +259,10 @@ class Trainer:
             self.figures["loss"] = total
         return total
 
-    def _minimize(
+    def minimize(
         self, objective: Objective, fields: Mapping[str, Tensor], step: int, factor: float, report: bool
     ) -> float:
+        """One optimizer step of one objective on a batch's fields, each [batch, ...]; the loss before it."""
         module = objective.reporting if report else objective.module
         with self.accelerator.autocast():
             made = module(fields, step)
@@ -301,7 +302,7 @@ class Trainer:
         """What `validate` says; the weights are kept if they are the best."""
         figures = self.validate()
         if self.best is not None:
-            with self._averaged():
+            with self.averaged():
                 self.best.offer(step, figures, self.weights.state_dict())
         return figures
 
@@ -315,7 +316,7 @@ class Trainer:
         outputs = [self.training.objectives[0].output, *(r.output for r in self.training.reports)]
         module = self._evaluation(outputs)
         totals, count = np.zeros(len(names)), 0
-        with self._averaged():
+        with self.averaged():
             size = len(next(iter(held.values())))
             for begin in range(0, size, VALIDATION_BATCH):
                 fields = self.on_device({n: a[begin : begin + VALIDATION_BATCH] for n, a in held.items()})
@@ -332,7 +333,7 @@ class Trainer:
         return self._evaluation_module
 
     @contextmanager
-    def _averaged(self) -> Iterator[None]:
+    def averaged(self) -> Iterator[None]:
         """The moving average in the weights' place for a while."""
         if self.average is None:
             yield
@@ -365,7 +366,7 @@ class Trainer:
             tensors, metadata = tensors | self.best.saved(), metadata | self.best.metadata()
         return ck.write(self.out, ck.Checkpoint(step, tensors, metadata))
 
-    def _restore(self) -> int:
+    def restore(self) -> int:
         """Go on from the last checkpoint, where the run is to go on."""
         found, self.found = self.found, None
         if found is None:
@@ -384,7 +385,7 @@ class Trainer:
         return found.step
 
     def _finish(self, step: int, validation: Mapping[str, float]) -> Path:
-        with self._averaged():
+        with self.averaged():
             metadata = {**self._metadata(), "trained_steps": str(step), "validation": json.dumps(dict(validation))}
             tensors = self.weights.state_dict() if self.best is None else self.best.tensors
             return ck.write_weights(self.out, tensors, metadata)

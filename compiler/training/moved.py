@@ -32,7 +32,7 @@ def _weights_behind(graph: Graph, value: Value) -> set[str]:
         if node is None or node.op is StopGradient:
             continue
         inside = [n for region in node.regions for n in region.walk()]
-        found.update(n.attributes["weight"] for n in (node, *inside) if n.op is WeightOf)
+        found.update(WeightOf.of(n).weight for n in (node, *inside) if n.op is WeightOf)
         fresh = [v for v in reading(node) if v not in seen and v.type.dtype is DType.REAL]
         seen.update(fresh)
         left += fresh

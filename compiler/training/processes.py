@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import Across
-from mai.compiler.ops.norm import BatchNorm
+from mai.compiler.ops.reductions.norm import BatchNorm
 from mai.compiler.training.checkpoint import Checkpoint
 from mai.spec.diagnostics import Diagnostic, MaiError
 

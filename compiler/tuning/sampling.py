@@ -10,12 +10,14 @@ from typing import Any
 import numpy as np
 
 from mai.compiler import passes
+from mai.compiler.compile_options import CompileOptions, OptionError, Trained
 from mai.compiler.data.batches import load
 from mai.compiler.data.label_names import Names
 from mai.compiler.data.points import generator
 from mai.compiler.onnx.build import serialised
-from mai.compiler.onnx.export import Quantize, model_of
-from mai.compiler.onnx.gate import session
+from mai.compiler.onnx.export import model_of
+from mai.compiler.onnx.prepared import prepare_export
+from mai.compiler.onnx.trial import session
 from mai.compiler.program import Program
 from mai.compiler.solvers.grid import Plan
 from mai.compiler.tuning.subject import Subject, refused
@@ -28,6 +30,17 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 Fields = Mapping[str, Array]
 Data = Callable[[int], Fields]
 UNSEEN = 10**9  # The batch of a seed: one that no training has come to.
+
+
+def options_of(manifest: Manifest) -> CompileOptions:
+    """The options that a file was compiled with. Raises `MaiError`, `tune-refused`, where there are no such."""
+    try:
+        return CompileOptions(
+            opset=manifest.opset, unroll=manifest.unrolled, precision=manifest.precision, quantize=manifest.quantize,
+            settings="required" if manifest.required else "optional",
+        )  # fmt: skip
+    except OptionError as error:
+        raise refused(f"`{manifest.export}` was compiled with what there is not: {error}") from error
 
 
 def with_plan(program: Program, export: str, subject: Subject, plan: Plan) -> Program:
@@ -71,17 +84,9 @@ class Sampler:
         key = replace(plan, steps=1) if self._free else plan
         if key not in self.opened:
             program = with_plan(self.program, self.manifest.export, self.subject, plan)
-            manifest = self.manifest
-            quantize = Quantize(manifest.quantize) if manifest.quantize else None
-            model, *_ = model_of(
-                program,
-                manifest.export,
-                self.weights,
-                opset=manifest.opset,
-                unroll=manifest.unrolled,
-                quantize=quantize,
-                precision=manifest.precision,
-            )
+            options = options_of(self.manifest)
+            prepared = prepare_export(program, self.manifest.export, options)
+            model = model_of(program, prepared, Trained(self.weights), options)
             self.opened[key] = session(serialised(model))
         return self.opened[key]
 

@@ -50,17 +50,20 @@ def subject_of(graph: Graph, manifest: Manifest) -> Subject:
         raise refused(message, integrals[1].span)
     (node,) = integrals
     _check_method(node)
-    setting = _setting(graph, node.attributes["steps"], node)
-    keeps = bool(node.attributes["keep"])
+    integral = Integrate.of(node)
+    assert integral.steps is not None, "a method that is not adaptive has a number of steps"
+    setting = _setting(graph, integral.steps, node)
+    keeps = bool(integral.keep)
     if keeps and setting is None:
         message = "the path that it keeps has as many points as the spec says: its number of steps stays"
         raise refused(message, node.span, "make the number a setting: `steps: int = 20`")
-    steps = node.attributes["steps"] if setting is None else int(graph.settings[setting].default)
-    return Subject(graph, Plan(node.attributes["method"], steps), setting, keeps)
+    steps = integral.steps if setting is None else int(graph.settings[setting].default)
+    assert isinstance(steps, int), "a number that is no setting's"
+    return Subject(graph, Plan(integral.method, steps), setting, keeps)
 
 
 def _check_method(node: Node) -> None:
-    solver = SOLVERS[node.attributes["method"]]
+    solver = SOLVERS[Integrate.of(node).method]
     if solver.adaptive:
         help = "the number of its evaluations is set by `rtol` and `atol`; write `rk4(20)` for steps that can be tuned"
         raise refused(f"`{solver.name}` chooses its own steps, example by example", node.span, help)

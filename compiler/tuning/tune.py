@@ -12,13 +12,15 @@ from typing import Any
 import numpy as np
 
 from mai.compiler.check import check_text
-from mai.compiler.onnx.export import Quantize, export
-from mai.compiler.onnx.gate import allowance, difference
+from mai.compiler.compile_options import Trained
+from mai.compiler.onnx.export import export
+from mai.compiler.onnx.gate import allowance
+from mai.compiler.onnx.trial import difference
 from mai.compiler.program import Program
 from mai.compiler.solvers.grid import Grid, Plan
 from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.tuning.quality import USUAL, metric_of
-from mai.compiler.tuning.sampling import Fields, Sampler, data_of, with_plan
+from mai.compiler.tuning.sampling import Fields, Sampler, data_of, options_of, with_plan
 from mai.compiler.tuning.search import Found, Limits, Point, Search, confirming
 from mai.compiler.tuning.subject import METHODS, Subject, refused, subject_of
 from mai.compiler.weights.tensor_files import usual
@@ -77,7 +79,7 @@ def tune(path: Path, out: Path, options: Options, told: Told) -> Outcome:
         raise refused(f"`{manifest.export}` is no export of the text in the file")
     subject = subject_of(program.exports[manifest.export], manifest)
     metric = metric_of(options.metric)
-    arrays, trained = load_weights(program, _weights(program, path, options))
+    arrays, steps = load_weights(program, _weights(program, path, options))
     labels = {field: tuple(names) for field, names in manifest.labels.items()}
     data = data_of(program, subject, options.samples, list(options.data) or None, options.against, labels)
     sampler = Sampler(program, manifest, subject, arrays, {})
@@ -101,7 +103,8 @@ def tune(path: Path, out: Path, options: Options, told: Told) -> Outcome:
     tuned = _tuned(found, current, measure, options, limits)
     if found.chosen.plan == current:
         return Outcome(found, current, tuned, None)
-    _write(program, manifest, subject, found.chosen.plan, arrays, out, tuned=tuned, trained_steps=trained)
+    trained = Trained(arrays, steps, manifest.tokenizer, labels, manifest.loss_change, tuned)
+    _write(program, manifest, subject, found.chosen.plan, trained, out)
     return Outcome(found, current, tuned, out)
 
 
@@ -217,16 +220,9 @@ def measured(point: Point, reference: Point) -> Measurement:
     )
 
 
-def _write(
-    program: Program, manifest: Manifest, subject: Subject, plan: Plan, weights: Mapping[str, Array], out: Path, **told: Any
-) -> None:  # fmt: skip
+def _write(program: Program, manifest: Manifest, subject: Subject, plan: Plan, trained: Trained, out: Path) -> None:
     """Compile the export by its plan with everything else as it was, through the gate, and put it in its place."""
-    quantize = Quantize(manifest.quantize, manifest.loss_change) if manifest.quantize else None
     changed = with_plan(program, manifest.export, subject, plan)
     with tempfile.TemporaryDirectory() as folder:
-        made = export(
-            changed, manifest.export, weights, Path(folder), opset=manifest.opset, unroll=manifest.unrolled,
-            quantize=quantize, precision=manifest.precision, required=manifest.required,
-            tokenizer=manifest.tokenizer, labels=manifest.labels, **told,
-        )  # fmt: skip
-        write_atomically(out, made.path.read_bytes())
+        written = export(changed, manifest.export, trained, Path(folder), options_of(manifest))
+        write_atomically(out, written.path.read_bytes())

@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 
 from mai.compiler.check import check
-from mai.compiler.onnx.export import Quantize, export, export_step
+from mai.compiler.compile_options import CompileOptions, FewBits, Trained
+from mai.compiler.onnx.export import export, export_step
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.model.manifest import FORMAT
@@ -59,7 +60,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         for name, text, given, quantize in (
             ("flow", FLOW, SHIFT, None),
-            ("quantised", WIDE, SHIFT, Quantize("int8", 0.01)),
+            ("quantised", WIDE, SHIFT, "int8"),
             ("adaptive", FLOW, {"x": SHIFT["shift"]}, None),
             ("text", TEXT, PROMPT, None),
         ):
@@ -67,14 +68,16 @@ def main() -> None:
                 _make(Path(scratch), folder, name, text, given, quantize)
 
 
-def _make(scratch: Path, folder: Path, name: str, text: str, given: dict[str, Any], quantize: Quantize | None) -> None:
+def _make(scratch: Path, folder: Path, name: str, text: str, given: dict[str, Any], quantize: FewBits | None) -> None:
     spec = scratch / "old.mai"
     spec.write_text(text, encoding="utf-8")
     program = check(spec).program
     assert program is not None
     weights, _ = load_weights(program, None)
-    made = export(program, name, weights, scratch, quantize=quantize, tokenizer="bytes")
-    turn = export_step(program, name, weights, scratch, tokenizer="bytes")
+    made = export(
+        program, name, Trained(weights, tokenizer="bytes", loss_change=0.01), scratch, CompileOptions(quantize=quantize)
+    )
+    turn = export_step(program, name, Trained(weights, tokenizer="bytes"), scratch)
     made.path.rename(folder / f"{name}.onnx")
     if turn is not None:
         turn.path.rename(folder / f"{name}.step.onnx")

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 BAD = "const width = 3\nnet f(x: [2]) -> [2] { return widht * x }\n"
 

@@ -45,6 +45,7 @@ def test_a_mistake_is_told(path: Path, golden: Callable[[Path, str], None], monk
     golden(path.with_suffix(".txt"), render(checked.diagnostics) + "\n")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", MISTAKES, ids=[p.stem for p in MISTAKES])
 def test_every_place_is_in_the_users_file(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(HERE)
@@ -96,6 +97,7 @@ HOSTILE = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", HOSTILE)
 def test_a_hostile_file_is_answered(name: str, tmp_path: Path) -> None:
     text, slug = HOSTILE[name]

@@ -32,6 +32,7 @@ def spec_name(name: str) -> str:
     return f"logits.{name}"
 
 
+@pytest.mark.slow
 def test_same_losses(example: Callable[..., Program], tmp_path: Path) -> None:
     program = example("char_gpt", **{name: str(size) for name, size in SIZES.items()})
     assert program.training is not None

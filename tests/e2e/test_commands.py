@@ -17,6 +17,8 @@ import pytest
 from mai.compiler.training.resume_command import again
 from mai.runtime import load
 
+pytestmark = pytest.mark.slow
+
 ROOT = Path(__file__).parents[2]
 EXAMPLES = ROOT / "examples"
 TRAINED = {

@@ -12,12 +12,15 @@ import torch
 from benchmarks.transformers_weights import Unlike, weights_of
 from mai.compiler import passes
 from mai.compiler.check import check
+from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run
 from mai.runtime import load
+
+pytestmark = pytest.mark.slow
 
 transformers = pytest.importorskip("transformers", reason="transformers is not installed")
 
@@ -103,7 +106,7 @@ def test_logits(case: str, tmp_path: Path) -> None:
     (lowered,) = run(lower(graph, held.eval(), program.name), graph, {"x": tokens}, {})
     assert difference(lowered, expected) < TOLERANCE
 
-    compiled = load(export(program, "predict", weights, tmp_path).path, providers="cpu")
+    compiled = load(export(program, "predict", Trained(weights), tmp_path).path, providers="cpu")
     assert difference(compiled(x=tokens), expected) < TOLERANCE
 
 
@@ -127,11 +130,16 @@ def test_greedy_tokens(case: str, tmp_path: Path) -> None:
     make_program, make_model = TEXTS[case]
     program, model = make_program(), make_model()
     weights = weights_of(program, model)
-    compiled = load(export(program, "generate", weights, tmp_path).path, providers="cpu")
-    export_step(program, "generate", weights, tmp_path)
-    in_levels = export(program, "generate", weights, tmp_path / "levels", cache="two-level").path
+    compiled = load(export(program, "generate", Trained(weights), tmp_path).path, providers="cpu")
+    export_step(program, "generate", Trained(weights), tmp_path)
+    in_levels = export(
+        program, "generate", Trained(weights), tmp_path / "levels", CompileOptions(cache="two-level")
+    ).path
     levelled = load(in_levels, providers="cpu")
-    drafted = load(export(program, "generate", weights, tmp_path / "drafts", drafts=7).path, providers="cpu")
+    drafted = load(
+        export(program, "generate", Trained(weights), tmp_path / "drafts", CompileOptions(drafts=7)).path,
+        providers="cpu",
+    )
     graph = passes.prepare(program.exports["generate"], cache="concat")
     held = Weights(graph.weights)
     held.load_state_dict({name: torch.from_numpy(weights[name]) for name in graph.weights})
@@ -171,7 +179,7 @@ def test_the_same_tokens_everywhere(tmp_path: Path) -> None:
     drawn = {"count": 24, "temperature": 0.9, "top_k": 20, "top_p": 0.9, "seed": 11, "stop": -1}
     made = {}
     for opset in (21, 23):
-        path = export(program, "generate", weights, tmp_path / str(opset), opset=opset).path
+        path = export(program, "generate", Trained(weights), tmp_path / str(opset), CompileOptions(opset=opset)).path
         for threads in (1, 2):
             model = load(path, providers="cpu", threads=threads)
             made[opset, threads] = model(prompt=prompt, **drawn)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 import subprocess
 from collections.abc import Callable, Sequence
@@ -12,10 +11,9 @@ from typing import Any
 
 import pytest
 
+from tests.support.hosts import INSTALLED, LIBRARY
+
 HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
-INSTALLED = Path(os.environ.get("MAI_HOSTS", ROOT / ".venv" / "hosts"))
-LIBRARY = ROOT / "runtime" / "web" / "mai.mjs"
 Call = dict[str, Any]
 
 

@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +14,17 @@ import numpy as np
 import pytest
 
 from mai.compiler.check import check
-from mai.compiler.data.tokens import _trained
-from mai.compiler.onnx.export import Quantize, export, export_step, graphs_of
-from mai.compiler.onnx.gate import allowance, longest_text, trial
-from mai.compiler.onnx.gate import difference as difference_of
+from mai.compiler.compile_options import CompileOptions, FewBits, Trained
+from mai.compiler.onnx.export import export, export_step
+from mai.compiler.onnx.gate import allowance
+from mai.compiler.onnx.prepared import prepare_export
+from mai.compiler.onnx.trial import difference as difference_of
+from mai.compiler.onnx.trial import trial
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
 from mai.runtime.arrays import Array
-from tests.hosts.conftest import LIBRARY
+from tests.support.hosts import LIBRARY, PIECES, TEXT
 
 JavaScript = Callable[[Sequence[dict[str, Any]]], list[Any]]
 ROOT = Path(__file__).parents[2]
@@ -41,28 +43,15 @@ DRAWS = """export draws() -> ([4], [4], class[4]) {
   return (a, b, c)
 }
 """
-PIECES = _trained(256, "The naïve café sold 1,234 crêpes — 日本語 and 🎉 too.\n\nThe end is the end. " * 5)
-TEXT = """const vocab = 256
-data x: tokens[9] from text(tokenizer = bytes)
-net logits(x: tokens[P]) -> [P, vocab] {
-  param place: [60, 8] ~ normal(0, 1)
-  h = embed(x, 8) + place[:P]
-  h += attention(h, 2, causal = true)
-  return 4 * linear(h, vocab)
-}
-train(steps = 2, batch = 4, optimizer = adam(lr = 1e-3)) { minimize mean(cross_entropy(logits(x[:-1]), x[1:])) }
-export generate(prompt: tokens[P], count: int = 6, temperature: real = 1.0) -> tokens[P + count] {
-  x = prompt
-  extend x by count { next ~ categorical(logits(x)[-1] / temperature)
-    append next }
-  return x
-}
-"""
 
 
-def compiled(program: Program, name: str, folder: Path, **how: Any) -> Path:
+def compiled(
+    program: Program, name: str, folder: Path, *, required: bool = False, tokenizer: str | None = None,
+    labels: Mapping[str, tuple[str, ...]] | None = None,
+) -> Path:  # fmt: skip
     weights, _ = load_weights(program, None)
-    return export(program, name, weights, folder, check=False, **how).path
+    options = CompileOptions(verify=False, settings="required" if required else "optional")
+    return export(program, name, Trained(weights, tokenizer=tokenizer, labels=labels or {}), folder, options).path
 
 
 def arrays(answer: Any) -> dict[str, Array]:
@@ -94,8 +83,9 @@ def test_every_export_of_every_example(javascript: JavaScript, tmp_path: Path) -
         program = small(path)
         for place, name in enumerate(program.exports):
             file = compiled(program, name, tmp_path, required=place % 2 == 1)
-            plain, optimised = graphs_of(program, name)
-            tried = trial(plain, FEW, longest=longest_text(optimised))
+            prepared = prepare_export(program, name)
+            plain = prepared.plain
+            tried = trial(plain, FEW, longest=prepared.longest_text)
             values = {n: a.tolist() for n, a in tried.inputs.items()} | tried.settings
             calls.append({"file": str(file), "values": values})
             wanted.append(here(file, values))
@@ -123,15 +113,15 @@ def test_draws_are_the_same_bits(javascript: JavaScript, program: Any, tmp_path:
         np.testing.assert_allclose(made[normal], wanted[normal][:count], rtol=1e-6, atol=1e-6)
 
 
-@pytest.mark.parametrize(("tokenizer", "quantize"), [("bytes", None), (PIECES, None), ("bytes", Quantize("int8"))])
+@pytest.mark.parametrize(("tokenizer", "quantize"), [("bytes", None), (PIECES, None), ("bytes", "int8")])
 def test_text_is_generated_and_streamed(
-    javascript: JavaScript, program: Any, tmp_path: Path, tokenizer: str, quantize: Quantize | None
+    javascript: JavaScript, program: Any, tmp_path: Path, tokenizer: str, quantize: FewBits | None
 ) -> None:
     made = program(TEXT)
     weights, _ = load_weights(made, None)
-    told: dict[str, Any] = {"tokenizer": tokenizer, "check": False, "quantize": quantize}
-    file = export(made, "generate", weights, tmp_path, **told).path
-    step = export_step(made, "generate", weights, tmp_path, **told)
+    trained, options = Trained(weights, tokenizer=tokenizer), CompileOptions(verify=False, quantize=quantize)
+    file = export(made, "generate", trained, tmp_path, options).path
+    step = export_step(made, "generate", trained, tmp_path, options)
     assert step is not None
     model = load(file, providers="cpu")
     prompts: list[Any] = ["Once", ["Once", "A"], [[79, 110]]]
@@ -159,7 +149,7 @@ def test_text_is_generated_and_streamed(
 
 def test_names_of_labels(javascript: JavaScript, tmp_path: Path) -> None:
     program = small(ROOT / "examples" / "dit.mai")
-    names = {"y": [f"digit {k}" for k in range(10)]}
+    names = {"y": tuple(f"digit {k}" for k in range(10))}
     file = compiled(program, "sample", tmp_path, labels=names)
     values = {"steps": 2, "seed": 1}
     calls = [{"file": str(file), "values": values | {"y": y}} for y in ("digit 3", ["digit 3"], 3, [3])]
@@ -233,7 +223,9 @@ def test_what_the_guide_shows(installed: Path, snippet: str) -> None:
             compiled(small(ROOT / "examples" / f"{name}.mai"), wanted, Path(folder), tokenizer="bytes")
         if "step" in snippet:
             program = small(ROOT / "examples" / "char_gpt.mai")
-            export_step(program, "generate", load_weights(program, None)[0], Path(folder), check=False)
+            export_step(
+                program, "generate", Trained(load_weights(program, None)[0]), Path(folder), CompileOptions(verify=False)
+            )
         shutil.copy(LIBRARY, folder)
         script = Path(folder) / "snippet.mjs"
         script.write_text(snippet, encoding="utf-8")

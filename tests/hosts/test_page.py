@@ -18,14 +18,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.cli import app
 from mai.runtime.errors import ModelError
 from mai.runtime.web.page import ORT, PUBLIC, VERSIONS, WEB, write_page
-from tests.hosts.conftest import INSTALLED
-from tests.hosts.test_javascript import PIECES, TEXT
+from tests.support.hosts import INSTALLED, PIECES, TEXT
 
 POINTS = "# Points <b>anywhere</b>.\nexport f() -> [2] {\n  x ~ normal([2])\n  return x\n}\n"
 MODULES = INSTALLED / "node_modules"
@@ -47,14 +47,14 @@ def modules(page: str) -> dict[str, str]:
 
 @pytest.fixture
 def points(program: Any, tmp_path: Path) -> Path:
-    return export(program(POINTS), "f", {}, tmp_path, check=False).path
+    return export(program(POINTS), "f", Trained({}), tmp_path, CompileOptions(verify=False)).path
 
 
 def test_a_page_holds_the_files_and_all_code(points: Path, program: Any, tmp_path: Path) -> None:
     text = program(TEXT)
     weights, _ = load_weights(text, None)
-    whole = export(text, "generate", weights, tmp_path, check=False, tokenizer="bytes").path
-    step = export_step(text, "generate", weights, tmp_path, check=False, tokenizer="bytes")
+    whole = export(text, "generate", Trained(weights, tokenizer="bytes"), tmp_path, CompileOptions(verify=False)).path
+    step = export_step(text, "generate", Trained(weights, tokenizer="bytes"), tmp_path, CompileOptions(verify=False))
     assert step is not None
     out = tmp_path / "page.html"
     write_page([points, whole, step.path], out)
@@ -159,9 +159,9 @@ def test_a_browser_runs_it(browser: Any, points: Path, program: Any, tmp_path: P
     """Points, and a text that streams, whose tokens are pieces."""
     text = program(TEXT)
     weights, _ = load_weights(text, None)
-    told: dict[str, Any] = {"check": False, "tokenizer": PIECES}
-    whole = export(text, "generate", weights, tmp_path, **told).path
-    assert export_step(text, "generate", weights, tmp_path, **told)
+    trained, options = Trained(weights, tokenizer=PIECES), CompileOptions(verify=False)
+    whole = export(text, "generate", trained, tmp_path, options).path
+    assert export_step(text, "generate", trained, tmp_path, options)
     out = tmp_path / "page.html"
     write_page([points, whole], out, MODULES)
     page = out.read_text(encoding="utf-8")

@@ -256,6 +256,7 @@ PIECES = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
 def test_mutated_examples_are_trees_or_diagnostics(path: Path) -> None:
     text, dice = path.read_text(encoding="utf-8"), random.Random(0)

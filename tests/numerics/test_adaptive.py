@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -13,6 +12,7 @@ import torchdiffeq
 from scipy.integrate import solve_ivp
 
 from mai.compiler import passes
+from mai.compiler.compile_options import DEFAULTS, CompileOptions, Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
@@ -51,8 +51,8 @@ def spec(system: str, solver: str = "dopri5", tolerance: float = 1e-5, way: str 
     return SPEC.format(field=field, solver=solver, tolerance=tolerance, way=way or f"0..{length}", more=more)
 
 
-def model(program: Program, tmp_path: Path, name: str = "f", **options: Any) -> Model:
-    return load(export(program, name, {}, tmp_path, **options).path, providers="cpu", threads=1)
+def model(program: Program, tmp_path: Path, name: str = "f", options: CompileOptions = DEFAULTS) -> Model:
+    return load(export(program, name, Trained({}), tmp_path, options).path, providers="cpu", threads=1)
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -72,6 +72,7 @@ def test_the_error_is_within_the_tolerance(solver: str, system: str, program: Ma
     assert (counts % 6 == 2).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_no_more_evaluations_than_torchdiffeq(system: str, program: Maker) -> None:
     _, field, length = SYSTEMS[system]
@@ -137,7 +138,7 @@ def test_what_the_velocity_reads_stays_with_its_example(optimise: bool, program:
         "export cloud(X: [P, 2], mu: []) -> [P, 2] { return flow(X, mu) }\n"
     )
     made, mu = program(text), np.array([0.0, 9.0, 3.0], np.float32)
-    one, cloud = (model(made, tmp_path, name, optimise=optimise) for name in ("f", "cloud"))
+    one, cloud = (model(made, tmp_path, name, CompileOptions(optimise=optimise)) for name in ("f", "cloud"))
     together, counts = one.counted(x=STARTS, mu=mu)
     assert counts is not None and len(set(counts.tolist())) == len(mu)
     for i in range(len(mu)):
@@ -162,7 +163,7 @@ def test_branches_of_a_guided_net_stay_with_their_example(program: Maker, tmp_pa
     drawn = np.random.default_rng(0)
     weights = {n: drawn.standard_normal(w.shape).astype(np.float32) for n, w in made.weights.items()}
     given = {"x": np.repeat(STARTS, 2, 0), "y": drawn.standard_normal((6, 3)).astype(np.float32)}
-    loaded = load(export(made, "f", weights, tmp_path).path, providers="cpu", threads=1)
+    loaded = load(export(made, "f", Trained(weights), tmp_path).path, providers="cpu", threads=1)
     together, counts = loaded.counted(**given)
     assert counts is not None and len(set(counts.tolist())) > 2
     wanted, _ = evaluate(passes.prepare(made.exports["f"]), given, {}, weights)
@@ -172,7 +173,7 @@ def test_branches_of_a_guided_net_stay_with_their_example(program: Maker, tmp_pa
 @pytest.mark.parametrize("opset", [21, 23])
 def test_a_way_that_does_not_arrive_is_told(opset: int, program: Maker, tmp_path: Path) -> None:
     made = program(spec("van der Pol", tolerance=1e-4, more=", max_steps = 50"))
-    loaded = model(made, tmp_path, opset=opset)
+    loaded = model(made, tmp_path, options=CompileOptions(opset=opset))
     rest = np.zeros((2, 2), np.float32)
     np.testing.assert_allclose(loaded(x=rest), rest)
     with pytest.raises(ModelError, match=r"did not arrive for 2 of 3 examples: 0, 2") as error:
@@ -180,6 +181,7 @@ def test_a_way_that_does_not_arrive_is_told(opset: int, program: Maker, tmp_path
     assert error.value.slug == "not-arrived"
 
 
+@pytest.mark.slow
 def test_a_velocity_that_is_no_number_ends_soon(program: Maker) -> None:
     graph = passes.prepare(program(spec("oscillator").replace("concat", "log(-abs(x)) + concat")).exports["f"])
     with np.errstate(all="ignore"):

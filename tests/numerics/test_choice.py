@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import chisquare
 
 from mai.compiler import passes
+from mai.compiler.compile_options import Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
@@ -51,7 +52,7 @@ def exact(logits: Array, temperature: float = 1.0, top_k: int = 0, top_p: float 
 
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_draws_have_the_exact_distribution(program: Maker, tmp_path: Path, settings: dict[str, Any]) -> None:
-    model = load(export(program(SPEC), "choose", {}, tmp_path).path, providers="cpu")
+    model = load(export(program(SPEC), "choose", Trained({}), tmp_path).path, providers="cpu")
     drawn = model(z=np.broadcast_to(LOGITS, (DRAWS, 12)).astype(np.float32), seed=1, **settings)
     counts, p = np.bincount(drawn, minlength=12), exact(LOGITS, **settings)
     assert not counts[p == 0].any()
@@ -66,13 +67,13 @@ def test_the_backends_choose_alike(program: Maker, tmp_path: Path, settings: dic
     z = np.random.default_rng(6).normal(0, 2, (500, 12)).astype(np.float32)
     (by_numpy,) = evaluate(graph, {"z": z}, {"seed": 3, **settings}, {})
     (by_torch,) = run(lower(graph, Weights({}), "Choice"), graph, {"z": z}, {"seed": 3, **settings})
-    by_onnx = load(export(made, "choose", {}, tmp_path).path, providers="cpu")(z=z, seed=3, **settings)
+    by_onnx = load(export(made, "choose", Trained({}), tmp_path).path, providers="cpu")(z=z, seed=3, **settings)
     np.testing.assert_array_equal(by_torch, by_numpy)
     np.testing.assert_array_equal(by_onnx, by_numpy)
 
 
 def test_temperature_zero_is_the_first_of_the_largest(program: Maker, tmp_path: Path) -> None:
-    model = load(export(program(SPEC), "choose", {}, tmp_path).path, providers="cpu")
+    model = load(export(program(SPEC), "choose", Trained({}), tmp_path).path, providers="cpu")
     z = np.zeros((40, 12), np.float32)
     z[:, 3] = z[:, 7] = 2.0
     z[:, 11] = -np.inf

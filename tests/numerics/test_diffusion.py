@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
@@ -28,7 +29,7 @@ VARIANCE = np.array([0.25, 2.25])
 
 def compiled(program: Program, name: str, folder: Path) -> Model:
     weights, _ = load_weights(program, None)
-    return load(export(program, name, weights, folder).path, providers="cpu")
+    return load(export(program, name, Trained(weights), folder).path, providers="cpu")
 
 
 def ancestral_mean(x: Array, noise: Array, k: Array) -> Array:
@@ -38,6 +39,7 @@ def ancestral_mean(x: Array, noise: Array, k: Array) -> Array:
     return made
 
 
+@pytest.mark.slow
 def test_ddim_with_all_steps_and_all_noise_is_ancestral_sampling(program: Maker, tmp_path: Path) -> None:
     made = program((EXAMPLES / "diffusion.mai").read_text(encoding="utf-8") + STEPS)
     once, seen = compiled(made, "once", tmp_path), compiled(made, "seen", tmp_path)
@@ -74,6 +76,7 @@ def exact(program: Maker, mean: str) -> Program:
     return program(text.replace(learnt, f"return (kept(t) * {mean} - x) / (kept(t)^2 * [0.25, 2.25] + σ(t)^2)"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["sample", "flow"])
 def test_both_ways_back_end_in_the_data(program: Maker, tmp_path: Path, name: str) -> None:
     made = compiled(exact(program, "[0.5, -1]"), name, tmp_path)(batch=20_000, seed=1)

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mai.compiler.check import check
+from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
@@ -21,7 +22,7 @@ RNG = np.random.default_rng(0)
 
 def computed(program: Program, folder: Path, **inputs: Any) -> Any:
     weights, _ = load_weights(program, None)
-    return load(export(program, "f", weights, folder).path, providers="cpu")(**inputs)
+    return load(export(program, "f", Trained(weights), folder).path, providers="cpu")(**inputs)
 
 
 def test_gelu_is_the_share_of_a_normal_variable_below(program: Make, tmp_path: Path) -> None:
@@ -58,12 +59,12 @@ export f(x: [P, 8], seen: [P]) -> [P, 8] { return g(x, seen) }
 """
     masked = program(text)
     weights, _ = load_weights(masked, None)
-    model = load(export(masked, "f", weights, tmp_path / "m").path, providers="cpu")
+    model = load(export(masked, "f", Trained(weights), tmp_path / "m").path, providers="cpu")
     plain = program(
         "net g(x: [P, 8]) -> [P, 8] { return attention(x, 2) }\nexport f(x: [P, 8]) -> [P, 8] { return g(x) }\n"
     )
     same = {name.replace("masked_", ""): array for name, array in weights.items()}
-    other = load(export(plain, "f", same, tmp_path / "p").path, providers="cpu")
+    other = load(export(plain, "f", Trained(same), tmp_path / "p").path, providers="cpu")
     x = RNG.standard_normal((2, 6, 8)).astype(np.float32)
     seen = np.ones((2, 6), np.float32)
     np.testing.assert_allclose(model(x=x, seen=seen), other(x=x), atol=1e-6)

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mai.compiler import passes
+from mai.compiler.compile_options import Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
@@ -38,9 +39,10 @@ def discrete_moments(steps: int) -> tuple[float, float]:
     return 2 * (1 - h) ** steps, 0.25 * h * sum((1 - h) ** (2 * k) for k in range(steps))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("steps", [1, 4, 16])
 def test_the_moments_are_those_of_the_chain(steps: int, program: Maker, tmp_path: Path) -> None:
-    model = load(export(program(PROCESS), "end", {}, tmp_path).path, providers="cpu")
+    model = load(export(program(PROCESS), "end", Trained({}), tmp_path).path, providers="cpu")
     count = 200_000
     ends = model(batch=count, seed=3, steps=steps)
     mean, variance = discrete_moments(steps)
@@ -63,7 +65,7 @@ def test_three_backends_draw_the_same(program: Maker, tmp_path: Path) -> None:
     x = np.random.default_rng(0).standard_normal((5, 2)).astype(np.float32)
     (by_numpy,) = evaluate(graph, {"x": x}, {"seed": 7}, {})
     (by_torch,) = run(lower(graph, Weights({})), graph, {"x": x}, {"seed": 7})
-    model = load(export(made, "path", {}, tmp_path).path, providers="cpu")
+    model = load(export(made, "path", Trained({}), tmp_path).path, providers="cpu")
     by_onnx = model(x=x, seed=7)
     np.testing.assert_allclose(by_torch, by_numpy, atol=1e-5)
     np.testing.assert_allclose(by_onnx, by_numpy, atol=1e-5)

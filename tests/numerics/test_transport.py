@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from mai.compiler import passes
+from mai.compiler.compile_options import Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
@@ -59,6 +60,7 @@ def test_the_divergence_is_that_of_pot(program: Maker) -> None:
     np.testing.assert_allclose(made, [debiased(a, b, 0.2) for a, b in zip(x, y, strict=True)], rtol=1e-3)
 
 
+@pytest.mark.slow
 def test_the_defaults_have_nearly_converged(program: Maker) -> None:
     x, y = clouds(24, 24)
     made = value(program(TWO.format("[]", "sinkhorn_divergence(x, y)")), x, y)
@@ -173,7 +175,7 @@ def test_numpy_torch_and_onnx_agree(call: str, program: Maker, tmp_path: Path) -
     x, y = (c.astype(np.float32) for c in clouds(12, 12))
     wanted = value(made, x, y)
     np.testing.assert_allclose(_in_torch(made, x, y), wanted, rtol=1e-4, atol=1e-5)
-    model = load(export(made, "f", {}, tmp_path).path, providers="cpu")
+    model = load(export(made, "f", Trained({}), tmp_path).path, providers="cpu")
     np.testing.assert_allclose(model(x=x, y=y), wanted, rtol=1e-4, atol=1e-5)
 
 

@@ -12,9 +12,11 @@ import onnxruntime as ort
 import pytest
 
 from mai.compiler import passes
+from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.build import CHUNK
 from mai.compiler.onnx.export import export, model_of
+from mai.compiler.onnx.prepared import prepare_export
 from mai.compiler.ops.elementwise import Silu
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
@@ -34,11 +36,12 @@ def session(path: Path, threads: int = 1) -> ort.InferenceSession:
     return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opset", [21, 23])
 @pytest.mark.parametrize("unroll", [False, True])
 def test_one_graph_is_the_plain_loop(opset: int, unroll: bool, example: Maker, tmp_path: Path) -> None:
     program = example("digits_unet", c="8")
-    made = export(program, "sample", weights(program), tmp_path, opset=opset, unroll=unroll)
+    made = export(program, "sample", Trained(weights(program)), tmp_path, CompileOptions(opset=opset, unroll=unroll))
     assert made.error is not None
     assert made.error < 1e-4
     model = load(made.path, providers="cpu")
@@ -57,7 +60,7 @@ def test_the_gate_refuses_and_names_the_node(example: Maker, tmp_path: Path, mon
     monkeypatch.setattr(Silu, "onnx", staticmethod(lambda op, x: op.Mul(x, op.Sigmoid(op.Mul(x, 2.0)))))
     program = example("moons_flow", width="16")
     with pytest.raises(MaiError) as caught:
-        export(program, "sample", weights(program), tmp_path)
+        export(program, "sample", Trained(weights(program)), tmp_path)
     (found,) = caught.value.diagnostics
     assert found.slug == "compile-mismatch"
     assert "`silu`" in found.label
@@ -68,7 +71,7 @@ def test_the_gate_refuses_and_names_the_node(example: Maker, tmp_path: Path, mon
 
 def test_settings_may_be_left_out(example: Maker, tmp_path: Path) -> None:
     program = example("moons_flow", width="16")
-    path = export(program, "sample", weights(program), tmp_path).path
+    path = export(program, "sample", Trained(weights(program)), tmp_path).path
     held = session(path)
     assert not held.get_inputs()
     assert {i.name for i in held.get_overridable_initializers()} == {"seed", "steps", "batch", CHUNK}
@@ -82,7 +85,7 @@ def test_settings_may_be_left_out(example: Maker, tmp_path: Path) -> None:
 
 def test_weights_of_a_body_live_in_the_body(example: Maker, tmp_path: Path) -> None:
     program = example("digits_unet", c="8")
-    proto = onnx.load(export(program, "sample", weights(program), tmp_path).path)
+    proto = onnx.load(export(program, "sample", Trained(weights(program)), tmp_path).path)
     (scan,) = [n for n in proto.graph.node if n.op_type == "Scan"]
     chunk = next(a.g for a in scan.attribute if a.name == "body")
     (loop,) = [n for n in chunk.node if n.op_type == "Loop"]
@@ -98,7 +101,7 @@ def test_weights_of_a_body_live_in_the_body(example: Maker, tmp_path: Path) -> N
 
 def test_a_host_may_choose_the_chunk(example: Maker, tmp_path: Path) -> None:
     program = example("digits_unet", c="8")
-    held = session(export(program, "sample", weights(program), tmp_path).path)
+    held = session(export(program, "sample", Trained(weights(program)), tmp_path).path)
     labels, steps = np.arange(5), np.array(2)
     (whole,) = held.run(None, {"y": labels, "steps": steps, CHUNK: np.array(2**31)})
     for size in (1, 2, 5):
@@ -108,7 +111,7 @@ def test_a_host_may_choose_the_chunk(example: Maker, tmp_path: Path) -> None:
 
 def test_chunks_are_the_whole_batch(example: Maker, tmp_path: Path) -> None:
     program = example("moons_flow", width="16")
-    path = export(program, "sample", weights(program), tmp_path).path
+    path = export(program, "sample", Trained(weights(program)), tmp_path).path
     assert any(n.op_type == "Scan" for n in onnx.load(path).graph.node)
     model = load(path, providers="cpu")
     for size in (1, 255, 256, 257, 1000):
@@ -121,7 +124,8 @@ def test_chunks_are_the_whole_batch(example: Maker, tmp_path: Path) -> None:
 
 
 def test_names_and_lines_survive(example: Maker) -> None:
-    model, _, _ = model_of(example("moons_flow", width="16"), "sample", weights(example("moons_flow", width="16")))
+    made = example("moons_flow", width="16")
+    model = model_of(made, prepare_export(made, "sample"), Trained(weights(made)))
     nodes = list(model.graph.all_nodes())
     names = [n.name for n in nodes]
     assert len(set(names)) == len(names)
@@ -131,7 +135,7 @@ def test_names_and_lines_survive(example: Maker) -> None:
 
 def test_draws_are_the_same_integers_on_every_thread_and_batch(program: Maker, tmp_path: Path) -> None:
     made = program("export f() -> [3] {\n  k ~ integers([3], 0, 1000000)\n  return k\n}\n")
-    path = export(made, "f", {}, tmp_path).path
+    path = export(made, "f", Trained({}), tmp_path).path
     wide = session(path).run(None, {"batch": np.array(1000), "seed": np.array(9)})[0]
     for threads, size in ((1, 1), (1, 7), (2, 7), (2, 1000)):
         ours = session(path, threads).run(None, {"batch": np.array(size), "seed": np.array(9)})[0]
@@ -153,7 +157,7 @@ def test_a_file_says_how_large_its_inputs_may_be(
     text: str, least: dict[str, int], most: dict[str, int], program: Maker, tmp_path: Path
 ) -> None:
     made = program(text)
-    model = load(export(made, "f", weights(made), tmp_path).path, providers="cpu")
+    model = load(export(made, "f", Trained(weights(made)), tmp_path).path, providers="cpu")
     assert (model.manifest.least, model.manifest.most) == (least, most)
     for name, size in least.items():
         shape = [size if s == name else s for s in model.inputs["x"].shape]

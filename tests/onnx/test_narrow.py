@@ -15,9 +15,11 @@ from onnx import TensorProto
 from typer.testing import CliRunner
 
 from mai.compiler.cli import register
+from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.build import build, serialised
-from mai.compiler.onnx.export import export, export_step, graphs_of
-from mai.compiler.onnx.gate import session
+from mai.compiler.onnx.export import export, export_step
+from mai.compiler.onnx.prepared import prepare_export
+from mai.compiler.onnx.trial import session
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
@@ -88,8 +90,8 @@ def stored(path: Path, type: int) -> int:
 @pytest.mark.parametrize(("text", "name"), [(FLOW, "sample"), (IMAGES, "sample"), (TEXT, "predict")])
 def test_fp16_computes_what_float32_does(program: Maker, tmp_path: Path, text: str, name: str, opset: int) -> None:
     held, weights = made(program, text)
-    whole = export(held, name, weights, tmp_path / "whole", opset=opset)
-    half = export(held, name, weights, tmp_path, opset=opset, precision="fp16")
+    whole = export(held, name, Trained(weights), tmp_path / "whole", CompileOptions(opset=opset))
+    half = export(held, name, Trained(weights), tmp_path, CompileOptions(opset=opset, precision="fp16"))
     assert 1e-6 < float(half.error or 0) < 0.01
     assert stored(half.path, TensorProto.FLOAT) < 0.06 * stored(whole.path, TensorProto.FLOAT)
     assert stored(half.path, TensorProto.FLOAT16) > 0.45 * stored(whole.path, TensorProto.FLOAT)
@@ -104,14 +106,15 @@ def test_fp16_computes_what_float32_does(program: Maker, tmp_path: Path, text: s
     assert 0 < np.abs(a - b).max() < 0.01 * np.abs(b).max()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("text", "name"), [(FLOW, "sample"), (IMAGES, "sample"), (TEXT, "predict"), (TEXT, "generate")]
 )
 def test_bf16_is_a_sound_file(program: Maker, tmp_path: Path, text: str, name: str) -> None:
     """Its form is checked by onnx, its numbers by the same graph, rounded; the file itself needs CUDA, and says so."""
     held, weights = made(program, text)
-    whole = export(held, name, weights, tmp_path / "whole")
-    half = export(held, name, weights, tmp_path, precision="bf16")
+    whole = export(held, name, Trained(weights), tmp_path / "whole")
+    half = export(held, name, Trained(weights), tmp_path, CompileOptions(precision="bf16"))
     onnx.checker.check_model(onnx.load(half.path), full_check=True)
     assert float(half.error or 0) < 0.05
     assert half.size < 0.75 * whole.size
@@ -125,7 +128,7 @@ def test_the_simulation_rounds_what_the_file_holds(program: Maker, precision: An
     """A product by hand: weights and operands of few bits, the sum in float32, the result of few bits."""
     held = program("export f(x: [64]) -> [32] { return linear(x, 32) }\n")
     weights, _ = load_weights(held, None, 0)
-    model = build(graphs_of(held, "f")[1], weights, precision=precision, rounded=True)
+    model = build(prepare_export(held, "f").optimised, weights, CompileOptions(precision=precision), rounded=True)
     x = np.random.default_rng(0).standard_normal((3, 64)).astype(np.float32)
     (y,) = session(serialised(model)).run(None, {"x": x})
 
@@ -141,7 +144,7 @@ def test_the_simulation_rounds_what_the_file_holds(program: Maker, precision: An
 def test_states_draws_and_times_are_whole(program: Maker, tmp_path: Path) -> None:
     """The loop hands on float32; between products of its body lie 16 bits, with few casts."""
     held, weights = made(program, FLOW)
-    graph = onnx.load(export(held, "sample", weights, tmp_path, precision="fp16").path).graph
+    graph = onnx.load(export(held, "sample", Trained(weights), tmp_path, CompileOptions(precision="fp16")).path).graph
     (loop,) = [n for g in graphs(graph) for n in g.node if n.op_type == "Loop"]
     body = next(a.g for a in loop.attribute if a.name == "body")
     assert {v.type.tensor_type.elem_type for v in [*body.input[2:], *body.output[1:]]} == {TensorProto.FLOAT}
@@ -154,7 +157,7 @@ def test_states_draws_and_times_are_whole(program: Maker, tmp_path: Path) -> Non
 
 def test_keys_and_values_are_kept_narrow(program: Maker, tmp_path: Path) -> None:
     held, weights = made(program, TEXT)
-    path = export(held, "generate", weights, tmp_path, precision="fp16").path
+    path = export(held, "generate", Trained(weights), tmp_path, CompileOptions(precision="fp16")).path
     (loop,) = [n for n in onnx.load(path).graph.node if n.op_type == "Loop"]
     body = next(a.g for a in loop.attribute if a.name == "body")
     types = [v.type.tensor_type.elem_type for v in body.input[2:]]
@@ -162,20 +165,22 @@ def test_keys_and_values_are_kept_narrow(program: Maker, tmp_path: Path) -> None
     assert TensorProto.FLOAT not in types
     tokens = np.random.default_rng(1).integers(0, 256, (2, 12))
     assert load(path, providers="cpu")(prompt=tokens, seed=1).shape == (2, 20)
-    step = export_step(held, "generate", weights, tmp_path, precision="fp16")
+    step = export_step(held, "generate", Trained(weights), tmp_path, CompileOptions(precision="fp16"))
     assert step is not None
     assert float(step.error or 0) < 0.01
     assert len(list(load(path, providers="cpu").stream(tokens))) == 8
 
 
 @pytest.mark.parametrize("method", ["rk4(steps)", "ab2(steps)", "dopri5(rtol = 1e-3, atol = 1e-3)"])
-@pytest.mark.parametrize("precision", ["fp16", "bf16"])
+@pytest.mark.parametrize("precision", ["fp16", pytest.param("bf16", marks=pytest.mark.slow)])
 def test_every_way_to_take_steps(program: Maker, tmp_path: Path, method: str, precision: Any) -> None:
     text = FLOW.replace("METHOD", method)
     held = program(text.replace("steps: int = 3", "") if "dopri" in method else text)
     weights, _ = load_weights(held, None, 0)
     unroll = method.startswith("rk4")
-    assert export(held, "sample", weights, tmp_path, precision=precision, unroll=unroll).path.exists()
+    assert export(
+        held, "sample", Trained(weights), tmp_path, CompileOptions(precision=precision, unroll=unroll)
+    ).path.exists()
 
 
 def test_numbers_beyond_fp16_are_refused(program: Maker, tmp_path: Path) -> None:
@@ -184,10 +189,10 @@ def test_numbers_beyond_fp16_are_refused(program: Maker, tmp_path: Path) -> None
     weights, _ = load_weights(held, None, 0)
     weights = {n: w * (300 if "linear_1.weight" in n else 1) for n, w in weights.items()}
     with pytest.raises(MaiError) as caught:
-        export(held, "f", weights, tmp_path, precision="fp16")
+        export(held, "f", Trained(weights), tmp_path, CompileOptions(precision="fp16"))
     assert caught.value.diagnostics[0].slug == "precision-loss"
     assert not list(tmp_path.glob("*.onnx"))
-    assert export(held, "f", weights, tmp_path, precision="bf16").path.exists()
+    assert export(held, "f", Trained(weights), tmp_path, CompileOptions(precision="bf16")).path.exists()
 
 
 def test_the_command(program: Maker, tmp_path: Path) -> None:

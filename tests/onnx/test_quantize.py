@@ -11,8 +11,10 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from mai.compiler.onnx.export import Quantize, export, export_step
-from mai.compiler.onnx.precision.quantize import BLOCK, NAMES, pairs, quantized, suits
+from mai.compiler.compile_options import BITS, CompileOptions, Trained
+from mai.compiler.onnx.export import export, export_step
+from mai.compiler.onnx.precision.quantize import BLOCK, pairs, quantized, suits
+from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
 from mai.compiler.training.evaluation import loss_change
@@ -77,12 +79,18 @@ def test_what_is_left_whole() -> None:
     assert not suits((4096,))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("opset", [21, 23])
 @pytest.mark.parametrize(("kind", "tolerance"), [("int8", 0.02), ("int4", 0.2)])
 def test_a_text_in_few_bits(program: Maker, tmp_path: Path, kind: Any, tolerance: float, opset: int) -> None:
-    made, quantize = program(SPEC), Quantize(kind)
-    whole = load(export(made, "predict", weights(made), tmp_path / "whole", opset=opset).path, providers="cpu")
-    path = export(made, "predict", weights(made), tmp_path, opset=opset, quantize=quantize).path
+    made, quantize = program(SPEC), kind
+    whole = load(
+        export(made, "predict", Trained(weights(made)), tmp_path / "whole", CompileOptions(opset=opset)).path,
+        providers="cpu",
+    )
+    path = export(
+        made, "predict", Trained(weights(made)), tmp_path, CompileOptions(opset=opset, quantize=quantize)
+    ).path
     few = load(path, providers="cpu")
     assert few.manifest.quantize == kind
     tokens = np.random.default_rng(1).integers(0, 256, (2, 12))
@@ -91,15 +99,18 @@ def test_a_text_in_few_bits(program: Maker, tmp_path: Path, kind: Any, tolerance
     assert {o.domain for o in onnx.load(path).opset_import} == {""}
     assert path.stat().st_size < whole.path.stat().st_size * (0.5 if kind == "int8" else 0.4)
 
-    text = load(export(made, "generate", weights(made), tmp_path, opset=opset, quantize=quantize).path, providers="cpu")
-    export_step(made, "generate", weights(made), tmp_path, opset=opset, quantize=quantize)
+    text = load(
+        export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset, quantize=quantize)).path,
+        providers="cpu",
+    )
+    export_step(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset, quantize=quantize))
     grown = text(prompt=tokens)
     np.testing.assert_array_equal(np.stack(list(text.stream(tokens)), 1), grown[:, 12:])
 
 
 def test_a_tied_weight_is_stored_once(program: Maker, tmp_path: Path) -> None:
     made = program(SPEC)
-    path = export(made, "generate", weights(made), tmp_path).path
+    path = export(made, "generate", Trained(weights(made)), tmp_path).path
     held = [t for t in _initializers(onnx.load(path).graph) if sorted(t.dims) == [64, 256] and "token" in t.name]
     assert len(held) == 1
 
@@ -109,18 +120,20 @@ def test_a_tied_weight_in_few_bits_is_stored_once(program: Maker, tmp_path: Path
     """The head reads it in the form that the runtime has a kernel for; a row is a column of it."""
     made, held = program(SPEC), weights(program(SPEC))
     for name in ("predict", "generate"):
-        path = export(made, name, held, tmp_path, quantize=Quantize(kind)).path
+        path = export(made, name, Trained(held), tmp_path, CompileOptions(quantize=kind)).path
         stored = [t for t in _initializers(onnx.load(path).graph) if "token" in t.name and 256 in t.dims]
         assert sorted(list(t.dims) for t in stored) == [[2, 256], [64, 256]]
         assert _products(path, tmp_path) == 7
-    table = quantized(held["logits.token"], NAMES[kind]).dequantized().astype(np.float32)
+    table = quantized(held["logits.token"], BITS[kind]).dequantized().astype(np.float32)
     of_rows = "net logits(x: tokens[P]) -> [P, vocab] {\n  param token: [vocab, d] ~ normal(0, 1)\n"
     both = program(
         "const vocab = 256\nconst d = 64\n" + of_rows + "  return affine(token[x], token)\n}\n"
         "export f(x: tokens[P]) -> [P, vocab] { return logits(x) }\n"
     )
     tokens = np.array([[0, 3, 255], [7, 7, 1]])
-    path = export(both, "f", {"logits.token": held["logits.token"]}, tmp_path, quantize=Quantize(kind)).path
+    path = export(
+        both, "f", Trained({"logits.token": held["logits.token"]}), tmp_path, CompileOptions(quantize=kind)
+    ).path
     wanted = table[tokens] @ table.T
     assert np.abs(load(path, providers="cpu")(x=tokens) - wanted).max() < 0.02 * np.abs(wanted).max()
 
@@ -146,12 +159,18 @@ def _initializers(graph: Any) -> list[Any]:
 def test_the_loss_is_measured(program: Maker) -> None:
     made = program(SPEC)
     held = weights(made)
-    eight, four = (loss_change(made, held, bits, 23) for bits in (8, 4))
+    eight, four = (loss_change(Preparations(made, CompileOptions(quantize=k)), Trained(held)) for k in ("int8", "int4"))
     assert eight is not None
     assert four is not None
     assert eight.before == pytest.approx(four.before)
     assert abs(eight.relative) < abs(four.relative) < 0.2
-    assert loss_change(program("export f(x: [2]) -> [2] { return x }\n"), {}, 4, 23) is None
+    assert (
+        loss_change(
+            Preparations(program("export f(x: [2]) -> [2] { return x }\n"), CompileOptions(quantize="int4")),
+            Trained({}),
+        )
+        is None
+    )
 
 
 @pytest.mark.parametrize("kind", ["int8", "int4"])
@@ -167,6 +186,6 @@ def test_a_weight_of_a_loop_and_of_what_is_before_it(
     made = program(text)
     arrays, _ = load_weights(made, None, 0)
     x = np.random.default_rng(0).standard_normal((3, 64)).astype(np.float32)
-    whole = load(export(made, "g", arrays, tmp_path).path, providers="cpu")(x=x)
-    few = load(export(made, "g", arrays, tmp_path, quantize=Quantize(kind)).path, providers="cpu")(x=x)  # type: ignore[arg-type]
+    whole = load(export(made, "g", Trained(arrays), tmp_path).path, providers="cpu")(x=x)
+    few = load(export(made, "g", Trained(arrays), tmp_path, CompileOptions(quantize=kind)).path, providers="cpu")(x=x)
     np.testing.assert_allclose(few, whole, atol=0.02 * 8 ** (kind == "int4") * np.abs(whole).max())

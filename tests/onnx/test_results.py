@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
@@ -29,7 +30,7 @@ export cloud(p: [P, 2]) -> ([P, 2], [P], int) {
 
 
 def opened(program: Program, name: str, folder: Path) -> Model:
-    return load(export(program, name, load_weights(program, None)[0], folder).path, providers="cpu")
+    return load(export(program, name, Trained(load_weights(program, None)[0]), folder).path, providers="cpu")
 
 
 def test_each_result_of_a_mapped_call_is_mapped(program: Maker, tmp_path: Path) -> None:

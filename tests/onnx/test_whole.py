@@ -12,8 +12,10 @@ import onnx
 import pytest
 from typer.testing import CliRunner
 
-from mai.compiler.onnx.export import Quantize, coarse_of_all, export
+from mai.compiler.compile_options import CompileOptions, FewBits, Trained
+from mai.compiler.onnx.export import export
 from mai.compiler.onnx.precision.whole import LARGEST_WEIGHT, stored
+from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.program import Program
 from mai.compiler.training.evaluation import loss_change
 from mai.compiler.training.initial_weights import load_weights
@@ -21,7 +23,7 @@ from mai.runtime import load
 from mai.runtime.arrays import Array
 
 Maker = Callable[..., Program]
-INT8 = Quantize("int8")
+INT8: FewBits = "int8"
 
 PLAIN = """net f(x: [128]) -> [160] { return linear(x, 160) }
 net g(h: [160]) -> [128] { return linear(h, 128) }
@@ -80,7 +82,7 @@ def rounded(x: Array, largest: int) -> tuple[Array, Array]:
 def test_it_computes_what_its_formula_says(program: Maker, tmp_path: Path, opset: int) -> None:
     made = program(PLAIN)
     weights, _ = load_weights(made, None, 1)
-    path = export(made, "step", weights, tmp_path, opset=opset, quantize=INT8).path
+    path = export(made, "step", Trained(weights), tmp_path, CompileOptions(opset=opset, quantize=INT8)).path
     x = np.random.default_rng(0).normal(0, 1, (7, 128)).astype(np.float32)
     x[3] = 0
 
@@ -111,7 +113,10 @@ def test_an_example_does_not_depend_on_its_batch(program: Maker, tmp_path: Path,
     text = PLAIN.replace("euler(steps)", method + ("()" if method == "dopri5" else "(steps)"))
     text = text if method != "dopri5" else text.replace(", steps: int = 1", "")
     made = program(text)
-    model = load(export(made, "step", load_weights(made, None, 0)[0], tmp_path, quantize=INT8).path, providers="cpu")
+    model = load(
+        export(made, "step", Trained(load_weights(made, None, 0)[0]), tmp_path, CompileOptions(quantize=INT8)).path,
+        providers="cpu",
+    )
     assert operators(model.path)["MatMulInteger"]
     x = np.random.default_rng(0).normal(0, 1, (300, 128)).astype(np.float32)  # More than a chunk.
     x[4] *= 100
@@ -128,8 +133,8 @@ def test_a_state_that_no_example_owns(program: Maker, tmp_path: Path) -> None:
         "  integrate s in 0..1 using euler(steps) { dx/ds = f(x) }\n  return x\n}\n"
     )
     weights, _ = load_weights(made, None, 0)
-    whole = load(export(made, "g", weights, tmp_path / "whole").path, providers="cpu")()
-    few = export(made, "g", weights, tmp_path, quantize=INT8)
+    whole = load(export(made, "g", Trained(weights), tmp_path / "whole").path, providers="cpu")()
+    few = export(made, "g", Trained(weights), tmp_path, CompileOptions(quantize=INT8))
     assert operators(few.path)["MatMulInteger"] == 1
     np.testing.assert_allclose(load(few.path, providers="cpu")(), whole, atol=0.02 * np.abs(whole).max())
 
@@ -139,8 +144,8 @@ def test_a_flow_of_tokens(program: Maker, tmp_path: Path, unroll: bool) -> None:
     """Products of what is integrated; those of the time and the label, and the narrow ones, are none. Three read one's rows."""
     made = tokens(program, tmp_path)
     weights, _ = load_weights(made, None, 0)
-    whole = export(made, "sample", weights, tmp_path / "whole", unroll=unroll)
-    few = export(made, "sample", weights, tmp_path, quantize=INT8, unroll=unroll)
+    whole = export(made, "sample", Trained(weights), tmp_path / "whole", CompileOptions(unroll=unroll))
+    few = export(made, "sample", Trained(weights), tmp_path, CompileOptions(quantize=INT8, unroll=unroll))
     turns = 3 if unroll else 1
     found = operators(few.path)
     assert found["MatMulInteger"] == 2 * 6 * turns
@@ -151,22 +156,25 @@ def test_a_flow_of_tokens(program: Maker, tmp_path: Path, unroll: bool) -> None:
     a, b = (load(made.path, providers="cpu")(y=y, seed=1) for made in (whole, few))
     assert 0 < np.abs(a - b).max() < 0.02 * np.abs(a).max()
     np.testing.assert_array_equal(load(few.path, providers="cpu")(y=y[:2], seed=1), b[:2])
-    names = coarse_of_all(made, 8).whole
+    names = Preparations(made).coarse(8).whole
     assert len(names) == 12
     assert all("attention" in n or "mlp" in n for n in names)
 
 
+@pytest.mark.slow
 def test_the_loss_of_a_flow_is_measured_with_its_products(program: Maker, tmp_path: Path) -> None:
     made = tokens(program, tmp_path)
     weights, _ = load_weights(made, None, 0)
-    eight, four = loss_change(made, weights, 8, 23), loss_change(made, weights, 4, 23)
+    eight, four = (
+        loss_change(Preparations(made, CompileOptions(quantize=k)), Trained(weights)) for k in ("int8", "int4")
+    )
     assert eight is not None
     assert four is not None
     assert eight.before == four.before
     assert 0 < abs(eight.relative) < 0.01
-    coarser = {n: w + 0.3 * np.abs(w).max(1, keepdims=True) * (np.arange(w.shape[1]) == 0) if n in coarse_of_all(made, 8).whole else w
+    coarser = {n: w + 0.3 * np.abs(w).max(1, keepdims=True) * (np.arange(w.shape[1]) == 0) if n in Preparations(made).coarse(8).whole else w
                for n, w in weights.items()}  # fmt: skip
-    assert loss_change(made, coarser, 8, 23) != eight
+    assert loss_change(Preparations(made, CompileOptions(quantize="int8")), Trained(coarser)) != eight
 
 
 def test_the_limit_holds_for_a_flow(program: Maker, tmp_path: Path) -> None:
@@ -195,14 +203,14 @@ def test_what_few_bits_do_not_do_is_said(program: Maker, tmp_path: Path) -> None
         "  integrate s in 0..1 using euler(steps) { dx/ds = v(x) }\n  return x\n}\n"
     )
     weights, _ = load_weights(convolving, None, 0)
-    said = export(convolving, "sample", weights, tmp_path, quantize=INT8).notes
+    said = export(convolving, "sample", Trained(weights), tmp_path, CompileOptions(quantize=INT8)).notes
     assert said == (
         "2 convolutions of `sample` stay in float32: 8 bits make them no faster",
         "no product of `sample` is large enough for few bits: its file is as without",
     )
     made = program(PLAIN)
     weights, _ = load_weights(made, None, 0)
-    assert export(made, "step", weights, tmp_path, quantize=INT8).notes == ()
-    (note,) = export(made, "step", weights, tmp_path, quantize=Quantize("int4")).notes
+    assert export(made, "step", Trained(weights), tmp_path, CompileOptions(quantize=INT8)).notes == ()
+    (note,) = export(made, "step", Trained(weights), tmp_path, CompileOptions(quantize="int4")).notes
     assert "8 make it faster" in note
     assert not operators(tmp_path / "spec.step.onnx")["MatMulInteger"]

@@ -11,6 +11,7 @@ import onnxruntime as ort
 import pytest
 import torch
 
+from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.sizes import Size
@@ -24,7 +25,7 @@ Agree = Callable[..., Array]
 
 
 def run_onnx(graph: Graph, feed: dict[str, Array], opset: int) -> Array:
-    raw = ir.serde.serialize_model(build(graph, {}, opset=opset))
+    raw = ir.serde.serialize_model(build(graph, {}, CompileOptions(opset=opset)))
     onnx.checker.check_model(raw, full_check=True)
     options = ort.SessionOptions()
     options.log_severity_level = 4

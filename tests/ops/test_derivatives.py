@@ -16,14 +16,14 @@ from mai.compiler.ir.operation import OPERATIONS, Case, Operation
 from mai.compiler.ir.structure import Gradient, Pushforward, Structural
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.elementwise import Multiply, Sin
-from mai.compiler.ops.random import Draw
-from mai.compiler.ops.reduce import Sum
+from mai.compiler.ops.random.random_numbers import Draw
+from mai.compiler.ops.reductions import Sum
 from mai.compiler.passes.derivatives.differentiate import differentiate
 from mai.compiler.passes.local.prune import prune
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.runtime.arrays import Array
-from tests.ops.test_parity import BATCH, SIZES, feed_of, graph_of, may_lead
+from tests.support.operation_cases import BATCH, SIZES, feed_of, graph_of, may_lead
 
 NONE = {
     "cached_attention": "what it keeps is handed on; texts are differentiated in their plain form",
@@ -74,10 +74,10 @@ def values(graph: Graph, feed: dict[str, Array], *outputs: Value) -> list[Array]
     return evaluate(prune(differentiate(graph)), {n: np.asarray(a) for n, a in feed.items()}, {}, {})
 
 
-def derived(graph: Graph, op: type[Operation], *inputs: Value) -> Value:
+def derived(graph: Graph, op: type[Structural], *inputs: Value) -> Value:
     type_ = inputs[1 if op is Gradient else 0].type
     lead = max((v.type.lead for v in inputs), key=len)
-    return Builder(graph).add(op, inputs, {}, [type_.with_lead(lead)]).output
+    return Builder(graph).add(op(), inputs, [type_.with_lead(lead)]).output
 
 
 def directions(graph: Graph, feed: dict[str, Array], places: list[int]) -> dict[str, Array]:

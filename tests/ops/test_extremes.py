@@ -12,7 +12,10 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops import elementwise, loss, norm, reduce
+from mai.compiler.ops import elementwise
+from mai.compiler.ops import reductions as reduce
+from mai.compiler.ops.losses import loss
+from mai.compiler.ops.reductions import norm
 from mai.runtime.arrays import Array
 
 LARGE = np.array([-1e4, -200.0, -90.0, -20.0, -1e-6, 0.0, 1e-6, 20.0, 90.0, 200.0, 1e4], np.float32)

@@ -13,7 +13,9 @@ from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.onnx.build import build
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import indexing, product, reduce, shape
+from mai.compiler.ops import reductions as reduce
+from mai.compiler.ops.products import product
+from mai.compiler.ops.shapes import indexing, shape
 from mai.runtime.arrays import Array
 
 Made = Callable[[Builder], Value]

@@ -17,8 +17,8 @@ from mai.compiler.ir.graph import Graph, Setting, Value
 from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.onnx.build import build
-from mai.compiler.ops.philox import MULTIPLIERS_SWAPPED, WORD, key_schedule, philox
-from mai.compiler.ops.random import RandomBits, RandomNormal, RandomUniform
+from mai.compiler.ops.random.philox import MULTIPLIERS_SWAPPED, WORD, key_schedule, philox
+from mai.compiler.ops.random.random_numbers import RandomBits, RandomNormal, RandomUniform
 
 MASK = 0xFFFFFFFF
 # Random123 (Salmon et al. 2011), kat_vectors: philox4x32 10

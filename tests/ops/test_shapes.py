@@ -9,19 +9,14 @@ import pytest
 from mai.compiler.ir.operation import Operation, ShapeError, broadcast, describe, typed
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
-from mai.compiler.ops import (
-    attention,
-    convolution,
-    elementwise,
-    indexing,
-    logic,
-    loss,
-    norm,
-    product,
-    random,
-    reduce,
-    shape,
-)
+from mai.compiler.ops import elementwise
+from mai.compiler.ops import reductions as reduce
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.losses import loss
+from mai.compiler.ops.products import attention, convolution, product
+from mai.compiler.ops.random import random_numbers as random
+from mai.compiler.ops.reductions import norm
+from mai.compiler.ops.shapes import indexing, shape
 
 P, H, K = symbol("P"), symbol("H"), symbol("k")
 BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)

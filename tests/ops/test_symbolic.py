@@ -15,7 +15,13 @@ from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.sizes import Dim, Size, symbol, symbols
 from mai.compiler.ir.sizes import evaluate as size_of
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
-from mai.compiler.ops import attention, convolution, elementwise, indexing, loss, norm, product, random, reduce, shape
+from mai.compiler.ops import elementwise
+from mai.compiler.ops import reductions as reduce
+from mai.compiler.ops.losses import loss
+from mai.compiler.ops.products import attention, convolution, product
+from mai.compiler.ops.random import random_numbers as random
+from mai.compiler.ops.reductions import norm
+from mai.compiler.ops.shapes import indexing, shape
 from mai.runtime.arrays import Array
 
 P, H, W, N = symbol("P"), symbol("H"), symbol("W"), symbol("n")

@@ -13,65 +13,19 @@ from hypothesis import strategies as some
 
 from mai.compiler import passes
 from mai.compiler.check import growing
+from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.structure import Loop
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.passes.text import two_level_cache
 from mai.compiler.program import Program
-from mai.compiler.torch.parameters import first_value
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
+from tests.support.growing_texts import CAUSAL_NETS, LAYERS, NOTHING, spec, weights
 
 Maker = Callable[..., Program]
-NOTHING = -1
 GROWING = ("concat", "two-level")
 
-HEAD = "const vocab = 13\nconst d = 8\nconst context = 24\n"
-TAIL = """
-export generate(prompt: tokens[P], count: int = 6, temperature: real = 1.0) -> tokens[P + count] {
-  x = prompt
-  extend x by count {
-    next ~ categorical(logits(x)[-1] / temperature)
-    append next
-  }
-  return x
-}
-"""
-CAUSAL = "where(range(P)[:, None] >= range(P)[None, :], {}, -1e9)"
-# The body of `logits`, from the embedded tokens `h` to the `h` that the head reads.
-CAUSAL_NETS = {
-    "nothing": "",
-    "pointwise": "h += mlp(layer_norm(h), 16)",
-    "positions": "param place: [context, d] ~ normal(0, 1)\n  h += place[:P]",
-    "attention": "repeat 2 { h += attention(layer_norm(h), 2, causal = true) }",
-    "positions and attention": "param place: [context, d] ~ normal(0, 1)\n  h += place[:P]\n  h += attention(h, 2, causal = true)",
-    "rotary, grouped": "h += attention(rms_norm(h), 4, 2, causal = true, rotary = rope(base = 100), bias = false)\n  h += gated_mlp(h, 12)",
-    "primitives": "q = linear(h, d)\n  k = linear(h, d)\n  v = linear(h, d)\n"
-    f"  h += softmax({CAUSAL.format('q @ k' + chr(39) + ' / sqrt(d)')}) @ v",
-    "an additive mask": "q = linear(h, d)\n  k = linear(h, d)\n"
-    f"  bias = {CAUSAL.format('0.0')}\n  h += softmax(q @ k' + bias) @ linear(h, d)",
-    "alibi": "q = linear(h, d)\n  k = linear(h, d)\n  far = range(P)[:, None] - range(P)[None, :]\n"
-    "  h += softmax(where(far >= 0, q @ k' - 0.5 * far, -1e9)) @ h",
-    "a window": "far = range(P)[:, None] - range(P)[None, :]\n  near = where(far >= 0, where(far < 3, 1.0, 0.0), 0.0)\n"
-    "  h += near @ linear(h, d)",
-    "einsum": f"scores = softmax({CAUSAL.format('einsum(' + chr(34) + 'i c, j c -> i j' + chr(34) + ', h, h)')})\n"
-    '  h += einsum("i j, j c -> i c", scores, h)',
-    "a running sum": "h += linear(cumsum(h, axis = 0), d) / 10",
-    "a running mean": "h += cumsum(h, axis = 0) / (range(P) + 1)[:, None]",
-    "a shift": "h += linear(shift(h, 1), d) - shift(h, 3)",
-    "a causal convolution": "h += gelu(linear(concat(h, shift(h, 1), shift(h, 2), axis = 1), d))",
-    "the layer of it": "h += causal_conv(h, d, 3)",
-    "two states in a row": "h += cumsum(shift(h, 2), axis = 0)\n  h += attention(cumsum(h, axis = 0) / 9, 2, causal = true)",
-    "shared turns": "repeat 3 shared { h += attention(layer_norm(h), 2, causal = true) }",
-    "shared turns around the text": "z = zeros([d])\n  repeat 2 shared { z = tanh(linear(z, d) + max(h, axis = 0)) }\n"
-    "  h += z",
-    "transposed": 't = h\'\n  h += (2 * t)\' + rearrange(rearrange(h, "p (a b) -> a p b", a = 2), "a p b -> p (a b)")',
-    "heads by hand": 'q = rearrange(linear(h, d), "p (a c) -> a p c", a = 2)\n'
-    f"  w = softmax({CAUSAL.format('q @ rearrange(q, ' + chr(34) + 'a p c -> a c p' + chr(34) + ')')})\n"
-    '  h += rearrange(w @ q, "a p c -> p (a c)")',
-    "the mean, for the last token": "h += mean(h, axis = 0)",
-    "the largest, for the last token": "h = h + max(h, axis = 0)",
-}
 # A net that looks ahead, and the operation that is named.
 REFUSED = {
     "attention": ("h += attention(h, 2)", "attention"),
@@ -87,15 +41,6 @@ REFUSED = {
     "the first token": ("h += h[0]", "pick"),
     "a turn's noise, kept": ("n ~ normal([d])\n  h = cumsum(h + n, axis = 0)", "cumsum"),
 }  # fmt: skip
-
-
-def spec(body: str) -> str:
-    net = f"net logits(x: tokens[P]) -> [P, vocab] {{\n  h = embed(x, d)\n  {body}\n  return linear(h, vocab)\n}}\n"
-    return HEAD + net + TAIL
-
-
-def weights(program: Program) -> dict[str, Any]:
-    return {name: first_value(w, 1) for name, w in program.weights.items()}
 
 
 def run(program: Program, prompt: Any, *, cache: str, **settings: Any) -> Any:
@@ -172,7 +117,7 @@ def test_rows_end_each_at_its_time(program: Maker, tmp_path: Path, cache: str) -
     prompt = np.random.default_rng(2).integers(0, 7, (12, 3))
     free = run(program(spec(CAUSAL_NETS["attention"])), prompt, cache="concat", count=20)[:, 3:]
     ended = run(made, prompt, cache=cache, count=20)[:, 3:]
-    path = export(made, "generate", weights(made), tmp_path, cache=cache).path
+    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(cache=cache)).path
     np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, count=20, seed=5)[:, 3:], ended)
     np.testing.assert_array_equal(ended, run(made, prompt, cache="none", count=20)[:, 3:])
     for row, wanted in zip(ended, free, strict=True):
@@ -190,7 +135,7 @@ def test_what_has_been_said_is_less_likely(program: Maker, tmp_path: Path) -> No
     together = run(made, prompt, cache="concat", count=12, temperature=0.0)
     alone = run(made, prompt[:1, 2:], cache="none", count=12, temperature=0.0)
     np.testing.assert_array_equal(together[0, 2:], alone[0])
-    path = export(made, "generate", weights(made), tmp_path).path
+    path = export(made, "generate", Trained(weights(made)), tmp_path).path
     np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, count=12, temperature=0.0), together)
     free = run(program(spec(CAUSAL_NETS["attention"])), prompt[1:], cache="concat", count=12, temperature=0.0)
     assert len(set(together[1, 4:].tolist())) > len(set(free[0, 4:].tolist()))
@@ -208,13 +153,13 @@ def test_two_texts_grow_one_after_the_other(program: Maker, cache: str) -> None:
     np.testing.assert_array_equal(grown, run(made, prompt, cache="none"))
 
 
-@pytest.mark.parametrize("opset", [21, 23])
+@pytest.mark.parametrize("opset", [pytest.param(21, marks=pytest.mark.slow), 23])
 @pytest.mark.parametrize("name", CAUSAL_NETS)
 def test_the_file_computes_what_numpy_does(program: Maker, tmp_path: Path, name: str, opset: int) -> None:
     """The whole in one call, and token by token by the step file."""
     made = program(spec(CAUSAL_NETS[name]))
-    path = export(made, "generate", weights(made), tmp_path, opset=opset).path
-    export_step(made, "generate", weights(made), tmp_path, opset=opset)
+    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset)).path
+    export_step(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset))
     prompt = np.random.default_rng(3).integers(0, 13, (2, 4))
     wanted = run(made, prompt, cache="none")
     model = load(path, providers="cpu", threads=1)
@@ -222,12 +167,14 @@ def test_the_file_computes_what_numpy_does(program: Maker, tmp_path: Path, name:
     np.testing.assert_array_equal(np.stack(list(model.stream(prompt, seed=5)), 1), wanted[:, 4:])
 
 
-@pytest.mark.parametrize("opset", [21, 23])
+@pytest.mark.parametrize("opset", [pytest.param(21, marks=pytest.mark.slow), 23])
 @pytest.mark.parametrize("name", ["attention", "rotary, grouped", "two states in a row", "primitives"])
 def test_the_file_of_two_levels(program: Maker, tmp_path: Path, name: str, opset: int) -> None:
     """Prompts of different lengths, through several blocks."""
     made = program(spec(CAUSAL_NETS[name]))
-    path = export(made, "generate", weights(made), tmp_path, opset=opset, cache="two-level").path
+    path = export(
+        made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset, cache="two-level")
+    ).path
     prompt = np.random.default_rng(4).integers(0, 13, (3, 5))
     prompt[0, :3] = prompt[2, :1] = NOTHING
     wanted = run(made, prompt, cache="concat", count=11)
@@ -243,29 +190,12 @@ def test_only_a_past_that_is_attended_to_has_two_levels(program: Maker) -> None:
 
 def test_a_file_without_states(program: Maker, tmp_path: Path) -> None:
     made = program(spec(REFUSED["attention"][0]))
-    path = export(made, "generate", weights(made), tmp_path, cache="none").path
+    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(cache="none")).path
     prompt = np.array([[3, 1, 2]])
     np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, seed=5), run(made, prompt, cache="none"))
 
 
 # ----------------------------------------------------------------------- random nets
-
-LAYERS = some.sampled_from(
-    [
-        "h += attention(layer_norm(h), 2, causal = true)",
-        "h += attention(rms_norm(h), 4, 2, causal = true, rotary = rope(base = 50))",
-        "h += mlp(layer_norm(h), 12)",
-        "h += linear(shift(h, {n}), d)",
-        "h += linear(cumsum(h, axis = 0), d) / 8",
-        "h += cumsum(h, axis = 0) / (range(P) + {n})[:, None]",
-        f"h += softmax({CAUSAL.format('h @ linear(h, d)' + chr(39))}) @ linear(h, d)",
-        "h = silu(h) * linear(shift(h, {n}), d) + h",
-        "repeat {n} shared {{ h += attention(layer_norm(h), 2, causal = true) }}",
-        'h += rearrange(tanh(rearrange(h, "p (a b) -> b p a", a = 2)), "b p a -> p (a b)")',
-        "param table: [context, d] ~ normal(0, 1)\n  h += table[:P]",
-        "h += where(h > 0, shift(h, {n}), 0.5 * h)",
-    ]
-)
 
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -19,8 +19,8 @@ from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.text import to_text
 from mai.compiler.onnx.build import build, serialised
-from mai.compiler.onnx.gate import _run, difference, session, trial
 from mai.compiler.onnx.layout.chunks import chunk_of
+from mai.compiler.onnx.trial import difference, run_trial, session, trial
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights, first_value
@@ -104,7 +104,7 @@ def in_torch(graph: Graph, weights: dict[str, Any], tried: Any) -> list[Any]:
 
 
 def in_onnx(graph: Graph, weights: dict[str, Any], tried: Any) -> list[Any]:
-    return _run(session(serialised(build(graph, weights, chunk=chunk_of(graph)))), graph, tried)
+    return run_trial(session(serialised(build(graph, weights, chunk=chunk_of(graph)))), graph, tried)
 
 
 def total(graph: Graph, name: str) -> int:

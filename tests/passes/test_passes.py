@@ -12,7 +12,7 @@ from mai.compiler import passes
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.text import to_text
-from mai.compiler.onnx.gate import difference, trial
+from mai.compiler.onnx.trial import difference, trial
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
 
@@ -53,6 +53,7 @@ def test_passes_keep_the_result(name: str, example: Maker) -> None:
             assert max(difference(a, b) for a, b in zip(made, wanted, strict=True)) < 1e-9, stage.__name__
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["moons_flow", "diffusion"])
 def test_frozen_settings_keep_their_defaults(name: str, example: Maker) -> None:
     program = example(name, **SMALL.get(name, {}))

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mai.compiler.check import check
+from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.passes.loops.paths import path_axes
 from mai.compiler.training.initial_weights import load_weights
@@ -53,5 +54,5 @@ def test_the_manifest_says_so(unroll: bool, tmp_path: Path) -> None:
     (tmp_path / "spec.mai").write_text(spec, encoding="utf-8")
     program = check(tmp_path / "spec.mai").program
     assert program is not None
-    made = export(program, "f", load_weights(program, None)[0], tmp_path, unroll=unroll)
+    made = export(program, "f", Trained(load_weights(program, None)[0]), tmp_path, CompileOptions(unroll=unroll))
     assert load(made.path, providers="cpu").outputs["f"].path == 0

@@ -16,7 +16,7 @@ from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Node, Region
 from mai.compiler.ir.rewrite import copy_graph, free_values
 from mai.compiler.ir.text import to_text
-from mai.compiler.onnx.gate import difference, trial
+from mai.compiler.onnx.trial import difference, trial
 from mai.compiler.passes.loops.unroll import unroll
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value

@@ -16,12 +16,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
 from mai.compiler import passes
+from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
-from mai.compiler.onnx.export import Quantize, export
+from mai.compiler.onnx.export import export
 from mai.compiler.ops.terms import Term
 from mai.compiler.passes.text.prompt_lookup import PADS, went_on
 from mai.compiler.program import Program
@@ -30,7 +31,7 @@ from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run as run_torch
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
-from tests.passes.test_incremental import CAUSAL_NETS, LAYERS, NOTHING, spec, weights
+from tests.support.growing_texts import CAUSAL_NETS, LAYERS, NOTHING, spec, weights
 
 Maker = Callable[..., Program]
 COUNT, DRAFTS = 15, 4
@@ -76,7 +77,12 @@ def grown(
     return evaluate(graph, {"prompt": prompt}, given, weights(program))
 
 
-@pytest.mark.parametrize("name", CAUSAL_NETS)
+# A few nets whose states are of different kinds stand for all where time is short.
+FAST = ("attention", "rotary, grouped", "a shift", "a running mean", "two states in a row", "a window")
+SOME_FAST = [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in CAUSAL_NETS]
+
+
+@pytest.mark.parametrize("name", SOME_FAST)
 def test_the_text_is_the_same(program: Maker, name: str) -> None:
     """For nets with every kind of state, greedy and drawn, rows of different lengths side by side."""
     made = program(spec(CAUSAL_NETS[name]))
@@ -90,7 +96,11 @@ def test_the_text_is_the_same(program: Maker, name: str) -> None:
 def test_the_choice_is_the_same(program: Maker, tmp_path: Path, name: str) -> None:
     """In numpy and in the file."""
     made = program(CHOICES[name])
-    model = load(export(made, "generate", weights(made), tmp_path, drafts=DRAFTS).path, providers="cpu", threads=1)
+    model = load(
+        export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(drafts=DRAFTS)).path,
+        providers="cpu",
+        threads=1,
+    )
     for prompt in PROMPTS.values():
         for seed in (1, 2):
             (wanted,) = grown(made, prompt, 0, 0.3, seed)
@@ -99,14 +109,14 @@ def test_the_choice_is_the_same(program: Maker, tmp_path: Path, name: str) -> No
             np.testing.assert_array_equal(model(prompt=prompt, count=COUNT, **held), wanted)
 
 
-@pytest.mark.parametrize("opset", [21, 23])
+@pytest.mark.parametrize("opset", [pytest.param(21, marks=pytest.mark.slow), 23])
 @pytest.mark.parametrize(
     "name", ["positions and attention", "rotary, grouped", "alibi", "two states in a row", "a window"]
 )
 def test_the_file_says_the_same(program: Maker, tmp_path: Path, name: str, opset: int) -> None:
     """Compiled, and in torch."""
     made = program(spec(CAUSAL_NETS[name]))
-    path = export(made, "generate", weights(made), tmp_path, opset=opset, drafts=DRAFTS).path
+    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(opset=opset, drafts=DRAFTS)).path
     model, in_torch = load(path, providers="cpu", threads=1), _in_torch(made)
     for prompt in PROMPTS.values():
         for temperature, seed in ((0.0, 0), (0.2, 1), (1.0, 2)):
@@ -133,7 +143,9 @@ def test_weights_in_few_bits_say_the_same(program: Maker, tmp_path: Path) -> Non
     for drafts in (0, DRAFTS):
         folder = tmp_path / str(drafts)
         folder.mkdir()
-        path = export(made, "generate", weights(made), folder, drafts=drafts, quantize=Quantize("int4")).path
+        path = export(
+            made, "generate", Trained(weights(made)), folder, CompileOptions(drafts=drafts, quantize="int4")
+        ).path
         texts.append(load(path, providers="cpu", threads=1)(prompt=prompt, count=COUNT, temperature=0.3, seed=3))
     np.testing.assert_array_equal(*texts)
 
@@ -183,7 +195,7 @@ def test_turns_read_ever_more(program: Maker, most: int) -> None:
 @pytest.mark.parametrize("count", [0, 1, 2, 3])
 def test_few_tokens(program: Maker, tmp_path: Path, count: int) -> None:
     made = program(spec(CAUSAL_NETS["attention"]))
-    path = export(made, "generate", weights(made), tmp_path, drafts=DRAFTS).path
+    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(drafts=DRAFTS)).path
     for prompt in PROMPTS.values():
         (wanted,) = grown(made, prompt, 0, 0.0, count=count)
         assert wanted.shape == (len(prompt), prompt.shape[1] + count)
@@ -195,7 +207,11 @@ def test_few_tokens(program: Maker, tmp_path: Path, count: int) -> None:
 def test_the_longest_text_is_reached_and_not_passed(program: Maker, tmp_path: Path) -> None:
     """A table of 24 positions. Of three words guesses are right now and then: a row that is through reads on in vain."""
     made = program(ATTENTION.replace("vocab = 13", "vocab = 3"))
-    model = load(export(made, "generate", weights(made), tmp_path, drafts=7).path, providers="cpu", threads=1)
+    model = load(
+        export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(drafts=7)).path,
+        providers="cpu",
+        threads=1,
+    )
     assert model.manifest.text is not None
     assert model.manifest.text.limit == 24
     prompt = np.random.default_rng(0).integers(0, 3, (4, 5))
@@ -209,7 +225,11 @@ def test_two_texts_grow_one_after_the_other(program: Maker, tmp_path: Path) -> N
         "  return x\n}\n", "  extend x by 8 { append argmax(logits(x)[-1]) }\n  return x\n}\n"
     ).replace("tokens[P + count]", "tokens[P + count + 8]").replace("context = 24", "context = 40")  # fmt: skip
     made = program(text)
-    model = load(export(made, "generate", weights(made), tmp_path, drafts=DRAFTS).path, providers="cpu", threads=1)
+    model = load(
+        export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(drafts=DRAFTS)).path,
+        providers="cpu",
+        threads=1,
+    )
     for prompt in PROMPTS.values():
         (wanted,) = grown(made, prompt, 0, 0.0)
         text, turns = model.counted(prompt=prompt, count=COUNT, temperature=0.0)
@@ -231,6 +251,7 @@ def test_what_cannot_read_drafts_is_refused(program: Maker) -> None:
     assert found.help == "compile without `--speculate`"
 
 
+@pytest.mark.slow
 def test_the_command(tmp_path: Path) -> None:
     """The file says that it reads drafts, and how many turns a text took; its step file streams as ever."""
     text = spec("").replace("const vocab = 13", "const vocab = 256")

@@ -115,15 +115,21 @@ def test_a_model_runs_by_its_graph(
     stated.value = flat.model_dump_json()
     path = write(shifted, "flat.f.onnx")
     asked: list[Any] = []
+    recorded: list[Recorded] = []
+
+    def captured_on_the_cpu(session: Any, manifest: Any) -> CapturedRuns:
+        recorded.append(Recorded(session))
+        return CapturedRuns(recorded[-1], manifest, "cpu")  # type: ignore[arg-type]
+
     monkeypatch.setattr(
         loader, "with_cuda_graphs", lambda providers: asked.append(providers) or ["CPUExecutionProvider"]
     )
-    monkeypatch.setattr(loader, "CapturedRuns", lambda session, manifest: CapturedRuns(session, manifest, "cpu"))
+    monkeypatch.setattr(loader, "CapturedRuns", captured_on_the_cpu)
     captured = load(path, providers="cuda", cuda_graph=True)
     assert asked[0][0] in ("CUDAExecutionProvider", "CPUExecutionProvider")
     feed = given(4)
     np.testing.assert_array_equal(captured(**feed), opened(**feed))
-    assert isinstance(captured._captured, CapturedRuns)
+    assert recorded[0].graphs == ["1"]
 
 
 def test_without_cuda_it_is_told(write: Write, shifted: onnx.ModelProto) -> None:

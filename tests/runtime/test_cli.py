@@ -14,8 +14,7 @@ import onnx
 import pytest
 
 from mai.runtime.model.manifest import MANIFEST_KEY, Port
-
-from .conftest import build, manifest
+from tests.support.small_files import build, manifest
 
 Write = Callable[..., Path]
 TRAINING = [
@@ -47,6 +46,7 @@ def bare(*words: str | Path, code: int = 0) -> subprocess.CompletedProcess[str]:
     return done
 
 
+@pytest.mark.slow
 def test_run_shows_or_saves(counting: onnx.ModelProto, write: Write, tmp_path: Path) -> None:
     path = write(counting)
     done = bare("run", path, "--batch", "3", "--seed", "4")
@@ -63,6 +63,7 @@ def test_run_takes_inputs(shifted: onnx.ModelProto, write: Write, tmp_path: Path
     assert json.loads((tmp_path / "x.json").read_text())["f"] == [[10, 20], [11, 21], [12, 22], [10, 20]]
 
 
+@pytest.mark.slow
 def test_info(shifted: onnx.ModelProto, write: Write) -> None:
     path = write(shifted)
     said = bare("info", path).stdout
@@ -111,6 +112,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("words", "said"), WRONG, ids=[said for _, said in WRONG])
 def test_what_is_wrong_is_told_in_a_line(words: list[str], said: str, shifted: onnx.ModelProto, write: Write) -> None:
     done = bare("run", write(shifted), *words, code=1)
@@ -130,6 +132,7 @@ def test_drawing_records_that_are_none(tmp_path: Path) -> None:
     assert "error[not-a-path]" in bare("draw", tmp_path, "--out", tmp_path / "x.gif", code=1).stderr
 
 
+@pytest.mark.slow
 def test_the_verbs_of_the_compiler_say_what_to_install(tmp_path: Path) -> None:
     spec = tmp_path / "a.mai"
     spec.write_text("export f(x: [2]) -> [2] { return x }\n", encoding="utf-8")

@@ -11,10 +11,13 @@ import numpy as np
 import onnx
 import pytest
 
+from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
+
+pytestmark = pytest.mark.slow
 
 Maker = Callable[..., Program]
 
@@ -28,7 +31,7 @@ def files(example: Maker, tmp_path: Path) -> dict[str, Path]:
         ("mlp", "classify", {}),
     ):
         program = example(name, **sets)
-        made[name] = export(program, which, load_weights(program, None)[0], tmp_path).path
+        made[name] = export(program, which, Trained(load_weights(program, None)[0]), tmp_path).path
     return made
 
 

@@ -40,6 +40,7 @@ def rotation(steps: int, radius: float = 1.0) -> Array:
     return (radius * np.stack([np.cos(turn), np.sin(turn)], -1)).astype(np.float32)
 
 
+@pytest.mark.slow
 def test_a_long_path_is_a_short_loop_with_a_pause_at_its_end(tmp_path: Path) -> None:
     path = tmp_path / "x.gif"
     animate(motion_of(rotation(999), output("steps + 1", 2, path=0)), path, title="m.path.onnx")
@@ -65,6 +66,7 @@ PATHS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", PATHS)
 def test_every_path_moves_and_has_a_picture(kind: str, tmp_path: Path) -> None:
     sizes, shape, axis = PATHS[kind]
@@ -180,6 +182,7 @@ def test_colours_span_what_is_asked_for(tmp_path: Path) -> None:
     assert (tmp_path / "all.png").read_bytes() != (tmp_path / "some.png").read_bytes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("shape", [(1, 8, 8), (64,)])
 def test_classes_of_images_stand_below_them(shape: tuple[int, ...], tmp_path: Path) -> None:
     rng = np.random.default_rng(0)
@@ -322,6 +325,7 @@ def test_a_file_that_holds_no_records(tmp_path: Path) -> None:
     assert caught.value.slug == "file-not-found"
 
 
+@pytest.mark.slow
 def test_numbers_that_are_none_are_drawn_around(tmp_path: Path, run: Path) -> None:
     """A run that blew up is worth a look: infinite and undefined numbers stop no picture."""
     broken = rotation(6)

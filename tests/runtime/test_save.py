@@ -101,6 +101,7 @@ SHAPES: list[tuple[list[int | str], tuple[int, ...]]] = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("shape", "sizes"), SHAPES, ids=[str(s) for _, s in SHAPES])
 def test_every_shape_has_a_picture(tmp_path: Path, shape: list[int | str], sizes: tuple[int, ...]) -> None:
     """A picture that shows something: more than one colour in it."""

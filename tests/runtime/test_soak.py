@@ -10,6 +10,8 @@ import pytest
 from benchmarks.soak import Call, sample, sampler, soak, stream, text, write
 from mai.runtime import Model
 
+pytestmark = pytest.mark.slow
+
 CALLS, GROWTH = 400, 32 << 20
 
 

@@ -14,7 +14,8 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from mai.compiler.check import check
-from mai.compiler.data.tokens import _trained
+from mai.compiler.compile_options import Trained
+from mai.compiler.data.tokens import train_tokenizer
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
@@ -22,7 +23,7 @@ from mai.runtime.text.prompts import Prompt, format_result
 from mai.runtime.text.tokenizer import Bytes, Pieces, Tokenizer, tokenizer_of
 
 CORPUS = "The naïve café sold 1,234 crêpes — 日本語 and 🎉 too.\n\nThe end of the text is the end. " * 5
-PIECES = _trained(300, CORPUS)
+PIECES = train_tokenizer(300, CORPUS)
 ROOT = Path(__file__).parents[2]
 
 SPEC = """const vocab = 300
@@ -91,8 +92,8 @@ def model(tmp_path_factory: pytest.TempPathFactory) -> Any:
     program = check(folder / "tiny.mai").program
     assert program is not None
     weights, _ = load_weights(program, None)
-    export_step(program, "generate", weights, folder, tokenizer=PIECES)
-    return load(export(program, "generate", weights, folder, tokenizer=PIECES).path, providers="cpu")
+    export_step(program, "generate", Trained(weights, tokenizer=PIECES), folder)
+    return load(export(program, "generate", Trained(weights, tokenizer=PIECES), folder).path, providers="cpu")
 
 
 def test_text_in_text_out(model: Any) -> None:
@@ -137,7 +138,7 @@ def test_a_text_too_long_or_too_short_to_score(tmp_path: Path) -> None:
     (tmp_path / "tiny.mai").write_text(SPEC, encoding="utf-8")
     program = check(tmp_path / "tiny.mai").program
     assert program is not None
-    model = load(export(program, "score", load_weights(program, None)[0], tmp_path).path, providers="cpu")
+    model = load(export(program, "score", Trained(load_weights(program, None)[0]), tmp_path).path, providers="cpu")
     assert model(x=np.ones((1, 41), np.int64)).shape == (1, 40)
     with pytest.raises(ModelError, match="at most 41"):
         model(x=np.ones((1, 42), np.int64))
@@ -150,7 +151,7 @@ def test_texts_to_score_have_one_length(tmp_path: Path) -> None:
     program = check(tmp_path / "tiny.mai").program
     assert program is not None
     weights, _ = load_weights(program, None)
-    model = load(export(program, "score", weights, tmp_path, tokenizer="bytes").path, providers="cpu")
+    model = load(export(program, "score", Trained(weights, tokenizer="bytes"), tmp_path).path, providers="cpu")
     both = model(x=["abc", "cab"])
     np.testing.assert_allclose(both, np.concatenate([model(x="abc"), model(x="cab")]), atol=1e-5)
     with pytest.raises(ModelError, match="texts of one length, these have 1 to 3 tokens"):
@@ -161,7 +162,7 @@ def test_a_file_without_a_tokenizer_says_so(tmp_path: Path) -> None:
     (tmp_path / "tiny.mai").write_text(SPEC, encoding="utf-8")
     program = check(tmp_path / "tiny.mai").program
     assert program is not None
-    path = export(program, "generate", load_weights(program, None)[0], tmp_path).path
+    path = export(program, "generate", Trained(load_weights(program, None)[0]), tmp_path).path
     plain = load(path, providers="cpu")
     for call in (lambda: plain(prompt="The"), lambda: plain.stream("The")):
         with pytest.raises(ModelError) as caught:
@@ -186,6 +187,7 @@ def mai(folder: Path, *words: str, code: int = 0) -> subprocess.CompletedProcess
     return done
 
 
+@pytest.mark.slow
 def test_the_commands(tmp_path: Path) -> None:
     """Train with a tokenizer of its own, then text on the command line."""
     (tmp_path / "tiny.mai").write_text(SPEC, encoding="utf-8")

@@ -89,6 +89,7 @@ def class_of(name: str) -> str:
 # ------------------------------------------------------------------------ torch
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
 def test_the_written_module_computes_what_the_lowered_one_does(name: str, example: Make) -> None:
     program = example(name)
@@ -106,6 +107,7 @@ def test_the_written_module_computes_what_the_lowered_one_does(name: str, exampl
             torch.testing.assert_close(mine, theirs, rtol=0, atol=0)
 
 
+@pytest.mark.slow
 def test_all_tensors_are_made_where_the_weights_are(example: Make) -> None:
     """Under another default device, what is made in passing without saying where could not meet the rest."""
     for name in NAMES:
@@ -125,6 +127,7 @@ def test_all_tensors_are_made_where_the_weights_are(example: Make) -> None:
             assert {tensor.device.type for tensor in both} == {"cpu"}, f"{name}.{export}"
 
 
+@pytest.mark.slow
 def test_the_file_runs_on_its_own(program: Make, tmp_path: Path) -> None:
     """In a fresh interpreter without mai, with weights from a file: the same numbers."""
     made = program(SPEC)

@@ -10,6 +10,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
+from mai.compiler.compile_options import Trained
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.export import export
@@ -54,7 +55,7 @@ def folder(program: Maker, tmp_path: Path) -> Path:
     """A folder with the files of the earlier spec's exports."""
     made = program(EARLIER)
     for name in made.exports:
-        export(made, name, {}, tmp_path)
+        export(made, name, Trained({}), tmp_path)
     return tmp_path
 
 
@@ -95,6 +96,7 @@ def test_a_file_takes_the_place_of_the_source(folder: Path) -> None:
     assert load(st.Moons(), POINT, 0, Path(), [folder / "spec.pairs.onnx"]).count is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "slug", "told"),
     [

@@ -12,12 +12,13 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from mai.compiler.check import check
+from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.training.loop import Options, train
 from mai.runtime import load
-from tests.weights.test_zoo import CASES, ZOO, program_of, saved
+from tests.support.zoo import CASES, ZOO, program_of, saved
 
 NET = """data x: [2] from moons()
 net f(x: [2]) -> [2] {
@@ -108,7 +109,7 @@ def test_a_low_rank_change_is_none_at_first_and_one_matrix_in_the_file(program: 
         "f.linear_1.weight": weights["f.lora_1.weight"], "f.linear_1.bias": weights["f.lora_1.bias"],
     }  # fmt: skip
     x = np.random.default_rng(0).standard_normal((5, 2)).astype(np.float32)
-    files = [export(plain, "g", same, tmp_path / "p"), export(adapted, "g", weights, tmp_path / "a")]
+    files = [export(plain, "g", Trained(same), tmp_path / "p"), export(adapted, "g", Trained(weights), tmp_path / "a")]
     first, second = (load(f.path, providers="cpu")(x=x) for f in files)
     np.testing.assert_allclose(first, second, atol=1e-6)
     assert files[0].nodes == files[1].nodes
@@ -127,7 +128,7 @@ def test_a_low_rank_change_is_none_at_first_and_one_matrix_in_the_file(program: 
     for i in range(2):
         h = h + np.tanh(layer(f"repeat_1.{i}.lora_1", h))
     expected = h @ changed["f.linear_1.weight"].T + changed["f.linear_1.bias"]
-    found = load(export(adapted, "g", changed, tmp_path / "c").path, providers="cpu")(x=x)
+    found = load(export(adapted, "g", Trained(changed), tmp_path / "c").path, providers="cpu")(x=x)
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-4)
 
 
@@ -160,7 +161,7 @@ def test_training_and_evaluation_of_a_low_rank_change_agree(program: Make, tmp_p
 
     assert adapted.training is not None
     x = examples(adapted.training.data, adapted.training.fields, 1, tmp_path).batch(0, 16)["x"]
-    y = load(export(adapted, "g", weights, tmp_path).path, providers="cpu")(x=x)
+    y = load(export(adapted, "g", Trained(weights), tmp_path).path, providers="cpu")(x=x)
     assert again.figures["loss"] == pytest.approx(float(((y - x) ** 2).sum(-1).mean()), rel=1e-4)
 
 
@@ -206,8 +207,10 @@ def test_gpt2_is_adapted(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Non
     checked = check(spec_file, {**{n: str(v) for n, v in case.sets.items()}, "window": "16"})
     assert checked.program is not None, checked.diagnostics
     weights, _ = load_weights(checked.program, None)
-    found = load(export(checked.program, "predict", weights, tmp_path / "a").path, providers="cpu")(**case.inputs)
-    plain = load(export(base, "predict", load_weights(base, None)[0], tmp_path / "b").path, providers="cpu")(
+    found = load(export(checked.program, "predict", Trained(weights), tmp_path / "a").path, providers="cpu")(
+        **case.inputs
+    )
+    plain = load(export(base, "predict", Trained(load_weights(base, None)[0]), tmp_path / "b").path, providers="cpu")(
         **case.inputs
     )
     np.testing.assert_allclose(found, plain, atol=1e-4)

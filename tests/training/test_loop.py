@@ -61,7 +61,7 @@ def test_a_turn_of_a_gan_moves_its_own_net_alone(place: int, net: str, example: 
     run = trainer(example("gan"), tmp_path, batch=8)
     fields = run.on_device(run.data.batch(0, 8))
     before = live(run)
-    run._minimize(run.objectives[place], fields, 0, 1.0, False)
+    run.minimize(run.objectives[place], fields, 0, 1.0, False)
     moved = {name for name, value in live(run).items() if not np.array_equal(value, before[name])}
     assert moved == {name for name in before if name.startswith(f"{net}.")}
     left = [p for n, p in run.weights.named_parameters() if not n.startswith(f"{net}.")]
@@ -128,7 +128,7 @@ def test_the_best_weights_are_kept(program: Maker, tmp_path: Path, ema: str) -> 
     run = trainer(program(text.replace("best", "last")), tmp_path)
     for step in range(done.kept):
         run.step(step, report=False)
-    with run._averaged():
+    with run.averaged():
         wanted = live(run)["f.w"].copy()
     kept = load_file(tmp_path / "best" / "weights.safetensors")["f.w"].numpy()
     np.testing.assert_array_equal(kept, wanted)

@@ -21,6 +21,8 @@ from mai.compiler.training.loop import Options, train
 from mai.compiler.training.processes import Processes, accelerator_of
 from mai.spec.diagnostics import MaiError
 
+pytestmark = pytest.mark.slow
+
 Maker = Callable[..., Program]
 # Fifteen examples are no two equal shares; draws stand in the step, in a loop, in a layer, and in a second turn's net.
 SPEC = """data x: [2] from moons()

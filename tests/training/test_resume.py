@@ -87,6 +87,7 @@ def assert_same_run(a: Path, b: Path) -> None:
             np.testing.assert_array_equal(kept[name], again[name])
 
 
+@pytest.mark.slow
 def test_killed_at_random_moments_and_resumed(program: Maker, tmp_path: Path) -> None:
     """Two objectives, draws, a schedule, a moving average and records; the first kill may come before any checkpoint."""
     spec = Path(program(SPEC).source.path)
@@ -115,6 +116,7 @@ def _await_progress(folder: Path, turn: int) -> None:
         time.sleep(0.01)
 
 
+@pytest.mark.slow
 def test_the_best_weights_survive_being_killed(program: Maker, tmp_path: Path) -> None:
     """Steps so long that the loss goes up and down: the best is not the last."""
     spec = Path(program(BEST).source.path)
@@ -151,6 +153,7 @@ def made(program: Program, out: Path, **options: Any) -> Trainer:
     return Trainer(program, program.training, out, Options(**QUIET, **options))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_stop_finishes_the_step_and_saves(number: signal.Signals, program: Maker, tmp_path: Path) -> None:
     spec, before = program(SPEC), signal.getsignal(number)

@@ -38,6 +38,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
     return a.keys() == b.keys() and all(torch.equal(a[n], b[n]) for n in a)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["moons_flow", "cnn", "gan", "two_layer"])
 def test_a_resumed_run_ends_where_an_uninterrupted_one_does(name: str, example: Maker, tmp_path: Path) -> None:
     program = example(name)
@@ -53,6 +54,7 @@ def test_a_resumed_run_ends_where_an_uninterrupted_one_does(name: str, example: 
     assert same(weights(tmp_path / "whole"), weights(tmp_path / "parts"))
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_and_resumed(tmp_path: Path) -> None:
     def command(folder: Path, *more: str) -> list[str]:
         program = (
@@ -89,7 +91,7 @@ def test_objectives_in_turn_move_only_their_nets(example: Maker, tmp_path: Path)
     trainer = Trainer(program, program.training, tmp_path, Options(batch=8, **QUIET))
     fields = trainer.on_device(trainer.data.batch(0, 8))
     before = {n: p.detach().clone() for n, p in trainer.weights.named_parameters()}
-    trainer._minimize(trainer.objectives[0], fields, 0, 1.0, False)
+    trainer.minimize(trainer.objectives[0], fields, 0, 1.0, False)
     moved = {n.split(".")[0] for n, p in trainer.weights.named_parameters() if not torch.equal(p, before[n])}
     assert moved == {"critic"}
 
@@ -183,6 +185,7 @@ def test_good_files_train(program: Maker, tmp_path: Path) -> None:
         assert set(done.validation) == {"loss", "accuracy"}
 
 
+@pytest.mark.slow
 def test_a_stopped_run_is_not_compiled_as_an_untrained_one(program: Maker, tmp_path: Path) -> None:
     made = program("export f(x: [2]) -> [2] { return linear(x, 2) }\n")
     folder = tmp_path / "run"

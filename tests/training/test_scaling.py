@@ -87,7 +87,7 @@ def test_a_resumed_run_goes_on_with_its_scale(program: Maker, tmp_path: Path) ->
         first.step(step, False)
     first.save(5)
     second = trainer(program, tmp_path, "sgd(lr = 0.1)", 2.0**20)
-    assert second._restore() == 5
+    assert second.restore() == 5
     assert (
         first.scaling.saved() == second.scaling.saved() != trainer(program, tmp_path, "sgd()", 2.0**6).scaling.saved()
     )

@@ -13,11 +13,13 @@ from scipy.optimize import linear_sum_assignment
 
 from mai.compiler import passes
 from mai.compiler.check import check
+from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.types import Axis, real
-from mai.compiler.ops.matching import Matching
+from mai.compiler.onnx.prepared import Preparations
+from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
@@ -88,6 +90,7 @@ def test_training_is_the_same_for_the_same_seed(program: Maker, tmp_path: Path) 
     assert figures[0] == figures[1] != figures[2]
 
 
+@pytest.mark.slow
 def test_distances_of_the_batch_are_reported_and_trained_by(program: Maker, tmp_path: Path) -> None:
     text = """
 data x: [2] from moons()
@@ -128,7 +131,13 @@ def test_what_is_refused(line: str, slug: str, tmp_path: Path) -> None:
 @pytest.mark.usefixtures("_points")
 def test_what_few_bits_cost_is_not_measured_where_onnx_has_no_such_loss(program: Maker) -> None:
     made = program(COUPLED.format(line="(x0, x) = couple(x0, x)"))
-    assert loss_change(made, {n: np.ones(w.shape, np.float32) for n, w in made.weights.items()}, 8, 23) is None
+    assert (
+        loss_change(
+            Preparations(made, CompileOptions(quantize="int8")),
+            Trained({n: np.ones(w.shape, np.float32) for n, w in made.weights.items()}),
+        )
+        is None
+    )
 
 
 def test_coupling_pairs_values_of_one_shape(tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import pytest
 
+from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
@@ -28,7 +29,7 @@ export sample(x: [2], steps: int = 3) -> [2] {
 @pytest.fixture
 def path(program: Callable[[str], Program], tmp_path: Path) -> Path:
     made = program(SPEC)
-    return export(made, "sample", load_weights(made, None)[0], tmp_path, check=False).path
+    return export(made, "sample", Trained(load_weights(made, None)[0]), tmp_path, CompileOptions(verify=False)).path
 
 
 def tensors(graph: onnx.GraphProto) -> Iterator[onnx.TensorProto]:

@@ -199,6 +199,7 @@ def full(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
     )
 
 
+@pytest.mark.slow
 def test_a_full_disk_leaves_the_old_files_and_nothing_else(tmp_path: Path) -> None:
     (tmp_path / "s.mai").write_text(SPEC)
     run = tmp_path / "run"
@@ -220,6 +221,7 @@ def test_a_full_disk_leaves_the_old_files_and_nothing_else(tmp_path: Path) -> No
     assert {p.name for p in run.iterdir()} <= {"before", "metrics.jsonl"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("ending", [".npy", ".npz", ".csv", ".json", ".png"])
 def test_results_on_a_full_disk(ending: str, tmp_path: Path) -> None:
     model = Path(__file__).parents[1] / "compat" / "format_1" / "flow.onnx"

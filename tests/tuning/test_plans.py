@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mai.compiler import passes
+from mai.compiler.compile_options import Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Region
 from mai.compiler.ir.structure import Loop
@@ -70,6 +71,7 @@ def test_even_steps_are_the_spec_with_another_solver(method: str, program: Maker
     np.testing.assert_array_equal(result(made), result(hand, steps=5))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", METHODS)
 def test_a_grid_keeps_the_order(method: str, program: Maker) -> None:
     graph = program(SPOKEN.replace("2..-1", "0..1")).exports["f"]
@@ -92,6 +94,7 @@ def test_a_straight_flow_stays_straight(method: str, grid: Grid, program: Maker)
     np.testing.assert_allclose(result(made), X + np.array([3, -1]), atol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("grid", [Grid(-0.9, 0.05), Grid(0.5, -0.45), BENT])
 def test_time_moves_on_from_0_to_1(grid: Grid, program: Maker) -> None:
     # With dx/ds = 1 and many steps, x is the time; kept, it is the grid itself.
@@ -127,7 +130,7 @@ def test_the_number_of_evaluations_is_counted(method: str, program: Maker) -> No
 def test_the_file_computes_what_numpy_does(method: str, program: Maker, tmp_path: Path) -> None:
     made = program(SPOKEN)
     changed = with_plan(made, "f", subject(made), Plan(method, 6, BENT))
-    exported = export(changed, "f", {}, tmp_path)
+    exported = export(changed, "f", Trained({}), tmp_path)
     assert exported.error is not None and exported.error < 1e-4
     model = load(exported.path, providers="cpu")
     assert model.settings["steps"].default == 6

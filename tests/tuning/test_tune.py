@@ -16,7 +16,8 @@ import pytest
 from safetensors.numpy import save_file
 
 from mai.compiler.check import check
-from mai.compiler.onnx.export import Quantize, export
+from mai.compiler.compile_options import DEFAULTS, CompileOptions, Trained
+from mai.compiler.onnx.export import export
 from mai.compiler.solvers.grid import Grid, Plan
 from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.tuning.search import Point
@@ -25,6 +26,8 @@ from mai.runtime import load
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import MANIFEST_KEY
 from mai.spec.diagnostics import MaiError
+
+pytestmark = pytest.mark.slow
 
 STRAIGHT = """
 export sample(steps: int = 6) -> [2] {{
@@ -61,7 +64,7 @@ def silent(point: Point, reference: Point) -> None:
 def compiled(tmp_path: Path) -> Written:
     """The first export of a text as a file in a folder of its own, with its weights beside it."""
 
-    def write(text: str, seed: int = 0, **options: Any) -> Path:
+    def write(text: str, seed: int = 0, options: CompileOptions = DEFAULTS, loss_change: float | None = None) -> Path:
         spec = tmp_path / "flow.mai"
         spec.write_text(text, encoding="utf-8")
         checked = check(spec)
@@ -69,7 +72,13 @@ def compiled(tmp_path: Path) -> Written:
         arrays, _ = load_weights(checked.program, None, seed)
         if arrays:
             save_file(arrays, tmp_path / "weights.safetensors", {"trained_steps": "7"})
-        return export(checked.program, next(iter(checked.program.exports)), arrays, tmp_path, **options).path
+        return export(
+            checked.program,
+            next(iter(checked.program.exports)),
+            Trained(arrays, loss_change=loss_change),
+            tmp_path,
+            options,
+        ).path
 
     return write
 
@@ -123,7 +132,7 @@ def test_what_is_tuned_stays_as_it_is_when_it_is_tuned_again(compiled: Written, 
 
 
 def test_a_flow_with_a_net_and_labels_keeps_its_interface(compiled: Written) -> None:
-    path = compiled(NET, opset=21)
+    path = compiled(NET, options=CompileOptions(opset=21))
     before = load(path, providers="cpu")
     outcome = tuned(path, factor=1.05)
     after = load(path, providers="cpu")
@@ -144,11 +153,9 @@ def test_a_fine_reference_and_a_bound_on_evaluations(compiled: Written) -> None:
     assert outcome.found.chosen is not None and outcome.found.chosen.plan.evaluations <= 9
 
 
-@pytest.mark.parametrize(
-    "options", [{"unroll": True}, {"quantize": Quantize("int8", 0.01)}, {"precision": "fp16"}], ids=str
-)
+@pytest.mark.parametrize("options", [{"unroll": True}, {"quantize": "int8"}, {"precision": "fp16"}], ids=str)
 def test_how_it_was_compiled_is_kept(options: dict[str, Any], compiled: Written) -> None:
-    path = compiled(NET.replace("width = 16", "width = 64"), **options)
+    path = compiled(NET.replace("width = 16", "width = 64"), options=CompileOptions(**options), loss_change=0.01)
     before = load(path, providers="cpu").manifest
     tuned(path, factor=1.2)
     after = load(path, providers="cpu").manifest

@@ -15,7 +15,7 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.weights.propose import Proposal, propose
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime.cli import app
-from tests.weights.test_zoo import CASES, program_of, saved
+from tests.support.zoo import CASES, program_of, saved
 
 FAMILIES = {
     "gpt2": "GPT-2", "llama": "Llama", "qwen2": "Llama", "bert": "BERT", "vit": "ViT", "resnet18": "ResNet", "dit": "DiT",
@@ -29,6 +29,7 @@ def proposal(spec: Path, file: Path, **sets: object) -> Proposal:
         return propose(file.name, checked.program.weights, files.shapes)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", FAMILIES)
 def test_known_networks(name: str, tmp_path: Path) -> None:
     case = CASES[name]

@@ -10,8 +10,8 @@ from mai.compiler.ir.graph import EVALUATIONS, Graph, Setting, Value, Weight
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import logic
-from mai.compiler.ops import reduce as red
+from mai.compiler.ops import reductions as red
+from mai.compiler.ops.elementwise import logic
 from mai.spec import ast
 from mai.spec.diagnostics import Reporter
 

@@ -37,7 +37,7 @@ class Growing(Loops):
             region.outputs = [self.builder.spread(self._next(inside, statement), row.type.lead)]
         self.draws.turn = outer
         longer = row.type.with_shape((row.type.shape[0] + count,))
-        made = self.builder.add(Extend, inputs, {"length": name, "count": count}, [longer], [region])
+        made = self.builder.add(Extend(name, count), inputs, [longer], [region])
         made.output.name = statement.name.id
         env.names[statement.name.id] = made.output
         return None

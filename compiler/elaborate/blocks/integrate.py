@@ -17,7 +17,7 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Integrate
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import random as rnd
+from mai.compiler.ops.random import random_numbers as rnd
 from mai.compiler.solvers import SOLVERS, Solver
 from mai.spec import ast
 from mai.spec.diagnostics.suggest import closest
@@ -50,8 +50,8 @@ class Integrals(Loops):
             types.append(Type(DType.INT, (), region.inputs[0].type.lead))
         else:
             types += [types[i].with_shape((method.steps + 1, *types[i].shape)) for i in keep]
-        attributes = {"method": method.solver.name, "steps": method.steps, "keep": keep, "options": method.options}
-        node = self.builder.add(Integrate, [*bounds, *steps, *(s.first for s in states)], attributes, types, [region])
+        integral = Integrate(method.solver.name, method.steps, keep, method.options)
+        node = self.builder.add(integral, [*bounds, *steps, *(s.first for s in states)], types, [region])
         self._leave(env, states, node.outputs)
         self._bind_further(env, statement, node, node.outputs[len(states) :])
         return None
@@ -64,7 +64,7 @@ class Integrals(Loops):
 
     def _bind_further(self, env: Environment, statement: ast.Integrate, node: Node, further: Sequence[Value]) -> None:
         """The kept paths have names in the spec; numbers of evaluations are told by the export."""
-        if node.attributes["steps"] is None:
+        if Integrate.of(node).steps is None:
             if self.builder.region is self.graph:
                 self.evaluations += further
             return

@@ -12,6 +12,7 @@ from mai.compiler.elaborate.statements import Statements, assigned_names
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type, join_leads
 from mai.compiler.ops import elementwise as el
 from mai.spec import ast
@@ -119,7 +120,7 @@ class Loops(Statements):
             self.draws.turn = outer_turn
         fresh = not statement.shared and any(name.startswith(inner.path + ".") for name in self.graph.weights)
         self._check_fresh(fresh, turns, statement)
-        last = self.builder.loop(total, turns, [s.first for s in states], region, fresh=fresh)
+        last = self.builder.loop(total, Loop(turns, fresh), [s.first for s in states], region)
         self._leave(env, states, last)
         return None
 

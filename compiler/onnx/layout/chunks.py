@@ -14,9 +14,9 @@ from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import reading
 from mai.compiler.ir.sizes import evaluate
 from mai.compiler.ir.structure import Loop
-from mai.compiler.ops.convolution import Conv, ConvTranspose
-from mai.compiler.ops.indexing import Iota
-from mai.compiler.ops.product import Affine
+from mai.compiler.ops.products.convolution import Conv, ConvTranspose
+from mai.compiler.ops.products.product import Affine
+from mai.compiler.ops.shapes.indexing import Iota
 
 # The elements of one activation that a chunk may have, all branches of it, a megabyte of them; and the most examples.
 BUDGET = 262_144

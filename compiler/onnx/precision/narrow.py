@@ -14,13 +14,12 @@ would be narrow is rounded to the narrow type and back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
 import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
-Precision = Literal["float32", "fp16", "bf16"]
 TYPES: dict[str, tuple[ir.DataType, Any]] = {
     "fp16": (ir.DataType.FLOAT16, np.float16), "bf16": (ir.DataType.BFLOAT16, ml_dtypes.bfloat16),
 }  # fmt: skip

@@ -22,8 +22,8 @@ from mai.compiler.onnx.precision.quantize import (
     stored_rows,
     suits,
 )
-from mai.compiler.ops.indexing import Take
-from mai.compiler.ops.product import Affine
+from mai.compiler.ops.products.product import Affine
+from mai.compiler.ops.shapes.indexing import Take
 from mai.runtime.arrays import Array
 
 Store = Callable[[str], tuple[ir.TensorProtocol, ir.TensorProtocol]]
@@ -52,13 +52,13 @@ class Products:
     def product(self, x: ir.Value, weight: ir.Value) -> ir.Value:
         """x times the transpose of a matrix, in as few bits as are asked for."""
         if not self.few_bits(weight):
-            return self.make("MatMul", [x, self.transposed(weight)])
+            return self.make("MatMul", x, self.transposed(weight))
         if self.of_codes:
             held = self._held(("whole", self.place), weight, lambda name: whole.stored(_array(weight), name))
             return whole.product(self, x, *held)
         codes, scales = self._columns(weight, None if self.is_table(weight) else self.place)
-        real = self.make("DequantizeLinear", [codes, scales], axis=0, block_size=BLOCK)
-        return self.make("MatMul", [x, real])
+        real = self.make("DequantizeLinear", codes, scales, axis=0, block_size=BLOCK)
+        return self.make("MatMul", x, real)
 
     def rows(self, table: ir.Value, index: ir.Value) -> ir.Value:
         """The rows of a table [K, d] at an index, read in few bits and scaled; one that is multiplied, too, is stored once."""
@@ -113,7 +113,7 @@ class Products:
 def _operands(graph: Graph, op: type[Operation], place: int) -> set[str]:
     """The weights that an operation reads at a place: tables of which rows are taken, matrices of products."""
     read = {node.inputs[place] for node in graph.walk() if node.op is op}
-    return {node.attributes["weight"] for node in graph.walk() if node.op is WeightOf and node.output in read}
+    return {WeightOf.of(node).weight for node in graph.walk() if node.op is WeightOf and node.output in read}
 
 
 def _array(matrix: ir.Value) -> Array:

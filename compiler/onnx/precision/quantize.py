@@ -17,7 +17,6 @@ from mai.runtime.arrays import Array
 
 BLOCK = 32
 LEAST = 4096  # Elements of the smallest matrix that gains from it.
-NAMES = {"int4": 4, "int8": 8}
 TYPES = {4: ir.DataType.INT4, 8: ir.DataType.INT8}
 REAL, WHOLE = int(ir.DataType.FLOAT), int(ir.DataType.INT8)
 

@@ -30,8 +30,8 @@ import onnx_ir as ir
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.sizes import product as total
 from mai.compiler.ir.structure import Loop, WeightOf
-from mai.compiler.ops.convolution import Conv
-from mai.compiler.ops.product import Affine
+from mai.compiler.ops.products.convolution import Conv
+from mai.compiler.ops.products.product import Affine
 from mai.compiler.passes.derivatives.dependence import dependent
 from mai.runtime.arrays import Array
 
@@ -60,7 +60,7 @@ def weights_behind(graph: Graph) -> dict[Value, frozenset[str]]:
     found: dict[Value, frozenset[str]] = {}
     for node in graph.walk():
         if node.op is WeightOf:
-            found[node.output] = frozenset([node.attributes["weight"]])
+            found[node.output] = frozenset([WeightOf.of(node).weight])
         elif node.inputs and not node.regions and all(v in found for v in node.inputs):
             found.update(dict.fromkeys(node.outputs, frozenset().union(*(found[v] for v in node.inputs))))
     return found

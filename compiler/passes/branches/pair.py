@@ -20,12 +20,12 @@ from mai.compiler.ir.rewrite import Copier, copy_graph, reading, symbols_of
 from mai.compiler.ir.sizes import Size, symbols
 from mai.compiler.ir.structure import Lead, Structural, Unlead
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, Type, join_leads
-from mai.compiler.ops.convolution import Conv, ConvTranspose
 from mai.compiler.ops.elementwise import Elementwise
-from mai.compiler.ops.indexing import Pick, Slice
-from mai.compiler.ops.product import Affine
-from mai.compiler.ops.random import Draw
-from mai.compiler.ops.shape import Concat, Reshape
+from mai.compiler.ops.products.convolution import Conv, ConvTranspose
+from mai.compiler.ops.products.product import Affine
+from mai.compiler.ops.random.random_numbers import Draw
+from mai.compiler.ops.shapes.indexing import Pick, Slice
+from mai.compiler.ops.shapes.shape import Concat, Reshape
 from mai.compiler.ops.work import known_sizes, size_of
 
 PRODUCTS = (Affine, Conv, ConvTranspose)
@@ -104,9 +104,9 @@ class Pairing(Copier):
 
     def _emitted(self, node: Node, inputs: list[Value]) -> Value:
         if node.op is Lead:
-            return self.builder.lead(inputs[0], node.attributes["axes"])
+            return self.builder.lead(inputs[0], Lead.of(node).axes)
         if node.op is Unlead:
-            return self.builder.unlead(inputs[0], node.attributes["count"])
+            return self.builder.unlead(inputs[0], Unlead.of(node).count)
         return self.builder.emit_all(node.op, inputs, node.attributes)[0]
 
     # ------------------------------------------------------------------ stacks
@@ -285,7 +285,7 @@ def _product(node: Node) -> Key | None:
 
 def _key(node: Node, places: Places) -> Key:
     """What nodes that can be one have in common: all but those inputs that can lie side by side."""
-    attributes = tuple((k, repr(v)) for k, v in node.attributes.items())
+    attributes = tuple((k, repr(v)) for k, v in node.items())
     inputs = tuple(_operand(node, i, v, places) for i, v in enumerate(node.inputs))
     return node.op, attributes, inputs, node.output.type
 

@@ -17,8 +17,8 @@ from mai.compiler.ir.rewrite import reading
 from mai.compiler.ir.structure import Lead, Loop, Spread, Unlead
 from mai.compiler.ir.types import Axis, Type
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops.reduce import Sum
-from mai.compiler.ops.shape import Expand
+from mai.compiler.ops.reductions import Sum
+from mai.compiler.ops.shapes.shape import Expand
 from mai.compiler.ops.terms import Term
 from mai.compiler.passes.derivatives.dependence import dependent, is_real
 from mai.compiler.passes.derivatives.derivative_of_loops import backward_loop, forward_loop
@@ -61,10 +61,10 @@ class Derivative:
     def _viewed(self, node: Node, direction: Value) -> Value:
         full = self.builder.spread(direction, node.inputs[0].type.lead)
         if node.op is Lead:
-            return self.builder.lead(full, node.attributes["axes"])
+            return self.builder.lead(full, Lead.of(node).axes)
         if node.op is Unlead:
-            return self.builder.unlead(full, node.attributes["count"])
-        return self.builder.spread(full, node.attributes["axes"])
+            return self.builder.unlead(full, Unlead.of(node).count)
+        return self.builder.spread(full, Spread.of(node).axes)
 
     def _along(self, node: Node, found: Values) -> Value | None:
         """The derivative of a result along directions of the inputs: that of what comes back, with respect to `u`."""
@@ -110,10 +110,10 @@ class Derivative:
 
     def _unviewed(self, node: Node, ct: Value) -> Value:
         if node.op is Lead:
-            axes = node.attributes["axes"]
+            axes = Lead.of(node).axes
             return self.builder.unlead(self.builder.spread(ct, axes), len(axes))
         if node.op is Unlead:
-            return self.builder.lead(ct, node.inputs[0].type.lead[-node.attributes["count"] :])
+            return self.builder.lead(ct, node.inputs[0].type.lead[-Unlead.of(node).count :])
         return ct
 
     def came_back(self, node: Node, ct: Value) -> list[Value | None]:

@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING
 
 from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.rewrite import Copier, free_values, reading
+from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import Type, join_leads
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops.indexing import Take
+from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.passes.derivatives.dependence import moving
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -47,7 +48,7 @@ def forward_loop(d: Derivative, loop: Node, found: Values) -> Sequence[Value | N
 def backward_loop(d: Derivative, loop: Node, found: Values, active: set[Value]) -> Iterable[tuple[Value, Value]]:
     """What comes back to a loop's first states, and to what its body reads from outside."""
     body, states = loop.regions[0], loop.inputs[1:]
-    if loop.attributes.get("stops") or loop.attributes["count"] is None:
+    if Loop.of(loop).stops or Loop.of(loop).count is None:
         message = "this loop ends when it has arrived: its turns cannot be gone through backwards"
         help = "a solver with a fixed number of steps can"
         raise MaiError([Diagnostic("not-differentiable", loop.span, message, help=help)])
@@ -112,8 +113,7 @@ def _copied(builder: Builder, body: Region, inputs: Sequence[Value]) -> list[Val
 
 def _loop(builder: Builder, loop: Node, states: Sequence[Value], body: Region) -> tuple[Value, ...]:
     builder.span, builder.scope = loop.span, loop.scope
-    more = {name: held for name, held in loop.attributes.items() if name != "count"}
-    return builder.loop(loop.inputs[0], loop.attributes["count"], states, body, **more)
+    return builder.loop(loop.inputs[0], Loop.of(loop), states, body)
 
 
 @contextmanager

@@ -23,7 +23,7 @@ def fold(graph: Graph) -> Graph:
     def rule(copier: Copier, node: Node) -> bool:
         if node.op is Constant:
             copier.copy(node)
-            constants[copier[node.output]] = node.attributes["value"]
+            constants[copier[node.output]] = Constant.of(node).value
             return True
         inputs = [copier[v] for v in node.inputs]
         same = _neutral(node, inputs, constants)
@@ -33,7 +33,7 @@ def fold(graph: Graph) -> Graph:
         if issubclass(node.op, Structural) or not all(v in constants for v in inputs) or not _small(node):
             return False
         made = _constant(copier.builder, node, [constants[v] for v in inputs])
-        constants[made] = copier.builder.region.nodes[-1].attributes["value"]
+        constants[made] = Constant.of(copier.builder.region.nodes[-1]).value
         copier.bind(node, made)
         return True
 

@@ -21,8 +21,10 @@ def freeze(graph: Graph) -> Graph:
 
     def rule(copier: Copier, node: Node) -> bool:
         node.attributes = {k: _known(v, frozen) for k, v in node.attributes.items()}
-        if node.op is SizeOf and isinstance(node.attributes["size"], int):
-            copier.bind(node, copier.builder.constant(node.attributes["size"]))
+        if node.structure is not None:
+            node.structure = replace(node.structure, **{k: _known(v, frozen) for k, v in node.structure.items()})
+        if node.op is SizeOf and isinstance(size := SizeOf.of(node).size, int):
+            copier.bind(node, copier.builder.constant(size))
             return True
         return False
 

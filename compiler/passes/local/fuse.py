@@ -7,8 +7,8 @@ from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.rewrite import Copier, copy_graph, uses_of
 from mai.compiler.ir.structure import Lead, Unlead
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops.norm import LayerNorm
-from mai.compiler.ops.product import Affine
+from mai.compiler.ops.products.product import Affine
+from mai.compiler.ops.reductions.norm import LayerNorm
 
 VIEWS = (Lead, Unlead)
 PLACES: dict[tuple[type[Operation], type[Operation]], int] = {
@@ -71,7 +71,8 @@ def _taken_in(copier: Copier, node: Node, chain: list[Node], other: Value) -> li
     value = builder.emit_all(maker.op, [*maker.inputs, other], maker.attributes, node.output.name)[0]
     made = [builder.region.nodes[-1]]
     for view in chain[1:]:
-        value = builder.add(view.op, [value], view.attributes, [view.output.type]).outputs[0]
+        assert view.structure is not None
+        value = builder.add(view.structure, [value], [view.output.type]).output
         value.name = node.output.name
         made.append(builder.region.nodes[-1])
     return made

@@ -13,7 +13,7 @@ def prune(graph: Graph) -> Graph:
     needed = {*made.outputs, *made.sources.values()}
     _need(made, needed)
     _sweep(made, needed)
-    read = {node.attributes["weight"] for node in made.walk() if node.op is WeightOf}
+    read = {WeightOf.of(node).weight for node in made.walk() if node.op is WeightOf}
     made.weights = {name: w for name, w in made.weights.items() if name in read}
     return made
 
@@ -55,7 +55,7 @@ def _need_loop(loop: Node, needed: set[Value]) -> None:
 def _alive(loop: Node, needed: set[Value]) -> list[bool]:
     """For each state, then for each kept value, whether something needs it."""
     inside = [v in needed for v in loop.regions[0].inputs[1:]]
-    inside[:1] = [True] if loop.attributes.get("stops") else inside[:1]
+    inside[:1] = [True] if Loop.of(loop).stops else inside[:1]
     inside += [False] * (len(loop.outputs) - len(inside))
     return [value in needed or read for value, read in zip(loop.outputs, inside, strict=True)]
 

@@ -36,7 +36,7 @@ def _share(region: Region, known: Known, same: dict[Value, Value]) -> None:
 
 def _key(node: Node, own: dict[Value, int]) -> Hashable:
     """What nodes have in common that do the same; the values `own` of a body are told by their places in it."""
-    attributes = tuple((k, repr(v)) for k, v in node.attributes.items())
+    attributes = tuple((k, repr(v)) for k, v in node.items())
     inputs = tuple(own.get(v, v) for v in node.inputs)
     bodies = tuple(_code(region, own) for region in node.regions)
     return node.op, inputs, attributes, tuple(v.type for v in node.outputs), bodies

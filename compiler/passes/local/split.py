@@ -11,9 +11,9 @@ from itertools import accumulate
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops.indexing import Slice
-from mai.compiler.ops.product import Affine
-from mai.compiler.ops.shape import Concat
+from mai.compiler.ops.products.product import Affine
+from mai.compiler.ops.shapes.indexing import Slice
+from mai.compiler.ops.shapes.shape import Concat
 
 
 def split(graph: Graph) -> Graph:

@@ -10,8 +10,8 @@ from __future__ import annotations
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph
-from mai.compiler.ops.convolution import Conv, ConvTranspose, Upsample
-from mai.compiler.ops.product import Einsum
+from mai.compiler.ops.products.convolution import Conv, ConvTranspose, Upsample
+from mai.compiler.ops.products.product import Einsum
 
 
 def upsampled(graph: Graph) -> Graph:

@@ -8,10 +8,10 @@ from functools import partial
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import Copier, Mapping, copy_graph
-from mai.compiler.ir.structure import Adjoint, Integrate
+from mai.compiler.ir.structure import Adjoint, Integrate, Loop
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops.indexing import Pick
-from mai.compiler.ops.shape import Concat, Unsqueeze
+from mai.compiler.ops.shapes.indexing import Pick
+from mai.compiler.ops.shapes.shape import Concat, Unsqueeze
 from mai.compiler.passes.loops.hoist import local_sizes, parted, tables_of, timed_values
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.solvers.adaptive import Control, solve
@@ -29,7 +29,7 @@ def discretise(graph: Graph, *, adjoint: bool = False) -> Graph:
     def rule(copier: Copier, node: Node) -> bool:
         if node.op is not Integrate:
             return False
-        if adjoint and node.attributes["options"].get("adjoint"):
+        if adjoint and Integrate.of(node).options.get("adjoint"):
             copier.bind(node, *_marked(copier, node, local))
         else:
             copier.bind(node, *_solved(copier, node, [copier[v] for v in node.inputs], local))
@@ -40,7 +40,8 @@ def discretise(graph: Graph, *, adjoint: bool = False) -> Graph:
 
 def _solved(copier: Copier, node: Node, inputs: list[Value], local: set[str]) -> list[Value]:
     """The loop of an integral that starts from `inputs`: the last states, then the kept paths or the evaluations."""
-    solver, options = SOLVERS[node.attributes["method"]], {**DEFAULTS, **node.attributes["options"]}
+    integral = Integrate.of(node)
+    solver, options = SOLVERS[integral.method], {**DEFAULTS, **integral.options}
     start, stop, *rest = inputs
     steps, states = (None, rest) if solver.adaptive else (rest[0], rest[1:])
     problem = _problem(copier, node, start, stop, states, local)
@@ -57,11 +58,10 @@ def _solved(copier: Copier, node: Node, inputs: list[Value], local: set[str]) ->
     turn.name = "turn"
     outer, builder.region = builder.region, body
     moved, held = method.step(turn, inside[: len(states)], inside[len(states) :])
-    keep = node.attributes["keep"]
-    body.outputs = [*moved, *held, *(moved[i] for i in keep)]
+    body.outputs = [*moved, *held, *(moved[i] for i in integral.keep)]
     builder.region = outer
-    made = builder.loop(steps, node.attributes["steps"], [*states, *memory], body)
-    paths = [_with_start(builder, states[i], rows) for i, rows in zip(keep, made[len(inside) :], strict=True)]
+    made = builder.loop(steps, Loop(integral.steps, fresh=False), [*states, *memory], body)
+    paths = [_with_start(builder, states[i], rows) for i, rows in zip(integral.keep, made[len(inside) :], strict=True)]
     return [*made[: len(states)], *paths]
 
 
@@ -107,8 +107,9 @@ def _marked(copier: Copier, node: Node, local: set[str]) -> tuple[Value, ...]:
     outer, builder.region = builder.region, solution
     solution.outputs = _solved(copier, node, solution.inputs, local)
     builder.region = outer
-    types = [v.type for v in node.outputs]
-    return builder.add(Adjoint, inputs, node.attributes, types, [field, solution]).outputs
+    types, integral = [v.type for v in node.outputs], Integrate.of(node)
+    adjoint = Adjoint(integral.method, integral.steps, integral.keep, integral.options)
+    return builder.add(adjoint, inputs, types, [field, solution]).outputs
 
 
 def _with_start(builder: Builder, start: Value, rows: Value) -> Value:

@@ -14,8 +14,8 @@ from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph, made_in, reading, symbols_of
 from mai.compiler.ir.structure import Loop, Spread
 from mai.compiler.ir.types import TURN_DEPTH, Axis
-from mai.compiler.ops.indexing import Iota, Take
-from mai.compiler.ops.random import Draw
+from mai.compiler.ops.random.random_numbers import Draw
+from mai.compiler.ops.shapes.indexing import Iota, Take
 
 LARGEST_ROW = 65_536  # Elements of a table a turn, 256 KB: what is larger costs more to keep than to compute again.
 
@@ -66,7 +66,7 @@ def _leave(builder: Builder, loop: Node, local: set[str]) -> None:
 
 def _tabulate(builder: Builder, loop: Node) -> None:
     """Compute what depends on the turn alone for all turns at once, and let the body take its rows."""
-    body, count = loop.regions[0], loop.attributes["count"]
+    body, count = loop.regions[0], Loop.of(loop).count
     timed = timed_values(body)
     wanted = tables_of(body, timed)
     if count is None or not wanted:

@@ -36,5 +36,5 @@ def _place(node: Node, output: Value, places: Places) -> int | None:
 
 
 def _is_path(node: Node, output: Value) -> bool:
-    keep = node.attributes["keep"]
+    keep = Integrate.of(node).keep
     return bool(keep) and any(output is path for path in node.outputs[-len(keep) :])

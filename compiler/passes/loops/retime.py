@@ -41,11 +41,11 @@ def _integral(copier: Copier, node: Node, plan: Plan, fixed: bool) -> tuple[Valu
     else:
         field = copier.region(field)
     builder.span, builder.scope = node.span, node.scope
-    attributes = {**node.attributes, "method": plan.method}
+    integral = replace(Integrate.of(node), method=plan.method)
     if fixed:
-        attributes["steps"], steps = plan.steps, builder.constant(plan.steps)
+        integral, steps = replace(integral, steps=plan.steps), builder.constant(plan.steps)
     types = [v.type for v in node.outputs]
-    made = builder.add(Integrate, [*bounds, steps, *states], attributes, types, [field]).outputs
+    made = builder.add(integral, [*bounds, steps, *states], types, [field]).outputs
     for old, new in zip(node.outputs, made, strict=True):
         new.name = old.name
     return made

@@ -17,9 +17,9 @@ def unroll(graph: Graph, at_most: int | None = None) -> Graph:
 
     def rule(copier: Copier, node: Node) -> bool:
         if node.op is WeightOf:
-            copier.bind(node, copier.builder.weight(made.weights[_filled(node.attributes["weight"], turns)]))
+            copier.bind(node, copier.builder.weight(made.weights[_filled(WeightOf.of(node).weight, turns)]))
             return True
-        if node.op is not Loop or not node.attributes["fresh"]:
+        if node.op is not Loop or not Loop.of(node).fresh:
             return False
         region = node.regions[0]
         states = [copier[v] for v in node.inputs[1:]]
@@ -39,7 +39,8 @@ def unroll(graph: Graph, at_most: int | None = None) -> Graph:
 
 
 def _turns(loop: Node, at_most: int | None) -> int:
-    count: int = loop.attributes["count"]
+    count = Loop.of(loop).count
+    assert isinstance(count, int), "a fresh loop has a known number of turns"
     return count if at_most is None or _asks_for_its_turn(loop.regions[0]) else min(count, at_most)
 
 

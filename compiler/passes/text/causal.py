@@ -10,11 +10,11 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from mai.compiler.ir.graph import Graph, Node, Value
-from mai.compiler.ir.structure import Constant, Lead, Structural, Unlead, WeightOf
+from mai.compiler.ir.structure import Constant, Extend, Lead, Structural, Unlead, WeightOf
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import logic
-from mai.compiler.ops.random import Draw
-from mai.compiler.ops.shape import Expand, Reshape, Unsqueeze
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.random.random_numbers import Draw
+from mai.compiler.ops.shapes.shape import Expand, Reshape, Unsqueeze
 
 if TYPE_CHECKING:
     from mai.compiler.ir.evaluate import Evaluation
@@ -94,7 +94,7 @@ class Sample:
 
         from mai.compiler.ir.evaluate import Evaluation
 
-        run = Evaluation(Graph(sizes={self.extend.attributes["length"]: (self.row, 0)}), {})
+        run = Evaluation(Graph(sizes={Extend.of(self.extend).length: (self.row, 0)}), {})
         run.values[self.row] = np.zeros(self.size)
         return run
 

@@ -10,9 +10,9 @@ from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import logic
-from mai.compiler.ops import reduce as red
-from mai.compiler.ops.shape import Concat
+from mai.compiler.ops import reductions as red
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.shapes.shape import Concat
 from mai.compiler.ops.terms import Term
 from mai.compiler.passes.text.growth import smallest
 from mai.compiler.passes.text.prompt_lookup import PADS, at, went_on

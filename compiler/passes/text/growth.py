@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import Copier
-from mai.compiler.ir.structure import NOTHING, Across, Loop
+from mai.compiler.ir.structure import NOTHING, Across, Extend, Loop
 from mai.compiler.ir.types import BATCH_DEPTH, DType, Type
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import logic
-from mai.compiler.ops import reduce as red
-from mai.compiler.ops.shape import Concat
+from mai.compiler.ops import reductions as red
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.shapes.shape import Concat
 
 
 @dataclass(eq=False, slots=True)
@@ -47,15 +46,15 @@ def grow(copier: Copier, node: Node, advance: Advance) -> Node:
     region.outputs = [s.next for s in states if s.next is not None] + [token]
     builder.region = outer
     first = [s.first(builder) for s in states]
-    attributes: dict[str, Any] = {"stops": bool(stop), "fill": NOTHING}
-    *_, rows = builder.loop(count, node.attributes["count"], first, region, **attributes)
+    loop = Loop(Extend.of(node).count, fresh=False, stops=bool(stop), fill=NOTHING)
+    *_, rows = builder.loop(count, loop, first, region)
     copier.bind(node, builder.emit(Concat, row, rows, axis=-1, name=node.output.name))
     return next(n for n in reversed(outer.nodes) if n.regions)
 
 
 def texts(graph: Graph) -> list[Node]:
     """The loops of a prepared graph that grow a text by its incremental form."""
-    return [node for node in graph.nodes if node.op is Loop and "length" in node.attributes]
+    return [node for node in graph.nodes if node.op is Loop and Loop.of(node).length is not None]
 
 
 def _ended(builder: Builder, token: Value, stop: Value) -> tuple[Value, list[State]]:
@@ -76,5 +75,5 @@ def _ended(builder: Builder, token: Value, stop: Value) -> tuple[Value, list[Sta
 def smallest(builder: Builder, x: Value) -> Value:
     """The smallest of a batch's numbers."""
     batch = next(a for a in x.type.lead if a.depth == BATCH_DEPTH)
-    across = builder.add(Across, [x], {}, [Type(x.type.dtype, (batch.size,))]).output
+    across = builder.add(Across(), [x], [Type(x.type.dtype, (batch.size,))]).output
     return builder.emit(red.Min, across, axes=(-1,))

@@ -26,9 +26,9 @@ from mai.compiler.ir.rewrite import Copier, copy_graph, reading
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import VIEWS, Extend, Lead, Loop, SizeOf, Spread, Unlead
 from mai.compiler.ir.types import Axis, DType
-from mai.compiler.ops import logic
-from mai.compiler.ops import reduce as red
-from mai.compiler.ops.shape import Expand, Reshape
+from mai.compiler.ops import reductions as red
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.shapes.shape import Expand, Reshape
 from mai.compiler.passes.text.causal import SAMPLED, Sample, combined, is_neutral
 from mai.compiler.passes.text.growth import Finish, grow
 from mai.compiler.passes.text.last_row import LAST, needs
@@ -49,7 +49,8 @@ def _rule(copier: Copier, node: Node) -> bool:
         return False
     growth = Growth(copier, node)
     loop = grow(copier, node, growth.advance)
-    loop.attributes |= {"length": growth.length, "limit": growth.longest, "tokens": node.attributes["count"]}
+    tokens = Extend.of(node).count
+    loop.structure = replace(Loop.of(loop), length=growth.length, limit=growth.longest, tokens=tokens)
     return True
 
 
@@ -115,7 +116,7 @@ class Growth(Turn):
 
     def _unrolled(self, node: Node) -> list[Grown]:
         """A loop with shared weights around growing values, as its turns: each turn keeps states of its own."""
-        region, count = node.regions[0], node.attributes["count"]
+        region, count = node.regions[0], Loop.of(node).count
         if not isinstance(count, int):
             raise self.refused("is repeated a number of times that only the call knows")
         states = [self.grown_of(v) for v in node.inputs[1:]]
@@ -218,9 +219,9 @@ class Growth(Turn):
         b, op, attributes = self.builder, node.op, dict(node.attributes)
         rank = node.output.type.rank
         if op is Unlead:
-            return b.unlead(inputs[0], attributes["count"])
+            return b.unlead(inputs[0], Unlead.of(node).count)
         if op is Lead:
-            return b.lead(inputs[0], _resized(attributes["axes"], rank, sizes))
+            return b.lead(inputs[0], _resized(Lead.of(node).axes, rank, sizes))
         if op is Spread:
             return b.spread(inputs[0], _resized(node.output.type.lead, rank, sizes))
         if op in (Reshape, Expand):

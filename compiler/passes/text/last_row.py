@@ -7,7 +7,7 @@ from typing import Protocol
 from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.rewrite import reading
 from mai.compiler.ir.structure import VIEWS
-from mai.compiler.ops.indexing import Pick
+from mai.compiler.ops.shapes.indexing import Pick
 
 LAST, ALL = 1, 2
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import logic
-from mai.compiler.ops import reduce as red
-from mai.compiler.ops.indexing import Take
+from mai.compiler.ops import reductions as red
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.ops.terms import Term
 
 PADS = 2  # Places before a text that hold no token, so that the last three of the shortest one can be read.

@@ -7,7 +7,7 @@ from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.structure import Extend
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops.shape import Concat, Unsqueeze
+from mai.compiler.ops.shapes.shape import Concat, Unsqueeze
 from mai.compiler.passes.text.growth import Finish, State, grow
 
 
@@ -19,7 +19,7 @@ def recompute(graph: Graph) -> Graph:
 def _rule(copier: Copier, node: Node) -> bool:
     if node.op is not Extend:
         return False
-    builder, region, length = copier.builder, node.regions[0], node.attributes["length"]
+    builder, region, length = copier.builder, node.regions[0], Extend.of(node).length
 
     def advance(turn: Value, row: Value) -> tuple[Value, Finish]:
         held = Value(row.type.with_shape((symbol(length),)), row.name)

@@ -24,12 +24,12 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import TURNS, Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph, reading
 from mai.compiler.ir.sizes import Size, symbol
-from mai.compiler.ir.structure import NOTHING, Extend
+from mai.compiler.ir.structure import NOTHING, Extend, Loop
 from mai.compiler.ir.types import Axis, DType, Type
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import logic
-from mai.compiler.ops.indexing import Iota, Pick, Slice, Take
-from mai.compiler.ops.shape import Concat, Transpose, Unsqueeze
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.shapes.indexing import Iota, Pick, Slice, Take
+from mai.compiler.ops.shapes.shape import Concat, Transpose, Unsqueeze
 from mai.compiler.ops.terms import Term
 from mai.compiler.passes.text import drafts
 from mai.compiler.passes.text.drafts import Text
@@ -84,7 +84,7 @@ class Speculation(Growth):
         """The loop in the place of the `extend`; gives the number of its turns."""
         b, extend = self.builder, self.extend
         row, count, *stop = (self.copier[v] for v in extend.inputs)
-        tokens = extend.attributes["count"]
+        tokens = Extend.of(extend).count
         first = drafts.begun(b, row, tokens, self.most)
         self._measure(row, tokens)
         region, outer = Region([Value(INTEGER, "turn")]), b.region
@@ -100,10 +100,8 @@ class Speculation(Growth):
         region.inputs += [s.value for s in states]
         region.outputs = [s.next for s in states if s.next is not None]
         b.region = outer
-        attributes = {"length": self.length, "limit": self.longest, "tokens": tokens, "drafts": self.most}
-        _, turns, text, *_ = b.loop(
-            count, tokens, [s.first(b) for s in states], region, stops=True, fill=NOTHING, **attributes
-        )
+        loop = Loop(tokens, False, True, NOTHING, self.length, self.longest, tokens, self.most)
+        _, turns, text, *_ = b.loop(count, loop, [s.first(b) for s in states], region)
         self.copier.bind(extend, b.emit(Slice, text, start=PADS, name=extend.output.name))
         return b.spread(turns, row.type.lead)
 
@@ -255,7 +253,7 @@ class Speculation(Growth):
         """A loop around the last token is its turns."""
         if not node.regions or not any(self.grown_of(v).now for v in reading(node)):
             return super()._plain(node, inputs)
-        if node.attributes.get("stops") or not isinstance(node.attributes["count"], int):
+        if Loop.of(node).stops or not isinstance(Loop.of(node).count, int):
             raise self.alone("is a loop of as many turns as the call says")
         return self._unrolled(node)
 

@@ -12,7 +12,7 @@ from dataclasses import replace
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Setting, Value
 from mai.compiler.ir.rewrite import Copier, free_values, reading, renewed_sizes, symbols_of
-from mai.compiler.ops.choice import Choose
+from mai.compiler.ops.random.choice import Choose
 from mai.compiler.passes.text.growth import texts
 
 NEXT, LOGITS = "next", "logits"

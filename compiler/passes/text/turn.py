@@ -14,13 +14,13 @@ from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.rewrite import Copier, symbols_of
 from mai.compiler.ir.sizes import Dim, Size, symbol, symbols
-from mai.compiler.ir.structure import VIEWS
+from mai.compiler.ir.structure import VIEWS, Extend
 from mai.compiler.ir.types import Axis, DType, Type
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import logic
-from mai.compiler.ops import reduce as red
-from mai.compiler.ops.indexing import Iota, Pick, Slice
-from mai.compiler.ops.shape import Concat, Expand, Unsqueeze
+from mai.compiler.ops import reductions as red
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.shapes.indexing import Iota, Pick, Slice
+from mai.compiler.ops.shapes.shape import Concat, Expand, Unsqueeze
 from mai.compiler.passes.text.growth import State
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -61,7 +61,7 @@ class Turn:
 
     def __post_init__(self) -> None:
         self.builder: Builder = self.copier.builder
-        self.length: str = self.extend.attributes["length"]
+        self.length = Extend.of(self.extend).length
         self.new, self.past = symbol(f"{self.length}_new"), symbol(f"{self.length}_past")
         self.total: Size = self.past + self.new
         self.node = self.extend

@@ -9,7 +9,7 @@ through both loops as they are.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
@@ -18,11 +18,11 @@ from mai.compiler.ir.sizes import Size, substitute, symbol
 from mai.compiler.ir.structure import NOTHING, Loop
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops import logic
-from mai.compiler.ops.attention import CachedAttention
-from mai.compiler.ops.indexing import Iota, Slice
-from mai.compiler.ops.shape import Concat, Expand, Reshape, Unsqueeze
-from mai.compiler.ops.two_level_attention import TwoLevelAttention
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.products.attention import CachedAttention
+from mai.compiler.ops.products.two_level_attention import TwoLevelAttention
+from mai.compiler.ops.shapes.indexing import Iota, Slice
+from mai.compiler.ops.shapes.shape import Concat, Expand, Reshape, Unsqueeze
 from mai.compiler.passes.text.turn import full
 
 BLOCK = 32  # Turns of an inner loop: a near part is small beside the weights, and the far one is seldom copied.
@@ -35,10 +35,10 @@ def two_level(graph: Graph) -> Graph:
 
 
 def _rule(copier: Copier, node: Node) -> bool:
-    if node.op is not Loop or "length" not in node.attributes:
+    if node.op is not Loop or Loop.of(node).length is None:
         return False
     caches = {v for n in node.regions[0].nodes if n.op is CachedAttention for v in n.inputs[3:5]}
-    count = node.attributes["count"]
+    count = Loop.of(node).count
     if not caches or (isinstance(count, int) and count < 2):
         return False
     Blocks(copier, node, caches).rewrite()
@@ -56,21 +56,21 @@ class Blocks:
     def __post_init__(self) -> None:
         self.builder: Builder = self.copier.builder
         self.body = self.loop.regions[0]
-        length: str = self.loop.attributes["length"]
-        self.past, self.held, self.new = (symbol(f"{length}_{name}") for name in ("past", "held", "new"))
+        self.form = Loop.of(self.loop)
+        self.past, self.held, self.new = (symbol(f"{self.form.length}_{name}") for name in ("past", "held", "new"))
         self.far = {v: Value(self._resized(v.type, self.held), v.name) for v in self.body.inputs[1:]}
 
     def rewrite(self) -> None:
         """The outer loop, and what its turns keep of the tokens as one row."""
-        b, count = self.builder, self.loop.attributes["count"]
+        b, count = self.builder, self.form.count
+        assert count is not None, "a text has a number of tokens"
         turns: Size = (count + 2 * BLOCK - 2) // BLOCK
         region, around = Region([Value(Type(DType.INT), "block"), *self.far.values()]), b.region
         b.region = region
         region.outputs = self._block(region.inputs[0])
         b.region = around
         first = [self.copier[v] for v in self.loop.inputs[1:]]
-        attributes = {name: a for name, a in self.loop.attributes.items() if name not in ("count", "fresh")}
-        *last, rows = b.loop(b.size(turns), turns, first, region, **attributes)
+        *last, rows = b.loop(b.size(turns), replace(self.form, count=turns), first, region)
         self.copier.bind(self.loop, *last, self._in_a_row(rows, turns, count))
 
     def _in_a_row(self, rows: Value, turns: Size, count: Size) -> Value:
@@ -94,8 +94,8 @@ class Blocks:
         region.outputs = self._turn(block, b.emit(el.Add, before, region.inputs[0], name="turn"), near)
         b.region = around
         first = [full(b, near[v].type, 0) if v in self.caches else self.far[v] for v in self.far]
-        attributes = {"stops": True, "fill": NOTHING}
-        _, *last, row = b.loop(b.constant(BLOCK), BLOCK, [b.constant(True), *first], region, **attributes)
+        loop = Loop(BLOCK, fresh=False, stops=True, fill=NOTHING)
+        _, *last, row = b.loop(b.constant(BLOCK), loop, [b.constant(True), *first], region)
         joined = [
             b.emit(Concat, far, new, axis=-2, name=far.name) if v in self.caches else new
             for (v, far), new in zip(self.far.items(), last, strict=True)
@@ -114,7 +114,7 @@ class Blocks:
         outputs = [copier[v] for v in self.body.outputs]
         wanted = b.emit(logic.Less, b.emit(el.Add, turn, b.constant(1)), copier[self.loop.inputs[0]])
         more = b.emit(logic.LogicalAnd, b.emit(logic.Less, b.constant(0), block), wanted)
-        if self.loop.attributes["stops"]:
+        if self.form.stops:
             more = b.emit(logic.LogicalAnd, more, outputs[0])
         return [more, *outputs]
 

@@ -8,7 +8,7 @@ from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same, summed, taken
-from mai.compiler.ops.shape import Concat
+from mai.compiler.ops.shapes.shape import Concat
 
 
 class Slice(Operation):
@@ -220,7 +220,7 @@ class Argsort(Operation):
     @staticmethod
     def onnx(op: Any, x: Any, axis: int) -> Any:
         count = op.Reshape(op.size_value(x, axis), op.ints([1]))
-        return op.TopK(x, count, axis=axis, largest=0, sorted=1, _outputs=2)[1]
+        return op.several("TopK", 2, x, count, axis=axis, largest=0, sorted=1)[1]
 
     cases = (case(sample(6)), case(sample(4, 3), axis=-2), case(sample(9, kind="int", high=3)))
 

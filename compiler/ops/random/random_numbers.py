@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 from mai.compiler.ir.operation import Case, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.philox import MASK, MULTIPLIERS_SWAPPED, ROUNDS, WORD, key_schedule, philox
+from mai.compiler.ops.random.philox import MASK, MULTIPLIERS_SWAPPED, ROUNDS, WORD, key_schedule, philox
 
 INTEGER = sample(kind="int")
 
@@ -200,7 +200,7 @@ class OnnxWords:
         return self.op.wrap(self.op.Range(self.op.int(0), count.value, self.op.int(1))) * self.pair([1], [0])
 
     def rows(self, keys: Any) -> Any:
-        parts = self.op.Split(keys.value, axis=-1, num_outputs=ROUNDS, _outputs=ROUNDS)
+        parts = self.op.several("Split", ROUNDS, keys.value, axis=-1, num_outputs=ROUNDS)
         return [self.op.wrap(part) for part in parts]
 
     def swap(self, x: Any) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mai.compiler.ir.operation import Lowering, case, sample
 from mai.compiler.ir.types import DType
-from mai.compiler.ops.elementwise import INTEGERS, Binary, Elementwise
+from mai.compiler.ops.elementwise.base import INTEGERS, Binary, Elementwise
 
 BOOLS = (case(sample(3, 4, kind="bool"), sample(4, kind="bool")),)
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from mai.compiler.ir.operation import Alignment, Operation, case, sample
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.attention import Attention
+from mai.compiler.ops.products.attention import Attention
 
 
 class TwoLevelAttention(Operation):
@@ -82,7 +82,7 @@ class TwoLevelAttention(Operation):
         scores = [op.MatMul(rows, op.Transpose(keys, perm=[0, 1, 3, 2])) for keys in (far[0], near_keys)]
         weights = op.Softmax(op.Add(op.Concat(*scores, axis=-1), op.Unsqueeze(mask, op.ints([1]))), axis=-1)
         sizes = op.Concat(*(op.Shape(x, start=2, end=3) for x in (far[0], near_keys)), axis=0)
-        parts = op.Split(weights, sizes, axis=-1, _outputs=2)
+        parts = op.several("Split", 2, weights, sizes, axis=-1)
         made = op.Add(*(op.MatMul(w, x) for w, x in zip(parts, (far[1], near_values), strict=True)))
         made = op.Transpose(op.reshape(made, [0, kv_heads, groups, -1, width]), perm=[0, 3, 1, 2, 4])
         made = op.reshape(made, [0, 0, heads * width])

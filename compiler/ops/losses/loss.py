@@ -6,7 +6,7 @@ from typing import Any
 
 from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.reduce import LogSoftmax
+from mai.compiler.ops.reductions import LogSoftmax
 
 
 class CrossEntropy(Operation):

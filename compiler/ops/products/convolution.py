@@ -8,7 +8,7 @@ from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.batched import batched_onnx, batched_torch
-from mai.compiler.ops.shape import Stack
+from mai.compiler.ops.shapes.shape import Stack
 
 
 def image(x: Type, name: str) -> tuple[Size, Size, Size]:

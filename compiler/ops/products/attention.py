@@ -7,10 +7,10 @@ from typing import Any
 from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same
-from mai.compiler.ops.logic import LessEqual, Where
-from mai.compiler.ops.product import Matmul
-from mai.compiler.ops.reduce import Softmax
-from mai.compiler.ops.shape import Stack
+from mai.compiler.ops.elementwise.logic import LessEqual, Where
+from mai.compiler.ops.products.product import Matmul
+from mai.compiler.ops.reductions import Softmax
+from mai.compiler.ops.shapes.shape import Stack
 
 
 class Attention(Operation):
@@ -194,7 +194,7 @@ class CachedAttention(Operation):
         mask = op.Unsqueeze(mask, op.ints([1]))
         if op.opset >= 23:
             counts = {"q_num_heads": heads, "kv_num_heads": kv_heads}
-            made = op.Attention(a, b, c, mask, keys, values, **counts, is_causal=1, _outputs=3)
+            made = op.several("Attention", 3, a, b, c, mask, keys, values, **counts, is_causal=1)
         else:
             made = _cached_expanded(op, a, b, c, keys, values, mask, heads, kv_heads)
         likes = ((q, 2), (past_k, 3), (past_v, 3))

@@ -179,7 +179,7 @@ def _sorted_draw(op: Any, z: Any, count: Any, u: Any, top_k: Any, top_p: Any, mi
     if top_k is not None:
         k = op.ReduceMax(top_k, keepdims=0)
         kept = op.Reshape(op.Min(op.Where(op.Greater(k, op.int(0)), k, count), count), op.ints([1]))
-    values, labels = op.TopK(z, kept, axis=-1, _outputs=2)
+    values, labels = op.several("TopK", 2, z, kept, axis=-1)
     weights = op.Softmax(values, axis=-1)
     if top_p is not None:
         before = op.CumSum(weights, op.int(-1), exclusive=1)

@@ -1,0 +1,1 @@
+"""A mutation test of the compiler's own tests."""

@@ -1,0 +1,119 @@
+"""How exports are compiled, and what beside that goes into their files: two records, from the command line to the manifest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal, get_args
+
+if TYPE_CHECKING:
+    from mai.runtime.arrays import Array
+    from mai.runtime.model.manifest import Tuning
+
+Cache = Literal["auto", "concat", "two-level", "none"]
+Precision = Literal["float32", "fp16", "bf16"]
+FewBits = Literal["int8", "int4"]
+Settings = Literal["optional", "required"]
+OPSETS = (21, 22, 23)
+BITS: dict[str, int] = {"int4": 4, "int8": 8}
+# How a growing text keeps its past unless something else is asked for: up to a thousand tokens, measured faster than two
+# levels with int4 weights and as fast with float32.
+USUAL_CACHE = "concat"
+
+
+class OptionError(ValueError):
+    """An option has a value that there is not, or two of them exclude each other. The text is for users."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CompileOptions:
+    """The options of `mai compile`, with their defaults. Options that do not go together raise `OptionError`.
+
+    `cache` says how a growing text keeps its past, `drafts` how many guessed tokens a turn of it may read. `settings` are
+    "required" for hosts that cannot override an initializer. `tokenizer` is "bytes" or a file; `seed` draws first weights
+    where there are no others. `held_out` are data on which the loss with few bits may be worse by the share
+    `quantize_limit`. Without `optimise` the graph stays as torch runs it, without `verify` the gate is left out: for
+    measurements.
+    """
+
+    opset: int = 23
+    unroll: bool = False
+    cache: Cache = "auto"
+    drafts: int = 0
+    step: bool = True
+    precision: Precision = "float32"
+    quantize: FewBits | None = None
+    quantize_limit: float = 0.05
+    held_out: tuple[Path, ...] = ()
+    settings: Settings = "optional"
+    tokenizer: str | None = None
+    seed: int = 0
+    optimise: bool = True
+    verify: bool = True
+
+    def __post_init__(self) -> None:
+        problem = self._unknown_choice() or self._contradiction()
+        if problem:
+            raise OptionError(problem)
+
+    def _unknown_choice(self) -> str | None:
+        choices: list[tuple[str, object, tuple[object, ...]]] = [
+            ("opset", self.opset, OPSETS), ("cache", self.cache, get_args(Cache)),
+            ("quantize", self.quantize or "int8", get_args(FewBits)), ("precision", self.precision, get_args(Precision)),
+            ("settings", self.settings, get_args(Settings)),
+        ]  # fmt: skip
+        for name, value, allowed in choices:
+            if value not in allowed:
+                return f"--{name} {value}: {', '.join(map(str, allowed))}"
+        return None
+
+    def _contradiction(self) -> str | None:
+        kept, precision = self.quantize, self.precision
+        if kept and precision != "float32":
+            return f"--quantize {kept} says how weights are kept, --precision {precision} too: one of them"
+        if self.unroll and self.cache == "two-level":
+            return "--cache two-level is made of loops, --unroll of none"
+        if self.drafts and (self.unroll or self.cache not in ("auto", "concat")):
+            return "--speculate is a loop with a cache of its own: without --unroll, --cache and --no-cache"
+        return None
+
+    @property
+    def growth(self) -> str:
+        """How a growing text keeps its past: a key of `passes.GROWN`."""
+        return USUAL_CACHE if self.cache == "auto" else self.cache
+
+    @property
+    def bits(self) -> int | None:
+        """The bits of a weight that is kept in few; None where all are whole."""
+        return BITS[self.quantize] if self.quantize else None
+
+    @property
+    def required(self) -> bool:
+        """Whether settings are inputs without defaults."""
+        return self.settings == "required"
+
+    @property
+    def writes_step(self) -> bool:
+        """Whether a growing text gets a file of one turn, too: it needs a cache, and a loop."""
+        return self.step and self.growth != "none" and not self.unroll
+
+
+DEFAULTS = CompileOptions()
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """What becomes a file beside the program: weights by name, and what the file says of them.
+
+    `steps` is how long they were trained, None for not at all; `tokenizer` is "bytes" or the JSON of one; `labels` are the
+    names of the labels of each field. `loss_change` is what few bits add to the loss, as a share of it; `tuned` what `mai
+    tune` measured.
+    """
+
+    weights: Mapping[str, Array]
+    steps: int | None = None
+    tokenizer: str | None = None
+    labels: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    loss_change: float | None = None
+    tuned: Tuning | None = None

@@ -1,0 +1,86 @@
+"""What a built-in function asks of its arguments: compile-time numbers, axes, tensors of a kind."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from mai.compiler.elaborate.bindings import BoundArgument as Arg
+from mai.compiler.ir.graph import Value
+from mai.compiler.ir.operation import ShapeError
+from mai.compiler.ir.sizes import Size
+
+if TYPE_CHECKING:
+    from mai.compiler.elaborate.elaborator import Elaborator
+
+
+def static(e: Elaborator, argument: Arg | None, default: object, kinds: tuple[type, ...], what: str) -> Any:
+    """A compile-time argument of one of `kinds`, or its default."""
+    if argument is None:
+        return default
+    value = argument.value
+    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
+        slug = "static-needed" if isinstance(value, Value) else "type-mismatch"
+        raise e.fail(slug, argument.span, f"{what} is needed here, fixed when the file is compiled")
+    return value
+
+
+def number(e: Elaborator, argument: Arg | None, default: object) -> float:
+    return float(static(e, argument, default, (int, float), "a number"))
+
+
+def whole(e: Elaborator, argument: Arg | None, default: object) -> int:
+    return int(static(e, argument, default, (int,), "a whole number"))
+
+
+def positive(e: Elaborator, argument: Arg | None, default: object, least: int = 1) -> int:
+    """A whole number that counts: sizes, strides, heads."""
+    made = whole(e, argument, default)
+    if made < least and argument is not None:
+        raise e.fail(
+            "repeat-count", argument.span, f"a whole number of at least {least} is needed here, this is {made}"
+        )
+    return made
+
+
+def truth(e: Elaborator, argument: Arg | None, default: object) -> bool:
+    return bool(static(e, argument, default, (bool,), "true or false"))
+
+
+def axis_of(e: Elaborator, argument: Arg | None, rank: int, default: object = -1) -> int:
+    """An axis, counted from the end."""
+    return _axis(e, whole(e, argument, default), rank, argument)
+
+
+def _axis(e: Elaborator, axis: int, rank: int, argument: Arg | None) -> int:
+    if -rank <= axis < rank:
+        return axis if axis < 0 else axis - rank
+    if argument is None:
+        raise ShapeError("rank-mismatch", "this needs at least one axis, here is a scalar", 0, label="[]")
+    raise e.fail(
+        "axis-out-of-range", argument.span, f"axis {axis} of a tensor with {rank} {'axis' if rank == 1 else 'axes'}"
+    )
+
+
+def axes_of(e: Elaborator, argument: Arg | None, rank: int) -> tuple[int, ...]:
+    """One axis or several, counted from the end; all of them by default."""
+    if argument is None:
+        return tuple(range(-rank, 0))
+    given = argument.value if isinstance(argument.value, list) else [argument.value]
+    return tuple(_axis(e, whole(e, replace(argument, value=a), -1), rank, argument) for a in given)
+
+
+def size(e: Elaborator, argument: Arg | None, name: str) -> Size:
+    """A size, which may be known only when the file runs."""
+    assert argument is not None, "a size has no default"
+    return e.size(argument.value, argument.span, f"the {name}")
+
+
+def counts(e: Elaborator, argument: Arg | None, rank: int) -> tuple[int, ...]:
+    """A whole number of at least one for each of the last axes, a number or a list."""
+    assert argument is not None, "counts have no default"
+    items = argument.value if isinstance(argument.value, list) else [argument.value]
+    if len(items) > rank:
+        message = f"{len(items)} numbers for a tensor with {rank} {'axis' if rank == 1 else 'axes'}"
+        raise e.fail("axis-out-of-range", argument.span, message)
+    return tuple(positive(e, replace(argument, value=item), 1) for item in items)

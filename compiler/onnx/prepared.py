@@ -1,0 +1,100 @@
+"""An export made ready to become ONNX: its graphs, and how its weights and its batch are laid out."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from mai.compiler import passes
+from mai.compiler.compile_options import DEFAULTS, CompileOptions
+from mai.compiler.ir.graph import Graph
+from mai.compiler.ir.structure import Extend, Loop
+from mai.compiler.onnx.layout.chunks import chunk_of
+from mai.compiler.onnx.precision.quantize import Coarse
+from mai.compiler.onnx.precision.whole import whole_products
+from mai.compiler.passes.text.growth import texts
+from mai.compiler.program import Program
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Two graphs of one export: `plain` as torch runs it, and `optimised` as it becomes ONNX.
+
+    `grows` says whether it extends a text. In a step file both graphs are one turn, and `whole` is the optimised graph
+    that the turn was taken from.
+    """
+
+    plain: Graph
+    optimised: Graph
+    grows: bool
+    whole: Graph | None = None
+
+    @property
+    def longest_text(self) -> int | None:
+        """How many tokens the growing text may have; None where nothing limits it."""
+        graph = self.whole or self.optimised
+        return min((limit for n in texts(graph) if (limit := Loop.of(n).limit)), default=None)
+
+    def chunk(self, options: CompileOptions) -> int | None:
+        """How many examples of a large batch are computed at a time; None for all of them."""
+        return None if options.unroll or self.whole else chunk_of(self.optimised)
+
+    def coarse(self, bits: int | None) -> Coarse | None:
+        """How weights are kept in few bits; None where they are whole.
+
+        A turn of a growing text has a row an example, and reading its weights is what takes time: blocks. An integral has
+        the rows of all examples: with 8 bits, its products are of whole numbers.
+        """
+        if bits is None:
+            return None
+        return Coarse(bits, frozenset() if bits < 8 or self.grows else whole_products(self.optimised))
+
+
+def prepare_export(program: Program, export: str, options: CompileOptions = DEFAULTS) -> Prepared:
+    """The graphs of an export. Raises `MaiError`: `looks-ahead` or `no-drafts`, where a text cannot grow so."""
+    written = program.exports[export]
+    grows = any(node.op is Extend for node in written.walk())
+    graph = passes.freeze(written) if options.unroll else written
+    plain = passes.prepare(graph)
+    # Where no text grows, the incremental form is the plain one.
+    executed = passes.prepare(graph, cache=options.growth, drafts=options.drafts) if grows else plain
+    return Prepared(plain, passes.optimise(executed) if options.optimise else executed, grows)
+
+
+class Preparations:
+    """The exports of a program, each prepared once and when it is asked for: `preparations[name]`."""
+
+    def __init__(self, program: Program, options: CompileOptions = DEFAULTS) -> None:
+        self.program, self.options = program, options
+        self._prepared: dict[str, Prepared] = {}
+
+    def __getitem__(self, export: str) -> Prepared:
+        if export not in self._prepared:
+            self._prepared[export] = prepare_export(self.program, export, self.options)
+        return self._prepared[export]
+
+    def coarse(self, bits: int) -> Coarse:
+        """How the weights of all exports together are kept in few bits."""
+        layouts = [self[name].coarse(bits) for name in self.program.exports]
+        return Coarse(bits, frozenset().union(*(layout.whole for layout in layouts if layout)))
+
+
+def prepare_step(
+    program: Program, export: str, options: CompileOptions = DEFAULTS, prepared: Prepared | None = None
+) -> Prepared | None:
+    """One turn of an export whose text grows; None where no text grows, or it has a single turn.
+
+    A step file reads one token a turn and keeps its past by concatenation, whatever the file of the whole text does:
+    `prepared` is the export under `options`, which is prepared anew where those differ.
+    """
+    usual = step_options(options)
+    if prepared is None or options.growth != usual.growth or options.drafts or options.unroll:
+        prepared = prepare_export(program, export, usual)
+    turn = passes.step(prepared.optimised) if prepared.grows else None
+    if turn is None or prepared.longest_text == 1:
+        return None
+    return Prepared(turn, turn, grows=True, whole=prepared.optimised)
+
+
+def step_options(options: CompileOptions) -> CompileOptions:
+    """The options of a step file, beside those of the file of the whole text."""
+    return replace(options, cache="auto", drafts=0, unroll=False)

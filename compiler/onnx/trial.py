@@ -1,0 +1,96 @@
+"""Trials: random inputs and settings, a file run on them, and how far two results are apart."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import onnxruntime as ort
+
+from mai.compiler.ir.graph import Graph, Value
+from mai.compiler.ir.sizes import symbols
+from mai.compiler.ir.types import DType
+from mai.runtime.arrays import Array
+from mai.runtime.model.session import session_options
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+FREE_SIZE = 5  # Of a dimension that a host chooses.
+MAX_STEPS = 3
+NUMPY: dict[DType, type[np.generic]] = {DType.REAL: np.float32, DType.INT: np.int64, DType.BOOL: np.bool_}
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """Inputs by name, each [batch, ...], and settings for one run."""
+
+    inputs: dict[str, Array]
+    settings: dict[str, float | int | bool]
+
+
+Reference = Callable[[Trial], list[Array]]
+
+
+def trial(graph: Graph, batch: int, seed: int = 0, longest: int | None = None) -> Trial:
+    """Normal reals, labels in their range, few steps; a text grows to `longest` tokens at most."""
+    generator = np.random.default_rng(seed)
+    free = FREE_SIZE if longest is None else max(1, min(FREE_SIZE, longest - MAX_STEPS, longest // 2))
+    most = MAX_STEPS if longest is None else min(MAX_STEPS, longest - free + 1)
+    inputs = {v.name: _random(v, batch, free, generator) for v in graph.inputs}
+    settings: dict[str, float | int | bool] = {name: s.default for name, s in graph.settings.items()}
+    spoken = {n for v in graph.inputs for s in v.type.shape for n in symbols(s)}
+    read = {s for name, s in graph.sizes.items() if name in spoken and not isinstance(s, tuple)}
+    for name, setting in graph.settings.items():
+        if graph.sizes.get(name) is setting.value and name != "batch":
+            settings[name] = min(setting.default, most)
+        if setting.value in read:
+            settings[name] = free
+    if "batch" in settings:
+        settings["batch"] = batch
+    if "seed" in settings:
+        settings["seed"] = 2**40 + 7
+    return Trial(inputs, settings)
+
+
+def _random(value: Value, batch: int, free: int, generator: np.random.Generator) -> Array:
+    shape = (batch, *(s if isinstance(s, int) else free for s in value.type.shape))
+    if value.type.dtype is DType.REAL:
+        return generator.standard_normal(shape).astype(np.float32)
+    high = value.type.classes if isinstance(value.type.classes, int) else 2
+    return generator.integers(0, high, shape).astype(NUMPY[value.type.dtype])
+
+
+def session(raw: bytes) -> ort.InferenceSession:
+    """A compiled file on the CPU, with the options that the runtime opens it with."""
+    return ort.InferenceSession(raw, session_options(), providers=["CPUExecutionProvider"])
+
+
+def run_trial(session: ort.InferenceSession, graph: Graph, trial: Trial) -> list[Array]:
+    """The file's results for a trial. Raises `MaiError`, `compile-mismatch`, where it cannot be run."""
+    names = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
+    dtypes = {name: NUMPY[s.value.type.dtype] for name, s in graph.settings.items()}
+    feed = {**trial.inputs, **{n: np.array(v, dtypes[n]) for n, v in trial.settings.items()}}
+    try:
+        results: list[Array] = session.run(None, {n: a for n, a in feed.items() if n in names})
+    except Exception as error:  # onnxruntime raises many types of its own
+        shapes = ", ".join(f"{name}: {list(a.shape)}" for name, a in trial.inputs.items())
+        reason = str(error).strip().split("\n")[0].rpartition("] ")[2][:200]
+        message = f"`{graph.name}` cannot be run on a trial ({shapes}): {reason}"
+        raise MaiError(
+            [Diagnostic("compile-mismatch", None, message, help="it has to work for sizes like these")]
+        ) from error
+    return results
+
+
+def difference(result: Array, expected: Array) -> float:
+    """The largest difference relative to the largest magnitude; infinite where only one of them is a number."""
+    if result.shape != expected.shape:
+        return float("inf")
+    if not result.size:
+        return 0.0
+    a, b = result.astype(np.float64), expected.astype(np.float64)
+    if not np.array_equal(np.isfinite(a), np.isfinite(b)):
+        return float("inf")
+    finite = np.isfinite(b)
+    scale = float(np.abs(b[finite]).max(initial=0.0)) or 1.0
+    return float(np.abs(a - b)[finite].max(initial=0.0)) / max(scale, 1e-6)

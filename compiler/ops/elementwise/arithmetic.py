@@ -1,0 +1,143 @@
+"""Arithmetic: sums, products, powers, the larger and the smaller."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mai.compiler.ir.operation import Lowering, case, sample
+from mai.compiler.ops.elementwise.base import INTEGERS, Binary, Unary, flat
+from mai.compiler.ops.elementwise.exponential import Log
+from mai.compiler.ops.elementwise.rounding import Floor, Sign
+
+QUOTIENTS = (
+    case(sample(5, kind="int", high=50), sample(5, kind="natural")),
+    case(sample(3, 4, kind="whole"), sample(4, kind="natural")),
+    case(sample(3, 4), sample(4, kind="positive")),
+)
+
+
+def _shared(ct: Any, larger: Any, smaller: Any) -> tuple[Any, Any]:
+    """Where a maximum goes; equals share it."""
+    share = larger.above(smaller) + 0.5 * larger.equals(smaller)
+    return ct * share, ct * (1.0 - share)
+
+
+class Add(Binary):
+    """x + y."""
+
+    reference: Lowering = staticmethod(lambda np, x, y: x + y)
+    torch: Lowering = staticmethod(lambda torch, x, y: x + y)
+    onnx: Lowering = staticmethod(lambda op, x, y: op.Add(x, y))
+    derivative = staticmethod(lambda ct, y, a, b: (ct, ct))
+    cases = Binary.cases + INTEGERS
+
+
+class Subtract(Binary):
+    """x - y."""
+
+    reference: Lowering = staticmethod(lambda np, x, y: x - y)
+    torch: Lowering = staticmethod(lambda torch, x, y: x - y)
+    onnx: Lowering = staticmethod(lambda op, x, y: op.Sub(x, y))
+    derivative = staticmethod(lambda ct, y, a, b: (ct, -ct))
+    cases = Binary.cases + INTEGERS
+
+
+class Multiply(Binary):
+    """x * y."""
+
+    reference: Lowering = staticmethod(lambda np, x, y: x * y)
+    torch: Lowering = staticmethod(lambda torch, x, y: x * y)
+    onnx: Lowering = staticmethod(lambda op, x, y: op.Mul(x, y))
+    derivative = staticmethod(lambda ct, y, a, b: (ct * b, ct * a))
+    cases = Binary.cases + INTEGERS
+
+
+class Divide(Binary):
+    """x / y, of reals."""
+
+    reference: Lowering = staticmethod(lambda np, x, y: x / y)
+    torch: Lowering = staticmethod(lambda torch, x, y: x / y)
+    onnx: Lowering = staticmethod(lambda op, x, y: op.Div(x, y))
+    derivative = staticmethod(lambda ct, y, a, b: (ct / b, -(ct * y / b)))
+    cases = (case(sample(3, 4), sample(3, 4, kind="positive")), case(sample(), sample(2, kind="positive")))
+
+
+class FloorDivide(Binary):
+    """floor(x / y), of whole numbers or of reals."""
+
+    reference: Lowering = staticmethod(lambda np, x, y: x // y)
+    torch: Lowering = staticmethod(lambda torch, x, y: torch.div(x, y, rounding_mode="floor"))
+
+    @staticmethod
+    def onnx(op: Any, x: Any, y: Any) -> Any:
+        """A division of integers cuts towards zero, which is the floor once the remainder is taken away."""
+        return op.Div(op.Sub(x, op.Mod(x, y)), y) if op.whole(x) else op.Floor(op.Div(x, y))
+
+    derivative = staticmethod(flat)
+
+    cases = QUOTIENTS
+
+
+class Modulo(Binary):
+    """x - y floor(x / y), of whole numbers or of reals: of the sign of y."""
+
+    reference: Lowering = staticmethod(lambda np, x, y: x % y)
+    torch: Lowering = staticmethod(lambda torch, x, y: x % y)
+
+    @staticmethod
+    def onnx(op: Any, x: Any, y: Any) -> Any:
+        return op.Mod(x, y) if op.whole(x) else op.Sub(x, op.Mul(y, op.Floor(op.Div(x, y))))
+
+    derivative = staticmethod(lambda ct, y, a, b: (ct, -(ct * (a / b).emit(Floor))))
+
+    cases = QUOTIENTS
+
+
+class Power(Binary):
+    """x ^ y, for a positive x or a whole y."""
+
+    reference: Lowering = staticmethod(lambda np, x, y: np.power(x, y))
+    torch: Lowering = staticmethod(lambda torch, x, y: torch.pow(x, y))
+    onnx: Lowering = staticmethod(lambda op, x, y: op.Pow(x, y))
+    derivative = staticmethod(lambda ct, y, a, b: (ct * b * a.emit(Power, b - 1.0), ct * y * a.emit(Log)))
+    cases = (case(sample(3, 4, kind="positive"), sample(3, 4)), case(sample(3, kind="positive"), sample()))
+
+
+class Maximum(Binary):
+    """The larger of x and y."""
+
+    reference: Lowering = staticmethod(lambda np, x, y: np.maximum(x, y))
+    torch: Lowering = staticmethod(lambda torch, x, y: torch.maximum(x, y))
+    onnx: Lowering = staticmethod(lambda op, x, y: op.Max(x, y))
+    derivative = staticmethod(lambda ct, y, a, b: _shared(ct, a, b))
+    cases = Binary.cases + INTEGERS
+
+
+class Minimum(Binary):
+    """The smaller of x and y."""
+
+    reference: Lowering = staticmethod(lambda np, x, y: np.minimum(x, y))
+    torch: Lowering = staticmethod(lambda torch, x, y: torch.minimum(x, y))
+    onnx: Lowering = staticmethod(lambda op, x, y: op.Min(x, y))
+    derivative = staticmethod(lambda ct, y, a, b: _shared(ct, -a, -b))
+    cases = Binary.cases + INTEGERS
+
+
+class Negative(Unary):
+    """-x."""
+
+    reference: Lowering = staticmethod(lambda np, x: -x)
+    torch: Lowering = staticmethod(lambda torch, x: -x)
+    onnx: Lowering = staticmethod(lambda op, x: op.Neg(x))
+    derivative = staticmethod(lambda ct, y, x: -ct)
+    cases = (*Unary.cases, case(sample(4, kind="whole")))
+
+
+class Absolute(Unary):
+    """|x|."""
+
+    reference: Lowering = staticmethod(lambda np, x: np.abs(x))
+    torch: Lowering = staticmethod(lambda torch, x: torch.abs(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Abs(x))
+    derivative = staticmethod(lambda ct, y, x: ct * x.emit(Sign))
+    cases = (*Unary.cases, case(sample(4, kind="whole")))

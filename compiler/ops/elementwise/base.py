@@ -1,0 +1,47 @@
+"""What functions of one element share: how their inputs meet, their cases."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from mai.compiler.ir.operation import Alignment, Case, Operation, ShapeError, broadcast, case, describe, sample
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.along import same
+
+
+class Elementwise(Operation, abstract=True):
+    """Inputs broadcast as numpy's do; the result has the inputs' dtype unless `result` names another."""
+
+    alignment = Alignment.FULL
+    along = staticmethod(same)
+    result: ClassVar[DType | None] = None
+
+    @classmethod
+    def shape(cls, *inputs: Type, **attributes: Any) -> Type:
+        shape = inputs[0].shape
+        for operand, other in enumerate(inputs[1:], 1):
+            joined = broadcast(shape, other.shape)
+            if joined is None:
+                message = f"{describe(shape)} and {describe(other.shape)} do not fit together"
+                raise ShapeError("shape-mismatch", message, operand, label=describe(other.shape))
+            shape = joined
+        return Type(cls.result or inputs[-1].dtype, shape)
+
+
+class Unary(Elementwise, abstract=True):
+    cases: ClassVar[tuple[Case, ...]] = (case(sample(3, 4)), case(sample()))
+
+
+class Binary(Elementwise, abstract=True):
+    cases: ClassVar[tuple[Case, ...]] = (
+        case(sample(3, 4), sample(3, 4)),
+        case(sample(4), sample(3, 4)),
+        case(sample(3, 1), sample()),
+    )
+
+
+INTEGERS = (case(sample(5, kind="whole"), sample(5, kind="whole")),)
+
+
+def flat(ct: Any, y: Any, *inputs: Any) -> None:
+    """The derivative of what is constant but for jumps."""

@@ -1,0 +1,35 @@
+"""Other types of one value, and values that derivatives hold still."""
+
+from __future__ import annotations
+
+from mai.compiler.ir.operation import Lowering, case, sample
+from mai.compiler.ir.types import DType
+from mai.compiler.ops.elementwise.base import Unary, flat
+
+
+class ToReal(Unary):
+    """A whole number, or true or false, as a real."""
+
+    result = DType.REAL
+    reference: Lowering = staticmethod(lambda np, x: x.astype(np.float64))
+    torch: Lowering = staticmethod(lambda torch, x: x.float())
+    onnx: Lowering = staticmethod(lambda op, x: op.Cast(x, to=1))
+    cases = (case(sample(4, kind="int")), case(sample(2, 3, kind="bool")))
+
+
+class ToInt(Unary):
+    """A real cut down to a whole number, towards zero."""
+
+    result = DType.INT
+    reference: Lowering = staticmethod(lambda np, x: x.astype(np.int64))
+    torch: Lowering = staticmethod(lambda torch, x: x.long())
+    onnx: Lowering = staticmethod(lambda op, x: op.Cast(x, to=7))
+
+
+class StopGradient(Unary):
+    """x, held still by derivatives."""
+
+    reference: Lowering = staticmethod(lambda np, x: x)
+    torch: Lowering = staticmethod(lambda torch, x: x.detach())
+    onnx: Lowering = staticmethod(lambda op, x: x)
+    derivative = staticmethod(flat)

@@ -1,0 +1,1 @@
+"""What training compares with: losses, the exact matching of clouds."""

@@ -1,0 +1,1 @@
+"""Sums of products, and what is made of them: matrices, convolutions, attention."""

@@ -1,0 +1,1 @@
+"""Random numbers: the generator, draws, the choice of a label."""

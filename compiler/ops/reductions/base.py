@@ -1,0 +1,42 @@
+"""What reductions and functions along an axis share: the shape that is left, their cases."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from mai.compiler.ir.operation import Case, Operation, ShapeError, case, sample
+from mai.compiler.ir.types import Type
+from mai.compiler.ops.along import same, summed
+
+
+class Reduction(Operation, abstract=True):
+    """`axes` go, or stay with size one where `keep`."""
+
+    along = staticmethod(summed)
+
+    attributes: ClassVar[dict[str, Any]] = {"axes": (-1,), "keep": False}
+    cases: ClassVar[tuple[Case, ...]] = (
+        case(sample(3, 4)),
+        case(sample(2, 3, 4), axes=(-3, -1)),
+        case(sample(3, 4), axes=(-2,), keep=True),
+    )
+
+    @classmethod
+    def shape(cls, x: Type, axes: tuple[int, ...], keep: bool) -> Type:
+        if len(set(axes)) < len(axes):
+            raise ShapeError("axis-out-of-range", "an axis is named twice")
+        sizes = [(1 if i in axes else s, i in axes) for i, s in zip(range(-x.rank, 0), x.shape, strict=True)]
+        return Type(x.dtype, tuple(s for s, gone in sizes if keep or not gone))
+
+
+class Along(Operation, abstract=True):
+    """An operation along one axis that keeps the shape."""
+
+    along = staticmethod(same)
+
+    attributes: ClassVar[dict[str, Any]] = {"axis": -1}
+    cases: ClassVar[tuple[Case, ...]] = (case(sample(3, 4)), case(sample(2, 5, 4), axis=-2))
+
+    @classmethod
+    def shape(cls, x: Type, axis: int) -> Type:
+        return Type(x.dtype, x.shape)

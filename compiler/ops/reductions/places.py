@@ -1,0 +1,24 @@
+"""The places of extremes."""
+
+from __future__ import annotations
+
+from mai.compiler.ir.operation import Lowering, Operation, case, sample
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.along import summed
+
+
+class Argmax(Operation):
+    """The place of the largest element; the first of equals."""
+
+    attributes = {"axis": -1}
+    along = staticmethod(summed)
+
+    @classmethod
+    def shape(cls, x: Type, axis: int) -> Type:
+        left = tuple(s for i, s in zip(range(-x.rank, 0), x.shape, strict=True) if i != axis)
+        return Type(DType.INT, left, classes=x.shape[axis])
+
+    reference: Lowering = staticmethod(lambda np, x, axis: np.argmax(x, axis=axis))
+    torch: Lowering = staticmethod(lambda torch, x, axis: torch.argmax(x, axis))
+    onnx: Lowering = staticmethod(lambda op, x, axis: op.ArgMax(x, axis=axis, keepdims=0))
+    cases = (case(sample(3, 4)), case(sample(2, 5, 4), axis=-2))

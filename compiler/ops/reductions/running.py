@@ -1,0 +1,75 @@
+"""Running sums and products."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from mai.compiler.ir.operation import Lowering, ShapeError, case, sample
+from mai.compiler.ir.types import Type
+from mai.compiler.ops.elementwise.arithmetic import Add
+from mai.compiler.ops.reductions.base import Along
+
+
+class Cumsum(Along):
+    """Running sums; with `reverse`, from the last element to the first."""
+
+    attributes: ClassVar[dict[str, Any]] = {"axis": -1, "reverse": False}
+
+    @classmethod
+    def shape(cls, x: Type, axis: int, reverse: bool = False) -> Type:
+        return Type(x.dtype, x.shape)
+
+    @staticmethod
+    def reference(np: Any, x: Any, axis: int, reverse: bool) -> Any:
+        return np.flip(np.cumsum(np.flip(x, axis), axis=axis), axis) if reverse else np.cumsum(x, axis=axis)
+
+    @staticmethod
+    def torch(torch: Any, x: Any, axis: int, reverse: bool) -> Any:
+        return torch.flip(torch.cumsum(torch.flip(x, (axis,)), axis), (axis,)) if reverse else torch.cumsum(x, axis)
+
+    onnx: Lowering = staticmethod(lambda op, x, axis, reverse: op.CumSum(x, op.int(axis), reverse=int(reverse)))
+    derivative = staticmethod(lambda ct, y, x, axis, reverse: ct.emit(Cumsum, axis=axis, reverse=not reverse))
+    cases = (*Along.cases, case(sample(2, 5, 4), axis=-2, reverse=True))
+
+    @staticmethod
+    def grown(g: Any, node: Any) -> Any:
+        """The state is the sum so far."""
+        (x,), axis = node.inputs, node.attributes["axis"]
+        if not g.grows(x, axis):
+            return None
+        if node.attributes["reverse"]:
+            raise g.refused("sums up what is after every token")
+        before = g.state("sum", g.resized(x, axis, 1), 0)
+        made = g.emit(Add, before.value, g.emit(Cumsum, g.rows(x, 0), axis=axis))
+        before.next = g.ending(made, axis, 1)
+        return made
+
+
+class Cumprod(Along):
+    """Running products, in ceil(log2(n)) rounds: in each, every element takes in the one 1, 2, 4, ... places before."""
+
+    @classmethod
+    def shape(cls, x: Type, axis: int) -> Type:
+        if not isinstance(x.shape[axis], int):
+            raise ShapeError(
+                "dimension-unknown", "`cumprod` needs an axis whose size is known when the file is compiled", 0
+            )
+        return Type(x.dtype, x.shape)
+
+    reference: Lowering = staticmethod(lambda np, x, axis: np.cumprod(x, axis=axis))
+    torch: Lowering = staticmethod(lambda torch, x, axis: torch.cumprod(x, axis))
+
+    @staticmethod
+    def onnx(op: Any, x: Any, axis: int) -> Any:
+        size, rank, reach = op.size_along(x, axis), len(x.shape), 1
+        while reach < size:
+            head = op.Slice(x, op.ints([0]), op.ints([-reach]), op.ints([axis]))
+            pads = [0] * (2 * rank)
+            pads[rank + axis] = reach
+            x, reach = op.Mul(x, op.Pad(head, op.ints(pads), 1.0)), 2 * reach
+        return x
+
+    @staticmethod
+    def derivative(ct: Any, y: Any, x: Any, axis: int) -> Any:
+        """Products without one factor are quotients: right where no factor is 0."""
+        return (ct * y).emit(Cumsum, axis=axis, reverse=True) / x

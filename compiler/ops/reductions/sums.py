@@ -1,0 +1,105 @@
+"""Sums, averages and extremes over axes."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from mai.compiler.ir.operation import Lowering
+from mai.compiler.ir.sizes import product
+from mai.compiler.ops.elementwise.arithmetic import Divide
+from mai.compiler.ops.elementwise.conversion import ToReal
+from mai.compiler.ops.elementwise.exponential import Exp
+from mai.compiler.ops.reductions.base import Reduction
+
+
+def _extreme(ct: Any, y: Any, x: Any, axes: tuple[int, ...], keep: bool) -> Any:
+    """To the places where x is extreme; equals share."""
+    top, slope = (v if keep else v.unsqueeze(*axes) for v in (y, ct))
+    is_top = x.equals(top)
+    return slope * is_top / is_top.sum(axes, keep=True)
+
+
+class Sum(Reduction):
+    """The sum over axes."""
+
+    neutral = 0.0
+
+    reference: Lowering = staticmethod(lambda np, x, axes, keep: np.sum(x, axis=axes, keepdims=keep))
+    torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.sum(x, axes, keepdim=keep) if axes else x)
+    onnx: Lowering = staticmethod(
+        lambda op, x, axes, keep: op.ReduceSum(x, op.ints(axes), keepdims=int(keep)) if axes else x
+    )
+    derivative = staticmethod(lambda ct, y, x, axes, keep: ct.restored(axes, keep, x.shape))
+
+
+class Mean(Reduction):
+    """The average over axes."""
+
+    @staticmethod
+    def grown(g: Any, node: Any) -> Any:
+        """The sum so far, over the number of tokens so far."""
+        (x,), axes = node.inputs, node.attributes["axes"]
+        if not any(g.grows(x, axis) for axis in axes):
+            return None
+        rest = product(tuple(x.type.shape[axis] for axis in axes if not g.grows(x, axis)))
+        whole = g.emit(Divide, g.summed(node, Sum), g.emit(ToReal, g.count()))
+        return whole if rest == 1 else g.emit(Divide, whole, g.size(rest))
+
+    reference: Lowering = staticmethod(lambda np, x, axes, keep: np.mean(x, axis=axes, keepdims=keep))
+    torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.mean(x, axes, keepdim=keep) if axes else x)
+    onnx: Lowering = staticmethod(
+        lambda op, x, axes, keep: op.ReduceMean(x, op.ints(axes), keepdims=int(keep)) if axes else x
+    )
+
+    @staticmethod
+    def derivative(ct: Any, y: Any, x: Any, axes: tuple[int, ...], keep: bool) -> Any:
+        return (ct / ct.size(product(tuple(x.shape[axis] for axis in axes)))).restored(axes, keep, x.shape)
+
+
+class Max(Reduction):
+    """The largest over axes."""
+
+    neutral = -math.inf
+
+    reference: Lowering = staticmethod(lambda np, x, axes, keep: np.max(x, axis=axes, keepdims=keep))
+    torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.amax(x, axes, keepdim=keep) if axes else x)
+    onnx: Lowering = staticmethod(
+        lambda op, x, axes, keep: op.ReduceMax(x, op.ints(axes), keepdims=int(keep)) if axes else x
+    )
+    derivative = staticmethod(lambda ct, y, x, axes, keep: _extreme(ct, y, x, axes, keep))
+
+
+class Min(Reduction):
+    """The smallest over axes."""
+
+    neutral = math.inf
+
+    reference: Lowering = staticmethod(lambda np, x, axes, keep: np.min(x, axis=axes, keepdims=keep))
+    torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.amin(x, axes, keepdim=keep) if axes else x)
+    onnx: Lowering = staticmethod(
+        lambda op, x, axes, keep: op.ReduceMin(x, op.ints(axes), keepdims=int(keep)) if axes else x
+    )
+    derivative = staticmethod(lambda ct, y, x, axes, keep: _extreme(ct, y, x, axes, keep))
+
+
+class Logsumexp(Reduction):
+    """log(sum(exp(x))), without overflow."""
+
+    neutral = -math.inf
+
+    @staticmethod
+    def reference(np: Any, x: Any, axes: tuple[int, ...], keep: bool) -> Any:
+        top = np.max(x, axis=axes, keepdims=True)
+        made = np.log(np.sum(np.exp(x - top), axis=axes, keepdims=True)) + top
+        return made if keep else np.squeeze(made, axis=axes)
+
+    torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.logsumexp(x, axes, keepdim=keep) if axes else x)
+    onnx: Lowering = staticmethod(
+        lambda op, x, axes, keep: op.ReduceLogSumExp(x, op.ints(axes), keepdims=int(keep)) if axes else x
+    )
+
+    @staticmethod
+    def derivative(ct: Any, y: Any, x: Any, axes: tuple[int, ...], keep: bool) -> Any:
+        top, slope = (v if keep else v.unsqueeze(*axes) for v in (y, ct))
+        return slope * (x - top).emit(Exp)

@@ -1,0 +1,78 @@
+"""Every operation's cases as graphs of one operation, with every mixture of lead axes, and inputs for them."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import Graph, Value
+from mai.compiler.ir.operation import OPERATIONS, Case, Operation, Sample
+from mai.compiler.ir.sizes import symbol
+from mai.compiler.ir.types import BATCH_DEPTH, Axis, real
+from mai.compiler.ops.scan import load_operations
+from mai.runtime.arrays import Array
+
+load_operations()
+
+Lead = tuple[Axis, ...]
+BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)
+TOKEN = Axis("m1", 2, 1)
+LEADS: dict[str, Lead] = {"none": (), "batch": (BATCH,), "both": (BATCH, TOKEN), "token": (TOKEN,)}
+SIZES = {"batch": 3, "m1": 2}
+CASES = [(name, i) for name, op in sorted(OPERATIONS.items()) for i in range(len(op.cases))]
+
+
+def draw(sample: Sample, lead: Lead, rng: np.random.Generator) -> Array:
+    shape = tuple(SIZES[a.name] for a in lead) + sample.shape
+    match sample.kind:
+        case "positive":
+            return np.asarray(rng.uniform(0.5, 2.0, shape), np.float32)
+        case "unit":
+            return np.asarray(rng.uniform(0.01, 0.99, shape), np.float32)
+        case "int":
+            return np.asarray(rng.integers(0, sample.high, shape))
+        case "natural":
+            return np.asarray(rng.integers(1, sample.high, shape))
+        case "whole":
+            return np.asarray(rng.integers(1 - sample.high, sample.high, shape))
+        case "bool":
+            return np.asarray(rng.random(shape) < 0.5)
+        case "seen":
+            return np.asarray((rng.random(shape) < 0.5) | np.eye(*shape[-2:], shape[-1] - shape[-2], dtype=bool))
+    return np.asarray(rng.standard_normal(shape), np.float32)
+
+
+def graph_of(op: type[Operation], case: Case, leads: tuple[Lead, ...]) -> Graph:
+    """A graph that applies one operation to its inputs, and reads the batch off a further input."""
+    graph = Graph(name="case")
+    for place, (sample, lead) in enumerate(zip(case.inputs, leads, strict=True)):
+        assert sample is not None
+        graph.inputs.append(Value(sample.type.with_lead(lead), f"x{place}"))
+    clock = Value(real().with_lead((BATCH,)), "clock")
+    graph.inputs.append(clock)
+    graph.sizes["batch"] = (clock, 0)
+    builder = Builder(graph)
+    graph.outputs = [builder.emit(op, *graph.inputs[:-1], **case.attributes)]
+    graph.output_names = ["y"]
+    return graph
+
+
+def feed_of(case: Case, leads: tuple[Lead, ...], seed: int) -> dict[str, Array]:
+    rng = np.random.default_rng(seed)
+    drawn = {f"x{i}": draw(s, lead, rng) for i, (s, lead) in enumerate(zip(case.inputs, leads, strict=True)) if s}
+    return {**drawn, "clock": np.zeros(SIZES["batch"], np.float32)}
+
+
+def may_lead(op: type[Operation], case: Case) -> list[bool]:
+    """Which inputs may have lead axes."""
+    return [place not in op.unled and s is not None and s.lead for place, s in enumerate(case.inputs)]
+
+
+def lead_choices(op: type[Operation], case: Case) -> list[tuple[Lead, ...]]:
+    """Every mixture of lead axes for up to two inputs; for more, each choice on every input and some mixtures."""
+    options = [list(LEADS.values()) if free else [()] for free in may_lead(op, case)]
+    if len(options) <= 2 or sum(len(o) > 1 for o in options) <= 2:
+        return list(itertools.product(*options))
+    return [tuple(o[(i + j * k) % len(o)] for j, o in enumerate(options)) for i in range(4) for k in range(3)]

@@ -1,0 +1,59 @@
+"""Rules of the tests themselves: no test file imports another, and none reaches for private names."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+TESTS = Path(__file__).parent
+PRIVATE = re.compile(r"_[a-z]\w*")
+OF_TUPLES = {"_replace", "_asdict", "_fields"}  # public, though they do not look it
+FILES = sorted(TESTS.rglob("*.py"))
+
+
+def imports_between_tests(tree: ast.AST) -> Iterator[str]:
+    """Imports from a test file or a conftest; `tests.support` is for what is shared."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            source = "." * node.level + (node.module or "")
+            if node.level or (source.split(".")[0] == "tests" and source.split(".")[1:2] != ["support"]):
+                yield f"line {node.lineno} imports from {source}"
+
+
+def private_names(tree: ast.AST) -> Iterator[str]:
+    """Private functions that are imported, and private attributes of what is not the object itself."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.Attribute) and not (isinstance(node.value, ast.Name) and node.value.id == "self"):
+            names = [node.attr]
+        elif isinstance(node, ast.Constant) and str(node.value).startswith("mai."):
+            names = str(node.value).split(".")
+        else:
+            continue
+        yield from (f"line {node.lineno} uses {n}" for n in names if PRIVATE.fullmatch(n) and n not in OF_TUPLES)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: str(p.relative_to(TESTS)))
+def test_a_test_stands_alone_and_uses_public_names(path: Path) -> None:
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    assert [*imports_between_tests(tree), *private_names(tree)] == []
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "from tests.ops.test_parity import CASES",
+        "from .conftest import build",
+        "from mai.spec.parse import _tree",
+        "model._session.run()",
+        "patch('mai.spec.parse._tree', None)",
+    ],
+)
+def test_the_rules_see_what_breaks_them(text: str) -> None:
+    tree = ast.parse(text)
+    assert [*imports_between_tests(tree), *private_names(tree)]
