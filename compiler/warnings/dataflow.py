@@ -6,11 +6,15 @@ from collections.abc import Iterator
 
 from mai.compiler.ir.graph import Graph, Node, Value, Weight
 from mai.compiler.ir.structure import Across, Constant, Lead, Loop, Spread, Unlead, WeightOf
-from mai.compiler.ops.elementwise import Absolute, Add, Multiply, Negative, Relu, Silu, Sin, Sqrt, Subtract, Tanh
-from mai.compiler.ops.logic import Where
-from mai.compiler.ops.product import Affine, Einsum, Matmul
-from mai.compiler.ops.reduce import Mean, Sum
-from mai.compiler.ops.shape import Concat, Expand, Reshape, Squeeze, Stack, Transpose, Unsqueeze
+from mai.compiler.ops.elementwise.activations import Relu, Silu
+from mai.compiler.ops.elementwise.arithmetic import Absolute, Add, Multiply, Negative, Subtract
+from mai.compiler.ops.elementwise.exponential import Sqrt
+from mai.compiler.ops.elementwise.hyperbolic import Tanh
+from mai.compiler.ops.elementwise.logic import Where
+from mai.compiler.ops.elementwise.trigonometric import Sin
+from mai.compiler.ops.products.product import Affine, Einsum, Matmul
+from mai.compiler.ops.reductions.sums import Mean, Sum
+from mai.compiler.ops.shapes.shape import Concat, Expand, Reshape, Squeeze, Stack, Transpose, Unsqueeze
 
 SAME_NUMBERS = (Lead, Unlead, Across, Spread, Reshape, Squeeze, Unsqueeze, Transpose, Expand)
 # Of these the result is zero where all operands are; of products it is enough that one is.
@@ -37,7 +41,7 @@ class Dataflow:
     def weight(self, value: Value) -> Weight | None:
         """The weight that a value is; None for any other value."""
         node = self.source(value)
-        return self.graph.weights.get(node.attributes["weight"]) if node is not None and node.op is WeightOf else None
+        return self.graph.weights.get(WeightOf.of(node).weight) if node is not None and node.op is WeightOf else None
 
     def is_written_out(self, value: Value) -> bool:
         """Whether the spec itself gives a value its axis of size one: `x[:, None]`."""
@@ -50,8 +54,8 @@ class Dataflow:
         if node is not None and node.op is Where:
             yield from self.labels(node.inputs[1])
             yield from self.labels(node.inputs[2])
-        elif node is not None and node.op is Constant and isinstance(node.attributes["value"], int):
-            yield node.attributes["value"]
+        elif node is not None and node.op is Constant and isinstance(number := Constant.of(node).value, int):
+            yield number
         else:
             yield self._seen_through(value)
 
@@ -74,7 +78,7 @@ class Dataflow:
         if node is None or node.op is Loop:
             return False
         if node.op is WeightOf:
-            weight = self.graph.weights[node.attributes["weight"]]
+            weight = self.graph.weights[WeightOf.of(node).weight]
             return weight.trained and weight.init.kind == "constant" and not any(weight.init.numbers)
         zeros = [self.begins_as_zero(v) for v in node.inputs]
         if node.op is Affine:

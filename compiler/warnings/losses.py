@@ -8,10 +8,12 @@ from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Constant
-from mai.compiler.ops.elementwise import Absolute, Multiply, Power, Relu, Sigmoid, Subtract
-from mai.compiler.ops.logic import Where
-from mai.compiler.ops.loss import CrossEntropy
-from mai.compiler.ops.reduce import Mean, Softmax
+from mai.compiler.ops.elementwise.activations import Relu, Sigmoid
+from mai.compiler.ops.elementwise.arithmetic import Absolute, Multiply, Power, Subtract
+from mai.compiler.ops.elementwise.logic import Where
+from mai.compiler.ops.losses.loss import CrossEntropy
+from mai.compiler.ops.reductions.softmax import Softmax
+from mai.compiler.ops.reductions.sums import Mean
 from mai.compiler.warnings.dataflow import Dataflow
 from mai.compiler.warnings.liveness import names_read
 from mai.compiler.warnings.subject import Subject, warning
@@ -110,7 +112,7 @@ def masked_mean(subject: Subject) -> Iterator[Diagnostic]:
 def _leaves_out(flow: Dataflow, where: Node) -> bool:
     """Whether one branch is the constant 0 and the other a loss for each place."""
     zeros = [flow.source(v) for v in where.inputs[1:]]
-    is_zero = [n is not None and n.op is Constant and n.attributes["value"] in (0, 0.0) for n in zeros]
+    is_zero = [n is not None and n.op is Constant and Constant.of(n).value in (0, 0.0) for n in zeros]
     others = [n for n, zero in zip(zeros, is_zero, strict=True) if not zero and n is not None]
     return any(is_zero) and any(n.op in (CrossEntropy, Multiply, Power, Absolute) for n in others)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
-from mai.compiler.ops.convolution import Conv
+from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 
 from mai.compiler.warnings.liveness import Liveness, Names, names_in, names_read
 from mai.compiler.warnings.subject import Subject, warning
@@ -25,7 +25,7 @@ def unused_in_bodies(subject: Subject) -> Iterator[Diagnostic]:
         yield from _parameters(function, live)
 
 
-def _unread(body: Sequence[ast.Statement]) -> Iterator[Diagnostic]:
+def _unread(body: Sequence[ast.Statement]) -> Generator[Diagnostic, None, Names]:
     """Warnings for what is left over in a body; gives the names that it reads from around it."""
     looked = Liveness()
     live = looked.block(body, frozenset())
@@ -59,7 +59,7 @@ def unused_in_training(subject: Subject) -> Iterator[Diagnostic]:
     train, data = subject.train, subject.data
     if train is None or data is None:
         return
-    hidden = {f.name.id: f for f in data.fields} if data else {}
+    hidden = {f.name.id: f for f in data.fields}
     drawn = {s.name.id: s for s in train.body if isinstance(s, ast.Draw)}
     live = yield from _unread(train.body)
     for name, field in hidden.items():
@@ -75,23 +75,26 @@ def unused_in_training(subject: Subject) -> Iterator[Diagnostic]:
 
 def unused_declarations(subject: Subject) -> Iterator[Diagnostic]:
     """Nets, layers, consts and lets that neither an export nor the train block comes to. A file without both is a library."""
-    roots = [d for d in subject.file.declarations if not isinstance(d, (ast.Const, ast.Let)) and not _is_callable(d)]
+    roots = [d for d in subject.file.declarations if _name_of(d) is None]
     if not any(isinstance(d, (ast.Function, ast.Train)) for d in roots):
         return
-    named = {d.name.id: d for d in subject.file.declarations if isinstance(d, (ast.Const, ast.Let)) or _is_callable(d)}
+    named = {name.id: (name, d) for d in subject.file.declarations if (name := _name_of(d)) is not None}
     reached: set[str] = set()
     waiting: list[ast.Declaration] = list(roots)
     while waiting:
         for name in _mentioned(waiting.pop()) & named.keys() - reached:
             reached.add(name)
-            waiting.append(named[name])
-    for name, declaration in named.items():
+            waiting.append(named[name][1])
+    for name, (place, _) in named.items():
         if name not in reached:
-            yield warning("unused", declaration.name.span, f"nothing uses `{name}`", help="use it, or take it out")
+            yield warning("unused", place.span, f"nothing uses `{name}`", help="use it, or take it out")
 
 
-def _is_callable(declaration: ast.Declaration) -> bool:
-    return isinstance(declaration, ast.Function) and declaration.kind != "export"
+def _name_of(declaration: ast.Declaration) -> ast.Identifier | None:
+    """The name by which others speak of a declaration; None for what is there for itself: exports, data, the train block."""
+    if isinstance(declaration, ast.Function):
+        return declaration.name if declaration.kind != "export" else None
+    return declaration.name if isinstance(declaration, (ast.Const, ast.Let)) else None
 
 
 def _mentioned(declaration: ast.Declaration) -> set[str]:

@@ -7,9 +7,9 @@ from functools import partial
 
 from mai.compiler.ir.graph import Graph, Node, Value, Weight
 from mai.compiler.ir.structure import WeightOf
-from mai.compiler.ops.elementwise import Multiply
-from mai.compiler.ops.indexing import Take
-from mai.compiler.ops.product import Affine, Einsum, Matmul
+from mai.compiler.ops.elementwise.arithmetic import Multiply
+from mai.compiler.ops.products.product import Affine, Einsum, Matmul
+from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.program import Program, Training
 from mai.compiler.warnings.dataflow import Dataflow
 from mai.compiler.warnings.liveness import names_in
@@ -47,7 +47,7 @@ def _untrained(subject: Subject, export: str, graph: Graph, weights: list[Weight
     first = weights[0]
     more = f" and {len(weights) - 1} more" if len(weights) > 1 else ""
     said = f"nothing trains `{first.name}`{more}: `{export}` computes with first values"
-    place = next((n.span for n in graph.walk() if n.op is WeightOf and n.attributes["weight"] == first.name), None)
+    place = next((n.span for n in graph.walk() if n.op is WeightOf and WeightOf.of(n).weight == first.name), None)
     nets = _nets_meant(subject, first, export)
     if nets:
         help = f"a layer has parameters of its own at every call; those that are trained are of {nets}: call that net"
