@@ -27,7 +27,7 @@ class Objective:
 
     def moves(self, weight: Weight) -> bool:
         """Whether a weight is one of those that are trained on this objective."""
-        named = weight.owner in self.over or any(p.found(weight.name) for p in self.only)
+        named = weight.owner in self.over or any(p.match(weight.name) for p in self.only)
         return weight.trained and (named or not (self.over or self.only))
 
 
@@ -69,7 +69,7 @@ class Training:
     def moves(self, objective: Objective, weight: Weight) -> bool:
         """Whether an objective moves a weight: one of those that it names, and not frozen."""
         frozen = (Pattern(text, objective.span) for text in self.settings.frozen)
-        return objective.moves(weight) and not any(p.found(weight.name) for p in frozen)
+        return objective.moves(weight) and not any(p.match(weight.name) for p in frozen)
 
 
 @dataclass(frozen=True, slots=True)

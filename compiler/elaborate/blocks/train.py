@@ -172,7 +172,7 @@ def _check_found(pattern: Pattern, weights: Mapping[str, Weight], report: Report
         report.error("weights-rule", pattern.span, pattern.complaint)
         return
     trained = [copy.name for weight in weights.values() if weight.trained for copy in turns_of(weight)]
-    if not any(pattern.found(name) for name in trained):
+    if not any(pattern.match(name) for name in trained):
         guess = closest(pattern.text, trained)
         help = f"did you mean `{guess}`?" if guess else None
         report.error("unknown-name", pattern.span, f"no parameter has a name like `{pattern.text}`", help=help)
