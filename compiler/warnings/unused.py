@@ -78,16 +78,16 @@ def unused_declarations(subject: Subject) -> Iterator[Diagnostic]:
     roots = [d for d in subject.file.declarations if _name_of(d) is None]
     if not any(isinstance(d, (ast.Function, ast.Train)) for d in roots):
         return
-    named = {name.id: (name, d) for d in subject.file.declarations if (name := _name_of(d)) is not None}
+    named = {place.id: (place, d) for d in subject.file.declarations if (place := _name_of(d)) is not None}
     reached: set[str] = set()
     waiting: list[ast.Declaration] = list(roots)
     while waiting:
         for name in _mentioned(waiting.pop()) & named.keys() - reached:
             reached.add(name)
             waiting.append(named[name][1])
-    for name, (place, _) in named.items():
+    for name, (bound, _) in named.items():
         if name not in reached:
-            yield warning("unused", place.span, f"nothing uses `{name}`", help="use it, or take it out")
+            yield warning("unused", bound.span, f"nothing uses `{name}`", help="use it, or take it out")
 
 
 def _name_of(declaration: ast.Declaration) -> ast.Identifier | None:

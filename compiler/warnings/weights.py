@@ -36,7 +36,7 @@ def untrained(subject: Subject) -> Iterator[Diagnostic]:
 
 def _has_value(program: Program, training: Training, weight: Weight) -> bool:
     """Whether a parameter has its value from a file, or is frozen as it begins."""
-    frozen = any(Pattern(text, weight.span).found(weight.name) for text in training.settings.frozen)
+    frozen = any(Pattern(text, weight.span).match(weight.name) for text in training.settings.frozen)
     names = [weight.name.replace("{}", "0")]
     return frozen or (
         program.loading is not None and any(True for name in names for _ in program.loading.rules_of(name))
