@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mai.compiler.data.source_kinds import Source as DataSource
 from mai.compiler.ir.graph import Graph, Weight
 from mai.compiler.ir.types import Type
+from mai.compiler.training.settings import TrainSettings
 from mai.compiler.weights.rules import Loading, Pattern
-from mai.spec.settings import Source as DataSource
-from mai.spec.settings import TrainSettings
 from mai.spec.source import Source, Span
 
 

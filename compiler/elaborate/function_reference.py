@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic_core import PydanticUndefined
 
+from mai.compiler.data.sources import SOURCES
+from mai.compiler.data.sources.text import TOKENIZERS
 from mai.compiler.elaborate.bindings import Builtin
 from mai.compiler.elaborate.functions import BUILTINS
 from mai.compiler.solvers import DEFAULTS, SOLVERS, Adams, Solver
+from mai.compiler.training.settings import OPTIMIZERS, SCHEDULES
 from mai.spec import prelude_sources
-from mai.spec.settings import OPTIMIZERS, SCHEDULES, SOURCES, TOKENIZERS, Settings
+from mai.spec.settings import Settings
 
 HEAD = """# Functions and layers
 
@@ -92,7 +95,7 @@ GROUPS = {
     ("Derivatives", ""): "grad jvp div stop_gradient",
     ("Batches and clouds", "All but `directions` in a train block alone."): "across couple matching directions",
 }
-SETTINGS = {
+SETTINGS: dict[str, tuple[str, Mapping[str, type[Settings]]]] = {
     "Data sources": ("`data x: [2] from moons()`.", SOURCES),
     "Optimizers": ("`train(optimizer = adamw(lr = 1e-3), ...)`.", OPTIMIZERS),
     "Schedules": (
