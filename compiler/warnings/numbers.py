@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass
 
 from mai.compiler.ops.products.convolution import Conv
+from mai.compiler.training.settings import WarmedUp
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic
@@ -77,7 +78,8 @@ def late_warmup(subject: Subject) -> Iterator[Diagnostic]:
     training, train = subject.program.training, subject.train
     if training is None or train is None or training.settings.steps is None:
         return
-    steps, warmup = training.settings.steps, training.settings.schedule.warmup
+    schedule, steps = training.settings.schedule, training.settings.steps
+    warmup = schedule.warmup if isinstance(schedule, WarmedUp) else 0
     if warmup >= steps:
         place = next((a.span for a in train.settings if a.name == "schedule"), train.head)
         said = f"warmup = {warmup} of {steps} steps: the run ends while the rate still rises, at {steps / warmup:.2g} of `lr`"
