@@ -49,19 +49,19 @@ def _tell(point: Point, reference: Point) -> None:
 
 def summary(outcome: Outcome) -> Iterator[list[str]]:
     """For each method the cheapest of the curve that is within the factor, then what was chosen."""
-    reference = outcome.found.searched
+    reference = outcome.search.searched
     for method in METHODS:
         good = [p for p in _even(outcome) if p.plan.method == method and p.mean <= FACTOR * reference.mean]
         if good:
             yield _row(min(good, key=lambda p: p.plan.evaluations), reference)
-    chosen = outcome.found.chosen
+    chosen = outcome.search.chosen
     if chosen is not None:
-        row = _row(chosen, outcome.found.reference)
+        row = _row(chosen, outcome.search.reference)
         yield [f"**chosen: {row[0]}**, on seeds of its own", *row[1:]]
 
 
 def _even(outcome: Outcome) -> list[Point]:
-    held = [p for p in outcome.found.curve if p.plan.grid.even]
+    held = [p for p in outcome.search.curve if p.plan.grid.even]
     return sorted(held, key=lambda p: (METHODS.index(p.plan.method), p.plan.steps))
 
 
@@ -80,7 +80,7 @@ def main() -> None:
     if given.plot:
         draw(outcome, given.plot, "moons_flow")
     head = ["fewest within 1.02", "evaluations", "W2", "to rk4(20)'s"]
-    curve = table(["plan", *head[1:]], [_row(p, outcome.found.searched) for p in _even(outcome)])
+    curve = table(["plan", *head[1:]], [_row(p, outcome.search.searched) for p in _even(outcome)])
     text = f"{table(head, list(summary(outcome)))}\n\nThe curve, on even steps ({given.seeds} × {given.samples:,} samples):\n\n{curve}"
     record("tuning", text, {"samples": given.samples, "tuned": outcome.tuned.model_dump()})
 
