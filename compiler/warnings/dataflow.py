@@ -23,19 +23,19 @@ PRODUCTS = (Einsum, Matmul, Multiply)
 
 
 class Dataflow:
-    """The makers of a graph's values, its loops' bodies included."""
+    """A graph's nodes, those of its loops' bodies included, and what is asked of their values."""
 
     def __init__(self, graph: Graph) -> None:
         self.graph = graph
         self.nodes: tuple[Node, ...] = tuple(graph.walk())
-        self.maker: dict[Value, Node] = {output: node for node in self.nodes for output in node.outputs}
         self._zero: dict[Value, bool] = {}
 
-    def source(self, value: Value) -> Node | None:
+    @staticmethod
+    def source(value: Value) -> Node | None:
         """The node that computes a value's numbers: changes of shape are looked through. None for inputs and states."""
-        node = self.maker.get(value)
+        node = value.producer
         while node is not None and node.op in SAME_NUMBERS:
-            node = self.maker.get(node.inputs[0])
+            node = node.inputs[0].producer
         return node
 
     def weight(self, value: Value) -> Weight | None:
@@ -43,9 +43,10 @@ class Dataflow:
         node = self.source(value)
         return self.graph.weights.get(WeightOf.of(node).weight) if node is not None and node.op is WeightOf else None
 
-    def is_written_out(self, value: Value) -> bool:
+    @staticmethod
+    def is_written_out(value: Value) -> bool:
         """Whether the spec itself gives a value its axis of size one: `x[:, None]`."""
-        node = self.maker.get(value)
+        node = value.producer
         return node is not None and node.op is Unsqueeze
 
     def labels(self, value: Value) -> Iterator[int | Value]:
@@ -59,11 +60,12 @@ class Dataflow:
         else:
             yield self._seen_through(value)
 
-    def _seen_through(self, value: Value) -> Value:
-        node = self.maker.get(value)
+    @staticmethod
+    def _seen_through(value: Value) -> Value:
+        node = value.producer
         while node is not None and node.op in SAME_NUMBERS:
             value = node.inputs[0]
-            node = self.maker.get(value)
+            node = value.producer
         return value
 
     def begins_as_zero(self, value: Value) -> bool:
@@ -74,7 +76,7 @@ class Dataflow:
         return self._zero[value]
 
     def _is_zero(self, value: Value) -> bool:
-        node = self.maker.get(value)
+        node = value.producer
         if node is None or node.op is Loop:
             return False
         if node.op is WeightOf:

@@ -88,10 +88,10 @@ def _weights_behind(flow: Dataflow, output: Value) -> set[str]:
         weight = flow.weight(value)
         if weight is not None:
             names.add(weight.name)
-        node = flow.maker.get(value)
+        node = value.producer
         if node is not None and node not in seen:
             seen.add(node)
-            waiting += list(node.uses())
+            waiting += list(node.reads())
     return names
 
 
