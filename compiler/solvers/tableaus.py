@@ -117,6 +117,10 @@ SOLVERS: dict[str, Solver] = {
             "Heun 1900", ("#00798c", "D"), "heun2", _STEPS,
         ),
         Solver(
+            "ralston", 2, Tableau(((), _row("2/3")), _row("1/4", "3/4"), _row(0, "2/3")),
+            "Ralston 1962", ("#b5651d", "p"), "midpoint", _STEPS,
+        ),
+        Solver(
             "rk4", 4,
             Tableau(
                 ((), _row("1/2"), _row(0, "1/2"), _row(0, 0, 1)),
