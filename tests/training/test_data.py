@@ -23,6 +23,7 @@ from mai.compiler.data.sources.gaussians import Gaussians
 from mai.compiler.data.sources.images import Images
 from mai.compiler.data.sources.moons import Moons
 from mai.compiler.data.sources.npz import Npz
+from mai.compiler.data.sources.s_curve import SCurve
 from mai.compiler.data.sources.spirals import Spirals
 from mai.compiler.data.sources.text import Text
 from mai.compiler.ir.types import DType, Type
@@ -68,6 +69,10 @@ def test_points_lie_where_their_source_says() -> None:
     circles = made(Circles(inner=0.25, noise=0.0), LABELLED).batch(0, 500)
     np.testing.assert_allclose(np.linalg.norm(circles["x"], axis=1), 1 - 0.75 * circles["y"], atol=1e-5)
     assert 200 < circles["y"].sum() < 300 and np.abs(circles["x"].mean(0)).max() < 0.1
+    bends = made(SCurve(noise=0.0)).batch(0, 500)["x"]
+    centre = np.where(bends[:, 1] < 0, -1, 1)
+    np.testing.assert_allclose(np.hypot(bends[:, 0], bends[:, 1] - centre), 1, atol=1e-5)
+    assert bends.min(0) == pytest.approx([-1, -2], abs=0.01) and bends.max(0) == pytest.approx([1, 2], abs=0.01)
 
 
 def test_a_cloud_is_one_example() -> None:
