@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,14 +19,15 @@ from mai.compiler.training.loop import Options, Trainer
 from mai.compiler.training.optimizer import make_optimizer, set_rate
 from mai.compiler.training.optimizers.adam import Adam
 from mai.compiler.training.optimizers.adamw import AdamW
+from mai.compiler.training.optimizers.nadam import NAdam
 from mai.compiler.training.optimizers.sgd import Sgd
 from mai.compiler.training.schedules.constant import Constant
 from mai.compiler.training.schedules.cosine import Cosine
 from mai.compiler.training.schedules.linear import Linear
+from mai.compiler.training.settings import Optimizer
 
 Maker = Callable[..., Program]
 Schedule = Constant | Cosine | Linear
-Optimizer = Sgd | Adam | AdamW
 
 schedules = some.builds(
     lambda kind, warmup, final: kind(warmup=warmup) if kind is Constant else kind(warmup=warmup, final=final),
@@ -118,6 +120,26 @@ def test_optimizers_are_their_formulas(settings: Optimizer) -> None:
     formula = _sgd if isinstance(settings, Sgd) else _adam
     expected = formula(settings, GRADIENTS, FACTORS)  # type: ignore[operator]
     assert _moved(settings, GRADIENTS, FACTORS) == pytest.approx(expected, rel=1e-5)
+
+
+# Settings, and torch's own class with the same, one weight at a time.
+TORCHS: list[tuple[Optimizer, Callable[..., torch.optim.Optimizer]]] = [
+    (
+        NAdam(lr=0.05, betas=(0.8, 0.99), eps=1e-6, weight_decay=0.1, momentum_decay=0.01),
+        partial(torch.optim.NAdam, betas=(0.8, 0.99), eps=1e-6, weight_decay=0.1, momentum_decay=0.01),
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "make"), TORCHS, ids=[settings.name for settings, _ in TORCHS])
+def test_other_optimizers_are_torchs(settings: Optimizer, make: Callable[..., torch.optim.Optimizer]) -> None:
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer = make([weight], foreach=False)
+    for gradient, factor in zip(GRADIENTS, FACTORS, strict=True):
+        weight.grad = torch.full_like(weight, gradient)
+        set_rate(optimizer, settings.lr, factor)
+        optimizer.step()
+    assert _moved(settings, GRADIENTS, FACTORS) == pytest.approx(float(weight.detach()), rel=1e-6)
 
 
 def test_each_step_of_a_run_takes_its_own_rate(program: Maker, tmp_path: Path) -> None:
