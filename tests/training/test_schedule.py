@@ -20,6 +20,7 @@ from mai.compiler.training.optimizer import make_optimizer, set_rate
 from mai.compiler.training.optimizers.adam import Adam
 from mai.compiler.training.optimizers.adamw import AdamW
 from mai.compiler.training.optimizers.nadam import NAdam
+from mai.compiler.training.optimizers.rmsprop import RmsProp
 from mai.compiler.training.optimizers.sgd import Sgd
 from mai.compiler.training.schedules.constant import Constant
 from mai.compiler.training.schedules.cosine import Cosine
@@ -127,6 +128,10 @@ TORCHS: list[tuple[Optimizer, Callable[..., torch.optim.Optimizer]]] = [
     (
         NAdam(lr=0.05, betas=(0.8, 0.99), eps=1e-6, weight_decay=0.1, momentum_decay=0.01),
         partial(torch.optim.NAdam, betas=(0.8, 0.99), eps=1e-6, weight_decay=0.1, momentum_decay=0.01),
+    ),
+    (
+        RmsProp(lr=0.05, alpha=0.9, eps=1e-6, momentum=0.5, centered=True, weight_decay=0.1),
+        partial(torch.optim.RMSprop, alpha=0.9, eps=1e-6, momentum=0.5, centered=True, weight_decay=0.1),
     ),
 ]
 
