@@ -19,6 +19,7 @@ from mai.compiler.training.loop import Options, Trainer
 from mai.compiler.training.optimizer import make_optimizer, set_rate
 from mai.compiler.training.optimizers.adam import Adam
 from mai.compiler.training.optimizers.adamw import AdamW
+from mai.compiler.training.optimizers.lion import Lion
 from mai.compiler.training.optimizers.nadam import NAdam
 from mai.compiler.training.optimizers.rmsprop import RmsProp
 from mai.compiler.training.optimizers.sgd import Sgd
@@ -121,6 +122,17 @@ def test_optimizers_are_their_formulas(settings: Optimizer) -> None:
     formula = _sgd if isinstance(settings, Sgd) else _adam
     expected = formula(settings, GRADIENTS, FACTORS)  # type: ignore[operator]
     assert _moved(settings, GRADIENTS, FACTORS) == pytest.approx(expected, rel=1e-5)
+
+
+def test_lion_is_its_formula() -> None:
+    """Chen et al. (2023), algorithm 2."""
+    settings = Lion(lr=0.05, betas=(0.8, 0.95), weight_decay=0.1)
+    (b1, b2), w, m = settings.betas, 1.0, 0.0
+    for g, factor in zip(GRADIENTS, FACTORS, strict=True):
+        update = math.copysign(1.0, b1 * m + (1 - b1) * g)
+        m = b2 * m + (1 - b2) * g
+        w -= settings.lr * factor * (update + settings.weight_decay * w)
+    assert _moved(settings, GRADIENTS, FACTORS) == pytest.approx(w, rel=1e-6)
 
 
 # Settings, and torch's own class with the same, one weight at a time.
