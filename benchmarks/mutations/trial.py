@@ -53,8 +53,8 @@ def copy_tree(root: Path, folder: Path) -> None:
 
 def diff_of(path: str, before: bytes, after: bytes) -> str:
     """Two texts of a file as a diff."""
-    sides = (raw.decode().splitlines(keepends=True) for raw in (before, after))
-    return "".join(unified_diff(*sides, path, path, n=1))
+    old, new = (raw.decode().splitlines(keepends=True) for raw in (before, after))
+    return "".join(unified_diff(old, new, path, path, n=1))
 
 
 def run_tests(tree: Path, path: str, marker: str, limit: float) -> Outcome:

@@ -17,6 +17,7 @@ from mai.compiler.solvers import DEFAULTS, SOLVERS, Adams, Solver
 from mai.compiler.training.settings import OPTIMIZERS, SCHEDULES
 from mai.spec import prelude_sources
 from mai.spec.settings import Settings
+from mai.spec.words import WORDS
 
 HEAD = """# Functions and layers
 
@@ -126,7 +127,9 @@ def sections() -> list[Section]:
         Section(title, note, tuple(_setting(name, model) for name, model in models.items()))
         for title, (note, models) in SETTINGS.items()
     ]
-    return [*_layers(), operators, *functions, solvers, *settings]
+    said = tuple(Entry(word.text, word.form or word.text, word.says) for word in WORDS)
+    note = "In capitals: a part of what is written. Brackets hold what may be left out."
+    return [*_layers(), operators, *functions, solvers, *settings, Section("Words", note, said)]
 
 
 def _shown(section: Section) -> str:
