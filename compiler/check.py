@@ -96,8 +96,11 @@ def _check_derivatives(program: Program, report: Reporter) -> None:
 
 
 def ahead(program: Program) -> list[Diagnostic]:
-    """What training and compiling would say, as far as it is known now."""
-    return [*misfits(program), *unmoved(program), *growing(program)]
+    """What training and compiling would say, as far as it is known now; and, where that is no error, what may not be meant."""
+    from mai.compiler.warnings import warnings
+
+    known = [*misfits(program), *unmoved(program), *growing(program)]
+    return known if any(d.severity == "error" for d in known) else [*known, *warnings(program)]
 
 
 def growing(program: Program) -> list[Diagnostic]:
