@@ -112,7 +112,7 @@ class Reporter:
         self.add(diagnostic)
 
     def warning(self, slug: str, span: Span | None, message: str, *, label: str = "", help: str | None = None) -> None:
-        """Report something that is allowed, and probably not meant."""
+        """Report a warning. Raises `MaiError` as `add` does."""
         self.add(Diagnostic(slug, span, message, label, (), help, "warning"))
 
     def add(self, diagnostic: Diagnostic) -> None:
