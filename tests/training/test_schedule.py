@@ -20,6 +20,7 @@ from mai.compiler.training.optimizer import make_optimizer, set_rate
 from mai.compiler.training.optimizers.adam import Adam
 from mai.compiler.training.optimizers.adamw import AdamW
 from mai.compiler.training.optimizers.lion import Lion
+from mai.compiler.training.optimizers.muon import Muon, orthogonalised
 from mai.compiler.training.optimizers.nadam import NAdam
 from mai.compiler.training.optimizers.rmsprop import RmsProp
 from mai.compiler.training.optimizers.sgd import Sgd
@@ -133,6 +134,45 @@ def test_lion_is_its_formula() -> None:
         m = b2 * m + (1 - b2) * g
         w -= settings.lr * factor * (update + settings.weight_decay * w)
     assert _moved(settings, GRADIENTS, FACTORS) == pytest.approx(w, rel=1e-6)
+
+
+def _newton_schulz(matrix: np.ndarray) -> np.ndarray:
+    """Jordan et al. (2024), by the singular values alone: each goes through the polynomial five times."""
+    u, values, v = np.linalg.svd(matrix, full_matrices=False)
+    values /= np.linalg.norm(values) + 1e-7
+    for _ in range(5):
+        values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+    return (u * values) @ v
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4,), ()])
+def test_muon_is_its_formula(shape: tuple[int, ...]) -> None:
+    settings, rng = (
+        Muon(lr=0.1, momentum=0.9, weight_decay=0.2, adam_lr=0.02, betas=(0.8, 0.9), eps=1e-4),
+        np.random.default_rng(0),
+    )
+    w = rng.normal(size=shape)
+    weight = torch.nn.Parameter(torch.tensor(w))
+    optimizer, m, v = make_optimizer(settings, [weight]), np.zeros(shape), np.zeros(shape)
+    for t, factor in enumerate(FACTORS, 1):
+        g = rng.normal(size=shape)
+        weight.grad = torch.tensor(g)
+        set_rate(optimizer, settings.lr, factor)
+        optimizer.step()
+        if len(shape) == 2:
+            m = 0.9 * m + 0.1 * g
+            lr, move = 0.1 * factor, _newton_schulz(0.1 * g + 0.9 * m) * max(1, shape[0] / shape[1]) ** 0.5
+        else:
+            m, v = 0.8 * m + 0.2 * g, 0.9 * v + 0.1 * g * g
+            lr, move = 0.02 * factor, m / (1 - 0.8**t) / (np.sqrt(v / (1 - 0.9**t)) + 1e-4)
+        w = w - lr * (move + 0.2 * w)
+        np.testing.assert_allclose(weight.detach().numpy(), w, rtol=1e-6)
+
+
+def test_a_step_of_muon_is_nearly_orthogonal() -> None:
+    matrix = torch.randn(40, 30, generator=torch.Generator().manual_seed(0))
+    values = torch.linalg.svdvals(orthogonalised(matrix))
+    assert values.min() > 0.6 and values.max() < 1.3
 
 
 # Settings, and torch's own class with the same, one weight at a time.
