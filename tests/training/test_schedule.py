@@ -27,10 +27,10 @@ from mai.compiler.training.optimizers.sgd import Sgd
 from mai.compiler.training.schedules.constant import Constant
 from mai.compiler.training.schedules.cosine import Cosine
 from mai.compiler.training.schedules.linear import Linear
-from mai.compiler.training.settings import Optimizer
+from mai.compiler.training.schedules.step import Step
+from mai.compiler.training.settings import Optimizer, Schedule, WarmedUp
 
 Maker = Callable[..., Program]
-Schedule = Constant | Cosine | Linear
 
 schedules = some.builds(
     lambda kind, warmup, final: kind(warmup=warmup) if kind is Constant else kind(warmup=warmup, final=final),
@@ -45,7 +45,7 @@ def rates(schedule: Schedule, steps: int) -> list[float]:
 
 
 @given(schedules, some.integers(1, 200))
-def test_a_rate_rises_over_the_warmup_then_falls_to_no_less_than_its_end(schedule: Schedule, steps: int) -> None:
+def test_a_rate_rises_over_the_warmup_then_falls_to_no_less_than_its_end(schedule: WarmedUp, steps: int) -> None:
     made = rates(schedule, steps)
     up, down = made[: schedule.warmup], made[schedule.warmup :]
     assert up == sorted(up)
@@ -66,6 +66,11 @@ def test_a_quarter_of_a_fall_tells_the_shapes_apart() -> None:
     assert rates(Linear(), 100)[25] == pytest.approx(0.75)
     assert rates(Cosine(), 100)[25] == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
     assert rates(Constant(), 100)[25] == 1.0
+
+
+def test_steps_down() -> None:
+    expected = [0.5, 1.0, *[1.0] * 3, *[0.2] * 3, *[0.04] * 2]
+    assert rates(Step(warmup=2, every=3, by=0.2), 10) == pytest.approx(expected)
 
 
 def test_a_run_shorter_than_its_warmup_only_rises() -> None:

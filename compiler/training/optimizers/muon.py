@@ -50,7 +50,8 @@ class Muon(OwnOptimizer):
         rows, columns = gradient.shape
         ahead = gradient.lerp(momentum, self.momentum)
         scale: float = max(1.0, rows / columns) ** 0.5
-        return orthogonalised(ahead).mul_(scale)
+        move: Tensor = scale * orthogonalised(ahead)
+        return move
 
     def _adam(self, gradient: Tensor, state: State) -> Tensor:
         """mean / (sqrt(square) + eps), both without the bias of their beginning."""
@@ -62,7 +63,8 @@ class Muon(OwnOptimizer):
         mean = state["mean"].lerp_(gradient, 1 - first)
         square = state["square"].lerp_(gradient * gradient, 1 - second)
         size: Tensor = (square / (1 - second**step)).sqrt_().add_(self.eps)
-        return (mean / (1 - first**step)).div_(size)
+        move: Tensor = mean / (1 - first**step) / size
+        return move
 
 
 def orthogonalised(matrix: Tensor) -> Tensor:
