@@ -27,6 +27,7 @@ from mai.compiler.training.optimizers.sgd import Sgd
 from mai.compiler.training.schedules.constant import Constant
 from mai.compiler.training.schedules.cosine import Cosine
 from mai.compiler.training.schedules.linear import Linear
+from mai.compiler.training.schedules.one_cycle import OneCycle
 from mai.compiler.training.schedules.step import Step
 from mai.compiler.training.settings import Optimizer, Schedule, WarmedUp
 
@@ -71,6 +72,20 @@ def test_a_quarter_of_a_fall_tells_the_shapes_apart() -> None:
 def test_steps_down() -> None:
     expected = [0.5, 1.0, *[1.0] * 3, *[0.2] * 3, *[0.04] * 2]
     assert rates(Step(warmup=2, every=3, by=0.2), 10) == pytest.approx(expected)
+
+
+def test_one_cycle_is_torchs() -> None:
+    """torch's peak stands at `pct_start * total_steps - 1`: 20 of 0 to 100 here, with a share of 0.2 of the way."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], 1.0)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 1.0, total_steps=101, pct_start=21 / 101, div_factor=10, final_div_factor=100, cycle_momentum=False
+    )
+    expected = []
+    for _ in range(101):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert rates(OneCycle(rise=0.2, start=0.1, final=1e-3), 101) == pytest.approx(expected)
 
 
 def test_a_run_shorter_than_its_warmup_only_rises() -> None:

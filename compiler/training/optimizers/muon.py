@@ -62,7 +62,7 @@ class Muon(OwnOptimizer):
         step, (first, second) = float(state["step"]), self.betas
         mean = state["mean"].lerp_(gradient, 1 - first)
         square = state["square"].lerp_(gradient * gradient, 1 - second)
-        size: Tensor = (square / (1 - second**step)).sqrt_().add_(self.eps)
+        size = (square / (1 - second**step)).sqrt() + self.eps
         move: Tensor = mean / (1 - first**step) / size
         return move
 
@@ -71,7 +71,7 @@ def orthogonalised(matrix: Tensor) -> Tensor:
     """U V' of a matrix U S V', nearly: singular values between 0.7 and 1.2, but for those that were almost 0."""
     a, b, c = NEWTON_SCHULZ
     wide = matrix.mT if matrix.shape[0] > matrix.shape[1] else matrix
-    x = wide / (wide.norm() + TINY)
+    x: Tensor = wide / (wide.norm() + TINY)
     for _ in range(TURNS):
         square = x @ x.mT
         x = a * x + (b * square + c * square @ square) @ x
