@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from functools import partial
@@ -15,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from mai.compiler.program import Program
-from mai.compiler.training.loop import Options, Trainer
+from mai.compiler.training.loop import Options, Trainer, train
 from mai.compiler.training.optimizer import make_optimizer, set_rate
 from mai.compiler.training.optimizers.adam import Adam
 from mai.compiler.training.optimizers.adamw import AdamW
@@ -28,6 +29,7 @@ from mai.compiler.training.schedules.constant import Constant
 from mai.compiler.training.schedules.cosine import Cosine
 from mai.compiler.training.schedules.linear import Linear
 from mai.compiler.training.schedules.one_cycle import OneCycle
+from mai.compiler.training.schedules.plateau import Plateau
 from mai.compiler.training.schedules.step import Step
 from mai.compiler.training.settings import Optimizer, Schedule, WarmedUp
 
@@ -86,6 +88,60 @@ def test_one_cycle_is_torchs() -> None:
         optimizer.step()
         scheduler.step()
     assert rates(OneCycle(rise=0.2, start=0.1, final=1e-3), 101) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("patience", [0, 2])
+def test_a_plateau_is_torchs(patience: int) -> None:
+    """Told the same losses, some of them hardly lower than the best."""
+    settings = Plateau(patience=patience, by=0.3, least=0.02, final=0.01)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], 1.0)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.3, patience=patience, threshold=0.02, min_lr=0.01, eps=0.0
+    )
+    watcher = settings.watcher()
+    for loss in [3.0, 2.0, 1.99, 1.9, 2.5, 2.5, 2.5, 2.5, 1.0, 0.99, 0.985, 0.99, 0.5, *[0.6] * 20]:
+        watcher.see(loss)
+        scheduler.step(loss)
+        assert watcher.factor == pytest.approx(optimizer.param_groups[0]["lr"])
+    assert watcher.factor == 0.01
+
+
+PLATEAU = """data x: [], y: [] from function("x0", count = 100)
+net f() -> [] {
+  param w: [] = 1
+  return w
+}
+train(steps = 40, batch = 10, optimizer = sgd(lr = 1e-9), schedule = plateau(every = 5, patience = 1, by = 0.5)) {
+  minimize (f() - 2)^2
+}
+"""
+
+
+def test_a_plateau_goes_on_bit_for_bit(program: Maker, tmp_path: Path) -> None:
+    """The loss never falls: seven looks after the best, one of every two halves the rate. A run stops between two looks."""
+    made = program(PLATEAU.replace("x: []", "x: [1]"))
+    train(made, tmp_path / "whole", Options(quiet=True, device="cpu"))
+    for end in (8, 13, 40):
+        train(made, tmp_path / "parts", Options(quiet=True, device="cpu", steps=end, resume=end > 8))
+    whole, parts = (
+        [json.loads(line)["lr"] for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("whole", "parts")
+    )
+    assert whole[-1] == 1e-9 / 8 and whole == parts
+
+
+def test_without_held_out_examples_a_plateau_watches_the_training_loss(program: Maker, tmp_path: Path) -> None:
+    data = "x: [2] from moons()"
+    made = program(PLATEAU.replace('x: [], y: [] from function("x0", count = 100)', data))
+    assert made.training is not None
+    trainer = Trainer(made, made.training, tmp_path, Options(quiet=True, device="cpu"))
+    for step in range(15):
+        trainer.step(step, report=False)
+    assert trainer.rate.factor(15) == 0.5
+    again = Trainer(made, made.training, tmp_path, Options(quiet=True, device="cpu"))
+    again.rate.restore(trainer.rate.saved())
+    assert again.rate.factor(15) == 0.5
+    torch.testing.assert_close(again.rate.saved(), trainer.rate.saved(), rtol=0, atol=0)
 
 
 def test_a_run_shorter_than_its_warmup_only_rises() -> None:
