@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar, Literal
 
+from mai.compiler.ir.signature import Function
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import Axis, DType, Type
 
@@ -117,6 +118,8 @@ class Operation:
     several others in one kernel has an `expansion(*inputs, **attributes)` into them instead. One with neither has no
     derivative.
 
+    An operation that is a function of the language has a `function`, the record of how it is called.
+
     `along` and `grown` say how it behaves along a growing axis, for the incremental form. `along(types, attributes,
     operand, axis)` is the axis of the result's shape that an axis of an operand's becomes, None where the operation sums
     it up; an operation without it takes no growing axis. `grown(growth, node)` is for what `along` cannot say: it makes the
@@ -130,6 +133,7 @@ class Operation:
     wants_lead: ClassVar[bool] = False
     unled: ClassVar[tuple[int, ...]] = ()
     cases: ClassVar[tuple[Case, ...]]
+    function: ClassVar[Function | None] = None
 
     derivative: ClassVar[Any] = None
     expansion: ClassVar[Any] = None

@@ -103,4 +103,11 @@ NOTHING = {
 }
 TABLES = (LOSSES, LAYERS, SHAPES, NUMBERS, MAKING, PROGRAMS, NOTHING)
 FOREIGN = {name: told for table in TABLES for told, names in table.items() for name in names.split()}
+
+
+def answer(names: str, example: str) -> None:
+    """What else is called by one of these names elsewhere: answered with the line to write here."""
+    FOREIGN.update(dict.fromkeys(names.split(), f"write `{example}`"))
+
+
 VALUES = {name: told for told, names in NOTHING.items() for name in names.split()}

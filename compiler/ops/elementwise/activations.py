@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from mai.compiler.ir.operation import Lowering, case, sample
+from mai.compiler.ir.signature import Function, Section, X, number
 from mai.compiler.ops.elementwise.base import Unary
 from mai.compiler.ops.elementwise.hyperbolic import Tanh
 
 
 class Sigmoid(Unary):
     """1 / (1 + exp(-x)), written so that it does not overflow."""
+
+    function = Function("sigmoid", Section.ELEMENTS)
 
     reference: Lowering = staticmethod(lambda np, x: 0.5 * (1 + np.tanh(0.5 * x)))
     torch: Lowering = staticmethod(lambda torch, x: torch.sigmoid(x))
@@ -21,6 +24,8 @@ class Sigmoid(Unary):
 class Relu(Unary):
     """max(x, 0)."""
 
+    function = Function("relu", Section.ELEMENTS)
+
     reference: Lowering = staticmethod(lambda np, x: np.maximum(x, 0))
     torch: Lowering = staticmethod(lambda torch, x: torch.relu(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Relu(x))
@@ -29,6 +34,13 @@ class Relu(Unary):
 
 class LeakyRelu(Unary):
     """x where it is positive, slope * x elsewhere."""
+
+    function = Function(
+        "leaky_relu",
+        Section.ELEMENTS,
+        (X, number("slope")),
+        says="x where it is positive, slope * x elsewhere; slope = 0.01.",
+    )
 
     attributes = {"slope": 0.01}
     reference: Lowering = staticmethod(lambda np, x, slope: np.where(x > 0, x, slope * x))
@@ -40,6 +52,8 @@ class LeakyRelu(Unary):
 
 class Silu(Unary):
     """x * sigmoid(x) (Elfwing et al. 2017). ONNX Runtime fuses the two operations into one."""
+
+    function = Function("silu", Section.ELEMENTS, says="x * sigmoid(x) (Elfwing et al. 2017).")
 
     reference: Lowering = staticmethod(lambda np, x: x * 0.5 * (1 + np.tanh(0.5 * x)))
     torch: Lowering = staticmethod(lambda torch, x: torch.nn.functional.silu(x))
@@ -53,6 +67,8 @@ class Silu(Unary):
 
 class Gelu(Unary):
     """x * Phi(x), by the usual tanh formula (Hendrycks and Gimpel 2016)."""
+
+    function = Function("gelu", Section.ELEMENTS)
 
     reference: Lowering = staticmethod(
         lambda np, x: 0.5 * x * (1 + np.tanh(0.7978845608028654 * (x + 0.044715 * x * x * x)))
@@ -69,6 +85,8 @@ class Gelu(Unary):
 
 class Softplus(Unary):
     """log(1 + exp(x))."""
+
+    function = Function("softplus", Section.ELEMENTS)
 
     reference: Lowering = staticmethod(lambda np, x: np.logaddexp(x, 0))
     torch: Lowering = staticmethod(lambda torch, x: torch.nn.functional.softplus(x))

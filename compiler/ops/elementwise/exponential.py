@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 from mai.compiler.ir.operation import Lowering, case, sample
+from mai.compiler.ir.signature import Function, Section
 from mai.compiler.ops.elementwise.base import Unary
 
 
 class Exp(Unary):
     """e ^ x."""
+
+    function = Function("exp", Section.ELEMENTS, fold=math.exp)
 
     reference: Lowering = staticmethod(lambda np, x: np.exp(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.exp(x))
@@ -19,6 +23,8 @@ class Exp(Unary):
 
 class Log(Unary):
     """The natural logarithm."""
+
+    function = Function("log", Section.ELEMENTS, fold=math.log)
 
     reference: Lowering = staticmethod(lambda np, x: np.log(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.log(x))
@@ -30,6 +36,8 @@ class Log(Unary):
 class Sqrt(Unary):
     """The square root."""
 
+    function = Function("sqrt", Section.ELEMENTS, fold=math.sqrt)
+
     reference: Lowering = staticmethod(lambda np, x: np.sqrt(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.sqrt(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Sqrt(x))
@@ -39,6 +47,8 @@ class Sqrt(Unary):
 
 class Erf(Unary):
     """The error function, 2 / sqrt(pi) * the integral of exp(-t^2) from 0 to x."""
+
+    function = Function("erf", Section.ELEMENTS)
 
     @staticmethod
     def reference(np: Any, x: Any) -> Any:

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from mai.compiler.ir.operation import Lowering
+from mai.compiler.ir.signature import Function, Section
 from mai.compiler.ops.elementwise.base import Unary
 
 
 class Tanh(Unary):
     """tanh(x)."""
+
+    function = Function("tanh", Section.ELEMENTS, fold=math.tanh)
 
     reference: Lowering = staticmethod(lambda np, x: np.tanh(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.tanh(x))

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from mai.compiler.ir.operation import Lowering
+from mai.compiler.ir.signature import Function, Section
 from mai.compiler.ops.elementwise.base import Unary, flat
 
 
 class Sign(Unary):
     """-1, 0 or 1, as x is below, at or above zero."""
+
+    function = Function("sign", Section.ELEMENTS)
 
     reference: Lowering = staticmethod(lambda np, x: np.sign(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.sign(x))
@@ -17,6 +22,8 @@ class Sign(Unary):
 
 class Floor(Unary):
     """The largest whole number that is at most x, as a real."""
+
+    function = Function("floor", Section.ELEMENTS, fold=math.floor)
 
     reference: Lowering = staticmethod(lambda np, x: np.floor(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.floor(x))

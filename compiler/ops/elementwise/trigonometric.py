@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import math
+
 from mai.compiler.ir.operation import Lowering
+from mai.compiler.ir.signature import Function, Section
 from mai.compiler.ops.elementwise.base import Unary
 
 
 class Sin(Unary):
     """sin(x), x in radians."""
+
+    function = Function("sin", Section.ELEMENTS, fold=math.sin)
 
     reference: Lowering = staticmethod(lambda np, x: np.sin(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.sin(x))
@@ -17,6 +22,8 @@ class Sin(Unary):
 
 class Cos(Unary):
     """cos(x), x in radians."""
+
+    function = Function("cos", Section.ELEMENTS, fold=math.cos)
 
     reference: Lowering = staticmethod(lambda np, x: np.cos(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.cos(x))

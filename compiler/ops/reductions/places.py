@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from mai.compiler.ir.operation import Lowering, Operation, case, sample
+from mai.compiler.ir.signature import AXIS, Function, Section, X
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import summed
 
 
 class Argmax(Operation):
     """The place of the largest element; the first of equals."""
+
+    function = Function("argmax", Section.ALONG, (X, AXIS))
 
     attributes = {"axis": -1}
     along = staticmethod(summed)

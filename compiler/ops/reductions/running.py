@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, ClassVar
 
 from mai.compiler.ir.operation import Lowering, ShapeError, case, sample
+from mai.compiler.ir.signature import AXIS, Function, Section, X
 from mai.compiler.ir.types import Type
 from mai.compiler.ops.elementwise.arithmetic import Add
 from mai.compiler.ops.reductions.base import Along
@@ -12,6 +13,8 @@ from mai.compiler.ops.reductions.base import Along
 
 class Cumsum(Along):
     """Running sums; with `reverse`, from the last element to the first."""
+
+    function = Function("cumsum", Section.ALONG, (X, AXIS), says="Running sums.")
 
     attributes: ClassVar[dict[str, Any]] = {"axis": -1, "reverse": False}
 
@@ -47,6 +50,8 @@ class Cumsum(Along):
 
 class Cumprod(Along):
     """Running products, in ceil(log2(n)) rounds: in each, every element takes in the one 1, 2, 4, ... places before."""
+
+    function = Function("cumprod", Section.ALONG, (X, AXIS), says="Running products.")
 
     @classmethod
     def shape(cls, x: Type, axis: int) -> Type:
