@@ -270,9 +270,9 @@ def _weights_file(program: Program, given: Path | None, out: Path | None, sets: 
     from mai.compiler.training.folder import WEIGHTS, checkpoints
 
     if given is not None:
-        from mai.compiler.weights.tensor_files import usual
+        from mai.compiler.weights.tensor_files import weights_file
 
-        return usual(given)
+        return weights_file(given)
     folders = [Path("runs") / program.name] if out is None else [out, Path("runs") / program.name]
     for folder in folders:
         if (folder / WEIGHTS).exists():
@@ -294,12 +294,12 @@ def _refuse_unfinished(program: Program, folder: Path, sets: list[str] | None) -
 def list_weights(file: File, sets: Sets = None) -> None:
     """List the parameters of a spec by name and shape, those of the turns of a `repeat` together."""
     from mai.compiler.check import check_without_rules
-    from mai.compiler.weights.rules import together
+    from mai.compiler.weights.rules import group_layers
 
     checked = check_without_rules(file, _sets(sets))
     if checked.program is None:
         raise MaiError(checked.diagnostics)
-    for name, shape, count in together({w.name: w.shape for w in checked.program.weights.values()}):
+    for name, shape, count in group_layers({w.name: w.shape for w in checked.program.weights.values()}):
         typer.echo(f"{name}  {list(shape)}{f'  {count} of them' if count > 1 else ''}")
 
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from mai.compiler.data.source_kinds import Source as DataSource
 from mai.compiler.ir.graph import Graph, Weight
 from mai.compiler.ir.types import Type
+from mai.compiler.training.settings import TrainSettings
 from mai.compiler.weights.rules import Loading, Pattern
-from mai.spec.settings import Source as DataSource
-from mai.spec.settings import TrainSettings
 from mai.spec.source import Source, Span
 
 
@@ -27,7 +27,7 @@ class Objective:
 
     def moves(self, weight: Weight) -> bool:
         """Whether a weight is one of those that are trained on this objective."""
-        named = weight.owner in self.over or any(p.found(weight.name) for p in self.only)
+        named = weight.owner in self.over or any(p.match(weight.name) for p in self.only)
         return weight.trained and (named or not (self.over or self.only))
 
 
@@ -69,7 +69,7 @@ class Training:
     def moves(self, objective: Objective, weight: Weight) -> bool:
         """Whether an objective moves a weight: one of those that it names, and not frozen."""
         frozen = (Pattern(text, objective.span) for text in self.settings.frozen)
-        return objective.moves(weight) and not any(p.found(weight.name) for p in frozen)
+        return objective.moves(weight) and not any(p.match(weight.name) for p in frozen)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,101 +5,104 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import PurePosixPath
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
 from mai.spec.diagnostics import Reporter
 from mai.spec.diagnostics.suggest import closest
-from mai.spec.settings import OPTIMIZERS, SCHEDULES, SOURCES, TOKENIZERS, Configuration, Settings, Source, TrainSettings
+from mai.spec.settings import Configuration, Settings, choices
 from mai.spec.source import Span
 
 if TYPE_CHECKING:
     from pydantic_core import ErrorDetails
 
 Model = TypeVar("Model", bound=Settings)
-READERS = {".csv": "csv({})", ".npz": "npz({})", ".onnx": "export({})", ".txt": "text(bytes, {})"}  # by a file's suffix
-CHOICES: dict[str, tuple[str, dict[str, type[Settings]]]] = {
-    "optimizer": ("unknown-optimizer", OPTIMIZERS),
-    "schedule": ("unknown-schedule", SCHEDULES),
-    "tokenizer": ("unknown-tokenizer", TOKENIZERS),
-}
 
 
 @dataclass(frozen=True, slots=True)
-class Given:
+class Arguments:
     """The arguments of a call by field name, and where each stands; `what` is the callee in words."""
 
-    values: dict[str, Any]
+    values: dict[str, object]
     spans: dict[str, Span]
     name_spans: Mapping[str, Span]
     what: str
     head: Span
 
 
-def read_train_settings(call: Configuration, head: Span, report: Reporter) -> TrainSettings | None:
-    """Settings from what a train block's head says; errors are told at the argument at fault, all at once."""
-    given = _given(TrainSettings, call, "a train block", head, report)
-    if given is None:
+def read_settings(model: type[Model], call: Configuration, what: str, head: Span, report: Reporter) -> Model | None:
+    """A model from the arguments of a call; errors are reported at the argument at fault, all at once.
+
+    Args:
+        what: the callee in words, as in "`adamw` has no setting `lrr`".
+        head: where errors of the call as a whole are reported.
+    """
+    arguments = _arguments(model, call, what, head, report)
+    if arguments is None:
         return None
-    sound = _choices_made(given, report)
-    settings = _validated(TrainSettings, given, report)
+    sound = _read_choices(model, arguments, report)
+    settings = _validated(model, arguments, report)
     return settings if sound else None
 
 
-def _choices_made(given: Given, report: Reporter) -> bool:
-    """Settings that are calls of their own become models; whether all of them could. A tokenizer may be a plain name."""
-    sound = True
-    for kind in CHOICES.keys() & given.values.keys():
-        if kind == "tokenizer" and isinstance(given.values[kind], str):
-            continue
-        slug, models = CHOICES[kind]
-        made = _chosen(given.values.pop(kind), given.spans[kind], kind, slug, models, report)
-        sound = sound and made is not None
-        if made is not None:
-            given.values[kind] = made
-    return sound
-
-
-def read_source(call: Configuration, report: Reporter) -> Source | None:
-    """A data source from its call."""
-    made = _chosen(call, call.span, "source", "unknown-source", SOURCES, report)
-    return made if isinstance(made, Source) else None
-
-
-def _chosen(
-    value: object, span: Span, kind: str, slug: str, models: Mapping[str, type[Settings]], report: Reporter
-) -> Settings | None:
-    """A model by the name of a call: `adamw(lr = 1e-3)`, or `cosine` alone."""
+def read_choice(
+    value: object, span: Span, kind: str, models: Mapping[str, type[Model]], report: Reporter
+) -> Model | None:
+    """The model that a call names: `adamw(lr = 1e-3)`, or `cosine` alone. `kind` is what is chosen, `optimizer` say."""
     call = Configuration(value, (), {}, span) if isinstance(value, str) else value
-    there_are = f"there are {', '.join(models)}"
     if not isinstance(call, Configuration):
         article = "an" if kind[0] in "aeiou" else "a"
-        report.error("bad-setting", span, f"{article} {kind} is needed here, this is {_shown(value)}", help=there_are)
+        message = f"{article} {kind} is needed here, this is {_shown(value)}"
+        report.error("bad-setting", span, message, help=_there_are(models))
         return None
     model = models.get(call.name)
     if model is None:
-        guess, reads = closest(call.name, models), _read_by(call.name)
         at = replace(span, start=call.span.start, end=call.span.start + len(call.name)) if call is value else span
-        help = f"write `{reads}`" if reads else f"did you mean `{guess}`?" if guess else there_are
-        report.error(slug, at, f"there is no {kind} `{call.name}`", help=help)
+        message = f"there is no {kind} `{call.name}`"
+        report.error(UNKNOWN[kind], at, message, help=_meant(call.name, models))
         return None
-    given = _given(model, call, f"`{call.name}`", call.span, report)
-    if given is None:
-        return None
-    sound = _choices_made(given, report)
-    made = _validated(model, given, report)
-    return made if sound else None
+    return read_settings(model, call, f"`{call.name}`", call.span, report)
 
 
-def _read_by(name: str) -> str | None:
-    """A source's call, where only the file that it would read is written: `csv("data.csv")`."""
-    source = READERS.get(PurePosixPath(name.strip('"')).suffix) if name.startswith('"') else None
-    return source.format(name) if source else None
+UNKNOWN = {
+    "optimizer": "unknown-optimizer",
+    "schedule": "unknown-schedule",
+    "source": "unknown-source",
+    "tokenizer": "unknown-tokenizer",
+}
 
 
-def _given(model: type[Settings], call: Configuration, what: str, head: Span, report: Reporter) -> Given | None:
+def _read_choices(model: type[Settings], arguments: Arguments, report: Reporter) -> bool:
+    """Replace the calls among the arguments by the models that they name; whether all of them could be."""
+    sound = True
+    for kind, choice in choices(model).items():
+        if kind not in arguments.values or (choice.or_text and isinstance(arguments.values[kind], str)):
+            continue
+        chosen = read_choice(arguments.values.pop(kind), arguments.spans[kind], kind, choice.models, report)
+        if chosen is None:
+            sound = False
+        else:
+            arguments.values[kind] = chosen
+    return sound
+
+
+def _meant(name: str, models: Mapping[str, type[Settings]]) -> str:
+    """What an unknown name was meant to be; a path in quotes is meant to be read: `csv("data.csv")`."""
+    if name.startswith('"'):
+        calls = (model.call_for(name.strip('"')) for model in models.values())
+        call = next(filter(None, calls), None)
+        if call is not None:
+            return f"write `{call}`"
+    guess = closest(name, models)
+    return f"did you mean `{guess}`?" if guess else _there_are(models)
+
+
+def _there_are(models: Mapping[str, type[Settings]]) -> str:
+    return f"there are {', '.join(models)}"
+
+
+def _arguments(model: type[Settings], call: Configuration, what: str, head: Span, report: Reporter) -> Arguments | None:
     """Arguments by field name: those without a name are the first fields, in their order."""
     fields = list(model.model_fields)
     if len(call.positional) > len(fields):
@@ -112,7 +115,7 @@ def _given(model: type[Settings], call: Configuration, what: str, head: Span, re
         report.error("duplicate-argument", call.name_spans.get(name, head), f"{what} is given `{name}` twice")
     values = {name: _plain(value) for name, value in {**first, **call.named}.items()}
     spans = {**dict(zip(fields, call.positional_spans, strict=False)), **call.spans}
-    return None if twice else Given(values, spans, call.name_spans, what, head)
+    return None if twice else Arguments(values, spans, call.name_spans, what, head)
 
 
 def _count(number: int) -> str:
@@ -126,28 +129,28 @@ def _plain(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _validated(model: type[Model], given: Given, report: Reporter) -> Model | None:
+def _validated(model: type[Model], arguments: Arguments, report: Reporter) -> Model | None:
     try:
-        return model.model_validate(given.values)
+        return model.model_validate(arguments.values)
     except ValidationError as error:
         for problem in error.errors():
-            _tell(problem, model, given, report)
+            _report_problem(problem, model, arguments, report)
         return None
 
 
-def _tell(problem: ErrorDetails, model: type[Settings], given: Given, report: Reporter) -> None:
+def _report_problem(problem: ErrorDetails, model: type[Settings], arguments: Arguments, report: Reporter) -> None:
     """One pydantic error as a diagnostic at the argument that it is about."""
     kind, place = problem["type"], problem["loc"]
     name = str(place[0]) if place else ""
     if kind == "extra_forbidden":
-        at = given.name_spans.get(name, given.head)
-        report.error("unknown-setting", at, f"{given.what} has no setting `{name}`", help=_remedy(name, model))
+        at = arguments.name_spans.get(name, arguments.head)
+        report.error("unknown-setting", at, f"{arguments.what} has no setting `{name}`", help=_remedy(name, model))
     elif kind == "missing" and len(place) == 1:
-        report.error("missing-setting", given.head, f"{given.what} needs `{name}`")
+        report.error("missing-setting", arguments.head, f"{arguments.what} needs `{name}`")
     elif not name:
-        report.error("bad-setting", given.head, f"{given.what} {problem['ctx']['error']}")
+        report.error("bad-setting", arguments.head, f"{arguments.what} {problem['ctx']['error']}")
     else:
-        _tell_bad(problem, name, given, report)
+        _report_bad_value(problem, name, arguments, report)
 
 
 def _remedy(name: str, model: type[Settings]) -> str:
@@ -155,10 +158,11 @@ def _remedy(name: str, model: type[Settings]) -> str:
     guess = closest(name, model.model_fields)
     if guess:
         return f"did you mean `{guess}`?"
-    for kind in CHOICES.keys() & model.model_fields.keys():
-        for choice in reversed(CHOICES[kind][1].values()):
-            if name in choice.model_fields:
-                return f"it belongs to the {kind}: `{kind} = {choice.name}({name} = ...)`"
+    for kind, choice in choices(model).items():
+        usual = [choice.models[choice.usual]] if choice.usual else []
+        for chosen in (*usual, *reversed(list(choice.models.values()))):
+            if name in chosen.model_fields:
+                return f"it belongs to the {kind}: `{kind} = {chosen.name}({name} = ...)`"
     return f"there are {', '.join(model.model_fields)}" if model.model_fields else f"`{model.name}` takes none"
 
 
@@ -181,15 +185,15 @@ WORDS = {
 }
 
 
-def _tell_bad(problem: ErrorDetails, name: str, given: Given, report: Reporter) -> None:
+def _report_bad_value(problem: ErrorDetails, name: str, arguments: Arguments, report: Reporter) -> None:
     """A value outside its range or of the wrong kind: expected and found side by side."""
     context = {key: _shown(value) for key, value in problem.get("ctx", {}).items()}
     words = WORDS.get(problem["type"], "is something else").format_map(context).replace("'", "")
-    value = given.values[name]
+    value = arguments.values[name]
     guess = closest(value, re.findall(r"'(\w+)'", context.get("expected", ""))) if isinstance(value, str) else None
-    message = f"`{name}` of {given.what} {words}, this is {_shown(value)}"
+    message = f"`{name}` of {arguments.what} {words}, this is {_shown(value)}"
     help = f"did you mean `{guess}`?" if guess else None
-    report.error("bad-setting", given.spans.get(name, given.head), message, help=help)
+    report.error("bad-setting", arguments.spans.get(name, arguments.head), message, help=help)
 
 
 def _shown(value: object) -> str:

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from pathlib import Path
 
 import pytest
 
+from benchmarks.gallery import __main__ as gallery
+from benchmarks.gallery.page import quoted, write_page
+from benchmarks.gallery.rows import ROWS, Row, Shot
+
 ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
-
-from benchmarks.gallery import __main__ as gallery  # noqa: E402
-from benchmarks.gallery.page import quoted, write_page  # noqa: E402
-from benchmarks.gallery.rows import ROWS, Row, Shot  # noqa: E402
-
 EXAMPLES = sorted((ROOT / "examples").glob("*.mai"))
 PICTURES = ROOT / "examples" / "pictures"
 

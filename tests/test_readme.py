@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-import sys
 from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-sys.path.insert(0, str(ROOT))
+from benchmarks.readme import PAGES, RESULTS, blocks, filled, tables, update
+from benchmarks.summary import FIGURES
 
-from benchmarks.readme import PAGES, RESULTS, blocks, filled, tables, update  # noqa: E402
-from benchmarks.summary import FIGURES  # noqa: E402
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

@@ -13,14 +13,16 @@ import numpy as np
 import ot
 
 from benchmarks.fidelity.claim import Array, Claim, compiled, trained
-from mai.compiler.data.points import generator, sampler
+from mai.compiler.data.points import Points
+from mai.compiler.data.source_kinds import generator
+from mai.compiler.data.sources.moons import Moons
+from mai.compiler.data.sources.swiss_roll import SwissRoll
 from mai.runtime.model.model import Model
-from mai.spec import settings as st
 
 COUNT = 2000
 FLOORS = 5
 SEED = 7
-SWISS_ROLL, MOONS = st.SwissRoll(noise=0.1), st.Moons(noise=0.05)
+SWISS_ROLL, MOONS = SwissRoll(noise=0.1), Moons(noise=0.05)
 
 
 def claims() -> list[Claim]:
@@ -35,13 +37,13 @@ def w2(a: Array, b: Array) -> float:
 
 
 @cache
-def points(source: st.Points, seed: int = SEED) -> Array:
-    made: Array = sampler(source)(generator(seed), COUNT)[0]
+def points(source: Points, seed: int = SEED) -> Array:
+    made: Array = source.draw(generator(seed), COUNT)[0]
     return made
 
 
 @cache
-def floor(source: st.Points) -> float:
+def floor(source: Points) -> float:
     """The median distance of two sets of the data."""
     return float(np.median([w2(points(source), points(source, SEED + i)) for i in range(1, FLOORS + 1)]))
 
@@ -51,7 +53,7 @@ def model(spec: str, export: str) -> Model:
     return compiled(program, export, weights)
 
 
-def distance(sample: Model, source: st.Points, **settings: Any) -> float:
+def distance(sample: Model, source: Points, **settings: Any) -> float:
     return w2(sample(batch=COUNT, seed=SEED, **settings), points(source))
 
 

@@ -6,8 +6,8 @@ import numpy as np
 from sklearn.mixture import GaussianMixture
 
 from benchmarks.fidelity.claim import Array, Claim, compiled, program_of, trained
-from mai.compiler.data.points import generator, sampler
-from mai.spec import settings as st
+from mai.compiler.data.source_kinds import generator
+from mai.compiler.data.sources.checkerboard import Checkerboard
 
 COMPONENTS = 10
 TRAINING, HELD_OUT = 18_000, 10_000
@@ -66,5 +66,5 @@ def mixture() -> Claim:
 
 
 def _board(seed: int, count: int) -> Array:
-    made: Array = sampler(st.Checkerboard())(generator(seed, 99), count)[0]
+    made: Array = Checkerboard().draw(generator(seed, 99), count)[0]
     return made

@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mai.compiler.data.export_source import opened, read_export
-from mai.compiler.data.fields import bad, check_labels, check_vocabulary, check_whole, chosen, shape_of, window
+from mai.compiler.data.fields import EXACT, bad, check_labels, check_whole, chosen, shape_of, window
 from mai.compiler.data.label_names import Names, coded, is_words
-from mai.compiler.data.points import generator, sampler
-from mai.compiler.data.sources import EXACT, READERS, Read
-from mai.compiler.data.tokens import HELD_OUT, tokenised
+from mai.compiler.data.source_kinds import HELD_OUT, Corpus, Endless, FileSource, Finite, Request, Source, generator
+from mai.compiler.data.sources import SOURCES
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
-from mai.spec import settings as st
 from mai.spec.diagnostics import MaiError, placed
 from mai.spec.source import Span
 
+if TYPE_CHECKING:
+    from mai.compiler.data.source_kinds import Draw
+
 Fields = dict[str, Array]
-ORDER, HOLD_OUT, FRESH = 1, 2, 3
+ORDER, HOLD_OUT, FRESH = 1, 2, 3  # What random numbers are for: each has streams of its own.
+FEWEST = 20  # Of fewer examples, none is held out.
+MOST_WINDOWS = 256
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +42,7 @@ class Dataset:
 
 
 def load(
-    source: st.Source, fields: Mapping[str, Type], seed: int, base: Path, override: Sequence[Path] | None = None,
+    source: Source, fields: Mapping[str, Type], seed: int, base: Path, override: Sequence[Path] | None = None,
     where: Span | None = None, known: Names | None = None,
 ) -> Dataset:  # fmt: skip
     """The examples that a `data` line names.
@@ -48,72 +51,58 @@ def load(
         fields: the type of each field, without lead axes.
         base: the folder of the spec; paths in it start there.
         override: files of `--data`, instead of those that the spec names.
-        where: the `data` line, at which errors are told.
+        where: the `data` line, at which errors are reported.
         known: the names of labels that the weights were trained with; they keep their numbers.
 
     Raises:
         MaiError: `data-missing` or `data-bad`.
     """
     try:
-        return _loaded(source, fields, seed, base, override, known or {})
+        return _load(source, fields, Request(base, override or (), seed), known or {})
     except MaiError as error:
         raise placed(error, where) from error
 
 
-def _loaded(
-    source: st.Source, fields: Mapping[str, Type], seed: int, base: Path, override: Sequence[Path] | None, known: Names
-) -> Dataset:
-    if isinstance(source, st.Text):
-        check_vocabulary(source, window(fields)[2])
-        tokens, stated = tokenised(source, base, override)
-        return replace(_windows(tokens, fields, seed), tokenizer=stated)
-    if override and not isinstance(source, (st.Npz, st.Csv, st.Images)):
-        source = _source_for(override[0], source)
-    if isinstance(source, st.Export) and not source.count:
-        return _drawn(source, fields, seed, base)
-    if isinstance(source, st.Points) and not (isinstance(source, st.Checkerboard) and source.count):
-        return _stream(source, fields, seed)
-    read: Callable[..., Read] = read_export if isinstance(source, st.Export) else READERS[type(source)]
-    train, validation = read(source, base, override, seed)
-    named = isinstance(source, (st.Npz, st.Csv))
-    picked, labels = coded(_chosen(train, fields, named), fields, known)
-    arrays = _typed(picked, fields)
-    held = None if validation is None else _fitted(validation, fields, named)
-    if held is None and not (isinstance(source, st.Digits) and source.split != "train"):
-        arrays, held = _hold_out(arrays, seed)
-    return Dataset(_shuffled(arrays, seed), len(next(iter(arrays.values()))), held, labels=labels)
+def _load(source: Source, fields: Mapping[str, Type], request: Request, known: Names) -> Dataset:
+    if request.files and not source.reads_files:
+        source = source_of(request.files[0], source)
+    source.check_fields(fields)
+    match source.read(request):
+        case Corpus(tokens, tokenizer):
+            return _windows(tokens, tokenizer, fields, request.seed)
+        case Endless(draw):
+            return _stream(draw, fields, request.seed)
+        case Finite() as finite:
+            return _table(finite, source.names_fields, fields, request.seed, known)
 
 
-def _source_for(path: Path, written: st.Source) -> st.Source:
-    """What kind of source a file of `--data` is; an export in another's place gives as many examples as that."""
-    if path.is_dir():
-        return st.Images(path=str(path))
-    if path.suffix == ".onnx":
-        return st.Export(path=str(path.absolute()), count=written.count if isinstance(written, st.Export) else None)
-    kinds: dict[str, type[st.Npz] | type[st.Csv]] = {".npz": st.Npz, ".csv": st.Csv}
-    if path.suffix not in kinds:
-        raise bad(f"--data {path}: a .npz, .csv or .onnx file, or a folder of images, is needed for this spec")
-    return kinds[path.suffix](path=str(path))
+def source_of(path: Path, written: Source) -> Source:
+    """The source that reads a file of `--data`, in the place of the one that a spec names. Raises `MaiError`."""
+    for model in SOURCES.values():
+        source = model.for_file(path, written)
+        if source is not None:
+            return source
+    *others, last = sorted(m.suffix for m in SOURCES.values() if issubclass(m, FileSource))
+    needed = f"a {', '.join(others)} or {last} file, or a folder of images, is needed for this spec"
+    raise bad(f"--data {path}: {needed}")
 
 
-def _stream(source: st.Points, fields: Mapping[str, Type], seed: int) -> Dataset:
-    draw = sampler(source)
-
-    def batch(step: int, size: int) -> Fields:
-        points, labels = draw(generator(seed, FRESH, step), size * (source.cloud or 1))
-        if source.cloud:
-            points, labels = points.reshape(size, source.cloud, 2), labels.reshape(size, source.cloud)
-        return _fitted({"x": points, "y": labels}, fields)
-
-    batch(0, 2)
-    return Dataset(batch, None)
+def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, known: Names) -> Dataset:
+    """Batches of a table of examples, gone through in epochs."""
+    columns, labels = coded(_chosen(finite.arrays, fields, named), fields, known)
+    arrays, held_out = _typed(columns, fields), None
+    if finite.held_out is not None:
+        held_out = _typed(_chosen(finite.held_out, fields, named), fields)
+    elif not finite.all_of_them:
+        arrays, held_out = _hold_out(arrays, seed)
+    return Dataset(_shuffled(arrays, seed), len(next(iter(arrays.values()))), held_out, labels=labels)
 
 
-def _drawn(source: st.Export, fields: Mapping[str, Type], seed: int, base: Path) -> Dataset:
-    draw = opened(source, base)
+def _stream(draw: Draw, fields: Mapping[str, Type], seed: int) -> Dataset:
+    """Batches drawn anew for every step."""
 
     def batch(step: int, size: int) -> Fields:
-        return _fitted(draw(generator(seed, FRESH, step), size), fields)
+        return _typed(_chosen(draw(generator(seed, FRESH, step), size), fields, named=False), fields)
 
     batch(0, 2)
     return Dataset(batch, None)
@@ -139,14 +128,14 @@ def _shuffled(arrays: Fields, seed: int) -> Callable[[int, int], Fields]:
 def _hold_out(arrays: Fields, seed: int) -> tuple[Fields, Fields | None]:
     """A tenth of the examples, chosen by the seed, kept aside for validation."""
     count = len(next(iter(arrays.values())))
-    if count < 20:
+    if count < FEWEST:
         return arrays, None
     order = generator(seed, HOLD_OUT).permutation(count)
     cut = max(1, int(count * HELD_OUT))
     return {n: a[order[cut:]] for n, a in arrays.items()}, {n: a[order[:cut]] for n, a in arrays.items()}
 
 
-def _windows(tokens: Array, fields: Mapping[str, Type], seed: int) -> Dataset:
+def _windows(tokens: Array, tokenizer: str, fields: Mapping[str, Type], seed: int) -> Dataset:
     """Random windows of a text; the last tenth of it is for validation."""
     name, length, type_ = window(fields)
     classes = type_.classes
@@ -161,13 +150,8 @@ def _windows(tokens: Array, fields: Mapping[str, Type], seed: int) -> Dataset:
         starts = generator(seed, FRESH, step).integers(0, len(train) - length + 1, size)
         return {name: train[starts[:, None] + np.arange(length)]}
 
-    rows = held[: len(held) // length * length].reshape(-1, length)[:256]
-    return Dataset(batch, None, {name: rows})
-
-
-def _fitted(arrays: Mapping[str, Array], fields: Mapping[str, Type], named: bool = False) -> Fields:
-    """Arrays by the spec's fields, in its shapes."""
-    return _typed(_chosen(arrays, fields, named), fields)
+    rows = held[: len(held) // length * length].reshape(-1, length)[:MOST_WINDOWS]
+    return Dataset(batch, None, {name: rows}, tokenizer)
 
 
 def _chosen(arrays: Mapping[str, Array], fields: Mapping[str, Type], named: bool) -> Fields:

@@ -13,9 +13,9 @@ from mai.compiler.ir.types import DType, Type
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import vector_columns
 from mai.spec.diagnostics import Diagnostic, MaiError
-from mai.spec.settings import Bpe, Text
 
 Held = TypeVar("Held")
+EXACT = 2**53  # Whole numbers beyond it are not all told apart in float64.
 
 
 def bad(message: str, slug: str = "data-bad", help: str | None = None) -> MaiError:
@@ -87,14 +87,6 @@ def window(fields: Mapping[str, Type]) -> tuple[str, int, Type]:
     if not isinstance(length, int) or type_.dtype is not DType.INT:
         raise bad(f"text gives rows of tokens: `{name}: tokens[...]`")
     return name, length, type_
-
-
-def check_vocabulary(source: Text, type_: Type) -> None:
-    """A tokenizer that is trained from the text makes no more tokens than the spec has."""
-    size, classes = source.tokenizer.vocab if isinstance(source.tokenizer, Bpe) else 0, type_.classes
-    if isinstance(classes, int) and size > classes:
-        message = f"`bpe(vocab = {size})` makes up to {size:,} tokens, but `vocab` is {classes:,}"
-        raise bad(message, help=f"`const vocab = {size}`")
 
 
 def grouped(columns: list[str]) -> dict[str, list[str]]:

@@ -2,68 +2,53 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from abc import abstractmethod
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-import numpy as np
-from sklearn.datasets import make_moons
+from pydantic import Field
 
-from mai.runtime.arrays import Array
-from mai.spec import settings as st
+from mai.compiler.data.column_shapes import Column
+from mai.compiler.data.source_kinds import Endless, Reading, Request, Source
+from mai.spec.settings import MANY
 
-Sampler = Callable[[np.random.Generator, int], tuple[Array, Array]]
-SWISS_SCALE = 7.5
+if TYPE_CHECKING:
+    from numpy.random import Generator
 
-
-def generator(*key: int) -> np.random.Generator:
-    """A stream of its own for every key."""
-    return np.random.Generator(np.random.Philox(np.random.SeedSequence(list(key))))
-
-
-def sampler(source: st.Points) -> Sampler:
-    """(generator, n) -> points [n, 2] and labels [n]."""
-    match source:
-        case st.Moons():
-            return lambda g, n: make_moons(n, noise=source.noise, random_state=int(g.integers(2**31)))
-        case st.SwissRoll():
-            return lambda g, n: _swiss_roll(source, g, n)
-        case st.Gaussians():
-            return lambda g, n: _gaussians(source, g, n)
-        case st.Checkerboard():
-            return lambda g, n: _checkerboard(source, g, n)
-        case st.Spirals():
-            return lambda g, n: _spirals(source, g, n)
-    raise AssertionError(type(source))
+    from mai.compiler.data.source_kinds import Arrays
+    from mai.runtime.arrays import Array
 
 
-def _noisy(g: np.random.Generator, x: Array, noise: float) -> Array:
-    return x + noise * g.standard_normal(x.shape)
+class Points(Source):
+    """Points in the plane; `cloud` of them make one example where it is given."""
+
+    noise: float = Field(default=0.05, ge=0)
+    cloud: int | None = Field(default=None, ge=1, le=MANY)
+
+    @property
+    def label_count(self) -> int:
+        """How many labels there are."""
+        return 1
+
+    @abstractmethod
+    def draw(self, generator: Generator, count: int) -> tuple[Array, Array]:
+        """Points, real [count, 2], and their labels, whole [count]."""
+
+    def columns(self, base: Path) -> dict[str, Column] | None:
+        cloud = (self.cloud,) if self.cloud else ()
+        return {"x": Column((*cloud, 2), False), "y": Column(cloud, True, self.label_count)}
+
+    def read(self, request: Request) -> Reading:
+        return Endless(self.clouds)
+
+    def clouds(self, generator: Generator, count: int) -> Arrays:
+        """Examples `x` and `y`, each a cloud where `cloud` is given."""
+        points, labels = self.draw(generator, count * (self.cloud or 1))
+        if self.cloud:
+            points, labels = points.reshape(count, self.cloud, 2), labels.reshape(count, self.cloud)
+        return {"x": points, "y": labels}
 
 
-def _swiss_roll(source: st.SwissRoll, g: np.random.Generator, n: int) -> tuple[Array, Array]:
-    """scikit-learn's roll, seen from the side and scaled to about [-2, 2]; the label is 0."""
-    t = 1.5 * np.pi * (1 + 2 * g.random(n))
-    x = np.stack([t * np.cos(t), t * np.sin(t)], 1) / SWISS_SCALE
-    return _noisy(g, x, source.noise), np.zeros(n, np.int64)
-
-
-def _gaussians(source: st.Gaussians, g: np.random.Generator, n: int) -> tuple[Array, Array]:
-    label = g.integers(source.modes, size=n)
-    angle = 2 * np.pi * label / source.modes
-    centre = source.radius * np.stack([np.cos(angle), np.sin(angle)], 1)
-    return _noisy(g, centre, source.noise), label
-
-
-def _checkerboard(source: st.Checkerboard, g: np.random.Generator, n: int) -> tuple[Array, Array]:
-    """Squares of side 1 whose column and row have an even sum."""
-    row, column = g.integers(4, size=n), g.integers(2, size=n)
-    corner = np.stack([2 * column + row % 2, row], 1) - 2.0
-    return _noisy(g, corner + g.random((n, 2)), source.noise), np.zeros(n, np.int64)
-
-
-def _spirals(source: st.Spirals, g: np.random.Generator, n: int) -> tuple[Array, Array]:
-    """Arms of one and a half turns, the radius growing from 0 to 1."""
-    label = g.integers(source.classes, size=n)
-    radius = np.sqrt(g.random(n))
-    angle = 3 * np.pi * radius + 2 * np.pi * label / source.classes
-    x = np.stack([radius * np.cos(angle), radius * np.sin(angle)], 1)
-    return _noisy(g, x, source.noise), label
+def noisy(generator: Generator, points: Array, noise: float) -> Array:
+    """The points, each number with normal noise of the deviation `noise`."""
+    return points + noise * generator.standard_normal(points.shape)

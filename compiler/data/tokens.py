@@ -2,36 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.source_kinds import HELD_OUT, Request
+from mai.compiler.data.sources.text import Bpe, Text
 from mai.compiler.program import Program
 from mai.compiler.training.folder import TOKENIZER
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import plain_file
-from mai.runtime.text.tokenizer import BYTES, tokenizer_of
-from mai.spec import settings as st
-
-HELD_OUT = 0.1
+from mai.runtime.text.tokenizer import BYTES, Tokenizer, tokenizer_of
 
 
-def tokenised(source: st.Text, base: Path, override: Sequence[Path] | None) -> tuple[Array, str]:
-    """The tokens of the corpus, and the tokenizer as a manifest states it. Raises `MaiError`."""
-    raw = corpus(source, base, override)
-    stated = _stated(source, base, raw)
+def tokenise(source: Text, request: Request) -> tuple[Array, str]:
+    """The tokens of the corpus, whole [n], and the tokenizer as a manifest states it. Raises `MaiError`."""
+    raw = _corpus(source, request)
+    stated = _tokenizer(source, request.base, raw)
     if stated == BYTES:
         return np.frombuffer(raw, np.uint8).astype(np.int64), stated
-    return _reading(stated).encode(raw.decode(errors="replace")), stated
+    return _opened(stated).encode(raw.decode(errors="replace")), stated
 
 
-def corpus(source: st.Text, base: Path, override: Sequence[Path] | None) -> bytes:
+def _corpus(source: Text, request: Request) -> bytes:
     """The text: of files, or the English that every Python installation has."""
-    paths = list(override or ([base / source.path] if source.path else []))
+    paths = list(request.files or ([request.base / source.path] if source.path else []))
     if not paths:
         from pydoc_data.topics import topics
 
@@ -45,8 +42,9 @@ def corpus(source: st.Text, base: Path, override: Sequence[Path] | None) -> byte
     return text
 
 
-def _stated(source: st.Text, base: Path, raw: bytes) -> str:
-    if isinstance(source.tokenizer, st.Bpe):
+def _tokenizer(source: Text, base: Path, raw: bytes) -> str:
+    """As a manifest states it: `bytes`, a file's text, or what is trained from the part that is not held out."""
+    if isinstance(source.tokenizer, Bpe):
         return train_tokenizer(source.tokenizer.vocab, raw[: int(len(raw) * (1 - HELD_OUT))].decode(errors="ignore"))
     return BYTES if source.tokenizer == BYTES else _read(base / source.tokenizer)
 
@@ -56,34 +54,34 @@ def _read(path: Path) -> str:
         text = plain_file(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise bad(f"there is no tokenizer {path}: {error}", "data-missing") from error
-    _reading(text)
+    _opened(text)
     return text
 
 
-def _reading(stated: str) -> Any:
+def _opened(stated: str) -> Tokenizer:
     try:
         return tokenizer_of(stated)
     except ModelError as error:
-        raise bad(f"{error.message}") from error
+        raise bad(error.message) from error
 
 
 def train_tokenizer(vocab: int, text: str) -> str:
     """Byte-level pairs (Sennrich et al. 2016) of the text that is not held out: the same text gives the same tokens."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
-    made = Tokenizer(models.BPE())
-    made.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    made.decoder = decoders.ByteLevel()
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     alphabet = pre_tokenizers.ByteLevel.alphabet()
     trainer = trainers.BpeTrainer(vocab_size=vocab, initial_alphabet=alphabet, show_progress=False)
-    made.train_from_iterator([text], trainer)
-    stated: str = made.to_str()
+    tokenizer.train_from_iterator([text], trainer)
+    stated: str = tokenizer.to_str()
     return stated
 
 
 def _fitting(program: Program, stated: str) -> str:
     """A tokenizer whose tokens the spec's vocabulary has."""
-    size, vocab = _reading(stated).size, program.constants.get("vocab")
+    size, vocab = _opened(stated).size, program.constants.get("vocab")
     if isinstance(vocab, int) and size > vocab:
         raise bad(f"this tokenizer has {size:,} tokens, but `vocab` is {vocab:,}")
     return stated
@@ -97,8 +95,8 @@ def stated_tokenizer(program: Program, weights: Path | None, given: str | None) 
     if given is not None:
         return _fitting(program, BYTES if given == BYTES else _read(Path(given)))
     source = program.training.data if program.training else None
-    if not isinstance(source, st.Text):
+    if not isinstance(source, Text):
         return None
-    if isinstance(source.tokenizer, st.Bpe):
+    if isinstance(source.tokenizer, Bpe):
         return _read(weights.parent / TOKENIZER) if weights is not None else None
     return BYTES if source.tokenizer == BYTES else _read(Path(program.source.path).parent / source.tokenizer)

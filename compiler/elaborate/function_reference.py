@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from pydantic_core import PydanticUndefined
 
+from mai.compiler.data.sources import SOURCES
+from mai.compiler.data.sources.text import TOKENIZERS
 from mai.compiler.elaborate.functions import LISTED
 from mai.compiler.ir.signature import Section
 from mai.compiler.solvers import DEFAULTS, SOLVERS, Adams, Solver
+from mai.compiler.training.settings import OPTIMIZERS, SCHEDULES
 from mai.spec import prelude_sources
-from mai.spec.settings import OPTIMIZERS, SCHEDULES, SOURCES, TOKENIZERS, Settings
+from mai.spec.settings import Settings
 
 HEAD = """# Functions and layers
 
@@ -53,7 +56,7 @@ OPERATORS = {
     "[a, b]": "tensors of one shape along a new first axis",
     "x |> f |> g(a)": "g(f(x), a)",
 }
-SETTINGS = {
+SETTINGS: dict[str, tuple[str, Mapping[str, type[Settings]]]] = {
     "Data sources": ("`data x: [2] from moons()`.", SOURCES),
     "Optimizers": ("`train(optimizer = adamw(lr = 1e-3), ...)`.", OPTIMIZERS),
     "Schedules": (

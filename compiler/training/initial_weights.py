@@ -10,7 +10,7 @@ import torch
 from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import Weights, first_value
-from mai.compiler.weights.load import mapped
+from mai.compiler.weights.load import map_weights
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -43,12 +43,12 @@ def starting(program: Program, path: Path | None, seed: int = 0) -> Iterator[tup
             rules speak of. Without it, the file that the spec names; without that, first values.
 
     Raises:
-        MaiError: `weights-missing`, `weights-mismatch` naming the first weight that does not fit, and what `mapped` raises.
+        MaiError: `weights-missing`, `weights-mismatch` naming the first weight that does not fit, and what `map_weights` raises.
     """
     if path is None and program.loading is None:
         return ((name, first_value(weight, seed)) for name, weight in program.weights.items())
     if path is None or _has_other_names(program, path):
-        return mapped(program, path, seed)
+        return map_weights(program, path, seed)
     return _own(program, path)
 
 

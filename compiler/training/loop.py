@@ -30,7 +30,7 @@ from mai.compiler.training.best import Best
 from mai.compiler.training.drawn_blocks import DrawSource, lift_draws
 from mai.compiler.training.initial_weights import begun
 from mai.compiler.training.moved import nothing_moves
-from mai.compiler.training.optimizer import MovingAverage, make_optimizer, rate, set_rate
+from mai.compiler.training.optimizer import LearningRate, MovingAverage, make_optimizer, set_rate
 from mai.compiler.training.processes import Processes, accelerator_of
 from mai.compiler.training.progress import Meter, Metrics, event_writer
 from mai.compiler.training.recording import Recorder
@@ -114,7 +114,7 @@ class Objective:
         self.parameters = trainer.weights.chosen(lambda w: training.moves(self.written, w))
         if not self.parameters:
             raise MaiError([nothing_moves(self.written)])
-        self.optimizer = make_optimizer(training.settings, self.parameters.values())
+        self.optimizer = make_optimizer(training.settings.optimizer, self.parameters.values())
         self.base = training.settings.optimizer.lr
 
 
@@ -139,6 +139,7 @@ class Trainer:
         self.processes.check(training.graph, self.batch)
         self.share = self.processes.share(self.batch)
         self.steps = self._steps()
+        self.rate = LearningRate(settings.schedule, self.steps)
         held = Weights(program.weights) if self.found else begun(program, options.weights, self.seed)
         self.weights = held.to(self.device)
         self._choose_threads()
@@ -250,11 +251,12 @@ class Trainer:
         """One step of every objective; the sum of their losses."""
         whole, share = self.data.batch(step, self.batch), slice(self.share.start, self.share.stop)
         fields = self.on_device({name: array[share] for name, array in whole.items()})
-        factor = rate(self.training.settings, step, self.steps)
+        factor = self.rate.factor(step)
         losses = [self.minimize(o, fields, step, factor, report) for o in self.objectives]
         if self.average is not None:
             self.average.update(step)
         total = float(sum(losses))
+        self.rate.see(step + 1, total, self._held_out_loss)
         if report:
             self.figures["loss"] = total
         return total
@@ -305,6 +307,11 @@ class Trainer:
             with self.averaged():
                 self.best.offer(step, figures, self.weights.state_dict())
         return figures
+
+    def _held_out_loss(self) -> float | None:
+        """The loss on the held-out examples, alike to all processes; None where there are none."""
+        figures = self.validate()
+        return self.processes.average([figures["loss"]], len(self.share) / self.batch)[0] if figures else None
 
     @torch.no_grad()
     def validate(self) -> dict[str, float]:
@@ -359,7 +366,7 @@ class Trainer:
             tensors |= {f"average/{n}": t for n, t in self.average.average.items()}
         for place, objective in enumerate(self.objectives):
             tensors |= ck.optimizer_tensors(objective.optimizer, list(objective.parameters), place)
-        tensors |= self.scaling.saved()
+        tensors |= self.scaling.saved() | self.rate.saved()
         self.recorder.save()
         metadata = {**self._metadata(), "steps": str(self.steps), "batch": str(self.batch)}
         if self.best is not None:
@@ -380,6 +387,7 @@ class Trainer:
         for place, objective in enumerate(self.objectives):
             ck.restore_optimizer(objective.optimizer, list(objective.parameters), place, found.tensors)
         self.scaling.restore(found.tensors)
+        self.rate.restore(found.tensors)
         if self.best is not None:
             self.best.restore(found)
         return found.step

@@ -2,37 +2,83 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import Tensor, nn
 
-from mai.spec import settings as st
+from mai.compiler.training.settings import Optimizer, OwnOptimizer, Schedule, TorchOptimizer
+
+WATCHED = "schedule/watched"  # The name of a schedule's memory in a checkpoint.
 
 
-def make_optimizer(settings: st.TrainSettings, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimizer that the spec names, its update fused into one kernel."""
-    chosen, held = settings.optimizer, list(parameters)
-    if isinstance(chosen, st.Sgd):
-        return torch.optim.SGD(held, **chosen.model_dump(), fused=True)
-    kind = torch.optim.AdamW if isinstance(chosen, st.AdamW) else torch.optim.Adam
-    return kind(held, **chosen.model_dump(), fused=True)
+def make_optimizer(settings: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
+    """The optimizer that the spec names."""
+    if isinstance(settings, TorchOptimizer):
+        kernel = "fused" if settings.fused else "foreach"
+        make: Callable[..., torch.optim.Optimizer] = getattr(torch.optim, settings.torch_class)
+        return make(list(parameters), **settings.model_dump(), **{kernel: True})
+    assert isinstance(settings, OwnOptimizer), f"{settings.name} is of torch's optimizers, or has a rule of its own"
+    return RuleOptimizer(parameters, settings)
 
 
-def rate(settings: st.TrainSettings, step: int, steps: int) -> float:
-    """What the learning rate is multiplied by at a step (from 0) of `steps`."""
-    schedule = settings.schedule
-    if step < schedule.warmup:
-        return (step + 1) / schedule.warmup
-    if isinstance(schedule, st.Constant):
-        return 1.0
-    done = (step - schedule.warmup) / max(1, steps - schedule.warmup)
-    shape = 1 - done if isinstance(schedule, st.Linear) else 0.5 * (1 + math.cos(math.pi * done))
-    return schedule.final + (1 - schedule.final) * shape
+class RuleOptimizer(torch.optim.Optimizer):
+    """A rule for one weight as an optimizer of torch."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], rule: OwnOptimizer) -> None:
+        super().__init__(list(parameters), {"lr": rule.lr})
+        self.rule = rule
+
+    @torch.no_grad()
+    def step(self, closure: None = None) -> None:  # type: ignore[override]
+        """Move every weight that has a gradient."""
+        for group in self.param_groups:
+            for weight in group["params"]:
+                if weight.grad is not None:
+                    self.rule.update(weight, weight.grad, self.state[weight], group["lr"])
+
+
+class LearningRate:
+    """The rate of each step, as a schedule has it, and what that remembers of the losses."""
+
+    def __init__(self, schedule: Schedule, steps: int) -> None:
+        self.schedule, self.steps = schedule, steps
+        self.watcher = schedule.watcher()
+        self._total = 0.0
+
+    def factor(self, step: int) -> float:
+        """What the rate is multiplied by at a step, from 0."""
+        watched = 1.0 if self.watcher is None else self.watcher.factor
+        return watched * self.schedule.factor(step, self.steps)
+
+    def see(self, step: int, loss: float, held_out: Callable[[], float | None]) -> None:
+        """Tell a schedule that watches the loss of it, after `step` steps.
+
+        That is the loss on held-out examples, or the mean training loss since it was last told where there are none.
+        """
+        if self.watcher is None:
+            return
+        self._total += loss
+        if step % self.watcher.every == 0:
+            measured = held_out()
+            self.watcher.see(self._total / self.watcher.every if measured is None else measured)
+            self._total = 0.0
+
+    def saved(self) -> dict[str, Tensor]:
+        """For a checkpoint."""
+        if self.watcher is None:
+            return {}
+        return {WATCHED: torch.tensor([self._total, *self.watcher.saved()], dtype=torch.float64)}
+
+    def restore(self, tensors: Mapping[str, Tensor]) -> None:
+        """Go on from a checkpoint; one of another schedule has none of this."""
+        if self.watcher is not None and WATCHED in tensors:
+            self._total, *numbers = tensors[WATCHED].tolist()
+            self.watcher.restore(numbers)
 
 
 def set_rate(optimizer: torch.optim.Optimizer, base: float, factor: float) -> None:
+    """Give all weights of an optimizer the rate `base` times `factor`."""
     for group in optimizer.param_groups:
         group["lr"] = base * factor
 
@@ -46,6 +92,7 @@ class MovingAverage:
         self.average = {name: p.detach().clone() for name, p in parameters.items()}
 
     def update(self, step: int) -> None:
+        """Take the weights after a step, from 0."""
         keep = min(self.decay, (1 + step) / (10 + step))
         live: list[Tensor] = [p.detach() for p in self.live.values()]
         torch._foreach_lerp_(list(self.average.values()), live, 1 - keep)

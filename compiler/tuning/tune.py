@@ -23,7 +23,7 @@ from mai.compiler.tuning.quality import USUAL, metric_of
 from mai.compiler.tuning.sampling import Fields, Sampler, data_of, options_of, with_plan
 from mai.compiler.tuning.search import Found, Limits, Point, Search, confirming
 from mai.compiler.tuning.subject import METHODS, Subject, refused, subject_of
-from mai.compiler.weights.tensor_files import usual
+from mai.compiler.weights.tensor_files import weights_file
 from mai.runtime import load
 from mai.runtime.arrays import Array
 from mai.runtime.files import write_atomically
@@ -120,7 +120,7 @@ def _program(model: Model, options: Options) -> Program:
 def _weights(program: Program, path: Path, options: Options) -> Path | None:
     """The run that the file comes from: its weights lie beside it, unless they are named."""
     if options.weights is not None:
-        return usual(options.weights)
+        return weights_file(options.weights)
     beside = path.parent / "weights.safetensors"
     if beside.exists() or not program.weights or program.loading is not None:
         return beside if beside.exists() else None

@@ -57,7 +57,7 @@ def tune(
 ) -> None:
     """Find the fewest evaluations of the velocity that keep a sampler's quality: mai tune flow.sample.onnx
 
-    A flow takes as long as it evaluates its velocity often. A step of euler costs 1, of midpoint and heun 2, of rk4 4, of ab2 and ab3 1 (and 2 to begin). `tune` measures what each method gives with how many, on even steps and on steps that are short where the flow bends, and writes the cheapest that is good enough into the file as its defaults.
+    A flow takes as long as it evaluates its velocity often. A step costs one for each stage of its method: 1 for euler, 4 for rk4. The multistep ones cost 1 a step, and 2 to begin. `tune` measures what each method gives with how many, on even steps and on steps that are short where the flow bends, and writes the cheapest that is good enough into the file as its defaults.
 
     All are measured on the same draws and the same data, and what is chosen is confirmed on others, twice as many. With few samples the distance to data is mostly that of the sample: more --samples are a stricter judge, and slower.
 

@@ -1,4 +1,4 @@
-"""What is alike in two lists of names: groups of layers, and how near the words of two names are."""
+"""Likeness of names: groups of names that layers have in common, and how near the words of two names are."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 Shape = tuple[int, ...]
 
-# Words that mean the same in the names of layers.
+# Words that mean the same in the names of layers, by the word that stands for them.
 WORDS: dict[str, tuple[str, ...]] = {
     "norm": ("ln", "layernorm", "rmsnorm", "rms", "layer", "bn", "batch", "groupnorm", "group", "gn"),
     "linear": ("dense", "proj", "projection", "fc", "lin"),
@@ -26,7 +26,7 @@ WORDS: dict[str, tuple[str, ...]] = {
     "value": ("v",),
     "out": ("o", "output"),
 }
-# What the products of the standard layers are called elsewhere.
+# Names of the products inside mai's standard layers, and what other programs call them.
 ROLES = {
     r"attention_\d+\.linear_1": "attention.query",
     r"attention_\d+\.linear_2": "attention.key",
@@ -37,15 +37,19 @@ ROLES = {
     r"gated_mlp_\d+\.linear_3": "mlp.down",
 }
 SAME = {word: meaning for meaning, words in WORDS.items() for word in words}
-PARTS = ("norm", "embed")  # of a word, they are its meaning: `prenorm`
+PARTS = ("norm", "embed")  # A word that contains one of these means it: `prenorm`.
 NUMBER = re.compile(r"(?:^|(?<=\.))\d{1,9}(?=\.)")
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Names that differ in numbers alone; `parts` is the text between those that differ, `members` has these numbers.
+    """Names of tensors of one shape that differ in numbers alone.
 
-    `place` is where the group begins among all names, from 0 to 1.
+    Attributes:
+        parts: the text before, between and after the numbers that differ.
+        shape: of each tensor.
+        members: the numbers that differ and the name, for each tensor, in the order of the numbers.
+        place: where the first of them stands among all names, from 0 to 1.
     """
 
     parts: tuple[str, ...]
@@ -60,50 +64,56 @@ class Group:
 
     @property
     def tail(self) -> str:
-        """The name without that of the net; nothing where that leaves no layer, which says little."""
+        """The name without the net in front; empty where no layer is left in it, since that says little."""
         rest = "{}".join(self.parts).partition(".")[2]
         return rest if "." in rest else ""
 
     @property
     def numbers(self) -> list[tuple[int, ...]]:
+        """The numbers that differ, for each member."""
         return [numbers for numbers, _ in self.members]
 
     @property
     def names(self) -> list[str]:
+        """The name of each member."""
         return [name for _, name in self.members]
 
 
-def groups(shapes: Mapping[str, Shape]) -> list[Group]:
-    """The names that are alike but for numbers between dots, and of one shape: all together, and by their first number."""
-    held: dict[tuple[str, Shape], list[tuple[int, str]]] = {}
+def group_names(shapes: Mapping[str, Shape]) -> list[Group]:
+    """Group names of one shape that are alike but for numbers between dots.
+
+    Names with several numbers are grouped twice: all together, and by every number but the first, so that `mlp.0` of all
+    layers and `mlp.2` of all layers are groups, too.
+    """
+    alike: dict[tuple[str, Shape], list[tuple[int, str]]] = {}
     for place, (name, shape) in enumerate(shapes.items()):
-        held.setdefault((NUMBER.sub("0", name), shape), []).append((place, name))
-    made = []
-    for (_, shape), members in held.items():
+        alike.setdefault((NUMBER.sub("0", name), shape), []).append((place, name))
+    groups = []
+    for (_, shape), members in alike.items():
         whole = _group(shape, members, len(shapes))
-        made.append(whole)
+        groups.append(whole)
         if len(whole.numbers[0]) > 1:
-            made += [_group(shape, part, len(shapes)) for part in _apart(whole, members)]
-    return made
+            groups += [_group(shape, part, len(shapes)) for part in _split_by_later_numbers(whole, members)]
+    return groups
 
 
 def _group(shape: Shape, members: list[tuple[int, str]], total: int) -> Group:
-    """One group; its numbers that are always the same are part of the text."""
+    """One group of (place, name); numbers that all names share are part of its text."""
     names = [name for _, name in members]
-    found = [[int(m[0]) for m in NUMBER.finditer(name)] for name in names]
-    differ = [i for i in range(len(found[0])) if len({numbers[i] for numbers in found}) > 1]
+    numbers = [[int(m[0]) for m in NUMBER.finditer(name)] for name in names]
+    differ = [i for i in range(len(numbers[0])) if len({row[i] for row in numbers}) > 1]
     spans = [m.span() for m in NUMBER.finditer(names[0])]
     at, parts = 0, []
     for i in differ:
         parts.append(names[0][at : spans[i][0]])
         at = spans[i][1]
     parts.append(names[0][at:])
-    chosen = sorted(zip([tuple(n[i] for i in differ) for n in found], names, strict=True))
-    return Group(tuple(parts), shape, tuple(chosen), members[0][0] / max(1, total - 1))
+    numbered = sorted(zip([tuple(row[i] for i in differ) for row in numbers], names, strict=True))
+    return Group(tuple(parts), shape, tuple(numbered), members[0][0] / max(1, total - 1))
 
 
-def _apart(whole: Group, members: list[tuple[int, str]]) -> list[list[tuple[int, str]]]:
-    """`mlp.0` of all layers, and `mlp.2` of all layers."""
+def _split_by_later_numbers(whole: Group, members: list[tuple[int, str]]) -> list[list[tuple[int, str]]]:
+    """The members by their numbers but the first: `h.{i}.mlp.0` and `h.{i}.mlp.2` apart."""
     places = {name: place for place, name in members}
     parts: dict[tuple[int, ...], list[tuple[int, str]]] = {}
     for numbers, name in whole.members:
@@ -112,7 +122,7 @@ def _apart(whole: Group, members: list[tuple[int, str]]) -> list[list[tuple[int,
 
 
 def likeness(a: Group, b: Group) -> float:
-    """From 0 to 1: the words that both names have, the last of them above all."""
+    """How alike two groups' names are, from 0 to 1: half is the share of words that both have, half whether the last agrees."""
     ours, theirs = (_words("0".join(g.parts)) for g in (a, b))
     shared = len(set(ours) & set(theirs)) / max(1, len(set(ours) | set(theirs)))
     last = float(bool(ours and theirs) and ours[-1] == theirs[-1])
@@ -120,13 +130,13 @@ def likeness(a: Group, b: Group) -> float:
 
 
 def _words(name: str) -> list[str]:
-    """The words of a name, those of one meaning as one."""
+    """The words of a name, each as the one that stands for its meaning."""
     for layer, role in ROLES.items():
         name = re.sub(layer, role, name)
     words = [w.lower() for w in re.findall(r"[A-Z]?[a-z]+|[A-Z]+", name)]
     return [next((part for part in PARTS if part in w), SAME.get(w, w)) for w in words]
 
 
-def natural(names: Iterable[str]) -> list[str]:
-    """Names in the order of their numbers: `h.2` before `h.10`."""
+def natural_order(names: Iterable[str]) -> list[str]:
+    """Sort names by the numbers in them: `h.2` before `h.10`."""
     return sorted(names, key=lambda name: [(len(p), p) if p.isdecimal() else (-1, p) for p in re.split(r"(\d+)", name)])

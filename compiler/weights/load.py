@@ -1,6 +1,7 @@
-"""The parameters of a program from a file with other names, by the rules of its `weights from`.
+"""The parameters of a program from the tensors of a file, by the rules of its `weights from`.
 
-Everything is settled on names and shapes before a tensor is read; then they are read one after the other.
+Names and shapes alone decide what each parameter takes, so that every mistake is reported before a tensor is read. Then the
+tensors are read one after the other, so that a large file is never in memory twice.
 """
 
 from __future__ import annotations
@@ -8,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -16,18 +16,20 @@ import torch
 from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
-from mai.compiler.weights.rules import Chain, Loading, Rule, numbered
+from mai.compiler.weights.rules import Chain, Loading, Rule, layer_pattern
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.diagnostics.suggest import closest
 
-TOLERANCE = 1e-6
+TOLERANCE = 1e-6  # Within which the tensors of a tied weight must agree, relative and absolute.
+
+Shapes = Mapping[str, tuple[int, ...]]  # Of the tensors in the file, by name.
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
-    """Tensors that a rule gives to a parameter: their names in the file, and what is done to each."""
+class Assignment:
+    """A rule applied to one parameter: `names` are those of its tensors in the file."""
 
     weight: Weight
     rule: Rule
@@ -35,126 +37,143 @@ class Taken:
 
     @property
     def chains(self) -> Sequence[Chain]:
+        """The steps from each of the tensors; none where the parameter keeps its initial value."""
         return self.rule.source.chains if self.rule.source else ()
 
 
-def mapped(program: Program, path: Path | None = None, seed: int = 0) -> Iterator[tuple[str, Array]]:
-    """Every parameter of a program with a `weights from`, one after the other, in float32.
+def map_weights(program: Program, path: Path | None = None, seed: int = 0) -> Iterator[tuple[str, Array]]:
+    """Read the parameters of a program with a `weights from`, one after the other.
 
     Args:
-        path: a file of the same names as the one that the spec names, instead of it.
+        path: a file to read instead of the one that the spec names, with tensors of the same names.
+        seed: of the initial values that a rule may leave to a parameter.
+
+    Yields:
+        The name of each parameter and its value, float32 in the parameter's shape.
 
     Raises:
-        MaiError: `weights-missing`, `weights-pickle` or `path-outside` for the file; `weights-mismatch` for what it lacks
-            and for other shapes, `weights-unused` for what nothing takes: all of them at once, at their rules.
+        MaiError: `weights-missing`, `weights-pickle` or `path-outside` for the file; `weights-mismatch` for tensors that it
+            lacks and for other shapes, `weights-unused` for tensors that nothing takes, all of them at once, at their rules.
     """
     loading = program.loading
     assert loading is not None
     base = Path(program.source.path).parent
     inside = base if path is None else None
     with TensorFiles(path or base / loading.path, loading.span, inside) as files:
-        plan = planned(loading, program.weights, files.shapes)
+        plan = plan_assignments(loading, program.weights, files.shapes)
         for weight in program.weights.values():
             yield weight.name, _value(weight, plan.get(weight.name, ()), files, seed)
 
 
-def planned(
-    loading: Loading, weights: Mapping[str, Weight], shapes: Mapping[str, tuple[int, ...]]
-) -> dict[str, list[Taken]]:
-    """What each parameter takes of a file with tensors of these shapes; none for those that keep their first value."""
-    wrong = Complaints()
-    plan = {name: _taken(loading, weight, shapes, wrong) for name, weight in weights.items()}
-    for takes in plan.values():
-        for taken in takes:
-            _check_shape(taken, shapes, wrong)
-    if not wrong.found:
-        _check_all_used(loading, plan, shapes, wrong)
-    wrong.check()
+def plan_assignments(loading: Loading, weights: Mapping[str, Weight], shapes: Shapes) -> dict[str, list[Assignment]]:
+    """Decide from names and shapes what each parameter takes of a file.
+
+    Returns:
+        The assignments by the parameters' names: several for a tied weight, none where the initial value stays.
+
+    Raises:
+        MaiError: `weights-mismatch` or `weights-unused`, all of them at once.
+    """
+    mistakes = Mistakes()
+    plan = {name: _assign(loading, weight, shapes, mistakes) for name, weight in weights.items()}
+    for assignments in plan.values():
+        for assignment in assignments:
+            _check_shape(assignment, shapes, mistakes)
+    if not mistakes.by_rule:
+        _check_all_used(loading, plan, shapes, mistakes)
+    mistakes.check()
     return plan
 
 
-class Complaints:
-    """What is wrong, once a rule: thirty layers that lack the same tensor are one thing to say."""
+class Mistakes:
+    """Collects mistakes by the rule that made them: thirty layers that lack the same tensor are one diagnostic."""
 
     def __init__(self) -> None:
-        self.found: dict[tuple[Any, ...], list[Diagnostic]] = {}
+        self.by_rule: dict[tuple[object, ...], list[Diagnostic]] = {}
 
-    def add(self, key: tuple[Any, ...], diagnostic: Diagnostic) -> None:
-        self.found.setdefault(key, []).append(diagnostic)
+    def add(self, rule: tuple[object, ...], diagnostic: Diagnostic) -> None:
+        """Keep a mistake; `rule` is whatever stands for the rule, equal for all that are to be told as one."""
+        self.by_rule.setdefault(rule, []).append(diagnostic)
 
     def check(self) -> None:
-        if not self.found:
+        """Raise `MaiError` with the first mistake of each rule and the number of others, if there are any."""
+        if not self.by_rule:
             return
-        said = []
-        for first, *more in self.found.values():
+        diagnostics = []
+        for first, *more in self.by_rule.values():
             also = f" (and {len(more)} more like it)" if more else ""
-            said.append(Diagnostic(first.slug, first.span, first.message + also, first.label, help=first.help))
-        raise MaiError(said)
+            diagnostics.append(Diagnostic(first.slug, first.span, first.message + also, first.label, help=first.help))
+        raise MaiError(diagnostics)
 
 
-def _taken(loading: Loading, weight: Weight, shapes: Mapping[str, tuple[int, ...]], wrong: Complaints) -> list[Taken]:
-    """The rules for a parameter whose tensors are all there; one of them must be, or leave it its first value."""
-    made, absent, first = [], [], False
-    for rule, found in loading.rules_of(weight.name):
+def _assign(loading: Loading, weight: Weight, shapes: Shapes, mistakes: Mistakes) -> list[Assignment]:
+    """The rules for a parameter whose tensors are all in the file; where there is none, the initial value must be allowed."""
+    assignments, absent, keeps_initial = [], [], False
+    for rule, marks in loading.rules_of(weight.name):
         if rule.source is None:
-            first = True
+            keeps_initial = True
             continue
-        names = tuple(chain.pattern.filled(found) for chain in rule.source.chains)
+        names = tuple(chain.pattern.fill(marks) for chain in rule.source.chains)
         lacking = [(n, c) for n, c in zip(names, rule.source.chains, strict=True) if n not in shapes]
         absent += lacking
         if not lacking:
-            made.append(Taken(weight, rule, names))
-    if not made and absent and not first:
+            assignments.append(Assignment(weight, rule, names))
+    if not assignments and absent and not keeps_initial:
         name, chain = absent[0]
         guess = closest(name, shapes)
         help = f"did you mean `{guess}`?" if guess else None
         message = f"`{weight.name}` {list(weight.shape)} has no tensor: the file lacks `{name}`"
-        wrong.add(
+        mistakes.add(
             (chain.pattern.span, "absent"), Diagnostic("weights-mismatch", chain.pattern.span, message, help=help)
         )
-    return made
+    return assignments
 
 
-def _check_shape(taken: Taken, shapes: Mapping[str, tuple[int, ...]], wrong: Complaints) -> None:
-    """The shape that comes out of a rule, found on arrays that hold nothing."""
-    weight, rule = taken.weight, taken.rule
-    key, span = (rule.span, rule.target.text), taken.chains[0].pattern.span
-    there = ", ".join(f"`{n}` {list(shapes[n])}" for n in taken.names)
+def _check_shape(assignment: Assignment, shapes: Shapes, mistakes: Mistakes) -> None:
+    """Check that a rule makes the parameter's shape of the tensors' shapes."""
+    weight, rule, names = assignment.weight, assignment.rule, assignment.names
+    key, span = (rule.span, rule.target.text), assignment.chains[0].pattern.span
+    there = ", ".join(f"`{n}` {list(shapes[n])}" for n in names)
     try:
-        made = shape_of(rule, taken.names, shapes)
+        shape = shape_of(rule, names, shapes)
     except ValueError as error:
-        wrong.add(key, Diagnostic("weights-mismatch", span, f"{there} cannot become `{weight.name}`: {error}"))
+        mistakes.add(key, Diagnostic("weights-mismatch", span, f"{there} cannot become `{weight.name}`: {error}"))
         return
-    if made == weight.shape:
+    if shape == weight.shape:
         return
-    changed = "" if len(taken.names) == 1 and not taken.chains[0].steps else f", {list(made)} after what the rule does"
+    changed = "" if len(names) == 1 and not assignment.chains[0].steps else f", {list(shape)} after what the rule does"
     message = f"`{weight.name}` is {list(weight.shape)} in the spec; {there} in the file{changed}"
-    turned = len(made) > 1 and (*made[:-2], made[-1], made[-2]) == weight.shape
-    help = "the file has it transposed: write `'` after its name" if turned else None
-    wrong.add(key, Diagnostic("weights-mismatch", span, message, help=help))
+    transposed = len(shape) > 1 and (*shape[:-2], shape[-1], shape[-2]) == weight.shape
+    help = "the file has it transposed: write `'` after its name" if transposed else None
+    mistakes.add(key, Diagnostic("weights-mismatch", span, message, help=help))
 
 
-def shape_of(rule: Rule, names: Sequence[str], shapes: Mapping[str, tuple[int, ...]]) -> tuple[int, ...]:
-    """The shape that a rule makes of tensors. Raises `ValueError` where it cannot be applied to them."""
+def shape_of(rule: Rule, names: Sequence[str], shapes: Shapes) -> tuple[int, ...]:
+    """The shape that a rule makes of the tensors with these names.
+
+    Raises:
+        ValueError: it cannot be applied to their shapes.
+    """
     assert rule.source is not None
-    parts = [c.applied(_hollow(shapes[n])) for n, c in zip(names, rule.source.chains, strict=True)]
-    return _joined([p.shape for p in parts], rule)
+    parts = [c.apply(_empty_view(shapes[n])) for n, c in zip(names, rule.source.chains, strict=True)]
+    return _concatenate_shapes([p.shape for p in parts], rule)
 
 
-def fits(rule: Rule, names: Sequence[str], weight: Weight, shapes: Mapping[str, tuple[int, ...]]) -> bool:
-    """Whether a rule makes a parameter of its shape from these tensors."""
+def fits(rule: Rule, names: Sequence[str], weight: Weight, shapes: Shapes) -> bool:
+    """Whether a rule makes the shape of a parameter of the tensors with these names."""
     try:
         return shape_of(rule, names, shapes) == weight.shape
     except ValueError:
         return False
 
 
-def _hollow(shape: tuple[int, ...]) -> Array:
+def _empty_view(shape: tuple[int, ...]) -> Array:
+    """An array of a shape that takes one byte of memory, to find out what shape steps make of it."""
     return np.broadcast_to(np.zeros((), bool), shape)
 
 
-def _joined(shapes: Sequence[tuple[int, ...]], rule: Rule) -> tuple[int, ...]:
-    """The shape of parts one after the other."""
+def _concatenate_shapes(shapes: Sequence[tuple[int, ...]], rule: Rule) -> tuple[int, ...]:
+    """The shape of parts joined along the axis of a rule."""
     if len(shapes) == 1:
         return shapes[0]
     assert rule.source is not None
@@ -172,51 +191,56 @@ def _joined(shapes: Sequence[tuple[int, ...]], rule: Rule) -> tuple[int, ...]:
 
 
 def _check_all_used(
-    loading: Loading, plan: Mapping[str, Sequence[Taken]], shapes: Mapping[str, tuple[int, ...]], wrong: Complaints
+    loading: Loading, plan: Mapping[str, Sequence[Assignment]], shapes: Shapes, mistakes: Mistakes
 ) -> None:
-    used = Used(shapes)
-    for takes in plan.values():
-        for taken in takes:
-            for name, chain in zip(taken.names, taken.chains, strict=True):
-                used.mark(name, chain)
+    usage = Usage(shapes)
+    for assignments in plan.values():
+        for assignment in assignments:
+            for name, chain in zip(assignment.names, assignment.chains, strict=True):
+                usage.mark(name, chain)
     for chain in loading.ignored:
         for name in shapes:
-            if chain.pattern.found(name):
-                used.ignore(name, chain)
-    for name, left in used.left():
+            if chain.pattern.match(name):
+                usage.ignore(name, chain)
+    for name, count in usage.unused():
         shape = list(shapes[name])
-        pattern = numbered(name)
-        share = "" if left is None else f": of its numbers {left:,} are left"
+        pattern = layer_pattern(name)
+        share = "" if count is None else f": of its numbers {count:,} are left"
         message = f"nothing takes `{name}` {shape}{share}"
-        help = f'write `ignore "{pattern}"` if that is meant' if left is None else None
-        wrong.add((pattern,), Diagnostic("weights-unused", loading.span, message, help=help))
+        help = f'write `ignore "{pattern}"` if that is meant' if count is None else None
+        mistakes.add((pattern,), Diagnostic("weights-unused", loading.span, message, help=help))
 
 
-class Used:
-    """Which tensors are used; of those that are cut, which of their numbers."""
+class Usage:
+    """Keeps account of which tensors of a file are used; of tensors that are cut, which of their elements."""
 
-    def __init__(self, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    def __init__(self, shapes: Shapes) -> None:
         self.shapes = shapes
         self.whole: set[str] = set()
         self.partly: dict[str, Array] = {}
 
     def mark(self, name: str, chain: Chain) -> None:
+        """Mark what the steps of a chain leave of a tensor as used.
+
+        Raises:
+            ValueError: its shape does not allow a step.
+        """
         if not chain.steps:
             self.whole.add(name)
             return
         if name not in self.partly:
             self.partly[name] = np.zeros(self.shapes[name], bool)
-        chain.applied(self.partly[name])[...] = True
+        chain.apply(self.partly[name])[...] = True
 
     def ignore(self, name: str, chain: Chain) -> None:
-        """What does not fit the tensor ignores nothing of it."""
+        """Mark a part of a tensor that is left out on purpose; steps that do not fit the tensor mark nothing."""
         try:
             self.mark(name, chain)
         except ValueError:
             return
 
-    def left(self) -> Iterator[tuple[str, int | None]]:
-        """Tensors with numbers that nothing takes, and how many; None for all of them."""
+    def unused(self) -> Iterator[tuple[str, int | None]]:
+        """The tensors with elements that nothing takes, and how many elements; None for all of them."""
         for name in self.shapes:
             if name in self.whole:
                 continue
@@ -229,21 +253,21 @@ class Used:
 # ----------------------------------------------------------------------- reading
 
 
-def _value(weight: Weight, takes: Sequence[Taken], files: TensorFiles, seed: int) -> Array:
-    if not takes:
+def _value(weight: Weight, assignments: Sequence[Assignment], files: TensorFiles, seed: int) -> Array:
+    if not assignments:
         return first_value(weight, seed)
-    first, *others = takes
+    first, *others = assignments
     value = _read(first, files)
     for other in others:
         if not torch.allclose(_read(other, files), value, rtol=TOLERANCE, atol=TOLERANCE):
-            names = " and ".join(f"`{t.names[0]}`" for t in (first, other))
+            names = " and ".join(f"`{a.names[0]}`" for a in (first, other))
             message = f"{names} are one parameter in the spec, `{weight.name}`, and differ in the file"
             raise MaiError([Diagnostic("weights-mismatch", other.rule.span, message)])
-    made: Array = value.contiguous().numpy()
-    return made
+    array: Array = value.contiguous().numpy()
+    return array
 
 
-def _read(taken: Taken, files: TensorFiles) -> torch.Tensor:
-    parts = [c.applied(files.read(n)) for n, c in zip(taken.names, taken.chains, strict=True)]
-    assert taken.rule.source is not None
-    return parts[0] if len(parts) == 1 else torch.cat(parts, taken.rule.source.axis)
+def _read(assignment: Assignment, files: TensorFiles) -> torch.Tensor:
+    parts = [c.apply(files.read(n)) for n, c in zip(assignment.names, assignment.chains, strict=True)]
+    assert assignment.rule.source is not None
+    return parts[0] if len(parts) == 1 else torch.cat(parts, assignment.rule.source.axis)

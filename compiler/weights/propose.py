@@ -1,4 +1,4 @@
-"""`mai weights map`: rules for a file that nobody has written rules for yet, from equal names, families, shapes and order."""
+"""`mai weights map`: proposes rules for a file, from equal names, known families, shapes and the order of names."""
 
 from __future__ import annotations
 
@@ -8,26 +8,26 @@ from dataclasses import dataclass, field, replace
 
 from mai.compiler.ir.graph import Weight
 from mai.compiler.weights.equal import equal_names
-from mai.compiler.weights.families import Known, known
-from mai.compiler.weights.likeness import Group, Shape, groups, likeness, natural
-from mai.compiler.weights.load import Used
-from mai.compiler.weights.rules import Chain, Cut, Pattern, Step, Transpose, numbered
+from mai.compiler.weights.families import FamilyMatch, find_family
+from mai.compiler.weights.likeness import Group, Shape, group_names, likeness, natural_order
+from mai.compiler.weights.load import Usage
+from mai.compiler.weights.rules import Chain, Cut, Pattern, Step, Transpose, layer_pattern
 from mai.spec.source import Source, Span
 
-NEAR = 0.1  # of likeness: what is so much less alike might be meant, too
-SHOWN = 3
+NEAR = 0.1  # A pair whose words are less alike than the best by so much might be meant, too.
+MAX_OTHERS = 3  # Of the pairs that might be meant, how many are named.
 LETTERS = "ijklmn"
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """A rule as text, and what is to be looked at in it."""
+    """A rule as text, and the reason to look at it, if there is one."""
 
     rule: str
     doubt: str = ""
 
-    def doubted(self, why: str) -> Line:
-        """With one more doubt."""
+    def with_doubt(self, why: str) -> Line:
+        """The same rule with one more reason to look at it."""
         return replace(self, doubt=f"{self.doubt}; {why}" if self.doubt else why)
 
     def __str__(self) -> str:
@@ -36,8 +36,14 @@ class Line:
 
 @dataclass(slots=True)
 class Proposal:
-    """A `weights from` to paste: how many parameters find their own names, the family that the others are of, its lines, and
-    the parameters for which nothing was found.
+    """A `weights from` block to paste.
+
+    Attributes:
+        path: of the file.
+        equal: how many parameters have a tensor of their own name.
+        family: the known network whose rules the others follow.
+        lines: the rules.
+        lacking: the parameters that no tensor fits.
     """
 
     path: str
@@ -52,69 +58,77 @@ class Proposal:
 
     @property
     def doubts(self) -> int:
-        """How many lines are to be looked at."""
+        """How many lines have a doubt."""
         return sum(bool(line.doubt) for line in self.lines)
 
 
 def propose(path: str, weights: Mapping[str, Weight], shapes: Mapping[str, Shape]) -> Proposal:
-    """Rules that give each of `weights` a tensor of a file.
+    """Propose rules that give each parameter a tensor of a file.
 
-    Tensors of the parameters' own names and shapes come first, then a family's rules. What these leave is matched by
-    likeness of names and order among tensors of the same shape, transposed or with axes of one before it, the layers of a
-    `repeat` together.
+    Parameters with a tensor of their own name and shape come first, then those that a known family has rules for. The
+    others are matched by likeness of names and by order, among tensors of the same shape, of the transposed shape, or of
+    the shape after axes of size 1; the layers of a `repeat` are matched together.
+
+    Args:
+        path: of the file, as the rules will name it.
+        weights: the parameters by name.
+        shapes: of the tensors in the file, by name.
     """
-    made, used, left = Proposal(path), Used(shapes), dict(weights)
+    proposal, usage, left = Proposal(path), Usage(shapes), dict(weights)
     for pattern, names in equal_names(weights, shapes).items():
-        made.lines.append(Line(f'"{pattern.text}" = "{pattern.text}"'))
-        made.equal += len(names)
-        used.whole.update(names)
+        proposal.lines.append(Line(f'"{pattern.text}" = "{pattern.text}"'))
+        proposal.equal += len(names)
+        usage.whole.update(names)
         left = {name: w for name, w in left.items() if name not in names}
-    family = known(left, {name: shapes[name] for name, _ in used.left()}) if left else None
+    family = find_family(left, {name: shapes[name] for name, _ in usage.unused()}) if left else None
     if family is not None:
-        made.family = family.family
-        made.lines += _family_lines(family, used)
-        left = {name: w for name, w in left.items() if name not in family.found}
-    remaining = {name for name, _ in used.left()}
-    for match in _matched({n: w.shape for n, w in left.items()}, {n: shapes[n] for n in natural(remaining)}):
-        named = not weights.keys().isdisjoint(set(match.theirs.names) - set(match.ours.names))
-        made.lines.append(match.line.doubted("it has the name of another parameter") if named else match.line)
+        proposal.family = family.family
+        proposal.lines += _family_lines(family, usage)
+        left = {name: w for name, w in left.items() if name not in family.parameters}
+    remaining = {name for name, _ in usage.unused()}
+    for match in _best_matches({n: w.shape for n, w in left.items()}, {n: shapes[n] for n in natural_order(remaining)}):
+        taken = not weights.keys().isdisjoint(set(match.theirs.names) - set(match.ours.names))
+        line = match.line
+        proposal.lines.append(line.with_doubt("it has the name of another parameter") if taken else line)
         for name in match.theirs.names:
-            used.whole.add(name)
+            usage.whole.add(name)
         for name in match.ours.names:
             left.pop(name)
-    made.lines += _ignored(used, shapes)
-    made.lacking = list(left.values())
-    return made
+    proposal.lines += _ignore_lines(usage, shapes)
+    proposal.lacking = list(left.values())
+    return proposal
 
 
-def _family_lines(family: Known, used: Used) -> Iterator[Line]:
+def _family_lines(family: FamilyMatch, usage: Usage) -> Iterator[Line]:
+    """The lines of a family's rules; what they take or ignore is marked in `usage`."""
     for rule, names in family.rules.items():
         assert rule.source is not None
         for name in names:
-            found = rule.target.found(name)
-            assert found is not None
+            marks = rule.target.match(name)
+            assert marks is not None
             for chain in rule.source.chains:
-                used.mark(chain.pattern.filled(found), chain)
+                usage.mark(chain.pattern.fill(marks), chain)
         chains = ", ".join(map(str, rule.source.chains))
         joined = chains if len(rule.source.chains) == 1 else f"concat({chains}, axis = {rule.source.axis})"
         yield Line(f'"{rule.target.text}" = {joined}')
     for chain in family.ignored:
-        if _ignores(chain, used):
+        if _mark_ignored(chain, usage):
             yield Line(f"ignore {chain}")
 
 
-def _ignores(chain: Chain, used: Used) -> bool:
-    """Whether anything is left of what a family leaves out; it is left out then."""
-    names = [name for name, _ in used.left() if chain.pattern.found(name)]
+def _mark_ignored(chain: Chain, usage: Usage) -> bool:
+    """Mark what a family ignores of the tensors that are left; False where none is left."""
+    names = [name for name, _ in usage.unused() if chain.pattern.match(name)]
     for name in names:
-        used.ignore(name, chain)
+        usage.ignore(name, chain)
     return bool(names)
 
 
-def _ignored(used: Used, shapes: Mapping[str, Shape]) -> Iterator[Line]:
+def _ignore_lines(usage: Usage, shapes: Mapping[str, Shape]) -> Iterator[Line]:
+    """A doubtful `ignore` for each tensor, or for each name of all layers, that nothing takes."""
     alike: dict[str, list[str]] = {}
-    for name in natural(name for name, _ in used.left()):
-        alike.setdefault(numbered(name), []).append(name)
+    for name in natural_order(name for name, _ in usage.unused()):
+        alike.setdefault(layer_pattern(name), []).append(name)
     for pattern, names in alike.items():
         text = pattern if len(names) > 1 else names[0]
         yield Line(f'ignore "{text}"', f"nothing takes it: {list(shapes[names[0]])}")
@@ -125,54 +139,67 @@ def _ignored(used: Used, shapes: Mapping[str, Shape]) -> Iterator[Line]:
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """Parameters and the tensors that they are to take; `others` are tensors that fit nearly as well."""
+    """Parameters and the tensors that they are to take.
+
+    Attributes:
+        ours, theirs: the parameters, and the tensors of the file.
+        steps: what turns a tensor into a parameter.
+        odd: whether it is transposed and most matrices are not, or the other way round.
+        words: how alike the words of the names are, from 0 to 1.
+        order: how near their places among all names are, from 0 to 1.
+        others: the names of tensors that fit nearly as well.
+    """
 
     ours: Group
     theirs: Group
     steps: tuple[Step, ...]
-    odd: bool  # whether it is transposed and the other matrices are not, or the other way round
+    odd: bool
     words: float
     order: float
     others: tuple[str, ...] = ()
 
     @property
     def renamed(self) -> bool:
-        """Whether the names are the same but for that of the net."""
+        """Whether the names are the same but for the net in front."""
         return bool(self.ours.tail) and self.ours.tail == self.theirs.tail
 
     @property
     def line(self) -> Line:
+        """The rule, doubtful where others fit as well or nothing but its shape says that it is transposed."""
         doubts = []
         if self.others:
             doubts.append(f"ambiguous: {', '.join(f'`{o}`' for o in self.others)} fits as well")
         if Transpose() in self.steps and self.ours.shape[0] == self.ours.shape[1]:
             doubts.append("ambiguous: it is square, and transposed because others are")
-        target, source = _texts(self.ours, self.theirs)
+        target, source = _pattern_texts(self.ours, self.theirs)
         return Line(f'"{target}" = {Chain(_pattern(source), self.steps)}', "; ".join(doubts))
 
 
-def _matched(ours: Mapping[str, Shape], theirs: Mapping[str, Shape]) -> list[Match]:
-    """Groups of layers first, then single tensors; matrices all as they are or all transposed, whichever fits more."""
-    ways = [list(_passes(ours, theirs, turned)) for turned in (False, True)]
-    return max(ways, key=lambda way: sum(len(m.ours.members) for m in way if not m.odd))
+def _best_matches(ours: Mapping[str, Shape], theirs: Mapping[str, Shape]) -> list[Match]:
+    """Matches with all matrices as they are, or with all transposed, whichever covers more parameters."""
+    candidates = [list(_match_all(ours, theirs, transposed)) for transposed in (False, True)]
+    return max(candidates, key=lambda matches: sum(len(m.ours.members) for m in matches if not m.odd))
 
 
-def _passes(ours: Mapping[str, Shape], theirs: Mapping[str, Shape], turned: bool) -> Iterator[Match]:
-    """The likest pairs, each group and each tensor once; what the rest of the matrices leaves may be the other way round."""
+def _match_all(ours: Mapping[str, Shape], theirs: Mapping[str, Shape], transposed: bool) -> Iterator[Match]:
+    """The likeliest pairs, in four passes: groups of layers, single tensors, then both with matrices the other way round.
+
+    Each parameter and each tensor is in one pair.
+    """
     linked: dict[str, str] = {}
     for odd, whole in ((False, True), (False, False), (True, True), (True, False)):
         here, there = _grouped(ours, whole), _grouped(theirs, whole)
-        pairs = [m for a in here for b in there if (m := _match(a, b, turned, odd)) is not None]
-        taken = list(_greedy(pairs, linked))
-        yield from taken
-        ours = _without(ours, [m.ours for m in taken])
-        theirs = _without(theirs, [m.theirs for m in taken])
+        pairs = [m for a in here for b in there if (m := _match(a, b, transposed, odd)) is not None]
+        matches = list(_greedy(pairs, linked))
+        yield from matches
+        ours = _without(ours, [m.ours for m in matches])
+        theirs = _without(theirs, [m.theirs for m in matches])
 
 
 def _grouped(shapes: Mapping[str, Shape], whole: bool) -> list[Group]:
-    """Groups of several; or each name for itself."""
+    """Groups of several names where `whole`, else each name for itself."""
     if whole:
-        return [g for g in groups(shapes) if len(g.members) > 1]
+        return [g for g in group_names(shapes) if len(g.members) > 1]
     total = max(1, len(shapes) - 1)
     return [Group((name,), shape, (((), name),), place / total) for place, (name, shape) in enumerate(shapes.items())]
 
@@ -182,27 +209,27 @@ def _without(shapes: Mapping[str, Shape], taken: Sequence[Group]) -> dict[str, S
     return {name: shape for name, shape in shapes.items() if name not in gone}
 
 
-def _match(ours: Group, theirs: Group, turned: bool, odd: bool) -> Match | None:
-    """A pair that could be meant: the shapes fit, and the layers are the same but for where they count from."""
-    steps = _steps(theirs.shape, ours.shape, turned is not odd)
+def _match(ours: Group, theirs: Group, transposed: bool, odd: bool) -> Match | None:
+    """A pair whose shapes fit and whose layers are the same but for where they count from; else None."""
+    steps = _steps(theirs.shape, ours.shape, transposed is not odd)
     if steps is None or len(ours.members) != len(theirs.members) or _offsets(ours, theirs) is None:
         return None
     order = 1 - abs(ours.place - theirs.place)
     return Match(ours, theirs, steps, odd, likeness(ours, theirs), order)
 
 
-def _steps(there: Shape, here: Shape, turned: bool) -> tuple[Step, ...] | None:
-    """What makes the one shape of the other; None where nothing simple does, or only the other way round."""
-    if len(here) == 2 and turned and there == (here[1], here[0]):
+def _steps(there: Shape, here: Shape, transposed: bool) -> tuple[Step, ...] | None:
+    """The steps from the file's shape to the parameter's; None where there are none, or matrices are the other way round."""
+    if len(here) == 2 and transposed and there == (here[1], here[0]):
         return (Transpose(),)
     if there == here:
-        return None if len(here) == 2 and turned else ()
+        return None if len(here) == 2 and transposed else ()
     ones = len(there) - len(here)
     return (Cut((0,) * ones),) if ones > 0 and there == (1,) * ones + here else None
 
 
 def _offsets(ours: Group, theirs: Group) -> tuple[int, ...] | None:
-    """How much later the layers of the file count; None where they are others."""
+    """How much higher the file's layers are numbered than ours; None where they are no shifted numbers."""
     first, second = ours.numbers, theirs.numbers
     if len(first[0]) != len(second[0]):
         return None
@@ -212,9 +239,10 @@ def _offsets(ours: Group, theirs: Group) -> tuple[int, ...] | None:
 
 
 def _greedy(pairs: Iterable[Match], linked: dict[str, str]) -> Iterator[Match]:
-    """The best pair, again and again: first what fits nothing else, and the bias of a layer whose weight is known.
+    """Take the pair with the best score, again and again, until none is left.
 
-    `linked` has the layers that were found before, and gets those that are found here.
+    `linked` says which layers of the file belong to which of ours, from the pairs so far: so the bias of a layer follows its
+    weight. It is extended by the pairs that are taken here.
     """
     left = list(pairs)
     while left:
@@ -222,8 +250,8 @@ def _greedy(pairs: Iterable[Match], linked: dict[str, str]) -> Iterator[Match]:
         best = max(left, key=lambda m: _score(m, linked, counts))
         near = [m for m in left if m.ours is best.ours and m is not best and m.words > best.words - NEAR]
         near = [m for m in near if m.renamed] if best.renamed else near
-        known = linked.get(best.ours.stem) == best.theirs.stem
-        others = () if known else tuple(_texts(m.ours, m.theirs)[1] for m in near[:SHOWN])
+        is_linked = linked.get(best.ours.stem) == best.theirs.stem
+        others = () if is_linked else tuple(_pattern_texts(m.ours, m.theirs)[1] for m in near[:MAX_OTHERS])
         yield replace(best, others=others)
         linked.setdefault(best.ours.stem, best.theirs.stem)
         gone = {*best.ours.names, *best.theirs.names}
@@ -231,28 +259,32 @@ def _greedy(pairs: Iterable[Match], linked: dict[str, str]) -> Iterator[Match]:
 
 
 def _score(match: Match, linked: Mapping[str, str], counts: Mapping[str, int]) -> float:
-    """How much speaks for a pair: words, order, that nothing else fits, and that its layer is known, or another's; more than
-    all of these, that only the net is called otherwise.
+    """How much speaks for a pair: its words, its order, that nothing else fits, and that its layers are linked already.
+
+    Layers linked to others speak against it. More than all of these counts that the names differ in the net alone.
     """
     only = counts[match.ours.names[0]] == 1 and counts[match.theirs.names[0]] == 1
-    layer = linked.get(match.ours.stem)
-    known = 0.0 if layer is None else 1.0 if layer == match.theirs.stem else -1.0
-    return 0.8 * match.words + 0.2 * match.order + 0.5 * only + known + 4 * match.renamed
+    layer, link = linked.get(match.ours.stem), 0.0
+    if layer is not None:
+        link = 1.0 if layer == match.theirs.stem else -1.0
+    return 0.8 * match.words + 0.2 * match.order + 0.5 * only + link + 4 * match.renamed
 
 
-def _texts(ours: Group, theirs: Group) -> tuple[str, str]:
-    """Both names, the layers' numbers as `{i}` and `{i + 1}`."""
+def _pattern_texts(ours: Group, theirs: Group) -> tuple[str, str]:
+    """The patterns of both, the layers' numbers as `{i}`, and in the file as `{i}` or `{i + 1}`."""
     offsets = _offsets(ours, theirs) or ()
     here = [f"{{{letter}}}" for letter, _ in zip(LETTERS, offsets, strict=False)]
-    there = [_counted(letter, offset) for letter, offset in zip(LETTERS, offsets, strict=False)]
-    return _joined(ours.parts, here), _joined(theirs.parts, there)
+    there = [_number_mark(letter, offset) for letter, offset in zip(LETTERS, offsets, strict=False)]
+    return _interleave(ours.parts, here), _interleave(theirs.parts, there)
 
 
-def _counted(letter: str, offset: int) -> str:
-    return f"{{{letter}}}" if not offset else f"{{{letter} {'+' if offset > 0 else '-'} {abs(offset)}}}"
+def _number_mark(letter: str, offset: int) -> str:
+    if not offset:
+        return f"{{{letter}}}"
+    return f"{{{letter} {'+' if offset > 0 else '-'} {abs(offset)}}}"
 
 
-def _joined(parts: Sequence[str], marks: Sequence[str]) -> str:
+def _interleave(parts: Sequence[str], marks: Sequence[str]) -> str:
     return "".join(part + mark for part, mark in zip(parts, (*marks, ""), strict=True))
 
 

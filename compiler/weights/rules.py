@@ -1,7 +1,7 @@
-"""What a `weights from` says, as data: patterns of names, and what is done to a tensor on its way.
+"""The rules of a `weights from` as data: patterns of names, and the steps that turn a tensor into a parameter.
 
-A pattern is a name in which `*` stands for any text and `{i}` for a number. On the other side of a rule the same `*`, in
-their order, and `{i}`, `{i + 1}` or `{i - 1}` stand for what was found.
+A pattern is a name in which `*` stands for any text and `{i}` for a number. On the other side of a rule `*`, in their order,
+and `{i}`, `{i + 1}` or `{i - 1}` stand for the texts and numbers that matched.
 """
 
 from __future__ import annotations
@@ -10,24 +10,31 @@ import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from mai.spec.source import Span
 
+if TYPE_CHECKING:
+    import torch
+
+    from mai.runtime.arrays import Array
+
+Tensor = TypeVar("Tensor", "Array", "torch.Tensor")
+
 MARK = re.compile(r"\*|\{[ ]*([^\W\d]\w*)[ ]*(?:([+-])[ ]*(\d{1,9})[ ]*)?\}")
 
-MAX_TEXTS, MAX_NUMBERS = 3, 6  # what a `*` is, is found by trying
+MAX_TEXTS, MAX_NUMBERS = 3, 6  # A pattern with many marks would take long to match.
 
 
 @dataclass(frozen=True)
 class Pattern:
-    """A name with `*` and `{i}` in it."""
+    """A name with the marks `*` and `{i}` in it, and its place in the spec."""
 
     text: str
     span: Span
 
     @cached_property
-    def _finder(self) -> re.Pattern[str]:
+    def _regex(self) -> re.Pattern[str]:
         parts, at, seen = [], 0, set()
         for mark in MARK.finditer(self.text):
             parts.append(re.escape(self.text[at : mark.start()]))
@@ -36,90 +43,90 @@ class Pattern:
             seen.add(name)
         return re.compile("".join(parts) + re.escape(self.text[at:]), re.DOTALL)
 
-    def found(self, name: str) -> Found | None:
-        """What the marks stand for in a name; None where it is another."""
-        match = self._finder.fullmatch(name)
+    def match(self, name: str) -> Marks | None:
+        """What the marks stand for in a name; None where the pattern does not match it."""
+        match = self._regex.fullmatch(name)
         if match is None:
             return None
         numbers = {n: int(t) for n, t in match.groupdict().items()}
-        places = set(self._finder.groupindex.values())
-        return Found(numbers, tuple(t for i, t in enumerate(match.groups(), 1) if i not in places))
+        places = set(self._regex.groupindex.values())
+        return Marks(numbers, tuple(t for i, t in enumerate(match.groups(), 1) if i not in places))
 
-    def filled(self, found: Found) -> str:
-        """The name in which the marks are what was found."""
-        texts = iter(found.texts)
+    def fill(self, marks: Marks) -> str:
+        """The name that this pattern becomes with these texts and numbers in the place of its marks."""
+        texts = iter(marks.texts)
 
-        def put(mark: re.Match[str]) -> str:
+        def replace(mark: re.Match[str]) -> str:
             if mark[1] is None:
                 return next(texts)
             change = int(mark[3] or 0)
-            return str(found.numbers[mark[1]] + (-change if mark[2] == "-" else change))
+            return str(marks.numbers[mark[1]] + (-change if mark[2] == "-" else change))
 
-        return MARK.sub(put, self.text)
+        return MARK.sub(replace, self.text)
 
     @property
     def numbers(self) -> set[str]:
-        """The names of its numbers."""
+        """The names of its numbers: `{i}` is called i."""
         return {mark[1] for mark in MARK.finditer(self.text) if mark[1]}
 
     @property
     def texts(self) -> int:
-        """How often it has a `*`."""
+        """How many `*` it has."""
         return sum(mark[1] is None for mark in MARK.finditer(self.text))
 
     @property
     def complaint(self) -> str | None:
-        """Why it would take long to look for."""
+        """Why it is refused: matching more marks would take too long. None where it is accepted."""
         if self.texts <= MAX_TEXTS and len(self.numbers) <= MAX_NUMBERS:
             return None
         return f"a name has at most {MAX_TEXTS} `*` and {MAX_NUMBERS} numbers"
 
     @property
-    def counts(self) -> bool:
-        """Whether it has a `{i + 1}`, which only a place to be filled can have."""
+    def has_offsets(self) -> bool:
+        """Whether it has a number such as `{i + 1}`, which can be filled in but not matched."""
         return any(mark[2] for mark in MARK.finditer(self.text))
 
 
-def numbered(name: str) -> str:
-    """`h.0.attn.bias` as `h.{i}.attn.bias`: what the layers of a model have in common."""
+def layer_pattern(name: str) -> str:
+    """The name with its numbers as marks, `h.0.attn.bias` as `h.{i}.attn.bias`: what all layers of a model have in common."""
     letters = iter("ijklmn")
     return ".".join(f"{{{next(letters, 'z')}}}" if part.isdecimal() else part for part in name.split("."))
 
 
-def together(shapes: Mapping[str, tuple[int, ...]]) -> list[tuple[str, tuple[int, ...], int]]:
-    """Names and their shapes, those that layers have in common as one pattern, and how many there are of each."""
+def group_layers(shapes: Mapping[str, tuple[int, ...]]) -> list[tuple[str, tuple[int, ...], int]]:
+    """Names and shapes with those of all layers as one pattern: (name or pattern, shape, how many names it stands for)."""
     alike: dict[tuple[str, tuple[int, ...]], list[str]] = {}
     for name, shape in shapes.items():
-        alike.setdefault((numbered(name), shape), []).append(name)
+        alike.setdefault((layer_pattern(name), shape), []).append(name)
     return [(pattern if len(names) > 1 else names[0], shape, len(names)) for (pattern, shape), names in alike.items()]
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
-    """What the marks of a pattern stand for."""
+class Marks:
+    """What the marks of a pattern stand for: the numbers by their names, and the texts of the `*` in their order."""
 
     numbers: Mapping[str, int]
     texts: tuple[str, ...]
 
 
-# ------------------------------------------------------- what is done to a tensor
+# ------------------------------------------------------- steps from a tensor to a parameter
 
 
 @dataclass(frozen=True, slots=True)
 class Transpose:
-    """`'`: the last two axes change places."""
+    """`'`: exchange the last two axes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Cut:
-    """`[a:b, i]`: parts of the first axes, as numpy's."""
+    """`[a:b, i]`: index the first axes, as numpy does."""
 
     items: tuple[slice | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """One of the equal parts of a `split`; `place` counts from 0."""
+    """`split(t, count, axis)[place]`: one of `count` equal parts of an axis; `place` counts from 0."""
 
     count: int
     axis: int
@@ -131,54 +138,63 @@ Step: TypeAlias = Transpose | Cut | Part
 
 @dataclass(frozen=True, slots=True)
 class Chain:
-    """A tensor of the file, and what is done to it in turn."""
+    """A tensor of the file, by its pattern, and the steps that are applied to it in turn."""
 
     pattern: Pattern
     steps: tuple[Step, ...] = ()
 
-    def applied(self, tensor: Any) -> Any:
-        """A view of a numpy array or a torch tensor. Raises `ValueError` where its shape does not allow a step."""
+    def apply(self, tensor: Tensor) -> Tensor:
+        """Apply the steps to a tensor; the result is a view of it.
+
+        Raises:
+            ValueError: its shape does not allow a step.
+        """
         for step in self.steps:
-            tensor = _applied(step, tensor)
+            tensor = _apply(step, tensor)
         return tensor
 
     def __str__(self) -> str:
-        """As a spec writes it."""
+        """The notation of a spec."""
         text = f'"{self.pattern.text}"'
         for step in self.steps:
-            text = _written(step, text)
+            text = _notation(step, text)
         return text
 
 
-def _written(step: Step, text: str) -> str:
+def _notation(step: Step, text: str) -> str:
     if isinstance(step, Transpose):
         return f"{text}'"
     if isinstance(step, Cut):
-        return f"{text}[{', '.join(map(_bound, step.items))}]"
+        return f"{text}[{', '.join(map(_index_notation, step.items))}]"
     axis = "" if step.axis == -1 else f", axis = {step.axis}"
     return f"split({text}, {step.count}{axis})[{step.place}]"
 
 
-def _bound(item: slice | int) -> str:
+def _index_notation(item: slice | int) -> str:
     if isinstance(item, int):
         return str(item)
     return ":".join("" if bound is None else str(bound) for bound in (item.start, item.stop))
 
 
-def _applied(step: Step, tensor: Any) -> Any:
+def _apply(step: Step, tensor: Tensor) -> Tensor:
     shape = list(tensor.shape)
     if isinstance(step, Transpose):
         if len(shape) < 2:
             raise ValueError(f"`'` changes the last two axes, {shape} has {len(shape)}")
         return tensor.swapaxes(-1, -2)
-    if isinstance(step, Cut):
-        if len(step.items) > len(shape):
-            raise ValueError(f"{shape} has no {len(step.items)} axes to cut")
-        for item, size in zip(step.items, shape, strict=False):
-            if isinstance(item, int) and not -size <= item < size:
-                raise ValueError(f"{shape} has no place {item} on an axis of {size}")
-        return tensor[(*step.items, ...)]
-    return tensor[_part(step, shape)]
+    index: Any = _cut(step, shape) if isinstance(step, Cut) else _part(step, shape)
+    view: Tensor = tensor[index]
+    return view
+
+
+def _cut(step: Cut, shape: list[int]) -> tuple[object, ...]:
+    """The index of a cut; with the dots at its end, a single element is a view as well."""
+    if len(step.items) > len(shape):
+        raise ValueError(f"{shape} has no {len(step.items)} axes to cut")
+    for item, size in zip(step.items, shape, strict=False):
+        if isinstance(item, int) and not -size <= item < size:
+            raise ValueError(f"{shape} has no place {item} on an axis of {size}")
+    return (*step.items, ...)
 
 
 def _part(step: Part, shape: list[int]) -> tuple[slice, ...]:
@@ -194,7 +210,7 @@ def _part(step: Part, shape: list[int]) -> tuple[slice, ...]:
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a parameter comes from: one tensor, or several joined along an axis."""
+    """The right side of a rule: one tensor, or several joined along an axis."""
 
     chains: tuple[Chain, ...]
     axis: int = -1
@@ -202,7 +218,7 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Parameters of a name, and where they come from; without a source they keep their own first value."""
+    """The parameters that match `target`, and where they come from; without a source they keep their initial value."""
 
     target: Pattern
     source: Source | None
@@ -211,16 +227,19 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Loading:
-    """A `weights from`: the file, the rules and the tensors that nothing takes."""
+    """A `weights from` block: the file, the rules, and the tensors that are left out on purpose."""
 
     path: str
     rules: tuple[Rule, ...]
     ignored: tuple[Chain, ...]
     span: Span
 
-    def rules_of(self, name: str) -> Iterable[tuple[Rule, Found]]:
-        """The rules for a parameter. Several are second names: of tied weights, or in files of another age."""
+    def rules_of(self, name: str) -> Iterable[tuple[Rule, Marks]]:
+        """The rules for a parameter, each with what its marks stand for.
+
+        Several rules name the tensor twice: of tied weights, or in files of another version.
+        """
         for rule in self.rules:
-            found = rule.target.found(name)
-            if found is not None:
-                yield rule, found
+            marks = rule.target.match(name)
+            if marks is not None:
+                yield rule, marks

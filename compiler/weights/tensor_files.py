@@ -1,12 +1,14 @@
-"""Tensors by name in a safetensors file, or in the shards of one. Nothing is unpickled, and nothing is read before it is
-asked for."""
+"""Tensors by name in a safetensors file, or in the shards of one.
+
+Nothing is unpickled, and a tensor is read when it is asked for and not before.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import Any
+from typing import Protocol
 
 import torch
 from pydantic import BaseModel, ValidationError
@@ -23,27 +25,37 @@ MAX_NAME = 1000
 
 
 class Index(BaseModel):
-    """What a sharded model's index says: the file of each tensor."""
+    """The index of a model in several files: which file each tensor is in."""
 
     weight_map: dict[str, str]
 
 
+class OpenFile(Protocol):
+    """What is used of a file that `safetensors.safe_open` has opened."""
+
+    def get_tensor(self, name: str) -> torch.Tensor:
+        """One tensor, in the dtype of the file."""
+
+    def metadata(self) -> dict[str, str] | None:
+        """The metadata of the file."""
+
+
 class TensorFiles:
-    """Opened files: `shapes` by name, and `read` for one tensor as float32.
+    """One or several open safetensors files; `shapes` has the shape of every tensor by name.
 
     Args:
-        path: a .safetensors file, the .safetensors.index.json of several, or a folder that has one of the usual names.
-        inside: where given, a folder that no file may leave, by a symbolic link neither.
+        path: a .safetensors file, the .safetensors.index.json of several, or a folder with one of the usual names in it.
+        span: the place in the spec that names the file, where errors are reported.
+        inside: where given, a folder that all files must lie in, after symbolic links are followed.
 
     Raises:
-        MaiError: `weights-missing`, `weights-pickle`, `path-outside`, or `weights-mismatch` for what cannot be read; told
-            at `span`, the place in the spec that names the file.
+        MaiError: `weights-missing`, `weights-pickle`, `path-outside`, or `weights-mismatch` for a file that cannot be read.
     """
 
     def __init__(self, path: Path, span: Span | None = None, inside: Path | None = None) -> None:
-        self.path, self.span, self.inside = usual(path), span, inside
+        self.path, self.span, self.inside = weights_file(path), span, inside
         self.shapes: dict[str, tuple[int, ...]] = {}
-        self._places: dict[str, Any] = {}
+        self._places: dict[str, OpenFile] = {}
         self._open = ExitStack()
         try:
             for file in self._files():
@@ -58,7 +70,11 @@ class TensorFiles:
         self._open.close()
 
     def read(self, name: str) -> torch.Tensor:
-        """One tensor in float32; one that is float32 in the file stays there until it is looked at."""
+        """One tensor in float32; where the file has float32 it is mapped, and read from the disk only as it is used.
+
+        Raises:
+            MaiError: `weights-mismatch`: it cannot be read.
+        """
         try:
             tensor: torch.Tensor = self._places[name].get_tensor(name)
         except (SafetensorError, OSError) as error:
@@ -67,15 +83,15 @@ class TensorFiles:
 
     @property
     def metadata(self) -> dict[str, str]:
-        """What the files say about themselves."""
-        made: dict[str, str] = {}
+        """The metadata of all files, by key."""
+        metadata: dict[str, str] = {}
         for place in dict.fromkeys(self._places.values()):
-            made |= place.metadata() or {}
-        return made
+            metadata |= place.metadata() or {}
+        return metadata
 
     def _files(self) -> Iterator[Path]:
-        """The file, or those of its index, each looked at before it is opened."""
-        self._look(self.path)
+        """The file, or those of its index, each checked before it is opened."""
+        self._check(self.path)
         if not self.path.name.endswith(INDEX):
             yield self.path
             return
@@ -83,7 +99,7 @@ class TensorFiles:
         for name in sorted(set(index.weight_map.values())):
             if Path(name).name != name or "\\" in name or name in ("", ".", ".."):
                 raise self.error("path-outside", f"{self.path} names the shard `{name}`, which is not beside it")
-            self._look(self.path.with_name(name))
+            self._check(self.path.with_name(name))
             yield self.path.with_name(name)
         absent = sorted(index.weight_map.keys() - self.shapes.keys())
         if absent:
@@ -98,7 +114,7 @@ class TensorFiles:
             message = f"{self.path} is no index of tensors: {error.errors()[0]['msg']}"
             raise self.error("weights-mismatch", message) from error
 
-    def _look(self, path: Path) -> None:
+    def _check(self, path: Path) -> None:
         if path.suffix.lower() in PICKLES:
             message = f"{path} is a pickle: reading it could run code"
             raise self.error("weights-pickle", message, help="save the tensors as .safetensors")
@@ -118,11 +134,12 @@ class TensorFiles:
             self._places[name] = opened
 
     def error(self, slug: str, message: str, *, help: str | None = None) -> MaiError:
+        """An error at the place in the spec that names the file."""
         return MaiError([Diagnostic(slug, self.span, message, help=help)])
 
 
-def usual(path: Path) -> Path:
-    """The file that a folder means: a run's weights, a model, or the index of its shards."""
+def weights_file(path: Path) -> Path:
+    """The file of weights in a folder: a run's, a model's, or the index of its shards; a path that is no folder as it is."""
     if not path.is_dir():
         return path
     return next((path / name for name in NAMES if (path / name).is_file()), path / NAMES[0])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import is_number, vector_columns
+from mai.runtime.inputs.csv_rows import first_ragged, read_rows
 from mai.runtime.inputs.labels import as_labels
 from mai.runtime.model.manifest import Port
 
@@ -48,18 +48,9 @@ def from_csv(port: Port, path: Path, column: str = "", names: Sequence[str] = ()
 
 
 def _rows(port: Port, path: Path) -> list[list[str]]:
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as handle:
-            rows = [[cell.strip() for cell in row] for row in csv.reader(handle) if row]
-    except UnicodeDecodeError as error:
-        raise ModelError("input-dtype", f"{path} is no text in UTF-8", "save it as UTF-8") from error
-    except csv.Error as error:
-        raise ModelError("input-dtype", f"{path} is no csv file for `{port.name}`: {error}") from error
+    rows = read_rows(path)
     if not rows:
         raise ModelError("input-shape", f"{path} is empty: `{port.name}` needs a row an example")
-    if len(rows[0]) == 1 and set(";\t") & set(rows[0][0]):
-        help = "the values of a csv file are separated by commas"
-        raise ModelError("input-shape", f"{path} has one column, `{rows[0][0][:60]}`", help)
     return rows
 
 
@@ -76,10 +67,10 @@ def _places(path: Path, name: str, header: Sequence[str]) -> list[int]:
 
 
 def _check_widths(path: Path, body: Sequence[Sequence[str]], width: int) -> None:
-    for place, row in enumerate(body, 1):
-        if len(row) != width:
-            values = "1 value" if len(row) == 1 else f"{len(row)} values"
-            raise ModelError("input-shape", f"{path}: row {place} has {values}, the first line has {width}")
+    ragged = first_ragged(body, width)
+    if ragged is not None:
+        place, values = ragged
+        raise ModelError("input-shape", f"{path}: row {place} has {values}, the first line has {width}")
 
 
 def _value(port: Port, names: Sequence[str], cell: str, where: str) -> float:

@@ -74,8 +74,8 @@ NAMES: dict[str, Entry] = {
     ),
     "unknown-solver": Entry(
         "No solver has this name",
-        "With fixed steps there are euler (order 1), midpoint and heun (2), rk4 (4), the multistep ab2 and ab3, and\n"
-        "euler_maruyama for noise; tsit5 and dopri5 choose their steps by themselves.",
+        "Some take a number of steps, `rk4(20)`, others choose their steps by a tolerance, `dopri5(rtol = 1e-4)`, and\n"
+        "`euler_maruyama(100)` is for noise. spec/functions.md lists them with their orders, `mai explain rk4` tells of one.",
         net("integrate s in 0..1 using rk5(10) { dx/ds = x }"),
         net("integrate s in 0..1 using rk4(10) { dx/ds = x }"),
     ),

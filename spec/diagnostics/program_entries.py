@@ -198,15 +198,15 @@ SETTINGS: dict[str, Entry] = {
     ),
     "bad-setting": Entry(
         "A setting outside its range",
-        "A train block takes `steps` or `epochs` (one of them), batch, optimizer (sgd, adam or adamw), schedule (constant,\n"
-        "cosine or linear, each with a warmup), ema, clip, seed and precision (float32, bf16 or fp16). The message says\n"
-        "what is allowed.",
+        "A train block takes `steps` or `epochs` (one of them), batch, optimizer, schedule, ema, clip, seed and precision\n"
+        "(float32, bf16 or fp16). The message says what is allowed.",
         train("steps = -1"),
         train("steps = 100, optimizer = adamw(lr = 1e-3), schedule = cosine(warmup = 10)"),
     ),
     "unknown-optimizer": Entry(
         "No optimizer has this name",
-        "There are sgd(lr, momentum, nesterov, weight_decay), adam and adamw(lr, betas, eps, weight_decay).",
+        "`train(optimizer = adamw(lr = 1e-3), ...)`: spec/functions.md lists the optimizers with their settings, and\n"
+        "`mai explain adamw` tells of one.",
         train("steps = 1, optimizer = adamm(lr = 1e-3)"),
         train("steps = 1, optimizer = adamw(lr = 1e-3)"),
     ),
@@ -218,15 +218,15 @@ SETTINGS: dict[str, Entry] = {
     ),
     "unknown-schedule": Entry(
         "No schedule has this name",
-        "The learning rate rises over `warmup` steps, then stays (constant), falls on half a cosine (cosine) or on a line\n"
-        "(linear), down to `final` times itself.",
+        "`train(schedule = cosine(warmup = 100), ...)`: how the learning rate moves. spec/functions.md lists the schedules, and\n"
+        "`mai explain cosine` tells of one.",
         train("steps = 1, schedule = cosin()"),
         train("steps = 1, schedule = cosine(warmup = 100, final = 0.1)"),
     ),
     "unknown-source": Entry(
         "No data source has this name",
-        "There are moons, gaussians, checkerboard, swiss_roll and spirals (points), digits, function, and your own data:\n"
-        "npz, csv, text and images.",
+        "spec/functions.md lists the sources, `mai explain moons` tells of one. Your own data are read by npz, csv, text and\n"
+        "images.",
         "data x: [2] from moon()\n",
         "data x: [2] from moons(noise = 0.05)\n",
     ),

@@ -45,9 +45,9 @@ RUNNING: dict[str, Entry] = {
     ),
     "tune-refused": Entry(
         "An export that cannot be tuned",
-        "`mai tune` chooses how the one `integrate` of an export takes its steps, where their number is known before: by euler,\n"
-        "midpoint, heun, rk4, ab2 or ab3. Adaptive solvers choose their own, noise differs with the steps, and there must be\n"
-        "data of the results' shape to compare with, or a metric that needs none.",
+        "`mai tune` chooses how the one `integrate` of an export takes its steps, where their number is known before.\n"
+        "Adaptive solvers choose their own, noise differs with the steps, and there must be data of the results' shape to\n"
+        "compare with, or a metric that needs none.",
     ),
     "tune-metric": Entry(
         "A metric that cannot be used",

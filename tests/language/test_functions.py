@@ -5,12 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import mai.spec
+from mai.compiler.data.sources import SOURCES
 from mai.compiler.elaborate.function_reference import explained, listing, sections
 from mai.compiler.elaborate.functions import BUILTINS, FUNCTIONS, LISTED
 from mai.compiler.ir.operation import OPERATIONS
 from mai.compiler.solvers import SOLVERS
 from mai.spec import prelude_parts
-from mai.spec.settings import SOURCES
 
 
 def test_the_page_is_up_to_date() -> None:

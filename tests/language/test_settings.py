@@ -8,33 +8,29 @@ from pathlib import Path
 import pytest
 
 from mai.compiler.check import check
+from mai.compiler.data.sources import SOURCES
+from mai.compiler.data.sources.checkerboard import Checkerboard
+from mai.compiler.data.sources.csv import Csv
+from mai.compiler.data.sources.digits import Digits
+from mai.compiler.data.sources.export import Export
+from mai.compiler.data.sources.function import FunctionSource
+from mai.compiler.data.sources.gaussians import Gaussians
+from mai.compiler.data.sources.images import Images
+from mai.compiler.data.sources.moons import Moons
+from mai.compiler.data.sources.npz import Npz
+from mai.compiler.data.sources.spirals import Spirals
+from mai.compiler.data.sources.swiss_roll import SwissRoll
+from mai.compiler.data.sources.text import Text
 from mai.compiler.program import Program
+from mai.compiler.training.optimizers.adam import Adam
+from mai.compiler.training.optimizers.adamw import AdamW
+from mai.compiler.training.optimizers.sgd import Sgd
+from mai.compiler.training.schedules.constant import Constant
+from mai.compiler.training.schedules.cosine import Cosine
+from mai.compiler.training.schedules.linear import Linear
+from mai.compiler.training.settings import OPTIMIZERS, SCHEDULES, TrainSettings
 from mai.spec.diagnostics import Diagnostic
-from mai.spec.settings import (
-    OPTIMIZERS,
-    SCHEDULES,
-    SOURCES,
-    Adam,
-    AdamW,
-    Checkerboard,
-    Constant,
-    Cosine,
-    Csv,
-    Digits,
-    Export,
-    FunctionSource,
-    Gaussians,
-    Images,
-    Linear,
-    Moons,
-    Npz,
-    Settings,
-    Sgd,
-    Spirals,
-    SwissRoll,
-    Text,
-    TrainSettings,
-)
+from mai.spec.settings import Settings
 
 POINTS = """data x: [2] from {source}
 net f(x: [2]) -> [2] {{ return linear(x, 2) }}
@@ -245,7 +241,7 @@ def test_a_bad_source_is_told_at_its_argument(
         ("steps = 1, warmup = 1", "it belongs to the schedule: `schedule = cosine(warmup = ...)`"),
         ("steps = 1, batch_size = 1", "did you mean `batch`?"),
         ("steps = 1, optimizer = AdamW", "did you mean `adamw`?"),
-        ("steps = 1, optimizer = lion", "there are sgd, adam, adamw"),
+        ("steps = 1, optimizer = sophia", f"there are {', '.join(OPTIMIZERS)}"),
         ("steps = 1, precision = float31", "did you mean `float32`?"),
     ],
 )

@@ -10,10 +10,13 @@ import pytest
 
 from mai.compiler.check import misfits
 from mai.compiler.data.batches import load
-from mai.compiler.data.column_shapes import known, width_of
-from mai.compiler.data.sources import READERS
+from mai.compiler.data.source_kinds import Finite, Request, Source
+from mai.compiler.data.sources.checkerboard import Checkerboard
+from mai.compiler.data.sources.csv import Csv
+from mai.compiler.data.sources.digits import Digits
+from mai.compiler.data.sources.function import FunctionSource, width_of
+from mai.compiler.data.sources.npz import Npz
 from mai.compiler.program import Program
-from mai.spec import settings as st
 from mai.spec.diagnostics import MaiError
 
 Maker = Callable[[str], Program]
@@ -87,23 +90,23 @@ def test_a_file_that_cannot_be_looked_at_is_left_to_training(name: str, program:
     (tmp_path / "long.csv").write_text("x" * (2 << 20))
     (tmp_path / "folder.csv").mkdir()
     made = program(f'data x: [2] from {name.split(".")[1]}("a"){BLOCK}')
-    kind = st.Npz if name.endswith("npz") else st.Csv
-    assert known(kind(path=name), tmp_path) is None
+    kind = Npz if name.endswith("npz") else Csv
+    assert kind(path=name).columns(tmp_path) is None
     assert misfits(made) == []
 
 
 @pytest.mark.parametrize(
     "source",
     [
-        st.Digits(), st.Digits(split="all"), st.Checkerboard(count=50), st.FunctionSource(formula="x0 + x2"),
-        st.Csv(path="a.csv"), st.Npz(path="a.npz"),
+        Digits(), Digits(split="all"), Checkerboard(count=50), FunctionSource(formula="x0 + x2"),
+        Csv(path="a.csv"), Npz(path="a.npz"),
     ],
     ids=lambda s: s.name,
 )  # fmt: skip
-def test_what_is_known_is_what_is_read(source: st.Source, tmp_path: Path) -> None:
-    columns = known(source, tmp_path)
-    arrays, _ = READERS[type(source)](source, tmp_path, None, 0)
-    assert columns is not None
+def test_what_is_known_is_what_is_read(source: Source, tmp_path: Path) -> None:
+    columns, reading = source.columns(tmp_path), source.read(Request(tmp_path, (), 0))
+    assert columns is not None and isinstance(reading, Finite)
+    arrays = reading.arrays
     assert {n: c.shape for n, c in columns.items()} == {n: a.shape[1:] for n, a in arrays.items()}
     for name, column in columns.items():
         assert column.whole in (None, arrays[name].dtype.kind in "iu")

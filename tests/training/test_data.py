@@ -11,8 +11,20 @@ import pytest
 from PIL import Image
 
 from mai.compiler.data.batches import Dataset, load
+from mai.compiler.data.points import Points
+from mai.compiler.data.source_kinds import Source
+from mai.compiler.data.sources.checkerboard import Checkerboard
+from mai.compiler.data.sources.csv import Csv
+from mai.compiler.data.sources.digits import Digits
+from mai.compiler.data.sources.function import FunctionSource
+from mai.compiler.data.sources.gaussians import Gaussians
+from mai.compiler.data.sources.images import Images
+from mai.compiler.data.sources.moons import Moons
+from mai.compiler.data.sources.npz import Npz
+from mai.compiler.data.sources.spirals import Spirals
+from mai.compiler.data.sources.swiss_roll import SwissRoll
+from mai.compiler.data.sources.text import Text
 from mai.compiler.ir.types import DType, Type
-from mai.spec import settings as st
 from mai.spec.diagnostics import MaiError
 
 POINT = {"x": Type(DType.REAL, shape=(2,))}
@@ -21,15 +33,13 @@ LABELLED_DIGITS = {"x": Type(DType.REAL, shape=(1, 8, 8)), "y": Type(DType.INT, 
 
 
 def made(
-    source: st.Source, fields: Mapping[str, Type] = POINT, seed: int = 0, base: Path = Path(), *override: Path
+    source: Source, fields: Mapping[str, Type] = POINT, seed: int = 0, base: Path = Path(), *override: Path
 ) -> Dataset:
     return load(source, fields, seed, base, override)
 
 
-@pytest.mark.parametrize(
-    "source", [st.Moons(), st.SwissRoll(), st.Gaussians(), st.Checkerboard(), st.Spirals()], ids=lambda s: s.name
-)
-def test_points_are_fresh_every_step_and_a_function_of_seed_and_step(source: st.Points) -> None:
+@pytest.mark.parametrize("source", [Moons(), SwissRoll(), Gaussians(), Checkerboard(), Spirals()], ids=lambda s: s.name)
+def test_points_are_fresh_every_step_and_a_function_of_seed_and_step(source: Points) -> None:
     data, again, other = made(source), made(source), made(source, seed=1)
     assert data.count is None
     assert data.batch(3, 64)["x"].shape == (64, 2)
@@ -41,16 +51,16 @@ def test_points_are_fresh_every_step_and_a_function_of_seed_and_step(source: st.
 
 
 def test_points_lie_where_their_source_says() -> None:
-    ring = made(st.Gaussians(modes=4, radius=3.0, noise=0.0), LABELLED).batch(0, 500)
+    ring = made(Gaussians(modes=4, radius=3.0, noise=0.0), LABELLED).batch(0, 500)
     angle = np.pi / 2 * ring["y"]
     np.testing.assert_allclose(ring["x"], 3 * np.stack([np.cos(angle), np.sin(angle)], 1), atol=1e-5)
-    board = made(st.Checkerboard()).batch(0, 2000)["x"]
+    board = made(Checkerboard()).batch(0, 2000)["x"]
     assert np.abs(board).max() <= 2
     assert not (np.floor(board).sum(1) % 2).any()
     assert {tuple(square) for square in np.floor(board).tolist()} == {
         (column, row) for column in range(-2, 2) for row in range(-2, 2) if (column + row) % 2 == 0
     }
-    arms = made(st.Spirals(classes=3, noise=0.0), LABELLED).batch(0, 500)
+    arms = made(Spirals(classes=3, noise=0.0), LABELLED).batch(0, 500)
     radius = np.linalg.norm(arms["x"], axis=1)
     turned = np.arctan2(arms["x"][:, 1], arms["x"][:, 0]) - 3 * np.pi * radius - 2 * np.pi * arms["y"] / 3
     np.testing.assert_allclose(np.cos(turned), 1, atol=1e-4)
@@ -58,11 +68,11 @@ def test_points_lie_where_their_source_says() -> None:
 
 def test_a_cloud_is_one_example() -> None:
     fields = {"x": Type(DType.REAL, shape=(7, 2))}
-    assert made(st.Moons(cloud=7), fields).batch(0, 5)["x"].shape == (5, 7, 2)
+    assert made(Moons(cloud=7), fields).batch(0, 5)["x"].shape == (5, 7, 2)
 
 
 def test_an_epoch_visits_every_example_once_in_a_new_order() -> None:
-    data = made(st.Checkerboard(count=100))
+    data = made(Checkerboard(count=100))
     assert data.count == 90
     assert data.validation is not None
     assert data.validation["x"].shape == (10, 2)
@@ -75,7 +85,7 @@ def test_an_epoch_visits_every_example_once_in_a_new_order() -> None:
 
 
 def test_a_step_gets_its_batch_without_those_before_it() -> None:
-    data, fresh = made(st.Digits(), LABELLED_DIGITS), made(st.Digits(), LABELLED_DIGITS)
+    data, fresh = made(Digits(), LABELLED_DIGITS), made(Digits(), LABELLED_DIGITS)
     for step in range(60):
         data.batch(step, 50)
     np.testing.assert_array_equal(data.batch(61, 50)["x"], fresh.batch(61, 50)["x"])
@@ -83,7 +93,7 @@ def test_a_step_gets_its_batch_without_those_before_it() -> None:
 
 
 def test_digits_have_one_split_for_everyone() -> None:
-    parts = {split: made(st.Digits(split=split), LABELLED_DIGITS) for split in ("train", "test")}
+    parts = {split: made(Digits(split=split), LABELLED_DIGITS) for split in ("train", "test")}
     train, test = parts["train"], parts["test"]
     assert (train.count, test.count) == (1437, 360)
     assert test.validation is None
@@ -93,13 +103,13 @@ def test_digits_have_one_split_for_everyone() -> None:
     assert rows["x"].max() == 1
     assert {x.tobytes() for x in train.validation["x"]} == {x.tobytes() for x in rows["x"]}
     assert np.bincount(rows["y"]).min() >= 34
-    other = made(st.Digits(), LABELLED_DIGITS, seed=5).validation
+    other = made(Digits(), LABELLED_DIGITS, seed=5).validation
     assert other is not None
     np.testing.assert_array_equal(train.validation["x"], other["x"])
 
 
 def test_a_function_is_its_formula() -> None:
-    source = st.FunctionSource(formula="sin(3 * x0) - x1^2 / 2", low=-1, high=2, count=200)
+    source = FunctionSource(formula="sin(3 * x0) - x1^2 / 2", low=-1, high=2, count=200)
     rows = made(source, {**POINT, "y": Type(DType.REAL)}).batch(0, 180)
     x = rows["x"]
     assert -1 <= x.min() < -0.8
@@ -112,7 +122,7 @@ def test_files_are_read_by_field_name(tmp_path: Path) -> None:
     np.savez(tmp_path / "a.npz", y=y, x=x, unused=x)
     lines = [f"{label},{b},{a}" for (a, b), label in zip(x, y, strict=True)]
     (tmp_path / "a.csv").write_text("y, x1, x0\n" + "\n".join(lines) + "\n\n", encoding="utf-8-sig")
-    for source in (st.Npz(path="a.npz"), st.Csv(path="a.csv")):
+    for source in (Npz(path="a.npz"), Csv(path="a.csv")):
         rows = made(source, LABELLED, 0, tmp_path).batch(0, 10)
         order = np.argsort(rows["x"][:, 0])
         np.testing.assert_array_equal(rows["x"][order], x)
@@ -122,7 +132,7 @@ def test_files_are_read_by_field_name(tmp_path: Path) -> None:
 def test_data_takes_the_place_of_the_source(tmp_path: Path) -> None:
     x = np.random.default_rng(0).normal(size=(10, 2)).astype(np.float32)
     np.savez(tmp_path / "mine.npz", x=x)
-    rows = made(st.Moons(), POINT, 0, Path(), tmp_path / "mine.npz").batch(0, 10)["x"]
+    rows = made(Moons(), POINT, 0, Path(), tmp_path / "mine.npz").batch(0, 10)["x"]
     assert {r.tobytes() for r in rows} == {r.tobytes() for r in x}
 
 
@@ -132,7 +142,7 @@ def test_images_are_pixels_by_folder(tmp_path: Path) -> None:
         for i in range(3):
             Image.fromarray(np.full((4, 6), grey, np.uint8)).save(tmp_path / label / f"{i}.png")
     fields = {"x": Type(DType.REAL, shape=(1, 4, 6)), "y": Type(DType.INT, classes=2)}
-    rows = made(st.Images(path="."), fields, 0, tmp_path).batch(0, 6)
+    rows = made(Images(path="."), fields, 0, tmp_path).batch(0, 6)
     assert rows["x"].shape == (6, 1, 4, 6)
     np.testing.assert_array_equal(rows["x"][:, 0, 0, 0], 2 * rows["y"] - 1)
 
@@ -140,7 +150,7 @@ def test_images_are_pixels_by_folder(tmp_path: Path) -> None:
 def test_text_gives_windows_and_holds_its_end_out(tmp_path: Path) -> None:
     raw = bytes(range(200)) * 2
     (tmp_path / "a.txt").write_bytes(raw)
-    data = made(st.Text(path="a.txt"), {"t": Type(DType.INT, shape=(8,), classes=256)}, 0, tmp_path)
+    data = made(Text(path="a.txt"), {"t": Type(DType.INT, shape=(8,), classes=256)}, 0, tmp_path)
     rows = data.batch(0, 500)["t"]
     assert rows.shape == (500, 8)
     assert all(bytes(row.tolist()) in raw[:360] for row in rows)
@@ -193,7 +203,7 @@ def _zip(path: Path) -> None:
 )
 def test_bad_archives_are_told(make: Callable[[Path], object], told: str, tmp_path: Path) -> None:
     make(tmp_path / "a.npz")
-    assert told in _message(st.Npz(path="a.npz"), tmp_path)
+    assert told in _message(Npz(path="a.npz"), tmp_path)
 
 
 @pytest.mark.parametrize(
@@ -222,7 +232,7 @@ def test_bad_archives_are_told(make: Callable[[Path], object], told: str, tmp_pa
 )
 def test_bad_tables_are_told(text: str, told: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(text)
-    assert told in _message(st.Csv(path="a.csv"), tmp_path, LABELLED if "y" in text else POINT)
+    assert told in _message(Csv(path="a.csv"), tmp_path, LABELLED if "y" in text else POINT)
 
 
 @pytest.mark.parametrize(
@@ -240,7 +250,7 @@ def test_bad_tables_are_told(text: str, told: str, tmp_path: Path) -> None:
 def test_tables_are_helped_to_names_and_labels(text: str, help: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text(text)
     with pytest.raises(MaiError) as caught:
-        load(st.Csv(path="a.csv"), LABELLED if "y" in text + help else POINT, 0, tmp_path)
+        load(Csv(path="a.csv"), LABELLED if "y" in text + help else POINT, 0, tmp_path)
     assert help in str(caught.value.diagnostics[0].help)
 
 
@@ -248,7 +258,7 @@ def test_tables_are_helped_to_names_and_labels(text: str, help: str, tmp_path: P
 def test_a_table_in_another_encoding_is_told_what_to_do(encoding: str, tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x0,x1,y\n1,2,café\n", encoding=encoding)
     with pytest.raises(MaiError) as caught:
-        load(st.Csv(path="a.csv"), LABELLED, 0, tmp_path)
+        load(Csv(path="a.csv"), LABELLED, 0, tmp_path)
     (found,) = caught.value.diagnostics
     assert (found.message.endswith("a.csv is no text in UTF-8"), found.help) == (True, "save it as UTF-8")
 
@@ -267,32 +277,32 @@ def test_a_table_in_another_encoding_is_told_what_to_do(encoding: str, tmp_path:
     ],
 )
 def test_bad_formulas_are_told(formula: str, told: str, tmp_path: Path) -> None:
-    assert told in _message(st.FunctionSource(formula=formula), tmp_path)
+    assert told in _message(FunctionSource(formula=formula), tmp_path)
 
 
 def test_broken_images_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(b"not a picture")
-    assert "no image that can be read" in _message(st.Images(path="."), tmp_path)
-    assert "is no folder of images" in _message(st.Images(path="a.png"), tmp_path)
+    assert "no image that can be read" in _message(Images(path="."), tmp_path)
+    assert "is no folder of images" in _message(Images(path="a.png"), tmp_path)
     (tmp_path / "a.png").unlink()
-    assert "there are no images" in _message(st.Images(path="."), tmp_path)
+    assert "there are no images" in _message(Images(path="."), tmp_path)
     for size in (2, 3):
         Image.new("L", (size, size)).save(tmp_path / f"{size}.png")
-    assert "differ in size" in _message(st.Images(path="."), tmp_path)
+    assert "differ in size" in _message(Images(path="."), tmp_path)
 
 
 def test_texts_that_do_not_fit_are_told(tmp_path: Path) -> None:
     (tmp_path / "short.txt").write_text("abc")
     (tmp_path / "empty.txt").write_text("")
     window = {"t": Type(DType.INT, shape=(8,), classes=64)}
-    assert "is empty" in _message(st.Text(path="empty.txt"), tmp_path, window)
-    assert "holds token 99" in _message(st.Text(path="short.txt"), tmp_path, window)
+    assert "is empty" in _message(Text(path="empty.txt"), tmp_path, window)
+    assert "holds token 99" in _message(Text(path="short.txt"), tmp_path, window)
     wide = {"t": Type(DType.INT, shape=(8,), classes=256)}
-    assert "fewer than two windows" in _message(st.Text(path="short.txt"), tmp_path, wide)
-    assert "text gives rows of tokens" in _message(st.Text(path="short.txt"), tmp_path)
+    assert "fewer than two windows" in _message(Text(path="short.txt"), tmp_path, wide)
+    assert "text gives rows of tokens" in _message(Text(path="short.txt"), tmp_path)
 
 
-def _message(source: st.Source, base: Path, fields: Mapping[str, Type] = POINT) -> str:
+def _message(source: Source, base: Path, fields: Mapping[str, Type] = POINT) -> str:
     with pytest.raises(MaiError) as caught:
         load(source, fields, 0, base)
     (found,) = caught.value.diagnostics

@@ -12,11 +12,12 @@ from safetensors.torch import load_file
 
 from mai.compiler.compile_options import Trained
 from mai.compiler.data.batches import Dataset, load
+from mai.compiler.data.sources.export import Export
+from mai.compiler.data.sources.moons import Moons
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.training.loop import Options, train
-from mai.spec import settings as st
 from mai.spec.diagnostics import MaiError
 
 Maker = Callable[[str], Program]
@@ -60,7 +61,7 @@ def folder(program: Maker, tmp_path: Path) -> Path:
 
 
 def drawn(folder: Path, name: str, fields: Mapping[str, Type], seed: int = 0, count: int | None = None) -> Dataset:
-    return load(st.Export(path=f"spec.{name}.onnx", count=count), fields, seed, folder)
+    return load(Export(path=f"spec.{name}.onnx", count=count), fields, seed, folder)
 
 
 def test_a_batch_is_a_function_of_seed_and_step(folder: Path) -> None:
@@ -91,9 +92,9 @@ def test_a_count_is_drawn_once_and_gone_through_in_epochs(folder: Path) -> None:
 
 
 def test_a_file_takes_the_place_of_the_source(folder: Path) -> None:
-    data = load(st.Export(path="nowhere.onnx", count=40), PAIR, 0, Path(), [folder / "spec.pairs.onnx"])
+    data = load(Export(path="nowhere.onnx", count=40), PAIR, 0, Path(), [folder / "spec.pairs.onnx"])
     assert data.count == 36
-    assert load(st.Moons(), POINT, 0, Path(), [folder / "spec.pairs.onnx"]).count is None
+    assert load(Moons(), POINT, 0, Path(), [folder / "spec.pairs.onnx"]).count is None
 
 
 @pytest.mark.slow

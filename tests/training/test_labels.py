@@ -15,13 +15,14 @@ from mai.compiler.check import check
 from mai.compiler.compiling import CompileOptions, compile_all
 from mai.compiler.data.batches import load as load_data
 from mai.compiler.data.label_names import coded, stated
+from mai.compiler.data.sources.csv import Csv
+from mai.compiler.data.sources.images import Images
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.program import Program
 from mai.compiler.training.loop import Options, train
 from mai.runtime import Model, ModelError, load
 from mai.runtime.inputs.labels import labels_to_numbers
 from mai.runtime.running import Wanted, run_file
-from mai.spec import settings as st
 from mai.spec.diagnostics import MaiError
 
 SPEC = """
@@ -130,24 +131,24 @@ def test_folders_name_the_images_in_them(tmp_path: Path) -> None:
         for i in range(2):
             Image.new("L", (2, 2), grey).save(tmp_path / name / f"{i}.png")
     fields = {"image": Type(DType.REAL, shape=(1, 2, 2)), "kind": Type(DType.INT, classes=2)}
-    held = load_data(st.Images(path="."), fields, 0, tmp_path)
+    held = load_data(Images(path="."), fields, 0, tmp_path)
     assert held.labels == {"kind": ("ant", "zebra")}
     batch = held.batch(0, 4)
     np.testing.assert_array_equal(batch["image"].mean((1, 2, 3)) > 0, batch["kind"] == 1)
     with pytest.raises(MaiError, match="data-bad"):
-        load_data(st.Images(path="."), {**fields, "kind": Type(DType.INT, classes=1)}, 0, tmp_path)
+        load_data(Images(path="."), {**fields, "kind": Type(DType.INT, classes=1)}, 0, tmp_path)
     with pytest.raises(MaiError, match="data-bad") as caught:
-        load_data(st.Images(path="ant"), fields, 0, tmp_path)
+        load_data(Images(path="ant"), fields, 0, tmp_path)
     assert caught.value.diagnostics[0].message == "the data has no `kind`; it has x"
     (tmp_path / ".hidden").mkdir()
-    load_data(st.Images(path="."), fields, 0, tmp_path)
+    load_data(Images(path="."), fields, 0, tmp_path)
     (tmp_path / "bee").mkdir()
     with pytest.raises(MaiError, match="data-missing"):
-        load_data(st.Images(path="."), fields, 0, tmp_path)
+        load_data(Images(path="."), fields, 0, tmp_path)
 
 
 def test_words_are_no_numbers(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("x\nred\nblue\n")
     with pytest.raises(MaiError) as caught:
-        load_data(st.Csv(path="a.csv"), {"x": Type(DType.REAL)}, 0, tmp_path)
+        load_data(Csv(path="a.csv"), {"x": Type(DType.REAL)}, 0, tmp_path)
     assert caught.value.diagnostics[0].message == "`x` holds words (`red`), the spec has real numbers"

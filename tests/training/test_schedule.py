@@ -15,24 +15,28 @@ from hypothesis import strategies as some
 
 from mai.compiler.program import Program
 from mai.compiler.training.loop import Options, Trainer
-from mai.compiler.training.optimizer import make_optimizer, rate, set_rate
-from mai.spec import settings as st
+from mai.compiler.training.optimizer import make_optimizer, set_rate
+from mai.compiler.training.optimizers.adam import Adam
+from mai.compiler.training.optimizers.adamw import AdamW
+from mai.compiler.training.optimizers.sgd import Sgd
+from mai.compiler.training.schedules.constant import Constant
+from mai.compiler.training.schedules.cosine import Cosine
+from mai.compiler.training.schedules.linear import Linear
 
 Maker = Callable[..., Program]
-Schedule = st.Constant | st.Cosine | st.Linear
-Optimizer = st.Sgd | st.Adam | st.AdamW
+Schedule = Constant | Cosine | Linear
+Optimizer = Sgd | Adam | AdamW
 
 schedules = some.builds(
-    lambda kind, warmup, final: kind(warmup=warmup) if kind is st.Constant else kind(warmup=warmup, final=final),
-    some.sampled_from([st.Constant, st.Cosine, st.Linear]),
+    lambda kind, warmup, final: kind(warmup=warmup) if kind is Constant else kind(warmup=warmup, final=final),
+    some.sampled_from([Constant, Cosine, Linear]),
     some.integers(0, 50),
     some.floats(0, 1),
 )
 
 
 def rates(schedule: Schedule, steps: int) -> list[float]:
-    settings = st.TrainSettings(steps=steps, schedule=schedule)
-    return [rate(settings, step, steps) for step in range(steps)]
+    return [schedule.factor(step, steps) for step in range(steps)]
 
 
 @given(schedules, some.integers(1, 200))
@@ -49,23 +53,23 @@ def test_a_rate_rises_over_the_warmup_then_falls_to_no_less_than_its_end(schedul
 @given(some.integers(0, 20), some.floats(0, 1))
 def test_the_middle_of_a_fall_is_half_way(warmup: int, final: float) -> None:
     steps = warmup + 100
-    for kind in (st.Cosine, st.Linear):
+    for kind in (Cosine, Linear):
         assert rates(kind(warmup=warmup, final=final), steps)[warmup + 50] == pytest.approx((1 + final) / 2)
 
 
 def test_a_quarter_of_a_fall_tells_the_shapes_apart() -> None:
-    assert rates(st.Linear(), 100)[25] == pytest.approx(0.75)
-    assert rates(st.Cosine(), 100)[25] == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
-    assert rates(st.Constant(), 100)[25] == 1.0
+    assert rates(Linear(), 100)[25] == pytest.approx(0.75)
+    assert rates(Cosine(), 100)[25] == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
+    assert rates(Constant(), 100)[25] == 1.0
 
 
 def test_a_run_shorter_than_its_warmup_only_rises() -> None:
-    assert rates(st.Cosine(warmup=10), 4) == pytest.approx([0.1, 0.2, 0.3, 0.4])
+    assert rates(Cosine(warmup=10), 4) == pytest.approx([0.1, 0.2, 0.3, 0.4])
 
 
 def _moved(settings: Optimizer, gradients: list[float], factors: list[float]) -> float:
     weight = torch.nn.Parameter(torch.ones(1))
-    optimizer = make_optimizer(st.TrainSettings(steps=1, optimizer=settings), [weight])
+    optimizer = make_optimizer(settings, [weight])
     for gradient, factor in zip(gradients, factors, strict=True):
         weight.grad = torch.full_like(weight, gradient)
         set_rate(optimizer, settings.lr, factor)
@@ -73,7 +77,7 @@ def _moved(settings: Optimizer, gradients: list[float], factors: list[float]) ->
     return float(weight.detach())
 
 
-def _sgd(s: st.Sgd, gradients: list[float], factors: list[float]) -> float:
+def _sgd(s: Sgd, gradients: list[float], factors: list[float]) -> float:
     w, velocity = 1.0, 0.0
     for g, factor in zip(gradients, factors, strict=True):
         g += s.weight_decay * w
@@ -82,10 +86,10 @@ def _sgd(s: st.Sgd, gradients: list[float], factors: list[float]) -> float:
     return w
 
 
-def _adam(s: st.Adam, gradients: list[float], factors: list[float]) -> float:
+def _adam(s: Adam, gradients: list[float], factors: list[float]) -> float:
     """Kingma and Ba (2015), algorithm 1; with decoupled decay, Loshchilov and Hutter (2019), algorithm 2."""
     w, mean, square = 1.0, 0.0, 0.0
-    (b1, b2), decoupled = s.betas, isinstance(s, st.AdamW)
+    (b1, b2), decoupled = s.betas, isinstance(s, AdamW)
     for t, (g, factor) in enumerate(zip(gradients, factors, strict=True), 1):
         g += 0.0 if decoupled else s.weight_decay * w
         w -= s.lr * factor * s.weight_decay * w if decoupled else 0.0
@@ -101,20 +105,18 @@ FACTORS = [0.5, 1.0, 1.0, 0.6, 0.2]
 @pytest.mark.parametrize(
     "settings",
     [
-        st.Sgd(lr=0.1),
-        st.Sgd(lr=0.1, momentum=0.9, weight_decay=0.1),
-        st.Sgd(lr=0.1, momentum=0.9, nesterov=True),
-        st.Adam(lr=0.05, weight_decay=0.1),
-        st.Adam(lr=0.05, betas=(0.5, 0.8), eps=1e-3),
-        st.AdamW(lr=0.05, weight_decay=0.1),
+        Sgd(lr=0.1),
+        Sgd(lr=0.1, momentum=0.9, weight_decay=0.1),
+        Sgd(lr=0.1, momentum=0.9, nesterov=True),
+        Adam(lr=0.05, weight_decay=0.1),
+        Adam(lr=0.05, betas=(0.5, 0.8), eps=1e-3),
+        AdamW(lr=0.05, weight_decay=0.1),
     ],
     ids=repr,
 )
 def test_optimizers_are_their_formulas(settings: Optimizer) -> None:
-    if isinstance(settings, st.Sgd):
-        expected = _sgd(settings, GRADIENTS, FACTORS)
-    else:
-        expected = _adam(settings, GRADIENTS, FACTORS)
+    formula = _sgd if isinstance(settings, Sgd) else _adam
+    expected = formula(settings, GRADIENTS, FACTORS)  # type: ignore[operator]
     assert _moved(settings, GRADIENTS, FACTORS) == pytest.approx(expected, rel=1e-5)
 
 
@@ -131,7 +133,7 @@ def test_each_step_of_a_run_takes_its_own_rate(program: Maker, tmp_path: Path) -
     for step in range(10):
         trainer.step(step, report=False)
         path.append(float(weight.detach()))
-    expected = [0.5 * r for r in rates(st.Linear(warmup=4, final=0.2), 10)]
+    expected = [0.5 * r for r in rates(Linear(warmup=4, final=0.2), 10)]
     np.testing.assert_allclose(-np.diff(path), expected, rtol=1e-4)
 
 

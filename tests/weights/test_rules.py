@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mai.compiler.check import check
-from mai.compiler.weights.rules import Found, Pattern
+from mai.compiler.weights.rules import Marks, Pattern
 from mai.spec.diagnostics import Diagnostic
 from mai.spec.source import Source, Span
 
@@ -24,34 +24,34 @@ def pattern(text: str) -> Pattern:
 
 
 @pytest.mark.parametrize(
-    ("text", "name", "found"),
+    ("text", "name", "marks"),
     [
-        ("f.w", "f.w", Found({}, ())),
+        ("f.w", "f.w", Marks({}, ())),
         ("f.w", "fxw", None),
-        ("f.{i}.*", "f.12.a.b", Found({"i": 12}, ("a.b",))),
+        ("f.{i}.*", "f.12.a.b", Marks({"i": 12}, ("a.b",))),
         ("f.{i}.w", "f.x.w", None),
-        ("f.{i}.{i}", "f.3.3", Found({"i": 3}, ())),
+        ("f.{i}.{i}", "f.3.3", Marks({"i": 3}, ())),
         ("f.{i}.{i}", "f.3.4", None),
         ("*.bias", ".bias", None),
-        ("*.{ k }*", "a.1b", Found({"k": 1}, ("a", "b"))),
-        ("f.{}.w", "f.{}.w", Found({}, ())),
+        ("*.{ k }*", "a.1b", Marks({"k": 1}, ("a", "b"))),
+        ("f.{}.w", "f.{}.w", Marks({}, ())),
     ],
 )
-def test_patterns(text: str, name: str, found: Found | None) -> None:
-    assert pattern(text).found(name) == found
+def test_patterns(text: str, name: str, marks: Marks | None) -> None:
+    assert pattern(text).match(name) == marks
 
 
 def test_filling() -> None:
-    found = Found({"i": 3, "k": 1}, ("weight",))
-    assert pattern("layer{i + 1}.{ i-1 }.{k}.*").filled(found) == "layer4.2.1.weight"
+    marks = Marks({"i": 3, "k": 1}, ("weight",))
+    assert pattern("layer{i + 1}.{ i-1 }.{k}.*").fill(marks) == "layer4.2.1.weight"
 
 
 @given(st.integers(0, 10**6), st.text("ab.", min_size=1, max_size=6))
 def test_what_is_found_fills_the_same_name(number: int, text: str) -> None:
     name = f"f.{number}.{text}"
-    found = pattern("f.{i}.*").found(name)
-    assert found is not None
-    assert pattern("f.{i}.*").filled(found) == name
+    marks = pattern("f.{i}.*").match(name)
+    assert marks is not None
+    assert pattern("f.{i}.*").fill(marks) == name
 
 
 def said(tmp_path: Path, rules: str, path: str = "m.safetensors") -> list[Diagnostic]:

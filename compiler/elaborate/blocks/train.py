@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from mai.compiler.data.sources import SOURCES
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, Module, Poison
 from mai.compiler.elaborate.configuration import read_configuration
 from mai.compiler.elaborate.core import Stop
@@ -13,12 +14,12 @@ from mai.compiler.ir.graph import Setting, Value, Weight, turns_of
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.program import Objective, Record, Report, Training
+from mai.compiler.training.settings import TrainSettings
 from mai.compiler.weights.rules import Pattern
 from mai.spec import ast
 from mai.spec.diagnostics import Label, Reporter
 from mai.spec.diagnostics.suggest import closest
-from mai.spec.read_settings import read_source, read_train_settings
-from mai.spec.settings import TrainSettings
+from mai.spec.read_settings import read_choice, read_settings
 
 
 class TrainElaborator(Elaborator):
@@ -129,11 +130,15 @@ def elaborate_training(
     env = Environment(modules[True])
     reader = Elaborator(report, "settings", {}, training=True)
     given = read_configuration(reader, env, train.settings) if train else None
-    settings = read_train_settings(given, train.head, report) if train and given is not None else None
+    settings = (
+        read_settings(TrainSettings, given, "a train block", train.head, report)
+        if train and given is not None
+        else None
+    )
     source = None
     if data is not None:
         call = read_configuration(reader, env, (), data.source)
-        source = read_source(call, report) if call is not None else None
+        source = read_choice(call, call.span, "source", SOURCES, report) if call is not None else None
     if train is None:
         return None
     if data is None:
@@ -172,7 +177,7 @@ def _check_found(pattern: Pattern, weights: Mapping[str, Weight], report: Report
         report.error("weights-rule", pattern.span, pattern.complaint)
         return
     trained = [copy.name for weight in weights.values() if weight.trained for copy in turns_of(weight)]
-    if not any(pattern.found(name) for name in trained):
+    if not any(pattern.match(name) for name in trained):
         guess = closest(pattern.text, trained)
         help = f"did you mean `{guess}`?" if guess else None
         report.error("unknown-name", pattern.span, f"no parameter has a name like `{pattern.text}`", help=help)

@@ -12,7 +12,7 @@ from mai.compiler.elaborate.core import Stop
 from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.ir.graph import Weight
 from mai.compiler.ir.operation import describe
-from mai.compiler.weights.rules import Chain, Cut, Loading, Part, Pattern, Rule, Source, Step, Transpose, together
+from mai.compiler.weights.rules import Chain, Cut, Loading, Part, Pattern, Rule, Source, Step, Transpose, group_layers
 from mai.spec import ast
 from mai.spec.diagnostics import Reporter
 from mai.spec.diagnostics.suggest import closest
@@ -63,7 +63,7 @@ def leaves_folder(path: str) -> bool:
 def _check_targets(loading: Loading, report: Reporter, weights: Mapping[str, Weight]) -> None:
     """Every rule is about some parameters, every parameter has a rule."""
     for rule in loading.rules:
-        if not any(rule.target.found(name) for name in weights):
+        if not any(rule.target.match(name) for name in weights):
             named = rule.target.text
             guess = closest(named, weights) if not rule.target.numbers and not rule.target.texts else None
             help = f"did you mean `{guess}`?" if guess else _there_are(weights)
@@ -80,7 +80,7 @@ def _listed(weights: Sequence[Weight]) -> str:
     """Weights by name and shape, those of the turns of a `repeat` together."""
     shown = [
         f"`{name}` {describe(shape)}{f' ({count} of them)' if count > 1 else ''}"
-        for name, shape, count in together({w.name: w.shape for w in weights})
+        for name, shape, count in group_layers({w.name: w.shape for w in weights})
     ]
     more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
     return ", ".join(shown[:SHOWN]) + more
@@ -214,7 +214,7 @@ class Reader:
             raise self.e.fail("weights-rule", text.span, "a name is missing between the quotes")
         if made.complaint:
             raise self.e.fail("weights-rule", text.span, made.complaint)
-        if target and made.counts:
+        if target and made.has_offsets:
             help = 'count on the right: `"f.repeat_1.{i}.*" = "layer{i + 1}.*"`'
             raise self.e.fail("weights-rule", text.span, "a number is found as it stands on the left", help=help)
         return made

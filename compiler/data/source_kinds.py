@@ -1,0 +1,149 @@
+"""What a source is: settings, what is known of its arrays before they are read, and how they are read.
+
+Nothing here loads numpy, so that `mai check` stays light: sources import it where they read.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from mai.compiler.data.column_shapes import Column
+from mai.compiler.data.fields import bad
+from mai.compiler.ir.types import Type
+from mai.spec.settings import Settings
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+    from mai.runtime.arrays import Array
+
+    Arrays = dict[str, Array]
+    Draw = Callable[[Generator, int], Arrays]
+
+DRAWN_ONCE = 4
+HELD_OUT = 0.1  # The share of the examples that is kept aside for validation.
+
+
+def generator(*key: int) -> Generator:
+    """Random numbers, a stream of its own for every key."""
+    from numpy.random import Generator, Philox, SeedSequence
+
+    return Generator(Philox(SeedSequence(list(key))))
+
+
+def is_file(path: Path) -> bool:
+    """Whether a plain file is there: a device or a pipe has no end."""
+    try:
+        return path.is_file()
+    except (OSError, ValueError):
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Finite:
+    """Arrays by name, a row an example; `held_out` are those of the source's own split.
+
+    Without a split, a part is held out, unless these examples are `all_of_them`.
+    """
+
+    arrays: Arrays
+    held_out: Arrays | None = None
+    all_of_them: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Endless:
+    """Examples without end: `draw(generator, count)` gives arrays of `count` rows, a function of the generator alone."""
+
+    draw: Draw
+
+
+@dataclass(frozen=True, slots=True)
+class Corpus:
+    """The tokens of a text, one after the other, and the tokenizer that made them, as a manifest states it."""
+
+    tokens: Array
+    tokenizer: str
+
+
+Reading = Finite | Endless | Corpus
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """Where and how to read: paths start at `base`, the spec's folder; `files` are those of `--data`, in their place."""
+
+    base: Path
+    files: Sequence[Path]
+    seed: int
+
+    def file(self, path: str) -> Path:
+        """A plain file. Raises `MaiError` where there is none."""
+        from mai.runtime.files import plain_file
+
+        place = self.place(path)
+        if not place.exists():
+            raise bad(f"there is no file {place}", "data-missing")
+        try:
+            return plain_file(place)
+        except OSError as error:
+            raise bad(f"{place} cannot be read: {error.strerror}") from error
+
+    def generator(self, *key: int) -> Generator:
+        """Random numbers for examples that are drawn once, a stream for every key."""
+        return generator(self.seed, DRAWN_ONCE, *key)
+
+    def place(self, path: str) -> Path:
+        """Where a path of the spec leads."""
+        return self.files[0] if self.files else self.base / path
+
+
+class Source(Settings):
+    """Where training examples come from: one subclass a source, in a file of its own in `sources/`.
+
+    The arrays of one that `names_fields` have names which a spec's fields must have; others fill fields by kind. One that
+    `reads_files` takes the files of `--data` as its own; another gives place to the source that reads them.
+    """
+
+    names_fields: ClassVar[bool] = False
+    reads_files: ClassVar[bool] = False
+
+    def check_fields(self, fields: Mapping[str, Type]) -> None:
+        """Raise `MaiError` for fields that these settings never fill."""
+
+    def columns(self, base: Path) -> dict[str, Column] | None:
+        """The arrays by name, as far as they are known before they are read; None where only reading tells.
+
+        Raises:
+            MaiError: what can be looked at is wrong already, a file's first line say.
+        """
+        return None
+
+    @abstractmethod
+    def read(self, request: Request) -> Reading:
+        """The examples. Raises `MaiError`: `data-missing` or `data-bad`."""
+
+    @classmethod
+    def for_file(cls, path: Path, written: Source) -> Source | None:
+        """The source that reads a file of `--data` in the place of the one `written`; None if this kind reads no such file."""
+        return None
+
+
+class FileSource(Source):
+    """Examples of a file, known by its suffix."""
+
+    reads_files: ClassVar[bool] = True
+    suffix: ClassVar[str]
+    path: str
+
+    @classmethod
+    def call_for(cls, path: str) -> str | None:
+        return f'{cls.name}("{path}")' if path.endswith(cls.suffix) else None
+
+    @classmethod
+    def for_file(cls, path: Path, written: Source) -> Source | None:
+        return cls(path=str(path)) if path.suffix == cls.suffix and not path.is_dir() else None

@@ -1,0 +1,35 @@
+"""Normal clouds around a circle."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from mai.compiler.data.points import Points, noisy
+from mai.spec.settings import MANY
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+    from mai.runtime.arrays import Array
+
+
+class Gaussians(Points):
+    """Normal clouds around a circle, labelled by their number."""
+
+    name: ClassVar[str] = "gaussians"
+    modes: int = Field(default=8, ge=1, le=MANY)
+    radius: float = Field(default=2.0, gt=0)
+
+    @property
+    def label_count(self) -> int:
+        return self.modes
+
+    def draw(self, generator: Generator, count: int) -> tuple[Array, Array]:
+        import numpy as np
+
+        labels = generator.integers(self.modes, size=count)
+        angle = 2 * np.pi * labels / self.modes
+        centres = self.radius * np.stack([np.cos(angle), np.sin(angle)], 1)
+        return noisy(generator, centres, self.noise), labels

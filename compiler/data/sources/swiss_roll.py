@@ -1,0 +1,28 @@
+"""A spiral strip, seen from the side."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from mai.compiler.data.points import Points, noisy
+
+if TYPE_CHECKING:
+    from numpy.random import Generator
+
+    from mai.runtime.arrays import Array
+
+SCALE = 7.5
+
+
+class SwissRoll(Points):
+    """A spiral strip, seen from the side."""
+
+    name: ClassVar[str] = "swiss_roll"
+
+    def draw(self, generator: Generator, count: int) -> tuple[Array, Array]:
+        """scikit-learn's roll, scaled to about [-2, 2]; the label is 0."""
+        import numpy as np
+
+        t = 1.5 * np.pi * (1 + 2 * generator.random(count))
+        points = np.stack([t * np.cos(t), t * np.sin(t)], 1) / SCALE
+        return noisy(generator, points, self.noise), np.zeros(count, np.int64)

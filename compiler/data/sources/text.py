@@ -1,0 +1,58 @@
+"""Windows of a text."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Annotated, ClassVar
+
+from pydantic import Field, model_validator
+
+from mai.compiler.data.fields import bad, window
+from mai.compiler.data.source_kinds import Corpus, Reading, Request, Source
+from mai.compiler.ir.types import Type
+from mai.spec.settings import Choice, Settings
+
+
+class Bpe(Settings):
+    """Byte-level pairs, trained from the corpus: at most `vocab` different tokens."""
+
+    name: ClassVar[str] = "bpe"
+    vocab: int = Field(ge=256, le=10**6)
+
+
+TOKENIZERS: dict[str, type[Bpe]] = {Bpe.name: Bpe}
+
+
+class Text(Source):
+    """Windows of a text; the default corpus is English text that comes with Python.
+
+    Its tokens are bytes, those of a `tokenizers` file, or pairs trained from the corpus.
+    """
+
+    name: ClassVar[str] = "text"
+    reads_files: ClassVar[bool] = True
+    tokenizer: Annotated[str | Bpe, Choice(TOKENIZERS, or_text=True)] = "bytes"
+    path: str | None = None
+
+    @model_validator(mode="after")
+    def _a_tokenizer(self) -> Text:
+        if isinstance(self.tokenizer, str) and self.tokenizer != "bytes" and not self.tokenizer.endswith(".json"):
+            raise ValueError("needs a tokenizer: `bytes`, `bpe(vocab = 4096)`, or the path of a .json file")
+        return self
+
+    @classmethod
+    def call_for(cls, path: str) -> str | None:
+        return f'text(bytes, "{path}")' if path.endswith(".txt") else None
+
+    def check_fields(self, fields: Mapping[str, Type]) -> None:
+        """One field of tokens; a tokenizer that is trained from the text makes no more tokens than the spec has."""
+        _, _, type_ = window(fields)
+        size, classes = self.tokenizer.vocab if isinstance(self.tokenizer, Bpe) else 0, type_.classes
+        if isinstance(classes, int) and size > classes:
+            message = f"`bpe(vocab = {size})` makes up to {size:,} tokens, but `vocab` is {classes:,}"
+            raise bad(message, help=f"`const vocab = {size}`")
+
+    def read(self, request: Request) -> Reading:
+        from mai.compiler.data.tokens import tokenise
+
+        return Corpus(*tokenise(self, request))

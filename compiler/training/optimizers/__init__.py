@@ -1,0 +1,1 @@
+"""The optimizers, one a file, found by `training.settings.OPTIMIZERS`."""

@@ -1,0 +1,137 @@
+"""What the head of a train block may say, and what an optimizer and a schedule are; each of those stands in its own file."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol
+
+from pydantic import AfterValidator, Field, SerializeAsAny, model_validator
+
+from mai.compiler.registry import Registry
+from mai.spec.settings import MANY, Choice, Settings
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    State = dict[str, Tensor]
+
+
+def _below_one(betas: tuple[float, float]) -> tuple[float, float]:
+    if not all(0 <= b < 1 for b in betas):
+        raise ValueError("are at least 0 and below 1")
+    return betas
+
+
+Betas = Annotated[tuple[float, float], AfterValidator(_below_one)]
+"""How much of their past the two moving averages of an optimizer keep at each step."""
+
+
+class Optimizer(Settings):
+    """What moves the weights against their gradients: one subclass an optimizer, in a file of its own in `optimizers/`.
+
+    It is one of `TorchOptimizer` and `OwnOptimizer`.
+    """
+
+    lr: float
+
+
+class TorchOptimizer(Optimizer):
+    """A class of `torch.optim`, whose arguments are the settings by their names."""
+
+    torch_class: ClassVar[str]
+    fused: ClassVar[bool] = True  # Whether that class has an update fused into one kernel; else it goes over lists.
+
+
+class OwnOptimizer(Optimizer):
+    """A rule of ours for one weight, in methods of tensors alone."""
+
+    @abstractmethod
+    def update(self, weight: Tensor, gradient: Tensor, state: State, lr: float) -> None:
+        """Move `weight`, in place. `state` is empty at the first step; what the rule puts there is in checkpoints.
+
+        `gradient` has the weight's shape and is the rule's to change; `lr` is the rate of this step.
+        """
+
+
+class Watcher(Protocol):
+    """What a schedule remembers of the losses that it has seen."""
+
+    every: int
+
+    def see(self, loss: float) -> None:
+        """The loss, every `every` steps."""
+
+    @property
+    def factor(self) -> float:
+        """What the learning rate is multiplied by from now on."""
+
+    def saved(self) -> list[float]:
+        """For a checkpoint."""
+
+    def restore(self, numbers: list[float]) -> None:
+        """Go on from a checkpoint's numbers."""
+
+
+class Schedule(Settings):
+    """How the learning rate moves: one subclass a schedule, in a file of its own in `schedules/`."""
+
+    @abstractmethod
+    def factor(self, step: int, steps: int) -> float:
+        """What the learning rate is multiplied by at a step (from 0) of `steps`."""
+
+    def watcher(self) -> Watcher | None:
+        """What follows the losses, for a schedule that depends on them."""
+        return None
+
+
+class WarmedUp(Schedule):
+    """Up over `warmup` steps, then as the subclass says."""
+
+    warmup: int = Field(default=0, ge=0, le=MANY)
+
+    def factor(self, step: int, steps: int) -> float:
+        if step < self.warmup:
+            return (step + 1) / self.warmup
+        return self.after(step - self.warmup, max(1, steps - self.warmup))
+
+    @abstractmethod
+    def after(self, step: int, steps: int) -> float:
+        """The same, counted from the end of the warmup."""
+
+
+OPTIMIZERS = Registry[Optimizer]("mai.compiler.training.optimizers")
+SCHEDULES = Registry[Schedule]("mai.compiler.training.schedules")
+
+
+class TrainSettings(Settings):
+    """The head of a train block. Exactly one of `steps` and `epochs` is given.
+
+    `keep` says which weights are written at the end: the last, or those of the lowest loss on held-out examples.
+    """
+
+    steps: int | None = Field(default=None, ge=1, le=MANY)
+    epochs: float | None = Field(default=None, gt=0, le=MANY)
+    batch: int = Field(default=64, ge=1, le=MANY)
+    optimizer: Annotated[SerializeAsAny[Optimizer], Choice(OPTIMIZERS, usual="adamw")] = Field(
+        default_factory=lambda: OPTIMIZERS["adamw"].model_validate({})
+    )
+    schedule: Annotated[SerializeAsAny[Schedule], Choice(SCHEDULES, usual="cosine")] = Field(
+        default_factory=lambda: SCHEDULES["constant"].model_validate({})
+    )
+    ema: float | None = Field(default=None, gt=0, lt=1)
+    clip: float | None = Field(default=None, gt=0)
+    seed: int = Field(default=0, ge=0, lt=2**31)
+    precision: Literal["float32", "bf16", "fp16"] = "float32"
+    keep: Literal["last", "best"] = "last"
+    freeze: str | tuple[str, ...] = ()
+
+    @property
+    def frozen(self) -> tuple[str, ...]:
+        """The names, or patterns of names, of the parameters that stay as they are."""
+        return (self.freeze,) if isinstance(self.freeze, str) else self.freeze
+
+    @model_validator(mode="after")
+    def _one_length(self) -> TrainSettings:
+        if (self.steps is None) == (self.epochs is None):
+            raise ValueError("says how long it trains: `steps = 2000` or `epochs = 30`, one of them")
+        return self
