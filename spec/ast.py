@@ -406,7 +406,25 @@ def expressions(node: object) -> Iterator[Expr]:
         top = stack.pop()
         if isinstance(top, Expr):
             yield top
-        elif isinstance(top, tuple):
-            stack.extend(reversed(top))
-        elif is_dataclass(top) and not isinstance(top, (Span, Source)):
-            stack.extend(getattr(top, f.name) for f in reversed(fields(top)))
+        else:
+            stack.extend(reversed([*children(top)]))
+
+
+def children(node: object) -> Iterator[object]:
+    """The nodes directly below a node, in the order of the text."""
+    if isinstance(node, tuple):
+        yield from node
+    elif is_dataclass(node) and not isinstance(node, (Span, Source)):
+        yield from (getattr(node, f.name) for f in fields(node))
+
+
+def names_of(node: object) -> set[str]:
+    """The names that an expression, or whatever else of the tree, speaks of."""
+    names: set[str] = set()
+    stack = [node]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, Name):
+            names.add(top.id)
+        stack.extend(children(top))
+    return names

@@ -19,8 +19,9 @@ from mai.compiler.elaborate.bindings import (
     Poison,
     WeightScope,
 )
-from mai.compiler.elaborate.core import Stop, kind_of
-from mai.compiler.elaborate.signatures import Fitted, Signatures, counted, dims_of
+from mai.compiler.elaborate.context import Context, Stop, kind_of
+from mai.compiler.elaborate.names import is_free
+from mai.compiler.elaborate.signatures import Fitted, counted, dims_of
 from mai.compiler.elaborate.static import StaticError
 from mai.compiler.ir.graph import Initial, Value
 from mai.compiler.ir.operation import ShapeError, describe
@@ -33,15 +34,19 @@ MAX_CALL_DEPTH = 60
 MAX_CALLS = 10_000
 
 
-class Calls(Signatures):
+class Calls:
     """Application of layers, nets, built-in functions, and of what lacks some of its arguments."""
+
+    def __init__(self, context: Context) -> None:
+        self.e = context
+        self.inlined = 0
 
     def call(self, function: Binding, arguments: Sequence[BoundArgument], span: Span) -> Binding:
         if isinstance(function, Poison):
             return POISON
-        outer, self.builder.span = (self.builder.span, self.callee), self.at(span)
-        if self.builder.span is span:
-            self.callee = getattr(function, "name", "")
+        outer, self.e.builder.span = (self.e.builder.span, self.e.callee), self.e.at(span)
+        if self.e.builder.span is span:
+            self.e.callee = getattr(function, "name", "")
         try:
             if any(isinstance(a.value, Poison) for a in arguments):
                 return self._check_others(function, list(arguments), span)
@@ -49,11 +54,11 @@ class Calls(Signatures):
         except Stop:
             return POISON
         finally:
-            self.builder.span, self.callee = outer
+            self.e.builder.span, self.e.callee = outer
         for value in made if isinstance(made, tuple) else (made,):
             if isinstance(value, Value):
-                self.origins.setdefault(value, self.at(span) or span)
-                self.remember_call(value, function, arguments, span)
+                self.e.origins.setdefault(value, self.e.at(span) or span)
+                self.e.signatures.remember_call(value, function, arguments, span)
         return made
 
     def _check_others(self, function: Binding, arguments: list[BoundArgument], span: Span) -> Binding:
@@ -76,11 +81,11 @@ class Calls(Signatures):
         for parameter, argument in tensors:
             wrong = isinstance(argument.value, Poison) and parameter.type
             for dim in dims_of(wrong) if wrong else ():
-                if isinstance(dim, ast.Name) and self.is_free(env, dim):
+                if isinstance(dim, ast.Name) and is_free(env, dim):
                     env.names[dim.id] = POISON
         for parameter, argument in tensors:
             with suppress(Stop):
-                self.fit(env, function.name, parameter, argument.value, argument.span)
+                self.e.signatures.fit(env, function.name, parameter, argument.value, argument.span)
 
     def _dispatch(self, function: Binding, arguments: list[BoundArgument], span: Span) -> Binding:
         if isinstance(function, Partial):
@@ -91,16 +96,16 @@ class Calls(Signatures):
             return self._function(function, arguments, span)
         if isinstance(function, Initial) and function.kind == "constant":
             return self.filled(function.numbers[0], arguments, span)
-        raise self.fail("not-callable", span, f"this is {kind_of(function)}, not a function")
+        raise self.e.fail("not-callable", span, f"this is {kind_of(function)}, not a function")
 
     def filled(self, number: float, arguments: Sequence[BoundArgument], span: Span) -> Binding:
         """`zeros([n])`, `ones([n])`: a tensor of one number."""
         from mai.compiler.ops.shapes.shape import Expand
 
         if len(arguments) != 1 or not isinstance(arguments[0].value, list):
-            raise self.fail("missing-argument", span, "this needs a shape: `zeros([n])`")
-        shape = tuple(self.size(s, arguments[0].span) for s in arguments[0].value)
-        return self.emit(Expand, self.builder.constant(number), shape=shape)
+            raise self.e.fail("missing-argument", span, "this needs a shape: `zeros([n])`")
+        shape = tuple(self.e.size(s, arguments[0].span) for s in arguments[0].value)
+        return self.e.emit(Expand, self.e.builder.constant(number), shape=shape)
 
     # --------------------------------------------------------------- built-in
 
@@ -111,15 +116,15 @@ class Calls(Signatures):
         operands = [a for a in arguments if a.name is None] if _parameters(function.implementation).variadic else []
         spans = [a.span for a in operands or bound.values()]
         try:
-            made: Binding = function.implementation(self, *operands, **bound)
+            made: Binding = function.implementation(self.e, *operands, **bound)
             return made
         except ShapeError as error:
             written = bound["axis"].value if "axis" in bound else None
             if error.axis is not None and isinstance(written, int):
                 error.axis = written
-            return self.refused(error, spans, span)
+            return self.e.refused(error, spans, span)
         except StaticError as error:
-            return self.error(error.slug, span, error.message)
+            return self.e.error(error.slug, span, error.message)
 
     def _bound(
         self, function: Builtin, arguments: Sequence[BoundArgument], span: Span
@@ -129,7 +134,7 @@ class Calls(Signatures):
         positional = [a for a in arguments if a.name is None]
         if len(positional) > len(names) and not variadic:
             message = f"`{function.name}` takes {counted(len(names), 'argument')}, here are {len(positional)}"
-            raise self.fail("too-many-arguments", positional[len(names)].span, message)
+            raise self.e.fail("too-many-arguments", positional[len(names)].span, message)
         bound: dict[str, BoundArgument] = {} if variadic else dict(zip(names, positional, strict=False))
         for argument in arguments:
             if argument.name is not None:
@@ -138,7 +143,7 @@ class Calls(Signatures):
         if missing and not variadic:
             if not positional and not self._has_tensor(arguments):
                 return None
-            raise self.fail("missing-argument", span, f"`{function.name}` lacks its argument `{missing[0]}`")
+            raise self.e.fail("missing-argument", span, f"`{function.name}` lacks its argument `{missing[0]}`")
         return bound
 
     def _bind_named(
@@ -147,9 +152,9 @@ class Calls(Signatures):
         assert argument.name is not None
         at = argument.name_span or argument.span
         if argument.name not in names:
-            raise self.unknown_argument(callee, argument.name, at, names)
+            raise self.e.unknown_argument(callee, argument.name, at, names)
         if argument.name in bound:
-            raise self.fail("duplicate-argument", at, f"`{callee}` is given `{argument.name}` twice")
+            raise self.e.fail("duplicate-argument", at, f"`{callee}` is given `{argument.name}` twice")
         bound[argument.name] = argument
 
     def _has_tensor(self, arguments: Sequence[BoundArgument]) -> bool:
@@ -162,10 +167,12 @@ class Calls(Signatures):
         bound = self._match(function, arguments, span)
         if bound is None:
             return Partial(function, tuple(arguments))
-        if function.name in self.calls and (declaration.kind == "net" or self.calls.count(function.name) > 2):
-            raise self.fail("recursive-call", span, f"`{function.name}` calls itself", label="this call never ends")
-        if len(self.calls) > MAX_CALL_DEPTH:
-            raise self.fail("recursive-call", span, f"calls are nested more than {MAX_CALL_DEPTH} deep here")
+        if function.name in self.e.call_stack and (
+            declaration.kind == "net" or self.e.call_stack.count(function.name) > 2
+        ):
+            raise self.e.fail("recursive-call", span, f"`{function.name}` calls itself", label="this call never ends")
+        if len(self.e.call_stack) > MAX_CALL_DEPTH:
+            raise self.e.fail("recursive-call", span, f"calls are nested more than {MAX_CALL_DEPTH} deep here")
         env = Environment(function.module)
         self._bind_statics(env, function, bound, span)
         fitted = self._fit_all(env, function, bound)
@@ -179,7 +186,7 @@ class Calls(Signatures):
         positional = [a for a in arguments if a.name is None]
         if len(positional) > len(names):
             message = f"`{function.name}` takes {counted(len(names), 'argument')}, here are {len(positional)}"
-            raise self.fail("too-many-arguments", positional[len(names)].span, message)
+            raise self.e.fail("too-many-arguments", positional[len(names)].span, message)
         bound = dict(zip(names, positional, strict=False))
         for argument in arguments:
             if argument.name is not None:
@@ -189,7 +196,7 @@ class Calls(Signatures):
         if absent and len(absent) == len(tensors):
             return None
         if absent:
-            raise self.fail("missing-argument", span, f"`{function.name}` lacks its argument `{absent[0].name.id}`")
+            raise self.e.fail("missing-argument", span, f"`{function.name}` lacks its argument `{absent[0].name.id}`")
         return bound
 
     def _bind_statics(self, env: Environment, function: Function, bound: dict[str, BoundArgument], span: Span) -> None:
@@ -200,13 +207,13 @@ class Calls(Signatures):
             argument = bound.get(parameter.name.id)
             if argument is None:
                 if parameter.default is None:
-                    raise self.fail(
+                    raise self.e.fail(
                         "missing-argument", span, f"`{function.name}` lacks its argument `{parameter.name.id}`"
                     )
                 continue
             if isinstance(argument.value, Value):
                 message = f"`{parameter.name.id}` of `{function.name}` is fixed when the file is compiled"
-                raise self.fail("static-needed", argument.span, message, label=kind_of(argument.value))
+                raise self.e.fail("static-needed", argument.span, message, label=kind_of(argument.value))
             env.bind(parameter.name, argument.value)
             env.where[parameter.name.id] = argument.span
 
@@ -218,12 +225,16 @@ class Calls(Signatures):
             argument = bound.get(parameter.name.id)
             if argument is None:
                 assert parameter.default is not None
-                argument = BoundArgument(None, self.expression(env, parameter.default), parameter.default.span)
-            fitted[parameter.name.id] = self.fit(env, function.name, parameter, argument.value, argument.span)
+                argument = BoundArgument(
+                    None, self.e.expressions.expression(env, parameter.default), parameter.default.span
+                )
+            fitted[parameter.name.id] = self.e.signatures.fit(
+                env, function.name, parameter, argument.value, argument.span
+            )
         for parameter in function.declaration.parameters:
             if parameter.type is None and parameter.name.id not in env.names:
                 assert parameter.default is not None
-                env.bind(parameter.name, self.expression(env, parameter.default))
+                env.bind(parameter.name, self.e.expressions.expression(env, parameter.default))
         return fitted
 
     # --------------------------------------------------------------- inlining
@@ -233,20 +244,20 @@ class Calls(Signatures):
         axes = self._mapped_axes(list(fitted.values()), function.name)
         for name, argument in fitted.items():
             inner = axes[len(axes) - argument.mapped :]
-            value = self.builder.lead(argument.value, inner) if inner else argument.value
+            value = self.e.builder.lead(argument.value, inner) if inner else argument.value
             if not value.name:
                 value.name = name
             if function.declaration.kind == "net":
-                self.graph.arguments.setdefault(function.name, {}).setdefault(value, name)
+                self.e.graph.arguments.setdefault(function.name, {}).setdefault(value, name)
             env.names[name] = value
-        outer, self.axes = self.axes, (*self.axes, *axes)
-        self.calls.append(function.name)
+        outer, self.e.axes = self.e.axes, (*self.e.axes, *axes)
+        self.e.call_stack.append(function.name)
         try:
-            with self.weight_scope(self._scope_of(function)):
-                made = self.block(env, function.declaration.body)
+            with self.e.weight_scope(self._scope_of(function)):
+                made = self.e.statements.block(env, function.declaration.body)
         finally:
-            self.calls.pop()
-            self.axes = outer
+            self.e.call_stack.pop()
+            self.e.axes = outer
         return self._returned(env, function, made, axes, span)
 
     def _count_call(self, function: Function, span: Span) -> None:
@@ -254,7 +265,7 @@ class Calls(Signatures):
         self.inlined += 1
         function.module.called.add(function.name)
         if self.inlined == MAX_CALLS:
-            raise self.fail(
+            raise self.e.fail(
                 "too-deep", span, f"with `{function.name}` the calls of this file are more than {MAX_CALLS:,}"
             )
         if self.inlined > MAX_CALLS:
@@ -271,22 +282,24 @@ class Calls(Signatures):
             if own != sizes[len(sizes) - other.mapped :]:
                 message = f"`{name}` is mapped over {describe(sizes)} of one argument and {describe(own)} of another"
                 where = [Label(widest.span, f"mapped over {describe(sizes)}")]
-                raise self.fail("shape-mismatch", other.span, message, label=describe(own), where=where)
-        return tuple(Axis(f"m{i}", size, i) for i, size in enumerate(sizes, len(self.axes) + 1))
+                raise self.e.fail("shape-mismatch", other.span, message, label=describe(own), where=where)
+        return tuple(Axis(f"m{i}", size, i) for i, size in enumerate(sizes, len(self.e.axes) + 1))
 
     def _scope_of(self, function: Function) -> WeightScope:
         """A net names its weights by itself, wherever it is called; a layer by the place of the call."""
         if function.declaration.kind == "net":
             return WeightScope(function.name, function.name)
-        return self.scope.enter(function.name)
+        return self.e.scope.enter(function.name)
 
     def _returned(
         self, env: Environment, function: Function, made: Binding, axes: tuple[Axis, ...], span: Span
     ) -> Binding:
         if made is None:
             at = function.declaration.name.span
-            raise self.fail("missing-return", at, f"`{function.name}` returns nothing", label="no `return` in its body")
-        values = self.results(env, function.declaration, made)
+            raise self.e.fail(
+                "missing-return", at, f"`{function.name}` returns nothing", label="no `return` in its body"
+            )
+        values = self.e.signatures.results(env, function.declaration, made)
         parts = tuple(self._unmapped(value, axes) for value in values)
         return parts if isinstance(made, tuple) else parts[0]
 
@@ -294,8 +307,8 @@ class Calls(Signatures):
         """A result with the axes that the call was mapped over as the first of its shape."""
         if not axes:
             return value
-        value = self.builder.spread(value, axes) if not set(axes) <= set(value.type.lead) else value
-        return self.builder.unlead(value, len(axes))
+        value = self.e.builder.spread(value, axes) if not set(axes) <= set(value.type.lead) else value
+        return self.e.builder.unlead(value, len(axes))
 
 
 class Parameters(NamedTuple):

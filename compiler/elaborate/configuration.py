@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, Poison, is_number
-from mai.compiler.elaborate.elaborator import Elaborator
+from mai.compiler.elaborate.context import Context
+from mai.compiler.elaborate.names import look_up
 from mai.compiler.ir.graph import Value
 from mai.spec import ast
 from mai.spec.settings import Configuration
@@ -13,7 +14,7 @@ from mai.spec.source import Span
 
 
 def read_configuration(
-    e: Elaborator, env: Environment, arguments: Sequence[ast.Argument], call: ast.Expr | None = None
+    e: Context, env: Environment, arguments: Sequence[ast.Argument], call: ast.Expr | None = None
 ) -> Configuration | None:
     """The arguments of a train block, or those of a `call`; None where a value among them is wrong."""
     name = ""
@@ -53,15 +54,15 @@ def _configures(callee: Binding | None) -> bool:
     return callee is None or isinstance(callee, Function)
 
 
-def _value(e: Elaborator, env: Environment, expr: ast.Expr) -> object:
+def _value(e: Context, env: Environment, expr: ast.Expr) -> object:
     """A number, a text, a list; a call as a configuration; a name that nothing defines as itself: `split = train`."""
     callee = expr.function if isinstance(expr, ast.Call) else None
-    if isinstance(callee, ast.Name) and _configures(e.look_up(env, callee.id)):
+    if isinstance(callee, ast.Name) and _configures(look_up(env, callee.id)):
         made = read_configuration(e, env, (), expr)
         return Poison() if made is None else made
-    if isinstance(expr, ast.Name) and not is_number(e.look_up(env, expr.id)):
+    if isinstance(expr, ast.Name) and not is_number(look_up(env, expr.id)):
         return expr.id
-    value = e.expression(env, expr)
+    value = e.expressions.expression(env, expr)
     if isinstance(value, Value):
         return e.error("static-needed", expr.span, "a setting is fixed when the file is compiled")
     return value

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.arguments import positive
 from mai.compiler.elaborate.bindings import Binding, Distribution
+from mai.compiler.elaborate.bounds import setting_of
 from mai.compiler.elaborate.builtins import Arg, builtin
+from mai.compiler.elaborate.temperature import cooled, forbid_division
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError, describe
 from mai.compiler.ir.signature import Section
@@ -20,6 +21,7 @@ from mai.compiler.ops.random.choice import Occurs
 from mai.compiler.ops.reductions import Mean, Sum
 from mai.compiler.ops.shapes.indexing import Iota
 from mai.compiler.ops.shapes.shape import Reshape, Unsqueeze
+from mai.spec.source import Span
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator
@@ -66,19 +68,32 @@ _distribution(
 
 @builtin(Section.DISTRIBUTIONS)
 def categorical(
-    e: Elaborator, logits: Arg, top_k: Arg | None = None, top_p: Arg | None = None, min_p: Arg | None = None
-) -> Binding:
-    """A label with the probabilities softmax(logits); `logits / t` is a temperature, and may be 0 (the largest)."""
-    z, temperature = _cooled(e, e.real(logits.value, logits.span))
+    e: Elaborator, logits: Arg, top_k: Arg | None = None, top_p: Arg | None = None, min_p: Arg | None = None,
+    temperature: Arg | None = None,
+) -> Binding:  # fmt: skip
+    """A label with the probabilities softmax(logits / temperature); at temperature 0 the largest logit.
+
+    `categorical(z / t)` has the temperature t.
+    """
+    z = e.real(logits.value, logits.span)
+    z, divisor = cooled(e, z) if temperature is None else (z, e.real(temperature.value, temperature.span))
+    forbid_division(e, z, logits.span)
     filters = [None if top_k is None else e.value(top_k.value, top_k.span)]
     filters += [None if p is None else e.real(p.value, p.span) for p in (top_p, min_p)]
-    for setting, most in ((temperature, None), *((f, 1) for f in filters[1:])):
-        _bound(e, setting, most)
+    if top_k is not None and (name := setting_of(top_k.value)):
+        e.bounds.ask(name, top_k.span, least=0)
+    for argument, setting, most in (
+        (temperature or logits, divisor, None),
+        (top_p, filters[1], 1),
+        (min_p, filters[2], 1),
+    ):
+        if argument is not None and setting is not None:
+            _bound(e, setting, argument.span, most)
     while filters and filters[-1] is None:
         filters.pop()
     neutral = (0, 1.0, 0.0)
     given = [e.builder.constant(neutral[i]) if f is None else f for i, f in enumerate(filters)]
-    return Distribution("categorical", (), (z, temperature, *given), e.builder.span)  # type: ignore[arg-type]
+    return Distribution("categorical", (), (z, divisor, *given), e.builder.span)  # type: ignore[arg-type]
 
 
 @builtin(Section.LOSSES)
@@ -92,20 +107,11 @@ def penalise(e: Elaborator, logits: Arg, x: Arg, penalty: Arg) -> Binding:
     return e.emit(Where, e.emit(Greater, occurs, e.builder.constant(0.5)), lower, z, name="penalise")
 
 
-def _cooled(e: Elaborator, logits: Value) -> tuple[Value, Value]:
-    """Logits and their temperature: what they were divided by, where that is one number for all examples."""
-    for node in reversed(e.builder.region.nodes):
-        if node.output is logits and node.op is Divide and node.inputs[0].type.shape == logits.type.shape:
-            divisor = node.inputs[1].type
-            return node.inputs if not divisor.rank and not divisor.lead else (logits, e.builder.constant(1.0))  # type: ignore[return-value]
-    return logits, e.builder.constant(1.0)
-
-
-def _bound(e: Elaborator, setting: Value | None, most: float | None) -> None:
+def _bound(e: Elaborator, setting: Value, use: Span, most: float | None) -> None:
     """A temperature is at least 0, a probability at most 1: so much the file can check for its caller."""
     for name, held in e.graph.settings.items():
         if held.value is setting:
-            e.graph.settings[name] = replace(held, minimum=0, maximum=most)
+            e.bounds.ask(name, use, least=0, most=most)
 
 
 # ------------------------------------------------------ batches, derivatives
@@ -185,6 +191,6 @@ def _basis(e: Elaborator, shape: tuple[Size, ...], x: Arg) -> Value:
 
 def _probes(e: Elaborator, shape: tuple[Size, ...], count: int) -> Value:
     """Random signs: of all probes, those with the least variance."""
-    uniform = e.drawn("probes", Distribution("uniform", (count, *shape), (0.0, 1.0), e.builder.span))  # type: ignore[arg-type]
+    uniform = e.draws.drawn("probes", Distribution("uniform", (count, *shape), (0.0, 1.0), e.builder.span))  # type: ignore[arg-type]
     is_low = e.emit(Less, uniform, e.builder.constant(0.5))
     return e.emit(Where, is_low, e.builder.constant(-1.0), e.builder.constant(1.0))

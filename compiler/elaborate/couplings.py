@@ -67,14 +67,13 @@ def directions(e: Elaborator, count: Arg, x: Arg, y: Arg) -> Binding:
     """`count` random unit vectors for the points of two clouds: drawn for every example, or once where they are one for all."""
     clouds = [e.real(a.value, a.span) for a in (x, y)]
     width = clouds[0].type.shape[-1]
-    if not e.can_draw:
-        raise e.fail("static-needed", x.span, "nothing is drawn here: settings and consts are fixed")
+    e.draws.check(x.span)
     outer = e.draws.example
     if not any(v.type.batched for v in clouds):
         e.draws.example = e.builder.constant(0)
     try:
         given = Distribution("normal", (positive(e, count, 64), width), (0.0, 1.0), e.builder.span)  # type: ignore[arg-type]
-        drawn = e.drawn("directions", given)
+        drawn = e.draws.drawn("directions", given)
     finally:
         e.draws.example = outer
     length = e.emit(Sqrt, e.emit(Sum, e.emit(Multiply, drawn, drawn), keep=True))

@@ -118,8 +118,8 @@ class Loader:
         self.consts.append(name)
         if name in self.sets:
             return self._set_value(name, self.sets[name])
-        maker = Elaborator(self.report, "const", {}, training=False)
-        value = maker.expression(Environment(module), declaration.value)
+        maker = Elaborator(self.report, "const", {})
+        value = maker.expressions.expression(Environment(module), declaration.value)
         if is_number(value) or isinstance(value, (Poison, bool, str)):
             return value
         at = declaration.value.span
@@ -132,7 +132,7 @@ class Loader:
         try:
             parsed = parse(source, inner).declarations[0]
             assert isinstance(parsed, ast.Const)
-            value = Elaborator(inner, "const", {}, training=False).expression(
+            value = Elaborator(inner, "const", {}).expressions.expression(
                 Environment(Module(source, {}, {})), parsed.value
             )
             inner.check()

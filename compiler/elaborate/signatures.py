@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mai.compiler.elaborate.bindings import POISON, Binding, BoundArgument, Environment, Function, Module, Poison
-from mai.compiler.elaborate.core import Core, LayerCall, Stop
+from mai.compiler.elaborate.context import Context, LayerCall, Stop
+from mai.compiler.elaborate.names import is_free
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Size
@@ -14,7 +15,6 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.elementwise import ToReal
 from mai.spec import ast, in_prelude
 from mai.spec.diagnostics import Edit, Label
-from mai.spec.diagnostics.suggest import closest
 from mai.spec.source import Span
 
 MAX_EDITS = 4
@@ -35,8 +35,11 @@ class Fitted:
     span: Span
 
 
-class Signatures(Core):
+class Signatures:
     """Types of parameters, weights, data and results."""
+
+    def __init__(self, context: Context) -> None:
+        self.e = context
 
     def written_type(self, env: Environment, written: ast.TypeExpr) -> Type:
         """A type whose every dimension is known or bound. Raises `Stop`."""
@@ -59,23 +62,12 @@ class Signatures(Core):
         if not isinstance(vocab, int):
             module.names["vocab"] = POISON
             help = "add `const vocab = 256`"
-            raise self.fail("vocab-missing", span, "tokens need a `const vocab`: how many there are", help=help)
+            raise self.e.fail("vocab-missing", span, "tokens need a `const vocab`: how many there are", help=help)
         return vocab
 
     def dimension(self, env: Environment, expr: ast.Expr) -> Size:
         """The size that a dimension stands for. Raises `Stop`."""
-        return self.size(self.expression(env, expr), expr.span)
-
-    def is_free(self, env: Environment, expr: ast.Expr) -> bool:
-        """A name that nothing defines: the call binds it."""
-        if not isinstance(expr, ast.Name) or expr.id in env.names:
-            return False
-        module: Module | None = env.module
-        while module is not None:
-            if expr.id in module.names:
-                return False
-            module = None
-        return True
+        return self.e.size(self.e.expressions.expression(env, expr), expr.span)
 
     # ---------------------------------------------------------------- fitting
 
@@ -90,7 +82,7 @@ class Signatures(Core):
         mapped = value.type.rank - len(dims)
         if mapped < 0:
             message = f"`{name}` takes {parameter.type.span.text} as `{parameter.name.id}`, this is {describe(value.type.shape)}"
-            raise self.fail(
+            raise self.e.fail(
                 "rank-mismatch", span, message, label=describe(value.type.shape), where=self._came_from(value, span)
             )
         self._bind_dims(env, name, dims, value, span)
@@ -99,20 +91,20 @@ class Signatures(Core):
         return Fitted(value, mapped, span)
 
     def _converted(self, given: Binding, wanted: DType, parameter: ast.Parameter, span: Span) -> Value:
-        value = self.value(given, span)
+        value = self.e.value(given, span)
         if value.type.dtype is wanted:
             return value
         if wanted is DType.REAL:
-            return self.real(given, span) if not isinstance(given, Value) else self.emit(ToReal, value)
+            return self.e.real(given, span) if not isinstance(given, Value) else self.e.emit(ToReal, value)
         needed = "an integer" if wanted is DType.INT else "true or false"
         message = f"`{parameter.name.id}` is {needed}, this is {'real' if value.type.dtype is DType.REAL else 'not'}"
-        raise self.fail("dtype-mismatch", span, message, label=describe(value.type.shape))
+        raise self.e.fail("dtype-mismatch", span, message, label=describe(value.type.shape))
 
     def _bind_dims(self, env: Environment, name: str, dims: Sequence[ast.Expr], value: Value, span: Span) -> None:
         shape = value.type.shape[value.type.rank - len(dims) :]
         expected: list[Size] = []
         for dim, size in zip(dims, shape, strict=True):
-            if self.is_free(env, dim):
+            if is_free(env, dim):
                 assert isinstance(dim, ast.Name)
                 env.names[dim.id], env.where[dim.id] = size, span
             expected.append(self.dimension(env, dim))
@@ -126,21 +118,21 @@ class Signatures(Core):
             if sum(e != s for e, s in zip(expected, shape, strict=True)) > 1
             else self._edits(env, wrong, value, size)
         )
-        raise self.fail("shape-mismatch", span, message, label=describe(value.type.shape), where=where, edits=edits)
+        raise self.e.fail("shape-mismatch", span, message, label=describe(value.type.shape), where=where, edits=edits)
 
     def remember_call(self, value: Value, function: Binding, arguments: Sequence[BoundArgument], span: Span) -> None:
         """Keep which layers' calls decided a value's shape, the first one first: an activation's operand has its shape."""
         operands = (a.value for a in arguments if isinstance(a.value, Value) and a.value.type.shape == value.type.shape)
-        calls = self.made_by.get(value) or next((self.made_by[o] for o in operands if o in self.made_by), ())
+        calls = self.e.made_by.get(value) or next((self.e.made_by[o] for o in operands if o in self.e.made_by), ())
         layer = isinstance(function, Function) and function.declaration.kind == "layer"
         if layer and not in_prelude(span.source):
             calls = (*calls, LayerCall(span, tuple(a for a in arguments if type(a.value) is int)))
         if calls:
-            self.made_by[value] = calls[-MAX_EDITS:]
+            self.e.made_by[value] = calls[-MAX_EDITS:]
 
     def _edits(self, env: Environment, dim: ast.Expr, value: Value, size: Size) -> list[Edit]:
         """Other numbers in the calls that made a value of the wrong `size`, the last call first."""
-        found = [(call, a) for call in reversed(self.made_by.get(value, ())) for a in call.numbers if a.value == size]
+        found = [(call, a) for call in reversed(self.e.made_by.get(value, ())) for a in call.numbers if a.value == size]
         wanted = self.dimension(env, dim)
         return [Edit(call.span, a.span, str(wanted)) for call, a in found if isinstance(wanted, int)][:MAX_EDITS]
 
@@ -153,16 +145,16 @@ class Signatures(Core):
         return [Label(at, f"`{dim.id}` is {size} here")] if at and at != span and at.source is span.source else []
 
     def _came_from(self, value: Value, span: Span) -> list[Label]:
-        origin = self.origins.get(value)
+        origin = self.e.origins.get(value)
         inside = origin and origin.source is span.source and (origin.start < span.start or origin.end > span.end)
         return [Label(origin, f"{describe(value.type.shape)} comes from here")] if origin and inside else []
 
     def _fit_classes(self, env: Environment, written: ast.ClassType, value: Value, given: Binding, span: Span) -> Value:
         """The label as one of the parameter's classes: inside the call it is below their number."""
-        if self.is_free(env, written.classes):
+        if is_free(env, written.classes):
             assert isinstance(written.classes, ast.Name)
             if value.type.classes is None:
-                raise self.fail(
+                raise self.e.fail(
                     "class-range", span, "this integer does not say how many classes there are", label="int"
                 )
             env.names[written.classes.id] = value.type.classes
@@ -172,12 +164,12 @@ class Signatures(Core):
         negative = isinstance(given, int) and given < 0
         if negative or (isinstance(least, int) and isinstance(classes, int) and least > classes):
             shown = f"the label {given}" if isinstance(given, int) else f"a class[{least}]"
-            raise self.fail(
+            raise self.e.fail(
                 "class-range", span, f"{shown} does not fit class[{classes}]: labels are 0 to {classes - 1}"
             )
         if value.type.classes == classes:
             return value
-        label = self.builder.lead(value, ())
+        label = self.e.builder.lead(value, ())
         label.type = replace(label.type, classes=classes)
         return label
 
@@ -189,7 +181,7 @@ class Signatures(Core):
         parts = made if isinstance(made, tuple) else (made,)
         items = returned.items if isinstance(returned, ast.Several) else ()
         spans = [p.span for p in items] if len(items) == len(parts) else [returned.span] * len(parts)
-        values = [self.value(part, span) for part, span in zip(parts, spans, strict=True)]
+        values = [self.e.value(part, span) for part, span in zip(parts, spans, strict=True)]
         if not promised:
             return values
         if len(promised) != len(values):
@@ -197,24 +189,19 @@ class Signatures(Core):
             types = ", ".join(describe(v.type.shape) for v in values)
             help = f"write `-> ({types})`" if len(values) > 1 else None
             where = [Label(promised[0].span, "promised here")]
-            raise self.fail("return-shape", returned.span, message, where=where, help=help)
+            raise self.e.fail("return-shape", returned.span, message, where=where, help=help)
         return [self._result(env, name, *rest) for rest in zip(promised, values, spans, strict=True)]
 
     def _result(self, env: Environment, name: str, written: ast.TypeExpr, value: Value, span: Span) -> Value:
         promised = self.written_type(env, written)
         if promised.dtype is DType.REAL and value.type.dtype is DType.INT:
-            value = self.emit(ToReal, value)
+            value = self.e.emit(ToReal, value)
         if value.type.shape != promised.shape or value.type.dtype is not promised.dtype:
             message = f"`{name}` promises {written.span.text}, this returns {value.type.with_lead(())}"
             message = message.replace("f32", "")
             where = [Label(written.span, f"promised here: {describe(promised.shape)}")]
-            raise self.fail("return-shape", span, message, label=describe(value.type.shape), where=where)
+            raise self.e.fail("return-shape", span, message, label=describe(value.type.shape), where=where)
         return value
-
-    def unknown_argument(self, callee: str, name: str, span: Span, known: Sequence[str]) -> Stop:
-        guess = closest(name, known)
-        help = f"did you mean `{guess}`?" if guess else (f"it takes {', '.join(known)}" if known else None)
-        return self.fail("unknown-argument", span, f"`{callee}` has no argument `{name}`", help=help)
 
 
 def counted(number: int, noun: str) -> str:

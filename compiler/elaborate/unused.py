@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from mai.compiler.elaborate.bindings import Environment, Module, Poison
 from mai.compiler.elaborate.blocks.export import bind_input
-from mai.compiler.elaborate.core import Stop
+from mai.compiler.elaborate.context import Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
-from mai.compiler.elaborate.statements import assigned_names
+from mai.compiler.elaborate.names import is_free
+from mai.compiler.elaborate.statement_rules import assigned_names
 from mai.spec import ast
 from mai.spec.diagnostics import Reporter
 
@@ -38,18 +39,18 @@ def _count(written: ast.TypeExpr) -> ast.Name | None:
 
 
 def _elaborate(declaration: ast.Function, module: Module, report: Reporter) -> None:
-    e = Elaborator(report, declaration.name.id, {}, training=False)
+    e = Elaborator(report, declaration.name.id, {})
     env = Environment(module)
-    e.start_draws()
+    e.draws.start()
     try:
         for parameter in declaration.parameters:
             _bind(e, env, parameter)
     except Stop:
         return
-    made = e.block(env, declaration.body)
+    made = e.statements.block(env, declaration.body)
     if made is not None and not isinstance(made, Poison):
         try:
-            e.results(env, declaration, made)
+            e.signatures.results(env, declaration, made)
         except Stop:
             return
     elif made is None:
@@ -57,14 +58,14 @@ def _elaborate(declaration: ast.Function, module: Module, report: Reporter) -> N
         e.error("missing-return", declaration.name.span, message, label="no `return` in its body")
 
 
-def _bind(e: Elaborator, env: Environment, parameter: ast.Parameter) -> None:
+def _bind(e: Context, env: Environment, parameter: ast.Parameter) -> None:
     written = parameter.type
     if parameter.default is not None:
-        env.bind(parameter.name, e.expression(env, parameter.default))
+        env.bind(parameter.name, e.expressions.expression(env, parameter.default))
     elif written is None:
         env.bind(parameter.name, GUESS)
     else:
         count = _count(written)
-        if count is not None and e.is_free(env, count):
+        if count is not None and is_free(env, count):
             env.names[count.id] = GUESS
         bind_input(e, env, parameter, written)

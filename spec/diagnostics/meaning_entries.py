@@ -201,7 +201,8 @@ SHAPES: dict[str, Entry] = {
     ),
     "division-by-zero": Entry(
         "A division by zero",
-        "This number would have no value. Perhaps a `const` or a `--set` is 0.",
+        "This number would have no value. Perhaps a `const` or a `--set` is 0. Logits are divided by a setting that may be 0 as a\n"
+        "whole, `categorical(z / t)`, or with `categorical(z, temperature = t)`.",
         "const d = 1 / 0\n",
         "const d = 1 / 2\n",
     ),

@@ -11,6 +11,7 @@ import pytest
 from scipy.stats import chisquare
 
 from mai.compiler import passes
+from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.export import export
@@ -80,3 +81,63 @@ def test_temperature_zero_is_the_first_of_the_largest(program: Maker, tmp_path: 
     assert (model(z=z, temperature=0.0, seed=9) == 3).all()
     assert set(model(z=z, temperature=1e-3, seed=9).tolist()) == {3, 7}
     assert 11 not in model(z=z, temperature=9.0, seed=9)
+
+
+COLD = {
+    "divided": "categorical(x / t)",
+    "divided before": "categorical(z)",
+    "an argument": "categorical(x, temperature = t)",
+    "an argument beside a filter": "categorical(x, 2, temperature = t)",
+    "with a bias": "categorical(x + 0.1 * t, temperature = t)",
+    "twice the temperature": "categorical(x / (2 * t))",
+    "seen to by the file": "categorical(where(t > 0, x / (t + 1e-9), 10^9 * x))",
+}
+
+
+@pytest.mark.parametrize("name", COLD)
+def test_a_cold_choice_is_the_largest(name: str, program: Maker, tmp_path: Path) -> None:
+    text = f"export pick(x: [3], t: real = 1.0) -> class[3] {{\n  z = x / t\n  k ~ {COLD[name]}\n  return k\n}}\n"
+    model = load(export(program(text), "pick", Trained({}), tmp_path).path, providers="cpu")
+    rows = np.array([[0.5, 5.0, 1.0], [7.0, 5.0, 1.0], [1.0, 2.0, 3.0]], np.float32)
+    np.testing.assert_array_equal(model(x=rows, t=0.0), [1, 0, 2])
+
+
+def test_a_temperature_is_what_the_logits_are_divided_by(program: Maker, tmp_path: Path) -> None:
+    text = "export pick(x: [12], t: real = 1.0) -> class[12] {{\n  k ~ {}\n  return k\n}}\n"
+    rows = np.broadcast_to(LOGITS, (500, 12)).astype(np.float32)
+    drawn = []
+    for form in ("categorical(x / t)", "categorical(x, temperature = t)"):
+        model = load(export(program(text.format(form)), "pick", Trained({}), tmp_path).path, providers="cpu")
+        drawn.append(model(x=rows, t=0.7, seed=3))
+    np.testing.assert_array_equal(*drawn)
+
+
+REFUSED = {
+    "a bias": "categorical(x / t + 0.1)",
+    "a reciprocal": "categorical((1 / t) * x)",
+    "a power": "categorical(x * t^-1)",
+    "a shift": "categorical((x + 0.1) / t - 2)",
+    "penalised after": "categorical(penalise(x / t, range(2), 1.5))",
+    "twice": "categorical(x / t, temperature = t)",
+    "of probabilities": "categorical(log_softmax(x / t))",
+    "a name between": "categorical(z + 1)",
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_division_inside_of_the_logits_is_refused(name: str, tmp_path: Path) -> None:
+    path = tmp_path / "spec.mai"
+    path.write_text(
+        f"export pick(x: [3], t: real = 1.0) -> class[3] {{\n  z = x / t\n  k ~ {REFUSED[name]}\n  return k\n}}\n",
+        encoding="utf-8",
+    )
+    (error,) = check(path).diagnostics
+    assert error.slug == "division-by-zero" and error.span is not None and error.span.line == 3
+    assert error.help is not None and "temperature = t" in error.help
+
+
+def test_a_divisor_that_is_never_0_is_none_of_its_business(program: Maker) -> None:
+    program(
+        "export pick(x: [3], n: int = 4) -> class[3] {\n  integrate s in 0..1 using euler(n) { dx/ds = -x }\n"
+        "  k ~ categorical(x / n + 0.1)\n  return k\n}\n"
+    )

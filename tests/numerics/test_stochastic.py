@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from mai.compiler import passes
+from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.export import export
@@ -85,3 +86,42 @@ def test_backward_in_time_and_beside_a_derivative(program: Maker) -> None:
     (made,) = evaluate(graph, {}, {"batch": 4000, "seed": 1}, {})
     assert abs(made[:, 0].var() - 1) < 0.1
     np.testing.assert_allclose(made[:, 1], -2 * np.arange(1, 51).sum() / 50**2)
+
+
+DRIFTS = {
+    "a helper of its own name": "pull = -x * ds\n    dx = pull + 0 * dW",
+    "a helper called drift": "drift = -x * ds\n    dx = drift + 0 * dW",
+    "a helper called dt2": "dt2 = 2 * ds\n    dx = -0.5 * x * dt2 + 0 * dW",
+    "a helper called delta, defined beside an elta": "elta = 3\n    delta = -x * ds\n    dx = delta + 0 * elta * dW",
+}
+
+
+@pytest.mark.parametrize("name", DRIFTS)
+def test_an_increment_is_that_of_a_state(name: str, program: Maker) -> None:
+    """A variable may be called as it likes: what moves has a value before the integral."""
+    text = f"export g(x: [], steps: int = 100) -> [] {{\n  integrate s in 0..1 using euler_maruyama(steps) {{\n    {DRIFTS[name]}\n  }}\n  return x\n}}\n"
+    graph = passes.prepare(program(text).exports["g"])
+    (result,) = evaluate(graph, {"x": np.ones(1)}, {"seed": 0}, {})
+    np.testing.assert_allclose(result, 0.99**100, rtol=1e-5)
+
+
+def test_a_state_may_be_called_rift(program: Maker) -> None:
+    text = (
+        "export g(x: [], steps: int = 100) -> [] {\n  rift = x\n  integrate s in 0..1 using euler_maruyama(steps) {\n"
+        "    drift = -rift * ds + 0 * dW\n  }\n  return rift\n}\n"
+    )
+    graph = passes.prepare(program(text).exports["g"])
+    (result,) = evaluate(graph, {"x": np.ones(1)}, {"seed": 0}, {})
+    np.testing.assert_allclose(result, 0.99**100, rtol=1e-5)
+
+
+def test_noise_outside_of_an_increment_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "spec.mai"
+    path.write_text(
+        "export g(x: [], steps: int = 9) -> [] {\n  integrate s in 0..1 using euler_maruyama(steps) {\n"
+        "    drift = -x * ds + dW\n    dx = drift + 0 * dW\n  }\n  return x\n}\n",
+        encoding="utf-8",
+    )
+    (error,) = check(path).diagnostics
+    assert error.slug == "unknown-name" and error.span is not None and error.span.text == "dW"
+    assert error.help is not None and "increment" in error.help

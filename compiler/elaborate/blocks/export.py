@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Module, Poison
-from mai.compiler.elaborate.core import Stop
-from mai.compiler.elaborate.elaborator import BATCH, Elaborator
+from mai.compiler.elaborate.context import BATCH, Context, Stop
+from mai.compiler.elaborate.elaborator import Elaborator
+from mai.compiler.elaborate.names import is_free, look_up
 from mai.compiler.elaborate.signatures import dims_of, dtype_of, return_of
 from mai.compiler.ir.graph import EVALUATIONS, Graph, Setting, Value, Weight
 from mai.compiler.ir.sizes import Size, symbol
@@ -13,7 +14,7 @@ from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
 from mai.spec import ast
-from mai.spec.diagnostics import Reporter
+from mai.spec.diagnostics import Label, Reporter
 
 RESERVED = ("seed", "batch")
 
@@ -22,18 +23,19 @@ def elaborate_export(
     declaration: ast.Function, module: Module, report: Reporter, weights: dict[str, Weight]
 ) -> Graph | None:
     """The graph of an export; None where it has errors."""
-    e = Elaborator(report, declaration.name.id, weights, training=False)
+    e = Elaborator(report, declaration.name.id, weights)
     env = Environment(module)
     before = len(report.diagnostics)
-    e.start_draws()
+    e.draws.start()
     for parameter in declaration.parameters:
         _parameter(e, env, parameter)
     if not e.graph.inputs:
         batch = Value(Type(DType.INT), "batch")
         e.graph.settings["batch"] = Setting(batch, 1, 1)
         e.graph.sizes["batch"] = batch
-    made = e.block(env, declaration.body)
-    e.finish_draws()
+    made = e.statements.block(env, declaration.body)
+    e.draws.finish()
+    _bound_settings(e, declaration)
     if isinstance(made, Poison) or len(report.diagnostics) > before:
         return None
     if made is None:
@@ -47,12 +49,12 @@ def elaborate_export(
     return _finish(e, env, declaration, made)
 
 
-def _finish(e: Elaborator, env: Environment, declaration: ast.Function, made: Binding) -> Graph | None:
+def _finish(e: Context, env: Environment, declaration: ast.Function, made: Binding) -> Graph | None:
     returned = return_of(declaration)
     span = returned.span if returned else declaration.name.span
     e.builder.span = span
     try:
-        values = e.results(env, declaration, made)
+        values = e.signatures.results(env, declaration, made)
     except Stop:
         return None
     e.graph.output_names = _names(e, declaration.name.id, returned, len(values))
@@ -63,7 +65,7 @@ def _finish(e: Elaborator, env: Environment, declaration: ast.Function, made: Bi
     return e.graph
 
 
-def _names(e: Elaborator, export: str, returned: ast.Expr | None, count: int) -> list[str]:
+def _names(e: Context, export: str, returned: ast.Expr | None, count: int) -> list[str]:
     """One result has the export's name; several have their own, or else its name and their number."""
     taken = {v.name for v in e.graph.inputs} | set(e.graph.settings) | {EVALUATIONS}
     names = _numbered(export, count)
@@ -81,7 +83,7 @@ def _numbered(export: str, count: int) -> list[str]:
     return [export] if count == 1 else [f"{export}_{i}" for i in range(count)]
 
 
-def _evaluations(e: Elaborator) -> Value:
+def _evaluations(e: Context) -> Value:
     """How often adaptive solvers evaluated an example's velocities, all together; negative where one did not arrive."""
     counts = [_of_one_example(e, v) for v in e.evaluations]
     if len(counts) == 1:
@@ -93,7 +95,7 @@ def _evaluations(e: Elaborator) -> Value:
     return e.emit(logic.Where, failed, e.emit(el.Negative, total), total)
 
 
-def _of_one_example(e: Elaborator, count: Value) -> Value:
+def _of_one_example(e: Context, count: Value) -> Value:
     """A count over the axes that calls have mapped over: the largest, or the one that failed."""
     inner = [axis for axis in count.type.lead if axis != BATCH]
     if not inner:
@@ -104,7 +106,7 @@ def _of_one_example(e: Elaborator, count: Value) -> Value:
     return e.emit(logic.Where, e.emit(logic.Less, least, e.builder.constant(0)), least, most)
 
 
-def _parameter(e: Elaborator, env: Environment, parameter: ast.Parameter) -> None:
+def _parameter(e: Context, env: Environment, parameter: ast.Parameter) -> None:
     name = parameter.name
     try:
         if name.id in RESERVED:
@@ -122,18 +124,18 @@ def _parameter(e: Elaborator, env: Environment, parameter: ast.Parameter) -> Non
         env.bind(name, Poison())
 
 
-def bind_input(e: Elaborator, env: Environment, parameter: ast.Parameter, written: ast.TypeExpr) -> None:
+def bind_input(e: Context, env: Environment, parameter: ast.Parameter, written: ast.TypeExpr) -> None:
     """An input has the batch axis; a free name among its dimensions is bound to what the host gives."""
     fresh: list[tuple[int, str]] = []
     for axis, dim in enumerate(dims_of(written)):
-        if e.is_free(env, dim):
+        if is_free(env, dim):
             assert isinstance(dim, ast.Name)
             if dim.id in RESERVED:
                 help = "a spec speaks of one example: leave the axis of the batch out"
                 raise e.fail("reserved-name", dim.span, f"`{dim.id}` is a name that mai uses itself", help=help)
             env.names[dim.id], env.where[dim.id] = symbol(dim.id), dim.span
             fresh.append((axis, dim.id))
-    type_ = e.written_type(env, written).with_lead((BATCH,))
+    type_ = e.signatures.written_type(env, written).with_lead((BATCH,))
     value = Value(type_, parameter.name.id)
     for axis, name in fresh:
         e.graph.sizes[name] = (value, 1 + axis)
@@ -142,7 +144,7 @@ def bind_input(e: Elaborator, env: Environment, parameter: ast.Parameter, writte
     env.bind(parameter.name, value)
 
 
-def _setting(e: Elaborator, env: Environment, parameter: ast.Parameter, written: ast.TypeExpr) -> None:
+def _setting(e: Context, env: Environment, parameter: ast.Parameter, written: ast.TypeExpr) -> None:
     """A setting is one scalar a call. A whole one can be a size: the number of steps, of turns."""
     assert parameter.default is not None
     default = _default(e, env, parameter.default, written)
@@ -158,20 +160,14 @@ def _setting(e: Elaborator, env: Environment, parameter: ast.Parameter, written:
         help = _labels(e, env, written) if isinstance(default, str) else None
         raise e.fail("dtype-mismatch", parameter.default.span, f"`{parameter.name.id}` is {words[dtype]}", help=help)
     assert isinstance(default, (bool, int, float))
-    value = Value(e.written_type(env, written), parameter.name.id)
+    value = Value(e.signatures.written_type(env, written), parameter.name.id)
     is_size = isinstance(written, ast.ScalarType) and written.kind == "int"
     classes = value.type.classes
     top = classes - 1 if isinstance(classes, int) else None
     if isinstance(written, ast.ClassType) and top is not None and not 0 <= default <= top:
         message = f"the label {default} does not fit class[{classes}]: labels are 0 to {top}"
         raise e.fail("class-range", parameter.default.span, message)
-    low = (
-        1
-        if is_size and _counts_steps(parameter.name.id)
-        else 0
-        if dtype is DType.INT and (is_size or classes)
-        else None
-    )
+    low = 0 if classes else None
     e.graph.settings[parameter.name.id] = Setting(value, float(default) if dtype is DType.REAL else default, low, top)
     bound: Size | Value = value
     if is_size:
@@ -180,23 +176,35 @@ def _setting(e: Elaborator, env: Environment, parameter: ast.Parameter, written:
     env.bind(parameter.name, bound)
 
 
-def _default(e: Elaborator, env: Environment, written: ast.Expr, type_: ast.TypeExpr) -> Binding:
+def _bound_settings(e: Context, declaration: ast.Function) -> None:
+    """Give every setting the range that its uses allow, its default among it."""
+    written = {p.name.id: p.default for p in declaration.parameters if p.default is not None}
+    for name in e.graph.settings:
+        bound, default = e.bounds.broken(name), written.get(name)
+        e.graph.settings[name] = setting = e.bounds.range_of(name)
+        if bound is not None and default is not None:
+            message = f"`{name}` is {bound}, its default is {setting.default}"
+            where = [Label(bound.use, "used here")] if bound.use.source is default.span.source else []
+            e.error("bad-setting", default.span, message, where=where)
+    for name, use in e.bounds.zeros():
+        message = f"`categorical` has no logits where `{name}` is 0: they are divided by it inside"
+        help = f"write `categorical(z, temperature = {name})`, of logits z that nothing has divided by it"
+        e.report.error("division-by-zero", use, message, label=f"{name} may be 0", help=help)
+
+
+def _default(e: Context, env: Environment, written: ast.Expr, type_: ast.TypeExpr) -> Binding:
     """What a setting is unless the host says otherwise. The words of a label are those of the data, unknown to a spec."""
-    if isinstance(written, ast.Name) and e.look_up(env, written.id) is None:
+    if isinstance(written, ast.Name) and look_up(env, written.id) is None:
         help = _labels(e, env, type_)
         if help:
             raise e.fail("unknown-name", written.span, f"nothing here is called `{written.id}`", help=help)
-    return e.expression(env, written)
+    return e.expressions.expression(env, written)
 
 
-def _labels(e: Elaborator, env: Environment, written: ast.TypeExpr) -> str | None:
+def _labels(e: Context, env: Environment, written: ast.TypeExpr) -> str | None:
     """What a label's default may be; None for what is no label."""
     if not isinstance(written, ast.ClassType):
         return None
-    classes = e.classes_of(env, written)
+    classes = e.signatures.classes_of(env, written)
     top = f" from 0 to {classes - 1}" if isinstance(classes, int) else ""
     return f"a spec does not know labels by name: a default is a number{top}"
-
-
-def _counts_steps(name: str) -> bool:
-    return "step" in name

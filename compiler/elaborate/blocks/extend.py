@@ -2,91 +2,92 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Poison
-from mai.compiler.elaborate.blocks.repeat import Loops
-from mai.compiler.elaborate.core import Stop, kind_of
+from mai.compiler.elaborate.bounds import setting_of
+from mai.compiler.elaborate.context import Context, Stop, kind_of
+from mai.compiler.elaborate.statement_rules import belongs_elsewhere, elaborates
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.structure import NOTHING, Extend
 from mai.compiler.ir.types import DType, Type
 from mai.spec import ast
 
+belongs_elsewhere(ast.Append, "append-outside", "`append` belongs directly in an `extend` block")
 
-class Growing(Loops):
+
+@elaborates(ast.Extend, binds=lambda s: (s.name,))
+def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
     """A row of tokens as the state of a loop; the body is elaborated once, on a row of unknown length."""
+    row = _row(e, env, statement)
+    count = e.size(e.expressions.expression(env, statement.count), statement.count.span, "a count")
+    inputs = [row, e.builder.size(count), *_stop(e, env, statement)]
+    name = _length(e)
+    grown = Value(row.type.with_shape((symbol(name),)), statement.name.id)
+    region = Region([Value(Type(DType.INT), "turn"), grown])
+    e.graph.sizes[name] = (grown, len(row.type.lead))
+    outer, e.draws.turn = e.draws.turn, region.inputs[0]
+    inside = env.child()
+    inside.names[statement.name.id] = grown
+    with e.region(region):
+        region.outputs = [e.builder.spread(_next_token(e, inside, statement), row.type.lead)]
+    e.draws.turn = outer
+    longer = row.type.with_shape((row.type.shape[0] + count,))
+    node = e.builder.add(Extend(name, count), inputs, [longer], [region])
+    node.output.name = statement.name.id
+    env.names[statement.name.id] = node.output
+    return None
 
-    def _statement_rules(self) -> dict[type[ast.Statement], Callable[[Environment, Any], Binding]]:
-        return {**super()._statement_rules(), ast.Extend: self._extend}
 
-    def _extend(self, env: Environment, statement: ast.Extend) -> Binding:
-        row = self._row(env, statement)
-        count = self.size(self.expression(env, statement.count), statement.count.span, "a count")
-        inputs = [row, self.builder.size(count), *self._stop(env, statement)]
-        name = self._length()
-        grown = Value(row.type.with_shape((symbol(name),)), statement.name.id)
-        region = Region([Value(Type(DType.INT), "turn"), grown])
-        self.graph.sizes[name] = (grown, len(row.type.lead))
-        outer, self.draws.turn = self.draws.turn, region.inputs[0]
-        inside = env.child()
-        inside.names[statement.name.id] = grown
-        with self.region(region):
-            region.outputs = [self.builder.spread(self._next(inside, statement), row.type.lead)]
-        self.draws.turn = outer
-        longer = row.type.with_shape((row.type.shape[0] + count,))
-        made = self.builder.add(Extend(name, count), inputs, [longer], [region])
-        made.output.name = statement.name.id
-        env.names[statement.name.id] = made.output
-        return None
+def _length(e: Context) -> str:
+    """A name for the text's size that no dimension of the spec has."""
+    names = ("length", *(f"length_{i}" for i in range(2, len(e.graph.sizes) + 3)))
+    return next(name for name in names if name not in e.graph.sizes)
 
-    def _length(self) -> str:
-        """A name for the text's size that no dimension of the spec has."""
-        taken = [name for name in self.graph.sizes if name.startswith("length")]
-        return f"length_{len(taken) + 1}" if taken else "length"
 
-    def _row(self, env: Environment, statement: ast.Extend) -> Value:
-        """What grows: integers along one axis, a row for each example."""
-        held, span = env.names.get(statement.name.id), statement.name.span
-        if isinstance(held, Poison):
-            raise Stop
-        if not isinstance(held, Value) or held.type.rank != 1 or held.type.dtype is not DType.INT:
-            shown = kind_of(held) if held is not None else "no value yet"
-            raise self.fail(
-                "dtype-mismatch", span, f"`extend` grows a row of tokens, `{statement.name.id}` has {shown}"
-            )
-        if self.builder.region is not self.graph or self.calls or self.in_train_block:
-            message = "`extend` stands in an export, outside every other block"
-            raise self.fail("extend-misplaced", statement.span, message)
-        return self.builder.spread(held, (self.batch_axis,))
+def _row(e: Context, env: Environment, statement: ast.Extend) -> Value:
+    """What grows: integers along one axis, a row for each example."""
+    row, span = env.names.get(statement.name.id), statement.name.span
+    if isinstance(row, Poison):
+        raise Stop
+    if not isinstance(row, Value) or row.type.rank != 1 or row.type.dtype is not DType.INT:
+        shown = kind_of(row) if row is not None else "no value yet"
+        message = f"`extend` grows a row of tokens, `{statement.name.id}` has {shown}"
+        raise e.fail("dtype-mismatch", span, message)
+    if e.builder.region is not e.graph or e.call_stack or e.in_train_block:
+        message = "`extend` stands in an export, outside every other block"
+        raise e.fail("extend-misplaced", statement.span, message)
+    return e.builder.spread(row, (e.batch_axis,))
 
-    def _stop(self, env: Environment, statement: ast.Extend) -> list[Value]:
-        """The token that ends a row; as a setting it may be -1, which no token is."""
-        if statement.until is None:
-            return []
-        stop = self.value(self.expression(env, statement.until), statement.until.span)
-        if stop.type.rank or stop.type.dtype is not DType.INT:
-            shown = str(stop.type.with_lead(()))
-            raise self.fail("dtype-mismatch", statement.until.span, f"a row ends with one token, this is {shown}")
-        for name, setting in self.graph.settings.items():
-            if setting.value is stop:
-                self.graph.settings[name] = replace(setting, minimum=NOTHING)
-        return [stop]
 
-    def _next(self, env: Environment, statement: ast.Extend) -> Value:
-        token: Value | None = None
-        for inner in statement.body:
-            if not isinstance(inner, ast.Append):
-                if self.statement(env, inner) is not None:
-                    raise self.fail("unreachable", inner.span, "an `extend` block cannot `return`: return after it")
-                continue
-            token = self.value(self.expression(env, inner.value), inner.value.span)
-            if token.type.rank or token.type.dtype is not DType.INT:
-                shown = str(token.type.with_lead(()))
-                raise self.fail("dtype-mismatch", inner.value.span, f"one token is appended a turn, this is {shown}")
-        if token is None:
-            message = "an `extend` block appends one token a turn: `append next`"
-            raise self.fail("append-missing", statement.span, message)
-        return token
+def _stop(e: Context, env: Environment, statement: ast.Extend) -> list[Value]:
+    """The token that ends a row; as a setting it may be -1, which no token is."""
+    if statement.until is None:
+        return []
+    span, written = statement.until.span, e.expressions.expression(env, statement.until)
+    stop = e.value(written, span)
+    if stop.type.rank or stop.type.dtype is not DType.INT:
+        raise e.fail("dtype-mismatch", span, f"a row ends with one token, this is {stop.type.with_lead(())}")
+    if name := setting_of(written):
+        e.bounds.ask(name, span, least=NOTHING)
+    for name, setting in e.graph.settings.items():
+        if setting.value is stop:
+            e.graph.settings[name] = replace(setting, minimum=NOTHING)
+    return [stop]
+
+
+def _next_token(e: Context, env: Environment, statement: ast.Extend) -> Value:
+    token: Value | None = None
+    for inner in statement.body:
+        if not isinstance(inner, ast.Append):
+            if e.statements.statement(env, inner) is not None:
+                raise e.fail("unreachable", inner.span, "an `extend` block cannot `return`: return after it")
+            continue
+        span = inner.value.span
+        token = e.value(e.expressions.expression(env, inner.value), span)
+        if token.type.rank or token.type.dtype is not DType.INT:
+            raise e.fail("dtype-mismatch", span, f"one token is appended a turn, this is {token.type.with_lead(())}")
+    if token is None:
+        raise e.fail("append-missing", statement.span, "an `extend` block appends one token a turn: `append next`")
+    return token

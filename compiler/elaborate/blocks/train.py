@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeVar
 
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, Module, Poison
 from mai.compiler.elaborate.configuration import read_configuration
-from mai.compiler.elaborate.core import Stop
-from mai.compiler.elaborate.elaborator import BATCH, Elaborator
+from mai.compiler.elaborate.context import BATCH, Context, Stop
+from mai.compiler.elaborate.elaborator import Elaborator
+from mai.compiler.elaborate.names import look_up
+from mai.compiler.elaborate.statement_rules import elaborates
 from mai.compiler.ir.graph import Setting, Value, Weight, turns_of
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.types import DType, Type
@@ -21,102 +24,104 @@ from mai.spec.diagnostics import Label, Reporter
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.read_settings import read_choice, read_settings
 
+D = TypeVar("D", bound=ast.Declaration)
 
-class TrainElaborator(Elaborator):
-    """A train block: it minimizes, reports and records instead of returning."""
 
-    def __init__(self, report: Reporter, weights: dict[str, Weight], *, training: bool) -> None:
-        super().__init__(report, "train", weights, training=training, in_train=True)
-        self.objectives: list[Objective] = []
-        self.reports: list[Report] = []
-        self.records: list[tuple[ast.Record, list[str], int]] = []
+@dataclass
+class Outcome:
+    """What a train block says beside its graph: what it minimizes, reports and records."""
 
-    def _statement_rules(self) -> dict[type[ast.Statement], Callable[[Environment, Any], Binding]]:
-        own: dict[type[ast.Statement], Callable[[Environment, Any], Binding]] = {
-            ast.Return: self._return,
-            ast.Minimize: self._minimize,
-            ast.Report: self._report,
-            ast.Record: self._record,
-        }
-        return {**super()._statement_rules(), **own}
+    objectives: list[Objective] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+    records: list[tuple[ast.Record, list[str], int]] = field(default_factory=list)
 
-    def _return(self, env: Environment, statement: ast.Return) -> Binding:
-        if self.calls:
-            return self.expression(env, statement.value)
-        raise self.fail("unreachable", statement.span, "a train block returns nothing: it ends in `minimize`")
 
-    def _output(self, value: Value, name: str) -> int:
-        self.graph.outputs.append(value)
-        self.graph.output_names.append(name)
-        return len(self.graph.outputs) - 1
+def _outcome(e: Context, statement: ast.Statement, word: str) -> Outcome:
+    """That of the train block around. Raises `Stop` where there is none."""
+    if e.train is None:
+        raise e.fail("minimize-outside-train", statement.span, f"`{word}` belongs in a train block")
+    return e.train
 
-    def _scalar(self, env: Environment, expr: ast.Expr, what: str) -> Value:
-        made = self.expression(env, expr)
-        if isinstance(made, Poison):
-            raise Stop
-        value = self.real(made, expr.span)
-        if value.type.rank:
-            message = f"{what} is one number for each example, this is {describe(value.type.shape)}"
-            help = f"write `mean({expr.span.text})`" if len(expr.span.text) < 40 else "take its `mean` or `sum`"
-            raise self.fail("objective-not-scalar", expr.span, message, label=describe(value.type.shape), help=help)
-        return value
 
-    def _minimize(self, env: Environment, statement: ast.Minimize) -> Binding:
-        value = self._scalar(env, statement.value, "an objective")
-        for owner in (o for o in statement.over if isinstance(o, ast.Identifier)):
-            if not isinstance(self.look_up(env, owner.id), Function):
-                nets = [
-                    n for n, v in env.module.names.items() if isinstance(v, Function) and v.declaration.kind == "net"
-                ]
-                guess = closest(owner.id, nets)
+def _output(e: Context, value: Value, name: str) -> int:
+    e.graph.outputs.append(value)
+    e.graph.output_names.append(name)
+    return len(e.graph.outputs) - 1
+
+
+def _scalar(e: Context, env: Environment, expr: ast.Expr, what: str) -> Value:
+    binding = e.expressions.expression(env, expr)
+    if isinstance(binding, Poison):
+        raise Stop
+    value = e.real(binding, expr.span)
+    if value.type.rank:
+        message = f"{what} is one number for each example, this is {describe(value.type.shape)}"
+        help = f"write `mean({expr.span.text})`" if len(expr.span.text) < 40 else "take its `mean` or `sum`"
+        raise e.fail("objective-not-scalar", expr.span, message, label=describe(value.type.shape), help=help)
+    return value
+
+
+@elaborates(ast.Minimize)
+def _minimize(e: Context, env: Environment, statement: ast.Minimize) -> Binding:
+    outcome = _outcome(e, statement, "minimize")
+    value = _scalar(e, env, statement.value, "an objective")
+    for owner in (o for o in statement.over if isinstance(o, ast.Identifier)):
+        if not isinstance(look_up(env, owner.id), Function):
+            nets = [n for n, v in env.module.names.items() if isinstance(v, Function) and v.declaration.kind == "net"]
+            guess = closest(owner.id, nets)
+            help = f"did you mean `{guess}`?" if guess else None
+            raise e.fail("not-a-net", owner.span, f"`{owner.id}` is not a net of this file", help=help)
+    output = _output(e, value, f"loss_{len(outcome.objectives) + 1}")
+    over = tuple(o.id for o in statement.over if isinstance(o, ast.Identifier))
+    only = tuple(Pattern(o.value, o.span) for o in statement.over if isinstance(o, ast.String))
+    outcome.objectives.append(Objective(output, over, statement.value.span.text, statement.span, only))
+    return None
+
+
+@elaborates(ast.Report)
+def _report(e: Context, env: Environment, statement: ast.Report) -> Binding:
+    reports = _outcome(e, statement, "report").reports
+    for expr in statement.values:
+        value = _scalar(e, env, expr, "a report")
+        name = expr.function.span.text if isinstance(expr, ast.Call) else expr.span.text
+        taken = [r.name for r in reports]
+        name = name if name not in taken else f"{name}_{len(taken) + 1}"
+        reports.append(Report(_output(e, value, name), name))
+    return None
+
+
+@elaborates(ast.Record)
+def _record(e: Context, env: Environment, statement: ast.Record) -> Binding:
+    outcome = _outcome(e, statement, "record")
+    every = _every(e, env, statement.every) if statement.every is not None else 100
+    names = []
+    for expr in statement.values:
+        if not isinstance(expr, ast.Field) or not isinstance(expr.base, ast.Name):
+            help = "write `record f.u every 100`"
+            raise e.fail("record-what", expr.span, "`record` keeps params of a net", help=help)
+        names.append(f"{expr.base.id}.{expr.name}")
+    outcome.records.append((statement, names, every))
+    return None
+
+
+def _every(e: Context, env: Environment, expr: ast.Expr) -> int:
+    count = e.expressions.expression(env, expr)
+    if not isinstance(count, int) or count < 1:
+        raise e.fail("repeat-count", expr.span, "`every` takes a whole number of steps, at least 1")
+    return count
+
+
+def _finished_records(e: Context, outcome: Outcome) -> tuple[Record, ...]:
+    """Records whose params exist; the others are told with what there is."""
+    records = []
+    for statement, names, every in outcome.records:
+        for name, expr in zip(names, statement.values, strict=True):
+            if name not in e.weights:
+                guess = closest(name, e.weights)
                 help = f"did you mean `{guess}`?" if guess else None
-                raise self.fail("not-a-net", owner.span, f"`{owner.id}` is not a net of this file", help=help)
-        output = self._output(value, f"loss_{len(self.objectives) + 1}")
-        over = tuple(o.id for o in statement.over if isinstance(o, ast.Identifier))
-        only = tuple(Pattern(o.value, o.span) for o in statement.over if isinstance(o, ast.String))
-        self.objectives.append(Objective(output, over, statement.value.span.text, statement.span, only))
-        return None
-
-    def _report(self, env: Environment, statement: ast.Report) -> Binding:
-        for expr in statement.values:
-            value = self._scalar(env, expr, "a report")
-            name = expr.function.span.text if isinstance(expr, ast.Call) else expr.span.text
-            taken = [r.name for r in self.reports]
-            name = name if name not in taken else f"{name}_{len(taken) + 1}"
-            self.reports.append(Report(self._output(value, name), name))
-        return None
-
-    def _record(self, env: Environment, statement: ast.Record) -> Binding:
-        every = 100
-        if statement.every is not None:
-            count = self.expression(env, statement.every)
-            every = self._every(count, statement.every)
-        names = []
-        for expr in statement.values:
-            if not isinstance(expr, ast.Field) or not isinstance(expr.base, ast.Name):
-                raise self.fail(
-                    "record-what", expr.span, "`record` keeps params of a net", help="write `record f.u every 100`"
-                )
-            names.append(f"{expr.base.id}.{expr.name}")
-        self.records.append((statement, names, every))
-        return None
-
-    def _every(self, count: Binding, expr: ast.Expr) -> int:
-        if not isinstance(count, int) or count < 1:
-            raise self.fail("repeat-count", expr.span, "`every` takes a whole number of steps, at least 1")
-        return count
-
-    def finished_records(self) -> tuple[Record, ...]:
-        """Records whose params exist; the others are told with what there is."""
-        made = []
-        for statement, names, every in self.records:
-            for name, expr in zip(names, statement.values, strict=True):
-                if name not in self.weights:
-                    guess = closest(name, self.weights)
-                    help = f"did you mean `{guess}`?" if guess else None
-                    self.error("unknown-name", expr.span, f"there is no param `{name}`", help=help)
-            made.append(Record(tuple(names), every))
-        return tuple(made)
+                e.error("unknown-name", expr.span, f"there is no param `{name}`", help=help)
+        records.append(Record(tuple(names), every))
+    return tuple(records)
 
 
 def elaborate_training(
@@ -128,7 +133,7 @@ def elaborate_training(
     if train is None and data is None:
         return None
     env = Environment(modules[True])
-    reader = Elaborator(report, "settings", {}, training=True)
+    reader = Elaborator(report, "settings", {})
     given = read_configuration(reader, env, train.settings) if train else None
     settings = (
         read_settings(TrainSettings, given, "a train block", train.head, report)
@@ -146,21 +151,22 @@ def elaborate_training(
         return None
     fields = _fields(reader, env, data)
     before = len(report.diagnostics)
-    block = _block(train, data, modules[True], fields, report, weights, training=True)
-    if len(report.diagnostics) > before or not block.objectives:
+    outcome, evaluated = Outcome(), Outcome()
+    block = _block(train, data, modules[True], fields, report, weights, outcome)
+    if len(report.diagnostics) > before or not outcome.objectives:
         if not any(isinstance(s, ast.Minimize) for s in train.body):
             report.error(
                 "minimize-missing", train.head, "a train block says what it minimizes", help="end it in `minimize ...`"
             )
         return None
-    evaluation = _block(train, data, modules[False], fields, report, weights, training=False)
-    records = block.finished_records()
-    for pattern in [*(p for o in block.objectives for p in o.only), *_frozen(train, settings)]:
+    evaluation = _block(train, data, modules[False], fields, report, weights, evaluated)
+    records = _finished_records(block, outcome)
+    for pattern in [*(p for o in outcome.objectives for p in o.only), *_frozen(train, settings)]:
         _check_found(pattern, weights, report)
     if settings is None or source is None or report.failed:
         return None
     return Training(
-        settings, source, fields, block.graph, evaluation.graph, tuple(block.objectives), tuple(block.reports), records,
+        settings, source, fields, block.graph, evaluation.graph, tuple(outcome.objectives), tuple(outcome.reports), records,
         data.span,
     )  # fmt: skip
 
@@ -183,7 +189,8 @@ def _check_found(pattern: Pattern, weights: Mapping[str, Weight], report: Report
         report.error("unknown-name", pattern.span, f"no parameter has a name like `{pattern.text}`", help=help)
 
 
-def only(file: ast.File, kind: type[Any], word: str, report: Reporter) -> Any:
+def only(file: ast.File, kind: type[D], word: str, report: Reporter) -> D | None:
+    """The one declaration of a kind that a file may have; None where it has none."""
     found = [d for d in file.declarations if isinstance(d, kind)]
     for again in found[1:]:
         where = [Label(found[0].span, "the first")]
@@ -191,14 +198,14 @@ def only(file: ast.File, kind: type[Any], word: str, report: Reporter) -> Any:
     return found[0] if found else None
 
 
-def _fields(e: Elaborator, env: Environment, data: ast.Data) -> dict[str, Type]:
+def _fields(e: Context, env: Environment, data: ast.Data) -> dict[str, Type]:
     fields: dict[str, Type] = {}
-    for field in data.fields:
-        if field.name.id in fields:
-            e.error("duplicate-name", field.name.span, f"`{field.name.id}` is a field twice")
+    for written in data.fields:
+        if written.name.id in fields:
+            e.error("duplicate-name", written.name.span, f"`{written.name.id}` is a field twice")
             continue
         try:
-            fields[field.name.id] = e.written_type(env, field.type)
+            fields[written.name.id] = e.signatures.written_type(env, written.type)
         except Stop:
             continue
     return fields
@@ -206,21 +213,22 @@ def _fields(e: Elaborator, env: Environment, data: ast.Data) -> dict[str, Type]:
 
 def _block(
     train: ast.Train, data: ast.Data, module: Module, fields: Mapping[str, Type], report: Reporter,
-    weights: dict[str, Weight], *, training: bool,
-) -> TrainElaborator:  # fmt: skip
-    e = TrainElaborator(report, weights, training=training)
+    weights: dict[str, Weight], outcome: Outcome,
+) -> Context:  # fmt: skip
+    e = Elaborator(report, "train", weights)
+    e.train = outcome
     env = Environment(module)
     step = Value(Type(DType.INT), "step")
     e.graph.settings["step"] = Setting(step, 0, 0)
-    e.start_draws(step)
-    e.uses_draws = True
-    for field in data.fields:
-        if field.name.id not in fields:
-            env.bind(field.name, Poison())
+    e.draws.start(step)
+    e.draws.are_used = True
+    for data_field in data.fields:
+        if data_field.name.id not in fields:
+            env.bind(data_field.name, Poison())
             continue
-        value = Value(fields[field.name.id].with_lead((BATCH,)), field.name.id)
+        value = Value(fields[data_field.name.id].with_lead((BATCH,)), data_field.name.id)
         e.graph.inputs.append(value)
         e.graph.sizes.setdefault("batch", (value, 0))
-        env.bind(field.name, value)
-    e.block(env, train.body)
+        env.bind(data_field.name, value)
+    e.statements.block(env, train.body)
     return e

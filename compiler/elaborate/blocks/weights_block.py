@@ -8,7 +8,7 @@ from pathlib import PurePosixPath, PureWindowsPath
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Module, Poison
 from mai.compiler.elaborate.blocks.train import only
-from mai.compiler.elaborate.core import Stop
+from mai.compiler.elaborate.context import Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.ir.graph import Weight
 from mai.compiler.ir.operation import describe
@@ -37,7 +37,7 @@ def read_loading(file: ast.File, module: Module, report: Reporter) -> Loading | 
     written = only(file, ast.Weights, "weights", report)
     if written is None:
         return None
-    reader = Reader(Elaborator(report, "weights", {}, training=False), Environment(module))
+    reader = Reader(Elaborator(report, "weights", {}), Environment(module))
     reader.check_path(written.path)
     rules: list[Rule] = []
     ignored: list[Chain] = []
@@ -96,8 +96,8 @@ def _there_are(weights: Mapping[str, Weight]) -> str:
 class Reader:
     """Reads the expressions of rules: the language's own notation, on tensors known by name."""
 
-    def __init__(self, elaborator: Elaborator, env: Environment) -> None:
-        self.e, self.env = elaborator, env
+    def __init__(self, context: Context, env: Environment) -> None:
+        self.e, self.env = context, env
 
     def check_path(self, path: ast.String) -> None:
         if leaves_folder(path.value):
@@ -196,7 +196,7 @@ class Reader:
         return slice(*(None if bound is None else self._whole(bound) for bound in (item.start, item.stop)))
 
     def _whole(self, expr: ast.Expr) -> int:
-        value: Binding = self.e.expression(self.env, expr)
+        value: Binding = self.e.expressions.expression(self.env, expr)
         if isinstance(value, Poison):
             raise Stop
         if not isinstance(value, int) or isinstance(value, bool):

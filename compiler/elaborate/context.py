@@ -1,12 +1,11 @@
-"""The elaborator's state, and the small steps that every part of it takes."""
+"""What the parts of the elaborator share: the graph that is being made, and the small steps that all of them take."""
 
 from __future__ import annotations
 
-import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
 
 from mai.compiler.elaborate.bindings import (
     POISON,
@@ -14,39 +13,35 @@ from mai.compiler.elaborate.bindings import (
     BoundArgument,
     Callables,
     Distribution,
-    Environment,
-    LetTensor,
     Poison,
     WeightScope,
 )
+from mai.compiler.elaborate.bounds import Bounds
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Region, Value, Weight
 from mai.compiler.ir.operation import Operation, ShapeError, describe
-from mai.compiler.ir.sizes import Dim, Size
-from mai.compiler.ir.types import Axis, DType
+from mai.compiler.ir.sizes import Dim, Size, symbol
+from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType
 from mai.compiler.ops.elementwise import ToReal
-from mai.spec import ast, in_prelude
+from mai.spec import in_prelude
 from mai.spec.diagnostics import Edit, Label, Reporter
+from mai.spec.diagnostics.suggest import closest
 from mai.spec.source import Span
+
+if TYPE_CHECKING:
+    from mai.compiler.elaborate.blocks.train import Outcome
+    from mai.compiler.elaborate.calls import Calls
+    from mai.compiler.elaborate.draws import Draws
+    from mai.compiler.elaborate.expressions import Expressions
+    from mai.compiler.elaborate.signatures import Signatures
+    from mai.compiler.elaborate.statements import Statements
+
+BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)
+MAX_SIZE = 2**31 - 1
 
 
 class Stop(Exception):
     """What is being elaborated cannot be given a value; the error has been reported."""
-
-
-@dataclass
-class Draws:
-    """What a graph's draws need: who the example is, which seed and which turn of the loops."""
-
-    seed: Value
-    example: Value
-    turn: Value
-    places: dict[str, int] = field(default_factory=dict)
-
-    def place(self, name: str) -> int:
-        """A number for a draw's place in the spec: the same in every export that draws the same name first."""
-        self.places[name] = self.places.get(name, 0) + 1
-        return zlib.crc32(f"{name}#{self.places[name]}".encode())
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,42 +52,39 @@ class LayerCall:
     numbers: tuple[BoundArgument, ...]
 
 
-class Core:
-    """State while one graph is elaborated. The parts of the elaborator are mixed into one class over this one."""
+class Context:
+    """State while one graph is elaborated, and the parts that elaborate it.
 
-    report: Reporter
-    builder: Builder
-    graph: Graph
-    scope: WeightScope
+    The parts hold the context, and reach each other through it. A built-in function is handed it as `e`.
+    """
+
+    expressions: Expressions
+    calls: Calls
+    signatures: Signatures
+    statements: Statements
     draws: Draws
-    training: bool
-    lets: dict[int, Binding]
-    weights: dict[str, Weight]
-    calls: list[str]
-    callee: str
-    named: Span | None
-    inlined: int
-    opening: set[int]
-    can_draw: bool
-    axes: tuple[Axis, ...]
-    in_train_block: bool
-    batch_axis: Axis
-    evaluations: list[Value]
-    directions: int
-    uses_draws: bool
-    transposes: dict[Value, Value]
-    origins: dict[Value, Span]
-    made_by: dict[Value, tuple[LayerCall, ...]]
+    train: Outcome | None  # What a train block says beside its graph; None in every other graph.
 
-    # The other parts, in the order of the text: expressions, calls, statements.
-    def expression(self, env: Environment, expr: ast.Expr) -> Binding:
-        raise NotImplementedError
+    def __init__(self, report: Reporter, name: str, weights: dict[str, Weight]) -> None:
+        self.report, self.weights = report, weights
+        self.graph = Graph(name=name)
+        self.builder, self.bounds = Builder(self.graph), Bounds(self.graph.settings)
+        self.scope, self.train = WeightScope(name, name), None
+        self.call_stack: list[str] = []  # The layers and nets around, the innermost last.
+        self.callee = ""  # The function that the user's own call is of.
+        self.named: Span | None = None  # Where that call names it.
+        self.axes: tuple[Axis, ...] = ()  # What the calls around map over.
+        self.batch_axis = BATCH
+        self.directions = 0
+        self.evaluations: list[Value] = []  # How often each adaptive solver evaluated its velocity.
+        self.transposes: dict[Value, Value] = {}
+        self.quotients: dict[Value, tuple[Value | None, Value]] = {}  # `a / b` as (a, b), `b^-1` as (None, b)
+        self.origins: dict[Value, Span] = {}  # Where the text says what a value is.
+        self.made_by: dict[Value, tuple[LayerCall, ...]] = {}
 
-    def call(self, function: Binding, arguments: Sequence[BoundArgument], span: Span) -> Binding:
-        raise NotImplementedError
-
-    def block(self, env: Environment, statements: Sequence[ast.Statement]) -> Binding:
-        raise NotImplementedError
+    @property
+    def in_train_block(self) -> bool:
+        return self.train is not None
 
     # ------------------------------------------------------------ diagnostics
 
@@ -131,6 +123,12 @@ class Core:
         self.report.error(slug, call or span, message, label=label, where=where, help=help, edits=edits)
         return Stop()
 
+    def unknown_argument(self, callee: str, name: str, span: Span, known: Sequence[str]) -> Stop:
+        """Report an argument that a function does not have."""
+        guess = closest(name, known)
+        help = f"did you mean `{guess}`?" if guess else (f"it takes {', '.join(known)}" if known else None)
+        return self.fail("unknown-argument", span, f"`{callee}` has no argument `{name}`", help=help)
+
     def refused(self, error: ShapeError, spans: Sequence[Span], span: Span, inputs: Sequence[Value] = ()) -> Poison:
         """Tell what an operation's shape rule refused, at the operand that it names, beside the shapes of the others."""
         if error.operand is None or error.operand >= len(spans):
@@ -166,7 +164,7 @@ class Core:
         finally:
             self.scope, self.builder.scope = outer, label
 
-    def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: Any) -> Value:
+    def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: object) -> Value:
         return self.builder.emit(op, *inputs, name=name, **attributes)
 
     def checked(
@@ -193,8 +191,6 @@ class Core:
             return self.builder.size(binding)
         if isinstance(binding, list):
             return self.listed(binding, span)
-        if isinstance(binding, LetTensor):
-            return self.value(self.let(binding), span)
         helps = {Distribution: "what is drawn is written `x ~ normal([2])`", tuple: "take them apart: `(a, b) = ...`"}
         help = next((text for kind, text in helps.items() if isinstance(binding, kind)), None)
         message = f"a tensor or a number is needed here, this is {kind_of(binding)}"
@@ -202,11 +198,11 @@ class Core:
 
     def listed(self, items: list[Binding], span: Span) -> Value:
         """A list of numbers as a constant vector; real if any of them is."""
-        if any(not isinstance(i, (int, float)) for i in items) or not items:
+        numbers = tuple(i for i in items if isinstance(i, (int, float)))
+        if len(numbers) < len(items) or not items:
             raise self.fail("type-mismatch", span, "a list of numbers is needed here")
-        numbers: Any = items
         dtype = DType.REAL if any(isinstance(i, float) for i in numbers) else DType.INT
-        return self.builder.constant(tuple(numbers), dtype)
+        return self.builder.constant(numbers, dtype)
 
     def real(self, binding: Binding, span: Span) -> Value:
         """The same as a real tensor."""
@@ -215,11 +211,26 @@ class Core:
         value = self.value(binding, span)
         return value if value.type.dtype is DType.REAL else self.emit(ToReal, value)
 
-    def size(self, binding: Binding, span: Span, what: str = "a dimension") -> Size:
-        """A size: a whole number of at least zero, or a symbolic one."""
+    def promoted(self, operands: Sequence[Binding], spans: Sequence[Span]) -> list[Value]:
+        """Operands with one dtype: real if any of them is real."""
+        whole = all(isinstance(o, (int, Dim)) or (isinstance(o, Value) and o.type.dtype is DType.INT) for o in operands)
+        if whole and not any(isinstance(o, bool) for o in operands):
+            return [self.value(o, s) for o, s in zip(operands, spans, strict=True)]
+        return [self.real(o, s) for o, s in zip(operands, spans, strict=True)]
+
+    def truth(self, operand: Binding, span: Span) -> Value:
+        """A true-or-false tensor."""
+        value = self.value(operand, span)
+        if value.type.dtype is not DType.BOOL:
+            raise self.fail("dtype-mismatch", span, "true or false is needed here, this is a number")
+        return value
+
+    def size(self, binding: Binding, span: Span, what: str = "a dimension", least: int = 0) -> Size:
+        """A size: a whole number of at least zero, or a symbolic one, which is bounded by `least` from here on."""
         if isinstance(binding, Poison):
             raise Stop
         if isinstance(binding, Dim):
+            self.bounds.at_least(binding, least, self.at(span) or span)
             return binding
         if isinstance(binding, float) and binding.is_integer():
             binding = int(binding)
@@ -235,23 +246,13 @@ class Core:
             )
         return binding
 
-    def let(self, let: LetTensor) -> Binding:
-        """The value of a `let` in this graph; computed at its start, once."""
-        key, name = id(let.declaration), let.declaration.name
-        if key in self.opening:
-            return self.error("recursive-call", name.span, f"`{name.id}` is defined by itself")
-        if key not in self.lets:
-            self.opening.add(key)
-            span, scope = self.builder.span, self.builder.scope
-            self.builder.span, self.builder.scope = let.declaration.span, ""
-            with self.region(self.graph):
-                self.lets[key] = self.expression(Environment(let.module), let.declaration.value)
-            self.builder.span, self.builder.scope = span, scope
-            self.opening.remove(key)
-        return self.lets[key]
+    def direction(self, count: Size) -> Axis:
+        """A lead axis for directions to differentiate along, inside those of the calls around and outside all others.
 
-
-MAX_SIZE = 2**31 - 1
+        The later derivative may be of the earlier one, so its axis goes outside.
+        """
+        self.directions += 1
+        return Axis(f"direction_{self.directions}", count, len(self.axes) + 0.5**self.directions)
 
 
 def kind_of(binding: Binding) -> str:

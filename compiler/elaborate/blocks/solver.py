@@ -1,0 +1,109 @@
+"""The solver that an `integrate` names, with its options: `rk4(steps)`, `tsit5(rtol = 1e-4)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from mai.compiler.elaborate.bindings import Binding, Environment, Poison
+from mai.compiler.elaborate.context import Context, Stop
+from mai.compiler.elaborate.loop_states import MAX_TURNS
+from mai.compiler.ir.sizes import Size
+from mai.compiler.solvers import SOLVERS, Solver
+from mai.spec import ast
+from mai.spec.diagnostics.suggest import closest
+
+Option = bool | int | float
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A solver with its options; `steps` is None where it takes as many as it needs."""
+
+    solver: Solver
+    steps: Size | None
+    options: dict[str, Option]
+
+
+def read_method(e: Context, env: Environment, written: ast.Expr) -> Method:
+    """What is written after `using`. Raises `Stop`."""
+    solver = _solver(e, written)
+    steps, options = _arguments(e, env, solver, written.arguments if isinstance(written, ast.Call) else ())
+    if solver.adaptive:
+        return Method(solver, None, options)
+    if steps is None:
+        help = f"write `{solver.name}(20)` or `{solver.name}(steps)`"
+        raise e.fail("missing-argument", written.span, f"`{solver.name}` needs its number of steps", help=help)
+    if steps == 0:
+        raise e.fail("repeat-count", written.span, "an integral takes at least one step")
+    if isinstance(steps, int) and steps > MAX_TURNS:
+        raise e.fail("repeat-too-long", written.span, f"{steps:,} steps are more than {MAX_TURNS:,}")
+    return Method(solver, steps, options)
+
+
+def _solver(e: Context, written: ast.Expr) -> Solver:
+    callee = written.function if isinstance(written, ast.Call) else written
+    if isinstance(callee, ast.Name) and callee.id in SOLVERS:
+        return SOLVERS[callee.id]
+    guess = closest(callee.span.text, SOLVERS)
+    help = f"did you mean `{guess}`?" if guess else f"there are {', '.join(SOLVERS)}"
+    raise e.fail("unknown-solver", callee.span, f"there is no solver `{callee.span.text}`", help=help)
+
+
+def _arguments(
+    e: Context, env: Environment, solver: Solver, arguments: Sequence[ast.Argument]
+) -> tuple[Size | None, dict[str, Option]]:
+    """The number of steps, if one is given, and the other options."""
+    steps: Size | None = None
+    options: dict[str, Option] = {}
+    for position, argument in enumerate(arguments):
+        name = argument.name or (solver.options[position] if position < len(solver.options) else "")
+        _check_name(e, solver, name, argument)
+        if name in options or (name == "steps" and steps is not None):
+            raise e.fail("duplicate-argument", argument.span, f"`{name}` is given twice")
+        value = e.expressions.expression(env, argument.value)
+        if isinstance(value, Poison):
+            raise Stop
+        if name == "steps":
+            steps = e.size(value, argument.value.span, "a number of steps", least=1)
+        else:
+            options[name] = _option(e, solver, name, value, argument)
+    return steps, options
+
+
+def _check_name(e: Context, solver: Solver, name: str, argument: ast.Argument) -> None:
+    if name in solver.options:
+        return
+    at = argument.name_span or argument.span
+    if name == "steps":
+        message = f"`{solver.name}` chooses its steps: it has no argument `steps`"
+        raise e.fail("unknown-argument", at, message, help=_tolerances(solver))
+    raise e.unknown_argument(solver.name, name or argument.span.text, at, solver.options)
+
+
+def _option(e: Context, solver: Solver, name: str, value: Binding, argument: ast.Argument) -> Option:
+    """An option of a solver, in its range."""
+    span = argument.value.span
+    if not isinstance(value, (bool, int, float)):
+        raise e.fail("static-needed", span, f"`{name}` is fixed when the file is compiled")
+    kind, fits = OPTIONS[name]
+    if not fits(value):
+        help = _tolerances(solver) if argument.name is None and type(value) is int and solver.adaptive else None
+        raise e.fail("solver-option", span, f"`{name}` is {kind}", help=help)
+    return value
+
+
+def _tolerances(solver: Solver) -> str:
+    return f"write `{solver.name}(rtol = 1e-4)`, or `rk4(20)` for 20 steps of one length"
+
+
+def _is_tolerance(value: Option) -> bool:
+    return not isinstance(value, bool) and 0 < value < 1
+
+
+OPTIONS: dict[str, tuple[str, Callable[[Option], bool]]] = {
+    "rtol": ("an error between 0 and 1, relative to a state's size", _is_tolerance),
+    "atol": ("an error between 0 and 1", _is_tolerance),
+    "max_steps": (f"a whole number, 1 to {MAX_TURNS:,}", lambda n: type(n) is int and 1 <= n <= MAX_TURNS),
+    "adjoint": ("true or false", lambda b: isinstance(b, bool)),
+}

@@ -1,0 +1,81 @@
+"""`param` and `state`: weights, of a known shape, with a first value."""
+
+from __future__ import annotations
+
+from mai.compiler.elaborate.bindings import Binding, Distribution, Environment, Poison, is_number
+from mai.compiler.elaborate.context import Context, Stop, kind_of
+from mai.compiler.elaborate.signatures import dims_of
+from mai.compiler.elaborate.statement_rules import elaborates
+from mai.compiler.elaborate.statements import check_distribution
+from mai.compiler.ir.graph import Initial, Weight
+from mai.compiler.ir.operation import describe
+from mai.compiler.ir.sizes import product
+from mai.spec import ast
+from mai.spec.diagnostics import Label
+
+MAX_WEIGHTS = 10**11
+
+
+@elaborates(ast.Param, binds=lambda s: (s.name,))
+def _param(e: Context, env: Environment, statement: ast.Param) -> Binding:
+    if not isinstance(statement.type, ast.TensorType):
+        raise e.fail("dtype-mismatch", statement.type.span, "a param is a real tensor: `[n, d]`")
+    shape = _known_shape(e, env, statement)
+    name = f"{e.scope.path}.{statement.name.id}"
+    init = _initial(e, env, statement, shape)
+    weight = Weight(name, shape, init, statement.trained, e.scope.owner, statement.span, e.scope.turns)
+    _register(e, weight, statement)
+    value = e.builder.weight(weight)
+    e.graph.weights[name] = weight
+    e.statements.bind_name(env, statement.name, value, statement.type.span)
+    return None
+
+
+def _known_shape(e: Context, env: Environment, statement: ast.Param) -> tuple[int, ...]:
+    shape: list[int] = []
+    for dim in dims_of(statement.type):
+        size = e.signatures.dimension(env, dim)
+        if not isinstance(size, int):
+            message = f"`{dim.span.text}` is known only at run time; a param's shape is fixed"
+            raise e.fail("dimension-unknown", dim.span, message, label=str(size))
+        shape.append(size)
+    count = product((*shape, *e.scope.turns))
+    if isinstance(count, int) and count > MAX_WEIGHTS:
+        message = f"`{statement.name.id}` would hold {count:,} numbers, more than can be trained"
+        raise e.fail("too-many-parameters", statement.type.span, message)
+    return tuple(shape)
+
+
+def _initial(e: Context, env: Environment, statement: ast.Param, shape: tuple[int, ...]) -> Initial:
+    """What the weight starts from: zeros unless the statement says otherwise."""
+    if statement.init is None:
+        return Initial("constant", (0.0,))
+    check_distribution(e, env, statement.init)
+    first, span = e.expressions.expression(env, statement.init), statement.init.span
+    if isinstance(first, Poison):
+        raise Stop
+    if isinstance(first, Initial):
+        if first.kind == "identity" and (len(shape) != 2 or shape[0] != shape[1]):
+            raise e.fail("shape-mismatch", span, f"an identity is square, this is {describe(shape)}")
+        return first
+    if isinstance(first, (int, float)) and is_number(first):
+        return Initial("constant", (float(first),))
+    if isinstance(first, Distribution) and first.kind in ("normal", "uniform"):
+        numbers = [float(n) for n in first.numbers if isinstance(n, (int, float)) and is_number(n)]
+        if len(numbers) == len(first.numbers):
+            return Initial(first.kind, tuple(numbers))
+        raise e.fail("static-needed", span, "a param is drawn from a distribution with fixed numbers")
+    help = "write `= zeros`, `= 0.1`, or `~ normal(0, 1)`"
+    message = f"a param starts from a number, `normal` or `uniform`, this is {kind_of(first)}"
+    raise e.fail("bad-init", span, message, help=help)
+
+
+def _register(e: Context, weight: Weight, statement: ast.Param) -> None:
+    """Weights of one name are one weight, in every graph and at every call of a net."""
+    first = e.weights.setdefault(weight.name, weight)
+    if first.shape == weight.shape:
+        return
+    message = f"`{statement.name.id}` is {describe(weight.shape)} in this call of `{weight.owner}` and was {describe(first.shape)}"
+    help = "a net has one set of parameters: make it a layer to have fresh ones at each call"
+    where = [Label(first.span, "made here")]
+    raise e.fail("shape-mismatch", statement.type.span, message, where=where, help=help)
