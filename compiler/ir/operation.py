@@ -118,6 +118,8 @@ class Operation:
     several others in one kernel has an `expansion(*inputs, **attributes)` into them instead. One with neither has no
     derivative.
 
+    `extremes` are inputs, as nested tuples of numbers, where a formula taken literally would fail: zeros, ties, large numbers.
+
     An operation that is a function of the language has a `function`, the record of how it is called.
 
     `along` and `grown` say how it behaves along a growing axis, for the incremental form. `along(types, attributes,
@@ -134,6 +136,7 @@ class Operation:
     unled: ClassVar[tuple[int, ...]] = ()
     cases: ClassVar[tuple[Case, ...]]
     function: ClassVar[Function | None] = None
+    extremes: ClassVar[tuple[tuple[object, ...], ...]] = ()
 
     derivative: ClassVar[Any] = None
     expansion: ClassVar[Any] = None
