@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from mai.compiler.ir.operation import Lowering
+from mai.compiler.ir.operation import Lowering, case, sample
 from mai.compiler.ir.signature import Function, Section
 from mai.compiler.ops.elementwise.base import Unary
 
@@ -29,3 +29,15 @@ class Cos(Unary):
     torch: Lowering = staticmethod(lambda torch, x: torch.cos(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Cos(x))
     derivative = staticmethod(lambda ct, y, x: -(ct * x.emit(Sin)))
+
+
+class Tan(Unary):
+    """tan(x), x in radians."""
+
+    function = Function("tan", Section.ELEMENTS, fold=math.tan)
+
+    reference: Lowering = staticmethod(lambda np, x: np.tan(x))
+    torch: Lowering = staticmethod(lambda torch, x: torch.tan(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Tan(x))
+    derivative = staticmethod(lambda ct, y, x: ct * (1.0 + y * y))
+    cases = (case(sample(3, 4, kind="unit")), case(sample(kind="unit")))
