@@ -29,3 +29,27 @@ class Floor(Unary):
     torch: Lowering = staticmethod(lambda torch, x: torch.floor(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Floor(x))
     derivative = staticmethod(flat)
+
+
+class Ceil(Unary):
+    """The smallest whole number that is at least x, as a real."""
+
+    function = Function("ceil", Section.ELEMENTS, fold=math.ceil)
+
+    reference: Lowering = staticmethod(lambda np, x: np.ceil(x))
+    torch: Lowering = staticmethod(lambda torch, x: torch.ceil(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Ceil(x))
+    derivative = staticmethod(flat)
+    extremes = (((-2.5, -2.0, -0.1, 0.0, 0.1, 2.0, 2.5),),)
+
+
+class Round(Unary):
+    """The whole number nearest to x, as a real; of two as near, the even one."""
+
+    function = Function("round", Section.ELEMENTS, fold=round)
+
+    reference: Lowering = staticmethod(lambda np, x: np.round(x))
+    torch: Lowering = staticmethod(lambda torch, x: torch.round(x))
+    onnx: Lowering = staticmethod(lambda op, x: op.Round(x))
+    derivative = staticmethod(flat)
+    extremes = (((-2.5, -1.5, -0.5, -0.4, 0.0, 0.5, 1.5, 2.5, 3.5),),)
