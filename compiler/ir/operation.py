@@ -59,14 +59,14 @@ class Alignment(Enum):
 
 
 Lowering = Callable[..., Any]
-Kind = Literal["normal", "positive", "unit", "int", "natural", "whole", "bool", "seen"]
+Kind = Literal["normal", "sparse", "positive", "unit", "int", "natural", "whole", "bool", "seen"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A random array for a test: its shape, and what its elements are drawn from.
 
-    `unit` is between 0 and 1; `int` is at least 0, `natural` at least 1, `whole` of any sign, each below `high`.
+    `sparse` is 0 at about every third place; `unit` is between 0 and 1; `int` is at least 0, `natural` at least 1, `whole` of any sign, each below `high`.
     `seen` is true or false with the last of each row true.
     """
 

@@ -24,7 +24,7 @@ class Flip(Operation):
         "flip",
         Section.ALONG,
         (ANY_X, AXIS),
-        elsewhere="flipud fliplr",
+        elsewhere="flipud",
         example="flip(x, axis = 0)",
     )
 
