@@ -10,6 +10,8 @@ from mai.compiler.ir.operation import Lowering, Operation, case, sample
 from mai.compiler.ir.signature import ANY_X, AXIS, Argument, Function, Kind, Section, composed
 from mai.compiler.ir.types import Type
 from mai.compiler.ops.along import same
+from mai.compiler.ops.elementwise.arithmetic import Modulo
+from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.ops.shapes.shape import Concat
 
 if TYPE_CHECKING:
@@ -68,7 +70,10 @@ def _of_all(counts: Sequence[int], rank: int) -> list[int]:
 def roll(x: Term, by: int, axis: int) -> Term:
     """x moved on by `by` places along an axis; what leaves at one end comes in at the other."""
     size = x.shape[axis]
-    places = by % size if isinstance(size, int) else by
+    if not isinstance(size, int):
+        before = (x.range(size) - x.other(by)).emit(Modulo, x.whole(size))
+        return x.emit(Take, before, axis=axis, rank=x.rank, index_rank=1)
+    places = by % size
     if not places:
         return x
     return x.slice(axis, -places, None).emit(Concat, x.slice(axis, None, -places), axis=axis)
