@@ -125,12 +125,15 @@ def show(
     emit: Annotated[str, typer.Option(help="summary, ast, ir, torch, onnx or diagram.")] = "summary",
     export: Annotated[str | None, typer.Option(help="One export; by default all.")] = None,
     out: Annotated[Path | None, typer.Option(help="A file; a diagram's ending is .svg or .md.")] = None,
+    after: Annotated[
+        str | None, typer.Option(help="With --emit ir: after this pass, hoist say; an unknown one lists them.")
+    ] = None,
     sets: Sets = None,
 ) -> None:
     """Sum a file up, or show a stage of its compilation: mai show flow.mai --emit torch"""
     from mai.compiler.show import emit_text
 
-    text = emit_text(_program(file, sets), file, emit, export, out.suffix if out else "")
+    text = emit_text(_program(file, sets), file, emit, export, out.suffix if out else "", after)
     if out is None:
         typer.echo(text.rstrip("\n"))
         return
@@ -224,6 +227,7 @@ def compile_(
         str | None, typer.Option(help="`bytes` or a tokenizers .json.", show_default="that of the data")
     ] = None,
     seed: Annotated[int, typer.Option(help="For first weights, where there are none.")] = 0,
+    timings: Annotated[bool, typer.Option("--timings", help="Say how long each pass took.")] = False,
     sets: Sets = None,
 ) -> None:
     """Compile exports to one self-contained .onnx file each, verified against torch."""
@@ -242,7 +246,14 @@ def compile_(
             held_out=tuple(data or ()), settings=cast(Settings, settings), tokenizer=tokenizer, seed=seed,
         )
     )  # fmt: skip
-    compile_all(program, names, found, folder, options)
+    if timings:
+        from mai.compiler.passes.pipeline import Timings, watching
+
+        with watching(seconds := Timings()):
+            compile_all(program, names, found, folder, options)
+        typer.echo("\n".join(seconds.lines()), err=True)
+    else:
+        compile_all(program, names, found, folder, options)
 
 
 def _options(make: Callable[[], CompileOptions]) -> CompileOptions:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 
 from mai.spec import ast
+from mai.spec.words import FORMS
 
 LEVELS = {
     "or": 1, "and": 2, "not": 3, "==": 4, "!=": 4, "<": 4, "<=": 4, ">": 4, ">=": 4, "|>": 5, "+": 6, "-": 6, "*": 7,
     "/": 7, "@": 7, "//": 7, "%": 7, "neg": 8, "^": 9, "postfix": 10,
 }  # fmt: skip
 ATOM = 11
+PART = re.compile(r"\[(?P<optional>[^\]]*)\]|\{ (?P<block>[A-Z]+) \}|(?P<field>[A-Z]+)|[^A-Z{\[]+")
 
 
 def format_file(file: ast.File) -> str:
@@ -59,10 +62,10 @@ def _parameter(p: ast.Parameter) -> str:
     return text + (f" = {expr(p.default)}" if p.default else "")
 
 
-def _block(body: Sequence[ast.Statement], tail: str = "}") -> Iterator[str]:
+def _block(body: Sequence[ast.Statement]) -> Iterator[str]:
     for statement in body:
         yield from (f"  {line}" for line in _statement(statement))
-    yield tail
+    yield "}"
 
 
 def _statement(s: ast.Statement) -> Iterator[str]:
@@ -77,46 +80,49 @@ def _statement(s: ast.Statement) -> Iterator[str]:
             yield f"{'param' if s.trained else 'state'} {s.name.id}: {type_(s.type)}{init}"
         case ast.Draw():
             yield f"{s.name.id} ~ {expr(s.distribution)}"
-        case ast.Return():
-            yield f"return {expr(s.value)}"
-        case ast.Append():
-            yield f"append {expr(s.value)}"
         case ast.Derivative():
             yield f"d{s.state.id}/d{s.variable.id} = {expr(s.value)}"
-        case ast.Minimize():
-            over = (
-                f" over {', '.join(o.id if isinstance(o, ast.Identifier) else expr(o) for o in s.over)}"
-                if s.over
-                else ""
-            )
-            yield f"minimize {expr(s.value)}{over}"
-        case ast.Report():
-            yield f"report {', '.join(map(expr, s.values))}"
-        case ast.Record():
-            yield f"record {', '.join(map(expr, s.values))}" + (f" every {expr(s.every)}" if s.every else "")
         case _:
-            yield from _compound(s)
+            yield from _by_form(s, FORMS[type(s)])
 
 
-def _compound(s: ast.Statement) -> Iterator[str]:
-    match s:
-        case ast.If():
-            yield f"if {expr(s.condition)} {{"
-            yield from _block(s.then, "} else {" if s.otherwise else "}")
-            if s.otherwise:
-                yield from _block(s.otherwise)
-        case ast.Repeat():
-            index = f" as {s.index.id}" if s.index else ""
-            yield f"repeat {expr(s.count)}{' shared' if s.shared else ''}{index} {{"
-            yield from _block(s.body)
-        case ast.Integrate():
-            yield f"integrate {s.variable.id} in {expr(s.start)}..{expr(s.stop)} using {expr(s.solver)} {{"
-            keeps = ", ".join(f"{k.state.id} as {k.name.id}" for k in s.keeps)
-            yield from _block(s.body, f"}} keep {keeps}" if keeps else "}")
-        case ast.Extend():
-            until = f" until {expr(s.until)}" if s.until else ""
-            yield f"extend {s.name.id} by {expr(s.count)}{until} {{"
-            yield from _block(s.body)
+def _by_form(node: ast.Statement, form: str) -> list[str]:
+    """A statement as its form in the table of words says, a block on lines of its own."""
+    lines = [""]
+    for part in PART.finditer(form):
+        if part["block"]:
+            *inner, end = _block(getattr(node, part["block"].lower()))
+            lines[-1] += "{"
+            lines += [*inner, end]
+        elif part["field"]:
+            lines[-1] += _text(getattr(node, part["field"].lower()))
+        elif part["optional"] is None:
+            lines[-1] += part[0]
+        elif _is_there(node, part["optional"]):
+            first, *rest = _by_form(node, part["optional"])
+            lines[-1] += first
+            lines += rest
+    return lines
+
+
+def _is_there(node: ast.Statement, optional: str) -> bool:
+    """Whether a statement has what stands in brackets: the part in capitals, or else the word itself."""
+    part = re.search(r"[A-Z]+", optional)
+    return getattr(node, part[0].lower() if part else optional.strip()) not in (None, False, ())
+
+
+def _text(part: object) -> str:
+    """A part of a statement, those of a list with commas between."""
+    match part:
+        case ast.Expr():
+            return expr(part)
+        case ast.Identifier():
+            return part.id
+        case ast.Keep():
+            return f"{part.state.id} as {part.name.id}"
+        case tuple():
+            return ", ".join(map(_text, part))
+    raise AssertionError(type(part))
 
 
 def type_(t: ast.TypeExpr) -> str:

@@ -7,26 +7,24 @@ from collections.abc import Iterator
 
 from lark import Token
 
+from mai.spec import words
+
 OPENING = frozenset({"LPAR", "LSQB", "LBRACE"})
 CLOSING = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
 NAMES = {"(": "LPAR", "[": "LSQB", "{": "LBRACE", ")": "RPAR", "]": "RSQB", "}": "RBRACE"}
-CONTINUES = frozenset(
-    "COMMA EQUAL UPDATE TILDE PLUS MINUS STAR SLASH AT DOUBLE_SLASH PERCENT CARET COMPARE OR AND NOT PIPE ARROW RANGE "
-    "FROM".split()
-)
+OPERATORS = "COMMA EQUAL UPDATE TILDE PLUS MINUS STAR SLASH AT DOUBLE_SLASH PERCENT CARET COMPARE PIPE ARROW RANGE"
+CONTINUES = frozenset([*OPERATORS.split(), *(word.text.upper() for word in words.WORDS if word.goes_on)])
 MAX_NESTING = 100
 
 # A line that begins so begins a declaration: the words are names, too (`data = x`), but not before another word.
-_DECLARATION = (
-    r"^(?:(?:const|let|data|layer|net|export)\b(?!\s*[-+*/]?=)|train\b(?=\s*[({])|weights\b(?=\s+from\b)|import\b)"
-)
+_DECLARATION = "^(?:" + "|".join(word.text + r"\b" + word.begins for word in words.DECLARATIONS) + ")"
 DECLARATIONS = re.compile(_DECLARATION, re.MULTILINE)
 _MARKS = re.compile(rf'#[^\n]*|"[^"\n]*("?)|[()\[\]{{}}]|{_DECLARATION}', re.MULTILINE)
 _CONTINUATION = re.compile(r"\|>|else\b")
 _STATEMENT = re.compile(
-    r"""[ \t]*(?:
-        \}|$
-      | (?:param|state|return|if|repeat|integrate|extend|append|minimize|report|record)[ \t]+(?!and\b|or\b)[\w"]
+    rf"""[ \t]*(?:
+        \}}|$
+      | (?:{"|".join(words.texts(words.STATEMENTS))})[ \t]+(?!and\b|or\b)[\w"]
       | [^\W\d]\w*[ \t]*(?:[-+*/]?=(?!=)|~)
     )""",
     re.VERBOSE,

@@ -6,18 +6,20 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-STATEMENTS = frozenset("param state return if else repeat integrate extend append minimize report record".split())
-DECLARATION_WORDS = frozenset("const let data layer net export train import weights".split())
-FUNCTIONS = ("net", "layer", "export")
-KEYWORDS = (
-    *sorted(DECLARATION_WORDS),
-    *"from in using keep as shared by until over every else class tokens int real bool token".split(),
-)
-TYPES = frozenset("LSQB CLASS TOKENS INT REAL BOOL TOKEN".split())
-OPERATORS = frozenset("+ - * / @ // % ^ == != < <= > >= = ~ |> += -= *= /= .. , : -> and or not".split())
+from mai.spec import words
+
+STATEMENTS = frozenset(words.texts(words.of_kind("statement", "branch")))
+DECLARATION_WORDS = frozenset(words.texts(words.DECLARATIONS))
+FUNCTIONS = tuple(word.text for word in words.DECLARATIONS if word.has_parameters)
+BLOCKS_OF = tuple(word.text for word in words.WORDS if word.has_block or word.kind == "branch")
+KEYWORDS = (*sorted(DECLARATION_WORDS), *words.texts(words.of_kind("clause", "branch", "type")))
+TYPES = frozenset(["LSQB", *(text.upper() for text in words.texts(words.of_kind("type")))])
+MARKS = "+ - * / @ // % ^ == != < <= > >= = ~ |> += -= *= /= .. , : ->"
+OPERATORS = frozenset([*MARKS.split(), *words.texts(words.of_kind("operator"))])
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
-OPENERS = frozenset("return minimize append report record every over".split())
+OPENERS = frozenset(word.text for word in words.WORDS if word.before_value)
 ENDS = ("\n", "", ")", "]", "}")
+ELSEWHERE = "print assert pass break continue with try except switch match case del raise yield global"
 QUOTES = tuple("“”‘’„«»")
 
 
@@ -245,7 +247,7 @@ FOREIGN: list[Rule] = [
      "foreign-keyword", "a name is defined by `=` alone", "write `y = ...`"),
     (_opens("from", "using", "include"),
      "foreign-keyword", "there is no such statement in mai", 'write `import "layers.mai"`'),
-    (_opens(*"print assert pass break continue with try except switch match case del raise yield global".split()),
+    (_opens(*(w for w in ELSEWHERE.split() if w not in STATEMENTS)),
      "foreign-keyword", "there is no such statement in mai", None),
     (lambda p: p.found == "@" and not p.line.strip(), "foreign-keyword", "there are no decorators", None),
     (lambda p: "lambda" in (p.found, p.before), "foreign-keyword", "there are no lambdas: write a `layer`", None),
@@ -266,7 +268,7 @@ BLOCKS: list[Rule] = [
     (_lacks_block("repeat"), "missing-block", "a `repeat` needs a block", "write `repeat 3 { ... }`"),
     (_lacks_block("integrate"),
      "missing-block", "an `integrate` needs a block", "write `integrate s in 0..1 using rk4(steps) { dx/ds = ... }`"),
-    (_lacks_block(*FUNCTIONS, "train", "if", "else", "extend"),
+    (_lacks_block(*BLOCKS_OF),
      "missing-block", "a block `{ ... }` is missing here", None),
     (_all(_word("weights"), _only("LBRACE")), "missing-block", "a `weights` says what becomes what", 'write `weights from "m.safetensors" { "f.*" = "*" }`'),
     (_all(_word("integrate"), _accepts("IN")),

@@ -12,8 +12,8 @@ from mai.spec import ast
 from mai.spec.diagnostics import Reporter
 from mai.spec.layout import MAX_NESTING
 from mai.spec.source import Source, Span
+from mai.spec.words import RESERVED
 
-RESERVED = frozenset({"true", "false", "None", "not", "and", "or", "else"})
 MAX_DIGITS = 400  # beyond this no float has room, and Python refuses to read an int of thousands of digits
 
 

@@ -25,7 +25,7 @@ from benchmarks.mutations.faults import Fault, chosen
 from benchmarks.mutations.trial import copy_tree, diff_of, run_tests
 
 ROOT = Path(__file__).parents[2]
-SUBJECTS = ("compiler/passes/**/*.py", "compiler/ops/*.py", "compiler/ir/evaluate.py", "compiler/ir/interpreter.py",
+SUBJECTS = ("compiler/passes/**/*.py", "compiler/ops/**/*.py", "compiler/ir/evaluate.py", "compiler/ir/interpreter.py",
             "compiler/onnx/build.py", "compiler/torch/module.py")  # fmt: skip
 FAST, SLOW = "not slow", "slow"
 
@@ -40,14 +40,16 @@ def tried(fault: Fault, tree: Path, limit: float) -> dict[str, Any]:
     """What the tests say of one fault; the tree is as before afterwards."""
     place = tree / fault.path
     raw = place.read_bytes()
-    place.write_bytes(fault.applied(raw))
+    changed = fault.applied(raw)
+    place.write_bytes(changed)
     try:
         fast = run_tests(tree, fault.path, FAST, limit)
         slow = run_tests(tree, fault.path, SLOW, 4 * limit) if fast.by is None else None
     finally:
         place.write_bytes(raw)
     seconds = fast.seconds + (slow.seconds if slow else 0)
-    return {"fast": fast.by, "slow": slow.by if slow else None, "seconds": round(seconds, 1)}
+    diff = diff_of(fault.path, raw, changed)
+    return {"fast": fast.by, "slow": slow.by if slow else None, "seconds": round(seconds, 1), "diff": diff}
 
 
 def outcomes(faults: list[tuple[int, Fault]], jobs: int, limit: float) -> Iterator[tuple[int, Fault, dict[str, Any]]]:
@@ -113,7 +115,7 @@ def main() -> None:
         known[fault.name] = outcome
         place.write_text(json.dumps(known, indent=1))
         print(f"{number}: {fault.kind}, {outcome['seconds']:.0f} s: {verdict(fault, outcome)}", flush=True)
-        print(diff_of(fault, ROOT), flush=True)
+        print(outcome["diff"], flush=True)
     print(summary(faults, known))
 
 

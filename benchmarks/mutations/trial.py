@@ -15,8 +15,6 @@ from dataclasses import dataclass
 from difflib import unified_diff
 from pathlib import Path
 
-from benchmarks.mutations.faults import Fault
-
 MEMORY = 24 << 30  # bytes of addresses: a wrong size ends in MemoryError
 # Which tests are likely to see a fault in a file, by the beginning of its path; all others follow.
 LIKELY: tuple[tuple[str, tuple[str, ...]], ...] = (
@@ -25,12 +23,15 @@ LIKELY: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("compiler/passes/derivatives", ("tests/ops/test_derivatives.py", "tests/numerics", "tests/passes")),
     ("compiler/passes", ("tests/passes", "tests/numerics")),
     ("compiler/ops/random", ("tests/ops/test_random.py", "tests/ops")),
+    ("compiler/ops/along", ("tests/passes",)),
+    ("compiler/ops/growing", ("tests/passes",)),
+    ("compiler/ops/work", ("tests/passes", "tests/show")),
     ("compiler/ops", ("tests/ops", "tests/passes")),
     ("compiler/ir", ("tests/ops/test_parity.py", "tests/passes")),
     ("compiler/onnx", ("tests/onnx", "tests/ops/test_parity.py", "tests/passes")),
     ("compiler/torch", ("tests/ops/test_parity.py", "tests/training", "tests/show")),
 )
-FAILED = re.compile(r"^(?:FAILED|ERROR) (\S+)", re.MULTILINE)
+FAILED = re.compile(r"^(?:FAILED|ERROR) (.+?)(?: - .*)?$", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,23 +51,22 @@ def copy_tree(root: Path, folder: Path) -> None:
             shutil.copy(root / name, folder / name, follow_symlinks=False)
 
 
-def diff_of(fault: Fault, root: Path) -> str:
-    """The fault as a diff."""
-    raw = (root / fault.path).read_bytes()
-    sides = raw.decode().splitlines(keepends=True), fault.applied(raw).decode().splitlines(keepends=True)
-    return "".join(unified_diff(*sides, fault.path, fault.path, n=1))
+def diff_of(path: str, before: bytes, after: bytes) -> str:
+    """Two texts of a file as a diff."""
+    old, new = (raw.decode().splitlines(keepends=True) for raw in (before, after))
+    return "".join(unified_diff(old, new, path, path, n=1))
 
 
 def run_tests(tree: Path, path: str, marker: str, limit: float) -> Outcome:
     """The tests with a marker expression, the likely ones for a fault in `path` first, until one fails."""
     likely = next((tests for beginning, tests in LIKELY if path.startswith(beginning)), ())
+    first = [name for name in likely if (tree / name).exists()]
     began = time.monotonic()
-    for chosen in ([name for name in likely if (tree / name).exists()], ["tests"]):
-        if chosen:
-            outcome = _pytest(tree, chosen, marker, limit - (time.monotonic() - began))
-            if outcome is not None:
-                return Outcome(outcome, time.monotonic() - began)
-    return Outcome(None, time.monotonic() - began)
+    failed = _pytest(tree, first, marker, limit) if first else None
+    if failed is None:
+        rest = ["tests", *(f"--ignore={name}" for name in first)]
+        failed = _pytest(tree, rest, marker, limit - (time.monotonic() - began))
+    return Outcome(failed, time.monotonic() - began)
 
 
 def _pytest(tree: Path, chosen: Sequence[str], marker: str, limit: float) -> str | None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from mai.compiler.elaborate import params  # noqa: F401  (registers its statements)
-from mai.compiler.elaborate.blocks import extend, integrate, repeat  # noqa: F401
+from importlib import import_module
+from pkgutil import iter_modules
+
+from mai.compiler.elaborate import blocks
 from mai.compiler.elaborate.calls import Calls
 from mai.compiler.elaborate.context import Context
 from mai.compiler.elaborate.draws import Draws
@@ -21,3 +23,7 @@ class Elaborator(Context):
         super().__init__(report, name, weights)
         self.expressions, self.calls, self.signatures = Expressions(self), Calls(self), Signatures(self)
         self.statements, self.draws = Statements(self), Draws(self)
+
+
+for _module in iter_modules(blocks.__path__):  # Each registers the statements that it elaborates.
+    import_module(f"{blocks.__name__}.{_module.name}")

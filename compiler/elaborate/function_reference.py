@@ -16,6 +16,7 @@ from mai.compiler.solvers import DEFAULTS, SOLVERS, Adams, Solver
 from mai.compiler.training.settings import OPTIMIZERS, SCHEDULES
 from mai.spec import prelude_sources
 from mai.spec.settings import Settings
+from mai.spec.words import WORDS
 
 HEAD = """# Functions and layers
 
@@ -87,7 +88,9 @@ def sections() -> list[Chapter]:
         Chapter(title, note, tuple(_setting(name, model) for name, model in models.items()))
         for title, (note, models) in SETTINGS.items()
     ]
-    return [*_layers(), operators, *functions, solvers, *settings]
+    said = tuple(Entry(word.text, word.form or word.text, word.says) for word in WORDS)
+    note = "In capitals: a part of what is written. Brackets hold what may be left out."
+    return [*_layers(), operators, *functions, solvers, *settings, Section("Words", note, said)]
 
 
 def _shown(section: Chapter) -> str:
@@ -125,9 +128,11 @@ def _layers() -> Iterator[Chapter]:
 
 def _solver(solver: Solver) -> Entry:
     options = (f"{name} = {_value(DEFAULTS[name])}" if name in DEFAULTS else name for name in solver.options)
-    says = f"Of order {solver.order}{', weakly: it takes `dx = f * ds + g * dW`' if solver.stochastic else ''}"
+    says = f"Of order {solver.order} ({solver.reference})"
+    if solver.stochastic:
+        says += ", weakly: it takes `dx = f * ds + g * dW`"
     if isinstance(solver.rule, Adams):
-        says += ", by one evaluation a step (Adams and Bashforth)"
+        says += ", by one evaluation a step"
     if solver.adaptive:
         says += ", every example with steps of its own"
     return Entry(solver.name, f"{solver.name}({', '.join(options)})", f"{says}.")

@@ -2,7 +2,35 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from mai.compiler.ir.graph import Node
+from mai.compiler.ir.operation import Alignment
 from mai.compiler.ir.types import Axis, Type
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """What lets an input of an operation meet the others.
+
+    `axes` says where axes of size one go, counted from the end of the result; `lead` are the lead axes that the input is
+    expanded to after that, None where broadcasting is enough.
+    """
+
+    axes: tuple[int, ...] = ()
+    lead: tuple[Axis, ...] | None = None
+
+
+def fits(node: Node) -> list[Fit]:
+    """What each input of a node needs, by the alignment that its operation asks for."""
+    alignment, lead = node.op.alignment, node.output.type.lead
+    if alignment is Alignment.NONE:
+        return [Fit()] * len(node.inputs)
+    types = [v.type for v in node.inputs]
+    highest = max((t.rank for t in types), default=0)
+    ranks = [highest if alignment is Alignment.FULL else t.rank for t in types]
+    expanded = [lead if alignment.expands(t.lead, lead) else None for t in types]
+    return [Fit(missing_axes(t, lead, r), e) for t, r, e in zip(types, ranks, expanded, strict=True)]
 
 
 def missing_axes(value: Type, lead: tuple[Axis, ...], rank: int) -> tuple[int, ...]:

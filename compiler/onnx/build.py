@@ -13,7 +13,6 @@ from mai.compiler.compile_options import DEFAULTS, CompileOptions
 from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.operation import Alignment
-from mai.compiler.ir.rewrite import uses_of
 from mai.compiler.ir.sizes import Dim, Size, symbol
 from mai.compiler.ir.structure import Across, Constant, Lead, Loop, SizeOf, Spread, Structural, Unlead, WeightOf
 from mai.compiler.ir.types import DType, Type
@@ -78,7 +77,7 @@ class Building:
         coarse: Coarse | None,
     ) -> None:  # fmt: skip
         self.graph, self.weights, self.options, self.chunk = graph, weights, options, chunk
-        self._uses = uses_of(graph)
+        self._leaving = set(graph.outputs)
         self.op = OnnxBackend(graph, options.opset, coarse)
         self.values = self.op.values
         self.of_codes = whole_nodes(graph, coarse.whole) if coarse else set()
@@ -207,7 +206,7 @@ class Building:
 
     def is_read(self, value: Value) -> bool:
         """Whether anything reads a value of the IR."""
-        return value in self._uses
+        return bool(value.uses) or value in self._leaving
 
     def operand(self, value: Value) -> ir.Value:
         """A value as a graph value; one that is known becomes an initializer."""

@@ -1,4 +1,4 @@
-"""`mai show`: a file summed up, or one stage of its compilation as text."""
+"""`mai show`: a summary of a spec, or one stage of its compilation as text."""
 
 from __future__ import annotations
 
@@ -12,15 +12,28 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 if TYPE_CHECKING:
     import onnx_ir as ir
 
-PICTURES = (".svg", ".png", ".pdf", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".eps", ".ps", ".tiff")
+IMAGE_ENDINGS = (".svg", ".png", ".pdf", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".eps", ".ps", ".tiff")
 
 
-def emit_text(program: Program, file: Path, stage: str, export: str | None, suffix: str = "") -> str:
-    """The text of a stage: summary, ast, ir, torch, onnx or diagram (Mermaid, or SVG for a `.svg`)."""
+def emit_text(
+    program: Program, file: Path, stage: str, export: str | None, suffix: str = "", after: str | None = None
+) -> str:
+    """The text of one stage of compilation.
+
+    Args:
+        file: the spec, whose name a suggestion uses.
+        stage: summary, ast, ir, torch, onnx or diagram.
+        export: the export to show; by default all.
+        suffix: the ending of the file that the text is written to: a diagram is SVG for `.svg`, else Mermaid.
+        after: the pass after which the IR is shown; by default as it was elaborated.
+
+    Raises:
+        MaiError: there is no such stage or export, or the ending is that of a picture which mai does not draw.
+    """
     emitters: dict[str, Callable[[], str]] = {
         "summary": lambda: _summary(program),
         "ast": lambda: _ast(program),
-        "ir": lambda: _ir(program, export),
+        "ir": lambda: _ir(program, export, after),
         "torch": lambda: _torch(program, export),
         "onnx": lambda: _onnx(program, export),
         "diagram": lambda: _diagram(program, export, suffix),
@@ -28,7 +41,10 @@ def emit_text(program: Program, file: Path, stage: str, export: str | None, suff
     if stage not in emitters:
         message = f"there is no stage `{stage}`"
         raise MaiError([Diagnostic("unknown-argument", None, message, help=f"--emit {', '.join(emitters)}")])
-    if suffix.lower() in PICTURES and (stage, suffix.lower()) != ("diagram", ".svg"):
+    if after is not None and stage != "ir":
+        message = f"`--after {after}` says which pass the IR is shown after"
+        raise MaiError([Diagnostic("unknown-argument", None, message, help=f"--emit ir --after {after}")])
+    if suffix.lower() in IMAGE_ENDINGS and (stage, suffix.lower()) != ("diagram", ".svg"):
         drawn = (
             "draws a diagram as .svg, and writes one as Mermaid text to .md" if stage == "diagram" else "writes text"
         )
@@ -40,7 +56,7 @@ def emit_text(program: Program, file: Path, stage: str, export: str | None, suff
     return emitters[stage]()
 
 
-def _chosen(program: Program, export: str | None) -> list[str]:
+def _export_names(program: Program, export: str | None) -> list[str]:
     return [export] if export else list(program.exports)
 
 
@@ -58,19 +74,20 @@ def _ast(program: Program) -> str:
     return format_tree(parse(program.source, Reporter()))
 
 
-def _ir(program: Program, export: str | None) -> str:
+def _ir(program: Program, export: str | None, after: str | None) -> str:
     from mai.compiler.ir.text import to_text
+    from mai.compiler.show.passes import graph_after
 
-    graphs = [program.exports[n] for n in _chosen(program, export)]
-    if export is None and program.training:
+    graphs = [program.exports[n] for n in _export_names(program, export)]
+    if export is None and program.training and after is None:
         graphs.append(program.training.graph)
-    return "\n".join(to_text(g) for g in graphs)
+    return "\n".join(to_text(graph if after is None else graph_after(graph, after)) for graph in graphs)
 
 
 def _torch(program: Program, export: str | None) -> str:
     from mai.compiler.torch.python_file import source
 
-    return source(program, _chosen(program, export))
+    return source(program, _export_names(program, export))
 
 
 def _onnx(program: Program, export: str | None) -> str:
@@ -83,12 +100,12 @@ def _onnx(program: Program, export: str | None) -> str:
     from mai.compiler.training.initial_weights import load_weights
 
     trained = Trained(*load_weights(program, None))
-    models = [model_of(program, prepare_export(program, name), trained) for name in _chosen(program, export)]
+    models = [model_of(program, prepare_export(program, name), trained) for name in _export_names(program, export)]
     return "\n\n".join(onnx.printer.to_text(ir.serde.serialize_model(_without_data(m))) for m in models)
 
 
 def _without_data(model: ir.Model) -> ir.Model:
-    """Weights by shape only: the text is for reading."""
+    """The model without the values of its weights, of which a reader wants the shapes alone."""
     for graph in [model.graph, *model.graph.subgraphs()]:
         for name, value in list(graph.initializers.items()):
             if value.const_value is not None and value.const_value.size > 8:
@@ -99,8 +116,5 @@ def _without_data(model: ir.Model) -> ir.Model:
 def _diagram(program: Program, export: str | None, suffix: str) -> str:
     from mai.compiler.show.diagram import mermaid, svg
 
-    return (
-        svg(program, _chosen(program, export))
-        if suffix.lower() == ".svg"
-        else mermaid(program, _chosen(program, export))
-    )
+    draw = svg if suffix.lower() == ".svg" else mermaid
+    return draw(program, _export_names(program, export))

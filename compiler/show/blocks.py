@@ -1,4 +1,4 @@
-"""A program as blocks: a panel for each export and each net, in it layers as boxes and loops as frames."""
+"""A program as a block diagram: a panel for each export and each net, in which layers are boxes and loops are frames."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ UNNAMED = {*OPERATIONS, *STRUCTURES}
 
 @dataclass(eq=False, slots=True)
 class Box:
-    """Something with a name that makes a value of `shape` from those of the boxes in `sources`."""
+    """A named part that computes a value of `shape` from the values of the boxes in `sources`."""
 
     name: str
     kind: Kind
@@ -36,7 +36,7 @@ class Box:
 
 @dataclass(eq=False, slots=True)
 class Frame:
-    """A loop around boxes."""
+    """A loop around boxes and other loops."""
 
     title: str
     items: list[Item] = field(default_factory=list)
@@ -47,54 +47,60 @@ Item = Box | Frame
 
 @dataclass(slots=True)
 class Nets:
-    """The first call of every net, and what each calls the values that it is handed."""
+    """The first call of every net, from which its panel is drawn.
+
+    Attributes:
+        names: what a net calls a value that it is passed, by net and value.
+        calls: the nodes of each net's first call.
+    """
 
     names: dict[tuple[str, Value], str]
     calls: dict[str, Region] = field(default_factory=dict)
 
     def first_call(self, net: str, nodes: list[Node]) -> None:
-        """Keep a call; its inputs are those of the parameters, in their order, then what the net reads besides."""
+        """Keep the first call of a net. Its inputs are the arguments, in the order of the parameters, then other values it reads."""
         if net in self.calls:
             return
         region = Region(nodes=nodes, outputs=[nodes[-1].output])
         free = free_values(region)
-        handed = [v for owner, v in self.names if owner == net and v in free]
-        region.inputs = list(dict.fromkeys([*handed, *free]))
+        arguments = [v for owner, v in self.names if owner == net and v in free]
+        region.inputs = list(dict.fromkeys([*arguments, *free]))
         self.calls[net] = region
 
 
 @dataclass(eq=False, slots=True)
 class Panel:
-    """An export or a net."""
+    """The diagram of one export or net."""
 
     title: str
     items: list[Item]
 
     def boxes(self) -> list[Box]:
+        """Every box of the panel, those in loops included."""
         return boxes_in(self.items)
 
 
 def boxes_in(items: Iterable[Item]) -> list[Box]:
-    """Every box, in the order of the computation."""
+    """Every box among items and inside their loops, in the order of the computation."""
     return [b for item in items for b in ([item] if isinstance(item, Box) else boxes_in(item.items))]
 
 
 def panels(program: Program, exports: Sequence[str]) -> list[Panel]:
-    """The exports, then the nets that they call, each once."""
+    """The panels of the exports, then of the nets that they call, each once."""
     graphs = {name: prune(program.exports[name]) for name in exports}
-    arguments = [held for graph in graphs.values() for held in graph.arguments.items()]
-    nets = Nets({(net, v): name for net, held in arguments for v, name in held.items()})
-    made = [_panel(name, name, graph, nets) for name, graph in graphs.items()]
+    arguments = [entry for graph in graphs.values() for entry in graph.arguments.items()]
+    nets = Nets({(net, value): name for net, names in arguments for value, name in names.items()})
+    result = [_panel(name, name, graph, nets) for name, graph in graphs.items()]
     drawn: set[str] = set()
     while waiting := [name for name in nets.calls if name not in drawn]:
         drawn.update(waiting)
-        made += [_panel(f"net {name}", name, nets.calls[name], nets) for name in waiting]
-    return made
+        result += [_panel(f"net {name}", name, nets.calls[name], nets) for name in waiting]
+    return result
 
 
 def _panel(title: str, prefix: str, region: Region, nets: Nets) -> Panel:
     drawing = Drawing(prefix, nets)
-    read = {v for node in region.nodes for v in node.uses()}
+    read = {v for node in region.nodes for v in node.reads()}
     items: list[Item] = []
     for value in region.inputs:
         if value in read:
@@ -108,46 +114,53 @@ def _panel(title: str, prefix: str, region: Region, nets: Nets) -> Panel:
 
 
 class Drawing:
-    """Makes the boxes of one panel. `prefix` is the scope of its own statements; `owner` has the box of each value."""
+    """Makes the boxes of one panel.
+
+    Attributes:
+        prefix: the scope of the statements of the export or net itself, as a node's `scope` begins.
+        owner: the box that computes each value.
+    """
 
     def __init__(self, prefix: str, nets: Nets) -> None:
         self.prefix, self.nets = prefix, nets
         self.owner: dict[Value, Box] = {}
 
     def bind(self, box: Box, *values: Value) -> Box:
+        """Say that a box computes these values; it is returned."""
         self.owner.update(dict.fromkeys(values, box))
         return box
 
     def sources(self, values: Iterable[Value]) -> list[Box]:
+        """The boxes that compute these values, each once."""
         return list(dict.fromkeys(self.owner[v] for v in values if v in self.owner))
 
     def items(self, nodes: Iterable[Node]) -> list[Item]:
-        """Runs of nodes of one layer or net become boxes, loops frames."""
-        made: list[Item] = []
+        """The boxes and frames of nodes: one box for a run of nodes of one layer or net, a frame for a loop."""
+        result: list[Item] = []
         for (part, _), grouped in groupby(nodes, self._key):
             run = list(grouped)
             if part is None:
-                made += self._own(run)
+                result += self._own_statements(run)
             elif run[0].scope.startswith(f"{self.prefix}."):
-                made.append(self._box(re.sub(r"_\d+$", "", part), "layer", run))
+                result.append(self._box(re.sub(r"_\d+$", "", part), "layer", run))
             else:
-                made += [self._call(part, call) for call in _calls(run)]
-        return made
+                result += [self._call(part, call) for call in _calls(run)]
+        return result
 
     def _key(self, node: Node) -> tuple[str | None, int]:
         """The layer or net that a node belongs to here; else its line, or itself if it is a loop or a draw."""
-        inside = node.scope.removeprefix(self.prefix) if self._at_home(node) else node.scope
+        inside = node.scope.removeprefix(self.prefix) if self._is_own(node) else node.scope
         parts = [p for p in inside.split(".") if p and not TURN.fullmatch(p)]
         alone = not parts and (bool(node.regions) or issubclass(node.op, Draw))
         if parts:
             return parts[0], 0
         return None, id(node) if alone else node.span.line if node.span else 0
 
-    def _at_home(self, node: Node) -> bool:
+    def _is_own(self, node: Node) -> bool:
         return node.scope == self.prefix or node.scope.startswith(f"{self.prefix}.")
 
-    def _own(self, run: list[Node]) -> list[Item]:
-        """Operations that the panel writes itself: those on values that are shown, in one box."""
+    def _own_statements(self, run: list[Node]) -> list[Item]:
+        """The operations of the export or net itself that depend on a value with a box, in one box."""
         if run[0].regions:
             return [self._frame(run[0])]
         if issubclass(run[0].op, Draw):
@@ -159,23 +172,23 @@ class Drawing:
             if reached.isdisjoint(node.inputs):
                 continue
             reached.update(node.outputs)
-            self._pass_on(node)
+            self._share_box(node)
             if not issubclass(node.op, Structural):
                 shown.append(node)
         box = [self._box(_names(shown), "operation", shown)] if shown else []
         for node in run:
-            self._pass_on(node)
+            self._share_box(node)
         return [*box]
 
-    def _pass_on(self, node: Node) -> None:
-        """A change of type belongs to the box whose value it changes."""
+    def _share_box(self, node: Node) -> None:
+        """Give a value that is only seen otherwise (other axes, a kept row) to the box of what it is made from."""
         if issubclass(node.op, Structural) and node.output not in self.owner:
             for source in self.sources(node.inputs):
                 self.bind(source, node.output)
 
     def _box(self, name: str, kind: Kind, run: list[Node]) -> Box:
-        """A run as one box; it makes what its last operation gives."""
-        box = Box(name, kind, _shape(run[-1].output.type), self.sources(v for node in run for v in node.uses()))
+        """A run of nodes as one box, with the shape of its last result."""
+        box = Box(name, kind, _shape(run[-1].output.type), self.sources(v for node in run for v in node.reads()))
         return self.bind(box, *(v for node in run for v in node.outputs))
 
     def _call(self, name: str, run: list[Node]) -> Box:
@@ -183,24 +196,24 @@ class Drawing:
         return self._box(name, "net", run)
 
     def _frame(self, node: Node) -> Frame:
-        """A loop's states begin as what is handed to it; its results are what its last turn gives."""
+        """A loop as a frame: its states have the boxes of their initial values, its results those of its last turn."""
         region, frame = node.regions[0], Frame(_title(node))
         index, *states = region.inputs
         first = node.inputs[:1] if node.op is Extend else node.inputs[len(node.inputs) - len(states) :]
         for inside, outside in zip(states, first, strict=True):
             if outside in self.owner:
                 self.bind(self.owner[outside], inside)
-        if any(index in inner.uses() for inner in region.nodes):
+        if any(index in inner.reads() for inner in region.nodes):
             frame.items.append(self.bind(Box(_name(index), "input", _shape(index.type)), index))
         frame.items += self.items(region.nodes)
         for result, inside in zip(node.outputs, region.outputs, strict=False):
             if inside in self.owner:
                 self.bind(self.owner[inside], result)
-        self._kept(node, frame)
+        self._bind_paths(node, frame)
         return frame
 
-    def _kept(self, node: Node, frame: Frame) -> None:
-        """A path comes from the box that makes its last row."""
+    def _bind_paths(self, node: Node, frame: Frame) -> None:
+        """Give the paths that a loop keeps to its last box."""
         last = boxes_in(frame.items)[-1:]
         for result in node.outputs:
             if result not in self.owner and last:
@@ -208,7 +221,7 @@ class Drawing:
 
 
 def _calls(run: list[Node]) -> list[list[Node]]:
-    """The calls in a run of one net: as many as it reads its first weight; all are of the same length."""
+    """Split a run of nodes of one net into calls: each reads the first weight once, and all have as many nodes."""
     weights = [WeightOf.of(node).weight for node in run if node.op is WeightOf]
     count = weights.count(weights[0]) if weights else 1
     length = len(run) // count
@@ -216,10 +229,10 @@ def _calls(run: list[Node]) -> list[list[Node]]:
 
 
 def _names(run: list[Node]) -> str:
-    """A few operations by their signs or names, each once in a row; many by the name of what they make."""
+    """What a box of operations is called: up to three signs or names, or the spec's name of the result where there are more."""
     names = [name for name, _ in groupby(_operation(node) for node in run)]
-    given = _name(run[-1].output)
-    return " ".join(names) if len(names) <= 3 or not given else given
+    result_name = _name(run[-1].output)
+    return " ".join(names) if len(names) <= 3 or not result_name else result_name
 
 
 def _operation(node: Node) -> str:
@@ -227,7 +240,7 @@ def _operation(node: Node) -> str:
 
 
 def _name(value: Value) -> str:
-    """The spec's name for a value, if it has one."""
+    """The spec's name for a value; empty where it has none."""
     return "" if value.name in UNNAMED else value.name
 
 
@@ -244,6 +257,7 @@ def _name_and_count(node: Node) -> tuple[str, Size | None]:
     return node.op.name, Extend.of(node).count if node.op is Extend else None
 
 
-def _shape(made: Type) -> str:
-    """The shape of one example, the axes that a call maps over included."""
-    return describe((*(a.size for a in made.lead if a.depth > BATCH_DEPTH), *made.shape))
+def _shape(value_type: Type) -> str:
+    """The shape of one example as text, after the axes that calls are mapped over."""
+    mapped = (axis.size for axis in value_type.lead if axis.depth > BATCH_DEPTH)
+    return describe((*mapped, *value_type.shape))

@@ -1,4 +1,4 @@
-"""The blocks of a program as Mermaid text or as an SVG drawing."""
+"""Block diagrams as Mermaid text or as an SVG drawing."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ FILL = {
     "operation": "#ffffff",
 }  # fmt: skip
 INK, GREY, LINE = "#20304a", "#5f7188", "#7d90a8"
-WIDTH, HEIGHT, GAP, MARGIN = 176, 30, 18, 24
-INSET, HEAD, LANE, LETTERS = 10, 20, 9, 27
+WIDTH, HEIGHT, GAP = 176, 30, 18  # Of a box, and between two boxes, in pixels, as all sizes here.
+MARGIN, INSET, HEAD, LANE = 24, 10, 20, 9  # Around a panel; of a frame and its title; between two lanes of arrows.
+LETTERS = 27  # That fit into a box.
 DEFS = (
     '<defs><marker id="tip" viewBox="0 0 8 8" refX="7.5" refY="4" markerWidth="6.5" markerHeight="6.5" orient="auto">'
     f'<path d="M0 0.5 L8 4 L0 7.5 z" fill="{LINE}"/></marker></defs>'
@@ -26,10 +27,10 @@ DEFS = (
 
 def mermaid(program: Program, exports: Sequence[str]) -> str:
     """A Mermaid flowchart: a subgraph for each export, each net and each loop."""
-    drawn = panels(program, exports)
-    names = {box: f"b{i}" for i, box in enumerate(b for panel in drawn for b in panel.boxes())}
+    shown = panels(program, exports)
+    names = {box: f"b{i}" for i, box in enumerate(b for panel in shown for b in panel.boxes())}
     lines = ["flowchart TD"]
-    for i, panel in enumerate(drawn):
+    for i, panel in enumerate(shown):
         lines += [
             f'  subgraph p{i}["{_quoted(panel.title)}"]',
             *_subgraph(panel.items, names, f"p{i}", "    "),
@@ -53,16 +54,16 @@ def _subgraph(items: Sequence[Item], names: dict[Box, str], path: str, indent: s
 
 
 def _quoted(text: str) -> str:
-    """Text as Mermaid takes it between quotes."""
+    """Text escaped for Mermaid's quotes."""
     return text.replace('"', "#quot;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def svg(program: Program, exports: Sequence[str]) -> str:
-    """The same as a drawing: a column for each export and net, the computation downwards."""
+    """An SVG drawing: a column for each export and net, in which the computation goes down."""
     layouts = [Layout(panel) for panel in panels(program, exports)]
     parts, left = [], MARGIN
     for layout in layouts:
-        parts.append(f'<g transform="translate({left} {MARGIN})">\n' + "\n".join(layout.drawn()) + "\n</g>")
+        parts.append(f'<g transform="translate({left} {MARGIN})">\n' + "\n".join(layout.elements()) + "\n</g>")
         left += layout.width + 2 * MARGIN
     width, height = left - MARGIN, 2 * MARGIN + max((layout.height for layout in layouts), default=0)
     head = (
@@ -74,7 +75,7 @@ def svg(program: Program, exports: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Outline:
-    """Where a loop's frame is: `depth` frames are around it."""
+    """The frame of a loop, from `top` to `bottom`, inside `depth` others."""
 
     title: str
     top: int
@@ -84,7 +85,13 @@ class Outline:
 
 @dataclass(slots=True)
 class Layout:
-    """One panel: boxes in one column, frames around them; what skips a box goes down a lane at the right."""
+    """The places of one panel's parts: boxes in a column, frames around them, arrows that skip boxes in lanes at the right.
+
+    Attributes:
+        tops: the upper edge of each box.
+        outlines: the frames.
+        lanes: for each box with an arrow that skips others, its lane, counted from the boxes outward.
+    """
 
     panel: Panel
     tops: dict[Box, int] = field(default_factory=dict)
@@ -98,18 +105,21 @@ class Layout:
 
     @property
     def deepest(self) -> int:
+        """The largest number of frames inside each other."""
         return max((o.depth + 1 for o in self.outlines), default=0)
 
     @property
     def left(self) -> int:
+        """The left edge of the boxes."""
         return INSET * self.deepest
 
     @property
     def width(self) -> int:
+        """The width of the panel, frames and lanes included."""
         return 2 * self.left + WIDTH + LANE * (1 + max(self.lanes.values(), default=-1))
 
     def _place(self, items: Sequence[Item], y: int, depth: int) -> int:
-        """Give every box its height; the next free one is returned."""
+        """Place items one below the other from `y`; the next free height is returned."""
         for item in items:
             if isinstance(item, Frame):
                 bottom = self._place(item.items, y + HEAD, depth + 1) - GAP + INSET
@@ -121,7 +131,7 @@ class Layout:
         return y
 
     def _skips(self) -> dict[Box, list[Box]]:
-        """The boxes that a box reaches over others, by source."""
+        """For each box, those that read it and are not the next one."""
         order = {box: i for i, box in enumerate(self.tops)}
         skips: dict[Box, list[Box]] = {}
         for box in self.tops:
@@ -131,24 +141,24 @@ class Layout:
         return skips
 
     def _assign_lanes(self) -> None:
-        """The innermost lane that is free all the way down; short ways first."""
-        taken: list[list[tuple[int, int]]] = []
+        """Give each arrow that skips boxes the innermost lane that is free over its height, short ones first."""
+        occupied: list[list[tuple[int, int]]] = []
         skips = self._skips()
         for source in sorted(skips, key=lambda s: self.tops[skips[s][-1]] - self.tops[s]):
-            way = self.tops[source], self.tops[skips[source][-1]]
-            free = (i for i, ways in enumerate(taken) if all(way[1] <= a or b <= way[0] for a, b in ways))
-            lane = next(free, len(taken))
-            if lane == len(taken):
-                taken.append([])
-            taken[lane].append(way)
+            top, bottom = self.tops[source], self.tops[skips[source][-1]]
+            free = (i for i, spans in enumerate(occupied) if all(bottom <= a or b <= top for a, b in spans))
+            lane = next(free, len(occupied))
+            if lane == len(occupied):
+                occupied.append([])
+            occupied[lane].append((top, bottom))
             self.lanes[source] = lane
 
-    def drawn(self) -> list[str]:
-        """The elements, the lower ones first."""
+    def elements(self) -> list[str]:
+        """The SVG elements, those that others lie upon first."""
         title = f'<text x="0" y="12" font-size="14" font-weight="bold">{escape(self.panel.title)}</text>'
         frames = [line for o in sorted(self.outlines, key=lambda o: o.depth) for line in self._frame(o)]
-        ways = [line for source, targets in self._skips().items() for line in self._way(source, targets)]
-        return [title, *frames, *self._steps(), *ways, *(line for box in self.tops for line in self._box(box))]
+        skips = [line for source, targets in self._skips().items() for line in self._skip_arrows(source, targets)]
+        return [title, *frames, *self._step_arrows(), *skips, *(line for box in self.tops for line in self._box(box))]
 
     def _frame(self, outline: Outline) -> list[str]:
         x = INSET * outline.depth
@@ -170,14 +180,14 @@ class Layout:
             f'<text x="{x + WIDTH - 12}" y="{y + 19}" text-anchor="end" fill="{GREY}" font-size="10">{shape}</text>',
         ]
 
-    def _steps(self) -> list[str]:
-        """Arrows straight down, from a box to the next."""
+    def _step_arrows(self) -> list[str]:
+        """Arrows from a box straight down to the next."""
         x = self.left + WIDTH // 2
         pairs = [(a, b) for a, b in pairwise(self.tops) if a in b.sources]
         return [_path(f"M{x} {self.tops[a] + HEIGHT} V{self.tops[b]}") for a, b in pairs]
 
-    def _way(self, source: Box, targets: list[Box]) -> list[str]:
-        """Out to the source's lane, down, and back into each target."""
+    def _skip_arrows(self, source: Box, targets: list[Box]) -> list[str]:
+        """Arrows from a box out to its lane, down, and back into each target."""
         right = self.left + WIDTH
         lane = right + self.left + LANE * (self.lanes[source] + 1) - 2
         y = self.tops[source] + HEIGHT // 2 + 5

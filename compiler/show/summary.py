@@ -1,4 +1,4 @@
-"""A file in figures: parameters, operations and memory for one example, and what each export takes and gives."""
+"""A spec in figures: its parameters, and for each export its inputs and outputs, and the operations and memory of an example."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from mai.compiler.passes.text.growth import texts
 from mai.compiler.program import Program
 from mai.spec.diagnostics import MaiError
 
-BYTES = 4
+BYTES = 4  # Of a float32.
 
 
 def summary(program: Program) -> str:
-    """The whole summary as text."""
+    """The summary of a program as text."""
     lines = [f"{program.name}: {program.title}" if program.title else program.name, ""]
     lines += _weights(program)
     for name, graph in program.exports.items():
@@ -57,7 +57,7 @@ def _export(name: str, graph: Graph) -> list[str]:
 
 
 def _prepared(graph: Graph) -> Graph:
-    """With the past kept where that can be; a text that cannot grow so is computed whole each turn."""
+    """The graph after the passes; a text is computed incrementally where that is possible, else anew each turn."""
     try:
         return passes.prepare(graph, cache="concat")
     except MaiError:
@@ -65,7 +65,7 @@ def _prepared(graph: Graph) -> Graph:
 
 
 def _text(loop: Node, known: Mapping[str, int]) -> Iterable[str]:
-    """What is kept of a growing text, and how long it may be."""
+    """The memory that a growing text keeps, and its largest length."""
     text = Loop.of(loop)
     past = f"{text.length}_past"
     states = [v.type for v in loop.regions[0].inputs[1:]]
@@ -79,7 +79,7 @@ def _text(loop: Node, known: Mapping[str, int]) -> Iterable[str]:
 
 
 def _activations(region: Region, known: Mapping[str, int]) -> Iterable[int]:
-    """Bytes of every value that depends on the example; of a loop, those of one turn."""
+    """The bytes of every value that depends on the example; of a loop, those of one turn."""
     for node in region.nodes:
         for inner in node.regions:
             yield from _activations(inner, known)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
 
 Row = tuple[Fraction, ...]
 
@@ -31,38 +30,40 @@ class Adams:
 
 @dataclass(frozen=True, slots=True)
 class Solver:
-    """A method by name: its order, its coefficients, its options in their order, and what those are if left out.
+    """A method by name: its order, its coefficients, where it is from, and how `mai tune` draws it.
 
-    `adjoint` is the method of torchdiffeq that goes back in time for it. A stochastic one draws dW.
+    `adjoint` is the method of torchdiffeq that goes back in time for it. `options` are in the order in which a call may give
+    them without a name. A stochastic method draws dW. `look` is the colour and the marker of its line.
     """
 
     name: str
     order: int
     rule: Tableau | Adams
+    reference: str
+    look: tuple[str, str]
     adjoint: str = ""
-    options: tuple[str, ...] = ("steps", "adjoint")
+    options: tuple[str, ...] = ()
     stochastic: bool = False
 
     @property
     def adaptive(self) -> bool:
+        """Whether it chooses its steps."""
         return isinstance(self.rule, Tableau) and bool(self.rule.error)
 
+    @property
+    def plannable(self) -> bool:
+        """Whether `mai tune` may choose it: its number of steps is known, and it draws nothing."""
+        return not (self.adaptive or self.stochastic)
 
-DEFAULTS: dict[str, Any] = {"rtol": 1e-4, "atol": 1e-6, "max_steps": 1000, "adjoint": False}
+
+DEFAULTS: dict[str, float | bool] = {"rtol": 1e-4, "atol": 1e-6, "max_steps": 1000, "adjoint": False}
 
 
 def _row(*numbers: int | str) -> Row:
     return tuple(Fraction(n) for n in numbers)
 
 
-_EULER = Tableau(((),), _row(1), _row(0))
-_MIDPOINT = Tableau(((), _row("1/2")), _row(0, 1), _row(0, "1/2"))
-_HEUN = Tableau(((), _row(1)), _row("1/2", "1/2"), _row(0, 1))
-_RK4 = Tableau(
-    ((), _row("1/2"), _row(0, "1/2"), _row(0, 0, 1)), _row("1/6", "1/3", "1/3", "1/6"), _row(0, "1/2", "1/2", 1)
-)
-
-# Dormand and Prince 1980; the weights of the fourth order are Shampine's (1986), whose error is two thirds of theirs.
+# The weights of the fourth order are Shampine's (1986), whose error is two thirds of Dormand's and Prince's.
 _DOPRI5_B = _row("35/384", 0, "500/1113", "125/192", "-2187/6784", "11/84")
 _DOPRI5 = Tableau(
     (
@@ -101,20 +102,40 @@ _TSIT5 = Tableau(
     ),
 )  # fmt: skip
 
-_AB2, _AB3 = Adams(_row("3/2", "-1/2")), Adams(_row("23/12", "-16/12", "5/12"))
-_CONTROLLED = ("rtol", "atol", "max_steps", "adjoint")
+_STEPS, _TOLERANCES = ("steps", "adjoint"), ("rtol", "atol", "max_steps", "adjoint")
 
 SOLVERS: dict[str, Solver] = {
-    s.name: s
-    for s in (
-        Solver("euler", 1, _EULER, "euler"),
-        Solver("midpoint", 2, _MIDPOINT, "midpoint"),
-        Solver("heun", 2, _HEUN, "heun2"),
-        Solver("rk4", 4, _RK4, "rk4"),
-        Solver("ab2", 2, _AB2, "midpoint"),
-        Solver("ab3", 3, _AB3, "rk4"),
-        Solver("euler_maruyama", 1, _EULER, options=("steps",), stochastic=True),
-        Solver("tsit5", 5, _TSIT5, "dopri5", _CONTROLLED),
-        Solver("dopri5", 5, _DOPRI5, "dopri5", _CONTROLLED),
+    solver.name: solver
+    for solver in (
+        Solver("euler", 1, Tableau(((),), _row(1), _row(0)), "Euler 1768", ("#9fb3c8", "o"), "euler", _STEPS),
+        Solver(
+            "midpoint", 2, Tableau(((), _row("1/2")), _row(0, 1), _row(0, "1/2")),
+            "Runge 1895", ("#edae49", "s"), "midpoint", _STEPS,
+        ),
+        Solver(
+            "heun", 2, Tableau(((), _row(1)), _row("1/2", "1/2"), _row(0, 1)),
+            "Heun 1900", ("#00798c", "D"), "heun2", _STEPS,
+        ),
+        Solver(
+            "rk4", 4,
+            Tableau(
+                ((), _row("1/2"), _row(0, "1/2"), _row(0, 0, 1)),
+                _row("1/6", "1/3", "1/3", "1/6"), _row(0, "1/2", "1/2", 1),
+            ),
+            "Kutta 1901", ("#20304a", "^"), "rk4", _STEPS,
+        ),
+        Solver(
+            "ab2", 2, Adams(_row("3/2", "-1/2")), "Adams and Bashforth 1883", ("#8d6a9f", "v"), "midpoint", _STEPS
+        ),
+        Solver(
+            "ab3", 3, Adams(_row("23/12", "-16/12", "5/12")),
+            "Adams and Bashforth 1883", ("#7a9e4b", "P"), "rk4", _STEPS,
+        ),
+        Solver(
+            "euler_maruyama", 1, Tableau(((),), _row(1), _row(0)),
+            "Maruyama 1955", ("#b07aa1", "X"), options=("steps",), stochastic=True,
+        ),
+        Solver("tsit5", 5, _TSIT5, "Tsitouras 2011", ("#c0504d", "<"), "dopri5", _TOLERANCES),
+        Solver("dopri5", 5, _DOPRI5, "Dormand and Prince 1980", ("#4f81bd", ">"), "dopri5", _TOLERANCES),
     )
-}
+}  # fmt: skip

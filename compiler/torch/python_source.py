@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, reduce
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import fx, nn
+from torch import fx
 from torch.fx.graph import magic_methods
 from torch.overrides import resolve_name
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.structure import Constant, Loop, WeightOf
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.torch.module import Known, Lowering, writable
+from mai.compiler.torch.interpreter import TorchInterpreter
+from mai.compiler.torch.names import writable
+from mai.compiler.torch.recorder import Recorder
 from mai.spec.source import Span
 
 TAKEN = ("self", "nn", "F", "Tensor", "Group")
@@ -48,34 +50,51 @@ def forward(graph: Graph) -> list[str]:
 
     It takes the inputs in their order, then the settings with their defaults, and gives the output, or a tuple of them.
     """
-    listing = Listing(graph)
-    for value in [*graph.inputs, *(s.value for s in graph.settings.values())]:
-        listing.placeholder(value)
-    listing.nodes(graph.nodes)
-    listing.finish()
-    head = [*(listing[v].node.name for v in graph.inputs), *listing.defaults()]
-    results = ", ".join(_text(listing[v].node) for v in graph.outputs)
-    lines = [*listing.placing(), *_lines(listing.fx), f"return {results}"]
+    code = SourceInterpreter(graph)
+    code.parameters([*graph.inputs, *(s.value for s in graph.settings.values())])
+    code.nodes(graph.nodes)
+    code.finish()
+    head = [*(code[v].node.name for v in graph.inputs), *code.defaults()]
+    results = ", ".join(_text(code[v].node) for v in graph.outputs)
+    lines = [*code.placing(), *_lines(code.code.graph), f"return {results}"]
     return [f"def forward({', '.join(['self', *head])}):", *(INDENT + line for line in lines)]
 
 
-class Listing(Lowering):
-    """Lowers a graph with its loops' bodies into one `fx.Graph`, so that all names are told apart."""
+class SourceRecorder(Recorder):
+    """Code whose device is a variable of that name, which `fx` gives to no other."""
+
+    @cached_property
+    def device(self) -> fx.Proxy:
+        return self.proxy(self.inline("device"))
+
+    def inline(self, text: str, reads: tuple[fx.Node, ...] = ()) -> fx.Node:
+        """What has no line of its own: `text` stands where it is used."""
+        node = self.graph.create_node("get_attr", "inline", reads, {})
+        node.meta["text"] = text
+        return node
+
+
+class SourceInterpreter(TorchInterpreter):
+    """Records a graph with its loops' bodies in one `fx.Graph`, so that all names are told apart."""
 
     def __init__(self, graph: Graph) -> None:
-        super().__init__(graph, fx.Graph(), nn.Module())
+        self.source = SourceRecorder()
+        super().__init__(graph, self.source)
         self.layers: dict[str, str] = {}
         for name in TAKEN:
-            self._fresh(name)
+            self.code.reserve(name)
 
-    def placeholder(self, value: Value) -> None:
-        name = self._unused(value.name)
-        self.values[value] = self.known(self.fx.create_node("placeholder", name, (), {}, name=name), value)
+    def parameters(self, values: Iterable[Value]) -> None:
+        for value in values:
+            name = self.code.parameter_name(value.name)
+            self.values[value] = self.traced(
+                self.code.graph.create_node("placeholder", name, (), {}, name=name), value.type
+            )
 
     def finish(self) -> None:
         """Leave out what nothing reads."""
-        self.fx.output(tuple(self[v].node for v in self.graph.outputs))
-        self.fx.eliminate_dead_code(
+        self.returns(self.graph.outputs)
+        self.code.graph.eliminate_dead_code(
             lambda node: node.op in ("placeholder", "output") or node.target in (begin, end, fill)
         )
 
@@ -83,44 +102,36 @@ class Listing(Lowering):
         for setting in self.graph.settings.values():
             yield f"{self[setting.value].node.name}={setting.default!r}"
 
-    @cached_property
-    def device(self) -> Any:
-        """A variable of that name, which `fx` gives to no other."""
-        made = self.fx.create_node("get_attr", "inline", (), {})
-        made.meta["text"] = "device"
-        return fx.Proxy(made, self.tracer)
-
     def placing(self) -> Iterator[str]:
         """What is made here is where the weights are, if that is asked; so are the settings."""
         settings = list(self._settings())
-        if settings or self.device.node.users:
-            yield f"{_text(self.device.node)} = next(self.parameters(), torch.empty(0)).device"
+        if settings or self.code.device.node.users:
+            yield f"{_text(self.code.device.node)} = next(self.parameters(), torch.empty(0)).device"
         yield from settings
 
     def _settings(self) -> Iterator[str]:
         """Settings may be given as numbers; operations want tensors."""
         for setting in self.graph.settings.values():
-            node: fx.Node = self[setting.value].node
+            node = self[setting.value].node
             if any(user.target is not int for user in node.users):
                 real = setting.value.type.dtype is DType.REAL
-                named = f"{'dtype=torch.float32, ' if real else ''}device={_text(self.device.node)}"
+                named = f"{'dtype=torch.float32, ' if real else ''}device={_text(self.code.device.node)}"
                 yield f"{node.name} = torch.as_tensor({node.name}, {named})"
 
-    def _inline(self, text: str, value: Value, *reads: fx.Node) -> Known:
-        """A value that has no line of its own."""
-        made = self.fx.create_node("get_attr", "inline", reads, {})
-        made.meta.update(text=text, type=value.type)
-        return self.known(made, value)
+    def _inline(self, text: str, value: Value, *reads: fx.Node) -> fx.Proxy:
+        node = self.source.inline(text, reads)
+        node.meta["type"] = value.type
+        return self.traced(node, value.type)
 
-    def _constant(self, node: Node) -> Known:
+    def constant(self, node: Node) -> fx.Proxy:
         value = Constant.of(node).value
         if isinstance(value, (int, float)):
             self.numbers[node.output] = value
-        device = self.device.node
-        made = f"torch.tensor({_literal(value, node.output.type.dtype)}, device={_text(device)})"
-        return self._inline(made, node.output, device)
+        device = self.code.device.node
+        text = f"torch.tensor({_literal(value, node.output.type.dtype)}, device={_text(device)})"
+        return self._inline(text, node.output, device)
 
-    def _weight(self, node: Node) -> Known:
+    def weight(self, node: Node) -> fx.Proxy:
         return self._inline(self._path(WeightOf.of(node).weight), node.output)
 
     def _path(self, name: str) -> str:
@@ -130,50 +141,53 @@ class Listing(Lowering):
 
     def _lists(self, region: Region) -> dict[str, str]:
         """What a fresh loop goes through beside its turns: lists of weights, by the names of their elements."""
-        made = {}
+        lists = {}
         for prefix in dict.fromkeys(_prefixes(region)):
             if prefix not in self.layers:
-                self.layers[prefix] = self._fresh("layer")
-            made[self.layers[prefix]] = self._path(prefix.removesuffix(".{}."))
-        return made
+                self.layers[prefix] = self.code.reserve("layer")
+            lists[self.layers[prefix]] = self._path(prefix.removesuffix(".{}."))
+        return lists
 
-    def _variable(self, marker: Callable[..., Any], arguments: tuple[Any, ...], value: Value) -> Known:
-        made: fx.Node = self._call(marker, arguments).node
-        made.name, made.meta["type"] = self._fresh(value.name), value.type
-        return self.known(made, value)
+    def _variable(self, marker: Callable[..., object], arguments: tuple[object, ...], value: Value) -> fx.Proxy:
+        node = self.code.call(marker, arguments).node
+        node.name, node.meta["type"] = self.code.reserve(value.name), value.type
+        return self.traced(node, value.type)
 
-    def _loop(self, node: Node) -> list[Any]:
-        region, fresh = node.regions[0], Loop.of(node).fresh
-        for name in self._symbols(region):
+    def loop(self, node: Node) -> list[fx.Proxy]:
+        region, rule = node.regions[0], Loop.of(node)
+        for name in self.outer_symbols(region):
             self.symbol(name)
         turn, *inside = region.inputs
         states = [self._variable(state, (self[v],), s) for v, s in zip(node.inputs[1:], inside, strict=True)]
         rows = [self._rows() for _ in region.outputs[len(states) :]]
         count = self.numbers.get(node.inputs[0], self[node.inputs[0]])
-        lists = self._lists(region) if fresh else {}
-        reads = _reads(region, turn)
-        turns = "torch.arange({}, device={})" if reads else "" if lists else "range({})"
-        head = self._variable(begin, (turns, (count, *([self.device.node] if reads else [])), lists), turn)
-        self.values.update(zip(region.inputs, [head, *states], strict=True))
-        self.nodes(region.nodes)
-        made = [self[v] for v in region.outputs]
-        stops = Loop.of(node).stops
-        self._call(end, (tuple(states), tuple(made[: len(states)]), tuple(rows), tuple(made[len(states) :]), stops))
-        for row in rows if stops else []:
-            self._call(fill, (row, count, Loop.of(node).fill))
+        lists = self._lists(region) if rule.fresh else {}
+        head = self._head(turn, count, lists, _reads(region, turn))
+        moved = self.body(region, [head, *states])
+        count_of_states = len(states)
+        kept = moved[count_of_states:]
+        self.code.call(end, (tuple(states), tuple(moved[:count_of_states]), tuple(rows), tuple(kept), rule.stops))
+        for row in rows if rule.stops else []:
+            self.code.call(fill, (row, count, rule.fill))
         return [*states, *(self._stacked(r, v) for r, v in zip(rows, region.outputs[len(states) :], strict=True))]
 
-    def _rows(self) -> Any:
-        made = self._call(list, ())
-        made.node.name = self._fresh("rows")
-        return made
+    def _head(self, turn: Value, count: object, lists: dict[str, str], is_read: bool) -> fx.Proxy:
+        """The head of a `for`: over tensors where the turn is read, over numbers or over lists of weights alone otherwise."""
+        if is_read:
+            return self._variable(begin, ("torch.arange({}, device={})", (count, self.code.device), lists), turn)
+        return self._variable(begin, ("" if lists else "range({})", (count,), lists), turn)
 
-    def _stacked(self, rows: Any, row: Value) -> Any:
-        return self._call(torch.stack, (rows, len(row.type.lead)))
+    def _rows(self) -> fx.Proxy:
+        rows = self.code.call(list, ())
+        rows.node.name = self.code.reserve("rows")
+        return rows
+
+    def _stacked(self, rows: fx.Proxy, row: Value) -> fx.Proxy:
+        return self.code.call(torch.stack, (rows, len(row.type.lead)))
 
 
 def _reads(region: Region, value: Value) -> bool:
-    return value in region.outputs or any(value in node.uses() for node in region.nodes)
+    return bool(value.uses) or value in region.outputs
 
 
 def _prefixes(region: Region, depth: int = 0) -> Iterator[str]:

@@ -1,1 +1,1 @@
-"""The fewest evaluations of the velocity at a quality: what `mai tune` measures, chooses and writes."""
+"""`mai tune`: measures ways to compute a sampler, chooses the one with the fewest evaluations at a quality, and writes it."""

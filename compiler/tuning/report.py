@@ -1,23 +1,26 @@
-"""What `mai tune` prints: plans as they are measured, those that are worth their cost, what was refused and what is chosen."""
+"""What `mai tune` prints: plans as they are measured, the best at each cost, refused plans, and the chosen one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
 import typer
 from rich.console import Console
 
-from mai.compiler.tuning.search import Found, Point, frontier
+from mai.compiler.tuning.search import OnPoint, Point, SearchResult, frontier
 from mai.compiler.tuning.tune import Outcome
-
-Told = Callable[[Point, Point], None]
 
 
 @contextmanager
-def progress(every: bool, quiet: bool) -> Iterator[Told]:
-    """What hears of every measured plan: a line for each, or on a terminal one that says how far the search is."""
+def progress(every: bool, quiet: bool) -> Iterator[OnPoint]:
+    """Give a function that shows each plan as it is measured.
+
+    Args:
+        every: print a line for each; otherwise a terminal shows one line with the number of plans so far.
+        quiet: show nothing.
+    """
     if every and not quiet:
         yield lambda point, reference: typer.echo(row(point, reference), err=True)
         return
@@ -25,61 +28,61 @@ def progress(every: bool, quiet: bool) -> Iterator[Told]:
     console = Console(stderr=True, quiet=quiet)
     with console.status("measuring plans") if console.is_terminal and not quiet else nullcontext() as status:
 
-        def told(point: Point, reference: Point) -> None:
+        def count_point(point: Point, reference: Point) -> None:
             nonlocal count
             count += 1
             if status is not None:
                 status.update(f"measured {count} plans, {point.plan}")
 
-        yield told
+        yield count_point
 
 
 def row(point: Point, reference: Point, mark: str = "") -> str:
-    """A plan in a line: its cost, its quality, and how that compares with the reference's, seed by seed."""
+    """A plan as a line: its cost, its quality, and how that compares with the reference's, seed by seed; `mark` ends it."""
     times = f"{point.mean / reference.mean:7.3f} ×" if reference.mean > 0 else ""
     cost = f"{point.plan.evaluations:>4} evaluations"
     return f"  {point.plan!s:36} {cost}  {point.mean:9.4g}  {times} ± {point.spread(reference):.3f}{mark}"
 
 
-def say(outcome: Outcome, file: Path, every: bool, quiet: bool) -> None:
-    """The plans, unless each was told already, and the outcome."""
+def print_outcome(outcome: Outcome, file: Path, every: bool, quiet: bool) -> None:
+    """Print the best plans, unless every plan was printed already (`every`) or none is to be (`quiet`), and the outcome."""
     if not quiet and not every:
-        typer.echo("\n".join(_table(outcome.found)), err=True)
-    for line in refusals(outcome.found):
+        typer.echo("\n".join(_table(outcome.search)), err=True)
+    for line in refusals(outcome.search):
         typer.echo(line)
-    _say_chosen(outcome, file)
+    _print_chosen(outcome, file)
 
 
-def _table(found: Found) -> Iterator[str]:
+def _table(result: SearchResult) -> Iterator[str]:
     """The reference, the plans that no cheaper one is as good as, and the chosen one, all as the search measured them."""
-    reference, chosen = found.searched, found.chosen and found.chosen.plan
-    yield f"{len(found.curve)} plans; those that no cheaper one is as good as, beside the reference (--all shows each):"
+    reference, chosen = result.searched, result.chosen and result.chosen.plan
+    yield f"{len(result.curve)} plans; those that no cheaper one is as good as, beside the reference (--all shows each):"
     yield row(reference, reference, "  reference")
-    best = {p.plan for p in frontier(found.curve)}
-    for point in sorted(found.curve, key=lambda p: (p.plan.evaluations, -p.mean)):
+    best = {p.plan for p in frontier(result.curve)}
+    for point in sorted(result.curve, key=lambda p: (p.plan.evaluations, -p.mean)):
         if point.plan in best or point.plan == chosen:
             yield row(point, reference, "  chosen" if point.plan == chosen else "")
 
 
-def refusals(found: Found) -> Iterator[str]:
-    """Cheaper plans that were within the factor by the luck of the search's seeds, one a line."""
-    searched = {p.plan: p for p in found.curve}
-    for again in found.refused:
+def refusals(result: SearchResult) -> Iterator[str]:
+    """A line for each cheaper plan that was within the factor on the search's seeds alone."""
+    searched = {p.plan: p for p in result.curve}
+    for again in result.refused:
         first, cost = searched[again.plan], f"{again.plan.evaluations} evaluations"
         yield (
-            f"not {again.plan}, {cost}: {_beside(first, found.searched)} in the search, {_beside(again, found.reference)} on "
+            f"not {again.plan}, {cost}: {_ratio(first, result.searched)} in the search, {_ratio(again, result.reference)} on "
             "the seeds that confirm"
         )
 
 
-def _beside(point: Point, reference: Point) -> str:
+def _ratio(point: Point, reference: Point) -> str:
     return f"{point.mean / reference.mean:.3f} ×" if reference.mean > 0 else f"{point.mean:.4g}"
 
 
-def _say_chosen(outcome: Outcome, file: Path) -> None:
+def _print_chosen(outcome: Outcome, file: Path) -> None:
     tuned = outcome.tuned
     before, after = tuned.before, tuned.after
-    chosen = outcome.found.chosen
+    chosen = outcome.search.chosen
     assert chosen is not None
     if outcome.path is None:
         typer.echo(

@@ -1,13 +1,13 @@
-"""Samples of an export by any plan, as its ONNX file would give them, beside data for the same inputs."""
+"""Samples of an export by any plan, as its ONNX file would compute them, and data for the same inputs."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
+import onnxruntime as ort
 
 from mai.compiler import passes
 from mai.compiler.compile_options import CompileOptions, OptionError, Trained
@@ -20,99 +20,115 @@ from mai.compiler.onnx.prepared import prepare_export
 from mai.compiler.onnx.trial import session
 from mai.compiler.program import Program
 from mai.compiler.solvers.grid import Plan
-from mai.compiler.tuning.subject import Subject, refused
+from mai.compiler.tuning.subject import Subject, refusal
 from mai.runtime.arrays import Array
 from mai.runtime.files import UNREADABLE, read_arrays
 from mai.runtime.inputs.arguments import prepare
 from mai.runtime.model.manifest import Manifest
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-Fields = Mapping[str, Array]
-Data = Callable[[int], Fields]
-UNSEEN = 10**9  # The batch of a seed: one that no training has come to.
+Fields = Mapping[str, Array]  # Rows of data by field, [rows, ...] each.
+Data = Callable[[int], Fields]  # The data of a seed.
+UNSEEN = 10**9  # Added to a seed, the number of a batch that no training run has reached.
 
 
 def options_of(manifest: Manifest) -> CompileOptions:
-    """The options that a file was compiled with. Raises `MaiError`, `tune-refused`, where there are no such."""
+    """The options that a file was compiled with.
+
+    Raises:
+        MaiError: `tune-refused`: this mai has no such options.
+    """
     try:
         return CompileOptions(
             opset=manifest.opset, unroll=manifest.unrolled, precision=manifest.precision, quantize=manifest.quantize,
             settings="required" if manifest.required else "optional",
         )  # fmt: skip
     except OptionError as error:
-        raise refused(f"`{manifest.export}` was compiled with what there is not: {error}") from error
+        raise refusal(f"`{manifest.export}` was compiled with what there is not: {error}") from error
 
 
-def with_plan(program: Program, export: str, subject: Subject, plan: Plan) -> Program:
-    """The program with one export computed by a plan."""
-    made = subject.graph if plan == subject.plan else passes.retimed(subject.graph, plan, subject.setting)
-    return replace(program, exports={**program.exports, export: made})
+def replace_plan(program: Program, export: str, subject: Subject, plan: Plan) -> Program:
+    """The program with the integral of one export computed by another plan."""
+    graph = subject.graph if plan == subject.plan else passes.retimed(subject.graph, plan, subject.setting)
+    return replace(program, exports={**program.exports, export: graph})
 
 
 @dataclass(frozen=True, slots=True)
 class Sampler:
-    """`sampler(plan, seed, fields, count)`: the results for `count` rows of data; a row's draws are a function of the seed.
+    """Computes the results of an export by any plan, by the ONNX graph that the plan would be compiled to.
 
-    Models are kept in `opened`, by method and grid where the number of steps is a setting.
+    Attributes:
+        weights: the parameters by name.
+        sessions: those that are open, by plan; where the number of steps is a setting, one serves every number.
     """
 
     program: Program
     manifest: Manifest
     subject: Subject
     weights: Mapping[str, Array]
-    opened: dict[Plan, Any]
+    sessions: dict[Plan, ort.InferenceSession]
 
     def __call__(self, plan: Plan, seed: int, fields: Fields, count: int) -> list[Array]:
-        held = self._session(plan)
+        """The results [count, ...], in the order of the export, for `count` rows of data; the draws depend on the seed alone."""
+        opened = self._session(plan)
         ports = {p.name: p for p in self.manifest.settings}
-        values: dict[str, Any] = {"batch": count, "seed": seed}
-        if self._free:
+        values: dict[str, object] = {"batch": count, "seed": seed}
+        if self._steps_are_free:
             values[str(self.subject.setting)] = plan.steps
         values = {name: value for name, value in values.items() if name in ports}
         inputs = {p.name: p for p in self.manifest.inputs}
         feed = prepare(inputs, ports, values | {name: fields[name] for name in inputs})
-        known = {i.name for i in [*held.get_inputs(), *held.get_overridable_initializers()]}
-        made: list[Array] = held.run(None, {n: a for n, a in feed.items() if n in known})
-        return made
+        accepted = {i.name for i in [*opened.get_inputs(), *opened.get_overridable_initializers()]}
+        results: list[Array] = opened.run(None, {n: a for n, a in feed.items() if n in accepted})
+        return results
 
     @property
-    def _free(self) -> bool:
-        """Whether the number of steps is left to a call."""
+    def _steps_are_free(self) -> bool:
+        """Whether the number of steps is a setting of the file, so that one session serves every number."""
         return self.subject.setting is not None and not self.manifest.unrolled
 
-    def _session(self, plan: Plan) -> Any:
-        key = replace(plan, steps=1) if self._free else plan
-        if key not in self.opened:
-            program = with_plan(self.program, self.manifest.export, self.subject, plan)
+    def _session(self, plan: Plan) -> ort.InferenceSession:
+        key = replace(plan, steps=1) if self._steps_are_free else plan
+        if key not in self.sessions:
+            program = replace_plan(self.program, self.manifest.export, self.subject, plan)
             options = options_of(self.manifest)
             prepared = prepare_export(program, self.manifest.export, options)
             model = model_of(program, prepared, Trained(self.weights), options)
-            self.opened[key] = session(serialised(model))
-        return self.opened[key]
+            self.sessions[key] = session(serialised(model))
+        return self.sessions[key]
 
 
 def data_of(
     program: Program, subject: Subject, count: int, override: list[Path] | None, against: Path | None, labels: Names
 ) -> Data:
-    """`data(seed)`: up to `count` rows of every field, others for every seed; nothing for a spec without data.
+    """The data to compare samples with, and to take the inputs of the export from.
 
-    `labels` are the names of the file's labels.
+    Args:
+        count: the most rows of a seed.
+        override: files for the spec's `data` line, as in training.
+        against: a .npy or .npz to use instead of the spec's data.
+        labels: the names of the file's labels, by field.
+
+    Returns:
+        A function of a seed: up to `count` rows of every field, other rows for every seed; no field for a spec without data.
 
     Raises:
         MaiError: the data cannot be read, or they lack an input of the export.
     """
     inputs = {v.name for v in subject.graph.inputs}
-    made = _given(against, count, inputs) if against is not None else _stated(program, count, override, labels)
-    lacking = [v.name for v in subject.graph.inputs if v.name not in made(0)]
+    if against is not None:
+        data = _data_of_file(against, count, inputs)
+    else:
+        data = _data_of_spec(program, count, override, labels)
+    lacking = [v.name for v in subject.graph.inputs if v.name not in data(0)]
     if lacking:
-        names = ", ".join(made(0)) or "nothing"
+        names = ", ".join(data(0)) or "nothing"
         message = f"`{subject.graph.name}` takes `{lacking[0]}`, and the data hold {names}"
-        raise refused(message, help=f"--against data.npz with `{lacking[0]}` beside the results to compare with")
-    return made
+        raise refusal(message, help=f"--against data.npz with `{lacking[0]}` beside the results to compare with")
+    return data
 
 
-def _stated(program: Program, count: int, override: list[Path] | None, labels: Names) -> Data:
-    """The data of the spec."""
+def _data_of_spec(program: Program, count: int, override: list[Path] | None, labels: Names) -> Data:
     training = program.training
     if training is None:
         return lambda seed: {}
@@ -121,8 +137,8 @@ def _stated(program: Program, count: int, override: list[Path] | None, labels: N
     return lambda seed: source.batch(UNSEEN + seed, count)
 
 
-def _given(path: Path, count: int, inputs: set[str]) -> Data:
-    """Rows of a file: the one array of a `.npy`, those of a `.npz` by name. What is no input is real."""
+def _data_of_file(path: Path, count: int, inputs: set[str]) -> Data:
+    """Rows of a file: the one array of a .npy, those of a .npz by name. What is no input is made real."""
     try:
         arrays = read_arrays(path)
     except UNREADABLE as error:
@@ -141,8 +157,8 @@ def _given(path: Path, count: int, inputs: set[str]) -> Data:
     (total,) = rows
     arrays = {name: a if name in inputs else a.astype(np.float32) for name, a in arrays.items()}
 
-    def chosen(seed: int) -> Fields:
+    def rows_of_seed(seed: int) -> Fields:
         order = generator(UNSEEN, seed).permutation(total)[:count]
         return {name: array[order] for name, array in arrays.items()}
 
-    return chosen
+    return rows_of_seed

@@ -1,4 +1,4 @@
-"""What of an export can be tuned: its one integral, by steps of a number that is known before."""
+"""What can be tuned of an export: its one integral, by a solver whose number of steps is known before it runs."""
 
 from __future__ import annotations
 
@@ -13,15 +13,19 @@ from mai.runtime.model.manifest import Manifest
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.source import Span
 
-# What is chosen among, in the order in which it is told.
-METHODS = tuple(s.name for s in SOLVERS.values() if not s.adaptive and not s.stochastic)
+# The solvers to choose among, in the order in which they are reported.
+METHODS = tuple(s.name for s in SOLVERS.values() if s.plannable)
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """An export with its integral: how the spec computes it, and which setting is its number of steps, if one is.
+    """An export with one integral.
 
-    A kept path has its points at even times, which a grid would move.
+    Attributes:
+        graph: the export.
+        plan: how the spec computes the integral.
+        setting: the setting that is its number of steps, if one is.
+        keeps: whether its path is kept: then its points stay at even times, so no other grid is tried.
     """
 
     graph: Graph
@@ -30,24 +34,25 @@ class Subject:
     keeps: bool
 
 
-def refused(message: str, span: Span | None = None, help: str | None = None) -> MaiError:
+def refusal(message: str, span: Span | None = None, help: str | None = None) -> MaiError:
+    """The error `tune-refused`: this export cannot be tuned."""
     return MaiError([Diagnostic("tune-refused", span, message, help=help)])
 
 
 def subject_of(graph: Graph, manifest: Manifest) -> Subject:
-    """What there is to tune in an export.
+    """Look at an export for the one integral that can be tuned.
 
     Raises:
-        MaiError: `tune-refused`, at what cannot be tuned.
+        MaiError: `tune-refused`: it has none or several, or one whose number of steps cannot be chosen.
     """
     if manifest.step is not None or any(node.op is Extend for node in graph.walk()):
-        raise refused(f"`{manifest.export}` grows a text: there are no steps of a solver to save")
+        raise refusal(f"`{manifest.export}` grows a text: there are no steps of a solver to save")
     integrals = [node for node in graph.walk() if node.op is Integrate]
     if not integrals:
-        raise refused(f"`{manifest.export}` integrates nothing: there are no steps of a solver to save")
+        raise refusal(f"`{manifest.export}` integrates nothing: there are no steps of a solver to save")
     if len(integrals) > 1:
         message = f"`{manifest.export}` has {len(integrals)} integrals; one is tuned, where it is the only one"
-        raise refused(message, integrals[1].span)
+        raise refusal(message, integrals[1].span)
     (node,) = integrals
     _check_method(node)
     integral = Integrate.of(node)
@@ -56,7 +61,7 @@ def subject_of(graph: Graph, manifest: Manifest) -> Subject:
     keeps = bool(integral.keep)
     if keeps and setting is None:
         message = "the path that it keeps has as many points as the spec says: its number of steps stays"
-        raise refused(message, node.span, "make the number a setting: `steps: int = 20`")
+        raise refusal(message, node.span, "make the number a setting: `steps: int = 20`")
     steps = integral.steps if setting is None else int(graph.settings[setting].default)
     assert isinstance(steps, int), "a number that is no setting's"
     return Subject(graph, Plan(integral.method, steps), setting, keeps)
@@ -66,10 +71,10 @@ def _check_method(node: Node) -> None:
     solver = SOLVERS[Integrate.of(node).method]
     if solver.adaptive:
         help = "the number of its evaluations is set by `rtol` and `atol`; write `rk4(20)` for steps that can be tuned"
-        raise refused(f"`{solver.name}` chooses its own steps, example by example", node.span, help)
+        raise refusal(f"`{solver.name}` chooses its own steps, example by example", node.span, help)
     if solver.stochastic:
         help = "integrate the probability flow, an equation without noise, for samples of the same law"
-        raise refused(f"`{solver.name}` draws at every step: fewer steps are other draws", node.span, help)
+        raise refusal(f"`{solver.name}` draws at every step: fewer steps are other draws", node.span, help)
 
 
 def _setting(graph: Graph, steps: Size, node: Node) -> str | None:
@@ -80,4 +85,4 @@ def _setting(graph: Graph, steps: Size, node: Node) -> str | None:
         if steps == symbol(name):
             return name
     help = "write `using rk4(steps)` with a setting `steps: int = 20`"
-    raise refused(f"the number of steps is `{steps}`, neither a setting nor a number", node.span, help)
+    raise refusal(f"the number of steps is `{steps}`, neither a setting nor a number", node.span, help)

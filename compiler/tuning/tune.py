@@ -1,4 +1,4 @@
-"""`mai tune`: a compiled file with the fewest evaluations of the velocity at its quality."""
+"""`mai tune` for one file: it is measured, searched, confirmed, and written with the chosen plan."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -19,10 +18,10 @@ from mai.compiler.onnx.trial import difference
 from mai.compiler.program import Program
 from mai.compiler.solvers.grid import Grid, Plan
 from mai.compiler.training.initial_weights import load_weights
-from mai.compiler.tuning.quality import USUAL, metric_of
-from mai.compiler.tuning.sampling import Fields, Sampler, data_of, options_of, with_plan
-from mai.compiler.tuning.search import Found, Limits, Point, Search, confirming
-from mai.compiler.tuning.subject import METHODS, Subject, refused, subject_of
+from mai.compiler.tuning.quality import WASSERSTEIN, metric_of
+from mai.compiler.tuning.sampling import Fields, Sampler, data_of, options_of, replace_plan
+from mai.compiler.tuning.search import Limits, OnPoint, Point, Search, SearchResult, confirming_seeds
+from mai.compiler.tuning.subject import METHODS, Subject, refusal, subject_of
 from mai.compiler.weights.tensor_files import weights_file
 from mai.runtime import load
 from mai.runtime.arrays import Array
@@ -31,17 +30,17 @@ from mai.runtime.model.manifest import Manifest, Measurement, Tuning
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-FINE = 100  # Steps of rk4 at least, that stand for the exact solution.
-TRIED = 16  # Rows on which the file and what is compiled again are compared.
+FINE_STEPS = 100  # Of rk4, at least, for a solution that counts as exact.
+COMPARED_ROWS = 16  # On which the file and its program compiled again are compared.
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What is asked for: see `mai tune --help`. `fine` compares with a fine solution and not with the file's defaults."""
+    """The options of `mai tune`, which its help explains; `fine` takes a fine solution as the reference, not the defaults."""
 
     factor: float = 1.02
     fine: bool = False
-    metric: str = USUAL
+    metric: str = WASSERSTEIN
     against: Path | None = None
     weights: Path | None = None
     folder: Path | None = None
@@ -54,19 +53,28 @@ class Options:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What was found; `path` is what was written, or None where the file has the best plan already."""
+    """What `mai tune` found.
 
-    found: Found
+    Attributes:
+        search: everything that was measured.
+        current: the plan that the file had.
+        tuned: what the manifest says of it.
+        path: the file that was written; None where the file had the best plan already.
+    """
+
+    search: SearchResult
     current: Plan
     tuned: Tuning
     path: Path | None
 
 
-Told = Callable[[Point, Point], None]
+def tune(path: Path, out: Path, options: Options, on_point: OnPoint) -> Outcome:
+    """Measure plans for the integral of a compiled file, and write the file with the cheapest that is good enough.
 
-
-def tune(path: Path, out: Path, options: Options, told: Told) -> Outcome:
-    """Measure how the export of a compiled file could be computed, and write it with the cheapest way that is good enough.
+    Args:
+        path: the file.
+        out: the file to write, which may be the same.
+        on_point: is called with every plan as it is measured.
 
     Raises:
         MaiError: `tune-refused`, `tune-metric`, `tune-mismatch`, `tune-quality`, and what compiling raises. Nothing is written.
@@ -76,7 +84,7 @@ def tune(path: Path, out: Path, options: Options, told: Told) -> Outcome:
     manifest = model.manifest
     program = _program(model, options)
     if manifest.export not in program.exports:
-        raise refused(f"`{manifest.export}` is no export of the text in the file")
+        raise refusal(f"`{manifest.export}` is no export of the text in the file")
     subject = subject_of(program.exports[manifest.export], manifest)
     metric = metric_of(options.metric)
     arrays, steps = load_weights(program, _weights(program, path, options))
@@ -89,27 +97,27 @@ def tune(path: Path, out: Path, options: Options, told: Told) -> Outcome:
 
     def measure(plan: Plan, seed: int) -> float:
         fields = data(seed)
-        made = sampler(plan, seed, fields, _rows(fields, options.samples))[place]
-        return metric(made, fields[field] if field is not None else None)
+        samples = sampler(plan, seed, fields, _rows(fields, options.samples))[place]
+        return metric(samples, fields[field] if field is not None else None)
 
-    reference = Plan("rk4", max(FINE, 2 * current.steps)) if options.fine else current
+    reference = Plan("rk4", max(FINE_STEPS, 2 * current.steps)) if options.fine else current
     limits = Limits(options.factor, options.most or current.evaluations, options.seeds, warps=not subject.keeps)
-    search = Search(measure, reference, METHODS, limits, told)
+    search = Search(measure, reference, METHODS, limits, on_point)
     if not math.isfinite(search.reference.mean):
-        raise refused(f"the reference, {reference}, gives no finite quality: there is nothing to compare with")
-    found = search.run(current)
-    if found.chosen is None:
-        raise _nothing(found, limits)
-    tuned = _tuned(found, current, measure, options, limits)
-    if found.chosen.plan == current:
-        return Outcome(found, current, tuned, None)
+        raise refusal(f"the reference, {reference}, gives no finite quality: there is nothing to compare with")
+    result = search.run(current)
+    if result.chosen is None:
+        raise _quality_error(result, limits)
+    tuned = _to_manifest(result, current, measure, options, limits)
+    if result.chosen.plan == current:
+        return Outcome(result, current, tuned, None)
     trained = Trained(arrays, steps, manifest.tokenizer, labels, manifest.loss_change, tuned)
-    _write(program, manifest, subject, found.chosen.plan, trained, out)
-    return Outcome(found, current, tuned, out)
+    _write(program, manifest, subject, result.chosen.plan, trained, out)
+    return Outcome(result, current, tuned, out)
 
 
 def _program(model: Model, options: Options) -> Program:
-    """The program of the text in the file, its paths starting where the file lies unless a folder is given."""
+    """The program of the text in the file; its paths start at the given folder, or where the file lies."""
     place = (options.folder or model.path.parent) / f"{Path(model.manifest.name).name}.mai"
     checked = check_text(place, model.spec, options.sets)
     if checked.program is None:
@@ -118,7 +126,7 @@ def _program(model: Model, options: Options) -> Program:
 
 
 def _weights(program: Program, path: Path, options: Options) -> Path | None:
-    """The run that the file comes from: its weights lie beside it, unless they are named."""
+    """The weights that the file was compiled from: those that the options name, or beside it; None where there are none."""
     if options.weights is not None:
         return weights_file(options.weights)
     beside = path.parent / "weights.safetensors"
@@ -129,86 +137,90 @@ def _weights(program: Program, path: Path, options: Options) -> Path | None:
 
 
 def _current(manifest: Manifest, subject: Subject) -> Plan:
-    """How the file is computed now: as its spec says, unless it was tuned before."""
+    """The plan of the file as it is: its spec's, unless it was tuned before."""
     if manifest.tuned is None:
         return subject.plan
     after = manifest.tuned.after
     if after.method not in METHODS or after.steps < 1 or not sum(map(abs, after.grid)) < 1:
-        raise refused(f"the file says that it was tuned to {after.method}({after.steps}), which is no plan")
+        raise refusal(f"the file says that it was tuned to {after.method}({after.steps}), which is no plan")
     return Plan(after.method, after.steps, Grid(*after.grid))
 
 
 def _check_same(model: Model, sampler: Sampler, current: Plan, fields: Fields) -> list[Array]:
-    """That these weights and consts give the file's own results. Returns them, for a few rows."""
-    few = {name: array[:TRIED] for name, array in fields.items()}
-    count = _rows(few, TRIED)
-    made = sampler(current, 0, few, count)
-    feed: dict[str, Any] = {name: few[name] for name in model.inputs}
+    """Check that the program with these weights and consts has the file's own results, which are returned for a few rows."""
+    few = {name: array[:COMPARED_ROWS] for name, array in fields.items()}
+    count = _rows(few, COMPARED_ROWS)
+    results = sampler(current, 0, few, count)
+    feed: dict[str, object] = {name: few[name] for name in model.inputs}
     feed |= {name: value for name, value in (("batch", count), ("seed", 0)) if name in model.settings}
     own = model(**feed)
-    results = list(own.values()) if isinstance(own, dict) else [own]
-    error = max(difference(a, np.asarray(b)) for a, b in zip(made, results, strict=True))
+    expected = list(own.values()) if isinstance(own, dict) else [own]
+    error = max(difference(a, np.asarray(b)) for a, b in zip(results, expected, strict=True))
     allowed = 10 * allowance(sampler.subject.graph)
     if not error <= allowed:
         message = f"compiled again, {model.path.name} gives other results (by {error:.0e}): these are not its weights"
         help = "--weights FILE for the weights that it was compiled from, --set for the consts that were set then"
         raise MaiError([Diagnostic("tune-mismatch", None, message, help=help)])
-    return made
+    return results
 
 
-def _rows(fields: Fields, usual_count: int) -> int:
-    return min((len(a) for a in fields.values()), default=usual_count)
+def _rows(fields: Fields, default: int) -> int:
+    """How many rows all fields have; the default where there are no fields."""
+    return min((len(a) for a in fields.values()), default=default)
 
 
 def _compared(results: Sequence[Array], fields: Fields, subject: Subject, options: Options) -> tuple[int, str | None]:
-    """Which result is compared with which field: the first two of one shape that are real numbers."""
-    given = {v.name for v in subject.graph.inputs}
-    for place, made in enumerate(results):
+    """Which result is compared with which field of the data: the first two of one shape that are real numbers."""
+    inputs = {v.name for v in subject.graph.inputs}
+    for place, result in enumerate(results):
         for name, array in fields.items():
-            if name not in given and array.dtype.kind == "f" == made.dtype.kind and array.shape[1:] == made.shape[1:]:
+            alike = array.dtype.kind == "f" == result.dtype.kind and array.shape[1:] == result.shape[1:]
+            if name not in inputs and alike:
                 return place, name
-    if options.metric != USUAL and options.against is None:
+    if options.metric != WASSERSTEIN and options.against is None:
         return 0, None
     shown = ", ".join(f"{name or 'the array'} {list(a.shape[1:])}" for name, a in fields.items()) or "none"
     message = f"`{subject.graph.name}` gives {list(results[0].shape[1:])}; there are no data of that shape ({shown})"
-    raise refused(message, help="--against data.npy with rows like its results, or a --metric of your own")
+    raise refusal(message, help="--against data.npy with rows like its results, or a --metric of your own")
 
 
-def _nothing(found: Found, limits: Limits) -> MaiError:
-    best = min(found.curve, key=lambda p: p.mean)
+def _quality_error(result: SearchResult, limits: Limits) -> MaiError:
+    best = min(result.curve, key=lambda p: p.mean)
     message = (
         f"nothing of at most {limits.most} evaluations is within {limits.factor:g} times the reference's quality, "
-        f"{found.reference.mean:.4g}; the best, {best.plan}, has {best.mean:.4g}"
+        f"{result.reference.mean:.4g}; the best, {best.plan}, has {best.mean:.4g}"
     )
-    if found.refused:
-        message += f"; {', '.join(str(p.plan) for p in found.refused)}: within it in the search, but not on other seeds"
+    if result.refused:
+        message += (
+            f"; {', '.join(str(p.plan) for p in result.refused)}: within it in the search, but not on other seeds"
+        )
     help = "a larger --quality, more evaluations by --most, or more --samples where the spread is large"
     return MaiError([Diagnostic("tune-quality", None, message, help=help)])
 
 
-def _tuned(
-    found: Found, current: Plan, measure: Callable[[Plan, int], float], options: Options, limits: Limits
+def _to_manifest(
+    result: SearchResult, current: Plan, measure: Callable[[Plan, int], float], options: Options, limits: Limits
 ) -> Tuning:
-    """What the manifest says: the figures of what is chosen are those on the confirming seeds."""
-    assert found.chosen is not None
-    seeds = confirming(limits.seeds)
-    known = {p.plan: p for p in (found.reference, found.chosen)}
-    before = known.get(current) or Point(current, tuple(measure(current, seed) for seed in seeds))
-    even = [p for p in found.curve if p.plan.grid.even]
+    """What the manifest says of a search; the figures of the chosen plan are those on the seeds that confirm."""
+    assert result.chosen is not None
+    seeds = confirming_seeds(limits.seeds)
+    confirmed = {p.plan: p for p in (result.reference, result.chosen)}
+    before = confirmed.get(current) or Point(current, tuple(measure(current, seed) for seed in seeds))
+    even = [p for p in result.curve if p.plan.grid.even]
     return Tuning(
         metric=options.metric,
         factor=options.factor,
         samples=options.samples,
         seeds=len(seeds),
-        reference=measured(found.reference, found.reference),
-        before=measured(before, found.reference),
-        after=measured(found.chosen, found.reference),
-        curve=[measured(p, found.searched) for p in sorted(even, key=lambda p: p.plan.evaluations)],
+        reference=measurement(result.reference, result.reference),
+        before=measurement(before, result.reference),
+        after=measurement(result.chosen, result.reference),
+        curve=[measurement(p, result.searched) for p in sorted(even, key=lambda p: p.plan.evaluations)],
     )
 
 
-def measured(point: Point, reference: Point) -> Measurement:
-    """A point as a manifest holds it."""
+def measurement(point: Point, reference: Point) -> Measurement:
+    """A measured plan as the manifest holds it, with its spread against the reference."""
     plan, grid = point.plan, point.plan.grid
     return Measurement(
         method=plan.method,
@@ -221,8 +233,8 @@ def measured(point: Point, reference: Point) -> Measurement:
 
 
 def _write(program: Program, manifest: Manifest, subject: Subject, plan: Plan, trained: Trained, out: Path) -> None:
-    """Compile the export by its plan with everything else as it was, through the gate, and put it in its place."""
-    changed = with_plan(program, manifest.export, subject, plan)
+    """Compile the export by a plan, everything else as it was, through the gate, and replace the file."""
+    changed = replace_plan(program, manifest.export, subject, plan)
     with tempfile.TemporaryDirectory() as folder:
         written = export(changed, manifest.export, trained, Path(folder), options_of(manifest))
         write_atomically(out, written.path.read_bytes())

@@ -1,4 +1,4 @@
-"""The verb `tune`: arguments only, nothing heavy imported until it is used."""
+"""The arguments of `mai tune`; nothing heavy is imported until it runs."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def tune(
     Your own idea of quality is a function: with `def score(samples, data)` in judge.py, say --metric judge:score.
     """
     from mai.compiler.cli import _sets
-    from mai.compiler.tuning.report import progress, say
+    from mai.compiler.tuning.report import print_outcome, progress
     from mai.compiler.tuning.tune import Options
     from mai.compiler.tuning.tune import tune as tune_file
     from mai.runtime.show.save import PICTURES
@@ -77,11 +77,11 @@ def tune(
         quality, reference == "fine", metric, against, weights, folder, tuple(data or ()), _sets(sets), samples, seeds,
         most,
     )  # fmt: skip
-    with progress(every, quiet) as told:
-        outcome = tune_file(file, out or file, options, told)
+    with progress(every, quiet) as on_point:
+        outcome = tune_file(file, out or file, options, on_point)
     if plot is not None:
         from mai.compiler.tuning.picture import draw
 
         draw(outcome, plot, file.name)
         typer.echo(f"wrote {plot}", err=True)
-    say(outcome, file, every, quiet)
+    print_outcome(outcome, file, every, quiet)

@@ -1,4 +1,4 @@
-"""What mai says about a file: data first, printing last."""
+"""Diagnostics: errors and warnings as data, their catalog, and how they are printed."""
 
 from mai.spec.diagnostics.report import Diagnostic, Edit, Label, MaiError, Reporter, placed
 

@@ -1,4 +1,4 @@
-"""Write `spec/errors.md` anew."""
+"""Writes the page `spec/errors.md` from the catalog."""
 
 from pathlib import Path
 

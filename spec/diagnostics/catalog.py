@@ -1,4 +1,4 @@
-"""The one catalog of diagnostics: every slug, in groups, in the order in which they are listed."""
+"""The catalog of diagnostics: every slug with its entry, in groups, in the order of the page."""
 
 from __future__ import annotations
 

@@ -7,7 +7,14 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Entry:
-    """What `mai explain` prints: `example` is a small file that earns the diagnostic, `right` what was meant."""
+    """What `mai explain` prints of a diagnostic.
+
+    Attributes:
+        title: the mistake in a few words.
+        explanation: why it is one, and how to mend it.
+        example: a small file that has the mistake.
+        right: the same file as it was meant.
+    """
 
     title: str
     explanation: str

@@ -1,4 +1,4 @@
-"""`mai explain`, and the page of all diagnostics."""
+"""The texts of `mai explain`, and the page of all diagnostics."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from mai.spec.diagnostics.catalog import CATALOG, GROUPS
 from mai.spec.diagnostics.entry import Entry
 from mai.spec.diagnostics.suggest import closest
 
-MAX_EXAMPLE = 400
+MAX_EXAMPLE = 400  # Characters; longer examples are for the tests alone.
 
 
 def explanation(slug: str) -> str:
-    """What a slug means, with an example; for an unknown slug, the nearest."""
+    """The text that explains a slug, with an example; for an unknown slug, a sentence with the nearest."""
     entry = CATALOG.get(slug)
     if entry is None:
         guess = closest(slug, CATALOG)
         hint = f"; did you mean `{guess}`?" if guess else ""
-        told = "`mai explain` lists the diagnostics, spec/functions.md the functions and layers"
-        return f"there is no diagnostic, function or layer `{slug}`{hint}\n{told}"
+        help = "`mai explain` lists the diagnostics, spec/functions.md the functions and layers"
+        return f"there is no diagnostic, function or layer `{slug}`{hint}\n{help}"
     parts = [f"{slug}: {entry.title}", entry.explanation]
     for title, snippet in _snippets(entry):
         parts += [title, indent(snippet, "    ")]
@@ -26,13 +26,13 @@ def explanation(slug: str) -> str:
 
 
 def _snippets(entry: Entry) -> list[tuple[str, str]]:
-    """The wrong and the right, as far as an entry has them in a size to be read."""
+    """The wrong and the right example of an entry, with their headings, where they are there and short enough."""
     pairs = [("This earns it:", entry.example), ("This is sound:", entry.right)]
     return [(title, text.rstrip("\n")) for title, text in pairs if text.strip() and len(text) < MAX_EXAMPLE]
 
 
 def index() -> str:
-    """Every slug with its title, in groups."""
+    """The list of all slugs with their titles, in groups."""
     lines = []
     for group, entries in GROUPS.items():
         lines += [group, *(f"  {slug:24} {entry.title}" for slug, entry in entries.items()), ""]
@@ -40,7 +40,7 @@ def index() -> str:
 
 
 def page() -> str:
-    """The reference page `spec/errors.md`."""
+    """The text of the page `spec/errors.md`."""
     lines = ["# Diagnostics", "", "Generated from the catalog by `python -m mai.spec.diagnostics`.", ""]
     for group, entries in GROUPS.items():
         lines += [f"## {group}", ""]

@@ -1,6 +1,7 @@
-"""What names of PyTorch, numpy and JAX are here: asked before the guess by likeness, which would take `cat` for `categorical`.
+"""What names of PyTorch, numpy and JAX are called in mai.
 
-Left out are those that likeness answers (`LayerNorm`, `ReLU`, `Embedding`, `Conv2d`). What stands in backquotes is sound.
+These tables are asked before `closest`, which would take `cat` for `categorical`. Names that it gets right (`LayerNorm`,
+`ReLU`, `Embedding`, `Conv2d`) are left out. The tests compile whatever stands in backquotes.
 """
 
 from __future__ import annotations
@@ -81,12 +82,12 @@ PROGRAMS = {
     "write `repeat 4 { x = x / 2 }`": "scan for_loop fori_loop while_loop",
     "write `integrate s in 0..1 using rk4(20) { dx/ds = -x }`": "odeint solve_ivp diffeqsolve",
 }
-# Told where the name is a value, too, and not called.
+# These are hints for names that are read as values, too, and not only for those that are called.
 NOTHING = {
     "a label left out is one more label: write `const none = 10` for a net that takes `y: class[11]`": "none None null Null nil",
 }
 TABLES = (LOSSES, LAYERS, SHAPES, NUMBERS, MAKING, PROGRAMS, NOTHING)
-FOREIGN = {name: told for table in TABLES for told, names in table.items() for name in names.split()}
+FOREIGN = {name: hint for table in TABLES for hint, names in table.items() for name in names.split()}
 
 
 def answer(names: str, example: str) -> None:
@@ -94,4 +95,4 @@ def answer(names: str, example: str) -> None:
     FOREIGN.update(dict.fromkeys(names.split(), f"write `{example}`"))
 
 
-VALUES = {name: told for told, names in NOTHING.items() for name in names.split()}
+VALUES = {name: hint for hint, names in NOTHING.items() for name in names.split()}

@@ -1,4 +1,4 @@
-"""Diagnostics as people and editors read them: the only caret printer."""
+"""Diagnostics as text for people, with the lines of the file and carets, and as JSON for editors."""
 
 from __future__ import annotations
 
@@ -6,22 +6,23 @@ import json
 import re
 import unicodedata
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from mai.spec.diagnostics.report import Diagnostic, Label
 from mai.spec.source import Source, Span
 
-TAB = 4
-MAX_COLUMNS = 160
-MAX_MARGIN = 40
-MAX_WORD = 80
+TAB = 4  # Columns between tab stops.
+MAX_COLUMNS = 160  # Of a line of the file that are shown.
+MAX_MARGIN = 40  # Columns before and after the place of a diagnostic in a longer line.
+MAX_WORD = 80  # Characters of a word in a message.
 LONG_WORD = re.compile(rf"\w{{{MAX_WORD + 3},}}")
-Paint: TypeAlias = Callable[[str, str], str]
+Paint: TypeAlias = Callable[[str, str], str]  # Puts a text into a style.
+Json: TypeAlias = "dict[str, Json] | list[Json] | str | int | None"
 COLORS = {"error": "\x1b[1;31m", "warning": "\x1b[1;33m", "note": "\x1b[1;36m", "dim": "\x1b[2m", "end": "\x1b[0m"}
 
 
 def render(diagnostics: Sequence[Diagnostic], color: bool = False) -> str:
-    """Diagnostics one after the other, and how many there are."""
+    """Diagnostics as text, one after the other, then how many errors and warnings there are."""
     parts = [_one(d, color) for d in diagnostics]
     counts = [(len([d for d in diagnostics if d.severity == s]), s) for s in ("error", "warning")]
     total = ", ".join(f"{n} {word}{'s' if n != 1 else ''}" for n, word in counts if n)
@@ -40,7 +41,7 @@ def _one(diagnostic: Diagnostic, color: bool) -> str:
 
 
 def _printable(text: str) -> str:
-    """Text that cannot move a terminal's cursor (what has no picture is replaced) and has no endless words."""
+    """Text without control characters, which could move a terminal's cursor, and with overlong words cut."""
     shown = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
     return LONG_WORD.sub(lambda word: word[0][:MAX_WORD] + "...", shown)
 
@@ -54,7 +55,7 @@ def _paint(text: str, style: str) -> str:
 
 
 def _excerpt(diagnostic: Diagnostic, span: Span, paint: Paint) -> list[str]:
-    """The lines that are spoken of, in the order of the text, with their carets."""
+    """The lines of the file that a diagnostic points to, in their order, with carets below."""
     labels = [
         (Label(span, diagnostic.label), "^"),
         *((w, "-") for w in diagnostic.where if w.span.source is span.source),
@@ -79,22 +80,22 @@ def _excerpt(diagnostic: Diagnostic, span: Span, paint: Paint) -> list[str]:
 
 
 def _cut(span: Span) -> int:
-    """How many columns of a long line are left out, so that its place is in sight."""
+    """How many columns at the start of a long line are left out, so that the place of the diagnostic is in sight."""
     before = _columns(span.source.line(span.line)[: span.column - 1], 0)
     return max(0, before - MAX_MARGIN) if before > MAX_COLUMNS - MAX_MARGIN else 0
 
 
 def _window(text: str, cut: int) -> str:
-    """The columns of a line that are shown, without tearing a wide character."""
+    """The columns of a line after the cut that are shown; a wide character is shown whole or not at all."""
     last = cut + MAX_COLUMNS
     if not cut and _columns(text, 0) <= last:
         return text
-    made, at = "." * 3 if cut else "", 0
+    window, at = "." * 3 if cut else "", 0
     for c in text:
         begin, at = at, at + _width(c, at)
         if begin >= cut + (3 if cut else 0) and at <= last - 3:
-            made += " " * (begin - cut - _columns(made, 0)) + c
-    return made + "..." if at > last - 3 else made
+            window += " " * (begin - cut - _columns(window, 0)) + c
+    return window + "..." if at > last - 3 else window
 
 
 def _line(source: Source, number: int, width: int, cut: int) -> str:
@@ -102,7 +103,7 @@ def _line(source: Source, number: int, width: int, cut: int) -> str:
 
 
 def _carets(label: Label, mark: str, cut: int, diagnostic: Diagnostic, paint: Paint) -> str:
-    """The marks under a label's first line, up to the line's end, and its words."""
+    """The marks under the first line of a label, at most to the end of the line, and the label's text."""
     span = label.span
     line = span.source.line(span.line)
     start = span.column - 1
@@ -115,7 +116,7 @@ def _carets(label: Label, mark: str, cut: int, diagnostic: Diagnostic, paint: Pa
 
 
 def _expanded(text: str) -> str:
-    """Tabs as spaces up to the next tab stop."""
+    """The text with tabs as spaces up to the next tab stop, and control characters replaced."""
     parts, at = [], 0
     for c in text:
         width = _width(c, at)
@@ -125,7 +126,7 @@ def _expanded(text: str) -> str:
 
 
 def _columns(text: str, begin: int) -> int:
-    """How many columns a terminal gives a text that begins at a column."""
+    """How many columns a terminal uses for a text that begins at a column."""
     at = begin
     for c in text:
         at += _width(c, at)
@@ -133,7 +134,7 @@ def _columns(text: str, begin: int) -> int:
 
 
 def _width(character: str, at: int) -> int:
-    """The columns of a character at column `at`: two for a wide one, none for one that combines with the last."""
+    """The columns of a character at column `at`: two for a wide one, none for one that combines with the one before."""
     if character == "\t":
         return TAB - at % TAB
     if unicodedata.combining(character):
@@ -142,18 +143,18 @@ def _width(character: str, at: int) -> int:
 
 
 def to_json(diagnostics: Iterable[Diagnostic]) -> str:
-    """Diagnostics for editors: lines and columns from 1, offsets from 0, ends excluded."""
+    """Diagnostics as a JSON list for editors: lines and columns count from 1, offsets from 0, and ends are excluded."""
     return json.dumps([_as_data(d) for d in diagnostics], indent=2, ensure_ascii=False)
 
 
-def _as_data(d: Diagnostic) -> dict[str, Any]:
-    where = [{**_place(w.span), "text": w.text} for w in d.where]
-    place = _place(d.span) if d.span else {"file": None}
-    said = {"slug": d.slug, "severity": d.severity, "message": d.message}
-    return {**said, **place, "label": d.label, "where": where, "help": d.help}
+def _as_data(d: Diagnostic) -> dict[str, Json]:
+    where: list[Json] = [{**_place(w.span), "text": w.text} for w in d.where]
+    place: dict[str, Json] = _place(d.span) if d.span else {"file": None}
+    what: dict[str, Json] = {"slug": d.slug, "severity": d.severity, "message": d.message}
+    return {**what, **place, "label": d.label, "where": where, "help": d.help}
 
 
-def _place(span: Span) -> dict[str, Any]:
+def _place(span: Span) -> dict[str, Json]:
     line, column = span.source.position(span.start)
     end_line, end_column = span.source.position(span.end)
     return {

@@ -1,4 +1,4 @@
-"""Diagnostics as data, and the reporter that collects them."""
+"""Diagnostics as data, the error that carries them, and the reporter that collects them."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Label:
 
 @dataclass(frozen=True, slots=True)
 class Edit:
-    """A change that may mend an error: other text `at` a place in the call of a layer."""
+    """A change of the file that may mend an error: `text` in the place of `at`, which is part of the layer call `call`."""
 
     call: Span
     at: Span
@@ -30,19 +30,29 @@ class Edit:
 
     @property
     def source(self) -> Source:
-        """The file after it."""
+        """The file after the change."""
         whole = self.at.source
         return Source(whole.path, whole.text[: self.at.start] + self.text + whole.text[self.at.end :])
 
     @property
     def help(self) -> str:
-        made = Span(self.source, self.call.start, self.call.end + len(self.text) - len(self.at.text))
-        return f"make the layer on line {self.call.line} `{made.text}`"
+        """The change as a sentence."""
+        changed = Span(self.source, self.call.start, self.call.end + len(self.text) - len(self.at.text))
+        return f"make the layer on line {self.call.line} `{changed.text}`"
 
 
 @dataclass(frozen=True, slots=True)
 class Diagnostic:
-    """One thing to say. `label` stands at `span`; `where` are further places; `help` is a remedy that works."""
+    """One error, warning or note.
+
+    Attributes:
+        slug: its kind, an entry of the catalog.
+        span: the place in the file, None where it has none.
+        message: what is wrong, in one sentence.
+        label: the words beside the carets at `span`.
+        where: further places, with their words.
+        help: a remedy that works.
+    """
 
     slug: str
     span: Span | None
@@ -53,14 +63,14 @@ class Diagnostic:
     severity: Severity = "error"
 
     def __post_init__(self) -> None:
-        """The catalog is read where there is something to say: most files are sound."""
+        """Check the slug; the catalog is imported here since most files are sound and never need it."""
         from mai.spec.diagnostics.catalog import CATALOG
 
         assert self.slug in CATALOG, f"slug {self.slug!r} is not in the catalog"
 
 
 class MaiError(Exception):
-    """A stage could not go on; `diagnostics` says why, in the order of the text."""
+    """A stage of compilation cannot go on; `diagnostics` say why, in the order of the text."""
 
     def __init__(self, diagnostics: Sequence[Diagnostic]) -> None:
         super().__init__("; ".join(f"{d.slug}: {d.message}" for d in diagnostics))
@@ -68,13 +78,18 @@ class MaiError(Exception):
 
 
 def placed(error: MaiError, span: Span | None) -> MaiError:
-    """The same, told at `span` where it has no place of its own."""
+    """The same error with `span` as the place of each diagnostic that has none."""
     return MaiError([d if d.span else replace(d, span=span) for d in error.diagnostics])
 
 
 @dataclass
 class Reporter:
-    """Collects diagnostics, so that a file's independent errors are told at once."""
+    """Collects diagnostics, so that independent errors of a file are reported at once.
+
+    Attributes:
+        diagnostics: those so far.
+        edits: changes that may mend some of them.
+    """
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
     edits: dict[Diagnostic, Sequence[Edit]] = field(default_factory=dict)
@@ -90,18 +105,20 @@ class Reporter:
         help: str | None = None,
         edits: Sequence[Edit] = (),
     ) -> None:
-        made = Diagnostic(slug, span, message, label, tuple(where), help)
+        """Report an error. Raises `MaiError` as `add` does."""
+        diagnostic = Diagnostic(slug, span, message, label, tuple(where), help)
         if edits:
-            self.edits[made] = edits
-        self.add(made)
+            self.edits[diagnostic] = edits
+        self.add(diagnostic)
 
     def warning(self, slug: str, span: Span | None, message: str, *, label: str = "", help: str | None = None) -> None:
         self.add(Diagnostic(slug, span, message, label, (), help, "warning"))
 
     def add(self, diagnostic: Diagnostic) -> None:
-        """Keep a diagnostic, once: a body that is elaborated twice says the same thing twice.
+        """Keep a diagnostic, once: a body that is elaborated twice reports the same mistake twice.
 
-        Raises `MaiError` where there are so many that nobody reads on.
+        Raises:
+            MaiError: there are 100, which are more than anybody reads.
         """
         if diagnostic not in self.diagnostics:
             self.diagnostics.append(diagnostic)
@@ -110,13 +127,14 @@ class Reporter:
 
     @property
     def failed(self) -> bool:
+        """Whether there is an error among the diagnostics."""
         return any(d.severity == "error" for d in self.diagnostics)
 
     def ordered(self) -> list[Diagnostic]:
-        """By place in the text; those without a place first."""
+        """The diagnostics in the order of the text; those without a place first."""
         return sorted(self.diagnostics, key=lambda d: d.span.start if d.span else -1)
 
     def check(self) -> None:
-        """Raise what was collected, if any of it is an error."""
+        """Raise `MaiError` with all diagnostics, if any of them is an error."""
         if self.failed:
             raise MaiError(self.ordered())

@@ -1,4 +1,4 @@
-"""The files around the lines that the entries of the catalog show."""
+"""Small files around the one line that an example of the catalog is about."""
 
 
 def net(line: str) -> str:

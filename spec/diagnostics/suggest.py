@@ -1,34 +1,37 @@
-"""Did you mean ...?"""
+"""Suggestions for misspelt names: did you mean ...?"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from itertools import islice
 
-MIN_PART, MIN_STEM, LONGEST, MOST = 3, 4, 40, 5000
+MIN_PART, MIN_STEM = 3, 4  # Letters of a name that counts as a part, or as the beginning, of another.
+MAX_LETTERS, MAX_CANDIDATES = 40, 5000  # Beyond these the comparison would take too long.
 
 
 def closest(name: str, candidates: Iterable[str]) -> str | None:
     """The candidate that `name` was most likely meant to be; None where none is near.
 
-    First a candidate of the same letters (`LayerNorm`, `layer_norm`), then the fewest slips of the pen, about one in
-    four letters, then a candidate that is part of the name (`num_heads`, `conv2d`), or that it abbreviates.
+    First a candidate of the same letters (`LayerNorm`, `layer_norm`), then the one with the fewest slips, of at most one in
+    four letters, then a candidate that is part of the name (`num_heads`, `conv2d`), or that the name abbreviates.
     """
-    if len(name) > LONGEST:
+    if len(name) > MAX_LETTERS:
         return None
-    known = [c for c in islice(dict.fromkeys(candidates), MOST) if c != name]
-    same = [c for c in known if _letters(c) == _letters(name)]
+    others = [c for c in islice(dict.fromkeys(candidates), MAX_CANDIDATES) if c != name]
+    same = [c for c in others if _letters(c) == _letters(name)]
     if same:
         return same[0]
     limit = 0 if len(name) < MIN_PART else max(1, len(name) // 4)
     letters = set(name)
-    alike = [c for c in known if abs(len(c) - len(name)) <= limit and len(letters.symmetric_difference(c)) <= 2 * limit]
+    alike = [
+        c for c in others if abs(len(c) - len(name)) <= limit and len(letters.symmetric_difference(c)) <= 2 * limit
+    ]
     near = [(slips(name, c), c) for c in alike]
     within = [pair for pair in near if pair[0] <= limit]
     if within:
         return min(within, key=lambda pair: pair[0])[1]
-    parts = [c for c in known if _is_part(c, name.lower())]
-    longer = [c for c in known if len(name) >= MIN_PART and c.startswith(name.lower())]
+    parts = [c for c in others if _is_part(c, name.lower())]
+    longer = [c for c in others if len(name) >= MIN_PART and c.startswith(name.lower())]
     return max(parts, key=len, default=None) or min(longer, key=len, default=None)
 
 
@@ -42,7 +45,7 @@ def _letters(text: str) -> str:
 
 
 def slips(a: str, b: str) -> int:
-    """How many letters must be put in, left out, changed or exchanged with their neighbour (Damerau 1964)."""
+    """How many letters must be inserted, left out, changed or exchanged with their neighbour to make `b` of `a` (Damerau 1964)."""
     before: list[int] = []
     row = list(range(len(b) + 1))
     for i, x in enumerate(a, 1):

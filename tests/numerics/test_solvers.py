@@ -13,7 +13,7 @@ from mai.compiler.program import Program
 from mai.compiler.solvers import SOLVERS, Adams, Solver, Tableau
 
 Maker = Callable[[str], Program]
-FIXED = [s for s in SOLVERS.values() if not s.adaptive and not s.stochastic]
+FIXED = [s for s in SOLVERS.values() if s.plannable]
 SPEC = """
 export f(x: [2], steps: int = 8) -> [2] {{
   integrate s in 0..1 using {solver}(steps) {{ dx/ds = {field} }}

@@ -17,6 +17,7 @@ from mai.compiler.program import Program
 from mai.compiler.training.folder import holds_run
 from mai.compiler.training.loop import Options, Trainer
 from mai.compiler.training.scaling import Scaling
+from mai.compiler.training.settings import OPTIMIZERS
 
 Maker = Callable[[str], Program]
 HEAD = "steps = 9, batch = 16, optimizer = {}, clip = 0.05"
@@ -45,7 +46,7 @@ def held(trainer: Trainer) -> dict[str, torch.Tensor]:
     return {n: t.clone() for n, t in trainer.weights.state_dict().items()}
 
 
-@pytest.mark.parametrize("optimizer", ["sgd(lr = 0.1, momentum = 0.9)", "adamw(lr = 1e-2)"])
+@pytest.mark.parametrize("optimizer", ["sgd(lr = 0.1, momentum = 0.9)", *(f"{name}()" for name in OPTIMIZERS)])
 def test_a_larger_loss_gives_the_same_steps(optimizer: str, program: Maker, tmp_path: Path) -> None:
     plain, scaled = (trainer(program, tmp_path / str(s), optimizer, s) for s in (None, 2.0**12))
     losses = [[t.step(step, False) for step in range(9)] for t in (plain, scaled)]

@@ -20,7 +20,7 @@ from mai.compiler.passes.loops.discretise import discretise
 from mai.compiler.program import Program
 from mai.compiler.solvers import SOLVERS
 from mai.compiler.solvers.grid import Grid, Plan
-from mai.compiler.tuning.sampling import with_plan
+from mai.compiler.tuning.sampling import replace_plan
 from mai.compiler.tuning.subject import METHODS, Subject
 from mai.runtime import load
 
@@ -129,7 +129,7 @@ def test_the_number_of_evaluations_is_counted(method: str, program: Maker) -> No
 @pytest.mark.parametrize("method", METHODS)
 def test_the_file_computes_what_numpy_does(method: str, program: Maker, tmp_path: Path) -> None:
     made = program(SPOKEN)
-    changed = with_plan(made, "f", subject(made), Plan(method, 6, BENT))
+    changed = replace_plan(made, "f", subject(made), Plan(method, 6, BENT))
     exported = export(changed, "f", Trained({}), tmp_path)
     assert exported.error is not None and exported.error < 1e-4
     model = load(exported.path, providers="cpu")

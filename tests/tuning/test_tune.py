@@ -21,6 +21,7 @@ from mai.compiler.onnx.export import export
 from mai.compiler.solvers.grid import Grid, Plan
 from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.tuning.search import Point
+from mai.compiler.tuning.subject import METHODS
 from mai.compiler.tuning.tune import Options, Outcome, tune
 from mai.runtime import load
 from mai.runtime.errors import ModelError
@@ -100,14 +101,14 @@ def test_a_straight_flow_takes_one_step_of_euler(compiled: Written, points: Path
     path = compiled(DRIFT.format(solver="rk4(steps)"))
     before = load(path, providers="cpu")(batch=5, seed=3)
     outcome = tuned(path, against=points)
-    assert outcome.found.chosen is not None and outcome.found.chosen.plan == Plan("euler", 1)
+    assert outcome.search.chosen is not None and outcome.search.chosen.plan == Plan("euler", 1)
     model = load(path, providers="cpu")
     np.testing.assert_allclose(model(batch=5, seed=3), before, atol=1e-5)
     said = model.manifest.tuned
     assert said is not None and model.settings["steps"].default == 1
     assert (said.before.method, said.before.steps, said.before.evaluations) == ("rk4", 6, 24)
     assert (said.after.method, said.after.steps, said.after.evaluations) == ("euler", 1, 1)
-    assert {p.method for p in said.curve} == {"euler", "midpoint", "heun", "rk4", "ab2", "ab3"}
+    assert {p.method for p in said.curve} == set(METHODS)
     assert said.metric == "W2" and said.samples == 60
 
 
@@ -136,7 +137,7 @@ def test_a_flow_with_a_net_and_labels_keeps_its_interface(compiled: Written) -> 
     before = load(path, providers="cpu")
     outcome = tuned(path, factor=1.05)
     after = load(path, providers="cpu")
-    assert outcome.found.chosen is not None and outcome.found.chosen.plan.evaluations < 20
+    assert outcome.search.chosen is not None and outcome.search.chosen.plan.evaluations < 20
     assert after.manifest.opset == 21 and after.manifest.trained_steps == 7
     assert list(after.inputs) == ["y"] and after.settings["scale"] == before.settings["scale"]
     y = np.array([0, 1, 1, 0])
@@ -149,8 +150,8 @@ def test_a_flow_with_a_net_and_labels_keeps_its_interface(compiled: Written) -> 
 def test_a_fine_reference_and_a_bound_on_evaluations(compiled: Written) -> None:
     path = compiled(NET)
     outcome = tuned(path, fine=True, factor=1.02, most=9)
-    assert outcome.found.reference.plan == Plan("rk4", 100)
-    assert outcome.found.chosen is not None and outcome.found.chosen.plan.evaluations <= 9
+    assert outcome.search.reference.plan == Plan("rk4", 100)
+    assert outcome.search.chosen is not None and outcome.search.chosen.plan.evaluations <= 9
 
 
 @pytest.mark.parametrize("options", [{"unroll": True}, {"quantize": "int8"}, {"precision": "fp16"}], ids=str)
@@ -179,11 +180,11 @@ def test_a_grid_that_was_chosen_is_in_the_file(compiled: Written, monkeypatch: p
     chosen = Plan("midpoint", 3, Grid(-0.3, 0))
 
     def run(self: Any, current: Plan) -> Any:
-        from mai.compiler.tuning.search import Found
+        from mai.compiler.tuning.search import SearchResult
 
         point = Point(chosen, tuple(self.measure(chosen, s) for s in self.confirming))
         reference = Point(current, tuple(self.measure(current, s) for s in self.confirming))
-        return Found([self.reference, point], self.reference, reference, point)
+        return SearchResult([self.reference, point], self.reference, reference, point)
 
     monkeypatch.setattr("mai.compiler.tuning.tune.Search.run", run)
     tuned(path)
@@ -202,7 +203,7 @@ def test_a_metric_of_ones_own(compiled: Written, tmp_path: Path, monkeypatch: py
     path = compiled(DRIFT.format(solver="rk4(steps)"))
     outcome = tuned(path, metric="judge_of_drift:score")
     assert outcome.tuned.metric == "judge_of_drift:score"
-    assert outcome.found.chosen is not None and outcome.found.chosen.plan == Plan("euler", 1)
+    assert outcome.search.chosen is not None and outcome.search.chosen.plan == Plan("euler", 1)
 
 
 def test_a_kept_path_stays_on_even_steps(compiled: Written, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -212,10 +213,10 @@ def test_a_kept_path_stays_on_even_steps(compiled: Written, tmp_path: Path, monk
         body("integrate s in 0..1 using rk4(steps) { dx/ds = -x } keep x as xs", result="[steps + 1, 2]", back="xs")
     )
     outcome = tuned(path, metric="judge_of_ends:score", factor=1.01)
-    assert all(p.plan.grid.even for p in outcome.found.curve)
+    assert all(p.plan.grid.even for p in outcome.search.curve)
     model = load(path, providers="cpu")
-    assert outcome.found.chosen is not None
-    assert model(batch=2).shape == (2, outcome.found.chosen.plan.steps + 1, 2)
+    assert outcome.search.chosen is not None
+    assert model(batch=2).shape == (2, outcome.search.chosen.plan.steps + 1, 2)
     assert model.outputs["sample"].path == 0
 
 

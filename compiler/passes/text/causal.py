@@ -10,6 +10,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from mai.compiler.ir.graph import Graph, Node, Value
+from mai.compiler.ir.interpreter import BrokenGraph
 from mai.compiler.ir.structure import Constant, Extend, Lead, Structural, Unlead, WeightOf
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
@@ -104,5 +105,5 @@ class Sample:
         if known and own and node.op is not WeightOf and not issubclass(node.op, Draw):
             try:
                 run.node(node)
-            except KeyError:
+            except BrokenGraph:
                 return

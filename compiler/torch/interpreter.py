@@ -1,0 +1,189 @@
+"""Graphs as torch code: every value of the IR becomes a proxy that records what operations do to it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import cast
+
+import torch
+from torch import fx
+
+from mai.compiler.ir import sizes
+from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.interpreter import Interpreter
+from mai.compiler.ir.rewrite import free_values
+from mai.compiler.ir.sizes import Dim, Size
+from mai.compiler.ir.structure import Adjoint, Constant, Loop, WeightOf
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, Subtract
+from mai.compiler.ops.elementwise.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
+from mai.compiler.ops.losses.matching import Matching
+from mai.compiler.solvers import DEFAULTS, SOLVERS
+from mai.compiler.torch.adjoint import adjoint
+from mai.compiler.torch.draw_calls import CALLS as DRAWN
+from mai.compiler.torch.loops import loop
+from mai.compiler.torch.matching_call import matching
+from mai.compiler.torch.names import attribute, identifier
+from mai.compiler.torch.recorder import Recorder
+
+DTYPES = {DType.REAL: torch.float32, DType.INT: torch.int64, DType.BOOL: torch.bool}
+# Operations that take a Python number in the place of a tensor.
+ARITHMETIC = (
+    Add, Subtract, Multiply, Divide, Modulo, Less, LessEqual, Greater, GreaterEqual, Equal, NotEqual,
+)  # fmt: skip
+# Operations that are one call of a function of ours.
+CALLS = {**DRAWN, Matching: matching}
+Scalar = int | fx.Proxy
+
+
+class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
+    """One region recorded in `code`; the bodies of its loops become modules of their own, recorded in `bodies`."""
+
+    def __init__(self, graph: Graph, code: Recorder | None = None) -> None:
+        super().__init__(graph)
+        self.code = code or Recorder()
+        self.numbers: dict[Value, int | float | bool] = {}
+        self.weights: dict[str, fx.Proxy] = {}
+        self.sizes: dict[str, fx.Proxy] = {}
+        self.bodies: dict[str, TorchInterpreter] = {}
+
+    def parameters(self, values: Iterable[Value]) -> None:
+        """The next parameters of the code are these values."""
+        for value in values:
+            self.values[value] = self.traced(self.code.parameter(value.name), value.type)
+
+    def returns(self, values: Iterable[Value]) -> None:
+        self.code.graph.output(tuple(self[v].node for v in values))
+
+    def traced(self, node: fx.Node, type: Type) -> fx.Proxy:
+        return self.code.proxy(node, len(type.physical))
+
+    # --------------------------------------------------------------------- walk
+
+    def node(self, node: Node) -> None:
+        before = next(iter(reversed(self.code.graph.nodes)), None)
+        super().node(node)
+        for recorded in reversed(self.code.graph.nodes):
+            if recorded is before:
+                break
+            recorded.meta.setdefault("span", node.span)
+
+    def bind(self, value: Value, result: fx.Proxy) -> None:
+        """What computes a value first has its name and its type."""
+        node = result.node
+        if "type" not in node.meta and node.op != "placeholder":
+            node.name = self.code.reserve(value.name)
+            node.meta["type"] = value.type
+        self.values[value] = self.traced(node, value.type)
+
+    def aligned(self, node: Node) -> list[fx.Proxy]:
+        """Arithmetic takes one number as it is."""
+        if node.op in ARITHMETIC and sum(v in self.numbers for v in node.inputs) == 1:
+            return cast("list[fx.Proxy]", [self.numbers.get(v, self[v]) for v in node.inputs])
+        return super().aligned(node)
+
+    def call(self, node: Node, inputs: Sequence[fx.Proxy], attributes: dict[str, object]) -> Sequence[fx.Proxy]:
+        if node.op in CALLS:
+            return [self.code.call(CALLS[node.op], tuple(inputs), attributes)]
+        results = node.op.torch(self.code.torch, *inputs, **attributes)
+        return list(results) if isinstance(results, tuple) else [results]
+
+    # -------------------------------------------------------------------- sizes
+
+    def size(self, size: Size) -> Scalar:
+        number: Scalar = sizes.evaluate(size, self.symbol)
+        return number
+
+    def symbol(self, name: str) -> fx.Proxy:
+        """A size that is known at run time, read once."""
+        if name not in self.sizes:
+            proxy, axis = self.size_source(name)
+            read = self.code.call(int, (proxy,)) if axis is None else self.code.item(proxy.shape, axis)
+            read.node.name = self.code.reserve(name)
+            self.sizes[name] = read
+        return self.sizes[name]
+
+    def scalar(self, size: Scalar) -> fx.Proxy:
+        return self.code.torch.tensor(size)
+
+    def unsqueeze(self, x: fx.Proxy, type: Type, axes: tuple[int, ...]) -> fx.Proxy:
+        for axis in sorted(axes, reverse=True):
+            x = x.unsqueeze(axis)
+        return self.code.proxy(x.node, len(type.physical) + len(axes))
+
+    def expand(self, x: fx.Proxy, type: Type) -> fx.Proxy:
+        leads = [self.size(axis.size) for axis in type.lead]
+        return self.traced(x.expand(*leads, *(-1,) * type.rank).node, type)
+
+    def spread(self, x: fx.Proxy, type: Type) -> fx.Proxy:
+        return x.expand(tuple(self.size(s) for s in type.physical))
+
+    # ------------------------------------------------------------------- leaves
+
+    def constant(self, node: Node) -> fx.Proxy:
+        value, dtype = Constant.of(node).value, DTYPES[node.output.type.dtype]
+        if isinstance(value, (int, float)):
+            self.numbers[node.output] = value
+        return self.traced(self.code.buffer(torch.tensor(value, dtype=dtype)), node.output.type)
+
+    def weight(self, node: Node) -> fx.Proxy:
+        name = WeightOf.of(node).weight
+        if name not in self.weights:
+            target = ".".join(map(attribute, name.split(".")))
+            read = self.code.graph.create_node("get_attr", target, (), {}, name=identifier(name))
+            self.weights[name] = self.traced(read, node.output.type)
+        return self.weights[name]
+
+    # ------------------------------------------------------------------- bodies
+
+    def loop(self, node: Node) -> list[fx.Proxy]:
+        """`loop(body, count, states, captured)`: the body is a module; what it reads from outside is handed to it."""
+        region = node.regions[0]
+        body, captured = self.module(region)
+        count, *states = (self[v] for v in node.inputs)
+        leads = tuple(len(v.type.lead) for v in region.outputs[len(states) :])
+        stops = {"fill": Loop.of(node).fill} if Loop.of(node).stops else {}
+        results = self.code.call(loop, (body, count, tuple(states), captured, leads), stops)
+        return [self.code.item(results, i) for i in range(len(node.outputs))]
+
+    def adjoint(self, node: Node) -> list[fx.Proxy]:
+        """`adjoint(field, solution, inputs, outer, further, ...)`: both regions are modules."""
+        equation = Adjoint.of(node)
+        solver, options = SOLVERS[equation.method], {**DEFAULTS, **equation.options}
+        (field, outer), (solution, further) = map(self.module, node.regions)
+        inputs = tuple(self[v] for v in node.inputs)
+        lead = len(node.regions[0].inputs[0].type.lead)
+        method = (lead, solver.adjoint, options["rtol"], options["atol"], solver.adaptive)
+        results = self.code.call(adjoint, (field, solution, inputs, outer, further, *method))
+        return [self.code.item(results, i) for i in range(len(node.outputs))]
+
+    def module(self, region: Region) -> tuple[fx.Node, tuple[fx.Proxy, ...]]:
+        """A region as a module, which takes its inputs and then what it reads from around it: this comes second."""
+        captured = [v for v in free_values(region) if v in self.values]
+        symbols = self.outer_symbols(region)
+        inner = TorchInterpreter(self.graph)
+        inner.parameters([*region.inputs, *captured])
+        inner.sizes = {name: inner.code.proxy(inner.code.parameter(name)) for name in symbols}
+        inner.nodes(region.nodes)
+        inner.returns(region.outputs)
+        name = f"body_{len(self.bodies) + 1}"
+        self.bodies[name] = inner
+        body = self.code.graph.create_node("get_attr", name, (), {}, name=name)
+        return body, (*(self[v] for v in captured), *map(self.symbol, symbols))
+
+    def outer_symbols(self, region: Region) -> list[str]:
+        """The symbolic sizes that a body needs and does not read from its own inputs: they are read outside, once."""
+        names: set[str] = set()
+        for node in region.walk():
+            for size in _sizes_in(
+                (tuple(value for _, value in node.items()), *(v.type.physical for v in node.outputs))
+            ):
+                names |= sizes.symbols(size)
+        sources = self.graph.sources
+        return sorted(n for n in names if n in sources and sources[n] not in region.inputs)
+
+
+def _sizes_in(value: object) -> list[Dim]:
+    if isinstance(value, Dim):
+        return [value]
+    return [s for item in value for s in _sizes_in(item)] if isinstance(value, tuple) else []

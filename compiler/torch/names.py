@@ -1,0 +1,24 @@
+"""Names of a spec as Python can write them."""
+
+from __future__ import annotations
+
+import builtins
+import keyword
+import re
+import unicodedata
+
+
+def writable(name: str) -> bool:
+    """Whether Python reads the name as it stands: it is no keyword, and in Python's normal form."""
+    return name.isidentifier() and not keyword.iskeyword(name) and unicodedata.normalize("NFKC", name) == name
+
+
+def attribute(part: str) -> str:
+    """One part of a weight's name, spelt in ASCII where generated code could not say it; a turn stays a number."""
+    return part if writable(part) or part.isdigit() else f"n_{part.encode().hex()}"
+
+
+def identifier(name: str) -> str:
+    """A name of the spec as Python has it; one that Python has a function by is spelt apart, as fx would rename it."""
+    spelt = re.sub(r"\W", "_", name) + "_" * (keyword.iskeyword(name) or hasattr(builtins, name))
+    return spelt if spelt and not spelt[0].isdigit() else f"v_{spelt}"

@@ -1,0 +1,116 @@
+"""The words of the language: the one table that grammar check, layout, hints, formatter and documentation read.
+
+In a `form` what is written in capitals is a part of the statement, `{ BODY }` a block of statements, and brackets hold what
+may be left out. A statement with a node is printed by its form.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from mai.spec import ast
+
+Kind = Literal["declaration", "statement", "branch", "clause", "rule", "type", "value", "operator"]
+NAMED = r"(?!\s*[-+*/]?=)"  # `data = x` is no declaration: the word is a name there.
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word and its one meaning.
+
+    `node` is the statement that its form prints. `begins` is a pattern of what follows a declaration's word, where it is one
+    and no name. After `before_value` words a value has to come; a line that ends in a word that `goes_on` goes on.
+    """
+
+    text: str
+    kind: Kind
+    says: str
+    form: str = ""
+    node: type[ast.Statement] | None = None
+    begins: str = NAMED
+    before_value: bool = False
+    goes_on: bool = False
+
+    @property
+    def has_block(self) -> bool:
+        """Whether a block of statements follows."""
+        return re.search(r"\{ [A-Z]+ \}", self.form) is not None
+
+    @property
+    def has_parameters(self) -> bool:
+        """Whether it begins a function: a name, parameters, a block."""
+        return self.kind == "declaration" and "(PARAMETERS)" in self.form
+
+
+WORDS = (
+    Word("const", "declaration", "A number that is fixed when the file is compiled; `--set` overrides it.", "const NAME = VALUE"),
+    Word("let", "declaration", "A tensor that is the same for all examples.", "let NAME = VALUE"),
+    Word("data", "declaration", "The fields of one training example, and where they come from.", "data FIELDS from SOURCE"),
+    Word("layer", "declaration", "A function of which every call has parameters of its own.",
+         "layer NAME(PARAMETERS)[ -> RETURNS] { BODY }"),
+    Word("net", "declaration", "A function of which all calls share one set of parameters.",
+         "net NAME(PARAMETERS) -> RETURNS { BODY }"),
+    Word("export", "declaration", "What becomes a file of its own: inputs of one example, settings of a call, results.",
+         "export NAME(PARAMETERS) -> RETURNS { BODY }"),
+    Word("train", "declaration", "What is minimized on the data, and how.", "train(SETTINGS) { BODY }", begins=r"(?=\s*[({])"),
+    Word("import", "declaration", "The layers and nets of another file.", "import PATH", begins=""),
+    Word("weights", "declaration", "Which tensor of a file each parameter starts from.", "weights from PATH {RULES}",
+         begins=r"(?=\s+from\b)"),
+    Word("param", "statement", "A tensor that training moves.", "param NAME: TYPE[ = FIRST]"),
+    Word("state", "statement", "A tensor of a net that training does not move: running statistics.", "state NAME: TYPE[ = FIRST]"),
+    Word("return", "statement", "The result of a function; several stand in brackets.", "return VALUE", ast.Return,
+         before_value=True),
+    Word("if", "statement", "A choice that is made when the file is compiled.", "if CONDITION { THEN }[ else { OTHERWISE }]", ast.If),
+    Word("repeat", "statement", "Depth: a block over and over, with fresh parameters each time, or `shared` ones.",
+         "repeat COUNT[ shared][ as INDEX] { BODY }", ast.Repeat),
+    Word("integrate", "statement", "A differential equation, solved along a variable.",
+         "integrate VARIABLE in START..STOP using SOLVER { BODY }[ keep KEEPS]", ast.Integrate),
+    Word("extend", "statement", "A text that grows by one token a turn.", "extend NAME by COUNT[ until UNTIL] { BODY }", ast.Extend),
+    Word("append", "statement", "The next token of the text that an `extend` grows.", "append VALUE", ast.Append, before_value=True),
+    Word("minimize", "statement", "An objective, averaged over examples; `over` some nets or parameters alone.",
+         "minimize VALUE[ over OVER]", ast.Minimize, before_value=True),
+    Word("report", "statement", "Numbers that training shows.", "report VALUES", ast.Report, before_value=True),
+    Word("record", "statement", "Parameters that training keeps a history of.", "record VALUES[ every EVERY]", ast.Record,
+         before_value=True),
+    Word("from", "clause", "Before the source of `data`, and the file of `weights`.", goes_on=True),
+    Word("in", "clause", "Before the bounds of an `integrate`."),
+    Word("using", "clause", "Before the solver of an `integrate`."),
+    Word("keep", "clause", "After an `integrate`: the states whose paths have names."),
+    Word("as", "clause", "Before the name of a turn, or of a path."),
+    Word("shared", "clause", "All turns of a `repeat` have one set of parameters."),
+    Word("by", "clause", "Before the number of tokens of an `extend`."),
+    Word("until", "clause", "Before the token that ends an `extend`."),
+    Word("over", "clause", "Before the nets and parameters that a `minimize` moves.", before_value=True),
+    Word("every", "clause", "Before the number of steps between two rows of a `record`.", before_value=True),
+    Word("else", "branch", "The block of an `if` that is done where its condition is false."),
+    Word("class", "type", "A label: a whole number below K.", "class[K]"),
+    Word("tokens", "type", "A row of P tokens.", "tokens[P]"),
+    Word("int", "type", "A whole number."),
+    Word("real", "type", "A real number."),
+    Word("bool", "type", "True or false."),
+    Word("token", "type", "One token."),
+    Word("ignore", "rule", "Tensors of the file of a `weights` that no parameter takes.", "ignore NAMES"),
+    Word("true", "value", "What holds."),
+    Word("false", "value", "What does not hold."),
+    Word("None", "value", "In an index: one more axis, of size one.", "x[None]"),
+    Word("not", "operator", "True where its operand is false.", goes_on=True),
+    Word("and", "operator", "True where both operands are.", goes_on=True),
+    Word("or", "operator", "True where one of the operands is.", goes_on=True),
+)  # fmt: skip
+
+
+def of_kind(*kinds: Kind) -> tuple[Word, ...]:
+    """The words of some kinds, in the order of the table."""
+    return tuple(word for word in WORDS if word.kind in kinds)
+
+
+def texts(words: tuple[Word, ...]) -> tuple[str, ...]:
+    """The words as they are written."""
+    return tuple(word.text for word in words)
+
+
+DECLARATIONS, STATEMENTS = of_kind("declaration"), of_kind("statement")
+RESERVED = frozenset(texts(of_kind("value", "operator", "branch")))  # No names, wherever they stand.
+FORMS = {word.node: word.form for word in WORDS if word.node is not None}

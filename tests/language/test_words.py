@@ -1,0 +1,92 @@
+"""Every word of the table is in the grammar, begins what it begins, is printed, hinted and documented."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+import mai.spec
+from mai.compiler.elaborate.function_reference import explained
+from mai.spec import ast
+from mai.spec.diagnostics import MaiError, Reporter
+from mai.spec.diagnostics.foreign import FOREIGN
+from mai.spec.format import format_file
+from mai.spec.parse import parse
+from mai.spec.source import Source
+from mai.spec.words import DECLARATIONS, RESERVED, STATEMENTS, WORDS, Word
+
+SPEC = Path(mai.spec.__path__[0])
+PARTS = {
+    "COUNT": "3", "START": "0", "STOP": "1", "SOLVER": "rk4(4)", "TYPE": "[2]", "BODY": "y = x", "THEN": "y = x",
+    "OTHERWISE": "y = x", "KEEPS": "x as xs", "FIELDS": "x: [2]", "PARAMETERS": "x: [2]", "RETURNS": "[2]", "SETTINGS": "steps = 1",
+    "PATH": '"a.mai"', "RULES": '"f.w" = "w"', "EVERY": "10", "INDEX": "i", "VARIABLE": "s",
+}  # fmt: skip
+FORMED = [word for word in WORDS if word.form and word.kind in ("declaration", "statement")]
+
+
+def example(word: Word, is_whole: bool) -> str:
+    """A statement or declaration of a word's form, with all that may be left out, or without it."""
+    form = re.sub(r"\[([^\]]*)\]", r"\1" if is_whole else "", word.form)
+    return re.sub(r"[A-Z]+", lambda m: PARTS.get(m[0], "x"), form)
+
+
+def spec(word: Word, is_whole: bool) -> str:
+    text = example(word, is_whole)
+    return text if word.kind == "declaration" else f"net f(x: [2]) -> [2] {{\n  {text}\n}}"
+
+
+def told(text: str) -> list[tuple[str, str]]:
+    report = Reporter()
+    with pytest.raises(MaiError):
+        parse(Source("t.mai", text), report)
+    return [(d.slug, d.message) for d in report.diagnostics]
+
+
+def test_the_grammar_has_these_words_and_no_others() -> None:
+    grammar = (SPEC / "grammar.lark").read_text(encoding="utf-8")
+    written = set(re.findall(r'"([a-zA-Z]+)"', grammar))
+    assert written == {word.text for word in WORDS}
+    assert len({word.text for word in WORDS}) == len(WORDS)
+
+
+@pytest.mark.parametrize("is_whole", [False, True], ids=["least", "whole"])
+@pytest.mark.parametrize("word", FORMED, ids=lambda w: w.text)
+def test_a_form_is_parsed_and_printed(word: Word, is_whole: bool) -> None:
+    file = parse(Source("t.mai", spec(word, is_whole)), Reporter())
+    assert format_file(file).split() == spec(word, is_whole).replace("{", " { ").replace("}", " } ").split()
+    (declaration,) = file.declarations
+    if word.node is not None:
+        assert isinstance(declaration, ast.Function) and isinstance(declaration.body[0], word.node)
+
+
+@pytest.mark.parametrize("word", FORMED, ids=lambda w: w.text)
+def test_a_line_begins_with_it(word: Word) -> None:
+    """What begins something ends the line before: an operator there lacks its operand."""
+    outside = "const n = 1 +\n" if word.kind == "declaration" else "net f(x: [2]) -> [2] {\n  y = 1 +\n  "
+    assert (
+        told(outside + example(word, True) + ("" if word.kind == "declaration" else "\n}"))[0][0] == "missing-operand"
+    )
+
+
+@pytest.mark.parametrize("word", [w for w in FORMED if len(w.text) > 3], ids=lambda w: w.text)
+def test_a_slip_of_the_pen_is_told(word: Word) -> None:
+    text = spec(word, False).replace(word.text, word.text[:2] + word.text[1:], 1)
+    assert any(slug == "misspelt" and f"did you mean `{word.text}`?" in message for slug, message in told(text))
+
+
+@pytest.mark.parametrize("word", WORDS, ids=lambda w: w.text)
+def test_it_is_documented(word: Word) -> None:
+    page = (SPEC / "language.md").read_text(encoding="utf-8")
+    assert re.search(rf"(?<!\w){word.text}(?!\w)", page), "spec/language.md does not speak of it"
+    assert word.says.endswith(".") and word.says in str(explained(word.text))
+
+
+def test_reserved_words_are_no_names() -> None:
+    for word in RESERVED:
+        assert told(f"let {word} = 1\n")[0][0] in ("reserved-name", "missing-name")
+
+
+def test_a_word_of_ours_is_no_foreign_one() -> None:
+    assert not {word.text for word in (*DECLARATIONS, *STATEMENTS)} & set(FOREIGN)

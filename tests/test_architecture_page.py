@@ -1,0 +1,102 @@
+"""`compiler/ARCHITECTURE.md`: its picture is that of the imports, and its walks go through functions that are really entered."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from benchmarks.walk import FLOW, LINEAR, walk
+
+ROOT = Path(__file__).parents[1]
+PAGE = (ROOT / "compiler" / "ARCHITECTURE.md").read_text(encoding="utf-8")
+(PICTURE,) = re.findall(r"```mermaid\n(.*?)```", PAGE, re.DOTALL)
+BOXES = dict(re.findall(r'(\w+)\["([\w/]+)"\]', PICTURE))
+WALKS = {"linear": (LINEAR, "f"), "integrate": (FLOW, "sample"), "~": (FLOW, "sample")}
+Arrow = tuple[str, str]
+
+
+def arrows(kind: str = r"-->|-\.->") -> set[Arrow]:
+    """The picture's: `a --> b & c` says that a imports b and c; a dotted arrow, that a part of a needs what b holds."""
+    drawn = re.findall(rf"^\s*(\w+)(?:\[.*?\])? (?:{kind}) ([\w &]+)$", PICTURE, re.MULTILINE)
+    return {(BOXES[source], BOXES[target.strip()]) for source, targets in drawn for target in targets.split("&")}
+
+
+def room_of(path: str) -> str | None:
+    """The box that a file or a module's path belongs to."""
+    return next((room for room in BOXES.values() if f"{path}/".startswith(f"{room}/")), None)
+
+
+def imported(node: ast.AST) -> Iterator[str]:
+    """The modules of mai that are imported when code runs, as paths; what only type checkers import is left out."""
+    if isinstance(node, ast.If) and getattr(node.test, "id", "") == "TYPE_CHECKING":
+        return
+    if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("mai"):
+        yield from (f"{node.module}.{alias.name}".removeprefix("mai.").replace(".", "/") for alias in node.names)
+    for child in ast.iter_child_nodes(node):
+        yield from imported(child)
+
+
+@cache
+def imports() -> frozenset[Arrow]:
+    """Which room imports which; the arrays' type, which is no more than a name for numpy's, counts for nobody."""
+    found = set()
+    for path in (p for folder in ("spec", "compiler", "runtime") for p in (ROOT / folder).rglob("*.py")):
+        own = room_of(str(path.relative_to(ROOT)))
+        names = imported(ast.parse(path.read_text(encoding="utf-8")))
+        found |= {(own, room_of(n)) for n in names if n != "runtime/arrays/Array"}
+    return frozenset((a, b) for a, b in found if a and b and a != b)
+
+
+def reached(start: str, drawn: set[Arrow]) -> set[str]:
+    """The rooms that arrows lead to."""
+    rooms: set[str] = set()
+    left = [start]
+    while left:
+        after = {b for a, b in drawn if a == left[-1]} - rooms
+        left.pop()
+        rooms |= after
+        left += after
+    return rooms
+
+
+def test_every_room_has_its_box() -> None:
+    rooms = {f"compiler/{p.name}" for p in (ROOT / "compiler").iterdir() if (p / "__init__.py").exists()}
+    assert set(BOXES.values()) == rooms | {"spec", "runtime"}
+
+
+def test_the_picture_is_read_to_the_last_line() -> None:
+    lines = [line for line in PICTURE.splitlines() if "->" in line]
+    assert sum(1 + line.count("&") for line in lines) == len(arrows())
+    assert len(BOXES) == PICTURE.count("[")
+
+
+def test_every_arrow_is_an_import() -> None:
+    assert arrows() - imports() == set()
+
+
+def test_every_import_goes_along_arrows() -> None:
+    """Down any number of solid ones, or by a dotted one."""
+    solid, dotted = arrows("-->"), arrows(r"-\.->")
+    assert {(a, b) for a, b in imports() - dotted if b not in reached(a, solid)} == set()
+
+
+def test_arrows_go_down() -> None:
+    """Without the dotted ones there is no way back to where one came from."""
+    drawn = arrows("-->")
+    assert [room for room in BOXES.values() if room in reached(room, drawn)] == []
+
+
+@pytest.mark.parametrize("name", WALKS)
+def test_a_walk_is_what_is_entered(name: str) -> None:
+    """Each of its rows names a file and a function that the walk from text to bytes enters, in this order of stages."""
+    (section,) = re.findall(rf"^### `{re.escape(name)}`.*?\n(.*?)^##", PAGE, re.DOTALL | re.MULTILINE)
+    rows = re.findall(r"^\| `([\w/]+\.py)` \| `([\w.]+)`", section, re.MULTILINE)
+    text, export = WALKS[name]
+    entered = {(file, function.replace("<locals>.", "")) for file, function in walk(text, export).all}
+    assert len(rows) > 5
+    assert [row for row in rows if row not in entered] == []
