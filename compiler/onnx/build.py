@@ -193,7 +193,7 @@ class Building:
     def node(self, node: Node) -> None:
         op = self.op
         op.scope = node.scope.replace(".", "/")
-        op.note = str(node.span) if node.span else ""
+        op.note = node.span.note if node.span else ""
         op.output = node.output.type.physical if node.outputs else ()
         op.of_codes = node in self.of_codes
         known = self._known(node)
