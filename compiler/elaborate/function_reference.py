@@ -90,7 +90,7 @@ def sections() -> list[Chapter]:
     ]
     said = tuple(Entry(word.text, word.form or word.text, word.says) for word in WORDS)
     note = "In capitals: a part of what is written. Brackets hold what may be left out."
-    return [*_layers(), operators, *functions, solvers, *settings, Section("Words", note, said)]
+    return [*_layers(), operators, *functions, solvers, *settings, Chapter("Words", note, said)]
 
 
 def _shown(section: Chapter) -> str:
