@@ -213,7 +213,7 @@ class ConvTranspose(Operation):
 
 
 class Upsample(Operation):
-    """Every pixel repeated `factor` times in both directions."""
+    """Every pixel repeated `factor` times in both directions: [c, h, w] becomes [c, factor h, factor w]."""
 
     function = Function(
         "upsample",
@@ -255,6 +255,8 @@ POOLED = (X, count("size"), count("stride", Same("size")))
 
 
 class Pool(Operation, abstract=True):
+    """One number for each window: [channels, height, width] to [channels, (height - size) // stride + 1, ...]."""
+
     attributes = {"size": 2, "stride": 2}
     cases = (case(sample(3, 4, 4)), case(sample(2, 7, 5), size=3, stride=2))
 
@@ -265,7 +267,7 @@ class Pool(Operation, abstract=True):
 
 
 class MaxPool(Pool):
-    """The largest of each window."""
+    """The largest element of each window of each channel."""
 
     function = Function("max_pool", Section.KERNELS, POOLED, says=f"{__doc__} The stride is the size by default.")
 
@@ -288,7 +290,7 @@ class MaxPool(Pool):
 
 
 class AvgPool(Pool):
-    """The average of each window."""
+    """The average of the elements of each window of each channel."""
 
     function = Function("avg_pool", Section.KERNELS, POOLED, says=f"{__doc__} The stride is the size by default.")
 

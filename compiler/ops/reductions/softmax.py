@@ -12,7 +12,7 @@ from mai.compiler.ops.reductions.base import Along
 
 
 class Softmax(Along):
-    """exp(x_i) / sum_j exp(x_j), the weights of attention (13)."""
+    """exp(x_i) / sum_j exp(x_j) along an axis, the weights of attention (13)."""
 
     function = Function("softmax", Section.ALONG, (X, AXIS))
 
@@ -29,7 +29,7 @@ class Softmax(Along):
 
 
 class LogSoftmax(Along):
-    """x - logsumexp(x)."""
+    """x - logsumexp(x) along an axis."""
 
     function = Function("log_softmax", Section.ALONG, (X, AXIS))
 

@@ -93,7 +93,7 @@ class Min(Reduction):
 
 
 class Logsumexp(Reduction):
-    """log(sum(exp(x))), without overflow."""
+    """log(sum(exp(x))) along axes, without overflow."""
 
     function = Function("logsumexp", Section.REDUCTIONS, (X, AXES, KEEP))
 

@@ -229,7 +229,7 @@ class Argsort(Operation):
 
 
 class Iota(Operation):
-    """The integers 0 to count - 1."""
+    """The integers 0 to count - 1, [count]."""
 
     function = Function("range", Section.CONSTANTS, (Argument("count", Kind.SIZE),), label="iota")
 
