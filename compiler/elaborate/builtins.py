@@ -41,7 +41,6 @@ BUILTINS: dict[str, Binding] = {
 }
 
 
-<<<<<<< HEAD
 @dataclass(frozen=True, slots=True)
 class Listed:
     """What the reference says of a function: where, how it is written, and what it is."""
@@ -49,13 +48,6 @@ class Listed:
     section: Section
     form: str
     says: str
-=======
-def builtin(implementation: Callable[..., Binding]) -> Callable[..., Binding]:
-    """Register a built-in function under its Python name, without a trailing underscore."""
-    name = implementation.__name__.rstrip("_")
-    BUILTINS[name] = Builtin(name, implementation)
-    return implementation
->>>>>>> main
 
 
 LISTED: dict[str, Listed] = {
@@ -92,7 +84,6 @@ def _form(name: str, implementation: Callable[..., Binding]) -> str:
     return f"{name}({', '.join(map(_parameter, parameters))})"
 
 
-<<<<<<< HEAD
 def _parameter(parameter: inspect.Parameter) -> str:
     if parameter.kind is parameter.VAR_POSITIONAL:
         return "x, y, ..."
@@ -102,98 +93,6 @@ def _parameter(parameter: inspect.Parameter) -> str:
 
 
 @builtin(Section.ELEMENTS)
-=======
-def number(e: Elaborator, argument: Arg | None, default: float) -> float:
-    """An argument that is a number when the file is checked."""
-    return float(static(e, argument, default, (int, float), "a number"))
-
-
-def whole(e: Elaborator, argument: Arg | None, default: int) -> int:
-    """An argument that is a whole number when the file is checked."""
-    return int(static(e, argument, default, (int,), "a whole number"))
-
-
-def positive(e: Elaborator, argument: Arg | None, default: int, least: int = 1) -> int:
-    """A whole number that counts: sizes, strides, heads."""
-    made = whole(e, argument, default)
-    if made < least and argument is not None:
-        raise e.fail(
-            "repeat-count", argument.span, f"a whole number of at least {least} is needed here, this is {made}"
-        )
-    return made
-
-
-def truth(e: Elaborator, argument: Arg | None, default: bool) -> bool:
-    """An argument that is `true` or `false` when the file is checked."""
-    return bool(static(e, argument, default, (bool,), "true or false"))
-
-
-def axis_of(e: Elaborator, argument: Arg | None, rank: int, default: int = -1) -> int:
-    """An axis, counted from the end."""
-    return _axis(e, whole(e, argument, default), rank, argument)
-
-
-def _axis(e: Elaborator, axis: int, rank: int, argument: Arg | None) -> int:
-    if -rank <= axis < rank:
-        return axis if axis < 0 else axis - rank
-    if argument is None:
-        raise ShapeError("rank-mismatch", "this needs at least one axis, here is a scalar", 0, label="[]")
-    raise e.fail(
-        "axis-out-of-range", argument.span, f"axis {axis} of a tensor with {rank} {'axis' if rank == 1 else 'axes'}"
-    )
-
-
-def axes_of(e: Elaborator, argument: Arg | None, rank: int) -> tuple[int, ...]:
-    """One axis or several, counted from the end; all of them by default."""
-    if argument is None:
-        return tuple(range(-rank, 0))
-    given = argument.value if isinstance(argument.value, list) else [argument.value]
-    return tuple(_axis(e, whole(e, replace(argument, value=a), -1), rank, argument) for a in given)
-
-
-# ------------------------------------------------------- functions of elements
-
-
-def _elementwise(name: str, op: type[Operation], **attributes: Any) -> None:
-    @builtin_as(name, op.__doc__)
-    def implementation(e: Elaborator, x: Arg) -> Binding:
-        if is_number(x.value):
-            folded = unary_math(name, x.value)  # type: ignore[arg-type]
-            if folded is not None:
-                return folded
-        value = e.value(x.value, x.span) if op is el.Absolute else e.real(x.value, x.span)
-        return e.emit(op, value, name=name, **attributes)
-
-
-ELEMENTWISE: dict[str, type[Operation]] = {
-    "exp": el.Exp, "log": el.Log, "sqrt": el.Sqrt, "sin": el.Sin, "cos": el.Cos, "tanh": el.Tanh, "erf": el.Erf,
-    "sigmoid": el.Sigmoid, "relu": el.Relu, "silu": el.Silu, "gelu": el.Gelu, "softplus": el.Softplus,
-    "abs": el.Absolute, "sign": el.Sign, "floor": el.Floor, "stop_gradient": el.StopGradient,
-}  # fmt: skip
-for _name, _op in ELEMENTWISE.items():
-    _elementwise(_name, _op)
-
-
-@builtin
-def leaky_relu(e: Elaborator, x: Arg, slope: Arg | None = None) -> Binding:
-    """x where it is positive, slope * x elsewhere; slope = 0.01."""
-    return e.emit(el.LeakyRelu, e.real(x.value, x.span), slope=number(e, slope, 0.01))
-
-
-def _extreme(name: str, op: type[Operation], fold: Callable[[float, float], float]) -> None:
-    @builtin_as(name, op.__doc__)
-    def implementation(e: Elaborator, x: Arg, y: Arg) -> Binding:
-        if is_number(x.value) and is_number(y.value):
-            return fold(x.value, y.value)  # type: ignore[arg-type]
-        return e.emit(op, *e.promoted([x.value, y.value], [x.span, y.span]))
-
-
-_extreme("maximum", el.Maximum, max)
-_extreme("minimum", el.Minimum, min)
-
-
-@builtin
->>>>>>> main
 def where(e: Elaborator, condition: Arg, x: Arg, y: Arg) -> Binding:
     """x where the condition holds, y elsewhere."""
     chosen = e.truth(condition.value, condition.span)
