@@ -14,6 +14,8 @@ INT32, BOOL = 6, 9  # ONNX's numbers for types; it has extremes of integers in e
 
 
 class OfTruth(Reduction, abstract=True):
+    """A reduction of true and false; the axes go as those of sums."""
+
     cases: ClassVar[tuple[Case, ...]] = (
         case(sample(3, 4, kind="bool")),
         case(sample(2, 3, 2, kind="bool"), axes=(-3, -1)),
