@@ -68,7 +68,7 @@ def parse(source: Source, report: Reporter, part: tuple[int, int] | None = None)
     tree = _tree(text, source, report)
     report.check()
     assert tree is not None
-    file = TreeBuilder(source, report).file(tree)
+    file = TreeBuilder(source, report).build(tree)
     _check_depth(file, report)
     report.check()
     return file

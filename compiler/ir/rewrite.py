@@ -114,6 +114,7 @@ def _shell(graph: Graph) -> Graph:
         settings={n: _renewed(s) for n, s in graph.settings.items()},
         weights=dict(graph.weights),
         output_names=list(graph.output_names),
+        one_turn=graph.one_turn,
     )
 
 
