@@ -58,7 +58,7 @@ class Type:
         return any(axis.depth == BATCH_DEPTH for axis in self.lead)
 
     def with_lead(self, lead: tuple[Axis, ...]) -> Type:
-        return Type(self.dtype, self.shape, lead, self.classes)
+        return self if lead == self.lead else Type(self.dtype, self.shape, lead, self.classes)
 
     def with_shape(self, shape: tuple[Size, ...]) -> Type:
         return Type(self.dtype, shape, self.lead, self.classes)
@@ -78,7 +78,7 @@ def real(*shape: Size) -> Type:
 
 def join_leads(types: list[Type]) -> tuple[Axis, ...]:
     """The lead axes of what is computed from values of these types."""
-    leads = {t.lead for t in types}
-    if len(leads) == 1:
-        return leads.pop()
+    leads = [t.lead for t in types if t.lead]
+    if all(lead == leads[0] for lead in leads):
+        return leads[0] if leads else ()
     return tuple(sorted({axis for lead in leads for axis in lead}, key=lambda a: a.depth))
