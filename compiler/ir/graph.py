@@ -53,6 +53,7 @@ class Node:
 
     @property
     def output(self) -> Value:
+        """The only output, or the first."""
         return self.outputs[0]
 
     def items(self) -> list[tuple[str, Any]]:
@@ -153,6 +154,19 @@ class Setting:
     maximum: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OneTurn:
+    """How the interface of one turn of a growing text belongs together.
+
+    `length` is the stem of its sizes' names, as in its loop; `turn` the setting that counts the turns, if they are counted;
+    `states` has for each input that is a state the output that is its value for the next turn.
+    """
+
+    length: str
+    turn: str | None
+    states: dict[str, str]
+
+
 @dataclass(eq=False, slots=True)
 class Graph(Region):
     """One entry point: an export, or a train block.
@@ -160,6 +174,7 @@ class Graph(Region):
     `inputs` are per example and have the batch axis; `settings` are per call. `sizes` says where each symbolic size
     is read at run time: from an axis of an input, counted in memory, or from a setting. `arguments` has, for each net,
     what its parameters stand for in its calls: the nets are inlined, but people know these values by the nets' names.
+    `one_turn` is what `passes.step` says of its graph, None for all others.
     """
 
     name: str = ""
@@ -168,6 +183,7 @@ class Graph(Region):
     sizes: dict[str, tuple[Value, int] | Value] = field(default_factory=dict)
     output_names: list[str] = field(default_factory=list)
     arguments: dict[str, dict[Value, str]] = field(default_factory=dict)
+    one_turn: OneTurn | None = None
 
     @property
     def sources(self) -> dict[str, Value]:

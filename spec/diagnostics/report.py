@@ -32,7 +32,7 @@ class Edit:
     def source(self) -> Source:
         """The file after the change."""
         whole = self.at.source
-        return Source(whole.path, whole.text[: self.at.start] + self.text + whole.text[self.at.end :])
+        return Source(whole.path, whole.text[: self.at.start] + self.text + whole.text[self.at.end :], whole.name)
 
     @property
     def help(self) -> str:
@@ -112,6 +112,7 @@ class Reporter:
         self.add(diagnostic)
 
     def warning(self, slug: str, span: Span | None, message: str, *, label: str = "", help: str | None = None) -> None:
+        """Report a warning. Raises `MaiError` as `add` does."""
         self.add(Diagnostic(slug, span, message, label, (), help, "warning"))
 
     def add(self, diagnostic: Diagnostic) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import reading
-from mai.compiler.ir.sizes import evaluate
+from mai.compiler.ir.sizes import evaluate, symbols
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ops.products.convolution import Conv, ConvTranspose
 from mai.compiler.ops.products.product import Affine
@@ -61,7 +61,7 @@ def _elements(value: Value) -> int | None:
 def parts(graph: Graph) -> tuple[list[Node], list[Node], list[Value]]:
     """The nodes that no example needs its own of, the others, and the values that number the examples."""
     inside: set[Value] = set(graph.inputs)
-    numbers = [n.output for n in graph.nodes if n.op is Iota and "batch" in str(n.attributes["count"])]
+    numbers = [n.output for n in graph.nodes if n.op is Iota and "batch" in symbols(n.attributes["count"])]
     inside.update(numbers)
     shared, own = [], []
     for node in graph.nodes:

@@ -16,7 +16,6 @@ from mai.compiler.ops.products.product import Einsum
 
 def upsampled(graph: Graph) -> Graph:
     """No convolution of stride 1 is left of an upsampled image, but for windows of one pixel and frames wider than the window."""
-
     if not graph.has(Upsample):
         return graph
 

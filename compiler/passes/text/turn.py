@@ -43,6 +43,7 @@ class Grown:
 
     @property
     def axes(self) -> tuple[int, ...]:
+        """The axes along which the value grows, counted from the end."""
         return self.past if self.row is None else (self.row, *self.past)
 
 
@@ -199,9 +200,11 @@ class Turn(GrowingAxes):
         raise NotImplementedError
 
     def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: Any) -> Value:
+        """Apply an operation in the body and return its first output."""
         return self.builder.emit(op, *inputs, name=name, **attributes)
 
     def emit_all(self, op: type[Operation], inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Sequence[Value]:
+        """Apply an operation in the body and return all its outputs."""
         return self.builder.emit_all(op, inputs, attributes)
 
     # ---------------------------------------------------------------- the parts
