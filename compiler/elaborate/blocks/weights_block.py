@@ -100,7 +100,7 @@ class Reader:
         self.e, self.env = context, env
 
     def check_path(self, path: ast.String) -> None:
-        """Report a path that leads out of the spec's folder."""
+        """Report `path-outside` for a path that leaves the spec's folder."""
         if leaves_folder(path.value):
             help = "put it beside the spec, or name it on the command line with --weights"
             self.e.error("path-outside", path.span, "a path of a spec stays in the spec's folder", help=help)
