@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from mai.compiler.ops.terms import Term
 
 
+# What is added to a variance, as PyTorch's layer, group and batch normalisation have it; and to a mean square, as T5 and Llama
+# have it (PyTorch's own default there is another number for each dtype). The prelude's layers read both from here.
+EPS, RMS_EPS = 1e-5, 1e-6
+
+
 def _normalised(name: str, x: Type, weight: Type | None) -> None:
     """Refuse what has no last axis, or one whose scale cannot be written down."""
     if x.rank < 1:
@@ -43,7 +48,7 @@ class LayerNorm(Operation):
         says="(x - mean) / sqrt(variance + eps) over the last axis, then * weight + bias: what `layer_norm` is made of.",
     )
 
-    attributes = {"eps": 1e-5}
+    attributes = {"eps": EPS}
     alignment = Alignment.NONE
     unled = (1, 2)
     along = staticmethod(same)
@@ -97,7 +102,7 @@ class RmsNorm(Operation):
         says="x / sqrt(mean(x^2) + eps) over the last axis, then * weight: what `rms_norm` is made of.",
     )
 
-    attributes = {"eps": 1e-6}
+    attributes = {"eps": RMS_EPS}
     alignment = Alignment.NONE
     unled = (1,)
     along = staticmethod(same)
@@ -148,7 +153,7 @@ class GroupNorm(Operation):
         label="group_norm",
     )
 
-    attributes = {"groups": 8, "eps": 1e-5}
+    attributes = {"groups": 8, "eps": EPS}
     alignment = Alignment.NONE
     unled = (1, 2)
 
@@ -213,7 +218,7 @@ class BatchNorm(Operation):
         label="batch_norm",
     )
 
-    attributes = {"training": False, "eps": 1e-5, "rank": 3}
+    attributes = {"training": False, "eps": EPS, "rank": 3}
     alignment = Alignment.NONE
     unled = (1, 2, 3, 4)
 
