@@ -4,14 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, is_dataclass
-from typing import Literal
+from typing import Literal, TypeVar, dataclass_transform
 
 from mai.spec.source import Source, Span
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+def node(kind: type[T]) -> type[T]:
+    """A dataclass that the type checker holds frozen. To check it at run time too would take two thirds of the import."""
+    return dataclass(slots=True, eq=False, repr=False)(kind)
+
 
 # ---------------------------------------------------------------- expressions
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Expr:
     """`depth` is the height of the tree below, so that nesting can be bounded without recursion."""
 
@@ -19,27 +28,27 @@ class Expr:
     depth: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Number(Expr):
     value: int | float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class String(Expr):
     value: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Bool(Expr):
     value: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Name(Expr):
     id: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Field(Expr):
     """`f.u`: the parameter `u` of the net `f`."""
 
@@ -47,13 +56,13 @@ class Field(Expr):
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Unary(Expr):
     op: Literal["-", "not"]
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Binary(Expr):
     """Arithmetic, comparison (`==`, `<`, ...) and `and`, `or`; `op_span` is the operator's own."""
 
@@ -63,26 +72,26 @@ class Binary(Expr):
     op_span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Transpose(Expr):
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Stack(Expr):
     """`[a, b]`."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Several(Expr):
     """`(a, b)`, the results of a function that has more than one."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Argument:
     """One argument of a call; `name` is None for a positional one. `span` covers `name = value`."""
 
@@ -92,13 +101,13 @@ class Argument:
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Call(Expr):
     function: Expr
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Pipe(Expr):
     """`x |> f(a)`, which means `f(x, a)`; `right` is a name or a call."""
 
@@ -106,7 +115,7 @@ class Pipe(Expr):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Slice:
     """`a:b` or `a:b:c` inside an index."""
 
@@ -116,14 +125,14 @@ class Slice:
     step: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class NewAxis:
     """`None` inside an index."""
 
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Index(Expr):
     base: Expr
     items: tuple[Expr | Slice | NewAxis, ...]
@@ -132,7 +141,7 @@ class Index(Expr):
 # ---------------------------------------------------------------------- types
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class TensorType:
     """`[a, b]`; `[]` is a real scalar."""
 
@@ -140,7 +149,7 @@ class TensorType:
     dims: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class ScalarType:
     """`int`, `real`, `bool`, or `token` (one token)."""
 
@@ -148,7 +157,7 @@ class ScalarType:
     kind: Literal["int", "real", "bool", "token"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class ClassType:
     """`class[K]`: an integer label below K."""
 
@@ -156,7 +165,7 @@ class ClassType:
     classes: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class TokensType:
     """`tokens[P]`: a row of P tokens."""
 
@@ -169,7 +178,7 @@ TypeExpr = TensorType | ScalarType | ClassType | TokensType
 # ----------------------------------------------------------------- statements
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Identifier:
     """A name being bound or mentioned outside an expression."""
 
@@ -177,12 +186,12 @@ class Identifier:
     id: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Statement:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Assign(Statement):
     """`y = e`; `(a, b) = e` has several targets; `y += e` has an `op` of `+`."""
 
@@ -191,7 +200,7 @@ class Assign(Statement):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Param(Statement):
     """`param W: T = e` or `param W: T ~ distribution`; `state` is a param that training does not move."""
 
@@ -201,7 +210,7 @@ class Param(Statement):
     trained: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Draw(Statement):
     """`x ~ normal([2])`."""
 
@@ -209,12 +218,12 @@ class Draw(Statement):
     distribution: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Return(Statement):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class If(Statement):
     """A choice made when the file is compiled: `if bias { ... } else { ... }`."""
 
@@ -223,7 +232,7 @@ class If(Statement):
     otherwise: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Repeat(Statement):
     count: Expr
     shared: bool
@@ -231,7 +240,7 @@ class Repeat(Statement):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Derivative(Statement):
     """`dx/ds = e`; `state` is `x` and `variable` is `s`, their spans those of `dx` and `ds`."""
 
@@ -240,7 +249,7 @@ class Derivative(Statement):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Keep:
     """`keep x as xs`."""
 
@@ -249,7 +258,7 @@ class Keep:
     name: Identifier
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Integrate(Statement):
     """`integrate s in a..b using rk4(steps) { ... } keep x as xs`."""
 
@@ -261,7 +270,7 @@ class Integrate(Statement):
     keeps: tuple[Keep, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Extend(Statement):
     """`extend x by count until stop { ... append next }`."""
 
@@ -271,12 +280,12 @@ class Extend(Statement):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Append(Statement):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Minimize(Statement):
     """`minimize e over f, "g.head.*"`: nets, and parameters by patterns of their names."""
 
@@ -284,12 +293,12 @@ class Minimize(Statement):
     over: tuple[Identifier | String, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Report(Statement):
     values: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Record(Statement):
     values: tuple[Expr, ...]
     every: Expr | None
@@ -298,37 +307,37 @@ class Record(Statement):
 # --------------------------------------------------------------- declarations
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Declaration:
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Const(Declaration):
     name: Identifier
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Let(Declaration):
     name: Identifier
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class DataField:
     span: Span
     name: Identifier
     type: TypeExpr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Data(Declaration):
     fields: tuple[DataField, ...]
     source: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Parameter:
     """A parameter of a layer, net or export. Without a type it is a compile-time value."""
 
@@ -338,7 +347,7 @@ class Parameter:
     default: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Function(Declaration):
     """A layer, a net or an export; `head` is the span up to the body, for messages.
 
@@ -353,19 +362,19 @@ class Function(Declaration):
     head: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Train(Declaration):
     settings: tuple[Argument, ...]
     body: tuple[Statement, ...]
     head: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Import(Declaration):
     path: String
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Fill:
     """`"f.head.weight" = "classifier.weight"`: where the parameters of some names come from; several share a `split`."""
 
@@ -374,7 +383,7 @@ class Fill:
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Ignore:
     """`ignore "*.attn.bias"`: tensors of the file that no parameter takes."""
 
@@ -382,7 +391,7 @@ class Ignore:
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Weights(Declaration):
     """`weights from "model.safetensors" { rules }`."""
 
@@ -391,7 +400,7 @@ class Weights(Declaration):
     head: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class File:
     """One parsed file."""
 
