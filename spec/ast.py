@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import Literal, TypeVar, dataclass_transform
 
 from mai.spec.source import Source, Span
@@ -30,21 +29,29 @@ class Expr:
 
 @node
 class Number(Expr):
+    """A number; whole where it is written without a point or an exponent."""
+
     value: int | float
 
 
 @node
 class String(Expr):
+    """A text in double quotes, without them."""
+
     value: str
 
 
 @node
 class Bool(Expr):
+    """`true` or `false`."""
+
     value: bool
 
 
 @node
 class Name(Expr):
+    """A name that stands for a value or a function."""
+
     id: str
 
 
@@ -58,6 +65,8 @@ class Field(Expr):
 
 @node
 class Unary(Expr):
+    """`-x` or `not x`."""
+
     op: Literal["-", "not"]
     operand: Expr
 
@@ -74,6 +83,8 @@ class Binary(Expr):
 
 @node
 class Transpose(Expr):
+    """`x'`: the last two axes exchanged."""
+
     operand: Expr
 
 
@@ -103,6 +114,8 @@ class Argument:
 
 @node
 class Call(Expr):
+    """`f(a, name = b)`."""
+
     function: Expr
     arguments: tuple[Argument, ...]
 
@@ -134,6 +147,8 @@ class NewAxis:
 
 @node
 class Index(Expr):
+    """`x[i, a:b, None]`."""
+
     base: Expr
     items: tuple[Expr | Slice | NewAxis, ...]
 
@@ -188,6 +203,8 @@ class Identifier:
 
 @node
 class Statement:
+    """What stands on a line of a block."""
+
     span: Span
 
 
@@ -220,6 +237,8 @@ class Draw(Statement):
 
 @node
 class Return(Statement):
+    """`return value`."""
+
     value: Expr
 
 
@@ -234,6 +253,8 @@ class If(Statement):
 
 @node
 class Repeat(Statement):
+    """`repeat count { }`, with `shared` and an index where they are written."""
+
     count: Expr
     shared: bool
     index: Identifier | None
@@ -282,6 +303,8 @@ class Extend(Statement):
 
 @node
 class Append(Statement):
+    """`append value`, the next token of a text."""
+
     value: Expr
 
 
@@ -295,11 +318,15 @@ class Minimize(Statement):
 
 @node
 class Report(Statement):
+    """`report a, b`."""
+
     values: tuple[Expr, ...]
 
 
 @node
 class Record(Statement):
+    """`record a, b every n`."""
+
     values: tuple[Expr, ...]
     every: Expr | None
 
@@ -309,23 +336,31 @@ class Record(Statement):
 
 @node
 class Declaration:
+    """What stands at the top of a file."""
+
     span: Span
 
 
 @node
 class Const(Declaration):
+    """`const name = value`."""
+
     name: Identifier
     value: Expr
 
 
 @node
 class Let(Declaration):
+    """`let name = value`."""
+
     name: Identifier
     value: Expr
 
 
 @node
 class DataField:
+    """`name: type` of a `data` line."""
+
     span: Span
     name: Identifier
     type: TypeExpr
@@ -333,6 +368,8 @@ class DataField:
 
 @node
 class Data(Declaration):
+    """`data x: [2], y: class[10] from source`."""
+
     fields: tuple[DataField, ...]
     source: Expr
 
@@ -364,6 +401,8 @@ class Function(Declaration):
 
 @node
 class Train(Declaration):
+    """`train(settings) { }`; `head` is the text before the body."""
+
     settings: tuple[Argument, ...]
     body: tuple[Statement, ...]
     head: Span
@@ -371,6 +410,8 @@ class Train(Declaration):
 
 @node
 class Import(Declaration):
+    """`import "path"`."""
+
     path: String
 
 
@@ -406,34 +447,3 @@ class File:
 
     source: Source
     declarations: tuple[Declaration, ...]
-
-
-def expressions(node: object) -> Iterator[Expr]:
-    """The outermost expressions of a tree."""
-    stack = [node]
-    while stack:
-        top = stack.pop()
-        if isinstance(top, Expr):
-            yield top
-        else:
-            stack.extend(reversed([*children(top)]))
-
-
-def children(node: object) -> Iterator[object]:
-    """The nodes directly below a node, in the order of the text."""
-    if isinstance(node, tuple):
-        yield from node
-    elif is_dataclass(node) and not isinstance(node, (Span, Source)):
-        yield from (getattr(node, f.name) for f in fields(node))
-
-
-def names_of(node: object) -> set[str]:
-    """The names that an expression, or whatever else of the tree, speaks of."""
-    names: set[str] = set()
-    stack = [node]
-    while stack:
-        top = stack.pop()
-        if isinstance(top, Name):
-            names.add(top.id)
-        stack.extend(children(top))
-    return names

@@ -33,6 +33,7 @@ class Builder:
     def emit_all(
         self, op: type[Operation], inputs: Sequence[Value], attributes: Mapping[str, object], name: str = ""
     ) -> tuple[Value, ...]:
+        """Apply an operation and return all its outputs; types and lead axes follow from the inputs."""
         merged = {**op.attributes, **attributes}
         types = typed(op, [v.type for v in inputs], merged)
         lead = join_leads([v.type for v in inputs])
@@ -56,6 +57,13 @@ class Builder:
         self.region.append(node)
         return node
 
+    def again(self, node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
+        """Append a copy of a node without bodies, on inputs of the same types: so its outputs have their types, too."""
+        outputs = tuple([Value(v.type, v.name) for v in node.outputs])
+        scope, span = self.scope, self.span
+        self.region.append(Node(node.op, tuple(inputs), node.attributes, outputs, (), span, scope, node.structure))
+        return outputs
+
     def _leaf(self, structure: Structural, type: Type, inputs: Sequence[Value] = (), name: str = "") -> Value:
         return self.add(structure, inputs, [type], name=name).output
 
@@ -69,6 +77,7 @@ class Builder:
         return self._leaf(Constant(value), Type(dtype or dtype_of(inner), tuple(shape)))
 
     def weight(self, weight: Weight) -> Value:
+        """A weight of the model as a value, without lead axes."""
         last = weight.name.rpartition(".")[2]
         return self._leaf(WeightOf(weight.name), Type(DType.REAL, weight.shape), name=last)
 
@@ -107,6 +116,7 @@ class Builder:
 
 
 def dtype_of(number: Number) -> DType:
+    """The dtype that a Python number has in the IR."""
     if isinstance(number, bool):
         return DType.BOOL
     return DType.INT if isinstance(number, int) else DType.REAL

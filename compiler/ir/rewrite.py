@@ -39,10 +39,12 @@ class Copier:
             self.mapping[old] = new
 
     def nodes(self, nodes: Iterable[Node]) -> None:
+        """Copy nodes in their order."""
         for node in nodes:
             self.node(node)
 
     def node(self, node: Node) -> None:
+        """Copy a node, unless the rule puts something else in its place."""
         self.builder.span, self.builder.scope = node.span, node.scope
         if self.rule is None or not self.rule(self, node):
             self.copy(node)
@@ -50,6 +52,11 @@ class Copier:
     def copy(self, node: Node) -> None:
         """The same node on the mapped inputs. Types follow from the inputs, so that lead axes may change."""
         inputs = [self[v] for v in node.inputs]
+        if not node.regions and all(
+            a.type is b.type or a.type == b.type for a, b in zip(inputs, node.inputs, strict=True)
+        ):
+            self.bind(node, *self.builder.again(node, inputs))
+            return
         if node.structure is not None:
             regions = [self.region(r) for r in node.regions]
             self.builder.span, self.builder.scope = node.span, node.scope

@@ -50,6 +50,7 @@ class Type:
 
     @property
     def rank(self) -> int:
+        """The number of axes of the shape, lead axes not counted."""
         return len(self.shape)
 
     @property
@@ -58,9 +59,11 @@ class Type:
         return any(axis.depth == BATCH_DEPTH for axis in self.lead)
 
     def with_lead(self, lead: tuple[Axis, ...]) -> Type:
-        return Type(self.dtype, self.shape, lead, self.classes)
+        """The same type with other lead axes."""
+        return self if lead == self.lead else Type(self.dtype, self.shape, lead, self.classes)
 
     def with_shape(self, shape: tuple[Size, ...]) -> Type:
+        """The same type with another shape."""
         return Type(self.dtype, shape, self.lead, self.classes)
 
     def __str__(self) -> str:
@@ -73,12 +76,13 @@ _SHORT = {DType.REAL: "f32", DType.INT: "i64", DType.BOOL: "bool"}
 
 
 def real(*shape: Size) -> Type:
+    """The type of real numbers of a shape, without lead axes."""
     return Type(DType.REAL, shape)
 
 
 def join_leads(types: list[Type]) -> tuple[Axis, ...]:
     """The lead axes of what is computed from values of these types."""
-    leads = {t.lead for t in types}
-    if len(leads) == 1:
-        return leads.pop()
+    leads = [t.lead for t in types if t.lead]
+    if all(lead == leads[0] for lead in leads):
+        return leads[0] if leads else ()
     return tuple(sorted({axis for lead in leads for axis in lead}, key=lambda a: a.depth))
