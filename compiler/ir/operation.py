@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar, Literal
 
+from mai.compiler.ir.signature import Function
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import Axis, DType, Type
 
@@ -33,6 +34,7 @@ class ShapeError(Exception):
 
     @property
     def message(self) -> str:
+        """The sentence for the user, with the axis that it speaks of."""
         return self.text if self.axis is None else f"{self.text} axis {self.axis}"
 
 
@@ -58,14 +60,14 @@ class Alignment(Enum):
 
 
 Lowering = Callable[..., Any]
-Kind = Literal["normal", "positive", "unit", "int", "natural", "whole", "bool", "seen"]
+Kind = Literal["normal", "sparse", "positive", "unit", "int", "natural", "whole", "bool", "seen"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A random array for a test: its shape, and what its elements are drawn from.
 
-    `unit` is between 0 and 1; `int` is at least 0, `natural` at least 1, `whole` of any sign, each below `high`.
+    `sparse` is 0 at about every third place; `unit` is between 0 and 1; `int` is at least 0, `natural` at least 1, `whole` of any sign, each below `high`.
     `seen` is true or false with the last of each row true.
     """
 
@@ -76,6 +78,7 @@ class Sample:
 
     @property
     def type(self) -> Type:
+        """The type of the inputs that are drawn for it, without lead axes."""
         dtypes = {"int": DType.INT, "natural": DType.INT, "whole": DType.INT}
         dtypes |= {"bool": DType.BOOL, "seen": DType.BOOL}
         return Type(dtypes.get(self.kind, DType.REAL), self.shape)
@@ -95,6 +98,7 @@ class Case:
 
 
 def case(*inputs: Sample | None, **attributes: Any) -> Case:
+    """A case for the tests: inputs, None for one that is left out, and attributes."""
     return Case(inputs, attributes)
 
 
@@ -117,6 +121,10 @@ class Operation:
     several others in one kernel has an `expansion(*inputs, **attributes)` into them instead. One with neither has no
     derivative.
 
+    `extremes` are inputs, as nested tuples of numbers, where a formula taken literally would fail: zeros, ties, large numbers.
+
+    An operation that is a function of the language has a `function`, the record of how it is called.
+
     `along` and `grown` say how it behaves along a growing axis, for the incremental form. `along(types, attributes,
     operand, axis)` is the axis of the result's shape that an axis of an operand's becomes, None where the operation sums
     it up; an operation without it takes no growing axis. `grown(growth, node)` is for what `along` cannot say: it makes the
@@ -130,6 +138,8 @@ class Operation:
     wants_lead: ClassVar[bool] = False
     unled: ClassVar[tuple[int, ...]] = ()
     cases: ClassVar[tuple[Case, ...]]
+    function: ClassVar[Function | None] = None
+    extremes: ClassVar[tuple[tuple[object, ...], ...]] = ()
 
     derivative: ClassVar[Any] = None
     expansion: ClassVar[Any] = None

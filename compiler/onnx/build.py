@@ -83,6 +83,7 @@ class Building:
         self.of_codes = whole_nodes(graph, coarse.whole) if coarse else set()
 
     def model(self) -> ir.Model:
+        """The whole model: inputs, settings, nodes, outputs."""
         op = self.op
         for value in self.graph.inputs:
             op.root.inputs.append(self._input(value))
@@ -187,10 +188,12 @@ class Building:
     # ------------------------------------------------------------------ nodes
 
     def nodes(self, nodes: list[Node]) -> None:
+        """Lower nodes in their order."""
         for node in nodes:
             self.node(node)
 
     def node(self, node: Node) -> None:
+        """Lower a node; what is known at build time becomes a constant."""
         op = self.op
         op.scope = node.scope.replace(".", "/")
         op.note = node.span.note if node.span else ""
@@ -278,6 +281,7 @@ class Building:
         return self.values[node.inputs[0]]
 
     def resolved(self, attribute: Any) -> Any:
+        """An attribute with its symbolic sizes as values of the model."""
         if isinstance(attribute, Dim):
             return self.op.resolve(attribute)
         return tuple(self.resolved(a) for a in attribute) if isinstance(attribute, tuple) else attribute

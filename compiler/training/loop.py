@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 
 import torch
@@ -126,7 +127,9 @@ class Trainer:
         for name, parameter in self.weights.named_parameters():
             parameter.requires_grad_(name in moved)
         self.average = MovingAverage(moved, settings.ema) if settings.ema else None
-        self.validation = Validation(training, self.data.validation, self.weights, self.seed, self.device)
+        self.validation = Validation(
+            training, self.evaluation_graph, self.data.validation, self.weights, self.seed, self.device
+        )
         self.best = self._best() if settings.keep == "best" else None
         self.recorder = Recorder(training.records, self.weights, out / folder.RECORDS)
         self.asked = self.stop = False
@@ -164,16 +167,26 @@ class Trainer:
 
     def _choose_threads(self) -> None:
         """Small steps lose more by waiting for threads than they gain. The rule depends on the spec alone."""
-        graph = passes.prepare(self.training.evaluation)
+        graph = self.evaluation_graph
         work = self.batch * multiply_adds(graph, known_sizes(graph))
         if self.device.type == "cpu" and work < SMALL_STEP:
             torch.set_num_threads(1)
 
     # ---------------------------------------------------------------- modules
 
-    def module(self, graph: Graph, outputs: Sequence[int]) -> Module:
-        """The graph's chosen outputs as a module, its draws made apart."""
-        chosen = passes.select(passes.prepare(graph, adjoint=True), list(outputs))
+    @cached_property
+    def step_graph(self) -> Graph:
+        """The train graph, prepared once for all objectives."""
+        return passes.prepare(self.training.graph, adjoint=True)
+
+    @cached_property
+    def evaluation_graph(self) -> Graph:
+        """The same as an export is: without dropout, with running statistics."""
+        return passes.prepare(self.training.evaluation)
+
+    def module(self, outputs: Sequence[int]) -> Module:
+        """Outputs of the train graph as a module, its draws made apart."""
+        chosen = passes.select(self.step_graph, list(outputs))
         lifted, nodes = lift_draws(chosen)
         module = lower(lifted, self.weights, "Objective").to(self.device)
         draws = DrawSource(nodes, self.seed, self.share, self.device)
@@ -182,6 +195,7 @@ class Trainer:
     # -------------------------------------------------------------------- run
 
     def run(self) -> Result:
+        """Train from where the folder stands to the last step, and write the weights."""
         main = self.processes.main
         start = self.restore()
         self.processes.wait()
@@ -324,6 +338,7 @@ class Trainer:
         return metadata | labels.saved(self.data.labels)
 
     def save(self, step: int) -> Path:
+        """Write a checkpoint of everything that the next step depends on; its path."""
         tensors = {f"weights/{n}": t for n, t in self.weights.state_dict().items()}
         if self.average is not None:
             tensors |= {f"average/{n}": t for n, t in self.average.average.items()}

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mai.compiler import program
-from mai.compiler.ir.graph import Graph
 from mai.compiler.program import Training
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.training.moved import nothing_moves
@@ -13,7 +12,7 @@ from mai.compiler.training.optimizer import make_optimizer
 from mai.compiler.training.step_function import Module
 from mai.spec.diagnostics import MaiError
 
-MakeModule = Callable[[Graph, Sequence[int]], Module]
+MakeModule = Callable[[Sequence[int]], Module]  # The outputs of the train graph with these numbers.
 
 
 class Objective:
@@ -27,8 +26,8 @@ class Objective:
         self.written = written
         is_last = written is training.objectives[-1]
         reports = [r.output for r in training.reports] if is_last else []
-        self.module = module(training.graph, [written.output])
-        self.reporting = module(training.graph, [written.output, *reports]) if reports else self.module
+        self.module = module([written.output])
+        self.reporting = module([written.output, *reports]) if reports else self.module
         self.parameters = weights.chosen(lambda w: training.moves(written, w))
         if not self.parameters:
             raise MaiError([nothing_moves(written)])

@@ -22,7 +22,7 @@ ROWS = 512  # At a time.
 class Validation:
     """The first objective and the reports on held-out examples, by field, each [n, ...]; nothing where there are none.
 
-    Nor is there anything for several objectives in turn, whose losses are no measure.
+    `graph` is the evaluation graph, prepared. Nor is there anything for several objectives in turn, whose losses are no measure.
     """
 
     def __init__(
@@ -33,7 +33,7 @@ class Validation:
         seed: int,
         device: torch.device,
     ) -> None:
-        self.training, self.weights, self.seed, self.device = training, weights, seed, device
+        self.training, self.graph, self.weights, self.seed, self.device = training, graph, weights, seed, device
         self.examples = {} if examples is None or training.objectives[0].over else examples
 
     def __bool__(self) -> bool:
@@ -56,7 +56,7 @@ class Validation:
     @cached_property
     def _module(self) -> Module:
         outputs = [self.training.objectives[0].output, *(r.output for r in self.training.reports)]
-        graph = passes.select(passes.prepare(self.training.evaluation), outputs)
+        graph = passes.select(self.graph, outputs)
         module = lower(graph, self.weights, "Evaluation").to(self.device)
         return Module(module, graph, None, self.seed, self.device)
 
