@@ -28,6 +28,7 @@ class Validation:
     def __init__(
         self,
         training: Training,
+        graph: Graph,
         examples: Mapping[str, Array] | None,
         weights: Weights,
         seed: int,
