@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from mai.compiler import passes
+from mai.compiler.ir.graph import Graph
 from mai.compiler.program import Training
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
