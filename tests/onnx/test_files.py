@@ -14,7 +14,7 @@ import pytest
 from mai.compiler import passes
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.evaluate import evaluate
-from mai.compiler.onnx.build import CHUNK
+from mai.compiler.onnx.layout.chunks import CHUNK
 from mai.compiler.onnx.export import export, model_of
 from mai.compiler.onnx.prepared import prepare_export
 from mai.compiler.ops.elementwise import Silu

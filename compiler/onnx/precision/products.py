@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import onnx_ir as ir
 
@@ -26,6 +26,7 @@ from mai.compiler.ops.products.product import Affine
 from mai.compiler.ops.shapes.indexing import Take
 from mai.runtime.arrays import Array
 
+T = TypeVar("T")
 Store = Callable[[str], tuple[ir.TensorProtocol, ir.TensorProtocol]]
 
 
@@ -46,7 +47,7 @@ class Products:
         self.coarse, self.of_codes = coarse, False
         self._tables, self._factors = _operands(graph, Take, 0), _operands(graph, Affine, 1)
         self._stored: dict[Any, list[ir.Value]] = {}
-        self._once: dict[Any, Any] = {}
+        self._once: dict[tuple[object, object], Any] = {}
         self.place: object = None  # The body that nodes go to.
 
     def product(self, x: ir.Value, weight: ir.Value) -> ir.Value:
@@ -94,12 +95,13 @@ class Products:
             self._stored[key] = [self._initializer(t) for t in make(self.name(f"{matrix.name}.packed"))]
         return self._stored[key]
 
-    def once(self, key: Any, make: Callable[[], Any]) -> Any:
+    def once(self, key: object, make: Callable[[], T]) -> T:
         """What `make()` gives, made once in a body."""
         here = (self.place, key)
         if here not in self._once:
             self._once[here] = make()
-        return self._once[here]
+        result: T = self._once[here]
+        return result
 
     def _initializer(self, tensor: ir.TensorProtocol) -> ir.Value:
         shape = cast("list[int]", list(tensor.shape))
