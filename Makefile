@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := demo
 
-.PHONY: help demo fast test check bench bench-text fidelity gallery format clean
+.PHONY: help demo fast test check docs bench bench-text fidelity gallery format clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -54,6 +54,10 @@ check: $(VENV)/dev  ## style and types
 format: $(VENV)/dev  ## put the style right
 	$(BIN)/ruff check --fix spec compiler runtime tests benchmarks
 	$(BIN)/ruff format spec compiler runtime tests benchmarks
+
+docs: $(VENV)/dev  ## write every generated page and golden file anew
+	$(BIN)/python -m mai.compiler.pages
+	$(BIN)/python -m pytest --update-golden tests/diagnostics
 
 bench: $(VENV)/dev $(VENV)/hosts/installed  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.sampler

@@ -36,17 +36,17 @@ ROWS = [(1, 15, 7.0), (64, 7, 2.7)]
 
 
 def network() -> Mlp:
-    """Weights large enough that the velocity bends."""
+    """The network of the spec with weights so large that the velocity bends, and an adaptive solver has to choose."""
     torch.manual_seed(0)
-    made = Mlp().eval()
-    for parameter in made.parameters():
+    model = Mlp().eval()
+    for parameter in model.parameters():
         if parameter.dim() == 2:
             torch.nn.init.normal_(parameter, std=1.3 / math.sqrt(parameter.shape[1]))
-    return made
+    return model
 
 
 def weights_of(model: Mlp) -> dict[str, Any]:
-    """The network's weights by their names in the spec."""
+    """The network's weights by the names of the spec's parameters."""
     layers = {"linear_1": model.first, "linear_2": model.last}
     layers |= {f"repeat_1.{i}.linear_1": block for i, block in enumerate(model.blocks)}
     return {
@@ -57,14 +57,14 @@ def weights_of(model: Mlp) -> dict[str, Any]:
 
 
 def solution(model: Mlp, x: torch.Tensor, tolerance: float) -> tuple[torch.Tensor, int]:
-    """torchdiffeq's, and how often it evaluated the network."""
+    """The end of the path that torchdiffeq's dopri5 computes from `x` [batch, 2], and how often it evaluated the network."""
     count = 0
 
     def velocity(t: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
         nonlocal count
         count += 1
-        made: torch.Tensor = model(y, t.expand(len(y)))
-        return made
+        slope: torch.Tensor = model(y, t.expand(len(y)))
+        return slope
 
     with torch.inference_mode():
         span = torch.tensor([0.0, 1.0], dtype=x.dtype)
@@ -73,6 +73,7 @@ def solution(model: Mlp, x: torch.Tensor, tolerance: float) -> tuple[torch.Tenso
 
 
 def main() -> None:
+    """Measure, print and record the table."""
     torch.set_num_threads(1)
     program = check(SPEC).program
     assert program is not None

@@ -37,6 +37,8 @@ EXAMPLES = Path(__file__).parents[1] / "examples"
 
 
 class Residual(nn.Module):
+    """The network of `resnet.mai` by hand: h += W relu(V h + b) / depth, from images [B, 64] to probabilities [B, 10]."""
+
     def __init__(self, d: int = 64, n: int = 128, depth: int = 100) -> None:
         super().__init__()
         self.first, self.last, self.depth = nn.Linear(64, d), nn.Linear(d, 10), depth
@@ -45,6 +47,7 @@ class Residual(nn.Module):
         self.b = nn.ParameterList(torch.zeros(n) for _ in range(depth))
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Images [B, 64] to probabilities [B, 10]."""
         h = self.first(x)
         for u, v, b in zip(self.u, self.v, self.b, strict=True):
             h = h + torch.relu(h @ v.T + b) @ u / self.depth
@@ -52,6 +55,7 @@ class Residual(nn.Module):
 
 
 def main(rounds: int = 5) -> None:
+    """Measure, print and record the table."""
     program = check(EXAMPLES / "resnet.mai").program
     assert program is not None
     weights, _ = load_weights(program, None)
@@ -64,11 +68,11 @@ def main(rounds: int = 5) -> None:
     def theirs() -> None:
         with tempfile.TemporaryDirectory() as folder:
             batch = torch.export.Dim("batch")
-            made = torch.onnx.export(
+            program = torch.onnx.export(
                 rival, (torch.zeros(2, 64),), dynamo=True, verbose=False, dynamic_shapes=({0: batch},), f=None
             )
-            assert made is not None
-            made.save(f"{folder}/resnet.onnx")
+            assert program is not None
+            program.save(f"{folder}/resnet.onnx")
 
     times = interleaved({"mai": ours, "torch.onnx.export": theirs}, rounds)
     middle, how = medians(times), ratio(times, "torch.onnx.export", "mai")
@@ -82,7 +86,7 @@ def main(rounds: int = 5) -> None:
 
 
 def commands(rounds: int) -> dict[str, float]:
-    """Seconds of `mai check`, from the shell and back: a process that imports all it needs, compiled by an earlier one."""
+    """Seconds that `mai check` takes as a command, in a process that imports all it needs from compiled bytecode."""
     with tempfile.TemporaryDirectory() as folder:
         kept = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
         environment = {**kept, "PYTHONPYCACHEPREFIX": folder}
@@ -95,7 +99,7 @@ def commands(rounds: int) -> dict[str, float]:
 
 
 def stages(name: str, export: str, sets: dict[str, str]) -> dict[str, Any]:
-    """Seconds of the processor for each stage of a compilation, without weights and without the gate."""
+    """Processor seconds of each stage of compiling an example, without its weights and without the gate."""
     began = time.process_time()
     program = check(EXAMPLES / f"{name}.mai", sets).program
     assert program is not None

@@ -23,6 +23,8 @@ STEPS, BATCH, WARMUP, RATE, DECAY, CLIP = 3000, 32, 100, 1e-3, 0.1, 1.0
 
 
 class Block(nn.Module):
+    """A transformer block with causal attention; the keys have no bias, as in the spec."""
+
     def __init__(self, d: int, heads: int) -> None:
         super().__init__()
         self.heads, self.norm1, self.norm2 = heads, nn.LayerNorm(d), nn.LayerNorm(d)
@@ -35,13 +37,14 @@ class Block(nn.Module):
         self.up, self.down = nn.Linear(d, 4 * d), nn.Linear(4 * d, d)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Features [B, P, d] to features [B, P, d]."""
         n, p, d = x.shape
         h = self.norm1(x)
         q, k, v = (f(h).view(n, p, self.heads, -1).transpose(1, 2) for f in (self.q, self.k, self.v))
         attended = F.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + self.out(attended.transpose(1, 2).reshape(n, p, d))
-        made: Tensor = x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh"))
-        return made
+        result: Tensor = x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh"))
+        return result
 
 
 class CharGpt(nn.Module):
@@ -54,11 +57,12 @@ class CharGpt(nn.Module):
         self.norm, self.head = nn.LayerNorm(d), nn.Linear(d, vocab)
 
     def forward(self, x: Tensor) -> Tensor:
+        """Tokens [B, P] to logits [B, P, vocab]."""
         h = self.token(x) + self.place[: x.shape[1]]
         for block in self.blocks:
             h = block(h)
-        made: Tensor = self.head(self.norm(h))
-        return made
+        logits: Tensor = self.head(self.norm(h))
+        return logits
 
     def loss(self, x: Tensor) -> Tensor:
         """The mean cross entropy of the next token, in nats. x: [B, P + 1]."""
@@ -73,11 +77,13 @@ class Run:
         self.optimizer = torch.optim.AdamW(model.parameters(), lr=RATE, weight_decay=DECAY)
 
     def rate(self, step: int) -> float:
+        """The learning rate of a step: linear warm-up, then a cosine to zero."""
         if step < WARMUP:
             return RATE * (step + 1) / WARMUP
         return RATE * 0.5 * (1 + math.cos(math.pi * (step - WARMUP) / (self.steps - WARMUP)))
 
     def step(self, step: int) -> float:
+        """Train one step; its loss is returned, in nats."""
         loss = self.model.loss(torch.from_numpy(self.data.batch(step, self.batch)["x"]).to(self.device))
         self.optimizer.zero_grad()
         loss.backward()
@@ -95,12 +101,13 @@ class Run:
 
 
 def dataset(program: Program, seed: int = 0) -> Dataset:
+    """The data of the spec, in the order of a training run with this seed."""
     assert program.training is not None
     return load(program.training.data, program.training.fields, seed, SPEC.parent)
 
 
 def by_hand(program: Program, steps: int, device: str) -> float:
-    """The held-out loss in nats."""
+    """The held-out loss of the hand-written model after so many steps, in nats."""
     torch.manual_seed(0)
     run = Run(CharGpt(), dataset(program), steps, device=device)
     for step in range(steps):
@@ -109,6 +116,7 @@ def by_hand(program: Program, steps: int, device: str) -> float:
 
 
 def by_mai(program: Program, steps: int, device: str) -> float:
+    """The held-out loss of the spec after so many steps of `mai train`, in nats."""
     with tempfile.TemporaryDirectory() as folder:
         train(program, Path(folder), Options(steps=steps, quiet=True, device=device))
         return last_held_out(Path(folder), steps)
@@ -125,6 +133,7 @@ def last_held_out(folder: Path, steps: int) -> float:
 
 
 def main() -> None:
+    """Measure, print and record the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.char_gpt", description=__doc__)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--run", type=Path, help="a folder of `mai train --steps STEPS`; without it, mai trains now")

@@ -43,7 +43,7 @@ EAGER, COMPILED = "torch eager", "torch.compile"
 
 
 def missing() -> str | None:
-    """Why nothing can be measured here; None where it can."""
+    """Why nothing can be measured here; None where it can be."""
     if not torch.cuda.is_available():
         return f"torch {torch.__version__} sees no CUDA device"
     if "CUDAExecutionProvider" not in ort.get_available_providers():
@@ -55,6 +55,7 @@ def missing() -> str | None:
 
 
 def compiled(network: str, solver: str, folder: Path, options: CompileOptions = DEFAULTS) -> Path:
+    """The file of one export of a network, with random weights."""
     program = check(SPECS / f"{network}.mai").program
     assert program is not None
     weights, _ = load_weights(program, None)
@@ -62,7 +63,7 @@ def compiled(network: str, solver: str, folder: Path, options: CompileOptions = 
 
 
 def files(network: str, solver: str, folder: Path) -> Iterator[tuple[str, Model]]:
-    """Every form of an export on the device, by name; one that does not open is named and left out."""
+    """Every form of an export on the device, by name; forms that do not open are printed and left out."""
     for precision in PRECISIONS:
         for unroll in (False, True):
             name = f"mai {precision}, {'CUDA graph' if unroll else 'loop'}"
@@ -74,14 +75,14 @@ def files(network: str, solver: str, folder: Path) -> Iterator[tuple[str, Model]
 
 
 def rival(network: str, solver: str, x: Array, steps: int, precision: str, compiles: bool, device: str = "cuda") -> Run:
-    """The loop that a user runs today, the network in a precision, the state in float32."""
+    """The loop that a user runs today: the network in a precision, the state of the solver in float32."""
     dtype = PRECISIONS[precision]
-    held = NETWORKS[network]().eval().to(device, dtype)
-    called: Any = torch.compile(held) if compiles else held
+    model = NETWORKS[network]().eval().to(device, dtype)
+    called: Any = torch.compile(model) if compiles else model
 
     def velocity(y: torch.Tensor, s: float) -> torch.Tensor:
-        made: torch.Tensor = called(y.to(dtype), torch.full((len(y),), s, dtype=dtype))
-        return made.float()
+        slope: torch.Tensor = called(y.to(dtype), torch.full((len(y),), s, dtype=dtype))
+        return slope.float()
 
     def run() -> Any:
         with torch.inference_mode(), torch.device(device):
@@ -91,13 +92,17 @@ def rival(network: str, solver: str, x: Array, steps: int, precision: str, compi
 
 
 def row(network: str, solver: str, batch: int, steps: int, rounds: int) -> Iterator[dict[str, Any]]:
-    """All variants of one network, interleaved: seconds a call, and the ratio to the rivals of the same precision."""
+    """Measure all variants of one network in turns.
+
+    Yields:
+        For each variant its seconds a call, and its speed over the rivals of the same precision.
+    """
     x = np.random.default_rng(0).standard_normal((batch, *SHAPES[network])).astype(np.float32)
     with tempfile.TemporaryDirectory() as folder:
         variants: dict[str, Run] = {}
         for name, model in files(network, solver, Path(folder)):
-            given = {"x": x} if model.manifest.unrolled else {"x": x, "steps": steps}
-            variants[name] = lambda model=model, given=given: model(**given)
+            values = {"x": x} if model.manifest.unrolled else {"x": x, "steps": steps}
+            variants[name] = lambda model=model, values=values: model(**values)
         for precision in PRECISIONS:
             variants[f"{EAGER} {precision}"] = rival(network, solver, x, steps, precision, False)
             variants[f"{COMPILED} {precision}"] = rival(network, solver, x, steps, precision, True)
@@ -112,23 +117,24 @@ def _precision(variant: str) -> str:
 
 
 def main() -> None:
+    """Measure, print and record the table. Where there is no CUDA, only the reason is printed."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("networks", nargs="*", help=f"some of {', '.join(SHAPES)}; all of them if none is named")
     parser.add_argument("--rounds", type=int, default=7)
-    given = parser.parse_args()
+    options = parser.parse_args()
     reason = missing()
     if reason is not None:
         print(f"cuda: skipped, since {reason}")
         return
-    wanted = [r for r in ROWS if not given.networks or r[0] in given.networks]
-    figures = [line for network, *rest in wanted for line in row(network, *rest, given.rounds)]
+    wanted = [r for r in ROWS if not options.networks or r[0] in options.networks]
+    figures = [line for network, *rest in wanted for line in row(network, *rest, options.rounds)]
     head = ["one call", "variant", "time", f"against {EAGER}", f"against {COMPILED}"]
     rows = [
         [f["row"], f["variant"], f"{1e3 * f['seconds']:.3g} ms", f"{f[EAGER]:.2f} ×", f"{f[COMPILED]:.2f} ×"]
         for f in figures
     ]
     text = f"{table(head, rows)}\n\nRatios are to the rival of the same precision. On {torch.cuda.get_device_name()}."
-    if given.networks:
+    if options.networks:
         print(text)
     else:
         record("cuda", text, figures, where="a GPU beside")

@@ -33,7 +33,7 @@ FORMS = {"float32": CompileOptions(), "int8": CompileOptions(quantize="int8")}
 
 
 def digits() -> Array:
-    """All 1,797 of scikit-learn's, [n, 1, 8, 8], as the examples see them."""
+    """The 1,797 digits of scikit-learn as the examples scale them, [1797, 1, 8, 8]."""
     from mai.compiler.data.batches import load
 
     training = program_of("dit").training
@@ -43,43 +43,44 @@ def digits() -> Array:
 
 
 def read_as(readers: list[Model], x: Array, y: Array) -> float:
-    """The share of images that the readers, on average, take for their labels."""
+    """The share of images `x` that classifiers, on average, take for their labels `y`."""
     shares = []
     for reader in readers:
         (port,) = reader.inputs.values()
-        made = reader(x=x.reshape(len(x), *map(int, port.shape)))
-        shares.append(float((made.argmax(-1) == y).mean()))
+        scores = reader(x=x.reshape(len(x), *map(int, port.shape)))
+        shares.append(float((scores.argmax(-1) == y).mean()))
     return mean(shares)
 
 
 def main() -> None:
+    """Measure, print and record the table."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--weights", type=Path, help="of a run of examples/dit.mai")
     parser.add_argument("--samples", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=5)
-    given = parser.parse_args()
-    program, weights = (program_of("dit"), given.weights) if given.weights else trained("dit")
+    options = parser.parse_args()
+    program, weights = (program_of("dit"), options.weights) if options.weights else trained("dit")
     arrays, steps = load_weights(program, weights)
-    models = {form: compiled(program, "sample", arrays, options) for form, options in FORMS.items()}
-    readers = [compiled(reader, "classify", held) for reader, held in map(trained, READERS)]
-    y, data = np.arange(given.samples) % CLASSES, digits()
-    found: dict[str, dict[str, list[float]]] = {form: {"read": [], "W2": []} for form in models}
-    for seed in range(given.seeds):
-        chosen = np.random.default_rng(seed).permutation(len(data))[: given.samples]
+    models = {form: compiled(program, "sample", arrays, form_options) for form, form_options in FORMS.items()}
+    readers = [compiled(reader, "classify", arrays) for reader, arrays in map(trained, READERS)]
+    y, data = np.arange(options.samples) % CLASSES, digits()
+    measures: dict[str, dict[str, list[float]]] = {form: {"read": [], "W2": []} for form in models}
+    for seed in range(options.seeds):
+        chosen = np.random.default_rng(seed).permutation(len(data))[: options.samples]
         for form, model in models.items():
             x = model(y=y, seed=seed)
-            found[form]["read"].append(read_as(readers, x, y))
-            found[form]["W2"].append(wasserstein(x, data[chosen]))
-            print(seed, form, *(f"{name} {values[-1]:.4f}" for name, values in found[form].items()), flush=True)
-    rows = [[form, *(f"{mean(v[name]):.4f}" for name in v), _against(found, form)] for form, v in found.items()]
-    text = f"The DiT of digits, {steps or 0:,} steps of training; {given.seeds} seeds of {given.samples:,} samples.\n\n"
+            measures[form]["read"].append(read_as(readers, x, y))
+            measures[form]["W2"].append(wasserstein(x, data[chosen]))
+            print(seed, form, *(f"{name} {values[-1]:.4f}" for name, values in measures[form].items()), flush=True)
+    rows = [[form, *(f"{mean(v[name]):.4f}" for name in v), _against(measures, form)] for form, v in measures.items()]
+    text = f"The DiT of digits, {steps or 0:,} steps of training; {options.seeds} seeds of {options.samples:,} samples.\n\n"
     head = ["weights and products", "read as their label", "W2", "W2 to float32's"]
-    record("few_bits", text + table(head, rows), {"trained_steps": steps, **found})
+    record("few_bits", text + table(head, rows), {"trained_steps": steps, **measures})
 
 
-def _against(found: dict[str, dict[str, list[float]]], form: str) -> str:
-    """The ratio of W2, seed by seed: its mean, and its largest distance from one."""
-    ratios = [a / b for a, b in zip(found[form]["W2"], found["float32"]["W2"], strict=True)]
+def _against(measures: dict[str, dict[str, list[float]]], form: str) -> str:
+    """The ratio of a form's W2 to float32's, seed by seed: its mean, and its largest distance from one."""
+    ratios = [a / b for a, b in zip(measures[form]["W2"], measures["float32"]["W2"], strict=True)]
     return f"{mean(ratios):.4f}, {max(abs(r - 1) for r in ratios):.4f} from 1 at most"
 
 

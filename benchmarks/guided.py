@@ -46,7 +46,7 @@ RULES = {"mai": None, "each branch by itself": -1.0, "both as one": float("inf")
 
 @contextmanager
 def rule(most: float | None) -> Iterator[None]:
-    """How often an example may use a weight for branches to become one, while files are compiled."""
+    """While files are compiled, let branches become one batch where an example uses a weight at most `most` times."""
     pairing = importlib.import_module("mai.compiler.passes.branches.pair")
     usual = pairing.MOST_USES
     pairing.MOST_USES = usual if most is None else most
@@ -55,7 +55,7 @@ def rule(most: float | None) -> Iterator[None]:
 
 
 def compiled(network: str, sets: dict[str, int], x: Array, y: Array, steps: int) -> dict[str, Run]:
-    """A call of the file for each rule."""
+    """For each rule, a call of the file that it compiles."""
     program = check(SPECS / f"guided_{network}.mai", {k: str(v) for k, v in sets.items()}).program
     assert program is not None
     weights, _ = load_weights(program, None)
@@ -68,7 +68,7 @@ def compiled(network: str, sets: dict[str, int], x: Array, y: Array, steps: int)
 
 
 def eager(network: str, sets: dict[str, int], x: Array, y: Array, steps: int) -> dict[str, Run]:
-    """The loop that a user runs today: two calls, and one on the two batches side by side."""
+    """The loops that a user runs today: two calls of the network a step, and one on both batches side by side."""
     called = NETWORKS[network](classes=NONE + 1, **sets).eval()
     start, label = torch.from_numpy(x), torch.from_numpy(y)
     none = torch.full_like(label, NONE)
@@ -77,19 +77,19 @@ def eager(network: str, sets: dict[str, int], x: Array, y: Array, steps: int) ->
     def twice(z: torch.Tensor, s: float) -> torch.Tensor:
         time = torch.full((len(z),), s)
         free = called(z, time, none)
-        made: torch.Tensor = free + GUIDANCE * (called(z, time, label) - free)
-        return made
+        slope: torch.Tensor = free + GUIDANCE * (called(z, time, label) - free)
+        return slope
 
     def once(z: torch.Tensor, s: float) -> torch.Tensor:
         free, labelled = called(torch.cat([z, z]), torch.full((2 * len(z),), s), both).chunk(2)
-        made: torch.Tensor = free + GUIDANCE * (labelled - free)
-        return made
+        slope: torch.Tensor = free + GUIDANCE * (labelled - free)
+        return slope
 
     def run(velocity: object) -> Run:
         def sampled() -> Array:
             with torch.inference_mode():
-                made: Array = euler(velocity, start, steps).numpy()  # type: ignore[arg-type]
-            return made
+                sample: Array = euler(velocity, start, steps).numpy()  # type: ignore[arg-type]
+            return sample
 
         return sampled
 
@@ -97,6 +97,7 @@ def eager(network: str, sets: dict[str, int], x: Array, y: Array, steps: int) ->
 
 
 def main(options: argparse.Namespace) -> None:
+    """Measure, print and record the table."""
     torch.set_num_threads(1)
     rows, figures, rivals = [], [], [*list(RULES)[1:], "eager, two calls", "eager, one batch"]
     for network, sets, steps in ROWS:

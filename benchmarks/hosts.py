@@ -49,7 +49,7 @@ def missing() -> str | None:
 
 @contextmanager
 def node() -> Iterator[Any]:
-    """A process that runs files on values, one call after the other."""
+    """A function that runs a file on values in one Node process, one call after the other."""
     command = ["node", str(Path(__file__).with_suffix(".mjs")), str(LIBRARY), str(INSTALLED)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdin is not None
@@ -66,6 +66,7 @@ def node() -> Iterator[Any]:
 
 
 def compiled(name: str, export_name: str, folder: Path) -> Path:
+    """The file of one export of an example, with random weights."""
     program = check(ROOT / "examples" / f"{name}.mai").program
     assert program is not None
     weights, _ = load_weights(program, None)
@@ -73,14 +74,16 @@ def compiled(name: str, export_name: str, folder: Path) -> Path:
 
 
 def measured(file: Path, values: dict[str, Any], there: Any) -> dict[str, Any]:
+    """Seconds a call here and in WebAssembly, and the ratio of the two."""
     model = load(file, providers="cpu", threads=1)
-    given = {name: np.array(value) if isinstance(value, list) else value for name, value in values.items()}
-    variants: dict[str, Run] = {HERE: lambda: model(**given), THERE: lambda: there(file, values)}
+    arguments = {name: np.array(value) if isinstance(value, list) else value for name, value in values.items()}
+    variants: dict[str, Run] = {HERE: lambda: model(**arguments), THERE: lambda: there(file, values)}
     times = interleaved(variants, ROUNDS)
     return {**medians(times), "ratio": ratio(times, THERE, HERE)}
 
 
 def main() -> None:
+    """Measure, print and record the table."""
     reason = missing()
     if reason is not None:
         print(f"left out: {reason}")

@@ -21,12 +21,12 @@ BLOCK = re.compile(r"(<!-- bench: (\w+) -->\n).*?(<!-- /bench -->)", re.DOTALL)
 
 
 def blocks(text: str) -> list[str]:
-    """The names of the tables that a text has a place for."""
-    return [found[2] for found in BLOCK.finditer(text)]
+    """The names of the tables that a page has places for."""
+    return [place[2] for place in BLOCK.finditer(text)]
 
 
 def tables(names: list[str], results: Path = RESULTS) -> dict[str, str]:
-    """What was measured, by name; the summary is made of the others."""
+    """The tables by name: what the benchmarks wrote, and the summary made of it."""
     return {
         name: summary(results) if name == SUMMARY else (results / f"{name}.md").read_text(encoding="utf-8")
         for name in names
@@ -34,16 +34,16 @@ def tables(names: list[str], results: Path = RESULTS) -> dict[str, str]:
 
 
 def filled(text: str, tables: dict[str, str]) -> str:
-    """A text with the tables in their places; a place whose table is not among them stays as it is."""
+    """The text of a page with tables in their places; a place whose table is not given stays as it is."""
 
-    def fill(found: re.Match[str]) -> str:
-        return f"{found[1]}{tables[found[2]].strip()}\n{found[3]}" if found[2] in tables else found[0]
+    def fill(place: re.Match[str]) -> str:
+        return f"{place[1]}{tables[place[2]].strip()}\n{place[3]}" if place[2] in tables else place[0]
 
     return BLOCK.sub(fill, text)
 
 
 def update(pages: tuple[Path, ...] = PAGES, results: Path = RESULTS) -> None:
-    """Put what was measured into the pages."""
+    """Put the newest tables into the pages."""
     for page in pages:
         text = page.read_text(encoding="utf-8")
         page.write_text(filled(text, tables(blocks(text), results)), encoding="utf-8")

@@ -12,24 +12,27 @@ from torch.nn import functional as F  # noqa: N812
 
 
 class Label(nn.Module):
-    """A row for each label, and one for none; nothing where a network has no labels."""
+    """Adds an embedding of a label, or of no label; the identity where a network has no labels."""
 
     def __init__(self, width: int, classes: int) -> None:
         super().__init__()
         self.rows = nn.Embedding(classes, width) if classes else None
 
     def forward(self, h: Tensor, y: Tensor | None) -> Tensor:
+        """Features [B, width] and labels [B] to features [B, width]."""
         return h if self.rows is None else h + self.rows(y)
 
 
 def embedded(t: Tensor, width: int) -> Tensor:
-    """The frequencies of a batch of times."""
+    """Sines and cosines of a batch of times [B] at `width / 2` frequencies, as [B, width]."""
     half = width // 2
     angle = 1000 * t[:, None] * torch.exp(-math.log(10000) / half * torch.arange(half))
     return torch.cat([angle.cos(), angle.sin()], -1).to(t.dtype)
 
 
 class Mlp(nn.Module):
+    """A residual network on points of the plane."""
+
     def __init__(self, width: int = 256, classes: int = 0) -> None:
         super().__init__()
         self.label = Label(width, classes)
@@ -37,14 +40,17 @@ class Mlp(nn.Module):
         self.blocks = nn.ModuleList(nn.Linear(width, width) for _ in range(4))
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        """The velocity [B, 2] at points [B, 2] and times [B]."""
         h = F.silu(self.label(self.first(torch.cat([x, embedded(t, 64)], -1)), y))
         for block in self.blocks:
             h = h + F.silu(block(h))
-        made: Tensor = self.last(h)
-        return made
+        result: Tensor = self.last(h)
+        return result
 
 
 class DitBlock(nn.Module):
+    """A transformer block whose norms are scaled and shifted by the condition (Peebles and Xie 2023)."""
+
     def __init__(self, d: int, heads: int) -> None:
         super().__init__()
         self.heads, self.norm = heads, nn.LayerNorm(d, elementwise_affine=False)
@@ -57,6 +63,7 @@ class DitBlock(nn.Module):
         self.modulation = nn.Linear(d, 6 * d)
 
     def forward(self, x: Tensor, c: Tensor) -> Tensor:
+        """Tokens [B, P, d] under a condition [B, d] to tokens [B, P, d]."""
         n, p, d = x.shape
         shift1, scale1, gate1, shift2, scale2, gate2 = self.modulation(F.silu(c)).chunk(6, -1)
         h = self.norm(x) * (1 + scale1[:, None]) + shift1[:, None]
@@ -64,12 +71,12 @@ class DitBlock(nn.Module):
         a = F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(n, p, d)
         x = x + gate1[:, None] * self.out(a)
         h = self.norm(x) * (1 + scale2[:, None]) + shift2[:, None]
-        made: Tensor = x + gate2[:, None] * self.down(F.gelu(self.up(h), approximate="tanh"))
-        return made
+        result: Tensor = x + gate2[:, None] * self.down(F.gelu(self.up(h), approximate="tanh"))
+        return result
 
 
 class Dit(nn.Module):
-    """On patches of a x b pixels."""
+    """A diffusion transformer on images [B, 1, 8, 8], in patches of a x b pixels."""
 
     def __init__(self, d: int = 256, depth: int = 6, classes: int = 0, a: int = 2, b: int = 2) -> None:
         super().__init__()
@@ -84,6 +91,7 @@ class Dit(nn.Module):
         )
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        """The velocity [B, 1, 8, 8] at images [B, 1, 8, 8] and times [B]."""
         n, a, b = len(x), self.a, self.b
         patches = x.view(n, 1, 8 // a, a, 8 // b, b).permute(0, 2, 4, 1, 3, 5).reshape(n, -1, a * b)
         c = self.label(self.time2(F.silu(self.time1(embedded(t, 256)))), y)
@@ -96,6 +104,8 @@ class Dit(nn.Module):
 
 
 class Block(nn.Module):
+    """A residual block of two convolutions, between which the embedded time is added."""
+
     def __init__(self, k: int, m: int, out: int) -> None:
         super().__init__()
         self.norm1, self.conv1, self.time = nn.GroupNorm(8, k), nn.Conv2d(k, out, 3, padding=1), nn.Linear(m, out)
@@ -106,12 +116,15 @@ class Block(nn.Module):
         )
 
     def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        """Images [B, k, H, W] and embedded times [B, m] to images [B, out, H, W]."""
         h = self.conv1(F.silu(self.norm1(x))) + self.time(F.silu(t))[:, :, None, None]
-        made: Tensor = self.conv2(F.silu(self.norm2(h))) + self.skip(x)
-        return made
+        result: Tensor = self.conv2(F.silu(self.norm2(h))) + self.skip(x)
+        return result
 
 
 class UNet(nn.Module):
+    """A U-Net on images [B, 3, H, W], with two levels."""
+
     def __init__(self, c: int = 64, m: int = 256, classes: int = 0) -> None:
         super().__init__()
         conv, self.label = nn.Conv2d, Label(m, classes)
@@ -123,24 +136,26 @@ class UNet(nn.Module):
         self.norm, self.leave = nn.GroupNorm(8, c), conv(c, 3, 3, padding=1)
 
     def forward(self, x: Tensor, t: Tensor, y: Tensor | None = None) -> Tensor:
+        """The velocity [B, 3, H, W] at images [B, 3, H, W] and times [B]."""
         e = self.label(self.time2(F.silu(self.time1(embedded(t, 64)))), y)
         a = self.a(self.enter(x), e)
         b = self.b(self.down1(a), e)
         h = self.mid(self.down2(b), e)
         h = self.u2(torch.cat([self.up2(F.interpolate(h, scale_factor=2.0)), b], 1), e)
         h = self.u1(torch.cat([self.up1(F.interpolate(h, scale_factor=2.0)), a], 1), e)
-        made: Tensor = self.leave(F.silu(self.norm(h)))
-        return made
+        result: Tensor = self.leave(F.silu(self.norm(h)))
+        return result
 
 
 def euler(velocity: Callable[[Any, float], Any], x: Any, steps: int) -> Any:
-    """On tensors and on numpy arrays alike."""
+    """Euler's method from time 0 to 1, on tensors and on numpy arrays alike."""
     for i in range(steps):
         x = x + velocity(x, i / steps) / steps
     return x
 
 
 def rk4(velocity: Callable[[Any, float], Any], x: Any, steps: int) -> Any:
+    """The classical method of Runge and Kutta from time 0 to 1, on tensors and on numpy arrays alike."""
     h = 1 / steps
     for i in range(steps):
         s = i * h

@@ -38,6 +38,7 @@ class Missing(RuntimeError):
 
 
 def version(package: str) -> str:
+    """The version of an installed package. Raises `Missing`."""
     try:
         return importlib.metadata.version(package)
     except importlib.metadata.PackageNotFoundError as error:
@@ -78,7 +79,7 @@ FAMILIES: dict[str, Callable[[Constants], Any]] = {"llama": llama, "gpt2": gpt2}
 
 
 def random_model(family: str, constants: Constants) -> Any:
-    """The same weights at every call; norms and biases are not the ones and zeros of a new model."""
+    """A transformers model with the same random weights at every call; norms and biases are random, too."""
     version("transformers")
     torch.manual_seed(0)
     model = FAMILIES[family](constants).eval()
@@ -90,34 +91,36 @@ def random_model(family: str, constants: Constants) -> Any:
 
 
 def transformers_generate(model: Any) -> Generate:
+    """Greedy generation by transformers' `generate`, with its cache."""
+
     def generate(ids: Array, count: int) -> Array:
         prompt = torch.from_numpy(ids)
         with torch.inference_mode():
-            made = model.generate(
+            output = model.generate(
                 prompt, attention_mask=torch.ones_like(prompt), max_new_tokens=count, do_sample=False, eos_token_id=None,
                 pad_token_id=START,
             )  # fmt: skip
-        tokens: Array = made[:, ids.shape[1] :].numpy()
+        tokens: Array = output[:, ids.shape[1] :].numpy()
         return tokens
 
     return generate
 
 
 def genai_generate(model: Any, precision: str) -> Generate:
-    """onnxruntime-genai's own graph of `model`, made by its model builder and kept in the cache."""
+    """Greedy generation by onnxruntime-genai, on the graph that its own model builder makes of `model`."""
     version("onnxruntime-genai")
     import onnxruntime_genai as og
 
     config = og.Config(str(genai_folder(model, precision)))
     config.overlay(json.dumps(ONE_THREAD))
-    held = og.Model(config)
+    loaded = og.Model(config)
 
     def generate(ids: Array, count: int) -> Array:
         batch, length = ids.shape
-        parameters = og.GeneratorParams(held)
+        parameters = og.GeneratorParams(loaded)
         whole = length + count
         parameters.set_search_options(min_length=whole, max_length=whole, batch_size=batch, do_sample=False)
-        generator = og.Generator(held, parameters)
+        generator = og.Generator(loaded, parameters)
         generator.append_tokens(ids.astype(np.int32))
         for _ in range(count):
             generator.generate_next_token()
@@ -127,14 +130,15 @@ def genai_generate(model: Any, precision: str) -> Generate:
 
 
 def genai_folder(model: Any, precision: str) -> Path:
-    made_by = [version(package) for package in ("onnxruntime-genai", "transformers", "torch")]
-    key = hashlib.sha256("\n".join([*made_by, model.config.to_json_string()]).encode()).hexdigest()[:12]
+    """The folder of the graph that the model builder of onnxruntime-genai makes of a model, built where it is not in the cache."""
+    versions = [version(package) for package in ("onnxruntime-genai", "transformers", "torch")]
+    key = hashlib.sha256("\n".join([*versions, model.config.to_json_string()]).encode()).hexdigest()[:12]
     folder = cache() / f"{model.config.model_type}-{precision}-{key}"
     if not folder.exists():
         folder.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=folder.parent) as made:
-            _build_genai(model, precision, Path(made))
-            (Path(made) / "built").rename(folder)
+        with tempfile.TemporaryDirectory(dir=folder.parent) as scratch:
+            _build_genai(model, precision, Path(scratch))
+            (Path(scratch) / "built").rename(folder)
     return folder
 
 
@@ -148,12 +152,12 @@ def _build_genai(model: Any, precision: str, folder: Path) -> None:
     environment = {**os.environ, "HF_HUB_OFFLINE": "1"}
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True)
     if done.returncode or not (folder / "built" / "genai_config.json").exists():
-        said = (done.stderr.strip() or "it said nothing").splitlines()[-1]
-        raise Missing(f"onnxruntime-genai's model builder failed: {said}")
+        reason = (done.stderr.strip() or "it said nothing").splitlines()[-1]
+        raise Missing(f"onnxruntime-genai's model builder failed: {reason}")
 
 
 def _toy_tokenizer(vocab: int) -> Any:
-    """The builder copies a tokenizer; nothing here uses it."""
+    """A tokenizer of as many tokens as the model has: the builder copies one, and nothing here uses it."""
     from tokenizers import Tokenizer, models
     from transformers import PreTrainedTokenizerFast
 
@@ -164,23 +168,24 @@ def _toy_tokenizer(vocab: int) -> Any:
 
 
 class Step(torch.nn.Module):
-    """One step of a decoder for the exporter: new tokens [B, S] and the keys and values so far, to the last logits."""
+    """One step of a decoder, as the exporter traces it."""
 
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model, self.depth = model, model.config.num_hidden_layers
 
     def forward(self, ids: Any, mask: Any, positions: Any, *past: Any) -> Any:
+        """New tokens [B, S], mask [B, P + S], positions [B, S], keys and values so far; to the last logits, keys and values."""
         from transformers import DynamicCache
 
         cached = DynamicCache()
         for i in range(self.depth):
             cached.update(past[i], past[self.depth + i], i)
-        made = self.model(
+        output = self.model(
             input_ids=ids, attention_mask=mask, position_ids=positions, past_key_values=cached, use_cache=True, logits_to_keep=1
         )  # fmt: skip
-        layers = made.past_key_values.layers
-        return (made.logits, *(x.keys for x in layers), *(x.values for x in layers))
+        layers = output.past_key_values.layers
+        return (output.logits, *(x.keys for x in layers), *(x.values for x in layers))
 
 
 def export_seconds(model: Any, folder: Path) -> float:
@@ -198,7 +203,7 @@ def export_seconds(model: Any, folder: Path) -> float:
     shapes = {"ids": rows, "mask": rows, "positions": rows, "past": tuple({0: free, 2: free} for _ in past)}
     began = time.perf_counter()
     with torch.no_grad():
-        made = torch.onnx.export(Step(model).eval(), arguments, dynamo=True, dynamic_shapes=shapes, verbose=False)
-    assert made is not None
-    made.save(str(folder / "step.onnx"), external_data=True)
+        program = torch.onnx.export(Step(model).eval(), arguments, dynamo=True, dynamic_shapes=shapes, verbose=False)
+    assert program is not None
+    program.save(str(folder / "step.onnx"), external_data=True)
     return time.perf_counter() - began

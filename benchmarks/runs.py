@@ -11,14 +11,14 @@ STAMP = "spec.sha256"
 
 
 def digest(text: str) -> str:
-    """What stands for the text of a spec."""
+    """The digest by which the text of a spec is known."""
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def stamp(folder: Path) -> str:
-    """Which text of a spec the run in a folder is of."""
-    held = folder / STAMP
-    return held.read_text(encoding="utf-8") if held.exists() else ""
+    """The digest of the spec that the run in a folder trained; empty where there is none."""
+    file = folder / STAMP
+    return file.read_text(encoding="utf-8") if file.exists() else ""
 
 
 def is_done(folder: Path, text: str) -> bool:

@@ -59,24 +59,26 @@ ROWS = [
 
 
 def program_of(network: str) -> Program:
+    """The program of a network's spec."""
     program = check(SPECS / f"{network}.mai").program
     assert program is not None
     return program
 
 
 def compiled(program: Program, solver: str, folder: Path, quantize: FewBits | None = None) -> Path:
+    """The file of one solver's export, with random weights."""
     weights, _ = load_weights(program, None)
     return export(program, solver, Trained(weights), folder, CompileOptions(quantize=quantize)).path
 
 
 def products(program: Program, solver: str, steps: int) -> int:
-    """The multiply-adds of an example's products of matrices, convolutions and attention, over all steps."""
+    """The multiply-adds of matrix products, convolutions and attention for one example, over all steps."""
     plain = prepare_export(program, solver).plain
     return multiply_adds(plain, {**known_sizes(plain), "steps": steps}, products=True)
 
 
 def peak(folder: Path) -> Run:
-    """One product of SIDE^3 multiply-adds, by the same runtime: a size at which it is fastest, since all of it is in the cache."""
+    """One product of SIDE^3 multiply-adds by the same runtime, as fast as products get: all of it fits into the cache."""
     path = compiled(program_of("product"), "peak", folder)
     model, x = load(path, providers="cpu", threads=1), np.ones((SIDE, SIDE), np.float32)
     return lambda: model(x=x)
@@ -88,16 +90,17 @@ def eager(network: str, solver: str, x: Array, steps: int) -> Run:
 
 
 def optimised(network: str, solver: str, x: Array, steps: int) -> Run:
-    """The same loop, around what `torch.compile` makes of the network."""
+    """The same loop around the network as `torch.compile` makes it."""
     return around(torch.compile(NETWORKS[network]().eval()), solver, x, steps)
 
 
 def around(called: Any, solver: str, x: Array, steps: int) -> Run:
+    """The loop that a user runs today, around any callable that computes the velocity."""
     start = torch.from_numpy(x)
 
     def velocity(y: torch.Tensor, s: float) -> torch.Tensor:
-        made: torch.Tensor = called(y, torch.full((len(y),), s))
-        return made
+        slope: torch.Tensor = called(y, torch.full((len(y),), s))
+        return slope
 
     def run() -> Any:
         with torch.inference_mode():
@@ -107,9 +110,9 @@ def around(called: Any, solver: str, x: Array, steps: int) -> Run:
 
 
 def exported(network: str, solver: str, x: Array, steps: int) -> Run:
-    """The velocity as `torch.onnx.export` makes it, for this very batch, in a numpy loop that owns its inputs and outputs."""
+    """The velocity as `torch.onnx.export` makes it for this very batch, in a numpy loop that owns inputs and outputs."""
     time = np.zeros(len(x), np.float32)
-    given = x.copy()
+    buffer = x.copy()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "velocity.onnx"
         model = NETWORKS[network]().eval()
@@ -117,24 +120,24 @@ def exported(network: str, solver: str, x: Array, steps: int) -> Run:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         session = ort.InferenceSession(path, options, ["CPUExecutionProvider"])
-    made = [np.empty_like(x) for _ in range(STAGES[solver])]
-    bindings = [bound(session, (given, time), output) for output in made]
+    outputs = [np.empty_like(x) for _ in range(STAGES[solver])]
+    bindings = [bound(session, (buffer, time), output) for output in outputs]
     calls = 0
 
     def velocity(y: Array, s: float) -> Array:
         """A step's velocities live side by side, so that each stage of a step has its own output."""
         nonlocal calls
-        stage, calls = calls % len(made), calls + 1
-        np.copyto(given, y)
+        stage, calls = calls % len(outputs), calls + 1
+        np.copyto(buffer, y)
         time.fill(s)
         session.run_with_iobinding(bindings[stage])
-        return made[stage]
+        return outputs[stage]
 
     return lambda: SOLVERS[solver](velocity, x, steps)
 
 
 def bound(session: ort.InferenceSession, inputs: tuple[Array, ...], output: Array) -> ort.IOBinding:
-    """A session that reads and writes the arrays' own memory."""
+    """A binding of a session to the memory of these arrays."""
     binding = session.io_binding()
     for argument, array in zip(session.get_inputs(), inputs, strict=True):
         binding.bind_input(argument.name, "cpu", 0, np.float32, array.shape, array.ctypes.data)
@@ -152,8 +155,8 @@ RIVALS: list[tuple[str, Maker, str, tuple[str, ...]]] = [
 
 
 def chosen(options: argparse.Namespace) -> dict[str, Maker]:
-    """The rivals that are asked for and can run here."""
-    made = {}
+    """The rivals that are asked for and whose packages are installed, by name."""
+    makers = {}
     for name, maker, option, packages in RIVALS:
         missing = [p for p in packages if find_spec(p) is None]
         if option and not getattr(options, option):
@@ -161,8 +164,8 @@ def chosen(options: argparse.Namespace) -> dict[str, Maker]:
         if missing:
             print(f"{name}: left out, since {' and '.join(missing)} cannot be imported", flush=True)
             continue
-        made[name] = maker
-    return made
+        makers[name] = maker
+    return makers
 
 
 def measured(
@@ -190,6 +193,7 @@ def measured(
 
 
 def shown(figure: Mapping[str, Any]) -> list[str]:
+    """A row of the table."""
     ratios = [f"{r:.2f} ×" for r in figure["ratios"].values()]
     opened = f"{1e3 * figure['session']:.0f} ms"
     taken, share = seconds(figure["seconds"]["mai"]), f"{100 * figure['of the peak']:.0f} %"
@@ -197,6 +201,7 @@ def shown(figure: Mapping[str, Any]) -> list[str]:
 
 
 def main(options: argparse.Namespace) -> None:
+    """Measure, print and record the table."""
     torch.set_num_threads(1)
     rivals = chosen(options)
     with tempfile.TemporaryDirectory() as folder:

@@ -31,7 +31,12 @@ Call = Callable[[Model, int], Any]
 
 @dataclass(frozen=True, slots=True)
 class Soaked:
-    """`wrong` calls of `calls` gave something else than one thread did; memory in bytes after a fifth and at the end."""
+    """The outcome of a soak.
+
+    Attributes:
+        wrong: how many of `calls` gave another result than one thread alone.
+        before, after: bytes of memory after a fifth of the calls and at the end.
+    """
 
     calls: int
     wrong: int
@@ -41,17 +46,21 @@ class Soaked:
 
     @property
     def growth(self) -> int:
+        """How many bytes the memory grew after the first fifth of the calls."""
         return self.after - self.before
 
 
 def memory() -> int:
-    """What this process holds in memory, in bytes."""
+    """The bytes of this process that are in the machine's memory."""
     pages = Path("/proc/self/statm").read_text(encoding="ascii").split()[1]
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
 def soak(model: Model, call: Call, calls: int = CALLS, threads: int = THREADS) -> Soaked:
-    """Compare every call with what one thread gave alone; memory counts once the threads have their arenas."""
+    """Call a model from several threads, and compare every result with that of one thread alone.
+
+    Memory is compared after the first fifth of the calls, when every thread has its arena.
+    """
     alone = [call(model, kind) for kind in range(KINDS)]
     order = [random.Random(i).randrange(KINDS) for i in range(calls)]
 
@@ -68,12 +77,12 @@ def soak(model: Model, call: Call, calls: int = CALLS, threads: int = THREADS) -
 
 
 def sampler(folder: Path) -> Model:
-    """A small flow of 20 steps."""
+    """A small flow of 20 steps, compiled."""
     return _compiled("moons_flow", "sample", {"width": "32"}, folder)
 
 
 def text(folder: Path) -> Model:
-    """A small causal transformer, with its step file."""
+    """A small causal transformer, compiled, with its step file."""
     return _compiled("char_gpt", "generate", {"d": "32", "depth": "2", "heads": "2"}, folder)
 
 
@@ -81,33 +90,37 @@ def _compiled(name: str, which: str, sets: dict[str, str], folder: Path) -> Mode
     program = check(ROOT / "examples" / f"{name}.mai", sets).program
     assert program is not None
     weights, _ = load_weights(program, None)
-    made = export(program, which, Trained(weights, tokenizer="bytes"), folder)
+    file = export(program, which, Trained(weights, tokenizer="bytes"), folder)
     export_step(program, which, Trained(weights, tokenizer="bytes"), folder)
-    return load(made.path, providers="cpu", threads=1)
+    return load(file.path, providers="cpu", threads=1)
 
 
 def sample(model: Model, kind: int) -> Any:
+    """One batch of samples, its size and settings chosen by `kind`."""
     return model(batch=kind + 1, seed=kind, steps=3 + kind)
 
 
 def write(model: Model, kind: int) -> Any:
+    """Two texts by one call, their length and seed chosen by `kind`."""
     return model(prompt=["Once upon a time"[: kind + 3]] * 2, count=4 + kind, seed=kind)
 
 
 def stream(model: Model, kind: int) -> Any:
+    """One text token by token, its length and seed chosen by `kind`."""
     return "".join(model.stream("Once upon a time"[: kind + 3], count=4 + kind, seed=kind))
 
 
 def main() -> None:
+    """Soak a sampler, a text and a stream, and print what came out."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--calls", type=int, default=CALLS)
     parser.add_argument("--threads", type=int, default=THREADS)
-    given = parser.parse_args()
+    options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         for make, call in ((sampler, sample), (text, write), (text, stream)):
-            done = soak(make(Path(scratch)), call, given.calls, given.threads)
+            done = soak(make(Path(scratch)), call, options.calls, options.threads)
             print(
-                f"{call.__name__}: {done.calls:,} calls from {given.threads} threads, {done.wrong} wrong, memory "
+                f"{call.__name__}: {done.calls:,} calls from {options.threads} threads, {done.wrong} wrong, memory "
                 f"{done.before / 1e6:.0f} to {done.after / 1e6:.0f} MB, {done.calls / done.seconds:.0f} a second",
                 flush=True,
             )

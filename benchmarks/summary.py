@@ -13,7 +13,14 @@ EAGER, DIFFEQ, HUGGING, GENAI = "torch's eager loop", "torchdiffeq", "transforme
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """A ratio and where it stands: a benchmark, and the keys that lead to it in what that wrote."""
+    """One ratio of the table.
+
+    Attributes:
+        what: what was measured.
+        rival: what it is compared with.
+        benchmark: which one measured it.
+        keys: the path to the ratio in the JSON that the benchmark wrote.
+    """
 
     what: str
     rival: str
@@ -53,16 +60,16 @@ FIGURES = [
 
 
 def summary(results: Path) -> str:
-    """The table, of what is under `results`."""
-    held = {f.benchmark: _held(results, f.benchmark) for f in FIGURES}
-    lines = [f"| {f.what} | {f.rival} | {_times(_at(held[f.benchmark]['figures'], f.keys))} |" for f in FIGURES]
-    where = " and ".join(sorted({h["processor"] for h in held.values()}))
+    """The table of the README, made of the figures under `results`."""
+    figures = {f.benchmark: _read(results, f.benchmark) for f in FIGURES}
+    lines = [f"| {f.what} | {f.rival} | {_times(_at(figures[f.benchmark]['figures'], f.keys))} |" for f in FIGURES]
+    where = " and ".join(sorted({h["processor"] for h in figures.values()}))
     return "\n".join(
         ["| one call of one file | against | as fast |", "|---|---|---|", *lines, "", f"On one core of: {where}."]
     )
 
 
-def _held(results: Path, benchmark: str) -> Any:
+def _read(results: Path, benchmark: str) -> Any:
     return json.loads((results / f"{benchmark}.json").read_text(encoding="utf-8"))
 
 
@@ -70,8 +77,8 @@ def _times(ratio: float) -> str:
     return f"{ratio:.0f} ×" if ratio >= 10 else f"{ratio:.2f} ×"
 
 
-def _at(held: Any, keys: tuple[Any, ...]) -> float:
-    """The number at the end of the keys; in a list, a key is that of the row which has it."""
+def _at(data: Any, keys: tuple[Any, ...]) -> float:
+    """The number at the end of the keys; in a list, a key selects the row that has it as a value."""
     for key in keys:
-        held = next(row for row in held if key in row.values()) if isinstance(held, list) else held[key]
-    return float(held)
+        data = next(row for row in data if key in row.values()) if isinstance(data, list) else data[key]
+    return float(data)

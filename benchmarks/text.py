@@ -38,7 +38,7 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 
-Made = TypeVar("Made")
+Result = TypeVar("Result")
 
 SPECS = Path(__file__).parent / "specs"
 TRANSFORMERS, GENAI = "transformers", "onnxruntime-genai"
@@ -77,18 +77,18 @@ FLOORS = {
 
 
 def whole(path: Path) -> Generate:
-    """All tokens by one call of the graph that holds the loop."""
+    """Generation by one call of the graph that holds the loop."""
     model = load(path, providers="cpu", threads=1)
 
     def generate(ids: Array, count: int) -> Array:
-        made: Array = model(prompt=ids, count=count, temperature=0.0, stop=-1)
-        return made[:, ids.shape[1] :]
+        tokens: Array = model(prompt=ids, count=count, temperature=0.0, stop=-1)
+        return tokens[:, ids.shape[1] :]
 
     return generate
 
 
 def step(path: Path) -> Generate:
-    """A call for each token of the graph that holds one step."""
+    """Generation by a call for each token, of the graph that holds one step."""
     model: Any = load(path, providers="cpu", threads=1)
 
     def generate(ids: Array, count: int) -> Array:
@@ -103,32 +103,32 @@ FORMS: dict[str, Callable[[Path], Generate]] = {"whole": whole, "step": step}
 def compiled(program: Program, weights: Mapping[str, Array], folder: Path, form: str, precision: str) -> Path:
     """The file of `generate` in a form and a precision."""
     options = CompileOptions(quantize=None if precision == "float32" else "int4")
-    made = (export if form == "whole" else export_step)(program, "generate", Trained(weights), folder, options)
-    assert made is not None
-    return made.path
+    file = (export if form == "whole" else export_step)(program, "generate", Trained(weights), folder, options)
+    assert file is not None
+    return file.path
 
 
-def possible(makers: Mapping[str, Callable[[], Made]]) -> dict[str, Made]:
-    """What can be had here; for the others, a line that says why not."""
-    made = {}
+def possible(makers: Mapping[str, Callable[[], Result]]) -> dict[str, Result]:
+    """Make what can be made here; for the rest, print why not."""
+    results = {}
     for name, make in makers.items():
         try:
-            made[name] = make()
+            results[name] = make()
         except Missing as error:
             print(f"left out: {name}: {error}", flush=True)
         except MaiError as error:
             print(f"left out: {name}: {error.diagnostics[0].message}", flush=True)
-    return made
+    return results
 
 
 def read_bytes(program: Program, precision: str, tables: frozenset[str]) -> float:
-    """The bytes of weights that every token needs: all but those of `tables`."""
+    """The bytes of weights that every token reads: all but those of `tables`, of which it reads a row."""
     read = [weight.shape for name, weight in program.weights.items() if name not in tables]
     return sum(np.prod(shape) * BYTES[precision if len(shape) > 1 else "float32"] for shape in read)
 
 
 def reader(size: float) -> Callable[[], Any]:
-    """Read as many bytes once, by the product of a vector with itself: nothing measured reads memory faster."""
+    """A function that reads so many bytes once, by the product of a vector with itself: nothing measured reads faster."""
     vector = torch.rand(max(1, int(size) // 4))
     return lambda: torch.dot(vector, vector)
 
@@ -142,10 +142,10 @@ def measured(
     of the speed at which one step's weights can be read; how many times as fast as each rival; the share of
     transformers' tokens.
     """
-    made: dict[str, Array] = {}
+    texts: dict[str, Array] = {}
     variants: dict[str, Callable[[], Any]] = {READING: read}
     for name, generate in generators.items():
-        variants[name] = lambda name=name, generate=generate: made.update({name: generate(ids, count)})
+        variants[name] = lambda name=name, generate=generate: texts.update({name: generate(ids, count)})
         variants[name + FIRST] = lambda generate=generate: generate(ids, 1)
     times = interleaved(variants, rounds)
     middle = medians(times)
@@ -154,13 +154,13 @@ def measured(
         later = (middle[name] - middle[name + FIRST]) / (count - 1)
         rivals = [r for r in (TRANSFORMERS, GENAI) if r in generators and r != name]
         figures[name] = {
-            "tokens/s": made[name].size / middle[name],
+            "tokens/s": texts[name].size / middle[name],
             "first token": middle[name + FIRST],
             "step": later,
             "of the limit": middle[READING] / later,
             "against": {r: ratio(times, r, name) for r in rivals},
             "first token against": {r: ratio(times, r + FIRST, name + FIRST) for r in rivals},
-            "same tokens": float(np.mean(made[name] == made[TRANSFORMERS])) if TRANSFORMERS in made else None,
+            "same tokens": float(np.mean(texts[name] == texts[TRANSFORMERS])) if TRANSFORMERS in texts else None,
         }
     return {"reading": middle[READING], "variants": figures}
 
@@ -174,19 +174,22 @@ class Bench:
         program = check(SPECS / f"{name}.mai", sets).program
         assert program is not None
         self.program: Program = program
-        made = possible({"the rivals": lambda: random_model(name, program.constants)})
-        self.rival = made.get("the rivals")
-        self.weights = weights_of(program, self.rival) if made else load_weights(program, None)[0]
+        rivals = possible({"the rivals": lambda: random_model(name, program.constants)})
+        self.rival = rivals.get("the rivals")
+        self.weights = weights_of(program, self.rival) if rivals else load_weights(program, None)[0]
 
     def path(self, form: str, precision: str) -> Path:
+        """The file of `generate` in a form, whole or step, and a precision."""
         folder = self.folder / f"{self.name}-{form}-{precision}"
         folder.mkdir(exist_ok=True)
         return compiled(self.program, self.weights, folder, form, precision)
 
     def ours(self, form: str, precision: str) -> Generate:
+        """mai's generation in a form and a precision."""
         return FORMS[form](self.path(form, precision))
 
     def generators(self, precision: str) -> dict[str, Generate]:
+        """Everything that can generate in a precision here, by name."""
         makers: dict[str, Callable[[], Generate]] = {}
         if not self.options.rivals_only:
             makers |= {f"mai, {form}": partial(self.ours, form, precision) for form in FORMS}
@@ -197,6 +200,7 @@ class Bench:
         return possible(makers)
 
     def figures(self) -> Iterator[dict[str, Any]]:
+        """The figures of every precision and batch of the network."""
         network = NETWORKS[self.name]
         for precision, batches in network.batches.items():
             generators, size = self.generators(precision), read_bytes(self.program, precision, network.tables)
@@ -204,11 +208,11 @@ class Bench:
             for batch in batches:
                 vocab = int(self.program.constants["vocab"])
                 ids = np.random.default_rng(batch).integers(3, vocab, (batch, self.options.prompt))
-                found = measured(generators, ids, self.options.count, self.options.rounds, read)
+                figures = measured(generators, ids, self.options.count, self.options.rounds, read)
                 row = f"{self.name}, {precision}, batch {batch}"
-                bandwidth = size / found["reading"]
+                bandwidth = size / figures["reading"]
                 about = {"row": row, "precision": precision, "batch": batch}
-                yield {**about, "weights, bytes": size, "bandwidth, bytes/s": bandwidth, **found}
+                yield {**about, "weights, bytes": size, "bandwidth, bytes/s": bandwidth, **figures}
 
     def building(self) -> dict[str, float]:
         """Seconds to build and save the ONNX graph."""
@@ -227,6 +231,7 @@ class Bench:
 
 
 def ratios(against: Mapping[str, float]) -> list[str]:
+    """The speed over each rival, as cells of the table."""
     return [f"{against[rival]:.2f} ×" if rival in against else "–" for rival in (TRANSFORMERS, GENAI)]
 
 
@@ -235,14 +240,16 @@ def tables(figures: Sequence[Mapping[str, Any]], built: Mapping[str, float]) -> 
     speed, first = [], []
     for row in figures:
         floors = FLOORS.get(row["row"], {})
-        for name, found in row["variants"].items():
+        for name, measured_row in row["variants"].items():
             who, floor = f"{row['row']}: {name}", floors.get(name, "–")
             bound = row["batch"] == 1 and not (name == TRANSFORMERS and row["precision"] != "float32")
-            share = f"{100 * found['of the limit']:.0f} %" if bound else "–"
-            comparable = found["same tokens"] is not None and row["precision"] == "float32"
-            same = f"{100 * found['same tokens']:.0f} %" if comparable else "–"
-            speed.append([who, f"{found['tokens/s']:.1f}", *ratios(found["against"]), floor, share, same])
-            first.append([who, f"{1e3 * found['first token']:.1f} ms", *ratios(found["first token against"])])
+            share = f"{100 * measured_row['of the limit']:.0f} %" if bound else "–"
+            comparable = measured_row["same tokens"] is not None and row["precision"] == "float32"
+            same = f"{100 * measured_row['same tokens']:.0f} %" if comparable else "–"
+            speed.append([who, f"{measured_row['tokens/s']:.1f}", *ratios(measured_row["against"]), floor, share, same])
+            first.append(
+                [who, f"{1e3 * measured_row['first token']:.1f} ms", *ratios(measured_row["first token against"])]
+            )
     rivals = [f"against {rival}" for rival in (TRANSFORMERS, GENAI)]
     parts = [
         table(["greedy", "tokens/s", *rivals, "floor", "of the bandwidth limit", "tokens as transformers'"], speed),
@@ -254,6 +261,7 @@ def tables(figures: Sequence[Mapping[str, Any]], built: Mapping[str, float]) -> 
 
 
 def arguments() -> argparse.Namespace:
+    """The options of the command line."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.text", description=__doc__)
     parser.add_argument("--rivals-only", action="store_true", help="leave mai out")
     parser.add_argument("--network", choices=NETWORKS, action="append", help="of several, give several")
@@ -264,15 +272,16 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
+    """Measure, print and record the table."""
     options = arguments()
     torch.set_num_threads(1)
     figures, built = [], {}
     with tempfile.TemporaryDirectory() as folder:
         for name in options.network or NETWORKS:
             bench = Bench(name, Path(folder), options)
-            for found in bench.figures():
-                figures.append(found)
-                print(f"measured: {found['row']}", flush=True)
+            for row in bench.figures():
+                figures.append(row)
+                print(f"measured: {row['row']}", flush=True)
             if name == "llama":
                 built = bench.building()
     text = tables(figures, built)

@@ -22,12 +22,14 @@ Step = Callable[[], None]
 
 
 def digits(image: bool) -> tuple[torch.Tensor, torch.Tensor]:
+    """The digits as images [1797, 1, 8, 8] or as rows [1797, 64], scaled to -1..1, and their labels [1797]."""
     pixels, labels = load_digits(return_X_y=True)
     x = torch.tensor(pixels / 8 - 1, dtype=torch.float32)
     return (x.reshape(-1, 1, 8, 8) if image else x), torch.tensor(labels)
 
 
 def mlp() -> Step:
+    """A training step of `mlp.mai` by hand."""
     model = nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 128), nn.ReLU(), nn.Linear(128, 10))
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3)
     x, y = digits(image=False)
@@ -43,6 +45,7 @@ def mlp() -> Step:
 
 
 def cnn() -> Step:
+    """A training step of `cnn.mai` by hand."""
     model = nn.Sequential(
         nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(), nn.Conv2d(32, 64, 3, stride=2, padding=1), nn.ReLU(),
         nn.Conv2d(64, 64, 3, padding=1), nn.BatchNorm2d(64), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(),
@@ -62,6 +65,8 @@ def cnn() -> Step:
 
 
 class UNet(nn.Module):
+    """The network of `digits_unet.mai` by hand."""
+
     def __init__(self, c: int = 64) -> None:
         super().__init__()
         m = 4 * c
@@ -77,13 +82,15 @@ class UNet(nn.Module):
         self.last, self.leave = nn.GroupNorm(8, c), nn.Conv2d(c, 1, 3, padding=1)
 
     def attend(self, x: torch.Tensor) -> torch.Tensor:
+        """Self-attention over the pixels of images [B, k, H, W], with a residual connection."""
         n, k, height, width = x.shape
         tokens = self.norm(x).flatten(2).transpose(1, 2)
         q, key, v = (f(tokens).view(n, -1, 4, k // 4).transpose(1, 2) for f in (self.q, self.k, self.v))
-        made = F.scaled_dot_product_attention(q, key, v).transpose(1, 2).reshape(n, -1, k)
-        return x + self.o(made).transpose(1, 2).reshape(n, k, height, width)
+        attended = F.scaled_dot_product_attention(q, key, v).transpose(1, 2).reshape(n, -1, k)
+        return x + self.o(attended).transpose(1, 2).reshape(n, k, height, width)
 
     def forward(self, x: torch.Tensor, s: torch.Tensor, y: torch.Tensor) -> torch.Tensor:
+        """The velocity [B, 1, 8, 8] at images [B, 1, 8, 8], times [B] and labels [B]."""
         rate = torch.exp(-math.log(10000) / 64 * torch.arange(64))
         angle = 1000 * s[:, None] * rate
         t = self.time2(F.silu(self.time1(torch.cat([angle.cos(), angle.sin()], -1)))) + self.label(y)
@@ -95,6 +102,7 @@ class UNet(nn.Module):
 
 
 def digits_unet() -> Step:
+    """A training step of `digits_unet.mai` by hand, with its moving average."""
     model = UNet()
     optimizer = torch.optim.AdamW(model.parameters(), lr=2e-4)
     average = [p.detach().clone() for p in model.parameters()]
@@ -124,6 +132,7 @@ RIVALS: dict[str, tuple[Callable[[], Step], int]] = {
 
 
 def main(rounds: int = 7) -> None:
+    """Measure, print and record the table."""
     torch.set_num_threads(1)
     rows, figures = [], {}
     for name, (make, steps) in RIVALS.items():

@@ -29,21 +29,23 @@ UNSEEN = {"heads": "num_attention_heads", "kv_heads": "num_key_value_heads"}
 
 
 class Unlike(ValueError):
-    """A transformers model that computes something else than the program."""
+    """A transformers model computes something else than the program."""
 
 
 class Tensors:
-    """A state dict of which every tensor is taken once."""
+    """A state dict from which every tensor is taken once."""
 
     def __init__(self, state: Mapping[str, Any]) -> None:
         self._left = dict(state)
 
     def __call__(self, name: str) -> Array:
+        """Take a tensor, in float32."""
         array: Array = self._left.pop(name).detach().float().cpu().numpy()
         return array
 
     @property
     def left(self) -> list[str]:
+        """The names of the tensors that nothing has taken, sorted."""
         return sorted(self._left)
 
 
@@ -70,20 +72,20 @@ def weights_of(program: Program, model: Any, net: str = "logits") -> dict[str, A
         if here is not None and here != there:
             raise Unlike(f"`{constant}` is {here} in the program, `{setting}` is {there} in the model")
     tensors = Tensors(model.state_dict())
-    made = {f"{net}.{name}": np.ascontiguousarray(array) for name, array in named(tensors, model.config)}
+    weights = {f"{net}.{name}": np.ascontiguousarray(array) for name, array in named(tensors, model.config)}
     if tensors.left:
         raise Unlike(f"the program has no place for {', '.join(tensors.left)}")
-    _fit(program, made)
-    return made
+    _fit(program, weights)
+    return weights
 
 
-def _fit(program: Program, made: Mapping[str, Array]) -> None:
-    """Raise `Unlike` unless `made` has exactly the weights of `program`, in their shapes."""
-    if other := sorted(made.keys() ^ program.weights.keys()):
+def _fit(program: Program, weights: Mapping[str, Array]) -> None:
+    """Check that these are exactly the weights of the program, in their shapes. Raises `Unlike`."""
+    if other := sorted(weights.keys() ^ program.weights.keys()):
         raise Unlike(f"only one of the model and the program has {', '.join(other)}")
     for name, weight in program.weights.items():
-        if made[name].shape != weight.shape:
-            raise Unlike(f"`{name}` is {list(made[name].shape)} in the model, {list(weight.shape)} in the program")
+        if weights[name].shape != weight.shape:
+            raise Unlike(f"`{name}` is {list(weights[name].shape)} in the model, {list(weight.shape)} in the program")
 
 
 def _gpt2(take: Tensors, config: Any) -> Named:

@@ -32,7 +32,7 @@ FACTOR = 1.02
 
 
 def tuned(samples: int, seeds: int) -> Outcome:
-    """The outcome for moons_flow's `sample`; the file itself is thrown away."""
+    """What `mai tune` finds for moons_flow's `sample`; the file that it writes is thrown away."""
     program, weights = trained("moons_flow")
     arrays, _ = load_weights(program, weights)
     with tempfile.TemporaryDirectory() as folder:
@@ -48,7 +48,7 @@ def _tell(point: Point, reference: Point) -> None:
 
 
 def summary(outcome: Outcome) -> Iterator[list[str]]:
-    """For each method the cheapest of the curve that is within the factor, then what was chosen."""
+    """For each method the cheapest plan of the curve that is within the factor, then the chosen plan."""
     reference = outcome.search.searched
     for method in METHODS:
         good = [p for p in _even(outcome) if p.plan.method == method and p.mean <= FACTOR * reference.mean]
@@ -61,8 +61,8 @@ def summary(outcome: Outcome) -> Iterator[list[str]]:
 
 
 def _even(outcome: Outcome) -> list[Point]:
-    held = [p for p in outcome.search.curve if p.plan.grid.even]
-    return sorted(held, key=lambda p: (METHODS.index(p.plan.method), p.plan.steps))
+    even = [p for p in outcome.search.curve if p.plan.grid.even]
+    return sorted(even, key=lambda p: (METHODS.index(p.plan.method), p.plan.steps))
 
 
 def _row(point: Point, reference: Point) -> list[str]:
@@ -71,18 +71,19 @@ def _row(point: Point, reference: Point) -> list[str]:
 
 
 def main() -> None:
+    """Measure, print and record the table."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--samples", type=int, default=2000)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--plot", type=Path)
-    given = parser.parse_args()
-    outcome = tuned(given.samples, given.seeds)
-    if given.plot:
-        draw(outcome, given.plot, "moons_flow")
+    options = parser.parse_args()
+    outcome = tuned(options.samples, options.seeds)
+    if options.plot:
+        draw(outcome, options.plot, "moons_flow")
     head = ["fewest within 1.02", "evaluations", "W2", "to rk4(20)'s"]
     curve = table(["plan", *head[1:]], [_row(p, outcome.search.searched) for p in _even(outcome)])
-    text = f"{table(head, list(summary(outcome)))}\n\nThe curve, on even steps ({given.seeds} × {given.samples:,} samples):\n\n{curve}"
-    record("tuning", text, {"samples": given.samples, "tuned": outcome.tuned.model_dump()})
+    text = f"{table(head, list(summary(outcome)))}\n\nThe curve, on even steps ({options.seeds} × {options.samples:,} samples):\n\n{curve}"
+    record("tuning", text, {"samples": options.samples, "tuned": outcome.tuned.model_dump()})
 
 
 if __name__ == "__main__":

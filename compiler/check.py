@@ -50,7 +50,7 @@ def check_text(path: Path, text: str, sets: Mapping[str, str] | None = None) -> 
     """The same for a text that stood at `path`, where its imports and its data are looked for."""
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
     report = Reporter()
-    return Checked(_attempt(path, report, sets, Source(str(path), text)), report.ordered())
+    return Checked(_attempt(path, report, sets, Source(str(path), text, path.name)), report.ordered())
 
 
 def check_without_rules(path: Path, sets: Mapping[str, str] | None = None) -> Checked:
@@ -65,7 +65,7 @@ def check_without_rules(path: Path, sets: Mapping[str, str] | None = None) -> Ch
         if isinstance(declaration, ast.Weights):
             start, end = declaration.span.start, declaration.span.end
             text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
-    return Checked(_attempt(path, report, sets, Source(file.source.path, text)), report.ordered())
+    return Checked(_attempt(path, report, sets, Source(file.source.path, text, file.source.name)), report.ordered())
 
 
 def _attempt(
@@ -96,8 +96,11 @@ def _check_derivatives(program: Program, report: Reporter) -> None:
 
 
 def ahead(program: Program) -> list[Diagnostic]:
-    """What training and compiling would say, as far as it is known now."""
-    return [*misfits(program), *unmoved(program), *growing(program)]
+    """What training and compiling would say, as far as it is known now; and, where that is no error, what may not be meant."""
+    from mai.compiler.warnings import warnings
+
+    known = [*misfits(program), *unmoved(program), *growing(program)]
+    return known if any(d.severity == "error" for d in known) else [*known, *warnings(program)]
 
 
 def growing(program: Program) -> list[Diagnostic]:

@@ -41,3 +41,14 @@ def family_sources() -> list[Source]:
         (f for f in (files("mai.spec") / "families").iterdir() if f.name.endswith(".mai")), key=lambda f: f.name
     )
     return [Source(f"families/{f.name}", f.read_text(encoding="utf-8")) for f in found]
+
+
+USUAL_STARTER = "flow"
+
+
+def starters() -> dict[str, str]:
+    """The specs to start from, by kind: the files of `starters/`, the usual one first."""
+    folder = files("mai.spec") / "starters"
+    kinds = sorted(f.name.removesuffix(".mai") for f in folder.iterdir() if f.name.endswith(".mai"))
+    kinds.sort(key=lambda kind: kind != USUAL_STARTER)
+    return {kind: (folder / f"{kind}.mai").read_text(encoding="utf-8") for kind in kinds}

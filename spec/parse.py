@@ -26,9 +26,12 @@ MAX_ERRORS = 20
 GRAMMAR = Path(__file__).with_name("grammar.lark")
 
 
-def load_source(path: Path, report: Reporter) -> Source:
-    """Read a file. Reports `file-not-found`, `file-too-large`, `not-text` or `empty-file`, and raises `MaiError`."""
-    name = str(path)
+def load_source(path: Path, report: Reporter, name: str | None = None) -> Source:
+    """Read a file, which compiled files call by its `name`, that of the file unless it is given.
+
+    Reports `file-not-found`, `file-too-large`, `not-text` or `empty-file`, and raises `MaiError`.
+    """
+    shown = str(path)
     try:
         found = path.stat()
         if not stat.S_ISREG(found.st_mode):
@@ -37,17 +40,17 @@ def load_source(path: Path, report: Reporter) -> Source:
         raw = b"" if too_large else path.read_bytes()
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        report.error("file-not-found", None, f"cannot read {name}: {reason}")
+        report.error("file-not-found", None, f"cannot read {shown}: {reason}")
         report.check()
         raise
     if too_large:
-        report.error("file-too-large", None, f"{name} is larger than {MAX_BYTES // 1000} kB, too large for a spec")
+        report.error("file-too-large", None, f"{shown} is larger than {MAX_BYTES // 1000} kB, too large for a spec")
     elif b"\0" in raw or not _is_utf8(raw):
-        report.error("not-text", None, f"{name} is not a text file in UTF-8")
+        report.error("not-text", None, f"{shown} is not a text file in UTF-8")
     elif not raw.strip():
-        report.error("empty-file", None, f"{name} is empty", help="`mai new` writes a spec to start from")
+        report.error("empty-file", None, f"{shown} is empty", help="`mai new` writes a spec to start from")
     report.check()
-    return Source(name, raw.decode("utf-8-sig").replace("\r\n", "\n"))
+    return Source(shown, raw.decode("utf-8-sig").replace("\r\n", "\n"), name or path.name)
 
 
 def _is_utf8(raw: bytes) -> bool:
@@ -65,7 +68,7 @@ def parse(source: Source, report: Reporter, part: tuple[int, int] | None = None)
     tree = _tree(text, source, report)
     report.check()
     assert tree is not None
-    file = TreeBuilder(source, report).file(tree)
+    file = TreeBuilder(source, report).build(tree)
     _check_depth(file, report)
     report.check()
     return file

@@ -8,15 +8,21 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
-    """One text and where it came from; `path` is shown to people as it stands."""
+    """One text and where it came from.
+
+    `path` is shown to people as it stands. `name` is what compiled files call it: its path from the folder of the spec that is
+    compiled, so that they are the same wherever that folder is.
+    """
 
     path: str
     text: str
+    name: str = ""
     line_starts: tuple[int, ...] = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         starts = (0, *(i + 1 for i, c in enumerate(self.text) if c == "\n"))
         object.__setattr__(self, "line_starts", starts)
+        object.__setattr__(self, "name", self.name or self.path)
 
     def position(self, offset: int) -> tuple[int, int]:
         """Line and column of a character offset, both counted from 1."""
@@ -53,6 +59,11 @@ class Span:
     def to(self, other: Span) -> Span:
         """The span from the start of this one to the end of `other`."""
         return Span(self.source, self.start, max(self.end, other.end))
+
+    @property
+    def note(self) -> str:
+        """The place as compiled files name it: `layers.mai:3:5`."""
+        return f"{self.source.name}:{self.line}:{self.column}"
 
     def __str__(self) -> str:
         return f"{self.source.path}:{self.line}:{self.column}"

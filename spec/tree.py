@@ -6,6 +6,7 @@ from math import isinf
 from typing import Any
 
 from lark import Token, Tree
+from lark.tree import Meta
 from lark.visitors import Transformer_NonRecursive
 
 from mai.spec import ast
@@ -14,6 +15,7 @@ from mai.spec.layout import MAX_NESTING
 from mai.spec.source import Source, Span
 from mai.spec.words import RESERVED
 
+Children = list[Any]  # What the parts of a rule became: tokens, and nodes of the tree.
 MAX_DIGITS = 400  # beyond this no float has room, and Python refuses to read an int of thousands of digits
 
 
@@ -28,17 +30,19 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         super().__init__(visit_tokens=False)
         self.source, self.reporter, self.chain = source, report, 0
 
-    def _call_userfunc(self, tree: Any, new_children: Any = None) -> Any:
+    def _call_userfunc(self, tree: Tree[Token], new_children: Children | None = None) -> object:
         """What lark's `v_args(meta=True)` does, without a new wrapper around the method for every node."""
         return getattr(self, tree.data)(tree.meta, new_children)
 
-    def file(self, tree: Any, children: Any = None) -> ast.File:
-        if isinstance(tree, Tree):
-            made: ast.File = self.transform(tree)
-            return made
-        return ast.File(self.source, tuple(c for c in children if isinstance(c, ast.Declaration)))
+    def build(self, tree: Tree[Token]) -> ast.File:
+        """The file of a whole parse tree."""
+        file: ast.File = self.transform(tree)
+        return file
 
-    def span(self, meta: Any) -> Span:
+    def file(self, meta: Meta, c: Children) -> ast.File:
+        return ast.File(self.source, tuple(d for d in c if isinstance(d, ast.Declaration)))
+
+    def span(self, meta: Meta) -> Span:
         if meta.empty:
             return Span(self.source, 0, 0)
         return Span(self.source, meta.start_pos, meta.end_pos)
@@ -49,7 +53,7 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
 
     # ------------------------------------------------------------ expressions
 
-    def number(self, meta: Any, c: list[Any]) -> ast.Expr:
+    def number(self, meta: Meta, c: Children) -> ast.Expr:
         text = str(c[0])
         if len(text) > MAX_DIGITS or isinf(float(text)):
             self.reporter.error(
@@ -58,62 +62,62 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
             return ast.Number(self.span(meta), 1, 0)
         return ast.Number(self.span(meta), 1, int(text) if text.isdigit() else float(text))
 
-    def string(self, meta: Any, c: list[Any]) -> ast.Expr:
+    def string(self, meta: Meta, c: Children) -> ast.Expr:
         return ast.String(self.span(meta), 1, str(c[0])[1:-1])
 
-    def bool(self, meta: Any, c: list[Any]) -> ast.Expr:
+    def bool(self, meta: Meta, c: Children) -> ast.Expr:
         return ast.Bool(self.span(meta), 1, c[0].type == "TRUE")
 
-    def name(self, meta: Any, c: list[Any]) -> ast.Expr:
+    def name(self, meta: Meta, c: Children) -> ast.Expr:
         return ast.Name(self.span(meta), 1, str(c[0]))
 
-    def field(self, meta: Any, c: list[Any]) -> ast.Expr:
+    def field(self, meta: Meta, c: Children) -> ast.Expr:
         return ast.Field(self.span(meta), _above(c[0]), c[0], str(c[1]))
 
-    def negate(self, meta: Any, c: list[Any]) -> ast.Expr:
+    def negate(self, meta: Meta, c: Children) -> ast.Expr:
         op, operand = c
         return ast.Unary(self.span(meta), _above(operand), "-" if op == "-" else "not", operand)
 
-    def binary(self, meta: Any, c: list[Any]) -> ast.Expr:
+    def binary(self, meta: Meta, c: Children) -> ast.Expr:
         left, op, right = c
         return ast.Binary(self.span(meta), _above(left, right), str(op), left, right, self.token_span(op))
 
-    def pipe_into(self, meta: Any, c: list[Any]) -> ast.Expr:
+    def pipe_into(self, meta: Meta, c: Children) -> ast.Expr:
         return ast.Pipe(self.span(meta), _above(c[0], c[-1]), c[0], c[-1])
 
-    def transpose(self, meta: Any, c: list[Any]) -> ast.Expr:
+    def transpose(self, meta: Meta, c: Children) -> ast.Expr:
         return ast.Transpose(self.span(meta), _above(c[0]), c[0])
 
-    def call(self, meta: Any, c: list[Any]) -> ast.Expr:
+    def call(self, meta: Meta, c: Children) -> ast.Expr:
         arguments: tuple[ast.Argument, ...] = c[1]
         return ast.Call(self.span(meta), _above(c[0], *(a.value for a in arguments)), c[0], arguments)
 
-    def index(self, meta: Any, c: list[Any]) -> ast.Expr:
+    def index(self, meta: Meta, c: Children) -> ast.Expr:
         items = c[1]
         parts = [p for i in items for p in ((i.start, i.stop, i.step) if isinstance(i, ast.Slice) else (i,))]
         inner = [p for p in parts if isinstance(p, ast.Expr)]
         return ast.Index(self.span(meta), _above(c[0], *inner), c[0], items)
 
-    def stack(self, meta: Any, c: list[Any]) -> ast.Expr:
+    def stack(self, meta: Meta, c: Children) -> ast.Expr:
         return ast.Stack(self.span(meta), _above(*c[0]), c[0])
 
-    def items(self, meta: Any, c: list[Any]) -> tuple[ast.Expr, ...]:
+    def items(self, meta: Meta, c: Children) -> tuple[ast.Expr, ...]:
         return tuple(c)
 
     dims = items
     indices = items
     arguments = items
 
-    def argument(self, meta: Any, c: list[Any]) -> ast.Argument:
+    def argument(self, meta: Meta, c: Children) -> ast.Argument:
         return ast.Argument(self.span(meta), None, None, c[0])
 
-    def named_argument(self, meta: Any, c: list[Any]) -> ast.Argument:
+    def named_argument(self, meta: Meta, c: Children) -> ast.Argument:
         return ast.Argument(self.span(meta), str(c[0]), self.token_span(c[0]), c[1])
 
-    def new_axis(self, meta: Any, c: list[Any]) -> ast.NewAxis:
+    def new_axis(self, meta: Meta, c: Children) -> ast.NewAxis:
         return ast.NewAxis(self.span(meta))
 
-    def slice(self, meta: Any, c: list[Any]) -> ast.Slice:
+    def slice(self, meta: Meta, c: Children) -> ast.Slice:
         parts: list[ast.Expr | None] = [None]
         for child in c:
             if isinstance(child, Token):
@@ -125,40 +129,40 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
 
     # ------------------------------------------------------------------ types
 
-    def tensor_type(self, meta: Any, c: list[Any]) -> ast.TypeExpr:
+    def tensor_type(self, meta: Meta, c: Children) -> ast.TypeExpr:
         return ast.TensorType(self.span(meta), c[0])
 
-    def tokens_type(self, meta: Any, c: list[Any]) -> ast.TypeExpr:
+    def tokens_type(self, meta: Meta, c: Children) -> ast.TypeExpr:
         return ast.TokensType(self.span(meta), c[0])
 
-    def class_type(self, meta: Any, c: list[Any]) -> ast.TypeExpr:
+    def class_type(self, meta: Meta, c: Children) -> ast.TypeExpr:
         return ast.ClassType(self.span(meta), c[0])
 
-    def scalar_type(self, meta: Any, c: list[Any]) -> ast.TypeExpr:
+    def scalar_type(self, meta: Meta, c: Children) -> ast.TypeExpr:
         return ast.ScalarType(self.span(meta), str(c[0]))  # type: ignore[arg-type]
 
     # ------------------------------------------------------------- statements
 
-    def identifier(self, meta: Any, c: list[Any]) -> ast.Identifier:
+    def identifier(self, meta: Meta, c: Children) -> ast.Identifier:
         if c[0] in RESERVED:
             self.reporter.error(
                 "reserved-name", self.span(meta), f"`{c[0]}` is a word of the language and cannot be a name"
             )
         return ast.Identifier(self.span(meta), str(c[0]))
 
-    def block(self, meta: Any, c: list[Any]) -> tuple[ast.Statement, ...]:
+    def block(self, meta: Meta, c: Children) -> tuple[ast.Statement, ...]:
         return tuple(s for s in c if isinstance(s, ast.Statement))
 
-    def assign(self, meta: Any, c: list[Any]) -> ast.Statement:
+    def assign(self, meta: Meta, c: Children) -> ast.Statement:
         return ast.Assign(self.span(meta), (c[0],), "", c[1])
 
-    def update(self, meta: Any, c: list[Any]) -> ast.Statement:
+    def update(self, meta: Meta, c: Children) -> ast.Statement:
         return ast.Assign(self.span(meta), (c[0],), str(c[1])[0], c[2])  # type: ignore[arg-type]
 
-    def unpack(self, meta: Any, c: list[Any]) -> ast.Statement:
+    def unpack(self, meta: Meta, c: Children) -> ast.Statement:
         return ast.Assign(self.span(meta), tuple(c[:-1]), "", c[-1])
 
-    def derivative(self, meta: Any, c: list[Any]) -> ast.Statement:
+    def derivative(self, meta: Meta, c: Children) -> ast.Statement:
         state, variable, value = c
         return ast.Derivative(self.span(meta), self._undressed(state), self._undressed(variable), value)
 
@@ -169,22 +173,22 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
             self.reporter.error("bad-derivative", name.span, "a derivative is written `dx/ds = ...`", help=help)
         return ast.Identifier(name.span, name.id[1:])
 
-    def draw(self, meta: Any, c: list[Any]) -> ast.Statement:
+    def draw(self, meta: Meta, c: Children) -> ast.Statement:
         return ast.Draw(self.span(meta), c[0], c[1])
 
-    def param(self, meta: Any, c: list[Any]) -> ast.Statement:
+    def param(self, meta: Meta, c: Children) -> ast.Statement:
         return ast.Param(self.span(meta), c[0], c[1], c[2] if len(c) > 2 else None, True)
 
-    def state(self, meta: Any, c: list[Any]) -> ast.Statement:
+    def state(self, meta: Meta, c: Children) -> ast.Statement:
         return ast.Param(self.span(meta), c[0], c[1], c[2] if len(c) > 2 else None, False)
 
-    def return_(self, meta: Any, c: list[Any]) -> ast.Statement:
+    def return_(self, meta: Meta, c: Children) -> ast.Statement:
         if len(c) == 1:
             return ast.Return(self.span(meta), c[0])
         span = Span(self.source, c[0].span.start, c[-1].span.end)
         return ast.Return(self.span(meta), ast.Several(span, _above(*c), tuple(c)))
 
-    def if_(self, meta: Any, c: list[Any]) -> ast.Statement:
+    def if_(self, meta: Meta, c: Children) -> ast.Statement:
         otherwise: tuple[ast.Statement, ...] = c[2] if len(c) > 2 else ()
         # Bottom-up: the `if` made last is the one of this `else if`.
         self.chain = self.chain + 1 if otherwise and isinstance(otherwise[-1], ast.If) else 1
@@ -192,100 +196,100 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
             self.reporter.error("too-deep", self.span(meta), f"an `else if` follows {MAX_NESTING} others")
         return ast.If(self.span(meta), c[0], c[1], otherwise)
 
-    def otherwise(self, meta: Any, c: list[Any]) -> tuple[ast.Statement, ...]:
+    def otherwise(self, meta: Meta, c: Children) -> tuple[ast.Statement, ...]:
         return (c[0],) if isinstance(c[0], ast.If) else c[0]
 
-    def repeat(self, meta: Any, c: list[Any]) -> ast.Statement:
+    def repeat(self, meta: Meta, c: Children) -> ast.Statement:
         shared = any(isinstance(x, Token) for x in c)
         index = next((x for x in c if isinstance(x, ast.Identifier)), None)
         return ast.Repeat(self.span(meta), c[0], shared, index, c[-1])
 
-    def integrate(self, meta: Any, c: list[Any]) -> ast.Statement:
+    def integrate(self, meta: Meta, c: Children) -> ast.Statement:
         variable, start, stop, solver, body, *keeps = (x for x in c if not isinstance(x, Token))
         return ast.Integrate(self.span(meta), variable, start, stop, solver, body, keeps[0] if keeps else ())
 
-    def keeps(self, meta: Any, c: list[Any]) -> tuple[ast.Keep, ...]:
+    def keeps(self, meta: Meta, c: Children) -> tuple[ast.Keep, ...]:
         return tuple(c)
 
-    def keep(self, meta: Any, c: list[Any]) -> ast.Keep:
+    def keep(self, meta: Meta, c: Children) -> ast.Keep:
         return ast.Keep(self.span(meta), c[0], c[1])
 
-    def extend(self, meta: Any, c: list[Any]) -> ast.Statement:
+    def extend(self, meta: Meta, c: Children) -> ast.Statement:
         return ast.Extend(self.span(meta), c[0], c[1], c[2] if len(c) > 3 else None, c[-1])
 
-    def append(self, meta: Any, c: list[Any]) -> ast.Statement:
+    def append(self, meta: Meta, c: Children) -> ast.Statement:
         return ast.Append(self.span(meta), c[0])
 
-    def minimize(self, meta: Any, c: list[Any]) -> ast.Statement:
+    def minimize(self, meta: Meta, c: Children) -> ast.Statement:
         return ast.Minimize(self.span(meta), c[0], tuple(c[1:]))
 
-    def report(self, meta: Any, c: list[Any]) -> ast.Statement:
+    def report(self, meta: Meta, c: Children) -> ast.Statement:
         return ast.Report(self.span(meta), tuple(c))
 
-    def record(self, meta: Any, c: list[Any]) -> ast.Statement:
+    def record(self, meta: Meta, c: Children) -> ast.Statement:
         every = c[-1][0] if isinstance(c[-1], tuple) else None
         return ast.Record(self.span(meta), tuple(x for x in c if isinstance(x, ast.Expr)), every)
 
-    def every(self, meta: Any, c: list[Any]) -> tuple[ast.Expr, ...]:
+    def every(self, meta: Meta, c: Children) -> tuple[ast.Expr, ...]:
         return tuple(c)
 
     # ----------------------------------------------------------- declarations
 
-    def const(self, meta: Any, c: list[Any]) -> ast.Declaration:
+    def const(self, meta: Meta, c: Children) -> ast.Declaration:
         return ast.Const(self.span(meta), c[0], c[1])
 
-    def let(self, meta: Any, c: list[Any]) -> ast.Declaration:
+    def let(self, meta: Meta, c: Children) -> ast.Declaration:
         return ast.Let(self.span(meta), c[0], c[1])
 
-    def data(self, meta: Any, c: list[Any]) -> ast.Declaration:
+    def data(self, meta: Meta, c: Children) -> ast.Declaration:
         return ast.Data(self.span(meta), tuple(c[:-1]), c[-1])
 
-    def data_field(self, meta: Any, c: list[Any]) -> ast.DataField:
+    def data_field(self, meta: Meta, c: Children) -> ast.DataField:
         return ast.DataField(self.span(meta), c[0], c[1])
 
-    def parameters(self, meta: Any, c: list[Any]) -> tuple[ast.Parameter, ...]:
+    def parameters(self, meta: Meta, c: Children) -> tuple[ast.Parameter, ...]:
         return tuple(c)
 
-    def parameter(self, meta: Any, c: list[Any]) -> ast.Parameter:
+    def parameter(self, meta: Meta, c: Children) -> ast.Parameter:
         default = next((x for x in c[1:] if isinstance(x, ast.Expr)), None)
         type_ = next((x for x in c[1:] if not isinstance(x, ast.Expr)), None)
         return ast.Parameter(self.span(meta), c[0], type_, default)
 
-    def returns(self, meta: Any, c: list[Any]) -> tuple[ast.TypeExpr, ...]:
+    def returns(self, meta: Meta, c: Children) -> tuple[ast.TypeExpr, ...]:
         return tuple(c[1:])
 
-    def _function(self, kind: str, meta: Any, c: list[Any]) -> ast.Declaration:
+    def _function(self, kind: str, meta: Meta, c: Children) -> ast.Declaration:
         returns = c[2] if len(c) == 4 else ()
         end = max(part.span.end for part in (c[0], *c[1], *returns))
         head = Span(self.source, meta.start_pos, end)
         return ast.Function(self.span(meta), kind, c[0], c[1], returns, c[-1], head)  # type: ignore[arg-type]
 
-    def layer(self, meta: Any, c: list[Any]) -> ast.Declaration:
+    def layer(self, meta: Meta, c: Children) -> ast.Declaration:
         return self._function("layer", meta, c)
 
-    def net(self, meta: Any, c: list[Any]) -> ast.Declaration:
+    def net(self, meta: Meta, c: Children) -> ast.Declaration:
         return self._function("net", meta, c)
 
-    def export(self, meta: Any, c: list[Any]) -> ast.Declaration:
+    def export(self, meta: Meta, c: Children) -> ast.Declaration:
         return self._function("export", meta, c)
 
-    def train(self, meta: Any, c: list[Any]) -> ast.Declaration:
+    def train(self, meta: Meta, c: Children) -> ast.Declaration:
         end = max([meta.start_pos + 5, *(a.span.end for a in c[0])])
         return ast.Train(self.span(meta), c[0], c[1], Span(self.source, meta.start_pos, end))
 
-    def import_(self, meta: Any, c: list[Any]) -> ast.Declaration:
+    def import_(self, meta: Meta, c: Children) -> ast.Declaration:
         return ast.Import(self.span(meta), c[0])
 
-    def weights(self, meta: Any, c: list[Any]) -> ast.Declaration:
+    def weights(self, meta: Meta, c: Children) -> ast.Declaration:
         rules = tuple(r for r in c if isinstance(r, (ast.Fill, ast.Ignore)))
         return ast.Weights(self.span(meta), c[0], rules, Span(self.source, meta.start_pos, c[0].span.end))
 
     weight_names = items
 
-    def fill(self, meta: Any, c: list[Any]) -> ast.Fill:
+    def fill(self, meta: Meta, c: Children) -> ast.Fill:
         return ast.Fill(self.span(meta), c[0], c[1])
 
-    def ignore(self, meta: Any, c: list[Any]) -> ast.Ignore:
+    def ignore(self, meta: Meta, c: Children) -> ast.Ignore:
         return ast.Ignore(self.span(meta), c[0])
 
 

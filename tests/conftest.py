@@ -32,7 +32,7 @@ def golden(request: pytest.FixtureRequest) -> Callable[[Path, str], None]:
         if request.config.getoption("--update-golden"):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(text, encoding="utf-8")
-        assert path.exists(), f"{path.name} is missing: run pytest --update-golden and read what it says"
+        assert path.exists(), f"{path.name} is missing: run `make docs` and read what it says"
         assert text == path.read_text(encoding="utf-8")
 
     return compare

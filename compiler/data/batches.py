@@ -11,6 +11,7 @@ import numpy as np
 
 from mai.compiler.data.fields import EXACT, bad, check_labels, check_whole, chosen, shape_of, window
 from mai.compiler.data.label_names import Names, coded, is_words
+from mai.compiler.data.several_files import read_files
 from mai.compiler.data.source_kinds import HELD_OUT, Corpus, Endless, FileSource, Finite, Request, Source, generator
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.ir.types import DType, Type
@@ -67,7 +68,7 @@ def _load(source: Source, fields: Mapping[str, Type], request: Request, known: N
     if request.files and not source.reads_files:
         source = source_of(request.files[0], source)
     source.check_fields(fields)
-    match source.read(request):
+    match read_files(source, request):
         case Corpus(tokens, tokenizer):
             return _windows(tokens, tokenizer, fields, request.seed)
         case Endless(draw):
@@ -94,7 +95,7 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, k
     if finite.held_out is not None:
         held_out = _typed(_chosen(finite.held_out, fields, named), fields)
     elif not finite.all_of_them:
-        arrays, held_out = _hold_out(arrays, seed)
+        arrays, held_out = _hold_out(arrays)
     return Dataset(_shuffled(arrays, seed), len(next(iter(arrays.values()))), held_out, labels=labels)
 
 
@@ -125,12 +126,12 @@ def _shuffled(arrays: Fields, seed: int) -> Callable[[int, int], Fields]:
     return batch
 
 
-def _hold_out(arrays: Fields, seed: int) -> tuple[Fields, Fields | None]:
-    """A tenth of the examples, chosen by the seed, kept aside for validation."""
+def _hold_out(arrays: Fields) -> tuple[Fields, Fields | None]:
+    """A tenth of the examples, kept aside for validation: the same whatever the seed, so that seeds can be compared."""
     count = len(next(iter(arrays.values())))
     if count < FEWEST:
         return arrays, None
-    order = generator(seed, HOLD_OUT).permutation(count)
+    order = generator(0, HOLD_OUT).permutation(count)
     cut = max(1, int(count * HELD_OUT))
     return {n: a[order[cut:]] for n, a in arrays.items()}, {n: a[order[:cut]] for n, a in arrays.items()}
 

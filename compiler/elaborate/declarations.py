@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from functools import cache
 from pathlib import Path
@@ -158,20 +159,26 @@ class Loader:
             chain = " -> ".join(p.name for p in [*self.loading, target])
             self.report.error("import-cycle", span, f"files import each other in a circle: {chain}")
             return
-        imported = self.loaded.get(target) or self._load(target, prelude)
+        imported = self.loaded.get(target) or self._load(target, _name_of_import(declaration), prelude)
         for name, value in imported.names.items():
             if isinstance(value, Function):
                 module.names[name] = value
                 module.where[name] = span
 
-    def _load(self, target: Path, prelude: Module) -> Module:
+    def _load(self, target: Path, name: str, prelude: Module) -> Module:
         self.loading.append(target)
         try:
-            file = parse(load_source(target, self.report), self.report)
+            file = parse(load_source(target, self.report, name), self.report)
             self.loaded[target] = self.module(file, target, prelude)
         finally:
             self.loading.pop()
         return self.loaded[target]
+
+
+def _name_of_import(declaration: ast.Import) -> str:
+    """The path of an imported file from the folder of the spec that is compiled, as the imports spell it."""
+    importer = declaration.path.span.source.name
+    return posixpath.normpath(posixpath.join(posixpath.dirname(importer), declaration.path.value))
 
 
 def elaborate(

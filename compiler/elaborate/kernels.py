@@ -156,17 +156,15 @@ def cross_entropy(e: Elaborator, logits: Arg, label: Arg) -> Binding:
     if isinstance(y.type.classes, int) and isinstance(classes, int) and z.type.rank and y.type.classes > classes:
         message = f"labels below {y.type.classes} need as many logits, here are {classes}"
         raise e.fail("class-range", label.span, message, label=f"class[{y.type.classes}]")
-    if _maker(e, z) is red.Softmax:
+    if _operation_behind(z) is red.Softmax:
         help = "hand over what the softmax is of; of probabilities p, the loss is `-log(p[y])`"
         raise e.fail("softmax-twice", logits.span, "these are probabilities; `cross_entropy` takes logits", help=help)
     return e.emit(loss.CrossEntropy, z, y)
 
 
-def _maker(e: Elaborator, value: Value) -> type[Operation] | None:
-    """The operation that made a value here, beneath changes of its type; None where it is from outside."""
-    for node in reversed(e.builder.region.nodes):
-        if value in node.outputs:
-            if node.op not in (Lead, Unlead):
-                return node.op
-            value = node.inputs[0]
-    return None
+def _operation_behind(value: Value) -> type[Operation] | None:
+    """The operation that makes a value, beneath changes of its type; None for an input."""
+    node = value.producer
+    while node is not None and node.op in (Lead, Unlead):
+        node = node.inputs[0].producer
+    return None if node is None else node.op

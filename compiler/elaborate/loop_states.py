@@ -65,6 +65,8 @@ def settle(
             with e.region(region):
                 region.outputs = [_as_type(e, v, s.first.type) for s, v in zip(states, next_values, strict=True)]
             return region, states
+        for node in region.nodes:
+            node.drop()
         states = widened
 
 

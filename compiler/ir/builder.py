@@ -38,7 +38,7 @@ class Builder:
         lead = join_leads([v.type for v in inputs])
         outputs = [t.with_lead(lead) for t in (types if isinstance(types, tuple) else (types,))]
         values = tuple(Value(t, name or op.name) for t in outputs)
-        self.region.nodes.append(Node(op, tuple(inputs), merged, values, (), self.span, self.scope))
+        self.region.append(Node(op, tuple(inputs), merged, values, (), self.span, self.scope))
         return values
 
     def add(
@@ -53,7 +53,7 @@ class Builder:
         op = type(structure)
         outputs = tuple(Value(t, name or op.name) for t in types)
         node = Node(op, tuple(inputs), {}, outputs, tuple(regions), self.span, self.scope, structure)
-        self.region.nodes.append(node)
+        self.region.append(node)
         return node
 
     def _leaf(self, structure: Structural, type: Type, inputs: Sequence[Value] = (), name: str = "") -> Value:

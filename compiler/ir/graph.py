@@ -19,10 +19,16 @@ EVALUATIONS, TURNS = "evaluations", "turns"
 
 @dataclass(eq=False, slots=True)
 class Value:
-    """One SSA value. `name` is the spec's name for it, or that of its operation; it need not be unique."""
+    """One SSA value. `name` is the spec's name for it, or that of its operation; it need not be unique.
+
+    `producer` is the node that makes it, None for an input of a region. `uses` has the nodes that read it, and how often: as an
+    operand, or as what one of their regions gives. What leaves a graph is in its `outputs` alone.
+    """
 
     type: Type
     name: str = ""
+    producer: Node | None = None
+    uses: dict[Node, int] = field(default_factory=dict)
 
     def __repr__(self) -> str:
         return f"%{self.name}: {self.type}"
@@ -53,12 +59,37 @@ class Node:
         """What the node says beside its operands, by name: for text, and for code that treats all nodes alike."""
         return list(self.attributes.items()) if self.structure is None else self.structure.items()
 
-    def uses(self) -> Iterator[Value]:
+    def operands(self) -> Iterator[Value]:
+        """What the node itself reads: its inputs, and what its regions give."""
+        yield from self.inputs
+        for region in self.regions:
+            yield from region.outputs
+
+    def link(self) -> None:
+        """Tell the values that this node makes and reads so, once its operands are those that stay."""
+        for value in self.outputs:
+            value.producer = self
+        for value in self.operands():
+            value.uses[self] = value.uses.get(self, 0) + 1
+
+    def unlink(self) -> None:
+        """Take back what `link` told of operands: before they are changed, or before the node is dropped."""
+        for value in self.operands():
+            value.uses.pop(self, None)
+
+    def drop(self) -> None:
+        """Forget the node, and those inside: nothing that they read knows of them any more."""
+        self.unlink()
+        for region in self.regions:
+            for node in region.nodes:
+                node.drop()
+
+    def reads(self) -> Iterator[Value]:
         """Every value that the node or its regions read, those made inside included."""
         yield from self.inputs
         for region in self.regions:
             for node in region.nodes:
-                yield from node.uses()
+                yield from node.reads()
             yield from region.outputs
 
 
@@ -69,6 +100,11 @@ class Region:
     inputs: list[Value] = field(default_factory=list)
     nodes: list[Node] = field(default_factory=list)
     outputs: list[Value] = field(default_factory=list)
+
+    def append(self, node: Node) -> None:
+        """Add a new node at the end; values know of it from here on."""
+        self.nodes.append(node)
+        node.link()
 
     def walk(self) -> Iterator[Node]:
         """Every node, those of nested regions after the node that owns them."""
@@ -113,6 +149,19 @@ class Setting:
     maximum: float | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class OneTurn:
+    """How the interface of one turn of a growing text belongs together.
+
+    `length` is the stem of its sizes' names, as in its loop; `turn` the setting that counts the turns, if they are counted;
+    `states` has for each input that is a state the output that is its value for the next turn.
+    """
+
+    length: str
+    turn: str | None
+    states: dict[str, str]
+
+
 @dataclass(eq=False, slots=True)
 class Graph(Region):
     """One entry point: an export, or a train block.
@@ -120,6 +169,7 @@ class Graph(Region):
     `inputs` are per example and have the batch axis; `settings` are per call. `sizes` says where each symbolic size
     is read at run time: from an axis of an input, counted in memory, or from a setting. `arguments` has, for each net,
     what its parameters stand for in its calls: the nets are inlined, but people know these values by the nets' names.
+    `one_turn` is what `passes.step` says of its graph, None for all others.
     """
 
     name: str = ""
@@ -128,6 +178,7 @@ class Graph(Region):
     sizes: dict[str, tuple[Value, int] | Value] = field(default_factory=dict)
     output_names: list[str] = field(default_factory=list)
     arguments: dict[str, dict[Value, str]] = field(default_factory=dict)
+    one_turn: OneTurn | None = None
 
     @property
     def sources(self) -> dict[str, Value]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
@@ -115,6 +114,7 @@ def _shell(graph: Graph) -> Graph:
         settings={n: _renewed(s) for n, s in graph.settings.items()},
         weights=dict(graph.weights),
         output_names=list(graph.output_names),
+        one_turn=graph.one_turn,
     )
 
 
@@ -135,7 +135,7 @@ def made_in(region: Region) -> set[Value]:
 def free_values(region: Region) -> list[Value]:
     """The values that a region reads and does not make, in the order of their first use."""
     made = made_in(region)
-    used = [v for node in region.nodes for v in node.uses()] + region.outputs
+    used = [v for node in region.nodes for v in node.reads()] + region.outputs
     return [v for v in dict.fromkeys(used) if v not in made]
 
 
@@ -144,22 +144,16 @@ def reading(node: Node) -> list[Value]:
     return [*node.inputs, *(v for r in node.regions for v in free_values(r))]
 
 
-def uses_of(graph: Graph) -> Counter[Value]:
-    """How often each value is read."""
-    read = [v for node in graph.walk() for v in node.inputs]
-    leaving = [v for node in graph.walk() for region in node.regions for v in region.outputs]
-    return Counter([*read, *leaving, *graph.outputs])
-
-
 def symbols_of(node: Node) -> set[str]:
     """The sizes known only at run time that a node's attributes, or those of its regions, speak of."""
-    found = set().union(*(_symbols_in(value) for _, value in node.items()))
+    found = set().union(*(symbols_in(value) for _, value in node.items()))
     return found.union(*(symbols_of(inner) for region in node.regions for inner in region.nodes))
 
 
-def _symbols_in(attribute: object) -> set[str]:
+def symbols_in(attribute: object) -> set[str]:
+    """The sizes known only at run time in one attribute."""
     if isinstance(attribute, Dim):
         return symbols(attribute)
     if isinstance(attribute, Axis):
-        return _symbols_in(attribute.size)
-    return set().union(*map(_symbols_in, attribute)) if isinstance(attribute, tuple) else set()
+        return symbols_in(attribute.size)
+    return set().union(*map(symbols_in, attribute)) if isinstance(attribute, tuple) else set()

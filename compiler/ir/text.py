@@ -66,7 +66,7 @@ class _Printer:
         arguments = (inputs + attributes).removeprefix(", ")
         outputs = ", ".join(self.name(v) for v in node.outputs)
         types = ", ".join(str(v.type) for v in node.outputs)
-        at = f"  # {node.span.source.path}:{node.span.line}" if node.span else ""
+        at = f"  # {node.span.source.name}:{node.span.line}" if node.span else ""
         open_ = " {" if node.regions else ""
         yield f"{indent}{outputs} = {node.op.name}({arguments}) : {types}{open_}{at}"
         for region in node.regions:

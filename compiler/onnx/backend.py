@@ -130,7 +130,7 @@ class OnnxBackend(Products):
     def begin_node(self, node: Node, *, of_codes: bool) -> None:
         """What is appended from now on is of a node of the IR; `of_codes`: it is a product of whole numbers."""
         self.scope = node.scope.replace(".", "/")
-        self.note = str(node.span) if node.span else ""
+        self.note = node.span.note if node.span else ""
         self.output = node.output.type.physical if node.outputs else ()
         self.of_codes = of_codes
 

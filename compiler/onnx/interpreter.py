@@ -9,7 +9,6 @@ import onnx_ir as ir
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.interpreter import Interpreter
-from mai.compiler.ir.rewrite import uses_of
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import Type
@@ -33,7 +32,7 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
         self.options = options
         self.op = OnnxBackend(graph, options.opset, self.size_source, coarse)
         self.known = KnownValues(graph, weights)
-        self._read = frozenset(uses_of(graph))
+        self._leaving = frozenset(graph.outputs)
         self._of_codes = whole_nodes(graph, coarse.whole) if coarse else set()
 
     def __getitem__(self, value: Value) -> ir.Value:
@@ -45,7 +44,7 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
 
     def is_read(self, value: Value) -> bool:
         """Whether anything in the graph reads a value."""
-        return value in self._read
+        return bool(value.uses) or value in self._leaving
 
     # --------------------------------------------------------------------- walk
 

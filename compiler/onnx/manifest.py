@@ -94,15 +94,12 @@ def text_of(graph: Graph) -> Text | None:
 
 def step_of(graph: Graph) -> Step | None:
     """How the inputs and outputs of a graph that `passes.step` made belong together."""
-    new = next((name for name in graph.sizes if name.endswith("_new")), None)
-    if new is None or not graph.name.endswith(".step"):
+    one = graph.one_turn
+    if one is None:
         return None
-    past_size = new.removesuffix("_new") + "_past"
-    tokens, past = graph.sources[new], graph.sources[past_size]
-    states = [v for v in graph.inputs if f"{v.name}_next" in graph.output_names and v not in (tokens, past)]
-    turn = next((name for name, s in graph.settings.items() if name.startswith("turn") and s.value is not past), None)
-    names = {v.name: f"{v.name}_next" for v in states}
-    return Step(tokens=tokens.name, past=past.name, turn=turn, past_size=past_size, states=names)
+    past_size = f"{one.length}_past"
+    tokens, past = graph.sources[f"{one.length}_new"], graph.sources[past_size]
+    return Step(tokens=tokens.name, past=past.name, turn=one.turn, past_size=past_size, states=one.states)
 
 
 def _versions(*packages: str) -> dict[str, str]:

@@ -1,30 +1,21 @@
-"""Passes: graph to graph, one a file. `prepare` makes what torch runs, `optimise` what becomes ONNX."""
+"""Passes: graph to graph, one a file. `prepare` makes what torch runs, `optimise` what becomes ONNX; `pipeline` has their order."""
 
 from __future__ import annotations
-
-from collections.abc import Callable
 
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.rewrite import made_in
 from mai.compiler.ir.structure import DERIVATIVES, Integrate
-from mai.compiler.passes.branches.pair import pair
+from mai.compiler.passes import pipeline
 from mai.compiler.passes.derivatives.differentiate import differentiate
 from mai.compiler.passes.local.fold import fold
 from mai.compiler.passes.local.freeze import freeze
-from mai.compiler.passes.local.fuse import fuse
 from mai.compiler.passes.local.prune import prune, select
-from mai.compiler.passes.local.share import share
-from mai.compiler.passes.local.split import split
-from mai.compiler.passes.local.upsampled import upsampled
 from mai.compiler.passes.loops.discretise import discretise
-from mai.compiler.passes.loops.hoist import hoist
 from mai.compiler.passes.loops.retime import retimed
 from mai.compiler.passes.loops.unroll import unroll
+from mai.compiler.passes.pipeline import GROWN
 from mai.compiler.passes.text.incremental import incremental
-from mai.compiler.passes.text.recompute import recompute
-from mai.compiler.passes.text.speculate import speculative
 from mai.compiler.passes.text.step import step
-from mai.compiler.passes.text.two_level_cache import two_level
 
 __all__ = [
     "GROWN",
@@ -35,17 +26,13 @@ __all__ = [
     "optimise",
     "prepare",
     "prune",
+    "readable",
     "retimed",
     "select",
     "step",
 ]
 
 TURNS = 2  # Of a `repeat`, where only what can be done with it is asked: a turn, and one that has another before it.
-
-# A text computed whole each turn; grown token by token, the new part joined to the past each turn, or once a block of turns.
-GROWN: dict[str, Callable[[Graph], Graph]] = {
-    "none": recompute, "concat": incremental, "two-level": lambda graph: two_level(incremental(graph)),
-}  # fmt: skip
 
 
 def prepare(graph: Graph, *, cache: str = "none", adjoint: bool = False, drafts: int = 0) -> Graph:
@@ -54,13 +41,12 @@ def prepare(graph: Graph, *, cache: str = "none", adjoint: bool = False, drafts:
     `cache` is a key of `GROWN`: how an `extend` keeps the past. With `adjoint`, an `integrate` that asks for it is ready to
     be trained through by the adjoint equation. With `drafts`, a turn of the text reads up to so many tokens that it guesses.
     """
-    plain = derived(graph, adjoint=adjoint)
-    return prune(share(speculative(plain, drafts) if drafts else GROWN[cache](plain)))
+    return pipeline.run(pipeline.preparation(cache=cache, adjoint=adjoint, drafts=drafts), graph)
 
 
 def derived(graph: Graph, *, adjoint: bool = False) -> Graph:
     """Only as far as derivatives: raises `MaiError` for those that do not exist."""
-    return differentiate(discretise(unroll(graph), adjoint=adjoint))
+    return pipeline.run(pipeline.derivation(adjoint=adjoint), graph)
 
 
 def check_derivatives(graph: Graph) -> None:
@@ -80,8 +66,11 @@ def check_growth(graph: Graph) -> None:
 
 
 def optimise(graph: Graph) -> Graph:
-    """A prepared graph made fast: what does not depend on the examples is computed once, before the loops.
+    """A prepared graph made fast: what does not depend on the examples is computed once, before the loops."""
+    return pipeline.run(pipeline.OPTIMISATION, graph)
 
-    What has left the loops is in no branch's way when branches become one; what they become is there when sums are taken in.
-    """
-    return prune(share(fuse(pair(hoist(prune(share(split(upsampled(fold(graph))))))))))
+
+def readable(graph: Graph) -> Graph:
+    """Loops in the place of all that is none; a `repeat` keeps its turns' weights apart only where it is differentiated."""
+    has_derivative = any(node.op in DERIVATIVES for node in graph.walk())
+    return pipeline.run((pipeline.UNROLL, *pipeline.READABLE) if has_derivative else pipeline.READABLE, graph)

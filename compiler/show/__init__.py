@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 IMAGE_ENDINGS = (".svg", ".png", ".pdf", ".jpg", ".jpeg", ".gif", ".webp", ".bmp", ".eps", ".ps", ".tiff")
 
 
-def emit_text(program: Program, file: Path, stage: str, export: str | None, suffix: str = "") -> str:
+def emit_text(
+    program: Program, file: Path, stage: str, export: str | None, suffix: str = "", after: str | None = None
+) -> str:
     """The text of one stage of compilation.
 
     Args:
@@ -23,6 +25,7 @@ def emit_text(program: Program, file: Path, stage: str, export: str | None, suff
         stage: summary, ast, ir, torch, onnx or diagram.
         export: the export to show; by default all.
         suffix: the ending of the file that the text is written to: a diagram is SVG for `.svg`, else Mermaid.
+        after: the pass after which the IR is shown; by default as it was elaborated.
 
     Raises:
         MaiError: there is no such stage or export, or the ending is that of a picture which mai does not draw.
@@ -30,7 +33,7 @@ def emit_text(program: Program, file: Path, stage: str, export: str | None, suff
     emitters: dict[str, Callable[[], str]] = {
         "summary": lambda: _summary(program),
         "ast": lambda: _ast(program),
-        "ir": lambda: _ir(program, export),
+        "ir": lambda: _ir(program, export, after),
         "torch": lambda: _torch(program, export),
         "onnx": lambda: _onnx(program, export),
         "diagram": lambda: _diagram(program, export, suffix),
@@ -38,6 +41,9 @@ def emit_text(program: Program, file: Path, stage: str, export: str | None, suff
     if stage not in emitters:
         message = f"there is no stage `{stage}`"
         raise MaiError([Diagnostic("unknown-argument", None, message, help=f"--emit {', '.join(emitters)}")])
+    if after is not None and stage != "ir":
+        message = f"`--after {after}` says which pass the IR is shown after"
+        raise MaiError([Diagnostic("unknown-argument", None, message, help=f"--emit ir --after {after}")])
     if suffix.lower() in IMAGE_ENDINGS and (stage, suffix.lower()) != ("diagram", ".svg"):
         drawn = (
             "draws a diagram as .svg, and writes one as Mermaid text to .md" if stage == "diagram" else "writes text"
@@ -68,13 +74,14 @@ def _ast(program: Program) -> str:
     return format_tree(parse(program.source, Reporter()))
 
 
-def _ir(program: Program, export: str | None) -> str:
+def _ir(program: Program, export: str | None, after: str | None) -> str:
     from mai.compiler.ir.text import to_text
+    from mai.compiler.show.passes import graph_after
 
     graphs = [program.exports[n] for n in _export_names(program, export)]
-    if export is None and program.training:
+    if export is None and program.training and after is None:
         graphs.append(program.training.graph)
-    return "\n".join(to_text(g) for g in graphs)
+    return "\n".join(to_text(graph if after is None else graph_after(graph, after)) for graph in graphs)
 
 
 def _torch(program: Program, export: str | None) -> str:

@@ -100,7 +100,7 @@ def panels(program: Program, exports: Sequence[str]) -> list[Panel]:
 
 def _panel(title: str, prefix: str, region: Region, nets: Nets) -> Panel:
     drawing = Drawing(prefix, nets)
-    read = {v for node in region.nodes for v in node.uses()}
+    read = {v for node in region.nodes for v in node.reads()}
     items: list[Item] = []
     for value in region.inputs:
         if value in read:
@@ -188,7 +188,7 @@ class Drawing:
 
     def _box(self, name: str, kind: Kind, run: list[Node]) -> Box:
         """A run of nodes as one box, with the shape of its last result."""
-        box = Box(name, kind, _shape(run[-1].output.type), self.sources(v for node in run for v in node.uses()))
+        box = Box(name, kind, _shape(run[-1].output.type), self.sources(v for node in run for v in node.reads()))
         return self.bind(box, *(v for node in run for v in node.outputs))
 
     def _call(self, name: str, run: list[Node]) -> Box:
@@ -203,7 +203,7 @@ class Drawing:
         for inside, outside in zip(states, first, strict=True):
             if outside in self.owner:
                 self.bind(self.owner[outside], inside)
-        if any(index in inner.uses() for inner in region.nodes):
+        if any(index in inner.reads() for inner in region.nodes):
             frame.items.append(self.bind(Box(_name(index), "input", _shape(index.type)), index))
         frame.items += self.items(region.nodes)
         for result, inside in zip(node.outputs, region.outputs, strict=False):

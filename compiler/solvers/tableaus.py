@@ -102,6 +102,13 @@ _TSIT5 = Tableau(
     ),
 )  # fmt: skip
 
+_BOSH3 = Tableau(
+    ((), _row("1/2"), _row(0, "3/4"), _row("2/9", "1/3", "4/9")),
+    _row("2/9", "1/3", "4/9", 0),
+    _row(0, "1/2", "3/4", 1),
+    _row("-5/72", "1/12", "1/9", "-1/8"),
+)
+
 _STEPS, _TOLERANCES = ("steps", "adjoint"), ("rtol", "atol", "max_steps", "adjoint")
 
 SOLVERS: dict[str, Solver] = {
@@ -115,6 +122,10 @@ SOLVERS: dict[str, Solver] = {
         Solver(
             "heun", 2, Tableau(((), _row(1)), _row("1/2", "1/2"), _row(0, 1)),
             "Heun 1900", ("#00798c", "D"), "heun2", _STEPS,
+        ),
+        Solver(
+            "ralston", 2, Tableau(((), _row("2/3")), _row("1/4", "3/4"), _row(0, "2/3")),
+            "Ralston 1962", ("#b5651d", "p"), "midpoint", _STEPS,
         ),
         Solver(
             "rk4", 4,
@@ -135,6 +146,7 @@ SOLVERS: dict[str, Solver] = {
             "euler_maruyama", 1, Tableau(((),), _row(1), _row(0)),
             "Maruyama 1955", ("#b07aa1", "X"), options=("steps",), stochastic=True,
         ),
+        Solver("bosh3", 3, _BOSH3, "Bogacki and Shampine 1989", ("#5f9ea0", "h"), "bosh3", _TOLERANCES),
         Solver("tsit5", 5, _TSIT5, "Tsitouras 2011", ("#c0504d", "<"), "dopri5", _TOLERANCES),
         Solver("dopri5", 5, _DOPRI5, "Dormand and Prince 1980", ("#4f81bd", ">"), "dopri5", _TOLERANCES),
     )

@@ -11,17 +11,11 @@ from torch import Tensor, nn
 
 from mai.compiler.ir.graph import Graph, Initial, Weight
 from mai.compiler.ir.operation import Operation
-from mai.compiler.ir.structure import DERIVATIVES
 from mai.compiler.ops.random import choice, philox
 from mai.compiler.ops.random import random_numbers as random
 from mai.compiler.ops.random.choice import Choose
 from mai.compiler.ops.random.random_numbers import Draw
-from mai.compiler.passes.derivatives.differentiate import differentiate
-from mai.compiler.passes.local.prune import prune
-from mai.compiler.passes.local.share import share
-from mai.compiler.passes.loops.discretise import discretise
-from mai.compiler.passes.loops.unroll import unroll
-from mai.compiler.passes.text.recompute import recompute
+from mai.compiler.passes import readable
 from mai.compiler.program import Program
 from mai.compiler.torch import draw_calls as draws
 from mai.compiler.torch.names import writable
@@ -58,19 +52,13 @@ class Group(nn.Module):
                 self.register_buffer(name, member)
 
 
-def _plain(graph: Graph) -> Graph:
-    """Loops in the place of all that is none; a `repeat` keeps its turns' weights apart only where it is differentiated."""
-    has_derivative = any(node.op in DERIVATIVES for node in graph.walk())
-    return prune(share(recompute(differentiate(discretise(unroll(graph) if has_derivative else graph)))))
-
-
 def source(program: Program, exports: Iterable[str]) -> str:
     """The text of the file: what it needs, then a module for each export, with the spec's names and shapes.
 
     A `repeat` stays a loop, over the list of its turns' weights. A module's `forward` takes the export's inputs with
     the batch as their first axis, then its settings as numbers, and gives the output or a tuple of outputs.
     """
-    graphs = {name: _plain(program.exports[name]) for name in exports}
+    graphs = {name: readable(program.exports[name]) for name in exports}
     used = {n.op for g in graphs.values() for n in g.walk()}
     drawn = {op for op in used if issubclass(op, Draw)}
     title = (program.title or program.name).replace("\\", r"\\").replace('"""', "'''")

@@ -187,7 +187,7 @@ class SourceInterpreter(TorchInterpreter):
 
 
 def _reads(region: Region, value: Value) -> bool:
-    return value in region.outputs or any(value in node.uses() for node in region.nodes)
+    return bool(value.uses) or value in region.outputs
 
 
 def _prefixes(region: Region, depth: int = 0) -> Iterator[str]:

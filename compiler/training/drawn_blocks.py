@@ -32,17 +32,16 @@ def lift_draws(graph: Graph) -> tuple[Graph, dict[str, Node]]:
     For draws that stay, in loops, the examples' numbers are an input, `EXAMPLES`.
     """
     lifted: dict[str, Node] = {}
-    makers = {v: n for n in graph.nodes for v in n.outputs}
     step = graph.settings["step"].value
 
     def rule(copier: Copier, node: Node) -> bool:
-        if _is_example(node, makers):
+        if _is_example(node):
             examples.append(Value(node.output.type, EXAMPLES))
             copier.bind(node, examples[0])
             return True
         if not issubclass(node.op, Draw) or node not in top or node.inputs[1] is not step:
             return False
-        if not _is_example(makers.get(node.inputs[2]), makers):
+        if not _is_example(node.inputs[2].producer):
             return False
         value = Value(node.output.type, f"draw {len(lifted) + 1}")
         lifted[value.name] = node
@@ -59,11 +58,11 @@ def lift_draws(graph: Graph) -> tuple[Graph, dict[str, Node]]:
     return prune(made), lifted
 
 
-def _is_example(node: Node | None, makers: Mapping[Value, Node]) -> bool:
+def _is_example(node: Node | None) -> bool:
     """The example's own number: 0 to batch - 1."""
     if node is None or node.op is not Lead or Lead.of(node).axes[0].depth != BATCH_DEPTH:
         return False
-    source = makers.get(node.inputs[0])
+    source = node.inputs[0].producer
     return source is not None and source.op is Iota
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mai.compiler.ir.graph import Graph, Value, turns_of
+from mai.compiler.ir.graph import Value, turns_of
 from mai.compiler.ir.rewrite import reading
 from mai.compiler.ir.structure import WeightOf
 from mai.compiler.ir.types import DType
@@ -15,20 +15,19 @@ def unmoved(training: Training) -> list[Diagnostic]:
     """An error for each objective that is the same whatever the parameters are, as far as the graph alone shows."""
     graph, found = training.graph, []
     for objective in training.objectives:
-        behind = _weights_behind(graph, graph.outputs[objective.output])
+        behind = _weights_behind(graph.outputs[objective.output])
         weights = [copy for name in behind for copy in turns_of(graph.weights[name])]
         if not any(training.moves(objective, weight) for weight in weights):
             found.append(nothing_moves(objective))
     return found
 
 
-def _weights_behind(graph: Graph, value: Value) -> set[str]:
+def _weights_behind(value: Value) -> set[str]:
     """The names of all weights that a value may depend on; regions are taken whole, before any pass."""
-    makers = {v: node for node in graph.nodes for v in node.outputs}
     found: set[str] = set()
     seen, left = {value}, [value]
     while left:
-        node = makers.get(left.pop())
+        node = left.pop().producer
         if node is None or node.op is StopGradient:
             continue
         inside = [n for region in node.regions for n in region.walk()]

@@ -7,6 +7,7 @@ from mai.spec.diagnostics.meaning_entries import NAMES, SHAPES
 from mai.spec.diagnostics.program_entries import PROGRAM, SETTINGS, WEIGHTS
 from mai.spec.diagnostics.running_entries import FILES, RUNNING
 from mai.spec.diagnostics.syntax_entries import SYNTAX
+from mai.spec.diagnostics.warning_entries import WARNINGS
 
 GROUPS: dict[str, dict[str, Entry]] = {
     "Files": FILES,
@@ -17,5 +18,6 @@ GROUPS: dict[str, dict[str, Entry]] = {
     "Settings and data": SETTINGS,
     "Weights from files": WEIGHTS,
     "Compiling, training, running": RUNNING,
+    "Warnings": WARNINGS,
 }
 CATALOG: dict[str, Entry] = {slug: entry for group in GROUPS.values() for slug, entry in group.items()}

@@ -41,7 +41,7 @@ def index() -> str:
 
 def page() -> str:
     """The text of the page `spec/errors.md`."""
-    lines = ["# Diagnostics", "", "Generated from the catalog by `python -m mai.spec.diagnostics`.", ""]
+    lines = ["# Diagnostics", "", "Generated from the catalog by `make docs`.", ""]
     for group, entries in GROUPS.items():
         lines += [f"## {group}", ""]
         for slug, entry in entries.items():

@@ -32,7 +32,7 @@ class Edit:
     def source(self) -> Source:
         """The file after the change."""
         whole = self.at.source
-        return Source(whole.path, whole.text[: self.at.start] + self.text + whole.text[self.at.end :])
+        return Source(whole.path, whole.text[: self.at.start] + self.text + whole.text[self.at.end :], whole.name)
 
     @property
     def help(self) -> str:

@@ -16,6 +16,7 @@ import pytest
 
 from mai.compiler.training.resume_command import again
 from mai.runtime import load
+from mai.spec import starters
 
 pytestmark = pytest.mark.slow
 
@@ -142,7 +143,8 @@ def test_show_emits_every_stage(tmp_path: Path) -> None:
 
 
 def test_new_specs_check(tmp_path: Path) -> None:
-    for kind in ("flow", "classifier", "images"):
+    assert list(starters()) == ["flow", "classifier", "images"]
+    for kind in starters():
         mai("new", tmp_path / f"{kind}.mai", "--kind", kind)
         mai("check", tmp_path / f"{kind}.mai")
 

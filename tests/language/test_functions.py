@@ -14,7 +14,7 @@ from mai.spec import prelude_parts
 
 def test_the_page_is_up_to_date() -> None:
     path = Path(mai.spec.__path__[0]) / "functions.md"
-    assert path.read_text(encoding="utf-8") == listing(), "run `python -m mai.compiler.elaborate`"
+    assert path.read_text(encoding="utf-8") == listing(), "run `make docs`"
 
 
 def test_every_function_is_in_one_group() -> None:

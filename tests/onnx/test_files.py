@@ -12,10 +12,12 @@ import onnxruntime as ort
 import pytest
 
 from mai.compiler import passes
+from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.evaluate import evaluate
-from mai.compiler.onnx.layout.chunks import CHUNK
+from mai.compiler.ir.text import to_text
 from mai.compiler.onnx.export import export, model_of
+from mai.compiler.onnx.layout.chunks import CHUNK
 from mai.compiler.onnx.prepared import prepare_export
 from mai.compiler.ops.elementwise import Silu
 from mai.compiler.program import Program
@@ -131,6 +133,29 @@ def test_names_and_lines_survive(example: Maker) -> None:
     assert len(set(names)) == len(names)
     assert any("velocity/repeat_1/2/linear_1" in n or "velocity/repeat_1" in n for n in names if n)
     assert any("moons_flow.mai:9" in (n.doc_string or "") for n in nodes)
+
+
+def test_a_project_compiles_to_the_same_bytes_in_any_folder(tmp_path: Path) -> None:
+    """Notes name an imported file by its path from the folder of the spec, also through an import of an import."""
+    texts = {
+        "a.mai": 'import "parts/b.mai"\nexport f(x: [2]) -> [2] { return g(x) }\n',
+        "parts/b.mai": 'import "../c.mai"\nnet g(x: [2]) -> [2] { return h(x) + 1 }\n',
+        "c.mai": "net h(x: [2]) -> [2] { return 2 * x }\n",
+    }
+    files = []
+    for folder in (tmp_path / "here", tmp_path / "there" / "deeper"):
+        for name, text in texts.items():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name).write_text(text, encoding="utf-8")
+        program = check(folder / "a.mai").program
+        assert program is not None
+        files.append(export(program, "f", Trained({}), folder))
+    one, other = (file.path for file in files)
+    assert one.read_bytes() == other.read_bytes()
+    notes = {node.doc_string.partition(":")[0] for node in onnx.load(one).graph.node}
+    assert notes >= {"parts/b.mai", "c.mai"}
+    assert str(tmp_path).encode() not in one.read_bytes()
+    assert "# parts/b.mai:2" in to_text(program.exports["f"])
 
 
 def test_draws_are_the_same_integers_on_every_thread_and_batch(program: Maker, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from mai.compiler.ops.operation_reference import listing
 
 def test_the_list_is_up_to_date() -> None:
     path = Path(mai.compiler.ops.__path__[0]) / "ops.md"
-    assert path.read_text(encoding="utf-8") == listing(), "run `python -m mai.compiler.ops`"
+    assert path.read_text(encoding="utf-8") == listing(), "run `make docs`"
 
 
 def test_every_operation_is_listed() -> None:

@@ -13,7 +13,9 @@ from PIL import Image
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.points import Points
 from mai.compiler.data.source_kinds import Source
+from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.sources.checkerboard import Checkerboard
+from mai.compiler.data.sources.circles import Circles
 from mai.compiler.data.sources.csv import Csv
 from mai.compiler.data.sources.digits import Digits
 from mai.compiler.data.sources.function import FunctionSource
@@ -21,8 +23,8 @@ from mai.compiler.data.sources.gaussians import Gaussians
 from mai.compiler.data.sources.images import Images
 from mai.compiler.data.sources.moons import Moons
 from mai.compiler.data.sources.npz import Npz
+from mai.compiler.data.sources.s_curve import SCurve
 from mai.compiler.data.sources.spirals import Spirals
-from mai.compiler.data.sources.swiss_roll import SwissRoll
 from mai.compiler.data.sources.text import Text
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError
@@ -38,7 +40,7 @@ def made(
     return load(source, fields, seed, base, override)
 
 
-@pytest.mark.parametrize("source", [Moons(), SwissRoll(), Gaussians(), Checkerboard(), Spirals()], ids=lambda s: s.name)
+@pytest.mark.parametrize("source", [s() for s in SOURCES.values() if issubclass(s, Points)], ids=lambda s: s.name)
 def test_points_are_fresh_every_step_and_a_function_of_seed_and_step(source: Points) -> None:
     data, again, other = made(source), made(source), made(source, seed=1)
     assert data.count is None
@@ -64,6 +66,13 @@ def test_points_lie_where_their_source_says() -> None:
     radius = np.linalg.norm(arms["x"], axis=1)
     turned = np.arctan2(arms["x"][:, 1], arms["x"][:, 0]) - 3 * np.pi * radius - 2 * np.pi * arms["y"] / 3
     np.testing.assert_allclose(np.cos(turned), 1, atol=1e-4)
+    circles = made(Circles(inner=0.25, noise=0.0), LABELLED).batch(0, 500)
+    np.testing.assert_allclose(np.linalg.norm(circles["x"], axis=1), 1 - 0.75 * circles["y"], atol=1e-5)
+    assert 200 < circles["y"].sum() < 300 and np.abs(circles["x"].mean(0)).max() < 0.1
+    bends = made(SCurve(noise=0.0)).batch(0, 500)["x"]
+    centre = np.where(bends[:, 1] < 0, -1, 1)
+    np.testing.assert_allclose(np.hypot(bends[:, 0], bends[:, 1] - centre), 1, atol=1e-5)
+    assert bends.min(0) == pytest.approx([-1, -2], abs=0.01) and bends.max(0) == pytest.approx([1, 2], abs=0.01)
 
 
 def test_a_cloud_is_one_example() -> None:

@@ -21,8 +21,8 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.program import Program
 from mai.compiler.training.loop import Options, train
 from mai.runtime import Model, ModelError, load
+from mai.runtime.commands.running import Wanted, run_file
 from mai.runtime.inputs.labels import labels_to_numbers
-from mai.runtime.running import Wanted, run_file
 from mai.spec.diagnostics import MaiError
 
 SPEC = """

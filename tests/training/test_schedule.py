@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,14 +19,17 @@ from mai.compiler.training.loop import Options, Trainer
 from mai.compiler.training.optimizer import make_optimizer, set_rate
 from mai.compiler.training.optimizers.adam import Adam
 from mai.compiler.training.optimizers.adamw import AdamW
+from mai.compiler.training.optimizers.lion import Lion
+from mai.compiler.training.optimizers.nadam import NAdam
+from mai.compiler.training.optimizers.rmsprop import RmsProp
 from mai.compiler.training.optimizers.sgd import Sgd
 from mai.compiler.training.schedules.constant import Constant
 from mai.compiler.training.schedules.cosine import Cosine
 from mai.compiler.training.schedules.linear import Linear
+from mai.compiler.training.settings import Optimizer
 
 Maker = Callable[..., Program]
 Schedule = Constant | Cosine | Linear
-Optimizer = Sgd | Adam | AdamW
 
 schedules = some.builds(
     lambda kind, warmup, final: kind(warmup=warmup) if kind is Constant else kind(warmup=warmup, final=final),
@@ -118,6 +122,41 @@ def test_optimizers_are_their_formulas(settings: Optimizer) -> None:
     formula = _sgd if isinstance(settings, Sgd) else _adam
     expected = formula(settings, GRADIENTS, FACTORS)  # type: ignore[operator]
     assert _moved(settings, GRADIENTS, FACTORS) == pytest.approx(expected, rel=1e-5)
+
+
+def test_lion_is_its_formula() -> None:
+    """Chen et al. (2023), algorithm 2."""
+    settings = Lion(lr=0.05, betas=(0.8, 0.95), weight_decay=0.1)
+    (b1, b2), w, m = settings.betas, 1.0, 0.0
+    for g, factor in zip(GRADIENTS, FACTORS, strict=True):
+        update = math.copysign(1.0, b1 * m + (1 - b1) * g)
+        m = b2 * m + (1 - b2) * g
+        w -= settings.lr * factor * (update + settings.weight_decay * w)
+    assert _moved(settings, GRADIENTS, FACTORS) == pytest.approx(w, rel=1e-6)
+
+
+# Settings, and torch's own class with the same, one weight at a time.
+TORCHS: list[tuple[Optimizer, Callable[..., torch.optim.Optimizer]]] = [
+    (
+        NAdam(lr=0.05, betas=(0.8, 0.99), eps=1e-6, weight_decay=0.1, momentum_decay=0.01),
+        partial(torch.optim.NAdam, betas=(0.8, 0.99), eps=1e-6, weight_decay=0.1, momentum_decay=0.01),
+    ),
+    (
+        RmsProp(lr=0.05, alpha=0.9, eps=1e-6, momentum=0.5, centered=True, weight_decay=0.1),
+        partial(torch.optim.RMSprop, alpha=0.9, eps=1e-6, momentum=0.5, centered=True, weight_decay=0.1),
+    ),
+]
+
+
+@pytest.mark.parametrize(("settings", "make"), TORCHS, ids=[settings.name for settings, _ in TORCHS])
+def test_other_optimizers_are_torchs(settings: Optimizer, make: Callable[..., torch.optim.Optimizer]) -> None:
+    weight = torch.nn.Parameter(torch.ones(1))
+    optimizer = make([weight], foreach=False)
+    for gradient, factor in zip(GRADIENTS, FACTORS, strict=True):
+        weight.grad = torch.full_like(weight, gradient)
+        set_rate(optimizer, settings.lr, factor)
+        optimizer.step()
+    assert _moved(settings, GRADIENTS, FACTORS) == pytest.approx(float(weight.detach()), rel=1e-6)
 
 
 def test_each_step_of_a_run_takes_its_own_rate(program: Maker, tmp_path: Path) -> None:

@@ -9,9 +9,12 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.source_kinds import Finite, Reading, Request, Source
 
 if TYPE_CHECKING:
+    from PIL.Image import Image
+
     from mai.runtime.arrays import Array
 
 SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp"}
+WHITE_16 = 2**16 - 1
 
 
 class Images(Source):
@@ -49,7 +52,10 @@ class Images(Source):
 
 
 def _pixels(path: Path) -> Array:
-    """One image as [k, H, W] in [-1, 1]: k is 1 for grey, else 3."""
+    """One image as [k, H, W] in [-1, 1]: k is 1 for grey, else 3.
+
+    16 bits are scaled by their own largest number. What is transparent lies over white, as a page shows it.
+    """
     import struct
 
     import numpy as np
@@ -59,7 +65,30 @@ def _pixels(path: Path) -> Array:
 
     try:
         with Image.open(path) as image:
-            array = np.asarray(image.convert("RGB" if image.mode not in ("L", "1") else "L"), np.float32)
+            if image.mode.startswith("I;16") or image.mode == "I":
+                array = _grey_16(np.asarray(image, np.float32), path)
+            elif image.mode == "F":
+                raise bad(f"{path} holds real numbers, of which nobody says where black and white are")
+            else:
+                array = np.asarray(_opaque(image), np.float32) / 127.5 - 1
     except (*UNREADABLE, struct.error, Image.DecompressionBombError) as error:
         raise bad(f"{path} is no image that can be read: {error}") from error
-    return (array / 127.5 - 1).reshape(*array.shape[:2], -1).transpose(2, 0, 1)
+    return array.reshape(*array.shape[:2], -1).transpose(2, 0, 1)
+
+
+def _grey_16(array: Array, path: Path) -> Array:
+    """Grey of 16 bits as numbers in [-1, 1]."""
+    if array.min() < 0 or array.max() > WHITE_16:
+        raise bad(f"{path} has {array.max():g} for a pixel: more than 16 bits")
+    return array / (WHITE_16 / 2) - 1
+
+
+def _opaque(image: Image) -> Image:
+    """Grey (mode L) or colour (RGB) without transparency: over white."""
+    import PIL.Image
+
+    is_grey = image.mode in ("L", "1", "LA", "La")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, "white"), image)
+    return image.convert("L" if is_grey else "RGB")

@@ -15,7 +15,7 @@ import onnx_ir as ir
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import reading
-from mai.compiler.ir.sizes import evaluate, symbol
+from mai.compiler.ir.sizes import evaluate, symbol, symbols
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.backend import BATCH, OnnxBackend
@@ -115,7 +115,7 @@ def _joined(op: OnnxBackend, chunks: ir.Value, value: Value, batch: ir.Value) ->
 def parts(graph: Graph) -> tuple[list[Node], list[Node], list[Value]]:
     """The nodes that no example needs its own of, the others, and the values that number the examples."""
     inside: set[Value] = set(graph.inputs)
-    numbers = [n.output for n in graph.nodes if n.op is Iota and "batch" in str(n.attributes["count"])]
+    numbers = [n.output for n in graph.nodes if n.op is Iota and "batch" in symbols(n.attributes["count"])]
     inside.update(numbers)
     shared, own = [], []
     for node in graph.nodes:

@@ -71,13 +71,32 @@ class Derivative:
         u, scratch = Value(node.output.type, "u"), Region()
         came = Derivative(Builder(scratch, node.span, node.scope), None).came_back(node, u)
         linear = dependent(scratch.nodes, [u])
+        followed = [n for n in scratch.nodes if n.output in linear]
         self.builder.region.nodes += [n for n in scratch.nodes if n.output not in linear]
         whole = Derivative(self.builder, None)
         seeds: Values = {}
         for value, part in zip(node.inputs, came, strict=True):
             if part is not None and value in found:
                 seeds[part] = whole.added(seeds.get(part), found[value])
-        return whole.backward([n for n in scratch.nodes if n.output in linear], seeds, [u])[0]
+        begin = len(self.builder.region.nodes)
+        (along,) = whole.backward(followed, seeds, [u])
+        self._forget(followed, u, begin)
+        return along
+
+    def _forget(self, scratched: Sequence[Node], u: Value, begin: int) -> None:
+        """Drop nodes that are in no region, and what a rule made of them since `begin` for operands that nobody asked for."""
+        missing = {u, *(v for node in scratched for v in node.outputs)}
+        nodes = self.builder.region.nodes
+        kept = []
+        for node in nodes[begin:]:
+            if missing.isdisjoint(reading(node)):
+                kept.append(node)
+            else:
+                missing.update(node.outputs)
+                node.drop()
+        nodes[begin:] = kept
+        for node in scratched:
+            node.drop()
 
     # --------------------------------------------------------------- backward
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.operation import Operation
-from mai.compiler.ir.rewrite import Copier, copy_graph, uses_of
+from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.structure import Lead, Unlead
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.products.product import Affine
@@ -23,13 +25,16 @@ def fuse(graph: Graph) -> Graph:
     type between the two are looked through.
     """
     chains: dict[Value, tuple[Region, list[Node]]] = {}
-    uses = uses_of(graph)
+    leaving = Counter(graph.outputs)
+
+    def used_once(value: Value) -> bool:
+        return sum(value.uses.values()) + leaving[value] == 1
 
     def rule(copier: Copier, node: Node) -> bool:
         here = copier.builder.region
         for operand, other in _sides(node):
             region, chain = chains.get(copier[operand], (None, []))
-            if uses[operand] > 1 or region is not here:
+            if not used_once(operand) or region is not here:
                 continue
             fused = _taken_in(copier, node, chain, copier[other])
             if fused is not None:
@@ -39,7 +44,7 @@ def fuse(graph: Graph) -> Graph:
         copier.copy(node)
         if not node.regions:
             _, before = chains.get(copier[node.inputs[0]], (None, [])) if node.op in VIEWS else (None, [])
-            single = bool(node.inputs) and uses[node.inputs[0]] == 1
+            single = bool(node.inputs) and used_once(node.inputs[0])
             chains[copier[node.output]] = here, [*(before if single else []), here.nodes[-1]]
         return True
 

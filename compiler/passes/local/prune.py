@@ -61,8 +61,14 @@ def _alive(loop: Node, needed: set[Value]) -> list[bool]:
 
 
 def _sweep(region: Region, needed: set[Value]) -> None:
-    region.nodes = [node for node in region.nodes if any(v in needed for v in node.outputs)]
+    kept = []
     for node in region.nodes:
+        if any(v in needed for v in node.outputs):
+            kept.append(node)
+        else:
+            node.drop()
+    region.nodes = kept
+    for node in kept:
         if node.op is Loop:
             _drop_states(node, _alive(node, needed))
         for inner in node.regions:
@@ -70,10 +76,14 @@ def _sweep(region: Region, needed: set[Value]) -> None:
 
 
 def _drop_states(loop: Node, alive: list[bool]) -> None:
+    if all(alive):
+        return
+    loop.unlink()
     body, states = loop.regions[0], len(loop.inputs) - 1
     loop.inputs = (loop.inputs[0], *_those(loop.inputs[1:], alive[:states]))
     body.inputs = [body.inputs[0], *_those(body.inputs[1:], alive[:states])]
     body.outputs, loop.outputs = _those(body.outputs, alive), tuple(_those(loop.outputs, alive))
+    loop.link()
 
 
 def _those(values: list[Value] | tuple[Value, ...], alive: list[bool]) -> list[Value]:

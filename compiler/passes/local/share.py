@@ -21,12 +21,15 @@ def share(graph: Graph) -> Graph:
 def _share(region: Region, known: Known, same: dict[Value, Value]) -> None:
     kept = []
     for node in region.nodes:
+        node.unlink()
         node.inputs = tuple(same.get(v, v) for v in node.inputs)
         for inner in node.regions:
             _share(inner, known.new_child(), same)
+        node.link()
         key = _key(node, {})
         if key in known:
             same.update(zip(node.outputs, known[key], strict=True))
+            node.drop()
             continue
         known[key] = node.outputs
         kept.append(node)

@@ -18,13 +18,12 @@ from mai.compiler.ops.shapes.shape import Concat
 
 def split(graph: Graph) -> Graph:
     """No product is left of a concatenation whose parts have different lead axes."""
-    concats: dict[Value, Node] = {}
 
     def rule(copier: Copier, node: Node) -> bool:
-        if node.op is Concat and node.attributes["axis"] == -1:
-            concats[node.output] = node
-        source = concats.get(node.inputs[0]) if node.op is Affine else None
-        if source is None or len({v.type.lead for v in source.inputs}) == 1:
+        source = node.inputs[0].producer if node.op is Affine else None
+        if source is None or source.op is not Concat or source.attributes["axis"] != -1:
+            return False
+        if len({v.type.lead for v in source.inputs}) == 1:
             return False
         copier.bind(node, _sum(copier, node, [copier[v] for v in source.inputs]))
         return True

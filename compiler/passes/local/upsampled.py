@@ -16,13 +16,10 @@ from mai.compiler.ops.products.product import Einsum
 
 def upsampled(graph: Graph) -> Graph:
     """No convolution of stride 1 is left of an upsampled image, but for windows of one pixel and frames wider than the window."""
-    makers: dict[Value, Node] = {}
 
     def rule(copier: Copier, node: Node) -> bool:
-        if node.op is Upsample:
-            makers[node.output] = node
-        maker = makers.get(node.inputs[0]) if node.op is Conv else None
-        if maker is None or node.attributes["stride"] != 1:
+        maker = node.inputs[0].producer if node.op is Conv else None
+        if maker is None or maker.op is not Upsample or node.attributes["stride"] != 1:
             return False
         weight, factor = copier[node.inputs[1]], maker.attributes["factor"]
         size = weight.type.shape[-1]

@@ -83,8 +83,13 @@ def _tabulate(builder: Builder, loop: Node) -> None:
         rank = table.type.rank
         taken[value] = rows.emit(Take, table, body.inputs[0], axis=-rank, rank=rank, name=value.name)
         rows.region.nodes[-1].span = loop.span
+    loop.unlink()
+    for node in body.nodes:
+        if node.output in taken:
+            node.drop()
     body.nodes = rows.region.nodes + [n for n in body.nodes if n.output not in taken]
     _replace(body, taken)
+    loop.link()
 
 
 def timed_values(body: Region) -> dict[Value, bool]:
@@ -119,8 +124,11 @@ def tables_of(body: Region, timed: dict[Value, bool]) -> list[Value]:
 
 
 def _replace(region: Region, new: dict[Value, Value]) -> None:
+    """Let the code of a region read new values, and give them."""
     for node in region.nodes:
+        node.unlink()
         node.inputs = tuple(new.get(v, v) for v in node.inputs)
         for inner in node.regions:
             _replace(inner, new)
+        node.link()
     region.outputs = [new.get(v, v) for v in region.outputs]

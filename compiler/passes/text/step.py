@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from mai.compiler.ir.builder import Builder
-from mai.compiler.ir.graph import Graph, Node, Region, Setting, Value
+from mai.compiler.ir.graph import Graph, Node, OneTurn, Region, Setting, Value
 from mai.compiler.ir.rewrite import Copier, free_values, reading, renewed_sizes, symbols_of
+from mai.compiler.ir.structure import Loop
 from mai.compiler.ops.random.choice import Choose
 from mai.compiler.passes.text.growth import texts
 
@@ -37,7 +38,16 @@ def step(graph: Graph) -> Graph | None:
     carried = [(old, new) for old, new in states if copier[old] in made.inputs or copier[old].name in made.settings]
     made.outputs = [copier[v] for v in [token, *logits, *(new for _, new in carried)]]
     made.output_names = [NEXT, *([LOGITS] if logits else []), *(f"{copier[old].name}_next" for old, _ in carried)]
+    made.one_turn = _one_turn(loop, made, copier, [copier[old] for old, _ in carried])
     return made
+
+
+def _one_turn(loop: Node, made: Graph, copier: Copier, carried: Sequence[Value]) -> OneTurn:
+    length, turn = Loop.of(loop).length, copier.mapping.get(loop.regions[0].inputs[0])
+    assert length is not None, "a loop that grows a text has the stem of its sizes' names"
+    tokens = made.sources[f"{length}_new"]
+    states = {v.name: f"{v.name}_next" for v in made.inputs if v in carried and v is not tokens}
+    return OneTurn(length, turn.name if turn is not None and turn.name in made.settings else None, states)
 
 
 def _interface(graph: Graph, body: Region, nodes: Sequence[Node], made: Graph, copier: Copier) -> None:

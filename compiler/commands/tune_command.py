@@ -1,4 +1,4 @@
-"""The arguments of `mai tune`; nothing heavy is imported until it runs."""
+"""The verb `tune`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
+
+from mai.compiler.commands.shared import parse_sets
 
 
 def tune(
@@ -65,7 +67,6 @@ def tune(
 
     Your own idea of quality is a function: with `def score(samples, data)` in judge.py, say --metric judge:score.
     """
-    from mai.compiler.cli import _sets
     from mai.compiler.tuning.report import print_outcome, progress
     from mai.compiler.tuning.tune import Options
     from mai.compiler.tuning.tune import tune as tune_file
@@ -74,7 +75,7 @@ def tune(
     if plot is not None and plot.suffix.lower() not in PICTURES:
         raise typer.BadParameter(f"--plot {plot}: {', '.join(PICTURES)}")
     options = Options(
-        quality, reference == "fine", metric, against, weights, folder, tuple(data or ()), _sets(sets), samples, seeds,
+        quality, reference == "fine", metric, against, weights, folder, tuple(data or ()), parse_sets(sets), samples, seeds,
         most,
     )  # fmt: skip
     with progress(every, quiet) as on_point:

@@ -1,0 +1,123 @@
+"""The verb `compile`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, cast
+
+import typer
+
+from mai.compiler.commands.shared import Opset, Sets, SpecFile, Weights, compile_options, program_of
+from mai.compiler.compile_options import DEFAULTS, Cache, CompileOptions, FewBits, Precision, Settings
+from mai.spec.diagnostics import MaiError
+
+if TYPE_CHECKING:
+    from mai.compiler.program import Program
+
+
+def compile_(
+    file: SpecFile,
+    out: Annotated[Path | None, typer.Option(help="Where the files go.", show_default="where the weights are")] = None,
+    weights: Weights = None,
+    export: Annotated[list[str] | None, typer.Option(help="Only these exports.")] = None,
+    opset: Opset = DEFAULTS.opset,
+    unroll: Annotated[
+        bool, typer.Option("--unroll", help="A flat graph without loops; steps are fixed.")
+    ] = DEFAULTS.unroll,
+    cache: Annotated[
+        str, typer.Option(help="How a growing text keeps its past: concat, two-level, none (computed whole), or auto.")
+    ] = DEFAULTS.cache,
+    speculate: Annotated[
+        int, typer.Option(help="A growing text reads up to so many tokens a turn that it guesses.", min=0)
+    ] = DEFAULTS.drafts,
+    no_cache: Annotated[bool, typer.Option("--no-cache", help="The same as --cache none.")] = False,
+    step: Annotated[
+        bool, typer.Option("--step/--no-step", help="Also a file of one turn, where a text grows: for streaming.")
+    ] = DEFAULTS.step,
+    precision: Annotated[
+        str, typer.Option(help="Of weights and products: float32; for CUDA fp16 or bf16.")
+    ] = DEFAULTS.precision,
+    quantize: Annotated[
+        str | None,
+        typer.Option(help="Keep weights in int8 or int4; what an integral repeats is multiplied in int8, too."),
+    ] = DEFAULTS.quantize,
+    quantize_limit: Annotated[
+        float, typer.Option(help="Refuse where that adds more than this share to the loss on held-out data.")
+    ] = DEFAULTS.quantize_limit,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="Held-out data for --quantize, instead of the spec's.")
+    ] = None,
+    settings: Annotated[
+        str,
+        typer.Option(help="optional, with defaults; or required, for hosts that can set no optional one: JavaScript."),
+    ] = DEFAULTS.settings,
+    tokenizer: Annotated[
+        str | None, typer.Option(help="`bytes` or a tokenizers .json.", show_default="that of the data")
+    ] = DEFAULTS.tokenizer,
+    seed: Annotated[int, typer.Option(help="For first weights, where there are none.")] = DEFAULTS.seed,
+    timings: Annotated[bool, typer.Option("--timings", help="Say how long each pass took.")] = False,
+    sets: Sets = None,
+) -> None:
+    """Compile exports to one self-contained .onnx file each, verified against torch."""
+    from mai.compiler.compiling import compile_all
+
+    program = program_of(file, sets)
+    trained = _weights_file(program, weights, out, sets)
+    if trained and weights is None:
+        typer.echo(f"the weights are those of {trained}", err=True)
+    names = _exports(program, export)
+    folder = out or (trained.parent if trained else Path())
+    options = compile_options(
+        lambda: CompileOptions(
+            opset=opset, unroll=unroll, cache=cast(Cache, "none" if no_cache else cache), drafts=speculate, step=step,
+            precision=cast(Precision, precision), quantize=cast(FewBits | None, quantize), quantize_limit=quantize_limit,
+            held_out=tuple(data or ()), settings=cast(Settings, settings), tokenizer=tokenizer, seed=seed,
+        )
+    )  # fmt: skip
+    if not timings:
+        compile_all(program, names, trained, folder, options)
+        return
+    from mai.compiler.passes.pipeline import Timings, watching
+
+    with watching(seconds := Timings()):
+        compile_all(program, names, trained, folder, options)
+    typer.echo("\n".join(seconds.lines()), err=True)
+
+
+def _exports(program: Program, wanted: list[str] | None) -> list[str]:
+    """The exports that are asked for, or all. Raises `MaiError` for one that there is not."""
+    from mai.spec.diagnostics import Diagnostic
+    from mai.spec.diagnostics.suggest import closest
+
+    for name in wanted or []:
+        if name not in program.exports:
+            guess = closest(name, program.exports)
+            help = f"did you mean `{guess}`?" if guess else f"there are {', '.join(program.exports)}"
+            raise MaiError([Diagnostic("unknown-name", None, f"{program.name} has no export `{name}`", help=help)])
+    return wanted or list(program.exports)
+
+
+def _weights_file(program: Program, path: Path | None, out: Path | None, sets: list[str] | None) -> Path | None:
+    """The weights that are meant: a file, a run's folder; else those of the run in `out`, or of the run of this name."""
+    from mai.compiler.training.folder import WEIGHTS, checkpoints
+
+    if path is not None:
+        from mai.compiler.weights.tensor_files import weights_file
+
+        return weights_file(path)
+    folders = [Path("runs") / program.name] if out is None else [out, Path("runs") / program.name]
+    for folder in folders:
+        if (folder / WEIGHTS).exists():
+            return folder / WEIGHTS
+        if checkpoints(folder):
+            _refuse_unfinished(program, folder, sets)
+    return None
+
+
+def _refuse_unfinished(program: Program, folder: Path, sets: list[str] | None) -> None:
+    from mai.compiler.training.resume_command import again
+    from mai.spec.diagnostics import Diagnostic
+
+    help = f"go on with it: {again(program.source.path, folder, set=sets)}"
+    message = f"{folder} holds a run that was stopped, without weights yet"
+    raise MaiError([Diagnostic("weights-missing", None, message, help=help)])

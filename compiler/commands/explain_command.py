@@ -1,0 +1,31 @@
+"""The verb `explain`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def explain(
+    slug: Annotated[
+        str | None,
+        typer.Argument(
+            help="What stands in brackets after `error`, or a function's or layer's name.", show_default=False
+        ),
+    ] = None,
+) -> None:
+    """Explain a diagnostic, with an example, or a function or layer; without a name, list all diagnostics."""
+    from mai.compiler.elaborate.function_reference import explained
+    from mai.spec.diagnostics.catalog import CATALOG
+    from mai.spec.diagnostics.explain import explanation, index
+    from mai.spec.diagnostics.foreign import FOREIGN
+
+    if slug is None:
+        typer.echo(index())
+        return
+    function = explained(slug) or FOREIGN.get(slug)
+    known = slug in CATALOG or function is not None
+    typer.echo(explanation(slug) if slug in CATALOG or function is None else function, err=not known)
+    if not known:
+        raise typer.Exit(1)

@@ -1,0 +1,31 @@
+"""The verb `show`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mai.compiler.commands.shared import Sets, SpecFile, program_of, write_text
+
+
+def show(
+    file: SpecFile,
+    emit: Annotated[str, typer.Option(help="summary, ast, ir, torch, onnx or diagram.")] = "summary",
+    export: Annotated[str | None, typer.Option(help="One export; by default all.")] = None,
+    out: Annotated[Path | None, typer.Option(help="A file; a diagram's ending is .svg or .md.")] = None,
+    after: Annotated[
+        str | None, typer.Option(help="With --emit ir: after this pass, hoist say; an unknown one lists them.")
+    ] = None,
+    sets: Sets = None,
+) -> None:
+    """Sum a file up, or show a stage of its compilation: mai show flow.mai --emit torch"""
+    from mai.compiler.show import emit_text
+
+    text = emit_text(program_of(file, sets), file, emit, export, out.suffix if out else "", after)
+    if out is None:
+        typer.echo(text.rstrip("\n"))
+        return
+    write_text(out, text)
+    typer.echo(f"wrote {out}", err=True)

@@ -1,0 +1,50 @@
+"""The verbs `weights list` and `weights map`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mai.compiler.commands.shared import Sets, SpecFile, parse_sets
+from mai.spec.diagnostics import MaiError
+
+
+def list_weights(file: SpecFile, sets: Sets = None) -> None:
+    """List the parameters of a spec by name and shape, those of the turns of a `repeat` together."""
+    from mai.compiler.check import check_without_rules
+    from mai.compiler.weights.rules import group_layers
+
+    checked = check_without_rules(file, parse_sets(sets))
+    if checked.program is None:
+        raise MaiError(checked.diagnostics)
+    for name, shape, count in group_layers({w.name: w.shape for w in checked.program.weights.values()}):
+        typer.echo(f"{name}  {list(shape)}{f'  {count} of them' if count > 1 else ''}")
+
+
+def map_weights(
+    weights: Annotated[Path, typer.Argument(help="A .safetensors file, or its .index.json.", show_default=False)],
+    file: SpecFile,
+    sets: Sets = None,
+) -> None:
+    """Propose the rules that give a file's tensors to a spec: mai weights map model.safetensors gpt2.mai"""
+    from mai.compiler.check import check_without_rules
+    from mai.compiler.weights.propose import propose
+    from mai.compiler.weights.tensor_files import TensorFiles
+
+    checked = check_without_rules(file, parse_sets(sets))
+    if checked.program is None:
+        raise MaiError(checked.diagnostics)
+    with TensorFiles(weights) as files:
+        place, folder = files.path.resolve(), file.resolve().parent
+        named = place.relative_to(folder).as_posix() if place.is_relative_to(folder) else place.name
+        made = propose(named, checked.program.weights, files.shapes)
+    typer.echo(str(made))
+    if not place.is_relative_to(folder):
+        typer.echo(f"{weights} lies outside {folder}: put it there, or name it with --weights", err=True)
+    whose = made.family or (str(file) if made.equal else "no family known here")
+    known = f"the names are those of {whose}"
+    look = f"lines to look at: {made.doubts}" if made.doubts else "nothing is ambiguous"
+    lacking = f"; without a tensor: {len(made.lacking)}" if made.lacking else ""
+    typer.echo(f"{known}; {look}{lacking}", err=True)

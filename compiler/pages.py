@@ -1,0 +1,29 @@
+"""`make docs`, or `python -m mai.compiler.pages`: the pages that are made from definitions, written anew."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import mai.compiler
+import mai.spec
+from mai.compiler.elaborate import function_reference
+from mai.compiler.ops import operation_reference
+from mai.spec.diagnostics.explain import page
+
+SPEC, COMPILER = Path(mai.spec.__path__[0]), Path(mai.compiler.__path__[0])
+PAGES: dict[Path, Callable[[], str]] = {
+    SPEC / "errors.md": page,
+    SPEC / "functions.md": function_reference.listing,
+    COMPILER / "ops" / "ops.md": operation_reference.listing,
+}
+
+
+def write_pages() -> None:
+    """Write every page where it lies."""
+    for path, text in PAGES.items():
+        path.write_text(text(), encoding="utf-8")
+
+
+if __name__ == "__main__":
+    write_pages()

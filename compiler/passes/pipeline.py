@@ -1,0 +1,162 @@
+"""The passes in their order, as data: each with a name and the reason why it stands where it does.
+
+A pass takes a graph and gives one that computes the same. It makes a new graph, or gives the old one back where it finds nothing
+to do; the old one stays as it was.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass
+from functools import partial
+
+from mai.compiler.ir.graph import Graph
+from mai.compiler.ir.verify import verify
+from mai.compiler.passes.branches.pair import pair
+from mai.compiler.passes.derivatives.differentiate import differentiate
+from mai.compiler.passes.local.fold import fold
+from mai.compiler.passes.local.fuse import fuse
+from mai.compiler.passes.local.prune import prune
+from mai.compiler.passes.local.share import share
+from mai.compiler.passes.local.split import split
+from mai.compiler.passes.local.upsampled import upsampled
+from mai.compiler.passes.loops.discretise import discretise
+from mai.compiler.passes.loops.hoist import hoist
+from mai.compiler.passes.loops.unroll import unroll
+from mai.compiler.passes.text.incremental import incremental
+from mai.compiler.passes.text.recompute import recompute
+from mai.compiler.passes.text.speculate import speculative
+from mai.compiler.passes.text.two_level_cache import two_level
+
+
+@dataclass(frozen=True, slots=True)
+class Pass:
+    """A function from graph to graph; `reason` is why it stands at its place in the pipeline."""
+
+    name: str
+    run: Callable[[Graph], Graph]
+    reason: str
+
+
+UNROLL = Pass("unroll", unroll, "first, since every other pass reads a weight by its own name")
+DIFFERENTIATE = Pass(
+    "differentiate",
+    differentiate,
+    "after `discretise`, so that a derivative goes through the steps that a solver takes",
+)
+SHARE = Pass("share", share, "derivatives and solvers compute much of the forward pass again: each thing is kept once")
+PRUNE = Pass("prune", prune, "after `share`, which leaves nodes whose results nobody reads any more")
+
+# How a growing text keeps its past: it is computed whole each turn, or grown token by token, the new part joined to the past
+# each turn, or once a block of turns.
+RECOMPUTE = Pass(
+    "recompute", recompute, "a text's body is whole by now: derivatives and integrals in it are plain code"
+)
+INCREMENTAL = Pass(
+    "incremental", incremental, "the growing axis is followed through plain operations, so derivatives are code by now"
+)
+TWO_LEVEL = Pass("two_level", two_level, "it splits the caches of the loop that `incremental` makes")
+GROWN: dict[str, tuple[Pass, ...]] = {
+    "none": (RECOMPUTE,), "concat": (INCREMENTAL,), "two-level": (INCREMENTAL, TWO_LEVEL),
+}  # fmt: skip
+
+
+def _discretise(adjoint: bool) -> Pass:
+    reason = "after `unroll`, so that the velocity is copied with its weights' names; before `differentiate`, which needs code"
+    return Pass("discretise", partial(discretise, adjoint=adjoint), reason)
+
+
+def _speculate(drafts: int) -> Pass:
+    reason = "in the place of `incremental`, whose rules it follows for several tokens a turn"
+    return Pass("speculate", partial(speculative, most=drafts), reason)
+
+
+def derivation(*, adjoint: bool = False) -> tuple[Pass, ...]:
+    """Every `repeat` with fresh parameters, `integrate` and derivative becomes plain code."""
+    return UNROLL, _discretise(adjoint), DIFFERENTIATE
+
+
+def preparation(*, cache: str = "none", adjoint: bool = False, drafts: int = 0) -> tuple[Pass, ...]:
+    """What makes a graph plain code and loops, which torch runs; `cache` is a key of `GROWN`."""
+    text = (_speculate(drafts),) if drafts else GROWN[cache]
+    return *derivation(adjoint=adjoint), *text, SHARE, PRUNE
+
+
+OPTIMISATION = (
+    Pass("fold", fold, "first, since other passes ask which values are constants, and neutral elements hide products"),
+    Pass("upsampled", upsampled, "before `share`, which makes one of the windows that it widens for equal weights"),
+    Pass("split", split, "before `hoist`, so that the part of a product that is of the time alone can leave the loop"),
+    Pass("share_products", share, "parts of equal products are equal, and a loop is hoisted once"),
+    Pass("prune_products", prune, "before `hoist`, so that nothing is tabulated that nobody reads"),
+    Pass(
+        "hoist", hoist, "before `pair`, so that code independent of the example is never duplicated per guidance branch"
+    ),
+    Pass("pair", pair, "before `fuse`, because fused nodes no longer match each other"),
+    Pass("fuse", fuse, "after `pair`, and after `hoist`, whose tables of biases are one for all turns"),
+    Pass("share_fused", share, "operations that took in equal sums are equal now"),
+    Pass("prune_fused", prune, "last: what was fused, paired or shared left its old nodes behind"),
+)
+
+# The form that `--emit torch` prints: loops stay loops. A body is unrolled only where derivatives need its turns apart.
+READABLE = (_discretise(adjoint=False), DIFFERENTIATE, RECOMPUTE, SHARE, PRUNE)
+
+Watcher = Callable[[Pass, float, Graph], None]
+_watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())
+
+
+@contextmanager
+def watching(watcher: Watcher) -> Iterator[None]:
+    """Inside, `watcher(pass, seconds, graph)` is called after every pass."""
+    token = _watchers.set((*_watchers.get(), watcher))
+    try:
+        yield
+    finally:
+        _watchers.reset(token)
+
+
+def run(passes: Sequence[Pass], graph: Graph) -> Graph:
+    """The graph after all passes, in their order. With `MAI_VERIFY=1` each result is verified.
+
+    Raises:
+        MaiError: the program asks for what a pass cannot do, a derivative that does not exist say.
+        InvalidGraph: with `MAI_VERIFY=1`, a pass left a broken graph.
+    """
+    for each in passes:
+        began = time.perf_counter()
+        graph = each.run(graph)
+        seconds = time.perf_counter() - began
+        if os.environ.get("MAI_VERIFY") == "1":
+            verify(graph, each.name)
+        for watcher in _watchers.get():
+            watcher(each, seconds, graph)
+    return graph
+
+
+def names_of(passes: Sequence[Pass]) -> list[str]:
+    return [each.name for each in passes]
+
+
+def until(passes: Sequence[Pass], name: str) -> tuple[Pass, ...]:
+    """The passes up to the one of this name."""
+    return tuple(passes[: names_of(passes).index(name) + 1])
+
+
+@dataclass(slots=True)
+class Timings:
+    """Seconds of each pass, added up over graphs: a watcher for `watching`."""
+
+    seconds: dict[str, float]
+
+    def __init__(self) -> None:
+        self.seconds = {}
+
+    def __call__(self, each: Pass, seconds: float, graph: Graph) -> None:
+        self.seconds[each.name] = self.seconds.get(each.name, 0.0) + seconds
+
+    def lines(self) -> list[str]:
+        """A line a pass, in the order in which they ran."""
+        return [f"{name:<16} {seconds * 1000:9.1f} ms" for name, seconds in self.seconds.items()]

@@ -1,0 +1,41 @@
+"""What is well typed and probably not meant: rules that look at a checked file, a slug each.
+
+A comment `# mai: allow SLUG` on the line of a warning, or on the line before it, silences it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+
+from mai.compiler.program import Program
+from mai.compiler.warnings.losses import column_against_row, coupled_data, masked_mean, shared_objectives, unlike_logits
+from mai.compiler.warnings.numbers import divided_to_zero, empty_integrals, large_windows, late_warmup
+from mai.compiler.warnings.subject import Subject
+from mai.compiler.warnings.unused import unused_declarations, unused_in_bodies, unused_in_training
+from mai.compiler.warnings.weights import stuck_at_zero, untrained, untrained_rows
+from mai.spec.diagnostics import Diagnostic, Reporter
+from mai.spec.parse import parse
+
+Rule = Callable[[Subject], Iterator[Diagnostic]]
+RULES: tuple[Rule, ...] = (
+    untrained, untrained_rows, stuck_at_zero, unused_in_bodies, unused_in_training, unused_declarations, column_against_row,
+    unlike_logits, shared_objectives, masked_mean, coupled_data, divided_to_zero, empty_integrals, late_warmup, large_windows,
+)  # fmt: skip
+ALLOW = re.compile(r"#\s*mai:\s*allow\s+([\w, -]+)")
+
+
+def warnings(program: Program) -> list[Diagnostic]:
+    """What the rules say of a file, in the order of its text, each once."""
+    subject = Subject(parse(program.source, Reporter()), program)
+    said = dict.fromkeys(w for rule in RULES for w in rule(subject) if not _is_allowed(w))
+    return sorted(said, key=lambda d: d.span.start if d.span else -1)
+
+
+def _is_allowed(warning: Diagnostic) -> bool:
+    if warning.span is None:
+        return False
+    source, line = warning.span.source, warning.span.line
+    lines = [source.line(n) for n in (line - 1, line) if n >= 1]
+    slugs = [slug.strip() for text in lines for match in ALLOW.findall(text) for slug in match.split(",")]
+    return warning.slug in slugs

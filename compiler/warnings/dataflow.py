@@ -1,0 +1,88 @@
+"""Questions about a graph that several rules ask: who makes a value, which weight it is, whether it begins as zero."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mai.compiler.ir.graph import Graph, Node, Value, Weight
+from mai.compiler.ir.structure import Across, Constant, Lead, Loop, Spread, Unlead, WeightOf
+from mai.compiler.ops.elementwise.activations import Relu, Silu
+from mai.compiler.ops.elementwise.arithmetic import Absolute, Add, Multiply, Negative, Subtract
+from mai.compiler.ops.elementwise.exponential import Sqrt
+from mai.compiler.ops.elementwise.hyperbolic import Tanh
+from mai.compiler.ops.elementwise.logic import Where
+from mai.compiler.ops.elementwise.trigonometric import Sin
+from mai.compiler.ops.products.product import Affine, Einsum, Matmul
+from mai.compiler.ops.reductions.sums import Mean, Sum
+from mai.compiler.ops.shapes.shape import Concat, Expand, Reshape, Squeeze, Stack, Transpose, Unsqueeze
+
+SAME_NUMBERS = (Lead, Unlead, Across, Spread, Reshape, Squeeze, Unsqueeze, Transpose, Expand)
+# Of these the result is zero where all operands are; of products it is enough that one is.
+ZERO_KEEPING = (*SAME_NUMBERS, Absolute, Add, Concat, Mean, Negative, Relu, Silu, Sin, Sqrt, Stack, Subtract, Sum, Tanh)
+PRODUCTS = (Einsum, Matmul, Multiply)
+
+
+class Dataflow:
+    """A graph's nodes, those of its loops' bodies included, and what is asked of their values."""
+
+    def __init__(self, graph: Graph) -> None:
+        self.graph = graph
+        self.nodes: tuple[Node, ...] = tuple(graph.walk())
+        self._zero: dict[Value, bool] = {}
+
+    @staticmethod
+    def source(value: Value) -> Node | None:
+        """The node that computes a value's numbers: changes of shape are looked through. None for inputs and states."""
+        node = value.producer
+        while node is not None and node.op in SAME_NUMBERS:
+            node = node.inputs[0].producer
+        return node
+
+    def weight(self, value: Value) -> Weight | None:
+        """The weight that a value is; None for any other value."""
+        node = self.source(value)
+        return self.graph.weights.get(WeightOf.of(node).weight) if node is not None and node.op is WeightOf else None
+
+    @staticmethod
+    def is_written_out(value: Value) -> bool:
+        """Whether the spec itself gives a value its axis of size one: `x[:, None]`."""
+        node = value.producer
+        return node is not None and node.op is Unsqueeze
+
+    def labels(self, value: Value) -> Iterator[int | Value]:
+        """The numbers that a label may be: constants, and values that are known at run time alone."""
+        node = self.source(value)
+        if node is not None and node.op is Where:
+            yield from self.labels(node.inputs[1])
+            yield from self.labels(node.inputs[2])
+        elif node is not None and node.op is Constant and isinstance(number := Constant.of(node).value, int):
+            yield number
+        else:
+            yield self._seen_through(value)
+
+    @staticmethod
+    def _seen_through(value: Value) -> Value:
+        node = value.producer
+        while node is not None and node.op in SAME_NUMBERS:
+            value = node.inputs[0]
+            node = value.producer
+        return value
+
+    def begins_as_zero(self, value: Value) -> bool:
+        """Whether a value is zero until training has moved some parameter, whatever the data are."""
+        if value not in self._zero:
+            self._zero[value] = False  # A state of a loop is not followed around it.
+            self._zero[value] = self._is_zero(value)
+        return self._zero[value]
+
+    def _is_zero(self, value: Value) -> bool:
+        node = value.producer
+        if node is None or node.op is Loop:
+            return False
+        if node.op is WeightOf:
+            weight = self.graph.weights[WeightOf.of(node).weight]
+            return weight.trained and weight.init.kind == "constant" and not any(weight.init.numbers)
+        zeros = [self.begins_as_zero(v) for v in node.inputs]
+        if node.op is Affine:
+            return (zeros[0] or zeros[1]) and all(zeros[2:])
+        return any(zeros) if node.op in PRODUCTS else node.op in ZERO_KEEPING and all(zeros)

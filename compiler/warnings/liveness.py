@@ -1,0 +1,128 @@
+"""Which names of a function's body are bound and never read: liveness, from the last statement to the first.
+
+A name is live where some later statement may read it. A binding of a name that is not live is left over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, is_dataclass
+from typing import Literal
+
+from mai.spec import ast
+from mai.spec.source import Source, Span
+
+Kind = Literal["value", "draw", "param", "state"]
+Names = frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Unread:
+    """A name that is bound and never read afterwards."""
+
+    name: ast.Identifier
+    kind: Kind
+
+
+def names_read(*trees: object) -> Names:
+    """Every name that the expressions of some trees speak of."""
+    return frozenset(name.id for name in names_in(trees))
+
+
+def names_in(tree: object) -> Iterator[ast.Name]:
+    """Every `Name` of a tree, each use by itself."""
+    stack: list[object] = [tree]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, ast.Name):
+            yield top
+        elif isinstance(top, tuple):
+            stack.extend(top)
+        elif is_dataclass(top) and not isinstance(top, (Span, Source)):
+            stack.extend(getattr(top, f.name) for f in fields(top))
+
+
+class Liveness:
+    """One function's body, or a train block, looked at backwards; `unread` collects what is left over."""
+
+    def __init__(self) -> None:
+        self.unread: dict[ast.Identifier, Unread] = {}
+
+    def block(self, statements: Sequence[ast.Statement], live: Names) -> Names:
+        """The names that are live before some statements, given those that are live after them."""
+        for statement in reversed(statements):
+            live = self._before(statement, live)
+        return live
+
+    def _before(self, statement: ast.Statement, live: Names) -> Names:
+        match statement:
+            case ast.Assign():
+                return self._assignment(statement, live)
+            case ast.Draw(name=name, distribution=drawn):
+                return self._bound(name, "draw", live) | names_read(drawn)
+            case ast.Param(name=name, type=type_, init=init, trained=trained):
+                return self._bound(name, "param" if trained else "state", live) | names_read(type_, init)
+            case ast.Return(value=value):
+                return names_read(value)
+            case ast.If(condition=condition, then=then, otherwise=otherwise):
+                return self.block(then, live) | self.block(otherwise, live) | names_read(condition)
+            case ast.Repeat(count=count, index=index, body=body):
+                inside = self._turns(body, live)
+                return (live | inside) - _identifiers(index) | names_read(count)
+            case ast.Integrate():
+                return self._integral(statement, live)
+            case ast.Extend(name=name, count=count, until=until, body=body):
+                return self._turns(body, live | {name.id}) | live | {name.id} | names_read(count, until)
+            case _:
+                return live | names_read(statement)
+
+    def _assignment(self, statement: ast.Assign, live: Names) -> Names:
+        """Of several results one that is read is enough: the others need a name, too."""
+        targets = statement.targets
+        if not any(target.id in live for target in targets):
+            self.unread[targets[0]] = Unread(targets[0], "value")
+        else:
+            self.unread.pop(targets[0], None)
+        if not statement.op:
+            live -= _identifiers(*targets)
+        return live | names_read(statement.value)
+
+    def _bound(self, name: ast.Identifier, kind: Kind, live: Names) -> Names:
+        if name.id not in live:
+            self.unread[name] = Unread(name, kind)
+        else:
+            self.unread.pop(name, None)
+        return live - {name.id}
+
+    def _turns(self, body: Sequence[ast.Statement], live: Names) -> Names:
+        """What a turn leaves is read after the last one, or by the next one."""
+        before: Names = frozenset()
+        while True:
+            again = self.block(body, live | before)
+            if again <= before:
+                return before
+            before |= again
+
+    def _integral(self, statement: ast.Integrate, live: Names) -> Names:
+        """The states are read by their own velocities and at the end; `dx/ds` and `dx = ...` both move x."""
+        for keep in statement.keeps:
+            self._bound(keep.name, "value", live)
+            live = live - {keep.name.id} | {keep.state.id}
+        added = frozenset(_increments(statement))
+        moved = frozenset(s.state.id for s in statement.body if isinstance(s, ast.Derivative))
+        states = moved | frozenset(name[1:] for name in added)
+        inside = self._turns(statement.body, live | states | added) - added - {statement.variable.id}
+        return live | states | inside | names_read(statement.start, statement.stop, statement.solver)
+
+
+def _increments(statement: ast.Integrate) -> Iterator[str]:
+    """`dx` for each assignment in an integral's body that may say what a stochastic equation adds to x."""
+    for inner in statement.body:
+        if isinstance(inner, ast.Assign) and not inner.op and len(inner.targets) == 1:
+            name = inner.targets[0].id
+            if name.startswith("d") and len(name) > 1:
+                yield name
+
+
+def _identifiers(*names: ast.Identifier | None) -> Names:
+    return frozenset(name.id for name in names if name is not None)

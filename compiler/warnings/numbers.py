@@ -1,0 +1,104 @@
+"""Numbers that are known when the file is checked, and cannot be meant."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import fields, is_dataclass
+
+from mai.compiler.ops.products.convolution import Conv
+from mai.compiler.training.settings import WarmedUp
+from mai.compiler.warnings.subject import Subject, warning
+from mai.spec import ast
+from mai.spec.diagnostics import Diagnostic
+from mai.spec.source import Source, Span
+
+Number = int | float
+
+
+def divided_to_zero(subject: Subject) -> Iterator[Diagnostic]:
+    """`1 // depth` is 0: a division of whole numbers cuts."""
+    for division in _binaries(subject.file):
+        if division.op == "//":
+            above, below = (_number(side, subject.program.constants) for side in (division.left, division.right))
+            if above and below and above // below == 0:
+                said = f"`{division.span.text}` is 0: `//` cuts {above:g} / {below:g} to a whole number"
+                yield warning(
+                    "divided-to-zero",
+                    division.span,
+                    said,
+                    help=f"write `{division.left.span.text} / {division.right.span.text}`",
+                )
+
+
+def _binaries(tree: object) -> Iterator[ast.Binary]:
+    stack: list[object] = [tree]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, ast.Binary):
+            yield top
+        if isinstance(top, tuple):
+            stack.extend(top)
+        elif is_dataclass(top) and not isinstance(top, (Span, Source)):
+            stack.extend(getattr(top, f.name) for f in fields(top))
+
+
+def _number(expr: ast.Expr, constants: Mapping[str, Number]) -> Number | None:
+    """A number, or a const's."""
+    if isinstance(expr, ast.Name):
+        return constants.get(expr.id)
+    return expr.value if isinstance(expr, ast.Number) else None
+
+
+def empty_integrals(subject: Subject) -> Iterator[Diagnostic]:
+    """From a number to itself nothing moves."""
+    for statement in _integrals(subject.file):
+        start, stop = (_number(bound, subject.program.constants) for bound in (statement.start, statement.stop))
+        if start is not None and start == stop:
+            span = Span(statement.span.source, statement.start.span.start, statement.stop.span.end)
+            said = f"an integral from {start:g} to {stop:g} moves nothing: its states stay as they are"
+            yield warning("empty-integral", span, said, help="write where it ends: `in 0..1`")
+
+
+def _integrals(file: ast.File) -> Iterator[ast.Integrate]:
+    stack: list[object] = [d.body for d in file.declarations if isinstance(d, (ast.Function, ast.Train))]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, tuple):
+            stack.extend(top)
+        elif isinstance(top, ast.Integrate):
+            yield top
+        elif isinstance(top, (ast.Repeat, ast.Extend)):
+            stack.append(top.body)
+        elif isinstance(top, ast.If):
+            stack += [top.then, top.otherwise]
+
+
+def late_warmup(subject: Subject) -> Iterator[Diagnostic]:
+    """A run that ends while its learning rate still rises."""
+    training, train = subject.program.training, subject.train
+    if training is None or train is None or training.settings.steps is None:
+        return
+    schedule, steps = training.settings.schedule, training.settings.steps
+    warmup = schedule.warmup if isinstance(schedule, WarmedUp) else 0
+    if warmup >= steps:
+        place = next((a.span for a in train.settings if a.name == "schedule"), train.head)
+        said = f"warmup = {warmup} of {steps} steps: the run ends while the rate still rises, at {steps / warmup:.2g} of `lr`"
+        yield warning("late-warmup", place, said, help=f"write `warmup = {max(1, steps // 20)}`, or more steps")
+
+
+def large_windows(subject: Subject) -> Iterator[Diagnostic]:
+    """A convolution whose windows are larger than the image: its arguments are `out, size, stride, padding`."""
+    for graph in subject.graphs:
+        for node in graph.walk():
+            if node.op is not Conv:
+                continue
+            (height, width), size = node.inputs[0].type.shape[-2:], node.inputs[1].type.shape[-1]
+            if (
+                isinstance(height, int)
+                and isinstance(width, int)
+                and isinstance(size, int)
+                and size > max(height, width)
+            ):
+                said = f"`conv` lays windows of {size} x {size} pixels over an image of {height} x {width}"
+                help = "its arguments are `conv(out, size, stride)`: the channels that come in are those of the image"
+                yield warning("large-window", node.span, said, help=help)

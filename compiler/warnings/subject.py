@@ -1,0 +1,48 @@
+"""What a rule looks at: a file's syntax tree beside its meaning; and what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from mai.compiler.ir.graph import Graph
+from mai.compiler.program import Program
+from mai.spec import ast
+from mai.spec.diagnostics import Diagnostic, Label
+from mai.spec.source import Span
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A checked file."""
+
+    file: ast.File
+    program: Program
+
+    @cached_property
+    def functions(self) -> tuple[ast.Function, ...]:
+        """Its own layers, nets and exports."""
+        return tuple(d for d in self.file.declarations if isinstance(d, ast.Function))
+
+    @cached_property
+    def train(self) -> ast.Train | None:
+        return next((d for d in self.file.declarations if isinstance(d, ast.Train)), None)
+
+    @cached_property
+    def data(self) -> ast.Data | None:
+        return next((d for d in self.file.declarations if isinstance(d, ast.Data)), None)
+
+    @property
+    def graphs(self) -> Iterator[Graph]:
+        """The train block's graph, if there is one, then those of the exports."""
+        if self.program.training is not None:
+            yield self.program.training.graph
+        yield from self.program.exports.values()
+
+
+def warning(
+    slug: str, span: Span | None, message: str, *, label: str = "", where: Sequence[Label] = (), help: str | None = None
+) -> Diagnostic:
+    """What is well typed and probably not meant."""
+    return Diagnostic(slug, span, message, label, tuple(where), help, "warning")

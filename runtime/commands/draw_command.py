@@ -1,0 +1,23 @@
+"""The verb `draw`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def draw(
+    records: Annotated[
+        Path, typer.Argument(help="A records.npz that training wrote, or the folder of a run.", show_default=False)
+    ],
+    out: Annotated[Path, typer.Option(help="A picture (.png .svg .pdf), or a .gif.", show_default=False)],
+    show: Annotated[str | None, typer.Option(help="The weight to draw; by default one [n, 2], or the first.")] = None,
+    colour: Annotated[str | None, typer.Option(help="The weight [n] that colours the particles.")] = None,
+) -> None:
+    """Draw what `record` kept while a spec trained: mai draw runs/two_layer --out neurons.gif"""
+    from mai.runtime.show.records import draw_records
+
+    draw_records(records, out, show, colour)
+    typer.echo(f"wrote {out}", err=True)

@@ -1,0 +1,89 @@
+"""The verb `info`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from mai.runtime.model.manifest import Manifest, Port, Tuning
+
+
+def info(
+    model: Annotated[Path, typer.Argument(help="A .onnx file that mai compiled.", show_default=False)],
+    json: Annotated[bool, typer.Option("--json", help="The manifest as it stands in the file.")] = False,
+    spec: Annotated[bool, typer.Option("--spec", help="The text that the file was made from.")] = False,
+) -> None:
+    """Say what a compiled file takes, gives, and was made from."""
+    from mai.runtime.model.loader import load
+
+    loaded = load(model, providers="cpu")
+    if json:
+        typer.echo(loaded.manifest.model_dump_json(indent=2))
+        return
+    if spec:
+        typer.echo(loaded.spec.rstrip("\n"))
+        return
+    manifest = loaded.manifest
+    typer.echo(f"{manifest.name}.{manifest.export}" + (f": {manifest.title}" if manifest.title else ""))
+    for heading, name, text in [*_interface(manifest), *_contents(manifest)]:
+        typer.echo(f"  {heading:9} {f'{name:14} ' if name else ''}{text}")
+    typer.echo(f"  {_origin(manifest, model.stat().st_size)}")
+
+
+def _interface(manifest: Manifest) -> list[tuple[str, str, str]]:
+    """A heading, a name and a description of each input, setting, output, and limited size."""
+    from mai.runtime.inputs.arguments import range_in_words
+
+    groups = {"inputs": manifest.inputs, "settings": manifest.settings, "outputs": manifest.outputs}
+    lines = [(heading, port.name, _port(port)) for heading, ports in groups.items() for port in ports]
+    sizes = sorted({*manifest.least, *manifest.most})
+    return lines + [("sizes", n, range_in_words(manifest.least.get(n), manifest.most.get(n))) for n in sizes]
+
+
+def _contents(manifest: Manifest) -> list[tuple[str, str, str]]:
+    """The same of what else a file may hold: a tokenizer, names of labels, a growing text, what tuning measured."""
+    lines: list[tuple[str, str, str]] = []
+    if manifest.tokenizer:
+        bytewise = manifest.tokenizer == "bytes"
+        lines.append(("text", "", "bytes" if bytewise else "pieces by the tokenizer in the file"))
+    lines += [("labels", field, ", ".join(names)) for field, names in manifest.labels.items()]
+    if manifest.text and manifest.text.limit:
+        lines.append(("limit", "", f"{manifest.text.limit:,} tokens"))
+    if manifest.text and manifest.text.drafts:
+        lines.append(("drafts", "", f"up to {manifest.text.drafts} guessed tokens read a turn"))
+    if manifest.tuned:
+        lines.append(("tuned", "", _tuning(manifest.tuned)))
+    return lines
+
+
+def _origin(manifest: Manifest, size: int) -> str:
+    """How large a file is, how it keeps its weights, and what made it."""
+    trained = "untrained" if manifest.trained_steps is None else f"trained for {manifest.trained_steps:,} steps"
+    versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
+    kept = manifest.quantize or manifest.precision
+    form = "" if kept == "float32" else f", {kept}"
+    return f"{size / 1e6:.2f} MB{form}, opset {manifest.opset}, {trained}; made by {versions}"
+
+
+def _tuning(tuning: Tuning) -> str:
+    """What `mai tune` changed, and what that did to the quality."""
+    before, after = tuning.before, tuning.after
+    grid = " on uneven steps" if any(after.grid) else ""
+    return (
+        f"{after.method}({after.steps}){grid} for {before.method}({before.steps}): {after.evaluations} evaluations of the "
+        f"velocity for {before.evaluations}, {tuning.metric} {after.quality:.4g} for {before.quality:.4g}"
+    )
+
+
+def _port(port: Port) -> str:
+    """A port's type, default and range."""
+    from mai.runtime.inputs.arguments import range_of
+
+    axes = (["batch"] if port.batch else []) + [str(s) for s in port.shape]
+    text = f"{port.dtype} [{', '.join(axes)}]"
+    if port.default is not None:
+        text += f" = {port.default}"
+    return f"{text}, {range_of(port)}" if range_of(port) else text

@@ -1,0 +1,117 @@
+"""Warnings: each is earned by its example, none by what is meant, and a comment silences it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from mai.compiler.check import check
+from mai.compiler.warnings import warnings
+from mai.spec.diagnostics import Diagnostic
+from mai.spec.diagnostics.render import render
+from mai.spec.diagnostics.warning_entries import WARNINGS
+
+ROOT = Path(__file__).parents[2]
+GOLDENS = Path(__file__).parent / "goldens"
+SPECS = sorted([*(ROOT / "examples").glob("*.mai"), *(ROOT / "benchmarks" / "specs").glob("*.mai")])
+
+
+@pytest.fixture(autouse=True)
+def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def warned(text: str, name: str = "spec") -> list[Diagnostic]:
+    path = Path(f"{name}.mai")
+    path.write_text(text, encoding="utf-8")
+    checked = check(path)
+    assert checked.program is not None, [(d.slug, d.message) for d in checked.diagnostics]
+    return warnings(checked.program)
+
+
+@pytest.mark.parametrize("slug", WARNINGS)
+def test_the_example_earns_its_warning(slug: str, golden: Callable[[Path, str], None]) -> None:
+    found = warned(WARNINGS[slug].example, slug)
+    assert [d.slug for d in found] == [slug] and all(d.severity == "warning" for d in found)
+    golden(GOLDENS / f"{slug}.txt", render(found) + "\n")
+
+
+@pytest.mark.parametrize("slug", WARNINGS)
+def test_what_was_meant_earns_none(slug: str) -> None:
+    assert warned(WARNINGS[slug].right, slug) == []
+
+
+@pytest.mark.parametrize("path", SPECS, ids=lambda p: p.stem)
+def test_no_example_earns_one(path: Path) -> None:
+    program = check(path).program
+    assert program is not None
+    assert warnings(program) == []
+
+
+@pytest.mark.parametrize("slug", WARNINGS)
+def test_a_comment_silences_it(slug: str) -> None:
+    (found,) = warned(WARNINGS[slug].example, slug)
+    assert found.span is not None
+    lines = WARNINGS[slug].example.split("\n")
+    at = found.span.line - 1
+    assert warned("\n".join([*lines[:at], lines[at] + f"  # mai: allow other, {slug}", *lines[at + 1 :]])) == []
+    assert warned("\n".join([*lines[:at], f"# mai: allow {slug}", *lines[at:]])) == []
+    assert [d.slug for d in warned("\n".join([*lines[:at], "# mai: allow other", *lines[at:]]))] == [slug]
+
+
+def named(text: str) -> list[str]:
+    """The names that are told as unused."""
+    assert all(d.slug == "unused" for d in warned(text))
+    return [d.span.text for d in warned(text) if d.span is not None]
+
+
+@pytest.mark.parametrize(
+    ("body", "unused"),
+    [
+        ("y = x\n  y = 2 * x\n  return y", ["y"]),
+        ("y = x\n  if true { y = 2 * x }\n  return y", []),
+        ("h = x\n  repeat 3 shared { h = 2 * x }\n  return x", ["h", "h"]),
+        ("h = x\n  repeat 3 shared { g = h\n h = 2 * x }\n  return h", ["g"]),
+        ("h = x\n  g = x\n  repeat 3 shared { h = g\n g = 2 * x }\n  return h", []),
+        ("(a, b) = split(x, 2)\n  return concat(a, a)", []),
+        ("(a, b) = split(x, 2)\n  return x", ["a"]),
+        ("integrate s in 0..1 using rk4(3) { dx/ds = x }\n  return x", []),
+        ("integrate s in 0..1 using rk4(3) { v = 2 * x\n dx/ds = x }\n  return x", ["v"]),
+        ("integrate s in 0..1 using rk4(3) { dx/ds = x } keep x as path\n  return x", ["path"]),
+        ("integrate s in 0..1 using euler_maruyama(3) { dx = x * ds + dW }\n  return x", []),
+        ("y ~ normal([2])\n  return x", ["y"]),
+        ("repeat 3 shared as i { x = 2 * x }\n  return x", []),
+    ],
+)
+def test_what_a_body_leaves_over(body: str, unused: list[str]) -> None:
+    assert named(f"export f(x: [2]) -> [2] {{\n  {body}\n}}\n") == unused
+
+
+@pytest.mark.parametrize(
+    ("text", "unused"),
+    [
+        ("const n = 2\nexport f(x: [n]) -> [n] { return x }\n", []),
+        ("const n = 2\nexport f(x: [2]) -> [2] { return x }\n", ["n"]),
+        ("const n = 2\nconst m = n\nexport f(x: [2]) -> [2] { return x }\n", ["n", "m"]),
+        ("layer g(x: [2]) -> [2] { return x }\nlayer h(x: [2]) -> [2] { return g(x) }\n", []),
+        ("layer g(x: [2]) -> [2] { return x }\nexport f(x: [2]) -> [2] { return x }\n", ["g"]),
+        ("export f(x: [2], n: int = 3) -> [2] {\n  repeat n shared { x = 2 * x }\n  return x\n}\n", []),
+        ("export f(x: [2], y: [K]) -> [2] { return x }\n", ["y"]),
+        ("layer g(x: [2], n, m = 2 * n) -> [2] { return m * x }\nexport f(x: [2]) -> [2] { return g(x, 3) }\n", []),
+    ],
+)
+def test_what_a_file_leaves_over(text: str, unused: list[str]) -> None:
+    assert named(text) == unused
+
+
+def test_frozen_and_loaded_parameters_need_no_training() -> None:
+    text = WARNINGS["untrained"].example
+    assert warned(text.replace("steps = 5", 'steps = 5, freeze = "g.*"')) == []
+    (found,) = warned(text)
+    assert "`g.head_1.linear_1.weight` and 1 more" in found.message and "`f`" in (found.help or "")
+
+
+def test_a_column_that_is_written_out_is_meant() -> None:
+    assert warned("export f(x: [P], y: [P]) -> [P, P] { return x[:, None] - y }\n") == []
