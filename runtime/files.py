@@ -40,7 +40,7 @@ def plain_file(path: Path) -> Path:
 
 
 def read_arrays(path: Path) -> dict[str, Array]:
-    """The arrays of a `.npz` by name, or the one of a `.npy` under the name "". Nothing in them is executed.
+    """The arrays of a `.npz` by name, of any shapes, or the one of a `.npy` under the name "". Nothing in them is executed.
 
     Raises:
         Exception: one of `UNREADABLE`: the file holds no plain arrays, or more than fits into the machine's memory.

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from mai.spec.source import Source, Span
@@ -21,21 +20,29 @@ class Expr:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Number(Expr):
+    """A number; whole where it is written without a point or an exponent."""
+
     value: int | float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class String(Expr):
+    """A text in double quotes, without them."""
+
     value: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Bool(Expr):
+    """`true` or `false`."""
+
     value: bool
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Name(Expr):
+    """A name that stands for a value or a function."""
+
     id: str
 
 
@@ -49,6 +56,8 @@ class Field(Expr):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Unary(Expr):
+    """`-x` or `not x`."""
+
     op: Literal["-", "not"]
     operand: Expr
 
@@ -65,6 +74,8 @@ class Binary(Expr):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Transpose(Expr):
+    """`x'`: the last two axes exchanged."""
+
     operand: Expr
 
 
@@ -94,6 +105,8 @@ class Argument:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Call(Expr):
+    """`f(a, name = b)`."""
+
     function: Expr
     arguments: tuple[Argument, ...]
 
@@ -125,6 +138,8 @@ class NewAxis:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Index(Expr):
+    """`x[i, a:b, None]`."""
+
     base: Expr
     items: tuple[Expr | Slice | NewAxis, ...]
 
@@ -179,6 +194,8 @@ class Identifier:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Statement:
+    """What stands on a line of a block."""
+
     span: Span
 
 
@@ -211,6 +228,8 @@ class Draw(Statement):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Return(Statement):
+    """`return value`."""
+
     value: Expr
 
 
@@ -225,6 +244,8 @@ class If(Statement):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Repeat(Statement):
+    """`repeat count { }`, with `shared` and an index where they are written."""
+
     count: Expr
     shared: bool
     index: Identifier | None
@@ -273,6 +294,8 @@ class Extend(Statement):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Append(Statement):
+    """`append value`, the next token of a text."""
+
     value: Expr
 
 
@@ -286,11 +309,15 @@ class Minimize(Statement):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Report(Statement):
+    """`report a, b`."""
+
     values: tuple[Expr, ...]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Record(Statement):
+    """`record a, b every n`."""
+
     values: tuple[Expr, ...]
     every: Expr | None
 
@@ -300,23 +327,31 @@ class Record(Statement):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Declaration:
+    """What stands at the top of a file."""
+
     span: Span
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Const(Declaration):
+    """`const name = value`."""
+
     name: Identifier
     value: Expr
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Let(Declaration):
+    """`let name = value`."""
+
     name: Identifier
     value: Expr
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DataField:
+    """`name: type` of a `data` line."""
+
     span: Span
     name: Identifier
     type: TypeExpr
@@ -324,6 +359,8 @@ class DataField:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Data(Declaration):
+    """`data x: [2], y: class[10] from source`."""
+
     fields: tuple[DataField, ...]
     source: Expr
 
@@ -355,6 +392,8 @@ class Function(Declaration):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Train(Declaration):
+    """`train(settings) { }`; `head` is the text before the body."""
+
     settings: tuple[Argument, ...]
     body: tuple[Statement, ...]
     head: Span
@@ -362,6 +401,8 @@ class Train(Declaration):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Import(Declaration):
+    """`import "path"`."""
+
     path: String
 
 
@@ -397,34 +438,3 @@ class File:
 
     source: Source
     declarations: tuple[Declaration, ...]
-
-
-def expressions(node: object) -> Iterator[Expr]:
-    """The outermost expressions of a tree."""
-    stack = [node]
-    while stack:
-        top = stack.pop()
-        if isinstance(top, Expr):
-            yield top
-        else:
-            stack.extend(reversed([*children(top)]))
-
-
-def children(node: object) -> Iterator[object]:
-    """The nodes directly below a node, in the order of the text."""
-    if isinstance(node, tuple):
-        yield from node
-    elif is_dataclass(node) and not isinstance(node, (Span, Source)):
-        yield from (getattr(node, f.name) for f in fields(node))
-
-
-def names_of(node: object) -> set[str]:
-    """The names that an expression, or whatever else of the tree, speaks of."""
-    names: set[str] = set()
-    stack = [node]
-    while stack:
-        top = stack.pop()
-        if isinstance(top, Name):
-            names.add(top.id)
-        stack.extend(children(top))
-    return names

@@ -126,6 +126,7 @@ def _text(part: object) -> str:
 
 
 def type_(t: ast.TypeExpr) -> str:
+    """A type as the formatter writes it."""
     match t:
         case ast.TensorType():
             return f"[{', '.join(map(expr, t.dims))}]"

@@ -84,6 +84,7 @@ class Layout:
         self.text = ""
 
     def process(self, stream: Iterator[Token]) -> Iterator[Token]:
+        """The tokens without the line ends that end nothing."""
         open_: list[str] = []
         previous = ""
         for token in stream:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from lark import Lark, Token, Tree, UnexpectedInput
 
 from mai.spec import ast
+from mai.spec.ast_walk import expressions
 from mai.spec.diagnostics import Reporter
 from mai.spec.layout import DECLARATIONS, BracketError, Layout, check_brackets
 from mai.spec.source import Source, Span
@@ -150,7 +151,7 @@ def _blank(text: str, begin: int, end: int) -> str:
 
 def _check_depth(file: ast.File, report: Reporter) -> None:
     """Later stages recurse into expressions: bound how deep they are."""
-    for expr in ast.expressions(file):
+    for expr in expressions(file):
         if expr.depth > MAX_DEPTH:
             message = f"this expression is nested more than {MAX_DEPTH} levels deep"
             report.error("too-deep", expr.span, message, help="give its parts names of their own")

@@ -46,14 +46,17 @@ class Span:
 
     @property
     def line(self) -> int:
+        """The line of its first character, from 1."""
         return self.source.position(self.start)[0]
 
     @property
     def column(self) -> int:
+        """The column of its first character, from 1."""
         return self.source.position(self.start)[1]
 
     @property
     def text(self) -> str:
+        """The text that it covers."""
         return self.source.text[self.start : self.end]
 
     def to(self, other: Span) -> Span:

@@ -50,10 +50,12 @@ class Place:
 
     @property
     def wants_value(self) -> bool:
+        """Whether an expression may begin here."""
         return "NUMBER" in self.accepts
 
     @property
     def wants_type(self) -> bool:
+        """Whether a type must stand here."""
         return bool(self.accepts & TYPES) and self.accepts <= TYPES | {"LPAR"}
 
     @property
@@ -63,14 +65,17 @@ class Place:
 
     @property
     def assigns_later(self) -> bool:
+        """Whether the rest of the line holds an `=` that assigns."""
         return bool(re.match(r"[^\n}]*[^=<>!\n]=[^=]", self.rest))
 
     @property
     def is_word(self) -> bool:
+        """Whether what was found begins with a letter."""
         return bool(re.match(r"[^\W\d]", self.found))
 
     @property
     def is_operand(self) -> bool:
+        """Whether what was found could be a part of an expression."""
         return bool(re.match(r'[\w"]', self.found)) and self.found not in STATEMENTS
 
 

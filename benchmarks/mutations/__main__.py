@@ -25,7 +25,7 @@ from benchmarks.mutations.faults import Fault, chosen
 from benchmarks.mutations.trial import copy_tree, diff_of, run_tests
 
 ROOT = Path(__file__).parents[2]
-SUBJECTS = ("compiler/passes/**/*.py", "compiler/ops/**/*.py", "compiler/ir/evaluate.py", "compiler/ir/interpreter.py",
+SUBJECTS = ("compiler/passes/**/*.py", "compiler/ops/**/*.py", "compiler/ir/evaluate.py", "compiler/*/interpreter.py",
             "compiler/onnx/build.py", "compiler/torch/module.py")  # fmt: skip
 FAST, SLOW = "not slow", "slow"
 

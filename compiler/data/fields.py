@@ -19,6 +19,7 @@ EXACT = 2**53  # Whole numbers beyond it are not all told apart in float64.
 
 
 def bad(message: str, slug: str = "data-bad", help: str | None = None) -> MaiError:
+    """The error for data that do not fit the spec, to be raised."""
     return MaiError([Diagnostic(slug, None, message, help=help)])
 
 
@@ -66,11 +67,13 @@ def _columns(name: str, type_: Type) -> str:
 
 
 def check_whole(name: str, is_whole: bool) -> None:
+    """Refuse fractions where the spec has whole numbers. Raises `MaiError`."""
     if not is_whole:
         raise bad(f"`{name}` holds fractions, the spec has whole numbers")
 
 
 def check_labels(name: str, type_: Type, least: int, most: int) -> None:
+    """Refuse labels below 0, or at or above the spec's number of classes. Raises `MaiError`."""
     classes = type_.classes
     if isinstance(classes, int) and not 0 <= least <= most < classes:
         shifted = (least, most) == (1, classes)

@@ -20,6 +20,7 @@ SHOWN = 5
 
 
 def is_words(array: Array) -> bool:
+    """Whether an array holds texts."""
     return bool(array.dtype.kind == "U")
 
 
@@ -51,6 +52,7 @@ def _names(field: str, words: Array, known: tuple[str, ...], classes: Size | Non
 
 
 def shown(names: Sequence[str]) -> str:
+    """The first few names, in one line."""
     return ", ".join(names[:SHOWN]) + (", ..." if len(names) > SHOWN else "")
 
 

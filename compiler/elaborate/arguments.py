@@ -26,10 +26,12 @@ def static(e: Elaborator, argument: Arg | None, default: object, kinds: tuple[ty
 
 
 def number(e: Elaborator, argument: Arg | None, default: object) -> float:
+    """An argument that is a number when the file is checked."""
     return float(static(e, argument, default, (int, float), "a number"))
 
 
 def whole(e: Elaborator, argument: Arg | None, default: object) -> int:
+    """An argument that is a whole number when the file is checked."""
     return int(static(e, argument, default, (int,), "a whole number"))
 
 
@@ -44,6 +46,7 @@ def positive(e: Elaborator, argument: Arg | None, default: object, least: int = 
 
 
 def truth(e: Elaborator, argument: Arg | None, default: object) -> bool:
+    """An argument that is `true` or `false` when the file is checked."""
     return bool(static(e, argument, default, (bool,), "true or false"))
 
 

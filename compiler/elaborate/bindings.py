@@ -49,6 +49,7 @@ class Function:
 
     @property
     def name(self) -> str:
+        """The name that the file gives it."""
         return self.declaration.name.id
 
 
@@ -100,6 +101,7 @@ class Environment:
     where: dict[str, Span] = field(default_factory=dict)
 
     def bind(self, name: ast.Identifier, value: Binding) -> None:
+        """Give a name its meaning here, and remember where it was given."""
         self.names[name.id] = value
         self.where[name.id] = name.span
 
@@ -132,4 +134,5 @@ def is_static(value: Binding) -> bool:
 
 
 def is_number(value: Binding) -> bool:
+    """Whether a binding is a number that is known when the file is checked; true and false are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool)

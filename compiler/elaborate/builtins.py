@@ -36,6 +36,7 @@ BUILTINS: dict[str, Binding] = {
 
 
 def builtin(implementation: Callable[..., Binding]) -> Callable[..., Binding]:
+    """Register a built-in function under its Python name, without a trailing underscore."""
     name = implementation.__name__.rstrip("_")
     BUILTINS[name] = Builtin(name, implementation)
     return implementation
@@ -63,10 +64,12 @@ def static(e: Elaborator, argument: Arg | None, default: Any, kinds: tuple[type,
 
 
 def number(e: Elaborator, argument: Arg | None, default: float) -> float:
+    """An argument that is a number when the file is checked."""
     return float(static(e, argument, default, (int, float), "a number"))
 
 
 def whole(e: Elaborator, argument: Arg | None, default: int) -> int:
+    """An argument that is a whole number when the file is checked."""
     return int(static(e, argument, default, (int,), "a whole number"))
 
 
@@ -81,6 +84,7 @@ def positive(e: Elaborator, argument: Arg | None, default: int, least: int = 1) 
 
 
 def truth(e: Elaborator, argument: Arg | None, default: bool) -> bool:
+    """An argument that is `true` or `false` when the file is checked."""
     return bool(static(e, argument, default, (bool,), "true or false"))
 
 

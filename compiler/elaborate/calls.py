@@ -42,6 +42,7 @@ class Calls:
         self.inlined = 0
 
     def call(self, function: Binding, arguments: Sequence[BoundArgument], span: Span) -> Binding:
+        """The result of a call of a built-in function, a net or a layer with arguments that are evaluated."""
         if isinstance(function, Poison):
             return POISON
         outer, self.e.builder.span = (self.e.builder.span, self.e.callee), self.e.at(span)

@@ -122,6 +122,7 @@ def across(e: Elaborator, x: Arg) -> Binding:
 
 
 def across_batch(e: Elaborator, value: Value) -> Value:
+    """The batch as the first axis of the shape: [...] becomes [batch, ...]."""
     if not value.type.batched:
         value = e.builder.spread(value, (e.batch_axis,))
     lead = tuple(a for a in value.type.lead if a.depth != BATCH_DEPTH)

@@ -84,6 +84,7 @@ class Context:
 
     @property
     def in_train_block(self) -> bool:
+        """Whether the graph that is being made is a train block's."""
         return self.train is not None
 
     # ------------------------------------------------------------ diagnostics
@@ -165,6 +166,7 @@ class Context:
             self.scope, self.builder.scope = outer, label
 
     def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: object) -> Value:
+        """Apply an operation and return its first output."""
         return self.builder.emit(op, *inputs, name=name, **attributes)
 
     def checked(

@@ -100,7 +100,7 @@ SETTINGS: dict[str, tuple[str, Mapping[str, type[Settings]]]] = {
     "Data sources": ("`data x: [2] from moons()`.", SOURCES),
     "Optimizers": ("`train(optimizer = adamw(lr = 1e-3), ...)`.", OPTIMIZERS),
     "Schedules": (
-        "`train(schedule = cosine(warmup = 100), ...)`: up over `warmup` steps, then down to `final` times the rate.",
+        "`train(schedule = cosine(warmup = 100), ...)`: up over `warmup` steps, then as it says; `final` is a share of the rate.",
         SCHEDULES,
     ),
     "Tokenizers": ("`text(bpe(vocab = 4096))`.", TOKENIZERS),

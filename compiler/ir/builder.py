@@ -33,6 +33,7 @@ class Builder:
     def emit_all(
         self, op: type[Operation], inputs: Sequence[Value], attributes: Mapping[str, object], name: str = ""
     ) -> tuple[Value, ...]:
+        """Apply an operation and return all its outputs; types and lead axes follow from the inputs."""
         merged = {**op.attributes, **attributes}
         types = typed(op, [v.type for v in inputs], merged)
         lead = join_leads([v.type for v in inputs])
@@ -69,6 +70,7 @@ class Builder:
         return self._leaf(Constant(value), Type(dtype or dtype_of(inner), tuple(shape)))
 
     def weight(self, weight: Weight) -> Value:
+        """A weight of the model as a value, without lead axes."""
         last = weight.name.rpartition(".")[2]
         return self._leaf(WeightOf(weight.name), Type(DType.REAL, weight.shape), name=last)
 
@@ -107,6 +109,7 @@ class Builder:
 
 
 def dtype_of(number: Number) -> DType:
+    """The dtype that a Python number has in the IR."""
     if isinstance(number, bool):
         return DType.BOOL
     return DType.INT if isinstance(number, int) else DType.REAL

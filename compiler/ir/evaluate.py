@@ -47,6 +47,7 @@ class Evaluation(Interpreter[Array, int]):
         return self.array(self.weights[WeightOf.of(node).weight], node.output.type)
 
     def size(self, size: Size) -> int:
+        """A size as a number, its symbols read from the inputs."""
         return int(sizes.evaluate(size, self._symbol))
 
     def _symbol(self, name: str) -> int:

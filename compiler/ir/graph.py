@@ -53,6 +53,7 @@ class Node:
 
     @property
     def output(self) -> Value:
+        """The only output, or the first."""
         return self.outputs[0]
 
     def items(self) -> list[tuple[str, Any]]:

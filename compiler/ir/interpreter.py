@@ -59,10 +59,12 @@ class Interpreter(ABC, Generic[V, N]):
     # ----------------------------------------------------------------- the walk
 
     def nodes(self, nodes: Iterable[Node]) -> None:
+        """Walk nodes in their order."""
         for node in nodes:
             self.node(node)
 
     def node(self, node: Node) -> None:
+        """Walk one node: its outputs become something."""
         for value, result in zip(node.outputs, self.results(node), strict=True):
             self.bind(value, result)
 
@@ -165,12 +167,15 @@ class Interpreter(ABC, Generic[V, N]):
         """The last states of a `Loop`, then the rows that it kept."""
 
     def constant(self, node: Node) -> V:
+        """What a `Constant` becomes."""
         raise _unexpected(node)
 
     def weight(self, node: Node) -> V:
+        """What a `WeightOf` becomes."""
         raise _unexpected(node)
 
     def adjoint(self, node: Node) -> Sequence[V]:
+        """What an `Adjoint` becomes, where the backend trains by the adjoint equation."""
         raise _unexpected(node)
 
 

@@ -33,6 +33,7 @@ class ShapeError(Exception):
 
     @property
     def message(self) -> str:
+        """The sentence for the user, with the axis that it speaks of."""
         return self.text if self.axis is None else f"{self.text} axis {self.axis}"
 
 
@@ -76,6 +77,7 @@ class Sample:
 
     @property
     def type(self) -> Type:
+        """The type of the inputs that are drawn for it, without lead axes."""
         dtypes = {"int": DType.INT, "natural": DType.INT, "whole": DType.INT}
         dtypes |= {"bool": DType.BOOL, "seen": DType.BOOL}
         return Type(dtypes.get(self.kind, DType.REAL), self.shape)
@@ -95,6 +97,7 @@ class Case:
 
 
 def case(*inputs: Sample | None, **attributes: Any) -> Case:
+    """A case for the tests: inputs, None for one that is left out, and attributes."""
     return Case(inputs, attributes)
 
 

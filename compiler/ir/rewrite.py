@@ -39,10 +39,12 @@ class Copier:
             self.mapping[old] = new
 
     def nodes(self, nodes: Iterable[Node]) -> None:
+        """Copy nodes in their order."""
         for node in nodes:
             self.node(node)
 
     def node(self, node: Node) -> None:
+        """Copy a node, unless the rule puts something else in its place."""
         self.builder.span, self.builder.scope = node.span, node.scope
         if self.rule is None or not self.rule(self, node):
             self.copy(node)

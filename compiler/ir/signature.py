@@ -54,6 +54,7 @@ class Kind(Enum):
 
     @property
     def is_tensor(self) -> bool:
+        """Whether the argument is a tensor, and not known when the file is checked."""
         return self in (Kind.REAL, Kind.TENSOR, Kind.TRUTH, Kind.ALIKE)
 
 
@@ -82,22 +83,27 @@ class Argument:
 
     @property
     def is_optional(self) -> bool:
+        """Whether it may be left out."""
         return self.default is not REQUIRED
 
 
 def tensor(name: str, kind: Kind = Kind.REAL, *, optional: bool = False) -> Argument:
+    """An argument that is a tensor."""
     return Argument(name, kind, None if optional else REQUIRED)
 
 
 def number(name: str, default: object = OWN) -> Argument:
+    """An argument that is a number, known when the file is checked."""
     return Argument(name, Kind.NUMBER, default)
 
 
 def count(name: str, default: object = REQUIRED, least: int = 1) -> Argument:
+    """An argument that is a whole number of at least `least`."""
     return Argument(name, Kind.COUNT, default, least)
 
 
 def flag(name: str, default: object = False) -> Argument:
+    """An argument that is true or false."""
     return Argument(name, Kind.FLAG, default)
 
 

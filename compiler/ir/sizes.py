@@ -109,6 +109,7 @@ def substitute(size: Size, sizes: Mapping[str, Size]) -> Size:
 
 
 def product(sizes: tuple[Size, ...]) -> Size:
+    """The number of elements of a shape."""
     total: Size = 1
     for size in sizes:
         total = total * size

@@ -50,6 +50,7 @@ class Type:
 
     @property
     def rank(self) -> int:
+        """The number of axes of the shape, lead axes not counted."""
         return len(self.shape)
 
     @property
@@ -58,9 +59,11 @@ class Type:
         return any(axis.depth == BATCH_DEPTH for axis in self.lead)
 
     def with_lead(self, lead: tuple[Axis, ...]) -> Type:
+        """The same type with other lead axes."""
         return Type(self.dtype, self.shape, lead, self.classes)
 
     def with_shape(self, shape: tuple[Size, ...]) -> Type:
+        """The same type with another shape."""
         return Type(self.dtype, shape, self.lead, self.classes)
 
     def __str__(self) -> str:
@@ -73,6 +76,7 @@ _SHORT = {DType.REAL: "f32", DType.INT: "i64", DType.BOOL: "bool"}
 
 
 def real(*shape: Size) -> Type:
+    """The type of real numbers of a shape, without lead axes."""
     return Type(DType.REAL, shape)
 
 

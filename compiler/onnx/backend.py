@@ -175,15 +175,19 @@ class OnnxBackend(Products):
         return self._constants[key]
 
     def int(self, value: Integer) -> ir.Value:
+        """A constant int64 scalar."""
         return self.const(value)
 
     def ints(self, values: Sequence[Integer]) -> ir.Value:
+        """A constant int64 vector, [n]."""
         return self.const(list(values))
 
     def real(self, value: float) -> ir.Value:
+        """A constant float32 scalar."""
         return self.const(value, np.float32)
 
     def reals(self, values: Sequence[float]) -> ir.Value:
+        """A constant float32 vector, [n]."""
         return self.const(list(values), np.float32)
 
     # ------------------------------------------------------------------ sizes
@@ -255,9 +259,11 @@ class OnnxBackend(Products):
         return size
 
     def size_value(self, x: ir.Value, axis: Integer) -> ir.Value:
+        """The size of `x` along an axis in memory, as an int64 scalar."""
         return self.scalar(self.resolve(self.physical[x][axis]))
 
     def scalar(self, size: Scalar) -> ir.Value:
+        """A size as an int64 scalar."""
         return self.int(size) if isinstance(size, int) else size
 
     def numel(self, sizes: Sequence[Scalar]) -> Integer | Number[ir.Value]:
@@ -331,6 +337,7 @@ class OnnxBackend(Products):
         return x.dtype == ir.DataType.INT64
 
     def wrap(self, value: ir.Value) -> Wrapped:
+        """A value with Python's arithmetic operators."""
         return Wrapped(self, value)
 
 

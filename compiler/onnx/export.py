@@ -23,8 +23,9 @@ LARGEST = 2**31 - 1  # Bytes of a protobuf message.
 
 @dataclass(frozen=True, slots=True)
 class Exported:
-    """What was written: the file's size in bytes, its nodes, seconds to build it, and the gate's largest difference, of which
-    `allowed` would have passed (None without a gate). `notes` say what few bits did not do.
+    """What was written: the file's size in bytes, its nodes, seconds to build it, and the gate's largest difference.
+
+    Of the difference, `allowed` would have passed (None without a gate). `notes` say what few bits did not do.
     """
 
     path: Path

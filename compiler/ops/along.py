@@ -30,6 +30,7 @@ def summed(types: Types, attributes: Attributes, operand: int, axis: int) -> int
 
 
 def transposed(types: Types, attributes: Attributes, operand: int, axis: int) -> int | None:
+    """Where an axis goes in a transposition, counted from the end."""
     perm = attributes["perm"]
     place: int = perm.index(axis)
     return place - len(perm)
@@ -51,6 +52,7 @@ def widened(types: Types, attributes: Attributes, operand: int, axis: int) -> in
 
 
 def stacked(types: Types, attributes: Attributes, operand: int, axis: int) -> int | None:
+    """Where an axis goes when a new one is put in at `axis`, counted from the end."""
     return _into(axis, types[0].rank, (attributes["axis"],))
 
 
@@ -62,6 +64,7 @@ def _into(axis: int, rank: int, new: Sequence[int]) -> int:
 
 
 def squeezed(types: Types, attributes: Attributes, operand: int, axis: int) -> int | None:
+    """Where an axis goes when axes of size one are removed, counted from the end."""
     axes: tuple[int, ...] = attributes["axes"]
     return axis + sum(gone > axis for gone in axes)
 

@@ -27,10 +27,12 @@ class Term:
 
     @property
     def shape(self) -> tuple[Size, ...]:
+        """The shape without lead axes."""
         return self.value.type.shape
 
     @property
     def rank(self) -> int:
+        """The number of axes of the shape."""
         return self.value.type.rank
 
     def emit(self, op: type[Operation], *others: Term | float, **attributes: object) -> Term:
@@ -39,6 +41,7 @@ class Term:
         return Term(self.builder, self.builder.emit_all(op, operands, attributes)[0])
 
     def other(self, operand: Term | Nested) -> Term:
+        """An operand as a term; numbers become constants."""
         return operand if isinstance(operand, Term) else Term(self.builder, self.builder.constant(operand))
 
     def size(self, size: Size) -> Term:
@@ -96,26 +99,33 @@ class Term:
         return self.unsqueeze(-1).equals(self.range(count))
 
     def einsum(self, equation: str, *others: Term) -> Term:
+        """The sum of products that an equation of letters says, this term first."""
         return self.emit(Einsum, *others, equation=equation)
 
     # ----------------------------------------------------------------- shapes
 
     def sum(self, axes: Sequence[int] = (-1,), keep: bool = False) -> Term:
+        """The sum along axes, which stay with size one where `keep`."""
         return self.emit(red.Sum, axes=tuple(axes), keep=keep) if axes else self
 
     def mean(self, axes: Sequence[int] = (-1,), keep: bool = False) -> Term:
+        """The mean along axes, which stay with size one where `keep`."""
         return self.emit(red.Mean, axes=tuple(axes), keep=keep)
 
     def reshape(self, *shape: Size) -> Term:
+        """The same elements in another shape."""
         return self if shape == self.shape else self.emit(sh.Reshape, shape=shape)
 
     def expand(self, shape: tuple[Size, ...]) -> Term:
+        """Axes of size one repeated, to a shape."""
         return self if shape == self.shape else self.emit(sh.Expand, shape=shape)
 
     def unsqueeze(self, *axes: int) -> Term:
+        """New axes of size one, at these places of the result."""
         return self.emit(sh.Unsqueeze, axes=axes) if axes else self
 
     def squeeze(self, *axes: int) -> Term:
+        """Axes of size one removed."""
         return self.emit(sh.Squeeze, axes=axes) if axes else self
 
     def transpose(self, *perm: int) -> Term:
@@ -123,12 +133,15 @@ class Term:
         return self.emit(sh.Transpose, perm=perm or (*range(-self.rank, -2), -1, -2))
 
     def pick(self, axis: int, index: int) -> Term:
+        """The part at one index of an axis, without the axis."""
         return self.emit(ix.Pick, axis=axis, index=index)
 
     def slice(self, axis: int, start: Size | None, stop: Size | None) -> Term:
+        """The part from `start` to `stop` of an axis."""
         return self.emit(ix.Slice, axis=axis, start=start, stop=stop)
 
     def strided(self, axis: int, start: Size, stop: Size, step: int) -> Term:
+        """Every `step`-th part from `start` to `stop` of an axis."""
         return self.emit(ix.Slice, axis=axis, start=start, stop=stop, step=step)
 
     def padded(self, axis: int, before: Size, after: Size) -> Term:

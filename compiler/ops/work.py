@@ -27,6 +27,7 @@ def known_sizes(graph: Graph) -> dict[str, int]:
 
 
 def size_of(shape: Iterable[Size], known: Mapping[str, int]) -> int:
+    """The number of elements of a shape; a symbol that is not known counts as `FREE`."""
     return prod(int(sizes.evaluate(s, lambda n: known.get(n, FREE))) for s in shape)
 
 

@@ -137,6 +137,7 @@ def run(passes: Sequence[Pass], graph: Graph) -> Graph:
 
 
 def names_of(passes: Sequence[Pass]) -> list[str]:
+    """The names of passes, in their order."""
     return [each.name for each in passes]
 
 

@@ -151,10 +151,11 @@ class Drawing:
         """The layer or net that a node belongs to here; else its line, or itself if it is a loop or a draw."""
         inside = node.scope.removeprefix(self.prefix) if self._is_own(node) else node.scope
         parts = [p for p in inside.split(".") if p and not TURN.fullmatch(p)]
-        alone = not parts and (bool(node.regions) or issubclass(node.op, Draw))
         if parts:
             return parts[0], 0
-        return None, id(node) if alone else node.span.line if node.span else 0
+        if node.regions or issubclass(node.op, Draw):
+            return None, id(node)
+        return None, node.span.line if node.span else 0
 
     def _is_own(self, node: Node) -> bool:
         return node.scope == self.prefix or node.scope.startswith(f"{self.prefix}.")

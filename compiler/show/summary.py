@@ -48,12 +48,14 @@ def _export(name: str, graph: Graph) -> list[str]:
     settings = ", ".join(f"{n} = {s.default}" for n, s in graph.settings.items())
     lines += [f"  settings         {settings}"] if settings else []
     plain = _prepared(graph)
-    known = known_sizes(plain)
-    work = multiply_adds(plain, known)
-    sizes_ = list(_activations(plain, known))
+    sizes = known_sizes(plain)
+    work = multiply_adds(plain, sizes)
+    activations = list(_activations(plain, sizes))
     lines.append(f"  operations       {_count(work)} multiply-adds an example")
-    lines.append(f"  activations      {_bytes(sum(sizes_))} an example, the largest {_bytes(max(sizes_, default=0))}")
-    return lines + [line for loop in texts(plain) for line in _text(loop, known)]
+    lines.append(
+        f"  activations      {_bytes(sum(activations))} an example, the largest {_bytes(max(activations, default=0))}"
+    )
+    return lines + [line for loop in texts(plain) for line in _text(loop, sizes)]
 
 
 def _prepared(graph: Graph) -> Graph:
@@ -64,13 +66,13 @@ def _prepared(graph: Graph) -> Graph:
         return passes.prepare(graph)
 
 
-def _text(loop: Node, known: Mapping[str, int]) -> Iterable[str]:
+def _text(loop: Node, sizes: Mapping[str, int]) -> Iterable[str]:
     """The memory that a growing text keeps, and its largest length."""
     text = Loop.of(loop)
     past = f"{text.length}_past"
     states = [v.type for v in loop.regions[0].inputs[1:]]
     growing = [t for t in states if any(past in symbols(s) for s in t.shape)]
-    one = {**known, past: 1}
+    one = {**sizes, past: 1}
     kept = sum(BYTES * size_of(t.shape, one) for t in growing)
     fixed = sum(BYTES * size_of(t.shape, one) for t in states if t not in growing)
     yield f"  cache            {_bytes(kept)} a token, {_bytes(fixed)} beside"
@@ -78,13 +80,13 @@ def _text(loop: Node, known: Mapping[str, int]) -> Iterable[str]:
         yield f"  text             at most {text.limit:,} tokens"
 
 
-def _activations(region: Region, known: Mapping[str, int]) -> Iterable[int]:
+def _activations(region: Region, sizes: Mapping[str, int]) -> Iterable[int]:
     """The bytes of every value that depends on the example; of a loop, those of one turn."""
     for node in region.nodes:
         for inner in node.regions:
-            yield from _activations(inner, known)
+            yield from _activations(inner, sizes)
         if not issubclass(node.op, Structural):
-            yield from (BYTES * size_of(v.type.physical, known) for v in node.outputs if _varies(v))
+            yield from (BYTES * size_of(v.type.physical, sizes) for v in node.outputs if _varies(v))
 
 
 def _varies(value: Value) -> bool:

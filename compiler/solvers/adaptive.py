@@ -49,6 +49,7 @@ class At:
 
     @property
     def values(self) -> list[Value]:
+        """The states of the loop, in the order of its body."""
         return [self.going, self.tau, self.length, self.evaluations, *self.states, *self.slopes]
 
     def copy(self) -> At:
@@ -97,6 +98,7 @@ class Way:
         self.lead = problem.states[0].type.lead
 
     def time(self, tau: Term) -> Value:
+        """The time of the equation at a share `tau` of the interval, 0 at its start and 1 at its end."""
         time = tau * self.term(self.span) + self.term(self.problem.start)
         time.value.name = "time"
         return time.value
@@ -109,6 +111,7 @@ class Way:
         return [self.builder.emit(el.Multiply, k, self.span, name="slope") for k in slopes]
 
     def term(self, value: Value) -> Term:
+        """A value with arithmetic."""
         return Term(self.builder, value)
 
     # ------------------------------------------------------------------ begin
@@ -229,8 +232,10 @@ class Way:
 
 
 def below(x: Term, number: float) -> Term:
+    """Whether each element is below a number."""
     return x.emit(logic.Less, number)
 
 
 def either(a: Term, b: Term) -> Term:
+    """Whether one of two is true, for each element."""
     return a.emit(logic.LogicalOr, b)

@@ -46,6 +46,7 @@ class Steps:
         return self.added(states, parts)
 
     def added(self, states: list[Value], parts: list[Value]) -> list[Value]:
+        """Each state with its part of a sum."""
         return [self.builder.emit(el.Add, y, part, name=y.name) for y, part in zip(states, parts, strict=True)]
 
 

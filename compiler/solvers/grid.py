@@ -29,6 +29,7 @@ class Grid:
 
     @property
     def even(self) -> bool:
+        """Whether all steps have the same length."""
         return not (self.skew or self.ends)
 
     def at(self, builder: Builder, u: Value) -> Value:

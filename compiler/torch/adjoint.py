@@ -38,10 +38,12 @@ class Equation:
     steps: Tensor | None
 
     def velocity(self, time: Tensor, states: Sequence[Tensor], outer: Sequence[Any]) -> tuple[Tensor, ...]:
+        """The derivatives [lead..., ...] of the states at a time."""
         made: tuple[Tensor, ...] = self.field(time.expand(states[0].shape[: self.lead]), *states, *outer)
         return made
 
     def solved(self, start: Tensor, stop: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+        """The states at the end, [lead..., ...] each."""
         steps = [] if self.steps is None else [self.steps]
         made: tuple[Tensor, ...] = self.solution(start, stop, *steps, *states, *self.further)
         return made

@@ -53,9 +53,11 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
             self.values[value] = self.traced(self.code.parameter(value.name), value.type)
 
     def returns(self, values: Iterable[Value]) -> None:
+        """Make these values the results of the module."""
         self.code.graph.output(tuple(self[v].node for v in values))
 
     def traced(self, node: fx.Node, type: Type) -> fx.Proxy:
+        """An fx node as a proxy that knows its number of axes."""
         return self.code.proxy(node, len(type.physical))
 
     # --------------------------------------------------------------------- walk

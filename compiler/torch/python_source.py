@@ -99,6 +99,7 @@ class SourceInterpreter(TorchInterpreter):
         )
 
     def defaults(self) -> Iterator[str]:
+        """The settings as keyword arguments with their defaults."""
         for setting in self.graph.settings.values():
             yield f"{self[setting.value].node.name}={setting.default!r}"
 

@@ -32,6 +32,7 @@ class Best:
         return {f"{PREFIX}{name}": tensor for name, tensor in self.tensors.items()}
 
     def metadata(self) -> dict[str, str]:
+        """What a checkpoint states of the best weights; nothing where there are none yet."""
         return {"best": json.dumps({"step": self.step, "figures": self.figures})} if self.tensors else {}
 
     def restore(self, found: Checkpoint) -> None:

@@ -28,6 +28,7 @@ class Checkpoint:
     metadata: dict[str, str]
 
     def part(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin with a prefix, without it."""
         return {n.removeprefix(prefix): t for n, t in self.tensors.items() if n.startswith(prefix)}
 
 
@@ -45,6 +46,7 @@ def optimizer_tensors(optimizer: torch.optim.Optimizer, names: list[str], place:
 def restore_optimizer(
     optimizer: torch.optim.Optimizer, names: list[str], place: int, tensors: Mapping[str, Tensor]
 ) -> None:
+    """Put an optimizer's state back from a checkpoint's tensors; `place` is its objective's."""
     whole = optimizer.state_dict()
     state: dict[int, dict[str, Tensor]] = {}
     for index, name in enumerate(names):

@@ -27,6 +27,7 @@ class Change:
 
     @property
     def relative(self) -> float:
+        """The change relative to the loss before it."""
         return (self.after - self.before) / max(abs(self.before), 1e-12)
 
 

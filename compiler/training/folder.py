@@ -19,6 +19,7 @@ BEFORE = "before"
 
 
 def checkpoint_of(folder: Path, step: int) -> Path:
+    """The file of the checkpoint of a step."""
     return folder / f"checkpoint-{step:08d}.safetensors"
 
 
@@ -28,6 +29,7 @@ def checkpoints(folder: Path) -> list[Path]:
 
 
 def holds_run(folder: Path) -> bool:
+    """Whether a folder has weights or checkpoints of a run."""
     return (folder / WEIGHTS).exists() or bool(checkpoints(folder))
 
 

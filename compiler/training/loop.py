@@ -190,6 +190,7 @@ class Trainer:
     # -------------------------------------------------------------------- run
 
     def run(self) -> Result:
+        """Train from where the folder stands to the last step, and write the weights."""
         main = self.processes.main
         start = self.restore()
         self.processes.wait()
@@ -288,6 +289,7 @@ class Trainer:
         return value
 
     def on_device(self, fields: Mapping[str, Any]) -> dict[str, Tensor]:
+        """Fields [batch, ...] as tensors on the device that trains."""
         return {name: torch.from_numpy(array).to(self.device, non_blocking=True) for name, array in fields.items()}
 
     def _not_finite(self, objective: Objective, step: int, value: float) -> MaiError:
@@ -361,6 +363,7 @@ class Trainer:
         return told | labels.saved(self.data.labels)
 
     def save(self, step: int) -> Path:
+        """Write a checkpoint of everything that the next step depends on; its path."""
         tensors = {f"weights/{n}": t for n, t in self.weights.state_dict().items()}
         if self.average is not None:
             tensors |= {f"average/{n}": t for n, t in self.average.average.items()}

@@ -39,6 +39,7 @@ def _weights_behind(value: Value) -> set[str]:
 
 
 def nothing_moves(objective: Objective) -> Diagnostic:
+    """The error for an objective that no trained parameter moves."""
     message = f"no parameter that is trained moves the objective `{objective.text}`"
     help = "a net has to take part in it; `stop_gradient` and `freeze` hold parameters still"
     return Diagnostic("nothing-to-train", objective.span, message, help=help)

@@ -33,6 +33,7 @@ class Metrics:
         self._board = event_writer()(path.parent / TENSORBOARD) if tensorboard else None
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Append one line of figures to `metrics.jsonl`. Raises `OSError` where the disk is full."""
         line = json.dumps({"step": step, **values}).encode() + b"\n"
         try:
             whole = self._file.write(line) == len(line)
@@ -45,6 +46,7 @@ class Metrics:
                 self._board.add_scalar(name, value, step)
 
     def close(self) -> None:
+        """Close the files."""
         self._file.close()
         if self._board is not None:
             self._board.close()
@@ -96,6 +98,7 @@ class Meter:
             self._bar.stop()
 
     def advance(self, step: int, loss: float) -> None:
+        """Show that a step is done; the loss that is shown is smoothed."""
         self.loss = loss if self.loss is None else SMOOTHING * self.loss + (1 - SMOOTHING) * loss
         if self._bar is not None:
             self._bar.update(self._task, completed=step)

@@ -45,12 +45,14 @@ class Recorder:
             self.rows[name] = [(at, row) for at, row in pairs if at <= step]
 
     def keep(self, step: int) -> None:
+        """Keep the recorded weights, where their turn has come."""
         for name, every in self.every.items():
             if step % every == 0:
                 value = self.weights.get_parameter(name).detach().cpu().numpy().copy()
                 self.rows[name].append((step, value))
 
     def save(self) -> None:
+        """Write what was kept to the run's folder."""
         if not self.rows:
             return
         arrays: dict[str, Any] = {}

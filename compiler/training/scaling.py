@@ -25,6 +25,7 @@ class Scaling:
             self.scaler.unscale_(optimizer)
 
     def step(self, optimizer: Optimizer) -> None:
+        """Step an optimizer; with fp16, only where all gradients are finite."""
         if self.scaler is None:
             optimizer.step()
             return

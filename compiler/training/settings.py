@@ -57,13 +57,10 @@ class Watcher(Protocol):
     """What a schedule remembers of the losses that it has seen."""
 
     every: int
+    factor: float  # What the learning rate is multiplied by from now on.
 
     def see(self, loss: float) -> None:
         """The loss, every `every` steps."""
-
-    @property
-    def factor(self) -> float:
-        """What the learning rate is multiplied by from now on."""
 
     def saved(self) -> list[float]:
         """For a checkpoint."""

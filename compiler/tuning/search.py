@@ -17,7 +17,8 @@ from mai.compiler.solvers.grid import Grid, Plan
 class OnPoint(Protocol):
     """Is called with every plan as it is measured, and with the reference on the same seeds."""
 
-    def __call__(self, point: Point, reference: Point, /) -> None: ...
+    def __call__(self, point: Point, reference: Point, /) -> None:
+        """Take note of a measured plan."""
 
 
 Measure = Callable[[Plan, int], float]  # The quality of a plan on a seed.

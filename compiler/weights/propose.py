@@ -205,8 +205,8 @@ def _grouped(shapes: Mapping[str, Shape], whole: bool) -> list[Group]:
 
 
 def _without(shapes: Mapping[str, Shape], taken: Sequence[Group]) -> dict[str, Shape]:
-    gone = {name for group in taken for name in group.names}
-    return {name: shape for name, shape in shapes.items() if name not in gone}
+    names = {name for group in taken for name in group.names}
+    return {name: shape for name, shape in shapes.items() if name not in names}
 
 
 def _match(ours: Group, theirs: Group, transposed: bool, odd: bool) -> Match | None:
@@ -254,8 +254,8 @@ def _greedy(pairs: Iterable[Match], linked: dict[str, str]) -> Iterator[Match]:
         others = () if is_linked else tuple(_pattern_texts(m.ours, m.theirs)[1] for m in near[:MAX_OTHERS])
         yield replace(best, others=others)
         linked.setdefault(best.ours.stem, best.theirs.stem)
-        gone = {*best.ours.names, *best.theirs.names}
-        left = [m for m in left if gone.isdisjoint(m.ours.names) and gone.isdisjoint(m.theirs.names)]
+        matched = {*best.ours.names, *best.theirs.names}
+        left = [m for m in left if matched.isdisjoint(m.ours.names) and matched.isdisjoint(m.theirs.names)]
 
 
 def _score(match: Match, linked: Mapping[str, str], counts: Mapping[str, int]) -> float:

@@ -35,12 +35,17 @@ class Pattern:
 
     @cached_property
     def _regex(self) -> re.Pattern[str]:
-        parts, at, seen = [], 0, set()
+        parts, at, numbers = [], 0, set()
         for mark in MARK.finditer(self.text):
             parts.append(re.escape(self.text[at : mark.start()]))
             name, at = mark[1], mark.end()
-            parts.append("(.+)" if name is None else f"(?P={name})" if name in seen else f"(?P<{name}>\\d{{1,9}})")
-            seen.add(name)
+            if name is None:
+                parts.append("(.+)")
+            elif name in numbers:
+                parts.append(f"(?P={name})")
+            else:
+                parts.append(f"(?P<{name}>\\d{{1,9}})")
+                numbers.add(name)
         return re.compile("".join(parts) + re.escape(self.text[at:]), re.DOTALL)
 
     def match(self, name: str) -> Marks | None:

@@ -130,8 +130,8 @@ def write_gif(frames: Sequence[Array], path: Path) -> None:
     """
     from PIL import Image
 
-    seen = np.concatenate([frames[0], frames[len(frames) // 2], frames[-1]])
-    palette = Image.fromarray(seen).quantize(COLOURS, dither=Image.Dither.NONE)
+    sample = np.concatenate([frames[0], frames[len(frames) // 2], frames[-1]])
+    palette = Image.fromarray(sample).quantize(COLOURS, dither=Image.Dither.NONE)
     palette.putpalette(_with_white(palette.getpalette() or []))
     images = [Image.fromarray(f).quantize(palette=palette, dither=Image.Dither.NONE) for f in frames]
     durations = [FRAME_MS] * len(images)

@@ -59,10 +59,10 @@ def visible_range(points: Array, values: Array) -> tuple[float, float]:
     finite = np.isfinite(values)
     if not finite.any():
         return 0.0, 0.0
-    seen, at = values[finite].astype(float), points[finite]
-    low, high = float(seen.min()), float(seen.max())
-    height = high - float(np.quantile(seen, TOP))
-    lowest = at[seen.argmin()]
+    numbers, at = values[finite].astype(float), points[finite]
+    low, high = float(numbers.min()), float(numbers.max())
+    height = high - float(np.quantile(numbers, TOP))
+    lowest = at[numbers.argmin()]
     outside = bool(((lowest == points.min(0)) | (lowest == points.max(0))).any())
     return (high - HEIGHTS * height, high) if outside and high - low > LONG * height > 0 else (low, high)
 

@@ -109,7 +109,7 @@ def print_results(model: Model, results: Mapping[str, Array], values: Mapping[st
     """Print each result in the form that suits it: scores of texts, labels, bars of probabilities, or a summary.
 
     Args:
-        results: arrays by the names of the outputs.
+        results: arrays [batch, ...] by the names of the outputs.
         values: the inputs and settings that they were computed from.
     """
     for name, array in results.items():

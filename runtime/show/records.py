@@ -89,8 +89,10 @@ def draw_records(path: Path, out: Path, shown: str | None = None, hue: str | Non
         ModelError: a file or a name is unknown, or the ending is that of no picture.
     """
     if out.suffix.lower() not in PICTURES + MOVING:
-        known = ", ".join(PICTURES + MOVING)
-        raise ModelError("out-unknown", f"mai cannot draw {out.suffix or 'a file without an ending'}", f"use {known}")
+        supported = ", ".join(PICTURES + MOVING)
+        raise ModelError(
+            "out-unknown", f"mai cannot draw {out.suffix or 'a file without an ending'}", f"use {supported}"
+        )
     records = read_records(path)
     for name in (shown, hue):
         if name is not None and name not in records:
@@ -155,8 +157,8 @@ def _lines(plt: Pyplot, motion: Motion) -> Figure:
     some = np.linspace(0, count - 1, min(count, MAX_LINES)).astype(int)
     left.plot(motion.steps, motion.values[:, some], color=INK, linewidth=0.6, alpha=0.4)
     left.set_xlabel("step")
-    seen = motion.values[[0, -1]]
-    edges = np.histogram_bin_edges(seen[np.isfinite(seen)], bins=min(60, max(8, count // 8)))
+    ends = motion.values[[0, -1]]
+    edges = np.histogram_bin_edges(ends[np.isfinite(ends)], bins=min(60, max(8, count // 8)))
     for time, colour in ((0, QUIET), (-1, ACCENT)):
         right.hist(motion.values[time], edges, color=colour, alpha=0.6, label=f"step {motion.steps[time]:,}")
     right.legend(frameon=False, fontsize=8)

@@ -33,8 +33,10 @@ def check_ending(path: Path) -> None:
     """
     endings = PICTURES + MOVING + ARRAYS + TEXTS
     if path.suffix.lower() not in endings:
-        known = ", ".join(endings)
-        raise ModelError("out-unknown", f"mai cannot write {path.suffix or 'a file without an ending'}", f"use {known}")
+        supported = ", ".join(endings)
+        raise ModelError(
+            "out-unknown", f"mai cannot write {path.suffix or 'a file without an ending'}", f"use {supported}"
+        )
 
 
 def check_kind(path: Path, manifest: Manifest) -> None:

@@ -120,7 +120,8 @@ def _expanded(text: str) -> str:
     parts, at = [], 0
     for c in text:
         width = _width(c, at)
-        parts.append(" " * width if c == "\t" else c if c.isprintable() else "\ufffd")
+        printable = c if c.isprintable() else "\ufffd"
+        parts.append(" " * width if c == "\t" else printable)
         at += width
     return "".join(parts)
 

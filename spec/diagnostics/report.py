@@ -112,6 +112,7 @@ class Reporter:
         self.add(diagnostic)
 
     def warning(self, slug: str, span: Span | None, message: str, *, label: str = "", help: str | None = None) -> None:
+        """Report a warning. Raises `MaiError` as `add` does."""
         self.add(Diagnostic(slug, span, message, label, (), help, "warning"))
 
     def add(self, diagnostic: Diagnostic) -> None:

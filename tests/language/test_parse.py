@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 from mai.spec import ast, prelude_parts, prelude_sources
+from mai.spec.ast_walk import expressions
 from mai.spec.diagnostics import MaiError, Reporter
 from mai.spec.format import expr, format_file
 from mai.spec.parse import grammar_parser, load_source, parse
@@ -176,4 +177,4 @@ def test_a_standard_layer_is_parsed_by_itself_as_in_its_file() -> None:
     for name, (source, begin, end) in prelude_parts().items():
         (part,) = parse(source, Reporter(), (begin, end)).declarations
         assert part.span == whole[name].span
-        assert [e.span for e in ast.expressions(part)] == [e.span for e in ast.expressions(whole[name])]
+        assert [e.span for e in expressions(part)] == [e.span for e in expressions(whole[name])]

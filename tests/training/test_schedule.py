@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 from functools import partial
@@ -15,21 +16,24 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from mai.compiler.program import Program
-from mai.compiler.training.loop import Options, Trainer
+from mai.compiler.training.loop import Options, Trainer, train
 from mai.compiler.training.optimizer import make_optimizer, set_rate
 from mai.compiler.training.optimizers.adam import Adam
 from mai.compiler.training.optimizers.adamw import AdamW
 from mai.compiler.training.optimizers.lion import Lion
+from mai.compiler.training.optimizers.muon import Muon, orthogonalised
 from mai.compiler.training.optimizers.nadam import NAdam
 from mai.compiler.training.optimizers.rmsprop import RmsProp
 from mai.compiler.training.optimizers.sgd import Sgd
 from mai.compiler.training.schedules.constant import Constant
 from mai.compiler.training.schedules.cosine import Cosine
 from mai.compiler.training.schedules.linear import Linear
-from mai.compiler.training.settings import Optimizer
+from mai.compiler.training.schedules.one_cycle import OneCycle
+from mai.compiler.training.schedules.plateau import Plateau
+from mai.compiler.training.schedules.step import Step
+from mai.compiler.training.settings import Optimizer, Schedule, WarmedUp
 
 Maker = Callable[..., Program]
-Schedule = Constant | Cosine | Linear
 
 schedules = some.builds(
     lambda kind, warmup, final: kind(warmup=warmup) if kind is Constant else kind(warmup=warmup, final=final),
@@ -44,7 +48,7 @@ def rates(schedule: Schedule, steps: int) -> list[float]:
 
 
 @given(schedules, some.integers(1, 200))
-def test_a_rate_rises_over_the_warmup_then_falls_to_no_less_than_its_end(schedule: Schedule, steps: int) -> None:
+def test_a_rate_rises_over_the_warmup_then_falls_to_no_less_than_its_end(schedule: WarmedUp, steps: int) -> None:
     made = rates(schedule, steps)
     up, down = made[: schedule.warmup], made[schedule.warmup :]
     assert up == sorted(up)
@@ -65,6 +69,79 @@ def test_a_quarter_of_a_fall_tells_the_shapes_apart() -> None:
     assert rates(Linear(), 100)[25] == pytest.approx(0.75)
     assert rates(Cosine(), 100)[25] == pytest.approx((1 + math.cos(math.pi / 4)) / 2)
     assert rates(Constant(), 100)[25] == 1.0
+
+
+def test_steps_down() -> None:
+    expected = [0.5, 1.0, *[1.0] * 3, *[0.2] * 3, *[0.04] * 2]
+    assert rates(Step(warmup=2, every=3, by=0.2), 10) == pytest.approx(expected)
+
+
+def test_one_cycle_is_torchs() -> None:
+    """torch's peak stands at `pct_start * total_steps - 1`: 20 of 0 to 100 here, with a share of 0.2 of the way."""
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], 1.0)
+    scheduler = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, 1.0, total_steps=101, pct_start=21 / 101, div_factor=10, final_div_factor=100, cycle_momentum=False
+    )
+    expected = []
+    for _ in range(101):
+        expected.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    assert rates(OneCycle(rise=0.2, start=0.1, final=1e-3), 101) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("patience", [0, 2])
+def test_a_plateau_is_torchs(patience: int) -> None:
+    """Told the same losses, some of them hardly lower than the best."""
+    settings = Plateau(patience=patience, by=0.3, least=0.02, final=0.01)
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], 1.0)
+    scheduler = torch.optim.lr_scheduler.ReduceLROnPlateau(
+        optimizer, factor=0.3, patience=patience, threshold=0.02, min_lr=0.01, eps=0.0
+    )
+    watcher = settings.watcher()
+    for loss in [3.0, 2.0, 1.99, 1.9, 2.5, 2.5, 2.5, 2.5, 1.0, 0.99, 0.985, 0.99, 0.5, *[0.6] * 20]:
+        watcher.see(loss)
+        scheduler.step(loss)
+        assert watcher.factor == pytest.approx(optimizer.param_groups[0]["lr"])
+    assert watcher.factor == 0.01
+
+
+PLATEAU = """data x: [], y: [] from function("x0", count = 100)
+net f() -> [] {
+  param w: [] = 1
+  return w
+}
+train(steps = 40, batch = 10, optimizer = sgd(lr = 1e-9), schedule = plateau(every = 5, patience = 1, by = 0.5)) {
+  minimize (f() - 2)^2
+}
+"""
+
+
+def test_a_plateau_goes_on_bit_for_bit(program: Maker, tmp_path: Path) -> None:
+    """The loss never falls: seven looks after the best, one of every two halves the rate. A run stops between two looks."""
+    made = program(PLATEAU.replace("x: []", "x: [1]"))
+    train(made, tmp_path / "whole", Options(quiet=True, device="cpu"))
+    for end in (8, 13, 40):
+        train(made, tmp_path / "parts", Options(quiet=True, device="cpu", steps=end, resume=end > 8))
+    whole, parts = (
+        [json.loads(line)["lr"] for line in (tmp_path / name / "metrics.jsonl").read_text().splitlines()]
+        for name in ("whole", "parts")
+    )
+    assert whole[-1] == 1e-9 / 8 and whole == parts
+
+
+def test_without_held_out_examples_a_plateau_watches_the_training_loss(program: Maker, tmp_path: Path) -> None:
+    data = "x: [2] from moons()"
+    made = program(PLATEAU.replace('x: [], y: [] from function("x0", count = 100)', data))
+    assert made.training is not None
+    trainer = Trainer(made, made.training, tmp_path, Options(quiet=True, device="cpu"))
+    for step in range(15):
+        trainer.step(step, report=False)
+    assert trainer.rate.factor(15) == 0.5
+    again = Trainer(made, made.training, tmp_path, Options(quiet=True, device="cpu"))
+    again.rate.restore(trainer.rate.saved())
+    assert again.rate.factor(15) == 0.5
+    torch.testing.assert_close(again.rate.saved(), trainer.rate.saved(), rtol=0, atol=0)
 
 
 def test_a_run_shorter_than_its_warmup_only_rises() -> None:
@@ -133,6 +210,45 @@ def test_lion_is_its_formula() -> None:
         m = b2 * m + (1 - b2) * g
         w -= settings.lr * factor * (update + settings.weight_decay * w)
     assert _moved(settings, GRADIENTS, FACTORS) == pytest.approx(w, rel=1e-6)
+
+
+def _newton_schulz(matrix: np.ndarray) -> np.ndarray:
+    """Jordan et al. (2024), by the singular values alone: each goes through the polynomial five times."""
+    u, values, v = np.linalg.svd(matrix, full_matrices=False)
+    values /= np.linalg.norm(values) + 1e-7
+    for _ in range(5):
+        values = 3.4445 * values - 4.7750 * values**3 + 2.0315 * values**5
+    return (u * values) @ v
+
+
+@pytest.mark.parametrize("shape", [(5, 3), (3, 5), (4,), ()])
+def test_muon_is_its_formula(shape: tuple[int, ...]) -> None:
+    settings, rng = (
+        Muon(lr=0.1, momentum=0.9, weight_decay=0.2, adam_lr=0.02, betas=(0.8, 0.9), eps=1e-4),
+        np.random.default_rng(0),
+    )
+    w = rng.normal(size=shape)
+    weight = torch.nn.Parameter(torch.tensor(w))
+    optimizer, m, v = make_optimizer(settings, [weight]), np.zeros(shape), np.zeros(shape)
+    for t, factor in enumerate(FACTORS, 1):
+        g = rng.normal(size=shape)
+        weight.grad = torch.tensor(g)
+        set_rate(optimizer, settings.lr, factor)
+        optimizer.step()
+        if len(shape) == 2:
+            m = 0.9 * m + 0.1 * g
+            lr, move = 0.1 * factor, _newton_schulz(0.1 * g + 0.9 * m) * max(1, shape[0] / shape[1]) ** 0.5
+        else:
+            m, v = 0.8 * m + 0.2 * g, 0.9 * v + 0.1 * g * g
+            lr, move = 0.02 * factor, m / (1 - 0.8**t) / (np.sqrt(v / (1 - 0.9**t)) + 1e-4)
+        w = w - lr * (move + 0.2 * w)
+        np.testing.assert_allclose(weight.detach().numpy(), w, rtol=1e-6)
+
+
+def test_a_step_of_muon_is_nearly_orthogonal() -> None:
+    matrix = torch.randn(40, 30, generator=torch.Generator().manual_seed(0))
+    values = torch.linalg.svdvals(orthogonalised(matrix))
+    assert values.min() > 0.6 and values.max() < 1.3
 
 
 # Settings, and torch's own class with the same, one weight at a time.

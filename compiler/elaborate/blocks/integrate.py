@@ -20,6 +20,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.random import random_numbers as rnd
 from mai.spec import ast
+from mai.spec.ast_walk import names_of
 from mai.spec.diagnostics.suggest import closest
 
 belongs_elsewhere(ast.Derivative, "derivative-outside", "`d./ds = ...` belongs directly in an `integrate` block")
@@ -50,7 +51,7 @@ def _increment_of(integral: ast.Integrate, statement: ast.Statement) -> ast.Iden
     if not isinstance(statement, ast.Assign) or statement.op or len(statement.targets) != 1:
         return None
     (target,) = statement.targets
-    speaks_of_steps = ast.names_of(statement.value) & {"dW", f"d{integral.variable.id}"}
+    speaks_of_steps = names_of(statement.value) & {"dW", f"d{integral.variable.id}"}
     return replace(target, id=target.id[1:]) if target.id[:1] == "d" and target.id[1:] and speaks_of_steps else None
 
 
@@ -201,7 +202,7 @@ def _increment(e: Context, env: Environment, integral: Integral, name: ast.Ident
         message = f"`{solver.name}` integrates derivatives, `{inner.targets[0].id} = ...` is an increment"
         raise e.fail("not-stochastic", inner.span, message, help=help)
     inside = env.child()
-    if "dW" in ast.names_of(inner.value):
+    if "dW" in names_of(inner.value):
         step = e.value(env.names[integral.step], inner.span)
         inside.names["dW"] = _noise(e, inside, name, step)
     value = e.real(e.expressions.expression(inside, inner.value), inner.value.span)

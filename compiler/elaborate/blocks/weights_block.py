@@ -100,6 +100,7 @@ class Reader:
         self.e, self.env = context, env
 
     def check_path(self, path: ast.String) -> None:
+        """Report `path-outside` for a path that leaves the spec's folder."""
         if leaves_folder(path.value):
             help = "put it beside the spec, or name it on the command line with --weights"
             self.e.error("path-outside", path.span, "a path of a spec stays in the spec's folder", help=help)
@@ -118,6 +119,7 @@ class Reader:
         return made
 
     def ignored(self, value: ast.Expr) -> Chain:
+        """The chain of an `ignore` line, which says what tensors nothing takes."""
         return self._chain(value)
 
     def _parted(self, rule: ast.Fill, targets: list[Pattern]) -> list[Rule]:

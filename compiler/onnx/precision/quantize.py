@@ -23,8 +23,10 @@ REAL, WHOLE = int(ir.DataType.FLOAT), int(ir.DataType.INT8)
 
 @dataclass(frozen=True, slots=True)
 class Coarse:
-    """How weights are kept: in blocks of numbers of so many bits, but for the `whole` ones, by name, which are multiplied
-    with whole numbers (`whole.py`)."""
+    """How weights are kept: in blocks of numbers of so many bits.
+
+    Those in `whole`, by name, are multiplied as whole numbers (`whole.py`).
+    """
 
     bits: int
     whole: frozenset[str] = frozenset()
@@ -39,6 +41,7 @@ class Blocks:
     bits: int
 
     def dequantized(self) -> Array:
+        """The matrix [n, k] that the codes and scales stand for."""
         spread: Array = np.repeat(self.scales, BLOCK, 1)
         return self.codes * spread
 

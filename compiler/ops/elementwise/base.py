@@ -29,10 +29,14 @@ class Elementwise(Operation, abstract=True):
 
 
 class Unary(Elementwise, abstract=True):
+    """An operation of each element of one array, of any shape."""
+
     cases: ClassVar[tuple[Case, ...]] = (case(sample(3, 4)), case(sample()))
 
 
 class Binary(Elementwise, abstract=True):
+    """An operation of the elements of two arrays whose shapes broadcast."""
+
     cases: ClassVar[tuple[Case, ...]] = (
         case(sample(3, 4), sample(3, 4)),
         case(sample(4), sample(3, 4)),

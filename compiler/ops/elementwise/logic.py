@@ -10,6 +10,8 @@ BOOLS = (case(sample(3, 4, kind="bool"), sample(4, kind="bool")),)
 
 
 class Comparison(Binary, abstract=True):
+    """A comparison of two arrays whose shapes broadcast; true or false for each element."""
+
     result = DType.BOOL
     cases = Binary.cases + INTEGERS
 

@@ -204,7 +204,7 @@ class ConvTranspose(Operation):
 
 
 class Upsample(Operation):
-    """Every pixel repeated `factor` times in both directions."""
+    """Every pixel repeated `factor` times in both directions: [c, h, w] becomes [c, factor h, factor w]."""
 
     attributes = {"factor": 2}
 
@@ -236,6 +236,8 @@ class Upsample(Operation):
 
 
 class Pool(Operation, abstract=True):
+    """One number for each window: [channels, height, width] to [channels, (height - size) // stride + 1, ...]."""
+
     attributes = {"size": 2, "stride": 2}
     cases = (case(sample(3, 4, 4)), case(sample(2, 7, 5), size=3, stride=2))
 
@@ -246,7 +248,7 @@ class Pool(Operation, abstract=True):
 
 
 class MaxPool(Pool):
-    """The largest of each window."""
+    """The largest element of each window of each channel."""
 
     reference: Lowering = staticmethod(lambda np, x, size, stride: np.max(_windows(np, x, size, stride), axis=(-2, -1)))
     torch: Lowering = staticmethod(
@@ -267,7 +269,7 @@ class MaxPool(Pool):
 
 
 class AvgPool(Pool):
-    """The average of each window."""
+    """The average of the elements of each window of each channel."""
 
     reference: Lowering = staticmethod(
         lambda np, x, size, stride: np.mean(_windows(np, x, size, stride), axis=(-2, -1))

@@ -83,7 +83,7 @@ def _unit(b: Any, words: Any) -> Any:
 
 
 class RandomBits(Draw):
-    """Whole numbers from 0 to 2^32 - 1, each as likely."""
+    """Whole numbers from 0 to 2^32 - 1, each as likely, in any shape."""
 
     dtype = DType.INT
 
@@ -93,7 +93,7 @@ class RandomBits(Draw):
 
 
 class RandomUniform(Draw):
-    """Reals strictly between 0 and 1, as likely everywhere; each is a whole number and a half, over 2^23."""
+    """Reals of any shape, strictly between 0 and 1, as likely everywhere; each is a whole number and a half, over 2^23."""
 
     @staticmethod
     def elements(b: Any, even: Any, odd: Any) -> Any:
@@ -101,7 +101,7 @@ class RandomUniform(Draw):
 
 
 class RandomNormal(Draw):
-    """Standard normal reals, by Box and Muller's formula: sqrt(-2 log u) cos(2 pi v) and the same with sin."""
+    """Standard normal reals of any shape, by Box and Muller's formula: sqrt(-2 log u) cos(2 pi v) and the same with sin."""
 
     @staticmethod
     def elements(b: Any, even: Any, odd: Any) -> Any:
@@ -122,15 +122,18 @@ class NumpyWords:
         return self.np.array([first, second], self.np.int64).reshape((2, *(1,) * self.lead, -1))
 
     def column(self, x: Any) -> Any:
+        """Integers [lead...] with an axis for the blocks, [lead..., 1]."""
         return self.np.asarray(x, self.np.int64)[..., None]
 
     def count(self, shape: Any) -> Any:
+        """The number of elements of a shape."""
         total = 1
         for size in shape:
             total = total * size
         return total
 
     def blocks(self, count: Any) -> Any:
+        """The numbers of the blocks, in the first word of a pair: [2, 1..., blocks]."""
         return self.np.arange(count) * self.pair([1], [0])
 
     def rows(self, keys: Any) -> Any:
@@ -138,12 +141,15 @@ class NumpyWords:
         return self.np.split(keys, ROUNDS, -1)
 
     def swap(self, x: Any) -> Any:
+        """The two words of a pair, exchanged."""
         return x[::-1]
 
     def real(self, x: Any) -> Any:
+        """Whole numbers as float32."""
         return x.astype(self.np.float32)
 
     def join(self, a: Any, b: Any) -> Any:
+        """Two pairs as the four elements of each block, [4, lead..., blocks]."""
         return self.np.concatenate([a, b])
 
     def finish(self, x: Any, shape: Any, lead: Any) -> Any:
@@ -186,42 +192,53 @@ class OnnxWords:
         self.count = op.numel
 
     def pair(self, first: Any, second: Any) -> Any:
+        """Numbers for the two words of a pair, [2, 1..., n]."""
         nested = [list(first), list(second)]
         for _ in range(self.lead):
             nested = [[row] for row in nested]
         return self.op.wrap(self.op.const(nested))
 
     def column(self, x: Any) -> Any:
+        """Integers [lead...] with an axis for the blocks, [lead..., 1]."""
         return self.op.wrap(self.op.Unsqueeze(x, self.op.ints([-1])))
 
     def blocks(self, count: Any) -> Any:
+        """The numbers of the blocks, in the first word of a pair: [2, 1..., blocks]."""
         if isinstance(count, int):
             return self.pair(range(count), [0] * count)
         return self.op.wrap(self.op.Range(self.op.int(0), count.value, self.op.int(1))) * self.pair([1], [0])
 
     def rows(self, keys: Any) -> Any:
+        """The keys of the rounds, one for each, [2, lead..., 1]."""
         parts = self.op.several("Split", ROUNDS, keys.value, axis=-1, num_outputs=ROUNDS)
         return [self.op.wrap(part) for part in parts]
 
     def swap(self, x: Any) -> Any:
+        """The two words of a pair, exchanged."""
         return self.op.wrap(self.op.Gather(x.value, self.op.ints([1, 0]), axis=0))
 
     def real(self, x: Any) -> Any:
+        """Whole numbers as float32."""
         return self.op.wrap(self.op.Cast(x.value, to=1))
 
     def log(self, x: Any) -> Any:
+        """The natural logarithm of each element."""
         return self.op.wrap(self.op.Log(x.value))
 
     def sqrt(self, x: Any) -> Any:
+        """The square root of each element."""
         return self.op.wrap(self.op.Sqrt(x.value))
 
     def cos(self, x: Any) -> Any:
+        """The cosine of each element."""
         return self.op.wrap(self.op.Cos(x.value))
 
     def sin(self, x: Any) -> Any:
+        """The sine of each element."""
         return self.op.wrap(self.op.Sin(x.value))
 
     def join(self, a: Any, b: Any) -> Any:
+        """Two pairs as the four elements of each block, [4, lead..., blocks]."""
         return self.op.wrap(self.op.Concat(a.value, b.value, axis=0))
 
     def finish(self, x: Any, shape: Any, lead: Any) -> Any:

@@ -11,7 +11,7 @@ from mai.compiler.ops.reductions.base import Along
 
 
 class Softmax(Along):
-    """exp(x_i) / sum_j exp(x_j), the weights of attention (13)."""
+    """exp(x_i) / sum_j exp(x_j) along an axis, the weights of attention (13)."""
 
     neutral = -math.inf
 
@@ -26,7 +26,7 @@ class Softmax(Along):
 
 
 class LogSoftmax(Along):
-    """x - logsumexp(x)."""
+    """x - logsumexp(x) along an axis."""
 
     neutral = -math.inf
 

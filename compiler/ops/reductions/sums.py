@@ -84,7 +84,7 @@ class Min(Reduction):
 
 
 class Logsumexp(Reduction):
-    """log(sum(exp(x))), without overflow."""
+    """log(sum(exp(x))) along axes, without overflow."""
 
     neutral = -math.inf
 

@@ -226,7 +226,7 @@ class Argsort(Operation):
 
 
 class Iota(Operation):
-    """The integers 0 to count - 1."""
+    """The integers 0 to count - 1, [count]."""
 
     attributes = {"count": 1}
 

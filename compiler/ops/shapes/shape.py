@@ -136,7 +136,7 @@ class Stack(Operation):
 
 
 class Expand(Operation):
-    """Axes of size one repeated, as numpy's `broadcast_to`."""
+    """Axes of size one repeated up to a shape, as numpy's `broadcast_to`."""
 
     attributes = {"shape": ()}
     wants_lead = True
@@ -203,7 +203,7 @@ class Unsqueeze(Operation):
 
 
 class Squeeze(Operation):
-    """Axes of size one removed."""
+    """Axes of size one removed: [3, 1, 4] becomes [3, 4]."""
 
     attributes = {"axes": (-1,)}
     along = staticmethod(squeezed)

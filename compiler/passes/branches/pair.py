@@ -180,6 +180,7 @@ class Group:
 
     @property
     def rank(self) -> int:
+        """How soon the group is done: the lower, the earlier."""
         if len(self.branches) > 1:
             return ALL if len(self.branches) >= self.count else SOME
         return TAKEN if not self.branches else ONE if self.stacked else PRODUCT
@@ -202,6 +203,7 @@ class Agenda:
         self.missing = Counter(reader for read in self.readers for reader in read)
 
     def run(self) -> None:
+        """Copy all nodes, each group of branches as one when as many as possible are ready."""
         for index in [i for i in range(len(self.listed)) if not self.missing[i]]:
             self._ready(index)
         while self.heap:

@@ -10,6 +10,7 @@ from mai.compiler.ir.types import DType
 
 
 def is_real(value: Value) -> bool:
+    """Whether a value holds real numbers, which alone have derivatives."""
     return value.type.dtype is DType.REAL
 
 

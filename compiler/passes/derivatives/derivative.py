@@ -177,6 +177,7 @@ class Derivative:
         return self.builder.emit(Sum, part, axes=tuple(range(-more - wanted.rank, -wanted.rank))) if more else part
 
     def added(self, total: Value | None, part: Value) -> Value:
+        """The sum of what came back so far and one more part."""
         return part if total is None else self.builder.emit(el.Add, total, part)
 
     def or_zeros(self, value: Value | None, wanted: Type) -> Value:
@@ -188,4 +189,5 @@ class Derivative:
 
 
 def refused(node: Node, message: str, help: str | None = None) -> MaiError:
+    """The error for a node that has no derivative, to be raised."""
     return MaiError([Diagnostic("not-differentiable", node.span, message, help=help)])

@@ -1,5 +1,7 @@
-"""Derivatives of loops. Forward, a state's direction is one more state. Backward, the loop is done again with its states
-kept, and a second loop goes through its turns from the last to the first.
+"""Derivatives of loops.
+
+Forward, a state's direction is one more state. Backward, the loop is done again with its states kept, and a second loop
+goes through its turns from the last to the first.
 """
 
 from __future__ import annotations

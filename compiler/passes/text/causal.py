@@ -25,6 +25,7 @@ HUGE = -1e4  # A score this low has weight zero: exp of it is nothing beside any
 
 
 def is_neutral(fill: float | None, neutral: float) -> bool:
+    """Whether what stands in a place leaves a reduction as it is: 0 for a sum, a very low number for a maximum."""
     if fill is None:
         return False
     return fill <= HUGE if neutral == -math.inf else fill >= -HUGE if neutral == math.inf else fill == neutral
@@ -66,6 +67,7 @@ class Sample:
         self.run: Evaluation | None = None
 
     def follow(self, node: Node) -> None:
+        """Remember a node, to be computed on the sample when it is asked for."""
         self.waiting.append(node)
 
     def number(self, value: Value) -> float | None:

@@ -39,10 +39,12 @@ class Text:
 
     @property
     def room(self) -> Size:
+        """How many tokens the row has room for."""
         return self.row.shape[0]
 
     @property
     def most(self) -> Size:
+        """How many drafts a turn reads at most."""
         return self.guess.shape[0] - 1
 
 

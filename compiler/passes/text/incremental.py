@@ -74,6 +74,7 @@ class Growth(Turn):
         return self.grown_of(region.outputs[0]).value, lambda chosen: self.end(row, chosen)
 
     def nodes(self, nodes: Sequence[Node]) -> None:
+        """Take over nodes in their order, each in the form that a turn computes."""
         for node in nodes:
             self.node, self.builder.span, self.builder.scope = node, node.span, node.scope
             for sample in self.samples:

@@ -43,6 +43,7 @@ class Grown:
 
     @property
     def axes(self) -> tuple[int, ...]:
+        """The axes along which the value grows, counted from the end."""
         return self.past if self.row is None else (self.row, *self.past)
 
 
@@ -105,9 +106,11 @@ class Turn:
         return axis in self.axes(value)
 
     def any_grows(self, value: Value) -> bool:
+        """Whether a value grows along any of its axes."""
         return bool(self.axes(value))
 
     def is_length(self, size: object) -> bool:
+        """Whether a size is the text's length."""
         return isinstance(size, Dim) and size == symbol(self.length)
 
     def rows(self, value: Value, nothing: float | None = None) -> Value:
@@ -210,9 +213,11 @@ class Turn:
         raise NotImplementedError
 
     def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: Any) -> Value:
+        """Apply an operation in the body and return its first output."""
         return self.builder.emit(op, *inputs, name=name, **attributes)
 
     def emit_all(self, op: type[Operation], inputs: Sequence[Value], attributes: Mapping[str, Any]) -> Sequence[Value]:
+        """Apply an operation in the body and return all its outputs."""
         return self.builder.emit_all(op, inputs, attributes)
 
     def refused(self, why: str, help: str | None = None) -> MaiError:
@@ -297,6 +302,7 @@ class Turn:
         return tuple(sorted(leads, key=lambda a: a.depth))
 
     def has_length(self, value: object) -> bool:
+        """Whether an attribute speaks of the text's length, at any depth."""
         if isinstance(value, Axis):
             return self.has_length(value.size)
         if isinstance(value, tuple):

@@ -1,0 +1,40 @@
+"""Walks through the syntax tree, without recursion: a text may nest as deep as it likes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import fields, is_dataclass
+
+from mai.spec.ast import Expr, Name
+from mai.spec.source import Source, Span
+
+
+def expressions(node: object) -> Iterator[Expr]:
+    """The outermost expressions of a tree."""
+    stack = [node]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, Expr):
+            yield top
+        else:
+            stack.extend(reversed([*children(top)]))
+
+
+def children(node: object) -> Iterator[object]:
+    """The nodes directly below a node, in the order of the text."""
+    if isinstance(node, tuple):
+        yield from node
+    elif is_dataclass(node) and not isinstance(node, (Span, Source)):
+        yield from (getattr(node, f.name) for f in fields(node))
+
+
+def names_of(node: object) -> set[str]:
+    """The names that an expression, or whatever else of the tree, speaks of."""
+    names: set[str] = set()
+    stack = [node]
+    while stack:
+        top = stack.pop()
+        if isinstance(top, Name):
+            names.add(top.id)
+        stack.extend(children(top))
+    return names
