@@ -40,6 +40,7 @@ def declare_setting(walk: OnnxInterpreter, value: Value, name: str, default: Num
 
 
 def declare_outputs(walk: OnnxInterpreter, results: Iterable[ir.Value]) -> None:
+    """What leaves the model, under the names of the program's outputs."""
     for name, value, result in zip(walk.graph.output_names, walk.graph.outputs, results, strict=True):
         output = walk.op.Identity(result)
         output.name = name

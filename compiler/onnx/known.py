@@ -8,7 +8,7 @@ import numpy as np
 
 from mai.compiler.ir.evaluate import Evaluation
 from mai.compiler.ir.graph import Graph, Node, Value
-from mai.compiler.ir.interpreter import LEAVES, VIEWS
+from mai.compiler.ir.interpreter import is_leaf, is_view
 from mai.compiler.ir.rewrite import symbols_of
 from mai.compiler.ir.structure import Structural, WeightOf
 from mai.compiler.ir.types import DType
@@ -40,11 +40,11 @@ class KnownValues(Evaluation):
 
     def _decides(self, node: Node) -> bool:
         if not node.inputs:
-            return node.op in LEAVES
+            return is_leaf(node)
         if len(node.outputs) != 1 or not all(v in self.values for v in node.inputs):
             return False
         if issubclass(node.op, Structural):
-            return node.op in VIEWS
+            return is_view(node)
         has_sizes = all(isinstance(s, int) for s in node.output.type.physical) and not symbols_of(node)
         return has_sizes and not issubclass(node.op, Draw)
 
