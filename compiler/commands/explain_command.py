@@ -24,8 +24,10 @@ def explain(
     if slug is None:
         typer.echo(index())
         return
+    if slug in CATALOG:
+        typer.echo(explanation(slug))
+        return
     function = explained(slug) or FOREIGN.get(slug)
-    known = slug in CATALOG or function is not None
-    typer.echo(explanation(slug) if slug in CATALOG or function is None else function, err=not known)
-    if not known:
+    typer.echo(function or explanation(slug), err=function is None)
+    if function is None:
         raise typer.Exit(1)

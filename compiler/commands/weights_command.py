@@ -39,12 +39,12 @@ def map_weights(
     with TensorFiles(weights) as files:
         place, folder = files.path.resolve(), file.resolve().parent
         named = place.relative_to(folder).as_posix() if place.is_relative_to(folder) else place.name
-        made = propose(named, checked.program.weights, files.shapes)
-    typer.echo(str(made))
+        proposal = propose(named, checked.program.weights, files.shapes)
+    typer.echo(str(proposal))
     if not place.is_relative_to(folder):
         typer.echo(f"{weights} lies outside {folder}: put it there, or name it with --weights", err=True)
-    whose = made.family or (str(file) if made.equal else "no family known here")
-    known = f"the names are those of {whose}"
-    look = f"lines to look at: {made.doubts}" if made.doubts else "nothing is ambiguous"
-    lacking = f"; without a tensor: {len(made.lacking)}" if made.lacking else ""
-    typer.echo(f"{known}; {look}{lacking}", err=True)
+    own = str(file) if proposal.equal else "no family known here"
+    whose = f"the names are those of {proposal.family or own}"
+    look = f"lines to look at: {proposal.doubts}" if proposal.doubts else "nothing is ambiguous"
+    lacking = f"; without a tensor: {len(proposal.lacking)}" if proposal.lacking else ""
+    typer.echo(f"{whose}; {look}{lacking}", err=True)

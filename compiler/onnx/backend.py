@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
@@ -86,7 +85,7 @@ class OnnxBackend(Products):
         self.physical: dict[ir.Value, tuple[Size, ...]] = {}
         self.scope, self.note = "", ""
         self.output: tuple[Size, ...] = ()
-        self._constants: dict[Any, ir.Value] = {}
+        self._constants: dict[object, ir.Value] = {}
         self._sizes: dict[str, ir.Value] = {}
         self._local_sizes: dict[str, ir.Value] = {}
         self._local: set[str] = set()
@@ -148,10 +147,10 @@ class OnnxBackend(Products):
 
     # -------------------------------------------------------------- constants
 
-    def const(self, value: Any, dtype: Any = np.int64, name: str = "constant") -> ir.Value:
+    def const(self, value: object, dtype: np.typing.DTypeLike = np.int64, name: str = "constant") -> ir.Value:
         """An array as an initializer; equal small ones are one."""
         array = np.asarray(value, dtype)
-        key: Any = (array.dtype.str, array.shape, array.tobytes()) if array.size <= 4096 else id(value)
+        key: object = (array.dtype.str, array.shape, array.tobytes()) if array.size <= 4096 else id(value)
         if key not in self._constants:
             unique = self.name(name)
             made = ir.Value(
@@ -196,7 +195,11 @@ class OnnxBackend(Products):
         """A size as a number, or as an integer scalar read once: at the start of the graph, or of the body it is of."""
         if not isinstance(size, Dim):
             return size
-        return self._beside(size, str(size), lambda: sz.evaluate(size, self._symbol).value)
+        return self._beside(size, str(size), lambda: self._computed(size))
+
+    def _computed(self, size: Dim) -> ir.Value:
+        number = sz.evaluate(size, self._symbol)
+        return self.int(number) if isinstance(number, int) else number.value
 
     def repeated(self, number: Integer, size: Size) -> ir.Value:
         """A vector of one whole number of 8 bits, made where its size is."""
@@ -341,13 +344,14 @@ class OnnxBackend(Products):
         return Wrapped(self, value)
 
 
-def _attribute(value: Any) -> tuple[ir.AttributeType, Any]:
+def _attribute(value: Attribute | ir.Graph) -> tuple[ir.AttributeType, Attribute | ir.Graph]:
     if isinstance(value, ir.Graph):
         return ir.AttributeType.GRAPH, value
     if isinstance(value, str):
         return ir.AttributeType.STRING, value
     if isinstance(value, float):
         return ir.AttributeType.FLOAT, value
-    if isinstance(value, (list, tuple)):
-        return ir.AttributeType.INTS, list(value)
+    if isinstance(value, Sequence):
+        numbers: list[int] = list(value)
+        return ir.AttributeType.INTS, numbers
     return ir.AttributeType.INT, int(value)

@@ -13,20 +13,20 @@ TRIED = 64  # The largest size that is looked at: a kernel wider than that has i
 
 def smallest(graph: Graph) -> dict[str, int]:
     """The least size of each dimension with which nothing is empty, where it is above 1: `x[1:]` of one token is nothing."""
-    names = _given(graph)
+    names = _free_sizes(graph)
     least = dict.fromkeys(names, 1)
     for size in _sizes(graph):
         (name, *others) = symbols(size)
         if others or name not in names:
             continue
-        held = (n for n in range(least[name], TRIED) if _at(size, name, n) >= 1)
-        least[name] = next(held, least[name])
+        enough = (n for n in range(least[name], TRIED) if _at(size, name, n) >= 1)
+        least[name] = next(enough, least[name])
     return {name: n for name, n in least.items() if n > 1}
 
 
 def largest(graph: Graph) -> dict[str, int]:
     """The most: a slice `table[:P - 1]` ends where its table does."""
-    names = _given(graph)
+    names = _free_sizes(graph)
     most: dict[str, int] = {}
     for node in graph.nodes:
         stop = node.attributes.get("stop") if node.op is Slice else None
@@ -41,7 +41,7 @@ def largest(graph: Graph) -> dict[str, int]:
     return most
 
 
-def _given(graph: Graph) -> set[str]:
+def _free_sizes(graph: Graph) -> set[str]:
     """The dimensions that a host gives with its inputs, without the batch."""
     return {n for n, s in graph.sizes.items() if isinstance(s, tuple) and s[0] in graph.inputs and n != "batch"}
 
@@ -53,6 +53,6 @@ def _sizes(graph: Graph) -> Iterator[Dim]:
 
 
 def _at(size: Dim, name: str, number: int) -> int:
-    made = substitute(size, {name: number})
-    assert isinstance(made, int)
-    return made
+    value = substitute(size, {name: number})
+    assert isinstance(value, int)
+    return value

@@ -77,7 +77,7 @@ def _is_text(value: Value) -> bool:
 
 
 def text_of(graph: Graph) -> Text | None:
-    """What is to be known of the text that an optimised graph grows from one of its inputs, if it does."""
+    """The text that an optimised graph grows from one of its inputs; None where it grows none."""
     for loop in texts(graph):
         rows = [v for v in loop.inputs if v in graph.inputs]
         if rows:
@@ -85,15 +85,15 @@ def text_of(graph: Graph) -> Text | None:
             count, limit = text.tokens, text.limit
             assert count is not None, "a growing text has a number of tokens"
             usual = substitute(count, {n: int(s.default) for n, s in graph.settings.items()})
-            known = count if isinstance(count, int) else str(count)
+            stated = count if isinstance(count, int) else str(count)
             usual = usual if isinstance(usual, int) else 0
             drafts = text.drafts or 0
-            return Text(prompt=rows[0].name, count=known, usual=usual, limit=limit, drafts=drafts)
+            return Text(prompt=rows[0].name, count=stated, usual=usual, limit=limit, drafts=drafts)
     return None
 
 
 def step_of(graph: Graph) -> Step | None:
-    """How the inputs and outputs of a graph that `passes.step` made belong together."""
+    """Which inputs and outputs of one turn, a graph of `passes.step`, belong together; None for any other graph."""
     one = graph.one_turn
     if one is None:
         return None
@@ -103,13 +103,13 @@ def step_of(graph: Graph) -> Step | None:
 
 
 def _versions(*packages: str) -> dict[str, str]:
-    found = {}
+    versions = {}
     for package in packages:
         try:
-            found[package] = version(package)
+            versions[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return versions
 
 
 def _port(value: Value, name: str, kind: Literal["input", "output"], least: int = 0) -> Port:

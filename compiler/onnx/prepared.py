@@ -53,10 +53,10 @@ def prepare_export(program: Program, export: str, options: CompileOptions = DEFA
     """The graphs of an export. Raises `MaiError`: `looks-ahead` or `no-drafts`, where a text cannot grow so."""
     written = program.exports[export]
     grows = any(node.op is Extend for node in written.walk())
-    graph = passes.freeze(written) if options.unroll else written
-    plain = passes.prepare(graph)
+    derived = passes.derived(passes.freeze(written) if options.unroll else written)
+    plain = passes.grown(derived)
     # Where no text grows, the incremental form is the plain one.
-    executed = passes.prepare(graph, cache=options.growth, drafts=options.drafts) if grows else plain
+    executed = passes.grown(derived, cache=options.growth, drafts=options.drafts) if grows else plain
     return Prepared(plain, passes.optimise(executed) if options.optimise else executed, grows)
 
 

@@ -23,6 +23,7 @@ __all__ = [
     "derived",
     "fold",
     "freeze",
+    "grown",
     "optimise",
     "prepare",
     "prune",
@@ -47,6 +48,11 @@ def prepare(graph: Graph, *, cache: str = "none", adjoint: bool = False, drafts:
 def derived(graph: Graph, *, adjoint: bool = False) -> Graph:
     """Only as far as derivatives: raises `MaiError` for those that do not exist."""
     return pipeline.run(pipeline.derivation(adjoint=adjoint), graph)
+
+
+def grown(graph: Graph, *, cache: str = "none", drafts: int = 0) -> Graph:
+    """The rest of `prepare`, for what `derived` gave: a text that is prepared in two forms is derived once."""
+    return pipeline.run(pipeline.growth(cache=cache, drafts=drafts), graph)
 
 
 def check_derivatives(graph: Graph) -> None:

@@ -80,10 +80,15 @@ def derivation(*, adjoint: bool = False) -> tuple[Pass, ...]:
     return UNROLL, _discretise(adjoint), DIFFERENTIATE
 
 
-def preparation(*, cache: str = "none", adjoint: bool = False, drafts: int = 0) -> tuple[Pass, ...]:
-    """What makes a graph plain code and loops, which torch runs; `cache` is a key of `GROWN`."""
+def growth(*, cache: str = "none", drafts: int = 0) -> tuple[Pass, ...]:
+    """After `derivation`: every `extend` becomes a loop. `cache` is a key of `GROWN`."""
     text = (_speculate(drafts),) if drafts else GROWN[cache]
-    return *derivation(adjoint=adjoint), *text, SHARE, PRUNE
+    return *text, SHARE, PRUNE
+
+
+def preparation(*, cache: str = "none", adjoint: bool = False, drafts: int = 0) -> tuple[Pass, ...]:
+    """What makes a graph plain code and loops, which torch runs."""
+    return *derivation(adjoint=adjoint), *growth(cache=cache, drafts=drafts)
 
 
 OPTIMISATION = (

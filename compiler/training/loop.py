@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -108,9 +109,9 @@ class Objective:
         self.written = training.objectives[place]
         last = place == len(training.objectives) - 1
         outputs = [self.written.output]
-        self.module = trainer.module(training.graph, outputs)
+        self.module = trainer.module(outputs)
         full = outputs + ([r.output for r in training.reports] if last else [])
-        self.reporting = trainer.module(training.graph, full) if len(full) > 1 else self.module
+        self.reporting = trainer.module(full) if len(full) > 1 else self.module
         self.parameters = trainer.weights.chosen(lambda w: training.moves(self.written, w))
         if not self.parameters:
             raise MaiError([nothing_moves(self.written)])
@@ -172,16 +173,26 @@ class Trainer:
 
     def _choose_threads(self) -> None:
         """Small steps lose more by waiting for threads than they gain. The rule depends on the spec alone."""
-        graph = passes.prepare(self.training.evaluation)
+        graph = self.evaluation_graph
         work = self.batch * multiply_adds(graph, known_sizes(graph))
         if self.device.type == "cpu" and work < SMALL_STEP:
             torch.set_num_threads(1)
 
     # ---------------------------------------------------------------- modules
 
-    def module(self, graph: Graph, outputs: Sequence[int]) -> Module:
-        """The graph's chosen outputs as a module, its draws made apart."""
-        chosen = passes.select(passes.prepare(graph, adjoint=True), list(outputs))
+    @cached_property
+    def step_graph(self) -> Graph:
+        """The train graph, prepared once for all objectives."""
+        return passes.prepare(self.training.graph, adjoint=True)
+
+    @cached_property
+    def evaluation_graph(self) -> Graph:
+        """The same as an export is: without dropout, with running statistics."""
+        return passes.prepare(self.training.evaluation)
+
+    def module(self, outputs: Sequence[int]) -> Module:
+        """Outputs of the train graph as a module, its draws made apart."""
+        chosen = passes.select(self.step_graph, list(outputs))
         lifted, nodes = lift_draws(chosen)
         module = lower(lifted, self.weights, "Objective").to(self.device)
         draws = DrawSource(nodes, self.seed, self.share, self.device)
@@ -336,7 +347,7 @@ class Trainer:
 
     def _evaluation(self, outputs: list[int]) -> Module:
         if not hasattr(self, "_evaluation_module"):
-            chosen = passes.select(passes.prepare(self.training.evaluation), outputs)
+            chosen = passes.select(self.evaluation_graph, outputs)
             module = lower(chosen, self.weights, "Evaluation").to(self.device)
             self._evaluation_module = Module(module, chosen, None, self.seed, self.device)
         return self._evaluation_module

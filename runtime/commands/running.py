@@ -11,11 +11,13 @@ from typing import Any
 import numpy as np
 import typer
 
+from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import unknown_name_error
 from mai.runtime.inputs.labels import label_names, labels_to_numbers, result_names
 from mai.runtime.inputs.values import parse_span, parse_value, split_word, takes_text
 from mai.runtime.model.loader import load
+from mai.runtime.model.manifest import Port
 from mai.runtime.model.model import Model
 from mai.runtime.show.picture import Look
 from mai.runtime.show.printing import print_count, print_results, print_stream, print_texts
@@ -43,32 +45,46 @@ def run_file(path: Path, words: list[str], options: Mapping[str, int | None], wa
     if wanted.stream:
         print_stream(model, words, {n: options[n] for n in ("batch", "seed")}, wanted.out)
         return
-    given = _given(model, words, options)
+    values = _values(model, words, options)
     began = time.perf_counter()
-    made, counted = model.counted(**given)
+    answer, count = model.counted(**values)
     seconds = time.perf_counter() - began
-    if isinstance(made, (str, list)):
-        print_texts([made] if isinstance(made, str) else made, seconds, wanted.out)
-        print_count(model, counted)
+    if isinstance(answer, (str, list)):
+        print_texts([answer] if isinstance(answer, str) else answer, seconds, wanted.out)
+        print_count(model, count)
         return
-    results = made if isinstance(made, dict) else {next(iter(model.outputs)): made}
-    first = np.asarray(next(iter(results.values())))
-    count = len(first) if first.ndim else 1
-    typer.echo(f"{count:,} example{'s' if count != 1 else ''} in {seconds:.3g} s", err=True)
-    print_count(model, counted)
+    results = answer if isinstance(answer, dict) else {next(iter(model.outputs)): answer}
+    examples = _examples(results)
+    typer.echo(f"{examples:,} example{'s' if examples != 1 else ''} in {seconds:.3g} s", err=True)
+    print_count(model, count)
     if wanted.out is None:
-        print_results(model, results, given)
-        return
-    title = f"{path.name}, seed {given.get('seed', 0)}" if model.manifest.draws else path.name
-    read = {name: np.asarray(given[name]) for name, port in model.inputs.items() if port.dtype == "float32"}
-    inputs = {name: array for name, array in read.items() if len(array) == count}  # the others are one for all
-    names = {name: result_names(model.manifest, port) for name, port in model.outputs.items()}
-    look = Look(title, _labels(model, given, count), inputs, colours, names)
-    for written in save(results, wanted.out, model.manifest, look):
+        print_results(model, results, values)
+    else:
+        _save(model, results, wanted.out, _look(model, values, examples, colours))
+
+
+def _examples(results: Mapping[str, object]) -> int:
+    """How many examples there are: the rows of the first result."""
+    first = np.asarray(next(iter(results.values())))
+    return len(first) if first.ndim else 1
+
+
+def _save(model: Model, results: Mapping[str, Array], out: Path, look: Look) -> None:
+    """Write the results to files, and say so."""
+    for written in save(results, out, model.manifest, look):
         typer.echo(f"wrote {written}", err=True)
-    still = [name for name in results if wanted.out.suffix.lower() in MOVING and model.outputs[name].path is None]
+    still = [name for name in results if out.suffix.lower() in MOVING and model.outputs[name].path is None]
     for name in still:
         typer.echo(f"note: `{name}` is no path: nothing moves in it", err=True)
+
+
+def _look(model: Model, values: Mapping[str, object], examples: int, colours: tuple[float, float] | None) -> Look:
+    """How a picture of the results looks: its title, what orders its points, and names."""
+    title = f"{model.path.name}, seed {values.get('seed', 0)}" if model.manifest.draws else model.path.name
+    numbers = {name: np.asarray(values[name]) for name, port in model.inputs.items() if port.dtype == "float32"}
+    inputs = {name: array for name, array in numbers.items() if len(array) == examples}  # the others are one for all
+    names = {name: result_names(model.manifest, port) for name, port in model.outputs.items()}
+    return Look(title, _labels(model, values, examples), inputs, colours, names)
 
 
 def _opened(path: Path, wanted: Wanted) -> Model:
@@ -86,37 +102,43 @@ def _opened(path: Path, wanted: Wanted) -> Model:
     return model
 
 
-def _given(model: Model, words: list[str], options: Mapping[str, int | None]) -> dict[str, Any]:
+def _values(model: Model, words: list[str], options: Mapping[str, int | None]) -> dict[str, Any]:
     """Inputs and settings from `name=value` words and from options."""
-    given: dict[str, Any] = {}
-    known = {**model.inputs, **model.settings}
+    values: dict[str, Any] = {}
+    ports = {**model.inputs, **model.settings}
     size = options["batch"]
     if size is not None and size < 1:
         raise ModelError("input-range", f"`batch` is at least 1, this is {size}")
     for word in words:
         name, text = split_word(word)
-        if name not in known:
-            raise unknown_name_error(name, list(known))
-        if name in given:
+        if name not in ports:
+            raise unknown_name_error(name, list(ports))
+        if name in values:
             raise ModelError("input-unknown", f"`{name}` is given twice", f"several examples: {name}=[..., ...]")
         repeated = size if "batch" not in model.settings else None
-        port = known[name]
-        names, is_text = label_names(model.manifest, port), takes_text(model.manifest, port)
-        text = text if is_text else labels_to_numbers(port, names, text)
-        given[name] = parse_value(port, text, repeated, is_text=is_text, names=names)
+        values[name] = _value(model, ports[name], text, repeated)
     for name, value in options.items():
         if value is None or (name == "batch" and model.inputs and name not in model.settings):
             continue
-        if name in given:
+        if name in values:
             raise ModelError("input-unknown", f"`{name}` is given twice, as a word and as --{name}")
-        given[name] = value
-    return given
+        values[name] = value
+    return values
 
 
-def _labels(model: Model, given: Mapping[str, Any], count: int) -> Any:
+def _value(model: Model, port: Port, text: str, repeated: int | None) -> object:
+    """The value of a port from a word, one example `repeated` so many times."""
+    names, is_text = label_names(model.manifest, port), takes_text(model.manifest, port)
+    numbers = text if is_text else labels_to_numbers(port, names, text)
+    return parse_value(port, numbers, repeated, is_text=is_text, names=names)
+
+
+def _labels(model: Model, values: Mapping[str, object], examples: int) -> Array | None:
     """The labels that were asked for, to order a picture by; by their names, where the file has them."""
     for name, port in model.inputs.items():
-        if port.classes and not port.shape and name in given and np.size(given[name]) == count:
-            labels, names = np.asarray(given[name]).reshape(-1).astype(int), label_names(model.manifest, port)
-            return np.array([names[k] if 0 <= k < len(names) else str(k) for k in labels]) if names else labels
+        if port.classes and not port.shape and name in values and np.size(np.asarray(values[name])) == examples:
+            labels, names = np.asarray(values[name]).reshape(-1).astype(int), label_names(model.manifest, port)
+            if not names:
+                return labels
+            return np.array([names[k] if 0 <= k < len(names) else str(k) for k in labels])
     return None

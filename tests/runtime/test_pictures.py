@@ -12,7 +12,8 @@ import onnx
 import pytest
 from PIL import Image, ImageSequence
 
-from mai.runtime import ModelError, running
+from mai.runtime import ModelError
+from mai.runtime.commands import running
 from mai.runtime.inputs.values import parse_value
 from mai.runtime.model.manifest import Port
 from mai.runtime.show.animate import FIRST_MS, LAST_MS, MAX_FRAMES, animate, motion_of

@@ -14,13 +14,12 @@ would be narrow is rounded to the narrow type and back.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import ml_dtypes
 import numpy as np
 import onnx_ir as ir
 
-TYPES: dict[str, tuple[ir.DataType, Any]] = {
+TYPES: dict[str, tuple[ir.DataType, type[np.generic]]] = {
     "fp16": (ir.DataType.FLOAT16, np.float16), "bf16": (ir.DataType.BFLOAT16, ml_dtypes.bfloat16),
 }  # fmt: skip
 WIDE = ir.DataType.FLOAT
@@ -47,12 +46,12 @@ def narrow(model: ir.Model, precision: str, *, rounded: bool = False) -> None:
 
 
 class _Narrowing:
-    """`held` are the values that are narrow; `instead` has, for a value that was rounded, what is read in its place."""
+    """`narrow` are the values in 16 bits; `instead` has, for a value that was rounded, what is read in its place."""
 
     def __init__(self, root: ir.Graph, precision: str, rounded: bool) -> None:
         self.root, self.precision, self.rounded = root, precision, rounded
         self.type, self.dtype = TYPES[precision]
-        self.held: set[ir.Value] = set()
+        self.narrow: set[ir.Value] = set()
         self.instead: dict[ir.Value, ir.Value] = {}
         self.casts: dict[tuple[ir.Value, ir.DataType], ir.Value] = {}
         self.settings = set(root.inputs)
@@ -67,11 +66,11 @@ class _Narrowing:
 
     def _output(self, value: ir.Value, graph: ir.Graph) -> ir.Value:
         """An output in float32, of the same name in the main graph."""
-        made: ir.Value = self._wide(value)
-        if made is not value and graph is self.root:
-            made.name, value.name = value.name, f"{value.name}/{self.precision}"
-            made.shape = value.shape
-        return made
+        wide = self._wide(value)
+        if wide is not value and graph is self.root:
+            wide.name, value.name = value.name, f"{value.name}/{self.precision}"
+            wide.shape = value.shape
+        return wide
 
     def node(self, node: ir.Node) -> None:
         inner = [a.as_graph() for a in node.attributes.values() if a.type == ir.AttributeType.GRAPH]
@@ -80,7 +79,8 @@ class _Narrowing:
             return
         caches = _caches(node, inner[0]) if node.op_type == "Loop" and not self.rounded else []
         for place, value in enumerate(node.inputs):
-            self._read(node, place, self._narrow(value) if value and place in caches else self._wide(value))
+            if value is not None:
+                self._read(node, place, self._narrow(value) if place in caches else self._wide(value))
         for place in caches:
             self._hold(inner[0].inputs[place])
             self._hold(node.outputs[place - 2])
@@ -89,18 +89,19 @@ class _Narrowing:
 
     def _plain(self, node: ir.Node) -> None:
         operands = _operands(node)
-        if not self._becomes_narrow(node, [node.inputs[i] for i in operands]):
+        if not self._becomes_narrow(node, list(operands.values())):
             for place, value in enumerate(node.inputs):
-                self._read(node, place, self._wide(value))
+                if value is not None:
+                    self._read(node, place, self._wide(value))
             return
-        for place in operands:
-            self._read(node, place, self._narrow(node.inputs[place]))
+        for place, value in operands.items():
+            self._read(node, place, self._narrow(value))
         for output in node.outputs:
             if self.rounded and node.op_type not in LAYOUT:
                 self.instead[output] = self._cast(self._cast(output, self.type), WIDE)
             self._hold(output)
 
-    def _becomes_narrow(self, node: ir.Node, operands: list[Any]) -> bool:
+    def _becomes_narrow(self, node: ir.Node, operands: list[ir.Value]) -> bool:
         kind, constant = node.op_type, [self._fits(v) for v in operands]
         if kind not in ALL or (kind == "Conv" and self.precision == "bf16" and self.root.opset_imports[""] < CONV_BF16):
             return False
@@ -111,9 +112,10 @@ class _Narrowing:
         if kind in PRODUCTS and any(constant):
             return True
         if kind == "Gather" and constant[0]:
-            return bool(operands[0].const_value.size >= TABLE)
-        every = all(fits or v in self.held for v, fits in zip(operands, constant, strict=True))
-        return every and any(v in self.held for v in operands)
+            table = operands[0].const_value
+            return table is not None and bool(table.size >= TABLE)
+        every = all(fits or v in self.narrow for v, fits in zip(operands, constant, strict=True))
+        return every and any(v in self.narrow for v in operands)
 
     def _fits(self, value: ir.Value) -> bool:
         """Whether a value is a constant whose largest number 16 bits hold; what a host may set is none."""
@@ -126,24 +128,23 @@ class _Narrowing:
     # ------------------------------------------------------------------ values
 
     def _hold(self, value: ir.Value) -> None:
-        self.held.add(value)
+        self.narrow.add(value)
         if not self.rounded:
             value.type = ir.TensorType(self.type)
 
-    def _read(self, node: ir.Node, place: int, value: Any) -> None:
+    def _read(self, node: ir.Node, place: int, value: ir.Value) -> None:
         if value is not node.inputs[place]:
             node.replace_input_with(place, value)
 
-    def _wide(self, value: Any) -> Any:
+    def _wide(self, value: ir.Value) -> ir.Value:
         """A value as float32; what is none of reals stays."""
-        if value in self.held and not self.rounded:
+        if value in self.narrow and not self.rounded:
             return self._cast(value, WIDE)
         return self.instead.get(value, value)
 
-    def _narrow(self, value: Any) -> ir.Value:
-        if value in self.held:
-            made: ir.Value = self.instead.get(value, value)
-            return made
+    def _narrow(self, value: ir.Value) -> ir.Value:
+        if value in self.narrow:
+            return self.instead.get(value, value)
         if value.const_value is not None and value not in self.settings:
             return self._constant(value)
         cast = self._cast(value, self.type)
@@ -157,44 +158,43 @@ class _Narrowing:
             array = array.astype(np.float32) if self.rounded else array
             name = f"{value.name}/{self.precision}"
             tensor = ir.Tensor(array, name=name)
-            made = ir.Value(name=name, shape=value.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
-            self.root.register_initializer(made)
-            self.casts[key] = made
+            constant = ir.Value(name=name, shape=value.shape, type=ir.TensorType(tensor.dtype), const_value=tensor)
+            self.root.register_initializer(constant)
+            self.casts[key] = constant
         return self.casts[key]
 
     def _cast(self, value: ir.Value, to: ir.DataType) -> ir.Value:
         """Right after what makes the value, so that a loop does not cast what is outside it at each turn."""
         if (value, to) not in self.casts:
-            made = ir.Value(name=f"{value.name}/{to.name.lower()}", type=ir.TensorType(to), shape=value.shape)
-            node = ir.Node("", "Cast", [value], [ir.AttrInt64("to", int(to))], outputs=[made], name=f"{made.name}/Cast")
+            cast = ir.Value(name=f"{value.name}/{to.name.lower()}", type=ir.TensorType(to), shape=value.shape)
+            node = ir.Node("", "Cast", [value], [ir.AttrInt64("to", int(to))], outputs=[cast], name=f"{cast.name}/Cast")
             maker = value.producer()
             if maker is not None and maker.graph is not None:
                 maker.graph.insert_after(maker, node)
             else:
                 home = value.graph or self.root
                 home.insert_before(home[0], node)
-            self.casts[(value, to)] = made
+            self.casts[(value, to)] = cast
         return self.casts[(value, to)]
 
 
-def _operands(node: ir.Node) -> list[int]:
-    """The places of a node's operands of real numbers, as far as they are there."""
+def _operands(node: ir.Node) -> dict[int, ir.Value]:
+    """A node's operands of real numbers by their places, without those that are left out."""
     places = ALL.get(node.op_type, ())
-    wanted = range(len(node.inputs)) if places is None else places
-    return [i for i in wanted if i < len(node.inputs) and node.inputs[i] is not None]
+    return {i: v for i, v in enumerate(node.inputs) if v is not None and (places is None or i in places)}
 
 
 def _caches(loop: ir.Node, body: ir.Graph) -> list[int]:
     """The inputs of a loop that hold keys and values: attention reads them as its past, and makes what comes next."""
-    found = []
+    places = []
     for place in range(2, len(loop.inputs)):
         following = _behind(body.outputs[place - 1])
         maker = following.producer()
         reads = {(use.node.op_type, use.idx) for use in body.inputs[place].uses()}
         kept = maker is not None and maker.op_type == "Attention" and following is not maker.outputs[0]
         if kept and reads and reads <= {("Attention", 4), ("Attention", 5)}:
-            found.append(place)
-    return found
+            places.append(place)
+    return places
 
 
 def _behind(value: ir.Value) -> ir.Value:

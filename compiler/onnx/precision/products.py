@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, TypeVar, cast
 
 import onnx_ir as ir
 
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.operation import Operation
+from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import WeightOf
 from mai.compiler.onnx.precision import whole
 from mai.compiler.onnx.precision.quantize import (
@@ -26,6 +27,9 @@ from mai.compiler.ops.products.product import Affine
 from mai.compiler.ops.shapes.indexing import Take
 from mai.runtime.arrays import Array
 
+if TYPE_CHECKING:
+    from mai.compiler.onnx.backend import OnnxBackend
+
 T = TypeVar("T")
 Store = Callable[[str], tuple[ir.TensorProtocol, ir.TensorProtocol]]
 
@@ -37,7 +41,7 @@ class Products:
     """
 
     root: ir.Graph
-    physical: dict[ir.Value, Any]
+    physical: dict[ir.Value, tuple[Size, ...]]
     make: Callable[..., ir.Value]
     name: Callable[[str], str]
     transposed: Callable[[ir.Value], ir.Value]
@@ -46,8 +50,8 @@ class Products:
     def __init__(self, graph: Graph, coarse: Coarse | None) -> None:
         self.coarse, self.of_codes = coarse, False
         self._tables, self._factors = _operands(graph, Take, 0), _operands(graph, Affine, 1)
-        self._stored: dict[Any, list[ir.Value]] = {}
-        self._once: dict[tuple[object, object], Any] = {}
+        self._stored: dict[object, list[ir.Value]] = {}
+        self._once: dict[object, object] = {}
         self.place: object = None  # The body that nodes go to.
 
     def product(self, x: ir.Value, weight: ir.Value) -> ir.Value:
@@ -55,8 +59,8 @@ class Products:
         if not self.few_bits(weight):
             return self.make("MatMul", x, self.transposed(weight))
         if self.of_codes:
-            held = self._held(("whole", self.place), weight, lambda name: whole.stored(_array(weight), name))
-            return whole.product(self, x, *held)
+            codes, scales = self._kept(("whole", self.place), weight, lambda name: whole.stored(_array(weight), name))
+            return whole.product(self._backend, x, codes, scales)
         codes, scales = self._columns(weight, None if self.is_table(weight) else self.place)
         real = self.make("DequantizeLinear", codes, scales, axis=0, block_size=BLOCK)
         return self.make("MatMul", x, real)
@@ -66,16 +70,16 @@ class Products:
         d, bits = self.size_along(table, -1), self.coarse.bits if self.coarse else 8
         if table.name in self._factors:
             codes, scales = self._columns(table)
-            return rows_of_columns(self, codes, scales, index, d, bits)
-        codes, scales = self._held("rows", table, lambda name: stored_rows(self._blocks(table), name))
-        return rows_of_table(self, codes, scales, index, d, bits)
+            return rows_of_columns(self._backend, codes, scales, index, d, bits)
+        codes, scales = self._kept("rows", table, lambda name: stored_rows(self._blocks(table), name))
+        return rows_of_table(self._backend, codes, scales, index, d, bits)
 
     def is_table(self, matrix: ir.Value) -> bool:
         """Whether rows of a matrix are taken, too: then its transpose would be a second copy of it."""
         return matrix.name in self._tables
 
     def few_bits(self, matrix: ir.Value) -> bool:
-        """Whether a matrix is to be kept in few bits: a known one that is large enough."""
+        """Whether a matrix is to be kept in few bits: one whose value is known, and that is large enough."""
         if self.coarse is None or matrix.const_value is None:
             return False
         return self.of_codes or suits(_array(matrix).shape)
@@ -86,30 +90,34 @@ class Products:
 
     def _columns(self, matrix: ir.Value, place: object = None) -> list[ir.Value]:
         """For a product, of every body its own: ONNX Runtime takes one for its kernel, and a body inside then lacks it."""
-        return self._held(("columns", place), matrix, lambda name: columns(self._blocks(matrix), name))
+        return self._kept(("columns", place), matrix, lambda name: columns(self._blocks(matrix), name))
 
-    def _held(self, kind: object, matrix: ir.Value, make: Store) -> list[ir.Value]:
-        """What a matrix is stored as, once for every way it is read."""
+    def _kept(self, kind: object, matrix: ir.Value, make: Store) -> list[ir.Value]:
+        """The initializers that keep a matrix, one pair for each way it is read."""
         key = (kind, matrix)
         if key not in self._stored:
             self._stored[key] = [self._initializer(t) for t in make(self.name(f"{matrix.name}.packed"))]
         return self._stored[key]
 
     def once(self, key: object, make: Callable[[], T]) -> T:
-        """What `make()` gives, made once in a body."""
+        """What `make()` gives, which is called once in a body for each key."""
         here = (self.place, key)
         if here not in self._once:
             self._once[here] = make()
-        result: T = self._once[here]
-        return result
+        return cast(T, self._once[here])
+
+    @property
+    def _backend(self) -> OnnxBackend:
+        """The whole backend, of which this is a part."""
+        return cast("OnnxBackend", self)
 
     def _initializer(self, tensor: ir.TensorProtocol) -> ir.Value:
         shape = cast("list[int]", list(tensor.shape))
         kind = ir.TensorType(tensor.dtype)
-        made = ir.Value(name=tensor.name, shape=ir.Shape(shape), type=kind, const_value=tensor)
-        self.root.register_initializer(made)
-        self.physical[made] = tuple(shape)
-        return made
+        value = ir.Value(name=tensor.name, shape=ir.Shape(shape), type=kind, const_value=tensor)
+        self.root.register_initializer(value)
+        self.physical[value] = tuple(shape)
+        return value
 
 
 def _operands(graph: Graph, op: type[Operation], place: int) -> set[str]:
@@ -119,7 +127,6 @@ def _operands(graph: Graph, op: type[Operation], place: int) -> set[str]:
 
 
 def _array(matrix: ir.Value) -> Array:
-    """The numbers of a known matrix."""
+    """The numbers of a matrix whose value is known."""
     assert matrix.const_value is not None
-    made: Array = matrix.const_value.numpy()
-    return made
+    return cast(Array, matrix.const_value.numpy())

@@ -8,12 +8,15 @@ tied embedding of a language model say, is stored for the product. What an integ
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
 
 from mai.runtime.arrays import Array
+
+if TYPE_CHECKING:
+    from mai.compiler.onnx.backend import OnnxBackend
 
 BLOCK = 32
 LEAST = 4096  # Elements of the smallest matrix that gains from it.
@@ -74,8 +77,8 @@ def stored_rows(blocks: Blocks, name: str) -> tuple[ir.TensorProtocol, ir.Tensor
     return ir.Tensor(codes, name=f"{name}.codes"), ir.Tensor(blocks.scales, name=f"{name}.scales")
 
 
-def rows_of_table(op: Any, codes: ir.Value, scales: ir.Value, index: ir.Value, d: int, bits: int) -> ir.Value:
-    """The rows at an index, [..., d], of what `stored_rows` made, in the operators of the backend `op`."""
+def rows_of_table(op: OnnxBackend, codes: ir.Value, scales: ir.Value, index: ir.Value, d: int, bits: int) -> ir.Value:
+    """The rows at an index, [..., d], of a table that `stored_rows` keeps, in the operators of the backend `op`."""
     read, last, outer = op.Gather(codes, index, axis=0), op.ints([-1]), op.Shape(index)
     if bits == 4:
         halves = (
@@ -87,12 +90,11 @@ def rows_of_table(op: Any, codes: ir.Value, scales: ir.Value, index: ir.Value, d
     numbers = op.Reshape(op.Cast(read, to=REAL), blocks)
     numbers = op.Sub(numbers, 8.0) if bits == 4 else numbers
     scaled = op.Mul(numbers, op.Unsqueeze(op.Gather(scales, index, axis=0), last))
-    made: ir.Value = op.Reshape(scaled, op.Concat(outer, op.ints([d]), axis=0))
-    return made
+    return op.Reshape(scaled, op.Concat(outer, op.ints([d]), axis=0))
 
 
-def rows_of_columns(op: Any, codes: ir.Value, scales: ir.Value, index: ir.Value, d: int, bits: int) -> ir.Value:
-    """The same of what `columns` made. No standard operator reads single codes of 4 bits, so they are made codes of 8 first.
+def rows_of_columns(op: OnnxBackend, codes: ir.Value, scales: ir.Value, index: ir.Value, d: int, bits: int) -> ir.Value:
+    """The same of a matrix that `columns` keeps. No standard operator reads single codes of 4 bits: they become codes of 8 first.
 
     ONNX Runtime computes both transposes once, when it opens the file; then codes and scales have no other use than the
     product, without which it does not take its kernel.

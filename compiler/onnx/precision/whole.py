@@ -22,7 +22,7 @@ Convolutions stay in float32: `ConvInteger` with a scale for each example is 0.9
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import onnx_ir as ir
@@ -35,6 +35,9 @@ from mai.compiler.ops.products.product import Affine
 from mai.compiler.passes.derivatives.dependence import dependent
 from mai.runtime.arrays import Array
 
+if TYPE_CHECKING:
+    from mai.compiler.onnx.backend import OnnxBackend
+
 LARGEST, LARGEST_WEIGHT = 127, 63
 MIDDLE = 128
 NARROW = 128  # Rows and columns of the smallest matrix that gains from it.
@@ -45,8 +48,8 @@ CODES = ".codes"
 def whole_products(graph: Graph) -> frozenset[str]:
     """The weights that an optimised graph multiplies with what its loops integrate, if they are large enough."""
     origins = weights_behind(graph)
-    found = [origins.get(node.inputs[1], frozenset()) for node in _repeated(graph.nodes, set()) if _wide(node)]
-    return frozenset().union(*found)
+    names = [origins.get(node.inputs[1], frozenset()) for node in _repeated(graph.nodes, set()) if _wide(node)]
+    return frozenset().union(*names)
 
 
 def whole_nodes(graph: Graph, names: frozenset[str]) -> set[Node]:
@@ -56,14 +59,14 @@ def whole_nodes(graph: Graph, names: frozenset[str]) -> set[Node]:
 
 
 def weights_behind(graph: Graph) -> dict[Value, frozenset[str]]:
-    """For every value that is made of weights alone: their names."""
-    found: dict[Value, frozenset[str]] = {}
+    """The names of the weights that a value is computed from, for each value that depends on weights alone."""
+    names: dict[Value, frozenset[str]] = {}
     for node in graph.walk():
         if node.op is WeightOf:
-            found[node.output] = frozenset([WeightOf.of(node).weight])
-        elif node.inputs and not node.regions and all(v in found for v in node.inputs):
-            found.update(dict.fromkeys(node.outputs, frozenset().union(*(found[v] for v in node.inputs))))
-    return found
+            names[node.output] = frozenset([WeightOf.of(node).weight])
+        elif node.inputs and not node.regions and all(v in names for v in node.inputs):
+            names.update(dict.fromkeys(node.outputs, frozenset().union(*(names[v] for v in node.inputs))))
+    return names
 
 
 def _repeated(nodes: Iterable[Node], moving: set[Value]) -> Iterator[Node]:
@@ -103,20 +106,20 @@ def stored(matrix: Array, name: str) -> tuple[ir.TensorProtocol, ir.TensorProtoc
     return ir.Tensor(np.ascontiguousarray(codes.T), name=f"{name}{CODES}"), ir.Tensor(scales, name=f"{name}.scales")
 
 
-def product(op: Any, x: ir.Value, codes: ir.Value, scales: ir.Value) -> ir.Value:
-    """x [..., k] times what `stored` made, [..., n], in the operators of the backend `op`.
+def product(op: OnnxBackend, x: ir.Value, codes: ir.Value, scales: ir.Value) -> ir.Value:
+    """x [..., k] times a weight that `stored` keeps, [..., n], in the operators of the backend `op`.
 
     The scales are not multiplied with each other first: ONNX Runtime would take that for the scale of a whole tensor.
     """
     q, r = op.once(("rows", x), lambda: _rows(op, x))
     sums = op.MatMulInteger(q, codes, op.const(MIDDLE, np.uint8))
-    made: ir.Value = op.Mul(op.DequantizeLinear(sums, r, axis=0), scales)
-    if len(op.physical[x]) != 2:
-        made = op.reshape(made, [*op.sizes(x)[:-1], op.size_along(codes, -1)])
-    return made
+    y = op.Mul(op.DequantizeLinear(sums, r, axis=0), scales)
+    if len(op.physical[x]) == 2:
+        return y
+    return op.reshape(y, [*op.sizes(x)[:-1], op.size_along(codes, -1)])
 
 
-def _rows(op: Any, x: ir.Value) -> tuple[ir.Value, ir.Value]:
+def _rows(op: OnnxBackend, x: ir.Value) -> tuple[ir.Value, ir.Value]:
     """The rows of x as whole numbers [N, k], and their scales [N]."""
     size, last = total(op.physical[x][:-1]), op.ints([-1])
     flat = x if len(op.physical[x]) == 2 else op.reshape(x, [-1, op.size_along(x, -1)])

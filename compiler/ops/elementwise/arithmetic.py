@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 from mai.compiler.ir.operation import Lowering, case, sample
+from mai.compiler.ir.signature import ANY_X, Function, Kind, Section, tensor
 from mai.compiler.ops.elementwise.base import INTEGERS, Binary, Unary, flat
 from mai.compiler.ops.elementwise.exponential import Log
 from mai.compiler.ops.elementwise.rounding import Floor, Sign
 
+ALIKE = (tensor("x", Kind.ALIKE), tensor("y", Kind.ALIKE))
 QUOTIENTS = (
     case(sample(5, kind="int", high=50), sample(5, kind="natural")),
     case(sample(3, 4, kind="whole"), sample(4, kind="natural")),
@@ -106,6 +108,8 @@ class Power(Binary):
 class Maximum(Binary):
     """The larger of x and y."""
 
+    function = Function("maximum", Section.ELEMENTS, ALIKE, fold=max)
+
     reference: Lowering = staticmethod(lambda np, x, y: np.maximum(x, y))
     torch: Lowering = staticmethod(lambda torch, x, y: torch.maximum(x, y))
     onnx: Lowering = staticmethod(lambda op, x, y: op.Max(x, y))
@@ -115,6 +119,8 @@ class Maximum(Binary):
 
 class Minimum(Binary):
     """The smaller of x and y."""
+
+    function = Function("minimum", Section.ELEMENTS, ALIKE, fold=min)
 
     reference: Lowering = staticmethod(lambda np, x, y: np.minimum(x, y))
     torch: Lowering = staticmethod(lambda torch, x, y: torch.minimum(x, y))
@@ -135,6 +141,8 @@ class Negative(Unary):
 
 class Absolute(Unary):
     """|x|."""
+
+    function = Function("abs", Section.ELEMENTS, (ANY_X,), fold=abs)
 
     reference: Lowering = staticmethod(lambda np, x: np.abs(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.abs(x))

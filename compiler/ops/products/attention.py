@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
+from mai.compiler.ir.signature import Function, Same, Section, count, flag, tensor
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same
 from mai.compiler.ops.elementwise.logic import LessEqual, Where
@@ -20,20 +21,28 @@ class Attention(Operation):
     heads share one (Ainslie et al. 2023). `causal`: token i looks at the tokens up to i.
     """
 
+    function = Function(
+        "attend",
+        Section.KERNELS,
+        (*map(tensor, ("q", "k", "v")), count("heads"), count("kv_heads", Same("heads")), flag("causal")),
+        says="softmax(q k' / sqrt(d)) v, head by head; the heads lie side by side in the last axis (13).",
+        label="attention",
+    )
+
     attributes = {"heads": 1, "kv_heads": 1, "causal": False}
     alignment = Alignment.EXPAND
     along = staticmethod(same)
 
     @classmethod
     def shape(cls, q: Type, k: Type, v: Type, *, heads: int, kv_heads: int, causal: bool) -> Type:
-        for operand, (x, count) in enumerate(((q, heads), (k, kv_heads), (v, kv_heads))):
+        for operand, (x, parts) in enumerate(((q, heads), (k, kv_heads), (v, kv_heads))):
             if x.rank != 2:
                 raise ShapeError(
                     "rank-mismatch", f"attention takes tokens [P, d], this is {describe(x.shape)}", operand
                 )
             width = x.shape[1]
-            if count < 1 or not isinstance(width, int) or width % count:
-                raise ShapeError("shape-mismatch", f"a width of {width} cannot be split into {count} heads", operand)
+            if parts < 1 or not isinstance(width, int) or width % parts:
+                raise ShapeError("shape-mismatch", f"a width of {width} cannot be split into {parts} heads", operand)
         if heads % kv_heads:
             raise ShapeError("shape-mismatch", f"{heads} heads cannot share {kv_heads} key heads evenly", 1)
         if q.shape[1] * kv_heads != k.shape[1] * heads:

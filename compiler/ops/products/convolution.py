@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, case, describe, sample
+from mai.compiler.ir.signature import Function, Same, Section, X, count, tensor
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.batched import batched_onnx, batched_torch
@@ -75,6 +76,14 @@ class Conv(Operation):
     x: [k, H, W]; weight: [o, k, m, m]; bias: [o], optional.
     The result: [o, H', W'] with H' = (H + 2 padding - m) // stride + 1, and W' likewise.
     """
+
+    function = Function(
+        "convolve",
+        Section.KERNELS,
+        (X, tensor("weight"), tensor("bias", optional=True), count("stride", 1), count("padding", 0, least=0)),
+        says="An image [k, H, W] with square windows [n, k, size, size] laid over it; stride = 1, padding = 0.",
+        label="conv",
+    )
 
     attributes = {"stride": 1, "padding": 0}
     alignment = Alignment.NONE
@@ -206,6 +215,13 @@ class ConvTranspose(Operation):
 class Upsample(Operation):
     """Every pixel repeated `factor` times in both directions: [c, h, w] becomes [c, factor h, factor w]."""
 
+    function = Function(
+        "upsample",
+        Section.KERNELS,
+        (X, count("factor")),
+        says="Every pixel repeated `factor` times in both directions.",
+    )
+
     attributes = {"factor": 2}
 
     @classmethod
@@ -235,6 +251,9 @@ class Upsample(Operation):
     cases = (case(sample(3, 4, 4)), case(sample(1, 2, 3), factor=3))
 
 
+POOLED = (X, count("size"), count("stride", Same("size")))
+
+
 class Pool(Operation, abstract=True):
     """One number for each window: [channels, height, width] to [channels, (height - size) // stride + 1, ...]."""
 
@@ -249,6 +268,8 @@ class Pool(Operation, abstract=True):
 
 class MaxPool(Pool):
     """The largest element of each window of each channel."""
+
+    function = Function("max_pool", Section.KERNELS, POOLED, says=f"{__doc__} The stride is the size by default.")
 
     reference: Lowering = staticmethod(lambda np, x, size, stride: np.max(_windows(np, x, size, stride), axis=(-2, -1)))
     torch: Lowering = staticmethod(
@@ -270,6 +291,8 @@ class MaxPool(Pool):
 
 class AvgPool(Pool):
     """The average of the elements of each window of each channel."""
+
+    function = Function("avg_pool", Section.KERNELS, POOLED, says=f"{__doc__} The stride is the size by default.")
 
     reference: Lowering = staticmethod(
         lambda np, x, size, stride: np.mean(_windows(np, x, size, stride), axis=(-2, -1))

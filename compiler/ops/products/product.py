@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, broadcast, case, describe, sample
+from mai.compiler.ir.signature import Function, Section, X, tensor
 from mai.compiler.ir.sizes import Size, product
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import contracted, multiplied, same
@@ -16,6 +17,13 @@ class Affine(Operation):
 
     x: [..., d]; weight: [n, d]; bias: [n], optional. Weight and bias are the same for every example.
     """
+
+    function = Function(
+        "affine",
+        Section.KERNELS,
+        (X, tensor("weight"), tensor("bias", optional=True)),
+        says="weight @ x + bias, over the last axis of x.",
+    )
 
     alignment = Alignment.NONE
     unled = (1, 2)

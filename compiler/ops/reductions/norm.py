@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
+from mai.compiler.ir.signature import OWN, REQUIRED, Function, Section, X, count, flag, number, tensor
 from mai.compiler.ir.sizes import product
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same
@@ -30,6 +31,13 @@ def _scales(name: str, x: Type, size: Any, *scales: Type | None) -> None:
 
 class LayerNorm(Operation):
     """(x - mean) / sqrt(variance + eps) over the last axis, then * weight + bias (Ba et al. 2016)."""
+
+    function = Function(
+        "normalise_layer",
+        Section.KERNELS,
+        (X, tensor("weight", optional=True), tensor("bias", optional=True), number("eps")),
+        says="(x - mean) / sqrt(variance + eps) over the last axis, then * weight + bias: what `layer_norm` is made of.",
+    )
 
     attributes = {"eps": 1e-5}
     alignment = Alignment.NONE
@@ -74,6 +82,13 @@ class LayerNorm(Operation):
 class RmsNorm(Operation):
     """x / sqrt(mean(x^2) + eps) over the last axis, then * weight (Zhang and Sennrich 2019)."""
 
+    function = Function(
+        "normalise_rms",
+        Section.KERNELS,
+        (X, tensor("weight", optional=True), number("eps")),
+        says="x / sqrt(mean(x^2) + eps) over the last axis, then * weight: what `rms_norm` is made of.",
+    )
+
     attributes = {"eps": 1e-6}
     alignment = Alignment.NONE
     unled = (1,)
@@ -116,6 +131,14 @@ class GroupNorm(Operation):
 
     x: [k, H, W]; weight and bias: [k].
     """
+
+    function = Function(
+        "normalise_group",
+        Section.KERNELS,
+        (X, tensor("weight"), tensor("bias"), count("groups", OWN), number("eps")),
+        says="Over groups of channels and all pixels, then a scale and a shift a channel: what `group_norm` is made of; groups = 8.",
+        label="group_norm",
+    )
 
     attributes = {"groups": 8, "eps": 1e-5}
     alignment = Alignment.NONE
@@ -172,6 +195,15 @@ class BatchNorm(Operation):
     x: [k, H, W] or [k]; weight, bias, mean and variance: [k]. In training the batch's own statistics are used, and the
     running ones take a tenth of them, in place; otherwise the running ones are used.
     """
+
+    function = Function(
+        "normalise_batch",
+        Section.KERNELS,
+        (*map(tensor, ("x", "weight", "bias", "mean", "variance")), flag("training", REQUIRED), number("eps")),
+        says="Each channel over the batch and all pixels, by running statistics unless in training: what `batch_norm` is made of.",
+        derived=lambda types: {"rank": types[0].rank},
+        label="batch_norm",
+    )
 
     attributes = {"training": False, "eps": 1e-5, "rank": 3}
     alignment = Alignment.NONE

@@ -6,12 +6,15 @@ import math
 from typing import Any
 
 from mai.compiler.ir.operation import Lowering
+from mai.compiler.ir.signature import AXIS, Function, Section, X
 from mai.compiler.ops.elementwise.exponential import Exp
 from mai.compiler.ops.reductions.base import Along
 
 
 class Softmax(Along):
     """exp(x_i) / sum_j exp(x_j) along an axis, the weights of attention (13)."""
+
+    function = Function("softmax", Section.ALONG, (X, AXIS))
 
     neutral = -math.inf
 
@@ -27,6 +30,8 @@ class Softmax(Along):
 
 class LogSoftmax(Along):
     """x - logsumexp(x) along an axis."""
+
+    function = Function("log_softmax", Section.ALONG, (X, AXIS))
 
     neutral = -math.inf
 

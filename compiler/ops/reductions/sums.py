@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from mai.compiler.ir.operation import Lowering
+from mai.compiler.ir.signature import AXES, KEEP, Function, Section, X
 from mai.compiler.ir.sizes import product
 from mai.compiler.ops.elementwise.arithmetic import Divide
 from mai.compiler.ops.elementwise.conversion import ToReal
@@ -23,6 +24,8 @@ def _extreme(ct: Any, y: Any, x: Any, axes: tuple[int, ...], keep: bool) -> Any:
 class Sum(Reduction):
     """The sum over axes."""
 
+    function = Function("sum", Section.REDUCTIONS, (X, AXES, KEEP))
+
     neutral = 0.0
 
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.sum(x, axis=axes, keepdims=keep))
@@ -35,6 +38,8 @@ class Sum(Reduction):
 
 class Mean(Reduction):
     """The average over axes."""
+
+    function = Function("mean", Section.REDUCTIONS, (X, AXES, KEEP))
 
     @staticmethod
     def grown(g: Any, node: Any) -> Any:
@@ -60,6 +65,8 @@ class Mean(Reduction):
 class Max(Reduction):
     """The largest over axes."""
 
+    function = Function("max", Section.REDUCTIONS, (X, AXES, KEEP))
+
     neutral = -math.inf
 
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.max(x, axis=axes, keepdims=keep))
@@ -73,6 +80,8 @@ class Max(Reduction):
 class Min(Reduction):
     """The smallest over axes."""
 
+    function = Function("min", Section.REDUCTIONS, (X, AXES, KEEP))
+
     neutral = math.inf
 
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.min(x, axis=axes, keepdims=keep))
@@ -85,6 +94,8 @@ class Min(Reduction):
 
 class Logsumexp(Reduction):
     """log(sum(exp(x))) along axes, without overflow."""
+
+    function = Function("logsumexp", Section.REDUCTIONS, (X, AXES, KEEP))
 
     neutral = -math.inf
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, case, sample
+from mai.compiler.ir.signature import ANY_X, AXIS, OWN, Argument, Function, Kind, Section, X, count
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same, summed, taken
@@ -208,6 +209,8 @@ def _lead_first(move: Any, made: Any, first: int, count: int) -> Any:
 class Argsort(Operation):
     """The places of the elements along an axis from the smallest to the largest; of equals, the first comes first."""
 
+    function = Function("argsort", Section.ALONG, (X, AXIS))
+
     attributes = {"axis": -1}
 
     @classmethod
@@ -228,6 +231,8 @@ class Argsort(Operation):
 class Iota(Operation):
     """The integers 0 to count - 1, [count]."""
 
+    function = Function("range", Section.CONSTANTS, (Argument("count", Kind.SIZE),), label="iota")
+
     attributes = {"count": 1}
 
     @classmethod
@@ -246,6 +251,13 @@ class Iota(Operation):
 
 class Shift(Operation):
     """x moved on by `by` places along an axis; the first places are zeros."""
+
+    function = Function(
+        "shift",
+        Section.SHAPES,
+        (ANY_X, count("by", OWN), Argument("axis", Kind.AXIS, 0)),
+        says="x moved on by `by` places along an axis, the first by default; the first places are zeros.",
+    )
 
     attributes = {"axis": -1, "by": 1}
     along = staticmethod(same)
