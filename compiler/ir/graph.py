@@ -107,6 +107,10 @@ class Region:
         self.nodes.append(node)
         node.link()
 
+    def has(self, *ops: type[Operation]) -> bool:
+        """Whether some node, in a nested region too, is one of these operations."""
+        return any(node.op in ops for node in self.walk())
+
     def walk(self) -> Iterator[Node]:
         """Every node, those of nested regions after the node that owns them."""
         for node in self.nodes:

@@ -45,8 +45,8 @@ class Structural(Operation, abstract=True):
 
     def items(self) -> list[tuple[str, object]]:
         """The attributes by name, those left out that are as they usually are."""
-        pairs = [(f, getattr(self, f.name)) for f in fields(self)]
-        return [(f.name, value) for f, value in pairs if f.default is MISSING or value != f.default]
+        pairs = [(field, getattr(self, field.name)) for field in fields(self)]
+        return [(field.name, value) for field, value in pairs if field.default is MISSING or value != field.default]
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,7 @@ from mai.compiler.solvers.problem import Problem, Slopes
 
 def discretise(graph: Graph, *, adjoint: bool = False) -> Graph:
     """No `integrate` is left. With `adjoint`, those that ask for it are marked for whoever trains through them."""
-    if not any(node.op is Integrate for node in graph.walk()):
+    if not graph.has(Integrate):
         return graph
 
     local = local_sizes(graph)

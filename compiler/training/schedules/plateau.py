@@ -12,8 +12,10 @@ from mai.spec.settings import MANY
 
 
 class Plateau(WarmedUp):
-    """Times `by` whenever the held-out loss (the training loss where none is held out), taken every `every` steps, has not
-    been a share `least` lower than the best for more than `patience` times; down to `final`.
+    """Times `by` whenever the held-out loss has not improved for more than `patience` looks at it; down to `final`.
+
+    It is looked at every `every` steps (the training loss where nothing is held out), and has improved where it is a share
+    `least` lower than the best so far.
     """
 
     name: ClassVar[str] = "plateau"
