@@ -351,7 +351,6 @@ def _attribute(value: Attribute | ir.Graph) -> tuple[ir.AttributeType, Attribute
         return ir.AttributeType.STRING, value
     if isinstance(value, float):
         return ir.AttributeType.FLOAT, value
-    if isinstance(value, Sequence):
-        numbers: list[int] = list(value)
-        return ir.AttributeType.INTS, numbers
-    return ir.AttributeType.INT, int(value)
+    if isinstance(value, (int, np.integer)):
+        return ir.AttributeType.INT, int(value)
+    return ir.AttributeType.INTS, list(value)
