@@ -187,8 +187,12 @@ def broadcast(a: tuple[Size, ...], b: tuple[Size, ...]) -> tuple[Size, ...] | No
     """The shape of two shapes together, by numpy's rule; None where they do not fit."""
     rank = max(len(a), len(b))
     pairs = zip((1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b, strict=True)
-    sizes = [y if x == 1 else x if y == 1 or x == y else None for x, y in pairs]
-    return None if None in sizes else tuple(s for s in sizes if s is not None)
+    sizes = []
+    for x, y in pairs:
+        if x != 1 and y != 1 and x != y:
+            return None
+        sizes.append(y if x == 1 else x)
+    return tuple(sizes)
 
 
 def describe(shape: tuple[Size, ...]) -> str:
