@@ -8,15 +8,15 @@ from importlib.resources import files
 
 from mai.spec.source import Source
 
-PRELUDE = ("layers", "transport")
 LAYER = re.compile(r"^layer (\w+)", re.MULTILINE)
 
 
 @lru_cache(maxsize=1)
 def prelude_sources() -> tuple[Source, ...]:
-    """The standard layers, written in the language."""
+    """The standard layers, written in the language: every file of the prelude, in the order of their names."""
     folder = files("mai.spec") / "prelude"
-    return tuple(Source(f"prelude/{n}.mai", (folder / f"{n}.mai").read_text(encoding="utf-8")) for n in PRELUDE)
+    paths = sorted((f for f in folder.iterdir() if f.name.endswith(".mai")), key=lambda f: f.name)
+    return tuple(Source(f"prelude/{f.name}", f.read_text(encoding="utf-8")) for f in paths)
 
 
 @lru_cache(maxsize=1)

@@ -1,25 +1,32 @@
-"""The functions that the language knows. What can be said in `.mai` is in the prelude instead.
+"""Functions that are more than one operation and take more than tensors and numbers: patterns, any number of operands, checks.
 
-An implementation takes the elaborator, then its arguments as `BoundArgument`s: the parameter names are the language's.
+What is one operation says so in its class (`ir/signature.py`); what can be said in `.mai` is in the prelude. An implementation
+takes the elaborator, then its arguments as `BoundArgument`s: the parameter names are the language's.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
-from mai.compiler.elaborate.bindings import Binding, BoundArgument, Builtin, is_number
+from mai.compiler.elaborate.arguments import axis_of, number, positive, static
+from mai.compiler.elaborate.bindings import Binding, BoundArgument, Builtin
 from mai.compiler.elaborate.patterns import einsum_equation, rearranged, reduced
-from mai.compiler.elaborate.static import unary_math
 from mai.compiler.ir.graph import Initial, Value
-from mai.compiler.ir.operation import Operation, ShapeError
+from mai.compiler.ir.operation import Operation, ShapeError, describe
+from mai.compiler.ir.signature import Section
 from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.structure import Lead, Unlead
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.losses import loss
+from mai.compiler.ops.products import attention as at
 from mai.compiler.ops.products import product as pr
+from mai.compiler.ops.reductions.norm import EPS, RMS_EPS
 from mai.compiler.ops.shapes import indexing as ix
 from mai.compiler.ops.shapes import shape as sh
 
@@ -32,127 +39,65 @@ BUILTINS: dict[str, Binding] = {
     "ones": Initial("constant", (1.0,)),
     "identity": Initial("identity"),
     "pi": 3.141592653589793,
+    "norm_eps": EPS,
+    "rms_eps": RMS_EPS,
 }
 
 
-def builtin(implementation: Callable[..., Binding]) -> Callable[..., Binding]:
-    """Register a built-in function under its Python name, without a trailing underscore."""
-    name = implementation.__name__.rstrip("_")
-    BUILTINS[name] = Builtin(name, implementation)
-    return implementation
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """What the reference says of a function: where, how it is written, and what it is."""
+
+    section: Section
+    form: str
+    says: str
 
 
-def builtin_as(name: str, says: str | None) -> Callable[[Callable[..., Binding]], Callable[..., Binding]]:
-    """One of several functions of one form; `says` is what `spec/functions.md` says of it."""
+LISTED: dict[str, Listed] = {
+    "pi": Listed(Section.CONSTANTS, "pi", "3.14159..."),
+    "norm_eps": Listed(Section.CONSTANTS, "norm_eps", f"{EPS:g}, what normalisations add to a variance."),
+    "rms_eps": Listed(Section.CONSTANTS, "rms_eps", f"{RMS_EPS:g}, what `rms_norm` adds to a mean square."),
+    "zeros": Listed(Section.CONSTANTS, "zeros([n, d])", "All 0; `= zeros` alone in the line of a `param`."),
+    "ones": Listed(Section.CONSTANTS, "ones([n, d])", "All 1; `= ones` alone in the line of a `param`."),
+    "identity": Listed(
+        Section.CONSTANTS, "identity", "What a square `param` may start from: `param W: [d, d] = identity`."
+    ),
+    "training": Listed(
+        Section.CONSTANTS,
+        "training",
+        "True while a model is trained: what `if training { } else { }` asks in a layer.",
+    ),
+}
+Register = Callable[[Callable[..., Binding]], Callable[..., Binding]]
+
+
+def builtin(section: Section, name: str = "", form: str = "", says: str = "") -> Register:
+    """Register a function by its own name, signature and docstring, where the others are not given."""
 
     def register(implementation: Callable[..., Binding]) -> Callable[..., Binding]:
-        implementation.__name__, implementation.__doc__ = name, says
-        return builtin(implementation)
+        own = name or implementation.__name__.rstrip("_")
+        BUILTINS[own] = Builtin(own, implementation)
+        LISTED[own] = Listed(section, form or _form(own, implementation), says or inspect.getdoc(implementation) or "")
+        return implementation
 
     return register
 
 
-def static(e: Elaborator, argument: Arg | None, default: Any, kinds: tuple[type, ...], what: str) -> Any:
-    """A compile-time argument of one of `kinds`, or its default."""
-    if argument is None:
-        return default
-    value = argument.value
-    if not isinstance(value, kinds) or (isinstance(value, bool) and bool not in kinds):
-        slug = "static-needed" if isinstance(value, Value) else "type-mismatch"
-        raise e.fail(slug, argument.span, f"{what} is needed here, fixed when the file is compiled")
-    return value
+def _form(name: str, implementation: Callable[..., Binding]) -> str:
+    """`split(x, parts, axis?)`."""
+    parameters = list(inspect.signature(implementation).parameters.values())[1:]
+    return f"{name}({', '.join(map(_parameter, parameters))})"
 
 
-def number(e: Elaborator, argument: Arg | None, default: float) -> float:
-    """An argument that is a number when the file is checked."""
-    return float(static(e, argument, default, (int, float), "a number"))
+def _parameter(parameter: inspect.Parameter) -> str:
+    if parameter.kind is parameter.VAR_POSITIONAL:
+        return "x, y, ..."
+    if parameter.kind is parameter.VAR_KEYWORD:
+        return "name = size, ..."
+    return f"{parameter.name}{'' if parameter.default is parameter.empty else '?'}"
 
 
-def whole(e: Elaborator, argument: Arg | None, default: int) -> int:
-    """An argument that is a whole number when the file is checked."""
-    return int(static(e, argument, default, (int,), "a whole number"))
-
-
-def positive(e: Elaborator, argument: Arg | None, default: int, least: int = 1) -> int:
-    """A whole number that counts: sizes, strides, heads."""
-    made = whole(e, argument, default)
-    if made < least and argument is not None:
-        raise e.fail(
-            "repeat-count", argument.span, f"a whole number of at least {least} is needed here, this is {made}"
-        )
-    return made
-
-
-def truth(e: Elaborator, argument: Arg | None, default: bool) -> bool:
-    """An argument that is `true` or `false` when the file is checked."""
-    return bool(static(e, argument, default, (bool,), "true or false"))
-
-
-def axis_of(e: Elaborator, argument: Arg | None, rank: int, default: int = -1) -> int:
-    """An axis, counted from the end."""
-    return _axis(e, whole(e, argument, default), rank, argument)
-
-
-def _axis(e: Elaborator, axis: int, rank: int, argument: Arg | None) -> int:
-    if -rank <= axis < rank:
-        return axis if axis < 0 else axis - rank
-    if argument is None:
-        raise ShapeError("rank-mismatch", "this needs at least one axis, here is a scalar", 0, label="[]")
-    raise e.fail(
-        "axis-out-of-range", argument.span, f"axis {axis} of a tensor with {rank} {'axis' if rank == 1 else 'axes'}"
-    )
-
-
-def axes_of(e: Elaborator, argument: Arg | None, rank: int) -> tuple[int, ...]:
-    """One axis or several, counted from the end; all of them by default."""
-    if argument is None:
-        return tuple(range(-rank, 0))
-    given = argument.value if isinstance(argument.value, list) else [argument.value]
-    return tuple(_axis(e, whole(e, replace(argument, value=a), -1), rank, argument) for a in given)
-
-
-# ------------------------------------------------------- functions of elements
-
-
-def _elementwise(name: str, op: type[Operation], **attributes: Any) -> None:
-    @builtin_as(name, op.__doc__)
-    def implementation(e: Elaborator, x: Arg) -> Binding:
-        if is_number(x.value):
-            folded = unary_math(name, x.value)  # type: ignore[arg-type]
-            if folded is not None:
-                return folded
-        value = e.value(x.value, x.span) if op is el.Absolute else e.real(x.value, x.span)
-        return e.emit(op, value, name=name, **attributes)
-
-
-ELEMENTWISE: dict[str, type[Operation]] = {
-    "exp": el.Exp, "log": el.Log, "sqrt": el.Sqrt, "sin": el.Sin, "cos": el.Cos, "tanh": el.Tanh, "erf": el.Erf,
-    "sigmoid": el.Sigmoid, "relu": el.Relu, "silu": el.Silu, "gelu": el.Gelu, "softplus": el.Softplus,
-    "abs": el.Absolute, "sign": el.Sign, "floor": el.Floor, "stop_gradient": el.StopGradient,
-}  # fmt: skip
-for _name, _op in ELEMENTWISE.items():
-    _elementwise(_name, _op)
-
-
-@builtin
-def leaky_relu(e: Elaborator, x: Arg, slope: Arg | None = None) -> Binding:
-    """x where it is positive, slope * x elsewhere; slope = 0.01."""
-    return e.emit(el.LeakyRelu, e.real(x.value, x.span), slope=number(e, slope, 0.01))
-
-
-def _extreme(name: str, op: type[Operation], fold: Callable[[float, float], float]) -> None:
-    @builtin_as(name, op.__doc__)
-    def implementation(e: Elaborator, x: Arg, y: Arg) -> Binding:
-        if is_number(x.value) and is_number(y.value):
-            return fold(x.value, y.value)  # type: ignore[arg-type]
-        return e.emit(op, *e.promoted([x.value, y.value], [x.span, y.span]))
-
-
-_extreme("maximum", el.Maximum, max)
-_extreme("minimum", el.Minimum, min)
-
-
-@builtin
+@builtin(Section.ELEMENTS)
 def where(e: Elaborator, condition: Arg, x: Arg, y: Arg) -> Binding:
     """x where the condition holds, y elsewhere."""
     chosen = e.truth(condition.value, condition.span)
@@ -166,47 +111,12 @@ def where(e: Elaborator, condition: Arg, x: Arg, y: Arg) -> Binding:
 
 def _labels(given: Binding) -> Size | None:
     """How many labels there must be for an integer to be one of them."""
-    return (
-        given + 1 if isinstance(given, int) and given >= 0 else given.type.classes if isinstance(given, Value) else None
-    )
+    if isinstance(given, Value):
+        return given.type.classes
+    return given + 1 if isinstance(given, int) and given >= 0 else None
 
 
-# ------------------------------------------------------------------- reductions
-
-
-def _reduction(name: str, op: type[Operation]) -> None:
-    @builtin_as(name, op.__doc__)
-    def implementation(e: Elaborator, x: Arg, axis: Arg | None = None, keep: Arg | None = None) -> Binding:
-        value = e.real(x.value, x.span)
-        return e.emit(op, value, axes=axes_of(e, axis, value.type.rank), keep=truth(e, keep, False), name=name)
-
-
-REDUCTIONS: dict[str, type[Operation]] = {
-    "sum": red.Sum, "mean": red.Mean, "max": red.Max, "min": red.Min, "logsumexp": red.Logsumexp,
-}  # fmt: skip
-for _name, _op in REDUCTIONS.items():
-    _reduction(_name, _op)
-
-
-def _along(name: str, op: type[Operation]) -> None:
-    @builtin_as(name, op.__doc__)
-    def implementation(e: Elaborator, x: Arg, axis: Arg | None = None) -> Binding:
-        value = e.real(x.value, x.span)
-        return e.emit(op, value, axis=axis_of(e, axis, value.type.rank), name=name)
-
-
-ALONG: dict[str, type[Operation]] = {
-    "softmax": red.Softmax, "log_softmax": red.LogSoftmax, "cumsum": red.Cumsum, "cumprod": red.Cumprod, "argmax": red.Argmax,
-    "argsort": ix.Argsort,
-}  # fmt: skip
-for _name, _op in ALONG.items():
-    _along(_name, _op)
-
-
-# ---------------------------------------------------------------------- shape
-
-
-@builtin
+@builtin(Section.SHAPES)
 def concat(e: Elaborator, *parts: Arg, axis: Arg | None = None) -> Binding:
     """Tensors one after the other along an axis, the last by default."""
     values = e.promoted([p.value for p in parts], [p.span for p in parts])
@@ -226,7 +136,7 @@ def _check_joinable(values: list[Value], parts: Sequence[Arg]) -> None:
         raise ShapeError("rank-mismatch", message, scalars[0], label="[]", help=help)
 
 
-@builtin
+@builtin(Section.SHAPES)
 def split(e: Elaborator, x: Arg, parts: Arg, axis: Arg | None = None) -> Binding:
     """So many equal parts along an axis, the last by default: `(q, k, v) = split(y, 3)`."""
     value, count = e.value(x.value, x.span), positive(e, parts, 1)
@@ -240,13 +150,13 @@ def split(e: Elaborator, x: Arg, parts: Arg, axis: Arg | None = None) -> Binding
     )
 
 
-@builtin
+@builtin(Section.SHAPES)
 def rearrange(e: Elaborator, x: Arg, pattern: Arg, **sizes: Arg) -> Binding:
     """Axes joined, split and moved by an einops pattern: `rearrange(x, "p (h k) -> h p k", h = 4)`."""
     return rearranged(e, e.value(x.value, x.span), _pattern(e, pattern), pattern.span, _sizes(e, sizes))
 
 
-@builtin
+@builtin(Section.SHAPES)
 def reduce(e: Elaborator, x: Arg, pattern: Arg, by: Arg, **sizes: Arg) -> Binding:
     """`rearrange`, where axes that the right side lacks are reduced by "mean", "sum", "max" or "min"."""
     kinds = {"mean": red.Mean, "sum": red.Sum, "max": red.Max, "min": red.Min}
@@ -264,7 +174,7 @@ def _sizes(e: Elaborator, sizes: dict[str, Arg]) -> dict[str, Size]:
     return {name: e.size(a.value, a.span) for name, a in sizes.items()}
 
 
-@builtin
+@builtin(Section.SHAPES, form="einsum(pattern, x, ...)")
 def einsum(e: Elaborator, *operands: Arg) -> Binding:
     """A sum of products over named axes, their names apart by spaces: `einsum("i k, k j -> i j", x, y)`."""
     if len(operands) < 2:
@@ -274,7 +184,7 @@ def einsum(e: Elaborator, *operands: Arg) -> Binding:
     return e.emit(pr.Einsum, *values, equation=equation)
 
 
-@builtin
+@builtin(Section.CONSTANTS)
 def linspace(e: Elaborator, start: Arg, stop: Arg, count: Arg) -> Binding:
     """`count` numbers from `start` to `stop`, both included."""
     size = e.size(count.value, count.span, "the count")
@@ -284,10 +194,53 @@ def linspace(e: Elaborator, start: Arg, stop: Arg, count: Arg) -> Binding:
     return e.emit(el.Add, first, e.emit(el.Multiply, index, e.emit(el.Divide, e.emit(el.Subtract, last, first), steps)))
 
 
-@builtin
-def range_(e: Elaborator, count: Arg) -> Binding:
-    """The integers 0 to count - 1."""
-    size = e.size(count.value, count.span, "the count")
-    made = e.emit(ix.Iota, count=size)
-    made.type = replace(made.type, classes=size)
-    return made
+@builtin(Section.KERNELS)
+def rotate(e: Elaborator, x: Arg, heads: Arg, base: Arg | None = None, rates: Arg | None = None) -> Binding:
+    """Rotary positions (Su et al. 2021): at position p, pair i turns by p / base^(2 i / d), d the width of a head.
+
+    `rates`, one for each pair, are instead of the powers of the base.
+    """
+    value, count, period = e.real(x.value, x.span), positive(e, heads, 1), number(e, base, 10000.0)
+    if period <= 0:
+        raise ShapeError("bad-setting", f"the base of the rotary positions is positive, this is {period:g}", 2)
+    width = value.type.shape[1] if value.type.rank == 2 else None
+    if not isinstance(width, int) or width == 0 or width % (2 * count):
+        shown = describe(value.type.shape)
+        raise ShapeError("shape-mismatch", f"{shown} cannot be split into {count} heads of even width", 0, label=shown)
+    half = width // count // 2
+    if rates is not None and isinstance(rates.value, Value) and rates.value.type.shape != (half,):
+        shown = describe(rates.value.type.shape)
+        raise e.fail(
+            "shape-mismatch", rates.span, f"there are {half} pairs to turn, these rates are {shown}", label=shown
+        )
+    powers = tuple(period ** (-i / half) for i in range(half))
+    turns = e.builder.constant(powers) if rates is None else e.real(rates.value, rates.span)
+    position = e.emit(el.ToReal, e.emit(ix.Iota, count=value.type.shape[0], name="position"))
+    angle = e.emit(el.Multiply, e.emit(sh.Unsqueeze, position), turns, name="angle")
+    return e.emit(at.Rotary, value, e.emit(el.Cos, angle), e.emit(el.Sin, angle), heads=count, name="rotate")
+
+
+@builtin(Section.LOSSES)
+def cross_entropy(e: Elaborator, logits: Arg, label: Arg) -> Binding:
+    """-log softmax(logits)[label], over the last axis of the logits."""
+    z, y = e.real(logits.value, logits.span), e.value(label.value, label.span)
+    if y.type.dtype is not DType.INT:
+        raise e.fail(
+            "dtype-mismatch", label.span, "the label is an integer, this is real", label=describe(y.type.shape)
+        )
+    classes = z.type.shape[-1] if z.type.rank else 0
+    if isinstance(y.type.classes, int) and isinstance(classes, int) and z.type.rank and y.type.classes > classes:
+        message = f"labels below {y.type.classes} need as many logits, here are {classes}"
+        raise e.fail("class-range", label.span, message, label=f"class[{y.type.classes}]")
+    if _operation_behind(z) is red.Softmax:
+        help = "hand over what the softmax is of; of probabilities p, the loss is `-log(p[y])`"
+        raise e.fail("softmax-twice", logits.span, "these are probabilities; `cross_entropy` takes logits", help=help)
+    return e.emit(loss.CrossEntropy, z, y)
+
+
+def _operation_behind(value: Value) -> type[Operation] | None:
+    """The operation that makes a value, beneath changes of its type; None for an input."""
+    node = value.producer
+    while node is not None and node.op in (Lead, Unlead):
+        node = node.inputs[0].producer
+    return None if node is None else node.op

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mai.compiler.elaborate.arguments import positive
 from mai.compiler.elaborate.bindings import Binding, Distribution
 from mai.compiler.elaborate.bounds import setting_of
-from mai.compiler.elaborate.builtins import Arg, builtin, builtin_as, positive
+from mai.compiler.elaborate.builtins import Arg, builtin
+from mai.compiler.elaborate.draw_ranges import check_numbers
+from mai.compiler.elaborate.independence import check_dependence
 from mai.compiler.elaborate.temperature import cooled, forbid_division
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError, describe
+from mai.compiler.ir.signature import Section
 from mai.compiler.ir.sizes import Size, product, symbol
 from mai.compiler.ir.structure import Across, Gradient, Pushforward
 from mai.compiler.ir.types import BATCH_DEPTH, Type, join_leads
@@ -33,36 +37,41 @@ DEFAULT_NUMBERS: dict[str, tuple[float, ...] | None] = {
 }  # fmt: skip
 
 
-def _distribution(kind: str, says: str, *names: str) -> None:
-    @builtin_as(kind, says)
+def _distribution(kind: str, form: str, says: str, *names: str) -> None:
+    @builtin(Section.DISTRIBUTIONS, kind, form, says)
     def implementation(e: Elaborator, *positional: Arg, **named: Arg) -> Binding:
         given = list(positional)
         shape: tuple[Size, ...] = ()
         if given and isinstance(given[0].value, list):
             first = given.pop(0)
             shape = tuple(e.size(s, first.span) for s in first.value)  # type: ignore[union-attr]
-        for name in names[len(given) :]:
-            if name in named:
-                given.append(named.pop(name))
-        if named:
-            wrong = next(iter(named.values()))
-            raise e.unknown_argument(kind, wrong.name or "", wrong.name_span or wrong.span, names)
         if len(given) > len(names):
             raise e.fail("too-many-arguments", given[len(names)].span, f"`{kind}` takes {', '.join(names)}")
+        by_name = dict(zip(names, given, strict=False))
+        for name, argument in named.items():
+            if name not in names:
+                raise e.unknown_argument(kind, argument.name or "", argument.name_span or argument.span, names)
+            if name in by_name:
+                raise e.fail("too-many-arguments", argument.span, f"`{name}` of `{kind}` is said twice")
+            by_name[name] = argument
         defaults = DEFAULT_NUMBERS[kind]
-        if defaults is None and len(given) < len(names):
+        if defaults is None and len(by_name) < len(names):
             raise ShapeError("missing-argument", f"`{kind}` needs {' and '.join(names)}")
-        numbers = [a.value for a in given] + list((defaults or ())[len(given) :])
+        usual = dict(zip(names, defaults or (), strict=False))
+        numbers = [by_name[name].value if name in by_name else usual[name] for name in names]
+        check_numbers(e, kind, by_name, numbers)
         return Distribution(kind, shape, tuple(numbers), e.builder.span)  # type: ignore[arg-type]
 
 
-_distribution("normal", "Gaussians, each on its own.", "mean", "std")
-_distribution("uniform", "Evenly between low and high.", "low", "high")
-_distribution("bernoulli", "True with the probability p.", "p")
-_distribution("integers", "Whole numbers from low to high - 1, each as likely.", "low", "high")
+_distribution("normal", "normal([n]?, mean = 0, std = 1)", "Gaussians, each on its own.", "mean", "std")
+_distribution("uniform", "uniform([n]?, low = 0, high = 1)", "Evenly between low and high.", "low", "high")
+_distribution("bernoulli", "bernoulli([n]?, p = 0.5)", "True with the probability p.", "p")
+_distribution(
+    "integers", "integers([n]?, low, high)", "Whole numbers from low to high - 1, each as likely.", "low", "high"
+)
 
 
-@builtin
+@builtin(Section.DISTRIBUTIONS)
 def categorical(
     e: Elaborator, logits: Arg, top_k: Arg | None = None, top_p: Arg | None = None, min_p: Arg | None = None,
     temperature: Arg | None = None,
@@ -92,7 +101,7 @@ def categorical(
     return Distribution("categorical", (), (z, divisor, *given), e.builder.span)  # type: ignore[arg-type]
 
 
-@builtin
+@builtin(Section.LOSSES)
 def penalise(e: Elaborator, logits: Arg, x: Arg, penalty: Arg) -> Binding:
     """Logits with those of the tokens in x made less likely (Keskar et al. 2019): z / penalty, or z * penalty below 0."""
     z, tokens, by = e.real(logits.value, logits.span), e.value(x.value, x.span), e.real(penalty.value, penalty.span)
@@ -113,7 +122,7 @@ def _bound(e: Elaborator, setting: Value, use: Span, most: float | None) -> None
 # ------------------------------------------------------ batches, derivatives
 
 
-@builtin
+@builtin(Section.BATCHES)
 def across(e: Elaborator, x: Arg) -> Binding:
     """x of all examples: the batch axis as the first axis of the shape."""
     if not e.in_train_block:
@@ -130,17 +139,18 @@ def across_batch(e: Elaborator, value: Value) -> Value:
     return e.builder.add(Across(), [value], [type_]).output
 
 
-@builtin
+@builtin(Section.DERIVATIVES)
 def grad(e: Elaborator, value: Arg, x: Arg) -> Binding:
     """The gradient of a scalar with respect to x."""
     a, b = e.real(value.value, value.span), e.real(x.value, x.span)
     if a.type.rank:
         raise ShapeError("rank-mismatch", f"`grad` differentiates a scalar, this is {describe(a.type.shape)}", 0)
+    check_dependence(e, "grad", value, x, a, b)
     type_ = b.type.with_lead(join_leads([a.type, b.type]))
     return e.builder.add(Gradient(), [a, b], [type_], name="grad").output
 
 
-@builtin
+@builtin(Section.DERIVATIVES)
 def jvp(e: Elaborator, value: Arg, x: Arg, direction: Arg) -> Binding:
     """The derivative of a value along a direction of x."""
     a, b, t = (e.real(i.value, i.span) for i in (value, x, direction))
@@ -148,6 +158,7 @@ def jvp(e: Elaborator, value: Arg, x: Arg, direction: Arg) -> Binding:
         raise ShapeError(
             "shape-mismatch", f"a direction of x is {describe(b.type.shape)}", 2, label=describe(t.type.shape)
         )
+    check_dependence(e, "jvp", value, x, a, b)
     return _along(e, a, b, t)
 
 
@@ -156,13 +167,14 @@ def _along(e: Elaborator, value: Value, x: Value, direction: Value) -> Value:
     return e.builder.add(Pushforward(), [value, x, direction], [type_], name="jvp").output
 
 
-@builtin
+@builtin(Section.DERIVATIVES)
 def div(e: Elaborator, v: Arg, x: Arg, probes: Arg | None = None) -> Binding:
     """The divergence of v at x, as in (11): exactly, or with `probes` random directions (Hutchinson 1990)."""
     a, b = e.real(v.value, v.span), e.real(x.value, x.span)
     if a.type.shape != b.type.shape:
         message = f"`div` needs a field and a point of one shape: {describe(a.type.shape)} and {describe(b.type.shape)}"
         raise ShapeError("shape-mismatch", message, 1, label=describe(b.type.shape))
+    check_dependence(e, "div", v, x, a, b)
     directions = _basis(e, b.type.shape, x) if probes is None else _probes(e, b.type.shape, positive(e, probes, 1))
     axis = e.direction(directions.type.shape[0])
     along = e.builder.lead(directions, (axis,))

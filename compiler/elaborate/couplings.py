@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from mai.compiler.elaborate.arguments import positive
 from mai.compiler.elaborate.bindings import Binding, Distribution
-from mai.compiler.elaborate.builtins import Arg, builtin, positive
+from mai.compiler.elaborate.builtins import Arg, builtin
 from mai.compiler.elaborate.constructs import across_batch
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError, describe
+from mai.compiler.ir.signature import Section
 from mai.compiler.ir.sizes import product
 from mai.compiler.ir.types import BATCH_DEPTH
 from mai.compiler.ops.elementwise import Divide, Multiply, Sqrt
@@ -25,14 +27,14 @@ INSTEAD = "`sinkhorn_divergence(x, y)` compares two clouds here"
 PAIRED = "pair draws with data in the train block; `sinkhorn_divergence(x, y)` compares two clouds here"
 
 
-@builtin
+@builtin(Section.BATCHES)
 def matching(e: Elaborator, x: Arg, y: Arg) -> Binding:
     """For each point of y the place of its partner in x, by the exact plan of the least sum of squares."""
     _check_place(e, x, INSTEAD)
     return e.emit(Matching, e.real(x.value, x.span), e.real(y.value, y.span))
 
 
-@builtin
+@builtin(Section.BATCHES)
 def couple(e: Elaborator, x0: Arg, x: Arg) -> Binding:
     """The batch's x0 in the order in which they lie beside the batch's x (Tong et al. 2023), and x."""
     _check_place(e, x0, PAIRED)
@@ -60,7 +62,7 @@ def _check_place(e: Elaborator, argument: Arg, help: str) -> None:
         raise e.fail("matching-outside-train", e.named or argument.span, message, help=help)
 
 
-@builtin
+@builtin(Section.BATCHES)
 def directions(e: Elaborator, count: Arg, x: Arg, y: Arg) -> Binding:
     """`count` random unit vectors for the points of two clouds: drawn for every example, or once where they are one for all."""
     clouds = [e.real(a.value, a.span) for a in (x, y)]

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from pydantic_core import PydanticUndefined
 
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.sources.text import TOKENIZERS
-from mai.compiler.elaborate.bindings import Builtin
-from mai.compiler.elaborate.functions import BUILTINS
+from mai.compiler.elaborate.functions import BUILTINS, LISTED
+from mai.compiler.ir.signature import Section
 from mai.compiler.solvers import DEFAULTS, SOLVERS, Adams, Solver
 from mai.compiler.training.settings import OPTIMIZERS, SCHEDULES
 from mai.spec import prelude_sources
@@ -39,7 +39,7 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
-class Section:
+class Chapter:
     """What belongs together."""
 
     title: str
@@ -57,44 +57,6 @@ OPERATORS = {
     "x[0, 1:3]": "indexing and slicing; `x[None]` has one more axis, `x[i]` takes the rows that a tensor of whole numbers names",
     "[a, b]": "tensors of one shape along a new first axis",
     "x |> f |> g(a)": "g(f(x), a)",
-}
-WRITTEN = {
-    "pi": ("pi", "3.14159..."),
-    "zeros": ("zeros([n, d])", "All 0; `= zeros` alone in the line of a `param`."),
-    "ones": ("ones([n, d])", "All 1; `= ones` alone in the line of a `param`."),
-    "identity": ("identity", "What a square `param` may start from: `param W: [d, d] = identity`."),
-    "normal": ("normal([n]?, mean = 0, std = 1)", None),
-    "uniform": ("uniform([n]?, low = 0, high = 1)", None),
-    "bernoulli": ("bernoulli([n]?, p = 0.5)", None),
-    "integers": ("integers([n]?, low, high)", None),
-    "einsum": ("einsum(pattern, x, ...)", None),
-    "cumsum": ("cumsum(x, axis?)", "Running sums."),
-    "cumprod": ("cumprod(x, axis?)", "Running products."),
-    "silu": ("silu(x)", "x * sigmoid(x) (Elfwing et al. 2017)."),
-    "training": ("training", "True while a model is trained: what `if training { } else { }` asks in a layer."),
-}
-GROUPS = {
-    ("Constants and ranges", ""): "pi zeros ones identity linspace range training",
-    ("Functions of elements", "Of every element of x."): (
-        "exp log sqrt abs sign floor sin cos tanh erf sigmoid relu leaky_relu silu gelu softplus maximum minimum where"
-    ),
-    (
-        "Reductions",
-        "Over all axes unless `axis` says which, one or a list; `keep = true` leaves them, of size one.",
-    ): "sum mean max min logsumexp",
-    ("Along an axis", "Along the last one by default."): "softmax log_softmax cumsum cumprod argmax argsort",
-    ("Shapes", ""): "concat split rearrange reduce einsum shift",
-    (
-        "Distributions",
-        "A draw is a statement, `x ~ normal([2])`; without a shape it is one number. A `param` may start from the first two.",
-    ): "normal uniform bernoulli integers categorical",
-    ("Products, images, attention, normalisation", "What the standard layers are made of."): (
-        "affine convolve max_pool avg_pool upsample attend rotate "
-        "normalise_layer normalise_rms normalise_group normalise_batch"
-    ),
-    ("Losses and texts", ""): "cross_entropy penalise",
-    ("Derivatives", ""): "grad jvp div stop_gradient",
-    ("Batches and clouds", "All but `directions` in a train block alone."): "across couple matching directions",
 }
 SETTINGS: dict[str, tuple[str, Mapping[str, type[Settings]]]] = {
     "Data sources": ("`data x: [2] from moons()`.", SOURCES),
@@ -118,48 +80,36 @@ def explained(name: str) -> str | None:
     return "\n\n".join(found) or None
 
 
-def sections() -> list[Section]:
+def sections() -> list[Chapter]:
     """All of the page, in its order."""
-    operators = Section("Operators", "", tuple(Entry(form, form, says) for form, says in OPERATORS.items()))
-    solvers = Section("Solvers", "`integrate s in 0..1 using rk4(20) { ... }`.", tuple(map(_solver, SOLVERS.values())))
-    functions = [Section(*head, tuple(map(_function, names.split()))) for head, names in GROUPS.items()]
+    operators = Chapter("Operators", "", tuple(Entry(form, form, says) for form, says in OPERATORS.items()))
+    solvers = Chapter("Solvers", "`integrate s in 0..1 using rk4(20) { ... }`.", tuple(map(_solver, SOLVERS.values())))
+    functions = [Chapter(*section.value, _functions(section)) for section in Section]
     settings = [
-        Section(title, note, tuple(_setting(name, model) for name, model in models.items()))
+        Chapter(title, note, tuple(_setting(name, model) for name, model in models.items()))
         for title, (note, models) in SETTINGS.items()
     ]
     said = tuple(Entry(word.text, word.form or word.text, word.says) for word in WORDS)
     note = "In capitals: a part of what is written. Brackets hold what may be left out."
-    return [*_layers(), operators, *functions, solvers, *settings, Section("Words", note, said)]
+    return [*_layers(), operators, *functions, solvers, *settings, Chapter("Words", note, said)]
 
 
-def _shown(section: Section) -> str:
+def _shown(section: Chapter) -> str:
     note = [section.note, ""] if section.note else []
     return "\n".join([f"## {section.title}", "", *note, *(f"- {entry}" for entry in section.entries), ""])
 
 
 def _function(name: str) -> Entry:
-    held = BUILTINS.get(name)
-    form, says = WRITTEN.get(name, (None, None))
-    if isinstance(held, Builtin):
-        form, says = form or _form(name, held.implementation), says or inspect.getdoc(held.implementation)
-    return Entry(name, form or name, _flat(says or ""))
+    listed = LISTED[name]
+    return Entry(name, listed.form, _flat(listed.says))
 
 
-def _form(name: str, implementation: Callable[..., Any]) -> str:
-    """`split(x, parts, axis?)`."""
-    parameters = list(inspect.signature(implementation).parameters.values())[1:]
-    return f"{name}({', '.join(map(_argument, parameters))})"
+def _functions(section: Section) -> tuple[Entry, ...]:
+    """Those of a section: by hand first, then in the order of the files that have them."""
+    return tuple(_function(name) for name, listed in LISTED.items() if listed.section is section)
 
 
-def _argument(parameter: inspect.Parameter) -> str:
-    if parameter.kind is parameter.VAR_POSITIONAL:
-        return "x, y, ..."
-    if parameter.kind is parameter.VAR_KEYWORD:
-        return "name = size, ..."
-    return f"{parameter.name}{'' if parameter.default is parameter.empty else '?'}"
-
-
-def _layers() -> Iterator[Section]:
+def _layers() -> Iterator[Chapter]:
     """The prelude's layers under its own headings: a comment apart from what follows is one."""
     title, note, entries = "", "", list[Entry]()
     for block in (block for source in prelude_sources() for block in source.text.strip().split("\n\n")):
@@ -167,14 +117,19 @@ def _layers() -> Iterator[Section]:
         comment = _flat(" ".join(line[1:] for line in lines if line.startswith("#")))
         layer = next((line for line in lines if line.startswith("layer ")), None)
         if layer is not None:
-            form = layer.removeprefix("layer ").partition(" {")[0]
+            form = _with_numbers(layer.removeprefix("layer ").partition(" {")[0])
             entries.append(Entry(form.partition("(")[0], form, comment))
         elif comment:
             if entries:
-                yield Section(title, note, tuple(entries))
+                yield Chapter(title, note, tuple(entries))
             title, _, note = comment.partition(". ")
             title, entries = title.rstrip("."), []
-    yield Section(title, note, tuple(entries))
+    yield Chapter(title, note, tuple(entries))
+
+
+def _with_numbers(form: str) -> str:
+    """A layer's form, constants among its defaults as numbers: `eps = norm_eps` is `eps = 1e-05`."""
+    return re.sub(r"= (\w+_eps)\b", lambda m: f"= {BUILTINS[m[1]]:g}", form)
 
 
 def _solver(solver: Solver) -> Entry:

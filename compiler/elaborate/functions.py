@@ -1,6 +1,157 @@
-"""All functions that the language knows: each family registers its own when it is imported."""
+"""All functions that the language knows: those of operations by their records, and those written by hand."""
 
-from mai.compiler.elaborate import constructs, couplings, kernels  # noqa: F401
-from mai.compiler.elaborate.builtins import BUILTINS
+from __future__ import annotations
 
-__all__ = ["BUILTINS"]
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from mai.compiler.elaborate import arguments as read
+from mai.compiler.elaborate import constructs, couplings  # noqa: F401
+from mai.compiler.elaborate.bindings import Binding, Builtin, is_number
+from mai.compiler.elaborate.bindings import BoundArgument as Arg
+from mai.compiler.elaborate.builtins import BUILTINS, LISTED, Listed
+from mai.compiler.elaborate.static import StaticError
+from mai.compiler.ir.graph import Value
+from mai.compiler.ir.operation import OPERATIONS, Operation, ShapeError
+from mai.compiler.ir.signature import COMPOSED, OWN, REQUIRED, Argument, Function, Kind, Same, written
+from mai.compiler.ops.scan import load_operations
+from mai.compiler.ops.terms import Term
+from mai.spec.diagnostics.foreign import answer
+
+if TYPE_CHECKING:
+    from mai.compiler.elaborate.elaborator import Elaborator
+
+__all__ = ["BUILTINS", "FUNCTIONS", "LISTED"]
+Implementation = Callable[..., Binding]
+Bound = Mapping[str, Arg]
+Emit = Callable[["Elaborator", list[Value], dict[str, object]], Binding]
+
+
+def _signature(function: Function) -> inspect.Signature:
+    """The parameters as Python has them, which is what calls are matched with."""
+    names = ["e", *map(written, function.arguments)]
+    defaults = [REQUIRED, *(a.default for a in function.arguments)]
+    kind, absent = inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.empty
+    pairs = zip(names, defaults, strict=True)
+    return inspect.Signature([inspect.Parameter(n, kind, default=absent if d is REQUIRED else d) for n, d in pairs])
+
+
+def _implementation(function: Function, own: Mapping[str, object], emit: Emit) -> Implementation:
+    """What the elaborator calls: arguments are read by their kinds, then `emit` makes the values."""
+
+    def implementation(e: Elaborator, **bound: Arg) -> Binding:
+        if function.fold is not None and all(is_number(a.value) for a in bound.values()):
+            return _folded(function, [a.value for a in bound.values()])
+        operands = _operands(e, function, bound)
+        attributes = _attributes(e, function, own, operands, bound)
+        if function.derived is not None:
+            attributes |= function.derived(tuple(v.type for v in operands))
+        return emit(e, operands, attributes)
+
+    implementation.__signature__ = _signature(function)  # type: ignore[attr-defined]
+    implementation.__doc__ = function.says
+    return implementation
+
+
+def _folded(function: Function, numbers: list[Binding]) -> float:
+    """The function of compile-time numbers."""
+    assert function.fold is not None
+    try:
+        return function.fold(*numbers)
+    except (ValueError, OverflowError) as error:
+        shown = ", ".join(map(str, numbers))
+        raise StaticError("bad-number", f"{function.name}({shown}) is not a real number") from error
+
+
+def _operands(e: Elaborator, function: Function, bound: Bound) -> list[Value]:
+    """The tensors, in their order; one that is left out may be followed by none."""
+    tensors = [a for a in function.arguments if a.kind.is_tensor]
+    present = [a for a in tensors if a.name in bound]
+    if present != tensors[: len(present)]:
+        absent = next(a for a in tensors if a.name not in bound)
+        raise ShapeError("missing-argument", f"`{function.name}` lacks its argument `{absent.name}`")
+    alike = [bound[a.name] for a in present if a.kind is Kind.ALIKE]
+    promoted = iter(e.promoted([a.value for a in alike], [a.span for a in alike]))
+    return [next(promoted) if a.kind is Kind.ALIKE else _tensor(e, a.kind, bound[a.name]) for a in present]
+
+
+def _tensor(e: Elaborator, kind: Kind, argument: Arg) -> Value:
+    if kind is Kind.TRUTH:
+        return e.truth(argument.value, argument.span)
+    convert = e.real if kind is Kind.REAL else e.value
+    return convert(argument.value, argument.span)
+
+
+def _attributes(
+    e: Elaborator, function: Function, own: Mapping[str, object], operands: list[Value], bound: Bound
+) -> dict[str, object]:
+    """What is fixed when the file is compiled, by the names of the operation's attributes."""
+    rank = operands[0].type.rank if operands else 0
+    values: dict[str, object] = {}
+    for argument in function.arguments:
+        if not argument.kind.is_tensor:
+            default = argument.default
+            if isinstance(default, Same):
+                default = values[default.name]
+            elif default is OWN:
+                default = own[argument.name]
+            values[argument.name] = _static(e, argument, bound.get(written(argument)), default, rank)
+    return values
+
+
+def _static(e: Elaborator, argument: Argument, value: Arg | None, default: object, rank: int) -> object:
+    readers: dict[Kind, Callable[[], object]] = {
+        Kind.NUMBER: lambda: read.number(e, value, default),
+        Kind.WHOLE: lambda: read.whole(e, value, default),
+        Kind.COUNT: lambda: read.positive(e, value, default, argument.least),
+        Kind.COUNTS: lambda: read.counts(e, value, rank),
+        Kind.FLAG: lambda: read.truth(e, value, default),
+        Kind.AXIS: lambda: read.axis_of(e, value, rank, default),
+        Kind.AXES: lambda: read.axes_of(e, value, rank),
+        Kind.SIZE: lambda: read.size(e, value, argument.name),
+    }
+    return readers[argument.kind]()
+
+
+def _of_operation(op: type[Operation], function: Function) -> Implementation:
+    label = function.label or function.name
+    return _implementation(function, op.attributes, lambda e, xs, named: e.emit(op, *xs, name=label, **named))
+
+
+def _of_terms(function: Function) -> Implementation:
+    """A function that is several operations."""
+    apply = function.apply
+    assert apply is not None
+
+    def emit(e: Elaborator, operands: list[Value], attributes: dict[str, object]) -> Binding:
+        result = apply(*(Term(e.builder, v) for v in operands), **attributes)
+        return tuple(t.value for t in result) if isinstance(result, tuple) else result.value
+
+    return _implementation(function, {}, emit)
+
+
+def _records() -> list[tuple[Function, Implementation]]:
+    """Every record, in the order of the files that have them: by operation, then those of several operations."""
+    load_operations()
+    operations = sorted(OPERATIONS.values(), key=lambda op: op.__module__)
+    pairs = [(op, op.__dict__.get("function")) for op in operations]
+    described = [(op, _described(op, function)) for op, function in pairs if function is not None]
+    composed = sorted(COMPOSED, key=lambda function: function.name)
+    return [(f, _of_operation(op, f)) for op, f in described] + [(f, _of_terms(f)) for f in composed]
+
+
+def _described(op: type[Operation], function: Function) -> Function:
+    """The record with its sentence: its own, or the operation's first paragraph."""
+    first = (inspect.getdoc(op) or "").partition("\n\n")[0]
+    return replace(function, says=function.says or first)
+
+
+FUNCTIONS: dict[str, Function] = {}
+for _function, _implemented in _records():
+    assert _function.name not in BUILTINS, f"there are two functions `{_function.name}`"
+    FUNCTIONS[_function.name] = _function
+    BUILTINS[_function.name] = Builtin(_function.name, _implemented)
+    LISTED[_function.name] = Listed(_function.section, _function.form, _function.says)
+    answer(_function.elsewhere, _function.example)

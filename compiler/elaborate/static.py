@@ -86,19 +86,3 @@ def apply_sizes(op: str, a: Size, b: Size) -> Size | None:
     if op == "/" and isinstance(b, int) and b > 0 and isinstance(a, Dim) and all(c % b == 0 for _, c in a.terms):
         return a // b
     return None
-
-
-UNARY_MATH: dict[str, Callable[[float], float]] = {
-    "sqrt": math.sqrt, "exp": math.exp, "log": math.log, "sin": math.sin, "cos": math.cos, "tanh": math.tanh,
-    "abs": abs, "floor": math.floor,
-}  # fmt: skip
-
-
-def unary_math(name: str, x: Number) -> Number | None:
-    """A function of a number; None where there is no such static function. Raises `StaticError`."""
-    if name not in UNARY_MATH:
-        return None
-    try:
-        return UNARY_MATH[name](x)
-    except (ValueError, OverflowError) as error:
-        raise StaticError("bad-number", f"{name}({x}) is not a real number") from error

@@ -57,6 +57,13 @@ class Builder:
         self.region.append(node)
         return node
 
+    def again(self, node: Node, inputs: Sequence[Value]) -> tuple[Value, ...]:
+        """Append a copy of a node without bodies, on inputs of the same types: so its outputs have their types, too."""
+        outputs = tuple([Value(v.type, v.name) for v in node.outputs])
+        scope, span = self.scope, self.span
+        self.region.append(Node(node.op, tuple(inputs), node.attributes, outputs, (), span, scope, node.structure))
+        return outputs
+
     def _leaf(self, structure: Structural, type: Type, inputs: Sequence[Value] = (), name: str = "") -> Value:
         return self.add(structure, inputs, [type], name=name).output
 

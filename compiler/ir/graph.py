@@ -56,7 +56,7 @@ class Node:
         """The only output, or the first."""
         return self.outputs[0]
 
-    def items(self) -> list[tuple[str, Any]]:
+    def items(self) -> list[tuple[str, object]]:
         """What the node says beside its operands, by name: for text, and for code that treats all nodes alike."""
         return list(self.attributes.items()) if self.structure is None else self.structure.items()
 
@@ -106,6 +106,10 @@ class Region:
         """Add a new node at the end; values know of it from here on."""
         self.nodes.append(node)
         node.link()
+
+    def has(self, *ops: type[Operation]) -> bool:
+        """Whether some node, in a nested region too, is one of these operations."""
+        return any(node.op in ops for node in self.walk())
 
     def walk(self) -> Iterator[Node]:
         """Every node, those of nested regions after the node that owns them."""

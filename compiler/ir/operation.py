@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any, ClassVar, Literal
 
+from mai.compiler.ir.signature import Function
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import Axis, DType, Type
 
@@ -59,14 +60,14 @@ class Alignment(Enum):
 
 
 Lowering = Callable[..., Any]
-Kind = Literal["normal", "positive", "unit", "int", "natural", "whole", "bool", "seen"]
+Kind = Literal["normal", "sparse", "positive", "unit", "int", "natural", "whole", "bool", "seen"]
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
     """A random array for a test: its shape, and what its elements are drawn from.
 
-    `unit` is between 0 and 1; `int` is at least 0, `natural` at least 1, `whole` of any sign, each below `high`.
+    `sparse` is 0 at about every third place; `unit` is between 0 and 1; `int` is at least 0, `natural` at least 1, `whole` of any sign, each below `high`.
     `seen` is true or false with the last of each row true.
     """
 
@@ -93,10 +94,10 @@ class Case:
     """Inputs and attributes on which numpy, torch and ONNX Runtime must agree."""
 
     inputs: tuple[Sample | None, ...]
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, object] = field(default_factory=dict)
 
 
-def case(*inputs: Sample | None, **attributes: Any) -> Case:
+def case(*inputs: Sample | None, **attributes: object) -> Case:
     """A case for the tests: inputs, None for one that is left out, and attributes."""
     return Case(inputs, attributes)
 
@@ -120,6 +121,10 @@ class Operation:
     several others in one kernel has an `expansion(*inputs, **attributes)` into them instead. One with neither has no
     derivative.
 
+    `extremes` are inputs, as nested tuples of numbers, where a formula taken literally would fail: zeros, ties, large numbers.
+
+    An operation that is a function of the language has a `function`, the record of how it is called.
+
     `along` and `grown` say how it behaves along a growing axis, for the incremental form. `along(types, attributes,
     operand, axis)` is the axis of the result's shape that an axis of an operand's becomes, None where the operation sums
     it up; an operation without it takes no growing axis. `grown(growth, node)` is for what `along` cannot say: it makes the
@@ -128,16 +133,18 @@ class Operation:
     """
 
     name: ClassVar[str]
-    attributes: ClassVar[dict[str, Any]] = {}
+    attributes: ClassVar[dict[str, object]] = {}
     alignment: ClassVar[Alignment] = Alignment.LEAD
     wants_lead: ClassVar[bool] = False
     unled: ClassVar[tuple[int, ...]] = ()
     cases: ClassVar[tuple[Case, ...]]
+    function: ClassVar[Function | None] = None
+    extremes: ClassVar[tuple[tuple[object, ...], ...]] = ()
 
-    derivative: ClassVar[Any] = None
-    expansion: ClassVar[Any] = None
-    along: ClassVar[Any] = None
-    grown: ClassVar[Any] = None
+    derivative: ClassVar[Lowering | None] = None
+    expansion: ClassVar[Lowering | None] = None
+    along: ClassVar[Lowering | None] = None
+    grown: ClassVar[Lowering | None] = None
     neutral: ClassVar[float | None] = None
 
     shape: Lowering
@@ -158,7 +165,7 @@ class Operation:
         OPERATIONS[cls.name] = cls
 
 
-def typed(op: type[Operation], types: Sequence[Type], attributes: Mapping[str, Any]) -> Any:
+def typed(op: type[Operation], types: Sequence[Type], attributes: Mapping[str, object]) -> Type | tuple[Type, ...]:
     """What the shape rule of an operation says, after a look at the operands that cannot have lead axes.
 
     Raises:
@@ -168,7 +175,8 @@ def typed(op: type[Operation], types: Sequence[Type], attributes: Mapping[str, A
         if operand < len(types) and types[operand].lead:
             message = f"this operand of `{op.name}` is one for all examples; here it depends on the example"
             raise ShapeError("shape-mismatch", message, operand, label="differs between examples")
-    return op.shape(*types, **attributes)
+    result: Type | tuple[Type, ...] = op.shape(*types, **attributes)
+    return result
 
 
 def _snake(name: str) -> str:
@@ -179,8 +187,12 @@ def broadcast(a: tuple[Size, ...], b: tuple[Size, ...]) -> tuple[Size, ...] | No
     """The shape of two shapes together, by numpy's rule; None where they do not fit."""
     rank = max(len(a), len(b))
     pairs = zip((1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b, strict=True)
-    sizes = [y if x == 1 else x if y == 1 or x == y else None for x, y in pairs]
-    return None if None in sizes else tuple(s for s in sizes if s is not None)
+    sizes = []
+    for x, y in pairs:
+        if x != 1 and y != 1 and x != y:
+            return None
+        sizes.append(y if x == 1 else x)
+    return tuple(sizes)
 
 
 def describe(shape: tuple[Size, ...]) -> str:

@@ -52,6 +52,11 @@ class Copier:
     def copy(self, node: Node) -> None:
         """The same node on the mapped inputs. Types follow from the inputs, so that lead axes may change."""
         inputs = [self[v] for v in node.inputs]
+        if not node.regions and all(
+            a.type is b.type or a.type == b.type for a, b in zip(inputs, node.inputs, strict=True)
+        ):
+            self.bind(node, *self.builder.again(node, inputs))
+            return
         if node.structure is not None:
             regions = [self.region(r) for r in node.regions]
             self.builder.span, self.builder.scope = node.span, node.scope

@@ -60,7 +60,7 @@ class Type:
 
     def with_lead(self, lead: tuple[Axis, ...]) -> Type:
         """The same type with other lead axes."""
-        return Type(self.dtype, self.shape, lead, self.classes)
+        return self if lead == self.lead else Type(self.dtype, self.shape, lead, self.classes)
 
     def with_shape(self, shape: tuple[Size, ...]) -> Type:
         """The same type with another shape."""
@@ -82,7 +82,7 @@ def real(*shape: Size) -> Type:
 
 def join_leads(types: list[Type]) -> tuple[Axis, ...]:
     """The lead axes of what is computed from values of these types."""
-    leads = {t.lead for t in types}
-    if len(leads) == 1:
-        return leads.pop()
+    leads = [t.lead for t in types if t.lead]
+    if all(lead == leads[0] for lead in leads):
+        return leads[0] if leads else ()
     return tuple(sorted({axis for lead in leads for axis in lead}, key=lambda a: a.depth))

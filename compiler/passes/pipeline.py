@@ -1,11 +1,12 @@
 """The passes in their order, as data: each with a name and the reason why it stands where it does.
 
 A pass takes a graph and gives one that computes the same. It makes a new graph, or gives the old one back where it finds nothing
-to do; the old one stays as it was.
+to do; one that only takes nodes away edits a graph of the pipeline's own. The graph that `run` is given stays as it was.
 """
 
 from __future__ import annotations
 
+import gc
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
@@ -15,13 +16,14 @@ from dataclasses import dataclass
 from functools import partial
 
 from mai.compiler.ir.graph import Graph
+from mai.compiler.ir.rewrite import copy_graph
 from mai.compiler.ir.verify import verify
 from mai.compiler.passes.branches.pair import pair
 from mai.compiler.passes.derivatives.differentiate import differentiate
 from mai.compiler.passes.local.fold import fold
 from mai.compiler.passes.local.fuse import fuse
-from mai.compiler.passes.local.prune import prune
-from mai.compiler.passes.local.share import share
+from mai.compiler.passes.local.prune import prune_in_place
+from mai.compiler.passes.local.share import share_in_place
 from mai.compiler.passes.local.split import split
 from mai.compiler.passes.local.upsampled import upsampled
 from mai.compiler.passes.loops.discretise import discretise
@@ -35,11 +37,15 @@ from mai.compiler.passes.text.two_level_cache import two_level
 
 @dataclass(frozen=True, slots=True)
 class Pass:
-    """A function from graph to graph; `reason` is why it stands at its place in the pipeline."""
+    """A function from graph to graph; `reason` is why it stands at its place in the pipeline.
+
+    One that `edits` changes the graph that it is given. It is given one that nobody else has.
+    """
 
     name: str
     run: Callable[[Graph], Graph]
     reason: str
+    edits: bool = False
 
 
 UNROLL = Pass("unroll", unroll, "first, since every other pass reads a weight by its own name")
@@ -48,8 +54,15 @@ DIFFERENTIATE = Pass(
     differentiate,
     "after `discretise`, so that a derivative goes through the steps that a solver takes",
 )
-SHARE = Pass("share", share, "derivatives and solvers compute much of the forward pass again: each thing is kept once")
-PRUNE = Pass("prune", prune, "after `share`, which leaves nodes whose results nobody reads any more")
+SHARE = Pass(
+    "share",
+    share_in_place,
+    "derivatives and solvers compute much of the forward pass again: each thing is kept once",
+    edits=True,
+)
+PRUNE = Pass(
+    "prune", prune_in_place, "after `share`, which leaves nodes whose results nobody reads any more", edits=True
+)
 
 # How a growing text keeps its past: it is computed whole each turn, or grown token by token, the new part joined to the past
 # each turn, or once a block of turns.
@@ -95,15 +108,17 @@ OPTIMISATION = (
     Pass("fold", fold, "first, since other passes ask which values are constants, and neutral elements hide products"),
     Pass("upsampled", upsampled, "before `share`, which makes one of the windows that it widens for equal weights"),
     Pass("split", split, "before `hoist`, so that the part of a product that is of the time alone can leave the loop"),
-    Pass("share_products", share, "parts of equal products are equal, and a loop is hoisted once"),
-    Pass("prune_products", prune, "before `hoist`, so that nothing is tabulated that nobody reads"),
+    Pass("share_products", share_in_place, "parts of equal products are equal, and a loop is hoisted once", edits=True),
+    Pass(
+        "prune_products", prune_in_place, "before `hoist`, so that nothing is tabulated that nobody reads", edits=True
+    ),
     Pass(
         "hoist", hoist, "before `pair`, so that code independent of the example is never duplicated per guidance branch"
     ),
     Pass("pair", pair, "before `fuse`, because fused nodes no longer match each other"),
     Pass("fuse", fuse, "after `pair`, and after `hoist`, whose tables of biases are one for all turns"),
-    Pass("share_fused", share, "operations that took in equal sums are equal now"),
-    Pass("prune_fused", prune, "last: what was fused, paired or shared left its old nodes behind"),
+    Pass("share_fused", share_in_place, "operations that took in equal sums are equal now", edits=True),
+    Pass("prune_fused", prune_in_place, "last: what was fused, paired or shared left its old nodes behind", edits=True),
 )
 
 # The form that `--emit torch` prints: loops stay loops. A body is unrolled only where derivatives need its turns apart.
@@ -130,15 +145,29 @@ def run(passes: Sequence[Pass], graph: Graph) -> Graph:
         MaiError: the program asks for what a pass cannot do, a derivative that does not exist say.
         InvalidGraph: with `MAI_VERIFY=1`, a pass left a broken graph.
     """
+    given = graph
     for each in passes:
         began = time.perf_counter()
-        graph = each.run(graph)
+        with _uncollected():
+            graph = each.run(copy_graph(graph) if each.edits and graph is given else graph)
         seconds = time.perf_counter() - began
         if os.environ.get("MAI_VERIFY") == "1":
             verify(graph, each.name)
         for watcher in _watchers.get():
             watcher(each, seconds, graph)
     return graph
+
+
+@contextmanager
+def _uncollected() -> Iterator[None]:
+    """No garbage collection: a pass makes a graph of which nothing is garbage, and looking for it would take half the time."""
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def names_of(passes: Sequence[Pass]) -> list[str]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mai.compiler.check import check
-from mai.compiler.elaborate.functions import BUILTINS
+from mai.compiler.elaborate.functions import BUILTINS, FUNCTIONS
 from mai.spec import prelude_parts
 from mai.spec.diagnostics.foreign import FOREIGN, TABLES, VALUES
 
@@ -17,7 +17,8 @@ DATA = (
     'image: [3, 8, 8], label: class[5] from npz("data.npz")\n'
 )
 ALL = {**BUILTINS, **prelude_parts()}
-TOLD = [told for table in TABLES for told in table]
+ANSWERED = {f"write `{f.example}`": f.elsewhere for f in FUNCTIONS.values() if f.elsewhere}
+TOLD = [told for table in (*TABLES, ANSWERED) for told in table]
 SNIPPETS = sorted({snippet for told in TOLD for snippet in re.findall("`([^`]+)`", told)})
 TYPES = {"x: [P, d]", "[d]", "[P, d]", "P", "y: class[11]"}
 STATEMENT = re.compile(r"(report|minimize|repeat|integrate) |\w+ ~")
@@ -52,7 +53,9 @@ def test_what_is_told_is_sound(snippet: str, tmp_path: Path) -> None:
 
 def test_each_has_something_to_write() -> None:
     assert all("`" in told for told in TOLD)
-    assert len(FOREIGN) == sum(len(names.split()) for table in TABLES for names in table.values()), "a name twice"
+    assert len(FOREIGN) == sum(len(names.split()) for table in (*TABLES, ANSWERED) for names in table.values()), (
+        "a name twice"
+    )
 
 
 @pytest.mark.parametrize("name", FOREIGN)

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import mai.spec
 from mai.compiler.data.sources import SOURCES
-from mai.compiler.elaborate.function_reference import GROUPS, explained, listing, sections
-from mai.compiler.elaborate.functions import BUILTINS
+from mai.compiler.elaborate.function_reference import explained, listing, sections
+from mai.compiler.elaborate.functions import BUILTINS, FUNCTIONS, LISTED
+from mai.compiler.ir.operation import OPERATIONS
 from mai.compiler.solvers import SOLVERS
 from mai.spec import prelude_parts
 
@@ -17,9 +18,15 @@ def test_the_page_is_up_to_date() -> None:
     assert path.read_text(encoding="utf-8") == listing(), "run `make docs`"
 
 
-def test_every_function_is_in_one_group() -> None:
-    named = " ".join(GROUPS.values()).split()
-    assert sorted(named) == sorted([*BUILTINS, "training"])
+def test_every_function_is_listed() -> None:
+    assert sorted(LISTED) == sorted([*BUILTINS, "training"])
+
+
+def test_every_function_of_an_operation_says_what_it_is_and_has_a_case() -> None:
+    for name, function in FUNCTIONS.items():
+        assert function.says.endswith("."), name
+        assert explained(name) is not None
+    assert all(op.cases for op in OPERATIONS.values() if op.function is not None)
 
 
 def test_everything_is_listed_and_says_what_it_is() -> None:

@@ -10,12 +10,13 @@ import pytest
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Value
-from mai.compiler.ir.operation import Operation
+from mai.compiler.ir.operation import OPERATIONS, Operation
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops import elementwise
 from mai.compiler.ops import reductions as reduce
 from mai.compiler.ops.losses import loss
 from mai.compiler.ops.reductions import norm
+from mai.compiler.ops.scan import load_operations
 from mai.runtime.arrays import Array
 
 LARGE = np.array([-1e4, -200.0, -90.0, -20.0, -1e-6, 0.0, 1e-6, 20.0, 90.0, 200.0, 1e4], np.float32)
@@ -43,6 +44,15 @@ ROWS: list[tuple[type[Operation], list[Any], dict[str, Any]]] = [
     (norm.RmsNorm, [np.zeros(8, np.float32)], {}),
     (norm.LayerNorm, [np.linspace(0, 1e3, 8, dtype=np.float32)], {"eps": 0.0}),
 ]  # fmt: skip
+
+
+def _row(op: type[Operation], inputs: tuple[object, ...]) -> tuple[type[Operation], list[Any], dict[str, Any]]:
+    arrays = [np.asarray(x) for x in inputs]
+    return op, [a.astype(np.float32) if a.dtype.kind == "f" else a for a in arrays], {}
+
+
+load_operations()
+ROWS += [_row(op, inputs) for op in OPERATIONS.values() for inputs in op.extremes]
 
 
 @pytest.mark.parametrize(("op", "arrays", "attributes"), ROWS, ids=[f"{i}-{r[0].name}" for i, r in enumerate(ROWS)])

@@ -20,8 +20,13 @@ from mai.compiler.ops import reductions as reduce
 from mai.compiler.ops.losses import loss
 from mai.compiler.ops.products import attention, convolution, product
 from mai.compiler.ops.random import random_numbers as random
-from mai.compiler.ops.reductions import norm
-from mai.compiler.ops.shapes import indexing, shape
+from mai.compiler.ops.reductions import norm, statistics
+from mai.compiler.ops.reductions.places import Argmin
+from mai.compiler.ops.reductions.prod import Prod
+from mai.compiler.ops.shapes import gather, indexing, shape
+from mai.compiler.ops.shapes.flip import Flip
+from mai.compiler.ops.shapes.one_hot import OneHot
+from mai.compiler.ops.shapes.tile import Tile
 from mai.runtime.arrays import Array
 
 P, H, W, N = symbol("P"), symbol("H"), symbol("W"), symbol("n")
@@ -58,6 +63,16 @@ ROWS = [
     Row(reduce.Cumsum, (r(P, 3),), {"axis": -2}),
     Row(reduce.Cumprod, (r(P, 3),), {"axis": -1}),
     Row(reduce.Argmax, (r(P),)),
+    Row(Prod, (r(P, 3),), {"axes": (-2,)}),
+    Row(statistics.Var, (r(P, 3),), {"axes": (-2, -1)}),
+    Row(statistics.Std, (r(P, 3),), {"axes": (-2,), "keep": True}),
+    Row(statistics.Norm, (r(P, 3),), {"axes": (-2,)}),
+    Row(Argmin, (r(P),)),
+    Row(Flip, (r(P, 3),), {"axis": -2}),
+    Row(Tile, (r(P, 3),), {"counts": (2, 1)}),
+    Row(gather.Gather, (r(10, H), i(P, H)), {"axis": -2}),
+    Row(gather.TopPlaces, (r(P, 3),), {"axis": -2, "count": 2}),
+    Row(OneHot, (i(P),), {"count": N}),
     Row(product.Affine, (r(P, 4), r(3, 4), r(3)), fixed=(1, 2)),
     Row(product.Affine, (r(H, W, 4), r(3, 4)), fixed=(1,)),
     Row(product.Matmul, (r(P, 4), r(4, P))),

@@ -27,6 +27,8 @@ CASES = [(name, i) for name, op in sorted(OPERATIONS.items()) for i in range(len
 def draw(sample: Sample, lead: Lead, rng: np.random.Generator) -> Array:
     shape = tuple(SIZES[a.name] for a in lead) + sample.shape
     match sample.kind:
+        case "sparse":
+            return np.asarray(rng.standard_normal(shape) * (rng.random(shape) > 0.3), np.float32)
         case "positive":
             return np.asarray(rng.uniform(0.5, 2.0, shape), np.float32)
         case "unit":

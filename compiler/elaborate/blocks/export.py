@@ -1,4 +1,4 @@
-"""Exports: inputs one an example, settings one a call, a result."""
+"""`export`: a graph with inputs (one value for each example), settings (one for each call) and results."""
 
 from __future__ import annotations
 
@@ -22,7 +22,11 @@ RESERVED = ("seed", "batch")
 def elaborate_export(
     declaration: ast.Function, module: Module, report: Reporter, weights: dict[str, Weight]
 ) -> Graph | None:
-    """The graph of an export; None where it has errors."""
+    """The graph of an export; None where it has errors, which are reported.
+
+    Args:
+        weights: the parameters so far, by name, which the export shares and adds to.
+    """
     e = Elaborator(report, declaration.name.id, weights)
     env = Environment(module)
     before = len(report.diagnostics)
@@ -33,12 +37,12 @@ def elaborate_export(
         batch = Value(Type(DType.INT), "batch")
         e.graph.settings["batch"] = Setting(batch, 1, 1)
         e.graph.sizes["batch"] = batch
-    made = e.statements.block(env, declaration.body)
+    result = e.statements.block(env, declaration.body)
     e.draws.finish()
     _bound_settings(e, declaration)
-    if isinstance(made, Poison) or len(report.diagnostics) > before:
+    if isinstance(result, Poison) or len(report.diagnostics) > before:
         return None
-    if made is None:
+    if result is None:
         e.error(
             "missing-return",
             declaration.name.span,
@@ -46,15 +50,16 @@ def elaborate_export(
             label="no `return` in its body",
         )
         return None
-    return _finish(e, env, declaration, made)
+    return _finish(e, env, declaration, result)
 
 
-def _finish(e: Context, env: Environment, declaration: ast.Function, made: Binding) -> Graph | None:
+def _finish(e: Context, env: Environment, declaration: ast.Function, result: Binding) -> Graph | None:
+    """Make the results the outputs of the graph, with the counter of adaptive solvers after them."""
     returned = return_of(declaration)
     span = returned.span if returned else declaration.name.span
     e.builder.span = span
     try:
-        values = e.signatures.results(env, declaration, made)
+        values = e.signatures.results(env, declaration, result)
     except Stop:
         return None
     e.graph.output_names = _names(e, declaration.name.id, returned, len(values))
@@ -66,7 +71,7 @@ def _finish(e: Context, env: Environment, declaration: ast.Function, made: Bindi
 
 
 def _names(e: Context, export: str, returned: ast.Expr | None, count: int) -> list[str]:
-    """One result has the export's name; several have their own, or else its name and their number."""
+    """The names of the outputs: the export's for one result; for several their own, or else the export's and their number."""
     taken = {v.name for v in e.graph.inputs} | set(e.graph.settings) | {EVALUATIONS}
     names = _numbered(export, count)
     while taken & set(names):
@@ -84,7 +89,7 @@ def _numbered(export: str, count: int) -> list[str]:
 
 
 def _evaluations(e: Context) -> Value:
-    """How often adaptive solvers evaluated an example's velocities, all together; negative where one did not arrive."""
+    """How often all adaptive solvers evaluated an example's velocities; negative where one stopped before the end."""
     counts = [_of_one_example(e, v) for v in e.evaluations]
     if len(counts) == 1:
         return counts[0]
@@ -96,7 +101,7 @@ def _evaluations(e: Context) -> Value:
 
 
 def _of_one_example(e: Context, count: Value) -> Value:
-    """A count over the axes that calls have mapped over: the largest, or the one that failed."""
+    """One count for each example: of those on mapped axes the largest, or the negative one of a solver that failed."""
     inner = [axis for axis in count.type.lead if axis != BATCH]
     if not inner:
         return count
@@ -125,7 +130,7 @@ def _parameter(e: Context, env: Environment, parameter: ast.Parameter) -> None:
 
 
 def bind_input(e: Context, env: Environment, parameter: ast.Parameter, written: ast.TypeExpr) -> None:
-    """An input has the batch axis; a free name among its dimensions is bound to what the host gives."""
+    """Add an input with the batch axis; a free name among its dimensions becomes the size that the host's array has."""
     fresh: list[tuple[int, str]] = []
     for axis, dim in enumerate(dims_of(written)):
         if is_free(env, dim):
@@ -145,7 +150,7 @@ def bind_input(e: Context, env: Environment, parameter: ast.Parameter, written: 
 
 
 def _setting(e: Context, env: Environment, parameter: ast.Parameter, written: ast.TypeExpr) -> None:
-    """A setting is one scalar a call. A whole one can be a size: the number of steps, of turns."""
+    """Add a setting, one scalar for each call. An integer can be a size: a number of steps, of turns."""
     assert parameter.default is not None
     default = _default(e, env, parameter.default, written)
     if isinstance(default, Poison):
@@ -177,7 +182,7 @@ def _setting(e: Context, env: Environment, parameter: ast.Parameter, written: as
 
 
 def _bound_settings(e: Context, declaration: ast.Function) -> None:
-    """Give every setting the range that its uses allow, its default among it."""
+    """Give every setting the range that its uses allow, and check that its default is in it."""
     written = {p.name.id: p.default for p in declaration.parameters if p.default is not None}
     for name in e.graph.settings:
         bound, default = e.bounds.broken(name), written.get(name)
@@ -193,7 +198,7 @@ def _bound_settings(e: Context, declaration: ast.Function) -> None:
 
 
 def _default(e: Context, env: Environment, written: ast.Expr, type_: ast.TypeExpr) -> Binding:
-    """What a setting is unless the host says otherwise. The words of a label are those of the data, unknown to a spec."""
+    """The default of a setting. A label's default is a number, since the names of labels come with the data."""
     if isinstance(written, ast.Name) and look_up(env, written.id) is None:
         help = _labels(e, env, type_)
         if help:
@@ -202,7 +207,7 @@ def _default(e: Context, env: Environment, written: ast.Expr, type_: ast.TypeExp
 
 
 def _labels(e: Context, env: Environment, written: ast.TypeExpr) -> str | None:
-    """What a label's default may be; None for what is no label."""
+    """Help for the default of a label; None for other settings."""
     if not isinstance(written, ast.ClassType):
         return None
     classes = e.signatures.classes_of(env, written)

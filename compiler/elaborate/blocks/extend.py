@@ -1,4 +1,4 @@
-"""`extend`: text grows by one token a turn (14)."""
+"""`extend`: a text that grows by one token a turn, equation (14) of Peyré's article."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ belongs_elsewhere(ast.Append, "append-outside", "`append` belongs directly in an
 
 @elaborates(ast.Extend, binds=lambda s: (s.name,))
 def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
-    """A row of tokens as the state of a loop; the body is elaborated once, on a row of unknown length."""
+    """Elaborate the body once, on a row of tokens of unknown length, which is the state of a loop."""
     row = _row(e, env, statement)
     count = e.size(e.expressions.expression(env, statement.count), statement.count.span, "a count")
     inputs = [row, e.builder.size(count), *_stop(e, env, statement)]
@@ -41,13 +41,13 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
 
 
 def _length(e: Context) -> str:
-    """A name for the text's size that no dimension of the spec has."""
+    """A name for the size of the text that no dimension of the spec has."""
     names = ("length", *(f"length_{i}" for i in range(2, len(e.graph.sizes) + 3)))
     return next(name for name in names if name not in e.graph.sizes)
 
 
 def _row(e: Context, env: Environment, statement: ast.Extend) -> Value:
-    """What grows: integers along one axis, a row for each example."""
+    """The value that grows: integers along one axis, a row for each example."""
     row, span = env.names.get(statement.name.id), statement.name.span
     if isinstance(row, Poison):
         raise Stop
@@ -62,7 +62,7 @@ def _row(e: Context, env: Environment, statement: ast.Extend) -> Value:
 
 
 def _stop(e: Context, env: Environment, statement: ast.Extend) -> list[Value]:
-    """The token that ends a row; as a setting it may be -1, which no token is."""
+    """The token that ends a row; a setting may also be -1, which is no token, so that rows never end."""
     if statement.until is None:
         return []
     span, written = statement.until.span, e.expressions.expression(env, statement.until)

@@ -28,14 +28,14 @@ belongs_elsewhere(ast.Derivative, "derivative-outside", "`d./ds = ...` belongs d
 
 @dataclass(frozen=True, slots=True)
 class Integral:
-    """An `integrate` statement and its solver."""
+    """An `integrate` statement with its solver."""
 
     written: ast.Integrate
     method: Method
 
     @property
     def step(self) -> str:
-        """`ds`: what a step of the variable is called in an increment."""
+        """The name of a step of the variable in an increment: `ds`."""
         return "d" + self.written.variable.id
 
     def moved_by(self, statement: ast.Statement, states: Container[str]) -> ast.Identifier | None:
@@ -65,10 +65,10 @@ def _integrate(e: Context, env: Environment, statement: ast.Integrate) -> Bindin
     method = read_method(e, env, statement.solver)
     integral = Integral(statement, method)
     bounds = [_time_bound(e, env, expr) for expr in (statement.start, statement.stop)]
-    states = _moving(e, env, integral)
+    states = _moved_states(e, env, integral)
     steps = [] if method.steps is None else [e.builder.size(method.steps)]
-    region, states = _elaborated(e, env, integral, states, steps)
-    keep = _kept(e, integral, states)
+    region, states = _velocity_region(e, env, integral, states, steps)
+    keep = _kept_states(e, integral, states)
     types = [s.first.type for s in states]
     if method.steps is None:
         types.append(Type(DType.INT, (), region.inputs[0].type.lead))
@@ -89,7 +89,7 @@ def _time_bound(e: Context, env: Environment, expr: ast.Expr) -> Value:
 
 
 def _bind_further(e: Context, env: Environment, integral: Integral, node: Node, further: Sequence[Value]) -> None:
-    """The kept paths have names in the spec; numbers of evaluations are told by the export."""
+    """Bind kept paths to their names in the spec; numbers of evaluations are kept for the export, which adds them up."""
     if integral.method.steps is None:
         if e.builder.region is e.graph:
             e.evaluations += further
@@ -102,8 +102,8 @@ def _bind_further(e: Context, env: Environment, integral: Integral, node: Node, 
 # --------------------------------------------------------------------- states
 
 
-def _moving(e: Context, env: Environment, integral: Integral) -> list[State]:
-    """The states that the block moves: a controlled step is one for all states of an example."""
+def _moved_states(e: Context, env: Environment, integral: Integral) -> list[State]:
+    """The states that the block moves, with equal lead axes where an adaptive solver has one step for all of them."""
     statement, solver = integral.written, integral.method.solver
     named = [n for s in statement.body if (n := integral.moved_by(s, env.names)) is not None]
     if not named:
@@ -120,7 +120,7 @@ def _moving(e: Context, env: Environment, integral: Integral) -> list[State]:
     return together(e, states) if solver.adaptive else states
 
 
-def _elaborated(
+def _velocity_region(
     e: Context, env: Environment, integral: Integral, states: list[State], steps: list[Value]
 ) -> tuple[Region, list[State]]:
     """The region of the velocity, or of the increments of a stochastic equation."""
@@ -151,7 +151,7 @@ def _elaborated(
 
 
 def _velocity(e: Context, env: Environment, integral: Integral, states: Sequence[State]) -> list[Value]:
-    """What the body says of its states at one time, in their order."""
+    """Elaborate the body at one time; the derivatives or increments of the states, in their order."""
     moved: dict[str, Value] = {}
     names = [s.name for s in states]
     for inner in integral.written.body:
@@ -186,7 +186,7 @@ def _of_state(e: Context, env: Environment, name: ast.Identifier, value: Value, 
 def _increments(
     e: Context, values: list[Value], integral: Integral, states: Sequence[State], step: Value
 ) -> list[Value]:
-    """Derivatives as the increments that they are over a step, beside those that the block writes itself."""
+    """The increments of all states over a step: derivatives times the step, and increments as they are written."""
     written = {s.state.id for s in integral.written.body if isinstance(s, ast.Derivative)}
     return [
         e.emit(el.Multiply, v, step, name=v.name) if s.name in written else v
@@ -195,7 +195,7 @@ def _increments(
 
 
 def _increment(e: Context, env: Environment, integral: Integral, name: ast.Identifier, inner: ast.Assign) -> Value:
-    """`dx = f * ds + g * dW`, dW of the state's shape, each number with the variance |ds|."""
+    """The increment `dx = f * ds + g * dW`, where dW has the state's shape and its elements have variance |ds|."""
     solver = integral.method.solver
     if not solver.stochastic:
         help = f"write `using euler_maruyama(...)`, or `d{name.id}/d... = ...` where nothing is drawn"
@@ -220,8 +220,8 @@ def _noise(e: Context, env: Environment, name: ast.Identifier, step: Value) -> V
 # ---------------------------------------------------------------------- paths
 
 
-def _kept(e: Context, integral: Integral, states: Sequence[State]) -> tuple[int, ...]:
-    """Which states' paths are kept, by their places."""
+def _kept_states(e: Context, integral: Integral, states: Sequence[State]) -> tuple[int, ...]:
+    """The indices of the states whose paths are kept."""
     names, keeps, method = [s.name for s in states], integral.written.keeps, integral.method
     for kept in keeps:
         if kept.state.id not in names:

@@ -1,4 +1,4 @@
-"""`param` and `state`: weights, of a known shape, with a first value."""
+"""`param` and `state`: weights, with a shape that is known when the file is compiled, and an initial value."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def _known_shape(e: Context, env: Environment, statement: ast.Param) -> tuple[in
 
 
 def _initial(e: Context, env: Environment, statement: ast.Param, shape: tuple[int, ...]) -> Initial:
-    """What the weight starts from: zeros unless the statement says otherwise."""
+    """The initial value of a weight; zeros where the statement has none."""
     if statement.init is None:
         return Initial("constant", (0.0,))
     check_distribution(e, env, statement.init)
@@ -71,7 +71,7 @@ def _initial(e: Context, env: Environment, statement: ast.Param, shape: tuple[in
 
 
 def _register(e: Context, weight: Weight, statement: ast.Param) -> None:
-    """Weights of one name are one weight, in every graph and at every call of a net."""
+    """Register a weight; those of one name are one weight, in every graph and at every call of a net."""
     first = e.weights.setdefault(weight.name, weight)
     if first.shape == weight.shape:
         return

@@ -1,4 +1,4 @@
-"""`repeat`: a body is elaborated once, until the types of its states hold still."""
+"""`repeat`: a loop whose body is elaborated until the types of its states no longer change."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ MAX_FRESH_TURNS = 10_000
 
 @dataclass(frozen=True, slots=True)
 class Turns:
-    """How often a body is done: `total` as a value, `count` as a size where it is one; `scope` names the weights inside."""
+    """The number of turns, as a value (`total`) and as a size where it is one (`count`), and the scope of the weights inside."""
 
     total: Value
     count: Size | None
@@ -62,7 +62,7 @@ def _turn(
     e: Context, env: Environment, statement: ast.Repeat, states: Sequence[State], values: list[Value], turn: Value,
     turns: Turns,
 ) -> list[Value]:  # fmt: skip
-    """One turn: bind the states, do the body, read the states again."""
+    """Elaborate one turn: bind the states, elaborate the body, and return the states after it."""
     inside = env.child()
     for state, value in zip(states, values, strict=True):
         inside.names[state.name] = value
@@ -90,7 +90,7 @@ def _count(e: Context, written: Binding, statement: ast.Repeat) -> Size | None:
 
 
 def _check_fresh(e: Context, count: Size | None, statement: ast.Repeat) -> None:
-    """Turns that own parameters are so many different ones."""
+    """Check the number of turns that each own parameters: it must be known, and not too large."""
     span = statement.count.span
     if not isinstance(count, int):
         message = "each turn owns parameters, so the number of turns must be known when the file is compiled"

@@ -18,7 +18,7 @@ Option = bool | int | float
 
 @dataclass(frozen=True, slots=True)
 class Method:
-    """A solver with its options; `steps` is None where it takes as many as it needs."""
+    """A solver with its options; `steps` is None for an adaptive one."""
 
     solver: Solver
     steps: Size | None
@@ -26,7 +26,11 @@ class Method:
 
 
 def read_method(e: Context, env: Environment, written: ast.Expr) -> Method:
-    """What is written after `using`. Raises `Stop`."""
+    """Read the solver after `using`.
+
+    Raises:
+        Stop: it has a mistake, which is reported.
+    """
     solver = _solver(e, written)
     steps, options = _arguments(e, env, solver, written.arguments if isinstance(written, ast.Call) else ())
     if solver.adaptive:
@@ -82,7 +86,7 @@ def _check_name(e: Context, solver: Solver, name: str, argument: ast.Argument) -
 
 
 def _option(e: Context, solver: Solver, name: str, value: Binding, argument: ast.Argument) -> Option:
-    """An option of a solver, in its range."""
+    """The value of an option, checked against its range."""
     span = argument.value.span
     if not isinstance(value, (bool, int, float)):
         raise e.fail("static-needed", span, f"`{name}` is fixed when the file is compiled")

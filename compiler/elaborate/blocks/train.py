@@ -1,4 +1,4 @@
-"""The train block: settings, the data's fields, objectives, reports and records."""
+"""The train block: its settings, the fields of the data, objectives, reports and records."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ D = TypeVar("D", bound=ast.Declaration)
 
 @dataclass
 class Outcome:
-    """What a train block says beside its graph: what it minimizes, reports and records."""
+    """The objectives, reports and records of a train block; their values are outputs of its graph."""
 
     objectives: list[Objective] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
@@ -37,7 +37,11 @@ class Outcome:
 
 
 def _outcome(e: Context, statement: ast.Statement, word: str) -> Outcome:
-    """That of the train block around. Raises `Stop` where there is none."""
+    """The outcome of the train block around a statement.
+
+    Raises:
+        Stop: there is none, which is reported.
+    """
     if e.train is None:
         raise e.fail("minimize-outside-train", statement.span, f"`{word}` belongs in a train block")
     return e.train
@@ -84,8 +88,8 @@ def _report(e: Context, env: Environment, statement: ast.Report) -> Binding:
     for expr in statement.values:
         value = _scalar(e, env, expr, "a report")
         name = expr.function.span.text if isinstance(expr, ast.Call) else expr.span.text
-        taken = [r.name for r in reports]
-        name = name if name not in taken else f"{name}_{len(taken) + 1}"
+        names = [r.name for r in reports]
+        name = name if name not in names else f"{name}_{len(names) + 1}"
         reports.append(Report(_output(e, value, name), name))
     return None
 
@@ -112,7 +116,7 @@ def _every(e: Context, env: Environment, expr: ast.Expr) -> int:
 
 
 def _finished_records(e: Context, outcome: Outcome) -> tuple[Record, ...]:
-    """Records whose params exist; the others are told with what there is."""
+    """The records, once all parameters are known; those of parameters that do not exist are reported."""
     records = []
     for statement, names, every in outcome.records:
         for name, expr in zip(names, statement.values, strict=True):
@@ -134,10 +138,10 @@ def elaborate_training(
         return None
     env = Environment(modules[True])
     reader = Elaborator(report, "settings", {})
-    given = read_configuration(reader, env, train.settings) if train else None
+    configuration = read_configuration(reader, env, train.settings) if train else None
     settings = (
-        read_settings(TrainSettings, given, "a train block", train.head, report)
-        if train and given is not None
+        read_settings(TrainSettings, configuration, "a train block", train.head, report)
+        if train and configuration is not None
         else None
     )
     source = None
@@ -162,7 +166,7 @@ def elaborate_training(
     evaluation = _block(train, data, modules[False], fields, report, weights, evaluated)
     records = _finished_records(block, outcome)
     for pattern in [*(p for o in outcome.objectives for p in o.only), *_frozen(train, settings)]:
-        _check_found(pattern, weights, report)
+        _check_matches(pattern, weights, report)
     if settings is None or source is None or report.failed:
         return None
     return Training(
@@ -172,13 +176,13 @@ def elaborate_training(
 
 
 def _frozen(train: ast.Train, settings: TrainSettings | None) -> list[Pattern]:
-    """The patterns of `freeze`, each at the setting."""
-    given = next((a.value.span for a in train.settings if a.name == "freeze"), train.head)
-    return [Pattern(text, given) for text in (settings.frozen if settings else ())]
+    """The patterns of `freeze`, each with the place of the setting."""
+    span = next((a.value.span for a in train.settings if a.name == "freeze"), train.head)
+    return [Pattern(text, span) for text in (settings.frozen if settings else ())]
 
 
-def _check_found(pattern: Pattern, weights: Mapping[str, Weight], report: Reporter) -> None:
-    """A pattern of what moves, or of what does not, is about some parameter that could."""
+def _check_matches(pattern: Pattern, weights: Mapping[str, Weight], report: Reporter) -> None:
+    """Check that a pattern of `over` or `freeze` matches a parameter that training could move."""
     if pattern.complaint:
         report.error("weights-rule", pattern.span, pattern.complaint)
         return
@@ -190,12 +194,12 @@ def _check_found(pattern: Pattern, weights: Mapping[str, Weight], report: Report
 
 
 def only(file: ast.File, kind: type[D], word: str, report: Reporter) -> D | None:
-    """The one declaration of a kind that a file may have; None where it has none."""
-    found = [d for d in file.declarations if isinstance(d, kind)]
-    for again in found[1:]:
-        where = [Label(found[0].span, "the first")]
+    """The declaration of a kind of which a file has at most one; None where it has none. Further ones are reported."""
+    declarations = [d for d in file.declarations if isinstance(d, kind)]
+    for again in declarations[1:]:
+        where = [Label(declarations[0].span, "the first")]
         report.error("duplicate-name", again.span, f"a file has one `{word}`", where=where)
-    return found[0] if found else None
+    return declarations[0] if declarations else None
 
 
 def _fields(e: Context, env: Environment, data: ast.Data) -> dict[str, Type]:

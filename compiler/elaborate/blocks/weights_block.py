@@ -1,4 +1,4 @@
-"""`weights from`: rules as data, every one with parameters and every parameter with a rule."""
+"""`weights from`: reads its rules, and checks that every rule has a parameter and every parameter a rule."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from mai.spec import ast
 from mai.spec.diagnostics import Reporter
 from mai.spec.diagnostics.suggest import closest
 
-FORMS = "a tensor's name in quotes, with `'`, `[a:b]` or `split` after it, a `concat` of such, or `first`"
-MAX_PARTS = 1024
-SHOWN = 5
+RULE_FORMS = "a tensor's name in quotes, with `'`, `[a:b]` or `split` after it, a `concat` of such, or `first`"
+MAX_PARTS = 1024  # Of a `split`.
+MAX_SHOWN = 5  # Of the names that a message lists.
 
 
 def elaborate_loading(
     file: ast.File, module: Module, report: Reporter, weights: Mapping[str, Weight]
 ) -> Loading | None:
-    """What the file's `weights from` says; None where it has none, or it has errors."""
-    made = read_loading(file, module, report)
-    if made is not None:
-        _check_targets(made, report, weights)
-    return None if report.failed else made
+    """The rules of a file's `weights from`, checked against its parameters; None where it has none or has errors."""
+    loading = read_loading(file, module, report)
+    if loading is not None:
+        _check_targets(loading, report, weights)
+    return None if report.failed else loading
 
 
 def read_loading(file: ast.File, module: Module, report: Reporter) -> Loading | None:
-    """The rules of a file, whatever parameters there are."""
+    """The rules of a file's `weights from`, not yet checked against parameters; None where it has none or has errors."""
     written = only(file, ast.Weights, "weights", report)
     if written is None:
         return None
@@ -44,9 +44,9 @@ def read_loading(file: ast.File, module: Module, report: Reporter) -> Loading | 
     for rule in written.rules:
         try:
             if isinstance(rule, ast.Ignore):
-                ignored.append(reader.ignored(rule.value))
+                ignored.append(reader.chain(rule.value))
             else:
-                rules += reader.filled(rule)
+                rules += reader.rules(rule)
         except Stop:
             continue
     if report.failed:
@@ -55,13 +55,13 @@ def read_loading(file: ast.File, module: Module, report: Reporter) -> Loading | 
 
 
 def leaves_folder(path: str) -> bool:
-    """Whether a path of a spec may lead out of the spec's folder."""
+    """Whether a path may lead out of the folder that it starts at, on any operating system."""
     kinds = (PurePosixPath(path), PureWindowsPath(path))
     return any(p.is_absolute() or p.anchor or p.drive or ".." in p.parts for p in kinds) or "\0" in path
 
 
 def _check_targets(loading: Loading, report: Reporter, weights: Mapping[str, Weight]) -> None:
-    """Every rule is about some parameters, every parameter has a rule."""
+    """Check that every rule matches a parameter, and that every parameter has a rule."""
     for rule in loading.rules:
         if not any(rule.target.match(name) for name in weights):
             named = rule.target.text
@@ -77,24 +77,24 @@ def _check_targets(loading: Loading, report: Reporter, weights: Mapping[str, Wei
 
 
 def _listed(weights: Sequence[Weight]) -> str:
-    """Weights by name and shape, those of the turns of a `repeat` together."""
+    """Weights by name and shape, those that layers have in common as one pattern."""
     shown = [
         f"`{name}` {describe(shape)}{f' ({count} of them)' if count > 1 else ''}"
         for name, shape, count in group_layers({w.name: w.shape for w in weights})
     ]
-    more = f" and {len(shown) - SHOWN} more" if len(shown) > SHOWN else ""
-    return ", ".join(shown[:SHOWN]) + more
+    more = f" and {len(shown) - MAX_SHOWN} more" if len(shown) > MAX_SHOWN else ""
+    return ", ".join(shown[:MAX_SHOWN]) + more
 
 
 def _there_are(weights: Mapping[str, Weight]) -> str:
     names = list(weights)
     if not names:
         return "the file has no parameters"
-    return f"there are {', '.join(f'`{n}`' for n in names[:SHOWN])}{', ...' if len(names) > SHOWN else ''}"
+    return f"there are {', '.join(f'`{n}`' for n in names[:MAX_SHOWN])}{', ...' if len(names) > MAX_SHOWN else ''}"
 
 
 class Reader:
-    """Reads the expressions of rules: the language's own notation, on tensors known by name."""
+    """Reads the expressions of rules, which are the language's own notation on tensors of a file."""
 
     def __init__(self, context: Context, env: Environment) -> None:
         self.e, self.env = context, env
@@ -105,25 +105,25 @@ class Reader:
             help = "put it beside the spec, or name it on the command line with --weights"
             self.e.error("path-outside", path.span, "a path of a spec stays in the spec's folder", help=help)
 
-    def filled(self, rule: ast.Fill) -> list[Rule]:
-        """A rule for each of the names on the left."""
+    def rules(self, rule: ast.Fill) -> list[Rule]:
+        """The rules of a line: one for each name on its left.
+
+        Raises:
+            Stop: it has a mistake, which is reported.
+        """
         targets = [self._pattern(t, target=True) for t in rule.targets]
         if isinstance(rule.value, ast.Name) and rule.value.id == "first":
             return [Rule(t, None, rule.span) for t in targets]
         if len(targets) > 1:
-            made = self._parted(rule, targets)
+            rules = self._split_rules(rule, targets)
         else:
-            made = [Rule(targets[0], self._source(rule.value), rule.span)]
-        for each in made:
+            rules = [Rule(targets[0], self._source(rule.value), rule.span)]
+        for each in rules:
             self._check_marks(each)
-        return made
+        return rules
 
-    def ignored(self, value: ast.Expr) -> Chain:
-        """The chain of an `ignore` line, which says what tensors nothing takes."""
-        return self._chain(value)
-
-    def _parted(self, rule: ast.Fill, targets: list[Pattern]) -> list[Rule]:
-        """`("q", "k", "v") = split("qkv", 3, axis = 0)`."""
+    def _split_rules(self, rule: ast.Fill, targets: list[Pattern]) -> list[Rule]:
+        """The rules of `("q", "k", "v") = split("qkv", 3, axis = 0)`: one part for each name."""
         value = rule.value
         if not self._calls(value, "split"):
             raise self.e.fail("weights-rule", value.span, f"{len(targets)} parameters share a `split`")
@@ -137,29 +137,34 @@ class Reader:
 
     def _source(self, value: ast.Expr) -> Source:
         if not self._calls(value, "concat"):
-            return Source((self._chain(value),))
+            return Source((self.chain(value),))
         assert isinstance(value, ast.Call)
         axis = self._axis(value)
-        chains = tuple(self._chain(a.value) for a in value.arguments if a.name is None)
+        chains = tuple(self.chain(a.value) for a in value.arguments if a.name is None)
         if not chains:
             raise self.e.fail("weights-rule", value.span, "`concat` needs at least one tensor")
         return Source(chains, axis)
 
-    def _chain(self, value: ast.Expr) -> Chain:
+    def chain(self, value: ast.Expr) -> Chain:
+        """A tensor of the file with the steps that are applied to it, as in `split("qkv", 3)[0]'`.
+
+        Raises:
+            Stop: it has a mistake, which is reported.
+        """
         match value:
             case ast.String():
                 return Chain(self._pattern(value))
             case ast.Transpose():
-                return _then(self._chain(value.operand), Transpose())
+                return _then(self.chain(value.operand), Transpose())
             case ast.Index() if self._calls(value.base, "split"):
                 return self._place(value)
             case ast.Index():
                 cut = Cut(tuple(self._item(item) for item in value.items))
-                return _then(self._chain(value.base), cut)
-        raise self.e.fail("weights-rule", value.span, f"a weight comes from {FORMS}")
+                return _then(self.chain(value.base), cut)
+        raise self.e.fail("weights-rule", value.span, f"a weight comes from {RULE_FORMS}")
 
     def _place(self, value: ast.Index) -> Chain:
-        """`split("qkv", 3)[1]`."""
+        """The chain of `split("qkv", 3)[1]`."""
         chain, count, axis = self._split(value.base)
         if len(value.items) != 1 or not isinstance(value.items[0], ast.Expr):
             raise self.e.fail("weights-rule", value.span, "one part of a `split` has one number")
@@ -177,10 +182,10 @@ class Reader:
         count = self._whole(plain[1])
         if not 1 <= count <= MAX_PARTS:
             raise self.e.fail("weights-rule", plain[1].span, f"a tensor is split into 1 to {MAX_PARTS} parts")
-        return self._chain(plain[0]), count, axis
+        return self.chain(plain[0]), count, axis
 
     def _axis(self, call: ast.Call) -> int:
-        """The last one, as in the language, unless the call says which."""
+        """The axis of a `split` or `concat`; the last one, as in the language, unless the call says which."""
         axis = -1
         for argument in call.arguments:
             if argument.name == "axis":
@@ -211,18 +216,18 @@ class Reader:
         return isinstance(value, ast.Call) and isinstance(value.function, ast.Name) and value.function.id == name
 
     def _pattern(self, text: ast.String, target: bool = False) -> Pattern:
-        made = Pattern(text.value, text.span)
+        pattern = Pattern(text.value, text.span)
         if not text.value:
             raise self.e.fail("weights-rule", text.span, "a name is missing between the quotes")
-        if made.complaint:
-            raise self.e.fail("weights-rule", text.span, made.complaint)
-        if target and made.has_offsets:
+        if pattern.complaint:
+            raise self.e.fail("weights-rule", text.span, pattern.complaint)
+        if target and pattern.has_offsets:
             help = 'count on the right: `"f.repeat_1.{i}.*" = "layer{i + 1}.*"`'
             raise self.e.fail("weights-rule", text.span, "a number is found as it stands on the left", help=help)
-        return made
+        return pattern
 
     def _check_marks(self, rule: Rule) -> None:
-        """What stands on the right was found on the left."""
+        """Check that the right side has the same `*` as the left, and no other numbers."""
         for chain in rule.source.chains if rule.source else ():
             unknown = sorted(chain.pattern.numbers - rule.target.numbers)
             if unknown:

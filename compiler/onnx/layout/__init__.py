@@ -1,1 +1,1 @@
-"""Where nodes and weights stand in a finished ONNX model, for the runtime's speed: chunks, branches, bodies."""
+"""The places of nodes and weights in an ONNX model, chosen for ONNX Runtime's speed: chunks, branches, loop bodies."""

@@ -1,6 +1,6 @@
-"""Weights that only a loop's body uses belong to that body.
+"""Weights that only a loop's body uses are moved into that body.
 
-From outside, convolutions miss the runtime's blocked layout and matrices are not packed once and for all.
+ONNX Runtime gives convolutions its blocked layout, and packs matrices once, only where their weights lie in the same graph.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ import onnx_ir as ir
 
 
 def sink(graph: ir.Graph) -> None:
-    """Move every initializer to the innermost graph that holds all of its uses; drop those that have none."""
+    """Move every initializer to the innermost graph that contains all of its uses; remove those without a use."""
     chains = _chains(graph, (graph,))
     inputs = set(graph.inputs)
     for value in list(graph.initializers.values()):
@@ -25,18 +25,18 @@ def sink(graph: ir.Graph) -> None:
 
 def _chains(graph: ir.Graph, chain: tuple[ir.Graph, ...]) -> dict[ir.Node, tuple[ir.Graph, ...]]:
     """The graphs around each node, the root first."""
-    found = {}
+    chains = {}
     for node in graph:
-        found[node] = chain
+        chains[node] = chain
         for attribute in node.attributes.values():
             if attribute.type == ir.AttributeType.GRAPH:
                 inner = attribute.as_graph()
-                found |= _chains(inner, (*chain, inner))
-    return found
+                chains |= _chains(inner, (*chain, inner))
+    return chains
 
 
 def _common(chains: list[tuple[ir.Graph, ...]]) -> ir.Graph:
-    """The last graph that all chains begin with."""
+    """The innermost graph that all chains share."""
     home = chains[0][0]
     for level in zip(*chains, strict=False):
         if any(g is not level[0] for g in level):

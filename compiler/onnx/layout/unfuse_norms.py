@@ -1,4 +1,4 @@
-"""A layer norm of a sum stays two nodes: the one kernel that ONNX Runtime makes of them is several times slower on the CPU."""
+"""Keeps a sum and its layer norm apart: ONNX Runtime would fuse them into one kernel, which is several times slower on CPUs."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import onnx_ir as ir
 
 
 def keep_apart(graph: ir.Graph) -> None:
-    """Write every sum of two that only a layer norm reads as the sum of a list, which the runtime's fusion does not know."""
+    """Replace every `Add` that only a layer norm reads by a `Sum`, which ONNX Runtime's fusion does not recognise."""
     for node in graph.all_nodes():
         total = node.inputs[0] if node.op_type == "LayerNormalization" else None
         maker = total.producer() if total is not None else None

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mai.compiler.ir.operation import Lowering, case, sample
+from mai.compiler.ir.signature import ANY_X, Function, Kind, Section, tensor
+from mai.compiler.ops.backends import Onnx, V
 from mai.compiler.ops.elementwise.base import INTEGERS, Binary, Unary, flat
 from mai.compiler.ops.elementwise.exponential import Log
 from mai.compiler.ops.elementwise.rounding import Floor, Sign
 
+if TYPE_CHECKING:
+    from mai.compiler.ops.terms import Term
+
+ALIKE = (tensor("x", Kind.ALIKE), tensor("y", Kind.ALIKE))
 QUOTIENTS = (
     case(sample(5, kind="int", high=50), sample(5, kind="natural")),
     case(sample(3, 4, kind="whole"), sample(4, kind="natural")),
@@ -16,7 +22,7 @@ QUOTIENTS = (
 )
 
 
-def _shared(ct: Any, larger: Any, smaller: Any) -> tuple[Any, Any]:
+def _shared(ct: Term, larger: Term, smaller: Term) -> tuple[Term, Term]:
     """Where a maximum goes; equals share it."""
     share = larger.above(smaller) + 0.5 * larger.equals(smaller)
     return ct * share, ct * (1.0 - share)
@@ -69,7 +75,7 @@ class FloorDivide(Binary):
     torch: Lowering = staticmethod(lambda torch, x, y: torch.div(x, y, rounding_mode="floor"))
 
     @staticmethod
-    def onnx(op: Any, x: Any, y: Any) -> Any:
+    def onnx(op: Onnx[V], x: V, y: V) -> V:
         """A division of integers cuts towards zero, which is the floor once the remainder is taken away."""
         return op.Div(op.Sub(x, op.Mod(x, y)), y) if op.whole(x) else op.Floor(op.Div(x, y))
 
@@ -85,7 +91,7 @@ class Modulo(Binary):
     torch: Lowering = staticmethod(lambda torch, x, y: x % y)
 
     @staticmethod
-    def onnx(op: Any, x: Any, y: Any) -> Any:
+    def onnx(op: Onnx[V], x: V, y: V) -> V:
         return op.Mod(x, y) if op.whole(x) else op.Sub(x, op.Mul(y, op.Floor(op.Div(x, y))))
 
     derivative = staticmethod(lambda ct, y, a, b: (ct, -(ct * (a / b).emit(Floor))))
@@ -106,6 +112,8 @@ class Power(Binary):
 class Maximum(Binary):
     """The larger of x and y."""
 
+    function = Function("maximum", Section.ELEMENTS, ALIKE, fold=max)
+
     reference: Lowering = staticmethod(lambda np, x, y: np.maximum(x, y))
     torch: Lowering = staticmethod(lambda torch, x, y: torch.maximum(x, y))
     onnx: Lowering = staticmethod(lambda op, x, y: op.Max(x, y))
@@ -115,6 +123,8 @@ class Maximum(Binary):
 
 class Minimum(Binary):
     """The smaller of x and y."""
+
+    function = Function("minimum", Section.ELEMENTS, ALIKE, fold=min)
 
     reference: Lowering = staticmethod(lambda np, x, y: np.minimum(x, y))
     torch: Lowering = staticmethod(lambda torch, x, y: torch.minimum(x, y))
@@ -135,6 +145,8 @@ class Negative(Unary):
 
 class Absolute(Unary):
     """|x|."""
+
+    function = Function("abs", Section.ELEMENTS, (ANY_X,), fold=abs)
 
     reference: Lowering = staticmethod(lambda np, x: np.abs(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.abs(x))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from mai.compiler.ir.operation import Lowering, case, sample
+from mai.compiler.ir.signature import Function, Section
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.elementwise.base import Unary, flat
 
@@ -28,6 +29,8 @@ class ToInt(Unary):
 
 class StopGradient(Unary):
     """x, held still by derivatives."""
+
+    function = Function("stop_gradient", Section.DERIVATIVES)
 
     reference: Lowering = staticmethod(lambda np, x: x)
     torch: Lowering = staticmethod(lambda torch, x: x.detach())

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+import math
+from collections.abc import Callable
+from typing import cast
 
 from mai.compiler.ir.operation import Lowering, case, sample
+from mai.compiler.ir.signature import Function, Section
+from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.elementwise.base import Unary
 
 
 class Exp(Unary):
     """e ^ x."""
+
+    function = Function("exp", Section.ELEMENTS, fold=math.exp)
 
     reference: Lowering = staticmethod(lambda np, x: np.exp(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.exp(x))
@@ -19,6 +25,8 @@ class Exp(Unary):
 
 class Log(Unary):
     """The natural logarithm."""
+
+    function = Function("log", Section.ELEMENTS, fold=math.log)
 
     reference: Lowering = staticmethod(lambda np, x: np.log(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.log(x))
@@ -30,6 +38,8 @@ class Log(Unary):
 class Sqrt(Unary):
     """The square root."""
 
+    function = Function("sqrt", Section.ELEMENTS, fold=math.sqrt)
+
     reference: Lowering = staticmethod(lambda np, x: np.sqrt(x))
     torch: Lowering = staticmethod(lambda torch, x: torch.sqrt(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Sqrt(x))
@@ -40,12 +50,53 @@ class Sqrt(Unary):
 class Erf(Unary):
     """The error function, 2 / sqrt(pi) * the integral of exp(-t^2) from 0 to x."""
 
+    function = Function("erf", Section.ELEMENTS)
+
     @staticmethod
-    def reference(np: Any, x: Any) -> Any:
+    def reference(np: Arrays, x: Tensor) -> Tensor:
         from math import erf
 
-        return np.vectorize(erf, otypes=[np.float64])(x)
+        of_elements = cast(Callable[[Tensor], Tensor], np.vectorize(erf, otypes=["float64"]))
+        return of_elements(x)
 
     torch: Lowering = staticmethod(lambda torch, x: torch.erf(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Erf(x))
     derivative = staticmethod(lambda ct, y, x: ct * (1.1283791670955126 * (-(x * x)).emit(Exp)))
+
+
+class Log1p(Unary):
+    """log(1 + x), with all digits where x is near 0."""
+
+    function = Function("log1p", Section.ELEMENTS, fold=math.log1p)
+
+    reference: Lowering = staticmethod(lambda np, x: np.log1p(x))
+    torch: Lowering = staticmethod(lambda torch, x: torch.log1p(x))
+
+    @staticmethod
+    def onnx(op: Onnx[V], x: V) -> V:
+        """By the rounded u = 1 + x: log(u) x / (u - 1), where the roundings cancel (Higham 2002, problem 1.5)."""
+        u = op.Add(x, 1.0)
+        rounded = op.Sub(u, 1.0)
+        is_one = op.Equal(rounded, 0.0)
+        return op.Where(is_one, x, op.Mul(op.Log(u), op.Div(x, op.Where(is_one, 1.0, rounded))))
+
+    derivative = staticmethod(lambda ct, y, x: ct / (1.0 + x))
+    cases = (case(sample(3, 4, kind="positive")), case(sample(kind="positive")))
+    extremes = (((-0.99, -1e-6, -1e-12, 0.0, 1e-12, 1e-6, 1.0, 1e20),),)
+
+
+class Expm1(Unary):
+    """e^x - 1, with all digits where x is near 0."""
+
+    function = Function("expm1", Section.ELEMENTS, fold=math.expm1)
+
+    reference: Lowering = staticmethod(lambda np, x: np.expm1(x))
+    torch: Lowering = staticmethod(lambda torch, x: torch.expm1(x))
+
+    @staticmethod
+    def onnx(op: Onnx[V], x: V) -> V:
+        """tanh(x / 2) (e^x + 1)."""
+        return op.Mul(op.Tanh(op.Mul(x, 0.5)), op.Add(op.Exp(x), 1.0))
+
+    derivative = staticmethod(lambda ct, y, x: ct * (y + 1.0))
+    extremes = (((-1e4, -20.0, -1e-6, -1e-12, 0.0, 1e-12, 1e-6, 1.0, 20.0),),)

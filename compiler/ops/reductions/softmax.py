@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from mai.compiler.ir.operation import Lowering
+from mai.compiler.ir.signature import AXIS, Function, Section, X
+from mai.compiler.ops.backends import Arrays, Tensor
 from mai.compiler.ops.elementwise.exponential import Exp
 from mai.compiler.ops.reductions.base import Along
 
@@ -13,10 +14,12 @@ from mai.compiler.ops.reductions.base import Along
 class Softmax(Along):
     """exp(x_i) / sum_j exp(x_j) along an axis, the weights of attention (13)."""
 
+    function = Function("softmax", Section.ALONG, (X, AXIS))
+
     neutral = -math.inf
 
     @staticmethod
-    def reference(np: Any, x: Any, axis: int) -> Any:
+    def reference(np: Arrays, x: Tensor, axis: int) -> Tensor:
         e = np.exp(x - np.max(x, axis=axis, keepdims=True))
         return e / np.sum(e, axis=axis, keepdims=True)
 
@@ -28,10 +31,12 @@ class Softmax(Along):
 class LogSoftmax(Along):
     """x - logsumexp(x) along an axis."""
 
+    function = Function("log_softmax", Section.ALONG, (X, AXIS))
+
     neutral = -math.inf
 
     @staticmethod
-    def reference(np: Any, x: Any, axis: int) -> Any:
+    def reference(np: Arrays, x: Tensor, axis: int) -> Tensor:
         y = x - np.max(x, axis=axis, keepdims=True)
         return y - np.log(np.sum(np.exp(y), axis=axis, keepdims=True))
 

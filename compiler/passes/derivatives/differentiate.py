@@ -18,7 +18,7 @@ def differentiate(graph: Graph) -> Graph:
     Raises:
         MaiError: `not-differentiable`, at the operation that has no derivative.
     """
-    if not any(node.op in DERIVATIVES for node in graph.walk()):
+    if not graph.has(*DERIVATIVES):
         return graph
     outside: list[tuple[list[Node], list[Value]]] = []
 

@@ -28,7 +28,7 @@ def fuse(graph: Graph) -> Graph:
     leaving = Counter(graph.outputs)
 
     def used_once(value: Value) -> bool:
-        return sum(value.uses.values()) + leaving[value] == 1
+        return len(value.uses) + leaving[value] == 1 and sum(value.uses.values()) <= 1
 
     def rule(copier: Copier, node: Node) -> bool:
         here = copier.builder.region

@@ -9,13 +9,17 @@ from mai.compiler.ir.structure import Loop, WeightOf
 
 def prune(graph: Graph) -> Graph:
     """Every node and every state of a loop leads to an output; `weights` holds those that are read."""
-    made = copy_graph(graph)
-    needed = {*made.outputs, *made.sources.values()}
-    _need(made, needed)
-    _sweep(made, needed)
-    read = {WeightOf.of(node).weight for node in made.walk() if node.op is WeightOf}
-    made.weights = {name: w for name, w in made.weights.items() if name in read}
-    return made
+    return prune_in_place(copy_graph(graph))
+
+
+def prune_in_place(graph: Graph) -> Graph:
+    """The same, in a graph that may be changed."""
+    needed = {*graph.outputs, *graph.sources.values()}
+    _need(graph, needed)
+    _sweep(graph, needed)
+    read = {WeightOf.of(node).weight for node in graph.walk() if node.op is WeightOf}
+    graph.weights = {name: w for name, w in graph.weights.items() if name in read}
+    return graph
 
 
 def select(graph: Graph, outputs: list[int]) -> Graph:

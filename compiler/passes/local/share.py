@@ -2,47 +2,80 @@
 
 from __future__ import annotations
 
-from collections import ChainMap
 from collections.abc import Hashable
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import copy_graph
+from mai.compiler.ir.structure import Constant, Integrate
 
-Known = ChainMap[Hashable, tuple[Value, ...]]
+Scope = dict[Hashable, list[Node]]  # Of a region: its nodes, by what they do.
 
 
 def share(graph: Graph) -> Graph:
     """No two nodes in sight of each other do the same, loops among them; a loop's body uses what stands before the loop."""
-    made = copy_graph(graph)
-    _share(made, ChainMap(), {})
-    return made
+    return share_in_place(copy_graph(graph))
 
 
-def _share(region: Region, known: Known, same: dict[Value, Value]) -> None:
-    kept = []
+def share_in_place(graph: Graph) -> Graph:
+    """The same, in a graph that may be changed."""
+    _share(graph, [], {})
+    return graph
+
+
+def _share(region: Region, around: list[Scope], same: dict[Value, Value]) -> None:
+    kept: list[Node] = []
+    own: Scope = {}
+    scopes = [*around, own]
     for node in region.nodes:
-        node.unlink()
-        node.inputs = tuple(same.get(v, v) for v in node.inputs)
-        for inner in node.regions:
-            _share(inner, known.new_child(), same)
-        node.link()
+        if node.regions or any(v in same for v in node.inputs):
+            _read_the_same(node, scopes, same)
         key = _key(node, {})
-        if key in known:
-            same.update(zip(node.outputs, known[key], strict=True))
+        twin = _twin(node, key, scopes)
+        if twin is None:
+            own.setdefault(key, []).append(node)
+            kept.append(node)
+        else:
+            same.update(zip(node.outputs, twin.outputs, strict=True))
             node.drop()
-            continue
-        known[key] = node.outputs
-        kept.append(node)
     region.nodes = kept
     region.outputs = [same.get(v, v) for v in region.outputs]
 
 
+def _read_the_same(node: Node, scopes: list[Scope], same: dict[Value, Value]) -> None:
+    """Let a node read the first of equal values, and so its bodies."""
+    node.unlink()
+    node.inputs = tuple(same.get(v, v) for v in node.inputs)
+    for inner in node.regions:
+        _share(inner, scopes, same)
+    node.link()
+
+
+def _twin(node: Node, key: Hashable, scopes: list[Scope]) -> Node | None:
+    """A node in sight that does the same."""
+    types = [v.type for v in node.outputs]
+    for scope in scopes:
+        for other in scope.get(key, ()):
+            if types == [v.type for v in other.outputs] and _bodies(node, {}) == _bodies(other, {}):
+                return other
+    return None
+
+
 def _key(node: Node, own: dict[Value, int]) -> Hashable:
-    """What nodes have in common that do the same; the values `own` of a body are told by their places in it."""
-    attributes = tuple((k, repr(v)) for k, v in node.items())
-    inputs = tuple(own.get(v, v) for v in node.inputs)
-    bodies = tuple(_code(region, own) for region in node.regions)
-    return node.op, inputs, attributes, tuple(v.type for v in node.outputs), bodies
+    """What nodes have in common that do the same, but for their bodies; the values `own` of a body go by their places in it."""
+    return node.op, tuple(own.get(v, v) for v in node.inputs) if own else node.inputs, _attributes(node)
+
+
+def _attributes(node: Node) -> Hashable:
+    """What a node says beside its operands. As text where numbers are among it: 0, 0.0 and False are equal."""
+    if isinstance(node.structure, Constant):
+        return repr(node.structure.value)
+    if node.structure is None or isinstance(node.structure, Integrate):
+        return repr(node.attributes), repr(node.structure)
+    return node.structure
+
+
+def _bodies(node: Node, own: dict[Value, int]) -> Hashable:
+    return tuple(_code(region, own) for region in node.regions)
 
 
 def _code(region: Region, own: dict[Value, int]) -> Hashable:
@@ -52,7 +85,7 @@ def _code(region: Region, own: dict[Value, int]) -> Hashable:
         numbered[value] = len(numbered)
     lines = []
     for node in region.nodes:
-        lines.append(_key(node, numbered))
+        lines.append((_key(node, numbered), tuple(v.type for v in node.outputs), _bodies(node, numbered)))
         for value in node.outputs:
             numbered[value] = len(numbered)
     types = tuple(v.type for v in region.inputs)

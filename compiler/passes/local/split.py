@@ -18,17 +18,25 @@ from mai.compiler.ops.shapes.shape import Concat
 
 def split(graph: Graph) -> Graph:
     """No product is left of a concatenation whose parts have different lead axes."""
+    if not any(map(_source, graph.walk())):
+        return graph
 
     def rule(copier: Copier, node: Node) -> bool:
-        source = node.inputs[0].producer if node.op is Affine else None
-        if source is None or source.op is not Concat or source.attributes["axis"] != -1:
-            return False
-        if len({v.type.lead for v in source.inputs}) == 1:
+        source = _source(node)
+        if source is None:
             return False
         copier.bind(node, _sum(copier, node, [copier[v] for v in source.inputs]))
         return True
 
     return copy_graph(graph, rule)
+
+
+def _source(node: Node) -> Node | None:
+    """The concatenation, of parts with different lead axes, that a product is of."""
+    source = node.inputs[0].producer if node.op is Affine else None
+    if source is None or source.op is not Concat or source.attributes["axis"] != -1:
+        return None
+    return source if len({v.type.lead for v in source.inputs}) > 1 else None
 
 
 def _sum(copier: Copier, node: Node, parts: list[Value]) -> Value:

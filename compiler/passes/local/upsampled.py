@@ -16,6 +16,8 @@ from mai.compiler.ops.products.product import Einsum
 
 def upsampled(graph: Graph) -> Graph:
     """No convolution of stride 1 is left of an upsampled image, but for windows of one pixel and frames wider than the window."""
+    if not graph.has(Upsample):
+        return graph
 
     def rule(copier: Copier, node: Node) -> bool:
         maker = node.inputs[0].producer if node.op is Conv else None

@@ -21,7 +21,7 @@ from mai.compiler.solvers.problem import Problem, Slopes
 
 def discretise(graph: Graph, *, adjoint: bool = False) -> Graph:
     """No `integrate` is left. With `adjoint`, those that ask for it are marked for whoever trains through them."""
-    if not any(node.op is Integrate for node in graph.walk()):
+    if not graph.has(Integrate):
         return graph
 
     local = local_sizes(graph)
@@ -46,7 +46,7 @@ def _solved(copier: Copier, node: Node, inputs: list[Value], local: set[str]) ->
     steps, states = (None, rest) if solver.adaptive else (rest[0], rest[1:])
     problem = _problem(copier, node, start, stop, states, local)
     if steps is None:
-        control = Control(options["rtol"], options["atol"], options["max_steps"])
+        control = Control(options["rtol"], options["atol"], int(options["max_steps"]))
         last, evaluations = solve(problem, solver, control)
         return [*last, evaluations]
     builder = copier.builder

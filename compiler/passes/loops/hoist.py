@@ -22,6 +22,8 @@ LARGEST_ROW = 65_536  # Elements of a table a turn, 256 KB: what is larger costs
 
 def hoist(graph: Graph) -> Graph:
     """The body of every loop holds what depends on its states, on draws, and scalars of the turn that cost nothing."""
+    if not graph.has(Loop):
+        return graph
     local = local_sizes(graph)
 
     def rule(copier: Copier, node: Node) -> bool:

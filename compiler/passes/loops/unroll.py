@@ -13,6 +13,8 @@ def unroll(graph: Graph, at_most: int | None = None) -> Graph:
     With `at_most`, a loop whose body does not depend on its turn has no more turns than that: for whoever only wants to know
     what can be done with the body, since its turns are alike.
     """
+    if not any(node.op is Loop and Loop.of(node).fresh for node in graph.walk()):
+        return graph
     turns: list[int] = []
 
     def rule(copier: Copier, node: Node) -> bool:

@@ -41,7 +41,7 @@ def incremental(graph: Graph) -> Graph:
     Raises:
         MaiError: `looks-ahead`, for a body that has no incremental form.
     """
-    return copy_graph(graph, _rule)
+    return copy_graph(graph, _rule) if graph.has(Extend) else graph
 
 
 def _rule(copier: Copier, node: Node) -> bool:

@@ -2,29 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Protocol
-
 from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.rewrite import reading
 from mai.compiler.ir.structure import VIEWS
 from mai.compiler.ops.shapes.indexing import Pick
+from mai.compiler.passes.text.growing_axes import GrowingAxes
 
 LAST, ALL = 1, 2
 
 
-class Axes(Protocol):
-    """What is known of the growing axes of a body."""
-
-    node: Node
-
-    def axes(self, value: Value) -> tuple[int, ...]: ...
-
-    def grows(self, value: Value, axis: int) -> bool: ...
-
-    def route(self, node: Node, operand: int, axis: int) -> int | None: ...
-
-
-def needs(region: Region, g: Axes) -> dict[Value, int]:
+def needs(region: Region, g: GrowingAxes) -> dict[Value, int]:
     """LAST or ALL for every value that is needed."""
     need: dict[Value, int] = dict.fromkeys(region.outputs, ALL)
     for node in reversed(region.nodes):
@@ -40,7 +27,7 @@ def needs(region: Region, g: Axes) -> dict[Value, int]:
     return need
 
 
-def _operand_needs(node: Node, level: int, g: Axes) -> list[int]:
+def _operand_needs(node: Node, level: int, g: GrowingAxes) -> list[int]:
     if node.op is Pick and node.attributes["index"] == -1 and g.grows(node.inputs[0], node.attributes["axis"]):
         return [LAST]
     follows = node.op in VIEWS or (node.op.along is not None and node.op.grown is None) or node.op is Pick

@@ -13,7 +13,7 @@ from mai.compiler.passes.text.growth import Finish, State, grow
 
 def recompute(graph: Graph) -> Graph:
     """No `extend` is left: each is a loop whose state is the row so far."""
-    return copy_graph(graph, _rule)
+    return copy_graph(graph, _rule) if graph.has(Extend) else graph
 
 
 def _rule(copier: Copier, node: Node) -> bool:

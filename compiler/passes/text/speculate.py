@@ -49,6 +49,8 @@ def speculative(graph: Graph, most: int) -> Graph:
     Raises:
         MaiError: `looks-ahead`, for a body that has no incremental form; `no-drafts`, for one that cannot read several.
     """
+    if not graph.has(Extend):
+        return graph
     counts: list[Value] = []
 
     def rule(copier: Copier, node: Node) -> bool:
@@ -58,12 +60,11 @@ def speculative(graph: Graph, most: int) -> Graph:
         return True
 
     made = copy_graph(graph, rule)
-    if counts:
-        total, *rest = (Term(Builder(made), turns) for turns in counts)
-        for turns in rest:
-            total = total + turns
-        made.outputs.append(total.value)
-        made.output_names.append(TURNS)
+    total, *rest = (Term(Builder(made), turns) for turns in counts)
+    for turns in rest:
+        total = total + turns
+    made.outputs.append(total.value)
+    made.output_names.append(TURNS)
     return made
 
 

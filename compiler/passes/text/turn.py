@@ -13,16 +13,16 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.rewrite import Copier, symbols_of
-from mai.compiler.ir.sizes import Dim, Size, symbol, symbols
-from mai.compiler.ir.structure import VIEWS, Extend
+from mai.compiler.ir.sizes import Dim, Size, symbol
+from mai.compiler.ir.structure import Extend
 from mai.compiler.ir.types import Axis, DType, Type
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.indexing import Iota, Pick, Slice
 from mai.compiler.ops.shapes.shape import Concat, Expand, Unsqueeze
+from mai.compiler.passes.text.growing_axes import GrowingAxes
 from mai.compiler.passes.text.growth import State
-from mai.spec.diagnostics import Diagnostic, MaiError
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ class Grown:
 
 
 @dataclass(eq=False)
-class Turn:
+class Turn(GrowingAxes):
     """The new tokens of one `extend`, what is kept of those before, and what has become of the body's values."""
 
     copier: Copier
@@ -62,10 +62,9 @@ class Turn:
 
     def __post_init__(self) -> None:
         self.builder: Builder = self.copier.builder
-        self.length = Extend.of(self.extend).length
+        GrowingAxes.__init__(self, Extend.of(self.extend).length, self.extend)
         self.new, self.past = symbol(f"{self.length}_new"), symbol(f"{self.length}_past")
         self.total: Size = self.past + self.new
-        self.node = self.extend
 
     def begin(self, row: Value) -> Value:
         """The new tokens' ids, the number of tokens before, and of places that are nothing, as states of the loop."""
@@ -100,18 +99,6 @@ class Turn:
         return self.grown.get(value) or Grown(self.copier[value])
 
     # --------------------------------------------------- what operations may use
-
-    def grows(self, value: Value, axis: int) -> bool:
-        """Whether this axis of a value's shape is the text's."""
-        return axis in self.axes(value)
-
-    def any_grows(self, value: Value) -> bool:
-        """Whether a value grows along any of its axes."""
-        return bool(self.axes(value))
-
-    def is_length(self, size: object) -> bool:
-        """Whether a size is the text's length."""
-        return isinstance(size, Dim) and size == symbol(self.length)
 
     def rows(self, value: Value, nothing: float | None = None) -> Value:
         """The rows of the new tokens; with `nothing`, that number where a row holds no token."""
@@ -220,37 +207,7 @@ class Turn:
         """Apply an operation in the body and return all its outputs."""
         return self.builder.emit_all(op, inputs, attributes)
 
-    def refused(self, why: str, help: str | None = None) -> MaiError:
-        """This operation has no incremental form."""
-        name = self.node.op.name
-        help = help or "`--no-cache` computes the whole text again for every token"
-        message = f"`{name}` {why}, so the text cannot grow token by token"
-        return MaiError([Diagnostic("looks-ahead", self.node.span, message, label=f"`{name}`", help=help)])
-
     # ---------------------------------------------------------------- the parts
-
-    def axes(self, value: Value) -> tuple[int, ...]:
-        """The growing axes of a value, counted in memory from the end. A size that is not quite the text's is refused."""
-        physical = value.type.physical
-        found = []
-        for axis, size in zip(range(-len(physical), 0), physical, strict=True):
-            if self.has_length(size):
-                if not self.is_length(size):
-                    raise self.refused(f"has an axis of {str(size).replace(self.length, 'P')} for a text of P tokens")
-                found.append(axis)
-        return tuple(found)
-
-    def route(self, node: Node, operand: int, axis: int) -> int | None:
-        """Where an axis of an operand goes, both counted in memory from the end."""
-        source, made = node.inputs[operand].type, node.output.type
-        if node.op in VIEWS:
-            return axis
-        if axis >= -source.rank:
-            assert node.op.along is not None
-            goes: int | None = node.op.along([v.type for v in node.inputs], node.attributes, operand, axis)
-            return goes
-        mapped = source.lead[len(source.physical) + axis]
-        return made.lead.index(mapped) - len(made.physical) if mapped in made.lead else None
 
     def _scans(self, node: Node, operand: int, axis: int) -> bool:
         """Whether an operation that keeps its shape looks along this very axis, as a softmax does."""
@@ -300,14 +257,6 @@ class Turn:
     def _lead_of_inputs(self) -> tuple[Axis, ...]:
         leads = {a for v in self.node.inputs for a in self.grown_of(v).value.type.lead}
         return tuple(sorted(leads, key=lambda a: a.depth))
-
-    def has_length(self, value: object) -> bool:
-        """Whether an attribute speaks of the text's length, at any depth."""
-        if isinstance(value, Axis):
-            return self.has_length(value.size)
-        if isinstance(value, tuple):
-            return any(map(self.has_length, value))
-        return isinstance(value, Dim) and self.length in symbols(value)
 
     def _speaks(self, node: Node) -> bool:
         """Whether an operation without growing operands speaks of the text's length itself, or its regions do."""

@@ -31,7 +31,7 @@ NEVER = -1e30  # Added to the score of what may not be looked at.
 
 def two_level(graph: Graph) -> Graph:
     """Every loop of a growing text that attends to its past, as a loop of blocks of turns."""
-    return copy_graph(graph, _rule)
+    return copy_graph(graph, _rule) if graph.has(Loop) else graph
 
 
 def _rule(copier: Copier, node: Node) -> bool:

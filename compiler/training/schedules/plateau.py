@@ -12,8 +12,10 @@ from mai.spec.settings import MANY
 
 
 class Plateau(WarmedUp):
-    """Times `by` whenever the held-out loss (the training loss where none is held out), taken every `every` steps, has not
-    been a share `least` lower than the best for more than `patience` times; down to `final`.
+    """Times `by` whenever the loss, taken every `every` steps, was more than `patience` times no lower than the best.
+
+    It is the loss on held-out examples, or on the training batches where none is held out. Lower is by a share of at least
+    `least`; the rate falls to `final` of itself and no further.
     """
 
     name: ClassVar[str] = "plateau"

@@ -1,0 +1,61 @@
+"""Whether a condition holds somewhere, or everywhere, over axes."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from mai.compiler.ir.operation import Case, Lowering, case, sample
+from mai.compiler.ir.signature import AXES, KEEP, Function, Kind, Section, tensor
+from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
+from mai.compiler.ops.reductions.base import Reduction
+
+ARGUMENTS = (tensor("condition", Kind.TRUTH), AXES, KEEP)
+INT32, BOOL = 6, 9  # ONNX's numbers for types; it has extremes of integers in every opset, of truths in later ones.
+
+
+class OfTruth(Reduction, abstract=True):
+    """A reduction of true and false; the axes go as those of sums."""
+
+    cases: ClassVar[tuple[Case, ...]] = (
+        case(sample(3, 4, kind="bool")),
+        case(sample(2, 3, 2, kind="bool"), axes=(-3, -1)),
+        case(sample(3, 4, kind="bool"), axes=(-2,), keep=True),
+    )
+
+
+class AnyOf(OfTruth):
+    """Whether the condition holds at one place at least."""
+
+    name = "any"
+    function = Function("any", Section.REDUCTIONS, ARGUMENTS)
+
+    reference: Lowering = staticmethod(lambda np, x, axes, keep: np.any(x, axis=axes, keepdims=keep))
+
+    @staticmethod
+    def torch(torch: Arrays, x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
+        return torch.any(x, axes, keepdim=keep) if axes else x
+
+    @staticmethod
+    def onnx(op: Onnx[V], x: V, axes: tuple[int, ...], keep: bool) -> V:
+        if not axes:
+            return x
+        return op.Cast(op.ReduceMax(op.Cast(x, to=INT32), op.ints(axes), keepdims=int(keep)), to=BOOL)
+
+
+class AllOf(OfTruth):
+    """Whether the condition holds everywhere."""
+
+    name = "all"
+    function = Function("all", Section.REDUCTIONS, ARGUMENTS)
+
+    reference: Lowering = staticmethod(lambda np, x, axes, keep: np.all(x, axis=axes, keepdims=keep))
+
+    @staticmethod
+    def torch(torch: Arrays, x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
+        return torch.all(x, axes, keepdim=keep) if axes else x
+
+    @staticmethod
+    def onnx(op: Onnx[V], x: V, axes: tuple[int, ...], keep: bool) -> V:
+        if not axes:
+            return x
+        return op.Cast(op.ReduceMin(op.Cast(x, to=INT32), op.ints(axes), keepdims=int(keep)), to=BOOL)

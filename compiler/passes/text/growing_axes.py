@@ -1,0 +1,71 @@
+"""The growing axes of a body's values: which sizes are the text's, and where an operation takes such an axis."""
+
+from __future__ import annotations
+
+from mai.compiler.ir.graph import Node, Value
+from mai.compiler.ir.sizes import Dim, symbol, symbols
+from mai.compiler.ir.structure import VIEWS
+from mai.compiler.ir.types import Axis
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+
+class GrowingAxes:
+    """`length` is the symbol of the text's size in the body; `node` is what messages speak of."""
+
+    def __init__(self, length: str, node: Node) -> None:
+        self.length, self.node = length, node
+        self.text_size = symbol(length)
+        self._axes: dict[Value, tuple[int, ...]] = {}
+
+    def axes(self, value: Value) -> tuple[int, ...]:
+        """The growing axes of a value, counted in memory from the end. A size that is not quite the text's is refused."""
+        if value not in self._axes:
+            physical = value.type.physical
+            places = range(-len(physical), 0)
+            self._axes[value] = tuple(axis for axis, size in zip(places, physical, strict=True) if self._is_text(size))
+        return self._axes[value]
+
+    def _is_text(self, size: object) -> bool:
+        if not self.has_length(size):
+            return False
+        if not self.is_length(size):
+            raise self.refused(f"has an axis of {str(size).replace(self.length, 'P')} for a text of P tokens")
+        return True
+
+    def grows(self, value: Value, axis: int) -> bool:
+        """Whether this axis of a value's shape is the text's."""
+        return axis in self.axes(value)
+
+    def any_grows(self, value: Value) -> bool:
+        return bool(self.axes(value))
+
+    def is_length(self, size: object) -> bool:
+        """Whether a size is the text's, and nothing else."""
+        return isinstance(size, Dim) and size == self.text_size
+
+    def has_length(self, value: object) -> bool:
+        """Whether a size, an axis, or one of several speaks of the text's size."""
+        if isinstance(value, Dim):
+            return self.length in symbols(value)
+        if isinstance(value, Axis):
+            return self.has_length(value.size)
+        return isinstance(value, tuple) and any(map(self.has_length, value))
+
+    def route(self, node: Node, operand: int, axis: int) -> int | None:
+        """Where an axis of an operand goes, both counted in memory from the end."""
+        source, result = node.inputs[operand].type, node.output.type
+        if node.op in VIEWS:
+            return axis
+        if axis >= -source.rank:
+            assert node.op.along is not None
+            goes: int | None = node.op.along([v.type for v in node.inputs], node.attributes, operand, axis)
+            return goes
+        mapped = source.lead[len(source.physical) + axis]
+        return result.lead.index(mapped) - len(result.physical) if mapped in result.lead else None
+
+    def refused(self, why: str, help: str | None = None) -> MaiError:
+        """This operation has no incremental form."""
+        name = self.node.op.name
+        help = help or "`--no-cache` computes the whole text again for every token"
+        message = f"`{name}` {why}, so the text cannot grow token by token"
+        return MaiError([Diagnostic("looks-ahead", self.node.span, message, label=f"`{name}`", help=help)])
