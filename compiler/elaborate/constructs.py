@@ -8,6 +8,8 @@ from mai.compiler.elaborate.arguments import positive
 from mai.compiler.elaborate.bindings import Binding, Distribution
 from mai.compiler.elaborate.bounds import setting_of
 from mai.compiler.elaborate.builtins import Arg, builtin
+from mai.compiler.elaborate.draw_ranges import check_numbers
+from mai.compiler.elaborate.independence import check_dependence
 from mai.compiler.elaborate.temperature import cooled, forbid_division
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError, describe
@@ -43,18 +45,21 @@ def _distribution(kind: str, form: str, says: str, *names: str) -> None:
         if given and isinstance(given[0].value, list):
             first = given.pop(0)
             shape = tuple(e.size(s, first.span) for s in first.value)  # type: ignore[union-attr]
-        for name in names[len(given) :]:
-            if name in named:
-                given.append(named.pop(name))
-        if named:
-            wrong = next(iter(named.values()))
-            raise e.unknown_argument(kind, wrong.name or "", wrong.name_span or wrong.span, names)
         if len(given) > len(names):
             raise e.fail("too-many-arguments", given[len(names)].span, f"`{kind}` takes {', '.join(names)}")
+        by_name = dict(zip(names, given, strict=False))
+        for name, argument in named.items():
+            if name not in names:
+                raise e.unknown_argument(kind, argument.name or "", argument.name_span or argument.span, names)
+            if name in by_name:
+                raise e.fail("too-many-arguments", argument.span, f"`{name}` of `{kind}` is said twice")
+            by_name[name] = argument
         defaults = DEFAULT_NUMBERS[kind]
-        if defaults is None and len(given) < len(names):
+        if defaults is None and len(by_name) < len(names):
             raise ShapeError("missing-argument", f"`{kind}` needs {' and '.join(names)}")
-        numbers = [a.value for a in given] + list((defaults or ())[len(given) :])
+        usual = dict(zip(names, defaults or (), strict=False))
+        numbers = [by_name[name].value if name in by_name else usual[name] for name in names]
+        check_numbers(e, kind, by_name, numbers)
         return Distribution(kind, shape, tuple(numbers), e.builder.span)  # type: ignore[arg-type]
 
 
@@ -140,6 +145,7 @@ def grad(e: Elaborator, value: Arg, x: Arg) -> Binding:
     a, b = e.real(value.value, value.span), e.real(x.value, x.span)
     if a.type.rank:
         raise ShapeError("rank-mismatch", f"`grad` differentiates a scalar, this is {describe(a.type.shape)}", 0)
+    check_dependence(e, "grad", value, x, a, b)
     type_ = b.type.with_lead(join_leads([a.type, b.type]))
     return e.builder.add(Gradient(), [a, b], [type_], name="grad").output
 
@@ -152,6 +158,7 @@ def jvp(e: Elaborator, value: Arg, x: Arg, direction: Arg) -> Binding:
         raise ShapeError(
             "shape-mismatch", f"a direction of x is {describe(b.type.shape)}", 2, label=describe(t.type.shape)
         )
+    check_dependence(e, "jvp", value, x, a, b)
     return _along(e, a, b, t)
 
 
@@ -167,6 +174,7 @@ def div(e: Elaborator, v: Arg, x: Arg, probes: Arg | None = None) -> Binding:
     if a.type.shape != b.type.shape:
         message = f"`div` needs a field and a point of one shape: {describe(a.type.shape)} and {describe(b.type.shape)}"
         raise ShapeError("shape-mismatch", message, 1, label=describe(b.type.shape))
+    check_dependence(e, "div", v, x, a, b)
     directions = _basis(e, b.type.shape, x) if probes is None else _probes(e, b.type.shape, positive(e, probes, 1))
     axis = e.direction(directions.type.shape[0])
     along = e.builder.lead(directions, (axis,))

@@ -36,6 +36,20 @@ PROGRAM: dict[str, Entry] = {
         net("repeat 10^9 { x = 0.5 * x }"),
         net("repeat 10 { x = 0.5 * x }"),
     ),
+    "impossible-draw": Entry(
+        "Numbers that no distribution has",
+        "A probability lies between 0 and 1, a standard deviation is not negative, and `uniform` and `integers` draw from low to\n"
+        "high. A setting that is such a number has that range when the file is called, too.",
+        entry("keep ~ bernoulli(90)\n  return where(keep, x, 0)"),
+        entry("keep ~ bernoulli(0.9)\n  return where(keep, x, 0)"),
+    ),
+    "zero-derivative": Entry(
+        "A derivative that is always 0",
+        "`grad(e, x)`, `jvp(y, x, t)` and `div(v, x)` derive their first argument by their second. Where the first was not computed\n"
+        "from the second, the derivative is 0 for every input: mostly the two are in the wrong order, or the second is a copy.",
+        entry("v = sin(x)\n  return div(x, v) * x"),
+        entry("v = sin(x)\n  return div(v, x) * x"),
+    ),
     "not-differentiable": Entry(
         "A derivative that cannot be taken",
         "`grad`, `jvp` and `div` follow a value back to what it was made from, operation by operation. The one named here\n"

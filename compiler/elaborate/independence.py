@@ -1,0 +1,42 @@
+"""Derivatives that are zero for every input: what is derived was not computed from that by which it is derived."""
+
+from __future__ import annotations
+
+from mai.compiler.elaborate.bindings import BoundArgument
+from mai.compiler.elaborate.context import Context
+from mai.compiler.ir.graph import Node, Value
+
+
+def check_dependence(
+    e: Context, function: str, derived: BoundArgument, by: BoundArgument, value: Value, x: Value
+) -> None:
+    """Refuse a derivative of `value` by an `x` that it does not depend on.
+
+    Raises:
+        Stop: `zero-derivative` was reported, with the swap as its help where that is a derivative.
+    """
+    if _depends(e, value, x):
+        return
+    message = f"`{derived.span.text}` does not depend on `{by.span.text}`: this derivative is 0 for every input"
+    help = f"`{by.span.text}` has to be what `{derived.span.text}` is computed from"
+    if _depends(e, x, value):
+        help = f"what is derived comes first: write `{function}({by.span.text}, {derived.span.text})`"
+    raise e.fail("zero-derivative", by.span, message, label="not part of it", help=help)
+
+
+def _depends(e: Context, value: Value, x: Value) -> bool:
+    """Whether a value is computed from x. The states of a loop may be, where x lies outside of the loop."""
+    is_inside = x in e.builder.region.inputs or x.producer in e.builder.region.nodes
+    fixed = {*e.graph.inputs, *(setting.value for setting in e.graph.settings.values())}
+    waiting, seen = [value], set[Node]()
+    while waiting:
+        each = waiting.pop()
+        if each is x:
+            return True
+        node = each.producer
+        if node is None and not is_inside and each not in fixed:
+            return True
+        if node is not None and node not in seen:
+            seen.add(node)
+            waiting += node.reads()
+    return False
