@@ -26,6 +26,7 @@ from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.losses import loss
 from mai.compiler.ops.products import attention as at
 from mai.compiler.ops.products import product as pr
+from mai.compiler.ops.reductions.norm import EPS, RMS_EPS
 from mai.compiler.ops.shapes import indexing as ix
 from mai.compiler.ops.shapes import shape as sh
 
@@ -38,6 +39,8 @@ BUILTINS: dict[str, Binding] = {
     "ones": Initial("constant", (1.0,)),
     "identity": Initial("identity"),
     "pi": 3.141592653589793,
+    "norm_eps": EPS,
+    "rms_eps": RMS_EPS,
 }
 
 
@@ -52,6 +55,8 @@ class Listed:
 
 LISTED: dict[str, Listed] = {
     "pi": Listed(Section.CONSTANTS, "pi", "3.14159..."),
+    "norm_eps": Listed(Section.CONSTANTS, "norm_eps", f"{EPS:g}, what normalisations add to a variance."),
+    "rms_eps": Listed(Section.CONSTANTS, "rms_eps", f"{RMS_EPS:g}, what `rms_norm` adds to a mean square."),
     "zeros": Listed(Section.CONSTANTS, "zeros([n, d])", "All 0; `= zeros` alone in the line of a `param`."),
     "ones": Listed(Section.CONSTANTS, "ones([n, d])", "All 1; `= ones` alone in the line of a `param`."),
     "identity": Listed(
@@ -106,9 +111,9 @@ def where(e: Elaborator, condition: Arg, x: Arg, y: Arg) -> Binding:
 
 def _labels(given: Binding) -> Size | None:
     """How many labels there must be for an integer to be one of them."""
-    return (
-        given + 1 if isinstance(given, int) and given >= 0 else given.type.classes if isinstance(given, Value) else None
-    )
+    if isinstance(given, Value):
+        return given.type.classes
+    return given + 1 if isinstance(given, int) and given >= 0 else None
 
 
 @builtin(Section.SHAPES)

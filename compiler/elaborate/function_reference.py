@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -10,7 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.sources.text import TOKENIZERS
-from mai.compiler.elaborate.functions import LISTED
+from mai.compiler.elaborate.functions import BUILTINS, LISTED
 from mai.compiler.ir.signature import Section
 from mai.compiler.solvers import DEFAULTS, SOLVERS, Adams, Solver
 from mai.compiler.training.settings import OPTIMIZERS, SCHEDULES
@@ -116,7 +117,7 @@ def _layers() -> Iterator[Chapter]:
         comment = _flat(" ".join(line[1:] for line in lines if line.startswith("#")))
         layer = next((line for line in lines if line.startswith("layer ")), None)
         if layer is not None:
-            form = layer.removeprefix("layer ").partition(" {")[0]
+            form = _with_numbers(layer.removeprefix("layer ").partition(" {")[0])
             entries.append(Entry(form.partition("(")[0], form, comment))
         elif comment:
             if entries:
@@ -124,6 +125,11 @@ def _layers() -> Iterator[Chapter]:
             title, _, note = comment.partition(". ")
             title, entries = title.rstrip("."), []
     yield Chapter(title, note, tuple(entries))
+
+
+def _with_numbers(form: str) -> str:
+    """A layer's form, constants among its defaults as numbers: `eps = norm_eps` is `eps = 1e-05`."""
+    return re.sub(r"= (\w+_eps)\b", lambda m: f"= {BUILTINS[m[1]]:g}", form)
 
 
 def _solver(solver: Solver) -> Entry:

@@ -133,23 +133,25 @@ def _of_terms(function: Function) -> Implementation:
 
 
 def _records() -> list[tuple[Function, Implementation]]:
-    """Every record, in the order of the files that have them."""
+    """Every record, in the order of the files that have them: by operation, then those of several operations."""
     load_operations()
-    own = [(op, op.__dict__.get("function")) for op in OPERATIONS.values()]
-    operations = [(described(op, f), _of_operation(op, described(op, f))) for op, f in own if f is not None]
-    return operations + [(f, _of_terms(f)) for f in COMPOSED]
+    operations = sorted(OPERATIONS.values(), key=lambda op: op.__module__)
+    pairs = [(op, op.__dict__.get("function")) for op in operations]
+    described = [(op, _described(op, function)) for op, function in pairs if function is not None]
+    composed = sorted(COMPOSED, key=lambda function: function.name)
+    return [(f, _of_operation(op, f)) for op, f in described] + [(f, _of_terms(f)) for f in composed]
 
 
-def described(op: type[Operation], function: Function) -> Function:
+def _described(op: type[Operation], function: Function) -> Function:
     """The record with its sentence: its own, or the operation's first paragraph."""
     first = (inspect.getdoc(op) or "").partition("\n\n")[0]
     return replace(function, says=function.says or first)
 
 
 FUNCTIONS: dict[str, Function] = {}
-for _function, _made in _records():
+for _function, _implemented in _records():
     assert _function.name not in BUILTINS, f"there are two functions `{_function.name}`"
     FUNCTIONS[_function.name] = _function
-    BUILTINS[_function.name] = Builtin(_function.name, _made)
+    BUILTINS[_function.name] = Builtin(_function.name, _implemented)
     LISTED[_function.name] = Listed(_function.section, _function.form, _function.says)
     answer(_function.elsewhere, _function.example)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
-Kernel = Callable[[Any], Any]
+from mai.compiler.ops.backends import Onnx, Tensor, V
 
 
-def batched_torch(x: Any, rank: int, kernel: Kernel) -> Any:
+def batched_torch(x: Tensor, rank: int, kernel: Callable[[Tensor], Tensor]) -> Tensor:
     """Apply `kernel`, a function of [N, ...], to x: its lead axes, then a shape of `rank` axes."""
     lead = x.ndim - rank
     if lead == 1:
@@ -18,7 +17,7 @@ def batched_torch(x: Any, rank: int, kernel: Kernel) -> Any:
     return kernel(x.flatten(0, lead - 1)).unflatten(0, x.shape[:lead])
 
 
-def batched_onnx(op: Any, x: Any, rank: int, kernel: Kernel) -> Any:
+def batched_onnx(op: Onnx[V], x: V, rank: int, kernel: Callable[[V], V]) -> V:
     """The same as ONNX operations; the result has the sizes of what the operation makes."""
     sizes = op.sizes(x)
     lead = len(sizes) - rank

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from mai.compiler.ir.operation import Lowering, case, sample
 from mai.compiler.ir.signature import Function, Section, X, number
@@ -67,7 +67,7 @@ class Silu(Unary):
     onnx: Lowering = staticmethod(lambda op, x: op.Mul(x, op.Sigmoid(x)))
 
     @staticmethod
-    def derivative(ct: Any, y: Any, x: Any) -> Any:
+    def derivative(ct: Term, y: Term, x: Term) -> Term:
         s = x.emit(Sigmoid)
         return ct * (s * (1.0 + x * (1.0 - s)))
 
@@ -84,7 +84,7 @@ class Gelu(Unary):
     onnx: Lowering = staticmethod(lambda op, x: op.Gelu(x, approximate="tanh"))
 
     @staticmethod
-    def derivative(ct: Any, y: Any, x: Any) -> Any:
+    def derivative(ct: Term, y: Term, x: Term) -> Term:
         t = (0.7978845608028654 * (x + 0.044715 * (x * x * x))).emit(Tanh)
         slope = 0.7978845608028654 * (1.0 + 0.134145 * (x * x))
         return ct * (0.5 * (1.0 + t) + 0.5 * x * (1.0 - t * t) * slope)

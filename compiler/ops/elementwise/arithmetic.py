@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mai.compiler.ir.operation import Lowering, case, sample
 from mai.compiler.ir.signature import ANY_X, Function, Kind, Section, tensor
+from mai.compiler.ops.backends import Onnx, V
 from mai.compiler.ops.elementwise.base import INTEGERS, Binary, Unary, flat
 from mai.compiler.ops.elementwise.exponential import Log
 from mai.compiler.ops.elementwise.rounding import Floor, Sign
+
+if TYPE_CHECKING:
+    from mai.compiler.ops.terms import Term
 
 ALIKE = (tensor("x", Kind.ALIKE), tensor("y", Kind.ALIKE))
 QUOTIENTS = (
@@ -18,7 +22,7 @@ QUOTIENTS = (
 )
 
 
-def _shared(ct: Any, larger: Any, smaller: Any) -> tuple[Any, Any]:
+def _shared(ct: Term, larger: Term, smaller: Term) -> tuple[Term, Term]:
     """Where a maximum goes; equals share it."""
     share = larger.above(smaller) + 0.5 * larger.equals(smaller)
     return ct * share, ct * (1.0 - share)
@@ -71,7 +75,7 @@ class FloorDivide(Binary):
     torch: Lowering = staticmethod(lambda torch, x, y: torch.div(x, y, rounding_mode="floor"))
 
     @staticmethod
-    def onnx(op: Any, x: Any, y: Any) -> Any:
+    def onnx(op: Onnx[V], x: V, y: V) -> V:
         """A division of integers cuts towards zero, which is the floor once the remainder is taken away."""
         return op.Div(op.Sub(x, op.Mod(x, y)), y) if op.whole(x) else op.Floor(op.Div(x, y))
 
@@ -87,7 +91,7 @@ class Modulo(Binary):
     torch: Lowering = staticmethod(lambda torch, x, y: x % y)
 
     @staticmethod
-    def onnx(op: Any, x: Any, y: Any) -> Any:
+    def onnx(op: Onnx[V], x: V, y: V) -> V:
         return op.Mod(x, y) if op.whole(x) else op.Sub(x, op.Mul(y, op.Floor(op.Div(x, y))))
 
     derivative = staticmethod(lambda ct, y, a, b: (ct, -(ct * (a / b).emit(Floor))))

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from mai.compiler.ir.operation import Alignment, Case, Operation, ShapeError, broadcast, case, describe, sample
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same
+
+if TYPE_CHECKING:
+    from mai.compiler.ops.terms import Term
 
 
 class Elementwise(Operation, abstract=True):
@@ -17,7 +20,7 @@ class Elementwise(Operation, abstract=True):
     result: ClassVar[DType | None] = None
 
     @classmethod
-    def shape(cls, *inputs: Type, **attributes: Any) -> Type:
+    def shape(cls, *inputs: Type, **attributes: object) -> Type:
         shape = inputs[0].shape
         for operand, other in enumerate(inputs[1:], 1):
             joined = broadcast(shape, other.shape)
@@ -47,5 +50,5 @@ class Binary(Elementwise, abstract=True):
 INTEGERS = (case(sample(5, kind="whole"), sample(5, kind="whole")),)
 
 
-def flat(ct: Any, y: Any, *inputs: Any) -> None:
+def flat(ct: Term, y: Term, *inputs: Term) -> None:
     """The derivative of what is constant but for jumps."""

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from collections.abc import Callable
+from typing import cast
 
 from mai.compiler.ir.operation import Lowering, case, sample
 from mai.compiler.ir.signature import Function, Section
-from mai.compiler.ops.backends import Onnx, V
+from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.elementwise.base import Unary
 
 
@@ -52,10 +53,11 @@ class Erf(Unary):
     function = Function("erf", Section.ELEMENTS)
 
     @staticmethod
-    def reference(np: Any, x: Any) -> Any:
+    def reference(np: Arrays, x: Tensor) -> Tensor:
         from math import erf
 
-        return np.vectorize(erf, otypes=[np.float64])(x)
+        of_elements = cast(Callable[[Tensor], Tensor], np.vectorize(erf, otypes=["float64"]))
+        return of_elements(x)
 
     torch: Lowering = staticmethod(lambda torch, x: torch.erf(x))
     onnx: Lowering = staticmethod(lambda op, x: op.Erf(x))

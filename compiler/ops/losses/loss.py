@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.along import Attributes, Types
+from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.reductions import LogSoftmax
+
+if TYPE_CHECKING:
+    from mai.compiler.ops.terms import Term
 
 
 class CrossEntropy(Operation):
@@ -15,7 +20,7 @@ class CrossEntropy(Operation):
     alignment = Alignment.EXPAND
 
     @staticmethod
-    def along(types: Any, attributes: Any, operand: int, axis: int) -> int | None:
+    def along(types: Types, attributes: Attributes, operand: int, axis: int) -> int | None:
         """The classes go; the other axes are those of the labels."""
         return axis if operand else axis + 1
 
@@ -27,26 +32,26 @@ class CrossEntropy(Operation):
         return Type(DType.REAL, label.shape)
 
     @staticmethod
-    def reference(np: Any, logits: Any, label: Any) -> Any:
+    def reference(np: Arrays, logits: Tensor, label: Tensor) -> Tensor:
         y = logits - logits.max(-1, keepdims=True)
         log_p = y - np.log(np.exp(y).sum(-1, keepdims=True))
         return -np.take_along_axis(log_p, label[..., None], -1)[..., 0]
 
     @staticmethod
-    def torch(torch: Any, logits: Any, label: Any) -> Any:
+    def torch(torch: Arrays, logits: Tensor, label: Tensor) -> Tensor:
         cross_entropy = torch.nn.functional.cross_entropy
         if logits.ndim <= 2:
             return cross_entropy(logits, label, reduction="none")
         return cross_entropy(logits.flatten(0, -2), label.flatten(), reduction="none").unflatten(0, label.shape)
 
     @staticmethod
-    def onnx(op: Any, logits: Any, label: Any) -> Any:
+    def onnx(op: Onnx[V], logits: V, label: V) -> V:
         log_p = op.LogSoftmax(logits, axis=-1)
         picked = op.GatherElements(log_p, op.Unsqueeze(label, op.ints([-1])), axis=-1)
         return op.Neg(op.Squeeze(picked, op.ints([-1])))
 
     @staticmethod
-    def expansion(logits: Any, label: Any) -> Any:
+    def expansion(logits: Term, label: Term) -> Term:
         return -((logits.emit(LogSoftmax) * label.one_hot(logits.shape[-1])).sum())
 
     cases = (

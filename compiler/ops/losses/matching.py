@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mai.compiler.ir.operation import Alignment, Operation, ShapeError, describe
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 
 MOST_PIVOTS = 10_000_000
 
@@ -32,24 +31,25 @@ class Matching(Operation):
         return Type(DType.INT, y.shape[:1], classes=x.shape[0])
 
     @staticmethod
-    def reference(np: Any, x: Any, y: Any) -> Any:
+    def reference(np: Arrays, x: Tensor, y: Tensor) -> Tensor:
         clouds = (np.asarray(c, np.float64).reshape(-1, *c.shape[-2:]) for c in (x, y))
         return np.stack([_matching(a, b) for a, b in zip(*clouds, strict=True)]).reshape(y.shape[:-1])
 
     @staticmethod
-    def torch(torch: Any, x: Any, y: Any) -> Any:
+    def torch(torch: Arrays, x: Tensor, y: Tensor) -> Tensor:
         clouds = (c.detach().double().cpu().reshape(-1, *c.shape[-2:]) for c in (x, y))
         found = [torch.from_numpy(_matching(a.numpy(), b.numpy())) for a, b in zip(*clouds, strict=True)]
         return torch.stack(found).reshape(y.shape[:-1]).to(x.device)
 
     @staticmethod
-    def onnx(op: Any, x: Any, y: Any) -> Any:
+    def onnx(op: Onnx[V], x: V, y: V) -> V:
         raise NotImplementedError("exports are refused it when they are checked")
 
     cases = ()
 
 
-def _matching(x: Any, y: Any) -> Any:
+def _matching(x: Tensor, y: Tensor) -> Tensor:
     from ot import dist, emd
 
-    return emd([], [], dist(x, y), numItermax=MOST_PIVOTS).argmax(0)
+    plan: Tensor = emd([], [], dist(x, y), numItermax=MOST_PIVOTS)
+    return plan.argmax(0)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
+from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.signature import Function, Same, Section, count, flag, tensor
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same
+from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.elementwise.logic import LessEqual, Where
+from mai.compiler.ops.growing import Growing
 from mai.compiler.ops.products.product import Matmul
 from mai.compiler.ops.reductions import Softmax
 from mai.compiler.ops.shapes.shape import Stack
+
+if TYPE_CHECKING:
+    from mai.compiler.ops.terms import Term
 
 
 class Attention(Operation):
@@ -54,8 +60,8 @@ class Attention(Operation):
         return Type(DType.REAL, q.shape)
 
     @staticmethod
-    def reference(np: Any, q: Any, k: Any, v: Any, *, heads: int, kv_heads: int, causal: bool) -> Any:
-        def headed(x: Any, count: int) -> Any:
+    def reference(np: Arrays, q: Tensor, k: Tensor, v: Tensor, *, heads: int, kv_heads: int, causal: bool) -> Tensor:
+        def headed(x: Tensor, count: int) -> Tensor:
             x = x.reshape(*x.shape[:-1], count, x.shape[-1] // count).swapaxes(-2, -3)
             return np.repeat(x, heads // count, axis=-3)
 
@@ -68,7 +74,7 @@ class Attention(Operation):
         return made.swapaxes(-2, -3).reshape(q.shape)
 
     @staticmethod
-    def torch(torch: Any, q: Any, k: Any, v: Any, *, heads: int, kv_heads: int, causal: bool) -> Any:
+    def torch(torch: Arrays, q: Tensor, k: Tensor, v: Tensor, *, heads: int, kv_heads: int, causal: bool) -> Tensor:
         a = q.unflatten(-1, (heads, -1)).transpose(-2, -3)
         b = k.unflatten(-1, (kv_heads, -1)).transpose(-2, -3)
         c = v.unflatten(-1, (kv_heads, -1)).transpose(-2, -3)
@@ -77,7 +83,7 @@ class Attention(Operation):
         return attended.transpose(-2, -3).flatten(-2)
 
     @staticmethod
-    def onnx(op: Any, q: Any, k: Any, v: Any, *, heads: int, kv_heads: int, causal: bool) -> Any:
+    def onnx(op: Onnx[V], q: V, k: V, v: V, *, heads: int, kv_heads: int, causal: bool) -> V:
         a, b, c = (op.flat_lead(x, 2) for x in (q, k, v))
         if op.opset >= 23:
             made = op.Attention(a, b, c, q_num_heads=heads, kv_num_heads=kv_heads, is_causal=int(causal))
@@ -86,17 +92,19 @@ class Attention(Operation):
         return op.unflat_lead(made, q, 2)
 
     @staticmethod
-    def expansion(q: Any, k: Any, v: Any, *, heads: int, kv_heads: int, causal: bool) -> Any:
+    def expansion(q: Term, k: Term, v: Term, *, heads: int, kv_heads: int, causal: bool) -> Term:
         width = q.shape[-1] // heads
+        assert isinstance(width, int), "the width of a head is known"
 
-        def headed(x: Any, count: int) -> Any:
+        def headed(x: Term, count: int) -> Term:
             split = x.reshape(x.shape[0], count, width).transpose(-2, -3, -1)
             if count == heads:
                 return split
             wide = split.unsqueeze(-3).expand((count, heads // count, x.shape[0], width))
             return wide.reshape(heads, x.shape[0], width)
 
-        scores = headed(q, heads).emit(Matmul, headed(k, kv_heads).transpose()) * width**-0.5
+        scale: float = width**-0.5
+        scores = headed(q, heads).emit(Matmul, headed(k, kv_heads).transpose()) * scale
         if causal:
             earlier = q.range(k.shape[0]).emit(LessEqual, q.range(q.shape[0]).unsqueeze(-1))
             scores = earlier.emit(Where, scores, -1e30)
@@ -111,7 +119,7 @@ class Attention(Operation):
     )
 
     @staticmethod
-    def grown(g: Any, node: Any) -> Any:
+    def grown(g: Growing, node: Node) -> Value | None:
         """The state is the keys and the values so far."""
         q, k, v = node.inputs
         if not any(g.grows(x, -2) for x in node.inputs):
@@ -128,11 +136,11 @@ class Attention(Operation):
         return made
 
 
-def _expanded(op: Any, q: Any, k: Any, v: Any, heads: int, kv_heads: int, causal: bool) -> Any:
+def _expanded(op: Onnx[V], q: V, k: V, v: V, heads: int, kv_heads: int, causal: bool) -> V:
     """Attention by products and a softmax, for opsets that lack the operation. q, k, v: [N, P, width]."""
     width = op.size_along(q, -1) // heads
 
-    def headed(x: Any, count: int, perm: list[int]) -> Any:
+    def headed(x: V, count: int, perm: list[int]) -> V:
         split = op.reshape(x, [0, 0, count, width])
         if count != heads:
             shares = op.Expand(op.reshape(split, [0, 0, count, 1, width]), op.ints([1, 1, 1, heads // count, 1]))
@@ -161,7 +169,9 @@ class CachedAttention(Operation):
     alignment = Alignment.EXPAND
 
     @classmethod
-    def shape(cls, q: Type, k: Type, v: Type, past_k: Type, past_v: Type, seen: Type, **heads: int) -> Any:
+    def shape(
+        cls, q: Type, k: Type, v: Type, past_k: Type, past_v: Type, seen: Type, **heads: int
+    ) -> tuple[Type, Type, Type]:
         made = Attention.shape(q, k, v, **heads, causal=True)
         groups, past, width = past_k.shape
         cache = Type(DType.REAL, (groups, past + k.shape[0], width))
@@ -169,9 +179,18 @@ class CachedAttention(Operation):
 
     @staticmethod
     def reference(
-        np: Any, q: Any, k: Any, v: Any, past_k: Any, past_v: Any, seen: Any, *, heads: int, kv_heads: int
-    ) -> Any:
-        def headed(x: Any, count: int) -> Any:
+        np: Arrays,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        past_k: Tensor,
+        past_v: Tensor,
+        seen: Tensor,
+        *,
+        heads: int,
+        kv_heads: int,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        def headed(x: Tensor, count: int) -> Tensor:
             return x.reshape(*x.shape[:-1], count, x.shape[-1] // count).swapaxes(-2, -3)
 
         keys = np.concatenate([past_k, headed(k, kv_heads)], -2)
@@ -186,8 +205,17 @@ class CachedAttention(Operation):
 
     @staticmethod
     def torch(
-        torch: Any, q: Any, k: Any, v: Any, past_k: Any, past_v: Any, seen: Any, *, heads: int, kv_heads: int
-    ) -> Any:
+        torch: Arrays,
+        q: Tensor,
+        k: Tensor,
+        v: Tensor,
+        past_k: Tensor,
+        past_v: Tensor,
+        seen: Tensor,
+        *,
+        heads: int,
+        kv_heads: int,
+    ) -> tuple[Tensor, Tensor, Tensor]:
         a = q.unflatten(-1, (heads, -1)).transpose(-2, -3)
         keys = torch.cat((past_k, k.unflatten(-1, (kv_heads, -1)).transpose(-2, -3)), -2)
         values = torch.cat((past_v, v.unflatten(-1, (kv_heads, -1)).transpose(-2, -3)), -2)
@@ -197,7 +225,9 @@ class CachedAttention(Operation):
         return attended.transpose(-2, -3).flatten(-2), keys, values
 
     @staticmethod
-    def onnx(op: Any, q: Any, k: Any, v: Any, past_k: Any, past_v: Any, seen: Any, *, heads: int, kv_heads: int) -> Any:
+    def onnx(
+        op: Onnx[V], q: V, k: V, v: V, past_k: V, past_v: V, seen: V, *, heads: int, kv_heads: int
+    ) -> tuple[V, ...]:
         a, b, c, mask = (op.flat_lead(x, 2) for x in (q, k, v, seen))
         keys, values = (op.flat_lead(x, 3) for x in (past_k, past_v))
         mask = op.Unsqueeze(mask, op.ints([1]))
@@ -222,18 +252,18 @@ class CachedAttention(Operation):
 
 
 def _cached_expanded(
-    op: Any, q: Any, k: Any, v: Any, past_k: Any, past_v: Any, mask: Any, heads: int, kv_heads: int
-) -> Any:
+    op: Onnx[V], q: V, k: V, v: V, past_k: V, past_v: V, mask: V, heads: int, kv_heads: int
+) -> list[V]:
     """The same by products and a softmax, for opsets that lack the operation. q: [N, P, width]."""
     width = op.size_along(q, -1) // heads
 
-    def headed(x: Any, count: int) -> Any:
+    def headed(x: V, count: int) -> V:
         return op.Transpose(op.reshape(x, [0, 0, count, width]), perm=[0, 2, 1, 3])
 
     keys = op.Concat(past_k, headed(k, kv_heads), axis=2)
     values = op.Concat(past_v, headed(v, kv_heads), axis=2)
 
-    def shared(x: Any) -> Any:
+    def shared(x: V) -> V:
         if heads == kv_heads:
             return x
         wide = op.Expand(op.Unsqueeze(x, op.ints([2])), op.ints([1, 1, heads // kv_heads, 1, 1]))
@@ -245,7 +275,7 @@ def _cached_expanded(
     allowed = op.And(mask, op.Cast(op.Trilu(ones, past, upper=0), to=9))
     weights = op.Softmax(op.Where(allowed, scores, op.real(-1e30)), axis=-1)
     made = op.Transpose(op.MatMul(weights, shared(values)), perm=[0, 2, 1, 3])
-    return op.reshape(made, [0, 0, heads * width]), keys, values
+    return [op.reshape(made, [0, 0, heads * width]), keys, values]
 
 
 class Rotary(Operation):
@@ -272,26 +302,26 @@ class Rotary(Operation):
         return Type(DType.REAL, x.shape)
 
     @staticmethod
-    def reference(np: Any, x: Any, cos: Any, sin: Any, heads: int) -> Any:
+    def reference(np: Arrays, x: Tensor, cos: Tensor, sin: Tensor, heads: int) -> Tensor:
         y = x.reshape(*x.shape[:-1], heads, 2, -1)
         a, b, c, s = y[..., 0, :], y[..., 1, :], cos[..., None, :], sin[..., None, :]
         return np.stack([a * c - b * s, b * c + a * s], -2).reshape(x.shape)
 
     @staticmethod
-    def torch(torch: Any, x: Any, cos: Any, sin: Any, heads: int) -> Any:
+    def torch(torch: Arrays, x: Tensor, cos: Tensor, sin: Tensor, heads: int) -> Tensor:
         y = x.unflatten(-1, (heads, 2, -1))
         a, b, c, s = y.select(-2, 0), y.select(-2, 1), cos.unsqueeze(-2), sin.unsqueeze(-2)
         return torch.stack((a * c - b * s, b * c + a * s), -2).flatten(-3)
 
     @staticmethod
-    def onnx(op: Any, x: Any, cos: Any, sin: Any, heads: int) -> Any:
+    def onnx(op: Onnx[V], x: V, cos: V, sin: V, heads: int) -> V:
         y, c, s = (op.flat_lead(v, 2) for v in (x, cos, sin))
         half = op.size_along(x, -1) // heads // 2
         made = op.RotaryEmbedding(y, c, s, num_heads=heads) if op.opset >= 23 else _turned(op, y, c, s, heads, half)
         return op.unflat_lead(made, x, 2)
 
     @staticmethod
-    def expansion(x: Any, cos: Any, sin: Any, *, heads: int) -> Any:
+    def expansion(x: Term, cos: Term, sin: Term, *, heads: int) -> Term:
         y = x.reshape(x.shape[0], heads, 2, x.shape[1] // heads // 2)
         a, b, c, s = y.pick(-2, 0), y.pick(-2, 1), cos.unsqueeze(-2), sin.unsqueeze(-2)
         return (a * c - b * s).emit(Stack, b * c + a * s, axis=-2).reshape(*x.shape)
@@ -302,7 +332,7 @@ class Rotary(Operation):
     )
 
 
-def _turned(op: Any, y: Any, cos: Any, sin: Any, heads: int, half: int) -> Any:
+def _turned(op: Onnx[V], y: V, cos: V, sin: V, heads: int, half: int) -> V:
     """The same for opsets that lack the operation. y: [N, P, width]; cos and sin: [N, P, half]."""
     split = op.reshape(y, [0, 0, heads, 2 * half])
     a = op.Slice(split, op.ints([0]), op.ints([half]), op.ints([-1]))

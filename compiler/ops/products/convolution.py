@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.signature import Function, Same, Section, X, count, tensor
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.batched import batched_onnx, batched_torch
 from mai.compiler.ops.shapes.shape import Stack
+
+if TYPE_CHECKING:
+    from mai.compiler.ops.terms import Term
 
 
 def image(x: Type, name: str) -> tuple[Size, Size, Size]:
@@ -19,9 +23,9 @@ def image(x: Type, name: str) -> tuple[Size, Size, Size]:
     return x.shape[0], x.shape[1], x.shape[2]
 
 
-def _slid(name: str, size: Size, width: Any, stride: int, padding: int = 0) -> Size:
+def _slid(name: str, size: Size, width: Size, stride: int, padding: int = 0) -> Size:
     """How many windows fit along an axis. Raises `ShapeError`."""
-    if width < 1 or stride < 1:
+    if (isinstance(width, int) and width < 1) or stride < 1:
         message = f"the windows of `{name}` are at least 1 wide and apart, here {width} and {stride}"
         raise ShapeError("bad-setting", message)
     made: Size = (size + 2 * padding - width) // stride + 1
@@ -30,38 +34,40 @@ def _slid(name: str, size: Size, width: Any, stride: int, padding: int = 0) -> S
     return made
 
 
-def _windows(np: Any, x: Any, width: int, stride: int) -> Any:
+def _windows(np: Arrays, x: Tensor, width: int, stride: int) -> Tensor:
     """[..., k, H, W] as [..., k, H', W', width, width]."""
     views = np.lib.stride_tricks.sliding_window_view(x, (width, width), axis=(-2, -1))
     return views[..., ::stride, ::stride, :, :]
 
 
-def _seen(x: Any, width: int, stride: int, count: tuple[Size, ...]) -> list[Any]:
+def _seen(x: Term, width: int, stride: int, count: tuple[Size, ...]) -> list[Term]:
     """For each place in a window, row by row: the pixels that the windows, `count` of them, have there."""
     reach = [(size - 1) * stride + 1 for size in count]
     rows = [x.strided(-2, i, i + reach[0], stride) for i in range(width)]
     return [row.strided(-1, j, j + reach[1], stride) for row in rows for j in range(width)]
 
 
-def _given_back(parts: list[Any], x: Any, width: int, stride: int) -> Any:
+def _given_back(parts: list[Term], x: Term, width: int, stride: int) -> Term:
     """The other way round: what each place in a window has for its pixels, added up in the image x."""
-    total = None
+    total: Term | None = None
     for place, part in enumerate(parts):
         for axis, start in ((-2, place // width), (-1, place % width)):
             spread = part.dilated(axis, stride)
             part = spread.padded(axis, start, x.shape[axis] - start - spread.shape[axis])
         total = part if total is None else total + part
+    assert total is not None, "a window has a pixel"
     return total
 
 
-def _correlated(out: Any, x: Any, width: int, stride: int, padding: int) -> Any:
+def _correlated(out: Term, x: Term, width: Size, stride: int, padding: int) -> Term:
     """[o, H', W'] and [k, H, W] to [o, k, width, width]: each pixel of `out` times those that its window saw."""
+    assert isinstance(width, int), "the size of a window is known"
     framed = x.padded(-2, padding, padding).padded(-1, padding, padding)
     parts = [out.einsum("ohw,khw->ok", seen) for seen in _seen(framed, width, stride, out.shape[-2:])]
     return parts[0].emit(Stack, *parts[1:]).reshape(*parts[0].shape, width, width)
 
 
-def _lost(size: Size, width: int, stride: int, padding: int) -> int:
+def _lost(size: Size, width: Size, stride: int, padding: int) -> int:
     """How many of the last pixels no window reaches. Raises `ShapeError` where only the call knows."""
     lost = (size + 2 * padding - width) - (_slid("conv", size, width, stride, padding) - 1) * stride
     if not isinstance(lost, int):
@@ -107,24 +113,30 @@ class Conv(Operation):
         return Type(DType.REAL, (o, *(_slid("conv", s, m, stride, padding) for s in (height, width))))
 
     @staticmethod
-    def reference(np: Any, x: Any, weight: Any, bias: Any = None, *, stride: int, padding: int) -> Any:
+    def reference(
+        np: Arrays, x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int, padding: int
+    ) -> Tensor:
         pads = [(0, 0)] * (x.ndim - 2) + [(padding, padding)] * 2
         made = np.einsum("...chwij,ocij->...ohw", _windows(np, np.pad(x, pads), weight.shape[-1], stride), weight)
         return made if bias is None else made + bias[:, None, None]
 
     @staticmethod
-    def torch(torch: Any, x: Any, weight: Any, bias: Any = None, *, stride: int, padding: int) -> Any:
+    def torch(
+        torch: Arrays, x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int, padding: int
+    ) -> Tensor:
         conv2d = torch.nn.functional.conv2d
         return batched_torch(x, 3, lambda y: conv2d(y, weight, bias, stride=stride, padding=padding))
 
     @staticmethod
-    def onnx(op: Any, x: Any, weight: Any, bias: Any = None, *, stride: int, padding: int) -> Any:
+    def onnx(op: Onnx[V], x: V, weight: V, bias: V | None = None, *, stride: int, padding: int) -> V:
         rest = [] if bias is None else [bias]
         numbers = {"strides": [stride, stride], "pads": [padding] * 4}
         return batched_onnx(op, x, 3, lambda y: op.Conv(y, weight, *rest, **numbers))
 
     @staticmethod
-    def derivative(ct: Any, y: Any, x: Any, weight: Any, bias: Any = None, *, stride: int, padding: int) -> Any:
+    def derivative(
+        ct: Term, y: Term, x: Term, weight: Term, bias: Term | None = None, *, stride: int, padding: int
+    ) -> tuple[Term, ...]:
         lost = tuple(_lost(size, weight.shape[-1], stride, padding) for size in x.shape[-2:])
         numbers = {"stride": stride, "padding": padding}
         made = (ct.emit(ConvTranspose, weight, **numbers, lost=lost), _correlated(ct, x, weight.shape[-1], **numbers))
@@ -172,8 +184,15 @@ class ConvTranspose(Operation):
 
     @staticmethod
     def reference(
-        np: Any, x: Any, weight: Any, bias: Any = None, *, stride: int, padding: int, lost: tuple[int, int]
-    ) -> Any:
+        np: Arrays,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        *,
+        stride: int,
+        padding: int,
+        lost: tuple[int, int],
+    ) -> Tensor:
         """A correlation of x, spread and framed with zeros, with the weight turned round."""
         m = weight.shape[-1]
         sizes = [(s - 1) * stride + 1 for s in x.shape[-2:]]
@@ -186,21 +205,38 @@ class ConvTranspose(Operation):
 
     @staticmethod
     def torch(
-        torch: Any, x: Any, weight: Any, bias: Any = None, *, stride: int, padding: int, lost: tuple[int, int]
-    ) -> Any:
+        torch: Arrays,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor | None = None,
+        *,
+        stride: int,
+        padding: int,
+        lost: tuple[int, int],
+    ) -> Tensor:
         transposed = torch.nn.functional.conv_transpose2d
         return batched_torch(x, 3, lambda y: transposed(y, weight, bias, stride, padding, lost))
 
     @staticmethod
-    def onnx(op: Any, x: Any, weight: Any, bias: Any = None, *, stride: int, padding: int, lost: Any) -> Any:
+    def onnx(
+        op: Onnx[V], x: V, weight: V, bias: V | None = None, *, stride: int, padding: int, lost: tuple[int, int]
+    ) -> V:
         rest = [] if bias is None else [bias]
         numbers = {"strides": [stride, stride], "pads": [padding] * 4, "output_padding": list(lost)}
         return batched_onnx(op, x, 3, lambda y: op.ConvTranspose(y, weight, *rest, **numbers))
 
     @staticmethod
     def derivative(
-        ct: Any, y: Any, x: Any, weight: Any, bias: Any = None, *, stride: int, padding: int, lost: tuple[int, int]
-    ) -> Any:
+        ct: Term,
+        y: Term,
+        x: Term,
+        weight: Term,
+        bias: Term | None = None,
+        *,
+        stride: int,
+        padding: int,
+        lost: tuple[int, int],
+    ) -> tuple[Term, ...]:
         numbers = {"stride": stride, "padding": padding}
         made = (ct.emit(Conv, weight, **numbers), _correlated(x, ct, weight.shape[-1], **numbers))
         return made if bias is None else (*made, ct.sum((-2, -1)))
@@ -234,17 +270,17 @@ class Upsample(Operation):
     reference: Lowering = staticmethod(lambda np, x, factor: np.repeat(np.repeat(x, factor, axis=-2), factor, axis=-1))
 
     @staticmethod
-    def torch(torch: Any, x: Any, factor: int) -> Any:
+    def torch(torch: Arrays, x: Tensor, factor: int) -> Tensor:
         return batched_torch(x, 3, lambda y: torch.nn.functional.interpolate(y, scale_factor=float(factor)))
 
     @staticmethod
-    def onnx(op: Any, x: Any, factor: int) -> Any:
+    def onnx(op: Onnx[V], x: V, factor: int) -> V:
         scales = op.reals([1, 1, factor, factor])
         how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
         return batched_onnx(op, x, 3, lambda y: op.Resize(y, None, scales, **how))
 
     @staticmethod
-    def derivative(ct: Any, y: Any, x: Any, factor: int) -> Any:
+    def derivative(ct: Term, y: Term, x: Term, factor: int) -> Term:
         k, height, width = x.shape
         return ct.reshape(k, height, factor, width, factor).sum((-3, -1))
 
@@ -282,7 +318,7 @@ class MaxPool(Pool):
     )
 
     @staticmethod
-    def derivative(ct: Any, y: Any, x: Any, size: int, stride: int) -> Any:
+    def derivative(ct: Term, y: Term, x: Term, size: int, stride: int) -> Term:
         """Pixels that are equally large share a window's derivative."""
         largest = [seen.equals(y) for seen in _seen(x, size, stride, y.shape[-2:])]
         share = ct / sum(largest[1:], largest[0])
@@ -307,5 +343,5 @@ class AvgPool(Pool):
     )
 
     @staticmethod
-    def derivative(ct: Any, y: Any, x: Any, size: int, stride: int) -> Any:
+    def derivative(ct: Term, y: Term, x: Term, size: int, stride: int) -> Term:
         return _given_back([ct / float(size * size)] * size**2, x, size, stride)

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, broadcast, case, describe, sample
 from mai.compiler.ir.signature import Function, Section, X, tensor
 from mai.compiler.ir.sizes import Size, product
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import contracted, multiplied, same
+from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
+
+if TYPE_CHECKING:
+    from mai.compiler.ops.terms import Term
 
 
 class Affine(Operation):
@@ -45,7 +49,7 @@ class Affine(Operation):
         return Type(DType.REAL, (*x.shape[:-1], weight.shape[0]))
 
     @staticmethod
-    def reference(np: Any, x: Any, weight: Any, bias: Any = None) -> Any:
+    def reference(np: Arrays, x: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
         y = x @ weight.T
         return y if bias is None else y + bias
 
@@ -56,19 +60,19 @@ class Affine(Operation):
     )
 
     @staticmethod
-    def onnx(op: Any, x: Any, weight: Any, bias: Any = None) -> Any:
+    def onnx(op: Onnx[V], x: V, weight: V, bias: V | None = None) -> V:
         """With a bias, flat two-dimensional products are faster than products of many axes. A table stays as it is."""
-        if op.few_bits(weight) or (bias is None and len(x.shape) > 2 and not op.is_table(weight)):
+        if op.few_bits(weight) or (bias is None and op.rank(x) > 2 and not op.is_table(weight)):
             made = op.product(x, weight)
             return made if bias is None else op.Add(made, bias)
         inputs = [weight] if bias is None else [weight, bias]
-        if len(x.shape) == 2:
+        if op.rank(x) == 2:
             return op.Gemm(x, *inputs, transB=1)
         flat = op.Gemm(op.reshape(x, [-1, op.size_along(x, -1)]), *inputs, transB=1)
         return op.reshape(flat, [*op.sizes(x)[:-1], op.size_along(weight, 0)])
 
     @staticmethod
-    def derivative(ct: Any, y: Any, x: Any, weight: Any, bias: Any = None) -> Any:
+    def derivative(ct: Term, y: Term, x: Term, weight: Term, bias: Term | None = None) -> tuple[Term, ...]:
         """Rows of x are examples of one product, so the weight and the bias sum over them."""
         rows = product(x.shape[:-1])
         slopes, inputs = ct.reshape(rows, weight.shape[0]), x.reshape(rows, weight.shape[1])
@@ -107,7 +111,9 @@ class Matmul(Operation):
     cases = (case(sample(3, 4), sample(4, 5)), case(sample(2, 3, 4), sample(4, 5)))
 
 
-def _placed(ct: Any, rest: Sequence[Any], result: str, others: Sequence[str], own: str, shape: tuple[Size, ...]) -> Any:
+def _placed(
+    ct: Term, rest: Sequence[Term], result: str, others: Sequence[str], own: str, shape: tuple[Size, ...]
+) -> Term:
     """A product with the axes `own`; an axis that no factor has is repeated."""
     found = [letter for letter in own if letter in result or any(letter in o for o in others)]
     made = ct.einsum(",".join([result, *others]) + "->" + "".join(found), *rest)
@@ -125,7 +131,7 @@ class Einsum(Operation):
 
     @classmethod
     def shape(cls, *inputs: Type, equation: str) -> Type:
-        sizes: dict[str, Any] = {}
+        sizes: dict[str, Size] = {}
         operands, result = equation.split("->")
         for place, (letters, x) in enumerate(zip(operands.split(","), inputs, strict=True)):
             for letter, size in zip(letters, x.shape, strict=True):
@@ -141,7 +147,7 @@ class Einsum(Operation):
     )
 
     @staticmethod
-    def derivative(ct: Any, y: Any, *xs: Any, equation: str) -> Any:
+    def derivative(ct: Term, y: Term, *xs: Term, equation: str) -> tuple[Term, ...]:
         """Of an operand: the result's derivative and the other operands, multiplied into its place."""
         inputs, result = equation.split("->")
         letters = inputs.split(",")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from mai.compiler.ir.operation import Alignment, Operation, case, sample
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.products.attention import Attention
 
 
@@ -24,7 +23,7 @@ class TwoLevelAttention(Operation):
     @classmethod
     def shape(
         cls, q: Type, k: Type, v: Type, far_k: Type, far_v: Type, near_k: Type, near_v: Type, bias: Type, **heads: int
-    ) -> Any:
+    ) -> tuple[Type, Type, Type]:
         made = Attention.shape(q, k, v, **heads, causal=True)
         groups, near, width = near_k.shape
         grown = Type(DType.REAL, (groups, near + k.shape[0], width))
@@ -32,12 +31,12 @@ class TwoLevelAttention(Operation):
 
     @staticmethod
     def reference(
-        np: Any, q: Any, k: Any, v: Any, far_k: Any, far_v: Any, near_k: Any, near_v: Any, bias: Any,
+        np: Arrays, q: Tensor, k: Tensor, v: Tensor, far_k: Tensor, far_v: Tensor, near_k: Tensor, near_v: Tensor, bias: Tensor,
         *, heads: int, kv_heads: int,
-    ) -> Any:  # fmt: skip
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         width = q.shape[-1] // heads
 
-        def headed(x: Any) -> Any:
+        def headed(x: Tensor) -> Tensor:
             return x.reshape(*x.shape[:-1], kv_heads, width).swapaxes(-2, -3)
 
         near_k, near_v = (np.concatenate(pair, -2) for pair in ((near_k, headed(k)), (near_v, headed(v))))
@@ -51,9 +50,9 @@ class TwoLevelAttention(Operation):
 
     @staticmethod
     def torch(
-        torch: Any, q: Any, k: Any, v: Any, far_k: Any, far_v: Any, near_k: Any, near_v: Any, bias: Any,
+        torch: Arrays, q: Tensor, k: Tensor, v: Tensor, far_k: Tensor, far_v: Tensor, near_k: Tensor, near_v: Tensor, bias: Tensor,
         *, heads: int, kv_heads: int,
-    ) -> Any:  # fmt: skip
+    ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         near_k, near_v = (
             torch.cat((near, x.unflatten(-1, (kv_heads, -1)).transpose(-2, -3)), -2)
             for near, x in ((near_k, k), (near_v, v))
@@ -66,9 +65,9 @@ class TwoLevelAttention(Operation):
 
     @staticmethod
     def onnx(
-        op: Any, q: Any, k: Any, v: Any, far_k: Any, far_v: Any, near_k: Any, near_v: Any, bias: Any,
+        op: Onnx[V], q: V, k: V, v: V, far_k: V, far_v: V, near_k: V, near_v: V, bias: V,
         *, heads: int, kv_heads: int,
-    ) -> Any:  # fmt: skip
+    ) -> tuple[V, ...]:  # fmt: skip
         a, b, c, mask = (op.flat_lead(x, 2) for x in (q, k, v, bias))
         far = [op.flat_lead(x, 3) for x in (far_k, far_v)]
         near = [op.flat_lead(x, 3) for x in (near_k, near_v)]

@@ -6,6 +6,7 @@ from typing import Any
 
 from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.backends import Onnx, V
 from mai.compiler.ops.elementwise import Maximum
 
 COLDEST = 1e-20  # Below any temperature that means something; a quotient by it is still a number.
@@ -158,7 +159,9 @@ def _first_above(np: Any, total: Any, u: Any) -> Any:
     return np.minimum((total <= u[..., None] * total[..., -1:]).sum(-1), total.shape[-1] - 1)
 
 
-def _drawn(op: Any, logits: Any, count: Any, u: Any, temperature: Any, top_k: Any, top_p: Any, min_p: Any) -> Any:
+def _drawn(
+    op: Onnx[V], logits: V, count: V, u: V, temperature: V, top_k: V | None, top_p: V | None, min_p: V | None
+) -> V:
     last = op.ints([-1])
     z = op.Sub(logits, op.ReduceMax(logits, last, keepdims=1))
     z = op.Div(z, op.Unsqueeze(op.Max(temperature, COLDEST), last))
@@ -174,7 +177,7 @@ def _drawn(op: Any, logits: Any, count: Any, u: Any, temperature: Any, top_k: An
     )
 
 
-def _sorted_draw(op: Any, z: Any, count: Any, u: Any, top_k: Any, top_p: Any, min_p: Any) -> Any:
+def _sorted_draw(op: Onnx[V], z: V, count: V, u: V, top_k: V | None, top_p: V | None, min_p: V | None) -> V:
     kept = op.Reshape(count, op.ints([1]))
     if top_k is not None:
         k = op.ReduceMax(top_k, keepdims=0)
@@ -189,7 +192,7 @@ def _sorted_draw(op: Any, z: Any, count: Any, u: Any, top_k: Any, top_p: Any, mi
     return op.Squeeze(chosen, op.ints([-1]))
 
 
-def _inverse(op: Any, weights: Any, count: Any, u: Any, min_p: Any) -> Any:
+def _inverse(op: Onnx[V], weights: V, count: V, u: V, min_p: V | None) -> V:
     """The label, of `count`, at which the running sum of the weights passes u times their whole."""
     last = op.ints([-1])
     if min_p is not None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from mai.compiler.ir.operation import Case, Operation, ShapeError, case, sample
 from mai.compiler.ir.types import Type
@@ -14,7 +14,7 @@ class Reduction(Operation, abstract=True):
 
     along = staticmethod(summed)
 
-    attributes: ClassVar[dict[str, Any]] = {"axes": (-1,), "keep": False}
+    attributes: ClassVar[dict[str, object]] = {"axes": (-1,), "keep": False}
     cases: ClassVar[tuple[Case, ...]] = (
         case(sample(3, 4)),
         case(sample(2, 3, 4), axes=(-3, -1)),
@@ -34,7 +34,7 @@ class Along(Operation, abstract=True):
 
     along = staticmethod(same)
 
-    attributes: ClassVar[dict[str, Any]] = {"axis": -1}
+    attributes: ClassVar[dict[str, object]] = {"axis": -1}
     cases: ClassVar[tuple[Case, ...]] = (case(sample(3, 4)), case(sample(2, 5, 4), axis=-2))
 
     @classmethod

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import TYPE_CHECKING
 
 from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.signature import OWN, REQUIRED, Function, Section, X, count, flag, number, tensor
-from mai.compiler.ir.sizes import product
+from mai.compiler.ir.sizes import Size, product
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same
+from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.batched import batched_onnx, batched_torch
 from mai.compiler.ops.elementwise import Sqrt
+
+if TYPE_CHECKING:
+    from mai.compiler.ops.terms import Term
+
+
+# What is added to a variance, as PyTorch's layer, group and batch normalisation have it; and to a mean square, as T5 and Llama
+# have it (PyTorch's own default there is another number for each dtype). The prelude's layers read both from here.
+EPS, RMS_EPS = 1e-5, 1e-6
 
 
 def _normalised(name: str, x: Type, weight: Type | None) -> None:
@@ -22,7 +31,7 @@ def _normalised(name: str, x: Type, weight: Type | None) -> None:
         raise ShapeError("dimension-unknown", message, 0, label=describe(x.shape))
 
 
-def _scales(name: str, x: Type, size: Any, *scales: Type | None) -> None:
+def _scales(name: str, x: Type, size: Size, *scales: Type | None) -> None:
     for operand, scale in enumerate(scales, 1):
         if scale is not None and scale.shape != (size,):
             message = f"`{name}` of {describe(x.shape)} is scaled by [{size}], this is {describe(scale.shape)}"
@@ -39,7 +48,7 @@ class LayerNorm(Operation):
         says="(x - mean) / sqrt(variance + eps) over the last axis, then * weight + bias: what `layer_norm` is made of.",
     )
 
-    attributes = {"eps": 1e-5}
+    attributes = {"eps": EPS}
     alignment = Alignment.NONE
     unled = (1, 2)
     along = staticmethod(same)
@@ -51,22 +60,26 @@ class LayerNorm(Operation):
         return Type(DType.REAL, x.shape)
 
     @staticmethod
-    def reference(np: Any, x: Any, weight: Any = None, bias: Any = None, *, eps: float) -> Any:
+    def reference(
+        np: Arrays, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, *, eps: float
+    ) -> Tensor:
         y = (x - x.mean(-1, keepdims=True)) / np.sqrt(x.var(-1, keepdims=True) + eps)
         y = y if weight is None else y * weight
         return y if bias is None else y + bias
 
     @staticmethod
-    def torch(torch: Any, x: Any, weight: Any = None, bias: Any = None, *, eps: float) -> Any:
+    def torch(
+        torch: Arrays, x: Tensor, weight: Tensor | None = None, bias: Tensor | None = None, *, eps: float
+    ) -> Tensor:
         return torch.nn.functional.layer_norm(x, x.shape[-1:], weight, bias, eps)
 
     @staticmethod
-    def onnx(op: Any, x: Any, weight: Any = None, bias: Any = None, *, eps: float) -> Any:
+    def onnx(op: Onnx[V], x: V, weight: V | None = None, bias: V | None = None, *, eps: float) -> V:
         scale = op.reals([1.0] * op.size_along(x, -1)) if weight is None else weight
         return op.LayerNormalization(x, scale, *([] if bias is None else [bias]), axis=-1, epsilon=eps)
 
     @staticmethod
-    def expansion(x: Any, weight: Any = None, bias: Any = None, *, eps: float) -> Any:
+    def expansion(x: Term, weight: Term | None = None, bias: Term | None = None, *, eps: float) -> Term:
         centred = x - x.mean(keep=True)
         y = centred / ((centred * centred).mean(keep=True) + eps).emit(Sqrt)
         y = y if weight is None else y * weight
@@ -89,7 +102,7 @@ class RmsNorm(Operation):
         says="x / sqrt(mean(x^2) + eps) over the last axis, then * weight: what `rms_norm` is made of.",
     )
 
-    attributes = {"eps": 1e-6}
+    attributes = {"eps": RMS_EPS}
     alignment = Alignment.NONE
     unled = (1,)
     along = staticmethod(same)
@@ -101,16 +114,16 @@ class RmsNorm(Operation):
         return Type(DType.REAL, x.shape)
 
     @staticmethod
-    def reference(np: Any, x: Any, weight: Any = None, *, eps: float) -> Any:
+    def reference(np: Arrays, x: Tensor, weight: Tensor | None = None, *, eps: float) -> Tensor:
         y = x / np.sqrt((x * x).mean(-1, keepdims=True) + eps)
         return y if weight is None else y * weight
 
     @staticmethod
-    def torch(torch: Any, x: Any, weight: Any = None, *, eps: float) -> Any:
+    def torch(torch: Arrays, x: Tensor, weight: Tensor | None = None, *, eps: float) -> Tensor:
         return torch.nn.functional.rms_norm(x, x.shape[-1:], weight, eps)
 
     @staticmethod
-    def onnx(op: Any, x: Any, weight: Any = None, *, eps: float) -> Any:
+    def onnx(op: Onnx[V], x: V, weight: V | None = None, *, eps: float) -> V:
         if op.opset >= 23:
             scale = op.reals([1.0] * op.size_along(x, -1)) if weight is None else weight
             return op.RMSNormalization(x, scale, axis=-1, epsilon=eps)
@@ -119,7 +132,7 @@ class RmsNorm(Operation):
         return y if weight is None else op.Mul(y, weight)
 
     @staticmethod
-    def expansion(x: Any, weight: Any = None, *, eps: float) -> Any:
+    def expansion(x: Term, weight: Term | None = None, *, eps: float) -> Term:
         y = x / ((x * x).mean(keep=True) + eps).emit(Sqrt)
         return y if weight is None else y * weight
 
@@ -140,7 +153,7 @@ class GroupNorm(Operation):
         label="group_norm",
     )
 
-    attributes = {"groups": 8, "eps": 1e-5}
+    attributes = {"groups": 8, "eps": EPS}
     alignment = Alignment.NONE
     unled = (1, 2)
 
@@ -157,24 +170,24 @@ class GroupNorm(Operation):
         return Type(DType.REAL, x.shape)
 
     @staticmethod
-    def reference(np: Any, x: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
+    def reference(np: Arrays, x: Tensor, weight: Tensor, bias: Tensor, *, groups: int, eps: float) -> Tensor:
         y = x.reshape(*x.shape[:-3], groups, -1)
         y = (y - y.mean(-1, keepdims=True)) / np.sqrt(y.var(-1, keepdims=True) + eps)
         return y.reshape(x.shape) * weight[:, None, None] + bias[:, None, None]
 
     @staticmethod
-    def torch(torch: Any, x: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
+    def torch(torch: Arrays, x: Tensor, weight: Tensor, bias: Tensor, *, groups: int, eps: float) -> Tensor:
         group_norm = torch.nn.functional.group_norm
         return batched_torch(x, 3, lambda y: group_norm(y, groups, weight, bias, eps))
 
     @staticmethod
-    def onnx(op: Any, x: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
+    def onnx(op: Onnx[V], x: V, weight: V, bias: V, *, groups: int, eps: float) -> V:
         """By InstanceNormalization, the fastest kernel there is on a CPU; its scale and shift in one more."""
         one, zero = op.reals([1.0] * groups), op.reals([0.0] * groups)
         channels = op.size_along(x, -3)
         mean, variance = op.reals([0.0] * channels), op.reals([1.0] * channels)
 
-        def normalised(y: Any) -> Any:
+        def normalised(y: V) -> V:
             flat = op.InstanceNormalization(op.reshape(y, [0, groups, -1]), one, zero, epsilon=eps)
             image = op.reshape(flat, [0, *op.sizes(x)[-3:]])
             return op.BatchNormalization(image, weight, bias, mean, variance, epsilon=0.0)
@@ -182,7 +195,7 @@ class GroupNorm(Operation):
         return batched_onnx(op, x, 3, normalised)
 
     @staticmethod
-    def expansion(x: Any, weight: Any, bias: Any, *, groups: int, eps: float) -> Any:
+    def expansion(x: Term, weight: Term, bias: Term, *, groups: int, eps: float) -> Term:
         y = x.reshape(groups, product(x.shape) // groups).emit(LayerNorm, eps=eps)
         return y.reshape(*x.shape) * weight.unsqueeze(-2, -1) + bias.unsqueeze(-2, -1)
 
@@ -205,7 +218,7 @@ class BatchNorm(Operation):
         label="batch_norm",
     )
 
-    attributes = {"training": False, "eps": 1e-5, "rank": 3}
+    attributes = {"training": False, "eps": EPS, "rank": 3}
     alignment = Alignment.NONE
     unled = (1, 2, 3, 4)
 
@@ -218,27 +231,38 @@ class BatchNorm(Operation):
 
     @staticmethod
     def reference(
-        np: Any, x: Any, weight: Any, bias: Any, mean: Any, variance: Any, *, training: bool, eps: float, rank: int
-    ) -> Any:
+        np: Arrays,
+        x: Tensor,
+        weight: Tensor,
+        bias: Tensor,
+        mean: Tensor,
+        variance: Tensor,
+        *,
+        training: bool,
+        eps: float,
+        rank: int,
+    ) -> Tensor:
         scale = weight / np.sqrt(variance + eps)
         shape = (-1, *(1,) * (rank - 1))
         return (x - mean.reshape(shape)) * scale.reshape(shape) + bias.reshape(shape)
 
     @staticmethod
-    def torch(torch: Any, x: Any, weight: Any, bias: Any, *running: Any, training: bool, eps: float, rank: int) -> Any:
-        def normalised(y: Any) -> Any:
+    def torch(
+        torch: Arrays, x: Tensor, weight: Tensor, bias: Tensor, *running: Tensor, training: bool, eps: float, rank: int
+    ) -> Tensor:
+        def normalised(y: Tensor) -> Tensor:
             return torch.nn.functional.batch_norm(y, *running, weight, bias, training, 0.1, eps)
 
         return batched_torch(x, rank, normalised)
 
     @staticmethod
-    def onnx(op: Any, x: Any, *scales: Any, training: bool, eps: float, rank: int) -> Any:
+    def onnx(op: Onnx[V], x: V, *scales: V, training: bool, eps: float, rank: int) -> V:
         return batched_onnx(op, x, rank, lambda y: op.BatchNormalization(y, *scales, epsilon=eps))
 
     @staticmethod
     def expansion(
-        x: Any, weight: Any, bias: Any, mean: Any, variance: Any, *, training: bool, eps: float, rank: int
-    ) -> Any:
+        x: Term, weight: Term, bias: Term, mean: Term, variance: Term, *, training: bool, eps: float, rank: int
+    ) -> Term | None:
         """With the running statistics: in training an example's result is no function of the example alone."""
         if training:
             return None

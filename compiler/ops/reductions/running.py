@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Lowering, ShapeError, case, sample
 from mai.compiler.ir.signature import AXIS, Function, Section, X
 from mai.compiler.ir.types import Type
+from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.elementwise.arithmetic import Add
+from mai.compiler.ops.growing import Growing
 from mai.compiler.ops.reductions.base import Along
 from mai.compiler.ops.shapes.shape import Concat
 
@@ -20,18 +23,18 @@ class Cumsum(Along):
 
     function = Function("cumsum", Section.ALONG, (X, AXIS), says="Running sums.")
 
-    attributes: ClassVar[dict[str, Any]] = {"axis": -1, "reverse": False}
+    attributes: ClassVar[dict[str, object]] = {"axis": -1, "reverse": False}
 
     @classmethod
     def shape(cls, x: Type, axis: int, reverse: bool = False) -> Type:
         return Type(x.dtype, x.shape)
 
     @staticmethod
-    def reference(np: Any, x: Any, axis: int, reverse: bool) -> Any:
+    def reference(np: Arrays, x: Tensor, axis: int, reverse: bool) -> Tensor:
         return np.flip(np.cumsum(np.flip(x, axis), axis=axis), axis) if reverse else np.cumsum(x, axis=axis)
 
     @staticmethod
-    def torch(torch: Any, x: Any, axis: int, reverse: bool) -> Any:
+    def torch(torch: Arrays, x: Tensor, axis: int, reverse: bool) -> Tensor:
         return torch.flip(torch.cumsum(torch.flip(x, (axis,)), axis), (axis,)) if reverse else torch.cumsum(x, axis)
 
     onnx: Lowering = staticmethod(lambda op, x, axis, reverse: op.CumSum(x, op.int(axis), reverse=int(reverse)))
@@ -39,7 +42,7 @@ class Cumsum(Along):
     cases = (*Along.cases, case(sample(2, 5, 4), axis=-2, reverse=True))
 
     @staticmethod
-    def grown(g: Any, node: Any) -> Any:
+    def grown(g: Growing, node: Node) -> Value | None:
         """The state is the sum so far."""
         (x,), axis = node.inputs, node.attributes["axis"]
         if not g.grows(x, axis):
@@ -69,8 +72,8 @@ class Cumprod(Along):
     torch: Lowering = staticmethod(lambda torch, x, axis: torch.cumprod(x, axis))
 
     @staticmethod
-    def onnx(op: Any, x: Any, axis: int) -> Any:
-        size, rank, reach = op.size_along(x, axis), len(x.shape), 1
+    def onnx(op: Onnx[V], x: V, axis: int) -> V:
+        size, rank, reach = op.size_along(x, axis), op.rank(x), 1
         while reach < size:
             head = op.Slice(x, op.ints([0]), op.ints([-reach]), op.ints([axis]))
             pads = [0] * (2 * rank)

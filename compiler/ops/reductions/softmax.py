@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 from mai.compiler.ir.operation import Lowering
 from mai.compiler.ir.signature import AXIS, Function, Section, X
+from mai.compiler.ops.backends import Arrays, Tensor
 from mai.compiler.ops.elementwise.exponential import Exp
 from mai.compiler.ops.reductions.base import Along
 
@@ -19,7 +19,7 @@ class Softmax(Along):
     neutral = -math.inf
 
     @staticmethod
-    def reference(np: Any, x: Any, axis: int) -> Any:
+    def reference(np: Arrays, x: Tensor, axis: int) -> Tensor:
         e = np.exp(x - np.max(x, axis=axis, keepdims=True))
         return e / np.sum(e, axis=axis, keepdims=True)
 
@@ -36,7 +36,7 @@ class LogSoftmax(Along):
     neutral = -math.inf
 
     @staticmethod
-    def reference(np: Any, x: Any, axis: int) -> Any:
+    def reference(np: Arrays, x: Tensor, axis: int) -> Tensor:
         y = x - np.max(x, axis=axis, keepdims=True)
         return y - np.log(np.sum(np.exp(y), axis=axis, keepdims=True))
 

@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import TYPE_CHECKING
 
+from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Lowering
 from mai.compiler.ir.signature import AXES, KEEP, Function, Section, X
 from mai.compiler.ir.sizes import product
+from mai.compiler.ops.backends import Arrays, Tensor
 from mai.compiler.ops.elementwise.arithmetic import Divide
 from mai.compiler.ops.elementwise.conversion import ToReal
 from mai.compiler.ops.elementwise.exponential import Exp
+from mai.compiler.ops.growing import Growing
 from mai.compiler.ops.reductions.base import Reduction
 
+if TYPE_CHECKING:
+    from mai.compiler.ops.terms import Term
 
-def _extreme(ct: Any, y: Any, x: Any, axes: tuple[int, ...], keep: bool) -> Any:
+
+def _extreme(ct: Term, y: Term, x: Term, axes: tuple[int, ...], keep: bool) -> Term:
     """To the places where x is extreme; equals share."""
     top, slope = (v if keep else v.unsqueeze(*axes) for v in (y, ct))
     is_top = x.equals(top)
@@ -42,7 +48,7 @@ class Mean(Reduction):
     function = Function("mean", Section.REDUCTIONS, (X, AXES, KEEP))
 
     @staticmethod
-    def grown(g: Any, node: Any) -> Any:
+    def grown(g: Growing, node: Node) -> Value | None:
         """The sum so far, over the number of tokens so far."""
         (x,), axes = node.inputs, node.attributes["axes"]
         if not any(g.grows(x, axis) for axis in axes):
@@ -58,7 +64,7 @@ class Mean(Reduction):
     )
 
     @staticmethod
-    def derivative(ct: Any, y: Any, x: Any, axes: tuple[int, ...], keep: bool) -> Any:
+    def derivative(ct: Term, y: Term, x: Term, axes: tuple[int, ...], keep: bool) -> Term:
         return (ct / ct.size(product(tuple(x.shape[axis] for axis in axes)))).restored(axes, keep, x.shape)
 
 
@@ -100,7 +106,7 @@ class Logsumexp(Reduction):
     neutral = -math.inf
 
     @staticmethod
-    def reference(np: Any, x: Any, axes: tuple[int, ...], keep: bool) -> Any:
+    def reference(np: Arrays, x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
         top = np.max(x, axis=axes, keepdims=True)
         made = np.log(np.sum(np.exp(x - top), axis=axes, keepdims=True)) + top
         return made if keep else np.squeeze(made, axis=axes)
@@ -111,6 +117,6 @@ class Logsumexp(Reduction):
     )
 
     @staticmethod
-    def derivative(ct: Any, y: Any, x: Any, axes: tuple[int, ...], keep: bool) -> Any:
+    def derivative(ct: Term, y: Term, x: Term, axes: tuple[int, ...], keep: bool) -> Term:
         top, slope = (v if keep else v.unsqueeze(*axes) for v in (y, ct))
         return slope * (x - top).emit(Exp)

@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
+from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, case, sample
 from mai.compiler.ir.signature import ANY_X, AXIS, OWN, Argument, Function, Kind, Section, X, count
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import same, summed, taken
+from mai.compiler.ops.backends import Arrays, Onnx, Scalar, Tensor, V
+from mai.compiler.ops.growing import Growing
 from mai.compiler.ops.shapes.shape import Concat
+
+if TYPE_CHECKING:
+    from mai.compiler.ops.terms import Term
 
 
 class Slice(Operation):
@@ -37,26 +44,28 @@ class Slice(Operation):
         return Type(x.dtype, (*x.shape[:position], length, *x.shape[position + 1 :]), classes=x.classes)
 
     @staticmethod
-    def reference(np: Any, x: Any, axis: int, start: Any, stop: Any, step: Any) -> Any:
+    def reference(np: Arrays, x: Tensor, axis: int, start: int | None, stop: int | None, step: int | None) -> Tensor:
         return x[_along(axis, slice(start, stop, step))]
 
     @staticmethod
-    def torch(torch: Any, x: Any, axis: int, start: Any, stop: Any, step: Any) -> Any:
+    def torch(torch: Arrays, x: Tensor, axis: int, start: int | None, stop: int | None, step: int | None) -> Tensor:
         return x[_along(axis, slice(start, stop, step))]
 
     @staticmethod
-    def onnx(op: Any, x: Any, axis: int, start: Any, stop: Any, step: Any) -> Any:
+    def onnx(op: Onnx[V], x: V, axis: int, start: Scalar[V] | None, stop: Scalar[V] | None, step: int | None) -> V:
         bounds = [op.shape_vector([0 if start is None else start]), op.shape_vector([2**62 if stop is None else stop])]
         return op.Slice(x, *bounds, op.ints([axis]), op.ints([step or 1]))
 
     @staticmethod
-    def derivative(ct: Any, y: Any, x: Any, axis: int, start: Any, stop: Any, step: Any) -> Any:
+    def derivative(
+        ct: Term, y: Term, x: Term, axis: int, start: Size | None, stop: Size | None, step: int | None
+    ) -> Term:
         size, first = x.shape[axis], _bound(start, 0, x.shape[axis])
         spread = ct.dilated(axis, step or 1)
         return spread.padded(axis, first, size - first - spread.shape[axis])
 
     @staticmethod
-    def grown(g: Any, node: Any) -> Any:
+    def grown(g: Growing, node: Node) -> Value | None:
         """The first rows of a table, as many as there are tokens, are its rows at the tokens' positions."""
         (x,), axis, bounds = node.inputs, node.attributes["axis"], node.attributes
         if g.grows(x, axis):
@@ -84,7 +93,7 @@ def _below_zero(bound: Size) -> bool:
     return bound < 0 if isinstance(bound, int) else all(coefficient < 0 for _, coefficient in bound.terms)
 
 
-def _along(axis: int, index: Any) -> Any:
+def _along(axis: int, index: object) -> tuple[object, ...]:
     """An index at an axis counted from the end."""
     return (..., index, *(slice(None),) * (-axis - 1))
 
@@ -105,13 +114,13 @@ class Pick(Operation):
     onnx: Lowering = staticmethod(lambda op, x, axis, index: op.Gather(x, op.int(index), axis=axis))
 
     @staticmethod
-    def derivative(ct: Any, y: Any, x: Any, axis: int, index: int) -> Any:
+    def derivative(ct: Term, y: Term, x: Term, axis: int, index: int) -> Term:
         size = x.shape[axis]
         place = index if index >= 0 else size + index
         return ct.unsqueeze(axis).padded(axis, place, size - place - 1)
 
     @staticmethod
-    def grown(g: Any, node: Any) -> Any:
+    def grown(g: Growing, node: Node) -> Value | None:
         (x,), axis, index = node.inputs, node.attributes["axis"], node.attributes["index"]
         if not g.grows(x, axis):
             return None
@@ -139,7 +148,7 @@ class Take(Operation):
         return Type(x.dtype, (*x.shape[:position], *index.shape, *x.shape[position + 1 :]), classes=x.classes)
 
     @staticmethod
-    def reference(np: Any, x: Any, index: Any, axis: int, rank: int, index_rank: int) -> Any:
+    def reference(np: Arrays, x: Tensor, index: Tensor, axis: int, rank: int, index_rank: int) -> Tensor:
         position, lead = x.ndim + axis, index.ndim - index_rank
         if x.ndim == rank or not lead:
             return _lead_first(np.moveaxis, np.take(x, index, axis=axis), position, lead)
@@ -148,7 +157,7 @@ class Take(Operation):
         return made.reshape(*made.shape[:position], *index.shape[lead:], *made.shape[position + 1 :])
 
     @staticmethod
-    def torch(torch: Any, x: Any, index: Any, axis: int, rank: int, index_rank: int) -> Any:
+    def torch(torch: Arrays, x: Tensor, index: Tensor, axis: int, rank: int, index_rank: int) -> Tensor:
         position, lead = x.ndim + axis, index.ndim - index_rank
         if x.ndim == 2 and position == 0:
             return torch.nn.functional.embedding(index, x)
@@ -162,11 +171,11 @@ class Take(Operation):
         return made.unflatten(axis, index.shape[lead:]) if index_rank > 1 else made
 
     @staticmethod
-    def onnx(op: Any, x: Any, index: Any, axis: int, rank: int, index_rank: int) -> Any:
-        position, lead = len(x.shape) + axis, len(index.shape) - index_rank
-        if len(x.shape) == rank or not lead:
+    def onnx(op: Onnx[V], x: V, index: V, axis: int, rank: int, index_rank: int) -> V:
+        position, lead = op.rank(x) + axis, op.rank(index) - index_rank
+        if op.rank(x) == rank or not lead:
             made = op.rows(x, index) if axis == -2 == -rank and op.few_bits(x) else op.Gather(x, index, axis=axis)
-            total = len(x.shape) + len(index.shape) - 1
+            total = op.rank(x) + op.rank(index) - 1
             order = [*range(position, position + lead), *range(position), *range(position + lead, total)]
             return op.Transpose(made, perm=order) if position and lead else made
         flat = op.reshape(index, [*op.sizes(index)[:lead], -1]) if index_rank > 1 else index
@@ -181,7 +190,7 @@ class Take(Operation):
         return op.reshape(made, op.output_sizes()) if index_rank > 1 else made
 
     @staticmethod
-    def derivative(ct: Any, y: Any, x: Any, index: Any, axis: int, rank: int, index_rank: int) -> Any:
+    def derivative(ct: Term, y: Term, x: Term, index: Term, axis: int, rank: int, index_rank: int) -> tuple[Term, None]:
         """Every row of x has the sum of what was taken of it."""
         names = "abcdefghijklmnopqrstuvwxyz"
         own, index_names = names[:rank], names[rank : rank + index_rank]
@@ -201,7 +210,7 @@ class Take(Operation):
     )
 
 
-def _lead_first(move: Any, made: Any, first: int, count: int) -> Any:
+def _lead_first(move: Callable[..., Tensor], made: Tensor, first: int, count: int) -> Tensor:
     """The `count` lead axes of an index moved from `first` to the front."""
     return made if not first or not count else move(made, tuple(range(first, first + count)), tuple(range(count)))
 
@@ -221,7 +230,7 @@ class Argsort(Operation):
     torch: Lowering = staticmethod(lambda torch, x, axis: torch.argsort(x, dim=axis, stable=True))
 
     @staticmethod
-    def onnx(op: Any, x: Any, axis: int) -> Any:
+    def onnx(op: Onnx[V], x: V, axis: int) -> V:
         count = op.Reshape(op.size_value(x, axis), op.ints([1]))
         return op.several("TopK", 2, x, count, axis=axis, largest=0, sorted=1)[1]
 
@@ -245,7 +254,7 @@ class Iota(Operation):
     cases = (case(count=5),)
 
     @staticmethod
-    def grown(g: Any, node: Any) -> Any:
+    def grown(g: Growing, node: Node) -> Value | None:
         return g.positions() if g.is_length(node.attributes["count"]) else None
 
 
@@ -270,30 +279,30 @@ class Shift(Operation):
         return Type(x.dtype, x.shape)
 
     @staticmethod
-    def reference(np: Any, x: Any, axis: int, by: int) -> Any:
+    def reference(np: Arrays, x: Tensor, axis: int, by: int) -> Tensor:
         kept = x[_along(axis, slice(0, max(x.shape[axis] - by, 0)))]
         zeros = np.zeros_like(x[_along(axis, slice(0, by))])
         return np.concatenate([zeros, kept], axis)
 
     @staticmethod
-    def torch(torch: Any, x: Any, axis: int, by: int) -> Any:
+    def torch(torch: Arrays, x: Tensor, axis: int, by: int) -> Tensor:
         before = (0, 0) * (-axis - 1) + (by, 0)
         return torch.nn.functional.pad(x, before)[_along(axis, slice(0, -by))]
 
     @staticmethod
-    def onnx(op: Any, x: Any, axis: int, by: int) -> Any:
-        pads = [0] * (2 * len(x.shape))
-        pads[len(x.shape) + axis] = by
+    def onnx(op: Onnx[V], x: V, axis: int, by: int) -> V:
+        pads = [0] * (2 * op.rank(x))
+        pads[op.rank(x) + axis] = by
         zero = op.int(0) if op.whole(x) else 0.0
         padded = op.Pad(x, op.ints(pads), zero)
         return op.Slice(padded, op.ints([0]), op.ints([-by]), op.ints([axis]))
 
     @staticmethod
-    def derivative(ct: Any, y: Any, x: Any, axis: int, by: int) -> Any:
+    def derivative(ct: Term, y: Term, x: Term, axis: int, by: int) -> Term | None:
         return None if by == x.shape[axis] else ct.slice(axis, by, None).padded(axis, 0, by)
 
     @staticmethod
-    def grown(g: Any, node: Any) -> Any:
+    def grown(g: Growing, node: Node) -> Value | None:
         """The state is the last inputs."""
         (x,), axis, by = node.inputs, node.attributes["axis"], node.attributes["by"]
         if not g.grows(x, axis):

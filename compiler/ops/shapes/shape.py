@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
+from mai.compiler.ir.graph import Node
 from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, broadcast, case, describe, sample
 from mai.compiler.ir.sizes import Size, product
 from mai.compiler.ir.types import Type
 from mai.compiler.ops.along import reshaped, same, squeezed, stacked, transposed, widened
+from mai.compiler.ops.backends import Arrays, Onnx, Scalar, Tensor, V
+from mai.compiler.ops.growing import Growing
+
+if TYPE_CHECKING:
+    from mai.compiler.ops.terms import Term
 
 
 class Reshape(Operation):
@@ -43,7 +50,7 @@ class Transpose(Operation):
     reference: Lowering = staticmethod(lambda np, x, perm: np.transpose(x, _full(perm, x.ndim)))
 
     @staticmethod
-    def torch(torch: Any, x: Any, perm: tuple[int, ...]) -> Any:
+    def torch(torch: Arrays, x: Tensor, perm: tuple[int, ...]) -> Tensor:
         if perm[-2:] == (-1, -2) and perm[:-2] == tuple(range(-len(perm), -2)):
             return torch.transpose(x, -1, -2)
         return torch.permute(x, _full(perm, x.ndim))
@@ -90,8 +97,9 @@ class Concat(Operation):
     onnx: Lowering = staticmethod(lambda op, *xs, axis: op.Concat(*xs, axis=axis))
 
     @staticmethod
-    def derivative(ct: Any, y: Any, *xs: Any, axis: int) -> Any:
-        made, start = [], 0
+    def derivative(ct: Term, y: Term, *xs: Term, axis: int) -> tuple[Term, ...]:
+        made: list[Term] = []
+        start: Size = 0
         for x in xs:
             made.append(ct.slice(axis, start, start + x.shape[axis]))
             start = start + x.shape[axis]
@@ -100,7 +108,7 @@ class Concat(Operation):
     cases = (case(sample(3), sample(2)), case(sample(3, 4), sample(1, 4), axis=-2))
 
     @staticmethod
-    def grown(g: Any, node: Any) -> Any:
+    def grown(g: Growing, node: Node) -> None:
         if any(g.grows(x, node.attributes["axis"]) for x in node.inputs):
             raise g.refused("joins other rows to the sequence", help="`shift(x, 1)` moves a sequence on by a token")
 
@@ -150,19 +158,19 @@ class Expand(Operation):
         return Type(x.dtype, shape)
 
     @staticmethod
-    def reference(np: Any, x: Any, shape: Any, lead: Any) -> Any:
+    def reference(np: Arrays, x: Tensor, shape: Sequence[int], lead: Sequence[int]) -> Tensor:
         return np.broadcast_to(_padded_np(x, len(lead), len(shape)), (*lead, *shape))
 
     @staticmethod
-    def torch(torch: Any, x: Any, shape: Any, lead: Any) -> Any:
+    def torch(torch: Arrays, x: Tensor, shape: Sequence[int], lead: Sequence[int]) -> Tensor:
         axes = len(lead) + len(shape) - x.ndim
         for _ in range(axes if lead else 0):
             x = x.unsqueeze(len(lead))
         return x.expand(*lead, *shape)
 
     @staticmethod
-    def onnx(op: Any, x: Any, shape: Any, lead: Any) -> Any:
-        missing = len(lead) + len(shape) - len(x.shape)
+    def onnx(op: Onnx[V], x: V, shape: Sequence[Scalar[V]], lead: Sequence[Scalar[V]]) -> V:
+        missing = len(lead) + len(shape) - op.rank(x)
         if missing and lead:
             x = op.Unsqueeze(x, op.ints([len(lead) + i for i in range(missing)]))
         return op.Expand(x, op.shape_vector([*lead, *shape]))
@@ -172,7 +180,7 @@ class Expand(Operation):
     cases = (case(sample(), shape=(3,)), case(sample(1, 4), shape=(2, 3, 4)))
 
 
-def _padded_np(x: Any, lead: int, rank: int) -> Any:
+def _padded_np(x: Tensor, lead: int, rank: int) -> Tensor:
     return x.reshape((*x.shape[:lead], *(1,) * (lead + rank - x.ndim), *x.shape[lead:]))
 
 
@@ -192,7 +200,7 @@ class Unsqueeze(Operation):
     reference: Lowering = staticmethod(lambda np, x, axes: np.expand_dims(x, axes))
 
     @staticmethod
-    def torch(torch: Any, x: Any, axes: tuple[int, ...]) -> Any:
+    def torch(torch: Arrays, x: Tensor, axes: tuple[int, ...]) -> Tensor:
         for axis in sorted(axes, reverse=True):
             x = x.unsqueeze(axis)
         return x
