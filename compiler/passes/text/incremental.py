@@ -1,16 +1,16 @@
-"""`extend` in its incremental form: the past is not computed again.
+"""`extend` in its incremental form, which never computes the past again.
 
-The row's axis is followed through the body. In a turn, a value holds the *rows* of the new tokens alone: all of the prompt
-in the first turn, one token in every other. An operation that needs more keeps a state, as its `grown` says: attention its
-keys and values, a running sum its value, a shift its last inputs. For any other, an axis along which all tokens are looked at
-is a *past* axis: the values of all tokens so far are kept, and the new ones joined to them. That is right if no token looks
-at a later one, so whatever is summed up over a past axis must be known to be neutral wherever a later token would stand.
+The axis of the text is followed through the body. In a turn, a value holds the *rows* of the new tokens alone: the whole prompt in
+the first turn, one token in every other. An operation that needs more keeps a state, as its `grown` says: attention keeps keys and
+values, a running sum its value, a shift its last inputs. For any other operation, an axis along which it combines all tokens
+becomes a *past* axis: the values of all tokens so far are kept, and the new ones are appended. That is correct if no token depends
+on a later one, so what is summed over a past axis must be known to be neutral wherever a later token would stand.
 
-What depends on all tokens so far without a place of its own, the last token's logits say, holds for this turn only
-(`now`): nothing that is kept may be made of it.
+A value that depends on all tokens so far and belongs to none of them, such as the logits of the next token, is valid in this turn
+only (`now`): no state may be computed from it.
 
-Rows may begin with `NOTHING`, for prompts of different lengths: positions count from the first token, and what is kept
-passes over what is before it.
+Rows may begin with `NOTHING`, for prompts of different lengths: positions count from the first token, and states ignore the
+places before it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mai.compiler.ir.types import Axis, DType
 from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.shape import Expand, Reshape
-from mai.compiler.passes.text.causal import SAMPLED, Sample, combined, is_neutral
+from mai.compiler.passes.text.causal import SAMPLED, Sample, combine_fills, is_neutral
 from mai.compiler.passes.text.growth import Finish, grow
 from mai.compiler.passes.text.last_row import LAST, needs
 from mai.compiler.passes.text.turn import Grown, Turn
@@ -216,7 +216,7 @@ class Growth(Turn):
         return replace(g, value=self.emit(logic.Where, seen, g.value, fill))
 
     def _emitted(self, node: Node, inputs: Sequence[Value], sizes: Mapping[int, Size]) -> Value:
-        """The operation on other sizes: `sizes` are those of the growing axes of its result."""
+        """Emit the operation for this turn; `sizes` are the sizes of the growing axes of its result."""
         b, op, attributes = self.builder, node.op, dict(node.attributes)
         rank = node.output.type.rank
         if op is Unlead:
@@ -229,15 +229,15 @@ class Growth(Turn):
             attributes["shape"] = tuple(sizes.get(i - rank, s) for i, s in enumerate(attributes["shape"]))
         if any(self.has_length(a) for a in attributes.values()):
             raise self.refused("depends on the length of the text")
-        made = b.emit_all(op, inputs, attributes, node.output.name)[0]
-        made.type = replace(made.type, classes=node.output.type.classes)
-        return made
+        result = b.emit_all(op, inputs, attributes, node.output.name)[0]
+        result.type = replace(result.type, classes=node.output.type.classes)
+        return result
 
     def _sizes_of_axes(self, row: int | None, past: Sequence[int], rows: Size) -> dict[int, Size]:
         return ({} if row is None else {row: rows}) | dict.fromkeys(past, self.total)
 
     def _fill(self, node: Node, operands: Sequence[Grown], row: int | None, past: Sequence[int]) -> float | None:
-        """The number above the diagonal of a result, if it is one."""
+        """The number that a result has above its diagonal; None where it is unknown or not one number."""
         if row is None or len(past) != 1:
             return None
         sampled = [sample.above(node.output, row, past[0]) for sample in self.samples]
@@ -246,10 +246,10 @@ class Growth(Turn):
         if node.op is red.Softmax:
             return 0.0
         fills = [self._fill_of(value, g) for value, g in zip(node.inputs, operands, strict=True)]
-        return combined(node, fills)
+        return combine_fills(node, fills)
 
     def _fill_of(self, value: Value, g: Grown) -> float | None:
-        """The number above the diagonal of an operand: a constant is the same everywhere."""
+        """The number that an operand has above its diagonal; a constant has it everywhere."""
         number = self.samples[0].number(value)
         return g.fill if number is None else number
 
