@@ -199,15 +199,15 @@ class Speculation(Growth):
         if "columns_so_far" not in self.made:
             last = self._drafts() + self._size(self.total - self.chosen)
             place = self._term(self.emit(Iota, count=self.total))
-            seen = place.emit(logic.LessEqual, last).emit(logic.LogicalAnd, self._term(self.columns()))
-            self.made["columns_so_far"] = seen.value
+            so_far = place.emit(logic.LessEqual, last).emit(logic.LogicalAnd, self._term(self.columns()))
+            self.made["columns_so_far"] = so_far.value
         return self.made["columns_so_far"]
 
     def rows_so_far(self, value: Value, nothing: float) -> Value:
         """Up to each draft; the axis that grows is the last."""
         last = self._drafts() + self._size(self.new - self.chosen)
-        held = self._term(self.emit(Iota, count=self.new)).emit(logic.LessEqual, last)
-        return held.where(self._term(self.rows(value, nothing)), nothing).value
+        until_draft = self._term(self.emit(Iota, count=self.new)).emit(logic.LessEqual, last)
+        return until_draft.where(self._term(self.rows(value, nothing)), nothing).value
 
     def count(self) -> Value:
         """How many tokens there are up to each draft."""
