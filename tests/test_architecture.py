@@ -11,11 +11,20 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "onnx", "onnx_ir", "onnxruntime", "numpy", "sklearn", "accelerate", "safetensors", "matplotlib"}
+FLOORS = ("ir", "ops", "solvers", "passes", "elaborate")  # Of the compiler, each on those before it.
+
+
+def above(room: str) -> set[str]:
+    """The rooms of the compiler that stand on this one, and both lowerings."""
+    rooms = [*FLOORS[FLOORS.index(room) + 1 :], "torch", "onnx"]
+    return {f"mai.compiler.{name}" for name in rooms}
+
+
 ROOMS = {
     "spec": HEAVY | {"mai.compiler", "mai.runtime"},
     "runtime": {"torch", "lark", "onnx", "onnx_ir", "sklearn", "accelerate", "safetensors", "mai.spec"},
-    "compiler/ir": {"torch", "onnx", "onnx_ir", "onnxruntime"},
-    "compiler/ops": HEAVY,
+    "compiler/ir": {"torch", "onnx", "onnx_ir", "onnxruntime"} | above("ir"),
+    "compiler/ops": HEAVY | above("ops"),
     "compiler/passes": {"torch", "onnx", "onnx_ir", "onnxruntime"},
     "compiler/solvers": HEAVY,
     "compiler/elaborate": HEAVY | {"lark"},
@@ -55,6 +64,10 @@ def test_the_runtime_loads_no_torch_and_no_compiler() -> None:
     loaded = loaded_after("from mai.runtime import load")
     assert "onnxruntime" in loaded
     assert not {"torch", "lark", "onnx_ir", "mai.compiler", "mai.spec"} & loaded
+
+
+def test_the_command_line_loads_nothing_heavy_before_a_verb_is_used() -> None:
+    assert not (HEAVY | {"lark"}) & loaded_after("import mai.runtime.cli, mai.compiler.cli")
 
 
 @pytest.mark.parametrize("name", ["dit", "moons_flow", "char_gpt"])
