@@ -10,7 +10,7 @@ from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError
 from mai.compiler.ir.signature import ANY_X, AXIS, OWN, Argument, Function, Kind, Section, X, count
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.along import same, summed, taken
+from mai.compiler.ops.along import ordered, same, summed, taken
 from mai.compiler.ops.backends import Arrays, Onnx, Scalar, Tensor, V
 from mai.compiler.ops.growing import Growing
 from mai.compiler.ops.shapes.shape import Concat
@@ -221,6 +221,7 @@ class Argsort(Operation):
     function = Function("argsort", Section.ALONG, (X, AXIS))
 
     attributes = {"axis": -1}
+    along = staticmethod(ordered)
 
     @classmethod
     def shape(cls, x: Type, axis: int) -> Type:
