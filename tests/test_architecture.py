@@ -11,11 +11,20 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 HEAVY = {"torch", "onnx", "onnx_ir", "onnxruntime", "numpy", "sklearn", "accelerate", "safetensors", "matplotlib"}
+FLOORS = ("ir", "ops", "solvers", "passes", "elaborate")  # Of the compiler, each on those before it.
+
+
+def above(room: str) -> set[str]:
+    """The rooms of the compiler that stand on this one, and both lowerings."""
+    rooms = [*FLOORS[FLOORS.index(room) + 1 :], "torch", "onnx"]
+    return {f"mai.compiler.{name}" for name in rooms}
+
+
 ROOMS = {
     "spec": HEAVY | {"mai.compiler", "mai.runtime"},
     "runtime": {"torch", "lark", "onnx", "onnx_ir", "sklearn", "accelerate", "safetensors", "mai.spec"},
-    "compiler/ir": {"torch", "onnx", "onnx_ir", "onnxruntime"},
-    "compiler/ops": HEAVY,
+    "compiler/ir": {"torch", "onnx", "onnx_ir", "onnxruntime"} | above("ir"),
+    "compiler/ops": HEAVY | above("ops"),
     "compiler/passes": {"torch", "onnx", "onnx_ir", "onnxruntime"},
     "compiler/solvers": HEAVY,
     "compiler/elaborate": HEAVY | {"lark"},

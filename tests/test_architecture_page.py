@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from benchmarks.walk import FLOW, LINEAR, walk
+from mai.compiler.passes.pipeline import GROWN, OPTIMISATION, preparation
 
 ROOT = Path(__file__).parents[1]
 PAGE = (ROOT / "compiler" / "ARCHITECTURE.md").read_text(encoding="utf-8")
@@ -89,6 +90,14 @@ def test_arrows_go_down() -> None:
     """Without the dotted ones there is no way back to where one came from."""
     drawn = arrows("-->")
     assert [room for room in BOXES.values() if room in reached(room, drawn)] == []
+
+
+def test_the_passes_are_those_of_the_pipeline() -> None:
+    """A pass that runs a second time is called after the first, with what it cleans up behind an underscore."""
+    listed = [*preparation(), *(p for way in GROWN.values() for p in way), *preparation(drafts=1), *OPTIMISATION]
+    (table,) = re.findall(r"^\| pass \| what it does \|\n(.*?)\n\n", PAGE, re.DOTALL | re.MULTILINE)
+    described = set(re.findall(r"`(\w+)`(?=[^|]* \| )", table))
+    assert described == {re.sub(r"^(share|prune)_.*", r"\1", p.name) for p in listed}
 
 
 @pytest.mark.parametrize("name", WALKS)

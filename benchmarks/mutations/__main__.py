@@ -36,7 +36,7 @@ def subjects() -> list[Path]:
     return [path for path in found if path.name != "__main__.py"]
 
 
-def tried(fault: Fault, tree: Path, limit: float) -> dict[str, Any]:
+def tried(fault: Fault, tree: Path, limit: float, fast_alone: bool) -> dict[str, Any]:
     """What the tests say of one fault; the tree is as before afterwards."""
     place = tree / fault.path
     raw = place.read_bytes()
@@ -44,7 +44,7 @@ def tried(fault: Fault, tree: Path, limit: float) -> dict[str, Any]:
     place.write_bytes(changed)
     try:
         fast = run_tests(tree, fault.path, FAST, limit)
-        slow = run_tests(tree, fault.path, SLOW, 4 * limit) if fast.by is None else None
+        slow = None if fast.by or fast_alone else run_tests(tree, fault.path, SLOW, 4 * limit)
     finally:
         place.write_bytes(raw)
     seconds = fast.seconds + (slow.seconds if slow else 0)
@@ -52,7 +52,9 @@ def tried(fault: Fault, tree: Path, limit: float) -> dict[str, Any]:
     return {"fast": fast.by, "slow": slow.by if slow else None, "seconds": round(seconds, 1), "diff": diff}
 
 
-def outcomes(faults: list[tuple[int, Fault]], jobs: int, limit: float) -> Iterator[tuple[int, Fault, dict[str, Any]]]:
+def outcomes(
+    faults: list[tuple[int, Fault]], jobs: int, limit: float, fast_alone: bool
+) -> Iterator[tuple[int, Fault, dict[str, Any]]]:
     """Try faults, `jobs` at a time, each in a tree of its own."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
         trees: Queue[Path] = Queue()
@@ -63,7 +65,7 @@ def outcomes(faults: list[tuple[int, Fault]], jobs: int, limit: float) -> Iterat
         def one(numbered: tuple[int, Fault]) -> tuple[int, Fault, dict[str, Any]]:
             tree = trees.get()
             try:
-                return *numbered, tried(numbered[1], tree, limit)
+                return *numbered, tried(numbered[1], tree, limit, fast_alone)
             finally:
                 trees.put(tree)
 
@@ -99,6 +101,7 @@ def main() -> None:
     parser.add_argument("--list", action="store_true", help="name the faults and stop")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
     parser.add_argument("--limit", type=float, default=300, help="seconds for the tests of `make fast`")
+    parser.add_argument("--fast", action="store_true", help="leave the slow tests out")
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "mutations")
     asked = parser.parse_args()
     faults = chosen(subjects(), ROOT, asked.count, asked.seed)
@@ -111,7 +114,7 @@ def main() -> None:
         return
     numbers = range(len(faults)) if asked.only is None else asked.only
     left = [(n, faults[n]) for n in numbers if asked.only is not None or faults[n].name not in known]
-    for number, fault, outcome in outcomes(left, asked.jobs, asked.limit):
+    for number, fault, outcome in outcomes(left, asked.jobs, asked.limit, asked.fast):
         known[fault.name] = outcome
         place.write_text(json.dumps(known, indent=1))
         print(f"{number}: {fault.kind}, {outcome['seconds']:.0f} s: {verdict(fault, outcome)}", flush=True)

@@ -111,9 +111,9 @@ def where(e: Elaborator, condition: Arg, x: Arg, y: Arg) -> Binding:
 
 def _labels(given: Binding) -> Size | None:
     """How many labels there must be for an integer to be one of them."""
-    return (
-        given + 1 if isinstance(given, int) and given >= 0 else given.type.classes if isinstance(given, Value) else None
-    )
+    if isinstance(given, Value):
+        return given.type.classes
+    return given + 1 if isinstance(given, int) and given >= 0 else None
 
 
 @builtin(Section.SHAPES)

@@ -41,7 +41,8 @@ def read_configuration(
         named[argument.name] = value
         spans[argument.name] = argument.value.span
         name_spans[argument.name] = argument.name_span or argument.span
-    span = call.span if call is not None else arguments[0].span.to(arguments[-1].span) if arguments else _nowhere(env)
+    written = arguments[0].span.to(arguments[-1].span) if arguments else _nowhere(env)
+    span = written if call is None else call.span
     return Configuration(name, tuple(positional), named, span, spans, name_spans, tuple(places))
 
 

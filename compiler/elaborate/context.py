@@ -127,7 +127,9 @@ class Context:
     def unknown_argument(self, callee: str, name: str, span: Span, known: Sequence[str]) -> Stop:
         """Report an argument that a function does not have."""
         guess = closest(name, known)
-        help = f"did you mean `{guess}`?" if guess else (f"it takes {', '.join(known)}" if known else None)
+        help = f"it takes {', '.join(known)}" if known else None
+        if guess:
+            help = f"did you mean `{guess}`?"
         return self.fail("unknown-argument", span, f"`{callee}` has no argument `{name}`", help=help)
 
     def refused(self, error: ShapeError, spans: Sequence[Span], span: Span, inputs: Sequence[Value] = ()) -> Poison:

@@ -20,7 +20,7 @@ DTYPES: dict[DType, type[np.generic]] = {DType.REAL: np.float64, DType.INT: np.i
 class Evaluation(Interpreter[Array, int]):
     """One run of a graph in double precision."""
 
-    dtypes = DTYPES
+    dtypes: Mapping[DType, type[np.generic]] = DTYPES
 
     def __init__(self, graph: Graph, weights: Mapping[str, Array]) -> None:
         super().__init__(graph)
@@ -29,21 +29,22 @@ class Evaluation(Interpreter[Array, int]):
     def run(self, inputs: Mapping[str, object], settings: Mapping[str, object] | None = None) -> list[Array]:
         """The outputs; `inputs` and `settings` by name, a setting that is left out has its default."""
         for value in self.graph.inputs:
-            self.values[value] = self._array(inputs[value.name], value.type)
+            self.values[value] = self.array(inputs[value.name], value.type)
         for name, setting in self.graph.settings.items():
             number = (settings or {}).get(name, setting.default)
-            self.values[setting.value] = self._array(number, setting.value.type)
+            self.values[setting.value] = self.array(number, setting.value.type)
         self.nodes(self.graph.nodes)
         return [self[v] for v in self.graph.outputs]
 
-    def _array(self, numbers: object, type: Type) -> Array:
+    def array(self, numbers: object, type: Type) -> Array:
+        """Numbers as an array of a type's dtype."""
         return np.asarray(numbers, self.dtypes[type.dtype], order="C")
 
     def constant(self, node: Node) -> Array:
-        return self._array(Constant.of(node).value, node.output.type)
+        return self.array(Constant.of(node).value, node.output.type)
 
     def weight(self, node: Node) -> Array:
-        return self._array(self.weights[WeightOf.of(node).weight], node.output.type)
+        return self.array(self.weights[WeightOf.of(node).weight], node.output.type)
 
     def size(self, size: Size) -> int:
         """A size as a number, its symbols read from the inputs."""

@@ -56,7 +56,7 @@ class Node:
         """The only output, or the first."""
         return self.outputs[0]
 
-    def items(self) -> list[tuple[str, Any]]:
+    def items(self) -> list[tuple[str, object]]:
         """What the node says beside its operands, by name: for text, and for code that treats all nodes alike."""
         return list(self.attributes.items()) if self.structure is None else self.structure.items()
 

@@ -30,9 +30,18 @@ from mai.compiler.ir.types import Type
 V = TypeVar("V")  # What a value becomes.
 N = TypeVar("N")  # What a size becomes.
 
-# Structural nodes that read nothing and are the same in every call, and those that change a type and nothing in memory.
 LEAVES = (Constant, WeightOf)
 VIEWS = (Lead, Unlead, Across)
+
+
+def is_leaf(node: Node) -> bool:
+    """Whether a node reads nothing, and is the same in every call."""
+    return node.op in LEAVES
+
+
+def is_view(node: Node) -> bool:
+    """Whether a node changes a type, and nothing in memory."""
+    return node.op in VIEWS
 
 
 class BrokenGraph(Exception):
@@ -83,8 +92,8 @@ class Interpreter(ABC, Generic[V, N]):
         if not issubclass(node.op, Structural):
             attributes = self.attributes(node)
             return self.call(node, self.aligned(node), attributes)
-        if node.op in VIEWS:
-            return [self.view(node)]
+        if is_view(node):
+            return [self[node.inputs[0]]]
         if node.op is Constant:
             return [self.constant(node)]
         if node.op is WeightOf:
@@ -153,10 +162,6 @@ class Interpreter(ABC, Generic[V, N]):
     def spread(self, x: V, type: Type) -> V:
         """The same for a `Spread`."""
         return self.expand(x, type)
-
-    def view(self, node: Node) -> V:
-        """Another type for what is the same in memory."""
-        return self[node.inputs[0]]
 
     @abstractmethod
     def call(self, node: Node, inputs: Sequence[V], attributes: dict[str, object]) -> Sequence[V]:

@@ -94,10 +94,10 @@ class Case:
     """Inputs and attributes on which numpy, torch and ONNX Runtime must agree."""
 
     inputs: tuple[Sample | None, ...]
-    attributes: dict[str, Any] = field(default_factory=dict)
+    attributes: dict[str, object] = field(default_factory=dict)
 
 
-def case(*inputs: Sample | None, **attributes: Any) -> Case:
+def case(*inputs: Sample | None, **attributes: object) -> Case:
     """A case for the tests: inputs, None for one that is left out, and attributes."""
     return Case(inputs, attributes)
 
@@ -133,7 +133,7 @@ class Operation:
     """
 
     name: ClassVar[str]
-    attributes: ClassVar[dict[str, Any]] = {}
+    attributes: ClassVar[dict[str, object]] = {}
     alignment: ClassVar[Alignment] = Alignment.LEAD
     wants_lead: ClassVar[bool] = False
     unled: ClassVar[tuple[int, ...]] = ()
@@ -141,10 +141,10 @@ class Operation:
     function: ClassVar[Function | None] = None
     extremes: ClassVar[tuple[tuple[object, ...], ...]] = ()
 
-    derivative: ClassVar[Any] = None
-    expansion: ClassVar[Any] = None
-    along: ClassVar[Any] = None
-    grown: ClassVar[Any] = None
+    derivative: ClassVar[Lowering | None] = None
+    expansion: ClassVar[Lowering | None] = None
+    along: ClassVar[Lowering | None] = None
+    grown: ClassVar[Lowering | None] = None
     neutral: ClassVar[float | None] = None
 
     shape: Lowering
@@ -165,7 +165,7 @@ class Operation:
         OPERATIONS[cls.name] = cls
 
 
-def typed(op: type[Operation], types: Sequence[Type], attributes: Mapping[str, Any]) -> Any:
+def typed(op: type[Operation], types: Sequence[Type], attributes: Mapping[str, object]) -> Type | tuple[Type, ...]:
     """What the shape rule of an operation says, after a look at the operands that cannot have lead axes.
 
     Raises:
@@ -175,7 +175,8 @@ def typed(op: type[Operation], types: Sequence[Type], attributes: Mapping[str, A
         if operand < len(types) and types[operand].lead:
             message = f"this operand of `{op.name}` is one for all examples; here it depends on the example"
             raise ShapeError("shape-mismatch", message, operand, label="differs between examples")
-    return op.shape(*types, **attributes)
+    result: Type | tuple[Type, ...] = op.shape(*types, **attributes)
+    return result
 
 
 def _snake(name: str) -> str:
@@ -186,8 +187,12 @@ def broadcast(a: tuple[Size, ...], b: tuple[Size, ...]) -> tuple[Size, ...] | No
     """The shape of two shapes together, by numpy's rule; None where they do not fit."""
     rank = max(len(a), len(b))
     pairs = zip((1,) * (rank - len(a)) + a, (1,) * (rank - len(b)) + b, strict=True)
-    sizes = [y if x == 1 else x if y == 1 or x == y else None for x, y in pairs]
-    return None if None in sizes else tuple(s for s in sizes if s is not None)
+    sizes = []
+    for x, y in pairs:
+        if x != 1 and y != 1 and x != y:
+            return None
+        sizes.append(y if x == 1 else x)
+    return tuple(sizes)
 
 
 def describe(shape: tuple[Size, ...]) -> str:

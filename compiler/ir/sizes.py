@@ -8,9 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Union
+from functools import reduce
+from itertools import chain
+from operator import add, floordiv, mul
+from typing import TypeVar, Union
 
 Size = Union[int, "Dim"]
+N = TypeVar("N")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,25 +91,29 @@ def symbols(size: Size) -> set[str]:
     return {n for a in atoms for n in ({a} if isinstance(a, str) else symbols(a.numerator))}
 
 
-def evaluate(size: Size, value_of: Mapping[str, Any] | Callable[[str], Any]) -> Any:
+def evaluate(size: Size, value_of: Mapping[str, N] | Callable[[str], N]) -> N | int:
     """The size in some arithmetic (Python integers, tensors, graph values) that has `+ * //`."""
     if isinstance(size, int):
         return size
-    look = value_of if callable(value_of) else value_of.__getitem__
-    total: Any = None
-    for monomial, coefficient in size.terms:
-        product: Any = coefficient if coefficient != 1 or not monomial else None
-        for atom in monomial:
-            factor = look(atom) if isinstance(atom, str) else evaluate(atom.numerator, value_of) // atom.denominator
-            product = factor if product is None else factor * product
-        total = product if total is None else total + product
-    return total
+    return reduce(add, (_product(monomial, coefficient, value_of) for monomial, coefficient in size.terms))
+
+
+def _product(monomial: Monomial, coefficient: int, value_of: Mapping[str, N] | Callable[[str], N]) -> N | int:
+    head = [coefficient] if coefficient != 1 or not monomial else []
+    factors = (_factor(atom, value_of) for atom in monomial)
+    return reduce(lambda product, factor: mul(factor, product), chain(head, factors))
+
+
+def _factor(atom: Atom, value_of: Mapping[str, N] | Callable[[str], N]) -> N | int:
+    if isinstance(atom, Quotient):
+        quotient: N = floordiv(evaluate(atom.numerator, value_of), atom.denominator)
+        return quotient
+    return value_of(atom) if callable(value_of) else value_of[atom]
 
 
 def substitute(size: Size, sizes: Mapping[str, Size]) -> Size:
     """The size with some symbols replaced by other sizes."""
-    result: Size = evaluate(size, lambda name: sizes.get(name, symbol(name)))
-    return result
+    return evaluate(size, lambda name: sizes.get(name, symbol(name)))
 
 
 def product(sizes: tuple[Size, ...]) -> Size:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, fields
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Self
 
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.sizes import Size
@@ -43,7 +43,7 @@ class Structural(Operation, abstract=True):
         assert isinstance(structure, cls), f"`{node.op.name}` is no `{cls.name}`"
         return structure
 
-    def items(self) -> list[tuple[str, Any]]:
+    def items(self) -> list[tuple[str, object]]:
         """The attributes by name, those left out that are as they usually are."""
         pairs = [(field, getattr(self, field.name)) for field in fields(self)]
         return [(field.name, value) for field, value in pairs if field.default is MISSING or value != field.default]
@@ -147,7 +147,7 @@ class Integrate(Structural):
     method: str
     steps: Size | None
     keep: tuple[int, ...]
-    options: Mapping[str, Any]
+    options: Mapping[str, float]
 
 
 @dataclass(frozen=True)

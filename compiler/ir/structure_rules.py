@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any
 
 from mai.compiler.ir.graph import Graph, Node, Region
+from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.sizes import Dim
 from mai.compiler.ir.structure import (
     Across,
@@ -52,7 +52,7 @@ def region_faults(node: Node) -> Iterator[str]:
         yield from _count_faults("the body of a text", node.regions[0], 2, 1)
 
 
-_REGIONS: dict[Any, int] = {Loop: 1, Integrate: 1, Adjoint: 2, Extend: 1}
+_REGIONS: dict[type[Operation], int] = {Loop: 1, Integrate: 1, Adjoint: 2, Extend: 1}
 
 
 def _count_faults(what: str, region: Region, inputs: int, outputs: int) -> Iterator[str]:

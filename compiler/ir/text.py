@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.structure import Constant
@@ -77,7 +76,7 @@ class _Printer:
             yield f"{indent}}}"
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     if isinstance(value, tuple) and len(value) > 8:
         return f"({', '.join(map(_shown, value[:4]))}, ... {len(value)} in all)"
     if isinstance(value, tuple):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.operation import ShapeError, typed
@@ -137,9 +136,9 @@ def _expected(node: Node, graph: Graph) -> list[Type]:
     """The types that a node's outputs must have."""
     if node.structure is not None:
         return structural_outputs(node, graph)
-    made: Any = typed(node.op, [v.type for v in node.inputs], node.attributes)
+    types = typed(node.op, [v.type for v in node.inputs], node.attributes)
     lead = join_leads([v.type for v in node.inputs])
-    return [t.with_lead(lead) for t in (made if isinstance(made, tuple) else (made,))]
+    return [t.with_lead(lead) for t in (types if isinstance(types, tuple) else (types,))]
 
 
 def _sizes_of(values: Iterable[Value]) -> set[str]:

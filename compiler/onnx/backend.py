@@ -9,23 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any
 
 import numpy as np
 import onnx_ir as ir
 
 from mai.compiler.ir import sizes as sz
-from mai.compiler.ir.graph import Graph, Value
+from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.sizes import Dim, Size
+from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.precision.products import Products
 from mai.compiler.onnx.precision.quantize import Coarse
-from mai.compiler.ops.backends import Attribute, Number, Onnx, Operator
+from mai.compiler.ops.backends import Attribute, Number, Operator
 
 UNKNOWN = sz.symbol("unknown")
+DTYPES = {DType.REAL: ir.DataType.FLOAT, DType.INT: ir.DataType.INT64, DType.BOOL: ir.DataType.BOOL}
 BATCH = "batch"  # The symbol of the number of examples.
 Integer = int
 Scalar = Integer | ir.Value
 Build = Callable[[], ir.Value]
+Source = Callable[[str], tuple[ir.Value, int | None]]
 Input = ir.Value | float | None
 
 
@@ -69,19 +71,21 @@ class Wrapped:
 
 
 class OnnxBackend(Products):
-    """Appends nodes to `nodes`, the list of the region being built; constants go to the root graph."""
+    """Appends nodes to `nodes`, the list of the region being built; constants go to the root graph.
 
-    def __init__(self, graph: Graph, opset: int, coarse: Coarse | None = None) -> None:
+    `source` says where a symbol's size is read at run time: a value, and its axis, None for the value itself.
+    """
+
+    def __init__(self, graph: Graph, opset: int, source: Source, coarse: Coarse | None = None) -> None:
         Products.__init__(self, graph, coarse)
-        self.source, self.opset = graph, opset
+        self.graph, self.opset, self._source = graph, opset, source
         self.root = ir.Graph([], [], nodes=[], opset_imports={"": opset}, name=graph.name)
         self.nodes: list[ir.Node] = []
         self.root_nodes = self.nodes
-        self.values: dict[Value, Any] = {}
         self.physical: dict[ir.Value, tuple[Size, ...]] = {}
         self.scope, self.note = "", ""
         self.output: tuple[Size, ...] = ()
-        self._constants: dict[Any, ir.Value] = {}
+        self._constants: dict[object, ir.Value] = {}
         self._sizes: dict[str, ir.Value] = {}
         self._local_sizes: dict[str, ir.Value] = {}
         self._local: set[str] = set()
@@ -122,12 +126,31 @@ class OnnxBackend(Products):
         self._taken.add(made)
         return made
 
+    def begin_node(self, node: Node, *, of_codes: bool) -> None:
+        """What is appended from now on is of a node of the IR; `of_codes`: it is a product of whole numbers."""
+        self.scope = node.scope.replace(".", "/")
+        self.note = node.span.note if node.span else ""
+        self.output = node.output.type.physical if node.outputs else ()
+        self.of_codes = of_codes
+
+    # ------------------------------------------------------------------ types
+
+    def set_type(self, result: ir.Value, type: Type) -> None:
+        """Tell the type of a value of the graph."""
+        self.set_shape(result, type.dtype, type.physical)
+
+    def set_shape(self, result: ir.Value, dtype: DType, sizes: tuple[Size, ...]) -> None:
+        """Tell the dtype of a value of the graph, and its sizes in memory."""
+        result.type = ir.TensorType(DTYPES[dtype])
+        result.shape = ir.Shape([s if isinstance(s, int) else str(s) for s in sizes])
+        self.physical[result] = sizes
+
     # -------------------------------------------------------------- constants
 
-    def const(self, value: Any, dtype: Any = np.int64, name: str = "constant") -> ir.Value:
+    def const(self, value: object, dtype: np.typing.DTypeLike = np.int64, name: str = "constant") -> ir.Value:
         """An array as an initializer; equal small ones are one."""
         array = np.asarray(value, dtype)
-        key: Any = (array.dtype.str, array.shape, array.tobytes()) if array.size <= 4096 else id(value)
+        key: object = (array.dtype.str, array.shape, array.tobytes()) if array.size <= 4096 else id(value)
         if key not in self._constants:
             unique = self.name(name)
             made = ir.Value(
@@ -172,7 +195,11 @@ class OnnxBackend(Products):
         """A size as a number, or as an integer scalar read once: at the start of the graph, or of the body it is of."""
         if not isinstance(size, Dim):
             return size
-        return self._beside(size, str(size), lambda: sz.evaluate(size, self._symbol).value)
+        return self._beside(size, str(size), lambda: self._computed(size))
+
+    def _computed(self, size: Dim) -> ir.Value:
+        number = sz.evaluate(size, self._symbol)
+        return self.int(number) if isinstance(number, int) else number.value
 
     def repeated(self, number: Integer, size: Size) -> ir.Value:
         """A vector of one whole number of 8 bits, made where its size is."""
@@ -201,7 +228,7 @@ class OnnxBackend(Products):
         """
         outer = self.nodes, self.place, self._local, self._local_sizes
         self.nodes, self.place = [], object()
-        self._local = self._local | {name for name, source in self.source.sources.items() if source in body}
+        self._local = self._local | {name for name, source in self.graph.sources.items() if source in body}
         self._local_sizes = dict(self._local_sizes)
         if batch is not None:
             kept = {name: size for name, size in self._local_sizes.items() if BATCH not in name}
@@ -210,16 +237,11 @@ class OnnxBackend(Products):
         self.nodes, self.place, self._local, self._local_sizes = outer
 
     def _symbol(self, name: str) -> Wrapped:
-        return Wrapped(self, self._beside(sz.symbol(name), name, lambda: self._source(name)))
+        return Wrapped(self, self._beside(sz.symbol(name), name, lambda: self._read_size(name)))
 
-    def _source(self, name: str) -> ir.Value:
-        """Where a symbol's size is read at run time: an axis of a value, or a value."""
-        source = self.source.sizes[name]
-        if not isinstance(source, tuple):
-            made: ir.Value = self.values[source]
-            return made
-        dims = self.Shape(self.values[source[0]], start=source[1], end=source[1] + 1)
-        return self.Squeeze(dims)
+    def _read_size(self, name: str) -> ir.Value:
+        value, axis = self._source(name)
+        return value if axis is None else self.Squeeze(self.Shape(value, start=axis, end=axis + 1))
 
     def rank(self, x: ir.Value) -> Integer:
         """The number of axes in memory."""
@@ -322,18 +344,13 @@ class OnnxBackend(Products):
         return Wrapped(self, value)
 
 
-def _attribute(value: Any) -> tuple[ir.AttributeType, Any]:
+def _attribute(value: Attribute | ir.Graph) -> tuple[ir.AttributeType, Attribute | ir.Graph]:
     if isinstance(value, ir.Graph):
         return ir.AttributeType.GRAPH, value
     if isinstance(value, str):
         return ir.AttributeType.STRING, value
     if isinstance(value, float):
         return ir.AttributeType.FLOAT, value
-    if isinstance(value, (list, tuple)):
-        return ir.AttributeType.INTS, list(value)
-    return ir.AttributeType.INT, int(value)
-
-
-def for_operations(backend: OnnxBackend) -> Onnx[ir.Value]:
-    """The backend as operations see it."""
-    return backend
+    if isinstance(value, (int, np.integer)):
+        return ir.AttributeType.INT, int(value)
+    return ir.AttributeType.INTS, list(value)

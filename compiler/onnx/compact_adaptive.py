@@ -17,11 +17,11 @@ from mai.compiler.ir.rewrite import free_values
 from mai.compiler.ir.sizes import evaluate, symbol
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.onnx.backend import BATCH
+from mai.compiler.onnx.backend import BATCH, OnnxBackend
 from mai.compiler.ops.shapes.indexing import Iota
 
 if TYPE_CHECKING:
-    from mai.compiler.onnx.build import Building
+    from mai.compiler.onnx.interpreter import OnnxInterpreter
 
 AGAIN = Value(Type(DType.BOOL), "again")
 ROWS = Value(Type(DType.INT, (symbol(BATCH),)), "rows")
@@ -34,53 +34,50 @@ def stops_alone(loop: Node) -> bool:
     return Loop.of(loop).stops and region.outputs[0].type.batched and not numbers
 
 
-def going_loop(b: Building, loop: Node) -> list[ir.Value | None]:
-    """The last states of all examples, None for those that nothing reads.
+def compacted_loop(walk: OnnxInterpreter, loop: Node) -> list[ir.Value]:
+    """The last states of all examples; those that nothing reads afterwards stay as they were at first.
 
     The loop carries what it computes, states and what they read from outside, for some examples: which, in `rows`. Beside
     them go the states that somebody reads afterwards, for all.
     """
-    op, region = b.op, loop.regions[0]
-    count, *first = [b.operand(v) for v in loop.inputs]
-    states, read = region.inputs[1:], [v for v in free_values(region) if v.type.batched]
-    wanted = [i for i, value in enumerate(loop.outputs) if b.is_read(value)]
-    held = [b.operand(v) for v in read]
+    op, region = walk.op, loop.regions[0]
+    count, *first = (walk[v] for v in loop.inputs)
+    states, outer = region.inputs[1:], [v for v in free_values(region) if v.type.batched]
+    wanted = [i for i, value in enumerate(loop.outputs) if walk.is_read(value)]
+    outer_values = [walk[v] for v in outer]
     everyone = op.Range(op.int(0), op.scalar(op.resolve(symbol(BATCH))), op.int(1))
-    begin = [everyone, *first, *held, *(first[i] for i in wanted)]
-    carried = [ROWS, *states, *read, *(states[i] for i in wanted)]
-    turn, again, rows, *inside = [b.typed(v) for v in (region.inputs[0], AGAIN, *carried)]
-    given, whole = inside[: len(states) + len(read)], inside[len(states) + len(read) :]
-    b.values.update(zip([region.inputs[0], *states, *read], [turn, *given], strict=True))
+    begin = [everyone, *first, *outer_values, *(first[i] for i in wanted)]
+    carried = [ROWS, *states, *outer, *(states[i] for i in wanted)]
+    turn, again, rows, *inside = (walk.typed(v) for v in (region.inputs[0], AGAIN, *carried))
+    some, whole = inside[: len(states) + len(outer)], inside[len(states) + len(outer) :]
     with op.inside(region.inputs, batch=lambda: op.Size(rows)) as nodes:
-        b.nodes(region.nodes)
-        moved = [*(b.operand(v) for v in region.outputs), *given[len(states) :]]
+        walk.values.update(zip(outer, some[len(states) :], strict=True))
+        moved = [*walk.body(region, [turn, *some[: len(states)]]), *some[len(states) :]]
         places = op.Unsqueeze(rows, op.ints([1]))
-        whole = [op.ScatterND(all_, places, moved[i]) for all_, i in zip(whole, wanted, strict=True)]
-        left = op.Reshape(op.NonZero(_examples(b, moved[0], states[0])), op.ints([-1]))
-        some = [op.Gather(x, _among(b, v, left, rows), axis=0) for v, x in zip(carried, (rows, *moved), strict=False)]
-        outputs = b.outputs([op.Greater(op.Size(left), 0), *some, *whole], [AGAIN, *carried])
-    b.values.update(zip(read, held, strict=True))
+        whole = [op.ScatterND(everywhere, places, moved[i]) for everywhere, i in zip(whole, wanted, strict=True)]
+        left = op.Reshape(op.NonZero(_examples(op, moved[0], states[0])), op.ints([-1]))
+        kept = [op.Gather(x, _among(op, v, left, rows), axis=0) for v, x in zip(carried, (rows, *moved), strict=False)]
+        outputs = walk.leaving([op.Greater(op.Size(left), 0), *kept, *whole], [AGAIN, *carried])
+    walk.values.update(zip(outer, outer_values, strict=True))
     body = ir.Graph([turn, again, rows, *inside], outputs, nodes=nodes, name=op.name("body"))
-    made = op.several("Loop", len(begin), count, op.const(True, bool), *begin, body=body)
-    ended = dict(zip(wanted, made[len(begin) - len(wanted) :], strict=True))
-    return [ended.get(i) for i in range(len(states))]
+    results = op.several("Loop", len(begin), count, op.const(True, bool), *begin, body=body)
+    last = dict(zip(wanted, results[len(begin) - len(wanted) :], strict=True))
+    return [last.get(i, state) for i, state in enumerate(first)]
 
 
-def _among(b: Building, value: Value, left: ir.Value, rows: ir.Value) -> ir.Value:
+def _among(op: OnnxBackend, value: Value, left: ir.Value, rows: ir.Value) -> ir.Value:
     """Where a value has the examples that are left: once, or in every branch, if branches of a net lie one after the other."""
     branches = evaluate(value.type.physical[0], {BATCH: 1})
     if branches == 1:
         return left
-    starts = b.op.Mul(b.op.const([[i] for i in range(branches)]), b.op.Size(rows))
-    made: ir.Value = b.op.Reshape(b.op.Add(starts, left), b.op.ints([-1]))
-    return made
+    starts = op.Mul(op.const([[i] for i in range(branches)]), op.Size(rows))
+    return op.Reshape(op.Add(starts, left), op.ints([-1]))
 
 
-def _examples(b: Building, going: ir.Value, flag: Value) -> ir.Value:
+def _examples(op: OnnxBackend, going: ir.Value, flag: Value) -> ir.Value:
     """Whether each example goes on: any part of it, where parts go on for themselves."""
     inner = len(flag.type.physical) - 1
     if not inner:
         return going
-    numbers = b.op.Cast(going, to=int(ir.DataType.INT64))
-    made: ir.Value = b.op.ReduceMax(numbers, b.op.ints([*range(1, inner + 1)]), keepdims=0)
-    return made
+    numbers = op.Cast(going, to=int(ir.DataType.INT64))
+    return op.ReduceMax(numbers, op.ints([*range(1, inner + 1)]), keepdims=0)

@@ -27,7 +27,9 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
     """What the file of a prepared export will say of itself."""
     graph, optimised = prepared.plain, prepared.optimised
     text, step = text_of(prepared.whole or optimised), step_of(optimised)
-    prompt = step.tokens if step else text.prompt if text else ""
+    prompt = text.prompt if text else ""
+    if step:
+        prompt = step.tokens
     return Manifest(
         name=program.name,
         export=graph.name,

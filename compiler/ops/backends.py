@@ -14,7 +14,7 @@ V = TypeVar("V")  # A value of the ONNX graph that is being built.
 Integer = int  # `Onnx.int` makes a constant.
 # A size: known now, or an integer scalar of the graph.
 Scalar = Union[int, V]  # noqa: UP007 (with a type variable, mypy takes no other form)
-Attribute = int | float | str | Sequence[int] | Sequence[float]  # What an ONNX operator's attribute may be.
+Attribute = int | float | str | Sequence[int]  # What an ONNX operator's attribute may be.
 
 
 class Tensor(Protocol):

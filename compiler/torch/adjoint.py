@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeGuard
 
 import torch
 from torch import Tensor, fx
@@ -17,6 +17,7 @@ from torch.autograd.function import once_differentiable
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 Field = Callable[..., tuple[Tensor, ...]]
+Outer = Tensor | int  # What a region reads from around it: values, and sizes.
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,24 +30,24 @@ class Equation:
 
     field: torch.nn.Module
     solution: torch.nn.Module
-    outer: tuple[Any, ...]
-    further: tuple[Any, ...]
+    outer: tuple[Outer, ...]
+    further: tuple[Outer, ...]
     lead: int
     method: str
     rtol: float
     atol: float
     steps: Tensor | None
 
-    def velocity(self, time: Tensor, states: Sequence[Tensor], outer: Sequence[Any]) -> tuple[Tensor, ...]:
+    def velocity(self, time: Tensor, states: Sequence[Tensor], outer: Sequence[Outer]) -> tuple[Tensor, ...]:
         """The derivatives [lead..., ...] of the states at a time."""
-        made: tuple[Tensor, ...] = self.field(time.expand(states[0].shape[: self.lead]), *states, *outer)
-        return made
+        slopes: tuple[Tensor, ...] = self.field(time.expand(states[0].shape[: self.lead]), *states, *outer)
+        return slopes
 
-    def solved(self, start: Tensor, stop: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    def solve(self, start: Tensor, stop: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The states at the end, [lead..., ...] each."""
         steps = [] if self.steps is None else [self.steps]
-        made: tuple[Tensor, ...] = self.solution(start, stop, *steps, *states, *self.further)
-        return made
+        ended: tuple[Tensor, ...] = self.solution(start, stop, *steps, *states, *self.further)
+        return ended
 
     def back(
         self, dynamics: Field, start: Tensor, stop: Tensor, ended: tuple[Tensor, ...], judged: int
@@ -54,28 +55,32 @@ class Equation:
         """What has ended at `stop`, at `start`; the first `judged` parts decide an adaptive method's steps (Kidger et al. 2021)."""
         import torchdiffeq
 
-        options: dict[str, Any] = {"norm": lambda parts: max(p.square().mean().sqrt() for p in parts[:judged])}
+        options: dict[str, Callable[..., Tensor]] = {
+            "norm": lambda parts: max(p.square().mean().sqrt() for p in parts[:judged])
+        }
         if self.steps is not None:
             count = int(self.steps) + 1
             options = {"grid_constructor": lambda f, y, t: torch.linspace(float(t[0]), float(t[-1]), count).to(t)}
         span = torch.stack([stop, start])
         try:
-            made = torchdiffeq.odeint(
+            paths = torchdiffeq.odeint(
                 dynamics, ended, span, rtol=self.rtol, atol=self.atol, method=self.method, options=options
             )
         except AssertionError as error:
             message = f"the adjoint equation could not be solved: {error}"
             help = "a smaller learning rate, a larger `rtol` and `atol`, or training without `adjoint`"
             raise MaiError([Diagnostic("not-arrived", None, message, help=help)]) from error
-        return [part[-1] for part in made]
+        return [path[-1] for path in paths]
 
 
 class _Adjoint(torch.autograd.Function):
     """The end of an equation; inputs: start, stop, the states, what the field reads from around it, its parameters."""
 
     @staticmethod
-    def forward(ctx: Any, equation: Equation, count: int, start: Tensor, stop: Tensor, *tensors: Tensor) -> Any:
-        ended = equation.solved(start, stop, tensors[:count])
+    def forward(
+        ctx: Any, equation: Equation, count: int, start: Tensor, stop: Tensor, *tensors: Tensor
+    ) -> tuple[Tensor, ...]:
+        ended = equation.solve(start, stop, tensors[:count])
         ctx.equation, ctx.count = equation, count
         ctx.save_for_backward(start, stop, *tensors[:count], *ended[:count])
         ctx.mark_non_differentiable(*ended[count:])
@@ -83,29 +88,29 @@ class _Adjoint(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *grads: Tensor) -> Any:
+    def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         equation, count, saved = ctx.equation, ctx.count, ctx.saved_tensors
-        (start, stop), begun, ended = saved[:2], saved[2 : 2 + count], saved[2 + count :]
+        (start, stop), first, ended = saved[:2], saved[2 : 2 + count], saved[2 + count :]
         wanted = ctx.needs_input_grad[4 + count :]
         outer = [o.detach().requires_grad_() if _moves(o) else o for o in equation.outer]
         read = [*filter(_moves, outer), *equation.field.parameters()]
-        held = [t for t, needed in zip(read, wanted, strict=True) if needed]
+        sources = [t for t, needed in zip(read, wanted, strict=True) if needed]
 
         def dynamics(time: Tensor, parts: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
             states, adjoints = parts[:count], parts[count : 2 * count]
             with torch.enable_grad():
                 states = tuple(x.detach().requires_grad_() for x in states)
                 moved = equation.velocity(time, states, outer)
-                back = _products(moved, [-a for a in adjoints], [*states, *held])
+                back = _products(moved, [-a for a in adjoints], [*states, *sources])
             return *(f.detach() for f in moved), *back
 
         if bool(start == stop):
-            back = [*begun, *grads[:count], *map(torch.zeros_like, held)]
+            back = [*first, *grads[:count], *map(torch.zeros_like, sources)]
         else:
-            first = (*ended, *grads[:count], *map(torch.zeros_like, held))
-            back = equation.back(dynamics, start, stop, first, 2 * count)
+            last = (*ended, *grads[:count], *map(torch.zeros_like, sources))
+            back = equation.back(dynamics, start, stop, last, 2 * count)
         adjoints, sums = back[count : 2 * count], iter(back[2 * count :])
-        at_start = -_moved(equation, start, begun, adjoints, outer) if ctx.needs_input_grad[2] else None
+        at_start = -_moved(equation, start, first, adjoints, outer) if ctx.needs_input_grad[2] else None
         at_stop = _moved(equation, stop, ended, grads[:count], outer) if ctx.needs_input_grad[3] else None
         return None, None, at_start, at_stop, *adjoints, *(next(sums) if needed else None for needed in wanted)
 
@@ -120,21 +125,21 @@ def _products(made: Sequence[Tensor], cotangents: Sequence[Tensor], sources: Seq
 
 
 def _moved(
-    equation: Equation, time: Tensor, states: Sequence[Tensor], adjoints: Sequence[Tensor], outer: Sequence[Any]
+    equation: Equation, time: Tensor, states: Sequence[Tensor], adjoints: Sequence[Tensor], outer: Sequence[Outer]
 ) -> Tensor:
     """a . f: what moving an end of the way changes."""
     velocity = equation.velocity(time, states, [o.detach() if _moves(o) else o for o in outer])
     return sum(((a * f).sum() for a, f in zip(adjoints, velocity, strict=True)), torch.zeros_like(time))
 
 
-def _moves(value: Any) -> bool:
+def _moves(value: Outer) -> TypeGuard[Tensor]:
     return isinstance(value, Tensor) and value.is_floating_point()
 
 
 @fx.wrap
 def adjoint(
-    field: torch.nn.Module, solution: torch.nn.Module, inputs: tuple[Tensor, ...], outer: tuple[Any, ...],
-    further: tuple[Any, ...], lead: int, method: str, rtol: float, atol: float, adaptive: bool,
+    field: torch.nn.Module, solution: torch.nn.Module, inputs: tuple[Tensor, ...], outer: tuple[Outer, ...],
+    further: tuple[Outer, ...], lead: int, method: str, rtol: float, atol: float, adaptive: bool,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """The last states of an equation, and what else its solution gives; its gradient by the adjoint equation.
 
@@ -144,5 +149,5 @@ def adjoint(
     steps = None if adaptive else states.pop(0)
     equation = Equation(field, solution, outer, further, lead, method, rtol, atol, steps)
     read = [*filter(_moves, outer), *field.parameters()]
-    made: tuple[Tensor, ...] = _Adjoint.apply(equation, len(states), start, stop, *states, *read)  # type: ignore[no-untyped-call]
-    return made
+    ended: tuple[Tensor, ...] = _Adjoint.apply(equation, len(states), start, stop, *states, *read)  # type: ignore[no-untyped-call]
+    return ended

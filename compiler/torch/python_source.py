@@ -7,7 +7,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from functools import cached_property, reduce
 from pathlib import Path
-from typing import Any
 
 import torch
 from torch import fx
@@ -15,7 +14,7 @@ from torch.fx.graph import magic_methods
 from torch.overrides import resolve_name
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.structure import Constant, Loop, WeightOf
+from mai.compiler.ir.structure import Constant, Loop, Nested, WeightOf
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.torch.interpreter import TorchInterpreter
 from mai.compiler.torch.names import writable
@@ -26,22 +25,22 @@ TAKEN = ("self", "nn", "F", "Tensor", "Group")
 INDENT = "    "
 
 
-def begin(turns: str, arguments: Any, layers: dict[str, str]) -> Any:
+def begin(turns: str, arguments: object, layers: dict[str, str]) -> object:
     """The head of a `for` over `turns`, a format of the arguments, and with it over lists of weights by the names of their elements."""
 
 
-def state(first: Any) -> Any:
+def state(first: object) -> object:
     """A variable that the loop moves, with its first value."""
 
 
-def end(states: Any, moved: Any, rows: Any, kept: Any, stops: bool = False) -> None:
+def end(states: object, moved: object, rows: object, kept: object, stops: bool = False) -> None:
     """The foot of a `for`: what is kept of the turn is appended to its rows, then the states move together.
 
     With `stops`, the first state is whether to go on.
     """
 
 
-def fill(rows: Any, count: Any, number: Any) -> None:
+def fill(rows: object, count: object, number: object) -> None:
     """The rows of turns that were not taken."""
 
 
@@ -50,13 +49,13 @@ def forward(graph: Graph) -> list[str]:
 
     It takes the inputs in their order, then the settings with their defaults, and gives the output, or a tuple of them.
     """
-    code = SourceInterpreter(graph)
-    code.parameters([*graph.inputs, *(s.value for s in graph.settings.values())])
-    code.nodes(graph.nodes)
-    code.finish()
-    head = [*(code[v].node.name for v in graph.inputs), *code.defaults()]
-    results = ", ".join(_text(code[v].node) for v in graph.outputs)
-    lines = [*code.placing(), *_lines(code.code.graph), f"return {results}"]
+    walk = SourceInterpreter(graph)
+    walk.parameters([*graph.inputs, *(s.value for s in graph.settings.values())])
+    walk.nodes(graph.nodes)
+    walk.finish()
+    head = [*(walk[v].node.name for v in graph.inputs), *walk.defaults()]
+    results = ", ".join(_text(walk[v].node) for v in graph.outputs)
+    lines = [*walk.placing(), *_lines(walk.code.graph), f"return {results}"]
     return [f"def forward({', '.join(['self', *head])}):", *(INDENT + line for line in lines)]
 
 
@@ -164,10 +163,9 @@ class SourceInterpreter(TorchInterpreter):
         count = self.numbers.get(node.inputs[0], self[node.inputs[0]])
         lists = self._lists(region) if rule.fresh else {}
         head = self._head(turn, count, lists, _reads(region, turn))
-        moved = self.body(region, [head, *states])
-        count_of_states = len(states)
-        kept = moved[count_of_states:]
-        self.code.call(end, (tuple(states), tuple(moved[:count_of_states]), tuple(rows), tuple(kept), rule.stops))
+        results = self.body(region, [head, *states])
+        moved, kept = results[: len(states)], results[len(states) :]
+        self.code.call(end, (tuple(states), tuple(moved), tuple(rows), tuple(kept), rule.stops))
         for row in rows if rule.stops else []:
             self.code.call(fill, (row, count, rule.fill))
         return [*states, *(self._stacked(r, v) for r, v in zip(rows, region.outputs[len(states) :], strict=True))]
@@ -227,7 +225,7 @@ def _lines(graph: fx.Graph) -> Iterator[str]:
             indent = indent.removesuffix(INDENT)
 
 
-def _whether(going: Any) -> str:
+def _whether(going: fx.Node) -> str:
     """Whether a loop goes on: for some example, where each goes on for itself."""
     return f"{_text(going)}.any()" if going.meta["type"].lead else _text(going)
 
@@ -238,13 +236,13 @@ def _statement(node: fx.Node) -> list[str]:
     if node.target is end:
         states, moved, rows, kept = (tuple(map(_text, part)) for part in node.args[:4])  # type: ignore[arg-type]
         moves = [f"{', '.join(states)} = {', '.join(moved)}"] if states else []
-        leaves = [f"if not {_whether(node.args[0][0])}:", f"{INDENT}break"] if node.args[4] else []  # type: ignore[index]
+        leaves = [f"if not {_whether(node.args[0][0])}:", f"{INDENT}break"] if node.args[4] else []  # type: ignore[index, arg-type]
         return [*(f"{r}.append({k})" for r, k in zip(rows, kept, strict=True)), *moves, *leaves]
     if node.target is fill:
         row, count, number = map(_text, node.args)
         return [f"{row} += [torch.full_like({row}[0], {number})] * ({count} - len({row}))"]
-    made = node.meta.get("type")
-    return [f"{node.name} = {_expression(node)}" + (f"  # {_shape(made)}" if made else "")]
+    type = node.meta.get("type")
+    return [f"{node.name} = {_expression(node)}" + (f"  # {_shape(type)}" if type else "")]
 
 
 def _for(node: fx.Node) -> str:
@@ -261,7 +259,8 @@ def _expression(node: fx.Node) -> str:
     named = [f"{k}={_text(a)}" for k, a in node.kwargs.items() if k not in defaults or defaults[k] != a]
     if node.op == "call_method":
         return f"{arguments[0]}.{node.target}({', '.join([*arguments[1:], *named])})"
-    target: Any = node.target
+    target = node.target
+    assert callable(target)
     if target is state:
         return arguments[0]
     if target is list:
@@ -278,7 +277,7 @@ def _operands(node: fx.Node, arguments: list[str]) -> list[str]:
     return [*arguments[:-1], arguments[-1][1:-1]] if bare else arguments
 
 
-def _defaults(function: Any) -> dict[str, Any]:
+def _defaults(function: object) -> dict[str, object]:
     """The values of arguments that need not be written."""
     if not inspect.isfunction(function):
         return {}
@@ -286,7 +285,7 @@ def _defaults(function: Any) -> dict[str, Any]:
     return {p.name: p.default for p in parameters if p.default is not p.empty}
 
 
-def _called(function: Any) -> str:
+def _called(function: Callable[..., object]) -> str:
     """The public name of a function."""
     if function.__module__ == "builtins" or str(function.__module__).startswith("mai."):
         return str(function.__name__)
@@ -296,7 +295,7 @@ def _called(function: Any) -> str:
     return name
 
 
-def _text(argument: Any) -> str:
+def _text(argument: object) -> str:
     """An argument as Python writes it."""
     if isinstance(argument, fx.Node):
         if argument.op == "get_attr":
@@ -314,17 +313,17 @@ def _text(argument: Any) -> str:
     return f'float("{argument}")' if unwritable else str(repr(argument))
 
 
-def _literal(value: Any, dtype: DType) -> str:
+def _literal(value: Nested, dtype: DType) -> str:
     if isinstance(value, tuple):
         return f"[{', '.join(_literal(v, dtype) for v in value)}]"
     return _text(float(value) if dtype is DType.REAL else value)
 
 
-def _shape(made: Type) -> str:
+def _shape(type: Type) -> str:
     """`(batch, 256)`, and the dtype where it is not real."""
-    sizes = ", ".join(map(str, made.physical))
-    comma = "," if len(made.physical) == 1 else ""
-    return f"({sizes}{comma})" + ("" if made.dtype is DType.REAL else f" {made.dtype.value}")
+    sizes = ", ".join(map(str, type.physical))
+    comma = "," if len(type.physical) == 1 else ""
+    return f"({sizes}{comma})" + ("" if type.dtype is DType.REAL else f" {type.dtype.value}")
 
 
 def _place(span: Span | None) -> str:

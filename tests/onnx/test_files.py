@@ -16,8 +16,8 @@ from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.text import to_text
-from mai.compiler.onnx.build import CHUNK
 from mai.compiler.onnx.export import export, model_of
+from mai.compiler.onnx.layout.chunks import CHUNK
 from mai.compiler.onnx.prepared import prepare_export
 from mai.compiler.ops.elementwise import Silu
 from mai.compiler.program import Program

@@ -9,15 +9,25 @@ overridable initializer, so that a host with a GPU can have the batch whole.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+import onnx_ir as ir
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import reading
-from mai.compiler.ir.sizes import evaluate, symbols
+from mai.compiler.ir.sizes import evaluate, symbol, symbols
 from mai.compiler.ir.structure import Loop
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.onnx.backend import BATCH, OnnxBackend
+from mai.compiler.onnx.interface import declare_setting
 from mai.compiler.ops.products.convolution import Conv, ConvTranspose
 from mai.compiler.ops.products.product import Affine
 from mai.compiler.ops.shapes.indexing import Iota
 
+if TYPE_CHECKING:
+    from mai.compiler.onnx.interpreter import OnnxInterpreter
+
+CHUNK = "batch.chunk"  # The setting's name: no name of a spec has a dot.
 # The elements of one activation that a chunk may have, all branches of it, a megabyte of them; and the most examples.
 BUDGET = 262_144
 MOST = 256
@@ -56,6 +66,50 @@ def _elements(value: Value) -> int | None:
             return None
         total *= size
     return total
+
+
+def scan_chunks(walk: OnnxInterpreter, examples: int) -> list[ir.Value]:
+    """The whole program inside a `Scan` over chunks of the batch; the last chunk is filled up with its last row."""
+    op, graph = walk.op, walk.graph
+    shared, own, numbers = parts(graph)
+    walk.nodes(shared)
+    batch, chunk = op.scalar(op.resolve(symbol(BATCH))), _examples(walk, examples)
+    count = op.Div(op.Sub(op.Add(batch, chunk), 1), chunk)
+    size = op.Div(op.Sub(op.Add(batch, count), 1), count)
+    index = op.Range(op.int(0), op.Mul(count, size), op.int(1))
+    rows = op.Min(index, op.Sub(batch, 1))
+    chunks = op.shape_vector([count, size])
+    whole = [*(op.Gather(walk[v], rows, axis=0) for v in graph.inputs), *[index] * len(numbers)]
+    entering = [*graph.inputs, *numbers]
+    slices = [op.Reshape(x, _chunked(op, chunks, v)) for x, v in zip(whole, entering, strict=True)]
+    inputs = [walk.typed(v) for v in entering]
+    walk.values.update(zip(entering, inputs, strict=True))
+    with op.inside(batch=lambda: size) as nodes:
+        walk.nodes(own)
+        outputs = walk.leaving([walk[v] for v in graph.outputs], graph.outputs)
+    body = ir.Graph(inputs, outputs, nodes=nodes, name=op.name("chunk"))
+    results = op.several("Scan", len(outputs), *slices, body=body, num_scan_inputs=len(slices))
+    return [_joined(op, x, v, batch) for x, v in zip(results, graph.outputs, strict=True)]
+
+
+def _examples(walk: OnnxInterpreter, examples: int) -> ir.Value:
+    """How many examples a chunk has: a host that can override an initializer may say so."""
+    if walk.options.required:
+        return walk.op.int(examples)
+    return declare_setting(walk, Value(Type(DType.INT)), CHUNK, examples)
+
+
+def _chunked(op: OnnxBackend, chunks: ir.Value, value: Value) -> ir.Value:
+    """The sizes of a value in chunks: [chunks, size, ...]."""
+    rest = [s for s in value.type.physical[1:] if isinstance(s, int)]
+    return op.Concat(chunks, op.ints(rest), axis=0) if rest else chunks
+
+
+def _joined(op: OnnxBackend, chunks: ir.Value, value: Value, batch: ir.Value) -> ir.Value:
+    """[chunks, size, ...] as [batch, ...]."""
+    rest = [op.resolve(s) for s in value.type.physical[1:]]
+    flat = op.Reshape(chunks, op.shape_vector([-1, *rest]))
+    return op.Slice(flat, op.ints([0]), op.shape_vector([batch]), op.ints([0]))
 
 
 def parts(graph: Graph) -> tuple[list[Node], list[Node], list[Value]]:

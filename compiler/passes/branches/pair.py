@@ -183,7 +183,9 @@ class Group:
         """How soon the group is done: the lower, the earlier."""
         if len(self.branches) > 1:
             return ALL if len(self.branches) >= self.count else SOME
-        return TAKEN if not self.branches else ONE if self.stacked else PRODUCT
+        if not self.branches:
+            return TAKEN
+        return ONE if self.stacked else PRODUCT
 
 
 class Agenda:

@@ -141,8 +141,10 @@ class Derivative:
         if rule is None:
             raise refused(node, f"`{node.op.name}` has no derivative")
         terms = [Term(self.builder, v) for v in (ct, node.output, *node.inputs)]
-        made = rule(*terms, **node.attributes)
-        parts = made if isinstance(made, tuple) else (made,) if made is not None else (None,) * len(node.inputs)
+        result = rule(*terms, **node.attributes)
+        if result is None:
+            return [None] * len(node.inputs)
+        parts = result if isinstance(result, tuple) else (result,)
         return [p and self._summed_axes(p.value, v.type) for p, v in zip(parts, node.inputs, strict=True)]
 
     # ------------------------------------------------------------------ parts

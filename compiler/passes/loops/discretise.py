@@ -46,7 +46,7 @@ def _solved(copier: Copier, node: Node, inputs: list[Value], local: set[str]) ->
     steps, states = (None, rest) if solver.adaptive else (rest[0], rest[1:])
     problem = _problem(copier, node, start, stop, states, local)
     if steps is None:
-        control = Control(options["rtol"], options["atol"], options["max_steps"])
+        control = Control(options["rtol"], options["atol"], int(options["max_steps"]))
         last, evaluations = solve(problem, solver, control)
         return [*last, evaluations]
     builder = copier.builder

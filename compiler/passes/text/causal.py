@@ -28,7 +28,9 @@ def is_neutral(fill: float | None, neutral: float) -> bool:
     """Whether what stands in a place leaves a reduction as it is: 0 for a sum, a very low number for a maximum."""
     if fill is None:
         return False
-    return fill <= HUGE if neutral == -math.inf else fill >= -HUGE if neutral == math.inf else fill == neutral
+    if math.isinf(neutral):
+        return fill <= HUGE if neutral < 0 else fill >= -HUGE
+    return fill == neutral
 
 
 def combined(node: Node, fills: list[float | None]) -> float | None:

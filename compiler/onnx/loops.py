@@ -1,0 +1,80 @@
+"""Loops as ONNX: a `Loop` with the body as a graph, or the turns one after the other."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import onnx_ir as ir
+
+from mai.compiler.ir.graph import Node, Value
+from mai.compiler.ir.structure import Loop
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.onnx.backend import OnnxBackend
+
+if TYPE_CHECKING:
+    from mai.compiler.onnx.interpreter import OnnxInterpreter
+
+GOING = Value(Type(DType.BOOL), "going")
+
+
+def plain_loop(walk: OnnxInterpreter, node: Node) -> list[ir.Value]:
+    """All examples take each turn, until the count is reached or the first state, if the loop stops, is false for all."""
+    region, op, rule = node.regions[0], walk.op, Loop.of(node)
+    count, *states = (walk[v] for v in node.inputs)
+    inputs = [walk.typed(v) for v in region.inputs]
+    going = walk.typed(GOING)
+    with op.inside(region.inputs) as nodes:
+        results = walk.body(region, inputs)
+        goes_on = _any(op, results[0]) if rule.stops else going
+        outputs = walk.leaving([goes_on, *results], [GOING, *region.outputs])
+    body = ir.Graph([inputs[0], going, *inputs[1:]], outputs, nodes=nodes, name=op.name("body"))
+    results = op.several("Loop", len(node.outputs), count, op.const(True, np.bool_), *states, body=body)
+    last, rows = results[: len(states)], results[len(states) :]
+    if rule.stops:
+        rows = [_filled(op, row, count, rule.fill) for row in rows]
+    return last + [_rows(op, row, v) for row, v in zip(rows, region.outputs[len(states) :], strict=True)]
+
+
+def _any(op: OnnxBackend, going: ir.Value) -> ir.Value:
+    """One truth: whether it is true anywhere."""
+    if not op.rank(going):
+        return going
+    numbers = op.Cast(going, to=int(ir.DataType.INT64))
+    return op.Greater(op.ReduceMax(numbers, keepdims=0), 0)
+
+
+def _filled(op: OnnxBackend, stacked: ir.Value, count: ir.Value, fill: int | None) -> ir.Value:
+    """Kept rows with those of the turns that a loop did not take."""
+    assert fill is not None, "a loop that stops says what the turns it did not take keep"
+    turns = op.Shape(stacked, start=0, end=1)
+    rest = op.Shape(stacked, start=1)
+    missing = op.Concat(op.Sub(op.Reshape(count, op.ints([1])), turns), rest, axis=0)
+    return op.Concat(stacked, op.Expand(op.int(fill), missing), axis=0)
+
+
+def _rows(op: OnnxBackend, stacked: ir.Value, kept: Value) -> ir.Value:
+    """A loop stacks along the first axis in memory; rows are the first axis of the shape, after the lead axes."""
+    lead, rank = len(kept.type.lead), kept.type.rank
+    if not lead:
+        return stacked
+    return op.Transpose(stacked, perm=[*range(1, lead + 1), 0, *range(lead + 1, lead + 1 + rank)])
+
+
+def unrolled_loop(walk: OnnxInterpreter, node: Node, count: int) -> list[ir.Value]:
+    """The turns of a loop one after the other, for hosts that want a graph without control flow."""
+    region, op, kept = node.regions[0], walk.op, []
+    _, *states = (walk[v] for v in node.inputs)
+    for turn in range(count):
+        walk.known.learn_number(region.inputs[0], turn, "turn")
+        walk.values.update(zip(region.inputs[1:], states, strict=True))
+        walk.nodes(region.nodes)
+        results = [walk[v] for v in region.outputs]
+        states = results[: len(states)]
+        kept.append(results[len(states) :])
+    rows = []
+    for place, value in enumerate(region.outputs[len(states) :]):
+        axis = op.ints([len(value.type.lead)])
+        parts = [op.Unsqueeze(row[place], axis) for row in kept]
+        rows.append(op.Concat(*parts, axis=len(value.type.lead)))
+    return [*states, *rows]
