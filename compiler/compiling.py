@@ -61,7 +61,7 @@ def _check_drafts(program: Program, names: list[str], options: CompileOptions) -
 def _trained(program: Program, weights: Path | None, options: CompileOptions) -> Trained:
     """The weights, which are said where they are not those of a run, and what the files say of them."""
     from mai.compiler.data import label_names
-    from mai.compiler.data.tokens import stated_tokenizer
+    from mai.compiler.data.tokens import tokenizer_text
     from mai.compiler.training.initial_weights import load_weights
 
     arrays, steps = load_weights(program, weights, options.seed)
@@ -69,8 +69,8 @@ def _trained(program: Program, weights: Path | None, options: CompileOptions) ->
         typer.echo(f"the weights are those of {program.loading.path}", err=True)
     elif weights is None and program.weights:
         typer.echo("no trained weights: the first values are compiled", err=True)
-    tokenizer = stated_tokenizer(program, weights, options.tokenizer)
-    return Trained(arrays, steps, tokenizer, label_names.stated(weights))
+    tokenizer = tokenizer_text(program, weights, options.tokenizer)
+    return Trained(arrays, steps, tokenizer, label_names.names_of(weights))
 
 
 def _compile(prepared: Preparations, name: str, trained: Trained, folder: Path) -> None:

@@ -3,14 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar, dataclass_transform
 
 from mai.spec.source import Source, Span
+
+T = TypeVar("T")
+
+
+@dataclass_transform(frozen_default=True, eq_default=False)
+def node(kind: type[T]) -> type[T]:
+    """A dataclass that the type checker holds frozen. To check it at run time too would take two thirds of the import."""
+    return dataclass(slots=True, eq=False, repr=False)(kind)
+
 
 # ---------------------------------------------------------------- expressions
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Expr:
     """`depth` is the height of the tree below, so that nesting can be bounded without recursion."""
 
@@ -18,35 +27,35 @@ class Expr:
     depth: int
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Number(Expr):
     """A number; whole where it is written without a point or an exponent."""
 
     value: int | float
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class String(Expr):
     """A text in double quotes, without them."""
 
     value: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Bool(Expr):
     """`true` or `false`."""
 
     value: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Name(Expr):
     """A name that stands for a value or a function."""
 
     id: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Field(Expr):
     """`f.u`: the parameter `u` of the net `f`."""
 
@@ -54,7 +63,7 @@ class Field(Expr):
     name: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Unary(Expr):
     """`-x` or `not x`."""
 
@@ -62,7 +71,7 @@ class Unary(Expr):
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Binary(Expr):
     """Arithmetic, comparison (`==`, `<`, ...) and `and`, `or`; `op_span` is the operator's own."""
 
@@ -72,28 +81,28 @@ class Binary(Expr):
     op_span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Transpose(Expr):
     """`x'`: the last two axes exchanged."""
 
     operand: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Stack(Expr):
     """`[a, b]`."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Several(Expr):
     """`(a, b)`, the results of a function that has more than one."""
 
     items: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Argument:
     """One argument of a call; `name` is None for a positional one. `span` covers `name = value`."""
 
@@ -103,7 +112,7 @@ class Argument:
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Call(Expr):
     """`f(a, name = b)`."""
 
@@ -111,7 +120,7 @@ class Call(Expr):
     arguments: tuple[Argument, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Pipe(Expr):
     """`x |> f(a)`, which means `f(x, a)`; `right` is a name or a call."""
 
@@ -119,7 +128,7 @@ class Pipe(Expr):
     right: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Slice:
     """`a:b` or `a:b:c` inside an index."""
 
@@ -129,14 +138,14 @@ class Slice:
     step: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class NewAxis:
     """`None` inside an index."""
 
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Index(Expr):
     """`x[i, a:b, None]`."""
 
@@ -147,7 +156,7 @@ class Index(Expr):
 # ---------------------------------------------------------------------- types
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class TensorType:
     """`[a, b]`; `[]` is a real scalar."""
 
@@ -155,7 +164,7 @@ class TensorType:
     dims: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class ScalarType:
     """`int`, `real`, `bool`, or `token` (one token)."""
 
@@ -163,7 +172,7 @@ class ScalarType:
     kind: Literal["int", "real", "bool", "token"]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class ClassType:
     """`class[K]`: an integer label below K."""
 
@@ -171,7 +180,7 @@ class ClassType:
     classes: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class TokensType:
     """`tokens[P]`: a row of P tokens."""
 
@@ -184,7 +193,7 @@ TypeExpr = TensorType | ScalarType | ClassType | TokensType
 # ----------------------------------------------------------------- statements
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Identifier:
     """A name being bound or mentioned outside an expression."""
 
@@ -192,14 +201,14 @@ class Identifier:
     id: str
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Statement:
     """What stands on a line of a block."""
 
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Assign(Statement):
     """`y = e`; `(a, b) = e` has several targets; `y += e` has an `op` of `+`."""
 
@@ -208,7 +217,7 @@ class Assign(Statement):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Param(Statement):
     """`param W: T = e` or `param W: T ~ distribution`; `state` is a param that training does not move."""
 
@@ -218,7 +227,7 @@ class Param(Statement):
     trained: bool
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Draw(Statement):
     """`x ~ normal([2])`."""
 
@@ -226,14 +235,14 @@ class Draw(Statement):
     distribution: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Return(Statement):
     """`return value`."""
 
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class If(Statement):
     """A choice made when the file is compiled: `if bias { ... } else { ... }`."""
 
@@ -242,7 +251,7 @@ class If(Statement):
     otherwise: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Repeat(Statement):
     """`repeat count { }`, with `shared` and an index where they are written."""
 
@@ -252,7 +261,7 @@ class Repeat(Statement):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Derivative(Statement):
     """`dx/ds = e`; `state` is `x` and `variable` is `s`, their spans those of `dx` and `ds`."""
 
@@ -261,7 +270,7 @@ class Derivative(Statement):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Keep:
     """`keep x as xs`."""
 
@@ -270,7 +279,7 @@ class Keep:
     name: Identifier
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Integrate(Statement):
     """`integrate s in a..b using rk4(steps) { ... } keep x as xs`."""
 
@@ -282,7 +291,7 @@ class Integrate(Statement):
     keeps: tuple[Keep, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Extend(Statement):
     """`extend x by count until stop { ... append next }`."""
 
@@ -292,14 +301,14 @@ class Extend(Statement):
     body: tuple[Statement, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Append(Statement):
     """`append value`, the next token of a text."""
 
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Minimize(Statement):
     """`minimize e over f, "g.head.*"`: nets, and parameters by patterns of their names."""
 
@@ -307,14 +316,14 @@ class Minimize(Statement):
     over: tuple[Identifier | String, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Report(Statement):
     """`report a, b`."""
 
     values: tuple[Expr, ...]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Record(Statement):
     """`record a, b every n`."""
 
@@ -325,14 +334,14 @@ class Record(Statement):
 # --------------------------------------------------------------- declarations
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Declaration:
     """What stands at the top of a file."""
 
     span: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Const(Declaration):
     """`const name = value`."""
 
@@ -340,7 +349,7 @@ class Const(Declaration):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Let(Declaration):
     """`let name = value`."""
 
@@ -348,7 +357,7 @@ class Let(Declaration):
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class DataField:
     """`name: type` of a `data` line."""
 
@@ -357,7 +366,7 @@ class DataField:
     type: TypeExpr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Data(Declaration):
     """`data x: [2], y: class[10] from source`."""
 
@@ -365,7 +374,7 @@ class Data(Declaration):
     source: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Parameter:
     """A parameter of a layer, net or export. Without a type it is a compile-time value."""
 
@@ -375,7 +384,7 @@ class Parameter:
     default: Expr | None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Function(Declaration):
     """A layer, a net or an export; `head` is the span up to the body, for messages.
 
@@ -390,7 +399,7 @@ class Function(Declaration):
     head: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Train(Declaration):
     """`train(settings) { }`; `head` is the text before the body."""
 
@@ -399,14 +408,14 @@ class Train(Declaration):
     head: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Import(Declaration):
     """`import "path"`."""
 
     path: String
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Fill:
     """`"f.head.weight" = "classifier.weight"`: where the parameters of some names come from; several share a `split`."""
 
@@ -415,7 +424,7 @@ class Fill:
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Ignore:
     """`ignore "*.attn.bias"`: tensors of the file that no parameter takes."""
 
@@ -423,7 +432,7 @@ class Ignore:
     value: Expr
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class Weights(Declaration):
     """`weights from "model.safetensors" { rules }`."""
 
@@ -432,7 +441,7 @@ class Weights(Declaration):
     head: Span
 
 
-@dataclass(frozen=True, slots=True, eq=False)
+@node
 class File:
     """One parsed file."""
 

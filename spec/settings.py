@@ -63,4 +63,4 @@ class Choice:
 def choices(model: type[Settings]) -> dict[str, Choice]:
     """The fields of a model that are choices."""
     marks = {name: field.metadata for name, field in model.model_fields.items()}
-    return {name: mark for name, found in marks.items() for mark in found if isinstance(mark, Choice)}
+    return {name: mark for name, metadata in marks.items() for mark in metadata if isinstance(mark, Choice)}

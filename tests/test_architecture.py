@@ -66,6 +66,10 @@ def test_the_runtime_loads_no_torch_and_no_compiler() -> None:
     assert not {"torch", "lark", "onnx_ir", "mai.compiler", "mai.spec"} & loaded
 
 
+def test_the_command_line_loads_nothing_heavy_before_a_verb_is_used() -> None:
+    assert not (HEAVY | {"lark"}) & loaded_after("import mai.runtime.cli, mai.compiler.cli")
+
+
 @pytest.mark.parametrize("name", ["dit", "moons_flow", "char_gpt"])
 def test_check_loads_no_torch_and_no_numpy(name: str) -> None:
     """Derivatives are taken, and a text's incremental form is made, without numbers."""

@@ -115,9 +115,9 @@ def _weights_file(program: Program, path: Path | None, out: Path | None, sets: l
 
 
 def _refuse_unfinished(program: Program, folder: Path, sets: list[str] | None) -> None:
-    from mai.compiler.training.resume_command import again
+    from mai.compiler.training.resume_command import resume_command
     from mai.spec.diagnostics import Diagnostic
 
-    help = f"go on with it: {again(program.source.path, folder, set=sets)}"
+    help = f"go on with it: {resume_command(program.source.path, folder, set=sets)}"
     message = f"{folder} holds a run that was stopped, without weights yet"
     raise MaiError([Diagnostic("weights-missing", None, message, help=help)])

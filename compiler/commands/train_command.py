@@ -39,7 +39,7 @@ def train(
     from mai.compiler.check import growing
     from mai.compiler.compiling import compile_all
     from mai.compiler.training import loop
-    from mai.compiler.training.resume_command import again
+    from mai.compiler.training.resume_command import resume_command
 
     print_diagnostics(growing(program))
     options = loop.Options(
@@ -49,7 +49,7 @@ def train(
     if not result.main:
         return
     if result.weights is None:
-        command = again(
+        command = resume_command(
             file, folder, set=sets, steps=steps, batch=batch, seed=seed, device=device, precision=precision, data=data,
             weights=weights, tensorboard=tensorboard, opset=None if opset == DEFAULTS.opset else opset, quiet=quiet,
         )  # fmt: skip

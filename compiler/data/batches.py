@@ -145,13 +145,13 @@ def _windows(tokens: Array, tokenizer: str, fields: Mapping[str, Type], seed: in
     cut = len(tokens) - max(length, int(len(tokens) * HELD_OUT))
     if cut < length:
         raise bad(f"the text has {len(tokens):,} tokens, fewer than two windows of {length}")
-    train, held = tokens[:cut], tokens[cut:]
+    train, held_out = tokens[:cut], tokens[cut:]
 
     def batch(step: int, size: int) -> Fields:
         starts = generator(seed, FRESH, step).integers(0, len(train) - length + 1, size)
         return {name: train[starts[:, None] + np.arange(length)]}
 
-    rows = held[: len(held) // length * length].reshape(-1, length)[:MOST_WINDOWS]
+    rows = held_out[: len(held_out) // length * length].reshape(-1, length)[:MOST_WINDOWS]
     return Dataset(batch, None, {name: rows}, tokenizer)
 
 

@@ -14,7 +14,7 @@ from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import vector_columns
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-Held = TypeVar("Held")
+Column = TypeVar("Column")
 EXACT = 2**53  # Whole numbers beyond it are not all told apart in float64.
 
 
@@ -24,38 +24,38 @@ def bad(message: str, slug: str = "data-bad", help: str | None = None) -> MaiErr
 
 
 def chosen(
-    held: Mapping[str, Held], is_whole: Callable[[Held], bool], fields: Mapping[str, Type], named: bool = False
-) -> dict[str, Held]:
+    columns: Mapping[str, Column], is_whole: Callable[[Column], bool], fields: Mapping[str, Type], named: bool = False
+) -> dict[str, Column]:
     """What each field takes: by name, or else (unless the source has names of its own) by kind, in their order."""
-    left = {n: h for n, h in held.items() if n not in fields}
-    made: dict[str, Held] = {}
+    left = {n: c for n, c in columns.items() if n not in fields}
+    filled: dict[str, Column] = {}
     for name, type_ in fields.items():
-        found = held.get(name)
-        if found is None and not named:
-            kinds = [n for n, h in left.items() if is_whole(h) == (type_.dtype is DType.INT)]
-            found = left.pop(kinds[0]) if kinds else None
-        if found is None:
+        column = columns.get(name)
+        if column is None and not named:
+            kinds = [n for n, c in left.items() if is_whole(c) == (type_.dtype is DType.INT)]
+            column = left.pop(kinds[0]) if kinds else None
+        if column is None:
             help = f"name {_columns(name, type_)}, in an npz file an array `{name}`" if named else None
-            raise bad(f"the data has no `{name}`; it has {', '.join(held)}", help=help)
-        made[name] = found
-    return made
+            raise bad(f"the data has no `{name}`; it has {', '.join(columns)}", help=help)
+        filled[name] = column
+    return filled
 
 
-def shape_of(name: str, type_: Type, found: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that a field gives to an example's numbers, of which there must be as many."""
+def shape_of(name: str, type_: Type, in_data: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape that a field gives to an example's numbers, of which there must be as many `in_data`."""
     shape = tuple(s for s in type_.shape if isinstance(s, int))
-    if prod(found) != prod(shape):
-        told = list(found) if found else "one number"
-        raise bad(f"`{name}` is {list(shape)} in the spec and {told} in the data", help=_remedy(name, type_, found))
+    if prod(in_data) != prod(shape):
+        words = list(in_data) if in_data else "one number"
+        raise bad(f"`{name}` is {list(shape)} in the spec and {words} in the data", help=_remedy(name, type_, in_data))
     return shape
 
 
-def _remedy(name: str, type_: Type, found: tuple[int, ...]) -> str | None:
+def _remedy(name: str, type_: Type, shape: tuple[int, ...]) -> str | None:
     """What may be behind a field that does not fit its data."""
-    if type_.rank and not found:
+    if type_.rank and not shape:
         return f"a vector has {_columns(name, type_)}"
     first, rest = type_.shape[:1], list(type_.shape[1:])
-    if not first or prod(s for s in rest if isinstance(s, int)) != prod(found):
+    if not first or prod(s for s in rest if isinstance(s, int)) != prod(shape):
         return None
     return f"a spec speaks of one example: `{name}: {rest}`; how many at a time is `train(batch = {first[0]})`"
 
@@ -94,14 +94,14 @@ def window(fields: Mapping[str, Type]) -> tuple[str, int, Type]:
 
 def grouped(columns: list[str]) -> dict[str, list[str]]:
     """Columns by field: `x0`, `x1`, ... make the vector `x`, any other is a field of its own."""
-    made: dict[str, list[str]] = {}
+    groups: dict[str, list[str]] = {}
     for name in columns:
         stem = name.rstrip("0123456789")
         if stem and stem != name and f"{stem}0" in columns:
-            made.setdefault(stem, _parts(stem, columns))
+            groups.setdefault(stem, _parts(stem, columns))
         else:
-            made[name] = [name]
-    return made
+            groups[name] = [name]
+    return groups
 
 
 def _parts(stem: str, columns: list[str]) -> list[str]:

@@ -30,25 +30,25 @@ def coded(arrays: Mapping[str, Array], fields: Mapping[str, Type], known: Names)
     Raises:
         MaiError: a field has more labels than classes, or one that the run does not know.
     """
-    made, names = dict(arrays), dict(known)
+    columns, names = dict(arrays), dict(known)
     for field, words in arrays.items():
         if is_words(words) and fields[field].dtype is DType.INT:
             names[field] = _names(field, words, known.get(field, ()), fields[field].classes)
             order = np.argsort(names[field])
-            made[field] = order[np.searchsorted(np.array(names[field]), words, sorter=order)]
-    return made, names
+            columns[field] = order[np.searchsorted(np.array(names[field]), words, sorter=order)]
+    return columns, names
 
 
 def _names(field: str, words: Array, known: tuple[str, ...], classes: Size | None) -> tuple[str, ...]:
-    found = tuple(sorted(set(words.tolist())))
-    new = [name for name in found if name not in known]
+    labels = tuple(sorted(set(words.tolist())))
+    new = [name for name in labels if name not in known]
     if known and new:
         message = f"`{field}` has the label `{new[0]}`, which this run does not know: it has {shown(known)}"
         raise bad(message, help="begin another run for other labels")
-    if isinstance(classes, int) and len(known or found) > classes:
-        message = f"`{field}` has {len(found)} labels ({shown(found)}), the spec has class[{classes}]"
-        raise bad(message, help=f"write class[{len(found)}]")
-    return known or found
+    if isinstance(classes, int) and len(known or labels) > classes:
+        message = f"`{field}` has {len(labels)} labels ({shown(labels)}), the spec has class[{classes}]"
+        raise bad(message, help=f"write class[{len(labels)}]")
+    return known or labels
 
 
 def shown(names: Sequence[str]) -> str:
@@ -61,15 +61,15 @@ def saved(names: Names) -> dict[str, str]:
     return {LABELS: json.dumps(names)} if names else {}
 
 
-def stated(path: Path | None) -> Names:
+def names_of(path: Path | None) -> Names:
     """The names that the weights of a run tell, by field."""
     if path is None:
         return {}
     with TensorFiles(path) as files:
-        return told(files.metadata)
+        return names_in(files.metadata)
 
 
-def told(metadata: Mapping[str, str]) -> Names:
+def names_in(metadata: Mapping[str, str]) -> Names:
     """The names in the metadata of weights, by field."""
-    held: dict[str, list[str]] = json.loads(metadata.get(LABELS, "{}"))
-    return {field: tuple(names) for field, names in held.items()}
+    by_field: dict[str, list[str]] = json.loads(metadata.get(LABELS, "{}"))
+    return {field: tuple(names) for field, names in by_field.items()}

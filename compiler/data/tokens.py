@@ -87,13 +87,13 @@ def _fitting(program: Program, stated: str) -> str:
     return stated
 
 
-def stated_tokenizer(program: Program, weights: Path | None, given: str | None) -> str | None:
-    """What the files of a program are to state: `given` on the command line, or what its data are read by.
+def tokenizer_text(program: Program, weights: Path | None, chosen: str | None) -> str | None:
+    """The tokenizer, as the manifests of a program's files state it: `chosen` on the command line, or what its data are read by.
 
     A tokenizer that was trained lies beside the weights. Raises `MaiError` where it is missing.
     """
-    if given is not None:
-        return _fitting(program, BYTES if given == BYTES else _read(Path(given)))
+    if chosen is not None:
+        return _fitting(program, BYTES if chosen == BYTES else _read(Path(chosen)))
     source = program.training.data if program.training else None
     if not isinstance(source, Text):
         return None

@@ -48,7 +48,9 @@ class Pass:
     edits: bool = False
 
 
-UNROLL = Pass("unroll", unroll, "first, since every other pass reads a weight by its own name")
+UNROLL = Pass(
+    "unroll", unroll, "first, since a derivative goes through turns that are written out, each with weights of its own"
+)
 DIFFERENTIATE = Pass(
     "differentiate",
     differentiate,
@@ -105,7 +107,7 @@ def preparation(*, cache: str = "none", adjoint: bool = False, drafts: int = 0) 
 
 
 OPTIMISATION = (
-    Pass("fold", fold, "first, since other passes ask which values are constants, and neutral elements hide products"),
+    Pass("fold", fold, "first, since x * 1 and x + 0 hide from `split` and `fuse` what they stand between"),
     Pass("upsampled", upsampled, "before `share`, which makes one of the windows that it widens for equal weights"),
     Pass("split", split, "before `hoist`, so that the part of a product that is of the time alone can leave the loop"),
     Pass("share_products", share_in_place, "parts of equal products are equal, and a loop is hoisted once", edits=True),
@@ -113,10 +115,12 @@ OPTIMISATION = (
         "prune_products", prune_in_place, "before `hoist`, so that nothing is tabulated that nobody reads", edits=True
     ),
     Pass(
-        "hoist", hoist, "before `pair`, so that code independent of the example is never duplicated per guidance branch"
+        "hoist",
+        hoist,
+        "before `pair`, so that code independent of the example is in no branch, and never stacked with one",
     ),
-    Pass("pair", pair, "before `fuse`, because fused nodes no longer match each other"),
-    Pass("fuse", fuse, "after `pair`, and after `hoist`, whose tables of biases are one for all turns"),
+    Pass("pair", pair, "before `fuse`, because fused nodes no longer match each other: more products stay apart"),
+    Pass("fuse", fuse, "after `pair`, since a product that took in the sum of one branch matches no other branch's"),
     Pass("share_fused", share_in_place, "operations that took in equal sums are equal now", edits=True),
     Pass("prune_fused", prune_in_place, "last: what was fused, paired or shared left its old nodes behind", edits=True),
 )

@@ -35,8 +35,8 @@ class Best:
         """What a checkpoint states of the best weights; nothing where there are none yet."""
         return {"best": json.dumps({"step": self.step, "figures": self.figures})} if self.tensors else {}
 
-    def restore(self, found: Checkpoint) -> None:
+    def restore(self, checkpoint: Checkpoint) -> None:
         """Go on from a checkpoint; one of a run that kept its last weights has nothing to compare with."""
-        if "best" in found.metadata:
-            held = json.loads(found.metadata["best"])
-            self.step, self.figures, self.tensors = held["step"], held["figures"], found.part(PREFIX)
+        if "best" in checkpoint.metadata:
+            best = json.loads(checkpoint.metadata["best"])
+            self.step, self.figures, self.tensors = best["step"], best["figures"], checkpoint.part(PREFIX)

@@ -51,9 +51,9 @@ def restore_optimizer(
     state: dict[int, dict[str, Tensor]] = {}
     for index, name in enumerate(names):
         prefix = f"optimizer/{place}/{name}/"
-        found = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
-        if found:
-            state[index] = found
+        own = {n.removeprefix(prefix): t for n, t in tensors.items() if n.startswith(prefix)}
+        if own:
+            state[index] = own
     optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
 
 
@@ -89,10 +89,10 @@ def latest(folder: Path) -> Checkpoint | None:
 
 
 def check_same(
-    found: Checkpoint, shapes: Mapping[str, tuple[int, ...]], settings: Mapping[str, str], folder: Path
+    checkpoint: Checkpoint, shapes: Mapping[str, tuple[int, ...]], settings: Mapping[str, str], folder: Path
 ) -> None:
     """Raise `MaiError` where a checkpoint is of other weights, or its run had another seed or batch."""
-    saved = {n: tuple(t.shape) for n, t in found.part("weights/").items()}
+    saved = {n: tuple(t.shape) for n, t in checkpoint.part("weights/").items()}
     differing = sorted(n for n in saved.keys() | shapes.keys() if saved.get(n) != shapes.get(n))
     if differing:
         name = differing[0]
@@ -102,7 +102,7 @@ def check_same(
         message = f"the checkpoint in {folder} is of another spec: {shown}"
         help = "the same --set as before; or train into another folder, or without --resume"
         raise MaiError([Diagnostic("weights-mismatch", None, message, help=help)])
-    had = {name: found.metadata.get(name) for name in settings}
+    had = {name: checkpoint.metadata.get(name) for name in settings}
     if had != settings:
         message = f"the run in {folder} had " + " and ".join(f"{name} {value}" for name, value in had.items())
         raise MaiError([Diagnostic("weights-mismatch", None, message, help="resume with the same seed and batch")])
@@ -111,6 +111,6 @@ def check_same(
 def write_weights(folder: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> Path:
     """The trained weights, for `mai compile`."""
     path = folder / WEIGHTS
-    held = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
-    write_atomically(path, save(held, {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}))
+    on_cpu = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
+    write_atomically(path, save(on_cpu, {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}))
     return path

@@ -52,10 +52,10 @@ def lift_draws(graph: Graph) -> tuple[Graph, dict[str, Node]]:
     inputs: list[Value] = []
     examples: list[Value] = []
     top = set(graph.nodes)
-    made = copy_graph(graph, rule)
-    read = {value for node in made.walk() for value in node.inputs}
-    made.inputs += [*(v for v in examples[:1] if v in read), *inputs]
-    return prune(made), lifted
+    result = copy_graph(graph, rule)
+    read = {value for node in result.walk() for value in node.inputs}
+    result.inputs += [*(v for v in examples[:1] if v in read), *inputs]
+    return prune(result), lifted
 
 
 def _is_example(node: Node | None) -> bool:
@@ -76,7 +76,7 @@ class DrawSource:
         largest = max((self._elements(n) for n in lifted.values()), default=1)
         self.steps = max(1, min(MAX_STEPS, MAX_ELEMENTS // max(1, largest)))
         self.block = -1
-        self.held: dict[str, Tensor] = {}
+        self.rows: dict[str, Tensor] = {}
 
     def _elements(self, node: Node) -> int:
         return self.batch * int(torch.Size(self._shape(node)).numel())
@@ -89,12 +89,12 @@ class DrawSource:
         block, row = divmod(step, self.steps)
         if block != self.block:
             turns = torch.arange(block * self.steps, (block + 1) * self.steps, device=self.device)[:, None]
-            self.held = {name: self._block(node, turns) for name, node in self.lifted.items()}
+            self.rows = {name: self._block(node, turns) for name, node in self.lifted.items()}
             self.block = block
-        return {name: rows[row] for name, rows in self.held.items()}
+        return {name: rows[row] for name, rows in self.rows.items()}
 
     def _block(self, node: Node, turns: Tensor) -> Tensor:
         lead = (self.steps, self.batch)
         attributes = {"place": node.attributes["place"], "shape": self._shape(node), "lead": lead}
-        made: Tensor = node.op.torch(torch, self.seed, turns, self.examples, **attributes)
-        return made
+        rows: Tensor = node.op.torch(torch, self.seed, turns, self.examples, **attributes)
+        return rows

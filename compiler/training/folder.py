@@ -33,7 +33,7 @@ def holds_run(folder: Path) -> bool:
     return (folder / WEIGHTS).exists() or bool(checkpoints(folder))
 
 
-def made(folder: Path) -> Path:
+def make(folder: Path) -> Path:
     """The folder, which is there from now on. Raises `MaiError` where it cannot be."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -56,7 +56,7 @@ def make_room(folder: Path, program: Program, data: Sequence[Path]) -> None:
     """
     if not holds_run(folder):
         return
-    before, stay = made(folder / BEFORE), {path.resolve() for path in [*data, *_named(program)]}
+    before, stay = make(folder / BEFORE), {path.resolve() for path in [*data, *_named(program)]}
     for old in list(_files(before, program.name)):
         shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
     for path in list(_files(folder, program.name)):

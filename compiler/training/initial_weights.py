@@ -16,7 +16,7 @@ from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 
-def begun(program: Program, path: Path | None, seed: int) -> Weights:
+def initial_weights(program: Program, path: Path | None, seed: int) -> Weights:
     """What training begins with, each weight put in its place as it is read. Raises as `starting`."""
     weights = Weights(program.weights)
     state = weights.state_dict()

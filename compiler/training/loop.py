@@ -6,14 +6,12 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -29,15 +27,18 @@ from mai.compiler.training import checkpoint as ck
 from mai.compiler.training import folder
 from mai.compiler.training.best import Best
 from mai.compiler.training.drawn_blocks import DrawSource, lift_draws
-from mai.compiler.training.initial_weights import begun
+from mai.compiler.training.initial_weights import initial_weights
 from mai.compiler.training.moved import nothing_moves
-from mai.compiler.training.optimizer import LearningRate, MovingAverage, make_optimizer, set_rate
+from mai.compiler.training.objective import Objective
+from mai.compiler.training.optimizer import LearningRate, MovingAverage, set_rate
 from mai.compiler.training.processes import Processes, accelerator_of
 from mai.compiler.training.progress import Meter, Metrics, event_writer
 from mai.compiler.training.recording import Recorder
 from mai.compiler.training.scaling import Scaling
 from mai.compiler.training.step_function import Module
 from mai.compiler.training.stopping import stoppable
+from mai.compiler.training.validation import Validation, on_device
+from mai.runtime.arrays import Array
 from mai.runtime.files import write_atomically
 from mai.runtime.text.tokenizer import BYTES
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -45,8 +46,7 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 SAVE_SECONDS = 30.0
 REPORTS = 100
 VALIDATIONS = 10
-VALIDATION_BATCH = 512
-SMALL_STEP = 1e9
+SMALL_STEP = 1e9  # Multiply-adds.
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,28 +95,10 @@ def train(program: Program, out: Path, options: Options | None = None) -> Result
         raise MaiError([Diagnostic("minimize-missing", None, f"{program.name} has no train block")])
     options = options or Options()
     if not options.resume:
-        folder.made(out)
+        folder.make(out)
     if options.tensorboard:
         event_writer()
     return Trainer(program, program.training, out, options).run()
-
-
-class Objective:
-    """One `minimize`: its graph as a module, the weights it moves, their optimizer."""
-
-    def __init__(self, trainer: Trainer, place: int) -> None:
-        training = trainer.training
-        self.written = training.objectives[place]
-        last = place == len(training.objectives) - 1
-        outputs = [self.written.output]
-        self.module = trainer.module(outputs)
-        full = outputs + ([r.output for r in training.reports] if last else [])
-        self.reporting = trainer.module(full) if len(full) > 1 else self.module
-        self.parameters = trainer.weights.chosen(lambda w: training.moves(self.written, w))
-        if not self.parameters:
-            raise MaiError([nothing_moves(self.written)])
-        self.optimizer = make_optimizer(training.settings.optimizer, self.parameters.values())
-        self.base = training.settings.optimizer.lr
 
 
 class Trainer:
@@ -129,30 +111,42 @@ class Trainer:
         self.accelerator = accelerator_of(options.device, options.precision or settings.precision)
         self.processes, self.scaling = Processes(self.accelerator), Scaling(self.accelerator.scaler)
         self.device: torch.device = self.accelerator.device
-        base = Path(program.source.path).parent
-        self.found = self.processes.from_main(ck.latest(out) if options.resume and self.processes.main else None)
-        if options.resume and self.found is None:
+        self.checkpoint = self.processes.from_main(ck.latest(out) if options.resume and self.processes.main else None)
+        if options.resume and self.checkpoint is None:
             raise folder.nothing_to_resume(out)
-        known = labels.told(self.found.metadata) if self.found else labels.stated(options.weights)
-        data, fields = training.data, training.fields
-        self.data: Dataset = load(data, fields, self.seed, base, options.data, training.where, known)
+        self.data = self._load()
         self.batch = min(options.batch or settings.batch, self.data.count or 1 << 60)
         self.processes.check(training.graph, self.batch)
         self.share = self.processes.share(self.batch)
         self.steps = self._steps()
         self.rate = LearningRate(settings.schedule, self.steps)
-        held = Weights(program.weights) if self.found else begun(program, options.weights, self.seed)
-        self.weights = held.to(self.device)
+        self.weights = self._first_weights().to(self.device)
         self._choose_threads()
-        self.objectives = [Objective(self, place) for place in range(len(training.objectives))]
+        self.objectives = [Objective(training, o, self.weights, self.module) for o in training.objectives]
         moved = {name: p for o in self.objectives for name, p in o.parameters.items()}
         for name, parameter in self.weights.named_parameters():
             parameter.requires_grad_(name in moved)
         self.average = MovingAverage(moved, settings.ema) if settings.ema else None
+        self.validation = Validation(
+            training, self.evaluation_graph, self.data.validation, self.weights, self.seed, self.device
+        )
         self.best = self._best() if settings.keep == "best" else None
         self.recorder = Recorder(training.records, self.weights, out / folder.RECORDS)
         self.asked = self.stop = False
         self.figures: dict[str, float] = {}
+
+    def _load(self) -> Dataset:
+        """The examples; labels have the numbers that the weights were trained with."""
+        metadata = self.checkpoint.metadata if self.checkpoint else None
+        names = labels.names_of(self.options.weights) if metadata is None else labels.names_in(metadata)
+        training, base = self.training, Path(self.program.source.path).parent
+        return load(training.data, training.fields, self.seed, base, self.options.data, training.where, names)
+
+    def _first_weights(self) -> Weights:
+        """What training begins with; a checkpoint's weights are put in their place later."""
+        if self.checkpoint is not None:
+            return Weights(self.program.weights)
+        return initial_weights(self.program, self.options.weights, self.seed)
 
     def _steps(self) -> int:
         settings = self.training.settings
@@ -166,7 +160,7 @@ class Trainer:
         return max(1, math.ceil((settings.epochs or 1) * self.data.count / self.batch))
 
     def _best(self) -> Best:
-        if self.data.validation is None or self.training.objectives[0].over:
+        if not self.validation:
             message = "`keep = best` chooses by the loss on held-out examples; here is none"
             raise MaiError([Diagnostic("bad-setting", None, message, help="keep = last")])
         return Best()
@@ -243,7 +237,7 @@ class Trainer:
             if metrics is None:
                 continue
             if report:
-                self._tell(step, meter, metrics)
+                self._report(step, meter, metrics)
             if time.monotonic() - saved > self.options.save_seconds:
                 self.save(step)
                 saved = time.monotonic()
@@ -251,7 +245,7 @@ class Trainer:
             self.save(step)
         return step
 
-    def _tell(self, step: int, meter: Meter, metrics: Metrics) -> None:
+    def _report(self, step: int, meter: Meter, metrics: Metrics) -> None:
         values = dict(self.figures)
         if step % max(1, self.steps // VALIDATIONS) < max(1, self.steps // REPORTS) or step == self.steps:
             values |= {f"held-out {n}": v for n, v in self._validated(step).items()}
@@ -279,8 +273,8 @@ class Trainer:
         """One optimizer step of one objective on a batch's fields, each [batch, ...]; the loss before it."""
         module = objective.reporting if report else objective.module
         with self.accelerator.autocast():
-            made = module(fields, step)
-        loss, weight = made[0].mean(), len(self.share) / self.batch
+            outputs = module(fields, step)
+        loss, weight = outputs[0].mean(), len(self.share) / self.batch
         if not loss.requires_grad:
             raise MaiError([nothing_moves(objective.written)])
         parameters = list(objective.parameters.values())
@@ -294,14 +288,14 @@ class Trainer:
             torch.nn.utils.clip_grad_norm_(parameters, self.training.settings.clip)
         set_rate(objective.optimizer, objective.base, factor)
         self.scaling.step(objective.optimizer)
-        if len(made) > 1:
-            means = self.processes.average([float(m.detach().float().mean()) for m in made[1:]], weight)
+        if len(outputs) > 1:
+            means = self.processes.average([float(m.detach().float().mean()) for m in outputs[1:]], weight)
             self.figures |= {report.name: mean for report, mean in zip(self.training.reports, means, strict=True)}
         return value
 
-    def on_device(self, fields: Mapping[str, Any]) -> dict[str, Tensor]:
-        """Fields [batch, ...] as tensors on the device that trains."""
-        return {name: torch.from_numpy(array).to(self.device, non_blocking=True) for name, array in fields.items()}
+    def on_device(self, fields: Mapping[str, Array]) -> dict[str, Tensor]:
+        """Arrays of a batch as tensors."""
+        return on_device(fields, self.device)
 
     def _not_finite(self, objective: Objective, step: int, value: float) -> MaiError:
         last = folder.checkpoints(self.out)
@@ -326,52 +320,22 @@ class Trainer:
         figures = self.validate()
         return self.processes.average([figures["loss"]], len(self.share) / self.batch)[0] if figures else None
 
-    @torch.no_grad()
     def validate(self) -> dict[str, float]:
         """The objectives and reports on the held-out examples, with the weights that exports will have."""
-        held = self.data.validation
-        if held is None or self.training.objectives[0].over:
-            return {}
-        names = ["loss", *(r.name for r in self.training.reports)]
-        outputs = [self.training.objectives[0].output, *(r.output for r in self.training.reports)]
-        module = self._evaluation(outputs)
-        totals, count = np.zeros(len(names)), 0
         with self.averaged():
-            size = len(next(iter(held.values())))
-            for begin in range(0, size, VALIDATION_BATCH):
-                fields = self.on_device({n: a[begin : begin + VALIDATION_BATCH] for n, a in held.items()})
-                rows = min(VALIDATION_BATCH, size - begin)
-                totals += rows * np.array([float(m.float().mean()) for m in module.plain(fields)])
-                count += rows
-        return dict(zip(names, (totals / count).tolist(), strict=True))
+            return self.validation.figures()
 
-    def _evaluation(self, outputs: list[int]) -> Module:
-        if not hasattr(self, "_evaluation_module"):
-            chosen = passes.select(self.evaluation_graph, outputs)
-            module = lower(chosen, self.weights, "Evaluation").to(self.device)
-            self._evaluation_module = Module(module, chosen, None, self.seed, self.device)
-        return self._evaluation_module
-
-    @contextmanager
-    def averaged(self) -> Iterator[None]:
+    def averaged(self) -> AbstractContextManager[None]:
         """The moving average in the weights' place for a while."""
-        if self.average is None:
-            yield
-            return
-        live = {n: p.detach().clone() for n, p in self.average.live.items()}
-        for name, parameter in self.average.live.items():
-            parameter.data.copy_(self.average.average[name])
-        yield
-        for name, parameter in self.average.live.items():
-            parameter.data.copy_(live[name])
+        return nullcontext() if self.average is None else self.average.in_place()
 
     # ------------------------------------------------------------ checkpoints
 
     def _metadata(self) -> dict[str, str]:
         settings = self.training.settings.model_dump_json()
         digest = hashlib.sha256(self.program.source.text.encode()).hexdigest()
-        told = {"spec": self.program.name, "spec_sha256": digest, "seed": str(self.seed), "settings": settings}
-        return told | labels.saved(self.data.labels)
+        metadata = {"spec": self.program.name, "spec_sha256": digest, "seed": str(self.seed), "settings": settings}
+        return metadata | labels.saved(self.data.labels)
 
     def save(self, step: int) -> Path:
         """Write a checkpoint of everything that the next step depends on; its path."""
@@ -389,22 +353,22 @@ class Trainer:
 
     def restore(self) -> int:
         """Go on from the last checkpoint, where the run is to go on."""
-        found, self.found = self.found, None
-        if found is None:
+        checkpoint, self.checkpoint = self.checkpoint, None
+        if checkpoint is None:
             return 0
         shapes = {n: tuple(t.shape) for n, t in self.weights.state_dict().items()}
-        ck.check_same(found, shapes, {"seed": str(self.seed), "batch": str(self.batch)}, self.out)
-        self.weights.load_state_dict(found.part("weights/"))
+        ck.check_same(checkpoint, shapes, {"seed": str(self.seed), "batch": str(self.batch)}, self.out)
+        self.weights.load_state_dict(checkpoint.part("weights/"))
         if self.average is not None:
-            for name, tensor in found.part("average/").items():
+            for name, tensor in checkpoint.part("average/").items():
                 self.average.average[name].copy_(tensor)
         for place, objective in enumerate(self.objectives):
-            ck.restore_optimizer(objective.optimizer, list(objective.parameters), place, found.tensors)
-        self.scaling.restore(found.tensors)
-        self.rate.restore(found.tensors)
+            ck.restore_optimizer(objective.optimizer, list(objective.parameters), place, checkpoint.tensors)
+        self.scaling.restore(checkpoint.tensors)
+        self.rate.restore(checkpoint.tensors)
         if self.best is not None:
-            self.best.restore(found)
-        return found.step
+            self.best.restore(checkpoint)
+        return checkpoint.step
 
     def _finish(self, step: int, validation: Mapping[str, float]) -> Path:
         with self.averaged():

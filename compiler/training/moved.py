@@ -13,29 +13,29 @@ from mai.spec.diagnostics import Diagnostic
 
 def unmoved(training: Training) -> list[Diagnostic]:
     """An error for each objective that is the same whatever the parameters are, as far as the graph alone shows."""
-    graph, found = training.graph, []
+    graph, errors = training.graph, list[Diagnostic]()
     for objective in training.objectives:
         behind = _weights_behind(graph.outputs[objective.output])
         weights = [copy for name in behind for copy in turns_of(graph.weights[name])]
         if not any(training.moves(objective, weight) for weight in weights):
-            found.append(nothing_moves(objective))
-    return found
+            errors.append(nothing_moves(objective))
+    return errors
 
 
 def _weights_behind(value: Value) -> set[str]:
     """The names of all weights that a value may depend on; regions are taken whole, before any pass."""
-    found: set[str] = set()
+    names: set[str] = set()
     seen, left = {value}, [value]
     while left:
         node = left.pop().producer
         if node is None or node.op is StopGradient:
             continue
         inside = [n for region in node.regions for n in region.walk()]
-        found.update(WeightOf.of(n).weight for n in (node, *inside) if n.op is WeightOf)
+        names.update(WeightOf.of(n).weight for n in (node, *inside) if n.op is WeightOf)
         fresh = [v for v in reading(node) if v not in seen and v.type.dtype is DType.REAL]
         seen.update(fresh)
         left += fresh
-    return found
+    return names
 
 
 def nothing_moves(objective: Objective) -> Diagnostic:

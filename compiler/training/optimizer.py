@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
@@ -90,6 +91,16 @@ class MovingAverage:
         self.decay = decay
         self.live = parameters
         self.average = {name: p.detach().clone() for name, p in parameters.items()}
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """The average in the weights' place for a while."""
+        live = {name: p.detach().clone() for name, p in self.live.items()}
+        for name, parameter in self.live.items():
+            parameter.data.copy_(self.average[name])
+        yield
+        for name, parameter in self.live.items():
+            parameter.data.copy_(live[name])
 
     def update(self, step: int) -> None:
         """Take the weights after a step, from 0."""

@@ -74,11 +74,11 @@ class Processes:
         dist.all_reduce(message)
         return [float(v) for v in message]
 
-    def from_main(self, held: Checkpoint | None) -> Checkpoint | None:
+    def from_main(self, checkpoint: Checkpoint | None) -> Checkpoint | None:
         """What the main process has read: only its machine needs the run's folder."""
         if self.count == 1:
-            return held
-        box = [held]
+            return checkpoint
+        box = [checkpoint]
         dist.broadcast_object_list(box, src=0)
         return box[0]
 
@@ -103,8 +103,8 @@ def accelerator_of(device: str | None, precision: str) -> Accelerator:
         raise MaiError([Diagnostic("bad-setting", None, f"there is no precision `{precision}`", help=", ".join(MODES))])
     if precision == "fp16" and (device == "cpu" or not torch.cuda.is_available()):
         raise MaiError([Diagnostic("bad-setting", None, "fp16 needs a GPU", help="--precision bf16 runs on a CPU")])
-    made = Accelerator(cpu=device == "cpu", mixed_precision=MODES[precision])
-    if made.distributed_type in SPLIT_MODELS:
-        message = f"every process holds the whole model: {made.distributed_type.value} is not supported"
+    accelerator = Accelerator(cpu=device == "cpu", mixed_precision=MODES[precision])
+    if accelerator.distributed_type in SPLIT_MODELS:
+        message = f"every process holds the whole model: {accelerator.distributed_type.value} is not supported"
         raise MaiError([Diagnostic("bad-setting", None, message, help="accelerate launch without it")])
-    return made
+    return accelerator

@@ -5,21 +5,20 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
 
-def again(file: str | Path, folder: Path, **given: Any) -> str:
+def resume_command(file: str | Path, folder: Path, **options: object) -> str:
     """`mai train FILE ... --resume` with all that a run was given, as a shell reads it.
 
-    `given` are the command's options by name: a value, several, true for a switch; None and false are left out.
+    `options` are the command's by name: a value, several, true for a switch; None and false are left out.
     """
-    words = ["mai", "train", str(file), "--out", str(folder), *_words(given), "--resume"]
+    words = ["mai", "train", str(file), "--out", str(folder), *_words(options), "--resume"]
     return shlex.join(words)
 
 
-def _words(given: Mapping[str, Any]) -> list[str]:
+def _words(options: Mapping[str, object]) -> list[str]:
     words: list[str] = []
-    for name, value in given.items():
+    for name, value in options.items():
         option = f"--{name}"
         if isinstance(value, Sequence) and not isinstance(value, str):
             words += [word for part in value for word in (option, str(part))]

@@ -26,10 +26,12 @@ class Module:
         self.forward = module.forward
 
     def __call__(self, fields: Mapping[str, Tensor], step: int) -> tuple[Tensor, ...]:
-        held = fields if self.draws is None else {**fields, EXAMPLES: self.draws.examples, **self.draws.at(step)}
+        tensors = fields if self.draws is None else {**fields, EXAMPLES: self.draws.examples, **self.draws.at(step)}
         scalars = {**self.scalars, "step": torch.tensor(step, device=self.device)}
-        made: tuple[Tensor, ...] = self.forward(*[held[n] for n in self.names], *[scalars[n] for n in self.settings])
-        return made
+        outputs: tuple[Tensor, ...] = self.forward(
+            *[tensors[n] for n in self.names], *[scalars[n] for n in self.settings]
+        )
+        return outputs
 
     def plain(self, fields: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """On given data, draws made as an export makes them, at step 0."""

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mai.compiler.training.resume_command import again
+from mai.compiler.training.resume_command import resume_command
 from mai.runtime import load
 from mai.spec import starters
 
@@ -196,7 +196,7 @@ def test_ctrl_c_saves_and_says_how_to_go_on(tmp_path: Path) -> None:
 
 def test_the_command_that_goes_on_has_all_that_was_given() -> None:
     given = {"set": ["width=16", "layers.d=2"], "steps": 9, "seed": 0, "batch": None, "data": [Path("a b.csv")]}
-    told = again("x.mai", Path("runs/x"), **given, tensorboard=True, quiet=False)
+    told = resume_command("x.mai", Path("runs/x"), **given, tensorboard=True, quiet=False)
     assert told == (
         "mai train x.mai --out runs/x --set width=16 --set layers.d=2 --steps 9 --seed 0 --data 'a b.csv' "
         "--tensorboard --resume"

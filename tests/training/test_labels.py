@@ -14,7 +14,7 @@ from PIL import Image
 from mai.compiler.check import check
 from mai.compiler.compiling import CompileOptions, compile_all
 from mai.compiler.data.batches import load as load_data
-from mai.compiler.data.label_names import coded, stated
+from mai.compiler.data.label_names import coded, names_of
 from mai.compiler.data.sources.csv import Csv
 from mai.compiler.data.sources.images import Images
 from mai.compiler.ir.types import DType, Type
@@ -102,7 +102,7 @@ def test_a_run_keeps_the_numbers_of_its_labels(how: dict[str, Any], run: Path, t
     options = Options(quiet=True, device="cpu", data=(without,), steps=201 if how["resume"] else 1, **given)
     result = train(made, run, options)
     assert result.figures["loss"] < 0.5
-    assert stated(result.weights) == {"y": ("cat", "dog", "eel")}
+    assert names_of(result.weights) == {"y": ("cat", "dog", "eel")}
     fox = rows(run, lambda row: True, "0,0,fox")
     with pytest.raises(MaiError) as caught:
         train(made, run, replace(options, data=(fox,)))

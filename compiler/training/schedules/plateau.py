@@ -12,10 +12,10 @@ from mai.spec.settings import MANY
 
 
 class Plateau(WarmedUp):
-    """Times `by` whenever the held-out loss has not improved for more than `patience` looks at it; down to `final`.
+    """Times `by` whenever the loss, taken every `every` steps, was more than `patience` times no lower than the best.
 
-    It is looked at every `every` steps (the training loss where nothing is held out), and has improved where it is a share
-    `least` lower than the best so far.
+    It is the loss on held-out examples, or on the training batches where none is held out. Lower is by a share of at least
+    `least`; the rate falls to `final` of itself and no further.
     """
 
     name: ClassVar[str] = "plateau"

@@ -1,0 +1,61 @@
+"""One record of options, and a text that is prepared once for its two files."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mai.compiler.compile_options import CompileOptions, OptionError
+from mai.compiler.compiling import compile_all
+from mai.compiler.passes.pipeline import watching
+from mai.compiler.program import Program
+
+TEXT = """
+const vocab = 7
+net logits(x: tokens[P]) -> [P, vocab] {
+  h = embed(x, 4)
+  h += attention(h, 2, causal = true)
+  return linear(h, vocab)
+}
+export generate(prompt: tokens[P], count: int = 3) -> tokens[P + count] {
+  x = prompt
+  extend x by count { append argmax(logits(x)[-1]) }
+  return x
+}
+"""
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"opset": 20}, "--opset 20: 21, 22, 23"),
+        ({"cache": "rows"}, "--cache rows: auto, concat, two-level, none"),
+        ({"quantize": "int2"}, "--quantize int2: int8, int4"),
+        ({"precision": "fp8"}, "--precision fp8: float32, fp16, bf16"),
+        ({"settings": "none"}, "--settings none: optional, required"),
+        ({"quantize": "int8", "precision": "fp16"}, "one of them"),
+        ({"unroll": True, "cache": "two-level"}, "--unroll of none"),
+        ({"drafts": 3, "unroll": True}, "without --unroll"),
+        ({"drafts": 3, "cache": "none"}, "without --unroll, --cache and --no-cache"),
+    ],
+)
+def test_options_that_do_not_go_together_are_refused(options: dict[str, Any], message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        CompileOptions(**options)
+
+
+@pytest.mark.parametrize(
+    ("options", "runs"), [(CompileOptions(), 1), (CompileOptions(step=False), 1), (CompileOptions(drafts=2), 2)]
+)
+def test_a_text_is_prepared_once_for_both_files(
+    options: CompileOptions, runs: int, program: Callable[[str], Program], tmp_path: Path
+) -> None:
+    """But where the whole text reads drafts: its step file reads one token a turn."""
+    names: list[str] = []
+    with watching(lambda each, seconds, graph: names.append(each.name)):
+        compile_all(program(TEXT), ["generate"], None, tmp_path, options)
+    assert names.count("differentiate") == names.count("hoist") == runs
+    assert (tmp_path / "spec.generate.step.onnx").exists() == options.step
