@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mai.compiler.data.fields import EXACT, bad, check_labels, check_whole, chosen, shape_of, window
-from mai.compiler.data.label_names import Names, coded, is_words
+from mai.compiler.data.fields import EXACT, bad, check_labels, check_whole, match_columns, shape_of, window
+from mai.compiler.data.label_names import Names, is_words, number_labels
 from mai.compiler.data.several_files import read_files
 from mai.compiler.data.source_kinds import HELD_OUT, Corpus, Endless, FileSource, Finite, Request, Source, generator
 from mai.compiler.data.sources import SOURCES
@@ -90,10 +90,10 @@ def source_of(path: Path, written: Source) -> Source:
 
 def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, known: Names) -> Dataset:
     """Batches of a table of examples, gone through in epochs."""
-    columns, labels = coded(_chosen(finite.arrays, fields, named), fields, known)
+    columns, labels = number_labels(_matched(finite.arrays, fields, named), fields, known)
     arrays, held_out = _typed(columns, fields), None
     if finite.held_out is not None:
-        held_out = _typed(_chosen(finite.held_out, fields, named), fields)
+        held_out = _typed(_matched(finite.held_out, fields, named), fields)
     elif not finite.all_of_them:
         arrays, held_out = _hold_out(arrays)
     return Dataset(_shuffled(arrays, seed), len(next(iter(arrays.values()))), held_out, labels=labels)
@@ -103,7 +103,7 @@ def _stream(draw: Draw, fields: Mapping[str, Type], seed: int) -> Dataset:
     """Batches drawn anew for every step."""
 
     def batch(step: int, size: int) -> Fields:
-        return _typed(_chosen(draw(generator(seed, FRESH, step), size), fields, named=False), fields)
+        return _typed(_matched(draw(generator(seed, FRESH, step), size), fields, named=False), fields)
 
     batch(0, 2)
     return Dataset(batch, None)
@@ -120,8 +120,8 @@ def _shuffled(arrays: Fields, seed: int) -> Callable[[int, int], Fields]:
         if epoch not in orders:
             orders.clear()
             orders[epoch] = generator(seed, ORDER, epoch).permutation(count)
-        chosen = orders[epoch][place * size : (place + 1) * size]
-        return {name: array[chosen] for name, array in arrays.items()}
+        rows = orders[epoch][place * size : (place + 1) * size]
+        return {name: array[rows] for name, array in arrays.items()}
 
     return batch
 
@@ -155,8 +155,8 @@ def _windows(tokens: Array, tokenizer: str, fields: Mapping[str, Type], seed: in
     return Dataset(batch, None, {name: rows}, tokenizer)
 
 
-def _chosen(arrays: Mapping[str, Array], fields: Mapping[str, Type], named: bool) -> Fields:
-    return chosen(arrays, lambda array: array.dtype.kind in "iuU", fields, named)
+def _matched(arrays: Mapping[str, Array], fields: Mapping[str, Type], named: bool) -> Fields:
+    return match_columns(arrays, lambda array: array.dtype.kind in "iuU", fields, named)
 
 
 def _typed(arrays: Fields, fields: Mapping[str, Type]) -> Fields:

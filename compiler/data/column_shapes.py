@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mai.compiler.data.fields import check_labels, check_whole, chosen, shape_of
+from mai.compiler.data.fields import check_labels, check_whole, match_columns, shape_of
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import Diagnostic, MaiError, placed
 
@@ -42,7 +42,7 @@ def misfits(training: Training, base: Path) -> list[Diagnostic]:
 
 def _compare(columns: Mapping[str, Column], fields: Mapping[str, Type], named: bool) -> None:
     """Raise `MaiError` for a field without a column, or with one of another kind or shape."""
-    for name, column in chosen(columns, lambda c: bool(c.whole), fields, named).items():
+    for name, column in match_columns(columns, lambda c: bool(c.whole), fields, named).items():
         type_ = fields[name]
         if type_.dtype is not DType.REAL:
             check_whole(name, column.whole is not False)

@@ -23,7 +23,7 @@ def bad(message: str, slug: str = "data-bad", help: str | None = None) -> MaiErr
     return MaiError([Diagnostic(slug, None, message, help=help)])
 
 
-def chosen(
+def match_columns(
     columns: Mapping[str, Column], is_whole: Callable[[Column], bool], fields: Mapping[str, Type], named: bool = False
 ) -> dict[str, Column]:
     """What each field takes: by name, or else (unless the source has names of its own) by kind, in their order."""
@@ -92,7 +92,7 @@ def window(fields: Mapping[str, Type]) -> tuple[str, int, Type]:
     return name, length, type_
 
 
-def grouped(columns: list[str]) -> dict[str, list[str]]:
+def group_columns(columns: list[str]) -> dict[str, list[str]]:
     """Columns by field: `x0`, `x1`, ... make the vector `x`, any other is a field of its own."""
     groups: dict[str, list[str]] = {}
     for name in columns:

@@ -24,7 +24,9 @@ def is_words(array: Array) -> bool:
     return bool(array.dtype.kind == "U")
 
 
-def coded(arrays: Mapping[str, Array], fields: Mapping[str, Type], known: Names) -> tuple[dict[str, Array], Names]:
+def number_labels(
+    arrays: Mapping[str, Array], fields: Mapping[str, Type], known: Names
+) -> tuple[dict[str, Array], Names]:
     """Words as labels, and the names of all labels; those that a run has `known` keep their numbers.
 
     Raises:

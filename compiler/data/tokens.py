@@ -79,12 +79,11 @@ def train_tokenizer(vocab: int, text: str) -> str:
     return stated
 
 
-def _fitting(program: Program, stated: str) -> str:
-    """A tokenizer whose tokens the spec's vocabulary has."""
+def _check_vocabulary(program: Program, stated: str) -> None:
+    """Raise `MaiError` for a tokenizer with tokens that the spec's vocabulary lacks."""
     size, vocab = _opened(stated).size, program.constants.get("vocab")
     if isinstance(vocab, int) and size > vocab:
         raise bad(f"this tokenizer has {size:,} tokens, but `vocab` is {vocab:,}")
-    return stated
 
 
 def tokenizer_text(program: Program, weights: Path | None, chosen: str | None) -> str | None:
@@ -93,7 +92,9 @@ def tokenizer_text(program: Program, weights: Path | None, chosen: str | None) -
     A tokenizer that was trained lies beside the weights. Raises `MaiError` where it is missing.
     """
     if chosen is not None:
-        return _fitting(program, BYTES if chosen == BYTES else _read(Path(chosen)))
+        stated = BYTES if chosen == BYTES else _read(Path(chosen))
+        _check_vocabulary(program, stated)
+        return stated
     source = program.training.data if program.training else None
     if not isinstance(source, Text):
         return None

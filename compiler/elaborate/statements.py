@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mai.compiler.elaborate.arithmetic import quotient
 from mai.compiler.elaborate.bindings import (
     POISON,
     Binding,
@@ -117,7 +118,7 @@ def _updated(e: Context, env: Environment, statement: ast.Assign, change: Bindin
     spans = [target.span, statement.value.span]
     a, b = e.promoted([old, change], spans)
     if statement.op == "/":
-        value = e.expressions.quotient(statement.span, spans, a, b)
+        value = quotient(e, statement.span, spans, a, b)
     else:
         value = e.checked(statement.span, spans, BINARY[statement.op], a, b)
     if isinstance(value, Value) and value.type.shape != a.type.shape:

@@ -118,13 +118,13 @@ class OnnxBackend(Products):
 
     def name(self, stem: str) -> str:
         """A name that nothing else has."""
-        made, count = stem, self._names.get(stem, 0)
-        while made in self._taken:
+        unique, count = stem, self._names.get(stem, 0)
+        while unique in self._taken:
             count += 1
-            made = f"{stem}_{count}"
+            unique = f"{stem}_{count}"
         self._names[stem] = count
-        self._taken.add(made)
-        return made
+        self._taken.add(unique)
+        return unique
 
     def begin_node(self, node: Node, *, of_codes: bool) -> None:
         """What is appended from now on is of a node of the IR; `of_codes`: it is a product of whole numbers."""
@@ -153,14 +153,14 @@ class OnnxBackend(Products):
         key: object = (array.dtype.str, array.shape, array.tobytes()) if array.size <= 4096 else id(value)
         if key not in self._constants:
             unique = self.name(name)
-            made = ir.Value(
+            constant = ir.Value(
                 name=unique, shape=ir.Shape(array.shape), type=ir.TensorType(ir.DataType.from_numpy(array.dtype)),
                 const_value=ir.Tensor(array, name=unique),
             )  # fmt: skip
-            self.root.register_initializer(made)
-            self.physical[made] = array.shape
-            self._constants[key] = made
-            self._constants[("kept", unique)] = made
+            self.root.register_initializer(constant)
+            self.physical[constant] = array.shape
+            self._constants[key] = constant
+            self._constants[("kept", unique)] = constant
         return self._constants[key]
 
     def transposed(self, matrix: ir.Value) -> ir.Value:
@@ -169,8 +169,8 @@ class OnnxBackend(Products):
             return self.Transpose(matrix, perm=[1, 0])
         key = ("transposed", matrix)
         if key not in self._constants:
-            held = matrix.const_value.numpy()
-            self._constants[key] = self.const(held.T, held.dtype, f"{matrix.name}.transposed")
+            numbers = matrix.const_value.numpy()
+            self._constants[key] = self.const(numbers.T, numbers.dtype, f"{matrix.name}.transposed")
         return self._constants[key]
 
     def int(self, value: Integer) -> ir.Value:
@@ -293,9 +293,9 @@ class OnnxBackend(Products):
             if len(unknown) < 2
             else self.shape_vector(sizes)
         )
-        made = self.Reshape(x, shape)
-        self.physical[made] = tuple(s if isinstance(s, int) and s > 0 else UNKNOWN for s in sizes)
-        return made
+        result = self.Reshape(x, shape)
+        self.physical[result] = tuple(s if isinstance(s, int) and s > 0 else UNKNOWN for s in sizes)
+        return result
 
     def flat_lead(self, x: ir.Value, rank: Integer) -> ir.Value:
         """Its lead axes as one: [N, ...]. `rank` is that of the shape behind them."""
@@ -303,24 +303,24 @@ class OnnxBackend(Products):
         if lead == 1:
             return x
         if not lead:
-            made = self.Unsqueeze(x, self.ints([0]))
+            result = self.Unsqueeze(x, self.ints([0]))
         else:
             count = self.ReduceProd(self.Shape(x, start=0, end=lead), keepdims=1)
             sizes = self.Concat(count, self.Shape(x, start=lead), axis=0)
-            made = self.Reshape(x, sizes, allowzero=1)
-        self.physical[made] = (UNKNOWN, *self.physical[x][lead:])
-        return made
+            result = self.Reshape(x, sizes, allowzero=1)
+        self.physical[result] = (UNKNOWN, *self.physical[x][lead:])
+        return result
 
-    def unflat_lead(self, made: ir.Value, like: ir.Value, rank: Integer) -> ir.Value:
+    def unflat_lead(self, flat: ir.Value, like: ir.Value, rank: Integer) -> ir.Value:
         """The way back: [N, ...] with the lead axes of the operand `like`, whose shape has `rank` axes."""
         lead = len(self.physical[like]) - rank
         if lead == 1:
-            return made
+            return flat
         if not lead:
-            return self.Squeeze(made, self.ints([0]))
+            return self.Squeeze(flat, self.ints([0]))
         outer = self.Shape(like, start=0, end=lead)
-        sizes = self.Concat(outer, self.Shape(made, start=1), axis=0)
-        return self.Reshape(made, sizes, allowzero=1)
+        sizes = self.Concat(outer, self.Shape(flat, start=1), axis=0)
+        return self.Reshape(flat, sizes, allowzero=1)
 
     def branch(self, condition: ir.Value, then: Build, otherwise: Build) -> ir.Value:
         """`then()` where the condition, one truth for all examples, holds; else `otherwise()`. Both give integers."""

@@ -45,17 +45,17 @@ def multiply_adds(region: Region, known: Mapping[str, int], products: bool = Fal
 
 
 def _of_node(node: Node, known: Mapping[str, int]) -> int:
-    made = size_of(node.output.type.physical, known)
+    elements = size_of(node.output.type.physical, known)
     if node.op is Affine:
-        return made * size_of(node.inputs[0].type.shape[-1:], known)
+        return elements * size_of(node.inputs[0].type.shape[-1:], known)
     if node.op is Matmul:
-        return made * size_of(node.inputs[0].type.shape[-1:], known)
+        return elements * size_of(node.inputs[0].type.shape[-1:], known)
     if node.op is Conv:
-        return made * size_of(node.inputs[1].type.shape[1:], known)
+        return elements * size_of(node.inputs[1].type.shape[1:], known)
     if node.op is Attention:
-        return 2 * made * size_of(node.inputs[1].type.shape[:1], known)
+        return 2 * elements * size_of(node.inputs[1].type.shape[:1], known)
     if node.op is CachedAttention:
-        return 2 * made * size_of(node.outputs[1].type.shape[1:2], known)
+        return 2 * elements * size_of(node.outputs[1].type.shape[1:2], known)
     if node.op is Einsum:
         return max(size_of(v.type.physical, known) for v in (*node.inputs, node.output))
-    return made
+    return elements

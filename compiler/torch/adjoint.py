@@ -115,9 +115,9 @@ class _Adjoint(torch.autograd.Function):
         return None, None, at_start, at_stop, *adjoints, *(next(sums) if needed else None for needed in wanted)
 
 
-def _products(made: Sequence[Tensor], cotangents: Sequence[Tensor], sources: Sequence[Tensor]) -> list[Tensor]:
+def _products(results: Sequence[Tensor], cotangents: Sequence[Tensor], sources: Sequence[Tensor]) -> list[Tensor]:
     """The vector-Jacobian products with respect to every source."""
-    pairs = [(f, a) for f, a in zip(made, cotangents, strict=True) if f.requires_grad]
+    pairs = [(f, a) for f, a in zip(results, cotangents, strict=True) if f.requires_grad]
     if not pairs:
         return [torch.zeros_like(s) for s in sources]
     parts = torch.autograd.grad([f for f, _ in pairs], sources, [a for _, a in pairs], allow_unused=True)

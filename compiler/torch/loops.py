@@ -22,9 +22,9 @@ def loop(
     """
     kept: list[list[Tensor]] = [[] for _ in leads]
     for turn in torch.arange(int(count), device=count.device):
-        made = body(turn, *states, *captured)
-        states = made[: len(states)]
-        for rows, row in zip(kept, made[len(states) :], strict=True):
+        results = body(turn, *states, *captured)
+        states = results[: len(states)]
+        for rows, row in zip(kept, results[len(states) :], strict=True):
             rows.append(row)
         if fill is not None and not states[0].any():
             break

@@ -73,14 +73,14 @@ def source(program: Program, exports: Iterable[str]) -> str:
 def _generator(drawn: set[type[Draw]]) -> list[str]:
     """The text of the generator and of the draws that are made: what mai itself runs, without the other backends."""
     constants = [f"{name} = {value!r}" for name, value in vars(philox).items() if name.isupper()]
-    made = ["\n".join([*constants, f"Sizes = {draws.Sizes!r}"])]
-    made += [inspect.getsource(f) for f in (philox.key_schedule, philox.philox, random.NumpyWords, random.TorchWords)]
-    made += [inspect.getsource(f) for f in (random._words, random._unit)]
-    made.append(_class_of("Draw", Draw, (Draw.torch, Draw._drawn)))
+    parts = ["\n".join([*constants, f"Sizes = {draws.Sizes!r}"])]
+    parts += [inspect.getsource(f) for f in (philox.key_schedule, philox.philox, random.NumpyWords, random.TorchWords)]
+    parts += [inspect.getsource(f) for f in (random._words, random._unit)]
+    parts.append(_class_of("Draw", Draw, (Draw.torch, Draw._drawn)))
     for draw in sorted(drawn, key=lambda d: d.name):
-        made.append(_class_of(f"{draw.__name__}(Draw)", draw, (draw.elements,)))
-        made.append(inspect.getsource(draws.DRAWS[draw]))
-    return made
+        parts.append(_class_of(f"{draw.__name__}(Draw)", draw, (draw.elements,)))
+        parts.append(inspect.getsource(draws.DRAWS[draw]))
+    return parts
 
 
 def _choice() -> list[str]:
@@ -120,12 +120,12 @@ def _tree(weights: Iterable[Weight]) -> Tree:
 
 def _members(tree: Tree, indent: str) -> list[str]:
     """`name=...,` for each entry of a group."""
-    made = []
+    lines = []
     for name, entry in tree.items():
         opening, closing = (f"{name}=", ",") if writable(name) else (f"**{{{name!r}: ", "},")
         if name != "*":
-            made += _entry(entry, f"{indent}{opening}", f"{closing}", indent)
-    return made
+            lines += _entry(entry, f"{indent}{opening}", f"{closing}", indent)
+    return lines
 
 
 def _entry(entry: Any, opening: str, closing: str, indent: str) -> list[str]:

@@ -186,8 +186,8 @@ class Trainer:
 
     def module(self, outputs: Sequence[int]) -> Module:
         """Outputs of the train graph as a module, its draws made apart."""
-        chosen = passes.select(self.step_graph, list(outputs))
-        lifted, nodes = lift_draws(chosen)
+        selected = passes.select(self.step_graph, list(outputs))
+        lifted, nodes = lift_draws(selected)
         module = lower(lifted, self.weights, "Objective").to(self.device)
         draws = DrawSource(nodes, self.seed, self.share, self.device)
         return Module(module, lifted, draws, self.seed, self.device)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from mai.compiler.data.column_shapes import Column
-from mai.compiler.data.fields import EXACT, bad, grouped
+from mai.compiler.data.fields import EXACT, bad, group_columns
 from mai.compiler.data.source_kinds import FileSource, Finite, Reading, Request, is_file
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import is_number
@@ -31,7 +31,7 @@ class Csv(FileSource):
         row = _first_row(path) if is_file(path) else None
         if row is None:
             return None
-        groups = grouped(_header(path, row))
+        groups = group_columns(_header(path, row))
         return {name: Column(() if names == [name] else (len(names),)) for name, names in groups.items()}
 
     def read(self, request: Request) -> Reading:
@@ -105,7 +105,7 @@ def _vectors(path: Path, columns: Arrays) -> Arrays:
 
     return {
         name: columns[name] if names == [name] else np.stack([_real(path, n, columns[n]) for n in names], 1)
-        for name, names in grouped(list(columns)).items()
+        for name, names in group_columns(list(columns)).items()
     }
 
 

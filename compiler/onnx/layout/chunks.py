@@ -48,14 +48,13 @@ def chunk_of(graph: Graph) -> int | None:
     largest = max((s for s in sizes if s), default=1)
     convolves = any(n.op in (Conv, ConvTranspose) for n in inside)
     multiplies = any(n.op is Affine for n in inside) and largest <= NARROW
-    held = max((s * _branches(v) for s, v in zip(sizes, values, strict=True) if s), default=1)
-    return max(1, min(MOST, BUDGET // held)) if convolves or multiplies else None
+    most = max((s * _branches(v) for s, v in zip(sizes, values, strict=True) if s), default=1)
+    return max(1, min(MOST, BUDGET // most)) if convolves or multiplies else None
 
 
 def _branches(value: Value) -> int:
     """How many branches of each example lie side by side (`passes/pair.py`)."""
-    made: int = evaluate(value.type.physical[0], lambda _: 1)
-    return made
+    return evaluate(value.type.physical[0], lambda _: 1)
 
 
 def _elements(value: Value) -> int | None:

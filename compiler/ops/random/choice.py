@@ -151,8 +151,8 @@ class Occurs(Operation):
         places = op.Where(op.Less(labels, op.int(0)), op.int(count), labels)
         outer = op.Concat(op.Shape(labels, end=-1), op.ints([count + 1]), axis=0)
         ones = op.Expand(op.real(1.0), op.Shape(labels))
-        made = op.ScatterElements(op.Expand(op.real(0.0), outer), places, ones, axis=-1)
-        return op.Slice(made, op.ints([0]), op.ints([count]), op.ints([-1]))
+        result = op.ScatterElements(op.Expand(op.real(0.0), outer), places, ones, axis=-1)
+        return op.Slice(result, op.ints([0]), op.ints([count]), op.ints([-1]))
 
     @staticmethod
     def grown(g: Growing, node: Node) -> Value | None:

@@ -1,0 +1,90 @@
+"""Indexing and slicing: `x[0, 1:3]`, `x[None]`, `x[label]`."""
+
+from __future__ import annotations
+
+from mai.compiler.elaborate.bindings import (
+    Binding,
+    Environment,
+    Poison,
+)
+from mai.compiler.elaborate.bounds import setting_of
+from mai.compiler.elaborate.context import Context, Stop, kind_of
+from mai.compiler.ir.graph import Value
+from mai.compiler.ir.operation import describe
+from mai.compiler.ir.sizes import Dim, Size
+from mai.compiler.ir.types import DType
+from mai.compiler.ops.shapes import indexing as ix
+from mai.compiler.ops.shapes import shape as sh
+from mai.spec import ast
+from mai.spec.source import Span
+
+CHOOSE = "shapes are fixed: choose with `where(c, a, b)`"
+
+
+def index(e: Context, env: Environment, expr: ast.Index) -> Binding:
+    """`x[...]`: every item takes one axis, or makes one."""
+    base = e.expressions.expression(env, expr.base)
+    if isinstance(base, Poison):
+        return base
+    x = e.value(base, expr.base.span)
+    used = sum(not isinstance(item, ast.NewAxis) for item in expr.items)
+    if used > x.type.rank:
+        count = f"{x.type.rank} {'axis' if x.type.rank == 1 else 'axes'}"
+        message = f"{used} indices for {describe(x.type.shape)}, which has {count}"
+        return e.error("rank-mismatch", expr.span, message, label=describe(x.type.shape))
+    axis = -x.type.rank
+    for item in expr.items:
+        x, axis = _indexed(e, env, x, item, axis)
+    return x
+
+
+def _indexed(
+    e: Context, env: Environment, x: Value, item: ast.Expr | ast.Slice | ast.NewAxis, axis: int
+) -> tuple[Value, int]:
+    """Apply one index at `axis` (counted from the end); the axis for the next one."""
+    if isinstance(item, ast.NewAxis):
+        return e.emit(sh.Unsqueeze, x, axes=(axis - 1,)), axis
+    if isinstance(item, ast.Slice):
+        return _sliced(e, env, x, item, axis), axis + 1
+    index = e.expressions.expression(env, item)
+    size = x.type.shape[axis]
+    if isinstance(index, int) and not isinstance(index, bool):
+        if isinstance(size, int) and not -size <= index < size:
+            raise e.fail("index-out-of-range", item.span, f"index {index} is outside an axis of {size}")
+        return e.emit(ix.Pick, x, axis=axis, index=index), axis + 1
+    if setting_of(index):
+        e.size(index, item.span)
+    chosen = e.value(index, item.span)
+    if chosen.type.dtype is not DType.INT:
+        what, help = ("true or false", CHOOSE) if chosen.type.dtype is DType.BOOL else ("real", None)
+        raise e.fail("dtype-mismatch", item.span, f"an index is a whole number, this is {what}", help=help)
+    _check_classes(e, chosen, size, item.span)
+    return e.emit(ix.Take, x, chosen, axis=axis, rank=x.type.rank, index_rank=chosen.type.rank), axis + 1
+
+
+def _check_classes(e: Context, index: Value, size: Size, span: Span) -> None:
+    classes = index.type.classes
+    if isinstance(classes, int) and isinstance(size, int) and classes > size:
+        message = f"labels below {classes} do not fit an axis of {size}"
+        raise e.fail("class-range", span, message, label=f"class[{classes}]")
+
+
+def _sliced(e: Context, env: Environment, x: Value, item: ast.Slice, axis: int) -> Value:
+    bounds = [
+        None if part is None else e.expressions.expression(env, part) for part in (item.start, item.stop, item.step)
+    ]
+    if any(isinstance(b, Poison) for b in bounds):
+        raise Stop
+    for bound, part in zip(bounds, (item.start, item.stop, item.step), strict=True):
+        if bound is not None and (isinstance(bound, bool) or not isinstance(bound, (int, Dim))):
+            assert part is not None
+            raise e.fail("static-needed", part.span, f"a slice is bounded by sizes, this is {kind_of(bound)}")
+        if isinstance(bound, Dim) and part is not None:
+            e.size(bound, part.span)
+    start, stop, step = bounds
+    if start in (None, 0) and stop in (None, x.type.shape[axis]) and step in (None, 1):
+        return x
+    made = e.checked(item.span, [item.span], ix.Slice, x, axis=axis, start=start, stop=stop, step=step)
+    if isinstance(made, Poison):
+        raise Stop
+    return e.value(made, item.span)
