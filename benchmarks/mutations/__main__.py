@@ -52,6 +52,14 @@ def tried(fault: Fault, tree: Path, limit: float, fast_alone: bool) -> dict[str,
     return {"fast": fast.by, "slow": slow.by if slow else None, "seconds": round(seconds, 1), "diff": diff}
 
 
+def check_unchanged(tree: Path, limit: float) -> None:
+    """End where the tests fail without a fault: then they would say nothing of one."""
+    outcome = run_tests(tree, "", FAST, limit)
+    if outcome.by is not None:
+        raise SystemExit(f"without a fault, {outcome.by} fails")
+    print(f"without a fault, the tests pass in {outcome.seconds:.0f} s", flush=True)
+
+
 def outcomes(
     faults: list[tuple[int, Fault]], jobs: int, limit: float, fast_alone: bool
 ) -> Iterator[tuple[int, Fault, dict[str, Any]]]:
@@ -61,6 +69,7 @@ def outcomes(
         for job in range(jobs):
             copy_tree(ROOT, Path(folder) / str(job))
             trees.put(Path(folder) / str(job))
+        check_unchanged(Path(folder) / "0", limit)
 
         def one(numbered: tuple[int, Fault]) -> tuple[int, Fault, dict[str, Any]]:
             tree = trees.get()

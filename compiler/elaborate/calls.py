@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import cache
-from typing import Any, NamedTuple
 
 from mai.compiler.elaborate.bindings import (
     POISON,
@@ -19,12 +16,12 @@ from mai.compiler.elaborate.bindings import (
     Poison,
     WeightScope,
 )
+from mai.compiler.elaborate.builtin_calls import bind_named, bound_arguments, call_builtin
 from mai.compiler.elaborate.context import Context, Stop, kind_of
 from mai.compiler.elaborate.names import is_free
 from mai.compiler.elaborate.signatures import Fitted, counted, dims_of
-from mai.compiler.elaborate.static import StaticError
 from mai.compiler.ir.graph import Initial, Value
-from mai.compiler.ir.operation import ShapeError, describe
+from mai.compiler.ir.operation import describe
 from mai.compiler.ir.types import Axis
 from mai.spec import ast
 from mai.spec.diagnostics import Label
@@ -67,7 +64,7 @@ class Calls:
         if isinstance(function, Partial):
             return self._check_others(function.function, [*arguments, *function.arguments], span)
         if isinstance(function, Builtin):
-            self._bound(function, arguments, span)
+            bound_arguments(self.e, function, arguments, span)
         if isinstance(function, Function):
             bound = self._match(function, arguments, span)
             if bound is not None:
@@ -92,7 +89,7 @@ class Calls:
         if isinstance(function, Partial):
             return self._dispatch(function.function, [*arguments, *function.arguments], span)
         if isinstance(function, Builtin):
-            return self._builtin(function, arguments, span)
+            return call_builtin(self.e, function, arguments, span)
         if isinstance(function, Function):
             return self._function(function, arguments, span)
         if isinstance(function, Initial) and function.kind == "constant":
@@ -107,59 +104,6 @@ class Calls:
             raise self.e.fail("missing-argument", span, "this needs a shape: `zeros([n])`")
         shape = tuple(self.e.size(s, arguments[0].span) for s in arguments[0].value)
         return self.e.emit(Expand, self.e.builder.constant(number), shape=shape)
-
-    # --------------------------------------------------------------- built-in
-
-    def _builtin(self, function: Builtin, arguments: list[BoundArgument], span: Span) -> Binding:
-        bound = self._bound(function, arguments, span)
-        if bound is None:
-            return Partial(function, tuple(arguments))
-        operands = [a for a in arguments if a.name is None] if _parameters(function.implementation).variadic else []
-        spans = [a.span for a in operands or bound.values()]
-        try:
-            made: Binding = function.implementation(self.e, *operands, **bound)
-            return made
-        except ShapeError as error:
-            written = bound["axis"].value if "axis" in bound else None
-            if error.axis is not None and isinstance(written, int):
-                error.axis = written
-            return self.e.refused(error, spans, span)
-        except StaticError as error:
-            return self.e.error(error.slug, span, error.message)
-
-    def _bound(
-        self, function: Builtin, arguments: Sequence[BoundArgument], span: Span
-    ) -> dict[str, BoundArgument] | None:
-        """Arguments by parameter name, but for the operands of what takes any number; None where only tensors lack."""
-        names, required, variadic, open_ = _parameters(function.implementation)
-        positional = [a for a in arguments if a.name is None]
-        if len(positional) > len(names) and not variadic:
-            message = f"`{function.name}` takes {counted(len(names), 'argument')}, here are {len(positional)}"
-            raise self.e.fail("too-many-arguments", positional[len(names)].span, message)
-        bound: dict[str, BoundArgument] = {} if variadic else dict(zip(names, positional, strict=False))
-        for argument in arguments:
-            if argument.name is not None:
-                self._bind_named(function.name, argument, (*names, argument.name) if open_ else names, bound)
-        missing = [n for n in required if n not in bound]
-        if missing and not variadic:
-            if not positional and not self._has_tensor(arguments):
-                return None
-            raise self.e.fail("missing-argument", span, f"`{function.name}` lacks its argument `{missing[0]}`")
-        return bound
-
-    def _bind_named(
-        self, callee: str, argument: BoundArgument, names: Sequence[str], bound: dict[str, BoundArgument]
-    ) -> None:
-        assert argument.name is not None
-        at = argument.name_span or argument.span
-        if argument.name not in names:
-            raise self.e.unknown_argument(callee, argument.name, at, names)
-        if argument.name in bound:
-            raise self.e.fail("duplicate-argument", at, f"`{callee}` is given `{argument.name}` twice")
-        bound[argument.name] = argument
-
-    def _has_tensor(self, arguments: Sequence[BoundArgument]) -> bool:
-        return any(isinstance(a.value, (Value, tuple)) for a in arguments)
 
     # -------------------------------------------------------- layers and nets
 
@@ -191,7 +135,7 @@ class Calls:
         bound = dict(zip(names, positional, strict=False))
         for argument in arguments:
             if argument.name is not None:
-                self._bind_named(function.name, argument, names, bound)
+                bind_named(self.e, function.name, argument, names, bound)
         tensors = [p for p in function.declaration.parameters if p.type is not None]
         absent = [p for p in tensors if p.name.id not in bound and p.default is None]
         if absent and len(absent) == len(tensors):
@@ -310,22 +254,3 @@ class Calls:
             return value
         value = self.e.builder.spread(value, axes) if not set(axes) <= set(value.type.lead) else value
         return self.e.builder.unlead(value, len(axes))
-
-
-class Parameters(NamedTuple):
-    """A built-in's parameter names, those it requires, and whether it takes any number of operands and of names."""
-
-    names: tuple[str, ...]
-    required: tuple[str, ...]
-    variadic: bool
-    open: bool
-
-
-@cache
-def _parameters(implementation: Any) -> Parameters:
-    parameters = list(inspect.signature(implementation).parameters.values())[1:]
-    variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
-    open_ = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
-    required = tuple(p.name for p in named if p.default is p.empty)
-    return Parameters(tuple(p.name for p in named), required, variadic, open_)

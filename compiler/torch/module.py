@@ -45,7 +45,9 @@ def _share(root: torch.nn.Module, weights: torch.nn.Module, name: str) -> None:
     """Put a weight into another tree of modules, under the same name as far as Python can write it."""
     *path, last = name.split(".")
     for part in path:
-        weights, inner = weights.get_submodule(part), attribute(part)
+        member, inner = weights._modules[part], attribute(part)
+        assert member is not None
+        weights = member
         if inner not in root._modules:
             root.add_module(inner, torch.nn.Module())
         root = root.get_submodule(inner)

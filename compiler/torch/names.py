@@ -7,6 +7,12 @@ import keyword
 import re
 import unicodedata
 
+from torch import nn
+
+MODULE_NAMES = frozenset(
+    dir(nn.Module())
+)  # `train`, `forward`, `training`: an attribute by such a name is the module's own.
+
 
 def writable(name: str) -> bool:
     """Whether Python reads the name as it stands: it is no keyword, and in Python's normal form."""
@@ -15,10 +21,11 @@ def writable(name: str) -> bool:
 
 def attribute(part: str) -> str:
     """One part of a weight's name, spelt in ASCII where generated code could not say it; a turn stays a number."""
-    return part if writable(part) or part.isdigit() else f"n_{part.encode().hex()}"
+    return part if (writable(part) and part not in MODULE_NAMES) or part.isdigit() else f"n_{part.encode().hex()}"
 
 
 def identifier(name: str) -> str:
     """A name of the spec as Python has it; one that Python has a function by is spelt apart, as fx would rename it."""
-    spelt = re.sub(r"\W", "_", name) + "_" * (keyword.iskeyword(name) or hasattr(builtins, name))
+    is_taken = keyword.iskeyword(name) or hasattr(builtins, name) or name == "self"
+    spelt = re.sub(r"\W", "_", name) + "_" * is_taken
     return spelt if spelt and not spelt[0].isdigit() else f"v_{spelt}"

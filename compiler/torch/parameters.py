@@ -17,6 +17,7 @@ class Weights(nn.Module):
     """Nested modules, so that the keys of `state_dict()` are the weights' names: `velocity.linear_1.weight`.
 
     Trained weights are parameters, running statistics buffers. They hold zeros until `initialise` or `load_state_dict`.
+    A net may have a name that modules have, `train` say: members stand in torch's own dictionaries, where names are free.
     """
 
     def __init__(self, weights: Mapping[str, Weight]) -> None:
@@ -27,19 +28,23 @@ class Weights(nn.Module):
             tensor = torch.zeros(weight.shape)
             owner = self._owner(path)
             if weight.trained:
-                owner.register_parameter(last, nn.Parameter(tensor))
+                owner._parameters[last] = nn.Parameter(tensor)
             else:
-                owner.register_buffer(last, tensor)
+                owner._buffers[last] = tensor
 
     def _owner(self, path: list[str]) -> nn.Module:
         module: nn.Module = self
         for part in path:
             if part not in module._modules:
-                module.add_module(part, nn.Module())
+                module._modules[part] = nn.Module()
             child = module._modules[part]
             assert child is not None
             module = child
         return module
+
+    def train(self, mode: bool = True) -> Weights:
+        """Weights are the same in training and outside of it, and a net may be called `training`."""
+        return self
 
     def initialise(self, seed: int = 0) -> Weights:
         """First values, a function of the seed and each weight's name alone."""

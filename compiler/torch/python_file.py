@@ -43,13 +43,23 @@ Tree = dict[str, Any]
 class Group(nn.Module):
     """Parameters, buffers and groups of them, by name; so `state_dict` has the names of the spec."""
 
-    def __init__(self, **members: Tensor | nn.Module) -> None:
+    def __init__(self, /, **members: Tensor | nn.Module) -> None:
         super().__init__()
         for name, member in members.items():
-            if isinstance(member, (nn.Parameter, nn.Module)):
-                setattr(self, name, member)
+            if isinstance(member, nn.Module):
+                self._modules[name] = member
+            elif isinstance(member, nn.Parameter):
+                self._parameters[name] = member
             else:
-                self.register_buffer(name, member)
+                self._buffers[name] = member
+
+    def __getitem__(self, name: str) -> Tensor | nn.Module:
+        """A member whose name Python cannot say, or `nn.Module` has."""
+        for members in (self._modules, self._parameters, self._buffers):
+            member = members.get(name)
+            if member is not None:
+                return member
+        raise KeyError(name)
 
 
 def source(program: Program, exports: Iterable[str]) -> str:

@@ -17,7 +17,7 @@ from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.structure import Constant, Loop, Nested, WeightOf
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.torch.interpreter import TorchInterpreter
-from mai.compiler.torch.names import writable
+from mai.compiler.torch.names import MODULE_NAMES, writable
 from mai.compiler.torch.recorder import Recorder
 from mai.spec.source import Span
 
@@ -201,8 +201,8 @@ def _prefixes(region: Region, depth: int = 0) -> Iterator[str]:
 
 
 def member(owner: str, name: str) -> str:
-    """`owner.name`, for every name of the spec."""
-    return f"{owner}.{name}" if writable(name) else f"getattr({owner}, {name!r})"
+    """`owner.name`, for every name of the spec; a name that modules have themselves is asked of the group."""
+    return f"{owner}.{name}" if writable(name) and name not in MODULE_NAMES else f"{owner}[{name!r}]"
 
 
 # ---------------------------------------------------------------------- text

@@ -21,7 +21,8 @@ class Recorder:
 
     def __init__(self, records: Sequence[Record], weights: Weights, path: Path) -> None:
         self.every = {name: record.every for record in records for name in record.weights}
-        self.weights, self.path = weights, path
+        self.parameters = {**dict(weights.named_parameters()), **dict(weights.named_buffers())}
+        self.path = path
         self.rows: dict[str, list[tuple[int, Array]]] = {name: [] for name in self.every}
 
     def start(self, step: int) -> None:
@@ -38,7 +39,7 @@ class Recorder:
     def _read(self, step: int) -> None:
         saved = read_arrays(self.path)
         for name in [n for n in self.rows if n in saved]:
-            shape = self.weights.get_parameter(name).shape
+            shape = self.parameters[name].shape
             if saved[name].shape[1:] != shape:
                 raise ValueError(f"`{name}` is {list(saved[name].shape[1:])} there and {list(shape)} in the spec")
             pairs = zip(saved[f"{name}.steps"].tolist(), saved[name], strict=True)
@@ -48,7 +49,7 @@ class Recorder:
         """Keep the recorded weights, where their turn has come."""
         for name, every in self.every.items():
             if step % every == 0:
-                value = self.weights.get_parameter(name).detach().cpu().numpy().copy()
+                value = self.parameters[name].detach().cpu().numpy().copy()
                 self.rows[name].append((step, value))
 
     def save(self) -> None:

@@ -143,6 +143,7 @@ def test_a_net_on_one_point_solves_a_cloud(program: Maker, tmp_path: Path) -> No
     np.testing.assert_allclose(ends[0], one(x=STARTS), rtol=1e-5, atol=1e-6)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("optimise", [True, False])
 def test_what_the_velocity_reads_stays_with_its_example(optimise: bool, program: Maker, tmp_path: Path) -> None:
     """Examples arrive one after the other: those left have their own stiffness still, and their own time."""

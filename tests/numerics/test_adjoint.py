@@ -55,6 +55,7 @@ def objective(program: Program, *, adjoint: bool) -> tuple[Tensor, list[Tensor]]
     return module.forward(*given)[0].mean(), list(weights.parameters())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", ["sum(x^2)", "1"])
 @pytest.mark.parametrize("method", METHODS)
 def test_gradients_are_those_of_backpropagation(method: str, rate: str, program: Maker) -> None:

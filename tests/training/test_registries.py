@@ -122,6 +122,7 @@ def test_an_optimizer_or_schedule_trains_and_goes_on_bit_for_bit(settings: str, 
     assert still == {"f.linear_2.bias"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", OPTIMIZERS)
 def test_an_optimizer_lowers_a_loss(name: str, program: Maker, tmp_path: Path) -> None:
     made = program(TWO.format(settings=f"optimizer = {name}()"))

@@ -24,7 +24,7 @@ class OfTruth(Reduction, abstract=True):
 
 
 class AnyOf(OfTruth):
-    """Whether the condition holds at one place at least."""
+    """Whether the condition holds for one element at least, over axes."""
 
     name = "any"
     function = Function("any", Section.REDUCTIONS, ARGUMENTS)
@@ -43,7 +43,7 @@ class AnyOf(OfTruth):
 
 
 class AllOf(OfTruth):
-    """Whether the condition holds everywhere."""
+    """Whether the condition holds for every element, over axes."""
 
     name = "all"
     function = Function("all", Section.REDUCTIONS, ARGUMENTS)

@@ -37,6 +37,7 @@ class GrowingAxes:
         return axis in self.axes(value)
 
     def any_grows(self, value: Value) -> bool:
+        """Whether a value grows along any of its axes."""
         return bool(self.axes(value))
 
     def is_length(self, size: object) -> bool:

@@ -1,0 +1,97 @@
+"""Calls of built-in functions: their arguments by name, and what their shape rules refuse told at the operand."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+from mai.compiler.elaborate.bindings import (
+    Binding,
+    BoundArgument,
+    Builtin,
+    Partial,
+)
+from mai.compiler.elaborate.context import Context
+from mai.compiler.elaborate.signatures import counted
+from mai.compiler.elaborate.static import StaticError
+from mai.compiler.ir.graph import Value
+from mai.compiler.ir.operation import ShapeError
+from mai.spec.source import Span
+
+
+def call_builtin(e: Context, function: Builtin, arguments: list[BoundArgument], span: Span) -> Binding:
+    """The result of a built-in function; the function with the rest fixed where only its tensors lack."""
+    bound = bound_arguments(e, function, arguments, span)
+    if bound is None:
+        return Partial(function, tuple(arguments))
+    operands = [a for a in arguments if a.name is None] if _parameters(function.implementation).variadic else []
+    spans = [a.span for a in operands or bound.values()]
+    try:
+        result: Binding = function.implementation(e, *operands, **bound)
+        return result
+    except ShapeError as error:
+        written = bound["axis"].value if "axis" in bound else None
+        if error.axis is not None and isinstance(written, int):
+            error.axis = written
+        return e.refused(error, spans, span)
+    except StaticError as error:
+        return e.error(error.slug, span, error.message)
+
+
+def bound_arguments(
+    e: Context, function: Builtin, arguments: Sequence[BoundArgument], span: Span
+) -> dict[str, BoundArgument] | None:
+    """Arguments by parameter name, but for the operands of what takes any number; None where only tensors lack."""
+    names, required, variadic, open_ = _parameters(function.implementation)
+    positional = [a for a in arguments if a.name is None]
+    if len(positional) > len(names) and not variadic:
+        message = f"`{function.name}` takes {counted(len(names), 'argument')}, here are {len(positional)}"
+        raise e.fail("too-many-arguments", positional[len(names)].span, message)
+    bound: dict[str, BoundArgument] = {} if variadic else dict(zip(names, positional, strict=False))
+    for argument in arguments:
+        if argument.name is not None:
+            bind_named(e, function.name, argument, (*names, argument.name) if open_ else names, bound)
+    missing = [n for n in required if n not in bound]
+    if missing and not variadic:
+        if not positional and not _has_tensor(arguments):
+            return None
+        raise e.fail("missing-argument", span, f"`{function.name}` lacks its argument `{missing[0]}`")
+    return bound
+
+
+def bind_named(
+    e: Context, callee: str, argument: BoundArgument, names: Sequence[str], bound: dict[str, BoundArgument]
+) -> None:
+    """Put an argument with a name beside those that are bound. Raises `Stop` for an unknown name, and for one twice."""
+    assert argument.name is not None
+    at = argument.name_span or argument.span
+    if argument.name not in names:
+        raise e.unknown_argument(callee, argument.name, at, names)
+    if argument.name in bound:
+        raise e.fail("duplicate-argument", at, f"`{callee}` is given `{argument.name}` twice")
+    bound[argument.name] = argument
+
+
+def _has_tensor(arguments: Sequence[BoundArgument]) -> bool:
+    return any(isinstance(a.value, (Value, tuple)) for a in arguments)
+
+
+class Parameters(NamedTuple):
+    """A built-in's parameter names, those it requires, and whether it takes any number of operands and of names."""
+
+    names: tuple[str, ...]
+    required: tuple[str, ...]
+    variadic: bool
+    open: bool
+
+
+@cache
+def _parameters(implementation: Any) -> Parameters:
+    parameters = list(inspect.signature(implementation).parameters.values())[1:]
+    variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+    open_ = any(p.kind is p.VAR_KEYWORD for p in parameters)
+    named = [p for p in parameters if p.kind in (p.POSITIONAL_OR_KEYWORD, p.KEYWORD_ONLY)]
+    required = tuple(p.name for p in named if p.default is p.empty)
+    return Parameters(tuple(p.name for p in named), required, variadic, open_)
