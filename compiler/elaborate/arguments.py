@@ -37,12 +37,12 @@ def whole(e: Elaborator, argument: Arg | None, default: object) -> int:
 
 def positive(e: Elaborator, argument: Arg | None, default: object, least: int = 1) -> int:
     """A whole number that counts: sizes, strides, heads."""
-    made = whole(e, argument, default)
-    if made < least and argument is not None:
+    result = whole(e, argument, default)
+    if result < least and argument is not None:
         raise e.fail(
-            "repeat-count", argument.span, f"a whole number of at least {least} is needed here, this is {made}"
+            "repeat-count", argument.span, f"a whole number of at least {least} is needed here, this is {result}"
         )
-    return made
+    return result
 
 
 def truth(e: Elaborator, argument: Arg | None, default: object) -> bool:

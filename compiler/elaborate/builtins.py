@@ -102,11 +102,11 @@ def where(e: Elaborator, condition: Arg, x: Arg, y: Arg) -> Binding:
     """x where the condition holds, y elsewhere."""
     chosen = e.truth(condition.value, condition.span)
     a, b = e.promoted([x.value, y.value], [x.span, y.span])
-    made = e.emit(logic.Where, chosen, a, b)
+    result = e.emit(logic.Where, chosen, a, b)
     bounds = [_labels(x.value), _labels(y.value)]
-    if made.type.dtype is DType.INT and all(isinstance(b, int) for b in bounds):
-        made.type = replace(made.type, classes=max(b for b in bounds if isinstance(b, int)))
-    return made
+    if result.type.dtype is DType.INT and all(isinstance(b, int) for b in bounds):
+        result.type = replace(result.type, classes=max(b for b in bounds if isinstance(b, int)))
+    return result
 
 
 def _labels(given: Binding) -> Size | None:

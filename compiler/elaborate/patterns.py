@@ -26,11 +26,11 @@ def rearranged(e: Elaborator, x: Value, pattern: str, span: Span, sizes: dict[st
     if sorted(names) != sorted(wanted):
         odd = sorted(set(names) ^ set(wanted)) or ["an axis twice"]
         raise e.fail("bad-pattern", span, f"both sides must have the same axes: `{odd[0]}` does not")
-    known = _axis_sizes(e, x, left, sizes, span)
-    split = _reshape(e, x, tuple(known[n] for n in names))
+    axis_sizes = _axis_sizes(e, x, left, sizes, span)
+    split = _reshape(e, x, tuple(axis_sizes[n] for n in names))
     order = tuple(names.index(n) - len(names) for n in wanted)
     moved = split if order == tuple(range(-len(names), 0)) else e.emit(sh.Transpose, split, perm=order)
-    return _reshape(e, moved, tuple(product(tuple(known[n] for n in group)) for group in right))
+    return _reshape(e, moved, tuple(product(tuple(axis_sizes[n] for n in group)) for group in right))
 
 
 def reduced(e: Elaborator, x: Value, pattern: str, op: type[Operation], span: Span, sizes: dict[str, Size]) -> Value:
@@ -41,8 +41,8 @@ def reduced(e: Elaborator, x: Value, pattern: str, op: type[Operation], span: Sp
     unknown = [n for n in kept if n not in names]
     if unknown:
         raise e.fail("bad-pattern", span, f"the left side has no axis `{unknown[0]}`")
-    known = _axis_sizes(e, x, left, sizes, span)
-    split = _reshape(e, x, tuple(known[n] for n in names))
+    axis_sizes = _axis_sizes(e, x, left, sizes, span)
+    split = _reshape(e, x, tuple(axis_sizes[n] for n in names))
     gone = tuple(i - len(names) for i, n in enumerate(names) if n not in kept)
     small = e.emit(op, split, axes=gone, keep=False) if gone else split
     rest = " ".join(n for n in names if n in kept)
@@ -72,10 +72,10 @@ def einsum_equation(e: Elaborator, pattern: str, ranks: list[int], span: Span) -
 def _apart(operands: list[list[str]], result: list[str], ranks: list[int]) -> str | None:
     """What `"id,jd->ij"` is with names of one letter apart, if that fits the tensors."""
     parts = ["".join(names) for names in operands]
-    made = "".join(result)
-    if [len(p) for p in parts] != ranks or not set(made) <= set("".join(parts)) or not "".join(parts).isalpha():
+    joined = "".join(result)
+    if [len(p) for p in parts] != ranks or not set(joined) <= set("".join(parts)) or not "".join(parts).isalpha():
         return None
-    return f'names are apart by spaces: `"{", ".join(" ".join(p) for p in parts)} -> {" ".join(made)}"`'
+    return f'names are apart by spaces: `"{", ".join(" ".join(p) for p in parts)} -> {" ".join(joined)}"`'
 
 
 def _sides(e: Elaborator, pattern: str, span: Span) -> tuple[Side, Side]:
@@ -115,18 +115,18 @@ def _axis_sizes(e: Elaborator, x: Value, left: Side, sizes: dict[str, Size], spa
     if len(left) != x.type.rank:
         message = f"the pattern has {len(left)} axes on its left, the tensor is {describe(x.type.shape)}"
         raise e.fail("bad-pattern", span, message)
-    known = dict(sizes)
+    axis_sizes = dict(sizes)
     for group, size in zip(left, x.type.shape, strict=True):
-        open_ = [n for n in group if n not in known]
-        inner = product(tuple(known[n] for n in group if n in known))
-        if len(open_) > 1:
-            raise e.fail("bad-pattern", span, f"give the size of `{open_[1]}`: `{open_[1]} = ...`")
-        if open_:
-            known[open_[0]] = size // inner if isinstance(inner, int) and inner else size
-        whole = product(tuple(known[n] for n in group))
+        unknown_axes = [n for n in group if n not in axis_sizes]
+        inner = product(tuple(axis_sizes[n] for n in group if n in axis_sizes))
+        if len(unknown_axes) > 1:
+            raise e.fail("bad-pattern", span, f"give the size of `{unknown_axes[1]}`: `{unknown_axes[1]} = ...`")
+        if unknown_axes:
+            axis_sizes[unknown_axes[0]] = size // inner if isinstance(inner, int) and inner else size
+        whole = product(tuple(axis_sizes[n] for n in group))
         if whole != size:
             raise e.fail("bad-pattern", span, f"an axis of {size} is not {' * '.join(group) or '1'} = {whole}")
-    return known
+    return axis_sizes
 
 
 def _reshape(e: Elaborator, x: Value, shape: tuple[Size, ...]) -> Value:

@@ -29,6 +29,11 @@ def summed(types: Types, attributes: Attributes, operand: int, axis: int) -> int
     return axis if attributes.get("keep") else axis + sum(gone > axis for gone in axes)
 
 
+def ordered(types: Types, attributes: Attributes, operand: int, axis: int) -> int | None:
+    """An order along `axis`, which reads all of it; the other axes stay."""
+    return None if axis == attributes["axis"] else axis
+
+
 def transposed(types: Types, attributes: Attributes, operand: int, axis: int) -> int | None:
     """Where an axis goes in a transposition, counted from the end."""
     perm = attributes["perm"]

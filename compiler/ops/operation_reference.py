@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from types import ModuleType
-from typing import Any
 
 from mai.compiler.ir.operation import OPERATIONS, Operation
 from mai.compiler.ops.scan import load_operations
@@ -51,7 +50,7 @@ def _arguments(op: type[Operation]) -> list[str]:
     return names + [f"{name} = {_shown(value)}" for name, value in op.attributes.items()]
 
 
-def _shown(value: Any) -> str:
+def _shown(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else repr(value).replace("'", '"')
 
 

@@ -38,6 +38,9 @@ REFUSED = {
     "a slice": ("h += concat(h[:1], h[:-1], axis = 0)", "slice"),
     "a prefix": ("h = concat(zeros([1, d]), h, axis = 0)[1:]", "concat"),
     "the length, kept": ("h = cumsum(h * P, axis = 0)", "cumsum"),
+    "the last token first": ("h += flip(h, axis = 0)", "flip"),
+    "an order of tokens": ("h += gather(h, argsort(h, axis = 0), axis = 0)", "argsort"),
+    "a variance": ("h += var(h, axis = 0)", "var"),
     "the first token": ("h += h[0]", "pick"),
     "a turn's noise, kept": ("n ~ normal([d])\n  h = cumsum(h + n, axis = 0)", "cumsum"),
 }  # fmt: skip

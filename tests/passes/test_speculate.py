@@ -24,7 +24,7 @@ from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.onnx.export import export
 from mai.compiler.ops.terms import Term
-from mai.compiler.passes.text.prompt_lookup import PADS, went_on
+from mai.compiler.passes.text.prompt_lookup import PADS, look_up
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
@@ -301,7 +301,7 @@ def test_what_followed_where_the_last_tokens_stood(rows: list[list[int]], count:
     graph.inputs = [Value(Type(DType.INT, (size,), (batch,)), name) for name, size in kinds.items()]
     graph.sizes["batch"] = graph.inputs[0], 0
     builder = Builder(graph)
-    graph.outputs = [went_on(*(Term(builder, v) for v in graph.inputs), count).value]
+    graph.outputs = [look_up(*(Term(builder, v) for v in graph.inputs), count).value]
     filled = np.array([[PADS + len(tokens)] for tokens in rows])
     (found,) = evaluate(graph, {"before": before, "row": text, "filled": filled}, {}, {})
     wanted = [_went_on([NOTHING] * PADS + tokens, PADS + max(len(tokens) - new, 1), count) for tokens in rows]

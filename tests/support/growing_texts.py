@@ -55,6 +55,8 @@ CAUSAL_NETS = {
     '  h += rearrange(w @ q, "a p c -> p (a c)")',
     "the mean, for the last token": "h += mean(h, axis = 0)",
     "the largest, for the last token": "h = h + max(h, axis = 0)",
+    "a product and a length, for the last token": "h = h + prod(h, axis = 0) + norm(h, axis = 0)",
+    "places within a token": "(v, i) = top_k(h, 3)\n  h += gather(flip(h), argsort(h)) + roll(h, 2) * v[:, 0:1] + one_hot(i[:, 0], d)",
 }
 LAYERS = some.sampled_from(
     [

@@ -38,8 +38,8 @@ class Matching(Operation):
     @staticmethod
     def torch(torch: Arrays, x: Tensor, y: Tensor) -> Tensor:
         clouds = (c.detach().double().cpu().reshape(-1, *c.shape[-2:]) for c in (x, y))
-        found = [torch.from_numpy(_matching(a.numpy(), b.numpy())) for a, b in zip(*clouds, strict=True)]
-        return torch.stack(found).reshape(y.shape[:-1]).to(x.device)
+        matchings = [torch.from_numpy(_matching(a.numpy(), b.numpy())) for a, b in zip(*clouds, strict=True)]
+        return torch.stack(matchings).reshape(y.shape[:-1]).to(x.device)
 
     @staticmethod
     def onnx(op: Onnx[V], x: V, y: V) -> V:

@@ -70,8 +70,8 @@ class Attention(Operation):
         if causal:
             scores = np.where(np.tril(np.ones(scores.shape[-2:], bool)), scores, -np.inf)
         weights = np.exp(scores - scores.max(-1, keepdims=True))
-        made = weights / weights.sum(-1, keepdims=True) @ c
-        return made.swapaxes(-2, -3).reshape(q.shape)
+        result = weights / weights.sum(-1, keepdims=True) @ c
+        return result.swapaxes(-2, -3).reshape(q.shape)
 
     @staticmethod
     def torch(torch: Arrays, q: Tensor, k: Tensor, v: Tensor, *, heads: int, kv_heads: int, causal: bool) -> Tensor:
@@ -86,10 +86,10 @@ class Attention(Operation):
     def onnx(op: Onnx[V], q: V, k: V, v: V, *, heads: int, kv_heads: int, causal: bool) -> V:
         a, b, c = (op.flat_lead(x, 2) for x in (q, k, v))
         if op.opset >= 23:
-            made = op.Attention(a, b, c, q_num_heads=heads, kv_num_heads=kv_heads, is_causal=int(causal))
+            result = op.Attention(a, b, c, q_num_heads=heads, kv_num_heads=kv_heads, is_causal=int(causal))
         else:
-            made = _expanded(op, a, b, c, heads, kv_heads, causal)
-        return op.unflat_lead(made, q, 2)
+            result = _expanded(op, a, b, c, heads, kv_heads, causal)
+        return op.unflat_lead(result, q, 2)
 
     @staticmethod
     def expansion(q: Term, k: Term, v: Term, *, heads: int, kv_heads: int, causal: bool) -> Term:
@@ -108,8 +108,8 @@ class Attention(Operation):
         if causal:
             earlier = q.range(k.shape[0]).emit(LessEqual, q.range(q.shape[0]).unsqueeze(-1))
             scores = earlier.emit(Where, scores, -1e30)
-        made = scores.emit(Softmax).emit(Matmul, headed(v, kv_heads))
-        return made.transpose(-2, -3, -1).reshape(*q.shape)
+        result = scores.emit(Softmax).emit(Matmul, headed(v, kv_heads))
+        return result.transpose(-2, -3, -1).reshape(*q.shape)
 
     cases = (
         case(sample(5, 8), sample(5, 8), sample(5, 8), heads=2, kv_heads=2),
@@ -132,8 +132,8 @@ class Attention(Operation):
         width = k.type.shape[-1] // heads["kv_heads"]
         keys, values = (g.growing_state(name, (heads["kv_heads"], g.past, width)) for name in ("keys", "values"))
         rows = [g.rows(q), g.rows(k), g.rows(v)]  # `seen` rules out the rows that hold no token
-        made, keys.next, values.next = g.emit_all(CachedAttention, [*rows, keys.value, values.value, g.seen()], heads)
-        return made
+        result, keys.next, values.next = g.emit_all(CachedAttention, [*rows, keys.value, values.value, g.seen()], heads)
+        return result
 
 
 def _expanded(op: Onnx[V], q: V, k: V, v: V, heads: int, kv_heads: int, causal: bool) -> V:
@@ -153,8 +153,8 @@ def _expanded(op: Onnx[V], q: V, k: V, v: V, heads: int, kv_heads: int, causal: 
         shape = op.Shape(scores, start=-2)
         allowed = op.Trilu(op.Expand(op.real(1.0), shape), upper=0)
         scores = op.Where(op.Cast(allowed, to=9), scores, op.real(-1e30))
-    made = op.Transpose(op.MatMul(op.Softmax(scores, axis=-1), c), perm=[0, 2, 1, 3])
-    return op.reshape(made, [0, 0, heads * width])
+    result = op.Transpose(op.MatMul(op.Softmax(scores, axis=-1), c), perm=[0, 2, 1, 3])
+    return op.reshape(result, [0, 0, heads * width])
 
 
 class CachedAttention(Operation):
@@ -172,10 +172,10 @@ class CachedAttention(Operation):
     def shape(
         cls, q: Type, k: Type, v: Type, past_k: Type, past_v: Type, seen: Type, **heads: int
     ) -> tuple[Type, Type, Type]:
-        made = Attention.shape(q, k, v, **heads, causal=True)
+        result = Attention.shape(q, k, v, **heads, causal=True)
         groups, past, width = past_k.shape
         cache = Type(DType.REAL, (groups, past + k.shape[0], width))
-        return made, cache, cache
+        return result, cache, cache
 
     @staticmethod
     def reference(
@@ -200,8 +200,8 @@ class CachedAttention(Operation):
         causal = np.tril(np.ones(scores.shape[-2:], bool), past_k.shape[-2])
         scores = np.where(causal & seen[..., None, :, :], scores, -np.inf)
         weights = np.exp(scores - scores.max(-1, keepdims=True))
-        made = weights / weights.sum(-1, keepdims=True) @ c
-        return made.swapaxes(-2, -3).reshape(q.shape), keys, values
+        result = weights / weights.sum(-1, keepdims=True) @ c
+        return result.swapaxes(-2, -3).reshape(q.shape), keys, values
 
     @staticmethod
     def torch(
@@ -233,11 +233,11 @@ class CachedAttention(Operation):
         mask = op.Unsqueeze(mask, op.ints([1]))
         if op.opset >= 23:
             counts = {"q_num_heads": heads, "kv_num_heads": kv_heads}
-            made = op.several("Attention", 3, a, b, c, mask, keys, values, **counts, is_causal=1)
+            result = op.several("Attention", 3, a, b, c, mask, keys, values, **counts, is_causal=1)
         else:
-            made = _cached_expanded(op, a, b, c, keys, values, mask, heads, kv_heads)
+            result = _cached_expanded(op, a, b, c, keys, values, mask, heads, kv_heads)
         likes = ((q, 2), (past_k, 3), (past_v, 3))
-        return tuple(op.unflat_lead(x, *like) for x, like in zip(made, likes, strict=True))
+        return tuple(op.unflat_lead(x, *like) for x, like in zip(result, likes, strict=True))
 
     cases = (
         case(
@@ -274,8 +274,8 @@ def _cached_expanded(
     past = op.Squeeze(op.Shape(past_k, start=2, end=3), op.ints([0]))
     allowed = op.And(mask, op.Cast(op.Trilu(ones, past, upper=0), to=9))
     weights = op.Softmax(op.Where(allowed, scores, op.real(-1e30)), axis=-1)
-    made = op.Transpose(op.MatMul(weights, shared(values)), perm=[0, 2, 1, 3])
-    return [op.reshape(made, [0, 0, heads * width]), keys, values]
+    result = op.Transpose(op.MatMul(weights, shared(values)), perm=[0, 2, 1, 3])
+    return [op.reshape(result, [0, 0, heads * width]), keys, values]
 
 
 class Rotary(Operation):
@@ -317,8 +317,8 @@ class Rotary(Operation):
     def onnx(op: Onnx[V], x: V, cos: V, sin: V, heads: int) -> V:
         y, c, s = (op.flat_lead(v, 2) for v in (x, cos, sin))
         half = op.size_along(x, -1) // heads // 2
-        made = op.RotaryEmbedding(y, c, s, num_heads=heads) if op.opset >= 23 else _turned(op, y, c, s, heads, half)
-        return op.unflat_lead(made, x, 2)
+        result = op.RotaryEmbedding(y, c, s, num_heads=heads) if op.opset >= 23 else _turned(op, y, c, s, heads, half)
+        return op.unflat_lead(result, x, 2)
 
     @staticmethod
     def expansion(x: Term, cos: Term, sin: Term, *, heads: int) -> Term:

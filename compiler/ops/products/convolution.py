@@ -28,10 +28,10 @@ def _slid(name: str, size: Size, width: Size, stride: int, padding: int = 0) -> 
     if (isinstance(width, int) and width < 1) or stride < 1:
         message = f"the windows of `{name}` are at least 1 wide and apart, here {width} and {stride}"
         raise ShapeError("bad-setting", message)
-    made: Size = (size + 2 * padding - width) // stride + 1
-    if isinstance(made, int) and made < 1:
+    result: Size = (size + 2 * padding - width) // stride + 1
+    if isinstance(result, int) and result < 1:
         raise ShapeError("shape-mismatch", f"`{name}` with a window of {width} does not fit an axis of {size}", 0)
-    return made
+    return result
 
 
 def _windows(np: Arrays, x: Tensor, width: int, stride: int) -> Tensor:
@@ -117,8 +117,8 @@ class Conv(Operation):
         np: Arrays, x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int, padding: int
     ) -> Tensor:
         pads = [(0, 0)] * (x.ndim - 2) + [(padding, padding)] * 2
-        made = np.einsum("...chwij,ocij->...ohw", _windows(np, np.pad(x, pads), weight.shape[-1], stride), weight)
-        return made if bias is None else made + bias[:, None, None]
+        result = np.einsum("...chwij,ocij->...ohw", _windows(np, np.pad(x, pads), weight.shape[-1], stride), weight)
+        return result if bias is None else result + bias[:, None, None]
 
     @staticmethod
     def torch(
@@ -139,8 +139,8 @@ class Conv(Operation):
     ) -> tuple[Term, ...]:
         lost = tuple(_lost(size, weight.shape[-1], stride, padding) for size in x.shape[-2:])
         numbers = {"stride": stride, "padding": padding}
-        made = (ct.emit(ConvTranspose, weight, **numbers, lost=lost), _correlated(ct, x, weight.shape[-1], **numbers))
-        return made if bias is None else (*made, ct.sum((-2, -1)))
+        result = (ct.emit(ConvTranspose, weight, **numbers, lost=lost), _correlated(ct, x, weight.shape[-1], **numbers))
+        return result if bias is None else (*result, ct.sum((-2, -1)))
 
     cases = (
         case(sample(3, 6, 6), sample(4, 3, 3, 3, lead=False), sample(4, lead=False), padding=1),
@@ -200,8 +200,8 @@ class ConvTranspose(Operation):
         spread[..., ::stride, ::stride] = x
         pads = [(0, 0)] * (x.ndim - 2) + [(m - 1, m - 1 + more) for more in lost]
         full = np.einsum("...ohwij,okij->...khw", _windows(np, np.pad(spread, pads), m, 1), weight[..., ::-1, ::-1])
-        made = full[..., padding : full.shape[-2] - padding, padding : full.shape[-1] - padding]
-        return made if bias is None else made + bias[:, None, None]
+        result = full[..., padding : full.shape[-2] - padding, padding : full.shape[-1] - padding]
+        return result if bias is None else result + bias[:, None, None]
 
     @staticmethod
     def torch(
@@ -238,8 +238,8 @@ class ConvTranspose(Operation):
         lost: tuple[int, int],
     ) -> tuple[Term, ...]:
         numbers = {"stride": stride, "padding": padding}
-        made = (ct.emit(Conv, weight, **numbers), _correlated(x, ct, weight.shape[-1], **numbers))
-        return made if bias is None else (*made, ct.sum((-2, -1)))
+        result = (ct.emit(Conv, weight, **numbers), _correlated(x, ct, weight.shape[-1], **numbers))
+        return result if bias is None else (*result, ct.sum((-2, -1)))
 
     cases = (
         case(sample(3, 4, 4), sample(3, 2, 3, 3, lead=False), sample(2, lead=False), padding=1),

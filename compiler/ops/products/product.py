@@ -63,8 +63,8 @@ class Affine(Operation):
     def onnx(op: Onnx[V], x: V, weight: V, bias: V | None = None) -> V:
         """With a bias, flat two-dimensional products are faster than products of many axes. A table stays as it is."""
         if op.few_bits(weight) or (bias is None and op.rank(x) > 2 and not op.is_table(weight)):
-            made = op.product(x, weight)
-            return made if bias is None else op.Add(made, bias)
+            value = op.product(x, weight)
+            return value if bias is None else op.Add(value, bias)
         inputs = [weight] if bias is None else [weight, bias]
         if op.rank(x) == 2:
             return op.Gemm(x, *inputs, transB=1)
@@ -76,8 +76,8 @@ class Affine(Operation):
         """Rows of x are examples of one product, so the weight and the bias sum over them."""
         rows = product(x.shape[:-1])
         slopes, inputs = ct.reshape(rows, weight.shape[0]), x.reshape(rows, weight.shape[1])
-        made = (ct.emit(Affine, weight.transpose()), slopes.transpose().emit(Matmul, inputs))
-        return made if bias is None else (*made, slopes.sum((-2,)))
+        value = (ct.emit(Affine, weight.transpose()), slopes.transpose().emit(Matmul, inputs))
+        return value if bias is None else (*value, slopes.sum((-2,)))
 
     cases = (
         case(sample(4), sample(3, 4, lead=False), sample(3, lead=False)),
@@ -116,9 +116,9 @@ def _placed(
 ) -> Term:
     """A product with the axes `own`; an axis that no factor has is repeated."""
     found = [letter for letter in own if letter in result or any(letter in o for o in others)]
-    made = ct.einsum(",".join([result, *others]) + "->" + "".join(found), *rest)
+    value = ct.einsum(",".join([result, *others]) + "->" + "".join(found), *rest)
     missing = [i - len(own) for i, letter in enumerate(own) if letter not in found]
-    return made.unsqueeze(*missing).expand(shape)
+    return value.unsqueeze(*missing).expand(shape)
 
 
 class Einsum(Operation):
@@ -151,12 +151,12 @@ class Einsum(Operation):
         """Of an operand: the result's derivative and the other operands, multiplied into its place."""
         inputs, result = equation.split("->")
         letters = inputs.split(",")
-        made = []
+        terms = []
         for place, own in enumerate(letters):
             others = [*letters[:place], *letters[place + 1 :]]
             rest = [*xs[:place], *xs[place + 1 :]]
-            made.append(_placed(ct, rest, result, others, own, xs[place].shape))
-        return tuple(made)
+            terms.append(_placed(ct, rest, result, others, own, xs[place].shape))
+        return tuple(terms)
 
     cases = (
         case(sample(3), sample(3, 4, 5), equation="a,abc->bc"),

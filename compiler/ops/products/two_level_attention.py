@@ -24,10 +24,10 @@ class TwoLevelAttention(Operation):
     def shape(
         cls, q: Type, k: Type, v: Type, far_k: Type, far_v: Type, near_k: Type, near_v: Type, bias: Type, **heads: int
     ) -> tuple[Type, Type, Type]:
-        made = Attention.shape(q, k, v, **heads, causal=True)
+        result = Attention.shape(q, k, v, **heads, causal=True)
         groups, near, width = near_k.shape
         grown = Type(DType.REAL, (groups, near + k.shape[0], width))
-        return made, grown, grown
+        return result, grown, grown
 
     @staticmethod
     def reference(
@@ -45,8 +45,8 @@ class TwoLevelAttention(Operation):
         rows = grouped.reshape(*grouped.shape[:-3], -1, width)
         scores = rows @ keys.swapaxes(-1, -2) / np.sqrt(width) + bias[..., None, :, :]
         weights = np.exp(scores - scores.max(-1, keepdims=True))
-        made = weights / weights.sum(-1, keepdims=True) @ values
-        return np.moveaxis(made.reshape(grouped.shape), -2, -4).reshape(q.shape), near_k, near_v
+        result = weights / weights.sum(-1, keepdims=True) @ values
+        return np.moveaxis(result.reshape(grouped.shape), -2, -4).reshape(q.shape), near_k, near_v
 
     @staticmethod
     def torch(
@@ -60,8 +60,8 @@ class TwoLevelAttention(Operation):
         keys, values = (torch.cat(pair, -2) for pair in ((far_k, near_k), (far_v, near_v)))
         groups = heads // kv_heads
         rows = q.unflatten(-1, (kv_heads, groups, -1)).movedim(-4, -2).flatten(-3, -2)
-        made = torch.nn.functional.scaled_dot_product_attention(rows, keys, values, attn_mask=bias.unsqueeze(-3))
-        return made.unflatten(-2, (groups, -1)).movedim(-2, -4).flatten(-3), near_k, near_v
+        result = torch.nn.functional.scaled_dot_product_attention(rows, keys, values, attn_mask=bias.unsqueeze(-3))
+        return result.unflatten(-2, (groups, -1)).movedim(-2, -4).flatten(-3), near_k, near_v
 
     @staticmethod
     def onnx(
@@ -82,11 +82,11 @@ class TwoLevelAttention(Operation):
         weights = op.Softmax(op.Add(op.Concat(*scores, axis=-1), op.Unsqueeze(mask, op.ints([1]))), axis=-1)
         sizes = op.Concat(*(op.Shape(x, start=2, end=3) for x in (far[0], near_keys)), axis=0)
         parts = op.several("Split", 2, weights, sizes, axis=-1)
-        made = op.Add(*(op.MatMul(w, x) for w, x in zip(parts, (far[1], near_values), strict=True)))
-        made = op.Transpose(op.reshape(made, [0, kv_heads, groups, -1, width]), perm=[0, 3, 1, 2, 4])
-        made = op.reshape(made, [0, 0, heads * width])
+        result = op.Add(*(op.MatMul(w, x) for w, x in zip(parts, (far[1], near_values), strict=True)))
+        result = op.Transpose(op.reshape(result, [0, kv_heads, groups, -1, width]), perm=[0, 3, 1, 2, 4])
+        result = op.reshape(result, [0, 0, heads * width])
         likes = ((q, 2), (near_k, 3), (near_v, 3))
-        return tuple(op.unflat_lead(x, *like) for x, like in zip((made, near_keys, near_values), likes, strict=True))
+        return tuple(op.unflat_lead(x, *like) for x, like in zip((result, near_keys, near_values), likes, strict=True))
 
     cases = (
         case(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.backends import Onnx, V
+from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.elementwise import Maximum
+from mai.compiler.ops.growing import Growing
 
 COLDEST = 1e-20  # Below any temperature that means something; a quotient by it is still a number.
 
@@ -40,8 +42,14 @@ class Choose(Operation):
 
     @staticmethod
     def reference(
-        np: Any, logits: Any, u: Any, temperature: Any, top_k: Any = None, top_p: Any = None, min_p: Any = None
-    ) -> Any:
+        np: Arrays,
+        logits: Tensor,
+        u: Tensor,
+        temperature: Tensor,
+        top_k: Tensor | None = None,
+        top_p: Tensor | None = None,
+        min_p: Tensor | None = None,
+    ) -> Tensor:
         z = (logits - logits.max(-1, keepdims=True)) / np.maximum(temperature, COLDEST)[..., None]
         count = logits.shape[-1]
         k = np.broadcast_to(0 if top_k is None else top_k, u.shape)
@@ -89,8 +97,14 @@ class Choose(Operation):
 
     @staticmethod
     def onnx(
-        op: Any, logits: Any, u: Any, temperature: Any, top_k: Any = None, top_p: Any = None, min_p: Any = None
-    ) -> Any:
+        op: Onnx[V],
+        logits: V,
+        u: V,
+        temperature: V,
+        top_k: V | None = None,
+        top_p: V | None = None,
+        min_p: V | None = None,
+    ) -> V:
         """Sorting is left to the branch that needs it, and nothing but the largest logit is looked for at temperature 0."""
         count = op.size_value(logits, -1)
         return op.branch(
@@ -122,26 +136,26 @@ class Occurs(Operation):
         return Type(DType.REAL, (count,))
 
     @staticmethod
-    def reference(np: Any, labels: Any, count: int) -> Any:
+    def reference(np: Arrays, labels: Tensor, count: int) -> Tensor:
         return (labels[..., None] == np.arange(count)).any(-2).astype(np.float64)
 
     @staticmethod
-    def torch(torch: Any, labels: Any, count: int) -> Any:
+    def torch(torch: Arrays, labels: Tensor, count: int) -> Tensor:
         places = torch.where(labels < 0, count, labels)
         zeros = torch.zeros_like(labels[..., :1], dtype=torch.float32).repeat_interleave(count + 1, -1)
         return zeros.scatter(-1, places, 1.0)[..., :count]
 
     @staticmethod
-    def onnx(op: Any, labels: Any, count: int) -> Any:
+    def onnx(op: Onnx[V], labels: V, count: int) -> V:
         """Scattered into one place more than there are labels: the last is for none."""
         places = op.Where(op.Less(labels, op.int(0)), op.int(count), labels)
         outer = op.Concat(op.Shape(labels, end=-1), op.ints([count + 1]), axis=0)
         ones = op.Expand(op.real(1.0), op.Shape(labels))
-        made = op.ScatterElements(op.Expand(op.real(0.0), outer), places, ones, axis=-1)
-        return op.Slice(made, op.ints([0]), op.ints([count]), op.ints([-1]))
+        result = op.ScatterElements(op.Expand(op.real(0.0), outer), places, ones, axis=-1)
+        return op.Slice(result, op.ints([0]), op.ints([count]), op.ints([-1]))
 
     @staticmethod
-    def grown(g: Any, node: Any) -> Any:
+    def grown(g: Growing, node: Node) -> Value | None:
         """The state is what has occurred so far."""
         (labels,), count = node.inputs, node.attributes["count"]
         if not g.grows(labels, -1):
@@ -154,7 +168,7 @@ class Occurs(Operation):
     cases = (case(sample(5, kind="int", high=7), count=7), case(sample(3, kind="int"), count=12))
 
 
-def _first_above(np: Any, total: Any, u: Any) -> Any:
+def _first_above(np: Arrays, total: Tensor, u: Tensor) -> Tensor:
     """The first place whose running sum is above u times the whole; the last one at most."""
     return np.minimum((total <= u[..., None] * total[..., -1:]).sum(-1), total.shape[-1] - 1)
 

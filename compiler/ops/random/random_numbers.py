@@ -6,12 +6,14 @@ example i is the same for every batch size, host and number of threads, and the 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import pi
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Generic
 
 from mai.compiler.ir.operation import Case, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.backends import Number, Onnx, Scalar, Tensor, V
 from mai.compiler.ops.random.philox import MASK, MULTIPLIERS_SWAPPED, ROUNDS, WORD, key_schedule, philox
 
 INTEGER = sample(kind="int")
@@ -117,42 +119,42 @@ class NumpyWords:
         self.np, self.lead = np, lead
         self.log, self.sqrt, self.cos, self.sin = np.log, np.sqrt, np.cos, np.sin
 
-    def pair(self, first: Any, second: Any) -> Any:
+    def pair(self, first: Sequence[int], second: Sequence[int]) -> Any:
         """Numbers for the two words of a pair: one for all blocks, or one for each."""
         return self.np.array([first, second], self.np.int64).reshape((2, *(1,) * self.lead, -1))
 
-    def column(self, x: Any) -> Any:
+    def column(self, x: Tensor) -> Any:
         """Integers [lead...] with an axis for the blocks, [lead..., 1]."""
         return self.np.asarray(x, self.np.int64)[..., None]
 
-    def count(self, shape: Any) -> Any:
+    def count(self, shape: Sequence[int]) -> int:
         """The number of elements of a shape."""
         total = 1
         for size in shape:
             total = total * size
         return total
 
-    def blocks(self, count: Any) -> Any:
+    def blocks(self, count: int) -> Any:
         """The numbers of the blocks, in the first word of a pair: [2, 1..., blocks]."""
         return self.np.arange(count) * self.pair([1], [0])
 
-    def rows(self, keys: Any) -> Any:
+    def rows(self, keys: Tensor) -> Any:
         """The keys of the rounds, which lie where blocks do."""
         return self.np.split(keys, ROUNDS, -1)
 
-    def swap(self, x: Any) -> Any:
+    def swap(self, x: Tensor) -> Tensor:
         """The two words of a pair, exchanged."""
         return x[::-1]
 
-    def real(self, x: Any) -> Any:
+    def real(self, x: Tensor) -> Tensor:
         """Whole numbers as float32."""
         return x.astype(self.np.float32)
 
-    def join(self, a: Any, b: Any) -> Any:
+    def join(self, a: Tensor, b: Tensor) -> Any:
         """Two pairs as the four elements of each block, [4, lead..., blocks]."""
         return self.np.concatenate([a, b])
 
-    def finish(self, x: Any, shape: Any, lead: Any) -> Any:
+    def finish(self, x: Tensor, shape: Sequence[int], lead: Sequence[int]) -> Any:
         """[4, lead..., blocks] to the elements that are wanted, those of a block side by side."""
         flat = self.np.moveaxis(x, 0, -1).reshape((*lead, -1))
         return flat[..., : self.count(shape)].reshape((*lead, *shape))
@@ -165,83 +167,83 @@ class TorchWords(NumpyWords):
         super().__init__(torch, lead)
         self.device = device
 
-    def pair(self, first: Any, second: Any) -> Any:
+    def pair(self, first: Sequence[int], second: Sequence[int]) -> Any:
         return self.np.tensor([first, second], device=self.device).reshape((2, *(1,) * self.lead, -1))
 
-    def column(self, x: Any) -> Any:
+    def column(self, x: Tensor) -> Tensor:
         return x[..., None]
 
-    def blocks(self, count: Any) -> Any:
+    def blocks(self, count: int) -> Any:
         return self.np.arange(count, device=self.device) * self.pair([1], [0])
 
-    def rows(self, keys: Any) -> Any:
+    def rows(self, keys: Tensor) -> Any:
         return self.np.split(keys, 1, -1)
 
-    def swap(self, x: Any) -> Any:
+    def swap(self, x: Tensor) -> Tensor:
         return x.flip(0)
 
-    def real(self, x: Any) -> Any:
+    def real(self, x: Tensor) -> Tensor:
         return x.float()
 
 
-class OnnxWords:
+class OnnxWords(Generic[V]):
     """The same as ONNX operations."""
 
-    def __init__(self, op: Any, lead: int) -> None:
+    def __init__(self, op: Onnx[V], lead: int) -> None:
         self.op, self.lead = op, lead
         self.count = op.numel
 
-    def pair(self, first: Any, second: Any) -> Any:
+    def pair(self, first: Sequence[int], second: Sequence[int]) -> Number[V]:
         """Numbers for the two words of a pair, [2, 1..., n]."""
-        nested = [list(first), list(second)]
+        nested: list[object] = [list(first), list(second)]
         for _ in range(self.lead):
             nested = [[row] for row in nested]
         return self.op.wrap(self.op.const(nested))
 
-    def column(self, x: Any) -> Any:
+    def column(self, x: V) -> Number[V]:
         """Integers [lead...] with an axis for the blocks, [lead..., 1]."""
         return self.op.wrap(self.op.Unsqueeze(x, self.op.ints([-1])))
 
-    def blocks(self, count: Any) -> Any:
+    def blocks(self, count: int | Number[V]) -> Number[V]:
         """The numbers of the blocks, in the first word of a pair: [2, 1..., blocks]."""
         if isinstance(count, int):
             return self.pair(range(count), [0] * count)
         return self.op.wrap(self.op.Range(self.op.int(0), count.value, self.op.int(1))) * self.pair([1], [0])
 
-    def rows(self, keys: Any) -> Any:
+    def rows(self, keys: Number[V]) -> list[Number[V]]:
         """The keys of the rounds, one for each, [2, lead..., 1]."""
         parts = self.op.several("Split", ROUNDS, keys.value, axis=-1, num_outputs=ROUNDS)
         return [self.op.wrap(part) for part in parts]
 
-    def swap(self, x: Any) -> Any:
+    def swap(self, x: Number[V]) -> Number[V]:
         """The two words of a pair, exchanged."""
         return self.op.wrap(self.op.Gather(x.value, self.op.ints([1, 0]), axis=0))
 
-    def real(self, x: Any) -> Any:
+    def real(self, x: Number[V]) -> Number[V]:
         """Whole numbers as float32."""
         return self.op.wrap(self.op.Cast(x.value, to=1))
 
-    def log(self, x: Any) -> Any:
+    def log(self, x: Number[V]) -> Number[V]:
         """The natural logarithm of each element."""
         return self.op.wrap(self.op.Log(x.value))
 
-    def sqrt(self, x: Any) -> Any:
+    def sqrt(self, x: Number[V]) -> Number[V]:
         """The square root of each element."""
         return self.op.wrap(self.op.Sqrt(x.value))
 
-    def cos(self, x: Any) -> Any:
+    def cos(self, x: Number[V]) -> Number[V]:
         """The cosine of each element."""
         return self.op.wrap(self.op.Cos(x.value))
 
-    def sin(self, x: Any) -> Any:
+    def sin(self, x: Number[V]) -> Number[V]:
         """The sine of each element."""
         return self.op.wrap(self.op.Sin(x.value))
 
-    def join(self, a: Any, b: Any) -> Any:
+    def join(self, a: Number[V], b: Number[V]) -> Number[V]:
         """Two pairs as the four elements of each block, [4, lead..., blocks]."""
         return self.op.wrap(self.op.Concat(a.value, b.value, axis=0))
 
-    def finish(self, x: Any, shape: Any, lead: Any) -> Any:
+    def finish(self, x: Number[V], shape: Sequence[Scalar[V]], lead: Sequence[Scalar[V]]) -> V:
         """As many elements as are wanted; a number of them that four divides needs no cut."""
         count = self.count(shape)
         made = self.op.Transpose(x.value, perm=[*range(1, self.lead + 2), 0])

@@ -50,9 +50,9 @@ class Cumsum(Along):
         if node.attributes["reverse"]:
             raise g.refused("sums up what is after every token")
         before = g.state("sum", g.resized(x, axis, 1), 0)
-        made = g.emit(Add, before.value, g.emit(Cumsum, g.rows(x, 0), axis=axis))
-        before.next = g.ending(made, axis, 1)
-        return made
+        result = g.emit(Add, before.value, g.emit(Cumsum, g.rows(x, 0), axis=axis))
+        before.next = g.ending(result, axis, 1)
+        return result
 
 
 class Cumprod(Along):

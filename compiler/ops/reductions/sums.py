@@ -108,8 +108,8 @@ class Logsumexp(Reduction):
     @staticmethod
     def reference(np: Arrays, x: Tensor, axes: tuple[int, ...], keep: bool) -> Tensor:
         top = np.max(x, axis=axes, keepdims=True)
-        made = np.log(np.sum(np.exp(x - top), axis=axes, keepdims=True)) + top
-        return made if keep else np.squeeze(made, axis=axes)
+        result = np.log(np.sum(np.exp(x - top), axis=axes, keepdims=True)) + top
+        return result if keep else np.squeeze(result, axis=axes)
 
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.logsumexp(x, axes, keepdim=keep) if axes else x)
     onnx: Lowering = staticmethod(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, case, describe, sample
 from mai.compiler.ir.signature import ANY_X, AXIS, Function, Kind, Section, X, composed, count, tensor
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.along import ordered
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 
 if TYPE_CHECKING:
@@ -72,6 +73,7 @@ class TopPlaces(Operation):
     """The places of the `count` largest elements along an axis, from the largest down; of equals, the first comes first."""
 
     attributes = {"axis": -1, "count": 1}
+    along = staticmethod(ordered)
 
     @classmethod
     def shape(cls, x: Type, axis: int, count: int) -> Type:

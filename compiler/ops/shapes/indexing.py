@@ -10,7 +10,7 @@ from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError
 from mai.compiler.ir.signature import ANY_X, AXIS, OWN, Argument, Function, Kind, Section, X, count
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.along import same, summed, taken
+from mai.compiler.ops.along import ordered, same, summed, taken
 from mai.compiler.ops.backends import Arrays, Onnx, Scalar, Tensor, V
 from mai.compiler.ops.growing import Growing
 from mai.compiler.ops.shapes.shape import Concat
@@ -153,8 +153,8 @@ class Take(Operation):
         if x.ndim == rank or not lead:
             return _lead_first(np.moveaxis, np.take(x, index, axis=axis), position, lead)
         spread = index.reshape(*index.shape[:lead], *(1,) * (rank + axis), -1, *(1,) * (-axis - 1))
-        made = np.take_along_axis(x, spread, axis=axis)
-        return made.reshape(*made.shape[:position], *index.shape[lead:], *made.shape[position + 1 :])
+        result = np.take_along_axis(x, spread, axis=axis)
+        return result.reshape(*result.shape[:position], *index.shape[lead:], *result.shape[position + 1 :])
 
     @staticmethod
     def torch(torch: Arrays, x: Tensor, index: Tensor, axis: int, rank: int, index_rank: int) -> Tensor:
@@ -167,27 +167,27 @@ class Take(Operation):
             return torch.take_along_dim(x, index[(..., *(None,) * rank)], axis).squeeze(axis)
         flat = index.flatten(lead) if index_rank > 1 else index
         spread = flat[(..., *(None,) * (rank + axis), slice(None), *(None,) * (-axis - 1))]
-        made = torch.take_along_dim(x, spread, axis)
-        return made.unflatten(axis, index.shape[lead:]) if index_rank > 1 else made
+        result = torch.take_along_dim(x, spread, axis)
+        return result.unflatten(axis, index.shape[lead:]) if index_rank > 1 else result
 
     @staticmethod
     def onnx(op: Onnx[V], x: V, index: V, axis: int, rank: int, index_rank: int) -> V:
         position, lead = op.rank(x) + axis, op.rank(index) - index_rank
         if op.rank(x) == rank or not lead:
-            made = op.rows(x, index) if axis == -2 == -rank and op.few_bits(x) else op.Gather(x, index, axis=axis)
+            result = op.rows(x, index) if axis == -2 == -rank and op.few_bits(x) else op.Gather(x, index, axis=axis)
             total = op.rank(x) + op.rank(index) - 1
             order = [*range(position, position + lead), *range(position), *range(position + lead, total)]
-            return op.Transpose(made, perm=order) if position and lead else made
+            return op.Transpose(result, perm=order) if position and lead else result
         flat = op.reshape(index, [*op.sizes(index)[:lead], -1]) if index_rank > 1 else index
         ones = [lead + i for i in range(rank) if i != rank + axis or not index_rank]
         spread = op.Unsqueeze(flat, op.ints(ones)) if ones else flat
         if rank > 1:  # Along the only axis of a row the index has its size already.
             sizes = [1 if i == position else size for i, size in enumerate(op.sizes(x))]
             spread = op.Expand(spread, op.shape_vector(sizes))
-        made = op.GatherElements(x, spread, axis=axis)
+        result = op.GatherElements(x, spread, axis=axis)
         if not index_rank:
-            return op.Squeeze(made, op.ints([axis]))
-        return op.reshape(made, op.output_sizes()) if index_rank > 1 else made
+            return op.Squeeze(result, op.ints([axis]))
+        return op.reshape(result, op.output_sizes()) if index_rank > 1 else result
 
     @staticmethod
     def derivative(ct: Term, y: Term, x: Term, index: Term, axis: int, rank: int, index_rank: int) -> tuple[Term, None]:
@@ -210,9 +210,9 @@ class Take(Operation):
     )
 
 
-def _lead_first(move: Callable[..., Tensor], made: Tensor, first: int, count: int) -> Tensor:
+def _lead_first(move: Callable[..., Tensor], result: Tensor, first: int, count: int) -> Tensor:
     """The `count` lead axes of an index moved from `first` to the front."""
-    return made if not first or not count else move(made, tuple(range(first, first + count)), tuple(range(count)))
+    return result if not first or not count else move(result, tuple(range(first, first + count)), tuple(range(count)))
 
 
 class Argsort(Operation):
@@ -221,6 +221,7 @@ class Argsort(Operation):
     function = Function("argsort", Section.ALONG, (X, AXIS))
 
     attributes = {"axis": -1}
+    along = staticmethod(ordered)
 
     @classmethod
     def shape(cls, x: Type, axis: int) -> Type:

@@ -98,12 +98,12 @@ class Concat(Operation):
 
     @staticmethod
     def derivative(ct: Term, y: Term, *xs: Term, axis: int) -> tuple[Term, ...]:
-        made: list[Term] = []
+        parts: list[Term] = []
         start: Size = 0
         for x in xs:
-            made.append(ct.slice(axis, start, start + x.shape[axis]))
+            parts.append(ct.slice(axis, start, start + x.shape[axis]))
             start = start + x.shape[axis]
-        return tuple(made)
+        return tuple(parts)
 
     cases = (case(sample(3), sample(2)), case(sample(3, 4), sample(1, 4), axis=-2))
 

@@ -1,7 +1,7 @@
-"""What stands above the diagonal: the entries of a table of tokens by tokens where the column is later than the row.
+"""Causality: which number a [tokens, tokens] table has above its diagonal, where the column is later than the row.
 
-An operation that sums over all tokens so far is causal if those entries are neutral to it. A mask made of positions is
-looked at for two lengths of text; from there on, the number is followed through what is computed with it.
+An operation that sums over all tokens so far is causal if these entries are neutral to it. A mask made of positions is computed
+for texts of two lengths; what it becomes is then followed through the operations that use it.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from mai.compiler.ops.shapes.shape import Expand, Reshape, Unsqueeze
 if TYPE_CHECKING:
     from mai.compiler.ir.evaluate import Evaluation
 
-SAMPLED = (3, 257)
-HUGE = -1e4  # A score this low has weight zero: exp of it is nothing beside any other.
+SAMPLED = (3, 257)  # The lengths of text for which masks are computed.
+HUGE = -1e4  # A score this low has no weight in a softmax: its exponential is zero beside any other.
 
 
 def is_neutral(fill: float | None, neutral: float) -> bool:
-    """Whether what stands in a place leaves a reduction as it is: 0 for a sum, a very low number for a maximum."""
+    """Whether a number leaves a reduction unchanged: 0 for a sum, a very low number for a maximum; None is unknown."""
     if fill is None:
         return False
     if math.isinf(neutral):
@@ -33,8 +33,8 @@ def is_neutral(fill: float | None, neutral: float) -> bool:
     return fill == neutral
 
 
-def combined(node: Node, fills: list[float | None]) -> float | None:
-    """The number that an operation makes of its operands' numbers."""
+def combine_fills(node: Node, fills: list[float | None]) -> float | None:
+    """The number that an operation has above the diagonal, from those of its operands; None where it is unknown."""
     if node.op is logic.Where:
         chosen, *branches = fills
         return None if chosen is None else branches[0 if chosen else 1]
@@ -57,9 +57,9 @@ def combined(node: Node, fills: list[float | None]) -> float | None:
 
 
 class Sample:
-    """The values of a body that depend on no data, masks say, for a text of `size` tokens.
+    """The values of a body that depend on no data, such as masks, for a text of `size` tokens.
 
-    They are computed when one is asked for: most bodies have no mask of their own.
+    They are computed when one is asked for, since most bodies have no mask of their own.
     """
 
     def __init__(self, extend: Node, size: int) -> None:
@@ -69,32 +69,32 @@ class Sample:
         self.run: Evaluation | None = None
 
     def follow(self, node: Node) -> None:
-        """Remember a node, to be computed on the sample when it is asked for."""
+        """Add a node, which is computed when a value is asked for."""
         self.waiting.append(node)
 
     def number(self, value: Value) -> float | None:
-        """A value that is one number everywhere."""
-        held = self._values().get(value)
-        return float(held.flat[0]) if held is not None and held.size == 1 else None
+        """The number in a value of one element; None for other values, or where it depends on data."""
+        array = self._values().get(value)
+        return float(array.flat[0]) if array is not None and array.size == 1 else None
 
     def above(self, value: Value, row: int, past: int) -> float | None:
-        """The number wherever the past axis is later than the row, if it is one."""
+        """The one number that a value has wherever its axis `past` is later than its axis `row`; None where it has several."""
         import numpy as np
 
         if value not in self._values():
             return None
-        held = np.moveaxis(self._values()[value], (row, past), (-2, -1))
-        later = held[..., np.triu(np.ones((self.size, self.size), bool), 1)]
+        table = np.moveaxis(self._values()[value], (row, past), (-2, -1))
+        later = table[..., np.triu(np.ones((self.size, self.size), bool), 1)]
         return float(later.flat[0]) if np.all(later == later.flat[0]) else None
 
     def _values(self) -> dict[Value, Any]:
-        run = self.run = self.run or self._begun()
+        run = self.run = self.run or self._start()
         for node in self.waiting:
             self._compute(run, node)
         self.waiting = []
         return run.values
 
-    def _begun(self) -> Evaluation:
+    def _start(self) -> Evaluation:
         import numpy as np
 
         from mai.compiler.ir.evaluate import Evaluation
@@ -104,9 +104,9 @@ class Sample:
         return run
 
     def _compute(self, run: Evaluation, node: Node) -> None:
-        known = all(v in run.values and v is not self.row for v in node.inputs)
+        has_inputs = all(v in run.values and v is not self.row for v in node.inputs)
         own = node.op in (Constant, Lead, Unlead) or not issubclass(node.op, Structural)
-        if known and own and node.op is not WeightOf and not issubclass(node.op, Draw):
+        if has_inputs and own and node.op is not WeightOf and not issubclass(node.op, Draw):
             try:
                 run.node(node)
             except BrokenGraph:

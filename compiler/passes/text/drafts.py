@@ -1,4 +1,4 @@
-"""What becomes of a row of text when a turn has chosen the tokens that follow its drafts."""
+"""Rows of text that grow by several tokens a turn: the tokens that a turn chose, and the drafts of the next turn."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.shape import Concat
 from mai.compiler.ops.terms import Term
 from mai.compiler.passes.text.growth import smallest
-from mai.compiler.passes.text.prompt_lookup import PADS, at, went_on
+from mai.compiler.passes.text.prompt_lookup import PADS, at, look_up
 
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """A row as it grows, of every example its own.
+    """The text of every example as it grows.
 
-    row: [PADS + P + count], the tokens so far with room for all that are wanted; filled: [1], how many places are taken, all
-    of them where nothing is to come; guess: [most + 1], the tokens that may be next.
+    Attributes:
+        row: the tokens so far, with room for all that are wanted, [PADS + P + count].
+        filled: how many places of the row are taken, [1]; all of them where the text has ended.
+        guess: the tokens that may come next, [most + 1].
     """
 
     row: Term
@@ -33,23 +35,23 @@ class Text:
     def __iter__(self) -> Iterator[Term]:
         return (getattr(self, f.name) for f in fields(self))
 
-    def held(self) -> Text:
-        """The same as a turn reads it: values of its own."""
+    def as_inputs(self) -> Text:
+        """The same with new values in the place of its own, for the inputs of a loop's body."""
         return Text(*(Term(t.builder, Value(t.value.type, f.name)) for t, f in zip(self, fields(self), strict=True)))
 
     @property
     def room(self) -> Size:
-        """How many tokens the row has room for."""
+        """The number of places of the row."""
         return self.row.shape[0]
 
     @property
     def most(self) -> Size:
-        """How many drafts a turn reads at most."""
+        """The largest number of drafts that a turn reads."""
         return self.guess.shape[0] - 1
 
 
-def begun(b: Builder, prompt: Value, count: Size, most: int) -> Text:
-    """A prompt with room for `count` tokens, and no guess yet."""
+def start_text(b: Builder, prompt: Value, count: Size, most: int) -> Text:
+    """The text at first: the prompt [P], room for `count` tokens, and no guess."""
 
     def nothing(size: Size) -> Term:
         return Term(b, b.constant(NOTHING)).expand((size,))
@@ -59,11 +61,17 @@ def begun(b: Builder, prompt: Value, count: Size, most: int) -> Text:
     return Text(row, *(Term(b, b.spread(t.value, prompt.type.lead)) for t in (filled, nothing(most + 1))))
 
 
-def grown(text: Text, chosen: Term, stop: Term | None) -> tuple[Text, Term, Term]:
-    """The text after a turn, how many of its drafts were right, [1], and how many to read in the next turn.
+def accept_drafts(text: Text, chosen: Term, stop: Term | None) -> tuple[Text, Term, Term]:
+    """Add the tokens of a turn to a text, up to the first that differs from its draft.
 
-    chosen: [w], the token after the last one and after each of w - 1 drafts, which are the first of `guess`. The guess
-    after them is compared, too: it costs nothing.
+    The guess after the drafts is compared, too, since that costs nothing.
+
+    Args:
+        chosen: the token after the last one and after each of w - 1 drafts, which are the first of `guess`, [w].
+        stop: the token that ends a text, [].
+
+    Returns:
+        The text after the turn; how many of its drafts were right, [1]; and how many the next turn reads, [].
     """
     width = chosen.shape[0]
     read, order = chosen.whole(width), chosen.range(width)
@@ -76,27 +84,28 @@ def grown(text: Text, chosen: Term, stop: Term | None) -> tuple[Text, Term, Term
     room = chosen.whole(text.room)
     filled = (text.filled + added).emit(el.Minimum, room)
     filled = filled if ended is None else ended.where(room, filled)
-    row = _appended(text, chosen, added)
-    after = Text(row, filled, went_on(text.row, row, filled, text.guess.shape[0]))
-    return after, right, _wanted(after, hits + right)
+    row = _append(text, chosen, added)
+    after = Text(row, filled, look_up(text.row, row, filled, text.guess.shape[0]))
+    return after, right, _next_drafts(after, hits + right)
 
 
 def _first(order: Term, truth: Term, none: Term, *, which: bool) -> Term:
-    """The first place at which something is true, or is not; `none` where there is no such place."""
+    """The first place where `truth` is `which`; `none` where there is no such place."""
     return truth.where(*((order, none) if which else (none, order))).emit(red.Min, axes=(-1,), keep=True)
 
 
-def _appended(text: Text, chosen: Term, added: Term) -> Term:
-    """The first `added` of the tokens chosen, in their places, as far as there is room."""
+def _append(text: Text, chosen: Term, added: Term) -> Term:
+    """The row with the first `added` of the chosen tokens after those before, as far as there is room."""
     place = chosen.range(text.room) - text.filled
     new = place.emit(logic.GreaterEqual, 0).emit(logic.LogicalAnd, place.emit(logic.Less, added))
     return new.where(at(chosen, new.where(place, 0)), text.row)
 
 
-def _wanted(text: Text, trust: Term) -> Term:
-    """How many drafts the next turn reads, one number for all: what every example that goes on can use.
+def _next_drafts(text: Text, trust: Term) -> Term:
+    """How many drafts the next turn reads: the largest number that every unfinished example can use.
 
-    About twice as many as were right: `trust`. So a turn after right guesses reads more, one after a wrong guess fewer.
+    An example can use `trust` of them, about twice as many as were right, so a turn after right guesses reads more drafts, and
+    one after a wrong guess fewer; and not more than it has room for.
     """
     b = text.row.builder
     left = text.row.whole(text.room - 1) - text.filled

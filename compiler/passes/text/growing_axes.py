@@ -1,4 +1,4 @@
-"""The growing axes of a body's values: which sizes are the text's, and where an operation takes such an axis."""
+"""The growing axes of a body's values: which axes have the size of the text, and where an operation moves them."""
 
 from __future__ import annotations
 
@@ -10,7 +10,12 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 
 
 class GrowingAxes:
-    """`length` is the symbol of the text's size in the body; `node` is what messages speak of."""
+    """Knows the growing axes of values.
+
+    Attributes:
+        length: the symbol of the text's size in the body.
+        node: the node that errors are about.
+    """
 
     def __init__(self, length: str, node: Node) -> None:
         self.length, self.node = length, node
@@ -65,7 +70,7 @@ class GrowingAxes:
         return result.lead.index(mapped) - len(result.physical) if mapped in result.lead else None
 
     def refused(self, why: str, help: str | None = None) -> MaiError:
-        """This operation has no incremental form."""
+        """The error for an operation without an incremental form."""
         name = self.node.op.name
         help = help or "`--no-cache` computes the whole text again for every token"
         message = f"`{name}` {why}, so the text cannot grow token by token"

@@ -1,4 +1,4 @@
-"""What the two executable forms of `extend` share: a loop that makes a token a turn, for rows that end each at its time."""
+"""The loop that both executable forms of `extend` make: one token a turn, in which each row may end at its own time."""
 
 from __future__ import annotations
 
@@ -18,29 +18,38 @@ from mai.compiler.ops.shapes.shape import Concat
 
 @dataclass(eq=False, slots=True)
 class State:
-    """What a turn hands to the next: the value that the body reads, how it begins, and what it becomes."""
+    """A state of the loop.
+
+    Attributes:
+        value: the input of the body.
+        first: makes its initial value, before the loop.
+        next: its value for the next turn.
+    """
 
     value: Value
     first: Callable[[Builder], Value]
     next: Value | None = None
 
 
-Finish = Callable[[Value], list[State]]
-Advance = Callable[[Value, Value], tuple[Value, Finish]]
+Finish = Callable[[Value], list[State]]  # From the token that is appended to the states.
+Advance = Callable[
+    [Value, Value], tuple[Value, Finish]
+]  # From the turn and the initial row to the token, and the rest.
 
 
 def grow(copier: Copier, node: Node, advance: Advance) -> Node:
-    """A loop in the place of an `extend`.
+    """Put a loop in the place of an `extend`; its node is returned.
 
-    `advance(turn, row)` makes a turn's token in the loop's body, `row` being what the row begins as; it gives the token, and
-    a function from the token that is appended in the end to the states.
+    Args:
+        advance: emits one turn into the loop's body, from the number of the turn and the initial row. It returns the chosen
+            token, and a function from the token that is really appended, which may be none, to the states.
     """
     builder = copier.builder
     row, count, *stop = (copier[v] for v in node.inputs)
     region, outer = Region([Value(count.type, "turn")]), builder.region
     builder.region = region
     token, finish = advance(region.inputs[0], row)
-    token, ending = _ended(builder, token, stop[0]) if stop else (token, [])
+    token, ending = _end_rows(builder, token, stop[0]) if stop else (token, [])
     states = [*ending, *finish(token)]
     region.inputs += [s.value for s in states]
     region.outputs = [s.next for s in states if s.next is not None] + [token]
@@ -53,12 +62,12 @@ def grow(copier: Copier, node: Node, advance: Advance) -> Node:
 
 
 def texts(graph: Graph) -> list[Node]:
-    """The loops of a prepared graph that grow a text by its incremental form."""
+    """The loops of a prepared graph that grow a text in its incremental form."""
     return [node for node in graph.nodes if node.op is Loop and Loop.of(node).length is not None]
 
 
-def _ended(builder: Builder, token: Value, stop: Value) -> tuple[Value, list[State]]:
-    """Rows that have met `stop` go on with nothing; the loop goes on while a row does."""
+def _end_rows(builder: Builder, token: Value, stop: Value) -> tuple[Value, list[State]]:
+    """Replace the tokens of rows that have met `stop` by NOTHING; the states say which have, and whether a row goes on."""
     lead = token.type.lead
     ended = Value(Type(DType.BOOL, (), lead), "ended")
     going = Value(Type(DType.BOOL), "going")
@@ -73,7 +82,7 @@ def _ended(builder: Builder, token: Value, stop: Value) -> tuple[Value, list[Sta
 
 
 def smallest(builder: Builder, x: Value) -> Value:
-    """The smallest of a batch's numbers."""
+    """The smallest of the numbers [] of a batch, as one number for all examples."""
     batch = next(a for a in x.type.lead if a.depth == BATCH_DEPTH)
     across = builder.add(Across(), [x], [Type(x.type.dtype, (batch.size,))]).output
     return builder.emit(red.Min, across, axes=(-1,))

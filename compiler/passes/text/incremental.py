@@ -1,16 +1,16 @@
-"""`extend` in its incremental form: the past is not computed again.
+"""`extend` in its incremental form, which never computes the past again.
 
-The row's axis is followed through the body. In a turn, a value holds the *rows* of the new tokens alone: all of the prompt
-in the first turn, one token in every other. An operation that needs more keeps a state, as its `grown` says: attention its
-keys and values, a running sum its value, a shift its last inputs. For any other, an axis along which all tokens are looked at
-is a *past* axis: the values of all tokens so far are kept, and the new ones joined to them. That is right if no token looks
-at a later one, so whatever is summed up over a past axis must be known to be neutral wherever a later token would stand.
+The axis of the text is followed through the body. In a turn, a value holds the *rows* of the new tokens alone: the whole prompt in
+the first turn, one token in every other. An operation that needs more keeps a state, as its `grown` says: attention keeps keys and
+values, a running sum its value, a shift its last inputs. For any other operation, an axis along which it combines all tokens
+becomes a *past* axis: the values of all tokens so far are kept, and the new ones are appended. That is correct if no token depends
+on a later one, so what is summed over a past axis must be known to be neutral wherever a later token would stand.
 
-What depends on all tokens so far without a place of its own, the last token's logits say, holds for this turn only
-(`now`): nothing that is kept may be made of it.
+A value that depends on all tokens so far and belongs to none of them, such as the logits of the next token, is valid in this turn
+only (`now`): no state may be computed from it.
 
-Rows may begin with `NOTHING`, for prompts of different lengths: positions count from the first token, and what is kept
-passes over what is before it.
+Rows may begin with `NOTHING`, for prompts of different lengths: positions count from the first token, and states ignore the
+places before it.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ from mai.compiler.ir.types import Axis, DType
 from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.shape import Expand, Reshape
-from mai.compiler.passes.text.causal import SAMPLED, Sample, combined, is_neutral
+from mai.compiler.passes.text.causal import SAMPLED, Sample, combine_fills, is_neutral
 from mai.compiler.passes.text.growth import Finish, grow
 from mai.compiler.passes.text.last_row import LAST, needs
 from mai.compiler.passes.text.turn import Grown, Turn
@@ -79,9 +79,9 @@ class Growth(Turn):
             self.node, self.builder.span, self.builder.scope = node, node.span, node.scope
             for sample in self.samples:
                 sample.follow(node)
-            for output, made in zip(node.outputs, self._of(node), strict=True):
-                made.value.name = made.value.name if made.value in self.builder.region.inputs else output.name
-                self.grown[output] = made
+            for output, result in zip(node.outputs, self._of(node), strict=True):
+                result.value.name = result.value.name if result.value in self.builder.region.inputs else output.name
+                self.grown[output] = result
 
     def _of(self, node: Node) -> list[Grown]:
         inputs = [self.grown_of(v) for v in node.inputs]
@@ -92,9 +92,9 @@ class Growth(Turn):
             return self._unrolled(node)
         if node.op is SizeOf:
             return [Grown(self.count(), now=True)]
-        made = node.op.grown(self, node) if node.op.grown is not None else None
-        if made is not None:
-            return [self._special(node, made, inputs)]
+        special = node.op.grown(self, node) if node.op.grown is not None else None
+        if special is not None:
+            return [self._special(node, special, inputs)]
         return [self._general(node, inputs)]
 
     def _plain(self, node: Node, inputs: Sequence[Grown]) -> list[Grown]:
@@ -108,12 +108,12 @@ class Growth(Turn):
         now = any(self.grown_of(v).now for v in reading(node))
         return [Grown(self.copier[v], now=now) for v in node.outputs]
 
-    def _special(self, node: Node, made: Value, inputs: Sequence[Grown]) -> Grown:
-        """What an operation made itself: rows where its result grows, else something for this turn only."""
+    def _special(self, node: Node, special: Value, inputs: Sequence[Grown]) -> Grown:
+        """The value that an operation made by its own rule: rows where its result grows, else something for this turn only."""
         axes = self.axes(node.output)
         if axes:
-            return Grown(made, axes[0], (), self.new, now=any(g.now for g in inputs))
-        return Grown(made, now=True)
+            return Grown(special, axes[0], (), self.new, now=any(g.now for g in inputs))
+        return Grown(special, now=True)
 
     def _unrolled(self, node: Node) -> list[Grown]:
         """A loop with shared weights around growing values, as its turns: each turn keeps states of its own."""
@@ -148,17 +148,19 @@ class Growth(Turn):
         supplied, consumed = [], []
         for operand, (value, g) in enumerate(zip(node.inputs, inputs, strict=True)):
             goes = {axis: self.route(node, operand, axis) for axis in g.axes}
-            held = self._supplied(g, value, {a for a, to in goes.items() if to != row or row is None}, only_last)
+            operand_value = self._supplied(
+                g, value, {a for a, to in goes.items() if to != row or row is None}, only_last
+            )
             eaten = [a for a, to in goes.items() if to is None or self._scans(node, operand, a)]
             consumed += [(operand, axis) for axis in eaten]
-            supplied.append(held)
+            supplied.append(operand_value)
         self._check_causal(node, supplied, consumed, row)
         supplied = self._masked_operands(node, supplied, consumed)
         rows = 1 if only_last else self.new
-        made = self._emitted(node, [g.value for g in supplied], self._sizes_of_axes(row, past, rows))
+        result = self._emitted(node, [g.value for g in supplied], self._sizes_of_axes(row, past, rows))
         now = any(g.now for g in inputs) or (bool(consumed) and row is None)
         fill = self._fill(node, supplied, row, past)
-        return Grown(made, row, tuple(past), rows if row is not None else 0, now, fill)
+        return Grown(result, row, tuple(past), rows if row is not None else 0, now, fill)
 
     def _supplied(self, g: Grown, value: Value, whole: set[int], only_last: bool) -> Grown:
         """An operand with `whole` among its axes as past axes, and the rest as rows."""
@@ -205,18 +207,18 @@ class Growth(Turn):
         rank = g.value.type.rank
         if axis < -rank or (g.row is not None and g.row < -rank):
             raise self.refused("sums over tokens that a call is mapped over")
-        seen = self.along(self.columns_so_far() if g.row is None else self.columns(), axis)
+        has_token = self.along(self.columns_so_far() if g.row is None else self.columns(), axis)
         if g.row is not None:
             place = self.places() if g.rows != 1 else self.last_of(self.places())
             nothing = self.emit(logic.Less, self.along(place, g.row), self.builder.constant(0))
-            seen = self.emit(logic.LogicalOr, seen, nothing)
+            has_token = self.emit(logic.LogicalOr, has_token, nothing)
         fill = self.builder.constant(float(neutral or 0.0))
         if g.value.type.dtype is not DType.REAL:
             fill = self.builder.constant(int(neutral or 0)) if math.isfinite(neutral or 0) else fill
-        return replace(g, value=self.emit(logic.Where, seen, g.value, fill))
+        return replace(g, value=self.emit(logic.Where, has_token, g.value, fill))
 
     def _emitted(self, node: Node, inputs: Sequence[Value], sizes: Mapping[int, Size]) -> Value:
-        """The operation on other sizes: `sizes` are those of the growing axes of its result."""
+        """Emit the operation for this turn; `sizes` are the sizes of the growing axes of its result."""
         b, op, attributes = self.builder, node.op, dict(node.attributes)
         rank = node.output.type.rank
         if op is Unlead:
@@ -229,15 +231,15 @@ class Growth(Turn):
             attributes["shape"] = tuple(sizes.get(i - rank, s) for i, s in enumerate(attributes["shape"]))
         if any(self.has_length(a) for a in attributes.values()):
             raise self.refused("depends on the length of the text")
-        made = b.emit_all(op, inputs, attributes, node.output.name)[0]
-        made.type = replace(made.type, classes=node.output.type.classes)
-        return made
+        result = b.emit_all(op, inputs, attributes, node.output.name)[0]
+        result.type = replace(result.type, classes=node.output.type.classes)
+        return result
 
     def _sizes_of_axes(self, row: int | None, past: Sequence[int], rows: Size) -> dict[int, Size]:
         return ({} if row is None else {row: rows}) | dict.fromkeys(past, self.total)
 
     def _fill(self, node: Node, operands: Sequence[Grown], row: int | None, past: Sequence[int]) -> float | None:
-        """The number above the diagonal of a result, if it is one."""
+        """The number that a result has above its diagonal; None where it is unknown or not one number."""
         if row is None or len(past) != 1:
             return None
         sampled = [sample.above(node.output, row, past[0]) for sample in self.samples]
@@ -246,10 +248,10 @@ class Growth(Turn):
         if node.op is red.Softmax:
             return 0.0
         fills = [self._fill_of(value, g) for value, g in zip(node.inputs, operands, strict=True)]
-        return combined(node, fills)
+        return combine_fills(node, fills)
 
     def _fill_of(self, value: Value, g: Grown) -> float | None:
-        """The number above the diagonal of an operand: a constant is the same everywhere."""
+        """The number that an operand has above its diagonal; a constant has it everywhere."""
         number = self.samples[0].number(value)
         return g.fill if number is None else number
 

@@ -1,4 +1,4 @@
-"""Of which values only the last row is needed: what comes after the last state, the head of a language model say."""
+"""Finds the values of which only the last token's row is needed, such as those in the head of a language model."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ LAST, ALL = 1, 2
 
 
 def needs(region: Region, g: GrowingAxes) -> dict[Value, int]:
-    """LAST or ALL for every value that is needed."""
+    """LAST or ALL for every value that the outputs of a region depend on."""
     need: dict[Value, int] = dict.fromkeys(region.outputs, ALL)
     for node in reversed(region.nodes):
         level = max(need.get(v, 0) for v in node.outputs)
         if not level:
             continue
         g.node = node
-        own = _operand_needs(node, level, g)
-        for value, wanted in zip(node.inputs, own, strict=True):
-            need[value] = max(need.get(value, 0), wanted)
+        levels = _operand_needs(node, level, g)
+        for value, operand_level in zip(node.inputs, levels, strict=True):
+            need[value] = max(need.get(value, 0), operand_level)
         if node.regions:
             need.update(dict.fromkeys(reading(node), ALL))
     return need

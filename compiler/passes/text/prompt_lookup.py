@@ -1,4 +1,4 @@
-"""Prompt look-up: how a text went on where its last tokens stood before (Saxena 2023), as operations on rows of tokens."""
+"""Prompt look-up (Saxena 2023): a text is guessed to continue as it did after an earlier occurrence of its last tokens."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.ops.terms import Term
 
-PADS = 2  # Places before a text that hold no token, so that the last three of the shortest one can be read.
+PADS = 2  # Places without a token before a text, so that a text of one token has three last ones.
 
 
-def went_on(before: Term, row: Term, filled: Term, count: Size) -> Term:
-    """The `count` tokens that followed where the last three tokens of a row stood last, or else the last two.
+def look_up(before: Term, row: Term, filled: Term, count: Size) -> Term:
+    """The `count` tokens after the latest earlier occurrence of the last three tokens of a row, or else of the last two.
 
-    row: [L] tokens, the first `filled`, [1], of which are there; before: [L], the row without its last tokens, which is
-    looked through, so that the end is not found itself. What follows a place near the end is what stands from there to the
-    end, again and again. Where the tokens stood nowhere it is the row's beginning, which is as good as any.
+    If fewer than `count` tokens follow it, they are repeated. If there is no occurrence, the start of the row is the guess.
+
+    Args:
+        before: the row [L] before its last tokens were added: the end of the row is no earlier occurrence of itself.
+        row: tokens [L], of which the first `filled`, [1], are there.
     """
     length = row.shape[0]
     newest = at(row, filled - row.other((1, 2, 3)))
@@ -27,12 +29,12 @@ def went_on(before: Term, row: Term, filled: Term, count: Size) -> Term:
     ]
     follows = row.range(length - PADS) + PADS + 1
     whole = row.whole(length)
-    found = same[2].where(follows + whole, follows)
-    found = same[0].emit(logic.LogicalAnd, same[1]).where(found, 0).emit(red.Max, axes=(-1,), keep=True)
-    first = found.emit(el.Modulo, whole)
+    rank = same[2].where(follows + whole, follows)  # Three equal tokens rank above two, then later places.
+    best = same[0].emit(logic.LogicalAnd, same[1]).where(rank, 0).emit(red.Max, axes=(-1,), keep=True)
+    first = best.emit(el.Modulo, whole)
     return at(row, first + row.range(count).emit(el.Modulo, filled - first))
 
 
 def at(row: Term, place: Term) -> Term:
-    """The elements of a row at places, of every example its own."""
+    """The elements of a row [L] at places [n], for each example at its own."""
     return row.emit(Take, place, axis=-1, rank=1, index_rank=1)

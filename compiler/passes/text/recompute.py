@@ -1,4 +1,4 @@
-"""`extend` in its plain form: every turn computes the whole row again. It is what the incremental form is tested by."""
+"""`extend` in its plain form: every turn computes the whole row again. The incremental form is compared with it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mai.compiler.passes.text.growth import Finish, State, grow
 
 
 def recompute(graph: Graph) -> Graph:
-    """No `extend` is left: each is a loop whose state is the row so far."""
+    """Replace each `extend` by a loop whose state is the row so far."""
     return copy_graph(graph, _rule) if graph.has(Extend) else graph
 
 
@@ -22,15 +22,15 @@ def _rule(copier: Copier, node: Node) -> bool:
     builder, region, length = copier.builder, node.regions[0], Extend.of(node).length
 
     def advance(turn: Value, row: Value) -> tuple[Value, Finish]:
-        held = Value(row.type.with_shape((symbol(length),)), row.name)
-        copier.sizes[length] = (held, len(row.type.lead))
-        tokens = builder.emit(el.Maximum, held, builder.constant(0), name=row.name)
+        so_far = Value(row.type.with_shape((symbol(length),)), row.name)
+        copier.sizes[length] = (so_far, len(row.type.lead))
+        tokens = builder.emit(el.Maximum, so_far, builder.constant(0), name=row.name)
         copier.mapping.update(zip(region.inputs, [turn, tokens], strict=True))
         copier.nodes(region.nodes)
 
         def finish(token: Value) -> list[State]:
-            longer = builder.emit(Concat, held, builder.emit(Unsqueeze, token), axis=-1, name=row.name)
-            return [State(held, lambda _: row, longer)]
+            longer = builder.emit(Concat, so_far, builder.emit(Unsqueeze, token), axis=-1, name=row.name)
+            return [State(so_far, lambda _: row, longer)]
 
         return copier[region.outputs[0]], finish
 

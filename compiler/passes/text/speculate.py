@@ -1,18 +1,17 @@
-"""`extend` in its incremental form, several tokens a turn where the text repeats itself (Leviathan et al. 2023).
+"""Speculation: `extend` in its incremental form with several tokens a turn (Leviathan et al. 2023).
 
-A turn reads the last token and drafts, guesses of those after it, and chooses the next token at every one of them by the
-body's own rule, each with the random numbers of its own place in the text. Of the tokens chosen, those stand up to the
-first that differs from its draft: what was read before it was right, so they are what turns of one token would have
-chosen. The guesses are how the text went on where its last tokens stood before (`lookup`, `drafts`). Where they stood
-nowhere, a turn reads one token.
+A turn reads the last token and drafts, which are guesses of the tokens after it. It chooses the next token after each of them by
+the body's own rule, each with the random numbers of its own place in the text. The chosen tokens are accepted up to the first
+that differs from its draft: all drafts before it were right, so these are the tokens that turns of one token would have chosen.
+The drafts are how the text continued after an earlier occurrence of its last tokens (`prompt_lookup.py`, `drafts.py`).
 
-What is of the last token alone has one more lead axis, `draft`: the token that follows each draft is computed as if it
-were another example's. Of a state, the one at the last right draft goes on. What was kept of wrong drafts, keys say, stays
-where it is as places that hold no token, like those before a short prompt; so every example of a batch accepts its own
-drafts, and no cache is copied.
+Values of the last token alone get one more lead axis, `draft`, so that the token after each draft is computed as if it were that
+of another example. A state of fixed size continues from the last right draft. Keys and values of wrong drafts stay in the cache,
+marked as places without a token, like those before a short prompt. So every example of a batch accepts its own drafts, and no
+cache is copied.
 
-How many drafts are read follows how well guesses fare: one guess more than was read is compared, for nothing. So a text that
-does not repeat itself reads none, and one that begins to is noticed.
+How many drafts a turn reads follows from how many were right in the turn before. One guess more than was read is compared as
+well, at no cost, so a text that does not repeat itself reads no drafts, and a text that starts to repeat itself is noticed.
 """
 
 from __future__ import annotations
@@ -39,12 +38,12 @@ from mai.compiler.passes.text.prompt_lookup import PADS, at
 from mai.compiler.passes.text.turn import Grown, full
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-DRAFT_DEPTH = 0.5  # Inside the batch, outside of what a call maps over.
+DRAFT_DEPTH = 0.5  # The axis is inside the batch, and outside the axes that a call is mapped over.
 INTEGER, TRUTH = Type(DType.INT), Type(DType.BOOL)
 
 
 def speculative(graph: Graph, most: int) -> Graph:
-    """No `extend` is left: each is a loop that reads up to `most` drafts a turn. An output counts the turns.
+    """Replace each `extend` by a loop that reads up to `most` drafts a turn; one more output counts the turns.
 
     Raises:
         MaiError: `looks-ahead`, for a body that has no incremental form; `no-drafts`, for one that cannot read several.
@@ -59,13 +58,13 @@ def speculative(graph: Graph, most: int) -> Graph:
         counts.append(Speculation(copier, node, most=most).rewrite())
         return True
 
-    made = copy_graph(graph, rule)
-    total, *rest = (Term(Builder(made), turns) for turns in counts)
+    result = copy_graph(graph, rule)
+    total, *rest = (Term(Builder(result), turns) for turns in counts)
     for turns in rest:
         total = total + turns
-    made.outputs.append(total.value)
-    made.output_names.append(TURNS)
-    return made
+    result.outputs.append(total.value)
+    result.output_names.append(TURNS)
+    return result
 
 
 @dataclass(eq=False)
@@ -82,16 +81,16 @@ class Speculation(Growth):
     # ---------------------------------------------------------------- the loop
 
     def rewrite(self) -> Value:
-        """The loop in the place of the `extend`; gives the number of its turns."""
+        """Put the loop in the place of the `extend`; the number of its turns is returned."""
         b, extend = self.builder, self.extend
         row, count, *stop = (self.copier[v] for v in extend.inputs)
         tokens = Extend.of(extend).count
-        first = drafts.begun(b, row, tokens, self.most)
+        first = drafts.start_text(b, row, tokens, self.most)
         self._measure(row, tokens)
         region, outer = Region([Value(INTEGER, "turn")]), b.region
-        b.region, self.text = region, first.held()
+        b.region, self.text = region, first.as_inputs()
         chosen = self._choose(row)
-        after, right, wanted = drafts.grown(self.text, chosen, Term(b, stop[0]) if stop else None)
+        after, right, wanted = drafts.accept_drafts(self.text, chosen, Term(b, stop[0]) if stop else None)
         states = [
             *self._running(region.inputs[0], after),
             *(State(t.value, _from(f.value), a.value) for t, f, a in zip(self.text, first, after, strict=True)),
@@ -107,7 +106,7 @@ class Speculation(Growth):
         return b.spread(turns, row.type.lead)
 
     def _measure(self, row: Value, count: Size) -> None:
-        """Before the loop: how many places of each prompt hold no token, and the last position that is ever read."""
+        """Compute before the loop how many places of each prompt hold no token, and the last position that is ever read."""
         size = row.type.shape[0]
         nothing = self._term(row).emit(logic.Less, 0).emit(el.ToReal)
         self.nothing = nothing.sum(keep=True).emit(el.ToInt)
@@ -166,18 +165,21 @@ class Speculation(Growth):
         return self.emit(Concat, before, new, axis=-1, name=before.name)
 
     def _last_right(self, state: State, right: Term) -> State:
-        """A state that grows keeps all; of one that does not, what it is at the last right draft."""
+        """A growing state as it is; a state of fixed size as it is after the last right draft."""
         if self.past in state.value.type.shape:
             return state
         assert state.next is not None and self.draft in state.next.type.lead, "a state of a fixed size is one a draft"
-        made, rank = self.builder.unlead(state.next, 1), state.next.type.rank + 1
-        at_right = self.emit(Take, made, right.pick(-1, 0).value, axis=-rank, rank=rank, name=state.value.name)
+        by_draft, rank = self.builder.unlead(state.next, 1), state.next.type.rank + 1
+        at_right = self.emit(Take, by_draft, right.pick(-1, 0).value, axis=-rank, rank=rank, name=state.value.name)
         return replace(state, next=at_right)
 
     # ------------------------------------------------------------ places and drafts
 
     def places(self) -> Value:
-        """No place is beyond the last that a turn of one token would read, whatever an example still reads in vain."""
+        """The positions of the new tokens, at most the last one that a turn of one token would read.
+
+        An example that has ended still reads along with the others of its batch.
+        """
         if "places" not in self.made:
             place = self._term(self.emit(Iota, count=self.new)) + self._term(self.before) - self._term(self.empty)
             self.made["places"] = place.emit(el.Minimum, self.final).value
@@ -197,15 +199,15 @@ class Speculation(Growth):
         if "columns_so_far" not in self.made:
             last = self._drafts() + self._size(self.total - self.chosen)
             place = self._term(self.emit(Iota, count=self.total))
-            seen = place.emit(logic.LessEqual, last).emit(logic.LogicalAnd, self._term(self.columns()))
-            self.made["columns_so_far"] = seen.value
+            so_far = place.emit(logic.LessEqual, last).emit(logic.LogicalAnd, self._term(self.columns()))
+            self.made["columns_so_far"] = so_far.value
         return self.made["columns_so_far"]
 
     def rows_so_far(self, value: Value, nothing: float) -> Value:
         """Up to each draft; the axis that grows is the last."""
         last = self._drafts() + self._size(self.new - self.chosen)
-        held = self._term(self.emit(Iota, count=self.new)).emit(logic.LessEqual, last)
-        return held.where(self._term(self.rows(value, nothing)), nothing).value
+        until_draft = self._term(self.emit(Iota, count=self.new)).emit(logic.LessEqual, last)
+        return until_draft.where(self._term(self.rows(value, nothing)), nothing).value
 
     def count(self) -> Value:
         """How many tokens there are up to each draft."""
@@ -233,7 +235,7 @@ class Speculation(Growth):
         return self.emit(Take, value, place.value, axis=axis, rank=rank, index_rank=1)
 
     def _led(self, value: Value, axis: int) -> Value:
-        """An axis of the shape as the lead axis `draft`."""
+        """Make an axis of the shape the lead axis `draft`."""
         if any(a.depth > DRAFT_DEPTH for a in value.type.lead):
             raise self.alone("is of the last token inside of what a call is mapped over")
         rank = value.type.rank
@@ -251,7 +253,7 @@ class Speculation(Growth):
     # ---------------------------------------------------------------- what is refused
 
     def _plain(self, node: Node, inputs: Sequence[Grown]) -> list[Grown]:
-        """A loop around the last token is its turns."""
+        """A loop of the last token is unrolled, so that each draft has its own."""
         if not node.regions or not any(self.grown_of(v).now for v in reading(node)):
             return super()._plain(node, inputs)
         if Loop.of(node).stops or not isinstance(Loop.of(node).count, int):
@@ -259,13 +261,13 @@ class Speculation(Growth):
         return self._unrolled(node)
 
     def _general(self, node: Node, inputs: Sequence[Grown]) -> Grown:
-        made = super()._general(node, inputs)
-        if made.now and made.row is not None and made.rows != 1:
+        result = super()._general(node, inputs)
+        if result.now and result.row is not None and result.rows != 1:
             raise self.alone("takes what is of the last token into all of them")
-        return made
+        return result
 
     def alone(self, why: str) -> MaiError:
-        """This operation cannot be of several tokens in one turn."""
+        """The error for an operation that cannot compute several tokens in one turn."""
         message = f"`{self.node.op.name}` {why}, so a turn cannot read more than one token"
         help = "compile without `--speculate`"
         return MaiError([Diagnostic("no-drafts", self.node.span, message, label=f"`{self.node.op.name}`", help=help)])
@@ -280,5 +282,5 @@ class Speculation(Growth):
 
 
 def _from(value: Value) -> Callable[[Builder], Value]:
-    """What begins as something from before the loop."""
+    """The initial value of a state that is a value from before the loop."""
     return lambda _: value

@@ -1,6 +1,6 @@
-"""One turn of a growing text: what a value of the body became, and what operations may ask for.
+"""One turn of a growing text: what each value of the body became, and what an operation can ask for in its `grown(g, ...)`.
 
-Operations see a `Turn` as `g` in their `grown`.
+The argument `g` of an operation's `grown` is a `Turn`.
 """
 
 from __future__ import annotations
@@ -27,11 +27,14 @@ from mai.compiler.passes.text.growth import State
 
 @dataclass(frozen=True, slots=True)
 class Grown:
-    """What a value of the body became.
+    """What a value of the body became in a turn.
 
-    `row` is its axis of new tokens, `past` its axes of all tokens so far, counted in memory from the end; `rows` is how many
-    new tokens: all, or 1 where only the last is needed. `now`: it holds for this turn only. `fill`: the number that stands
-    wherever the past axis is later than the row, if it is known to be one number.
+    Attributes:
+        row: its axis of new tokens, counted in memory from the end.
+        past: its axes of all tokens so far, counted likewise.
+        rows: how many new tokens it has: all, or 1 where only the last is needed.
+        now: whether it is valid in this turn only.
+        fill: the number that it has wherever the past axis is later than the row; None where that is unknown.
     """
 
     value: Value
@@ -49,7 +52,7 @@ class Grown:
 
 @dataclass(eq=False)
 class Turn(GrowingAxes):
-    """The new tokens of one `extend`, what is kept of those before, and what has become of the body's values."""
+    """One turn of an `extend`: its new tokens, the states that keep the tokens before, and what the body's values became."""
 
     copier: Copier
     extend: Node
@@ -67,7 +70,10 @@ class Turn(GrowingAxes):
         self.total: Size = self.past + self.new
 
     def begin(self, row: Value) -> Value:
-        """The new tokens' ids, the number of tokens before, and of places that are nothing, as states of the loop."""
+        """Make the states that every text has: the new tokens, the number of tokens before, and of places without a token.
+
+        The new tokens are returned, with 0 for places without a token.
+        """
         lead, integer, b = row.type.lead, Type(DType.INT), self.builder
         self.lead, self.ids = lead, Value(row.type.with_shape((self.new,)), "ids")
         self.before, self.begins = Value(integer, "past"), Value(integer.with_lead(lead), "begins")
@@ -95,7 +101,7 @@ class Turn(GrowingAxes):
         ]
 
     def grown_of(self, value: Value) -> Grown:
-        """What a value became; one from outside is the same for all turns."""
+        """What a value of the body became; a value from outside of it is the same in all turns."""
         return self.grown.get(value) or Grown(self.copier[value])
 
     # --------------------------------------------------- what operations may use
@@ -112,8 +118,10 @@ class Turn(GrowingAxes):
         if g.row < -g.value.type.rank:
             raise self.refused("keeps a state for tokens that a call is mapped over")
         real = g.value.type.dtype is DType.REAL
-        held = self.emit(logic.GreaterEqual, self.along(self.places(), g.row), self.builder.constant(0))
-        return self.emit(logic.Where, held, g.value, self.builder.constant(float(nothing) if real else int(nothing)))
+        has_token = self.emit(logic.GreaterEqual, self.along(self.places(), g.row), self.builder.constant(0))
+        return self.emit(
+            logic.Where, has_token, g.value, self.builder.constant(float(nothing) if real else int(nothing))
+        )
 
     def rows_so_far(self, value: Value, nothing: float) -> Value:
         """The rows of the new tokens as the token to be chosen sees them, `nothing` where a row holds no token."""
@@ -132,7 +140,7 @@ class Turn(GrowingAxes):
         return self.grown_of(value).value
 
     def limit(self, size: Size) -> None:
-        """The text can be no longer than this."""
+        """Note that the text cannot be longer than this."""
         if isinstance(size, int):
             self.longest = size if self.longest is None else min(self.longest, size)
 
@@ -146,8 +154,8 @@ class Turn(GrowingAxes):
         """A state of a fixed size; the caller says what it becomes. A state is one an example."""
         if any(g.now for g in map(self.grown_of, self.node.inputs)):
             raise self.refused("would keep what is true of this turn only")
-        held = Value(type.with_lead(self._batched(type)), name)
-        self.states.append(State(held, lambda b: full(b, held.type, first)))
+        value = Value(type.with_lead(self._batched(type)), name)
+        self.states.append(State(value, lambda b: full(b, value.type, first)))
         return self.states[-1]
 
     def growing_state(self, name: str, shape: tuple[Size, ...]) -> State:
@@ -168,7 +176,7 @@ class Turn(GrowingAxes):
         return self.made["places"]
 
     def positions(self) -> Value:
-        """The same as the body sees it: a place without a token is like the first, so that nothing odd comes of it."""
+        """The places as the body sees them: at least 0, so that a table of positions has a row for places without a token."""
         if "positions" not in self.made:
             self.made["positions"] = self.emit(el.Maximum, self.places(), self.builder.constant(0), name="position")
         return self.made["positions"]
@@ -264,7 +272,7 @@ class Turn(GrowingAxes):
 
 
 def full(b: Builder, type: Type, number: float) -> Value:
-    """What a state begins as; a size that grows begins at 0."""
+    """The initial value of a state: filled with a number, of size 0 along axes that grow."""
     shape = tuple(0 if isinstance(s, Dim) else s for s in type.shape)
     fill = b.constant(number if type.dtype is DType.REAL else int(number), type.dtype)
     return b.spread(b.emit(Expand, fill, shape=shape) if shape else fill, type.lead)

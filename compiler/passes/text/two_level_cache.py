@@ -1,10 +1,10 @@
-"""The cache of a growing text in two levels: a large part that a loop only reads, and a small one that it carries.
+"""The cache of a growing text in two levels: a large part that a loop only reads, and a small part that it carries.
 
-A state that a loop carries is copied whenever it grows: keys and values of a thousand tokens for each new one. So the turns
-of `incremental`'s loop are made in blocks, each a loop of its own inside an outer one. The outer loop carries the `far` part of
-every cache; the inner one captures it, carries the `near` part, which begins empty, and hands it over at its end. The first
-block is one turn, the prompt, so that no turn carries the prompt's keys. States that are no cache of an attention go
-through both loops as they are.
+A state that a loop carries is copied whenever it grows: the keys and values of a thousand tokens for each new one. So the turns of
+`incremental`'s loop are grouped into blocks, each an inner loop of an outer one. The outer loop carries the `far` part of every
+cache. The inner loop reads it from outside and carries the `near` part, which is empty at first and is appended to the far part
+at its end. The first block is one turn, the prompt, so that no turn carries the prompt's keys. States that are no cache of an
+attention pass through both loops unchanged.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ NEVER = -1e30  # Added to the score of what may not be looked at.
 
 
 def two_level(graph: Graph) -> Graph:
-    """Every loop of a growing text that attends to its past, as a loop of blocks of turns."""
+    """Replace every loop of a growing text that attends to its past by a loop of blocks of turns."""
     return copy_graph(graph, _rule) if graph.has(Loop) else graph
 
 
