@@ -30,10 +30,10 @@ from mai.spec.source import Span
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.blocks.train import Outcome
-    from mai.compiler.elaborate.calls import Calls
     from mai.compiler.elaborate.draws import Draws
-    from mai.compiler.elaborate.expressions import Expressions
-    from mai.compiler.elaborate.signatures import Signatures
+    from mai.compiler.elaborate.expressions.calls import Calls
+    from mai.compiler.elaborate.expressions.expressions import Expressions
+    from mai.compiler.elaborate.expressions.signatures import Signatures
     from mai.compiler.elaborate.statements import Statements
 
 BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)
