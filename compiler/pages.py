@@ -7,7 +7,7 @@ from pathlib import Path
 
 import mai.compiler
 import mai.spec
-from mai.compiler.elaborate import function_reference
+from mai.compiler.elaborate.functions import function_reference
 from mai.compiler.ops import operation_reference
 from mai.spec.diagnostics.explain import page
 

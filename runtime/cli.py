@@ -16,6 +16,7 @@ from mai.runtime.commands.info_command import info
 from mai.runtime.commands.page_command import page
 from mai.runtime.commands.run_command import run
 from mai.runtime.errors import ModelError
+from mai.runtime.show.terminal import say
 
 # What the compiler imports, by the names under which it is installed.
 COMES_WITH_TRAIN = {
@@ -49,7 +50,7 @@ app = typer.Typer(
 @app.callback(invoke_without_command=True)
 def _top(version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False) -> None:
     if version:
-        typer.echo(f"mai {mai.__version__}")
+        say(f"mai {mai.__version__}")
         raise typer.Exit
 
 
@@ -87,8 +88,8 @@ def _say_usage(error: Exception) -> None:
     """What is wrong with the command line, in one line, and where its options are listed."""
     usage = cast(Usage, error)
     message = " ".join(usage.format_message().split()).rstrip(".")
-    typer.echo(f"error: {message[:1].lower()}{message[1:]}", err=True)
-    typer.echo(f"help: {usage.ctx.command_path if usage.ctx else 'mai'} --help lists what there is", err=True)
+    say(f"error: {message[:1].lower()}{message[1:]}", err=True)
+    say(f"help: {usage.ctx.command_path if usage.ctx else 'mai'} --help lists what there is", err=True)
 
 
 def main() -> None:
@@ -104,29 +105,27 @@ def main() -> None:
         _say_usage(error)
         sys.exit(1)
     except ModelError as error:
-        typer.echo(f"error[{error.slug}]: {error}", err=True)
+        say(f"error[{error.slug}]: {error}", err=True)
         sys.exit(1)
     except ModuleNotFoundError as error:
         package = COMES_WITH_TRAIN.get((error.name or "").split(".")[0])
         if package is None:
             raise
-        typer.echo(f"error: this needs {package}: pip install {package}", err=True)
-        typer.echo(
-            "help: pip install '.[train]', in a clone of mai, brings all that checking and training need", err=True
-        )
+        say(f"error: this needs {package}: pip install {package}", err=True)
+        say("help: pip install '.[train]', in a clone of mai, brings all that checking and training need", err=True)
         sys.exit(1)
     except (KeyboardInterrupt, typer.Abort):
-        typer.echo("stopped", err=True)
+        say("stopped", err=True)
         sys.exit(130)
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
-        typer.echo(f"error[file-not-found]: cannot read or write {reason}", err=True)
+        say(f"error[file-not-found]: cannot read or write {reason}", err=True)
         sys.exit(1)
     except Exception as error:
         if os.environ.get("MAI_TRACEBACK"):
             raise
-        typer.echo(f"error[internal]: mai itself failed: {type(error).__name__}: {error}", err=True)
-        typer.echo("help: this is a bug of mai: please report it, with what MAI_TRACEBACK=1 shows", err=True)
+        say(f"error[internal]: mai itself failed: {type(error).__name__}: {error}", err=True)
+        say("help: this is a bug of mai: please report it, with what MAI_TRACEBACK=1 shows", err=True)
         sys.exit(70)
 
 

@@ -16,9 +16,9 @@ from mai.compiler.check import check
 from mai.compiler.compile_options import DEFAULTS, CompileOptions, Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
-from mai.compiler.training.folder import checkpoints
 from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.training.loop import Options, train
+from mai.compiler.training.run.folder import checkpoints
 from mai.runtime import load
 from mai.runtime.arrays import Array
 from mai.runtime.model.model import Model

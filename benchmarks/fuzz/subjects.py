@@ -123,7 +123,7 @@ def _weights(rng: random.Random) -> bytes:
 
 def _read(raw: bytes, path: Path, limit: float) -> Trial:
     """Weights and checkpoints are read or refused by `MaiError`."""
-    from mai.compiler.training.checkpoint import read
+    from mai.compiler.training.run.checkpoint import read
     from mai.compiler.weights.tensor_files import TensorFiles
     from mai.spec.diagnostics import MaiError
 

@@ -22,7 +22,7 @@ from benchmarks.gallery.page import write_page
 from benchmarks.gallery.rows import ROWS, Row, Shot
 from benchmarks.runs import GALLERY as RUNS
 from benchmarks.runs import ROOT, STAMP, digest, is_done, stamp
-from mai.compiler.training.folder import checkpoints
+from mai.compiler.training.run.folder import checkpoints
 
 EXAMPLES, PICTURES = Path("examples"), Path("examples/pictures")
 QUICK = RUNS / "quick"

@@ -99,7 +99,7 @@ def _exports(program: Program, wanted: list[str] | None) -> list[str]:
 
 def _weights_file(program: Program, path: Path | None, out: Path | None, sets: list[str] | None) -> Path | None:
     """The weights that are meant: a file, a run's folder; else those of the run in `out`, or of the run of this name."""
-    from mai.compiler.training.folder import WEIGHTS, checkpoints
+    from mai.compiler.training.run.folder import WEIGHTS, checkpoints
 
     if path is not None:
         from mai.compiler.weights.tensor_files import weights_file
@@ -115,7 +115,7 @@ def _weights_file(program: Program, path: Path | None, out: Path | None, sets: l
 
 
 def _refuse_unfinished(program: Program, folder: Path, sets: list[str] | None) -> None:
-    from mai.compiler.training.resume_command import resume_command
+    from mai.compiler.training.run.resume_command import resume_command
     from mai.spec.diagnostics import Diagnostic
 
     help = f"go on with it: {resume_command(program.source.path, folder, set=sets)}"

@@ -16,7 +16,7 @@ def explain(
     ] = None,
 ) -> None:
     """Explain a diagnostic, with an example, or a function or layer; without a name, list all diagnostics."""
-    from mai.compiler.elaborate.function_reference import explained
+    from mai.compiler.elaborate.functions.function_reference import explained
     from mai.spec.diagnostics.catalog import CATALOG
     from mai.spec.diagnostics.explain import explanation, index
     from mai.spec.diagnostics.foreign import FOREIGN

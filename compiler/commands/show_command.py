@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mai.compiler.commands.shared import Sets, SpecFile, program_of, write_text
+from mai.runtime.show.terminal import say, say_text
 
 
 def show(
@@ -25,7 +26,7 @@ def show(
 
     text = emit_text(program_of(file, sets), file, emit, export, out.suffix if out else "", after)
     if out is None:
-        typer.echo(text.rstrip("\n"))
+        say_text(text.rstrip("\n"))
         return
     write_text(out, text)
-    typer.echo(f"wrote {out}", err=True)
+    say(f"wrote {out}", err=True)

@@ -39,7 +39,7 @@ def train(
     from mai.compiler.check import growing
     from mai.compiler.compiling import compile_all
     from mai.compiler.training import loop
-    from mai.compiler.training.resume_command import resume_command
+    from mai.compiler.training.run.resume_command import resume_command
 
     print_diagnostics(growing(program))
     options = loop.Options(

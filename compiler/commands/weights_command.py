@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from mai.compiler.commands.shared import Sets, SpecFile, parse_sets
+from mai.runtime.show.terminal import say, visible_line
 from mai.spec.diagnostics import MaiError
 
 
@@ -20,7 +21,7 @@ def list_weights(file: SpecFile, sets: Sets = None) -> None:
     if checked.program is None:
         raise MaiError(checked.diagnostics)
     for name, shape, count in group_layers({w.name: w.shape for w in checked.program.weights.values()}):
-        typer.echo(f"{name}  {list(shape)}{f'  {count} of them' if count > 1 else ''}")
+        say(f"{visible_line(name)}  {list(shape)}{f'  {count} of them' if count > 1 else ''}")
 
 
 def map_weights(
@@ -40,11 +41,11 @@ def map_weights(
         place, folder = files.path.resolve(), file.resolve().parent
         named = place.relative_to(folder).as_posix() if place.is_relative_to(folder) else place.name
         proposal = propose(named, checked.program.weights, files.shapes)
-    typer.echo(str(proposal))
+    say(str(proposal))
     if not place.is_relative_to(folder):
-        typer.echo(f"{weights} lies outside {folder}: put it there, or name it with --weights", err=True)
+        say(f"{weights} lies outside {folder}: put it there, or name it with --weights", err=True)
     own = str(file) if proposal.equal else "no family known here"
     whose = f"the names are those of {proposal.family or own}"
     look = f"lines to look at: {proposal.doubts}" if proposal.doubts else "nothing is ambiguous"
     lacking = f"; without a tensor: {len(proposal.lacking)}" if proposal.lacking else ""
-    typer.echo(f"{whose}; {look}{lacking}", err=True)
+    say(f"{whose}; {look}{lacking}", err=True)

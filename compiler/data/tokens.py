@@ -10,7 +10,7 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.source_kinds import HELD_OUT, Request
 from mai.compiler.data.sources.text import Bpe, Text
 from mai.compiler.program import Program
-from mai.compiler.training.folder import TOKENIZER
+from mai.compiler.training.run.folder import TOKENIZER
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import plain_file

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, Poison, is_number
 from mai.compiler.elaborate.context import Context
-from mai.compiler.elaborate.names import look_up
+from mai.compiler.elaborate.expressions.names import look_up
 from mai.compiler.ir.graph import Value
 from mai.spec import ast
 from mai.spec.settings import Configuration

@@ -18,7 +18,7 @@ from mai.compiler.elaborate.bindings import (
     WeightScope,
 )
 from mai.compiler.elaborate.bounds import Bounds
-from mai.compiler.elaborate.static import as_real, beyond
+from mai.compiler.elaborate.expressions.static import as_real, beyond
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Region, Value, Weight
 from mai.compiler.ir.operation import Operation, ShapeError, describe
@@ -32,10 +32,10 @@ from mai.spec.source import Span
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.blocks.train import Outcome
-    from mai.compiler.elaborate.calls import Calls
     from mai.compiler.elaborate.draws import Draws
-    from mai.compiler.elaborate.expressions import Expressions
-    from mai.compiler.elaborate.signatures import Signatures
+    from mai.compiler.elaborate.expressions.calls import Calls
+    from mai.compiler.elaborate.expressions.expressions import Expressions
+    from mai.compiler.elaborate.expressions.signatures import Signatures
     from mai.compiler.elaborate.statements import Statements
 
 BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)

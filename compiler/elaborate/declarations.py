@@ -12,7 +12,7 @@ from mai.compiler.elaborate.blocks.export import elaborate_export
 from mai.compiler.elaborate.blocks.train import elaborate_training
 from mai.compiler.elaborate.blocks.weights_block import elaborate_loading
 from mai.compiler.elaborate.elaborator import Elaborator
-from mai.compiler.elaborate.unused import check_unused
+from mai.compiler.elaborate.uncalled import check_unused
 from mai.compiler.ir.graph import Graph, Weight, turns_of
 from mai.compiler.program import Program
 from mai.spec import ast, prelude_parts, prelude_sources

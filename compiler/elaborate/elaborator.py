@@ -6,11 +6,11 @@ from importlib import import_module
 from pkgutil import iter_modules
 
 from mai.compiler.elaborate import blocks
-from mai.compiler.elaborate.calls import Calls
 from mai.compiler.elaborate.context import Context
 from mai.compiler.elaborate.draws import Draws
-from mai.compiler.elaborate.expressions import Expressions
-from mai.compiler.elaborate.signatures import Signatures
+from mai.compiler.elaborate.expressions.calls import Calls
+from mai.compiler.elaborate.expressions.expressions import Expressions
+from mai.compiler.elaborate.expressions.signatures import Signatures
 from mai.compiler.elaborate.statements import Statements
 from mai.compiler.ir.graph import Weight
 from mai.spec.diagnostics import Reporter

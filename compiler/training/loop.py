@@ -23,20 +23,20 @@ from mai.compiler.ops.work import known_sizes, multiply_adds
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
-from mai.compiler.training import checkpoint as ck
-from mai.compiler.training import folder
-from mai.compiler.training.best import Best
 from mai.compiler.training.drawn_blocks import DrawSource, lift_draws
 from mai.compiler.training.initial_weights import initial_weights
 from mai.compiler.training.moved import nothing_moves
 from mai.compiler.training.objective import Objective
 from mai.compiler.training.optimizer import LearningRate, MovingAverage, set_rate
-from mai.compiler.training.processes import Processes, accelerator_of
-from mai.compiler.training.progress import Meter, Metrics, event_writer
-from mai.compiler.training.recording import Recorder
+from mai.compiler.training.run import checkpoint as ck
+from mai.compiler.training.run import folder
+from mai.compiler.training.run.best import Best
+from mai.compiler.training.run.processes import Processes, accelerator_of
+from mai.compiler.training.run.progress import Meter, Metrics, event_writer
+from mai.compiler.training.run.recording import Recorder
+from mai.compiler.training.run.stopping import stoppable
 from mai.compiler.training.scaling import Scaling
 from mai.compiler.training.step_function import Module
-from mai.compiler.training.stopping import stoppable
 from mai.compiler.training.validation import Validation, on_device
 from mai.runtime.arrays import Array
 from mai.runtime.files import write_atomically

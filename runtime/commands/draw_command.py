@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mai.runtime.show.terminal import say
+
 
 def draw(
     records: Annotated[
@@ -20,4 +22,4 @@ def draw(
     from mai.runtime.show.records import draw_records
 
     draw_records(records, out, show, colour)
-    typer.echo(f"wrote {out}", err=True)
+    say(f"wrote {out}", err=True)

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mai.runtime.show.terminal import say, say_text, visible_line
+
 if TYPE_CHECKING:
     from mai.runtime.model.manifest import Manifest, Port, Tuning
 
@@ -21,16 +23,16 @@ def info(
 
     loaded = load(model, providers="cpu")
     if json:
-        typer.echo(loaded.manifest.model_dump_json(indent=2))
+        say_text(loaded.manifest.model_dump_json(indent=2))
         return
     if spec:
-        typer.echo(loaded.spec.rstrip("\n"))
+        say_text(loaded.spec.rstrip("\n"))
         return
     manifest = loaded.manifest
-    typer.echo(f"{manifest.name}.{manifest.export}" + (f": {manifest.title}" if manifest.title else ""))
+    say(visible_line(f"{manifest.name}.{manifest.export}" + (f": {manifest.title}" if manifest.title else "")))
     for heading, name, text in [*_interface(manifest), *_contents(manifest)]:
-        typer.echo(f"  {heading:9} {f'{name:14} ' if name else ''}{text}")
-    typer.echo(f"  {_origin(manifest, model.stat().st_size)}")
+        say(visible_line(f"  {heading:9} {f'{name:14} ' if name else ''}{text}"))
+    say(visible_line(f"  {_origin(manifest, model.stat().st_size)}"))
 
 
 def _interface(manifest: Manifest) -> list[tuple[str, str, str]]:

@@ -7,6 +7,8 @@ from typing import Annotated
 
 import typer
 
+from mai.runtime.show.terminal import say
+
 
 def page(
     models: Annotated[list[Path], typer.Argument(help=".onnx files that mai compiled.", show_default=False)],
@@ -24,4 +26,4 @@ def page(
 
     write_page(models, out, modules)
     needs = "" if modules else "; it takes onnxruntime-web from the net, --modules node_modules puts that in"
-    typer.echo(f"wrote {out}  {out.stat().st_size / 1e6:.2f} MB: open it in a browser{needs}", err=True)
+    say(f"wrote {out}  {out.stat().st_size / 1e6:.2f} MB: open it in a browser{needs}", err=True)

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import typer
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
@@ -22,6 +21,7 @@ from mai.runtime.model.model import Model
 from mai.runtime.show.picture import Look
 from mai.runtime.show.printing import print_count, print_results, print_stream, print_texts
 from mai.runtime.show.save import MOVING, check_ending, check_kind, path_names, save
+from mai.runtime.show.terminal import say
 from mai.runtime.text.stream import step_path
 
 
@@ -55,7 +55,7 @@ def run_file(path: Path, words: list[str], options: Mapping[str, int | None], wa
         return
     results = answer if isinstance(answer, dict) else {next(iter(model.outputs)): answer}
     examples = _examples(results)
-    typer.echo(f"{examples:,} example{'s' if examples != 1 else ''} in {seconds:.3g} s", err=True)
+    say(f"{examples:,} example{'s' if examples != 1 else ''} in {seconds:.3g} s", err=True)
     print_count(model, count)
     if wanted.out is None:
         print_results(model, results, values)
@@ -72,10 +72,10 @@ def _examples(results: Mapping[str, object]) -> int:
 def _save(model: Model, results: Mapping[str, Array], out: Path, look: Look) -> None:
     """Write the results to files, and say so."""
     for written in save(results, out, model.manifest, look):
-        typer.echo(f"wrote {written}", err=True)
+        say(f"wrote {written}", err=True)
     still = [name for name in results if out.suffix.lower() in MOVING and model.outputs[name].path is None]
     for name in still:
-        typer.echo(f"note: `{name}` is no path: nothing moves in it", err=True)
+        say(f"note: `{name}` is no path: nothing moves in it", err=True)
 
 
 def _look(model: Model, values: Mapping[str, object], examples: int, colours: tuple[float, float] | None) -> Look:
@@ -94,7 +94,7 @@ def _opened(path: Path, wanted: Wanted) -> Model:
         beside if wanted.stream and beside.exists() else path, providers=wanted.provider, threads=wanted.threads
     )
     if wanted.provider == "cuda" and "CUDAExecutionProvider" not in model.providers:
-        typer.echo("note: CUDA is not usable here, the CPU computes", err=True)
+        say("note: CUDA is not usable here, the CPU computes", err=True)
     if wanted.out is not None:
         check_kind(wanted.out, model.manifest)
         if wanted.out.suffix.lower() in MOVING:

@@ -32,13 +32,17 @@ def to_ort_value(array: Array, device: str = "cpu") -> ort.OrtValue:
 
 
 def run_bound(
-    session: ort.InferenceSession, feed: Mapping[str, ort.OrtValue], outputs: Mapping[str, str]
+    session: ort.InferenceSession,
+    feed: Mapping[str, ort.OrtValue],
+    outputs: Mapping[str, str],
+    options: ort.RunOptions | None = None,
 ) -> list[ort.OrtValue]:
     """Run a session on values that may lie on a device.
 
     Args:
         feed: the inputs by name.
         outputs: for each wanted output, by name, the device that it is left on.
+        options: of the run, by which it can be ended.
 
     Returns:
         The outputs, in the order of `outputs`.
@@ -48,7 +52,7 @@ def run_bound(
         binding.bind_ortvalue_input(name, value)
     for name, device in outputs.items():
         binding.bind_output(name, device)
-    session.run_with_iobinding(binding)
+    session.run_with_iobinding(binding, options)
     results: list[ort.OrtValue] = list(binding.get_outputs())
     return results
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -17,6 +17,7 @@ from mai.runtime.inputs.arguments import prepare, unnamed_value_error
 from mai.runtime.inputs.labels import as_labels, label_names
 from mai.runtime.model.binding import CapturedRuns
 from mai.runtime.model.failures import check_arrival, run_error
+from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port
 from mai.runtime.model.session import CUDA
 from mai.runtime.text.prompts import Prompt, as_tokens, check_length, format_result, read_prompt
@@ -25,6 +26,7 @@ from mai.runtime.text.tokenizer import Tokenizer, tokenizer_of
 
 # How many examples a file computes at a time is chosen for a processor's cache: a GPU takes the whole batch at once.
 CHUNK, WHOLE = "batch.chunk", np.array(2**31)
+TIMEOUT = "timeout"  # What a call may be limited by, unless a port has this name.
 
 
 class Model:
@@ -59,7 +61,7 @@ class Model:
         """The execution providers in use, the preferred one first."""
         return list(self.session.get_providers())
 
-    def __call__(self, /, *unnamed: object, **values: object) -> Any:
+    def __call__(self, /, *unnamed: object, timeout: object = None, **values: object) -> Any:
         """Run the file once.
 
         Every input has the batch as its first axis; one example of exactly an input's own shape stands for a batch of
@@ -68,15 +70,20 @@ class Model:
         A prompt that a text grows from may be several, of different lengths; the result is text for text, and a list of
         rows where the lengths differ.
 
+        Args:
+            timeout: the seconds after which the call is ended; by default it may take as long as it needs. An input or a
+                setting of that name has it instead. Ctrl-C ends a call of the main thread.
+
         Returns:
             The output as an array, or a dictionary of arrays by name where the export returns several.
 
         Raises:
-            ModelError: a name, shape, dtype or value is not as the file says, or an adaptive solver did not arrive.
+            ModelError: a name, shape, dtype or value is not as the file says, an adaptive solver did not arrive, or the
+                call took longer than `timeout`.
         """
-        return self.counted(*unnamed, **values)[0]
+        return self.counted(*unnamed, timeout=timeout, **values)[0]
 
-    def counted(self, /, *unnamed: object, **values: object) -> tuple[Any, Array | None]:
+    def counted(self, /, *unnamed: object, timeout: object = None, **values: object) -> tuple[Any, Array | None]:
         """Run the file once, and return its count of work beside the result, as `(result, count)`.
 
         The count is, for a file with adaptive solvers, how often the velocity was evaluated for each example, [batch]; for a
@@ -87,11 +94,14 @@ class Model:
         """
         if unnamed:
             raise unnamed_value_error([*self.inputs, *self.settings])
+        limit = self._time_limit(timeout, values)
         prompt = self._tokenize(values)
         feed = self._defaults | prepare(self.inputs, self.settings, values, self.manifest.least, self.manifest.most)
         if prompt is not None and self.manifest.text is not None:
             check_length(self.manifest.text, prompt.rows, feed)
-        results = self._run({name: array for name, array in feed.items() if name in self._accepted} | self._fixed)
+        results = self._run(
+            {name: array for name, array in feed.items() if name in self._accepted} | self._fixed, limit
+        )
         turns = results.pop() if self.manifest.turns else None
         evaluations = results.pop() if self.manifest.evaluations else None
         if evaluations is not None:
@@ -101,13 +111,26 @@ class Model:
             return dict(zip(self.outputs, results, strict=True)), count
         return results[0] if prompt is None else format_result(prompt, results[0], self.tokenizer), count
 
-    def _run(self, feed: dict[str, Array]) -> list[Array]:
+    def _run(self, feed: dict[str, Array], limit: TimeLimit) -> list[Array]:
         """The outputs of the file for arrays by name, its counters last."""
         try:
-            results: list[Array] = self.session.run(None, feed) if self._captured is None else self._captured(feed)
+            if self._captured is not None:  # One launch, which nothing ends; its graph belongs to the calling thread.
+                return self._captured(feed)
+            results: list[Array] = limit.run(partial(self.session.run, None, feed))
+        except ModelError:
+            raise
         except Exception as error:  # ONNX Runtime raises many types of its own.
             raise run_error(self.path, self.inputs, feed, error) from error
         return results
+
+    def _time_limit(self, timeout: object, values: dict[str, Any]) -> TimeLimit:
+        """The limit that `timeout` sets; none where it is the value of an input or a setting, which it then joins."""
+        if TIMEOUT in self.inputs or TIMEOUT in self.settings:
+            values[TIMEOUT] = timeout
+            return TimeLimit(None)
+        if timeout is not None and self._captured is not None:
+            raise ModelError("cuda-graph", "a CUDA graph is one launch, which `timeout` cannot end", "leave out one")
+        return TimeLimit(timeout)
 
     def _tokenize(self, values: dict[str, Any]) -> Prompt | None:
         """Replace texts in `values` by tokens and names of labels by numbers; the prompt of a growing text is returned."""
@@ -126,12 +149,15 @@ class Model:
                 values[name] = as_labels(port, names, value)
         return prompt
 
-    def stream(self, prompt: object, count: int | None = None, **settings: object) -> Iterator[Any]:
+    def stream(
+        self, prompt: object, count: int | None = None, *, timeout: object = None, **settings: object
+    ) -> Iterator[Any]:
         """Continue a prompt token by token, by the step file: this one, or the one beside it.
 
         Args:
             prompt: a text or several, or rows of tokens.
             count: how many tokens are appended; by default as many as the spec says.
+            timeout: the seconds that all turns together may compute; what the caller does between them does not count.
 
         Yields:
             Pieces of text for a prompt that is one text, else the tokens of each turn, [batch], -1 for a row that has
@@ -141,9 +167,12 @@ class Model:
             ModelError: as a call does; the file grows no text, or its step file is missing.
         """
         model = self if self.manifest.step is not None else self._step()
-        return model._stream(prompt, count, settings)
+        limit = model._time_limit(timeout, settings)
+        return model._stream(prompt, count, settings, limit)
 
-    def _stream(self, prompt: object, count: int | None, settings: dict[str, object]) -> Iterator[Any]:
+    def _stream(
+        self, prompt: object, count: int | None, settings: dict[str, object], limit: TimeLimit
+    ) -> Iterator[Any]:
         """What `stream` yields, of a step file."""
         step, text = self.manifest.step, self.manifest.text
         assert step is not None and text is not None
@@ -153,7 +182,7 @@ class Model:
         check_length(text, start.rows, {str(text.count): total})
         feed = self._defaults | prepare({text.prompt: port}, self.settings, {text.prompt: start.rows, **settings})
         feed[step.tokens] = feed.pop(text.prompt)
-        tokens = generate(self.session, self.manifest, feed, total)
+        tokens = generate(self.session, self.manifest, feed, total, limit)
         return decode_stream(tokens, self.tokenizer) if start.as_text and start.single and self.tokenizer else tokens
 
     def _step(self) -> Model:

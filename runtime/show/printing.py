@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import typer
 
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
@@ -16,6 +15,7 @@ from mai.runtime.files import write_atomically
 from mai.runtime.inputs.arguments import unknown_name_error
 from mai.runtime.inputs.labels import label_names, names_by_count
 from mai.runtime.inputs.values import parse_value, split_word, takes_text
+from mai.runtime.show.terminal import say, say_text, visible_line
 from mai.runtime.text.prompts import NOTHING
 
 if TYPE_CHECKING:
@@ -43,15 +43,15 @@ def print_stream(model: Model, words: list[str], options: Mapping[str, int | Non
         return
     prompt, settings = _read_words(model, model.manifest.step, model.manifest.text, words, options)
     begin, count, pieces = time.perf_counter(), 0, [prompt] if isinstance(prompt, str) else []
-    typer.echo(prompt if isinstance(prompt, str) else "", nl=False)
+    say_text(prompt if isinstance(prompt, str) else "", end="")
     for piece in model.stream(prompt, **settings):
         count += len(piece.encode()) if isinstance(piece, str) and model.manifest.tokenizer == "bytes" else 1
         shown = piece if isinstance(piece, str) else " ".join(str(t) for t in piece if t != NOTHING) + " "
         pieces.append(shown)
-        typer.echo(shown, nl=False)
+        say_text(shown, end="")
     seconds = time.perf_counter() - begin
-    typer.echo("")
-    typer.echo(f"{count / seconds:,.0f} tokens a second", err=True)
+    say("")
+    say(f"{count / seconds:,.0f} tokens a second", err=True)
     if out is not None:
         write_atomically(out, ("".join(pieces) + "\n").encode())
 
@@ -85,12 +85,12 @@ def _parse_count(name: str, value: str) -> int:
 def print_texts(rows: Sequence[str | Array], seconds: float, out: Path | None) -> None:
     """Print texts, or write them to a file; rows of tokens as their numbers. `seconds` is how long they took."""
     texts = [r if isinstance(r, str) else " ".join(map(str, r)) for r in rows]
-    typer.echo(f"{len(texts):,} text{'s' if len(texts) != 1 else ''} in {seconds:.3g} s", err=True)
+    say(f"{len(texts):,} text{'s' if len(texts) != 1 else ''} in {seconds:.3g} s", err=True)
     if out is not None:
         write_atomically(out, ("\n\n".join(texts) + "\n").encode())
-        typer.echo(f"wrote {out}", err=True)
+        say(f"wrote {out}", err=True)
         return
-    typer.echo(f"\n{'-' * 40}\n".join(texts))
+    say_text(f"\n{'-' * 40}\n".join(texts))
 
 
 def print_count(model: Model, count: Array | None) -> None:
@@ -100,9 +100,9 @@ def print_count(model: Model, count: Array | None) -> None:
     least, most = int(np.min(count)), int(np.max(count))
     if model.manifest.evaluations:
         span = f"{most}" if least == most else f"{least} to {most}"
-        typer.echo(f"{span} evaluations of the velocity", err=True)
+        say(f"{span} evaluations of the velocity", err=True)
     else:
-        typer.echo(f"in {most:,} turns", err=True)
+        say(f"in {most:,} turns", err=True)
 
 
 def print_results(model: Model, results: Mapping[str, Array], values: Mapping[str, object]) -> None:
@@ -116,7 +116,7 @@ def print_results(model: Model, results: Mapping[str, Array], values: Mapping[st
         rows = np.asarray(array)
         if _print_scores(model, rows, values):
             continue
-        typer.echo(f"{name}: {rows.dtype} {list(rows.shape)}")
+        say(f"{visible_line(name)}: {rows.dtype} {list(rows.shape)}")
         port = model.outputs[name]
         if rows.ndim == 1 and rows.dtype.kind in "bi":
             _print_labels(rows, label_names(model.manifest, port))
@@ -124,9 +124,9 @@ def print_results(model: Model, results: Mapping[str, Array], values: Mapping[st
         if len(port.shape) == 1 and rows.ndim == 2 and np.allclose(rows.sum(-1), 1, atol=1e-3) and rows.min() >= 0:
             _print_bars(rows[:5], names_by_count(model.manifest, rows.shape[1]))
             continue
-        typer.echo(f"  mean {rows.mean():.4g}, deviation {rows.std():.4g}, from {rows.min():.4g} to {rows.max():.4g}")
+        say(f"  mean {rows.mean():.4g}, deviation {rows.std():.4g}, from {rows.min():.4g} to {rows.max():.4g}")
         with np.printoptions(precision=4, suppress=True, threshold=40, edgeitems=2):
-            typer.echo("  " + str(rows[:3]).replace("\n", "\n  "))
+            say("  " + str(rows[:3]).replace("\n", "\n  "))
 
 
 def _print_scores(model: Model, rows: Array, values: Mapping[str, object]) -> bool:
@@ -143,8 +143,8 @@ def _print_scores(model: Model, rows: Array, values: Mapping[str, object]) -> bo
     for row, encoded in zip(rows, tokens, strict=True):
         total, size = float(row.sum()), len(model.tokenizer.decode(encoded[1:]).encode())
         perplexity, bits = np.exp(-total / row.size), -total / np.log(2) / max(size, 1)
-        typer.echo(f"log-probability {total:.4g} of {row.size:,} tokens")
-        typer.echo(f"perplexity {perplexity:.4g}, {bits:.3g} bits a byte")
+        say(f"log-probability {total:.4g} of {row.size:,} tokens")
+        say(f"perplexity {perplexity:.4g}, {bits:.3g} bits a byte")
     return True
 
 
@@ -158,15 +158,15 @@ def _texts_in(value: object) -> list[str]:
 def _print_labels(rows: Array, names: Sequence[str]) -> None:
     """Print whole numbers [batch], or the names of the labels that they are, one by one: their mean would say nothing."""
     shown = [names[i] if 0 <= i < len(names) else str(i) for i in rows[:MAX_NUMBERS].tolist()]
-    typer.echo("  " + ", ".join(shown + ["..."] * (len(rows) > MAX_NUMBERS)))
+    say(visible_line("  " + ", ".join(shown + ["..."] * (len(rows) > MAX_NUMBERS))))
 
 
 def _print_bars(rows: Array, names: Sequence[str]) -> None:
     """Print probabilities of classes [batch, classes] as bars; those below 1 % are left out."""
-    shown = names or [str(label) for label in range(rows.shape[1])]
+    shown = [visible_line(name) for name in names] or [str(label) for label in range(rows.shape[1])]
     width = max(3, *map(len, shown))
     for row in rows:
         for label, p in zip(shown, row, strict=True):
             if p >= 0.01:
-                typer.echo(f"  {label:>{width}} {'█' * max(1, round(40 * float(p)))} {p:.1%}")
-        typer.echo("")
+                say(f"  {label:>{width}} {'█' * max(1, round(40 * float(p)))} {p:.1%}")
+        say("")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ import onnxruntime as ort
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.model.binding import device_of, run_bound, to_ort_value
+from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port, Step
 from mai.runtime.text.tokenizer import Tokenizer
 
@@ -22,12 +24,15 @@ def step_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.step{path.suffix}")
 
 
-def generate(session: ort.InferenceSession, manifest: Manifest, feed: dict[str, Array], count: int) -> Iterator[Array]:
+def generate(
+    session: ort.InferenceSession, manifest: Manifest, feed: dict[str, Array], count: int, limit: TimeLimit
+) -> Iterator[Array]:
     """Run a step file for `count` turns, or until every row has ended.
 
     Args:
         feed: the prompt [batch, tokens] as the step's input of new tokens, and the settings.
         count: the largest number of turns.
+        limit: the time that all turns together may take.
 
     Yields:
         The token that each row gets in a turn, [batch]; -1 for a row that has ended.
@@ -45,7 +50,8 @@ def generate(session: ort.InferenceSession, manifest: Manifest, feed: dict[str, 
         values[step.past] = to_ort_value(np.array(past))
         if step.turn:
             values[step.turn] = to_ort_value(np.array(turn))
-        token, *states = run_bound(session, {n: v for n, v in values.items() if n in accepted}, outputs)
+        turn_feed = {n: v for n, v in values.items() if n in accepted}
+        token, *states = limit.run(partial(run_bound, session, turn_feed, outputs))
         chosen: Array = token.numpy()
         yield chosen
         if (chosen < 0).all():

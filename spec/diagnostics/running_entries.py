@@ -109,6 +109,10 @@ RUNNING: dict[str, Entry] = {
         "An objective that no parameter moves",
         "Training moves parameters so that the objective falls. This one is the same whatever they are.",
     ),
+    "call-timeout": Entry(
+        "A call took longer than its `timeout`",
+        "It was ended there, and has no result. Fewer steps, a smaller batch or fewer tokens take less time.",
+    ),
     "run-failed": Entry("The runtime refused to run a file", "ONNX Runtime's own words follow."),
     "model-not-found": Entry("A compiled file cannot be opened", "The path is wrong, or is a folder."),
     "model-truncated": Entry("A compiled file is damaged", "It was cut short or changed: compile or copy it again."),

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mai.compiler.check import check
-from mai.compiler.elaborate.functions import BUILTINS, FUNCTIONS
+from mai.compiler.elaborate.functions.registered import BUILTINS, FUNCTIONS
 from mai.spec import prelude_parts
 from mai.spec.diagnostics.foreign import FOREIGN, TABLES, VALUES
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mai.compiler.training.resume_command import resume_command
+from mai.compiler.training.run.resume_command import resume_command
 from mai.runtime import load
 from mai.spec import starters
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import mai.spec
 from mai.compiler.data.sources import SOURCES
-from mai.compiler.elaborate.function_reference import explained, listing, sections
-from mai.compiler.elaborate.functions import BUILTINS, FUNCTIONS, LISTED
+from mai.compiler.elaborate.functions.function_reference import explained, listing, sections
+from mai.compiler.elaborate.functions.registered import BUILTINS, FUNCTIONS, LISTED
 from mai.compiler.ir.operation import OPERATIONS
 from mai.compiler.solvers import SOLVERS
 from mai.spec import prelude_parts

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 import mai.spec
-from mai.compiler.elaborate.function_reference import explained
+from mai.compiler.elaborate.functions.function_reference import explained
 from mai.spec import ast
 from mai.spec.diagnostics import MaiError, Reporter
 from mai.spec.diagnostics.foreign import FOREIGN

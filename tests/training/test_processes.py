@@ -16,9 +16,9 @@ import pytest
 from safetensors.numpy import load_file
 
 from mai.compiler.program import Program
-from mai.compiler.training.folder import WEIGHTS
 from mai.compiler.training.loop import Options, train
-from mai.compiler.training.processes import Processes, accelerator_of
+from mai.compiler.training.run.folder import WEIGHTS
+from mai.compiler.training.run.processes import Processes, accelerator_of
 from mai.spec.diagnostics import MaiError
 
 pytestmark = pytest.mark.slow
@@ -130,7 +130,7 @@ def test_every_process_needs_an_example(program: Maker) -> None:
 def test_a_split_model_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     from accelerate.utils import DistributedType
 
-    import mai.compiler.training.processes as processes
+    import mai.compiler.training.run.processes as processes
 
     fake = SimpleNamespace(distributed_type=DistributedType.FSDP)
     monkeypatch.setattr(processes, "Accelerator", lambda **given: fake)

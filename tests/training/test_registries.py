@@ -20,7 +20,7 @@ from mai.compiler.check import check, misfits
 from mai.compiler.compile_options import Trained
 from mai.compiler.data.batches import load
 from mai.compiler.data.sources import SOURCES
-from mai.compiler.elaborate.function_reference import explained, listing
+from mai.compiler.elaborate.functions.function_reference import explained, listing
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.solvers import SOLVERS

@@ -19,9 +19,9 @@ import torch
 from safetensors.torch import load_file
 
 from mai.compiler.program import Program
-from mai.compiler.training import checkpoint as ck
-from mai.compiler.training.folder import WEIGHTS, checkpoints, make_room
 from mai.compiler.training.loop import Options, Trainer, train
+from mai.compiler.training.run import checkpoint as ck
+from mai.compiler.training.run.folder import WEIGHTS, checkpoints, make_room
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.spec.diagnostics import MaiError
 
@@ -58,7 +58,7 @@ train(steps = 1000, batch = 1, optimizer = sgd(lr = 0.1), ema = 0.5, keep = best
 COMMAND = """import sys
 from pathlib import Path
 from mai.compiler.check import check
-from mai.compiler.training.folder import checkpoints
+from mai.compiler.training.run.folder import checkpoints
 from mai.compiler.training.loop import Options, train
 spec, out = map(Path, sys.argv[1:])
 begun = bool(checkpoints(out))

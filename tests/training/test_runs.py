@@ -18,9 +18,9 @@ import torch
 from safetensors.torch import load_file
 
 from mai.compiler.program import Program
-from mai.compiler.training.folder import checkpoints
 from mai.compiler.training.loop import Options, Trainer, train
 from mai.compiler.training.optimizer import MovingAverage
+from mai.compiler.training.run.folder import checkpoints
 from mai.compiler.training.schedules.constant import Constant
 from mai.compiler.training.schedules.cosine import Cosine
 from mai.compiler.training.schedules.linear import Linear
@@ -62,7 +62,7 @@ def test_killed_at_any_moment_and_resumed(tmp_path: Path) -> None:
     def command(folder: Path, *more: str) -> list[str]:
         program = (
             "import sys; from pathlib import Path; from mai.compiler.check import check\n"
-            "from mai.compiler.training.folder import checkpoints\n"
+            "from mai.compiler.training.run.folder import checkpoints\n"
             "from mai.compiler.training.loop import Options, train\n"
             f"program = check(Path({str(ROOT / 'examples' / 'mlp.mai')!r})).program\n"
             f"out = Path({str(folder)!r})\n"

@@ -14,8 +14,8 @@ import torch
 from torch.amp import GradScaler
 
 from mai.compiler.program import Program
-from mai.compiler.training.folder import holds_run
 from mai.compiler.training.loop import Options, Trainer
+from mai.compiler.training.run.folder import holds_run
 from mai.compiler.training.scaling import Scaling
 from mai.compiler.training.settings import OPTIMIZERS
 

@@ -22,7 +22,7 @@ from mai.compiler.data.sources.images import Images
 from mai.compiler.data.sources.npz import Npz
 from mai.compiler.data.sources.text import Text
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.training import checkpoint
+from mai.compiler.training.run import checkpoint
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime import ModelError, load
 from mai.runtime.files import plain_file, write_atomically

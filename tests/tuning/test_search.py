@@ -8,7 +8,9 @@ import math
 import numpy as np
 import pytest
 
+from mai.compiler.solvers import SOLVERS
 from mai.compiler.solvers.grid import Plan
+from mai.compiler.solvers.tableaus import Tableau
 from mai.compiler.tuning.quality import metric_of, wasserstein
 from mai.compiler.tuning.report import refusals
 from mai.compiler.tuning.search import Limits, Point, Search, frontier
@@ -22,14 +24,9 @@ def quadrature(plan: Plan, power: int) -> float:
     """The integral of (power + 1) s^power over 0..1, which is 1, as each method has it on even steps."""
     n, f = plan.steps, lambda s: (power + 1) * s**power
     h, t = 1 / n, np.arange(n) / n
-    if plan.method == "euler":
-        return float(h * f(t).sum())
-    if plan.method == "midpoint":
-        return float(h * f(t + h / 2).sum())
-    if plan.method == "heun":
-        return float(h * (f(t) + f(t + h)).sum() / 2)
-    if plan.method == "rk4":
-        return float(h * (f(t) + 4 * f(t + h / 2) + f(t + h)).sum() / 6)
+    rule = SOLVERS[plan.method].rule
+    if isinstance(rule, Tableau):
+        return float(h * sum(float(w) * f(t + float(c) * h).sum() for w, c in zip(rule.b, rule.c, strict=True)))
     past = {-1.0: 2 * f(0.0) - f(h), -2.0: 3 * f(0.0) - 2 * f(h)}
     at = {i: past[i] if i in past else f(i * h) for i in range(-2, n)}
     weights = {"ab2": (3 / 2, -1 / 2), "ab3": (23 / 12, -16 / 12, 5 / 12)}[plan.method]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from mai.compiler.elaborate.bindings import Binding, Environment, Module, Poison
 from mai.compiler.elaborate.context import BATCH, Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
-from mai.compiler.elaborate.names import is_free, look_up
-from mai.compiler.elaborate.signatures import dims_of, dtype_of, return_of
-from mai.compiler.elaborate.static import as_real
+from mai.compiler.elaborate.expressions.names import is_free, look_up
+from mai.compiler.elaborate.expressions.signatures import dims_of, dtype_of, return_of
+from mai.compiler.elaborate.expressions.static import as_real
 from mai.compiler.ir.graph import EVALUATIONS, Graph, Setting, Value, Weight
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.types import DType, Type

@@ -9,9 +9,9 @@ from collections.abc import Container, Sequence
 from dataclasses import dataclass, replace
 
 from mai.compiler.elaborate.bindings import Binding, Environment
+from mai.compiler.elaborate.blocks.loop_states import State, leave, settle, states_of, together
 from mai.compiler.elaborate.blocks.solver import Method, read_method
 from mai.compiler.elaborate.context import Context
-from mai.compiler.elaborate.loop_states import State, leave, settle, states_of, together
 from mai.compiler.elaborate.statement_rules import belongs_elsewhere, elaborates
 from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.operation import describe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mai.compiler.elaborate.bindings import Binding, Distribution, Environment, Poison, is_number
 from mai.compiler.elaborate.context import Context, Stop, kind_of
-from mai.compiler.elaborate.signatures import dims_of
+from mai.compiler.elaborate.expressions.signatures import dims_of
 from mai.compiler.elaborate.statement_rules import elaborates
 from mai.compiler.elaborate.statements import check_distribution
 from mai.compiler.ir.graph import Initial, Weight

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from mai.compiler.elaborate.bindings import Binding, Environment, WeightScope
+from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS, State, leave, settle, states_of
 from mai.compiler.elaborate.context import Context
-from mai.compiler.elaborate.loop_states import MAX_TURNS, State, leave, settle, states_of
 from mai.compiler.elaborate.statement_rules import assigned_names, elaborates
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import Size

@@ -6,8 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Poison
+from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS
 from mai.compiler.elaborate.context import Context, Stop
-from mai.compiler.elaborate.loop_states import MAX_TURNS
 from mai.compiler.ir.sizes import Size
 from mai.compiler.solvers import SOLVERS, Solver
 from mai.spec import ast

@@ -11,7 +11,7 @@ from mai.compiler.elaborate.bindings import Binding, Environment, Function, Modu
 from mai.compiler.elaborate.configuration import read_configuration
 from mai.compiler.elaborate.context import BATCH, Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
-from mai.compiler.elaborate.names import look_up
+from mai.compiler.elaborate.expressions.names import look_up
 from mai.compiler.elaborate.statement_rules import elaborates
 from mai.compiler.ir.graph import Setting, Value, Weight, turns_of
 from mai.compiler.ir.operation import describe

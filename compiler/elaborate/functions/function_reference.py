@@ -11,7 +11,7 @@ from pydantic_core import PydanticUndefined
 
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.sources.text import TOKENIZERS
-from mai.compiler.elaborate.functions import BUILTINS, LISTED
+from mai.compiler.elaborate.functions.registered import BUILTINS, LISTED
 from mai.compiler.ir.signature import Section
 from mai.compiler.solvers import DEFAULTS, SOLVERS, Adams, Solver
 from mai.compiler.training.settings import OPTIMIZERS, SCHEDULES

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mai.compiler.elaborate.arguments import positive
 from mai.compiler.elaborate.bindings import Binding, Distribution
 from mai.compiler.elaborate.bounds import setting_of
-from mai.compiler.elaborate.builtins import Arg, builtin
-from mai.compiler.elaborate.draw_ranges import check_numbers
-from mai.compiler.elaborate.independence import check_dependence
-from mai.compiler.elaborate.temperature import cooled, forbid_division
+from mai.compiler.elaborate.functions.arguments import positive
+from mai.compiler.elaborate.functions.builtins import Arg, builtin
+from mai.compiler.elaborate.functions.draw_ranges import check_numbers
+from mai.compiler.elaborate.functions.independence import check_dependence
+from mai.compiler.elaborate.functions.temperature import cooled, forbid_division
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError, describe
 from mai.compiler.ir.signature import Section

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mai.compiler.elaborate.bindings import BoundArgument as Arg
-from mai.compiler.elaborate.static import as_real
+from mai.compiler.elaborate.expressions.static import as_real
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError
 from mai.compiler.ir.sizes import Size

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from mai.compiler.elaborate.bindings import POISON, Binding, BoundArgument, Environment, Function, Module, Poison
 from mai.compiler.elaborate.context import Context, LayerCall, Stop
-from mai.compiler.elaborate.names import is_free
+from mai.compiler.elaborate.expressions.names import is_free
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Size

@@ -16,10 +16,10 @@ from mai.compiler.elaborate.bindings import (
     Poison,
     WeightScope,
 )
-from mai.compiler.elaborate.builtin_calls import bind_named, bound_arguments, call_builtin
 from mai.compiler.elaborate.context import Context, Stop, kind_of
-from mai.compiler.elaborate.names import is_free
-from mai.compiler.elaborate.signatures import Fitted, counted, dims_of
+from mai.compiler.elaborate.expressions.names import is_free
+from mai.compiler.elaborate.expressions.signatures import Fitted, counted, dims_of
+from mai.compiler.elaborate.functions.builtin_calls import bind_named, bound_arguments, call_builtin
 from mai.compiler.ir.graph import Initial, Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.types import Axis

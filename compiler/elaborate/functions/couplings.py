@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from mai.compiler.elaborate.arguments import positive
 from mai.compiler.elaborate.bindings import Binding, Distribution
-from mai.compiler.elaborate.builtins import Arg, builtin
-from mai.compiler.elaborate.constructs import across_batch
+from mai.compiler.elaborate.functions.arguments import positive
+from mai.compiler.elaborate.functions.builtins import Arg, builtin
+from mai.compiler.elaborate.functions.constructs import across_batch
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError, describe
 from mai.compiler.ir.signature import Section

@@ -19,6 +19,7 @@ class Range:
     most: float | None = None
 
     def holds(self, number: float) -> bool:
+        """Whether a number lies in the range, its ends included."""
         """Whether a number lies in it, the ends included."""
         return (self.least is None or number >= self.least) and (self.most is None or number <= self.most)
 

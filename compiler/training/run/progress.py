@@ -14,7 +14,7 @@ from typing import Any
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mai.compiler.training.folder import TENSORBOARD
+from mai.compiler.training.run.folder import TENSORBOARD
 from mai.runtime.files import write_atomically
 
 SMOOTHING = 0.98

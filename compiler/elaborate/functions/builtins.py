@@ -11,9 +11,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from mai.compiler.elaborate.arguments import axis_of, number, positive, static
 from mai.compiler.elaborate.bindings import Binding, BoundArgument, Builtin
-from mai.compiler.elaborate.patterns import einsum_equation, rearranged, reduced
+from mai.compiler.elaborate.functions.arguments import axis_of, number, positive, static
+from mai.compiler.elaborate.functions.patterns import einsum_equation, rearranged, reduced
 from mai.compiler.ir.graph import Initial, Value
 from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ir.signature import Section

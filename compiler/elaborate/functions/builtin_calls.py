@@ -14,8 +14,8 @@ from mai.compiler.elaborate.bindings import (
     Partial,
 )
 from mai.compiler.elaborate.context import Context
-from mai.compiler.elaborate.signatures import counted
-from mai.compiler.elaborate.static import StaticError
+from mai.compiler.elaborate.expressions.signatures import counted
+from mai.compiler.elaborate.expressions.static import StaticError
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError
 from mai.spec.source import Span

@@ -7,12 +7,15 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from mai.compiler.elaborate import arguments as read
-from mai.compiler.elaborate import constructs, couplings  # noqa: F401
 from mai.compiler.elaborate.bindings import Binding, Builtin, is_number
 from mai.compiler.elaborate.bindings import BoundArgument as Arg
-from mai.compiler.elaborate.builtins import BUILTINS, LISTED, Listed
-from mai.compiler.elaborate.static import StaticError
+from mai.compiler.elaborate.expressions.static import StaticError
+from mai.compiler.elaborate.functions import arguments as read
+from mai.compiler.elaborate.functions import (
+    constructs,  # noqa: F401
+    couplings,  # noqa: F401
+)
+from mai.compiler.elaborate.functions.builtins import BUILTINS, LISTED, Listed
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import OPERATIONS, Operation, ShapeError
 from mai.compiler.ir.signature import COMPOSED, OWN, REQUIRED, Argument, Function, Kind, Same, written

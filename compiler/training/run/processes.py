@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import Across
 from mai.compiler.ops.reductions.norm import BatchNorm
-from mai.compiler.training.checkpoint import Checkpoint
+from mai.compiler.training.run.checkpoint import Checkpoint
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 MODES = {"float32": "no", "bf16": "bf16", "fp16": "fp16"}

@@ -12,7 +12,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 from torch import Tensor
 
-from mai.compiler.training.folder import WEIGHTS, checkpoint_of, checkpoints
+from mai.compiler.training.run.folder import WEIGHTS, checkpoint_of, checkpoints
 from mai.runtime.files import plain_file, write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
 

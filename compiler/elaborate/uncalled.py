@@ -6,7 +6,7 @@ from mai.compiler.elaborate.bindings import Environment, Module, Poison
 from mai.compiler.elaborate.blocks.export import bind_input
 from mai.compiler.elaborate.context import Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
-from mai.compiler.elaborate.names import is_free
+from mai.compiler.elaborate.expressions.names import is_free
 from mai.compiler.elaborate.statement_rules import assigned_names
 from mai.spec import ast
 from mai.spec.diagnostics import Reporter

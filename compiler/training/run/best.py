@@ -8,7 +8,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
-from mai.compiler.training.checkpoint import Checkpoint
+from mai.compiler.training.run.checkpoint import Checkpoint
 
 PREFIX = "best/"
 

@@ -13,7 +13,7 @@ from mai.compiler.elaborate.bindings import (
     is_number,
 )
 from mai.compiler.elaborate.context import Context
-from mai.compiler.elaborate.static import apply, apply_sizes
+from mai.compiler.elaborate.expressions.static import apply, apply_sizes
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import Operation, describe
 from mai.compiler.ir.sizes import Dim

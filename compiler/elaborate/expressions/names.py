@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Module
-from mai.compiler.elaborate.functions import BUILTINS
+from mai.compiler.elaborate.functions.registered import BUILTINS
 from mai.spec import ast
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from mai.compiler.elaborate.arithmetic import binary, transpose, unary
 from mai.compiler.elaborate.bindings import (
     POISON,
     Binding,
@@ -15,9 +14,10 @@ from mai.compiler.elaborate.bindings import (
     Poison,
 )
 from mai.compiler.elaborate.context import Context, Stop, kind_of
-from mai.compiler.elaborate.indexing import index
-from mai.compiler.elaborate.names import look_up, names_in_sight
-from mai.compiler.elaborate.static import StaticError
+from mai.compiler.elaborate.expressions.arithmetic import binary, transpose, unary
+from mai.compiler.elaborate.expressions.indexing import index
+from mai.compiler.elaborate.expressions.names import look_up, names_in_sight
+from mai.compiler.elaborate.expressions.static import StaticError
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Dim
 from mai.compiler.ops.shapes import shape as sh

@@ -1,0 +1,99 @@
+"""Calls that are ended: by `timeout`, and by Ctrl-C; those of other threads go on."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+import onnx
+import pytest
+from onnx import TensorProto, helper
+
+from mai.runtime import Model, ModelError, load
+from mai.runtime.model.interruption import TimeLimit
+from tests.support.small_files import Write, build, manifest, output, real, setting
+
+FOREVER = 10**12  # Turns of the loop.
+
+
+def loops(name: str = "n") -> onnx.ModelProto:
+    """f(x, n = 3) = x + n, in n turns."""
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["go"], ["goes"]),
+            helper.make_node("Add", ["before", "step"], ["after"]),
+        ],
+        "turn",
+        [
+            helper.make_tensor_value_info("i", TensorProto.INT64, []),
+            helper.make_tensor_value_info("go", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("before", TensorProto.FLOAT, ["batch", 1]),
+        ],
+        [
+            helper.make_tensor_value_info("goes", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("after", TensorProto.FLOAT, ["batch", 1]),
+        ],
+    )
+    nodes = [helper.make_node("Loop", [name, "", "x"], ["f"], body=body)]
+    return build(manifest([real("x", 1)], [setting(name, 3)], [output("f", 1)]), nodes, {"step": np.ones(1, "float32")})
+
+
+@pytest.fixture
+def looping(write: Write) -> Model:
+    return load(write(loops()), providers="cpu")
+
+
+def test_a_call_ends_at_its_timeout(looping: Model) -> None:
+    for call in (looping, looping.counted):
+        with pytest.raises(ModelError, match=r"more than 0\.05 seconds") as caught:
+            call(x=[0.0], n=FOREVER, timeout=0.05)
+        assert caught.value.slug == "call-timeout"
+    assert looping(x=[0.0], timeout=60) == 3
+
+
+def test_one_call_is_ended_beside_others(looping: Model) -> None:
+    def answer(k: int) -> object:
+        if k % 2:
+            return looping(x=[0.0], n=k).item()
+        with pytest.raises(ModelError, match="seconds"):
+            looping(x=[0.0], n=FOREVER, timeout=0.1)
+        return None
+
+    with ThreadPoolExecutor(6) as threads:
+        answers = list(threads.map(answer, range(1, 25)))
+    assert answers == [k if k % 2 else None for k in range(1, 25)]
+
+
+def test_ctrl_c_ends_a_call(looping: Model) -> None:
+    main = threading.main_thread().ident
+    assert main is not None
+    timer = threading.Timer(0.2, signal.pthread_kill, (main, signal.SIGINT))
+    timer.start()
+    with pytest.raises(KeyboardInterrupt):
+        looping(x=[0.0], n=FOREVER)
+    assert looping(x=[0.0]) == 3
+
+
+def test_a_setting_of_that_name_has_the_value(write: Write) -> None:
+    model = load(write(loops("timeout")), providers="cpu")
+    assert model(x=[0.0]) == 3
+    assert model(x=[0.0], timeout=5) == 5
+
+
+@pytest.mark.parametrize("seconds", [0, -1.0, float("nan"), "2", True])
+def test_what_is_no_time(looping: Model, seconds: Any) -> None:
+    with pytest.raises(ModelError, match="`timeout` is a number of seconds above 0"):
+        looping(x=[0.0], timeout=seconds)
+
+
+def test_a_limit_is_spent_by_one_run_after_another() -> None:
+    limit = TimeLimit(0.05)
+    ended = threading.Event()
+    assert limit.run(lambda options: 1) == 1
+    with pytest.raises(ModelError):
+        limit.run(lambda options: ended.wait(0.2))
+    with pytest.raises(ModelError):
+        limit.run(lambda options: ended.wait(0.2))
