@@ -121,7 +121,12 @@ def _fits(shape: list[int | str], sizes: tuple[int, ...]) -> bool:
 
 
 def _check_range(port: Port, array: Array) -> None:
-    """Check the port's range; NaN passes, as the file's own arithmetic has to deal with it."""
+    """Check the port's range. A setting is finite, unless its default is not.
+
+    In inputs NaN and infinity pass, as the file's own arithmetic has to deal with them.
+    """
+    if port.kind == "setting" and np.isfinite(port.default or 0) and not np.isfinite(array).all():
+        raise ModelError("input-range", f"`{port.name}` is a finite number, this is {array}")
     if port.minimum is None and port.maximum is None:
         return
     low = -np.inf if port.minimum is None else port.minimum

@@ -81,8 +81,13 @@ def encode_text(port: Port, text: str, tokenizer: Tokenizer | None) -> Array:
     """A text as tokens [length], int64.
 
     Raises:
-        ModelError: `text-unavailable`: the file has no tokenizer.
+        ModelError: `text-unavailable`: the file has no tokenizer, or it fails. `input-dtype`: half of a character is no text.
     """
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        message = f"`{port.name}` is no text: character {error.start + 1} is half of one, {text[error.start]!r}"
+        raise ModelError("input-dtype", message, "a lone surrogate, as broken JSON has it") from error
     if tokenizer is None:
         help = f"give `{port.name}` as numbers, or compile with --tokenizer"
         raise ModelError("text-unavailable", f"`{port.name}` is a text, but this file has no tokenizer", help)

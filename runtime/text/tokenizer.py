@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import codecs
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from functools import lru_cache
 from typing import Protocol
 
@@ -13,6 +14,7 @@ from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 
 BYTES = "bytes"
+PANIC = "PanicException"  # Of pyo3, which no module exports.
 INCOMPLETE = "\ufffd"  # What a tokenizer decodes bytes to that are no character, or only the beginning of one.
 
 
@@ -52,7 +54,7 @@ class Bytes:
 
     def decode(self, tokens: Iterable[int]) -> str:
         """The text of these bytes."""
-        return bytes(map(int, tokens)).decode(errors="replace")
+        return _as_bytes(tokens).decode(errors="replace")
 
     def decoder(self) -> Decoder:
         """A decoder that keeps the bytes of an unfinished character."""
@@ -64,10 +66,15 @@ class _BytesDecoder:
         self._inner = codecs.getincrementaldecoder("utf-8")("replace")
 
     def push(self, tokens: Iterable[int]) -> str:
-        return self._inner.decode(bytes(map(int, tokens)))
+        return self._inner.decode(_as_bytes(tokens))
 
     def finish(self) -> str:
         return self._inner.decode(b"", final=True)
+
+
+def _as_bytes(tokens: Iterable[int]) -> bytes:
+    """Tokens as bytes; one that is none becomes 255, which no character has."""
+    return bytes(t if 0 <= t < Bytes.size else 255 for t in map(int, tokens))
 
 
 class Pieces:
@@ -83,24 +90,35 @@ class Pieces:
         except ImportError as error:
             message = "this file's tokenizer needs the package `tokenizers`"
             raise ModelError("text-unavailable", message, "pip install tokenizers") from error
-        try:
+        with _failures_told("model-truncated", "the tokenizer cannot be read"):
             self._inner = HuggingFaceTokenizer.from_str(json)
-        except Exception as error:  # the package raises a bare Exception
-            raise ModelError("model-truncated", f"the tokenizer cannot be read: {error}") from error
         self.size = self._inner.get_vocab_size()
 
     def encode(self, text: str) -> Array:
         """A text as tokens [length], without the special tokens that some tokenizers put around it."""
-        return np.array(self._inner.encode(text, add_special_tokens=False).ids, np.int64)
+        with _failures_told("text-unavailable", "the file's tokenizer cannot read this text"):
+            return np.array(self._inner.encode(text, add_special_tokens=False).ids, np.int64)
 
     def decode(self, tokens: Iterable[int]) -> str:
         """Tokens as text, special ones included."""
-        text: str = self._inner.decode([int(t) for t in tokens], skip_special_tokens=False)
-        return text
+        with _failures_told("text-unavailable", "the file's tokenizer cannot write these tokens"):
+            text: str = self._inner.decode([int(t) for t in tokens], skip_special_tokens=False)
+            return text
 
     def decoder(self) -> Decoder:
         """A decoder that decodes every token beside those before it."""
         return _PiecesDecoder(self)
+
+
+@contextmanager
+def _failures_told(slug: str, message: str) -> Iterator[None]:
+    """Raise a `ModelError` for what `tokenizers` raises: bare Exceptions, and where its Rust panics, a BaseException."""
+    try:
+        yield
+    except BaseException as error:
+        if not isinstance(error, Exception) and type(error).__name__ != PANIC:
+            raise
+        raise ModelError(slug, f"{message}: {str(error).partition(chr(10))[0]}") from error
 
 
 class _PiecesDecoder:

@@ -193,6 +193,8 @@ export class Model {
     if (typeof prompt === "string" && !this.tokenizer)
       throw new ModelError(this.manifest.tokenizer ? PIECES : "this is a text, but the file has no tokenizer");
     if (typeof prompt !== "string" && !isList(prompt)) throw new ModelError("a text is a string, or a list of tokens");
+    if (typeof prompt === "string" && /\p{Surrogate}/u.test(prompt))
+      throw new ModelError("this is no text: half of a character, a lone surrogate, is in it");
     const tokens = typeof prompt === "string" ? this.tokenizer.encode(prompt) : Array.from(prompt, Number);
     if (!tokens.length) throw new ModelError("there is no token: the text to go on from needs at least one");
     return tokens;
@@ -262,7 +264,9 @@ export const byName = (ports) => Object.fromEntries(ports.map((port) => [port.na
 
 /** A number as the port's dtype has it. */
 function scalar(port, value) {
-  const { name, minimum, maximum } = port;
+  const { name, kind, minimum, maximum } = port;
+  if (kind === "setting" && Number.isFinite(port.default ?? 0) && typeof value === "number" && !Number.isFinite(value))
+    throw new ModelError(`\`${name}\` is a finite number, this is ${value}`);
   if (Number(value) < (minimum ?? -Infinity))
     throw new ModelError(`\`${name}\` is at least ${minimum}, this holds ${value}`);
   if (Number(value) > (maximum ?? Infinity))
@@ -321,7 +325,8 @@ function nearest(name, names) {
 /** What turns a text into the tokens of a file, and back; null where there is none, or nothing that reads it. */
 function tokenizerOf({ tokenizer }, Tokenizer) {
   if (tokenizer === "bytes") {
-    const decode = (tokens) => new TextDecoder().decode(Uint8Array.from(tokens));
+    const byte = (token) => (token >= 0 && token < 256 ? token : 255); // no character has 255
+    const decode = (tokens) => new TextDecoder().decode(Uint8Array.from(tokens, byte));
     return { encode: (text) => Array.from(new TextEncoder().encode(text)), decode };
   }
   if (!tokenizer || !Tokenizer) return null;

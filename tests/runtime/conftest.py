@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +10,7 @@ import pytest
 from onnx import TensorProto, helper
 
 from mai.runtime.model.manifest import Port
-from tests.support.small_files import build, manifest, output, real, setting
-
-Write = Callable[..., Path]
+from tests.support.small_files import Write, build, manifest, output, real, setting
 
 
 @pytest.fixture

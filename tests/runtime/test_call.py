@@ -99,6 +99,8 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"x": X, "y": [0, 10]}, "input-range", "`y` is from 0 to 9, this holds 10"),
     ({"x": X, "y": [-1, 0]}, "input-range", "`y` is from 0 to 9, this holds -1"),
     ({"x": X, "y": Y, "scale": -1}, "input-range", "`scale` is at least 0, this holds -1"),
+    ({"x": X, "y": Y, "scale": math.nan}, "input-range", "`scale` is a finite number, this is nan"),
+    ({"x": X, "y": Y, "scale": math.inf}, "input-range", "`scale` is a finite number, this is inf"),
 ]
 
 

@@ -14,8 +14,7 @@ from onnx import TensorProto, helper
 
 from mai.runtime import Model, ModelError, load
 from mai.runtime.model.interruption import TimeLimit
-from tests.runtime.conftest import Write
-from tests.support.small_files import build, manifest, output, real, setting
+from tests.support.small_files import Write, build, manifest, output, real, setting
 
 FOREVER = 10**12  # Turns of the loop.
 

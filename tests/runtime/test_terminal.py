@@ -12,7 +12,7 @@ import pytest
 
 from mai.runtime.model.manifest import MANIFEST_KEY, Manifest
 from mai.runtime.show.terminal import say, say_text, visible, visible_line
-from tests.runtime.conftest import Write
+from tests.support.small_files import Write
 
 EVIL = "a \x1b[31mred\x1b]0;another title\x07 flow\r\nof \x9b2J mine"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -125,6 +126,9 @@ def test_rows_of_different_lengths(model: Any) -> None:
         ({"prompt": [[300]]}, "input-range"),
         ({"prompt": [[1]], "temperature": -0.5}, "input-range"),
         ({"prompt": [[1]], "stop": -2}, "input-range"),
+        ({"prompt": [[1]], "temperature": float("nan")}, "input-range"),
+        ({"prompt": "half \ud800 of a character"}, "input-dtype"),
+        ({"prompt": ["a text", "\udfff"]}, "input-dtype"),
         ({}, "input-missing"),
     ],
 )
@@ -168,6 +172,26 @@ def test_a_file_without_a_tokenizer_says_so(tmp_path: Path) -> None:
         with pytest.raises(ModelError) as caught:
             call()
         assert caught.value.slug in ("text-unavailable", "stream-unavailable")
+
+
+def broken_tokenizer(**changes: object) -> str:
+    return json.dumps({**json.loads(PIECES), **changes})
+
+
+def test_a_tokenizer_that_panics_is_told(capfd: pytest.CaptureFixture[str]) -> None:
+    """Its Rust raises what is no Exception."""
+    with pytest.raises(ModelError, match="the tokenizer cannot be read"):
+        Pieces(broken_tokenizer(normalizer={"type": "Precompiled", "precompiled_charsmap": "AAAA"}))
+    panicking = Pieces(broken_tokenizer(pre_tokenizer={"type": "FixedLength", "length": 0}))
+    with pytest.raises(ModelError, match="cannot read this text: chunk size"):
+        panicking.encode("abc")
+    with pytest.raises(ModelError, match="cannot write these tokens"):
+        panicking.decode([-1])
+
+
+def test_a_number_that_is_no_byte_is_no_character() -> None:
+    assert Bytes().decode([104, 300, 105]) == "h\ufffdi"
+    assert Bytes().decoder().push([104, 300, 105]) == "h\ufffdi"
 
 
 def test_where_tokenizers_are_not_installed(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port
 
+Write = Callable[..., Path]
 DTYPES = {"float32": TensorProto.FLOAT, "int64": TensorProto.INT64, "bool": TensorProto.BOOL}
 SPEC = "# A file for tests.\nexport f(x: [2]) -> [2] { return x }\n"
 
