@@ -8,8 +8,10 @@ import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 
+from mai.compiler.constants import LARGEST_TENSOR, enormous, may_overflow
 from mai.compiler.elaborate import elaborate
 from mai.compiler.ir.structure import DERIVATIVES, Extend
 from mai.compiler.program import Program
@@ -75,6 +77,7 @@ def _attempt(
         program = elaborate(path, report, sets, source)
         if program is not None:
             _check_derivatives(program, report)
+            _check_constants(program, report)
         return None if report.failed else program
     except Exception as error:
         report.add(internal(error))
@@ -93,6 +96,18 @@ def _check_derivatives(program: Program, report: Reporter) -> None:
             except MaiError as error:
                 for diagnostic in error.diagnostics:
                     report.add(diagnostic)
+
+
+def _check_constants(program: Program, report: Reporter) -> None:
+    """Numbers that are computed from the text alone are ones that a file can hold, and tensors fit into a machine."""
+    graphs = [*program.exports.values(), *([program.training.graph] if program.training else [])]
+    found = [*chain.from_iterable(enormous(graph, LARGEST_TENSOR) for graph in graphs)]
+    if any(map(may_overflow, graphs)):
+        from mai.compiler.known import faults  # numpy is loaded for it
+
+        found += chain.from_iterable(map(faults, graphs))
+    for diagnostic in dict.fromkeys(found):
+        report.add(diagnostic)
 
 
 def ahead(program: Program) -> list[Diagnostic]:

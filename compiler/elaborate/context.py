@@ -13,10 +13,12 @@ from mai.compiler.elaborate.bindings import (
     BoundArgument,
     Callables,
     Distribution,
+    Number,
     Poison,
     WeightScope,
 )
 from mai.compiler.elaborate.bounds import Bounds
+from mai.compiler.elaborate.expressions.static import as_real, beyond
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Region, Value, Weight
 from mai.compiler.ir.operation import Operation, ShapeError, describe
@@ -190,8 +192,10 @@ class Context:
         if isinstance(binding, Poison):
             raise Stop
         if isinstance(binding, (bool, int, float)):
-            return self.builder.constant(binding)
+            return self.builder.constant(self.representable(binding, span))
         if isinstance(binding, Dim):
+            for _, coefficient in binding.terms:
+                self.representable(coefficient, span)
             return self.builder.size(binding)
         if isinstance(binding, list):
             return self.listed(binding, span)
@@ -206,12 +210,21 @@ class Context:
         if len(numbers) < len(items) or not items:
             raise self.fail("type-mismatch", span, "a list of numbers is needed here")
         dtype = DType.REAL if any(isinstance(i, float) for i in numbers) else DType.INT
+        for number in numbers:
+            self.representable(as_real(number) if dtype is DType.REAL else number, span)
         return self.builder.constant(numbers, dtype)
+
+    def representable(self, number: Number, span: Span) -> Number:
+        """The number itself, which a file can hold: a whole one as int64, another as float32. Raises `Stop` otherwise."""
+        reason = beyond(number)
+        if reason is not None:
+            raise self.fail("number-too-large", span, reason)
+        return number
 
     def real(self, binding: Binding, span: Span) -> Value:
         """The same as a real tensor."""
         if isinstance(binding, (int, float)) and not isinstance(binding, bool):
-            return self.builder.constant(float(binding))
+            return self.builder.constant(self.representable(as_real(binding), span))
         value = self.value(binding, span)
         return value if value.type.dtype is DType.REAL else self.emit(ToReal, value)
 

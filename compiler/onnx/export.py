@@ -9,13 +9,14 @@ from pathlib import Path
 import onnx_ir as ir
 
 from mai.compiler.compile_options import BITS, DEFAULTS, CompileOptions, Trained
+from mai.compiler.constants import enormous
 from mai.compiler.onnx.build import build
 from mai.compiler.onnx.gate import Gate, allowance
 from mai.compiler.onnx.manifest import describe, manifest_of, sealed
 from mai.compiler.onnx.precision.whole import notes
 from mai.compiler.onnx.prepared import Prepared, prepare_export, prepare_step, step_options
 from mai.compiler.program import Program
-from mai.runtime.files import write_atomically
+from mai.runtime.files import MEMORY_SHARE, memory, write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 LARGEST = 2**31 - 1  # Bytes of a protobuf message.
@@ -47,7 +48,8 @@ def export(
         prepared: the export's graphs under these options, where they are there already.
 
     Raises:
-        MaiError: `looks-ahead`, `no-drafts`, `compile-mismatch`, `precision-loss` or `too-many-parameters`; nothing is
+        MaiError: `looks-ahead`, `no-drafts`, `compile-mismatch`, `precision-loss`, `not-finite`, `dimension-too-large`
+            or `too-many-parameters`; nothing is
             written.
     """
     began = time.perf_counter()
@@ -95,6 +97,8 @@ def _check_size(prepared: Prepared, trained: Trained) -> None:
     if sum(array.nbytes for array in trained.weights.values()) > LARGEST:
         message = f"`{prepared.plain.name}` is over 2 GB, more than one file can hold"
         raise MaiError([Diagnostic("too-many-parameters", None, message)])
+    for diagnostic in enormous(prepared.plain, int(MEMORY_SHARE * memory())):
+        raise MaiError([diagnostic])
 
 
 def _notes(prepared: Prepared, model: ir.Model, options: CompileOptions) -> tuple[str, ...]:

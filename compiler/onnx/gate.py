@@ -2,6 +2,9 @@
 
 The file's graph with whole weights in float32 is run beside torch on random inputs. A file in few bits is opened, too; one
 in 16 bits is run, and so is a form of it in float32 where every value is rounded to 16 bits.
+
+Where torch's result is infinite or not a number, as log(x) is at some of the random x, the file's has to be the same: that is no
+error of the file. A result of which no number was finite in any trial has not been compared, and that is an error.
 """
 
 from __future__ import annotations
@@ -28,6 +31,7 @@ DRIFT = 1000  # How many of its own tolerances a solution may be from another, a
 NARROW_TOLERANCE = {"fp16": 0.02, "bf16": 0.1}  # Some 20 roundings of 11 and of 8 bits, one upon the other.
 WIDER = {"fp16": "--precision bf16, where numbers are large, or float32", "bf16": "--precision fp16 or float32"}
 BATCHES = (1, 3)
+RANGES = ((0.0, 1.0), (1.0, 2.0))  # Of inputs, where normal ones gave a result no finite number: a sum of logarithms.
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,24 +101,36 @@ class Gate:
 
     def _trials(self, raw: bytes, reference: Reference) -> Iterator[tuple[Trial, dict[str, float]]]:
         """Trials, and how far each of the file's results is from the reference's."""
-        opened, plain = session(raw), self.prepared.plain
+        opened, plain, longest = session(raw), self.prepared.plain, self.prepared.longest_text
         names = [n for n in plain.output_names if n != EVALUATIONS]
-        for batch in BATCHES:
-            tried = trial(plain, batch, longest=self.prepared.longest_text)
-            pairs = zip(names, run_trial(opened, plain, tried), reference(tried), strict=False)
-            yield tried, {name: difference(a, b) for name, a, b in pairs}
+        blank = set(names)  # Results of which no number has been compared yet.
+        usual = [trial(plain, batch, longest=longest) for batch in BATCHES]
+        others = [trial(plain, 1, longest=longest, reals=reals) for reals in RANGES]
+        for place, tried in enumerate([*usual, *others]):
+            if place >= len(usual) and not blank:
+                return
+            compared = list(zip(names, run_trial(opened, plain, tried), reference(tried), strict=False))
+            blank -= {name for name, _, expected in compared if not expected.size or np.isfinite(expected).any()}
+            yield tried, {name: difference(result, expected) for name, result, expected in compared}
+        if blank:
+            raise MaiError([self._not_finite(min(blank, key=names.index))])
+
+    def _not_finite(self, name: str) -> Diagnostic:
+        message = f"`{name}` of `{self.prepared.plain.name}` is not finite for any input that was tried: nothing could be compared"
+        return Diagnostic("not-finite", None, message, help="a number overflows, or something is divided by 0")
 
     def _mismatch(self, tried: Trial, error: float, allowed: float) -> Diagnostic:
-        message = (
-            f"`{self.prepared.plain.name}` in ONNX differs from torch by {error:.1e} "
-            f"(relative; {allowed:.0e} is allowed)"
-        )
+        apart = f"by {error:.1e} (relative; {allowed:.0e} is allowed)"
+        if not np.isfinite(error):
+            apart = "where one of them is finite and the other is not, or in shape"
+        message = f"`{self.prepared.plain.name}` in ONNX differs from torch {apart}"
         first = first_difference(self.prepared.optimised, self.weights, tried, self._whole_options, TOLERANCE)
         if first is None:
             return Diagnostic("compile-mismatch", None, message + "; no single operation differs")
         node, own = first
         where = f" in `{node.scope}`" if node.scope else ""
-        label = f"first differs at `{node.op.name}`, `{node.output.name}`{where}: {own:.1e}"
+        much = f": {own:.1e}" if np.isfinite(own) else ""
+        label = f"first differs at `{node.op.name}`, `{node.output.name}`{where}{much}"
         return Diagnostic("compile-mismatch", node.span, message, label=label)
 
 

@@ -12,9 +12,9 @@ from mai.compiler.ir.interpreter import Interpreter
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import Type
+from mai.compiler.known import KnownValues
 from mai.compiler.onnx.backend import OnnxBackend, Scalar
 from mai.compiler.onnx.compact_adaptive import compacted_loop, stops_alone
-from mai.compiler.onnx.known import KnownValues
 from mai.compiler.onnx.loops import plain_loop, unrolled_loop
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_nodes
@@ -39,6 +39,7 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
         """A value as one of the ONNX graph; one that is known becomes an initializer."""
         if value not in self.known.values:
             return super().__getitem__(value)
+        self.known.check(value)
         array = self.known.values[value]
         return self.op.const(array, array.dtype, self.known.names[value])
 

@@ -31,12 +31,14 @@ class Trial:
 Reference = Callable[[Trial], list[Array]]
 
 
-def trial(graph: Graph, batch: int, seed: int = 0, longest: int | None = None) -> Trial:
-    """Normal reals, labels in their range, few steps; a text grows to `longest` tokens at most."""
+def trial(
+    graph: Graph, batch: int, seed: int = 0, longest: int | None = None, reals: tuple[float, float] | None = None
+) -> Trial:
+    """Normal reals, or uniform ones in the range `reals`, labels in their range, few steps; a text grows to `longest` tokens."""
     generator = np.random.default_rng(seed)
     free = FREE_SIZE if longest is None else max(1, min(FREE_SIZE, longest - MAX_STEPS, longest // 2))
     most = MAX_STEPS if longest is None else min(MAX_STEPS, longest - free + 1)
-    inputs = {v.name: _random(v, batch, free, generator) for v in graph.inputs}
+    inputs = {v.name: _random(v, batch, free, generator, reals) for v in graph.inputs}
     settings: dict[str, float | int | bool] = {name: s.default for name, s in graph.settings.items()}
     spoken = {n for v in graph.inputs for s in v.type.shape for n in symbols(s)}
     read = {s for name, s in graph.sizes.items() if name in spoken and not isinstance(s, tuple)}
@@ -52,8 +54,12 @@ def trial(graph: Graph, batch: int, seed: int = 0, longest: int | None = None) -
     return Trial(inputs, settings)
 
 
-def _random(value: Value, batch: int, free: int, generator: np.random.Generator) -> Array:
+def _random(
+    value: Value, batch: int, free: int, generator: np.random.Generator, reals: tuple[float, float] | None
+) -> Array:
     shape = (batch, *(s if isinstance(s, int) else free for s in value.type.shape))
+    if value.type.dtype is DType.REAL and reals is not None:
+        return generator.uniform(*reals, shape).astype(np.float32)
     if value.type.dtype is DType.REAL:
         return generator.standard_normal(shape).astype(np.float32)
     high = value.type.classes if isinstance(value.type.classes, int) else 2
@@ -83,14 +89,15 @@ def run_trial(session: ort.InferenceSession, graph: Graph, trial: Trial) -> list
 
 
 def difference(result: Array, expected: Array) -> float:
-    """The largest difference relative to the largest magnitude; infinite where only one of them is a number."""
+    """The largest difference relative to the largest magnitude.
+
+    It is infinite where one is a finite number and the other is not, or they are of other shapes or other infinities.
+    """
     if result.shape != expected.shape:
         return float("inf")
-    if not result.size:
-        return 0.0
     a, b = result.astype(np.float64), expected.astype(np.float64)
-    if not np.array_equal(np.isfinite(a), np.isfinite(b)):
-        return float("inf")
     finite = np.isfinite(b)
+    if not np.array_equal(np.isfinite(a), finite) or not np.array_equal(a[~finite], b[~finite], equal_nan=True):
+        return float("inf")
     scale = float(np.abs(b[finite]).max(initial=0.0)) or 1.0
-    return float(np.abs(a - b)[finite].max(initial=0.0)) / max(scale, 1e-6)
+    return float(np.abs(a[finite] - b[finite]).max(initial=0.0)) / max(scale, 1e-6)

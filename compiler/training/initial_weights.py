@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from mai.compiler.ir.graph import Weight
@@ -43,8 +44,15 @@ def starting(program: Program, path: Path | None, seed: int = 0) -> Iterator[tup
             rules speak of. Without it, the file that the spec names; without that, first values.
 
     Raises:
-        MaiError: `weights-missing`, `weights-mismatch` naming the first weight that does not fit, and what `map_weights` raises.
+        MaiError: `weights-missing`, `weights-mismatch` naming the first weight that does not fit, `not-finite` naming the first
+            that is not finite, and what `map_weights` raises.
     """
+    for name, array in _starting(program, path, seed):
+        _check_finite(program.weights[name], array, path)
+        yield name, array
+
+
+def _starting(program: Program, path: Path | None, seed: int) -> Iterator[tuple[str, Array]]:
     if path is None and program.loading is None:
         return ((name, first_value(weight, seed)) for name, weight in program.weights.items())
     if path is None or _has_other_names(program, path):
@@ -75,6 +83,16 @@ def _check_fits(weight: Weight, shape: tuple[int, ...] | None, path: Path) -> No
     shown = "is not among them" if shape is None else f"is {list(shape)} there and {list(weight.shape)} in the spec"
     message = f"the weights in {path} are of another spec: `{weight.name}` {shown}"
     raise MaiError([Diagnostic("weights-mismatch", weight.span, message)])
+
+
+def _check_finite(weight: Weight, array: Array, path: Path | None) -> None:
+    count = array.size - int(np.isfinite(array).sum())
+    if count:
+        where = f" in {path}" if path else ""
+        numbers = "1 number is" if count == 1 else f"{count:,} numbers are"
+        message = f"of `{weight.name}` {list(weight.shape)}{where}, {numbers} infinite or not a number (NaN)"
+        help = "a training that diverges ends so: take an earlier checkpoint, or a lower rate"
+        raise MaiError([Diagnostic("not-finite", weight.span, message, help=help)])
 
 
 def _steps(path: Path) -> int | None:

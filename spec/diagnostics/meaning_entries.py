@@ -182,7 +182,8 @@ SHAPES: dict[str, Entry] = {
     ),
     "dimension-too-large": Entry(
         "A dimension beyond all bounds",
-        "It is more than 2^31 - 1, which no machine holds. `^` is a power: 10^3 is a thousand.",
+        "It is more than 2^31 - 1, or a tensor of these dimensions takes more than 64 GiB, or than the machine that compiles\n"
+        "has. `^` is a power: 10^3 is a thousand.",
         "const d = 10^12\nnet f(x: [d]) -> [d] { return x }\n",
         "const d = 10^3\nnet f(x: [d]) -> [d] { return x }\n",
     ),
@@ -195,7 +196,8 @@ SHAPES: dict[str, Entry] = {
     ),
     "number-too-large": Entry(
         "A number beyond all bounds",
-        "Numbers beyond 1e300 are refused. A tower of powers is read from the right: 10^10^10 is 10^(10^10).",
+        "Numbers beyond 1e300 are refused; those that a file holds end at 3.4e38, float32's largest, or, where they are whole, at\n"
+        "2^63 - 1. A tower of powers is read from the right: 10^10^10 is 10^(10^10).",
         "const d = 10^10^10\n",
         "const d = 10^10\n",
     ),

@@ -32,6 +32,11 @@ RUNNING: dict[str, Entry] = {
         "Before a file is written, the whole graph runs on random inputs beside torch. They differ by more than 1e-4, so\n"
         "nothing was written. This is a bug of mai, or a model whose values overflow; the node that differs first is named.",
     ),
+    "not-finite": Entry(
+        "Numbers that are infinite, or none",
+        "A weight is infinite or not a number (NaN), or a result is so for every input that was tried before a file is written.\n"
+        "A training that diverged leaves such weights. float32 ends at 3.4e38, and 0 / 0 is not a number.",
+    ),
     "quantize-loss": Entry(
         "Weights in few bits cost too much",
         "The loss on held-out data, by the graph with coarse weights, is above the limit; nothing was written. int8 costs\n"

@@ -7,6 +7,7 @@ from mai.compiler.elaborate.context import BATCH, Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.expressions.names import is_free, look_up
 from mai.compiler.elaborate.expressions.signatures import dims_of, dtype_of, return_of
+from mai.compiler.elaborate.expressions.static import as_real
 from mai.compiler.ir.graph import EVALUATIONS, Graph, Setting, Value, Weight
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.types import DType, Type
@@ -165,6 +166,7 @@ def _setting(e: Context, env: Environment, parameter: ast.Parameter, written: as
         help = _labels(e, env, written) if isinstance(default, str) else None
         raise e.fail("dtype-mismatch", parameter.default.span, f"`{parameter.name.id}` is {words[dtype]}", help=help)
     assert isinstance(default, (bool, int, float))
+    e.representable(as_real(default) if dtype is DType.REAL else default, parameter.default.span)
     value = Value(e.signatures.written_type(env, written), parameter.name.id)
     is_size = isinstance(written, ast.ScalarType) and written.kind == "int"
     classes = value.type.classes

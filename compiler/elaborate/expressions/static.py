@@ -20,6 +20,27 @@ class StaticError(Exception):
 
 
 LARGEST = 1e300
+LARGEST_REAL = 3.4028234663852886e38  # Of float32.
+LARGEST_WHOLE = 2**63 - 1  # Of int64; the smallest is one further from 0.
+
+
+def as_real(number: Number) -> float:
+    """A number as a float. Raises `StaticError` for a whole one that is beyond a float."""
+    try:
+        return float(number)
+    except OverflowError as error:
+        raise StaticError("number-too-large", "this number is too large") from error
+
+
+def beyond(number: Number) -> str | None:
+    """Why a compiled file cannot hold a number, as int64 or float32; None where it can."""
+    if isinstance(number, int):
+        if -LARGEST_WHOLE - 1 <= number <= LARGEST_WHOLE:
+            return None
+        return f"{number} is too large: whole numbers end at 2^63 - 1 = {LARGEST_WHOLE}"
+    if abs(number) <= LARGEST_REAL:
+        return None
+    return f"{number:g} is too large: the largest float32 is {LARGEST_REAL:.4g}"
 
 
 def power(base: Number, exponent: Number) -> Number:

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mai.compiler.elaborate.bindings import BoundArgument as Arg
+from mai.compiler.elaborate.expressions.static import as_real
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError
 from mai.compiler.ir.sizes import Size
@@ -27,12 +28,18 @@ def static(e: Elaborator, argument: Arg | None, default: object, kinds: tuple[ty
 
 def number(e: Elaborator, argument: Arg | None, default: object) -> float:
     """An argument that is a number when the file is checked."""
-    return float(static(e, argument, default, (int, float), "a number"))
+    result = as_real(static(e, argument, default, (int, float), "a number"))
+    if argument is not None:
+        e.representable(result, argument.span)
+    return result
 
 
 def whole(e: Elaborator, argument: Arg | None, default: object) -> int:
     """An argument that is a whole number when the file is checked."""
-    return int(static(e, argument, default, (int,), "a whole number"))
+    result = int(static(e, argument, default, (int,), "a whole number"))
+    if argument is not None:
+        e.representable(result, argument.span)
+    return result
 
 
 def positive(e: Elaborator, argument: Arg | None, default: object, least: int = 1) -> int:

@@ -1,0 +1,133 @@
+"""What is not finite: numbers that no file can hold are told where they are written, weights and results before a file is."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from mai.compiler.check import check
+from mai.compiler.compile_options import Trained
+from mai.compiler.known import KnownValues
+from mai.compiler.onnx.export import export
+from mai.compiler.onnx.trial import difference
+from mai.compiler.program import Program
+from mai.compiler.training.initial_weights import load_weights
+from mai.runtime import load
+from mai.spec.diagnostics import MaiError
+
+Maker = Callable[[str], Program]
+SPEC = "export g(x: [2]) -> [2] { return %s }\n"
+ONE_LAYER = "net f(x: [2]) -> [2] { return linear(x, 2) }\nexport g(x: [2]) -> [2] { return f(x) }\n"
+
+
+def compiled(made: Program, folder: Path) -> Path:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")  # What numpy would say on the terminal.
+        return export(made, "g", Trained(load_weights(made, None)[0]), folder).path
+
+
+@pytest.mark.parametrize(
+    ("expression", "place", "slug"),
+    [
+        ("x * 1e39", "1e39", "number-too-large"),
+        ("where(x > 0, x, -1e39)", "-1e39", "number-too-large"),
+        ("x * [1.5, 1e39]", "[1.5, 1e39]", "number-too-large"),
+        ("clip(x, 0, 1e39)", "1e39", "number-too-large"),
+        ("x * ([1e30, 2e30] * 1e12)", "([1e30, 2e30] * 1e12)", "number-too-large"),
+        ("x * exp([1000, 2])", "exp([1000, 2])", "number-too-large"),
+        ("x + log([2, -1])", "log([2, -1])", "bad-number"),
+        ("x * 0 + [1, 2^63]", "[1, 2^63]", "number-too-large"),
+        ("x + sum(zeros([100000, 100000, 100000]))", "zeros([100000, 100000, 100000])", "dimension-too-large"),
+    ],
+)
+def test_numbers_that_a_file_cannot_hold_are_told_where_they_are_written(
+    expression: str, place: str, slug: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "spec.mai"
+    path.write_text(SPEC % expression, encoding="utf-8")
+    (told,) = check(path).diagnostics
+    assert told.span is not None
+    assert (told.slug, told.span.text.strip("()")) == (slug, place.strip("()"))
+
+
+@pytest.mark.parametrize(
+    ("setting", "ends"),
+    [("n: int = 2^63", "9223372036854775807"), ("n: int = -2^63 - 1", "2^63 - 1"), ("n: real = 1e39", "3.403e+38")],
+)
+def test_defaults_of_settings_are_numbers_that_a_file_can_hold(setting: str, ends: str, tmp_path: Path) -> None:
+    path = tmp_path / "spec.mai"
+    path.write_text(f"export g(x: [2], {setting}) -> [2] {{ return x * n }}\n", encoding="utf-8")
+    (told,) = check(path).diagnostics
+    assert told.slug == "number-too-large" and ends in told.message
+
+
+@pytest.mark.parametrize(
+    ("expression", "x", "expected"),
+    [
+        ("x * 3e38", [1.0, -1.0], [3e38, -3e38]),
+        ("x + log([0, 1])", [1.0, 2.0], [-np.inf, 2.0]),
+        ("softmax(x + log([0, 1]))", [1.0, 2.0], [0.0, 1.0]),
+        ("where([1, 0] > 0, x, log([2, -1]) * 0)", [1.0, 2.0], None),
+        ("x + sigmoid([2000, -2000])", [1.0, 2.0], [2.0, 2.0]),
+        ("log(x)", [1.0, 0.0], [0.0, -np.inf]),
+        ("x / sum(sqrt(x))", [1.0, 1.0], [0.5, 0.5]),
+    ],
+)
+def test_infinities_that_are_meant_stay(
+    expression: str, x: list[float], expected: list[float] | None, program: Maker, tmp_path: Path
+) -> None:
+    if expected is None:
+        with pytest.raises(AssertionError, match="bad-number"):
+            program(SPEC % expression)
+        return
+    result = load(compiled(program(SPEC % expression), tmp_path), providers="cpu")(x=np.array([x], np.float32))
+    np.testing.assert_allclose(result["g"][0] if isinstance(result, dict) else result[0], expected, rtol=1e-6)
+
+
+def test_a_result_that_is_never_finite_is_told(program: Maker, tmp_path: Path) -> None:
+    made = program(SPEC % "x * (1e30 * exp(100 + 0 * sum(x)))")
+    with pytest.raises(MaiError) as caught:
+        compiled(made, tmp_path)
+    assert caught.value.diagnostics[0].slug == "not-finite"
+    assert not list(tmp_path.glob("*.onnx"))
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_weights_that_are_not_finite_are_told(number: float, program: Maker, tmp_path: Path) -> None:
+    made = program(ONE_LAYER)
+    tensors = {n: torch.from_numpy(a.copy()) for n, a in load_weights(made, None)[0].items()}
+    tensors["f.linear_1.bias"][1] = number
+    save_file(tensors, tmp_path / "weights.safetensors")
+    with pytest.raises(MaiError) as caught:
+        load_weights(made, tmp_path / "weights.safetensors")
+    (told,) = caught.value.diagnostics
+    assert told.slug == "not-finite" and "`f.linear_1.bias`" in told.message
+
+
+@pytest.mark.parametrize(
+    ("result", "expected", "apart"),
+    [
+        ([1.0, np.nan], [1.0, np.nan], 0.0),
+        ([1.0, np.nan], [1.0, 2.0], np.inf),
+        ([1.0, 2.0], [1.0, np.inf], np.inf),
+        ([1.0, -np.inf], [1.0, np.inf], np.inf),
+        ([-np.inf, 2.0], [-np.inf, 4.0], 0.5),
+    ],
+)
+def test_only_like_infinities_are_equal(result: list[float], expected: list[float], apart: float) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert difference(np.array(result, np.float32), np.array(expected, np.float32)) == apart
+
+
+def test_what_would_be_large_is_not_computed_beforehand(program: Maker) -> None:
+    graph = program(SPEC % "x + sum(zeros([1000, 1000]))").exports["g"]
+    known = KnownValues(graph, {}, limit=1000)
+    learnt = {node.op.name for node in graph.nodes if known.learn(node)}
+    assert "expand" not in learnt and "constant" in learnt
