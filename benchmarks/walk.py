@@ -20,9 +20,9 @@ from types import CodeType, FrameType
 from typing import Any, TypeVar
 
 import mai
-from mai.compiler import passes
 from mai.compiler.check import check
 from mai.compiler.onnx.build import build, serialised
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
 
@@ -82,8 +82,8 @@ def walk(text: str, export: str) -> Steps:
         program: Program | None = steps.record("check", lambda: check(path)).program
     assert program is not None
     weights: dict[str, Any] = {name: first_value(weight, 0) for name, weight in program.weights.items()}
-    prepared = steps.record("prepare", lambda: passes.prepare(program.exports[export]))
-    optimised = steps.record("optimise", lambda: passes.optimise(prepared))
+    prepared = steps.record("prepare", lambda: forms.prepare(program.exports[export]))
+    optimised = steps.record("optimise", lambda: forms.optimise(prepared))
     model = steps.record("build", lambda: build(optimised, weights))
     steps.record("serialise", lambda: serialised(model))
     return steps

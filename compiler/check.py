@@ -89,7 +89,7 @@ def _check_derivatives(program: Program, report: Reporter) -> None:
     graphs = [*program.exports.values(), *([program.training.graph] if program.training else [])]
     for graph in graphs:
         if any(node.op in DERIVATIVES for node in graph.walk()):
-            from mai.compiler.passes import check_derivatives
+            from mai.compiler.passes.ahead import check_derivatives
 
             try:
                 check_derivatives(graph)
@@ -123,7 +123,7 @@ def growing(program: Program) -> list[Diagnostic]:
     graphs = [g for g in program.exports.values() if any(node.op is Extend for node in g.walk())]
     found: list[Diagnostic] = []
     for graph in graphs:
-        from mai.compiler.passes import check_growth
+        from mai.compiler.passes.ahead import check_growth
 
         try:
             check_growth(graph)

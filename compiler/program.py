@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from mai.compiler.data.source_kinds import Source as DataSource
 from mai.compiler.ir.graph import Graph, Weight
 from mai.compiler.ir.types import Type
 from mai.compiler.training.settings import TrainSettings
 from mai.compiler.weights.rules import Loading, Pattern
+from mai.spec.record import record
 from mai.spec.source import Source, Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Objective:
     """One `minimize`: the output of the train graph that it averages, and what it moves.
 
@@ -31,7 +32,7 @@ class Objective:
         return weight.trained and (named or not (self.over or self.only))
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Report:
     """One `report`: an output of the train graph, shown under `name`."""
 
@@ -39,7 +40,7 @@ class Report:
     name: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Record:
     """One `record`: the weights kept every `every` steps."""
 
@@ -47,7 +48,7 @@ class Record:
     every: int
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Training:
     """A train block.
 
@@ -72,7 +73,7 @@ class Training:
         return objective.moves(weight) and not any(p.match(weight.name) for p in frozen)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Program:
     """A file's meaning. `weights` are those of all graphs, by name, one entry a turn of a `repeat`.
 

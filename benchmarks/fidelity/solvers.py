@@ -14,7 +14,7 @@ import torchdiffeq
 from scipy.integrate import solve_ivp
 
 from benchmarks.fidelity.claim import Array, Claim, compiled, program_of, slope
-from mai.compiler import passes
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.solvers import SOLVERS
 from mai.compiler.torch.module import lower
@@ -66,7 +66,7 @@ def claims() -> Iterator[Claim]:
 
 
 def _in_torch(program: Program) -> Callable[..., Array]:
-    graph = passes.prepare(program.exports["f"])
+    graph = forms.prepare(program.exports["f"])
     module = lower(graph, Weights({}))
     return lambda x, steps: run(module, graph, {"x": x}, {"steps": steps})[0]
 
@@ -158,7 +158,7 @@ train(steps = 1, batch = 4096) {{ minimize sum((f(x) - 1)^2) }}
 def gradients(steps: int, adjoint: bool, batch: int) -> list[torch.Tensor]:
     program = program_of(NET.format(steps=steps, adjoint=", adjoint = true" if adjoint else ""))
     assert program.training is not None
-    graph = passes.select(passes.prepare(program.training.graph, adjoint=True), [0])
+    graph = forms.select(forms.prepare(program.training.graph, adjoint=True), [0])
     weights = Weights(program.weights).initialise(0)
     x = torch.randn(batch, 2, generator=torch.Generator().manual_seed(0))
     given = [x] * len(graph.inputs) + [torch.tensor(0)] * len(graph.settings)

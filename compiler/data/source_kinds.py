@@ -7,13 +7,13 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import bad
 from mai.compiler.ir.types import Type
+from mai.spec.record import record
 from mai.spec.settings import Settings
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def is_file(path: Path) -> bool:
         return False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Finite:
     """Arrays by name, a row an example; `held_out` are those of the source's own split.
 
@@ -55,14 +55,14 @@ class Finite:
     all_of_them: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Endless:
     """Examples without end: `draw(generator, count)` gives arrays of `count` rows, a function of the generator alone."""
 
     draw: Draw
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Corpus:
     """The tokens of a text, one after the other, and the tokenizer that made them, as a manifest states it."""
 
@@ -73,7 +73,7 @@ class Corpus:
 Reading = Finite | Endless | Corpus
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """Where and how to read: paths start at `base`, the spec's folder; `files` are those of `--data`, in their place."""
 

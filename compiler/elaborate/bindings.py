@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 from mai.compiler.ir.graph import Initial, Value
 from mai.compiler.ir.sizes import Dim, Size
 from mai.spec import ast
+from mai.spec.record import record
 from mai.spec.source import Source, Span
 
 
@@ -19,7 +20,7 @@ class Poison:
 POISON = Poison()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Distribution:
     """`normal([2], mean, std)`: what `~` draws from. `numbers` are static or tensors, by the distribution's own order."""
 
@@ -53,7 +54,7 @@ class Function:
         return self.declaration.name.id
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Builtin:
     """A function that the compiler knows: `implementation(elaborator, ...)`, its parameters read off its signature."""
 
@@ -61,7 +62,7 @@ class Builtin:
     implementation: Callable[..., Any]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Partial:
     """A call that lacks its tensors: `rope(base = 10000)`. It can be called with the rest."""
 
@@ -69,7 +70,7 @@ class Partial:
     arguments: tuple[BoundArgument, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LetTensor:
     """A `let`: its expression, elaborated once in each graph that uses it."""
 
@@ -77,7 +78,7 @@ class LetTensor:
     module: Module
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class BoundArgument:
     """An evaluated argument."""
 

@@ -12,12 +12,13 @@ from dataclasses import dataclass, field, replace
 
 from mai.compiler.ir.graph import Setting
 from mai.compiler.ir.sizes import Dim, Quotient, Size, evaluate, symbols
+from mai.spec.record import record
 from mai.spec.source import Span
 
 MOST = 2**31  # No setting that counts anything is larger.
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Bound:
     """What one use asks of a setting: `least` and `most` are included, `use` is its place in the text."""
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.types import Type
+from mai.spec.record import record
 from mai.spec.source import Span
 
 if TYPE_CHECKING:
@@ -119,7 +120,7 @@ class Region:
                 yield from region.walk()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Weight:
     """A parameter of the model: `init` draws or makes its first value; `trained` is False for running statistics.
 
@@ -136,7 +137,7 @@ class Weight:
     counts: tuple[int, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Initial:
     """`constant(value)`, `normal(mean, std)`, `uniform(low, high)` or `identity`, with its numbers."""
 
@@ -144,7 +145,7 @@ class Initial:
     numbers: tuple[float, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Setting:
     """A graph input of which there is one per call, with the value it has when it is left out."""
 
@@ -154,7 +155,7 @@ class Setting:
     maximum: float | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class OneTurn:
     """How the interface of one turn of a growing text belongs together.
 

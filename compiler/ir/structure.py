@@ -7,12 +7,13 @@ The class of a structural operation declares its attributes, and a node holds an
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from typing import TYPE_CHECKING, ClassVar, Self
 
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import Axis
+from mai.spec.record import open_record
 
 if TYPE_CHECKING:
     from mai.compiler.ir.graph import Node
@@ -22,7 +23,7 @@ Nested = bool | int | float | tuple["Nested", ...]  # A number, or an array as n
 STRUCTURES: dict[str, type[Structural]] = {}
 
 
-@dataclass(frozen=True)
+@open_record
 class Structural(Operation, abstract=True):
     """An operation without lowerings of its own; an instance has the attributes of one node.
 
@@ -49,47 +50,47 @@ class Structural(Operation, abstract=True):
         return [(field.name, value) for field, value in pairs if field.default is MISSING or value != field.default]
 
 
-@dataclass(frozen=True)
+@open_record
 class Constant(Structural):
     """A number, or nested tuples of numbers."""
 
     value: Nested
 
 
-@dataclass(frozen=True)
+@open_record
 class WeightOf(Structural):
     """A weight of the model, by its name in the graph's `weights`."""
 
     weight: str
 
 
-@dataclass(frozen=True)
+@open_record
 class SizeOf(Structural):
     """A size as an integer scalar."""
 
     size: Size
 
 
-@dataclass(frozen=True)
+@open_record
 class Lead(Structural):
     """Nothing in memory: the first axes of the shape become the lead axes `axes`."""
 
     axes: tuple[Axis, ...]
 
 
-@dataclass(frozen=True)
+@open_record
 class Unlead(Structural):
     """Nothing in memory: the innermost `count` lead axes become the first axes of the shape."""
 
     count: int
 
 
-@dataclass(frozen=True)
+@open_record
 class Across(Structural):
     """Nothing in memory: the batch axis becomes the first axis of the shape (train blocks only)."""
 
 
-@dataclass(frozen=True)
+@open_record
 class Spread(Structural):
     """In memory, repeated along the lead axes `axes` that it lacks: a loop's state has one type throughout."""
 
@@ -99,7 +100,7 @@ class Spread(Structural):
 VIEWS = (Lead, Unlead, Spread)
 
 
-@dataclass(frozen=True)
+@open_record
 class Loop(Structural):
     """A body applied a number of times.
 
@@ -129,7 +130,7 @@ class Loop(Structural):
     rtol: float | None = None
 
 
-@dataclass(frozen=True)
+@open_record
 class Integrate(Structural):
     """A differential equation, until `discretise` makes it a loop.
 
@@ -150,7 +151,7 @@ class Integrate(Structural):
     options: Mapping[str, float]
 
 
-@dataclass(frozen=True)
+@open_record
 class Adjoint(Integrate):
     """An `Integrate` to train through by the adjoint equation: its region, and a second one that solves it.
 
@@ -158,12 +159,12 @@ class Adjoint(Integrate):
     """
 
 
-@dataclass(frozen=True)
+@open_record
 class Gradient(Structural):
     """The derivative of a scalar with respect to a value, until `differentiate` makes it code. Inputs: scalar, value."""
 
 
-@dataclass(frozen=True)
+@open_record
 class Pushforward(Structural):
     """The derivative of a value along a direction of another. Inputs: the value, the other, the direction."""
 
@@ -171,7 +172,7 @@ class Pushforward(Structural):
 DERIVATIVES = (Gradient, Pushforward)
 
 
-@dataclass(frozen=True)
+@open_record
 class Extend(Structural):
     """A row of tokens that grows by one a turn (14), until `recompute` or `incremental` makes it a loop.
 

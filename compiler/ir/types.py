@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum
 
 from mai.compiler.ir.sizes import Size
+from mai.spec.record import record
 
 
 class DType(Enum):
@@ -16,7 +16,7 @@ class DType(Enum):
     BOOL = "bool"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Axis:
     """A lead axis: one that the compiler added. `depth` orders the lead axes of a value, outermost first."""
 
@@ -31,7 +31,7 @@ class Axis:
 TURN_DEPTH, BATCH_DEPTH = -1, 0
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Type:
     """`shape` is what the spec says of one example; `lead` what the compiler added around it.
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from mai.compiler import passes
 from mai.compiler.compile_options import DEFAULTS, CompileOptions
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import Extend, Loop
 from mai.compiler.onnx.layout.chunks import chunk_of
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_products
+from mai.compiler.passes import forms
 from mai.compiler.passes.text.growth import texts
 from mai.compiler.program import Program
 
@@ -53,11 +53,11 @@ def prepare_export(program: Program, export: str, options: CompileOptions = DEFA
     """The graphs of an export. Raises `MaiError`: `looks-ahead` or `no-drafts`, where a text cannot grow so."""
     written = program.exports[export]
     grows = any(node.op is Extend for node in written.walk())
-    derived = passes.derived(passes.freeze(written) if options.unroll else written)
-    plain = passes.grown(derived)
+    derived = forms.derived(forms.freeze(written) if options.unroll else written)
+    plain = forms.grown(derived)
     # Where no text grows, the incremental form is the plain one.
-    executed = passes.grown(derived, cache=options.growth, drafts=options.drafts) if grows else plain
-    return Prepared(plain, passes.optimise(executed) if options.optimise else executed, grows)
+    executed = forms.grown(derived, cache=options.growth, drafts=options.drafts) if grows else plain
+    return Prepared(plain, forms.optimise(executed) if options.optimise else executed, grows)
 
 
 class Preparations:
@@ -89,7 +89,7 @@ def prepare_step(
     usual = step_options(options)
     if prepared is None or options.growth != usual.growth or options.drafts or options.unroll:
         prepared = prepare_export(program, export, usual)
-    turn = passes.step(prepared.optimised) if prepared.grows else None
+    turn = forms.step(prepared.optimised) if prepared.grows else None
     if turn is None or prepared.longest_text == 1:
         return None
     return Prepared(turn, turn, grows=True, whole=prepared.optimised)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from math import prod
 
-from mai.compiler import passes
 from mai.compiler.ir.graph import EVALUATIONS, Graph, Node, Region, Value
 from mai.compiler.ir.sizes import symbols
 from mai.compiler.ir.structure import Loop, Structural
 from mai.compiler.ops.work import known_sizes, multiply_adds, size_of
+from mai.compiler.passes import forms
 from mai.compiler.passes.text.growth import texts
 from mai.compiler.program import Program
 from mai.spec.diagnostics import MaiError
@@ -61,9 +61,9 @@ def _export(name: str, graph: Graph) -> list[str]:
 def _prepared(graph: Graph) -> Graph:
     """The graph after the passes; a text is computed incrementally where that is possible, else anew each turn."""
     try:
-        return passes.prepare(graph, cache="concat")
+        return forms.prepare(graph, cache="concat")
     except MaiError:
-        return passes.prepare(graph)
+        return forms.prepare(graph)
 
 
 def _text(loop: Node, sizes: Mapping[str, int]) -> Iterable[str]:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from fractions import Fraction
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Value
 from mai.compiler.ops import elementwise as el
+from mai.spec.record import record
 
 Slopes = list[Value]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Problem:
     """`velocity(time, states)` appends the states' derivatives to the builder's region.
 

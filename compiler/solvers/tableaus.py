@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from fractions import Fraction
+
+from mai.spec.record import record
 
 Row = tuple[Fraction, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Tableau:
     """An explicit Runge-Kutta method (Butcher 1964): stage i is at time c_i and starts from sum_j a_ij k_j.
 
@@ -21,14 +22,14 @@ class Tableau:
     error: Row = ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Adams:
     """An Adams-Bashforth method: y + h sum_j b_j f_{n-j}, one new velocity a step."""
 
     b: Row
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Solver:
     """A method by name: its order, its coefficients, where it is from, and how `mai tune` draws it.
 

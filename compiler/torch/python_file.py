@@ -15,7 +15,7 @@ from mai.compiler.ops.random import choice, philox
 from mai.compiler.ops.random import random_numbers as random
 from mai.compiler.ops.random.choice import Choose
 from mai.compiler.ops.random.random_numbers import Draw
-from mai.compiler.passes import readable
+from mai.compiler.passes.forms import readable
 from mai.compiler.program import Program
 from mai.compiler.torch import draw_calls as draws
 from mai.compiler.torch.names import writable

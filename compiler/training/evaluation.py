@@ -7,13 +7,13 @@ from pathlib import Path
 
 import numpy as np
 
-from mai.compiler import passes
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.data.batches import load
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.onnx.trial import session
 from mai.compiler.ops.losses.matching import Matching
+from mai.compiler.passes import forms
 
 MOST = 64  # Examples: enough for a loss to two digits.
 
@@ -51,7 +51,7 @@ def loss_change(exports: Preparations, trained: Trained) -> Change | None:
     )
     examples = data.validation or data.batch(0, MOST)
     fields = {name: array[:MOST] for name, array in examples.items()}
-    graph = passes.optimise(passes.select(passes.prepare(training.evaluation), [training.objectives[0].output]))
+    graph = forms.optimise(forms.select(forms.prepare(training.evaluation), [training.objectives[0].output]))
     if any(node.op is Matching for node in graph.walk()):
         return None
     losses = []

@@ -15,11 +15,11 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from mai.compiler import passes
 from mai.compiler.data import label_names as labels
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ops.work import known_sizes, multiply_adds
+from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
@@ -177,16 +177,16 @@ class Trainer:
     @cached_property
     def step_graph(self) -> Graph:
         """The train graph, prepared once for all objectives."""
-        return passes.prepare(self.training.graph, adjoint=True)
+        return forms.prepare(self.training.graph, adjoint=True)
 
     @cached_property
     def evaluation_graph(self) -> Graph:
         """The same as an export is: without dropout, with running statistics."""
-        return passes.prepare(self.training.evaluation)
+        return forms.prepare(self.training.evaluation)
 
     def module(self, outputs: Sequence[int]) -> Module:
         """Outputs of the train graph as a module, its draws made apart."""
-        selected = passes.select(self.step_graph, list(outputs))
+        selected = forms.select(self.step_graph, list(outputs))
         lifted, nodes = lift_draws(selected)
         module = lower(lifted, self.weights, "Objective").to(self.device)
         draws = DrawSource(nodes, self.seed, self.share, self.device)

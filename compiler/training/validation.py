@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from mai.compiler import passes
 from mai.compiler.ir.graph import Graph
+from mai.compiler.passes import forms
 from mai.compiler.program import Training
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
@@ -58,7 +58,7 @@ class Validation:
     @cached_property
     def _module(self) -> Module:
         outputs = [self.training.objectives[0].output, *(r.output for r in self.training.reports)]
-        graph = passes.select(self.graph, outputs)
+        graph = forms.select(self.graph, outputs)
         module = lower(graph, self.weights, "Evaluation").to(self.device)
         return Module(module, graph, None, self.seed, self.device)
 

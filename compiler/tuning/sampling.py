@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import onnxruntime as ort
 
-from mai.compiler import passes
 from mai.compiler.compile_options import CompileOptions, OptionError, Trained
 from mai.compiler.data.batches import load
 from mai.compiler.data.label_names import Names
@@ -18,6 +17,7 @@ from mai.compiler.onnx.build import serialised
 from mai.compiler.onnx.export import model_of
 from mai.compiler.onnx.prepared import prepare_export
 from mai.compiler.onnx.trial import session
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.solvers.grid import Plan
 from mai.compiler.tuning.subject import Subject, refusal
@@ -49,7 +49,7 @@ def options_of(manifest: Manifest) -> CompileOptions:
 
 def replace_plan(program: Program, export: str, subject: Subject, plan: Plan) -> Program:
     """The program with the integral of one export computed by another plan."""
-    graph = subject.graph if plan == subject.plan else passes.retimed(subject.graph, plan, subject.setting)
+    graph = subject.graph if plan == subject.plan else forms.retimed(subject.graph, plan, subject.setting)
     return replace(program, exports={**program.exports, export: graph})
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
+from mai.spec.record import record
 from mai.spec.source import Span
 
 if TYPE_CHECKING:
@@ -106,7 +107,7 @@ def group_layers(shapes: Mapping[str, tuple[int, ...]]) -> list[tuple[str, tuple
     return [(pattern if len(names) > 1 else names[0], shape, len(names)) for (pattern, shape), names in alike.items()]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Marks:
     """What the marks of a pattern stand for: the numbers by their names, and the texts of the `*` in their order."""
 
@@ -117,19 +118,19 @@ class Marks:
 # ------------------------------------------------------- steps from a tensor to a parameter
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Transpose:
     """`'`: exchange the last two axes."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Cut:
     """`[a:b, i]`: index the first axes, as numpy does."""
 
     items: tuple[slice | int, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Part:
     """`split(t, count, axis)[place]`: one of `count` equal parts of an axis; `place` counts from 0."""
 
@@ -141,7 +142,7 @@ class Part:
 Step: TypeAlias = Transpose | Cut | Part
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Chain:
     """A tensor of the file, by its pattern, and the steps that are applied to it in turn."""
 
@@ -213,7 +214,7 @@ def _part(step: Part, shape: list[int]) -> tuple[slice, ...]:
     return (slice(None),) * axis + (slice(step.place * width, (step.place + 1) * width),)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Source:
     """The right side of a rule: one tensor, or several joined along an axis."""
 
@@ -221,7 +222,7 @@ class Source:
     axis: int = -1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Rule:
     """The parameters that match `target`, and where they come from; without a source they keep their initial value."""
 
@@ -230,7 +231,7 @@ class Rule:
     span: Span
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Loading:
     """A `weights from` block: the file, the rules, and the tensors that are left out on purpose."""
 

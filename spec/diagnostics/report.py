@@ -6,13 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
+from mai.spec.record import record
 from mai.spec.source import Source, Span
 
 MAX_DIAGNOSTICS = 100
 Severity = Literal["error", "warning", "note"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Label:
     """A span and the words under its carets."""
 
@@ -20,7 +21,7 @@ class Label:
     text: str
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Edit:
     """A change of the file that may mend an error: `text` in the place of `at`, which is part of the layer call `call`."""
 
@@ -41,7 +42,7 @@ class Edit:
         return f"make the layer on line {self.call.line} `{changed.text}`"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Diagnostic:
     """One error, warning or note.
 

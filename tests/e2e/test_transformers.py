@@ -10,10 +10,10 @@ import pytest
 import torch
 
 from benchmarks.transformers_weights import Unlike, weights_of
-from mai.compiler import passes
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export, export_step
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
@@ -100,7 +100,7 @@ def test_logits(case: str, tmp_path: Path) -> None:
         expected = model(torch.from_numpy(tokens)).logits.numpy()
     assert expected.std() > 0.3
 
-    graph = passes.prepare(program.exports["predict"])
+    graph = forms.prepare(program.exports["predict"])
     held = Weights(graph.weights)
     held.load_state_dict({name: torch.from_numpy(weights[name]) for name in graph.weights})
     (lowered,) = run(lower(graph, held.eval(), program.name), graph, {"x": tokens}, {})
@@ -140,7 +140,7 @@ def test_greedy_tokens(case: str, tmp_path: Path) -> None:
         export(program, "generate", Trained(weights), tmp_path / "drafts", CompileOptions(drafts=7)).path,
         providers="cpu",
     )
-    graph = passes.prepare(program.exports["generate"], cache="concat")
+    graph = forms.prepare(program.exports["generate"], cache="concat")
     held = Weights(graph.weights)
     held.load_state_dict({name: torch.from_numpy(weights[name]) for name in graph.weights})
     lowered = lower(graph, held.eval(), program.name)

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
-from mai.compiler import passes
 from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.onnx.layout.chunks import parts
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
@@ -42,6 +42,6 @@ def test_a_setting_called_turn_is_not_the_turn(program: Maker, tmp_path: Path) -
 
 
 def test_a_dimension_called_batches_is_not_the_batch(program: Maker) -> None:
-    graph = passes.prepare(program("export f(x: [batches]) -> [batches] { return x + range(batches) }\n").exports["f"])
+    graph = forms.prepare(program("export f(x: [batches]) -> [batches] { return x + range(batches) }\n").exports["f"])
     shared, _, numbers = parts(graph)
     assert not numbers and any(node.op.name == "iota" for node in shared)

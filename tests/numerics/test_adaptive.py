@@ -11,10 +11,10 @@ import torch
 import torchdiffeq
 from scipy.integrate import RK23, RK45, solve_ivp
 
-from mai.compiler import passes
 from mai.compiler.compile_options import DEFAULTS, CompileOptions, Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.export import export
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.solvers import SOLVERS, Tableau
 from mai.compiler.torch.module import lower
@@ -63,7 +63,7 @@ def test_the_error_is_within_the_tolerance(solver: str, system: str, program: Ma
     _, field, length = SYSTEMS[system]
     made = program(spec(system, solver))
     exact = np.stack([solve_ivp(field, (0, length), x, "DOP853", rtol=1e-12, atol=1e-12).y[:, -1] for x in STARTS])
-    graph = passes.prepare(made.exports["f"])
+    graph = forms.prepare(made.exports["f"])
     y, counts = evaluate(graph, {"x": STARTS}, {}, {})
     in_torch, torch_counts = run(lower(graph, Weights({})), graph, {"x": STARTS}, {})
     in_onnx, onnx_counts = model(made, tmp_path).counted(x=STARTS)
@@ -79,7 +79,7 @@ def test_the_error_is_within_the_tolerance(solver: str, system: str, program: Ma
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_no_more_evaluations_than_torchdiffeq(system: str, program: Maker) -> None:
     _, field, length = SYSTEMS[system]
-    graph = passes.prepare(program(spec(system)).exports["f"])
+    graph = forms.prepare(program(spec(system)).exports["f"])
     for start in STARTS.astype(np.float64):
         calls = []
 
@@ -124,7 +124,7 @@ def test_there_and_back_again(program: Maker) -> None:
         "  integrate s in 2..0 using tsit5(rtol = 1e-8, atol = 1e-8) {\n    dx/ds = sin(x) + s\n    dl/ds = 1 }\n"
         "  return x + l\n}\n"
     )
-    graph = passes.prepare(program(text).exports["f"])
+    graph = forms.prepare(program(text).exports["f"])
     back, counts = evaluate(graph, {"x": STARTS}, {}, {})
     np.testing.assert_allclose(back, STARTS, atol=1e-6)
     assert (counts > 30).all()
@@ -163,7 +163,7 @@ def test_what_the_velocity_reads_stays_with_its_example(optimise: bool, program:
         np.testing.assert_allclose(one(x=STARTS[i : i + 1], mu=mu[i : i + 1])[0], together[i], rtol=1e-5)
     clouds = cloud(X=np.stack([STARTS, STARTS[::-1], STARTS]), mu=mu)
     np.testing.assert_allclose([clouds[0, 0], clouds[1, 1], clouds[2, 2]], together, atol=2e-3)
-    wanted, evaluated = evaluate(passes.prepare(made.exports["f"]), {"x": STARTS, "mu": mu}, {}, {})
+    wanted, evaluated = evaluate(forms.prepare(made.exports["f"]), {"x": STARTS, "mu": mu}, {}, {})
     np.testing.assert_allclose(together, wanted, atol=1e-3)
     np.testing.assert_allclose(counts, evaluated, atol=12)
 
@@ -184,7 +184,7 @@ def test_branches_of_a_guided_net_stay_with_their_example(program: Maker, tmp_pa
     loaded = load(export(made, "f", Trained(weights), tmp_path).path, providers="cpu", threads=1)
     together, counts = loaded.counted(**given)
     assert counts is not None and len(set(counts.tolist())) > 2
-    wanted, _ = evaluate(passes.prepare(made.exports["f"]), given, {}, weights)
+    wanted, _ = evaluate(forms.prepare(made.exports["f"]), given, {}, weights)
     np.testing.assert_allclose(together, wanted, atol=1e-3)
 
 
@@ -201,14 +201,14 @@ def test_a_way_that_does_not_arrive_is_told(opset: int, program: Maker, tmp_path
 
 @pytest.mark.slow
 def test_a_velocity_that_is_no_number_ends_soon(program: Maker) -> None:
-    graph = passes.prepare(program(spec("oscillator").replace("concat", "log(-abs(x)) + concat")).exports["f"])
+    graph = forms.prepare(program(spec("oscillator").replace("concat", "log(-abs(x)) + concat")).exports["f"])
     with np.errstate(all="ignore"):
         y, counts = evaluate(graph, {"x": STARTS}, {}, {})
     assert np.isnan(y).all() and (counts < 0).all()
 
 
 def test_no_way_at_all(program: Maker) -> None:
-    graph = passes.prepare(program(spec("oscillator", way="1..1")).exports["f"])
+    graph = forms.prepare(program(spec("oscillator", way="1..1")).exports["f"])
     with np.errstate(divide="ignore"):
         y, _ = evaluate(graph, {"x": STARTS}, {}, {})
     np.testing.assert_array_equal(y, STARTS)

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from mai.compiler import passes
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
@@ -47,7 +47,7 @@ METHODS = {
 
 def objective(program: Program, *, adjoint: bool) -> tuple[Tensor, list[Tensor]]:
     """The loss of sixteen points, and the weights that it moves."""
-    graph = passes.select(passes.prepare(program.training.graph, adjoint=adjoint), [0])  # type: ignore[union-attr]
+    graph = forms.select(forms.prepare(program.training.graph, adjoint=adjoint), [0])  # type: ignore[union-attr]
     weights = Weights(program.weights).initialise(0)
     x = torch.randn(16, 2, generator=torch.Generator().manual_seed(0))
     module = lower(graph, weights)

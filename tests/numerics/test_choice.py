@@ -10,11 +10,11 @@ import numpy as np
 import pytest
 from scipy.stats import chisquare
 
-from mai.compiler import passes
 from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.export import export
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
@@ -64,7 +64,7 @@ def test_draws_have_the_exact_distribution(program: Maker, tmp_path: Path, setti
 @pytest.mark.parametrize("settings", SETTINGS, ids=str)
 def test_the_backends_choose_alike(program: Maker, tmp_path: Path, settings: dict[str, Any]) -> None:
     made = program(SPEC)
-    graph = passes.prepare(made.exports["choose"])
+    graph = forms.prepare(made.exports["choose"])
     z = np.random.default_rng(6).normal(0, 2, (500, 12)).astype(np.float32)
     (by_numpy,) = evaluate(graph, {"z": z}, {"seed": 3, **settings}, {})
     (by_torch,) = run(lower(graph, Weights({}), "Choice"), graph, {"z": z}, {"seed": 3, **settings})

@@ -7,8 +7,8 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from mai.compiler import passes
 from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.solvers import SOLVERS, Adams, Solver, Tableau
 
@@ -33,7 +33,7 @@ FIELDS = {
 @pytest.mark.parametrize("field", FIELDS)
 @pytest.mark.parametrize("solver", FIXED, ids=lambda s: s.name)
 def test_the_error_falls_with_the_order(solver: Solver, field: str, program: Maker) -> None:
-    graph = passes.prepare(program(SPEC.format(solver=solver.name, field=field)).exports["f"])
+    graph = forms.prepare(program(SPEC.format(solver=solver.name, field=field)).exports["f"])
     x = np.random.default_rng(1).standard_normal((4, 2))
     exact = FIELDS[field](x)
     steps = np.array([32, 64, 128])
@@ -50,7 +50,7 @@ def test_there_and_back_again(solver: Solver, program: Maker) -> None:
         f"  integrate s in 1..0 using {solver.name}(50) {{ dx/ds = sin(x) + s }}\n  return x\n}}\n"
     )
     x = np.random.default_rng(2).standard_normal((3, 2))
-    (back,) = evaluate(passes.prepare(program(text).exports["f"]), {"x": x}, {}, {})
+    (back,) = evaluate(forms.prepare(program(text).exports["f"]), {"x": x}, {}, {})
     np.testing.assert_allclose(back, x, atol=2.0 * 50.0**-solver.order)
 
 
@@ -60,7 +60,7 @@ def test_paths_keep_every_step_and_several_states(program: Maker) -> None:
         "  integrate s in 0..2 using euler(steps) {\n    dx/ds = x\n    dl/ds = 1\n  } keep x as xs, l as ls\n"
         "  return xs + ls[:, None]\n}\n"
     )
-    graph = passes.prepare(program(text).exports["f"])
+    graph = forms.prepare(program(text).exports["f"])
     x = np.array([[1.0, -2.0]])
     (path,) = evaluate(graph, {"x": x}, {"steps": 4}, {})
     growth = 1.5 ** np.arange(5)

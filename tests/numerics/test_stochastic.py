@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mai.compiler import passes
 from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.export import export
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
@@ -62,7 +62,7 @@ def test_the_chain_has_weak_order_one() -> None:
 
 def test_three_backends_draw_the_same(program: Maker, tmp_path: Path) -> None:
     made = program(PROCESS)
-    graph = passes.prepare(made.exports["path"])
+    graph = forms.prepare(made.exports["path"])
     x = np.random.default_rng(0).standard_normal((5, 2)).astype(np.float32)
     (by_numpy,) = evaluate(graph, {"x": x}, {"seed": 7}, {})
     (by_torch,) = run(lower(graph, Weights({})), graph, {"x": x}, {"seed": 7})
@@ -82,7 +82,7 @@ def test_backward_in_time_and_beside_a_derivative(program: Maker) -> None:
         "  integrate s in 1..0 using euler_maruyama(steps) {\n    dx = 0 * ds + dW\n    dt/ds = 2 * s\n  }\n"
         "  return [x, t]\n}\n"
     )
-    graph = passes.prepare(program(text).exports["f"])
+    graph = forms.prepare(program(text).exports["f"])
     (made,) = evaluate(graph, {}, {"batch": 4000, "seed": 1}, {})
     assert abs(made[:, 0].var() - 1) < 0.1
     np.testing.assert_allclose(made[:, 1], -2 * np.arange(1, 51).sum() / 50**2)
@@ -100,7 +100,7 @@ DRIFTS = {
 def test_an_increment_is_that_of_a_state(name: str, program: Maker) -> None:
     """A variable may be called as it likes: what moves has a value before the integral."""
     text = f"export g(x: [], steps: int = 100) -> [] {{\n  integrate s in 0..1 using euler_maruyama(steps) {{\n    {DRIFTS[name]}\n  }}\n  return x\n}}\n"
-    graph = passes.prepare(program(text).exports["g"])
+    graph = forms.prepare(program(text).exports["g"])
     (result,) = evaluate(graph, {"x": np.ones(1)}, {"seed": 0}, {})
     np.testing.assert_allclose(result, 0.99**100, rtol=1e-5)
 
@@ -110,7 +110,7 @@ def test_a_state_may_be_called_rift(program: Maker) -> None:
         "export g(x: [], steps: int = 100) -> [] {\n  rift = x\n  integrate s in 0..1 using euler_maruyama(steps) {\n"
         "    drift = -rift * ds + 0 * dW\n  }\n  return rift\n}\n"
     )
-    graph = passes.prepare(program(text).exports["g"])
+    graph = forms.prepare(program(text).exports["g"])
     (result,) = evaluate(graph, {"x": np.ones(1)}, {"seed": 0}, {})
     np.testing.assert_allclose(result, 0.99**100, rtol=1e-5)
 

@@ -11,10 +11,10 @@ import ot
 import pytest
 import torch
 
-from mai.compiler import passes
 from mai.compiler.compile_options import Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.onnx.export import export
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
@@ -35,7 +35,7 @@ def clouds(count: int = 12, other: int = 15, width: int = 2, seed: int = 1) -> t
 
 
 def value(program: Program, x: Array, y: Array, **settings: Any) -> Array:
-    made: Array = evaluate(passes.prepare(program.exports["f"]), {"x": x, "y": y}, settings, {})[0]
+    made: Array = evaluate(forms.prepare(program.exports["f"]), {"x": x, "y": y}, settings, {})[0]
     return made
 
 
@@ -91,7 +91,7 @@ def test_far_from_the_origin_no_digits_are_lost(program: Maker) -> None:
 
 
 def _in_torch(program: Program, x: Array, y: Array) -> Array:
-    graph = passes.prepare(program.exports["f"])
+    graph = forms.prepare(program.exports["f"])
     module = lower(graph, Weights({}), "F")
     made: Array = run(module, graph, {"x": x.astype(np.float32), "y": y.astype(np.float32)}, {})[0]
     return made
@@ -113,7 +113,7 @@ def test_the_envelope_gives_the_gradient(program: Maker) -> None:
 
 def _gradient_in_torch(program: Program, x: Array, y: Array) -> Array:
     a, b = (torch.from_numpy(c.astype(np.float32)) for c in (x, y))
-    module = lower(passes.prepare(program.exports["f"]), Weights({}), "F")
+    module = lower(forms.prepare(program.exports["f"]), Weights({}), "F")
     module(a.requires_grad_(True), b)[0].sum().backward()
     assert a.grad is not None
     made: Array = a.grad.numpy()

@@ -11,7 +11,6 @@ import onnx
 import onnxruntime as ort
 import pytest
 
-from mai.compiler import passes
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.evaluate import evaluate
@@ -20,6 +19,7 @@ from mai.compiler.onnx.export import export, model_of
 from mai.compiler.onnx.layout.chunks import CHUNK
 from mai.compiler.onnx.prepared import prepare_export
 from mai.compiler.ops.elementwise import Silu
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
 from mai.runtime import ModelError, load
@@ -50,7 +50,7 @@ def test_one_graph_is_the_plain_loop(opset: int, unroll: bool, example: Maker, t
     settings: dict[str, Any] = {"seed": 4, "guidance": 1.5} | ({} if unroll else {"steps": 20})
     labels = np.array([1, 7, 3])
     (wanted,) = evaluate(
-        passes.prepare(program.exports["sample"]), {"y": labels}, {**settings, "steps": 20}, weights(program)
+        forms.prepare(program.exports["sample"]), {"y": labels}, {**settings, "steps": 20}, weights(program)
     )
     np.testing.assert_allclose(model(y=labels, **settings), wanted, rtol=1e-3, atol=1e-4)
     proto = onnx.load(made.path)
@@ -118,7 +118,7 @@ def test_chunks_are_the_whole_batch(example: Maker, tmp_path: Path) -> None:
     model = load(path, providers="cpu")
     for size in (1, 255, 256, 257, 1000):
         (wanted,) = evaluate(
-            passes.prepare(program.exports["sample"]), {}, {"batch": size, "steps": 3}, weights(program)
+            forms.prepare(program.exports["sample"]), {}, {"batch": size, "steps": 3}, weights(program)
         )
         made = model(batch=size, steps=3)
         assert made.shape == (size, 2)
@@ -165,7 +165,7 @@ def test_draws_are_the_same_integers_on_every_thread_and_batch(program: Maker, t
     for threads, size in ((1, 1), (1, 7), (2, 7), (2, 1000)):
         ours = session(path, threads).run(None, {"batch": np.array(size), "seed": np.array(9)})[0]
         np.testing.assert_array_equal(ours, wide[:size])
-    (wanted,) = evaluate(passes.prepare(made.exports["f"]), {}, {"batch": 1000, "seed": 9}, {})
+    (wanted,) = evaluate(forms.prepare(made.exports["f"]), {}, {"batch": 1000, "seed": 9}, {})
     np.testing.assert_array_equal(wide, wanted)
 
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from mai.compiler import passes
 from mai.compiler.check import growing
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.structure import Loop
 from mai.compiler.onnx.export import export, export_step
+from mai.compiler.passes import forms
 from mai.compiler.passes.text import two_level_cache
 from mai.compiler.program import Program
 from mai.runtime import load
@@ -47,7 +47,7 @@ REFUSED = {
 
 
 def run(program: Program, prompt: Any, *, cache: str, **settings: Any) -> Any:
-    graph = passes.prepare(program.exports["generate"], cache=cache)
+    graph = forms.prepare(program.exports["generate"], cache=cache)
     (made,) = evaluate(graph, {"prompt": prompt}, {"seed": 5, **settings}, weights(program))
     return made
 
@@ -88,13 +88,13 @@ def test_what_looks_ahead_is_refused(program: Maker, name: str) -> None:
     body, operation = REFUSED[name]
     made = program(spec(body))
     with pytest.raises(MaiError) as caught:
-        passes.prepare(made.exports["generate"], cache="concat")
+        forms.prepare(made.exports["generate"], cache="concat")
     (found,) = caught.value.diagnostics
     assert found.slug == "looks-ahead"
     assert f"`{operation}`" in found.message
     assert found.span is not None
     assert found.span.line in (6, 7)
-    passes.prepare(made.exports["generate"])
+    forms.prepare(made.exports["generate"])
     (warned,) = growing(made)
     assert (warned.severity, warned.message, warned.span) == ("warning", found.message, found.span)
 
@@ -186,7 +186,7 @@ def test_the_file_of_two_levels(program: Maker, tmp_path: Path, name: str, opset
 
 def test_only_a_past_that_is_attended_to_has_two_levels(program: Maker) -> None:
     for name, depth in (("attention", 2), ("a running sum", 1)):
-        graph = passes.prepare(program(spec(CAUSAL_NETS[name])).exports["generate"], cache="two-level")
+        graph = forms.prepare(program(spec(CAUSAL_NETS[name])).exports["generate"], cache="two-level")
         (loop,) = (node for node in graph.nodes if node.op is Loop)
         assert 1 + sum(node.op is Loop for node in loop.regions[0].nodes) == depth
 

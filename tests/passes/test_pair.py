@@ -14,13 +14,13 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mai.compiler import passes
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.text import to_text
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.layout.chunks import chunk_of
 from mai.compiler.onnx.trial import difference, run_trial, session, trial
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights, first_value
@@ -63,13 +63,13 @@ def unpaired(graph: Graph) -> Graph:
     """What `optimise` makes without this pass."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(pairing, "MOST_USES", -1)
-        return passes.optimise(graph)
+        return forms.optimise(graph)
 
 
 def compared(program: Program, export: str = "f", batch: int = 3) -> tuple[Graph, Graph]:
     """The graph of an export without and with the pass, after a look that all backends compute the same with it."""
-    plain = passes.prepare(program.exports[export])
-    apart, paired = unpaired(plain), passes.optimise(plain)
+    plain = forms.prepare(program.exports[export])
+    apart, paired = unpaired(plain), forms.optimise(plain)
     paired_soundly(plain)
     tried, weights = trial(plain, batch), values(program)
     wanted = evaluate(plain, tried.inputs, tried.settings, weights)
@@ -85,7 +85,7 @@ def paired_soundly(graph: Graph) -> Graph:
     """The graph after this pass, in which everything is made before it is read, in sight of where it is."""
     made = pairing.pair(graph)
     look(made, {*made.inputs, *(s.value for s in made.settings.values())})
-    return passes.prune(made)
+    return forms.prune(made)
 
 
 def look(region: Region, seen: set[Value]) -> None:
@@ -233,12 +233,12 @@ def test_a_text_with_a_contrast_reads_its_weights_once_a_token(program: Maker) -
         "  extend t by count { append argmax(2 * g(t, y)[-1] - g(t, 3)[-1]) }\n  return t\n}\n"
     )
     made = program(text)
-    grown = passes.prepare(made.exports["f"], cache="concat")
-    apart, paired = unpaired(grown), passes.optimise(grown)
+    grown = forms.prepare(made.exports["f"], cache="concat")
+    apart, paired = unpaired(grown), forms.optimise(grown)
     assert len(inside(apart, "affine")) == 2 * len(inside(paired, "affine"))
     assert len(inside(apart, "cached_attention")) == len(inside(paired, "cached_attention")) == 2
     tried, weights = trial(grown, 3), {n: w.astype(np.float32) for n, w in values(made).items()}
-    wanted = evaluate(passes.prepare(made.exports["f"]), tried.inputs, tried.settings, weights)
+    wanted = evaluate(forms.prepare(made.exports["f"]), tried.inputs, tried.settings, weights)
     for result in (in_onnx(paired, weights, tried), in_torch(paired, weights, tried)):
         np.testing.assert_array_equal(result[0], wanted[0])
 
@@ -248,8 +248,8 @@ def test_a_text_with_a_contrast_reads_its_weights_once_a_token(program: Maker) -
 
 @pytest.mark.parametrize("name", ["dit", "digits_unet"])
 def test_many_rows_an_example_stay_apart(name: str, example: Maker) -> None:
-    plain = passes.prepare(example(name).exports["sample"])
-    assert to_text(passes.optimise(plain)) == to_text(unpaired(plain))
+    plain = forms.prepare(example(name).exports["sample"])
+    assert to_text(forms.optimise(plain)) == to_text(unpaired(plain))
 
 
 @pytest.mark.usefixtures("always")
@@ -318,9 +318,9 @@ def test_random_programs_of_two_nets_keep_their_results(first: str, second: str,
         "  }\n  return x + y\n}\n"
     )
     made = program(text)
-    plain = passes.prepare(made.exports["f"])
+    plain = forms.prepare(made.exports["f"])
     tried, weights = trial(plain, 3), values(made)
     wanted = evaluate(plain, tried.inputs, tried.settings, weights)
     assert total(paired_soundly(plain), "affine") <= total(plain, "affine")
-    found = evaluate(passes.optimise(plain), tried.inputs, tried.settings, weights)
+    found = evaluate(forms.optimise(plain), tried.inputs, tried.settings, weights)
     np.testing.assert_allclose(found[0], wanted[0], atol=1e-9)

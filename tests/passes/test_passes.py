@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mai.compiler import passes
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.text import to_text
 from mai.compiler.onnx.trial import difference, trial
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
 
@@ -38,7 +38,7 @@ def values(program: Program) -> dict[str, Any]:
 
 
 def prepared(program: Program) -> list[Graph]:
-    return [passes.prepare(g) for g in program.exports.values()]
+    return [forms.prepare(g) for g in program.exports.values()]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -48,7 +48,7 @@ def test_passes_keep_the_result(name: str, example: Maker) -> None:
     for graph in prepared(program):
         tried = trial(graph, 3)
         wanted = evaluate(graph, tried.inputs, tried.settings, weights)
-        for stage in (passes.fold, passes.prune, passes.optimise):
+        for stage in (forms.fold, forms.prune, forms.optimise):
             made = evaluate(stage(graph), tried.inputs, tried.settings, weights)
             assert max(difference(a, b) for a, b in zip(made, wanted, strict=True)) < 1e-9, stage.__name__
 
@@ -59,12 +59,12 @@ def test_frozen_settings_keep_their_defaults(name: str, example: Maker) -> None:
     program = example(name, **SMALL.get(name, {}))
     weights = values(program)
     for graph in prepared(program):
-        tried, made = trial(graph, 3), passes.freeze(graph)
+        tried, made = trial(graph, 3), forms.freeze(graph)
         assert set(made.sizes) <= {"batch"}
         defaults = {n: tried.settings[n] if n in made.settings else s.default for n, s in graph.settings.items()}
         wanted = evaluate(graph, tried.inputs, defaults, weights)
         kept = {n: v for n, v in tried.settings.items() if n in made.settings}
-        found = evaluate(passes.optimise(made), tried.inputs, kept, weights)
+        found = evaluate(forms.optimise(made), tried.inputs, kept, weights)
         assert max(difference(a, b) for a, b in zip(found, wanted, strict=True)) < 1e-9
 
 
@@ -73,7 +73,7 @@ def loops(graph: Graph) -> list[Any]:
 
 
 def test_what_depends_on_the_time_alone_leaves_the_loop(example: Maker) -> None:
-    graph = passes.optimise(passes.prepare(example("moons_flow").exports["sample"]))
+    graph = forms.optimise(forms.prepare(example("moons_flow").exports["sample"]))
     (loop,) = loops(graph)
     inside = [n for n in loop.regions[0].nodes if not n.output.type.lead and n.output.type.rank]
     assert {n.op.name for n in inside} == {"take"}
@@ -82,7 +82,7 @@ def test_what_depends_on_the_time_alone_leaves_the_loop(example: Maker) -> None:
 
 
 def test_what_depends_on_nothing_is_computed_once(example: Maker) -> None:
-    graph = passes.optimise(passes.prepare(example("digits_unet", c="8").exports["sample"]))
+    graph = forms.optimise(forms.prepare(example("digits_unet", c="8").exports["sample"]))
     (loop,) = loops(graph)
     tables = [n for n in loop.regions[0].nodes if n.op.name == "take"]
     assert tables
@@ -90,7 +90,7 @@ def test_what_depends_on_nothing_is_computed_once(example: Maker) -> None:
 
 
 def test_diffusion_is_a_loop_with_draws_inside(example: Maker) -> None:
-    graph = passes.optimise(passes.prepare(example("diffusion").exports["sample"]))
+    graph = forms.optimise(forms.prepare(example("diffusion").exports["sample"]))
     (loop,) = loops(graph)
     assert sum(n.op.name == "random_normal" for n in loop.regions[0].nodes) == 1
     assert not any(n.op.name in ("cumprod", "cos") for n in loop.regions[0].nodes)
@@ -100,21 +100,21 @@ def test_shared_repeats_stay_loops_and_fresh_ones_are_written_out(program: Maker
     text = "export f(x: [4]) -> [4] {\n  repeat 3 { x = linear(x, 4) }\n  repeat 3 shared { x = linear(x, 4) }\n  return x\n}\n"
     made = program(text)
     assert len(made.weights) == 8
-    graph = passes.prepare(made.exports["f"])
+    graph = forms.prepare(made.exports["f"])
     assert len(loops(graph)) == 1
     assert sum(n.op.name == "affine" for n in graph.walk()) == 4
 
 
 def test_repeat_with_a_count_from_a_setting(program: Maker) -> None:
     made = program("export f(x: [2], n: int = 3) -> [2] {\n  repeat n as i { x = 2 * x + i }\n  return x\n}\n")
-    graph = passes.prepare(made.exports["f"])
+    graph = forms.prepare(made.exports["f"])
     for count in (0, 1, 5):
         (y,) = evaluate(graph, {"x": np.ones((1, 2))}, {"n": count}, {})
         x = 1.0
         for i in range(count):
             x = 2 * x + i
         assert y.tolist() == [[x, x]]
-        (z,) = evaluate(passes.optimise(graph), {"x": np.ones((1, 2))}, {"n": count}, {})
+        (z,) = evaluate(forms.optimise(graph), {"x": np.ones((1, 2))}, {"n": count}, {})
         assert z.tolist() == y.tolist()
 
 

@@ -6,10 +6,9 @@ from collections.abc import Callable, Sequence
 
 import pytest
 
-from mai.compiler import passes
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.text import to_text
-from mai.compiler.passes import pipeline
+from mai.compiler.passes import forms, pipeline
 from mai.compiler.passes.pipeline import Pass, names_of
 from mai.compiler.program import Program
 from mai.compiler.show.passes import graph_after, passes_of
@@ -82,7 +81,7 @@ def inside_loops(graph: Graph) -> int:
 
 
 def test_every_pass_has_a_name_of_its_own_and_a_reason() -> None:
-    for cache in passes.GROWN:
+    for cache in forms.GROWN:
         order = (*pipeline.preparation(cache=cache), *pipeline.OPTIMISATION)
         assert len(set(names_of(order))) == len(order)
         assert all(len(each.reason) > 20 for each in order)
@@ -132,7 +131,7 @@ def test_dead_nodes_go_after_the_last_pass_that_leaves_some(program: Maker) -> N
 
 def test_the_graph_that_the_pipeline_is_given_stays(program: Maker) -> None:
     graph = program(GUIDED).exports["f"]
-    plain = passes.prepare(graph)
+    plain = forms.prepare(graph)
     before = to_text(plain)
     pipeline.run([pipeline.PRUNE, pipeline.SHARE], plain)
     pipeline.run(pipeline.OPTIMISATION, plain)
@@ -142,7 +141,7 @@ def test_the_graph_that_the_pipeline_is_given_stays(program: Maker) -> None:
 def test_the_graph_after_a_pass_is_shown(program: Maker) -> None:
     graph = program(TIMED).exports["f"]
     assert inside_loops(graph_after(graph, "hoist")) < inside_loops(graph_after(graph, "prune_products"))
-    assert to_text(graph_after(graph, "prune_fused")) == to_text(passes.optimise(passes.prepare(graph)))
+    assert to_text(graph_after(graph, "prune_fused")) == to_text(forms.optimise(forms.prepare(graph)))
 
 
 def test_an_unknown_pass_is_told_with_the_names_of_all(program: Maker) -> None:
@@ -159,8 +158,8 @@ def test_the_seconds_of_each_pass_are_added_up(program: Maker) -> None:
     graph = program(TIMED).exports["f"]
     timings = pipeline.Timings()
     with pipeline.watching(timings):
-        passes.prepare(graph)
-        passes.prepare(graph)
-    passes.optimise(graph_after(graph, "prune"))
+        forms.prepare(graph)
+        forms.prepare(graph)
+    forms.optimise(graph_after(graph, "prune"))
     assert list(timings.seconds) == names_of(pipeline.preparation())
     assert len(timings.lines()) == len(pipeline.preparation())

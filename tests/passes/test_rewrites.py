@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from mai.compiler import passes
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Node, Region
 from mai.compiler.ir.rewrite import copy_graph, free_values
 from mai.compiler.ir.text import to_text
 from mai.compiler.onnx.trial import difference, trial
+from mai.compiler.passes import forms
 from mai.compiler.passes.loops.unroll import unroll
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
@@ -30,8 +30,8 @@ def values(program: Program) -> dict[str, Any]:
 
 def made(program: Program) -> tuple[Graph, Graph]:
     """The export `f` prepared and optimised, after a look that both compute the same."""
-    plain = passes.prepare(program.exports["f"])
-    quick = passes.optimise(plain)
+    plain = forms.prepare(program.exports["f"])
+    quick = forms.optimise(plain)
     tried, weights = trial(plain, 3), values(program)
     wanted, found = (evaluate(g, tried.inputs, tried.settings, weights) for g in (plain, quick))
     assert max(difference(a, b) for a, b in zip(found, wanted, strict=True)) < 1e-9
@@ -106,9 +106,9 @@ def test_a_state_that_another_reads_stays(program: Maker) -> None:
 
 
 def test_select_keeps_what_an_output_needs(example: Callable[..., Program]) -> None:
-    graph = passes.prepare(example("moons_flow").training.graph)  # type: ignore[union-attr]
+    graph = forms.prepare(example("moons_flow").training.graph)  # type: ignore[union-attr]
     for place in range(len(graph.outputs)):
-        one = passes.select(graph, [place])
+        one = forms.select(graph, [place])
         assert one.output_names == [graph.output_names[place]]
         read = {v for node in one.walk() for v in node.inputs} | set(one.outputs)
         assert all(any(v in read for v in node.outputs) for node in one.nodes)
@@ -283,16 +283,16 @@ def test_fusing_brings_nothing_back_into_a_loop(program: Maker) -> None:
 def test_passes_leave_their_input_as_it_was(example: Callable[..., Program]) -> None:
     graph = example("moons_flow").exports["path"]
     before = to_text(graph)
-    plain = passes.prepare(graph)
+    plain = forms.prepare(graph)
     assert to_text(graph) == before
     middle = to_text(plain)
-    passes.optimise(passes.freeze(plain))
+    forms.optimise(forms.freeze(plain))
     assert to_text(plain) == middle
     assert to_text(copy_graph(plain)) == middle
 
 
 def test_a_loop_reads_its_weights_from_outside(example: Callable[..., Program]) -> None:
-    quick = passes.optimise(passes.prepare(example("moons_flow").exports["sample"]))
+    quick = forms.optimise(forms.prepare(example("moons_flow").exports["sample"]))
     free = free_values(loop(quick).regions[0])
     assert {v.name for v in free} >= {"weight", "bias", "h"}
     assert set(free_values(quick)) <= {s.value for s in quick.settings.values()}
@@ -318,7 +318,7 @@ def test_a_loop_without_turns_keeps_the_start_of_a_path(program: Maker) -> None:
         "export f(x: [2], steps: int = 4) -> [steps + 1, 2] {\n"
         "  integrate s in 0..1 using euler(steps) { dx/ds = s * x } keep x as xs\n  return xs\n}\n"
     )
-    graph = passes.prepare(program(text).exports["f"])
+    graph = forms.prepare(program(text).exports["f"])
     with np.errstate(divide="ignore"):
         (path,) = evaluate(graph, {"x": np.ones((3, 2))}, {"steps": 0}, {})
     assert path.tolist() == np.ones((3, 1, 2)).tolist()
@@ -354,7 +354,7 @@ def test_what_a_body_makes_is_not_read_after_it(program: Maker) -> None:
     made = program(
         "export f(x: [2]) -> [2] {\n  A = [x, 2 * x]\n  repeat 3 shared { x = A' @ x / 10 }\n  return A' @ x\n}\n"
     )
-    graph = passes.prepare(made.exports["f"])
+    graph = forms.prepare(made.exports["f"])
     x = np.array([[1.0, -2.0]])
     (y,) = evaluate(graph, {"x": x}, {}, {})
     A, wanted = np.stack([x[0], 2 * x[0]]), x[0]

@@ -15,7 +15,6 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as some
 
-from mai.compiler import passes
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.evaluate import evaluate
@@ -24,6 +23,7 @@ from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.onnx.export import export
 from mai.compiler.ops.terms import Term
+from mai.compiler.passes import forms
 from mai.compiler.passes.text.prompt_lookup import PADS, look_up
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
@@ -72,7 +72,7 @@ def grown(
     program: Program, prompt: Any, drafts: int, temperature: float = 1.0, seed: int = 5, **more: Any
 ) -> list[Any]:
     """The text, and with drafts the number of turns, in numpy."""
-    graph = passes.prepare(program.exports["generate"], cache="concat", drafts=drafts)
+    graph = forms.prepare(program.exports["generate"], cache="concat", drafts=drafts)
     given = {"seed": seed, "count": COUNT, "temperature": temperature, **more}
     return evaluate(graph, {"prompt": prompt}, given, weights(program))
 
@@ -129,7 +129,7 @@ def test_the_file_says_the_same(program: Maker, tmp_path: Path, name: str, opset
 
 
 def _in_torch(made: Program) -> Callable[[Any, dict[str, Any]], list[Any]]:
-    graph = passes.prepare(made.exports["generate"], cache="concat", drafts=DRAFTS)
+    graph = forms.prepare(made.exports["generate"], cache="concat", drafts=DRAFTS)
     held = Weights(graph.weights)
     held.load_state_dict({name: torch.from_numpy(np.asarray(array)) for name, array in weights(made).items()})
     module = lower(graph, held.eval())
@@ -241,9 +241,9 @@ def test_what_cannot_read_drafts_is_refused(program: Maker) -> None:
     """What grows a token a turn all the same."""
     body = "h = concat(h + mean(h, axis = 0), h, axis = 1)"
     made = program(spec(body))
-    passes.prepare(made.exports["generate"], cache="concat")
+    forms.prepare(made.exports["generate"], cache="concat")
     with pytest.raises(MaiError) as caught:
-        passes.prepare(made.exports["generate"], cache="concat", drafts=DRAFTS)
+        forms.prepare(made.exports["generate"], cache="concat", drafts=DRAFTS)
     (found,) = caught.value.diagnostics
     assert found.slug == "no-drafts"
     assert found.span is not None

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 
-from mai.compiler import passes
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.sizes import symbol
@@ -17,7 +16,7 @@ from mai.compiler.ir.structure import Extend, Loop, WeightOf
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type, real
 from mai.compiler.ir.verify import InvalidGraph, verify
 from mai.compiler.ops import elementwise as el
-from mai.compiler.passes import pipeline
+from mai.compiler.passes import forms, pipeline
 from mai.compiler.program import Program
 
 EXAMPLES = sorted(path.stem for path in (Path(__file__).parents[2] / "examples").glob("*.mai"))
@@ -165,9 +164,9 @@ def graphs_of(program: Program) -> list[Graph]:
 
 
 def text_forms_are_sound(graph: Graph) -> None:
-    passes.optimise(passes.prepare(graph, cache="two-level"))
-    passes.optimise(passes.prepare(graph, drafts=3))
-    turn = passes.step(passes.optimise(passes.prepare(graph, cache="concat")))
+    forms.optimise(forms.prepare(graph, cache="two-level"))
+    forms.optimise(forms.prepare(graph, drafts=3))
+    turn = forms.step(forms.optimise(forms.prepare(graph, cache="concat")))
     assert turn is not None
     verify(turn, "step")
 
@@ -183,13 +182,13 @@ def test_every_example_is_sound_after_every_pass(
         for graph in graphs_of(program):
             verify(graph, "elaborate")
         if program.training:
-            passes.prepare(program.training.graph, adjoint=True)
+            forms.prepare(program.training.graph, adjoint=True)
         for graph in program.exports.values():
-            plain = passes.prepare(graph)
-            passes.optimise(plain)
-            passes.readable(graph)
-            verify(passes.freeze(graph), "freeze")
-            verify(passes.select(plain, [0]), "select")
+            plain = forms.prepare(graph)
+            forms.optimise(plain)
+            forms.readable(graph)
+            verify(forms.freeze(graph), "freeze")
+            verify(forms.select(plain, [0]), "select")
             if any(node.op is Extend for node in graph.walk()):
                 text_forms_are_sound(graph)
     assert set(verified) >= {each.name for each in (*pipeline.preparation(), *pipeline.OPTIMISATION)}

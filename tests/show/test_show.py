@@ -15,9 +15,9 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from mai.compiler import passes
 from mai.compiler.ir import sizes
 from mai.compiler.ir.types import DType
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.show import emit_text
 from mai.compiler.show.blocks import Box, Frame, Panel, panels
@@ -69,7 +69,7 @@ def arguments(program: Program, name: str) -> tuple[list[torch.Tensor], dict[str
 def lowered(program: Program, name: str, weights: Weights) -> tuple[torch.Tensor, ...]:
     """What the module that mai itself runs gives."""
     inputs, settings = arguments(program, name)
-    graph = passes.prepare(program.exports[name])
+    graph = forms.prepare(program.exports[name])
     given = [torch.tensor(settings[n], dtype=DTYPES[s.value.type.dtype]) for n, s in graph.settings.items()]
     made: tuple[torch.Tensor, ...] = lower(graph, weights)(*inputs, *given)
     return made
@@ -96,7 +96,7 @@ def test_the_written_module_computes_what_the_lowered_one_does(name: str, exampl
     file = written(program)
     assert list(program.exports)
     for export in list(program.exports):
-        weights = Weights(passes.prepare(program.exports[export]).weights).initialise(3)
+        weights = Weights(forms.prepare(program.exports[export]).weights).initialise(3)
         model = file[class_of(export)]()
         assert not model.load_state_dict(weights.state_dict()).missing_keys
         inputs, settings = arguments(program, export)
@@ -114,7 +114,7 @@ def test_all_tensors_are_made_where_the_weights_are(example: Make) -> None:
         program = example(name)
         file = written(program)
         for export in list(program.exports):
-            graph = passes.prepare(program.exports[export])
+            graph = forms.prepare(program.exports[export])
             if not graph.weights:
                 continue
             weights = Weights(graph.weights).initialise(3)
@@ -131,7 +131,7 @@ def test_all_tensors_are_made_where_the_weights_are(example: Make) -> None:
 def test_the_file_runs_on_its_own(program: Make, tmp_path: Path) -> None:
     """In a fresh interpreter without mai, with weights from a file: the same numbers."""
     made = program(SPEC)
-    weights = Weights(passes.prepare(made.exports["go"]).weights).initialise(1)
+    weights = Weights(forms.prepare(made.exports["go"]).weights).initialise(1)
     (tmp_path / "written.py").write_text(source(made, ["go"]), encoding="utf-8")
     save_file({n: t.contiguous() for n, t in weights.state_dict().items()}, tmp_path / "weights.safetensors")
     inputs, settings = arguments(made, "go")
@@ -186,7 +186,7 @@ export go(x: [4]) -> [4] {
         r"for \w+, layer in zip\(torch\.arange\(3, device=device\), self\.go\.repeat_1, strict=True\):",
         source(made, ["go"]),
     )
-    weights = Weights(passes.prepare(made.exports["go"]).weights).initialise(2)
+    weights = Weights(forms.prepare(made.exports["go"]).weights).initialise(2)
     model = written(made)["Go"]()
     model.load_state_dict(weights.state_dict())
     inputs, _ = arguments(made, "go")
@@ -204,7 +204,7 @@ export go(x: [4]) -> [4] {
 }
 """
     made = program(text)
-    weights = Weights(passes.prepare(made.exports["go"]).weights).initialise(2)
+    weights = Weights(forms.prepare(made.exports["go"]).weights).initialise(2)
     model = written(made)["Go"]()
     model.load_state_dict(weights.state_dict())
     inputs, _ = arguments(made, "go")
@@ -216,7 +216,7 @@ def test_names_that_python_reads_otherwise_keep_their_weights(net: str, program:
     made = program(
         f"net {net}(x: [2]) -> [2] {{ return linear(x, 2) }}\nexport group(x: [2]) -> [2] {{ return {net}(x) }}\n"
     )
-    weights = Weights(passes.prepare(made.exports["group"]).weights).initialise(0)
+    weights = Weights(forms.prepare(made.exports["group"]).weights).initialise(0)
     model = written(made)["GroupExport"]()
     model.load_state_dict(weights.state_dict())
     inputs, _ = arguments(made, "group")
@@ -277,7 +277,7 @@ def test_an_export_shows_loops_and_nets_and_a_net_its_layers(program: Make) -> N
 
 
 def test_a_copied_loop_keeps_its_place_in_the_text(program: Make) -> None:
-    copied = passes.prune(program(SPEC).exports["go"])
+    copied = forms.prune(program(SPEC).exports["go"])
     (node,) = [n for n in copied.walk() if n.op.name == "integrate"]
     assert node.span is not None
     assert (node.span.line, node.scope) == (13, "")

@@ -15,13 +15,13 @@ from matplotlib.markers import MarkerStyle
 from PIL import Image
 from safetensors.torch import load_file
 
-from mai.compiler import passes
 from mai.compiler.check import check, misfits
 from mai.compiler.compile_options import Trained
 from mai.compiler.data.batches import load
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.elaborate.functions.function_reference import explained, listing
 from mai.compiler.onnx.export import export
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.solvers import SOLVERS
 from mai.compiler.solvers.grid import Plan
@@ -150,7 +150,7 @@ def test_a_solver_has_its_order_in_torch_and_in_onnx(name: str, program: Maker, 
     made = program(
         f"export f(x: [2]{head}) -> [2] {{\n  integrate s in 0..1 using {name}({arguments}) {{ dx/ds = {FIELD} }}\n  return x\n}}\n"
     )
-    graph = passes.prepare(made.exports["f"])
+    graph = forms.prepare(made.exports["f"])
     module, model = (
         lower(graph, Weights({})),
         load_model(export(made, "f", Trained({}), tmp_path).path, providers="cpu"),

@@ -11,7 +11,6 @@ import pytest
 import torch
 from scipy.optimize import linear_sum_assignment
 
-from mai.compiler import passes
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.builder import Builder
@@ -20,6 +19,7 @@ from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.types import Axis, real
 from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.ops.losses.matching import Matching
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
@@ -63,7 +63,7 @@ def test_the_matching_is_that_of_the_hungarian_method() -> None:
 
 def outputs(program: Program, seed: int, step: int, x: np.ndarray) -> list[np.ndarray]:
     assert program.training is not None
-    graph = passes.prepare(program.training.graph)
+    graph = forms.prepare(program.training.graph)
     weights = {name: np.zeros(w.shape) for name, w in program.weights.items()}
     feed = {"x": x, "y": x.sum(1)}
     return evaluate(graph, feed, {"seed": seed, "step": step}, weights)

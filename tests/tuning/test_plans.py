@@ -9,13 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from mai.compiler import passes
 from mai.compiler.compile_options import Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Region
 from mai.compiler.ir.structure import Loop
 from mai.compiler.onnx.export import export
 from mai.compiler.ops import elementwise as el
+from mai.compiler.passes import forms
 from mai.compiler.passes.loops.discretise import discretise
 from mai.compiler.program import Program
 from mai.compiler.solvers import SOLVERS
@@ -51,12 +51,12 @@ def subject(program: Program) -> Subject:
 
 
 def result(graph: Graph, x: np.ndarray = X, **settings: int) -> np.ndarray:
-    return evaluate(passes.prepare(graph), {"x": x}, settings, {})[0]
+    return evaluate(forms.prepare(graph), {"x": x}, settings, {})[0]
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_grid_is_the_change_of_variable_by_hand(method: str, program: Maker) -> None:
-    made = passes.retimed(program(SPOKEN).exports["f"], Plan(method, 7, BENT), "steps")
+    made = forms.retimed(program(SPOKEN).exports["f"], Plan(method, 7, BENT), "steps")
     hand = program(SPEC.format(t="u", bounds="0..1", method=method, body=HAND)).exports["f"]
     np.testing.assert_allclose(result(made), result(hand, steps=7), rtol=1e-12)
     assert made.settings["steps"].default == 7
@@ -65,7 +65,7 @@ def test_a_grid_is_the_change_of_variable_by_hand(method: str, program: Maker) -
 
 @pytest.mark.parametrize("method", METHODS)
 def test_even_steps_are_the_spec_with_another_solver(method: str, program: Maker) -> None:
-    made = passes.retimed(program(SPOKEN).exports["f"], Plan(method, 5), "steps")
+    made = forms.retimed(program(SPOKEN).exports["f"], Plan(method, 5), "steps")
     body = FIELD.format(t="s", s="s", rate="")
     hand = program(SPEC.format(t="s", bounds="2..-1", method=method, body=body)).exports["f"]
     np.testing.assert_array_equal(result(made), result(hand, steps=5))
@@ -75,9 +75,9 @@ def test_even_steps_are_the_spec_with_another_solver(method: str, program: Maker
 @pytest.mark.parametrize("method", METHODS)
 def test_a_grid_keeps_the_order(method: str, program: Maker) -> None:
     graph = program(SPOKEN.replace("2..-1", "0..1")).exports["f"]
-    exact = result(passes.retimed(graph, Plan("rk4", 2000), "steps"))
+    exact = result(forms.retimed(graph, Plan("rk4", 2000), "steps"))
     steps = np.array([32, 64, 128])
-    bent = passes.retimed(graph, Plan(method, 8, BENT), "steps")
+    bent = forms.retimed(graph, Plan(method, 8, BENT), "steps")
     errors = [np.abs(result(bent, steps=n) - exact).max() for n in steps]
     slope = -np.polyfit(np.log(steps), np.log(errors), 1)[0]
     assert abs(slope - SOLVERS[method].order) < 0.25
@@ -90,7 +90,7 @@ def test_a_straight_flow_stays_straight(method: str, grid: Grid, program: Maker)
     if (grid.skew and order == 1) or (grid.ends and multistep):
         pytest.skip("not one of those that integrate this grid exactly")
     text = SPEC.format(t="s", bounds="0..1", method="rk4", body="dx/ds = concat([3], [-1])")
-    made = passes.retimed(program(text).exports["f"], Plan(method, 3, grid), "steps")
+    made = forms.retimed(program(text).exports["f"], Plan(method, 3, grid), "steps")
     np.testing.assert_allclose(result(made), X + np.array([3, -1]), atol=1e-12)
 
 
@@ -102,8 +102,8 @@ def test_time_moves_on_from_0_to_1(grid: Grid, program: Maker) -> None:
         "export f(steps: int = 4000) -> [steps + 1] {\n  x = 0\n"
         "  integrate s in 0..1 using rk4(steps) { dx/ds = 1 } keep x as xs\n  return xs\n}\n"
     )
-    made = passes.retimed(program(text).exports["f"], Plan("rk4", 4000, grid), "steps")
-    (held,) = evaluate(passes.prepare(made), {}, {"batch": 1, "steps": 4000}, {})
+    made = forms.retimed(program(text).exports["f"], Plan("rk4", 4000, grid), "steps")
+    (held,) = evaluate(forms.prepare(made), {}, {"batch": 1, "steps": 4000}, {})
     u = np.linspace(0, 1, 4001)
     wanted = u + grid.skew * u * (u - 1) - grid.ends * np.sin(2 * math.pi * u) / (2 * math.pi)
     np.testing.assert_allclose(held[0], wanted, atol=1e-9)
@@ -123,7 +123,7 @@ def calls(region: Region, op: type, turns: int) -> int:
 def test_the_number_of_evaluations_is_counted(method: str, program: Maker) -> None:
     graph = program(SPOKEN.replace("sin(", "tanh(")).exports["f"]
     plan = Plan(method, 9)
-    assert calls(discretise(passes.retimed(graph, plan, "steps")), el.Tanh, 9) == plan.evaluations
+    assert calls(discretise(forms.retimed(graph, plan, "steps")), el.Tanh, 9) == plan.evaluations
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -142,6 +142,6 @@ def test_a_number_in_the_spec_is_changed_too(program: Maker) -> None:
     graph = program(SPOKEN.replace("(steps)", "(8)").replace(", steps: int = 8", "")).exports["f"]
     free = program(SPOKEN).exports["f"]
     plan = Plan("ab2", 5)
-    made = passes.retimed(graph, plan, None)
-    np.testing.assert_array_equal(result(made), result(passes.retimed(free, plan, "steps")))
-    np.testing.assert_array_equal(result(passes.freeze(made)), result(made))
+    made = forms.retimed(graph, plan, None)
+    np.testing.assert_array_equal(result(made), result(forms.retimed(free, plan, "steps")))
+    np.testing.assert_array_equal(result(forms.freeze(made)), result(made))

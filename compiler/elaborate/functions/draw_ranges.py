@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from mai.compiler.elaborate.bindings import Binding, BoundArgument, is_number
 from mai.compiler.elaborate.context import Context
 from mai.compiler.ir.graph import Value
+from mai.spec.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Range:
     """The numbers from `least` to `most` that an argument may be; `what` it is, in words."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, fields
+from dataclasses import fields
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Value
@@ -16,9 +16,10 @@ from mai.compiler.ops.shapes.shape import Concat
 from mai.compiler.ops.terms import Term
 from mai.compiler.passes.text.growth import smallest
 from mai.compiler.passes.text.prompt_lookup import PADS, at, look_up
+from mai.spec.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Text:
     """The text of every example as it grows.
 

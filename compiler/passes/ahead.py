@@ -1,0 +1,30 @@
+"""What passes would refuse, asked when a file is checked: only the passes that are needed are loaded."""
+
+from __future__ import annotations
+
+from mai.compiler.ir.graph import Graph
+from mai.compiler.ir.rewrite import made_in
+from mai.compiler.ir.structure import DERIVATIVES, Integrate
+from mai.compiler.passes.derivatives.differentiate import differentiate
+from mai.compiler.passes.loops.discretise import discretise
+from mai.compiler.passes.loops.unroll import unroll
+
+TURNS = 2  # Of a `repeat`, where only what can be done with it is asked: a turn, and one that has another before it.
+
+
+def check_derivatives(graph: Graph) -> None:
+    """Raise what `derived` would raise, and keep nothing of it.
+
+    Derivatives of what an `integrate` makes in its velocity are all inside it: its steps, copies of it, make no difference.
+    """
+    plain = unroll(graph, at_most=TURNS)
+    moving = {v for n in plain.walk() if n.op is Integrate for region in n.regions for v in made_in(region)}
+    inside = all(n.inputs[1] in moving for n in plain.walk() if n.op in DERIVATIVES)
+    differentiate(plain if inside else discretise(plain))
+
+
+def check_growth(graph: Graph) -> None:
+    """Raise what `prepare` would raise of a text that is to grow token by token, and keep nothing of it."""
+    from mai.compiler.passes.text.incremental import incremental
+
+    incremental(differentiate(discretise(unroll(graph, at_most=TURNS))))

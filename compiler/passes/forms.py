@@ -1,0 +1,47 @@
+"""The forms of a graph: what torch runs, what becomes ONNX, what people read. `pipeline` has the passes that make each."""
+
+from __future__ import annotations
+
+from mai.compiler.ir.graph import Graph
+from mai.compiler.ir.structure import DERIVATIVES
+from mai.compiler.passes import pipeline
+from mai.compiler.passes.local.fold import fold
+from mai.compiler.passes.local.freeze import freeze
+from mai.compiler.passes.local.prune import prune, select
+from mai.compiler.passes.loops.retime import retimed
+from mai.compiler.passes.pipeline import GROWN
+from mai.compiler.passes.text.step import step
+
+__all__ = [
+    "GROWN", "derived", "fold", "freeze", "grown", "optimise", "prepare", "prune", "readable", "retimed", "select", "step",
+]  # fmt: skip
+
+
+def prepare(graph: Graph, *, cache: str = "none", adjoint: bool = False, drafts: int = 0) -> Graph:
+    """Every `repeat` with fresh parameters, every `integrate`, derivative and `extend` replaced by plain code and loops.
+
+    `cache` is a key of `GROWN`: how an `extend` keeps the past. With `adjoint`, an `integrate` that asks for it is ready to
+    be trained through by the adjoint equation. With `drafts`, a turn of the text reads up to so many tokens that it guesses.
+    """
+    return pipeline.run(pipeline.preparation(cache=cache, adjoint=adjoint, drafts=drafts), graph)
+
+
+def derived(graph: Graph, *, adjoint: bool = False) -> Graph:
+    """Only as far as derivatives: raises `MaiError` for those that do not exist."""
+    return pipeline.run(pipeline.derivation(adjoint=adjoint), graph)
+
+
+def grown(graph: Graph, *, cache: str = "none", drafts: int = 0) -> Graph:
+    """The rest of `prepare`, for what `derived` gave: a text that is prepared in two forms is derived once."""
+    return pipeline.run(pipeline.growth(cache=cache, drafts=drafts), graph)
+
+
+def optimise(graph: Graph) -> Graph:
+    """A prepared graph made fast: what does not depend on the examples is computed once, before the loops."""
+    return pipeline.run(pipeline.OPTIMISATION, graph)
+
+
+def readable(graph: Graph) -> Graph:
+    """Loops in the place of all that is none; a `repeat` keeps its turns' weights apart only where it is differentiated."""
+    has_derivative = any(node.op in DERIVATIVES for node in graph.walk())
+    return pipeline.run((pipeline.UNROLL, *pipeline.READABLE) if has_derivative else pipeline.READABLE, graph)
