@@ -56,7 +56,7 @@ class Bytes:
         return np.frombuffer(text.encode(), np.uint8).astype(np.int64)
 
     def special_tokens(self, text: str) -> tuple[Array, Array]:
-        """None: bytes are all that there is."""
+        """None, [0] and [0]: bytes are all that there is."""
         return np.zeros(0, np.int64), np.zeros(0, np.int64)
 
     def decode(self, tokens: Iterable[int]) -> str:
@@ -112,7 +112,7 @@ class Pieces:
             return np.array(self._inner.encode(text, add_special_tokens=False).ids, np.int64)
 
     def special_tokens(self, text: str) -> tuple[Array, Array]:
-        """What the tokenizer's post-processor puts before and after a text; those inside of it belong to the text."""
+        """What the tokenizer's post-processor puts before and after a text, [m] and [n]; those inside belong to the text."""
         with _failures_told("text-unavailable", "the file's tokenizer cannot read this text"):
             encoding = self._inner.encode(text)
         tokens, special = np.array(encoding.ids, np.int64), np.array(encoding.special_tokens_mask, bool)

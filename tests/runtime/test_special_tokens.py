@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,8 +15,8 @@ from mai.compiler.onnx.export import export, export_step
 from mai.runtime import ModelError, load
 from mai.runtime.model.model import Model
 from mai.runtime.text.tokenizer import Pieces
+from tests.support.tokenizers import word_tokenizer
 
-WORDS = ["<pad>", "<unk>", "<s>", "</s>", "red", "fish", "blue", "one"]
 IDS = """const vocab = 8
 let number = linspace(0, 7, 8)
 export ids(x: tokens[P]) -> [P] { return number[x] }
@@ -35,29 +34,13 @@ export more(p: tokens[P], count: int = 2) -> tokens[P + count] {
 Compile = Callable[..., Model]
 
 
-def tokenizer(template: str, **changes: object) -> str:
-    """A tokenizer of whole words, whose post-processor is a template as "<s> $A </s>"."""
-    special = [{"id": i, "content": w, "single_word": False, "lstrip": False, "rstrip": False, "normalized": False,
-                "special": True} for i, w in enumerate(WORDS[:4])]  # fmt: skip
-    single = [
-        {"Sequence": {"id": "A", "type_id": 0}} if part == "$A" else {"SpecialToken": {"id": part, "type_id": 0}}
-        for part in template.split()
-    ]
-    ids = {w: {"id": w, "ids": [i], "tokens": [w]} for i, w in enumerate(WORDS[:4])}
-    processor = {"type": "TemplateProcessing", "single": single, "pair": single, "special_tokens": ids}
-    model = {"type": "WordLevel", "vocab": {w: i for i, w in enumerate(WORDS)}, "unk_token": "<unk>"}
-    parts = {"added_tokens": special, "pre_tokenizer": {"type": "WhitespaceSplit"}, "post_processor": processor}
-    return json.dumps({"version": "1.0", "truncation": None, "padding": None, "normalizer": None, "decoder": None,
-                       **parts, "model": model, **changes})  # fmt: skip
-
-
 @pytest.fixture
 def compiled(tmp_path: Path) -> Compile:
     def compile(spec: str, template: str, special_tokens: bool = True, **changes: object) -> Model:
         (tmp_path / "text.mai").write_text(spec)
         program = check(tmp_path / "text.mai").program
         assert program is not None
-        trained = Trained({}, tokenizer=tokenizer(template, **changes), special_tokens=special_tokens)
+        trained = Trained({}, tokenizer=word_tokenizer(template, **changes), special_tokens=special_tokens)
         name = next(iter(program.exports))
         if name == "more":
             export_step(program, name, trained, tmp_path)
@@ -86,7 +69,7 @@ def test_stored_padding_and_truncation_are_of_another_model(compiled: Compile) -
     model = compiled(IDS, "<s> $A </s>", truncation=truncation, padding=padding)
     assert model(x="red fish red fish").tolist() == [[2, 4, 5, 4, 5, 3]]
     assert model(x="red").tolist() == [[2, 4, 3]]
-    assert Pieces(tokenizer("$A", truncation=truncation, padding=padding)).encode("red " * 9).tolist() == [4] * 9
+    assert Pieces(word_tokenizer("$A", truncation=truncation, padding=padding)).encode("red " * 9).tolist() == [4] * 9
 
 
 def test_a_corpus_has_none_so_neither_have_texts(compiled: Compile) -> None:
