@@ -52,7 +52,7 @@ FIGURES = [
     _text("the same, batch 8", GENAI, "llama, float32, batch 8"),
     _text("the same in int4, batch 1", HUGGING, "llama, int4, batch 1"),
     _text("the same in int4, batch 1", GENAI, "llama, int4, batch 1"),
-    Figure("the same in float32 with `--speculate 7`, on text that repeats itself", GENAI, "speculation",
+    Figure("the same in float32 with `--speculate 7`, on text that repeats itself", f"{GENAI}, a token a turn", "speculation",
            ("rows", "float32, the text repeats", "variants", "mai, drafts", "against", "onnxruntime-genai")),
     Figure("a training step of `digits_unet`", "the same by hand in PyTorch", "training", ("digits_unet", "ratio")),
     Figure("ONNX of a 100-layer network, built", "torch.onnx.export", "building", ("ratio",)),

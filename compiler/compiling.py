@@ -61,7 +61,7 @@ def _check_drafts(program: Program, names: list[str], options: CompileOptions) -
 def _trained(program: Program, weights: Path | None, options: CompileOptions) -> Trained:
     """The weights, which are said where they are not those of a run, and what the files say of them."""
     from mai.compiler.data import label_names
-    from mai.compiler.data.tokens import tokenizer_text
+    from mai.compiler.data.tokens import reads_corpus, tokenizer_text
     from mai.compiler.training.initial_weights import load_weights
 
     arrays, steps = load_weights(program, weights, options.seed)
@@ -70,7 +70,8 @@ def _trained(program: Program, weights: Path | None, options: CompileOptions) ->
     elif weights is None and program.weights:
         typer.echo("no trained weights: the first values are compiled", err=True)
     tokenizer = tokenizer_text(program, weights, options.tokenizer)
-    return Trained(arrays, steps, tokenizer, label_names.names_of(weights))
+    names = label_names.names_of(weights)
+    return Trained(arrays, steps, tokenizer, names, special_tokens=not reads_corpus(program))
 
 
 def _compile(prepared: Preparations, name: str, trained: Trained, folder: Path) -> None:

@@ -9,6 +9,7 @@ from mai.compiler.ir.graph import Graph, Weight
 from mai.compiler.ir.types import Type
 from mai.compiler.training.settings import TrainSettings
 from mai.compiler.weights.rules import Loading, Pattern
+from mai.spec import ast
 from mai.spec.record import record
 from mai.spec.source import Source, Span
 
@@ -82,9 +83,14 @@ class Program:
 
     name: str
     title: str
-    source: Source
+    file: ast.File
     constants: dict[str, int | float]
     exports: dict[str, Graph]
     training: Training | None
     weights: dict[str, Weight] = field(default_factory=dict)
     loading: Loading | None = None
+
+    @property
+    def source(self) -> Source:
+        """The file's text."""
+        return self.file.source

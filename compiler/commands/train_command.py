@@ -40,6 +40,7 @@ def train(
     from mai.compiler.compiling import compile_all
     from mai.compiler.training import loop
     from mai.compiler.training.run.resume_command import resume_command
+    from mai.compiler.warnings import untrained_weights
 
     print_diagnostics(growing(program))
     options = loop.Options(
@@ -57,6 +58,7 @@ def train(
         raise typer.Exit(130)
     _say_trained(result)
     compile_all(program, list(program.exports), result.weights, folder, compiling)
+    print_diagnostics(untrained_weights(program))
 
 
 def _say_trained(result: Result) -> None:

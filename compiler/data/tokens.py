@@ -86,6 +86,11 @@ def _check_vocabulary(program: Program, stated: str) -> None:
         raise bad(f"this tokenizer has {size:,} tokens, but `vocab` is {vocab:,}")
 
 
+def reads_corpus(program: Program) -> bool:
+    """Whether a program trains on the tokens of a text, which has no special tokens."""
+    return program.training is not None and isinstance(program.training.data, Text)
+
+
 def tokenizer_text(program: Program, weights: Path | None, chosen: str | None) -> str | None:
     """The tokenizer, as the manifests of a program's files state it: `chosen` on the command line, or what its data are read by.
 

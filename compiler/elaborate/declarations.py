@@ -218,7 +218,7 @@ def _program(file: ast.File, path: Path, report: Reporter, sets: Mapping[str, st
     loading = elaborate_loading(file, modules[False], report, copies)
     if report.failed:
         return None
-    return Program(path.stem, _title(file.source), file.source, constants, exports, training_block, copies, loading)
+    return Program(path.stem, _title(file.source), file, constants, exports, training_block, copies, loading)
 
 
 def _check_names(file: ast.File, report: Reporter) -> None:

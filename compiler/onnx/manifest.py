@@ -21,6 +21,7 @@ from mai.compiler.passes.text.growth import texts
 from mai.compiler.program import Program
 from mai.runtime.model.checksum import checksum
 from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step, Text
+from mai.runtime.text.tokenizer import BYTES
 
 
 def manifest_of(program: Program, prepared: Prepared, trained: Trained, options: CompileOptions) -> Manifest:
@@ -30,6 +31,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
     prompt = text.prompt if text else ""
     if step:
         prompt = step.tokens
+    tokenizer = trained.tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None
     return Manifest(
         name=program.name,
         export=graph.name,
@@ -46,7 +48,8 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         unrolled=options.unroll,
         required=options.required,
         trained_steps=trained.steps,
-        tokenizer=trained.tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None,
+        tokenizer=tokenizer,
+        special_tokens=trained.special_tokens and tokenizer not in (None, BYTES),
         labels={field: list(names) for field, names in trained.labels.items()},
         precision=options.precision,
         quantize=options.quantize,

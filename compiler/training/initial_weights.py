@@ -63,6 +63,7 @@ def _starting(program: Program, path: Path | None, seed: int) -> Iterator[tuple[
 def _own(program: Program, path: Path) -> Iterator[tuple[str, Array]]:
     """Weights under the spec's own names."""
     with TensorFiles(path) as files:
+        files.check()
         for name, weight in program.weights.items():
             _check_fits(weight, files.shapes.get(name), path)
         for name in program.weights:

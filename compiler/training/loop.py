@@ -113,7 +113,7 @@ class Trainer:
         self.device: torch.device = self.accelerator.device
         self.checkpoint = self.processes.from_main(ck.latest(out) if options.resume and self.processes.main else None)
         if options.resume and self.checkpoint is None:
-            raise folder.nothing_to_resume(out)
+            raise ck.nothing_to_resume(out)
         self.data = self._load()
         self.batch = min(options.batch or settings.batch, self.data.count or 1 << 60)
         self.processes.check(training.graph, self.batch)

@@ -111,7 +111,7 @@ def tune(path: Path, out: Path, options: Options, on_point: OnPoint) -> Outcome:
     tuned = _to_manifest(result, current, measure, options, limits)
     if result.chosen.plan == current:
         return Outcome(result, current, tuned, None)
-    trained = Trained(arrays, steps, manifest.tokenizer, labels, manifest.loss_change, tuned)
+    trained = Trained(arrays, steps, manifest.tokenizer, labels, manifest.loss_change, tuned, manifest.special_tokens)
     _write(program, manifest, subject, result.chosen.plan, trained, out)
     return Outcome(result, current, tuned, out)
 

@@ -6,7 +6,7 @@ A comment `# mai: allow SLUG` on the line of a warning, or on the line before it
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 from mai.compiler.program import Program
 from mai.compiler.warnings.losses import column_against_row, coupled_data, masked_mean, shared_objectives, unlike_logits
@@ -14,8 +14,7 @@ from mai.compiler.warnings.numbers import divided_to_zero, empty_integrals, larg
 from mai.compiler.warnings.subject import Subject
 from mai.compiler.warnings.unused import unused_declarations, unused_in_bodies, unused_in_training
 from mai.compiler.warnings.weights import stuck_at_zero, untrained, untrained_rows
-from mai.spec.diagnostics import Diagnostic, Reporter
-from mai.spec.parse import parse
+from mai.spec.diagnostics import Diagnostic
 
 Rule = Callable[[Subject], Iterator[Diagnostic]]
 RULES: tuple[Rule, ...] = (
@@ -27,8 +26,17 @@ ALLOW = re.compile(r"#\s*mai:\s*allow\s+([\w, -]+)")
 
 def warnings(program: Program) -> list[Diagnostic]:
     """What the rules say of a file, in the order of its text, each once."""
-    subject = Subject(parse(program.source, Reporter()), program)
-    said = dict.fromkeys(w for rule in RULES for w in rule(subject) if not _is_allowed(w))
+    return _warnings(program, RULES)
+
+
+def untrained_weights(program: Program) -> list[Diagnostic]:
+    """Only those of weights that nothing trains, which the files of a training compute with."""
+    return _warnings(program, (untrained, untrained_rows))
+
+
+def _warnings(program: Program, rules: Sequence[Rule]) -> list[Diagnostic]:
+    subject = Subject(program.file, program)
+    said = dict.fromkeys(w for rule in rules for w in rule(subject) if not _is_allowed(w))
     return sorted(said, key=lambda d: d.span.start if d.span else -1)
 
 

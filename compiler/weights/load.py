@@ -60,6 +60,7 @@ def map_weights(program: Program, path: Path | None = None, seed: int = 0) -> It
     base = Path(program.source.path).parent
     inside = base if path is None else None
     with TensorFiles(path or base / loading.path, loading.span, inside) as files:
+        files.check()
         plan = plan_assignments(loading, program.weights, files.shapes)
         for weight in program.weights.values():
             yield weight.name, _value(weight, plan.get(weight.name, ()), files, seed)

@@ -14,6 +14,7 @@ import torch
 from pydantic import BaseModel, ValidationError
 from safetensors import SafetensorError, safe_open
 
+from mai.compiler.weights.sealed import is_intact
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.source import Span
 
@@ -56,6 +57,7 @@ class TensorFiles:
         self.path, self.span, self.inside = weights_file(path), span, inside
         self.shapes: dict[str, tuple[int, ...]] = {}
         self._places: dict[str, OpenFile] = {}
+        self._paths: list[Path] = []
         self._open = ExitStack()
         try:
             for file in self._files():
@@ -80,6 +82,13 @@ class TensorFiles:
         except (SafetensorError, OSError) as error:
             raise self.error("weights-mismatch", f"{self.path}: `{name}` cannot be read: {error}") from error
         return tensor.float()
+
+    def check(self) -> None:
+        """Raise `MaiError`, `weights-mismatch`, for a file that mai wrote and that is not as it was written."""
+        for file in self._paths:
+            if not is_intact(file):
+                message = f"{file} is damaged: its checksum does not match"
+                raise self.error("weights-mismatch", message, help="take it from a backup, or train again")
 
     @property
     def metadata(self) -> dict[str, str]:
@@ -126,6 +135,7 @@ class TensorFiles:
 
     def _add(self, file: Path) -> None:
         opened = self._open.enter_context(safe_open(file, framework="pt"))
+        self._paths.append(file)
         for name in opened.keys():  # noqa: SIM118
             if not name.isprintable() or '"' in name or len(name) > MAX_NAME:
                 message = f"{file} has a tensor whose name no rule can say: {name[:40]!a}"

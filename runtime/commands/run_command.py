@@ -33,6 +33,14 @@ def run(
             help="The numbers that a map's colours span: --range 0..1; else all, or the top of a log density.",
         ),
     ] = None,
+    special_tokens: Annotated[
+        bool | None,
+        typer.Option(
+            "--special-tokens/--no-special-tokens",
+            help="Whether texts get the special tokens of their tokenizer.",
+            show_default="as the file says",
+        ),
+    ] = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print a text as it grows.")] = False,
     threads: Annotated[int | None, typer.Option(help="Threads for one operation.")] = None,
     provider: Annotated[str | None, typer.Option(help="cpu or cuda; by default what there is.")] = None,
@@ -41,4 +49,4 @@ def run(
     from mai.runtime.commands.running import Wanted, run_file
 
     options = {"batch": batch, "seed": seed, "steps": steps}
-    run_file(model, values or [], options, Wanted(out, range_, stream, threads, provider))
+    run_file(model, values or [], options, Wanted(out, range_, stream, threads, provider, special_tokens))

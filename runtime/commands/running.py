@@ -34,6 +34,7 @@ class Wanted:
     stream: bool = False
     threads: int | None = None
     provider: str | None = None
+    special_tokens: bool | None = None
 
 
 def run_file(path: Path, words: list[str], options: Mapping[str, int | None], wanted: Wanted) -> None:
@@ -43,11 +44,11 @@ def run_file(path: Path, words: list[str], options: Mapping[str, int | None], wa
     colours = None if wanted.range is None else parse_span(wanted.range)
     model = _opened(path, wanted)
     if wanted.stream:
-        print_stream(model, words, {n: options[n] for n in ("batch", "seed")}, wanted.out)
+        print_stream(model, words, {n: options[n] for n in ("batch", "seed")}, wanted.out, wanted.special_tokens)
         return
     values = _values(model, words, options)
     began = time.perf_counter()
-    answer, count = model.counted(**values)
+    answer, count = model.counted(**{"special_tokens": wanted.special_tokens} | values)
     seconds = time.perf_counter() - began
     if isinstance(answer, (str, list)):
         print_texts([answer] if isinstance(answer, str) else answer, seconds, wanted.out)
@@ -58,7 +59,7 @@ def run_file(path: Path, words: list[str], options: Mapping[str, int | None], wa
     say(f"{examples:,} example{'s' if examples != 1 else ''} in {seconds:.3g} s", err=True)
     print_count(model, count)
     if wanted.out is None:
-        print_results(model, results, values)
+        print_results(model, results, values, wanted.special_tokens)
     else:
         _save(model, results, wanted.out, _look(model, values, examples, colours))
 

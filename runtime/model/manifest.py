@@ -136,6 +136,8 @@ class Manifest(BaseModel):
         required: whether the settings have no defaults in the graph, so that a host must give all (`--settings required`).
         trained_steps: how many steps its weights were trained for.
         tokenizer: "bytes", or the JSON of a `tokenizers` file.
+        special_tokens: whether a text gets the special tokens that its tokenizer prescribes; the corpora that mai trains on,
+            and older files, have none.
         labels: the names of the labels of the training data, by field.
         precision: of the weights and of their products.
         quantize: what the weights are kept in; `loss_change` is how much that adds to the loss, as a share of it.
@@ -164,6 +166,7 @@ class Manifest(BaseModel):
     required: bool = False
     trained_steps: int | None = None
     tokenizer: str | None = None
+    special_tokens: bool = False
     labels: dict[str, list[str]] = {}
     precision: Literal["float32", "fp16", "bf16"] = "float32"
     quantize: Literal["int4", "int8"] | None = None

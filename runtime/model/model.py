@@ -26,7 +26,7 @@ from mai.runtime.text.tokenizer import Tokenizer, tokenizer_of
 
 # How many examples a file computes at a time is chosen for a processor's cache: a GPU takes the whole batch at once.
 CHUNK, WHOLE = "batch.chunk", np.array(2**31)
-TIMEOUT = "timeout"  # What a call may be limited by, unless a port has this name.
+TIMEOUT, SPECIAL_TOKENS = "timeout", "special_tokens"  # Arguments of a call, unless a port has such a name.
 
 
 class Model:
@@ -61,7 +61,9 @@ class Model:
         """The execution providers in use, the preferred one first."""
         return list(self.session.get_providers())
 
-    def __call__(self, /, *unnamed: object, timeout: object = None, **values: object) -> Any:
+    def __call__(
+        self, /, *unnamed: object, timeout: object = None, special_tokens: object = None, **values: object
+    ) -> Any:
         """Run the file once.
 
         Every input has the batch as its first axis; one example of exactly an input's own shape stands for a batch of
@@ -73,6 +75,9 @@ class Model:
         Args:
             timeout: the seconds after which the call is ended; by default it may take as long as it needs. An input or a
                 setting of that name has it instead. Ctrl-C ends a call of the main thread.
+            special_tokens: whether a text stands between the special tokens that its tokenizer prescribes, as `[CLS]` and
+                `[SEP]`; a text to go on from has those before it alone. By default as the file's manifest says: not where
+                the model was trained by mai on a text, which has none. An input or a setting of that name has it instead.
 
         Returns:
             The output as an array, or a dictionary of arrays by name where the export returns several.
@@ -81,9 +86,11 @@ class Model:
             ModelError: a name, shape, dtype or value is not as the file says, an adaptive solver did not arrive, or the
                 call took longer than `timeout`.
         """
-        return self.counted(*unnamed, timeout=timeout, **values)[0]
+        return self.counted(*unnamed, timeout=timeout, special_tokens=special_tokens, **values)[0]
 
-    def counted(self, /, *unnamed: object, timeout: object = None, **values: object) -> tuple[Any, Array | None]:
+    def counted(
+        self, /, *unnamed: object, timeout: object = None, special_tokens: object = None, **values: object
+    ) -> tuple[Any, Array | None]:
         """Run the file once, and return its count of work beside the result, as `(result, count)`.
 
         The count is, for a file with adaptive solvers, how often the velocity was evaluated for each example, [batch]; for a
@@ -95,7 +102,7 @@ class Model:
         if unnamed:
             raise unnamed_value_error([*self.inputs, *self.settings])
         limit = self._time_limit(timeout, values)
-        prompt = self._tokenize(values)
+        prompt = self._tokenize(values, self._takes_special_tokens(special_tokens, values))
         feed = self._defaults | prepare(self.inputs, self.settings, values, self.manifest.least, self.manifest.most)
         if prompt is not None and self.manifest.text is not None:
             check_length(self.manifest.text, prompt.rows, feed)
@@ -132,11 +139,23 @@ class Model:
             raise ModelError("cuda-graph", "a CUDA graph is one launch, which `timeout` cannot end", "leave out one")
         return TimeLimit(timeout)
 
-    def _tokenize(self, values: dict[str, Any]) -> Prompt | None:
+    def _takes_special_tokens(self, special_tokens: object, values: dict[str, Any]) -> bool:
+        """Whether texts get special tokens: as the call or else the file says; see `_time_limit` for ports of that name."""
+        if SPECIAL_TOKENS in self.inputs or SPECIAL_TOKENS in self.settings:
+            values[SPECIAL_TOKENS] = special_tokens
+        elif isinstance(special_tokens, bool):
+            return special_tokens
+        elif special_tokens is not None:
+            raise ModelError("input-dtype", f"`{SPECIAL_TOKENS}` is true or false, this is {special_tokens!r}")
+        return self.manifest.special_tokens
+
+    def _tokenize(self, values: dict[str, Any], special_tokens: bool) -> Prompt | None:
         """Replace texts in `values` by tokens and names of labels by numbers; the prompt of a growing text is returned."""
         text, prompt = self.manifest.text, None
         if text is not None and text.prompt in values:
-            prompt = read_prompt(self.inputs[text.prompt], values[text.prompt], self.tokenizer)
+            prompt = read_prompt(
+                self.inputs[text.prompt], values[text.prompt], self.tokenizer, special_tokens=special_tokens
+            )
             values[text.prompt] = prompt.rows
         for name, value in values.items():
             port = self.inputs.get(name) or self.settings.get(name)
@@ -144,20 +163,22 @@ class Model:
                 continue
             names = label_names(self.manifest, port)
             if port.kind == "input" and len(port.shape) == 1 and (self.tokenizer is not None or not names):
-                values[name] = as_tokens(port, value, self.tokenizer)
+                values[name] = as_tokens(port, value, self.tokenizer, special_tokens=special_tokens)
             elif port.classes:
                 values[name] = as_labels(port, names, value)
         return prompt
 
     def stream(
-        self, prompt: object, count: int | None = None, *, timeout: object = None, **settings: object
-    ) -> Iterator[Any]:
+        self, prompt: object, count: int | None = None, *,
+        timeout: object = None, special_tokens: object = None, **settings: object,
+    ) -> Iterator[Any]:  # fmt: skip
         """Continue a prompt token by token, by the step file: this one, or the one beside it.
 
         Args:
             prompt: a text or several, or rows of tokens.
             count: how many tokens are appended; by default as many as the spec says.
             timeout: the seconds that all turns together may compute; what the caller does between them does not count.
+            special_tokens: as of a call.
 
         Yields:
             Pieces of text for a prompt that is one text, else the tokens of each turn, [batch], -1 for a row that has
@@ -168,22 +189,24 @@ class Model:
         """
         model = self if self.manifest.step is not None else self._step()
         limit = model._time_limit(timeout, settings)
-        return model._stream(prompt, count, settings, limit)
+        special = model._takes_special_tokens(special_tokens, settings)
+        return model._stream(prompt, count, settings, limit, special)
 
     def _stream(
-        self, prompt: object, count: int | None, settings: dict[str, object], limit: TimeLimit
+        self, prompt: object, count: int | None, settings: dict[str, object], limit: TimeLimit, special: bool
     ) -> Iterator[Any]:
         """What `stream` yields, of a step file."""
         step, text = self.manifest.step, self.manifest.text
         assert step is not None and text is not None
         port = self.inputs[step.tokens].model_copy(update={"name": text.prompt})  # As the caller knows it.
-        start = read_prompt(port, prompt, self.tokenizer)
+        start = read_prompt(port, prompt, self.tokenizer, special_tokens=special)
         total = text.usual if count is None else count
         check_length(text, start.rows, {str(text.count): total})
         feed = self._defaults | prepare({text.prompt: port}, self.settings, {text.prompt: start.rows, **settings})
         feed[step.tokens] = feed.pop(text.prompt)
         tokens = generate(self.session, self.manifest, feed, total, limit)
-        return decode_stream(tokens, self.tokenizer) if start.as_text and start.single and self.tokenizer else tokens
+        as_text = start.as_text and start.single and self.tokenizer is not None
+        return decode_stream(tokens, self.tokenizer, start.rows[0]) if as_text and self.tokenizer else tokens
 
     def _step(self) -> Model:
         """The step file beside this one, opened when it is first needed."""

@@ -25,7 +25,9 @@ if TYPE_CHECKING:
 MAX_NUMBERS = 20  # Of whole numbers in a row, how many are printed.
 
 
-def print_stream(model: Model, words: list[str], options: Mapping[str, int | None], out: Path | None) -> None:
+def print_stream(
+    model: Model, words: list[str], options: Mapping[str, int | None], out: Path | None, special_tokens: bool | None
+) -> None:
     """Print a text as it grows, then how fast it grew.
 
     Args:
@@ -33,6 +35,7 @@ def print_stream(model: Model, words: list[str], options: Mapping[str, int | Non
         words: inputs and settings as `name=value`.
         options: settings that were given as options of the command line.
         out: a file to write the text to as well.
+        special_tokens: whether the prompt gets those of its tokenizer; None for as the file says.
 
     Raises:
         ModelError: the file grows no text, or a word is not as the file says.
@@ -44,7 +47,7 @@ def print_stream(model: Model, words: list[str], options: Mapping[str, int | Non
     prompt, settings = _read_words(model, model.manifest.step, model.manifest.text, words, options)
     begin, count, pieces = time.perf_counter(), 0, [prompt] if isinstance(prompt, str) else []
     say_text(prompt if isinstance(prompt, str) else "", end="")
-    for piece in model.stream(prompt, **settings):
+    for piece in model.stream(prompt, special_tokens=special_tokens, **settings):
         count += len(piece.encode()) if isinstance(piece, str) and model.manifest.tokenizer == "bytes" else 1
         shown = piece if isinstance(piece, str) else " ".join(str(t) for t in piece if t != NOTHING) + " "
         pieces.append(shown)
@@ -105,16 +108,19 @@ def print_count(model: Model, count: Array | None) -> None:
         say(f"in {most:,} turns", err=True)
 
 
-def print_results(model: Model, results: Mapping[str, Array], values: Mapping[str, object]) -> None:
+def print_results(
+    model: Model, results: Mapping[str, Array], values: Mapping[str, object], special_tokens: bool | None
+) -> None:
     """Print each result in the form that suits it: scores of texts, labels, bars of probabilities, or a summary.
 
     Args:
         results: arrays [batch, ...] by the names of the outputs.
         values: the inputs and settings that they were computed from.
+        special_tokens: whether texts got those of their tokenizer; None for as the file says.
     """
     for name, array in results.items():
         rows = np.asarray(array)
-        if _print_scores(model, rows, values):
+        if _print_scores(model, rows, values, special_tokens):
             continue
         say(f"{visible_line(name)}: {rows.dtype} {list(rows.shape)}")
         port = model.outputs[name]
@@ -129,7 +135,7 @@ def print_results(model: Model, results: Mapping[str, Array], values: Mapping[st
             say("  " + str(rows[:3]).replace("\n", "\n  "))
 
 
-def _print_scores(model: Model, rows: Array, values: Mapping[str, object]) -> bool:
+def _print_scores(model: Model, rows: Array, values: Mapping[str, object], special_tokens: bool | None) -> bool:
     """Print log-probabilities [texts, tokens - 1] as perplexity and bits a byte; False where `rows` are something else.
 
     Every token of a text but the first has a log-probability, given those before it.
@@ -137,11 +143,13 @@ def _print_scores(model: Model, rows: Array, values: Mapping[str, object]) -> bo
     texts = [t for t in map(_texts_in, values.values()) if t]
     if len(texts) != 1 or model.tokenizer is None or rows.ndim != 2 or (rows > 1e-6).any() or not rows.size:
         return False
+    special = model.manifest.special_tokens if special_tokens is None else special_tokens
     tokens = [model.tokenizer.encode(text) for text in texts[0]]
-    if rows.shape != (len(tokens), len(tokens[0]) - 1):
+    before, after = map(len, model.tokenizer.special_tokens(texts[0][0])) if special else (0, 0)
+    if rows.shape != (len(tokens), before + len(tokens[0]) + after - 1):
         return False
-    for row, encoded in zip(rows, tokens, strict=True):
-        total, size = float(row.sum()), len(model.tokenizer.decode(encoded[1:]).encode())
+    for row, own in zip(rows, tokens, strict=True):
+        total, size = float(row.sum()), len(model.tokenizer.decode(own if before else own[1:]).encode())
         perplexity, bits = np.exp(-total / row.size), -total / np.log(2) / max(size, 1)
         say(f"log-probability {total:.4g} of {row.size:,} tokens")
         say(f"perplexity {perplexity:.4g}, {bits:.3g} bits a byte")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeGuard
 
 import numpy as np
@@ -20,26 +20,43 @@ NOTHING = -1  # In the place of a token: none.
 class Prompt:
     """A prompt as `rows` of tokens [batch, length], shorter ones preceded by -1, and the form in which it was given.
 
-    `as_text`: as text; `single`: one and not several; `ragged`: as rows of tokens that differ in length.
+    `as_text`: as text; `single`: one and not several; `ragged`: as rows of tokens that differ in length; `added`: how many
+    special tokens stand before the text of each row, which were not in it.
     """
 
     rows: Array
     as_text: bool
     single: bool
     ragged: bool
+    added: tuple[int, ...] = ()
 
 
-def read_prompt(port: Port, value: object, tokenizer: Tokenizer | None) -> Prompt:
+def read_prompt(port: Port, value: object, tokenizer: Tokenizer | None, *, special_tokens: bool = False) -> Prompt:
     """The prompt in a text, in several texts, or in tokens: [length], [batch, length], or lists of different lengths.
+
+    With `special_tokens` a text gets those that its tokenizer prescribes before it, as `<s>`, unless it begins with them
+    itself; it gets none after it, since it is to go on.
 
     Raises:
         ModelError: it is a text and the file has no tokenizer, or a row has no token.
     """
     texts = [value] if isinstance(value, str) else value
     if _are_texts(texts):
-        rows: object = [encode_text(port, text, tokenizer) for text in texts]
-        return _as_prompt(port, rows, as_text=True, single=isinstance(value, str))
+        bare = [encode_text(port, text, tokenizer) for text in texts]
+        wanted = tokenizer if special_tokens else None
+        before = [_missing_before(text, row, wanted) for text, row in zip(texts, bare, strict=True)]
+        rows = [np.concatenate(parts) for parts in zip(before, bare, strict=True)]
+        prompt = _as_prompt(port, rows, as_text=True, single=isinstance(value, str))
+        return replace(prompt, added=tuple(map(len, before)))
     return _as_prompt(port, value, as_text=False, single=False)
+
+
+def _missing_before(text: str, tokens: Array, tokenizer: Tokenizer | None) -> Array:
+    """The special tokens that belong before a text, none where its own tokens begin with them."""
+    if tokenizer is None:
+        return tokens[:0]
+    before, _ = tokenizer.special_tokens(text)
+    return before[:0] if np.array_equal(tokens[: len(before)], before) else before
 
 
 def _as_prompt(port: Port, rows: object, *, as_text: bool, single: bool) -> Prompt:
@@ -59,17 +76,19 @@ def _pad_left(rows: Sequence[Sequence[int] | Array]) -> Array:
     return padded
 
 
-def as_tokens(port: Port, value: object, tokenizer: Tokenizer | None) -> object:
+def as_tokens(port: Port, value: object, tokenizer: Tokenizer | None, *, special_tokens: bool = False) -> object:
     """A text as tokens [length], texts of one length as [batch, length]; anything else as it is.
+
+    With `special_tokens` they stand between those that the tokenizer prescribes.
 
     Raises:
         ModelError: the texts have different numbers of tokens, or the file has no tokenizer.
     """
     if isinstance(value, str):
-        return encode_text(port, value, tokenizer)
+        return encode_text(port, value, tokenizer, special_tokens=special_tokens)
     if not _are_texts(value):
         return value
-    rows = [encode_text(port, text, tokenizer) for text in value]
+    rows = [encode_text(port, text, tokenizer, special_tokens=special_tokens) for text in value]
     lengths = sorted(map(len, rows))
     if lengths[0] < lengths[-1]:
         message = f"`{port.name}` takes texts of one length, these have {lengths[0]} to {lengths[-1]} tokens"
@@ -77,8 +96,8 @@ def as_tokens(port: Port, value: object, tokenizer: Tokenizer | None) -> object:
     return np.stack(rows)
 
 
-def encode_text(port: Port, text: str, tokenizer: Tokenizer | None) -> Array:
-    """A text as tokens [length], int64.
+def encode_text(port: Port, text: str, tokenizer: Tokenizer | None, *, special_tokens: bool = False) -> Array:
+    """A text as tokens [length], int64; with `special_tokens` between those that the tokenizer prescribes.
 
     Raises:
         ModelError: `text-unavailable`: the file has no tokenizer, or it fails. `input-dtype`: half of a character is no text.
@@ -91,7 +110,11 @@ def encode_text(port: Port, text: str, tokenizer: Tokenizer | None) -> Array:
     if tokenizer is None:
         help = f"give `{port.name}` as numbers, or compile with --tokenizer"
         raise ModelError("text-unavailable", f"`{port.name}` is a text, but this file has no tokenizer", help)
-    return tokenizer.encode(text)
+    tokens = tokenizer.encode(text)
+    if not special_tokens:
+        return tokens
+    before, after = tokenizer.special_tokens(text)
+    return np.concatenate([before, tokens, after])
 
 
 def _are_texts(values: object) -> TypeGuard[Sequence[str]]:
@@ -133,13 +156,14 @@ def check_length(text: Text, rows: Array, settings: Mapping[str, Array | int]) -
 
 
 def format_result(prompt: Prompt, rows: Array, tokenizer: Tokenizer | None) -> Any:
-    """Generated tokens [batch, length] in the form of their prompt.
+    """Generated tokens [batch, length] in the form of their prompt; the special tokens that it was given are left out.
 
     Returns:
         A text for one text, a list of texts for several; else the tokens as they are, or as a list of rows without -1 where
         the prompts had different lengths. One text beside a batch of another input has several results.
     """
     if prompt.as_text and tokenizer is not None:
-        texts = [tokenizer.decode(row[row != NOTHING]) for row in rows]
+        added = prompt.added if len(prompt.added) == len(rows) else (prompt.added or (0,))[:1] * len(rows)
+        texts = [tokenizer.decode(row[row != NOTHING][n:]) for row, n in zip(rows, added, strict=True)]
         return texts[0] if prompt.single and len(texts) == 1 else texts
     return [row[row != NOTHING] for row in rows] if prompt.ragged else rows

@@ -62,9 +62,12 @@ def generate(
         length = 1
 
 
-def decode_stream(tokens: Iterator[Array], tokenizer: Tokenizer) -> Iterator[str]:
-    """The text of one row's tokens, [1] a turn, in pieces; a character that is split across tokens waits for its last one."""
-    decoder = tokenizer.decoder()
+def decode_stream(tokens: Iterator[Array], tokenizer: Tokenizer, prompt: Array) -> Iterator[str]:
+    """The text of one row's tokens, [1] a turn, in pieces; a character that is split across tokens waits for its last one.
+
+    The tokens of the `prompt`, [length], are not shown, but the text of the first new one may depend on them.
+    """
+    decoder = tokenizer.decoder(prompt)
     for row in tokens:
         piece = decoder.push(row[row >= 0])
         if piece:

@@ -36,11 +36,14 @@ class Tokenizer(Protocol):
     def encode(self, text: str) -> Array:
         """A text as tokens [length], int64."""
 
+    def special_tokens(self, text: str) -> tuple[Array, Array]:
+        """What the tokenizer prescribes before and after the tokens of a text, as `[CLS]` and `[SEP]`: [m] and [n], int64."""
+
     def decode(self, tokens: Iterable[int]) -> str:
         """Tokens as text; bytes that are no character become U+FFFD."""
 
-    def decoder(self) -> Decoder:
-        """A decoder for the tokens of one text, as they come."""
+    def decoder(self, before: Iterable[int] = ()) -> Decoder:
+        """A decoder for the tokens of one text, as they come after those `before`."""
 
 
 class Bytes:
@@ -52,12 +55,16 @@ class Bytes:
         """The bytes of a text, [length]."""
         return np.frombuffer(text.encode(), np.uint8).astype(np.int64)
 
+    def special_tokens(self, text: str) -> tuple[Array, Array]:
+        """None, [0] and [0]: bytes are all that there is."""
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+
     def decode(self, tokens: Iterable[int]) -> str:
         """The text of these bytes."""
         return _as_bytes(tokens).decode(errors="replace")
 
-    def decoder(self) -> Decoder:
-        """A decoder that keeps the bytes of an unfinished character."""
+    def decoder(self, before: Iterable[int] = ()) -> Decoder:
+        """A decoder that keeps the bytes of an unfinished character; those `before` are whole ones."""
         return _BytesDecoder()
 
 
@@ -92,12 +99,26 @@ class Pieces:
             raise ModelError("text-unavailable", message, "pip install tokenizers") from error
         with _failures_told("model-truncated", "the tokenizer cannot be read"):
             self._inner = HuggingFaceTokenizer.from_str(json)
+        self._inner.no_padding()  # Both are of the training of another model.
+        self._inner.no_truncation()
         self.size = self._inner.get_vocab_size()
 
     def encode(self, text: str) -> Array:
-        """A text as tokens [length], without the special tokens that some tokenizers put around it."""
+        """A text as tokens [length], without the special tokens that some tokenizers put around it.
+
+        A text is never cut or padded, whatever the tokenizer's file says.
+        """
         with _failures_told("text-unavailable", "the file's tokenizer cannot read this text"):
             return np.array(self._inner.encode(text, add_special_tokens=False).ids, np.int64)
+
+    def special_tokens(self, text: str) -> tuple[Array, Array]:
+        """What the tokenizer's post-processor puts before and after a text, [m] and [n]; those inside belong to the text."""
+        with _failures_told("text-unavailable", "the file's tokenizer cannot read this text"):
+            encoding = self._inner.encode(text)
+        tokens, special = np.array(encoding.ids, np.int64), np.array(encoding.special_tokens_mask, bool)
+        (own,) = np.nonzero(~special)
+        start, end = (int(own[0]), int(own[-1]) + 1) if len(own) else (len(tokens), len(tokens))
+        return tokens[:start], tokens[end:]
 
     def decode(self, tokens: Iterable[int]) -> str:
         """Tokens as text, special ones included."""
@@ -105,9 +126,9 @@ class Pieces:
             text: str = self._inner.decode([int(t) for t in tokens], skip_special_tokens=False)
             return text
 
-    def decoder(self) -> Decoder:
+    def decoder(self, before: Iterable[int] = ()) -> Decoder:
         """A decoder that decodes every token beside those before it."""
-        return _PiecesDecoder(self)
+        return _PiecesDecoder(self, before)
 
 
 @contextmanager
@@ -124,9 +145,9 @@ def _failures_told(slug: str, message: str) -> Iterator[None]:
 class _PiecesDecoder:
     """Decodes new tokens together with those just shown, since a token's text may depend on the one before it."""
 
-    def __init__(self, pieces: Pieces) -> None:
+    def __init__(self, pieces: Pieces, before: Iterable[int]) -> None:
         self._pieces = pieces
-        self._shown: list[int] = []
+        self._shown = [int(t) for t in before]
         self._waiting: list[int] = []
 
     def push(self, tokens: Iterable[int]) -> str:

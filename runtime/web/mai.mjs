@@ -10,6 +10,7 @@
 // input that a file can do without, as settings are; `load` makes them ordinary ones, `mai compile --settings required` too.
 
 const NOTHING = -1;
+const GOES_ON = true;
 const HALF = "\ufffd"; // What stands for bytes that are no character, or not yet.
 const PIECES = "this file's tokenizer needs `Tokenizer` of @huggingface/tokenizers: hand it to `load`, or give tokens";
 const ERRORS = 3; // of onnxruntime's levels of what it logs
@@ -23,12 +24,14 @@ export class ModelError extends Error {}
  * Open a file: its address (in Node also its path), or its bytes. With the bytes or the address of the `.step.onnx` beside it
  * as `step`, a text may be streamed; `session` holds onnxruntime's own options. `Tokenizer`, the class of
  * `@huggingface/tokenizers`, reads texts where the tokens are not bytes; without it they are given and returned as numbers.
+ * `specialTokens` says whether a text gets those that its tokenizer prescribes; otherwise the file says it.
  */
-export async function load(ort, source, { step, session, Tokenizer } = {}) {
+export async function load(ort, source, { step, session, Tokenizer, specialTokens } = {}) {
   const bytes = await bytesOf(source);
   const metadata = metadataOf(bytes);
   if (!metadata["mai.manifest"]) throw new ModelError("this is not a file that mai compiled");
   const manifest = { labels: {}, least: {}, most: {}, ...JSON.parse(metadata["mai.manifest"]) };
+  manifest.special_tokens = specialTokens ?? manifest.special_tokens ?? false;
   const settings = new Set(manifest.settings.map((port) => port.name));
   const needed = manifest.required ? bytes : withoutDefaults(bytes, settings);
   const opened = await ort.InferenceSession.create(needed, { logSeverityLevel: ERRORS, ...session });
@@ -68,10 +71,10 @@ export class Model {
     }
     for (const state of Object.keys(step.states))
       held[state] = this.turn._zeros(this.turn.inputs[state], step.past_size);
-    let tokens = this._encoded(prompt);
+    let tokens = this._encoded(prompt, GOES_ON);
     this._checkLength(tokens.length, total);
     let past = 0;
-    const decoder = typeof prompt === "string" ? new Decoder(this.tokenizer) : null;
+    const decoder = typeof prompt === "string" ? new Decoder(this.tokenizer, tokens) : null;
     for (let turn = 0; turn < total; turn++) {
       held[step.tokens] = new this.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]);
       this.turn._feed(held, this.turn.settings[step.past], past);
@@ -188,14 +191,23 @@ export class Model {
     return names.indexOf(name);
   }
 
+  /** The special tokens before a text, its own, and those after it; one that goes on has none after it, nor any twice. */
+  _parts(text, goesOn) {
+    const own = this.tokenizer.encode(text);
+    if (!this.manifest.special_tokens) return [[], own, []];
+    const [before, after] = this.tokenizer.specialTokens(text);
+    if (!goesOn) return [before, own, after];
+    return [before.every((token, k) => token === own[k]) ? [] : before, own, []];
+  }
+
   /** The tokens of a text, or of one that is given as them. */
-  _encoded(prompt) {
+  _encoded(prompt, goesOn = false) {
     if (typeof prompt === "string" && !this.tokenizer)
       throw new ModelError(this.manifest.tokenizer ? PIECES : "this is a text, but the file has no tokenizer");
     if (typeof prompt !== "string" && !isList(prompt)) throw new ModelError("a text is a string, or a list of tokens");
     if (typeof prompt === "string" && /\p{Surrogate}/u.test(prompt))
       throw new ModelError("this is no text: half of a character, a lone surrogate, is in it");
-    const tokens = typeof prompt === "string" ? this.tokenizer.encode(prompt) : Array.from(prompt, Number);
+    const tokens = typeof prompt === "string" ? this._parts(prompt, goesOn).flat() : Array.from(prompt, Number);
     if (!tokens.length) throw new ModelError("there is no token: the text to go on from needs at least one");
     return tokens;
   }
@@ -203,7 +215,7 @@ export class Model {
   /** Prompts as rows of one length: shorter ones begin with nothing. */
   _sideBySide(prompts) {
     const one = typeof prompts === "string" || (!isList(prompts?.[0]) && typeof prompts?.[0] !== "string");
-    const rows = (one ? [prompts] : prompts).map((prompt) => this._encoded(prompt));
+    const rows = (one ? [prompts] : prompts).map((prompt) => this._encoded(prompt, GOES_ON));
     const longest = Math.max(...rows.map((row) => row.length));
     return rows.map((row) => [...Array(longest - row.length).fill(NOTHING), ...row]);
   }
@@ -232,9 +244,11 @@ export class Model {
     const prompt = text && values[text.prompt];
     const first = this.manifest.outputs[0]?.name;
     if (typeof prompt === "string" || typeof prompt?.[0] === "string") {
-      const texts = rowsOf(results[first]).map((row) =>
-        this.tokenizer.decode(row.filter((token) => token !== NOTHING)),
-      );
+      const prompts = [prompt].flat();
+      const texts = rowsOf(results[first]).map((row, k) => {
+        const [added] = this._parts(prompts[k % prompts.length], GOES_ON);
+        return this.tokenizer.decode(row.filter((token) => token !== NOTHING).slice(added.length));
+      });
       results[first] = typeof prompt === "string" && texts.length === 1 ? texts[0] : texts;
     }
     return results;
@@ -327,20 +341,27 @@ function tokenizerOf({ tokenizer }, Tokenizer) {
   if (tokenizer === "bytes") {
     const byte = (token) => (token >= 0 && token < 256 ? token : 255); // no character has 255
     const decode = (tokens) => new TextDecoder().decode(Uint8Array.from(tokens, byte));
-    return { encode: (text) => Array.from(new TextEncoder().encode(text)), decode };
+    return { encode: (text) => Array.from(new TextEncoder().encode(text)), decode, specialTokens: () => [[], []] };
   }
   if (!tokenizer || !Tokenizer) return null;
   const pieces = new Tokenizer(JSON.parse(tokenizer), { clean_up_tokenization_spaces: false });
+  const encode = (text) => pieces.encode(text, { add_special_tokens: false }).ids;
+  const specialTokens = (text) => {
+    const [own, all] = [encode(text), pieces.encode(text, { add_special_tokens: true }).ids];
+    const start = all.findIndex((_, at) => own.every((token, k) => token === all[at + k]));
+    return [all.slice(0, Math.max(start, 0)), all.slice(Math.max(start, 0) + own.length)];
+  };
   return {
-    encode: (text) => pieces.encode(text, { add_special_tokens: false }).ids,
+    encode,
+    specialTokens,
     decode: (tokens) => (tokens.length ? pieces.decode(tokens, { skip_special_tokens: false }) : ""),
   };
 }
 
 /** Tokens in, text out as soon as it is sure: a character that is split across tokens waits for its end. */
 class Decoder {
-  constructor(tokenizer) {
-    Object.assign(this, { tokenizer, shown: [], waiting: [] });
+  constructor(tokenizer, before) {
+    Object.assign(this, { tokenizer, shown: before, waiting: [] });
   }
 
   push(token) {

@@ -25,6 +25,7 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
 from mai.runtime.arrays import Array
 from tests.support.hosts import LIBRARY, PIECES, TEXT
+from tests.support.tokenizers import word_tokenizer
 
 JavaScript = Callable[[Sequence[dict[str, Any]]], list[Any]]
 ROOT = Path(__file__).parents[2]
@@ -35,6 +36,10 @@ SMALLER = {
     "resnet": {"L": "10"},
 }
 FEW = 3
+SHOWN_TOKENS = """const vocab = 8
+let number = linspace(0, 7, 8)
+export ids(x: tokens[P]) -> [P] { return number[x] }
+"""
 
 DRAWS = """export draws() -> ([4], [4], class[4]) {
   a ~ normal([4])
@@ -145,6 +150,30 @@ def test_text_is_generated_and_streamed(
         assert answer["results"]["generate"] == model(prompt=prompt, **settings)
     np.testing.assert_array_equal(arrays(whole[2])["generate"], model(prompt=prompts[2], **settings))
     assert "".join(streamed["pieces"]) == "".join(model.stream("Once", **settings))
+
+
+@pytest.mark.parametrize("template", ["<s> $A </s>", "<s> $A", "$A"])
+def test_texts_get_special_tokens(javascript: JavaScript, program: Any, tmp_path: Path, template: str) -> None:
+    padded = {"padding": {"strategy": {"Fixed": 6}, "direction": "Right", "pad_to_multiple_of": None, "pad_id": 0,
+                          "pad_type_id": 0, "pad_token": "<pad>"}}  # fmt: skip
+    tokenizer = word_tokenizer(template, **padded)
+    file = compiled(program(SHOWN_TOKENS), "ids", tmp_path, tokenizer=tokenizer)
+    texts = ["red fish", "<s> one", "red"]
+    for text, answer in zip(texts, javascript([{"file": str(file), "values": {"x": t}} for t in texts]), strict=True):
+        np.testing.assert_array_equal(arrays(answer)["ids"], load(file, providers="cpu")(x=text))
+    made = program(TEXT.replace("vocab = 256", "vocab = 8"))
+    trained = Trained(load_weights(made, None)[0], tokenizer=tokenizer)
+    grows = export(made, "generate", trained, tmp_path, CompileOptions(verify=False)).path
+    step = export_step(made, "generate", trained, tmp_path, CompileOptions(verify=False))
+    assert step is not None
+    settings, model = {"count": 5, "seed": 3}, load(grows, providers="cpu")
+    prompts: list[Any] = ["red fish", "<s> one", ["one", "red blue fish"]]
+    for prompt, answer in zip(
+        prompts, javascript([{"file": str(grows), "values": {"prompt": p, **settings}} for p in prompts]), strict=True
+    ):
+        assert answer["results"]["generate"] == model(prompt=prompt, **settings)
+    (streamed,) = javascript([{"file": str(grows), "step": str(step.path), "prompt": "red fish", "values": settings}])
+    assert "".join(streamed["pieces"]) == "".join(model.stream("red fish", **settings))
 
 
 def test_names_of_labels(javascript: JavaScript, tmp_path: Path) -> None:

@@ -34,7 +34,7 @@ export doubled(x: [2]) -> [2] { return 2 * x }
 export fixed() -> [2] { return [1.0, 2.0] }
 export broken() -> [2] {
   x ~ normal([2])
-  return log(-x^2)
+  return log(x)
 }
 export stuck() -> [] {
   x ~ normal([])

@@ -128,8 +128,8 @@ def _layers() -> Iterator[Chapter]:
 
 
 def _with_numbers(form: str) -> str:
-    """A layer's form, constants among its defaults as numbers: `eps = norm_eps` is `eps = 1e-05`."""
-    return re.sub(r"= (\w+_eps)\b", lambda m: f"= {BUILTINS[m[1]]:g}", form)
+    """A layer's form, constants among its defaults as numbers: `eps = norm_eps` is `eps = 1e-5`."""
+    return re.sub(r"= (\w+_eps)\b", lambda m: f"= {BUILTINS[m[1]]:g}".replace("e-0", "e-"), form)
 
 
 def _solver(solver: Solver) -> Entry:

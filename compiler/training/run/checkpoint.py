@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
+import typer
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
-from mai.compiler.training.run.folder import WEIGHTS, checkpoint_of, checkpoints
+from mai.compiler.training.run.folder import WEIGHTS, checkpoint_of, checkpoints, holds_run
+from mai.compiler.weights.sealed import CHECKSUM, is_intact, sealed
 from mai.runtime.files import plain_file, write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -60,8 +61,7 @@ def restore_optimizer(
 def write(folder: Path, checkpoint: Checkpoint) -> Path:
     """Save a checkpoint and drop all but the last two."""
     path = checkpoint_of(folder, checkpoint.step)
-    tensors = {n: t.detach().cpu().contiguous() for n, t in checkpoint.tensors.items()}
-    write_atomically(path, save(tensors, {**checkpoint.metadata, "step": str(checkpoint.step)}))
+    write_atomically(path, sealed(checkpoint.tensors, {**checkpoint.metadata, "step": str(checkpoint.step)}))
     for old in checkpoints(folder)[:-KEPT]:
         old.unlink(missing_ok=True)
     return path
@@ -70,8 +70,10 @@ def write(folder: Path, checkpoint: Checkpoint) -> Path:
 def read(path: Path) -> Checkpoint:
     """Open a checkpoint. Raises `MaiError` where it is damaged."""
     try:
-        with safe_open(plain_file(path), framework="pt") as file:
-            metadata = dict(file.metadata() or {})
+        if not is_intact(plain_file(path)):
+            raise ValueError("it is damaged: its checksum does not match")
+        with safe_open(path, framework="pt") as file:
+            metadata = {key: text for key, text in (file.metadata() or {}).items() if key != CHECKSUM}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
         return Checkpoint(int(metadata["step"]), tensors, metadata)
     except (SafetensorError, OSError, KeyError, ValueError) as error:
@@ -79,13 +81,29 @@ def read(path: Path) -> Checkpoint:
 
 
 def latest(folder: Path) -> Checkpoint | None:
-    """The last checkpoint that can be read."""
+    """The last checkpoint that can be read; of later ones it is said why they cannot be."""
+    refused: list[Diagnostic] = []
     for path in reversed(checkpoints(folder)):
         try:
-            return read(path)
-        except MaiError:
+            checkpoint = read(path)
+        except MaiError as error:
+            refused += error.diagnostics
             continue
+        for diagnostic in refused:
+            typer.echo(f"note: {diagnostic.message}: going on from step {checkpoint.step}", err=True)
+        return checkpoint
     return None
+
+
+def nothing_to_resume(folder: Path) -> MaiError:
+    """For a run that is to go on where no checkpoint can be read: why the last one cannot."""
+    message = f"no checkpoint in {folder} can be read" if holds_run(folder) else f"there is no run in {folder}"
+    for path in checkpoints(folder)[-1:]:
+        try:
+            read(path)
+        except MaiError as error:
+            message += f": {error.diagnostics[0].message}"
+    return MaiError([Diagnostic("weights-missing", None, message, help="without --resume it begins one")])
 
 
 def check_same(
@@ -111,6 +129,6 @@ def check_same(
 def write_weights(folder: Path, tensors: Mapping[str, Tensor], metadata: Mapping[str, object]) -> Path:
     """The trained weights, for `mai compile`."""
     path = folder / WEIGHTS
-    on_cpu = {n: t.detach().cpu().contiguous() for n, t in tensors.items()}
-    write_atomically(path, save(on_cpu, {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}))
+    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in metadata.items()}
+    write_atomically(path, sealed(tensors, texts))
     return path

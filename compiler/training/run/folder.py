@@ -42,12 +42,6 @@ def make(folder: Path) -> Path:
     return folder
 
 
-def nothing_to_resume(folder: Path) -> MaiError:
-    """For a run that is to go on where no checkpoint can be read."""
-    message = f"no checkpoint in {folder} can be read" if holds_run(folder) else f"there is no run in {folder}"
-    return MaiError([Diagnostic("weights-missing", None, message, help="without --resume it begins one")])
-
-
 def make_room(folder: Path, program: Program, data: Sequence[Path]) -> None:
     """Move the run in a folder, if there is one, into `FOLDER/before`, in the place of an earlier one there, and say so.
 
