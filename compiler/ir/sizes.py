@@ -1,7 +1,7 @@
 """Sizes of axes: whole numbers, or polynomials in symbols that are known only at run time.
 
 A `Size` is a Python `int` wherever it is known; otherwise a `Dim`, in a normal form, so that two sizes are equal
-exactly when their normal forms are: `P + count`, `2 * H`, `(H - 1) // 2 + 1`.
+exactly when their normal forms are: `P + count`, `2 * H`, `(H + 1) // 2`.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import reduce
 from itertools import chain
+from math import gcd
 from operator import add, floordiv, mul
 from typing import TypeVar, Union
 
@@ -58,12 +59,13 @@ class Dim:
     __rmul__ = __mul__
 
     def __floordiv__(self, other: int) -> Size:
-        """Terms that the denominator divides come out; the rest stays under one quotient."""
-        whole = [(m, c // other) for m, c in self.terms if c % other == 0]
-        rest = _normal([(m, c) for m, c in self.terms if c % other])
-        if isinstance(rest, int):
-            return _normal([*whole, ((), rest // other)])
-        return _normal([*whole, ((Quotient(rest, other),), 1)])
+        """What the denominator divides comes out; what stays under one quotient is as small as it can be, and not negative.
+
+        So `(H - 1) // 2 + 1` is `(H + 1) // 2`, `(2 * H + 1) // 4` is `H // 2`, and `(H // 2 + 1) // 2` is `(H + 2) // 4`.
+        """
+        whole = _normal([(m, c // other) for m, c in self.terms])
+        rest = _normal([(m, c % other) for m, c in self.terms])
+        return whole + (0 if isinstance(rest, int) else _quotient(rest, other))
 
     def __str__(self) -> str:
         text = ""
@@ -122,6 +124,19 @@ def product(sizes: tuple[Size, ...]) -> Size:
     for size in sizes:
         total = total * size
     return total
+
+
+def _quotient(numerator: Dim, denominator: int) -> Size:
+    """A quotient of which nothing comes out, in lowest terms."""
+    constant = sum(c for monomial, c in numerator.terms if not monomial)
+    terms = [(monomial, c) for monomial, c in numerator.terms if monomial]
+    inner = terms[0][0][0] if len(terms) == 1 and terms[0][1] == 1 and len(terms[0][0]) == 1 else None
+    if isinstance(inner, Quotient):
+        return (inner.numerator + constant * inner.denominator) // (inner.denominator * denominator)
+    common = gcd(denominator, *(c for _, c in terms))
+    if common > 1:
+        return _normal([*((m, c // common) for m, c in terms), ((), constant // common)]) // (denominator // common)
+    return _normal([((Quotient(numerator, denominator),), 1)])
 
 
 def _terms(size: Size) -> list[tuple[Monomial, int]]:
