@@ -21,7 +21,7 @@ from mai.spec.diagnostics.suggest import closest
 from mai.spec.parse import load_source, parse
 from mai.spec.source import Source
 
-MAX_IMPORTS = 50
+MAX_IMPORTS = 500  # One file inside the other.
 
 
 class StandardLayers(MutableMapping[str, Binding]):
@@ -155,7 +155,11 @@ class Loader:
         if not is_there:
             self.report.error("import-not-found", span, f"there is no file {declaration.path.value}")
             return
-        if target in self.loading or len(self.loading) > MAX_IMPORTS:
+        if len(self.loading) > MAX_IMPORTS:
+            message = f"this is import number {len(self.loading):,}, one inside the other: more than are followed"
+            self.report.error("import-too-deep", span, message, help="let one file import the others side by side")
+            return
+        if target in self.loading:
             chain = " -> ".join(p.name for p in [*self.loading, target])
             self.report.error("import-cycle", span, f"files import each other in a circle: {chain}")
             return

@@ -84,6 +84,10 @@ NAMES: dict[str, Entry] = {
         "Paths start at the folder of the file that imports, not at the folder where mai was started.",
         'import "nowhere.mai"\n',
     ),
+    "import-too-deep": Entry(
+        "A chain of imports that is too long",
+        "Up to 500 files may import each other one inside the other. Let one file import the others side by side.",
+    ),
     "import-cycle": Entry(
         "Files import each other in a circle",
         "What two files need from each other belongs in a third one, that both import.",

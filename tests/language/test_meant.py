@@ -113,3 +113,56 @@ def test_derivatives_that_are_always_zero(tmp_path: Path, body: str, help: str) 
 )
 def test_derivatives_that_are_meant(tmp_path: Path, body: str) -> None:
     assert slugs(tmp_path, export(body)) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "help"),
+    [
+        (
+            "export f(x: [2]) -> [2] { return sіn(x) }\n",
+            "write `sin`: here `і` is the Cyrillic U+0456, there `i` is the Latin U+0069",
+        ),
+        (
+            "export f(X: [2]) -> [2] { return 2 * Χ }\n",
+            "write `X`: here `Χ` is the Greek U+03A7, there `X` is the Latin U+0058",
+        ),
+        (
+            "export f(σ: [2]) -> [2] { return 2 * ς }\n",
+            "write `σ`: here `ς` is the Greek U+03C2, there `σ` is the Greek U+03C3",
+        ),
+        (
+            "export f(μ: [2]) -> [2] { return 2 * µ }\n",
+            "write `μ`: here `µ` is the micro sign U+00B5, there `μ` is the Greek U+03BC",
+        ),
+        ("export f(x: [2]) -> [2] { return 2 * y }\n", None),
+    ],
+)
+def test_letters_that_look_alike(tmp_path: Path, text: str, help: str | None) -> None:
+    ((_, _, told),) = slugs(tmp_path, text)
+    assert told == help or (help is None and "Latin" not in (told or ""))
+
+
+def test_the_batch_is_not_written(tmp_path: Path) -> None:
+    net = "net f(x: [8, 4]) -> [8, 2] {{ return linear(x, 2) }}\nexport g(x: [{0}]) -> [{1}] {{ return f(x) }}\n"
+    ((slug, _, help),) = slugs(tmp_path, net.format("4", "2"))
+    assert (
+        slug == "rank-mismatch" and help == "a spec speaks of one example, and mai adds the batch axis: write `x: [4]`"
+    )
+
+
+def test_over_a_layer(tmp_path: Path) -> None:
+    text = (
+        "data x: [2] from moons()\nlayer scale(x: [2]) -> [2] { return linear(x, 2) }\nnet f(x: [2]) -> [2] { return scale(x) }\n"
+        "train(steps = 5) { minimize sum((f(x) - x)^2) over scale }\n"
+    )
+    ((slug, message, help),) = slugs(tmp_path, text)
+    assert slug == "not-a-net" and "`scale` is a layer" in message and help is not None and "net" in help
+
+
+@pytest.mark.parametrize(("count", "slug"), [(60, None), (600, "import-too-deep")])
+def test_long_chains_of_imports(tmp_path: Path, count: int, slug: str | None) -> None:
+    for i in range(count):
+        (tmp_path / f"c{i}.mai").write_text(f'import "c{i + 1}.mai"\nlayer l{i}(x: [2]) -> [2] {{ return x }}\n')
+    (tmp_path / f"c{count}.mai").write_text("layer last(x: [2]) -> [2] { return x }\n")
+    found = check(tmp_path / "c0.mai").diagnostics
+    assert [d.slug for d in found] == ([] if slug is None else [slug])

@@ -23,6 +23,7 @@ from mai.compiler.ir.sizes import Dim
 from mai.compiler.ops.shapes import shape as sh
 from mai.spec import ast, in_prelude
 from mai.spec.diagnostics.foreign import FOREIGN, VALUES
+from mai.spec.diagnostics.look_alikes import look_alike
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.source import Span
 
@@ -73,8 +74,9 @@ class Expressions:
 def _name(e: Context, env: Environment, expr: ast.Name) -> Binding:
     found = look_up(env, expr.id)
     if found is None:
-        guess = closest(expr.id, [*names_in_sight(env), *TRUTHS])
-        help = VALUES.get(expr.id) or (f"did you mean `{guess}`?" if guess else None)
+        known = [*names_in_sight(env), *TRUTHS]
+        guess = closest(expr.id, known)
+        help = look_alike(expr.id, known) or VALUES.get(expr.id) or (f"did you mean `{guess}`?" if guess else None)
         if expr.id == "dW":
             help = "noise is part of a state's increment: `dx = f * ds + g * dW`, using euler_maruyama(steps)"
         return e.error("unknown-name", expr.span, f"nothing here is called `{expr.id}`", help=help)
@@ -129,8 +131,9 @@ def _applied(e: Context, env: Environment, callee: ast.Expr, arguments: list[Bou
         return e.error("not-callable", callee.span, "only a layer, a net or a function can be called", help=help)
     function = look_up(env, callee.id)
     if function is None:
-        guess = closest(callee.id, names_in_sight(env))
-        help = FOREIGN.get(callee.id) or (f"did you mean `{guess}`?" if guess else None)
+        known = names_in_sight(env)
+        guess = closest(callee.id, known)
+        help = look_alike(callee.id, known) or FOREIGN.get(callee.id) or (f"did you mean `{guess}`?" if guess else None)
         message = f"there is no layer, net or function called `{callee.id}`"
         return e.error("unknown-function", callee.span, message, help=help)
     if isinstance(function, (Value, int, float, Dim, list, tuple, str)):

@@ -82,9 +82,8 @@ class Signatures:
         mapped = value.type.rank - len(dims)
         if mapped < 0:
             message = f"`{name}` takes {parameter.type.span.text} as `{parameter.name.id}`, this is {describe(value.type.shape)}"
-            raise self.e.fail(
-                "rank-mismatch", span, message, label=describe(value.type.shape), where=self._came_from(value, span)
-            )
+            where, help = self._came_from(value, span), _without_batch(parameter, dims, value)
+            raise self.e.fail("rank-mismatch", span, message, label=describe(value.type.shape), where=where, help=help)
         self._bind_dims(env, name, dims, value, span)
         if isinstance(parameter.type, ast.ClassType):
             value = self._fit_classes(env, parameter.type, value, given, span)
@@ -220,3 +219,12 @@ def dtype_of(written: ast.TypeExpr) -> DType:
     if isinstance(written, ast.TensorType):
         return DType.REAL
     return SCALARS[written.kind] if isinstance(written, ast.ScalarType) else DType.INT
+
+
+def _without_batch(parameter: ast.Parameter, dims: Sequence[ast.Expr], value: Value) -> str | None:
+    """What to write where a parameter has one axis too many at the front, most likely the batch."""
+    inner = dims[1:]
+    if len(inner) != value.type.rank or not all(isinstance(d, ast.Name | ast.Number) for d in inner):
+        return None
+    written = f"{parameter.name.id}: [{', '.join(d.span.text for d in inner)}]"
+    return f"a spec speaks of one example, and mai adds the batch axis: write `{written}`"

@@ -1,0 +1,32 @@
+"""Letters that look like others: a name typed on another keyboard is told by its letter, since nobody can see it."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+
+# Cyrillic and Greek letters by the Latin ones that they look like; a final sigma is a sigma (Unicode's confusables, in part).
+LOOKS_LIKE = str.maketrans(
+    "авекмнорстухіјѕԁԛԝАВЕКМНОРСТУХІЈЅΑΒΕΖΗΙΚΜΝΟΡΤΥΧοςκν",
+    "aBeKMHopcTyxijsdqwABEKMHOPCTYXIJSABEZHIKMNOPTYXoσkv",
+)
+
+
+def look_alike(name: str, known: Iterable[str]) -> str | None:
+    """Which letter of `name` makes it another name than the known one that it looks like, as a help; None for no such name."""
+    for other in known:
+        if other != name and len(other) == len(name) and _looks(other) == _looks(name):
+            wrong, right = next((a, b) for a, b in zip(name, other, strict=True) if a != b)
+            return f"write `{other}`: here `{wrong}` is {_described(wrong)}, there `{right}` is {_described(right)}"
+    return None
+
+
+def _looks(name: str) -> str:
+    return unicodedata.normalize("NFKC", name).translate(LOOKS_LIKE)
+
+
+def _described(letter: str) -> str:
+    """`the Cyrillic U+0430`; `the micro sign U+00B5`."""
+    words = unicodedata.name(letter, "letter").split(" LETTER")[0].lower().split()
+    script = words[0].title() if words[0] in ("cyrillic", "greek", "latin") else " ".join(words)
+    return f"the {script} U+{ord(letter):04X}"
