@@ -50,12 +50,21 @@ class Record:
 
 
 @record
+class Update:
+    """What a step leaves in a state: an output of the train graph, of the weight's shape."""
+
+    output: int
+    weight: str
+
+
+@record
 class Training:
     """A train block.
 
     `graph` has the data fields as inputs and `seed` and `step` as settings. Its outputs are the objectives and the
     reports, per example (lead: the batch) or, for a loss made with `across`, one for the batch (no lead). `evaluation`
     is the same block elaborated as an export is: without dropout, with running statistics. `where` is the `data` line.
+    The objective that comes first also makes the `updates` of states, once its step is taken.
     """
 
     settings: TrainSettings
@@ -67,6 +76,7 @@ class Training:
     reports: tuple[Report, ...]
     records: tuple[Record, ...]
     where: Span
+    updates: tuple[Update, ...] = ()
 
     def moves(self, objective: Objective, weight: Weight) -> bool:
         """Whether an objective moves a weight: one of those that it names, and not frozen."""

@@ -33,8 +33,10 @@ class Registry(Mapping[str, type[Model]]):
             raise KeyError(name)
         module = import_module(f"{self.package}.{name}")
         own = [v for v in vars(module).values() if getattr(v, "__module__", "") == module.__name__]
-        (model,) = (v for v in own if isinstance(v, type) and issubclass(v, Settings) and v.name == name)
-        return cast(type[Model], model)
+        models = [v for v in own if isinstance(v, type) and issubclass(v, Settings) and v.name == name]
+        if len(models) != 1:
+            raise TypeError(f'the file of {module.__name__} needs one class with name = "{name}"; it has {len(models)}')
+        return cast(type[Model], models[0])
 
     def __iter__(self) -> Iterator[str]:
         return iter(self.names)

@@ -100,6 +100,7 @@ class Environment:
     module: Module
     names: dict[str, Binding] = field(default_factory=dict)
     where: dict[str, Span] = field(default_factory=dict)
+    states: dict[str, str] = field(default_factory=dict)  # The weights that the body's `state` lines name.
 
     def bind(self, name: ast.Identifier, value: Binding) -> None:
         """Give a name its meaning here, and remember where it was given."""
@@ -108,7 +109,7 @@ class Environment:
 
     def child(self) -> Environment:
         """A copy, for a body whose assignments must not leak."""
-        return Environment(self.module, dict(self.names), dict(self.where))
+        return Environment(self.module, dict(self.names), dict(self.where), dict(self.states))
 
 
 @dataclass(slots=True)

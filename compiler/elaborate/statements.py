@@ -18,6 +18,7 @@ from mai.compiler.elaborate.expressions.arithmetic import quotient
 from mai.compiler.elaborate.expressions.names import names_in_sight
 from mai.compiler.elaborate.expressions.static import apply
 from mai.compiler.elaborate.statement_rules import RULES, assigned_names, elaborates
+from mai.compiler.elaborate.states import write_state
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ops import elementwise as el
@@ -93,6 +94,7 @@ def _assign(e: Context, env: Environment, statement: ast.Assign) -> Binding:
         value = _updated(e, env, statement, value)
     if len(statement.targets) == 1:
         e.statements.bind_name(env, statement.targets[0], value, statement.value.span)
+        write_state(e, env, statement.targets[0], value, statement.value.span)
         return None
     if isinstance(value, Poison):
         raise Stop
@@ -102,6 +104,7 @@ def _assign(e: Context, env: Environment, statement: ast.Assign) -> Binding:
         raise e.fail("type-mismatch", statement.value.span, message)
     for target, part in zip(statement.targets, value, strict=True):
         e.statements.bind_name(env, target, part, statement.value.span)
+        write_state(e, env, target, part, statement.value.span)
     return None
 
 

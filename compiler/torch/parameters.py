@@ -57,6 +57,12 @@ class Weights(nn.Module):
         """The trained weights that a rule chooses, by name."""
         return {name: p for name, p in self.named_parameters() if moves(self.weights[name])}
 
+    def write(self, states: Mapping[str, torch.Tensor]) -> None:
+        """New values of states, by name; each has the state's shape."""
+        buffers = dict(self.named_buffers()) if states else {}
+        for name, value in states.items():
+            buffers[name].copy_(value.detach())
+
     def numpy(self) -> dict[str, Array]:
         """A copy of every weight as a numpy array, by name."""
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.state_dict().items()}

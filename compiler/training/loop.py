@@ -288,8 +288,10 @@ class Trainer:
             torch.nn.utils.clip_grad_norm_(parameters, self.training.settings.clip)
         set_rate(objective.optimizer, objective.base, factor)
         self.scaling.step(objective.optimizer)
-        if len(outputs) > 1:
-            means = self.processes.average([float(m.detach().float().mean()) for m in outputs[1:]], weight)
+        kept, reported = outputs[1 : 1 + len(objective.states)], outputs[1 + len(objective.states) :]
+        self.weights.write(dict(zip(objective.states, kept, strict=True)))
+        if reported:
+            means = self.processes.average([float(m.detach().float().mean()) for m in reported], weight)
             self.figures |= {report.name: mean for report, mean in zip(self.training.reports, means, strict=True)}
         return value
 

@@ -16,7 +16,10 @@ MakeModule = Callable[[Sequence[int]], Module]  # The outputs of the train graph
 
 
 class Objective:
-    """`module` computes the loss of each example; `reporting` computes the reports beside it, for the last objective.
+    """What one `minimize` computes and moves.
+
+    `module` computes the loss of each example and, for the first objective, what becomes of the `states` that the block
+    writes; `reporting` computes the reports, too, for the last one.
 
     Raises:
         MaiError: it moves no weight.
@@ -24,10 +27,13 @@ class Objective:
 
     def __init__(self, training: Training, written: program.Objective, weights: Weights, module: MakeModule) -> None:
         self.written = written
-        is_last = written is training.objectives[-1]
+        is_first, is_last = written is training.objectives[0], written is training.objectives[-1]
         reports = [r.output for r in training.reports] if is_last else []
-        self.module = module([written.output])
-        self.reporting = module([written.output, *reports]) if reports else self.module
+        updates = training.updates if is_first else ()
+        self.states = tuple(u.weight for u in updates)
+        outputs = [written.output, *(u.output for u in updates)]
+        self.module = module(outputs)
+        self.reporting = module([*outputs, *reports]) if reports else self.module
         self.parameters = weights.chosen(lambda w: training.moves(written, w))
         if not self.parameters:
             raise MaiError([nothing_moves(written)])

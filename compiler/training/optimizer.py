@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -16,11 +17,16 @@ WATCHED = "schedule/watched"  # The name of a schedule's memory in a checkpoint.
 def make_optimizer(settings: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
     """The optimizer that the spec names."""
     if isinstance(settings, TorchOptimizer):
-        kernel = "fused" if settings.fused else "foreach"
         make: Callable[..., torch.optim.Optimizer] = getattr(torch.optim, settings.torch_class)
-        return make(list(parameters), **settings.model_dump(), **{kernel: True})
+        return make(list(parameters), **settings.model_dump(), **_fastest(make))
     assert isinstance(settings, OwnOptimizer), f"{settings.name} is of torch's optimizers, or has a rule of its own"
     return RuleOptimizer(parameters, settings)
+
+
+def _fastest(make: Callable[..., torch.optim.Optimizer]) -> dict[str, bool]:
+    """The argument for an update in one fused kernel, or over lists of weights, whichever that class of torch's has."""
+    taken = inspect.signature(make).parameters
+    return next(({form: True} for form in ("fused", "foreach") if form in taken), {})
 
 
 class RuleOptimizer(torch.optim.Optimizer):

@@ -39,7 +39,6 @@ class TorchOptimizer(Optimizer):
     """A class of `torch.optim`, whose arguments are the settings by their names."""
 
     torch_class: ClassVar[str]
-    fused: ClassVar[bool] = True  # Whether that class has an update fused into one kernel; else it goes over lists.
 
 
 class OwnOptimizer(Optimizer):

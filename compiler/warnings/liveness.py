@@ -47,9 +47,11 @@ class Liveness:
 
     def __init__(self) -> None:
         self.unread: dict[ast.Identifier, Unread] = {}
+        self.states: set[str] = set()  # Names of states: what is assigned to them is kept.
 
     def block(self, statements: Sequence[ast.Statement], live: Names) -> Names:
         """The names that are live before some statements, given those that are live after them."""
+        self.states |= {s.name.id for s in statements if isinstance(s, ast.Param) and not s.trained}
         for statement in reversed(statements):
             live = self._before(statement, live)
         return live
@@ -79,7 +81,7 @@ class Liveness:
     def _assignment(self, statement: ast.Assign, live: Names) -> Names:
         """Of several results one that is read is enough: the others need a name, too."""
         targets = statement.targets
-        if not any(target.id in live for target in targets):
+        if not any(target.id in live | self.states for target in targets):
             self.unread[targets[0]] = Unread(targets[0], "value")
         else:
             self.unread.pop(targets[0], None)

@@ -11,11 +11,14 @@ from collections.abc import Iterator
 
 # For each kind of message, the numbers of the fields that lead to tensors, and the kind of message in each (onnx.proto).
 FIELDS = {
-    "model": {7: "graph"},
-    "graph": {1: "node", 5: "tensor"},
+    "model": {7: "graph", 25: "function"},
+    "function": {7: "node"},
+    "graph": {1: "node", 5: "tensor", 15: "sparse"},
     "node": {5: "attribute"},
-    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph"},
+    "attribute": {5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse"},
+    "sparse": {1: "tensor", 2: "tensor"},
 }
+TENSOR_NAME, EXTERNAL_DATA = 8, 13  # Fields of a tensor. External data are pairs of a key (1) and a value (2).
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # Protobuf's wire types.
 
 
@@ -31,6 +34,27 @@ def checksum(raw: bytes) -> str:
         ValueError: these bytes are no ONNX file.
     """
     return combine_checksums(zlib.crc32(tensor) for tensor in _tensors(memoryview(raw), "model"))
+
+
+def external_tensors(raw: bytes) -> list[tuple[str, str]]:
+    """The tensors of an ONNX file that lie in other files: the name of each, and where it lies.
+
+    Raises:
+        ValueError: these bytes are no ONNX file.
+    """
+    outside = []
+    for tensor in _tensors(memoryview(raw), "model"):
+        fields = list(_fields(tensor))
+        entries = [dict(_fields(content)) for number, content in fields if number == EXTERNAL_DATA]
+        if entries:
+            where = {_text(entry.get(1)): _text(entry.get(2)) for entry in entries}
+            names = [_text(content) for number, content in fields if number == TENSOR_NAME]
+            outside.append((names[-1] if names else "", where.get("location", "")))
+    return outside
+
+
+def _text(content: memoryview | None) -> str:
+    return bytes(content or b"").decode(errors="replace")
 
 
 def combine_checksums(parts: Iterator[int]) -> str:

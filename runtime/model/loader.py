@@ -12,7 +12,7 @@ import onnxruntime as ort
 from mai.runtime.errors import ModelError
 from mai.runtime.files import plain_file
 from mai.runtime.model.binding import CapturedRuns, check_capturable, with_cuda_graphs
-from mai.runtime.model.checksum import checksum
+from mai.runtime.model.checksum import checksum, external_tensors
 from mai.runtime.model.failures import first_line, newer_error, unreadable_error
 from mai.runtime.model.manifest import FORMAT, MANIFEST_KEY, SPEC_KEY, Manifest
 from mai.runtime.model.model import Model
@@ -36,11 +36,12 @@ def load(
         cuda_graph: run a file that `--unroll` made flat as one CUDA graph for each batch size.
 
     Raises:
-        ModelError: the file is missing, truncated, not made by mai, of a newer format, or of a precision that nothing here
-            computes with; or there is no CUDA graph of it.
+        ModelError: the file is missing, truncated, changed, not made by mai, of a newer format, or of a precision that
+            nothing here computes with; or there is no CUDA graph of it.
     """
     path = Path(path)
     raw = _read(path)
+    _check_self_contained(path, raw)
     chosen = choose_providers(providers)
     session = _open(path, raw, with_cuda_graphs(chosen) if cuda_graph else chosen, threads)
     try:
@@ -66,6 +67,18 @@ def _read(path: Path) -> bytes:
     if not raw:
         raise ModelError("model-truncated", f"{path} is empty")
     return raw
+
+
+def _check_self_contained(path: Path, raw: bytes) -> None:
+    """Check that a file holds its own tensors, before ONNX Runtime reads others from wherever it says."""
+    try:
+        outside = external_tensors(raw)
+    except ValueError:  # No ONNX file, which opening it will tell.
+        return
+    if outside:
+        name, location = outside[0]
+        message = f"{path} takes the tensor `{name}` from outside of it, the file {location}: mai wrote no such file"
+        raise ModelError("model-foreign", message, "compile it again")
 
 
 def _open(path: Path, raw: bytes, providers: Sequence[Provider], threads: int | None) -> ort.InferenceSession:
@@ -109,6 +122,13 @@ def _check_graph(path: Path, session: ort.InferenceSession, manifest: Manifest) 
     )
     if not fits:
         raise ModelError("model-truncated", f"the manifest of {path} does not fit its graph", "compile it again")
+    settable = {i.name for i in session.get_overridable_initializers()} | set(graph_inputs)
+    fixed = [f"`{p.name}`" for p in manifest.settings if p.name not in settable]
+    if fixed:
+        message = f"{path} can no longer be given {', '.join(fixed)}: another program has fixed what the manifest lists"
+        raise ModelError(
+            "model-truncated", f"{message} as settings", "use the file that mai wrote, or compile it again"
+        )
 
 
 def _text_fits(manifest: Manifest) -> bool:
@@ -123,7 +143,7 @@ def _text_fits(manifest: Manifest) -> bool:
 
 def _check_weights(path: Path, raw: bytes, manifest: Manifest) -> None:
     """Check that the weights are those that were compiled; the manifests of older files have no checksum."""
-    if manifest.checksum is not None and manifest.checksum != checksum(raw):
+    if manifest.checksum not in (None, checksum(raw)):
         message = (
             f"the weights of {path} are not those that mai wrote: it is damaged, or another program has changed it"
         )

@@ -33,6 +33,8 @@ export async function load(ort, source, { step, session, Tokenizer, specialToken
   const manifest = { labels: {}, least: {}, most: {}, ...JSON.parse(metadata["mai.manifest"]) };
   manifest.special_tokens = specialTokens ?? manifest.special_tokens ?? false;
   const settings = new Set(manifest.settings.map((port) => port.name));
+  checkSelfContained(bytes, "model");
+  checkSettable(bytes, settings);
   const needed = manifest.required ? bytes : withoutDefaults(bytes, settings);
   const opened = await ort.InferenceSession.create(needed, { logSeverityLevel: ERRORS, ...session });
   const turn = step ? await load(ort, step, { session, Tokenizer }) : null;
@@ -417,7 +419,41 @@ function withoutDefaults(bytes, settings) {
   return made;
 }
 
-const [GRAPH, METADATA, INITIALIZER, TENSOR_NAME] = [7, 14, 5, 8];
+/** A file holds its own tensors: none of it, nor of graphs inside of it, lies in another file. */
+function checkSelfContained(message, kind) {
+  for (const { field, content } of fieldsOf(message)) {
+    const inner = HOLDS[kind][field];
+    if (inner === "tensor" && contentOf(content, EXTERNAL)) {
+      const name = textOf(contentOf(content, TENSOR_NAME));
+      throw new ModelError(`the tensor \`${name}\` lies outside of the file: mai wrote no such file`);
+    }
+    if (inner && inner !== "tensor") checkSelfContained(content, inner);
+  }
+}
+
+/** Every setting is an input of the graph, whether or not it has a default. */
+function checkSettable(bytes, settings) {
+  const graphs = fieldsOf(bytes).filter(({ field }) => field === GRAPH);
+  const inputs = graphs.flatMap(({ content }) => fieldsOf(content).filter(({ field }) => field === INPUT));
+  const names = new Set(inputs.map(({ content }) => textOf(contentOf(content, 1))));
+  const fixed = [...settings].filter((name) => !names.has(name)).map((name) => `\`${name}\``);
+  if (fixed.length)
+    throw new ModelError(
+      `this file can no longer be given ${fixed.join(", ")}: another program has fixed what the manifest lists as settings`,
+    );
+}
+
+const [GRAPH, METADATA, INITIALIZER, TENSOR_NAME, INPUT, EXTERNAL] = [7, 14, 5, 8, 11, 13];
+// For each kind of message, the fields that lead to tensors, and the kind of message in each (onnx.proto).
+const HOLDS = {
+  model: { 7: "graph", 25: "function" },
+  function: { 7: "node" },
+  graph: { 1: "node", 5: "tensor", 15: "sparse" },
+  node: { 5: "attribute" },
+  attribute: { 5: "tensor", 6: "graph", 10: "tensor", 11: "graph", 22: "sparse", 23: "sparse" },
+  sparse: { 1: "tensor", 2: "tensor" },
+};
+const textOf = (content) => new TextDecoder().decode(content ?? new Uint8Array());
 const contentOf = (message, wanted) => fieldsOf(message).find(({ field }) => field === wanted)?.content;
 const varint = (number) => (number < 128 ? [number] : [(number % 128) + 128, ...varint(Math.floor(number / 128))]);
 

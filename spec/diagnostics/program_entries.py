@@ -43,6 +43,16 @@ PROGRAM: dict[str, Entry] = {
         entry("keep ~ bernoulli(90)\n  return where(keep, x, 0)"),
         entry("keep ~ bernoulli(0.9)\n  return where(keep, x, 0)"),
     ),
+    "state-not-kept": Entry(
+        "A state that cannot take what is assigned to it",
+        "What a train block assigns to the name of a `state` is its value from then on. A state is one for all examples, so what\n"
+        "differs between them is averaged first; and it is written once a step, not inside a loop.",
+        "data x: [2] from moons()\nnet f(x: [2]) -> [2] {\n  state m: [2] = zeros\n  if training { m = 0.9 * m + 0.1 * x }\n"
+        "  return linear(x - m, 2)\n}\ntrain(steps = 5) { minimize sum((f(x) - x)^2) }\n",
+        "data x: [2] from moons()\nnet f(x: [2]) -> [2] {\n  state m: [2] = zeros\n"
+        "  if training { m = 0.9 * m + 0.1 * mean(across(x), axis = 0) }\n"
+        "  return linear(x - m, 2)\n}\ntrain(steps = 5) { minimize sum((f(x) - x)^2) }\n",
+    ),
     "zero-derivative": Entry(
         "A derivative that is always 0",
         "`grad(e, x)`, `jvp(y, x, t)` and `div(v, x)` derive their first argument by their second. Where the first was not computed\n"

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnx
 import pytest
 
 from mai.compiler.check import check
@@ -174,6 +175,23 @@ def test_texts_get_special_tokens(javascript: JavaScript, program: Any, tmp_path
         assert answer["results"]["generate"] == model(prompt=prompt, **settings)
     (streamed,) = javascript([{"file": str(grows), "step": str(step.path), "prompt": "red fish", "values": settings}])
     assert "".join(streamed["pieces"]) == "".join(model.stream("red fish", **settings))
+
+
+def test_files_that_another_program_has_changed(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
+    file = compiled(program(DRAWS), "draws", tmp_path)
+    fixed, apart = onnx.load(file), onnx.load(file)
+    del fixed.graph.input[:]
+    tensor = apart.graph.initializer[0]
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    tensor.external_data.add(key="location", value="other.bin")
+    calls = []
+    for name, model in (("fixed", fixed), ("apart", apart)):
+        (tmp_path / f"{name}.onnx").write_bytes(model.SerializeToString())
+        calls.append({"file": str(tmp_path / f"{name}.onnx"), "values": {}})
+    answers = javascript(calls)
+    assert all(answer["known"] for answer in answers)
+    assert "can no longer be given `seed`, `batch`" in answers[0]["error"]
+    assert f"the tensor `{tensor.name}` lies outside of the file" in answers[1]["error"]
 
 
 def test_names_of_labels(javascript: JavaScript, tmp_path: Path) -> None:

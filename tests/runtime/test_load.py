@@ -147,3 +147,60 @@ def test_arrays_that_are_none(tmp_path: Path) -> None:
     (tmp_path / "x.npy").write_bytes(b"1,2\n3,4\n")
     with pytest.raises(ValueError, match=r"no \.npy"):
         read_arrays(tmp_path / "x.npy")
+
+
+def moved(model: onnx.ModelProto) -> onnx.ModelProto:
+    """The model as onnxruntime's remove_initializer_from_input.py leaves it: what has a default is no input any more."""
+    defaults = {i.name for i in model.graph.initializer}
+    kept = [i for i in model.graph.input if i.name not in defaults]
+    del model.graph.input[:]
+    model.graph.input.extend(kept)
+    return model
+
+
+def test_a_file_whose_settings_another_program_has_fixed(
+    shifted: onnx.ModelProto, counting: onnx.ModelProto, write: Write
+) -> None:
+    for model, names in ((shifted, "`scale`"), (counting, "`batch`, `seed`")):
+        with pytest.raises(ModelError, match=f"can no longer be given {names}") as caught:
+            load(write(moved(model)))
+        assert caught.value.slug == "model-truncated"
+
+
+def test_a_setting_that_nothing_reads_may_still_be_given(shifted: onnx.ModelProto, write: Write) -> None:
+    shifted.graph.node[0].input[1] = "x"
+    model = load(write(shifted))
+    assert model(x=[2, 3], y=0, scale=5).tolist() == [[4, 9]]
+
+
+def outside(tensor: onnx.TensorProto, folder: Path) -> None:
+    """Let a tensor's numbers lie in a file of the folder."""
+    (folder / "other.bin").write_bytes(tensor.raw_data)
+    tensor.ClearField("raw_data")
+    tensor.data_location = onnx.TensorProto.EXTERNAL
+    for key, value in (("location", "other.bin"), ("offset", "0")):
+        tensor.external_data.add(key=key, value=value)
+
+
+@pytest.mark.parametrize("place", ["initializer", "attribute", "subgraph", "sparse", "function"])
+def test_a_tensor_outside_of_the_file_is_refused_before_it_is_read(
+    place: str, shifted: onnx.ModelProto, write: Write, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    tensor = onnx.numpy_helper.from_array(np.array([1]), "mine")
+    outside(tensor, tmp_path)
+    constant = helper.make_node("Constant", [], ["there"], value=tensor)
+    graph = helper.make_graph(
+        [constant], "inside", [], [helper.make_tensor_value_info("there", onnx.TensorProto.INT64, [1])]
+    )
+    if place == "initializer":
+        shifted.graph.initializer.append(tensor)
+    elif place == "sparse":
+        shifted.graph.sparse_initializer.add().values.CopyFrom(tensor)
+    elif place == "function":
+        shifted.functions.add(name="F").node.append(constant)
+    else:
+        node = constant if place == "attribute" else helper.make_node("If", ["so"], ["there"], then_branch=graph)
+        shifted.graph.node.append(node)
+    with pytest.raises(ModelError, match=r"takes the tensor `mine` from outside of it, the file other\.bin"):
+        load(write(shifted))

@@ -7,6 +7,7 @@ from mai.compiler.elaborate.context import Context, Stop, kind_of
 from mai.compiler.elaborate.expressions.signatures import dims_of
 from mai.compiler.elaborate.statement_rules import elaborates
 from mai.compiler.elaborate.statements import check_distribution
+from mai.compiler.elaborate.states import current_state
 from mai.compiler.ir.graph import Initial, Weight
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import product
@@ -27,6 +28,9 @@ def _param(e: Context, env: Environment, statement: ast.Param) -> Binding:
     _register(e, weight, statement)
     value = e.builder.weight(weight)
     e.graph.weights[name] = weight
+    if not weight.trained:
+        env.states[statement.name.id] = name
+        value = current_state(e, name, value)
     e.statements.bind_name(env, statement.name, value, statement.type.span)
     return None
 

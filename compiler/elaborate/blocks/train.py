@@ -16,7 +16,7 @@ from mai.compiler.elaborate.statement_rules import elaborates
 from mai.compiler.ir.graph import Setting, Value, Weight, turns_of
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.program import Objective, Record, Report, Training
+from mai.compiler.program import Objective, Record, Report, Training, Update
 from mai.compiler.training.settings import TrainSettings
 from mai.compiler.weights.rules import Pattern
 from mai.spec import ast
@@ -29,11 +29,15 @@ D = TypeVar("D", bound=ast.Declaration)
 
 @dataclass
 class Outcome:
-    """The objectives, reports and records of a train block; their values are outputs of its graph."""
+    """The objectives, reports and records of a train block; their values are outputs of its graph.
+
+    `states` has what the block writes to states, by the names of the weights.
+    """
 
     objectives: list[Objective] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     records: list[tuple[ast.Record, list[str], int]] = field(default_factory=list)
+    states: dict[str, Value] = field(default_factory=dict)
 
 
 def _outcome(e: Context, statement: ast.Statement, word: str) -> Outcome:
@@ -163,6 +167,7 @@ def elaborate_training(
                 "minimize-missing", train.head, "a train block says what it minimizes", help="end it in `minimize ...`"
             )
         return None
+    updates = tuple(Update(_output(block, value, name), name) for name, value in outcome.states.items())
     evaluation = _block(train, data, modules[False], fields, report, weights, evaluated)
     records = _finished_records(block, outcome)
     for pattern in [*(p for o in outcome.objectives for p in o.only), *_frozen(train, settings)]:
@@ -171,7 +176,7 @@ def elaborate_training(
         return None
     return Training(
         settings, source, fields, block.graph, evaluation.graph, tuple(outcome.objectives), tuple(outcome.reports), records,
-        data.span,
+        data.span, updates,
     )  # fmt: skip
 
 

@@ -14,7 +14,6 @@ class NAdam(TorchOptimizer):
 
     name: ClassVar[str] = "nadam"
     torch_class: ClassVar[str] = "NAdam"
-    fused: ClassVar[bool] = False
     lr: float = Field(default=2e-3, gt=0)
     betas: Betas = (0.9, 0.999)
     eps: float = Field(default=1e-8, gt=0)

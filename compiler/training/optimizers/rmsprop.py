@@ -14,7 +14,6 @@ class RmsProp(TorchOptimizer):
 
     name: ClassVar[str] = "rmsprop"
     torch_class: ClassVar[str] = "RMSprop"
-    fused: ClassVar[bool] = False
     lr: float = Field(default=1e-3, gt=0)
     alpha: float = Field(default=0.99, ge=0, lt=1)
     eps: float = Field(default=1e-8, gt=0)
