@@ -247,6 +247,15 @@ class OnnxBackend(Products):
         """The number of axes in memory."""
         return len(self.physical[x])
 
+    def axes(self, x: ir.Value, axes: Sequence[Integer]) -> ir.Value:
+        """Axes that are reduced, counted from the end, as an int64 vector; from the start where one of them may be empty.
+
+        ONNX Runtime gives a wrong shape, in silence, where an empty axis is counted from the end.
+        """
+        sizes = self.physical[x]
+        may_be_empty = any(not isinstance(sizes[axis], int) or not sizes[axis] for axis in axes)
+        return self.ints([axis + len(sizes) for axis in axes] if may_be_empty else axes)
+
     def sizes(self, x: ir.Value) -> list[Scalar]:
         """The sizes of a value's axes in memory."""
         return [self.resolve(s) for s in self.physical[x]]

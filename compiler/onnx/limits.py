@@ -11,15 +11,15 @@ from mai.compiler.ops.shapes.indexing import Slice
 TRIED = 64  # The largest size that is looked at: a kernel wider than that has its own message.
 
 
-def smallest(graph: Graph) -> dict[str, int]:
-    """The least size of each dimension with which nothing is empty, where it is above 1: `x[1:]` of one token is nothing."""
+def smallest(graph: Graph, rows: int = 1) -> dict[str, int]:
+    """The least size of each dimension with which every axis has `rows`, where it is above 1: `x[1:]` of one token is nothing."""
     names = _free_sizes(graph)
     least = dict.fromkeys(names, 1)
     for size in _sizes(graph):
         (name, *others) = symbols(size)
         if others or name not in names:
             continue
-        enough = (n for n in range(least[name], TRIED) if _at(size, name, n) >= 1)
+        enough = (n for n in range(least[name], TRIED) if _at(size, name, n) >= rows)
         least[name] = next(enough, least[name])
     return {name: n for name, n in least.items() if n > 1}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -32,13 +32,17 @@ Reference = Callable[[Trial], list[Array]]
 
 
 def trial(
-    graph: Graph, batch: int, seed: int = 0, longest: int | None = None, reals: tuple[float, float] | None = None
-) -> Trial:
-    """Normal reals, or uniform ones in the range `reals`, labels in their range, few steps; a text grows to `longest` tokens."""
+    graph: Graph, batch: int, seed: int = 0, longest: int | None = None, reals: tuple[float, float] | None = None,
+    sizes: Mapping[str, int] | None = None,
+) -> Trial:  # fmt: skip
+    """Normal reals, or uniform ones in the range `reals`, labels in their range, few steps; a text grows to `longest` tokens.
+
+    `sizes` are those of free dimensions, by name; others are `FREE_SIZE`.
+    """
     generator = np.random.default_rng(seed)
     free = FREE_SIZE if longest is None else max(1, min(FREE_SIZE, longest - MAX_STEPS, longest // 2))
     most = MAX_STEPS if longest is None else min(MAX_STEPS, longest - free + 1)
-    inputs = {v.name: _random(v, batch, free, generator, reals) for v in graph.inputs}
+    inputs = {v.name: _random(v, _shape(v, batch, free, sizes or {}), generator, reals) for v in graph.inputs}
     settings: dict[str, float | int | bool] = {name: s.default for name, s in graph.settings.items()}
     spoken = {n for v in graph.inputs for s in v.type.shape for n in symbols(s)}
     read = {s for name, s in graph.sizes.items() if name in spoken and not isinstance(s, tuple)}
@@ -54,10 +58,13 @@ def trial(
     return Trial(inputs, settings)
 
 
+def _shape(value: Value, batch: int, free: int, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    return (batch, *(s if isinstance(s, int) else sizes.get(str(s), free) for s in value.type.shape))
+
+
 def _random(
-    value: Value, batch: int, free: int, generator: np.random.Generator, reals: tuple[float, float] | None
+    value: Value, shape: tuple[int, ...], generator: np.random.Generator, reals: tuple[float, float] | None
 ) -> Array:
-    shape = (batch, *(s if isinstance(s, int) else free for s in value.type.shape))
     if value.type.dtype is DType.REAL and reals is not None:
         return generator.uniform(*reals, shape).astype(np.float32)
     if value.type.dtype is DType.REAL:

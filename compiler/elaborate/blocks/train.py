@@ -76,9 +76,9 @@ def _minimize(e: Context, env: Environment, statement: ast.Minimize) -> Binding:
     for owner in (o for o in statement.over if isinstance(o, ast.Identifier)):
         named = look_up(env, owner.id)
         if isinstance(named, Function) and named.declaration.kind == "layer":
-            help = f'make it a net, which has one set of parameters, or name them: `over "*.{owner.id}_*"`'
+            remedy = f'make it a net, which has one set of parameters, or name them: `over "*.{owner.id}_*"`'
             message = f"`{owner.id}` is a layer: it has parameters of its own at each call, and `over` takes nets"
-            raise e.fail("not-a-net", owner.span, message, help=help)
+            raise e.fail("not-a-net", owner.span, message, help=remedy)
         if not isinstance(named, Function):
             nets = [n for n, v in env.module.names.items() if isinstance(v, Function) and v.declaration.kind == "net"]
             guess = closest(owner.id, nets)

@@ -226,5 +226,7 @@ def _without_batch(parameter: ast.Parameter, dims: Sequence[ast.Expr], value: Va
     inner = dims[1:]
     if len(inner) != value.type.rank or not all(isinstance(d, ast.Name | ast.Number) for d in inner):
         return None
+    if not inner:
+        return f"write `{parameter.name.id}: []` for a scalar, or hand over a vector of one number"
     written = f"{parameter.name.id}: [{', '.join(d.span.text for d in inner)}]"
     return f"a spec speaks of one example, and mai adds the batch axis: write `{written}`"

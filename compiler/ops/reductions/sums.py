@@ -37,7 +37,7 @@ class Sum(Reduction):
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.sum(x, axis=axes, keepdims=keep))
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.sum(x, axes, keepdim=keep) if axes else x)
     onnx: Lowering = staticmethod(
-        lambda op, x, axes, keep: op.ReduceSum(x, op.ints(axes), keepdims=int(keep)) if axes else x
+        lambda op, x, axes, keep: op.ReduceSum(x, op.axes(x, axes), keepdims=int(keep)) if axes else x
     )
     derivative = staticmethod(lambda ct, y, x, axes, keep: ct.restored(axes, keep, x.shape))
 
@@ -60,7 +60,7 @@ class Mean(Reduction):
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.mean(x, axis=axes, keepdims=keep))
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.mean(x, axes, keepdim=keep) if axes else x)
     onnx: Lowering = staticmethod(
-        lambda op, x, axes, keep: op.ReduceMean(x, op.ints(axes), keepdims=int(keep)) if axes else x
+        lambda op, x, axes, keep: op.ReduceMean(x, op.axes(x, axes), keepdims=int(keep)) if axes else x
     )
 
     @staticmethod
@@ -78,7 +78,7 @@ class Max(Reduction):
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.max(x, axis=axes, keepdims=keep))
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.amax(x, axes, keepdim=keep) if axes else x)
     onnx: Lowering = staticmethod(
-        lambda op, x, axes, keep: op.ReduceMax(x, op.ints(axes), keepdims=int(keep)) if axes else x
+        lambda op, x, axes, keep: op.ReduceMax(x, op.axes(x, axes), keepdims=int(keep)) if axes else x
     )
     derivative = staticmethod(lambda ct, y, x, axes, keep: _extreme(ct, y, x, axes, keep))
 
@@ -93,7 +93,7 @@ class Min(Reduction):
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.min(x, axis=axes, keepdims=keep))
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.amin(x, axes, keepdim=keep) if axes else x)
     onnx: Lowering = staticmethod(
-        lambda op, x, axes, keep: op.ReduceMin(x, op.ints(axes), keepdims=int(keep)) if axes else x
+        lambda op, x, axes, keep: op.ReduceMin(x, op.axes(x, axes), keepdims=int(keep)) if axes else x
     )
     derivative = staticmethod(lambda ct, y, x, axes, keep: _extreme(ct, y, x, axes, keep))
 
@@ -113,7 +113,7 @@ class Logsumexp(Reduction):
 
     torch: Lowering = staticmethod(lambda torch, x, axes, keep: torch.logsumexp(x, axes, keepdim=keep) if axes else x)
     onnx: Lowering = staticmethod(
-        lambda op, x, axes, keep: op.ReduceLogSumExp(x, op.ints(axes), keepdims=int(keep)) if axes else x
+        lambda op, x, axes, keep: op.ReduceLogSumExp(x, op.axes(x, axes), keepdims=int(keep)) if axes else x
     )
 
     @staticmethod
