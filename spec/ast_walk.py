@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
+from typing import TypeVar
 
 from mai.spec.ast import Expr, Name
 from mai.spec.source import Source, Span
+
+N = TypeVar("N")
 
 
 def expressions(node: object) -> Iterator[Expr]:
@@ -28,13 +31,16 @@ def children(node: object) -> Iterator[object]:
         yield from (getattr(node, f.name) for f in fields(node))
 
 
-def names_of(node: object) -> set[str]:
-    """The names that an expression, or whatever else of the tree, speaks of."""
-    names: set[str] = set()
-    stack = [node]
+def nodes_of(tree: object, kind: type[N]) -> Iterator[N]:
+    """Every node of a kind, at any depth."""
+    stack = [tree]
     while stack:
         top = stack.pop()
-        if isinstance(top, Name):
-            names.add(top.id)
+        if isinstance(top, kind):
+            yield top
         stack.extend(children(top))
-    return names
+
+
+def names_of(node: object) -> set[str]:
+    """The names that an expression, or whatever else of the tree, speaks of."""
+    return {name.id for name in nodes_of(node, Name)}

@@ -6,11 +6,11 @@ A name is live where some later statement may read it. A binding of a name that 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass
 from typing import Literal
 
 from mai.spec import ast
-from mai.spec.source import Source, Span
+from mai.spec.ast_walk import names_of
 
 Kind = Literal["value", "draw", "param", "state"]
 Names = frozenset[str]
@@ -26,20 +26,7 @@ class Unread:
 
 def names_read(*trees: object) -> Names:
     """Every name that the expressions of some trees speak of."""
-    return frozenset(name.id for name in names_in(trees))
-
-
-def names_in(tree: object) -> Iterator[ast.Name]:
-    """Every `Name` of a tree, each use by itself."""
-    stack: list[object] = [tree]
-    while stack:
-        top = stack.pop()
-        if isinstance(top, ast.Name):
-            yield top
-        elif isinstance(top, tuple):
-            stack.extend(top)
-        elif is_dataclass(top) and not isinstance(top, (Span, Source)):
-            stack.extend(getattr(top, f.name) for f in fields(top))
+    return frozenset(names_of(trees))
 
 
 class Liveness:

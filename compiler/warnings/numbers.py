@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
 
 from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.training.settings import WarmedUp
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
+from mai.spec.ast_walk import nodes_of
 from mai.spec.diagnostics import Diagnostic
-from mai.spec.source import Source, Span
+from mai.spec.source import Span
 
 Number = int | float
 
 
 def divided_to_zero(subject: Subject) -> Iterator[Diagnostic]:
     """`1 // depth` is 0: a division of whole numbers cuts."""
-    for division in _binaries(subject.file):
+    for division in nodes_of(subject.file, ast.Binary):
         if division.op == "//":
             above, below = (_number(side, subject.program.constants) for side in (division.left, division.right))
             if above and below and above // below == 0:
@@ -30,18 +30,6 @@ def divided_to_zero(subject: Subject) -> Iterator[Diagnostic]:
                 )
 
 
-def _binaries(tree: object) -> Iterator[ast.Binary]:
-    stack: list[object] = [tree]
-    while stack:
-        top = stack.pop()
-        if isinstance(top, ast.Binary):
-            yield top
-        if isinstance(top, tuple):
-            stack.extend(top)
-        elif is_dataclass(top) and not isinstance(top, (Span, Source)):
-            stack.extend(getattr(top, f.name) for f in fields(top))
-
-
 def _number(expr: ast.Expr, constants: Mapping[str, Number]) -> Number | None:
     """A number, or a const's."""
     if isinstance(expr, ast.Name):
@@ -51,26 +39,12 @@ def _number(expr: ast.Expr, constants: Mapping[str, Number]) -> Number | None:
 
 def empty_integrals(subject: Subject) -> Iterator[Diagnostic]:
     """From a number to itself nothing moves."""
-    for statement in _integrals(subject.file):
+    for statement in nodes_of(subject.file, ast.Integrate):
         start, stop = (_number(bound, subject.program.constants) for bound in (statement.start, statement.stop))
         if start is not None and start == stop:
             span = Span(statement.span.source, statement.start.span.start, statement.stop.span.end)
             said = f"an integral from {start:g} to {stop:g} moves nothing: its states stay as they are"
             yield warning("empty-integral", span, said, help="write where it ends: `in 0..1`")
-
-
-def _integrals(file: ast.File) -> Iterator[ast.Integrate]:
-    stack: list[object] = [d.body for d in file.declarations if isinstance(d, (ast.Function, ast.Train))]
-    while stack:
-        top = stack.pop()
-        if isinstance(top, tuple):
-            stack.extend(top)
-        elif isinstance(top, ast.Integrate):
-            yield top
-        elif isinstance(top, (ast.Repeat, ast.Extend)):
-            stack.append(top.body)
-        elif isinstance(top, ast.If):
-            stack += [top.then, top.otherwise]
 
 
 def late_warmup(subject: Subject) -> Iterator[Diagnostic]:

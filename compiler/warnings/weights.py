@@ -12,10 +12,10 @@ from mai.compiler.ops.products.product import Affine, Einsum, Matmul
 from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.program import Program, Training
 from mai.compiler.warnings.dataflow import Dataflow
-from mai.compiler.warnings.liveness import names_in
 from mai.compiler.warnings.subject import Subject, warning
 from mai.compiler.weights.rules import Pattern
 from mai.spec import ast
+from mai.spec.ast_walk import nodes_of
 from mai.spec.diagnostics import Diagnostic
 from mai.spec.source import Span
 
@@ -109,7 +109,7 @@ def _untrained_row(subject: Subject, export: str, node: Node, weight: Weight, ro
     """At the place where the export says the number, if it says it by a const's name."""
     const = next((d.name.id for d in subject.file.declarations if isinstance(d, ast.Const) and _is(d, row)), str(row))
     function = next(f for f in subject.functions if f.kind == "export" and f.name.id == export)
-    spoken = next((n.span for n in names_in(function.body) if n.id == const), node.span)
+    spoken = next((n.span for n in nodes_of(function.body, ast.Name) if n.id == const), node.span)
     said = f"`{export}` takes row {row} of `{weight.name}` (`{const}`), which no step of training moves: it is a first value"
     help = f"let training pass it now and then: `keep ~ bernoulli(0.9)` and `where(keep, y, {const})` for the label"
     return warning("untrained-row", spoken, said, help=help)
