@@ -43,7 +43,7 @@ def is_intact(path: Path) -> bool:
         length = int.from_bytes(file.read(LENGTH_BYTES), "little")
         if length > MAX_HEADER_BYTES:
             raise ValueError("its header is too long")
-        header: Header = json.loads(file.read(length))
+        header = _read_header(file.read(length))
         metadata = dict(header.get(METADATA, {}))
         written = metadata.pop(CHECKSUM, None)
         if written is None:
@@ -52,6 +52,17 @@ def is_intact(path: Path) -> bool:
         while piece := file.read(PIECE):
             digest.update(piece)
         return digest.hexdigest() == written
+
+
+def _read_header(text: bytes) -> Header:
+    """A header as a table with a table of metadata. Raises `ValueError` where it is none."""
+    try:
+        header = json.loads(text)
+    except RecursionError as error:
+        raise ValueError("its header nests too deep") from error
+    if not isinstance(header, dict) or not isinstance(header.get(METADATA, {}), dict):
+        raise ValueError("its header is no table of tensors")
+    return header
 
 
 def _digest(header: Header) -> hashlib._Hash:
