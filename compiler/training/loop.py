@@ -88,8 +88,8 @@ def train(program: Program, out: Path, options: Options | None = None) -> Result
     """Train a program; `out` gets checkpoints, `metrics.jsonl` and, at the end, `weights.safetensors`.
 
     Raises:
-        MaiError: the data are wrong, there is no checkpoint to go on from or one of another spec, or the loss is not
-            finite.
+        MaiError: the data are wrong, there is no checkpoint to go on from or one of another spec, another training writes
+            into `out`, or the loss is not finite.
     """
     if program.training is None:
         raise MaiError([Diagnostic("minimize-missing", None, f"{program.name} has no train block")])
@@ -98,7 +98,9 @@ def train(program: Program, out: Path, options: Options | None = None) -> Result
         folder.make(out)
     if options.tensorboard:
         event_writer()
-    return Trainer(program, program.training, out, options).run()
+    trainer = Trainer(program, program.training, out, options)
+    with folder.held(out) if trainer.processes.main else nullcontext():
+        return trainer.run()
 
 
 class Trainer:

@@ -3,6 +3,11 @@
 from mai.spec.diagnostics.entry import Entry
 
 FILES: dict[str, Entry] = {
+    "folder-in-use": Entry(
+        "Another training writes into the folder",
+        "Two runs would write one folder's figures, checkpoints and weights into each other. Whatever becomes of the other\n"
+        "run, the folder is free when it has ended.",
+    ),
     "file-not-found": Entry("A file cannot be read or written", "The path is wrong, is a folder, or may not be used."),
     "file-too-large": Entry(
         "A spec is over 400 kB", "Specs are short texts; data and weights live in files of their own."

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import typer
@@ -40,6 +42,41 @@ def make(folder: Path) -> Path:
     except OSError as error:
         raise MaiError([Diagnostic("file-not-found", None, f"cannot write to {folder}: {error.strerror}")]) from error
     return folder
+
+
+@contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """Have the folder for one run alone. The lock is of the process, and no file: it is gone however the run ends.
+
+    Where a file system has no locks, there is none.
+
+    Raises:
+        MaiError: `folder-in-use`: another run has it.
+    """
+    handle = _lock(folder)
+    try:
+        yield
+    finally:
+        if handle is not None:
+            os.close(handle)
+
+
+def _lock(folder: Path) -> int | None:
+    """The open folder, locked; None where that is not possible. Raises `MaiError` where another has locked it."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        return None
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        os.close(handle)
+        if not isinstance(error, BlockingIOError):
+            return None
+        message, help = f"another training writes into {folder}", "wait until it ends, or train with another --out"
+        raise MaiError([Diagnostic("folder-in-use", None, message, help=help)]) from error
+    return handle
 
 
 def make_room(folder: Path, program: Program, data: Sequence[Path]) -> None:
