@@ -89,6 +89,7 @@ class OnnxBackend(Products):
         self._sizes: dict[str, ir.Value] = {}
         self._local_sizes: dict[str, ir.Value] = {}
         self._local: set[str] = set()
+        self._of_turn: set[str] = set()
         self._names: dict[str, int] = {}
         self._taken: set[str] = set()
 
@@ -142,8 +143,12 @@ class OnnxBackend(Products):
     def set_shape(self, result: ir.Value, dtype: DType, sizes: tuple[Size, ...]) -> None:
         """Tell the dtype of a value of the graph, and its sizes in memory."""
         result.type = ir.TensorType(DTYPES[dtype])
-        result.shape = ir.Shape([s if isinstance(s, int) else str(s) for s in sizes])
+        result.shape = ir.Shape([s if isinstance(s, int) else self._dimension(s) for s in sizes])
         self.physical[result] = sizes
+
+    def _dimension(self, size: Dim) -> str | None:
+        """The name of a size in the file; None in the turns of a loop written out, where one name would be of several sizes."""
+        return None if sz.symbols(size) & self._of_turn else str(size)
 
     # -------------------------------------------------------------- constants
 
@@ -228,13 +233,26 @@ class OnnxBackend(Products):
         """
         outer = self.nodes, self.place, self._local, self._local_sizes
         self.nodes, self.place = [], object()
-        self._local = self._local | {name for name, source in self.graph.sources.items() if source in body}
+        self._local = self._local | self.sizes_from(body)
         self._local_sizes = dict(self._local_sizes)
         if batch is not None:
             kept = {name: size for name, size in self._local_sizes.items() if BATCH not in name}
             self._local, self._local_sizes = self._local | {BATCH}, {**kept, BATCH: batch()}
         yield self.nodes
         self.nodes, self.place, self._local, self._local_sizes = outer
+
+    @contextmanager
+    def turn(self, body: Sequence[Value]) -> Iterator[None]:
+        """One turn of a loop that is written out: sizes that are read from `body`, its inputs, are those of this turn."""
+        outer = self._local, self._local_sizes, self._of_turn
+        own = self.sizes_from(body)
+        self._local, self._of_turn, self._local_sizes = self._local | own, self._of_turn | own, dict(self._local_sizes)
+        yield
+        self._local, self._local_sizes, self._of_turn = outer
+
+    def sizes_from(self, body: Sequence[Value]) -> set[str]:
+        """The names of the sizes that are read from the inputs of a body."""
+        return {name for name, source in self.graph.sources.items() if source in body}
 
     def _symbol(self, name: str) -> Wrapped:
         return Wrapped(self, self._beside(sz.symbol(name), name, lambda: self._read_size(name)))

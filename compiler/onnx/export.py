@@ -22,6 +22,7 @@ from mai.runtime.files import MEMORY_SHARE, memory, write_atomically
 from mai.runtime.model.manifest import MANIFEST_KEY, Manifest
 from mai.spec.diagnostics import Diagnostic, MaiError
 
+LOOPS = ("Loop", "Scan")
 LARGEST = 2**31 - 1  # Bytes of a protobuf message.
 
 
@@ -29,7 +30,7 @@ LARGEST = 2**31 - 1  # Bytes of a protobuf message.
 class Exported:
     """What was written: the file's size in bytes, its nodes, seconds to build it, and the gate's largest difference.
 
-    Of the difference, `allowed` would have passed (None without a gate). `notes` say what few bits did not do.
+    Of the difference, `allowed` would have passed (None without a gate). `notes` say what few bits, or `unroll`, did not do.
     """
 
     path: Path
@@ -77,8 +78,15 @@ def model_of(program: Program, prepared: Prepared, trained: Trained, options: Co
     """The model of a prepared export, with its manifest and the text of the spec as metadata."""
     chunk, coarse = prepared.chunk(options), prepared.coarse(options.bits)
     model = build(prepared.optimised, trained.weights, options, chunk=chunk, coarse=coarse)
-    describe(model, manifest_of(program, prepared, trained, options), program.source.text)
+    manifest = manifest_of(program, prepared, trained, options)
+    unrolled = options.unroll and not has_loop(model)
+    describe(model, manifest.model_copy(update={"unrolled": unrolled}), program.source.text)
     return model
+
+
+def has_loop(model: ir.Model) -> bool:
+    """Whether a host needs to know loops to run a model."""
+    return any(node.op_type in LOOPS for node in model.graph.all_nodes())
 
 
 def _write(
@@ -119,7 +127,9 @@ def _check_size(prepared: Prepared, trained: Trained) -> None:
 
 
 def _notes(prepared: Prepared, model: ir.Model, options: CompileOptions) -> tuple[str, ...]:
-    """What few bits did not do for a file; a step file says nothing of its own."""
+    """What an option did not do for a file; a step file says nothing of its own."""
+    if options.unroll and has_loop(model):
+        return ("a loop is left, of which only the call knows how many turns it takes",)
     if options.bits is None or prepared.whole:
         return ()
     best = prepared.coarse(max(BITS.values()))

@@ -68,8 +68,9 @@ def unrolled_loop(walk: OnnxInterpreter, node: Node, count: int) -> list[ir.Valu
     for turn in range(count):
         walk.known.learn_number(region.inputs[0], turn, "turn")
         walk.values.update(zip(region.inputs[1:], states, strict=True))
-        walk.nodes(region.nodes)
-        results = [walk[v] for v in region.outputs]
+        with op.turn(region.inputs):
+            walk.nodes(region.nodes)
+            results = [walk[v] for v in region.outputs]
         states = results[: len(states)]
         kept.append(results[len(states) :])
     rows = []
@@ -77,4 +78,6 @@ def unrolled_loop(walk: OnnxInterpreter, node: Node, count: int) -> list[ir.Valu
         axis = op.ints([len(value.type.lead)])
         parts = [op.Unsqueeze(row[place], axis) for row in kept]
         rows.append(op.Concat(*parts, axis=len(value.type.lead)))
+    if op.sizes_from(region.inputs):  # What the last turn gave has the sizes that it has after the loop.
+        states = walk.leaving(states, node.outputs[: len(states)])
     return [*states, *rows]

@@ -1,0 +1,69 @@
+"""`--unroll`: a growing text without a loop is the text that the loop writes, and what keeps a loop does not say otherwise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+
+from mai.compiler.compile_options import CompileOptions, Trained
+from mai.compiler.onnx.export import Exported, export
+from mai.compiler.program import Program
+from mai.compiler.training.initial_weights import load_weights
+from mai.runtime import Model, load
+
+Maker = Callable[[str], Program]
+TEXT = """
+const vocab = 16
+net logits(x: tokens[P]) -> [P, vocab] {
+  h = embed(x, 8)
+  repeat 2 { h += attention(h, 2, causal = true) }
+  return linear(h, vocab)
+}
+export g(p: tokens[P], count: int = 4) -> tokens[P + count] {
+  x = p
+  extend x by count%s {
+    next ~ categorical(logits(x)[-1])
+    append next
+  }
+  return x
+}
+"""
+
+
+def written(made: Program, folder: Path, options: CompileOptions) -> Exported:
+    return export(made, made.exports["g"].name, Trained(load_weights(made, None)[0]), folder, options)
+
+
+def opened(made: Program, folder: Path, options: CompileOptions) -> Model:
+    return load(written(made, folder, options).path, providers="cpu")
+
+
+@pytest.mark.parametrize("cache", ["auto", "none"])
+def test_an_unrolled_text_is_that_of_the_loop(cache: str, program: Maker, tmp_path: Path) -> None:
+    made = program(TEXT % "")
+    flat = opened(made, tmp_path / "flat", CompileOptions(unroll=True, cache=cache))  # type: ignore[arg-type]
+    looped = opened(made, tmp_path / "loop", CompileOptions(cache="none"))
+    operators = {node.op_type for node in onnx.load(tmp_path / "flat" / "spec.g.onnx").graph.node}
+    assert not operators & {"Loop", "Scan"} and flat.manifest.unrolled
+    for prompt in ([[3]], [[1, 2, 3], [7, 8, 9]], [[5, 4, 3, 2, 1, 0, 1]] * 3):
+        for seed in range(3):
+            p = np.array(prompt)
+            np.testing.assert_array_equal(np.asarray(flat(p=p, seed=seed)), np.asarray(looped(p=p, seed=seed)))
+
+
+def test_a_file_that_keeps_a_loop_does_not_say_that_it_is_unrolled(program: Maker, tmp_path: Path) -> None:
+    made = program(TEXT % " until 7")
+    exported = written(made, tmp_path, CompileOptions(unroll=True))
+    assert not load(exported.path, providers="cpu").manifest.unrolled
+    assert any("a loop is left" in note for note in exported.notes)
+
+
+def test_turns_of_settings_and_numbers_are_unrolled(program: Maker, tmp_path: Path) -> None:
+    made = program("export g(x: [2], n: int = 3) -> [2] {\n  repeat n { x = x / 2 }\n  return x\n}\n")
+    flat = opened(made, tmp_path, CompileOptions(unroll=True))
+    assert flat.manifest.unrolled
+    np.testing.assert_array_equal(np.asarray(flat(x=[[8.0, 16.0]])), [[1.0, 2.0]])
