@@ -7,7 +7,7 @@ import sys
 import traceback
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 
@@ -18,13 +18,14 @@ from mai.compiler.program import Program
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
 from mai.spec.parse import load_source, parse
+from mai.spec.record import record
 from mai.spec.source import Source
 
 RECURSION_LIMIT = 20_000
 MAX_TRIALS = 8
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Checked:
     """What checking a file gave: its meaning, unless it has errors, and what there is to say."""
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from mai.compiler.elaborate.bindings import (
@@ -28,6 +27,7 @@ from mai.compiler.ops.elementwise import ToReal
 from mai.spec import in_prelude
 from mai.spec.diagnostics import Edit, Label, Reporter
 from mai.spec.diagnostics.suggest import closest
+from mai.spec.record import record
 from mai.spec.source import Span
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ class Stop(Exception):
     """What is being elaborated cannot be given a value; the error has been reported."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class LayerCall:
     """A layer's call, and its arguments that are whole numbers."""
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mai.compiler.elaborate.bindings import POISON, Binding, BoundArgument, Environment, Function, Module, Poison
 from mai.compiler.elaborate.context import Context, LayerCall, Stop
@@ -15,6 +15,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.elementwise import ToReal
 from mai.spec import ast, in_prelude
 from mai.spec.diagnostics import Edit, Label
+from mai.spec.record import record
 from mai.spec.source import Span
 
 MAX_EDITS = 4
@@ -26,7 +27,7 @@ def dims_of(written: ast.TypeExpr) -> tuple[ast.Expr, ...]:
     return written.dims if isinstance(written, (ast.TensorType, ast.TokensType)) else ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fitted:
     """An argument that fits its parameter, and how many of its first axes the call maps over."""
 
