@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from mai.compiler.elaborate.bindings import (
@@ -212,7 +212,10 @@ class Context:
         dtype = DType.REAL if any(isinstance(i, float) for i in numbers) else DType.INT
         for number in numbers:
             self.representable(as_real(number) if dtype is DType.REAL else number, span)
-        return self.builder.constant(numbers, dtype)
+        value = self.builder.constant(numbers, dtype)
+        if dtype is DType.INT and min(numbers) >= 0:
+            value.type = replace(value.type, classes=int(max(numbers)) + 1)
+        return value
 
     def representable(self, number: Number, span: Span) -> Number:
         """The number itself, which a file can hold: a whole one as int64, another as float32. Raises `Stop` otherwise."""
@@ -230,8 +233,7 @@ class Context:
 
     def promoted(self, operands: Sequence[Binding], spans: Sequence[Span]) -> list[Value]:
         """Operands with one dtype: real if any of them is real."""
-        whole = all(isinstance(o, (int, Dim)) or (isinstance(o, Value) and o.type.dtype is DType.INT) for o in operands)
-        if whole and not any(isinstance(o, bool) for o in operands):
+        if all(map(_is_whole, operands)):
             return [self.value(o, s) for o, s in zip(operands, spans, strict=True)]
         return [self.real(o, s) for o, s in zip(operands, spans, strict=True)]
 
@@ -270,6 +272,15 @@ class Context:
         """
         self.directions += 1
         return Axis(f"direction_{self.directions}", count, len(self.axes) + 0.5**self.directions)
+
+
+def _is_whole(binding: Binding) -> bool:
+    """Whether a value is of whole numbers."""
+    if isinstance(binding, list):
+        return bool(binding) and all(map(_is_whole, binding))
+    if isinstance(binding, Value):
+        return binding.type.dtype is DType.INT
+    return isinstance(binding, (int, Dim)) and not isinstance(binding, bool)
 
 
 def kind_of(binding: Binding) -> str:
