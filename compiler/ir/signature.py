@@ -8,11 +8,12 @@ the language to know it: the elaborator, `spec/functions.md`, `mai explain` and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Any, Final, TypeVar
 
 from mai.compiler.ir.types import Type
+from mai.spec.record import record
 
 
 class Section(Enum):
@@ -58,7 +59,7 @@ class Kind(Enum):
         return self in (Kind.REAL, Kind.TENSOR, Kind.TRUTH, Kind.ALIKE)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Same:
     """A default that is the value of an argument before it."""
 
@@ -69,7 +70,7 @@ REQUIRED: Final = object()
 OWN: Final = object()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Argument:
     """One argument: its name in the language, which is that of the operation's attribute, what it is, and its default.
 
@@ -114,7 +115,7 @@ AXES = Argument("axes", Kind.AXES, None)
 KEEP = flag("keep")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Function:
     """A function of the language.
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mai.compiler.elaborate.bindings import POISON, Binding, BoundArgument, Environment, Function, Module, Poison
 from mai.compiler.elaborate.context import Context, LayerCall, Stop
@@ -14,7 +14,9 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.elementwise import ToReal
 from mai.spec import ast, in_prelude
-from mai.spec.diagnostics import Edit, Label
+from mai.spec.diagnostics import Change, Edit, Label
+from mai.spec.diagnostics.edit import changed
+from mai.spec.record import record
 from mai.spec.source import Span
 
 MAX_EDITS = 4
@@ -26,7 +28,7 @@ def dims_of(written: ast.TypeExpr) -> tuple[ast.Expr, ...]:
     return written.dims if isinstance(written, (ast.TensorType, ast.TokensType)) else ()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fitted:
     """An argument that fits its parameter, and how many of its first axes the call maps over."""
 
@@ -133,7 +135,9 @@ class Signatures:
         """Other numbers in the calls that made a value of the wrong `size`, the last call first."""
         found = [(call, a) for call in reversed(self.e.made_by.get(value, ())) for a in call.numbers if a.value == size]
         wanted = self.dimension(env, dim)
-        return [Edit(call.span, a.span, str(wanted)) for call, a in found if isinstance(wanted, int)][:MAX_EDITS]
+        return [_other_number(call.span, a.span, str(wanted)) for call, a in found if isinstance(wanted, int)][
+            :MAX_EDITS
+        ]
 
     def _bound_at(self, env: Environment, dim: ast.Expr, span: Span) -> list[Label]:
         """Where the user's name for a dimension got its size."""
@@ -202,6 +206,12 @@ class Signatures:
             where = [Label(written.span, f"promised here: {describe(promised.shape)}")]
             raise self.e.fail("return-shape", span, message, label=describe(value.type.shape), where=where)
         return value
+
+
+def _other_number(call: Span, at: Span, number: str) -> Edit:
+    """Another number in the call of a layer, which is shown as it is then."""
+    whole = changed(call.source.text[: call.end], [Change(at, number)])[call.start :]
+    return Edit(f"make the layer on line {call.line} `{whole}`", (Change(at, number),))
 
 
 def counted(number: int, noun: str) -> str:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, BoundArgument, Builtin
@@ -29,6 +29,7 @@ from mai.compiler.ops.products import product as pr
 from mai.compiler.ops.reductions.norm import EPS, RMS_EPS
 from mai.compiler.ops.shapes import indexing as ix
 from mai.compiler.ops.shapes import shape as sh
+from mai.spec.record import record
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator
@@ -44,7 +45,7 @@ BUILTINS: dict[str, Binding] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Listed:
     """What the reference says of a function: where, how it is written, and what it is."""
 

@@ -23,7 +23,7 @@ from typing import Any
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.operation import Operation
-from mai.compiler.ir.rewrite import Copier, copy_graph, reading
+from mai.compiler.ir.rewrite import Copier, copy_graph, reading, rewriting
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import VIEWS, Extend, Lead, Loop, SizeOf, Spread, Unlead
 from mai.compiler.ir.types import Axis, DType
@@ -38,13 +38,14 @@ from mai.compiler.passes.text.turn import Grown, Turn
 from mai.spec.diagnostics import MaiError
 
 
+@rewriting(Extend)
 def incremental(graph: Graph) -> Graph:
     """No `extend` is left: each is a loop over tokens with the states that its body needs.
 
     Raises:
         MaiError: `looks-ahead`, for a body that has no incremental form.
     """
-    return copy_graph(graph, _rule) if graph.has(Extend) else graph
+    return copy_graph(graph, _rule)
 
 
 def _rule(copier: Copier, node: Node) -> bool:

@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import TURNS, Graph, Node, Region, Value
-from mai.compiler.ir.rewrite import Copier, copy_graph, reading
+from mai.compiler.ir.rewrite import Copier, copy_graph, reading, rewriting
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.structure import NOTHING, Extend, Loop
 from mai.compiler.ir.types import Axis, DType, Type
@@ -42,14 +42,13 @@ DRAFT_DEPTH = 0.5  # The axis is inside the batch, and outside the axes that a c
 INTEGER, TRUTH = Type(DType.INT), Type(DType.BOOL)
 
 
+@rewriting(Extend)
 def speculative(graph: Graph, most: int) -> Graph:
     """Replace each `extend` by a loop that reads up to `most` drafts a turn; one more output counts the turns.
 
     Raises:
         MaiError: `looks-ahead`, for a body that has no incremental form; `no-drafts`, for one that cannot read several.
     """
-    if not graph.has(Extend):
-        return graph
     counts: list[Value] = []
 
     def rule(copier: Copier, node: Node) -> bool:
