@@ -7,6 +7,7 @@ for texts of two lengths; what it becomes is then followed through the operation
 from __future__ import annotations
 
 import math
+import operator
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -92,28 +93,40 @@ def _common(fills: Sequence[float | None]) -> float | None:
     numbers = [f for f in fills if f is not None]
     if len(numbers) < len(fills):
         return None
-    if all(f <= HUGE for f in numbers):
+    if all(map(_is_low, numbers)):
         return max(numbers)
-    if all(f >= -HUGE for f in numbers):
+    if all(map(_is_high, numbers)):
         return min(numbers)
     return numbers[0] if len(set(numbers)) == 1 else None
 
 
-# Of an operation, and an operand's place: which numbers decide the result whatever the other operand is, and the result's sign.
-LOW, HIGH = (lambda f: f <= HUGE), (lambda f: f >= -HUGE)
-DECIDING: dict[tuple[type[Operation], int], tuple[Callable[[float], bool], ...]] = {
-    (logic.LogicalAnd, 0): (lambda f: not f,), (logic.LogicalAnd, 1): (lambda f: not f,),
-    (logic.LogicalOr, 0): (bool,), (logic.LogicalOr, 1): (bool,),
-    (el.Add, 0): (LOW, HIGH), (el.Add, 1): (LOW, HIGH), (el.Subtract, 0): (LOW, HIGH), (el.Subtract, 1): (LOW, HIGH),
-    (el.Minimum, 0): (LOW,), (el.Minimum, 1): (LOW,), (el.Maximum, 0): (HIGH,), (el.Maximum, 1): (HIGH,),
-    (el.Divide, 0): (lambda f: f == 0,),
+def _is_low(fill: float) -> bool:
+    return fill <= HUGE
+
+
+def _is_high(fill: float) -> bool:
+    return fill >= -HUGE
+
+
+def _is_huge(fill: float) -> bool:
+    return abs(fill) >= -HUGE
+
+
+# Of an operation, and an operand's place: which numbers decide the result whatever the other operand is.
+DECIDING: dict[tuple[type[Operation], int], Callable[[float], bool]] = {
+    (logic.LogicalAnd, 0): operator.not_, (logic.LogicalAnd, 1): operator.not_,
+    (logic.LogicalOr, 0): bool, (logic.LogicalOr, 1): bool,
+    (el.Add, 0): _is_huge, (el.Add, 1): _is_huge, (el.Subtract, 0): _is_huge, (el.Subtract, 1): _is_huge,
+    (el.Minimum, 0): _is_low, (el.Minimum, 1): _is_low, (el.Maximum, 0): _is_high, (el.Maximum, 1): _is_high,
+    (el.Divide, 0): operator.not_,
 }  # fmt: skip
 
 
 def _decided(op: type[Operation], fills: Sequence[float | None]) -> float | None:
     """The result that one operand alone decides."""
     for place, fill in enumerate(fills):
-        if fill is not None and any(decides(fill) for decides in DECIDING.get((op, place), ())):
+        decides = DECIDING.get((op, place))
+        if fill is not None and decides is not None and decides(fill):
             return -fill if (op, place) == (el.Subtract, 1) else fill
     return None
 
