@@ -18,13 +18,15 @@ from mai.compiler.elaborate.bindings import (
     WeightScope,
 )
 from mai.compiler.elaborate.bounds import Bounds
-from mai.compiler.elaborate.expressions.static import as_real, beyond
+from mai.compiler.elaborate.expressions.static import StaticError, as_real, beyond
+from mai.compiler.elaborate.expressions.tables import numbers_of, table_of, typed
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Region, Value, Weight
 from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ir.sizes import Dim, Size, symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType
 from mai.compiler.ops.elementwise import ToReal
+from mai.compiler.ops.shapes.shape import Stack
 from mai.spec import in_prelude
 from mai.spec.diagnostics import Edit, Help, Label, Reporter
 from mai.spec.diagnostics.edit import meant
@@ -208,16 +210,19 @@ class Context:
         raise self.fail("type-mismatch", span, message, help=help)
 
     def listed(self, items: list[Binding], span: Span) -> Value:
-        """A list of numbers as a constant vector; real if any of them is."""
-        numbers = tuple(i for i in items if isinstance(i, (int, float)))
-        if len(numbers) < len(items) or not items:
-            raise self.fail("type-mismatch", span, "a list of numbers is needed here")
-        dtype = DType.REAL if any(isinstance(i, float) for i in numbers) else DType.INT
-        for number in numbers:
-            self.representable(as_real(number) if dtype is DType.REAL else number, span)
-        value = self.builder.constant(numbers, dtype)
-        if dtype is DType.INT and min(numbers) >= 0:
-            value.type = replace(value.type, classes=int(max(numbers)) + 1)
+        """A list as a constant vector, lists of lists as a matrix or more; sizes known only at run time are stacked."""
+        if any(isinstance(item, Dim) for item in items):
+            values = self.promoted(items, [span] * len(items))
+            return self.emit(Stack, *values, axis=-1 - values[0].type.rank)
+        try:
+            table, dtype = typed(table_of(items))
+        except StaticError as error:
+            raise self.fail(error.slug, span, error.message) from error
+        for number in numbers_of(table):
+            self.representable(number, span)
+        value = self.builder.constant(table, dtype)
+        if dtype is DType.INT and min(numbers_of(table)) >= 0:
+            value.type = replace(value.type, classes=int(max(numbers_of(table))) + 1)
         return value
 
     def representable(self, number: Number, span: Span) -> Number:
