@@ -157,7 +157,7 @@ class Speculation(Growth):
             State(self.choosing, lambda b: b.constant(1), width),
             State(self.before, lambda b: b.constant(0), (self._term(self.before) + self._size(self.new)).value),
             State(self.begins, _from(self.nothing.value), (self._term(self.begins) + wrong).value),
-            State(self.there, lambda b: full(b, self.there.type, 0), self._joined(self.there, there.value)),
+            State(self.there, lambda b: full(b, self.there.type, 0, self.past), self._joined(self.there, there.value)),
         ]
 
     def _joined(self, before: Value, new: Value) -> Value:
@@ -223,6 +223,8 @@ class Speculation(Growth):
         return self.builder.lead(alone, (replace(axes[0], size=1), *axes[1:])) if axes else alone
 
     def newest(self, value: Value, axis: int) -> Value:
+        if self.grown_of(value).row is None:
+            return super().newest(value, axis)
         self.rows(value)
         return self.emit(Pick, self.last(self.grown_of(value), value).value, axis=axis, index=-1)
 
