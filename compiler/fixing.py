@@ -32,11 +32,11 @@ class Fixed:
     edits: tuple[Edit, ...]
 
 
-def fix(path: Path, sets: Mapping[str, str] | None = None) -> Fixed:
-    """Make the edits of a file's diagnostics while they make it better. Nothing is written."""
+def fix(path: Path, sets: Mapping[str, str] | None = None, strict: bool = False) -> Fixed:
+    """Make the edits of a file's errors, and of its warnings where it is `strict`, while they make it better. Nothing is written."""
     best = now = Fixed(check_all(path, sets), {}, ())
     for _ in range(MAX_ROUNDS):
-        following = _following(now, path, sets)
+        following = _following(now, path, sets, strict)
         if following is None:
             break
         now = following
@@ -45,9 +45,9 @@ def fix(path: Path, sets: Mapping[str, str] | None = None) -> Fixed:
     return best
 
 
-def _following(now: Fixed, path: Path, sets: Mapping[str, str] | None) -> Fixed | None:
+def _following(now: Fixed, path: Path, sets: Mapping[str, str] | None, strict: bool) -> Fixed | None:
     """All edits made at once; where they do not go together, the first of them; None where there is none."""
-    mended = _apart(d for d in now.checked.diagnostics if d.edit)
+    mended = _apart(d for d in now.checked.diagnostics if d.edit and (strict or d.severity == "error"))
     for chosen in (mended, mended[:1]):
         edits = tuple(d.edit for d in chosen if d.edit)
         texts = {**now.texts, **after(edits)}

@@ -78,9 +78,11 @@ def _mending(checked: Checked, diagnostic: Diagnostic, edits: Sequence[Edit], lo
 
 
 def _leads_on(checked: Checked, then: Checked, edit: Edit, look: Look, depth: int) -> bool:
-    """Whether what an edit uncovers has edits itself, after which less is wrong."""
+    """Whether what an edit uncovers, on other lines, has edits itself, after which less is wrong."""
     texts = after([edit])
-    if not depth or len(then.errors) > len(checked.errors):
+    old, new, lines = _counted(checked.errors), _counted(then.errors), _edited_lines([], [edit])
+    is_worse = any(new[_key(d)] > old[_key(d)] and _place(d) in lines for d in then.errors)
+    if not depth or is_worse or len(then.errors) > len(checked.errors):
         return False
     found = with_edits(then, lambda others: look({**texts, **others}), depth - 1)
     edits = [d.edit for d in found.errors if d.edit]

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
-from mai.spec.diagnostics import Reporter
+from mai.spec.diagnostics import Edit, Reporter
+from mai.spec.diagnostics.edit import meant, put
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 from mai.spec.settings import Configuration, Settings, choices
@@ -61,7 +62,7 @@ def read_choice(
     if model is None:
         at = replace(span, start=call.span.start, end=call.span.start + len(call.name)) if call is value else span
         message = f"there is no {kind} `{call.name}`"
-        report.error(UNKNOWN[kind], at, message, help=_meant(call.name, models))
+        report.error(UNKNOWN[kind], at, message, help=_meant(call.name, at, models))
         return None
     return read_settings(model, call, f"`{call.name}`", call.span, report)
 
@@ -88,15 +89,15 @@ def _read_choices(model: type[Settings], arguments: Arguments, report: Reporter)
     return sound
 
 
-def _meant(name: str, models: Mapping[str, type[Settings]]) -> str:
+def _meant(name: str, at: Span, models: Mapping[str, type[Settings]]) -> str | Edit:
     """What an unknown name was meant to be; a path in quotes is meant to be read: `csv("data.csv")`."""
     if name.startswith('"'):
         calls = (model.call_for(name.strip('"')) for model in models.values())
         call = next(filter(None, calls), None)
         if call is not None:
-            return f"write `{call}`"
+            return put(at, call)
     guess = closest(name, models)
-    return f"did you mean `{guess}`?" if guess else _there_are(models)
+    return meant(at, guess) if guess else _there_are(models)
 
 
 def _there_are(models: Mapping[str, type[Settings]]) -> str:
@@ -145,7 +146,7 @@ def _report_problem(problem: ErrorDetails, model: type[Settings], arguments: Arg
     name = str(place[0]) if place else ""
     if kind == "extra_forbidden":
         at = arguments.name_spans.get(name, arguments.head)
-        report.error("unknown-setting", at, f"{arguments.what} has no setting `{name}`", help=_remedy(name, model))
+        report.error("unknown-setting", at, f"{arguments.what} has no setting `{name}`", help=_remedy(name, at, model))
     elif kind == "missing" and len(place) == 1:
         report.error("missing-setting", arguments.head, f"{arguments.what} needs `{name}`")
     elif not name:
@@ -154,11 +155,11 @@ def _report_problem(problem: ErrorDetails, model: type[Settings], arguments: Arg
         _report_bad_value(problem, name, arguments, report)
 
 
-def _remedy(name: str, model: type[Settings]) -> str:
+def _remedy(name: str, at: Span, model: type[Settings]) -> str | Edit:
     """What an unknown setting was meant to be: a field, a setting of the optimizer or schedule, or one of a list."""
     guess = closest(name, model.model_fields)
     if guess:
-        return f"did you mean `{guess}`?"
+        return meant(at, guess)
     for kind, choice in choices(model).items():
         usual = [choice.models[choice.usual]] if choice.usual else []
         for chosen in (*usual, *reversed(list(choice.models.values()))):
@@ -193,8 +194,8 @@ def _report_bad_value(problem: ErrorDetails, name: str, arguments: Arguments, re
     value = arguments.values[name]
     guess = closest(value, re.findall(r"'(\w+)'", context.get("expected", ""))) if isinstance(value, str) else None
     message = f"`{name}` of {arguments.what} {words}, this is {_shown(value)}"
-    help = f"did you mean `{guess}`?" if guess else None
-    report.error("bad-setting", arguments.spans.get(name, arguments.head), message, help=help)
+    at = arguments.spans.get(name, arguments.head)
+    report.error("bad-setting", at, message, help=meant(at, guess) if guess else None)
 
 
 def _shown(value: object) -> str:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from mai.spec import words
 from mai.spec.syntax_place import Draft, Place
 
 Repair = Callable[[Place], Draft | str | None]
 QUOTES = "“”‘’„«»"
+KEYWORDS = frozenset(w.text for w in words.WORDS) | {"true", "false", "not", "and", "or"}
 FREE_NAMES = "fghuvw"
 OPERAND = re.compile(r"[^\W\d][\w.]*(?:\[[^\[\]]*\])*$|\d[\w.]*$")
 
@@ -270,6 +272,8 @@ def list_of_values(p: Place) -> Draft | str:
 
 def constant(p: Place) -> Draft | None:
     """`y = 3` at the top of a file: a `const`, or a `let` where it is no plain number."""
+    if re.match(r"\w+\s*\([^\n]*\)\s*->[^\n]*\{", p.rest):
+        return _draft(p.at, p.at, "net ", "write `net {found}(...)`")
     match = re.match(r"\w+\s*=\s*([^=\n].*)", p.rest)
     if match is None:
         return None
@@ -298,6 +302,19 @@ def types_in_brackets(p: Place) -> Draft | str:
         return "write `-> ([2], [])`"
     types = p.text[arrow + 2 : end].strip()
     return _draft(arrow + 2, end, f" ({types}) ", f"write `-> ({types})`")
+
+
+def parameters(p: Place) -> Draft | str:
+    """A function without parameters, whose body reads one name: of the type of its result."""
+    usual = "write `net f(x: [2]) -> [2] { ... }`"
+    match = re.match(r"\s*->\s*(\[[^\]\n]*\])\s*\{([^{}]*)\}", p.text[p.gap :])
+    if match is None:
+        return usual
+    read = set(re.findall(r"[^\W\d]\w*(?!\w*\s*[(=])", match[2])) - KEYWORDS - set(re.findall(r"(\w+)\s*=", match[2]))
+    if len(read) != 1:
+        return usual
+    text = f"({read.pop()}: {match[1]})"
+    return _draft(p.gap, p.gap, text, "write `{}` after the name")
 
 
 def plain_name(p: Place) -> Draft | None:

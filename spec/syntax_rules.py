@@ -132,7 +132,7 @@ NAMES: list[Rule] = [
     (_all(_only("LPAR"), _word("train")),
      "missing-parameters", "a `train` has its settings in `( )`", "write `train(steps = 1000) { ... }`"),
     (_only("LPAR"),
-     "missing-parameters", "the parameters stand in `( )` after the name", "write `net f(x: [2]) -> [2] { ... }`"),
+     "missing-parameters", "the parameters stand in `( )` after the name", mend.parameters),
     (lambda p: "IGNORE" in p.accepts and p.is_word, "missing-quotes",
      "a rule begins with the name of a parameter, in quotes", 'write `"f.linear_1.*" = "head.*"`, or `ignore "head.*"`'),
     (_all(_word("weights"), _only("STRING")),

@@ -11,6 +11,7 @@ from lark.visitors import Transformer_NonRecursive
 
 from mai.spec import ast
 from mai.spec.diagnostics import Reporter
+from mai.spec.diagnostics.edit import put
 from mai.spec.layout import MAX_NESTING
 from mai.spec.source import Source, Span
 from mai.spec.words import RESERVED
@@ -169,7 +170,7 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
     def _undressed(self, name: ast.Identifier) -> ast.Identifier:
         """`dx` names the state `x`."""
         if len(name.id) < 2 or name.id[0] != "d":
-            help = f"write `d{name.id}`" if name.id != "d" else None
+            help = put(name.span, f"d{name.id}") if name.id != "d" else None
             self.reporter.error("bad-derivative", name.span, "a derivative is written `dx/ds = ...`", help=help)
         return ast.Identifier(name.span, name.id[1:])
 

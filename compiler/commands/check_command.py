@@ -22,7 +22,11 @@ def check(
     format: Annotated[str, typer.Option("--format", help="text or json, for editors.")] = "text",
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
     fix: Annotated[
-        bool, typer.Option("--fix", help="Mend what has a sure repair: write the files, and say what has changed.")
+        bool,
+        typer.Option(
+            "--fix",
+            help="Mend errors whose repair is known, with --strict warnings, too: write the files, say what changed.",
+        ),
     ] = False,
 ) -> None:
     """Check files: names, types, dimensions, settings. Nothing is run."""
@@ -31,7 +35,7 @@ def check(
     diagnostics: list[Diagnostic] = []
     failed = False
     for file in files:
-        checked = _fixed(file, parse_sets(sets), format) if fix else check_all(file, parse_sets(sets))
+        checked = _fixed(file, parse_sets(sets), format, strict) if fix else check_all(file, parse_sets(sets))
         program, own = checked.program, checked.diagnostics
         if strict:
             own = [replace(d, severity="error") if d.severity == "warning" else d for d in own]
@@ -45,12 +49,12 @@ def check(
         raise typer.Exit(1)
 
 
-def _fixed(file: Path, sets: Mapping[str, str], format: str) -> Checked:
+def _fixed(file: Path, sets: Mapping[str, str], format: str, strict: bool) -> Checked:
     """What is left to say of a file that was mended; what was done is said as it is written."""
     from mai.compiler import fixing
     from mai.spec.diagnostics.render import printable
 
-    fixed = fixing.fix(file, sets)
+    fixed = fixing.fix(file, sets, strict)
     fixing.write(fixed.texts)
     for edit in fixed.edits:
         typer.echo(printable(fixing.told(edit)), err=format == "json")

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
+from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import (
     POISON,
     Binding,
@@ -79,6 +80,7 @@ class Context:
         self.call_stack: list[str] = []  # The layers and nets around, the innermost last.
         self.callee = ""  # The function that the user's own call is of.
         self.named: Span | None = None  # Where that call names it.
+        self.call: tuple[Span, Sequence[BoundArgument]] | None = None  # The user's own call, and its arguments.
         self.axes: tuple[Axis, ...] = ()  # What the calls around map over.
         self.batch_axis = BATCH
         self.directions = 0
@@ -128,6 +130,8 @@ class Context:
         call = self.at(span)
         if call is not None and call is not span:
             message, where, help, edits = f"in `{self.callee}`, {message}", (), None, ()
+        if self.call is not None and slug in repairs.OF_ARGUMENTS and _contains(self.call[0], call or span):
+            edits = (*edits, *repairs.arguments_of(*self.call))
         self.report.error(slug, call or span, message, label=label, where=where, help=help, edits=edits)
         return Stop()
 
@@ -204,6 +208,8 @@ class Context:
             return self.builder.size(binding)
         if isinstance(binding, list):
             return self.listed(binding, span)
+        if isinstance(binding, str) and (number := repairs.unquoted(binding, span)) is not None:
+            raise self.fail("type-mismatch", span, "a number is needed here, this is text", help=number)
         helps = {Distribution: "what is drawn is written `x ~ normal([2])`", tuple: "take them apart: `(a, b) = ...`"}
         help = next((text for kind, text in helps.items() if isinstance(binding, kind)), None)
         message = f"a tensor or a number is needed here, this is {kind_of(binding)}"
@@ -252,7 +258,7 @@ class Context:
             raise self.fail("dtype-mismatch", span, "true or false is needed here, this is a number")
         return value
 
-    def size(self, binding: Binding, span: Span, what: str = "a dimension", least: int = 0) -> Size:
+    def size(self, binding: Binding, span: Span, what: str = "a dimension", least: int = 0, help: Help = None) -> Size:
         """A size: a whole number of at least zero, or a symbolic one, which is bounded by `least` from here on."""
         if isinstance(binding, Poison):
             raise Stop
@@ -264,7 +270,7 @@ class Context:
         slug = "not-a-dimension" if what == "a dimension" else "repeat-count"
         if isinstance(binding, bool) or not isinstance(binding, int):
             shown = f"`{binding}`" if isinstance(binding, float) else kind_of(binding)
-            raise self.fail(slug, span, f"{what} is a whole number, this is {shown}")
+            raise self.fail(slug, span, f"{what} is a whole number, this is {shown}", help=help)
         if binding < 0:
             raise self.fail(slug, span, f"{what} cannot be negative, this is {binding}")
         if binding > MAX_SIZE:
@@ -289,6 +295,10 @@ def _is_whole(binding: Binding) -> bool:
     if isinstance(binding, Value):
         return binding.type.dtype is DType.INT
     return isinstance(binding, (int, Dim)) and not isinstance(binding, bool)
+
+
+def _contains(outer: Span, inner: Span) -> bool:
+    return outer.source is inner.source and outer.start <= inner.start and inner.end <= outer.end
 
 
 def kind_of(binding: Binding) -> str:

@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from mai.compiler.elaborate.bindings import Binding, Environment
 from mai.compiler.elaborate.context import Context
 from mai.spec import ast
+from mai.spec.diagnostics import Edit
 from mai.spec.record import record
 
 S = TypeVar("S", bound=ast.Statement)
@@ -41,12 +42,16 @@ def elaborates(
     return register
 
 
-def belongs_elsewhere(kind: type[ast.Statement], slug: str, message: str) -> None:
+def no_repair(statement: ast.Statement) -> None:
+    """What only its writer can repair."""
+
+
+def belongs_elsewhere(kind: type[S], slug: str, message: str, repair: Callable[[S], Edit | None] = no_repair) -> None:
     """Refuse a kind of statements wherever its block does not take it out itself."""
 
     @elaborates(kind)
-    def refuse(e: Context, env: Environment, statement: ast.Statement) -> Binding:
-        raise e.fail(slug, statement.span, message)
+    def refuse(e: Context, env: Environment, statement: S) -> Binding:
+        raise e.fail(slug, statement.span, message, help=repair(statement))
 
 
 def assigned_names(statements: Sequence[ast.Statement]) -> list[ast.Identifier]:

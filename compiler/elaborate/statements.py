@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import (
     POISON,
     Binding,
@@ -23,11 +24,14 @@ from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ops import elementwise as el
 from mai.spec import ast
+from mai.spec.diagnostics import Help
+from mai.spec.diagnostics.edit import meant, put
 from mai.spec.diagnostics.foreign import FOREIGN
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.source import Span
 
 DISTRIBUTIONS = ("normal", "uniform", "bernoulli", "integers", "categorical")
+CHOOSE = "choose with `where(c, a, b)`"
 LOST = Poison()  # what is returned by an `if` that failed and holds a `return`
 BINARY: dict[str, type[Operation]] = {"+": el.Add, "-": el.Subtract, "*": el.Multiply}
 
@@ -147,7 +151,7 @@ def _if(e: Context, env: Environment, statement: ast.If) -> Binding:
         raise Stop
     if isinstance(condition, Value):
         message = "`if` chooses when the file is compiled; this is known only at run time"
-        raise e.fail("static-needed", statement.condition.span, message, help="choose with `where(c, a, b)`")
+        raise e.fail("static-needed", statement.condition.span, message, help=repairs.chosen(statement) or CHOOSE)
     chosen = bool(condition) if not isinstance(condition, Callables) else True
     return e.statements.block(env, statement.then if chosen else statement.otherwise)
 
@@ -162,7 +166,8 @@ def _draw(e: Context, env: Environment, statement: ast.Draw) -> Binding:
     if isinstance(drawn_from, Poison):
         raise Stop
     if not isinstance(drawn_from, Distribution):
-        help = "write `x ~ normal([2])`; `=` defines"
+        sign = Span(span.source, statement.name.span.end, span.start)
+        help = put(sign, " = ", "write `x ~ normal([2])`; `=` defines")
         message = f"`~` draws from a distribution, this is {kind_of(drawn_from)}"
         raise e.fail("unknown-distribution", span, message, help=help)
     try:
@@ -180,5 +185,5 @@ def check_distribution(e: Context, env: Environment, expr: ast.Expr) -> None:
         return
     guess = closest(callee.id, DISTRIBUTIONS)
     drawn = FOREIGN.get(callee.id, "").partition("a draw is a statement: ")[2]
-    help = drawn or (f"did you mean `{guess}`?" if guess else f"there are {', '.join(DISTRIBUTIONS)}")
+    help: Help = drawn or (meant(callee.span, guess) if guess else f"there are {', '.join(DISTRIBUTIONS)}")
     raise e.fail("unknown-distribution", callee.span, f"there is no distribution `{callee.id}`", help=help)

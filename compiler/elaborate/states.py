@@ -11,6 +11,8 @@ from mai.compiler.elaborate.context import Context
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import describe
 from mai.spec import ast
+from mai.spec.diagnostics import Help
+from mai.spec.diagnostics.edit import put
 from mai.spec.source import Span
 
 
@@ -29,7 +31,7 @@ def write_state(e: Context, env: Environment, target: ast.Identifier, value: Bin
     if name is None or e.train is None:
         return
     new, shape = e.real(value, span), e.weights[name].shape
-    help = None
+    help: Help = None
     if e.builder.region is not e.graph:
         problem = "inside a loop it would be written several times a step"
         help = "write it before or after the loop"
@@ -37,7 +39,8 @@ def write_state(e: Context, env: Environment, target: ast.Identifier, value: Bin
         problem = f"it is {describe(shape)}, and this is {describe(new.type.shape)}"
     elif new.type.lead:
         problem = "it is one for all examples, and this differs between them"
-        help = "take the mean over the batch: `mean(across(x), axis = 0)`"
+        words = "take the mean over the batch: `mean(across(x), axis = 0)`"
+        help = put(span, f"mean(across({span.text}), axis = 0)", words)
     else:
         e.train.states[name] = new
         return

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import Environment, Module, Poison
 from mai.compiler.elaborate.blocks.export import bind_input
 from mai.compiler.elaborate.context import Context, Stop
@@ -55,7 +56,8 @@ def _elaborate(declaration: ast.Function, module: Module, report: Reporter) -> N
             return
     elif made is None:
         message = f"`{declaration.name.id}` returns nothing"
-        e.error("missing-return", declaration.name.span, message, label="no `return` in its body")
+        help, label = repairs.returned(declaration), "no `return` in its body"
+        e.error("missing-return", declaration.name.span, message, label=label, help=help)
 
 
 def _bind(e: Context, env: Environment, parameter: ast.Parameter) -> None:

@@ -9,7 +9,7 @@ from functools import cached_property
 from mai.compiler.ir.graph import Graph
 from mai.compiler.program import Program
 from mai.spec import ast
-from mai.spec.diagnostics import Diagnostic, Label
+from mai.spec.diagnostics import Diagnostic, Edit, Help, Label
 from mai.spec.source import Span
 
 
@@ -42,7 +42,9 @@ class Subject:
 
 
 def warning(
-    slug: str, span: Span | None, message: str, *, label: str = "", where: Sequence[Label] = (), help: str | None = None
-) -> Diagnostic:
-    """What is well typed and probably not meant."""
-    return Diagnostic(slug, span, message, label, tuple(where), help, "warning")
+    slug: str, span: Span | None, message: str, *, label: str = "", where: Sequence[Label] = (), help: Help = None,
+    edits: Sequence[Edit] = (),
+) -> Diagnostic:  # fmt: skip
+    """What is well typed and probably not meant. The words of a `help` that is an edit are told; others are tried."""
+    first, words = ((help,), help.words) if isinstance(help, Edit) else ((), help)
+    return Diagnostic(slug, span, message, label, tuple(where), words, "warning", edits=(*first, *edits))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import re
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from mai.compiler.ir.graph import Graph, Node, Value, Weight
@@ -16,7 +17,8 @@ from mai.compiler.warnings.subject import Subject, warning
 from mai.compiler.weights.rules import Pattern
 from mai.spec import ast
 from mai.spec.ast_walk import nodes_of
-from mai.spec.diagnostics import Diagnostic
+from mai.spec.diagnostics import Diagnostic, Edit
+from mai.spec.diagnostics.edit import put, take_out
 from mai.spec.source import Span
 
 PRODUCTS = (Affine, Einsum, Matmul, Multiply)
@@ -48,25 +50,37 @@ def _untrained(subject: Subject, export: str, graph: Graph, weights: list[Weight
     more = f" and {len(weights) - 1} more" if len(weights) > 1 else ""
     said = f"nothing trains `{first.name}`{more}: `{export}` computes with first values"
     place = next((n.span for n in graph.walk() if n.op is WeightOf and WeightOf.of(n).weight == first.name), None)
-    nets = _nets_meant(subject, first, export)
+    owners = _nets_meant(subject, first, export)
+    nets, help = " or ".join(f"`{owner}`" for owner in owners), ""
     if nets:
         help = f"a layer has parameters of its own at every call; those that are trained are of {nets}: call that net"
     else:
         help = "write a `net`, which has one set of parameters, and call it in `train` and here"
-    return warning("untrained", place or _head(subject, export), said, label="parameters of its own", help=help)
+    at = place or _head(subject, export)
+    function = next((f for f in subject.functions if f.kind == "export" and f.name.id == export), None)
+    edits = _other_callee(function, first.name.removeprefix(f"{export}."), owners, help)
+    return warning("untrained", at, said, label="parameters of its own", help=help, edits=edits)
+
+
+def _other_callee(function: ast.Function | None, tail: str, nets: Sequence[str], words: str) -> list[Edit]:
+    """The net that was probably meant, in the place of the layer that the export calls."""
+    layer = tail.partition(".")[0].rpartition("_")[0]
+    callees = [call.function for call in nodes_of(function.body, ast.Call)] if function is not None else []
+    called = [c for c in callees if isinstance(c, ast.Name) and c.id == layer]
+    return [put(c.span, nets[0], words) for c in called[:1]] if len(nets) == 1 else []
 
 
 def _head(subject: Subject, export: str) -> Span | None:
     return next((f.name.span for f in subject.functions if f.kind == "export" and f.name.id == export), None)
 
 
-def _nets_meant(subject: Subject, weight: Weight, export: str) -> str:
+def _nets_meant(subject: Subject, weight: Weight, export: str) -> list[str]:
     """The nets that have a trained parameter of the same name behind their own, of the same shape."""
     assert subject.program.training is not None
     tail = weight.name.removeprefix(f"{export}.")
     trained = subject.program.training.graph.weights.values()
     owners = dict.fromkeys(w.owner for w in trained if w.shape == weight.shape and w.name == f"{w.owner}.{tail}")
-    return " or ".join(f"`{owner}`" for owner in owners if owner != "train")
+    return [owner for owner in owners if owner != "train"]
 
 
 def untrained_rows(subject: Subject) -> Iterator[Diagnostic]:
@@ -130,7 +144,13 @@ def stuck_at_zero(subject: Subject) -> Iterator[Diagnostic]:
             said = (
                 "both factors of this product begin as zero, so the gradient of each is zero: nothing ever moves them"
             )
-            yield warning(
-                "stuck-at-zero", node.span, said, help="let one of them begin otherwise: leave out `init = zeros` there"
-            )
+            help = "let one of them begin otherwise: leave out `init = zeros` there"
+            yield warning("stuck-at-zero", node.span, said, help=help, edits=_first_zeros(subject, help))
             return
+
+
+def _first_zeros(subject: Subject, words: str) -> list[Edit]:
+    """The first `init = zeros` of the file: the last layer of a residual step may begin as zero."""
+    source = subject.file.source
+    found = re.search(r",\s*init\s*=\s*zeros\b", source.text)
+    return [take_out(Span(source, found.start(), found.end()), words)] if found else []

@@ -8,6 +8,8 @@ from itertools import pairwise
 from mai.spec.record import record
 from mai.spec.source import Source, Span
 
+LONGEST = 60  # Characters of the text that a help repeats.
+
 
 @record
 class Change:
@@ -50,6 +52,13 @@ def take_out(span: Span, words: str) -> Edit:
 def insert(source: Source, at: int, text: str, words: str) -> Edit:
     """A text before the character `at`."""
     return Edit(words, (Change(Span(source, at, at), text),))
+
+
+def shown(span: Span, *changes: Change) -> Edit:
+    """Changes inside a span, told by the whole of it as it is after them, where that is short."""
+    longer = sum(len(c.text) - len(c.span.text) for c in changes)
+    whole = changed(span.source.text, changes)[span.start : span.end + longer]
+    return Edit(f"write `{whole}`" if len(whole) <= LONGEST else f"write `{changes[0].text}`", changes)
 
 
 def overlapping(edits: Iterable[Edit]) -> bool:

@@ -8,7 +8,7 @@ NAMES: dict[str, Entry] = {
         "Nothing has this name",
         "A name must be a parameter, a `const`, a `let`, or given a value on an earlier line of the same block. What is\n"
         "named inside a `repeat` or another net is not seen outside of it. Capital letters count: `X` is not `x`.",
-        net("y = widht * x"),
+        "const width = 3\n" + net("y = widht * x"),
         "const width = 3\n" + net("y = width * x"),
     ),
     "unknown-function": Entry(
@@ -29,8 +29,8 @@ NAMES: dict[str, Entry] = {
         "An argument is missing",
         "Every parameter without a default must be given, by its place or by its name: `linear(x, 64)` or\n"
         "`linear(x, n = 64)`.",
-        net("y = linear(x)"),
-        net("y = linear(x, 64)"),
+        "net f(x: [2]) -> [64] { return linear(x) }\n",
+        "net f(x: [2]) -> [64] { return linear(x, 64) }\n",
     ),
     "too-many-arguments": Entry(
         "More arguments than there are parameters",
@@ -133,7 +133,7 @@ SHAPES: dict[str, Entry] = {
     "type-mismatch": Entry(
         "The wrong kind of value",
         "A tensor, a number, a function or a text stands where another kind is needed.",
-        net('y = x + "a"'),
+        net('y = x + "1"'),
         net("y = x + 1"),
     ),
     "class-range": Entry(
@@ -174,7 +174,7 @@ SHAPES: dict[str, Entry] = {
     "not-a-dimension": Entry(
         "A dimension is a whole number",
         "It is at least 0 and has no fraction. `d / 2` may have one; `d // 2` rounds down.",
-        "net f(x: [2.5]) -> [2.5] { return x }\n",
+        "const d = 5\nnet f(x: [d / 2]) -> [2] { return x }\n",
         "const d = 5\nnet f(x: [d // 2]) -> [2] { return x }\n",
     ),
     "dimension-unknown": Entry(

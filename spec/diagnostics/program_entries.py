@@ -27,8 +27,8 @@ PROGRAM: dict[str, Entry] = {
     "repeat-count": Entry(
         "A count that is no count",
         "Turns, steps, heads and strides are whole numbers; an integral takes at least one step.",
-        net("integrate s in 0..1 using euler(0) { dx/ds = x }"),
-        net("integrate s in 0..1 using euler(10) { dx/ds = x }"),
+        "const depth = 5\n" + net("repeat depth / 2 { x = 0.5 * x }"),
+        "const depth = 5\n" + net("repeat depth // 2 { x = 0.5 * x }"),
     ),
     "repeat-too-long": Entry(
         "More turns than can be built",
@@ -73,7 +73,7 @@ PROGRAM: dict[str, Entry] = {
         "An integral in which nothing moves",
         "An `integrate` block says how its states move, `dx/ds = velocity(x, s)`. It does not take the steps itself: that\n"
         "is what the solver is for.",
-        net("integrate s in 0..1 using rk4(3) { y = x }"),
+        net("integrate s in 0..1 using rk4(3) { x = -x }"),
         net("integrate s in 0..1 using rk4(3) { dx/ds = -x }"),
     ),
     "unknown-state": Entry(
@@ -116,7 +116,7 @@ PROGRAM: dict[str, Entry] = {
     "append-missing": Entry(
         "Nothing is appended",
         "`extend x by n { ... append next }` makes the sequence one token longer a turn; the block says which.",
-        "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  extend x by 1 { y = x }\n  return x\n}\n",
+        "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  extend x by 1 { next = x[-1] }\n  return x\n}\n",
         "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  extend x by 1 { append x[-1] }\n  return x\n}\n",
     ),
     "extend-misplaced": Entry(

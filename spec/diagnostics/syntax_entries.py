@@ -37,8 +37,8 @@ SYNTAX: dict[str, Entry] = {
     "bad-number": Entry(
         "Not a number",
         "A name cannot begin with a digit, a product needs its `*`, and a number must be real: sqrt(-1) is not.",
-        "const d = sqrt(-1)\n",
-        "const d = sqrt(2)\n",
+        "const n = 4\nconst d = 2n\n",
+        "const n = 4\nconst d = 2 * n\n",
     ),
     "assign-vs-compare": Entry(
         "`=` defines, `==` compares",
@@ -62,8 +62,8 @@ SYNTAX: dict[str, Entry] = {
     "missing-block": Entry(
         "A block is missing",
         "Nets, layers, exports, `train`, `repeat`, `integrate`, `extend` and `if` are followed by `{ ... }`.",
-        "net f(x: [2]) -> [2] {\n  repeat 3\n  return x\n}\n",
-        "net f(x: [2]) -> [2] {\n  repeat 3 { x += 1 }\n  return x\n}\n",
+        "net f(x: [2]) -> [2]:\n  return 2 * x\n",
+        "net f(x: [2]) -> [2] {\n  return 2 * x\n}\n",
     ),
     "missing-operand": Entry(
         "Something is missing beside an operator",

@@ -77,7 +77,7 @@ def test_an_edit_is_in_the_json() -> None:
 
 def test_what_would_not_mend_is_no_edit() -> None:
     """`silu` is the nearest name; but the file is not sound with it."""
-    Path("a.mai").write_text("net f(x: [2]) -> [2] { return siluu(x, 3, 4) }\n")
+    Path("a.mai").write_text('net f(x: [2]) -> [2] { return siluu(x, "a") }\n')
     (found,) = check_all(Path("a.mai")).diagnostics
     assert (found.slug, found.help, found.edit) == ("unknown-function", "did you mean `silu`?", None)
     assert found.edits

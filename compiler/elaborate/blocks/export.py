@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import Binding, Environment, Module, Poison
 from mai.compiler.elaborate.context import BATCH, Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
@@ -33,7 +34,7 @@ def elaborate_export(
     before = len(report.diagnostics)
     e.draws.start()
     for parameter in declaration.parameters:
-        _parameter(e, env, parameter)
+        _parameter(e, env, parameter, declaration)
     if not e.graph.inputs:
         batch = Value(Type(DType.INT), "batch")
         e.graph.settings["batch"] = Setting(batch, 1, 1)
@@ -49,6 +50,7 @@ def elaborate_export(
             declaration.name.span,
             f"`{declaration.name.id}` returns nothing",
             label="no `return` in its body",
+            help=repairs.returned(declaration),
         )
         return None
     return _finish(e, env, declaration, result)
@@ -112,16 +114,28 @@ def _of_one_example(e: Context, count: Value) -> Value:
     return e.emit(logic.Where, e.emit(logic.Less, least, e.builder.constant(0)), least, most)
 
 
-def _parameter(e: Context, env: Environment, parameter: ast.Parameter) -> None:
+def _parameter(e: Context, env: Environment, parameter: ast.Parameter, declaration: ast.Function) -> None:
     name = parameter.name
     try:
         if name.id in RESERVED:
-            raise e.fail("reserved-name", name.span, f"`{name.id}` is a setting that mai adds itself")
+            raise e.fail(
+                "reserved-name",
+                name.span,
+                f"`{name.id}` is a setting that mai adds itself",
+                help=repairs.renamed(declaration, name),
+            )
         if name.id in env.names and name.id in e.graph.settings | {v.name: v for v in e.graph.inputs}:
             raise e.fail("duplicate-name", name.span, f"`{name.id}` is defined twice")
         if parameter.type is None:
             help = f"write `{name.id}: [2]`, `{name.id}: int = 20`"
-            raise e.fail("missing-type", name.span, f"`{name.id}` needs a type: it is an input of the file", help=help)
+            types = repairs.types_of_input(name.span.source, parameter, declaration)
+            raise e.fail(
+                "missing-type",
+                name.span,
+                f"`{name.id}` needs a type: it is an input of the file",
+                help=help,
+                edits=types,
+            )
         if parameter.default is None:
             bind_input(e, env, parameter, parameter.type)
         else:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from mai.compiler.elaborate.bindings import Binding, Environment, Poison
 from mai.compiler.elaborate.bounds import setting_of
 from mai.compiler.elaborate.context import Context, Stop, kind_of
+from mai.compiler.elaborate.repairs import instead_of_name, rounded_down
 from mai.compiler.elaborate.statement_rules import belongs_elsewhere, elaborates
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import symbol
@@ -22,7 +23,12 @@ belongs_elsewhere(ast.Append, "append-outside", "`append` belongs directly in an
 def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
     """Elaborate the body once, on a row of tokens of unknown length, which is the state of a loop."""
     row = _row(e, env, statement)
-    count = e.size(e.expressions.expression(env, statement.count), statement.count.span, "a count")
+    count = e.size(
+        e.expressions.expression(env, statement.count),
+        statement.count.span,
+        "a count",
+        help=rounded_down(statement.count),
+    )
     inputs = [row, e.builder.size(count), *_stops(e, env, statement.until)]
     name = _length(e)
     grown = Value(row.type.with_shape((symbol(name),)), statement.name.id)
@@ -99,5 +105,8 @@ def _next_token(e: Context, env: Environment, statement: ast.Extend) -> Value:
         if token.type.rank or token.type.dtype is not DType.INT:
             raise e.fail("dtype-mismatch", span, f"one token is appended a turn, this is {token.type.with_lead(())}")
     if token is None:
-        raise e.fail("append-missing", statement.span, "an `extend` block appends one token a turn: `append next`")
+        help = instead_of_name(statement.body[-1] if statement.body else None, "append")
+        raise e.fail(
+            "append-missing", statement.span, "an `extend` block appends one token a turn: `append next`", help=help
+        )
     return token

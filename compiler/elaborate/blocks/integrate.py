@@ -21,10 +21,25 @@ from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.random import random_numbers as rnd
 from mai.spec import ast
 from mai.spec.ast_walk import names_of
+from mai.spec.diagnostics import Edit
+from mai.spec.diagnostics.edit import meant, put
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 
-belongs_elsewhere(ast.Derivative, "derivative-outside", "`d./ds = ...` belongs directly in an `integrate` block")
+MOST_STATES = 3  # That a misspelt one may stand for.
+KEEP = "write `using rk4(100)` to keep 101 points"
+
+
+def _integrated(statement: ast.Derivative) -> Edit:
+    """A derivative on its own, in an integral."""
+    variable = statement.variable.id.removeprefix("d")
+    whole = f"integrate {variable} in 0..1 using rk4(20) {{ {statement.span.text} }}"
+    return put(statement.span, whole, "write `integrate ... { {} }`".replace("{}", statement.span.text))
+
+
+belongs_elsewhere(
+    ast.Derivative, "derivative-outside", "`d./ds = ...` belongs directly in an `integrate` block", _integrated
+)
 
 
 @record
@@ -109,16 +124,29 @@ def _moved_states(e: Context, env: Environment, integral: Integral) -> list[Stat
     named = [n for s in statement.body if (n := integral.moved_by(s, env.names)) is not None]
     if not named:
         message = "an `integrate` block says how its states move: `dx/ds = ...`"
-        help = "write `dx = f * ds + g * dW`, of an x that has a value before" if solver.stochastic else None
-        raise e.fail("no-derivative", statement.span, message, help=help)
+        words = "write `dx = f * ds + g * dW`, of an x that has a value before" if solver.stochastic else None
+        edits = [put(target.span, f"d{target.id}/{integral.step}") for target in _assigned(statement, env)]
+        raise e.fail("no-derivative", statement.span, message, help=words, edits=edits)
     for name in named:
         if name.id not in env.names:
             guess = closest(name.id, env.names)
-            help = f"did you mean `d{guess}`?" if guess else None
+            help = put(name.span, f"d{guess}", "did you mean `{}`?") if guess else None
             message = f"`d{name.id}` moves `{name.id}`, which has no value before the integral"
-            raise e.fail("unknown-state", name.span, message, help=help)
+            raise e.fail("unknown-state", name.span, message, help=help, edits=_states_in_sight(env, name))
     states = [replace(s, first=e.real(s.first, s.span)) for s in states_of(e, env, named)]
     return together(e, states) if solver.adaptive else states
+
+
+def _assigned(statement: ast.Integrate, env: Environment) -> list[ast.Identifier]:
+    """The names from outside that a block assigns to, as a loop would."""
+    plain = [s.targets[0] for s in statement.body if isinstance(s, ast.Assign) and not s.op and len(s.targets) == 1]
+    return [name for name in plain if name.id in env.names]
+
+
+def _states_in_sight(env: Environment, name: ast.Identifier) -> list[Edit]:
+    """Derivatives of the tensors that there are; one of them may be meant, if no other can be."""
+    tensors = [n for n, value in env.names.items() if isinstance(value, Value) and value.type.dtype is DType.REAL]
+    return [replace(put(name.span, f"d{tensor}"), alone=True) for tensor in tensors[:MOST_STATES]]
 
 
 def _velocity_region(
@@ -170,7 +198,8 @@ def _derivative(e: Context, env: Environment, integral: Integral, written: ast.D
     variable = integral.written.variable.id
     if written.variable.id not in (integral.step, variable):
         message = f"this integral moves along `{variable}`, not `{written.variable.id}`"
-        raise e.fail("derivative-of-unknown", written.variable.span, message)
+        help = put(written.variable.span, integral.step)
+        raise e.fail("derivative-of-unknown", written.variable.span, message, help=help)
     value = e.real(e.expressions.expression(env, written.value), written.value.span)
     return _of_state(e, env, written.state, value, written.value, "derivative")
 
@@ -199,7 +228,9 @@ def _increment(e: Context, env: Environment, integral: Integral, name: ast.Ident
     """The increment `dx = f * ds + g * dW`, where dW has the state's shape and its elements have variance |ds|."""
     solver = integral.method.solver
     if not solver.stochastic:
-        help = f"write `using euler_maruyama(...)`, or `d{name.id}/d... = ...` where nothing is drawn"
+        words = f"write `using euler_maruyama(...)`, or `d{name.id}/d... = ...` where nothing is drawn"
+        written = integral.written.solver
+        help = put((written.function if isinstance(written, ast.Call) else written).span, "euler_maruyama", words)
         message = f"`{solver.name}` integrates derivatives, `{inner.targets[0].id} = ...` is an increment"
         raise e.fail("not-stochastic", inner.span, message, help=help)
     inside = env.child()
@@ -227,11 +258,11 @@ def _kept_states(e: Context, integral: Integral, states: Sequence[State]) -> tup
     for kept in keeps:
         if kept.state.id not in names:
             guess = closest(kept.state.id, names)
-            help = f"did you mean `{guess}`?" if guess else None
+            help = meant(kept.state.span, guess) if guess else None
             message = f"`{kept.state.id}` is not moved by this integral"
             raise e.fail("unknown-state", kept.state.span, message, help=help)
     if keeps and (method.steps is None or method.options.get("adjoint")):
         why = "chooses its own steps" if method.steps is None else "with `adjoint` forgets its steps"
         message = f"`{method.solver.name}` {why}: there is no path to keep"
-        raise e.fail("no-path", keeps[0].span, message, help="write `using rk4(100)` to keep 101 points")
+        raise e.fail("no-path", keeps[0].span, message, help=put(integral.written.solver.span, "rk4(100)", KEEP))
     return tuple(names.index(k.state.id) for k in keeps)

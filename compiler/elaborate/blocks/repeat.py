@@ -9,6 +9,7 @@ from math import prod
 from mai.compiler.elaborate.bindings import Binding, Environment, WeightScope
 from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS, State, leave, settle, states_of
 from mai.compiler.elaborate.context import Context
+from mai.compiler.elaborate.repairs import rounded_down
 from mai.compiler.elaborate.statement_rules import assigned_names, elaborates
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import Size
@@ -84,7 +85,7 @@ def _count(e: Context, written: Binding, statement: ast.Repeat) -> Size | None:
         if written.type.dtype is not DType.INT or written.type.rank or written.type.lead:
             raise e.fail("repeat-count", span, "a `repeat` counts with one whole number for all examples")
         return None
-    count = e.size(written, span, "a count")
+    count = e.size(written, span, "a count", help=rounded_down(statement.count))
     if isinstance(count, int) and count > MAX_TURNS:
         message = f"{count:,} turns are more than a `repeat` can have ({MAX_TURNS:,})"
         raise e.fail("repeat-too-long", span, message)

@@ -7,9 +7,12 @@ from collections.abc import Callable, Sequence
 from mai.compiler.elaborate.bindings import Binding, Environment, Poison
 from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS
 from mai.compiler.elaborate.context import Context, Stop
+from mai.compiler.elaborate.repairs import positive
 from mai.compiler.ir.sizes import Size
 from mai.compiler.solvers import SOLVERS, Solver
 from mai.spec import ast
+from mai.spec.diagnostics import Help
+from mai.spec.diagnostics.edit import meant, put
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 
@@ -36,7 +39,7 @@ def read_method(e: Context, env: Environment, written: ast.Expr) -> Method:
     if solver.adaptive:
         return Method(solver, None, options)
     if steps is None:
-        help = f"write `{solver.name}(20)` or `{solver.name}(steps)`"
+        help = put(written.span, f"{solver.name}(20)", f"write `{solver.name}(20)` or `{solver.name}(steps)`")
         raise e.fail("missing-argument", written.span, f"`{solver.name}` needs its number of steps", help=help)
     if steps == 0:
         raise e.fail("repeat-count", written.span, "an integral takes at least one step")
@@ -50,7 +53,7 @@ def _solver(e: Context, written: ast.Expr) -> Solver:
     if isinstance(callee, ast.Name) and callee.id in SOLVERS:
         return SOLVERS[callee.id]
     guess = closest(callee.span.text, SOLVERS)
-    help = f"did you mean `{guess}`?" if guess else f"there are {', '.join(SOLVERS)}"
+    help: Help = meant(callee.span, guess) if guess else f"there are {', '.join(SOLVERS)}"
     raise e.fail("unknown-solver", callee.span, f"there is no solver `{callee.span.text}`", help=help)
 
 
@@ -92,7 +95,8 @@ def _option(e: Context, solver: Solver, name: str, value: Binding, argument: ast
         raise e.fail("static-needed", span, f"`{name}` is fixed when the file is compiled")
     kind, fits = OPTIONS[name]
     if not fits(value):
-        help = _tolerances(solver) if argument.name is None and type(value) is int and solver.adaptive else None
+        is_count = argument.name is None and type(value) is int and solver.adaptive
+        help = _tolerances(solver) if is_count else positive(span)
         raise e.fail("solver-option", span, f"`{name}` is {kind}", help=help)
     return value
 

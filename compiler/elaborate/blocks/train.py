@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from mai.compiler.data.sources import SOURCES
+from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, Module, Poison
 from mai.compiler.elaborate.configuration import read_configuration
 from mai.compiler.elaborate.context import BATCH, Context, Stop
@@ -21,6 +22,7 @@ from mai.compiler.training.settings import TrainSettings
 from mai.compiler.weights.rules import Pattern
 from mai.spec import ast
 from mai.spec.diagnostics import Label, Reporter
+from mai.spec.diagnostics.edit import meant, put
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.read_settings import read_choice, read_settings
 
@@ -64,7 +66,8 @@ def _scalar(e: Context, env: Environment, expr: ast.Expr, what: str) -> Value:
     value = e.real(binding, expr.span)
     if value.type.rank:
         message = f"{what} is one number for each example, this is {describe(value.type.shape)}"
-        help = f"write `mean({expr.span.text})`" if len(expr.span.text) < 40 else "take its `mean` or `sum`"
+        words = "write `{}`" if len(expr.span.text) < 40 else "take its `mean` or `sum`"
+        help = put(expr.span, f"mean({expr.span.text})", words)
         raise e.fail("objective-not-scalar", expr.span, message, label=describe(value.type.shape), help=help)
     return value
 
@@ -80,9 +83,9 @@ def _minimize(e: Context, env: Environment, statement: ast.Minimize) -> Binding:
             message = f"`{owner.id}` is a layer: it has parameters of its own at each call, and `over` takes nets"
             raise e.fail("not-a-net", owner.span, message, help=remedy)
         if not isinstance(named, Function):
-            nets = [n for n, v in env.module.names.items() if isinstance(v, Function) and v.declaration.kind == "net"]
-            guess = closest(owner.id, nets)
-            help = f"did you mean `{guess}`?" if guess else None
+            nets = [name for name, value in env.module.names.items() if repairs.is_net(value)]
+            guess = closest(owner.id, nets) or (nets[0] if len(nets) == 1 else None)
+            help = meant(owner.span, guess) if guess else None
             raise e.fail("not-a-net", owner.span, f"`{owner.id}` is not a net of this file", help=help)
     output = _output(e, value, f"loss_{len(outcome.objectives) + 1}")
     over = tuple(o.id for o in statement.over if isinstance(o, ast.Identifier))
@@ -169,7 +172,11 @@ def elaborate_training(
     if len(report.diagnostics) > before or not outcome.objectives:
         if not any(isinstance(s, ast.Minimize) for s in train.body):
             report.error(
-                "minimize-missing", train.head, "a train block says what it minimizes", help="end it in `minimize ...`"
+                "minimize-missing",
+                train.head,
+                "a train block says what it minimizes",
+                help=repairs.instead_of_name(train.body[-1] if train.body else None, "minimize")
+                or "end it in `minimize ...`",
             )
         return None
     updates = tuple(Update(_output(block, value, name), name) for name, value in outcome.states.items())
@@ -199,7 +206,7 @@ def _check_matches(pattern: Pattern, weights: Mapping[str, Weight], report: Repo
     trained = [copy.name for weight in weights.values() if weight.trained for copy in turns_of(weight)]
     if not any(pattern.match(name) for name in trained):
         guess = closest(pattern.text, trained)
-        help = f"did you mean `{guess}`?" if guess else None
+        help = put(pattern.span, f'"{guess}"', f"did you mean `{guess}`?") if guess else None
         report.error("unknown-name", pattern.span, f"no parameter has a name like `{pattern.text}`", help=help)
 
 

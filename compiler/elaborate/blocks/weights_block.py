@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import PurePosixPath, PureWindowsPath
 
@@ -15,6 +15,7 @@ from mai.compiler.ir.operation import describe
 from mai.compiler.weights.rules import Chain, Cut, Loading, Part, Pattern, Rule, Source, Step, Transpose, group_layers
 from mai.spec import ast
 from mai.spec.diagnostics import Reporter
+from mai.spec.diagnostics.edit import put
 from mai.spec.diagnostics.suggest import closest
 
 RULE_FORMS = "a tensor's name in quotes, with `'`, `[a:b]` or `split` after it, a `concat` of such, or `first`"
@@ -65,8 +66,12 @@ def _check_targets(loading: Loading, report: Reporter, weights: Mapping[str, Wei
     for rule in loading.rules:
         if not any(rule.target.match(name) for name in weights):
             named = rule.target.text
-            guess = closest(named, weights) if not rule.target.numbers and not rule.target.texts else None
-            help = f"did you mean `{guess}`?" if guess else _there_are(weights)
+            guess = (
+                closest(named, weights)
+                if not rule.target.numbers and not rule.target.texts
+                else _pattern(named, weights)
+            )
+            help = put(rule.target.span, f'"{guess}"', f"did you mean `{guess}`?") if guess else _there_are(weights)
             report.error("weights-rule", rule.target.span, f"no parameter has a name like `{named}`", help=help)
     if report.failed:
         return
@@ -74,6 +79,11 @@ def _check_targets(loading: Loading, report: Reporter, weights: Mapping[str, Wei
     if lacking:
         help = f'write `"{lacking[0].name}" = "NAME IN THE FILE"`, or `= first` where it keeps its own first value'
         report.error("weights-rule", loading.span, f"no rule gives a value to {_listed(lacking)}", help=help)
+
+
+def _pattern(named: str, weights: Iterable[str]) -> str | None:
+    """The nearest pattern of all parameters of a layer: `f.linear_1.*` for `f.linear.*`."""
+    return closest(named, [f"{name.rpartition('.')[0]}.*" for name in weights]) if named.endswith(".*") else None
 
 
 def _listed(weights: Sequence[Weight]) -> str:

@@ -14,6 +14,7 @@ from mai.compiler.elaborate.bindings import (
 )
 from mai.compiler.elaborate.context import Context
 from mai.compiler.elaborate.expressions.static import apply, apply_sizes
+from mai.compiler.elaborate.repairs import factors, sizes_of_params, untransposed
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import Operation, describe
 from mai.compiler.ir.sizes import Dim
@@ -113,7 +114,9 @@ def _product(e: Context, expr: ast.Binary, left: Value, right: Value, spans: lis
     if inner[0] != inner[1]:
         shapes = f"{describe(left.type.shape)} @ {describe(right.type.shape)}"
         message = f"the inner dimensions of {shapes} differ: {inner[0]} and {inner[1]}"
-        return e.error("dimension-mismatch", expr.op_span, message, label=shapes)
+        sizes = (left, -1, inner[1]), (right, max(-2, -ranks[1]), inner[0])
+        edits = [*factors(expr), *sizes_of_params(e.weights, sizes)]
+        return e.error("dimension-mismatch", expr.op_span, message, label=shapes, edits=edits)
     if ranks == (2, 1) and not left.type.lead:
         return e.emit(pr.Affine, right, left)
     if ranks[1] == 2 and not right.type.lead:
@@ -142,5 +145,6 @@ def transpose(e: Context, env: Environment, expr: ast.Transpose) -> Binding:
     x = e.value(operand, expr.operand.span)
     if x.type.rank < 2:
         message = f"`'` exchanges the last two axes, this has {'one' if x.type.rank else 'none'}"
-        return e.error("rank-mismatch", expr.operand.span, message, label=describe(x.type.shape))
+        label = describe(x.type.shape)
+        return e.error("rank-mismatch", expr.operand.span, message, label=label, help=untransposed(expr))
     return transposed(e, x)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 
+from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import (
     POISON,
     Binding,
@@ -42,9 +43,9 @@ class Calls:
         """The result of a call of a built-in function, a net or a layer with arguments that are evaluated."""
         if isinstance(function, Poison):
             return POISON
-        outer, self.e.builder.span = (self.e.builder.span, self.e.callee), self.e.at(span)
+        outer, self.e.builder.span = (self.e.builder.span, self.e.callee, self.e.call), self.e.at(span)
         if self.e.builder.span is span:
-            self.e.callee = getattr(function, "name", "")
+            self.e.callee, self.e.call = getattr(function, "name", ""), (span, arguments)
         try:
             if any(isinstance(a.value, Poison) for a in arguments):
                 return self._check_others(function, list(arguments), span)
@@ -52,7 +53,7 @@ class Calls:
         except Stop:
             return POISON
         finally:
-            self.e.builder.span, self.e.callee = outer
+            self.e.builder.span, self.e.callee, self.e.call = outer
         for value in made if isinstance(made, tuple) else (made,):
             if isinstance(value, Value):
                 self.e.origins.setdefault(value, self.e.at(span) or span)
@@ -131,7 +132,9 @@ class Calls:
         positional = [a for a in arguments if a.name is None]
         if len(positional) > len(names):
             message = f"`{function.name}` takes {counted(len(names), 'argument')}, here are {len(positional)}"
-            raise self.e.fail("too-many-arguments", positional[len(names)].span, message)
+            rest = positional[len(names) :]
+            help = repairs.without_rest(span, positional[len(names) - 1].span if names else None, rest)
+            raise self.e.fail("too-many-arguments", rest[0].span, message, help=help)
         bound = dict(zip(names, positional, strict=False))
         for argument in arguments:
             if argument.name is not None:
@@ -152,9 +155,9 @@ class Calls:
             argument = bound.get(parameter.name.id)
             if argument is None:
                 if parameter.default is None:
-                    raise self.e.fail(
-                        "missing-argument", span, f"`{function.name}` lacks its argument `{parameter.name.id}`"
-                    )
+                    message = f"`{function.name}` lacks its argument `{parameter.name.id}`"
+                    edits = repairs.numbers_for(span, parameter, function.declaration)
+                    raise self.e.fail("missing-argument", span, message, edits=edits)
                 continue
             if isinstance(argument.value, Value):
                 message = f"`{parameter.name.id}` of `{function.name}` is fixed when the file is compiled"
@@ -240,10 +243,9 @@ class Calls:
         self, env: Environment, function: Function, made: Binding, axes: tuple[Axis, ...], span: Span
     ) -> Binding:
         if made is None:
-            at = function.declaration.name.span
-            raise self.e.fail(
-                "missing-return", at, f"`{function.name}` returns nothing", label="no `return` in its body"
-            )
+            at, help = function.declaration.name.span, repairs.returned(function.declaration)
+            message = f"`{function.name}` returns nothing"
+            raise self.e.fail("missing-return", at, message, label="no `return` in its body", help=help)
         values = self.e.signatures.results(env, function.declaration, made)
         parts = tuple(self._unmapped(value, axes) for value in values)
         return parts if isinstance(made, tuple) else parts[0]

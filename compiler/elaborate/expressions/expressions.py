@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from mai.compiler.elaborate.bindings import (
@@ -19,12 +20,13 @@ from mai.compiler.elaborate.expressions.indexing import index
 from mai.compiler.elaborate.expressions.names import look_up, names_in_sight
 from mai.compiler.elaborate.expressions.static import StaticError
 from mai.compiler.elaborate.expressions.whole import labelled
+from mai.compiler.elaborate.repairs import as_call, as_product
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Dim
 from mai.compiler.ops.shapes import shape as sh
 from mai.spec import ast, in_prelude
 from mai.spec.diagnostics import Help
-from mai.spec.diagnostics.edit import meant
+from mai.spec.diagnostics.edit import meant, put
 from mai.spec.diagnostics.foreign import FOREIGN, VALUES
 from mai.spec.diagnostics.look_alikes import look_alike
 from mai.spec.diagnostics.suggest import closest
@@ -91,9 +93,9 @@ def _several(e: Context, env: Environment, expr: ast.Several) -> Binding:
 
 
 def _field(e: Context, env: Environment, expr: ast.Field) -> Binding:
-    help = FOREIGN.get(expr.name)
+    help: Help = FOREIGN.get(expr.name)
     if help is None and look_up(env, expr.name) is not None:
-        help = f"write `{expr.name}`"
+        help = put(expr.span, expr.name)
     return e.error(
         "unknown-name", expr.span, f"`{expr.span.text}` is no value: only `record` names parameters so", help=help
     )
@@ -131,7 +133,7 @@ def _argument(e: Context, env: Environment, argument: ast.Argument) -> BoundArgu
 
 def _applied(e: Context, env: Environment, callee: ast.Expr, arguments: list[BoundArgument], span: Span) -> Binding:
     if not isinstance(callee, ast.Name):
-        remedy = _as_function(e, env, callee)
+        remedy = _as_function(e, env, callee, span)
         return e.error("not-callable", callee.span, "only a layer, a net or a function can be called", help=remedy)
     function = look_up(env, callee.id)
     if function is None:
@@ -142,22 +144,22 @@ def _applied(e: Context, env: Environment, callee: ast.Expr, arguments: list[Bou
         message = f"there is no layer, net or function called `{callee.id}`"
         return e.error("unknown-function", callee.span, message, help=help)
     if isinstance(function, (Value, int, float, Dim, list, tuple, str)):
-        return _not_callable(e, env, callee, function)
+        return _not_callable(e, env, callee, function, as_product(callee, function, arguments, span))
     if e.at(callee.span) is callee.span:
         e.named = callee.span
     return e.calls.call(function, arguments, span)
 
 
-def _not_callable(e: Context, env: Environment, callee: ast.Name, given: Binding) -> Binding:
+def _not_callable(e: Context, env: Environment, callee: ast.Name, given: Binding, help: Help) -> Binding:
     """Told where a name is called; of an argument of a standard layer, where it is given."""
     given_at, span, whose = env.where.get(callee.id), callee.span, ""
     if in_prelude(span.source) and given_at is not None and not in_prelude(given_at.source):
         span, whose = given_at, f" of `{e.call_stack[-1]}`"
     message = f"`{callee.id}`{whose} is {kind_of(given)}, not a function"
-    return e.error("not-callable", span, message, label="not a function")
+    return e.error("not-callable", span, message, label="not a function", help=help)
 
 
-def _as_function(e: Context, env: Environment, callee: ast.Expr) -> str | None:
+def _as_function(e: Context, env: Environment, callee: ast.Expr, span: Span) -> Help:
     """What `torch.relu(x)`, `x.relu()` and `Linear(8)(x)` are here."""
     if isinstance(callee, ast.Call):
         return TOGETHER
@@ -169,7 +171,10 @@ def _as_function(e: Context, env: Environment, callee: ast.Expr) -> str | None:
     known = name if look_up(env, name) else closest(name, names_in_sight(env))
     own = isinstance(callee.base, ast.Name) and callee.base.id in env.names
     given = callee.base.span.text if own else "..."
-    return f"there are no modules and methods: write `{known}({given})`" if known else None
+    if not known:
+        return None
+    words = f"there are no modules and methods: write `{known}({given})`"
+    return replace(as_call(known, callee, span, own), words=words)
 
 
 def _pipe(e: Context, env: Environment, expr: ast.Pipe) -> Binding:

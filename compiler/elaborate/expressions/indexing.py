@@ -10,12 +10,14 @@ from mai.compiler.elaborate.bindings import (
 from mai.compiler.elaborate.bounds import setting_of
 from mai.compiler.elaborate.context import Context, Stop, kind_of
 from mai.compiler.elaborate.expressions.whole import whole
+from mai.compiler.elaborate.repairs import labels_of
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ops.shapes import indexing as ix
 from mai.compiler.ops.shapes import shape as sh
 from mai.spec import ast
+from mai.spec.diagnostics.edit import put
 from mai.spec.source import Span
 
 
@@ -48,11 +50,12 @@ def _indexed(
     size = x.type.shape[axis]
     if isinstance(index, int) and not isinstance(index, bool):
         if isinstance(size, int) and not -size <= index < size:
-            raise e.fail("index-out-of-range", item.span, f"index {index} is outside an axis of {size}")
+            help = put(item.span, str(size - 1), "write `{}` for the last") if index == size else None
+            raise e.fail("index-out-of-range", item.span, f"index {index} is outside an axis of {size}", help=help)
         return e.emit(ix.Pick, x, axis=axis, index=index), axis + 1
     if setting_of(index):
         e.size(index, item.span)
-    chosen = whole(e, index, item.span)
+    chosen = whole(e, index, item.span, labels_of(item, size))
     _check_classes(e, chosen, size, item.span)
     return e.emit(ix.Take, x, chosen, axis=axis, rank=x.type.rank, index_rank=chosen.type.rank), axis + 1
 

@@ -9,6 +9,7 @@ from mai.compiler.elaborate.bindings import POISON, Binding, BoundArgument, Envi
 from mai.compiler.elaborate.context import Context, LayerCall, Stop
 from mai.compiler.elaborate.expressions.names import is_free
 from mai.compiler.elaborate.expressions.whole import is_whole
+from mai.compiler.elaborate.repairs import other_type, rounded_down, vocabulary
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Size
@@ -16,7 +17,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.elementwise import ToInt, ToReal
 from mai.spec import ast, in_prelude
 from mai.spec.diagnostics import Change, Edit, Label
-from mai.spec.diagnostics.edit import changed
+from mai.spec.diagnostics.edit import changed, put
 from mai.spec.record import record
 from mai.spec.source import Span
 
@@ -64,13 +65,13 @@ class Signatures:
             raise Stop
         if not isinstance(vocab, int):
             module.names["vocab"] = POISON
-            help = "add `const vocab = 256`"
+            help = vocabulary(module.source)
             raise self.e.fail("vocab-missing", span, "tokens need a `const vocab`: how many there are", help=help)
         return vocab
 
     def dimension(self, env: Environment, expr: ast.Expr) -> Size:
         """The size that a dimension stands for. Raises `Stop`."""
-        return self.e.size(self.e.expressions.expression(env, expr), expr.span)
+        return self.e.size(self.e.expressions.expression(env, expr), expr.span, help=rounded_down(expr))
 
     # ---------------------------------------------------------------- fitting
 
@@ -122,6 +123,7 @@ class Signatures:
             if sum(e != s for e, s in zip(expected, shape, strict=True)) > 1
             else self._edits(env, wrong, value, size)
         )
+        edits = [*edits, *other_type(span, describe(tuple(expected)))]
         raise self.e.fail("shape-mismatch", span, message, label=describe(value.type.shape), where=where, edits=edits)
 
     def remember_call(self, value: Value, function: Binding, arguments: Sequence[BoundArgument], span: Span) -> None:
@@ -207,8 +209,24 @@ class Signatures:
             message = f"`{name}` promises {written.span.text}, this returns {value.type.with_lead(())}"
             message = message.replace("f32", "")
             where = [Label(written.span, f"promised here: {describe(promised.shape)}")]
-            raise self.e.fail("return-shape", span, message, label=describe(value.type.shape), where=where)
+            edits = self._other_results(env, written, promised, value, span)
+            label = describe(value.type.shape)
+            raise self.e.fail("return-shape", span, message, label=label, where=where, edits=edits)
         return value
+
+    def _other_results(
+        self, env: Environment, written: ast.TypeExpr, promised: Type, value: Value, span: Span
+    ) -> list[Edit]:
+        """What is returned is as promised with another number in its layer; or another shape is promised."""
+        edits, shape = [], value.type.shape
+        if (promised.shape, shape) == ((), (1,)) and span.text.endswith((")", "]")):
+            return [put(span, f"{span.text}[0]")]
+        unlike = [k for k, (a, b) in enumerate(zip(promised.shape, shape, strict=False)) if a != b]
+        if len(promised.shape) == len(shape) and len(unlike) == 1:
+            edits = self._edits(env, dims_of(written)[unlike[0]], value, shape[unlike[0]])
+        if isinstance(written, ast.TensorType) and promised.dtype is value.type.dtype:
+            edits = [*edits, put(written.span, describe(shape), "promise `{}`")]
+        return [replace(edit, alone=True) for edit in edits]
 
 
 def _other_number(call: Span, at: Span, number: str) -> Edit:

@@ -18,6 +18,7 @@ from mai.compiler.ops.elementwise.conversion import ToInt, ToReal
 from mai.compiler.ops.elementwise.rounding import ROUNDINGS
 from mai.compiler.ops.reductions.running import Cumsum
 from mai.compiler.ops.reductions.sums import Max, Min, Sum
+from mai.spec.diagnostics import Edit
 from mai.spec.source import Span
 
 ALWAYS: frozenset[type[Operation]] = frozenset({*ROUNDINGS, el.Sign, ToReal})
@@ -46,15 +47,15 @@ def _are_whole(value: Nested) -> bool:
     return float(value).is_integer()
 
 
-def whole(e: Context, binding: Binding, span: Span) -> Value:
-    """An index: a tensor of whole numbers. Raises `Stop` for one whose numbers need not be whole."""
+def whole(e: Context, binding: Binding, span: Span, edits: Sequence[Edit] = ()) -> Value:
+    """An index: a tensor of whole numbers. Raises `Stop` for one whose numbers need not be whole; `edits` may mend it."""
     value = e.value(binding, span)
     if value.type.dtype is DType.INT:
         return value
     if is_whole(value):
         return e.emit(ToInt, value, name=value.name)
     what, help = ("true or false", CHOOSE) if value.type.dtype is DType.BOOL else ("real", ROUND)
-    raise e.fail("dtype-mismatch", span, f"an index is a whole number, this is {what}", help=help)
+    raise e.fail("dtype-mismatch", span, f"an index is a whole number, this is {what}", help=help, edits=edits)
 
 
 def labelled(result: Value, parts: Sequence[Binding]) -> Value:

@@ -10,6 +10,7 @@ from mai.compiler.elaborate.expressions.static import as_real
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError
 from mai.compiler.ir.sizes import Size
+from mai.spec.diagnostics.edit import put
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator
@@ -68,7 +69,10 @@ def _axis(e: Elaborator, axis: int, rank: int, argument: Arg | None) -> int:
     if argument is None:
         raise ShapeError("rank-mismatch", "this needs at least one axis, here is a scalar", 0, label="[]")
     raise e.fail(
-        "axis-out-of-range", argument.span, f"axis {axis} of a tensor with {rank} {'axis' if rank == 1 else 'axes'}"
+        "axis-out-of-range",
+        argument.span,
+        f"axis {axis} of a tensor with {rank} {'axis' if rank == 1 else 'axes'}",
+        help=put(argument.span, "-1", "write `{}` for the last") if axis == rank or rank == 1 else None,
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
+from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import (
     Binding,
     BoundArgument,
@@ -48,7 +49,9 @@ def bound_arguments(
     positional = [a for a in arguments if a.name is None]
     if len(positional) > len(names) and not variadic:
         message = f"`{function.name}` takes {counted(len(names), 'argument')}, here are {len(positional)}"
-        raise e.fail("too-many-arguments", positional[len(names)].span, message)
+        rest = positional[len(names) :]
+        help = repairs.without_rest(span, positional[len(names) - 1].span if names else None, rest)
+        raise e.fail("too-many-arguments", rest[0].span, message, help=help)
     bound: dict[str, BoundArgument] = {} if variadic else dict(zip(names, positional, strict=False))
     for argument in arguments:
         if argument.name is not None:
@@ -70,7 +73,8 @@ def bind_named(
     if argument.name not in names:
         raise e.unknown_argument(callee, argument.name, at, names)
     if argument.name in bound:
-        raise e.fail("duplicate-argument", at, f"`{callee}` is given `{argument.name}` twice")
+        help = repairs.without_second(bound[argument.name], argument)
+        raise e.fail("duplicate-argument", at, f"`{callee}` is given `{argument.name}` twice", help=help)
     bound[argument.name] = argument
 
 

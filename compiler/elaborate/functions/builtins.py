@@ -7,13 +7,14 @@ takes the elaborator, then its arguments as `BoundArgument`s: the parameter name
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, BoundArgument, Builtin
 from mai.compiler.elaborate.expressions.whole import labelled
 from mai.compiler.elaborate.functions.arguments import axis_of, number, positive, static
 from mai.compiler.elaborate.functions.patterns import einsum_equation, rearranged, reduced
+from mai.compiler.elaborate.repairs import argument_of_softmax
 from mai.compiler.ir.graph import Initial, Value
 from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ir.signature import Section
@@ -30,6 +31,7 @@ from mai.compiler.ops.reductions.norm import EPS, RMS_EPS
 from mai.compiler.ops.shapes import indexing as ix
 from mai.compiler.ops.shapes import shape as sh
 from mai.spec.record import record
+from mai.spec.source import Span
 
 MOST_PARTS = 10_000  # Of a `split`; pairs that `rotate` turns.
 
@@ -234,8 +236,18 @@ def cross_entropy(e: Elaborator, logits: Arg, label: Arg) -> Binding:
         raise e.fail("class-range", label.span, message, label=f"class[{y.type.classes}]")
     if _operation_behind(z) is red.Softmax:
         help = "hand over what the softmax is of; of probabilities p, the loss is `-log(p[y])`"
-        raise e.fail("softmax-twice", logits.span, "these are probabilities; `cross_entropy` takes logits", help=help)
+        edits = [edit for span in _places(e, z) if (edit := argument_of_softmax(span)) is not None]
+        message = "these are probabilities; `cross_entropy` takes logits"
+        raise e.fail("softmax-twice", logits.span, message, help=help, edits=edits)
     return e.emit(loss.CrossEntropy, z, y)
+
+
+def _places(e: Elaborator, value: Value) -> Iterator[Span]:
+    """Where the text says what a value is, and what it is beneath changes of its type."""
+    node = value.producer
+    yield from (span for span in (e.origins.get(value), node.span if node else None) if span is not None)
+    if node is not None and node.op in (Lead, Unlead):
+        yield from _places(e, node.inputs[0])
 
 
 def _operation_behind(value: Value) -> type[Operation] | None:

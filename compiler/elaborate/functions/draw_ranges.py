@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from mai.compiler.elaborate.bindings import Binding, BoundArgument, is_number
 from mai.compiler.elaborate.context import Context
 from mai.compiler.ir.graph import Value
+from mai.spec.diagnostics import Change, Edit
+from mai.spec.diagnostics.edit import put
 from mai.spec.record import record
 
 
@@ -50,7 +52,7 @@ def check_numbers(e: Context, kind: str, arguments: Mapping[str, BoundArgument],
             _ask(e, argument, allowed)
         elif is_number(argument.value) and not allowed.holds(argument.value):  # type: ignore[arg-type]
             message = f"`{kind}` takes {allowed.what}, this is {argument.value:g}"
-            help = f"for per cent write {argument.value / 100:g}" if _is_per_cent(allowed, argument.value) else None  # type: ignore[arg-type,operator]
+            help = _other_number(argument, allowed, argument.value)  # type: ignore[arg-type]
             raise e.fail("impossible-draw", argument.span, message, help=help)
     if kind in ORDERED and all(map(is_number, numbers)):
         low, high = numbers
@@ -60,8 +62,22 @@ def check_numbers(e: Context, kind: str, arguments: Mapping[str, BoundArgument],
                 "impossible-draw",
                 next(iter(arguments.values())).span,
                 message,
-                help=f"write `{kind}({high:g}, {low:g})`",
+                help=_ordered(kind, list(arguments.values()), f"write `{kind}({high:g}, {low:g})`"),
             )
+
+
+def _other_number(argument: BoundArgument, allowed: Range, number: float) -> Edit | None:
+    if _is_per_cent(allowed, number):
+        return put(argument.span, f"{number / 100:g}", "for per cent write {}")
+    return None
+
+
+def _ordered(kind: str, arguments: Sequence[BoundArgument], words: str) -> str | Edit:
+    """Low and high exchanged, where both are written."""
+    if len(arguments) != 2 or all(a.span.text == arguments[0].span.text for a in arguments):
+        return words
+    first, second = (a.span for a in arguments)
+    return Edit(words, (Change(first, second.text), Change(second, first.text)))
 
 
 def _is_per_cent(allowed: Range, number: float) -> bool:
