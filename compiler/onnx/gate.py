@@ -22,7 +22,7 @@ from mai.compiler.ir.types import DType
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.first_difference import first_difference
 from mai.compiler.onnx.prepared import Prepared
-from mai.compiler.onnx.trial import Reference, Trial, difference, run_trial, session, trial
+from mai.compiler.onnx.trial import Reference, Trial, difference, run_trial, session, trial, with_unlike_prompts
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -107,6 +107,8 @@ class Gate:
         blank = set[str]() if _is_adaptive(plain) else set(names)
         was_compared = False
         usual = [trial(plain, batch, longest=longest) for batch in BATCHES]
+        prompt = self.prepared.text and self.prepared.text.prompt
+        usual += [with_unlike_prompts(usual[-1], prompt)] if prompt and self.prepared.whole is None else []
         others = [trial(plain, 1, longest=longest, reals=reals) for reals in RANGES]
         for place, tried in enumerate([*usual, *others]):
             if place >= len(usual) and was_compared and not blank:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnxruntime as ort
 
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import symbols
+from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType
 from mai.runtime.arrays import Array
 from mai.runtime.model.session import session_options
@@ -56,6 +57,14 @@ def trial(
     if "seed" in settings:
         settings["seed"] = 2**40 + 7
     return Trial(inputs, settings)
+
+
+def with_unlike_prompts(tried: Trial, prompt: str) -> Trial:
+    """The same with prompts of different lengths: each begins with a place without a token more than the one before it."""
+    rows = tried.inputs[prompt].copy()
+    for place, row in enumerate(rows):
+        row[: min(place, len(row) - 1)] = NOTHING
+    return replace(tried, inputs={**tried.inputs, prompt: rows})
 
 
 def _shape(value: Value, batch: int, free: int, sizes: Mapping[str, int]) -> tuple[int, ...]:
