@@ -20,6 +20,7 @@ from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.precision.products import Products
 from mai.compiler.onnx.precision.quantize import Coarse
+from mai.compiler.onnx.wrapped import Wrapped
 from mai.compiler.ops.backends import Attribute, Number, Operator
 
 UNKNOWN = sz.symbol("unknown")
@@ -31,49 +32,6 @@ Build = Callable[[], ir.Value]
 Source = Callable[[str], tuple[ir.Value, int | None]]
 Input = ir.Value | float | None
 T = TypeVar("T")
-
-
-class Wrapped:
-    """A value with the operators that draws and sizes are written in; a partner of numbers is one, too.
-
-    Numbers become constants of `rank` axes of one element; `whole` is the dtype of those that are whole.
-    """
-
-    def __init__(self, op: OnnxBackend, value: ir.Value, rank: int = 0, whole: str = "int64") -> None:
-        self.op, self.value, self.rank, self.dtype = op, value, rank, whole
-
-    def _with(self, operator: str, other: Number[ir.Value] | float) -> Wrapped:
-        if isinstance(other, (int, float)):
-            dtype = "float32" if isinstance(other, float) else self.dtype
-            partner = self.op.const(np.reshape(other, (1,) * self.rank), dtype)
-        else:
-            partner = other.value
-        return Wrapped(self.op, self.op.make(operator, self.value, partner), self.rank, self.dtype)
-
-    def __add__(self, other: Number[ir.Value] | float) -> Wrapped:
-        return self._with("Add", other)
-
-    def __sub__(self, other: Number[ir.Value] | float) -> Wrapped:
-        return self._with("Sub", other)
-
-    def __mul__(self, other: Number[ir.Value] | float) -> Wrapped:
-        return self._with("Mul", other)
-
-    def __floordiv__(self, other: Number[ir.Value] | int) -> Wrapped:
-        return self._with("Div", other)
-
-    def __rshift__(self, bits: int) -> Wrapped:
-        """A quotient by 2^bits: ONNX shifts unsigned integers only."""
-        return self._with("Div", 1 << bits)
-
-    def __and__(self, other: Number[ir.Value] | int) -> Wrapped:
-        return self._with("BitwiseAnd", other)
-
-    def __xor__(self, other: Number[ir.Value] | int) -> Wrapped:
-        return self._with("BitwiseXor", other)
-
-    __radd__ = __add__
-    __rmul__ = __mul__
 
 
 class OnnxBackend(Products):
@@ -389,6 +347,10 @@ class OnnxBackend(Products):
     def whole(self, x: ir.Value) -> bool:
         """Whether the elements of an input are integers."""
         return x.dtype == ir.DataType.INT64
+
+    def truth(self, x: ir.Value) -> bool:
+        """Whether the elements of an input are true or false."""
+        return x.dtype == ir.DataType.BOOL
 
     def number_of(self, x: ir.Value) -> float | None:
         """The number that a value is everywhere, where it is known when the graph is built."""
