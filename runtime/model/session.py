@@ -51,8 +51,8 @@ def choose_providers(requested: str | Sequence[Provider] | None) -> list[Provide
     if requested is not None and not isinstance(requested, str):
         return list(requested)
     available = ort.get_available_providers()
-    here = {provider_name(provider): provider for provider in available}
-    known = {name: [provider, CPU] for name, provider in here.items()} | BY_NAME
+    others = {provider_name(provider): [provider, CPU] for provider in available}
+    known = {**BY_NAME, **{name: order for name, order in others.items() if name not in BY_NAME}}
     if requested is not None and requested not in known:
         raise ModelError("input-unknown", f"there is no provider {requested!r} here", " or ".join(known))
     return [provider for provider in known[requested or "cuda"] if provider in available]
