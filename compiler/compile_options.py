@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal, get_args
 
+from mai.spec.record import record
+
 if TYPE_CHECKING:
     from mai.runtime.arrays import Array
     from mai.runtime.model.manifest import Tuning
@@ -102,7 +104,7 @@ class CompileOptions:
 DEFAULTS = CompileOptions()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Trained:
     """What becomes a file beside the program: weights by name, and what the file says of them.
 

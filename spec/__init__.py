@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import re
 from functools import lru_cache
-from importlib.resources import files
+from pathlib import Path
 
 from mai.spec.source import Source
 
+FOLDER = Path(__file__).parent
 LAYER = re.compile(r"^layer (\w+)", re.MULTILINE)
 
 
 @lru_cache(maxsize=1)
 def prelude_sources() -> tuple[Source, ...]:
     """The standard layers, written in the language: every file of the prelude, in the order of their names."""
-    folder = files("mai.spec") / "prelude"
-    paths = sorted((f for f in folder.iterdir() if f.name.endswith(".mai")), key=lambda f: f.name)
+    paths = sorted((FOLDER / "prelude").glob("*.mai"))
     return tuple(Source(f"prelude/{f.name}", f.read_text(encoding="utf-8")) for f in paths)
 
 
@@ -37,10 +37,8 @@ def in_prelude(source: Source) -> bool:
 
 def family_sources() -> list[Source]:
     """How known networks name their tensors: `weights from` blocks without the names of nets and of their modules."""
-    found = sorted(
-        (f for f in (files("mai.spec") / "families").iterdir() if f.name.endswith(".mai")), key=lambda f: f.name
-    )
-    return [Source(f"families/{f.name}", f.read_text(encoding="utf-8")) for f in found]
+    paths = sorted((FOLDER / "families").glob("*.mai"))
+    return [Source(f"families/{f.name}", f.read_text(encoding="utf-8")) for f in paths]
 
 
 USUAL_STARTER = "flow"
@@ -48,7 +46,5 @@ USUAL_STARTER = "flow"
 
 def starters() -> dict[str, str]:
     """The specs to start from, by kind: the files of `starters/`, the usual one first."""
-    folder = files("mai.spec") / "starters"
-    kinds = sorted(f.name.removesuffix(".mai") for f in folder.iterdir() if f.name.endswith(".mai"))
-    kinds.sort(key=lambda kind: kind != USUAL_STARTER)
-    return {kind: (folder / f"{kind}.mai").read_text(encoding="utf-8") for kind in kinds}
+    paths = sorted((FOLDER / "starters").glob("*.mai"), key=lambda f: (f.stem != USUAL_STARTER, f.stem))
+    return {f.stem: f.read_text(encoding="utf-8") for f in paths}

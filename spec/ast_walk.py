@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields, is_dataclass
 from typing import TypeVar
 
 from mai.spec.ast import Expr, Name
 from mai.spec.source import Source, Span
 
 N = TypeVar("N")
+PLACE = ("span", "depth")  # the fields of every node, in which no nodes are
 
 
 def expressions(node: object) -> Iterator[Expr]:
@@ -27,8 +27,8 @@ def children(node: object) -> Iterator[object]:
     """The nodes directly below a node, in the order of the text."""
     if isinstance(node, tuple):
         yield from node
-    elif is_dataclass(node) and not isinstance(node, (Span, Source)):
-        yield from (getattr(node, f.name) for f in fields(node))
+    elif not isinstance(node, (Span, Source)):
+        yield from (getattr(node, name) for name in getattr(node, "__match_args__", ()) if name not in PLACE)
 
 
 def nodes_of(tree: object, kind: type[N]) -> Iterator[N]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, TypeVar
 
 from pydantic import ValidationError
 
 from mai.spec.diagnostics import Reporter
 from mai.spec.diagnostics.suggest import closest
+from mai.spec.record import record
 from mai.spec.settings import Configuration, Settings, choices
 from mai.spec.source import Span
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 Model = TypeVar("Model", bound=Settings)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Arguments:
     """The arguments of a call by field name, and where each stands; `what` is the callee in words."""
 

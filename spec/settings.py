@@ -7,17 +7,18 @@ The models themselves stand with what they configure: sources in `compiler/data/
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
+from mai.spec.record import record
 from mai.spec.source import Span
 
 MANY = 10**9
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Configuration:
     """A call that configures: `adamw(lr = 1e-3)`, as data. Values are numbers, texts, lists and configurations."""
 
@@ -45,7 +46,7 @@ class Settings(BaseModel):
         return None
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Choice:
     """Marks a field whose value is one of several models, written as a call: `optimizer = adamw(lr = 1e-3)`.
 

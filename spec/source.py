@@ -5,6 +5,8 @@ from __future__ import annotations
 from bisect import bisect_right
 from dataclasses import dataclass, field
 
+from mai.spec.record import record
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Source:
@@ -36,7 +38,7 @@ class Source:
         return self.text[start : end if end >= 0 else len(self.text)]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Span:
     """The characters `start` to `end` (exclusive) of a source."""
 

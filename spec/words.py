@@ -7,16 +7,16 @@ may be left out. A statement with a node is printed by its form.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from typing import Literal
 
 from mai.spec import ast
+from mai.spec.record import record
 
 Kind = Literal["declaration", "statement", "branch", "clause", "rule", "type", "value", "operator"]
 NAMED = r"(?!\s*[-+*/]?=)"  # `data = x` is no declaration: the word is a name there.
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Word:
     """A word and its one meaning.
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mai.compiler.data.fields import check_labels, check_whole, match_columns, shape_of
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import Diagnostic, MaiError, placed
+from mai.spec.record import record
 
 if TYPE_CHECKING:
     from mai.compiler.program import Training
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Column:
     """One array of a source: the shape of an example, whether its numbers are whole, and how many labels there are.
 

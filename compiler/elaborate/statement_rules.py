@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from mai.compiler.elaborate.bindings import Binding, Environment
 from mai.compiler.elaborate.context import Context
 from mai.spec import ast
+from mai.spec.record import record
 
 S = TypeVar("S", bound=ast.Statement)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class StatementRule:
     """How a kind of statement is elaborated: its value is what it returns, or None. `binds` are the names that it gives values."""
 

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from mai.compiler.ir.graph import Node
 from mai.compiler.ir.operation import Alignment
 from mai.compiler.ir.types import Axis, Type
+from mai.spec.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Fit:
     """What lets an input of an operation meet the others.
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import Enum
 from typing import Any, ClassVar, Literal
 
 from mai.compiler.ir.signature import Function
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import Axis, DType, Type
+from mai.spec.record import record
 
 
 class ShapeError(Exception):
@@ -63,7 +64,7 @@ Lowering = Callable[..., Any]
 Kind = Literal["normal", "sparse", "positive", "unit", "int", "natural", "whole", "bool", "seen"]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Sample:
     """A random array for a test: its shape, and what its elements are drawn from.
 
@@ -89,7 +90,7 @@ def sample(*shape: int, kind: Kind = "normal", high: int = 10, lead: bool = True
     return Sample(shape, kind, high, lead)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Case:
     """Inputs and attributes on which numpy, torch and ONNX Runtime must agree."""
 

@@ -8,11 +8,12 @@ the language to know it: the elaborator, `spec/functions.md`, `mai explain` and 
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import Enum
 from typing import Any, Final, TypeVar
 
 from mai.compiler.ir.types import Type
+from mai.spec.record import record
 
 
 class Section(Enum):
@@ -37,12 +38,13 @@ class Section(Enum):
 
 
 class Kind(Enum):
-    """What an argument is. The first four are tensors, the others are fixed when the file is compiled."""
+    """What an argument is. The first five are tensors, the others are fixed when the file is compiled."""
 
     REAL = "a tensor; whole numbers become real"
     TENSOR = "a tensor of any dtype"
     TRUTH = "a tensor of true and false"
     ALIKE = "a tensor that has one dtype with all others of this kind"
+    INDEX = "a tensor of whole numbers"
     NUMBER = "a number"
     WHOLE = "a whole number"
     COUNT = "a whole number of at least `least`"
@@ -55,10 +57,10 @@ class Kind(Enum):
     @property
     def is_tensor(self) -> bool:
         """Whether the argument is a tensor, and not known when the file is checked."""
-        return self in (Kind.REAL, Kind.TENSOR, Kind.TRUTH, Kind.ALIKE)
+        return self in (Kind.REAL, Kind.TENSOR, Kind.TRUTH, Kind.ALIKE, Kind.INDEX)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Same:
     """A default that is the value of an argument before it."""
 
@@ -69,7 +71,7 @@ REQUIRED: Final = object()
 OWN: Final = object()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Argument:
     """One argument: its name in the language, which is that of the operation's attribute, what it is, and its default.
 
@@ -109,12 +111,13 @@ def flag(name: str, default: object = False) -> Argument:
 
 X = tensor("x")
 ANY_X = tensor("x", Kind.TENSOR)
+NUMBERS = tensor("x", Kind.ALIKE)  # reals, or whole numbers, whose result is whole
 AXIS = Argument("axis", Kind.AXIS, -1)
 AXES = Argument("axes", Kind.AXES, None)
 KEEP = flag("keep")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Function:
     """A function of the language.
 

@@ -7,18 +7,19 @@ exactly when their normal forms are: `P + count`, `2 * H`, `(H + 1) // 2`.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import reduce
 from itertools import chain
 from math import gcd
 from operator import add, floordiv, mul
 from typing import TypeVar, Union
 
+from mai.spec.record import record
+
 Size = Union[int, "Dim"]
 N = TypeVar("N")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Quotient:
     """`numerator // denominator`, an atom of its own when it does not divide out."""
 
@@ -33,7 +34,7 @@ Atom = str | Quotient
 Monomial = tuple[Atom, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Dim:
     """A sum of coefficients times products of atoms; never a plain number. Make one with `symbol`."""
 

@@ -21,13 +21,14 @@ from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.terms import Term
 from mai.compiler.solvers.problem import Problem, Slopes, combined
 from mai.compiler.solvers.tableaus import Solver, Tableau
+from mai.spec.record import record
 
 SAFETY, SMALLEST, LARGEST = 0.9, 0.2, 10.0
 FIRST = 1e-6  # A first step where the states or their velocities say nothing.
 WORST = 1e10  # What stands for an error that is no number.
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Control:
     """How large the error of a step may be, `atol` + `rtol` |y|, and how many steps there may be."""
 

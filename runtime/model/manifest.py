@@ -181,3 +181,9 @@ class Manifest(BaseModel):
     tuned: Tuning | None = None
     checksum: str | None = None
     self_test: SelfTest | None = None
+
+    @property
+    def steady_inputs(self) -> dict[str, Port]:
+        """Of a step file, the inputs that are the same in all turns, by name: neither its tokens nor its states."""
+        step = self.step
+        return {p.name: p for p in self.inputs if step is None or (p.name != step.tokens and p.name not in step.states)}

@@ -197,12 +197,12 @@ class Model:
 
     def stream(
         self, prompt: object, count: int | None = None, *,
-        timeout: object = None, special_tokens: object = None, **settings: object,
+        timeout: object = None, special_tokens: object = None, **values: object,
     ) -> Iterator[Any]:  # fmt: skip
         """Continue a prompt token by token, by the step file: this one, or the one beside it.
 
         Args:
-            prompt: a text or several, or rows of tokens.
+            prompt: a text or several, or rows of tokens; the other inputs and settings are given by name.
             count: how many tokens are appended; by default as many as the spec says.
             timeout: the seconds that all turns together may compute; what the caller does between them does not count.
             special_tokens: as of a call.
@@ -215,12 +215,14 @@ class Model:
             ModelError: as a call does; the file grows no text, or its step file is missing.
         """
         model = self if self.manifest.step is not None else self._step()
-        limit = model._time_limit(timeout, settings)
-        special = model._takes_special_tokens(special_tokens, settings)
-        return model._stream(prompt, count, settings, limit, special)
+        unread = {*self.inputs, *self.settings} - {*model.inputs, *model.settings}  # What the turns do not need.
+        values = {name: value for name, value in values.items() if name not in unread}
+        limit = model._time_limit(timeout, values)
+        special = model._takes_special_tokens(special_tokens, values)
+        return model._stream(prompt, count, values, limit, special)
 
     def _stream(
-        self, prompt: object, count: int | None, settings: dict[str, object], limit: TimeLimit, special: bool
+        self, prompt: object, count: int | None, values: dict[str, object], limit: TimeLimit, special: bool
     ) -> Iterator[Any]:
         """What `stream` yields, of a step file."""
         step, text = self.manifest.step, self.manifest.text
@@ -229,7 +231,9 @@ class Model:
         start = read_prompt(port, prompt, self.tokenizer, special_tokens=special)
         total = text.usual if count is None else count
         check_length(text, start.rows, {str(text.count): total})
-        feed = self._defaults | prepare({text.prompt: port}, self.settings, {text.prompt: start.rows, **settings})
+        self._tokenize(values, special)
+        ports, values = {text.prompt: port, **self.manifest.steady_inputs}, {text.prompt: start.rows, **values}
+        feed = self._defaults | prepare(ports, self.settings, values, self.manifest.least, self.manifest.most)
         feed[step.tokens] = feed.pop(text.prompt)
         tokens = generate(self.session, self.manifest, feed, total, limit)
         as_text = start.as_text and start.single and self.tokenizer is not None

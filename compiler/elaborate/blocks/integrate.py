@@ -6,7 +6,7 @@ An integral is elaborated as its velocity, on states of one type; `discretise` m
 from __future__ import annotations
 
 from collections.abc import Container, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mai.compiler.elaborate.bindings import Binding, Environment
 from mai.compiler.elaborate.blocks.loop_states import State, leave, settle, states_of, together
@@ -22,11 +22,12 @@ from mai.compiler.ops.random import random_numbers as rnd
 from mai.spec import ast
 from mai.spec.ast_walk import names_of
 from mai.spec.diagnostics.suggest import closest
+from mai.spec.record import record
 
 belongs_elsewhere(ast.Derivative, "derivative-outside", "`d./ds = ...` belongs directly in an `integrate` block")
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Integral:
     """An `integrate` statement with its solver."""
 

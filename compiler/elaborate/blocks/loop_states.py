@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mai.compiler.elaborate.bindings import Environment, Poison, is_number
 from mai.compiler.elaborate.context import Context, Stop
@@ -13,13 +13,14 @@ from mai.compiler.ir.types import DType, Type, join_leads
 from mai.compiler.ops import elementwise as el
 from mai.spec import ast
 from mai.spec.diagnostics import Label
+from mai.spec.record import record
 from mai.spec.source import Span
 
 MAX_TURNS = 100_000
 Body = Callable[[list[Value], Region], list[Value]]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class State:
     """A name that a loop carries from turn to turn, and the value that it has before."""
 

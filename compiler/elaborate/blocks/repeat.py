@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from mai.compiler.elaborate.bindings import Binding, Environment, WeightScope
 from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS, State, leave, settle, states_of
@@ -14,11 +14,12 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
 from mai.spec import ast
+from mai.spec.record import record
 
 MAX_FRESH_TURNS = 10_000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Turns:
     """The number of turns, as a value (`total`) and as a size where it is one (`count`), and the scope of the weights inside."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Poison
 from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS
@@ -12,11 +11,12 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.solvers import SOLVERS, Solver
 from mai.spec import ast
 from mai.spec.diagnostics.suggest import closest
+from mai.spec.record import record
 
 Option = bool | int | float
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Method:
     """A solver with its options; `steps` is None for an adaptive one."""
 

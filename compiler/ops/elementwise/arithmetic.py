@@ -113,6 +113,7 @@ class Maximum(Binary):
     """The larger of x and y."""
 
     function = Function("maximum", Section.ELEMENTS, ALIKE, fold=max)
+    chosen = (0, 1)
 
     reference: Lowering = staticmethod(lambda np, x, y: np.maximum(x, y))
     torch: Lowering = staticmethod(lambda torch, x, y: torch.maximum(x, y))
@@ -125,6 +126,7 @@ class Minimum(Binary):
     """The smaller of x and y."""
 
     function = Function("minimum", Section.ELEMENTS, ALIKE, fold=min)
+    chosen = (0, 1)
 
     reference: Lowering = staticmethod(lambda np, x, y: np.minimum(x, y))
     torch: Lowering = staticmethod(lambda torch, x, y: torch.minimum(x, y))

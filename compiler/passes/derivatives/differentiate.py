@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mai.compiler.ir.graph import Graph, Node, Value
-from mai.compiler.ir.rewrite import Copier, copy_graph, reading
+from mai.compiler.ir.rewrite import Copier, copy_graph, reading, rewriting
 from mai.compiler.ir.structure import DERIVATIVES, Gradient
 from mai.compiler.ir.types import join_leads
 from mai.compiler.passes.derivatives.dependence import dependent
 from mai.compiler.passes.derivatives.derivative import Derivative, refused
 
 
+@rewriting(*DERIVATIVES)
 def differentiate(graph: Graph) -> Graph:
     """No `Gradient` and no `Pushforward` is left.
 
     Raises:
         MaiError: `not-differentiable`, at the operation that has no derivative.
     """
-    if not graph.has(*DERIVATIVES):
-        return graph
     outside: list[tuple[list[Node], list[Value]]] = []
 
     def rule(copier: Copier, node: Node) -> bool:
