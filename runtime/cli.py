@@ -122,6 +122,9 @@ def main() -> None:
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         say(f"error[file-not-found]: cannot read or write {reason}", err=True)
         sys.exit(1)
+    except MemoryError as error:
+        say(f"error[dimension-too-large]: there is not enough memory: {error}", err=True)
+        sys.exit(1)
     except Exception as error:
         if os.environ.get("MAI_TRACEBACK"):
             raise
