@@ -103,7 +103,9 @@ def verify(manifest: Manifest, name: str, provider: str, compute: Compute, toler
             "compile it again",
         )
     try:
-        differences = [d for number in range(len(test.runs)) for d in _differences(manifest, number, compute, tolerance)]
+        differences = [
+            d for number in range(len(test.runs)) for d in _differences(manifest, number, compute, tolerance)
+        ]
     except (LookupError, ValueError, OverflowError, MemoryError) as error:
         raise ModelError("model-truncated", f"the self-test of {name} does not fit it", "compile it again") from error
     return Verification(provider, tuple(differences))
