@@ -23,7 +23,7 @@ from mai.compiler.elaborate.functions.builtin_calls import bind_named, bound_arg
 from mai.compiler.ir.graph import Initial, Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.types import Axis
-from mai.spec import ast
+from mai.spec import ast, in_prelude
 from mai.spec.diagnostics import Label
 from mai.spec.source import Span
 
@@ -194,6 +194,7 @@ class Calls:
                 value.name = name
             if function.declaration.kind == "net":
                 self.e.graph.arguments.setdefault(function.name, {}).setdefault(value, name)
+            self._note(function, name, value)
             env.names[name] = value
         outer, self.e.axes = self.e.axes, (*self.e.axes, *axes)
         self.e.call_stack.append(function.name)
@@ -204,6 +205,12 @@ class Calls:
             self.e.call_stack.pop()
             self.e.axes = outer
         return self._returned(env, function, made, axes, span)
+
+    def _note(self, function: Function, slot: str | int, value: Value) -> None:
+        """What a parameter or a result of one of the file's own functions stands for in this call."""
+        place = function.declaration.name.span
+        if not in_prelude(place.source):
+            self.e.graph.calls.setdefault((place, slot), []).append(value)
 
     def _count_call(self, function: Function, span: Span) -> None:
         """Calls are written out: a net that calls a net twice, that calls a net twice, soon fills the memory."""
@@ -246,6 +253,8 @@ class Calls:
             )
         values = self.e.signatures.results(env, function.declaration, made)
         parts = tuple(self._unmapped(value, axes) for value in values)
+        for number, part in enumerate(parts):
+            self._note(function, number, part)
         return parts if isinstance(made, tuple) else parts[0]
 
     def _unmapped(self, value: Value, axes: tuple[Axis, ...]) -> Value:
