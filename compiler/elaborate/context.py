@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mai.compiler.elaborate.bindings import (
@@ -17,15 +18,18 @@ from mai.compiler.elaborate.bindings import (
     WeightScope,
 )
 from mai.compiler.elaborate.bounds import Bounds
-from mai.compiler.elaborate.expressions.static import as_real, beyond
+from mai.compiler.elaborate.expressions.static import StaticError, as_real, beyond
+from mai.compiler.elaborate.expressions.tables import numbers_of, table_of, typed
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Region, Value, Weight
 from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ir.sizes import Dim, Size, symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType
 from mai.compiler.ops.elementwise import ToReal
+from mai.compiler.ops.shapes.shape import Stack
 from mai.spec import in_prelude
-from mai.spec.diagnostics import Edit, Label, Reporter
+from mai.spec.diagnostics import Edit, Help, Label, Reporter
+from mai.spec.diagnostics.edit import meant
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 from mai.spec.source import Span
@@ -99,10 +103,11 @@ class Context:
         *,
         label: str = "",
         where: Sequence[Label] = (),
-        help: str | None = None,
+        help: Help = None,
+        edits: Sequence[Edit] = (),
     ) -> Poison:
         """Report an error and give what stands for its value."""
-        self.fail(slug, span, message, label=label, where=where, help=help)
+        self.fail(slug, span, message, label=label, where=where, help=help, edits=edits)
         return POISON
 
     def fail(
@@ -113,7 +118,7 @@ class Context:
         *,
         label: str = "",
         where: Sequence[Label] = (),
-        help: str | None = None,
+        help: Help = None,
         edits: Sequence[Edit] = (),
     ) -> Stop:
         """Report an error; raise what this returns where no value can stand for it. `edits` may mend it.
@@ -129,9 +134,9 @@ class Context:
     def unknown_argument(self, callee: str, name: str, span: Span, known: Sequence[str]) -> Stop:
         """Report an argument that a function does not have."""
         guess = closest(name, known)
-        help = f"it takes {', '.join(known)}" if known else None
+        help: Help = f"it takes {', '.join(known)}" if known else None
         if guess:
-            help = f"did you mean `{guess}`?"
+            help = meant(span, guess)
         return self.fail("unknown-argument", span, f"`{callee}` has no argument `{name}`", help=help)
 
     def refused(self, error: ShapeError, spans: Sequence[Span], span: Span, inputs: Sequence[Value] = ()) -> Poison:
@@ -205,14 +210,20 @@ class Context:
         raise self.fail("type-mismatch", span, message, help=help)
 
     def listed(self, items: list[Binding], span: Span) -> Value:
-        """A list of numbers as a constant vector; real if any of them is."""
-        numbers = tuple(i for i in items if isinstance(i, (int, float)))
-        if len(numbers) < len(items) or not items:
-            raise self.fail("type-mismatch", span, "a list of numbers is needed here")
-        dtype = DType.REAL if any(isinstance(i, float) for i in numbers) else DType.INT
-        for number in numbers:
-            self.representable(as_real(number) if dtype is DType.REAL else number, span)
-        return self.builder.constant(numbers, dtype)
+        """A list as a constant vector, lists of lists as a matrix or more; sizes known only at run time are stacked."""
+        if any(isinstance(item, Dim) for item in items):
+            values = self.promoted(items, [span] * len(items))
+            return self.emit(Stack, *values, axis=-1 - values[0].type.rank)
+        try:
+            table, dtype = typed(table_of(items))
+        except StaticError as error:
+            raise self.fail(error.slug, span, error.message) from error
+        for number in numbers_of(table):
+            self.representable(number, span)
+        value = self.builder.constant(table, dtype)
+        if dtype is DType.INT and min(numbers_of(table)) >= 0:
+            value.type = replace(value.type, classes=int(max(numbers_of(table))) + 1)
+        return value
 
     def representable(self, number: Number, span: Span) -> Number:
         """The number itself, which a file can hold: a whole one as int64, another as float32. Raises `Stop` otherwise."""
@@ -230,8 +241,7 @@ class Context:
 
     def promoted(self, operands: Sequence[Binding], spans: Sequence[Span]) -> list[Value]:
         """Operands with one dtype: real if any of them is real."""
-        whole = all(isinstance(o, (int, Dim)) or (isinstance(o, Value) and o.type.dtype is DType.INT) for o in operands)
-        if whole and not any(isinstance(o, bool) for o in operands):
+        if all(map(_is_whole, operands)):
             return [self.value(o, s) for o, s in zip(operands, spans, strict=True)]
         return [self.real(o, s) for o, s in zip(operands, spans, strict=True)]
 
@@ -270,6 +280,15 @@ class Context:
         """
         self.directions += 1
         return Axis(f"direction_{self.directions}", count, len(self.axes) + 0.5**self.directions)
+
+
+def _is_whole(binding: Binding) -> bool:
+    """Whether a value is of whole numbers."""
+    if isinstance(binding, list):
+        return bool(binding) and all(map(_is_whole, binding))
+    if isinstance(binding, Value):
+        return binding.type.dtype is DType.INT
+    return isinstance(binding, (int, Dim)) and not isinstance(binding, bool)
 
 
 def kind_of(binding: Binding) -> str:
