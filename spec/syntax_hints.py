@@ -11,7 +11,7 @@ from lark.exceptions import UnexpectedToken
 
 from mai.spec.diagnostics.suggest import closest, slips
 from mai.spec.layout import BracketError
-from mai.spec.syntax_rules import KEYWORDS, RULES, STATEMENTS, Place
+from mai.spec.syntax_rules import KEYWORDS, RULES, STATEMENTS, Place, filled
 
 _COMMENTS = re.compile(r'("[^"\n]*"?)|#[^\n]*')
 _TOKEN = re.compile(r'(?:"[^"\n]*"|\w+|\|>|->|\.\.|//|[-+*/=!<>]=|[^\w\s])$')
@@ -21,6 +21,7 @@ _LOOKALIKES = {
     "→": "->", "∧": "and", "∨": "or", "¬": "not", "∈": "in", "√": "sqrt(x)", "∞": "inf", "ᵀ": "'", "′": "'", "`": '"',
 }  # fmt: skip
 NAMELESS = ("missing-equals", "no-effect")  # told of a first word that is taken for a name
+FIRST_WORDS = ("misspelt", "foreign-keyword")  # the fault is the word that begins the statement, which was taken for a name
 MOST_SLIPS = 2
 LONGEST_TOKEN = 100  # of the token before: enough to know it by, and the search stays quick on a line without end
 
@@ -44,16 +45,27 @@ def syntax_hint(error: UnexpectedInput, text: str) -> Hint:
     at, end = _where(error, text)
     place = _place(error, text, at, end)
     slug, message, help = _account(place)
-    start = at
-    if slug == "misplaced-declaration" or (slug == "misspelt" and place.named):  # the parser took its word for a name
-        start = at - len(place.line.lstrip())
-        end = start + len(place.word)
+    start, end = _at_fault(slug, place, at, end)
     if slug == "wrong-operator":
         start, end = _whole(text, start, end)
     if place.found in ("", "\n"):
         end = max(len(text[:at].rstrip()), 1)
         start = end - 1
     return Hint(slug, start, end, message, help=help, at=start)
+
+
+def _at_fault(slug: str, place: Place, at: int, end: int) -> tuple[int, int]:
+    """The whole statement, its first word, or what the parser stopped at."""
+    begin, statement = at - len(place.line.lstrip()), place.statement.strip()
+    alone = place.named and place.found in (".", "(", ",")
+    if (slug == "no-effect" and place.named) or (slug == "foreign-keyword" and (alone or place.imports)):
+        return begin, begin + len(statement)
+    if slug == "misplaced-declaration" or (slug in FIRST_WORDS and place.named):
+        return begin, begin + len(place.word)
+    if place.before == "lambda":
+        begin = at - len(place.line) + place.line.rindex("lambda")
+        return begin, begin + len("lambda")
+    return at, end
 
 
 def _whole(text: str, start: int, end: int) -> tuple[int, int]:
@@ -84,7 +96,7 @@ def _account(place: Place) -> tuple[str, str, str | None]:
             meant = _statement(place) if slug in NAMELESS else None
             if meant:
                 return "misspelt", f"`{place.word}` begins no statement: did you mean `{meant}`?", None
-            return slug, _filled(message, place), _filled(help, place) if help else None
+            return slug, filled(message, place), filled(help, place) if help else None
     shown = place.found.strip()
     return "syntax", f"`{shown}` has no place here" if shown else "the text ends too early", None
 
@@ -105,10 +117,6 @@ def _strange(character: str) -> tuple[str, str, str | None]:
     shown = character if character.isprintable() else f"U+{ord(character):04X}"
     help = f"write `{plain}`" if plain.isascii() and plain.isprintable() and plain != character else None
     return "bad-character", f"`{shown}` is no character of the language", help
-
-
-def _filled(text: str, place: Place) -> str:
-    return text.replace("{found}", place.found).replace("{before}", place.before)
 
 
 def _where(error: UnexpectedInput, text: str) -> tuple[int, int]:

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from mai.spec import words
+from mai.spec.diagnostics.foreign import FOREIGN, METHODS, MODULES
 
 STATEMENTS = frozenset(words.texts(words.of_kind("statement", "branch")))
 DECLARATION_WORDS = frozenset(words.texts(words.DECLARATIONS))
@@ -42,6 +43,23 @@ class Place:
         """The word that begins the statement."""
         match = re.match(r"\s*([^\W\d]\w*)", self.line + self.found)
         return match[1] if match else ""
+
+    @property
+    def statement(self) -> str:
+        """The line of the file up to its end, or to a brace."""
+        rest = re.match(r"[^\n{}]*", self.rest)
+        return self.line + (rest[0] if rest else "")
+
+    @property
+    def method(self) -> re.Match[str] | None:
+        """A call that stands alone: what it is `of`, the name that is called `last`."""
+        return re.match(r"\s*(?:(?P<of>[\w.]+)\.)?(?P<last>\w+)\s*\(", self.statement)
+
+    @property
+    def imports(self) -> bool:
+        """Whether it imports a module of Python."""
+        match = re.match(r"\s*(?:import|from)\s+(\w+)", self.statement)
+        return match is not None and match[1] in MODULES
 
     @property
     def opens(self) -> bool:
@@ -120,7 +138,7 @@ def _lacks_block(*words: str) -> Test:
     )
 
 
-Rule = tuple[Test, str, str, str | None]  # test, slug, message, help; {found} and {before} are filled in
+Rule = tuple[Test, str, str, str | None]  # test, slug, message, help; {found}, {before} and what `filled` says are filled in
 
 CHARACTERS: list[Rule] = [
     (lambda p: p.found == '"' or (p.rest.startswith('"') and '"' not in p.rest[1:].split("\n")[0]),
@@ -237,12 +255,30 @@ MISSING_TYPES: list[Rule] = [
      "missing-type", "the data's fields have types", "write `data x: [2] from ...`"),
 ]  # fmt: skip
 
-FOREIGN: list[Rule] = [
+OTHERS: list[Rule] = [
+    (lambda p: p.imports,
+     "foreign-keyword", "a spec imports nothing of Python: layers and functions are there by themselves",
+     "take out `{statement}`"),
+    (lambda p: p.named and p.method is not None and p.method["last"] in METHODS,
+     "foreign-keyword", "nothing is called here for what it does", "{method}"),
+    (_opens("print"), "foreign-keyword", "nothing is printed: training reports", "write `report mean(x)` in a train block"),
+    (lambda p: p.named and p.found == "," and re.search(r"\.(shape|size\(\))\s*$", p.statement) is not None,
+     "foreign-keyword", "a shape is not taken apart", FOREIGN["shape"]),
+    (lambda p: p.named and re.match(r"\s*self\.\w+\s*=[^=]", p.statement) is not None,
+     "foreign-keyword", "there is no `self`: a net's tensors are named in its block",
+     "write `param W: [3, 2] ~ normal(0, 1)`, or `y = linear(x, 8)` where a layer is used"),
+    (lambda p: p.found.startswith('"') and re.search(r"\b[fFrRbB]$", p.line) is not None,
+     "foreign-keyword", "a text stands as it is: nothing is filled in", None),
+    (lambda p: p.rest.startswith("..") and "COLON" in p.accepts,
+     "foreign-keyword", "an index names each axis: there is no `...`", "write `x[:, 0]`"),
+]  # fmt: skip
+
+FOREIGN_WORDS: list[Rule] = [
     (_all(_opens("for"), lambda p: re.match(r"\w+\s+in\b[^\n{]*\.\.", p.rest) is not None),
      "foreign-keyword", "there is no `for`: depth is a `repeat`, time an `integrate`",
      "write `repeat 3 as i { ... }` or, along time, `integrate s in 0..1 using euler(20) { dx/ds = f(x, s) }`"),
     (_opens("for", "while", "loop", "do"),
-     "foreign-keyword", "there is no `for` or `while`: depth is a `repeat`", "write `repeat 3 as i { ... }`"),
+     "foreign-keyword", "there is no `for` or `while`: depth is a `repeat`", "write `repeat {turns} { ... }`"),
     (_opens("maximize", "maximise"), "foreign-keyword", "training minimizes", "write `minimize -e`"),
     (_opens("def", "function", "fn", "func"),
      "foreign-keyword", "functions are `layer`s and `net`s", "write `net f(x: [2]) -> [2] { ... }`"),
@@ -332,4 +368,21 @@ OPERANDS: list[Rule] = [
     (lambda p: p.found in ("", "\n"), "unfinished", "this line is not finished", None),
 ]  # fmt: skip
 
-RULES: list[Rule] = [*CHARACTERS, *FOREIGN, *NAMES, *WRONG_OPERATORS, *MISSING_TYPES, *EQUALS, *BLOCKS, *OPERANDS]
+RULES: list[Rule] = [*CHARACTERS, *OTHERS, *FOREIGN_WORDS, *NAMES, *WRONG_OPERATORS, *MISSING_TYPES, *EQUALS, *BLOCKS, *OPERANDS]
+
+
+def filled(text: str, place: Place) -> str:
+    """A message or a help with the words of its place."""
+    method = place.method
+    turns = re.match(r"\s*for\s+(\w+)\s+in\s+range\((\w+)\)", place.statement)
+    told = METHODS.get(method["last"], "") if method else ""
+    known = {
+        "{method}": told.replace("{of}", method["of"] or "e") if method else "",
+        "{turns}": f"{turns[2]} as {turns[1]}" if turns else "3 as i",
+        "{statement}": place.statement.strip(),
+        "{found}": place.found,
+        "{before}": place.before,
+    }
+    for name, words_of in known.items():
+        text = text.replace(name, words_of)
+    return text
