@@ -25,7 +25,8 @@ from mai.compiler.ir.sizes import Dim, Size, symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType
 from mai.compiler.ops.elementwise import ToReal
 from mai.spec import in_prelude
-from mai.spec.diagnostics import Edit, Label, Reporter
+from mai.spec.diagnostics import Edit, Help, Label, Reporter
+from mai.spec.diagnostics.edit import meant
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 from mai.spec.source import Span
@@ -99,10 +100,11 @@ class Context:
         *,
         label: str = "",
         where: Sequence[Label] = (),
-        help: str | None = None,
+        help: Help = None,
+        edits: Sequence[Edit] = (),
     ) -> Poison:
         """Report an error and give what stands for its value."""
-        self.fail(slug, span, message, label=label, where=where, help=help)
+        self.fail(slug, span, message, label=label, where=where, help=help, edits=edits)
         return POISON
 
     def fail(
@@ -113,7 +115,7 @@ class Context:
         *,
         label: str = "",
         where: Sequence[Label] = (),
-        help: str | None = None,
+        help: Help = None,
         edits: Sequence[Edit] = (),
     ) -> Stop:
         """Report an error; raise what this returns where no value can stand for it. `edits` may mend it.
@@ -129,9 +131,9 @@ class Context:
     def unknown_argument(self, callee: str, name: str, span: Span, known: Sequence[str]) -> Stop:
         """Report an argument that a function does not have."""
         guess = closest(name, known)
-        help = f"it takes {', '.join(known)}" if known else None
+        help: Help = f"it takes {', '.join(known)}" if known else None
         if guess:
-            help = f"did you mean `{guess}`?"
+            help = meant(span, guess)
         return self.fail("unknown-argument", span, f"`{callee}` has no argument `{name}`", help=help)
 
     def refused(self, error: ShapeError, spans: Sequence[Span], span: Span, inputs: Sequence[Value] = ()) -> Poison:

@@ -14,7 +14,8 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.elementwise import ToReal
 from mai.spec import ast, in_prelude
-from mai.spec.diagnostics import Edit, Label
+from mai.spec.diagnostics import Change, Edit, Label
+from mai.spec.diagnostics.edit import changed
 from mai.spec.record import record
 from mai.spec.source import Span
 
@@ -134,7 +135,9 @@ class Signatures:
         """Other numbers in the calls that made a value of the wrong `size`, the last call first."""
         found = [(call, a) for call in reversed(self.e.made_by.get(value, ())) for a in call.numbers if a.value == size]
         wanted = self.dimension(env, dim)
-        return [Edit(call.span, a.span, str(wanted)) for call, a in found if isinstance(wanted, int)][:MAX_EDITS]
+        return [_other_number(call.span, a.span, str(wanted)) for call, a in found if isinstance(wanted, int)][
+            :MAX_EDITS
+        ]
 
     def _bound_at(self, env: Environment, dim: ast.Expr, span: Span) -> list[Label]:
         """Where the user's name for a dimension got its size."""
@@ -202,6 +205,12 @@ class Signatures:
             where = [Label(written.span, f"promised here: {describe(promised.shape)}")]
             raise self.e.fail("return-shape", span, message, label=describe(value.type.shape), where=where)
         return value
+
+
+def _other_number(call: Span, at: Span, number: str) -> Edit:
+    """Another number in the call of a layer, which is shown as it is then."""
+    whole = changed(call.source.text[: call.end], [Change(at, number)])[call.start :]
+    return Edit(f"make the layer on line {call.line} `{whole}`", (Change(at, number),))
 
 
 def counted(number: int, noun: str) -> str:
