@@ -21,7 +21,10 @@ _LOOKALIKES = {
     "→": "->", "∧": "and", "∨": "or", "¬": "not", "∈": "in", "√": "sqrt(x)", "∞": "inf", "ᵀ": "'", "′": "'", "`": '"',
 }  # fmt: skip
 NAMELESS = ("missing-equals", "no-effect")  # told of a first word that is taken for a name
-FIRST_WORDS = ("misspelt", "foreign-keyword")  # the fault is the word that begins the statement, which was taken for a name
+FIRST_WORDS = (
+    "misspelt",
+    "foreign-keyword",
+)  # the fault is the word that begins the statement, which was taken for a name
 MOST_SLIPS = 2
 LONGEST_TOKEN = 100  # of the token before: enough to know it by, and the search stays quick on a line without end
 

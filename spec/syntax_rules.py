@@ -138,7 +138,9 @@ def _lacks_block(*words: str) -> Test:
     )
 
 
-Rule = tuple[Test, str, str, str | None]  # test, slug, message, help; {found}, {before} and what `filled` says are filled in
+Rule = tuple[
+    Test, str, str, str | None
+]  # test, slug, message, help; {found}, {before} and what `filled` says are filled in
 
 CHARACTERS: list[Rule] = [
     (lambda p: p.found == '"' or (p.rest.startswith('"') and '"' not in p.rest[1:].split("\n")[0]),
@@ -368,7 +370,17 @@ OPERANDS: list[Rule] = [
     (lambda p: p.found in ("", "\n"), "unfinished", "this line is not finished", None),
 ]  # fmt: skip
 
-RULES: list[Rule] = [*CHARACTERS, *OTHERS, *FOREIGN_WORDS, *NAMES, *WRONG_OPERATORS, *MISSING_TYPES, *EQUALS, *BLOCKS, *OPERANDS]
+RULES: list[Rule] = [
+    *CHARACTERS,
+    *OTHERS,
+    *FOREIGN_WORDS,
+    *NAMES,
+    *WRONG_OPERATORS,
+    *MISSING_TYPES,
+    *EQUALS,
+    *BLOCKS,
+    *OPERANDS,
+]
 
 
 def filled(text: str, place: Place) -> str:
