@@ -33,21 +33,34 @@ class Fixed:
 
 
 def fix(path: Path, sets: Mapping[str, str] | None = None) -> Fixed:
-    """Make the edits of a file's diagnostics, of which each makes it better. Nothing is written."""
-    texts: dict[str, Source] = {}
-    done: tuple[Edit, ...] = ()
-    checked = check_all(path, sets)
+    """Make the edits of a file's diagnostics while they make it better. Nothing is written."""
+    best = now = Fixed(check_all(path, sets), {}, ())
     for _ in range(MAX_ROUNDS):
-        mended = _apart(d for d in checked.diagnostics if d.edit)
-        for chosen in (mended, mended[:1]):  # All at once; or, where they do not go together, the first.
-            edits = [d.edit for d in chosen if d.edit]
-            then = check_all(path, sets, texts | after(edits)) if edits else checked
-            if improves(checked, then, chosen, edits):
-                break
-        else:
+        following = _following(now, path, sets)
+        if following is None:
             break
-        texts, done, checked = texts | after(edits), (*done, *edits), then
-    return Fixed(checked, texts, done)
+        now = following
+        if _rank(now.checked) < _rank(best.checked):
+            best = now
+    return best
+
+
+def _following(now: Fixed, path: Path, sets: Mapping[str, str] | None) -> Fixed | None:
+    """All edits made at once; where they do not go together, the first of them; None where there is none."""
+    mended = _apart(d for d in now.checked.diagnostics if d.edit)
+    for chosen in (mended, mended[:1]):
+        edits = tuple(d.edit for d in chosen if d.edit)
+        texts = {**now.texts, **after(edits)}
+        following = Fixed(check_all(path, sets, texts), texts, (*now.edits, *edits))
+        if len(chosen) == 1 or improves(now.checked, following.checked, chosen, edits):
+            return following
+    return None
+
+
+def _rank(checked: Checked) -> tuple[int, int, int, int]:
+    """How far a file is from being sound: what stops its checking, and how early; then errors, then warnings."""
+    stops = [d.span.line for d in checked.errors if d.span] if checked.stopped else []
+    return -checked.stage, len(checked.errors), -min(stops, default=0), len(checked.diagnostics)
 
 
 def _apart(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:

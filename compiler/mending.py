@@ -44,13 +44,16 @@ class Checked:
 Look = Callable[[Mapping[str, Source]], Checked]  # Checks the file with other texts in the place of files, by path.
 
 
-def with_edits(checked: Checked, look: Look) -> Checked:
-    """What checking gave, with an edit for each diagnostic that one of its repairs mends, and the edit's words as its help."""
+def with_edits(checked: Checked, look: Look, depth: int = 1) -> Checked:
+    """What checking gave, with an edit for each diagnostic that one of its repairs mends, and the edit's words as its help.
+
+    An edit may uncover errors that another hid, `depth` of them one behind the other, if these have edits that mend them.
+    """
     left, diagnostics = MAX_TRIALS, []
     for diagnostic in checked.diagnostics:
         edits = [edit for edit in diagnostic.edits if _is_possible(edit)][:left]
         left -= len(edits)
-        good = _mending(checked, diagnostic, edits, look)
+        good = _mending(checked, diagnostic, edits, look, depth)
         diagnostics.append(replace(diagnostic, edit=good, help=good.words) if good else diagnostic)
     return replace(checked, diagnostics=diagnostics)
 
@@ -59,16 +62,28 @@ def _is_possible(edit: Edit) -> bool:
     return not overlapping([edit]) and not any(in_prelude(change.span.source) for change in edit.changes)
 
 
-def _mending(checked: Checked, diagnostic: Diagnostic, edits: Sequence[Edit], look: Look) -> Edit | None:
+def _mending(checked: Checked, diagnostic: Diagnostic, edits: Sequence[Edit], look: Look, depth: int) -> Edit | None:
     """The first edit after which there is nothing left to say; else the first that makes the file better."""
     better = None
     for edit in edits:
         then = look(after([edit]))
-        if improves(checked, then, [diagnostic], [edit]):
-            if not then.diagnostics:
-                return edit
-            better = better or edit
+        if not then.diagnostics:
+            return edit
+        if better is None and (
+            improves(checked, then, [diagnostic], [edit]) or _leads_on(checked, then, edit, look, depth)
+        ):
+            better = edit
     return better
+
+
+def _leads_on(checked: Checked, then: Checked, edit: Edit, look: Look, depth: int) -> bool:
+    """Whether what an edit uncovers has edits itself, after which less is wrong."""
+    texts = after([edit])
+    if not depth or len(then.errors) > len(checked.errors):
+        return False
+    found = with_edits(then, lambda others: look({**texts, **others}), depth - 1)
+    edits = [d.edit for d in found.errors if d.edit]
+    return bool(edits) and _counted(look(texts | after(edits[:1])).errors) < _counted(checked.errors)
 
 
 def improves(before: Checked, then: Checked, mended: Sequence[Diagnostic], edits: Sequence[Edit]) -> bool:

@@ -17,14 +17,15 @@ from mai.compiler.elaborate.bindings import (
     WeightScope,
 )
 from mai.compiler.elaborate.bounds import Bounds
-from mai.compiler.elaborate.expressions.lists import nested, numbers_of
 from mai.compiler.elaborate.expressions.static import StaticError, as_real, beyond
+from mai.compiler.elaborate.expressions.tables import numbers_of, table_of, typed
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Region, Value, Weight
 from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ir.sizes import Dim, Size, symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType
 from mai.compiler.ops.elementwise import ToReal
+from mai.compiler.ops.shapes.shape import Stack
 from mai.spec import ast, in_prelude
 from mai.spec.diagnostics import Edit, Help, Label, Reporter
 from mai.spec.diagnostics.edit import insert, meant
@@ -278,15 +279,17 @@ class Context:
         raise self.fail("type-mismatch", span, message, help=help)
 
     def listed(self, items: list[Binding], span: Span) -> Value:
-        """A list of numbers as a constant vector, one of such lists as a matrix; real if any number is. Raises `Stop`."""
+        """A list as a constant vector, lists of lists as a matrix or more; sizes known only at run time are stacked."""
+        if any(isinstance(item, Dim) for item in items):
+            values = self.promoted(items, [span] * len(items))
+            return self.emit(Stack, *values, axis=-1 - values[0].type.rank)
         try:
-            numbers = tuple(numbers_of(items))
+            table, dtype = typed(table_of(items))
         except StaticError as error:
             raise self.fail(error.slug, span, error.message) from error
-        dtype = DType.REAL if any(isinstance(n, float) for n in numbers) else DType.INT
-        for number in numbers:
-            self.representable(as_real(number) if dtype is DType.REAL else number, span)
-        return self.builder.constant(nested(items), dtype)
+        for number in numbers_of(table):
+            self.representable(number, span)
+        return self.builder.constant(table, dtype)
 
     def representable(self, number: Number, span: Span) -> Number:
         """The number itself, which a file can hold: a whole one as int64, another as float32. Raises `Stop` otherwise."""

@@ -107,8 +107,8 @@ def test_the_rights_of_a_file_stay() -> None:
 
 def test_imported_files_are_mended() -> None:
     Path("layers.mai").write_text("layer twice(x: [d]) -> [d] { return rleu(linear(x, d)) }\n")
-    spec = 'import "layers.mai"\nexport f(x: [3]) -> [3] { return twise(x) }\n'
-    assert mend(spec) == spec.replace("twise", "twice")
+    spec = 'import "layers.mai"\nexport f(x: [3]) -> [3] { return twice(reul(x)) }\n'
+    assert mend(spec) == spec.replace("reul", "relu")
     assert "relu(linear" in Path("layers.mai").read_text()
     assert check_all(Path("a.mai")).program is not None
 

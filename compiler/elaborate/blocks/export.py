@@ -158,7 +158,7 @@ def _setting(e: Context, env: Environment, parameter: ast.Parameter, written: as
     if isinstance(default, Poison):
         raise Stop
     dtype = dtype_of(written)
-    if not isinstance(written, (ast.ScalarType, ast.ClassType)) and dims_of(written):
+    if dims_of(written):
         raise e.fail("rank-mismatch", written.span, "a setting is one number: a parameter with a default has no axes")
     whole = isinstance(default, int) and not isinstance(default, bool)
     fits = {DType.BOOL: isinstance(default, bool), DType.INT: whole, DType.REAL: whole or isinstance(default, float)}

@@ -18,6 +18,7 @@ from mai.compiler.elaborate.expressions.arithmetic import binary, transpose, una
 from mai.compiler.elaborate.expressions.indexing import index
 from mai.compiler.elaborate.expressions.names import look_up, names_in_sight
 from mai.compiler.elaborate.expressions.static import StaticError
+from mai.compiler.elaborate.expressions.whole import labelled
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Dim
 from mai.compiler.ops.shapes import shape as sh
@@ -106,7 +107,8 @@ def _stack(e: Context, env: Environment, expr: ast.Stack) -> Binding:
         return items
     spans = [i.span for i in expr.items]
     values = e.promoted(items, spans)
-    return e.checked(expr.span, spans, sh.Stack, *values, axis=-1 - values[0].type.rank)
+    result = e.checked(expr.span, spans, sh.Stack, *values, axis=-1 - values[0].type.rank)
+    return labelled(result, items) if isinstance(result, Value) else result
 
 
 def _call(e: Context, env: Environment, expr: ast.Call) -> Binding:

@@ -8,11 +8,12 @@ from dataclasses import replace
 from mai.compiler.elaborate.bindings import POISON, Binding, BoundArgument, Environment, Function, Module, Poison
 from mai.compiler.elaborate.context import Context, LayerCall, Stop
 from mai.compiler.elaborate.expressions.names import is_free
+from mai.compiler.elaborate.expressions.whole import is_whole
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.elementwise import ToReal
+from mai.compiler.ops.elementwise import ToInt, ToReal
 from mai.spec import ast, in_prelude
 from mai.spec.diagnostics import Change, Edit, Label
 from mai.spec.diagnostics.edit import changed
@@ -25,7 +26,7 @@ SCALARS = {"int": DType.INT, "token": DType.INT, "real": DType.REAL, "bool": DTy
 
 def dims_of(written: ast.TypeExpr) -> tuple[ast.Expr, ...]:
     """The axes that a type writes."""
-    return written.dims if isinstance(written, (ast.TensorType, ast.TokensType)) else ()
+    return () if isinstance(written, ast.ScalarType) else written.dims
 
 
 @record
@@ -97,6 +98,8 @@ class Signatures:
             return value
         if wanted is DType.REAL:
             return self.e.real(given, span) if not isinstance(given, Value) else self.e.emit(ToReal, value)
+        if wanted is DType.INT and is_whole(value):
+            return self.e.emit(ToInt, value, name=value.name)
         needed = "an integer" if wanted is DType.INT else "true or false"
         message = f"`{parameter.name.id}` is {needed}, this is {'real' if value.type.dtype is DType.REAL else 'not'}"
         raise self.e.fail("dtype-mismatch", span, message, label=describe(value.type.shape))

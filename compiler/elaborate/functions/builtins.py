@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, BoundArgument, Builtin
+from mai.compiler.elaborate.expressions.whole import labelled
 from mai.compiler.elaborate.functions.arguments import axis_of, number, positive, static
 from mai.compiler.elaborate.functions.patterns import einsum_equation, rearranged, reduced
 from mai.compiler.ir.graph import Initial, Value
@@ -103,18 +103,7 @@ def where(e: Elaborator, condition: Arg, x: Arg, y: Arg) -> Binding:
     """x where the condition holds, y elsewhere."""
     chosen = e.truth(condition.value, condition.span)
     a, b = e.promoted([x.value, y.value], [x.span, y.span])
-    result = e.emit(logic.Where, chosen, a, b)
-    bounds = [_labels(x.value), _labels(y.value)]
-    if result.type.dtype is DType.INT and all(isinstance(b, int) for b in bounds):
-        result.type = replace(result.type, classes=max(b for b in bounds if isinstance(b, int)))
-    return result
-
-
-def _labels(given: Binding) -> Size | None:
-    """How many labels there must be for an integer to be one of them."""
-    if isinstance(given, Value):
-        return given.type.classes
-    return given + 1 if isinstance(given, int) and given >= 0 else None
+    return labelled(e.emit(logic.Where, chosen, a, b), [x.value, y.value])
 
 
 @builtin(Section.SHAPES)
@@ -124,7 +113,8 @@ def concat(e: Elaborator, *parts: Arg, axis: Arg | None = None) -> Binding:
     if not values:
         raise ShapeError("missing-argument", "`concat` needs at least one tensor")
     _check_joinable(values, parts)
-    return e.emit(sh.Concat, *values, axis=axis_of(e, axis, values[0].type.rank))
+    result = e.emit(sh.Concat, *values, axis=axis_of(e, axis, values[0].type.rank))
+    return labelled(result, [p.value for p in parts])
 
 
 def _check_joinable(values: list[Value], parts: Sequence[Arg]) -> None:

@@ -28,7 +28,7 @@ class Reshape(Operation):
     def shape(cls, x: Type, shape: tuple[Size, ...]) -> Type:
         if product(x.shape) != product(shape):
             raise ShapeError("shape-mismatch", f"{describe(x.shape)} cannot be reshaped to {describe(shape)}", 0)
-        return Type(x.dtype, shape)
+        return Type(x.dtype, shape, classes=x.classes)
 
     reference: Lowering = staticmethod(lambda np, x, shape, lead: np.reshape(x, (*lead, *shape)))
     torch: Lowering = staticmethod(lambda torch, x, shape, lead: torch.reshape(x, (*lead, *shape)))
@@ -45,7 +45,7 @@ class Transpose(Operation):
 
     @classmethod
     def shape(cls, x: Type, perm: tuple[int, ...]) -> Type:
-        return Type(x.dtype, tuple(x.shape[p] for p in perm))
+        return Type(x.dtype, tuple(x.shape[p] for p in perm), classes=x.classes)
 
     reference: Lowering = staticmethod(lambda np, x, perm: np.transpose(x, _full(perm, x.ndim)))
 
@@ -155,7 +155,7 @@ class Expand(Operation):
     def shape(cls, x: Type, shape: tuple[Size, ...]) -> Type:
         if broadcast(x.shape, shape) != shape:
             raise ShapeError("shape-mismatch", f"{describe(x.shape)} cannot be expanded to {describe(shape)}", 0)
-        return Type(x.dtype, shape)
+        return Type(x.dtype, shape, classes=x.classes)
 
     @staticmethod
     def reference(np: Arrays, x: Tensor, shape: Sequence[int], lead: Sequence[int]) -> Tensor:
@@ -218,7 +218,11 @@ class Squeeze(Operation):
 
     @classmethod
     def shape(cls, x: Type, axes: tuple[int, ...]) -> Type:
-        return Type(x.dtype, tuple(s for i, s in zip(range(-x.rank, 0), x.shape, strict=True) if i not in axes))
+        return Type(
+            x.dtype,
+            tuple(s for i, s in zip(range(-x.rank, 0), x.shape, strict=True) if i not in axes),
+            classes=x.classes,
+        )
 
     reference: Lowering = staticmethod(lambda np, x, axes: np.squeeze(x, axes))
     torch: Lowering = staticmethod(lambda torch, x, axes: torch.squeeze(x, axes))
