@@ -13,7 +13,7 @@ from lark import Lark, Token, Tree, UnexpectedInput
 
 from mai.spec import ast
 from mai.spec.ast_walk import expressions
-from mai.spec.diagnostics import Reporter
+from mai.spec.diagnostics import Change, Edit, Reporter
 from mai.spec.layout import DECLARATIONS, BracketError, Layout, check_brackets
 from mai.spec.source import Source, Span
 from mai.spec.tree import TreeBuilder
@@ -131,7 +131,9 @@ def _cache() -> str | bool:
 def _tell(hint: Hint, source: Source, report: Reporter) -> int:
     """Report a syntax error; the character where it is."""
     span = Span(source, hint.start, hint.end)
-    report.error(hint.slug, span, hint.message, label=hint.label, help=hint.help)
+    changes = tuple(Change(Span(source, start, end), text) for start, end, text in hint.repair)
+    help = Edit(hint.help, changes) if hint.help and changes else hint.help
+    report.error(hint.slug, span, hint.message, label=hint.label, help=help)
     return hint.at
 
 

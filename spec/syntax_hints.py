@@ -40,6 +40,7 @@ class Hint:
     label: str = ""
     help: str | None = None
     at: int = 0
+    repair: tuple[tuple[int, int, str], ...] = ()  # Texts in the place of others, which the help tells of.
 
 
 def syntax_hint(error: UnexpectedInput, text: str) -> Hint:
@@ -54,7 +55,26 @@ def syntax_hint(error: UnexpectedInput, text: str) -> Hint:
     if place.found in ("", "\n"):
         end = max(len(text[:at].rstrip()), 1)
         start = end - 1
-    return Hint(slug, start, end, message, help=help, at=start)
+    return Hint(slug, start, end, message, help=help, at=start, repair=_repair(place, text, start))
+
+
+def _repair(place: Place, text: str, at: int) -> tuple[tuple[int, int, str], ...]:
+    """Changes of the text that do what the help says: without Python's import, and with a line for each statement."""
+    if place.imports:
+        return ((at, at + len(place.statement.strip()), ""),)
+    if place.found != ";":
+        return ()
+    line = text[text.rfind("\n", 0, at) + 1 :]
+    indent = "\n" + line[: len(line) - len(line.lstrip())] + "  "
+    rest = re.match(r'(?:"[^"\n]*"|[^\n"])*', text[at:])
+    marks = [m for m in re.finditer(r'"[^"\n]*"|;[ \t]*', rest[0] if rest else "") if m[0][0] == ";"]
+    return tuple(_line_end(text, at + mark.start(), at + mark.end(), indent) for mark in marks)
+
+
+def _line_end(text: str, start: int, end: int, indent: str) -> tuple[int, int, str]:
+    """A new line in the place of a semicolon and the blanks after it; nothing where the line ends there anyway."""
+    ends = not text[end:] or text[end] in "\n}"
+    return (start, start + 1, "") if ends else (start, end, indent)
 
 
 def _at_fault(slug: str, place: Place, at: int, end: int) -> tuple[int, int]:

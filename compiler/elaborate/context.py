@@ -45,15 +45,12 @@ BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)
 MAX_SIZE = 2**31 - 1
 
 
-# What is wrong in a body whatever it is called with.
-OWN_FAULTS = (
-    "unknown-name",
-    "unknown-function",
-    "unknown-argument",
-    "duplicate-argument",
-    "duplicate-name",
-    "unreachable",
-)
+# What may be wrong in a body because of what it is called with.
+CALLED_WITH = (
+    "shape-mismatch", "dimension-mismatch", "rank-mismatch", "return-shape", "class-range", "index-out-of-range",
+    "axis-out-of-range", "bad-pattern", "not-a-dimension", "dimension-unknown", "dimension-too-large", "too-many-parameters",
+    "static-needed", "type-mismatch", "repeat-count", "repeat-too-long", "division-by-zero", "number-too-large", "bad-number",
+)  # fmt: skip
 
 
 class Stop(Exception):
@@ -76,7 +73,7 @@ class CallAround:
         span: the call.
         tensors: what it is given, by the names of the parameters.
         decides: whether the body's shapes depend on the call.
-        where: where the parameters, and the sizes that they bind, were given.
+        where: where what is fixed when the file is compiled was given, by the names of the parameters.
     """
 
     span: Span
@@ -180,7 +177,7 @@ class Context:
 
     def _calls_at_fault(self, slug: str, span: Span) -> list[Label]:
         """The calls of nets and layers that gave the body around `span` the shapes which do not fit there."""
-        if slug in OWN_FAULTS:
+        if slug not in CALLED_WITH:
             return []
         calls = [c for c in self.calls_around if c.decides and not in_prelude(c.span.source)]
         return [c.label for c in calls if not _holds(c.span, span)]

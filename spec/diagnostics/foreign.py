@@ -83,9 +83,7 @@ PROGRAMS = {
     "write `integrate s in 0..1 using rk4(20) { dx/ds = -x }`": "odeint solve_ivp diffeqsolve",
 }
 TYPES = {
-    "`floor(s)` is the whole number below s, as a real; as the place in a table: write `argmin(abs(range(5) - floor(s)))`": (
-        "int long int32 int64"
-    ),
+    "write `int(s)`": "long int32 int64",
     "write `where(s > 0, 1.0, 0.0)`; what compares is true or false by itself": "bool",
 }
 # These are hints for names that are read as values, too, and not only for those that are called.

@@ -120,11 +120,12 @@ class Reporter:
         if len(self.diagnostics) >= MAX_DIAGNOSTICS:
             self.check()
 
-    def offer(self, since: int, span: Span, edits: Sequence[Edit]) -> None:
-        """Further repairs to try, after their own, for the errors that were reported inside `span` since there were so many."""
+    def offer(self, since: int, slugs: Sequence[str], span: Span, edits: Sequence[Edit]) -> None:
+        """Further repairs to try, after their own, for errors of these kinds: those of `span`, reported since there were so many."""
         for place, diagnostic in enumerate(self.diagnostics[since:], since):
             at = diagnostic.span
-            if at and at.source is span.source and span.start <= at.start and at.end <= span.end:
+            fits = diagnostic.slug in slugs
+            if fits and at and at.source is span.source and span.start <= at.start and at.end <= span.end:
                 self.diagnostics[place] = replace(diagnostic, edits=(*diagnostic.edits, *edits))
 
     @property

@@ -19,7 +19,7 @@ from mai.compiler.elaborate.bindings import (
 )
 from mai.compiler.elaborate.context import CallAround, Context, Stop, kind_of
 from mai.compiler.elaborate.expressions.names import is_free
-from mai.compiler.elaborate.expressions.rearranged import rearranged
+from mai.compiler.elaborate.expressions.rearranged import MISPLACED, rearranged
 from mai.compiler.elaborate.expressions.signatures import Fitted, counted, dims_of
 from mai.compiler.elaborate.functions.builtin_calls import bind_named, bound_arguments, call_builtin
 from mai.compiler.ir.graph import Initial, Value
@@ -57,7 +57,7 @@ class Calls:
         finally:
             self.e.builder.span, self.e.callee = outer
         if isinstance(made, Poison):
-            self.e.report.offer(told, span, rearranged(arguments, span))
+            self.e.report.offer(told, MISPLACED, span, rearranged(arguments, span))
         for value in made if isinstance(made, tuple) else (made,):
             if isinstance(value, Value):
                 self.e.origins.setdefault(value, self.e.at(span) or span)
@@ -225,7 +225,7 @@ class Calls:
         parameters = function.declaration.parameters
         free = any(isinstance(d, ast.Name) and d.id in env.where for p in parameters if p.type for d in dims_of(p.type))
         decides = free or any(p.type is None for p in parameters) or any(f.mapped for f in fitted.values())
-        where = {**env.where, **{name: f.span for name, f in fitted.items()}}
+        where = {p.name.id: env.where[p.name.id] for p in parameters if p.type is None and p.name.id in env.where}
         return CallAround(span, {name: f.value for name, f in fitted.items()}, decides, where)
 
     def _count_call(self, function: Function, span: Span) -> None:

@@ -13,6 +13,10 @@ from mai.spec.diagnostics.edit import changed
 from mai.spec.source import Span
 
 MOST = 6  # Repairs of one call.
+MISPLACED = (  # What may be wrong with an argument that is meant for another parameter.
+    "static-needed", "dtype-mismatch", "type-mismatch", "rank-mismatch", "shape-mismatch", "too-many-arguments", "bad-init",
+    "not-callable", "not-a-dimension", "repeat-count", "bad-pattern", "axis-out-of-range", "class-range", "bad-setting",
+)  # fmt: skip
 
 
 def rearranged(arguments: Sequence[BoundArgument], span: Span) -> tuple[Edit, ...]:
