@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mai.compiler.elaborate.bindings import (
@@ -286,7 +287,10 @@ class Context:
             raise self.fail(error.slug, span, error.message) from error
         for number in numbers_of(table):
             self.representable(number, span)
-        return self.builder.constant(table, dtype)
+        value = self.builder.constant(table, dtype)
+        if dtype is DType.INT and min(numbers_of(table)) >= 0:
+            value.type = replace(value.type, classes=int(max(numbers_of(table))) + 1)
+        return value
 
     def representable(self, number: Number, span: Span) -> Number:
         """The number itself, which a file can hold: a whole one as int64, another as float32. Raises `Stop` otherwise."""
@@ -304,8 +308,7 @@ class Context:
 
     def promoted(self, operands: Sequence[Binding], spans: Sequence[Span]) -> list[Value]:
         """Operands with one dtype: real if any of them is real."""
-        whole = all(isinstance(o, (int, Dim)) or (isinstance(o, Value) and o.type.dtype is DType.INT) for o in operands)
-        if whole and not any(isinstance(o, bool) for o in operands):
+        if all(map(_is_whole, operands)):
             return [self.value(o, s) for o, s in zip(operands, spans, strict=True)]
         return [self.real(o, s) for o, s in zip(operands, spans, strict=True)]
 
@@ -349,6 +352,15 @@ class Context:
 
 def _holds(outer: Span, inner: Span) -> bool:
     return outer.source is inner.source and outer.start <= inner.start and inner.end <= outer.end
+
+
+def _is_whole(binding: Binding) -> bool:
+    """Whether a value is of whole numbers."""
+    if isinstance(binding, list):
+        return bool(binding) and all(map(_is_whole, binding))
+    if isinstance(binding, Value):
+        return binding.type.dtype is DType.INT
+    return isinstance(binding, (int, Dim)) and not isinstance(binding, bool)
 
 
 def kind_of(binding: Binding) -> str:

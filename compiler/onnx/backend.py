@@ -366,6 +366,10 @@ class OnnxBackend(Products):
         """Whether the elements of an input are integers."""
         return x.dtype == ir.DataType.INT64
 
+    def truth(self, x: ir.Value) -> bool:
+        """Whether the elements of an input are true or false."""
+        return x.dtype == ir.DataType.BOOL
+
     def wrap(self, value: ir.Value) -> Wrapped:
         """A value with Python's arithmetic operators."""
         return Wrapped(self, value)

@@ -9,8 +9,8 @@ error of the file. A result of which no number was finite in any trial has not b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
@@ -21,8 +21,9 @@ from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.first_difference import first_difference
+from mai.compiler.onnx.limits import smallest
 from mai.compiler.onnx.prepared import Prepared
-from mai.compiler.onnx.trial import Reference, Trial, difference, run_trial, session, trial
+from mai.compiler.onnx.trial import FREE_SIZE, Reference, Trial, difference, run_trial, session, trial
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -35,6 +36,28 @@ RANGES = ((0.0, 1.0), (1.0, 2.0))  # Of inputs, where normal ones gave a result 
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """A trial, and what the file and torch gave for it, [batch, ...] each, by the names of the outputs."""
+
+    trial: Trial
+    results: dict[str, Array]
+    expected: dict[str, Array]
+
+    @property
+    def differences(self) -> dict[str, float]:
+        """How far each of the file's results is from torch's."""
+        return {name: difference(result, self.expected[name]) for name, result in self.results.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """How far a file is from torch, relative, and what it gave in each trial."""
+
+    error: float
+    comparisons: list[Comparison]
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
     """What the file of a prepared export must pass before it is written."""
 
@@ -42,22 +65,24 @@ class Gate:
     weights: Mapping[str, Array]
     options: CompileOptions
 
-    def error(self, raw: bytes) -> float:
-        """The largest relative difference between a file's results and torch's.
+    def passed(self, raw: bytes) -> Passed:
+        """How far a file's results are from torch's, and what they are.
 
         Raises:
             MaiError: it is above the tolerance: `compile-mismatch`, which names the first node that differs, or
                 `precision-loss`.
         """
         reference = torch_reference(self.prepared.plain, self.weights)
-        error = self._whole_error(self._whole(raw), reference)
+        whole = list(self._trials(self._whole(raw), reference))
+        error = self._whole_error(whole)
         if self.options.quantize is not None:
-            session(raw)  # Whole weights are compared; the file that is written must open, too.
+            return Passed(error, self._run_again(raw, whole))  # Whole weights are compared; these are what is written.
         precision = self.options.precision
         if precision == "float32":
-            return error
+            return Passed(error, whole)
         files = [self._rounded(raw)] + [raw] * (precision == "fp16")
-        return max(self._narrow_error(file, reference, precision) for file in files)
+        narrow = [list(self._trials(file, reference)) for file in files]
+        return Passed(max(self._narrow_error(comparisons, precision) for comparisons in narrow), narrow[0])
 
     @property
     def _whole_options(self) -> CompileOptions:
@@ -76,22 +101,21 @@ class Gate:
         options = CompileOptions(opset=self.options.opset, precision=self.options.precision)
         return serialised(build(self.prepared.optimised, self.weights, options, rounded=True))
 
-    def _whole_error(self, raw: bytes, reference: Reference) -> float:
+    def _whole_error(self, comparisons: Iterable[Comparison]) -> float:
         worst, allowed = 0.0, allowance(self.prepared.plain)
-        for tried, differences in self._trials(raw, reference):
-            error = max(differences.values())
+        for compared in comparisons:
+            error = max(compared.differences.values())
             if not error <= allowed:
-                raise MaiError([self._mismatch(tried, error, allowed)])
+                raise MaiError([self._mismatch(compared.trial, error, allowed)])
             worst = max(worst, error)
         return worst
 
-    def _narrow_error(self, raw: bytes, reference: Reference, precision: str) -> float:
+    def _narrow_error(self, comparisons: Iterable[Comparison], precision: str) -> float:
         """The error of a file in 16 bits: that of its real results, since a token is another one a rounding away."""
         plain = self.prepared.plain
         allowed = max(NARROW_TOLERANCE[precision], allowance(plain))
         real = {n for n, v in zip(plain.output_names, plain.outputs, strict=True) if v.type.dtype is DType.REAL}
-        errors = [d for _, differences in self._trials(raw, reference) for n, d in differences.items() if n in real]
-        worst = max(errors, default=0.0)
+        worst = max((d for c in comparisons for n, d in c.differences.items() if n in real), default=0.0)
         if not worst <= allowed:
             message = (
                 f"in {precision}, `{plain.name}` differs from torch by {worst:.1e} (relative; {allowed:.0e} is allowed)"
@@ -99,14 +123,16 @@ class Gate:
             raise MaiError([Diagnostic("precision-loss", None, message, help=WIDER[precision])])
         return worst
 
-    def _trials(self, raw: bytes, reference: Reference) -> Iterator[tuple[Trial, dict[str, float]]]:
-        """Trials, and how far each of the file's results is from the reference's."""
+    def _trials(self, raw: bytes, reference: Reference) -> Iterator[Comparison]:
+        """Trials of a file beside the reference."""
         opened, plain, longest = session(raw), self.prepared.plain, self.prepared.longest_text
         names = [n for n in plain.output_names if n != EVALUATIONS]
         # Results of which no number has been compared yet. A solver that does not arrive gives none, and the runtime tells it.
         blank = set[str]() if _is_adaptive(plain) else set(names)
         was_compared = False
-        usual = [trial(plain, batch, longest=longest) for batch in BATCHES]
+        usual = [
+            trial(plain, batch, longest=longest, free=free) for batch, free in zip(BATCHES, self._free, strict=True)
+        ]
         others = [trial(plain, 1, longest=longest, reals=reals) for reals in RANGES]
         for place, tried in enumerate([*usual, *others]):
             if place >= len(usual) and was_compared and not blank:
@@ -115,13 +141,26 @@ class Gate:
             if expected_results is None:
                 continue
             was_compared = True
-            compared = list(zip(names, run_trial(opened, plain, tried), expected_results, strict=False))
-            blank -= {name for name, _, expected in compared if not expected.size or np.isfinite(expected).any()}
-            yield tried, {name: difference(result, expected) for name, result, expected in compared}
+            results = dict(zip(names, run_trial(opened, plain, tried), strict=False))
+            expected = dict(zip(names, expected_results, strict=False))
+            blank -= {name for name, array in expected.items() if not array.size or np.isfinite(array).any()}
+            yield Comparison(tried, results, expected)
         if not was_compared:
             raise MaiError([self._out_of_range()])
         if blank:
             raise MaiError([self._not_finite(min(blank, key=names.index))])
+
+    @property
+    def _free(self) -> tuple[int, int]:
+        """Two sizes for dimensions that a host chooses, or one where the smaller may be too small."""
+        least = max(smallest(self.prepared.plain).values(), default=1)
+        return FREE_SIZE, FREE_SIZE - 1 if least < FREE_SIZE else FREE_SIZE
+
+    def _run_again(self, raw: bytes, whole: Iterable[Comparison]) -> list[Comparison]:
+        """What the file itself gives, in few bits, for the trials of whole weights."""
+        opened, plain = session(raw), self.prepared.plain
+        runs = [(c, run_trial(opened, plain, c.trial)) for c in whole]
+        return [replace(c, results=dict(zip(c.results, results, strict=False))) for c, results in runs]
 
     def _not_finite(self, name: str) -> Diagnostic:
         message = f"`{name}` of `{self.prepared.plain.name}` is not finite for any input that was tried: nothing could be compared"

@@ -58,7 +58,18 @@ def _contents(manifest: Manifest) -> list[tuple[str, str, str]]:
         lines.append(("drafts", "", f"up to {manifest.text.drafts} guessed tokens read a turn"))
     if manifest.tuned:
         lines.append(("tuned", "", _tuning(manifest.tuned)))
+    lines.append(("self-test", "", _self_test(manifest)))
     return lines
+
+
+def _self_test(manifest: Manifest) -> str:
+    """What of the file `mai verify` can compare."""
+    test = manifest.self_test
+    if test is None:
+        return "none: an earlier mai wrote this"
+    outputs = sorted({name for run in test.runs for name in run.outputs})
+    runs = f"{len(test.runs)} run{'s' if len(test.runs) != 1 else ''}"
+    return f"{runs} of {', '.join(outputs)}, {test.tolerance:.1g} is allowed (mai verify)"
 
 
 def _origin(manifest: Manifest, size: int) -> str:

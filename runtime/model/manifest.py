@@ -9,6 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from mai.runtime.self_test.record import SelfTest
+
 FORMAT = 1
 MANIFEST_KEY, SPEC_KEY = "mai.manifest", "mai.spec"
 Number = bool | int | float
@@ -146,6 +148,7 @@ class Manifest(BaseModel):
         turns: the output that counts the turns of growing texts.
         tuned: what `mai tune` has chosen, where it has.
         checksum: of the weights (`checksum.py`); older files have none.
+        self_test: inputs and results by which any engine can be verified; older files have none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -177,3 +180,10 @@ class Manifest(BaseModel):
     turns: str | None = None
     tuned: Tuning | None = None
     checksum: str | None = None
+    self_test: SelfTest | None = None
+
+    @property
+    def steady_inputs(self) -> dict[str, Port]:
+        """Of a step file, the inputs that are the same in all turns, by name: neither its tokens nor its states."""
+        step = self.step
+        return {p.name: p for p in self.inputs if step is None or (p.name != step.tokens and p.name not in step.states)}

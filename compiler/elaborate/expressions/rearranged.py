@@ -22,10 +22,14 @@ MISPLACED = (  # What may be wrong with an argument that is meant for another pa
 def rearranged(arguments: Sequence[BoundArgument], span: Span) -> tuple[Edit, ...]:
     """Two arguments exchanged that are of different kinds, or a number left out; nothing where the call is not the user's."""
     placed = [a for a in arguments if a.name is None]
-    inside = all(a.span.source is span.source and span.start <= a.span.start and a.span.end <= span.end for a in placed)
-    if in_prelude(span.source) or not inside:
+    if in_prelude(span.source) or not all(_follows(one.span, other.span) for one, other in pairwise(placed)):
         return ()
     return (*_exchanges(placed, span), *_without_one(placed, span))[:MOST]
+
+
+def _follows(one: Span, other: Span) -> bool:
+    """Whether nothing but a comma stands between two arguments: in `x |> f(2)` the first stands elsewhere."""
+    return one.source is other.source and one.source.text[one.end : other.start].strip() == ","
 
 
 def _exchanges(placed: Sequence[BoundArgument], span: Span) -> Iterator[Edit]:

@@ -88,8 +88,8 @@ class Signatures:
             where, help = self._came_from(value, span), _without_batch(parameter, dims, value)
             raise self.e.fail("rank-mismatch", span, message, label=describe(value.type.shape), where=where, help=help)
         self._bind_dims(env, name, dims, value, span)
-        if isinstance(parameter.type, ast.ClassType):
-            value = self._fit_classes(env, parameter.type, value, given, span)
+        if value.type.dtype is DType.INT:
+            value = self._fit_labels(env, parameter.type, value, given, span)
         return Fitted(value, mapped, span)
 
     def _converted(self, given: Binding, wanted: DType, parameter: ast.Parameter, span: Span) -> Value:
@@ -155,9 +155,9 @@ class Signatures:
         inside = origin and origin.source is span.source and (origin.start < span.start or origin.end > span.end)
         return [Label(origin, f"{describe(value.type.shape)} comes from here")] if origin and inside else []
 
-    def _fit_classes(self, env: Environment, written: ast.ClassType, value: Value, given: Binding, span: Span) -> Value:
-        """The label as one of the parameter's classes: inside the call it is below their number."""
-        if is_free(env, written.classes):
+    def _fit_labels(self, env: Environment, written: ast.TypeExpr, value: Value, given: Binding, span: Span) -> Value:
+        """The labels as those of the parameter: inside the call they are below their number, which for tokens is the `vocab`."""
+        if isinstance(written, ast.ClassType) and is_free(env, written.classes):
             assert isinstance(written.classes, ast.Name)
             if value.type.classes is None:
                 raise self.e.fail(
@@ -165,14 +165,15 @@ class Signatures:
                 )
             env.names[written.classes.id] = value.type.classes
             return value
-        classes = self.dimension(env, written.classes)
+        classes = self.classes_of(env, written)
+        if classes is None:
+            return value
         least = given + 1 if isinstance(given, int) else value.type.classes
         negative = isinstance(given, int) and given < 0
         if negative or (isinstance(least, int) and isinstance(classes, int) and least > classes):
             shown = f"the label {given}" if isinstance(given, int) else f"a class[{least}]"
-            raise self.e.fail(
-                "class-range", span, f"{shown} does not fit class[{classes}]: labels are 0 to {classes - 1}"
-            )
+            kind = f"class[{classes}]" if isinstance(written, ast.ClassType) else f"`{written.span.text}`"
+            raise self.e.fail("class-range", span, f"{shown} does not fit {kind}: labels are 0 to {classes - 1}")
         if value.type.classes == classes:
             return value
         label = self.e.builder.lead(value, ())

@@ -284,7 +284,7 @@ class Shift(Operation):
         size = x.shape[axis]
         if by < 1 or (isinstance(size, int) and by > size):
             raise ShapeError("index-out-of-range", f"an axis of {size} moves on by 1 to {size} places", 0)
-        return Type(x.dtype, x.shape)
+        return Type(x.dtype, x.shape, classes=x.classes)
 
     @staticmethod
     def reference(np: Arrays, x: Tensor, axis: int, by: int) -> Tensor:

@@ -82,14 +82,14 @@ class Speculation(Growth):
     def rewrite(self) -> Value:
         """Put the loop in the place of the `extend`; the number of its turns is returned."""
         b, extend = self.builder, self.extend
-        row, count, *stop = (self.copier[v] for v in extend.inputs)
+        row, count, *stops = (self.copier[v] for v in extend.inputs)
         tokens = Extend.of(extend).count
         first = drafts.start_text(b, row, tokens, self.most)
         self._measure(row, tokens)
         region, outer = Region([Value(INTEGER, "turn")]), b.region
         b.region, self.text = region, first.as_inputs()
         chosen = self._choose(row)
-        after, right, wanted = drafts.accept_drafts(self.text, chosen, Term(b, stop[0]) if stop else None)
+        after, right, wanted = drafts.accept_drafts(self.text, chosen, stops)
         states = [
             *self._running(region.inputs[0], after),
             *(State(t.value, _from(f.value), a.value) for t, f, a in zip(self.text, first, after, strict=True)),
@@ -157,7 +157,7 @@ class Speculation(Growth):
             State(self.choosing, lambda b: b.constant(1), width),
             State(self.before, lambda b: b.constant(0), (self._term(self.before) + self._size(self.new)).value),
             State(self.begins, _from(self.nothing.value), (self._term(self.begins) + wrong).value),
-            State(self.there, lambda b: full(b, self.there.type, 0), self._joined(self.there, there.value)),
+            State(self.there, lambda b: full(b, self.there.type, 0, self.past), self._joined(self.there, there.value)),
         ]
 
     def _joined(self, before: Value, new: Value) -> Value:
@@ -223,6 +223,8 @@ class Speculation(Growth):
         return self.builder.lead(alone, (replace(axes[0], size=1), *axes[1:])) if axes else alone
 
     def newest(self, value: Value, axis: int) -> Value:
+        if self.grown_of(value).row is None:
+            return super().newest(value, axis)
         self.rows(value)
         return self.emit(Pick, self.last(self.grown_of(value), value).value, axis=axis, index=-1)
 

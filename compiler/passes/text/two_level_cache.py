@@ -94,7 +94,7 @@ class Blocks:
         b.region = region
         region.outputs = self._turn(block, b.emit(el.Add, before, region.inputs[0], name="turn"), near)
         b.region = around
-        first = [full(b, near[v].type, 0) if v in self.caches else self.far[v] for v in self.far]
+        first = [full(b, near[v].type, 0, self._near(v)) if v in self.caches else self.far[v] for v in self.far]
         loop = Loop(BLOCK, fresh=False, stops=True, fill=NOTHING)
         _, *last, row = b.loop(b.constant(BLOCK), loop, [b.constant(True), *first], region)
         joined = [
