@@ -47,6 +47,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         most=largest(graph),
         opset=options.opset,
         draws="seed" in graph.settings,
+        draw_bits=options.draw_bits,
         unrolled=options.unroll,
         required=options.required,
         trained_steps=trained.steps,

@@ -12,6 +12,11 @@ from mai.runtime.show.terminal import say, say_text, visible_line
 if TYPE_CHECKING:
     from mai.runtime.model.manifest import Manifest, Port, Tuning
 
+DRAWS = {
+    32: "the same on every engine",
+    64: "right where whole numbers have 64 bits: ONNX Runtime, not OpenVINO",
+}
+
 
 def info(
     model: Annotated[Path, typer.Argument(help="A .onnx file that mai compiled.", show_default=False)],
@@ -56,6 +61,8 @@ def _contents(manifest: Manifest) -> list[tuple[str, str, str]]:
         lines.append(("limit", "", f"{manifest.text.limit:,} tokens"))
     if manifest.text and manifest.text.drafts:
         lines.append(("drafts", "", f"up to {manifest.text.drafts} guessed tokens read a turn"))
+    if manifest.draws:
+        lines.append(("draws", "", DRAWS[manifest.draw_bits]))
     if manifest.tuned:
         lines.append(("tuned", "", _tuning(manifest.tuned)))
     lines.append(("self-test", "", _self_test(manifest)))

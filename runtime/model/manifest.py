@@ -134,6 +134,8 @@ class Manifest(BaseModel):
         least, most: the smallest and largest sizes of dimensions, by name: where one is cut off before, and where a table of
             positions has an end.
         draws: whether it draws random numbers.
+        draw_bits: how many bits whole numbers must have where the file runs for its draws to be right: 32, or 64 (older files,
+            and `--draws fast`).
         unrolled: whether it has no loops (`--unroll`).
         required: whether the settings have no defaults in the graph, so that a host must give all (`--settings required`).
         trained_steps: how many steps its weights were trained for.
@@ -165,6 +167,7 @@ class Manifest(BaseModel):
     most: dict[str, int] = {}
     opset: int
     draws: bool = False
+    draw_bits: int = 64
     unrolled: bool = False
     required: bool = False
     trained_steps: int | None = None
