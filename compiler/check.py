@@ -14,6 +14,8 @@ from types import MappingProxyType
 
 from mai.compiler.constants import LARGEST_TENSOR, enormous, may_overflow
 from mai.compiler.elaborate import elaborate
+from mai.compiler.extent import oversized
+from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import DERIVATIVES, Extend
 from mai.compiler.mending import Checked, with_edits
 from mai.compiler.program import Program
@@ -81,7 +83,7 @@ def _elaborated(path: Path, sets: Mapping[str, str], texts: Mapping[str, Source]
 def _attempt(path: Path, report: Reporter, sets: Mapping[str, str], texts: Mapping[str, Source]) -> Program | None:
     try:
         program = elaborate(path, report, sets, texts)
-        if program is not None:
+        if program is not None and _fits(program, report):
             _check_derivatives(program, report)
             _check_constants(program, report)
         return None if report.failed else program
@@ -90,10 +92,21 @@ def _attempt(path: Path, report: Reporter, sets: Mapping[str, str], texts: Mappi
         return None
 
 
+def _graphs(program: Program) -> list[Graph]:
+    return [*program.exports.values(), *([program.training.graph] if program.training else [])]
+
+
+def _fits(program: Program, report: Reporter) -> bool:
+    """Whether what the blocks become can be written out at all."""
+    found = [*chain.from_iterable(map(oversized, _graphs(program)))]
+    for diagnostic in dict.fromkeys(found):
+        report.add(diagnostic)
+    return not found
+
+
 def _check_derivatives(program: Program, report: Reporter) -> None:
     """Derivatives are taken by a pass, which may find an operation that has none."""
-    graphs = [*program.exports.values(), *([program.training.graph] if program.training else [])]
-    for graph in graphs:
+    for graph in _graphs(program):
         if any(node.op in DERIVATIVES for node in graph.walk()):
             from mai.compiler.passes.ahead import check_derivatives
 
@@ -106,7 +119,7 @@ def _check_derivatives(program: Program, report: Reporter) -> None:
 
 def _check_constants(program: Program, report: Reporter) -> None:
     """Numbers that are computed from the text alone are ones that a file can hold, and tensors fit into a machine."""
-    graphs = [*program.exports.values(), *([program.training.graph] if program.training else [])]
+    graphs = _graphs(program)
     found = [*chain.from_iterable(enormous(graph, LARGEST_TENSOR) for graph in graphs)]
     if any(map(may_overflow, graphs)):
         from mai.compiler.known import faults  # numpy is loaded for it

@@ -64,16 +64,17 @@ def _is_possible(edit: Edit) -> bool:
 
 def _mending(checked: Checked, diagnostic: Diagnostic, edits: Sequence[Edit], look: Look, depth: int) -> Edit | None:
     """The first edit after which there is nothing left to say; else the first that makes the file better."""
-    better = None
+    better: list[tuple[int, Edit]] = []
     for edit in edits:
         then = look(after([edit]))
-        if not then.diagnostics:
+        good = improves(checked, then, [diagnostic], [edit])
+        if good and not then.diagnostics and not edit.alone:
             return edit
-        if better is None and (
-            improves(checked, then, [diagnostic], [edit]) or _leads_on(checked, then, edit, look, depth)
-        ):
-            better = edit
-    return better
+        if good or (not better and _leads_on(checked, then, edit, look, depth)):
+            better.append((len(then.diagnostics), edit))
+    if sum(edit.alone for _, edit in better) > 1:
+        better = [pair for pair in better if not pair[1].alone]
+    return min(better, key=lambda pair: pair[0])[1] if better else None
 
 
 def _leads_on(checked: Checked, then: Checked, edit: Edit, look: Look, depth: int) -> bool:

@@ -24,10 +24,12 @@ class Edit:
     Attributes:
         words: what to do, as a help says it.
         changes: the places that it changes, in one file or several; they do not overlap.
+        alone: whether it is the repair only where no other such edit of the same diagnostic mends it, too.
     """
 
     words: str
     changes: tuple[Change, ...]
+    alone: bool = False
 
 
 def put(span: Span, text: str, words: str = "write `{}`") -> Edit:

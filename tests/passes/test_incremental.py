@@ -117,9 +117,13 @@ def test_few_tokens(program: Maker, count: int, cache: str) -> None:
     np.testing.assert_array_equal(grown, run(made, prompt, cache="none", count=count))
 
 
+ENDS = {"7": [7], "7 or 3": [7, 3], "[7, 3, 9]": [7, 3, 9]}
+
+
+@pytest.mark.parametrize("until", ENDS)
 @pytest.mark.parametrize("cache", GROWING)
-def test_rows_end_each_at_its_time(program: Maker, tmp_path: Path, cache: str) -> None:
-    made = program(ENDING)
+def test_rows_end_each_at_its_time(program: Maker, tmp_path: Path, cache: str, until: str) -> None:
+    made = program(spec(NET).replace("by count {", f"by count until {until} {{"))
     prompt = np.random.default_rng(2).integers(0, 7, (12, 3))
     free = run(program(spec(CAUSAL_NETS["attention"])), prompt, cache="concat", count=20)[:, 3:]
     ended = run(made, prompt, cache=cache, count=20)[:, 3:]
@@ -127,10 +131,26 @@ def test_rows_end_each_at_its_time(program: Maker, tmp_path: Path, cache: str) -
     np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, count=20, seed=5)[:, 3:], ended)
     np.testing.assert_array_equal(ended, run(made, prompt, cache="none", count=20)[:, 3:])
     for row, wanted in zip(ended, free, strict=True):
-        stop = int(np.argmax(wanted == 7)) + 1 if (wanted == 7).any() else 20
+        met = np.isin(wanted, ENDS[until])
+        stop = int(np.argmax(met)) + 1 if met.any() else 20
         np.testing.assert_array_equal(row[:stop], wanted[:stop])
         assert (row[stop:] == NOTHING).all()
     assert (ended == NOTHING).any()
+
+
+def test_an_end_may_be_left_out(program: Maker, tmp_path: Path) -> None:
+    """Settings that are -1 are no token: of two ends, the other stays."""
+    text = spec(CAUSAL_NETS["attention"]).replace("by count {", "by count until end or 3 {")
+    text = text.replace("temperature: real = 1.0)", "temperature: real = 1.0, end: token = 7)")
+    made = program(text)
+    model = load(export(made, "generate", Trained(weights(made)), tmp_path).path, providers="cpu")
+    prompt = np.random.default_rng(2).integers(0, 7, (12, 3))
+    free = run(program(spec(CAUSAL_NETS["attention"])), prompt, cache="concat", count=20)[:, 3:]
+    for end in (-1, 7):
+        for row, wanted in zip(model(prompt=prompt, count=20, seed=5, end=end)[:, 3:], free, strict=True):
+            met = np.isin(wanted, [end, 3])
+            stop = int(np.argmax(met)) + 1 if met.any() else 20
+            np.testing.assert_array_equal(row, np.where(np.arange(20) < stop, wanted, NOTHING))
 
 
 def test_what_has_been_said_is_less_likely(program: Maker, tmp_path: Path) -> None:

@@ -31,6 +31,8 @@ from mai.compiler.ops.shapes import indexing as ix
 from mai.compiler.ops.shapes import shape as sh
 from mai.spec.record import record
 
+MOST_PARTS = 10_000  # Of a `split`; pairs that `rotate` turns.
+
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator
 
@@ -127,6 +129,11 @@ def _check_joinable(values: list[Value], parts: Sequence[Arg]) -> None:
         raise ShapeError("rank-mismatch", message, scalars[0], label="[]", help=help)
 
 
+def _check_parts(count: int) -> None:
+    if count > MOST_PARTS:
+        raise ShapeError("dimension-too-large", f"{count:,} parts are more than can be built ({MOST_PARTS:,})", 1)
+
+
 @builtin(Section.SHAPES)
 def split(e: Elaborator, x: Arg, parts: Arg, axis: Arg | None = None) -> Binding:
     """So many equal parts along an axis, the last by default: `(q, k, v) = split(y, 3)`."""
@@ -135,6 +142,7 @@ def split(e: Elaborator, x: Arg, parts: Arg, axis: Arg | None = None) -> Binding
     size = value.type.shape[along]
     if count < 1 or not isinstance(size, int) or size % count:
         raise e.fail("shape-mismatch", parts.span, f"an axis of {size} cannot be split into {count} equal parts")
+    _check_parts(count)
     step = size // count
     return tuple(
         e.emit(ix.Slice, value, axis=along, start=i * step, stop=(i + 1) * step, step=None) for i in range(count)
@@ -204,6 +212,7 @@ def rotate(e: Elaborator, x: Arg, heads: Arg, base: Arg | None = None, rates: Ar
         raise e.fail(
             "shape-mismatch", rates.span, f"there are {half} pairs to turn, these rates are {shown}", label=shown
         )
+    _check_parts(half)
     powers = tuple(period ** (-i / half) for i in range(half))
     turns = e.builder.constant(powers) if rates is None else e.real(rates.value, rates.span)
     position = e.emit(el.ToReal, e.emit(ix.Iota, count=value.type.shape[0], name="position"))

@@ -31,6 +31,8 @@ def _shared(ct: Term, larger: Term, smaller: Term) -> tuple[Term, Term]:
 class Add(Binary):
     """x + y."""
 
+    commutes = True
+
     reference: Lowering = staticmethod(lambda np, x, y: x + y)
     torch: Lowering = staticmethod(lambda torch, x, y: x + y)
     onnx: Lowering = staticmethod(lambda op, x, y: op.Add(x, y))
@@ -50,6 +52,8 @@ class Subtract(Binary):
 
 class Multiply(Binary):
     """x * y."""
+
+    commutes = True
 
     reference: Lowering = staticmethod(lambda np, x, y: x * y)
     torch: Lowering = staticmethod(lambda torch, x, y: x * y)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, case, describe, sample
@@ -14,6 +16,8 @@ from mai.compiler.ops.shapes.shape import Stack
 
 if TYPE_CHECKING:
     from mai.compiler.ops.terms import Term
+
+WIDEST = 64  # Of windows whose pixels a derivative goes through one by one.
 
 
 def image(x: Type, name: str) -> tuple[Size, Size, Size]:
@@ -42,6 +46,11 @@ def _windows(np: Arrays, x: Tensor, width: int, stride: int) -> Tensor:
 
 def _seen(x: Term, width: int, stride: int, count: tuple[Size, ...]) -> list[Term]:
     """For each place in a window, row by row: the pixels that the windows, `count` of them, have there."""
+    if width > WIDEST:
+        message = (
+            f"it goes through windows pixel by pixel, and {width} x {width} are too many (up to {WIDEST} x {WIDEST})"
+        )
+        raise ShapeError("too-deep", message)
     reach = [(size - 1) * stride + 1 for size in count]
     rows = [x.strided(-2, i, i + reach[0], stride) for i in range(width)]
     return [row.strided(-1, j, j + reach[1], stride) for row in rows for j in range(width)]
@@ -143,9 +152,9 @@ class Conv(Operation):
     @staticmethod
     def derivative(
         ct: Term, y: Term, x: Term, weight: Term, bias: Term | None = None, *, stride: int, padding: int
-    ) -> tuple[Term, ...]:
+    ) -> tuple[Term | Callable[[], Term], ...]:
         numbers = {"stride": stride, "padding": padding}
-        result = (_transposed(ct, x, weight, **numbers), _correlated(ct, x, weight.shape[-1], **numbers))
+        result = (_transposed(ct, x, weight, **numbers), partial(_correlated, ct, x, weight.shape[-1], **numbers))
         return result if bias is None else (*result, ct.sum((-2, -1)))
 
     cases = (
@@ -243,9 +252,9 @@ class ConvTranspose(Operation):
         stride: int,
         padding: int,
         lost: tuple[int, int],
-    ) -> tuple[Term, ...]:
+    ) -> tuple[Term | Callable[[], Term], ...]:
         numbers = {"stride": stride, "padding": padding}
-        result = (ct.emit(Conv, weight, **numbers), _correlated(x, ct, weight.shape[-1], **numbers))
+        result = (ct.emit(Conv, weight, **numbers), partial(_correlated, x, ct, weight.shape[-1], **numbers))
         return result if bias is None else (*result, ct.sum((-2, -1)))
 
     cases = (

@@ -82,14 +82,14 @@ class Speculation(Growth):
     def rewrite(self) -> Value:
         """Put the loop in the place of the `extend`; the number of its turns is returned."""
         b, extend = self.builder, self.extend
-        row, count, *stop = (self.copier[v] for v in extend.inputs)
+        row, count, *stops = (self.copier[v] for v in extend.inputs)
         tokens = Extend.of(extend).count
         first = drafts.start_text(b, row, tokens, self.most)
         self._measure(row, tokens)
         region, outer = Region([Value(INTEGER, "turn")]), b.region
         b.region, self.text = region, first.as_inputs()
         chosen = self._choose(row)
-        after, right, wanted = drafts.accept_drafts(self.text, chosen, Term(b, stop[0]) if stop else None)
+        after, right, wanted = drafts.accept_drafts(self.text, chosen, stops)
         states = [
             *self._running(region.inputs[0], after),
             *(State(t.value, _from(f.value), a.value) for t, f, a in zip(self.text, first, after, strict=True)),
