@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from itertools import combinations, pairwise
 
 from mai.compiler.elaborate.bindings import BoundArgument, Function
 from mai.compiler.ir.graph import Value, Weight
@@ -19,41 +18,7 @@ from mai.spec.source import Source, Span
 FREE_NAMES = "xyzuvw"
 TYPE = re.compile(r"(?:->|:)\s*(\[[^\]\n]*\])")
 MOST_NUMBERS = 6  # Of a file, which a missing argument may be.
-# What is told of arguments that stand in each other's places.
-OF_ARGUMENTS = frozenset(
-    "dtype-mismatch shape-mismatch rank-mismatch static-needed type-mismatch not-a-dimension repeat-count duplicate-argument".split()
-)
-MOST_ARGUMENTS = 3  # Of the first so many, two are exchanged.
 ATOM = re.compile(r"[\w.]+|\(.*\)|\[[^\[\]]*\]")
-
-
-def arguments_of(span: Span, arguments: Sequence[BoundArgument]) -> list[Edit]:
-    """A call with two of its arguments exchanged, or without a size that its tensor has: `linear(x, 128, 10)`."""
-    written = [a for a in arguments if a.name is None and a.span.source is span.source]
-    first = [a for a in written[:MOST_ARGUMENTS] if span.start < a.span.start and a.span.end <= span.end]
-    unlike = [(a, b) for a, b in combinations(first, 2) if isinstance(a.value, Value) or isinstance(b.value, Value)]
-    edits = [_exchanged(span, a, b) for a, b in unlike]
-    sizes = [n for a in written if isinstance(a.value, Value) for n in a.value.type.shape]
-    return edits + [_without(span, a, b) for a, b in pairwise(written) if _is_size(b, sizes)]
-
-
-def _is_size(argument: BoundArgument, sizes: Sequence[object]) -> bool:
-    return type(argument.value) is int and argument.value in sizes
-
-
-def _exchanged(span: Span, first: BoundArgument, second: BoundArgument) -> Edit:
-    return shown(span, Change(first.span, second.span.text), Change(second.span, first.span.text))
-
-
-def _without(span: Span, before: BoundArgument, extra: BoundArgument) -> Edit:
-    return shown(span, Change(Span(span.source, before.span.end, extra.span.end), ""))
-
-
-def without_rest(call: Span, last: Span | None, extra: Sequence[BoundArgument]) -> Edit | None:
-    """A call without its last arguments, which are more than it takes."""
-    if last is None or not extra or extra[-1].span.source is not last.source:
-        return None
-    return shown(call, Change(Span(last.source, last.end, extra[-1].span.end), ""))
 
 
 def without_second(first: BoundArgument, second: BoundArgument) -> Edit | None:

@@ -9,20 +9,32 @@ error of the file. A result of which no number was finite in any trial has not b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.graph import EVALUATIONS, Graph
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType
-from mai.compiler.onnx.build import build, serialised
+from mai.compiler.onnx.build import build
 from mai.compiler.onnx.first_difference import first_difference
+from mai.compiler.onnx.limits import smallest
+from mai.compiler.onnx.opened import opened
 from mai.compiler.onnx.prepared import Prepared
-from mai.compiler.onnx.trial import Reference, Trial, difference, run_trial, session, trial
+from mai.compiler.onnx.trial import (
+    FREE_SIZE,
+    Reference,
+    Trial,
+    difference,
+    run_trial,
+    session,
+    trial,
+    with_unlike_prompts,
+)
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -35,6 +47,28 @@ RANGES = ((0.0, 1.0), (1.0, 2.0))  # Of inputs, where normal ones gave a result 
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """A trial, and what the file and torch gave for it, [batch, ...] each, by the names of the outputs."""
+
+    trial: Trial
+    results: dict[str, Array]
+    expected: dict[str, Array]
+
+    @property
+    def differences(self) -> dict[str, float]:
+        """How far each of the file's results is from torch's."""
+        return {name: difference(result, self.expected[name]) for name, result in self.results.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """How far a file is from torch, relative, and what it gave in each trial."""
+
+    error: float
+    comparisons: list[Comparison]
+
+
+@dataclass(frozen=True, slots=True)
 class Gate:
     """What the file of a prepared export must pass before it is written."""
 
@@ -42,56 +76,58 @@ class Gate:
     weights: Mapping[str, Array]
     options: CompileOptions
 
-    def error(self, raw: bytes) -> float:
-        """The largest relative difference between a file's results and torch's.
+    def passed(self, raw: bytes) -> Passed:
+        """How far a file's results are from torch's, and what they are.
 
         Raises:
             MaiError: it is above the tolerance: `compile-mismatch`, which names the first node that differs, or
                 `precision-loss`.
         """
         reference = torch_reference(self.prepared.plain, self.weights)
-        error = self._whole_error(self._whole(raw), reference)
+        file = self._whole(raw)
+        whole = list(self._trials(file, reference))
+        error = self._whole_error([*whole, *self._unlike_prompts(file, reference, whole)])
         if self.options.quantize is not None:
-            session(raw)  # Whole weights are compared; the file that is written must open, too.
+            return Passed(error, self._run_again(raw, whole))  # Whole weights are compared; these are what is written.
         precision = self.options.precision
         if precision == "float32":
-            return error
-        files = [self._rounded(raw)] + [raw] * (precision == "fp16")
-        return max(self._narrow_error(file, reference, precision) for file in files)
+            return Passed(error, whole)
+        sessions = [self._rounded(raw)] + ([session(raw)] if precision == "fp16" else [])
+        narrow = [list(self._trials(each, reference)) for each in sessions]
+        return Passed(max(self._narrow_error(comparisons, precision) for comparisons in narrow), narrow[0])
 
     @property
     def _whole_options(self) -> CompileOptions:
         """For whole weights in float32."""
         return CompileOptions(opset=self.options.opset)
 
-    def _whole(self, raw: bytes) -> bytes:
+    def _whole(self, raw: bytes) -> ort.InferenceSession:
         """The file itself, or one of the same graph with whole weights in float32."""
         if self.options.quantize is None and self.options.precision == "float32":
-            return raw
-        return serialised(build(self.prepared.optimised, self.weights, self._whole_options))
+            return session(raw)
+        return opened(build(self.prepared.optimised, self.weights, self._whole_options))
 
-    def _rounded(self, raw: bytes) -> bytes:
+    def _rounded(self, raw: bytes) -> ort.InferenceSession:
         """The same graph in float32, each value rounded: of bf16 a CPU has no kernels, and in fp16 it leaves roundings out."""
         onnx.checker.check_model(raw, full_check=True)
         options = CompileOptions(opset=self.options.opset, precision=self.options.precision)
-        return serialised(build(self.prepared.optimised, self.weights, options, rounded=True))
+        return opened(build(self.prepared.optimised, self.weights, options, rounded=True))
 
-    def _whole_error(self, raw: bytes, reference: Reference) -> float:
+    def _whole_error(self, comparisons: Iterable[Comparison]) -> float:
         worst, allowed = 0.0, allowance(self.prepared.plain)
-        for tried, differences in self._trials(raw, reference):
-            error = max(differences.values())
+        for compared in comparisons:
+            error = max(compared.differences.values())
             if not error <= allowed:
-                raise MaiError([self._mismatch(tried, error, allowed)])
+                raise MaiError([self._mismatch(compared.trial, error, allowed)])
             worst = max(worst, error)
         return worst
 
-    def _narrow_error(self, raw: bytes, reference: Reference, precision: str) -> float:
+    def _narrow_error(self, comparisons: Iterable[Comparison], precision: str) -> float:
         """The error of a file in 16 bits: that of its real results, since a token is another one a rounding away."""
         plain = self.prepared.plain
         allowed = max(NARROW_TOLERANCE[precision], allowance(plain))
         real = {n for n, v in zip(plain.output_names, plain.outputs, strict=True) if v.type.dtype is DType.REAL}
-        errors = [d for _, differences in self._trials(raw, reference) for n, d in differences.items() if n in real]
-        worst = max(errors, default=0.0)
+        worst = max((d for c in comparisons for n, d in c.differences.items() if n in real), default=0.0)
         if not worst <= allowed:
             message = (
                 f"in {precision}, `{plain.name}` differs from torch by {worst:.1e} (relative; {allowed:.0e} is allowed)"
@@ -99,14 +135,16 @@ class Gate:
             raise MaiError([Diagnostic("precision-loss", None, message, help=WIDER[precision])])
         return worst
 
-    def _trials(self, raw: bytes, reference: Reference) -> Iterator[tuple[Trial, dict[str, float]]]:
-        """Trials, and how far each of the file's results is from the reference's."""
-        opened, plain, longest = session(raw), self.prepared.plain, self.prepared.longest_text
+    def _trials(self, file: ort.InferenceSession, reference: Reference) -> Iterator[Comparison]:
+        """Trials of an opened file beside the reference."""
+        plain, longest = self.prepared.plain, self.prepared.longest_text
         names = [n for n in plain.output_names if n != EVALUATIONS]
         # Results of which no number has been compared yet. A solver that does not arrive gives none, and the runtime tells it.
         blank = set[str]() if _is_adaptive(plain) else set(names)
         was_compared = False
-        usual = [trial(plain, batch, longest=longest) for batch in BATCHES]
+        usual = [
+            trial(plain, batch, longest=longest, free=free) for batch, free in zip(BATCHES, self._free, strict=True)
+        ]
         others = [trial(plain, 1, longest=longest, reals=reals) for reals in RANGES]
         for place, tried in enumerate([*usual, *others]):
             if place >= len(usual) and was_compared and not blank:
@@ -115,13 +153,41 @@ class Gate:
             if expected_results is None:
                 continue
             was_compared = True
-            compared = list(zip(names, run_trial(opened, plain, tried), expected_results, strict=False))
-            blank -= {name for name, _, expected in compared if not expected.size or np.isfinite(expected).any()}
-            yield tried, {name: difference(result, expected) for name, result, expected in compared}
+            results = dict(zip(names, run_trial(file, plain, tried), strict=False))
+            expected = dict(zip(names, expected_results, strict=False))
+            blank -= {name for name, array in expected.items() if not array.size or np.isfinite(array).any()}
+            yield Comparison(tried, results, expected)
         if not was_compared:
             raise MaiError([self._out_of_range()])
         if blank:
             raise MaiError([self._not_finite(min(blank, key=names.index))])
+
+    def _unlike_prompts(
+        self, file: ort.InferenceSession, reference: Reference, whole: Sequence[Comparison]
+    ) -> Iterator[Comparison]:
+        """Prompts of different lengths side by side, where a text grows from one that may have them."""
+        text = self.prepared.text
+        if text is None or self.prepared.whole is not None:
+            return
+        tried = with_unlike_prompts(
+            max((c.trial for c in whole), key=lambda t: len(t.inputs[text.prompt])), text.prompt
+        )
+        results, expected = run_trial(file, self.prepared.plain, tried), _expected(reference, tried)
+        if expected is not None:
+            names = whole[0].results
+            yield Comparison(tried, *(dict(zip(names, arrays, strict=False)) for arrays in (results, expected)))
+
+    @property
+    def _free(self) -> tuple[int, int]:
+        """Two sizes for dimensions that a host chooses, or one where the smaller may be too small."""
+        least = max(smallest(self.prepared.plain).values(), default=1)
+        return FREE_SIZE, FREE_SIZE - 1 if least < FREE_SIZE else FREE_SIZE
+
+    def _run_again(self, raw: bytes, whole: Iterable[Comparison]) -> list[Comparison]:
+        """What the file itself gives, in few bits, for the trials of whole weights."""
+        file, plain = session(raw), self.prepared.plain
+        runs = [(c, run_trial(file, plain, c.trial)) for c in whole]
+        return [replace(c, results=dict(zip(c.results, results, strict=False))) for c, results in runs]
 
     def _not_finite(self, name: str) -> Diagnostic:
         message = f"`{name}` of `{self.prepared.plain.name}` is not finite for any input that was tried: nothing could be compared"

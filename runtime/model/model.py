@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
@@ -19,7 +19,8 @@ from mai.runtime.model.binding import CapturedRuns
 from mai.runtime.model.failures import check_arrival, run_error
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port
-from mai.runtime.model.session import CUDA
+from mai.runtime.model.session import CUDA, provider_name
+from mai.runtime.self_test.verification import Verification, verify
 from mai.runtime.text.prompts import Prompt, as_tokens, check_length, format_result, read_prompt
 from mai.runtime.text.stream import decode_stream, generate, step_path
 from mai.runtime.text.tokenizer import Tokenizer, tokenizer_of
@@ -130,6 +131,32 @@ class Model:
             raise run_error(self.path, self.inputs, feed, error) from error
         return results
 
+    def verify(self, tolerance: float | None = None) -> Verification:
+        """Run the self-test that travels in the file, and compare.
+
+        Args:
+            tolerance: how far results may be off, instead of what the file says: for one that another program has quantized.
+
+        Returns:
+            How far every output of every run is from what the file gave when it was written.
+
+        Raises:
+            ModelError: `self-test-failed`: an output differs by more than is allowed; `self-test-missing`: the file has none.
+        """
+        verification = self.run_self_test(tolerance)
+        verification.check(self.path.name)
+        return verification
+
+    def run_self_test(self, tolerance: float | None = None) -> Verification:
+        """What `verify` returns, whatever differs. Raises `ModelError`, `self-test-missing`."""
+
+        def compute(arrays: Mapping[str, Array]) -> dict[str, Array]:
+            feed = {name: array for name, array in arrays.items() if name in self._accepted} | self._fixed
+            names = [p.name for p in self.manifest.outputs]
+            return dict(zip(names, self._run(feed, TimeLimit(None)), strict=True))
+
+        return verify(self.manifest, self.path.name, provider_name(self.providers[0]), compute, tolerance)
+
     def _time_limit(self, timeout: object, values: dict[str, Any]) -> TimeLimit:
         """The limit that `timeout` sets; none where it is the value of an input or a setting, which it then joins."""
         if TIMEOUT in self.inputs or TIMEOUT in self.settings:
@@ -199,7 +226,9 @@ class Model:
     ) -> Iterator[Any]:
         """What `stream` yields, of a step file."""
         step, text = self.manifest.step, self.manifest.text
-        assert step is not None and text is not None
+        assert step is not None
+        if text is None:
+            raise ModelError("stream-unavailable", f"the text of {self.path.name} does not begin with an input")
         port = self.inputs[step.tokens].model_copy(update={"name": text.prompt})  # As the caller knows it.
         start = read_prompt(port, prompt, self.tokenizer, special_tokens=special)
         total = text.usual if count is None else count

@@ -22,6 +22,7 @@ UNKNOWN = {
     "dimension-too-large": "a number",
     "too-many-parameters": "a number",
     "number-too-large": "a number",
+    "over-one-file": "a number",
     "division-by-zero": "a number",
     "repeat-too-long": "a number",
     "bad-setting": "a number",

@@ -49,9 +49,7 @@ def bound_arguments(
     positional = [a for a in arguments if a.name is None]
     if len(positional) > len(names) and not variadic:
         message = f"`{function.name}` takes {counted(len(names), 'argument')}, here are {len(positional)}"
-        rest = positional[len(names) :]
-        help = repairs.without_rest(span, positional[len(names) - 1].span if names else None, rest)
-        raise e.fail("too-many-arguments", rest[0].span, message, help=help)
+        raise e.fail("too-many-arguments", positional[len(names)].span, message)
     bound: dict[str, BoundArgument] = {} if variadic else dict(zip(names, positional, strict=False))
     for argument in arguments:
         if argument.name is not None:
