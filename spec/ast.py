@@ -57,10 +57,16 @@ class Name(Expr):
 
 @node
 class Field(Expr):
-    """`f.u`: the parameter `u` of the net `f`."""
+    """`f.u`: the parameter `u` of the net `f`; `f.linear_1.weight`, of a layer's call in it."""
 
     base: Expr
     name: str
+
+    @property
+    def path(self) -> str | None:
+        """The names with points between; None for a field of something else than a name."""
+        base = self.base.path if isinstance(self.base, Field) else getattr(self.base, "id", None)
+        return None if base is None else f"{base}.{self.name}"
 
 
 @node
@@ -311,17 +317,27 @@ class Append(Statement):
 
 @node
 class Minimize(Statement):
-    """`minimize e over f, "g.head.*"`: nets, and parameters by patterns of their names."""
+    """`minimize e over f, "g.head.*" every n`: nets, and parameters by patterns of their names."""
 
     value: Expr
     over: tuple[Identifier | String, ...]
+    every: Expr | None
+
+
+@node
+class Reported:
+    """`b as accuracy` in a `report`: a number, and the name that it is shown under, if it is given one."""
+
+    span: Span
+    value: Expr
+    name: Identifier | None
 
 
 @node
 class Report(Statement):
-    """`report a, b`."""
+    """`report a, b as accuracy`."""
 
-    values: tuple[Expr, ...]
+    values: tuple[Reported, ...]
 
 
 @node
