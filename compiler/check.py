@@ -5,32 +5,27 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
+from types import MappingProxyType
 
 from mai.compiler.constants import LARGEST_TENSOR, enormous, may_overflow
 from mai.compiler.elaborate import elaborate
+from mai.compiler.extent import oversized
+from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import DERIVATIVES, Extend
+from mai.compiler.mending import Checked, with_edits
 from mai.compiler.program import Program
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
 from mai.spec.parse import load_source, parse
-from mai.spec.record import record
 from mai.spec.source import Source
 
 RECURSION_LIMIT = 20_000
-MAX_TRIALS = 8
-
-
-@record
-class Checked:
-    """What checking a file gave: its meaning, unless it has errors, and what there is to say."""
-
-    program: Program | None
-    diagnostics: list[Diagnostic]
+NO_TEXTS: Mapping[str, Source] = MappingProxyType({})
 
 
 def internal(error: Exception) -> Diagnostic:
@@ -43,17 +38,24 @@ def internal(error: Exception) -> Diagnostic:
 
 def check(path: Path, sets: Mapping[str, str] | None = None) -> Checked:
     """Read, parse and elaborate a file. Never raises for what the file says."""
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
-    report = Reporter()
-    program = _attempt(path, report, sets)
-    return Checked(program, list(_helped(path, report, sets)))
+    look = partial(_elaborated, path, sets or {})
+    return with_edits(look({}), look)
+
+
+def check_all(path: Path, sets: Mapping[str, str] | None = None, texts: Mapping[str, Source] = NO_TEXTS) -> Checked:
+    """The same, with what training and compiling would say, and warnings. `texts` are read in the place of files, by path."""
+
+    def look(others: Mapping[str, Source]) -> Checked:
+        checked = _elaborated(path, sets or {}, {**texts, **others})
+        more = ahead(checked.program) if checked.program is not None else []
+        return replace(checked, diagnostics=checked.diagnostics + more)
+
+    return with_edits(look({}), look)
 
 
 def check_text(path: Path, text: str, sets: Mapping[str, str] | None = None) -> Checked:
     """The same for a text that stood at `path`, where its imports and its data are looked for."""
-    sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
-    report = Reporter()
-    return Checked(_attempt(path, report, sets, Source(str(path), text, path.name)), report.ordered())
+    return _elaborated(path, sets or {}, {str(path): Source(str(path), text, path.name)})
 
 
 def check_without_rules(path: Path, sets: Mapping[str, str] | None = None) -> Checked:
@@ -68,15 +70,20 @@ def check_without_rules(path: Path, sets: Mapping[str, str] | None = None) -> Ch
         if isinstance(declaration, ast.Weights):
             start, end = declaration.span.start, declaration.span.end
             text = text[:start] + re.sub(r"[^\n]", " ", text[start:end]) + text[end:]
-    return Checked(_attempt(path, report, sets, Source(file.source.path, text, file.source.name)), report.ordered())
+    return _elaborated(path, sets or {}, {str(path): Source(file.source.path, text, file.source.name)})
 
 
-def _attempt(
-    path: Path, report: Reporter, sets: Mapping[str, str] | None, source: Source | None = None
-) -> Program | None:
+def _elaborated(path: Path, sets: Mapping[str, str], texts: Mapping[str, Source]) -> Checked:
+    sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
+    report = Reporter()
+    program = _attempt(path, report, sets, texts)
+    return Checked(program, report.ordered(), report.stopped)
+
+
+def _attempt(path: Path, report: Reporter, sets: Mapping[str, str], texts: Mapping[str, Source]) -> Program | None:
     try:
-        program = elaborate(path, report, sets, source)
-        if program is not None:
+        program = elaborate(path, report, sets, texts)
+        if program is not None and _fits(program, report):
             _check_derivatives(program, report)
             _check_constants(program, report)
         return None if report.failed else program
@@ -85,10 +92,21 @@ def _attempt(
         return None
 
 
+def _graphs(program: Program) -> list[Graph]:
+    return [*program.exports.values(), *([program.training.graph] if program.training else [])]
+
+
+def _fits(program: Program, report: Reporter) -> bool:
+    """Whether what the blocks become can be written out at all."""
+    found = [*chain.from_iterable(map(oversized, _graphs(program)))]
+    for diagnostic in dict.fromkeys(found):
+        report.add(diagnostic)
+    return not found
+
+
 def _check_derivatives(program: Program, report: Reporter) -> None:
     """Derivatives are taken by a pass, which may find an operation that has none."""
-    graphs = [*program.exports.values(), *([program.training.graph] if program.training else [])]
-    for graph in graphs:
+    for graph in _graphs(program):
         if any(node.op in DERIVATIVES for node in graph.walk()):
             from mai.compiler.passes.ahead import check_derivatives
 
@@ -101,7 +119,7 @@ def _check_derivatives(program: Program, report: Reporter) -> None:
 
 def _check_constants(program: Program, report: Reporter) -> None:
     """Numbers that are computed from the text alone are ones that a file can hold, and tensors fit into a machine."""
-    graphs = [*program.exports.values(), *([program.training.graph] if program.training else [])]
+    graphs = _graphs(program)
     found = [*chain.from_iterable(enormous(graph, LARGEST_TENSOR) for graph in graphs)]
     if any(map(may_overflow, graphs)):
         from mai.compiler.known import faults  # numpy is loaded for it
@@ -149,16 +167,3 @@ def unmoved(program: Program) -> list[Diagnostic]:
     from mai.compiler.training import moved
 
     return moved.unmoved(program.training)
-
-
-def _helped(path: Path, report: Reporter, sets: Mapping[str, str] | None) -> Iterator[Diagnostic]:
-    """The diagnostics, each with the first of its edits after which it is gone and nothing new is wrong."""
-    known, left = Counter((d.slug, d.message) for d in report.diagnostics), MAX_TRIALS
-    for diagnostic in report.ordered():
-        for edit in report.edits.get(diagnostic, ())[:left]:
-            tried, left = Reporter(), left - 1
-            _attempt(path, tried, sets, edit.source)
-            if Counter((d.slug, d.message) for d in tried.diagnostics) < known:
-                diagnostic = replace(diagnostic, help=edit.help)
-                break
-        yield diagnostic

@@ -15,6 +15,7 @@ from mai.runtime.commands.draw_command import draw
 from mai.runtime.commands.info_command import info
 from mai.runtime.commands.page_command import page
 from mai.runtime.commands.run_command import run
+from mai.runtime.commands.verify_command import verify
 from mai.runtime.errors import ModelError
 from mai.runtime.show.terminal import say
 
@@ -54,7 +55,7 @@ def _top(version: Annotated[bool, typer.Option("--version", help="Say which vers
         raise typer.Exit
 
 
-for verb in (run, draw, page, info):
+for verb in (run, draw, page, info, verify):
     app.command()(verb)
 
 
@@ -120,6 +121,9 @@ def main() -> None:
     except OSError as error:
         reason = f"{error.filename}: {error.strerror}" if error.filename else str(error)
         say(f"error[file-not-found]: cannot read or write {reason}", err=True)
+        sys.exit(1)
+    except MemoryError as error:
+        say(f"error[dimension-too-large]: there is not enough memory: {error}", err=True)
         sys.exit(1)
     except Exception as error:
         if os.environ.get("MAI_TRACEBACK"):

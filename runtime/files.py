@@ -78,7 +78,8 @@ def memory() -> int:
 def write_atomically(path: Path, raw: bytes) -> None:
     """Write a file so that a reader sees the old one or the new one, never a part; a full disk leaves the old one.
 
-    Where `path` is a symbolic link, the file that it leads to is replaced. A device or a pipe is written to directly.
+    Where `path` is a symbolic link, the file that it leads to is replaced. A device or a pipe is written to directly. Who may
+    read and write a file that is there stays.
 
     Raises:
         OSError: naming `path`, not the temporary file beside it.
@@ -95,13 +96,14 @@ def write_atomically(path: Path, raw: bytes) -> None:
 
 
 def _replace(path: Path, raw: bytes) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644
     handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(raw)
             file.flush()
             os.fsync(file.fileno())
-        os.chmod(temporary, 0o644)
+        os.chmod(temporary, mode)
         os.replace(temporary, path)
     except BaseException:
         Path(temporary).unlink(missing_ok=True)

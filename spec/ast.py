@@ -174,10 +174,11 @@ class ScalarType:
 
 @node
 class ClassType:
-    """`class[K]`: an integer label below K."""
+    """`class[K]`: an integer label below K; `class[K][P]`: P of them."""
 
     span: Span
     classes: Expr
+    dims: tuple[Expr, ...]
 
 
 @node

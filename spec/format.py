@@ -133,7 +133,8 @@ def type_(t: ast.TypeExpr) -> str:
         case ast.TokensType():
             return f"tokens[{', '.join(map(expr, t.dims))}]"
         case ast.ClassType():
-            return f"class[{expr(t.classes)}]"
+            dims = f"[{', '.join(map(expr, t.dims))}]" if t.dims else ""
+            return f"class[{expr(t.classes)}]{dims}"
         case ast.ScalarType():
             return t.kind
 

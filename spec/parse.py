@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import stat
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,9 +14,10 @@ from lark import Lark, Token, Tree, UnexpectedInput
 
 from mai.spec import ast
 from mai.spec.ast_walk import expressions
-from mai.spec.diagnostics import Reporter
+from mai.spec.diagnostics import Change, Edit, Reporter
 from mai.spec.layout import DECLARATIONS, BracketError, Layout, check_brackets
 from mai.spec.source import Source, Span
+from mai.spec.syntax_place import Draft
 from mai.spec.tree import TreeBuilder
 
 if TYPE_CHECKING:
@@ -84,7 +86,7 @@ def _with_brackets(text: str, source: Source, report: Reporter) -> str:
         except BracketError as error:
             from mai.spec.syntax_hints import bracket_hint
 
-            begin, end = _declaration_at(text, _tell(bracket_hint(error), source, report))
+            begin, end = _declaration_at(text, _tell(bracket_hint(error, text), source, report))
             text = _blank(text, begin, end)
     report.check()
     return text
@@ -131,8 +133,14 @@ def _cache() -> str | bool:
 def _tell(hint: Hint, source: Source, report: Reporter) -> int:
     """Report a syntax error; the character where it is."""
     span = Span(source, hint.start, hint.end)
-    report.error(hint.slug, span, hint.message, label=hint.label, help=hint.help)
+    help = _edit(hint.help, source) if isinstance(hint.help, Draft) else hint.help
+    tries = [replace(_edit(draft, source), alone=True) for draft in hint.tries]
+    report.error(hint.slug, span, hint.message, label=hint.label, help=help, edits=tries)
     return hint.at
+
+
+def _edit(draft: Draft, source: Source) -> Edit:
+    return Edit(draft.words, tuple(Change(Span(source, begin, end), text) for begin, end, text in draft.changes))
 
 
 def _declaration_at(text: str, at: int) -> tuple[int, int]:

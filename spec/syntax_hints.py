@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from lark import UnexpectedInput
 from lark.exceptions import UnexpectedToken
 
+from mai.spec.bracket_repairs import partners, without
 from mai.spec.diagnostics.suggest import closest, slips
 from mai.spec.layout import BracketError
-from mai.spec.syntax_rules import KEYWORDS, RULES, STATEMENTS, Place
+from mai.spec.python_habits import HABITS, at_fault
+from mai.spec.syntax_place import STATEMENTS, Draft, Place
+from mai.spec.syntax_repairs import Repair
+from mai.spec.syntax_rules import KEYWORDS, RULES
 
 _COMMENTS = re.compile(r'("[^"\n]*"?)|#[^\n]*')
 _TOKEN = re.compile(r'(?:"[^"\n]*"|\w+|\|>|->|\.\.|//|[-+*/=!<>]=|[^\w\s])$')
@@ -27,15 +31,19 @@ LONGEST_TOKEN = 100  # of the token before: enough to know it by, and the search
 
 @dataclass(frozen=True, slots=True)
 class Hint:
-    """A syntax error to tell: the span `start` to `end`; `at` is inside the declaration at fault."""
+    """A syntax error to tell: the span `start` to `end`; `at` is inside the declaration at fault.
+
+    One of the repairs `tries` may mend it, if no other does.
+    """
 
     slug: str
     start: int
     end: int
     message: str
     label: str = ""
-    help: str | None = None
+    help: str | Draft | None = None
     at: int = 0
+    tries: tuple[Draft, ...] = ()
 
 
 def syntax_hint(error: UnexpectedInput, text: str) -> Hint:
@@ -44,10 +52,7 @@ def syntax_hint(error: UnexpectedInput, text: str) -> Hint:
     at, end = _where(error, text)
     place = _place(error, text, at, end)
     slug, message, help = _account(place)
-    start = at
-    if slug == "misplaced-declaration" or (slug == "misspelt" and place.named):  # the parser took its word for a name
-        start = at - len(place.line.lstrip())
-        end = start + len(place.word)
+    start, end = at_fault(slug, place)
     if slug == "wrong-operator":
         start, end = _whole(text, start, end)
     if place.found in ("", "\n"):
@@ -69,22 +74,23 @@ def _place(error: UnexpectedInput, text: str, at: int, end: int) -> Place:
     before = _TOKEN.search(text[begin:at].rstrip()[-LONGEST_TOKEN:])
     parser = error.interactive_parser
     accepts = frozenset[str](parser.accepts() if parser else ())  # type: ignore[no-untyped-call]
-    return Place(text[at:end], text[at:], text[begin:at], before[0] if before else "", accepts)
+    return Place(text[at:end], text[at:], text[begin:at], before[0] if before else "", accepts, text, at)
 
 
-def _account(place: Place) -> tuple[str, str, str | None]:
+def _account(place: Place) -> tuple[str, str, str | Draft | None]:
     first = place.found[:1]
     if first not in _KNOWN and not first.isalpha():
-        return _strange(first)
+        return _strange(first, place)
     meant = closest(place.found, [w for w in KEYWORDS if w.upper() in place.accepts]) if place.is_word else None
     if meant:
-        return "misspelt", f"`{place.found}` has no place here: did you mean `{meant}`?", None
-    for test, slug, message, help in RULES:
+        help = _spelt(place.at, place.found, meant)
+        return "misspelt", f"`{place.found}` has no place here", help
+    for test, slug, message, remedy in (*HABITS, *RULES):
         if test(place):
             meant = _statement(place) if slug in NAMELESS else None
             if meant:
-                return "misspelt", f"`{place.word}` begins no statement: did you mean `{meant}`?", None
-            return slug, _filled(message, place), _filled(help, place) if help else None
+                return "misspelt", f"`{place.word}` begins no statement", _spelt(place.begin, place.word, meant)
+            return slug, _filled(message, place), _help(remedy, place)
     shown = place.found.strip()
     return "syntax", f"`{shown}` has no place here" if shown else "the text ends too early", None
 
@@ -95,16 +101,32 @@ def _statement(place: Place) -> str | None:
     return meant if meant and slips(place.word, meant) <= MOST_SLIPS else None
 
 
-def _strange(character: str) -> tuple[str, str, str | None]:
+def _help(remedy: str | Repair | None, place: Place) -> str | Draft | None:
+    found = remedy(place) if callable(remedy) else remedy
+    if isinstance(found, Draft):
+        return Draft(_filled(found.words, place), found.changes)
+    return _filled(found, place) if found else None
+
+
+def _spelt(at: int, word: str, meant: str) -> Draft:
+    return Draft(f"did you mean `{meant}`?", ((at, at + len(word), meant),))
+
+
+def _strange(character: str, place: Place) -> tuple[str, str, str | Draft | None]:
     """A character that the language lacks, and the one that it looks like."""
     plain = unicodedata.normalize("NFKC", character)
     if plain != character and plain.isdigit():
         message = f"`{character}` is no character of the language: powers are written with `^`"
-        return "bad-character", message, f"write `^{plain}`"
+        return "bad-character", message, Draft(f"write `^{plain}`", ((place.at, place.at + 1, f"^{plain}"),))
     plain = str(unicodedata.decimal(character)) if character.isdecimal() else _LOOKALIKES.get(character, plain)
     shown = character if character.isprintable() else f"U+{ord(character):04X}"
-    help = f"write `{plain}`" if plain.isascii() and plain.isprintable() and plain != character else None
-    return "bad-character", f"`{shown}` is no character of the language", help
+    message = f"`{shown}` is no character of the language"
+    if not plain.isascii() or not plain.isprintable() or plain == character:
+        return "bad-character", message, None
+    if plain.endswith(")"):  # a call of what follows, which only its writer can bracket
+        return "bad-character", message, f"write `{plain}`"
+    text = f" {plain} " if plain.isalpha() else plain
+    return "bad-character", message, Draft(f"write `{plain}`", ((place.at, place.at + 1, text),))
 
 
 def _filled(text: str, place: Place) -> str:
@@ -125,13 +147,14 @@ def _where(error: UnexpectedInput, text: str) -> tuple[int, int]:
     return token.start_pos, token.end_pos or token.start_pos + 1
 
 
-def bracket_hint(error: BracketError) -> Hint:
+def bracket_hint(error: BracketError, text: str) -> Hint:
     """A bracket without its partner, or nested too deep."""
     token = error.token
     assert token.start_pos is not None and token.end_pos is not None
-    message = {
-        "unclosed-bracket": f"close this `{token}`",
-        "unmatched-bracket": f"this `{token}` closes nothing",
-        "too-deep": "brackets are nested more than 100 levels deep",
-    }[error.kind]
-    return Hint(error.kind, token.start_pos, token.end_pos, message, at=token.start_pos)
+    start, end = token.start_pos, token.end_pos
+    text = _COMMENTS.sub(lambda m: m[1] or " " * len(m[0]), text)
+    if error.kind == "unmatched-bracket":
+        return Hint(error.kind, start, end, f"this `{token}` closes nothing", help=without(text, start), at=start)
+    if error.kind == "unclosed-bracket":
+        return Hint(error.kind, start, end, f"close this `{token}`", at=start, tries=partners(text, start))
+    return Hint(error.kind, start, end, "brackets are nested more than 100 levels deep", at=start)

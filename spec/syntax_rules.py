@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from mai.spec import syntax_repairs as mend
 from mai.spec import words
+from mai.spec.syntax_place import STATEMENTS, Place
+from mai.spec.syntax_repairs import Repair
 
-STATEMENTS = frozenset(words.texts(words.of_kind("statement", "branch")))
 DECLARATION_WORDS = frozenset(words.texts(words.DECLARATIONS))
 FUNCTIONS = tuple(word.text for word in words.DECLARATIONS if word.has_parameters)
 BLOCKS_OF = tuple(word.text for word in words.WORDS if word.has_block or word.kind == "branch")
 KEYWORDS = (*sorted(DECLARATION_WORDS), *words.texts(words.of_kind("clause", "branch", "type")))
-TYPES = frozenset(["LSQB", *(text.upper() for text in words.texts(words.of_kind("type")))])
 MARKS = "+ - * / @ // % ^ == != < <= > >= = ~ |> += -= *= /= .. , : ->"
 OPERATORS = frozenset([*MARKS.split(), *words.texts(words.of_kind("operator"))])
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
@@ -21,62 +21,6 @@ OPENERS = frozenset(word.text for word in words.WORDS if word.before_value)
 ENDS = ("\n", "", ")", "]", "}")
 ELSEWHERE = "print assert pass break continue with try except switch match case del raise yield global"
 QUOTES = tuple("“”‘’„«»")
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """Where the parser stopped.
-
-    `found` is the offending text ("" at the end), `rest` all from there on, `line` the statement so far, `before` the
-    token before, `accepts` the terminals of the grammar that could stand here.
-    """
-
-    found: str
-    rest: str
-    line: str
-    before: str
-    accepts: frozenset[str]
-
-    @property
-    def word(self) -> str:
-        """The word that begins the statement."""
-        match = re.match(r"\s*([^\W\d]\w*)", self.line + self.found)
-        return match[1] if match else ""
-
-    @property
-    def opens(self) -> bool:
-        """Nothing but that word stands before."""
-        return self.line.strip() in ("", self.word)
-
-    @property
-    def wants_value(self) -> bool:
-        """Whether an expression may begin here."""
-        return "NUMBER" in self.accepts
-
-    @property
-    def wants_type(self) -> bool:
-        """Whether a type must stand here."""
-        return bool(self.accepts & TYPES) and self.accepts <= TYPES | {"LPAR"}
-
-    @property
-    def named(self) -> bool:
-        """A statement's first name has been read, nothing else."""
-        return "UPDATE" in self.accepts
-
-    @property
-    def assigns_later(self) -> bool:
-        """Whether the rest of the line holds an `=` that assigns."""
-        return bool(re.match(r"[^\n}]*[^=<>!\n]=[^=]", self.rest))
-
-    @property
-    def is_word(self) -> bool:
-        """Whether what was found begins with a letter."""
-        return bool(re.match(r"[^\W\d]", self.found))
-
-    @property
-    def is_operand(self) -> bool:
-        """Whether what was found could be a part of an expression."""
-        return bool(re.match(r'[\w"]', self.found)) and self.found not in STATEMENTS
 
 
 Test = Callable[[Place], bool]
@@ -120,59 +64,59 @@ def _lacks_block(*words: str) -> Test:
     )
 
 
-Rule = tuple[Test, str, str, str | None]  # test, slug, message, help; {found} and {before} are filled in
+Rule = tuple[Test, str, str, str | Repair | None]  # test, slug, message, help; {found} and {before} are filled in
 
 CHARACTERS: list[Rule] = [
     (lambda p: p.found == '"' or (p.rest.startswith('"') and '"' not in p.rest[1:].split("\n")[0]),
-     "unclosed-string", "a string needs a closing quote on its line", 'write "..."'),
+     "unclosed-string", "a string needs a closing quote on its line", mend.close_string),
     (lambda p: p.rest.startswith(("//", "/*")) and not p.line.strip(),
-     "bad-character", "a comment begins with `#`", None),
-    (_all(_rest("--"), _accepts("CONST")), "bad-character", "a comment begins with `#`", None),
-    (_found(";"), "bad-character", "there is no `;`: a statement ends with its line", None),
-    (_found(*QUOTES), "bad-character", "this is a typographic quote", 'write a plain "'),
-    (lambda p: p.found == "'" and p.wants_value, "bad-character", "a text stands in double quotes", 'write "..."'),
-    (_all(_line(r"\d$"), _rest("_")), "bad-number", "digits are not grouped with `_`", None),
+     "bad-character", "a comment begins with `#`", mend.comment),
+    (_all(_rest("--"), _accepts("CONST")), "bad-character", "a comment begins with `#`", mend.comment),
+    (_found(";"), "bad-character", "there is no `;`: a statement ends with its line", mend.semicolon),
+    (_found(*QUOTES), "bad-character", "this is a typographic quote", mend.plain_quotes),
+    (lambda p: p.found == "'" and p.wants_value, "bad-character", "a text stands in double quotes", mend.double_quotes),
+    (_all(_line(r"\d$"), _rest("_")), "bad-number", "digits are not grouped with `_`", mend.digits),
     (lambda p: p.is_word and bool(re.search(r"\d$", p.line)),
-     "bad-number", "a name cannot begin with a digit, and a product needs `*`", None),
+     "bad-number", "a name cannot begin with a digit, and a product needs `*`", mend.before(" * ", "a product is written `2 * x`")),
     (lambda p: re.match(r"\.\d", p.rest) is not None and p.wants_value and p.before != "..",
-     "bad-number", "a number begins with a digit", "write `0.5`"),
-    (_line(r"(?<![\w.])\d+\.$"), "bad-number", "a number ends with a digit", "write `1.0`"),
+     "bad-number", "a number begins with a digit", mend.before("0", "write `0.5`")),
+    (_line(r"(?<![\w.])\d+\.$"), "bad-number", "a number ends with a digit", mend.fraction),
 ]  # fmt: skip
 
 WRONG_OPERATORS: list[Rule] = [
     (lambda p: p.rest.startswith("**") or (p.found == "*" and p.before == "*"),
-     "wrong-operator", "powers are written with `^`", "write `x^2`"),
+     "wrong-operator", "powers are written with `^`", mend.power),
     (lambda p: p.named and re.match(r"(//|[%^@])=", p.rest) is not None,
      "wrong-operator", "a change is `+=`, `-=`, `*=` or `/=`", None),
-    (_found("&"), "wrong-operator", "write `and`", None),
-    (_rest("||"), "wrong-operator", "write `or`", None),
+    (_found("&"), "wrong-operator", "logic is written in words", mend.word("&", "and")),
+    (_rest("||"), "wrong-operator", "logic is written in words", mend.word("|", "or")),
     (_found("|"), "wrong-operator", "a pipe is `|>`, a choice is `or`", None),
-    (_found("!"), "wrong-operator", "write `not`, or `!=` to compare", None),
-    (_rest(":="), "wrong-operator", "`=` defines; there is no `:=`", None),
-    (_rest("++", "--"), "wrong-operator", "there is no `++`: write `x += 1`", None),
+    (_found("!"), "wrong-operator", "write `not`, or `!=` to compare", mend.word("!", "not")),
+    (_rest(":="), "wrong-operator", "`=` defines; there is no `:=`", mend.mark(":=", "=")),
+    (_rest("++", "--"), "wrong-operator", "there is no `++`", mend.increment),
     (lambda p: p.found in ("+", "*", "/") and p.line.endswith("="),
-     "wrong-operator", "a change is written `{found}=`", "write `{found}=`"),
-    (_rest("=<"), "wrong-operator", "at most is `<=`", "write `<=`"),
-    (_rest("=>"), "wrong-operator", "at least is `>=`", "write `>=`"),
-    (lambda p: p.found == ">" and p.line.endswith("<"), "wrong-operator", "unequal is `!=`", "write `!=`"),
-    (lambda p: p.named and p.rest.startswith("<-"), "wrong-operator", "a name is defined with `=`", "write `=`"),
+     "wrong-operator", "a change is written `{found}=`", mend.change),
+    (_rest("=<"), "wrong-operator", "at most is `<=`", mend.mark("=<", "<=")),
+    (_rest("=>"), "wrong-operator", "at least is `>=`", mend.mark("=>", ">=")),
+    (lambda p: p.found == ">" and p.line.endswith("<"), "wrong-operator", "unequal is `!=`", mend.mark("<>", "!=")),
+    (lambda p: p.named and p.rest.startswith("<-"), "wrong-operator", "a name is defined with `=`", mend.mark("<-", "=")),
     (lambda p: p.found == "->" or (p.found == ">" and p.line.endswith("-")),
      "wrong-operator", "`->` gives the type of a result, after `)`", None),
     (lambda p: p.found == "..." or (p.found in (".", "..") and p.before == ".."),
-     "wrong-operator", "a range has two dots", "write `0..1`"),
+     "wrong-operator", "a range has two dots", mend.mark("...", "..")),
     (lambda p: p.found == ".." and p.word != "integrate",
-     "wrong-operator", "`..` is the range of an `integrate`; an index counts with `:`", "write `x[0:3]`"),
+     "wrong-operator", "`..` is the range of an `integrate`; an index counts with `:`", mend.mark("..", ":", "write `x[0:3]`")),
     (lambda p: p.found == ":" and p.before != ")" and p.accepts >= {"EQUAL", "RPAR"} and not p.named,
-     "wrong-operator", "an argument is named with `=`", "write `f(x = 3)`"),
+     "wrong-operator", "an argument is named with `=`", mend.mark(":", " =", "write `f(x = 3)`")),
     (lambda p: p.found == "~" and bool(p.line.strip()),
      "wrong-operator", "`~` draws: one name stands before it", "write `x ~ normal([2])`"),
     (lambda p: p.found in COMPARISONS and p.before not in OPERATORS and "AND" in p.accepts,
-     "wrong-operator", "comparisons do not chain", "write `a < b and b < c`"),
+     "wrong-operator", "comparisons do not chain", mend.chain),
 ]  # fmt: skip
 
 NAMES: list[Rule] = [
     (lambda p: p.word in ("const", "let") and p.named and p.opens and p.is_word, "misplaced-declaration",
-     "inside a block a name is defined by `=` alone", "write `{found} = ...`"),
+     "inside a block a name is defined by `=` alone", mend.without_word("write `{found} = ...`")),
     (lambda p: p.word in DECLARATION_WORDS and p.named and p.opens and p.found not in ENDS, "misplaced-declaration",
      "a declaration cannot stand inside a block", "move it out of the block"),
     (lambda p: p.found == "/=" and p.before == "/", "wrong-operator", "a change is `+=`, `-=`, `*=` or `/=`", None),
@@ -182,7 +126,7 @@ NAMES: list[Rule] = [
      "missing-name", "a name is missing before `{found}`", None),
     (_all(_only("NAME"), lambda p: p.before == "."),
      "missing-name", "after `.` comes the name of a param", "write `x[0]` for a part of a tensor"),
-    (_only("NAME"), "missing-name", "a name is missing here", None),
+    (_only("NAME"), "missing-name", "a name is missing here", mend.name),
     (_all(_only("AS"), _word("keep", "repeat")),
      "missing-name", "a path that is kept needs a name", "write `keep x as xs`"),
     (_all(_only("LPAR"), _word("train")),
@@ -193,12 +137,12 @@ NAMES: list[Rule] = [
      "a rule begins with the name of a parameter, in quotes", 'write `"f.linear_1.*" = "head.*"`, or `ignore "head.*"`'),
     (_all(_word("weights"), _only("STRING")),
      "missing-quotes", "the file of the weights is named in quotes", 'write `weights from "model.safetensors" { ... }`'),
-    (_only("STRING"), "missing-quotes", "an import names a file, in quotes", 'write `import "layers.mai"`'),
+    (_only("STRING"), "missing-quotes", "an import names a file, in quotes", mend.quoted),
     (lambda p: p.named and p.found == ":" and not p.rest.startswith(":="),
-     "misplaced-type", "parameters, params and data have types, other names take theirs", "write `y = ...`"),
+     "misplaced-type", "parameters, params and data have types, other names take theirs", mend.without_type),
     (lambda p: p.named and p.found == "'", "bad-derivative", "a derivative is written `dx/ds = ...`", None),
     (lambda p: p.named and p.found == "," and p.assigns_later,
-     "misplaced-comma", "several names stand in brackets", "write `(a, b) = ...`"),
+     "misplaced-comma", "several names stand in brackets", mend.names_in_brackets),
     (lambda p: p.named and p.found in ("[", ".", "(") and p.assigns_later,
      "not-assignable", "only a name can be given a value: no part of a tensor changes", None),
 ]  # fmt: skip
@@ -209,15 +153,15 @@ EQUALS: list[Rule] = [
     (lambda p: p.found == "=" and p.word in FUNCTIONS and "LBRACE" in p.accepts,
      "missing-block", "a block `{ ... }` is missing here", None),
     (lambda p: p.found == "=" and p.word in ("if", "repeat", "minimize", "return"),
-     "assign-vs-compare", "`=` defines, `==` compares", "write `==`"),
-    (lambda p: p.found == "=" and p.before == "=", "assign-vs-compare", "`=` defines, `==` compares", "write one `=`"),
+     "assign-vs-compare", "`=` defines, `==` compares", mend.mark("=", "==")),
+    (lambda p: p.found == "=" and p.before == "=", "assign-vs-compare", "`=` defines, `==` compares", mend.mark("==", "=", "write one `=`")),
     (lambda p: p.found == "==" and "EQUAL" in p.accepts,
-     "assign-vs-compare", "`=` defines, `==` compares", "write `=`"),
+     "assign-vs-compare", "`=` defines, `==` compares", mend.mark("==", "=")),
     (lambda p: p.found == "=" and not p.accepts & {"EQUAL", "COLON", "IN"} and not p.wants_value,
      "assign-vs-compare", "`=` has no place here: `=` defines a name, `==` compares", None),
-    (_line(r"^\s*(const|let)\s+\w+\s*$"), "missing-value", "a constant needs a value", "write `const n = 64`"),
+    (_line(r"^\s*(const|let)\s+\w+\s*$"), "missing-value", "a constant needs a value", mend.equals("write `const n = 64`")),
     (lambda p: p.is_operand and bool(p.accepts & {"EQUAL", "TILDE"}) and p.word in ("param", "state"),
-     "missing-equals", "`=` or `~` is missing before this", None),
+     "missing-equals", "`=` or `~` is missing before this", mend.equals("write `=` before this")),
 ]  # fmt: skip
 
 MISSING_TYPES: list[Rule] = [
@@ -228,9 +172,9 @@ MISSING_TYPES: list[Rule] = [
     (lambda p: p.wants_type,
      "missing-type", "a type is missing here", "write `[2]`, `[]`, `int`, `class[10]` or `tokens[P]`"),
     (lambda p: p.found == "[" and "COLON" in p.accepts and p.word in FUNCTIONS,
-     "missing-type", "a `:` is missing before this type", "write `x: [2]`"),
+     "missing-type", "a `:` is missing before this type", mend.colon),
     (lambda p: p.before == ")" and p.word in FUNCTIONS and re.match(r":[ ]*[\w\[]", p.rest) is not None,
-     "missing-type", "a result's type is written with `->`", "write `-> [2]`"),
+     "missing-type", "a result's type is written with `->`", mend.arrow),
     (_all(_word("param", "state"), _accepts("COLON"), lambda p: not p.wants_value),
      "missing-type", "a param needs a shape", "write `param W: [n, d] ~ normal(0, 1)`"),
     (_all(_word("data"), _accepts("COLON"), lambda p: not p.wants_value),
@@ -242,14 +186,14 @@ FOREIGN: list[Rule] = [
      "foreign-keyword", "there is no `for`: depth is a `repeat`, time an `integrate`",
      "write `repeat 3 as i { ... }` or, along time, `integrate s in 0..1 using euler(20) { dx/ds = f(x, s) }`"),
     (_opens("for", "while", "loop", "do"),
-     "foreign-keyword", "there is no `for` or `while`: depth is a `repeat`", "write `repeat 3 as i { ... }`"),
-    (_opens("maximize", "maximise"), "foreign-keyword", "training minimizes", "write `minimize -e`"),
+     "foreign-keyword", "there is no `for` or `while`: depth is a `repeat`", mend.loop),
+    (_opens("maximize", "maximise"), "foreign-keyword", "training minimizes", mend.minimize),
     (_opens("def", "function", "fn", "func"),
-     "foreign-keyword", "functions are `layer`s and `net`s", "write `net f(x: [2]) -> [2] { ... }`"),
+     "foreign-keyword", "functions are `layer`s and `net`s", mend.first_word("net", "write `net f(x: [2]) -> [2] { ... }`")),
     (_opens("class", "struct"), "foreign-keyword", "there are no classes: a model is a `net`", None),
-    (_opens("elif", "elsif", "elseif"), "foreign-keyword", "another condition is `else if`", "write `else if`"),
+    (_opens("elif", "elsif", "elseif"), "foreign-keyword", "another condition is `else if`", mend.first_word("else if")),
     (_opens("var", "val", "auto", "local", "public", "private", "static"),
-     "foreign-keyword", "a name is defined by `=` alone", "write `y = ...`"),
+     "foreign-keyword", "a name is defined by `=` alone", mend.without_word("write `y = ...`")),
     (_opens("from", "using", "include"),
      "foreign-keyword", "there is no such statement in mai", 'write `import "layers.mai"`'),
     (_opens(*(w for w in ELSEWHERE.split() if w not in STATEMENTS)),
@@ -259,17 +203,17 @@ FOREIGN: list[Rule] = [
     (lambda p: p.found == "for" and bool(p.line.strip()),
      "foreign-keyword", "there are no comprehensions: layers map over leading axes by themselves", None),
     (lambda p: p.found in ("if", "else") and re.search(r"=\s*\S|return\s", p.line) is not None,
-     "foreign-keyword", "a choice between values is `where`", "write `where(condition, a, b)`"),
-    (_found("?"), "foreign-keyword", "a choice between values is `where`", "write `where(condition, a, b)`"),
+     "foreign-keyword", "a choice between values is `where`", mend.choice),
+    (_found("?"), "foreign-keyword", "a choice between values is `where`", mend.choice_by_mark),
 ]  # fmt: skip
 
 BLOCKS: list[Rule] = [
     (lambda p: p.found == ":" and "LBRACE" in p.accepts,
-     "missing-block", "blocks are written with `{ }`, not with `:`", None),
+     "missing-block", "blocks are written with `{ }`, not with `:`", mend.braces),
     (lambda p: p.found == "\n" and "LBRACE" in p.accepts and p.rest.lstrip().startswith("{"),
-     "missing-block", "a block begins on the same line", "put the `{` here"),
+     "missing-block", "a block begins on the same line", mend.brace_below),
     (lambda p: "LBRACE" in p.accepts and p.word == "repeat" and p.is_word and re.match(r"\w+\s*\{", p.rest) is not None,
-     "missing-name", "the turn of a `repeat` is named with `as`", "write `as {found}`"),
+     "missing-name", "the turn of a `repeat` is named with `as`", mend.before("as ", "write `as {found}`")),
     (_lacks_block("repeat"), "missing-block", "a `repeat` needs a block", "write `repeat 3 { ... }`"),
     (_lacks_block("integrate"),
      "missing-block", "an `integrate` needs a block", "write `integrate s in 0..1 using rk4(steps) { dx/ds = ... }`"),
@@ -279,28 +223,28 @@ BLOCKS: list[Rule] = [
     (_all(_word("integrate"), _accepts("IN")),
      "missing-range", "an integral runs over a range", "write `integrate s in 0..1 using rk4(20)`"),
     (_all(_word("integrate"), _accepts("USING")),
-     "missing-solver", "an `integrate` says which solver it uses", "write `using rk4(20)` before the block"),
+     "missing-solver", "an `integrate` says which solver it uses", mend.solver),
     (_all(_word("integrate"), _line(r"\busing\s*$")),
      "missing-solver", "an `integrate` says which solver it uses", "write `using rk4(20)` before the block"),
-    (_all(_word("integrate"), _accepts("RANGE")), "missing-range", "an integral runs over a range", "write `in 0..1`"),
+    (_all(_word("integrate"), _accepts("RANGE")), "missing-range", "an integral runs over a range", mend.range_from_zero),
     (_all(_word("extend"), _accepts("BY")),
      "missing-count", "an `extend` says by how many", "write `extend x by 64 { ... }`"),
     (_all(_opens("repeat"), _found("{")), "missing-count", "a `repeat` says how often", "write `repeat 3 { ... }`"),
     (lambda p: p.found == "{" and p.wants_value and p.word in ("if", "else"),
      "missing-operand", "an `if` needs a condition", "write `if bias { ... }`"),
     (lambda p: p.found == "{" and p.wants_value,
-     "misplaced-block", "a block is no value: braces hold statements", "write `[a, b]` for a list"),
+     "misplaced-block", "a block is no value: braces hold statements", mend.list_of_values),
     (lambda p: "CONST" in p.accepts and p.found not in DECLARATION_WORDS and p.found.strip() != "",
      "misplaced-statement", "a file is made of declarations: const, let, data, layer, net, train, export, weights or import",
-     None),
+     mend.constant),
     (lambda p: p.word == "else" and p.opens, "misplaced-else", "an `else` follows the `}` of an `if`", None),
     (lambda p: p.word == "keep" and p.opens and p.is_word,
-     "misplaced-keep", "`keep` follows the `}` of an `integrate`, on its line", None),
+     "misplaced-keep", "`keep` follows the `}` of an `integrate`, on its line", mend.keep_above),
 ]  # fmt: skip
 
 OPERANDS: list[Rule] = [
     (lambda p: p.found in "+-*/@^%" and p.found != "" and not p.line.strip(), "missing-operand",
-     "a line does not begin with `{found}`", "end the line before with `{found}`"),
+     "a line does not begin with `{found}`", mend.end_line_before),
     (_line(r"\brecord\s+every\s*$"),
      "missing-operand", "a `record` says what it keeps", "write `record f.u every 100`"),
     (lambda p: p.before in OPERATORS | OPENERS and p.found in (*ENDS, ","),
@@ -312,19 +256,19 @@ OPERANDS: list[Rule] = [
     (lambda p: p.wants_value and p.found in OPERATORS,
      "missing-operand", "something is missing before `{found}`", None),
     (lambda p: p.found == "," and p.word == "return",
-     "misplaced-comma", "several results stand in brackets", "write `return (a, b)`"),
+     "misplaced-comma", "several results stand in brackets", mend.results_in_brackets),
     (lambda p: p.found == "," and p.word in FUNCTIONS and "LBRACE" in p.accepts,
-     "misplaced-comma", "the types of several results stand in brackets", "write `-> ([2], [])`"),
+     "misplaced-comma", "the types of several results stand in brackets", mend.types_in_brackets),
     (lambda p: p.found == "," and re.match(r"\s*\([^()=]*\)\s*=[^=]", p.line) is not None and not p.wants_value,
      "misplaced-comma", "only what a function returns has several values", "give each name its own on a line of its own: `a = ...`"),
     (lambda p: p.found == "," and not p.wants_value and not p.named,
      "misplaced-comma", "several values are a list: they are stacked", "write `[a, b]`"),
     (lambda p: "COMMA" in p.accepts and bool(p.accepts & {"RPAR", "RSQB"}) and (p.is_operand or p.found in ("(", "[")),
-     "missing-comma", "a `,` is missing before this", None),
+     "missing-comma", "a `,` is missing before this", mend.comma),
     (lambda p: p.found in STATEMENTS and "NEWLINE" in p.accepts,
-     "two-on-a-line", "each statement has a line of its own", None),
+     "two-on-a-line", "each statement has a line of its own", mend.new_line),
     (lambda p: p.is_operand and (p.named or p.accepts == {"EQUAL"}),
-     "missing-equals", "an `=` is missing before this", None),
+     "missing-equals", "an `=` is missing before this", mend.equals("write `=` before this")),
     (lambda p: p.named and not p.is_operand,
      "no-effect", "this does nothing: give its result a name", "write `y = ...` or `return ...`"),
     (lambda p: p.is_operand and "NEWLINE" in p.accepts,
@@ -332,4 +276,23 @@ OPERANDS: list[Rule] = [
     (lambda p: p.found in ("", "\n"), "unfinished", "this line is not finished", None),
 ]  # fmt: skip
 
-RULES: list[Rule] = [*CHARACTERS, *FOREIGN, *NAMES, *WRONG_OPERATORS, *MISSING_TYPES, *EQUALS, *BLOCKS, *OPERANDS]
+REST: list[Rule] = [
+    (
+        lambda p: p.found == ")" and mend.plain_name(p) is not None,
+        "syntax",
+        "`{found}` has no place here",
+        mend.plain_name,
+    ),
+]
+
+RULES: list[Rule] = [
+    *CHARACTERS,
+    *FOREIGN,
+    *NAMES,
+    *WRONG_OPERATORS,
+    *MISSING_TYPES,
+    *EQUALS,
+    *BLOCKS,
+    *OPERANDS,
+    *REST,
+]

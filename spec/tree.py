@@ -136,7 +136,7 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return ast.TokensType(self.span(meta), c[0])
 
     def class_type(self, meta: Meta, c: Children) -> ast.TypeExpr:
-        return ast.ClassType(self.span(meta), c[0])
+        return ast.ClassType(self.span(meta), c[0], c[1] if len(c) > 1 else ())
 
     def scalar_type(self, meta: Meta, c: Children) -> ast.TypeExpr:
         return ast.ScalarType(self.span(meta), str(c[0]))  # type: ignore[arg-type]

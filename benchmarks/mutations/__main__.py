@@ -36,15 +36,15 @@ def subjects() -> list[Path]:
     return [path for path in found if path.name != "__main__.py"]
 
 
-def tried(fault: Fault, tree: Path, limit: float, fast_alone: bool) -> dict[str, Any]:
+def tried(fault: Fault, tree: Path, limit: float, fast_alone: bool, likely_alone: bool) -> dict[str, Any]:
     """What the tests say of one fault; the tree is as before afterwards."""
     place = tree / fault.path
     raw = place.read_bytes()
     changed = fault.applied(raw)
     place.write_bytes(changed)
     try:
-        fast = run_tests(tree, fault.path, FAST, limit)
-        slow = None if fast.by or fast_alone else run_tests(tree, fault.path, SLOW, 4 * limit)
+        fast = run_tests(tree, fault.path, FAST, limit, likely_alone)
+        slow = None if fast.by or fast_alone or likely_alone else run_tests(tree, fault.path, SLOW, 4 * limit)
     finally:
         place.write_bytes(raw)
     seconds = fast.seconds + (slow.seconds if slow else 0)
@@ -61,7 +61,7 @@ def check_unchanged(tree: Path, limit: float) -> None:
 
 
 def outcomes(
-    faults: list[tuple[int, Fault]], jobs: int, limit: float, fast_alone: bool
+    faults: list[tuple[int, Fault]], jobs: int, limit: float, fast_alone: bool, likely_alone: bool
 ) -> Iterator[tuple[int, Fault, dict[str, Any]]]:
     """Try faults, `jobs` at a time, each in a tree of its own."""
     with tempfile.TemporaryDirectory() as folder, ThreadPoolExecutor(jobs) as pool:
@@ -69,12 +69,13 @@ def outcomes(
         for job in range(jobs):
             copy_tree(ROOT, Path(folder) / str(job))
             trees.put(Path(folder) / str(job))
-        check_unchanged(Path(folder) / "0", limit)
+        if not likely_alone:
+            check_unchanged(Path(folder) / "0", limit)
 
         def one(numbered: tuple[int, Fault]) -> tuple[int, Fault, dict[str, Any]]:
             tree = trees.get()
             try:
-                return *numbered, tried(numbered[1], tree, limit, fast_alone)
+                return *numbered, tried(numbered[1], tree, limit, fast_alone, likely_alone)
             finally:
                 trees.put(tree)
 
@@ -111,6 +112,9 @@ def main() -> None:
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time")
     parser.add_argument("--limit", type=float, default=300, help="seconds for the tests of `make fast`")
     parser.add_argument("--fast", action="store_true", help="leave the slow tests out")
+    parser.add_argument(
+        "--likely", action="store_true", help="the likely tests alone; what they miss stays to be tried"
+    )
     parser.add_argument("--out", type=Path, default=ROOT / "build" / "mutations")
     asked = parser.parse_args()
     faults = chosen(subjects(), ROOT, asked.count, asked.seed)
@@ -123,9 +127,10 @@ def main() -> None:
         return
     numbers = range(len(faults)) if asked.only is None else asked.only
     left = [(n, faults[n]) for n in numbers if asked.only is not None or faults[n].name not in known]
-    for number, fault, outcome in outcomes(left, asked.jobs, asked.limit, asked.fast):
-        known[fault.name] = outcome
-        place.write_text(json.dumps(known, indent=1))
+    for number, fault, outcome in outcomes(left, asked.jobs, asked.limit, asked.fast, asked.likely):
+        if outcome["fast"] or not asked.likely:
+            known[fault.name] = outcome
+            place.write_text(json.dumps(known, indent=1))
         print(f"{number}: {fault.kind}, {outcome['seconds']:.0f} s: {verdict(fault, outcome)}", flush=True)
         print(outcome["diff"], flush=True)
     print(summary(faults, known))

@@ -57,13 +57,13 @@ def diff_of(path: str, before: bytes, after: bytes) -> str:
     return "".join(unified_diff(old, new, path, path, n=1))
 
 
-def run_tests(tree: Path, path: str, marker: str, limit: float) -> Outcome:
+def run_tests(tree: Path, path: str, marker: str, limit: float, likely_alone: bool = False) -> Outcome:
     """The tests with a marker expression, the likely ones for a fault in `path` first, until one fails."""
     likely = next((tests for beginning, tests in LIKELY if path.startswith(beginning)), ())
     first = [name for name in likely if (tree / name).exists()]
     began = time.monotonic()
     failed = _pytest(tree, first, marker, limit) if first else None
-    if failed is None:
+    if failed is None and not likely_alone:
         rest = ["tests", *(f"--ignore={name}" for name in first)]
         failed = _pytest(tree, rest, marker, limit - (time.monotonic() - began))
     return Outcome(failed, time.monotonic() - began)

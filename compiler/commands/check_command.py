@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -11,6 +12,7 @@ import typer
 from mai.compiler.commands.shared import Sets, parse_sets, print_diagnostics
 
 if TYPE_CHECKING:
+    from mai.compiler.mending import Checked
     from mai.spec.diagnostics import Diagnostic
 
 
@@ -19,17 +21,18 @@ def check(
     sets: Sets = None,
     format: Annotated[str, typer.Option("--format", help="text or json, for editors.")] = "text",
     strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
+    fix: Annotated[
+        bool, typer.Option("--fix", help="Mend what has a sure repair: write the files, and say what has changed.")
+    ] = False,
 ) -> None:
     """Check files: names, types, dimensions, settings. Nothing is run."""
-    from mai.compiler.check import ahead
-    from mai.compiler.check import check as check_file
+    from mai.compiler.check import check_all
 
     diagnostics: list[Diagnostic] = []
     failed = False
     for file in files:
-        checked = check_file(file, parse_sets(sets))
+        checked = _fixed(file, parse_sets(sets), format) if fix else check_all(file, parse_sets(sets))
         program, own = checked.program, checked.diagnostics
-        own += ahead(program) if program is not None else []
         if strict:
             own = [replace(d, severity="error") if d.severity == "warning" else d for d in own]
         sound = program is not None and not any(d.severity == "error" for d in own)
@@ -40,3 +43,15 @@ def check(
     print_diagnostics(diagnostics, format)
     if failed:
         raise typer.Exit(1)
+
+
+def _fixed(file: Path, sets: Mapping[str, str], format: str) -> Checked:
+    """What is left to say of a file that was mended; what was done is said as it is written."""
+    from mai.compiler import fixing
+    from mai.spec.diagnostics.render import printable
+
+    fixed = fixing.fix(file, sets)
+    fixing.write(fixed.texts)
+    for edit in fixed.edits:
+        typer.echo(printable(fixing.told(edit)), err=format == "json")
+    return fixed.checked

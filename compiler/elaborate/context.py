@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mai.compiler.elaborate.bindings import (
@@ -17,15 +18,18 @@ from mai.compiler.elaborate.bindings import (
     WeightScope,
 )
 from mai.compiler.elaborate.bounds import Bounds
-from mai.compiler.elaborate.expressions.static import as_real, beyond
+from mai.compiler.elaborate.expressions.static import StaticError, as_real, beyond
+from mai.compiler.elaborate.expressions.tables import numbers_of, table_of, typed
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Region, Value, Weight
 from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ir.sizes import Dim, Size, symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType
 from mai.compiler.ops.elementwise import ToReal
-from mai.spec import in_prelude
-from mai.spec.diagnostics import Edit, Label, Reporter
+from mai.compiler.ops.shapes.shape import Stack
+from mai.spec import ast, in_prelude
+from mai.spec.diagnostics import Edit, Help, Label, Reporter
+from mai.spec.diagnostics.edit import insert, meant
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 from mai.spec.source import Span
@@ -42,6 +46,14 @@ BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)
 MAX_SIZE = 2**31 - 1
 
 
+# What may be wrong in a body because of what it is called with.
+CALLED_WITH = (
+    "shape-mismatch", "dimension-mismatch", "rank-mismatch", "return-shape", "class-range", "index-out-of-range",
+    "axis-out-of-range", "bad-pattern", "not-a-dimension", "dimension-unknown", "dimension-too-large", "too-many-parameters",
+    "static-needed", "type-mismatch", "repeat-count", "repeat-too-long", "division-by-zero", "number-too-large", "bad-number",
+)  # fmt: skip
+
+
 class Stop(Exception):
     """What is being elaborated cannot be given a value; the error has been reported."""
 
@@ -52,6 +64,29 @@ class LayerCall:
 
     span: Span
     numbers: tuple[BoundArgument, ...]
+
+
+@record
+class CallAround:
+    """A call whose body is elaborated.
+
+    Attributes:
+        span: the call.
+        tensors: what it is given, by the names of the parameters.
+        decides: whether the body's shapes depend on the call.
+        where: where what is fixed when the file is compiled was given, by the names of the parameters.
+    """
+
+    span: Span
+    tensors: Mapping[str, Value]
+    decides: bool
+    where: Mapping[str, Span]
+
+    @property
+    def label(self) -> Label:
+        """The call, as a message about its body tells of it."""
+        shapes = [f"`{name}` is {describe(value.type.shape)}" for name, value in self.tensors.items()]
+        return Label(self.span, f"called from here: {', '.join(shapes)}" if shapes else "called from here")
 
 
 class Context:
@@ -73,6 +108,7 @@ class Context:
         self.builder, self.bounds = Builder(self.graph), Bounds(self.graph.settings)
         self.scope, self.train = WeightScope(name, name), None
         self.call_stack: list[str] = []  # The layers and nets around, the innermost last.
+        self.calls_around: list[CallAround] = []  # The calls of them.
         self.callee = ""  # The function that the user's own call is of.
         self.named: Span | None = None  # Where that call names it.
         self.axes: tuple[Axis, ...] = ()  # What the calls around map over.
@@ -83,6 +119,8 @@ class Context:
         self.quotients: dict[Value, tuple[Value | None, Value]] = {}  # `a / b` as (a, b), `b^-1` as (None, b)
         self.origins: dict[Value, Span] = {}  # Where the text says what a value is.
         self.made_by: dict[Value, tuple[LayerCall, ...]] = {}
+        self.drawing: ast.Draw | None = None  # The statement whose distribution is elaborated.
+        self.inputs_at: dict[Value, Span] = {}  # The types of the graph's inputs, as they are written.
 
     @property
     def in_train_block(self) -> bool:
@@ -99,10 +137,11 @@ class Context:
         *,
         label: str = "",
         where: Sequence[Label] = (),
-        help: str | None = None,
+        help: Help = None,
+        edits: Sequence[Edit] = (),
     ) -> Poison:
         """Report an error and give what stands for its value."""
-        self.fail(slug, span, message, label=label, where=where, help=help)
+        self.fail(slug, span, message, label=label, where=where, help=help, edits=edits)
         return POISON
 
     def fail(
@@ -113,7 +152,7 @@ class Context:
         *,
         label: str = "",
         where: Sequence[Label] = (),
-        help: str | None = None,
+        help: Help = None,
         edits: Sequence[Edit] = (),
     ) -> Stop:
         """Report an error; raise what this returns where no value can stand for it. `edits` may mend it.
@@ -122,16 +161,34 @@ class Context:
         """
         call = self.at(span)
         if call is not None and call is not span:
+            call = self._argument_at(span) or call
             message, where, help, edits = f"in `{self.callee}`, {message}", (), None, ()
+        where = [*where, *self._calls_at_fault(slug, call or span)]
         self.report.error(slug, call or span, message, label=label, where=where, help=help, edits=edits)
         return Stop()
+
+    def _argument_at(self, span: Span) -> Span | None:
+        """Where the user wrote what a standard layer names at `span`; None where it names none of its arguments."""
+        for call in reversed(self.calls_around):
+            at = call.where.get(span.text)
+            if at is None or not in_prelude(at.source):
+                return at
+            span = at
+        return None
+
+    def _calls_at_fault(self, slug: str, span: Span) -> list[Label]:
+        """The calls of nets and layers that gave the body around `span` the shapes which do not fit there."""
+        if slug not in CALLED_WITH:
+            return []
+        calls = [c for c in self.calls_around if c.decides and not in_prelude(c.span.source)]
+        return [c.label for c in calls if not _holds(c.span, span)]
 
     def unknown_argument(self, callee: str, name: str, span: Span, known: Sequence[str]) -> Stop:
         """Report an argument that a function does not have."""
         guess = closest(name, known)
-        help = f"it takes {', '.join(known)}" if known else None
+        help: Help = f"it takes {', '.join(known)}" if known else None
         if guess:
-            help = f"did you mean `{guess}`?"
+            help = meant(span, guess)
         return self.fail("unknown-argument", span, f"`{callee}` has no argument `{name}`", help=help)
 
     def refused(self, error: ShapeError, spans: Sequence[Span], span: Span, inputs: Sequence[Value] = ()) -> Poison:
@@ -142,6 +199,21 @@ class Context:
         others = [(s, v) for s, v in zip(spans, inputs, strict=False) if s.end <= at.start or at.end <= s.start]
         where = [Label(s, describe(v.type.shape)) for s, v in others if s.source is at.source]
         return self.error(error.slug, at, error.message, label=error.label, where=where, help=error.help)
+
+    def default_help(self, binding: Binding) -> Help:
+        """What to write where a count comes from an input, which has a number for each example: a setting has one for all."""
+        if not isinstance(binding, Value):
+            return None
+        value = binding
+        while value not in self.inputs_at and value.producer and value.producer.inputs:
+            value = value.producer.inputs[0]
+        at, name = self.inputs_at.get(value), value.name
+        if at is None or at.text != "int":
+            return None
+        words = (
+            f"without a default `{name}` is an input, a number for each example: write `{name}: int = 20` for a setting"
+        )
+        return insert(at.source, at.end, " = 20", words)
 
     # --------------------------------------------------------------- emission
 
@@ -205,14 +277,20 @@ class Context:
         raise self.fail("type-mismatch", span, message, help=help)
 
     def listed(self, items: list[Binding], span: Span) -> Value:
-        """A list of numbers as a constant vector; real if any of them is."""
-        numbers = tuple(i for i in items if isinstance(i, (int, float)))
-        if len(numbers) < len(items) or not items:
-            raise self.fail("type-mismatch", span, "a list of numbers is needed here")
-        dtype = DType.REAL if any(isinstance(i, float) for i in numbers) else DType.INT
-        for number in numbers:
-            self.representable(as_real(number) if dtype is DType.REAL else number, span)
-        return self.builder.constant(numbers, dtype)
+        """A list as a constant vector, lists of lists as a matrix or more; sizes known only at run time are stacked."""
+        if any(isinstance(item, Dim) for item in items):
+            values = self.promoted(items, [span] * len(items))
+            return self.emit(Stack, *values, axis=-1 - values[0].type.rank)
+        try:
+            table, dtype = typed(table_of(items))
+        except StaticError as error:
+            raise self.fail(error.slug, span, error.message) from error
+        for number in numbers_of(table):
+            self.representable(number, span)
+        value = self.builder.constant(table, dtype)
+        if dtype is DType.INT and min(numbers_of(table)) >= 0:
+            value.type = replace(value.type, classes=int(max(numbers_of(table))) + 1)
+        return value
 
     def representable(self, number: Number, span: Span) -> Number:
         """The number itself, which a file can hold: a whole one as int64, another as float32. Raises `Stop` otherwise."""
@@ -230,8 +308,7 @@ class Context:
 
     def promoted(self, operands: Sequence[Binding], spans: Sequence[Span]) -> list[Value]:
         """Operands with one dtype: real if any of them is real."""
-        whole = all(isinstance(o, (int, Dim)) or (isinstance(o, Value) and o.type.dtype is DType.INT) for o in operands)
-        if whole and not any(isinstance(o, bool) for o in operands):
+        if all(map(_is_whole, operands)):
             return [self.value(o, s) for o, s in zip(operands, spans, strict=True)]
         return [self.real(o, s) for o, s in zip(operands, spans, strict=True)]
 
@@ -254,7 +331,8 @@ class Context:
         slug = "not-a-dimension" if what == "a dimension" else "repeat-count"
         if isinstance(binding, bool) or not isinstance(binding, int):
             shown = f"`{binding}`" if isinstance(binding, float) else kind_of(binding)
-            raise self.fail(slug, span, f"{what} is a whole number, this is {shown}")
+            help = self.default_help(binding)
+            raise self.fail(slug, span, f"{what} is a whole number, this is {shown}", help=help)
         if binding < 0:
             raise self.fail(slug, span, f"{what} cannot be negative, this is {binding}")
         if binding > MAX_SIZE:
@@ -270,6 +348,19 @@ class Context:
         """
         self.directions += 1
         return Axis(f"direction_{self.directions}", count, len(self.axes) + 0.5**self.directions)
+
+
+def _holds(outer: Span, inner: Span) -> bool:
+    return outer.source is inner.source and outer.start <= inner.start and inner.end <= outer.end
+
+
+def _is_whole(binding: Binding) -> bool:
+    """Whether a value is of whole numbers."""
+    if isinstance(binding, list):
+        return bool(binding) and all(map(_is_whole, binding))
+    if isinstance(binding, Value):
+        return binding.type.dtype is DType.INT
+    return isinstance(binding, (int, Dim)) and not isinstance(binding, bool)
 
 
 def kind_of(binding: Binding) -> str:

@@ -6,6 +6,7 @@ import posixpath
 from collections.abc import Iterator, Mapping, MutableMapping, Sequence
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, LetTensor, Module, Poison, is_number
 from mai.compiler.elaborate.blocks.export import elaborate_export
@@ -63,11 +64,12 @@ def _standard_layer(name: str) -> ast.Function:
 class Loader:
     """Reads a file and what it imports into modules.
 
-    `sets` are other values for consts: `width` is the file's own, `layers.width` that of an imported `layers.mai`.
+    `sets` are other values for consts: `width` is the file's own, `layers.width` that of an imported `layers.mai`. `texts`
+    stand in the place of files, by path.
     """
 
-    def __init__(self, report: Reporter, sets: Mapping[str, str]) -> None:
-        self.report, self.sets = report, sets
+    def __init__(self, report: Reporter, sets: Mapping[str, str], texts: Mapping[str, Source]) -> None:
+        self.report, self.sets, self.texts = report, sets, texts
         self.consts: list[str] = []
         self.loading: list[Path] = []
         self.loaded: dict[Path, Module] = {}
@@ -172,7 +174,7 @@ class Loader:
     def _load(self, target: Path, name: str, prelude: Module) -> Module:
         self.loading.append(target)
         try:
-            file = parse(load_source(target, self.report, name), self.report)
+            file = parse(self.texts.get(str(target)) or load_source(target, self.report, name), self.report)
             self.loaded[target] = self.module(file, target, prelude)
         finally:
             self.loading.pop()
@@ -186,21 +188,30 @@ def _name_of_import(declaration: ast.Import) -> str:
 
 
 def elaborate(
-    path: Path, report: Reporter, sets: Mapping[str, str] | None = None, source: Source | None = None
+    path: Path,
+    report: Reporter,
+    sets: Mapping[str, str] | None = None,
+    texts: Mapping[str, Source] = MappingProxyType({}),
 ) -> Program | None:
-    """Read, parse and elaborate a file, or another text in its place; None where it has errors, which `report` holds."""
+    """Read, parse and elaborate a file; None where it has errors, which `report` holds.
+
+    `texts` are read in the place of files, of this one or of those that it imports, by path.
+    """
     try:
-        file = parse(source or load_source(path, report), report)
-        return _program(file, path, report, sets or {})
+        file = parse(texts.get(str(path)) or load_source(path, report), report)
+        return _program(file, path, report, sets or {}, texts)
     except MaiError:
+        report.stopped = True
         return None
 
 
-def _program(file: ast.File, path: Path, report: Reporter, sets: Mapping[str, str]) -> Program | None:
+def _program(
+    file: ast.File, path: Path, report: Reporter, sets: Mapping[str, str], texts: Mapping[str, Source]
+) -> Program | None:
     _check_names(file, report)
     modules = {}
     for training in (False, True):
-        loader = Loader(report, sets)
+        loader = Loader(report, sets, texts)
         loader.loading.append(path.resolve())
         modules[training] = loader.module(file, path, loader.load_prelude(training))
         loader.check_sets()

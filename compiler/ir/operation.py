@@ -112,15 +112,16 @@ class Operation:
     Lowerings are static methods; each is handed its backend first, so that this folder imports no numpy, torch or onnx:
     `reference(np, *arrays, **attributes)`, `torch(torch, *tensors, **attributes)`, `onnx(op, *values, **attributes)`.
     An optional input that is absent is None. Every `axis` attribute is negative: it counts from the end, so that it
-    means the same whatever lead axes there are. `unled` are the operands that cannot have lead axes. Sizes among the
+    means the same whatever lead axes there are. `unled` are the operands that cannot have lead axes; of an operation that
+    `commutes` their order makes no difference. Sizes among the
     attributes arrive resolved: as integers, or as what the backend computes with. An operation with `wants_lead` is
     handed the sizes of its output's lead axes as `lead`.
 
     `derivative(ct, y, *inputs, **attributes)` gives the derivative of some number with respect to each input, from `ct`,
-    that with respect to the result `y`; None for an input, or for all, stands for zero. It is written with `Term`s, so
-    what it makes can be differentiated again; axes that broadcasting added are summed up after it. An operation that is
-    several others in one kernel has an `expansion(*inputs, **attributes)` into them instead. One with neither has no
-    derivative.
+    that with respect to the result `y`; None for an input, or for all, stands for zero, and a function for what is made only
+    where somebody asks for it. It is written with `Term`s, so what it makes can be differentiated again; axes that broadcasting
+    added are summed up after it. An operation that is several others in one kernel has an `expansion(*inputs, **attributes)`
+    into them instead. One with neither has no derivative.
 
     `extremes` are inputs, as nested tuples of numbers, where a formula taken literally would fail: zeros, ties, large numbers.
 
@@ -138,6 +139,7 @@ class Operation:
     alignment: ClassVar[Alignment] = Alignment.LEAD
     wants_lead: ClassVar[bool] = False
     unled: ClassVar[tuple[int, ...]] = ()
+    commutes: ClassVar[bool] = False
     cases: ClassVar[tuple[Case, ...]]
     function: ClassVar[Function | None] = None
     extremes: ClassVar[tuple[tuple[object, ...], ...]] = ()

@@ -4,15 +4,34 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from functools import wraps
+from typing import Concatenate, ParamSpec
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Setting, Value
+from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.sizes import Dim, symbols
 from mai.compiler.ir.types import Axis, Type, join_leads
 
 Mapping = dict[Value, Value]
 Sizes = dict[str, tuple[Value, int] | Value]
 Rule = Callable[["Copier", Node], bool]
+P = ParamSpec("P")
+
+
+def rewriting(
+    *operations: type[Operation],
+) -> Callable[[Callable[Concatenate[Graph, P], Graph]], Callable[Concatenate[Graph, P], Graph]]:
+    """Makes a pass of a function from graph to graph: one that has none of these operations is given back as it is."""
+
+    def decorated(change: Callable[Concatenate[Graph, P], Graph]) -> Callable[Concatenate[Graph, P], Graph]:
+        @wraps(change)
+        def changed(graph: Graph, /, *arguments: P.args, **options: P.kwargs) -> Graph:
+            return change(graph, *arguments, **options) if graph.has(*operations) else graph
+
+        return changed
+
+    return decorated
 
 
 class Copier:

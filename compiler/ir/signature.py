@@ -38,12 +38,13 @@ class Section(Enum):
 
 
 class Kind(Enum):
-    """What an argument is. The first four are tensors, the others are fixed when the file is compiled."""
+    """What an argument is. The first five are tensors, the others are fixed when the file is compiled."""
 
     REAL = "a tensor; whole numbers become real"
     TENSOR = "a tensor of any dtype"
     TRUTH = "a tensor of true and false"
     ALIKE = "a tensor that has one dtype with all others of this kind"
+    INDEX = "a tensor of whole numbers"
     NUMBER = "a number"
     WHOLE = "a whole number"
     COUNT = "a whole number of at least `least`"
@@ -56,7 +57,7 @@ class Kind(Enum):
     @property
     def is_tensor(self) -> bool:
         """Whether the argument is a tensor, and not known when the file is checked."""
-        return self in (Kind.REAL, Kind.TENSOR, Kind.TRUTH, Kind.ALIKE)
+        return self in (Kind.REAL, Kind.TENSOR, Kind.TRUTH, Kind.ALIKE, Kind.INDEX)
 
 
 @record
@@ -110,6 +111,7 @@ def flag(name: str, default: object = False) -> Argument:
 
 X = tensor("x")
 ANY_X = tensor("x", Kind.TENSOR)
+NUMBERS = tensor("x", Kind.ALIKE)  # reals, or whole numbers, whose result is whole
 AXIS = Argument("axis", Kind.AXIS, -1)
 AXES = Argument("axes", Kind.AXES, None)
 KEEP = flag("keep")

@@ -206,7 +206,7 @@ DERIVATIVES = (Gradient, Pushforward)
 class Extend(Structural):
     """A row of tokens that grows by one a turn (14), until `recompute` or `incremental` makes it a loop.
 
-    Inputs: the row, how many tokens to append, and the token that ends it, if there is one. Region: (turn, row) ->
+    Inputs: the row, how many tokens to append, and the tokens that end it, if there are any. Region: (turn, row) ->
     the next token; the row's size in it is the symbol `length`. Output: the longer row. A row that has ended goes on with
     `NOTHING`, and so may a row begin, where prompts of different lengths lie side by side.
 

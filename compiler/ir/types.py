@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from enum import Enum
 
 from mai.compiler.ir.sizes import Size
@@ -86,3 +87,12 @@ def join_leads(types: list[Type]) -> tuple[Axis, ...]:
     if all(lead == leads[0] for lead in leads):
         return leads[0] if leads else ()
     return tuple(sorted({axis for lead in leads for axis in lead}, key=lambda a: a.depth))
+
+
+def joint_classes(types: Sequence[Type]) -> Size | None:
+    """How many labels there must be for those of all these types to be among them; None where one does not say."""
+    bounds = [t.classes for t in types]
+    if len(set(bounds)) == 1:
+        return bounds[0]
+    numbers = [b for b in bounds if isinstance(b, int)]
+    return max(numbers) if len(numbers) == len(bounds) else None

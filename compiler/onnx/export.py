@@ -14,13 +14,13 @@ from mai.compiler.onnx.build import build
 from mai.compiler.onnx.gate import Gate, allowance
 from mai.compiler.onnx.least import least_sizes
 from mai.compiler.onnx.limits import smallest
-from mai.compiler.onnx.manifest import describe, manifest_of, sealed
+from mai.compiler.onnx.manifest import Body, body_of, describe, manifest_of
 from mai.compiler.onnx.precision.whole import notes
 from mai.compiler.onnx.prepared import Prepared, prepare_export, prepare_step, step_options
+from mai.compiler.onnx.self_test import self_test
 from mai.compiler.onnx.turns.turns import torch_reference
 from mai.compiler.program import Program
 from mai.runtime.files import MEMORY_SHARE, memory, write_atomically
-from mai.runtime.model.manifest import MANIFEST_KEY, Manifest
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 LOOPS = ("Loop", "Scan")
@@ -98,9 +98,14 @@ def _write(
     """Build a model, pass it through the gate, and write it; `began` is when its preparation did."""
     _check_size(prepared, trained)
     model = model_of(program, prepared, trained, options)
-    raw = _with_least_sizes(model, sealed(model), prepared, trained, options)
+    body = body_of(model)
+    least = _least_sizes(body, prepared, trained, options)
     seconds = time.perf_counter() - began
-    passed = Gate(prepared, trained.weights, options).passed(raw) if options.verify else None
+    passed, test = None, None
+    if options.verify:
+        passed = Gate(prepared, trained.weights, options).passed(body.sealed(least=least))
+        test = self_test(passed.comparisons, prepared.plain, options)
+    raw = body.sealed(least=least, self_test=test)
     path = folder / f"{program.name}.{prepared.plain.name}.onnx"
     write_atomically(path, raw)
     nodes = sum(1 for _ in model.graph.all_nodes())
@@ -110,18 +115,12 @@ def _write(
     return Exported(path, len(raw), nodes, seconds, passed.error, passed.apart, notes, passed.warnings)
 
 
-def _with_least_sizes(
-    model: ir.Model, raw: bytes, prepared: Prepared, trained: Trained, options: CompileOptions
-) -> bytes:
-    """The file with the least sizes of its inputs that are proved, where it can be tried: in float32, and no growing text."""
+def _least_sizes(body: Body, prepared: Prepared, trained: Trained, options: CompileOptions) -> dict[str, int]:
+    """The least sizes of inputs, proved where the file can be tried: in float32, and no growing text."""
     plain, narrow = prepared.plain, options.precision != "float32" or options.quantize is not None
     if not options.verify or narrow or prepared.grows or smallest(plain) == smallest(plain, rows=0):
-        return raw
-    reference = torch_reference(plain, trained.weights)
-    manifest = Manifest.model_validate_json(model.metadata_props[MANIFEST_KEY])
-    least = least_sizes(plain, raw, reference, allowance(plain))
-    model.metadata_props[MANIFEST_KEY] = manifest.model_copy(update={"least": least}).model_dump_json()
-    return sealed(model)
+        return body.manifest.least
+    return least_sizes(plain, body.sealed(), torch_reference(plain, trained.weights), allowance(plain))
 
 
 def _check_size(prepared: Prepared, trained: Trained) -> None:

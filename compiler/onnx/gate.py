@@ -15,7 +15,7 @@ error of the file. A result of which no number was finite in any trial has not b
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -27,8 +27,9 @@ from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.first_difference import first_difference
+from mai.compiler.onnx.limits import smallest
 from mai.compiler.onnx.prepared import Prepared
-from mai.compiler.onnx.trial import Reference, Trial, difference, run_trial, session, trial
+from mai.compiler.onnx.trial import FREE_SIZE, Reference, Trial, difference, run_trial, session, trial
 from mai.compiler.onnx.turns.turns import Turns, Verdict, torch_reference
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -42,10 +43,28 @@ RANGES = ((0.0, 1.0), (1.0, 2.0))  # Of inputs, where normal ones gave a result 
 
 
 @dataclass(frozen=True, slots=True)
+class Comparison:
+    """A trial, and what the file and torch gave for it, [batch, ...] each, by the names of the outputs."""
+
+    trial: Trial
+    results: dict[str, Array]
+    expected: dict[str, Array]
+
+    @property
+    def differences(self) -> dict[str, float]:
+        """How far each of the file's results is from torch's."""
+        return {name: difference(result, self.expected[name]) for name, result in self.results.items()}
+
+
+@dataclass(frozen=True, slots=True)
 class Passed:
-    """How far a file is from torch, relative: `error` on the same steps, `apart` where each chooses its own, if a solver does."""
+    """How far a file is from torch, relative, and what it gave in each trial.
+
+    `error` is the difference on the same steps, `apart` where each chooses its own: None if no solver does.
+    """
 
     error: float
+    comparisons: list[Comparison]
     apart: float | None = None
     warnings: tuple[Diagnostic, ...] = ()
 
@@ -59,21 +78,23 @@ class Gate:
     options: CompileOptions
 
     def passed(self, raw: bytes) -> Passed:
-        """How far a file's results are from torch's, and what is to be said of it.
+        """How far a file's results are from torch's, what they are, and what is to be said of them.
 
         Raises:
             MaiError: it is above the tolerance: `compile-mismatch`, which names the first node that differs, or
                 `precision-loss`; or nothing could be compared, `not-finite`.
         """
         reference = torch_reference(self.prepared.plain, self.weights)
-        passed = self._whole_passed(self._whole(raw), reference)
-        if self.options.quantize is not None:
-            session(raw)  # Whole weights are compared; the file that is written must open, too.
+        passed = self._whole_passed(list(self._trials(self._whole(raw), reference)))
+        if self.options.quantize is not None:  # Whole weights are compared; these are what is written.
+            return replace(passed, comparisons=self._run_again(raw, passed.comparisons))
         precision = self.options.precision
         if precision == "float32":
             return passed
         files = [self._rounded(raw)] + [raw] * (precision == "fp16")
-        return replace(passed, error=max(self._narrow_error(file, reference, precision) for file in files))
+        narrow = [list(self._trials(file, reference)) for file in files]
+        error = max(self._narrow_error(comparisons, precision) for comparisons in narrow)
+        return replace(passed, error=error, comparisons=narrow[0])
 
     @property
     def _whole_options(self) -> CompileOptions:
@@ -92,20 +113,20 @@ class Gate:
         options = CompileOptions(opset=self.options.opset, precision=self.options.precision)
         return serialised(build(self.prepared.optimised, self.weights, options, rounded=True))
 
-    def _whole_passed(self, raw: bytes, reference: Reference) -> Passed:
+    def _whole_passed(self, comparisons: list[Comparison]) -> Passed:
         """Results beside torch's where both go their own ways; and turn by turn, where ways part."""
         error, apart, told = 0.0, 0.0, allowance(self.prepared.plain)
         turns = self._turns() if _is_adaptive(self.prepared.plain) else None
-        for tried, results, differences in self._trials(raw, reference):
-            own = max(differences.values())
+        for compared in comparisons:
+            own = max(compared.differences.values())
             if turns is None and not own <= (told if _is_adaptive(self.prepared.plain) else TOLERANCE):
                 turns = self._turns()
                 if turns is None:
-                    raise MaiError([self._mismatch(tried, own)])
-            error = max(error, own if turns is None else self._error_of_turns(turns, tried, results, own))
+                    raise MaiError([self._mismatch(compared.trial, own)])
+            error = max(error, own if turns is None else self._error_of_turns(turns, compared))
             apart = max(apart, own)
         warnings = (self.metastable(apart),) if apart > told else ()
-        return Passed(error, apart if _is_adaptive(self.prepared.plain) else None, warnings)
+        return Passed(error, comparisons, apart if _is_adaptive(self.prepared.plain) else None, warnings)
 
     def _turns(self) -> Turns | None:
         """The file's graph as one that tells of its loops; None where no loop can."""
@@ -113,23 +134,22 @@ class Gate:
         turns = Turns(self.prepared, self.weights, options)
         return turns if turns.complete else None
 
-    def _error_of_turns(self, turns: Turns, tried: Trial, results: list[Array], own: float) -> float:
+    def _error_of_turns(self, turns: Turns, compared: Comparison) -> float:
         """The largest difference from torch on the same steps. Raises `MaiError` above the tolerance."""
-        verdict = turns.verdict(tried, TOLERANCE)
-        twin = max(difference(a, b) for a, b in zip(results, verdict.results, strict=True))
+        tried, verdict = compared.trial, turns.verdict(compared.trial, TOLERANCE)
+        twin = max(difference(a, verdict.results[name]) for name, a in compared.results.items())
         if not twin <= TOLERANCE:
-            raise MaiError([self._mismatch(tried, max(twin, own))])
+            raise MaiError([self._mismatch(tried, twin)])
         if not verdict.error <= TOLERANCE:
             raise MaiError([self._mismatch(tried, verdict.error, verdict)])
         return verdict.error
 
-    def _narrow_error(self, raw: bytes, reference: Reference, precision: str) -> float:
+    def _narrow_error(self, comparisons: Iterable[Comparison], precision: str) -> float:
         """The error of a file in 16 bits: that of its real results, since a token is another one a rounding away."""
         plain = self.prepared.plain
         allowed = max(NARROW_TOLERANCE[precision], allowance(plain))
         real = {n for n, v in zip(plain.output_names, plain.outputs, strict=True) if v.type.dtype is DType.REAL}
-        errors = [d for _, _, differences in self._trials(raw, reference) for n, d in differences.items() if n in real]
-        worst = max(errors, default=0.0)
+        worst = max((d for c in comparisons for n, d in c.differences.items() if n in real), default=0.0)
         if not worst <= allowed:
             message = (
                 f"in {precision}, `{plain.name}` differs from torch by {worst:.1e} (relative; {allowed:.0e} is allowed)"
@@ -137,27 +157,53 @@ class Gate:
             raise MaiError([Diagnostic("precision-loss", None, message, help=WIDER[precision])])
         return worst
 
-    def _trials(self, raw: bytes, reference: Reference) -> Iterator[tuple[Trial, list[Array], dict[str, float]]]:
-        """Trials, the file's results, and how far each is from the reference's."""
+    def _trials(self, raw: bytes, reference: Reference) -> Iterator[Comparison]:
+        """Trials of a file beside the reference."""
         opened, plain, longest = session(raw), self.prepared.plain, self.prepared.longest_text
         names = [n for n in plain.output_names if n != EVALUATIONS]
         # Results of which no number has been compared yet. A solver that does not arrive gives none, and the runtime tells it.
         blank = set[str]() if _is_adaptive(plain) else set(names)
-        usual = [trial(plain, batch, longest=longest) for batch in BATCHES]
+        was_compared = False
+        usual = [
+            trial(plain, batch, longest=longest, free=free) for batch, free in zip(BATCHES, self._free, strict=True)
+        ]
         others = [trial(plain, 1, longest=longest, reals=reals) for reals in RANGES]
         for place, tried in enumerate([*usual, *others]):
-            if place >= len(usual) and not blank:
+            if place >= len(usual) and was_compared and not blank:
                 return
-            results = run_trial(opened, plain, tried)
-            compared = list(zip(names, results, reference(tried), strict=False))
-            blank -= {name for name, _, expected in compared if not expected.size or np.isfinite(expected).any()}
-            yield tried, results, {name: difference(result, expected) for name, result, expected in compared}
+            expected_results = _expected(reference, tried)
+            if expected_results is None:
+                continue
+            was_compared = True
+            results = dict(zip(names, run_trial(opened, plain, tried), strict=False))
+            expected = dict(zip(names, expected_results, strict=False))
+            blank -= {name for name, array in expected.items() if not array.size or np.isfinite(array).any()}
+            yield Comparison(tried, results, expected)
+        if not was_compared:
+            raise MaiError([self._out_of_range()])
         if blank:
             raise MaiError([self._not_finite(min(blank, key=names.index))])
+
+    @property
+    def _free(self) -> tuple[int, int]:
+        """Two sizes for dimensions that a host chooses, or one where the smaller may be too small."""
+        least = max(smallest(self.prepared.plain).values(), default=1)
+        return FREE_SIZE, FREE_SIZE - 1 if least < FREE_SIZE else FREE_SIZE
+
+    def _run_again(self, raw: bytes, whole: Iterable[Comparison]) -> list[Comparison]:
+        """What the file itself gives, in few bits, for the trials of whole weights."""
+        opened, plain = session(raw), self.prepared.plain
+        runs = [(c, run_trial(opened, plain, c.trial)) for c in whole]
+        return [replace(c, results=dict(zip(c.results, results, strict=False))) for c, results in runs]
 
     def _not_finite(self, name: str) -> Diagnostic:
         message = f"`{name}` of `{self.prepared.plain.name}` is not finite for any input that was tried: nothing could be compared"
         return Diagnostic("not-finite", None, message, help="a number overflows, or something is divided by 0")
+
+    def _out_of_range(self) -> Diagnostic:
+        message = f"for every input that was tried, `{self.prepared.plain.name}` reads beyond an axis: nothing could be compared"
+        help = "an index is below the size of its axis: `x[clip(i, 0, 9)]` reads ten places"
+        return Diagnostic("index-out-of-range", None, message, help=help)
 
     def _mismatch(self, tried: Trial, error: float, verdict: Verdict | None = None) -> Diagnostic:
         apart = f"by {error:.1e} (relative; {TOLERANCE:.0e} is allowed)"
@@ -203,6 +249,16 @@ class Gate:
         if adaptive:
             help = "a smaller `rtol` brings the runs together where steps are too coarse for the equation; chaos stays"
         return Diagnostic("metastable", (adaptive or loops)[0].span, message, severity="warning", help=help)
+
+
+def _expected(reference: Reference, tried: Trial) -> list[Array] | None:
+    """The reference's results; None where an index that depends on the inputs is beyond its axis: the file refuses it, too."""
+    try:
+        return reference(tried)
+    except (IndexError, RuntimeError) as error:
+        if "out of range" in str(error) or "out of bounds" in str(error):
+            return None
+        raise
 
 
 def allowance(graph: Graph) -> float:

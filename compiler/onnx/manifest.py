@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
+import onnx
 import onnx_ir as ir
 
 import mai
@@ -45,6 +47,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         most=largest(graph),
         opset=options.opset,
         draws="seed" in graph.settings,
+        draw_bits=options.draw_bits,
         unrolled=options.unroll,
         required=options.required,
         trained_steps=trained.steps,
@@ -151,17 +154,29 @@ def describe(model: ir.Model, manifest: Manifest, spec: str) -> None:
     model.metadata_props[SPEC_KEY] = spec
 
 
-def sealed(model: ir.Model) -> bytes:
-    """The bytes of a described model's file, the checksum of its tensors in its manifest.
+@dataclass(frozen=True, slots=True)
+class Body:
+    """The bytes of a described model's file but for its manifest, which comes last, as a message of its own.
 
-    The manifest comes last, as a message of its own: what follows a protobuf message is one with it.
+    What follows a protobuf message is one with it: so a manifest can be completed without writing the rest anew.
     """
-    body = ir.serde.serialize_model(model)
-    (place,) = [i for i, entry in enumerate(body.metadata_props) if entry.key == MANIFEST_KEY]
-    manifest = Manifest.model_validate_json(body.metadata_props.pop(place).value)
-    raw: bytes = body.SerializeToString()
-    end = type(body)()
-    text = manifest.model_copy(update={"checksum": checksum(raw)}).model_dump_json()
-    end.metadata_props.add(key=MANIFEST_KEY, value=text)
-    tail: bytes = end.SerializeToString()
-    return raw + tail
+
+    raw: bytes
+    manifest: Manifest
+
+    def sealed(self, **known: object) -> bytes:
+        """The bytes of the file; `known` are fields of the manifest that were not known before."""
+        end = onnx.ModelProto()
+        text = self.manifest.model_copy(update=known).model_dump_json()
+        end.metadata_props.add(key=MANIFEST_KEY, value=text)
+        tail: bytes = end.SerializeToString()
+        return self.raw + tail
+
+
+def body_of(model: ir.Model) -> Body:
+    """The body of a described model's file; the checksum of its tensors is in its manifest."""
+    message = ir.serde.serialize_model(model)
+    (place,) = [i for i, entry in enumerate(message.metadata_props) if entry.key == MANIFEST_KEY]
+    manifest = Manifest.model_validate_json(message.metadata_props.pop(place).value)
+    raw: bytes = message.SerializeToString()
+    return Body(raw, manifest.model_copy(update={"checksum": checksum(raw)}))

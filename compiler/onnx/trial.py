@@ -13,6 +13,8 @@ from mai.compiler.ir.sizes import symbols
 from mai.compiler.ir.types import DType
 from mai.runtime.arrays import Array
 from mai.runtime.model.session import session_options
+from mai.runtime.self_test.draw import draw
+from mai.runtime.self_test.record import Recipe
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 FREE_SIZE = 5  # Of a dimension that a host chooses.
@@ -22,10 +24,11 @@ NUMPY: dict[DType, type[np.generic]] = {DType.REAL: np.float32, DType.INT: np.in
 
 @dataclass(frozen=True, slots=True)
 class Trial:
-    """Inputs by name, each [batch, ...], and settings for one run."""
+    """Inputs by name, each [batch, ...], and settings for one run; by the recipe a host can draw them, too."""
 
     inputs: dict[str, Array]
     settings: dict[str, float | int | bool]
+    recipe: Recipe
 
 
 Reference = Callable[[Trial], list[Array]]
@@ -33,16 +36,14 @@ Reference = Callable[[Trial], list[Array]]
 
 def trial(
     graph: Graph, batch: int, seed: int = 0, longest: int | None = None, reals: tuple[float, float] | None = None,
-    sizes: Mapping[str, int] | None = None,
+    sizes: Mapping[str, int] | None = None, free: int = FREE_SIZE,
 ) -> Trial:  # fmt: skip
-    """Normal reals, or uniform ones in the range `reals`, labels in their range, few steps; a text grows to `longest` tokens.
+    """Reals of deviation 1, or in the range `reals`, labels in their range, few steps; a text grows to `longest` tokens.
 
-    `sizes` are those of free dimensions, by name; others are `FREE_SIZE`.
+    `sizes` are those of free dimensions, by name; others are `free`.
     """
-    generator = np.random.default_rng(seed)
-    free = FREE_SIZE if longest is None else max(1, min(FREE_SIZE, longest - MAX_STEPS, longest // 2))
+    free = free if longest is None else max(1, min(free, longest - MAX_STEPS, longest // 2))
     most = MAX_STEPS if longest is None else min(MAX_STEPS, longest - free + 1)
-    inputs = {v.name: _random(v, _shape(v, batch, free, sizes or {}), generator, reals) for v in graph.inputs}
     settings: dict[str, float | int | bool] = {name: s.default for name, s in graph.settings.items()}
     spoken = {n for v in graph.inputs for s in v.type.shape for n in symbols(s)}
     read = {s for name, s in graph.sizes.items() if name in spoken and not isinstance(s, tuple)}
@@ -55,22 +56,17 @@ def trial(
         settings["batch"] = batch
     if "seed" in settings:
         settings["seed"] = 2**40 + 7
-    return Trial(inputs, settings)
+    open_sizes = [str(s) for v in graph.inputs for s in v.type.shape if not isinstance(s, int)]
+    chosen = {"batch": batch} | {name: (sizes or {}).get(name, free) for name in open_sizes}
+    recipe = Recipe(seed=seed, reals=reals, sizes=chosen, settings=settings)
+    return Trial({v.name: _draw(v, place, recipe) for place, v in enumerate(graph.inputs)}, settings, recipe)
 
 
-def _shape(value: Value, batch: int, free: int, sizes: Mapping[str, int]) -> tuple[int, ...]:
-    return (batch, *(s if isinstance(s, int) else sizes.get(str(s), free) for s in value.type.shape))
-
-
-def _random(
-    value: Value, shape: tuple[int, ...], generator: np.random.Generator, reals: tuple[float, float] | None
-) -> Array:
-    if value.type.dtype is DType.REAL and reals is not None:
-        return generator.uniform(*reals, shape).astype(np.float32)
-    if value.type.dtype is DType.REAL:
-        return generator.standard_normal(shape).astype(np.float32)
-    high = value.type.classes if isinstance(value.type.classes, int) else 2
-    return generator.integers(0, high, shape).astype(NUMPY[value.type.dtype])
+def _draw(value: Value, place: int, recipe: Recipe) -> Array:
+    sizes = ["batch", *value.type.shape]
+    dims = [s if isinstance(s, int) else recipe.sizes[str(s)] for s in sizes]
+    classes = value.type.classes if isinstance(value.type.classes, int) else None
+    return draw(value.type.dtype.value, dims, classes, place, recipe)
 
 
 def session(raw: bytes) -> ort.InferenceSession:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from pathlib import Path
 
 import numpy as np
@@ -14,11 +15,13 @@ from mai.compiler.torch.parameters import Weights, first_value
 from mai.compiler.weights.load import map_weights
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime.arrays import Array
+from mai.runtime.files import MEMORY_SHARE, memory
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 
 def initial_weights(program: Program, path: Path | None, seed: int) -> Weights:
     """What training begins with, each weight put in its place as it is read. Raises as `starting`."""
+    _check_memory(program)
     weights = Weights(program.weights)
     state = weights.state_dict()
     for name, array in starting(program, path, seed):
@@ -32,6 +35,7 @@ def load_weights(program: Program, path: Path | None, seed: int = 0) -> tuple[di
     Raises:
         MaiError: as `starting`.
     """
+    _check_memory(program)
     arrays = dict(starting(program, path, seed))
     return arrays, None if path is None else _steps(path)
 
@@ -58,6 +62,16 @@ def _starting(program: Program, path: Path | None, seed: int) -> Iterator[tuple[
     if path is None or _has_other_names(program, path):
         return map_weights(program, path, seed)
     return _own(program, path)
+
+
+def _check_memory(program: Program) -> None:
+    """Refuse parameters that the machine cannot hold, at the largest of them, before any is made."""
+    weights = program.weights.values()
+    total = sum(4 * prod(weight.shape) for weight in weights)
+    if total > MEMORY_SHARE * memory():
+        largest = max(weights, key=lambda weight: prod(weight.shape))
+        message = f"the parameters take {total / 1e9:,.0f} GB, and this machine has {memory() / 1e9:,.0f} GB"
+        raise MaiError([Diagnostic("too-many-parameters", largest.span, message, label=f"{list(largest.shape)} here")])
 
 
 def _own(program: Program, path: Path) -> Iterator[tuple[str, Array]]:

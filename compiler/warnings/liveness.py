@@ -30,11 +30,22 @@ def names_read(*trees: object) -> Names:
 
 
 class Liveness:
-    """One function's body, or a train block, looked at backwards; `unread` collects what is left over."""
+    """One function's body, or a train block, looked at backwards; `unread` collects what is left over.
+
+    A body of turns is looked at again with what the next turn reads; with the same live names it is looked at once, so that
+    bodies inside each other take no longer than they are.
+    """
 
     def __init__(self) -> None:
-        self.unread: dict[ast.Identifier, Unread] = {}
+        self._bound: dict[ast.Identifier, Unread] = {}
+        self._read: set[ast.Identifier] = set()
+        self._looked_at: dict[tuple[int, Names], Names] = {}
         self.states: set[str] = set()  # Names of states: what is assigned to them is kept.
+
+    @property
+    def unread(self) -> list[Unread]:
+        """What nothing reads in any turn."""
+        return [unread for name, unread in self._bound.items() if name not in self._read]
 
     def block(self, statements: Sequence[ast.Statement], live: Names) -> Names:
         """The names that are live before some statements, given those that are live after them."""
@@ -48,9 +59,9 @@ class Liveness:
             case ast.Assign():
                 return self._assignment(statement, live)
             case ast.Draw(name=name, distribution=drawn):
-                return self._bound(name, "draw", live) | names_read(drawn)
+                return self._binding(name, "draw", live) | names_read(drawn)
             case ast.Param(name=name, type=type_, init=init, trained=trained):
-                return self._bound(name, "param" if trained else "state", live) | names_read(type_, init)
+                return self._binding(name, "param" if trained else "state", live) | names_read(type_, init)
             case ast.Return(value=value):
                 return names_read(value)
             case ast.If(condition=condition, then=then, otherwise=otherwise):
@@ -68,26 +79,28 @@ class Liveness:
     def _assignment(self, statement: ast.Assign, live: Names) -> Names:
         """Of several results one that is read is enough: the others need a name, too."""
         targets = statement.targets
-        if not any(target.id in live | self.states for target in targets):
-            self.unread[targets[0]] = Unread(targets[0], "value")
-        else:
-            self.unread.pop(targets[0], None)
+        self._note(targets[0], "value", is_read=any(target.id in live | self.states for target in targets))
         if not statement.op:
             live -= _identifiers(*targets)
         return live | names_read(statement.value)
 
-    def _bound(self, name: ast.Identifier, kind: Kind, live: Names) -> Names:
-        if name.id not in live:
-            self.unread[name] = Unread(name, kind)
-        else:
-            self.unread.pop(name, None)
+    def _binding(self, name: ast.Identifier, kind: Kind, live: Names) -> Names:
+        self._note(name, kind, is_read=name.id in live)
         return live - {name.id}
+
+    def _note(self, name: ast.Identifier, kind: Kind, *, is_read: bool) -> None:
+        self._bound[name] = Unread(name, kind)
+        if is_read:
+            self._read.add(name)
 
     def _turns(self, body: Sequence[ast.Statement], live: Names) -> Names:
         """What a turn leaves is read after the last one, or by the next one."""
         before: Names = frozenset()
         while True:
-            again = self.block(body, live | before)
+            key = id(body), live | before
+            if key not in self._looked_at:
+                self._looked_at[key] = self.block(body, live | before)
+            again = self._looked_at[key]
             if again <= before:
                 return before
             before |= again
@@ -95,7 +108,7 @@ class Liveness:
     def _integral(self, statement: ast.Integrate, live: Names) -> Names:
         """The states are read by their own velocities and at the end; `dx/ds` and `dx = ...` both move x."""
         for keep in statement.keeps:
-            self._bound(keep.name, "value", live)
+            self._binding(keep.name, "value", live)
             live = live - {keep.name.id} | {keep.state.id}
         added = frozenset(_increments(statement))
         moved = frozenset(s.state.id for s in statement.body if isinstance(s, ast.Derivative))

@@ -30,7 +30,7 @@ def _unread(body: Sequence[ast.Statement]) -> Generator[Diagnostic, None, Names]
     """Warnings for what is left over in a body; gives the names that it reads from around it."""
     looked = Liveness()
     live = looked.block(body, frozenset())
-    for unread in looked.unread.values():
+    for unread in looked.unread:
         yield warning(
             "unused", unread.name.span, SAYS[unread.kind].format(unread.name.id), help="use it, or take it out"
         )

@@ -12,6 +12,11 @@ from mai.runtime.show.terminal import say, say_text, visible_line
 if TYPE_CHECKING:
     from mai.runtime.model.manifest import Manifest, Port, Tuning
 
+DRAWS = {
+    32: "the same on every engine",
+    64: "right where whole numbers have 64 bits: ONNX Runtime, not OpenVINO",
+}
+
 
 def info(
     model: Annotated[Path, typer.Argument(help="A .onnx file that mai compiled.", show_default=False)],
@@ -56,9 +61,22 @@ def _contents(manifest: Manifest) -> list[tuple[str, str, str]]:
         lines.append(("limit", "", f"{manifest.text.limit:,} tokens"))
     if manifest.text and manifest.text.drafts:
         lines.append(("drafts", "", f"up to {manifest.text.drafts} guessed tokens read a turn"))
+    if manifest.draws:
+        lines.append(("draws", "", DRAWS[manifest.draw_bits]))
     if manifest.tuned:
         lines.append(("tuned", "", _tuning(manifest.tuned)))
+    lines.append(("self-test", "", _self_test(manifest)))
     return lines
+
+
+def _self_test(manifest: Manifest) -> str:
+    """What of the file `mai verify` can compare."""
+    test = manifest.self_test
+    if test is None:
+        return "none: an earlier mai wrote this"
+    outputs = sorted({name for run in test.runs for name in run.outputs})
+    runs = f"{len(test.runs)} run{'s' if len(test.runs) != 1 else ''}"
+    return f"{runs} of {', '.join(outputs)}, {test.tolerance:.1g} is allowed (mai verify)"
 
 
 def _origin(manifest: Manifest, size: int) -> str:

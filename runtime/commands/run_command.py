@@ -43,7 +43,9 @@ def run(
     ] = None,
     stream: Annotated[bool, typer.Option("--stream", help="Print a text as it grows.")] = False,
     threads: Annotated[int | None, typer.Option(help="Threads for one operation.")] = None,
-    provider: Annotated[str | None, typer.Option(help="cpu or cuda; by default what there is.")] = None,
+    provider: Annotated[
+        str | None, typer.Option(help="cpu, cuda, or another that is here; by default what there is.")
+    ] = None,
 ) -> None:
     """Run a compiled file: mai run moons_flow.sample.onnx --batch 1000 --out moons.png"""
     from mai.runtime.commands.running import Wanted, run_file

@@ -9,6 +9,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict
 
+from mai.runtime.self_test.record import SelfTest
+
 FORMAT = 1
 MANIFEST_KEY, SPEC_KEY = "mai.manifest", "mai.spec"
 Number = bool | int | float
@@ -132,6 +134,8 @@ class Manifest(BaseModel):
         least, most: the smallest and largest sizes of dimensions, by name: where one is cut off before, and where a table of
             positions has an end.
         draws: whether it draws random numbers.
+        draw_bits: how many bits whole numbers must have where the file runs for its draws to be right: 32, or 64 (older files,
+            and `--draws fast`).
         unrolled: whether it has no loops (`--unroll`).
         required: whether the settings have no defaults in the graph, so that a host must give all (`--settings required`).
         trained_steps: how many steps its weights were trained for.
@@ -146,6 +150,7 @@ class Manifest(BaseModel):
         turns: the output that counts the turns of growing texts.
         tuned: what `mai tune` has chosen, where it has.
         checksum: of the weights (`checksum.py`); older files have none.
+        self_test: inputs and results by which any engine can be verified; older files have none.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -162,6 +167,7 @@ class Manifest(BaseModel):
     most: dict[str, int] = {}
     opset: int
     draws: bool = False
+    draw_bits: int = 64
     unrolled: bool = False
     required: bool = False
     trained_steps: int | None = None
@@ -177,3 +183,10 @@ class Manifest(BaseModel):
     turns: str | None = None
     tuned: Tuning | None = None
     checksum: str | None = None
+    self_test: SelfTest | None = None
+
+    @property
+    def steady_inputs(self) -> dict[str, Port]:
+        """Of a step file, the inputs that are the same in all turns, by name: neither its tokens nor its states."""
+        step = self.step
+        return {p.name: p for p in self.inputs if step is None or (p.name != step.tokens and p.name not in step.states)}

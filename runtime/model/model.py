@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
@@ -19,7 +19,8 @@ from mai.runtime.model.binding import CapturedRuns
 from mai.runtime.model.failures import check_arrival, run_error
 from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port
-from mai.runtime.model.session import CUDA
+from mai.runtime.model.session import CUDA, provider_name
+from mai.runtime.self_test.verification import Verification, verify
 from mai.runtime.text.prompts import Prompt, as_tokens, check_length, format_result, read_prompt
 from mai.runtime.text.stream import decode_stream, generate, step_path
 from mai.runtime.text.tokenizer import Tokenizer, tokenizer_of
@@ -130,6 +131,32 @@ class Model:
             raise run_error(self.path, self.inputs, feed, error) from error
         return results
 
+    def verify(self, tolerance: float | None = None) -> Verification:
+        """Run the self-test that travels in the file, and compare.
+
+        Args:
+            tolerance: how far results may be off, instead of what the file says: for one that another program has quantized.
+
+        Returns:
+            How far every output of every run is from what the file gave when it was written.
+
+        Raises:
+            ModelError: `self-test-failed`: an output differs by more than is allowed; `self-test-missing`: the file has none.
+        """
+        verification = self.run_self_test(tolerance)
+        verification.check(self.path.name)
+        return verification
+
+    def run_self_test(self, tolerance: float | None = None) -> Verification:
+        """What `verify` returns, whatever differs. Raises `ModelError`, `self-test-missing`."""
+
+        def compute(arrays: Mapping[str, Array]) -> dict[str, Array]:
+            feed = {name: array for name, array in arrays.items() if name in self._accepted} | self._fixed
+            names = [p.name for p in self.manifest.outputs]
+            return dict(zip(names, self._run(feed, TimeLimit(None)), strict=True))
+
+        return verify(self.manifest, self.path.name, provider_name(self.providers[0]), compute, tolerance)
+
     def _time_limit(self, timeout: object, values: dict[str, Any]) -> TimeLimit:
         """The limit that `timeout` sets; none where it is the value of an input or a setting, which it then joins."""
         if TIMEOUT in self.inputs or TIMEOUT in self.settings:
@@ -170,12 +197,12 @@ class Model:
 
     def stream(
         self, prompt: object, count: int | None = None, *,
-        timeout: object = None, special_tokens: object = None, **settings: object,
+        timeout: object = None, special_tokens: object = None, **values: object,
     ) -> Iterator[Any]:  # fmt: skip
         """Continue a prompt token by token, by the step file: this one, or the one beside it.
 
         Args:
-            prompt: a text or several, or rows of tokens.
+            prompt: a text or several, or rows of tokens; the other inputs and settings are given by name.
             count: how many tokens are appended; by default as many as the spec says.
             timeout: the seconds that all turns together may compute; what the caller does between them does not count.
             special_tokens: as of a call.
@@ -188,12 +215,14 @@ class Model:
             ModelError: as a call does; the file grows no text, or its step file is missing.
         """
         model = self if self.manifest.step is not None else self._step()
-        limit = model._time_limit(timeout, settings)
-        special = model._takes_special_tokens(special_tokens, settings)
-        return model._stream(prompt, count, settings, limit, special)
+        unread = {*self.inputs, *self.settings} - {*model.inputs, *model.settings}  # What the turns do not need.
+        values = {name: value for name, value in values.items() if name not in unread}
+        limit = model._time_limit(timeout, values)
+        special = model._takes_special_tokens(special_tokens, values)
+        return model._stream(prompt, count, values, limit, special)
 
     def _stream(
-        self, prompt: object, count: int | None, settings: dict[str, object], limit: TimeLimit, special: bool
+        self, prompt: object, count: int | None, values: dict[str, object], limit: TimeLimit, special: bool
     ) -> Iterator[Any]:
         """What `stream` yields, of a step file."""
         step, text = self.manifest.step, self.manifest.text
@@ -202,7 +231,9 @@ class Model:
         start = read_prompt(port, prompt, self.tokenizer, special_tokens=special)
         total = text.usual if count is None else count
         check_length(text, start.rows, {str(text.count): total})
-        feed = self._defaults | prepare({text.prompt: port}, self.settings, {text.prompt: start.rows, **settings})
+        self._tokenize(values, special)
+        ports, values = {text.prompt: port, **self.manifest.steady_inputs}, {text.prompt: start.rows, **values}
+        feed = self._defaults | prepare(ports, self.settings, values, self.manifest.least, self.manifest.most)
         feed[step.tokens] = feed.pop(text.prompt)
         tokens = generate(self.session, self.manifest, feed, total, limit)
         as_text = start.as_text and start.single and self.tokenizer is not None

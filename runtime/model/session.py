@@ -42,18 +42,25 @@ def choose_providers(requested: str | Sequence[Provider] | None) -> list[Provide
     """The execution providers to try, the preferred one first.
 
     Args:
-        requested: "cpu", "cuda", or ONNX Runtime's own list, which is taken as it is; by default CUDA where this
-            installation has it, then the CPU.
+        requested: "cpu", "cuda", the like name of another provider of this installation, as "openvino", or ONNX Runtime's
+            own list, which is taken as it is; by default CUDA where this installation has it, then the CPU.
 
     Raises:
-        ModelError: `input-unknown`: a name that is neither "cpu" nor "cuda".
+        ModelError: `input-unknown`: there is no provider of this name here.
     """
     if requested is not None and not isinstance(requested, str):
         return list(requested)
-    if requested is not None and requested not in BY_NAME:
-        raise ModelError("input-unknown", f"there is no provider {requested!r}", "cpu or cuda")
     available = ort.get_available_providers()
-    return [provider for provider in BY_NAME[requested or "cuda"] if provider in available]
+    others = {provider_name(provider): [provider, CPU] for provider in available}
+    known = {**BY_NAME, **{name: order for name, order in others.items() if name not in BY_NAME}}
+    if requested is not None and requested not in known:
+        raise ModelError("input-unknown", f"there is no provider {requested!r} here", " or ".join(known))
+    return [provider for provider in known[requested or "cuda"] if provider in available]
+
+
+def provider_name(provider: str) -> str:
+    """A provider's short name, as `choose_providers` takes it: "cpu" for "CPUExecutionProvider"."""
+    return provider.removesuffix("ExecutionProvider").lower()
 
 
 def open_session(raw: bytes, providers: Sequence[Provider], threads: int | None = None) -> ort.InferenceSession:

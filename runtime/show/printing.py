@@ -62,9 +62,9 @@ def print_stream(
 def _read_words(
     model: Model, step: Step, text: Text, words: list[str], options: Mapping[str, int | None]
 ) -> tuple[object, dict[str, Any]]:
-    """The prompt, and the settings of a stream by name, `count` among them."""
+    """The prompt, and the other inputs and the settings of a stream by name, `count` among them."""
     prompt = model.inputs[step.tokens].model_copy(update={"name": text.prompt})
-    ports = {text.prompt: prompt, **model.settings}
+    ports = {text.prompt: prompt, **model.manifest.steady_inputs, **model.settings}
     values: dict[str, Any] = {name: v for name, v in options.items() if v is not None and name in model.settings}
     for word in words:
         name, value = split_word(word)

@@ -39,10 +39,10 @@ def generate(
     """
     step = manifest.step
     assert step is not None
-    batch, length = feed[step.tokens].shape
+    length = feed[step.tokens].shape[1]
     device = device_of(session)
     values = {name: to_ort_value(array) for name, array in feed.items()}
-    values |= {name: to_ort_value(array, device) for name, array in _initial_states(manifest, step, batch).items()}
+    values |= {name: to_ort_value(array, device) for name, array in _initial_states(manifest, step, feed).items()}
     outputs = {NEXT: "cpu"} | dict.fromkeys(step.states.values(), device)
     accepted = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
     past = 0
@@ -76,14 +76,18 @@ def decode_stream(tokens: Iterator[Array], tokenizer: Tokenizer, prompt: Array) 
         yield last
 
 
-def _initial_states(manifest: Manifest, step: Step, batch: int) -> dict[str, Array]:
+def _initial_states(manifest: Manifest, step: Step, feed: dict[str, Array]) -> dict[str, Array]:
     """The states before the first turn: zeros [batch, ...], of size 0 along the axis of the text so far."""
-    ports = {p.name: p for p in manifest.inputs}
-    return {name: np.zeros((batch, *_sizes(ports[name], step)), ports[name].dtype) for name in step.states}
+    sizes: dict[int | str, int] = {step.past_size: 0}
+    for port in manifest.steady_inputs.values():
+        sizes.update(zip(port.shape, feed[port.name].shape[1:], strict=True))
+    batch = len(feed[step.tokens])
+    ports = [p for p in manifest.inputs if p.name in step.states]
+    return {p.name: np.zeros((batch, *_sizes(p, sizes)), p.dtype) for p in ports}
 
 
-def _sizes(port: Port, step: Step) -> list[int]:
-    unknown = [s for s in port.shape if isinstance(s, str) and s != step.past_size]
+def _sizes(port: Port, sizes: dict[int | str, int]) -> list[int]:
+    unknown = [s for s in port.shape if isinstance(s, str) and s not in sizes]
     if unknown:
         raise ModelError("model-truncated", f"the state `{port.name}` has an unknown size {unknown[0]}")
-    return [s if isinstance(s, int) else 0 for s in port.shape]
+    return [s if isinstance(s, int) else sizes[s] for s in port.shape]

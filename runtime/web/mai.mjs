@@ -71,8 +71,13 @@ export class Model {
     for (const port of this.turn.manifest.settings) {
       if (port.name !== step.past && port.name !== step.turn) this.turn._feed(held, port, values[port.name]);
     }
-    for (const state of Object.keys(step.states))
-      held[state] = this.turn._zeros(this.turn.inputs[state], step.past_size);
+    const sizes = { [step.past_size]: 0 };
+    for (const port of this.turn.manifest.inputs) {
+      if (port.name === step.tokens || step.states[port.name]) continue;
+      this.turn._feed(held, port, values[port.name]);
+      port.shape.forEach((size, axis) => (sizes[size] = held[port.name].dims[axis + 1]));
+    }
+    for (const state of Object.keys(step.states)) held[state] = this.turn._zeros(this.turn.inputs[state], sizes);
     let tokens = this._encoded(prompt, GOES_ON);
     this._checkLength(tokens.length, total);
     let past = 0;
@@ -222,8 +227,8 @@ export class Model {
     return rows.map((row) => [...Array(longest - row.length).fill(NOTHING), ...row]);
   }
 
-  _zeros(port, pastSize) {
-    const dims = [1, ...port.shape.map((size) => (size === pastSize ? 0 : size))];
+  _zeros(port, sizes) {
+    const dims = [1, ...port.shape.map((size) => sizes[size] ?? size)];
     return new this.ort.Tensor(port.dtype, new ARRAYS[port.dtype](product(dims)), dims);
   }
 

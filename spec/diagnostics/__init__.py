@@ -1,5 +1,6 @@
 """Diagnostics: errors and warnings as data, their catalog, and how they are printed."""
 
-from mai.spec.diagnostics.report import Diagnostic, Edit, Label, MaiError, Reporter, placed
+from mai.spec.diagnostics.edit import Change, Edit
+from mai.spec.diagnostics.report import Diagnostic, Help, Label, MaiError, Reporter, placed
 
-__all__ = ["Diagnostic", "Edit", "Label", "MaiError", "Reporter", "placed"]
+__all__ = ["Change", "Diagnostic", "Edit", "Help", "Label", "MaiError", "Reporter", "placed"]

@@ -5,6 +5,9 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Iterable
 
+from mai.spec.diagnostics.edit import Edit, put
+from mai.spec.source import Span
+
 # Cyrillic and Greek letters by the Latin ones that they look like; a final sigma is a sigma (Unicode's confusables, in part).
 LOOKS_LIKE = str.maketrans(
     "авекмнорстухіјѕԁԛԝАВЕКМНОРСТУХІЈЅΑΒΕΖΗΙΚΜΝΟΡΤΥΧοςκν",
@@ -12,12 +15,17 @@ LOOKS_LIKE = str.maketrans(
 )
 
 
-def look_alike(name: str, known: Iterable[str]) -> str | None:
-    """Which letter of `name` makes it another name than the known one that it looks like, as a help; None for no such name."""
+def look_alike(span: Span, known: Iterable[str]) -> Edit | None:
+    """The known name that the one in `span` looks like, and which letter makes it another; None for no such name."""
+    name = span.text
     for other in known:
         if other != name and len(other) == len(name) and _looks(other) == _looks(name):
             wrong, right = next((a, b) for a, b in zip(name, other, strict=True) if a != b)
-            return f"write `{other}`: here `{wrong}` is {_described(wrong)}, there `{right}` is {_described(right)}"
+            return put(
+                span,
+                other,
+                f"write `{{}}`: here `{wrong}` is {_described(wrong)}, there `{right}` is {_described(right)}",
+            )
     return None
 
 

@@ -32,7 +32,8 @@ PROGRAM: dict[str, Entry] = {
     ),
     "repeat-too-long": Entry(
         "More turns than can be built",
-        "A `repeat` has at most 100,000 turns, and 10,000 where each of them owns parameters.",
+        "A `repeat` has at most 100,000 turns, and 10,000 where each of them owns parameters. Inside each other they multiply: up to\n"
+        "1,000,000 turns altogether, and 10,000 sets of parameters.",
         net("repeat 10^9 { x = 0.5 * x }"),
         net("repeat 10 { x = 0.5 * x }"),
     ),

@@ -32,15 +32,15 @@ def render(diagnostics: Sequence[Diagnostic], color: bool = False) -> str:
 def _one(diagnostic: Diagnostic, color: bool) -> str:
     paint = _paint if color else _plain
     title = paint(f"{diagnostic.severity}[{diagnostic.slug}]", diagnostic.severity)
-    lines = [f"{title}: {_printable(diagnostic.message)}"]
+    lines = [f"{title}: {printable(diagnostic.message)}"]
     if diagnostic.span is not None:
         lines += _excerpt(diagnostic, diagnostic.span, paint)
     explain = f"(mai explain {diagnostic.slug})"
-    help = f"help: {_printable(diagnostic.help)}" if diagnostic.help else ""
+    help = f"help: {printable(diagnostic.help)}" if diagnostic.help else ""
     return "\n".join([*lines, f"{help}      {paint(explain, 'dim')}"])
 
 
-def _printable(text: str) -> str:
+def printable(text: str) -> str:
     """Text without control characters, which could move a terminal's cursor, and with overlong words cut."""
     shown = "".join(c if c.isprintable() or c == "\n" else "\ufffd" for c in text)
     return LONG_WORD.sub(lambda word: word[0][:MAX_WORD] + "...", shown)
@@ -63,7 +63,7 @@ def _excerpt(diagnostic: Diagnostic, span: Span, paint: Paint) -> list[str]:
     elsewhere = [w for w in diagnostic.where if w.span.source is not span.source]
     numbers = sorted({label.span.line for label, _ in labels})
     width = len(str(numbers[-1]))
-    shown = [f"{' ' * width}--> {_printable(str(span))}", f"{' ' * width} |"]
+    shown = [f"{' ' * width}--> {printable(str(span))}", f"{' ' * width} |"]
     previous = numbers[0]
     for number in numbers:
         if number > previous + 2:
@@ -76,7 +76,7 @@ def _excerpt(diagnostic: Diagnostic, span: Span, paint: Paint) -> list[str]:
         own.sort(key=lambda x: x[0].span.start)
         shown += [f"{' ' * width} | {_carets(label, mark, cut, diagnostic, paint)}" for label, mark in own]
         previous = number
-    return shown + [f"{' ' * width} = {_printable(f'{w.span}: {w.text}')}" for w in elsewhere]
+    return shown + [f"{' ' * width} = {printable(f'{w.span}: {w.text}')}" for w in elsewhere]
 
 
 def _cut(span: Span) -> int:
@@ -111,7 +111,7 @@ def _carets(label: Label, mark: str, cut: int, diagnostic: Diagnostic, paint: Pa
     end = begin + max(1, _columns(line[start : start + span.end - span.start], begin))
     first, last = max(begin - cut, 0), min(end - cut, MAX_COLUMNS)
     carets = paint(mark * max(1, last - first), diagnostic.severity if mark == "^" else "dim")
-    words = f" {_printable(label.text)}" if label.text else ""
+    words = f" {printable(label.text)}" if label.text else ""
     return " " * min(first, MAX_COLUMNS) + carets + words
 
 
@@ -144,7 +144,10 @@ def _width(character: str, at: int) -> int:
 
 
 def to_json(diagnostics: Iterable[Diagnostic]) -> str:
-    """Diagnostics as a JSON list for editors: lines and columns count from 1, offsets from 0, and ends are excluded."""
+    """Diagnostics as a JSON list for editors: lines and columns count from 1, offsets from 0, and ends are excluded.
+
+    `edit` is null, or the changes that mend it together: each a place and the text to put there.
+    """
     return json.dumps([_as_data(d) for d in diagnostics], indent=2, ensure_ascii=False)
 
 
@@ -152,7 +155,8 @@ def _as_data(d: Diagnostic) -> dict[str, Json]:
     where: list[Json] = [{**_place(w.span), "text": w.text} for w in d.where]
     place: dict[str, Json] = _place(d.span) if d.span else {"file": None}
     what: dict[str, Json] = {"slug": d.slug, "severity": d.severity, "message": d.message}
-    return {**what, **place, "label": d.label, "where": where, "help": d.help}
+    changes: list[Json] = [{**_place(c.span), "text": c.text} for c in d.edit.changes] if d.edit else []
+    return {**what, **place, "label": d.label, "where": where, "help": d.help, "edit": changes or None}
 
 
 def _place(span: Span) -> dict[str, Json]:

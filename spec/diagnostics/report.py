@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Literal
+from typing import Literal, TypeAlias
 
+from mai.spec.diagnostics.edit import Edit
 from mai.spec.record import record
-from mai.spec.source import Source, Span
+from mai.spec.source import Span
 
 MAX_DIAGNOSTICS = 100
 Severity = Literal["error", "warning", "note"]
+Help: TypeAlias = "str | Edit | None"  # What to write instead, in words, or as a repair, which has its words.
 
 
 @record
@@ -19,27 +21,6 @@ class Label:
 
     span: Span
     text: str
-
-
-@record
-class Edit:
-    """A change of the file that may mend an error: `text` in the place of `at`, which is part of the layer call `call`."""
-
-    call: Span
-    at: Span
-    text: str
-
-    @property
-    def source(self) -> Source:
-        """The file after the change."""
-        whole = self.at.source
-        return Source(whole.path, whole.text[: self.at.start] + self.text + whole.text[self.at.end :], whole.name)
-
-    @property
-    def help(self) -> str:
-        """The change as a sentence."""
-        changed = Span(self.source, self.call.start, self.call.end + len(self.text) - len(self.at.text))
-        return f"make the layer on line {self.call.line} `{changed.text}`"
 
 
 @record
@@ -53,6 +34,8 @@ class Diagnostic:
         label: the words beside the carets at `span`.
         where: further places, with their words.
         help: a remedy that works.
+        edits: repairs to try, the likeliest first.
+        edit: the one of them after which the file was checked and this was gone; `help` has its words.
     """
 
     slug: str
@@ -62,12 +45,19 @@ class Diagnostic:
     where: tuple[Label, ...] = ()
     help: str | None = None
     severity: Severity = "error"
+    edits: tuple[Edit, ...] = field(default=(), compare=False)
+    edit: Edit | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         """Check the slug; the catalog is imported here since most files are sound and never need it."""
         from mai.spec.diagnostics.catalog import CATALOG
 
         assert self.slug in CATALOG, f"slug {self.slug!r} is not in the catalog"
+
+
+def _is_same(one: Diagnostic, other: Diagnostic) -> bool:
+    """Whether two diagnostics tell the same, though the calls that led to it differ."""
+    return replace(one, where=other.where) == other
 
 
 class MaiError(Exception):
@@ -89,11 +79,11 @@ class Reporter:
 
     Attributes:
         diagnostics: those so far.
-        edits: changes that may mend some of them.
+        stopped: whether a part of the program was not looked at, because of an error before it.
     """
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
-    edits: dict[Diagnostic, Sequence[Edit]] = field(default_factory=dict)
+    stopped: bool = False
 
     def error(
         self,
@@ -103,14 +93,17 @@ class Reporter:
         *,
         label: str = "",
         where: Sequence[Label] = (),
-        help: str | None = None,
+        help: Help = None,
         edits: Sequence[Edit] = (),
     ) -> None:
-        """Report an error. Raises `MaiError` as `add` does."""
-        diagnostic = Diagnostic(slug, span, message, label, tuple(where), help)
-        if edits:
-            self.edits[diagnostic] = edits
-        self.add(diagnostic)
+        """Report an error. Raises `MaiError` as `add` does.
+
+        `edits` are tried, and the words of one that mends the error become its help; those of a `help` that is an edit are
+        told in any case.
+        """
+        first = (help,) if isinstance(help, Edit) else ()
+        words = help.words if isinstance(help, Edit) else help
+        self.add(Diagnostic(slug, span, message, label, tuple(where), words, edits=(*first, *edits)))
 
     def warning(self, slug: str, span: Span | None, message: str, *, label: str = "", help: str | None = None) -> None:
         """Report a warning. Raises `MaiError` as `add` does."""
@@ -122,10 +115,18 @@ class Reporter:
         Raises:
             MaiError: there are 100, which are more than anybody reads.
         """
-        if diagnostic not in self.diagnostics:
+        if not any(_is_same(diagnostic, other) for other in self.diagnostics):
             self.diagnostics.append(diagnostic)
         if len(self.diagnostics) >= MAX_DIAGNOSTICS:
             self.check()
+
+    def offer(self, since: int, slugs: Sequence[str], span: Span, edits: Sequence[Edit]) -> None:
+        """Further repairs to try, after their own, for errors of these kinds: those of `span`, reported since there were so many."""
+        for place, diagnostic in enumerate(self.diagnostics[since:], since):
+            at = diagnostic.span
+            fits = diagnostic.slug in slugs
+            if fits and at and at.source is span.source and span.start <= at.start and at.end <= span.end:
+                self.diagnostics[place] = replace(diagnostic, edits=(*diagnostic.edits, *edits))
 
     @property
     def failed(self) -> bool:

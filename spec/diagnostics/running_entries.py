@@ -133,6 +133,17 @@ RUNNING: dict[str, Entry] = {
         "A file that mai did not compile", "`mai run` runs what `mai compile` and `mai train` write."
     ),
     "model-newer": Entry("A file of a newer mai", "Upgrade mai to run it."),
+    "self-test-failed": Entry(
+        "A file does not compute what it did when it was written",
+        "A compiled file carries a few runs: inputs, and what ONNX Runtime's CPU gave for them. `mai verify` runs them again.\n"
+        "Another processor rounds otherwise, within what the file allows; more than that is a fault of the provider, of the\n"
+        "version of ONNX Runtime, or of a program that has changed the file. `--tolerance 0.05` measures one that has been\n"
+        "quantized on purpose.",
+    ),
+    "self-test-missing": Entry(
+        "A file has nothing to be verified by",
+        "Files of mai 0.6 and before carry no self-test, and other programs may leave a file's metadata out. Compile it again.",
+    ),
     "input-missing": Entry("An input is missing", "`mai info FILE` lists what a file takes."),
     "input-unknown": Entry("No input or setting has this name", "`mai info FILE` lists what a file takes."),
     "input-shape": Entry("An input has the wrong shape", "Inputs have the batch as their first axis."),

@@ -60,6 +60,8 @@ def test_every_slug_has_an_example(group: str) -> None:
     assert without <= {"import-cycle", "import-too-deep", "data-bad"}
 
 
+ONE = "export g(x: [2]) -> [2] {\n%s  return x\n}\n"
+SOLVED = "  integrate s in 0..1 using rk4(2) { dx/ds = %s(x) }\n"
 HOSTILE = {
     "ten thousand parentheses": ("const d = " + "(" * 10_000 + "1" + ")" * 10_000 + "\n", "too-deep"),
     "ten thousand signs": ("const d = " + "-" * 10_000 + "1\n", None),
@@ -90,6 +92,32 @@ HOSTILE = {
     ),
     "control characters": ("const d = \x00\x01\x1b[2J\n", None),
     "an only bracket": ("}", "unmatched-bracket"),
+    "turns with parameters in turns": (ONE % "  repeat 9000 { repeat 9000 { x = linear(x, 2) } }\n", "repeat-too-long"),
+    "turns in turns": (ONE % "  repeat 9000 shared { repeat 9000 shared { x = linear(x, 2) } }\n", "repeat-too-long"),
+    "twenty repeats in each other": (ONE % ("repeat 1 shared {" * 20 + "x = 2 * x" + "}" * 20 + "\n"), None),
+    "turns of a net of turns": (
+        "net f(x: [2]) -> [2] {\n  repeat 300 { x = linear(silu(x), 2) }\n  return x\n}\n"
+        + ONE % "  repeat 200 { x = linear(f(x), 2) }\n",
+        "too-deep",
+    ),
+    "integrals in integrals": (
+        "net f0(x: [2]) -> [2] { return -x }\n"
+        + "".join(f"net f{i}(x: [2]) -> [2] {{\n{SOLVED % f'f{i - 1}'}  return x\n}}\n" for i in range(1, 12))
+        + ONE % (SOLVED % "f11"),
+        "too-deep",
+    ),
+    "derivatives of derivatives": (
+        ONE % ("  y = sin(x) * exp(x)\n" + "  y = grad(sum(y), x)\n" * 20 + "  x = y\n"),
+        "too-deep",
+    ),
+    "twenty derivatives of a number": (
+        "export f(x: []) -> [] {\n  y = sin(x) * exp(x)\n" + "  y = grad(y, x)\n" * 20 + "  return y\n}\n",
+        None,
+    ),
+    "a hundred million parts": (
+        "export f(x: [100000000]) -> [] { return split(x, 100000000)[0][0] }\n",
+        "dimension-too-large",
+    ),
     "a bad solver count": (
         "export f(x: [2]) -> [2] {\n  integrate s in 0..1 using rk4(10^9) { dx/ds = x }\n  return x\n}\n",
         None,

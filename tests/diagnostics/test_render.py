@@ -176,6 +176,7 @@ def test_json_is_stable() -> None:
             }
         ],
         "help": "h",
+        "edit": None,
     }
 
 

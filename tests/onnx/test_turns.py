@@ -7,15 +7,17 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import onnx_ir as ir
 import pytest
 
 from mai.compiler.compile_options import DEFAULTS, Trained
 from mai.compiler.ir.evaluate import Evaluation
-from mai.compiler.ir.graph import Node
+from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.structure import Constant, Nested
 from mai.compiler.onnx import compact_adaptive
+from mai.compiler.onnx.backend import OnnxBackend
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.export import export
 from mai.compiler.onnx.gate import Gate, Passed
@@ -164,11 +166,14 @@ def test_faults_in_a_loop_are_caught(fault: str, program: Maker) -> None:
 
 
 def test_faults_of_the_lowering_are_caught(program: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Examples that go on are confused where others have stopped."""
-    right = compact_adaptive._among
-    monkeypatch.setattr(
-        compact_adaptive, "_among", lambda op, v, left, rows: op.Sub(op.Sub(op.Size(left), op.int(1)), right(op, v, left, rows))
-    )  # fmt: skip
+    """Examples that go on get the states of others."""
+    right, rows_of = compact_adaptive._among, compact_adaptive.ROWS
+
+    def wrong(op: OnnxBackend, value: Value, left: ir.Value, rows: ir.Value) -> ir.Value:
+        places = right(op, value, left, rows)
+        return places if value is rows_of else op.Sub(op.Sub(op.Size(left), op.int(1)), places)
+
+    monkeypatch.setattr(compact_adaptive, "_among", wrong)
     with pytest.raises(MaiError, match="differs from torch"):
         passed(*prepared_of(program(NET.format("dopri5", 1e-4, 1e-4))))
 

@@ -56,6 +56,7 @@ CHOICES = {
         "next ~ categorical(penalise(logits(x)[-1], x, 1.3) / temperature, 5, 0.9, min_p = 0.02)"
     ).replace("by count {", "by count until 7 {"),
     "to an end": ATTENTION.replace("by count {", "by count until 7 {"),
+    "to one of several ends": ATTENTION.replace("by count {", "by count until 7 or 2 or 3 {"),
     "the largest": saying("next = argmax(logits(x)[-1])"),
     "always the same": saying("next = 3"),
     "draws of its own": saying("u ~ uniform(0, 1)\n    n ~ normal([vocab])\n    next = argmax(logits(x)[-1] + u * n)"),

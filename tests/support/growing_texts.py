@@ -22,6 +22,7 @@ export generate(prompt: tokens[P], count: int = 6, temperature: real = 1.0) -> t
 }
 """
 CAUSAL = "where(range(P)[:, None] >= range(P)[None, :], {}, -1e9)"
+PAIRS = "i = range(P)[:, None]\n  j = range(P)\n  "
 # The body of `logits`, from the embedded tokens `h` to the `h` that the head reads.
 CAUSAL_NETS = {
     "nothing": "",
@@ -53,10 +54,50 @@ CAUSAL_NETS = {
     "heads by hand": 'q = rearrange(linear(h, d), "p (a c) -> a p c", a = 2)\n'
     f"  w = softmax({CAUSAL.format('q @ rearrange(q, ' + chr(34) + 'a p c -> a c p' + chr(34) + ')')})\n"
     '  h += rearrange(w @ q, "a p c -> p (a c)")',
+    "the first tokens alone": f"{PAIRS}h += softmax(where(j <= i and j < 2, h @ h', -1e9)) @ h",
+    "sinks and a window": f"{PAIRS}h += softmax(where(j <= i and (j < 2 or i - j < 3), h @ h', -1e9)) @ h",
+    "every other token": f"{PAIRS}h += softmax(where(not (j > i or (i - j) % 2 == 1), h @ h', -1e9)) @ h",
+    "blocks of three": f"{PAIRS}h += softmax(where(j <= i and i // 3 == j // 3, h @ h', -1e9)) @ h",
+    "biases by distance": f"{PAIRS}param near: [4] ~ normal(0, 1)\n"
+    "  h += softmax(where(j <= i, h @ h' + near[minimum(maximum(i - j, 0), 3)] - 0.1 * abs(i - j), -1e9)) @ h",
+    "a mask that is taken off": "h += softmax(h @ h' - 1e9 * triu(ones([P, P]), k = 1)) @ h",
+    "a mask by minimum": f"{PAIRS}h += softmax(minimum(h @ h', where(j <= i, 1e9, -1e9))) @ h",
+    "tokens of a kind": f"{PAIRS}k = x % 3\n  h += softmax(where(j <= i and k[:, None] == k[None, :], h @ h', -1e9)) @ h",
+    "a data mask inside": f"{PAIRS}s = where(j <= i, h @ h', -1e9)\n"
+    "  h += softmax(where(x[None, :] > 4 or i == j, s, -1e9)) @ h",
+    "said before": f"{PAIRS}seen = any(x[:, None] == x[None, :] and j < i, axis = 1)\n"
+    "  all_less = all(x[:, None] >= x[None, :] or j > i, axis = 1)\n  h += where(seen or all_less, 1.0, 0.0)[:, None]",
+    "weights, then a mask": "w = exp(h @ h' / 8) * tril(ones([P, P]))\n  h += w / sum(w, axis = 1, keep = true) @ h",
+    "heads that talk": 'q = rearrange(h, "p (a c) -> a p c", a = 2)\n  param mix: [2, 2] ~ normal(0, 1)\n'
+    f"  w = softmax({CAUSAL.format('einsum(' + chr(34) + 'a p c, a q c -> a p q' + chr(34) + ', q, q)')})\n"
+    '  w = einsum("a b, b p q -> a p q", mix, w)\n  h += rearrange(einsum("a p q, a q c -> a p c", w, q), "a p c -> p (a c)")',
+    "places of a turn": "h = where(range(P)[:, None] % 2 == 0 and range(P)[:, None] > 1, h, -h)",
+    "linear attention": 'k = exp(h / 3)\n  s = cumsum(einsum("p a, p b -> p a b", k, h), axis = 0)\n'
+    '  h += einsum("p a, p a b -> p b", k, s) / sum(k * cumsum(k, axis = 0), axis = 1, keep = true)',
+    "along the numbers of a token": "h += cumsum(h, axis = 1) / 9 + softmax(h, axis = 1) + sort(h) + shift(h, 1, axis = 1)",
+    "pooled, for the last token": "param q: [d] ~ normal(0, 1)\n  w = softmax(h @ q)\n  h += sum(w[:, None] * h, axis = 0)",
+    "a query that stays, for the last token": "param q: [1, d] ~ normal(0, 1)\n  h += attend(q, h, h, 2)[0]",
+    "a softmax over tokens, for the last token": "h += softmax(h, axis = 0)",
     "the mean, for the last token": "h += mean(h, axis = 0)",
     "the largest, for the last token": "h = h + max(h, axis = 0)",
     "a product and a length, for the last token": "h = h + prod(h, axis = 0) + norm(h, axis = 0)",
     "places within a token": "(v, i) = top_k(h, 3)\n  h += gather(flip(h), argsort(h)) + roll(h, 2) * v[:, 0:1] + one_hot(i[:, 0], d)",
+}
+# Nets with a memory m: [M, 4], a label y: class[5] and a width w: int beside the text, which do not grow.
+MEMORY_NETS = {
+    "attends to it": "h += attend(h, linear(m, d), linear(m, d), 2)",
+    "fewer heads of it": "h += attend(h, linear(m, 4), linear(m, 4), 4, 2)",
+    "by hand": "k = linear(m, d)\n  h += softmax(h @ k') @ k",
+    "up to its own place": "h += attend(h, linear(m, d), linear(m, d), 2, causal = true)",
+    "a decoder": "m = linear(m, d)\n  repeat 2 { m += attention(layer_norm(m), 2) }\n"
+    "  repeat 2 {\n    h += attention(layer_norm(h), 2, causal = true)\n"
+    "    h += attend(linear(h, d), linear(m, d), linear(m, d), 2)\n  }",
+    "its mean, and a label": "h = layer_norm(h) * linear(mean(m, axis = 0), d) + embed(y, d)\n  h += attention(h, 2, causal = true)",
+    "it attends to the text": "z = attend(linear(m, d), h, h, 2)\n  h += mean(z, axis = 0)",
+    "a window of a setting": f"{PAIRS}h += softmax(where(j <= i and i - j < w, h @ h', -1e9)) @ h",
+    "a window, masked first": f"{PAIRS}s = where(i - j < w, h @ h', -1e9)\n  h += softmax(where(j <= i, s, -1e9)) @ h",
+    "a window of a label": f"{PAIRS}h += softmax(h @ h' + where(j <= i, 0.0, -1e9) + where(i - j <= y, 0.0, -1e9)) @ h",
+    "places before a setting": "h = where(range(P)[:, None] < w, 2 * h, h)",
 }
 LAYERS = some.sampled_from(
     [
@@ -79,6 +120,15 @@ LAYERS = some.sampled_from(
 def spec(body: str) -> str:
     net = f"net logits(x: tokens[P]) -> [P, vocab] {{\n  h = embed(x, d)\n  {body}\n  return linear(h, vocab)\n}}\n"
     return HEAD + net + TAIL
+
+
+def memory_spec(body: str) -> str:
+    """A net of `MEMORY_NETS` as a spec."""
+    takes = ", m: [M, 4], y: class[5], w: int"
+    text = spec(body).replace("(x: tokens[P])", f"(x: tokens[P]{takes})")
+    return text.replace("logits(x)", "logits(x, m, y, w)").replace(
+        "prompt: tokens[P],", f"prompt: tokens[P]{takes} = 3,"
+    )
 
 
 def weights(program: Program) -> dict[str, Any]:

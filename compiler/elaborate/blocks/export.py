@@ -147,6 +147,7 @@ def bind_input(e: Context, env: Environment, parameter: ast.Parameter, written: 
         e.graph.sizes[name] = (value, 1 + axis)
     e.graph.sizes.setdefault("batch", (value, 0))
     e.graph.inputs.append(value)
+    e.inputs_at[value] = written.span
     env.bind(parameter.name, value)
 
 
@@ -157,7 +158,7 @@ def _setting(e: Context, env: Environment, parameter: ast.Parameter, written: as
     if isinstance(default, Poison):
         raise Stop
     dtype = dtype_of(written)
-    if not isinstance(written, (ast.ScalarType, ast.ClassType)) and dims_of(written):
+    if dims_of(written):
         raise e.fail("rank-mismatch", written.span, "a setting is one number: a parameter with a default has no axes")
     whole = isinstance(default, int) and not isinstance(default, bool)
     fits = {DType.BOOL: isinstance(default, bool), DType.INT: whole, DType.REAL: whole or isinstance(default, float)}

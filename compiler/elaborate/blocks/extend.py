@@ -13,6 +13,7 @@ from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.structure import NOTHING, Extend
 from mai.compiler.ir.types import DType, Type
 from mai.spec import ast
+from mai.spec.source import Span
 
 belongs_elsewhere(ast.Append, "append-outside", "`append` belongs directly in an `extend` block")
 
@@ -22,7 +23,7 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
     """Elaborate the body once, on a row of tokens of unknown length, which is the state of a loop."""
     row = _row(e, env, statement)
     count = e.size(e.expressions.expression(env, statement.count), statement.count.span, "a count")
-    inputs = [row, e.builder.size(count), *_stop(e, env, statement)]
+    inputs = [row, e.builder.size(count), *_stops(e, env, statement.until)]
     name = _length(e)
     grown = Value(row.type.with_shape((symbol(name),)), statement.name.id)
     region = Region([Value(Type(DType.INT), "turn"), grown])
@@ -61,20 +62,29 @@ def _row(e: Context, env: Environment, statement: ast.Extend) -> Value:
     return e.builder.spread(row, (e.batch_axis,))
 
 
-def _stop(e: Context, env: Environment, statement: ast.Extend) -> list[Value]:
-    """The token that ends a row; a setting may also be -1, which is no token, so that rows never end."""
-    if statement.until is None:
+def _stops(e: Context, env: Environment, written: ast.Expr | None) -> list[Value]:
+    """The tokens that end a row, which `until` names with `or` between them, or as a list."""
+    if written is None:
         return []
-    span, written = statement.until.span, e.expressions.expression(env, statement.until)
-    stop = e.value(written, span)
+    if isinstance(written, ast.Binary) and written.op == "or":
+        return [*_stops(e, env, written.left), *_stops(e, env, written.right)]
+    tokens = e.expressions.expression(env, written)
+    return [_stop(e, token, written.span) for token in (tokens if isinstance(tokens, list) else [tokens])]
+
+
+def _stop(e: Context, token: Binding, span: Span) -> Value:
+    """One token that ends a row; a setting may also be -1, which is no token, so that rows never end."""
+    stop = e.value(token, span)
     if stop.type.rank or stop.type.dtype is not DType.INT:
-        raise e.fail("dtype-mismatch", span, f"a row ends with one token, this is {stop.type.with_lead(())}")
-    if name := setting_of(written):
+        help = "several are written `until a or b`" if stop.type.rank else None
+        message = f"a row ends with one token, this is {stop.type.with_lead(())}"
+        raise e.fail("dtype-mismatch", span, message, help=help)
+    if name := setting_of(token):
         e.bounds.ask(name, span, least=NOTHING)
     for name, setting in e.graph.settings.items():
         if setting.value is stop:
             e.graph.settings[name] = replace(setting, minimum=NOTHING)
-    return [stop]
+    return stop
 
 
 def _next_token(e: Context, env: Environment, statement: ast.Extend) -> Value:

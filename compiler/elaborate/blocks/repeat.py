@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from math import prod
 
 from mai.compiler.elaborate.bindings import Binding, Environment, WeightScope
 from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS, State, leave, settle, states_of
@@ -99,6 +100,11 @@ def _check_fresh(e: Context, count: Size | None, statement: ast.Repeat) -> None:
     if count > MAX_FRESH_TURNS:
         message = f"{count:,} turns with parameters of their own are more than can be built ({MAX_FRESH_TURNS:,})"
         raise e.fail("repeat-too-long", span, message)
+    around = prod(e.scope.turns)
+    if around * count > MAX_FRESH_TURNS:
+        message = f"{count:,} turns inside {around:,} are {around * count:,} with parameters of their own, too many to be built"
+        help = f"up to {MAX_FRESH_TURNS:,} are; write `repeat ... shared` to reuse one set"
+        raise e.fail("repeat-too-long", span, message, help=help)
 
 
 def _scope(e: Context, count: Size | None, statement: ast.Repeat) -> WeightScope:

@@ -18,10 +18,14 @@ from mai.compiler.elaborate.expressions.arithmetic import binary, transpose, una
 from mai.compiler.elaborate.expressions.indexing import index
 from mai.compiler.elaborate.expressions.names import look_up, names_in_sight
 from mai.compiler.elaborate.expressions.static import StaticError
+from mai.compiler.elaborate.expressions.tables import table_of
+from mai.compiler.elaborate.expressions.whole import labelled
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Dim
 from mai.compiler.ops.shapes import shape as sh
 from mai.spec import ast, in_prelude
+from mai.spec.diagnostics import Help
+from mai.spec.diagnostics.edit import meant
 from mai.spec.diagnostics.foreign import FOREIGN, VALUES
 from mai.spec.diagnostics.look_alikes import look_alike
 from mai.spec.diagnostics.suggest import closest
@@ -76,7 +80,7 @@ def _name(e: Context, env: Environment, expr: ast.Name) -> Binding:
     if found is None:
         known = [*names_in_sight(env), *TRUTHS]
         guess = closest(expr.id, known)
-        help = look_alike(expr.id, known) or VALUES.get(expr.id) or (f"did you mean `{guess}`?" if guess else None)
+        help: Help = look_alike(expr.span, known) or VALUES.get(expr.id) or (meant(expr.span, guess) if guess else None)
         if expr.id == "dW":
             help = "noise is part of a state's increment: `dx = f * ds + g * dW`, using euler_maruyama(steps)"
         return e.error("unknown-name", expr.span, f"nothing here is called `{expr.id}`", help=help)
@@ -101,10 +105,13 @@ def _stack(e: Context, env: Environment, expr: ast.Stack) -> Binding:
     if any(isinstance(i, Poison) for i in items):
         return POISON
     if all(isinstance(i, (int, float, list, Dim, str)) for i in items):
+        if any(isinstance(i, list) for i in items):
+            table_of([i for i in items if not isinstance(i, (Dim, str))])  # lists in a list are the rows of a table
         return items
     spans = [i.span for i in expr.items]
     values = e.promoted(items, spans)
-    return e.checked(expr.span, spans, sh.Stack, *values, axis=-1 - values[0].type.rank)
+    result = e.checked(expr.span, spans, sh.Stack, *values, axis=-1 - values[0].type.rank)
+    return labelled(result, items) if isinstance(result, Value) else result
 
 
 def _call(e: Context, env: Environment, expr: ast.Call) -> Binding:
@@ -127,13 +134,14 @@ def _argument(e: Context, env: Environment, argument: ast.Argument) -> BoundArgu
 
 def _applied(e: Context, env: Environment, callee: ast.Expr, arguments: list[BoundArgument], span: Span) -> Binding:
     if not isinstance(callee, ast.Name):
-        help = _as_function(e, env, callee)
-        return e.error("not-callable", callee.span, "only a layer, a net or a function can be called", help=help)
+        remedy = _as_function(e, env, callee)
+        return e.error("not-callable", callee.span, "only a layer, a net or a function can be called", help=remedy)
     function = look_up(env, callee.id)
     if function is None:
         known = names_in_sight(env)
         guess = closest(callee.id, known)
-        help = look_alike(callee.id, known) or FOREIGN.get(callee.id) or (f"did you mean `{guess}`?" if guess else None)
+        own = meant(callee.span, guess) if guess else None
+        help: Help = look_alike(callee.span, known) or FOREIGN.get(callee.id) or own
         message = f"there is no layer, net or function called `{callee.id}`"
         return e.error("unknown-function", callee.span, message, help=help)
     if isinstance(function, (Value, int, float, Dim, list, tuple, str)):

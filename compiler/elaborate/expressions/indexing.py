@@ -9,16 +9,14 @@ from mai.compiler.elaborate.bindings import (
 )
 from mai.compiler.elaborate.bounds import setting_of
 from mai.compiler.elaborate.context import Context, Stop, kind_of
+from mai.compiler.elaborate.expressions.whole import whole
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Dim, Size
-from mai.compiler.ir.types import DType
 from mai.compiler.ops.shapes import indexing as ix
 from mai.compiler.ops.shapes import shape as sh
 from mai.spec import ast
 from mai.spec.source import Span
-
-CHOOSE = "shapes are fixed: choose with `where(c, a, b)`"
 
 
 def index(e: Context, env: Environment, expr: ast.Index) -> Binding:
@@ -54,10 +52,7 @@ def _indexed(
         return e.emit(ix.Pick, x, axis=axis, index=index), axis + 1
     if setting_of(index):
         e.size(index, item.span)
-    chosen = e.value(index, item.span)
-    if chosen.type.dtype is not DType.INT:
-        what, help = ("true or false", CHOOSE) if chosen.type.dtype is DType.BOOL else ("real", None)
-        raise e.fail("dtype-mismatch", item.span, f"an index is a whole number, this is {what}", help=help)
+    chosen = whole(e, index, item.span)
     _check_classes(e, chosen, size, item.span)
     return e.emit(ix.Take, x, chosen, axis=axis, rank=x.type.rank, index_rank=chosen.type.rank), axis + 1
 

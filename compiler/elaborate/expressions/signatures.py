@@ -8,13 +8,15 @@ from dataclasses import replace
 from mai.compiler.elaborate.bindings import POISON, Binding, BoundArgument, Environment, Function, Module, Poison
 from mai.compiler.elaborate.context import Context, LayerCall, Stop
 from mai.compiler.elaborate.expressions.names import is_free
+from mai.compiler.elaborate.expressions.whole import is_whole
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.elementwise import ToReal
+from mai.compiler.ops.elementwise import ToInt, ToReal
 from mai.spec import ast, in_prelude
-from mai.spec.diagnostics import Edit, Label
+from mai.spec.diagnostics import Change, Edit, Label
+from mai.spec.diagnostics.edit import changed
 from mai.spec.record import record
 from mai.spec.source import Span
 
@@ -24,7 +26,7 @@ SCALARS = {"int": DType.INT, "token": DType.INT, "real": DType.REAL, "bool": DTy
 
 def dims_of(written: ast.TypeExpr) -> tuple[ast.Expr, ...]:
     """The axes that a type writes."""
-    return written.dims if isinstance(written, (ast.TensorType, ast.TokensType)) else ()
+    return () if isinstance(written, ast.ScalarType) else written.dims
 
 
 @record
@@ -86,8 +88,8 @@ class Signatures:
             where, help = self._came_from(value, span), _without_batch(parameter, dims, value)
             raise self.e.fail("rank-mismatch", span, message, label=describe(value.type.shape), where=where, help=help)
         self._bind_dims(env, name, dims, value, span)
-        if isinstance(parameter.type, ast.ClassType):
-            value = self._fit_classes(env, parameter.type, value, given, span)
+        if value.type.dtype is DType.INT:
+            value = self._fit_labels(env, parameter.type, value, given, span)
         return Fitted(value, mapped, span)
 
     def _converted(self, given: Binding, wanted: DType, parameter: ast.Parameter, span: Span) -> Value:
@@ -96,6 +98,8 @@ class Signatures:
             return value
         if wanted is DType.REAL:
             return self.e.real(given, span) if not isinstance(given, Value) else self.e.emit(ToReal, value)
+        if wanted is DType.INT and is_whole(value):
+            return self.e.emit(ToInt, value, name=value.name)
         needed = "an integer" if wanted is DType.INT else "true or false"
         message = f"`{parameter.name.id}` is {needed}, this is {'real' if value.type.dtype is DType.REAL else 'not'}"
         raise self.e.fail("dtype-mismatch", span, message, label=describe(value.type.shape))
@@ -134,7 +138,9 @@ class Signatures:
         """Other numbers in the calls that made a value of the wrong `size`, the last call first."""
         found = [(call, a) for call in reversed(self.e.made_by.get(value, ())) for a in call.numbers if a.value == size]
         wanted = self.dimension(env, dim)
-        return [Edit(call.span, a.span, str(wanted)) for call, a in found if isinstance(wanted, int)][:MAX_EDITS]
+        return [_other_number(call.span, a.span, str(wanted)) for call, a in found if isinstance(wanted, int)][
+            :MAX_EDITS
+        ]
 
     def _bound_at(self, env: Environment, dim: ast.Expr, span: Span) -> list[Label]:
         """Where the user's name for a dimension got its size."""
@@ -149,9 +155,9 @@ class Signatures:
         inside = origin and origin.source is span.source and (origin.start < span.start or origin.end > span.end)
         return [Label(origin, f"{describe(value.type.shape)} comes from here")] if origin and inside else []
 
-    def _fit_classes(self, env: Environment, written: ast.ClassType, value: Value, given: Binding, span: Span) -> Value:
-        """The label as one of the parameter's classes: inside the call it is below their number."""
-        if is_free(env, written.classes):
+    def _fit_labels(self, env: Environment, written: ast.TypeExpr, value: Value, given: Binding, span: Span) -> Value:
+        """The labels as those of the parameter: inside the call they are below their number, which for tokens is the `vocab`."""
+        if isinstance(written, ast.ClassType) and is_free(env, written.classes):
             assert isinstance(written.classes, ast.Name)
             if value.type.classes is None:
                 raise self.e.fail(
@@ -159,14 +165,15 @@ class Signatures:
                 )
             env.names[written.classes.id] = value.type.classes
             return value
-        classes = self.dimension(env, written.classes)
+        classes = self.classes_of(env, written)
+        if classes is None:
+            return value
         least = given + 1 if isinstance(given, int) else value.type.classes
         negative = isinstance(given, int) and given < 0
         if negative or (isinstance(least, int) and isinstance(classes, int) and least > classes):
             shown = f"the label {given}" if isinstance(given, int) else f"a class[{least}]"
-            raise self.e.fail(
-                "class-range", span, f"{shown} does not fit class[{classes}]: labels are 0 to {classes - 1}"
-            )
+            kind = f"class[{classes}]" if isinstance(written, ast.ClassType) else f"`{written.span.text}`"
+            raise self.e.fail("class-range", span, f"{shown} does not fit {kind}: labels are 0 to {classes - 1}")
         if value.type.classes == classes:
             return value
         label = self.e.builder.lead(value, ())
@@ -202,6 +209,12 @@ class Signatures:
             where = [Label(written.span, f"promised here: {describe(promised.shape)}")]
             raise self.e.fail("return-shape", span, message, label=describe(value.type.shape), where=where)
         return value
+
+
+def _other_number(call: Span, at: Span, number: str) -> Edit:
+    """Another number in the call of a layer, which is shown as it is then."""
+    whole = changed(call.source.text[: call.end], [Change(at, number)])[call.start :]
+    return Edit(f"make the layer on line {call.line} `{whole}`", (Change(at, number),))
 
 
 def counted(number: int, noun: str) -> str:

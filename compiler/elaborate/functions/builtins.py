@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, BoundArgument, Builtin
+from mai.compiler.elaborate.expressions.whole import labelled
 from mai.compiler.elaborate.functions.arguments import axis_of, number, positive, static
 from mai.compiler.elaborate.functions.patterns import einsum_equation, rearranged, reduced
 from mai.compiler.ir.graph import Initial, Value
@@ -30,6 +30,8 @@ from mai.compiler.ops.reductions.norm import EPS, RMS_EPS
 from mai.compiler.ops.shapes import indexing as ix
 from mai.compiler.ops.shapes import shape as sh
 from mai.spec.record import record
+
+MOST_PARTS = 10_000  # Of a `split`; pairs that `rotate` turns.
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator
@@ -103,18 +105,7 @@ def where(e: Elaborator, condition: Arg, x: Arg, y: Arg) -> Binding:
     """x where the condition holds, y elsewhere."""
     chosen = e.truth(condition.value, condition.span)
     a, b = e.promoted([x.value, y.value], [x.span, y.span])
-    result = e.emit(logic.Where, chosen, a, b)
-    bounds = [_labels(x.value), _labels(y.value)]
-    if result.type.dtype is DType.INT and all(isinstance(b, int) for b in bounds):
-        result.type = replace(result.type, classes=max(b for b in bounds if isinstance(b, int)))
-    return result
-
-
-def _labels(given: Binding) -> Size | None:
-    """How many labels there must be for an integer to be one of them."""
-    if isinstance(given, Value):
-        return given.type.classes
-    return given + 1 if isinstance(given, int) and given >= 0 else None
+    return labelled(e.emit(logic.Where, chosen, a, b), [x.value, y.value])
 
 
 @builtin(Section.SHAPES)
@@ -124,7 +115,8 @@ def concat(e: Elaborator, *parts: Arg, axis: Arg | None = None) -> Binding:
     if not values:
         raise ShapeError("missing-argument", "`concat` needs at least one tensor")
     _check_joinable(values, parts)
-    return e.emit(sh.Concat, *values, axis=axis_of(e, axis, values[0].type.rank))
+    result = e.emit(sh.Concat, *values, axis=axis_of(e, axis, values[0].type.rank))
+    return labelled(result, [p.value for p in parts])
 
 
 def _check_joinable(values: list[Value], parts: Sequence[Arg]) -> None:
@@ -137,6 +129,11 @@ def _check_joinable(values: list[Value], parts: Sequence[Arg]) -> None:
         raise ShapeError("rank-mismatch", message, scalars[0], label="[]", help=help)
 
 
+def _check_parts(count: int) -> None:
+    if count > MOST_PARTS:
+        raise ShapeError("dimension-too-large", f"{count:,} parts are more than can be built ({MOST_PARTS:,})", 1)
+
+
 @builtin(Section.SHAPES)
 def split(e: Elaborator, x: Arg, parts: Arg, axis: Arg | None = None) -> Binding:
     """So many equal parts along an axis, the last by default: `(q, k, v) = split(y, 3)`."""
@@ -145,6 +142,7 @@ def split(e: Elaborator, x: Arg, parts: Arg, axis: Arg | None = None) -> Binding
     size = value.type.shape[along]
     if count < 1 or not isinstance(size, int) or size % count:
         raise e.fail("shape-mismatch", parts.span, f"an axis of {size} cannot be split into {count} equal parts")
+    _check_parts(count)
     step = size // count
     return tuple(
         e.emit(ix.Slice, value, axis=along, start=i * step, stop=(i + 1) * step, step=None) for i in range(count)
@@ -214,6 +212,7 @@ def rotate(e: Elaborator, x: Arg, heads: Arg, base: Arg | None = None, rates: Ar
         raise e.fail(
             "shape-mismatch", rates.span, f"there are {half} pairs to turn, these rates are {shown}", label=shown
         )
+    _check_parts(half)
     powers = tuple(period ** (-i / half) for i in range(half))
     turns = e.builder.constant(powers) if rates is None else e.real(rates.value, rates.span)
     position = e.emit(el.ToReal, e.emit(ix.Iota, count=value.type.shape[0], name="position"))

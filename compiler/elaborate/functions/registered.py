@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from mai.compiler.elaborate.bindings import Binding, Builtin, is_number
 from mai.compiler.elaborate.bindings import BoundArgument as Arg
 from mai.compiler.elaborate.expressions.static import StaticError
+from mai.compiler.elaborate.expressions.whole import whole
 from mai.compiler.elaborate.functions import arguments as read
 from mai.compiler.elaborate.functions import (
     constructs,  # noqa: F401
@@ -83,6 +84,8 @@ def _operands(e: Elaborator, function: Function, bound: Bound) -> list[Value]:
 def _tensor(e: Elaborator, kind: Kind, argument: Arg) -> Value:
     if kind is Kind.TRUTH:
         return e.truth(argument.value, argument.span)
+    if kind is Kind.INDEX:
+        return whole(e, argument.value, argument.span)
     convert = e.real if kind is Kind.REAL else e.value
     return convert(argument.value, argument.span)
 

@@ -41,7 +41,7 @@ def chunk_of(graph: Graph) -> int | None:
     They pay in a loop of convolutions, and of products whose activations are small, if all sizes are known.
     """
     inside = [n for loop in graph.walk() if loop.op is Loop for n in loop.regions[0].walk() if n.output.type.batched]
-    values = [v for n in graph.walk() for v in n.outputs if v.type.batched]
+    values = [v for v in (*graph.inputs, *(v for n in graph.walk() for v in n.outputs)) if v.type.batched]
     sizes = [_elements(v) for v in values]
     if not all(v.type.batched for v in graph.outputs) or None in sizes:
         return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -28,7 +28,7 @@ class Verdict:
     error: float
     what: str
     loop: Node | None
-    results: list[Array]
+    results: dict[str, Array]
 
 
 class Turns:
@@ -60,7 +60,7 @@ class Turns:
         inputs = {
             name: array for replay, tape in zip(self.replays, tapes, strict=True) for name, array in _fed(replay, tape)
         }
-        made = self.torch(Trial({**tried.inputs, **inputs}, tried.settings))
+        made = self.torch(replace(tried, inputs={**tried.inputs, **inputs}))
         compared: list[tuple[float, str, Node | None]] = [
             (difference(a, b), f"`{name}`", None)
             for name, a, b in zip(self.plain.output_names, results, made[:count], strict=True)
@@ -69,7 +69,7 @@ class Turns:
             compared += [(error, what, played.replay.loop) for what, error in errors(played, tolerance)]
         # A loop comes before what is made of it, and not a number is the worst.
         error, what, loop = max(compared, key=lambda each: (not each[0] <= tolerance, each[2] is not None, each[0]))
-        return Verdict(error, what, loop, results)
+        return Verdict(error, what, loop, dict(zip(self.plain.output_names, results, strict=True)))
 
     def _played(self, tapes: list[Told], results: list[Array]) -> Iterator[Played]:
         """Each loop's tape, and what torch made of it."""

@@ -31,6 +31,8 @@ def _shared(ct: Term, larger: Term, smaller: Term) -> tuple[Term, Term]:
 class Add(Binary):
     """x + y."""
 
+    commutes = True
+
     reference: Lowering = staticmethod(lambda np, x, y: x + y)
     torch: Lowering = staticmethod(lambda torch, x, y: x + y)
     onnx: Lowering = staticmethod(lambda op, x, y: op.Add(x, y))
@@ -50,6 +52,8 @@ class Subtract(Binary):
 
 class Multiply(Binary):
     """x * y."""
+
+    commutes = True
 
     reference: Lowering = staticmethod(lambda np, x, y: x * y)
     torch: Lowering = staticmethod(lambda torch, x, y: x * y)
@@ -113,6 +117,7 @@ class Maximum(Binary):
     """The larger of x and y."""
 
     function = Function("maximum", Section.ELEMENTS, ALIKE, fold=max)
+    chosen = (0, 1)
 
     reference: Lowering = staticmethod(lambda np, x, y: np.maximum(x, y))
     torch: Lowering = staticmethod(lambda torch, x, y: torch.maximum(x, y))
@@ -125,6 +130,7 @@ class Minimum(Binary):
     """The smaller of x and y."""
 
     function = Function("minimum", Section.ELEMENTS, ALIKE, fold=min)
+    chosen = (0, 1)
 
     reference: Lowering = staticmethod(lambda np, x, y: np.minimum(x, y))
     torch: Lowering = staticmethod(lambda torch, x, y: torch.minimum(x, y))

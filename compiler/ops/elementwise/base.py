@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, ClassVar
 
 from mai.compiler.ir.operation import Alignment, Case, Operation, ShapeError, broadcast, case, describe, sample
-from mai.compiler.ir.types import DType, Type
+from mai.compiler.ir.types import DType, Type, joint_classes
 from mai.compiler.ops.along import same
 
 if TYPE_CHECKING:
@@ -13,11 +13,15 @@ if TYPE_CHECKING:
 
 
 class Elementwise(Operation, abstract=True):
-    """Inputs broadcast as numpy's do; the result has the inputs' dtype unless `result` names another."""
+    """Inputs broadcast as numpy's do; the result has the inputs' dtype unless `result` names another.
+
+    `chosen` are the operands of which each element of the result is one: labels stay labels.
+    """
 
     alignment = Alignment.FULL
     along = staticmethod(same)
     result: ClassVar[DType | None] = None
+    chosen: ClassVar[tuple[int, ...]] = ()
 
     @classmethod
     def shape(cls, *inputs: Type, **attributes: object) -> Type:
@@ -28,7 +32,8 @@ class Elementwise(Operation, abstract=True):
                 message = f"{describe(shape)} and {describe(other.shape)} do not fit together"
                 raise ShapeError("shape-mismatch", message, operand, label=describe(other.shape))
             shape = joined
-        return Type(cls.result or inputs[-1].dtype, shape)
+        classes = joint_classes([inputs[i] for i in cls.chosen]) if cls.chosen else None
+        return Type(cls.result or inputs[-1].dtype, shape, classes=classes)
 
 
 class Unary(Elementwise, abstract=True):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mai.compiler.ir.operation import Lowering, case, sample
-from mai.compiler.ir.signature import Function, Section
+from mai.compiler.ir.signature import NUMBERS, Function, Section
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.elementwise.base import Unary, flat
 
@@ -19,7 +19,9 @@ class ToReal(Unary):
 
 
 class ToInt(Unary):
-    """A real cut down to a whole number, towards zero."""
+    """x cut to a whole number, towards zero."""
+
+    function = Function("int", Section.ELEMENTS, (NUMBERS,), fold=int)
 
     result = DType.INT
     reference: Lowering = staticmethod(lambda np, x: x.astype(np.int64))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mai.compiler.ir.operation import Lowering, case, sample
 from mai.compiler.ir.types import DType
+from mai.compiler.ops.backends import Onnx, V
 from mai.compiler.ops.elementwise.base import INTEGERS, Binary, Elementwise
 
 BOOLS = (case(sample(3, 4, kind="bool"), sample(4, kind="bool")),)
@@ -94,11 +95,21 @@ class LogicalNot(Elementwise):
 class Where(Elementwise):
     """x where the condition holds, y elsewhere."""
 
+    chosen = (1, 2)
+
     reference: Lowering = staticmethod(lambda np, c, x, y: np.where(c, x, y))
     torch: Lowering = staticmethod(lambda torch, c, x, y: torch.where(c, x, y))
-    onnx: Lowering = staticmethod(lambda op, c, x, y: op.Where(c, x, y))
+
+    @staticmethod
+    def onnx(op: Onnx[V], c: V, x: V, y: V) -> V:
+        """ONNX Runtime chooses between numbers alone: of truths one is true, and it is the one that is chosen."""
+        if op.truth(x):
+            return op.Or(op.And(c, x), op.And(op.Not(c), y))
+        return op.Where(c, x, y)
+
     derivative = staticmethod(lambda ct, y, c, a, b: (None, c.emit(Where, ct, 0.0), c.emit(Where, 0.0, ct)))
     cases = (
         case(sample(3, 4, kind="bool"), sample(3, 4), sample(4)),
         case(sample(kind="bool"), sample(kind="int"), sample(kind="int")),
+        case(sample(3, 4, kind="bool"), sample(3, 4, kind="bool"), sample(4, kind="bool")),
     )

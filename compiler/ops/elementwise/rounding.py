@@ -53,3 +53,6 @@ class Round(Unary):
     onnx: Lowering = staticmethod(lambda op, x: op.Round(x))
     derivative = staticmethod(flat)
     extremes = (((-2.5, -1.5, -0.5, -0.4, 0.0, 0.5, 1.5, 2.5, 3.5),),)
+
+
+ROUNDINGS = (Floor, Ceil, Round)

@@ -120,14 +120,16 @@ class Attention(Operation):
 
     @staticmethod
     def grown(g: Growing, node: Node) -> Value | None:
-        """The state is the keys and the values so far."""
+        """The state is the keys and the values so far; none is needed where the tokens look at what stays."""
         q, k, v = node.inputs
-        if not any(g.grows(x, -2) for x in node.inputs):
+        growing, causal = [g.grows(x, -2) for x in node.inputs], node.attributes["causal"]
+        if not any(growing) or (growing == [True, False, False] and not causal):
             return None
-        if not node.attributes["causal"]:
-            raise g.refused("lets every token look at all the others", help="write `attention(..., causal = true)`")
-        if not all(g.grows(x, -2) for x in node.inputs):
-            raise g.refused("looks from one sequence into another")
+        if not all(growing):
+            return g.expanded(node)
+        if not causal:
+            help = "write `causal = true` if tokens look at those before them; what is looked at may also stay: `attend(h, m, m, 1)`"
+            raise g.refused("lets every token look at all the others", help=help)
         heads = {name: node.attributes[name] for name in ("heads", "kv_heads")}
         width = k.type.shape[-1] // heads["kv_heads"]
         keys, values = (g.growing_state(name, (heads["kv_heads"], g.past, width)) for name in ("keys", "values"))

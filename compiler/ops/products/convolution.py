@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, case, describe, sample
@@ -14,6 +16,8 @@ from mai.compiler.ops.shapes.shape import Stack
 
 if TYPE_CHECKING:
     from mai.compiler.ops.terms import Term
+
+WIDEST = 64  # Of windows whose pixels a derivative goes through one by one.
 
 
 def image(x: Type, name: str) -> tuple[Size, Size, Size]:
@@ -42,6 +46,11 @@ def _windows(np: Arrays, x: Tensor, width: int, stride: int) -> Tensor:
 
 def _seen(x: Term, width: int, stride: int, count: tuple[Size, ...]) -> list[Term]:
     """For each place in a window, row by row: the pixels that the windows, `count` of them, have there."""
+    if width > WIDEST:
+        message = (
+            f"it goes through windows pixel by pixel, and {width} x {width} are too many (up to {WIDEST} x {WIDEST})"
+        )
+        raise ShapeError("too-deep", message)
     reach = [(size - 1) * stride + 1 for size in count]
     rows = [x.strided(-2, i, i + reach[0], stride) for i in range(width)]
     return [row.strided(-1, j, j + reach[1], stride) for row in rows for j in range(width)]
@@ -67,13 +76,20 @@ def _correlated(out: Term, x: Term, width: Size, stride: int, padding: int) -> T
     return parts[0].emit(Stack, *parts[1:]).reshape(*parts[0].shape, width, width)
 
 
-def _lost(size: Size, width: Size, stride: int, padding: int) -> int:
-    """How many of the last pixels no window reaches. Raises `ShapeError` where only the call knows."""
-    lost = (size + 2 * padding - width) - (_slid("conv", size, width, stride, padding) - 1) * stride
-    if not isinstance(lost, int):
-        message = "the derivative of a convolution with a stride needs an image whose size is known when it is compiled"
-        raise ShapeError("dimension-unknown", message, 0)
-    return lost
+def _lost(size: Size, width: Size, stride: int, padding: int) -> Size:
+    """How many of the last pixels no window reaches."""
+    return (size + 2 * padding - width) - (_slid("conv", size, width, stride, padding) - 1) * stride
+
+
+def _transposed(out: Term, x: Term, weight: Term, stride: int, padding: int) -> Term:
+    """[o, H', W'] to [k, H, W]: each pixel of `out` given back to those of x that its window saw."""
+    lost = tuple(_lost(size, weight.shape[-1], stride, padding) for size in x.shape[-2:])
+    if all(isinstance(more, int) for more in lost):
+        return out.emit(ConvTranspose, weight, stride=stride, padding=padding, lost=lost)
+    whole = out.emit(ConvTranspose, weight, stride=stride)  # How many are lost is not known now: they are joined to it.
+    for axis, more in zip((-2, -1), lost, strict=True):
+        whole = whole.padded(axis, 0, more).slice(axis, padding, padding + x.shape[axis])
+    return whole
 
 
 class Conv(Operation):
@@ -136,16 +152,16 @@ class Conv(Operation):
     @staticmethod
     def derivative(
         ct: Term, y: Term, x: Term, weight: Term, bias: Term | None = None, *, stride: int, padding: int
-    ) -> tuple[Term, ...]:
-        lost = tuple(_lost(size, weight.shape[-1], stride, padding) for size in x.shape[-2:])
+    ) -> tuple[Term | Callable[[], Term], ...]:
         numbers = {"stride": stride, "padding": padding}
-        result = (ct.emit(ConvTranspose, weight, **numbers, lost=lost), _correlated(ct, x, weight.shape[-1], **numbers))
+        result = (_transposed(ct, x, weight, **numbers), partial(_correlated, ct, x, weight.shape[-1], **numbers))
         return result if bias is None else (*result, ct.sum((-2, -1)))
 
     cases = (
         case(sample(3, 6, 6), sample(4, 3, 3, 3, lead=False), sample(4, lead=False), padding=1),
         case(sample(2, 7, 5), sample(4, 2, 3, 3, lead=False), stride=2, padding=1),
         case(sample(2, 4, 4), sample(3, 2, 1, 1, lead=False)),
+        case(sample(1, 6, 9), sample(2, 1, 2, 2, lead=False), stride=3),
     )
 
 
@@ -236,9 +252,9 @@ class ConvTranspose(Operation):
         stride: int,
         padding: int,
         lost: tuple[int, int],
-    ) -> tuple[Term, ...]:
+    ) -> tuple[Term | Callable[[], Term], ...]:
         numbers = {"stride": stride, "padding": padding}
-        result = (ct.emit(Conv, weight, **numbers), _correlated(x, ct, weight.shape[-1], **numbers))
+        result = (ct.emit(Conv, weight, **numbers), partial(_correlated, x, ct, weight.shape[-1], **numbers))
         return result if bias is None else (*result, ct.sum((-2, -1)))
 
     cases = (

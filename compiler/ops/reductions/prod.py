@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mai.compiler.ir.operation import Lowering, case, sample
-from mai.compiler.ir.signature import AXES, KEEP, Function, Kind, Section, tensor
+from mai.compiler.ir.signature import AXES, KEEP, NUMBERS, Function, Section
 from mai.compiler.ops.backends import Arrays, Tensor
 from mai.compiler.ops.elementwise.logic import Equal
 from mai.compiler.ops.reductions.base import Reduction
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class Prod(Reduction):
     """The product over axes, of reals or of whole numbers."""
 
-    function = Function("prod", Section.REDUCTIONS, (tensor("x", Kind.ALIKE), AXES, KEEP))
+    function = Function("prod", Section.REDUCTIONS, (NUMBERS, AXES, KEEP))
     neutral = 1.0
 
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.prod(x, axis=axes, keepdims=keep))

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Lowering, ShapeError, case, sample
-from mai.compiler.ir.signature import AXIS, Function, Section, X
+from mai.compiler.ir.signature import AXIS, NUMBERS, Function, Section, X
 from mai.compiler.ir.types import Type
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.elementwise.arithmetic import Add
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class Cumsum(Along):
     """Running sums; with `reverse`, from the last element to the first."""
 
-    function = Function("cumsum", Section.ALONG, (X, AXIS), says="Running sums.")
+    function = Function("cumsum", Section.ALONG, (NUMBERS, AXIS), says="Running sums, of reals or of whole numbers.")
 
     attributes: ClassVar[dict[str, object]] = {"axis": -1, "reverse": False}
 
@@ -39,7 +39,11 @@ class Cumsum(Along):
 
     onnx: Lowering = staticmethod(lambda op, x, axis, reverse: op.CumSum(x, op.int(axis), reverse=int(reverse)))
     derivative = staticmethod(lambda ct, y, x, axis, reverse: ct.emit(Cumsum, axis=axis, reverse=not reverse))
-    cases = (*Along.cases, case(sample(2, 5, 4), axis=-2, reverse=True))
+    cases = (
+        *Along.cases,
+        case(sample(2, 5, 4), axis=-2, reverse=True),
+        case(sample(2, 3, kind="whole"), reverse=False),
+    )
 
     @staticmethod
     def grown(g: Growing, node: Node) -> Value | None:

@@ -6,8 +6,8 @@ import math
 from typing import TYPE_CHECKING
 
 from mai.compiler.ir.graph import Node, Value
-from mai.compiler.ir.operation import Lowering
-from mai.compiler.ir.signature import AXES, KEEP, Function, Section, X
+from mai.compiler.ir.operation import Lowering, case, sample
+from mai.compiler.ir.signature import AXES, KEEP, NUMBERS, Function, Section, X
 from mai.compiler.ir.sizes import product
 from mai.compiler.ops.backends import Arrays, Tensor
 from mai.compiler.ops.elementwise.arithmetic import Divide
@@ -19,6 +19,8 @@ from mai.compiler.ops.reductions.base import Reduction
 if TYPE_CHECKING:
     from mai.compiler.ops.terms import Term
 
+WHOLE = case(sample(3, 4, kind="whole"), axes=(-2,))
+
 
 def _extreme(ct: Term, y: Term, x: Term, axes: tuple[int, ...], keep: bool) -> Term:
     """To the places where x is extreme; equals share."""
@@ -28,9 +30,9 @@ def _extreme(ct: Term, y: Term, x: Term, axes: tuple[int, ...], keep: bool) -> T
 
 
 class Sum(Reduction):
-    """The sum over axes."""
+    """The sum over axes; of whole numbers it is whole."""
 
-    function = Function("sum", Section.REDUCTIONS, (X, AXES, KEEP))
+    function = Function("sum", Section.REDUCTIONS, (NUMBERS, AXES, KEEP))
 
     neutral = 0.0
 
@@ -40,6 +42,7 @@ class Sum(Reduction):
         lambda op, x, axes, keep: op.ReduceSum(x, op.axes(x, axes), keepdims=int(keep)) if axes else x
     )
     derivative = staticmethod(lambda ct, y, x, axes, keep: ct.restored(axes, keep, x.shape))
+    cases = (*Reduction.cases, WHOLE)
 
 
 class Mean(Reduction):
@@ -69,9 +72,9 @@ class Mean(Reduction):
 
 
 class Max(Reduction):
-    """The largest over axes."""
+    """The largest over axes, of reals or of whole numbers."""
 
-    function = Function("max", Section.REDUCTIONS, (X, AXES, KEEP))
+    function = Function("max", Section.REDUCTIONS, (NUMBERS, AXES, KEEP))
 
     neutral = -math.inf
 
@@ -81,12 +84,13 @@ class Max(Reduction):
         lambda op, x, axes, keep: op.ReduceMax(x, op.axes(x, axes), keepdims=int(keep)) if axes else x
     )
     derivative = staticmethod(lambda ct, y, x, axes, keep: _extreme(ct, y, x, axes, keep))
+    cases = (*Reduction.cases, WHOLE)
 
 
 class Min(Reduction):
-    """The smallest over axes."""
+    """The smallest over axes, of reals or of whole numbers."""
 
-    function = Function("min", Section.REDUCTIONS, (X, AXES, KEEP))
+    function = Function("min", Section.REDUCTIONS, (NUMBERS, AXES, KEEP))
 
     neutral = math.inf
 
@@ -96,6 +100,7 @@ class Min(Reduction):
         lambda op, x, axes, keep: op.ReduceMin(x, op.axes(x, axes), keepdims=int(keep)) if axes else x
     )
     derivative = staticmethod(lambda ct, y, x, axes, keep: _extreme(ct, y, x, axes, keep))
+    cases = (*Reduction.cases, WHOLE)
 
 
 class Logsumexp(Reduction):

@@ -28,6 +28,7 @@ class AnyOf(OfTruth):
 
     name = "any"
     function = Function("any", Section.REDUCTIONS, ARGUMENTS)
+    neutral = 0.0
 
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.any(x, axis=axes, keepdims=keep))
 
@@ -47,6 +48,7 @@ class AllOf(OfTruth):
 
     name = "all"
     function = Function("all", Section.REDUCTIONS, ARGUMENTS)
+    neutral = 1.0
 
     reference: Lowering = staticmethod(lambda np, x, axes, keep: np.all(x, axis=axes, keepdims=keep))
 

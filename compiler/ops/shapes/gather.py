@@ -26,7 +26,7 @@ class Gather(Operation):
     function = Function(
         "gather",
         Section.ALONG,
-        (ANY_X, tensor("index", Kind.TENSOR), AXIS),
+        (ANY_X, tensor("index", Kind.INDEX), AXIS),
         says="x[index[j]] for each j of an index of as many axes as x, along one; along the others place by place.",
         elsewhere="take_along_axis take_along_dim",
         example="gather(x, argsort(x))",
@@ -37,8 +37,6 @@ class Gather(Operation):
 
     @classmethod
     def shape(cls, x: Type, index: Type, axis: int) -> Type:
-        if index.dtype is not DType.INT:
-            raise ShapeError("dtype-mismatch", "an index is of whole numbers", 1, label=describe(index.shape))
         place = x.rank + axis
         shape = (*x.shape[:place], *index.shape[axis:][:1], *x.shape[place + 1 :])
         if index.shape != shape:

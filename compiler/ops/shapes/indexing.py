@@ -164,10 +164,10 @@ class Take(Operation):
         if x.ndim == rank or not lead:
             return _lead_first(torch.movedim, x[_along(axis, index)] if position else x[index], position, lead)
         if not index_rank:
-            return torch.take_along_dim(x, index[(..., *(None,) * rank)], axis).squeeze(axis)
+            return _read(torch, x, index[(..., *(None,) * rank)], axis).squeeze(axis)
         flat = index.flatten(lead) if index_rank > 1 else index
         spread = flat[(..., *(None,) * (rank + axis), slice(None), *(None,) * (-axis - 1))]
-        result = torch.take_along_dim(x, spread, axis)
+        result = _read(torch, x, spread, axis)
         return result.unflatten(axis, index.shape[lead:]) if index_rank > 1 else result
 
     @staticmethod
@@ -213,6 +213,13 @@ class Take(Operation):
 def _lead_first(move: Callable[..., Tensor], result: Tensor, first: int, count: int) -> Tensor:
     """The `count` lead axes of an index moved from `first` to the front."""
     return result if not first or not count else move(result, tuple(range(first, first + count)), tuple(range(count)))
+
+
+def _read(torch: Arrays, x: Tensor, index: Tensor, axis: int) -> Tensor:
+    """Elements along an axis, from its end where an index is negative; `take_along_dim` would wrap those beyond it, too."""
+    places = torch.where(index < 0, index + x.shape[axis], index)
+    sizes = [places.shape[i] if i == axis else x.shape[i] for i in range(-x.ndim, 0)]
+    return torch.gather(x, axis, places.expand(sizes))
 
 
 class Argsort(Operation):
@@ -277,7 +284,7 @@ class Shift(Operation):
         size = x.shape[axis]
         if by < 1 or (isinstance(size, int) and by > size):
             raise ShapeError("index-out-of-range", f"an axis of {size} moves on by 1 to {size} places", 0)
-        return Type(x.dtype, x.shape)
+        return Type(x.dtype, x.shape, classes=x.classes)
 
     @staticmethod
     def reference(np: Arrays, x: Tensor, axis: int, by: int) -> Tensor:

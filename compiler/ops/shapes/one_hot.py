@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from mai.compiler.ir.operation import Lowering, Operation, ShapeError, case, describe, sample
+from mai.compiler.ir.operation import Lowering, Operation, case, sample
 from mai.compiler.ir.signature import Argument, Function, Kind, Section, tensor
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
@@ -20,7 +20,7 @@ class OneHot(Operation):
     function = Function(
         "one_hot",
         Section.SHAPES,
-        (tensor("x", Kind.TENSOR), Argument("count", Kind.SIZE)),
+        (tensor("x", Kind.INDEX), Argument("count", Kind.SIZE)),
         elsewhere="onehot to_categorical",
         example="one_hot(label, 5)",
     )
@@ -30,8 +30,6 @@ class OneHot(Operation):
 
     @classmethod
     def shape(cls, x: Type, count: Size) -> Type:
-        if x.dtype is not DType.INT:
-            raise ShapeError("dtype-mismatch", "`one_hot` takes whole numbers, this is not", 0, label=describe(x.shape))
         return Type(DType.REAL, (*x.shape, count))
 
     reference: Lowering = staticmethod(lambda np, x, count: (x[..., None] == np.arange(count)).astype(np.float64))

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mai.compiler.ir.graph import Node
 from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, broadcast, case, describe, sample
 from mai.compiler.ir.sizes import Size, product
-from mai.compiler.ir.types import Type
+from mai.compiler.ir.types import Type, joint_classes
 from mai.compiler.ops.along import reshaped, same, squeezed, stacked, transposed, widened
 from mai.compiler.ops.backends import Arrays, Onnx, Scalar, Tensor, V
 from mai.compiler.ops.growing import Growing
@@ -28,7 +28,7 @@ class Reshape(Operation):
     def shape(cls, x: Type, shape: tuple[Size, ...]) -> Type:
         if product(x.shape) != product(shape):
             raise ShapeError("shape-mismatch", f"{describe(x.shape)} cannot be reshaped to {describe(shape)}", 0)
-        return Type(x.dtype, shape)
+        return Type(x.dtype, shape, classes=x.classes)
 
     reference: Lowering = staticmethod(lambda np, x, shape, lead: np.reshape(x, (*lead, *shape)))
     torch: Lowering = staticmethod(lambda torch, x, shape, lead: torch.reshape(x, (*lead, *shape)))
@@ -45,7 +45,7 @@ class Transpose(Operation):
 
     @classmethod
     def shape(cls, x: Type, perm: tuple[int, ...]) -> Type:
-        return Type(x.dtype, tuple(x.shape[p] for p in perm))
+        return Type(x.dtype, tuple(x.shape[p] for p in perm), classes=x.classes)
 
     reference: Lowering = staticmethod(lambda np, x, perm: np.transpose(x, _full(perm, x.ndim)))
 
@@ -90,7 +90,8 @@ class Concat(Operation):
                 raise ShapeError("shape-mismatch", message, operand, label=describe(x.shape), axis=axis)
             total = total + x.shape[axis]
         position = len(first.shape) + axis
-        return Type(first.dtype, (*first.shape[:position], total, *first.shape[position + 1 :]))
+        shape = (*first.shape[:position], total, *first.shape[position + 1 :])
+        return Type(first.dtype, shape, classes=joint_classes(inputs))
 
     reference: Lowering = staticmethod(lambda np, *xs, axis: np.concatenate(xs, axis=axis))
     torch: Lowering = staticmethod(lambda torch, *xs, axis: torch.cat(xs, axis))
@@ -132,7 +133,8 @@ class Stack(Operation):
                 message = f"only tensors of one shape can be stacked: {describe(first.shape)} and {describe(x.shape)}"
                 raise ShapeError("shape-mismatch", message, operand, label=describe(x.shape))
         position = first.rank + 1 + axis
-        return Type(first.dtype, (*first.shape[:position], len(inputs), *first.shape[position:]))
+        shape = (*first.shape[:position], len(inputs), *first.shape[position:])
+        return Type(first.dtype, shape, classes=joint_classes(inputs))
 
     reference: Lowering = staticmethod(lambda np, *xs, axis: np.stack(xs, axis=axis))
     torch: Lowering = staticmethod(lambda torch, *xs, axis: torch.stack(xs, axis))
@@ -155,7 +157,7 @@ class Expand(Operation):
     def shape(cls, x: Type, shape: tuple[Size, ...]) -> Type:
         if broadcast(x.shape, shape) != shape:
             raise ShapeError("shape-mismatch", f"{describe(x.shape)} cannot be expanded to {describe(shape)}", 0)
-        return Type(x.dtype, shape)
+        return Type(x.dtype, shape, classes=x.classes)
 
     @staticmethod
     def reference(np: Arrays, x: Tensor, shape: Sequence[int], lead: Sequence[int]) -> Tensor:
@@ -218,7 +220,8 @@ class Squeeze(Operation):
 
     @classmethod
     def shape(cls, x: Type, axes: tuple[int, ...]) -> Type:
-        return Type(x.dtype, tuple(s for i, s in zip(range(-x.rank, 0), x.shape, strict=True) if i not in axes))
+        kept = tuple(s for i, s in zip(range(-x.rank, 0), x.shape, strict=True) if i not in axes)
+        return Type(x.dtype, kept, classes=x.classes)
 
     reference: Lowering = staticmethod(lambda np, x, axes: np.squeeze(x, axes))
     torch: Lowering = staticmethod(lambda torch, x, axes: torch.squeeze(x, axes))

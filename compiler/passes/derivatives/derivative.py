@@ -9,10 +9,11 @@ of. Over any other lead axis, one that a call inside has mapped over, it is summ
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Node, Region, Value
+from mai.compiler.ir.operation import ShapeError
 from mai.compiler.ir.rewrite import reading
 from mai.compiler.ir.structure import Lead, Loop, Spread, Unlead
 from mai.compiler.ir.types import Axis, Type
@@ -28,11 +29,15 @@ Values = dict[Value, Value]
 
 
 class Derivative:
-    """Derivatives, appended to a builder's region. `ambient` is None where no lead axis is summed over."""
+    """Derivatives, appended to a builder's region, which `most` nodes may be in where that is a number.
 
-    def __init__(self, builder: Builder, ambient: Iterable[Axis] | None) -> None:
+    `ambient` is None where no lead axis is summed over.
+    """
+
+    def __init__(self, builder: Builder, ambient: Iterable[Axis] | None, most: int | None = None) -> None:
         self.builder = builder
         self.ambient = None if ambient is None else frozenset(ambient)
+        self.most, self.asked_at = most, builder.span
 
     # ---------------------------------------------------------------- forward
 
@@ -43,6 +48,7 @@ class Derivative:
             if any(v in found for v in reading(node)):
                 made = self._forward(node, found)
                 found.update((v, d) for v, d in zip(node.outputs, made, strict=True) if d is not None)
+                self._check_extent()
         return found
 
     def _forward(self, node: Node, found: Values) -> Sequence[Value | None]:
@@ -69,7 +75,7 @@ class Derivative:
     def _along(self, node: Node, found: Values) -> Value | None:
         """The derivative of a result along directions of the inputs: that of what comes back, with respect to `u`."""
         u, scratch = Value(node.output.type, "u"), Region()
-        came = Derivative(Builder(scratch, node.span, node.scope), None).came_back(node, u)
+        came = Derivative(Builder(scratch, node.span, node.scope), None).came_back(node, u, found)
         linear = dependent(scratch.nodes, [u])
         followed = [n for n in scratch.nodes if n.output in linear]
         self.builder.region.nodes += [n for n in scratch.nodes if n.output not in linear]
@@ -111,6 +117,7 @@ class Derivative:
                 for value, part in self._backward(node, found, active):
                     if value in active:
                         found[value] = self.added(found.get(value), self._fitted(part, value.type))
+                self._check_extent()
         return [found.get(v) for v in sources]
 
     def _backward(self, node: Node, found: Values, active: set[Value]) -> Iterable[tuple[Value, Value]]:
@@ -124,7 +131,7 @@ class Derivative:
         if expanded is not None:
             parts = self.backward(expanded.nodes, {expanded.outputs[0]: ct}, node.inputs)
         else:
-            parts = self.came_back(node, ct)
+            parts = self.came_back(node, ct, active)
         return [(v, part) for v, part in zip(node.inputs, parts, strict=True) if part is not None]
 
     def _unviewed(self, node: Node, ct: Value) -> Value:
@@ -135,19 +142,30 @@ class Derivative:
             return self.builder.lead(ct, node.inputs[0].type.lead[-Unlead.of(node).count :])
         return ct
 
-    def came_back(self, node: Node, ct: Value) -> list[Value | None]:
-        """What a derivative `ct` with respect to a node's result is with respect to its inputs, in their shapes."""
+    def came_back(self, node: Node, ct: Value, wanted: Container[Value]) -> list[Value | None]:
+        """What a derivative `ct` with respect to a node's result is with respect to its inputs, those that are wanted, in their shapes."""
         rule = node.op.derivative
         if rule is None:
             raise refused(node, f"`{node.op.name}` has no derivative")
         terms = [Term(self.builder, v) for v in (ct, node.output, *node.inputs)]
-        result = rule(*terms, **node.attributes)
-        if result is None:
-            return [None] * len(node.inputs)
-        parts = result if isinstance(result, tuple) else (result,)
-        return [p and self._summed_axes(p.value, v.type) for p, v in zip(parts, node.inputs, strict=True)]
+        try:
+            result = rule(*terms, **node.attributes)
+            if result is None:
+                return [None] * len(node.inputs)
+            parts = result if isinstance(result, tuple) else (result,)
+            made = [_made(p, v in wanted) for p, v in zip(parts, node.inputs, strict=True)]
+        except ShapeError as error:
+            raise refused(node, f"`{node.op.name}` has no derivative here: {error.message}") from error
+        pairs = zip(made, node.inputs, strict=True)
+        return [None if part is None else self._summed_axes(part.value, v.type) for part, v in pairs]
 
     # ------------------------------------------------------------------ parts
+
+    def _check_extent(self) -> None:
+        if self.most is not None and len(self.builder.region.nodes) > self.most:
+            message = f"with this derivative of derivatives there are more than {self.most:,} operations"
+            help = "each multiplies them, unless it is of one number, or a `jvp`"
+            raise MaiError([Diagnostic("too-deep", self.asked_at, message, help=help)])
 
     def _expanded(self, node: Node) -> Region | None:
         """A kernel of several operations as these, appended; the result has the new nodes and the output."""
@@ -188,6 +206,13 @@ class Derivative:
             zero = self.builder.constant(0.0)
             value = self.builder.emit(Expand, zero, shape=wanted.shape) if wanted.shape else zero
         return self.builder.spread(value, wanted.lead)
+
+
+def _made(part: Term | Callable[[], Term] | None, is_wanted: bool) -> Term | None:
+    """One part of what an operation's `derivative` gave: a function makes a dear one, where somebody asks for it."""
+    if part is None or isinstance(part, Term):
+        return part
+    return part() if is_wanted else None
 
 
 def refused(node: Node, message: str, help: str | None = None) -> MaiError:

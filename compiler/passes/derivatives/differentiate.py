@@ -5,28 +5,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mai.compiler.ir.graph import Graph, Node, Value
-from mai.compiler.ir.rewrite import Copier, copy_graph, reading
+from mai.compiler.ir.rewrite import Copier, copy_graph, reading, rewriting
 from mai.compiler.ir.structure import DERIVATIVES, Gradient
 from mai.compiler.ir.types import join_leads
 from mai.compiler.passes.derivatives.dependence import dependent
 from mai.compiler.passes.derivatives.derivative import Derivative, refused
+from mai.compiler.passes.local.share import share_region
+
+MOST_OPERATIONS = 50_000  # With a derivative of derivatives, so that it is refused in seconds.
 
 
+@rewriting(*DERIVATIVES)
 def differentiate(graph: Graph) -> Graph:
     """No `Gradient` and no `Pushforward` is left.
 
     Raises:
         MaiError: `not-differentiable`, at the operation that has no derivative.
     """
-    if not graph.has(*DERIVATIVES):
-        return graph
     outside: list[tuple[list[Node], list[Value]]] = []
+    earlier: set[Value] = set()
 
     def rule(copier: Copier, node: Node) -> bool:
         if node.op in DERIVATIVES:
             _check_constant(copier, node, outside)
             above = [n for nodes, _ in outside for n in nodes]
-            copier.bind(node, _derived(copier, node, [*above, *copier.builder.region.nodes]))
+            copier.bind(node, _derived(copier, node, above, earlier))
             return True
         if not node.regions:
             return False
@@ -47,20 +50,50 @@ def _check_constant(copier: Copier, node: Node, outside: Sequence[tuple[list[Nod
             raise refused(node, message, help="take it after the loop, or with respect to a state")
 
 
-def _derived(copier: Copier, node: Node, nodes: Sequence[Node]) -> Value:
+def _derived(copier: Copier, node: Node, above: Sequence[Node], earlier: set[Value]) -> Value:
+    """A derivative's code; `earlier` has the results of those before it, and gets its own."""
     builder = copier.builder
+    path = _path_of(copier, node, above)
+    is_nested = any(v in earlier for n in path for v in n.outputs)
+    if is_nested:
+        _share(copier, earlier)
+        path = _path_of(copier, node, above)
     value, x, *direction = (copier[v] for v in node.inputs)
-    path = _path(nodes, x, value)
-    if node.op is Gradient:
-        derivative = Derivative(builder, join_leads([value.type, x.type]))
-        (made,) = derivative.backward(path, {value: builder.constant(1.0)}, [x])
+    one, most = builder.constant(1.0), MOST_OPERATIONS if is_nested else None
+    if node.op is Gradient and not (is_nested and _is_one_number(value, x)):
+        derivative = Derivative(builder, join_leads([value.type, x.type]), most)
+        (made,) = derivative.backward(path, {value: one}, [x])
         wanted = x.type.with_lead(join_leads([value.type, x.type]))
     else:
-        derivative = Derivative(builder, None)
-        made = derivative.forward(path, {x: direction[0]}).get(value)
-        wanted = value.type.with_lead(join_leads([value.type, x.type, direction[0].type]))
+        along = direction[0] if direction else one
+        derivative = Derivative(builder, None, most)
+        made = derivative.forward(path, {x: along}).get(value)
+        wanted = value.type.with_lead(join_leads([value.type, x.type, along.type]))
     builder.span, builder.scope = node.span, node.scope
-    return derivative.or_zeros(made, wanted)
+    result = derivative.or_zeros(made, wanted)
+    earlier.add(result)
+    return result
+
+
+def _is_one_number(value: Value, x: Value) -> bool:
+    """Whether a gradient is the derivative along the direction 1: with respect to one number of each example.
+
+    Forward, a derivative of a derivative has the parts of the first one again, which are shared: the n-th has of the order of n^3
+    operations for each of the function's. Backward, every derivative multiplies them.
+    """
+    return not x.type.rank and set(x.type.lead) <= set(value.type.lead)
+
+
+def _share(copier: Copier, earlier: set[Value]) -> None:
+    """Keep once what derivatives have computed several times."""
+    same = share_region(copier.builder.region)
+    copier.mapping.update((old, same[new]) for old, new in [*copier.mapping.items()] if new in same)
+    earlier.update([same[v] for v in earlier if v in same])
+
+
+def _path_of(copier: Copier, node: Node, above: Sequence[Node]) -> list[Node]:
+    value, x, *_ = (copier[v] for v in node.inputs)
+    return _path([*above, *copier.builder.region.nodes], x, value)
 
 
 def _path(nodes: Sequence[Node], x: Value, value: Value) -> list[Node]:

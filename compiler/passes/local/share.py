@@ -22,6 +22,13 @@ def share_in_place(graph: Graph) -> Graph:
     return graph
 
 
+def share_region(region: Region) -> dict[Value, Value]:
+    """The same in one region that is being made, by itself; the values that are gone, and what each of them is now."""
+    same: dict[Value, Value] = {}
+    _share(region, [], same)
+    return same
+
+
 def _share(region: Region, around: list[Scope], same: dict[Value, Value]) -> None:
     kept: list[Node] = []
     own: Scope = {}
@@ -62,7 +69,8 @@ def _twin(node: Node, key: Hashable, scopes: list[Scope]) -> Node | None:
 
 def _key(node: Node, own: dict[Value, int]) -> Hashable:
     """What nodes have in common that do the same, but for their bodies; the values `own` of a body go by their places in it."""
-    return node.op, tuple(own.get(v, v) for v in node.inputs) if own else node.inputs, _attributes(node)
+    inputs = tuple([own.get(v, v) for v in node.inputs]) if own else node.inputs
+    return node.op, frozenset(inputs) if node.op.commutes else inputs, _attributes(node)
 
 
 def _attributes(node: Node) -> Hashable:

@@ -9,13 +9,14 @@ from __future__ import annotations
 from itertools import accumulate
 
 from mai.compiler.ir.graph import Graph, Node, Value
-from mai.compiler.ir.rewrite import Copier, copy_graph
+from mai.compiler.ir.rewrite import Copier, copy_graph, rewriting
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.products.product import Affine
 from mai.compiler.ops.shapes.indexing import Slice
 from mai.compiler.ops.shapes.shape import Concat
 
 
+@rewriting(Concat)
 def split(graph: Graph) -> Graph:
     """No product is left of a concatenation whose parts have different lead axes."""
     if not any(map(_source, graph.walk())):

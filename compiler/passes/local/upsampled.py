@@ -9,15 +9,14 @@ from __future__ import annotations
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Value
-from mai.compiler.ir.rewrite import Copier, copy_graph
+from mai.compiler.ir.rewrite import Copier, copy_graph, rewriting
 from mai.compiler.ops.products.convolution import Conv, ConvTranspose, Upsample
 from mai.compiler.ops.products.product import Einsum
 
 
+@rewriting(Upsample)
 def upsampled(graph: Graph) -> Graph:
     """No convolution of stride 1 is left of an upsampled image, but for windows of one pixel and frames wider than the window."""
-    if not graph.has(Upsample):
-        return graph
 
     def rule(copier: Copier, node: Node) -> bool:
         maker = node.inputs[0].producer if node.op is Conv else None

@@ -7,7 +7,7 @@ from functools import partial
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.rewrite import Copier, Mapping, copy_graph
+from mai.compiler.ir.rewrite import Copier, Mapping, copy_graph, rewriting
 from mai.compiler.ir.structure import Adjoint, Integrate, Loop
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.shapes.indexing import Pick
@@ -19,11 +19,9 @@ from mai.compiler.solvers.fixed import steps_of
 from mai.compiler.solvers.problem import Problem, Slopes
 
 
+@rewriting(Integrate)
 def discretise(graph: Graph, *, adjoint: bool = False) -> Graph:
     """No `integrate` is left. With `adjoint`, those that ask for it are marked for whoever trains through them."""
-    if not graph.has(Integrate):
-        return graph
-
     local = local_sizes(graph)
 
     def rule(copier: Copier, node: Node) -> bool:

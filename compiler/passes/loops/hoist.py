@@ -11,7 +11,7 @@ from math import prod
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.rewrite import Copier, copy_graph, made_in, reading, symbols_of
+from mai.compiler.ir.rewrite import Copier, copy_graph, made_in, reading, rewriting, symbols_of
 from mai.compiler.ir.structure import Loop, Spread
 from mai.compiler.ir.types import TURN_DEPTH, Axis
 from mai.compiler.ops.random.random_numbers import Draw
@@ -20,10 +20,9 @@ from mai.compiler.ops.shapes.indexing import Iota, Take
 LARGEST_ROW = 65_536  # Elements of a table a turn, 256 KB: what is larger costs more to keep than to compute again.
 
 
+@rewriting(Loop)
 def hoist(graph: Graph) -> Graph:
     """The body of every loop holds what depends on its states, on draws, and scalars of the turn that cost nothing."""
-    if not graph.has(Loop):
-        return graph
     local = local_sizes(graph)
 
     def rule(copier: Copier, node: Node) -> bool:

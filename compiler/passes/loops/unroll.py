@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from mai.compiler.ir.graph import Graph, Node, Region, turns_of
-from mai.compiler.ir.rewrite import Copier, copy_graph, reading
+from mai.compiler.ir.rewrite import Copier, copy_graph, reading, rewriting
 from mai.compiler.ir.structure import Loop, WeightOf
 
 
+@rewriting(Loop)
 def unroll(graph: Graph, at_most: int | None = None) -> Graph:
     """No fresh loop is left, and no weight's name has a `{}`.
 

@@ -7,21 +7,41 @@ for texts of two lengths; what it becomes is then followed through the operation
 from __future__ import annotations
 
 import math
+import operator
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.interpreter import BrokenGraph
-from mai.compiler.ir.structure import Constant, Extend, Lead, Structural, Unlead, WeightOf
+from mai.compiler.ir.operation import Operation
+from mai.compiler.ir.structure import VIEWS, Constant, Extend, Lead, Structural, Unlead, WeightOf
 from mai.compiler.ops import elementwise as el
+from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.products.product import Einsum, Matmul
 from mai.compiler.ops.random.random_numbers import Draw
-from mai.compiler.ops.shapes.shape import Expand, Reshape, Unsqueeze
+from mai.compiler.ops.shapes.flip import Flip
+from mai.compiler.ops.shapes.indexing import Pick, Slice
+from mai.compiler.ops.shapes.shape import Concat, Expand, Reshape, Squeeze, Stack, Transpose, Unsqueeze
 
 if TYPE_CHECKING:
     from mai.compiler.ir.evaluate import Evaluation
 
 SAMPLED = (3, 257)  # The lengths of text for which masks are computed.
 HUGE = -1e4  # A score this low has no weight in a softmax: its exponential is zero beside any other.
+MOVING = (
+    *VIEWS,
+    Reshape,
+    Unsqueeze,
+    Squeeze,
+    Expand,
+    Transpose,
+    Slice,
+    Pick,
+    Flip,
+    Concat,
+    Stack,
+)  # They compute nothing.
 
 
 def is_neutral(fill: float | None, neutral: float) -> bool:
@@ -34,26 +54,81 @@ def is_neutral(fill: float | None, neutral: float) -> bool:
 
 
 def combine_fills(node: Node, fills: list[float | None]) -> float | None:
-    """The number that an operation has above the diagonal, from those of its operands; None where it is unknown."""
+    """The number that an operation has above the diagonal, from those of its operands; None where it is unknown.
+
+    An unknown number is taken to be moderate: a score beside which a huge one decides.
+    """
+    if None not in fills and issubclass(node.op, el.Elementwise):
+        return _computed(node, [f for f in fills if f is not None])
     if node.op is logic.Where:
-        chosen, *branches = fills
-        return None if chosen is None else branches[0 if chosen else 1]
-    if node.op is el.Multiply and 0.0 in fills:
-        return 0.0
-    if node.op in (el.Add, el.Subtract) and fills[0] is not None and fills[0] <= HUGE:
-        return fills[0]
-    if node.op is el.Add and fills[1] is not None and fills[1] <= HUGE:
-        return fills[1]
-    if node.op is el.Divide and fills[0] == 0:
-        return 0.0
-    if None in fills or not issubclass(node.op, (el.Elementwise, Reshape, Unsqueeze, Expand)):
-        return None
-    if not issubclass(node.op, el.Elementwise):
-        return fills[0]
+        return _chosen(*fills)
+    if node.op in MOVING:
+        return _common(fills)
+    for fill in fills:
+        if fill == 0.0 and node.op in (el.Multiply, Matmul, Einsum, red.Sum):
+            return 0.0
+    return _decided(node.op, fills)
+
+
+def _computed(node: Node, fills: list[float]) -> float:
+    """An operation of known numbers."""
     import numpy as np
 
+    from mai.compiler.ir.evaluate import DTYPES
+
+    numbers = [DTYPES[v.type.dtype](f) for v, f in zip(node.inputs, fills, strict=True)]
     with np.errstate(all="ignore"):
-        return float(node.op.reference(np, *(np.float64(f) for f in fills), **node.attributes))
+        return float(node.op.reference(np, *numbers, **node.attributes))
+
+
+def _chosen(condition: float | None, yes: float | None, no: float | None) -> float | None:
+    """What `where` has: one of two, or what both have in common."""
+    if condition is None:
+        return _common([yes, no])
+    return yes if condition else no
+
+
+def _common(fills: Sequence[float | None]) -> float | None:
+    """The number that all have, or of huge ones of one sign the least huge; None where there is no such number."""
+    numbers = [f for f in fills if f is not None]
+    if len(numbers) < len(fills):
+        return None
+    if all(map(_is_low, numbers)):
+        return max(numbers)
+    if all(map(_is_high, numbers)):
+        return min(numbers)
+    return numbers[0] if len(set(numbers)) == 1 else None
+
+
+def _is_low(fill: float) -> bool:
+    return fill <= HUGE
+
+
+def _is_high(fill: float) -> bool:
+    return fill >= -HUGE
+
+
+def _is_huge(fill: float) -> bool:
+    return abs(fill) >= -HUGE
+
+
+# Of an operation, and an operand's place: which numbers decide the result whatever the other operand is.
+DECIDING: dict[tuple[type[Operation], int], Callable[[float], bool]] = {
+    (logic.LogicalAnd, 0): operator.not_, (logic.LogicalAnd, 1): operator.not_,
+    (logic.LogicalOr, 0): bool, (logic.LogicalOr, 1): bool,
+    (el.Add, 0): _is_huge, (el.Add, 1): _is_huge, (el.Subtract, 0): _is_huge, (el.Subtract, 1): _is_huge,
+    (el.Minimum, 0): _is_low, (el.Minimum, 1): _is_low, (el.Maximum, 0): _is_high, (el.Maximum, 1): _is_high,
+    (el.Divide, 0): operator.not_,
+}  # fmt: skip
+
+
+def _decided(op: type[Operation], fills: Sequence[float | None]) -> float | None:
+    """The result that one operand alone decides."""
+    for place, fill in enumerate(fills):
+        decides = DECIDING.get((op, place))
+        if fill is not None and decides is not None and decides(fill):
+            return -fill if (op, place) == (el.Subtract, 1) else fill
+    return None
 
 
 class Sample:

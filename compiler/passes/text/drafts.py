@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import fields
 
 from mai.compiler.ir.builder import Builder
@@ -14,7 +14,7 @@ from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.shape import Concat
 from mai.compiler.ops.terms import Term
-from mai.compiler.passes.text.growth import smallest
+from mai.compiler.passes.text.growth import is_one_of, smallest
 from mai.compiler.passes.text.prompt_lookup import PADS, at, look_up
 from mai.spec.record import record
 
@@ -62,14 +62,14 @@ def start_text(b: Builder, prompt: Value, count: Size, most: int) -> Text:
     return Text(row, *(Term(b, b.spread(t.value, prompt.type.lead)) for t in (filled, nothing(most + 1))))
 
 
-def accept_drafts(text: Text, chosen: Term, stop: Term | None) -> tuple[Text, Term, Term]:
+def accept_drafts(text: Text, chosen: Term, stops: Sequence[Value]) -> tuple[Text, Term, Term]:
     """Add the tokens of a turn to a text, up to the first that differs from its draft.
 
     The guess after the drafts is compared, too, since that costs nothing.
 
     Args:
         chosen: the token after the last one and after each of w - 1 drafts, which are the first of `guess`, [w].
-        stop: the token that ends a text, [].
+        stops: the tokens that end a text, each [].
 
     Returns:
         The text after the turn; how many of its drafts were right, [1]; and how many the next turn reads, [].
@@ -79,8 +79,9 @@ def accept_drafts(text: Text, chosen: Term, stop: Term | None) -> tuple[Text, Te
     hits = _first(order, chosen.emit(logic.Equal, text.guess.slice(-1, None, width)), read, which=False)
     right = hits.emit(el.Minimum, chosen.whole(width - 1))
     added, ended = right + 1, None
-    if stop is not None:
-        met = _first(order, chosen.emit(logic.Equal, stop), read, which=True)
+    if stops:
+        is_end = Term(chosen.builder, is_one_of(chosen.builder, chosen.value, stops))
+        met = _first(order, is_end, read, which=True)
         added, ended = added.emit(el.Minimum, met + 1), met.emit(logic.LessEqual, right)
     room = chosen.whole(text.room)
     filled = (text.filled + added).emit(el.Minimum, room)

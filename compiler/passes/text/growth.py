@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mai.compiler.ir.builder import Builder
@@ -45,17 +45,17 @@ def grow(copier: Copier, node: Node, advance: Advance) -> Node:
             token, and a function from the token that is really appended, which may be none, to the states.
     """
     builder = copier.builder
-    row, count, *stop = (copier[v] for v in node.inputs)
+    row, count, *stops = (copier[v] for v in node.inputs)
     region, outer = Region([Value(count.type, "turn")]), builder.region
     builder.region = region
     token, finish = advance(region.inputs[0], row)
-    token, ending = _end_rows(builder, token, stop[0]) if stop else (token, [])
+    token, ending = _end_rows(builder, token, stops) if stops else (token, [])
     states = [*ending, *finish(token)]
     region.inputs += [s.value for s in states]
     region.outputs = [s.next for s in states if s.next is not None] + [token]
     builder.region = outer
     first = [s.first(builder) for s in states]
-    loop = Loop(Extend.of(node).count, fresh=False, stops=bool(stop), fill=NOTHING)
+    loop = Loop(Extend.of(node).count, fresh=False, stops=bool(stops), fill=NOTHING)
     *_, rows = builder.loop(count, loop, first, region)
     copier.bind(node, builder.emit(Concat, row, rows, axis=-1, name=node.output.name))
     return next(n for n in reversed(outer.nodes) if n.regions)
@@ -66,19 +66,27 @@ def texts(graph: Graph) -> list[Node]:
     return [node for node in graph.nodes if node.op is Loop and Loop.of(node).length is not None]
 
 
-def _end_rows(builder: Builder, token: Value, stop: Value) -> tuple[Value, list[State]]:
-    """Replace the tokens of rows that have met `stop` by NOTHING; the states say which have, and whether a row goes on."""
+def _end_rows(builder: Builder, token: Value, stops: Sequence[Value]) -> tuple[Value, list[State]]:
+    """Replace the tokens of rows that have met one of `stops` by NOTHING; the states say which have, and whether a row goes on."""
     lead = token.type.lead
     ended = Value(Type(DType.BOOL, (), lead), "ended")
     going = Value(Type(DType.BOOL), "going")
     token = builder.emit(logic.Where, ended, builder.constant(NOTHING), token, name=token.name)
-    now = builder.emit(logic.LogicalOr, ended, builder.emit(logic.Equal, token, stop), name="ended")
+    now = builder.emit(logic.LogicalOr, ended, is_one_of(builder, token, stops), name="ended")
     least = smallest(builder, builder.emit(el.ToReal, now))
     on = builder.emit(logic.Less, least, builder.constant(0.5), name="going")
     return token, [
         State(going, lambda b: b.constant(True), on),
         State(ended, lambda b: b.spread(b.constant(False), lead), now),
     ]
+
+
+def is_one_of(builder: Builder, token: Value, ends: Sequence[Value]) -> Value:
+    """Whether a token, or each of some, is one of the tokens [] that end a text."""
+    first, *rest = (builder.emit(logic.Equal, token, end) for end in ends)
+    for other in rest:
+        first = builder.emit(logic.LogicalOr, first, other)
+    return first
 
 
 def smallest(builder: Builder, x: Value) -> Value:

@@ -20,28 +20,32 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from mai.compiler.ir.graph import Graph, Node, Value
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.operation import Operation
-from mai.compiler.ir.rewrite import Copier, copy_graph, reading
+from mai.compiler.ir.rewrite import Copier, copy_graph, reading, rewriting
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import VIEWS, Extend, Lead, Loop, SizeOf, Spread, Unlead
 from mai.compiler.ir.types import Axis, DType
 from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.shape import Expand, Reshape
+from mai.compiler.ops.terms import Term
 from mai.compiler.passes.text.causal import SAMPLED, Sample, combine_fills, is_neutral
 from mai.compiler.passes.text.growth import Finish, grow
-from mai.compiler.passes.text.last_row import LAST, needs
+from mai.compiler.passes.text.last_row import LAST, looks_along, needs
 from mai.compiler.passes.text.turn import Grown, Turn
+from mai.spec.diagnostics import MaiError
 
 
+@rewriting(Extend)
 def incremental(graph: Graph) -> Graph:
     """No `extend` is left: each is a loop over tokens with the states that its body needs.
 
     Raises:
         MaiError: `looks-ahead`, for a body that has no incremental form.
     """
-    return copy_graph(graph, _rule) if graph.has(Extend) else graph
+    return copy_graph(graph, _rule)
 
 
 def _rule(copier: Copier, node: Node) -> bool:
@@ -133,6 +137,15 @@ class Growth(Turn):
 
     # ------------------------------------------------------------ one operation
 
+    def expanded(self, node: Node) -> Value:
+        parts = Region()
+        expansion = node.op.expansion
+        assert expansion is not None, "a kernel says what it is made of"
+        operands = [Term(Builder(parts, node.span, node.scope), v) for v in node.inputs]
+        result: Term = expansion(*operands, **node.attributes)
+        self.nodes(parts.nodes)
+        return self.grown_of(result.value).value
+
     def summed(self, node: Node, op: type[Operation]) -> Value:
         if self.axes(node.output):
             raise self.refused("is of another number of tokens for each token")
@@ -143,7 +156,7 @@ class Growth(Turn):
         """An operation on rows and past axes, by where its axes go."""
         if node.op.along is None and node.op not in VIEWS:
             raise self.refused("takes no axis that grows")
-        row, *past = self.axes(node.output) or (None,)
+        row, past = self._row_and_past(node, inputs)
         only_last = self.need.get(node.output) == LAST and row is not None
         supplied, consumed = [], []
         for operand, (value, g) in enumerate(zip(node.inputs, inputs, strict=True)):
@@ -151,7 +164,7 @@ class Growth(Turn):
             operand_value = self._supplied(
                 g, value, {a for a, to in goes.items() if to != row or row is None}, only_last
             )
-            eaten = [a for a, to in goes.items() if to is None or self._scans(node, operand, a)]
+            eaten = [a for a, to in goes.items() if to is None or looks_along(node, a)]
             consumed += [(operand, axis) for axis in eaten]
             supplied.append(operand_value)
         self._check_causal(node, supplied, consumed, row)
@@ -162,13 +175,26 @@ class Growth(Turn):
         fill = self._fill(node, supplied, row, past)
         return Grown(result, row, tuple(past), rows if row is not None else 0, now, fill)
 
+    def _row_and_past(self, node: Node, inputs: Sequence[Grown]) -> tuple[int | None, list[int]]:
+        """The result's axis of new tokens, and those of all tokens so far.
+
+        What an operation makes of all tokens at once, as a softmax over them, has all of them anew in each turn, and so has what
+        is computed of it.
+        """
+        axes = self.axes(node.output)
+        if not axes:
+            return None, []
+        at_once = looks_along(node, axes[0]) or any(g.row is None and g.past for g in inputs)
+        return (None, list(axes)) if len(axes) == 1 and at_once else (axes[0], list(axes[1:]))
+
     def _supplied(self, g: Grown, value: Value, whole: set[int], only_last: bool) -> Grown:
         """An operand with `whole` among its axes as past axes, and the rest as rows."""
         if g.row in whole:
             return self.history(g, value)
         for axis in g.past:
             if axis not in whole:
-                raise self.refused("looks at every pair of tokens twice")
+                what = "looks at every pair of tokens twice"
+                raise self.refused("takes what is of all tokens at once into each" if g.row is None else what)
         return self.last(g, value) if only_last and g.row is not None else g
 
     def _check_causal(
@@ -183,11 +209,17 @@ class Growth(Turn):
                 continue
             sides = [o for o in operands if o.row is not None and o.past] or [g]
             if not any(is_neutral(o.fill, node.op.neutral) for o in sides):
-                neutral = {0.0: "0", -math.inf: "-inf"}.get(node.op.neutral, str(node.op.neutral))
-                message = f"looks at later tokens: where they stand there must be {neutral}"
-                raise self.refused(
-                    message, help="mask them: `where(range(P)[:, None] >= range(P)[None, :], scores, -1e9)`"
-                )
+                raise self._looking_ahead(g, node.op.neutral)
+
+    def _looking_ahead(self, g: Grown, neutral: float) -> MaiError:
+        """The error for an operand whose later tokens are not known to be neutral."""
+        number = {-math.inf: "-1e9", math.inf: "1e9"}.get(neutral, f"{neutral:g}")
+        shown = str(bool(neutral)).lower() if g.value.type.dtype is DType.BOOL else number
+        return self.refused(
+            f"looks at later tokens: where they stand there must be {shown}",
+            help=f"mask them: `where(j <= i, x, {shown})`, with `i = range(P)[:, None]` and `j = range(P)`;"
+            " other conditions are joined to it by `and`",
+        )
 
     def _masked_operands(
         self, node: Node, operands: list[Grown], consumed: Sequence[tuple[int, int]]
@@ -199,23 +231,23 @@ class Growth(Turn):
             if place is None or (len(masked) and node.op.neutral == 0.0):
                 continue
             masked.add(axis)
-            operands[operand] = self._masked(operands[operand], node.inputs[operand], axis, node.op.neutral)
+            operands[operand] = self._masked(operands[operand], axis, node.op.neutral)
         return operands
 
-    def _masked(self, g: Grown, old: Value, axis: int, neutral: float | None) -> Grown:
+    def _masked(self, g: Grown, axis: int, neutral: float | None) -> Grown:
         """The neutral number at past places that hold no token; rows that hold none themselves see what they like."""
         rank = g.value.type.rank
-        if axis < -rank or (g.row is not None and g.row < -rank):
+        if axis < -rank:
             raise self.refused("sums over tokens that a call is mapped over")
+        inner = max(-g.row - rank, 0) if g.row is not None else 0
+        value = self.builder.unlead(g.value, inner) if inner else g.value
         has_token = self.along(self.columns_so_far() if g.row is None else self.columns(), axis)
         if g.row is not None:
             place = self.places() if g.rows != 1 else self.last_of(self.places())
             nothing = self.emit(logic.Less, self.along(place, g.row), self.builder.constant(0))
             has_token = self.emit(logic.LogicalOr, has_token, nothing)
-        fill = self.builder.constant(float(neutral or 0.0))
-        if g.value.type.dtype is not DType.REAL:
-            fill = self.builder.constant(int(neutral or 0)) if math.isfinite(neutral or 0) else fill
-        return replace(g, value=self.emit(logic.Where, has_token, g.value, fill))
+        masked = self.emit(logic.Where, has_token, value, self.number_like(value, neutral or 0.0))
+        return replace(g, value=self.builder.lead(masked, g.value.type.lead[-inner:]) if inner else masked)
 
     def _emitted(self, node: Node, inputs: Sequence[Value], sizes: Mapping[int, Size]) -> Value:
         """Emit the operation for this turn; `sizes` are the sizes of the growing axes of its result."""
@@ -245,7 +277,7 @@ class Growth(Turn):
         sampled = [sample.above(node.output, row, past[0]) for sample in self.samples]
         if None not in sampled and len(set(sampled)) == 1:
             return sampled[0]
-        if node.op is red.Softmax:
+        if node.op is red.Softmax and node.attributes["axis"] == past[0]:
             return 0.0
         fills = [self._fill_of(value, g) for value, g in zip(node.inputs, operands, strict=True)]
         return combine_fills(node, fills)

@@ -27,12 +27,17 @@ def needs(region: Region, g: GrowingAxes) -> dict[Value, int]:
     return need
 
 
+def looks_along(node: Node, axis: int) -> bool:
+    """Whether an operation that keeps its shape looks along this very axis, as a softmax does."""
+    return node.op.neutral is not None and node.attributes.get("axis") == axis
+
+
 def _operand_needs(node: Node, level: int, g: GrowingAxes) -> list[int]:
     if node.op is Pick and node.attributes["index"] == -1 and g.grows(node.inputs[0], node.attributes["axis"]):
         return [LAST]
     follows = node.op in VIEWS or (node.op.along is not None and node.op.grown is None) or node.op is Pick
     axes = g.axes(node.output) if node.outputs else ()
-    if level == ALL or not follows or not axes or node.regions:
+    if level == ALL or not follows or not axes or node.regions or looks_along(node, axes[0]):
         return [ALL] * len(node.inputs)
     own = []
     for operand, value in enumerate(node.inputs):

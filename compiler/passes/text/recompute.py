@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from mai.compiler.ir.graph import Graph, Node, Value
-from mai.compiler.ir.rewrite import Copier, copy_graph
+from mai.compiler.ir.rewrite import Copier, copy_graph, rewriting
 from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.structure import Extend
 from mai.compiler.ops import elementwise as el
@@ -11,9 +11,10 @@ from mai.compiler.ops.shapes.shape import Concat, Unsqueeze
 from mai.compiler.passes.text.growth import Finish, State, grow
 
 
+@rewriting(Extend)
 def recompute(graph: Graph) -> Graph:
     """Replace each `extend` by a loop whose state is the row so far."""
-    return copy_graph(graph, _rule) if graph.has(Extend) else graph
+    return copy_graph(graph, _rule)
 
 
 def _rule(copier: Copier, node: Node) -> bool:

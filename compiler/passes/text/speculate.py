@@ -21,7 +21,7 @@ from dataclasses import dataclass, replace
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import TURNS, Graph, Node, Region, Value
-from mai.compiler.ir.rewrite import Copier, copy_graph, reading
+from mai.compiler.ir.rewrite import Copier, copy_graph, reading, rewriting
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.structure import NOTHING, Extend, Loop
 from mai.compiler.ir.types import Axis, DType, Type
@@ -42,14 +42,13 @@ DRAFT_DEPTH = 0.5  # The axis is inside the batch, and outside the axes that a c
 INTEGER, TRUTH = Type(DType.INT), Type(DType.BOOL)
 
 
+@rewriting(Extend)
 def speculative(graph: Graph, most: int) -> Graph:
     """Replace each `extend` by a loop that reads up to `most` drafts a turn; one more output counts the turns.
 
     Raises:
         MaiError: `looks-ahead`, for a body that has no incremental form; `no-drafts`, for one that cannot read several.
     """
-    if not graph.has(Extend):
-        return graph
     counts: list[Value] = []
 
     def rule(copier: Copier, node: Node) -> bool:
@@ -83,14 +82,14 @@ class Speculation(Growth):
     def rewrite(self) -> Value:
         """Put the loop in the place of the `extend`; the number of its turns is returned."""
         b, extend = self.builder, self.extend
-        row, count, *stop = (self.copier[v] for v in extend.inputs)
+        row, count, *stops = (self.copier[v] for v in extend.inputs)
         tokens = Extend.of(extend).count
         first = drafts.start_text(b, row, tokens, self.most)
         self._measure(row, tokens)
         region, outer = Region([Value(INTEGER, "turn")]), b.region
         b.region, self.text = region, first.as_inputs()
         chosen = self._choose(row)
-        after, right, wanted = drafts.accept_drafts(self.text, chosen, Term(b, stop[0]) if stop else None)
+        after, right, wanted = drafts.accept_drafts(self.text, chosen, stops)
         states = [
             *self._running(region.inputs[0], after),
             *(State(t.value, _from(f.value), a.value) for t, f, a in zip(self.text, first, after, strict=True)),
@@ -158,7 +157,7 @@ class Speculation(Growth):
             State(self.choosing, lambda b: b.constant(1), width),
             State(self.before, lambda b: b.constant(0), (self._term(self.before) + self._size(self.new)).value),
             State(self.begins, _from(self.nothing.value), (self._term(self.begins) + wrong).value),
-            State(self.there, lambda b: full(b, self.there.type, 0), self._joined(self.there, there.value)),
+            State(self.there, lambda b: full(b, self.there.type, 0, self.past), self._joined(self.there, there.value)),
         ]
 
     def _joined(self, before: Value, new: Value) -> Value:
@@ -224,6 +223,8 @@ class Speculation(Growth):
         return self.builder.lead(alone, (replace(axes[0], size=1), *axes[1:])) if axes else alone
 
     def newest(self, value: Value, axis: int) -> Value:
+        if self.grown_of(value).row is None:
+            return super().newest(value, axis)
         self.rows(value)
         return self.emit(Pick, self.last(self.grown_of(value), value).value, axis=axis, index=-1)
 

@@ -5,6 +5,7 @@ The argument `g` of an operation's `grown` is a `Turn`.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -13,7 +14,7 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.rewrite import Copier, symbols_of
-from mai.compiler.ir.sizes import Dim, Size, symbol
+from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.structure import Extend
 from mai.compiler.ir.types import Axis, DType, Type
 from mai.compiler.ops import elementwise as el
@@ -23,6 +24,8 @@ from mai.compiler.ops.shapes.indexing import Iota, Pick, Slice
 from mai.compiler.ops.shapes.shape import Concat, Expand, Unsqueeze
 from mai.compiler.passes.text.growing_axes import GrowingAxes
 from mai.compiler.passes.text.growth import State
+
+FAR = 2.0**62  # Beyond any whole number of a text.
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ class Turn(GrowingAxes):
         return [
             State(self.ids, lambda _: row, b.emit(Unsqueeze, chosen, name="ids")),
             State(self.before, lambda outer: outer.constant(0), after),
-            State(self.begins, lambda outer: full(outer, self.begins.type, 0), self.empty),
+            State(self.begins, lambda outer: full(outer, self.begins.type, 0, self.past), self.empty),
             *self.states,
         ]
 
@@ -117,11 +120,14 @@ class Turn(GrowingAxes):
             raise self.refused("would keep what is true of this turn only")
         if g.row < -g.value.type.rank:
             raise self.refused("keeps a state for tokens that a call is mapped over")
-        real = g.value.type.dtype is DType.REAL
         has_token = self.emit(logic.GreaterEqual, self.along(self.places(), g.row), self.builder.constant(0))
-        return self.emit(
-            logic.Where, has_token, g.value, self.builder.constant(float(nothing) if real else int(nothing))
-        )
+        return self.emit(logic.Where, has_token, g.value, self.number_like(g.value, nothing))
+
+    def number_like(self, value: Value, number: float) -> Value:
+        """A number in the dtype of a value; an infinite one is a very large whole number where that is one."""
+        kinds: dict[DType, type[bool | int | float]] = {DType.BOOL: bool, DType.INT: int, DType.REAL: float}
+        finite = number if math.isfinite(number) or value.type.dtype is DType.REAL else math.copysign(FAR, number)
+        return self.builder.constant(kinds[value.type.dtype](finite))
 
     def rows_so_far(self, value: Value, nothing: float) -> Value:
         """The rows of the new tokens as the token to be chosen sees them, `nothing` where a row holds no token."""
@@ -129,7 +135,9 @@ class Turn(GrowingAxes):
 
     def newest(self, value: Value, axis: int) -> Value:
         """The row of the last token."""
-        return self.emit(Pick, self.rows(value), axis=axis, index=-1)
+        g = self.grown_of(value)
+        rows = self.ending(g.value, axis, 1) if g.past == (axis,) else self.rows(value)
+        return self.emit(Pick, rows, axis=axis, index=-1)
 
     def ending(self, value: Value, axis: int, count: int) -> Value:
         """The last `count` along an axis, once the new tokens are in it: what a state of that size becomes."""
@@ -154,8 +162,11 @@ class Turn(GrowingAxes):
         """A state of a fixed size; the caller says what it becomes. A state is one an example."""
         if any(g.now for g in map(self.grown_of, self.node.inputs)):
             raise self.refused("would keep what is true of this turn only")
+        return self._state(name, type, first)
+
+    def _state(self, name: str, type: Type, first: float) -> State:
         value = Value(type.with_lead(self._batched(type)), name)
-        self.states.append(State(value, lambda b: full(b, value.type, first)))
+        self.states.append(State(value, lambda b: full(b, value.type, first, self.past)))
         return self.states[-1]
 
     def growing_state(self, name: str, shape: tuple[Size, ...]) -> State:
@@ -203,6 +214,10 @@ class Turn(GrowingAxes):
         """A size as a real number."""
         return self.emit(el.ToReal, self.builder.size(size))
 
+    def expanded(self, node: Node) -> Value:
+        """The result of a kernel by the operations that it is made of, each in its own incremental form."""
+        raise NotImplementedError
+
     def summed(self, node: Node, op: type[Operation]) -> Value:
         """What `op`, a sum, makes of a node's operands for all tokens so far; refused where each token has its own."""
         raise NotImplementedError
@@ -217,10 +232,6 @@ class Turn(GrowingAxes):
 
     # ---------------------------------------------------------------- the parts
 
-    def _scans(self, node: Node, operand: int, axis: int) -> bool:
-        """Whether an operation that keeps its shape looks along this very axis, as a softmax does."""
-        return node.op.neutral is not None and node.attributes.get("axis") == axis
-
     def history(self, g: Grown, old: Value) -> Grown:
         """A value for all tokens so far: those before are kept."""
         if old in self.histories:
@@ -231,7 +242,7 @@ class Turn(GrowingAxes):
             raise self.refused("would keep what is true of this turn only")
         if g.row < -g.value.type.rank:
             raise self.refused("keeps what a call is mapped over")
-        state = self.state(old.name, self.resized(old, g.row, self.past), 0)
+        state = self._state(old.name, self.resized(old, g.row, self.past), 0)
         new = self.builder.spread(self.rows(old, 0), state.value.type.lead)
         state.next = self.emit(Concat, state.value, new, axis=g.row, name=old.name)
         self.histories[old] = Grown(state.next, None, (g.row,), 0)
@@ -271,8 +282,8 @@ class Turn(GrowingAxes):
         return self.length in symbols_of(node)
 
 
-def full(b: Builder, type: Type, number: float) -> Value:
-    """The initial value of a state: filled with a number, of size 0 along axes that grow."""
-    shape = tuple(0 if isinstance(s, Dim) else s for s in type.shape)
+def full(b: Builder, type: Type, number: float, *growing: Size) -> Value:
+    """The initial value of a state: filled with a number, of size 0 along the axes whose size grows."""
+    shape = tuple(0 if s in growing else s for s in type.shape)
     fill = b.constant(number if type.dtype is DType.REAL else int(number), type.dtype)
     return b.spread(b.emit(Expand, fill, shape=shape) if shape else fill, type.lead)

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.rewrite import Copier, copy_graph
+from mai.compiler.ir.rewrite import Copier, copy_graph, rewriting
 from mai.compiler.ir.sizes import Size, substitute, symbol
 from mai.compiler.ir.structure import NOTHING, Loop
 from mai.compiler.ir.types import DType, Type
@@ -29,9 +29,10 @@ BLOCK = 32  # Turns of an inner loop: a near part is small beside the weights, a
 NEVER = -1e30  # Added to the score of what may not be looked at.
 
 
+@rewriting(Loop)
 def two_level(graph: Graph) -> Graph:
     """Replace every loop of a growing text that attends to its past by a loop of blocks of turns."""
-    return copy_graph(graph, _rule) if graph.has(Loop) else graph
+    return copy_graph(graph, _rule)
 
 
 def _rule(copier: Copier, node: Node) -> bool:
@@ -93,7 +94,7 @@ class Blocks:
         b.region = region
         region.outputs = self._turn(block, b.emit(el.Add, before, region.inputs[0], name="turn"), near)
         b.region = around
-        first = [full(b, near[v].type, 0) if v in self.caches else self.far[v] for v in self.far]
+        first = [full(b, near[v].type, 0, self._near(v)) if v in self.caches else self.far[v] for v in self.far]
         loop = Loop(BLOCK, fresh=False, stops=True, fill=NOTHING)
         _, *last, row = b.loop(b.constant(BLOCK), loop, [b.constant(True), *first], region)
         joined = [

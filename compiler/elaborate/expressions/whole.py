@@ -1,0 +1,75 @@
+"""Whole numbers where an index or a label is needed: integers, and reals that are whole whatever the inputs are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from mai.compiler.elaborate.bindings import Binding
+from mai.compiler.elaborate.context import Context
+from mai.compiler.elaborate.expressions.tables import numbers_of, table_of
+from mai.compiler.ir.graph import Value
+from mai.compiler.ir.operation import Operation
+from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.structure import Constant, Nested
+from mai.compiler.ir.types import DType
+from mai.compiler.ops import elementwise as el
+from mai.compiler.ops.elementwise.conversion import ToInt, ToReal
+from mai.compiler.ops.elementwise.rounding import ROUNDINGS
+from mai.compiler.ops.reductions.running import Cumsum
+from mai.compiler.ops.reductions.sums import Max, Min, Sum
+from mai.spec.source import Span
+
+ALWAYS: frozenset[type[Operation]] = frozenset({*ROUNDINGS, el.Sign, ToReal})
+OF_WHOLE: frozenset[type[Operation]] = frozenset(
+    {el.Add, el.Subtract, el.Multiply, el.Negative, el.Absolute, el.Maximum, el.Minimum, Sum, Max, Min, Cumsum}
+)
+CHOOSE = "shapes are fixed: choose with `where(c, a, b)`"
+ROUND = "`int(x)` cuts a number to a whole one, `floor(x)` and `round(x)` give one"
+
+
+def is_whole(value: Value) -> bool:
+    """Whether every element is a whole number, by what computes it: `floor(9 * t) + 1` is, and a sum of truths."""
+    if value.type.dtype is not DType.REAL:
+        return value.type.dtype is DType.INT
+    node = value.producer
+    if node is None or node.op in ALWAYS:
+        return node is not None
+    if node.op is Constant:
+        return _are_whole(Constant.of(node).value)
+    return node.op in OF_WHOLE and all(map(is_whole, node.inputs))
+
+
+def _are_whole(value: Nested) -> bool:
+    if isinstance(value, tuple):
+        return all(map(_are_whole, value))
+    return float(value).is_integer()
+
+
+def whole(e: Context, binding: Binding, span: Span) -> Value:
+    """An index: a tensor of whole numbers. Raises `Stop` for one whose numbers need not be whole."""
+    value = e.value(binding, span)
+    if value.type.dtype is DType.INT:
+        return value
+    if is_whole(value):
+        return e.emit(ToInt, value, name=value.name)
+    what, help = ("true or false", CHOOSE) if value.type.dtype is DType.BOOL else ("real", ROUND)
+    raise e.fail("dtype-mismatch", span, f"an index is a whole number, this is {what}", help=help)
+
+
+def labelled(result: Value, parts: Sequence[Binding]) -> Value:
+    """A result that has nothing but elements of its `parts`, as labels: of as many classes as the part with the most."""
+    classes = [_classes(part) for part in parts]
+    if result.type.dtype is DType.INT and all(isinstance(c, int) for c in classes):
+        result.type = replace(result.type, classes=max(c for c in classes if isinstance(c, int)))
+    return result
+
+
+def _classes(part: Binding) -> Size | None:
+    """How many labels there must be for all numbers of a value to be some of them."""
+    if isinstance(part, Value):
+        return part.type.classes
+    numbers = [*numbers_of(table_of(part))] if isinstance(part, list) else [part]
+    if all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers):
+        return max(n for n in numbers if isinstance(n, int)) + 1
+    return None

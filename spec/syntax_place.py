@@ -1,0 +1,106 @@
+"""The place where the parser stopped, and a repair of it."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from mai.spec import words
+from mai.spec.record import record
+
+STATEMENTS = frozenset(words.texts(words.of_kind("statement", "branch")))
+TYPES = frozenset(["LSQB", *(text.upper() for text in words.texts(words.of_kind("type")))])
+
+
+@record
+class Draft:
+    """An edit of a text that is no source yet: words, and for each change the characters from, to, and the text there."""
+
+    words: str
+    changes: tuple[tuple[int, int, str], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where the parser stopped.
+
+    `found` is the offending text ("" at the end), `rest` all from there on, `line` the statement so far, `before` the
+    token before, `accepts` the terminals of the grammar that could stand here; `text` is the whole text, `at` where it is.
+    """
+
+    found: str
+    rest: str
+    line: str
+    before: str
+    accepts: frozenset[str]
+    text: str = ""
+    at: int = 0
+
+    @property
+    def word(self) -> str:
+        """The word that begins the statement."""
+        match = re.match(r"\s*([^\W\d]\w*)", self.line + self.found)
+        return match[1] if match else ""
+
+    @property
+    def opens(self) -> bool:
+        """Nothing but that word stands before."""
+        return self.line.strip() in ("", self.word)
+
+    @property
+    def wants_value(self) -> bool:
+        """Whether an expression may begin here."""
+        return "NUMBER" in self.accepts
+
+    @property
+    def wants_type(self) -> bool:
+        """Whether a type must stand here."""
+        return bool(self.accepts & TYPES) and self.accepts <= TYPES | {"LPAR"}
+
+    @property
+    def named(self) -> bool:
+        """A statement's first name has been read, nothing else."""
+        return "UPDATE" in self.accepts
+
+    @property
+    def assigns_later(self) -> bool:
+        """Whether the rest of the line holds an `=` that assigns."""
+        return bool(re.match(r"[^\n}]*[^=<>!\n]=[^=]", self.rest))
+
+    @property
+    def is_word(self) -> bool:
+        """Whether what was found begins with a letter."""
+        return bool(re.match(r"[^\W\d]", self.found))
+
+    @property
+    def is_operand(self) -> bool:
+        """Whether what was found could be a part of an expression."""
+        return bool(re.match(r'[\w"]', self.found)) and self.found not in STATEMENTS
+
+    @property
+    def end(self) -> int:
+        """Where the offending text ends."""
+        return self.at + len(self.found)
+
+    @property
+    def begin(self) -> int:
+        """Where the statement begins, after its indent."""
+        return self.at - len(self.line.lstrip())
+
+    @property
+    def gap(self) -> int:
+        """Where the white space before the place begins."""
+        return len(self.text[: self.at].rstrip())
+
+    @property
+    def stop(self) -> int:
+        """Where the statement ends: before the end of its line, or the brace that closes its block."""
+        match = re.compile(r"[^\n{}]*").match(self.text, self.at)
+        return len(self.text[: match.end() if match else self.at].rstrip())
+
+    @property
+    def indent(self) -> str:
+        """The white space that begins the line; inside a brace on it, two more."""
+        line = self.text[self.text.rfind("\n", 0, self.at) + 1 : self.at]
+        own = line[: len(line) - len(line.lstrip())]
+        return own + "  " * (line.count("{") > line.count("}"))

@@ -1,0 +1,128 @@
+"""Edits: what mends an error is tried, told, and made by `--fix`; a file that would not be better stays as it is."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from mai.compiler.check import check_all
+from mai.compiler.fixing import fix, told, write
+from mai.spec.diagnostics import Change, Diagnostic, Edit
+from mai.spec.diagnostics.edit import after, changed, insert, meant, overlapping, put, take_out
+from mai.spec.diagnostics.render import to_json
+from mai.spec.source import Source, Span
+
+HEAD = "const width = 3\nnet f(x: [2]) -> [2] {\n"
+TAIL = "  return y\n}\nexport g(x: [2]) -> [2] { return f(x) }\n"
+TWO_SLIPS = f"{HEAD}  y = rleu(widht * x)\n{TAIL}"
+MENDED = f"{HEAD}  y = relu(width * x)\n{TAIL}"
+
+
+@pytest.fixture(autouse=True)
+def _in_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+
+
+def mend(text: str, path: str = "a.mai") -> str:
+    """The text after `--fix`."""
+    Path(path).write_text(text, encoding="utf-8")
+    fixed = fix(Path(path))
+    write(fixed.texts)
+    return Path(path).read_text(encoding="utf-8")
+
+
+def test_words_and_changes_agree() -> None:
+    source = Source("a.mai", "y = x ** 2\n")
+    span = Span(source, 6, 8)
+    assert put(span, "^") == Edit("write `^`", (Change(span, "^"),))
+    assert meant(span, "and").words == "did you mean `and`?"
+    assert after([put(span, "^")])["a.mai"].text == "y = x ^ 2\n"
+    assert after([take_out(span, "take it out")])["a.mai"].text == "y = x  2\n"
+    assert after([insert(source, 0, "net ", "write `net`")])["a.mai"].text == "net y = x ** 2\n"
+
+
+def test_several_changes_of_one_text() -> None:
+    source = Source("a.mai", "abcdef")
+    changes = [Change(Span(source, 4, 6), ""), Change(Span(source, 0, 1), "xyz"), Change(Span(source, 3, 3), "-")]
+    assert changed("abcdef", changes) == "xyzbc-d"
+
+
+@pytest.mark.parametrize(
+    ("first", "second", "overlap"),
+    [
+        ((0, 2), (2, 4), False),
+        ((0, 3), (2, 4), True),
+        ((2, 2), (2, 4), True),
+        ((0, 2), (2, 2), False),
+        ((1, 4), (2, 3), True),
+    ],
+)
+def test_overlaps(first: tuple[int, int], second: tuple[int, int], overlap: bool) -> None:
+    source = Source("a.mai", "abcdef")
+    one, other = put(Span(source, *first), "1"), put(Span(source, *second), "2")
+    assert overlapping([one, other]) is overlapping([other, one]) is overlap
+    assert not overlapping([one, one])
+
+
+def test_an_edit_is_in_the_json() -> None:
+    Path("a.mai").write_text(TWO_SLIPS)
+    told = json.loads(to_json(check_all(Path("a.mai")).diagnostics))
+    assert [(d["edit"][0]["text"], d["edit"][0]["start"]["column"], d["edit"][0]["end"]["column"]) for d in told] == [
+        ("relu", 7, 11),
+        ("width", 12, 17),
+    ]
+
+
+def test_what_would_not_mend_is_no_edit() -> None:
+    """`silu` is the nearest name; but the file is not sound with it."""
+    Path("a.mai").write_text("net f(x: [2]) -> [2] { return siluu(x, 3, 4) }\n")
+    (found,) = check_all(Path("a.mai")).diagnostics
+    assert (found.slug, found.help, found.edit) == ("unknown-function", "did you mean `silu`?", None)
+    assert found.edits
+    before = Path("a.mai").stat().st_mtime_ns
+    assert fix(Path("a.mai")).texts == {}
+    assert Path("a.mai").stat().st_mtime_ns == before
+
+
+def test_all_is_mended_in_rounds() -> None:
+    assert mend(TWO_SLIPS) == MENDED
+
+
+def test_line_ends_and_the_mark_of_utf8_stay() -> None:
+    Path("a.mai").write_bytes(b"\xef\xbb\xbf" + TWO_SLIPS.replace("\n", "\r\n").encode().replace(b"{\r\n", b"{\n"))
+    write(fix(Path("a.mai")).texts)
+    assert Path("a.mai").read_bytes() == b"\xef\xbb\xbf" + MENDED.replace("\n", "\r\n").encode().replace(
+        b"{\r\n", b"{\n"
+    )
+
+
+def test_the_rights_of_a_file_stay() -> None:
+    Path("a.mai").write_text(TWO_SLIPS)
+    Path("a.mai").chmod(0o600)
+    write(fix(Path("a.mai")).texts)
+    assert Path("a.mai").stat().st_mode & 0o777 == 0o600
+
+
+def test_imported_files_are_mended() -> None:
+    Path("layers.mai").write_text("layer twice(x: [d]) -> [d] { return rleu(linear(x, d)) }\n")
+    spec = 'import "layers.mai"\nexport f(x: [3]) -> [3] { return twice(reul(x)) }\n'
+    assert mend(spec) == spec.replace("reul", "relu")
+    assert "relu(linear" in Path("layers.mai").read_text()
+    assert check_all(Path("a.mai")).program is not None
+
+
+def test_an_edit_is_told_with_its_lines() -> None:
+    Path("a.mai").write_text(TWO_SLIPS)
+    edit = fix(Path("a.mai")).edits[0]
+    assert told(edit).split("\n") == [
+        "a.mai:3: did you mean `relu`?",
+        "  -   y = rleu(widht * x)",
+        "  +   y = relu(widht * x)",
+    ]
+
+
+def test_a_diagnostic_without_a_place_is_never_mended() -> None:
+    assert Diagnostic("file-not-found", None, "m").edit is None
+    assert fix(Path("nowhere.mai")).texts == {}

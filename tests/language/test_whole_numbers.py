@@ -1,0 +1,94 @@
+"""Whole numbers stay whole, reals that must be whole can be indices, lists of lists are matrices, labels have types."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mai.compiler.check import check
+from mai.compiler.compile_options import Trained
+from mai.compiler.onnx.export import export
+from mai.compiler.program import Program
+from mai.runtime import load
+
+Maker = Callable[[str], Program]
+X = "x: [4]"
+FOUR: dict[str, Any] = {"x": [[5.0, 6.0, 7.0, 8.0]]}
+RESULTS: dict[str, tuple[str, dict[str, Any], Any]] = {
+    "a sum": (f"export f({X}) -> [] {{\n  k = sum(range(3))\n  return x[k]\n}}", FOUR, [8]),
+    "an extreme": (f"export f({X}) -> [] {{ return x[max([0, 2, 1])] + x[min([3, 1])] }}", FOUR, [13]),
+    "running sums": (f"export f({X}) -> [3] {{ return x[cumsum([0, 1, 2])] }}", FOUR, [[5, 6, 8]]),
+    "a floor": (f"export f({X}, t: []) -> [] {{ return x[floor(3 * t)] }}", {**FOUR, "t": [0.9]}, [7]),
+    "a floor and one": (f"export f({X}, t: []) -> [] {{ return x[floor(3 * t) + 1] }}", {**FOUR, "t": [0.4]}, [7]),
+    "truths that are counted": (f"export f({X}) -> [] {{ return x[sum(x > 5.5)] }}", FOUR, [8]),
+    "int cuts towards zero": ("export f(t: []) -> int { return int(t) }", {"t": [-1.7, 1.7]}, [-1, 1]),
+    "int of a truth": ("export f(t: []) -> int { return int(t > 0) }", {"t": [-1.7, 1.7]}, [0, 1]),
+    "a row of a matrix": (
+        "let m = [[1, 0, 1], [0, 1, 0]]\nexport f(x: [3], k: class[2]) -> [3] { return x * m[k] }",
+        {"x": [[1.0, 2.0, 3.0]], "k": [1]}, [[0, 2, 0]],
+    ),
+    "a product with a matrix": (
+        "let m = [[0, 1], [-1, 0.5]]\nexport f(x: [2]) -> [2] { return m @ x }", {"x": [[1.0, 2.0]]}, [[2, 0]],
+    ),
+    "a matrix as an index": (
+        f"export f({X}) -> [2, 2] {{ return x[[[0, 1], [2, 3]]] }}", FOUR, [[[5, 6], [7, 8]]],
+    ),
+    "a list of truths": (f"export f({X}) -> [4] {{ return where([true, false, true, false], x, 0) }}", FOUR, [[5, 0, 7, 0]]),
+    "sizes in a list": ("export f(x: [N]) -> [2] { return [N, 2 * N] }", {"x": [[1.0, 2.0, 3.0]]}, [[3, 6]]),
+    "a real list of sizes": ("export f(x: [N]) -> [2] { return [N, 0.5] }", {"x": [[1.0, 2.0, 3.0]]}, [[3, 0.5]]),
+    "labels in a row": (
+        "export f(x: class[5][T], y: class[5]) -> class[5][T + 1] { return concat(x, [y]) }",
+        {"x": [[1, 4]], "y": [2]}, [[1, 4, 2]],
+    ),
+    "a table of labels": (
+        "export f(x: class[3][2, T]) -> class[3][T] { return where(x[0] > 0, x[1], 0) }", {"x": [[[1, 0], [2, 1]]]}, [[2, 0]],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", RESULTS)
+def test_results(name: str, program: Maker, tmp_path: Path) -> None:
+    text, inputs, expected = RESULTS[name]
+    model = load(export(program(text + "\n"), "f", Trained({}), tmp_path).path, providers="cpu")
+    np.testing.assert_allclose(model(**inputs), expected, atol=1e-6)
+
+
+EMBEDDED = {
+    "joined": "concat(x, [y])",
+    "stacked": "[y, y]",
+    "chosen": "where(x > 1, x, 0)",
+    "indexed": "x[[1, 0]]",
+    "turned around": "[x, x]'",
+    "of another shape": 'rearrange(x, "t -> t 1")',
+}
+
+
+@pytest.mark.parametrize("name", EMBEDDED)
+def test_labels_stay_labels(name: str, program: Maker) -> None:
+    """`embed` asks how many there are."""
+    made = program(f"export f(x: class[5][2], y: class[5]) -> [] {{ return sum(embed({EMBEDDED[name]}, 3)) }}\n")
+    assert [w.shape for w in made.weights.values()] == [(5, 3)]
+
+
+REFUSED = {
+    "a real index": (f"export f({X}, t: []) -> [] {{ return x[3 * t] }}\n", "dtype-mismatch", "3 * t"),
+    "half of a whole number": (f"export f({X}, t: []) -> [] {{ return x[floor(t) * 0.5] }}\n", "dtype-mismatch", "floor(t) * 0.5"),
+    "rows of unlike sizes": ("export f(x: [2]) -> [2] { return x @ [[1, 2], [3]] }\n", "shape-mismatch", "[[1, 2], [3]]"),
+    "a number beside a row": ("export f(x: [2]) -> [2] { return x * [[1, 2], 3] }\n", "shape-mismatch", "[[1, 2], 3]"),
+    "a truth among numbers": ("export f(x: [2]) -> [2] { return x * [1, true] }\n", "type-mismatch", "[1, true]"),
+    "an empty row": ("export f(x: [2]) -> [2] { return x * [[], []] }\n", "type-mismatch", "[[], []]"),
+    "labels as defaults": ("export f(x: [2], y: class[3][2] = 1) -> [2] { return x }\n", "rank-mismatch", "class[3][2]"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_is_refused(name: str, tmp_path: Path) -> None:
+    text, slug, at = REFUSED[name]
+    path = tmp_path / "spec.mai"
+    path.write_text(text, encoding="utf-8")
+    error = check(path).diagnostics[0]
+    assert error.slug == slug and error.span is not None and error.span.text == at
