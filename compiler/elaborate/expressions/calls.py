@@ -207,6 +207,7 @@ class Calls:
                 value.name = name
             if function.declaration.kind == "net":
                 self.e.graph.arguments.setdefault(function.name, {}).setdefault(value, name)
+            self._note(function, name, value)
             env.names[name] = value
         outer, self.e.axes = self.e.axes, (*self.e.axes, *axes)
         self.e.call_stack.append(function.name)
@@ -219,6 +220,12 @@ class Calls:
             self.e.calls_around.pop()
             self.e.axes = outer
         return self._returned(env, function, made, axes, span)
+
+    def _note(self, function: Function, slot: str | int, value: Value) -> None:
+        """What a parameter or a result of one of the file's own functions stands for in this call."""
+        place = function.declaration.name.span
+        if not in_prelude(place.source):
+            self.e.graph.calls.setdefault((place, slot), []).append(value)
 
     def _around(self, function: Function, fitted: dict[str, Fitted], env: Environment, span: Span) -> CallAround:
         """The call, for messages about the body; a net whose types are all numbers is wrong by itself."""
@@ -269,6 +276,8 @@ class Calls:
             )
         values = self.e.signatures.results(env, function.declaration, made)
         parts = tuple(self._unmapped(value, axes) for value in values)
+        for number, part in enumerate(parts):
+            self._note(function, number, part)
         return parts if isinstance(made, tuple) else parts[0]
 
     def _unmapped(self, value: Value, axes: tuple[Axis, ...]) -> Value:

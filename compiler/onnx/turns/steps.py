@@ -15,7 +15,7 @@ from mai.compiler.ir.structure import CONTROL, StepControl
 from mai.compiler.solvers.adaptive import FIRST, LARGEST, SAFETY, SMALLEST
 from mai.runtime.arrays import Array
 
-ROUNDINGS = 16  # How many of the roundings that are seen in velocities may add up in the estimate of an error.
+ROUNDINGS = 32  # How many of the roundings that are seen in velocities may add up in the estimate of an error.
 EPSILON = 2.0**-24  # Of one rounding, relative.
 FINEST = 2.0**-21  # The least that is taken for the roundings of a velocity, relative to it.
 AROUND = 8  # Turns before and after one whose velocities tell how large the roundings are in it.

@@ -10,9 +10,10 @@ import numpy as np
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.graph import Graph, Node
 from mai.compiler.ir.structure import Loop
-from mai.compiler.onnx.build import build, serialised
+from mai.compiler.onnx.build import build
+from mai.compiler.onnx.opened import opened
 from mai.compiler.onnx.prepared import Prepared
-from mai.compiler.onnx.trial import Reference, Trial, difference, run_trial, session
+from mai.compiler.onnx.trial import Reference, Trial, difference, run_trial
 from mai.compiler.onnx.turns.compare import Played, Taken, all_starts, errors, starts
 from mai.compiler.passes.loops.replay import Replay, replayed
 from mai.compiler.passes.loops.tape import Tape, taped
@@ -37,7 +38,7 @@ class Turns:
     def __init__(self, prepared: Prepared, weights: Mapping[str, Array], options: CompileOptions) -> None:
         self.plain = prepared.plain
         self.graph, self.tapes = taped(prepared.optimised)
-        self.twin = session(serialised(build(self.graph, weights, options)))
+        self.twin = opened(build(self.graph, weights, options))
         self.replay, self.replays = replayed(prepared.plain)
         self.torch = torch_reference(self.replay, weights)
 
