@@ -64,7 +64,7 @@ def compacted_loop(walk: OnnxInterpreter, loop: Node) -> list[ir.Value]:
             for x, empty in zip(results[len(states) :], nothing, strict=True)
         ]
         left = op.Reshape(op.NonZero(_examples(op, moved[0], states[0])), op.ints([-1]))
-        kept = [op.Gather(x, _among(op, v, left, rows), axis=0) for v, x in zip(carried, (rows, *moved), strict=False)]
+        kept = [op.Gather(x, among(op, v, left, rows), axis=0) for v, x in zip(carried, (rows, *moved), strict=False)]
         leaving = [op.Greater(op.Size(left), 0), *kept, *whole, *of_turn]
         outputs = walk.leaving(leaving, [AGAIN, *carried, *kept_values])
     walk.values.update(zip(outer, outer_values, strict=True))
@@ -83,7 +83,7 @@ def _nothing(op: OnnxBackend, value: Value) -> ir.Value | None:
     return op.Expand(zero, op.shape_vector([op.resolve(s) for s in value.type.physical]))
 
 
-def _among(op: OnnxBackend, value: Value, left: ir.Value, rows: ir.Value) -> ir.Value:
+def among(op: OnnxBackend, value: Value, left: ir.Value, rows: ir.Value) -> ir.Value:
     """Where a value has the examples that are left: once, or in every branch, if branches of a net lie one after the other."""
     branches = evaluate(value.type.physical[0], {BATCH: 1})
     if branches == 1:

@@ -167,13 +167,13 @@ def test_faults_in_a_loop_are_caught(fault: str, program: Maker) -> None:
 
 def test_faults_of_the_lowering_are_caught(program: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
     """Examples that go on get the states of others."""
-    right, rows_of = compact_adaptive._among, compact_adaptive.ROWS
+    right, rows_of = compact_adaptive.among, compact_adaptive.ROWS
 
     def wrong(op: OnnxBackend, value: Value, left: ir.Value, rows: ir.Value) -> ir.Value:
         places = right(op, value, left, rows)
         return places if value is rows_of else op.Sub(op.Sub(op.Size(left), op.int(1)), places)
 
-    monkeypatch.setattr(compact_adaptive, "_among", wrong)
+    monkeypatch.setattr(compact_adaptive, "among", wrong)
     with pytest.raises(MaiError, match="differs from torch"):
         passed(*prepared_of(program(NET.format("dopri5", 1e-4, 1e-4))))
 
