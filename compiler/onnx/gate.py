@@ -15,7 +15,7 @@ error of the file. A result of which no number was finite in any trial has not b
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -31,7 +31,16 @@ from mai.compiler.onnx.first_difference import first_difference
 from mai.compiler.onnx.limits import smallest
 from mai.compiler.onnx.opened import opened
 from mai.compiler.onnx.prepared import Prepared
-from mai.compiler.onnx.trial import FREE_SIZE, Reference, Trial, difference, run_trial, session, trial
+from mai.compiler.onnx.trial import (
+    FREE_SIZE,
+    Reference,
+    Trial,
+    difference,
+    run_trial,
+    session,
+    trial,
+    with_unlike_prompts,
+)
 from mai.compiler.onnx.turns.turns import Turns, Verdict, torch_reference
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -87,9 +96,12 @@ class Gate:
                 `precision-loss`; or nothing could be compared, `not-finite`.
         """
         reference = torch_reference(self.prepared.plain, self.weights)
-        passed = self._whole_passed(list(self._trials(self._whole(raw), reference)))
+        file = self._whole(raw)
+        whole = list(self._trials(file, reference))
+        passed = self._whole_passed([*whole, *self._unlike_prompts(file, reference, whole)])
+        passed = replace(passed, comparisons=whole)
         if self.options.quantize is not None:  # Whole weights are compared; these are what is written.
-            return replace(passed, comparisons=self._run_again(raw, passed.comparisons))
+            return replace(passed, comparisons=self._run_again(raw, whole))
         precision = self.options.precision
         if precision == "float32":
             return passed
@@ -185,6 +197,21 @@ class Gate:
             raise MaiError([self._out_of_range()])
         if blank:
             raise MaiError([self._not_finite(min(blank, key=names.index))])
+
+    def _unlike_prompts(
+        self, file: ort.InferenceSession, reference: Reference, whole: Sequence[Comparison]
+    ) -> Iterator[Comparison]:
+        """Prompts of different lengths side by side, where a text grows from one that may have them."""
+        text = self.prepared.text
+        if text is None or self.prepared.whole is not None:
+            return
+        tried = with_unlike_prompts(
+            max((c.trial for c in whole), key=lambda t: len(t.inputs[text.prompt])), text.prompt
+        )
+        results, expected = run_trial(file, self.prepared.plain, tried), _expected(reference, tried)
+        if expected is not None:
+            names = whole[0].results
+            yield Comparison(tried, *(dict(zip(names, arrays, strict=False)) for arrays in (results, expected)))
 
     @property
     def _free(self) -> tuple[int, int]:
