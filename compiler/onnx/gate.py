@@ -9,7 +9,7 @@ error of the file. A result of which no number was finite in any trial has not b
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -25,7 +25,16 @@ from mai.compiler.onnx.first_difference import first_difference
 from mai.compiler.onnx.limits import smallest
 from mai.compiler.onnx.opened import opened
 from mai.compiler.onnx.prepared import Prepared
-from mai.compiler.onnx.trial import FREE_SIZE, Reference, Trial, difference, run_trial, session, trial
+from mai.compiler.onnx.trial import (
+    FREE_SIZE,
+    Reference,
+    Trial,
+    difference,
+    run_trial,
+    session,
+    trial,
+    with_unlike_prompts,
+)
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -75,8 +84,9 @@ class Gate:
                 `precision-loss`.
         """
         reference = torch_reference(self.prepared.plain, self.weights)
-        whole = list(self._trials(self._whole(raw), reference))
-        error = self._whole_error(whole)
+        file = self._whole(raw)
+        whole = list(self._trials(file, reference))
+        error = self._whole_error([*whole, *self._unlike_prompts(file, reference, whole)])
         if self.options.quantize is not None:
             return Passed(error, self._run_again(raw, whole))  # Whole weights are compared; these are what is written.
         precision = self.options.precision
@@ -151,6 +161,21 @@ class Gate:
             raise MaiError([self._out_of_range()])
         if blank:
             raise MaiError([self._not_finite(min(blank, key=names.index))])
+
+    def _unlike_prompts(
+        self, file: ort.InferenceSession, reference: Reference, whole: Sequence[Comparison]
+    ) -> Iterator[Comparison]:
+        """Prompts of different lengths side by side, where a text grows from one that may have them."""
+        text = self.prepared.text
+        if text is None or self.prepared.whole is not None:
+            return
+        tried = with_unlike_prompts(
+            max((c.trial for c in whole), key=lambda t: len(t.inputs[text.prompt])), text.prompt
+        )
+        results, expected = run_trial(file, self.prepared.plain, tried), _expected(reference, tried)
+        if expected is not None:
+            names = whole[0].results
+            yield Comparison(tried, *(dict(zip(names, arrays, strict=False)) for arrays in (results, expected)))
 
     @property
     def _free(self) -> tuple[int, int]:
