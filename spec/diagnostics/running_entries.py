@@ -116,7 +116,8 @@ RUNNING: dict[str, Entry] = {
     ),
     "precision-unsupported": Entry(
         "A precision that nothing here computes with",
-        "Files in bf16 need CUDA: ONNX Runtime has no kernels for it on a CPU. Compile with `--precision fp16`, or float32.",
+        "Files in bf16 need CUDA: ONNX Runtime has no kernels for it on a CPU. Compile with `--precision fp16`, or float32.\n"
+        "Files of `--draws fast`, and those of an earlier mai that draw, need whole numbers of 64 bits, which OpenVINO has not.",
     ),
     "nothing-to-train": Entry(
         "An objective that no parameter moves",
