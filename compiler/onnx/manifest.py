@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
@@ -13,28 +14,28 @@ import onnx_ir as ir
 import mai
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value
-from mai.compiler.ir.sizes import substitute
-from mai.compiler.ir.structure import NOTHING, Loop
+from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType
+from mai.compiler.onnx.label_fields import label_fields
 from mai.compiler.onnx.limits import largest, smallest
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
-from mai.compiler.passes.text.growth import texts
 from mai.compiler.program import Program
 from mai.runtime.model.checksum import checksum
-from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step, Text
+from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step
 from mai.runtime.text.tokenizer import BYTES
 
 
 def manifest_of(program: Program, prepared: Prepared, trained: Trained, options: CompileOptions) -> Manifest:
     """What the file of a prepared export will say of itself."""
     graph, optimised = prepared.plain, prepared.optimised
-    text, step = text_of(prepared.whole or optimised), step_of(optimised)
+    text, step = prepared.text, step_of(optimised)
     prompt = text.prompt if text else ""
     if step:
         prompt = step.tokens
+    fields = label_fields(program, graph.name.partition(".")[0], trained.labels)
     tokenizer = trained.tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None
-    return Manifest(
+    manifest = Manifest(
         name=program.name,
         export=graph.name,
         title=program.title,
@@ -63,6 +64,16 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         turns=TURNS if TURNS in optimised.output_names else None,
         tuned=trained.tuned,
     )
+    return _with_fields(manifest, fields)
+
+
+def _with_fields(manifest: Manifest, fields: Mapping[str, str]) -> Manifest:
+    """The manifest, each port with the field of the data whose labels it takes or gives."""
+    groups = {
+        kind: [port.model_copy(update={"field": fields.get(port.name)}) for port in getattr(manifest, kind)]
+        for kind in ("inputs", "settings", "outputs")
+    }
+    return manifest.model_copy(update=groups)
 
 
 def _outputs(program: Program, graph: Graph, optimised: Graph) -> list[Port]:
@@ -82,22 +93,6 @@ def _outputs(program: Program, graph: Graph, optimised: Graph) -> list[Port]:
 def _is_text(value: Value) -> bool:
     """Rows of integers below the vocabulary."""
     return value.type.dtype is DType.INT and value.type.rank == 1 and value.type.classes is not None
-
-
-def text_of(graph: Graph) -> Text | None:
-    """The text that an optimised graph grows from one of its inputs; None where it grows none."""
-    for loop in texts(graph):
-        rows = [v for v in loop.inputs if v in graph.inputs]
-        if rows:
-            text = Loop.of(loop)
-            count, limit = text.tokens, text.limit
-            assert count is not None, "a growing text has a number of tokens"
-            usual = substitute(count, {n: int(s.default) for n, s in graph.settings.items()})
-            stated = count if isinstance(count, int) else str(count)
-            usual = usual if isinstance(usual, int) else 0
-            drafts = text.drafts or 0
-            return Text(prompt=rows[0].name, count=stated, usual=usual, limit=limit, drafts=drafts)
-    return None
 
 
 def step_of(graph: Graph) -> Step | None:
@@ -137,6 +132,7 @@ def _port(value: Value, name: str, kind: Literal["input", "output"], least: int 
 
 
 def _setting(name: str, setting: Setting) -> Port:
+    classes = setting.value.type.classes
     return Port(
         name=name,
         kind="setting",
@@ -144,6 +140,7 @@ def _setting(name: str, setting: Setting) -> Port:
         default=setting.default,
         minimum=setting.minimum,
         maximum=setting.maximum,
+        classes=classes if isinstance(classes, int) else None,
     )
 
 

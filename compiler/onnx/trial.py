@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnxruntime as ort
 
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import symbols
+from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType
 from mai.runtime.arrays import Array
 from mai.runtime.model.session import session_options
@@ -60,6 +61,14 @@ def trial(
     chosen = {"batch": batch} | {name: (sizes or {}).get(name, free) for name in open_sizes}
     recipe = Recipe(seed=seed, reals=reals, sizes=chosen, settings=settings)
     return Trial({v.name: _draw(v, place, recipe) for place, v in enumerate(graph.inputs)}, settings, recipe)
+
+
+def with_unlike_prompts(tried: Trial, prompt: str) -> Trial:
+    """The same with prompts of different lengths: each begins with a place without a token more than the one before it."""
+    rows = tried.inputs[prompt].copy()
+    for place, row in enumerate(rows):
+        row[: min(place, len(row) - 1)] = NOTHING
+    return replace(tried, inputs={**tried.inputs, prompt: rows})
 
 
 def _draw(value: Value, place: int, recipe: Recipe) -> Array:

@@ -113,6 +113,8 @@ class Trainer:
         self.accelerator = accelerator_of(options.device, options.precision or settings.precision)
         self.processes, self.scaling = Processes(self.accelerator), Scaling(self.accelerator.scaler)
         self.device: torch.device = self.accelerator.device
+        for path in (out, options.weights) if self.processes.main else ():
+            folder.settle(path or out)
         self.checkpoint = self.processes.from_main(ck.latest(out) if options.resume and self.processes.main else None)
         if options.resume and self.checkpoint is None:
             raise ck.nothing_to_resume(out)

@@ -99,11 +99,12 @@ def _tuning(tuning: Tuning) -> str:
 
 
 def _port(port: Port) -> str:
-    """A port's type, default and range."""
+    """A port's type, default and range, and the field whose labels it has."""
     from mai.runtime.inputs.arguments import range_of
 
     axes = (["batch"] if port.batch else []) + [str(s) for s in port.shape]
     text = f"{port.dtype} [{', '.join(axes)}]"
     if port.default is not None:
         text += f" = {port.default}"
-    return f"{text}, {range_of(port)}" if range_of(port) else text
+    text += f", {range_of(port)}" if range_of(port) else ""
+    return f"{text}, labels of `{port.field}`" if port.field else text

@@ -25,6 +25,8 @@ class Port(BaseModel):
         default: of a setting.
         minimum, maximum: the range of the values, both included.
         classes: of labels and tokens, how many there are.
+        field: of labels, and of numbers with one for each label, the field of the training data that they are of, which may
+            have names for them in `labels`. Older files do not say it: there it is the field of the port's own name.
         path: of an output that is a kept path, the axis of `shape` along which the solver's steps lie.
     """
 
@@ -38,6 +40,7 @@ class Port(BaseModel):
     minimum: float | None = None
     maximum: float | None = None
     classes: int | None = None
+    field: str | None = None
     path: int | None = None
 
 

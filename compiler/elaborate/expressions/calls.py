@@ -209,6 +209,7 @@ class Calls:
                 value.name = name
             if function.declaration.kind == "net":
                 self.e.graph.arguments.setdefault(function.name, {}).setdefault(value, name)
+            self._note(function, name, value)
             env.names[name] = value
         outer, self.e.axes = self.e.axes, (*self.e.axes, *axes)
         self.e.calls_around.append(self._around(function, fitted, env, span))
@@ -228,6 +229,12 @@ class Calls:
                 return self.e.statements.block(env, function.declaration.body)
         finally:
             self.e.call_stack.pop()
+
+    def _note(self, function: Function, slot: str | int, value: Value) -> None:
+        """What a parameter or a result of one of the file's own functions stands for in this call."""
+        place = function.declaration.name.span
+        if not in_prelude(place.source):
+            self.e.graph.calls.setdefault((place, slot), []).append(value)
 
     def _around(self, function: Function, fitted: dict[str, Fitted], env: Environment, span: Span) -> CallAround:
         """The call, for messages about the body; a net whose types are all numbers is wrong by itself."""
@@ -277,6 +284,8 @@ class Calls:
             )
         values = self.e.signatures.results(env, function.declaration, made)
         parts = tuple(self._unmapped(value, axes) for value in values)
+        for number, part in enumerate(parts):
+            self._note(function, number, part)
         return parts if isinstance(made, tuple) else parts[0]
 
     def _unmapped(self, value: Value, axes: tuple[Axis, ...]) -> Value:

@@ -11,6 +11,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.elementwise import Maximum
 from mai.compiler.ops.growing import Growing
+from mai.compiler.ops.numbering import chosen, marked
 
 COLDEST = 1e-20  # Below any temperature that means something; a quotient by it is still a number.
 
@@ -26,6 +27,7 @@ class Choose(Operation):
 
     alignment = Alignment.EXPAND
     unled = (2, 3, 4, 5)
+    numbering = staticmethod(chosen)
 
     @classmethod
     def shape(
@@ -129,6 +131,7 @@ class Occurs(Operation):
     """
 
     attributes = {"count": 1}
+    numbering = staticmethod(marked)
 
     @classmethod
     def shape(cls, labels: Type, count: int) -> Type:
