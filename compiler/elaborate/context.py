@@ -245,6 +245,11 @@ class Context:
         """Apply an operation and return its first output."""
         return self.builder.emit(op, *inputs, name=name, **attributes)
 
+    def parameter(self, weight: Weight) -> Value:
+        """A weight as a value of this graph, which has it from here on."""
+        self.graph.weights[weight.name] = weight
+        return self.builder.weight(weight)
+
     def checked(
         self, span: Span, spans: Sequence[Span], op: type[Operation], *inputs: Value, **attributes: Any
     ) -> Binding:
