@@ -45,6 +45,10 @@ def _distribution(kind: str, form: str, says: str, *names: str) -> None:
         if given and isinstance(given[0].value, list):
             first = given.pop(0)
             shape = tuple(e.size(s, first.span) for s in first.value)  # type: ignore[union-attr]
+        if given and isinstance(given[0].value, Value) and given[0].value.type.rank and len(given) > len(names):
+            help = e.default_help(given[0].value)
+            message = "the shape of a draw is a list of sizes, this depends on the example"
+            raise e.fail("not-a-dimension", given[0].span, message, help=help)
         if len(given) > len(names):
             raise e.fail("too-many-arguments", given[len(names)].span, f"`{kind}` takes {', '.join(names)}")
         by_name = dict(zip(names, given, strict=False))
