@@ -10,6 +10,7 @@ from mai.runtime.errors import ModelError
 
 WARNING, FATAL_ONLY = 2, 4
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+NARROWING = frozenset({"OpenVINOExecutionProvider"})  # Providers that compute int64 as int32.
 BY_NAME = {"cpu": [CPU], "cuda": [CUDA, CPU]}
 
 ProviderOptions = dict[str, object]

@@ -53,9 +53,15 @@ def _indexed(
             help = put(item.span, str(size - 1), "write `{}` for the last") if index == size else None
             raise e.fail("index-out-of-range", item.span, f"index {index} is outside an axis of {size}", help=help)
         return e.emit(ix.Pick, x, axis=axis, index=index), axis + 1
-    if setting_of(index):
+    if name := setting_of(index):
         e.size(index, item.span)
+<<<<<<< HEAD
     chosen = whole(e, index, item.span, labels_of(item, size))
+=======
+        if isinstance(size, int):
+            e.bounds.ask(name, item.span, most=size - 1)
+    chosen = whole(e, index, item.span)
+>>>>>>> main
     _check_classes(e, chosen, size, item.span)
     return e.emit(ix.Take, x, chosen, axis=axis, rank=x.type.rank, index_rank=chosen.type.rank), axis + 1
 
