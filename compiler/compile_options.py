@@ -17,6 +17,7 @@ Cache = Literal["auto", "concat", "two-level", "none"]
 Precision = Literal["float32", "fp16", "bf16"]
 FewBits = Literal["int8", "int4"]
 Settings = Literal["optional", "required"]
+Drawing = Literal["portable", "fast"]
 OPSETS = (21, 22, 23)
 BITS: dict[str, int] = {"int4": 4, "int8": 8}
 # How a growing text keeps its past unless something else is asked for: up to a thousand tokens, measured faster than two
@@ -33,7 +34,8 @@ class CompileOptions:
     """The options of `mai compile`, with their defaults. Options that do not go together raise `OptionError`.
 
     `cache` says how a growing text keeps its past, `drafts` how many guessed tokens a turn of it may read. `settings` are
-    "required" for hosts that cannot override an initializer. `tokenizer` is "bytes" or a file; `seed` draws first weights
+    "required" for hosts that cannot override an initializer. `draws` are "portable", right also where a host computes int64
+    as int32, or "fast"; the numbers are the same. `tokenizer` is "bytes" or a file; `seed` draws first weights
     where there are no others. `held_out` are data on which the loss with few bits may be worse by the share
     `quantize_limit`. Without `optimise` the graph stays as torch runs it, without `verify` the gate is left out: for
     measurements.
@@ -49,6 +51,7 @@ class CompileOptions:
     quantize_limit: float = 0.05
     held_out: tuple[Path, ...] = ()
     settings: Settings = "optional"
+    draws: Drawing = "portable"
     tokenizer: str | None = None
     seed: int = 0
     optimise: bool = True
@@ -63,7 +66,7 @@ class CompileOptions:
         choices: list[tuple[str, object, tuple[object, ...]]] = [
             ("opset", self.opset, OPSETS), ("cache", self.cache, get_args(Cache)),
             ("quantize", self.quantize or "int8", get_args(FewBits)), ("precision", self.precision, get_args(Precision)),
-            ("settings", self.settings, get_args(Settings)),
+            ("settings", self.settings, get_args(Settings)), ("draws", self.draws, get_args(Drawing)),
         ]  # fmt: skip
         for name, value, allowed in choices:
             if value not in allowed:
@@ -89,6 +92,11 @@ class CompileOptions:
     def bits(self) -> int | None:
         """The bits of a weight that is kept in few; None where all are whole."""
         return BITS[self.quantize] if self.quantize else None
+
+    @property
+    def draw_bits(self) -> int:
+        """How many bits whole numbers must have on a host for draws to be right there."""
+        return 32 if self.draws == "portable" else 64
 
     @property
     def required(self) -> bool:

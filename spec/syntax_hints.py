@@ -12,6 +12,7 @@ from lark.exceptions import UnexpectedToken
 from mai.spec.bracket_repairs import partners, without
 from mai.spec.diagnostics.suggest import closest, slips
 from mai.spec.layout import BracketError
+from mai.spec.python_habits import HABITS, at_fault
 from mai.spec.syntax_place import STATEMENTS, Draft, Place
 from mai.spec.syntax_repairs import Repair
 from mai.spec.syntax_rules import KEYWORDS, RULES
@@ -51,10 +52,7 @@ def syntax_hint(error: UnexpectedInput, text: str) -> Hint:
     at, end = _where(error, text)
     place = _place(error, text, at, end)
     slug, message, help = _account(place)
-    start = at
-    if slug == "misplaced-declaration" or (slug == "misspelt" and place.named):  # the parser took its word for a name
-        start = at - len(place.line.lstrip())
-        end = start + len(place.word)
+    start, end = at_fault(slug, place)
     if slug == "wrong-operator":
         start, end = _whole(text, start, end)
     if place.found in ("", "\n"):
@@ -87,7 +85,7 @@ def _account(place: Place) -> tuple[str, str, str | Draft | None]:
     if meant:
         help = _spelt(place.at, place.found, meant)
         return "misspelt", f"`{place.found}` has no place here", help
-    for test, slug, message, remedy in RULES:
+    for test, slug, message, remedy in (*HABITS, *RULES):
         if test(place):
             meant = _statement(place) if slug in NAMELESS else None
             if meant:

@@ -189,6 +189,9 @@ def names_in_brackets(p: Place) -> Draft | str:
 def loop(p: Place) -> Draft | str:
     """`for i in range(3) {` for `repeat 3 as i {`."""
     line = p.text[p.begin :].split("\n")[0]
+    python = re.match(r"for\s+(\w+)\s+in\s+range\((\w+)\)\s*:", line)
+    if python is not None:
+        return f"write `repeat {python[2]} as {python[1]} {{ ... }}`"
     match = re.match(r"for\s+(\w+)\s+in\s+(?:range\(([^(),]*)\)|([^(){,]*?))\s*(?=\{)", line)
     count = (match[2] or match[3] or "") if match else ""
     if match is None or not count or ".." in count:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 import typer
 
 from mai.compiler.commands.shared import Opset, Sets, SpecFile, Weights, compile_options, program_of
-from mai.compiler.compile_options import DEFAULTS, Cache, CompileOptions, FewBits, Precision, Settings
+from mai.compiler.compile_options import DEFAULTS, Cache, CompileOptions, Drawing, FewBits, Precision, Settings
 from mai.spec.diagnostics import MaiError
 
 if TYPE_CHECKING:
@@ -51,6 +51,12 @@ def compile_(
         str,
         typer.Option(help="optional, with defaults; or required, for hosts that can set no optional one: JavaScript."),
     ] = DEFAULTS.settings,
+    draws: Annotated[
+        str,
+        typer.Option(
+            help="How random numbers are computed: portable, right on every engine; or fast, the same numbers, where int64 has 64 bits: ONNX Runtime, not OpenVINO."
+        ),
+    ] = DEFAULTS.draws,
     tokenizer: Annotated[
         str | None, typer.Option(help="`bytes` or a tokenizers .json.", show_default="that of the data")
     ] = DEFAULTS.tokenizer,
@@ -71,7 +77,7 @@ def compile_(
         lambda: CompileOptions(
             opset=opset, unroll=unroll, cache=cast(Cache, "none" if no_cache else cache), drafts=speculate, step=step,
             precision=cast(Precision, precision), quantize=cast(FewBits | None, quantize), quantize_limit=quantize_limit,
-            held_out=tuple(data or ()), settings=cast(Settings, settings), tokenizer=tokenizer, seed=seed,
+            held_out=tuple(data or ()), settings=cast(Settings, settings), draws=cast(Drawing, draws), tokenizer=tokenizer, seed=seed,
         )
     )  # fmt: skip
     if not timings:

@@ -40,9 +40,9 @@ def train(
     from mai.compiler.compiling import compile_all
     from mai.compiler.training import loop
     from mai.compiler.training.run.resume_command import resume_command
-    from mai.compiler.warnings import untrained_weights
+    from mai.compiler.warnings import sizes_of_files, untrained_weights
 
-    print_diagnostics(growing(program))
+    print_diagnostics([*growing(program), *sizes_of_files(program)])
     options = loop.Options(
         steps, batch, seed, device, precision, tuple(data or ()), resume, tensorboard, quiet, weights
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -27,9 +27,9 @@ from mai.compiler.ir.sizes import Dim, Size, symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType
 from mai.compiler.ops.elementwise import ToReal
 from mai.compiler.ops.shapes.shape import Stack
-from mai.spec import in_prelude
+from mai.spec import ast, in_prelude
 from mai.spec.diagnostics import Edit, Help, Label, Reporter
-from mai.spec.diagnostics.edit import meant
+from mai.spec.diagnostics.edit import insert, meant
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 from mai.spec.source import Span
@@ -46,6 +46,14 @@ BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)
 MAX_SIZE = 2**31 - 1
 
 
+# What may be wrong in a body because of what it is called with.
+CALLED_WITH = (
+    "shape-mismatch", "dimension-mismatch", "rank-mismatch", "return-shape", "class-range", "index-out-of-range",
+    "axis-out-of-range", "bad-pattern", "not-a-dimension", "dimension-unknown", "dimension-too-large", "too-many-parameters",
+    "static-needed", "type-mismatch", "repeat-count", "repeat-too-long", "division-by-zero", "number-too-large", "bad-number",
+)  # fmt: skip
+
+
 class Stop(Exception):
     """What is being elaborated cannot be given a value; the error has been reported."""
 
@@ -56,6 +64,29 @@ class LayerCall:
 
     span: Span
     numbers: tuple[BoundArgument, ...]
+
+
+@record
+class CallAround:
+    """A call whose body is elaborated.
+
+    Attributes:
+        span: the call.
+        tensors: what it is given, by the names of the parameters.
+        decides: whether the body's shapes depend on the call.
+        where: where what is fixed when the file is compiled was given, by the names of the parameters.
+    """
+
+    span: Span
+    tensors: Mapping[str, Value]
+    decides: bool
+    where: Mapping[str, Span]
+
+    @property
+    def label(self) -> Label:
+        """The call, as a message about its body tells of it."""
+        shapes = [f"`{name}` is {describe(value.type.shape)}" for name, value in self.tensors.items()]
+        return Label(self.span, f"called from here: {', '.join(shapes)}" if shapes else "called from here")
 
 
 class Context:
@@ -77,6 +108,7 @@ class Context:
         self.builder, self.bounds = Builder(self.graph), Bounds(self.graph.settings)
         self.scope, self.train = WeightScope(name, name), None
         self.call_stack: list[str] = []  # The layers and nets around, the innermost last.
+        self.calls_around: list[CallAround] = []  # The calls of them.
         self.callee = ""  # The function that the user's own call is of.
         self.named: Span | None = None  # Where that call names it.
         self.axes: tuple[Axis, ...] = ()  # What the calls around map over.
@@ -87,6 +119,8 @@ class Context:
         self.quotients: dict[Value, tuple[Value | None, Value]] = {}  # `a / b` as (a, b), `b^-1` as (None, b)
         self.origins: dict[Value, Span] = {}  # Where the text says what a value is.
         self.made_by: dict[Value, tuple[LayerCall, ...]] = {}
+        self.drawing: ast.Draw | None = None  # The statement whose distribution is elaborated.
+        self.inputs_at: dict[Value, Span] = {}  # The types of the graph's inputs, as they are written.
 
     @property
     def in_train_block(self) -> bool:
@@ -127,9 +161,27 @@ class Context:
         """
         call = self.at(span)
         if call is not None and call is not span:
+            call = self._argument_at(span) or call
             message, where, help, edits = f"in `{self.callee}`, {message}", (), None, ()
+        where = [*where, *self._calls_at_fault(slug, call or span)]
         self.report.error(slug, call or span, message, label=label, where=where, help=help, edits=edits)
         return Stop()
+
+    def _argument_at(self, span: Span) -> Span | None:
+        """Where the user wrote what a standard layer names at `span`; None where it names none of its arguments."""
+        for call in reversed(self.calls_around):
+            at = call.where.get(span.text)
+            if at is None or not in_prelude(at.source):
+                return at
+            span = at
+        return None
+
+    def _calls_at_fault(self, slug: str, span: Span) -> list[Label]:
+        """The calls of nets and layers that gave the body around `span` the shapes which do not fit there."""
+        if slug not in CALLED_WITH:
+            return []
+        calls = [c for c in self.calls_around if c.decides and not in_prelude(c.span.source)]
+        return [c.label for c in calls if not _holds(c.span, span)]
 
     def unknown_argument(self, callee: str, name: str, span: Span, known: Sequence[str]) -> Stop:
         """Report an argument that a function does not have."""
@@ -147,6 +199,21 @@ class Context:
         others = [(s, v) for s, v in zip(spans, inputs, strict=False) if s.end <= at.start or at.end <= s.start]
         where = [Label(s, describe(v.type.shape)) for s, v in others if s.source is at.source]
         return self.error(error.slug, at, error.message, label=error.label, where=where, help=error.help)
+
+    def default_help(self, binding: Binding) -> Help:
+        """What to write where a count comes from an input, which has a number for each example: a setting has one for all."""
+        if not isinstance(binding, Value):
+            return None
+        value = binding
+        while value not in self.inputs_at and value.producer and value.producer.inputs:
+            value = value.producer.inputs[0]
+        at, name = self.inputs_at.get(value), value.name
+        if at is None or at.text != "int":
+            return None
+        words = (
+            f"without a default `{name}` is an input, a number for each example: write `{name}: int = 20` for a setting"
+        )
+        return insert(at.source, at.end, " = 20", words)
 
     # --------------------------------------------------------------- emission
 
@@ -264,7 +331,8 @@ class Context:
         slug = "not-a-dimension" if what == "a dimension" else "repeat-count"
         if isinstance(binding, bool) or not isinstance(binding, int):
             shown = f"`{binding}`" if isinstance(binding, float) else kind_of(binding)
-            raise self.fail(slug, span, f"{what} is a whole number, this is {shown}")
+            help = self.default_help(binding)
+            raise self.fail(slug, span, f"{what} is a whole number, this is {shown}", help=help)
         if binding < 0:
             raise self.fail(slug, span, f"{what} cannot be negative, this is {binding}")
         if binding > MAX_SIZE:
@@ -280,6 +348,10 @@ class Context:
         """
         self.directions += 1
         return Axis(f"direction_{self.directions}", count, len(self.axes) + 0.5**self.directions)
+
+
+def _holds(outer: Span, inner: Span) -> bool:
+    return outer.source is inner.source and outer.start <= inner.start and inner.end <= outer.end
 
 
 def _is_whole(binding: Binding) -> bool:

@@ -14,8 +14,9 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.random import random_numbers as rnd
+from mai.compiler.ops.random.below import Below
 from mai.compiler.ops.random.choice import Choose
-from mai.compiler.ops.shapes.indexing import Iota
+from mai.compiler.ops.shapes.indexing import Iota, Pick
 from mai.spec.source import Span
 
 
@@ -74,14 +75,15 @@ class Draws:
         return e.emit(el.Add, a, e.emit(el.Multiply, width, unit), name=name)
 
     def _integers(self, name: str, distribution: Distribution, low: Binding, high: Binding) -> Value:
-        """low + floor(word * (high - low) / 2^32), exactly, for a word of 32 random bits."""
+        """low + floor(word * (high - low) / 2^32), exactly, for a word of 32 random bits that comes as its halves."""
         e, span = self.e, distribution.span
-        bits = self.random(rnd.RandomBits, name, distribution.shape)
+        halves = self.random(rnd.RandomHalves, name, distribution.shape)
         a, b = e.promoted([low, high], [span, span])
         if a.type.dtype is not DType.INT:
             raise ShapeError("dtype-mismatch", "`integers` takes whole numbers", 0)
-        scaled = e.emit(el.Multiply, bits, e.emit(el.Subtract, b, a))
-        integers = e.emit(el.Add, e.emit(el.FloorDivide, scaled, e.builder.constant(2**32)), a, name=name)
+        low_bits, high_bits = (e.emit(Pick, halves, axis=-1, index=half) for half in (0, 1))
+        number = e.emit(Below, low_bits, high_bits, e.emit(el.Subtract, b, a))
+        integers = e.emit(el.Add, number, a, name=name)
         integers.type = replace(integers.type, classes=high if isinstance(high, int) else None)
         return integers
 

@@ -14,7 +14,7 @@ from mai.compiler.elaborate.bindings import (
     is_number,
 )
 from mai.compiler.elaborate.context import Context, Stop, kind_of
-from mai.compiler.elaborate.expressions.arithmetic import quotient
+from mai.compiler.elaborate.expressions.arithmetic import check_divisor, quotient
 from mai.compiler.elaborate.expressions.names import names_in_sight
 from mai.compiler.elaborate.expressions.static import apply
 from mai.compiler.elaborate.statement_rules import RULES, assigned_names, elaborates
@@ -49,7 +49,7 @@ class Statements:
                 rest = statements[position + 1 :]
                 if rest and isinstance(statement, ast.Return):
                     self.e.error("unreachable", rest[0].span, "nothing after a `return` is ever done")
-                return returned
+                return returned if lost is None else lost
         return lost
 
     def statement(self, env: Environment, statement: ast.Statement) -> Binding:
@@ -118,6 +118,8 @@ def _updated(e: Context, env: Environment, statement: ast.Assign, change: Bindin
         raise Stop
     if is_number(old) and is_number(change):
         return apply(statement.op, old, change)  # type: ignore[arg-type]
+    if statement.op == "/":
+        check_divisor(e, change, statement.value.span)
     spans = [target.span, statement.value.span]
     a, b = e.promoted([old, change], spans)
     if statement.op == "/":
@@ -158,7 +160,9 @@ def _if(e: Context, env: Environment, statement: ast.If) -> Binding:
 @elaborates(ast.Draw, binds=lambda s: (s.name,))
 def _draw(e: Context, env: Environment, statement: ast.Draw) -> Binding:
     check_distribution(e, env, statement.distribution)
-    drawn_from, span = e.expressions.expression(env, statement.distribution), statement.distribution.span
+    e.drawing, span = statement, statement.distribution.span
+    drawn_from = e.expressions.expression(env, statement.distribution)
+    e.drawing = None
     if isinstance(drawn_from, Poison):
         raise Stop
     if not isinstance(drawn_from, Distribution):

@@ -174,8 +174,9 @@ class Graph(Region):
 
     `inputs` are per example and have the batch axis; `settings` are per call. `sizes` says where each symbolic size
     is read at run time: from an axis of an input, counted in memory, or from a setting. `arguments` has, for each net,
-    what its parameters stand for in its calls: the nets are inlined, but people know these values by the nets' names.
-    `one_turn` is what `passes.step` says of its graph, None for all others.
+    what its parameters stand for in its calls: the nets are inlined, but people know these values by the nets' names. `calls`
+    has the same for the nets and layers of the file, as it was elaborated: by the place of the function's name, and the name
+    of a parameter or the number of a result. `one_turn` is what `passes.step` says of its graph, None for all others.
     """
 
     name: str = ""
@@ -184,6 +185,7 @@ class Graph(Region):
     sizes: dict[str, tuple[Value, int] | Value] = field(default_factory=dict)
     output_names: list[str] = field(default_factory=list)
     arguments: dict[str, dict[Value, str]] = field(default_factory=dict)
+    calls: dict[tuple[Span, str | int], list[Value]] = field(default_factory=dict)
     one_turn: OneTurn | None = None
 
     @property

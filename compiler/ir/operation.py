@@ -132,6 +132,8 @@ class Operation:
     it up; an operation without it takes no growing axis. `grown(growth, node)` is for what `along` cannot say: it makes the
     result from the new rows and a state, and gives None where `along` is enough. `neutral` is what a sum over a growing
     axis may meet without a change.
+
+    `numbering(types, attributes)` says which operands and axes number the same things (`ops/numbering.py`).
     """
 
     name: ClassVar[str]
@@ -149,6 +151,7 @@ class Operation:
     along: ClassVar[Lowering | None] = None
     grown: ClassVar[Lowering | None] = None
     neutral: ClassVar[float | None] = None
+    numbering: ClassVar[Lowering | None] = None
 
     shape: Lowering
     reference: Lowering

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from typing import TypeVar
 
 import numpy as np
 import onnx_ir as ir
@@ -19,6 +20,7 @@ from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.precision.products import Products
 from mai.compiler.onnx.precision.quantize import Coarse
+from mai.compiler.onnx.wrapped import Wrapped
 from mai.compiler.ops.backends import Attribute, Number, Operator
 
 UNKNOWN = sz.symbol("unknown")
@@ -29,45 +31,7 @@ Scalar = Integer | ir.Value
 Build = Callable[[], ir.Value]
 Source = Callable[[str], tuple[ir.Value, int | None]]
 Input = ir.Value | float | None
-
-
-class Wrapped:
-    """A value with the operators that draws and sizes are written in; a partner of numbers is one, too."""
-
-    def __init__(self, op: OnnxBackend, value: ir.Value) -> None:
-        self.op, self.value = op, value
-
-    def _with(self, operator: str, other: Number[ir.Value] | float) -> Wrapped:
-        if isinstance(other, (int, float)):
-            partner = self.op.const(other, np.float32 if isinstance(other, float) else np.int64)
-        else:
-            partner = other.value
-        return Wrapped(self.op, self.op.make(operator, self.value, partner))
-
-    def __add__(self, other: Number[ir.Value] | float) -> Wrapped:
-        return self._with("Add", other)
-
-    def __sub__(self, other: Number[ir.Value] | float) -> Wrapped:
-        return self._with("Sub", other)
-
-    def __mul__(self, other: Number[ir.Value] | float) -> Wrapped:
-        return self._with("Mul", other)
-
-    def __floordiv__(self, other: Number[ir.Value] | int) -> Wrapped:
-        return self._with("Div", other)
-
-    def __rshift__(self, bits: int) -> Wrapped:
-        """A quotient by 2^bits: ONNX shifts unsigned integers only."""
-        return self._with("Div", 1 << bits)
-
-    def __and__(self, other: Number[ir.Value] | int) -> Wrapped:
-        return self._with("BitwiseAnd", other)
-
-    def __xor__(self, other: Number[ir.Value] | int) -> Wrapped:
-        return self._with("BitwiseXor", other)
-
-    __radd__ = __add__
-    __rmul__ = __mul__
+T = TypeVar("T")
 
 
 class OnnxBackend(Products):
@@ -76,9 +40,11 @@ class OnnxBackend(Products):
     `source` says where a symbol's size is read at run time: a value, and its axis, None for the value itself.
     """
 
-    def __init__(self, graph: Graph, opset: int, source: Source, coarse: Coarse | None = None) -> None:
+    def __init__(
+        self, graph: Graph, opset: int, source: Source, coarse: Coarse | None = None, draw_bits: int = 32
+    ) -> None:
         Products.__init__(self, graph, coarse)
-        self.graph, self.opset, self._source = graph, opset, source
+        self.graph, self.opset, self._source, self.draw_bits = graph, opset, source, draw_bits
         self.root = ir.Graph([], [], nodes=[], opset_imports={"": opset}, name=graph.name)
         self.nodes: list[ir.Node] = []
         self.root_nodes = self.nodes
@@ -90,6 +56,7 @@ class OnnxBackend(Products):
         self._local_sizes: dict[str, ir.Value] = {}
         self._local: set[str] = set()
         self._of_turn: set[str] = set()
+        self._homes: dict[ir.Value, tuple[list[ir.Node], object]] = {}
         self._names: dict[str, int] = {}
         self._taken: set[str] = set()
 
@@ -112,6 +79,7 @@ class OnnxBackend(Products):
         operands = [self.real(x) if isinstance(x, float) else self.int(x) if isinstance(x, int) else x for x in inputs]
         named = [ir.Attr(k, *_attribute(v)) for k, v in attributes.items()]
         results = [ir.Value(name=self.name(operator.lower())) for _ in range(outputs)]
+        self._homes.update(dict.fromkeys(results, (self.nodes, self.place)))
         label = self.name(f"{self.scope}/{operator}" if self.scope else operator)
         node = ir.Node("", operator, operands, named, outputs=results, name=label, doc_string=self.note or None)
         self.nodes.append(node)
@@ -224,6 +192,20 @@ class OnnxBackend(Products):
             known[key] = make()
             self.nodes = inner
         return known[key]
+
+    def where_made(self, x: ir.Value, key: object, make: Callable[[], T]) -> T:
+        """What `make()` gives of `x`, which is called once for each key, in the body that makes `x`: before loops that read it."""
+        inner = self.nodes, self.place
+        self.nodes, self.place = self._home(x)
+        result = self.once((x, key), make)
+        self.nodes, self.place = inner
+        return result
+
+    def _home(self, x: ir.Value) -> tuple[list[ir.Node], object]:
+        """The nodes beside which a value is made, and their body; those of now, for an input of a body."""
+        if x.graph is self.root:
+            return self.root_nodes, None
+        return self._homes.get(x, (self.nodes, self.place))
 
     @contextmanager
     def inside(self, body: Sequence[Value] = (), batch: Build | None = None) -> Iterator[list[ir.Node]]:
@@ -370,9 +352,17 @@ class OnnxBackend(Products):
         """Whether the elements of an input are true or false."""
         return x.dtype == ir.DataType.BOOL
 
-    def wrap(self, value: ir.Value) -> Wrapped:
-        """A value with Python's arithmetic operators."""
-        return Wrapped(self, value)
+    def number_of(self, x: ir.Value) -> float | None:
+        """The number that a value is everywhere, where it is known when the graph is built."""
+        maker = x.producer()
+        source = maker.inputs[0] if maker is not None and maker.op_type == "Expand" else x
+        if source is None or source.const_value is None or source.is_graph_input() or source.const_value.size != 1:
+            return None
+        return float(source.const_value.numpy().item())
+
+    def wrap(self, value: ir.Value, rank: Integer = 0, whole: str = "int64") -> Wrapped:
+        """A value with Python's arithmetic operators; numbers beside it have `rank` axes, whole ones a dtype."""
+        return Wrapped(self, value, rank, whole)
 
 
 def _attribute(value: Attribute | ir.Graph) -> tuple[ir.AttributeType, Attribute | ir.Graph]:

@@ -10,11 +10,13 @@ import onnx_ir as ir
 
 from mai.compiler.compile_options import BITS, DEFAULTS, CompileOptions, Trained
 from mai.compiler.constants import enormous
+from mai.compiler.file_size import LARGEST
 from mai.compiler.onnx.build import build
 from mai.compiler.onnx.gate import Gate, allowance, torch_reference
 from mai.compiler.onnx.least import least_sizes
 from mai.compiler.onnx.limits import smallest
 from mai.compiler.onnx.manifest import Body, body_of, describe, manifest_of
+from mai.compiler.onnx.opened import model_bytes
 from mai.compiler.onnx.precision.whole import notes
 from mai.compiler.onnx.prepared import Prepared, prepare_export, prepare_step, step_options
 from mai.compiler.onnx.self_test import self_test
@@ -23,7 +25,6 @@ from mai.runtime.files import MEMORY_SHARE, memory, write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 LOOPS = ("Loop", "Scan")
-LARGEST = 2**31 - 1  # Bytes of a protobuf message.
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,10 @@ def _write(
     program: Program, prepared: Prepared, trained: Trained, folder: Path, options: CompileOptions, began: float
 ) -> Exported:
     """Build a model, pass it through the gate, and write it; `began` is when its preparation did."""
-    _check_size(prepared, trained)
+    for diagnostic in enormous(prepared.plain, int(MEMORY_SHARE * memory())):
+        raise MaiError([diagnostic])
     model = model_of(program, prepared, trained, options)
+    _check_size(model, prepared.plain.name)
     body = body_of(model)
     least = _least_sizes(body, prepared, trained, options)
     seconds = time.perf_counter() - began
@@ -117,12 +120,13 @@ def _least_sizes(body: Body, prepared: Prepared, trained: Trained, options: Comp
     return least_sizes(plain, body.sealed(), torch_reference(plain, trained.weights), allowance(plain))
 
 
-def _check_size(prepared: Prepared, trained: Trained) -> None:
-    if sum(array.nbytes for array in trained.weights.values()) > LARGEST:
-        message = f"`{prepared.plain.name}` is over 2 GB, more than one file can hold"
-        raise MaiError([Diagnostic("too-many-parameters", None, message)])
-    for diagnostic in enormous(prepared.plain, int(MEMORY_SHARE * memory())):
-        raise MaiError([diagnostic])
+def _check_size(model: ir.Model, name: str) -> None:
+    """What is written fits into one file, in the bits that it is written in."""
+    size = model_bytes(model)
+    if size > LARGEST:
+        message = f"`{name}` would be {size / 1e9:.2f} GB, and one file holds {LARGEST / 1e9:.2f} GB"
+        help = "fewer bits: `mai check` says which of `--precision` and `--quantize` are enough"
+        raise MaiError([Diagnostic("too-many-parameters", None, message, help=help)])
 
 
 def _notes(prepared: Prepared, model: ir.Model, options: CompileOptions) -> tuple[str, ...]:

@@ -10,8 +10,9 @@ from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType
-from mai.compiler.onnx.build import build, serialised
-from mai.compiler.onnx.trial import Trial, difference, run_trial, session
+from mai.compiler.onnx.build import build
+from mai.compiler.onnx.opened import opened
+from mai.compiler.onnx.trial import Trial, difference, run_trial
 from mai.compiler.ops.shapes.shape import Unsqueeze
 from mai.runtime.arrays import Array
 
@@ -27,7 +28,7 @@ def first_difference(
     watched = [n for n in probe.nodes if n.outputs and n.output.type.dtype is not DType.BOOL and not n.regions]
     probe.outputs = [n.output for n in watched]
     probe.output_names = [f"probe_{i}" for i in range(len(watched))]
-    results = run_trial(session(serialised(build(probe, weights, options))), probe, trial)
+    results = run_trial(opened(build(probe, weights, options)), probe, trial)
     expected = Evaluation(probe, weights).run(trial.inputs, trial.settings)
     for node, a, b in zip(watched, results, expected, strict=True):
         error = difference(a, b)

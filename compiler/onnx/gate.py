@@ -14,14 +14,16 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.graph import EVALUATIONS, Graph
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType
-from mai.compiler.onnx.build import build, serialised
+from mai.compiler.onnx.build import build
 from mai.compiler.onnx.first_difference import first_difference
 from mai.compiler.onnx.limits import smallest
+from mai.compiler.onnx.opened import opened
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.onnx.trial import FREE_SIZE, Reference, Trial, difference, run_trial, session, trial
 from mai.runtime.arrays import Array
@@ -80,8 +82,8 @@ class Gate:
         precision = self.options.precision
         if precision == "float32":
             return Passed(error, whole)
-        files = [self._rounded(raw)] + [raw] * (precision == "fp16")
-        narrow = [list(self._trials(file, reference)) for file in files]
+        sessions = [self._rounded(raw)] + ([session(raw)] if precision == "fp16" else [])
+        narrow = [list(self._trials(each, reference)) for each in sessions]
         return Passed(max(self._narrow_error(comparisons, precision) for comparisons in narrow), narrow[0])
 
     @property
@@ -89,17 +91,17 @@ class Gate:
         """For whole weights in float32."""
         return CompileOptions(opset=self.options.opset)
 
-    def _whole(self, raw: bytes) -> bytes:
+    def _whole(self, raw: bytes) -> ort.InferenceSession:
         """The file itself, or one of the same graph with whole weights in float32."""
         if self.options.quantize is None and self.options.precision == "float32":
-            return raw
-        return serialised(build(self.prepared.optimised, self.weights, self._whole_options))
+            return session(raw)
+        return opened(build(self.prepared.optimised, self.weights, self._whole_options))
 
-    def _rounded(self, raw: bytes) -> bytes:
+    def _rounded(self, raw: bytes) -> ort.InferenceSession:
         """The same graph in float32, each value rounded: of bf16 a CPU has no kernels, and in fp16 it leaves roundings out."""
         onnx.checker.check_model(raw, full_check=True)
         options = CompileOptions(opset=self.options.opset, precision=self.options.precision)
-        return serialised(build(self.prepared.optimised, self.weights, options, rounded=True))
+        return opened(build(self.prepared.optimised, self.weights, options, rounded=True))
 
     def _whole_error(self, comparisons: Iterable[Comparison]) -> float:
         worst, allowed = 0.0, allowance(self.prepared.plain)
@@ -123,9 +125,9 @@ class Gate:
             raise MaiError([Diagnostic("precision-loss", None, message, help=WIDER[precision])])
         return worst
 
-    def _trials(self, raw: bytes, reference: Reference) -> Iterator[Comparison]:
-        """Trials of a file beside the reference."""
-        opened, plain, longest = session(raw), self.prepared.plain, self.prepared.longest_text
+    def _trials(self, file: ort.InferenceSession, reference: Reference) -> Iterator[Comparison]:
+        """Trials of an opened file beside the reference."""
+        plain, longest = self.prepared.plain, self.prepared.longest_text
         names = [n for n in plain.output_names if n != EVALUATIONS]
         # Results of which no number has been compared yet. A solver that does not arrive gives none, and the runtime tells it.
         blank = set[str]() if _is_adaptive(plain) else set(names)
@@ -141,7 +143,7 @@ class Gate:
             if expected_results is None:
                 continue
             was_compared = True
-            results = dict(zip(names, run_trial(opened, plain, tried), strict=False))
+            results = dict(zip(names, run_trial(file, plain, tried), strict=False))
             expected = dict(zip(names, expected_results, strict=False))
             blank -= {name for name, array in expected.items() if not array.size or np.isfinite(array).any()}
             yield Comparison(tried, results, expected)
@@ -158,8 +160,8 @@ class Gate:
 
     def _run_again(self, raw: bytes, whole: Iterable[Comparison]) -> list[Comparison]:
         """What the file itself gives, in few bits, for the trials of whole weights."""
-        opened, plain = session(raw), self.prepared.plain
-        runs = [(c, run_trial(opened, plain, c.trial)) for c in whole]
+        file, plain = session(raw), self.prepared.plain
+        runs = [(c, run_trial(file, plain, c.trial)) for c in whole]
         return [replace(c, results=dict(zip(c.results, results, strict=False))) for c, results in runs]
 
     def _not_finite(self, name: str) -> Diagnostic:

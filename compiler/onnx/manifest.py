@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
@@ -16,6 +17,7 @@ from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value
 from mai.compiler.ir.sizes import substitute
 from mai.compiler.ir.structure import NOTHING, Loop
 from mai.compiler.ir.types import DType
+from mai.compiler.onnx.label_fields import label_fields
 from mai.compiler.onnx.limits import largest, smallest
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
@@ -33,8 +35,9 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
     prompt = text.prompt if text else ""
     if step:
         prompt = step.tokens
+    fields = label_fields(program, graph.name.partition(".")[0], trained.labels)
     tokenizer = trained.tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None
-    return Manifest(
+    manifest = Manifest(
         name=program.name,
         export=graph.name,
         title=program.title,
@@ -47,6 +50,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         most=largest(graph),
         opset=options.opset,
         draws="seed" in graph.settings,
+        draw_bits=options.draw_bits,
         unrolled=options.unroll,
         required=options.required,
         trained_steps=trained.steps,
@@ -62,6 +66,16 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         turns=TURNS if TURNS in optimised.output_names else None,
         tuned=trained.tuned,
     )
+    return _with_fields(manifest, fields)
+
+
+def _with_fields(manifest: Manifest, fields: Mapping[str, str]) -> Manifest:
+    """The manifest, each port with the field of the data whose labels it takes or gives."""
+    groups = {
+        kind: [port.model_copy(update={"field": fields.get(port.name)}) for port in getattr(manifest, kind)]
+        for kind in ("inputs", "settings", "outputs")
+    }
+    return manifest.model_copy(update=groups)
 
 
 def _outputs(program: Program, graph: Graph, optimised: Graph) -> list[Port]:
@@ -136,6 +150,7 @@ def _port(value: Value, name: str, kind: Literal["input", "output"], least: int 
 
 
 def _setting(name: str, setting: Setting) -> Port:
+    classes = setting.value.type.classes
     return Port(
         name=name,
         kind="setting",
@@ -143,6 +158,7 @@ def _setting(name: str, setting: Setting) -> Port:
         default=setting.default,
         minimum=setting.minimum,
         maximum=setting.maximum,
+        classes=classes if isinstance(classes, int) else None,
     )
 
 

@@ -9,14 +9,14 @@ from torch import Tensor, fx
 
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ops.random.choice import Choose
-from mai.compiler.ops.random.random_numbers import Draw, RandomBits, RandomNormal, RandomUniform
+from mai.compiler.ops.random.random_numbers import Draw, RandomHalves, RandomNormal, RandomUniform
 
 Sizes = tuple[int, ...]
 
 
-def random_bits(seed: Tensor, turn: Tensor, example: Tensor, place: int, shape: Sizes, lead: Sizes) -> Tensor:
-    """Whole numbers below 2^32; see `ops/random/random_numbers.py` for what a draw depends on."""
-    made: Tensor = RandomBits.torch(torch, seed, turn, example, place=place, shape=shape, lead=lead)
+def random_halves(seed: Tensor, turn: Tensor, example: Tensor, place: int, shape: Sizes, lead: Sizes) -> Tensor:
+    """The halves of 32 random bits; see `ops/random/random_numbers.py` for what a draw depends on."""
+    made: Tensor = RandomHalves.torch(torch, seed, turn, example, place=place, shape=shape, lead=lead)
     return made
 
 
@@ -39,7 +39,7 @@ def choose(logits: Tensor, u: Tensor, temperature: Tensor, *filters: Tensor) -> 
 
 
 DRAWS: dict[type[Draw], Callable[..., Tensor]] = {
-    RandomBits: random_bits, RandomUniform: random_uniform, RandomNormal: random_normal,
+    RandomHalves: random_halves, RandomUniform: random_uniform, RandomNormal: random_normal,
 }  # fmt: skip
 
 CALLS: dict[type[Operation], Callable[..., Tensor]] = {Choose: choose}

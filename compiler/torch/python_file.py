@@ -15,6 +15,7 @@ from mai.compiler.ops.random import choice, philox
 from mai.compiler.ops.random import random_numbers as random
 from mai.compiler.ops.random.choice import Choose
 from mai.compiler.ops.random.random_numbers import Draw
+from mai.compiler.ops.random.words import NumpyWords, TorchWords, Words
 from mai.compiler.passes.forms import readable
 from mai.compiler.program import Program
 from mai.compiler.torch import draw_calls as draws
@@ -84,11 +85,11 @@ def _generator(drawn: set[type[Draw]]) -> list[str]:
     """The text of the generator and of the draws that are made: what mai itself runs, without the other backends."""
     constants = [f"{name} = {value!r}" for name, value in vars(philox).items() if name.isupper()]
     parts = ["\n".join([*constants, f"Sizes = {draws.Sizes!r}"])]
-    parts += [inspect.getsource(f) for f in (philox.key_schedule, philox.philox, random.NumpyWords, random.TorchWords)]
-    parts += [inspect.getsource(f) for f in (random._words, random._unit)]
+    parts += [inspect.getsource(f) for f in (philox.key_schedule, philox.philox, Words, NumpyWords, TorchWords)]
     parts.append(_class_of("Draw", Draw, (Draw.torch, Draw._drawn)))
     for draw in sorted(drawn, key=lambda d: d.name):
-        parts.append(_class_of(f"{draw.__name__}(Draw)", draw, (draw.elements,)))
+        own = [getattr(draw, name) for name in ("elements", "_drawn") if name in vars(draw)]
+        parts.append(_class_of(f"{draw.__name__}(Draw)", draw, own))
         parts.append(inspect.getsource(draws.DRAWS[draw]))
     return parts
 

@@ -9,9 +9,9 @@ import numpy as np
 
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.data.batches import load
-from mai.compiler.onnx.build import build, serialised
+from mai.compiler.onnx.build import build
+from mai.compiler.onnx.opened import opened
 from mai.compiler.onnx.prepared import Preparations
-from mai.compiler.onnx.trial import session
 from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.passes import forms
 
@@ -57,8 +57,8 @@ def loss_change(exports: Preparations, trained: Trained) -> Change | None:
     losses = []
     whole = CompileOptions(opset=options.opset)
     for coarse in (None, exports.coarse(options.bits)):
-        opened = session(serialised(build(graph, trained.weights, whole, coarse=coarse)))
-        inputs = {i.name for i in opened.get_inputs()}
-        (loss,) = opened.run(None, {name: array for name, array in fields.items() if name in inputs})
+        session = opened(build(graph, trained.weights, whole, coarse=coarse))
+        inputs = {i.name for i in session.get_inputs()}
+        (loss,) = session.run(None, {name: array for name, array in fields.items() if name in inputs})
         losses.append(float(np.mean(loss)))
     return Change(*losses)

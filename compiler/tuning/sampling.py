@@ -42,6 +42,7 @@ def options_of(manifest: Manifest) -> CompileOptions:
         return CompileOptions(
             opset=manifest.opset, unroll=manifest.unrolled, precision=manifest.precision, quantize=manifest.quantize,
             settings="required" if manifest.required else "optional",
+            draws="portable" if manifest.draw_bits == 32 else "fast",
         )  # fmt: skip
     except OptionError as error:
         raise refusal(f"`{manifest.export}` was compiled with what there is not: {error}") from error

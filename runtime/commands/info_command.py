@@ -12,6 +12,11 @@ from mai.runtime.show.terminal import say, say_text, visible_line
 if TYPE_CHECKING:
     from mai.runtime.model.manifest import Manifest, Port, Tuning
 
+DRAWS = {
+    32: "the same on every engine",
+    64: "right where whole numbers have 64 bits: ONNX Runtime, not OpenVINO",
+}
+
 
 def info(
     model: Annotated[Path, typer.Argument(help="A .onnx file that mai compiled.", show_default=False)],
@@ -56,6 +61,8 @@ def _contents(manifest: Manifest) -> list[tuple[str, str, str]]:
         lines.append(("limit", "", f"{manifest.text.limit:,} tokens"))
     if manifest.text and manifest.text.drafts:
         lines.append(("drafts", "", f"up to {manifest.text.drafts} guessed tokens read a turn"))
+    if manifest.draws:
+        lines.append(("draws", "", DRAWS[manifest.draw_bits]))
     if manifest.tuned:
         lines.append(("tuned", "", _tuning(manifest.tuned)))
     lines.append(("self-test", "", _self_test(manifest)))
@@ -92,11 +99,12 @@ def _tuning(tuning: Tuning) -> str:
 
 
 def _port(port: Port) -> str:
-    """A port's type, default and range."""
+    """A port's type, default and range, and the field whose labels it has."""
     from mai.runtime.inputs.arguments import range_of
 
     axes = (["batch"] if port.batch else []) + [str(s) for s in port.shape]
     text = f"{port.dtype} [{', '.join(axes)}]"
     if port.default is not None:
         text += f" = {port.default}"
-    return f"{text}, {range_of(port)}" if range_of(port) else text
+    text += f", {range_of(port)}" if range_of(port) else ""
+    return f"{text}, labels of `{port.field}`" if port.field else text

@@ -16,29 +16,22 @@ MAX_SHOWN = 60  # Characters of a wrong word that a message repeats.
 
 
 def label_names(manifest: Manifest, port: Port) -> list[str]:
-    """The names of a port's labels, in the order of their numbers; empty where it has none.
+    """The names of the labels that a port takes or gives, or has a number for each of; empty where they have none.
 
-    They are those of the data field of the port's own name, else of the one field with as many labels, or with one fewer:
-    guidance adds a label that means none.
+    The names are in the order of their numbers. There may be one label more, without a name: that which means none.
     """
-    if not port.classes:
-        return []
-    own = manifest.labels.get(port.name, [])
-    return own or names_by_count(manifest, port.classes) or names_by_count(manifest, port.classes - 1)
-
-
-def names_by_count(manifest: Manifest, count: int) -> list[str]:
-    """The names of the one data field that has `count` labels; empty where no field has, or several have."""
-    fields = [names for names in manifest.labels.values() if len(names) == count]
-    return fields[0] if len(fields) == 1 else []
+    field = port.field if "field" in port.model_fields_set else port.name
+    return manifest.labels.get(field or "", [])
 
 
 def result_names(manifest: Manifest, port: Port) -> list[str]:
-    """The names of what an output tells apart: the values of a label, or the classes of a vector with a number for each."""
-    if port.dtype == "int64":
-        return label_names(manifest, port)
-    size = port.shape[0] if len(port.shape) == 1 else None
-    return names_by_count(manifest, size) if isinstance(size, int) else []
+    """A name for everything that an output tells apart, the values of a label or the entries of a vector.
+
+    A label without a name has its number; all are empty where no label has a name.
+    """
+    names = label_names(manifest, port)
+    count = port.classes if port.dtype == "int64" else [*port.shape, None][0]
+    return [*names, *map(str, range(len(names), count if names and isinstance(count, int) else 0))]
 
 
 def as_labels(port: Port, names: Sequence[str], value: Any) -> Any:
@@ -89,7 +82,7 @@ def _label(port: Port, names: Sequence[str], name: str) -> int:
     if name in names:
         return names.index(name)
     if not names:
-        raise ModelError("input-dtype", f"`{port.name}` takes numbers: this file has no names of labels")
+        raise ModelError("input-dtype", f"`{port.name}` takes numbers: this file has no names of its labels")
     near = get_close_matches(name, names, n=1)
     help = f"did you mean `{near[0]}`?" if near else f"there are {', '.join(names)}"
     raise ModelError("input-range", f"`{port.name}` has no label `{name[:MAX_SHOWN]}`", help)

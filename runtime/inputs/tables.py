@@ -80,7 +80,7 @@ def _value(port: Port, names: Sequence[str], cell: str, where: str) -> float:
     if is_number(cell):
         return float(cell)
     if not names:
-        help = "this file has no names of labels" if port.classes else None
+        help = "this file has no names of its labels" if port.classes else None
         raise ModelError("input-dtype", f"{where}: `{cell[:60]}` is no number", help)
     try:
         return float(as_labels(port, names, cell))

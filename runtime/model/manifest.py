@@ -25,6 +25,8 @@ class Port(BaseModel):
         default: of a setting.
         minimum, maximum: the range of the values, both included.
         classes: of labels and tokens, how many there are.
+        field: of labels, and of numbers with one for each label, the field of the training data that they are of, which may
+            have names for them in `labels`. Older files do not say it: there it is the field of the port's own name.
         path: of an output that is a kept path, the axis of `shape` along which the solver's steps lie.
     """
 
@@ -38,6 +40,7 @@ class Port(BaseModel):
     minimum: float | None = None
     maximum: float | None = None
     classes: int | None = None
+    field: str | None = None
     path: int | None = None
 
 
@@ -134,6 +137,8 @@ class Manifest(BaseModel):
         least, most: the smallest and largest sizes of dimensions, by name: where one is cut off before, and where a table of
             positions has an end.
         draws: whether it draws random numbers.
+        draw_bits: how many bits whole numbers must have where the file runs for its draws to be right: 32, or 64 (older files,
+            and `--draws fast`).
         unrolled: whether it has no loops (`--unroll`).
         required: whether the settings have no defaults in the graph, so that a host must give all (`--settings required`).
         trained_steps: how many steps its weights were trained for.
@@ -165,6 +170,7 @@ class Manifest(BaseModel):
     most: dict[str, int] = {}
     opset: int
     draws: bool = False
+    draw_bits: int = 64
     unrolled: bool = False
     required: bool = False
     trained_steps: int | None = None

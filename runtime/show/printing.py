@@ -13,7 +13,7 @@ from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import write_atomically
 from mai.runtime.inputs.arguments import unknown_name_error
-from mai.runtime.inputs.labels import label_names, names_by_count
+from mai.runtime.inputs.labels import result_names
 from mai.runtime.inputs.values import parse_value, split_word, takes_text
 from mai.runtime.show.terminal import say, say_text, visible_line
 from mai.runtime.text.prompts import NOTHING
@@ -125,10 +125,10 @@ def print_results(
         say(f"{visible_line(name)}: {rows.dtype} {list(rows.shape)}")
         port = model.outputs[name]
         if rows.ndim == 1 and rows.dtype.kind in "bi":
-            _print_labels(rows, label_names(model.manifest, port))
+            _print_labels(rows, result_names(model.manifest, port))
             continue
         if len(port.shape) == 1 and rows.ndim == 2 and np.allclose(rows.sum(-1), 1, atol=1e-3) and rows.min() >= 0:
-            _print_bars(rows[:5], names_by_count(model.manifest, rows.shape[1]))
+            _print_bars(rows[:5], result_names(model.manifest, port))
             continue
         say(f"  mean {rows.mean():.4g}, deviation {rows.std():.4g}, from {rows.min():.4g} to {rows.max():.4g}")
         with np.printoptions(precision=4, suppress=True, threshold=40, edgeitems=2):

@@ -81,7 +81,7 @@ function tokens(port, manifest, form) {
 
 /** A label, or all of them in turn. */
 function label(port, manifest, form) {
-  const names = labelsOf(manifest, port.classes, port.name);
+  const names = labelsOf(manifest, port);
   const labels = Array.from({ length: port.classes }, (_, place) => place);
   const select = field(form, port.name, made("select"));
   select.append(new Option("all", ""), ...labels.map((place) => new Option(names[place] ?? place, place)));

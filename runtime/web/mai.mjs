@@ -193,11 +193,9 @@ export class Model {
   /** Put a value into the feeds, a setting's default where it is left out. */
   _feed(feeds, port, value) {
     if (port.kind === "setting") {
-      feeds[port.name] = new this.ort.Tensor(
-        port.dtype,
-        ARRAYS[port.dtype].of(scalar(port, value ?? port.default)),
-        [],
-      );
+      const chosen = port.classes && typeof value === "string" ? this._label(port, value) : value;
+      const held = ARRAYS[port.dtype].of(scalar(port, chosen ?? port.default));
+      feeds[port.name] = new this.ort.Tensor(port.dtype, held, []);
       return;
     }
     if (value === undefined) throw new ModelError(`the input \`${port.name}\` is missing; it takes ${this._known()}`);
@@ -237,7 +235,7 @@ export class Model {
 
   /** The number of a label by its name. */
   _label(port, name) {
-    const names = labelsOf(this.manifest, port.classes, port.name);
+    const names = labelsOf(this.manifest, port);
     const there = names.length ? `: there are ${names.join(", ")}` : "";
     if (!names.includes(name)) throw new ModelError(`\`${port.name}\` has no label \`${name}\`${there}`);
     return names.indexOf(name);
@@ -315,13 +313,9 @@ export function rowsOf({ data, dims }) {
   return Array.from({ length: dims[0] }, (_, row) => data.slice(row * size, (row + 1) * size));
 }
 
-/** The names of `count` labels: those of the field of this name, or of the one with as many, but for one more for none. */
-export function labelsOf({ labels }, count, field) {
-  const ofSize = (size) => {
-    const found = Object.values(labels).filter((names) => names.length === size);
-    return found.length === 1 ? found[0] : null;
-  };
-  return labels[field] ?? ofSize(count) ?? ofSize(count - 1) ?? [];
+/** The names of the labels that a port takes or gives, by their numbers; older files name those of the port's own field. */
+export function labelsOf({ labels }, { name, field = name }) {
+  return field === null ? [] : (labels[field] ?? []);
 }
 
 export const product = (sizes) => sizes.reduce((total, size) => total * size, 1);

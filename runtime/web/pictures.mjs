@@ -17,7 +17,7 @@ export function pictureOf(result, port, manifest, values) {
   if (typeof port.path === "number") return film(framesOf(result, port.path), askedFor(manifest, values));
   if (port.classes && !shape.length) return labels(result.data, port, manifest, grid);
   if (grid && !shape.length) return map(result.data, grid);
-  if (shape.length === 1 && rows.every(isProbability)) return classes(rows, manifest, grid);
+  if (shape.length === 1 && rows.every(isProbability)) return classes(rows, port, manifest, grid);
   if (sizesOf(shape)) return mosaic(result.data, sizesOf(shape), result.dims[0]);
   if (port.shape.length === 1 && port.shape[0] === 2) return scatter(result.data, askedFor(manifest, values));
   if (port.shape.length === 2 && port.shape[1] === 2) return scatter(rows[0]);
@@ -26,19 +26,19 @@ export function pictureOf(result, port, manifest, values) {
 
 const writing = (textContent) => made("pre", { textContent });
 
-const namesFor = (manifest, count) => {
-  const names = labelsOf(manifest, count);
+const namesFor = (manifest, port, count) => {
+  const names = labelsOf(manifest, port);
   return Array.from({ length: count }, (_, label) => names[label] ?? String(label));
 };
 
-function classes(rows, manifest, grid) {
-  const names = namesFor(manifest, rows[0].length);
+function classes(rows, port, manifest, grid) {
+  const names = namesFor(manifest, port, rows[0].length);
   return grid ? regions(rows, grid, names) : bars(rows, names);
 }
 
 /** Labels by their names; of the points of a grid as colours. */
 function labels(data, port, manifest, grid) {
-  const names = namesFor(manifest, port.classes);
+  const names = namesFor(manifest, port, port.classes);
   const certain = (label) => names.map((_, k) => Number(k === label));
   return grid
     ? regions(Array.from(data, certain), grid, names)
@@ -48,7 +48,7 @@ function labels(data, port, manifest, grid) {
 /** The labels that examples were asked for, with their names, where there are any. */
 function askedFor(manifest, values) {
   const port = manifest.inputs.find((port) => port.classes && !port.shape.length);
-  return port ? { labels: values[port.name], names: namesFor(manifest, port.classes) } : {};
+  return port ? { labels: values[port.name], names: namesFor(manifest, port, port.classes) } : {};
 }
 
 /** Points, coloured by what they were asked for. */

@@ -82,11 +82,15 @@ PROGRAMS = {
     "write `repeat 4 { x = x / 2 }`": "scan for_loop fori_loop while_loop",
     "write `integrate s in 0..1 using rk4(20) { dx/ds = -x }`": "odeint solve_ivp diffeqsolve",
 }
+TYPES = {
+    "write `int(s)`": "long int32 int64",
+    "write `where(s > 0, 1.0, 0.0)`; what compares is true or false by itself": "bool",
+}
 # These are hints for names that are read as values, too, and not only for those that are called.
 NOTHING = {
     "a label left out is one more label: write `const none = 10` for a net that takes `y: class[11]`": "none None null Null nil",
 }
-TABLES = (LOSSES, LAYERS, SHAPES, NUMBERS, MAKING, PROGRAMS, NOTHING)
+TABLES = (LOSSES, LAYERS, SHAPES, NUMBERS, MAKING, PROGRAMS, TYPES, NOTHING)
 FOREIGN = {name: hint for table in TABLES for hint, names in table.items() for name in names.split()}
 
 
@@ -96,3 +100,25 @@ def answer(names: str, example: str) -> None:
 
 
 VALUES = {name: hint for hint, names in NOTHING.items() for name in names.split()}
+
+# Calls that stand alone on a line elsewhere, by the name that is called last; `{of}` is what it is called of.
+CALLS = {
+    "`minimize {of}` is all that is written: training goes back through it and takes the optimizer's step": "backward",
+    "`train(steps = 1000, optimizer = adamw(lr = 1e-3)) { minimize e }` does this by itself": (
+        "step zero_grad fit train_step apply_gradients update clip_grad_norm_"
+    ),
+    "write `report mean(x)` in a train block": "print log log_metric log_dict add_scalar",
+    "layers that differ in training, `dropout` and `batch_norm`, know by themselves when it is": "train eval requires_grad_",
+    "a seed is said when the file is used: `mai train FILE --seed 1`, `model(seed = 1)`": "manual_seed seed PRNGKey",
+    "where it runs is said when the file is used: `mai train FILE --device cuda`": "cuda cpu to",
+    "a layer's first weights are its argument `init`: `linear(x, 8, init = normal(0, 0.02))`": (
+        "xavier_uniform_ xavier_normal_ kaiming_uniform_ kaiming_normal_ normal_ uniform_ zeros_ ones_ constant_ trunc_normal_"
+    ),
+    "there is no `super`: what a net has is named where it is used": "__init__ super",
+}
+METHODS = {name: hint for hint, names in CALLS.items() for name in names.split()}
+MODULES = frozenset(
+    "torch torchvision torchaudio torchdiffeq numpy np jax jnp flax haiku equinox optax diffrax tensorflow tf keras math random "
+    "scipy sklearn einops transformers diffusers tokenizers datasets lightning pandas matplotlib os sys time typing functools "
+    "dataclasses tqdm wandb mai onnx onnxruntime".split()
+)

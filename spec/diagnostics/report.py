@@ -55,6 +55,11 @@ class Diagnostic:
         assert self.slug in CATALOG, f"slug {self.slug!r} is not in the catalog"
 
 
+def _is_same(one: Diagnostic, other: Diagnostic) -> bool:
+    """Whether two diagnostics tell the same, though the calls that led to it differ."""
+    return replace(one, where=other.where) == other
+
+
 class MaiError(Exception):
     """A stage of compilation cannot go on; `diagnostics` say why, in the order of the text."""
 
@@ -110,10 +115,18 @@ class Reporter:
         Raises:
             MaiError: there are 100, which are more than anybody reads.
         """
-        if diagnostic not in self.diagnostics:
+        if not any(_is_same(diagnostic, other) for other in self.diagnostics):
             self.diagnostics.append(diagnostic)
         if len(self.diagnostics) >= MAX_DIAGNOSTICS:
             self.check()
+
+    def offer(self, since: int, slugs: Sequence[str], span: Span, edits: Sequence[Edit]) -> None:
+        """Further repairs to try, after their own, for errors of these kinds: those of `span`, reported since there were so many."""
+        for place, diagnostic in enumerate(self.diagnostics[since:], since):
+            at = diagnostic.span
+            fits = diagnostic.slug in slugs
+            if fits and at and at.source is span.source and span.start <= at.start and at.end <= span.end:
+                self.diagnostics[place] = replace(diagnostic, edits=(*diagnostic.edits, *edits))
 
     @property
     def failed(self) -> bool:

@@ -135,4 +135,11 @@ WARNINGS: dict[str, Entry] = {
         "export f(x: [1, 8, 8]) -> [32] { return x |> conv(1, 32, 3, 15) |> avg_pool_global |> linear(32) }\n",
         "export f(x: [1, 8, 8]) -> [32] { return x |> conv(32, 3) |> avg_pool_global |> linear(32) }\n",
     ),
+    "over-one-file": Entry(
+        "More weights than one file holds",
+        "An ONNX file is one message of at most 2^31 - 1 bytes, and the weights of an export are in it. In 16, 8 or 4 bits more\n"
+        "of them fit: `mai compile --precision fp16`, `--quantize int8`, `--quantize int4`.",
+        "export f(x: [24000]) -> [24000] { return linear(x, 24000) }\n",
+        "export f(x: [24000]) -> [24000] { return x |> linear(64) |> linear(24000) }\n",
+    ),
 }

@@ -9,14 +9,14 @@ import subprocess
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import onnx
 import pytest
 
 from mai.compiler.check import check
-from mai.compiler.compile_options import CompileOptions, FewBits, Trained
+from mai.compiler.compile_options import CompileOptions, Drawing, FewBits, Trained
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.onnx.gate import allowance
 from mai.compiler.onnx.prepared import prepare_export
@@ -43,21 +43,22 @@ let number = linspace(0, 7, 8)
 export ids(x: tokens[P]) -> [P] { return number[x] }
 """
 
-DRAWS = """export draws() -> ([4], [4], class[4]) {
+DRAWS = """export draws() -> ([4], [4], class[4], [3]) {
   a ~ normal([4])
   b ~ uniform([4], 0, 1)
   c ~ categorical(b)
-  return (a, b, c)
+  n ~ integers([3], -5, 100000)
+  return (a, b, c, 1.0 * n)
 }
 """
 
 
 def compiled(
     program: Program, name: str, folder: Path, *, required: bool = False, tokenizer: str | None = None,
-    labels: Mapping[str, tuple[str, ...]] | None = None, verify: bool = False,
+    labels: Mapping[str, tuple[str, ...]] | None = None, verify: bool = False, draws: Drawing = "portable",
 ) -> Path:  # fmt: skip
     weights, _ = load_weights(program, None)
-    options = CompileOptions(verify=verify, settings="required" if required else "optional")
+    options = CompileOptions(verify=verify, settings="required" if required else "optional", draws=draws)
     return export(program, name, Trained(weights, tokenizer=tokenizer, labels=labels or {}), folder, options).path
 
 
@@ -143,17 +144,18 @@ def test_what_a_host_computes_wrong_is_told(javascript: JavaScript, program: Any
     assert "this is onnxruntime 1.23.2" in told[9] and "1.24 is the lowest" in told[9]
 
 
-def test_draws_are_the_same_bits(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
+@pytest.mark.parametrize("draws", get_args(Drawing))
+def test_draws_are_the_same_bits(javascript: JavaScript, program: Any, tmp_path: Path, draws: Drawing) -> None:
     """Uniform and whole numbers to the bit, whatever the batch; normal ones but for the last bits of `log` and `cos`."""
-    file = compiled(program(DRAWS), "draws", tmp_path)
+    file = compiled(program(DRAWS), "draws", tmp_path, draws=draws)
     seeds = [0, 1, 2**31, 2**45 + 3]
     calls = [{"file": str(file), "values": {"batch": batch, "seed": seed}} for seed in seeds for batch in (1, 7)]
-    normal, uniform, label = load(file, providers="cpu").outputs
+    normal, *exact = load(file, providers="cpu").outputs
     for call, answer in zip(calls, javascript(calls), strict=True):
         made, wanted = arrays(answer), here(file, {"batch": 7, "seed": call["values"]["seed"]})
         count = call["values"]["batch"]
-        np.testing.assert_array_equal(made[uniform].astype(np.float32), wanted[uniform][:count])
-        np.testing.assert_array_equal(made[label], wanted[label][:count])
+        for name in exact:
+            np.testing.assert_array_equal(made[name].astype(wanted[name].dtype), wanted[name][:count])
         np.testing.assert_allclose(made[normal], wanted[normal][:count], rtol=1e-6, atol=1e-6)
 
 

@@ -8,11 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.solvers import SOLVERS, Solver
-from mai.compiler.torch.module import lower
-from mai.compiler.torch.parameters import Weights
+from tests.support.objective import objective
 
 Maker = Callable[[str], Program]
 # The velocity reads parameters, a value made of one outside, and the example; one end of the way is learned.
@@ -40,16 +38,6 @@ STEPS = {1: 400, 2: 80, 3: 40, 4: 10}  # By order: the adjoint is as exact as th
 
 def call(solver: Solver, adjoint: str = "") -> str:
     return f"{solver.name}({'rtol = 1e-5, atol = 1e-5' if solver.adaptive else STEPS[solver.order]}{adjoint})"
-
-
-def objective(program: Program, *, adjoint: bool) -> tuple[Tensor, list[Tensor]]:
-    """The loss of sixteen points, and the weights that it moves."""
-    graph = forms.select(forms.prepare(program.training.graph, adjoint=adjoint), [0])  # type: ignore[union-attr]
-    weights = Weights(program.weights).initialise(0)
-    x = torch.randn(16, 2, generator=torch.Generator().manual_seed(0))
-    module = lower(graph, weights)
-    given = [x] * len(graph.inputs) + [torch.tensor(0)] * len(graph.settings)
-    return module.forward(*given)[0].mean(), list(weights.parameters())
 
 
 @pytest.mark.slow

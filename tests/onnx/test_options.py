@@ -8,10 +8,13 @@ from typing import Any
 
 import pytest
 
-from mai.compiler.compile_options import CompileOptions, OptionError
+from mai.compiler.compile_options import CompileOptions, Drawing, OptionError, Trained
 from mai.compiler.compiling import compile_all
+from mai.compiler.onnx.export import export
 from mai.compiler.passes.pipeline import watching
 from mai.compiler.program import Program
+from mai.runtime import load
+from mai.runtime.commands.info_command import info
 
 TEXT = """
 const vocab = 7
@@ -36,6 +39,7 @@ export generate(prompt: tokens[P], count: int = 3) -> tokens[P + count] {
         ({"quantize": "int2"}, "--quantize int2: int8, int4"),
         ({"precision": "fp8"}, "--precision fp8: float32, fp16, bf16"),
         ({"settings": "none"}, "--settings none: optional, required"),
+        ({"draws": "slow"}, "--draws slow: portable, fast"),
         ({"quantize": "int8", "precision": "fp16"}, "one of them"),
         ({"unroll": True, "cache": "two-level"}, "--unroll of none"),
         ({"drafts": 3, "unroll": True}, "without --unroll"),
@@ -59,3 +63,21 @@ def test_a_text_is_prepared_once_for_both_files(
         compile_all(program(TEXT), ["generate"], None, tmp_path, options)
     assert names.count("differentiate") == names.count("hoist") == runs
     assert (tmp_path / "spec.generate.step.onnx").exists() == options.step
+
+
+@pytest.mark.parametrize(
+    ("draws", "bits", "said"), [("portable", 32, "the same on every engine"), ("fast", 64, "not OpenVINO")]
+)
+def test_a_file_says_how_many_bits_its_draws_need(
+    draws: Drawing,
+    bits: int,
+    said: str,
+    program: Callable[[str], Program],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    text = "export f() -> [2] {\n  x ~ normal([2])\n  return x\n}\n"
+    path = export(program(text), "f", Trained({}), tmp_path, CompileOptions(draws=draws, verify=False)).path
+    assert load(path, providers="cpu").manifest.draw_bits == bits
+    info(path)
+    assert said in capsys.readouterr().out

@@ -12,8 +12,9 @@ import onnxruntime as ort
 import pytest
 
 from mai.compiler.compile_options import BITS, CompileOptions, Trained
+from mai.compiler.file_size import BLOCK, suits
 from mai.compiler.onnx.export import export, export_step
-from mai.compiler.onnx.precision.quantize import BLOCK, pairs, quantized, suits
+from mai.compiler.onnx.precision.quantize import pairs, quantized
 from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value

@@ -92,7 +92,7 @@ REFUSED: list[tuple[type[Operation], list[Type], dict[str, Any], str, int | None
     (loss.CrossEntropy, [r(), i()], {}, "shape-mismatch", 1, "[]"),
     (loss.CrossEntropy, [r(3, 4), i(4)], {}, "shape-mismatch", 1, "[3]"),
     (random.RandomNormal, [i(), r(), i()], {"shape": ()}, "dtype-mismatch", 1, "whole numbers"),
-    (random.RandomBits, [i(), i(), i(3)], {"shape": ()}, "dtype-mismatch", 2, "[3]"),
+    (random.RandomHalves, [i(), i(), i(3)], {"shape": ()}, "dtype-mismatch", 2, "[3]"),
 ]  # fmt: skip
 
 

@@ -107,7 +107,7 @@ ROWS = [
     Row(indexing.Iota, (), {"count": N}),
     Row(indexing.Iota, (), {"count": 2 * P + 1}),
     Row(loss.CrossEntropy, (r(P, 10), i(P))),
-    Row(random.RandomBits, (SCALAR, SCALAR, SCALAR), {"place": 3, "shape": (P, 3)}),
+    Row(random.RandomHalves, (SCALAR, SCALAR, SCALAR), {"place": 3, "shape": (P, 3)}),
     Row(random.RandomNormal, (SCALAR, SCALAR, SCALAR), {"place": 3, "shape": (N,)}),
     Row(random.RandomUniform, (SCALAR, SCALAR, SCALAR), {"place": 3, "shape": (4, N)}),
 ]  # fmt: skip

@@ -81,7 +81,7 @@ REFUSED: list[tuple[dict[str, Any], str, str]] = [
     ({"x": X, "y": [math.nan, 1]}, "input-dtype", "this holds nan"),
     ({"x": X, "y": [2.0**63, 1]}, "input-dtype", "this holds 9.22337e+18"),
     ({"x": X, "y": [True, False]}, "input-dtype", "this is bool"),
-    ({"x": X, "y": ["3", "4"]}, "input-dtype", "`y` takes numbers: this file has no names of labels"),
+    ({"x": X, "y": ["3", "4"]}, "input-dtype", "`y` takes numbers: this file has no names of its labels"),
     ({"x": X, "y": np.array(["a", "b"])}, "input-dtype", "`y` takes numbers: this file has no names"),
     ({"x": X, "y": ["a", 1]}, "input-dtype", "`y` mixes names and numbers: `a` and `1`"),
     ({"x": X, "y": np.array([1, "a"], object)}, "input-dtype", "names and numbers: `a` and `1`"),

@@ -82,9 +82,9 @@ def test_info_tells_the_sizes_that_are_taken(paired: onnx.ModelProto, write: Wri
 
 @pytest.mark.parametrize(("names", "shown"), [([], "0, 2, 1"), (["cat", "dog", "eel"], "cat, eel, dog")])
 def test_labels_are_shown_without_a_mean(names: list[str], shown: str, write: Write) -> None:
-    taken = Port(name="y", kind="input", dtype="int64", batch=True, minimum=0, maximum=2, classes=3)
-    made = Port(name="same", kind="output", dtype="int64", batch=True, classes=3)
-    described = manifest([taken], [], [made]).model_copy(update={"labels": {"y": names} if names else {}})
+    taken = Port(name="y", kind="input", dtype="int64", batch=True, minimum=0, maximum=2, classes=3, field="kind")
+    made = Port(name="same", kind="output", dtype="int64", batch=True, classes=3, field="kind")
+    described = manifest([taken], [], [made]).model_copy(update={"labels": {"kind": names} if names else {}})
     path = write(build(described, [onnx.helper.make_node("Identity", ["y"], ["same"])]))
     assert bare("run", path, "y=[0, 2, 1]").stdout == f"same: int64 [3]\n  {shown}\n"
     if names:
@@ -97,7 +97,7 @@ WRONG = [
     (["x=[1, 2]", "3"], "`3` is no input"),
     (["x=[1, 2]", "y=3", "y=4"], "`y` is given twice (several examples: y=[..., ...])"),
     (["x=[1, 2]", "y=10"], "error[input-range]"),
-    (["x=[1, 2]", "y=cat"], "error[input-dtype]: `y` takes numbers: this file has no names of labels"),
+    (["x=[1, 2]", "y=cat"], "error[input-dtype]: `y` takes numbers: this file has no names of its labels"),
     (["x=[1, 2]", 'y=["cat", 1]'], "error[input-dtype]: `y` mixes names and numbers: `cat` and `1`"),
     (["x=[1, 2]", "y=3", "--seed", "1"], "no input or setting `seed`"),
     (["x=[1, 2]", "y=3", "--batch", "0"], "`batch` is at least 1"),

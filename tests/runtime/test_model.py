@@ -70,7 +70,7 @@ def test_the_same_seed_gives_the_same_samples_in_every_batch(files: dict[str, Pa
         ("digits_unet", {}, "input-missing", "`y` is missing"),
         ("digits_unet", {"y": [10]}, "input-range", "from 0 to 9"),
         ("digits_unet", {"y": [[1]]}, "input-shape", "[batch]"),
-        ("digits_unet", {"y": "three"}, "input-dtype", "this file has no names of labels"),
+        ("digits_unet", {"y": "three"}, "input-dtype", "this file has no names of its labels"),
         ("mlp", {"x": np.zeros((2, 63))}, "input-shape", "[batch, 64]"),
         ("mlp", {"x": [[1.0], [1.0, 2.0]]}, "input-shape", "regular"),
     ],

@@ -129,7 +129,7 @@ def test_a_broken_csv(port: Port, content: bytes, told: str, tmp_path: Path, mon
 
 def test_words_for_a_file_without_names_are_told(tmp_path: Path) -> None:
     (tmp_path / "a.csv").write_text("y\ncat\n")
-    with pytest.raises(ModelError, match=r"`cat` is no number \(this file has no names of labels\)"):
+    with pytest.raises(ModelError, match=r"`cat` is no number \(this file has no names of its labels\)"):
         parse_value(LABEL, f"@{tmp_path / 'a.csv'}", None)
     with pytest.raises(ModelError, match="has no column `z`"):
         parse_value(LABEL, f"@{tmp_path / 'a.csv'}:z", None)

@@ -147,6 +147,7 @@ def bind_input(e: Context, env: Environment, parameter: ast.Parameter, written: 
         e.graph.sizes[name] = (value, 1 + axis)
     e.graph.sizes.setdefault("batch", (value, 0))
     e.graph.inputs.append(value)
+    e.inputs_at[value] = written.span
     env.bind(parameter.name, value)
 
 

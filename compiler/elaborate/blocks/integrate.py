@@ -9,14 +9,14 @@ from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from mai.compiler.elaborate.bindings import Binding, Environment
-from mai.compiler.elaborate.blocks.loop_states import State, leave, settle, states_of, together
+from mai.compiler.elaborate.blocks.loop_states import State, leave, settle, states_of
 from mai.compiler.elaborate.blocks.solver import Method, read_method
 from mai.compiler.elaborate.context import Context
 from mai.compiler.elaborate.statement_rules import belongs_elsewhere, elaborates
 from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.structure import Integrate
-from mai.compiler.ir.types import DType, Type
+from mai.compiler.ir.types import Axis, DType, Type, join_leads
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.random import random_numbers as rnd
 from mai.spec import ast
@@ -28,11 +28,38 @@ belongs_elsewhere(ast.Derivative, "derivative-outside", "`d./ds = ...` belongs d
 
 
 @record
+class Course:
+    """From where to where an integral goes.
+
+    Where every example has bounds a and b of its own, all go from 0 to 1, along u, and the variable is s = a + (b - a) u: then
+    ds = (b - a) du, whatever the method. Equal bounds leave a state where it is, and b may lie before a.
+    """
+
+    bounds: tuple[Value, Value]
+    start: Value | None = None
+    length: Value | None = None
+
+    @property
+    def lead(self) -> tuple[Axis, ...]:
+        """The lead axes of the bounds."""
+        return self.length.type.lead if self.length is not None else ()
+
+    def variable(self, e: Context, value: Value) -> Value:
+        """The variable s where the method is at `value`."""
+        return value if self.start is None else e.emit(el.Add, self.start, self.stretched(e, value), name=value.name)
+
+    def stretched(self, e: Context, value: Value) -> Value:
+        """A step of the variable, or a derivative by it, from one by what the method goes along."""
+        return value if self.length is None else e.emit(el.Multiply, value, self.length, name=value.name)
+
+
+@record
 class Integral:
-    """An `integrate` statement with its solver."""
+    """An `integrate` statement with its solver and its bounds."""
 
     written: ast.Integrate
     method: Method
+    course: Course
 
     @property
     def step(self) -> str:
@@ -64,8 +91,7 @@ def _bound_names(statement: ast.Integrate) -> list[ast.Identifier]:
 @elaborates(ast.Integrate, binds=_bound_names)
 def _integrate(e: Context, env: Environment, statement: ast.Integrate) -> Binding:
     method = read_method(e, env, statement.solver)
-    integral = Integral(statement, method)
-    bounds = [_time_bound(e, env, expr) for expr in (statement.start, statement.stop)]
+    integral = Integral(statement, method, _course(e, env, statement))
     states = _moved_states(e, env, integral)
     steps = [] if method.steps is None else [e.builder.size(method.steps)]
     region, states = _velocity_region(e, env, integral, states, steps)
@@ -76,16 +102,25 @@ def _integrate(e: Context, env: Environment, statement: ast.Integrate) -> Bindin
     else:
         types += [types[i].with_shape((method.steps + 1, *types[i].shape)) for i in keep]
     operation = Integrate(method.solver.name, method.steps, keep, method.options)
-    node = e.builder.add(operation, [*bounds, *steps, *(s.first for s in states)], types, [region])
+    node = e.builder.add(operation, [*integral.course.bounds, *steps, *(s.first for s in states)], types, [region])
     leave(env, states, node.outputs)
     _bind_further(e, env, integral, node, node.outputs[len(states) :])
     return None
 
 
+def _course(e: Context, env: Environment, statement: ast.Integrate) -> Course:
+    start, stop = (_time_bound(e, env, expr) for expr in (statement.start, statement.stop))
+    if not start.type.lead and not stop.type.lead:
+        return Course((start, stop))
+    length = e.emit(el.Subtract, stop, start, name=f"d{statement.variable.id}")
+    return Course((e.builder.constant(0.0), e.builder.constant(1.0)), start, length)
+
+
 def _time_bound(e: Context, env: Environment, expr: ast.Expr) -> Value:
     bound = e.real(e.expressions.expression(env, expr), expr.span)
-    if bound.type.rank or bound.type.lead:
-        raise e.fail("rank-mismatch", expr.span, "an integral's bounds are one number for all examples")
+    if bound.type.rank:
+        message = f"an integral's bounds are numbers, this is {describe(bound.type.shape)}"
+        raise e.fail("rank-mismatch", expr.span, message, label=describe(bound.type.shape))
     return bound
 
 
@@ -118,14 +153,17 @@ def _moved_states(e: Context, env: Environment, integral: Integral) -> list[Stat
             message = f"`d{name.id}` moves `{name.id}`, which has no value before the integral"
             raise e.fail("unknown-state", name.span, message, help=help)
     states = [replace(s, first=e.real(s.first, s.span)) for s in states_of(e, env, named)]
-    return together(e, states) if solver.adaptive else states
+    if not solver.adaptive:
+        return states
+    lead = join_leads([Type(DType.REAL, (), integral.course.lead), *(s.first.type for s in states)])
+    return [replace(s, first=e.builder.spread(s.first, lead)) for s in states]
 
 
 def _velocity_region(
     e: Context, env: Environment, integral: Integral, states: list[State], steps: list[Value]
 ) -> tuple[Region, list[State]]:
     """The region of the velocity, or of the increments of a stochastic equation."""
-    solver, variable = integral.method.solver, integral.written.variable
+    solver, variable, course = integral.method.solver, integral.written.variable, integral.course
     lead = states[0].first.type.lead if solver.adaptive else ()
     inputs = [Value(Type(DType.REAL, (), lead), variable.id)]
     if solver.stochastic:
@@ -134,13 +172,13 @@ def _velocity_region(
 
     def body(values: list[Value], region: Region) -> list[Value]:
         inside = env.child()
-        inside.bind(variable, region.inputs[0])
+        inside.bind(variable, course.variable(e, region.inputs[0]))
         inside.names.update({s.name: v for s, v in zip(first_states, values, strict=True)})
         if not solver.stochastic:
-            return _velocity(e, inside, integral, first_states)
+            return [course.stretched(e, v) for v in _velocity(e, inside, integral, first_states)]
         e.draws.turn = e.draws.inner_turn(outer_turn, steps[0], region.inputs[1])
-        inside.names[integral.step] = region.inputs[2]
-        return _increments(e, _velocity(e, inside, integral, first_states), integral, first_states, region.inputs[2])
+        inside.names[integral.step] = step = course.stretched(e, region.inputs[2])
+        return _increments(e, _velocity(e, inside, integral, first_states), integral, first_states, step)
 
     try:
         return settle(e, states, body, inputs, are_together=solver.adaptive)

@@ -22,6 +22,8 @@ from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.products import product as pr
 from mai.compiler.ops.shapes import shape as sh
 from mai.spec import ast
+from mai.spec.diagnostics import Help
+from mai.spec.diagnostics.edit import put
 from mai.spec.source import Span
 
 ARITHMETIC: dict[str, type[Operation]] = {
@@ -55,8 +57,8 @@ def binary(e: Context, env: Environment, expr: ast.Binary) -> Binding:
         return _logical(e, expr, left, right)
     if is_number(left) and is_number(right) and expr.op != "@":
         return apply(expr.op, left, right)  # type: ignore[arg-type]
-    if expr.op in ("/", "//", "%") and is_number(right) and not right:
-        raise e.fail("division-by-zero", expr.right.span, "this divides by zero")
+    if expr.op in ("/", "//", "%"):
+        check_divisor(e, right, expr.right.span, _greedy(e, expr))
     if isinstance(left, CHOICES) and isinstance(right, CHOICES) and expr.op in ("==", "!="):
         return (type(left) is type(right) and left == right) == (expr.op == "==")
     if isinstance(left, (int, Dim)) and isinstance(right, (int, Dim)):
@@ -71,6 +73,25 @@ def binary(e: Context, env: Environment, expr: ast.Binary) -> Binding:
     if expr.op == "/":
         return quotient(e, expr.span, spans, e.real(left, spans[0]), e.real(right, spans[1]))
     return e.checked(expr.span, spans, ARITHMETIC[expr.op], *e.promoted([left, right], spans))
+
+
+def check_divisor(e: Context, divisor: Binding, span: Span, help: Help = None) -> None:
+    """Refuse what is known to be 0, or to hold a 0. Raises `Stop`."""
+    numbers = divisor if isinstance(divisor, list) else [divisor]
+    if any(is_number(number) and not number for number in numbers):
+        what = "this divides by zero" if numbers is not divisor else "this divides by a zero among others"
+        raise e.fail("division-by-zero", span, what, help=help)
+
+
+def _greedy(e: Context, expr: ast.Binary) -> Help:
+    """What `k ~ categorical(z / 0)` is meant to be."""
+    draw = e.drawing
+    call = draw.distribution if draw else None
+    if draw is None or not isinstance(call, ast.Call) or not call.arguments or call.arguments[0].value is not expr:
+        return None
+    return put(
+        draw.span, f"{draw.name.id} = argmax({expr.left.span.text})", "at temperature 0 nothing is drawn: write `{}`"
+    )
 
 
 def quotient(e: Context, span: Span, spans: Sequence[Span], numerator: Value, divisor: Value) -> Binding:

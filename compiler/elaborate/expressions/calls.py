@@ -15,15 +15,17 @@ from mai.compiler.elaborate.bindings import (
     Partial,
     Poison,
     WeightScope,
+    is_number,
 )
-from mai.compiler.elaborate.context import Context, Stop, kind_of
+from mai.compiler.elaborate.context import CallAround, Context, Stop, kind_of
 from mai.compiler.elaborate.expressions.names import is_free
+from mai.compiler.elaborate.expressions.rearranged import MISPLACED, rearranged
 from mai.compiler.elaborate.expressions.signatures import Fitted, counted, dims_of
 from mai.compiler.elaborate.functions.builtin_calls import bind_named, bound_arguments, call_builtin
 from mai.compiler.ir.graph import Initial, Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.types import Axis
-from mai.spec import ast
+from mai.spec import ast, in_prelude
 from mai.spec.diagnostics import Label
 from mai.spec.source import Span
 
@@ -45,14 +47,17 @@ class Calls:
         outer, self.e.builder.span = (self.e.builder.span, self.e.callee), self.e.at(span)
         if self.e.builder.span is span:
             self.e.callee = getattr(function, "name", "")
+        told = len(self.e.report.diagnostics)
         try:
             if any(isinstance(a.value, Poison) for a in arguments):
                 return self._check_others(function, list(arguments), span)
             made = self._dispatch(function, list(arguments), span)
         except Stop:
-            return POISON
+            made = POISON
         finally:
             self.e.builder.span, self.e.callee = outer
+        if isinstance(made, Poison):
+            self.e.report.offer(told, MISPLACED, span, rearranged(arguments, span))
         for value in made if isinstance(made, tuple) else (made,):
             if isinstance(value, Value):
                 self.e.origins.setdefault(value, self.e.at(span) or span)
@@ -158,7 +163,15 @@ class Calls:
                 continue
             if isinstance(argument.value, Value):
                 message = f"`{parameter.name.id}` of `{function.name}` is fixed when the file is compiled"
-                raise self.e.fail("static-needed", argument.span, message, label=kind_of(argument.value))
+                help = self.e.default_help(argument.value)
+                raise self.e.fail("static-needed", argument.span, message, label=kind_of(argument.value), help=help)
+            if (
+                isinstance(parameter.default, ast.Bool)
+                and is_number(argument.value)
+                and in_prelude(parameter.span.source)
+            ):
+                message = f"`{parameter.name.id}` of `{function.name}` is true or false, this is {argument.value}"
+                raise self.e.fail("dtype-mismatch", argument.span, message)
             env.bind(parameter.name, argument.value)
             env.where[parameter.name.id] = argument.span
 
@@ -194,16 +207,33 @@ class Calls:
                 value.name = name
             if function.declaration.kind == "net":
                 self.e.graph.arguments.setdefault(function.name, {}).setdefault(value, name)
+            self._note(function, name, value)
             env.names[name] = value
         outer, self.e.axes = self.e.axes, (*self.e.axes, *axes)
         self.e.call_stack.append(function.name)
+        self.e.calls_around.append(self._around(function, fitted, env, span))
         try:
             with self.e.weight_scope(self._scope_of(function)):
                 made = self.e.statements.block(env, function.declaration.body)
         finally:
             self.e.call_stack.pop()
+            self.e.calls_around.pop()
             self.e.axes = outer
         return self._returned(env, function, made, axes, span)
+
+    def _note(self, function: Function, slot: str | int, value: Value) -> None:
+        """What a parameter or a result of one of the file's own functions stands for in this call."""
+        place = function.declaration.name.span
+        if not in_prelude(place.source):
+            self.e.graph.calls.setdefault((place, slot), []).append(value)
+
+    def _around(self, function: Function, fitted: dict[str, Fitted], env: Environment, span: Span) -> CallAround:
+        """The call, for messages about the body; a net whose types are all numbers is wrong by itself."""
+        parameters = function.declaration.parameters
+        free = any(isinstance(d, ast.Name) and d.id in env.where for p in parameters if p.type for d in dims_of(p.type))
+        decides = free or any(p.type is None for p in parameters) or any(f.mapped for f in fitted.values())
+        where = {p.name.id: env.where[p.name.id] for p in parameters if p.type is None and p.name.id in env.where}
+        return CallAround(span, {name: f.value for name, f in fitted.items()}, decides, where)
 
     def _count_call(self, function: Function, span: Span) -> None:
         """Calls are written out: a net that calls a net twice, that calls a net twice, soon fills the memory."""
@@ -246,6 +276,8 @@ class Calls:
             )
         values = self.e.signatures.results(env, function.declaration, made)
         parts = tuple(self._unmapped(value, axes) for value in values)
+        for number, part in enumerate(parts):
+            self._note(function, number, part)
         return parts if isinstance(made, tuple) else parts[0]
 
     def _unmapped(self, value: Value, axes: tuple[Axis, ...]) -> Value:

@@ -18,6 +18,7 @@ from mai.compiler.elaborate.expressions.arithmetic import binary, transpose, una
 from mai.compiler.elaborate.expressions.indexing import index
 from mai.compiler.elaborate.expressions.names import look_up, names_in_sight
 from mai.compiler.elaborate.expressions.static import StaticError
+from mai.compiler.elaborate.expressions.tables import table_of
 from mai.compiler.elaborate.expressions.whole import labelled
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Dim
@@ -104,6 +105,8 @@ def _stack(e: Context, env: Environment, expr: ast.Stack) -> Binding:
     if any(isinstance(i, Poison) for i in items):
         return POISON
     if all(isinstance(i, (int, float, list, Dim, str)) for i in items):
+        if any(isinstance(i, list) for i in items):
+            table_of([i for i in items if not isinstance(i, (Dim, str))])  # lists in a list are the rows of a table
         return items
     spans = [i.span for i in expr.items]
     values = e.promoted(items, spans)

@@ -20,10 +20,8 @@ def table_of(items: Sequence[Binding]) -> Table:
     shapes = [shape_of(row) for row in rows]
     for shape in shapes:
         if shape != shapes[0]:
-            first, other = (" x ".join(map(str, s)) or "one number" for s in (shapes[0], shape))
-            raise StaticError(
-                "shape-mismatch", f"the rows of a table are alike, these have {first} and {other} numbers"
-            )
+            first, other = (f"a list of {' x '.join(map(str, s))}" if s else "a number" for s in (shapes[0], shape))
+            raise StaticError("shape-mismatch", f"the rows of a table are alike, here are {first} and {other}")
     return rows
 
 

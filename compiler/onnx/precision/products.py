@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, TypeVar, cast
 
 import onnx_ir as ir
 
+from mai.compiler.file_size import BLOCK, suits
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import WeightOf
 from mai.compiler.onnx.precision import whole
 from mai.compiler.onnx.precision.quantize import (
-    BLOCK,
     Blocks,
     Coarse,
     columns,
@@ -21,7 +21,6 @@ from mai.compiler.onnx.precision.quantize import (
     rows_of_columns,
     rows_of_table,
     stored_rows,
-    suits,
 )
 from mai.compiler.ops.products.product import Affine
 from mai.compiler.ops.shapes.indexing import Take

@@ -13,13 +13,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_ir as ir
 
+from mai.compiler.file_size import BLOCK
 from mai.runtime.arrays import Array
 
 if TYPE_CHECKING:
     from mai.compiler.onnx.backend import OnnxBackend
 
-BLOCK = 32
-LEAST = 4096  # Elements of the smallest matrix that gains from it.
 TYPES = {4: ir.DataType.INT4, 8: ir.DataType.INT8}
 REAL, WHOLE = int(ir.DataType.FLOAT), int(ir.DataType.INT8)
 
@@ -47,11 +46,6 @@ class Blocks:
         """The matrix [n, k] that the codes and scales stand for."""
         spread: Array = np.repeat(self.scales, BLOCK, 1)
         return self.codes * spread
-
-
-def suits(shape: tuple[int, ...]) -> bool:
-    """Whether a matrix is large enough, and its rows are whole blocks."""
-    return len(shape) == 2 and shape[1] % BLOCK == 0 and shape[0] * shape[1] >= LEAST
 
 
 def quantized(matrix: Array, bits: int) -> Blocks:

@@ -6,6 +6,7 @@ from mai.compiler.ir.operation import Lowering, case, sample
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.backends import Onnx, V
 from mai.compiler.ops.elementwise.base import INTEGERS, Binary, Elementwise
+from mai.compiler.ops.numbering import compared, either
 
 BOOLS = (case(sample(3, 4, kind="bool"), sample(4, kind="bool")),)
 
@@ -52,6 +53,7 @@ class GreaterEqual(Comparison):
 class Equal(Comparison):
     """x == y."""
 
+    numbering = staticmethod(compared)
     reference: Lowering = staticmethod(lambda np, x, y: x == y)
     torch: Lowering = staticmethod(lambda torch, x, y: x == y)
     onnx: Lowering = staticmethod(lambda op, x, y: op.Equal(x, y))
@@ -60,6 +62,7 @@ class Equal(Comparison):
 class NotEqual(Comparison):
     """x != y."""
 
+    numbering = staticmethod(compared)
     reference: Lowering = staticmethod(lambda np, x, y: x != y)
     torch: Lowering = staticmethod(lambda torch, x, y: x != y)
     onnx: Lowering = staticmethod(lambda op, x, y: op.Not(op.Equal(x, y)))
@@ -96,6 +99,7 @@ class Where(Elementwise):
     """x where the condition holds, y elsewhere."""
 
     chosen = (1, 2)
+    numbering = staticmethod(either)
 
     reference: Lowering = staticmethod(lambda np, c, x, y: np.where(c, x, y))
     torch: Lowering = staticmethod(lambda torch, c, x, y: torch.where(c, x, y))

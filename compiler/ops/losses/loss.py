@@ -8,6 +8,7 @@ from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, de
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import Attributes, Types
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
+from mai.compiler.ops.numbering import scored
 from mai.compiler.ops.reductions import LogSoftmax
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ class CrossEntropy(Operation):
     """-log softmax(logits)[label], over the last axis of the logits. logits: [..., K]; label: [...]."""
 
     alignment = Alignment.EXPAND
+    numbering = staticmethod(scored)
 
     @staticmethod
     def along(types: Types, attributes: Attributes, operand: int, axis: int) -> int | None:

@@ -12,6 +12,7 @@ from mai.compiler.ops.along import same
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.elementwise.logic import LessEqual, Where
 from mai.compiler.ops.growing import Growing
+from mai.compiler.ops.numbering import attended
 from mai.compiler.ops.products.product import Matmul
 from mai.compiler.ops.reductions import Softmax
 from mai.compiler.ops.shapes.shape import Stack
@@ -38,6 +39,7 @@ class Attention(Operation):
     attributes = {"heads": 1, "kv_heads": 1, "causal": False}
     alignment = Alignment.EXPAND
     along = staticmethod(same)
+    numbering = staticmethod(attended)
 
     @classmethod
     def shape(cls, q: Type, k: Type, v: Type, *, heads: int, kv_heads: int, causal: bool) -> Type:

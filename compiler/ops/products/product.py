@@ -11,6 +11,7 @@ from mai.compiler.ir.sizes import Size, product
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import contracted, multiplied, same
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
+from mai.compiler.ops.numbering import lettered, summed_up, weighed
 
 if TYPE_CHECKING:
     from mai.compiler.ops.terms import Term
@@ -32,6 +33,7 @@ class Affine(Operation):
     alignment = Alignment.NONE
     unled = (1, 2)
     along = staticmethod(same)
+    numbering = staticmethod(weighed)
 
     @classmethod
     def shape(cls, x: Type, weight: Type, bias: Type | None = None) -> Type:
@@ -103,6 +105,7 @@ class Matmul(Operation):
 
     alignment = Alignment.FULL
     along = staticmethod(multiplied)
+    numbering = staticmethod(summed_up)
     neutral = 0.0
     reference: Lowering = staticmethod(lambda np, x, y: x @ y)
     torch: Lowering = staticmethod(lambda torch, x, y: x @ y)
@@ -127,6 +130,7 @@ class Einsum(Operation):
     attributes = {"equation": ""}
     alignment = Alignment.WHOLE
     along = staticmethod(contracted)
+    numbering = staticmethod(lettered)
     neutral = 0.0
 
     @classmethod

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from mai.compiler.ir.graph import Node, Value
@@ -10,6 +11,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.elementwise import Maximum
 from mai.compiler.ops.growing import Growing
+from mai.compiler.ops.numbering import chosen, marked
 
 COLDEST = 1e-20  # Below any temperature that means something; a quotient by it is still a number.
 
@@ -25,6 +27,7 @@ class Choose(Operation):
 
     alignment = Alignment.EXPAND
     unled = (2, 3, 4, 5)
+    numbering = staticmethod(chosen)
 
     @classmethod
     def shape(
@@ -107,11 +110,11 @@ class Choose(Operation):
     ) -> V:
         """Sorting is left to the branch that needs it, and nothing but the largest logit is looked for at temperature 0."""
         count = op.size_value(logits, -1)
-        return op.branch(
-            op.Equal(op.ReduceMax(temperature, keepdims=0), 0.0),
-            lambda: op.ArgMax(logits, axis=-1, keepdims=0),
-            lambda: _drawn(op, logits, count, u, temperature, top_k, top_p, min_p),
-        )
+        drawn = partial(_drawn, op, logits, count, u, temperature, top_k, top_p, min_p)
+        if (op.number_of(temperature) or 0) > 0:
+            return drawn()
+        is_cold = op.Equal(op.ReduceMax(temperature, keepdims=0), 0.0)
+        return op.branch(is_cold, lambda: op.ArgMax(logits, axis=-1, keepdims=0), drawn)
 
     cases = (
         case(sample(7), sample(kind="unit"), sample(kind="positive", lead=False)),
@@ -128,6 +131,7 @@ class Occurs(Operation):
     """
 
     attributes = {"count": 1}
+    numbering = staticmethod(marked)
 
     @classmethod
     def shape(cls, labels: Type, count: int) -> Type:

@@ -12,6 +12,8 @@ from typing import Any
 
 MASK = 0xFFFFFFFF
 WORD = 1 << 32
+HALF = 16  # Bits of half a word.
+LOW = (1 << HALF) - 1
 MULTIPLIERS_SWAPPED = (0xCD9E8D57, 0xD2511F53)
 WEYL = (0x9E3779B9, 0xBB67AE85)
 ROUNDS = 10

@@ -6,6 +6,7 @@ from mai.compiler.ir.operation import Lowering, Operation, case, sample
 from mai.compiler.ir.signature import AXIS, Function, Section, X
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import summed
+from mai.compiler.ops.numbering import chosen
 
 
 class Argmax(Operation):
@@ -15,6 +16,7 @@ class Argmax(Operation):
 
     attributes = {"axis": -1}
     along = staticmethod(summed)
+    numbering = staticmethod(chosen)
 
     @classmethod
     def shape(cls, x: Type, axis: int) -> Type:
@@ -34,6 +36,7 @@ class Argmin(Operation):
 
     attributes = {"axis": -1}
     along = staticmethod(summed)
+    numbering = staticmethod(chosen)
     shape = Argmax.shape
 
     reference: Lowering = staticmethod(lambda np, x, axis: np.argmin(x, axis=axis))

@@ -10,6 +10,7 @@ from mai.compiler.ir.signature import ANY_X, AXIS, Function, Section
 from mai.compiler.ir.types import Type
 from mai.compiler.ops.along import same
 from mai.compiler.ops.backends import Onnx, V
+from mai.compiler.ops.numbering import reordered
 
 if TYPE_CHECKING:
     from mai.compiler.ops.growing import Growing
@@ -30,6 +31,7 @@ class Flip(Operation):
 
     attributes = {"axis": -1}
     along = staticmethod(same)
+    numbering = staticmethod(reordered)
 
     @classmethod
     def shape(cls, x: Type, axis: int) -> Type:

@@ -10,6 +10,7 @@ from mai.compiler.ir.signature import ANY_X, AXIS, Function, Kind, Section, X, c
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import ordered
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
+from mai.compiler.ops.numbering import chosen, picked
 
 if TYPE_CHECKING:
     from mai.compiler.ops.terms import Term
@@ -34,6 +35,7 @@ class Gather(Operation):
 
     attributes = {"axis": -1}
     alignment = Alignment.EXPAND
+    numbering = staticmethod(picked)
 
     @classmethod
     def shape(cls, x: Type, index: Type, axis: int) -> Type:
@@ -72,6 +74,7 @@ class TopPlaces(Operation):
 
     attributes = {"axis": -1, "count": 1}
     along = staticmethod(ordered)
+    numbering = staticmethod(chosen)
 
     @classmethod
     def shape(cls, x: Type, axis: int, count: int) -> Type:

@@ -13,6 +13,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.along import ordered, same, summed, taken
 from mai.compiler.ops.backends import Arrays, Onnx, Scalar, Tensor, V
 from mai.compiler.ops.growing import Growing
+from mai.compiler.ops.numbering import chosen, counted, kept, picked, reordered
 from mai.compiler.ops.shapes.shape import Concat
 
 if TYPE_CHECKING:
@@ -24,6 +25,7 @@ class Slice(Operation):
 
     attributes = {"axis": -1, "start": None, "stop": None, "step": None}
     along = staticmethod(same)
+    numbering = staticmethod(kept)
 
     @classmethod
     def shape(cls, x: Type, axis: int, start: Size | None, stop: Size | None, step: Size | None) -> Type:
@@ -103,6 +105,7 @@ class Pick(Operation):
 
     attributes = {"axis": -1, "index": 0}
     along = staticmethod(summed)
+    numbering = staticmethod(kept)
 
     @classmethod
     def shape(cls, x: Type, axis: int, index: int) -> Type:
@@ -141,6 +144,7 @@ class Take(Operation):
     attributes = {"axis": -1, "rank": 1, "index_rank": 0}
     alignment = Alignment.WHOLE
     along = staticmethod(taken)
+    numbering = staticmethod(picked)
 
     @classmethod
     def shape(cls, x: Type, index: Type, axis: int, rank: int, index_rank: int) -> Type:
@@ -229,6 +233,7 @@ class Argsort(Operation):
 
     attributes = {"axis": -1}
     along = staticmethod(ordered)
+    numbering = staticmethod(chosen)
 
     @classmethod
     def shape(cls, x: Type, axis: int) -> Type:
@@ -251,6 +256,7 @@ class Iota(Operation):
     function = Function("range", Section.CONSTANTS, (Argument("count", Kind.SIZE),), label="iota")
 
     attributes = {"count": 1}
+    numbering = staticmethod(counted)
 
     @classmethod
     def shape(cls, count: Size) -> Type:
@@ -278,6 +284,7 @@ class Shift(Operation):
 
     attributes = {"axis": -1, "by": 1}
     along = staticmethod(same)
+    numbering = staticmethod(reordered)
 
     @classmethod
     def shape(cls, x: Type, axis: int, by: int) -> Type:

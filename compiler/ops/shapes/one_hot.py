@@ -7,6 +7,7 @@ from mai.compiler.ir.signature import Argument, Function, Kind, Section, tensor
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.backends import Onnx, Scalar, V
+from mai.compiler.ops.numbering import marked
 
 FLOAT = 1  # ONNX's number for the type.
 
@@ -27,6 +28,7 @@ class OneHot(Operation):
 
     attributes = {"count": 1}
     along = staticmethod(lambda types, attributes, operand, axis: axis - 1)
+    numbering = staticmethod(marked)
 
     @classmethod
     def shape(cls, x: Type, count: Size) -> Type:

@@ -12,6 +12,7 @@ from mai.compiler.ir.types import Type, joint_classes
 from mai.compiler.ops.along import reshaped, same, squeezed, stacked, transposed, widened
 from mai.compiler.ops.backends import Arrays, Onnx, Scalar, Tensor, V
 from mai.compiler.ops.growing import Growing
+from mai.compiler.ops.numbering import kept
 
 if TYPE_CHECKING:
     from mai.compiler.ops.terms import Term
@@ -23,6 +24,7 @@ class Reshape(Operation):
     attributes = {"shape": ()}
     wants_lead = True
     along = staticmethod(reshaped)
+    numbering = staticmethod(kept)
 
     @classmethod
     def shape(cls, x: Type, shape: tuple[Size, ...]) -> Type:
@@ -42,6 +44,7 @@ class Transpose(Operation):
 
     attributes = {"perm": ()}
     along = staticmethod(transposed)
+    numbering = staticmethod(kept)
 
     @classmethod
     def shape(cls, x: Type, perm: tuple[int, ...]) -> Type:
@@ -76,6 +79,7 @@ class Concat(Operation):
     attributes = {"axis": -1}
     alignment = Alignment.EXPAND
     along = staticmethod(same)
+    numbering = staticmethod(kept)
 
     @classmethod
     def shape(cls, *inputs: Type, axis: int) -> Type:
@@ -124,6 +128,7 @@ class Stack(Operation):
     attributes = {"axis": -1}
     alignment = Alignment.EXPAND
     along = staticmethod(stacked)
+    numbering = staticmethod(kept)
 
     @classmethod
     def shape(cls, *inputs: Type, axis: int) -> Type:
@@ -152,6 +157,7 @@ class Expand(Operation):
     wants_lead = True
     alignment = Alignment.FULL
     along = staticmethod(same)
+    numbering = staticmethod(kept)
 
     @classmethod
     def shape(cls, x: Type, shape: tuple[Size, ...]) -> Type:
@@ -191,6 +197,7 @@ class Unsqueeze(Operation):
 
     attributes = {"axes": (-1,)}
     along = staticmethod(widened)
+    numbering = staticmethod(kept)
 
     @classmethod
     def shape(cls, x: Type, axes: tuple[int, ...]) -> Type:
@@ -217,6 +224,7 @@ class Squeeze(Operation):
 
     attributes = {"axes": (-1,)}
     along = staticmethod(squeezed)
+    numbering = staticmethod(kept)
 
     @classmethod
     def shape(cls, x: Type, axes: tuple[int, ...]) -> Type:

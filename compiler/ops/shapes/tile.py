@@ -11,6 +11,7 @@ from mai.compiler.ir.signature import ANY_X, AXIS, Argument, Function, Kind, Sec
 from mai.compiler.ir.types import Type
 from mai.compiler.ops.along import same
 from mai.compiler.ops.elementwise.arithmetic import Modulo
+from mai.compiler.ops.numbering import kept
 from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.ops.shapes.shape import Concat
 
@@ -26,6 +27,7 @@ class Tile(Operation):
 
     attributes = {"counts": (1,)}
     along = staticmethod(same)
+    numbering = staticmethod(kept)
 
     @classmethod
     def shape(cls, x: Type, counts: tuple[int, ...]) -> Type:
