@@ -86,6 +86,8 @@ class CompileOptions:
     @property
     def growth(self) -> str:
         """How a growing text keeps its past: a key of `passes.GROWN`."""
+        if self.cache == "none" and self.unroll:
+            return "alike"
         return USUAL_CACHE if self.cache == "auto" else self.cache
 
     @property

@@ -15,6 +15,7 @@ import numpy as np
 
 from mai.runtime.arrays import Array
 
+PART = ".mai-part"  # How a file's name ends while it is written.
 MEMORY_SHARE = 0.8  # Of the machine's memory, what the arrays of one file may take.
 # What numpy, zipfile and zlib raise for files that hold no arrays, or claim sizes beyond the machine's memory.
 UNREADABLE = (
@@ -97,7 +98,8 @@ def write_atomically(path: Path, raw: bytes) -> None:
 
 def _replace(path: Path, raw: bytes) -> None:
     mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644
-    handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.")
+    _sweep(path.parent)
+    handle, temporary, lock = _temporary(path)
     try:
         with os.fdopen(handle, "wb") as file:
             file.write(raw)
@@ -108,3 +110,55 @@ def _replace(path: Path, raw: bytes) -> None:
     except BaseException:
         Path(temporary).unlink(missing_ok=True)
         raise
+    finally:
+        if lock is not None:
+            os.close(lock)
+
+
+def _temporary(path: Path) -> tuple[int, str, int | None]:
+    """An open file beside `path`, its name, and what keeps it locked: it is nobody's any more once that is closed."""
+    while True:
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:100]}.", suffix=PART)
+        lock = locked(os.dup(handle), wait=True)
+        if os.path.exists(name):
+            return handle, name, lock
+        os.close(handle)  # Another process took it for one of a killed one before it was locked.
+        if lock is not None:
+            os.close(lock)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what processes that were killed while they wrote have left in a folder."""
+    try:
+        names = [name for name in os.listdir(folder) if name[0] == "." and name.endswith(PART)]
+    except OSError:  # A folder that may be written to, and not be read.
+        return
+    for name in [os.path.join(folder, name) for name in names]:
+        try:
+            lock = locked(os.open(name, os.O_RDONLY | getattr(os, "O_NONBLOCK", 0)))
+        except OSError:  # Somebody writes it, or it is gone.
+            continue
+        if lock is not None:
+            Path(name).unlink(missing_ok=True)
+            os.close(lock)
+
+
+def locked(handle: int, wait: bool = False) -> int | None:
+    """An open file or folder, locked until it is closed; None, and closed, where a file system has no locks.
+
+    Raises:
+        BlockingIOError: another process has locked it; the handle is closed.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        os.close(handle)
+        return None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+    except OSError as error:
+        os.close(handle)
+        if isinstance(error, BlockingIOError):
+            raise
+        return None
+    return handle

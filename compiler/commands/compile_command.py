@@ -105,14 +105,16 @@ def _exports(program: Program, wanted: list[str] | None) -> list[str]:
 
 def _weights_file(program: Program, path: Path | None, out: Path | None, sets: list[str] | None) -> Path | None:
     """The weights that are meant: a file, a run's folder; else those of the run in `out`, or of the run of this name."""
-    from mai.compiler.training.run.folder import WEIGHTS, checkpoints
+    from mai.compiler.training.run.folder import WEIGHTS, checkpoints, settle
 
     if path is not None:
         from mai.compiler.weights.tensor_files import weights_file
 
+        settle(path)
         return weights_file(path)
     folders = [Path("runs") / program.name] if out is None else [out, Path("runs") / program.name]
     for folder in folders:
+        settle(folder)
         if (folder / WEIGHTS).exists():
             return folder / WEIGHTS
         if checkpoints(folder):

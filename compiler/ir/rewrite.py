@@ -11,10 +11,12 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Setting, Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.sizes import Dim, symbols
+from mai.compiler.ir.structure import Lead, Spread, Structural
 from mai.compiler.ir.types import Axis, Type, join_leads
 
 Mapping = dict[Value, Value]
 Sizes = dict[str, tuple[Value, int] | Value]
+Axes = dict[Axis, Axis]
 Rule = Callable[["Copier", Node], bool]
 P = ParamSpec("P")
 
@@ -38,13 +40,16 @@ class Copier:
     """Copies nodes into a builder's region under a mapping of values.
 
     `rule(copier, node)` may treat a node itself: it emits what it wants, binds the node's outputs, and returns True.
-    `sizes` are those of the graph being made, for a rule that adds some.
+    `sizes` are those of the graph being made, for a rule that adds some. Values with a lead axis of `axes` get another one in
+    its place.
     """
 
     def __init__(
-        self, builder: Builder, mapping: Mapping | None = None, rule: Rule | None = None, sizes: Sizes | None = None
-    ) -> None:
+        self, builder: Builder, mapping: Mapping | None = None, rule: Rule | None = None, sizes: Sizes | None = None,
+        axes: Axes | None = None,
+    ) -> None:  # fmt: skip
         self.builder = builder
+        self.axes: Axes = {} if axes is None else axes
         self.sizes: Sizes = {} if sizes is None else sizes
         self.mapping: Mapping = {} if mapping is None else mapping
         self.rule = rule
@@ -71,16 +76,15 @@ class Copier:
     def copy(self, node: Node) -> None:
         """The same node on the mapped inputs. Types follow from the inputs, so that lead axes may change."""
         inputs = [self[v] for v in node.inputs]
-        if not node.regions and all(
-            a.type is b.type or a.type == b.type for a, b in zip(inputs, node.inputs, strict=True)
-        ):
+        same = all(a.type is b.type or a.type == b.type for a, b in zip(inputs, node.inputs, strict=True))
+        if same and not node.regions and not (self.axes and node.structure):
             self.bind(node, *self.builder.again(node, inputs))
             return
         if node.structure is not None:
             regions = [self.region(r) for r in node.regions]
             self.builder.span, self.builder.scope = node.span, node.scope
             types = [self._structural_type(node, v) for v in node.outputs]
-            made = self.builder.add(node.structure, inputs, types, regions).outputs
+            made = self.builder.add(self._structure(node), inputs, types, regions).outputs
         else:
             made = self.builder.emit_all(node.op, inputs, node.attributes)
         for old, new in zip(node.outputs, made, strict=True):
@@ -91,17 +95,33 @@ class Copier:
 
     def _structural_type(self, node: Node, output: Value) -> Type:
         """The output's type, with the lead axes that the first input has gained."""
+        type = self.retyped(output.type)
         if not node.inputs or node.regions:
-            return output.type
-        old, new = node.inputs[0].type, self[node.inputs[0]].type
+            return type
+        old, new = self.retyped(node.inputs[0].type), self[node.inputs[0]].type
         if new.lead == old.lead:
-            return output.type
+            return type
         gained = tuple(axis for axis in new.lead if axis not in old.lead)
-        return output.type.with_lead(join_leads([output.type.with_lead(gained), output.type]))
+        return type.with_lead(join_leads([type.with_lead(gained), type]))
+
+    def _structure(self, node: Node) -> Structural:
+        """A structural node's attributes, with the lead axes that it has here."""
+        structure = node.structure
+        assert structure is not None
+        if self.axes and isinstance(structure, (Lead, Spread)):
+            return replace(structure, axes=self._replaced(structure.axes))
+        return structure
+
+    def retyped(self, type: Type) -> Type:
+        """A type with the lead axes that it has here."""
+        return type.with_lead(self._replaced(type.lead)) if self.axes else type
+
+    def _replaced(self, axes: tuple[Axis, ...]) -> tuple[Axis, ...]:
+        return tuple(self.axes.get(axis, axis) for axis in axes)
 
     def region(self, region: Region) -> Region:
         """A copy of a region, its own values copied, those from outside mapped."""
-        inner = Region([Value(v.type, v.name) for v in region.inputs])
+        inner = Region([Value(self.retyped(v.type), v.name) for v in region.inputs])
         self.mapping.update(zip(region.inputs, inner.inputs, strict=True))
         outer, self.builder.region = self.builder.region, inner
         self.nodes(region.nodes)

@@ -14,24 +14,22 @@ import onnx_ir as ir
 import mai
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value
-from mai.compiler.ir.sizes import substitute
-from mai.compiler.ir.structure import NOTHING, Loop
+from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.label_fields import label_fields
 from mai.compiler.onnx.limits import largest, smallest
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
-from mai.compiler.passes.text.growth import texts
 from mai.compiler.program import Program
 from mai.runtime.model.checksum import checksum
-from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step, Text
+from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step
 from mai.runtime.text.tokenizer import BYTES
 
 
 def manifest_of(program: Program, prepared: Prepared, trained: Trained, options: CompileOptions) -> Manifest:
     """What the file of a prepared export will say of itself."""
     graph, optimised = prepared.plain, prepared.optimised
-    text, step = text_of(prepared.whole or optimised), step_of(optimised)
+    text, step = prepared.text, step_of(optimised)
     prompt = text.prompt if text else ""
     if step:
         prompt = step.tokens
@@ -95,22 +93,6 @@ def _outputs(program: Program, graph: Graph, optimised: Graph) -> list[Port]:
 def _is_text(value: Value) -> bool:
     """Rows of integers below the vocabulary."""
     return value.type.dtype is DType.INT and value.type.rank == 1 and value.type.classes is not None
-
-
-def text_of(graph: Graph) -> Text | None:
-    """The text that an optimised graph grows from one of its inputs; None where it grows none."""
-    for loop in texts(graph):
-        rows = [v for v in loop.inputs if v in graph.inputs]
-        if rows:
-            text = Loop.of(loop)
-            count, limit = text.tokens, text.limit
-            assert count is not None, "a growing text has a number of tokens"
-            usual = substitute(count, {n: int(s.default) for n, s in graph.settings.items()})
-            stated = count if isinstance(count, int) else str(count)
-            usual = usual if isinstance(usual, int) else 0
-            drafts = text.drafts or 0
-            return Text(prompt=rows[0].name, count=stated, usual=usual, limit=limit, drafts=drafts)
-    return None
 
 
 def step_of(graph: Graph) -> Step | None:

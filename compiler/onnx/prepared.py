@@ -6,27 +6,37 @@ from dataclasses import dataclass, replace
 
 from mai.compiler.compile_options import DEFAULTS, CompileOptions
 from mai.compiler.ir.graph import Graph
+from mai.compiler.ir.sizes import substitute
 from mai.compiler.ir.structure import Extend, Loop
 from mai.compiler.onnx.layout.chunks import chunk_of
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_products
 from mai.compiler.passes import forms
-from mai.compiler.passes.text.growth import texts
+from mai.compiler.passes.text.growth import prompt_of, texts
 from mai.compiler.program import Program
+from mai.runtime.model.manifest import Text
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
     """Two graphs of one export: `plain` as torch runs it, and `optimised` as it becomes ONNX.
 
-    `grows` says whether it extends a text. In a step file both graphs are one turn, and `whole` is the optimised graph
-    that the turn was taken from.
+    `grows` says whether it extends a text, and `prompt` which input it extends, where nothing else reads that. In a step file
+    both graphs are one turn, and `whole` is the optimised graph that the turn was taken from.
     """
 
     plain: Graph
     optimised: Graph
     grows: bool
     whole: Graph | None = None
+    prompt: str | None = None
+
+    @property
+    def text(self) -> Text | None:
+        """The text that grows from an input; None where none does."""
+        graph = self.whole or self.optimised
+        loops = [n for n in texts(graph) if self.prompt in {v.name for v in n.inputs if v in graph.inputs}]
+        return _described(Loop.of(loops[0]), str(self.prompt), graph) if loops else None
 
     @property
     def longest_text(self) -> int | None:
@@ -57,7 +67,16 @@ def prepare_export(program: Program, export: str, options: CompileOptions = DEFA
     plain = forms.grown(derived)
     # Where no text grows, the incremental form is the plain one.
     executed = forms.grown(derived, cache=options.growth, drafts=options.drafts) if grows else plain
-    return Prepared(plain, forms.optimise(executed) if options.optimise else executed, grows)
+    optimised = forms.optimise(executed) if options.optimise else executed
+    return Prepared(plain, optimised, grows, prompt=prompt_of(written))
+
+
+def _described(loop: Loop, prompt: str, graph: Graph) -> Text:
+    count, limit = loop.tokens, loop.limit
+    assert count is not None, "a growing text has a number of tokens"
+    usual = substitute(count, {n: int(s.default) for n, s in graph.settings.items()})
+    stated, usual = count if isinstance(count, int) else str(count), usual if isinstance(usual, int) else 0
+    return Text(prompt=prompt, count=stated, usual=usual, limit=limit, drafts=loop.drafts or 0)
 
 
 class Preparations:
@@ -92,7 +111,7 @@ def prepare_step(
     turn = forms.step(prepared.optimised) if prepared.grows else None
     if turn is None or prepared.longest_text == 1:
         return None
-    return Prepared(turn, turn, grows=True, whole=prepared.optimised)
+    return Prepared(turn, turn, grows=True, whole=prepared.optimised, prompt=prepared.prompt)
 
 
 def step_options(options: CompileOptions) -> CompileOptions:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import onnxruntime as ort
 
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import symbols
+from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType
+from mai.compiler.onnx.limits import smallest
 from mai.runtime.arrays import Array
 from mai.runtime.model.session import session_options
 from mai.runtime.self_test.draw import draw
@@ -41,7 +43,7 @@ def trial(
 ) -> Trial:  # fmt: skip
     """Reals of deviation 1, or in the range `reals`, labels in their range, few steps; a text grows to `longest` tokens.
 
-    `sizes` are those of free dimensions, by name; others are `free`.
+    `sizes` are those of free dimensions, by name; others are `free`, or as large as they must be.
     """
     free = free if longest is None else max(1, min(free, longest - MAX_STEPS, longest // 2))
     most = MAX_STEPS if longest is None else min(MAX_STEPS, longest - free + 1)
@@ -58,9 +60,19 @@ def trial(
     if "seed" in settings:
         settings["seed"] = SEED
     open_sizes = [str(s) for v in graph.inputs for s in v.type.shape if not isinstance(s, int)]
-    chosen = {"batch": batch} | {name: (sizes or {}).get(name, free) for name in open_sizes}
+    least = smallest(graph)
+    usual = {name: max(free, least.get(name, 1)) for name in open_sizes}
+    chosen = {"batch": batch, **usual, **{name: size for name, size in (sizes or {}).items() if name in usual}}
     recipe = Recipe(seed=seed, reals=reals, sizes=chosen, settings=settings)
     return Trial({v.name: _draw(v, place, recipe) for place, v in enumerate(graph.inputs)}, settings, recipe)
+
+
+def with_unlike_prompts(tried: Trial, prompt: str) -> Trial:
+    """The same with prompts of different lengths: each begins with a place without a token more than the one before it."""
+    rows = tried.inputs[prompt].copy()
+    for place, row in enumerate(rows):
+        row[: min(place, len(row) - 1)] = NOTHING
+    return replace(tried, inputs={**tried.inputs, prompt: rows})
 
 
 def _draw(value: Value, place: int, recipe: Recipe) -> Array:

@@ -30,7 +30,7 @@ from mai.compiler.passes.loops.discretise import discretise
 from mai.compiler.passes.loops.hoist import hoist
 from mai.compiler.passes.loops.unroll import unroll
 from mai.compiler.passes.text.incremental import incremental
-from mai.compiler.passes.text.recompute import recompute
+from mai.compiler.passes.text.recompute import recompute, recompute_alike
 from mai.compiler.passes.text.speculate import speculative
 from mai.compiler.passes.text.two_level_cache import two_level
 
@@ -71,12 +71,17 @@ PRUNE = Pass(
 RECOMPUTE = Pass(
     "recompute", recompute, "a text's body is whole by now: derivatives and integrals in it are plain code"
 )
+RECOMPUTE_ALIKE = Pass(
+    "recompute_alike",
+    recompute_alike,
+    "in the place of `recompute` where no loop is to be left: prompts have one length",
+)
 INCREMENTAL = Pass(
     "incremental", incremental, "the growing axis is followed through plain operations, so derivatives are code by now"
 )
 TWO_LEVEL = Pass("two_level", two_level, "it splits the caches of the loop that `incremental` makes")
 GROWN: dict[str, tuple[Pass, ...]] = {
-    "none": (RECOMPUTE,), "concat": (INCREMENTAL,), "two-level": (INCREMENTAL, TWO_LEVEL),
+    "none": (RECOMPUTE,), "alike": (RECOMPUTE_ALIKE,), "concat": (INCREMENTAL,), "two-level": (INCREMENTAL, TWO_LEVEL),
 }  # fmt: skip
 
 

@@ -11,7 +11,7 @@ from torch import fx
 from mai.compiler.ir import sizes
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.interpreter import Interpreter
-from mai.compiler.ir.rewrite import free_values
+from mai.compiler.ir.rewrite import free_values, made_in
 from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.structure import Adjoint, Constant, Loop, WeightOf
 from mai.compiler.ir.types import DType, Type
@@ -174,15 +174,15 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         return body, (*(self[v] for v in captured), *map(self.symbol, symbols))
 
     def outer_symbols(self, region: Region) -> list[str]:
-        """The symbolic sizes that a body needs and does not read from its own inputs: they are read outside, once."""
+        """The symbolic sizes that a body needs and does not read from inputs of its own or of bodies in it: they are read outside."""
         names: set[str] = set()
         for node in region.walk():
             for size in _sizes_in(
                 (tuple(value for _, value in node.items()), *(v.type.physical for v in node.outputs))
             ):
                 names |= sizes.symbols(size)
-        sources = self.graph.sources
-        return sorted(n for n in names if n in sources and sources[n] not in region.inputs)
+        sources, own = self.graph.sources, made_in(region)
+        return sorted(n for n in names if n in sources and sources[n] not in own)
 
 
 def _sizes_in(value: object) -> list[Dim]:

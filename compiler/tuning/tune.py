@@ -18,6 +18,7 @@ from mai.compiler.onnx.trial import difference
 from mai.compiler.program import Program
 from mai.compiler.solvers.grid import Grid, Plan
 from mai.compiler.training.initial_weights import load_weights
+from mai.compiler.training.run.folder import settle
 from mai.compiler.tuning.quality import WASSERSTEIN, metric_of
 from mai.compiler.tuning.sampling import Fields, Sampler, data_of, options_of, replace_plan
 from mai.compiler.tuning.search import Limits, OnPoint, Point, Search, SearchResult, confirming_seeds
@@ -127,6 +128,7 @@ def _program(model: Model, options: Options) -> Program:
 
 def _weights(program: Program, path: Path, options: Options) -> Path | None:
     """The weights that the file was compiled from: those that the options name, or beside it; None where there are none."""
+    settle(options.weights or path.parent)
     if options.weights is not None:
         return weights_file(options.weights)
     beside = path.parent / "weights.safetensors"

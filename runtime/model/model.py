@@ -226,7 +226,9 @@ class Model:
     ) -> Iterator[Any]:
         """What `stream` yields, of a step file."""
         step, text = self.manifest.step, self.manifest.text
-        assert step is not None and text is not None
+        assert step is not None
+        if text is None:
+            raise ModelError("stream-unavailable", f"the text of {self.path.name} does not begin with an input")
         port = self.inputs[step.tokens].model_copy(update={"name": text.prompt})  # As the caller knows it.
         start = read_prompt(port, prompt, self.tokenizer, special_tokens=special)
         total = text.usual if count is None else count

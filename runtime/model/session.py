@@ -12,6 +12,7 @@ from mai.runtime.errors import ModelError
 LOWEST = (1, 24)  # Of ONNX Runtime: earlier ones fail on texts that grow, or take other tokens, and open no int8 flows.
 WARNING, FATAL_ONLY = 2, 4
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
+NARROWING = frozenset({"OpenVINOExecutionProvider"})  # Providers that compute int64 as int32.
 BY_NAME = {"cpu": [CPU], "cuda": [CUDA, CPU]}
 
 ProviderOptions = dict[str, object]

@@ -258,9 +258,8 @@ SETTINGS: dict[str, Entry] = {
     ),
     "data-missing": Entry(
         "Data that are not there",
-        "A train block needs a `data` line, which names the fields of one example and their source; its file must exist.",
-        "net f(x: [2]) -> [2] { return linear(x, 2) }\ntrain(steps = 1) { minimize 1.0 }\n",
-        train("steps = 1"),
+        "A `data` line names the fields of one example and their source; its file must exist. (A train block without a `data`\n"
+        "line has what it draws.)",
     ),
     "data-bad": Entry(
         "Data that do not fit the spec",

@@ -19,9 +19,9 @@ from mai.compiler.onnx.export import export, export_step
 from mai.compiler.passes import forms
 from mai.compiler.passes.text import two_level_cache
 from mai.compiler.program import Program
-from mai.runtime import load
+from mai.runtime import ModelError, load
 from mai.spec.diagnostics import MaiError
-from tests.support.growing_texts import CAUSAL_NETS, LAYERS, NOTHING, spec, weights
+from tests.support.growing_texts import CAUSAL_NETS, LAYERS, NOTHING, side_by_side, spec, weights
 
 Maker = Callable[..., Program]
 GROWING = ("concat", "two-level")
@@ -49,6 +49,10 @@ REFUSED = {
 }  # fmt: skip
 
 
+NET = CAUSAL_NETS["attention"]
+ENDING = spec(NET).replace("by count {", "by count until 7 {")
+
+
 def run(program: Program, prompt: Any, *, cache: str, **settings: Any) -> Any:
     graph = forms.prepare(program.exports["generate"], cache=cache)
     (made,) = evaluate(graph, {"prompt": prompt}, {"seed": 5, **settings}, weights(program))
@@ -70,17 +74,14 @@ def test_incremental_is_recomputed(program: Maker, name: str, cache: str) -> Non
     np.testing.assert_array_equal(run(made, prompt, cache=cache, count=9), wanted)
 
 
-@pytest.mark.parametrize("cache", GROWING)
+@pytest.mark.parametrize("cache", [*GROWING, "none"])
 @pytest.mark.parametrize("name", CAUSAL_NETS)
 def test_a_row_of_a_batch_is_its_run_alone(program: Maker, name: str, cache: str) -> None:
     """The largest logit, since a draw depends on the number of the row."""
     made = program(spec(CAUSAL_NETS[name]))
     rng = np.random.default_rng(1)
     rows = [rng.integers(0, 13, size) for size in (5, 1, 3)]
-    padded = np.full((3, 5), NOTHING)
-    for row, tokens in zip(padded, rows, strict=True):
-        row[5 - len(tokens) :] = tokens
-    together = run(made, padded, cache=cache, temperature=0.0)
+    together = run(made, side_by_side(rows), cache=cache, temperature=0.0)
     for row, tokens in zip(together, rows, strict=True):
         alone = run(made, tokens[None], cache="none", temperature=0.0)[0]
         np.testing.assert_array_equal(row[5 - len(tokens) :], alone)
@@ -122,8 +123,7 @@ ENDS = {"7": [7], "7 or 3": [7, 3], "[7, 3, 9]": [7, 3, 9]}
 @pytest.mark.parametrize("until", ENDS)
 @pytest.mark.parametrize("cache", GROWING)
 def test_rows_end_each_at_its_time(program: Maker, tmp_path: Path, cache: str, until: str) -> None:
-    text = spec(CAUSAL_NETS["attention"]).replace("by count {", f"by count until {until} {{")
-    made = program(text)
+    made = program(spec(NET).replace("by count {", f"by count until {until} {{"))
     prompt = np.random.default_rng(2).integers(0, 7, (12, 3))
     free = run(program(spec(CAUSAL_NETS["attention"])), prompt, cache="concat", count=20)[:, 3:]
     ended = run(made, prompt, cache=cache, count=20)[:, 3:]
@@ -201,6 +201,20 @@ def test_the_file_computes_what_numpy_does(program: Maker, tmp_path: Path, name:
     np.testing.assert_array_equal(np.stack(list(model.stream(prompt, seed=5)), 1), wanted[:, 4:])
 
 
+@pytest.mark.parametrize("cache", [*GROWING, "none"])
+def test_a_text_that_has_ended_goes_on_after_its_last_token(program: Maker, cache: str) -> None:
+    """As that text would go on alone: what stands after its end is no token."""
+    text = ENDING.replace("  return x\n}\n", "  extend x by 3 { append argmax(logits(x)[-1]) }\n  return x\n}\n")
+    made, alone = program(text.replace("tokens[P + count]", "tokens[P + count + 3]")), program(spec(NET))
+    prompt = np.random.default_rng(2).integers(0, 7, (8, 3))
+    ended = run(made, prompt, cache=cache, count=20)
+    assert (ended[:, :-3] == NOTHING).any()
+    for row in ended:
+        start = row[:-3][row[:-3] != NOTHING]
+        wanted = run(alone, start[None], cache="none", count=3, temperature=0.0)[0]
+        np.testing.assert_array_equal(row[-3:], wanted[-3:])
+
+
 @pytest.mark.parametrize("opset", [pytest.param(21, marks=pytest.mark.slow), 23])
 @pytest.mark.parametrize("name", ["attention", "rotary, grouped", "two states in a row", "primitives"])
 def test_the_file_of_two_levels(program: Maker, tmp_path: Path, name: str, opset: int) -> None:
@@ -222,17 +236,38 @@ def test_only_a_past_that_is_attended_to_has_two_levels(program: Maker) -> None:
         assert 1 + sum(node.op is Loop for node in loop.regions[0].nodes) == depth
 
 
-def test_a_file_without_states(program: Maker, tmp_path: Path) -> None:
-    made = program(spec(REFUSED["attention"][0]))
+@pytest.mark.parametrize("ending", ["", " until 7"])
+def test_a_file_without_states(program: Maker, tmp_path: Path, ending: str) -> None:
+    """A net that looks at all tokens at once; prompts of one length and of several, which are computed one by one."""
+    made = program(spec(REFUSED["attention"][0]).replace("by count {", f"by count{ending} {{"))
     path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(cache="none")).path
-    prompt = np.array([[3, 1, 2]])
-    np.testing.assert_array_equal(load(path, providers="cpu")(prompt=prompt, seed=5), run(made, prompt, cache="none"))
+    model = load(path, providers="cpu")
+    rows = [np.random.default_rng(size).integers(0, 7, size) for size in (5, 1, 3, 5)]
+    alike, unlike = np.stack([rows[0], rows[3]]), side_by_side(rows)
+    for prompt in (alike, unlike):
+        wanted = run(made, prompt, cache="none", count=9)
+        np.testing.assert_array_equal(model(prompt=prompt, seed=5, count=9), wanted)
+    greedy = model(prompt=unlike, temperature=0.0, count=9)
+    for row, tokens in zip(greedy, rows, strict=True):
+        alone = model(prompt=tokens[None], temperature=0.0, count=9)[0]
+        np.testing.assert_array_equal(row[5 - len(tokens) :], alone)
+
+
+def test_a_prompt_that_is_read_beside_has_one_length(program: Maker, tmp_path: Path) -> None:
+    """What the net makes of a place without a token nobody says, so no row begins with one."""
+    text = spec(NET).replace("(x: tokens[P])", "(x: tokens[P], m: tokens[Q])").replace("logits(x)", "logits(x, prompt)")
+    made = program(text.replace("return linear(h,", "return linear(h + mean(embed(m, d), axis = 0),"))
+    model = load(export(made, "generate", Trained(weights(made)), tmp_path).path, providers="cpu")
+    prompt = np.array([[3, 1, 2], [4, 4, 2]])
+    np.testing.assert_array_equal(model(prompt=prompt, seed=5), run(made, prompt, cache="none"))
+    with pytest.raises(ModelError, match="from 0 to 12, this holds -1"):
+        model(prompt=[[3, 1, 2], [NOTHING, NOTHING, 4]])
 
 
 # ----------------------------------------------------------------------- random nets
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(layers=some.lists(some.tuples(LAYERS, some.integers(1, 3)), min_size=1, max_size=5), size=some.integers(1, 6))
 def test_random_causal_nets(program: Maker, layers: list[tuple[str, int]], size: int) -> None:
     """Whatever causal operations follow one another: incremental is recomputed, and a row is its run alone."""

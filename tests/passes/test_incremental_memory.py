@@ -15,7 +15,7 @@ from mai.compiler.onnx.export import export, export_step
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.runtime import load
-from tests.support.growing_texts import MEMORY_NETS, NOTHING, memory_spec, weights
+from tests.support.growing_texts import MEMORY_NETS, memory_spec, side_by_side, weights
 
 Maker = Callable[..., Program]
 FORMS: list[dict[str, Any]] = [{"cache": "concat"}, {"cache": "two-level"}, {"cache": "concat", "drafts": 4}]
@@ -35,12 +35,6 @@ def run(program: Program, values: dict[str, Any], form: dict[str, Any], **settin
     return evaluate(graph, values, {"seed": 5, "count": 9, **settings}, weights(program))[0]
 
 
-def padded(rows: list[Any]) -> Any:
-    """Rows of tokens side by side, the shorter ones preceded by NOTHING."""
-    longest = max(map(len, rows))
-    return np.stack([np.concatenate([np.full(longest - len(row), NOTHING), row]) for row in rows])
-
-
 @pytest.mark.parametrize("name", MEMORY_NETS)
 def test_incremental_is_recomputed(program: Maker, name: str) -> None:
     made = program(memory_spec(MEMORY_NETS[name]))
@@ -54,8 +48,8 @@ def test_incremental_is_recomputed(program: Maker, name: str) -> None:
 def test_a_row_of_a_batch_is_its_run_alone(program: Maker, name: str) -> None:
     made = program(memory_spec(MEMORY_NETS[name]))
     rows = [np.random.default_rng(size).integers(0, 13, size) for size in (5, 1, 3)]
-    values = inputs(padded(rows), made)
-    together = [run(made, values, form, temperature=0.0) for form in FORMS]
+    values = inputs(side_by_side(rows), made)
+    together = [run(made, values, form, temperature=0.0) for form in (*FORMS, {"cache": "none"})]
     for place, row in enumerate(rows):
         own = {n: v[place : place + 1] for n, v in values.items()} | {"prompt": row[None]}
         alone = run(made, own, {"cache": "none"}, temperature=0.0)[0]
@@ -67,7 +61,7 @@ def test_a_row_of_a_batch_is_its_run_alone(program: Maker, name: str) -> None:
 def test_the_file_and_its_stream(program: Maker, tmp_path: Path, name: str) -> None:
     """In one call, and token by token with the memory beside the prompt; with drafts the same."""
     made = program(memory_spec(MEMORY_NETS[name]))
-    trained, values = Trained(weights(made)), inputs(padded([np.array([3, 1, 2, 7]), np.array([5, 4])]), made)
+    trained, values = Trained(weights(made)), inputs(side_by_side([np.array([3, 1, 2, 7]), np.array([5, 4])]), made)
     wanted = run(made, values, {"cache": "concat"})
     for drafts in (4, 0):
         path = export(made, "generate", trained, tmp_path, CompileOptions(drafts=drafts)).path

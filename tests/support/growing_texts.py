@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
 from hypothesis import strategies as some
 
 from mai.compiler.program import Program
@@ -129,6 +131,12 @@ def memory_spec(body: str) -> str:
     return text.replace("logits(x)", "logits(x, m, y, w)").replace(
         "prompt: tokens[P],", f"prompt: tokens[P]{takes} = 3,"
     )
+
+
+def side_by_side(rows: Sequence[Any]) -> Any:
+    """Rows of tokens of different lengths as one array, the shorter ones preceded by NOTHING."""
+    longest = max(map(len, rows))
+    return np.stack([np.concatenate([np.full(longest - len(row), NOTHING), row]) for row in rows])
 
 
 def weights(program: Program) -> dict[str, Any]:

@@ -12,6 +12,11 @@ from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.structure import NOTHING, Extend
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops import elementwise as el
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.shapes.gather import Gather
+from mai.compiler.ops.shapes.indexing import Argsort, Slice
+from mai.compiler.ops.shapes.shape import Concat
 from mai.spec import ast
 from mai.spec.source import Span
 
@@ -23,7 +28,8 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
     """Elaborate the body once, on a row of tokens of unknown length, which is the state of a loop."""
     row = _row(e, env, statement)
     count = e.size(e.expressions.expression(env, statement.count), statement.count.span, "a count")
-    inputs = [row, e.builder.size(count), *_stops(e, env, statement.until)]
+    start = row if row in e.graph.inputs else _tokens_last(e, row)
+    inputs = [start, e.builder.size(count), *_stops(e, env, statement.until)]
     name = _length(e)
     grown = Value(row.type.with_shape((symbol(name),)), statement.name.id)
     region = Region([Value(Type(DType.INT), "turn"), grown])
@@ -37,8 +43,20 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
     longer = row.type.with_shape((row.type.shape[0] + count,))
     node = e.builder.add(Extend(name, count), inputs, [longer], [region])
     node.output.name = statement.name.id
-    env.names[statement.name.id] = node.output
+    env.names[statement.name.id] = node.output if start is row else _after(e, row, node.output)
     return None
+
+
+def _tokens_last(e: Context, row: Value) -> Value:
+    """A row that begins with its places without a token: a text that has ended before has them at its end."""
+    has_token = e.builder.emit(el.ToInt, e.builder.emit(logic.GreaterEqual, row, e.builder.constant(0)))
+    return e.builder.emit(Gather, row, e.builder.emit(Argsort, has_token), name=row.name)
+
+
+def _after(e: Context, row: Value, text: Value) -> Value:
+    """A row as it was, and then the tokens that are appended to it in a text."""
+    new = e.builder.emit(Slice, text, start=row.type.shape[0])
+    return e.builder.emit(Concat, row, new, axis=-1, name=text.name)
 
 
 def _length(e: Context) -> str:

@@ -82,7 +82,8 @@ def _count(e: Context, written: Binding, statement: ast.Repeat) -> Size | None:
     span = statement.count.span
     if isinstance(written, Value):
         if written.type.dtype is not DType.INT or written.type.rank or written.type.lead:
-            raise e.fail("repeat-count", span, "a `repeat` counts with one whole number for all examples")
+            help = e.default_help(written)
+            raise e.fail("repeat-count", span, "a `repeat` counts with one whole number for all examples", help=help)
         return None
     count = e.size(written, span, "a count")
     if isinstance(count, int) and count > MAX_TURNS:

@@ -7,12 +7,14 @@ from dataclasses import dataclass
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.rewrite import Copier
+from mai.compiler.ir.rewrite import Copier, free_values, reading
+from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.structure import NOTHING, Across, Extend, Loop
 from mai.compiler.ir.types import BATCH_DEPTH, DType, Type
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.shapes.indexing import Slice
 from mai.compiler.ops.shapes.shape import Concat
 
 
@@ -37,15 +39,16 @@ Advance = Callable[
 ]  # From the turn and the initial row to the token, and the rest.
 
 
-def grow(copier: Copier, node: Node, advance: Advance) -> Node:
-    """Put a loop in the place of an `extend`; its node is returned.
+def grow(copier: Copier, node: Node, inputs: Sequence[Value], advance: Advance) -> Value:
+    """The text of an `extend`, by a loop; it is the last node of the region.
 
     Args:
+        inputs: those of the `extend`, in the place where the loop stands.
         advance: emits one turn into the loop's body, from the number of the turn and the initial row. It returns the chosen
             token, and a function from the token that is really appended, which may be none, to the states.
     """
     builder = copier.builder
-    row, count, *stops = (copier[v] for v in node.inputs)
+    row, count, *stops = inputs
     region, outer = Region([Value(count.type, "turn")]), builder.region
     builder.region = region
     token, finish = advance(region.inputs[0], row)
@@ -57,13 +60,31 @@ def grow(copier: Copier, node: Node, advance: Advance) -> Node:
     first = [s.first(builder) for s in states]
     loop = Loop(Extend.of(node).count, fresh=False, stops=bool(stops), fill=NOTHING)
     *_, rows = builder.loop(count, loop, first, region)
-    copier.bind(node, builder.emit(Concat, row, rows, axis=-1, name=node.output.name))
-    return next(n for n in reversed(outer.nodes) if n.regions)
+    return builder.emit(Concat, row, rows, axis=-1, name=node.output.name)
 
 
 def texts(graph: Graph) -> list[Node]:
-    """The loops of a prepared graph that grow a text in its incremental form."""
-    return [node for node in graph.nodes if node.op is Loop and Loop.of(node).length is not None]
+    """The loops of a prepared graph that grow a text; in its incremental form, a loop has a `length`."""
+    return [node for node in graph.nodes if node.op is Loop and Loop.of(node).tokens is not None]
+
+
+def prompt_of(written: Graph) -> str | None:
+    """The input that an `extend` of a graph grows from, and that nothing else reads: its rows may begin without a token."""
+    for node in written.nodes:
+        if node.op is Extend and node.inputs[0] in written.inputs:
+            row = node.inputs[0]
+            readers = [n for n in written.nodes if row in reading(n)]
+            if all(n.op is Extend and row not in free_values(n.regions[0]) for n in readers):
+                return row.name
+    return None
+
+
+def longest(node: Node) -> int | None:
+    """How many tokens an `extend` can read, by the tables whose first rows it takes; None where nothing limits it."""
+    length = symbol(Extend.of(node).length)
+    cuts = [n for n in node.regions[0].walk() if n.op is Slice and n.attributes["stop"] == length]
+    sizes = [n.inputs[0].type.shape[n.attributes["axis"]] for n in cuts]
+    return min((size for size in sizes if isinstance(size, int)), default=None)
 
 
 def _end_rows(builder: Builder, token: Value, stops: Sequence[Value]) -> tuple[Value, list[State]]:

@@ -52,7 +52,8 @@ def _rule(copier: Copier, node: Node) -> bool:
     if node.op is not Extend:
         return False
     growth = Growth(copier, node)
-    loop = grow(copier, node, growth.advance)
+    copier.bind(node, grow(copier, node, [copier[v] for v in node.inputs], growth.advance))
+    loop = next(n for n in reversed(copier.builder.region.nodes) if n.regions)
     tokens = Extend.of(node).count
     loop.structure = replace(Loop.of(loop), length=growth.length, limit=growth.longest, tokens=tokens)
     return True
@@ -138,11 +139,12 @@ class Growth(Turn):
     # ------------------------------------------------------------ one operation
 
     def expanded(self, node: Node) -> Value:
-        parts = Region()
-        expansion = node.op.expansion
+        operands = {v: Value(v.type, v.name) for v in node.inputs}
+        self.grown.update((own, self.grown_of(v)) for v, own in operands.items())
+        parts, expansion = Region(list(operands.values())), node.op.expansion
         assert expansion is not None, "a kernel says what it is made of"
-        operands = [Term(Builder(parts, node.span, node.scope), v) for v in node.inputs]
-        result: Term = expansion(*operands, **node.attributes)
+        builder = Builder(parts, node.span, node.scope)
+        result: Term = expansion(*(Term(builder, operands[v]) for v in node.inputs), **node.attributes)
         self.nodes(parts.nodes)
         return self.grown_of(result.value).value
 

@@ -1,25 +1,58 @@
-"""`extend` in its plain form: every turn computes the whole row again. The incremental form is compared with it."""
+"""`extend` in its plain form: every turn computes the whole row again. The incremental form is compared with it.
+
+A body may do anything with its tokens, so a row that begins with places without a token is computed without them. Rows of one
+length are computed side by side; where lengths differ, an outer loop takes one example a turn. It is one loop for both: its turns
+take a *group* of examples, all of them or one.
+"""
 
 from __future__ import annotations
 
-from mai.compiler.ir.graph import Graph, Node, Value
-from mai.compiler.ir.rewrite import Copier, copy_graph, rewriting
-from mai.compiler.ir.sizes import symbol
-from mai.compiler.ir.structure import Extend
+from collections.abc import Sequence
+
+from mai.compiler.ir.graph import Graph, Node, Region, Value
+from mai.compiler.ir.rewrite import Copier, copy_graph, free_values, rewriting
+from mai.compiler.ir.sizes import Size, symbol
+from mai.compiler.ir.structure import NOTHING, Across, Extend, Loop
+from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.ops import elementwise as el
+from mai.compiler.ops import reductions as red
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.shapes.indexing import Iota, Slice, Take
 from mai.compiler.ops.shapes.shape import Concat, Unsqueeze
-from mai.compiler.passes.text.growth import Finish, State, grow
+from mai.compiler.ops.terms import Term
+from mai.compiler.passes.text.growth import Finish, State, grow, longest
+
+NUMBER = Type(DType.INT)
 
 
 @rewriting(Extend)
 def recompute(graph: Graph) -> Graph:
-    """Replace each `extend` by a loop whose state is the row so far."""
+    """Replace each `extend` by a loop whose state is the row so far, each row as it would be alone."""
     return copy_graph(graph, _rule)
 
 
 def _rule(copier: Copier, node: Node) -> bool:
     if node.op is not Extend:
         return False
+    copier.bind(node, Recomputed(copier, node).texts())
+    return True
+
+
+@rewriting(Extend)
+def recompute_alike(graph: Graph) -> Graph:
+    """The same for rows of one length, without the outer loop."""
+    return copy_graph(graph, _alike)
+
+
+def _alike(copier: Copier, node: Node) -> bool:
+    if node.op is not Extend:
+        return False
+    copier.bind(node, _grown(copier, node, [copier[v] for v in node.inputs]))
+    return True
+
+
+def _grown(copier: Copier, node: Node, inputs: Sequence[Value]) -> Value:
+    """The text of an `extend` by a loop over tokens; `inputs` are the row, how many tokens, and the one that ends it."""
     builder, region, length = copier.builder, node.regions[0], Extend.of(node).length
 
     def advance(turn: Value, row: Value) -> tuple[Value, Finish]:
@@ -35,5 +68,78 @@ def _rule(copier: Copier, node: Node) -> bool:
 
         return copier[region.outputs[0]], finish
 
-    grow(copier, node, advance)
-    return True
+    return grow(copier, node, inputs, advance)
+
+
+class Recomputed:
+    """One `extend` on its way to a loop over groups of examples, each with a loop over tokens."""
+
+    def __init__(self, copier: Copier, node: Node) -> None:
+        self.copier, self.node, self.builder = copier, node, copier.builder
+        self.row, extend = copier[node.inputs[0]], Extend.of(node)
+        self.batch = next(axis for axis in self.row.type.lead if axis.depth == BATCH_DEPTH)
+        self.group, self.empty = (Value(NUMBER, f"{extend.length}_{name}") for name in ("group", "empty"))
+        self.axis = Axis("group", symbol(self.group.name), BATCH_DEPTH)
+        self.count: Size = extend.count
+        copier.sizes |= {self.group.name: self.group, self.empty.name: self.empty}
+
+    def texts(self) -> Value:
+        """The outer loop. Its states: how many examples a turn takes, the places of theirs without a token, the prompts, the texts."""
+        b = self.builder
+        empties = self._across(self._empties(), (self.batch.size,))
+        examples, one = empties.whole(self.batch.size), empties.other(1)
+        unlike = empties.emit(red.Max, axes=(-1,)).emit(logic.Greater, 0)
+        turns, group = unlike.where(examples, one), unlike.where(one, examples)
+        room = (self.batch.size, self.row.type.shape[0] + self.count)
+        texts = Value(NUMBER.with_shape(room), self.node.output.name)
+        prompts = Value(self.row.type, self.row.name)
+        turn = Value(NUMBER, "turn")
+        region, outer = Region([turn, self.group, self.empty, prompts, texts]), b.region
+        b.region = region
+        self.members = Term(b, turn) + Term(b, b.emit(Iota, count=self.axis.size))
+        later = (Term(b, turn) + 1).emit(el.Minimum, examples - 1)
+        after = empties.emit(Take, later, axis=-1, rank=1)
+        region.outputs = [self.group, after.value, prompts, self._placed(turn, texts, self._texts(prompts)).value]
+        b.region = outer
+        loop = Loop(None, fresh=False, limit=longest(self.node), tokens=self.count)
+        first = [group.value, empties.pick(-1, 0).value, self.row, empties.other(NOTHING).expand(room).value]
+        *_, rows = b.loop(turns.value, loop, first, region)
+        return b.lead(rows, self.row.type.lead)
+
+    def _empties(self) -> Value:
+        """How many places of each row hold no token, []."""
+        nothing = Term(self.builder, self.row).emit(logic.Less, 0).emit(el.ToReal)
+        return nothing.sum().emit(el.ToInt).value
+
+    def _texts(self, prompts: Value) -> Term:
+        """The texts of a turn's examples, each preceded by its places without a token: [group, P + count]."""
+        b, node = self.builder, self.node
+        read = [v for v in free_values(node.regions[0]) if self.copier[v].type.batched]
+        own = {v: self._of_group(self.copier[v]) for v in read}
+        inner = Copier(b, {**self.copier.mapping, **own}, None, self.copier.sizes, {self.batch: self.axis})
+        _, *rest = node.inputs
+        empty = symbol(self.empty.name)
+        tokens = b.emit(Slice, self._of_group(prompts), start=empty, name=self.row.name)
+        start = [tokens, *(self._of_group(v) if v.type.batched else v for v in (self.copier[i] for i in rest))]
+        text = _grown(inner, node, start)
+        padding = Term(b, b.constant(NOTHING)).expand((empty,))
+        return self._across(padding.emit(Concat, Term(b, text), axis=-1).value, (self.axis.size,))
+
+    def _of_group(self, value: Value) -> Value:
+        """A value that each example has its own of, for the examples of a turn."""
+        every = self._across(value, (self.batch.size,))
+        rank = every.rank
+        taken = every.emit(Take, self.members, axis=-rank, rank=rank, index_rank=1)
+        return self.builder.lead(taken.value, (self.axis,))
+
+    def _placed(self, turn: Value, texts: Value, new: Term) -> Term:
+        """The texts of all examples with those of a turn in their places."""
+        place = new.range(self.batch.size) - Term(self.builder, turn)
+        own = place.emit(logic.GreaterEqual, 0).emit(logic.LogicalAnd, place.emit(logic.Less, new.whole(new.shape[0])))
+        taken = new.emit(Take, own.where(place, 0), axis=-2, rank=2, index_rank=1)
+        return own.unsqueeze(-1).where(taken, Term(self.builder, texts))
+
+    def _across(self, value: Value, size: tuple[Size]) -> Term:
+        """The batch as the first axis of the shape."""
+        across = Type(value.type.dtype, (*size, *value.type.shape), value.type.lead[1:])
+        return Term(self.builder, self.builder.add(Across(), [value], [across], name=value.name).output)

@@ -24,7 +24,7 @@ def step(graph: Graph) -> Graph | None:
 
     Its outputs are the next token, the logits that it is drawn from, then every state for the next turn.
     """
-    loops = texts(graph)
+    loops = [loop for loop in texts(graph) if Loop.of(loop).length is not None]
     if len(loops) != 1:
         return None
     (loop,) = loops

@@ -7,17 +7,20 @@ import re
 import shlex
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import typer
 
 from mai.compiler.program import Program
+from mai.runtime.files import locked
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 WEIGHTS, METRICS, RECORDS = "weights.safetensors", "metrics.jsonl", "records.npz"
 TOKENIZER, TENSORBOARD = "tokenizer.json", "tensorboard"
 BEFORE = "before"
+# Where the files of a run are while it makes room: still being gathered, all gathered, on their way to `BEFORE`.
+GATHERED = (".before-partly", ".before-whole", ".before-last")
 
 
 def checkpoint_of(folder: Path, step: int) -> Path:
@@ -64,37 +67,77 @@ def held(folder: Path) -> Iterator[None]:
 def _lock(folder: Path) -> int | None:
     """The open folder, locked; None where that is not possible. Raises `MaiError` where another has locked it."""
     try:
-        import fcntl
-    except ImportError:  # Windows
+        return locked(os.open(folder, os.O_RDONLY))
+    except PermissionError:  # Windows opens no folders.
         return None
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
-        os.close(handle)
-        if not isinstance(error, BlockingIOError):
-            return None
+    except BlockingIOError as error:
         message, help = f"another training writes into {folder}", "wait until it ends, or train with another --out"
         raise MaiError([Diagnostic("folder-in-use", None, message, help=help)]) from error
-    return handle
 
 
 def make_room(folder: Path, program: Program, data: Sequence[Path]) -> None:
     """Move the run in a folder, if there is one, into `FOLDER/before`, in the place of an earlier one there, and say so.
 
     Its files are its weights and checkpoints, what it told and recorded, and the compiled files of its program and of
-    `program`. What the new run reads stays, `data` or what the spec names; so does all that no run writes.
+    `program`. What the new run reads stays, `data` or what the spec names; so does all that no run writes. They are gathered
+    in a folder of their own first, whose name says how far this has come: whatever kills it, `settle` knows what to do.
     """
+    _settle(folder, program.name)
     if not holds_run(folder):
         return
-    before, stay = make(folder / BEFORE), {path.resolve() for path in [*data, *_named(program)]}
-    for old in list(_files(before, program.name)):
-        shutil.rmtree(old) if old.is_dir() and not old.is_symlink() else old.unlink()
-    for path in list(_files(folder, program.name)):
-        if path.resolve() not in stay:
-            path.replace(before / path.name)
+    stay = {path.resolve() for path in [*data, *_named(program)]}
+    before, files = make(folder / BEFORE), [path for path in _files(folder, program.name) if path.resolve() not in stay]
+    gathered = make(folder / GATHERED[0])
+    for path in files:
+        path.replace(gathered / path.name)
+    gathered.rename(folder / GATHERED[1])
+    _settle(folder, program.name)
     again = f"--out {shlex.quote(str(before))} --resume goes on with it"
     typer.echo(f"{folder} held a run: it is in {before} now; {again}", err=True)
+
+
+def settle(folder: Path) -> None:
+    """Bring the files of a run to where they belong, where a `make_room` was killed between two of its steps.
+
+    `folder` may be the one that has them or the one before.
+    """
+    if folder.name == BEFORE:
+        settle(folder.parent)
+    if any((folder / name).exists() for name in GATHERED):
+        with suppress(MaiError), held(folder):  # Where another run has the folder, it is still at it.
+            _settle(folder)
+
+
+def _settle(folder: Path, *programs: str) -> None:
+    """A run of which some files are still in the folder goes back there; a whole one takes the place of the one before.
+
+    What was written anew in the folder since then stays.
+    """
+    partly, whole, last = (folder / name for name in GATHERED)
+    if partly.exists():
+        for path in [path for path in partly.iterdir() if (folder / path.name).exists()]:
+            _remove(path)
+        _move_all(partly, folder)
+    if whole.exists():
+        for old in list(_files(make(folder / BEFORE), *programs, *_programs(whole))):
+            _remove(old)
+        whole.rename(last)
+    if last.exists():
+        _move_all(last, make(folder / BEFORE))
+
+
+def _move_all(source: Path, folder: Path) -> None:
+    """Move what is in a folder to another one and remove it. The weights go last."""
+    for path in sorted(source.iterdir(), key=lambda path: path.suffix == ".safetensors"):
+        target = folder / path.name
+        if target.is_dir() and not target.is_symlink():
+            _remove(target)
+        shutil.move(path, target)
+    source.rmdir()
+
+
+def _remove(path: Path) -> None:
+    shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
 
 
 def _named(program: Program) -> list[Path]:
@@ -103,9 +146,9 @@ def _named(program: Program) -> list[Path]:
     return [Path(program.source.path).parent / path] if path else []
 
 
-def _files(folder: Path, program: str) -> Iterator[Path]:
-    """The files of a run. Its weights and checkpoints, which say that there is one, are the last."""
-    names = {program, *_programs(folder)}
+def _files(folder: Path, *programs: str) -> Iterator[Path]:
+    """The files of a run of some programs, or of what its weights say. These, which say that there is one, are the last."""
+    names = {*programs, *_programs(folder)}
     compiled = re.compile(rf"({'|'.join(map(re.escape, names))})\.\w+(\.step)?\.onnx")
     yield from (path for path in folder.glob("*.onnx") if compiled.fullmatch(path.name))
     kept = [folder / name for name in (METRICS, RECORDS, TOKENIZER, TENSORBOARD, WEIGHTS)]
