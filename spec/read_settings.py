@@ -95,16 +95,10 @@ def _meant(name: str, at: Span, models: Mapping[str, type[Settings]]) -> str | E
         calls = (model.call_for(name.strip('"')) for model in models.values())
         call = next(filter(None, calls), None)
         if call is not None:
-<<<<<<< HEAD
             return put(at, call)
-    guess = closest(name, models)
-    return meant(at, guess) if guess else _there_are(models)
-=======
-            return f"write `{call}`"
     last = name.rpartition(".")[2]  # of `optim.adamw`
     guess = last if last in models else closest(last, models)
-    return f"did you mean `{guess}`?" if guess else _there_are(models)
->>>>>>> main
+    return meant(at, guess) if guess else _there_are(models)
 
 
 def _there_are(models: Mapping[str, type[Settings]]) -> str:

@@ -288,15 +288,11 @@ class Context:
             return self.builder.size(binding)
         if isinstance(binding, list):
             return self.listed(binding, span)
-<<<<<<< HEAD
-        if isinstance(binding, str) and (number := repairs.unquoted(binding, span)) is not None:
-            raise self.fail("type-mismatch", span, "a number is needed here, this is text", help=number)
-        helps = {Distribution: "what is drawn is written `x ~ normal([2])`", tuple: "take them apart: `(a, b) = ...`"}
-=======
         if isinstance(binding, Distribution):
             raise self._undrawn(binding, span)
+        if isinstance(binding, str) and (number := repairs.unquoted(binding, span)) is not None:
+            raise self.fail("type-mismatch", span, "a number is needed here, this is text", help=number)
         helps = {tuple: "take them apart: `(a, b) = ...`"}
->>>>>>> main
         help = next((text for kind, text in helps.items() if isinstance(binding, kind)), None)
         message = f"a tensor or a number is needed here, this is {kind_of(binding)}"
         raise self.fail("type-mismatch", span, message, help=help)

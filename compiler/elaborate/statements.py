@@ -25,10 +25,7 @@ from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ops import elementwise as el
 from mai.spec import ast
 from mai.spec.diagnostics import Help
-<<<<<<< HEAD
 from mai.spec.diagnostics.edit import meant, put
-=======
->>>>>>> main
 from mai.spec.diagnostics.foreign import FOREIGN
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.source import Span
@@ -173,12 +170,8 @@ def _draw(e: Context, env: Environment, statement: ast.Draw) -> Binding:
     if isinstance(drawn_from, Poison):
         raise Stop
     if not isinstance(drawn_from, Distribution):
-<<<<<<< HEAD
         sign = Span(span.source, statement.name.span.end, span.start)
-        help = put(sign, " = ", "write `x ~ normal([2])`; `=` defines")
-=======
-        help: Help = "write `x ~ normal([2])`; `=` defines"
->>>>>>> main
+        help: Help = put(sign, " = ", "write `x ~ normal([2])`; `=` defines")
         message = f"`~` draws from a distribution, this is {kind_of(drawn_from)}"
         raise e.fail("unknown-distribution", span, message, help=help)
     try:

@@ -227,8 +227,8 @@ SETTINGS: dict[str, Entry] = {
         "A train block takes `steps` or `epochs` (one of them), batch, optimizer, schedule, ema, clip, seed and precision\n"
         "(float32, bf16 or fp16). The message says what is allowed. The default of an export's setting is in the range that its\n"
         "uses allow: a number of steps is at least 1, a count at least 0, a temperature at least 0.",
-        train("steps = -1"),
-        train("steps = 100, optimizer = adamw(lr = 1e-3), schedule = cosine(warmup = 10)"),
+        train("steps = 100, precision = bf61"),
+        train("steps = 100, precision = bf16"),
     ),
     "unknown-optimizer": Entry(
         "No optimizer has this name",

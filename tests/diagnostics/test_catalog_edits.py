@@ -25,7 +25,6 @@ UNKNOWN = {
     "over-one-file": "a number",
     "division-by-zero": "a number",
     "repeat-too-long": "a number",
-    "bad-setting": "a number",
     "bad-init": "what it starts from",
     "duplicate-name": "which of the two is meant, and what to call the other",
     "not-assignable": "what is to become of the rest of the tensor",

@@ -14,12 +14,8 @@ from math import prod
 from mai.compiler.elaborate.attempt import attempt
 from mai.compiler.elaborate.bindings import Binding, Environment, WeightScope
 from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS, State, leave, settle, states_of
-<<<<<<< HEAD
-from mai.compiler.elaborate.context import Context
-from mai.compiler.elaborate.repairs import rounded_down
-=======
 from mai.compiler.elaborate.context import Context, Stop
->>>>>>> main
+from mai.compiler.elaborate.repairs import rounded_down
 from mai.compiler.elaborate.statement_rules import assigned_names, elaborates
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import Size

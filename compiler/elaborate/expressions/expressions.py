@@ -22,11 +22,8 @@ from mai.compiler.elaborate.expressions.names import look_up, names_in_sight
 from mai.compiler.elaborate.expressions.static import StaticError
 from mai.compiler.elaborate.expressions.tables import table_of
 from mai.compiler.elaborate.expressions.whole import labelled
-<<<<<<< HEAD
 from mai.compiler.elaborate.repairs import as_call, as_product
-=======
 from mai.compiler.elaborate.states import current_state
->>>>>>> main
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Dim
 from mai.compiler.ops.shapes import shape as sh
@@ -99,14 +96,6 @@ def _several(e: Context, env: Environment, expr: ast.Several) -> Binding:
 
 
 def _field(e: Context, env: Environment, expr: ast.Field) -> Binding:
-<<<<<<< HEAD
-    help: Help = FOREIGN.get(expr.name)
-    if help is None and look_up(env, expr.name) is not None:
-        help = put(expr.span, expr.name)
-    return e.error(
-        "unknown-name", expr.span, f"`{expr.span.text}` is no value: only `record` names parameters so", help=help
-    )
-=======
     """A parameter as a value: `sum(f.weight^2)`."""
     path = expr.path
     weight = e.weights.get(path) if path is not None else None
@@ -116,9 +105,9 @@ def _field(e: Context, env: Environment, expr: ast.Field) -> Binding:
     owner = look_up(env, path.partition(".")[0]) if path is not None else None
     if isinstance(owner, Function) and owner.declaration.kind == "net":
         return _no_parameter(e, expr, owner.name)
-    help = FOREIGN.get(expr.name)
+    help: Help = FOREIGN.get(expr.name)
     if help is None and look_up(env, expr.name) is not None:
-        help = f"write `{expr.name}`"
+        help = put(expr.span, expr.name)
     message = f"`{expr.span.text}` is no value: only parameters of nets are named so"
     return e.error("unknown-name", expr.span, message, help=help)
 
@@ -126,9 +115,9 @@ def _field(e: Context, env: Environment, expr: ast.Field) -> Binding:
 def _no_parameter(e: Context, expr: ast.Field, net: str) -> Binding:
     own = [name for name in e.weights if name.startswith(f"{net}.")]
     guess = closest(expr.span.text, own)
-    help = f"did you mean `{guess}`?" if guess else f"it has {', '.join(own[:6])}" if own else f"call `{net}` above it"
+    known = f"it has {', '.join(own[:6])}" if own else f"call `{net}` above it"
+    help = meant(expr.span, guess) if guess else known
     return e.error("unknown-name", expr.span, f"`{net}` has no parameter `{expr.span.text}` here", help=help)
->>>>>>> main
 
 
 def _stack(e: Context, env: Environment, expr: ast.Stack) -> Binding:

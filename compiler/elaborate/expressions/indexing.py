@@ -55,13 +55,9 @@ def _indexed(
         return e.emit(ix.Pick, x, axis=axis, index=index), axis + 1
     if name := setting_of(index):
         e.size(index, item.span)
-<<<<<<< HEAD
-    chosen = whole(e, index, item.span, labels_of(item, size))
-=======
         if isinstance(size, int):
             e.bounds.ask(name, item.span, most=size - 1)
-    chosen = whole(e, index, item.span)
->>>>>>> main
+    chosen = whole(e, index, item.span, labels_of(item, size))
     _check_classes(e, chosen, size, item.span)
     return e.emit(ix.Take, x, chosen, axis=axis, rank=x.type.rank, index_rank=chosen.type.rank), axis + 1
 

@@ -13,16 +13,18 @@ from mai.spec.diagnostics.edit import changed
 from mai.spec.source import Span
 
 MOST = 6  # Repairs of one call.
-TOO_MANY = ("static-needed", "dtype-mismatch", "type-mismatch", "too-many-arguments", "bad-init", "not-callable")
-MISPLACED = (  # What may be wrong with an argument that is meant for another parameter.
-<<<<<<< HEAD
-    "static-needed", "dtype-mismatch", "type-mismatch", "rank-mismatch", "shape-mismatch", "too-many-arguments", "bad-init",
-    "not-callable", "not-a-dimension", "repeat-count", "bad-pattern", "axis-out-of-range", "class-range", "bad-setting",
+TOO_MANY = (
+    "static-needed",
+    "dtype-mismatch",
+    "type-mismatch",
+    "too-many-arguments",
+    "bad-init",
+    "not-callable",
     "duplicate-argument",
-=======
+)
+MISPLACED = (  # What may be wrong with an argument that is meant for another parameter.
     *TOO_MANY, "rank-mismatch", "shape-mismatch", "not-a-dimension", "repeat-count", "bad-pattern", "axis-out-of-range",
     "class-range", "bad-setting",
->>>>>>> main
 )  # fmt: skip
 
 

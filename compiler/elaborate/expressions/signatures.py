@@ -16,11 +16,7 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.elementwise import ToInt, ToReal
 from mai.spec import ast, in_prelude
-<<<<<<< HEAD
-from mai.spec.diagnostics import Change, Edit, Label
-=======
 from mai.spec.diagnostics import Change, Edit, Help, Label
->>>>>>> main
 from mai.spec.diagnostics.edit import changed, put
 from mai.spec.record import record
 from mai.spec.source import Span

@@ -8,12 +8,9 @@ from mai.compiler.elaborate.bindings import Binding, BoundArgument, is_number
 from mai.compiler.elaborate.context import Context
 from mai.compiler.elaborate.functions.setting_ranges import ask_order, ask_range
 from mai.compiler.ir.graph import Value
-<<<<<<< HEAD
+from mai.compiler.ir.sizes import Dim
 from mai.spec.diagnostics import Change, Edit
 from mai.spec.diagnostics.edit import put
-=======
-from mai.compiler.ir.sizes import Dim
->>>>>>> main
 from mai.spec.record import record
 
 
@@ -59,18 +56,6 @@ def check_numbers(e: Context, kind: str, arguments: Mapping[str, BoundArgument],
             message = f"`{kind}` takes {allowed.what}, this is {argument.value:g}"
             help = _other_number(argument, allowed, argument.value)  # type: ignore[arg-type]
             raise e.fail("impossible-draw", argument.span, message, help=help)
-<<<<<<< HEAD
-    if kind in ORDERED and all(map(is_number, numbers)):
-        low, high = numbers
-        if low > high or (low == high and not ORDERED[kind]):  # type: ignore[operator]
-            message = f"`{kind}` draws from low to high, here from {low:g} to {high:g}"
-            raise e.fail(
-                "impossible-draw",
-                next(iter(arguments.values())).span,
-                message,
-                help=_ordered(kind, list(arguments.values()), f"write `{kind}({high:g}, {low:g})`"),
-            )
-=======
     if kind in ORDERED:
         _check_order(e, kind, arguments, *numbers)
 
@@ -80,12 +65,11 @@ def _check_order(e: Context, kind: str, arguments: Mapping[str, BoundArgument], 
         ask_order(e, arguments.get("low", low), arguments.get("high", high), least=0 if ORDERED[kind] else 1)
     elif low > high or (low == high and not ORDERED[kind]):  # type: ignore[operator]
         message = f"`{kind}` draws from low to high, here from {low:g} to {high:g}"
-        help = f"write `{kind}({high:g}, {low:g})`"
+        help = _ordered(list(arguments.values()), f"write `{kind}({high:g}, {low:g})`")
         raise e.fail("impossible-draw", next(iter(arguments.values())).span, message, help=help)
     elif kind == "integers" and high - low > MOST_INTEGERS:  # type: ignore[operator]
         message = f"`integers` draws one of at most 2^31 numbers, these are {high - low:,}"  # type: ignore[operator]
         raise e.fail("impossible-draw", next(iter(arguments.values())).span, message)
->>>>>>> main
 
 
 def _other_number(argument: BoundArgument, allowed: Range, number: float) -> Edit | None:
@@ -94,7 +78,7 @@ def _other_number(argument: BoundArgument, allowed: Range, number: float) -> Edi
     return None
 
 
-def _ordered(kind: str, arguments: Sequence[BoundArgument], words: str) -> str | Edit:
+def _ordered(arguments: Sequence[BoundArgument], words: str) -> str | Edit:
     """Low and high exchanged, where both are written."""
     if len(arguments) != 2 or all(a.span.text == arguments[0].span.text for a in arguments):
         return words
