@@ -107,7 +107,7 @@ class Context:
         self.report, self.weights = report, weights
         self.graph = Graph(name=name)
         self.builder, self.bounds = Builder(self.graph), Bounds(self.graph.settings)
-        self.scope, self.train = WeightScope(name, name), None
+        self.scope, self.train = WeightScope(name, name, name), None
         self.call_stack: list[str] = []  # The layers and nets around, the innermost last.
         self.calls_around: list[CallAround] = []  # The calls of them.
         self.callee = ""  # The function that the user's own call is of.
@@ -115,6 +115,8 @@ class Context:
         self.axes: tuple[Axis, ...] = ()  # What the calls around map over.
         self.batch_axis = BATCH
         self.directions = 0
+        self.turns_apart = 0  # Turns of `repeat`s that were elaborated one by one.
+        self.failed_attempts = 0
         self.evaluations: list[Value] = []  # How often each adaptive solver evaluated its velocity.
         self.transposes: dict[Value, Value] = {}
         self.quotients: dict[Value, tuple[Value | None, Value]] = {}  # `a / b` as (a, b), `b^-1` as (None, b)
