@@ -2,25 +2,29 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping
 
 from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.training.settings import WarmedUp
+from mai.compiler.warnings.repairs import sooner, unit_range, without_number
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
 from mai.spec.ast_walk import nodes_of
-from mai.spec.diagnostics import Diagnostic, Edit
-from mai.spec.diagnostics.edit import put, take_out
+from mai.spec.diagnostics import Diagnostic
+from mai.spec.diagnostics.edit import put
 from mai.spec.source import Span
 
 Number = int | float
+ARITHMETIC: Mapping[str, Callable[[Number, Number], Number]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
+}  # fmt: skip
 
 
 def divided_to_zero(subject: Subject) -> Iterator[Diagnostic]:
-    """`1 // depth` is 0: a division of whole numbers cuts."""
+    """`1 // depth` is 0: a division of whole numbers cuts. Half of a size, `size // 2`, may well be 0."""
     for division in nodes_of(subject.file, ast.Binary):
-        if division.op == "//":
+        if division.op == "//" and isinstance(division.left, ast.Number):
             above, below = (_number(side, subject.program.constants) for side in (division.left, division.right))
             if above and below and above // below == 0:
                 said = f"`{division.span.text}` is 0: `//` cuts {above:g} / {below:g} to a whole number"
@@ -33,9 +37,15 @@ def divided_to_zero(subject: Subject) -> Iterator[Diagnostic]:
 
 
 def _number(expr: ast.Expr, constants: Mapping[str, Number]) -> Number | None:
-    """A number, or a const's."""
+    """A number, a const's, or what arithmetic makes of such; None for any other."""
     if isinstance(expr, ast.Name):
         return constants.get(expr.id)
+    if isinstance(expr, ast.Binary) and expr.op in ARITHMETIC:
+        left, right = (_number(side, constants) for side in (expr.left, expr.right))
+        try:
+            return None if left is None or right is None else ARITHMETIC[expr.op](left, right)
+        except ArithmeticError:
+            return None
     return expr.value if isinstance(expr, ast.Number) else None
 
 
@@ -46,21 +56,7 @@ def empty_integrals(subject: Subject) -> Iterator[Diagnostic]:
         if start is not None and start == stop:
             span = Span(statement.span.source, statement.start.span.start, statement.stop.span.end)
             said = f"an integral from {start:g} to {stop:g} moves nothing: its states stay as they are"
-            yield warning("empty-integral", span, said, help=_unit_range(statement, start))
-
-
-def _unit_range(statement: ast.Integrate, start: Number) -> Edit:
-    """From 0, or to 1."""
-    words = "write where it ends: `in 0..1`"
-    return put(statement.start.span, "0", words) if start else put(statement.stop.span, "1", words)
-
-
-def _sooner(place: Span, steps: int) -> Edit | str:
-    """A warmup of so many steps, where its number is written."""
-    words, number = f"write `warmup = {steps}`, or more steps", re.search(r"warmup\s*=\s*([\w.]+)", place.text)
-    if number is None:
-        return words
-    return put(Span(place.source, place.start + number.start(1), place.start + number.end(1)), str(steps), words)
+            yield warning("empty-integral", span, said, help=unit_range(statement, start))
 
 
 def late_warmup(subject: Subject) -> Iterator[Diagnostic]:
@@ -73,18 +69,7 @@ def late_warmup(subject: Subject) -> Iterator[Diagnostic]:
     if warmup >= steps:
         place = next((a.span for a in train.settings if a.name == "schedule"), train.head)
         said = f"warmup = {warmup} of {steps} steps: the run ends while the rate still rises, at {steps / warmup:.2g} of `lr`"
-        yield warning("late-warmup", place, said, help=_sooner(place, max(1, steps // 20)))
-
-
-def without_number(call: Span) -> list[Edit]:
-    """A call of the user's without its first number: the channels that come in, say."""
-    first = re.search(r"\bconv\(([^,()]*,)?\s*(\d+\s*,\s*)", call.text)
-    if first is None:
-        return []
-    number = Span(call.source, call.start + first.start(2), call.start + first.end(2))
-    return [
-        take_out(number, f"leave out `{number.text.strip(' ,')}`: the channels that come in are those of the image")
-    ]
+        yield warning("late-warmup", place, said, help=sooner(place, max(1, steps // 20)))
 
 
 def large_windows(subject: Subject) -> Iterator[Diagnostic]:

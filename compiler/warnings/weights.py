@@ -2,23 +2,23 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import partial
 
 from mai.compiler.ir.graph import Graph, Node, Value, Weight
 from mai.compiler.ir.structure import WeightOf
+from mai.compiler.ops.elementwise.activations import Relu
 from mai.compiler.ops.elementwise.arithmetic import Multiply
 from mai.compiler.ops.products.product import Affine, Einsum, Matmul
 from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.program import Program, Training
 from mai.compiler.warnings.dataflow import Dataflow
+from mai.compiler.warnings.repairs import first_zeros, other_callee
 from mai.compiler.warnings.subject import Subject, warning
 from mai.compiler.weights.rules import Pattern
 from mai.spec import ast
 from mai.spec.ast_walk import nodes_of
-from mai.spec.diagnostics import Diagnostic, Edit
-from mai.spec.diagnostics.edit import put, take_out
+from mai.spec.diagnostics import Diagnostic
 from mai.spec.source import Span
 
 PRODUCTS = (Affine, Einsum, Matmul, Multiply)
@@ -29,11 +29,19 @@ def untrained(subject: Subject) -> Iterator[Diagnostic]:
     training = subject.program.training
     if training is None:
         return
+    moved = _moved(training)
     for export, graph in subject.program.exports.items():
-        alone = [w for w in graph.weights.values() if w.trained and w.name not in training.graph.weights]
+        alone = [w for w in graph.weights.values() if w.trained and w.name not in moved]
         alone = [w for w in alone if not _has_value(subject.program, training, w)]
         if alone:
             yield _untrained(subject, export, graph, alone)
+
+
+def _moved(training: Training) -> set[str]:
+    """The parameters that some objective moves: those behind it, where it does not say `over` others."""
+    graph, flow = training.graph, Dataflow(training.graph)
+    behind = [(o, flow.weights_behind(graph.outputs[o.output])) for o in training.objectives]
+    return {name for o, names in behind for name in names if o.moves(graph.weights[name])}
 
 
 def _has_value(program: Program, training: Training, weight: Weight) -> bool:
@@ -46,28 +54,23 @@ def _has_value(program: Program, training: Training, weight: Weight) -> bool:
 
 
 def _untrained(subject: Subject, export: str, graph: Graph, weights: list[Weight]) -> Diagnostic:
+    assert subject.program.training is not None
     first = weights[0]
     more = f" and {len(weights) - 1} more" if len(weights) > 1 else ""
     said = f"nothing trains `{first.name}`{more}: `{export}` computes with first values"
     place = next((n.span for n in graph.walk() if n.op is WeightOf and WeightOf.of(n).weight == first.name), None)
     owners = _nets_meant(subject, first, export)
-    nets, help = " or ".join(f"`{owner}`" for owner in owners), ""
-    if nets:
+    nets = " or ".join(f"`{owner}`" for owner in owners)
+    if first.name in subject.program.training.graph.weights:
+        help = "an objective moves it where it computes with it, and says no `over` others"
+    elif nets:
         help = f"a layer has parameters of its own at every call; those that are trained are of {nets}: call that net"
     else:
         help = "write a `net`, which has one set of parameters, and call it in `train` and here"
     at = place or _head(subject, export)
     function = next((f for f in subject.functions if f.kind == "export" and f.name.id == export), None)
-    edits = _other_callee(function, first.name.removeprefix(f"{export}."), owners, help)
+    edits = other_callee(function, first.name.removeprefix(f"{export}."), owners, help)
     return warning("untrained", at, said, label="parameters of its own", help=help, edits=edits)
-
-
-def _other_callee(function: ast.Function | None, tail: str, nets: Sequence[str], words: str) -> list[Edit]:
-    """The net that was probably meant, in the place of the layer that the export calls."""
-    layer = tail.partition(".")[0].rpartition("_")[0]
-    callees = [call.function for call in nodes_of(function.body, ast.Call)] if function is not None else []
-    called = [c for c in callees if isinstance(c, ast.Name) and c.id == layer]
-    return [put(c.span, nets[0], words) for c in called[:1]] if len(nets) == 1 else []
 
 
 def _head(subject: Subject, export: str) -> Span | None:
@@ -101,6 +104,25 @@ def untrained_rows(subject: Subject) -> Iterator[Diagnostic]:
             if lacking:
                 yield _untrained_row(subject, export, node, weight, lacking[0])
                 return
+    yield from _untrained_labels(subject, training)
+
+
+def _untrained_labels(subject: Subject, training: Training) -> Iterator[Diagnostic]:
+    """The same of labels that a net is given and does not look up, as `one_hot` does."""
+    nets = {f.name.span: f.name.id for f in subject.functions if f.kind == "net"}
+    trained = Dataflow(training.graph)
+    for export, graph in subject.program.exports.items():
+        flow = Dataflow(graph)
+        for slot, values in graph.calls.items():
+            if slot[0] not in nets or values[0].type.classes is None or slot not in training.graph.calls:
+                continue
+            given = tuple(label for value in training.graph.calls[slot] for label in trained.labels(value))
+            for row in (label for value in values for label in flow.labels(value)):
+                if isinstance(row, int) and not _is_reached(given, row):
+                    const, place = _written(subject, export, row)
+                    said = f"`{export}` gives `{nets[slot[0]]}` the label {row} (`{const}`) for `{slot[1]}`, which no step of training does"
+                    yield warning("untrained-row", place or _head(subject, export), said, help=_pass_it(const))
+                    return
 
 
 def _rows(flow: Dataflow) -> Iterator[tuple[str, Callable[[int], bool]]]:
@@ -120,13 +142,20 @@ def _is_reached(labels: tuple[int | Value, ...], row: int) -> bool:
 
 
 def _untrained_row(subject: Subject, export: str, node: Node, weight: Weight, row: int) -> Diagnostic:
-    """At the place where the export says the number, if it says it by a const's name."""
+    const, place = _written(subject, export, row)
+    said = f"`{export}` takes row {row} of `{weight.name}` (`{const}`), which no step of training moves: it is a first value"
+    return warning("untrained-row", place or node.span, said, help=_pass_it(const))
+
+
+def _pass_it(const: str) -> str:
+    return f"let training pass it now and then: `keep ~ bernoulli(0.9)` and `where(keep, y, {const})` for the label"
+
+
+def _written(subject: Subject, export: str, row: int) -> tuple[str, Span | None]:
+    """How the export says a number, by a const's name if there is one, and where."""
     const = next((d.name.id for d in subject.file.declarations if isinstance(d, ast.Const) and _is(d, row)), str(row))
     function = next(f for f in subject.functions if f.kind == "export" and f.name.id == export)
-    spoken = next((n.span for n in nodes_of(function.body, ast.Name) if n.id == const), node.span)
-    said = f"`{export}` takes row {row} of `{weight.name}` (`{const}`), which no step of training moves: it is a first value"
-    help = f"let training pass it now and then: `keep ~ bernoulli(0.9)` and `where(keep, y, {const})` for the label"
-    return warning("untrained-row", spoken, said, help=help)
+    return const, next((n.span for n in nodes_of(function.body, ast.Name) if n.id == const), None)
 
 
 def _is(const: ast.Const, number: int) -> bool:
@@ -144,13 +173,12 @@ def stuck_at_zero(subject: Subject) -> Iterator[Diagnostic]:
             said = (
                 "both factors of this product begin as zero, so the gradient of each is zero: nothing ever moves them"
             )
-            help = "let one of them begin otherwise: leave out `init = zeros` there"
-            yield warning("stuck-at-zero", node.span, said, help=help, edits=_first_zeros(subject, help))
-            return
-
-
-def _first_zeros(subject: Subject, words: str) -> list[Edit]:
-    """The first `init = zeros` of the file: the last layer of a residual step may begin as zero."""
-    source = subject.file.source
-    found = re.search(r",\s*init\s*=\s*zeros\b", source.text)
-    return [take_out(Span(source, found.start(), found.end()), words)] if found else []
+        elif node.op is Relu and flow.begins_as_zero(node.inputs[0]):
+            said = (
+                "what this `relu` is of begins as zero, where its slope is zero: nothing ever moves what is before it"
+            )
+        else:
+            continue
+        help = "let one of them begin otherwise: leave out `init = zeros` there"
+        yield warning("stuck-at-zero", node.span, said, help=help, edits=first_zeros(subject, help))
+        return
