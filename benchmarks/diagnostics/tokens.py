@@ -17,7 +17,8 @@ SYNTAX = (
     "misspelt misplaced-statement misplaced-comma misplaced-declaration misplaced-type two-on-a-line unfinished no-effect "
     "wrong-operator assign-vs-compare bad-derivative reserved-name foreign-keyword not-callable unclosed-string misplaced-else "
     "unknown-name unknown-function unknown-argument unknown-setting missing-argument too-many-arguments duplicate-argument "
-    "duplicate-name misplaced-keep not-assignable bad-number misplaced-block type-mismatch unknown-distribution "
+    "duplicate-name misplaced-keep not-assignable bad-number misplaced-block type-mismatch unknown-distribution class-range "
+    "shape-mismatch rank-mismatch return-shape dtype-mismatch dimension-mismatch objective-not-scalar no-derivative missing-return"
 )  # fmt: skip
 
 
@@ -31,6 +32,15 @@ def _around(tokens: list[re.Match[str]], at: int, begin: int, shift: int) -> tup
     """The token at the mistake, and those on both sides of it."""
     near = tokens[max(0, at - 2) : at + 3]
     return tuple((t.start(), t.end()) if t.start() < begin else (t.start() + shift, t.end() + shift) for t in near)
+
+
+def _holders(subject: Subject, begin: int, end: int) -> tuple[Range, ...]:
+    """The call, the type and the statement around a mistake, after it has made them shorter."""
+    kinds = (ast.Call, ast.TensorType, ast.Assign, ast.Draw, ast.Return)
+    spans = [n.span for kind in kinds for n in nodes_of(subject.file, kind)]
+    around = sorted((s for s in spans if s.start <= begin and end <= s.end), key=lambda s: s.end - s.start)
+    begins = [(s.start if s.start < begin else begin, s.end - (end - begin)) for s in around[:2]]
+    return tuple(begins)
 
 
 @kind
@@ -63,7 +73,7 @@ def dropped_word(subject: Subject, rng: random.Random) -> Iterator[Mutation]:
         if re.match(r"\w", token[0]):
             begin, end = token.span()
             end += subject.text[end] == " "
-            spans = _around(tokens, i, begin, begin - end)
+            spans = _around(tokens, i, begin, begin - end) + _holders(subject, begin, end)
             yield subject.mutation(begin, end, "", SYNTAX, spans=spans, certain=False)
 
 
