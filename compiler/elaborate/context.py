@@ -71,12 +71,14 @@ class Context(Telling):
         self.graph = Graph(name=name)
         super().__init__(report, Builder(self.graph))
         self.bounds = Bounds(self.graph.settings)
-        self.scope, self.train = WeightScope(name, name), None
+        self.scope, self.train = WeightScope(name, name, name), None
         self.call_stack: list[str] = []  # The layers and nets around, the innermost last.
         self.named: Span | None = None  # Where that call names it.
         self.axes: tuple[Axis, ...] = ()  # What the calls around map over.
         self.batch_axis = BATCH
         self.directions = 0
+        self.turns_apart = 0  # Turns of `repeat`s that were elaborated one by one.
+        self.failed_attempts = 0
         self.evaluations: list[Value] = []  # How often each adaptive solver evaluated its velocity.
         self.transposes: dict[Value, Value] = {}
         self.quotients: dict[Value, tuple[Value | None, Value]] = {}  # `a / b` as (a, b), `b^-1` as (None, b)

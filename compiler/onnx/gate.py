@@ -140,7 +140,8 @@ class Gate:
             error = max(error, own if turns is None else self._error_of_turns(turns, compared))
             apart = max(apart, own)
         warnings = (self.metastable(apart),) if apart > told else ()
-        return Passed(error, comparisons, apart if _is_adaptive(self.prepared.plain) else None, warnings)
+        same_steps = turns is not None and _is_adaptive(self.prepared.plain)
+        return Passed(error, comparisons, apart if same_steps else None, warnings)
 
     def _turns(self) -> Turns | None:
         """The file's graph as one that tells of its loops; None where no loop can."""

@@ -29,6 +29,7 @@ RANGES: Mapping[str, Mapping[str, Range]] = {
     "bernoulli": {"p": Range("a probability, from 0 to 1", 0, 1)},
     "normal": {"std": Range("a standard deviation, at least 0", 0)},
 }
+MOST_INTEGERS = 2**31  # A draw has 32 random bits, and its product with a range 63.
 # Whether low may be high: of reals it may, which draws that number; of whole numbers high is the first that is not drawn.
 ORDERED = {"uniform": True, "integers": False}
 
@@ -64,6 +65,9 @@ def _check_order(e: Context, kind: str, arguments: Mapping[str, BoundArgument], 
         message = f"`{kind}` draws from low to high, here from {low:g} to {high:g}"
         help = f"write `{kind}({high:g}, {low:g})`"
         raise e.fail("impossible-draw", next(iter(arguments.values())).span, message, help=help)
+    elif kind == "integers" and high - low > MOST_INTEGERS:  # type: ignore[operator]
+        message = f"`integers` draws one of at most 2^31 numbers, these are {high - low:,}"  # type: ignore[operator]
+        raise e.fail("impossible-draw", next(iter(arguments.values())).span, message)
 
 
 def _is_per_cent(allowed: Range, number: float) -> bool:
