@@ -43,7 +43,7 @@ def trial(
 
     `sizes` are those of free dimensions, by name; others are `free`.
     """
-    free = free if longest is None else max(1, min(free, longest - MAX_STEPS, longest // 2))
+    free = free_size(longest, free)
     most = MAX_STEPS if longest is None else min(MAX_STEPS, longest - free + 1)
     settings: dict[str, float | int | bool] = {name: s.default for name, s in graph.settings.items()}
     spoken = {n for v in graph.inputs for s in v.type.shape for n in symbols(s)}
@@ -61,6 +61,11 @@ def trial(
     chosen = {"batch": batch} | {name: (sizes or {}).get(name, free) for name in open_sizes}
     recipe = Recipe(seed=seed, reals=reals, sizes=chosen, settings=settings)
     return Trial({v.name: _draw(v, place, recipe) for place, v in enumerate(graph.inputs)}, settings, recipe)
+
+
+def free_size(longest: int | None, free: int = FREE_SIZE) -> int:
+    """The size of a dimension that a host chooses, `free` unless a text of `longest` tokens has no room for it."""
+    return free if longest is None else max(1, min(free, longest - MAX_STEPS, longest // 2))
 
 
 def with_unlike_prompts(tried: Trial, prompt: str) -> Trial:
