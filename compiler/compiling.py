@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -15,6 +16,11 @@ if TYPE_CHECKING:
     from mai.compiler.onnx.export import Exported
     from mai.compiler.onnx.prepared import Preparations
     from mai.compiler.program import Program
+
+HOSTS = (
+    "note: settings may be left out in ONNX Runtime's C and Python interfaces and in mai.mjs; for any other host, "
+    "compile with --settings required"
+)
 
 
 def compile_all(
@@ -47,6 +53,8 @@ def compile_all(
             _compile(prepared, name, trained, folder)
         except MaiError as error:
             refused += error.diagnostics
+    if not options.required and any(program.exports[name].settings for name in names):
+        typer.echo(HOSTS, err=True)
     if refused:
         raise MaiError(refused)
 
@@ -87,15 +95,16 @@ def _compile(prepared: Preparations, name: str, trained: Trained, folder: Path) 
 
 
 def _say_written(written: Exported, precision: str) -> None:
-    from mai.compiler.onnx.gate import TOLERANCE
+    from mai.spec.diagnostics.render import render
 
-    allowed = written.allowed
-    adaptive = f" (its solver chooses its steps: up to {allowed:.0e} is allowed)" if allowed > TOLERANCE else ""
+    apart = "" if written.apart is None else f" on the same steps ({written.apart:.0e} where each chooses its own)"
     typer.echo(
         f"wrote {written.path}  {written.size / 1e6:.2f} MB, {written.nodes:,} nodes in {written.seconds:.2f} s, "
-        f"differs from torch by {written.error:.0e}{adaptive}"
+        f"differs from torch by {written.error:.0e}{apart}"
     )
     if precision != "float32":
         typer.echo(f"note: {precision} was compared as float32 with every value rounded", err=True)
     for note in written.notes:
         typer.echo(f"note: {note}", err=True)
+    if written.warnings:
+        typer.echo(render(written.warnings, color=sys.stderr.isatty()), err=True)

@@ -13,7 +13,7 @@ from mai.spec.syntax_repairs import Repair
 DECLARATION_WORDS = frozenset(words.texts(words.DECLARATIONS))
 FUNCTIONS = tuple(word.text for word in words.DECLARATIONS if word.has_parameters)
 BLOCKS_OF = tuple(word.text for word in words.WORDS if word.has_block or word.kind == "branch")
-KEYWORDS = (*sorted(DECLARATION_WORDS), *words.texts(words.of_kind("clause", "branch", "type")))
+KEYWORDS = (*sorted(DECLARATION_WORDS), *words.texts(words.of_kind("clause", "branch", "type", "rule")))
 MARKS = "+ - * / @ // % ^ == != < <= > >= = ~ |> += -= *= /= .. , : ->"
 OPERATORS = frozenset([*MARKS.split(), *words.texts(words.of_kind("operator"))])
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
@@ -67,6 +67,8 @@ def _lacks_block(*words: str) -> Test:
 Rule = tuple[Test, str, str, str | Repair | None]  # test, slug, message, help; {found} and {before} are filled in
 
 CHARACTERS: list[Rule] = [
+    (lambda p: p.before.startswith('"') and (p.line + p.rest.split("\n", 1)[0]).count('"') % 2 == 1,
+     "unclosed-string", "a string needs a closing quote on its line", 'write "..."'),
     (lambda p: p.found == '"' or (p.rest.startswith('"') and '"' not in p.rest[1:].split("\n")[0]),
      "unclosed-string", "a string needs a closing quote on its line", mend.close_string),
     (lambda p: p.rest.startswith(("//", "/*")) and not p.line.strip(),
@@ -74,7 +76,7 @@ CHARACTERS: list[Rule] = [
     (_all(_rest("--"), _accepts("CONST")), "bad-character", "a comment begins with `#`", mend.comment),
     (_found(";"), "bad-character", "there is no `;`: a statement ends with its line", mend.semicolon),
     (_found(*QUOTES), "bad-character", "this is a typographic quote", mend.plain_quotes),
-    (lambda p: p.found == "'" and p.wants_value, "bad-character", "a text stands in double quotes", mend.double_quotes),
+    (lambda p: p.found == "'" and (p.wants_value or "STRING" in p.accepts), "bad-character", "a text stands in double quotes", mend.double_quotes),
     (_all(_line(r"\d$"), _rest("_")), "bad-number", "digits are not grouped with `_`", mend.digits),
     (lambda p: p.is_word and bool(re.search(r"\d$", p.line)),
      "bad-number", "a name cannot begin with a digit, and a product needs `*`", mend.before(" * ", "a product is written `2 * x`")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -29,7 +30,7 @@ from mai.compiler.ops.elementwise import ToReal
 from mai.compiler.ops.shapes.shape import Stack
 from mai.spec import ast, in_prelude
 from mai.spec.diagnostics import Edit, Help, Label, Reporter
-from mai.spec.diagnostics.edit import insert, meant
+from mai.spec.diagnostics.edit import insert, meant, put
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 from mai.spec.source import Span
@@ -106,7 +107,7 @@ class Context:
         self.report, self.weights = report, weights
         self.graph = Graph(name=name)
         self.builder, self.bounds = Builder(self.graph), Bounds(self.graph.settings)
-        self.scope, self.train = WeightScope(name, name), None
+        self.scope, self.train = WeightScope(name, name, name), None
         self.call_stack: list[str] = []  # The layers and nets around, the innermost last.
         self.calls_around: list[CallAround] = []  # The calls of them.
         self.callee = ""  # The function that the user's own call is of.
@@ -114,6 +115,8 @@ class Context:
         self.axes: tuple[Axis, ...] = ()  # What the calls around map over.
         self.batch_axis = BATCH
         self.directions = 0
+        self.turns_apart = 0  # Turns of `repeat`s that were elaborated one by one.
+        self.failed_attempts = 0
         self.evaluations: list[Value] = []  # How often each adaptive solver evaluated its velocity.
         self.transposes: dict[Value, Value] = {}
         self.quotients: dict[Value, tuple[Value | None, Value]] = {}  # `a / b` as (a, b), `b^-1` as (None, b)
@@ -163,7 +166,9 @@ class Context:
         if call is not None and call is not span:
             call = self._argument_at(span) or call
             message, where, help, edits = f"in `{self.callee}`, {message}", (), None, ()
-        where = [*where, *self._calls_at_fault(slug, call or span)]
+        if self.calls_around and self.report.tells(slug, call or span):
+            return Stop()
+        where = [*where, *self._given_at(span), *self._calls_at_fault(slug, call or span)]
         self.report.error(slug, call or span, message, label=label, where=where, help=help, edits=edits)
         return Stop()
 
@@ -175,6 +180,12 @@ class Context:
                 return at
             span = at
         return None
+
+    def _given_at(self, span: Span) -> list[Label]:
+        """Where a parameter of the layer around, which is named at `span`, was given."""
+        at = self.calls_around[-1].where.get(span.text) if self.calls_around else None
+        user = at is not None and not in_prelude(at.source) and not in_prelude(span.source)
+        return [Label(at, f"`{span.text}` is given here")] if at and user else []
 
     def _calls_at_fault(self, slug: str, span: Span) -> list[Label]:
         """The calls of nets and layers that gave the body around `span` the shapes which do not fit there."""
@@ -208,12 +219,12 @@ class Context:
         while value not in self.inputs_at and value.producer and value.producer.inputs:
             value = value.producer.inputs[0]
         at, name = self.inputs_at.get(value), value.name
-        if at is None or at.text != "int":
+        first = {"int": "20", "real": "1.0"}.get(at.text) if at else None
+        if at is None or first is None:
             return None
-        words = (
-            f"without a default `{name}` is an input, a number for each example: write `{name}: int = 20` for a setting"
-        )
-        return insert(at.source, at.end, " = 20", words)
+        written = f"{name}: {at.text} = {first}"
+        words = f"without a default `{name}` is an input, a number for each example: write `{written}` for a setting"
+        return insert(at.source, at.end, f" = {first}", words)
 
     # --------------------------------------------------------------- emission
 
@@ -245,6 +256,11 @@ class Context:
         """Apply an operation and return its first output."""
         return self.builder.emit(op, *inputs, name=name, **attributes)
 
+    def parameter(self, weight: Weight) -> Value:
+        """A weight as a value of this graph, which has it from here on."""
+        self.graph.weights[weight.name] = weight
+        return self.builder.weight(weight)
+
     def checked(
         self, span: Span, spans: Sequence[Span], op: type[Operation], *inputs: Value, **attributes: Any
     ) -> Binding:
@@ -271,10 +287,25 @@ class Context:
             return self.builder.size(binding)
         if isinstance(binding, list):
             return self.listed(binding, span)
-        helps = {Distribution: "what is drawn is written `x ~ normal([2])`", tuple: "take them apart: `(a, b) = ...`"}
+        if isinstance(binding, Distribution):
+            raise self._undrawn(binding, span)
+        helps = {tuple: "take them apart: `(a, b) = ...`"}
         help = next((text for kind, text in helps.items() if isinstance(binding, kind)), None)
         message = f"a tensor or a number is needed here, this is {kind_of(binding)}"
         raise self.fail("type-mismatch", span, message, help=help)
+
+    def _undrawn(self, distribution: Distribution, span: Span) -> Stop:
+        """Tell that a distribution stands for a value, where it is written."""
+        at = distribution.span
+        if in_prelude(at.source):
+            at = span
+        equals = re.search(r"=\s*$", at.source.text[: at.start])
+        help: Help = f"what is drawn is written `x ~ {at.text}`, in a line of its own"
+        if equals and at.source.text[equals.start() - 1] not in "=<>!+-*/":
+            help = put(Span(at.source, equals.start(), equals.start() + 1), "~", f"draw it: write `~ {at.text}`")
+        where = [Label(span, "a number is needed here")] if span.source is at.source and span != at else []
+        message = f"this is {kind_of(distribution)}, and nothing is drawn from it"
+        return self.fail("type-mismatch", at, message, where=where, help=help)
 
     def listed(self, items: list[Binding], span: Span) -> Value:
         """A list as a constant vector, lists of lists as a matrix or more; sizes known only at run time are stacked."""

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import Axis
-from mai.spec.record import open_record
+from mai.spec.record import open_record, record
 
 if TYPE_CHECKING:
     from mai.compiler.ir.graph import Node
@@ -100,6 +100,36 @@ class Spread(Structural):
 VIEWS = (Lead, Unlead, Spread)
 
 
+CONTROL = (
+    4  # The first states of a loop that chooses its steps: whether an example goes on, its way, step, evaluations.
+)
+LENGTH = 2  # Of them, that of the step.
+
+
+@record
+class StepControl:
+    """How a loop chooses its steps, by an embedded pair of methods.
+
+    Its states are `CONTROL` ones, each of them possibly one per example: whether it goes on; the share of the way that it has gone;
+    the length of its next step; how often its velocity was evaluated. Then `states` of the equation, as many velocities of
+    them, and directions of these where a derivative was taken.
+
+    rtol, atol: the error of a step may be atol + rtol |y|.
+    order: of the method.
+    weights: the sum of the absolute weights that the velocities have in the error.
+    stages: new velocities a step.
+    max_steps: how many steps there may be.
+    """
+
+    rtol: float
+    atol: float
+    order: int
+    weights: float
+    stages: int
+    states: int
+    max_steps: int
+
+
 @open_record
 class Loop(Structural):
     """A body applied a number of times.
@@ -112,11 +142,11 @@ class Loop(Structural):
     fresh: the body owns weights, one set a turn; `unroll` replaces such a loop by its turns.
     stops: state 0 is the boolean `continue`, possibly one per example. The loop ends when it is false for all; a body returns a
         finished example unchanged, so a backend may skip it.
-    fill: what the turns that were not taken keep.
+    fill: what the turns that were not taken keep; None where they keep nothing, and there are as many rows as turns were taken.
     length, limit, tokens: of a text that `incremental` or `speculate` grows, the stem of its sizes' names; how long a text the
         body can read, if there is a limit; how many tokens it appends.
     drafts: how many guesses a turn of `speculate` reads at most.
-    rtol: the tolerance of an adaptive solver.
+    control: of an adaptive solver.
     """
 
     count: Size | None
@@ -127,7 +157,7 @@ class Loop(Structural):
     limit: int | None = None
     tokens: Size | None = None
     drafts: int | None = None
-    rtol: float | None = None
+    control: StepControl | None = None
 
 
 @open_record

@@ -12,13 +12,14 @@ from mai.compiler.compile_options import BITS, DEFAULTS, CompileOptions, Trained
 from mai.compiler.constants import enormous
 from mai.compiler.file_size import LARGEST
 from mai.compiler.onnx.build import build
-from mai.compiler.onnx.gate import Gate, allowance, torch_reference
+from mai.compiler.onnx.gate import Gate
 from mai.compiler.onnx.least import least_sizes
 from mai.compiler.onnx.manifest import Body, body_of, describe, manifest_of
 from mai.compiler.onnx.opened import model_bytes
 from mai.compiler.onnx.precision.whole import notes
 from mai.compiler.onnx.prepared import Prepared, prepare_export, prepare_step, step_options
 from mai.compiler.onnx.self_test import self_test
+from mai.compiler.onnx.turns.turns import torch_reference
 from mai.compiler.program import Program
 from mai.runtime.files import MEMORY_SHARE, memory, write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -30,7 +31,8 @@ LOOPS = ("Loop", "Scan")
 class Exported:
     """What was written: the file's size in bytes, its nodes, seconds to build it, and the gate's largest difference.
 
-    Of the difference, `allowed` would have passed (None without a gate). `notes` say what few bits, or `unroll`, did not do.
+    The difference is that on the same steps, None without a gate. `apart` is that of runs which choose their own, None where no solver
+    does. `notes` say what few bits, or `unroll`, did not do, `warnings` what the gate has seen.
     """
 
     path: Path
@@ -38,8 +40,9 @@ class Exported:
     nodes: int
     seconds: float
     error: float | None
-    allowed: float
+    apart: float | None = None
     notes: tuple[str, ...] = ()
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 def export(
@@ -100,15 +103,18 @@ def _write(
     body = body_of(model)
     least = _least_sizes(body, prepared, trained, options)
     seconds = time.perf_counter() - began
-    error, test = None, None
+    passed, test = None, None
     if options.verify:
         passed = Gate(prepared, trained.weights, options).passed(body.sealed(least=least))
-        error, test = passed.error, self_test(passed.comparisons, prepared.plain, options)
+        test = self_test(passed.comparisons, prepared.plain, options)
     raw = body.sealed(least=least, self_test=test)
     path = folder / f"{program.name}.{prepared.plain.name}.onnx"
     write_atomically(path, raw)
     nodes = sum(1 for _ in model.graph.all_nodes())
-    return Exported(path, len(raw), nodes, seconds, error, allowance(prepared.plain), _notes(prepared, model, options))
+    notes = _notes(prepared, model, options)
+    if passed is None:
+        return Exported(path, len(raw), nodes, seconds, None, notes=notes)
+    return Exported(path, len(raw), nodes, seconds, passed.error, passed.apart, notes, passed.warnings)
 
 
 def _least_sizes(body: Body, prepared: Prepared, trained: Trained, options: CompileOptions) -> dict[str, int]:

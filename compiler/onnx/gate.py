@@ -3,12 +3,18 @@
 The file's graph with whole weights in float32 is run beside torch on random inputs. A file in few bits is opened, too; one
 in 16 bits is run, and so is a form of it in float32 where every value is rounded to 16 bits.
 
+Loops that choose their steps choose others a rounding apart. So a twin of the file tells what its loops did, and torch does each turn
+from the same states (`turns/`): no result may differ by more than float32's roundings, and no decision by more than they explain.
+Other loops are looked at in this way when results are apart. If every turn is right then, the equation magnifies roundings: that is no
+error, but told.
+
 Where torch's result is infinite or not a number, as log(x) is at some of the random x, the file's has to be the same: that is no
 error of the file. A result of which no number was finite in any trial has not been compared, and that is an error.
 """
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -35,11 +41,12 @@ from mai.compiler.onnx.trial import (
     trial,
     with_unlike_prompts,
 )
+from mai.compiler.onnx.turns.turns import Turns, Verdict, torch_reference
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 TOLERANCE = 1e-4
-DRIFT = 1000  # How many of its own tolerances a solution may be from another, after many steps.
+DRIFT = 1000  # How many of its own tolerances a solution may be from another that took other steps, before it is told.
 NARROW_TOLERANCE = {"fp16": 0.02, "bf16": 0.1}  # Some 20 roundings of 11 and of 8 bits, one upon the other.
 WIDER = {"fp16": "--precision bf16, where numbers are large, or float32", "bf16": "--precision fp16 or float32"}
 BATCHES = (1, 3)
@@ -62,10 +69,15 @@ class Comparison:
 
 @dataclass(frozen=True, slots=True)
 class Passed:
-    """How far a file is from torch, relative, and what it gave in each trial."""
+    """How far a file is from torch, relative, and what it gave in each trial.
+
+    `error` is the difference on the same steps, `apart` where each chooses its own: None if no solver does.
+    """
 
     error: float
     comparisons: list[Comparison]
+    apart: float | None = None
+    warnings: tuple[Diagnostic, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,24 +89,26 @@ class Gate:
     options: CompileOptions
 
     def passed(self, raw: bytes) -> Passed:
-        """How far a file's results are from torch's, and what they are.
+        """How far a file's results are from torch's, what they are, and what is to be said of them.
 
         Raises:
             MaiError: it is above the tolerance: `compile-mismatch`, which names the first node that differs, or
-                `precision-loss`.
+                `precision-loss`; or nothing could be compared, `not-finite`.
         """
         reference = torch_reference(self.prepared.plain, self.weights)
         file = self._whole(raw)
         whole = list(self._trials(file, reference))
-        error = self._whole_error([*whole, *self._unlike_prompts(file, reference, whole)])
-        if self.options.quantize is not None:
-            return Passed(error, self._run_again(raw, whole))  # Whole weights are compared; these are what is written.
+        passed = self._whole_passed([*whole, *self._unlike_prompts(file, reference, whole)])
+        passed = replace(passed, comparisons=whole)
+        if self.options.quantize is not None:  # Whole weights are compared; these are what is written.
+            return replace(passed, comparisons=self._run_again(raw, whole))
         precision = self.options.precision
         if precision == "float32":
-            return Passed(error, whole)
+            return passed
         sessions = [self._rounded(raw)] + ([session(raw)] if precision == "fp16" else [])
         narrow = [list(self._trials(each, reference)) for each in sessions]
-        return Passed(max(self._narrow_error(comparisons, precision) for comparisons in narrow), narrow[0])
+        error = max(self._narrow_error(comparisons, precision) for comparisons in narrow)
+        return replace(passed, error=error, comparisons=narrow[0])
 
     def files(self, raw: bytes) -> list[tuple[ort.InferenceSession, float]]:
         """What is run of a file, and how far its results may be from torch's: in few bits, as far as numbers can be."""
@@ -123,14 +137,37 @@ class Gate:
         options = CompileOptions(opset=self.options.opset, precision=self.options.precision)
         return opened(build(self.prepared.optimised, self.weights, options, rounded=True))
 
-    def _whole_error(self, comparisons: Iterable[Comparison]) -> float:
-        worst, allowed = 0.0, allowance(self.prepared.plain)
+    def _whole_passed(self, comparisons: list[Comparison]) -> Passed:
+        """Results beside torch's where both go their own ways; and turn by turn, where ways part."""
+        error, apart, told = 0.0, 0.0, allowance(self.prepared.plain)
+        turns = self._turns() if _is_adaptive(self.prepared.plain) else None
         for compared in comparisons:
-            error = max(compared.differences.values())
-            if not error <= allowed:
-                raise MaiError([self._mismatch(compared.trial, error, allowed)])
-            worst = max(worst, error)
-        return worst
+            own = max(compared.differences.values())
+            if turns is None and not own <= (told if _is_adaptive(self.prepared.plain) else TOLERANCE):
+                turns = self._turns()
+                if turns is None:
+                    raise MaiError([self._mismatch(compared.trial, own)])
+            error = max(error, own if turns is None else self._error_of_turns(turns, compared))
+            apart = max(apart, own)
+        warnings = (self.metastable(apart),) if apart > told else ()
+        same_steps = turns is not None and _is_adaptive(self.prepared.plain)
+        return Passed(error, comparisons, apart if same_steps else None, warnings)
+
+    def _turns(self) -> Turns | None:
+        """The file's graph as one that tells of its loops; None where no loop can."""
+        options = self._whole_options if self.options.quantize or self.options.precision != "float32" else self.options
+        turns = Turns(self.prepared, self.weights, options)
+        return turns if turns.complete else None
+
+    def _error_of_turns(self, turns: Turns, compared: Comparison) -> float:
+        """The largest difference from torch on the same steps. Raises `MaiError` above the tolerance."""
+        tried, verdict = compared.trial, turns.verdict(compared.trial, TOLERANCE)
+        twin = max(difference(a, verdict.results[name]) for name, a in compared.results.items())
+        if not twin <= TOLERANCE:
+            raise MaiError([self._mismatch(tried, twin)])
+        if not verdict.error <= TOLERANCE:
+            raise MaiError([self._mismatch(tried, verdict.error, verdict)])
+        return verdict.error
 
     def _narrow_error(self, comparisons: Iterable[Comparison], precision: str) -> float:
         """The error of a file in 16 bits: that of its real results, since a token is another one a rounding away."""
@@ -208,19 +245,50 @@ class Gate:
         help = "an index is below the size of its axis: `x[clip(i, 0, 9)]` reads ten places"
         return Diagnostic("index-out-of-range", None, message, help=help)
 
-    def _mismatch(self, tried: Trial, error: float, allowed: float) -> Diagnostic:
-        apart = f"by {error:.1e} (relative; {allowed:.0e} is allowed)"
+    def _mismatch(self, tried: Trial, error: float, verdict: Verdict | None = None) -> Diagnostic:
+        apart = f"by {error:.1e} (relative; {TOLERANCE:.0e} is allowed)"
         if not np.isfinite(error):
             apart = "where one of them is finite and the other is not, or in shape"
-        message = f"`{self.prepared.plain.name}` in ONNX differs from torch {apart}"
+        steps = " from the same states" if verdict and verdict.loop else ""
+        message = f"`{self.prepared.plain.name}` in ONNX differs from torch{steps} {apart}"
         first = first_difference(self.prepared.optimised, self.weights, tried, self._whole_options, TOLERANCE)
         if first is None:
-            return Diagnostic("compile-mismatch", None, message + "; no single operation differs")
+            return self._turn_differs(message, verdict)
         node, own = first
         where = f" in `{node.scope}`" if node.scope else ""
         much = f": {own:.1e}" if np.isfinite(own) else ""
         label = f"first differs at `{node.op.name}`, `{node.output.name}`{where}{much}"
         return Diagnostic("compile-mismatch", node.span, message, label=label)
+
+    def _turn_differs(self, message: str, verdict: Verdict | None) -> Diagnostic:
+        """No operation differs in a first turn; a later one may, or what a loop decides."""
+        message += "; no single operation differs"
+        if verdict is None or verdict.loop is None:
+            return Diagnostic("compile-mismatch", None, message)
+        return Diagnostic(
+            "compile-mismatch", verdict.loop.span, message, label=f"a turn of this loop differs in {verdict.what}"
+        )
+
+    def metastable(self, apart: float) -> Diagnostic:
+        """What is said of results that are right turn by turn, and depend on roundings."""
+        plain = self.prepared.plain
+        digits = math.floor(-math.log10(apart)) if np.isfinite(apart) else 0
+        sure = f"only {digits} digit{'s' * (digits != 1)}" if digits > 0 else "no digit"
+        ends = (
+            f"end {apart:.1e} apart (relative)"
+            if np.isfinite(apart)
+            else "end apart, one of them not at a finite number"
+        )
+        message = (
+            f"`{plain.name}` magnifies roundings: every turn of its loops is right, but two runs that differ by roundings {ends}: "
+            f"{sure} of its results can be relied on"
+        )
+        loops = [n for n in plain.walk() if n.op is Loop]
+        adaptive = [n for n in loops if Loop.of(n).control]
+        help = "other machines get other numbers here; what can be compared are averages over many examples"
+        if adaptive:
+            help = "a smaller `rtol` brings the runs together where steps are too coarse for the equation; chaos stays"
+        return Diagnostic("metastable", (adaptive or loops)[0].span, message, severity="warning", help=help)
 
 
 def _expected(reference: Reference, tried: Trial) -> list[Array] | None:
@@ -234,32 +302,14 @@ def _expected(reference: Reference, tried: Trial) -> list[Array] | None:
 
 
 def allowance(graph: Graph) -> float:
-    """How far two runs of a graph may differ, relative to the largest result.
+    """How far two runs of a graph that take their own steps usually are apart at most, relative to the largest result.
 
     A step that one run takes and the other, a rounding away, does not, is within the tolerance of an adaptive solver: so are
     the solutions that follow, but for what the equation makes of it.
     """
-    tolerances = [rtol for n in graph.walk() if n.op is Loop and (rtol := Loop.of(n).rtol) is not None]
-    return max([TOLERANCE, *(DRIFT * rtol for rtol in tolerances)])
+    controls = [control for n in graph.walk() if n.op is Loop and (control := Loop.of(n).control)]
+    return max([TOLERANCE, *(DRIFT * control.rtol for control in controls)])
 
 
 def _is_adaptive(graph: Graph) -> bool:
-    return any(n.op is Loop and Loop.of(n).rtol is not None for n in graph.walk())
-
-
-def torch_reference(plain: Graph, weights: Mapping[str, Array]) -> Reference:
-    """What torch computes of a graph for a trial."""
-    import torch
-
-    from mai.compiler.torch.module import lower
-    from mai.compiler.torch.parameters import Weights
-    from mai.compiler.torch.run import run
-
-    parameters = Weights(plain.weights)
-    parameters.load_state_dict({k: torch.from_numpy(np.asarray(weights[k], order="C")) for k in plain.weights})
-    module = lower(plain, parameters.eval())
-
-    def reference(tried: Trial) -> list[Array]:
-        return run(module, plain, tried.inputs, tried.settings)
-
-    return reference
+    return any(n.op is Loop and Loop.of(n).control for n in graph.walk())

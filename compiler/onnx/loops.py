@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -10,7 +11,7 @@ import onnx_ir as ir
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.onnx.backend import OnnxBackend
+from mai.compiler.onnx.backend import DTYPES, OnnxBackend
 
 if TYPE_CHECKING:
     from mai.compiler.onnx.interpreter import OnnxInterpreter
@@ -31,9 +32,7 @@ def plain_loop(walk: OnnxInterpreter, node: Node) -> list[ir.Value]:
     body = ir.Graph([inputs[0], going, *inputs[1:]], outputs, nodes=nodes, name=op.name("body"))
     results = op.several("Loop", len(node.outputs), count, op.const(True, np.bool_), *states, body=body)
     last, rows = results[: len(states)], results[len(states) :]
-    if rule.stops:
-        rows = [_filled(op, row, count, rule.fill) for row in rows]
-    return last + [_rows(op, row, v) for row, v in zip(rows, region.outputs[len(states) :], strict=True)]
+    return last + stacked(op, rows, region.outputs[len(states) :], count, rule)
 
 
 def _any(op: OnnxBackend, going: ir.Value) -> ir.Value:
@@ -44,13 +43,21 @@ def _any(op: OnnxBackend, going: ir.Value) -> ir.Value:
     return op.Greater(op.ReduceMax(numbers, keepdims=0), 0)
 
 
-def _filled(op: OnnxBackend, stacked: ir.Value, count: ir.Value, fill: int | None) -> ir.Value:
+def stacked(
+    op: OnnxBackend, rows: Sequence[ir.Value], kept: Sequence[Value], count: ir.Value, rule: Loop
+) -> list[ir.Value]:
+    """What a loop kept of each turn, [turns, ...], as rows of the values `kept`; those of turns that it did not take are filled."""
+    if rule.stops and rule.fill is not None:
+        rows = [_filled(op, row, count, rule.fill, v.type.dtype) for row, v in zip(rows, kept, strict=True)]
+    return [_rows(op, row, v) for row, v in zip(rows, kept, strict=True)]
+
+
+def _filled(op: OnnxBackend, rows: ir.Value, count: ir.Value, fill: int, dtype: DType) -> ir.Value:
     """Kept rows with those of the turns that a loop did not take."""
-    assert fill is not None, "a loop that stops says what the turns it did not take keep"
-    turns = op.Shape(stacked, start=0, end=1)
-    rest = op.Shape(stacked, start=1)
+    turns = op.Shape(rows, start=0, end=1)
+    rest = op.Shape(rows, start=1)
     missing = op.Concat(op.Sub(op.Reshape(count, op.ints([1])), turns), rest, axis=0)
-    return op.Concat(stacked, op.Expand(op.int(fill), missing), axis=0)
+    return op.Concat(rows, op.Expand(op.const(fill, DTYPES[dtype].numpy()), missing), axis=0)
 
 
 def _rows(op: OnnxBackend, stacked: ir.Value, kept: Value) -> ir.Value:

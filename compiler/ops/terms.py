@@ -150,14 +150,19 @@ class Term:
         first, *rest = [p for p in parts if p is not None]
         return first.emit(sh.Concat, *rest, axis=axis) if rest else first
 
-    def dilated(self, axis: int, step: int) -> Term:
-        """`step - 1` zeros between neighbours along an axis."""
-        if step == 1:
-            return self
+    def dilated(self, axis: int, step: int, size: Size) -> Term:
+        """`step - 1` zeros between neighbours along an axis, and more at the end, up to a size that has room for them."""
         place, count = self.rank + axis, self.shape[axis]
+        if step == 1:
+            return self.padded(axis, 0, size - count)
         before, after = self.shape[:place], self.shape[place + 1 :]
-        apart = self.unsqueeze(axis).padded(axis, 0, step - 1)
-        return apart.reshape(*before, count * step, *after).slice(axis, None, (count - 1) * step + 1)
+        apart = self.unsqueeze(axis).padded(axis, 0, step - 1).reshape(*before, count * step, *after)
+        missing = size - count * step
+        if isinstance(missing, int):
+            return apart.padded(axis, 0, missing) if missing >= 0 else apart.slice(axis, None, size)
+        return apart.padded(axis, 0, size - count).slice(
+            axis, None, size
+        )  # No size is negative, however small an axis is.
 
     def _zeros_along(self, axis: int, count: Size) -> Term | None:
         place = self.rank + axis

@@ -14,7 +14,7 @@ from math import nan
 
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import product
-from mai.compiler.ir.structure import Loop
+from mai.compiler.ir.structure import Loop, StepControl
 from mai.compiler.ir.types import Axis, DType, Type
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
@@ -78,11 +78,20 @@ def solve(problem: Problem, solver: Solver, control: Control) -> tuple[list[Valu
     outer, builder.region = builder.region, region
     region.outputs = way.step(at).values
     builder.region = outer
-    loop = Loop(None, fresh=False, stops=True, fill=0, rtol=control.rtol)
+    loop = Loop(
+        None, fresh=False, stops=True, fill=0, control=_described(way.tableau, solver, control, len(first.states))
+    )
     going, _, _, evaluations, *rest = builder.loop(builder.constant(control.max_steps), loop, first.values, region)
     failed, negative = builder.constant(nan), builder.emit(el.Negative, evaluations)
     states = [builder.emit(logic.Where, going, failed, y, name=y.name) for y in rest[: len(first.states)]]
     return states, builder.emit(logic.Where, going, negative, evaluations, name="evaluations")
+
+
+def _described(tableau: Tableau, solver: Solver, control: Control, states: int) -> StepControl:
+    """What a loop says of how it chooses its steps."""
+    weights = float(sum(abs(c) for c in tableau.error))
+    stages = len(tableau.c) - 1
+    return StepControl(control.rtol, control.atol, solver.order, weights, stages, states, control.max_steps)
 
 
 class Way:

@@ -16,7 +16,14 @@ from mai.runtime.model.checksum import checksum, external_tensors
 from mai.runtime.model.failures import first_line, newer_error, unreadable_error
 from mai.runtime.model.manifest import FORMAT, MANIFEST_KEY, SPEC_KEY, Manifest
 from mai.runtime.model.model import Model
-from mai.runtime.model.session import Provider, captures_graphs, choose_providers, open_session
+from mai.runtime.model.session import (
+    NARROWING,
+    Provider,
+    captures_graphs,
+    check_version,
+    choose_providers,
+    open_session,
+)
 from mai.runtime.text.stream import NEXT
 
 
@@ -40,8 +47,9 @@ def load(
 
     Raises:
         ModelError: the file is missing, truncated, changed, not made by mai, of a newer format, or of a precision that
-            nothing here computes with; or there is no CUDA graph of it.
+            nothing here computes with; or there is no CUDA graph of it; or ONNX Runtime is too old.
     """
+    check_version()
     path = Path(path)
     raw = _read(path)
     _check_self_contained(path, raw)
@@ -53,6 +61,7 @@ def load(
         _check_graph(path, session, manifest)
         if check_weights:
             _check_weights(path, raw, manifest)
+        check_draws(path.name, session.get_providers(), manifest)
         if cuda_graph:
             check_capturable(path.name, manifest)
         captured = CapturedRuns(session, manifest) if cuda_graph else None
@@ -143,6 +152,16 @@ def _text_fits(manifest: Manifest) -> bool:
         return text is None or text.prompt in inputs
     reads, writes = {step.tokens, *step.states}, {NEXT, *step.states.values()}
     return text is not None and reads <= inputs and writes <= outputs
+
+
+def check_draws(name: str, providers: Sequence[str], manifest: Manifest) -> None:
+    """Raise `ModelError`, `precision-unsupported`, where one of the providers in use would draw other numbers than the file means."""
+    narrowing = sorted(NARROWING.intersection(providers))
+    if narrowing and manifest.draws and manifest.draw_bits > 32:
+        message = (
+            f"{name} draws with whole numbers of {manifest.draw_bits} bits, and {narrowing[0]} computes them in 32"
+        )
+        raise ModelError("precision-unsupported", message, "compile it again, with `--draws portable`")
 
 
 def _check_weights(path: Path, raw: bytes, manifest: Manifest) -> None:

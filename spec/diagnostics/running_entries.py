@@ -35,7 +35,15 @@ RUNNING: dict[str, Entry] = {
     "compile-mismatch": Entry(
         "The ONNX file would not compute what torch computes",
         "Before a file is written, the whole graph runs on random inputs beside torch. They differ by more than 1e-4, so\n"
-        "nothing was written. This is a bug of mai, or a model whose values overflow; the node that differs first is named.",
+        "nothing was written. This is a bug of mai, or a model whose values overflow; the node that differs first is named.\n"
+        "A loop whose solver chooses its steps is compared turn by turn, from the same states: its steps, and what it decides.",
+    ),
+    "metastable": Entry(
+        "Results that depend on roundings",
+        "The file is right: every turn of its loops gives what torch gives from the same states. But the equation magnifies\n"
+        "differences, as chaos, an unstable point, or steps at the edge of their tolerance do: torch, going its own way a rounding\n"
+        "apart, ends elsewhere. So will another machine. What can be relied on are the digits that agree, or averages over many\n"
+        "examples. A shorter time, or a smaller `rtol` where steps are too coarse, makes more digits agree.",
     ),
     "not-finite": Entry(
         "Numbers that are infinite, or none",
@@ -108,7 +116,8 @@ RUNNING: dict[str, Entry] = {
     ),
     "precision-unsupported": Entry(
         "A precision that nothing here computes with",
-        "Files in bf16 need CUDA: ONNX Runtime has no kernels for it on a CPU. Compile with `--precision fp16`, or float32.",
+        "Files in bf16 need CUDA: ONNX Runtime has no kernels for it on a CPU. Compile with `--precision fp16`, or float32.\n"
+        "Files of `--draws fast`, and those of an earlier mai that draw, need whole numbers of 64 bits, which OpenVINO has not.",
     ),
     "nothing-to-train": Entry(
         "An objective that no parameter moves",
@@ -125,6 +134,11 @@ RUNNING: dict[str, Entry] = {
         "A file that mai did not compile", "`mai run` runs what `mai compile` and `mai train` write."
     ),
     "model-newer": Entry("A file of a newer mai", "Upgrade mai to run it."),
+    "runtime-too-old": Entry(
+        "An ONNX Runtime that is too old",
+        "Files are tested on the lowest ONNX Runtime that `pip` accepts for mai, and on the newest. Earlier ones fail on some files,\n"
+        "and compute others wrong without a word, so none is opened there.",
+    ),
     "self-test-failed": Entry(
         "A file does not compute what it did when it was written",
         "A compiled file carries a few runs: inputs, and what ONNX Runtime's CPU gave for them. `mai verify` runs them again.\n"

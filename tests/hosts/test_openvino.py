@@ -17,6 +17,7 @@ from mai.runtime import load
 from mai.runtime.arrays import Array
 from tests.support.hosts import TEXT
 
+pytestmark = pytest.mark.slow
 openvino = pytest.importorskip("openvino", reason="needs openvino: the extra `dev` installs it")
 SEEDS = (0, 5, 2**31 - 1)
 DRAWS = """export draws() -> ([5], class[4], [3], [2], [6]) {

@@ -51,6 +51,11 @@ def test_an_empty_slice_is_as_numpy_has_it(
         ("[T]) -> []", "mean(x[1:])", 2),  # and none their mean.
         ("[T]) -> [T - 2]", "x[2:]", 2),  # Of one row, numpy's slice has 0 rows, and T - 2 is negative.
         ("[T, 2]) -> [T - 1, 2]", "x[1:]", 1),
+        ("[T, 2]) -> [3, 2]", "x[1:4]", 4),  # Of fewer rows numpy's slice has fewer than the type says.
+        ("[T, 2]) -> [2, 2]", "x[-2:]", 2),
+        ("[T, 2]) -> [2]", "x[6]", 7),
+        ("[T, 2]) -> [2]", "x[-3]", 3),
+        ("[T]) -> []", "sum(sort(x)[:2])", 2),
     ],
 )
 def test_the_least_size_is_the_least_that_is_computed(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +14,10 @@ from mai.compiler.compiling import compile_all
 from mai.compiler.onnx.export import export
 from mai.compiler.passes.pipeline import watching
 from mai.compiler.program import Program
-from mai.runtime import load
+from mai.runtime import ModelError, load
 from mai.runtime.commands.info_command import info
+from mai.runtime.model.loader import check_draws
+from mai.runtime.model.manifest import Manifest
 
 TEXT = """
 const vocab = 7
@@ -81,3 +84,13 @@ def test_a_file_says_how_many_bits_its_draws_need(
     assert load(path, providers="cpu").manifest.draw_bits == bits
     info(path)
     assert said in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(("draws", "bits", "refused"), [(True, 64, True), (True, 32, False), (False, 64, False)])
+def test_draws_of_64_bits_are_refused_where_whole_numbers_have_32(draws: bool, bits: int, refused: bool) -> None:
+    manifest = Manifest(
+        name="a", export="f", inputs=[], settings=[], outputs=[], spec_sha256="", opset=23, draws=draws, draw_bits=bits
+    )
+    check_draws("a.f.onnx", ["CPUExecutionProvider"], manifest)
+    with pytest.raises(ModelError, match="computes them in 32") if refused else nullcontext():
+        check_draws("a.f.onnx", ["OpenVINOExecutionProvider", "CPUExecutionProvider"], manifest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from mai.compiler.ir.operation import Lowering, case, sample
@@ -22,9 +23,14 @@ QUOTIENTS = (
 )
 
 
+def share_of(larger: Term, smaller: Term) -> Term:
+    """1 where the one is larger, 1/2 where both are equal, 0 where it is smaller."""
+    return larger.above(smaller) + 0.5 * larger.equals(smaller)
+
+
 def _shared(ct: Term, larger: Term, smaller: Term) -> tuple[Term, Term]:
     """Where a maximum goes; equals share it."""
-    share = larger.above(smaller) + 0.5 * larger.equals(smaller)
+    share = share_of(larger, smaller)
     return ct * share, ct * (1.0 - share)
 
 
@@ -109,7 +115,13 @@ class Power(Binary):
     reference: Lowering = staticmethod(lambda np, x, y: np.power(x, y))
     torch: Lowering = staticmethod(lambda torch, x, y: torch.pow(x, y))
     onnx: Lowering = staticmethod(lambda op, x, y: op.Pow(x, y))
-    derivative = staticmethod(lambda ct, y, a, b: (ct * b * a.emit(Power, b - 1.0), ct * y * a.emit(Log)))
+
+    @staticmethod
+    def derivative(ct: Term, y: Term, a: Term, b: Term) -> tuple[Term, Callable[[], Term]]:
+        """Of a by b a^(b - 1), which is 0 where b is 0, whatever a is; of b by y log(a), which is 0 where y is 0."""
+        lower = b - 1.0 + b.equals(0.0)
+        return ct * b * a.emit(Power, lower), lambda: ct * y * (a + y.equals(0.0)).emit(Log)
+
     cases = (case(sample(3, 4, kind="positive"), sample(3, 4)), case(sample(3, kind="positive"), sample()))
 
 

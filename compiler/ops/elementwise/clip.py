@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from mai.compiler.ir.operation import Lowering, case, sample
 from mai.compiler.ir.signature import Function, Kind, Section, tensor
-from mai.compiler.ops.elementwise.arithmetic import Maximum, Minimum
+from mai.compiler.ops.elementwise.arithmetic import Maximum, share_of
 from mai.compiler.ops.elementwise.base import Elementwise
 
 if TYPE_CHECKING:
@@ -30,8 +30,12 @@ class Clip(Elementwise):
     onnx: Lowering = staticmethod(lambda op, x, low, high: op.Min(op.Max(x, low), high))
 
     @staticmethod
-    def expansion(x: Term, low: Term, high: Term) -> Term:
-        return x.emit(Maximum, low).emit(Minimum, high)
+    def derivative(ct: Term, y: Term, x: Term, low: Term, high: Term) -> tuple[Term, Term, Term]:
+        """Equals share, but where `low` and `high` leave no room: there y is `high`, whatever x is."""
+        has_room = high.above(low)
+        of_low = has_room * share_of(low, x) + 0.5 * high.equals(low) * low.above(x)
+        of_high = share_of(x.emit(Maximum, low), high)
+        return ct * has_room * share_of(x, low) * share_of(high, x), ct * of_low, ct * of_high
 
     cases = (
         case(sample(3, 4), sample(), sample()),

@@ -38,6 +38,12 @@ def _scales(name: str, x: Type, size: Size, *scales: Type | None) -> None:
             raise ShapeError("shape-mismatch", message, operand, label=describe(scale.shape))
 
 
+def _standardised(x: Term, eps: float) -> Term:
+    """(x - mean) / sqrt(variance + eps) over the last axis."""
+    centred = x - x.mean(keep=True)
+    return centred / ((centred * centred).mean(keep=True) + eps).emit(Sqrt)
+
+
 class LayerNorm(Operation):
     """(x - mean) / sqrt(variance + eps) over the last axis, then * weight + bias (Ba et al. 2016)."""
 
@@ -80,8 +86,7 @@ class LayerNorm(Operation):
 
     @staticmethod
     def expansion(x: Term, weight: Term | None = None, bias: Term | None = None, *, eps: float) -> Term:
-        centred = x - x.mean(keep=True)
-        y = centred / ((centred * centred).mean(keep=True) + eps).emit(Sqrt)
+        y = _standardised(x, eps)
         y = y if weight is None else y * weight
         return y if bias is None else y + bias
 
@@ -196,7 +201,7 @@ class GroupNorm(Operation):
 
     @staticmethod
     def expansion(x: Term, weight: Term, bias: Term, *, groups: int, eps: float) -> Term:
-        y = x.reshape(groups, product(x.shape) // groups).emit(LayerNorm, eps=eps)
+        y = _standardised(x.reshape(groups, product(x.shape) // groups), eps)
         return y.reshape(*x.shape) * weight.unsqueeze(-2, -1) + bias.unsqueeze(-2, -1)
 
     cases = (case(sample(8, 3, 3), sample(8, lead=False), sample(8, lead=False), groups=4),)

@@ -11,7 +11,7 @@ from mai.compiler.ir.signature import AXES, KEEP, NUMBERS, Function, Section, X
 from mai.compiler.ir.sizes import product
 from mai.compiler.ops.backends import Arrays, Tensor
 from mai.compiler.ops.elementwise.arithmetic import Divide
-from mai.compiler.ops.elementwise.conversion import ToReal
+from mai.compiler.ops.elementwise.conversion import StopGradient, ToReal
 from mai.compiler.ops.elementwise.exponential import Exp
 from mai.compiler.ops.growing import Growing
 from mai.compiler.ops.reductions.base import Reduction
@@ -123,5 +123,7 @@ class Logsumexp(Reduction):
 
     @staticmethod
     def derivative(ct: Term, y: Term, x: Term, axes: tuple[int, ...], keep: bool) -> Term:
-        top, slope = (v if keep else v.unsqueeze(*axes) for v in (y, ct))
-        return slope * (x - top).emit(Exp)
+        """Shares of a softmax: beside y, which is rounded, exp(x - y) is off where x is large."""
+        slope = ct if keep else ct.unsqueeze(*axes)
+        shares = (x - x.emit(Max, axes=axes, keep=True).emit(StopGradient)).emit(Exp)
+        return slope * shares / shares.sum(axes, keep=True)

@@ -63,8 +63,7 @@ class Slice(Operation):
         ct: Term, y: Term, x: Term, axis: int, start: Size | None, stop: Size | None, step: int | None
     ) -> Term:
         size, first = x.shape[axis], _bound(start, 0, x.shape[axis])
-        spread = ct.dilated(axis, step or 1)
-        return spread.padded(axis, first, size - first - spread.shape[axis])
+        return ct.dilated(axis, step or 1, size - first).padded(axis, first, 0)
 
     @staticmethod
     def grown(g: Growing, node: Node) -> Value | None:
@@ -314,7 +313,8 @@ class Shift(Operation):
 
     @staticmethod
     def derivative(ct: Term, y: Term, x: Term, axis: int, by: int) -> Term | None:
-        return None if by == x.shape[axis] else ct.slice(axis, by, None).padded(axis, 0, by)
+        """First the zeros, then the slice: an axis may be shorter than the shift."""
+        return None if by == x.shape[axis] else ct.padded(axis, 0, by).slice(axis, by, None)
 
     @staticmethod
     def grown(g: Growing, node: Node) -> Value | None:

@@ -36,7 +36,7 @@ class Reshape(Operation):
     torch: Lowering = staticmethod(lambda torch, x, shape, lead: torch.reshape(x, (*lead, *shape)))
     onnx: Lowering = staticmethod(lambda op, x, shape, lead: op.reshape(x, [*lead, *shape]))
     derivative = staticmethod(lambda ct, y, x, shape: ct.reshape(*x.shape))
-    cases = (case(sample(6, 4), shape=(3, 8)), case(sample(4), shape=(2, 2, 1)))
+    cases = (case(sample(5, 6), shape=(5, 2, 3)), case(sample(6, 4), shape=(3, 8)), case(sample(4), shape=(2, 2, 1)))
 
 
 class Transpose(Operation):

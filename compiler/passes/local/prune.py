@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import copy_graph
-from mai.compiler.ir.structure import Loop, WeightOf
+from mai.compiler.ir.structure import CONTROL, Loop, WeightOf
 
 
 def prune(graph: Graph) -> Graph:
@@ -59,7 +59,8 @@ def _need_loop(loop: Node, needed: set[Value]) -> None:
 def _alive(loop: Node, needed: set[Value]) -> list[bool]:
     """For each state, then for each kept value, whether something needs it."""
     inside = [v in needed for v in loop.regions[0].inputs[1:]]
-    inside[:1] = [True] if Loop.of(loop).stops else inside[:1]
+    steering = CONTROL if Loop.of(loop).control else int(Loop.of(loop).stops)  # They have their places.
+    inside[:steering] = [True] * steering
     inside += [False] * (len(loop.outputs) - len(inside))
     return [value in needed or read for value, read in zip(loop.outputs, inside, strict=True)]
 

@@ -1,0 +1,1 @@
+"""A file beside torch turn by turn: from the same states, on the same steps."""

@@ -1,0 +1,119 @@
+"""A loop's tape beside what torch makes of the same states, turn by turn."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from mai.compiler.ir.structure import CONTROL, LENGTH, Loop, StepControl
+from mai.compiler.ir.types import Axis, Type
+from mai.compiler.onnx.trial import difference
+from mai.compiler.onnx.turns.steps import (
+    Turn,
+    error_excess,
+    first_length_excess,
+    goes_wrong,
+    increment_excess,
+    kept,
+)
+from mai.compiler.passes.loops.replay import Replay
+from mai.runtime.arrays import Array
+
+STEPS, COURSE = "the length of its steps", "which steps it keeps, and when it ends"
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Which turns which examples take: [lead..., turns of the loops around...], for values with the lead axes `lead`."""
+
+    mask: Array
+    lead: tuple[Axis, ...]
+
+    def along(self, type: Type, array: Array) -> Array:
+        """The mask with the axes of a state's array, which may have other lead axes, more turns, and has a shape."""
+        gone = tuple(place for place, axis in enumerate(self.lead) if axis not in type.lead)
+        mask = np.asarray(self.mask.any(gone))  # A state that is no example's is of all.
+        for place, axis in enumerate(type.lead):
+            if axis not in self.lead:
+                mask = np.expand_dims(mask, place)
+        return np.broadcast_to(mask.reshape(*mask.shape, *(1,) * (array.ndim - mask.ndim)), array.shape)
+
+
+@dataclass(frozen=True, slots=True)
+class Played:
+    """A loop's states before it, after each turn and after it: as the file has them, and as torch makes them of the file's.
+
+    Each has lead axes, an axis for the turns of each loop around, and `rows` one for the turns, then the shape. `taken` says which
+    turns of the loops around are taken.
+    """
+
+    replay: Replay
+    taken: Taken
+    first: list[Array]
+    rows: list[Array]
+    torch_first: list[Array]
+    torch_rows: list[Array]
+
+    @property
+    def types(self) -> list[Type]:
+        """The types of the states."""
+        return [v.type for v in self.replay.last]
+
+    @property
+    def before(self) -> list[Array]:
+        """The file's states at the start of each turn."""
+        return all_starts(self.replay, self.first, self.rows)
+
+
+def all_starts(replay: Replay, first: list[Array], rows: list[Array]) -> list[Array]:
+    """The states at the start of each turn."""
+    return [starts(f, r, replay.depth, v.type) for f, r, v in zip(first, rows, replay.last, strict=True)]
+
+
+def starts(first: Array, rows: Array, depth: int, type: Type) -> Array:
+    """The state at the start of each turn, from the state before the loop and those after each turn."""
+    axis = len(type.lead) + depth
+    count = rows.shape[axis]
+    return np.concatenate([np.expand_dims(first, axis), rows], axis).take(range(count), axis)
+
+
+def errors(played: Played, tolerance: float) -> Iterator[tuple[str, float]]:
+    """What was compared, and how far it is apart: above `tolerance` it is wrong."""
+    loop = played.replay.loop
+    names, control = [v.name for v in loop.regions[0].inputs[1:]], Loop.of(loop).control
+    compared = played.taken
+    if control is not None:
+        yield from _errors_of_steps(played, control, names, tolerance)
+        before, file, torch = (Turn.of(a, control) for a in (played.before, played.rows, played.torch_rows))
+        # Whoever keeps other steps has other states: `error_excess` is for them.
+        same = before.going & (kept(before, file) == kept(before, torch))
+        compared = Taken(same & played.taken.along(played.types[0], same), played.types[0].lead)
+    for place, name in enumerate(names):
+        type, first, rows = played.types[place], played.first[place], played.rows[place]
+        apart = _apart(first, played.torch_first[place], played.taken.along(type, first))
+        if control is not None and place == LENGTH:
+            apart = 0.0
+        if control is None or place >= CONTROL:
+            apart = max(apart, _apart(rows, played.torch_rows[place], compared.along(type, rows)))
+        yield f"`{name}`", apart
+
+
+def _apart(file: Array, torch: Array, mask: Array) -> float:
+    return difference(np.where(mask, file, 0), np.where(mask, torch, 0))
+
+
+def _errors_of_steps(
+    played: Played, control: StepControl, names: list[str], tolerance: float
+) -> Iterator[tuple[str, float]]:
+    """What a solver decides, and how far its steps go."""
+    before, file, torch = (Turn.of(a, control) for a in (played.before, played.rows, played.torch_rows))
+    for name, excess in zip(names[CONTROL:], increment_excess(before, file, torch, tolerance), strict=False):
+        yield f"the step of `{name}`", tolerance * float(excess.max(initial=0.0))
+    yield COURSE, float("inf") if goes_wrong(before, file, control).any() else 0.0
+    first, torch_first = (Turn.of(a, control) for a in (played.first, played.torch_first))
+    begins = first_length_excess(first, torch_first, control)
+    begins = np.where(played.taken.along(played.types[0], begins), begins, 0.0)
+    lengths = (error_excess(before, file, torch, control), begins)
+    yield STEPS, tolerance * max(float(e.max(initial=0.0)) for e in lengths)

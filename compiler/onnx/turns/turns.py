@@ -1,0 +1,151 @@
+"""A file that tells what happens in its loops, and torch on what it told."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from mai.compiler.compile_options import CompileOptions
+from mai.compiler.ir.graph import Graph, Node
+from mai.compiler.ir.structure import Loop
+from mai.compiler.ir.types import Type
+from mai.compiler.onnx.build import build
+from mai.compiler.onnx.opened import opened
+from mai.compiler.onnx.prepared import Prepared
+from mai.compiler.onnx.trial import Reference, Trial, difference, run_trial
+from mai.compiler.onnx.turns.compare import Played, Taken, all_starts, errors, starts
+from mai.compiler.passes.loops.replay import Replay, replayed
+from mai.compiler.passes.loops.tape import Tape, taped
+from mai.runtime.arrays import Array
+
+Told = tuple[list[Array], list[Array], list[Array]]  # The states at the start, after each turn, and at the end.
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """How far a file is from torch when both take the same steps from the same states, and what is the furthest."""
+
+    error: float
+    what: str
+    loop: Node | None
+    results: dict[str, Array]
+
+
+class Turns:
+    """The twin of a file, of the same graph, whose loops tell their states; and torch, which begins each turn with those."""
+
+    def __init__(self, prepared: Prepared, weights: Mapping[str, Array], options: CompileOptions) -> None:
+        self.plain = prepared.plain
+        self.graph, self.tapes = taped(prepared.optimised)
+        self.twin = opened(build(self.graph, weights, options))
+        self.replay, self.replays = replayed(prepared.plain)
+        self.torch = torch_reference(self.replay, weights)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every loop that chooses its steps has a tape, and the loops of both graphs have the same states."""
+        replayed = {r.loop for r in self.replays}
+        adaptive = {n for n in self.plain.walk() if n.op is Loop and Loop.of(n).control}
+        return (
+            bool(replayed)
+            and adaptive <= replayed
+            and [_form(t) for t in self.tapes] == [_form(r) for r in self.replays]
+        )
+
+    def verdict(self, tried: Trial, tolerance: float) -> Verdict:
+        """The twin beside torch on the twin's own steps; `tolerance` is what a state may differ by, relative."""
+        told = run_trial(self.twin, self.plain, tried)
+        count = len(self.plain.outputs)
+        results, tapes = told[:count], list(self._read(told[count:]))
+        inputs = {
+            name: array for replay, tape in zip(self.replays, tapes, strict=True) for name, array in _fed(replay, tape)
+        }
+        made = self.torch(replace(tried, inputs={**tried.inputs, **inputs}))
+        compared: list[tuple[float, str, Node | None]] = [
+            (difference(a, b), f"`{name}`", None)
+            for name, a, b in zip(self.plain.output_names, results, made[:count], strict=True)
+        ]
+        for played in self._played(tapes, made[count:]):
+            compared += [(error, what, played.replay.loop) for what, error in errors(played, tolerance)]
+        # A loop comes before what is made of it, and not a number is the worst.
+        error, what, loop = max(compared, key=lambda each: (not each[0] <= tolerance, each[2] is not None, each[0]))
+        return Verdict(error, what, loop, dict(zip(self.plain.output_names, results, strict=True)))
+
+    def _played(self, tapes: list[Told], results: list[Array]) -> Iterator[Played]:
+        """Each loop's tape, and what torch made of it."""
+        left, around = iter(results), [Taken(np.ones((), bool), ())]  # Of the loops around, the outermost first.
+        for replay, (first, rows, _) in zip(self.replays, tapes, strict=True):
+            del around[replay.depth + 1 :]
+            own = [next(left) for _ in replay.results]
+            played = Played(replay, around[-1], first, rows, own[: len(first)], own[len(first) :])
+            around.append(_taken_inside(played))
+            yield played
+
+    def _read(self, arrays: list[Array]) -> Iterator[Told]:
+        """For each tape the states at the start, after each turn that somebody took, and at the end."""
+        left = iter(arrays)
+        around: list[int] = []  # How many turns are left of the loops around, the outermost first.
+        for tape in self.tapes:
+            del around[tape.depth :]
+            first, rows, last = ([_cut(tape, next(left), t, around) for t in tape.states] for _ in range(3))
+            if Loop.of(tape.loop).control:
+                rows = _taken(tape, first[0], rows)
+            around.append(rows[0].shape[len(tape.states[0].lead) + tape.depth])
+            yield first, rows, last
+
+
+def _cut(tape: Tape, array: Array, type: Type, around: Sequence[int]) -> Array:
+    """A tape's array with the turns that are left of the loops around it."""
+    index = (slice(None),) * len(type.lead) + tuple(slice(count) for count in around[: tape.depth])
+    return array[index]
+
+
+def _taken(tape: Tape, going: Array, rows: list[Array]) -> list[Array]:
+    """The rows without those of turns at the end that no example takes any more."""
+    own = starts(going, rows[0], tape.depth, tape.states[0])
+    axis = len(tape.states[0].lead) + tape.depth
+    turns = np.flatnonzero(own.any(tuple(i for i in range(own.ndim) if i != axis)))
+    count = int(turns.max(initial=-1)) + 1
+    return [r.take(range(count), len(t.lead) + tape.depth) for r, t in zip(rows, tape.states, strict=True)]
+
+
+def _taken_inside(played: Played) -> Taken:
+    """Which turns of a loop, and of those around it, which examples take."""
+    type, rows = played.types[0], played.rows[0]
+    axis = len(type.lead) + played.replay.depth
+    going = np.ones(rows.shape[: axis + 1], bool)
+    if Loop.of(played.replay.loop).control:
+        going = played.before[0].astype(bool)
+    return Taken(going & played.taken.along(type, going), type.lead)
+
+
+def _fed(replay: Replay, tape: Told) -> Iterator[tuple[str, Array]]:
+    """A tape as the inputs of a replay, by their names."""
+    first, rows, last = tape
+    names = [v.name for v in (*replay.before, *replay.last)]
+    yield from zip(names, [*all_starts(replay, first, rows), *last], strict=True)
+
+
+def _form(told: Tape | Replay) -> tuple[object, ...]:
+    """What two tapes have in common whose loops have the same states."""
+    return told.depth, [(v.type.dtype, v.type.physical) for v in told.loop.regions[0].inputs[1:]]
+
+
+def torch_reference(graph: Graph, weights: Mapping[str, Array]) -> Reference:
+    """What torch computes of a prepared graph for a trial."""
+    import torch
+
+    from mai.compiler.torch.module import lower
+    from mai.compiler.torch.parameters import Weights
+    from mai.compiler.torch.run import run
+
+    parameters = Weights(graph.weights)
+    parameters.load_state_dict({k: torch.from_numpy(np.asarray(weights[k], order="C")) for k in graph.weights})
+    module = lower(graph, parameters.eval())
+
+    def reference(tried: Trial) -> list[Array]:
+        return run(module, graph, tried.inputs, tried.settings)
+
+    return reference

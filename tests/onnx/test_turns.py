@@ -1,0 +1,211 @@
+"""A file beside torch on the same steps: what is right passes, whatever its steps; a fault in a loop is caught; chaos is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+import pytest
+
+from mai.compiler.compile_options import DEFAULTS, Trained
+from mai.compiler.ir.evaluate import Evaluation
+from mai.compiler.ir.graph import Node, Value
+from mai.compiler.ir.operation import Operation
+from mai.compiler.ir.rewrite import Copier, copy_graph
+from mai.compiler.ir.structure import Constant, Nested
+from mai.compiler.onnx import compact_adaptive
+from mai.compiler.onnx.backend import OnnxBackend
+from mai.compiler.onnx.build import build, serialised
+from mai.compiler.onnx.export import export
+from mai.compiler.onnx.gate import Gate, Passed
+from mai.compiler.onnx.prepared import Prepared, prepare_export
+from mai.compiler.onnx.trial import trial
+from mai.compiler.onnx.turns.compare import starts
+from mai.compiler.ops import elementwise as el
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.passes.loops.replay import replayed
+from mai.compiler.passes.loops.tape import taped, taped_loops
+from mai.compiler.program import Program
+from mai.compiler.training.initial_weights import load_weights
+from mai.runtime.arrays import Array
+from mai.spec.diagnostics import MaiError
+
+Maker = Callable[[str], Program]
+NET = (
+    "net v(x: [2], s: []) -> [2] {{ return linear(tanh(3 * linear(concat(x, [s]), 16)), 2) * 3 - x }}\n"
+    "export f(x: [2]) -> [2] {{ integrate s in 0..3 using {}(rtol = {}, atol = {}) {{ dx/ds = v(x, s) }}\n return x }}\n"
+)
+LORENZ = "concat([10 * (x[1] - x[0])], [x[0] * (28 - x[2]) - x[1]], [x[0] * x[1] - 8 / 3 * x[2]])"
+# Systems whose runs part a rounding apart, or whose loops stand in each other.
+IN_TURNS = (
+    "net v(x: [2], s: []) -> [2] {\n  y = x\n  integrate r in 0..1 using bosh3(rtol = 1e-2, atol = 1e-2, %s) { dy/dr = sin(y) * s }\n"
+    "  return y }\nexport f(x: [2]) -> [2] {\n"
+    "  repeat 3 shared { integrate s in 0..1 using bosh3(rtol = 1e-2, atol = 1e-2) { dx/ds = v(x, s) } }\n  return x }"
+)
+SOUND = {
+    "stiff": "export f(x: [2]) -> [2] { integrate s in 0..1 using dopri5(rtol = 1e-5, atol = 1e-5) { dx/ds = -500 * (x - cos(s)) }\n return x }",
+    "noise": "export f(x: [2]) -> [2] { y = 0 * x\n integrate s in 0..2 using tsit5(rtol = 1e-8, atol = 1e-8) { dy/ds = sin(5 * y) + x * s }\n return y }",
+    "a pole": "export f(x: [2]) -> [2] { integrate s in 0..10 using dopri5(max_steps = 60) { dx/ds = x^2 }\n return x }",
+    "rest": "export f(x: [2]) -> [2] { integrate s in 0..2 using bosh3() { dx/ds = 0 * x }\n return x }",
+    "jumps": "export f(x: [2]) -> [2] { integrate s in 2..0 using bosh3() { dx/ds = sign(sin(7 * x)) + abs(x) }\n return x }",
+    "a density": (
+        "net v(x: [3], s: []) -> [3] { return linear(tanh(linear(concat(x, [s]), 16)), 3) }\nexport f(x: [3]) -> [] {\n  l = 0\n"
+        "  integrate s in 1..0 using dopri5(rtol = 1e-5, atol = 1e-5) { w = v(x, s)\n dx/ds = w\n dl/ds = div(w, x) }\n  return l }"
+    ),
+    "a derivative": (
+        "net g(x: [2]) -> [2] { integrate s in 0..1 using dopri5(max_steps = 20) { dx/ds = sin(3 * x) }\n return x }\n"
+        "export f(x: [2], v: [2]) -> [2] { return jvp(g(x), x, v) }"
+    ),
+    "in turns": "export f(x: [2]) -> [2] { repeat 3 shared { integrate s in 0..1 using dopri5(max_steps = 20) { dx/ds = sin(3 * x) }\n x = x + 0.1 }\n return x }",
+    "in each other": (
+        "export f(x: [2]) -> [2] {\n  integrate s in 0..1 using dopri5(rtol = 1e-2, atol = 1e-2) {\n    y = x\n"
+        "    integrate r in 0..1 using bosh3(rtol = 1e-2, atol = 1e-2, max_steps = 9) { dy/dr = sin(y) + s }\n    dx/ds = y }\n  return x }"
+    ),
+    "in each other in turns": IN_TURNS % "max_steps = 9",
+    "mapped": (
+        "net g(x: [2]) -> [2] { integrate s in 0..1 using bosh3() { dx/ds = sin(3 * x) }\n return x }\nexport f(x: [4, 2]) -> [4, 2] { return g(x) }"
+    ),
+}  # fmt: skip
+
+
+LONG = ("stiff", "jumps", "in each other", "in each other in turns", "a derivative")
+
+
+def prepared_of(program: Program) -> tuple[Prepared, dict[str, Array]]:
+    return prepare_export(program, "f"), load_weights(program, None)[0]
+
+
+def passed(prepared: Prepared, weights: dict[str, Array]) -> Passed:
+    return Gate(prepared, weights, DEFAULTS).passed(serialised(build(prepared.optimised, weights, DEFAULTS)))
+
+
+@pytest.mark.parametrize("system", [pytest.param(s, marks=[pytest.mark.slow] * (s in LONG)) for s in SOUND])
+def test_what_is_right_passes_to_the_roundings_of_float32(system: str, program: Maker) -> None:
+    result = passed(*prepared_of(program(SOUND[system])))
+    assert result.error < 5e-5 and result.apart is not None and not result.warnings
+
+
+@pytest.mark.parametrize("system", ["in each other", "in turns", "a derivative", "mapped"])
+def test_a_tape_that_is_played_again_gives_itself(system: str, program: Maker) -> None:
+    """In numpy: what the loops of a graph told is what the graph makes of it."""
+    plain, weights = prepared_of(program(SOUND[system]))[0].plain, load_weights(program(SOUND[system]), None)[0]
+    tried = trial(plain, 3)
+    graph, tapes = taped(plain)
+    told = iter(Evaluation(graph, weights).run(tried.inputs, tried.settings)[len(plain.outputs) :])
+    graph, replays = replayed(plain)
+    inputs, wanted = dict(tried.inputs), []
+    for tape, replay in zip(tapes, replays, strict=True):
+        first, rows, last = ([next(told) for _ in tape.states] for _ in range(3))
+        before = [starts(f, r, tape.depth, t) for f, r, t in zip(first, rows, tape.states, strict=True)]
+        inputs |= {v.name: a for v, a in zip([*replay.before, *replay.last], [*before, *last], strict=True)}
+        wanted += [first, rows]
+    results = iter(Evaluation(graph, weights).run(inputs, tried.settings)[len(plain.outputs) :])
+    for place, arrays in enumerate(wanted):
+        is_filled = place % 2 == 1 and tapes[place // 2].depth > 0  # With rows for turns that nobody took.
+        for array in arrays:
+            result = next(results)
+            assert is_filled or np.array_equal(result, array, equal_nan=True)
+
+
+def test_tapes_that_no_memory_holds_are_left_out(program: Maker) -> None:
+    prepared, _ = prepared_of(program(IN_TURNS % "max_steps = 1000"))
+    assert {depth for _, depth in taped_loops(prepared.plain)} == {0, 1}
+
+
+def _constant(wrong: Nested) -> Callable[[Copier, Node], None]:
+    return lambda copier, node: copier.bind(node, copier.builder.constant(wrong))
+
+
+def _other(op: type[Operation]) -> Callable[[Copier, Node], None]:
+    return lambda copier, node: copier.bind(node, copier.builder.emit(op, *(copier[v] for v in node.inputs)))
+
+
+def _first_input(copier: Copier, node: Node) -> None:
+    copier.bind(node, copier[node.inputs[0]])
+
+
+def _is(number: float) -> Callable[[Node], bool]:
+    return lambda node: (
+        node.op is Constant
+        and isinstance(Constant.of(node).value, float)
+        and Constant.of(node).value == pytest.approx(number, rel=1e-12, abs=0)
+    )
+
+
+# Faults in the loop of bosh3: which node is wrong, and what stands in its place.
+FAULTS: dict[str, tuple[Callable[[Node], bool], Callable[[Copier, Node], None]]] = {
+    "a coefficient of a stage": (_is(3 / 4), _constant(0.76)),
+    "a weight of the solution": (_is(4 / 9), _constant(0.46)),
+    "a weight of the error": (_is(-1 / 8), _constant(-0.14)),
+    "a tolerance": (_is(1e-3), _constant(1.3e-3)),
+    "which errors are small enough": (lambda n: n.op is logic.LessEqual, _other(logic.GreaterEqual)),
+    "the norm of the error": (lambda n: n.op is el.Sqrt, _first_input),
+    "the power of the error": (_is(-1 / 3), _constant(-1 / 4)),
+    "the safety of the next step": (_is(0.9), _constant(0.8)),
+    "the longest next step": (_is(10.0), _constant(4.0)),
+    "the last step": (lambda n: n.op is logic.GreaterEqual, _other(logic.LessEqual)),
+    "who goes on": (lambda n: n.op is logic.LogicalNot, _first_input),
+    "the time of a stage": (
+        lambda n: n.op is Constant and isinstance(Constant.of(n).value, tuple),
+        _constant((0.5, 0.8, 1.0)),
+    ),
+}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", FAULTS)
+def test_faults_in_a_loop_are_caught(fault: str, program: Maker) -> None:
+    prepared, weights = prepared_of(program(NET.format("bosh3", 1e-3, 1e-3)))
+    is_wrong, put = FAULTS[fault]
+    changed = []
+
+    def rule(copier: Copier, node: Node) -> bool:
+        if not is_wrong(node):
+            return False
+        put(copier, node)
+        changed.append(node)
+        return True
+
+    faulty = replace(prepared, optimised=copy_graph(prepared.optimised, rule))
+    assert changed
+    with pytest.raises(MaiError) as caught:
+        passed(faulty, weights)
+    assert caught.value.diagnostics[0].slug == "compile-mismatch"
+
+
+def test_faults_of_the_lowering_are_caught(program: Maker, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Examples that go on get the states of others."""
+    right, rows_of = compact_adaptive.among, compact_adaptive.ROWS
+
+    def wrong(op: OnnxBackend, value: Value, left: ir.Value, rows: ir.Value) -> ir.Value:
+        places = right(op, value, left, rows)
+        return places if value is rows_of else op.Sub(op.Sub(op.Size(left), op.int(1)), places)
+
+    monkeypatch.setattr(compact_adaptive, "among", wrong)
+    with pytest.raises(MaiError, match="differs from torch"):
+        passed(*prepared_of(program(NET.format("dopri5", 1e-4, 1e-4))))
+
+
+@pytest.mark.slow
+def test_chaos_is_told_and_the_file_is_written(program: Maker, tmp_path: Path) -> None:
+    solver = "dopri5(rtol = 1e-5, atol = 1e-5, max_steps = 9999)"
+    adaptive = f"export f(x: [3]) -> [3] {{ integrate s in 0..50 using {solver} {{ dx/ds = {LORENZ} }}\n return x }}"
+    net = "net g(x: [32]) -> [32] { return tanh(40 * linear(x, 32)) }\n"
+    fixed = net + "export f(x: [32]) -> [32] { repeat 60 shared { x = g(x) }\n return x }"
+    for text in (adaptive, fixed):
+        made = program(text)
+        written = export(made, "f", Trained(load_weights(made, None)[0]), tmp_path)
+        (warning,) = written.warnings
+        assert (warning.slug, warning.severity) == ("metastable", "warning") and warning.span is not None
+        assert written.path.exists() and written.error is not None and written.error < 1e-4
+        assert "no digit of its results" in warning.message
+
+
+def test_digits_that_agree_are_said(program: Maker) -> None:
+    prepared, weights = prepared_of(program(SOUND["rest"]))
+    told = Gate(prepared, weights, DEFAULTS).metastable(2e-3)
+    assert "only 2 digits of its results" in told.message
+    assert "not at a finite number: no digit" in Gate(prepared, weights, DEFAULTS).metastable(float("inf")).message
