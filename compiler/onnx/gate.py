@@ -15,6 +15,7 @@ error of the file. A result of which no number was finite in any trial has not b
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,7 +29,6 @@ from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.build import build
 from mai.compiler.onnx.first_difference import first_difference
-from mai.compiler.onnx.limits import smallest
 from mai.compiler.onnx.opened import opened
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.onnx.trial import (
@@ -109,6 +109,16 @@ class Gate:
         narrow = [list(self._trials(each, reference)) for each in sessions]
         error = max(self._narrow_error(comparisons, precision) for comparisons in narrow)
         return replace(passed, error=error, comparisons=narrow[0])
+
+    def files(self, raw: bytes) -> list[tuple[ort.InferenceSession, float]]:
+        """What is run of a file, and how far its results may be from torch's: in few bits, as far as numbers can be."""
+        precision, few = self.options.precision, self.options.quantize is not None
+        files = [(self._whole(raw), allowance(self.prepared.plain))]
+        if few or precision == "fp16":
+            files.append((session(raw), sys.float_info.max))
+        if precision != "float32":
+            files.append((self._rounded(raw), sys.float_info.max))
+        return files
 
     @property
     def _whole_options(self) -> CompileOptions:
@@ -217,7 +227,7 @@ class Gate:
     @property
     def _free(self) -> tuple[int, int]:
         """Two sizes for dimensions that a host chooses, or one where the smaller may be too small."""
-        least = max(smallest(self.prepared.plain).values(), default=1)
+        least = max(self.prepared.smallest().values(), default=1)
         return FREE_SIZE, FREE_SIZE - 1 if least < FREE_SIZE else FREE_SIZE
 
     def _run_again(self, raw: bytes, whole: Iterable[Comparison]) -> list[Comparison]:
