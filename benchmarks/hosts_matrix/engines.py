@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 WORKERS = Path(__file__).parent / "workers"
 BUILD = ROOT / "build" / "hosts"
-LOOPS, UNROLLED, FLAT = "loops", "unrolled", "flat"
+LOOPS, NO_SCAN, FLAT = "loops", "no scan", "flat"
 HEADERS = (Path("/usr/include/onnxruntime"), Path("/usr/include/onnxruntime/core/session"))
 C, CPP = ("gcc", "-std=gnu11"), ("g++", "-std=c++17")
 Command = list[str]
@@ -31,7 +31,8 @@ class Engine:
         title: of its column.
         packages: from PyPI or npm, into its own folder.
         command: what runs a job there, but for the job's folder; it builds what is to be built.
-        form: of the files that it gets: `LOOPS` as they are; `UNROLLED`; or `FLAT`, those of which unrolling leaves no loop.
+        form: of the files that it gets: `LOOPS` as they are; `NO_SCAN`, by `--unroll` where there is a `Scan`; `FLAT`, those
+            of which `--unroll` leaves no loop and not too many operators.
         narrow: whether it computes int64 as int32: seeds are below 2^31.
         node: whether the packages are npm's.
     """
@@ -145,7 +146,7 @@ ENGINES: dict[str, Engine] = {
     "onnxsim": Engine("onnxsim", ("onnxsim", "onnxruntime"), _worker("run_onnxsim.py")),
     "onnxslim": Engine("onnxslim", ("onnxslim", "onnxruntime"), _worker("run_onnxslim.py")),
     "reference": Engine("reference evaluator", ("onnx",), _worker("run_reference.py")),
-    "openvino": Engine("OpenVINO", ("openvino",), _worker("run_openvino.py"), form=UNROLLED, narrow=True),
+    "openvino": Engine("OpenVINO", ("openvino",), _worker("run_openvino.py"), form=NO_SCAN, narrow=True),
     "iree": Engine(
         "IREE", ("iree-base-compiler[onnx]", "iree-base-runtime", "onnx"), _worker("run_iree.py"), form=FLAT
     ),

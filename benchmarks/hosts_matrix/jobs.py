@@ -14,6 +14,7 @@ import onnxruntime as ort
 
 from benchmarks.hosts_matrix.engines import BUILD, ENGINES, Command, Engine
 from benchmarks.hosts_matrix.subjects import Subject
+from mai.compiler.onnx.trial import difference as apart_from
 from mai.runtime.arrays import Array
 from mai.runtime.self_test.compare import difference
 from mai.runtime.self_test.record import Recipe
@@ -120,18 +121,11 @@ def _judged(folder: Path, subject: Subject, outputs: list[str], expected: list[l
             if expected is None:
                 apart = difference(results[name], run.outputs[name])
             else:
-                apart = _apart(results[name], expected[number][place])
+                apart = apart_from(results[name], expected[number][place])
             worst = max(worst, apart)
             if not apart <= (subject.test.tolerance if real else 0.0):
                 wrong = name
     return {"result": WRONG if wrong else EQUAL, "error": worst, **({"reason": f"`{wrong}` differs"} if wrong else {})}
-
-
-def _apart(result: Array, expected: Array) -> float:
-    if result.shape != expected.shape:
-        return float("inf")
-    scale = float(np.abs(expected.astype(np.float64)).max(initial=0.0)) or 1.0
-    return float(np.abs(result.astype(np.float64) - expected).max(initial=0.0)) / scale
 
 
 def _write_job(folder: Path, path: Path, runs: list[dict[str, Array]], outputs: list[str]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from pathlib import Path
 
 import onnx
 
-from benchmarks.hosts_matrix.engines import BUILD, FLAT, LOOPS, ROOT
+from benchmarks.hosts_matrix.engines import BUILD, FLAT, LOOPS, NO_SCAN, ROOT
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export
@@ -40,16 +41,23 @@ class Subject:
 
     def file(self, form: str) -> Path | None:
         """The file of a form; None where there is none."""
-        if form == LOOPS:
-            return self.path
-        if form == FLAT and self.unrolled is not None and has_loop(self.unrolled):
-            return None
-        return self.unrolled
+        if form == LOOPS or self.unrolled is None:
+            return self.path if form != FLAT else None
+        found = operators(self.unrolled)
+        if form == NO_SCAN:
+            is_small = found.total() <= MOST_NODES
+            return self.unrolled if is_small and "Scan" in operators(self.path) else self.path
+        return self.unrolled if found.total() <= FEW_NODES and not found.keys() & CONTROL else None
 
 
-def has_loop(path: Path) -> bool:
-    """Whether a file has control flow."""
-    return any(node.op_type in ("Loop", "Scan", "If") for node in onnx.load(path).graph.node)
+CONTROL = {"Loop", "Scan", "If"}
+MOST_NODES = 4000  # Of a file without loops that an engine opens in its minute,
+FEW_NODES = 1000  # and of one that it compiles to machine code.
+
+
+def operators(path: Path) -> Counter[str]:
+    """The operators of a file's own graph, and how many there are of each."""
+    return Counter(node.op_type for node in onnx.load(path).graph.node)
 
 
 def subjects(examples: list[Path]) -> Iterator[Subject]:

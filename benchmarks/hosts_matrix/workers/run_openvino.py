@@ -18,7 +18,7 @@ def opened(path: Path) -> Any:
     compiled = core.compile_model(core.read_model(path), "CPU", EXACT)
 
     def compute(inputs: Arrays) -> Mapping[str, Any]:
-        return {output.get_any_name(): np.array(x) for output, x in compiled(inputs).items()}
+        return {name: np.array(x) for output, x in compiled(inputs).items() for name in output.get_names()}
 
     return compute
 
