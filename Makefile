@@ -32,6 +32,18 @@ $(VENV)/hosts/installed: tests/hosts/package.json
 	@if npm install --prefix $(@D) --ignore-scripts --no-audit --no-fund --silent; then touch $@; \
 	else echo "no onnxruntime-web from npm: the tests of JavaScript hosts are skipped"; fi
 
+# Two more environments, of what runs compiled files and nothing else: the lowest ONNX Runtime that pyproject.toml allows, and the
+# newest that there is.
+LOWEST := $(shell sed -n 's/.*"onnxruntime>=\([0-9.]*\);.*/\1/p' pyproject.toml)
+$(VENV)/lowest/installed: ONNXRUNTIME := onnxruntime==$(LOWEST)
+$(VENV)/newest/installed: ONNXRUNTIME := onnxruntime
+$(VENV)/lowest/installed $(VENV)/newest/installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(@D)
+	grep -v '^onnxruntime' constraints.txt > $(@D)/constraints.txt
+	$(@D)/bin/python -m pip install --quiet --disable-pip-version-check --no-compile -c $(@D)/constraints.txt \
+	  '$(ONNXRUNTIME)' numpy pydantic rich typer tokenizers
+	@touch $@
+
 demo: $(VENV)/train  ## train a flow, compile its sampler to one ONNX file, sample from it, save a picture
 	$(BIN)/mai train examples/moons_flow.mai --out $(DEMO)
 	$(BIN)/mai info $(DEMO)/moons_flow.sample.onnx
@@ -43,7 +55,7 @@ demo: $(VENV)/train  ## train a flow, compile its sampler to one ONNX file, samp
 fast: $(VENV)/dev  ## run the tests without the slow ones: under 90 s on two cores
 	$(BIN)/python -m pytest -n 2 -m "not slow"
 
-test: $(VENV)/dev $(VENV)/hosts/installed  ## run all tests
+test: $(VENV)/dev $(VENV)/hosts/installed $(VENV)/lowest/installed $(VENV)/newest/installed  ## run all tests
 	$(BIN)/python -m pytest -n 2
 
 check: $(VENV)/dev  ## style and types

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from mai.compiler.onnx.prepared import Preparations
     from mai.compiler.program import Program
 
+HOSTS = (
+    "note: settings may be left out in ONNX Runtime's C and Python interfaces and in mai.mjs; for any other host, "
+    "compile with --settings required"
+)
+
 
 def compile_all(
     program: Program, names: list[str], weights: Path | None, folder: Path, options: CompileOptions
@@ -48,6 +53,8 @@ def compile_all(
             _compile(prepared, name, trained, folder)
         except MaiError as error:
             refused += error.diagnostics
+    if not options.required and any(program.exports[name].settings for name in names):
+        typer.echo(HOSTS, err=True)
     if refused:
         raise MaiError(refused)
 

@@ -16,9 +16,9 @@ from mai.spec.source import Source, Span
 
 @record
 class Objective:
-    """One `minimize`: the output of the train graph that it averages, and what it moves.
+    """One `minimize`: the output of the train graph that it averages, what it moves, and in which steps: each `every`th.
 
-    That is the parameters of the nets `over`, and those whose names are like one of `only`; all if both are empty.
+    It moves the parameters of the nets `over`, and those whose names are like one of `only`; all if both are empty.
     """
 
     output: int
@@ -26,6 +26,11 @@ class Objective:
     text: str
     span: Span
     only: tuple[Pattern, ...] = ()
+    every: int = 1
+
+    def is_due(self, step: int) -> bool:
+        """Whether it is minimized at a step, counted from 0."""
+        return (step + 1) % self.every == 0
 
     def moves(self, weight: Weight) -> bool:
         """Whether a weight is one of those that are trained on this objective."""
@@ -63,8 +68,9 @@ class Training:
 
     `graph` has the data fields as inputs and `seed` and `step` as settings. Its outputs are the objectives and the
     reports, per example (lead: the batch) or, for a loss made with `across`, one for the batch (no lead). `evaluation`
-    is the same block elaborated as an export is: without dropout, with running statistics. `where` is the `data` line.
-    The objective that comes first also makes the `updates` of states, once its step is taken.
+    is the same block elaborated as an export is: without dropout, with running statistics. `where` is the `data` line,
+    or the head of a block without one. The first objective of every step also makes the `updates` of states, once its step is
+    taken.
     """
 
     settings: TrainSettings

@@ -120,6 +120,8 @@ def _text(part: object) -> str:
             return part.id
         case ast.Keep():
             return f"{part.state.id} as {part.name.id}"
+        case ast.Reported():
+            return expr(part.value) + (f" as {part.name.id}" if part.name else "")
         case tuple():
             return ", ".join(map(_text, part))
     raise AssertionError(type(part))

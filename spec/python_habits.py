@@ -76,6 +76,9 @@ def at_fault(slug: str, place: Place) -> tuple[int, int]:
     taken_for_a_name = slug in ("misspelt", "foreign-keyword") and place.named
     if slug == "misplaced-declaration" or taken_for_a_name:
         return place.begin, place.begin + len(place.word)
+    if slug == "unclosed-string" and place.before.startswith('"') and not place.found.startswith('"'):
+        begin = place.text.rindex(place.before, 0, place.at)
+        return begin, begin + 1
     if place.before == "lambda":
         begin = place.text.rindex("lambda", 0, place.at)
         return begin, begin + len("lambda")

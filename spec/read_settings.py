@@ -95,7 +95,8 @@ def _meant(name: str, models: Mapping[str, type[Settings]]) -> str:
         call = next(filter(None, calls), None)
         if call is not None:
             return f"write `{call}`"
-    guess = closest(name, models)
+    last = name.rpartition(".")[2]  # of `optim.adamw`
+    guess = last if last in models else closest(last, models)
     return f"did you mean `{guess}`?" if guess else _there_are(models)
 
 

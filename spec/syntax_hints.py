@@ -18,6 +18,7 @@ from mai.spec.syntax_repairs import Repair
 from mai.spec.syntax_rules import KEYWORDS, RULES
 
 _COMMENTS = re.compile(r'("[^"\n]*"?)|#[^\n]*')
+_STRINGS = re.compile(r'"[^"\n]*"')
 _TOKEN = re.compile(r'(?:"[^"\n]*"|\w+|\|>|->|\.\.|//|[-+*/=!<>]=|[^\w\s])$')
 _KNOWN = frozenset("0123456789()[]{}+-*/@%^=<>|&!,.:;~'\"_#?“”‘’„«»\n") | {""}  # the language's, or told by a rule
 _LOOKALIKES = {
@@ -70,7 +71,9 @@ def _whole(text: str, start: int, end: int) -> tuple[int, int]:
 
 def _place(error: UnexpectedInput, text: str, at: int, end: int) -> Place:
     """The statement begins at its line, or after the brace on its line."""
-    begin = max(text.rfind(c, 0, at) for c in "\n{}") + 1
+    line = text.rfind("\n", 0, at) + 1
+    code = _STRINGS.sub(lambda m: " " * len(m[0]), text[line:at])
+    begin = line + max(code.rfind(c) for c in "{}") + 1
     before = _TOKEN.search(text[begin:at].rstrip()[-LONGEST_TOKEN:])
     parser = error.interactive_parser
     accepts = frozenset[str](parser.accepts() if parser else ())  # type: ignore[no-untyped-call]

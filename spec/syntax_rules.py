@@ -13,7 +13,7 @@ from mai.spec.syntax_repairs import Repair
 DECLARATION_WORDS = frozenset(words.texts(words.DECLARATIONS))
 FUNCTIONS = tuple(word.text for word in words.DECLARATIONS if word.has_parameters)
 BLOCKS_OF = tuple(word.text for word in words.WORDS if word.has_block or word.kind == "branch")
-KEYWORDS = (*sorted(DECLARATION_WORDS), *words.texts(words.of_kind("clause", "branch", "type")))
+KEYWORDS = (*sorted(DECLARATION_WORDS), *words.texts(words.of_kind("clause", "branch", "type", "rule")))
 MARKS = "+ - * / @ // % ^ == != < <= > >= = ~ |> += -= *= /= .. , : ->"
 OPERATORS = frozenset([*MARKS.split(), *words.texts(words.of_kind("operator"))])
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
@@ -67,6 +67,8 @@ def _lacks_block(*words: str) -> Test:
 Rule = tuple[Test, str, str, str | Repair | None]  # test, slug, message, help; {found} and {before} are filled in
 
 CHARACTERS: list[Rule] = [
+    (lambda p: p.before.startswith('"') and (p.line + p.rest.split("\n", 1)[0]).count('"') % 2 == 1,
+     "unclosed-string", "a string needs a closing quote on its line", 'write "..."'),
     (lambda p: p.found == '"' or (p.rest.startswith('"') and '"' not in p.rest[1:].split("\n")[0]),
      "unclosed-string", "a string needs a closing quote on its line", mend.close_string),
     (lambda p: p.rest.startswith(("//", "/*")) and not p.line.strip(),
@@ -74,8 +76,10 @@ CHARACTERS: list[Rule] = [
     (_all(_rest("--"), _accepts("CONST")), "bad-character", "a comment begins with `#`", mend.comment),
     (_found(";"), "bad-character", "there is no `;`: a statement ends with its line", mend.semicolon),
     (_found(*QUOTES), "bad-character", "this is a typographic quote", mend.plain_quotes),
-    (lambda p: p.found == "'" and p.wants_value, "bad-character", "a text stands in double quotes", mend.double_quotes),
+    (lambda p: p.found == "'" and (p.wants_value or "STRING" in p.accepts), "bad-character", "a text stands in double quotes", mend.double_quotes),
     (_all(_line(r"\d$"), _rest("_")), "bad-number", "digits are not grouped with `_`", mend.digits),
+    (_all(_line(r"\d$"), lambda p: re.match(r"[eE][+-]?(?!\w)", p.rest) is not None),
+     "bad-number", "an exponent has digits", "write `1e-3`"),
     (lambda p: p.is_word and bool(re.search(r"\d$", p.line)),
      "bad-number", "a name cannot begin with a digit, and a product needs `*`", mend.before(" * ", "a product is written `2 * x`")),
     (lambda p: re.match(r"\.\d", p.rest) is not None and p.wants_value and p.before != "..",
@@ -263,11 +267,16 @@ OPERANDS: list[Rule] = [
      "misplaced-comma", "only what a function returns has several values", "give each name its own on a line of its own: `a = ...`"),
     (lambda p: p.found == "," and not p.wants_value and not p.named,
      "misplaced-comma", "several values are a list: they are stacked", "write `[a, b]`"),
+    (lambda p: p.is_operand and p.found == p.before and not p.named, "two-on-a-line", "`{found}` stands here twice", mend.once),
     (lambda p: "COMMA" in p.accepts and bool(p.accepts & {"RPAR", "RSQB"}) and (p.is_operand or p.found in ("(", "[")),
      "missing-comma", "a `,` is missing before this", mend.comma),
     (lambda p: p.found in STATEMENTS and "NEWLINE" in p.accepts,
      "two-on-a-line", "each statement has a line of its own", mend.new_line),
+    (_all(lambda p: p.is_operand and p.named, lambda p: p.found in words.DISTRIBUTIONS),
+     "missing-equals", "a `~` is missing before this: it is drawn", mend.tilde),
     (lambda p: p.is_operand and (p.named or p.accepts == {"EQUAL"}),
+     "missing-equals", "an `=` is missing before this", mend.equals("write `=` before this")),
+    (lambda p: p.named and p.found == "(" and p.line.endswith(" "),
      "missing-equals", "an `=` is missing before this", mend.equals("write `=` before this")),
     (lambda p: p.named and not p.is_operand,
      "no-effect", "this does nothing: give its result a name", "write `y = ...` or `return ...`"),

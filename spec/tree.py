@@ -221,10 +221,14 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return ast.Append(self.span(meta), c[0])
 
     def minimize(self, meta: Meta, c: Children) -> ast.Statement:
-        return ast.Minimize(self.span(meta), c[0], tuple(c[1:]))
+        value, *over, every = c if isinstance(c[-1], tuple) else [*c, (None,)]
+        return ast.Minimize(self.span(meta), value, tuple(over), every[0])
 
     def report(self, meta: Meta, c: Children) -> ast.Statement:
         return ast.Report(self.span(meta), tuple(c))
+
+    def reported(self, meta: Meta, c: Children) -> ast.Reported:
+        return ast.Reported(self.span(meta), c[0], c[1] if len(c) > 1 else None)
 
     def record(self, meta: Meta, c: Children) -> ast.Statement:
         every = c[-1][0] if isinstance(c[-1], tuple) else None

@@ -70,7 +70,7 @@ WORDS = (
     Word("extend", "statement", "A text that grows by one token a turn.", "extend NAME by COUNT[ until UNTIL] { BODY }", ast.Extend),
     Word("append", "statement", "The next token of the text that an `extend` grows.", "append VALUE", ast.Append, before_value=True),
     Word("minimize", "statement", "An objective, averaged over examples; `over` some nets or parameters alone.",
-         "minimize VALUE[ over OVER]", ast.Minimize, before_value=True),
+         "minimize VALUE[ over OVER][ every EVERY]", ast.Minimize, before_value=True),
     Word("report", "statement", "Numbers that training shows.", "report VALUES", ast.Report, before_value=True),
     Word("record", "statement", "Parameters that training keeps a history of.", "record VALUES[ every EVERY]", ast.Record,
          before_value=True),
@@ -78,12 +78,12 @@ WORDS = (
     Word("in", "clause", "Before the bounds of an `integrate`."),
     Word("using", "clause", "Before the solver of an `integrate`."),
     Word("keep", "clause", "After an `integrate`: the states whose paths have names."),
-    Word("as", "clause", "Before the name of a turn, or of a path."),
+    Word("as", "clause", "Before the name of a turn, of a path, or of a number that a `report` shows."),
     Word("shared", "clause", "All turns of a `repeat` have one set of parameters."),
     Word("by", "clause", "Before the number of tokens of an `extend`."),
     Word("until", "clause", "Before the token that ends an `extend`."),
     Word("over", "clause", "Before the nets and parameters that a `minimize` moves.", before_value=True),
-    Word("every", "clause", "Before the number of steps between two rows of a `record`.", before_value=True),
+    Word("every", "clause", "Before the number of steps between two rows of a `record`, or two steps of a `minimize`.", before_value=True),
     Word("else", "branch", "The block of an `if` that is done where its condition is false."),
     Word("class", "type", "A label: a whole number below K.", "class[K]"),
     Word("tokens", "type", "A row of P tokens.", "tokens[P]"),
@@ -112,5 +112,6 @@ def texts(words: tuple[Word, ...]) -> tuple[str, ...]:
 
 
 DECLARATIONS, STATEMENTS = of_kind("declaration"), of_kind("statement")
+DISTRIBUTIONS = ("normal", "uniform", "bernoulli", "integers", "categorical")
 RESERVED = frozenset(texts(of_kind("value", "operator", "branch")))  # No names, wherever they stand.
 FORMS = {word.node: word.form for word in WORDS if word.node is not None}

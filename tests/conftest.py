@@ -7,11 +7,14 @@ from pathlib import Path
 
 import pytest
 import torch
+from hypothesis import settings
 
 from mai.compiler.check import check
 from mai.compiler.program import Program
 
 ROOT = Path(__file__).parents[1]
+settings.register_profile("mai", deadline=None)  # how long an example takes is the machine's
+settings.load_profile("mai")
 EXAMPLES = sorted((ROOT / "examples").glob("*.mai"))
 
 

@@ -12,7 +12,17 @@ import numpy as np
 from mai.compiler.data.fields import EXACT, bad, check_labels, check_whole, match_columns, shape_of, window
 from mai.compiler.data.label_names import Names, is_words, number_labels
 from mai.compiler.data.several_files import read_files
-from mai.compiler.data.source_kinds import HELD_OUT, Corpus, Endless, FileSource, Finite, Request, Source, generator
+from mai.compiler.data.source_kinds import (
+    HELD_OUT,
+    Corpus,
+    DrawsAlone,
+    Endless,
+    FileSource,
+    Finite,
+    Request,
+    Source,
+    generator,
+)
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
@@ -65,7 +75,7 @@ def load(
 
 
 def _load(source: Source, fields: Mapping[str, Type], request: Request, known: Names) -> Dataset:
-    if request.files and not source.reads_files:
+    if request.files and not source.reads_files and not isinstance(source, DrawsAlone):
         source = source_of(request.files[0], source)
     source.check_fields(fields)
     match read_files(source, request):

@@ -135,6 +135,16 @@ class Source(Settings):
         return None
 
 
+class DrawsAlone(Source):
+    """What a train block without a `data` line has: no examples. A batch is what the block draws."""
+
+    def read(self, request: Request) -> Reading:
+        if request.files:
+            message = f"--data {request.files[0]}: this spec has no `data` line, which would name what the file has"
+            raise bad(message, help="write `data x: [2] from npz()`")
+        return Endless(lambda generator, count: {})
+
+
 class FileSource(Source):
     """Examples of a file, known by its suffix."""
 

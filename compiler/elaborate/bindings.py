@@ -114,20 +114,27 @@ class Environment:
 
 @dataclass(slots=True)
 class WeightScope:
-    """Where fresh weights are named: a path, and how often each layer was called at it."""
+    """Where fresh weights are named: a path, and how often each layer was called at it.
+
+    `form` is the path with `{}` for every turn, those that are elaborated one by one as well: the same at all turns.
+    """
 
     path: str
     owner: str
+    form: str
     turns: tuple[int, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
 
     def enter(self, name: str, turns: int | None = None) -> WeightScope:
         """The scope of the next call of `name` here: `linear_1`, `linear_2`, ...; or of a body that is done `turns` times."""
         self.counts[name] = self.counts.get(name, 0) + 1
-        path = f"{self.path}.{name}_{self.counts[name]}"
-        if turns is None:
-            return WeightScope(path, self.owner, self.turns)
-        return WeightScope(path + ".{}", self.owner, (*self.turns, turns))
+        step = f".{name}_{self.counts[name]}"
+        inner = WeightScope(self.path + step, self.owner, self.form + step, self.turns)
+        return inner if turns is None else inner.at("{}", (*self.turns, turns))
+
+    def at(self, turn: str, turns: tuple[int, ...] | None = None) -> WeightScope:
+        """The scope of one turn of a body; of each, for a `turn` of `{}`."""
+        return WeightScope(f"{self.path}.{turn}", self.owner, self.form + ".{}", self.turns if turns is None else turns)
 
 
 def is_static(value: Binding) -> bool:

@@ -54,8 +54,8 @@ class Bounds:
         names = sorted(symbols(size) & set(self.settings))
         if not names or not isinstance(size, Dim):
             return
-        if symbols(size) == set(names) and (line := _line(size)) is not None:
-            slope, start = line
+        if symbols(size) == set(names) and (line := line_of_size(size)) is not None:
+            _, slope, start = line
             if slope > 0:
                 self.ask(names[0], use, least=-((start - least) // slope))
             else:
@@ -106,13 +106,13 @@ def setting_of(size: object) -> str | None:
     return str(monomial[0]) if alone else None
 
 
-def _line(size: Dim) -> tuple[int, int] | None:
-    """The slope and the start of `slope * n + start`; None for any other size."""
+def line_of_size(size: Dim) -> tuple[str, int, int] | None:
+    """The name, the slope and the start of a size `slope * name + start`; None for any other size."""
     start = sum(c for monomial, c in size.terms if not monomial)
     rest = [(monomial, c) for monomial, c in size.terms if monomial]
     if len(rest) != 1 or len(rest[0][0]) != 1 or not isinstance(rest[0][0][0], str):
         return None
-    return rest[0][1], start
+    return rest[0][0][0], rest[0][1], start
 
 
 def _grows(size: Size) -> bool:

@@ -55,10 +55,14 @@ def _configures(callee: Binding | None) -> bool:
     return callee is None or isinstance(callee, Function)
 
 
+def _last_name(callee: ast.Name | ast.Field) -> str:
+    return callee.id if isinstance(callee, ast.Name) else callee.name
+
+
 def _value(e: Context, env: Environment, expr: ast.Expr) -> object:
     """A number, a text, a list; a call as a configuration; a name that nothing defines as itself: `split = train`."""
     callee = expr.function if isinstance(expr, ast.Call) else None
-    if isinstance(callee, ast.Name) and _configures(look_up(env, callee.id)):
+    if isinstance(callee, (ast.Name, ast.Field)) and _configures(look_up(env, _last_name(callee))):
         made = read_configuration(e, env, (), expr)
         return Poison() if made is None else made
     if isinstance(expr, ast.Name) and not is_number(look_up(env, expr.id)):

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from mai.compiler.elaborate.bindings import (
-    POISON,
     Binding,
     BoundArgument,
     Callables,
@@ -20,17 +19,16 @@ from mai.compiler.elaborate.bindings import (
 from mai.compiler.elaborate.bounds import Bounds
 from mai.compiler.elaborate.expressions.static import StaticError, as_real, beyond
 from mai.compiler.elaborate.expressions.tables import numbers_of, table_of, typed
+from mai.compiler.elaborate.telling import CallAround, Stop, Telling, kind_of
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Region, Value, Weight
-from mai.compiler.ir.operation import Operation, ShapeError, describe
+from mai.compiler.ir.operation import Operation, ShapeError
 from mai.compiler.ir.sizes import Dim, Size, symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType
 from mai.compiler.ops.elementwise import ToReal
 from mai.compiler.ops.shapes.shape import Stack
-from mai.spec import ast, in_prelude
-from mai.spec.diagnostics import Edit, Help, Label, Reporter
-from mai.spec.diagnostics.edit import insert, meant
-from mai.spec.diagnostics.suggest import closest
+from mai.spec import ast
+from mai.spec.diagnostics import Reporter
 from mai.spec.record import record
 from mai.spec.source import Span
 
@@ -42,20 +40,9 @@ if TYPE_CHECKING:
     from mai.compiler.elaborate.expressions.signatures import Signatures
     from mai.compiler.elaborate.statements import Statements
 
+__all__ = ["BATCH", "CallAround", "Context", "LayerCall", "Stop", "kind_of"]
 BATCH = Axis("batch", symbol("batch"), BATCH_DEPTH)
 MAX_SIZE = 2**31 - 1
-
-
-# What may be wrong in a body because of what it is called with.
-CALLED_WITH = (
-    "shape-mismatch", "dimension-mismatch", "rank-mismatch", "return-shape", "class-range", "index-out-of-range",
-    "axis-out-of-range", "bad-pattern", "not-a-dimension", "dimension-unknown", "dimension-too-large", "too-many-parameters",
-    "static-needed", "type-mismatch", "repeat-count", "repeat-too-long", "division-by-zero", "number-too-large", "bad-number",
-)  # fmt: skip
-
-
-class Stop(Exception):
-    """What is being elaborated cannot be given a value; the error has been reported."""
 
 
 @record
@@ -66,30 +53,7 @@ class LayerCall:
     numbers: tuple[BoundArgument, ...]
 
 
-@record
-class CallAround:
-    """A call whose body is elaborated.
-
-    Attributes:
-        span: the call.
-        tensors: what it is given, by the names of the parameters.
-        decides: whether the body's shapes depend on the call.
-        where: where what is fixed when the file is compiled was given, by the names of the parameters.
-    """
-
-    span: Span
-    tensors: Mapping[str, Value]
-    decides: bool
-    where: Mapping[str, Span]
-
-    @property
-    def label(self) -> Label:
-        """The call, as a message about its body tells of it."""
-        shapes = [f"`{name}` is {describe(value.type.shape)}" for name, value in self.tensors.items()]
-        return Label(self.span, f"called from here: {', '.join(shapes)}" if shapes else "called from here")
-
-
-class Context:
+class Context(Telling):
     """State while one graph is elaborated, and the parts that elaborate it.
 
     The parts hold the context, and reach each other through it. A built-in function is handed it as `e`.
@@ -103,123 +67,30 @@ class Context:
     train: Outcome | None  # What a train block says beside its graph; None in every other graph.
 
     def __init__(self, report: Reporter, name: str, weights: dict[str, Weight]) -> None:
-        self.report, self.weights = report, weights
+        self.weights = weights
         self.graph = Graph(name=name)
-        self.builder, self.bounds = Builder(self.graph), Bounds(self.graph.settings)
-        self.scope, self.train = WeightScope(name, name), None
+        super().__init__(report, Builder(self.graph))
+        self.bounds = Bounds(self.graph.settings)
+        self.scope, self.train = WeightScope(name, name, name), None
         self.call_stack: list[str] = []  # The layers and nets around, the innermost last.
-        self.calls_around: list[CallAround] = []  # The calls of them.
-        self.callee = ""  # The function that the user's own call is of.
         self.named: Span | None = None  # Where that call names it.
         self.axes: tuple[Axis, ...] = ()  # What the calls around map over.
         self.batch_axis = BATCH
         self.directions = 0
+        self.turns_apart = 0  # Turns of `repeat`s that were elaborated one by one.
+        self.failed_attempts = 0
         self.evaluations: list[Value] = []  # How often each adaptive solver evaluated its velocity.
         self.transposes: dict[Value, Value] = {}
         self.quotients: dict[Value, tuple[Value | None, Value]] = {}  # `a / b` as (a, b), `b^-1` as (None, b)
-        self.origins: dict[Value, Span] = {}  # Where the text says what a value is.
         self.made_by: dict[Value, tuple[LayerCall, ...]] = {}
         self.drawing: ast.Draw | None = None  # The statement whose distribution is elaborated.
-        self.inputs_at: dict[Value, Span] = {}  # The types of the graph's inputs, as they are written.
 
     @property
     def in_train_block(self) -> bool:
         """Whether the graph that is being made is a train block's."""
         return self.train is not None
 
-    # ------------------------------------------------------------ diagnostics
-
-    def error(
-        self,
-        slug: str,
-        span: Span,
-        message: str,
-        *,
-        label: str = "",
-        where: Sequence[Label] = (),
-        help: Help = None,
-        edits: Sequence[Edit] = (),
-    ) -> Poison:
-        """Report an error and give what stands for its value."""
-        self.fail(slug, span, message, label=label, where=where, help=help, edits=edits)
-        return POISON
-
-    def fail(
-        self,
-        slug: str,
-        span: Span,
-        message: str,
-        *,
-        label: str = "",
-        where: Sequence[Label] = (),
-        help: Help = None,
-        edits: Sequence[Edit] = (),
-    ) -> Stop:
-        """Report an error; raise what this returns where no value can stand for it. `edits` may mend it.
-
-        What goes wrong inside a standard layer is told at the user's call of it.
-        """
-        call = self.at(span)
-        if call is not None and call is not span:
-            call = self._argument_at(span) or call
-            message, where, help, edits = f"in `{self.callee}`, {message}", (), None, ()
-        where = [*where, *self._calls_at_fault(slug, call or span)]
-        self.report.error(slug, call or span, message, label=label, where=where, help=help, edits=edits)
-        return Stop()
-
-    def _argument_at(self, span: Span) -> Span | None:
-        """Where the user wrote what a standard layer names at `span`; None where it names none of its arguments."""
-        for call in reversed(self.calls_around):
-            at = call.where.get(span.text)
-            if at is None or not in_prelude(at.source):
-                return at
-            span = at
-        return None
-
-    def _calls_at_fault(self, slug: str, span: Span) -> list[Label]:
-        """The calls of nets and layers that gave the body around `span` the shapes which do not fit there."""
-        if slug not in CALLED_WITH:
-            return []
-        calls = [c for c in self.calls_around if c.decides and not in_prelude(c.span.source)]
-        return [c.label for c in calls if not _holds(c.span, span)]
-
-    def unknown_argument(self, callee: str, name: str, span: Span, known: Sequence[str]) -> Stop:
-        """Report an argument that a function does not have."""
-        guess = closest(name, known)
-        help: Help = f"it takes {', '.join(known)}" if known else None
-        if guess:
-            help = meant(span, guess)
-        return self.fail("unknown-argument", span, f"`{callee}` has no argument `{name}`", help=help)
-
-    def refused(self, error: ShapeError, spans: Sequence[Span], span: Span, inputs: Sequence[Value] = ()) -> Poison:
-        """Tell what an operation's shape rule refused, at the operand that it names, beside the shapes of the others."""
-        if error.operand is None or error.operand >= len(spans):
-            return self.error(error.slug, span, error.message, label=error.label, help=error.help)
-        at = spans[error.operand]
-        others = [(s, v) for s, v in zip(spans, inputs, strict=False) if s.end <= at.start or at.end <= s.start]
-        where = [Label(s, describe(v.type.shape)) for s, v in others if s.source is at.source]
-        return self.error(error.slug, at, error.message, label=error.label, where=where, help=error.help)
-
-    def default_help(self, binding: Binding) -> Help:
-        """What to write where a count comes from an input, which has a number for each example: a setting has one for all."""
-        if not isinstance(binding, Value):
-            return None
-        value = binding
-        while value not in self.inputs_at and value.producer and value.producer.inputs:
-            value = value.producer.inputs[0]
-        at, name = self.inputs_at.get(value), value.name
-        if at is None or at.text != "int":
-            return None
-        words = (
-            f"without a default `{name}` is an input, a number for each example: write `{name}: int = 20` for a setting"
-        )
-        return insert(at.source, at.end, " = 20", words)
-
     # --------------------------------------------------------------- emission
-
-    def at(self, span: Span) -> Span | None:
-        """Where nodes made for `span` come from: inside a standard layer, the place of its call."""
-        return self.builder.span if in_prelude(span.source) else span
 
     @contextmanager
     def region(self, region: Region) -> Iterator[Region]:
@@ -244,6 +115,11 @@ class Context:
     def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: object) -> Value:
         """Apply an operation and return its first output."""
         return self.builder.emit(op, *inputs, name=name, **attributes)
+
+    def parameter(self, weight: Weight) -> Value:
+        """A weight as a value of this graph, which has it from here on."""
+        self.graph.weights[weight.name] = weight
+        return self.builder.weight(weight)
 
     def checked(
         self, span: Span, spans: Sequence[Span], op: type[Operation], *inputs: Value, **attributes: Any
@@ -271,7 +147,11 @@ class Context:
             return self.builder.size(binding)
         if isinstance(binding, list):
             return self.listed(binding, span)
-        helps = {Distribution: "what is drawn is written `x ~ normal([2])`", tuple: "take them apart: `(a, b) = ...`"}
+        if isinstance(binding, Distribution):
+            raise self.undrawn(binding, span)
+        if isinstance(binding, Callables):
+            raise self.uncalled(binding, span)
+        helps = {tuple: "take them apart: `(a, b) = ...`"}
         help = next((text for kind, text in helps.items() if isinstance(binding, kind)), None)
         message = f"a tensor or a number is needed here, this is {kind_of(binding)}"
         raise self.fail("type-mismatch", span, message, help=help)
@@ -350,10 +230,6 @@ class Context:
         return Axis(f"direction_{self.directions}", count, len(self.axes) + 0.5**self.directions)
 
 
-def _holds(outer: Span, inner: Span) -> bool:
-    return outer.source is inner.source and outer.start <= inner.start and inner.end <= outer.end
-
-
 def _is_whole(binding: Binding) -> bool:
     """Whether a value is of whole numbers."""
     if isinstance(binding, list):
@@ -361,22 +237,3 @@ def _is_whole(binding: Binding) -> bool:
     if isinstance(binding, Value):
         return binding.type.dtype is DType.INT
     return isinstance(binding, (int, Dim)) and not isinstance(binding, bool)
-
-
-def kind_of(binding: Binding) -> str:
-    """What a value is, in words for a message."""
-    if isinstance(binding, Value):
-        return f"a tensor {describe(binding.type.shape)}" if binding.type.rank else "a scalar known only at run time"
-    if isinstance(binding, Callables):
-        return "a function"
-    if isinstance(binding, Distribution):
-        return f"a {binding.kind} distribution"
-    words = {
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-        str: "text",
-        list: "a list",
-        tuple: "several values",
-    }
-    return words.get(type(binding), "something else")

@@ -92,7 +92,7 @@ class Draws:
         self.are_used = True
         e, axes = self.e, self.e.axes
         full = tuple(a.size for a in axes) + shape
-        place = self._place(f"{e.scope.path}.{name}" if e.call_stack else name)
+        place = self._place(f"{e.scope.form}.{name}" if e.call_stack else name)
         numbers = e.emit(op, self.seed, self.turn, self.example, name=name, place=place, shape=full)
         return e.builder.lead(numbers, axes) if axes else numbers
 

@@ -23,11 +23,12 @@ from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ops import elementwise as el
 from mai.spec import ast
+from mai.spec.diagnostics import Help
 from mai.spec.diagnostics.foreign import FOREIGN
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.source import Span
+from mai.spec.words import DISTRIBUTIONS
 
-DISTRIBUTIONS = ("normal", "uniform", "bernoulli", "integers", "categorical")
 LOST = Poison()  # what is returned by an `if` that failed and holds a `return`
 BINARY: dict[str, type[Operation]] = {"+": el.Add, "-": el.Subtract, "*": el.Multiply}
 
@@ -166,14 +167,15 @@ def _draw(e: Context, env: Environment, statement: ast.Draw) -> Binding:
     if isinstance(drawn_from, Poison):
         raise Stop
     if not isinstance(drawn_from, Distribution):
-        help = "write `x ~ normal([2])`; `=` defines"
+        help: Help = "write `x ~ normal([2])`; `=` defines"
         message = f"`~` draws from a distribution, this is {kind_of(drawn_from)}"
         raise e.fail("unknown-distribution", span, message, help=help)
     try:
         e.statements.bind_name(env, statement.name, e.draws.drawn(statement.name.id, drawn_from), span)
     except ShapeError as error:
-        e.refused(error, [span], span)
-        raise Stop from error
+        helps: list[Help] = [error.help, *map(e.default_help, drawn_from.numbers)]
+        help = next((h for h in helps if h), None)
+        raise e.fail(error.slug, span, error.message, label=error.label, help=help) from error
     return None
 
 

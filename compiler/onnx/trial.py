@@ -12,6 +12,7 @@ from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import symbols
 from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType
+from mai.compiler.onnx.limits import smallest
 from mai.runtime.arrays import Array
 from mai.runtime.model.session import session_options
 from mai.runtime.self_test.draw import draw
@@ -20,6 +21,7 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 
 FREE_SIZE = 5  # Of a dimension that a host chooses.
 MAX_STEPS = 3
+SEED = 2**31 - 9  # Large, and whole on engines of 32 bits, too, where a file's self-test is run.
 NUMPY: dict[DType, type[np.generic]] = {DType.REAL: np.float32, DType.INT: np.int64, DType.BOOL: np.bool_}
 
 
@@ -41,9 +43,9 @@ def trial(
 ) -> Trial:  # fmt: skip
     """Reals of deviation 1, or in the range `reals`, labels in their range, few steps; a text grows to `longest` tokens.
 
-    `sizes` are those of free dimensions, by name; others are `free`.
+    `sizes` are those of free dimensions, by name; others are `free`, or as large as they must be.
     """
-    free = free if longest is None else max(1, min(free, longest - MAX_STEPS, longest // 2))
+    free = free_size(longest, free)
     most = MAX_STEPS if longest is None else min(MAX_STEPS, longest - free + 1)
     settings: dict[str, float | int | bool] = {name: s.default for name, s in graph.settings.items()}
     spoken = {n for v in graph.inputs for s in v.type.shape for n in symbols(s)}
@@ -56,11 +58,18 @@ def trial(
     if "batch" in settings:
         settings["batch"] = batch
     if "seed" in settings:
-        settings["seed"] = 2**40 + 7
+        settings["seed"] = SEED
     open_sizes = [str(s) for v in graph.inputs for s in v.type.shape if not isinstance(s, int)]
-    chosen = {"batch": batch} | {name: (sizes or {}).get(name, free) for name in open_sizes}
+    least = smallest(graph)
+    usual = {name: max(free, least.get(name, 1)) for name in open_sizes}
+    chosen = {"batch": batch, **usual, **{name: size for name, size in (sizes or {}).items() if name in usual}}
     recipe = Recipe(seed=seed, reals=reals, sizes=chosen, settings=settings)
     return Trial({v.name: _draw(v, place, recipe) for place, v in enumerate(graph.inputs)}, settings, recipe)
+
+
+def free_size(longest: int | None, free: int = FREE_SIZE) -> int:
+    """The size of a dimension that a host chooses, `free` unless a text of `longest` tokens has no room for it."""
+    return free if longest is None else max(1, min(free, longest - MAX_STEPS, longest // 2))
 
 
 def with_unlike_prompts(tried: Trial, prompt: str) -> Trial:

@@ -50,7 +50,7 @@ def loss_change(exports: Preparations, trained: Trained) -> Change | None:
         training.data, training.fields, training.settings.seed, base, options.held_out, training.where, trained.labels
     )
     examples = data.validation or data.batch(0, MOST)
-    fields = {name: array[:MOST] for name, array in examples.items()}
+    fields = {name: array[:MOST] for name, array in examples.items()} or {"batch": np.array(MOST)}
     graph = forms.optimise(forms.select(forms.prepare(training.evaluation), [training.objectives[0].output]))
     if any(node.op is Matching for node in graph.walk()):
         return None
@@ -58,7 +58,7 @@ def loss_change(exports: Preparations, trained: Trained) -> Change | None:
     whole = CompileOptions(opset=options.opset)
     for coarse in (None, exports.coarse(options.bits)):
         session = opened(build(graph, trained.weights, whole, coarse=coarse))
-        inputs = {i.name for i in session.get_inputs()}
+        inputs = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
         (loss,) = session.run(None, {name: array for name, array in fields.items() if name in inputs})
         losses.append(float(np.mean(loss)))
     return Change(*losses)

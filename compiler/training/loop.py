@@ -46,6 +46,7 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 SAVE_SECONDS = 30.0
 REPORTS = 100
 VALIDATIONS = 10
+LOSSES = "losses"  # Of every objective, in a checkpoint: the last one known.
 SMALL_STEP = 1e9  # Multiply-adds.
 
 
@@ -138,6 +139,7 @@ class Trainer:
         self.recorder = Recorder(training.records, self.weights, out / folder.RECORDS)
         self.asked = self.stop = False
         self.figures: dict[str, float] = {}
+        self.losses = [0.0] * len(self.objectives)
 
     def _load(self) -> Dataset:
         """The examples; labels have the numbers that the weights were trained with."""
@@ -258,14 +260,16 @@ class Trainer:
         meter.show(step, values)
 
     def step(self, step: int, report: bool) -> float:
-        """One step of every objective; the sum of their losses."""
+        """One step of every objective that is due; the sum of their losses, each the last one known."""
         whole, share = self.data.batch(step, self.batch), slice(self.share.start, self.share.stop)
         fields = self.on_device({name: array[share] for name, array in whole.items()})
         factor = self.rate.factor(step)
-        losses = [self.minimize(o, fields, step, factor, report) for o in self.objectives]
+        for place, objective in enumerate(self.objectives):
+            if objective.written.is_due(step):
+                self.losses[place] = self.minimize(objective, fields, step, factor, report)
         if self.average is not None:
             self.average.update(step)
-        total = float(sum(losses))
+        total = sum(self.losses)
         self.rate.see(step + 1, total, self._held_out_loss)
         if report:
             self.figures["loss"] = total
@@ -351,6 +355,7 @@ class Trainer:
         for place, objective in enumerate(self.objectives):
             tensors |= ck.optimizer_tensors(objective.optimizer, list(objective.parameters), place)
         tensors |= self.scaling.saved() | self.rate.saved()
+        tensors[LOSSES] = torch.tensor(self.losses, dtype=torch.float64)
         self.recorder.save()
         metadata = {**self._metadata(), "steps": str(self.steps), "batch": str(self.batch)}
         if self.best is not None:
@@ -372,6 +377,8 @@ class Trainer:
             ck.restore_optimizer(objective.optimizer, list(objective.parameters), place, checkpoint.tensors)
         self.scaling.restore(checkpoint.tensors)
         self.rate.restore(checkpoint.tensors)
+        if LOSSES in checkpoint.tensors:
+            self.losses = checkpoint.tensors[LOSSES].tolist()
         if self.best is not None:
             self.best.restore(checkpoint)
         return checkpoint.step

@@ -18,8 +18,8 @@ MakeModule = Callable[[Sequence[int]], Module]  # The outputs of the train graph
 class Objective:
     """What one `minimize` computes and moves.
 
-    `module` computes the loss of each example and, for the first objective, what becomes of the `states` that the block
-    writes; `reporting` computes the reports, too, for the last one.
+    `module` computes the loss of each example and, for the first objective of every step, what becomes of the `states` that
+    the block writes; `reporting` computes the reports, too, for the last one of every step.
 
     Raises:
         MaiError: it moves no weight.
@@ -27,7 +27,8 @@ class Objective:
 
     def __init__(self, training: Training, written: program.Objective, weights: Weights, module: MakeModule) -> None:
         self.written = written
-        is_first, is_last = written is training.objectives[0], written is training.objectives[-1]
+        steady = [o for o in training.objectives if o.every == 1] or list(training.objectives)
+        is_first, is_last = written is steady[0], written is steady[-1]
         reports = [r.output for r in training.reports] if is_last else []
         updates = training.updates if is_first else ()
         self.states = tuple(u.weight for u in updates)

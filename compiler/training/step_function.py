@@ -21,6 +21,8 @@ class Module:
         self.names = [v.name for v in graph.inputs]
         self.settings = list(graph.settings)
         self.scalars = {"seed": torch.tensor(seed, device=device)}
+        if draws is not None:
+            self.scalars["batch"] = torch.tensor(draws.batch, device=device)
         self.device = device
         self.takes_step = "step" in self.settings
         self.forward = module.forward

@@ -16,7 +16,14 @@ from mai.runtime.model.checksum import checksum, external_tensors
 from mai.runtime.model.failures import first_line, newer_error, unreadable_error
 from mai.runtime.model.manifest import FORMAT, MANIFEST_KEY, SPEC_KEY, Manifest
 from mai.runtime.model.model import Model
-from mai.runtime.model.session import NARROWING, Provider, captures_graphs, choose_providers, open_session
+from mai.runtime.model.session import (
+    NARROWING,
+    Provider,
+    captures_graphs,
+    check_version,
+    choose_providers,
+    open_session,
+)
 from mai.runtime.text.stream import NEXT
 
 
@@ -40,8 +47,9 @@ def load(
 
     Raises:
         ModelError: the file is missing, truncated, changed, not made by mai, of a newer format, or of a precision that
-            nothing here computes with; or there is no CUDA graph of it.
+            nothing here computes with; or there is no CUDA graph of it; or ONNX Runtime is too old.
     """
+    check_version()
     path = Path(path)
     raw = _read(path)
     _check_self_contained(path, raw)

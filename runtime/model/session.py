@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 import onnxruntime as ort
 
 from mai.runtime.errors import ModelError
 
+LOWEST = (1, 24)  # Of ONNX Runtime: earlier ones fail on texts that grow, or take other tokens, and open no int8 flows.
 WARNING, FATAL_ONLY = 2, 4
 CUDA, CPU = "CUDAExecutionProvider", "CPUExecutionProvider"
 NARROWING = frozenset({"OpenVINOExecutionProvider"})  # Providers that compute int64 as int32.
@@ -15,6 +17,19 @@ BY_NAME = {"cpu": [CPU], "cuda": [CUDA, CPU]}
 
 ProviderOptions = dict[str, object]
 Provider = str | tuple[str, ProviderOptions]  # A provider's name, alone or with its options.
+
+
+def check_version(version: str = ort.__version__) -> None:
+    """Check that this ONNX Runtime computes every file that mai writes.
+
+    Raises:
+        ModelError: `runtime-too-old`: it is below the lowest that does.
+    """
+    numbers = tuple(map(int, re.findall(r"\d+", version)[:2]))
+    if numbers < LOWEST:
+        lowest = ".".join(map(str, LOWEST))
+        message = f"this is ONNX Runtime {version}, on which files of mai fail or are wrong: {lowest} is the lowest"
+        raise ModelError("runtime-too-old", message, f"pip install 'onnxruntime>={lowest}'")
 
 
 def session_options(threads: int | None = None) -> ort.SessionOptions:

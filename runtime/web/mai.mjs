@@ -15,6 +15,9 @@ const HALF = "\ufffd"; // What stands for bytes that are no character, or not ye
 const PIECES = "this file's tokenizer needs `Tokenizer` of @huggingface/tokenizers: hand it to `load`, or give tokens";
 const ERRORS = 3; // of onnxruntime's levels of what it logs
 const CUT = "this is no ONNX file, or it is cut short";
+const LEAST = [1, 24]; // The lowest onnxruntime that computes every file right: earlier ones fail on texts that grow.
+// Providers that have given wrong numbers in silence: a file is verified there before it answers.
+const DOUBTED = ["webgpu", "webnn", "webgl"];
 const ARRAYS = { float32: Float32Array, int64: BigInt64Array, bool: Uint8Array };
 
 /** What is wrong with a file or with what it is called with. */
@@ -25,8 +28,10 @@ export class ModelError extends Error {}
  * as `step`, a text may be streamed; `session` holds onnxruntime's own options. `Tokenizer`, the class of
  * `@huggingface/tokenizers`, reads texts where the tokens are not bytes; without it they are given and returned as numbers.
  * `specialTokens` says whether a text gets those that its tokenizer prescribes; otherwise the file says it.
+ * With `verify` the self-test that travels in the file is run first: by default on WebGPU, WebNN and WebGL alone.
  */
-export async function load(ort, source, { step, session, Tokenizer, specialTokens } = {}) {
+export async function load(ort, source, { step, session, Tokenizer, specialTokens, verify } = {}) {
+  checkVersion(ort);
   const bytes = await bytesOf(source);
   const metadata = metadataOf(bytes);
   if (!metadata["mai.manifest"]) throw new ModelError("this is not a file that mai compiled");
@@ -37,8 +42,11 @@ export async function load(ort, source, { step, session, Tokenizer, specialToken
   checkSettable(bytes, settings);
   const needed = manifest.required ? bytes : withoutDefaults(bytes, settings);
   const opened = await ort.InferenceSession.create(needed, { logSeverityLevel: ERRORS, ...session });
-  const turn = step ? await load(ort, step, { session, Tokenizer }) : null;
-  return new Model(ort, opened, manifest, metadata["mai.spec"] ?? "", turn, tokenizerOf(manifest, Tokenizer));
+  const turn = step ? await load(ort, step, { session, Tokenizer, verify }) : null;
+  const spec = metadata["mai.spec"] ?? "";
+  const model = new Model(ort, opened, manifest, spec, turn, tokenizerOf(manifest, Tokenizer));
+  if (verify ?? isDoubted(session)) await model.verify();
+  return model;
 }
 
 export class Model {
@@ -96,6 +104,43 @@ export class Model {
     }
     const rest = decoder?.rest();
     if (rest) yield rest;
+  }
+
+  /**
+   * Run the self-test that travels in the file: how far each output of each run is from what the file gave when it was written.
+   * Throws where one differs by more than the file allows, or than `tolerance`.
+   */
+  async verify({ tolerance } = {}) {
+    const test = this.manifest.self_test;
+    if (!test)
+      throw new ModelError("this file has no self-test, an earlier mai wrote it; `verify: false` runs it unverified");
+    const differences = [];
+    for (const [run, { recipe, outputs }] of test.runs.entries()) {
+      const made = await running(this.session, this._drawn(recipe));
+      for (const [output, expected] of Object.entries(outputs)) {
+        const real = this.outputs[output].dtype === "float32";
+        const allowed = tolerance ?? (real ? test.tolerance : 0);
+        differences.push({ run, output, difference: differenceOf(made[output], expected, real), allowed, real });
+      }
+    }
+    const wrong = differences.filter(({ difference, allowed }) => !(difference <= allowed));
+    if (wrong.length) throw new ModelError(`this file does not compute here what it did when it was written: ${told(wrong)}`);
+    return differences;
+  }
+
+  /** The inputs and settings of a run of the self-test. */
+  _drawn({ seed, reals, sizes, settings }) {
+    const feeds = {};
+    this.manifest.inputs.forEach((port, place) => {
+      const axes = port.batch ? ["batch", ...port.shape] : port.shape;
+      const dims = axes.map((size) => (typeof size === "number" ? size : sizes[size]));
+      const data = new ARRAYS[port.dtype](product(dims));
+      const stream = STREAMS * seed + place + 1;
+      for (let i = 0; i < data.length; i++) data[i] = drawn(port, bitsOf(i, stream), reals);
+      feeds[port.name] = new this.ort.Tensor(port.dtype, data, dims);
+    });
+    for (const port of this.manifest.settings) this._feed(feeds, port, settings[port.name]);
+    return feeds;
   }
 
   _known() {
@@ -333,6 +378,78 @@ function nearest(name, names) {
   };
   const near = names.filter((other) => far(name, other) <= Math.ceil(name.length / 3));
   return near.sort((a, b) => far(name, a) - far(name, b))[0];
+}
+
+// ------------------------------------------------------------------ the self-test
+
+const STREAMS = 4096;
+const [PLACE, STREAM, SIGNS] = [0x9e3779b9, 0x85ebca6b, 0xffffffff];
+const WORD = 2 ** 32;
+
+/** 32 random bits of a place in a stream (`runtime/self_test/draw.py`). */
+function bitsOf(place, stream) {
+  let x = (Math.imul(stream, STREAM) + Math.imul(place, PLACE)) >>> 0;
+  x = Math.imul(x ^ (x >>> 16), 0x21f0aaad);
+  x = Math.imul(x ^ (x >>> 15), 0x735a2d97);
+  return (x ^ (x >>> 15)) >>> 0;
+}
+
+/** An input's number of its bits: of mean 0 and deviation 1, even in a range, or below a number of classes. */
+function drawn({ dtype, classes }, bits, reals) {
+  if (dtype === "int64") return BigInt(Math.floor((bits * (classes ?? 2)) / WORD));
+  if (dtype === "bool") return Math.floor((bits * 2) / WORD);
+  if (reals) return reals[0] + ((reals[1] - reals[0]) * bits) / WORD;
+  return ((bits & 0xffff) + (bits >>> 16) - 65535) / 26755;
+}
+
+/** How far a result is from what is kept of it: of reals relative to the largest, of others the share that differs. */
+function differenceOf({ data, dims }, { dims: wanted, places, values, scale, blank, projection }, real) {
+  if (dims.length !== wanted.length || dims.some((size, axis) => size !== wanted[axis])) return Infinity;
+  const all = Array.from(data, Number);
+  const finite = all.map(Number.isFinite);
+  const size = Math.max(scale || 1, 1e-6);
+  const signed = all.reduce((sum, v, i) => sum + (finite[i] ? (bitsOf(i, SIGNS) & 1 ? -v : v) : 0), 0);
+  const off =
+    projection === null ? 0 : Math.abs(signed / (size * Math.sqrt(Math.max(all.length, 1))) - projection);
+  const pairs = values.map((value, k) => [all[places ? places[k] : k], NAMED[value] ?? Number(value)]);
+  if (!real) {
+    const others = pairs.filter(([a, b]) => a !== b).length / Math.max(pairs.length, 1);
+    const unlike = off > 1e-6 * Math.max(1, Math.abs(projection ?? 0));
+    return others || (unlike ? 1 / all.length : 0);
+  }
+  if (all.length - finite.filter(Boolean).length !== blank) return Infinity;
+  const apart = pairs.map(([a, b]) => (Object.is(a, b) ? 0 : Math.abs(a - b) / size));
+  return apart.some(Number.isNaN) ? Infinity : Math.max(off, ...apart);
+}
+
+const NAMED = { inf: Infinity, "-inf": -Infinity, nan: NaN };
+
+/** The outputs that differ, each with the largest of its differences, in words. */
+function told(wrong) {
+  const worst = new Map();
+  for (const one of wrong)
+    if (!(one.difference <= worst.get(one.output)?.difference)) worst.set(one.output, one);
+  const spoken = ({ output, difference, allowed, real }) => {
+    if (!Number.isFinite(difference)) return `\`${output}\` differs in shape, or in where its numbers are finite`;
+    if (!real) return `\`${output}\` differs in ${(100 * difference).toFixed(1)}% of its numbers`;
+    return `\`${output}\` differs by ${difference.toExponential(1)} of its largest number, ${allowed.toExponential(0)} is allowed`;
+  };
+  return [...worst.values()].map(spoken).join("; ");
+}
+
+/** Whether a session's options ask for a provider that has been wrong in silence. */
+function isDoubted(session) {
+  return (session?.executionProviders ?? []).some((provider) => DOUBTED.includes(provider?.name ?? provider));
+}
+
+/** An onnxruntime that is too old is refused, where it says its version. */
+function checkVersion({ env }) {
+  const version = env?.versions?.web ?? env?.versions?.node;
+  const [major, minor] = (version ?? "").split(".").map(Number);
+  if (version && (major < LEAST[0] || (major === LEAST[0] && minor < LEAST[1])))
+    throw new ModelError(
+      `this is onnxruntime ${version}, which computes some files wrong: ${LEAST.join(".")} is the lowest that mai's files run on`,
+    );
 }
 
 // ------------------------------------------------------------------ texts

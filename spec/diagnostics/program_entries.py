@@ -18,11 +18,12 @@ PROGRAM: dict[str, Entry] = {
     ),
     "loop-shape-changes": Entry(
         "A state that changes its shape",
-        "What a `repeat` or an `integrate` carries from turn to turn keeps its shape. Bring it to its width before the\n"
-        "loop.",
-        "net f(x: [2]) -> [4] {\n  repeat 3 { x = linear(x, 4) }\n  return x\n}\n"
+        "What a `repeat ... shared` or an `integrate` carries from turn to turn keeps its shape, and so does what a `repeat` carries\n"
+        "whose number of turns only the call knows. Bring it to its width before the loop. The turns of a plain `repeat 3 { }` may\n"
+        "change shapes.",
+        "net f(x: [2]) -> [4] {\n  repeat 3 shared { x = linear(x, 4) }\n  return x\n}\n"
         "export g(x: [2]) -> [4] { return f(x) }\n",
-        "net f(x: [2]) -> [4] {\n  h = linear(x, 4)\n  repeat 3 { h = linear(h, 4) }\n  return h\n}\n",
+        "net f(x: [2]) -> [4] {\n  h = linear(x, 4)\n  repeat 3 shared { h = linear(h, 4) }\n  return h\n}\n",
     ),
     "repeat-count": Entry(
         "A count that is no count",
@@ -258,9 +259,8 @@ SETTINGS: dict[str, Entry] = {
     ),
     "data-missing": Entry(
         "Data that are not there",
-        "A train block needs a `data` line, which names the fields of one example and their source; its file must exist.",
-        "net f(x: [2]) -> [2] { return linear(x, 2) }\ntrain(steps = 1) { minimize 1.0 }\n",
-        train("steps = 1"),
+        "A `data` line names the fields of one example and their source; its file must exist. (A train block without a `data`\n"
+        "line has what it draws.)",
     ),
     "data-bad": Entry(
         "Data that do not fit the spec",

@@ -11,6 +11,7 @@ from mai.spec.record import record
 from mai.spec.source import Span
 
 MAX_DIAGNOSTICS = 100
+OF_NAMES = ("unknown-name", "unknown-function")  # What is missing is missing once, however often it is named.
 Severity = Literal["error", "warning", "note"]
 Help: TypeAlias = "str | Edit | None"  # What to write instead, in words, or as a repair, which has its words.
 
@@ -115,10 +116,30 @@ class Reporter:
         Raises:
             MaiError: there are 100, which are more than anybody reads.
         """
-        if not any(_is_same(diagnostic, other) for other in self.diagnostics):
+        if diagnostic.slug in OF_NAMES and diagnostic.span is not None:
+            self._add_name(diagnostic, diagnostic.span)
+        elif not any(_is_same(diagnostic, other) for other in self.diagnostics):
             self.diagnostics.append(diagnostic)
         if len(self.diagnostics) >= MAX_DIAGNOSTICS:
             self.check()
+
+    def _add_name(self, diagnostic: Diagnostic, span: Span) -> None:
+        """A name that nothing has is told once a file, at its first place; it is named there as often as it lacks."""
+        for place, other in enumerate(self.diagnostics):
+            at = other.span
+            if other.slug in OF_NAMES and at and at.source is span.source and at.text == span.text:
+                if span.start < at.start:
+                    self.diagnostics[place] = diagnostic
+                return
+        self.diagnostics.append(diagnostic)
+
+    def tells(self, slug: str, span: Span) -> bool:
+        """Whether an error of this kind stands at this very place."""
+        return any(d.slug == slug and d.span == span for d in self.diagnostics)
+
+    def says(self, message: str) -> bool:
+        """Whether this has been said of another place."""
+        return any(d.message == message for d in self.diagnostics)
 
     def offer(self, since: int, slugs: Sequence[str], span: Span, edits: Sequence[Edit]) -> None:
         """Further repairs to try, after their own, for errors of these kinds: those of `span`, reported since there were so many."""

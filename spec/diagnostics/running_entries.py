@@ -134,6 +134,11 @@ RUNNING: dict[str, Entry] = {
         "A file that mai did not compile", "`mai run` runs what `mai compile` and `mai train` write."
     ),
     "model-newer": Entry("A file of a newer mai", "Upgrade mai to run it."),
+    "runtime-too-old": Entry(
+        "An ONNX Runtime that is too old",
+        "Files are tested on the lowest ONNX Runtime that `pip` accepts for mai, and on the newest. Earlier ones fail on some files,\n"
+        "and compute others wrong without a word, so none is opened there.",
+    ),
     "self-test-failed": Entry(
         "A file does not compute what it did when it was written",
         "A compiled file carries a few runs: inputs, and what ONNX Runtime's CPU gave for them. `mai verify` runs them again.\n"

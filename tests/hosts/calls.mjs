@@ -12,13 +12,40 @@ const ort = installed("onnxruntime-web");
 const { Tokenizer } = installed("@huggingface/tokenizers");
 ort.env.wasm.numThreads = 1;
 
+/** Hosts that are wrong in some way: their sessions compute on the CPU, whatever they are asked for. */
+const HOSTS = {
+  right: () => hostOf((value) => value),
+  wrong: () => hostOf((value) => (typeof value === "bigint" ? value + 1n : value * 1.01)),
+  shorter: () => hostOf((value) => value, 1),
+  old: () => ({ ...hostOf((value) => value), env: { versions: { common: "1.23.2", web: "1.23.2" } } }),
+};
+
+function hostOf(change, less = 0) {
+  const made = ({ type, data, dims }) => {
+    const [first, ...rest] = dims;
+    const size = data.length / first;
+    const kept = [first - less, ...rest];
+    return new ort.Tensor(type, data.map(change).slice(0, (first - less) * size), kept);
+  };
+  const create = async (bytes) => {
+    const session = await ort.InferenceSession.create(bytes);
+    const run = async (feeds) =>
+      Object.fromEntries(Object.entries(await session.run(feeds)).map(([name, tensor]) => [name, made(tensor)]));
+    return { run };
+  };
+  return { Tensor: ort.Tensor, InferenceSession: { create }, env: ort.env };
+}
+
 const answers = [];
 const opened = new Map();
-for (const { file, step, values, prompt } of JSON.parse(await readFile(calls))) {
+for (const { file, step, values, prompt, host, options, verify } of JSON.parse(await readFile(calls))) {
   try {
-    if (!opened.has(file)) opened.set(file, await load(ort, file, { step, Tokenizer }));
-    const model = opened.get(file);
-    if (prompt === undefined) answers.push({ results: plain(await model.run(values)) });
+    const model = host
+      ? await load(HOSTS[host](), file, { step, Tokenizer, ...options })
+      : (opened.get(file) ?? (await load(ort, file, { step, Tokenizer })));
+    if (!host) opened.set(file, model);
+    if (verify) answers.push({ differences: await model.verify() });
+    else if (prompt === undefined) answers.push({ results: plain(await model.run(values)) });
     else {
       const pieces = [];
       for await (const piece of model.stream(prompt, values)) pieces.push(piece);

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import subprocess
@@ -54,10 +55,10 @@ DRAWS = """export draws() -> ([4], [4], class[4], [3]) {
 
 def compiled(
     program: Program, name: str, folder: Path, *, required: bool = False, tokenizer: str | None = None,
-    labels: Mapping[str, tuple[str, ...]] | None = None, draws: Drawing = "portable",
+    labels: Mapping[str, tuple[str, ...]] | None = None, verify: bool = False, draws: Drawing = "portable",
 ) -> Path:  # fmt: skip
     weights, _ = load_weights(program, None)
-    options = CompileOptions(verify=False, settings="required" if required else "optional", draws=draws)
+    options = CompileOptions(verify=verify, settings="required" if required else "optional", draws=draws)
     return export(program, name, Trained(weights, tokenizer=tokenizer, labels=labels or {}), folder, options).path
 
 
@@ -84,12 +85,12 @@ def small(path: Path) -> Program:
 
 
 def test_every_export_of_every_example(javascript: JavaScript, tmp_path: Path) -> None:
-    """With settings that are optional in the file, and with required ones."""
+    """With settings that are optional in the file, and with required ones. Its self-test is content there, too."""
     calls, wanted, allowed = [], [], []
     for path in EXAMPLES:
         program = small(path)
         for place, name in enumerate(program.exports):
-            file = compiled(program, name, tmp_path, required=place % 2 == 1)
+            file = compiled(program, name, tmp_path, required=place % 2 == 1, verify=True)
             prepared = prepare_export(program, name)
             plain = prepared.plain
             tried = trial(plain, FEW, longest=prepared.longest_text)
@@ -99,11 +100,48 @@ def test_every_export_of_every_example(javascript: JavaScript, tmp_path: Path) -
             allowed.append(allowance(plain))
     answers = javascript(calls)
     assert len(answers) > 25
+    for call, verified in zip(calls, javascript([{"file": c["file"], "verify": True} for c in calls]), strict=True):
+        assert all(d["difference"] <= d["allowed"] for d in verified["differences"]), (call["file"], verified)
     for call, answer, expected, most in zip(calls, answers, wanted, allowed, strict=True):
         made = arrays(answer)
         assert made.keys() == expected.keys(), call["file"]
         for name, array in expected.items():
             assert difference_of(made[name], np.asarray(array)) < most, (call["file"], name)
+
+
+FALSE = """net f(x: [4]) -> [300] { return linear(x, 300) }
+export f(x: [4], y: class[3]) -> ([300], [2], class[3]) {
+  e ~ normal([2])
+  return (f(x), e, y)
+}
+"""
+WEBGPU = {"session": {"executionProviders": [{"name": "webgpu"}]}}
+
+
+def test_what_a_host_computes_wrong_is_told(javascript: JavaScript, program: Any, tmp_path: Path) -> None:
+    """Where it is asked for, and by itself on WebGPU, before anything is answered."""
+    made = program(FALSE)
+    file, unverified = (compiled(made, "f", tmp_path / str(k), verify=k) for k in (True, False))
+    asked = [
+        ("right", WEBGPU, file), ("right", {}, file), ("wrong", {}, file), ("wrong", {"verify": True}, file),
+        ("wrong", WEBGPU, file), ("shorter", WEBGPU, file), ("wrong", WEBGPU | {"verify": False}, file),
+        ("right", WEBGPU, unverified), ("right", {}, unverified), ("old", {}, file),
+    ]  # fmt: skip
+    values = {"x": [1, 2, 3, 4], "y": 1}
+    answers = javascript([{"file": str(f), "host": h, "options": o, "values": values} for h, o, f in asked])
+    told = [answer.get("error", "") for answer in answers]
+    assert [bool(t) for t in told] == [False, False, False, True, True, True, False, True, False, True]
+    assert all(answer["known"] for answer in answers if "error" in answer)
+    first, drawn, label = json.loads(load(file, providers="cpu").manifest.model_dump_json())["outputs"]
+    for message in told[3:5]:
+        assert message.startswith("this file does not compute here what it did when it was written: ")
+        for port in (first, drawn):
+            off = rf"`{port['name']}` differs by [\d.]+e-[23] of its largest number, 1e-4 is allowed"
+            assert re.search(off, message)
+        assert f"`{label['name']}` differs in 100.0% of its numbers" in message
+    assert "differs in shape" in told[5]
+    assert "this file has no self-test" in told[7]
+    assert "this is onnxruntime 1.23.2" in told[9] and "1.24 is the lowest" in told[9]
 
 
 @pytest.mark.parametrize("draws", get_args(Drawing))

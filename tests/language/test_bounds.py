@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -30,7 +31,7 @@ USES: dict[str, tuple[str, Range]] = {
     "a count of turns": ("  repeat n { x = 0.5 * x }\n  return x", (0, None)),
     "a size": ("  return x + sum(zeros([n]))", (0, None)),
     "the end of a slice": ("  a = [1, 2, 3, 4, 5] + x\n  return sum(a[:n])", (0, None)),
-    "an index": ("  a = [1, 2, 3, 4, 5] + x\n  return a[n]", (0, None)),
+    "an index": ("  a = [1, 2, 3, 4, 5] + x\n  return a[n]", (0, 4)),
     "a factor": ("  return n * x", (None, None)),
     "a factor and a number of steps": (SOLVED.format("n").replace("return x", "return n * x"), (1, None)),
     "steps of a net": (SOLVED.format("n").replace("return x", "return f(x)"), (1, None)),
@@ -58,12 +59,49 @@ def test_a_filter_has_the_range_of_its_meaning(program: Maker) -> None:
     assert ranges == {"t": (0, None), "k": (0, None), "p": (0, 1), "m": (0, 1), "seed": (0, None)}
 
 
+DRAWS: dict[str, Range] = {
+    "bernoulli(t)": (0, 1),
+    "bernoulli(1 - t)": (0, 1),
+    "bernoulli(t / 100)": (0, 100),
+    "bernoulli(0.5 - t / 2)": (-1, 1),
+    "bernoulli(t * x)": (None, None),
+    "normal(0, t)": (0, None),
+    "normal(t, 1)": (None, None),
+    "normal(0, 3 - t)": (None, 3),
+    "normal(0, sqrt(t))": (None, None),
+    "uniform(0, t)": (0, None),
+    "uniform(t, 2)": (None, 2),
+    "uniform(t, high = 3)": (None, 3),
+    "uniform(-1, 2 * t + 1)": (-1, None),
+    "uniform(t, t + 1)": (None, None),
+    "integers(0, n)": (1, None),
+    "integers(n, 10)": (None, 9),
+    "integers(2, n + 1)": (2, None),
+    "bernoulli(n / 10)": (0, 10),
+    "categorical([x, 0], temperature = 2 * t)": (0, None),
+    "categorical([x, 0], top_p = 1 - t)": (0, 1),
+}
+
+
+@pytest.mark.parametrize("draw", DRAWS)
+def test_the_numbers_of_a_draw_bound_the_setting_that_they_are_made_of(draw: str, program: Maker) -> None:
+    setting = "n: int = 4" if re.search(r"\bn\b", draw) else "t: real = 0.5"
+    text = f"export g(x: [], {setting}) -> [] {{\n  y ~ {draw}\n  return x + where(y > 0, 1.0, 0.0)\n}}\n"
+    if draw.startswith("bernoulli"):
+        text = text.replace("y > 0", "y")
+    settings = program(text).exports["g"].settings
+    bounded = settings[setting[0]]
+    assert (bounded.minimum, bounded.maximum) == DRAWS[draw]
+
+
 DEFAULTS = {
     "no step": (SOLVED.format("n"), "0", "at least 1"),
     "fewer than none": (SOLVED.format("n"), "-5", "at least 1"),
     "too few with arithmetic": (SOLVED.format("n - 1"), "1", "at least 2"),
     "too many": (SOLVED.format("10 - n"), "10", "at most 9"),
     "a negative count": ("  repeat n { x = 0.5 * x }\n  return x", "-1", "at least 0"),
+    "no whole number to draw": ("  k ~ integers(0, n)\n  return x + k", "0", "at least 1"),
+    "an index beyond the end": ("  a = [1, 2, 3] + x\n  return a[n]", "3", "at most 2"),
 }
 
 

@@ -33,6 +33,7 @@ def export(body: str, settings: str = "") -> str:
         ("uniform([2], 3, -3)", "write `uniform(-3, 3)`"),
         ("integers(5, 1)", "write `integers(1, 5)`"),
         ("integers(2, 2)", "write `integers(2, 2)`"),
+        ("integers(0, 2^31 + 1)", None),
     ],
 )
 def test_impossible_draws(tmp_path: Path, draw: str, help: str | None) -> None:
@@ -43,7 +44,15 @@ def test_impossible_draws(tmp_path: Path, draw: str, help: str | None) -> None:
 
 @pytest.mark.parametrize(
     "draw",
-    ["bernoulli(0)", "bernoulli(1)", "normal([2], -3, 0)", "uniform(-2, -1)", "uniform(1, 1)", "integers(-3, 3)"],
+    [
+        "bernoulli(0)",
+        "bernoulli(1)",
+        "normal([2], -3, 0)",
+        "uniform(-2, -1)",
+        "uniform(1, 1)",
+        "integers(-3, 3)",
+        "integers(0, 2^31)",
+    ],
 )
 def test_possible_draws(tmp_path: Path, draw: str) -> None:
     assert slugs(tmp_path, export(f"k ~ {draw}\n  return sum(x) + sum(y)")) == []

@@ -267,7 +267,7 @@ def test_a_prompt_that_is_read_beside_has_one_length(program: Maker, tmp_path: P
 # ----------------------------------------------------------------------- random nets
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(layers=some.lists(some.tuples(LAYERS, some.integers(1, 3)), min_size=1, max_size=5), size=some.integers(1, 6))
 def test_random_causal_nets(program: Maker, layers: list[tuple[str, int]], size: int) -> None:
     """Whatever causal operations follow one another: incremental is recomputed, and a row is its run alone."""

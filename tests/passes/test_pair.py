@@ -304,7 +304,7 @@ def combined(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 EXPRESSIONS = st.recursive(st.sampled_from(LEAVES), combined, max_leaves=8)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     first=EXPRESSIONS, second=EXPRESSIONS, net=st.sampled_from(["tanh(linear(h, 4))", "h * linear(layer_norm(h), 4)"])
 )

@@ -339,7 +339,7 @@ def combined(children: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
 EXPRESSIONS = st.recursive(st.sampled_from(LEAVES), combined, max_leaves=10)
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(first=EXPRESSIONS, second=EXPRESSIONS)
 def test_random_loops_compute_the_same_after_every_pass(first: str, second: str, program: Maker) -> None:
     text = (

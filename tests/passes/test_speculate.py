@@ -319,7 +319,7 @@ def _went_on(text: list[int], old: int, count: int) -> list[int]:
 # ----------------------------------------------------------------- random nets
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(layers=some.lists(some.tuples(LAYERS, some.integers(1, 3)), min_size=1, max_size=4), size=some.integers(1, 6))
 def test_random_causal_nets(program: Maker, layers: list[tuple[str, int]], size: int) -> None:
     """Whatever causal operations follow one another: the same text, from few words that come again and again."""

@@ -65,7 +65,7 @@ strings = node(ast.String, value=texts)
 types = st.one_of(
     node(ast.TensorType, dims=row(small)),
     node(ast.TokensType, dims=row(small, least=1)),
-    node(ast.ClassType, classes=small),
+    node(ast.ClassType, classes=small, dims=row(small)),
     node(ast.ScalarType, kind=st.sampled_from(["int", "real", "bool", "token"])),
 )
 simple = st.one_of(
@@ -76,8 +76,8 @@ simple = st.one_of(
     node(ast.Return, value=small | node(ast.Several, items=row(small, 2, 3))),
     node(ast.Append, value=small),
     node(ast.Derivative, state=identifiers, variable=identifiers, value=small),
-    node(ast.Minimize, value=small, over=row(identifiers | strings)),
-    node(ast.Report, values=row(small, least=1)),
+    node(ast.Minimize, value=small, over=row(identifiers | strings), every=st.none() | small),
+    node(ast.Report, values=row(node(ast.Reported, value=small, name=st.none() | identifiers), least=1)),
     node(ast.Record, values=row(small, least=1), every=st.none() | small),
 )
 

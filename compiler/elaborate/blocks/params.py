@@ -26,8 +26,7 @@ def _param(e: Context, env: Environment, statement: ast.Param) -> Binding:
     init = _initial(e, env, statement, shape)
     weight = Weight(name, shape, init, statement.trained, e.scope.owner, statement.span, e.scope.turns)
     _register(e, weight, statement)
-    value = e.builder.weight(weight)
-    e.graph.weights[name] = weight
+    value = e.parameter(weight)
     if not weight.trained:
         env.states[statement.name.id] = name
         value = current_state(e, name, value)

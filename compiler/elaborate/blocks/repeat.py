@@ -1,4 +1,9 @@
-"""`repeat`: a loop whose body is elaborated until the types of its states no longer change."""
+"""`repeat`: a loop whose body is elaborated until the types of its states no longer change, or its turns, one by one.
+
+A `repeat` that is not `shared` and whose number of turns is known means its turns, each with parameters of its own. Where
+they are alike, one body stands for all of them, which takes no longer to check than one turn; where they are not, since the
+body needs to know its number (`if i % 2 == 0`) or changes a shape, each is elaborated by itself.
+"""
 
 from __future__ import annotations
 
@@ -6,18 +11,22 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
+from mai.compiler.elaborate.attempt import attempt
 from mai.compiler.elaborate.bindings import Binding, Environment, WeightScope
 from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS, State, leave, settle, states_of
-from mai.compiler.elaborate.context import Context
+from mai.compiler.elaborate.context import Context, Stop
 from mai.compiler.elaborate.statement_rules import assigned_names, elaborates
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
 from mai.spec import ast
+from mai.spec.diagnostics import Reporter
 from mai.spec.record import record
 
 MAX_FRESH_TURNS = 10_000
+MAX_TURNS_APART = 1_000  # Of all blocks of a graph together: each is elaborated by itself.
+MAX_ATTEMPTS = 50  # That fail: what is wrong in many blocks, one in the other, is tried no further.
 
 
 @record
@@ -32,6 +41,64 @@ class Turns:
 @elaborates(ast.Repeat, binds=lambda s: assigned_names(s.body))
 def _repeat(e: Context, env: Environment, statement: ast.Repeat) -> Binding:
     turns = _turns(e, env, statement)
+    can_differ = isinstance(turns.count, int) and not statement.shared
+    if not can_differ or e.turns_apart >= MAX_TURNS_APART or e.failed_attempts >= MAX_ATTEMPTS:
+        _loop(e, env, statement, turns)
+        return None
+    alike = attempt(e, env, lambda: _loop(e, env, statement, turns))
+    if alike is not None:
+        _explain(e, alike, *_taken_apart(e, env, statement, turns))
+    return None
+
+
+def _explain(e: Context, alike: Reporter, apart: Reporter | None, turn: int) -> None:
+    """Report what is wrong with turns that are neither alike nor sound one by one; nothing where they are sound.
+
+    What is wrong with the first turn is wrong with all of them, and is told of them.
+    """
+    if apart is None:
+        return
+    for diagnostic in (apart if turn else alike).diagnostics:
+        e.report.add(replace(diagnostic, message=f"in turn {turn}, {diagnostic.message}") if turn else diagnostic)
+    raise Stop
+
+
+def _taken_apart(e: Context, env: Environment, statement: ast.Repeat, turns: Turns) -> tuple[Reporter | None, int]:
+    """Elaborate the turns one by one; what is wrong with them, if anything, and the turn that the last word is of."""
+    assert isinstance(turns.count, int)
+    count, done, outer_turn, places = turns.count, 0, e.draws.turn, dict(e.draws.places)
+
+    def elaborate() -> None:
+        nonlocal done
+        scope = e.scope.enter("repeat")
+        for done in range(count):
+            _count_apart(e, statement)
+            turn = e.builder.constant(done)
+            e.draws.turn, e.draws.places = e.draws.inner_turn(outer_turn, turns.total, turn), dict(places)
+            inside = env.child()
+            _bind_index(inside, statement, done)
+            _body(e, inside, statement, scope.at(str(done)))
+            for name in assigned_names(statement.body):
+                if name.id in env.names:
+                    env.names[name.id] = inside.names[name.id]
+            if e.report.failed:
+                return
+
+    try:
+        return attempt(e, env, elaborate), done
+    finally:
+        e.draws.turn = outer_turn
+
+
+def _count_apart(e: Context, statement: ast.Repeat) -> None:
+    e.turns_apart += 1
+    if e.turns_apart > MAX_TURNS_APART:
+        message = f"turns that are not alike are elaborated one by one, up to {MAX_TURNS_APART:,} of them"
+        raise e.fail("repeat-too-long", statement.count.span, message)
+
+
+def _loop(e: Context, env: Environment, statement: ast.Repeat, turns: Turns) -> None:
+    """Elaborate one body for all turns."""
     states = first_states = states_of(e, env, assigned_names(statement.body))
     turns = replace(turns, scope=_scope(e, turns.count, statement))
     outer_turn = e.draws.turn
@@ -50,7 +117,6 @@ def _repeat(e: Context, env: Environment, statement: ast.Repeat) -> Binding:
         _check_fresh(e, turns.count, statement)
     last = e.builder.loop(turns.total, Loop(turns.count, is_fresh), [s.first for s in states], region)
     leave(env, states, last)
-    return None
 
 
 def _turns(e: Context, env: Environment, statement: ast.Repeat) -> Turns:
@@ -68,13 +134,21 @@ def _turn(
     inside = env.child()
     for state, value in zip(states, values, strict=True):
         inside.names[state.name] = value
+    _bind_index(inside, statement, turn)
+    _body(e, inside, statement, replace(turns.scope, counts={}))
+    return [e.value(inside.names[s.name], s.span) for s in states]
+
+
+def _bind_index(inside: Environment, statement: ast.Repeat, turn: Binding) -> None:
     if statement.index is not None:
         inside.bind(statement.index, turn)
-    with e.weight_scope(replace(turns.scope, counts={})):
+
+
+def _body(e: Context, inside: Environment, statement: ast.Repeat, scope: WeightScope) -> None:
+    with e.weight_scope(scope):
         returned = e.statements.block(inside, statement.body)
     if returned is not None:
         raise e.fail("unreachable", statement.span, "a `repeat` block cannot `return`: return after it")
-    return [e.value(inside.names[s.name], s.span) for s in states]
 
 
 def _count(e: Context, written: Binding, statement: ast.Repeat) -> Size | None:
@@ -82,7 +156,8 @@ def _count(e: Context, written: Binding, statement: ast.Repeat) -> Size | None:
     span = statement.count.span
     if isinstance(written, Value):
         if written.type.dtype is not DType.INT or written.type.rank or written.type.lead:
-            raise e.fail("repeat-count", span, "a `repeat` counts with one whole number for all examples")
+            help = e.default_help(written)
+            raise e.fail("repeat-count", span, "a `repeat` counts with one whole number for all examples", help=help)
         return None
     count = e.size(written, span, "a count")
     if isinstance(count, int) and count > MAX_TURNS:

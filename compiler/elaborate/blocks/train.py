@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
+from mai.compiler.data.source_kinds import DrawsAlone, Source
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, Module, Poison
 from mai.compiler.elaborate.configuration import read_configuration
@@ -87,20 +88,27 @@ def _minimize(e: Context, env: Environment, statement: ast.Minimize) -> Binding:
     output = _output(e, value, f"loss_{len(outcome.objectives) + 1}")
     over = tuple(o.id for o in statement.over if isinstance(o, ast.Identifier))
     only = tuple(Pattern(o.value, o.span) for o in statement.over if isinstance(o, ast.String))
-    outcome.objectives.append(Objective(output, over, statement.value.span.text, statement.span, only))
+    every = 1 if statement.every is None else _every(e, env, statement.every)
+    outcome.objectives.append(Objective(output, over, statement.value.span.text, statement.span, only, every))
     return None
 
 
 @elaborates(ast.Report)
 def _report(e: Context, env: Environment, statement: ast.Report) -> Binding:
     reports = _outcome(e, statement, "report").reports
-    for expr in statement.values:
-        value = _scalar(e, env, expr, "a report")
-        name = expr.function.span.text if isinstance(expr, ast.Call) else expr.span.text
-        names = [r.name for r in reports]
-        name = name if name not in names else f"{name}_{len(names) + 1}"
+    for written in statement.values:
+        value, names = _scalar(e, env, written.value, "a report"), [r.name for r in reports]
+        if written.name is not None and written.name.id in ["loss", *names]:
+            raise e.fail("duplicate-name", written.name.span, f"two numbers are shown as `{written.name.id}`")
+        name = written.name.id if written.name is not None else _shown(written.value, names)
         reports.append(Report(_output(e, value, name), name))
     return None
+
+
+def _shown(expr: ast.Expr, names: Sequence[str]) -> str:
+    """The name that a number without one is shown under: its function's, or its own text."""
+    name = expr.function.span.text if isinstance(expr, ast.Call) else expr.span.text
+    return name if name not in names else f"{name}_{len(names) + 1}"
 
 
 @elaborates(ast.Record)
@@ -109,10 +117,10 @@ def _record(e: Context, env: Environment, statement: ast.Record) -> Binding:
     every = _every(e, env, statement.every) if statement.every is not None else 100
     names = []
     for expr in statement.values:
-        if not isinstance(expr, ast.Field) or not isinstance(expr.base, ast.Name):
+        if not isinstance(expr, ast.Field) or expr.path is None:
             help = "write `record f.u every 100`"
             raise e.fail("record-what", expr.span, "`record` keeps params of a net", help=help)
-        names.append(f"{expr.base.id}.{expr.name}")
+        names.append(expr.path)
     outcome.records.append((statement, names, every))
     return None
 
@@ -153,16 +161,15 @@ def elaborate_training(
         if train and configuration is not None
         else None
     )
-    source = None
+    source: Source | None = None
     if data is not None:
         call = read_configuration(reader, env, (), data.source)
         source = read_choice(call, call.span, "source", SOURCES, report) if call is not None else None
     if train is None:
         return None
     if data is None:
-        report.error("data-missing", train.head, "a train block needs data", help="write `data x: [2] from moons()`")
-        return None
-    fields = _fields(reader, env, data)
+        source = DrawsAlone()
+    fields = _fields(reader, env, data.fields if data is not None else ())
     before = len(report.diagnostics)
     outcome, evaluated = Outcome(), Outcome()
     block = _block(train, data, modules[True], fields, report, weights, outcome)
@@ -181,7 +188,7 @@ def elaborate_training(
         return None
     return Training(
         settings, source, fields, block.graph, evaluation.graph, tuple(outcome.objectives), tuple(outcome.reports), records,
-        data.span, updates,
+        data.span if data is not None else train.head, updates,
     )  # fmt: skip
 
 
@@ -212,9 +219,9 @@ def only(file: ast.File, kind: type[D], word: str, report: Reporter) -> D | None
     return declarations[0] if declarations else None
 
 
-def _fields(e: Context, env: Environment, data: ast.Data) -> dict[str, Type]:
+def _fields(e: Context, env: Environment, written_fields: Sequence[ast.DataField]) -> dict[str, Type]:
     fields: dict[str, Type] = {}
-    for written in data.fields:
+    for written in written_fields:
         if written.name.id in fields:
             e.error("duplicate-name", written.name.span, f"`{written.name.id}` is a field twice")
             continue
@@ -226,7 +233,7 @@ def _fields(e: Context, env: Environment, data: ast.Data) -> dict[str, Type]:
 
 
 def _block(
-    train: ast.Train, data: ast.Data, module: Module, fields: Mapping[str, Type], report: Reporter,
+    train: ast.Train, data: ast.Data | None, module: Module, fields: Mapping[str, Type], report: Reporter,
     weights: dict[str, Weight], outcome: Outcome,
 ) -> Context:  # fmt: skip
     e = Elaborator(report, "train", weights)
@@ -236,7 +243,7 @@ def _block(
     e.graph.settings["step"] = Setting(step, 0, 0)
     e.draws.start(step)
     e.draws.are_used = True
-    for data_field in data.fields:
+    for data_field in data.fields if data is not None else ():
         if data_field.name.id not in fields:
             env.bind(data_field.name, Poison())
             continue
@@ -244,5 +251,9 @@ def _block(
         e.graph.inputs.append(value)
         e.graph.sizes.setdefault("batch", (value, 0))
         env.bind(data_field.name, value)
+    if not e.graph.inputs:
+        batch = Value(Type(DType.INT), "batch")
+        e.graph.settings["batch"] = Setting(batch, 1, 1)
+        e.graph.sizes["batch"] = batch
     e.statements.block(env, train.body)
     return e

@@ -19,7 +19,7 @@ from mai.compiler.elaborate.bindings import (
 )
 from mai.compiler.elaborate.context import CallAround, Context, Stop, kind_of
 from mai.compiler.elaborate.expressions.names import is_free
-from mai.compiler.elaborate.expressions.rearranged import MISPLACED, rearranged
+from mai.compiler.elaborate.expressions.rearranged import MISPLACED, TOO_MANY, exchanged, shortened
 from mai.compiler.elaborate.expressions.signatures import Fitted, counted, dims_of
 from mai.compiler.elaborate.functions.builtin_calls import bind_named, bound_arguments, call_builtin
 from mai.compiler.ir.graph import Initial, Value
@@ -57,7 +57,8 @@ class Calls:
         finally:
             self.e.builder.span, self.e.callee = outer
         if isinstance(made, Poison):
-            self.e.report.offer(told, MISPLACED, span, rearranged(arguments, span))
+            self.e.report.offer(told, MISPLACED, span, exchanged(arguments, span))
+            self.e.report.offer(told, TOO_MANY, span, shortened(arguments, span))
         for value in made if isinstance(made, tuple) else (made,):
             if isinstance(value, Value):
                 self.e.origins.setdefault(value, self.e.at(span) or span)
@@ -114,6 +115,7 @@ class Calls:
 
     def _function(self, function: Function, arguments: list[BoundArgument], span: Span) -> Binding:
         declaration = function.declaration
+        function.module.called.add(function.name)
         bound = self._match(function, arguments, span)
         if bound is None:
             return Partial(function, tuple(arguments))
@@ -210,16 +212,23 @@ class Calls:
             self._note(function, name, value)
             env.names[name] = value
         outer, self.e.axes = self.e.axes, (*self.e.axes, *axes)
-        self.e.call_stack.append(function.name)
         self.e.calls_around.append(self._around(function, fitted, env, span))
         try:
-            with self.e.weight_scope(self._scope_of(function)):
-                made = self.e.statements.block(env, function.declaration.body)
+            made = self._elaborated(env, function)
+            self.e.axes = outer
+            return self._returned(env, function, made, axes, span)
         finally:
-            self.e.call_stack.pop()
             self.e.calls_around.pop()
             self.e.axes = outer
-        return self._returned(env, function, made, axes, span)
+
+    def _elaborated(self, env: Environment, function: Function) -> Binding:
+        """What the body returns."""
+        self.e.call_stack.append(function.name)
+        try:
+            with self.e.weight_scope(self._scope_of(function)):
+                return self.e.statements.block(env, function.declaration.body)
+        finally:
+            self.e.call_stack.pop()
 
     def _note(self, function: Function, slot: str | int, value: Value) -> None:
         """What a parameter or a result of one of the file's own functions stands for in this call."""
@@ -238,7 +247,6 @@ class Calls:
     def _count_call(self, function: Function, span: Span) -> None:
         """Calls are written out: a net that calls a net twice, that calls a net twice, soon fills the memory."""
         self.inlined += 1
-        function.module.called.add(function.name)
         if self.inlined == MAX_CALLS:
             raise self.e.fail(
                 "too-deep", span, f"with `{function.name}` the calls of this file are more than {MAX_CALLS:,}"
@@ -263,7 +271,7 @@ class Calls:
     def _scope_of(self, function: Function) -> WeightScope:
         """A net names its weights by itself, wherever it is called; a layer by the place of the call."""
         if function.declaration.kind == "net":
-            return WeightScope(function.name, function.name)
+            return WeightScope(function.name, function.name, function.name)
         return self.e.scope.enter(function.name)
 
     def _returned(

@@ -10,6 +10,7 @@ from mai.compiler.elaborate.bindings import (
     Binding,
     BoundArgument,
     Environment,
+    Function,
     LetTensor,
     Poison,
 )
@@ -20,6 +21,7 @@ from mai.compiler.elaborate.expressions.names import look_up, names_in_sight
 from mai.compiler.elaborate.expressions.static import StaticError
 from mai.compiler.elaborate.expressions.tables import table_of
 from mai.compiler.elaborate.expressions.whole import labelled
+from mai.compiler.elaborate.states import current_state
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Dim
 from mai.compiler.ops.shapes import shape as sh
@@ -92,12 +94,27 @@ def _several(e: Context, env: Environment, expr: ast.Several) -> Binding:
 
 
 def _field(e: Context, env: Environment, expr: ast.Field) -> Binding:
+    """A parameter as a value: `sum(f.weight^2)`."""
+    path = expr.path
+    weight = e.weights.get(path) if path is not None else None
+    if weight is not None:
+        value = e.parameter(weight)
+        return value if weight.trained else current_state(e, weight.name, value)
+    owner = look_up(env, path.partition(".")[0]) if path is not None else None
+    if isinstance(owner, Function) and owner.declaration.kind == "net":
+        return _no_parameter(e, expr, owner.name)
     help = FOREIGN.get(expr.name)
     if help is None and look_up(env, expr.name) is not None:
         help = f"write `{expr.name}`"
-    return e.error(
-        "unknown-name", expr.span, f"`{expr.span.text}` is no value: only `record` names parameters so", help=help
-    )
+    message = f"`{expr.span.text}` is no value: only parameters of nets are named so"
+    return e.error("unknown-name", expr.span, message, help=help)
+
+
+def _no_parameter(e: Context, expr: ast.Field, net: str) -> Binding:
+    own = [name for name in e.weights if name.startswith(f"{net}.")]
+    guess = closest(expr.span.text, own)
+    help = f"did you mean `{guess}`?" if guess else f"it has {', '.join(own[:6])}" if own else f"call `{net}` above it"
+    return e.error("unknown-name", expr.span, f"`{net}` has no parameter `{expr.span.text}` here", help=help)
 
 
 def _stack(e: Context, env: Environment, expr: ast.Stack) -> Binding:

@@ -50,8 +50,10 @@ def _indexed(
         if isinstance(size, int) and not -size <= index < size:
             raise e.fail("index-out-of-range", item.span, f"index {index} is outside an axis of {size}")
         return e.emit(ix.Pick, x, axis=axis, index=index), axis + 1
-    if setting_of(index):
+    if name := setting_of(index):
         e.size(index, item.span)
+        if isinstance(size, int):
+            e.bounds.ask(name, item.span, most=size - 1)
     chosen = whole(e, index, item.span)
     _check_classes(e, chosen, size, item.span)
     return e.emit(ix.Take, x, chosen, axis=axis, rank=x.type.rank, index_rank=chosen.type.rank), axis + 1

@@ -13,18 +13,27 @@ from mai.spec.diagnostics.edit import changed
 from mai.spec.source import Span
 
 MOST = 6  # Repairs of one call.
+TOO_MANY = ("static-needed", "dtype-mismatch", "type-mismatch", "too-many-arguments", "bad-init", "not-callable")
 MISPLACED = (  # What may be wrong with an argument that is meant for another parameter.
-    "static-needed", "dtype-mismatch", "type-mismatch", "rank-mismatch", "shape-mismatch", "too-many-arguments", "bad-init",
-    "not-callable", "not-a-dimension", "repeat-count", "bad-pattern", "axis-out-of-range", "class-range", "bad-setting",
+    *TOO_MANY, "rank-mismatch", "shape-mismatch", "not-a-dimension", "repeat-count", "bad-pattern", "axis-out-of-range",
+    "class-range", "bad-setting",
 )  # fmt: skip
 
 
-def rearranged(arguments: Sequence[BoundArgument], span: Span) -> tuple[Edit, ...]:
-    """Two arguments exchanged that are of different kinds, or a number left out; nothing where the call is not the user's."""
+def exchanged(arguments: Sequence[BoundArgument], span: Span) -> tuple[Edit, ...]:
+    """Two arguments exchanged that are of different kinds; nothing where the call is not the user's."""
     placed = [a for a in arguments if a.name is None]
-    if in_prelude(span.source) or not all(_follows(one.span, other.span) for one, other in pairwise(placed)):
-        return ()
-    return (*_exchanges(placed, span), *_without_one(placed, span))[:MOST]
+    return () if not _are_a_row(placed, span) else tuple(_exchanges(placed, span))[:MOST]
+
+
+def shortened(arguments: Sequence[BoundArgument], span: Span) -> tuple[Edit, ...]:
+    """An argument that is no tensor left out; nothing where the call is not the user's."""
+    placed = [a for a in arguments if a.name is None]
+    return () if not _are_a_row(placed, span) else tuple(_without_one(placed, span))[:MOST]
+
+
+def _are_a_row(placed: Sequence[BoundArgument], span: Span) -> bool:
+    return not in_prelude(span.source) and all(_follows(one.span, other.span) for one, other in pairwise(placed))
 
 
 def _follows(one: Span, other: Span) -> bool:

@@ -15,8 +15,8 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.elementwise import ToInt, ToReal
 from mai.spec import ast, in_prelude
-from mai.spec.diagnostics import Change, Edit, Label
-from mai.spec.diagnostics.edit import changed
+from mai.spec.diagnostics import Change, Edit, Help, Label
+from mai.spec.diagnostics.edit import changed, put
 from mai.spec.record import record
 from mai.spec.source import Span
 
@@ -86,8 +86,11 @@ class Signatures:
         if mapped < 0:
             message = f"`{name}` takes {parameter.type.span.text} as `{parameter.name.id}`, this is {describe(value.type.shape)}"
             where, help = self._came_from(value, span), _without_batch(parameter, dims, value)
+            if isinstance(help, Edit) and self.e.report.says(message):
+                raise Stop  # the declaration is at fault, not each of its calls
+            where += _declared(parameter, span)
             raise self.e.fail("rank-mismatch", span, message, label=describe(value.type.shape), where=where, help=help)
-        self._bind_dims(env, name, dims, value, span)
+        self._bind_dims(env, name, parameter, value, span)
         if value.type.dtype is DType.INT:
             value = self._fit_labels(env, parameter.type, value, given, span)
         return Fitted(value, mapped, span)
@@ -104,7 +107,9 @@ class Signatures:
         message = f"`{parameter.name.id}` is {needed}, this is {'real' if value.type.dtype is DType.REAL else 'not'}"
         raise self.e.fail("dtype-mismatch", span, message, label=describe(value.type.shape))
 
-    def _bind_dims(self, env: Environment, name: str, dims: Sequence[ast.Expr], value: Value, span: Span) -> None:
+    def _bind_dims(self, env: Environment, name: str, parameter: ast.Parameter, value: Value, span: Span) -> None:
+        assert parameter.type is not None
+        dims = dims_of(parameter.type)
         shape = value.type.shape[value.type.rank - len(dims) :]
         expected: list[Size] = []
         for dim, size in zip(dims, shape, strict=True):
@@ -116,7 +121,7 @@ class Signatures:
             return
         wrong, size = next((d, s) for d, e, s in zip(dims, expected, shape, strict=True) if e != s)
         message = f"`{name}` takes {describe(tuple(expected))}, this is {describe(value.type.shape)}"
-        where = [*self._bound_at(env, wrong, span), *self._came_from(value, span)]
+        where = [*self._bound_at(env, wrong, span), *self._came_from(value, span), *_declared(parameter, span)]
         edits = (
             []
             if sum(e != s for e, s in zip(expected, shape, strict=True)) > 1
@@ -235,12 +240,22 @@ def dtype_of(written: ast.TypeExpr) -> DType:
     return SCALARS[written.kind] if isinstance(written, ast.ScalarType) else DType.INT
 
 
-def _without_batch(parameter: ast.Parameter, dims: Sequence[ast.Expr], value: Value) -> str | None:
+def _declared(parameter: ast.Parameter, span: Span) -> list[Label]:
+    """Where the type of a net's or a layer's parameter is written; nothing for a standard layer."""
+    at = parameter.type.span if parameter.type else parameter.span
+    return [] if in_prelude(at.source) or at.source is not span.source else [Label(at, "declared here")]
+
+
+def _without_batch(parameter: ast.Parameter, dims: Sequence[ast.Expr], value: Value) -> Help:
     """What to write where a parameter has one axis too many at the front, most likely the batch."""
     inner = dims[1:]
+    if in_prelude(parameter.span.source):
+        return "a vector of one number is written `[s]`" if len(dims) == 1 and not value.type.rank else None
     if len(inner) != value.type.rank or not all(isinstance(d, ast.Name | ast.Number) for d in inner):
         return None
     if not inner:
         return f"write `{parameter.name.id}: []` for a scalar, or hand over a vector of one number"
-    written = f"{parameter.name.id}: [{', '.join(d.span.text for d in inner)}]"
-    return f"a spec speaks of one example, and mai adds the batch axis: write `{written}`"
+    assert parameter.type is not None
+    shape = f"[{', '.join(d.span.text for d in inner)}]"
+    words = f"a spec speaks of one example, and mai adds the batch axis: write `{parameter.name.id}: {shape}`"
+    return put(parameter.type.span, shape, words)

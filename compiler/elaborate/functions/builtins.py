@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from mai.compiler.elaborate.bindings import Binding, BoundArgument, Builtin
+from mai.compiler.elaborate.bindings import Binding, BoundArgument, Builtin, is_number
 from mai.compiler.elaborate.expressions.whole import labelled
 from mai.compiler.elaborate.functions.arguments import axis_of, number, positive, static
 from mai.compiler.elaborate.functions.patterns import einsum_equation, rearranged, reduced
@@ -103,6 +103,8 @@ def _parameter(parameter: inspect.Parameter) -> str:
 @builtin(Section.ELEMENTS)
 def where(e: Elaborator, condition: Arg, x: Arg, y: Arg) -> Binding:
     """x where the condition holds, y elsewhere."""
+    if isinstance(condition.value, bool) and is_number(x.value) and is_number(y.value):
+        return x.value if condition.value else y.value
     chosen = e.truth(condition.value, condition.span)
     a, b = e.promoted([x.value, y.value], [x.span, y.span])
     return labelled(e.emit(logic.Where, chosen, a, b), [x.value, y.value])

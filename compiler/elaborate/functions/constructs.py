@@ -10,6 +10,7 @@ from mai.compiler.elaborate.functions.arguments import positive
 from mai.compiler.elaborate.functions.builtins import Arg, builtin
 from mai.compiler.elaborate.functions.draw_ranges import check_numbers
 from mai.compiler.elaborate.functions.independence import check_dependence
+from mai.compiler.elaborate.functions.setting_ranges import ask_range
 from mai.compiler.elaborate.functions.temperature import cooled, forbid_division
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError, describe
@@ -23,7 +24,6 @@ from mai.compiler.ops.random.choice import Occurs
 from mai.compiler.ops.reductions import Mean, Sum
 from mai.compiler.ops.shapes.indexing import Iota
 from mai.compiler.ops.shapes.shape import Reshape, Unsqueeze
-from mai.spec.source import Span
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator
@@ -45,6 +45,10 @@ def _distribution(kind: str, form: str, says: str, *names: str) -> None:
         if given and isinstance(given[0].value, list):
             first = given.pop(0)
             shape = tuple(e.size(s, first.span) for s in first.value)  # type: ignore[union-attr]
+        if given and isinstance(given[0].value, Value) and given[0].value.type.rank and len(given) > len(names):
+            help = e.default_help(given[0].value)
+            message = "the shape of a draw is a list of sizes, this depends on the example"
+            raise e.fail("not-a-dimension", given[0].span, message, help=help)
         if len(given) > len(names):
             raise e.fail("too-many-arguments", given[len(names)].span, f"`{kind}` takes {', '.join(names)}")
         by_name = dict(zip(names, given, strict=False))
@@ -93,7 +97,7 @@ def categorical(
         (min_p, filters[2], 1),
     ):
         if argument is not None and setting is not None:
-            _bound(e, setting, argument.span, most)
+            ask_range(e, setting, argument.span, least=0, most=most)
     while filters and filters[-1] is None:
         filters.pop()
     neutral = (0, 1.0, 0.0)
@@ -110,13 +114,6 @@ def penalise(e: Elaborator, logits: Arg, x: Arg, penalty: Arg) -> Binding:
     occurs = e.emit(Occurs, tokens, count=z.type.shape[0])
     lower = e.emit(Where, e.emit(Greater, z, e.builder.constant(0.0)), e.emit(Divide, z, by), e.emit(Multiply, z, by))
     return e.emit(Where, e.emit(Greater, occurs, e.builder.constant(0.5)), lower, z, name="penalise")
-
-
-def _bound(e: Elaborator, setting: Value, use: Span, most: float | None) -> None:
-    """A temperature is at least 0, a probability at most 1: so much the file can check for its caller."""
-    for name, held in e.graph.settings.items():
-        if held.value is setting:
-            e.bounds.ask(name, use, least=0, most=most)
 
 
 # ------------------------------------------------------ batches, derivatives

@@ -313,9 +313,8 @@ class Shift(Operation):
 
     @staticmethod
     def derivative(ct: Term, y: Term, x: Term, axis: int, by: int) -> Term | None:
-        return (
-            None if by == x.shape[axis] else ct.padded(axis, 0, by).slice(axis, by, None)
-        )  # However small the axis is.
+        """First the zeros, then the slice: an axis may be shorter than the shift."""
+        return None if by == x.shape[axis] else ct.padded(axis, 0, by).slice(axis, by, None)
 
     @staticmethod
     def grown(g: Growing, node: Node) -> Value | None:

@@ -1,0 +1,45 @@
+"""Types as they are written."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from mai.spec.ast.expressions import Expr
+from mai.spec.ast.node import node
+from mai.spec.source import Span
+
+
+@node
+class TensorType:
+    """`[a, b]`; `[]` is a real scalar."""
+
+    span: Span
+    dims: tuple[Expr, ...]
+
+
+@node
+class ScalarType:
+    """`int`, `real`, `bool`, or `token` (one token)."""
+
+    span: Span
+    kind: Literal["int", "real", "bool", "token"]
+
+
+@node
+class ClassType:
+    """`class[K]`: an integer label below K; `class[K][P]`: P of them."""
+
+    span: Span
+    classes: Expr
+    dims: tuple[Expr, ...]
+
+
+@node
+class TokensType:
+    """`tokens[P]`: a row of P tokens."""
+
+    span: Span
+    dims: tuple[Expr, ...]
+
+
+TypeExpr = TensorType | ScalarType | ClassType | TokensType

@@ -1,0 +1,126 @@
+"""A `repeat` is its turns: alike ones are one body, others are elaborated one by one, with the same weights and draws."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mai.compiler.check import check
+from mai.compiler.compile_options import Trained
+from mai.compiler.ir.graph import turns_of
+from mai.compiler.ir.structure import Loop
+from mai.compiler.onnx.export import export
+from mai.compiler.program import Program
+from mai.compiler.torch.parameters import first_value
+from mai.runtime import load
+from mai.spec.diagnostics import Diagnostic
+
+Maker = Callable[[str], Program]
+Result = np.ndarray
+
+# Turns that differ, beside the same written out. What they draw depends on the place and the turn alone.
+WRITTEN_OUT = {
+    "a choice by the turn": (
+        "repeat 3 as i { if i % 2 == 0 { x = 2 * x } else { x = x + i } }",
+        "x = 2 * x\n  x = x + 1\n  x = 2 * x",
+    ),
+    "shapes that change": (
+        "h = x\n  repeat 3 as i { h = concat(h, x[:1]) }\n  x = h[-2:] + h[1]",
+        "h = concat(x, x[:1], x[:1], x[:1])\n  x = h[-2:] + h[1]",
+    ),
+    "a size by the turn": (
+        "repeat 3 as i { x = x + sum(zeros([i + 1]) + i) }",
+        "x = x + 0 + 2 + 6",
+    ),
+    "numbers by the turn": (
+        "repeat 4 as i {\n    w = where(i < 2, 2^i, 10)\n    x = x + sum(linspace(0, 1, w + 1))\n  }",
+        "x = x + 1 + 1.5 + 5.5 + 5.5",
+    ),
+    "a number that is carried": (
+        "n = 1\n  repeat 3 as i {\n    n = n + i\n    x = x + sum(ones([n]))\n  }\n  x = x * n",
+        "x = (x + 1 + 2 + 4) * 4",
+    ),
+    "turns in turns": (
+        "repeat 2 as i { repeat 2 as j { if i == j { x = 3 * x } else { x = x - 1 } } }",
+        "x = 3 * x - 2\n  x = 3 * x",
+    ),
+    "a turn that is left out": (
+        "repeat 3 as i { if i > 0 { y = concat(x, x)\n x = y[1:3] } }",
+        "x = concat(x, x)[1:3]\n  x = concat(x, x)[1:3]",
+    ),
+}  # fmt: skip
+
+
+def result(program: Program, folder: Path) -> Result:
+    weights = {copy.name: first_value(copy, 0) for weight in program.weights.values() for copy in turns_of(weight)}
+    folder.mkdir()
+    model = load(export(program, "f", Trained(weights), folder).path, providers="cpu")
+    return np.asarray(model(x=[[1.0, 2.0], [-0.5, 0.25]], **({"seed": 3} if program.exports["f"].settings else {})))
+
+
+@pytest.mark.parametrize("name", WRITTEN_OUT)
+def test_turns_are_what_they_are_written_out(name: str, program: Maker, tmp_path: Path) -> None:
+    repeated, written = (
+        result(program(f"export f(x: [2]) -> [2] {{\n  {body}\n  return x\n}}\n"), tmp_path / str(place))
+        for place, body in enumerate(WRITTEN_OUT[name])
+    )
+    np.testing.assert_allclose(repeated, written, rtol=1e-6)
+
+
+# The same body, once as one for all turns and once turn by turn, which a choice that changes nothing asks for.
+NET = (
+    "net g(x: [2]) -> [2] {{\n  repeat 3 as i {{\n    {}x += tanh(linear(x, 2)) + i * noise(x)\n  }}\n  return x\n}}\n"
+)
+NOISE = "layer noise(x: [2]) -> [2] {\n  z ~ normal([2])\n  return z\n}\n"
+APART = "if i == 1 { x = x + 0 }\n    "
+
+
+def test_weights_and_draws_are_those_of_the_loop(program: Maker, tmp_path: Path) -> None:
+    tail = NOISE + "export f(x: [2]) -> [2] { return g(x) }\n"
+    alike, apart = program(NET.format("") + tail), program(NET.format(APART) + tail)
+    assert alike.exports["f"].has(Loop) and not apart.exports["f"].has(Loop)
+    names = [{c.name for w in made.weights.values() for c in turns_of(w)} for made in (alike, apart)]
+    assert names[0] == names[1]
+    np.testing.assert_allclose(result(alike, tmp_path / "alike"), result(apart, tmp_path / "apart"), rtol=1e-5)
+
+
+def diagnostics(text: str, folder: Path) -> list[Diagnostic]:
+    path = folder / "spec.mai"
+    path.write_text(text, encoding="utf-8")
+    return check(path).diagnostics
+
+
+def test_what_is_wrong_with_a_turn_is_told_with_its_number(tmp_path: Path) -> None:
+    text = "export f(x: [8]) -> [8] {\n  repeat 3 as i { x = split(x, 2 + i)[0] |> concat(x) }\n  return x\n}\n"
+    text = "export f(x: [8]) -> [2] {\n  h = x\n  repeat 3 as i {\n    (a, b) = split(h, 2 + i)\n    h = a + b\n  }\n  return h\n}\n"
+    (error,) = diagnostics(text, tmp_path)
+    assert error.message.startswith("in turn 1, ")
+
+
+def test_what_is_wrong_with_all_turns_is_told_once(tmp_path: Path) -> None:
+    (error,) = diagnostics("export f(x: [2]) -> [2] {\n  repeat 3 as i { x = x + y }\n  return x\n}\n", tmp_path)
+    assert error.slug == "unknown-name" and "turn" not in error.message
+
+
+def test_shared_turns_stay_alike(tmp_path: Path) -> None:
+    text = "export f(x: [2]) -> [2] {\n  repeat 3 shared as i { if i == 1 { x = x + 1 } }\n  return x\n}\n"
+    (error,) = diagnostics(text, tmp_path)
+    assert error.slug == "static-needed"
+
+
+def test_there_are_so_many_turns_apart(tmp_path: Path) -> None:
+    text = "export f(x: [2]) -> [2] {\n  repeat 5000 as i { if i % 2 == 0 { x = x + 1 } }\n  return x\n}\n"
+    (error,) = diagnostics(text, tmp_path)
+    assert error.slug == "repeat-too-long" and "1,000" in error.message
+
+
+@pytest.mark.parametrize("inner", ["x = x + y", "if i0 == 9 { x = x + y }", "if i19 == 0 { x = x + 1 }"])
+def test_mistakes_deep_inside_are_found_soon(inner: str, tmp_path: Path) -> None:
+    head, tail = "".join(f"repeat 1 as i{k} {{\n" for k in range(20)), "}\n" * 20
+    began = time.process_time()
+    diagnostics(f"export f(x: [2]) -> [2] {{\n{head}{inner}\n{tail}return x\n}}\n", tmp_path)
+    assert time.process_time() - began < 60  # it took 2^20 times as long as one body would
