@@ -139,6 +139,14 @@ def test_a_file_that_is_computed_right_is_content(program: Make, tmp_path: Path)
     assert adaptive.manifest.self_test is not None and adaptive.manifest.self_test.tolerance == 1e-2
 
 
+def test_runs_that_give_no_number_are_not_kept(example: Make, tmp_path: Path) -> None:
+    """A few large steps of the flow of attention end beyond float32 for most inputs; those that do not are kept."""
+    file = compiled(example("attention_flow"), "evolve", tmp_path)
+    test = load(file, providers="cpu").manifest.self_test
+    assert test is not None and load(file, providers="cpu").verify().content
+    assert all(kept.blank == 0 for run in test.runs for kept in run.outputs.values())
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"quantize": "int8"}, {"precision": "fp16"}, {"settings": "required"}])
 def test_texts_and_their_step_files_are_content(program: Make, tmp_path: Path, options: dict[str, Any]) -> None:
