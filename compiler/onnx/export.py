@@ -12,9 +12,8 @@ from mai.compiler.compile_options import BITS, DEFAULTS, CompileOptions, Trained
 from mai.compiler.constants import enormous
 from mai.compiler.file_size import LARGEST
 from mai.compiler.onnx.build import build
-from mai.compiler.onnx.gate import Gate, allowance
+from mai.compiler.onnx.gate import Gate
 from mai.compiler.onnx.least import least_sizes
-from mai.compiler.onnx.limits import smallest
 from mai.compiler.onnx.manifest import Body, body_of, describe, manifest_of
 from mai.compiler.onnx.opened import model_bytes
 from mai.compiler.onnx.precision.whole import notes
@@ -119,11 +118,11 @@ def _write(
 
 
 def _least_sizes(body: Body, prepared: Prepared, trained: Trained, options: CompileOptions) -> dict[str, int]:
-    """The least sizes of inputs, proved where the file can be tried: in float32, and no growing text."""
-    plain, narrow = prepared.plain, options.precision != "float32" or options.quantize is not None
-    if not options.verify or narrow or prepared.grows or smallest(plain) == smallest(plain, rows=0):
+    """The least sizes of inputs, proved where the file can be tried."""
+    if not options.verify or prepared.smallest() == prepared.smallest(rows=0):
         return body.manifest.least
-    return least_sizes(plain, body.sealed(), torch_reference(plain, trained.weights), allowance(plain))
+    files = Gate(prepared, trained.weights, options).files(body.sealed())
+    return least_sizes(prepared, files, torch_reference(prepared.plain, trained.weights))
 
 
 def _check_size(model: ir.Model, name: str) -> None:

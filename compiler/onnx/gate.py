@@ -15,6 +15,7 @@ error of the file. A result of which no number was finite in any trial has not b
 from __future__ import annotations
 
 import math
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -28,7 +29,6 @@ from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.build import build
 from mai.compiler.onnx.first_difference import first_difference
-from mai.compiler.onnx.limits import smallest
 from mai.compiler.onnx.opened import opened
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.onnx.trial import (
@@ -110,6 +110,16 @@ class Gate:
         error = max(self._narrow_error(comparisons, precision) for comparisons in narrow)
         return replace(passed, error=error, comparisons=narrow[0])
 
+    def files(self, raw: bytes) -> list[tuple[ort.InferenceSession, float]]:
+        """What is run of a file, and how far its results may be from torch's: in few bits, as far as numbers can be."""
+        precision, few = self.options.precision, self.options.quantize is not None
+        files = [(self._whole(raw), allowance(self.prepared.plain))]
+        if few or precision == "fp16":
+            files.append((session(raw), sys.float_info.max))
+        if precision != "float32":
+            files.append((self._rounded(raw), sys.float_info.max))
+        return files
+
     @property
     def _whole_options(self) -> CompileOptions:
         """For whole weights in float32."""
@@ -140,7 +150,8 @@ class Gate:
             error = max(error, own if turns is None else self._error_of_turns(turns, compared))
             apart = max(apart, own)
         warnings = (self.metastable(apart),) if apart > told else ()
-        return Passed(error, comparisons, apart if _is_adaptive(self.prepared.plain) else None, warnings)
+        same_steps = turns is not None and _is_adaptive(self.prepared.plain)
+        return Passed(error, comparisons, apart if same_steps else None, warnings)
 
     def _turns(self) -> Turns | None:
         """The file's graph as one that tells of its loops; None where no loop can."""
@@ -216,7 +227,7 @@ class Gate:
     @property
     def _free(self) -> tuple[int, int]:
         """Two sizes for dimensions that a host chooses, or one where the smaller may be too small."""
-        least = max(smallest(self.prepared.plain).values(), default=1)
+        least = max(self.prepared.smallest().values(), default=1)
         return FREE_SIZE, FREE_SIZE - 1 if least < FREE_SIZE else FREE_SIZE
 
     def _run_again(self, raw: bytes, whole: Iterable[Comparison]) -> list[Comparison]:

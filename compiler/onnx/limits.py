@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from mai.compiler.ir.graph import Graph
-from mai.compiler.ir.sizes import Dim, substitute, symbol, symbols
+from mai.compiler.ir.sizes import Dim, Size, substitute, symbol, symbols
 from mai.compiler.ops.shapes.gather import TopPlaces
 from mai.compiler.ops.shapes.indexing import Pick, Slice
 
 NAMES_PLACES = {Slice: ("start", "stop"), Pick: ("index",), TopPlaces: ("count",)}
 TRIED = 64  # The largest size that is looked at: a kernel wider than that has its own message.
 
+NO_TEXT: Mapping[str, Size] = {}
 
-def smallest(graph: Graph, rows: int = 1) -> dict[str, int]:
+
+def smallest(graph: Graph, rows: int = 1, starts: Mapping[str, Size] = NO_TEXT) -> dict[str, int]:
     """The least size of each dimension with which every axis has `rows`, where it is above 1: `x[1:]` of one token is nothing.
 
-    Places that are numbers are there, too: `x[2]` and `x[:3]` need three rows.
+    Places that are numbers are there, too: `x[2]` and `x[:3]` need three rows. `starts` has the sizes that growing texts begin
+    with, by the names of the sizes that grow.
     """
     names = _free_sizes(graph)
     least = dict.fromkeys(names, 1)
-    for size, needed in [*((size, rows) for size in _sizes(graph)), *_places(graph)]:
-        (name, *others) = symbols(size)
-        if others or name not in names:
+    for grown, needed in [*((size, rows) for size in _sizes(graph)), *_places(graph)]:
+        size = substitute(grown, starts)
+        name, *others = symbols(size) or {""}
+        if others or name not in names or not isinstance(size, Dim):
             continue
         enough = (n for n in range(least[name], max(TRIED, needed + 1)) if _at(size, name, n) >= needed)
         least[name] = next(enough, least[name])

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_ir as ir
 
+from mai.compiler.extent import MOST_OPERATIONS
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.backend import DTYPES, OnnxBackend
+from mai.spec.diagnostics import Diagnostic, MaiError
 
 if TYPE_CHECKING:
     from mai.compiler.onnx.interpreter import OnnxInterpreter
@@ -69,7 +71,11 @@ def _rows(op: OnnxBackend, stacked: ir.Value, kept: Value) -> ir.Value:
 
 
 def unrolled_loop(walk: OnnxInterpreter, node: Node, count: int) -> list[ir.Value]:
-    """The turns of a loop one after the other, for hosts that want a graph without control flow."""
+    """The turns of a loop one after the other, for hosts that want a graph without control flow.
+
+    Raises:
+        MaiError: `too-deep`, where the graph has more than `MOST_OPERATIONS` operators by then.
+    """
     region, op, kept = node.regions[0], walk.op, []
     _, *states = (walk[v] for v in node.inputs)
     for turn in range(count):
@@ -78,6 +84,7 @@ def unrolled_loop(walk: OnnxInterpreter, node: Node, count: int) -> list[ir.Valu
         with op.turn(region.inputs):
             walk.nodes(region.nodes)
             results = [walk[v] for v in region.outputs]
+        _check_extent(op, node, turn + 1, count)
         states = results[: len(states)]
         kept.append(results[len(states) :])
     rows = []
@@ -88,3 +95,11 @@ def unrolled_loop(walk: OnnxInterpreter, node: Node, count: int) -> list[ir.Valu
     if op.sizes_from(region.inputs):  # What the last turn gave has the sizes that it has after the loop.
         states = walk.leaving(states, node.outputs[: len(states)])
     return [*states, *rows]
+
+
+def _check_extent(op: OnnxBackend, node: Node, turns: int, count: int) -> None:
+    if len(op.nodes) > MOST_OPERATIONS:
+        message = f"without loops this file has more than {MOST_OPERATIONS:,} operators: this loop is in turn {turns:,} of {count:,}"
+        raise MaiError(
+            [Diagnostic("too-deep", node.span, message, help="compile it without --unroll, or with fewer turns")]
+        )

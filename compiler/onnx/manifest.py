@@ -17,7 +17,7 @@ from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value
 from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.label_fields import label_fields
-from mai.compiler.onnx.limits import largest, smallest
+from mai.compiler.onnx.limits import largest
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
 from mai.compiler.program import Program
@@ -44,7 +44,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         outputs=_outputs(program, graph, optimised),
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
         versions={"mai": mai.__version__, **_versions("onnx-ir", "torch")},
-        least=smallest(graph),
+        least=prepared.smallest(),
         most=largest(graph),
         opset=options.opset,
         draws="seed" in graph.settings,

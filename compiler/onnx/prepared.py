@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 
 from mai.compiler.compile_options import DEFAULTS, CompileOptions
 from mai.compiler.ir.graph import Graph
-from mai.compiler.ir.sizes import substitute
+from mai.compiler.ir.sizes import Size, substitute
 from mai.compiler.ir.structure import Extend, Loop
 from mai.compiler.onnx.layout.chunks import chunk_of
+from mai.compiler.onnx.limits import smallest
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_products
 from mai.compiler.passes import forms
@@ -21,8 +23,8 @@ from mai.runtime.model.manifest import Text
 class Prepared:
     """Two graphs of one export: `plain` as torch runs it, and `optimised` as it becomes ONNX.
 
-    `grows` says whether it extends a text, and `prompt` which input it extends, where nothing else reads that. In a step file
-    both graphs are one turn, and `whole` is the optimised graph that the turn was taken from.
+    `grows` says whether it extends a text, and `prompt` which input it extends, where nothing else reads that; `starts` has the
+    sizes that texts begin with, by the names of the sizes that grow. In a step file both graphs are one turn, and `whole` is the optimised graph that the turn was taken from.
     """
 
     plain: Graph
@@ -30,6 +32,11 @@ class Prepared:
     grows: bool
     whole: Graph | None = None
     prompt: str | None = None
+    starts: Mapping[str, Size] = field(default_factory=dict)
+
+    def smallest(self, rows: int = 1) -> dict[str, int]:
+        """The least size of each free dimension with which every axis has `rows`, where it is above 1."""
+        return smallest(self.plain, rows, self.starts)
 
     @property
     def text(self) -> Text | None:
@@ -68,7 +75,8 @@ def prepare_export(program: Program, export: str, options: CompileOptions = DEFA
     # Where no text grows, the incremental form is the plain one.
     executed = forms.grown(derived, cache=options.growth, drafts=options.drafts) if grows else plain
     optimised = forms.optimise(executed) if options.optimise else executed
-    return Prepared(plain, optimised, grows, prompt=prompt_of(written))
+    starts = {Extend.of(n).length: n.inputs[0].type.shape[0] for n in written.nodes if n.op is Extend}
+    return Prepared(plain, optimised, grows, prompt=prompt_of(written), starts=starts)
 
 
 def _described(loop: Loop, prompt: str, graph: Graph) -> Text:

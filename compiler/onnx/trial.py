@@ -45,7 +45,7 @@ def trial(
 
     `sizes` are those of free dimensions, by name; others are `free`, or as large as they must be.
     """
-    free = free if longest is None else max(1, min(free, longest - MAX_STEPS, longest // 2))
+    free = free_size(longest, free)
     most = MAX_STEPS if longest is None else min(MAX_STEPS, longest - free + 1)
     settings: dict[str, float | int | bool] = {name: s.default for name, s in graph.settings.items()}
     spoken = {n for v in graph.inputs for s in v.type.shape for n in symbols(s)}
@@ -65,6 +65,11 @@ def trial(
     chosen = {"batch": batch, **usual, **{name: size for name, size in (sizes or {}).items() if name in usual}}
     recipe = Recipe(seed=seed, reals=reals, sizes=chosen, settings=settings)
     return Trial({v.name: _draw(v, place, recipe) for place, v in enumerate(graph.inputs)}, settings, recipe)
+
+
+def free_size(longest: int | None, free: int = FREE_SIZE) -> int:
+    """The size of a dimension that a host chooses, `free` unless a text of `longest` tokens has no room for it."""
+    return free if longest is None else max(1, min(free, longest - MAX_STEPS, longest // 2))
 
 
 def with_unlike_prompts(tried: Trial, prompt: str) -> Trial:

@@ -20,6 +20,7 @@ SAME_NUMBERS = (Lead, Unlead, Across, Spread, Reshape, Squeeze, Unsqueeze, Trans
 # Of these the result is zero where all operands are; of products it is enough that one is.
 ZERO_KEEPING = (*SAME_NUMBERS, Absolute, Add, Concat, Mean, Negative, Relu, Silu, Sin, Sqrt, Stack, Subtract, Sum, Tanh)
 PRODUCTS = (Einsum, Matmul, Multiply)
+DRAWN = ("constant", "normal", "uniform")  # First values that are zero where all of their numbers are.
 
 
 class Dataflow:
@@ -42,6 +43,22 @@ class Dataflow:
         """The weight that a value is; None for any other value."""
         node = self.source(value)
         return self.graph.weights.get(WeightOf.of(node).weight) if node is not None and node.op is WeightOf else None
+
+    def behind(self, value: Value) -> frozenset[Value]:
+        """Every value from which one is computed, itself included."""
+        seen = {value}
+        waiting = [value]
+        while waiting:
+            node = waiting.pop().producer
+            fresh = {v for v in node.reads() if v not in seen} if node is not None else set()
+            seen |= fresh
+            waiting += fresh
+        return frozenset(seen)
+
+    def weights_behind(self, value: Value) -> frozenset[str]:
+        """The names of the weights from which a value is computed."""
+        nodes = (v.producer for v in self.behind(value))
+        return frozenset(WeightOf.of(n).weight for n in nodes if n is not None and n.op is WeightOf)
 
     @staticmethod
     def is_written_out(value: Value) -> bool:
@@ -81,7 +98,7 @@ class Dataflow:
             return False
         if node.op is WeightOf:
             weight = self.graph.weights[WeightOf.of(node).weight]
-            return weight.trained and weight.init.kind == "constant" and not any(weight.init.numbers)
+            return weight.trained and weight.init.kind in DRAWN and not any(weight.init.numbers)
         zeros = [self.begins_as_zero(v) for v in node.inputs]
         if node.op is Affine:
             return (zeros[0] or zeros[1]) and all(zeros[2:])

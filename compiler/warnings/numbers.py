@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import operator
+from collections.abc import Callable, Iterator, Mapping
 
 from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.training.settings import WarmedUp
@@ -13,27 +14,32 @@ from mai.spec.diagnostics import Diagnostic
 from mai.spec.source import Span
 
 Number = int | float
+ARITHMETIC: Mapping[str, Callable[[Number, Number], Number]] = {
+    "+": operator.add, "-": operator.sub, "*": operator.mul, "/": operator.truediv, "//": operator.floordiv,
+}  # fmt: skip
 
 
 def divided_to_zero(subject: Subject) -> Iterator[Diagnostic]:
-    """`1 // depth` is 0: a division of whole numbers cuts."""
+    """`1 // depth` is 0: a division of whole numbers cuts. Half of a size, `size // 2`, may well be 0."""
     for division in nodes_of(subject.file, ast.Binary):
-        if division.op == "//":
+        if division.op == "//" and isinstance(division.left, ast.Number):
             above, below = (_number(side, subject.program.constants) for side in (division.left, division.right))
             if above and below and above // below == 0:
                 said = f"`{division.span.text}` is 0: `//` cuts {above:g} / {below:g} to a whole number"
-                yield warning(
-                    "divided-to-zero",
-                    division.span,
-                    said,
-                    help=f"write `{division.left.span.text} / {division.right.span.text}`",
-                )
+                help = f"write `{division.left.span.text} / {division.right.span.text}`"
+                yield warning("divided-to-zero", division.span, said, help=help)
 
 
 def _number(expr: ast.Expr, constants: Mapping[str, Number]) -> Number | None:
-    """A number, or a const's."""
+    """A number, a const's, or what arithmetic makes of such; None for any other."""
     if isinstance(expr, ast.Name):
         return constants.get(expr.id)
+    if isinstance(expr, ast.Binary) and expr.op in ARITHMETIC:
+        left, right = (_number(side, constants) for side in (expr.left, expr.right))
+        try:
+            return None if left is None or right is None else ARITHMETIC[expr.op](left, right)
+        except ArithmeticError:
+            return None
     return expr.value if isinstance(expr, ast.Number) else None
 
 

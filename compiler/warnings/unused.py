@@ -7,7 +7,7 @@ from collections.abc import Generator, Iterator, Sequence
 from mai.compiler.warnings.liveness import Liveness, Names, names_read
 from mai.compiler.warnings.subject import Subject, warning
 from mai.spec import ast
-from mai.spec.ast_walk import names_of
+from mai.spec.ast_walk import names_of, nodes_of
 from mai.spec.diagnostics import Diagnostic
 
 SAYS = {
@@ -99,8 +99,10 @@ def _name_of(declaration: ast.Declaration) -> ast.Identifier | None:
 
 
 def _mentioned(declaration: ast.Declaration) -> set[str]:
-    """Every name that a declaration speaks of, the nets of `minimize e over f` included."""
+    """Every name that a declaration speaks of, the nets of `minimize e over f` and the `vocab` of tokens included."""
     names = names_of(declaration)
+    if any(True for _ in nodes_of(declaration, ast.TokensType)):
+        names |= {"vocab"}
     if isinstance(declaration, ast.Train):
         minimized = [s for s in declaration.body if isinstance(s, ast.Minimize)]
         names |= {o.id for s in minimized for o in s.over if isinstance(o, ast.Identifier)}

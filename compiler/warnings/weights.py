@@ -7,6 +7,7 @@ from functools import partial
 
 from mai.compiler.ir.graph import Graph, Node, Value, Weight
 from mai.compiler.ir.structure import WeightOf
+from mai.compiler.ops.elementwise.activations import Relu
 from mai.compiler.ops.elementwise.arithmetic import Multiply
 from mai.compiler.ops.products.product import Affine, Einsum, Matmul
 from mai.compiler.ops.shapes.indexing import Take
@@ -27,11 +28,19 @@ def untrained(subject: Subject) -> Iterator[Diagnostic]:
     training = subject.program.training
     if training is None:
         return
+    moved = _moved(training)
     for export, graph in subject.program.exports.items():
-        alone = [w for w in graph.weights.values() if w.trained and w.name not in training.graph.weights]
+        alone = [w for w in graph.weights.values() if w.trained and w.name not in moved]
         alone = [w for w in alone if not _has_value(subject.program, training, w)]
         if alone:
             yield _untrained(subject, export, graph, alone)
+
+
+def _moved(training: Training) -> set[str]:
+    """The parameters that some objective moves: those behind it, where it does not say `over` others."""
+    graph, flow = training.graph, Dataflow(training.graph)
+    behind = [(o, flow.weights_behind(graph.outputs[o.output])) for o in training.objectives]
+    return {name for o, names in behind for name in names if o.moves(graph.weights[name])}
 
 
 def _has_value(program: Program, training: Training, weight: Weight) -> bool:
@@ -44,12 +53,15 @@ def _has_value(program: Program, training: Training, weight: Weight) -> bool:
 
 
 def _untrained(subject: Subject, export: str, graph: Graph, weights: list[Weight]) -> Diagnostic:
+    assert subject.program.training is not None
     first = weights[0]
     more = f" and {len(weights) - 1} more" if len(weights) > 1 else ""
     said = f"nothing trains `{first.name}`{more}: `{export}` computes with first values"
     place = next((n.span for n in graph.walk() if n.op is WeightOf and WeightOf.of(n).weight == first.name), None)
     nets = _nets_meant(subject, first, export)
-    if nets:
+    if first.name in subject.program.training.graph.weights:
+        help = "an objective moves it where it computes with it, and says no `over` others"
+    elif nets:
         help = f"a layer has parameters of its own at every call; those that are trained are of {nets}: call that net"
     else:
         help = "write a `net`, which has one set of parameters, and call it in `train` and here"
@@ -87,6 +99,25 @@ def untrained_rows(subject: Subject) -> Iterator[Diagnostic]:
             if lacking:
                 yield _untrained_row(subject, export, node, weight, lacking[0])
                 return
+    yield from _untrained_labels(subject, training)
+
+
+def _untrained_labels(subject: Subject, training: Training) -> Iterator[Diagnostic]:
+    """The same of labels that a net is given and does not look up, as `one_hot` does."""
+    nets = {f.name.span: f.name.id for f in subject.functions if f.kind == "net"}
+    trained = Dataflow(training.graph)
+    for export, graph in subject.program.exports.items():
+        flow = Dataflow(graph)
+        for slot, values in graph.calls.items():
+            if slot[0] not in nets or values[0].type.classes is None or slot not in training.graph.calls:
+                continue
+            given = tuple(label for value in training.graph.calls[slot] for label in trained.labels(value))
+            for row in (label for value in values for label in flow.labels(value)):
+                if isinstance(row, int) and not _is_reached(given, row):
+                    const, place = _written(subject, export, row)
+                    said = f"`{export}` gives `{nets[slot[0]]}` the label {row} (`{const}`) for `{slot[1]}`, which no step of training does"
+                    yield warning("untrained-row", place or _head(subject, export), said, help=_pass_it(const))
+                    return
 
 
 def _rows(flow: Dataflow) -> Iterator[tuple[str, Callable[[int], bool]]]:
@@ -106,13 +137,20 @@ def _is_reached(labels: tuple[int | Value, ...], row: int) -> bool:
 
 
 def _untrained_row(subject: Subject, export: str, node: Node, weight: Weight, row: int) -> Diagnostic:
-    """At the place where the export says the number, if it says it by a const's name."""
+    const, place = _written(subject, export, row)
+    said = f"`{export}` takes row {row} of `{weight.name}` (`{const}`), which no step of training moves: it is a first value"
+    return warning("untrained-row", place or node.span, said, help=_pass_it(const))
+
+
+def _pass_it(const: str) -> str:
+    return f"let training pass it now and then: `keep ~ bernoulli(0.9)` and `where(keep, y, {const})` for the label"
+
+
+def _written(subject: Subject, export: str, row: int) -> tuple[str, Span | None]:
+    """How the export says a number, by a const's name if there is one, and where."""
     const = next((d.name.id for d in subject.file.declarations if isinstance(d, ast.Const) and _is(d, row)), str(row))
     function = next(f for f in subject.functions if f.kind == "export" and f.name.id == export)
-    spoken = next((n.span for n in nodes_of(function.body, ast.Name) if n.id == const), node.span)
-    said = f"`{export}` takes row {row} of `{weight.name}` (`{const}`), which no step of training moves: it is a first value"
-    help = f"let training pass it now and then: `keep ~ bernoulli(0.9)` and `where(keep, y, {const})` for the label"
-    return warning("untrained-row", spoken, said, help=help)
+    return const, next((n.span for n in nodes_of(function.body, ast.Name) if n.id == const), None)
 
 
 def _is(const: ast.Const, number: int) -> bool:
@@ -130,7 +168,12 @@ def stuck_at_zero(subject: Subject) -> Iterator[Diagnostic]:
             said = (
                 "both factors of this product begin as zero, so the gradient of each is zero: nothing ever moves them"
             )
-            yield warning(
-                "stuck-at-zero", node.span, said, help="let one of them begin otherwise: leave out `init = zeros` there"
+        elif node.op is Relu and flow.begins_as_zero(node.inputs[0]):
+            said = (
+                "what this `relu` is of begins as zero, where its slope is zero: nothing ever moves what is before it"
             )
-            return
+        else:
+            continue
+        help = "let one of them begin otherwise: leave out `init = zeros` there"
+        yield warning("stuck-at-zero", node.span, said, help=help)
+        return

@@ -21,7 +21,7 @@ from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port
 from mai.runtime.model.session import CUDA, provider_name
 from mai.runtime.self_test.verification import Verification, verify
-from mai.runtime.text.prompts import Prompt, as_tokens, check_length, format_result, read_prompt
+from mai.runtime.text.prompts import Prompt, as_tokens, check_length, check_shortest, format_result, read_prompt
 from mai.runtime.text.stream import decode_stream, generate, step_path
 from mai.runtime.text.tokenizer import Tokenizer, tokenizer_of
 
@@ -106,6 +106,7 @@ class Model:
         prompt = self._tokenize(values, self._takes_special_tokens(special_tokens, values))
         feed = self._defaults | prepare(self.inputs, self.settings, values, self.manifest.least, self.manifest.most)
         if prompt is not None and self.manifest.text is not None:
+            check_shortest(self.inputs[self.manifest.text.prompt], prompt.rows, self.manifest.least)
             check_length(self.manifest.text, prompt.rows, feed)
         results = self._run(
             {name: array for name, array in feed.items() if name in self._accepted} | self._fixed, limit

@@ -155,6 +155,18 @@ def check_length(text: Text, rows: Array, settings: Mapping[str, Array | int]) -
     raise ModelError("input-range", message, help)
 
 
+def check_shortest(port: Port, rows: Array, least: Mapping[str, int]) -> None:
+    """Check that every prompt has as many tokens as the model needs; those of `rows` [batch, length] that are none do not count.
+
+    Raises:
+        ModelError: `input-range`: one has fewer.
+    """
+    size, fewest = str(port.shape[0]), int((rows != NOTHING).sum(1).min())
+    if fewest < least.get(size, 0):
+        message = f"`{size}` is at least {least[size]}, a row of `{port.name}` has {fewest} token{'s' * (fewest != 1)}"
+        raise ModelError("input-range", message)
+
+
 def format_result(prompt: Prompt, rows: Array, tokenizer: Tokenizer | None) -> Any:
     """Generated tokens [batch, length] in the form of their prompt; the special tokens that it was given are left out.
 

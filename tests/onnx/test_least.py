@@ -6,13 +6,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnx
 import pytest
 
-from mai.compiler.compile_options import Trained
-from mai.compiler.onnx.export import export
+from mai.compiler.compile_options import CompileOptions, Trained
+from mai.compiler.onnx.export import export, export_step
 from mai.compiler.program import Program
-from mai.runtime import Model, load
+from mai.runtime import Model, ModelError, load
 from mai.runtime.arrays import Array
+from mai.runtime.model.manifest import MANIFEST_KEY, Manifest
+from tests.support.growing_texts import NOTHING, spec, weights
 
 Maker = Callable[[str], Program]
 
@@ -66,3 +69,55 @@ def test_two_free_sizes_are_least_together(program: Maker, tmp_path: Path) -> No
     model = opened(program, "[T], y: [S]) -> [T + S - 2]", "concat(x[1:], y[1:], axis = 0)", tmp_path)
     one = np.ones((2, 1), np.float32)
     assert np.asarray(model(x=one, y=one)).shape == (2, 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        CompileOptions(precision="fp16"),
+        CompileOptions(precision="bf16"),
+        CompileOptions(quantize="int8"),
+        CompileOptions(quantize="int4"),
+    ],
+    ids=["fp16", "bf16", "int8", "int4"],
+)
+@pytest.mark.parametrize(
+    ("body", "least"), [("linear(sum(x[1:], axis = 0), 64)", 1), ("linear(max(x[1:], axis = 0), 64)", 2)]
+)
+def test_few_bits_are_proved_too(
+    program: Maker, tmp_path: Path, options: CompileOptions, body: str, least: int
+) -> None:
+    made = program(f"export g(x: [T, 64]) -> [64] {{ return {body} }}\n")
+    file = onnx.load(export(made, "g", Trained(weights(made)), tmp_path, options).path)  # No CPU runs one in bf16.
+    (text,) = [entry.value for entry in file.metadata_props if entry.key == MANIFEST_KEY]
+    assert Manifest.model_validate_json(text).least.get("T", 1) == least
+
+
+@pytest.mark.parametrize(("pooled", "least"), [("sum", 1), ("max", 2)])
+def test_what_stays_beside_a_growing_text(program: Maker, tmp_path: Path, pooled: str, least: int) -> None:
+    """In the file of the whole text and in that of a turn."""
+    text = spec(f"h += linear({pooled}(m[1:], axis = 0), d)").replace("(x: tokens[P])", "(x: tokens[P], m: [M, 4])")
+    made = program(
+        text.replace("logits(x)", "logits(x, m)").replace("prompt: tokens[P],", "prompt: tokens[P], m: [M, 4],")
+    )
+    model = load(export(made, "generate", Trained(weights(made)), tmp_path).path, providers="cpu")
+    step = export_step(made, "generate", Trained(weights(made)), tmp_path)
+    assert step is not None
+    for file in (model, load(step.path, providers="cpu")):
+        assert file.manifest.least.get("M", 1) == least
+
+
+@pytest.mark.parametrize(("pooled", "least"), [("sum", 1), ("max", 2)])
+def test_the_shortest_prompt(program: Maker, tmp_path: Path, pooled: str, least: int) -> None:
+    """Of a text that is computed whole each turn: a place without a token does not count."""
+    made = program(spec(f"h += {pooled}(h[1:], axis = 0)"))
+    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(cache="none")).path
+    model = load(path, providers="cpu")
+    assert model.manifest.least.get("P", 1) == least
+    prompt = [[3, 1, 2], [NOTHING, NOTHING, 4]]
+    if least == 1:
+        together, alone = (model(prompt=rows, temperature=0.0) for rows in (prompt, [[4]]))
+        np.testing.assert_array_equal(together[1, 2:], alone[0])
+    else:
+        with pytest.raises(ModelError, match="`P` is at least 2, a row of `prompt` has 1 token"):
+            model(prompt=prompt)

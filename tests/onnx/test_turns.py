@@ -27,7 +27,7 @@ from mai.compiler.onnx.turns.compare import starts
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.passes.loops.replay import replayed
-from mai.compiler.passes.loops.tape import taped
+from mai.compiler.passes.loops.tape import taped, taped_loops
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime.arrays import Array
@@ -40,6 +40,11 @@ NET = (
 )
 LORENZ = "concat([10 * (x[1] - x[0])], [x[0] * (28 - x[2]) - x[1]], [x[0] * x[1] - 8 / 3 * x[2]])"
 # Systems whose runs part a rounding apart, or whose loops stand in each other.
+IN_TURNS = (
+    "net v(x: [2], s: []) -> [2] {\n  y = x\n  integrate r in 0..1 using bosh3(rtol = 1e-2, atol = 1e-2, %s) { dy/dr = sin(y) * s }\n"
+    "  return y }\nexport f(x: [2]) -> [2] {\n"
+    "  repeat 3 shared { integrate s in 0..1 using bosh3(rtol = 1e-2, atol = 1e-2) { dx/ds = v(x, s) } }\n  return x }"
+)
 SOUND = {
     "stiff": "export f(x: [2]) -> [2] { integrate s in 0..1 using dopri5(rtol = 1e-5, atol = 1e-5) { dx/ds = -500 * (x - cos(s)) }\n return x }",
     "noise": "export f(x: [2]) -> [2] { y = 0 * x\n integrate s in 0..2 using tsit5(rtol = 1e-8, atol = 1e-8) { dy/ds = sin(5 * y) + x * s }\n return y }",
@@ -59,13 +64,14 @@ SOUND = {
         "export f(x: [2]) -> [2] {\n  integrate s in 0..1 using dopri5(rtol = 1e-2, atol = 1e-2) {\n    y = x\n"
         "    integrate r in 0..1 using bosh3(rtol = 1e-2, atol = 1e-2, max_steps = 9) { dy/dr = sin(y) + s }\n    dx/ds = y }\n  return x }"
     ),
+    "in each other in turns": IN_TURNS % "max_steps = 9",
     "mapped": (
         "net g(x: [2]) -> [2] { integrate s in 0..1 using bosh3() { dx/ds = sin(3 * x) }\n return x }\nexport f(x: [4, 2]) -> [4, 2] { return g(x) }"
     ),
 }  # fmt: skip
 
 
-LONG = ("stiff", "jumps", "in each other", "a derivative")
+LONG = ("stiff", "jumps", "in each other", "in each other in turns", "a derivative")
 
 
 def prepared_of(program: Program) -> tuple[Prepared, dict[str, Array]]:
@@ -102,6 +108,11 @@ def test_a_tape_that_is_played_again_gives_itself(system: str, program: Maker) -
         for array in arrays:
             result = next(results)
             assert is_filled or np.array_equal(result, array, equal_nan=True)
+
+
+def test_tapes_that_no_memory_holds_are_left_out(program: Maker) -> None:
+    prepared, _ = prepared_of(program(IN_TURNS % "max_steps = 1000"))
+    assert {depth for _, depth in taped_loops(prepared.plain)} == {0, 1}
 
 
 def _constant(wrong: Nested) -> Callable[[Copier, Node], None]:

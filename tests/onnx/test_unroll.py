@@ -10,10 +10,12 @@ import onnx
 import pytest
 
 from mai.compiler.compile_options import CompileOptions, Trained
+from mai.compiler.onnx import loops
 from mai.compiler.onnx.export import Exported, export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import Model, load
+from mai.spec.diagnostics import MaiError
 
 Maker = Callable[[str], Program]
 TEXT = """
@@ -67,3 +69,15 @@ def test_turns_of_settings_and_numbers_are_unrolled(program: Maker, tmp_path: Pa
     flat = opened(made, tmp_path, CompileOptions(unroll=True))
     assert flat.manifest.unrolled
     np.testing.assert_array_equal(np.asarray(flat(x=[[8.0, 16.0]])), [[1.0, 2.0]])
+
+
+def test_more_operators_than_a_file_can_have_are_told(
+    program: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loops, "MOST_OPERATIONS", 1000)
+    made = program("export g(x: [2]) -> [2] {\n  repeat 600 { x = sin(x) + x }\n  return x\n}\n")
+    with pytest.raises(MaiError) as caught:
+        written(made, tmp_path, CompileOptions(unroll=True))
+    (told,) = caught.value.diagnostics
+    assert told.slug == "too-deep" and "1,000 operators" in told.message and told.span is not None
+    assert not list(tmp_path.glob("*.onnx"))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.graph import Graph, Node
 from mai.compiler.ir.structure import Loop
+from mai.compiler.ir.types import Type
 from mai.compiler.onnx.build import build
 from mai.compiler.onnx.opened import opened
 from mai.compiler.onnx.prepared import Prepared
@@ -85,11 +86,20 @@ class Turns:
     def _read(self, arrays: list[Array]) -> Iterator[Told]:
         """For each tape the states at the start, after each turn that somebody took, and at the end."""
         left = iter(arrays)
+        around: list[int] = []  # How many turns are left of the loops around, the outermost first.
         for tape in self.tapes:
-            first, rows, last = ([next(left) for _ in tape.states] for _ in range(3))
+            del around[tape.depth :]
+            first, rows, last = ([_cut(tape, next(left), t, around) for t in tape.states] for _ in range(3))
             if Loop.of(tape.loop).control:
                 rows = _taken(tape, first[0], rows)
+            around.append(rows[0].shape[len(tape.states[0].lead) + tape.depth])
             yield first, rows, last
+
+
+def _cut(tape: Tape, array: Array, type: Type, around: Sequence[int]) -> Array:
+    """A tape's array with the turns that are left of the loops around it."""
+    index = (slice(None),) * len(type.lead) + tuple(slice(count) for count in around[: tape.depth])
+    return array[index]
 
 
 def _taken(tape: Tape, going: Array, rows: list[Array]) -> list[Array]:

@@ -11,6 +11,8 @@ from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import Type
 
+MOST_ROWS = 2**20  # Of a state of one loop, one for each turn of it and of those around it.
+
 
 @dataclass(slots=True)
 class Tape:
@@ -34,18 +36,27 @@ class Tape:
 def taped_loops(graph: Graph) -> list[tuple[Node, int]]:
     """The loops whose states have the same sizes in all turns, and how many loops are around each, in their order.
 
-    A text that grows is none of them, nor is what stands in it.
+    A text that grows is none of them, nor is what stands in it; nor are loops whose tapes would have more than `MOST_ROWS`.
     """
-    return list(_loops(graph, set(graph.sources.values()), 0))
+    return list(_loops(graph, set(graph.sources.values()), 0, 1))
 
 
-def _loops(region: Region, sources: set[Value], depth: int) -> Iterator[tuple[Node, int]]:
+def _loops(region: Region, sources: set[Value], depth: int, turns: int) -> Iterator[tuple[Node, int]]:
     for node in region.nodes:
         if node.op is not Loop or sources.intersection(node.regions[0].inputs):
             continue
-        if Loop.of(node).count is not None or Loop.of(node).control:
+        if Loop.of(node).count is None and not Loop.of(node).control:
+            continue
+        most = turns * _most_turns(Loop.of(node))
+        if most <= MOST_ROWS:
             yield node, depth
-            yield from _loops(node.regions[0], sources, depth + 1)
+            yield from _loops(node.regions[0], sources, depth + 1, most)
+
+
+def _most_turns(rule: Loop) -> int:
+    """How many turns a loop takes at most, as far as that is known."""
+    count = rule.control.max_steps if rule.control else rule.count
+    return count if isinstance(count, int) else 1
 
 
 def taped(graph: Graph) -> tuple[Graph, list[Tape]]:

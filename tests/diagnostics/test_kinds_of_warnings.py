@@ -1,0 +1,138 @@
+"""Each warning looks at a kind of mistake, however it is written, and leaves alone what is like it and meant."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from mai.compiler.program import Program
+from mai.compiler.warnings import warnings
+
+POINTS = "data x: [2] from moons()\nnet f(x: [2]) -> [2] { return linear(x, 2) }\n"
+LABELLED = (
+    "data x: [2], y: class[2] from moons()\nnet f(x: [2], y: class[2]) -> [2] { return linear(x, 2) + embed(y, 2) }\n"
+)
+GAN = (
+    "data x: [2] from moons()\nnet make(z: [2]) -> [2] { return linear(z, 2) }\n"
+    "net critic(x: [2]) -> [] { return linear(tanh(linear(x, 8)), 1)[0] }\n"
+)
+REAL = "z ~ normal([2])\n  minimize softplus(-critic(x)) + softplus(critic(make(z)))"
+FAKE = "minimize softplus(-critic(make(z)))"
+TOKENS = (
+    "const vocab = 256\ndata x: tokens[16] from text()\n"
+    "net f(x: tokens[16]) -> [16, vocab] { return linear(embed(x, 8), vocab) }\n"
+)
+COLUMN = 'data x: [5], y: [5] from npz("p.npz")\nnet f(x: [5]) -> [5, 1] { return linear(x[:, None], 1) }\n'
+GUIDED = "const none = 2\ndata x: [2], y: class[2] from moons()\nnet f(x: [2], y: class[3]) -> [2] {{ return {} }}\n"
+HOT, ROWS = "linear(concat(x, one_hot(y, 3)), 2)", "linear(x, 2) + embed(y, 2)"
+FREE = "export g(x: [2]) -> [2] { return f(x, none) }\n"
+
+
+def train(*lines: str, head: str = "steps = 5") -> str:
+    return "train(" + head + ") {\n  " + "\n  ".join(lines) + "\n}\n"
+
+
+def digits(logits: str, loss: str) -> str:
+    data = "data x: [64], y: class[10] from digits(split = train)\n"
+    size = 20 if "20" in logits else 10
+    return data + f"net f(x: [64]) -> [{size}] {{ return {logits} }}\n" + train(f"minimize {loss}")
+
+
+def zero(body: str) -> str:
+    return "data x: [2] from moons()\nnet f(x: [2]) -> [2] {\n  " + body + "\n}\n" + train("minimize sum((f(x) - x)^2)")
+
+
+def moved(start: str, stop: str, before: str = "") -> str:
+    body = f"integrate s in {start}..{stop} using rk4(3) {{ dx/ds = x }}"
+    return f"{before}export f(x: [2]) -> [2] {{\n  {body}\n  return x\n}}\n"
+
+
+def scaled(factor: str, const: str = "const depth = 4") -> str:
+    return f"{const}\nexport f(x: [2]) -> [2] {{ return x + {factor} * x }}\n"
+
+
+SQUARES = "minimize sum((f(x) - x)^2)"
+CASES: dict[str, tuple[str, list[str]]] = {
+    "the data in another order": (
+        LABELLED + train("x0 ~ normal([2])", "(a, b) = couple(2 * x, x0)", "minimize sum((f(b, y) - a)^2)"), ["coupled-data"],
+    ),
+    "under another name": (
+        LABELLED
+        + train("x0 ~ normal([2])", "a = x - 1", "(a, x0) = couple(a, x0)", "minimize sum((f(x0, y) - a)^2)"),
+        ["coupled-data"],
+    ),
+    "noise in another order": (
+        LABELLED + train("x0 ~ normal([2])", "(a, b) = couple(2 * x0, x)", "minimize sum((f(a, y) - b)^2)"), [],
+    ),
+    "two clouds of the data": (
+        'data x0: [2], x: [2] from npz("p.npz")\nnet f(x: [2]) -> [2] { return linear(x, 2) }\n'
+        + train("(x0, x) = couple(x0, x)", "minimize sum((f(x0) - x)^2)"), [],
+    ),
+    "a relu that is scaled": (digits("0.5 * relu(linear(x, 10))", "cross_entropy(f(x), y)"), ["bounded-logits"]),
+    "a relu before a loss by hand": (digits("relu(linear(x, 10))", "-log_softmax(f(x))[y]"), ["bounded-logits"]),
+    "more logits by hand": (digits("linear(x, 20)", "-log_softmax(f(x))[y]"), ["more-logits"]),
+    "more logits with a logarithm": (digits("linear(x, 20)", "-log(softmax(f(x)))[y]"), ["more-logits"]),
+    "logits that are capped": (digits("30 * tanh(linear(x, 10) / 30)", "cross_entropy(f(x), y)"), []),
+    "an objective that moves both": (GAN + train(REAL + " over critic", FAKE), ["shared-objectives"]),
+    "the first of them": (GAN + train(REAL, FAKE + " over make"), ["shared-objectives"]),
+    "each its own": (GAN + train(REAL + " over critic", FAKE + " over make"), []),
+    "nets apart": (
+        POINTS + "net g(x: [2]) -> [2] { return linear(x, 2) }\n" + train(SQUARES, "minimize sum((g(x) - x)^2)"), [],
+    ),
+    "below a product": (scaled("1 // (2 * depth)"), ["divided-to-zero"]),
+    "half of a size": (scaled("size // 2", "const size = 1"), []),
+    "a division that is not 0": (scaled("8 // depth"), []),
+    "to a const of 0": (moved("0", "T", "const T = 0\n"), ["empty-integral"]),
+    "to the same by arithmetic": (moved("T", "2 * T / 2", "const T = 2\n"), ["empty-integral"]),
+    "backwards": (moved("1", "0"), []),
+    "a field times a column": (COLUMN + train("minimize sum(softplus(f(x)) - y * f(x))"), ["column-against-row"]),
+    "an accuracy of a column": (
+        COLUMN + train("minimize sum((f(x)[:, 0] - y)^2)", "report mean(where((f(x) > 0) == (y > 0), 1.0, 0.0))"),
+        ["column-against-row"],
+    ),
+    "all pairs": ("export f(x: [5], y: [5]) -> [5, 5] { return x[:, None] * y }\n", []),
+    "deviations of 0": (
+        zero("param a: [2] = normal(0, 0)\n  param b: [2] = zeros\n  return a * b * x"), ["stuck-at-zero"],
+    ),
+    "a relu of zeros": (zero("return linear(relu(linear(x, 8, init = zeros)), 2)"), ["stuck-at-zero"]),
+    "one layer of zeros": (zero("return linear(x, 2, init = zeros)"), []),
+    "a mask that is multiplied": (
+        TOKENS + train("minimize mean(where(x > 32, 1, 0) * cross_entropy(f(x), x))"), ["masked-mean"],
+    ),
+    "a sum divided by all": (
+        TOKENS + train("minimize sum(where(x > 32, cross_entropy(f(x), x), 0)) / 16"), ["masked-mean"],
+    ),
+    "a mean of the mask below": (
+        TOKENS
+        + train("minimize mean(where(x > 32, cross_entropy(f(x), x), 0)) / mean(where(x > 32, 1.0, 0.0))"), [],
+    ),
+    "a loss of one side": (POINTS + train("e = f(x) - x", "minimize mean(where(e > 0, e^2, 0))"), []),
+    "a drawn mask": (
+        TOKENS + train("m ~ bernoulli([16], 0.15)", "minimize mean(where(m, cross_entropy(f(x), x), 0))"), [],
+    ),
+    "none by one_hot": (GUIDED.format(HOT) + train("minimize sum((f(x, y) - x)^2)") + FREE, ["untrained-row"]),
+    "none that is passed": (
+        GUIDED.format(HOT) + train("k ~ bernoulli(0.9)", "minimize sum((f(x, where(k, y, none)) - x)^2)") + FREE, [],
+    ),
+    "none that the host gives": (
+        GUIDED.format(ROWS).replace("const none = 2\n", "") + train("minimize sum((f(x, y) - x)^2)")
+        + "export g(x: [2], k: class[3]) -> [2] { return f(x, k) }\n", [],
+    ),
+    "what no objective moves": (
+        GAN + train(REAL + " over critic") + "export g(z: [2]) -> [2] { return make(z) }\n", ["untrained"],
+    ),
+    "what is only reported": (
+        POINTS + "net g(x: [2]) -> [2] { return linear(x, 2) }\n" + train(SQUARES, "report sum(g(x))")
+        + "export h(x: [2]) -> [2] { return g(x) }\n", ["untrained"],
+    ),
+    "the size of a vocabulary": (
+        "const vocab = 8\nlet number = linspace(0, 7, 8)\nexport ids(x: tokens[P]) -> [P] { return number[x] }\n", [],
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", CASES)
+def test_what_is_like_it(kind: str, program: Callable[[str], Program]) -> None:
+    text, expected = CASES[kind]
+    assert [w.slug for w in warnings(program(text))] == expected

@@ -1,0 +1,79 @@
+"""Rules that few specs reach, each by the smallest one that does."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mai.compiler.compile_options import CompileOptions, Trained
+from mai.compiler.ir.operation import ShapeError
+from mai.compiler.ir.structure import Loop
+from mai.compiler.ir.types import real
+from mai.compiler.onnx.export import export
+from mai.compiler.ops.along import reshaped
+from mai.compiler.ops.products.convolution import Conv
+from mai.compiler.passes import forms
+from mai.compiler.program import Program
+from mai.runtime import load
+from tests.support.growing_texts import HEAD, TAIL, weights
+
+Maker = Callable[[str], Program]
+
+
+@pytest.mark.parametrize(("axis", "place"), [(-1, -1), (-2, None), (-3, None)])
+def test_an_axis_stays_where_as_much_stands_before_it(axis: int, place: int | None) -> None:
+    assert reshaped([real(2, 3, 2)], {"shape": (3, 2, 2)}, 0, axis) == place
+
+
+def test_a_window_has_four_axes() -> None:
+    with pytest.raises(ShapeError, match="weight of a convolution"):
+        Conv.shape(real(3, 5, 5), real(3, 3, 3), **Conv.attributes)
+
+
+FRESH = "net f(x: [2]) -> [2] {{\n  y = x\n  repeat 3 {{ y = tanh(linear(y, 2)) }}\n  return {}\n}}\nexport g(x: [2]) -> [2] {{ return f(x) }}\n"
+
+
+def test_readable_turns_stay_a_loop_but_where_they_are_differentiated(program: Maker) -> None:
+    assert forms.readable(program(FRESH.format("y")).exports["g"]).has(Loop)
+    assert not forms.readable(program(FRESH.format("grad(sum(y), x)")).exports["g"]).has(Loop)
+
+
+def test_a_state_of_all_examples_has_a_derivative_for_each(program: Maker, tmp_path: Path) -> None:
+    """The loop is of no example, what goes back through it is."""
+    text = (
+        "export f(v: [2]) -> [2] {\n  start = linspace(0.1, 0.5, 2)\n  x = start\n"
+        "  repeat 3 shared { x = tanh(2 * x) }\n  return grad(sum(x * v), start)\n}\n"
+    )
+    model = load(export(program(text), "f", Trained({}), tmp_path).path, providers="cpu")
+    v = np.array([[1.0, 2.0], [-1.0, 0.5]], np.float32)
+    x, slope = np.linspace(0.1, 0.5, 2), np.ones(2)
+    for _ in range(3):
+        x = np.tanh(2 * x)
+        slope = slope * 2 * (1 - x**2)
+    np.testing.assert_allclose(model(v=v), slope * v, rtol=1e-5)
+
+
+# What a mapped call computes is read for all tokens by the attention, and for the last one by what follows.
+MAPPED = (
+    HEAD + "layer two(v: [2]) -> ([2], [2]) {\n  u = softmax(3 * v)\n  return (u, 2 * u + cumsum(u))\n}\n"
+    "net logits(x: tokens[P]) -> [P, vocab] {\n  h = embed(x, d)\n"
+    '  (k, q) = two(rearrange(h, "p (a b c) -> p a b c", a = 2, b = 2))\n'
+    '  h += attention(rearrange(k, "p a b c -> p (a b c)"), 2, causal = true)\n'
+    '  h += rearrange(q, "p a b c -> p (a b c)")\n'
+    "  h += tile(h, [1, 2])[:, d:]\n  return linear(h, vocab)\n}\n" + TAIL
+)
+
+
+def test_the_last_token_alone_through_calls_over_several_axes(program: Maker, tmp_path: Path) -> None:
+    made = program(MAPPED)
+    prompt = np.random.default_rng(0).integers(0, 13, (3, 4))
+    texts = []
+    for cache in ("none", "concat"):
+        folder = tmp_path / cache
+        folder.mkdir()
+        path = export(made, "generate", Trained(weights(made)), folder, CompileOptions(cache=cache)).path
+        texts.append(load(path, providers="cpu")(prompt=prompt, count=8, seed=3))
+    np.testing.assert_array_equal(*texts)
