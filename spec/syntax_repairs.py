@@ -32,6 +32,16 @@ def equals(words: str) -> Repair:
     return lambda p: _draft(p.gap, p.at, " = ", words)
 
 
+def tilde(p: Place) -> Draft:
+    """`x normal([2])` for `x ~ normal([2])`."""
+    return _draft(p.gap, p.at, " ~ ", "write `~` before this")
+
+
+def once(p: Place) -> Draft:
+    """`f(x, 3 3)` for `f(x, 3)`."""
+    return _draft(p.gap, p.end, "", "write it once")
+
+
 def colon(p: Place) -> Draft:
     """`x [2]` for `x: [2]`."""
     return _draft(p.gap, p.at, ": ", "write `x: [2]`")

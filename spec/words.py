@@ -112,5 +112,6 @@ def texts(words: tuple[Word, ...]) -> tuple[str, ...]:
 
 
 DECLARATIONS, STATEMENTS = of_kind("declaration"), of_kind("statement")
+DISTRIBUTIONS = ("normal", "uniform", "bernoulli", "integers", "categorical")
 RESERVED = frozenset(texts(of_kind("value", "operator", "branch")))  # No names, wherever they stand.
 FORMS = {word.node: word.form for word in WORDS if word.node is not None}

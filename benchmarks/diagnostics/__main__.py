@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.diagnostics import marks, names, shapes  # noqa: F401  the kinds
+from benchmarks.diagnostics import marks, names, shapes, tokens  # noqa: F401  the kinds
 from benchmarks.diagnostics.judging import Verdict, judge
 from benchmarks.diagnostics.mutation import KINDS, Mutation, Subject
 

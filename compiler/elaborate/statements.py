@@ -27,8 +27,8 @@ from mai.spec.diagnostics import Help
 from mai.spec.diagnostics.foreign import FOREIGN
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.source import Span
+from mai.spec.words import DISTRIBUTIONS
 
-DISTRIBUTIONS = ("normal", "uniform", "bernoulli", "integers", "categorical")
 LOST = Poison()  # what is returned by an `if` that failed and holds a `return`
 BINARY: dict[str, type[Operation]] = {"+": el.Add, "-": el.Subtract, "*": el.Multiply}
 
