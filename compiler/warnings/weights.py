@@ -33,7 +33,17 @@ def untrained(subject: Subject) -> Iterator[Diagnostic]:
         alone = [w for w in graph.weights.values() if w.trained and w.name not in moved]
         alone = [w for w in alone if not _has_value(subject.program, training, w)]
         if alone:
+            alone = _read(graph, alone)
+        if alone:
             yield _untrained(subject, export, graph, alone)
+
+
+def _read(graph: Graph, weights: list[Weight]) -> list[Weight]:
+    """Those of which a result is computed: what nothing reads is not in the file."""
+    from mai.compiler.passes.local.prune import prune
+
+    read = prune(graph).weights
+    return [weight for weight in weights if weight.name in read]
 
 
 def _moved(training: Training) -> set[str]:

@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
+import torch
 
 from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
@@ -109,3 +111,25 @@ def test_frequencies_of_a_time(program: Make, tmp_path: Path) -> None:
     found = computed(program("export f(s: []) -> [7] { return fourier(s, 7) }\n"), tmp_path, s=s)
     angle = 1000 * s[:, None].astype(float) * 10_000.0 ** (-np.arange(3) / 3)
     np.testing.assert_allclose(found, np.concatenate([np.cos(angle), np.sin(angle), 0 * s[:, None]], 1), atol=1e-4)
+
+
+@pytest.mark.parametrize(("size", "dilation", "groups"), [(3, 1, 1), (2, 4, 1), (3, 2, 2), (4, 1, 6)])
+def test_a_causal_convolution_is_torchs(size: int, dilation: int, groups: int, program: Make, tmp_path: Path) -> None:
+    """conv1d, with zeros before the beginning."""
+    call = f"causal_conv(x, 12, {size}, dilation = {dilation}, groups = {groups})"
+    made = program(
+        f"net g(x: [P, 6]) -> [P, 12] {{ return {call} }}\nexport f(x: [P, 6]) -> [P, 12] {{ return g(x) }}\n"
+    )
+    weights, _ = load_weights(made, None)
+    x = RNG.standard_normal((2, 9, 6)).astype(np.float32)
+    found = load(export(made, "f", Trained(weights), tmp_path).path, providers="cpu")(x=x)
+    parts = {name.split(".", 2)[2]: torch.from_numpy(np.asarray(w)) for name, w in weights.items()}
+    if groups == 1:
+        names = ["linear_1.weight", *(f"repeat_1.{i}.linear_1.weight" for i in range(size - 1))]
+        kernel, bias = torch.stack([parts[n] for n in names], -1), parts["linear_1.bias"]
+    else:
+        taps, bias = parts["grouped_conv_1.weight"], parts["grouped_conv_1.bias"]
+        kernel = taps.reshape(size, 12, 6 // groups).permute(1, 2, 0)
+    padded = torch.nn.functional.pad(torch.from_numpy(x).mT, (dilation * (size - 1), 0))
+    expected = torch.nn.functional.conv1d(padded, kernel.flip(-1), bias, dilation=dilation, groups=groups).mT
+    np.testing.assert_allclose(found, expected.numpy(), atol=1e-5)

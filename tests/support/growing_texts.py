@@ -48,6 +48,7 @@ CAUSAL_NETS = {
     "a shift": "h += linear(shift(h, 1), d) - shift(h, 3)",
     "a causal convolution": "h += gelu(linear(concat(h, shift(h, 1), shift(h, 2), axis = 1), d))",
     "the layer of it": "h += causal_conv(h, d, 3)",
+    "dilated, by groups": "h += causal_conv(h, d, 3, dilation = 2, groups = 4)",
     "two states in a row": "h += cumsum(shift(h, 2), axis = 0)\n  h += attention(cumsum(h, axis = 0) / 9, 2, causal = true)",
     "shared turns": "repeat 3 shared { h += attention(layer_norm(h), 2, causal = true) }",
     "shared turns around the text": "z = zeros([d])\n  repeat 2 shared { z = tanh(linear(z, d) + max(h, axis = 0)) }\n"
