@@ -5,6 +5,7 @@ from __future__ import annotations
 from mai.compiler.elaborate.bindings import BoundArgument
 from mai.compiler.elaborate.context import Context
 from mai.compiler.ir.graph import Node, Value
+from mai.spec.diagnostics import Change, Edit, Help
 
 
 def check_dependence(
@@ -18,9 +19,10 @@ def check_dependence(
     if _depends(e, value, x):
         return
     message = f"`{derived.span.text}` does not depend on `{by.span.text}`: this derivative is 0 for every input"
-    help = f"`{by.span.text}` has to be what `{derived.span.text}` is computed from"
+    help: Help = f"`{by.span.text}` has to be what `{derived.span.text}` is computed from"
     if _depends(e, x, value):
-        help = f"what is derived comes first: write `{function}({by.span.text}, {derived.span.text})`"
+        words = f"what is derived comes first: write `{function}({by.span.text}, {derived.span.text})`"
+        help = Edit(words, (Change(derived.span, by.span.text), Change(by.span, derived.span.text)))
     raise e.fail("zero-derivative", by.span, message, label="not part of it", help=help)
 
 
