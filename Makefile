@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 DEMO := demo
 
-.PHONY: help demo fast test check docs bench bench-text fidelity gallery format clean
+.PHONY: help demo fast test check docs bench bench-text hosts fidelity gallery format clean
 
 help:  ## say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -79,6 +79,9 @@ bench: $(VENV)/dev $(VENV)/hosts/installed  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.building
 	$(BIN)/python -m benchmarks.hosts
 	$(BIN)/python -m benchmarks.cuda
+
+hosts: $(VENV)/dev  ## run every export of every example in eleven engines, which it installs, into docs/hosts.md
+	nice -n 10 $(BIN)/python -m benchmarks.hosts_matrix
 
 fidelity: $(VENV)/dev  ## measure what mathematics says of every system, into docs/fidelity.md
 	$(BIN)/python -m benchmarks.fidelity

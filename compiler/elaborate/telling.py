@@ -60,7 +60,6 @@ class Telling:
         self.callee = ""  # The function that the user's own call is of.
         self.origins: dict[Value, Span] = {}  # Where the text says what a value is.
         self.inputs_at: dict[Value, Span] = {}  # The types of the graph's inputs, as they are written.
-        self.misfits: set[tuple[Span | None, str]] = set()  # Shapes that do not fit, by the call of the body around.
 
     def at(self, span: Span) -> Span | None:
         """Where nodes made for `span` come from: inside a standard layer, the place of its call."""
@@ -162,8 +161,8 @@ class Telling:
     def _is_again(self, message: str) -> bool:
         """Whether shapes that do not fit were told in this body: one value of a wrong shape is used more than once."""
         key = (self.calls_around[-1].span if self.calls_around else None, message)
-        again = key in self.misfits
-        self.misfits.add(key)
+        again = key in self.report.misfits
+        self.report.misfits.add(key)
         return again
 
     def default_help(self, binding: Binding) -> Help:

@@ -184,15 +184,16 @@ class Gate:
 
     def _trials(self, file: ort.InferenceSession, reference: Reference) -> Iterator[Comparison]:
         """Trials of an opened file beside the reference."""
-        plain, longest = self.prepared.plain, self.prepared.longest_text
+        plain, longest, least = self.prepared.plain, self.prepared.longest_text, self.prepared.smallest()
         names = [n for n in plain.output_names if n != EVALUATIONS]
         # Results of which no number has been compared yet. A solver that does not arrive gives none, and the runtime tells it.
         blank = set[str]() if _is_adaptive(plain) else set(names)
         was_compared = False
         usual = [
-            trial(plain, batch, longest=longest, free=free) for batch, free in zip(BATCHES, self._free, strict=True)
+            trial(plain, batch, longest=longest, free=free, least=least)
+            for batch, free in zip(BATCHES, self._free, strict=True)
         ]
-        others = [trial(plain, 1, longest=longest, reals=reals) for reals in RANGES]
+        others = [trial(plain, 1, longest=longest, reals=reals, least=least) for reals in RANGES]
         for place, tried in enumerate([*usual, *others]):
             if place >= len(usual) and was_compared and not blank:
                 return
@@ -216,9 +217,10 @@ class Gate:
         text = self.prepared.text
         if text is None or self.prepared.whole is not None:
             return
-        tried = with_unlike_prompts(
-            max((c.trial for c in whole), key=lambda t: len(t.inputs[text.prompt])), text.prompt
-        )
+        port = next(v for v in self.prepared.plain.inputs if v.name == text.prompt)
+        fewest = self.prepared.smallest().get(str(port.type.shape[0]), 1)
+        most = max((c.trial for c in whole), key=lambda t: len(t.inputs[text.prompt]))
+        tried = with_unlike_prompts(most, text.prompt, fewest)
         results, expected = run_trial(file, self.prepared.plain, tried), _expected(reference, tried)
         if expected is not None:
             names = whole[0].results

@@ -39,11 +39,11 @@ Reference = Callable[[Trial], list[Array]]
 
 def trial(
     graph: Graph, batch: int, seed: int = 0, longest: int | None = None, reals: tuple[float, float] | None = None,
-    sizes: Mapping[str, int] | None = None, free: int = FREE_SIZE,
+    sizes: Mapping[str, int] | None = None, free: int = FREE_SIZE, least: Mapping[str, int] | None = None,
 ) -> Trial:  # fmt: skip
     """Reals of deviation 1, or in the range `reals`, labels in their range, few steps; a text grows to `longest` tokens.
 
-    `sizes` are those of free dimensions, by name; others are `free`, or as large as they must be.
+    `sizes` are those of free dimensions, by name; others are `free`, or as large as they must be: `least`, or what the graph says.
     """
     free = free_size(longest, free)
     most = MAX_STEPS if longest is None else min(MAX_STEPS, longest - free + 1)
@@ -60,7 +60,7 @@ def trial(
     if "seed" in settings:
         settings["seed"] = SEED
     open_sizes = [str(s) for v in graph.inputs for s in v.type.shape if not isinstance(s, int)]
-    least = smallest(graph)
+    least = smallest(graph) if least is None else least
     usual = {name: max(free, least.get(name, 1)) for name in open_sizes}
     chosen = {"batch": batch, **usual, **{name: size for name, size in (sizes or {}).items() if name in usual}}
     recipe = Recipe(seed=seed, reals=reals, sizes=chosen, settings=settings)
@@ -72,11 +72,11 @@ def free_size(longest: int | None, free: int = FREE_SIZE) -> int:
     return free if longest is None else max(1, min(free, longest - MAX_STEPS, longest // 2))
 
 
-def with_unlike_prompts(tried: Trial, prompt: str) -> Trial:
-    """The same with prompts of different lengths: each begins with a place without a token more than the one before it."""
+def with_unlike_prompts(tried: Trial, prompt: str, fewest: int) -> Trial:
+    """The same with prompts of different lengths: each begins with a place without a token more, and has `fewest` tokens at least."""
     rows = tried.inputs[prompt].copy()
     for place, row in enumerate(rows):
-        row[: min(place, len(row) - 1)] = NOTHING
+        row[: min(place, len(row) - fewest)] = NOTHING
     return replace(tried, inputs={**tried.inputs, prompt: rows})
 
 

@@ -81,10 +81,12 @@ class Reporter:
     Attributes:
         diagnostics: those so far.
         stopped: whether a part of the program was not looked at, because of an error before it.
+        misfits: what was said of shapes that do not fit, by the call of the body that they are in.
     """
 
     diagnostics: list[Diagnostic] = field(default_factory=list)
     stopped: bool = False
+    misfits: set[tuple[Span | None, str]] = field(default_factory=set)
 
     def error(
         self,

@@ -121,3 +121,10 @@ def test_the_shortest_prompt(program: Maker, tmp_path: Path, pooled: str, least:
     else:
         with pytest.raises(ModelError, match="`P` is at least 2, a row of `prompt` has 1 token"):
             model(prompt=prompt)
+
+
+def test_prompts_that_need_many_tokens(program: Maker, tmp_path: Path) -> None:
+    """More than a trial has of itself, in prompts of different lengths, too."""
+    made = program(spec("h += max(h[6:], axis = 0)"))
+    path = export(made, "generate", Trained(weights(made)), tmp_path, CompileOptions(cache="none")).path
+    assert load(path, providers="cpu").manifest.least == {"P": 7}

@@ -94,3 +94,15 @@ def test_draws_of_64_bits_are_refused_where_whole_numbers_have_32(draws: bool, b
     check_draws("a.f.onnx", ["CPUExecutionProvider"], manifest)
     with pytest.raises(ModelError, match="computes them in 32") if refused else nullcontext():
         check_draws("a.f.onnx", ["OpenVINOExecutionProvider", "CPUExecutionProvider"], manifest)
+
+
+def test_who_needs_required_settings_is_told_last(
+    program: Callable[[str], Program], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """All hosts but ONNX Runtime's C and Python interfaces; not where there are no settings, or they are required."""
+    drawn = program("export f() -> [2] {\n  x ~ normal([2])\n  return x\n}\nexport g(x: [2]) -> [2] { return x }\n")
+    for names, options, told in ((["f"], {}, True), (["g"], {}, False), (["f"], {"settings": "required"}, False)):
+        compile_all(drawn, names, None, tmp_path, CompileOptions(**options))
+        captured = capsys.readouterr()
+        assert captured.out.startswith("wrote ")
+        assert ("compile with --settings required" in captured.err) == told

@@ -15,6 +15,7 @@ from mai.compiler.ir.types import real
 from mai.compiler.onnx.export import export
 from mai.compiler.ops.along import reshaped
 from mai.compiler.ops.products.convolution import Conv
+from mai.compiler.ops.reductions.norm import LayerNorm, RmsNorm
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.runtime import load
@@ -77,3 +78,19 @@ def test_the_last_token_alone_through_calls_over_several_axes(program: Maker, tm
         path = export(made, "generate", Trained(weights(made)), folder, CompileOptions(cache=cache)).path
         texts.append(load(path, providers="cpu")(prompt=prompt, count=8, seed=3))
     np.testing.assert_array_equal(*texts)
+
+
+def test_an_axis_that_an_einsum_sums_alone_has_equal_derivatives(program: Maker, tmp_path: Path) -> None:
+    text = 'export f(a: [2, 3], b: [2, 4]) -> [2, 3] { return grad(sum(einsum("i j, i k -> i k", a, b)^2), a) }\n'
+    model = load(export(program(text), "f", Trained({}), tmp_path).path, providers="cpu")
+    generator = np.random.default_rng(0)
+    a, b = (generator.normal(size=(5, 2, n)).astype(np.float32) for n in (3, 4))
+    product = a.sum(-1, keepdims=True) * b
+    expected = np.broadcast_to((2 * product * b).sum(-1, keepdims=True), a.shape)
+    np.testing.assert_allclose(model(a=a, b=b), expected, rtol=1e-4)
+
+
+@pytest.mark.parametrize("norm", [RmsNorm, LayerNorm])
+def test_a_number_has_no_norm(norm: type[RmsNorm] | type[LayerNorm]) -> None:
+    with pytest.raises(ShapeError, match="at least one axis"):
+        norm.shape(real(), eps=1e-5)

@@ -139,6 +139,15 @@ def test_a_file_that_is_computed_right_is_content(program: Make, tmp_path: Path)
     assert adaptive.manifest.self_test is not None and adaptive.manifest.self_test.tolerance == 1e-2
 
 
+def test_a_run_with_numbers_that_are_not_finite_is_left_out(program: Make, tmp_path: Path) -> None:
+    """Of x = 0.47, and of 0.47, 0.11 and 1.00, the first run alone; where none is finite throughout, both."""
+    root = "export f(x: []) -> [] { return sqrt(x - 0.3) }\nexport g(x: []) -> [] { return sqrt(x - 0.7) }\n"
+    for name, batches in (("f", [1]), ("g", [1, 3])):
+        model = load(compiled(program(root), name, tmp_path), providers="cpu")
+        assert model.manifest.self_test is not None and model.verify().content
+        assert [run.recipe.sizes["batch"] for run in model.manifest.self_test.runs] == batches
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("options", [{}, {"quantize": "int8"}, {"precision": "fp16"}, {"settings": "required"}])
 def test_texts_and_their_step_files_are_content(program: Make, tmp_path: Path, options: dict[str, Any]) -> None:

@@ -8,6 +8,12 @@ from mai.compiler.ir.structure import VIEWS
 from mai.compiler.ir.types import Axis
 from mai.spec.diagnostics import Diagnostic, MaiError
 
+# What to write in the place of rows that are joined to those of the tokens.
+BESIDE = (
+    "`shift(h, 1)` moves a sequence on by a token; vectors before the tokens can be looked at beside them, `attend(h, m, m, 8)`, or"
+    " stand in the places of the first tokens of the prompt, `where(range(P)[:, None] < 4, table[:P], h)`"
+)
+
 
 class GrowingAxes:
     """Knows the growing axes of values.
@@ -34,7 +40,8 @@ class GrowingAxes:
         if not self.has_length(size):
             return False
         if not self.is_length(size):
-            raise self.refused(f"has an axis of {str(size).replace(self.length, 'P')} for a text of P tokens")
+            why = f"has an axis of {str(size).replace(self.length, 'P')} for a text of P tokens"
+            raise self.refused(why, help=BESIDE)
         return True
 
     def grows(self, value: Value, axis: int) -> bool:

@@ -1,0 +1,27 @@
+"""What is known of engines: why they refuse files, and results of theirs that are not right."""
+
+from __future__ import annotations
+
+import re
+
+# Results of an engine, by engine and file, that are told in `docs/hosts.md` instead of being counted as wrong.
+TOLD: dict[tuple[str, str], str] = {}
+# Reasons in words for what engines say: the first whose text, in small letters, is in an engine's.
+REASONS: dict[str, list[tuple[str, str]]] = {
+    "openvino": [
+        ("scan", "it does not read a `Scan`, in which a sampler cuts a large batch into parts, and `--unroll` makes too much of these"),
+    ],
+    "iree": [("onnx.attention", "it has no `Attention`, which opset 23 has")],
+    "reference": [
+        ("inconsistent permutation", "it does not stack what a `Loop` keeps of its turns as the standard says"),
+        ("all dimensions of index", "its `GatherElements` takes no index of other sizes than the data"),
+    ],
+}  # fmt: skip
+
+
+def reason_of(engine: str, said: str) -> str:
+    """Why an engine refuses, in words."""
+    for part, reason in REASONS.get(engine, []):
+        if part in said.lower():
+            return reason
+    return f"`{re.sub(r'/[^ ]*/', '', said)[:160]}`"  # Without the folders of a machine.

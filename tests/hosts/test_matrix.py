@@ -1,0 +1,95 @@
+"""The matrix of engines and files: what its table says, and its programs in C and C++, compiled here."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+
+from benchmarks.hosts_matrix.engines import CPP, ENGINES, ROOT, C, Missing, build_program
+from benchmarks.hosts_matrix.jobs import Job, run
+from benchmarks.hosts_matrix.subjects import Subject
+from benchmarks.hosts_matrix.table import PAGE, PLACE, sign, text
+from mai.compiler.check import check
+from mai.compiler.compile_options import CompileOptions, Trained
+from mai.compiler.onnx.export import export
+from mai.compiler.training.initial_weights import load_weights
+from mai.runtime.model.manifest import MANIFEST_KEY, Manifest
+
+SPEC = """net v(x: [2], y: class[3], s: []) -> [2] { return linear(tanh(linear(concat(x, [s]), 8) + embed(y, 8)), 2) }
+export f(y: class[3], steps: int = 3, still: bool = false) -> ([2], class[3]) {
+  x ~ normal([2])
+  integrate s in 0..1 using rk4(steps) { dx/ds = v(x, y, s) }
+  return (where(still, 0.0, x), y)
+}
+"""
+
+
+@pytest.fixture
+def subject(tmp_path: Path) -> Subject:
+    """A file with all types of inputs."""
+    spec = tmp_path / "spec.mai"
+    spec.write_text(SPEC, encoding="utf-8")
+    checked = check(spec)
+    program = checked.program
+    assert program is not None, checked.diagnostics
+    trained = Trained(load_weights(program, None)[0])
+    path = export(program, "f", trained, tmp_path, CompileOptions(settings="required")).path
+    properties = {p.key: p.value for p in onnx.load(path).metadata_props}
+    manifest = Manifest.model_validate_json(properties[MANIFEST_KEY])
+    assert manifest.self_test is not None
+    return Subject("spec.f", path, manifest, manifest.self_test, None)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "source", "flags"), [("c", "run_c.c", C), ("cpp", "run_cpp.cpp", CPP)])
+def test_programs_in_c_and_in_cpp_compute_the_file(
+    name: str, source: str, flags: tuple[str, ...], subject: Subject, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    library = next(Path(onnxruntime.__file__).parent.glob("capi/libonnxruntime.so.*"), None)
+    if library is None:
+        pytest.skip("needs the library of onnxruntime for Linux")
+    try:
+        program = build_program(source, flags, library, tmp_path)
+    except Missing as missing:
+        pytest.skip(str(missing))
+    monkeypatch.setattr("benchmarks.hosts_matrix.jobs.BUILD", tmp_path)
+    assert [o["result"] for o in run([str(program)], [Job(name, subject, subject.path)])] == ["equal"]
+    broken = tmp_path / "broken.onnx"
+    other = onnx.load(subject.path)
+    for weight in other.graph.initializer:
+        if weight.data_type == onnx.TensorProto.FLOAT and len(weight.dims) == 2:
+            weight.raw_data = (np.frombuffer(weight.raw_data, np.float32) * np.float32(1.01)).tobytes()
+    onnx.save(other, broken)
+    wrong = Subject("spec.f", broken, subject.manifest, subject.test, None)
+    assert [o["result"] for o in run([str(program)], [Job(name, wrong, broken)])] == ["wrong"]
+
+
+def test_what_is_wrong_stands_in_the_table() -> None:
+    outcomes: dict[str, Any] = {
+        "c": {"result": "equal", "error": 0.0},
+        "cpp": {"result": "wrong", "error": 0.5, "reason": "`x` differs"},
+        "node": {"result": "refused", "reason": "TypeError: no such operator"},
+    }
+    table = text({"a.f": outcomes}, dict.fromkeys((*outcomes, "iree"), "1.0"))
+    assert "| `a.f` | = | **WRONG** 5e-01 | refused | · |" in table
+    assert "Node refuses 1: `TypeError: no such operator`" in table
+    assert sign("c", "a.f", None) == "·"
+
+
+def test_the_page_has_every_export_in_every_engine_and_nothing_wrong() -> None:
+    place = PLACE.search(PAGE.read_text(encoding="utf-8"))
+    assert place is not None
+    table = place[0]
+    examples = sorted((ROOT / "examples").glob("*.mai"))
+    names = [
+        f"{path.stem}.{name}" for path in examples for name in re.findall(r"^export (\w+)", path.read_text(), re.M)
+    ]
+    rows = {line.split("`")[1]: line.count("|") for line in table.splitlines() if line.startswith("| `")}
+    assert sorted(rows) == sorted(names) and set(rows.values()) == {len(ENGINES) + 2}
+    assert "WRONG" not in table
