@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from mai.compiler.check import check_all
+from mai.compiler.check import NO_TEXTS, check_all
 from mai.compiler.mending import Checked, improves
 from mai.spec.diagnostics import Diagnostic, Edit
 from mai.spec.diagnostics.edit import after, overlapping
@@ -32,9 +32,14 @@ class Fixed:
     edits: tuple[Edit, ...]
 
 
-def fix(path: Path, sets: Mapping[str, str] | None = None, strict: bool = False) -> Fixed:
-    """Make the edits of a file's errors, and of its warnings where it is `strict`, while they make it better. Nothing is written."""
-    best = now = Fixed(check_all(path, sets), {}, ())
+def fix(
+    path: Path, sets: Mapping[str, str] | None = None, strict: bool = False, texts: Mapping[str, Source] = NO_TEXTS
+) -> Fixed:
+    """Make the edits of a file's errors, and of its warnings where it is `strict`, while they make it better.
+
+    Nothing is written. `texts` are read in the place of files, by path.
+    """
+    best = now = Fixed(check_all(path, sets, texts), texts, ())
     for _ in range(MAX_ROUNDS):
         following = _following(now, path, sets, strict)
         if following is None:
