@@ -62,10 +62,9 @@ def _following(now: Fixed, path: Path, sets: Mapping[str, str] | None, strict: b
     return None
 
 
-def _rank(checked: Checked) -> tuple[int, int, int, int]:
-    """How far a file is from being sound: what stops its checking, and how early; then errors, then warnings."""
-    stops = [d.span.line for d in checked.errors if d.span] if checked.stopped else []
-    return -checked.stage, len(checked.errors), -min(stops, default=0), len(checked.diagnostics)
+def _rank(checked: Checked) -> tuple[int, int, int]:
+    """How far a file is from being sound: what stops its checking, then errors, then warnings."""
+    return -checked.stage, len(checked.errors), len(checked.diagnostics)
 
 
 def _apart(diagnostics: Iterable[Diagnostic]) -> list[Diagnostic]:
