@@ -57,7 +57,7 @@ def _indexed(
         e.size(index, item.span)
         if isinstance(size, int):
             e.bounds.ask(name, item.span, most=size - 1)
-    chosen = whole(e, index, item.span, labels_of(item, size))
+    chosen = whole(e, index, item.span, edits=labels_of(item, size))
     _check_classes(e, chosen, size, item.span)
     return e.emit(ix.Take, x, chosen, axis=axis, rank=x.type.rank, index_rank=chosen.type.rank), axis + 1
 

@@ -26,6 +26,7 @@ OF_WHOLE: frozenset[type[Operation]] = frozenset(
     {el.Add, el.Subtract, el.Multiply, el.Negative, el.Absolute, el.Maximum, el.Minimum, Sum, Max, Min, Cumsum}
 )
 CHOOSE = "shapes are fixed: choose with `where(c, a, b)`"
+INDEX = "an index is a whole number"
 ROUND = "`int(x)` cuts a number to a whole one, `floor(x)` and `round(x)` give one"
 
 
@@ -47,7 +48,7 @@ def _are_whole(value: Nested) -> bool:
     return float(value).is_integer()
 
 
-def whole(e: Context, binding: Binding, span: Span, edits: Sequence[Edit] = ()) -> Value:
+def whole(e: Context, binding: Binding, span: Span, needed: str = INDEX, edits: Sequence[Edit] = ()) -> Value:
     """An index: a tensor of whole numbers. Raises `Stop` for one whose numbers need not be whole; `edits` may mend it."""
     value = e.value(binding, span)
     if value.type.dtype is DType.INT:
@@ -55,7 +56,7 @@ def whole(e: Context, binding: Binding, span: Span, edits: Sequence[Edit] = ()) 
     if is_whole(value):
         return e.emit(ToInt, value, name=value.name)
     what, help = ("true or false", CHOOSE) if value.type.dtype is DType.BOOL else ("real", ROUND)
-    raise e.fail("dtype-mismatch", span, f"an index is a whole number, this is {what}", help=help, edits=edits)
+    raise e.fail("dtype-mismatch", span, f"{needed}, this is {what}", help=help, edits=edits)
 
 
 def labelled(result: Value, parts: Sequence[Binding]) -> Value:

@@ -78,14 +78,14 @@ def _operands(e: Elaborator, function: Function, bound: Bound) -> list[Value]:
         raise ShapeError("missing-argument", f"`{function.name}` lacks its argument `{absent.name}`")
     alike = [bound[a.name] for a in present if a.kind is Kind.ALIKE]
     promoted = iter(e.promoted([a.value for a in alike], [a.span for a in alike]))
-    return [next(promoted) if a.kind is Kind.ALIKE else _tensor(e, a.kind, bound[a.name]) for a in present]
+    return [next(promoted) if a.kind is Kind.ALIKE else _tensor(e, function, a.kind, bound[a.name]) for a in present]
 
 
-def _tensor(e: Elaborator, kind: Kind, argument: Arg) -> Value:
+def _tensor(e: Elaborator, function: Function, kind: Kind, argument: Arg) -> Value:
     if kind is Kind.TRUTH:
         return e.truth(argument.value, argument.span)
     if kind is Kind.INDEX:
-        return whole(e, argument.value, argument.span)
+        return whole(e, argument.value, argument.span, f"`{function.name}` takes whole numbers")
     convert = e.real if kind is Kind.REAL else e.value
     return convert(argument.value, argument.span)
 

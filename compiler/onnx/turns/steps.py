@@ -56,7 +56,7 @@ def goes_wrong(before: Turn, after: Turn, control: StepControl) -> Array:
     last = before.length >= 1 - before.tau
     moved = kept(before, after)
     way = np.where(moved, before.tau + length, before.tau)
-    arrived = last & (moved | (_stands(before, length) & ~after.going))
+    arrived = last & (moved | (_stands(before) & ~after.going))
     wrong = after.going != (before.going & ~arrived)
     wrong |= ~(np.abs(after.tau - way) <= EXACT)
     wrong |= after.evaluations != before.evaluations + control.stages
@@ -74,7 +74,7 @@ def error_excess(before: Turn, file: Turn, torch: Turn, control: StepControl) ->
     roundings = [_nearby(_rounding(k, a, b, same)) for k, a, b in slopes]
     allowed = ROUNDINGS * length * control.weights * _size(before.states, roundings, before, control)
     excess = np.where(np.isnan(gap), np.inf, gap / np.maximum(allowed + SHARE * np.maximum(low, least), 1e-30))
-    return np.asarray(np.where(before.going & ~_stands(before, length), excess, 0.0))
+    return np.asarray(np.where(before.going & ~_stands(before), excess, 0.0))
 
 
 def increment_excess(before: Turn, file: Turn, torch: Turn, tolerance: float) -> list[Array]:
@@ -111,9 +111,9 @@ def _taken_length(before: Turn) -> Array:
     return np.asarray(np.where(before.going & (length > 0), length, np.float32(1)))
 
 
-def _stands(before: Turn, length: Array) -> Array:
-    """Where a step is so short that no time passes in float32: nobody sees whether it was kept."""
-    return np.asarray(before.tau + length <= before.tau)
+def _stands(before: Turn) -> Array:
+    """Where a step is so short, or none, that no time passes in float32: nobody sees whether it was kept."""
+    return np.asarray(before.tau + np.minimum(before.length, 1 - before.tau) <= before.tau)
 
 
 def _errors(kept: Array, factor: Array, order: int) -> tuple[Array, Array]:
