@@ -29,6 +29,8 @@ from mai.runtime.arrays import Array
 from tests.support.hosts import LIBRARY, PIECES, TEXT
 from tests.support.tokenizers import word_tokenizer
 
+pytestmark = pytest.mark.slow
+
 JavaScript = Callable[[Sequence[dict[str, Any]]], list[Any]]
 ROOT = Path(__file__).parents[2]
 EXAMPLES = sorted((ROOT / "examples").glob("*.mai"))
