@@ -222,20 +222,23 @@ def minimize(p: Place) -> Draft | str:
 
 def choice(p: Place) -> Draft | str:
     """`y = a if c else b`."""
-    given = re.search(r"(?:=|\breturn\b)\s*(.+?)\s*$", p.line)
-    match = re.match(r"if\s+(.+?)\s+else\s+(.+)$", p.text[p.at : p.stop])
-    if given is None or match is None:
-        return "write `where(condition, a, b)`"
-    return _draft(p.at - len(p.line) + given.start(1), p.stop, f"where({match[1]}, {given[1]}, {match[2]})")
+    return _choice(p, r"if\s+(.+?)\s+else\s+(.+)$", lambda before, c, b: (c, before, b))
 
 
 def choice_by_mark(p: Place) -> Draft | str:
     """`y = c ? a : b`."""
+    return _choice(p, r"\?\s*(.+?)\s*:\s*(.+)$", lambda before, a, b: (before, a, b))
+
+
+def _choice(p: Place, form: str, order: Callable[[str, str, str], tuple[str, str, str]]) -> Draft | str:
+    """A choice of another language; `order` makes of what stands before the place, and of the form's groups, what `where` takes."""
     given = re.search(r"(?:=|\breturn\b)\s*(.+?)\s*$", p.line)
-    match = re.match(r"\?\s*(.+?)\s*:\s*(.+)$", p.text[p.at : p.stop])
+    match = re.match(form, p.text[p.at : p.stop])
     if given is None or match is None:
         return "write `where(condition, a, b)`"
-    return _draft(p.at - len(p.line) + given.start(1), p.stop, f"where({given[1]}, {match[1]}, {match[2]})")
+    return _draft(
+        p.at - len(p.line) + given.start(1), p.stop, f"where({', '.join(order(given[1], match[1], match[2]))})"
+    )
 
 
 def braces(p: Place) -> Draft | str:

@@ -22,10 +22,10 @@ from mai.compiler.elaborate.expressions.static import StaticError, as_real, beyo
 from mai.compiler.elaborate.expressions.tables import numbers_of, table_of, typed
 from mai.compiler.elaborate.telling import CallAround, Stop, Telling, kind_of
 from mai.compiler.ir.builder import Builder
-from mai.compiler.ir.graph import Graph, Region, Value, Weight
+from mai.compiler.ir.graph import Graph, Region, Setting, Value, Weight
 from mai.compiler.ir.operation import Operation, ShapeError
 from mai.compiler.ir.sizes import Dim, Size, symbol
-from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType
+from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.ops.elementwise import ToReal
 from mai.compiler.ops.shapes.shape import Stack
 from mai.spec import ast
@@ -174,6 +174,13 @@ class Context(Telling):
         if dtype is DType.INT and min(numbers_of(table)) >= 0:
             value.type = replace(value.type, classes=int(max(numbers_of(table))) + 1)
         return value
+
+    def ask_for_batch(self) -> None:
+        """Without an input that tells it, how many examples there are is a setting."""
+        if not self.graph.inputs:
+            batch = Value(Type(DType.INT), "batch")
+            self.graph.settings["batch"] = Setting(batch, 1, 1)
+            self.graph.sizes["batch"] = batch
 
     def representable(self, number: Number, span: Span) -> Number:
         """The number itself, which a file can hold: a whole one as int64, another as float32. Raises `Stop` otherwise."""

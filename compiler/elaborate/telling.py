@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import TypedDict, Unpack
 
 from mai.compiler.elaborate.bindings import POISON, Binding, Callables, Distribution, Partial, Poison
 from mai.compiler.ir.builder import Builder
@@ -22,6 +23,15 @@ CALLED_WITH = (
     "axis-out-of-range", "bad-pattern", "not-a-dimension", "dimension-unknown", "dimension-too-large", "too-many-parameters",
     "static-needed", "type-mismatch", "repeat-count", "repeat-too-long", "division-by-zero", "number-too-large", "bad-number",
 )  # fmt: skip
+
+
+class More(TypedDict, total=False):
+    """What an error may have beside its message."""
+
+    label: str
+    where: Sequence[Label]
+    help: Help
+    edits: Sequence[Edit]
 
 
 class Stop(Exception):
@@ -65,19 +75,9 @@ class Telling:
         """Where nodes made for `span` come from: inside a standard layer, the place of its call."""
         return self.builder.span if in_prelude(span.source) else span
 
-    def error(
-        self,
-        slug: str,
-        span: Span,
-        message: str,
-        *,
-        label: str = "",
-        where: Sequence[Label] = (),
-        help: Help = None,
-        edits: Sequence[Edit] = (),
-    ) -> Poison:
-        """Report an error and give what stands for its value."""
-        self.fail(slug, span, message, label=label, where=where, help=help, edits=edits)
+    def error(self, slug: str, span: Span, message: str, **more: Unpack[More]) -> Poison:
+        """Report an error, as `fail` does, and give what stands for its value."""
+        self.fail(slug, span, message, **more)
         return POISON
 
     def fail(

@@ -40,6 +40,7 @@ RESULTS: dict[str, tuple[str, dict[str, Any], Any]] = {
     "a list of truths": (f"export f({X}) -> [4] {{ return where([true, false, true, false], x, 0) }}", FOUR, [[5, 0, 7, 0]]),
     "sizes in a list": ("export f(x: [N]) -> [2] { return [N, 2 * N] }", {"x": [[1.0, 2.0, 3.0]]}, [[3, 6]]),
     "a real list of sizes": ("export f(x: [N]) -> [2] { return [N, 0.5] }", {"x": [[1.0, 2.0, 3.0]]}, [[3, 0.5]]),
+    "joined to a size": ("export f(x: [N]) -> [N + 1] { return concat(x, [N]) }", {"x": [[1.0, 2.0]]}, [[1, 2, 2]]),
     "labels in a row": (
         "export f(x: class[5][T], y: class[5]) -> class[5][T + 1] { return concat(x, [y]) }",
         {"x": [[1, 4]], "y": [2]}, [[1, 4, 2]],
@@ -92,3 +93,11 @@ def test_what_is_refused(name: str, tmp_path: Path) -> None:
     path.write_text(text, encoding="utf-8")
     error = check(path).diagnostics[0]
     assert error.slug == slug and error.span is not None and error.span.text == at
+
+
+def test_a_long_chain_of_sums_is_seen_as_whole_soon(tmp_path: Path) -> None:
+    """Each value is looked at once, however many ways there are to it: 2^200 here."""
+    path = tmp_path / "spec.mai"
+    body = "  k = floor(t)\n" + "  k = k + k\n" * 200 + "  return x[k]\n"
+    path.write_text(f"export f(x: [4], t: []) -> [] {{\n{body}}}\n", encoding="utf-8")
+    assert check(path).program is not None

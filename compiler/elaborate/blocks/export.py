@@ -11,7 +11,7 @@ from mai.compiler.elaborate.expressions.signatures import dims_of, dtype_of, ret
 from mai.compiler.elaborate.expressions.static import as_real
 from mai.compiler.ir.graph import EVALUATIONS, Graph, Setting, Value, Weight
 from mai.compiler.ir.sizes import Size, symbol
-from mai.compiler.ir.types import DType, Type
+from mai.compiler.ir.types import DType
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
@@ -35,10 +35,7 @@ def elaborate_export(
     e.draws.start()
     for parameter in declaration.parameters:
         _parameter(e, env, parameter, declaration)
-    if not e.graph.inputs:
-        batch = Value(Type(DType.INT), "batch")
-        e.graph.settings["batch"] = Setting(batch, 1, 1)
-        e.graph.sizes["batch"] = batch
+    e.ask_for_batch()
     result = e.statements.block(env, declaration.body)
     e.draws.finish()
     _bound_settings(e, declaration)

@@ -258,9 +258,6 @@ def _block(
         e.graph.inputs.append(value)
         e.graph.sizes.setdefault("batch", (value, 0))
         env.bind(data_field.name, value)
-    if not e.graph.inputs:
-        batch = Value(Type(DType.INT), "batch")
-        e.graph.settings["batch"] = Setting(batch, 1, 1)
-        e.graph.sizes["batch"] = batch
+    e.ask_for_batch()
     e.statements.block(env, train.body)
     return e

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mai.compiler.elaborate.bindings import Binding
 from mai.compiler.elaborate.context import Context
-from mai.compiler.elaborate.expressions.tables import numbers_of, table_of
+from mai.compiler.elaborate.expressions.tables import numbers_of
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.sizes import Size
@@ -32,20 +32,30 @@ ROUND = "`int(x)` cuts a number to a whole one, `floor(x)` and `round(x)` give o
 
 def is_whole(value: Value) -> bool:
     """Whether every element is a whole number, by what computes it: `floor(9 * t) + 1` is, and a sum of truths."""
-    if value.type.dtype is not DType.REAL:
-        return value.type.dtype is DType.INT
+    seen, waiting = {value}, [value]
+    while waiting:
+        sources = _sources(waiting.pop())
+        if sources is None:
+            return False
+        waiting += set(sources) - seen
+        seen.update(sources)
+    return True
+
+
+def _sources(value: Value) -> Sequence[Value] | None:
+    """The values that must be whole for this one to be: none for one that is; None for one that need not be, whatever they are."""
     node = value.producer
-    if node is None or node.op in ALWAYS:
-        return node is not None
-    if node.op is Constant:
-        return _are_whole(Constant.of(node).value)
-    return node.op in OF_WHOLE and all(map(is_whole, node.inputs))
+    if value.type.dtype is not DType.REAL:
+        return () if value.type.dtype is DType.INT else None
+    if node is None:
+        return None
+    if node.op in ALWAYS or (node.op is Constant and _are_whole(Constant.of(node).value)):
+        return ()
+    return node.inputs if node.op in OF_WHOLE else None
 
 
 def _are_whole(value: Nested) -> bool:
-    if isinstance(value, tuple):
-        return all(map(_are_whole, value))
-    return float(value).is_integer()
+    return all(float(number).is_integer() for number in numbers_of(value))
 
 
 def whole(e: Context, binding: Binding, span: Span, needed: str = INDEX, edits: Sequence[Edit] = ()) -> Value:
@@ -61,17 +71,21 @@ def whole(e: Context, binding: Binding, span: Span, needed: str = INDEX, edits: 
 
 def labelled(result: Value, parts: Sequence[Binding]) -> Value:
     """A result that has nothing but elements of its `parts`, as labels: of as many classes as the part with the most."""
+    if result.type.dtype is not DType.INT:
+        return result
     classes = [_classes(part) for part in parts]
-    if result.type.dtype is DType.INT and all(isinstance(c, int) for c in classes):
+    if all(isinstance(c, int) for c in classes):
         result.type = replace(result.type, classes=max(c for c in classes if isinstance(c, int)))
     return result
 
 
 def _classes(part: Binding) -> Size | None:
-    """How many labels there must be for all numbers of a value to be some of them."""
+    """How many labels there must be for all numbers of a value to be some of them; None where they need not be labels."""
     if isinstance(part, Value):
         return part.type.classes
-    numbers = [*numbers_of(table_of(part))] if isinstance(part, list) else [part]
-    if all(isinstance(n, int) and not isinstance(n, bool) and n >= 0 for n in numbers):
-        return max(n for n in numbers if isinstance(n, int)) + 1
-    return None
+    if isinstance(part, list):
+        own = [_classes(item) for item in part]
+        return (
+            max((c for c in own if isinstance(c, int)), default=None) if all(isinstance(c, int) for c in own) else None
+        )
+    return part + 1 if isinstance(part, int) and not isinstance(part, bool) and part >= 0 else None
