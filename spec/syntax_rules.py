@@ -236,6 +236,8 @@ BLOCKS: list[Rule] = [
     (_all(_opens("repeat"), _found("{")), "missing-count", "a `repeat` says how often", "write `repeat 3 { ... }`"),
     (lambda p: p.found == "{" and p.wants_value and p.word in ("if", "else"),
      "missing-operand", "an `if` needs a condition", "write `if bias { ... }`"),
+    (lambda p: p.found == "{" and p.before in OPERATORS and p.word in BLOCKS_OF,
+     "missing-operand", "something is missing after `{before}`", None),
     (lambda p: p.found == "{" and p.wants_value,
      "misplaced-block", "a block is no value: braces hold statements", mend.list_of_values),
     (lambda p: "CONST" in p.accepts and p.found not in DECLARATION_WORDS and p.found.strip() != "",

@@ -106,6 +106,21 @@ def test_what_is_wrong_with_all_turns_is_told_once(tmp_path: Path) -> None:
     assert error.slug == "unknown-name" and "turn" not in error.message
 
 
+MISTAKES = {  # beside what only the turns themselves allow: the mistake is told, not that
+    "a name in a branch": ("if i % 2 == 0 { x = x + linar(x, 2) } else { x = tanh(x) }", "unknown-function", "linar"),
+    "a name in the other branch": ("if i > 0 { x = x + y } else { x = tanh(x) }", "unknown-name", "y"),
+    "a name after a shape that changes": ("h = concat(h, x)\n    x = x + y", "unknown-name", "y"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_in_turns_that_differ_is_told_itself(name: str, tmp_path: Path) -> None:
+    body, slug, at = MISTAKES[name]
+    text = f"export f(x: [2]) -> [2] {{\n  h = x\n  repeat 4 as i {{\n    {body}\n  }}\n  return x + h[:2]\n}}\n"
+    (error,) = diagnostics(text, tmp_path)
+    assert (error.slug, error.span and error.span.text) == (slug, at)
+
+
 def test_shared_turns_stay_alike(tmp_path: Path) -> None:
     text = "export f(x: [2]) -> [2] {\n  repeat 3 shared as i { if i == 1 { x = x + 1 } }\n  return x\n}\n"
     (error,) = diagnostics(text, tmp_path)

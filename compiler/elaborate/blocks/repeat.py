@@ -48,32 +48,32 @@ def _repeat(e: Context, env: Environment, statement: ast.Repeat) -> Binding:
         return None
     alike = attempt(e, env, lambda: _loop(e, env, statement, turns))
     if alike is not None:
-        _explain(e, alike, *_taken_apart(e, env, statement, turns))
+        _explain(e, *_taken_apart(e, env, statement, turns))
     return None
 
 
-def _explain(e: Context, alike: Reporter, apart: Reporter | None, turn: int) -> None:
+def _explain(e: Context, apart: Reporter | None, turn: int) -> None:
     """Report what is wrong with turns that are neither alike nor sound one by one; nothing where they are sound.
 
-    What is wrong with the first turn is wrong with all of them, and is told of them.
+    What is wrong with the first turn is wrong with all of them, and is told without its number.
     """
     if apart is None:
         return
-    for diagnostic in (apart if turn else alike).diagnostics:
+    for diagnostic in apart.diagnostics:
         e.report.add(replace(diagnostic, message=f"in turn {turn}, {diagnostic.message}") if turn else diagnostic)
     raise Stop
 
 
 def _taken_apart(e: Context, env: Environment, statement: ast.Repeat, turns: Turns) -> tuple[Reporter | None, int]:
-    """Elaborate the turns one by one; what is wrong with them, if anything, and the turn that the last word is of."""
+    """Elaborate the turns one by one; what is wrong with them, if anything, and the turn that it is wrong with."""
     assert isinstance(turns.count, int)
     count, done, outer_turn, places = turns.count, 0, e.draws.turn, dict(e.draws.places)
 
     def elaborate() -> None:
         nonlocal done
         scope = e.scope.enter("repeat")
+        _count_apart(e, statement, count)
         for done in range(count):
-            _count_apart(e, statement)
             turn = e.builder.constant(done)
             e.draws.turn, e.draws.places = e.draws.inner_turn(outer_turn, turns.total, turn), dict(places)
             inside = env.child()
@@ -91,8 +91,8 @@ def _taken_apart(e: Context, env: Environment, statement: ast.Repeat, turns: Tur
         e.draws.turn = outer_turn
 
 
-def _count_apart(e: Context, statement: ast.Repeat) -> None:
-    e.turns_apart += 1
+def _count_apart(e: Context, statement: ast.Repeat, count: int) -> None:
+    e.turns_apart += count
     if e.turns_apart > MAX_TURNS_APART:
         message = f"turns that are not alike are elaborated one by one, up to {MAX_TURNS_APART:,} of them"
         raise e.fail("repeat-too-long", statement.count.span, message)
