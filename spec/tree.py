@@ -203,7 +203,8 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
     def repeat(self, meta: Meta, c: Children) -> ast.Statement:
         shared = any(isinstance(x, Token) for x in c)
         index = next((x for x in c if isinstance(x, ast.Identifier)), None)
-        return ast.Repeat(self.span(meta), c[0], shared, index, c[-1])
+        count, *until = (x for x in c if isinstance(x, ast.Expr))
+        return ast.Repeat(self.span(meta), count, shared, index, until[0] if until else None, c[-1])
 
     def integrate(self, meta: Meta, c: Children) -> ast.Statement:
         variable, start, stop, solver, body, *keeps = (x for x in c if not isinstance(x, Token))

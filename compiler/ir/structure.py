@@ -147,6 +147,7 @@ class Loop(Structural):
         body can read, if there is a limit; how many tokens it appends.
     drafts: how many guesses a turn of `speculate` reads at most.
     control: of an adaptive solver.
+    until: a condition of the text ends it for each example. A rounding may decide in which turn.
     """
 
     count: Size | None
@@ -158,6 +159,12 @@ class Loop(Structural):
     tokens: Size | None = None
     drafts: int | None = None
     control: StepControl | None = None
+    until: bool = False
+
+    @property
+    def ends_early(self) -> bool:
+        """Whether examples stop in turns of their own, of which roundings may decide."""
+        return self.control is not None or self.until
 
 
 @open_record

@@ -288,9 +288,12 @@ class Gate:
         loops = [n for n in plain.walk() if n.op is Loop]
         adaptive = [n for n in loops if Loop.of(n).control]
         help = "other machines get other numbers here; what can be compared are averages over many examples"
+        ending = [n for n in loops if Loop.of(n).until]
+        if ending:
+            help = "roundings decide in which turn an example stops: a finer condition brings the runs together"
         if adaptive:
             help = "a smaller `rtol` brings the runs together where steps are too coarse for the equation; chaos stays"
-        return Diagnostic("metastable", (adaptive or loops)[0].span, message, severity="warning", help=help)
+        return Diagnostic("metastable", (adaptive or ending or loops)[0].span, message, severity="warning", help=help)
 
 
 def _expected(reference: Reference, tried: Trial) -> list[Array] | None:

@@ -66,8 +66,8 @@ class Liveness:
                 return names_read(value)
             case ast.If(condition=condition, then=then, otherwise=otherwise):
                 return self.block(then, live) | self.block(otherwise, live) | names_read(condition)
-            case ast.Repeat(count=count, index=index, body=body):
-                inside = self._turns(body, live)
+            case ast.Repeat(count=count, index=index, until=until, body=body):
+                inside = self._turns(body, live | names_read(until))
                 return (live | inside) - _identifiers(index) | names_read(count)
             case ast.Integrate():
                 return self._integral(statement, live)

@@ -70,11 +70,12 @@ class If(Statement):
 
 @node
 class Repeat(Statement):
-    """`repeat count { }`, with `shared` and an index where they are written."""
+    """`repeat count { }`, with `shared`, an index and a condition that ends it where they are written."""
 
     count: Expr
     shared: bool
     index: Identifier | None
+    until: Expr | None
     body: tuple[Statement, ...]
 
 

@@ -31,6 +31,13 @@ PROGRAM: dict[str, Entry] = {
         "const depth = 5\n" + net("repeat depth / 2 { x = 0.5 * x }"),
         "const depth = 5\n" + net("repeat depth // 2 { x = 0.5 * x }"),
     ),
+    "repeat-until": Entry(
+        "A condition that is no single truth",
+        "`repeat n until condition` ends for each example by itself, when its condition holds after a turn: one truth, and not one for\n"
+        "each of several numbers. Say whether all of them have to hold, or any.",
+        net("repeat 10 until abs(x) < 0.1 { x = 0.5 * x }"),
+        net("repeat 10 until all(abs(x) < 0.1) { x = 0.5 * x }"),
+    ),
     "repeat-too-long": Entry(
         "More turns than can be built",
         "A `repeat` has at most 100,000 turns, and 10,000 where each of them owns parameters. Inside each other they multiply: up to\n"

@@ -14,6 +14,7 @@ from math import prod
 from mai.compiler.elaborate.attempt import attempt
 from mai.compiler.elaborate.bindings import Binding, Environment, WeightScope
 from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS, State, leave, settle, states_of
+from mai.compiler.elaborate.blocks.until import going_state, is_shared, kept_where_stopped
 from mai.compiler.elaborate.context import Context, Stop
 from mai.compiler.elaborate.repairs import rounded_down
 from mai.compiler.elaborate.statement_rules import assigned_names, elaborates
@@ -42,7 +43,7 @@ class Turns:
 @elaborates(ast.Repeat, binds=lambda s: assigned_names(s.body))
 def _repeat(e: Context, env: Environment, statement: ast.Repeat) -> Binding:
     turns = _turns(e, env, statement)
-    can_differ = isinstance(turns.count, int) and not statement.shared
+    can_differ = isinstance(turns.count, int) and not is_shared(statement)
     if not can_differ or e.turns_apart >= MAX_TURNS_APART or e.failed_attempts >= MAX_ATTEMPTS:
         _loop(e, env, statement, turns)
         return None
@@ -100,7 +101,8 @@ def _count_apart(e: Context, statement: ast.Repeat, count: int) -> None:
 
 def _loop(e: Context, env: Environment, statement: ast.Repeat, turns: Turns) -> None:
     """Elaborate one body for all turns."""
-    states = first_states = states_of(e, env, assigned_names(statement.body))
+    names = states_of(e, env, assigned_names(statement.body))
+    states = first_states = [*going_state(e, statement), *names]
     turns = replace(turns, scope=_scope(e, turns.count, statement))
     outer_turn = e.draws.turn
 
@@ -113,11 +115,14 @@ def _loop(e: Context, env: Environment, statement: ast.Repeat, turns: Turns) -> 
         region, states = settle(e, states, body, [index])
     finally:
         e.draws.turn = outer_turn
-    is_fresh = not statement.shared and any(name.startswith(turns.scope.path + ".") for name in e.graph.weights)
+    is_fresh = not is_shared(statement) and any(name.startswith(turns.scope.path + ".") for name in e.graph.weights)
     if is_fresh:
         _check_fresh(e, turns.count, statement)
-    last = e.builder.loop(turns.total, Loop(turns.count, is_fresh), [s.first for s in states], region)
-    leave(env, states, last)
+    ends = statement.until is not None
+    loop = Loop(turns.count, is_fresh, stops=ends, fill=0 if ends else None, until=ends)
+    last = e.builder.loop(turns.total, loop, [s.first for s in states], region)
+    own = len(states) - len(names)
+    leave(env, states[own:], last[own:])
 
 
 def _turns(e: Context, env: Environment, statement: ast.Repeat) -> Turns:
@@ -133,11 +138,13 @@ def _turn(
 ) -> list[Value]:  # fmt: skip
     """Elaborate one turn: bind the states, elaborate the body, and return the states after it."""
     inside = env.child()
-    for state, value in zip(states, values, strict=True):
+    own = 0 if statement.until is None else 1
+    for state, value in zip(states[own:], values[own:], strict=True):
         inside.names[state.name] = value
     _bind_index(inside, statement, turn)
     _body(e, inside, statement, replace(turns.scope, counts={}))
-    return [e.value(inside.names[s.name], s.span) for s in states]
+    after = [e.value(inside.names[s.name], s.span) for s in states[own:]]
+    return after if statement.until is None else kept_where_stopped(e, inside, statement.until, values, after)
 
 
 def _bind_index(inside: Environment, statement: ast.Repeat, turn: Binding) -> None:
@@ -185,4 +192,4 @@ def _check_fresh(e: Context, count: Size | None, statement: ast.Repeat) -> None:
 
 def _scope(e: Context, count: Size | None, statement: ast.Repeat) -> WeightScope:
     copies = count if isinstance(count, int) else 1
-    return e.scope.enter("repeat", None if statement.shared else copies)
+    return e.scope.enter("repeat", None if is_shared(statement) else copies)

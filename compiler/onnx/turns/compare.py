@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -22,6 +22,7 @@ from mai.compiler.passes.loops.replay import Replay
 from mai.runtime.arrays import Array
 
 STEPS, COURSE = "the length of its steps", "which steps it keeps, and when it ends"
+ENDS = "when its examples end"
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +47,8 @@ class Played:
     """A loop's states before it, after each turn and after it: as the file has them, and as torch makes them of the file's.
 
     Each has lead axes, an axis for the turns of each loop around, and `rows` one for the turns, then the shape. `taken` says which
-    turns of the loops around are taken.
+    turns of the loops around are taken; `margins` how far a condition's comparisons are from saying otherwise, and `close`, where it
+    was asked, whether that is as far as roundings go.
     """
 
     replay: Replay
@@ -55,6 +57,31 @@ class Played:
     rows: list[Array]
     torch_first: list[Array]
     torch_rows: list[Array]
+    margins: list[Array] = field(default_factory=list)
+    close: list[Array] = field(default_factory=list)
+
+    @property
+    def decides_otherwise(self) -> Array:
+        """In which turns a condition of the text ends an example in one program and not in the other: [..., turns]."""
+        if not Loop.of(self.replay.loop).until:
+            return np.zeros((), bool)
+        return np.asarray(self.going & (self.rows[0] != self.torch_rows[0]))
+
+    @property
+    def is_wrong_to_end(self) -> Array:
+        """Of these, the turns in which roundings do not explain it."""
+        wrong = self.decides_otherwise
+        for flags, margin in zip(self.close, self.replay.results[2 * len(self.first) :], strict=False):
+            lead = margin.type.lead
+            of_turns = np.asarray(flags.any(tuple(range(len(lead) + self.replay.depth + 1, flags.ndim))))
+            wrong = wrong & ~Taken(of_turns, lead).along(self.types[0], wrong)
+        return wrong
+
+    @property
+    def going(self) -> Array:
+        """Which examples go on at the start of each turn, where the first state says so: [..., turns]."""
+        own = starts(self.first[0], self.rows[0], self.replay.depth, self.types[0]).astype(bool)
+        return own & self.taken.along(self.types[0], own)
 
     @property
     def types(self) -> list[Type]:
@@ -90,7 +117,11 @@ def errors(played: Played, tolerance: float) -> Iterator[tuple[str, float]]:
         # Whoever keeps other steps has other states: `error_excess` is for them.
         same = before.going & (kept(before, file) == kept(before, torch))
         compared = Taken(same & played.taken.along(played.types[0], same), played.types[0].lead)
-    for place, name in enumerate(names):
+    decides = int(Loop.of(loop).until)  # Its first state is a decision.
+    if decides:
+        yield ENDS, float("inf") if played.is_wrong_to_end.any() else 0.0
+        compared = Taken(played.going, played.types[0].lead)
+    for place, name in enumerate(names[decides:], decides):
         type, first, rows = played.types[place], played.first[place], played.rows[place]
         apart = _apart(first, played.torch_first[place], played.taken.along(type, first))
         if control is not None and place == LENGTH:

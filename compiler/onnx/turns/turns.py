@@ -16,10 +16,12 @@ from mai.compiler.onnx.opened import opened
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.onnx.trial import Reference, Trial, difference, run_trial
 from mai.compiler.onnx.turns.compare import Played, Taken, all_starts, errors, starts
+from mai.compiler.onnx.turns.steps import EPSILON, ROUNDINGS
 from mai.compiler.passes.loops.replay import Replay, replayed
 from mai.compiler.passes.loops.tape import Tape, taped
 from mai.runtime.arrays import Array
 
+CLOSE_TRIALS = 8  # How often states are moved by roundings, to see whether a condition was that close.
 Told = tuple[list[Array], list[Array], list[Array]]  # The states at the start, after each turn, and at the end.
 
 
@@ -42,12 +44,13 @@ class Turns:
         self.twin = opened(build(self.graph, weights, options))
         self.replay, self.replays = replayed(prepared.plain)
         self.torch = torch_reference(self.replay, weights)
+        self.names = {v.name for v in prepared.plain.inputs}  # Of the export's own inputs: the others are tapes.
 
     @property
     def complete(self) -> bool:
         """Whether every loop that chooses its steps has a tape, and the loops of both graphs have the same states."""
         replayed = {r.loop for r in self.replays}
-        adaptive = {n for n in self.plain.walk() if n.op is Loop and Loop.of(n).control}
+        adaptive = {n for n in self.plain.walk() if n.op is Loop and Loop.of(n).ends_early}
         return (
             bool(replayed)
             and adaptive <= replayed
@@ -62,12 +65,13 @@ class Turns:
         inputs = {
             name: array for replay, tape in zip(self.replays, tapes, strict=True) for name, array in _fed(replay, tape)
         }
-        made = self.torch(replace(tried, inputs={**tried.inputs, **inputs}))
+        fed = replace(tried, inputs={**tried.inputs, **inputs})
+        made = self.torch(fed)
         compared: list[tuple[float, str, Node | None]] = [
             (difference(a, b), f"`{name}`", None)
             for name, a, b in zip(self.plain.output_names, results, made[:count], strict=True)
         ]
-        for played in self._played(tapes, made[count:]):
+        for played in self._with_close_calls(list(self._played(tapes, made[count:])), fed, tapes):
             compared += [(error, what, played.replay.loop) for what, error in errors(played, tolerance)]
         # A loop comes before what is made of it, and not a number is the worst.
         error, what, loop = max(compared, key=lambda each: (not each[0] <= tolerance, each[2] is not None, each[0]))
@@ -79,9 +83,27 @@ class Turns:
         for replay, (first, rows, _) in zip(self.replays, tapes, strict=True):
             del around[replay.depth + 1 :]
             own = [next(left) for _ in replay.results]
-            played = Played(replay, around[-1], first, rows, own[: len(first)], own[len(first) :])
+            count = len(first)
+            played = Played(replay, around[-1], first, rows, own[:count], own[count : 2 * count], own[2 * count :])
             around.append(_taken_inside(played))
             yield played
+
+    def _with_close_calls(self, all_played: list[Played], fed: Trial, tapes: list[Told]) -> list[Played]:
+        """Where a condition ended an example in one program and not in the other: in which turns its comparisons are that close.
+
+        They are where states a few roundings away move the two numbers as far as they are apart.
+        """
+        if not any(played.decides_otherwise.any() for played in all_played):
+            return all_played
+        count, generator = len(self.plain.outputs), np.random.default_rng(0)
+        close = [[np.zeros(m.shape, bool) for m in played.margins] for played in all_played]
+        for _ in range(CLOSE_TRIALS):
+            moved = {name: _rounded(array, generator) for name, array in fed.inputs.items() if name not in self.names}
+            made = self.torch(replace(fed, inputs={**fed.inputs, **moved}))
+            for before, after, flags in zip(all_played, self._played(tapes, made[count:]), close, strict=True):
+                for m, n, flag in zip(before.margins, after.margins, flags, strict=True):
+                    flag |= np.abs(n - m) >= np.abs(m)
+        return [replace(played, close=flags) for played, flags in zip(all_played, close, strict=True)]
 
     def _read(self, arrays: list[Array]) -> Iterator[Told]:
         """For each tape the states at the start, after each turn that somebody took, and at the end."""
@@ -90,10 +112,18 @@ class Turns:
         for tape in self.tapes:
             del around[tape.depth :]
             first, rows, last = ([_cut(tape, next(left), t, around) for t in tape.states] for _ in range(3))
-            if Loop.of(tape.loop).control:
+            if Loop.of(tape.loop).ends_early:
                 rows = _taken(tape, first[0], rows)
             around.append(rows[0].shape[len(tape.states[0].lead) + tape.depth])
             yield first, rows, last
+
+
+def _rounded(array: Array, generator: np.random.Generator) -> Array:
+    """Real numbers, each some roundings larger or smaller; others as they are."""
+    if array.dtype.kind != "f":
+        return array
+    signs = generator.choice([-1.0, 1.0], array.shape)
+    return np.asarray(array * (1 + ROUNDINGS * EPSILON * signs)).astype(array.dtype)
 
 
 def _cut(tape: Tape, array: Array, type: Type, around: Sequence[int]) -> Array:
@@ -116,7 +146,7 @@ def _taken_inside(played: Played) -> Taken:
     type, rows = played.types[0], played.rows[0]
     axis = len(type.lead) + played.replay.depth
     going = np.ones(rows.shape[: axis + 1], bool)
-    if Loop.of(played.replay.loop).control:
+    if Loop.of(played.replay.loop).ends_early:
         going = played.before[0].astype(bool)
     return Taken(going & played.taken.along(type, going), type.lead)
 

@@ -53,6 +53,8 @@ def backward_loop(d: Derivative, loop: Node, found: Values, active: set[Value]) 
     if Loop.of(loop).stops or Loop.of(loop).count is None:
         message = "this loop ends when it has arrived: its turns cannot be gone through backwards"
         help = "a solver with a fixed number of steps can"
+        if Loop.of(loop).until:
+            help = "a `repeat` without `until` can, and so can this one along a direction: `jvp(y, x, direction)`"
         raise MaiError([Diagnostic("not-differentiable", loop.span, message, help=help)])
     places = [i for i, moves in enumerate(moving(loop, active)[: len(states)]) if moves]
     captured = [v for v in free_values(body) if v in active]

@@ -13,6 +13,7 @@ from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ops.shapes.indexing import Take
+from mai.compiler.passes.loops.margins import emit_margins
 from mai.compiler.passes.loops.tape import taped_loops
 
 Sizes = tuple[Size, ...]
@@ -24,7 +25,8 @@ class Replay:
 
     turns: how many turns the loops around it have, the outermost first, and this one.
     before, last: inputs of the graph, the states at the start of each turn and at the end, with a tape's axes.
-    results: the states that the graph begins the loop with, then those after each turn, in the same axes.
+    results: the states that the graph begins the loop with, then those after each turn, in the same axes; where a condition
+        ends the loop, then how far each of its comparisons is from saying otherwise, in each turn.
     """
 
     loop: Node
@@ -42,7 +44,7 @@ class _Player:
         self.replays: dict[Node, Replay] = {}
         around: list[Size] = []
         for place, (node, depth) in enumerate(taped_loops(graph)):
-            own = Loop.of(node).count if Loop.of(node).control is None else None
+            own = None if Loop.of(node).ends_early else Loop.of(node).count
             around[depth:] = [symbol(f"turns_{place}") if own is None else own]
             self.replays[node] = _replay(node, place, depth, tuple(around))
         self.around: list[Value] = []
@@ -55,14 +57,15 @@ class _Player:
         replay = self.replays[node]
         before, last = (self._taken(copier, values) for values in (replay.before, replay.last))
         first = [copier[v] for v in node.inputs[1:]]
-        body, within = self._body(copier, node, before)
+        body, within, margins_count = self._body(copier, node, before)
         copier.builder.span, copier.builder.scope = node.span, node.scope
         turns = replay.turns[-1]
         loop = Loop(turns, fresh=False)
         rows = list(copier.builder.loop(copier.builder.size(turns), loop, [], body))
-        replay.results = [*first, *rows[: len(first)]]
-        copier.bind(node, *last, *rows[len(first) : len(node.outputs)])
         inner = iter(rows[len(node.outputs) :])
+        margins = [next(inner) for _ in range(margins_count)]
+        replay.results = [*first, *rows[: len(first)], *margins]
+        copier.bind(node, *last, *rows[len(first) : len(node.outputs)])
         for each in within:
             each.results = [next(inner) for _ in each.results]
         self.inside[-1] += [replay, *within]
@@ -75,8 +78,8 @@ class _Player:
             taken = [_row(copier, v, turn) for v in taken]
         return taken
 
-    def _body(self, copier: Copier, node: Node, before: Sequence[Value]) -> tuple[Region, list[Replay]]:
-        """One turn from the tape's states; it keeps all that leaves it, and what the loops in it make."""
+    def _body(self, copier: Copier, node: Node, before: Sequence[Value]) -> tuple[Region, list[Replay], int]:
+        """One turn from the tape's states; it keeps all that leaves it, its margins and how many, and what the loops in it make."""
         region = node.regions[0]
         body = Region([Value(region.inputs[0].type, "turn")])
         outer, copier.builder.region = copier.builder.region, body
@@ -87,9 +90,10 @@ class _Player:
         copier.nodes(region.nodes)
         within = self.inside.pop()
         self.around.pop()
-        body.outputs = [*(copier[v] for v in region.outputs), *(v for r in within for v in r.results)]
+        margins = emit_margins(copier, region) if Loop.of(node).until else []
+        body.outputs = [*(copier[v] for v in region.outputs), *margins, *(v for r in within for v in r.results)]
         copier.builder.region = outer
-        return body, within
+        return body, within, len(margins)
 
 
 def replayed(graph: Graph) -> tuple[Graph, list[Replay]]:
@@ -99,7 +103,7 @@ def replayed(graph: Graph) -> tuple[Graph, list[Replay]]:
     replays = list(player.replays.values())
     result.inputs += [v for replay in replays for v in (*replay.before, *replay.last)]
     for replay in replays:
-        if Loop.of(replay.loop).control:
+        if Loop.of(replay.loop).ends_early:
             axis = len(replay.before[0].type.lead) + replay.depth
             result.sizes[str(replay.turns[-1])] = (replay.before[0], axis)
     result.outputs += [v for replay in replays for v in replay.results]

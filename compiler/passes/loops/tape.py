@@ -45,9 +45,10 @@ def _loops(region: Region, sources: set[Value], depth: int, turns: int) -> Itera
     for node in region.nodes:
         if node.op is not Loop or sources.intersection(node.regions[0].inputs):
             continue
-        if Loop.of(node).count is None and not Loop.of(node).control:
+        rule = Loop.of(node)
+        if rule.count is None and not rule.control and (depth or not rule.until):
             continue
-        most = turns * _most_turns(Loop.of(node))
+        most = turns * _most_turns(rule)
         if most <= MOST_ROWS:
             yield node, depth
             yield from _loops(node.regions[0], sources, depth + 1, most)
@@ -95,12 +96,15 @@ def _looped(copier: Copier, node: Node, body: Region, depth: int) -> tuple[Value
     rule = Loop.of(node)
     copier.builder.span, copier.builder.scope = node.span, node.scope
     # Rows of a loop that stands alone are as many as its turns; those in another loop are filled up, to be stacked.
-    alone = rule.control is not None and depth == 0
+    alone = rule.ends_early and depth == 0
     kept = replace(rule, count=_turns(rule, depth), fill=None if alone else rule.fill)
     return copier.builder.loop(copier[node.inputs[0]], kept, [copier[v] for v in node.inputs[1:]], body)
 
 
 def _turns(rule: Loop, depth: int) -> Size:
+    if rule.ends_early and not depth:
+        return symbol("turns")
     if rule.count is not None:
         return rule.count
-    return rule.control.max_steps if rule.control and depth else symbol("turns")
+    assert rule.control is not None, "a loop in a loop has a known number of turns at most"
+    return rule.control.max_steps

@@ -1,0 +1,160 @@
+"""`repeat n until condition`: each example stops by itself, in numpy, torch and ONNX."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mai.compiler.check import check
+from mai.compiler.compile_options import Trained
+from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.onnx.export import Exported, export
+from mai.compiler.ops.elementwise.logic import Less
+from mai.compiler.passes.forms import prepare
+from mai.compiler.program import Program
+from mai.compiler.torch.module import lower
+from mai.compiler.torch.parameters import Weights
+from mai.compiler.torch.run import run
+from mai.compiler.training.initial_weights import load_weights
+from mai.runtime import load
+from mai.spec.diagnostics import MaiError
+
+Maker = Callable[[str], Program]
+PROGRAM = """
+# Loops that end by themselves.
+export root(a: []) -> ([], int) {
+  x = 1 + abs(a)
+  n = 0
+  repeat 50 until abs(x - old) <= 1e-5 * x {
+    old = x
+    x = (x + (1 + abs(a)) / x) / 2
+    n += 1
+  }
+  return (x, n)
+}
+export cloud(a: [P]) -> ([P], [P]) { return newton(a) }
+layer newton(a: []) -> ([], int) {
+  x = 1 + abs(a)
+  n = 0
+  repeat 50 shared as i until abs(x - old) <= 1e-5 * x {
+    old = x
+    x = (x + (1 + abs(a)) / x) / 2
+    n = i + 1
+  }
+  return (x, n)
+}
+export label(y: class[10], most: int = 20) -> (class[10], int) {
+  k = 0
+  repeat most until y == 7 or k == 9 {
+    y = (3 * y + 1) % 10
+    k += 1
+  }
+  return (y, k)
+}
+export slope(a: []) -> [] {
+  (x, n) = newton(a)
+  return jvp(x, a, 1)
+}
+"""
+HOVERS = """
+# A condition at the size of float32's roundings.
+net f(z: [16], x: [16]) -> [16] { return tanh(linear(z, 16) + linear(x, 16)) }
+export limit(x: [16]) -> ([16], int) {
+  z = zeros([16])
+  k = 0
+  repeat 300 until norm(z - old) < 1e-7 {
+    old = z
+    z = f(z, x)
+    k += 1
+  }
+  return (z, k)
+}
+"""
+
+
+def exported(program: Program, name: str, folder: Path) -> Exported:
+    return export(program, name, Trained(load_weights(program, None)[0]), folder)
+
+
+def newton(a: float) -> tuple[float, int]:
+    x, n = np.float32(1 + abs(a)), 0
+    while n < 50:
+        n += 1
+        old, x = x, (x + (1 + abs(a)) / x) / 2
+        if abs(x - old) <= 1e-5 * x:
+            break
+    return float(x), n
+
+
+def collatz(y: int, most: int) -> tuple[int, int]:
+    k = 0
+    while k < most:
+        y, k = (3 * y + 1) % 10, k + 1
+        if y == 7 or k == 9:
+            break
+    return y, k
+
+
+def test_each_example_stops_by_itself(program: Maker, tmp_path: Path) -> None:
+    made = program(PROGRAM)
+    a = np.array([0.0, 3.0, -80.0, 1e4], np.float32)
+    wanted = [newton(float(x)) for x in a]
+    assert len({n for _, n in wanted}) > 2
+    graph = prepare(made.exports["root"])
+    in_torch = run(lower(graph, Weights(graph.weights)), graph, {"a": a}, {})
+    in_numpy = evaluate(graph, {"a": a}, None, {})
+    model = load(exported(made, "root", tmp_path).path, providers="cpu")
+    in_onnx = list(model(a=a).values())
+    cloud = list(load(exported(made, "cloud", tmp_path).path, providers="cpu")(a=a[None]).values())
+    for values, counts in (in_torch, in_numpy, in_onnx, [x[0] for x in cloud]):
+        np.testing.assert_allclose(values, [x for x, _ in wanted], rtol=1e-6)
+        np.testing.assert_array_equal(counts, [n for _, n in wanted])
+    alone = [model(a=a[i : i + 1]) for i in range(len(a))]
+    np.testing.assert_array_equal([x["x"][0] for x in alone], in_onnx[0])
+
+
+def test_labels_and_a_count_that_is_a_setting(program: Maker, tmp_path: Path) -> None:
+    model = load(exported(program(PROGRAM), "label", tmp_path).path, providers="cpu")
+    for most in (0, 2, 20):
+        labels, counts = model(y=np.arange(10), most=most).values()
+        wanted = [collatz(y, most) for y in range(10)]
+        np.testing.assert_array_equal(labels, [y for y, _ in wanted])
+        np.testing.assert_array_equal(counts, [k for _, k in wanted])
+
+
+def test_derivatives_go_through_the_turns_taken(program: Maker, tmp_path: Path) -> None:
+    made = program(PROGRAM)
+    a = np.array([0.5, 3.0, 80.0], np.float32)
+    wanted = 0.5 / np.sqrt(1 + a)
+    model = load(exported(made, "slope", tmp_path).path, providers="cpu")
+    np.testing.assert_allclose(model(a=a), wanted, rtol=1e-4)
+    graph = prepare(made.exports["root"])
+    x = torch.from_numpy(a).requires_grad_()
+    (lower(graph, Weights(graph.weights))(x)[0].sum()).backward()
+    np.testing.assert_allclose(x.grad, wanted, rtol=1e-4)
+
+
+def test_grad_through_it_is_refused_in_words(tmp_path: Path) -> None:
+    path = tmp_path / "spec.mai"
+    path.write_text(PROGRAM.replace("jvp(x, a, 1)", "grad(x, a)"))
+    (found,) = [d for d in check(path).diagnostics if d.slug == "not-differentiable"]
+    assert found.span is not None and found.span.text.startswith("repeat 50 shared as i until")
+
+
+def test_roundings_that_decide_are_told(program: Maker, tmp_path: Path) -> None:
+    (warning,) = exported(program(HOVERS), "limit", tmp_path).warnings
+    assert warning.slug == "metastable" and "finer condition" in str(warning.help)
+
+
+def test_a_file_that_decides_otherwise_is_refused(
+    program: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = program(HOVERS.replace("1e-7", "1e-3"))
+    monkeypatch.setattr(Less, "onnx", staticmethod(lambda op, x, y: op.Less(x, op.Mul(y, 1.5))))
+    with pytest.raises(MaiError) as error:
+        exported(made, "limit", tmp_path)
+    assert error.value.diagnostics[0].slug == "compile-mismatch"
