@@ -86,7 +86,14 @@ def _nest(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     body, keep = row(inner), node(ast.Keep, state=identifiers, name=identifiers)
     return st.one_of(
         node(ast.If, condition=small, then=body, otherwise=body),
-        node(ast.Repeat, count=small, shared=st.booleans(), index=st.none() | identifiers, body=body),
+        node(
+            ast.Repeat,
+            count=small,
+            shared=st.booleans(),
+            index=st.none() | identifiers,
+            until=st.none() | small,
+            body=body,
+        ),
         node(ast.Integrate, variable=identifiers, start=small, stop=small, solver=small, body=body, keeps=row(keep)),
         node(ast.Extend, name=identifiers, count=small, until=st.none() | small, body=body),
     )
