@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
@@ -15,7 +15,7 @@ from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.batched import batched_onnx, batched_torch
 from mai.compiler.ops.products.windows import (
     Counts,
-    Frame,
+    Laid,
     framed,
     framed_term,
     onnx_numbers,
@@ -74,46 +74,41 @@ def _fitting(k: Size, channels: Size, x: Type) -> None:
 def _in_numbers(types: tuple[Type, ...], attributes: Mapping[str, object]) -> dict[str, object]:
     """The frame in numbers: words are told apart by the sizes of image and window."""
     x, weight = types[:2]
-    if x.rank != weight.rank - 1 or any(isinstance(n, str) for n in attributes["stride"]):  # type: ignore[attr-defined]
+    if x.rank != weight.rank - 1:
         return {}  # The shape rule says what is wrong.
     stride, padding, dilation = (attributes[n] for n in ("stride", "padding", "dilation"))
     return {"padding": framed(x.shape[1:], weight.shape[2:], stride, dilation, padding)}  # type: ignore[arg-type]
 
 
-def _in_groups(x: Term, groups: int, channels: int) -> Term:
-    """[.., k, *rest] as [.., groups, k / groups, *rest], where `channels` axes end with the channels' own."""
-    place = x.rank - channels
-    return x.reshape(*x.shape[:place], groups, x.shape[place] // groups, *x.shape[place + 1 :])
+def _in_groups(x: Term, groups: int) -> Term:
+    """[k, *sizes] as [groups, k / groups, *sizes]."""
+    return x.reshape(groups, x.shape[0] // groups, *x.shape[1:])
 
 
-def _correlated(out: Term, x: Term, weight: Type, numbers: Mapping[str, object]) -> Term:
+def _correlated(out: Term, x: Term, weight: Type, laid: Laid) -> Term:
     """[o, *counts] and [k, *sizes] to a weight's shape: each pixel of `out` times those that its window saw."""
-    stride, padding, dilation, groups = (numbers[n] for n in ("stride", "padding", "dilation", "groups"))
     size = window(weight)
     letters = "xyz"[: len(size)]
-    image = framed_term(x, padding)  # type: ignore[arg-type]
-    rows = _in_groups(out, groups, out.rank)  # type: ignore[arg-type]
+    image = framed_term(x, laid["padding"])
+    rows = _in_groups(out, laid["groups"])
     parts = []
-    for part in seen(image, size, stride, out.shape[1:], dilation):  # type: ignore[arg-type]
-        columns = _in_groups(part, groups, part.rank)  # type: ignore[arg-type]
-        parts.append(rows.einsum(f"go{letters},gc{letters}->goc", columns))
+    for part in seen(image, size, laid["stride"], out.shape[1:], laid["dilation"]):
+        parts.append(rows.einsum(f"go{letters},gc{letters}->goc", _in_groups(part, laid["groups"])))
     stacked = parts[0].emit(Stack, *parts[1:])
     return stacked.reshape(*weight.shape)
 
 
-def _transposed(out: Term, x: Term, weight: Term, numbers: Mapping[str, object]) -> Term:
+def _transposed(out: Term, x: Term, weight: Term, laid: Laid) -> Term:
     """[o, *counts] to [k, *sizes]: each pixel of `out` given back to those of x that its window saw."""
-    sizes, frames = x.shape[1:], numbers["padding"]
-    places = zip(sizes, weight.shape[2:], numbers["stride"], frames, numbers["dilation"], strict=True)  # type: ignore[call-overload]
+    sizes, frames = x.shape[1:], laid["padding"]
+    places = zip(sizes, weight.shape[2:], laid["stride"], frames, laid["dilation"], strict=True)
     lost = tuple(_lost(*place) for place in places)
     if all(isinstance(more, int) for more in lost):
-        return out.emit(ConvTranspose, weight, **numbers, lost=lost)
-    still = {**numbers, "padding": tuple((0, 0) for _ in sizes)}
-    whole = out.emit(
-        ConvTranspose, weight, **still, lost=(0,) * len(sizes)
-    )  # How many are lost is not known now: they are joined to it.
-    for axis, more, size, (before, _) in zip(range(-len(sizes), 0), lost, sizes, frames, strict=True):  # type: ignore[call-overload]
-        whole = whole.padded(axis, 0, more).slice(axis, before, before + size)
+        return out.emit(ConvTranspose, weight, **laid, lost=lost)
+    still: Laid = {**laid, "padding": tuple((0, 0) for _ in sizes)}
+    whole = out.emit(ConvTranspose, weight, **still, lost=(0,) * len(sizes))
+    for axis, more, size, (before, _) in zip(range(-len(sizes), 0), lost, sizes, frames, strict=True):
+        whole = whole.padded(axis, 0, more).slice(axis, before, before + size)  # How many are lost is not known now.
     return whole
 
 
@@ -145,89 +140,49 @@ class Conv(Operation):
     unled = (1, 2)
 
     @classmethod
-    def shape(
-        cls,
-        x: Type,
-        weight: Type,
-        bias: Type | None = None,
-        *,
-        stride: Counts,
-        padding: Frame,
-        dilation: Counts,
-        groups: int,
-    ) -> Type:
+    def shape(cls, x: Type, weight: Type, bias: Type | None = None, **laid: Unpack[Laid]) -> Type:
         out = weight.shape[0] if weight.rank else 0
-        sizes = _checked("conv", x, weight, bias, groups, out)
-        _fitting(x.shape[0], weight.shape[1] * groups, x)
-        places = zip(sizes, weight.shape[2:], stride, padding, dilation, strict=True)
+        sizes = _checked("conv", x, weight, bias, laid["groups"], out)
+        _fitting(x.shape[0], weight.shape[1] * laid["groups"], x)
+        places = zip(sizes, weight.shape[2:], laid["stride"], laid["padding"], laid["dilation"], strict=True)
         return Type(DType.REAL, (out, *(slid("conv", *place) for place in places)))
 
     @staticmethod
-    def reference(
-        np: Arrays,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None = None,
-        *,
-        stride: Counts,
-        padding: Frame,
-        dilation: Counts,
-        groups: int,
-    ) -> Tensor:
+    def reference(np: Arrays, x: Tensor, weight: Tensor, bias: Tensor | None = None, **laid: Unpack[Laid]) -> Tensor:
         size = weight.shape[2:]
-        views = windows(np, padded(np, x, padding), size, stride, dilation)
+        views = windows(np, padded(np, x, laid["padding"]), size, laid["stride"], laid["dilation"])
         place = views.ndim - 2 * len(size) - 1
-        views = views.reshape(*views.shape[:place], groups, -1, *views.shape[place + 1 :])
-        split = weight.reshape(groups, -1, *weight.shape[1:])
+        views = views.reshape(*views.shape[:place], laid["groups"], -1, *views.shape[place + 1 :])
+        split = weight.reshape(laid["groups"], -1, *weight.shape[1:])
         space, inner = "xyz"[: len(size)], "ijl"[: len(size)]
         result = np.einsum(f"...gc{space}{inner},goc{inner}->...go{space}", views, split)
         result = result.reshape(*result.shape[:place], -1, *result.shape[place + 2 :])
         return result if bias is None else result + bias.reshape(-1, *(1 for _ in size))
 
     @staticmethod
-    def torch(
-        torch: Arrays,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None = None,
-        *,
-        stride: Counts,
-        padding: Frame,
-        dilation: Counts,
-        groups: int,
-    ) -> Tensor:
-        conv = getattr(torch.nn.functional, f"conv{len(stride)}d")
-        even = all(before == after for before, after in padding)
-        sides = tuple(before if even else 0 for before, _ in padding)
+    def torch(torch: Arrays, x: Tensor, weight: Tensor, bias: Tensor | None = None, **laid: Unpack[Laid]) -> Tensor:
+        conv = getattr(torch.nn.functional, f"conv{len(laid['stride'])}d")
+        even = all(before == after for before, after in laid["padding"])
+        sides = tuple(before if even else 0 for before, _ in laid["padding"])
 
         def convolved(y: Tensor) -> Tensor:
-            image = y if even else padded_torch(torch, y, padding)
-            result: Tensor = conv(image, weight, bias, stride, sides, dilation, groups)
+            image = y if even else padded_torch(torch, y, laid["padding"])
+            result: Tensor = conv(image, weight, bias, laid["stride"], sides, laid["dilation"], laid["groups"])
             return result
 
-        return batched_torch(x, len(stride) + 1, convolved)
+        return batched_torch(x, len(laid["stride"]) + 1, convolved)
 
     @staticmethod
-    def onnx(
-        op: Onnx[V],
-        x: V,
-        weight: V,
-        bias: V | None = None,
-        *,
-        stride: Counts,
-        padding: Frame,
-        dilation: Counts,
-        groups: int,
-    ) -> V:
+    def onnx(op: Onnx[V], x: V, weight: V, bias: V | None = None, **laid: Unpack[Laid]) -> V:
         rest = [] if bias is None else [bias]
-        numbers = {**onnx_numbers(stride, padding, dilation), "group": groups}
-        return batched_onnx(op, x, len(stride) + 1, lambda y: op.Conv(y, weight, *rest, **numbers))
+        numbers = {**onnx_numbers(laid["stride"], laid["padding"], laid["dilation"]), "group": laid["groups"]}
+        return batched_onnx(op, x, len(laid["stride"]) + 1, lambda y: op.Conv(y, weight, *rest, **numbers))
 
     @staticmethod
     def derivative(
-        ct: Term, y: Term, x: Term, weight: Term, bias: Term | None = None, **numbers: object
+        ct: Term, y: Term, x: Term, weight: Term, bias: Term | None = None, **laid: Unpack[Laid]
     ) -> tuple[Term | Callable[[], Term], ...]:
-        result = (_transposed(ct, x, weight, numbers), partial(_correlated, ct, x, weight.value.type, numbers))
+        result = (_transposed(ct, x, weight, laid), partial(_correlated, ct, x, weight.value.type, laid))
         return result if bias is None else (*result, ct.sum(range(1 - ct.rank, 0)))
 
     @staticmethod
@@ -330,106 +285,80 @@ class ConvTranspose(Operation):
     unled = (1, 2)
 
     @classmethod
-    def shape(
-        cls,
-        x: Type,
-        weight: Type,
-        bias: Type | None = None,
-        *,
-        stride: Counts,
-        padding: Frame,
-        dilation: Counts,
-        groups: int,
-        lost: Counts,
-    ) -> Type:
-        out = weight.shape[1] * groups if weight.rank > 1 else 0
-        counts = _checked("conv_transpose", x, weight, bias, groups, out)
+    def shape(cls, x: Type, weight: Type, bias: Type | None = None, *, lost: Counts, **laid: Unpack[Laid]) -> Type:
+        out = weight.shape[1] * laid["groups"] if weight.rank > 1 else 0
+        counts = _checked("conv_transpose", x, weight, bias, laid["groups"], out)
         _fitting(x.shape[0], weight.shape[0], x)
-        if min(stride) < 1 or min(map(min, padding)) < 0 or not all(map(range_has, stride, lost)):
+        if (
+            min(laid["stride"]) < 1
+            or min(map(min, laid["padding"])) < 0
+            or any(more not in range(step) for step, more in zip(laid["stride"], lost, strict=True))
+        ):
             raise ShapeError("bad-setting", "a stride is at least 1, a padding at least 0")
-        places = zip(counts, weight.shape[2:], stride, padding, dilation, lost, strict=True)
+        places = zip(counts, weight.shape[2:], laid["stride"], laid["padding"], laid["dilation"], lost, strict=True)
         sizes = [
             (count - 1) * step + reach(width, apart) - sum(pair) + more
             for count, width, step, pair, apart, more in places
         ]
         if any(isinstance(s, int) and s < 1 for s in sizes):
-            raise ShapeError("shape-mismatch", f"a padding of {max(map(max, padding))} leaves nothing of the result", 0)
+            raise ShapeError(
+                "shape-mismatch", f"a padding of {max(map(max, laid['padding']))} leaves nothing of the result", 0
+            )
         return Type(DType.REAL, (out, *sizes))
 
     @staticmethod
     def reference(
-        np: Arrays,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None = None,
-        *,
-        stride: Counts,
-        padding: Frame,
-        dilation: Counts,
-        groups: int,
-        lost: Counts,
+        np: Arrays, x: Tensor, weight: Tensor, bias: Tensor | None = None, *, lost: Counts, **laid: Unpack[Laid]
     ) -> Tensor:
         """A correlation of x, spread and framed with zeros, with the weight turned round."""
         size = weight.shape[2:]
         axes = len(size)
-        spread = np.zeros((*x.shape[:-axes], *((n - 1) * s + 1 for n, s in zip(x.shape[-axes:], stride, strict=True))))
-        spread[(..., *(slice(None, None, s) for s in stride))] = x
-        over = [(n - 1) * d for n, d in zip(size, dilation, strict=True)]
+        spread = np.zeros(
+            (*x.shape[:-axes], *((n - 1) * s + 1 for n, s in zip(x.shape[-axes:], laid["stride"], strict=True)))
+        )
+        spread[(..., *(slice(None, None, s) for s in laid["stride"]))] = x
+        over = [(n - 1) * d for n, d in zip(size, laid["dilation"], strict=True)]
         frames = tuple((n, n + more) for n, more in zip(over, lost, strict=True))
-        back = weight.reshape(groups, -1, *weight.shape[1:]).swapaxes(1, 2)  # [g, k / g, o / g, *size]
+        back = weight.reshape(laid["groups"], -1, *weight.shape[1:]).swapaxes(1, 2)  # [g, k / g, o / g, *size]
         back = back[(..., *(slice(None, None, -1) for _ in size))].reshape(-1, back.shape[2], *size)
         still = (1,) * axes
-        full = Conv.reference(np, spread, back, stride=still, padding=frames, dilation=dilation, groups=groups)
-        cut = (slice(before, n - after) for n, (before, after) in zip(full.shape[-axes:], padding, strict=True))
+        full = Conv.reference(
+            np, spread, back, stride=still, padding=frames, dilation=laid["dilation"], groups=laid["groups"]
+        )
+        cut = (slice(before, n - after) for n, (before, after) in zip(full.shape[-axes:], laid["padding"], strict=True))
         result = full[(..., *cut)]
         return result if bias is None else result + bias.reshape(-1, *(1 for _ in size))
 
     @staticmethod
     def torch(
-        torch: Arrays,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None = None,
-        *,
-        stride: Counts,
-        padding: Frame,
-        dilation: Counts,
-        groups: int,
-        lost: Counts,
+        torch: Arrays, x: Tensor, weight: Tensor, bias: Tensor | None = None, *, lost: Counts, **laid: Unpack[Laid]
     ) -> Tensor:
-        transposed = getattr(torch.nn.functional, f"conv_transpose{len(stride)}d")
-        even = all(before == after for before, after in padding)
-        sides = tuple(before if even else 0 for before, _ in padding)
-        cut = () if even else tuple(slice(before, -after if after else None) for before, after in padding)
+        transposed = getattr(torch.nn.functional, f"conv_transpose{len(laid['stride'])}d")
+        even = all(before == after for before, after in laid["padding"])
+        sides = tuple(before if even else 0 for before, _ in laid["padding"])
+        cut = () if even else tuple(slice(before, -after if after else None) for before, after in laid["padding"])
 
         def spread(y: Tensor) -> Tensor:
-            whole: Tensor = transposed(y, weight, bias, stride, sides, lost, groups, dilation)
+            whole: Tensor = transposed(y, weight, bias, laid["stride"], sides, lost, laid["groups"], laid["dilation"])
             return whole[(..., *cut)]
 
-        return batched_torch(x, len(stride) + 1, spread)
+        return batched_torch(x, len(laid["stride"]) + 1, spread)
 
     @staticmethod
-    def onnx(
-        op: Onnx[V],
-        x: V,
-        weight: V,
-        bias: V | None = None,
-        *,
-        stride: Counts,
-        padding: Frame,
-        dilation: Counts,
-        groups: int,
-        lost: Counts,
-    ) -> V:
+    def onnx(op: Onnx[V], x: V, weight: V, bias: V | None = None, *, lost: Counts, **laid: Unpack[Laid]) -> V:
         rest = [] if bias is None else [bias]
-        numbers = {**onnx_numbers(stride, padding, dilation), "group": groups, "output_padding": list(lost)}
-        return batched_onnx(op, x, len(stride) + 1, lambda y: op.ConvTranspose(y, weight, *rest, **numbers))
+        numbers = {
+            **onnx_numbers(laid["stride"], laid["padding"], laid["dilation"]),
+            "group": laid["groups"],
+            "output_padding": list(lost),
+        }
+        return batched_onnx(op, x, len(laid["stride"]) + 1, lambda y: op.ConvTranspose(y, weight, *rest, **numbers))
 
     @staticmethod
     def derivative(
-        ct: Term, y: Term, x: Term, weight: Term, bias: Term | None = None, *, lost: Counts, **numbers: object
+        ct: Term, y: Term, x: Term, weight: Term, bias: Term | None = None, *, lost: Counts, **laid: Unpack[Laid]
     ) -> tuple[Term | Callable[[], Term], ...]:
-        result = (ct.emit(Conv, weight, **numbers), partial(_correlated, x, ct, weight.value.type, numbers))
+        result = (ct.emit(Conv, weight, **laid), partial(_correlated, x, ct, weight.value.type, laid))
         return result if bias is None else (*result, ct.sum(range(1 - ct.rank, 0)))
 
     cases = (
@@ -456,8 +385,3 @@ class ConvTranspose(Operation):
             lost=(0, 0, 0),
         ),
     )
-
-
-def range_has(stride: int, lost: int) -> bool:
-    """Whether so many pixels may be lost: fewer than windows are apart."""
-    return 0 <= lost < stride

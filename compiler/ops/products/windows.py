@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from mai.compiler.ir.operation import ShapeError, describe
 from mai.compiler.ir.sizes import Size
@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 Counts: TypeAlias = tuple[int, ...]
 Frame: TypeAlias = tuple[tuple[int, int], ...]
 Written: TypeAlias = "tuple[str | tuple[int, int], ...]"  # a frame as the language has it, with words
+
+
+class Laid(TypedDict):
+    """How the windows of a convolution are laid over its image."""
+
+    stride: Counts
+    padding: Frame
+    dilation: Counts
+    groups: int
+
 
 WIDEST = 4096  # Of windows whose pixels a derivative goes through one by one.
 FORMS = {1: "[k, L]", 2: "[k, H, W]", 3: "[k, D, H, W]"}
