@@ -7,7 +7,7 @@ the language to know it: the elaborator, `spec/functions.md`, `mai explain` and 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from enum import Enum
 from typing import Any, Final, TypeVar
@@ -49,6 +49,8 @@ class Kind(Enum):
     WHOLE = "a whole number"
     COUNT = "a whole number of at least `least`"
     COUNTS = "whole numbers of at least one, a number or a list"
+    PER_AXIS = "a whole number of at least one for each axis of the image, or one number for all"
+    FRAME = "for each axis of the image, or for all: a number, a list of two, before and after, or a word"
     FLAG = "true or false"
     AXIS = "an axis of the first tensor"
     AXES = "axes of the first tensor; all of them by default"
@@ -104,6 +106,16 @@ def count(name: str, default: object = REQUIRED, least: int = 1) -> Argument:
     return Argument(name, Kind.COUNT, default, least)
 
 
+def per_axis(name: str, default: object = REQUIRED) -> Argument:
+    """An argument that is a whole number of at least 1 for each axis in space, or one for all."""
+    return Argument(name, Kind.PER_AXIS, default)
+
+
+def frame(name: str, default: object) -> Argument:
+    """An argument that says how many pixels are put around an image (`ops/products/windows.py`)."""
+    return Argument(name, Kind.FRAME, default, least=0)
+
+
 def flag(name: str, default: object = False) -> Argument:
     """An argument that is true or false."""
     return Argument(name, Kind.FLAG, default)
@@ -122,7 +134,7 @@ class Function:
     """A function of the language.
 
     `says` is its sentence in the reference, by default the first paragraph of the docstring. `fold` computes it of
-    compile-time numbers. `derived` gives the attributes that follow from the operands' types. `label` names its values,
+    compile-time numbers. `derived` gives the attributes that follow from the operands' types and the others. `label` names its values,
     by default as the function. `elsewhere` are names that other libraries have for it, which are answered with `example`.
     """
 
@@ -131,7 +143,7 @@ class Function:
     arguments: tuple[Argument, ...] = (X,)
     says: str = ""
     fold: Callable[..., float] | None = None
-    derived: Callable[[tuple[Type, ...]], dict[str, object]] | None = None
+    derived: Callable[[tuple[Type, ...], Mapping[str, object]], dict[str, object]] | None = None
     label: str = ""
     elsewhere: str = ""
     example: str = ""

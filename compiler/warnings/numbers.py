@@ -78,14 +78,11 @@ def large_windows(subject: Subject) -> Iterator[Diagnostic]:
         for node in graph.walk():
             if node.op is not Conv:
                 continue
-            (height, width), size = node.inputs[0].type.shape[-2:], node.inputs[1].type.shape[-1]
-            if (
-                isinstance(height, int)
-                and isinstance(width, int)
-                and isinstance(size, int)
-                and size > max(height, width)
-            ):
-                said = f"`conv` lays windows of {size} x {size} pixels over an image of {height} x {width}"
+            image, size = node.inputs[0].type.shape[1:], node.inputs[1].type.shape[2:]
+            pairs = zip(image, size, strict=True)
+            if all(isinstance(n, int) and isinstance(m, int) and m > n for n, m in pairs):
+                windows, pixels = (" x ".join(map(str, shape)) for shape in (size, image))
+                said = f"`conv` lays windows of {windows} pixels over an image of {pixels}"
                 help = "its arguments are `conv(out, size, stride)`: the channels that come in are those of the image"
                 edits = [] if node.span is None else without_number(node.span)
                 yield warning("large-window", node.span, said, help=help, edits=edits)

@@ -22,8 +22,8 @@ LAYERS = {
     "write `attention(x, heads = 3, rotary = true)`; of queries or keys alone `rope(x, heads = 3)`": (
         "rotary rotary_embedding RotaryEmbedding rotary_emb apply_rotary_emb apply_rotary_pos_emb"
     ),
-    "write `causal_conv(x, 6, 3)`, which sees the tokens before": "conv1d Conv1d",
-    "write `conv(upsample(image, 2), 8, 3)`": "conv_transpose2d ConvTranspose2d ConvTranspose deconv",
+    "write `conv1d(image[0], 6, 3)`, of channels first; of tokens `causal_conv(x, 6, 3)`, which sees those before": "Conv1d",
+    "write `conv_transpose(image, 8, 4, stride = 2)`": "conv_transpose2d ConvTranspose2d ConvTranspose deconv Conv2DTranspose",
     "write `upsample(image, 2)`": "interpolate resize",
     "write `max_pool(image, 2)`": "MaxPool MaxPool2d",
     "write `avg_pool(image, 2)`": "AvgPool AvgPool2d",

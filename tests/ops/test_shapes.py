@@ -13,7 +13,7 @@ from mai.compiler.ops import elementwise
 from mai.compiler.ops import reductions as reduce
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.losses import loss
-from mai.compiler.ops.products import attention, convolution, product
+from mai.compiler.ops.products import attention, convolution, pooling, product, upsampling
 from mai.compiler.ops.random import random_numbers as random
 from mai.compiler.ops.reductions import norm
 from mai.compiler.ops.shapes import indexing, shape
@@ -53,14 +53,16 @@ REFUSED: list[tuple[type[Operation], list[Type], dict[str, Any], str, int | None
     (product.Einsum, [r(3, 4), r(5, 3)], {"equation": "ab,bc->ac"}, "dimension-mismatch", 2, "4 in one tensor and 5"),
     (convolution.Conv, [r(4, 4), r(2, 4, 3, 3)], {}, "rank-mismatch", 0, "[k, H, W]"),
     (convolution.Conv, [r(3, 8, 8), r(2, 4, 3, 3)], {}, "shape-mismatch", 0, "takes 4 channels"),
-    (convolution.Conv, [r(3, 8, 8), r(2, 3, 3, 2)], {}, "shape-mismatch", 1, "[o, k, m, m]"),
+    (convolution.Conv, [r(3, 8, 8), r(2, 3)], {}, "shape-mismatch", 1, "[o, k, *size]"),
+    (convolution.Conv, [r(3, 8, 8), r(2, 2, 3, 3)], {"groups": 2}, "shape-mismatch", 0, "3 channels are not 2 equal groups"),
     (convolution.Conv, [r(3, 2, 8), r(2, 3, 3, 3)], {}, "shape-mismatch", 0, "an axis of 2"),
     (convolution.Conv, [r(3, 8, 8), r(2, 3, 3, 3), r(3)], {}, "shape-mismatch", 2, "[2]"),
-    (convolution.Conv, [r(3, 8, 8), r(2, 3, 3, 3)], {"stride": 0}, "bad-setting", None, "at least 1"),
-    (convolution.Conv, [r(3, 8, 8), r(2, 3, 3, 3)], {"padding": -1}, "bad-setting", None, "at least 0"),
-    (convolution.Upsample, [r(3, 8, 8)], {"factor": 0}, "bad-setting", None, "at least once"),
-    (convolution.MaxPool, [r(3, 1, 8)], {}, "shape-mismatch", 0, "`max_pool`"),
-    (convolution.AvgPool, [r(8)], {}, "rank-mismatch", 0, "[8]"),
+    (convolution.Conv, [r(3, 8, 8), r(2, 3, 3, 3)], {"stride": (1, 0)}, "bad-setting", None, "at least 1"),
+    (convolution.Conv, [r(3, 8, 8), r(2, 3, 3, 3)], {"padding": ((0, 0), (-1, 0))}, "bad-setting", None, "at least 0"),
+    (upsampling.Upsample, [r(3, 8, 8)], {"factor": (2, 0)}, "bad-setting", None, "at least once"),
+    (pooling.MaxPool, [r(3, 1, 8)], {}, "shape-mismatch", 0, "`max_pool`"),
+    (pooling.AvgPool, [r(8, 8)], {"size": (2,), "stride": (2,), "padding": ((2, 0),)}, "bad-setting", None, "see nothing"),
+    (pooling.AvgPool, [r(8)], {}, "rank-mismatch", 0, "[8]"),
     (norm.LayerNorm, [r()], {}, "rank-mismatch", 0, "scalar"),
     (norm.LayerNorm, [r(3, 4), r(3)], {}, "shape-mismatch", 1, "[4]"),
     (norm.LayerNorm, [r(3, 4), r(4), r(3)], {}, "shape-mismatch", 2, "[4]"),
@@ -118,10 +120,10 @@ WORKED_OUT: list[tuple[type[Operation], list[Type], dict[str, Any], tuple[Size, 
     (reduce.Argmax, [r(P, 3)], {"axis": -2}, (3,)),
     (product.Matmul, [r(P, 4), r(2, 4, H)], {}, (2, P, H)),
     (product.Einsum, [r(P, 4), r(H, 4)], {"equation": "ab,cb->ca"}, (H, P)),
-    (convolution.Conv, [r(2, H, 9), r(3, 2, 3, 3)], {"stride": 2, "padding": 1}, (3, (H - 1) // 2 + 1, 5)),
-    (convolution.Conv, [r(2, H, H), r(3, 2, 3, 3)], {"padding": 1}, (3, H, H)),
-    (convolution.Upsample, [r(2, H, 3)], {"factor": 3}, (2, 3 * H, 9)),
-    (convolution.MaxPool, [r(2, 2 * H, 8)], {}, (2, H, 4)),
+    (convolution.Conv, [r(2, H, 9), r(3, 2, 3, 3)], {"stride": (2, 2), "padding": ((1, 1), (1, 1))}, (3, (H - 1) // 2 + 1, 5)),
+    (convolution.Conv, [r(2, H, H), r(3, 2, 3, 3)], {"padding": ((1, 1), (1, 1))}, (3, H, H)),
+    (upsampling.Upsample, [r(2, H, 3)], {"factor": (3, 3)}, (2, 3 * H, 9)),
+    (pooling.MaxPool, [r(2, 2 * H, 8)], {}, (2, H, 4)),
     (attention.Attention, [r(P, 8), r(H, 4), r(H, 4)], {"heads": 4, "kv_heads": 2}, (P, 8)),
     (shape.Reshape, [r(P, 6)], {"shape": (3 * P, 2)}, (3 * P, 2)),
     (shape.Transpose, [r(2, P, 4)], {"perm": (-1, -3, -2)}, (4, 2, P)),

@@ -18,7 +18,7 @@ from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.ops import elementwise
 from mai.compiler.ops import reductions as reduce
 from mai.compiler.ops.losses import loss
-from mai.compiler.ops.products import attention, convolution, product
+from mai.compiler.ops.products import attention, convolution, pooling, product, upsampling
 from mai.compiler.ops.random import random_numbers as random
 from mai.compiler.ops.reductions import norm, statistics
 from mai.compiler.ops.reductions.places import Argmin
@@ -77,11 +77,12 @@ ROWS = [
     Row(product.Affine, (r(H, W, 4), r(3, 4)), fixed=(1,)),
     Row(product.Matmul, (r(P, 4), r(4, P))),
     Row(product.Einsum, (r(P, 4), r(H, 4)), {"equation": "ab,cb->ac"}),
-    Row(convolution.Conv, (r(2, H, W), r(3, 2, 3, 3), r(3)), {"padding": 1}, (1, 2)),
-    Row(convolution.Conv, (r(2, H, W), r(3, 2, 3, 3)), {"stride": 2, "padding": 1}, (1,)),
-    Row(convolution.Upsample, (r(2, H, W),)),
-    Row(convolution.MaxPool, (r(2, H, W),)),
-    Row(convolution.AvgPool, (r(2, H, W),)),
+    Row(convolution.Conv, (r(2, H, W), r(3, 2, 3, 3), r(3)), {"padding": ((1, 1), (1, 1))}, (1, 2)),
+    Row(convolution.Conv, (r(2, H, W), r(3, 2, 3, 3)), {"stride": (2, 2), "padding": ((1, 1), (1, 1))}, (1,)),
+    Row(upsampling.Upsample, (r(2, H, W),)),
+    Row(upsampling.Upsample, (r(2, H, W),), {"factor": (3, 2), "linear": True}),
+    Row(pooling.MaxPool, (r(2, H, W),)),
+    Row(pooling.AvgPool, (r(2, H, W),)),
     Row(norm.LayerNorm, (r(P, 4), r(4), r(4)), fixed=(1, 2)),
     Row(norm.RmsNorm, (r(P, 4), r(4)), fixed=(1,)),
     Row(norm.GroupNorm, (r(4, H, W), r(4), r(4)), {"groups": 2}, (1, 2)),

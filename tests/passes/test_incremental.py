@@ -39,6 +39,8 @@ REFUSED = {
         "h += softmax(where(range(P)[:, None] + 1 >= range(P)[None, :], h @ h', -1e9)) @ h", "softmax",
     ),
     "a slice": ("h += concat(h[:1], h[:-1], axis = 0)", "slice"),
+    "windows over later tokens": ("h += conv1d(h', d, 3)'", "conv"),
+    "fewer tokens than there were": ("h += mean(conv1d(h', d, 3, stride = 2, padding = \"causal\"), axis = 1)", "conv"),
     "a prefix": ("h = concat(zeros([1, d]), h, axis = 0)[1:]", "concat"),
     "the length, kept": ("h = cumsum(h * P, axis = 0)", "cumsum"),
     "the last token first": ("h += flip(h, axis = 0)", "flip"),

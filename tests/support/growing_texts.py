@@ -49,6 +49,8 @@ CAUSAL_NETS = {
     "a causal convolution": "h += gelu(linear(concat(h, shift(h, 1), shift(h, 2), axis = 1), d))",
     "the layer of it": "h += causal_conv(h, d, 3)",
     "dilated, by groups": "h += causal_conv(h, d, 3, dilation = 2, groups = 4)",
+    "channels first": "h += conv1d(h', d, 3, padding = \"causal\", dilation = 2, groups = 4)'\n"
+    "  h += conv1d(h', d, 1, groups = 2)'",
     "two states in a row": "h += cumsum(shift(h, 2), axis = 0)\n  h += attention(cumsum(h, axis = 0) / 9, 2, causal = true)",
     "shared turns": "repeat 3 shared { h += attention(layer_norm(h), 2, causal = true) }",
     "shared turns around the text": "z = zeros([d])\n  repeat 2 shared { z = tanh(linear(z, d) + max(h, axis = 0)) }\n"

@@ -195,7 +195,10 @@ class Calls:
         for parameter in function.declaration.parameters:
             if parameter.type is None and parameter.name.id not in env.names:
                 assert parameter.default is not None
-                env.bind(parameter.name, self.e.expressions.expression(env, parameter.default))
+                value = self.e.expressions.expression(env, parameter.default)
+                if isinstance(value, Poison):
+                    raise Stop  # What is wrong with it has been said: in an argument that it speaks of.
+                env.bind(parameter.name, value)
         return fitted
 
     # --------------------------------------------------------------- inlining

@@ -98,3 +98,43 @@ def counts(e: Elaborator, argument: Arg | None, rank: int) -> tuple[int, ...]:
         message = f"{len(items)} numbers for a tensor with {rank} {'axis' if rank == 1 else 'axes'}"
         raise e.fail("axis-out-of-range", argument.span, message)
     return tuple(positive(e, replace(argument, value=item), 1) for item in items)
+
+
+def per_axis(e: Elaborator, argument: Arg | None, default: object, axes: int) -> tuple[int, ...]:
+    """A whole number of at least one for each of an image's `axes` in space, of one number or a list."""
+    if argument is None:
+        return default if isinstance(default, tuple) else (int(str(default)),) * axes
+    return tuple(positive(e, replace(argument, value=item), 1) for item in _for_each(e, argument, axes))
+
+
+WORDS = ("half", "same", "valid", "causal")
+
+
+def frame(e: Elaborator, argument: Arg | None, default: object, axes: int) -> tuple[str | tuple[int, int], ...]:
+    """For each of an image's `axes` in space: how many pixels are put before and after it, or a word for that."""
+    if argument is None:
+        return (default if isinstance(default, str) else (int(str(default)), int(str(default))),) * axes
+    return tuple(_sides(e, replace(argument, value=item)) for item in _for_each(e, argument, axes))
+
+
+def _for_each(e: Elaborator, argument: Arg, axes: int) -> list[Any]:
+    """One item for each axis: those of a list, or one for all."""
+    if not isinstance(argument.value, list):
+        return [argument.value] * axes
+    if len(argument.value) != axes:
+        message = f"one number for each axis is needed here, {axes}, or one for all; these are {len(argument.value)}"
+        raise e.fail("shape-mismatch", argument.span, message)
+    return argument.value
+
+
+def _sides(e: Elaborator, argument: Arg) -> str | tuple[int, int]:
+    value = argument.value
+    if isinstance(value, str):
+        if value not in WORDS:
+            words = ", ".join(f'"{word}"' for word in WORDS)
+            raise e.fail("bad-setting", argument.span, f'a padding is a number or one of {words}, not "{value}"')
+        return value
+    if isinstance(value, list) and len(value) != 2:
+        raise e.fail("shape-mismatch", argument.span, "a list of two is needed here: pixels before, and after")
+    before, after = value if isinstance(value, list) else (value, value)
+    return tuple(positive(e, replace(argument, value=side), 0, least=0) for side in (before, after))  # type: ignore[return-value]

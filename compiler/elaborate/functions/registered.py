@@ -15,6 +15,7 @@ from mai.compiler.elaborate.functions import arguments as read
 from mai.compiler.elaborate.functions import (
     constructs,  # noqa: F401
     couplings,  # noqa: F401
+    windows,  # noqa: F401
 )
 from mai.compiler.elaborate.functions.builtins import BUILTINS, LISTED, Listed
 from mai.compiler.ir.graph import Value
@@ -51,7 +52,7 @@ def _implementation(function: Function, own: Mapping[str, object], emit: Emit) -
         operands = _operands(e, function, bound)
         attributes = _attributes(e, function, own, operands, bound)
         if function.derived is not None:
-            attributes |= function.derived(tuple(v.type for v in operands))
+            attributes |= function.derived(tuple(v.type for v in operands), attributes)
         return emit(e, operands, attributes)
 
     implementation.__signature__ = _signature(function)  # type: ignore[attr-defined]
@@ -113,6 +114,8 @@ def _static(e: Elaborator, argument: Argument, value: Arg | None, default: objec
         Kind.WHOLE: lambda: read.whole(e, value, default),
         Kind.COUNT: lambda: read.positive(e, value, default, argument.least),
         Kind.COUNTS: lambda: read.counts(e, value, rank),
+        Kind.PER_AXIS: lambda: read.per_axis(e, value, default, rank - 1),
+        Kind.FRAME: lambda: read.frame(e, value, default, rank - 1),
         Kind.FLAG: lambda: read.truth(e, value, default),
         Kind.AXIS: lambda: read.axis_of(e, value, rank, default),
         Kind.AXES: lambda: read.axes_of(e, value, rank),

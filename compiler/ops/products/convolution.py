@@ -1,362 +1,387 @@
-"""Convolutions, pooling and upsampling of images: the last three axes are channels, height and width."""
+"""Convolutions of images of one, two or three axes, and their transposes."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Unpack
 
-from mai.compiler.ir.operation import Alignment, Lowering, Operation, ShapeError, case, describe, sample
-from mai.compiler.ir.signature import Function, Same, Section, X, count, tensor
+from mai.compiler.ir.graph import Node, Value
+from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, describe, sample
+from mai.compiler.ir.signature import Function, Section, X, count, frame, per_axis, tensor
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.batched import batched_onnx, batched_torch
-from mai.compiler.ops.shapes.shape import Stack
+from mai.compiler.ops.products.windows import (
+    Counts,
+    Laid,
+    framed,
+    framed_term,
+    onnx_numbers,
+    padded,
+    padded_torch,
+    reach,
+    seen,
+    slid,
+    space,
+    window,
+    windows,
+)
+from mai.compiler.ops.shapes.shape import Concat, Stack
 
 if TYPE_CHECKING:
+    from mai.compiler.ops.growing import Growing
     from mai.compiler.ops.terms import Term
 
-WIDEST = 64  # Of windows whose pixels a derivative goes through one by one.
+STILL: dict[str, object] = {"stride": (1, 1), "padding": ((0, 0), (0, 0)), "dilation": (1, 1), "groups": 1}
+ARGUMENTS = (
+    X,
+    tensor("weight"),
+    tensor("bias", optional=True),
+    per_axis("stride", 1),
+    frame("padding", 0),
+    per_axis("dilation", 1),
+    count("groups", 1),
+)
 
 
-def image(x: Type, name: str) -> tuple[Size, Size, Size]:
-    """The channels, height and width of an image. Raises `ShapeError`."""
-    if x.rank != 3:
-        raise ShapeError("rank-mismatch", f"`{name}` takes an image [k, H, W], this is {describe(x.shape)}", 0)
-    return x.shape[0], x.shape[1], x.shape[2]
-
-
-def _slid(name: str, size: Size, width: Size, stride: int, padding: int = 0) -> Size:
-    """How many windows fit along an axis. Raises `ShapeError`."""
-    if (isinstance(width, int) and width < 1) or stride < 1:
-        message = f"the windows of `{name}` are at least 1 wide and apart, here {width} and {stride}"
-        raise ShapeError("bad-setting", message)
-    result: Size = (size + 2 * padding - width) // stride + 1
-    if isinstance(result, int) and result < 1:
-        raise ShapeError("shape-mismatch", f"`{name}` with a window of {width} does not fit an axis of {size}", 0)
-    return result
-
-
-def _windows(np: Arrays, x: Tensor, width: int, stride: int) -> Tensor:
-    """[..., k, H, W] as [..., k, H', W', width, width]."""
-    views = np.lib.stride_tricks.sliding_window_view(x, (width, width), axis=(-2, -1))
-    return views[..., ::stride, ::stride, :, :]
-
-
-def _seen(x: Term, width: int, stride: int, count: tuple[Size, ...]) -> list[Term]:
-    """For each place in a window, row by row: the pixels that the windows, `count` of them, have there."""
-    if width > WIDEST:
+def _checked(name: str, x: Type, weight: Type, bias: Type | None, groups: int, out: Size) -> tuple[Size, ...]:
+    """The sizes of the image, once weight and bias are seen to fit it; the bias has `out` numbers. Raises `ShapeError`."""
+    axes = weight.rank - 2
+    if axes not in (1, 2, 3) or not all(isinstance(n, int) for n in weight.shape[2:]):
         message = (
-            f"it goes through windows pixel by pixel, and {width} x {width} are too many (up to {WIDEST} x {WIDEST})"
+            f"the weight of `{name}` is [o, k, *size], with a size for each axis, this is {describe(weight.shape)}"
         )
-        raise ShapeError("too-deep", message)
-    reach = [(size - 1) * stride + 1 for size in count]
-    rows = [x.strided(-2, i, i + reach[0], stride) for i in range(width)]
-    return [row.strided(-1, j, j + reach[1], stride) for row in rows for j in range(width)]
+        raise ShapeError("shape-mismatch", message, 1, label=describe(weight.shape))
+    sizes = space(x, name, axes)
+    if bias is not None and bias.shape != (out,):
+        message = f"the bias of {describe(weight.shape)} is [{out}], this is {describe(bias.shape)}"
+        raise ShapeError("shape-mismatch", message, 2, label=describe(bias.shape))
+    for channels in (x.shape[0], weight.shape[0]):
+        if groups < 1 or (isinstance(channels, int) and channels % groups):
+            raise ShapeError("shape-mismatch", f"{channels} channels are not {groups} equal groups", 0)
+    return sizes
 
 
-def _given_back(parts: list[Term], x: Term, width: int, stride: int) -> Term:
-    """The other way round: what each place in a window has for its pixels, added up in the image x."""
-    total: Term | None = None
-    for place, part in enumerate(parts):
-        for axis, start in ((-2, place // width), (-1, place % width)):
-            part = part.dilated(axis, stride, x.shape[axis] - start).padded(axis, start, 0)
-        total = part if total is None else total + part
-    assert total is not None, "a window has a pixel"
-    return total
+def _fitting(k: Size, channels: Size, x: Type) -> None:
+    """Raises `ShapeError` where the image has other channels than the weight takes."""
+    if k != channels:
+        message = f"the weight takes {channels} channels, the image has {k}"
+        raise ShapeError("shape-mismatch", message, 0, label=describe(x.shape))
 
 
-def _correlated(out: Term, x: Term, width: Size, stride: int, padding: int) -> Term:
-    """[o, H', W'] and [k, H, W] to [o, k, width, width]: each pixel of `out` times those that its window saw."""
-    assert isinstance(width, int), "the size of a window is known"
-    framed = x.padded(-2, padding, padding).padded(-1, padding, padding)
-    parts = [out.einsum("ohw,khw->ok", seen) for seen in _seen(framed, width, stride, out.shape[-2:])]
-    return parts[0].emit(Stack, *parts[1:]).reshape(*parts[0].shape, width, width)
+def _in_numbers(types: tuple[Type, ...], attributes: Mapping[str, object]) -> dict[str, object]:
+    """The frame in numbers: words are told apart by the sizes of image and window."""
+    x, weight = types[:2]
+    if x.rank != weight.rank - 1:
+        return {}  # The shape rule says what is wrong.
+    stride, padding, dilation = (attributes[n] for n in ("stride", "padding", "dilation"))
+    return {"padding": framed(x.shape[1:], weight.shape[2:], stride, dilation, padding)}  # type: ignore[arg-type]
 
 
-def _lost(size: Size, width: Size, stride: int, padding: int) -> Size:
-    """How many of the last pixels no window reaches."""
-    return (size + 2 * padding - width) - (_slid("conv", size, width, stride, padding) - 1) * stride
+def _in_groups(x: Term, groups: int) -> Term:
+    """[k, *sizes] as [groups, k / groups, *sizes]."""
+    return x.reshape(groups, x.shape[0] // groups, *x.shape[1:])
 
 
-def _transposed(out: Term, x: Term, weight: Term, stride: int, padding: int) -> Term:
-    """[o, H', W'] to [k, H, W]: each pixel of `out` given back to those of x that its window saw."""
-    lost = tuple(_lost(size, weight.shape[-1], stride, padding) for size in x.shape[-2:])
+def _correlated(out: Term, x: Term, weight: Type, laid: Laid) -> Term:
+    """[o, *counts] and [k, *sizes] to a weight's shape: each pixel of `out` times those that its window saw."""
+    size = window(weight)
+    letters = "xyz"[: len(size)]
+    image = framed_term(x, laid["padding"])
+    rows = _in_groups(out, laid["groups"])
+    parts = []
+    for part in seen(image, size, laid["stride"], out.shape[1:], laid["dilation"]):
+        parts.append(rows.einsum(f"go{letters},gc{letters}->goc", _in_groups(part, laid["groups"])))
+    stacked = parts[0].emit(Stack, *parts[1:])
+    return stacked.reshape(*weight.shape)
+
+
+def _transposed(out: Term, x: Term, weight: Term, laid: Laid) -> Term:
+    """[o, *counts] to [k, *sizes]: each pixel of `out` given back to those of x that its window saw."""
+    sizes, frames = x.shape[1:], laid["padding"]
+    places = zip(sizes, weight.shape[2:], laid["stride"], frames, laid["dilation"], strict=True)
+    lost = tuple(_lost(*place) for place in places)
     if all(isinstance(more, int) for more in lost):
-        return out.emit(ConvTranspose, weight, stride=stride, padding=padding, lost=lost)
-    whole = out.emit(ConvTranspose, weight, stride=stride)  # How many are lost is not known now: they are joined to it.
-    for axis, more in zip((-2, -1), lost, strict=True):
-        whole = whole.padded(axis, 0, more).slice(axis, padding, padding + x.shape[axis])
+        return out.emit(ConvTranspose, weight, **laid, lost=lost)
+    still: Laid = {**laid, "padding": tuple((0, 0) for _ in sizes)}
+    whole = out.emit(ConvTranspose, weight, **still, lost=(0,) * len(sizes))
+    for axis, more, size, (before, _) in zip(range(-len(sizes), 0), lost, sizes, frames, strict=True):
+        whole = whole.padded(axis, 0, more).slice(axis, before, before + size)  # How many are lost is not known now.
     return whole
 
 
-class Conv(Operation):
-    """A convolution (in the sense of the field: a correlation) with square windows.
+def _lost(size: Size, width: Size, stride: int, padding: tuple[int, int], dilation: int) -> Size:
+    """How many of the last pixels no window reaches."""
+    covered = (slid("conv", size, width, stride, padding, dilation) - 1) * stride
+    return (size + sum(padding) - reach(width, dilation)) - covered
 
-    x: [k, H, W]; weight: [o, k, m, m]; bias: [o], optional.
-    The result: [o, H', W'] with H' = (H + 2 padding - m) // stride + 1, and W' likewise.
+
+class Conv(Operation):
+    """A convolution (in the sense of the field: a correlation) of an image of one, two or three axes.
+
+    x: [k, *sizes]; weight: [o, k / groups, *size]; bias: [o], optional. The result: [o, *counts], each with
+    (size of x + padding before and after - ((size - 1) dilation + 1)) // stride + 1.
     """
 
     function = Function(
         "convolve",
         Section.KERNELS,
-        (X, tensor("weight"), tensor("bias", optional=True), count("stride", 1), count("padding", 0, least=0)),
-        says="An image [k, H, W] with square windows [n, k, size, size] laid over it; stride = 1, padding = 0.",
+        ARGUMENTS,
+        says="An image [k, L], [k, H, W] or [k, D, H, W] with windows [n, k / groups, *size] laid over it; "
+        "stride = 1, padding = 0, dilation = 1, groups = 1.",
+        derived=_in_numbers,
         label="conv",
     )
 
-    attributes = {"stride": 1, "padding": 0}
+    attributes = STILL
     alignment = Alignment.NONE
     unled = (1, 2)
 
     @classmethod
-    def shape(cls, x: Type, weight: Type, bias: Type | None = None, *, stride: int, padding: int) -> Type:
-        k, height, width = image(x, "conv")
-        if weight.rank != 4 or not isinstance(weight.shape[-1], int) or weight.shape[-1] != weight.shape[-2]:
-            message = f"the weight of a convolution is [o, k, m, m], this is {describe(weight.shape)}"
-            raise ShapeError("shape-mismatch", message, 1, label=describe(weight.shape))
-        o, channels, m, _ = weight.shape
-        if k != channels:
-            message = f"the weight takes {channels} channels, the image has {k}"
-            raise ShapeError("shape-mismatch", message, 0, label=describe(x.shape))
-        if bias is not None and bias.shape != (o,):
-            message = f"the bias of {describe(weight.shape)} is [{o}], this is {describe(bias.shape)}"
-            raise ShapeError("shape-mismatch", message, 2, label=describe(bias.shape))
-        if padding < 0:
-            raise ShapeError("bad-setting", f"a padding is at least 0, this is {padding}")
-        return Type(DType.REAL, (o, *(_slid("conv", s, m, stride, padding) for s in (height, width))))
+    def shape(cls, x: Type, weight: Type, bias: Type | None = None, **laid: Unpack[Laid]) -> Type:
+        out = weight.shape[0] if weight.rank else 0
+        sizes = _checked("conv", x, weight, bias, laid["groups"], out)
+        _fitting(x.shape[0], weight.shape[1] * laid["groups"], x)
+        places = zip(sizes, weight.shape[2:], laid["stride"], laid["padding"], laid["dilation"], strict=True)
+        return Type(DType.REAL, (out, *(slid("conv", *place) for place in places)))
 
     @staticmethod
-    def reference(
-        np: Arrays, x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int, padding: int
-    ) -> Tensor:
-        pads = [(0, 0)] * (x.ndim - 2) + [(padding, padding)] * 2
-        result = np.einsum("...chwij,ocij->...ohw", _windows(np, np.pad(x, pads), weight.shape[-1], stride), weight)
-        return result if bias is None else result + bias[:, None, None]
+    def reference(np: Arrays, x: Tensor, weight: Tensor, bias: Tensor | None = None, **laid: Unpack[Laid]) -> Tensor:
+        size = weight.shape[2:]
+        views = windows(np, padded(np, x, laid["padding"]), size, laid["stride"], laid["dilation"])
+        place = views.ndim - 2 * len(size) - 1
+        views = views.reshape(*views.shape[:place], laid["groups"], -1, *views.shape[place + 1 :])
+        split = weight.reshape(laid["groups"], -1, *weight.shape[1:])
+        space, inner = "xyz"[: len(size)], "ijl"[: len(size)]
+        result = np.einsum(f"...gc{space}{inner},goc{inner}->...go{space}", views, split)
+        result = result.reshape(*result.shape[:place], -1, *result.shape[place + 2 :])
+        return result if bias is None else result + bias.reshape(-1, *(1 for _ in size))
 
     @staticmethod
-    def torch(
-        torch: Arrays, x: Tensor, weight: Tensor, bias: Tensor | None = None, *, stride: int, padding: int
-    ) -> Tensor:
-        conv2d = torch.nn.functional.conv2d
-        return batched_torch(x, 3, lambda y: conv2d(y, weight, bias, stride=stride, padding=padding))
+    def torch(torch: Arrays, x: Tensor, weight: Tensor, bias: Tensor | None = None, **laid: Unpack[Laid]) -> Tensor:
+        conv = getattr(torch.nn.functional, f"conv{len(laid['stride'])}d")
+        even = all(before == after for before, after in laid["padding"])
+        sides = tuple(before if even else 0 for before, _ in laid["padding"])
+
+        def convolved(y: Tensor) -> Tensor:
+            image = y if even else padded_torch(torch, y, laid["padding"])
+            result: Tensor = conv(image, weight, bias, laid["stride"], sides, laid["dilation"], laid["groups"])
+            return result
+
+        return batched_torch(x, len(laid["stride"]) + 1, convolved)
 
     @staticmethod
-    def onnx(op: Onnx[V], x: V, weight: V, bias: V | None = None, *, stride: int, padding: int) -> V:
+    def onnx(op: Onnx[V], x: V, weight: V, bias: V | None = None, **laid: Unpack[Laid]) -> V:
         rest = [] if bias is None else [bias]
-        numbers = {"strides": [stride, stride], "pads": [padding] * 4}
-        return batched_onnx(op, x, 3, lambda y: op.Conv(y, weight, *rest, **numbers))
+        numbers = {**onnx_numbers(laid["stride"], laid["padding"], laid["dilation"]), "group": laid["groups"]}
+        return batched_onnx(op, x, len(laid["stride"]) + 1, lambda y: op.Conv(y, weight, *rest, **numbers))
 
     @staticmethod
     def derivative(
-        ct: Term, y: Term, x: Term, weight: Term, bias: Term | None = None, *, stride: int, padding: int
+        ct: Term, y: Term, x: Term, weight: Term, bias: Term | None = None, **laid: Unpack[Laid]
     ) -> tuple[Term | Callable[[], Term], ...]:
-        numbers = {"stride": stride, "padding": padding}
-        result = (_transposed(ct, x, weight, **numbers), partial(_correlated, ct, x, weight.shape[-1], **numbers))
-        return result if bias is None else (*result, ct.sum((-2, -1)))
+        result = (_transposed(ct, x, weight, laid), partial(_correlated, ct, x, weight.value.type, laid))
+        return result if bias is None else (*result, ct.sum(range(1 - ct.rank, 0)))
+
+    @staticmethod
+    def along(types: tuple[Type, ...], attributes: Mapping[str, object], operand: int, axis: int) -> int | None:
+        """An axis in space stays where it is; what happens along it is said by `grown`."""
+        return axis if operand == 0 and axis > -types[0].rank else None
+
+    @staticmethod
+    def grown(g: Growing, node: Node) -> Value | None:
+        """Along the axis that grows, windows end at their own place: the state is what they see before the new tokens."""
+        x, numbers = node.inputs[0], dict(node.attributes)
+        axes = [axis for axis in range(-len(numbers["stride"]), 0) if g.grows(x, axis)]
+        if not axes:
+            return None
+        axis = axes[0]
+        over = (node.inputs[1].type.shape[axis] - 1) * numbers["dilation"][axis]
+        if numbers["stride"][axis] != 1 or numbers["padding"][axis] != (over, 0):
+            help = 'write `padding = "causal"`, with a stride of 1'
+            raise g.refused("lays windows over later tokens", help)
+        numbers["padding"] = tuple(
+            (0, 0) if place == axis else pair
+            for place, pair in enumerate(numbers["padding"], start=-len(numbers["padding"]))
+        )
+        rows = g.rows(x, 0)
+        if over:
+            before = g.state("conv", g.resized(x, axis, over), 0)
+            rows = g.emit(Concat, before.value, rows, axis=axis)
+            before.next = g.ending(rows, axis, over)
+        return g.emit(Conv, rows, *map(g.whole, node.inputs[1:]), **numbers)
 
     cases = (
-        case(sample(3, 6, 6), sample(4, 3, 3, 3, lead=False), sample(4, lead=False), padding=1),
-        case(sample(2, 7, 5), sample(4, 2, 3, 3, lead=False), stride=2, padding=1),
+        case(sample(3, 6, 6), sample(4, 3, 3, 3, lead=False), sample(4, lead=False), padding=((1, 1), (1, 1))),
+        case(sample(2, 7, 5), sample(4, 2, 3, 3, lead=False), stride=(2, 2), padding=((1, 1), (1, 1))),
         case(sample(2, 4, 4), sample(3, 2, 1, 1, lead=False)),
-        case(sample(1, 6, 9), sample(2, 1, 2, 2, lead=False), stride=3),
+        case(sample(1, 6, 9), sample(2, 1, 2, 2, lead=False), stride=(3, 3)),
+        case(
+            sample(4, 6, 7),
+            sample(6, 2, 3, 2, lead=False),
+            sample(6, lead=False),
+            stride=(2, 1),
+            padding=((2, 1), (0, 3)),
+            dilation=(1, 3),
+            groups=2,
+        ),
+        case(sample(3, 8), sample(3, 1, 3, lead=False), stride=(1,), padding=((4, 0),), dilation=(2,), groups=3),
+        case(
+            sample(2, 4, 3, 5),
+            sample(3, 2, 2, 3, 1, lead=False),
+            sample(3, lead=False),
+            stride=(1, 1, 2),
+            padding=((0, 1), (1, 1), (0, 0)),
+            dilation=(1, 1, 1),
+        ),
+    )
+
+
+def _undone(types: tuple[Type, ...], attributes: Mapping[str, object]) -> dict[str, object]:
+    """The frame in numbers, and how many pixels are lost, of a transposed convolution as the language has it."""
+    x, weight = types[:2]
+    if x.rank != weight.rank - 1:
+        return {"padding": ((0, 0),) * (x.rank - 1), "lost": (0,) * (x.rank - 1)}  # The shape rule says what is wrong.
+    places = zip(attributes["padding"], weight.shape[2:], attributes["stride"], attributes["dilation"], strict=True)  # type: ignore[call-overload]
+    sides = [_around(*place) for place in places]
+    return {"padding": tuple((before, after) for before, after, _ in sides), "lost": tuple(lost for *_, lost in sides)}
+
+
+def _around(written: str | tuple[int, int], width: int, stride: int, dilation: int) -> tuple[int, int, int]:
+    """What a frame takes off before and after, and how many pixels more there are at the end."""
+    if not isinstance(written, str):
+        return (*written, 0)
+    over = (width - 1) * dilation + 1 - stride
+    if written == "same":  # `stride` times as large.
+        return max(over, 0) // 2, max(over, 0) - max(over, 0) // 2, max(-over, 0)
+    if written == "valid":
+        return 0, 0, max(-over, 0)
+    raise ShapeError(
+        "bad-setting", f'a transposed convolution has the padding "same", "valid" or numbers, not "{written}"'
     )
 
 
 class ConvTranspose(Operation):
     """The transpose of a convolution: every pixel of x adds its multiple of a window to the result.
 
-    x: [o, H', W']; weight: [o, k, m, m], that of the convolution; bias: [k], optional. The result: [k, H, W] with
-    H = (H' - 1) stride + m - 2 padding + lost[0]; `lost` pixels at the end are those that the convolution did not reach.
+    x: [o, *counts]; weight: [o, k / groups, *size], that of the convolution; bias: [k], optional. The result: [k, *sizes], each
+    (count - 1) stride + (size - 1) dilation + 1 - padding before and after + lost; the `lost` pixels at the end are those
+    that the convolution did not reach.
     """
 
-    attributes = {"stride": 1, "padding": 0, "lost": (0, 0)}
+    function = Function(
+        "convolve_transposed",
+        Section.KERNELS,
+        (*ARGUMENTS[:4], frame("padding", "same"), *ARGUMENTS[5:]),
+        says="The transpose of `convolve`, with windows [k, n / groups, *size]; without a `padding` the image becomes `stride` times as large.",
+        derived=_undone,
+        label="conv_transpose",
+    )
+
+    attributes = {**STILL, "lost": (0, 0)}
     alignment = Alignment.NONE
     unled = (1, 2)
 
     @classmethod
-    def shape(
-        cls, x: Type, weight: Type, bias: Type | None = None, *, stride: int, padding: int, lost: tuple[int, int]
-    ) -> Type:
-        o, height, width = image(x, "conv_transpose")
-        if weight.rank != 4 or not isinstance(weight.shape[-1], int) or weight.shape[-1] != weight.shape[-2]:
-            message = f"the weight of a transposed convolution is [o, k, m, m], this is {describe(weight.shape)}"
-            raise ShapeError("shape-mismatch", message, 1, label=describe(weight.shape))
-        channels, k, m, _ = weight.shape
-        if o != channels:
-            message = f"the weight takes {channels} channels, the image has {o}"
-            raise ShapeError("shape-mismatch", message, 0, label=describe(x.shape))
-        if bias is not None and bias.shape != (k,):
-            message = f"the bias of {describe(weight.shape)} is [{k}], this is {describe(bias.shape)}"
-            raise ShapeError("shape-mismatch", message, 2, label=describe(bias.shape))
-        if stride < 1 or padding < 0 or not all(0 <= more < stride for more in lost):
+    def shape(cls, x: Type, weight: Type, bias: Type | None = None, *, lost: Counts, **laid: Unpack[Laid]) -> Type:
+        out = weight.shape[1] * laid["groups"] if weight.rank > 1 else 0
+        counts = _checked("conv_transpose", x, weight, bias, laid["groups"], out)
+        _fitting(x.shape[0], weight.shape[0], x)
+        if (
+            min(laid["stride"]) < 1
+            or min(map(min, laid["padding"])) < 0
+            or any(more not in range(step) for step, more in zip(laid["stride"], lost, strict=True))
+        ):
             raise ShapeError("bad-setting", "a stride is at least 1, a padding at least 0")
-        sizes = [(s - 1) * stride + m - 2 * padding + more for s, more in zip((height, width), lost, strict=True)]
+        places = zip(counts, weight.shape[2:], laid["stride"], laid["padding"], laid["dilation"], lost, strict=True)
+        sizes = [
+            (count - 1) * step + reach(width, apart) - sum(pair) + more
+            for count, width, step, pair, apart, more in places
+        ]
         if any(isinstance(s, int) and s < 1 for s in sizes):
-            raise ShapeError("shape-mismatch", f"a padding of {padding} leaves nothing of the result", 0)
-        return Type(DType.REAL, (k, *sizes))
+            raise ShapeError(
+                "shape-mismatch", f"a padding of {max(map(max, laid['padding']))} leaves nothing of the result", 0
+            )
+        return Type(DType.REAL, (out, *sizes))
 
     @staticmethod
     def reference(
-        np: Arrays,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None = None,
-        *,
-        stride: int,
-        padding: int,
-        lost: tuple[int, int],
+        np: Arrays, x: Tensor, weight: Tensor, bias: Tensor | None = None, *, lost: Counts, **laid: Unpack[Laid]
     ) -> Tensor:
         """A correlation of x, spread and framed with zeros, with the weight turned round."""
-        m = weight.shape[-1]
-        sizes = [(s - 1) * stride + 1 for s in x.shape[-2:]]
-        spread = np.zeros((*x.shape[:-2], *sizes))
-        spread[..., ::stride, ::stride] = x
-        pads = [(0, 0)] * (x.ndim - 2) + [(m - 1, m - 1 + more) for more in lost]
-        full = np.einsum("...ohwij,okij->...khw", _windows(np, np.pad(spread, pads), m, 1), weight[..., ::-1, ::-1])
-        result = full[..., padding : full.shape[-2] - padding, padding : full.shape[-1] - padding]
-        return result if bias is None else result + bias[:, None, None]
+        size = weight.shape[2:]
+        axes = len(size)
+        spread = np.zeros(
+            (*x.shape[:-axes], *((n - 1) * s + 1 for n, s in zip(x.shape[-axes:], laid["stride"], strict=True)))
+        )
+        spread[(..., *(slice(None, None, s) for s in laid["stride"]))] = x
+        over = [(n - 1) * d for n, d in zip(size, laid["dilation"], strict=True)]
+        frames = tuple((n, n + more) for n, more in zip(over, lost, strict=True))
+        back = weight.reshape(laid["groups"], -1, *weight.shape[1:]).swapaxes(1, 2)  # [g, k / g, o / g, *size]
+        back = back[(..., *(slice(None, None, -1) for _ in size))].reshape(-1, back.shape[2], *size)
+        still = (1,) * axes
+        full = Conv.reference(
+            np, spread, back, stride=still, padding=frames, dilation=laid["dilation"], groups=laid["groups"]
+        )
+        cut = (slice(before, n - after) for n, (before, after) in zip(full.shape[-axes:], laid["padding"], strict=True))
+        result = full[(..., *cut)]
+        return result if bias is None else result + bias.reshape(-1, *(1 for _ in size))
 
     @staticmethod
     def torch(
-        torch: Arrays,
-        x: Tensor,
-        weight: Tensor,
-        bias: Tensor | None = None,
-        *,
-        stride: int,
-        padding: int,
-        lost: tuple[int, int],
+        torch: Arrays, x: Tensor, weight: Tensor, bias: Tensor | None = None, *, lost: Counts, **laid: Unpack[Laid]
     ) -> Tensor:
-        transposed = torch.nn.functional.conv_transpose2d
-        return batched_torch(x, 3, lambda y: transposed(y, weight, bias, stride, padding, lost))
+        transposed = getattr(torch.nn.functional, f"conv_transpose{len(laid['stride'])}d")
+        even = all(before == after for before, after in laid["padding"])
+        sides = tuple(before if even else 0 for before, _ in laid["padding"])
+        cut = () if even else tuple(slice(before, -after if after else None) for before, after in laid["padding"])
+
+        def spread(y: Tensor) -> Tensor:
+            whole: Tensor = transposed(y, weight, bias, laid["stride"], sides, lost, laid["groups"], laid["dilation"])
+            return whole[(..., *cut)]
+
+        return batched_torch(x, len(laid["stride"]) + 1, spread)
 
     @staticmethod
-    def onnx(
-        op: Onnx[V], x: V, weight: V, bias: V | None = None, *, stride: int, padding: int, lost: tuple[int, int]
-    ) -> V:
+    def onnx(op: Onnx[V], x: V, weight: V, bias: V | None = None, *, lost: Counts, **laid: Unpack[Laid]) -> V:
         rest = [] if bias is None else [bias]
-        numbers = {"strides": [stride, stride], "pads": [padding] * 4, "output_padding": list(lost)}
-        return batched_onnx(op, x, 3, lambda y: op.ConvTranspose(y, weight, *rest, **numbers))
+        numbers = {
+            **onnx_numbers(laid["stride"], laid["padding"], laid["dilation"]),
+            "group": laid["groups"],
+            "output_padding": list(lost),
+        }
+        return batched_onnx(op, x, len(laid["stride"]) + 1, lambda y: op.ConvTranspose(y, weight, *rest, **numbers))
 
     @staticmethod
     def derivative(
-        ct: Term,
-        y: Term,
-        x: Term,
-        weight: Term,
-        bias: Term | None = None,
-        *,
-        stride: int,
-        padding: int,
-        lost: tuple[int, int],
+        ct: Term, y: Term, x: Term, weight: Term, bias: Term | None = None, *, lost: Counts, **laid: Unpack[Laid]
     ) -> tuple[Term | Callable[[], Term], ...]:
-        numbers = {"stride": stride, "padding": padding}
-        result = (ct.emit(Conv, weight, **numbers), partial(_correlated, x, ct, weight.shape[-1], **numbers))
-        return result if bias is None else (*result, ct.sum((-2, -1)))
+        result = (ct.emit(Conv, weight, **laid), partial(_correlated, x, ct, weight.value.type, laid))
+        return result if bias is None else (*result, ct.sum(range(1 - ct.rank, 0)))
 
     cases = (
-        case(sample(3, 4, 4), sample(3, 2, 3, 3, lead=False), sample(2, lead=False), padding=1),
-        case(sample(4, 3, 2), sample(4, 2, 4, 4, lead=False), stride=2, padding=1),
-        case(sample(2, 4, 3), sample(2, 3, 3, 3, lead=False), stride=2, padding=1, lost=(1, 0)),
+        case(sample(3, 4, 4), sample(3, 2, 3, 3, lead=False), sample(2, lead=False), padding=((1, 1), (1, 1))),
+        case(sample(4, 3, 2), sample(4, 2, 4, 4, lead=False), stride=(2, 2), padding=((1, 1), (1, 1))),
+        case(sample(2, 4, 3), sample(2, 3, 3, 3, lead=False), stride=(2, 2), padding=((1, 1), (1, 1)), lost=(1, 0)),
+        case(
+            sample(4, 3, 5),
+            sample(4, 3, 2, 3, lead=False),
+            sample(6, lead=False),
+            stride=(3, 1),
+            padding=((0, 1), (2, 0)),
+            dilation=(1, 2),
+            groups=2,
+            lost=(2, 0),
+        ),
+        case(sample(3, 5), sample(3, 2, 4, lead=False), stride=(2,), padding=((1, 1),), dilation=(1,), lost=(0,)),
+        case(
+            sample(2, 2, 3, 2),
+            sample(2, 2, 2, 2, 3, lead=False),
+            stride=(2, 1, 2),
+            padding=((0, 0), (0, 0), (1, 0)),
+            dilation=(1, 1, 1),
+            lost=(0, 0, 0),
+        ),
     )
-
-
-class Upsample(Operation):
-    """Every pixel repeated `factor` times in both directions: [c, h, w] becomes [c, factor h, factor w]."""
-
-    function = Function(
-        "upsample",
-        Section.KERNELS,
-        (X, count("factor")),
-        says="Every pixel repeated `factor` times in both directions.",
-    )
-
-    attributes = {"factor": 2}
-
-    @classmethod
-    def shape(cls, x: Type, factor: int) -> Type:
-        k, height, width = image(x, "upsample")
-        if factor < 1:
-            raise ShapeError("bad-setting", f"`upsample` repeats every pixel at least once, here {factor} times")
-        return Type(DType.REAL, (k, height * factor, width * factor))
-
-    reference: Lowering = staticmethod(lambda np, x, factor: np.repeat(np.repeat(x, factor, axis=-2), factor, axis=-1))
-
-    @staticmethod
-    def torch(torch: Arrays, x: Tensor, factor: int) -> Tensor:
-        return batched_torch(x, 3, lambda y: torch.nn.functional.interpolate(y, scale_factor=float(factor)))
-
-    @staticmethod
-    def onnx(op: Onnx[V], x: V, factor: int) -> V:
-        scales = op.reals([1, 1, factor, factor])
-        how = {"mode": "nearest", "coordinate_transformation_mode": "asymmetric", "nearest_mode": "floor"}
-        return batched_onnx(op, x, 3, lambda y: op.Resize(y, None, scales, **how))
-
-    @staticmethod
-    def derivative(ct: Term, y: Term, x: Term, factor: int) -> Term:
-        k, height, width = x.shape
-        return ct.reshape(k, height, factor, width, factor).sum((-3, -1))
-
-    cases = (case(sample(3, 4, 4)), case(sample(1, 2, 3), factor=3))
-
-
-POOLED = (X, count("size"), count("stride", Same("size")))
-
-
-class Pool(Operation, abstract=True):
-    """One number for each window: [channels, height, width] to [channels, (height - size) // stride + 1, ...]."""
-
-    attributes = {"size": 2, "stride": 2}
-    cases = (case(sample(3, 4, 4)), case(sample(2, 7, 5), size=3, stride=2))
-
-    @classmethod
-    def shape(cls, x: Type, size: int, stride: int) -> Type:
-        k, height, width = image(x, cls.name)
-        return Type(DType.REAL, (k, *(_slid(cls.name, s, size, stride) for s in (height, width))))
-
-
-class MaxPool(Pool):
-    """The largest element of each window of each channel."""
-
-    function = Function("max_pool", Section.KERNELS, POOLED, says=f"{__doc__} The stride is the size by default.")
-
-    reference: Lowering = staticmethod(lambda np, x, size, stride: np.max(_windows(np, x, size, stride), axis=(-2, -1)))
-    torch: Lowering = staticmethod(
-        lambda torch, x, size, stride: batched_torch(x, 3, lambda y: torch.nn.functional.max_pool2d(y, size, stride))
-    )
-    onnx: Lowering = staticmethod(
-        lambda op, x, size, stride: batched_onnx(
-            op, x, 3, lambda y: op.MaxPool(y, kernel_shape=[size] * 2, strides=[stride] * 2)
-        )
-    )
-
-    @staticmethod
-    def derivative(ct: Term, y: Term, x: Term, size: int, stride: int) -> Term:
-        """Pixels that are equally large share a window's derivative."""
-        largest = [seen.equals(y) for seen in _seen(x, size, stride, y.shape[-2:])]
-        share = ct / sum(largest[1:], largest[0])
-        return _given_back([share * each for each in largest], x, size, stride)
-
-
-class AvgPool(Pool):
-    """The average of the elements of each window of each channel."""
-
-    function = Function("avg_pool", Section.KERNELS, POOLED, says=f"{__doc__} The stride is the size by default.")
-
-    reference: Lowering = staticmethod(
-        lambda np, x, size, stride: np.mean(_windows(np, x, size, stride), axis=(-2, -1))
-    )
-    torch: Lowering = staticmethod(
-        lambda torch, x, size, stride: batched_torch(x, 3, lambda y: torch.nn.functional.avg_pool2d(y, size, stride))
-    )
-    onnx: Lowering = staticmethod(
-        lambda op, x, size, stride: batched_onnx(
-            op, x, 3, lambda y: op.AveragePool(y, kernel_shape=[size] * 2, strides=[stride] * 2)
-        )
-    )
-
-    @staticmethod
-    def derivative(ct: Term, y: Term, x: Term, size: int, stride: int) -> Term:
-        return _given_back([ct / float(size * size)] * size**2, x, size, stride)

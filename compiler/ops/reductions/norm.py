@@ -219,7 +219,7 @@ class BatchNorm(Operation):
         Section.KERNELS,
         (*map(tensor, ("x", "weight", "bias", "mean", "variance")), flag("training", REQUIRED), number("eps")),
         says="Each channel over the batch and all pixels, by running statistics unless in training: what `batch_norm` is made of.",
-        derived=lambda types: {"rank": types[0].rank},
+        derived=lambda types, _: {"rank": types[0].rank},
         label="batch_norm",
     )
 

@@ -81,7 +81,7 @@ def _uses_of_weights(products: Sequence[Node], known: Known) -> float:
 def _rows(product: Node, known: Known) -> int:
     """The vectors, or pixels, of one example that a weight is multiplied with."""
     made = product.inputs[0].type if product.op is ConvTranspose else product.output.type
-    places = made.shape[:-1] if product.op is Affine else made.shape[-2:]
+    places = made.shape[:-1] if product.op is Affine else made.shape[1:]
     return size_of([*(a.size for a in inner_lead(made)), *places], known)
 
 
