@@ -15,13 +15,14 @@ from mai.compiler.ir.rewrite import free_values, made_in
 from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.structure import Adjoint, Constant, Loop, WeightOf
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, Subtract
+from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, StopGradient, Subtract
 from mai.compiler.ops.elementwise.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
 from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.passes.loops.recurrence import Recurrence, find_recurrence
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.torch.adjoint import adjoint
 from mai.compiler.torch.draw_calls import CALLS as DRAWN
+from mai.compiler.torch.implicit import implicit
 from mai.compiler.torch.loops import loop
 from mai.compiler.torch.matching_call import matching
 from mai.compiler.torch.names import attribute, identifier
@@ -151,8 +152,10 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         body, captured = self.module(region)
         count, *states = (self[v] for v in node.inputs)
         leads = tuple(len(v.type.lead) for v in region.outputs[len(states) :])
-        stops = {"fill": Loop.of(node).fill} if Loop.of(node).stops else {}
-        results = self.code.call(loop, (body, count, tuple(states), captured, leads), stops)
+        options = {"fill": Loop.of(node).fill} if Loop.of(node).stops else {}
+        if self._is_held_still(node):
+            options["still"] = True
+        results = self.code.call(loop, (body, count, tuple(states), captured, leads), options)
         return [self.code.item(results, i) for i in range(len(node.outputs))]
 
     def recurrence(self, node: Node, blocks: Recurrence) -> list[fx.Proxy]:
@@ -167,6 +170,12 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         results = self.code.call(recurrence, (*arguments, leads))
         return [self.code.item(results, i) for i in range(len(node.outputs))]
 
+    def _is_held_still(self, loop: Node) -> bool:
+        """Whether no derivative goes back through a loop."""
+        return not any(v in self.graph.outputs for v in loop.outputs) and all(
+            user.op is StopGradient for v in loop.outputs for user in v.uses
+        )
+
     def adjoint(self, node: Node) -> list[fx.Proxy]:
         """`adjoint(field, solution, inputs, outer, further, ...)`: both regions are modules."""
         equation = Adjoint.of(node)
@@ -177,6 +186,11 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         method = (lead, solver.adjoint, options["rtol"], options["atol"], solver.adaptive)
         results = self.code.call(adjoint, (field, solution, inputs, outer, further, *method))
         return [self.code.item(results, i) for i in range(len(node.outputs))]
+
+    def implicit(self, node: Node) -> list[fx.Proxy]:
+        """`implicit(solve, z, y, captured)`: the region is a module."""
+        solve, captured = self.module(node.regions[0])
+        return [self.code.call(implicit, (solve, self[node.inputs[0]], self[node.inputs[1]], captured))]
 
     def module(self, region: Region, turns: Value | None = None) -> tuple[fx.Node, tuple[fx.Proxy, ...]]:
         """A region as a module, which takes its inputs and then what it reads from around it: this comes second.
