@@ -144,8 +144,11 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         body, captured = self.module(region)
         count, *states = (self[v] for v in node.inputs)
         leads = tuple(len(v.type.lead) for v in region.outputs[len(states) :])
-        stops = {"fill": Loop.of(node).fill} if Loop.of(node).stops else {}
-        results = self.code.call(loop, (body, count, tuple(states), captured, leads), stops)
+        options: dict[str, object] = {"fill": Loop.of(node).fill} if Loop.of(node).stops else {}
+        if not isinstance(Loop.of(node).count, int):
+            rows = [v.type for v in node.outputs[len(states) :]]
+            options["empty"] = tuple((tuple(map(self.size, t.physical)), DTYPES[t.dtype]) for t in rows)
+        results = self.code.call(loop, (body, count, tuple(states), captured, leads), options)
         return [self.code.item(results, i) for i in range(len(node.outputs))]
 
     def adjoint(self, node: Node) -> list[fx.Proxy]:
