@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import sys
 import traceback
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from itertools import chain
@@ -36,9 +36,9 @@ def internal(error: Exception) -> Diagnostic:
     return Diagnostic("internal", None, message, help="this is a bug of mai: please report it with the file")
 
 
-def check(path: Path, sets: Mapping[str, str] | None = None) -> Checked:
-    """Read, parse and elaborate a file. Never raises for what the file says."""
-    look = partial(_elaborated, path, sets or {})
+def check(path: Path, sets: Mapping[str, str] | None = None, data: Sequence[Path] = ()) -> Checked:
+    """Read, parse and elaborate a file, with `data` in the place of its own. Never raises for what the file says."""
+    look = partial(_elaborated, path, sets or {}, data=data)
     return with_edits(look({}), look)
 
 
@@ -73,16 +73,18 @@ def check_without_rules(path: Path, sets: Mapping[str, str] | None = None) -> Ch
     return _elaborated(path, sets or {}, {str(path): Source(file.source.path, text, file.source.name)})
 
 
-def _elaborated(path: Path, sets: Mapping[str, str], texts: Mapping[str, Source]) -> Checked:
+def _elaborated(path: Path, sets: Mapping[str, str], texts: Mapping[str, Source], data: Sequence[Path] = ()) -> Checked:
     sys.setrecursionlimit(max(sys.getrecursionlimit(), RECURSION_LIMIT))
     report = Reporter()
-    program = _attempt(path, report, sets, texts)
+    program = _attempt(path, report, sets, texts, data)
     return Checked(program, report.ordered(), report.stopped)
 
 
-def _attempt(path: Path, report: Reporter, sets: Mapping[str, str], texts: Mapping[str, Source]) -> Program | None:
+def _attempt(
+    path: Path, report: Reporter, sets: Mapping[str, str], texts: Mapping[str, Source], data: Sequence[Path]
+) -> Program | None:
     try:
-        program = elaborate(path, report, sets, texts)
+        program = elaborate(path, report, sets, texts, data)
         if program is not None and _fits(program, report):
             _check_derivatives(program, report)
             _check_constants(program, report)

@@ -66,11 +66,11 @@ def parse_sets(words: Sequence[str] | None) -> dict[str, str]:
     return values
 
 
-def program_of(file: Path, sets: Sequence[str] | None) -> Program:
-    """The program of a file. Raises `MaiError` where it is not sound."""
+def program_of(file: Path, sets: Sequence[str] | None, data: Sequence[Path] | None = None) -> Program:
+    """The program of a file, with `data` in the place of its own. Raises `MaiError` where it is not sound."""
     from mai.compiler.check import check
 
-    checked = check(file, parse_sets(sets))
+    checked = check(file, parse_sets(sets), data or ())
     if checked.program is None:
         raise MaiError(checked.diagnostics)
     return checked.program

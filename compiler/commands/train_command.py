@@ -33,7 +33,7 @@ def train(
     sets: Sets = None,
 ) -> None:
     """Train a file, then compile its exports: mai train moons_flow.mai --out runs/moons"""
-    program = program_of(file, sets)
+    program = program_of(file, sets, data)
     folder = out or Path("runs") / program.name
     compiling = compile_options(lambda: CompileOptions(opset=opset))
     from mai.compiler.check import growing

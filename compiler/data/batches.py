@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mai.compiler.data.fields import EXACT, bad, check_labels, check_whole, match_columns, shape_of, window
+from mai.compiler.data.fields import EXACT, bad, check_labels, check_sizes, check_whole, match_columns, shape_of, window
 from mai.compiler.data.label_names import Names, is_words, number_labels
 from mai.compiler.data.several_files import read_files
 from mai.compiler.data.source_kinds import (
@@ -170,7 +170,9 @@ def _matched(arrays: Mapping[str, Array], fields: Mapping[str, Type], named: boo
 
 
 def _typed(arrays: Fields, fields: Mapping[str, Type]) -> Fields:
-    return {name: _as_type(name, array, fields[name]) for name, array in arrays.items()}
+    typed = {name: _as_type(name, array, fields[name]) for name, array in arrays.items()}
+    check_sizes(fields, {name: array.shape[1:] for name, array in typed.items()})
+    return typed
 
 
 def _as_type(name: str, array: Array, type_: Type) -> Array:

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from mai.compiler.data.fields import check_labels, check_whole, match_columns, shape_of
+from mai.compiler.data.fields import check_labels, check_sizes, check_whole, match_columns, shape_of
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import Diagnostic, MaiError, placed
 from mai.spec.record import record
@@ -42,9 +42,11 @@ def misfits(training: Training, base: Path) -> list[Diagnostic]:
 
 def _compare(columns: Mapping[str, Column], fields: Mapping[str, Type], named: bool) -> None:
     """Raise `MaiError` for a field without a column, or with one of another kind or shape."""
+    shapes = {}
     for name, column in match_columns(columns, lambda c: bool(c.whole), fields, named).items():
         type_ = fields[name]
         if type_.dtype is not DType.REAL:
             check_whole(name, column.whole is not False)
             check_labels(name, type_, 0, (column.labels or 1) - 1)
-        shape_of(name, type_, column.shape)
+        shapes[name] = shape_of(name, type_, column.shape)
+    check_sizes(fields, shapes)

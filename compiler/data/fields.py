@@ -5,10 +5,12 @@ Nothing here looks at numbers, so that `mai check` says of shapes what training 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from math import prod
 from typing import TypeVar
 
+from mai.compiler.ir.operation import describe
+from mai.compiler.ir.sizes import Dim, Size, evaluate, symbol, symbols
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.cells import vector_columns
@@ -42,12 +44,45 @@ def match_columns(
 
 
 def shape_of(name: str, type_: Type, in_data: tuple[int, ...]) -> tuple[int, ...]:
-    """The shape that a field gives to an example's numbers, of which there must be as many `in_data`."""
+    """The shape that a field gives to an example's numbers, of which there must be as many `in_data`; free sizes are the data's."""
+    if any(not isinstance(size, int) for size in type_.shape):
+        return _filled(name, type_, in_data)
     shape = tuple(s for s in type_.shape if isinstance(s, int))
     if prod(in_data) != prod(shape):
         words = list(in_data) if in_data else "one number"
         raise bad(f"`{name}` is {list(shape)} in the spec and {words} in the data", help=_remedy(name, type_, in_data))
     return shape
+
+
+def _filled(name: str, type_: Type, in_data: tuple[int, ...]) -> tuple[int, ...]:
+    """The shape of a field with free sizes: that in the data, which has as many axes and the same sizes elsewhere."""
+    sizes = solved(type_.shape, in_data)
+    shape = tuple(int(evaluate(s, lambda n: sizes.get(n, -1))) for s in type_.shape)
+    if len(sizes) < len(set().union(*map(symbols, type_.shape))) or prod(shape) != prod(in_data):
+        words = list(in_data) if in_data else "one number"
+        raise bad(f"`{name}` is {describe(type_.shape)} in the spec and {words} in the data")
+    return shape
+
+
+def solved(shape: Sequence[Size], in_data: Sequence[int]) -> dict[str, int]:
+    """The free sizes of a field's shape, by what stands there in the data; where that is flat, of one free size."""
+    names = [str(size) for size in shape if isinstance(size, Dim) and size == symbol(str(size))]
+    if len(shape) == len(in_data):
+        return {str(size): n for size, n in zip(shape, in_data, strict=True) if str(size) in names}
+    rest = prod(size for size in shape if isinstance(size, int))
+    if len(names) != 1 or sum(isinstance(size, Dim) for size in shape) != 1 or rest == 0 or prod(in_data) % rest:
+        return {}
+    return {names[0]: prod(in_data) // rest}
+
+
+def check_sizes(fields: Mapping[str, Type], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Refuse fields in which a free size of one name has different numbers. Raises `MaiError`."""
+    seen: dict[str, tuple[int, str]] = {}
+    for name, shape in shapes.items():
+        for size, number in solved(fields[name].shape, shape).items():
+            first, owner = seen.setdefault(size, (number, name))
+            if first != number:
+                raise bad(f"`{size}` is {first} in `{owner}` and {number} in `{name}`")
 
 
 def _remedy(name: str, type_: Type, shape: tuple[int, ...]) -> str | None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, LetTensor, Module, Poison, is_number
+from mai.compiler.elaborate.blocks.data_fields import elaborate_data, explain_sizes
 from mai.compiler.elaborate.blocks.export import elaborate_export
-from mai.compiler.elaborate.blocks.train import elaborate_training
+from mai.compiler.elaborate.blocks.train import elaborate_training, only
 from mai.compiler.elaborate.blocks.weights_block import elaborate_loading
 from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.uncalled import check_unused
@@ -192,21 +193,27 @@ def elaborate(
     report: Reporter,
     sets: Mapping[str, str] | None = None,
     texts: Mapping[str, Source] = MappingProxyType({}),
+    data: Sequence[Path] = (),
 ) -> Program | None:
     """Read, parse and elaborate a file; None where it has errors, which `report` holds.
 
-    `texts` are read in the place of files, of this one or of those that it imports, by path.
+    `texts` are read in the place of files, of this one or of those that it imports, by path; `data` in the place of its data.
     """
     try:
         file = parse(texts.get(str(path)) or load_source(path, report), report)
-        return _program(file, path, report, sets or {}, texts)
+        return _program(file, path, report, sets or {}, texts, data)
     except MaiError:
         report.stopped = True
         return None
 
 
 def _program(
-    file: ast.File, path: Path, report: Reporter, sets: Mapping[str, str], texts: Mapping[str, Source]
+    file: ast.File,
+    path: Path,
+    report: Reporter,
+    sets: Mapping[str, str],
+    texts: Mapping[str, Source],
+    override: Sequence[Path],
 ) -> Program | None:
     _check_names(file, report)
     modules = {}
@@ -215,16 +222,19 @@ def _program(
         loader.loading.append(path.resolve())
         modules[training] = loader.module(file, path, loader.load_prelude(training))
         loader.check_sets()
+    written = only(file, ast.Data, "data", report)
+    data = elaborate_data(written, modules[True], report, path.parent, override)
     weights: dict[str, Weight] = {}
     exports: dict[str, Graph] = {}
     for declaration in file.declarations:
         if isinstance(declaration, ast.Function) and declaration.kind == "export":
             _check_export_name(declaration, exports, report)
-            graph = elaborate_export(declaration, modules[False], report, weights)
+            graph = elaborate_export(declaration, modules[False], report, weights, data.numbers)
             if graph is not None:
                 exports[declaration.name.id] = graph
-    training_block = elaborate_training(file, modules, report, weights)
+    training_block = elaborate_training(file, modules, data, report, weights)
     _check_unused(file, modules, report)
+    explain_sizes(data, written, report)
     if report.failed:
         return None
     names = modules[False].names

@@ -17,6 +17,7 @@ from mai.compiler.ir.structure import (
     Across,
     Adjoint,
     Constant,
+    Implicit,
     Lead,
     Loop,
     SizeOf,
@@ -106,6 +107,8 @@ class Interpreter(ABC, Generic[V, N]):
             return self.loop(node)
         if node.op is Adjoint:
             return self.adjoint(node)
+        if node.op is Implicit:
+            return self.implicit(node)
         raise _unexpected(node)
 
     def aligned(self, node: Node) -> list[V]:
@@ -182,6 +185,10 @@ class Interpreter(ABC, Generic[V, N]):
     def adjoint(self, node: Node) -> Sequence[V]:
         """What an `Adjoint` becomes, where the backend trains by the adjoint equation."""
         raise _unexpected(node)
+
+    def implicit(self, node: Node) -> Sequence[V]:
+        """What an `Implicit` becomes: the solution, where the backend takes no derivatives."""
+        return [self[node.inputs[0]]]
 
 
 def _unexpected(node: Node) -> BrokenGraph:

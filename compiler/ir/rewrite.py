@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import wraps
 from typing import Concatenate, ParamSpec
@@ -188,6 +188,20 @@ def free_values(region: Region) -> list[Value]:
 def reading(node: Node) -> list[Value]:
     """What a node reads from around it: its inputs, and what its regions read from outside."""
     return [*node.inputs, *(v for r in node.regions for v in free_values(r))]
+
+
+def path_between(nodes: Sequence[Node], x: Value, value: Value) -> list[Node]:
+    """The nodes by which a value is computed from x, in their order."""
+    moved, needed = {x}, {value}
+    for node in nodes:
+        if not moved.isdisjoint(reading(node)):
+            moved.update(node.outputs)
+    path = []
+    for node in reversed(nodes):
+        if any(v in needed and v in moved and v is not x for v in node.outputs):
+            path.append(node)
+            needed.update(reading(node))
+    return path[::-1]
 
 
 def symbols_of(node: Node) -> set[str]:

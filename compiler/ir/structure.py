@@ -210,6 +210,22 @@ DERIVATIVES = (Gradient, Pushforward)
 
 
 @open_record
+class FixedPoint(Structural):
+    """A solution z of z = g(z), with the derivative that the implicit function theorem gives it, until `implicit`.
+
+    Input: z, found by whatever means. Region: (z) -> g(z), which also reads what z depends on. Output: z.
+    """
+
+
+@open_record
+class Implicit(Structural):
+    """What `implicit` makes of a `FixedPoint` to be trained through.
+
+    Inputs: z, held still, and g(z). Region: a derivative with respect to z -> that with respect to g(z). Output: z.
+    """
+
+
+@open_record
 class Extend(Structural):
     """A row of tokens that grows by one a turn (14), until `recompute` or `incremental` makes it a loop.
 

@@ -12,7 +12,9 @@ from mai.compiler.ir.structure import (
     Adjoint,
     Constant,
     Extend,
+    FixedPoint,
     Gradient,
+    Implicit,
     Integrate,
     Lead,
     Loop,
@@ -48,11 +50,13 @@ def region_faults(node: Node) -> Iterator[str]:
         yield from _loop_faults(node, node.regions[0])
     elif node.op in (Integrate, Adjoint):
         yield from _integral_faults(node, node.regions[0])
+    elif node.op in (FixedPoint, Implicit):
+        yield from _count_faults("the body of a fixed point", node.regions[0], 1, 1)
     elif node.op is Extend:
         yield from _count_faults("the body of a text", node.regions[0], 2, 1)
 
 
-_REGIONS: dict[type[Operation], int] = {Loop: 1, Integrate: 1, Adjoint: 2, Extend: 1}
+_REGIONS: dict[type[Operation], int] = {Loop: 1, Integrate: 1, Adjoint: 2, Extend: 1, FixedPoint: 1, Implicit: 1}
 
 
 def _count_faults(what: str, region: Region, inputs: int, outputs: int) -> Iterator[str]:
@@ -174,6 +178,10 @@ def _pushforward(node: Node, graph: Graph) -> list[Type]:
     return [value.with_lead(join_leads([value, x, direction]))]
 
 
+def _fixed_point(node: Node, graph: Graph) -> list[Type]:
+    return [node.inputs[0].type]
+
+
 def _extend(node: Node, graph: Graph) -> list[Type]:
     row = node.inputs[0].type
     return [row.with_shape((row.shape[0] + Extend.of(node).count,))]
@@ -182,4 +190,5 @@ def _extend(node: Node, graph: Graph) -> list[Type]:
 _OUTPUTS: dict[type[Structural], Callable[[Node, Graph], list[Type]]] = {
     Constant: _constant, WeightOf: _weight, SizeOf: _size, Lead: _lead, Unlead: _unlead, Spread: _spread, Across: _across,
     Loop: _loop, Integrate: _integral, Adjoint: _integral, Gradient: _gradient, Pushforward: _pushforward, Extend: _extend,
+    FixedPoint: _fixed_point, Implicit: _fixed_point,
 }  # fmt: skip

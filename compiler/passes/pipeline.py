@@ -20,6 +20,7 @@ from mai.compiler.ir.rewrite import copy_graph
 from mai.compiler.ir.verify import verify
 from mai.compiler.passes.branches.pair import pair
 from mai.compiler.passes.derivatives.differentiate import differentiate
+from mai.compiler.passes.derivatives.implicit import implicit
 from mai.compiler.passes.local.fold import fold
 from mai.compiler.passes.local.fuse import fuse
 from mai.compiler.passes.local.prune import prune_in_place
@@ -90,6 +91,11 @@ def _discretise(adjoint: bool) -> Pass:
     return Pass("discretise", partial(discretise, adjoint=adjoint), reason)
 
 
+def _implicit(trained: bool) -> Pass:
+    reason = "after `differentiate`, which asks a fixed point for its derivative; what is left of it is its value"
+    return Pass("implicit", partial(implicit, trained=trained), reason)
+
+
 def _speculate(drafts: int) -> Pass:
     reason = "in the place of `incremental`, whose rules it follows for several tokens a turn"
     return Pass("speculate", partial(speculative, most=drafts), reason)
@@ -97,7 +103,7 @@ def _speculate(drafts: int) -> Pass:
 
 def derivation(*, adjoint: bool = False) -> tuple[Pass, ...]:
     """Every `repeat` with fresh parameters, `integrate` and derivative becomes plain code."""
-    return UNROLL, _discretise(adjoint), DIFFERENTIATE
+    return UNROLL, _discretise(adjoint), DIFFERENTIATE, _implicit(adjoint)
 
 
 def growth(*, cache: str = "none", drafts: int = 0) -> tuple[Pass, ...]:
@@ -131,7 +137,7 @@ OPTIMISATION = (
 )
 
 # The form that `--emit torch` prints: loops stay loops. A body is unrolled only where derivatives need its turns apart.
-READABLE = (_discretise(adjoint=False), DIFFERENTIATE, RECOMPUTE, SHARE, PRUNE)
+READABLE = (_discretise(adjoint=False), DIFFERENTIATE, _implicit(trained=False), RECOMPUTE, SHARE, PRUNE)
 
 Watcher = Callable[[Pass, float, Graph], None]
 _watchers: ContextVar[tuple[Watcher, ...]] = ContextVar("watchers", default=())

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import Binding, Environment, Module, Poison
 from mai.compiler.elaborate.context import BATCH, Context, Stop
@@ -22,15 +24,47 @@ RESERVED = ("seed", "batch")
 
 
 def elaborate_export(
-    declaration: ast.Function, module: Module, report: Reporter, weights: dict[str, Weight]
+    declaration: ast.Function,
+    module: Module,
+    report: Reporter,
+    weights: dict[str, Weight],
+    numbers: Mapping[str, Size],
 ) -> Graph | None:
     """The graph of an export; None where it has errors, which are reported.
 
+    A free size of its inputs is what the host's arrays have; where parameters depend on it, it is the size of that name in the data.
+
     Args:
         weights: the parameters so far, by name, which the export shares and adds to.
+        numbers: the sizes that the `data` line leaves to the data, as far as they are known.
     """
+    if not any(is_named(dim, numbers) for p in declaration.parameters if p.type for dim in dims_of(p.type)):
+        return _elaborate(declaration, module, report, weights, {})
+    first, own = Reporter(), dict(weights)
+    graph = _elaborate(declaration, module, first, own, {})
+    if any(d.slug == "dimension-unknown" for d in first.diagnostics):
+        return _elaborate(declaration, module, report, weights, numbers)
+    weights.update(own)
+    for diagnostic in first.diagnostics:
+        report.add(diagnostic)
+    return graph
+
+
+def is_named(dim: ast.Expr, numbers: Mapping[str, Size]) -> bool:
+    """Whether a dimension is one of these names."""
+    return isinstance(dim, ast.Name) and dim.id in numbers
+
+
+def _elaborate(
+    declaration: ast.Function,
+    module: Module,
+    report: Reporter,
+    weights: dict[str, Weight],
+    numbers: Mapping[str, Size],
+) -> Graph | None:
     e = Elaborator(report, declaration.name.id, weights)
     env = Environment(module)
+    env.names.update(numbers)
     before = len(report.diagnostics)
     e.draws.start()
     for parameter in declaration.parameters:

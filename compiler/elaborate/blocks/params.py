@@ -67,6 +67,8 @@ def _initial(e: Context, env: Environment, statement: ast.Param, shape: tuple[in
         numbers = [float(n) for n in first.numbers if isinstance(n, (int, float)) and is_number(n)]
         if len(numbers) == len(first.numbers):
             return Initial(first.kind, tuple(numbers))
+        if e.report.tells("dimension-unknown", e.at(span) or span):
+            raise Stop  # Of a size that is known only at run time, as has been said.
         raise e.fail("static-needed", span, "a param is drawn from a distribution with fixed numbers")
     help = "write `= zeros`, `= 0.1`, or `~ normal(0, 1)`"
     message = f"a param starts from a number, `normal` or `uniform`, this is {kind_of(first)}"

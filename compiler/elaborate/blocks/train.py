@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
-from mai.compiler.data.source_kinds import DrawsAlone, Source
-from mai.compiler.data.sources import SOURCES
 from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, Module, Poison
 from mai.compiler.elaborate.configuration import read_configuration
@@ -17,6 +15,7 @@ from mai.compiler.elaborate.expressions.names import look_up
 from mai.compiler.elaborate.statement_rules import elaborates
 from mai.compiler.ir.graph import Setting, Value, Weight, turns_of
 from mai.compiler.ir.operation import describe
+from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.program import Objective, Record, Report, Training, Update
 from mai.compiler.training.settings import TrainSettings
@@ -25,7 +24,10 @@ from mai.spec import ast
 from mai.spec.diagnostics import Label, Reporter
 from mai.spec.diagnostics.edit import meant, put
 from mai.spec.diagnostics.suggest import closest
-from mai.spec.read_settings import read_choice, read_settings
+from mai.spec.read_settings import read_settings
+
+if TYPE_CHECKING:
+    from mai.compiler.elaborate.blocks.data_fields import Data
 
 D = TypeVar("D", bound=ast.Declaration)
 
@@ -149,33 +151,24 @@ def _finished_records(e: Context, outcome: Outcome) -> tuple[Record, ...]:
 
 
 def elaborate_training(
-    file: ast.File, modules: Mapping[bool, Module], report: Reporter, weights: dict[str, Weight]
+    file: ast.File, modules: Mapping[bool, Module], data: Data, report: Reporter, weights: dict[str, Weight]
 ) -> Training | None:
-    """The train block of a file with its data; None where there is none, or it has errors."""
+    """The train block of a file; None where there is none, or it has errors."""
     train = only(file, ast.Train, "train", report)
-    data = only(file, ast.Data, "data", report)
-    if train is None and data is None:
+    written = next((d for d in file.declarations if isinstance(d, ast.Data)), None)
+    if train is None:
         return None
     env = Environment(modules[True])
     reader = Elaborator(report, "settings", {})
-    configuration = read_configuration(reader, env, train.settings) if train else None
+    configuration = read_configuration(reader, env, train.settings)
     settings = (
         read_settings(TrainSettings, configuration, "a train block", train.head, report)
-        if train and configuration is not None
+        if configuration is not None
         else None
     )
-    source: Source | None = None
-    if data is not None:
-        call = read_configuration(reader, env, (), data.source)
-        source = read_choice(call, call.span, "source", SOURCES, report) if call is not None else None
-    if train is None:
-        return None
-    if data is None:
-        source = DrawsAlone()
-    fields = _fields(reader, env, data.fields if data is not None else ())
     before = len(report.diagnostics)
     outcome, evaluated = Outcome(), Outcome()
-    block = _block(train, data, modules[True], fields, report, weights, outcome)
+    block = _block(train, written, modules[True], data, report, weights, outcome)
     if len(report.diagnostics) > before or not outcome.objectives:
         if not any(isinstance(s, ast.Minimize) for s in train.body):
             report.error(
@@ -187,15 +180,15 @@ def elaborate_training(
             )
         return None
     updates = tuple(Update(_output(block, value, name), name) for name, value in outcome.states.items())
-    evaluation = _block(train, data, modules[False], fields, report, weights, evaluated)
+    evaluation = _block(train, written, modules[False], data, report, weights, evaluated)
     records = _finished_records(block, outcome)
     for pattern in [*(p for o in outcome.objectives for p in o.only), *_frozen(train, settings)]:
         _check_matches(pattern, weights, report)
-    if settings is None or source is None or report.failed:
+    if settings is None or data.source is None or report.failed:
         return None
     return Training(
-        settings, source, fields, block.graph, evaluation.graph, tuple(outcome.objectives), tuple(outcome.reports), records,
-        data.span if data is not None else train.head, updates,
+        settings, data.source, dict(data.fields), block.graph, evaluation.graph, tuple(outcome.objectives), tuple(outcome.reports), records,
+        written.span if written is not None else train.head, updates,
     )  # fmt: skip
 
 
@@ -226,21 +219,8 @@ def only(file: ast.File, kind: type[D], word: str, report: Reporter) -> D | None
     return declarations[0] if declarations else None
 
 
-def _fields(e: Context, env: Environment, written_fields: Sequence[ast.DataField]) -> dict[str, Type]:
-    fields: dict[str, Type] = {}
-    for written in written_fields:
-        if written.name.id in fields:
-            e.error("duplicate-name", written.name.span, f"`{written.name.id}` is a field twice")
-            continue
-        try:
-            fields[written.name.id] = e.signatures.written_type(env, written.type)
-        except Stop:
-            continue
-    return fields
-
-
 def _block(
-    train: ast.Train, data: ast.Data | None, module: Module, fields: Mapping[str, Type], report: Reporter,
+    train: ast.Train, written: ast.Data | None, module: Module, data: Data, report: Reporter,
     weights: dict[str, Weight], outcome: Outcome,
 ) -> Context:  # fmt: skip
     e = Elaborator(report, "train", weights)
@@ -250,13 +230,17 @@ def _block(
     e.graph.settings["step"] = Setting(step, 0, 0)
     e.draws.start(step)
     e.draws.are_used = True
-    for data_field in data.fields if data is not None else ():
-        if data_field.name.id not in fields:
+    env.names.update(data.sizes)
+    for data_field in written.fields if written is not None else ():
+        if data_field.name.id not in data.fields:
             env.bind(data_field.name, Poison())
             continue
-        value = Value(fields[data_field.name.id].with_lead((BATCH,)), data_field.name.id)
+        value = Value(data.fields[data_field.name.id].with_lead((BATCH,)), data_field.name.id)
         e.graph.inputs.append(value)
         e.graph.sizes.setdefault("batch", (value, 0))
+        for axis, size in enumerate(value.type.shape, start=1):
+            if size in data.sizes.values() and size == symbol(str(size)):
+                e.graph.sizes.setdefault(str(size), (value, axis))
         env.bind(data_field.name, value)
     e.ask_for_batch()
     e.statements.block(env, train.body)

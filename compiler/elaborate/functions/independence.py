@@ -16,17 +16,17 @@ def check_dependence(
     Raises:
         Stop: `zero-derivative` was reported, with the swap as its help where that is a derivative.
     """
-    if _depends(e, value, x):
+    if depends(e, value, x):
         return
     message = f"`{derived.span.text}` does not depend on `{by.span.text}`: this derivative is 0 for every input"
     help: Help = f"`{by.span.text}` has to be what `{derived.span.text}` is computed from"
-    if _depends(e, x, value):
+    if depends(e, x, value):
         words = f"what is derived comes first: write `{function}({by.span.text}, {derived.span.text})`"
         help = Edit(words, (Change(derived.span, by.span.text), Change(by.span, derived.span.text)))
     raise e.fail("zero-derivative", by.span, message, label="not part of it", help=help)
 
 
-def _depends(e: Context, value: Value, x: Value) -> bool:
+def depends(e: Context, value: Value, x: Value) -> bool:
     """Whether a value is computed from x. The states of a loop may be, where x lies outside of the loop."""
     is_inside = x in e.builder.region.inputs or x.producer in e.builder.region.nodes
     fixed = {*e.graph.inputs, *(setting.value for setting in e.graph.settings.values())}

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from mai.compiler.ir.graph import Node, Value
-from mai.compiler.ir.structure import Loop
+from mai.compiler.ir.rewrite import reading
+from mai.compiler.ir.structure import FixedPoint, Loop
 from mai.compiler.ir.types import DType
 
 
@@ -18,7 +19,8 @@ def dependent(nodes: Iterable[Node], sources: Iterable[Value]) -> set[Value]:
     """The sources, and the real values that depend on them."""
     found = set(sources)
     for node in nodes:
-        flags = moving(node, found) if node.op is Loop else [any(v in found for v in node.inputs)] * len(node.outputs)
+        read = reading(node) if node.op is FixedPoint else node.inputs
+        flags = moving(node, found) if node.op is Loop else [any(v in found for v in read)] * len(node.outputs)
         found.update(v for v, moves in zip(node.outputs, flags, strict=True) if moves and is_real(v))
     return found
 

@@ -15,7 +15,7 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.operation import ShapeError
 from mai.compiler.ir.rewrite import reading
-from mai.compiler.ir.structure import Lead, Loop, Spread, Unlead
+from mai.compiler.ir.structure import FixedPoint, Lead, Loop, Spread, Unlead
 from mai.compiler.ir.types import Axis, Type
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.reductions import Sum
@@ -23,6 +23,7 @@ from mai.compiler.ops.shapes.shape import Expand
 from mai.compiler.ops.terms import Term
 from mai.compiler.passes.derivatives.dependence import dependent, is_real
 from mai.compiler.passes.derivatives.derivative_of_loops import backward_loop, forward_loop
+from mai.compiler.passes.derivatives.implicit import backward_fixed_point, forward_fixed_point
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 Values = dict[Value, Value]
@@ -55,6 +56,8 @@ class Derivative:
         self.builder.span, self.builder.scope = node.span, node.scope
         if node.op is Loop:
             return forward_loop(self, node, found)
+        if node.op is FixedPoint:
+            return forward_fixed_point(self, node, found)
         if not any(map(is_real, node.outputs)):
             return [None] * len(node.outputs)
         if node.op in (Lead, Unlead, Spread):
@@ -124,6 +127,8 @@ class Derivative:
         self.builder.span, self.builder.scope = node.span, node.scope
         if node.op is Loop:
             return backward_loop(self, node, found, active)
+        if node.op is FixedPoint:
+            return backward_fixed_point(self, node, found, active)
         ct = found[node.output]
         if node.op in (Lead, Unlead, Spread):
             return [(node.inputs[0], self._unviewed(node, ct))]
