@@ -34,6 +34,7 @@ from mai.compiler.ops.terms import Term
 from mai.compiler.passes.text.causal import SAMPLED, Sample, combine_fills, is_neutral
 from mai.compiler.passes.text.growth import Finish, grow
 from mai.compiler.passes.text.last_row import LAST, looks_along, needs
+from mai.compiler.passes.text.loop_along import LoopAlong, is_along_text
 from mai.compiler.passes.text.turn import Grown, Turn
 from mai.spec.diagnostics import MaiError
 
@@ -93,6 +94,8 @@ class Growth(Turn):
         read = [self.grown_of(v) for v in reading(node)]
         if not any(g.axes for g in read) and not self._speaks(node):
             return self._plain(node, inputs)
+        if is_along_text(self, node):
+            return LoopAlong(self, node).results()
         if node.op is Loop:
             return self._unrolled(node)
         if node.op is SizeOf:

@@ -236,6 +236,11 @@ class Speculation(Growth):
         place = first + first.range(count)
         return self.emit(Take, value, place.value, axis=axis, rank=rank, index_rank=1)
 
+    def after_last(self, last: Value, rows: Value) -> Value:
+        """After each draft."""
+        axis = -rows.type.rank
+        return self.emit(Pick, self.last_of(rows, axis), axis=axis, index=-1, name=last.name)
+
     def _led(self, value: Value, axis: int) -> Value:
         """Make an axis of the shape the lead axis `draft`."""
         if any(a.depth > DRAFT_DEPTH for a in value.type.lead):
