@@ -135,6 +135,8 @@ NAMES: list[Rule] = [
      "missing-name", "a path that is kept needs a name", "write `keep x as xs`"),
     (_all(_only("LPAR"), _word("train")),
      "missing-parameters", "a `train` has its settings in `( )`", "write `train(steps = 1000) { ... }`"),
+    (lambda p: p.found == "[" and p.line.split()[:1] in (["layer"], ["export"]), "missing-parameters",
+     "a family is of nets: a layer has parameters of its own at each call", mend.first_word("net", "write `net f[6](x: [2]) -> [2] { ... }`")),
     (_only("LPAR"),
      "missing-parameters", "the parameters stand in `( )` after the name", mend.parameters),
     (lambda p: "IGNORE" in p.accepts and p.is_word, "missing-quotes",
