@@ -18,6 +18,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, StopGradient, Subtract
 from mai.compiler.ops.elementwise.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
 from mai.compiler.ops.losses.matching import Matching
+from mai.compiler.passes.loops.recurrence import Recurrence, find_recurrence
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.torch.adjoint import adjoint
 from mai.compiler.torch.draw_calls import CALLS as DRAWN
@@ -26,6 +27,7 @@ from mai.compiler.torch.loops import loop
 from mai.compiler.torch.matching_call import matching
 from mai.compiler.torch.names import attribute, identifier
 from mai.compiler.torch.recorder import Recorder
+from mai.compiler.torch.recurrence import recurrence
 
 DTYPES = {DType.REAL: torch.float32, DType.INT: torch.int64, DType.BOOL: torch.bool}
 # Operations that take a Python number in the place of a tensor.
@@ -35,6 +37,8 @@ ARITHMETIC = (
 # Operations that are one call of a function of ours.
 CALLS = {**DRAWN, Matching: matching}
 Scalar = int | fx.Proxy
+STEPS_NAME = "steps"  # The size of a block of turns.
+STEPS = sizes.symbol(STEPS_NAME)
 
 
 class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
@@ -141,6 +145,9 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
 
     def loop(self, node: Node) -> list[fx.Proxy]:
         """`loop(body, count, states, captured)`: the body is a module; what it reads from outside is handed to it."""
+        blocks = find_recurrence(self.graph, node, STEPS)
+        if blocks is not None:
+            return self.recurrence(node, blocks)
         region = node.regions[0]
         body, captured = self.module(region)
         count, *states = (self[v] for v in node.inputs)
@@ -149,6 +156,18 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         if self._is_held_still(node):
             options["still"] = True
         results = self.code.call(loop, (body, count, tuple(states), captured, leads), options)
+        return [self.code.item(results, i) for i in range(len(node.outputs))]
+
+    def recurrence(self, node: Node, blocks: Recurrence) -> list[fx.Proxy]:
+        """`recurrence(updates, reads, count, states, tables, ...)`: its regions are modules."""
+        self.nodes(blocks.free)
+        count, *states = (self[v] for v in node.inputs)
+        tables = tuple(self[row.table] for row in blocks.rows)
+        axes = tuple(len(row.table.type.lead) + row.table.type.rank + row.axis for row in blocks.rows)
+        *updates, reads = (self.module(region, blocks.turns) for region in (*blocks.updates, blocks.reads))
+        arguments = (tuple(updates), reads, count, tuple(states), tables, blocks.fits(node), blocks.order, axes)
+        leads = tuple(len(v.type.lead) for v in node.regions[0].outputs[len(states) :])
+        results = self.code.call(recurrence, (*arguments, leads))
         return [self.code.item(results, i) for i in range(len(node.outputs))]
 
     def _is_held_still(self, loop: Node) -> bool:
@@ -173,13 +192,18 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         solve, captured = self.module(node.regions[0])
         return [self.code.call(implicit, (solve, self[node.inputs[0]], self[node.inputs[1]], captured))]
 
-    def module(self, region: Region) -> tuple[fx.Node, tuple[fx.Proxy, ...]]:
-        """A region as a module, which takes its inputs and then what it reads from around it: this comes second."""
+    def module(self, region: Region, turns: Value | None = None) -> tuple[fx.Node, tuple[fx.Proxy, ...]]:
+        """A region as a module, which takes its inputs and then what it reads from around it: this comes second.
+
+        `turns` is the input that a block's number of turns is read from, where it is of a block.
+        """
         captured = [v for v in free_values(region) if v in self.values]
         symbols = self.outer_symbols(region)
         inner = TorchInterpreter(self.graph)
         inner.parameters([*region.inputs, *captured])
         inner.sizes = {name: inner.code.proxy(inner.code.parameter(name)) for name in symbols}
+        if turns is not None:
+            inner.sizes[STEPS_NAME] = inner.code.item(inner[turns].shape, 0)
         inner.nodes(region.nodes)
         inner.returns(region.outputs)
         name = f"body_{len(self.bodies) + 1}"

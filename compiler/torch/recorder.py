@@ -12,7 +12,18 @@ from torch import fx
 
 from mai.compiler.torch.names import identifier
 
-TAKEN = ("choose", "loop", "matching", "random_halves", "random_normal", "random_uniform", "torch", "unit", "finish")
+TAKEN = (
+    "choose",
+    "loop",
+    "matching",
+    "random_halves",
+    "recurrence",
+    "random_normal",
+    "random_uniform",
+    "torch",
+    "unit",
+    "finish",
+)
 
 
 class Traced(fx.Proxy):

@@ -1,0 +1,105 @@
+"""Recurrences: which loops are recognised, and that they are computed by blocks as their loops say, gradients too."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+
+import mai.compiler.torch.interpreter as interpreter
+from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.ir.graph import Graph
+from mai.compiler.ir.structure import Loop
+from mai.compiler.passes import forms
+from mai.compiler.passes.loops.recurrence import find_recurrence
+from mai.compiler.program import Program
+from mai.compiler.torch.module import lower
+from mai.compiler.torch.parameters import Weights
+from mai.runtime.arrays import Array
+
+Maker = Callable[[str], Program]
+
+FILE = """export f(x: [P, 3], u: [P, 2], w: [3]) -> [3] {{
+{body}
+}}
+"""
+# Loops whose states enter their own updates affinely, by what they are.
+AFFINE = {
+    "average": "h = w\n  repeat P shared as t { h = 0.875 * h + 0.125 * x[t] }\n  return h",
+    "towards": "h = w\n  repeat P shared as t { h += sigmoid(x[t]) * (tanh(x[t]) - h) }\n  return h",
+    "selective": "h = zeros([3, 2])\n  repeat P shared as t {\n    h = exp(-softplus(x[t])[:, None] * exp(w)[:, None]) * h"
+    " + (x[t] * w)[:, None] * u[t]\n  }\n  return h @ u[0]",
+    "linear attention": "h = zeros([3, 2])\n  repeat P shared as t { h += x[t][:, None] * u[t] }\n  return h @ u[0]",
+    "one after the other": "h = w\n  g = zeros([3])\n  repeat P shared as t {\n    h = sigmoid(x[t]) * h + x[t]\n"
+    "    g = 0.75 * g - h / (1 + x[t]^2)\n  }\n  return g * h",
+    "what was before": "h = w\n  last = w\n  repeat P shared as t {\n    last = h\n    h = where(x[t] > 0, 0.5 * h, x[t])\n  }\n"
+    "  return last - h",
+    "nothing of itself": "h = w\n  repeat P shared as t { h = x[t] * w }\n  return h",
+    "negative": "h = w\n  repeat P shared as t { h = x[t] - h / 2 }\n  return h",
+    "by the turn": "h = w\n  repeat P shared as t { h = h * (1 - 1 / (2 + t)) + x[t] }\n  return h",
+    "earlier places": "h = w\n  repeat P shared as t { h = 0.875 * h + x[P - 1 - t] }\n  return h",
+    "numbers": "h = sum(w)\n  repeat P shared as t { h = cos(x[t, 0]) * h + x[t, 1] }\n  return h * w",
+    "mapped": "h = w\n  repeat P shared as t { h = leak(h, x[t]) }\n  return h",
+}
+MAPPED = "layer leak(h: [], x: []) -> [] { return sigmoid(x) * h + x }\n"
+# Loops that are none: a state goes through a nonlinear function, is mixed with others, or has whole numbers.
+OTHERS = {
+    "recurrent": "h = w\n  repeat P shared as t { h = tanh(h + x[t]) }\n  return h",
+    "squared": "h = w\n  repeat P shared as t { h = x[t] * h * h }\n  return h",
+    "divisor": "h = w\n  repeat P shared as t { h = x[t] / (2 + h) }\n  return h",
+    "mixed": "h = w\n  repeat P shared as t { h = 0.5 * roll(h, 1) + x[t] }\n  return h",
+    "each of the other": "h = w\n  g = w\n  repeat P shared as t {\n    last = h\n    h = 0.5 * g + x[t]\n    g = 0.5 * last\n  }\n  return h + g",
+    "gated by itself": "h = w\n  repeat P shared as t { h = sigmoid(h) * h + x[t] }\n  return h",
+    "drawn": "h = w\n  repeat P shared as t {\n    e ~ normal([3])\n    h = 0.5 * h + e\n  }\n  return h",
+}
+
+
+def graph_of(program: Maker, body: str) -> Graph:
+    return forms.prepare(program((MAPPED if "leak" in body else "") + FILE.format(body="  " + body)).exports["f"])
+
+
+def loop_of(graph: Graph) -> object:
+    (loop,) = [node for node in graph.nodes if node.op is Loop]
+    return find_recurrence(graph, loop, 16)
+
+
+def feed_of(turns: int, batch: int = 2) -> dict[str, Array]:
+    rng = np.random.default_rng(turns)
+    return {n: rng.standard_normal((batch, *s)) for n, s in (("x", (turns, 3)), ("u", (turns, 2)), ("w", (3,)))}
+
+
+def gradients(graph: Graph, feed: dict[str, Array]) -> tuple[Array, list[Array]]:
+    """The result of the graph in torch and float64, and what comes back to its inputs."""
+    given = [torch.from_numpy(feed[v.name]).requires_grad_() for v in graph.inputs]
+    (made,) = lower(graph, Weights({})).double()(*given)
+    (made * torch.linspace(0.5, 1.5, made.numel()).view(made.shape)).sum().backward()
+    back = [torch.zeros_like(g) if g.grad is None else g.grad for g in given]
+    return made.detach().numpy(), [g.numpy() for g in back]
+
+
+@pytest.mark.parametrize("kind", AFFINE)
+def test_what_enters_its_own_update_affinely_is_a_recurrence(program: Maker, kind: str) -> None:
+    assert loop_of(graph_of(program, AFFINE[kind])) is not None
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_other_loops_are_none(program: Maker, kind: str) -> None:
+    assert loop_of(graph_of(program, OTHERS[kind])) is None
+
+
+@pytest.mark.parametrize("turns", [1, 5, 16, 37])
+@pytest.mark.parametrize("kind", AFFINE)
+def test_blocks_of_turns_compute_what_the_loop_does(
+    program: Maker, monkeypatch: pytest.MonkeyPatch, kind: str, turns: int
+) -> None:
+    graph, feed = graph_of(program, AFFINE[kind]), feed_of(turns)
+    (wanted,) = evaluate(graph, feed, {}, {})
+    made, back = gradients(graph, feed)
+    np.testing.assert_allclose(made, wanted, rtol=1e-6, atol=1e-6)
+    monkeypatch.setattr(interpreter, "find_recurrence", lambda *_: None)
+    plain, wanted_back = gradients(graph, feed)
+    np.testing.assert_allclose(made, plain, rtol=1e-11, atol=1e-11)
+    for ours, theirs in zip(back, wanted_back, strict=True):
+        np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-11)
