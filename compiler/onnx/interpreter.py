@@ -104,7 +104,10 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
             return unrolled_loop(self, node, int(count))
         if stops_alone(node):
             return compacted_loop(self, node)
-        blocks = None if count is not None and count < 2 * BLOCK else find_recurrence(self.graph, node, BLOCK)
+        is_short = count is not None and count < 2 * BLOCK
+        if is_short or not self._of_codes.isdisjoint(node.regions[0].walk()):
+            return plain_loop(self, node)
+        blocks = find_recurrence(self.graph, node, BLOCK)
         return plain_loop(self, node) if blocks is None else BlockedLoop(self, node, blocks).results()
 
     def typed(self, value: Value, name: str = "") -> ir.Value:
