@@ -245,7 +245,7 @@ BLOCKS: list[Rule] = [
      mend.constant),
     (lambda p: p.word == "else" and p.opens, "misplaced-else", "an `else` follows the `}` of an `if`", None),
     (lambda p: p.word == "keep" and p.opens and p.is_word,
-     "misplaced-keep", "`keep` follows the `}` of an `integrate`, on its line", mend.keep_above),
+     "misplaced-keep", "`keep` follows the `}` of a `repeat` or an `integrate`, on its line", mend.keep_above),
 ]  # fmt: skip
 
 OPERANDS: list[Rule] = [
