@@ -204,7 +204,10 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         shared = any(isinstance(x, Token) for x in c)
         index = next((x for x in c if isinstance(x, ast.Identifier)), None)
         count, *until = (x for x in c if isinstance(x, ast.Expr))
-        return ast.Repeat(self.span(meta), count, shared, index, until[0] if until else None, c[-1])
+        body, *keeps = (x for x in c if isinstance(x, tuple))
+        return ast.Repeat(
+            self.span(meta), count, shared, index, until[0] if until else None, body, keeps[0] if keeps else ()
+        )
 
     def integrate(self, meta: Meta, c: Children) -> ast.Statement:
         variable, start, stop, solver, body, *keeps = (x for x in c if not isinstance(x, Token))

@@ -93,6 +93,7 @@ def _nest(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
             index=st.none() | identifiers,
             until=st.none() | small,
             body=body,
+            keeps=row(keep),
         ),
         node(ast.Integrate, variable=identifiers, start=small, stop=small, solver=small, body=body, keeps=row(keep)),
         node(ast.Extend, name=identifiers, count=small, until=st.none() | small, body=body),
