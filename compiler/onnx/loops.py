@@ -53,7 +53,7 @@ def stacked(
         rows = [_whole(op, row, v) for row, v in zip(rows, kept, strict=True)]
     if rule.stops and rule.fill is not None:
         rows = [_filled(op, row, count, rule.fill, v.type.dtype) for row, v in zip(rows, kept, strict=True)]
-    return [_rows(op, row, v) for row, v in zip(rows, kept, strict=True)]
+    return [rows_of(op, row, v) for row, v in zip(rows, kept, strict=True)]
 
 
 def _whole(op: OnnxBackend, rows: ir.Value, kept: Value) -> ir.Value:
@@ -72,7 +72,7 @@ def _filled(op: OnnxBackend, rows: ir.Value, count: ir.Value, fill: int, dtype: 
     return op.Concat(rows, op.Expand(op.const(fill, DTYPES[dtype].numpy()), missing), axis=0)
 
 
-def _rows(op: OnnxBackend, stacked: ir.Value, kept: Value) -> ir.Value:
+def rows_of(op: OnnxBackend, stacked: ir.Value, kept: Value) -> ir.Value:
     """A loop stacks along the first axis in memory; rows are the first axis of the shape, after the lead axes."""
     lead, rank = len(kept.type.lead), kept.type.rank
     if not lead:

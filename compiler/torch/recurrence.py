@@ -61,7 +61,7 @@ class Plan:
 
     def blocks(self) -> list[range]:
         """The turns of each block."""
-        return [range(i, min(i + BLOCK, self.count)) for i in range(0, self.count, BLOCK)]
+        return [range(i, min(i + BLOCK, self.count)) for i in range(0, max(self.count, 1), BLOCK)]
 
     def split(self, tensors: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
         """The states, the tables, the outer tensors and the rest."""

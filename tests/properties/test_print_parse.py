@@ -114,7 +114,11 @@ declarations = st.one_of(
     ),
     node(ast.Train, settings=settings, body=bodies),
     node(
-        ast.Function, kind=st.sampled_from(["layer", "net", "export"]), name=identifiers, parameters=parameters,
+        ast.Function, kind=st.sampled_from(["layer", "net", "export"]), name=identifiers, count=st.none(),
+        parameters=parameters, returns=row(types, 1, 3), body=bodies,
+    ),
+    node(
+        ast.Function, kind=st.just("net"), name=identifiers, count=small, parameters=parameters,
         returns=row(types, 1, 3), body=bodies,
     ),
 )  # fmt: skip
