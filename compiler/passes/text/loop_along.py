@@ -12,11 +12,10 @@ from collections.abc import Sequence
 from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.rewrite import Copier, reading, symbols_of
 from mai.compiler.ir.structure import Constant, Loop, Spread
-from mai.compiler.ir.types import DType, Type
+from mai.compiler.ir.types import Axis, DType, Type
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.ops.shapes.shape import Expand
-from mai.compiler.passes.loops.hoist import parted
 from mai.compiler.passes.text.growth import State
 from mai.compiler.passes.text.turn import Grown, Turn
 
@@ -24,15 +23,13 @@ EARLIER = "`shift(x, 1)[t]` is `x` one token before; `--no-cache` computes the w
 
 
 class LoopAlong:
-    """One loop along the text, in a turn of it."""
+    """One loop along the text, in a turn of it; `own` are the nodes of its body that depend on its turn."""
 
-    def __init__(self, g: Turn, loop: Node) -> None:
-        self.g, self.loop, self.body, self.builder = g, loop, loop.regions[0], g.builder
-        free, self.own = parted(self.body, set())
-        g.nodes(free)
-        g.node = loop
+    def __init__(self, g: Turn, loop: Node, own: Sequence[Node]) -> None:
+        self.g, self.loop, self.body, self.own, self.builder = g, loop, loop.regions[0], own, g.builder
         self.nodes = [n for own in self.own for n in (own, *(inner for r in own.regions for inner in r.walk()))]
         self.outside = self._outside()
+        self.states: list[State] = []
         self.reads = {n for n in self.nodes if self._is_read(n)}
 
     def results(self) -> list[Grown]:
@@ -43,23 +40,46 @@ class LoopAlong:
         """
         self._check()
         g, b = self.g, self.builder
-        states = [g.carried(v.name, v.type) for v in self.body.inputs[1:]]
-        first = [self._start(s, begin) for s, begin in zip(states, self.loop.inputs[1:], strict=True)]
-        region = self._turn_of_loop(states)
-        loop = Loop(g.new, fresh=False)
-        made = b.loop(b.size(g.new), loop, first, region)
-        last, rows, kept = made[: len(states)], made[len(states) : 2 * len(states)], made[2 * len(states) :]
-        for state, after, row in zip(states, last, rows, strict=True):
-            state.next = g.after_last(after, row)
-        ended = [Grown(state.next, now=True) for state in states if state.next is not None]
+        first = [self._start(v, begin) for v, begin in zip(self.body.inputs[1:], self.loop.inputs[1:], strict=True)]
+        region, count = self._turn_of_loop([v.type for v in first]), len(first)
+        made = b.loop(b.size(g.new), Loop(g.new, fresh=False), first, region)
+        last, rows, kept = made[:count], made[count : 2 * count], made[2 * count :]
+        ended = [Grown(self._end(*each), now=True) for each in zip(self.states, last, rows, strict=True)]
         return [*ended, *(Grown(row, -row.type.rank, (), g.new) for row in kept)]
 
-    def _turn_of_loop(self, states: Sequence[State]) -> Region:
+    def _start(self, state: Value, begin: Value) -> Value:
+        """A state before the new tokens. Before the first it is zeros, as every state of a text begins, or what the loop begins with.
+
+        Axes that a call is mapped over are axes of its shape while it is carried.
+        """
+        g, b = self.g, self.builder
+        axes = self._mapped(state.type)
+        shape = (*(axis.size for axis in axes), *state.type.shape)
+        carried = g.carried(state.name, Type(state.type.dtype, shape, g.lead, state.type.classes))
+        self.states.append(carried)
+        value = b.lead(carried.value, axes) if axes else carried.value
+        if _is_zero(begin):
+            return value
+        is_first = g.emit(logic.Equal, g.before, b.constant(0))
+        first = g.emit(logic.Where, is_first, g.grown_of(begin).value, value, name=state.name)
+        return b.spread(first, value.type.lead)
+
+    def _end(self, state: State, last: Value, rows: Value) -> Value:
+        """The state after the new tokens: what it becomes."""
+        b, axes = self.builder, self._mapped(last.type)
+        ends, all_ends = (b.unlead(v, len(axes)) if axes else v for v in (last, rows))
+        state.next = self.g.after_last(ends, all_ends, -rows.type.rank)
+        return b.lead(state.next, axes) if axes else state.next
+
+    def _mapped(self, type: Type) -> tuple[Axis, ...]:
+        return tuple(axis for axis in type.lead if axis not in self.g.lead)
+
+    def _turn_of_loop(self, states: Sequence[Type]) -> Region:
         """The body at one new token. It keeps the states, too, for whoever goes on from another than the last token."""
         g, b = self.g, self.builder
         positions, has_token = g.positions(), g.emit(logic.GreaterEqual, g.places(), b.constant(0), name="has_token")
         token = Value(Type(DType.INT), "token")
-        before = [Value(s.value.type, s.value.name) for s in states]
+        before = [Value(type, v.name) for type, v in zip(states, self.body.inputs[1:], strict=True)]
         region, outer = Region([token, *before]), b.region
         b.region = region
         position = g.emit(Take, positions, token, axis=-1, rank=1, name="position")
@@ -85,23 +105,27 @@ class LoopAlong:
         return [copier[v] for v in self.body.outputs]
 
     def _rule(self, copier: Copier, node: Node) -> bool:
-        """What is read at the turn stands before the rest."""
-        return node in self.reads
+        """What is read at the turn stands before the rest; what a loop inside carries has the lead axes that it has."""
+        if node in self.reads:
+            return True
+        taken = [n.output for r in node.regions for n in r.walk() if n in self.reads]
+        read = [v for v in reading(node) if v is not self.body.inputs[0] and not self._grows(v)] if node.regions else []
+        read += [self.body.inputs[0]] if any(self._reads_turn(n) for r in node.regions for n in r.walk()) else []
+        for value in [*read, *taken]:
+            if copier[value].type.lead != value.type.lead:
+                self.g.node = node
+                raise self.g.refused(f"reads `{value.name}`, which is of a place of its own in each text")
+        return False
+
+    def _reads_turn(self, node: Node) -> bool:
+        turn = self.body.inputs[0]
+        return node not in self.reads and (turn in node.inputs or any(turn in r.outputs for r in node.regions))
 
     def _outside(self) -> list[Value]:
         """What the loop's own code reads from around it."""
         read = [v for n in self.own for v in reading(n)] + self.body.outputs
         own = {*self.body.inputs, *(v for n in self.own for v in n.outputs)}
         return [v for v in dict.fromkeys(read) if v not in own]
-
-    def _start(self, state: State, begin: Value) -> Value:
-        """The state before the first token: zeros, as every state of a text begins, or what the loop begins with."""
-        if _is_zero(begin):
-            return state.value
-        g, b = self.g, self.builder
-        is_first = g.emit(logic.Equal, g.before, b.constant(0))
-        first = g.emit(logic.Where, is_first, g.grown_of(begin).value, state.value, name=state.value.name)
-        return b.spread(first, state.value.type.lead)
 
     def _moved(self, there: Value, new: Value, old: Value) -> Value:
         moved = self.g.emit(logic.Where, there, new, old, name=old.name)
@@ -131,8 +155,6 @@ class LoopAlong:
             g.node = node
             if node in self.reads:
                 continue
-            if node not in self.own and self.body.inputs[0] in node.reads():
-                raise g.refused("reads the number of the turn around its loop, where each text has a place of its own")
             if any(map(self._grows, node.inputs)):
                 raise g.refused("reads what grows elsewhere than at the turn of its loop", help=EARLIER)
             if g.length in symbols_of(node):

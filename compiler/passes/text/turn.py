@@ -168,8 +168,8 @@ class Turn(GrowingAxes):
         """A state of a loop along the text, zeros at first."""
         return self._state(name, type, 0)
 
-    def after_last(self, last: Value, rows: Value) -> Value:
-        """What a state of fixed size becomes, of its value after the last new token, or those after each, [new, ...]."""
+    def after_last(self, last: Value, rows: Value, axis: int) -> Value:
+        """What a state of fixed size becomes: its value after the last new token, or one of those after each, along `axis`."""
         return last
 
     def _state(self, name: str, type: Type, first: float) -> State:
