@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 from mai.compiler.ir.graph import Initial, Value
@@ -11,6 +11,8 @@ from mai.compiler.ir.sizes import Dim, Size
 from mai.spec import ast
 from mai.spec.record import record
 from mai.spec.source import Source, Span
+
+MEMBER = "*"  # In the path of a net of a family that is known only at run time: its number.
 
 
 class Poison:
@@ -43,10 +45,24 @@ class Module:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Function:
-    """A layer or a net, with the file it was written in."""
+    """A layer or a net, with the file it was written in.
+
+    A family has a `count`, and can be called once it says which `member` is meant.
+    """
 
     declaration: ast.Function
     module: Module
+    count: int | None = None
+    member: int | Value | None = None
+
+    @property
+    def scope(self) -> WeightScope:
+        """Where a net names its weights, wherever it is called."""
+        if self.member is None:
+            return WeightScope(self.name, self.name, self.name)
+        which = self.member if isinstance(self.member, int) else MEMBER
+        path = f"{self.name}.{which}"
+        return WeightScope(path, self.name, path, among=None if isinstance(self.member, int) else self)
 
     @property
     def name(self) -> str:
@@ -116,7 +132,8 @@ class Environment:
 class WeightScope:
     """Where fresh weights are named: a path, and how often each layer was called at it.
 
-    `form` is the path with `{}` for every turn, those that are elaborated one by one as well: the same at all turns.
+    `form` is the path with `{}` for every turn, those that are elaborated one by one as well: the same at all turns. `among` is
+    the net of a family that is known only at run time.
     """
 
     path: str
@@ -124,17 +141,26 @@ class WeightScope:
     form: str
     turns: tuple[int, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
+    among: Function | None = None
+
+    def names(self, name: str) -> list[str]:
+        """The weights that a name here stands for: one, or one of each net of the family."""
+        if self.among is None or self.among.count is None:
+            return [name]
+        rest = name.removeprefix(f"{self.owner}.{MEMBER}")
+        return [f"{self.owner}.{i}{rest}" for i in range(self.among.count)]
 
     def enter(self, name: str, turns: int | None = None) -> WeightScope:
         """The scope of the next call of `name` here: `linear_1`, `linear_2`, ...; or of a body that is done `turns` times."""
         self.counts[name] = self.counts.get(name, 0) + 1
         step = f".{name}_{self.counts[name]}"
-        inner = WeightScope(self.path + step, self.owner, self.form + step, self.turns)
+        inner = replace(self, path=self.path + step, form=self.form + step, counts={})
         return inner if turns is None else inner.at("{}", (*self.turns, turns))
 
     def at(self, turn: str, turns: tuple[int, ...] | None = None) -> WeightScope:
         """The scope of one turn of a body; of each, for a `turn` of `{}`."""
-        return WeightScope(f"{self.path}.{turn}", self.owner, self.form + ".{}", self.turns if turns is None else turns)
+        inner = replace(self, path=f"{self.path}.{turn}", form=self.form + ".{}", counts={})
+        return inner if turns is None else replace(inner, turns=turns, counts={})
 
 
 def is_static(value: Binding) -> bool:

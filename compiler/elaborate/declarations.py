@@ -23,6 +23,7 @@ from mai.spec.diagnostics.suggest import closest
 from mai.spec.parse import load_source, parse
 from mai.spec.source import Source
 
+MAX_FAMILY = 10_000
 MAX_IMPORTS = 500  # One file inside the other.
 
 
@@ -105,8 +106,10 @@ class Loader:
                 self._bind(module, declaration.name, self._const(module, declaration, path))
             case ast.Let():
                 self._bind(module, declaration.name, LetTensor(declaration, module))
-            case ast.Function(kind="layer" | "net"):
+            case ast.Function(kind="layer" | "net", count=None):
                 self._bind(module, declaration.name, Function(declaration, module))
+            case ast.Function(kind="net", count=ast.Expr() as count):
+                self._bind(module, declaration.name, self._family(module, declaration, count))
 
     def _bind(self, module: Module, name: ast.Identifier, value: object) -> None:
         if name.id in module.where:
@@ -129,6 +132,17 @@ class Loader:
         at = declaration.value.span
         help = f"write `let {declaration.name.id} = ...` for a tensor"
         return maker.error("static-needed", at, "a const is a number, known when the file is compiled", help=help)
+
+    def _family(self, module: Module, declaration: ast.Function, written: ast.Expr) -> object:
+        """`net st[L](...)`: as many nets as a number says that is known when the file is compiled."""
+        count = Elaborator(self.report, "const", {}).expressions.expression(Environment(module), written)
+        if isinstance(count, Poison):
+            return count
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_FAMILY:
+            message = f"a family has a whole number of nets, from 1 to {MAX_FAMILY:,}"
+            self.report.error("family-member", written.span, message)
+            return Poison()
+        return Function(declaration, module, count)
 
     def _set_value(self, name: str, given: str) -> object:
         source = Source(f"--set {name}", f"const value = {given}\n")

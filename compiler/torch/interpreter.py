@@ -152,7 +152,8 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         body, captured = self.module(region)
         count, *states = (self[v] for v in node.inputs)
         leads = tuple(len(v.type.lead) for v in region.outputs[len(states) :])
-        options = {"fill": Loop.of(node).fill} if Loop.of(node).stops else {}
+        options: dict[str, object] = {"fill": Loop.of(node).fill} if Loop.of(node).stops else {}
+        options |= self._empty(node)
         if self._is_held_still(node):
             options["still"] = True
         results = self.code.call(loop, (body, count, tuple(states), captured, leads), options)
@@ -167,8 +168,15 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         *updates, reads = (self.module(region, blocks.turns) for region in (*blocks.updates, blocks.reads))
         arguments = (tuple(updates), reads, count, tuple(states), tables, blocks.fits(node), blocks.order, axes)
         leads = tuple(len(v.type.lead) for v in node.regions[0].outputs[len(states) :])
-        results = self.code.call(recurrence, (*arguments, leads))
+        results = self.code.call(recurrence, (*arguments, leads), self._empty(node))
         return [self.code.item(results, i) for i in range(len(node.outputs))]
+
+    def _empty(self, loop: Node) -> dict[str, object]:
+        """The sizes of the rows of a loop that may have no turns."""
+        rows = [v.type for v in loop.outputs[len(loop.inputs) - 1 :]]
+        if not rows or (isinstance(Loop.of(loop).count, int) and Loop.of(loop).count):
+            return {}
+        return {"empty": tuple((tuple(map(self.size, t.physical)), DTYPES[t.dtype]) for t in rows)}
 
     def _is_held_still(self, loop: Node) -> bool:
         """Whether no derivative goes back through a loop."""

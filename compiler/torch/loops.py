@@ -8,24 +8,33 @@ import torch
 from torch import Tensor, fx
 
 Body = Callable[..., tuple[Tensor, ...]]
+Empty = tuple[tuple[tuple[int, ...], torch.dtype], ...]  # Shapes and dtypes of what a loop without turns keeps.
 
 
 @fx.wrap
 def loop(
     body: Body, count: Tensor, states: tuple[Tensor, ...], captured: tuple[Tensor, ...], leads: tuple[int, ...],
-    fill: float | None = None, still: bool = False,
+    fill: float | None = None, empty: Empty = (), still: bool = False,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """Apply `body(turn, *states, *captured)` `count` times; `still` keeps nothing for derivatives.
 
     The body gives the next states and what is kept of the turn; what was kept is stacked after its lead axes, of which
     `leads` has the numbers. With `fill`, the first state is whether any example goes on: the turns not taken keep it.
+    `empty` is what is kept where there are no turns.
     """
     kept: list[list[Tensor]] = [[] for _ in leads]
     with torch.set_grad_enabled(torch.is_grad_enabled() and not still):
         states = _turns(body, count, states, captured, kept, fill)
+    if not int(count):
+        return *states, *empty_rows(empty, count.device)
     if fill is not None:
         kept = [rows + [torch.full_like(rows[0], fill)] * (int(count) - len(rows)) for rows in kept]
     return *states, *(torch.stack(rows, lead) for rows, lead in zip(kept, leads, strict=True))
+
+
+def empty_rows(empty: Empty, device: torch.device) -> list[Tensor]:
+    """What a loop without turns keeps: no rows, of the sizes that they would have."""
+    return [torch.zeros(shape, dtype=dtype, device=device) for shape, dtype in empty]
 
 
 def _turns(

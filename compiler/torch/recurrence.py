@@ -16,6 +16,8 @@ import torch
 from torch import Tensor, fx
 from torch.autograd.function import once_differentiable
 
+from mai.compiler.torch.loops import Empty, empty_rows
+
 BLOCK = 16  # Turns; measured: 8, 16 and 32 are within a fifth of each other, 64 takes longer.
 
 Outer = Tensor | int  # What a region reads from around the loop: values, and sizes.
@@ -59,7 +61,7 @@ class Plan:
 
     def blocks(self) -> list[range]:
         """The turns of each block."""
-        return [range(i, min(i + BLOCK, self.count)) for i in range(0, self.count, BLOCK)]
+        return [range(i, min(i + BLOCK, self.count)) for i in range(0, max(self.count, 1), BLOCK)]
 
     def split(self, tensors: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
         """The states, the tables, the outer tensors and the rest."""
@@ -230,9 +232,14 @@ def _autocast(device: str) -> torch.autocast:
 def recurrence(
     updates: tuple[tuple[torch.nn.Module, tuple[Outer, ...]], ...], reads: tuple[torch.nn.Module, tuple[Outer, ...]],
     count: Tensor, states: tuple[Tensor, ...], tables: tuple[Tensor, ...], fits: tuple[tuple[Places, Places], ...],
-    order: Places, axes: Places, leads: Places,
+    order: Places, axes: Places, leads: Places, empty: Empty = (),
 ) -> tuple[Tensor, ...]:  # fmt: skip
-    """The last states of a recurrence, then what is kept of its turns, stacked after `leads` lead axes; see `Plan`."""
+    """The last states of a recurrence, then what is kept of its turns, stacked after `leads` lead axes; see `Plan`.
+
+    `empty` is what is kept where there are no turns.
+    """
+    if not int(count):
+        return *states, *empty_rows(empty, count.device)
     modules = [*updates, reads]
     outer = list({id(o): o for _, read in modules for o in read if isinstance(o, Tensor)}.values())
     place = {id(o): i for i, o in enumerate(outer)}

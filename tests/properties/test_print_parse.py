@@ -93,6 +93,7 @@ def _nest(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
             index=st.none() | identifiers,
             until=st.none() | small,
             body=body,
+            keeps=row(keep),
         ),
         node(ast.Integrate, variable=identifiers, start=small, stop=small, solver=small, body=body, keeps=row(keep)),
         node(ast.Extend, name=identifiers, count=small, until=st.none() | small, body=body),
@@ -113,7 +114,11 @@ declarations = st.one_of(
     ),
     node(ast.Train, settings=settings, body=bodies),
     node(
-        ast.Function, kind=st.sampled_from(["layer", "net", "export"]), name=identifiers, parameters=parameters,
+        ast.Function, kind=st.sampled_from(["layer", "net", "export"]), name=identifiers, count=st.none(),
+        parameters=parameters, returns=row(types, 1, 3), body=bodies,
+    ),
+    node(
+        ast.Function, kind=st.just("net"), name=identifiers, count=small, parameters=parameters,
         returns=row(types, 1, 3), body=bodies,
     ),
 )  # fmt: skip

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from mai.compiler.elaborate.bindings import Binding, Distribution, Environment, Poison, is_number
 from mai.compiler.elaborate.context import Context, Stop, kind_of
+from mai.compiler.elaborate.expressions.families import parameter_of
 from mai.compiler.elaborate.expressions.signatures import dims_of
 from mai.compiler.elaborate.statement_rules import elaborates
 from mai.compiler.elaborate.statements import check_distribution
 from mai.compiler.elaborate.states import current_state
-from mai.compiler.ir.graph import Initial, Weight
+from mai.compiler.ir.graph import Initial, Value, Weight
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import product
 from mai.spec import ast
@@ -25,8 +28,16 @@ def _param(e: Context, env: Environment, statement: ast.Param) -> Binding:
     name = f"{e.scope.path}.{statement.name.id}"
     init = _initial(e, env, statement, shape)
     weight = Weight(name, shape, init, statement.trained, e.scope.owner, statement.span, e.scope.turns)
-    _register(e, weight, statement)
-    value = e.parameter(weight)
+    weights = [replace(weight, name=each) for each in e.scope.names(name)]
+    for each in weights:
+        _register(e, each, statement)
+    member = e.scope.among.member if e.scope.among is not None else None
+    value = parameter_of(e, weights, member) if isinstance(member, Value) else e.parameter(weight)
+    if not weight.trained and isinstance(member, Value):
+        message = (
+            f"`{statement.name.id}` is a state: the number of a net that has one is known when the file is compiled"
+        )
+        raise e.fail("static-needed", statement.span, message)
     if not weight.trained:
         env.states[statement.name.id] = name
         value = current_state(e, name, value)

@@ -30,12 +30,13 @@ from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.indexing import Iota, Pick, Slice, Take
 from mai.compiler.ops.shapes.shape import Concat, Transpose, Unsqueeze
 from mai.compiler.ops.terms import Term
+from mai.compiler.passes.fill import full
 from mai.compiler.passes.text import drafts
 from mai.compiler.passes.text.drafts import Text
 from mai.compiler.passes.text.growth import State, smallest
 from mai.compiler.passes.text.incremental import Growth
 from mai.compiler.passes.text.prompt_lookup import PADS, at
-from mai.compiler.passes.text.turn import Grown, full
+from mai.compiler.passes.text.turn import Grown
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 DRAFT_DEPTH = 0.5  # The axis is inside the batch, and outside the axes that a call is mapped over.
