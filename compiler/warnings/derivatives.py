@@ -21,8 +21,9 @@ def _in_body(body: Sequence[ast.Statement]) -> Iterator[Diagnostic]:
     """The calls and assignments of a body in their order: an assignment counts from its end on."""
     calls: dict[str, ast.Call] = {}  # The last call that a name was assigned.
     made_of: dict[str, set[str]] = {}  # All names that a name was computed from.
-    asked = [(call.span.start, call) for call in nodes_of(body, ast.Call)]
-    for _, each in sorted([*asked, *((s.span.end, s) for s in nodes_of(body, ast.Assign))], key=lambda pair: pair[0]):
+    places: list[tuple[int, ast.Call | ast.Assign]] = [(call.span.start, call) for call in nodes_of(body, ast.Call)]
+    places += [(assign.span.end, assign) for assign in nodes_of(body, ast.Assign)]
+    for _, each in sorted(places, key=lambda pair: pair[0]):
         if isinstance(each, ast.Call):
             yield from _of_call(each, calls, made_of)
         else:
