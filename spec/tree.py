@@ -115,6 +115,9 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
     def named_argument(self, meta: Meta, c: Children) -> ast.Argument:
         return ast.Argument(self.span(meta), str(c[0]), self.token_span(c[0]), c[1])
 
+    def several(self, meta: Meta, c: Children) -> ast.Several:
+        return ast.Several(self.span(meta), _above(*c), tuple(c))
+
     def new_axis(self, meta: Meta, c: Children) -> ast.NewAxis:
         return ast.NewAxis(self.span(meta))
 
