@@ -244,7 +244,7 @@ def _is_thin(node: Node) -> bool:
 
 def _thin_product(x: fx.Proxy, y: fx.Proxy, *, of_row: bool) -> fx.Proxy:
     """Such products number by number: as matrix products they take two to four times as long."""
-    return (x.mT * y).sum(-2, keepdim=True) if of_row else (x * y.mT).sum(-1, keepdim=True)
+    return x.mT.mul(y).sum(-2, keepdim=True) if of_row else x.mul(y.mT).sum(-1, keepdim=True)
 
 
 def _sizes_in(value: object) -> list[Dim]:

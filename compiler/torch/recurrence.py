@@ -199,11 +199,11 @@ class _Back:
         made = Block(plan, turns, first, rows, self.outer)
         leaves = [leaf for pair in made.states for leaf in pair]
         parts = self._row_parts(rows, turns)
-        came = [None] * len(leaves)
+        came: list[Tensor | None] = [None for _ in leaves]
         self._back(made.kept, kept, leaves, came, parts)
         for i, place in reversed([*enumerate(plan.order)]):
             slopes = made.slopes[i]
-            g, carry[place] = _scan_back(slopes.detach(), *came[2 * i : 2 * i + 2], carry[place])
+            g, carry[place] = _scan_back(slopes.detach(), came[2 * i], came[2 * i + 1], carry[place])
             products = g * made.states[i][0].detach() if slopes.requires_grad else g
             self._back([slopes, made.offsets[i]], [products, g], leaves[: 2 * i], came, parts)
         return carry
