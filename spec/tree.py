@@ -115,6 +115,9 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
     def named_argument(self, meta: Meta, c: Children) -> ast.Argument:
         return ast.Argument(self.span(meta), str(c[0]), self.token_span(c[0]), c[1])
 
+    def several(self, meta: Meta, c: Children) -> ast.Several:
+        return ast.Several(self.span(meta), _above(*c), tuple(c))
+
     def new_axis(self, meta: Meta, c: Children) -> ast.NewAxis:
         return ast.NewAxis(self.span(meta))
 
@@ -268,10 +271,18 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return tuple(c[1:])
 
     def _function(self, kind: str, meta: Meta, c: Children) -> ast.Declaration:
-        returns = c[2] if len(c) == 4 else ()
-        end = max(part.span.end for part in (c[0], *c[1], *returns))
+        count = next((part for part in c if isinstance(part, ast.Expr)), None)
+        name, parameters, *returns, body = (part for part in c if part is not count)
+        end = max(part.span.end for part in (name, *parameters, *(type_ for types in returns for type_ in types)))
         head = Span(self.source, meta.start_pos, end)
-        return ast.Function(self.span(meta), kind, c[0], c[1], returns, c[-1], head)  # type: ignore[arg-type]
+        types = returns[0] if returns else ()
+        return ast.Function(self.span(meta), kind, name, count, parameters, types, body, head)  # type: ignore[arg-type]
+
+    def twin(self, meta: Meta, c: Children) -> ast.Declaration:
+        return ast.Twin(self.span(meta), c[0], c[1])
+
+    def family(self, meta: Meta, c: Children) -> ast.Expr:
+        return c[0]  # type: ignore[no-any-return]
 
     def layer(self, meta: Meta, c: Children) -> ast.Declaration:
         return self._function("layer", meta, c)

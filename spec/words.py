@@ -50,7 +50,7 @@ WORDS = (
     Word("data", "declaration", "The fields of one training example, and where they come from.", "data FIELDS from SOURCE"),
     Word("layer", "declaration", "A function of which every call has parameters of its own.",
          "layer NAME(PARAMETERS)[ -> RETURNS] { BODY }"),
-    Word("net", "declaration", "A function of which all calls share one set of parameters.",
+    Word("net", "declaration", "A function of which all calls share one set of parameters; `net st[6](...)` is a family of six.",
          "net NAME(PARAMETERS) -> RETURNS { BODY }"),
     Word("export", "declaration", "What becomes a file of its own: inputs of one example, settings of a call, results.",
          "export NAME(PARAMETERS) -> RETURNS { BODY }"),

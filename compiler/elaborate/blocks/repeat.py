@@ -53,10 +53,15 @@ def _repeat(e: Context, env: Environment, statement: ast.Repeat) -> Binding:
     if not can_differ or e.turns_apart >= MAX_TURNS_APART or e.failed_attempts >= MAX_ATTEMPTS:
         _loop(e, env, statement, turns)
         return None
-    alike = attempt(e, env, lambda: _loop(e, env, statement, turns))
+    alike = attempt(e, env, lambda: _loop(e, env, statement, turns, is_tried=_are_few(e, turns)))
     if alike is not None:
         _explain(e, *_taken_apart(e, env, statement, turns))
     return None
+
+
+def _are_few(e: Context, turns: Turns) -> bool:
+    """Whether the turns may be taken apart."""
+    return isinstance(turns.count, int) and e.turns_apart + turns.count <= MAX_TURNS_APART
 
 
 def _explain(e: Context, apart: Reporter | None, turn: int) -> None:
@@ -107,16 +112,17 @@ def _count_apart(e: Context, statement: ast.Repeat, count: int) -> None:
         raise e.fail("repeat-too-long", statement.count.span, message)
 
 
-def _loop(e: Context, env: Environment, statement: ast.Repeat, turns: Turns) -> None:
-    """Elaborate one body for all turns."""
+def _loop(e: Context, env: Environment, statement: ast.Repeat, turns: Turns, is_tried: bool = False) -> None:
+    """Elaborate one body for all turns; `is_tried` where they may be taken apart instead."""
     names = states_of(e, env, assigned_names(statement.body))
     states = first_states = [*going_state(e, statement), *names]
     turns = replace(turns, scope=_scope(e, turns.count, statement))
-    outer_turn = e.draws.turn
+    outer_turn, outer_open = e.draws.turn, e.open_turns
     kept: list[Value] = []
 
     def body(values: list[Value], region: Region) -> list[Value]:
         e.draws.turn = e.draws.inner_turn(outer_turn, turns.total, region.inputs[0])
+        e.open_turns = [*outer_open, region.inputs[0]] if is_tried else outer_open
         after = _turn(e, env, statement, first_states, values, region.inputs[0], turns)
         kept[:] = after[len(first_states) :]
         return after[: len(first_states)]
@@ -125,8 +131,9 @@ def _loop(e: Context, env: Environment, statement: ast.Repeat, turns: Turns) -> 
     try:
         region, states = settle(e, states, body, [index])
     finally:
-        e.draws.turn = outer_turn
-    is_fresh = not is_shared(statement) and any(name.startswith(turns.scope.path + ".") for name in e.graph.weights)
+        e.draws.turn, e.open_turns = outer_turn, outer_open
+    inside = tuple(f"{path}." for path in turns.scope.names(turns.scope.path))
+    is_fresh = not is_shared(statement) and any(name.startswith(inside) for name in e.graph.weights)
     if is_fresh:
         _check_fresh(e, turns.count, statement)
     ends = statement.until is not None
