@@ -115,6 +115,9 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
     def named_argument(self, meta: Meta, c: Children) -> ast.Argument:
         return ast.Argument(self.span(meta), str(c[0]), self.token_span(c[0]), c[1])
 
+    def several(self, meta: Meta, c: Children) -> ast.Several:
+        return ast.Several(self.span(meta), _above(*c), tuple(c))
+
     def new_axis(self, meta: Meta, c: Children) -> ast.NewAxis:
         return ast.NewAxis(self.span(meta))
 
@@ -274,6 +277,9 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         head = Span(self.source, meta.start_pos, end)
         types = returns[0] if returns else ()
         return ast.Function(self.span(meta), kind, name, count, parameters, types, body, head)  # type: ignore[arg-type]
+
+    def twin(self, meta: Meta, c: Children) -> ast.Declaration:
+        return ast.Twin(self.span(meta), c[0], c[1])
 
     def family(self, meta: Meta, c: Children) -> ast.Expr:
         return c[0]  # type: ignore[no-any-return]

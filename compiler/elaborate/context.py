@@ -78,6 +78,7 @@ class Context(Telling):
         self.axes: tuple[Axis, ...] = ()  # What the calls around map over.
         self.batch_axis = BATCH
         self.directions = 0
+        self.places_apart = 0  # Copies of places at which functions are differentiated.
         self.turns_apart = 0  # Turns of `repeat`s that were elaborated one by one.
         self.failed_attempts = 0
         self.open_turns: list[

@@ -19,7 +19,7 @@ def check_derivatives(graph: Graph) -> None:
     """
     plain = unroll(graph, at_most=TURNS)
     moving = {v for n in plain.walk() if n.op is Integrate for region in n.regions for v in made_in(region)}
-    inside = all(n.inputs[1] in moving for n in plain.walk() if n.op in DERIVATIVES)
+    inside = all(moving.issuperset(n.inputs[1 : 1 + len(n.inputs) // 2]) for n in plain.walk() if n.op in DERIVATIVES)
     differentiate(plain if inside else discretise(plain))
 
 
