@@ -35,8 +35,11 @@ def _declaration(d: ast.Declaration) -> Iterator[str]:
         case ast.Function():
             parameters = ", ".join(_parameter(p) for p in d.parameters)
             returns = f" -> {_together([type_(t) for t in d.returns])}" if d.returns else ""
-            yield f"{d.kind} {d.name.id}({parameters}){returns} {{"
+            count = f"[{expr(d.count)}]" if d.count else ""
+            yield f"{d.kind} {d.name.id}{count}({parameters}){returns} {{"
             yield from _block(d.body)
+        case ast.Twin():
+            yield f"net {d.name.id} = {expr(d.value)}"
         case ast.Train():
             yield f"train({_arguments(d.settings)}) {{"
             yield from _block(d.body)

@@ -135,7 +135,9 @@ NAMES: list[Rule] = [
      "missing-name", "a path that is kept needs a name", "write `keep x as xs`"),
     (_all(_only("LPAR"), _word("train")),
      "missing-parameters", "a `train` has its settings in `( )`", "write `train(steps = 1000) { ... }`"),
-    (_only("LPAR"),
+    (lambda p: p.found == "[" and p.line.split()[:1] in (["layer"], ["export"]), "missing-parameters",
+     "a family is of nets: a layer has parameters of its own at each call", mend.first_word("net", "write `net f[6](x: [2]) -> [2] { ... }`")),
+    (_all(_accepts("LPAR"), _only("LPAR", "LSQB", "EQUAL")),
      "missing-parameters", "the parameters stand in `( )` after the name", mend.parameters),
     (lambda p: "IGNORE" in p.accepts and p.is_word, "missing-quotes",
      "a rule begins with the name of a parameter, in quotes", 'write `"f.linear_1.*" = "head.*"`, or `ignore "head.*"`'),
@@ -245,7 +247,7 @@ BLOCKS: list[Rule] = [
      mend.constant),
     (lambda p: p.word == "else" and p.opens, "misplaced-else", "an `else` follows the `}` of an `if`", None),
     (lambda p: p.word == "keep" and p.opens and p.is_word,
-     "misplaced-keep", "`keep` follows the `}` of an `integrate`, on its line", mend.keep_above),
+     "misplaced-keep", "`keep` follows the `}` of a `repeat` or an `integrate`, on its line", mend.keep_above),
 ]  # fmt: skip
 
 OPERANDS: list[Rule] = [

@@ -115,6 +115,9 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
     def named_argument(self, meta: Meta, c: Children) -> ast.Argument:
         return ast.Argument(self.span(meta), str(c[0]), self.token_span(c[0]), c[1])
 
+    def several(self, meta: Meta, c: Children) -> ast.Several:
+        return ast.Several(self.span(meta), _above(*c), tuple(c))
+
     def new_axis(self, meta: Meta, c: Children) -> ast.NewAxis:
         return ast.NewAxis(self.span(meta))
 
@@ -204,7 +207,10 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         shared = any(isinstance(x, Token) for x in c)
         index = next((x for x in c if isinstance(x, ast.Identifier)), None)
         count, *until = (x for x in c if isinstance(x, ast.Expr))
-        return ast.Repeat(self.span(meta), count, shared, index, until[0] if until else None, c[-1])
+        body, *keeps = (x for x in c if isinstance(x, tuple))
+        return ast.Repeat(
+            self.span(meta), count, shared, index, until[0] if until else None, body, keeps[0] if keeps else ()
+        )
 
     def integrate(self, meta: Meta, c: Children) -> ast.Statement:
         variable, start, stop, solver, body, *keeps = (x for x in c if not isinstance(x, Token))
@@ -265,10 +271,18 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return tuple(c[1:])
 
     def _function(self, kind: str, meta: Meta, c: Children) -> ast.Declaration:
-        returns = c[2] if len(c) == 4 else ()
-        end = max(part.span.end for part in (c[0], *c[1], *returns))
+        count = next((part for part in c if isinstance(part, ast.Expr)), None)
+        name, parameters, *returns, body = (part for part in c if part is not count)
+        end = max(part.span.end for part in (name, *parameters, *(type_ for types in returns for type_ in types)))
         head = Span(self.source, meta.start_pos, end)
-        return ast.Function(self.span(meta), kind, c[0], c[1], returns, c[-1], head)  # type: ignore[arg-type]
+        types = returns[0] if returns else ()
+        return ast.Function(self.span(meta), kind, name, count, parameters, types, body, head)  # type: ignore[arg-type]
+
+    def twin(self, meta: Meta, c: Children) -> ast.Declaration:
+        return ast.Twin(self.span(meta), c[0], c[1])
+
+    def family(self, meta: Meta, c: Children) -> ast.Expr:
+        return c[0]  # type: ignore[no-any-return]
 
     def layer(self, meta: Meta, c: Children) -> ast.Declaration:
         return self._function("layer", meta, c)

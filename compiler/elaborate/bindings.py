@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, MutableMapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from mai.compiler.ir.graph import Initial, Value
+from mai.compiler.ir.graph import Follows, Initial, Value
 from mai.compiler.ir.sizes import Dim, Size
 from mai.spec import ast
 from mai.spec.record import record
 from mai.spec.source import Source, Span
+
+MEMBER = "*"  # In the path of a net of a family that is known only at run time: its number.
 
 
 class Poison:
@@ -43,15 +45,43 @@ class Module:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Function:
-    """A layer or a net, with the file it was written in."""
+    """A layer or a net, with the file it was written in.
+
+    A family has a `count`, and can be called once it says which `member` is meant.
+    """
 
     declaration: ast.Function
     module: Module
+    count: int | None = None
+    member: int | Value | None = None
+    twin: Twin | None = None
 
     @property
     def name(self) -> str:
         """The name that the file gives it."""
-        return self.declaration.name.id
+        return self.declaration.name.id if self.twin is None else self.twin.name
+
+    def scope(self, around: WeightScope) -> WeightScope:
+        """Where a net names its weights, wherever it is called; in a net with a second set of parameters, in that set."""
+        stem, owner, second = self.name, self.name, None
+        if self.twin is not None:
+            second = Second(self.name, self.declaration.name.id, self.twin.keep)
+        elif around.second is not None:
+            stem, owner = f"{around.owner}.{self.name}", around.owner
+            second = Second(stem, self.name, around.second.keep)
+        if self.member is None:
+            return WeightScope(stem, owner, stem, second=second)
+        path = f"{stem}.{self.member if isinstance(self.member, int) else MEMBER}"
+        among = None if isinstance(self.member, int) else Among(stem, self.member, self.count or 0)
+        return WeightScope(path, owner, path, among=among, second=second)
+
+
+@record
+class Twin:
+    """`net slow = average(f, keep)`: another name for a net, with parameters that follow its own; `copy(f)` keeps them, 1."""
+
+    name: str
+    keep: float
 
 
 @record
@@ -112,11 +142,30 @@ class Environment:
         return Environment(self.module, dict(self.names), dict(self.where), dict(self.states))
 
 
+@record
+class Among:
+    """One net of the family named `stem`, whose `member` is known only at run time."""
+
+    stem: str
+    member: Value
+    count: int
+
+
+@record
+class Second:
+    """A second set of parameters: weights whose names begin with `stem` follow those that begin with `source`."""
+
+    stem: str
+    source: str
+    keep: float
+
+
 @dataclass(slots=True)
 class WeightScope:
     """Where fresh weights are named: a path, and how often each layer was called at it.
 
-    `form` is the path with `{}` for every turn, those that are elaborated one by one as well: the same at all turns.
+    `form` is the path with `{}` for every turn, those that are elaborated one by one as well: the same at all turns. `among` is
+    the net of a family that is known only at run time, `second` the set of parameters that this is, where it follows another.
     """
 
     path: str
@@ -124,17 +173,33 @@ class WeightScope:
     form: str
     turns: tuple[int, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
+    among: Among | None = None
+    second: Second | None = None
+
+    def names(self, name: str) -> list[str]:
+        """The weights that a name here stands for: one, or one of each net of the family."""
+        if self.among is None:
+            return [name]
+        rest = name.removeprefix(f"{self.among.stem}.{MEMBER}")
+        return [f"{self.among.stem}.{i}{rest}" for i in range(self.among.count)]
+
+    def followed(self, name: str) -> Follows | None:
+        """What a weight of this name follows, in a second set of parameters."""
+        if self.second is None:
+            return None
+        return Follows(self.second.source + name.removeprefix(self.second.stem), self.second.keep)
 
     def enter(self, name: str, turns: int | None = None) -> WeightScope:
         """The scope of the next call of `name` here: `linear_1`, `linear_2`, ...; or of a body that is done `turns` times."""
         self.counts[name] = self.counts.get(name, 0) + 1
         step = f".{name}_{self.counts[name]}"
-        inner = WeightScope(self.path + step, self.owner, self.form + step, self.turns)
+        inner = replace(self, path=self.path + step, form=self.form + step, counts={})
         return inner if turns is None else inner.at("{}", (*self.turns, turns))
 
     def at(self, turn: str, turns: tuple[int, ...] | None = None) -> WeightScope:
         """The scope of one turn of a body; of each, for a `turn` of `{}`."""
-        return WeightScope(f"{self.path}.{turn}", self.owner, self.form + ".{}", self.turns if turns is None else turns)
+        inner = replace(self, path=f"{self.path}.{turn}", form=self.form + ".{}", counts={})
+        return inner if turns is None else replace(inner, turns=turns, counts={})
 
 
 def is_static(value: Binding) -> bool:

@@ -78,8 +78,13 @@ class Context(Telling):
         self.axes: tuple[Axis, ...] = ()  # What the calls around map over.
         self.batch_axis = BATCH
         self.directions = 0
+        self.places_apart = 0  # Copies of places at which functions are differentiated.
         self.turns_apart = 0  # Turns of `repeat`s that were elaborated one by one.
         self.failed_attempts = 0
+        self.open_turns: list[
+            Value
+        ] = []  # Of the `repeat`s around that are tried as one body: taken apart, they are numbers.
+        self.stacked: dict[str, Value] = {}  # The parameters of all nets of a family, by the name of the first.
         self.evaluations: list[Value] = []  # How often each adaptive solver evaluated its velocity.
         self.transposes: dict[Value, Value] = {}
         self.quotients: dict[Value, tuple[Value | None, Value]] = {}  # `a / b` as (a, b), `b^-1` as (None, b)

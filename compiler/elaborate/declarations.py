@@ -14,15 +14,18 @@ from mai.compiler.elaborate.blocks.export import elaborate_export
 from mai.compiler.elaborate.blocks.train import elaborate_training, only
 from mai.compiler.elaborate.blocks.weights_block import elaborate_loading
 from mai.compiler.elaborate.elaborator import Elaborator
+from mai.compiler.elaborate.second_sets import second_set
 from mai.compiler.elaborate.uncalled import check_unused
 from mai.compiler.ir.graph import Graph, Weight, turns_of
 from mai.compiler.program import Program
+from mai.compiler.weights.rules import named_by_rules
 from mai.spec import ast, prelude_parts, prelude_sources
 from mai.spec.diagnostics import Label, MaiError, Reporter
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.parse import load_source, parse
 from mai.spec.source import Source
 
+MAX_FAMILY = 10_000
 MAX_IMPORTS = 500  # One file inside the other.
 
 
@@ -84,6 +87,9 @@ class Loader:
         module = Module(file.source, {}, {}, prelude)
         for declaration in file.declarations:
             self._declare(module, declaration, path, prelude)
+        for declaration in file.declarations:
+            if isinstance(declaration, ast.Twin):
+                self._bind(module, declaration.name, second_set(module, declaration, self.report))
         return module
 
     def check_sets(self) -> None:
@@ -105,8 +111,10 @@ class Loader:
                 self._bind(module, declaration.name, self._const(module, declaration, path))
             case ast.Let():
                 self._bind(module, declaration.name, LetTensor(declaration, module))
-            case ast.Function(kind="layer" | "net"):
+            case ast.Function(kind="layer" | "net", count=None):
                 self._bind(module, declaration.name, Function(declaration, module))
+            case ast.Function(kind="net", count=ast.Expr() as count):
+                self._bind(module, declaration.name, self._family(module, declaration, count))
 
     def _bind(self, module: Module, name: ast.Identifier, value: object) -> None:
         if name.id in module.where:
@@ -129,6 +137,17 @@ class Loader:
         at = declaration.value.span
         help = f"write `let {declaration.name.id} = ...` for a tensor"
         return maker.error("static-needed", at, "a const is a number, known when the file is compiled", help=help)
+
+    def _family(self, module: Module, declaration: ast.Function, written: ast.Expr) -> object:
+        """`net st[L](...)`: as many nets as a number says that is known when the file is compiled."""
+        count = Elaborator(self.report, "const", {}).expressions.expression(Environment(module), written)
+        if isinstance(count, Poison):
+            return count
+        if isinstance(count, bool) or not isinstance(count, int) or not 1 <= count <= MAX_FAMILY:
+            message = f"a family has a whole number of nets, from 1 to {MAX_FAMILY:,}"
+            self.report.error("family-member", written.span, message)
+            return Poison()
+        return Function(declaration, module, count)
 
     def _set_value(self, name: str, given: str) -> object:
         source = Source(f"--set {name}", f"const value = {given}\n")
@@ -240,7 +259,7 @@ def _program(
     names = modules[False].names
     constants = {n: v for n, v in names.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
     copies = _copies(weights)
-    loading = elaborate_loading(file, modules[False], report, copies)
+    loading = elaborate_loading(file, modules[False], report, named_by_rules(copies))
     if report.failed:
         return None
     return Program(path.stem, _title(file.source), file, constants, exports, training_block, copies, loading)

@@ -81,7 +81,7 @@ class Evaluation(Interpreter[Array, int]):
                 kept.append(row)
             if rule.stops and not states[0].any():
                 break
-        if rule.stops and rule.fill is not None:
+        if rule.stops and rule.fill is not None and int(count):
             rows = [kept + [np.full_like(kept[0], rule.fill)] * (int(count) - len(kept)) for kept in rows]
         return states + [self._stacked(v, kept) for v, kept in zip(node.outputs[len(states) :], rows, strict=True)]
 

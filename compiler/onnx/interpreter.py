@@ -18,7 +18,9 @@ from mai.compiler.onnx.compact_adaptive import compacted_loop, stops_alone
 from mai.compiler.onnx.loops import plain_loop, unrolled_loop
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_nodes
+from mai.compiler.onnx.recurrence import BLOCK, BlockedLoop
 from mai.compiler.ops.backends import Onnx
+from mai.compiler.passes.loops.recurrence import find_recurrence
 from mai.runtime.arrays import Array
 
 
@@ -100,7 +102,13 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
         count = self.known.values.get(node.inputs[0])
         if self.options.unroll and count is not None and not Loop.of(node).stops:
             return unrolled_loop(self, node, int(count))
-        return compacted_loop(self, node) if stops_alone(node) else plain_loop(self, node)
+        if stops_alone(node):
+            return compacted_loop(self, node)
+        is_short = count is not None and count < 2 * BLOCK
+        if is_short or not self._of_codes.isdisjoint(node.regions[0].walk()):
+            return plain_loop(self, node)
+        blocks = find_recurrence(self.graph, node, BLOCK)
+        return plain_loop(self, node) if blocks is None else BlockedLoop(self, node, blocks).results()
 
     def typed(self, value: Value, name: str = "") -> ir.Value:
         """An input of a graph or a body, of the type of a value."""

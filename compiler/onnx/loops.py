@@ -49,9 +49,19 @@ def stacked(
     op: OnnxBackend, rows: Sequence[ir.Value], kept: Sequence[Value], count: ir.Value, rule: Loop
 ) -> list[ir.Value]:
     """What a loop kept of each turn, [turns, ...], as rows of the values `kept`; those of turns that it did not take are filled."""
+    if not rule.count or not isinstance(rule.count, int):
+        rows = [_whole(op, row, v) for row, v in zip(rows, kept, strict=True)]
     if rule.stops and rule.fill is not None:
         rows = [_filled(op, row, count, rule.fill, v.type.dtype) for row, v in zip(rows, kept, strict=True)]
-    return [_rows(op, row, v) for row, v in zip(rows, kept, strict=True)]
+    return [rows_of(op, row, v) for row, v in zip(rows, kept, strict=True)]
+
+
+def _whole(op: OnnxBackend, rows: ir.Value, kept: Value) -> ir.Value:
+    """Rows of the sizes that they have: what a loop without turns keeps, ONNX Runtime makes of no size along every symbolic axis."""
+    if all(isinstance(size, int) for size in kept.type.physical):
+        return rows
+    row = op.shape_vector([op.resolve(size) for size in kept.type.physical])
+    return op.Reshape(rows, op.Concat(op.Shape(rows, start=0, end=1), row, axis=0), allowzero=1)
 
 
 def _filled(op: OnnxBackend, rows: ir.Value, count: ir.Value, fill: int, dtype: DType) -> ir.Value:
@@ -62,7 +72,7 @@ def _filled(op: OnnxBackend, rows: ir.Value, count: ir.Value, fill: int, dtype: 
     return op.Concat(rows, op.Expand(op.const(fill, DTYPES[dtype].numpy()), missing), axis=0)
 
 
-def _rows(op: OnnxBackend, stacked: ir.Value, kept: Value) -> ir.Value:
+def rows_of(op: OnnxBackend, stacked: ir.Value, kept: Value) -> ir.Value:
     """A loop stacks along the first axis in memory; rows are the first axis of the shape, after the lead axes."""
     lead, rank = len(kept.type.lead), kept.type.rank
     if not lead:
@@ -91,10 +101,19 @@ def unrolled_loop(walk: OnnxInterpreter, node: Node, count: int) -> list[ir.Valu
     for place, value in enumerate(region.outputs[len(states) :]):
         axis = op.ints([len(value.type.lead)])
         parts = [op.Unsqueeze(row[place], axis) for row in kept]
-        rows.append(op.Concat(*parts, axis=len(value.type.lead)))
+        rows.append(
+            op.Concat(*parts, axis=len(value.type.lead)) if parts else _none(op, node.outputs[len(states) + place])
+        )
     if op.sizes_from(region.inputs):  # What the last turn gave has the sizes that it has after the loop.
         states = walk.leaving(states, node.outputs[: len(states)])
     return [*states, *rows]
+
+
+def _none(op: OnnxBackend, rows: Value) -> ir.Value:
+    """The rows of a loop without turns."""
+    return op.Expand(
+        op.const(0, DTYPES[rows.type.dtype].numpy()), op.shape_vector([op.resolve(s) for s in rows.type.physical])
+    )
 
 
 def _check_extent(op: OnnxBackend, node: Node, turns: int, count: int) -> None:

@@ -66,8 +66,9 @@ class Liveness:
                 return names_read(value)
             case ast.If(condition=condition, then=then, otherwise=otherwise):
                 return self.block(then, live) | self.block(otherwise, live) | names_read(condition)
-            case ast.Repeat(count=count, index=index, until=until, body=body):
-                inside = self._turns(body, live | names_read(until))
+            case ast.Repeat(count=count, index=index, until=until, body=body, keeps=keeps):
+                live = self._kept(keeps, live)
+                inside = self._turns(body, live | names_read(until) | _identifiers(*(keep.state for keep in keeps)))
                 return (live | inside) - _identifiers(index) | names_read(count)
             case ast.Integrate():
                 return self._integral(statement, live)
@@ -105,11 +106,15 @@ class Liveness:
                 return before
             before |= again
 
+    def _kept(self, keeps: Sequence[ast.Keep], live: Names) -> Names:
+        """The names that are live before what turns keep has its names."""
+        for keep in keeps:
+            live = self._binding(keep.name, "value", live)
+        return live
+
     def _integral(self, statement: ast.Integrate, live: Names) -> Names:
         """The states are read by their own velocities and at the end; `dx/ds` and `dx = ...` both move x."""
-        for keep in statement.keeps:
-            self._binding(keep.name, "value", live)
-            live = live - {keep.name.id} | {keep.state.id}
+        live = self._kept(statement.keeps, live) | _identifiers(*(keep.state for keep in statement.keeps))
         added = frozenset(_increments(statement))
         moved = frozenset(s.state.id for s in statement.body if isinstance(s, ast.Derivative))
         states = moved | frozenset(name[1:] for name in added)

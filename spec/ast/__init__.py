@@ -13,6 +13,7 @@ from mai.spec.ast.declarations import (
     Let,
     Parameter,
     Train,
+    Twin,
     Weights,
 )
 from mai.spec.ast.expressions import (
@@ -111,6 +112,7 @@ __all__ = [
     "TokensType",
     "Train",
     "Transpose",
+    "Twin",
     "TypeExpr",
     "Unary",
     "Weights",

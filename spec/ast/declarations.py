@@ -65,15 +65,24 @@ class Parameter:
 class Function(Declaration):
     """A layer, a net or an export; `head` is the span up to the body, for messages.
 
-    `returns` has a type for each result; a layer may leave them out.
+    `returns` has a type for each result; a layer may leave them out. `count` says how many nets a family has.
     """
 
     kind: Literal["layer", "net", "export"]
     name: Identifier
+    count: Expr | None
     parameters: tuple[Parameter, ...]
     returns: tuple[TypeExpr, ...]
     body: tuple[Statement, ...]
     head: Span
+
+
+@node
+class Twin(Declaration):
+    """`net slow = average(f, 0.999)`, `net reference = copy(f)`: a second set of a net's parameters."""
+
+    name: Identifier
+    value: Expr
 
 
 @node

@@ -70,13 +70,14 @@ class If(Statement):
 
 @node
 class Repeat(Statement):
-    """`repeat count { }`, with `shared`, an index and a condition that ends it where they are written."""
+    """`repeat count { } keep x as xs`, with `shared`, an index and a condition that ends it where they are written."""
 
     count: Expr
     shared: bool
     index: Identifier | None
     until: Expr | None
     body: tuple[Statement, ...]
+    keeps: tuple[Keep, ...]
 
 
 @node

@@ -79,7 +79,7 @@ PROGRAMS = {
     "write `stop_gradient(x)`": "detach no_grad",
     "write `minimize sum(x^2)` in a train block: it does all of this": "backward zero_grad",
     "write `grad(sum(x^2), x)`": "autograd value_and_grad",
-    "write `jvp(y, x, t)`, the derivative of `y` along `t`": "jacobian jacfwd jacrev",
+    "write `jacobian(tanh(x), x)`": "jacfwd jacrev",
     "write `report mean(x)` in a train block": "print log_metric display",
     "a net on `[d]` is mapped over `P` where it is given `[P, d]`: nothing is written": "vmap pmap",
     "write `repeat 4 { x = x / 2 }`": "scan for_loop fori_loop while_loop",

@@ -158,6 +158,20 @@ SHAPES: dict[str, Entry] = {
         net("y = x[2]"),
         net("y = x[1] + x[-1]"),
     ),
+    "family-member": Entry(
+        "A family of nets, and one of them",
+        "`net st[6](...)` is a family: six nets of one form, each with parameters of its own. A call says which, `st[k](x)`, by one whole\n"
+        "number: known when the file is compiled, the turn of a `repeat`, or a label. What is no family has no numbers.",
+        "net f[2](x: [2]) -> [2] { return linear(x, 2) }\nexport g(x: [2]) -> [2] { return f(x) }\n",
+        "net f[2](x: [2]) -> [2] { return linear(x, 2) }\nexport g(x: [2]) -> [2] { return f[1](f[0](x)) }\n",
+    ),
+    "second-set": Entry(
+        "A second set of parameters that is none",
+        "`net slow = average(f, 0.999)` is the net f with a moving average of its parameters: 0.999 of it stays in a step. `net reference =\n"
+        "copy(f)` is f with its parameters as they were when training began. Both are of a net of the file.",
+        "net f(x: [2]) -> [2] { return linear(x, 2) }\nnet slow = average(f, 1.5)\nexport g(x: [2]) -> [2] { return slow(x) }\n",
+        "net f(x: [2]) -> [2] { return linear(x, 2) }\nnet slow = average(f, 0.99)\nexport g(x: [2]) -> [2] { return slow(x) }\n",
+    ),
     "axis-out-of-range": Entry(
         "An axis that is not there",
         "Axes count from 0; negative ones from the end, so that -1 is the last. The batch is no axis.",

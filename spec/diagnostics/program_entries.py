@@ -86,7 +86,8 @@ PROGRAM: dict[str, Entry] = {
     ),
     "unknown-state": Entry(
         "A state that is not there",
-        "`dx/ds` moves an `x` that has a value before the integral: its start.",
+        "`dx/ds` moves an `x` that has a value before the integral: its start. What is kept, `keep x as xs`, is a state that the integral\n"
+        "moves, or a name that gets a value in the body of a `repeat`.",
         net("integrate s in 0..1 using rk4(3) { dy/ds = x }"),
         net("y = 0 * x\n  integrate s in 0..1 using rk4(3) { dy/ds = x }"),
     ),

@@ -5,13 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+import onnx_ir as ir
+import onnxruntime as ort
 import pytest
 import torch
 
 import mai.compiler.torch.interpreter as interpreter
+from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import Loop
+from mai.compiler.onnx.build import build
 from mai.compiler.passes import forms
 from mai.compiler.passes.loops.recurrence import find_recurrence
 from mai.compiler.program import Program
@@ -103,3 +107,17 @@ def test_blocks_of_turns_compute_what_the_loop_does(
     np.testing.assert_allclose(made, plain, rtol=1e-11, atol=1e-11)
     for ours, theirs in zip(back, wanted_back, strict=True):
         np.testing.assert_allclose(ours, theirs, rtol=1e-9, atol=1e-11)
+
+
+@pytest.mark.parametrize("kind", AFFINE)
+def test_files_compute_blocks_and_the_turns_that_are_left(program: Maker, kind: str) -> None:
+    graph = forms.optimise(graph_of(program, AFFINE[kind]))
+    raw = ir.serde.serialize_model(build(graph, {}, CompileOptions()))
+    session = ort.InferenceSession(raw.SerializeToString(), providers=["CPUExecutionProvider"])
+    assert sum(node.op_type == "Loop" for node in raw.graph.node) == 2
+    for turns in (1, 15, 16, 37, 48):
+        feed = {name: array.astype(np.float32) for name, array in feed_of(turns).items()}
+        (wanted,) = evaluate(graph, feed, {}, {})
+        read = {i.name for i in session.get_inputs()}
+        (made,) = session.run(None, {name: array for name, array in feed.items() if name in read})
+        np.testing.assert_allclose(made, wanted, rtol=2e-5, atol=2e-5)

@@ -93,6 +93,7 @@ def _nest(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
             index=st.none() | identifiers,
             until=st.none() | small,
             body=body,
+            keeps=row(keep),
         ),
         node(ast.Integrate, variable=identifiers, start=small, stop=small, solver=small, body=body, keeps=row(keep)),
         node(ast.Extend, name=identifiers, count=small, until=st.none() | small, body=body),
@@ -111,9 +112,14 @@ declarations = st.one_of(
         ast.Weights, path=strings,
         rules=row(node(ast.Fill, targets=row(strings, 1, 3), value=small) | node(ast.Ignore, value=small)),
     ),
+    node(ast.Twin, name=identifiers, value=small),
     node(ast.Train, settings=settings, body=bodies),
     node(
-        ast.Function, kind=st.sampled_from(["layer", "net", "export"]), name=identifiers, parameters=parameters,
+        ast.Function, kind=st.sampled_from(["layer", "net", "export"]), name=identifiers, count=st.none(),
+        parameters=parameters, returns=row(types, 1, 3), body=bodies,
+    ),
+    node(
+        ast.Function, kind=st.just("net"), name=identifiers, count=small, parameters=parameters,
         returns=row(types, 1, 3), body=bodies,
     ),
 )  # fmt: skip

@@ -13,6 +13,7 @@ from math import prod
 
 from mai.compiler.elaborate.attempt import attempt
 from mai.compiler.elaborate.bindings import Binding, Environment, WeightScope
+from mai.compiler.elaborate.blocks.kept import bind_kept, check_kept, kept_of_turn, kept_while_going, stack_turns
 from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS, State, leave, settle, states_of
 from mai.compiler.elaborate.blocks.until import going_state, is_shared, kept_where_stopped
 from mai.compiler.elaborate.context import Context, Stop
@@ -40,17 +41,27 @@ class Turns:
     scope: WeightScope
 
 
-@elaborates(ast.Repeat, binds=lambda s: assigned_names(s.body))
+def _bound_names(statement: ast.Repeat) -> list[ast.Identifier]:
+    return [*assigned_names(statement.body), *(kept.name for kept in statement.keeps)]
+
+
+@elaborates(ast.Repeat, binds=_bound_names)
 def _repeat(e: Context, env: Environment, statement: ast.Repeat) -> Binding:
     turns = _turns(e, env, statement)
+    check_kept(e, statement, turns.count)
     can_differ = isinstance(turns.count, int) and not is_shared(statement)
     if not can_differ or e.turns_apart >= MAX_TURNS_APART or e.failed_attempts >= MAX_ATTEMPTS:
         _loop(e, env, statement, turns)
         return None
-    alike = attempt(e, env, lambda: _loop(e, env, statement, turns))
+    alike = attempt(e, env, lambda: _loop(e, env, statement, turns, is_tried=_are_few(e, turns)))
     if alike is not None:
         _explain(e, *_taken_apart(e, env, statement, turns))
     return None
+
+
+def _are_few(e: Context, turns: Turns) -> bool:
+    """Whether the turns may be taken apart."""
+    return isinstance(turns.count, int) and e.turns_apart + turns.count <= MAX_TURNS_APART
 
 
 def _explain(e: Context, apart: Reporter | None, turn: int) -> None:
@@ -72,7 +83,7 @@ def _taken_apart(e: Context, env: Environment, statement: ast.Repeat, turns: Tur
 
     def elaborate() -> None:
         nonlocal done
-        scope = e.scope.enter("repeat")
+        scope, kept = e.scope.enter("repeat"), []
         _count_apart(e, statement, count)
         for done in range(count):
             turn = e.builder.constant(done)
@@ -83,8 +94,10 @@ def _taken_apart(e: Context, env: Environment, statement: ast.Repeat, turns: Tur
             for name in assigned_names(statement.body):
                 if name.id in env.names:
                     env.names[name.id] = inside.names[name.id]
+            kept.append(kept_of_turn(e, inside, statement))
             if e.report.failed:
                 return
+        bind_kept(env, statement, stack_turns(e, statement, kept))
 
     try:
         return attempt(e, env, elaborate), done
@@ -99,30 +112,37 @@ def _count_apart(e: Context, statement: ast.Repeat, count: int) -> None:
         raise e.fail("repeat-too-long", statement.count.span, message)
 
 
-def _loop(e: Context, env: Environment, statement: ast.Repeat, turns: Turns) -> None:
-    """Elaborate one body for all turns."""
+def _loop(e: Context, env: Environment, statement: ast.Repeat, turns: Turns, is_tried: bool = False) -> None:
+    """Elaborate one body for all turns; `is_tried` where they may be taken apart instead."""
     names = states_of(e, env, assigned_names(statement.body))
     states = first_states = [*going_state(e, statement), *names]
     turns = replace(turns, scope=_scope(e, turns.count, statement))
-    outer_turn = e.draws.turn
+    outer_turn, outer_open = e.draws.turn, e.open_turns
+    kept: list[Value] = []
 
     def body(values: list[Value], region: Region) -> list[Value]:
         e.draws.turn = e.draws.inner_turn(outer_turn, turns.total, region.inputs[0])
-        return _turn(e, env, statement, first_states, values, region.inputs[0], turns)
+        e.open_turns = [*outer_open, region.inputs[0]] if is_tried else outer_open
+        after = _turn(e, env, statement, first_states, values, region.inputs[0], turns)
+        kept[:] = after[len(first_states) :]
+        return after[: len(first_states)]
 
     index = Value(Type(DType.INT, classes=turns.count), "turn")
     try:
         region, states = settle(e, states, body, [index])
     finally:
-        e.draws.turn = outer_turn
-    is_fresh = not is_shared(statement) and any(name.startswith(turns.scope.path + ".") for name in e.graph.weights)
+        e.draws.turn, e.open_turns = outer_turn, outer_open
+    inside = tuple(f"{path}." for path in turns.scope.names(turns.scope.path))
+    is_fresh = not is_shared(statement) and any(name.startswith(inside) for name in e.graph.weights)
     if is_fresh:
         _check_fresh(e, turns.count, statement)
     ends = statement.until is not None
     loop = Loop(turns.count, is_fresh, stops=ends, fill=0 if ends else None, until=ends)
+    region.outputs += kept
     last = e.builder.loop(turns.total, loop, [s.first for s in states], region)
     own = len(states) - len(names)
     leave(env, states[own:], last[own:])
+    bind_kept(env, statement, last[len(states) :])
 
 
 def _turns(e: Context, env: Environment, statement: ast.Repeat) -> Turns:
@@ -136,15 +156,18 @@ def _turn(
     e: Context, env: Environment, statement: ast.Repeat, states: Sequence[State], values: list[Value], turn: Value,
     turns: Turns,
 ) -> list[Value]:  # fmt: skip
-    """Elaborate one turn: bind the states, elaborate the body, and return the states after it."""
+    """Elaborate one turn: bind the states, elaborate the body, and return the states after it, then what is kept of it."""
     inside = env.child()
     own = 0 if statement.until is None else 1
     for state, value in zip(states[own:], values[own:], strict=True):
         inside.names[state.name] = value
     _bind_index(inside, statement, turn)
     _body(e, inside, statement, replace(turns.scope, counts={}))
-    after = [e.value(inside.names[s.name], s.span) for s in states[own:]]
-    return after if statement.until is None else kept_where_stopped(e, inside, statement.until, values, after)
+    after, kept = [e.value(inside.names[s.name], s.span) for s in states[own:]], kept_of_turn(e, inside, statement)
+    if statement.until is None:
+        return [*after, *kept]
+    states_after = kept_where_stopped(e, inside, statement.until, values, after)
+    return [*states_after, *kept_while_going(e, values[0], kept)]
 
 
 def _bind_index(inside: Environment, statement: ast.Repeat, turn: Binding) -> None:

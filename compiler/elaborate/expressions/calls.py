@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 
 from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import (
@@ -19,6 +20,7 @@ from mai.compiler.elaborate.bindings import (
     is_number,
 )
 from mai.compiler.elaborate.context import CallAround, Context, Stop, kind_of
+from mai.compiler.elaborate.expressions.families import check_chosen, chosen_result, one_for_all
 from mai.compiler.elaborate.expressions.names import is_free
 from mai.compiler.elaborate.expressions.rearranged import MISPLACED, TOO_MANY, exchanged, shortened
 from mai.compiler.elaborate.expressions.signatures import Fitted, counted, dims_of
@@ -98,12 +100,27 @@ class Calls:
         if isinstance(function, Builtin):
             return call_builtin(self.e, function, arguments, span)
         if isinstance(function, Function):
-            return self._function(function, arguments, span)
+            check_chosen(self.e, function, span)
+            return (
+                self._function(function, arguments, span)
+                if one_for_all(function)
+                else self._any(function, arguments, span)
+            )
         if isinstance(function, Initial) and function.kind == "constant":
             return self.filled(function.numbers[0], arguments, span)
         if isinstance(function, Initial) and function.kind == "identity":
             return self.unit_matrix(arguments, span)
         raise self.e.fail("not-callable", span, f"this is {kind_of(function)}, not a function")
+
+    def _any(self, function: Function, arguments: list[BoundArgument], span: Span) -> Binding:
+        """A net of a family that each example has its own of: what all of them give, of which each takes one."""
+        assert function.count is not None, "only a family has members"
+        if self._match(function, arguments, span) is None:
+            return Partial(function, tuple(arguments))
+        each = [self._function(replace(function, member=i), arguments, span) for i in range(function.count)]
+        if any(isinstance(result, Poison) for result in each):
+            return POISON
+        return chosen_result(self.e, function, each)
 
     def filled(self, number: float, arguments: Sequence[BoundArgument], span: Span) -> Binding:
         """`zeros([n])`, `ones([n])`: a tensor of one number."""
@@ -288,7 +305,7 @@ class Calls:
     def _scope_of(self, function: Function) -> WeightScope:
         """A net names its weights by itself, wherever it is called; a layer by the place of the call."""
         if function.declaration.kind == "net":
-            return WeightScope(function.name, function.name, function.name)
+            return function.scope(self.e.scope)
         return self.e.scope.enter(function.name)
 
     def _returned(

@@ -17,6 +17,7 @@ from mai.compiler.elaborate.bindings import (
 )
 from mai.compiler.elaborate.context import Context, Stop, kind_of
 from mai.compiler.elaborate.expressions.arithmetic import binary, transpose, unary
+from mai.compiler.elaborate.expressions.families import path_of
 from mai.compiler.elaborate.expressions.indexing import index
 from mai.compiler.elaborate.expressions.names import look_up, names_in_sight
 from mai.compiler.elaborate.expressions.static import StaticError
@@ -97,14 +98,14 @@ def _several(e: Context, env: Environment, expr: ast.Several) -> Binding:
 
 def _field(e: Context, env: Environment, expr: ast.Field) -> Binding:
     """A parameter as a value: `sum(f.weight^2)`."""
-    path = expr.path
+    path = path_of(e, env, expr)
     weight = e.weights.get(path) if path is not None else None
     if weight is not None:
         value = e.parameter(weight)
         return value if weight.trained else current_state(e, weight.name, value)
     owner = look_up(env, path.partition(".")[0]) if path is not None else None
     if isinstance(owner, Function) and owner.declaration.kind == "net":
-        return _no_parameter(e, expr, owner.name)
+        return _no_parameter(e, expr, owner.name, path or "")
     help: Help = FOREIGN.get(expr.name)
     if help is None and look_up(env, expr.name) is not None:
         help = put(expr.span, expr.name)
@@ -112,9 +113,9 @@ def _field(e: Context, env: Environment, expr: ast.Field) -> Binding:
     return e.error("unknown-name", expr.span, message, help=help)
 
 
-def _no_parameter(e: Context, expr: ast.Field, net: str) -> Binding:
+def _no_parameter(e: Context, expr: ast.Field, net: str, path: str) -> Binding:
     own = [name for name in e.weights if name.startswith(f"{net}.")]
-    guess = closest(expr.span.text, own)
+    guess = closest(path, own) if path == expr.span.text else None
     known = f"it has {', '.join(own[:6])}" if own else f"call `{net}` above it"
     help = meant(expr.span, guess) if guess else known
     return e.error("unknown-name", expr.span, f"`{net}` has no parameter `{expr.span.text}` here", help=help)
@@ -153,6 +154,8 @@ def _argument(e: Context, env: Environment, argument: ast.Argument) -> BoundArgu
 
 
 def _applied(e: Context, env: Environment, callee: ast.Expr, arguments: list[BoundArgument], span: Span) -> Binding:
+    if isinstance(callee, ast.Index) and isinstance(member := _member(e, env, callee), (Function, Poison)):
+        return e.calls.call(member, arguments, span)
     if not isinstance(callee, ast.Name):
         remedy = _as_function(e, env, callee, span)
         return e.error("not-callable", callee.span, "only a layer, a net or a function can be called", help=remedy)
@@ -169,6 +172,13 @@ def _applied(e: Context, env: Environment, callee: ast.Expr, arguments: list[Bou
     if e.at(callee.span) is callee.span:
         e.named = callee.span
     return e.calls.call(function, arguments, span)
+
+
+def _member(e: Context, env: Environment, callee: ast.Index) -> Binding:
+    """The net of a family that is called, `st[k]`; None where an index is of something else."""
+    base = callee.base
+    is_family = isinstance(base, ast.Name) and isinstance(look_up(env, base.id), Function)
+    return e.expressions.expression(env, callee) if is_family else None
 
 
 def _not_callable(e: Context, env: Environment, callee: ast.Name, given: Binding, help: Help) -> Binding:

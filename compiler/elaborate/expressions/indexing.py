@@ -5,20 +5,21 @@ from __future__ import annotations
 from mai.compiler.elaborate.bindings import (
     Binding,
     Environment,
+    Function,
     Poison,
 )
 from mai.compiler.elaborate.bounds import setting_of
 from mai.compiler.elaborate.context import Context, Stop, kind_of
-from mai.compiler.elaborate.expressions.whole import whole
+from mai.compiler.elaborate.expressions.families import member_of
+from mai.compiler.elaborate.expressions.whole import check_classes, whole
 from mai.compiler.elaborate.repairs import labels_of
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import describe
-from mai.compiler.ir.sizes import Dim, Size
+from mai.compiler.ir.sizes import Dim
 from mai.compiler.ops.shapes import indexing as ix
 from mai.compiler.ops.shapes import shape as sh
 from mai.spec import ast
 from mai.spec.diagnostics.edit import put
-from mai.spec.source import Span
 
 
 def index(e: Context, env: Environment, expr: ast.Index) -> Binding:
@@ -26,6 +27,8 @@ def index(e: Context, env: Environment, expr: ast.Index) -> Binding:
     base = e.expressions.expression(env, expr.base)
     if isinstance(base, Poison):
         return base
+    if isinstance(base, Function):
+        return member_of(e, env, base, expr)
     x = e.value(base, expr.base.span)
     used = sum(not isinstance(item, ast.NewAxis) for item in expr.items)
     if used > x.type.rank:
@@ -58,15 +61,8 @@ def _indexed(
         if isinstance(size, int):
             e.bounds.ask(name, item.span, most=size - 1)
     chosen = whole(e, index, item.span, edits=labels_of(item, size))
-    _check_classes(e, chosen, size, item.span)
+    check_classes(e, chosen, size, item.span)
     return e.emit(ix.Take, x, chosen, axis=axis, rank=x.type.rank, index_rank=chosen.type.rank), axis + 1
-
-
-def _check_classes(e: Context, index: Value, size: Size, span: Span) -> None:
-    classes = index.type.classes
-    if isinstance(classes, int) and isinstance(size, int) and classes > size:
-        message = f"labels below {classes} do not fit an axis of {size}"
-        raise e.fail("class-range", span, message, label=f"class[{classes}]")
 
 
 def _sliced(e: Context, env: Environment, x: Value, item: ast.Slice, axis: int) -> Value:

@@ -89,3 +89,11 @@ def _classes(part: Binding) -> Size | None:
             max((c for c in own if isinstance(c, int)), default=None) if all(isinstance(c, int) for c in own) else None
         )
     return part + 1 if isinstance(part, int) and not isinstance(part, bool) and part >= 0 else None
+
+
+def check_classes(e: Context, index: Value, size: Size, span: Span) -> None:
+    """Refuse labels that are beyond an axis, or a family, of a size."""
+    classes = index.type.classes
+    if isinstance(classes, int) and isinstance(size, int) and classes > size:
+        message = f"labels below {classes} do not fit an axis of {size}"
+        raise e.fail("class-range", span, message, label=f"class[{classes}]")

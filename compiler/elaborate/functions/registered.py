@@ -15,6 +15,7 @@ from mai.compiler.elaborate.functions import arguments as read
 from mai.compiler.elaborate.functions import (
     constructs,  # noqa: F401
     couplings,  # noqa: F401
+    derivatives,  # noqa: F401
     fixed_points,  # noqa: F401
     windows,  # noqa: F401
 )

@@ -49,6 +49,7 @@ class Recurrence:
     free: nodes of the body that depend on nothing inside, to be done before.
     rows: what a turn reads of tables of all turns.
     order: the places of the states, each after those that its update reads.
+    pairs: of each state of `order`, the inputs with its values before and after the turns.
     updates: for each state of `order`, the region (turns, rows, states before it in order) -> (a, b), which broadcast.
     reads: the region (turns, rows, all states) -> what is kept of the turns.
     """
@@ -58,6 +59,7 @@ class Recurrence:
     free: tuple[Node, ...]
     rows: tuple[Row, ...]
     order: tuple[int, ...]
+    pairs: tuple[tuple[Value, Value], ...]
     updates: tuple[Region, ...]
     reads: Region
 
@@ -122,16 +124,17 @@ class _Blocks:
     def recurrence(self, order: Sequence[int]) -> Recurrence | None:
         rows = self._rows()
         inputs = [self.turns, *(row.value for row in rows)]
-        updates = []
+        updates, pairs = [], []
         for place in order:
             made = self._update(place, inputs)
             if made is None:
                 return None
             updates.append(made)
-            inputs += self._pair(place)
+            pairs.append(self._pair(place))
+            inputs += pairs[-1]
         reads = self._region(self.body.outputs[len(self.states) :], inputs)
         return None if reads is None else Recurrence(
-            self.steps, self.turns, tuple(self.free), tuple(rows), tuple(order), tuple(updates), reads
+            self.steps, self.turns, tuple(self.free), tuple(rows), tuple(order), tuple(pairs), tuple(updates), reads
         )  # fmt: skip
 
     def _wide(self, type: Type) -> Type:

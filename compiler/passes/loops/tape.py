@@ -48,6 +48,8 @@ def _loops(region: Region, sources: set[Value], depth: int, turns: int) -> Itera
         rule = Loop.of(node)
         if rule.count is None and not rule.control and (depth or not rule.until):
             continue
+        if rule.until and len(node.outputs) >= len(node.inputs):
+            continue  # The rows that it keeps are as many as its turns at most, and a tape has those taken.
         most = turns * _most_turns(rule)
         if most <= MOST_ROWS:
             yield node, depth

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from mai.compiler.ir.graph import Graph, Node, Region, turns_of
+from collections.abc import Sequence
+
+from mai.compiler.ir.graph import Graph, Node, Region, Value, turns_of
 from mai.compiler.ir.rewrite import Copier, copy_graph, reading, rewriting
 from mai.compiler.ir.structure import Loop, WeightOf
+from mai.compiler.ops.shapes.shape import Stack
+from mai.compiler.passes.fill import full
 
 
 @rewriting(Loop)
@@ -24,21 +28,36 @@ def unroll(graph: Graph, at_most: int | None = None) -> Graph:
             return True
         if node.op is not Loop or not Loop.of(node).fresh:
             return False
-        region = node.regions[0]
+        region, kept = node.regions[0], []
         states = [copier[v] for v in node.inputs[1:]]
         for turn in range(_turns(node, at_most)):
             turns.append(turn)
             copier.mapping.update(zip(region.inputs, [copier.builder.constant(turn), *states], strict=True))
             copier.nodes(region.nodes)
-            states = [copier[v] for v in region.outputs]
+            states, rows = (list(part) for part in _parted([copier[v] for v in region.outputs], len(states)))
+            kept.append(rows)
             turns.pop()
-        copier.bind(node, *states)
+        copier.bind(node, *states, *_stacked(copier, node, kept))
         return True
 
     made = Graph(weights={w.name: w for weight in graph.weights.values() for w in turns_of(weight)})
     copied = copy_graph(graph, rule)
     copied.weights = made.weights
     return copied
+
+
+def _parted(outputs: Sequence[Value], states: int) -> tuple[Sequence[Value], Sequence[Value]]:
+    return outputs[:states], outputs[states:]
+
+
+def _stacked(copier: Copier, loop: Node, kept: Sequence[Sequence[Value]]) -> list[Value]:
+    """What each turn keeps, as rows; turns that were left out are as the last."""
+    b, count, types = copier.builder, Loop.of(loop).count, [v.type for v in loop.outputs[len(loop.inputs) - 1 :]]
+    assert isinstance(count, int), "a fresh loop has a known number of turns"
+    if not kept:
+        return [full(b, type, 0.0) for type in types]
+    turns = [*kept, *[kept[-1]] * (count - len(kept))]
+    return [b.emit(Stack, *rows, axis=-types[i].rank) for i, rows in enumerate(zip(*turns, strict=True))]
 
 
 def _turns(loop: Node, at_most: int | None) -> int:

@@ -30,12 +30,13 @@ from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.indexing import Iota, Pick, Slice, Take
 from mai.compiler.ops.shapes.shape import Concat, Transpose, Unsqueeze
 from mai.compiler.ops.terms import Term
+from mai.compiler.passes.fill import full
 from mai.compiler.passes.text import drafts
 from mai.compiler.passes.text.drafts import Text
 from mai.compiler.passes.text.growth import State, smallest
 from mai.compiler.passes.text.incremental import Growth
 from mai.compiler.passes.text.prompt_lookup import PADS, at
-from mai.compiler.passes.text.turn import Grown, full
+from mai.compiler.passes.text.turn import Grown
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 DRAFT_DEPTH = 0.5  # The axis is inside the batch, and outside the axes that a call is mapped over.
@@ -235,14 +236,18 @@ class Speculation(Growth):
         place = first + first.range(count)
         return self.emit(Take, value, place.value, axis=axis, rank=rank, index_rank=1)
 
+    def after_last(self, last: Value, rows: Value, axis: int) -> Value:
+        """After each draft."""
+        return self.emit(Pick, self.last_of(rows, axis), axis=axis, index=-1, name=last.name)
+
     def _led(self, value: Value, axis: int) -> Value:
-        """Make an axis of the shape the lead axis `draft`."""
-        if any(a.depth > DRAFT_DEPTH for a in value.type.lead):
-            raise self.alone("is of the last token inside of what a call is mapped over")
+        """Make an axis of the shape the lead axis `draft`, outside of the axes that a call is mapped over."""
+        b, mapped = self.builder, tuple(a for a in value.type.lead if a.depth > DRAFT_DEPTH)
+        value = b.unlead(value, len(mapped)) if mapped else value
         rank = value.type.rank
         perm = (axis, *(a for a in range(-rank, 0) if a != axis))
         moved = value if axis == -rank else self.emit(Transpose, value, perm=perm)
-        return self.builder.lead(moved, (self.draft,))
+        return b.lead(b.lead(moved, (self.draft,)), mapped) if mapped else b.lead(moved, (self.draft,))
 
     def _drafts(self) -> Term:
         """The number of each draft; 0 is the last token."""

@@ -21,7 +21,8 @@ from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.indexing import Iota, Pick, Slice
-from mai.compiler.ops.shapes.shape import Concat, Expand, Unsqueeze
+from mai.compiler.ops.shapes.shape import Concat, Unsqueeze
+from mai.compiler.passes.fill import KINDS, full
 from mai.compiler.passes.text.growing_axes import GrowingAxes
 from mai.compiler.passes.text.growth import State
 
@@ -125,9 +126,8 @@ class Turn(GrowingAxes):
 
     def number_like(self, value: Value, number: float) -> Value:
         """A number in the dtype of a value; an infinite one is a very large whole number where that is one."""
-        kinds: dict[DType, type[bool | int | float]] = {DType.BOOL: bool, DType.INT: int, DType.REAL: float}
         finite = number if math.isfinite(number) or value.type.dtype is DType.REAL else math.copysign(FAR, number)
-        return self.builder.constant(kinds[value.type.dtype](finite))
+        return self.builder.constant(KINDS[value.type.dtype](finite))
 
     def rows_so_far(self, value: Value, nothing: float) -> Value:
         """The rows of the new tokens as the token to be chosen sees them, `nothing` where a row holds no token."""
@@ -163,6 +163,14 @@ class Turn(GrowingAxes):
         if any(g.now for g in map(self.grown_of, self.node.inputs)):
             raise self.refused("would keep what is true of this turn only")
         return self._state(name, type, first)
+
+    def carried(self, name: str, type: Type) -> State:
+        """A state of a loop along the text, zeros at first."""
+        return self._state(name, type, 0)
+
+    def after_last(self, last: Value, rows: Value, axis: int) -> Value:
+        """What a state of fixed size becomes: its value after the last new token, or one of those after each, along `axis`."""
+        return last
 
     def _state(self, name: str, type: Type, first: float) -> State:
         value = Value(type.with_lead(self._batched(type)), name)
@@ -280,10 +288,3 @@ class Turn(GrowingAxes):
     def _speaks(self, node: Node) -> bool:
         """Whether an operation without growing operands speaks of the text's length itself, or its regions do."""
         return self.length in symbols_of(node)
-
-
-def full(b: Builder, type: Type, number: float, *growing: Size) -> Value:
-    """The initial value of a state: filled with a number, of size 0 along the axes whose size grows."""
-    shape = tuple(0 if s in growing else s for s in type.shape)
-    fill = b.constant(number if type.dtype is DType.REAL else int(number), type.dtype)
-    return b.spread(b.emit(Expand, fill, shape=shape) if shape else fill, type.lead)

@@ -23,7 +23,7 @@ from mai.compiler.ops.products.attention import CachedAttention
 from mai.compiler.ops.products.two_level_attention import TwoLevelAttention
 from mai.compiler.ops.shapes.indexing import Iota, Slice
 from mai.compiler.ops.shapes.shape import Concat, Expand, Reshape, Unsqueeze
-from mai.compiler.passes.text.turn import full
+from mai.compiler.passes.fill import full
 
 BLOCK = 32  # Turns of an inner loop: a near part is small beside the weights, and the far one is seldom copied.
 NEVER = -1e30  # Added to the score of what may not be looked at.
