@@ -41,7 +41,7 @@ def of_each(np: Any, kernel: Callable[..., Tensor], *stacks: Tensor) -> Tensor:
     flat = [np.asarray(s, np.float64).reshape(-1, *s.shape[-2:]) for s in stacks]
     results = [_or_nan(np, kernel, *matrices) for matrices in zip(*flat, strict=True)]
     shape = next((r.shape for r in results if r.ndim), ())
-    stacked = np.stack([np.broadcast_to(r, shape) for r in results])
+    stacked: Tensor = np.stack([np.broadcast_to(r, shape) for r in results])
     return stacked.reshape(*lead, *shape)
 
 
@@ -49,7 +49,8 @@ def _or_nan(np: Any, kernel: Callable[..., Tensor], *matrices: Tensor) -> Tensor
     try:
         return kernel(*matrices)
     except np.linalg.LinAlgError:
-        return np.full(matrices[-1].shape, np.nan)
+        nothing: Tensor = np.full(matrices[-1].shape, np.nan)
+        return nothing
 
 
 def _numbered(a: Term) -> tuple[Term, Term]:
