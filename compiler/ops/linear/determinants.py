@@ -19,7 +19,7 @@ REGULAR = (*(case(sample(n, n, kind="regular")) for n in (1, 2, 3, 10)), case(sa
 
 
 class Det(Operation):
-    """The determinant, by elimination with partial pivoting; 0 of a singular matrix, where it has no derivative here (NaN)."""
+    """The determinant [...] of A [..., n, n], by elimination with partial pivoting; 0 of a singular matrix, where it has no derivative here (NaN)."""
 
     function = Function("det", Section.MATRICES, (X,), says="The determinant of a square matrix.")
 
@@ -50,7 +50,7 @@ class Det(Operation):
 
 
 class Logdet(Operation):
-    """The logarithm of the determinant: minus infinity of a singular matrix, NaN where the determinant is negative."""
+    """The logarithm of the determinant, [...] of A [..., n, n]: minus infinity of a singular matrix, NaN where the determinant is negative."""
 
     function = Function(
         "logdet",
