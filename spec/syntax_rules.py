@@ -137,7 +137,7 @@ NAMES: list[Rule] = [
      "missing-parameters", "a `train` has its settings in `( )`", "write `train(steps = 1000) { ... }`"),
     (lambda p: p.found == "[" and p.line.split()[:1] in (["layer"], ["export"]), "missing-parameters",
      "a family is of nets: a layer has parameters of its own at each call", mend.first_word("net", "write `net f[6](x: [2]) -> [2] { ... }`")),
-    (_all(_accepts("LPAR"), _only("LPAR", "LSQB")),
+    (_all(_accepts("LPAR"), _only("LPAR", "LSQB", "EQUAL")),
      "missing-parameters", "the parameters stand in `( )` after the name", mend.parameters),
     (lambda p: "IGNORE" in p.accepts and p.is_word, "missing-quotes",
      "a rule begins with the name of a parameter, in quotes", 'write `"f.linear_1.*" = "head.*"`, or `ignore "head.*"`'),

@@ -281,6 +281,9 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         types = returns[0] if returns else ()
         return ast.Function(self.span(meta), kind, name, count, parameters, types, body, head)  # type: ignore[arg-type]
 
+    def twin(self, meta: Meta, c: Children) -> ast.Declaration:
+        return ast.Twin(self.span(meta), c[0], c[1])
+
     def family(self, meta: Meta, c: Children) -> ast.Expr:
         return c[0]  # type: ignore[no-any-return]
 

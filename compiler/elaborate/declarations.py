@@ -15,9 +15,11 @@ from mai.compiler.elaborate.blocks.export import elaborate_export
 from mai.compiler.elaborate.blocks.train import elaborate_training, only
 from mai.compiler.elaborate.blocks.weights_block import elaborate_loading
 from mai.compiler.elaborate.elaborator import Elaborator
+from mai.compiler.elaborate.second_sets import second_set
 from mai.compiler.elaborate.uncalled import check_unused
 from mai.compiler.ir.graph import Graph, Weight, turns_of
 from mai.compiler.program import Claim, Program
+from mai.compiler.weights.rules import named_by_rules
 from mai.spec import ast, prelude_parts, prelude_sources
 from mai.spec.diagnostics import Label, MaiError, Reporter
 from mai.spec.diagnostics.suggest import closest
@@ -86,6 +88,9 @@ class Loader:
         module = Module(file.source, {}, {}, prelude)
         for declaration in file.declarations:
             self._declare(module, declaration, path, prelude)
+        for declaration in file.declarations:
+            if isinstance(declaration, ast.Twin):
+                self._bind(module, declaration.name, second_set(module, declaration, self.report))
         return module
 
     def check_sets(self) -> None:
@@ -256,7 +261,7 @@ def _program(
     names = modules[False].names
     constants = {n: v for n, v in names.items() if isinstance(v, (int, float)) and not isinstance(v, bool)}
     copies = _copies(weights)
-    loading = elaborate_loading(file, modules[False], report, copies)
+    loading = elaborate_loading(file, modules[False], report, named_by_rules(copies))
     if report.failed:
         return None
     return Program(path.stem, _title(file.source), file, constants, exports, training_block, copies, loading, claims)

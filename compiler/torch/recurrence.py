@@ -61,7 +61,7 @@ class Plan:
 
     def blocks(self) -> list[range]:
         """The turns of each block."""
-        return [range(i, min(i + BLOCK, self.count)) for i in range(0, max(self.count, 1), BLOCK)]
+        return [range(i, min(i + BLOCK, self.count)) for i in range(0, self.count, BLOCK)]
 
     def split(self, tensors: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
         """The states, the tables, the outer tensors and the rest."""
@@ -83,7 +83,8 @@ class Block:
     """The turns of one block, computed as it is made.
 
     slopes, offsets: a and b of each update, [turns, ...].
-    states: of each update, [1 + turns, ...], from before the first turn on.
+    states: of each update, before the turns and after them, [turns, ...] each.
+    last: the states after the last turn, in their places.
     kept: what the turns keep, [turns, ...].
     """
 
@@ -92,22 +93,20 @@ class Block:
     ) -> None:
         self.slopes: list[Tensor] = []
         self.offsets: list[Tensor] = []
-        self.states: list[Tensor] = []
+        self.states: list[tuple[Tensor, Tensor]] = []
+        self.last = list(first)
         read = [torch.arange(turns.start, turns.stop, device=first[0].device), *rows]
         for call, fit, place in zip(plan.updates, plan.fits, plan.order, strict=True):
             shape = (len(turns), *first[place].shape)
             a, b = (_full(x, axes, shape) for x, axes in zip(call(read, outer), fit, strict=True))
-            states = _scan(a.detach(), b.detach(), first[place]).requires_grad_(torch.is_grad_enabled())
+            states = _scan(a.detach(), b.detach(), first[place])
+            before, after = (h.requires_grad_(torch.is_grad_enabled()) for h in (states[:-1], states[1:]))
             self.slopes.append(a)
             self.offsets.append(b)
-            self.states.append(states)
-            read += [states[:-1], states[1:]]
+            self.states.append((before, after))
+            self.last[place] = states[-1].clone()
+            read += [before, after]
         self.kept = plan.reads(read, outer)
-
-    def ended(self, order: Places) -> list[Tensor]:
-        """The states after the last turn, in their places."""
-        last = dict(zip(order, self.states, strict=True))
-        return [last[place][-1].clone() for place in range(len(order))]
 
 
 def _full(x: Tensor, axes: Places, shape: tuple[int, ...]) -> Tensor:
@@ -127,12 +126,21 @@ def _scan(a: Tensor, b: Tensor, first: Tensor) -> Tensor:
     return states
 
 
-def _scan_back(a: Tensor, g: Tensor) -> None:
-    """g_{t-1} += a_t g_t in place, from the last turn to the first; g is [1 + turns, ...], what came to the states."""
-    steps = g.unbind(0)
-    turns = [*zip(a.to(g.dtype).unbind(0), steps, steps[1:], strict=False)]
-    for slope, before, after in reversed(turns):
-        before.addcmul_(slope, after)
+def _scan_back(a: Tensor, before: Tensor | None, after: Tensor | None, last: Tensor) -> tuple[Tensor, Tensor]:
+    """What comes back to the states after each turn, g_t = after_t + before_{t+1} + a_{t+1} g_{t+1}, and to the first.
+
+    `before` and `after` are what came to the states by themselves, [turns, ...], `last` what came from later turns.
+    """
+    came = torch.zeros_like(a, dtype=last.dtype) if after is None else after.to(last.dtype)
+    if before is not None:
+        came = torch.cat([came[:-1] + before[1:], came[-1:]])
+    total = torch.empty_like(came, memory_format=torch.contiguous_format)
+    slopes, parts, steps = (x.unbind(0) for x in (a.to(last.dtype), came, total))
+    torch.add(parts[-1], last, out=steps[-1])
+    for t in reversed(range(len(steps) - 1)):
+        torch.addcmul(parts[t], slopes[t + 1], steps[t + 1], out=steps[t])
+    first = slopes[0] * steps[0]
+    return total, first if before is None else first + before[0]
 
 
 class _Recurrence(torch.autograd.Function):
@@ -147,7 +155,7 @@ class _Recurrence(torch.autograd.Function):
             for turns in plan.blocks():
                 firsts += states
                 block = Block(plan, turns, states, plan.rows(tables, turns), outer)
-                states = block.ended(plan.order)
+                states = block.last
                 kept.append(block.kept)
         ctx.save_for_backward(*tensors, *firsts)
         return *states, *(torch.cat(parts) for parts in zip(*kept, strict=True))
@@ -189,17 +197,15 @@ class _Back:
         plan, carry = self.plan, list(carry)
         rows = [r.requires_grad_(moves) for r, moves in zip(plan.rows(self.tables, turns), self.moves, strict=True)]
         made = Block(plan, turns, first, rows, self.outer)
-        into = [torch.zeros_like(h) for h in made.states]
+        leaves = [leaf for pair in made.states for leaf in pair]
         parts = self._row_parts(rows, turns)
-        self._back(made.kept, kept, [*zip(made.states, into, strict=True), *parts])
+        came: list[Tensor | None] = [None for _ in leaves]
+        self._back(made.kept, kept, leaves, came, parts)
         for i, place in reversed([*enumerate(plan.order)]):
-            g, slopes = into[i], made.slopes[i]
-            g[-1] += carry[place]
-            _scan_back(slopes.detach(), g)
-            carry[place] = g[0].clone()
-            sources = [*zip(made.states[:i], into[:i], strict=True), *parts]
-            products = g[1:] * made.states[i].detach()[:-1] if slopes.requires_grad else g[1:]
-            self._back([slopes, made.offsets[i]], [products, g[1:]], sources)
+            slopes = made.slopes[i]
+            g, carry[place] = _scan_back(slopes.detach(), came[2 * i], came[2 * i + 1], carry[place])
+            products = g * made.states[i][0].detach() if slopes.requires_grad else g
+            self._back([slopes, made.offsets[i]], [products, g], leaves[: 2 * i], came, parts)
         return carry
 
     def _row_parts(self, rows: Sequence[Tensor], turns: range) -> list[tuple[Tensor, Tensor]]:
@@ -208,17 +214,27 @@ class _Back:
         return [(row, self.plan.part(total, axis, turns)) for row, axis, total in triples if total is not None]
 
     def _back(
-        self, results: Sequence[Tensor], grads: Sequence[Tensor], sources: Sequence[tuple[Tensor, Tensor]]
-    ) -> None:
-        """Add what comes back from results to the sums of the sources."""
+        self, results: Sequence[Tensor], grads: Sequence[Tensor], leaves: Sequence[Tensor], came: list[Tensor | None],
+        parts: Sequence[tuple[Tensor, Tensor]],
+    ) -> None:  # fmt: skip
+        """What comes back from results: to `leaves` it goes into `came`, to the rows and other sources into their sums."""
         pairs = [(r, g.to(r.dtype)) for r, g in zip(results, grads, strict=True) if r.requires_grad]
-        sources = [*sources, *self.sources]
+        sums = [*parts, *self.sources]
+        sources = [*leaves, *(source for source, _ in sums)]
         if not pairs or not sources:
             return
-        made = torch.autograd.grad([r for r, _ in pairs], [s for s, _ in sources], [g for _, g in pairs], allow_unused=True)  # fmt: skip
-        for (_, total), part in zip(sources, made, strict=True):
+        made = torch.autograd.grad([r for r, _ in pairs], sources, [g for _, g in pairs], allow_unused=True)
+        for i, part in enumerate(made[: len(leaves)]):
+            came[i] = _sum(came[i], part)
+        for (_, total), part in zip(sums, made[len(leaves) :], strict=True):
             if part is not None:
                 total += part
+
+
+def _sum(x: Tensor | None, y: Tensor | None) -> Tensor | None:
+    if x is None or y is None:
+        return y if x is None else x
+    return x + y
 
 
 def _autocast(device: str) -> torch.autocast:

@@ -95,7 +95,7 @@ def _name_of(declaration: ast.Declaration) -> ast.Identifier | None:
     """The name by which others speak of a declaration; None for what is there for itself: exports, data, the train block."""
     if isinstance(declaration, ast.Function):
         return declaration.name if declaration.kind != "export" else None
-    return declaration.name if isinstance(declaration, (ast.Const, ast.Let)) else None
+    return declaration.name if isinstance(declaration, (ast.Const, ast.Let, ast.Twin)) else None
 
 
 def _mentioned(declaration: ast.Declaration) -> set[str]:

@@ -14,6 +14,7 @@ from mai.spec.ast.declarations import (
     Let,
     Parameter,
     Train,
+    Twin,
     Weights,
 )
 from mai.spec.ast.expressions import (
@@ -115,6 +116,7 @@ __all__ = [
     "TokensType",
     "Train",
     "Transpose",
+    "Twin",
     "TypeExpr",
     "Unary",
     "Weights",

@@ -78,6 +78,14 @@ class Function(Declaration):
 
 
 @node
+class Twin(Declaration):
+    """`net slow = average(f, 0.999)`, `net reference = copy(f)`: a second set of a net's parameters."""
+
+    name: Identifier
+    value: Expr
+
+
+@node
 class Train(Declaration):
     """`train(settings) { }`; `head` is the text before the body."""
 

@@ -55,6 +55,25 @@ export label(y: class[10], most: int = 20) -> (class[10], int) {
   }
   return (y, k)
 }
+export gcd(a: int, b: int) -> int {
+  a = abs(a) + 1
+  b = abs(b) + 1
+  repeat 50 until b == 0 {
+    r = a % b
+    a = b
+    b = r
+  }
+  return a
+}
+export roots(a: []) -> [] {
+  a = 4 * sigmoid(a)
+  total = 0
+  repeat 9 until a <= 0 {
+    total += sqrt(a)
+    a = a - 1
+  }
+  return total
+}
 export slope(a: []) -> [] {
   (x, n) = newton(a)
   return jvp(x, a, 1)
@@ -158,3 +177,17 @@ def test_a_file_that_decides_otherwise_is_refused(
     with pytest.raises(MaiError) as error:
         exported(made, "limit", tmp_path)
     assert error.value.diagnostics[0].slug == "compile-mismatch"
+
+
+def test_who_has_stopped_is_not_computed_with_what_it_stopped_at(program: Maker, tmp_path: Path) -> None:
+    made = program(PROGRAM)
+    a, b = np.array([11, 35, 0, 5]), np.array([3, 5, 8, 5])
+    model = load(exported(made, "gcd", tmp_path).path, providers="cpu")
+    np.testing.assert_array_equal(model(a=a, b=b), np.gcd(a + 1, b + 1))
+    graph = prepare(made.exports["roots"])
+    x = torch.tensor([-2.0, 0.0, 3.0], requires_grad=True)
+    lower(graph, Weights(graph.weights))(x)[0].sum().backward()
+    assert torch.isfinite(x.grad).all()
+    graph = prepare(made.exports["gcd"])
+    (found,) = run(lower(graph, Weights(graph.weights)), graph, {"a": a, "b": b}, {})
+    np.testing.assert_array_equal(found, np.gcd(a + 1, b + 1))

@@ -292,7 +292,7 @@ class Calls:
     def _scope_of(self, function: Function) -> WeightScope:
         """A net names its weights by itself, wherever it is called; a layer by the place of the call."""
         if function.declaration.kind == "net":
-            return function.scope
+            return function.scope(self.e.scope)
         return self.e.scope.enter(function.name)
 
     def _returned(
