@@ -25,6 +25,7 @@ def check_derivatives(graph: Graph) -> None:
 
 def check_growth(graph: Graph) -> None:
     """Raise what `prepare` would raise of a text that is to grow token by token, and keep nothing of it."""
+    from mai.compiler.passes.local.prune import prune
     from mai.compiler.passes.text.incremental import incremental
 
-    incremental(differentiate(discretise(unroll(graph, at_most=TURNS))))
+    incremental(prune(differentiate(discretise(unroll(graph, at_most=TURNS)))))

@@ -9,6 +9,7 @@ import torch
 from torch import fx
 
 from mai.compiler.ir import sizes
+from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.interpreter import Interpreter
 from mai.compiler.ir.rewrite import free_values, made_in
@@ -158,6 +159,9 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         leads = tuple(len(v.type.lead) for v in region.outputs[len(states) :])
         options: dict[str, object] = {"fill": Loop.of(node).fill} if Loop.of(node).stops else {}
         options |= self._empty(node)
+        if Loop.of(node).until:
+            going, *others = (v.type for v in region.inputs[1:])
+            options["fits"] = ((), *(missing_axes(going, t.lead, t.rank) for t in others))
         if self._is_held_still(node):
             options["still"] = True
         results = self.code.call(loop, (body, count, tuple(states), captured, leads), options)
