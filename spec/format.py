@@ -38,8 +38,14 @@ def _declaration(d: ast.Declaration) -> Iterator[str]:
             count = f"[{expr(d.count)}]" if d.count else ""
             yield f"{d.kind} {d.name.id}{count}({parameters}){returns} {{"
             yield from _block(d.body)
+        case ast.Twin():
+            yield f"net {d.name.id} = {expr(d.value)}"
         case ast.Train():
             yield f"train({_arguments(d.settings)}) {{"
+            yield from _block(d.body)
+        case ast.Claim():
+            settings = f"({_arguments(d.settings)})" if d.settings else ""
+            yield f"claim {d.name.id}{settings} {{"
             yield from _block(d.body)
         case ast.Weights():
             yield f"weights from {expr(d.path)} {{"

@@ -115,6 +115,9 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
     def named_argument(self, meta: Meta, c: Children) -> ast.Argument:
         return ast.Argument(self.span(meta), str(c[0]), self.token_span(c[0]), c[1])
 
+    def several(self, meta: Meta, c: Children) -> ast.Several:
+        return ast.Several(self.span(meta), _above(*c), tuple(c))
+
     def new_axis(self, meta: Meta, c: Children) -> ast.NewAxis:
         return ast.NewAxis(self.span(meta))
 
@@ -235,6 +238,9 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
     def reported(self, meta: Meta, c: Children) -> ast.Reported:
         return ast.Reported(self.span(meta), c[0], c[1] if len(c) > 1 else None)
 
+    def check(self, meta: Meta, c: Children) -> ast.Statement:
+        return ast.Check(self.span(meta), c[0])
+
     def record(self, meta: Meta, c: Children) -> ast.Statement:
         every = c[-1][0] if isinstance(c[-1], tuple) else None
         return ast.Record(self.span(meta), tuple(x for x in c if isinstance(x, ast.Expr)), every)
@@ -275,6 +281,9 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         types = returns[0] if returns else ()
         return ast.Function(self.span(meta), kind, name, count, parameters, types, body, head)  # type: ignore[arg-type]
 
+    def twin(self, meta: Meta, c: Children) -> ast.Declaration:
+        return ast.Twin(self.span(meta), c[0], c[1])
+
     def family(self, meta: Meta, c: Children) -> ast.Expr:
         return c[0]  # type: ignore[no-any-return]
 
@@ -290,6 +299,13 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
     def train(self, meta: Meta, c: Children) -> ast.Declaration:
         end = max([meta.start_pos + 5, *(a.span.end for a in c[0])])
         return ast.Train(self.span(meta), c[0], c[1], Span(self.source, meta.start_pos, end))
+
+    def claim(self, meta: Meta, c: Children) -> ast.Declaration:
+        name, *settings, body = c
+        end = max([name.span.end, *(a.span.end for a in (settings[0] if settings else ()))])
+        return ast.Claim(
+            self.span(meta), name, settings[0] if settings else (), body, Span(self.source, meta.start_pos, end)
+        )
 
     def import_(self, meta: Meta, c: Children) -> ast.Declaration:
         return ast.Import(self.span(meta), c[0])

@@ -32,6 +32,7 @@ def map_weights(
     """Propose the rules that give a file's tensors to a spec: mai weights map model.safetensors gpt2.mai"""
     from mai.compiler.check import check_without_rules
     from mai.compiler.weights.propose import propose
+    from mai.compiler.weights.rules import named_by_rules
     from mai.compiler.weights.tensor_files import TensorFiles
 
     checked = check_without_rules(file, parse_sets(sets))
@@ -40,7 +41,7 @@ def map_weights(
     with TensorFiles(weights) as files:
         place, folder = files.path.resolve(), file.resolve().parent
         named = place.relative_to(folder).as_posix() if place.is_relative_to(folder) else place.name
-        proposal = propose(named, checked.program.weights, files.shapes)
+        proposal = propose(named, named_by_rules(checked.program.weights), files.shapes)
     say(str(proposal))
     if not place.is_relative_to(folder):
         say(f"{weights} lies outside {folder}: put it there, or name it with --weights", err=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from mai.compiler.ir.graph import Initial, Value
+from mai.compiler.ir.graph import Follows, Initial, Value
 from mai.compiler.ir.sizes import Dim, Size
 from mai.spec import ast
 from mai.spec.record import record
@@ -61,20 +61,34 @@ class Function:
     module: Module
     count: int | None = None
     member: int | Value | None = None
-
-    @property
-    def scope(self) -> WeightScope:
-        """Where a net names its weights, wherever it is called."""
-        if self.member is None:
-            return WeightScope(self.name, self.name, self.name)
-        which = self.member if isinstance(self.member, int) else MEMBER
-        path = f"{self.name}.{which}"
-        return WeightScope(path, self.name, path, among=None if isinstance(self.member, int) else self)
+    twin: Twin | None = None
 
     @property
     def name(self) -> str:
         """The name that the file gives it."""
-        return self.declaration.name.id
+        return self.declaration.name.id if self.twin is None else self.twin.name
+
+    def scope(self, around: WeightScope) -> WeightScope:
+        """Where a net names its weights, wherever it is called; in a net with a second set of parameters, in that set."""
+        stem, owner, second = self.name, self.name, None
+        if self.twin is not None:
+            second = Second(self.name, self.declaration.name.id, self.twin.keep)
+        elif around.second is not None:
+            stem, owner = f"{around.owner}.{self.name}", around.owner
+            second = Second(stem, self.name, around.second.keep)
+        if self.member is None:
+            return WeightScope(stem, owner, stem, second=second)
+        path = f"{stem}.{self.member if isinstance(self.member, int) else MEMBER}"
+        among = None if isinstance(self.member, int) else Among(stem, self.member, self.count or 0)
+        return WeightScope(path, owner, path, among=among, second=second)
+
+
+@record
+class Twin:
+    """`net slow = average(f, keep)`: another name for a net, with parameters that follow its own; `copy(f)` keeps them, 1."""
+
+    name: str
+    keep: float
 
 
 @record
@@ -135,12 +149,30 @@ class Environment:
         return Environment(self.module, dict(self.names), dict(self.where), dict(self.states))
 
 
+@record
+class Among:
+    """One net of the family named `stem`, whose `member` is known only at run time."""
+
+    stem: str
+    member: Value
+    count: int
+
+
+@record
+class Second:
+    """A second set of parameters: weights whose names begin with `stem` follow those that begin with `source`."""
+
+    stem: str
+    source: str
+    keep: float
+
+
 @dataclass(slots=True)
 class WeightScope:
     """Where fresh weights are named: a path, and how often each layer was called at it.
 
     `form` is the path with `{}` for every turn, those that are elaborated one by one as well: the same at all turns. `among` is
-    the net of a family that is known only at run time.
+    the net of a family that is known only at run time, `second` the set of parameters that this is, where it follows another.
     """
 
     path: str
@@ -148,14 +180,21 @@ class WeightScope:
     form: str
     turns: tuple[int, ...] = ()
     counts: dict[str, int] = field(default_factory=dict)
-    among: Function | None = None
+    among: Among | None = None
+    second: Second | None = None
 
     def names(self, name: str) -> list[str]:
         """The weights that a name here stands for: one, or one of each net of the family."""
-        if self.among is None or self.among.count is None:
+        if self.among is None:
             return [name]
-        rest = name.removeprefix(f"{self.owner}.{MEMBER}")
-        return [f"{self.owner}.{i}{rest}" for i in range(self.among.count)]
+        rest = name.removeprefix(f"{self.among.stem}.{MEMBER}")
+        return [f"{self.among.stem}.{i}{rest}" for i in range(self.among.count)]
+
+    def followed(self, name: str) -> Follows | None:
+        """What a weight of this name follows, in a second set of parameters."""
+        if self.second is None:
+            return None
+        return Follows(self.second.source + name.removeprefix(self.second.stem), self.second.keep)
 
     def enter(self, name: str, turns: int | None = None) -> WeightScope:
         """The scope of the next call of `name` here: `linear_1`, `linear_2`, ...; or of a body that is done `turns` times."""

@@ -125,7 +125,7 @@ class Weight:
     """A parameter of the model: `init` draws or makes its first value; `trained` is False for running statistics.
 
     A weight inside `repeat`s with fresh parameters stands for one a turn: its name holds a `{}` for each of them,
-    `counts` has their numbers of turns, the outermost first.
+    `counts` has their numbers of turns, the outermost first. One of a second set of parameters `follows` another weight.
     """
 
     name: str
@@ -135,6 +135,15 @@ class Weight:
     owner: str
     span: Span
     counts: tuple[int, ...] = ()
+    follows: Follows | None = None
+
+
+@record
+class Follows:
+    """After every step a weight is `keep` times itself and 1 - `keep` times the weight called `source`, from which it starts."""
+
+    source: str
+    keep: float
 
 
 @record
@@ -198,6 +207,13 @@ def turns_of(weight: Weight) -> list[Weight]:
     """A weight for each turn of the `repeat`s that it stands in, `{}` in its name filled with the turn."""
     if not weight.counts:
         return [weight]
-    head, _, tail = weight.name.partition("{}")
-    copies = [replace(weight, name=f"{head}{i}{tail}", counts=weight.counts[1:]) for i in range(weight.counts[0])]
+    copies = [_at_turn(weight, turn) for turn in range(weight.counts[0])]
     return [inner for copy in copies for inner in turns_of(copy)]
+
+
+def _at_turn(weight: Weight, turn: int) -> Weight:
+    """A weight in one turn of the outermost `repeat` that it stands in."""
+    name, follows = weight.name.replace("{}", str(turn), 1), weight.follows
+    if follows is not None:
+        follows = replace(follows, source=follows.source.replace("{}", str(turn), 1))
+    return replace(weight, name=name, counts=weight.counts[1:], follows=follows)

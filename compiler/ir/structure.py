@@ -198,12 +198,15 @@ class Adjoint(Integrate):
 
 @open_record
 class Gradient(Structural):
-    """The derivative of a scalar with respect to a value, until `differentiate` makes it code. Inputs: scalar, value."""
+    """The derivative of a scalar with respect to a value, until `differentiate` makes it code.
+
+    Inputs: scalar, value; or what is no scalar, value, and the cotangent that it is weighted with.
+    """
 
 
 @open_record
 class Pushforward(Structural):
-    """The derivative of a value along a direction of another. Inputs: the value, the other, the direction."""
+    """The derivative of a value along directions of others. Inputs: the value, the others, a direction for each."""
 
 
 DERIVATIVES = (Gradient, Pushforward)

@@ -169,13 +169,13 @@ def _integral(node: Node, graph: Graph) -> list[Type]:
 
 
 def _gradient(node: Node, graph: Graph) -> list[Type]:
-    scalar, x = (v.type for v in node.inputs)
-    return [x.with_lead(join_leads([scalar, x]))]
+    types = [v.type for v in node.inputs]
+    return [types[1].with_lead(join_leads(types))]
 
 
 def _pushforward(node: Node, graph: Graph) -> list[Type]:
-    value, x, direction = (v.type for v in node.inputs)
-    return [value.with_lead(join_leads([value, x, direction]))]
+    types = [v.type for v in node.inputs]
+    return [types[0].with_lead(join_leads(types))]
 
 
 def _fixed_point(node: Node, graph: Graph) -> list[Type]:

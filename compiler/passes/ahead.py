@@ -19,12 +19,13 @@ def check_derivatives(graph: Graph) -> None:
     """
     plain = unroll(graph, at_most=TURNS)
     moving = {v for n in plain.walk() if n.op is Integrate for region in n.regions for v in made_in(region)}
-    inside = all(n.inputs[1] in moving for n in plain.walk() if n.op in DERIVATIVES)
+    inside = all(moving.issuperset(n.inputs[1 : 1 + len(n.inputs) // 2]) for n in plain.walk() if n.op in DERIVATIVES)
     differentiate(plain if inside else discretise(plain))
 
 
 def check_growth(graph: Graph) -> None:
     """Raise what `prepare` would raise of a text that is to grow token by token, and keep nothing of it."""
+    from mai.compiler.passes.local.prune import prune
     from mai.compiler.passes.text.incremental import incremental
 
-    incremental(differentiate(discretise(unroll(graph, at_most=TURNS))))
+    incremental(prune(differentiate(discretise(unroll(graph, at_most=TURNS)))))

@@ -67,6 +67,10 @@ PRUNE = Pass(
     "prune", prune_in_place, "after `share`, which leaves nodes whose results nobody reads any more", edits=True
 )
 
+PRUNE_TEXT = Pass(
+    "prune_text", prune_in_place, "before a text is made to grow, since what nothing reads may look ahead", edits=True
+)
+
 # How a growing text keeps its past: it is computed whole each turn, or grown token by token, the new part joined to the past
 # each turn, or once a block of turns.
 RECOMPUTE = Pass(
@@ -82,7 +86,8 @@ INCREMENTAL = Pass(
 )
 TWO_LEVEL = Pass("two_level", two_level, "it splits the caches of the loop that `incremental` makes")
 GROWN: dict[str, tuple[Pass, ...]] = {
-    "none": (RECOMPUTE,), "alike": (RECOMPUTE_ALIKE,), "concat": (INCREMENTAL,), "two-level": (INCREMENTAL, TWO_LEVEL),
+    "none": (RECOMPUTE,), "alike": (RECOMPUTE_ALIKE,), "concat": (PRUNE_TEXT, INCREMENTAL),
+    "two-level": (PRUNE_TEXT, INCREMENTAL, TWO_LEVEL),
 }  # fmt: skip
 
 
@@ -108,7 +113,7 @@ def derivation(*, adjoint: bool = False) -> tuple[Pass, ...]:
 
 def growth(*, cache: str = "none", drafts: int = 0) -> tuple[Pass, ...]:
     """After `derivation`: every `extend` becomes a loop. `cache` is a key of `GROWN`."""
-    text = (_speculate(drafts),) if drafts else GROWN[cache]
+    text = (PRUNE_TEXT, _speculate(drafts)) if drafts else GROWN[cache]
     return *text, SHARE, PRUNE
 
 

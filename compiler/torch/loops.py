@@ -8,23 +8,25 @@ import torch
 from torch import Tensor, fx
 
 Body = Callable[..., tuple[Tensor, ...]]
+Fits = tuple[tuple[int, ...], ...]  # For each state, where axes of size one go, counted from the end.
 Empty = tuple[tuple[tuple[int, ...], torch.dtype], ...]  # Shapes and dtypes of what a loop without turns keeps.
 
 
 @fx.wrap
 def loop(
     body: Body, count: Tensor, states: tuple[Tensor, ...], captured: tuple[Tensor, ...], leads: tuple[int, ...],
-    fill: float | None = None, empty: Empty = (), still: bool = False,
+    fill: float | None = None, empty: Empty = (), still: bool = False, fits: Fits | None = None,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """Apply `body(turn, *states, *captured)` `count` times; `still` keeps nothing for derivatives.
 
     The body gives the next states and what is kept of the turn; what was kept is stacked after its lead axes, of which
     `leads` has the numbers. With `fill`, the first state is whether any example goes on: the turns not taken keep it.
-    `empty` is what is kept where there are no turns.
+    `empty` is what is kept where there are no turns. With `fits`, which says how the first state meets each, an example that has
+    stopped keeps its states, and its turns are computed from what the last of its own began with: nothing goes wrong in them.
     """
     kept: list[list[Tensor]] = [[] for _ in leads]
     with torch.set_grad_enabled(torch.is_grad_enabled() and not still):
-        states = _turns(body, count, states, captured, kept, fill)
+        states = _turns(body, count, states, captured, kept, fill, fits)
     if not int(count):
         return *states, *empty_rows(empty, count.device)
     if fill is not None:
@@ -39,14 +41,31 @@ def empty_rows(empty: Empty, device: torch.device) -> list[Tensor]:
 
 def _turns(
     body: Body, count: Tensor, states: tuple[Tensor, ...], captured: tuple[Tensor, ...], kept: list[list[Tensor]],
-    fill: float | None,
+    fill: float | None, fits: Fits | None,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """The last states; the rows of each turn are appended to `kept`."""
+    begun = states
     for turn in torch.arange(int(count), device=count.device):
-        results = body(turn, *states, *captured)
-        states = results[: len(states)]
+        begun = states if fits is None else _held(states[0], states, begun, fits)
+        results = body(turn, *begun, *captured)
+        after = results[: len(states)]
+        states = after if fits is None else _held(states[0], after, states, fits)
         for rows, row in zip(kept, results[len(states) :], strict=True):
             rows.append(row)
         if fill is not None and not states[0].any():
             break
     return states
+
+
+def _held(going: Tensor, new: tuple[Tensor, ...], old: tuple[Tensor, ...], fits: Fits) -> tuple[Tensor, ...]:
+    """New states where an example goes on, old ones elsewhere; the first of them says so, and is always new."""
+    if bool(going.all()):
+        return new
+    held = [torch.where(_fitted(going, axes), a, b) for a, b, axes in zip(new[1:], old[1:], fits[1:], strict=True)]
+    return new[0], *held
+
+
+def _fitted(going: Tensor, axes: tuple[int, ...]) -> Tensor:
+    for axis in sorted(axes, reverse=True):
+        going = going.unsqueeze(axis)
+    return going

@@ -63,19 +63,31 @@ class Weights(nn.Module):
         for name, value in states.items():
             buffers[name].copy_(value.detach())
 
+    @torch.no_grad()
+    def follow(self) -> None:
+        """Move each second set of parameters towards the first, as after a step."""
+        moving = [w for w in self.weights.values() if w.follows is not None and w.follows.keep < 1]
+        if not moving:
+            return
+        state = self.state_dict()
+        for weight in moving:
+            assert weight.follows is not None
+            state[weight.name].lerp_(state[weight.follows.source], 1 - weight.follows.keep)
+
     def numpy(self) -> dict[str, Array]:
         """A copy of every weight as a numpy array, by name."""
         return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.state_dict().items()}
 
 
 def first_value(weight: Weight, seed: int) -> Array:
-    """What a weight starts from, in float32: its own Philox stream, keyed by the seed and the name."""
+    """What a weight starts from, in float32: its own Philox stream, keyed by the seed and the name, or that of what it follows."""
     numbers = weight.init.numbers
     if weight.init.kind == "identity":
         return np.eye(*weight.shape, dtype=np.float32)
     if weight.init.kind == "constant":
         return np.full(weight.shape, numbers[0], np.float32)
-    digest = hashlib.sha256(f"{seed}/{weight.name}".encode()).digest()
+    name = weight.name if weight.follows is None else weight.follows.source
+    digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()
     generator = np.random.Generator(np.random.Philox(key=int.from_bytes(digest[:16], "little")))
     if weight.init.kind == "normal":
         return (numbers[0] + numbers[1] * generator.standard_normal(weight.shape, np.float32)).astype(np.float32)

@@ -78,10 +78,17 @@ def _own(program: Program, path: Path) -> Iterator[tuple[str, Array]]:
     """Weights under the spec's own names."""
     with TensorFiles(path) as files:
         files.check()
+        names = {weight.name: _name_in(weight, files) for weight in program.weights.values()}
         for name, weight in program.weights.items():
-            _check_fits(weight, files.shapes.get(name), path)
+            _check_fits(weight, files.shapes.get(names[name]), path)
         for name in program.weights:
-            yield name, files.read(name).numpy()
+            yield name, files.read(names[name]).numpy()
+
+
+def _name_in(weight: Weight, files: TensorFiles) -> str:
+    """What a weight is called in a file; one that follows another and is not there begins as that one."""
+    is_there = weight.follows is None or weight.name in files.shapes
+    return weight.name if is_there else weight.follows.source  # type: ignore[union-attr]
 
 
 def _has_other_names(program: Program, path: Path) -> bool:

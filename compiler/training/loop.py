@@ -267,6 +267,7 @@ class Trainer:
         for place, objective in enumerate(self.objectives):
             if objective.written.is_due(step):
                 self.losses[place] = self.minimize(objective, fields, step, factor, report)
+        self.weights.follow()
         if self.average is not None:
             self.average.update(step)
         total = sum(self.losses)

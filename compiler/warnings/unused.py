@@ -77,7 +77,7 @@ def unused_in_training(subject: Subject) -> Iterator[Diagnostic]:
 def unused_declarations(subject: Subject) -> Iterator[Diagnostic]:
     """Nets, layers, consts and lets that neither an export nor the train block comes to. A file without both is a library."""
     roots = [d for d in subject.file.declarations if _name_of(d) is None]
-    if not any(isinstance(d, (ast.Function, ast.Train)) for d in roots):
+    if not any(isinstance(d, (ast.Function, ast.Train, ast.Claim)) for d in roots):
         return
     named = {place.id: (place, d) for d in subject.file.declarations if (place := _name_of(d)) is not None}
     reached: set[str] = set()
@@ -95,7 +95,7 @@ def _name_of(declaration: ast.Declaration) -> ast.Identifier | None:
     """The name by which others speak of a declaration; None for what is there for itself: exports, data, the train block."""
     if isinstance(declaration, ast.Function):
         return declaration.name if declaration.kind != "export" else None
-    return declaration.name if isinstance(declaration, (ast.Const, ast.Let)) else None
+    return declaration.name if isinstance(declaration, (ast.Const, ast.Let, ast.Twin)) else None
 
 
 def _mentioned(declaration: ast.Declaration) -> set[str]:

@@ -16,7 +16,7 @@ import torch
 from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
-from mai.compiler.weights.rules import Chain, Loading, Rule, layer_pattern
+from mai.compiler.weights.rules import Chain, Loading, Rule, layer_pattern, named_by_rules
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -61,9 +61,10 @@ def map_weights(program: Program, path: Path | None = None, seed: int = 0) -> It
     inside = base if path is None else None
     with TensorFiles(path or base / loading.path, loading.span, inside) as files:
         files.check()
-        plan = plan_assignments(loading, program.weights, files.shapes)
+        plan = plan_assignments(loading, named_by_rules(program.weights), files.shapes)
         for weight in program.weights.values():
-            yield weight.name, _value(weight, plan.get(weight.name, ()), files, seed)
+            name = weight.name if weight.follows is None else weight.follows.source
+            yield weight.name, _value(weight, plan.get(name, ()), files, seed)
 
 
 def plan_assignments(loading: Loading, weights: Mapping[str, Weight], shapes: Shapes) -> dict[str, list[Assignment]]:

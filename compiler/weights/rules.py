@@ -18,6 +18,7 @@ from mai.spec.source import Span
 if TYPE_CHECKING:
     import torch
 
+    from mai.compiler.ir.graph import Weight
     from mai.runtime.arrays import Array
 
 Tensor = TypeVar("Tensor", "Array", "torch.Tensor")
@@ -249,3 +250,8 @@ class Loading:
             marks = rule.target.match(name)
             if marks is not None:
                 yield rule, marks
+
+
+def named_by_rules(weights: Mapping[str, Weight]) -> dict[str, Weight]:
+    """The weights that rules speak of: one that follows another begins as that one."""
+    return {name: weight for name, weight in weights.items() if weight.follows is None}

@@ -78,9 +78,27 @@ class Function(Declaration):
 
 
 @node
+class Twin(Declaration):
+    """`net slow = average(f, 0.999)`, `net reference = copy(f)`: a second set of a net's parameters."""
+
+    name: Identifier
+    value: Expr
+
+
+@node
 class Train(Declaration):
     """`train(settings) { }`; `head` is the text before the body."""
 
+    settings: tuple[Argument, ...]
+    body: tuple[Statement, ...]
+    head: Span
+
+
+@node
+class Claim(Declaration):
+    """`claim name(settings) { }`: what the trained model is said to be; `head` is the text before the body."""
+
+    name: Identifier
     settings: tuple[Argument, ...]
     body: tuple[Statement, ...]
     head: Span

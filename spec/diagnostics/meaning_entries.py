@@ -165,6 +165,13 @@ SHAPES: dict[str, Entry] = {
         "net f[2](x: [2]) -> [2] { return linear(x, 2) }\nexport g(x: [2]) -> [2] { return f(x) }\n",
         "net f[2](x: [2]) -> [2] { return linear(x, 2) }\nexport g(x: [2]) -> [2] { return f[1](f[0](x)) }\n",
     ),
+    "second-set": Entry(
+        "A second set of parameters that is none",
+        "`net slow = average(f, 0.999)` is the net f with a moving average of its parameters: 0.999 of it stays in a step. `net reference =\n"
+        "copy(f)` is f with its parameters as they were when training began. Both are of a net of the file.",
+        "net f(x: [2]) -> [2] { return linear(x, 2) }\nnet slow = average(f, 1.5)\nexport g(x: [2]) -> [2] { return slow(x) }\n",
+        "net f(x: [2]) -> [2] { return linear(x, 2) }\nnet slow = average(f, 0.99)\nexport g(x: [2]) -> [2] { return slow(x) }\n",
+    ),
     "axis-out-of-range": Entry(
         "An axis that is not there",
         "Axes count from 0; negative ones from the end, so that -1 is the last. The batch is no axis.",

@@ -135,6 +135,15 @@ WARNINGS: dict[str, Entry] = {
         "export f(x: [1, 8, 8]) -> [32] { return x |> conv(1, 32, 3, 15) |> avg_pool_global |> linear(32) }\n",
         "export f(x: [1, 8, 8]) -> [32] { return x |> conv(32, 3) |> avg_pool_global |> linear(32) }\n",
     ),
+    "total-derivative": Entry(
+        "A derivative that goes through another place",
+        "Of `w = u(z, t)`, `jvp(w, t, 1)` is all that t changes: through the second place, and through z where that was computed from t.\n"
+        "Of the function at these places, `jvp(u, (z, t), (0, 1))`, z is held still, or moves along a direction of its own.",
+        "net u(z: [2], t: []) -> [2] { return linear(concat(z, [t]), 2) }\nexport f(x: [2], t: []) -> [2] {\n  z = t * x\n"
+        "  w = u(z, t)\n  return jvp(w, t, 1)\n}\n",
+        "net u(z: [2], t: []) -> [2] { return linear(concat(z, [t]), 2) }\nexport f(x: [2], t: []) -> [2] {\n  z = t * x\n"
+        "  (w, dw) = jvp(u, (z, t), (0, 1))\n  return dw\n}\n",
+    ),
     "over-one-file": Entry(
         "More weights than one file holds",
         "An ONNX file is one message of at most 2^31 - 1 bytes, and the weights of an export are in it. In 16, 8 or 4 bits more\n"

@@ -55,9 +55,49 @@ export label(y: class[10], most: int = 20) -> (class[10], int) {
   }
   return (y, k)
 }
+export gcd(a: int, b: int) -> int {
+  a = abs(a) + 1
+  b = abs(b) + 1
+  repeat 50 until b == 0 {
+    r = a % b
+    a = b
+    b = r
+  }
+  return a
+}
+export roots(a: []) -> [] {
+  a = 4 * sigmoid(a)
+  total = 0
+  repeat 9 until a <= 0 {
+    total += sqrt(a)
+    a = a - 1
+  }
+  return total
+}
 export slope(a: []) -> [] {
   (x, n) = newton(a)
   return jvp(x, a, 1)
+}
+"""
+GRADIENTS = """
+# Some turns, and the derivative through them.
+export value(y: [3]) -> [] { return sum(shrunk(y)^3) }
+export slope(y: [3]) -> [3] { return grad(sum(shrunk(y)^3), y) }
+layer shrunk(y: [3]) -> [3] {
+  n = 0
+  repeat 30 until sum(y^2) < 0.3 {
+    y = 0.7 * y + 0.01 * n * sqrt(abs(y) - min(abs(y)) + 0.1)
+    n += 1
+  }
+  return y
+}
+"""
+SETTING = """
+# Turns of which only a call knows how many there are.
+export slope(y: [], most: int = 9) -> [] {
+  z = y
+  repeat max([most, 3]) until z < 1 { z = z / (1 + y^2) }
+  return grad(z, y)
 }
 """
 HOVERS = """
@@ -138,11 +178,22 @@ def test_derivatives_go_through_the_turns_taken(program: Maker, tmp_path: Path) 
     np.testing.assert_allclose(x.grad, wanted, rtol=1e-4)
 
 
-def test_grad_through_it_is_refused_in_words(tmp_path: Path) -> None:
+def test_gradients_are_those_of_differences(program: Maker, tmp_path: Path) -> None:
+    made = program(GRADIENTS)
+    y = np.array([[0.1, -0.2, 0.4], [3.0, 2.0, -4.0], [0.7, 0.9, 0.3]], np.float32)
+    found = load(exported(made, "slope", tmp_path).path, providers="cpu")(y=y)
+    value = prepare(made.exports["value"])
+    for place in range(3):
+        step = 1e-6 * np.eye(3)[place]
+        ends = [evaluate(value, {"y": y.astype(np.float64) + sign * step}, None, {})[0] for sign in (1, -1)]
+        np.testing.assert_allclose(found[:, place], (ends[0] - ends[1]) / 2e-6, rtol=1e-3, atol=1e-4)
+
+
+def test_grad_through_turns_of_a_setting_is_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "spec.mai"
-    path.write_text(PROGRAM.replace("jvp(x, a, 1)", "grad(x, a)"))
-    (found,) = [d for d in check(path).diagnostics if d.slug == "not-differentiable"]
-    assert found.span is not None and found.span.text.startswith("repeat 50 shared as i until")
+    path.write_text(SETTING)
+    (found,) = [d for d in check(path).diagnostics if d.severity == "error"]
+    assert found.slug == "not-differentiable" and found.span is not None and found.span.text.startswith("repeat max")
 
 
 def test_roundings_that_decide_are_told(program: Maker, tmp_path: Path) -> None:
@@ -158,3 +209,17 @@ def test_a_file_that_decides_otherwise_is_refused(
     with pytest.raises(MaiError) as error:
         exported(made, "limit", tmp_path)
     assert error.value.diagnostics[0].slug == "compile-mismatch"
+
+
+def test_who_has_stopped_is_not_computed_with_what_it_stopped_at(program: Maker, tmp_path: Path) -> None:
+    made = program(PROGRAM)
+    a, b = np.array([11, 35, 0, 5]), np.array([3, 5, 8, 5])
+    model = load(exported(made, "gcd", tmp_path).path, providers="cpu")
+    np.testing.assert_array_equal(model(a=a, b=b), np.gcd(a + 1, b + 1))
+    graph = prepare(made.exports["roots"])
+    x = torch.tensor([-2.0, 0.0, 3.0], requires_grad=True)
+    lower(graph, Weights(graph.weights))(x)[0].sum().backward()
+    assert torch.isfinite(x.grad).all()
+    graph = prepare(made.exports["gcd"])
+    (found,) = run(lower(graph, Weights(graph.weights)), graph, {"a": a, "b": b}, {})
+    np.testing.assert_array_equal(found, np.gcd(a + 1, b + 1))

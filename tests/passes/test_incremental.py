@@ -47,6 +47,12 @@ REFUSED = {
     "an order of tokens": ("h += gather(h, argsort(h, axis = 0), axis = 0)", "argsort"),
     "a variance": ("h += var(h, axis = 0)", "var"),
     "the first token": ("h += h[0]", "pick"),
+    "a loop that looks back": (
+        "s = zeros([d])\n  repeat P shared as t { s = h[maximum(t - 1, 0)] - s } keep s as all\n  h += all", "take",
+    ),
+    "a loop that reads all": ("s = zeros([d])\n  repeat P shared as t { s = h[t] + mean(h, axis = 0) * s } keep s as all\n  h += all", "loop"),
+    "a loop that carries the text": ("s = h\n  repeat P shared as t { s = s + h[t] }\n  h += s", "loop"),
+    "a loop that begins with the text": ("s = max(h, axis = 0)\n  repeat P shared as t { s = s * h[t] } keep s as all\n  h += all", "loop"),
     "a turn's noise, kept": ("n ~ normal([d])\n  h = cumsum(h + n, axis = 0)", "cumsum"),
 }  # fmt: skip
 

@@ -13,6 +13,10 @@ from mai.compiler.torch.parameters import first_value
 
 NOTHING = -1
 HEAD = "const vocab = 13\nconst d = 8\nconst context = 24\n"
+AVERAGES = (
+    "layer averages(x: [P, c]) -> [P, c] {\n  m = zeros([c])\n"
+    "  repeat P shared as t { m = 0.9 * m + x[t] } keep m as ms\n  return ms\n}\n"
+)
 TAIL = """
 export generate(prompt: tokens[P], count: int = 6, temperature: real = 1.0) -> tokens[P + count] {
   x = prompt
@@ -91,6 +95,22 @@ CAUSAL_NETS = {
     "the mean, for the last token": "h += mean(h, axis = 0)",
     "the largest, for the last token": "h = h + max(h, axis = 0)",
     "a product and a length, for the last token": "h = h + prod(h, axis = 0) + norm(h, axis = 0)",
+    "a recurrence": "s = zeros([d])\n  repeat P shared as t {\n    z = sigmoid(linear(concat(h[t], s), d))\n"
+    "    s += z * (tanh(linear(concat(h[t], s), d)) - s)\n  } keep s as all\n  h += all",
+    "what is kept reads the state before": "param first: [d, 2] ~ normal(0, 1)\n  s = first\n"
+    "  repeat P shared as t {\n    y = h[t] @ s + s[0, 0]\n    s = 0.5 * s + h[t][:, None] * shift(h, 1)[t][:2]\n"
+    "    y = y + sum(s, axis = 0)\n  } keep y as ys, t as places, s as states\n"
+    "  h += linear(ys, d) * (places % 2)[:, None] + cumsum(states[:, :, 0], axis = 0) / 9",
+    "turns inside turns": "s = zeros([d])\n  n = 0\n  repeat P shared as t {\n    repeat 2 shared as i { s = tanh(s + (i + 1) * h[t]) }\n"
+    "    n = (n + x[t]) % 7\n    integrate u in 0..1 using heun(2) { ds/du = h[t] - s }\n  } keep s as all, n as counts\n"
+    "  h += all + counts[:, None]",
+    "a state at the end": "s = zeros([d])\n  big = 0\n  repeat P shared as t {\n    s = 0.9 * s + h[t]\n    big = maximum(big, s[0])\n  }\n"
+    "  h += s * big",
+    "a loop that ends": "s = zeros([d])\n  n = 0\n  repeat P as t until n > 4 {\n    s = 0.9 * s + h[t]\n    n = n + 1\n"
+    "  } keep s as all\n  h += all + s",
+    "recurrences in shared turns": "repeat 2 shared {\n    s = zeros([d])\n    repeat P shared as t { s = tanh(h[t] - s) } keep s as all\n"
+    "    h += linear(all, d)\n  }",
+    "heads of a recurrence": 'q = rearrange(h, "p (a c) -> a p c", a = 2)\n  h += rearrange(averages(q), "a p c -> p (a c)")',
     "places within a token": "(v, i) = top_k(h, 3)\n  h += gather(flip(h), argsort(h)) + roll(h, 2) * v[:, 0:1] + one_hot(i[:, 0], d)",
 }
 # Nets with a memory m: [M, 4], a label y: class[5] and a width w: int beside the text, which do not grow.
@@ -125,13 +145,14 @@ LAYERS = some.sampled_from(
         'h += rearrange(tanh(rearrange(h, "p (a b) -> b p a", a = 2)), "b p a -> p (a b)")',
         "param table: [context, d] ~ normal(0, 1)\n  h += table[:P]",
         "h += where(h > 0, shift(h, {n}), 0.5 * h)",
+        "s = zeros([d])\n  repeat P shared as t {{ s = tanh(linear(s, d) + h[t]) }} keep s as all\n  h += all / {n}",
     ]
 )
 
 
 def spec(body: str) -> str:
     net = f"net logits(x: tokens[P]) -> [P, vocab] {{\n  h = embed(x, d)\n  {body}\n  return linear(h, vocab)\n}}\n"
-    return HEAD + net + TAIL
+    return HEAD + AVERAGES * ("averages(" in body) + net + TAIL
 
 
 def memory_spec(body: str) -> str:

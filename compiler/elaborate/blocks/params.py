@@ -11,7 +11,7 @@ from mai.compiler.elaborate.expressions.signatures import dims_of
 from mai.compiler.elaborate.statement_rules import elaborates
 from mai.compiler.elaborate.statements import check_distribution
 from mai.compiler.elaborate.states import current_state
-from mai.compiler.ir.graph import Initial, Value, Weight
+from mai.compiler.ir.graph import Initial, Weight
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import product
 from mai.spec import ast
@@ -27,18 +27,19 @@ def _param(e: Context, env: Environment, statement: ast.Param) -> Binding:
     shape = _known_shape(e, env, statement)
     name = f"{e.scope.path}.{statement.name.id}"
     init = _initial(e, env, statement, shape)
-    weight = Weight(name, shape, init, statement.trained, e.scope.owner, statement.span, e.scope.turns)
-    weights = [replace(weight, name=each) for each in e.scope.names(name)]
+    trained = statement.trained and e.scope.second is None
+    weight = Weight(name, shape, init, trained, e.scope.owner, statement.span, e.scope.turns)
+    weights = [replace(weight, name=each, follows=e.scope.followed(each)) for each in e.scope.names(name)]
     for each in weights:
         _register(e, each, statement)
-    member = e.scope.among.member if e.scope.among is not None else None
-    value = parameter_of(e, weights, member) if isinstance(member, Value) else e.parameter(weight)
-    if not weight.trained and isinstance(member, Value):
+    among = e.scope.among
+    if among is not None and not statement.trained:
         message = (
             f"`{statement.name.id}` is a state: the number of a net that has one is known when the file is compiled"
         )
         raise e.fail("static-needed", statement.span, message)
-    if not weight.trained:
+    value = e.parameter(weights[0]) if among is None else parameter_of(e, weights, among.member)
+    if not statement.trained and e.scope.second is None:
         env.states[statement.name.id] = name
         value = current_state(e, name, value)
     e.statements.bind_name(env, statement.name, value, statement.type.span)
@@ -87,7 +88,11 @@ def _initial(e: Context, env: Environment, statement: ast.Param, shape: tuple[in
 
 
 def _register(e: Context, weight: Weight, statement: ast.Param) -> None:
-    """Register a weight; those of one name are one weight, in every graph and at every call of a net."""
+    """Register a weight, and what it follows; those of one name are one weight, in every graph and at every call of a net."""
+    if weight.follows is not None:
+        source = weight.follows.source
+        owner = source.partition(".")[0]
+        _register(e, replace(weight, name=source, owner=owner, trained=statement.trained, follows=None), statement)
     first = e.weights.setdefault(weight.name, weight)
     if first.shape == weight.shape:
         return

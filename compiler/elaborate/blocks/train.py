@@ -85,6 +85,10 @@ def _minimize(e: Context, env: Environment, statement: ast.Minimize) -> Binding:
             remedy = f'make it a net, which has one set of parameters, or name them: `over "*.{owner.id}_*"`'
             message = f"`{owner.id}` is a layer: it has parameters of its own at each call, and `over` takes nets"
             raise e.fail("not-a-net", owner.span, message, help=remedy)
+        if isinstance(named, Function) and named.twin is not None:
+            message = f"`{owner.id}` follows `{named.declaration.name.id}`: no objective moves it"
+            own = meant(owner.span, named.declaration.name.id)
+            raise e.fail("not-a-net", owner.span, message, help=own)
         if not isinstance(named, Function):
             nets = [name for name, value in env.module.names.items() if repairs.is_net(value)]
             guess = closest(owner.id, nets) or (nets[0] if len(nets) == 1 else None)

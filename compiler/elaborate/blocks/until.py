@@ -16,6 +16,7 @@ from mai.compiler.ir.operation import describe
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.elementwise.logic import Where
 from mai.spec import ast
+from mai.spec.diagnostics.edit import put
 from mai.spec.source import Span
 
 
@@ -51,7 +52,7 @@ def _condition(e: Context, inside: Environment, until: ast.Expr) -> Value:
     value = e.truth(condition, until.span)
     if value.type.rank:
         message = f"a `repeat` ends by one truth for each example, this is {describe(value.type.shape)}"
-        help = f"write `all({until.span.text})` or `any({until.span.text})`"
+        help = put(until.span, f"all({until.span.text})", f"write `{{}}`, or `any({until.span.text})`")
         raise e.fail("repeat-until", until.span, message, help=help)
     return value
 

@@ -108,6 +108,8 @@ class Calls:
             )
         if isinstance(function, Initial) and function.kind == "constant":
             return self.filled(function.numbers[0], arguments, span)
+        if isinstance(function, Initial) and function.kind == "identity":
+            return self.unit_matrix(arguments, span)
         raise self.e.fail("not-callable", span, f"this is {kind_of(function)}, not a function")
 
     def _any(self, function: Function, arguments: list[BoundArgument], span: Span) -> Binding:
@@ -128,6 +130,17 @@ class Calls:
             raise self.e.fail("missing-argument", span, "this needs a shape: `zeros([n])`")
         shape = tuple(self.e.size(s, arguments[0].span) for s in arguments[0].value)
         return self.e.emit(Expand, self.e.builder.constant(number), shape=shape)
+
+    def unit_matrix(self, arguments: Sequence[BoundArgument], span: Span) -> Binding:
+        """`identity(n)`: ones on the diagonal, zeros elsewhere."""
+        from mai.compiler.ops.shapes.indexing import Iota
+        from mai.compiler.ops.terms import Term
+
+        if len(arguments) != 1 or arguments[0].name:
+            raise self.e.fail("missing-argument", span, "this needs a number of rows: `identity(n)`")
+        count = self.e.size(arguments[0].value, arguments[0].span)
+        numbers = Term(self.e.builder, self.e.emit(Iota, count=count))
+        return numbers.unsqueeze(-1).equals(numbers).value
 
     # -------------------------------------------------------- layers and nets
 
@@ -292,7 +305,7 @@ class Calls:
     def _scope_of(self, function: Function) -> WeightScope:
         """A net names its weights by itself, wherever it is called; a layer by the place of the call."""
         if function.declaration.kind == "net":
-            return function.scope
+            return function.scope(self.e.scope)
         return self.e.scope.enter(function.name)
 
     def _returned(

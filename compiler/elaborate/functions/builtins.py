@@ -66,7 +66,9 @@ LISTED: dict[str, Listed] = {
     "zeros": Listed(Section.CONSTANTS, "zeros([n, d])", "All 0; `= zeros` alone in the line of a `param`."),
     "ones": Listed(Section.CONSTANTS, "ones([n, d])", "All 1; `= ones` alone in the line of a `param`."),
     "identity": Listed(
-        Section.CONSTANTS, "identity", "What a square `param` may start from: `param W: [d, d] = identity`."
+        Section.CONSTANTS,
+        "identity(n)",
+        "The matrix [n, n] with ones on its diagonal; `= identity` alone in the line of a `param`.",
     ),
     "nothing": Listed(
         Section.CONSTANTS,

@@ -6,24 +6,19 @@ from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, Distribution
 from mai.compiler.elaborate.bounds import setting_of
-from mai.compiler.elaborate.functions.arguments import positive
 from mai.compiler.elaborate.functions.builtins import Arg, builtin
 from mai.compiler.elaborate.functions.draw_ranges import check_numbers
-from mai.compiler.elaborate.functions.independence import check_dependence
 from mai.compiler.elaborate.functions.setting_ranges import ask_range
 from mai.compiler.elaborate.functions.temperature import cooled, forbid_division
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError, describe
 from mai.compiler.ir.signature import Section
-from mai.compiler.ir.sizes import Size, product, symbol
-from mai.compiler.ir.structure import Across, Gradient, Pushforward
-from mai.compiler.ir.types import BATCH_DEPTH, Type, join_leads
-from mai.compiler.ops.elementwise import Divide, Multiply, ToReal
-from mai.compiler.ops.elementwise.logic import Equal, Greater, Less, Where
+from mai.compiler.ir.sizes import Size, symbol
+from mai.compiler.ir.structure import Across
+from mai.compiler.ir.types import BATCH_DEPTH, Type
+from mai.compiler.ops.elementwise import Divide, Multiply
+from mai.compiler.ops.elementwise.logic import Greater, Where
 from mai.compiler.ops.random.choice import Occurs
-from mai.compiler.ops.reductions import Mean, Sum
-from mai.compiler.ops.shapes.indexing import Iota
-from mai.compiler.ops.shapes.shape import Reshape, Unsqueeze
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator
@@ -122,8 +117,9 @@ def penalise(e: Elaborator, logits: Arg, x: Arg, penalty: Arg) -> Binding:
 @builtin(Section.BATCHES)
 def across(e: Elaborator, x: Arg) -> Binding:
     """x of all examples: the batch axis as the first axis of the shape."""
-    if not e.in_train_block:
-        raise e.fail("across-outside-train", x.span, "`across` compares examples: only a train block has several")
+    if not e.in_train_block and e.claim is None:
+        message = "`across` compares examples: only a train block and a claim have several"
+        raise e.fail("across-outside-train", x.span, message)
     return across_batch(e, e.value(x.value, x.span))
 
 
@@ -134,69 +130,3 @@ def across_batch(e: Elaborator, value: Value) -> Value:
     lead = tuple(a for a in value.type.lead if a.depth != BATCH_DEPTH)
     type_ = Type(value.type.dtype, (symbol("batch"), *value.type.shape), lead, value.type.classes)
     return e.builder.add(Across(), [value], [type_]).output
-
-
-@builtin(Section.DERIVATIVES)
-def grad(e: Elaborator, value: Arg, x: Arg) -> Binding:
-    """The gradient of a scalar with respect to x."""
-    a, b = e.real(value.value, value.span), e.real(x.value, x.span)
-    if a.type.rank:
-        raise ShapeError("rank-mismatch", f"`grad` differentiates a scalar, this is {describe(a.type.shape)}", 0)
-    check_dependence(e, "grad", value, x, a, b)
-    type_ = b.type.with_lead(join_leads([a.type, b.type]))
-    return e.builder.add(Gradient(), [a, b], [type_], name="grad").output
-
-
-@builtin(Section.DERIVATIVES)
-def jvp(e: Elaborator, value: Arg, x: Arg, direction: Arg) -> Binding:
-    """The derivative of a value along a direction of x."""
-    a, b, t = (e.real(i.value, i.span) for i in (value, x, direction))
-    if b.type.shape != t.type.shape:
-        raise ShapeError(
-            "shape-mismatch", f"a direction of x is {describe(b.type.shape)}", 2, label=describe(t.type.shape)
-        )
-    check_dependence(e, "jvp", value, x, a, b)
-    return _along(e, a, b, t)
-
-
-def _along(e: Elaborator, value: Value, x: Value, direction: Value) -> Value:
-    type_ = value.type.with_lead(join_leads([value.type, x.type, direction.type]))
-    return e.builder.add(Pushforward(), [value, x, direction], [type_], name="jvp").output
-
-
-@builtin(Section.DERIVATIVES)
-def div(e: Elaborator, v: Arg, x: Arg, probes: Arg | None = None) -> Binding:
-    """The divergence of v at x, as in (11): exactly, or with `probes` random directions (Hutchinson 1990)."""
-    a, b = e.real(v.value, v.span), e.real(x.value, x.span)
-    if a.type.shape != b.type.shape:
-        message = f"`div` needs a field and a point of one shape: {describe(a.type.shape)} and {describe(b.type.shape)}"
-        raise ShapeError("shape-mismatch", message, 1, label=describe(b.type.shape))
-    check_dependence(e, "div", v, x, a, b)
-    directions = _basis(e, b.type.shape, x) if probes is None else _probes(e, b.type.shape, positive(e, probes, 1))
-    axis = e.direction(directions.type.shape[0])
-    along = e.builder.lead(directions, (axis,))
-    moved = e.emit(Multiply, _along(e, a, b, along), along)
-    each = e.emit(Sum, moved, axes=tuple(range(-b.type.rank, 0))) if b.type.rank else moved
-    freed = e.builder.unlead(e.builder.spread(each, (axis,)), 1)
-    return e.emit(Sum if probes is None else Mean, freed, axes=(-1,), name="div")
-
-
-def _basis(e: Elaborator, shape: tuple[Size, ...], x: Arg) -> Value:
-    """The unit directions of a shape, one after the other."""
-    count = product(shape)
-    if not isinstance(count, int):
-        message = "an exact divergence goes through the axes one by one: their number must be known"
-        raise e.fail("dimension-unknown", x.span, message, label=describe(shape), help="write `div(v, x, probes = 8)`")
-    if count > MOST_DIRECTIONS:
-        message = f"an exact divergence of {count:,} numbers takes as many derivatives"
-        raise e.fail("dimension-too-large", x.span, message, help="write `div(v, x, probes = 8)`")
-    places = e.emit(Iota, count=count)
-    unit = e.emit(ToReal, e.emit(Equal, e.emit(Unsqueeze, places, axes=(-1,)), places))
-    return unit if len(shape) == 1 else e.emit(Reshape, unit, shape=(count, *shape))
-
-
-def _probes(e: Elaborator, shape: tuple[Size, ...], count: int) -> Value:
-    """Random signs: of all probes, those with the least variance."""
-    uniform = e.draws.drawn("probes", Distribution("uniform", (count, *shape), (0.0, 1.0), e.builder.span))  # type: ignore[arg-type]
-    is_low = e.emit(Less, uniform, e.builder.constant(0.5))
-    return e.emit(Where, is_low, e.builder.constant(-1.0), e.builder.constant(1.0))

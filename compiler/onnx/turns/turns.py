@@ -155,7 +155,21 @@ def _fed(replay: Replay, tape: Told) -> Iterator[tuple[str, Array]]:
     """A tape as the inputs of a replay, by their names."""
     first, rows, last = tape
     names = [v.name for v in (*replay.before, *replay.last)]
-    yield from zip(names, [*all_starts(replay, first, rows), *last], strict=True)
+    before = all_starts(replay, first, rows)
+    if Loop.of(replay.loop).until:
+        going = Taken(before[0], replay.last[0].type.lead)
+        types = [v.type for v in replay.last[1:]]
+        before[1:] = [_filled(going, array, t, replay.depth) for array, t in zip(before[1:], types, strict=True)]
+    yield from zip(names, [*before, *last], strict=True)
+
+
+def _filled(going: Taken, array: Array, type: Type, depth: int) -> Array:
+    """States at the start of each turn; an example that has stopped has those of its last turn, with which nothing goes wrong."""
+    axis = len(type.lead) + depth
+    mask, filled = np.moveaxis(going.along(type, array), axis, 0), np.moveaxis(array.copy(), axis, 0)
+    for turn in range(1, len(filled)):
+        filled[turn] = np.where(mask[turn], filled[turn], filled[turn - 1])
+    return np.moveaxis(filled, 0, axis)
 
 
 def _form(told: Tape | Replay) -> tuple[object, ...]:

@@ -15,7 +15,7 @@ from mai.compiler.ops.elementwise.arithmetic import (
     Subtract,
 )
 from mai.compiler.ops.elementwise.base import Binary, Elementwise, Unary
-from mai.compiler.ops.elementwise.conversion import StopGradient, ToInt, ToReal
+from mai.compiler.ops.elementwise.conversion import Place, StopGradient, ToInt, ToReal
 from mai.compiler.ops.elementwise.exponential import Erf, Exp, Log, Sqrt
 from mai.compiler.ops.elementwise.hyperbolic import Tanh
 from mai.compiler.ops.elementwise.rounding import Floor, Sign
@@ -40,6 +40,7 @@ __all__ = [
     "Modulo",
     "Multiply",
     "Negative",
+    "Place",
     "Power",
     "Relu",
     "Sigmoid",

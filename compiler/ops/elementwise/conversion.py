@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 from mai.compiler.ir.operation import Lowering, case, sample
 from mai.compiler.ir.signature import NUMBERS, Function, Section
 from mai.compiler.ir.types import DType
@@ -27,6 +29,16 @@ class ToInt(Unary):
     reference: Lowering = staticmethod(lambda np, x: x.astype(np.int64))
     torch: Lowering = staticmethod(lambda torch, x: x.long())
     onnx: Lowering = staticmethod(lambda op, x: op.Cast(x, to=7))
+
+
+class Place(Unary):
+    """x as a place of its own, at which a function is differentiated: of one `number` each, so that no two are one."""
+
+    attributes: ClassVar[dict[str, object]] = {"number": 0}
+    reference: Lowering = staticmethod(lambda np, x, number: x)
+    torch: Lowering = staticmethod(lambda torch, x, number: x)
+    onnx: Lowering = staticmethod(lambda op, x, number: x)
+    derivative = staticmethod(lambda ct, y, x, number: ct)
 
 
 class StopGradient(Unary):

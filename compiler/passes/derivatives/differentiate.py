@@ -8,6 +8,7 @@ from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph, reading, rewriting
 from mai.compiler.ir.structure import DERIVATIVES, Gradient
 from mai.compiler.ir.types import join_leads
+from mai.compiler.ops.elementwise import Place
 from mai.compiler.passes.derivatives.dependence import dependent
 from mai.compiler.passes.derivatives.derivative import Derivative, refused
 from mai.compiler.passes.local.share import share_region
@@ -17,7 +18,7 @@ MOST_OPERATIONS = 50_000  # With a derivative of derivatives, so that it is refu
 
 @rewriting(*DERIVATIVES)
 def differentiate(graph: Graph) -> Graph:
-    """No `Gradient` and no `Pushforward` is left.
+    """No `Gradient`, no `Pushforward` and no `Place` is left.
 
     Raises:
         MaiError: `not-differentiable`, at the operation that has no derivative.
@@ -38,14 +39,21 @@ def differentiate(graph: Graph) -> Graph:
         outside.pop()
         return True
 
-    return copy_graph(graph, rule)
+    return copy_graph(copy_graph(graph, rule), _without_places)
+
+
+def _without_places(copier: Copier, node: Node) -> bool:
+    """The copies at which functions were differentiated are what they are copies of."""
+    if node.op is Place:
+        copier.bind(node, copier[node.inputs[0]])
+    return node.op is Place
 
 
 def _check_constant(copier: Copier, node: Node, outside: Sequence[tuple[list[Node], list[Value]]]) -> None:
     """A loop's states are held still by a derivative inside it: they may not depend on what it is taken along."""
-    x = copier[node.inputs[1]]
+    xs = [copier[v] for v in _places(node)]
     for nodes, inputs in outside:
-        if x not in inputs and not dependent(nodes, [x]).isdisjoint(inputs):
+        if any(x not in inputs and not dependent(nodes, [x]).isdisjoint(inputs) for x in xs):
             message = "this derivative is taken inside a loop, of a value outside it that the loop's states depend on"
             raise refused(node, message, help="take it after the loop, or with respect to a state")
 
@@ -58,17 +66,18 @@ def _derived(copier: Copier, node: Node, above: Sequence[Node], earlier: set[Val
     if is_nested:
         _share(copier, earlier)
         path = _path_of(copier, node, above)
-    value, x, *direction = (copier[v] for v in node.inputs)
-    one, most = builder.constant(1.0), MOST_OPERATIONS if is_nested else None
-    if node.op is Gradient and not (is_nested and _is_one_number(value, x)):
-        derivative = Derivative(builder, join_leads([value.type, x.type]), most)
-        (made,) = derivative.backward(path, {value: one}, [x])
-        wanted = x.type.with_lead(join_leads([value.type, x.type]))
+    value, *xs = (copier[v] for v in (node.inputs[0], *_places(node)))
+    x, one, most = xs[0], builder.constant(1.0), MOST_OPERATIONS if is_nested else None
+    cotangent = copier[node.inputs[2]] if node.op is Gradient and len(node.inputs) > 2 else one
+    if node.op is Gradient and not (is_nested and cotangent is one and _is_one_number(value, x)):
+        lead = join_leads([v.type for v in (value, x, cotangent)])
+        derivative, wanted = Derivative(builder, lead, most), x.type.with_lead(lead)
+        (made,) = derivative.backward(path, {value: cotangent}, [x])
     else:
-        along = direction[0] if direction else one
+        directions = [copier[v] for v in node.inputs[1 + len(xs) :]] or [one]
         derivative = Derivative(builder, None, most)
-        made = derivative.forward(path, {x: along}).get(value)
-        wanted = value.type.with_lead(join_leads([value.type, x.type, along.type]))
+        made = derivative.forward(path, dict(zip(xs, directions, strict=True))).get(value)
+        wanted = value.type.with_lead(join_leads([v.type for v in (value, *xs, *directions)]))
     builder.span, builder.scope = node.span, node.scope
     result = derivative.or_zeros(made, wanted)
     earlier.add(result)
@@ -91,17 +100,22 @@ def _share(copier: Copier, earlier: set[Value]) -> None:
     earlier.update([same[v] for v in earlier if v in same])
 
 
+def _places(node: Node) -> Sequence[Value]:
+    """What a derivative is with respect to: one value, or those of a `Pushforward`."""
+    return node.inputs[1 : 2 if node.op is Gradient else 1 + len(node.inputs) // 2]
+
+
 def _path_of(copier: Copier, node: Node, above: Sequence[Node]) -> list[Node]:
-    value, x, *_ = (copier[v] for v in node.inputs)
-    return _path([*above, *copier.builder.region.nodes], x, value)
+    xs = [copier[v] for v in _places(node)]
+    return _path([*above, *copier.builder.region.nodes], xs, copier[node.inputs[0]])
 
 
-def _path(nodes: Sequence[Node], x: Value, value: Value) -> list[Node]:
-    """The nodes by which a value depends on x, in their order."""
-    moved, needed = dependent(nodes, [x]), {value}
+def _path(nodes: Sequence[Node], xs: Sequence[Value], value: Value) -> list[Node]:
+    """The nodes by which a value depends on the xs, in their order."""
+    moved, needed = dependent(nodes, xs), {value}
     path: list[Node] = []
     for node in reversed(nodes):
-        if any(v in needed and v in moved and v is not x for v in node.outputs):
+        if any(v in needed and v in moved and v not in xs for v in node.outputs):
             path.append(node)
             needed.update(reading(node))
     return path[::-1]

@@ -31,9 +31,11 @@ from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.shape import Expand, Reshape
 from mai.compiler.ops.terms import Term
+from mai.compiler.passes.loops.hoist import parted
 from mai.compiler.passes.text.causal import SAMPLED, Sample, combine_fills, is_neutral
 from mai.compiler.passes.text.growth import Finish, grow
 from mai.compiler.passes.text.last_row import LAST, looks_along, needs
+from mai.compiler.passes.text.loop_along import LoopAlong, is_along_text
 from mai.compiler.passes.text.turn import Grown, Turn
 from mai.spec.diagnostics import MaiError
 
@@ -93,6 +95,8 @@ class Growth(Turn):
         read = [self.grown_of(v) for v in reading(node)]
         if not any(g.axes for g in read) and not self._speaks(node):
             return self._plain(node, inputs)
+        if is_along_text(self, node):
+            return self._along(node)
         if node.op is Loop:
             return self._unrolled(node)
         if node.op is SizeOf:
@@ -135,6 +139,13 @@ class Growth(Turn):
         if len(states) != len(node.outputs):
             raise self.refused("keeps a row of every turn")
         return states
+
+    def _along(self, loop: Node) -> list[Grown]:
+        """A loop along the text, once what its turns have in common is computed."""
+        free, own = parted(loop.regions[0], set())
+        self.nodes(free)
+        self.node = loop
+        return LoopAlong(self, loop, own).results()
 
     # ------------------------------------------------------------ one operation
 

@@ -236,14 +236,18 @@ class Speculation(Growth):
         place = first + first.range(count)
         return self.emit(Take, value, place.value, axis=axis, rank=rank, index_rank=1)
 
+    def after_last(self, last: Value, rows: Value, axis: int) -> Value:
+        """After each draft."""
+        return self.emit(Pick, self.last_of(rows, axis), axis=axis, index=-1, name=last.name)
+
     def _led(self, value: Value, axis: int) -> Value:
-        """Make an axis of the shape the lead axis `draft`."""
-        if any(a.depth > DRAFT_DEPTH for a in value.type.lead):
-            raise self.alone("is of the last token inside of what a call is mapped over")
+        """Make an axis of the shape the lead axis `draft`, outside of the axes that a call is mapped over."""
+        b, mapped = self.builder, tuple(a for a in value.type.lead if a.depth > DRAFT_DEPTH)
+        value = b.unlead(value, len(mapped)) if mapped else value
         rank = value.type.rank
         perm = (axis, *(a for a in range(-rank, 0) if a != axis))
         moved = value if axis == -rank else self.emit(Transpose, value, perm=perm)
-        return self.builder.lead(moved, (self.draft,))
+        return b.lead(b.lead(moved, (self.draft,)), mapped) if mapped else b.lead(moved, (self.draft,))
 
     def _drafts(self) -> Term:
         """The number of each draft; 0 is the last token."""

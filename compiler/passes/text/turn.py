@@ -164,6 +164,14 @@ class Turn(GrowingAxes):
             raise self.refused("would keep what is true of this turn only")
         return self._state(name, type, first)
 
+    def carried(self, name: str, type: Type) -> State:
+        """A state of a loop along the text, zeros at first."""
+        return self._state(name, type, 0)
+
+    def after_last(self, last: Value, rows: Value, axis: int) -> Value:
+        """What a state of fixed size becomes: its value after the last new token, or one of those after each, along `axis`."""
+        return last
+
     def _state(self, name: str, type: Type, first: float) -> State:
         value = Value(type.with_lead(self._batched(type)), name)
         self.states.append(State(value, lambda b: full(b, value.type, first, self.past)))
