@@ -13,7 +13,7 @@ from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.loops import GOING, rows_of
-from mai.compiler.passes.loops.recurrence import Recurrence
+from mai.compiler.passes.loops.recurrence import Recurrence, Update
 
 if TYPE_CHECKING:
     from mai.compiler.onnx.interpreter import OnnxInterpreter
@@ -29,7 +29,7 @@ class BlockedLoop:
         self.walk, self.op, self.node, self.blocks = walk, walk.op, node, blocks
         self.states = node.regions[0].inputs[1:]
         self.kept = node.regions[0].outputs[len(self.states) :]
-        self.read = {v for region in (*blocks.updates, blocks.reads) for v in _read_in(region)}
+        self.read = {v for region in (*(u.region for u in blocks.updates), blocks.reads) for v in _read_in(region)}
 
     def results(self) -> list[ir.Value]:
         """The last states, then what was kept."""
@@ -93,21 +93,21 @@ class BlockedLoop:
     def _updated(self, first: list[ir.Value]) -> list[ir.Value]:
         """The states after a block, from those before it; those before and after each turn are known from then on."""
         walk, last = self.walk, list(first)
-        for place, region, pair in zip(self.blocks.order, self.blocks.updates, self.blocks.pairs, strict=True):
-            walk.nodes(region.nodes)
-            last[place] = self._scanned(region, place, first[place], pair)
+        for update in self.blocks.updates:
+            walk.nodes(update.region.nodes)
+            last[update.place] = self._scanned(update, first[update.place])
         return last
 
-    def _scanned(self, region: Region, place: int, first: ir.Value, pair: tuple[Value, Value]) -> ir.Value:
+    def _scanned(self, update: Update, first: ir.Value) -> ir.Value:
         """h = a h + b for each turn of a block; the state after the last."""
         op, begin = self.op, self.op.ints([0])
-        slopes, offsets = (self._each_turn(v, place) for v in region.outputs)
+        slopes, offsets = (self._each_turn(v, update.place) for v in update.region.outputs)
         state = op.Unsqueeze(first, begin)
         states = [state]
         for a, b in zip(slopes, offsets, strict=True):
             state = op.Add(op.Mul(a, state), b)
             states.append(state)
-        for value, parts in zip(pair, (states[:-1], states[1:]), strict=True):
+        for value, parts in zip(update.gives, (states[:-1], states[1:]), strict=True):
             if value in self.read:
                 self.walk.bind(value, op.Concat(*parts, axis=0))
         return op.Squeeze(state, begin)

@@ -17,7 +17,7 @@ from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import Loop
 from mai.compiler.onnx.build import build
 from mai.compiler.passes import forms
-from mai.compiler.passes.loops.recurrence import find_recurrence
+from mai.compiler.passes.loops.recurrence import Recurrence, find_recurrence
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
@@ -45,6 +45,16 @@ AFFINE = {
     "by the turn": "h = w\n  repeat P shared as t { h = h * (1 - 1 / (2 + t)) + x[t] }\n  return h",
     "earlier places": "h = w\n  repeat P shared as t { h = 0.875 * h + x[P - 1 - t] }\n  return h",
     "numbers": "h = sum(w)\n  repeat P shared as t { h = cos(x[t, 0]) * h + x[t, 1] }\n  return h * w",
+    "read by products": "h = zeros([3, 2])\n  repeat P shared as t {\n    h = exp(x[t, 0]) * h + 0.5 * (x[t][:, None] * u[t])\n"
+    "    y = h @ (u[t] - 1)\n  } keep y as ys\n  return cumsum(ys, axis = 0)[P - 1] * w",
+    "heads": "h = zeros([2, 3, 2])\n  repeat P shared as t {\n    k = [x[t], w * x[t]]\n    v = [u[t], u[t] - 1]\n"
+    '    h = u[t][:, None, None] * h / 2 + k[:, :, None] * v[:, None, :]\n    y = einsum("h n, h n m -> h m", k, h)\n'
+    "    z = (x[t][None, :] @ x[t][:, None])[0, 0]\n  } keep y as ys, z as zs\n  return w * sum(ys) + sum(zs) + sum(h)",
+    "row": "h = zeros([3, 2])\n  repeat P shared as t {\n    h -= x[t][:, None] * u[t][None, :]\n    y = (x[t][None, :] @ h)[0]\n"
+    "  } keep y as ys\n  return w * sum(ys) + h[:, 0]",
+    "read twice": "h = zeros([3, 2])\n  repeat P shared as t {\n    h = 0.5 * h + x[t][:, None] * u[t]\n    y = h @ u[t]\n    z = h[:, 0]\n"
+    "  } keep y as ys, z as zs\n  return sum(ys, axis = 0) + sum(zs, axis = 0)",
+    "kept": "h = w\n  repeat P shared as t { h = sigmoid(x[t]) * h + x[t] } keep h as hs\n  return sum(hs * x, axis = 0)",
     "mapped": "h = w\n  repeat P shared as t { h = leak(h, x[t]) }\n  return h",
 }
 MAPPED = "layer leak(h: [], x: []) -> [] { return sigmoid(x) * h + x }\n"
@@ -64,9 +74,9 @@ def graph_of(program: Maker, body: str) -> Graph:
     return forms.prepare(program((MAPPED if "leak" in body else "") + FILE.format(body="  " + body)).exports["f"])
 
 
-def loop_of(graph: Graph) -> object:
+def found(graph: Graph, *, products: bool = False) -> Recurrence | None:
     (loop,) = [node for node in graph.nodes if node.op is Loop]
-    return find_recurrence(graph, loop, 16)
+    return find_recurrence(graph, loop, 16, products=products)
 
 
 def feed_of(turns: int, batch: int = 2) -> dict[str, Array]:
@@ -85,12 +95,21 @@ def gradients(graph: Graph, feed: dict[str, Array]) -> tuple[Array, list[Array]]
 
 @pytest.mark.parametrize("kind", AFFINE)
 def test_what_enters_its_own_update_affinely_is_a_recurrence(program: Maker, kind: str) -> None:
-    assert loop_of(graph_of(program, AFFINE[kind])) is not None
+    assert found(graph_of(program, AFFINE[kind])) is not None
+
+
+@pytest.mark.parametrize("kind", AFFINE)
+def test_sums_of_outer_products_that_one_product_reads_are_never_made(program: Maker, kind: str) -> None:
+    blocks = found(graph_of(program, AFFINE[kind]), products=True)
+    assert blocks is not None
+    assert [u.reading is not None for u in blocks.updates] == [kind in ("read by products", "heads", "row")] * len(
+        blocks.updates
+    )
 
 
 @pytest.mark.parametrize("kind", OTHERS)
 def test_other_loops_are_none(program: Maker, kind: str) -> None:
-    assert loop_of(graph_of(program, OTHERS[kind])) is None
+    assert found(graph_of(program, OTHERS[kind])) is None
 
 
 @pytest.mark.parametrize("turns", [1, 5, 16, 37])
@@ -102,7 +121,7 @@ def test_blocks_of_turns_compute_what_the_loop_does(
     (wanted,) = evaluate(graph, feed, {}, {})
     made, back = gradients(graph, feed)
     np.testing.assert_allclose(made, wanted, rtol=1e-6, atol=1e-6)
-    monkeypatch.setattr(interpreter, "find_recurrence", lambda *_: None)
+    monkeypatch.setattr(interpreter, "find_recurrence", lambda *_, **__: None)
     plain, wanted_back = gradients(graph, feed)
     np.testing.assert_allclose(made, plain, rtol=1e-11, atol=1e-11)
     for ours, theirs in zip(back, wanted_back, strict=True):
