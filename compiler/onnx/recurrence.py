@@ -1,8 +1,11 @@
-"""Recurrences as ONNX: a `Loop` over blocks of turns, each written out, and one over the turns that are left."""
+"""Recurrences as ONNX: a `Loop` over blocks of turns, each written out, and one over the turns that are left.
+
+One turn alone, that of a growing text, has no loop around it: where the number is known only at run time, an `If` asks for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -33,9 +36,29 @@ class BlockedLoop:
 
     def results(self) -> list[ir.Value]:
         """The last states, then what was kept."""
-        op = self.op
         self.walk.nodes(self.blocks.free)
         count, *states = (self.walk[v] for v in self.node.inputs)
+        if self.node.inputs[0] in self.walk.known.values:
+            return self._all(count, states)
+        branches = [self._branch(lambda: self._one(states)), self._branch(lambda: self._all(count, states))]
+        is_one = self.op.Equal(count, self.op.int(1))
+        outputs = len(self.node.outputs)
+        return self.op.several("If", outputs, is_one, then_branch=branches[0], else_branch=branches[1])
+
+    def _branch(self, make: Callable[[], list[ir.Value]]) -> ir.Graph:
+        with self.op.inside() as nodes:
+            outputs = self.walk.leaving(make(), self.node.outputs)
+        return ir.Graph([], outputs, nodes=nodes, name=self.op.name("branch"))
+
+    def _one(self, states: list[ir.Value]) -> list[ir.Value]:
+        """What a single turn gives."""
+        made = self.walk.body(self.node.regions[0], [self.op.int(0), *states])
+        rows = zip(made[len(states) :], self.kept, strict=True)
+        return [*made[: len(states)], *(self.op.Unsqueeze(r, self.op.ints([len(v.type.lead)])) for r, v in rows)]
+
+    def _all(self, count: ir.Value, states: list[ir.Value]) -> list[ir.Value]:
+        """What any number of turns gives."""
+        op = self.op
         whole = op.Div(count, op.int(BLOCK))
         begun = op.Mul(whole, op.int(BLOCK))
         states, rows = self._blocks(whole, states)
