@@ -30,6 +30,7 @@ NONE = {
     "two_level_attention": "as `cached_attention`",
     "eigenvalues": "its second input is made of the first",
     "spectrum": "its last row has that of `eigenvalues`",
+    "windowed_attention": "as `cached_attention`",
     "stop_gradient": "its derivative is not that of its values",
 }
 TORCH_HAS_NONE = {"batch_norm": (3, 4)}

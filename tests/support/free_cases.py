@@ -37,6 +37,7 @@ BOUND = {
     "two_level_attention": "as `cached_attention`",
     "eigenvalues": "the second input is what `spectrum` makes of the first",
     "orthogonal_factor": "a matrix has at least as many rows as columns",
+    "windowed_attention": "as `cached_attention`",
 }
 Feed = dict[str, Array]
 POINTS: dict[str, dict[str, tuple[float, ...]]] = {
