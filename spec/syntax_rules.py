@@ -220,6 +220,8 @@ BLOCKS: list[Rule] = [
      "missing-block", "blocks are written with `{ }`, not with `:`", mend.braces),
     (lambda p: p.found == "\n" and "LBRACE" in p.accepts and p.rest.lstrip().startswith("{"),
      "missing-block", "a block begins on the same line", mend.brace_below),
+    (lambda p: p.line.split() == ["repeat", "until"], "missing-count", "a `repeat` says how many turns there are at most",
+     "write `repeat 100 until ... { ... }`"),
     (lambda p: "LBRACE" in p.accepts and p.word == "repeat" and p.is_word and re.match(r"\w+\s*\{", p.rest) is not None,
      "missing-name", "the turn of a `repeat` is named with `as`", mend.before("as ", "write `as {found}`")),
     (_lacks_block("repeat"), "missing-block", "a `repeat` needs a block", "write `repeat 3 { ... }`"),

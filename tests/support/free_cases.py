@@ -34,6 +34,7 @@ TRIED = (1, 2, 3, 5, 7, 8)
 BOUND = {
     "cached_attention": "the sizes of its caches and of its mask depend on each other; only `incremental` makes it",
     "two_level_attention": "as `cached_attention`",
+    "windowed_attention": "as `cached_attention`",
 }
 Feed = dict[str, Array]
 POINTS: dict[str, dict[str, tuple[float, ...]]] = {
