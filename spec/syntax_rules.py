@@ -130,7 +130,7 @@ NAMES: list[Rule] = [
      "missing-name", "a name is missing before `{found}`", None),
     (_all(_only("NAME"), lambda p: p.before == "."),
      "missing-name", "after `.` comes the name of a param", "write `x[0]` for a part of a tensor"),
-    (_all(_only("NAME"), _line(r"\bkeep(\s+\w+\s+as\s+\w+\s*,)*$")),
+    (_all(_only("NAME"), _line(r"\bkeep(\s+\w+\s+as\s+\w+\s*,)*\s*$")),
      "missing-name", "what is kept is a name of the body", "write `y = ...` in the body, and `keep y as ys`"),
     (_only("NAME"), "missing-name", "a name is missing here", mend.name),
     (_all(_only("AS"), _word("keep", "repeat")),
