@@ -131,7 +131,7 @@ NAMES: list[Rule] = [
     (_all(_only("NAME"), lambda p: p.before == "."),
      "missing-name", "after `.` comes the name of a param", "write `x[0]` for a part of a tensor"),
     (_only("NAME"), "missing-name", "a name is missing here", mend.name),
-    (_all(_only("AS"), _word("keep", "repeat")),
+    (_all(_only("AS", "MOMENTS"), _word("keep", "repeat")),
      "missing-name", "a path that is kept needs a name", "write `keep x as xs`"),
     (_all(_only("LPAR"), _word("train")),
      "missing-parameters", "a `train` has its settings in `( )`", "write `train(steps = 1000) { ... }`"),
