@@ -95,7 +95,8 @@ def _attempt(
 
 
 def _graphs(program: Program) -> list[Graph]:
-    return [*program.exports.values(), *([program.training.graph] if program.training else [])]
+    claims = [claim.graph for claim in program.claims.values()]
+    return [*program.exports.values(), *([program.training.graph] if program.training else []), *claims]
 
 
 def _fits(program: Program, report: Reporter) -> bool:

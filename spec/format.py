@@ -43,6 +43,10 @@ def _declaration(d: ast.Declaration) -> Iterator[str]:
         case ast.Train():
             yield f"train({_arguments(d.settings)}) {{"
             yield from _block(d.body)
+        case ast.Claim():
+            settings = f"({_arguments(d.settings)})" if d.settings else ""
+            yield f"claim {d.name.id}{settings} {{"
+            yield from _block(d.body)
         case ast.Weights():
             yield f"weights from {expr(d.path)} {{"
             yield from (f"  {_weight_rule(r)}" for r in d.rules)

@@ -57,7 +57,7 @@ def train(
         typer.echo(f"stopped at step {result.steps:,}; nothing is lost. Go on with: {command}", err=True)
         raise typer.Exit(130)
     _say_trained(result)
-    compile_all(program, list(program.exports), result.weights, folder, compiling)
+    compile_all(program, list(program.exports), result.weights, folder, compiling, check=True, data=options.data)
     print_diagnostics(untrained_weights(program))
 
 

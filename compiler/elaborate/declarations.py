@@ -9,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, LetTensor, Module, Poison, is_number
-from mai.compiler.elaborate.blocks.data_fields import elaborate_data, explain_sizes
+from mai.compiler.elaborate.blocks.claim import elaborate_claim
+from mai.compiler.elaborate.blocks.data_fields import Data, elaborate_data, explain_sizes
 from mai.compiler.elaborate.blocks.export import elaborate_export
 from mai.compiler.elaborate.blocks.train import elaborate_training, only
 from mai.compiler.elaborate.blocks.weights_block import elaborate_loading
@@ -17,7 +18,7 @@ from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.second_sets import second_set
 from mai.compiler.elaborate.uncalled import check_unused
 from mai.compiler.ir.graph import Graph, Weight, turns_of
-from mai.compiler.program import Program
+from mai.compiler.program import Claim, Program
 from mai.compiler.weights.rules import named_by_rules
 from mai.spec import ast, prelude_parts, prelude_sources
 from mai.spec.diagnostics import Label, MaiError, Reporter
@@ -252,6 +253,7 @@ def _program(
             if graph is not None:
                 exports[declaration.name.id] = graph
     training_block = elaborate_training(file, modules, data, report, weights)
+    claims = _claims(file, modules[False], data, report, weights)
     _check_unused(file, modules, report)
     explain_sizes(data, written, report)
     if report.failed:
@@ -262,7 +264,18 @@ def _program(
     loading = elaborate_loading(file, modules[False], report, named_by_rules(copies))
     if report.failed:
         return None
-    return Program(path.stem, _title(file.source), file, constants, exports, training_block, copies, loading)
+    return Program(path.stem, _title(file.source), file, constants, exports, training_block, copies, loading, claims)
+
+
+def _claims(
+    file: ast.File, module: Module, data: Data, report: Reporter, weights: dict[str, Weight]
+) -> dict[str, Claim]:
+    """The claims of a file by name, but for those that have errors."""
+    exports = {d.name.id: d for d in file.declarations if isinstance(d, ast.Function) and d.kind == "export"}
+    written = [d for d in file.declarations if isinstance(d, ast.Claim)]
+    _check_distinct([d.name for d in written], report)
+    claims = {d.name.id: elaborate_claim(d, module, exports, data, report, weights) for d in written}
+    return {name: claim for name, claim in claims.items() if claim is not None}
 
 
 def _check_names(file: ast.File, report: Reporter) -> None:

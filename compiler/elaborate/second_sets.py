@@ -25,7 +25,7 @@ def second_set(module: Module, declaration: ast.Twin, report: Reporter) -> Funct
     name = call.function.id if isinstance(call, ast.Call) and isinstance(call.function, ast.Name) else ""
     if not isinstance(call, ast.Call) or name not in ARGUMENTS:
         return _wrong(report, declaration.value.span, "a net is written out, or follows another", FORMS)
-    if len(call.arguments) != ARGUMENTS[name]:
+    if len(call.arguments) != ARGUMENTS[name] or any(argument.name for argument in call.arguments):
         message = f"`{name}` takes a net{' and how much of the average stays' if name == 'average' else ''}"
         return _wrong(report, call.span, message, FORMS)
     net, *rest = (argument.value for argument in call.arguments)

@@ -48,7 +48,6 @@ SHAPES = {
 }
 NUMBERS = {
     "write `x @ y'`, or `sum(a * b)` of vectors": "matmul mm bmm mv dot vdot inner",
-    "write `a[:, None] * b`": "outer",
     'write `einsum("i k, j k -> i j", x, y)`': "tensordot",
     "write `sqrt(moving_costs(x, y))`": "cdist",
     "write `x^2`": "pow power square",
@@ -64,7 +63,11 @@ MAKING = {
     "write `3 * ones([4])`": "full",
     "write `0 * x`": "zeros_like",
     "write `0 * x + 1`": "ones_like",
-    "write `where(range(4)[:, None] == range(4), 1.0, 0.0)`": "eye",
+    "write `identity(4)`": "eye",
+    "write `inverse(A)`": "inv pinv",
+    "write `logdet(A)`, or `det(A)`": "slogdet",
+    "write `(values, vectors) = eigh(A)`": "eig eigvalsh eigvals",
+    "write `expm(A)`": "matrix_exp",
     "write `[1, 2]`": "tensor Tensor array asarray",
     "write `1.0 * label`: an integer that meets a real becomes one": "float astype double",
     "a draw is a statement: write `x ~ normal([2])`": "randn standard_normal randn_like",

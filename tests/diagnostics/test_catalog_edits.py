@@ -26,6 +26,7 @@ UNKNOWN = {
     "division-by-zero": "a number",
     "repeat-too-long": "a number",
     "bad-init": "what it starts from",
+    "family-member": "which of the nets",
     "duplicate-name": "which of the two is meant, and what to call the other",
     "not-assignable": "what is to become of the rest of the tensor",
     "append-outside": "what was to be made of the tensor",

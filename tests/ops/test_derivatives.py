@@ -28,6 +28,7 @@ from tests.support.operation_cases import BATCH, SIZES, feed_of, graph_of, may_l
 NONE = {
     "cached_attention": "what it keeps is handed on; texts are differentiated in their plain form",
     "two_level_attention": "as `cached_attention`",
+    "windowed_attention": "as `cached_attention`",
     "stop_gradient": "its derivative is not that of its values",
 }
 TORCH_HAS_NONE = {"batch_norm": (3, 4)}

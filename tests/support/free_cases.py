@@ -34,6 +34,7 @@ TRIED = (1, 2, 3, 5, 7, 8)
 BOUND = {
     "cached_attention": "the sizes of its caches and of its mask depend on each other; only `incremental` makes it",
     "two_level_attention": "as `cached_attention`",
+    "windowed_attention": "as `cached_attention`",
 }
 Feed = dict[str, Array]
 POINTS: dict[str, dict[str, tuple[float, ...]]] = {
@@ -227,7 +228,7 @@ def _within(free: FreeCase, sample: Sample, sizes: dict[str, int]) -> Sample:
 
 
 def _numbers_at(point: str, sample: Sample, shape: tuple[int, ...], rng: np.random.Generator) -> Array:
-    choices = POINTS.get(point, {})
+    choices = {} if sample.kind in ("definite", "regular") else POINTS.get(point, {})
     if sample.type.dtype is DType.REAL and choices:
         return np.asarray(rng.choice(choices.get(sample.kind, choices["normal"]), shape), np.float32)
     if sample.kind in ("bool", "seen") and point == "ties":
