@@ -136,21 +136,23 @@ def test_draws_have_their_distributions(program: Maker, tmp_path: Path) -> None:
 def test_draws_of_vectors(program: Maker) -> None:
     """Means of draws with a shape of their own: probabilities, components, labels for each row."""
     spec = """
-export f(a: [3]) -> ([3], [2], [2], [2], [4, 2]) {
+export f(a: [3]) -> ([3], [2], [2], [2], [4, 2], [2]) {
   p ~ dirichlet(a)
   m ~ mixture(log(a), normal([[0, 1], [2, 3], [4, 5]], 0.1))
   k ~ categorical([[0, 1], [2, 0]])
   n ~ multivariate_normal([1, 2], [[1, 0], [2, 1]])
   g ~ gamma([4, 2], [1, 3])
-  return (p, m, k, n, g)
+  t ~ bernoulli([2], logits = 1)
+  return (p, m, k, n, g, where(t, 1.0, 0.0))
 }
 """
     weights = np.asarray([1.0, 2.0, 3.0])
     results = evaluate(prepare(program(spec).exports["f"]), {"a": np.tile(weights, (4000, 1))}, {"seed": 1}, {})
-    p, m, k, n, g = (np.asarray(r).mean(0) for r in results)
+    p, m, k, n, g, t = (np.asarray(r).mean(0) for r in results)
     np.testing.assert_allclose(p, weights / 6, atol=0.02)
     np.testing.assert_allclose(m, [16 / 6, 22 / 6], atol=0.1)
     np.testing.assert_allclose(k, special.expit([1, -2]), atol=0.03)
+    np.testing.assert_allclose(t, special.expit([1, 1]), atol=0.03)
     np.testing.assert_allclose(n, [1, 2], atol=0.15)
     np.testing.assert_allclose(np.cov(results[3].T), [[1, 2], [2, 5]], atol=0.3)
     np.testing.assert_allclose(g, np.tile([1, 3], (4, 1)), atol=0.15)
