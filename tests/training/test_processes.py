@@ -34,14 +34,16 @@ net g(x: [2]) -> [] {
   param v: [16] ~ normal(0, 1)
   return mean(v * relu(linear(x, 16)))
 }
+net slow = average(g, 0.8)
+net first = copy(f)
 train(steps = 16, batch = 15, optimizer = adamw(lr = 1e-2), ema = 0.9, clip = 0.1) {
   z ~ normal([2])
   repeat 3 shared {
     e ~ normal([2])
     z += 0.3 * e
   }
-  minimize softplus(g(f(z))) + softplus(-g(x)) over g
-  minimize softplus(-g(f(z))) over f
+  minimize softplus(g(f(z))) + softplus(-g(x)) + 0.1 * (g(x) - slow(x))^2 over g
+  minimize softplus(-g(f(z))) + 0.1 * sum((f(z) - first(z))^2) over f
   report sum(f(z)^2)
   record f.u every 4
 }
