@@ -42,9 +42,9 @@ train(steps = 16, batch = 15, optimizer = adamw(lr = 1e-2), ema = 0.9, clip = 0.
     e ~ normal([2])
     z += 0.3 * e
   }
-  minimize softplus(g(f(z))) + softplus(-g(x)) + 0.1 * (g(x) - slow(x))^2 over g
-  minimize softplus(-g(f(z))) + 0.1 * sum((f(z) - first(z))^2) over f
-  report sum(f(z)^2)
+  minimize softplus(g(f(z))) + softplus(-g(x)) over g
+  minimize softplus(-g(f(z))) over f
+  report sum(f(z)^2), slow(x) as followed, sum(first(z)^2) as held
   record f.u every 4
 }
 export sample() -> [2] {
