@@ -57,6 +57,7 @@ from mai.spec.ast.statements import (
     Statement,
 )
 from mai.spec.ast.types import (
+    AnyType,
     ClassType,
     ScalarType,
     TensorType,
@@ -65,6 +66,7 @@ from mai.spec.ast.types import (
 )
 
 __all__ = [
+    "AnyType",
     "Append",
     "Argument",
     "Assign",
