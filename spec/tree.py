@@ -294,8 +294,12 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return self._function("export", meta, c)
 
     def train(self, meta: Meta, c: Children) -> ast.Declaration:
-        end = max([meta.start_pos + 5, *(a.span.end for a in c[0])])
-        return ast.Train(self.span(meta), c[0], c[1], Span(self.source, meta.start_pos, end))
+        *name, settings, body = c
+        start = name[0].span.end if name else meta.start_pos + 5
+        end = max([start, *(a.span.end for a in settings)])
+        return ast.Train(
+            self.span(meta), name[0] if name else None, settings, body, Span(self.source, meta.start_pos, end)
+        )
 
     def import_(self, meta: Meta, c: Children) -> ast.Declaration:
         return ast.Import(self.span(meta), c[0])

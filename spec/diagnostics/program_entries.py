@@ -153,6 +153,14 @@ PROGRAM: dict[str, Entry] = {
         train("steps = 1", "loss = sum(f(x)^2)"),
         train("steps = 1", "minimize sum(f(x)^2)"),
     ),
+    "train-name": Entry(
+        "A train block without a name among others",
+        "One train block needs no name. Several run in their order, and each has one, by which `mai train --only flow`, checkpoints and\n"
+        "figures speak of it. What an earlier one has trained stays as it is in a later one, unless an objective there names it `over`.",
+        train("steps = 1") + "train flow(steps = 1) {\n  minimize sum((f(x) - x)^2) over f\n}\n",
+        train("steps = 1").replace("train(", "train first(")
+        + "train flow(steps = 1) {\n  minimize sum((f(x) - x)^2) over f\n}\n",
+    ),
     "objective-not-scalar": Entry(
         "An objective that is no number",
         "An objective is one number for each example; mai averages over the examples itself. Take the `mean` or the `sum`\n"

@@ -27,6 +27,7 @@ UNKNOWN = {
     "repeat-too-long": "a number",
     "bad-init": "what it starts from",
     "duplicate-name": "which of the two is meant, and what to call the other",
+    "train-name": "what the block is called",
     "not-assignable": "what is to become of the rest of the tensor",
     "append-outside": "what was to be made of the tensor",
     "not-differentiable": "by what is to be derived",
