@@ -95,7 +95,8 @@ def _attempt(
 
 
 def _graphs(program: Program) -> list[Graph]:
-    return [*program.exports.values(), *(training.graph for training in program.trainings)]
+    claims = [claim.graph for claim in program.claims.values()]
+    return [*program.exports.values(), *(training.graph for training in program.trainings), *claims]
 
 
 def _fits(program: Program, report: Reporter) -> bool:

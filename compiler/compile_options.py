@@ -11,7 +11,7 @@ from mai.spec.record import record
 
 if TYPE_CHECKING:
     from mai.runtime.arrays import Array
-    from mai.runtime.model.manifest import Tuning
+    from mai.runtime.model.manifest import Finding, Tuning
 
 Cache = Literal["auto", "concat", "two-level", "none"]
 Precision = Literal["float32", "fp16", "bf16"]
@@ -120,7 +120,7 @@ class Trained:
 
     `steps` is how long they were trained, None for not at all, `blocks` how long by each train block that has a name; `tokenizer` is "bytes" or the JSON of one; `labels` are the
     names of the labels of each field. A text gets the tokenizer's `special_tokens`, unless the corpus of the training had
-    none. `loss_change` is what few bits add to the loss, as a share of it; `tuned` what `mai
+    none. `claims` is what those of the spec came to. `loss_change` is what few bits add to the loss, as a share of it; `tuned` what `mai
     tune` measured.
     """
 
@@ -131,4 +131,5 @@ class Trained:
     loss_change: float | None = None
     tuned: Tuning | None = None
     special_tokens: bool = True
+    claims: tuple[Finding, ...] = ()
     blocks: Mapping[str, int] = field(default_factory=dict)

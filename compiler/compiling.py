@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from mai.compiler.onnx.export import Exported
     from mai.compiler.onnx.prepared import Preparations
     from mai.compiler.program import Program
+    from mai.runtime.model.manifest import Finding
 
 HOSTS = (
     "note: settings may be left out in ONNX Runtime's C and Python interfaces and in mai.mjs; for any other host, "
@@ -24,9 +25,10 @@ HOSTS = (
 
 
 def compile_all(
-    program: Program, names: list[str], weights: Path | None, folder: Path, options: CompileOptions
-) -> None:
-    """Write the exports `names` to a folder.
+    program: Program, names: list[str], weights: Path | None, folder: Path, options: CompileOptions,
+    check: bool = False, data: tuple[Path, ...] = (),
+) -> None:  # fmt: skip
+    """Write the exports `names` to a folder; where `check`, say first what the program's claims come to, on `data` or the spec's own.
 
     Raises:
         MaiError: some were refused; the others are there.
@@ -38,6 +40,7 @@ def compile_all(
 
     _check_drafts(program, names, options)
     trained = _trained(program, weights, options)
+    trained = replace(trained, claims=_findings(program, trained, weights, folder, options, check, data))
     prepared = Preparations(program, options)
     if options.quantize:
         from mai.compiler.few_bits import measured_change
@@ -57,6 +60,25 @@ def compile_all(
         typer.echo(HOSTS, err=True)
     if refused:
         raise MaiError(refused)
+
+
+def _findings(
+    program: Program, trained: Trained, weights: Path | None, folder: Path, options: CompileOptions, check: bool,
+    data: tuple[Path, ...],
+) -> tuple[Finding, ...]:  # fmt: skip
+    """What the claims come to, which is said; or, without a check, came to when the weights were trained."""
+    from mai.compiler.claims import check_claims, read_findings, write_findings
+
+    if not check:
+        return read_findings(weights)
+    findings = check_claims(program, trained, folder, options, data)
+    for finding in findings:
+        from mai.runtime.claims import in_words
+
+        typer.echo(f"{'holds' if finding.holds else 'DOES NOT HOLD'}: {in_words(finding)}", err=True)
+    if findings:
+        write_findings(folder, findings)
+    return findings
 
 
 def _check_drafts(program: Program, names: list[str], options: CompileOptions) -> None:

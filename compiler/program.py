@@ -98,6 +98,33 @@ class Training:
 
 
 @record
+class Check:
+    """One condition of a claim: its text, and the comparison at its top, if it is one.
+
+    A comparison has two outputs of the claim's graph, what stands on its left and on its right; another condition has one, whether
+    it holds. `outputs` are their names.
+    """
+
+    text: str
+    comparison: str | None
+    outputs: tuple[str, ...]
+
+
+@record
+class Claim:
+    """What a file says of its trained model.
+
+    `graph` is that of an export: its inputs are the fields of the data that it speaks of. Where it has neither fields nor draws, one
+    example says all; otherwise it is computed for `count` examples, and for each of `seeds` seeds where it draws.
+    """
+
+    graph: Graph
+    checks: tuple[Check, ...]
+    count: int
+    seeds: int
+
+
+@record
 class Program:
     """A file's meaning. `trainings` are its train blocks in their order. `weights` are those of all graphs, by name, one entry a turn of a `repeat`.
 
@@ -112,6 +139,7 @@ class Program:
     trainings: tuple[Training, ...]
     weights: dict[str, Weight] = field(default_factory=dict)
     loading: Loading | None = None
+    claims: dict[str, Claim] = field(default_factory=dict)
 
     @property
     def training(self) -> Training | None:

@@ -43,6 +43,10 @@ def _declaration(d: ast.Declaration) -> Iterator[str]:
         case ast.Train():
             yield f"train{f' {d.name.id}' if d.name else ''}({_arguments(d.settings)}) {{"
             yield from _block(d.body)
+        case ast.Claim():
+            settings = f"({_arguments(d.settings)})" if d.settings else ""
+            yield f"claim {d.name.id}{settings} {{"
+            yield from _block(d.body)
         case ast.Weights():
             yield f"weights from {expr(d.path)} {{"
             yield from (f"  {_weight_rule(r)}" for r in d.rules)
@@ -135,6 +139,8 @@ def type_(t: ast.TypeExpr) -> str:
     match t:
         case ast.TensorType():
             return f"[{', '.join(map(expr, t.dims))}]"
+        case ast.AnyType():
+            return "[...]"
         case ast.TokensType():
             return f"tokens[{', '.join(map(expr, t.dims))}]"
         case ast.ClassType():

@@ -136,6 +136,9 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
     def tensor_type(self, meta: Meta, c: Children) -> ast.TypeExpr:
         return ast.TensorType(self.span(meta), c[0])
 
+    def any_type(self, meta: Meta, c: Children) -> ast.TypeExpr:
+        return ast.AnyType(self.span(meta))
+
     def tokens_type(self, meta: Meta, c: Children) -> ast.TypeExpr:
         return ast.TokensType(self.span(meta), c[0])
 
@@ -238,6 +241,9 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
     def reported(self, meta: Meta, c: Children) -> ast.Reported:
         return ast.Reported(self.span(meta), c[0], c[1] if len(c) > 1 else None)
 
+    def check(self, meta: Meta, c: Children) -> ast.Statement:
+        return ast.Check(self.span(meta), c[0])
+
     def record(self, meta: Meta, c: Children) -> ast.Statement:
         every = c[-1][0] if isinstance(c[-1], tuple) else None
         return ast.Record(self.span(meta), tuple(x for x in c if isinstance(x, ast.Expr)), every)
@@ -299,6 +305,13 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         end = max([start, *(a.span.end for a in settings)])
         return ast.Train(
             self.span(meta), name[0] if name else None, settings, body, Span(self.source, meta.start_pos, end)
+        )
+
+    def claim(self, meta: Meta, c: Children) -> ast.Declaration:
+        name, *settings, body = c
+        end = max([name.span.end, *(a.span.end for a in (settings[0] if settings else ()))])
+        return ast.Claim(
+            self.span(meta), name, settings[0] if settings else (), body, Span(self.source, meta.start_pos, end)
         )
 
     def import_(self, meta: Meta, c: Children) -> ast.Declaration:

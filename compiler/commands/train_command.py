@@ -12,6 +12,7 @@ from mai.compiler.commands.shared import Opset, Sets, SpecFile, Weights, compile
 from mai.compiler.compile_options import DEFAULTS, CompileOptions
 
 if TYPE_CHECKING:
+    from mai.compiler.program import Program
     from mai.compiler.training.options import Result
 
 LEAST = {"steps": 1, "batch": 1, "seed": 0}
@@ -86,13 +87,27 @@ def train(
         of = f" of {result.block}" if result.block else ""
         typer.echo(f"stopped at step {result.steps:,}{of}; nothing is lost. Go on with: {command}", err=True)
         raise typer.Exit(130)
-    compile_all(program, list(program.exports), result.weights, folder, compiling)
+    untrained = _untrained(program, result.weights)
+    if untrained:
+        typer.echo(f"note: {untrained} not trained yet, which comes next: --only", err=True)
+    compile_all(
+        program, list(program.exports), result.weights, folder, compiling, check=not untrained, data=options.data
+    )
     print_diagnostics(untrained_weights(program))
 
 
 def _of(block: str | None, numbers: Mapping[str, Mapping[str | None, int]]) -> dict[str, int]:
     """What is said for one train block, or for all, by option."""
     return {option: each[block] for option, each in numbers.items() if block in each}
+
+
+def _untrained(program: Program, weights: Path) -> str:
+    """The named train blocks that the weights of a run have not been through, with their verb; nothing where there are none."""
+    from mai.compiler.training.run.stage import steps_of_blocks
+
+    done = steps_of_blocks(weights)
+    left = [training.name for training in program.trainings if training.name and training.name not in done]
+    return f"{' and '.join(left)} {'are' if len(left) > 1 else 'is'}" if left else ""
 
 
 def _say_trained(result: Result) -> None:

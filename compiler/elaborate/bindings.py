@@ -22,6 +22,13 @@ class Poison:
 POISON = Poison()
 
 
+class Absent:
+    """`nothing`: what an argument is that may be a tensor, where none is given."""
+
+
+ABSENT = Absent()
+
+
 @record
 class Distribution:
     """`normal([2], mean, std)`: what `~` draws from. `numbers` are static or tensors, by the distribution's own order."""
@@ -119,7 +126,7 @@ class BoundArgument:
 
 
 Number: TypeAlias = int | float
-Binding: TypeAlias = bool | int | float | str | Dim | Value | list["Binding"] | tuple["Binding", ...] | Initial | Distribution | Function | Builtin | Partial | LetTensor | Poison | None  # fmt: skip
+Binding: TypeAlias = bool | int | float | str | Dim | Value | list["Binding"] | tuple["Binding", ...] | Initial | Distribution | Function | Builtin | Partial | LetTensor | Poison | Absent | None  # fmt: skip
 Callables = (Function, Builtin, Partial)
 
 

@@ -34,6 +34,7 @@ from mai.spec.record import record
 from mai.spec.source import Span
 
 if TYPE_CHECKING:
+    from mai.compiler.elaborate.blocks.claim import Checks
     from mai.compiler.elaborate.blocks.train import Outcome
     from mai.compiler.elaborate.draws import Draws
     from mai.compiler.elaborate.expressions.calls import Calls
@@ -66,13 +67,14 @@ class Context(Telling):
     statements: Statements
     draws: Draws
     train: Outcome | None  # What a train block says beside its graph; None in every other graph.
+    claim: Checks | None  # What a claim checks; None in every other graph.
 
     def __init__(self, report: Reporter, name: str, weights: dict[str, Weight]) -> None:
         self.weights = weights
         self.graph = Graph(name=name)
         super().__init__(report, Builder(self.graph))
         self.bounds = Bounds(self.graph.settings)
-        self.scope, self.train = WeightScope(name, name, name), None
+        self.scope, self.train, self.claim = WeightScope(name, name, name), None, None
         self.call_stack: list[str] = []  # The layers and nets around, the innermost last.
         self.named: Span | None = None  # Where that call names it.
         self.axes: tuple[Axis, ...] = ()  # What the calls around map over.

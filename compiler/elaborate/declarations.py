@@ -9,7 +9,8 @@ from pathlib import Path
 from types import MappingProxyType
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, LetTensor, Module, Poison, is_number
-from mai.compiler.elaborate.blocks.data_fields import elaborate_data, explain_sizes
+from mai.compiler.elaborate.blocks.claim import elaborate_claim
+from mai.compiler.elaborate.blocks.data_fields import Data, elaborate_data, explain_sizes
 from mai.compiler.elaborate.blocks.export import elaborate_export
 from mai.compiler.elaborate.blocks.train import only
 from mai.compiler.elaborate.blocks.train_sequence import Modules, elaborate_trainings
@@ -18,10 +19,11 @@ from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.second_sets import second_set
 from mai.compiler.elaborate.uncalled import check_unused
 from mai.compiler.ir.graph import Graph, Weight, turns_of
-from mai.compiler.program import Program
+from mai.compiler.program import Claim, Program
 from mai.compiler.weights.rules import named_by_rules
-from mai.spec import ast, prelude_parts, prelude_sources
+from mai.spec import STANDARD, ast, library, library_names, prelude_parts, prelude_sources
 from mai.spec.diagnostics import Label, MaiError, Reporter
+from mai.spec.diagnostics.edit import put
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.parse import load_source, parse
 from mai.spec.source import Source
@@ -169,14 +171,19 @@ class Loader:
         return value
 
     def _import(self, module: Module, declaration: ast.Import, path: Path, prelude: Module) -> None:
-        span = declaration.path.span
+        span, written = declaration.path.span, declaration.path.value
+        if written.startswith(STANDARD) and written not in library_names():
+            guess = closest(written, library_names())
+            message = f"mai has no library {written}; there is {', '.join(library_names())}"
+            self.report.error("import-not-found", span, message, help=put(span, f'"{guess}"') if guess else None)
+            return
         try:
-            target = (path.parent / declaration.path.value).resolve()
+            target = library(written) if written.startswith(STANDARD) else (path.parent / written).resolve()
             is_there = target.is_file()
         except (OSError, RuntimeError, ValueError):  # links in a circle, a name too long, or no path at all
             is_there = False
         if not is_there:
-            self.report.error("import-not-found", span, f"there is no file {declaration.path.value}")
+            self.report.error("import-not-found", span, f"there is no file {written}")
             return
         if len(self.loading) > MAX_IMPORTS:
             message = f"this is import number {len(self.loading):,}, one inside the other: more than are followed"
@@ -259,6 +266,7 @@ def _program(
             if graph is not None:
                 exports[declaration.name.id] = graph
     trainings = elaborate_trainings(file, lambda: read(Reporter()), modules, data, report, weights)
+    claims = _claims(file, modules[False], data, report, weights)
     _check_unused(file, modules, report)
     explain_sizes(data, written, report)
     if report.failed:
@@ -269,7 +277,18 @@ def _program(
     loading = elaborate_loading(file, modules[False], report, named_by_rules(copies))
     if report.failed:
         return None
-    return Program(path.stem, _title(file.source), file, constants, exports, trainings, copies, loading)
+    return Program(path.stem, _title(file.source), file, constants, exports, trainings, copies, loading, claims)
+
+
+def _claims(
+    file: ast.File, module: Module, data: Data, report: Reporter, weights: dict[str, Weight]
+) -> dict[str, Claim]:
+    """The claims of a file by name, but for those that have errors."""
+    exports = {d.name.id: d for d in file.declarations if isinstance(d, ast.Function) and d.kind == "export"}
+    written = [d for d in file.declarations if isinstance(d, ast.Claim)]
+    _check_distinct([d.name for d in written], report)
+    claims = {d.name.id: elaborate_claim(d, module, exports, data, report, weights) for d in written}
+    return {name: claim for name, claim in claims.items() if claim is not None}
 
 
 def _check_names(file: ast.File, report: Reporter) -> None:

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import TypedDict, Unpack
 
-from mai.compiler.elaborate.bindings import POISON, Binding, Callables, Distribution, Partial, Poison
+from mai.compiler.elaborate.bindings import POISON, Absent, Binding, Callables, Distribution, Partial, Poison
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError, describe
@@ -222,5 +222,6 @@ def kind_of(binding: Binding) -> str:
         str: "text",
         list: "a list",
         tuple: "several values",
+        Absent: "nothing",
     }
     return words.get(type(binding), "something else")

@@ -27,6 +27,10 @@ class Section(Enum):
     )
     ALONG = ("Along an axis", "Along the last one by default.")
     SHAPES = ("Shapes", "")
+    MATRICES = (
+        "Matrices",
+        "Of the last two axes; axes before them are matrices of their own. A matrix that has no such factor or inverse gives NaN.",
+    )
     DISTRIBUTIONS = (
         "Distributions",
         "A draw is a statement, `x ~ normal([2])`; without a shape it is one number. A `param` may start from the first two.",

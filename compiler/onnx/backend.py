@@ -31,6 +31,7 @@ Scalar = Integer | ir.Value
 Build = Callable[[], ir.Value]
 Source = Callable[[str], tuple[ir.Value, int | None]]
 Input = ir.Value | float | None
+Turn = Callable[..., Sequence[ir.Value]]
 T = TypeVar("T")
 
 
@@ -41,10 +42,17 @@ class OnnxBackend(Products):
     """
 
     def __init__(
-        self, graph: Graph, opset: int, source: Source, coarse: Coarse | None = None, draw_bits: int = 32
+        self,
+        graph: Graph,
+        opset: int,
+        source: Source,
+        coarse: Coarse | None = None,
+        draw_bits: int = 32,
+        unroll: bool = False,
     ) -> None:
         Products.__init__(self, graph, coarse)
         self.graph, self.opset, self._source, self.draw_bits = graph, opset, source, draw_bits
+        self.unroll = unroll
         self.root = ir.Graph([], [], nodes=[], opset_imports={"": opset}, name=graph.name)
         self.nodes: list[ir.Node] = []
         self.root_nodes = self.nodes
@@ -341,6 +349,34 @@ class OnnxBackend(Products):
             result = self.Identity(build())
         result.type = ir.TensorType(ir.DataType.INT64)
         return ir.Graph([], [result], nodes=nodes, name=self.name("branch"))
+
+    def turns(
+        self, count: Scalar, states: Sequence[ir.Value], turn: Turn, most: Integer = 8, stops: bool = False
+    ) -> list[ir.Value]:
+        """The states after `count` turns, each of which makes new ones of its number [1] and those before, arrays of reals.
+
+        Up to `most` turns are written out, and all of them where the file shall have no loops. With `stops`, a turn gives one
+        truth before its states: whether there is another one.
+        """
+        if isinstance(count, int) and (count <= most or self.unroll):
+            for number in range(count):
+                states = turn(self.ints([number]), *states)[int(stops) :]
+            return list(states)
+        counted, going, *inner = (
+            ir.Value(name=self.name(stem)) for stem in ("turn", "going", *["state"] * len(states))
+        )
+        self.set_shape(counted, DType.INT, ())
+        self.set_shape(going, DType.BOOL, ())
+        for state in inner:
+            state.type = ir.TensorType(ir.DataType.FLOAT)
+        with self.inside() as nodes:
+            results = turn(self.Reshape(counted, self.ints([1])), *inner)
+            outputs = [self.Identity(x) for x in (results if stops else [going, *results])]
+        outputs[0].type = ir.TensorType(ir.DataType.BOOL)
+        for output in outputs[1:]:
+            output.type = ir.TensorType(ir.DataType.FLOAT)
+        body = ir.Graph([counted, going, *inner], outputs, nodes=nodes, name=self.name("rounds"))
+        return self.several("Loop", len(states), self.scalar(count), self.const(True, np.bool_), *states, body=body)
 
     # ----------------------------------------------------------------- values
 

@@ -22,7 +22,7 @@ from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
 from mai.compiler.program import Program
 from mai.runtime.model.checksum import checksum
-from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Manifest, Port, Step
+from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Claim, Condition, Manifest, Port, Step
 from mai.runtime.text.tokenizer import BYTES
 
 
@@ -64,8 +64,19 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         evaluations=EVALUATIONS if EVALUATIONS in graph.output_names else None,
         turns=TURNS if TURNS in optimised.output_names else None,
         tuned=trained.tuned,
+        claim=_claim(program, graph.name),
+        claims=list(trained.claims),
     )
     return _with_fields(manifest, fields)
+
+
+def _claim(program: Program, name: str) -> Claim | None:
+    """What the file of a claim checks; None for an export."""
+    claim = program.claims.get(name)
+    if claim is None or program.exports.get(name) is not claim.graph:
+        return None
+    conditions = [Condition(text=c.text, comparison=c.comparison, outputs=list(c.outputs)) for c in claim.checks]  # type: ignore[arg-type]
+    return Claim(conditions=conditions, count=claim.count, seeds=claim.seeds)
 
 
 def _with_fields(manifest: Manifest, fields: Mapping[str, str]) -> Manifest:

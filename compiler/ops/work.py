@@ -9,7 +9,8 @@ from mai.compiler.ir import sizes
 from mai.compiler.ir.graph import Graph, Node, Region
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Loop, Structural
-from mai.compiler.ops.products.attention import Attention, CachedAttention
+from mai.compiler.ops.products.attention import Attention
+from mai.compiler.ops.products.cached_attention import CachedAttention
 from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.ops.products.product import Affine, Einsum, Matmul
 

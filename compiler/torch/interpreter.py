@@ -20,7 +20,7 @@ from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, StopGrad
 from mai.compiler.ops.elementwise.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
 from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.ops.products.product import Matmul
-from mai.compiler.passes.loops.recurrence import Recurrence, find_recurrence
+from mai.compiler.passes.loops.recurrence import Recurrence, Update, find_recurrence
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.torch.adjoint import adjoint
 from mai.compiler.torch.draw_calls import CALLS as DRAWN
@@ -150,7 +150,7 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
 
     def loop(self, node: Node) -> list[fx.Proxy]:
         """`loop(body, count, states, captured)`: the body is a module; what it reads from outside is handed to it."""
-        blocks = find_recurrence(self.graph, node, STEPS)
+        blocks = find_recurrence(self.graph, node, STEPS, products=True)
         if blocks is not None:
             return self.recurrence(node, blocks)
         region = node.regions[0]
@@ -173,11 +173,18 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         count, *states = (self[v] for v in node.inputs)
         tables = tuple(self[row.table] for row in blocks.rows)
         axes = tuple(len(row.table.type.lead) + row.table.type.rank + row.axis for row in blocks.rows)
-        *updates, reads = (self.module(region, blocks.turns) for region in (*blocks.updates, blocks.reads))
-        arguments = (tuple(updates), reads, count, tuple(states), tables, blocks.fits(node), blocks.order, axes)
+        updates = tuple(self._update(node, blocks, update) for update in blocks.updates)
+        reads = self.module(blocks.reads, blocks.turns)
+        arguments = (updates, reads, count, tuple(states), tables, axes)
         leads = tuple(len(v.type.lead) for v in node.regions[0].outputs[len(states) :])
         results = self.code.call(recurrence, (*arguments, leads), self._empty(node))
         return [self.code.item(results, i) for i in range(len(node.outputs))]
+
+    def _update(self, loop: Node, blocks: Recurrence, update: Update) -> tuple[object, ...]:
+        """A state of a block: a module, what it reads from around, the state's place, and how its results fit and are read."""
+        reading = None if update.reading is None else (update.reading.over, update.reading.kept)
+        module, read = self.module(update.region, blocks.turns)
+        return module, read, update.place, blocks.fit(update, loop), reading
 
     def _empty(self, loop: Node) -> dict[str, object]:
         """The sizes of the rows of a loop that may have no turns."""

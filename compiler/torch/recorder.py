@@ -54,12 +54,12 @@ class Recorder:
         return self.graph.placeholder(self.parameter_name(name))
 
     def parameter_name(self, name: str) -> str:
-        """A name that no other parameter has."""
+        """A name that no other parameter has; `B` and `b` are one to fx, whose names have small letters."""
         unique, count = identifier(name), 0
-        while unique in self._parameters:
+        while _plain(unique) in self._parameters:
             count += 1
             unique = f"{identifier(name)}_{count}"
-        self._parameters.add(unique)
+        self._parameters.add(_plain(unique))
         return unique
 
     def proxy(self, node: fx.Node, rank: int | None = None) -> fx.Proxy:
@@ -118,3 +118,8 @@ def nodes_in(argument: object) -> fx.node.Argument:
     if isinstance(argument, tuple):
         return tuple(map(nodes_in, argument))
     return cast("fx.node.Argument", argument)
+
+
+def _plain(name: str) -> str:
+    """A name as it is compared with others: fx spells it with small letters, and puts lines between words."""
+    return name.lower().replace("_", "")

@@ -1,8 +1,7 @@
 """Recurrences at run time: by blocks of turns, of which only the first states are kept; the way back computes a block again.
 
-As the fused scans of selective state spaces do (Gu and Dao 2023, 3.3): forward h = a h + b in place, backward the same from the
-last turn to the first, g_{t-1} = g_{t-1} + a_t g_t; what comes back to a_t is g_t h_{t-1}, to b_t it is g_t. What a and b
-are computed from, and what reads the states, is autograd's within a block.
+What each block does with its states is in `block_states.py`. What these are computed from, and what reads them, is autograd's within a
+block.
 """
 
 from __future__ import annotations
@@ -16,12 +15,17 @@ import torch
 from torch import Tensor, fx
 from torch.autograd.function import once_differentiable
 
+from mai.compiler.torch.block_states import Pairs, Places, Read, Scanned
 from mai.compiler.torch.loops import Empty, empty_rows
 
 BLOCK = 16  # Turns; measured: 8, 16 and 32 are within a fifth of each other, 64 takes longer.
+READ_BLOCK = (
+    32  # The same where every state is read by products: 16 and 32 take as long, and shorter ones are more calls.
+)
 
 Outer = Tensor | int  # What a region reads from around the loop: values, and sizes.
-Places = tuple[int, ...]
+Region = tuple[torch.nn.Module, tuple[Outer, ...]]  # With what it reads.
+Update = tuple[torch.nn.Module, tuple[Outer, ...], int, tuple[Places, ...], tuple[int, int | None] | None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,28 +44,50 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True)
+class State:
+    """What blocks compute of one state, at `place` among them.
+
+    fit: where the results of `call` lack axes, counted from the end.
+    reading: the axis that is summed over where a product reads it, and the axis of size one that this leaves, if any.
+    """
+
+    call: Call
+    place: int
+    fit: tuple[Places, ...]
+    reading: tuple[int, int | None] | None
+
+    def computed(self, inputs: Sequence[Tensor], outer: Sequence[Tensor], first: Tensor, turns: int) -> Scanned | Read:
+        """What a block computes of the state."""
+        parts = [_aligned(x, axes) for x, axes in zip(self.call(inputs, outer), self.fit, strict=True)]
+        return Scanned(parts, first, turns) if self.reading is None else Read(parts, first, turns, *self.reading)
+
+
+def _aligned(x: Tensor, axes: Places) -> Tensor:
+    for axis in sorted(axes, reverse=True):
+        x = x.unsqueeze(axis)
+    return x
+
+
+@dataclass(frozen=True, slots=True)
 class Plan:
     """What the blocks of one recurrence compute.
 
-    updates, reads: the regions of `passes/loops/recurrence.py`, in its order.
-    fits: for each update, where a and b lack axes, counted from the end.
-    order: the places of the states.
+    updates, reads: those of `passes/loops/recurrence.py`, in its order.
     axes: of each table, the axis of the turns, in memory.
     count: of the turns.
     parts: how many states, tables and outer tensors there are; what follows are parameters.
     """
 
-    updates: tuple[Call, ...]
+    updates: tuple[State, ...]
     reads: Call
-    fits: tuple[tuple[Places, Places], ...]
-    order: Places
     axes: Places
     count: int
     parts: tuple[int, int, int]
 
     def blocks(self) -> list[range]:
         """The turns of each block."""
-        return [range(i, min(i + BLOCK, self.count)) for i in range(0, self.count, BLOCK)]
+        size = BLOCK if any(state.reading is None for state in self.updates) else READ_BLOCK
+        return [range(i, min(i + size, self.count)) for i in range(0, self.count, size)]
 
     def split(self, tensors: Sequence[Any]) -> tuple[list[Any], list[Any], list[Any], list[Any]]:
         """The states, the tables, the outer tensors and the rest."""
@@ -82,8 +108,7 @@ class Plan:
 class Block:
     """The turns of one block, computed as it is made.
 
-    slopes, offsets: a and b of each update, [turns, ...].
-    states: of each update, before the turns and after them, [turns, ...] each.
+    states: what it does with each state.
     last: the states after the last turn, in their places.
     kept: what the turns keep, [turns, ...].
     """
@@ -91,56 +116,20 @@ class Block:
     def __init__(
         self, plan: Plan, turns: range, first: Sequence[Tensor], rows: Sequence[Tensor], outer: Sequence[Tensor]
     ) -> None:
-        self.slopes: list[Tensor] = []
-        self.offsets: list[Tensor] = []
-        self.states: list[tuple[Tensor, Tensor]] = []
+        self.states: list[Scanned | Read] = []
         self.last = list(first)
         read = [torch.arange(turns.start, turns.stop, device=first[0].device), *rows]
-        for call, fit, place in zip(plan.updates, plan.fits, plan.order, strict=True):
-            shape = (len(turns), *first[place].shape)
-            a, b = (_full(x, axes, shape) for x, axes in zip(call(read, outer), fit, strict=True))
-            states = _scan(a.detach(), b.detach(), first[place])
-            before, after = (h.requires_grad_(torch.is_grad_enabled()) for h in (states[:-1], states[1:]))
-            self.slopes.append(a)
-            self.offsets.append(b)
-            self.states.append((before, after))
-            self.last[place] = states[-1].clone()
-            read += [before, after]
+        for update in plan.updates:
+            state = update.computed(read, outer, first[update.place], len(turns))
+            self.states.append(state)
+            self.last[update.place] = state.last
+            read += state.gives
         self.kept = plan.reads(read, outer)
 
-
-def _full(x: Tensor, axes: Places, shape: tuple[int, ...]) -> Tensor:
-    """All turns and all elements of a or b."""
-    for axis in sorted(axes, reverse=True):
-        x = x.unsqueeze(axis)
-    return x.expand(shape)
-
-
-def _scan(a: Tensor, b: Tensor, first: Tensor) -> Tensor:
-    """The states h_t = a_t h_{t-1} + b_t, [1 + turns, ...], from the first on."""
-    states = torch.empty(len(a) + 1, *first.shape, dtype=torch.promote_types(first.dtype, b.dtype), device=first.device)
-    states[0], states[1:] = first, b
-    steps = states.unbind(0)
-    for slope, before, after in zip(a.to(states.dtype).unbind(0), steps, steps[1:], strict=False):
-        after.addcmul_(slope, before)
-    return states
-
-
-def _scan_back(a: Tensor, before: Tensor | None, after: Tensor | None, last: Tensor) -> tuple[Tensor, Tensor]:
-    """What comes back to the states after each turn, g_t = after_t + before_{t+1} + a_{t+1} g_{t+1}, and to the first.
-
-    `before` and `after` are what came to the states by themselves, [turns, ...], `last` what came from later turns.
-    """
-    came = torch.zeros_like(a, dtype=last.dtype) if after is None else after.to(last.dtype)
-    if before is not None:
-        came = torch.cat([came[:-1] + before[1:], came[-1:]])
-    total = torch.empty_like(came, memory_format=torch.contiguous_format)
-    slopes, parts, steps = (x.unbind(0) for x in (a.to(last.dtype), came, total))
-    torch.add(parts[-1], last, out=steps[-1])
-    for t in reversed(range(len(steps) - 1)):
-        torch.addcmul(parts[t], slopes[t + 1], steps[t + 1], out=steps[t])
-    first = slopes[0] * steps[0]
-    return total, first if before is None else first + before[0]
+    def ends(self, plan: Plan, carry: Sequence[Tensor]) -> Pairs:
+        """The last states that autograd goes back through, and what comes to them from later turns."""
+        pairs = zip(plan.updates, self.states, strict=True)
+        return [end for update, state in pairs for end in state.ends(carry[update.place])]
 
 
 class _Recurrence(torch.autograd.Function):
@@ -164,11 +153,11 @@ class _Recurrence(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         plan: Plan = ctx.plan
-        count = len(ctx.saved_tensors) - len(plan.blocks()) * len(plan.order)
+        count = len(ctx.saved_tensors) - len(plan.blocks()) * len(plan.updates)
         tensors = ctx.saved_tensors[:count]
         firsts = [h.detach() for h in ctx.saved_tensors[count:]]
         back = _Back(plan, tensors, ctx.needs_input_grad[1:])
-        carry, kept = list(grads[: len(plan.order)]), grads[len(plan.order) :]
+        carry, kept = list(grads[: len(plan.updates)]), grads[len(plan.updates) :]
         with torch.enable_grad(), ctx.autocast:
             for number, turns in reversed([*enumerate(plan.blocks())]):
                 first = firsts[number * len(carry) :][: len(carry)]
@@ -197,15 +186,16 @@ class _Back:
         plan, carry = self.plan, list(carry)
         rows = [r.requires_grad_(moves) for r, moves in zip(plan.rows(self.tables, turns), self.moves, strict=True)]
         made = Block(plan, turns, first, rows, self.outer)
-        leaves = [leaf for pair in made.states for leaf in pair]
         parts = self._row_parts(rows, turns)
+        leaves = [leaf for state in made.states for leaf in state.leaves]
         came: list[Tensor | None] = [None for _ in leaves]
-        self._back(made.kept, kept, leaves, came, parts)
-        for i, place in reversed([*enumerate(plan.order)]):
-            slopes = made.slopes[i]
-            g, carry[place] = _scan_back(slopes.detach(), came[2 * i], came[2 * i + 1], carry[place])
-            products = g * made.states[i][0].detach() if slopes.requires_grad else g
-            self._back([slopes, made.offsets[i]], [products, g], leaves[: 2 * i], came, parts)
+        self._back([*zip(made.kept, kept, strict=True), *made.ends(plan, carry)], leaves, came, parts)
+        end = len(leaves)
+        for update, state in reversed([*zip(plan.updates, made.states, strict=True)]):
+            begin = end - len(state.leaves)
+            carry[update.place], results = state.back(came[begin:end], carry[update.place])
+            self._back(results, leaves[:begin], came, parts)
+            end = begin
         return carry
 
     def _row_parts(self, rows: Sequence[Tensor], turns: range) -> list[tuple[Tensor, Tensor]]:
@@ -214,11 +204,14 @@ class _Back:
         return [(row, self.plan.part(total, axis, turns)) for row, axis, total in triples if total is not None]
 
     def _back(
-        self, results: Sequence[Tensor], grads: Sequence[Tensor], leaves: Sequence[Tensor], came: list[Tensor | None],
+        self,
+        results: Pairs,
+        leaves: Sequence[Tensor],
+        came: list[Tensor | None],
         parts: Sequence[tuple[Tensor, Tensor]],
-    ) -> None:  # fmt: skip
+    ) -> None:
         """What comes back from results: to `leaves` it goes into `came`, to the rows and other sources into their sums."""
-        pairs = [(r, g.to(r.dtype)) for r, g in zip(results, grads, strict=True) if r.requires_grad]
+        pairs = [(r, g.to(r.dtype)) for r, g in results if r.requires_grad]
         sums = [*parts, *self.sources]
         sources = [*leaves, *(source for source, _ in sums)]
         if not pairs or not sources:
@@ -246,9 +239,8 @@ def _autocast(device: str) -> torch.autocast:
 
 @fx.wrap
 def recurrence(
-    updates: tuple[tuple[torch.nn.Module, tuple[Outer, ...]], ...], reads: tuple[torch.nn.Module, tuple[Outer, ...]],
-    count: Tensor, states: tuple[Tensor, ...], tables: tuple[Tensor, ...], fits: tuple[tuple[Places, Places], ...],
-    order: Places, axes: Places, leads: Places, empty: Empty = (),
+    updates: tuple[Update, ...], reads: Region, count: Tensor, states: tuple[Tensor, ...], tables: tuple[Tensor, ...],
+    axes: Places, leads: Places, empty: Empty = (),
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """The last states of a recurrence, then what is kept of its turns, stacked after `leads` lead axes; see `Plan`.
 
@@ -256,13 +248,13 @@ def recurrence(
     """
     if not int(count):
         return *states, *empty_rows(empty, count.device)
-    modules = [*updates, reads]
-    outer = list({id(o): o for _, read in modules for o in read if isinstance(o, Tensor)}.values())
-    place = {id(o): i for i, o in enumerate(outer)}
-    calls = [Call(module, tuple(place.get(id(o)) for o in read), read) for module, read in modules]
-    weights = list({id(p): p for module, _ in modules for p in module.parameters()}.values())
-    parts = (len(states), len(tables), len(outer))
-    plan = Plan(tuple(calls[:-1]), calls[-1], fits, order, axes, int(count), parts)
+    regions = [*((module, read) for module, read, *_ in updates), reads]
+    outer = list({id(o): o for _, read in regions for o in read if isinstance(o, Tensor)}.values())
+    among = {id(o): i for i, o in enumerate(outer)}
+    *calls, last = (Call(module, tuple(among.get(id(o)) for o in read), read) for module, read in regions)
+    weights = list({id(p): p for module, _ in regions for p in module.parameters()}.values())
+    made = tuple(State(call, *update[2:]) for call, update in zip(calls, updates, strict=True))
+    plan = Plan(made, last, axes, int(count), (len(states), len(tables), len(outer)))
     results: tuple[Tensor, ...] = _Recurrence.apply(plan, *states, *tables, *outer, *weights)  # type: ignore[no-untyped-call]
     kept = zip(results[len(states) :], leads, strict=True)
     return *results[: len(states)], *(row.movedim(0, lead) for row, lead in kept)

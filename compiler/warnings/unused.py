@@ -80,7 +80,7 @@ def unused_in_training(subject: Subject) -> Iterator[Diagnostic]:
 def unused_declarations(subject: Subject) -> Iterator[Diagnostic]:
     """Nets, layers, consts and lets that neither an export nor the train block comes to. A file without both is a library."""
     roots = [d for d in subject.file.declarations if _name_of(d) is None]
-    if not any(isinstance(d, (ast.Function, ast.Train)) for d in roots):
+    if not any(isinstance(d, (ast.Function, ast.Train, ast.Claim)) for d in roots):
         return
     named = {place.id: (place, d) for d in subject.file.declarations if (place := _name_of(d)) is not None}
     reached: set[str] = set()

@@ -52,6 +52,8 @@ def _interface(manifest: Manifest) -> list[tuple[str, str, str]]:
 
 def _contents(manifest: Manifest) -> list[tuple[str, str, str]]:
     """The same of what else a file may hold: a tokenizer, names of labels, a growing text, what tuning measured."""
+    from mai.runtime.claims import in_words
+
     lines: list[tuple[str, str, str]] = []
     if manifest.tokenizer:
         bytewise = manifest.tokenizer == "bytes"
@@ -65,6 +67,7 @@ def _contents(manifest: Manifest) -> list[tuple[str, str, str]]:
         lines.append(("draws", "", DRAWS[manifest.draw_bits]))
     if manifest.tuned:
         lines.append(("tuned", "", _tuning(manifest.tuned)))
+    lines += [("holds" if f.holds else "FAILS", "", in_words(f)) for f in manifest.claims]
     lines.append(("self-test", "", _self_test(manifest)))
     return lines
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,13 +12,14 @@ from mai.runtime.errors import ModelError
 from mai.runtime.show.terminal import say
 
 if TYPE_CHECKING:
+    from mai.runtime.model.manifest import Finding
     from mai.runtime.self_test.verification import Verification
 
 FORMATS = ("text", "json")
 
 
 def verify(
-    models: Annotated[list[Path], typer.Argument(help=".onnx files that mai compiled.", show_default=False)],
+    models: Annotated[list[Path], typer.Argument(help=".onnx files that mai compiled, or folders of runs.", show_default=False)],
     provider: Annotated[
         str | None, typer.Option(help="cpu, cuda, or another that is here; by default what there is.")
     ] = None,
@@ -28,10 +30,11 @@ def verify(
     ] = None,
     format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
 ) -> None:  # fmt: skip
-    """Run the self-test in compiled files and say which results differ: mai verify moons_flow.sample.onnx
+    """Run the self-test in compiled files, and check claims: mai verify moons_flow.sample.onnx, mai verify runs/moons_flow
 
-    It shows whether this processor, this ONNX Runtime and this provider compute what the file did when it was written, and so
-    whether a file is still itself that another program has changed.
+    The self-test shows whether this processor, this ONNX Runtime and this provider compute what the file did when it was written,
+    and so whether a file is still itself that another program has changed. In the folder of a run, the claims of the spec are
+    computed again with the trained weights. The exit code is 1 where anything fails.
     """
     import json
 
@@ -39,23 +42,61 @@ def verify(
         raise typer.BadParameter(f"--format {format}: {' or '.join(FORMATS)}")
     told, failed = [], False
     for path in models:
-        verification: Verification | None = None
-        try:
-            verification = _verification(path, provider, tolerance)
-            verification.check(path.name)
-            error = None
-        except ModelError as raised:
-            error, failed = raised, True
-        if format == "json":
-            told.append(_record(path, verification, error))
-        elif error is not None:
-            say(f"error[{error.slug}]: {error}", err=True)
-        else:
-            say(f"{path}: as when it was written: {verification}")
+        for record in _verified(path, provider, tolerance, quiet=format == "json"):
+            told.append(record)
+            failed = failed or not record["ok"]
     if format == "json":
         say(json.dumps(told, indent=2))
     if failed:
         raise typer.Exit(1)
+
+
+def _verified(path: Path, provider: str | None, tolerance: float | None, quiet: bool) -> Iterator[dict[str, object]]:
+    """A record of each file of a path, of which is also told unless `quiet`."""
+    from mai.runtime.claims import FOLDER, files_of
+
+    try:
+        files = files_of(path) if path.is_dir() else [path]
+    except ModelError as error:
+        yield _told(path, None, error, quiet)
+        return
+    for file in files:
+        is_claim = file.parent.name == FOLDER and path.is_dir()
+        yield _of_claim(file, provider, quiet) if is_claim else _of_export(file, provider, tolerance, quiet)
+
+
+def _of_export(path: Path, provider: str | None, tolerance: float | None, quiet: bool) -> dict[str, object]:
+    verification: Verification | None = None
+    try:
+        verification = _verification(path, provider, tolerance)
+        verification.check(path.name)
+    except ModelError as error:
+        return _told(path, verification, error, quiet)
+    if not quiet:
+        say(f"{path}: as when it was written: {verification}")
+    return _record(path, verification, None)
+
+
+def _of_claim(path: Path, provider: str | None, quiet: bool) -> dict[str, object]:
+    from mai.runtime.claims import check_claim, in_words, require
+
+    findings: list[Finding] = []
+    try:
+        findings = check_claim(path, provider)
+        require(findings)
+    except ModelError as error:
+        return {**_told(path, None, error, quiet), "findings": [f.model_dump() for f in findings]}
+    if not quiet:
+        for finding in findings:
+            say(f"{path}: holds: {in_words(finding)}")
+    return {**_record(path, None, None), "findings": [f.model_dump() for f in findings]}
+
+
+def _told(path: Path, verification: Verification | None, error: ModelError, quiet: bool) -> dict[str, object]:
+    """The record of what failed, which is also told unless `quiet`."""
+    if not quiet:
+        say(f"error[{error.slug}]: {error}", err=True)
+    return _record(path, verification, error)
 
 
 def _verification(path: Path, provider: str | None, tolerance: float | None) -> Verification:

@@ -128,6 +128,54 @@ class Tuning(BaseModel):
     curve: list[Measurement] = []
 
 
+class Condition(BaseModel):
+    """A condition of a claim.
+
+    Attributes:
+        text: as it stands in the spec.
+        comparison: of the two numbers that its outputs are; None where its one output says whether it holds, 1 or 0.
+        outputs: the outputs of the file with these numbers, one for each example.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    text: str
+    comparison: Literal["<", "<=", ">", ">=", "==", "!="] | None = None
+    outputs: list[str]
+
+
+class Claim(BaseModel):
+    """What the file of a claim checks: for so many examples, and for each of the seeds 0 to `seeds` - 1 where it draws."""
+
+    model_config = ConfigDict(frozen=True)
+    conditions: list[Condition]
+    count: int = 1
+    seeds: int = 1
+
+
+class Finding(BaseModel):
+    """What a condition of a claim came to.
+
+    Attributes:
+        claim, text: the claim's name, and the condition as it stands in the spec.
+        holds: whether it holds for every example and seed.
+        left, right: the two sides of a comparison where it holds least; None for another condition, and where they are not finite.
+        mean, interval: of what stands on the left, the mean over all examples, and twice its standard error over seeds.
+        examples, seeds: how many it was computed for.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    claim: str
+    text: str
+    holds: bool
+    comparison: str | None = None
+    left: float | None = None
+    right: float | None = None
+    mean: float | None = None
+    interval: float | None = None
+    examples: int = 1
+    seeds: int = 1
+
+
 class Manifest(BaseModel):
     """The interface of one export, and where it comes from.
 
@@ -154,6 +202,8 @@ class Manifest(BaseModel):
         tuned: what `mai tune` has chosen, where it has.
         checksum: of the weights (`checksum.py`); older files have none.
         self_test: inputs and results by which any engine can be verified; older files have none.
+        claim: in the file of a claim, what it checks.
+        claims: what the claims of the spec came to with these weights.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -188,6 +238,8 @@ class Manifest(BaseModel):
     tuned: Tuning | None = None
     checksum: str | None = None
     self_test: SelfTest | None = None
+    claim: Claim | None = None
+    claims: list[Finding] = []
 
     @property
     def steady_inputs(self) -> dict[str, Port]:

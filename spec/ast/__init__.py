@@ -1,6 +1,7 @@
 """The syntax tree, as `ast.Call`, `ast.Repeat`, `ast.Export`. Every node carries the exact span of its text."""
 
 from mai.spec.ast.declarations import (
+    Claim,
     Const,
     Data,
     DataField,
@@ -38,6 +39,7 @@ from mai.spec.ast.expressions import (
 from mai.spec.ast.statements import (
     Append,
     Assign,
+    Check,
     Derivative,
     Draw,
     Extend,
@@ -55,6 +57,7 @@ from mai.spec.ast.statements import (
     Statement,
 )
 from mai.spec.ast.types import (
+    AnyType,
     ClassType,
     ScalarType,
     TensorType,
@@ -63,12 +66,15 @@ from mai.spec.ast.types import (
 )
 
 __all__ = [
+    "AnyType",
     "Append",
     "Argument",
     "Assign",
     "Binary",
     "Bool",
     "Call",
+    "Check",
+    "Claim",
     "ClassType",
     "Const",
     "Data",

@@ -96,6 +96,16 @@ class Train(Declaration):
 
 
 @node
+class Claim(Declaration):
+    """`claim name(settings) { }`: what the trained model is said to be; `head` is the text before the body."""
+
+    name: Identifier
+    settings: tuple[Argument, ...]
+    body: tuple[Statement, ...]
+    head: Span
+
+
+@node
 class Import(Declaration):
     """`import "path"`."""
 

@@ -158,3 +158,10 @@ class Record(Statement):
 
     values: tuple[Expr, ...]
     every: Expr | None
+
+
+@node
+class Check(Statement):
+    """`check condition`, in a claim: what has to hold."""
+
+    value: Expr

@@ -1,7 +1,7 @@
 """Diagnostics of what a file does: its statements, its training and its data."""
 
 from mai.spec.diagnostics.entry import Entry
-from mai.spec.diagnostics.snippets import entry, net, train
+from mai.spec.diagnostics.snippets import claim, entry, net, train
 
 PROGRAM: dict[str, Entry] = {
     "missing-return": Entry(
@@ -157,9 +157,21 @@ PROGRAM: dict[str, Entry] = {
         "A train block without a name among others",
         "One train block needs no name. Several run in their order, and each has one, by which `mai train --only flow`, checkpoints and\n"
         "figures speak of it. What an earlier one has trained stays as it is in a later one, unless an objective there names it `over`.",
-        train("steps = 1") + "train flow(steps = 1) {\n  minimize sum((f(x) - x)^2) over f\n}\n",
+        train("steps = 1") + "train(steps = 1) {\n  minimize sum((f(x) - x)^2) over f\n}\n",
         train("steps = 1").replace("train(", "train first(")
         + "train flow(steps = 1) {\n  minimize sum((f(x) - x)^2) over f\n}\n",
+    ),
+    "check-missing": Entry(
+        "Nothing is checked",
+        "A claim says what holds of the trained model: `check`, and a condition, once or several times.",
+        claim("small = norm(f(z)) < 100"),
+        claim("check norm(f(z)) < 100"),
+    ),
+    "check-outside-claim": Entry(
+        "A check outside of a claim",
+        "`check` is of the trained model: it is computed after training, and by `mai verify RUN`. What training shows is `report`ed.",
+        train("steps = 1", "check norm(f(x)) < 1\n  minimize sum(f(x)^2)"),
+        train("steps = 1", "report norm(f(x))\n  minimize sum(f(x)^2)"),
     ),
     "objective-not-scalar": Entry(
         "An objective that is no number",

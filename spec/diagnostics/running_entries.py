@@ -128,6 +128,11 @@ RUNNING: dict[str, Entry] = {
         "It was ended there, and has no result. Fewer steps, a smaller batch or fewer tokens take less time.",
     ),
     "run-failed": Entry("The runtime refused to run a file", "ONNX Runtime's own words follow."),
+    "claim-fails": Entry(
+        "A claim of the spec does not hold",
+        "The condition was computed with the trained weights, and does not hold for every example and seed that it was computed for. It is\n"
+        "told where it holds least. Train longer, or claim less.",
+    ),
     "model-not-found": Entry("A compiled file cannot be opened", "The path is wrong, or is a folder."),
     "model-truncated": Entry("A compiled file is damaged", "It was cut short or changed: compile or copy it again."),
     "model-foreign": Entry(

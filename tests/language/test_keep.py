@@ -163,6 +163,7 @@ def test_derivatives_go_through_what_is_kept(program: Maker, tmp_path: Path) -> 
     [
         ("repeat 3 { z = x } keep y as ys", "unknown-state", "y"),
         ("repeat 2 as i { y = zeros([i + 1]) } keep y as ys", "loop-shape-changes", "y"),
+        ("repeat 2 as i { if i == 0 { y = x } } keep y as ys", "unknown-state", "y"),
         ("repeat sum(n) { y = x } keep y as ys", "static-needed", "sum(n)"),
     ],
 )

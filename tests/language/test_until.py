@@ -79,6 +79,27 @@ export slope(a: []) -> [] {
   return jvp(x, a, 1)
 }
 """
+GRADIENTS = """
+# Some turns, and the derivative through them.
+export value(y: [3]) -> [] { return sum(shrunk(y)^3) }
+export slope(y: [3]) -> [3] { return grad(sum(shrunk(y)^3), y) }
+layer shrunk(y: [3]) -> [3] {
+  n = 0
+  repeat 30 until sum(y^2) < 0.3 {
+    y = 0.7 * y + 0.01 * n * sqrt(abs(y) - min(abs(y)) + 0.1)
+    n += 1
+  }
+  return y
+}
+"""
+SETTING = """
+# Turns of which only a call knows how many there are.
+export slope(y: [], most: int = 9) -> [] {
+  z = y
+  repeat max([most, 3]) until z < 1 { z = z / (1 + y^2) }
+  return grad(z, y)
+}
+"""
 HOVERS = """
 # A condition at the size of float32's roundings.
 net f(z: [16], x: [16]) -> [16] { return tanh(linear(z, 16) + linear(x, 16)) }
@@ -91,6 +112,14 @@ export limit(x: [16]) -> ([16], int) {
     k += 1
   }
   return (z, k)
+}
+export kept(x: [16]) -> [300, 16] {
+  z = zeros([16])
+  repeat 300 until norm(z - old) < 1e-7 {
+    old = z
+    z = f(z, x)
+  } keep z as zs
+  return zs
 }
 """
 
@@ -157,15 +186,27 @@ def test_derivatives_go_through_the_turns_taken(program: Maker, tmp_path: Path) 
     np.testing.assert_allclose(x.grad, wanted, rtol=1e-4)
 
 
-def test_grad_through_it_is_refused_in_words(tmp_path: Path) -> None:
+def test_gradients_are_those_of_differences(program: Maker, tmp_path: Path) -> None:
+    made = program(GRADIENTS)
+    y = np.array([[0.1, -0.2, 0.4], [3.0, 2.0, -4.0], [0.7, 0.9, 0.3]], np.float32)
+    found = load(exported(made, "slope", tmp_path).path, providers="cpu")(y=y)
+    value = prepare(made.exports["value"])
+    for place in range(3):
+        step = 1e-6 * np.eye(3)[place]
+        ends = [evaluate(value, {"y": y.astype(np.float64) + sign * step}, None, {})[0] for sign in (1, -1)]
+        np.testing.assert_allclose(found[:, place], (ends[0] - ends[1]) / 2e-6, rtol=1e-3, atol=1e-4)
+
+
+def test_grad_through_turns_of_a_setting_is_refused_in_words(tmp_path: Path) -> None:
     path = tmp_path / "spec.mai"
-    path.write_text(PROGRAM.replace("jvp(x, a, 1)", "grad(x, a)"))
-    (found,) = [d for d in check(path).diagnostics if d.slug == "not-differentiable"]
-    assert found.span is not None and found.span.text.startswith("repeat 50 shared as i until")
+    path.write_text(SETTING)
+    (found,) = [d for d in check(path).diagnostics if d.severity == "error"]
+    assert found.slug == "not-differentiable" and found.span is not None and found.span.text.startswith("repeat max")
 
 
-def test_roundings_that_decide_are_told(program: Maker, tmp_path: Path) -> None:
-    (warning,) = exported(program(HOVERS), "limit", tmp_path).warnings
+@pytest.mark.parametrize("name", ["limit", "kept"])
+def test_roundings_that_decide_are_told(name: str, program: Maker, tmp_path: Path) -> None:
+    (warning,) = exported(program(HOVERS), name, tmp_path).warnings
     assert warning.slug == "metastable" and "finer condition" in str(warning.help)
 
 

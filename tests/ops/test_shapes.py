@@ -13,7 +13,7 @@ from mai.compiler.ops import elementwise
 from mai.compiler.ops import reductions as reduce
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.losses import loss
-from mai.compiler.ops.products import attention, convolution, pooling, product, upsampling
+from mai.compiler.ops.products import attention, convolution, pooling, product, rotary, upsampling
 from mai.compiler.ops.random import random_numbers as random
 from mai.compiler.ops.reductions import norm
 from mai.compiler.ops.shapes import indexing, shape
@@ -79,8 +79,8 @@ REFUSED: list[tuple[type[Operation], list[Type], dict[str, Any], str, int | None
     (attention.Attention, [r(5, 6), r(5, 8), r(5, 8)], HEADS, "shape-mismatch", 1, "[5, 8]"),
     (attention.Attention, [r(5, 6), r(5, 4), r(5, 4)], {"heads": 3, "kv_heads": 2}, "shape-mismatch", 1, "evenly"),
     (attention.Attention, [r(5, K), r(5, K), r(5, K)], HEADS, "shape-mismatch", 0, "width of k"),
-    (attention.Rotary, [r(5, 6), r(5, 1), r(5, 1)], {"heads": 2}, "shape-mismatch", 0, "even width"),
-    (attention.Rotary, [r(5, 8), r(5, 2), r(4, 2)], {"heads": 2}, "shape-mismatch", 2, "the angles of"),
+    (rotary.Rotary, [r(5, 6), r(5, 1), r(5, 1)], {"heads": 2}, "shape-mismatch", 0, "even width"),
+    (rotary.Rotary, [r(5, 8), r(5, 2), r(4, 2)], {"heads": 2}, "shape-mismatch", 2, "the angles of"),
     (shape.Reshape, [r(3, 4)], {"shape": (5, 2)}, "shape-mismatch", 0, "[5, 2]"),
     (shape.Reshape, [r(P, 4)], {"shape": (H, 4)}, "shape-mismatch", 0, "[H, 4]"),
     (shape.Concat, [r(3, 4), r(4)], {}, "rank-mismatch", 1, "number of axes"),

@@ -18,7 +18,7 @@ from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.ops import elementwise
 from mai.compiler.ops import reductions as reduce
 from mai.compiler.ops.losses import loss
-from mai.compiler.ops.products import attention, convolution, pooling, product, upsampling
+from mai.compiler.ops.products import attention, convolution, pooling, product, rotary, upsampling
 from mai.compiler.ops.random import random_numbers as random
 from mai.compiler.ops.reductions import norm, statistics
 from mai.compiler.ops.reductions.places import Argmin
@@ -89,7 +89,7 @@ ROWS = [
     Row(norm.BatchNorm, (r(4, H, W), r(4), r(4), r(4), r(4)), {"rank": 3}, (1, 2, 3, 4)),
     Row(attention.Attention, (r(P, 8), r(P, 4), r(P, 4)), {"heads": 4, "kv_heads": 2, "causal": True}),
     Row(attention.Attention, (r(P, 8), r(N, 8), r(N, 8)), {"heads": 2, "kv_heads": 2}),
-    Row(attention.Rotary, (r(P, 8), r(P, 2), r(P, 2)), {"heads": 2}),
+    Row(rotary.Rotary, (r(P, 8), r(P, 2), r(P, 2)), {"heads": 2}),
     Row(shape.Reshape, (r(P, 6),), {"shape": (P, 2, 3)}),
     Row(shape.Reshape, (r(H, W, 2),), {"shape": (H * W, 2)}),
     Row(shape.Transpose, (r(P, H, 3),), {"perm": (-1, -3, -2)}),

@@ -37,6 +37,11 @@ CAUSAL_NETS = {
     "attention": "repeat 2 { h += attention(layer_norm(h), 2, causal = true) }",
     "positions and attention": "param place: [context, d] ~ normal(0, 1)\n  h += place[:P]\n  h += attention(h, 2, causal = true)",
     "rotary, grouped": "h += attention(rms_norm(h), 4, 2, causal = true, rotary = rope(base = 100), bias = false)\n  h += gated_mlp(h, 12)",
+    "a window with sinks": "h += attention(rms_norm(h), 4, 2, causal = true, rotary = rope(base = 100), window = 3, sinks = 2, softcap = 5, norm = rms_norm)",
+    "windows of turns": "repeat 2 as i { h += attention(h, 2, causal = true, window = where(i % 2 == 0, 4, 0), head_width = 6, softcap = 2) }",
+    "a window of one": "h += attention(h, 2, causal = true, window = 1, sinks = 1)",
+    "a mask": f"{PAIRS}h += attention(h, 4, 2, causal = true, mask = x[None, :] != 3 or i == j, scale = 0.5, window = 4, softcap = 3)",
+    "a bias a head": f"{PAIRS}param slope: [2] ~ normal(0, 1)\n  h += attention(h, 2, causal = true, mask = slope[:, None, None] * (j - i))",
     "primitives": "q = linear(h, d)\n  k = linear(h, d)\n  v = linear(h, d)\n"
     f"  h += softmax({CAUSAL.format('q @ k' + chr(39) + ' / sqrt(d)')}) @ v",
     "an additive mask": "q = linear(h, d)\n  k = linear(h, d)\n"
@@ -96,7 +101,7 @@ CAUSAL_NETS = {
     "  repeat P shared as t {\n    y = h[t] @ s + s[0, 0]\n    s = 0.5 * s + h[t][:, None] * shift(h, 1)[t][:2]\n"
     "    y = y + sum(s, axis = 0)\n  } keep y as ys, t as places, s as states\n"
     "  h += linear(ys, d) * (places % 2)[:, None] + cumsum(states[:, :, 0], axis = 0) / 9",
-    "turns inside turns": "s = zeros([d])\n  n = 0\n  repeat P shared as t {\n    repeat 2 shared as i { s = tanh(s + (i + 1) * h[t]) }\n"
+    "turns inside turns": "s = zeros([d])\n  n = 0\n  repeat P shared as t {\n    repeat 2 shared as i { s = tanh(s + (t + i) * h[t]) }\n"
     "    n = (n + x[t]) % 7\n    integrate u in 0..1 using heun(2) { ds/du = h[t] - s }\n  } keep s as all, n as counts\n"
     "  h += all + counts[:, None]",
     "a state at the end": "s = zeros([d])\n  big = 0\n  repeat P shared as t {\n    s = 0.9 * s + h[t]\n    big = maximum(big, s[0])\n  }\n"
@@ -111,6 +116,8 @@ CAUSAL_NETS = {
 # Nets with a memory m: [M, 4], a label y: class[5] and a width w: int beside the text, which do not grow.
 MEMORY_NETS = {
     "attends to it": "h += attend(h, linear(m, d), linear(m, d), 2)",
+    "a layer does": "h += attention(h, 2, causal = true, window = 3)\n  h += attention(h, 4, kv_heads = 2, memory = m, norm = rms_norm)",
+    "as far as it is true": "h += attention(h, 2, memory = m, mask = m[:, 0] > 0 or range(M) == 0)",
     "fewer heads of it": "h += attend(h, linear(m, 4), linear(m, 4), 4, 2)",
     "by hand": "k = linear(m, d)\n  h += softmax(h @ k') @ k",
     "up to its own place": "h += attend(h, linear(m, d), linear(m, d), 2, causal = true)",

@@ -43,7 +43,19 @@ def draw(sample: Sample, lead: Lead, rng: np.random.Generator) -> Array:
             return np.asarray(rng.random(shape) < 0.5)
         case "seen":
             return np.asarray((rng.random(shape) < 0.5) | np.eye(*shape[-2:], shape[-1] - shape[-2], dtype=bool))
+        case "definite" | "regular":
+            return np.asarray(_matrices(shape, rng, symmetric=sample.kind == "definite"), np.float32)
     return np.asarray(rng.standard_normal(shape), np.float32)
+
+
+def _matrices(shape: tuple[int, ...], rng: np.random.Generator, symmetric: bool) -> Array:
+    """Matrices with eigenvalues 1, 1.5, 2, ..., or with singular values between 2 / 3 and 3 / 2, and a determinant above 0."""
+    left, right = (np.linalg.qr(rng.standard_normal((*shape[:-2], n, shape[-1])))[0] for n in shape[-2:])
+    right = left if symmetric else right
+    if shape[-2] == shape[-1]:
+        left[..., 0] *= np.sign(np.linalg.det(left) * np.linalg.det(right))[..., None]
+    values = 1 + np.arange(shape[-1]) / 2 if symmetric else np.geomspace(2 / 3, 3 / 2, shape[-1])
+    return np.asarray((left * values) @ right.swapaxes(-1, -2))
 
 
 def graph_of(op: type[Operation], case: Case, leads: tuple[Lead, ...]) -> Graph:

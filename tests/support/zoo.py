@@ -134,6 +134,24 @@ CASES = {
         transformers("Qwen2ForCausalLM", "Qwen2Config", **text_config(num_key_value_heads=2, tie_word_embeddings=True)),
         "predict", {"x": tokens(3, 17)}, logits,
     ),
+    "qwen3": Case(
+        "qwen3", {**GROUPED, "head_width": 10, "theta": 10000},
+        transformers("Qwen3ForCausalLM", "Qwen3Config", **text_config(
+            num_key_value_heads=2, head_dim=10, tie_word_embeddings=True)),
+        "predict", {"x": tokens(3, 17)}, logits,
+    ),
+    "mistral": Case(
+        "mistral", {**GROUPED, "window": 5, "eps": 1e-6},
+        transformers("MistralForCausalLM", "MistralConfig", **text_config(num_key_value_heads=2, sliding_window=5)),
+        "predict", {"x": tokens(3, 17)}, logits,
+    ),
+    "gemma2": Case(
+        "gemma2", {**GROUPED, "head_width": 10, "window": 6, "score_width": 20, "score_cap": 3, "logit_cap": 4},
+        transformers("Gemma2ForCausalLM", "Gemma2Config", **text_config(
+            num_key_value_heads=2, head_dim=10, sliding_window=6, query_pre_attn_scalar=20, attn_logit_softcapping=3.0,
+            final_logit_softcapping=4.0, attn_implementation="eager")),
+        "predict", {"x": tokens(3, 17)}, logits,
+    ),
     "bert": Case(
         "bert", BERT_SETS, BERT, "encode", PADDED, lambda m, i: bert(m, i).last_hidden_state, PADDED["seen"] > 0,
     ),

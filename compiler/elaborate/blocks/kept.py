@@ -40,7 +40,12 @@ def check_kept(e: Context, statement: ast.Repeat, count: Size | None) -> None:
 
 def kept_of_turn(e: Context, inside: Environment, statement: ast.Repeat) -> list[Value]:
     """The values to keep, at the end of a turn."""
-    return [e.value(inside.names[kept.state.id], kept.state.span) for kept in statement.keeps]
+    values = []
+    for kept in statement.keeps:
+        if kept.state.id not in inside.names:
+            raise e.fail("unknown-state", kept.state.span, f"`{kept.state.id}` gets no value in this `repeat`")
+        values.append(e.value(inside.names[kept.state.id], kept.state.span))
+    return values
 
 
 def kept_while_going(e: Context, going: Value, kept: Sequence[Value]) -> list[Value]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mai.compiler.elaborate.bindings import (
+    ABSENT,
     POISON,
     Binding,
     Callables,
@@ -60,6 +61,8 @@ def binary(e: Context, env: Environment, expr: ast.Binary) -> Binding:
         return apply(expr.op, left, right)  # type: ignore[arg-type]
     if expr.op in ("/", "//", "%"):
         check_divisor(e, right, expr.right.span, _greedy(e, expr))
+    if (left is ABSENT or right is ABSENT) and expr.op in ("==", "!="):
+        return (left is right) == (expr.op == "==")
     if isinstance(left, CHOICES) and isinstance(right, CHOICES) and expr.op in ("==", "!="):
         return (type(left) is type(right) and left == right) == (expr.op == "==")
     if isinstance(left, (int, Dim)) and isinstance(right, (int, Dim)):

@@ -108,6 +108,8 @@ class Calls:
             )
         if isinstance(function, Initial) and function.kind == "constant":
             return self.filled(function.numbers[0], arguments, span)
+        if isinstance(function, Initial) and function.kind == "identity":
+            return self.unit_matrix(arguments, span)
         raise self.e.fail("not-callable", span, f"this is {kind_of(function)}, not a function")
 
     def _any(self, function: Function, arguments: list[BoundArgument], span: Span) -> Binding:
@@ -128,6 +130,17 @@ class Calls:
             raise self.e.fail("missing-argument", span, "this needs a shape: `zeros([n])`")
         shape = tuple(self.e.size(s, arguments[0].span) for s in arguments[0].value)
         return self.e.emit(Expand, self.e.builder.constant(number), shape=shape)
+
+    def unit_matrix(self, arguments: Sequence[BoundArgument], span: Span) -> Binding:
+        """`identity(n)`: ones on the diagonal, zeros elsewhere."""
+        from mai.compiler.ops.shapes.indexing import Iota
+        from mai.compiler.ops.terms import Term
+
+        if len(arguments) != 1 or arguments[0].name:
+            raise self.e.fail("missing-argument", span, "this needs a number of rows: `identity(n)`")
+        count = self.e.size(arguments[0].value, arguments[0].span)
+        numbers = Term(self.e.builder, self.e.emit(Iota, count=count))
+        return numbers.unsqueeze(-1).equals(numbers).value
 
     # -------------------------------------------------------- layers and nets
 
@@ -151,7 +164,7 @@ class Calls:
     def _match(
         self, function: Function, arguments: Sequence[BoundArgument], span: Span
     ) -> dict[str, BoundArgument] | None:
-        """Arguments by parameter name: positional ones in order, then those with names; None where all tensors lack."""
+        """Arguments by parameter name: positional ones in order, then those with names; None where tensors lack and all have names."""
         names = [p.name.id for p in function.declaration.parameters]
         positional = [a for a in arguments if a.name is None]
         if len(positional) > len(names):
@@ -163,7 +176,7 @@ class Calls:
                 bind_named(self.e, function.name, argument, names, bound)
         tensors = [p for p in function.declaration.parameters if p.type is not None]
         absent = [p for p in tensors if p.name.id not in bound and p.default is None]
-        if absent and len(absent) == len(tensors):
+        if absent and not positional:  # Of those that it lacks, with what has been given by name.
             return None
         if absent:
             raise self.e.fail("missing-argument", span, f"`{function.name}` lacks its argument `{absent[0].name.id}`")
@@ -181,7 +194,7 @@ class Calls:
                     edits = repairs.numbers_for(span, parameter, function.declaration)
                     raise self.e.fail("missing-argument", span, message, edits=edits)
                 continue
-            if isinstance(argument.value, Value):
+            if isinstance(argument.value, Value) and not _may_be_tensor(parameter):
                 message = f"`{parameter.name.id}` of `{function.name}` is fixed when the file is compiled"
                 help = self.e.default_help(argument.value)
                 raise self.e.fail("static-needed", argument.span, message, label=kind_of(argument.value), help=help)
@@ -206,9 +219,9 @@ class Calls:
                 argument = BoundArgument(
                     None, self.e.expressions.expression(env, parameter.default), parameter.default.span
                 )
-            fitted[parameter.name.id] = self.e.signatures.fit(
-                env, function.name, parameter, argument.value, argument.span
-            )
+            fit = self.e.signatures.fit(env, function.name, parameter, argument.value, argument.span)
+            fitted[parameter.name.id] = fit
+            env.names[parameter.name.id] = fit.value  # The default of one after it may be this one.
         for parameter in function.declaration.parameters:
             if parameter.type is None and parameter.name.id not in env.names:
                 assert parameter.default is not None
@@ -314,3 +327,8 @@ class Calls:
             return value
         value = self.e.builder.spread(value, axes) if not set(axes) <= set(value.type.lead) else value
         return self.e.builder.unlead(value, len(axes))
+
+
+def _may_be_tensor(parameter: ast.Parameter) -> bool:
+    """Whether an argument without a type may be a tensor: one that is left out is `nothing`."""
+    return isinstance(parameter.default, ast.Name) and parameter.default.id == "nothing"

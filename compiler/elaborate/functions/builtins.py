@@ -10,7 +10,7 @@ import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from mai.compiler.elaborate.bindings import Binding, BoundArgument, Builtin, is_number
+from mai.compiler.elaborate.bindings import ABSENT, Binding, BoundArgument, Builtin, is_number
 from mai.compiler.elaborate.expressions.whole import labelled
 from mai.compiler.elaborate.functions.arguments import axis_of, number, positive, static
 from mai.compiler.elaborate.functions.patterns import einsum_equation, rearranged, reduced
@@ -25,8 +25,8 @@ from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.losses import loss
-from mai.compiler.ops.products import attention as at
 from mai.compiler.ops.products import product as pr
+from mai.compiler.ops.products.rotary import Rotary
 from mai.compiler.ops.reductions.norm import EPS, RMS_EPS
 from mai.compiler.ops.shapes import indexing as ix
 from mai.compiler.ops.shapes import shape as sh
@@ -46,6 +46,7 @@ BUILTINS: dict[str, Binding] = {
     "pi": 3.141592653589793,
     "norm_eps": EPS,
     "rms_eps": RMS_EPS,
+    "nothing": ABSENT,
 }
 
 
@@ -65,7 +66,14 @@ LISTED: dict[str, Listed] = {
     "zeros": Listed(Section.CONSTANTS, "zeros([n, d])", "All 0; `= zeros` alone in the line of a `param`."),
     "ones": Listed(Section.CONSTANTS, "ones([n, d])", "All 1; `= ones` alone in the line of a `param`."),
     "identity": Listed(
-        Section.CONSTANTS, "identity", "What a square `param` may start from: `param W: [d, d] = identity`."
+        Section.CONSTANTS,
+        "identity(n)",
+        "The matrix [n, n] with ones on its diagonal; `= identity` alone in the line of a `param`.",
+    ),
+    "nothing": Listed(
+        Section.CONSTANTS,
+        "nothing",
+        "The default of a layer's argument that may be a tensor: `layer f(x: [d], mask = nothing)` asks `if mask == nothing { }`.",
     ),
     "training": Listed(
         Section.CONSTANTS,
@@ -110,6 +118,15 @@ def where(e: Elaborator, condition: Arg, x: Arg, y: Arg) -> Binding:
     chosen = e.truth(condition.value, condition.span)
     a, b = e.promoted([x.value, y.value], [x.span, y.span])
     return labelled(e.emit(logic.Where, chosen, a, b), [x.value, y.value])
+
+
+@builtin(Section.ELEMENTS)
+def masked(e: Elaborator, scores: Arg, mask: Arg) -> Binding:
+    """The scores where the mask is true, -1e9 elsewhere; the sum of both where the mask is of numbers."""
+    value, seen = e.real(scores.value, scores.span), e.value(mask.value, mask.span)
+    if seen.type.dtype is not DType.BOOL:
+        return e.emit(el.Add, value, e.real(seen, mask.span))
+    return e.emit(logic.Where, seen, value, e.builder.constant(-1e9))
 
 
 @builtin(Section.SHAPES)
@@ -221,7 +238,7 @@ def rotate(e: Elaborator, x: Arg, heads: Arg, base: Arg | None = None, rates: Ar
     turns = e.builder.constant(powers) if rates is None else e.real(rates.value, rates.span)
     position = e.emit(el.ToReal, e.emit(ix.Iota, count=value.type.shape[0], name="position"))
     angle = e.emit(el.Multiply, e.emit(sh.Unsqueeze, position), turns, name="angle")
-    return e.emit(at.Rotary, value, e.emit(el.Cos, angle), e.emit(el.Sin, angle), heads=count, name="rotate")
+    return e.emit(Rotary, value, e.emit(el.Cos, angle), e.emit(el.Sin, angle), heads=count, name="rotate")
 
 
 @builtin(Section.LOSSES)

@@ -17,7 +17,7 @@ from mai.compiler.elaborate.functions import (
     couplings,  # noqa: F401
     derivatives,  # noqa: F401
     fixed_points,  # noqa: F401
-    windows,  # noqa: F401
+    space,  # noqa: F401
 )
 from mai.compiler.elaborate.functions.builtins import BUILTINS, LISTED, Listed
 from mai.compiler.ir.graph import Value

@@ -5,7 +5,7 @@ from __future__ import annotations
 from mai.compiler.ir.operation import Alignment, Operation, case, sample
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
-from mai.compiler.ops.products.attention import Attention
+from mai.compiler.ops.products.scores import attended_type, capped, headed_by_torch
 
 
 class TwoLevelAttention(Operation):
@@ -17,14 +17,15 @@ class TwoLevelAttention(Operation):
     go through one softmax, so that nothing but the small part is copied.
     """
 
-    attributes = {"heads": 1, "kv_heads": 1}
+    attributes = {"heads": 1, "kv_heads": 1, "softcap": 0.0}
     alignment = Alignment.EXPAND
 
     @classmethod
     def shape(
-        cls, q: Type, k: Type, v: Type, far_k: Type, far_v: Type, near_k: Type, near_v: Type, bias: Type, **heads: int
-    ) -> tuple[Type, Type, Type]:
-        result = Attention.shape(q, k, v, **heads, causal=True)
+        cls, q: Type, k: Type, v: Type, far_k: Type, far_v: Type, near_k: Type, near_v: Type, bias: Type,
+        *, heads: int, kv_heads: int, softcap: float,
+    ) -> tuple[Type, Type, Type]:  # fmt: skip
+        result = attended_type(q, k, v, heads, kv_heads)
         groups, near, width = near_k.shape
         grown = Type(DType.REAL, (groups, near + k.shape[0], width))
         return result, grown, grown
@@ -32,7 +33,7 @@ class TwoLevelAttention(Operation):
     @staticmethod
     def reference(
         np: Arrays, q: Tensor, k: Tensor, v: Tensor, far_k: Tensor, far_v: Tensor, near_k: Tensor, near_v: Tensor, bias: Tensor,
-        *, heads: int, kv_heads: int,
+        *, heads: int, kv_heads: int, softcap: float,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
         width = q.shape[-1] // heads
 
@@ -43,7 +44,8 @@ class TwoLevelAttention(Operation):
         keys, values = (np.concatenate(pair, -2) for pair in ((far_k, near_k), (far_v, near_v)))
         grouped = np.moveaxis(q.reshape(*q.shape[:-1], kv_heads, -1, width), -4, -2)
         rows = grouped.reshape(*grouped.shape[:-3], -1, width)
-        scores = rows @ keys.swapaxes(-1, -2) / np.sqrt(width) + bias[..., None, :, :]
+        scores = rows @ keys.swapaxes(-1, -2) / np.sqrt(width)
+        scores = (softcap * np.tanh(scores / softcap) if softcap else scores) + bias[..., None, :, :]
         weights = np.exp(scores - scores.max(-1, keepdims=True))
         result = weights / weights.sum(-1, keepdims=True) @ values
         return np.moveaxis(result.reshape(grouped.shape), -2, -4).reshape(q.shape), near_k, near_v
@@ -51,22 +53,23 @@ class TwoLevelAttention(Operation):
     @staticmethod
     def torch(
         torch: Arrays, q: Tensor, k: Tensor, v: Tensor, far_k: Tensor, far_v: Tensor, near_k: Tensor, near_v: Tensor, bias: Tensor,
-        *, heads: int, kv_heads: int,
+        *, heads: int, kv_heads: int, softcap: float,
     ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
-        near_k, near_v = (
-            torch.cat((near, x.unflatten(-1, (kv_heads, -1)).transpose(-2, -3)), -2)
-            for near, x in ((near_k, k), (near_v, v))
-        )
+        near_k, near_v = (torch.cat((near, headed_by_torch(x, kv_heads)), -2) for near, x in ((near_k, k), (near_v, v)))
         keys, values = (torch.cat(pair, -2) for pair in ((far_k, near_k), (far_v, near_v)))
         groups = heads // kv_heads
         rows = q.unflatten(-1, (kv_heads, groups, -1)).movedim(-4, -2).flatten(-3, -2)
-        result = torch.nn.functional.scaled_dot_product_attention(rows, keys, values, attn_mask=bias.unsqueeze(-3))
+        if softcap:
+            scores = torch.tanh(rows @ keys.transpose(-1, -2) * (rows.shape[-1] ** -0.5 / softcap)) * softcap
+            result = (scores + bias.unsqueeze(-3)).softmax(-1) @ values
+        else:
+            result = torch.nn.functional.scaled_dot_product_attention(rows, keys, values, attn_mask=bias.unsqueeze(-3))
         return result.unflatten(-2, (groups, -1)).movedim(-2, -4).flatten(-3), near_k, near_v
 
     @staticmethod
     def onnx(
         op: Onnx[V], q: V, k: V, v: V, far_k: V, far_v: V, near_k: V, near_v: V, bias: V,
-        *, heads: int, kv_heads: int,
+        *, heads: int, kv_heads: int, softcap: float,
     ) -> tuple[V, ...]:  # fmt: skip
         a, b, c, mask = (op.flat_lead(x, 2) for x in (q, k, v, bias))
         far = [op.flat_lead(x, 3) for x in (far_k, far_v)]
@@ -79,7 +82,8 @@ class TwoLevelAttention(Operation):
         rows = op.Transpose(op.reshape(a, [0, 0, kv_heads, groups, width]), perm=[0, 2, 3, 1, 4])
         rows = op.Mul(op.reshape(rows, [0, kv_heads, -1, width]), op.real(width**-0.5))
         scores = [op.MatMul(rows, op.Transpose(keys, perm=[0, 1, 3, 2])) for keys in (far[0], near_keys)]
-        weights = op.Softmax(op.Add(op.Concat(*scores, axis=-1), op.Unsqueeze(mask, op.ints([1]))), axis=-1)
+        joined = capped(op, op.Concat(*scores, axis=-1), softcap)
+        weights = op.Softmax(op.Add(joined, op.Unsqueeze(mask, op.ints([1]))), axis=-1)
         sizes = op.Concat(*(op.Shape(x, start=2, end=3) for x in (far[0], near_keys)), axis=0)
         parts = op.several("Split", 2, weights, sizes, axis=-1)
         result = op.Add(*(op.MatMul(w, x) for w, x in zip(parts, (far[1], near_values), strict=True)))
@@ -99,6 +103,6 @@ class TwoLevelAttention(Operation):
         ),
         case(
             sample(1, 12), sample(1, 6), sample(1, 6), sample(2, 4, 3), sample(2, 4, 3), sample(2, 0, 3),
-            sample(2, 0, 3), sample(2, 5), heads=4, kv_heads=2,
+            sample(2, 0, 3), sample(2, 5), heads=4, kv_heads=2, softcap=1.5,
         ),
     )  # fmt: skip

@@ -14,7 +14,6 @@ from mai.compiler.ops.along import ordered, same, summed, taken
 from mai.compiler.ops.backends import Arrays, Onnx, Scalar, Tensor, V
 from mai.compiler.ops.growing import Growing
 from mai.compiler.ops.numbering import chosen, counted, kept, picked, reordered
-from mai.compiler.ops.shapes.shape import Concat
 
 if TYPE_CHECKING:
     from mai.compiler.ops.terms import Term
@@ -322,9 +321,7 @@ class Shift(Operation):
         (x,), axis, by = node.inputs, node.attributes["axis"], node.attributes["by"]
         if not g.grows(x, axis):
             return None
-        before = g.state("shift", g.resized(x, axis, by), 0)
-        both = g.emit(Concat, before.value, g.rows(x, 0), axis=axis)
-        before.next = g.ending(both, axis, by)
+        both = g.recent_rows("shift", x, axis, by)
         return g.emit(Slice, both, axis=axis, start=None, stop=-by, step=None)
 
     cases = (case(sample(5)), case(sample(4, 3), axis=-2, by=2), case(sample(5, kind="int"), by=5))

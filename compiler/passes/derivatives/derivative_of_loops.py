@@ -15,6 +15,9 @@ from mai.compiler.ir.rewrite import Copier, free_values, reading
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import Type, join_leads
 from mai.compiler.ops import elementwise as el
+from mai.compiler.ops.elementwise.conversion import ToInt
+from mai.compiler.ops.elementwise.logic import Where
+from mai.compiler.ops.reductions import Sum
 from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.passes.derivatives.dependence import moving
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -50,23 +53,22 @@ def forward_loop(d: Derivative, loop: Node, found: Values) -> Sequence[Value | N
 def backward_loop(d: Derivative, loop: Node, found: Values, active: set[Value]) -> Iterable[tuple[Value, Value]]:
     """What comes back to a loop's first states, and to what its body reads from outside."""
     body, states = loop.regions[0], loop.inputs[1:]
-    if Loop.of(loop).stops or Loop.of(loop).count is None:
-        message = "this loop ends when it has arrived: its turns cannot be gone through backwards"
-        help = "a solver with a fixed number of steps can"
-        if Loop.of(loop).until:
-            help = "a `repeat` without `until` can, and so can this one along a direction: `jvp(y, x, direction)`"
-        raise MaiError([Diagnostic("not-differentiable", loop.span, message, help=help)])
+    _check_can_go_back(loop)
     places = [i for i, moves in enumerate(moving(loop, active)[: len(states)]) if moves]
     captured = [v for v in free_values(body) if v in active]
-    tables = _starts(d.builder, loop)
+    tables, taken = _starts(d.builder, loop)
     types = [_widest(d, v.type) for v in (*(states[i] for i in places), *captured)]
     given = [*(found.get(loop.outputs[i]) for i in places), *(None for _ in captured)]
     first = [d.or_zeros(v, t) for v, t in zip(given, types, strict=True)]
     inner = Region([Value(body.inputs[0].type, "turn"), *(Value(v.type, v.name) for v in first)])
     came, sums = inner.inputs[1 : 1 + len(places)], inner.inputs[1 + len(places) :]
     with _inside(d.builder, inner):
-        turn = _turn_from_the_end(d.builder, loop.inputs[0], inner.inputs[0])
+        turn = _turn_from_the_end(d.builder, taken, inner.inputs[0])
         starts = [_row(d.builder, table, turn) for table in tables]
+        if Loop.of(loop).until:
+            starts[1:] = [
+                _where_going(d.builder, starts[0], *pair) for pair in zip(starts[1:], states[1:], strict=True)
+            ]
         begin = len(inner.nodes)
         made = _copied(d.builder, body, [turn, *starts])
         nodes = inner.nodes[begin:]
@@ -79,18 +81,41 @@ def backward_loop(d: Derivative, loop: Node, found: Values, active: set[Value]) 
         back = parts[: len(places)]
         total = [s if p is None else d.added(s, p) for s, p in zip(sums, parts[len(places) :], strict=True)]
         inner.outputs = [d.or_zeros(v, t) for v, t in zip([*back, *total], types, strict=True)]
-    last = _loop(d.builder, loop, first, inner)
+    rule = Loop(None, fresh=False) if Loop.of(loop).until else Loop.of(loop)
+    d.builder.span, d.builder.scope = loop.span, loop.scope
+    last = d.builder.loop(taken, rule, first, inner)
     return zip([*(states[i] for i in places), *captured], last, strict=True)
 
 
-def _starts(builder: Builder, loop: Node) -> Sequence[Value]:
-    """What the states were at each turn's start: the loop done again, keeping them."""
+def _check_can_go_back(loop: Node) -> None:
+    rule = Loop.of(loop)
+    if rule.count is not None and (rule.until or not rule.stops):
+        return
+    message = "this loop ends when it has arrived: its turns cannot be gone through backwards"
+    help = "a solver with a fixed number of steps can"
+    if not rule.stops or rule.until:
+        message = "how many turns this loop has is known only when a file runs: they cannot be gone through backwards"
+        help = "they can where the number is fixed, and forward: `jvp(y, x, direction)`"
+    raise MaiError([Diagnostic("not-differentiable", loop.span, message, help=help)])
+
+
+def _starts(builder: Builder, loop: Node) -> tuple[Sequence[Value], Value]:
+    """What the states were at each turn's start, the loop done again, keeping them; and how many turns were taken."""
     body, states = loop.regions[0], loop.inputs[1:]
     inner = Region([Value(v.type, v.name) for v in body.inputs])
     with _inside(builder, inner):
         made = _copied(builder, body, inner.inputs)
-    inner.outputs = [*made[: len(states)], *inner.inputs[1:]]
-    return _loop(builder, loop, states, inner)[len(states) :]
+        counted = [builder.constant(1.0)] if Loop.of(loop).until else []
+    inner.outputs = [*made[: len(states)], *inner.inputs[1:], *counted]
+    rows = _loop(builder, loop, states, inner)[len(states) :]
+    if not counted:
+        return rows, loop.inputs[0]
+    return rows[:-1], builder.emit(ToInt, builder.emit(Sum, rows[-1], axes=(-1,)), name="turns")
+
+
+def _where_going(builder: Builder, going: Value, start: Value, first: Value) -> Value:
+    """The state that an example began a turn with; of one that had stopped, what it began the loop with: nothing goes wrong there."""
+    return builder.emit(Where, going, start, first, name=start.name)
 
 
 def _widest(d: Derivative, type: Type) -> Type:

@@ -24,7 +24,10 @@ from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.passes.derivatives.dependence import is_real
 from mai.compiler.passes.loops.affine_line import Lines
 from mai.compiler.passes.loops.hoist import parted
+from mai.compiler.passes.loops.outer_products import Reading, factors, query_of, reading_of
 from mai.spec.record import record
+
+Places = tuple[int, ...]
 
 TOGETHER = (Across, BatchNorm)  # They look at all examples, and would look at all turns.
 LARGEST = 4  # How often the states a value of one turn may be large: a block of turns holds many of it.
@@ -41,48 +44,58 @@ class Row:
 
 
 @record
+class Update:
+    """What a block computes of one state: `region` maps (turns, rows, `gives` of the updates before) to what it is computed from.
+
+    place: of the state.
+    region: gives (a, b) of h = a h + b, which broadcast; of a state that is read as `reading` says (a, k, v, q): its decay, key, value
+        and query.
+    gives: the state before and after each turn; of a state with a `reading`, what it gives.
+    """
+
+    place: int
+    region: Region
+    gives: tuple[Value, ...]
+    reading: Reading | None = None
+
+
+@record
 class Recurrence:
     """A loop by blocks of turns: each value of a block has the lead axis `steps` in front.
 
-    A region's inputs are `turns`, the values of `rows`, then those of states before and after each turn.
-
     free: nodes of the body that depend on nothing inside, to be done before.
     rows: what a turn reads of tables of all turns.
-    order: the places of the states, each after those that its update reads.
-    pairs: of each state of `order`, the inputs with its values before and after the turns.
-    updates: for each state of `order`, the region (turns, rows, states before it in order) -> (a, b), which broadcast.
-    reads: the region (turns, rows, all states) -> what is kept of the turns.
+    updates: of each state, after those that it reads.
+    reads: the region (turns, rows, what all updates give) -> what is kept of the turns.
     """
 
     steps: Axis
     turns: Value
     free: tuple[Node, ...]
     rows: tuple[Row, ...]
-    order: tuple[int, ...]
-    pairs: tuple[tuple[Value, Value], ...]
-    updates: tuple[Region, ...]
+    updates: tuple[Update, ...]
     reads: Region
 
-    def fits(self, loop: Node) -> tuple[tuple[tuple[int, ...], tuple[int, ...]], ...]:
-        """For each update, where a and b lack axes of their state's, counted from the end."""
-        states = [loop.inputs[1 + place].type for place in self.order]
-        pairs = zip(self.updates, states, strict=True)
-        return tuple([self._fit(region, state.lead, state.rank) for region, state in pairs])
-
-    def _fit(self, update: Region, lead: tuple[Axis, ...], rank: int) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        a, b = (missing_axes(v.type, (self.steps, *lead), rank) for v in update.outputs)
-        return a, b
+    def fit(self, update: Update, loop: Node) -> tuple[Places, ...]:
+        """Where the results of an update's region lack axes, counted from the end: those of its state, or of its vectors."""
+        state = loop.inputs[1 + update.place].type
+        lead, rank = (self.steps, *state.lead), state.rank
+        ranks = (rank, rank) if update.reading is None else (rank - 2, rank - 1, rank - 1, rank - 1)
+        return tuple([missing_axes(v.type, lead, r) for v, r in zip(update.region.outputs, ranks, strict=True)])
 
 
-def find_recurrence(graph: Graph, loop: Node, size: Size) -> Recurrence | None:
-    """A loop of a graph as a recurrence by blocks of `size` turns; None where it is none."""
+def find_recurrence(graph: Graph, loop: Node, size: Size, *, products: bool = False) -> Recurrence | None:
+    """A loop of a graph as a recurrence by blocks of `size` turns; None where it is none.
+
+    With `products`, states that are sums of outer products are found, too (`outer_products.py`).
+    """
     rule, body = Loop.of(loop), loop.regions[0]
     if rule.fresh or rule.stops or not body.inputs[1:] or not all(map(is_real, body.inputs[1:])):
         return None
     if any(source in body.inputs for source in graph.sources.values()):
         return None
     order = _in_order(body)
-    return None if order is None else _Blocks(loop, Axis("steps", size, TURN_DEPTH - 1)).recurrence(order)
+    return None if order is None else _Blocks(loop, Axis("steps", size, TURN_DEPTH - 1), products).recurrence(order)
 
 
 def _in_order(body: Region) -> list[int] | None:
@@ -111,8 +124,8 @@ def _read_states(body: Region) -> dict[int, set[int]]:
 class _Blocks:
     """One loop on its way to its blocks."""
 
-    def __init__(self, loop: Node, steps: Axis) -> None:
-        self.loop, self.body, self.steps = loop, loop.regions[0], steps
+    def __init__(self, loop: Node, steps: Axis, products: bool) -> None:
+        self.loop, self.body, self.steps, self.products = loop, loop.regions[0], steps, products
         self.states = self.body.inputs[1:]
         self.free, _ = parted(self.body, set())
         self.inside = made_in(self.body).difference(v for node in self.free for v in node.outputs)
@@ -124,17 +137,16 @@ class _Blocks:
     def recurrence(self, order: Sequence[int]) -> Recurrence | None:
         rows = self._rows()
         inputs = [self.turns, *(row.value for row in rows)]
-        updates, pairs = [], []
+        updates = []
         for place in order:
             made = self._update(place, inputs)
             if made is None:
                 return None
             updates.append(made)
-            pairs.append(self._pair(place))
-            inputs += pairs[-1]
+            inputs += made.gives
         reads = self._region(self.body.outputs[len(self.states) :], inputs)
         return None if reads is None else Recurrence(
-            self.steps, self.turns, tuple(self.free), tuple(rows), tuple(order), tuple(pairs), tuple(updates), reads
+            self.steps, self.turns, tuple(self.free), tuple(rows), tuple(updates), reads
         )  # fmt: skip
 
     def _wide(self, type: Type) -> Type:
@@ -154,16 +166,8 @@ class _Blocks:
                 self.known[node.output] = value
         return rows
 
-    def _pair(self, place: int) -> tuple[Value, Value]:
-        """A state before and after the turns of a block, from now on known to what is computed."""
-        state, ended = self.states[place], self.body.outputs[place]
-        before, after = (Value(self._wide(state.type), name) for name in (f"{state.name}_before", state.name))
-        self.known[state] = before
-        self.known.setdefault(ended, after)
-        return before, after
-
-    def _update(self, place: int, inputs: Sequence[Value]) -> Region | None:
-        """a and b of a state's update."""
+    def _update(self, place: int, inputs: Sequence[Value]) -> Update | None:
+        """What a block computes of a state; what it gives is known from then on."""
         state, ended = self.states[place], self.body.outputs[place]
         nodes = self._needed([ended], {*self.known, state})
         region = Region(list(inputs))
@@ -173,7 +177,32 @@ class _Blocks:
             _forget(region)
             return None
         region.outputs = list(lines.of(ended))
-        return region
+        reading = reading_of(self.body, self.loop, place, nodes) if self.products else None
+        return (reading and self._read_update(place, region, reading)) or Update(place, region, self._pair(place))
+
+    def _pair(self, place: int) -> tuple[Value, Value]:
+        """A state before and after the turns of a block, from now on known to what is computed."""
+        state, ended = self.states[place], self.body.outputs[place]
+        before, after = (Value(self._wide(state.type), name) for name in (f"{state.name}_before", state.name))
+        self.known[state] = before
+        self.known.setdefault(ended, after)
+        return before, after
+
+    def _read_update(self, place: int, region: Region, reading: Reading) -> Update | None:
+        """The update of a state that is a sum of outer products; None where it is none."""
+        nodes = self._needed([reading.query], self.known)
+        if nodes is None or any(self.states[place] in node.inputs for node in nodes):
+            return None
+        builder = Builder(region, reading.node.span, reading.node.scope)
+        parts = factors(builder, *region.outputs)
+        if parts is None:
+            return None
+        copier = _copier(builder, self.known)
+        copier.nodes(nodes)
+        region.outputs = [*parts, query_of(builder, copier[reading.query], reading)]
+        given = Value(self._wide(reading.node.output.type), reading.node.output.name)
+        self.known[reading.node.output] = given
+        return Update(place, region, (given,), reading)
 
     def _region(self, wanted: Sequence[Value], inputs: Sequence[Value]) -> Region | None:
         """The region of values that read states."""

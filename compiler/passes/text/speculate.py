@@ -165,10 +165,10 @@ class Speculation(Growth):
         return self.emit(Concat, before, new, axis=-1, name=before.name)
 
     def _last_right(self, state: State, right: Term) -> State:
-        """A growing state as it is; a state of fixed size as it is after the last right draft."""
-        if self.past in state.value.type.shape:
+        """A growing state as it is, and one whose places wrong drafts leave to those after them; others as after the last right draft."""
+        assert state.next is not None, "a turn says what becomes of each of its states"
+        if self.draft not in state.next.type.lead:
             return state
-        assert state.next is not None and self.draft in state.next.type.lead, "a state of a fixed size is one a draft"
         by_draft, rank = self.builder.unlead(state.next, 1), state.next.type.rank + 1
         at_right = self.emit(Take, by_draft, right.pick(-1, 0).value, axis=-rank, rank=rank, name=state.value.name)
         return replace(state, next=at_right)

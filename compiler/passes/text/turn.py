@@ -15,12 +15,12 @@ from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.rewrite import Copier, symbols_of
 from mai.compiler.ir.sizes import Size, symbol
-from mai.compiler.ir.structure import Extend
+from mai.compiler.ir.structure import Extend, Nested
 from mai.compiler.ir.types import Axis, DType, Type
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import reductions as red
 from mai.compiler.ops.elementwise import logic
-from mai.compiler.ops.shapes.indexing import Iota, Pick, Slice
+from mai.compiler.ops.shapes.indexing import Iota, Pick, Slice, Take
 from mai.compiler.ops.shapes.shape import Concat, Unsqueeze
 from mai.compiler.passes.fill import KINDS, full
 from mai.compiler.passes.text.growing_axes import GrowingAxes
@@ -180,6 +180,33 @@ class Turn(GrowingAxes):
     def growing_state(self, name: str, shape: tuple[Size, ...]) -> State:
         """A state of reals that begins empty and grows with the text: its size along that axis is `past`."""
         return self.state(name, Type(DType.REAL, shape, self._lead_of_inputs()), 0.0)
+
+    def recent_rows(self, name: str, value: Value, axis: int, count: int) -> Value:
+        """The rows of the last `count` tokens before the new ones, which are a state, then those of the new ones."""
+        before = self.state(name, self.resized(value, axis, count), 0)
+        both = self.emit(Concat, before.value, self.rows(value, 0), axis=axis, name=name)
+        before.next = self.ending(both, axis, count)
+        return both
+
+    def first_rows(self, name: str, value: Value, axis: int, count: int) -> Value:
+        """The rows of a text's first `count` tokens, which are a state; zeros where the text has not come as far."""
+        kept = self.state(name, self.resized(value, axis, count), 0)
+        place = self.emit(el.Subtract, self.emit(Iota, count=count), self.emit(Slice, self.places(), stop=1))
+        is_new = self.emit(logic.LogicalAnd, self._is_at_least(place, 0), self._is_below(place, self.new))
+        rows, index = self.rows(value, 0), self.emit(logic.Where, is_new, place, self.builder.constant(0))
+        new = self.emit(Take, rows, index, axis=axis, rank=rows.type.rank, index_rank=1)
+        kept.next = self.emit(logic.Where, self.along(is_new, axis), new, kept.value, name=name)
+        return kept.next
+
+    def _is_at_least(self, value: Value, number: int) -> Value:
+        return self.emit(logic.GreaterEqual, value, self.builder.constant(number))
+
+    def _is_below(self, value: Value, size: Size) -> Value:
+        return self.emit(logic.Less, value, self.builder.size(size))
+
+    def constant(self, value: Nested) -> Value:
+        """A number, or nested tuples of numbers."""
+        return self.builder.constant(value)
 
     def along(self, vector: Value, axis: int) -> Value:
         """A vector as a tensor that broadcasts along `axis`."""

@@ -19,7 +19,7 @@ from mai.compiler.ir.structure import NOTHING, Loop
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
-from mai.compiler.ops.products.attention import CachedAttention
+from mai.compiler.ops.products.cached_attention import CachedAttention
 from mai.compiler.ops.products.two_level_attention import TwoLevelAttention
 from mai.compiler.ops.shapes.indexing import Iota, Slice
 from mai.compiler.ops.shapes.shape import Concat, Expand, Reshape, Unsqueeze

@@ -19,6 +19,7 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 WEIGHTS, METRICS, RECORDS = "weights.safetensors", "metrics.jsonl", "records.npz"
 TOKENIZER, TENSORBOARD = "tokenizer.json", "tensorboard"
 BEFORE = "before"
+CLAIMS, FINDINGS = "claims", "claims.json"
 # Where the files of a run are while it makes room: still being gathered, all gathered, on their way to `BEFORE`.
 GATHERED = (".before-partly", ".before-whole", ".before-last")
 
@@ -151,7 +152,7 @@ def _files(folder: Path, *programs: str) -> Iterator[Path]:
     names = {*programs, *_programs(folder)}
     compiled = re.compile(rf"({'|'.join(map(re.escape, names))})\.\w+(\.step)?\.onnx")
     yield from (path for path in folder.glob("*.onnx") if compiled.fullmatch(path.name))
-    kept = [folder / name for name in (METRICS, RECORDS, TOKENIZER, TENSORBOARD, WEIGHTS)]
+    kept = [folder / name for name in (METRICS, RECORDS, TOKENIZER, TENSORBOARD, CLAIMS, FINDINGS, WEIGHTS)]
     yield from (path for path in [*kept, *checkpoints(folder)] if path.exists() or path.is_symlink())
 
 

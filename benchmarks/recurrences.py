@@ -1,0 +1,146 @@
+"""Recurrences by blocks of turns against their plain loops, in one run: training, memory, prompts in a file.
+
+`specs/selective.mai` is a selective state space (Gu and Dao 2023), `specs/ssd.mai` one with a decay a head (Dao and Gu 2024). The rival is
+the same module with its loops turn by turn, through which autograd goes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import re
+import resource
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import onnx_ir as ir
+import onnxruntime as ort
+import torch
+
+from benchmarks.measure import interleaved, medians, ratio, record, seconds, table
+from mai.compiler.check import check
+from mai.compiler.compile_options import CompileOptions
+from mai.compiler.onnx import interpreter as onnx_interpreter
+from mai.compiler.onnx.build import build
+from mai.compiler.passes import forms
+from mai.compiler.program import Program
+from mai.compiler.torch import interpreter as torch_interpreter
+from mai.compiler.torch.module import lower
+from mai.compiler.torch.parameters import Weights
+
+SPECS = Path(__file__).parent / "specs"
+KINDS = {"selective": "state space, a decay a number", "ssd": "state space, a decay a head"}
+FORMS = ("loop", "blocks")
+BATCH = 8
+
+
+def program_of(kind: str, turns: int) -> Program:
+    """A spec whose texts have so many turns."""
+    text = re.sub(r"tokens\[\d+\]", f"tokens[{turns + 1}]", (SPECS / f"{kind}.mai").read_text(encoding="utf-8"))
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / f"{kind}.mai"
+        path.write_text(text, encoding="utf-8")
+        program = check(path).program
+    assert program is not None
+    return program
+
+
+def in_form(form: str, make: Callable[[], Any]) -> Any:
+    """What `make()` gives, with loops turn by turn where the form says so."""
+    if form == "blocks":
+        return make()
+    turn_by_turn = {"find_recurrence": lambda *_, **__: None}
+    with mock.patch.multiple(torch_interpreter, **turn_by_turn), mock.patch.multiple(onnx_interpreter, **turn_by_turn):
+        return make()
+
+
+def step_of(kind: str, turns: int, form: str) -> Callable[[], float]:
+    """The loss of a training batch, and its gradients."""
+    training = program_of(kind, turns).training
+    assert training is not None
+    graph = forms.prepare(training.graph)
+    weights = Weights(graph.weights).initialise(0)
+    module = in_form(form, lambda: lower(graph, weights))
+    x = torch.from_numpy(np.random.default_rng(0).integers(0, 256, (BATCH, turns + 1)))
+    settings = [torch.tensor(s.default) for s in graph.settings.values()]
+
+    def step() -> float:
+        weights.zero_grad()
+        (loss, *_) = module(x, *settings)
+        loss.mean().backward()
+        return float(loss.detach().mean())
+
+    return step
+
+
+def file_of(kind: str, form: str) -> Callable[[int], Callable[[], Any]]:
+    """For a number of turns, a call of the compiled export on one prompt."""
+    graph = forms.optimise(forms.prepare(program_of(kind, 512).exports["scores"]))
+    numbers = Weights(graph.weights).initialise(0).numpy()
+    model = ir.serde.serialize_model(in_form(form, lambda: build(graph, numbers, CompileOptions())))
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = ort.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+    def call_of(turns: int) -> Callable[[], Any]:
+        prompt = np.random.default_rng(0).integers(0, 256, (1, turns))
+        return lambda: session.run(None, {"prompt": prompt})
+
+    return call_of
+
+
+def peak(kind: str, turns: int, form: str) -> int:
+    """MiB that one training step takes at its highest, in a process of its own."""
+    command = [sys.executable, "-m", "benchmarks.recurrences", "--peak", kind, str(turns), form]
+    return int(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+
+
+def print_peak(kind: str, turns: int, form: str) -> None:
+    """Print how much higher the peak is after a step than before it, in MiB."""
+    step = step_of(kind, turns, form)
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    step()
+    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+
+
+def measured(what: str, calls: dict[str, Callable[[], Any]], rounds: int) -> tuple[list[str], dict[str, float]]:
+    """A row of the table and its figures."""
+    times = interleaved(calls, rounds)
+    middle, how = medians(times), ratio(times, "loop", "blocks")
+    return [what, *(seconds(middle[form]) for form in FORMS), f"{how:.2f} ×"], {**middle, "ratio": how}
+
+
+def main() -> None:
+    """Measure, print and record the table."""
+    torch.set_num_threads(1)
+    rows, figures = [], {}
+    for kind, name in KINDS.items():
+        for turns, rounds in ((512, 5), (2048, 1)):
+            what = f"{name}: training, {turns:,} turns"
+            row, figures[what] = measured(what, {form: step_of(kind, turns, form) for form in FORMS}, rounds)
+            rows.append(row)
+        megabytes = {form: peak(kind, 2048, form) for form in FORMS}
+        what = f"{name}: memory of a step, 2,048 turns"
+        figures[what] = {**megabytes, "ratio": megabytes["loop"] / megabytes["blocks"]}
+        rows.append([what, *(f"{megabytes[f]:,} MiB" for f in FORMS), f"{figures[what]['ratio']:.1f} ×"])
+        files = {form: file_of(kind, form) for form in FORMS}
+        for turns in (1, 512):
+            what = f"{name}: a file, a prompt of {turns:,}"
+            row, figures[what] = measured(what, {form: files[form](turns) for form in FORMS}, 9)
+            rows.append(row)
+    record("recurrences", table(["one call", "turn by turn", "mai, by blocks", "gain"], rows), figures)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--peak", nargs=3)
+    arguments = parser.parse_args()
+    if arguments.peak:
+        print_peak(arguments.peak[0], int(arguments.peak[1]), arguments.peak[2])
+    else:
+        main()

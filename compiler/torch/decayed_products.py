@@ -1,0 +1,50 @@
+"""Sums of outer products that decay, within a block of turns: H_t = a_t H_{t-1} + k_t v_t^T, of which y_t = q_t^T H_t is read."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+
+class _Decays(torch.autograd.Function):
+    """D_ts [..., turns, turns], the product of the decays a [..., turns] after s up to t, 0 where s is later than t.
+
+    It is multiplied out and never divided, so no decay is too small or too large for it, and a decay may be 0. What comes back to a_l
+    is the sum of g_ts D_tl D_{l-1,s} over s < l <= t.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, a: Tensor) -> Tensor:
+        after = torch.ones(a.shape[-1], a.shape[-1], dtype=torch.bool, device=a.device).tril(-1)
+        decays = torch.where(after, a.unsqueeze(-1), 1.0).cumprod(-2).tril()
+        ctx.save_for_backward(decays)
+        return decays
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> Tensor:
+        (decays,) = ctx.saved_tensors
+        before = grad.to(decays.dtype).tril() @ decays.mT
+        back = (decays[..., 1:] * before[..., :-1]).sum(-2)
+        return torch.nn.functional.pad(back, (1, 0))
+
+
+def decayed_products(decay: Tensor, key: Tensor, value: Tensor, query: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    """What a block reads of the states, [turns, ..., m], and the state after it, [..., n, m].
+
+    Args:
+        decay: [turns, ...].
+        key, query: [turns, ..., n].
+        value: [turns, ..., m].
+        first: the state before the block, [..., n, m].
+    """
+    a = decay.movedim(0, -1)
+    k, v, q = (x.movedim(0, -2) for x in (key, value, query))
+    decays: Tensor = _Decays.apply(a)  # type: ignore[no-untyped-call]
+    since = a[..., :1] * decays[..., 0]
+    read = (q @ k.mT * decays) @ v + (q * since.unsqueeze(-1)) @ first
+    last = since[..., -1:, None] * first + (k * decays[..., -1, :, None]).mT @ v
+    return read.movedim(-2, 0), last

@@ -1,0 +1,194 @@
+"""Linear algebra in whole programs: numpy = torch = ONNX Runtime = LAPACK, for examples of which one has no solution."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mai.compiler.compile_options import Trained
+from mai.compiler.ir.evaluate import evaluate
+from mai.compiler.onnx.export import export
+from mai.compiler.passes.forms import prepare
+from mai.compiler.program import Program
+from mai.compiler.torch.module import lower
+from mai.compiler.torch.parameters import Weights
+from mai.compiler.torch.run import run
+from mai.compiler.training.initial_weights import load_weights
+from mai.runtime import load
+from mai.runtime.arrays import Array
+
+Maker = Callable[[str], Program]
+SPEC = """
+# Every function of matrices, of a fixed size and of a free one, with axes before the matrix, and as a derivative.
+export solved(A: [3, 3], B: [3, 2], b: [3]) -> ([3, 2], [3], [3], [3], [3, 3]) {
+  return (solve(A, B), solve(A, b), solve_triangular(A, b), solve_triangular(A, b, lower = false), inverse(A))
+}
+export numbers(A: [n, n]) -> ([], [], [], [n, n]) { return (det(A), logdet(A @ A'), trace(A), expm(A)) }
+export many(A: [5, 3, 3], b: [3], B: [5, 3]) -> ([5, 3], [5, 3], [5]) { return (solve(A, b), solve(A, B), logdet(A @ A' + identity(3))) }
+export slope(A: [3, 3]) -> [3, 3] {
+  return grad(logdet(A @ A' + identity(3)) + sum(expm(A) * outer(range(3), range(3) + 1)) + trace(cholesky(A @ A' + identity(3))), A)
+}
+"""
+
+FACTORS = """
+# Orthogonal factors.
+export tall(A: [m, n]) -> ([m, n], [n, n]) {
+  (Q, R) = qr(A)
+  return (Q, R)
+}
+export spectrum(A: [n, n]) -> ([n], [n, n]) {
+  (values, vectors) = eigh(A)
+  return (values, vectors)
+}
+export slope(A: [4, 4]) -> ([4, 4], [4, 4], [4, 4]) {
+  (values, vectors) = eigh(A)
+  (Q, R) = qr(A)
+  weights = outer(range(4), range(4) + 1)
+  bent = grad(sum(sin(vectors) * weights) + sum(values^3), A)
+  return (bent, grad(sum(sin(Q) * weights) + sum(sin(R) * weights), A), grad(sum(sin(bent)), A))
+}
+export equal(A: [3, 3]) -> [3, 3] {
+  (values, vectors) = eigh(A)
+  return grad(sum(exp(values)), A)
+}
+"""
+
+
+def everywhere(program: Program, name: str, folder: Path, feed: dict[str, Array]) -> list[Array]:
+    """What an export gives in numpy, which torch and its file give too."""
+    graph = prepare(program.exports[name])
+    ours = evaluate(graph, feed, None, {})
+    path = export(program, name, Trained(load_weights(program, None)[0]), folder).path
+    in_onnx = load(path, providers="cpu")(**feed)
+    results = {"torch": run(lower(graph, Weights(graph.weights)), graph, feed, {})}
+    results["onnx"] = list(in_onnx.values()) if isinstance(in_onnx, dict) else [in_onnx]
+    for made, values in results.items():
+        for value, wanted in zip(values, ours, strict=True):
+            np.testing.assert_allclose(value, wanted, rtol=2e-4, atol=2e-4, err_msg=made)
+    return ours
+
+
+def examples(*shape: int) -> Array:
+    return np.asarray(np.random.default_rng(4).standard_normal(shape), np.float32)
+
+
+def test_equations(program: Maker, tmp_path: Path) -> None:
+    a, right, b = examples(4, 3, 3), examples(4, 3, 2), examples(4, 3)
+    a[1] = [[1, 2, 3], [2, 4, 6], [0, 1, 1]]
+    a[2, 0, 0] = 0  # Elimination has to exchange rows; the triangles have no inverse.
+    made = everywhere(program(SPEC), "solved", tmp_path, {"A": a, "B": right, "b": b})
+    for value in (made[0], made[1], made[4]):
+        assert np.isnan(value[1]).all()
+    assert np.isnan(made[2][2]).all() and np.isnan(made[3][2]).all()
+    for i in (0, 2, 3):
+        np.testing.assert_allclose(made[0][i], np.linalg.solve(a[i], right[i]), rtol=1e-4)
+        np.testing.assert_allclose(made[1][i], np.linalg.solve(a[i], b[i]), rtol=1e-4)
+        np.testing.assert_allclose(made[4][i], np.linalg.inv(a[i]), rtol=1e-4)
+    np.testing.assert_allclose(made[3][0], np.linalg.solve(np.triu(a[0]), b[0]), rtol=1e-4)
+
+
+@pytest.mark.parametrize("size", [1, 2, 12])
+def test_numbers_of_a_matrix_of_free_size(program: Maker, tmp_path: Path, size: int) -> None:
+    a = examples(3, size, size)
+    a[1] *= 9 / np.abs(a[1]).sum(0).max()
+    a[2] = 0
+    det, log, trace, exponential = everywhere(program(SPEC), "numbers", tmp_path, {"A": a})
+    np.testing.assert_allclose(det, np.linalg.det(a), rtol=1e-4)
+    np.testing.assert_allclose(log[:2], np.linalg.slogdet(a[:2] @ a[:2].swapaxes(1, 2))[1], rtol=1e-4)
+    assert np.isneginf(log[2])
+    np.testing.assert_allclose(trace, np.trace(a, axis1=1, axis2=2), rtol=1e-5)
+    np.testing.assert_allclose(exponential, torch.matrix_exp(torch.from_numpy(a).double()), rtol=1e-6, atol=1e-6)
+
+
+def test_axes_before_the_matrix(program: Maker, tmp_path: Path) -> None:
+    a, b, right = examples(2, 5, 3, 3), examples(2, 3), examples(2, 5, 3)
+    one, each, log = everywhere(program(SPEC), "many", tmp_path, {"A": a, "b": b, "B": right})
+    np.testing.assert_allclose(one, np.linalg.solve(a, b[:, None, :, None])[..., 0], rtol=1e-4)
+    np.testing.assert_allclose(each, np.linalg.solve(a, right[..., None])[..., 0], rtol=1e-4)
+    np.testing.assert_allclose(log, np.linalg.slogdet(a @ a.swapaxes(-1, -2) + np.eye(3))[1], rtol=1e-5)
+
+
+def test_a_derivative_is_that_of_torch(program: Maker, tmp_path: Path) -> None:
+    a = examples(4, 3, 3)
+    (made,) = everywhere(program(SPEC), "slope", tmp_path, {"A": a})
+    x = torch.from_numpy(a).double().requires_grad_(True)
+    gram = x @ x.mT + torch.eye(3, dtype=torch.float64)
+    weights = torch.arange(3.0)[:, None] * torch.arange(1.0, 4.0)
+    total = torch.logdet(gram).sum() + (torch.matrix_exp(x) * weights).sum()
+    (total + torch.linalg.cholesky(gram).diagonal(dim1=-2, dim2=-1).sum()).backward()
+    np.testing.assert_allclose(made, x.grad, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 3), (20, 12)])
+def test_orthogonal_factors_are_those_of_lapack(program: Maker, tmp_path: Path, height: int, width: int) -> None:
+    a = examples(3, height, width)
+    a[1] = 1  # Of rank one.
+    q, r = everywhere(program(FACTORS), "tall", tmp_path, {"A": a[[0, 2]]})
+    wanted = np.linalg.qr(a[[0, 2]])
+    np.testing.assert_allclose(q, wanted.Q, atol=1e-5)
+    np.testing.assert_allclose(r, wanted.R, atol=1e-5)
+    made = load(tmp_path / "spec.tall.onnx", providers="cpu")(A=a)
+    q, r = made.values()
+    np.testing.assert_allclose(q @ r, a, atol=1e-5)
+    np.testing.assert_allclose(q.swapaxes(1, 2) @ q, np.broadcast_to(np.eye(width), (3, width, width)), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 12])
+def test_spectra_of_symmetric_matrices(program: Maker, tmp_path: Path, size: int) -> None:
+    a = examples(3, size, size)
+    a = (a + a.swapaxes(1, 2)) / 2
+    values, vectors = everywhere(program(FACTORS), "spectrum", tmp_path, {"A": a})
+    np.testing.assert_allclose(values, np.linalg.eigvalsh(a), atol=1e-6)
+    ties = np.stack([np.eye(size), np.ones((size, size)), np.zeros((size, size)), np.full((size, size), np.nan)])
+    values, vectors = load(tmp_path / "spec.spectrum.onnx", providers="cpu")(A=ties.astype(np.float32)).values()
+    assert np.isnan(values[3]).all() and np.isnan(vectors[3]).all()
+    np.testing.assert_allclose(values[:3], np.linalg.eigvalsh(ties[:3]), atol=1e-5)
+    np.testing.assert_allclose((vectors * values[:, None])[:3] @ vectors[:3].swapaxes(1, 2), ties[:3], atol=1e-5)
+
+
+def _objective(a: torch.Tensor) -> torch.Tensor:
+    values, vectors = torch.linalg.eigh((a + a.mT) / 2)
+    signs = torch.sign((vectors * torch.cos(1 + 2.399963 * torch.arange(4.0))[:, None]).sum(-2, keepdim=True))
+    weights = torch.arange(4.0)[:, None] * torch.arange(1.0, 5.0)
+    return (torch.sin(vectors * signs) * weights).sum() + (values**3).sum()
+
+
+def test_derivatives_of_factors_are_those_of_torch(program: Maker, tmp_path: Path) -> None:
+    a = examples(3, 4, 4)
+    bent, turned, twice = everywhere(program(FACTORS), "slope", tmp_path, {"A": a})
+    x = torch.from_numpy(a).double().requires_grad_(True)
+    (first,) = torch.autograd.grad(_objective(x), x, create_graph=True)
+    (second,) = torch.autograd.grad(torch.sin(first).sum(), x)
+    np.testing.assert_allclose(bent, first.detach(), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(twice, second, rtol=1e-6, atol=1e-8)
+    q, r = torch.linalg.qr(x)
+    weights = torch.arange(4.0)[:, None] * torch.arange(1.0, 5.0)
+    (wanted,) = torch.autograd.grad(((torch.sin(q) + torch.sin(r)) * weights).sum(), x)
+    np.testing.assert_allclose(turned, wanted, rtol=1e-6, atol=1e-8)
+
+
+def test_equal_eigenvalues_have_derivatives(program: Maker, tmp_path: Path) -> None:
+    a = np.stack([np.eye(3), 2 * np.eye(3)]).astype(np.float32)
+    (made,) = everywhere(program(FACTORS), "equal", tmp_path, {"A": a})
+    np.testing.assert_allclose(made, np.exp(a) * np.eye(3), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("line", "slug", "says"),
+    [
+        ("solve(A, b)", "shape-mismatch", "square"),
+        ("cholesky(A)", "shape-mismatch", "square"),
+        ("det(b)", "rank-mismatch", "a matrix"),
+        ("solve(A @ A', b)", "shape-mismatch", "as many rows"),
+        ("identity()", "missing-argument", "identity(n)"),
+        ("inverse(A)", "shape-mismatch", ""),
+    ],
+)
+def test_what_is_refused(program: Maker, line: str, slug: str, says: str) -> None:
+    with pytest.raises(AssertionError) as refused:
+        program(f"export f(A: [3, 2], b: [2]) -> [] {{ return sum({line}) }}")
+    assert slug in str(refused.value) and says in str(refused.value)

@@ -1,0 +1,131 @@
+"""Claims: what a spec says of its trained model, computed by their own files after training and by `mai verify`."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mai.compiler.check import check
+from mai.compiler.claims import check_claims
+from mai.compiler.compile_options import DEFAULTS, Trained
+from mai.compiler.program import Program
+from mai.compiler.training.initial_weights import load_weights
+from mai.runtime.claims import check_claim, in_words
+from mai.runtime.model.loader import load
+from mai.runtime.model.manifest import Finding
+
+HEAD = """data x: [2], y: class[2] from moons(noise = 0.05)
+net f(x: [2]) -> [2] { return x + 0.1 * linear(tanh(linear(x, 16)), 2) }
+train(steps = 3, batch = 64) { minimize sum((f(x) - x)^2) }
+export sample(scale: real = 2.0) -> [2] {
+  z ~ normal([2])
+  return f(z) * scale
+}
+export move(x: [2]) -> [2] { return f(x) }
+"""
+
+
+def program(folder: Path, claims: str) -> Program:
+    path = folder / "spec.mai"
+    path.write_text(HEAD + claims)
+    checked = check(path)
+    assert checked.program is not None, [d.message for d in checked.diagnostics]
+    return checked.program
+
+
+def findings(folder: Path, claims: str) -> tuple[Finding, ...]:
+    made = program(folder, claims)
+    weights, _ = load_weights(made, None)
+    return check_claims(made, Trained(weights), folder, DEFAULTS)
+
+
+def test_the_sides_are_told_where_it_holds_least(tmp_path: Path) -> None:
+    (found,) = findings(tmp_path, "claim c(count = 50, seeds = 3) {\n  u ~ uniform(0, 1)\n  check u + 1 < 1.5\n}\n")
+    assert (found.claim, found.text, found.comparison) == ("c", "u + 1 < 1.5", "<")
+    assert (found.holds, found.examples, found.seeds) == (False, 50, 3)
+    assert found.left is not None and 1.9 < found.left < 2
+    assert found.right == 1.5
+    model = load(tmp_path / "claims" / "spec.c.onnx")
+    drawn = np.stack([model(batch=50, seed=seed)["left_1"] for seed in range(3)]).astype(float)
+    assert found.left == drawn.max()
+    np.testing.assert_allclose(found.mean, drawn.mean())
+    np.testing.assert_allclose(found.interval, 2 * drawn.mean(1).std(ddof=1) / 3**0.5)
+
+
+def test_what_does_not_draw_is_computed_once(tmp_path: Path) -> None:
+    text = "claim c {\n  p = grid(low = -6, high = 6, count = 60, dimensions = 2)\n"
+    text += "  check abs(sum(exp(-sum(p^2, axis = 1) / 2)) * 0.2^2 / (2 * pi) - 1) <= 1e-4\n}\n"
+    (found,) = findings(tmp_path, text)
+    assert (found.holds, found.examples, found.seeds, found.interval) == (True, 1, 1, None)
+
+
+def test_exports_are_called_with_their_settings(tmp_path: Path) -> None:
+    text = "claim c { check norm(sample(scale = 0.0)) == 0 }\nclaim d { check norm(sample()) > 0 and true }\n"
+    text += "claim e {\n  z ~ normal([2])\n  check norm(move(z) - f(z)) == 0\n}\n"
+    assert [f.holds for f in findings(tmp_path, text)] == [True, True, True]
+
+
+def test_data_are_the_held_out_examples(tmp_path: Path) -> None:
+    one, other = findings(tmp_path, "claim c(count = 20) {\n  check x[0] < 3\n  check mean(across(x)) < y + 2\n}\n")
+    assert (one.examples, other.examples, one.holds, other.holds) == (20, 20, True, True)
+    rows = np.load(tmp_path / "claims" / "spec.c.npz")
+    assert one.left == rows["x"][:, 0].max().astype(float)
+    assert sorted(rows.files) == ["x", "y"]
+
+
+def test_what_is_not_finite_does_not_hold(tmp_path: Path) -> None:
+    (found,) = findings(tmp_path, "claim c {\n  u ~ uniform(0, 1)\n  check log(u - 1) < 100\n}\n")
+    assert not found.holds
+    assert "no finite number" in in_words(found)
+
+
+@pytest.mark.parametrize(
+    ("claim", "slug", "said"),
+    [
+        ("claim c { z = 1 }", "check-missing", "says what it checks"),
+        ("claim c {\n  z ~ normal([2])\n  check z < 1\n}", "objective-not-scalar", "one number for each example"),
+        ("claim c(cuont = 3) { check 1 < 2 }", "unknown-setting", "cuont"),
+        ("claim c { check 1 < 2 }\nclaim c { check 1 < 2 }", "duplicate-name", "`c` is defined twice"),
+        ("claim c {\n  z ~ normal([2])\n  check wasserstein(across(z), across(z)) < 1\n}", "matching-outside-train", "train block"),
+        ("claim c { check norm(sample(scael = 1)) < 1 }", "unknown-argument", "scael"),
+    ],
+)  # fmt: skip
+def test_a_wrong_claim_is_an_error(claim: str, slug: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "spec.mai"
+    path.write_text(f"{HEAD}{claim}\n")
+    (only,) = check(path).diagnostics
+    assert (only.slug, said in f"{only.message}") == (slug, True), only
+
+
+def mai(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "mai.runtime.cli", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+
+
+@pytest.mark.slow
+def test_training_says_what_they_come_to_and_verify_computes_them_again(tmp_path: Path) -> None:
+    path, run = tmp_path / "spec.mai", tmp_path / "run"
+    path.write_text(
+        HEAD + "claim small {\n  z ~ normal([2])\n  check norm(f(z)) < 100\n}\nclaim wrong { check 1 < 0 }\n"
+    )
+    trained = mai("train", path, "--out", run, "--quiet")
+    assert trained.returncode == 0, trained.stderr
+    assert "holds: small: norm(f(z)) < 100" in trained.stderr
+    assert "DOES NOT HOLD: wrong: 1 < 0" in trained.stderr
+    manifest = load(run / "spec.move.onnx").manifest
+    assert [(f.claim, f.holds) for f in manifest.claims] == [("small", True), ("wrong", False)]
+    (again,) = check_claim(run / "claims" / "spec.small.onnx")
+    assert again == manifest.claims[0]
+    verified = mai("verify", run, "--format", "json")
+    assert verified.returncode == 1
+    records = {Path(r["file"]).name: r["ok"] for r in json.loads(verified.stdout)}
+    assert records == {
+        "spec.move.onnx": True, "spec.sample.onnx": True, "spec.small.onnx": True, "spec.wrong.onnx": False,
+    }  # fmt: skip
+    told = mai("info", run / "spec.move.onnx").stdout
+    assert "holds" in told and "FAILS" in told
