@@ -60,17 +60,15 @@ def _have_names(blocks: Sequence[ast.Train], report: Reporter) -> bool:
     """Whether several blocks have a name each, and another one than the others; what is wrong is reported."""
     first: dict[str, Span] = {}
     before = len(report.diagnostics)
-    for block in blocks if len(blocks) > 1 else ():
-        if block.name is None:
-            message = "a file with several train blocks gives each a name"
-            report.error("train-name", block.head, message, help="write `train flow(steps = 1000) { ... }`")
-        elif block.name.id in first:
-            where = [Label(first[block.name.id], "the first")]
-            report.error(
-                "duplicate-name", block.name.span, f"two train blocks are called `{block.name.id}`", where=where
-            )
-        else:
-            first[block.name.id] = block.name.span
+    unnamed = [block.head for block in blocks if block.name is None]
+    if unnamed and len(blocks) > 1:
+        where = [Label(head, "another one") for head in unnamed[1:]]
+        message = "a file with several train blocks gives each a name"
+        report.error("train-name", unnamed[0], message, where=where, help="write `train flow(steps = 1000) { ... }`")
+    for name in (block.name for block in blocks if block.name is not None):
+        if first.setdefault(name.id, name.span) is not name.span:
+            where = [Label(first[name.id], "the first")]
+            report.error("duplicate-name", name.span, f"two train blocks are called `{name.id}`", where=where)
     return len(report.diagnostics) == before
 
 
