@@ -114,7 +114,7 @@ declarations = st.one_of(
         rules=row(node(ast.Fill, targets=row(strings, 1, 3), value=small) | node(ast.Ignore, value=small)),
     ),
     node(ast.Twin, name=identifiers, value=small),
-    node(ast.Train, settings=settings, body=bodies),
+    node(ast.Train, name=st.none() | identifiers, settings=settings, body=bodies),
     node(
         ast.Function, kind=st.sampled_from(["layer", "net", "export"]), name=identifiers, count=st.none(),
         parameters=parameters, returns=row(types, 1, 3), body=bodies,
