@@ -54,6 +54,7 @@ from mai.spec.ast.statements import (
     Report,
     Reported,
     Return,
+    Score,
     Statement,
 )
 from mai.spec.ast.types import (
@@ -107,6 +108,7 @@ __all__ = [
     "Reported",
     "Return",
     "ScalarType",
+    "Score",
     "Several",
     "Slice",
     "Stack",

@@ -124,7 +124,8 @@ PROGRAM: dict[str, Entry] = {
     ),
     "append-missing": Entry(
         "Nothing is appended",
-        "`extend x by n { ... append next }` makes the sequence one token longer a turn; the block says which.",
+        "`extend x by n { ... append next }` makes the sequence one token longer a turn; the block says which. With a search,"
+        " `using beam(width = 4)`, it says `score log_softmax(z)`, how likely each token is.",
         "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  extend x by 1 { next = x[-1] }\n  return x\n}\n",
         "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  extend x by 1 { append x[-1] }\n  return x\n}\n",
     ),
@@ -137,7 +138,8 @@ PROGRAM: dict[str, Entry] = {
     ),
     "append-outside": Entry(
         "An `append` outside `extend`",
-        "Only an `extend` block grows a sequence. Tensors are joined by `concat(a, b)`.",
+        "Only an `extend` block grows a sequence. Tensors are joined by `concat(a, b)`. `score` is of an `extend` with a search, where"
+        " nothing is appended or drawn.",
         net("append x"),
         net("y = concat(x, x)"),
     ),
