@@ -76,6 +76,7 @@ bench: $(VENV)/dev $(VENV)/hosts/installed  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.guided
 	$(BIN)/python -m benchmarks.adaptive
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.recurrences
 	$(BIN)/python -m benchmarks.building
 	$(BIN)/python -m benchmarks.hosts
 	$(BIN)/python -m benchmarks.cuda

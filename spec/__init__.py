@@ -35,6 +35,19 @@ def in_prelude(source: Source) -> bool:
     return any(source is held for held in prelude_sources())
 
 
+STANDARD = "std/"
+
+
+def library(path: str) -> Path:
+    """The file that an import of `std/NAME` means; it may not be there."""
+    return FOLDER / "std" / f"{path.removeprefix(STANDARD)}.mai"
+
+
+def library_names() -> list[str]:
+    """What there is to import of mai's own: `std/diffusion`."""
+    return sorted(f"{STANDARD}{f.stem}" for f in (FOLDER / "std").glob("*.mai"))
+
+
 def family_sources() -> list[Source]:
     """How known networks name their tensors: `weights from` blocks without the names of nets and of their modules."""
     paths = sorted((FOLDER / "families").glob("*.mai"))

@@ -139,6 +139,8 @@ def type_(t: ast.TypeExpr) -> str:
     match t:
         case ast.TensorType():
             return f"[{', '.join(map(expr, t.dims))}]"
+        case ast.AnyType():
+            return "[...]"
         case ast.TokensType():
             return f"tokens[{', '.join(map(expr, t.dims))}]"
         case ast.ClassType():

@@ -57,7 +57,7 @@ HABITS: list[Rule] = [
     (imports, "foreign-keyword", "a spec imports nothing of Python: layers and functions are there by themselves",
      lambda p: _without(p, f"take out `{statement(p)}`")),
     (_is_habit, "foreign-keyword", "a call alone does nothing here", _instead),
-    (_takes_shape_apart, "foreign-keyword", "a shape is not taken apart", FOREIGN["shape"]),
+    (_takes_shape_apart, "foreign-keyword", "a shape is not taken apart", FOREIGN["size"]),
     (lambda p: p.named and re.match(r"self\.\w+\s*=[^=]", statement(p)) is not None,
      "foreign-keyword", "there is no `self`: a net's tensors are named in its block",
      "write `param W: [3, 2] ~ normal(0, 1)`, or `y = linear(x, 8)` where a layer is used"),

@@ -204,6 +204,10 @@ def loop(p: Place) -> Draft | str:
     python = re.match(r"for\s+(\w+)\s+in\s+range\((\w+)\)\s*:", line)
     if python is not None:
         return f"write `repeat {python[2]} as {python[1]} {{ ... }}`"
+    ending = re.match(r"while\s+(.+?)\s*(?=\{)", line)
+    if ending is not None:
+        turns = f"repeat 100 until not ({ending[1]}) "
+        return _draft(p.begin, p.begin + ending.end(), turns, "write `{} { ... }`, for at most 100 turns")
     match = re.match(r"for\s+(\w+)\s+in\s+(?:range\(([^(),]*)\)|([^(){,]*?))\s*(?=\{)", line)
     count = (match[2] or match[3] or "") if match else ""
     if match is None or not count or ".." in count:

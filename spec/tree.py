@@ -136,6 +136,9 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
     def tensor_type(self, meta: Meta, c: Children) -> ast.TypeExpr:
         return ast.TensorType(self.span(meta), c[0])
 
+    def any_type(self, meta: Meta, c: Children) -> ast.TypeExpr:
+        return ast.AnyType(self.span(meta))
+
     def tokens_type(self, meta: Meta, c: Children) -> ast.TypeExpr:
         return ast.TokensType(self.span(meta), c[0])
 

@@ -20,8 +20,9 @@ from mai.compiler.elaborate.uncalled import check_unused
 from mai.compiler.ir.graph import Graph, Weight, turns_of
 from mai.compiler.program import Claim, Program
 from mai.compiler.weights.rules import named_by_rules
-from mai.spec import ast, prelude_parts, prelude_sources
+from mai.spec import STANDARD, ast, library, library_names, prelude_parts, prelude_sources
 from mai.spec.diagnostics import Label, MaiError, Reporter
+from mai.spec.diagnostics.edit import put
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.parse import load_source, parse
 from mai.spec.source import Source
@@ -169,14 +170,19 @@ class Loader:
         return value
 
     def _import(self, module: Module, declaration: ast.Import, path: Path, prelude: Module) -> None:
-        span = declaration.path.span
+        span, written = declaration.path.span, declaration.path.value
+        if written.startswith(STANDARD) and written not in library_names():
+            guess = closest(written, library_names())
+            message = f"mai has no library {written}; there is {', '.join(library_names())}"
+            self.report.error("import-not-found", span, message, help=put(span, f'"{guess}"') if guess else None)
+            return
         try:
-            target = (path.parent / declaration.path.value).resolve()
+            target = library(written) if written.startswith(STANDARD) else (path.parent / written).resolve()
             is_there = target.is_file()
         except (OSError, RuntimeError, ValueError):  # links in a circle, a name too long, or no path at all
             is_there = False
         if not is_there:
-            self.report.error("import-not-found", span, f"there is no file {declaration.path.value}")
+            self.report.error("import-not-found", span, f"there is no file {written}")
             return
         if len(self.loading) > MAX_IMPORTS:
             message = f"this is import number {len(self.loading):,}, one inside the other: more than are followed"

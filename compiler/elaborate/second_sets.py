@@ -12,7 +12,8 @@ from mai.compiler.elaborate.bindings import Environment, Function, Module, Poiso
 from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.expressions.names import look_up
 from mai.spec import ast
-from mai.spec.diagnostics import Reporter
+from mai.spec.diagnostics import Help, Reporter
+from mai.spec.diagnostics.edit import put
 from mai.spec.source import Span
 
 ARGUMENTS = {"average": 2, "copy": 1}
@@ -25,7 +26,7 @@ def second_set(module: Module, declaration: ast.Twin, report: Reporter) -> Funct
     name = call.function.id if isinstance(call, ast.Call) and isinstance(call.function, ast.Name) else ""
     if not isinstance(call, ast.Call) or name not in ARGUMENTS:
         return _wrong(report, declaration.value.span, "a net is written out, or follows another", FORMS)
-    if len(call.arguments) != ARGUMENTS[name]:
+    if len(call.arguments) != ARGUMENTS[name] or any(argument.name for argument in call.arguments):
         message = f"`{name}` takes a net{' and how much of the average stays' if name == 'average' else ''}"
         return _wrong(report, call.span, message, FORMS)
     net, *rest = (argument.value for argument in call.arguments)
@@ -43,9 +44,9 @@ def _keep(module: Module, written: ast.Expr, report: Reporter) -> float | Poison
     if isinstance(value, (int, float)) and is_number(value) and 0 <= value < 1:
         return float(value)
     message = "how much of an average stays in a step is a number from 0 to below 1"
-    return _wrong(report, written.span, message, "write `average(f, 0.999)`")
+    return _wrong(report, written.span, message, put(written.span, "0.999"))
 
 
-def _wrong(report: Reporter, span: Span, message: str, help: str | None) -> Poison:
+def _wrong(report: Reporter, span: Span, message: str, help: Help) -> Poison:
     report.error("second-set", span, message, help=help)
     return Poison()

@@ -18,6 +18,8 @@ SURE = ("unknown-function", "unknown-name")  # What is wrong whatever that numbe
 
 def check_unused(declaration: ast.Function, module: Module, report: Reporter) -> None:
     """Report what is wrong with a net or a layer; of one that only a call makes whole, the names that there are not."""
+    if any(isinstance(p.type, ast.AnyType) for p in declaration.parameters):
+        return  # Of whatever shape: only a call says of which.
     if declaration.kind == "net" and all(_is_stated(p) for p in declaration.parameters):
         _elaborate(declaration, module, report)
         return

@@ -14,7 +14,7 @@ import onnx_ir as ir
 
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.rewrite import free_values
-from mai.compiler.ir.sizes import evaluate, symbol
+from mai.compiler.ir.sizes import evaluate, symbol, symbols
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.backend import BATCH, DTYPES, OnnxBackend
@@ -29,10 +29,16 @@ ROWS = Value(Type(DType.INT, (symbol(BATCH),)), "rows")
 
 
 def stops_alone(loop: Node) -> bool:
-    """Whether a loop's examples stop on their own, and none is known by its number inside."""
+    """Whether a loop's examples stop on their own, and none is known by its number inside.
+
+    They are those of the whole batch: of a group of them, as texts are computed anew, all are computed.
+    """
     region = loop.regions[0]
+    going = region.outputs[0].type if region.outputs else None
+    if not Loop.of(loop).stops or going is None or not going.batched or symbols(going.physical[0]) != {BATCH}:
+        return False
     numbers = any(node.op is Iota and BATCH in str(node.attributes["count"]) for node in region.walk())
-    return Loop.of(loop).stops and region.outputs[0].type.batched and not numbers
+    return not numbers
 
 
 def compacted_loop(walk: OnnxInterpreter, loop: Node) -> list[ir.Value]:

@@ -1,8 +1,11 @@
-"""Recurrences as ONNX: a `Loop` over blocks of turns, each written out, and one over the turns that are left."""
+"""Recurrences as ONNX: a `Loop` over blocks of turns, each written out, and one over the turns that are left.
+
+One turn alone, that of a growing text, has no loop around it: where the number is known only at run time, an `If` asks for it.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +16,7 @@ from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.loops import GOING, rows_of
+from mai.compiler.passes.loops.long_axes import is_turned, turned, turned_type
 from mai.compiler.passes.loops.recurrence import Recurrence, Update
 
 if TYPE_CHECKING:
@@ -26,16 +30,47 @@ class BlockedLoop:
     """One recurrence being written."""
 
     def __init__(self, walk: OnnxInterpreter, node: Node, blocks: Recurrence) -> None:
-        self.walk, self.op, self.node, self.blocks = walk, walk.op, node, blocks
+        self.walk, self.op, self.node, self.blocks = walk, walk.op, node, turned(blocks, node)
         self.states = node.regions[0].inputs[1:]
+        self.types = [turned_type(v.type) if is_turned(v.type) else v.type for v in self.states]
         self.kept = node.regions[0].outputs[len(self.states) :]
-        self.read = {v for region in (*(u.region for u in blocks.updates), blocks.reads) for v in _read_in(region)}
+        self.read = {v for region in self._regions() for v in _read_in(region)}
+
+    def _regions(self) -> list[Region]:
+        return [*(update.region for update in self.blocks.updates), self.blocks.reads]
 
     def results(self) -> list[ir.Value]:
         """The last states, then what was kept."""
-        op = self.op
         self.walk.nodes(self.blocks.free)
         count, *states = (self.walk[v] for v in self.node.inputs)
+        if self.node.inputs[0] in self.walk.known.values:
+            return self._all(count, states)
+        branches = [self._branch(lambda: self._one(states)), self._branch(lambda: self._all(count, states))]
+        is_one = self.op.Equal(count, self.op.int(1))
+        outputs = len(self.node.outputs)
+        return self.op.several("If", outputs, is_one, then_branch=branches[0], else_branch=branches[1])
+
+    def _branch(self, make: Callable[[], list[ir.Value]]) -> ir.Graph:
+        with self.op.inside() as nodes:
+            outputs = self.walk.leaving(make(), self.node.outputs)
+        return ir.Graph([], outputs, nodes=nodes, name=self.op.name("branch"))
+
+    def _one(self, states: list[ir.Value]) -> list[ir.Value]:
+        """What a single turn gives."""
+        made = self._turn([self.op.int(0), *states])
+        rows = zip(made[len(states) :], self.kept, strict=True)
+        return [*made[: len(states)], *(self.op.Unsqueeze(r, self.op.ints([len(v.type.lead)])) for r, v in rows)]
+
+    def _turn(self, inputs: list[ir.Value]) -> list[ir.Value]:
+        """What the loop's own body gives; what depends on nothing inside has been computed before."""
+        region, free = self.node.regions[0], set(self.blocks.free)
+        self.walk.values.update(zip(region.inputs, inputs, strict=True))
+        self.walk.nodes(node for node in region.nodes if node not in free)
+        return [self.walk[v] for v in region.outputs]
+
+    def _all(self, count: ir.Value, states: list[ir.Value]) -> list[ir.Value]:
+        """What any number of turns gives."""
+        op = self.op
         whole = op.Div(count, op.int(BLOCK))
         begun = op.Mul(whole, op.int(BLOCK))
         states, rows = self._blocks(whole, states)
@@ -62,7 +97,8 @@ class BlockedLoop:
         """The states after all whole blocks, and what these kept."""
         walk, op, blocks = self.walk, self.op, self.blocks
         tables = [self._turns_first(walk[row.table], row.table, row.axis) for row in blocks.rows]
-        number, going, first = walk.typed(NUMBER), walk.typed(GOING), [walk.typed(v) for v in self.states]
+        inner = [Value(type, v.name) for type, v in zip(self.types, self.states, strict=True)]
+        number, going, first = walk.typed(NUMBER), walk.typed(GOING), [walk.typed(v) for v in inner]
         with op.inside(self.node.regions[0].inputs) as nodes:
             begin = op.Mul(number, op.int(BLOCK))
             walk.bind(blocks.turns, op.Add(begin, op.const(np.arange(BLOCK))))
@@ -73,15 +109,22 @@ class BlockedLoop:
             last = self._updated(first)
             walk.nodes(blocks.reads.nodes)
             kept = [walk[v] for v in blocks.reads.outputs]
-            outputs = walk.leaving([going, *last, *kept], [GOING, *self.states, *blocks.reads.outputs])
+            outputs = walk.leaving([going, *last, *kept], [GOING, *inner, *blocks.reads.outputs])
         body = ir.Graph([number, going, *first], outputs, nodes=nodes, name=op.name("body"))
-        return self._loop(whole, states, body)
+        states, rows = self._loop(whole, self._turned(states), body)
+        return self._turned(states), rows
+
+    def _turned(self, states: list[ir.Value]) -> list[ir.Value]:
+        """States as blocks have them, or those of blocks as they are outside."""
+        return [self._swapped(x, v.type) if is_turned(v.type) else x for x, v in zip(states, self.states, strict=True)]
+
+    def _swapped(self, x: ir.Value, state: Type) -> ir.Value:
+        rank = len(state.physical)
+        return self.op.Transpose(x, perm=[*range(rank - 2), rank - 1, rank - 2])
 
     def _loop(self, count: ir.Value, states: list[ir.Value], body: ir.Graph) -> tuple[list[ir.Value], list[ir.Value]]:
         on = self.op.const(True, np.bool_)
         results = self.op.several("Loop", len(self.node.outputs), count, on, *states, body=body)
-        for result, state in zip(results, self.states, strict=False):
-            self.op.set_type(result, state.type)
         return results[: len(states)], results[len(states) :]
 
     def _turns_first(self, table: ir.Value, value: Value, axis: int) -> ir.Value:
@@ -105,7 +148,8 @@ class BlockedLoop:
         state = op.Unsqueeze(first, begin)
         states = [state]
         for a, b in zip(slopes, offsets, strict=True):
-            state = op.Add(op.Mul(a, state), b)
+            scaled = state if op.number_of(a) == 1 else op.Mul(a, state)
+            state = op.Add(scaled, b)
             states.append(state)
         for value, parts in zip(update.gives, (states[:-1], states[1:]), strict=True):
             if value in self.read:
@@ -114,7 +158,7 @@ class BlockedLoop:
 
     def _each_turn(self, value: Value, place: int) -> list[ir.Value]:
         """a or b for each turn, [1, ...] as the state is; the same one where the turn makes no difference."""
-        steps, state, op = self.blocks.steps, self.states[place].type, self.op
+        steps, state, op = self.blocks.steps, self.types[place], self.op
         axes = missing_axes(value.type, (steps, *state.lead), state.rank)
         x = self.walk[value]
         x = self.walk.unsqueeze(x, value.type, axes) if axes else x
@@ -132,7 +176,7 @@ class BlockedLoop:
         with op.inside(region.inputs) as nodes:
             turn = op.Add(number, begun)
             op.set_type(turn, region.inputs[0].type)
-            results = walk.body(region, [turn, *inputs])
+            results = self._turn([turn, *inputs])
             outputs = walk.leaving([going, *results], [GOING, *region.outputs])
         body = ir.Graph([number, going, *inputs], outputs, nodes=nodes, name=op.name("body"))
         return self._loop(count, states, body)

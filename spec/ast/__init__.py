@@ -58,6 +58,7 @@ from mai.spec.ast.statements import (
     Statement,
 )
 from mai.spec.ast.types import (
+    AnyType,
     ClassType,
     ScalarType,
     TensorType,
@@ -66,6 +67,7 @@ from mai.spec.ast.types import (
 )
 
 __all__ = [
+    "AnyType",
     "Append",
     "Argument",
     "Assign",

@@ -18,6 +18,13 @@ class TensorType:
 
 
 @node
+class AnyType:
+    """`[...]`: a real tensor of whatever shape a call hands over."""
+
+    span: Span
+
+
+@node
 class ScalarType:
     """`int`, `real`, `bool`, or `token` (one token)."""
 
@@ -42,4 +49,4 @@ class TokensType:
     dims: tuple[Expr, ...]
 
 
-TypeExpr = TensorType | ScalarType | ClassType | TokensType
+TypeExpr = TensorType | AnyType | ScalarType | ClassType | TokensType

@@ -44,7 +44,7 @@ SHAPES = {
     "write `split(x, 2)`": "chunk array_split",
     "write `a[1:] - a[:-1]`": "diff",
     "write `x[[0, 2]]`: an index may be a tensor of whole numbers": "index_select take",
-    SIZES: "len numel ndim dim shape size",
+    SIZES: "len numel ndim dim size",
 }
 NUMBERS = {
     "write `x @ y'`, or `sum(a * b)` of vectors": "matmul mm bmm mv dot vdot inner",

@@ -13,7 +13,7 @@ from mai.spec import prelude_parts
 from mai.spec.diagnostics.foreign import FOREIGN, TABLES, VALUES
 
 DATA = (
-    "data x: [4, 6], y: [4, 6], s: [], t: [5], q: [4, 6], k: [4, 6], v: [4, 6], M: [4, 4], a: [3], b: [3], z: [5], p: [5], "
+    "data x: [4, 6], y: [4, 6], s: [], t: [5], q: [4, 6], k: [4, 6], v: [4, 6], M: [4, 4], a: [3], b: [3], z: [5], p: [5], A: [3, 3], R: [3, 3], "
     'image: [3, 8, 8], label: class[5] from npz("data.npz")\n'
 )
 ALL = {**BUILTINS, **prelude_parts()}
@@ -21,7 +21,7 @@ ANSWERED = {f"write `{f.example}`": f.elsewhere for f in FUNCTIONS.values() if f
 TOLD = [told for table in (*TABLES, ANSWERED) for told in table]
 SNIPPETS = sorted({snippet for told in TOLD for snippet in re.findall("`([^`]+)`", told)})
 TYPES = {"x: [P, d]", "[d]", "[P, d]", "P", "y: class[11]"}
-STATEMENT = re.compile(r"(report|minimize|repeat|integrate) |\w+ ~")
+STATEMENT = re.compile(r"\(|(report|minimize|repeat|integrate) |\w+ ~")
 
 
 def program(snippet: str) -> str:

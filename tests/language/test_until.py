@@ -113,6 +113,14 @@ export limit(x: [16]) -> ([16], int) {
   }
   return (z, k)
 }
+export kept(x: [16]) -> [300, 16] {
+  z = zeros([16])
+  repeat 300 until norm(z - old) < 1e-7 {
+    old = z
+    z = f(z, x)
+  } keep z as zs
+  return zs
+}
 """
 
 
@@ -196,8 +204,9 @@ def test_grad_through_turns_of_a_setting_is_refused_in_words(tmp_path: Path) -> 
     assert found.slug == "not-differentiable" and found.span is not None and found.span.text.startswith("repeat max")
 
 
-def test_roundings_that_decide_are_told(program: Maker, tmp_path: Path) -> None:
-    (warning,) = exported(program(HOVERS), "limit", tmp_path).warnings
+@pytest.mark.parametrize("name", ["limit", "kept"])
+def test_roundings_that_decide_are_told(name: str, program: Maker, tmp_path: Path) -> None:
+    (warning,) = exported(program(HOVERS), name, tmp_path).warnings
     assert warning.slug == "metastable" and "finer condition" in str(warning.help)
 
 

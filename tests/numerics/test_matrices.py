@@ -34,6 +34,29 @@ export slope(A: [3, 3]) -> [3, 3] {
 }
 """
 
+FACTORS = """
+# Orthogonal factors.
+export tall(A: [m, n]) -> ([m, n], [n, n]) {
+  (Q, R) = qr(A)
+  return (Q, R)
+}
+export spectrum(A: [n, n]) -> ([n], [n, n]) {
+  (values, vectors) = eigh(A)
+  return (values, vectors)
+}
+export slope(A: [4, 4]) -> ([4, 4], [4, 4], [4, 4]) {
+  (values, vectors) = eigh(A)
+  (Q, R) = qr(A)
+  weights = outer(range(4), range(4) + 1)
+  bent = grad(sum(sin(vectors) * weights) + sum(values^3), A)
+  return (bent, grad(sum(sin(Q) * weights) + sum(sin(R) * weights), A), grad(sum(sin(bent)), A))
+}
+export equal(A: [3, 3]) -> [3, 3] {
+  (values, vectors) = eigh(A)
+  return grad(sum(exp(values)), A)
+}
+"""
+
 
 def everywhere(program: Program, name: str, folder: Path, feed: dict[str, Array]) -> list[Array]:
     """What an export gives in numpy, which torch and its file give too."""
@@ -98,6 +121,60 @@ def test_a_derivative_is_that_of_torch(program: Maker, tmp_path: Path) -> None:
     total = torch.logdet(gram).sum() + (torch.matrix_exp(x) * weights).sum()
     (total + torch.linalg.cholesky(gram).diagonal(dim1=-2, dim2=-1).sum()).backward()
     np.testing.assert_allclose(made, x.grad, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (5, 3), (20, 12)])
+def test_orthogonal_factors_are_those_of_lapack(program: Maker, tmp_path: Path, height: int, width: int) -> None:
+    a = examples(3, height, width)
+    a[1] = 1  # Of rank one.
+    q, r = everywhere(program(FACTORS), "tall", tmp_path, {"A": a[[0, 2]]})
+    wanted = np.linalg.qr(a[[0, 2]])
+    np.testing.assert_allclose(q, wanted.Q, atol=1e-5)
+    np.testing.assert_allclose(r, wanted.R, atol=1e-5)
+    made = load(tmp_path / "spec.tall.onnx", providers="cpu")(A=a)
+    q, r = made.values()
+    np.testing.assert_allclose(q @ r, a, atol=1e-5)
+    np.testing.assert_allclose(q.swapaxes(1, 2) @ q, np.broadcast_to(np.eye(width), (3, width, width)), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 12])
+def test_spectra_of_symmetric_matrices(program: Maker, tmp_path: Path, size: int) -> None:
+    a = examples(3, size, size)
+    a = (a + a.swapaxes(1, 2)) / 2
+    values, vectors = everywhere(program(FACTORS), "spectrum", tmp_path, {"A": a})
+    np.testing.assert_allclose(values, np.linalg.eigvalsh(a), atol=1e-6)
+    ties = np.stack([np.eye(size), np.ones((size, size)), np.zeros((size, size)), np.full((size, size), np.nan)])
+    values, vectors = load(tmp_path / "spec.spectrum.onnx", providers="cpu")(A=ties.astype(np.float32)).values()
+    assert np.isnan(values[3]).all() and np.isnan(vectors[3]).all()
+    np.testing.assert_allclose(values[:3], np.linalg.eigvalsh(ties[:3]), atol=1e-5)
+    np.testing.assert_allclose((vectors * values[:, None])[:3] @ vectors[:3].swapaxes(1, 2), ties[:3], atol=1e-5)
+
+
+def _objective(a: torch.Tensor) -> torch.Tensor:
+    values, vectors = torch.linalg.eigh((a + a.mT) / 2)
+    signs = torch.sign((vectors * torch.cos(1 + 2.399963 * torch.arange(4.0))[:, None]).sum(-2, keepdim=True))
+    weights = torch.arange(4.0)[:, None] * torch.arange(1.0, 5.0)
+    return (torch.sin(vectors * signs) * weights).sum() + (values**3).sum()
+
+
+def test_derivatives_of_factors_are_those_of_torch(program: Maker, tmp_path: Path) -> None:
+    a = examples(3, 4, 4)
+    bent, turned, twice = everywhere(program(FACTORS), "slope", tmp_path, {"A": a})
+    x = torch.from_numpy(a).double().requires_grad_(True)
+    (first,) = torch.autograd.grad(_objective(x), x, create_graph=True)
+    (second,) = torch.autograd.grad(torch.sin(first).sum(), x)
+    np.testing.assert_allclose(bent, first.detach(), rtol=1e-6, atol=1e-8)
+    np.testing.assert_allclose(twice, second, rtol=1e-6, atol=1e-8)
+    q, r = torch.linalg.qr(x)
+    weights = torch.arange(4.0)[:, None] * torch.arange(1.0, 5.0)
+    (wanted,) = torch.autograd.grad(((torch.sin(q) + torch.sin(r)) * weights).sum(), x)
+    np.testing.assert_allclose(turned, wanted, rtol=1e-6, atol=1e-8)
+
+
+def test_equal_eigenvalues_have_derivatives(program: Maker, tmp_path: Path) -> None:
+    a = np.stack([np.eye(3), 2 * np.eye(3)]).astype(np.float32)
+    (made,) = everywhere(program(FACTORS), "equal", tmp_path, {"A": a})
+    np.testing.assert_allclose(made, np.exp(a) * np.eye(3), rtol=1e-5, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -51,6 +51,12 @@ REFUSED = {
         "s = zeros([d])\n  repeat P shared as t { s = h[maximum(t - 1, 0)] - s } keep s as all\n  h += all", "take",
     ),
     "a loop that reads all": ("s = zeros([d])\n  repeat P shared as t { s = h[t] + mean(h, axis = 0) * s } keep s as all\n  h += all", "loop"),
+    "a loop over what is of a turn": (
+        "s = zeros([d])\n  repeat P shared as t { s = 0.5 * s + (h + mean(h, axis = 0))[t] } keep s as all\n  h += all", "loop",
+    ),
+    "a loop in a loop along the text": (
+        "s = zeros([d])\n  repeat P shared as t { repeat P shared as i { s = 0.5 * s + h[i] * t } } keep s as all\n  h += all", "loop",
+    ),
     "a loop that carries the text": ("s = h\n  repeat P shared as t { s = s + h[t] }\n  h += s", "loop"),
     "a loop that begins with the text": ("s = max(h, axis = 0)\n  repeat P shared as t { s = s * h[t] } keep s as all\n  h += all", "loop"),
     "a turn's noise, kept": ("n ~ normal([d])\n  h = cumsum(h + n, axis = 0)", "cumsum"),
@@ -287,3 +293,20 @@ def test_random_causal_nets(program: Maker, layers: list[tuple[str, int]], size:
     for cache in GROWING:
         np.testing.assert_array_equal(run(made, prompt, cache=cache), whole)
         np.testing.assert_array_equal(run(made, padded, cache=cache)[:, 2:], whole)
+
+
+def test_examples_that_stop_alone_are_computed_anew_together(program: Maker, tmp_path: Path) -> None:
+    """Each example of a group takes its own steps, in a loop along the text."""
+    body = (
+        "s = zeros([d])\n  repeat P shared as t {\n    s = s + h[t]\n    repeat 9 until norm(s) < 1 { s = 0.7 * s }\n"
+    )
+    made = program(
+        spec(body + "    integrate u in 0..1 using dopri5(rtol = 1e-3) { ds/du = -s }\n  } keep s as all\n  h += all")
+    )
+    prompt = side_by_side([np.array([1, 5, 3]), np.array([7])])
+    texts = []
+    for cache in ("none", "concat"):
+        options = CompileOptions(cache=cache)
+        path = export(made, "generate", Trained(weights(made)), tmp_path / cache, options).path
+        texts.append(load(path, providers="cpu")(prompt=prompt, count=6, temperature=0.0))
+    np.testing.assert_array_equal(*texts)

@@ -130,13 +130,76 @@ def test_blocks_of_turns_compute_what_the_loop_does(
 
 @pytest.mark.parametrize("kind", AFFINE)
 def test_files_compute_blocks_and_the_turns_that_are_left(program: Maker, kind: str) -> None:
-    graph = forms.optimise(graph_of(program, AFFINE[kind]))
+    plain = graph_of(program, AFFINE[kind])
+    for graph in (plain, forms.optimise(plain)):
+        check_file(graph)
+
+
+def check_file(graph: Graph) -> None:
+    """A file of the graph has no loop for one turn, and two for more; it computes what numpy does."""
     raw = ir.serde.serialize_model(build(graph, {}, CompileOptions()))
     session = ort.InferenceSession(raw.SerializeToString(), providers=["CPUExecutionProvider"])
-    assert sum(node.op_type == "Loop" for node in raw.graph.node) == 2
+    (choice,) = [node for node in raw.graph.node if node.op_type == "If"]
+    branches = {a.name: [n.op_type for n in a.g.node] for a in choice.attribute}
+    assert "Loop" not in branches["then_branch"]
+    assert branches["else_branch"].count("Loop") == 2
     for turns in (1, 15, 16, 37, 48):
         feed = {name: array.astype(np.float32) for name, array in feed_of(turns).items()}
         (wanted,) = evaluate(graph, feed, {}, {})
         read = {i.name for i in session.get_inputs()}
         (made,) = session.run(None, {name: array for name, array in feed.items() if name in read})
         np.testing.assert_allclose(made, wanted, rtol=2e-5, atol=2e-5)
+
+
+EXTREME = """export f(a: [P], x: [P, 3], u: [P, 2]) -> [P, 3] {{
+  h = {first}
+  repeat P shared as t {{
+    h = exp(-a[t]) * h + {new}
+    y = {read}
+  }} keep y as ys
+  return ys
+}}
+"""
+EXTREMES = {
+    "by number": EXTREME.format(first="zeros([3])", new="x[t]", read="h * u[t, 0]"),
+    "by products": EXTREME.format(first="zeros([3, 2])", new="x[t][:, None] * u[t]", read="h @ u[t]"),
+}
+
+
+@pytest.mark.parametrize("decays", [(1e-6, 1e-4), (1e-3, 3), (5, 60), (1e-6, 1e3)])
+@pytest.mark.parametrize("kind", EXTREMES)
+def test_no_decay_is_too_small_or_too_large(program: Maker, kind: str, decays: tuple[float, float]) -> None:
+    """Float32 against the plain loop of numpy, and against the blocks themselves in float64 for what comes back."""
+    graph = forms.prepare(program(EXTREMES[kind]).exports["f"])
+    rng = np.random.default_rng(5)
+    feed = {"a": np.exp(rng.uniform(*np.log(decays), (2, 500))), "x": rng.standard_normal((2, 500, 3))}
+    feed = {n: v.astype(np.float32) for n, v in {**feed, "u": rng.standard_normal((2, 500, 2))}.items()}
+    (wanted,) = evaluate(graph, feed, {}, {})
+    made = {}
+    for dtype in (torch.float32, torch.float64):
+        given = [torch.from_numpy(feed[v.name]).to(dtype).requires_grad_() for v in graph.inputs]
+        (result,) = lower(graph, Weights({})).to(dtype)(*given)
+        result.square().sum().backward()
+        made[dtype] = [result.detach().numpy(), *(g.grad.numpy() for g in given if g.grad is not None)]
+    np.testing.assert_allclose(made[torch.float32][0], wanted, atol=1e-5 * np.abs(wanted).max(), rtol=0)
+    for ours, exact in zip(made[torch.float32], made[torch.float64], strict=True):
+        np.testing.assert_allclose(ours, exact, atol=1e-5 * np.abs(exact).max(), rtol=0)
+
+
+DERIVED = "export f(x: [P, 3], w: [3]) -> [3] {\n  h = w\n  repeat P shared as t { h = sigmoid(x[t] * w) * h + x[t] } keep h as hs\n  return %s\n}\n"
+
+
+@pytest.mark.parametrize(
+    "derivative", ["grad(sum(hs * x), w)", "jvp(h, w, tanh(w))", "grad(sum(grad(sum(h^2), w)), w)"]
+)
+def test_derivatives_go_through_recurrences(program: Maker, derivative: str) -> None:
+    graph = forms.prepare(program(DERIVED % derivative).exports["f"])
+    raw = ir.serde.serialize_model(build(forms.optimise(graph), {}, CompileOptions()))
+    session = ort.InferenceSession(raw.SerializeToString(), providers=["CPUExecutionProvider"])
+    for turns in (1, 20):
+        feed = {name: feed_of(turns)[name].astype(np.float32) for name in ("x", "w")}
+        (wanted,) = evaluate(graph, feed, {}, {})
+        (ours,) = session.run(None, feed)
+        given = [torch.from_numpy(feed[v.name]) for v in graph.inputs]
+        np.testing.assert_allclose(ours, wanted, rtol=2e-4, atol=2e-4)
+        np.testing.assert_allclose(lower(graph, Weights({}))(*given)[0].numpy(), wanted, rtol=2e-4, atol=2e-4)

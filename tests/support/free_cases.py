@@ -21,6 +21,7 @@ from mai.compiler.ir.structure import Gradient, Pushforward
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.ops.elementwise import Multiply, Sin
 from mai.compiler.ops.elementwise.conversion import StopGradient
+from mai.compiler.ops.linear.spectra import Eigenvalues, Spectrum
 from mai.compiler.ops.random.random_numbers import Draw
 from mai.compiler.ops.reductions import Sum
 from mai.compiler.passes.derivatives.differentiate import differentiate
@@ -34,6 +35,8 @@ TRIED = (1, 2, 3, 5, 7, 8)
 BOUND = {
     "cached_attention": "the sizes of its caches and of its mask depend on each other; only `incremental` makes it",
     "two_level_attention": "as `cached_attention`",
+    "eigenvalues": "the second input is what `spectrum` makes of the first",
+    "orthogonal_factor": "a matrix has at least as many rows as columns",
     "windowed_attention": "as `cached_attention`",
 }
 Feed = dict[str, Array]
@@ -131,7 +134,7 @@ def _swapped_in(attribute: object, number: int, name: Dim) -> object:
 
 def differentiable(free: FreeCase) -> bool:
     """Whether the operation has a derivative, and real numbers to take it of."""
-    if free.op is StopGradient:  # Its derivative is not that of its values.
+    if free.op in (StopGradient, Spectrum, Eigenvalues):  # Their derivatives are not those of their values.
         return False
     has_rule = free.op.derivative is not None or free.op.expansion is not None
     return has_rule and bool(free.real_places) and not issubclass(free.op, Draw)

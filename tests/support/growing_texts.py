@@ -101,7 +101,7 @@ CAUSAL_NETS = {
     "  repeat P shared as t {\n    y = h[t] @ s + s[0, 0]\n    s = 0.5 * s + h[t][:, None] * shift(h, 1)[t][:2]\n"
     "    y = y + sum(s, axis = 0)\n  } keep y as ys, t as places, s as states\n"
     "  h += linear(ys, d) * (places % 2)[:, None] + cumsum(states[:, :, 0], axis = 0) / 9",
-    "turns inside turns": "s = zeros([d])\n  n = 0\n  repeat P shared as t {\n    repeat 2 shared as i { s = tanh(s + (i + 1) * h[t]) }\n"
+    "turns inside turns": "s = zeros([d])\n  n = 0\n  repeat P shared as t {\n    repeat 2 shared as i { s = tanh(s + (t + i) * h[t]) }\n"
     "    n = (n + x[t]) % 7\n    integrate u in 0..1 using heun(2) { ds/du = h[t] - s }\n  } keep s as all, n as counts\n"
     "  h += all + counts[:, None]",
     "a state at the end": "s = zeros([d])\n  big = 0\n  repeat P shared as t {\n    s = 0.9 * s + h[t]\n    big = maximum(big, s[0])\n  }\n"

@@ -50,10 +50,10 @@ def draw(sample: Sample, lead: Lead, rng: np.random.Generator) -> Array:
 
 def _matrices(shape: tuple[int, ...], rng: np.random.Generator, symmetric: bool) -> Array:
     """Matrices with eigenvalues 1, 1.5, 2, ..., or with singular values between 2 / 3 and 3 / 2, and a determinant above 0."""
-    left, right = (np.linalg.qr(rng.standard_normal(shape))[0] for _ in range(2))
+    left, right = (np.linalg.qr(rng.standard_normal((*shape[:-2], n, shape[-1])))[0] for n in shape[-2:])
     right = left if symmetric else right
-    signs = np.sign(np.linalg.det(left) * np.linalg.det(right))
-    left[..., 0] *= signs[..., None]
+    if shape[-2] == shape[-1]:
+        left[..., 0] *= np.sign(np.linalg.det(left) * np.linalg.det(right))[..., None]
     values = 1 + np.arange(shape[-1]) / 2 if symmetric else np.geomspace(2 / 3, 3 / 2, shape[-1])
     return np.asarray((left * values) @ right.swapaxes(-1, -2))
 

@@ -128,7 +128,16 @@ def test_the_average_of_a_family_is_one(program: Maker, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    ["average(f)", "average(h, 0.9)", "average(f, 1)", "copy(f, 0.9)", "copy(slow)", "f", "average(g, 0.9)"],
+    [
+        "average(f)",
+        "average(h, 0.9)",
+        "average(f, 1)",
+        "average(f, decay = 0.9)",
+        "copy(f, 0.9)",
+        "copy(slow)",
+        "f",
+        "average(g, 0.9)",
+    ],
 )
 def test_what_has_no_second_set_is_told(wrong: str, tmp_path: Path) -> None:
     path = tmp_path / "spec.mai"

@@ -11,6 +11,7 @@ from mai.compiler.elaborate.bindings import Binding, Environment, Function, Modu
 from mai.compiler.elaborate.configuration import read_configuration
 from mai.compiler.elaborate.context import BATCH, Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
+from mai.compiler.elaborate.expressions.families import path_of
 from mai.compiler.elaborate.expressions.names import look_up
 from mai.compiler.elaborate.statement_rules import elaborates
 from mai.compiler.ir.graph import Setting, Value, Weight, turns_of
@@ -126,10 +127,11 @@ def _record(e: Context, env: Environment, statement: ast.Record) -> Binding:
     every = _every(e, env, statement.every) if statement.every is not None else 100
     names = []
     for expr in statement.values:
-        if not isinstance(expr, ast.Field) or expr.path is None:
+        path = path_of(e, env, expr) if isinstance(expr, ast.Field) else None
+        if path is None:
             help = "write `record f.u every 100`"
             raise e.fail("record-what", expr.span, "`record` keeps params of a net", help=help)
-        names.append(expr.path)
+        names.append(path)
     outcome.records.append((statement, names, every))
     return None
 

@@ -164,7 +164,7 @@ class Calls:
     def _match(
         self, function: Function, arguments: Sequence[BoundArgument], span: Span
     ) -> dict[str, BoundArgument] | None:
-        """Arguments by parameter name: positional ones in order, then those with names; None where all tensors lack."""
+        """Arguments by parameter name: positional ones in order, then those with names; None where tensors lack and all have names."""
         names = [p.name.id for p in function.declaration.parameters]
         positional = [a for a in arguments if a.name is None]
         if len(positional) > len(names):
@@ -176,7 +176,7 @@ class Calls:
                 bind_named(self.e, function.name, argument, names, bound)
         tensors = [p for p in function.declaration.parameters if p.type is not None]
         absent = [p for p in tensors if p.name.id not in bound and p.default is None]
-        if absent and len(absent) == len(tensors):
+        if absent and not positional:  # Of those that it lacks, with what has been given by name.
             return None
         if absent:
             raise self.e.fail("missing-argument", span, f"`{function.name}` lacks its argument `{absent[0].name.id}`")

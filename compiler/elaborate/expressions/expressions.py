@@ -106,7 +106,7 @@ def _field(e: Context, env: Environment, expr: ast.Field) -> Binding:
     owner = look_up(env, path.partition(".")[0]) if path is not None else None
     if isinstance(owner, Function) and owner.declaration.kind == "net":
         return _no_parameter(e, expr, owner.name, path or "")
-    help: Help = FOREIGN.get(expr.name)
+    help: Help = FOREIGN.get("size" if expr.name == "shape" else expr.name)
     if help is None and look_up(env, expr.name) is not None:
         help = put(expr.span, expr.name)
     message = f"`{expr.span.text}` is no value: only parameters of nets are named so"

@@ -27,7 +27,7 @@ SCALARS = {"int": DType.INT, "token": DType.INT, "real": DType.REAL, "bool": DTy
 
 def dims_of(written: ast.TypeExpr) -> tuple[ast.Expr, ...]:
     """The axes that a type writes."""
-    return () if isinstance(written, ast.ScalarType) else written.dims
+    return () if isinstance(written, (ast.ScalarType, ast.AnyType)) else written.dims
 
 
 @record
@@ -47,6 +47,9 @@ class Signatures:
 
     def written_type(self, env: Environment, written: ast.TypeExpr) -> Type:
         """A type whose every dimension is known or bound. Raises `Stop`."""
+        if isinstance(written, ast.AnyType):
+            message = "`[...]` is whatever shape a call hands over: it types what a layer or a net takes and gives"
+            raise self.e.fail("missing-type", written.span, message, help="write the sizes, `[2]`")
         shape = tuple(self.dimension(env, d) for d in dims_of(written))
         return Type(dtype_of(written), shape, (), self.classes_of(env, written))
 
@@ -82,6 +85,8 @@ class Signatures:
         assert parameter.type is not None
         wanted = dtype_of(parameter.type)
         value = self._converted(given, wanted, parameter, span)
+        if isinstance(parameter.type, ast.AnyType):
+            return Fitted(value, 0, span)
         dims = dims_of(parameter.type)
         mapped = value.type.rank - len(dims)
         if mapped < 0:
@@ -207,6 +212,8 @@ class Signatures:
         return [self._result(env, name, *rest) for rest in zip(promised, values, spans, strict=True)]
 
     def _result(self, env: Environment, name: str, written: ast.TypeExpr, value: Value, span: Span) -> Value:
+        if isinstance(written, ast.AnyType):
+            return self.e.real(value, span)
         promised = self.written_type(env, written)
         if promised.dtype is DType.REAL and value.type.dtype is DType.INT:
             value = self.e.emit(ToReal, value)
@@ -253,7 +260,7 @@ def return_of(declaration: ast.Function) -> ast.Expr | None:
 
 def dtype_of(written: ast.TypeExpr) -> DType:
     """What an element of a written type is."""
-    if isinstance(written, ast.TensorType):
+    if isinstance(written, (ast.TensorType, ast.AnyType)):
         return DType.REAL
     return SCALARS[written.kind] if isinstance(written, ast.ScalarType) else DType.INT
 

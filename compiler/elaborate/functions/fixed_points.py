@@ -13,6 +13,7 @@ from mai.compiler.ir.operation import ShapeError, describe
 from mai.compiler.ir.rewrite import Copier, free_values, path_between
 from mai.compiler.ir.signature import Section
 from mai.compiler.ir.structure import Across, FixedPoint
+from mai.spec.diagnostics import Change, Edit, Help
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator
@@ -27,9 +28,11 @@ def fixed_point(e: Elaborator, z: Arg, g: Arg) -> Binding:
         raise ShapeError("shape-mismatch", message, 1, label=describe(applied.type.shape))
     if not depends(e, applied, solution):
         message = f"`{g.span.text}` does not depend on `{z.span.text}`: there is nothing to solve"
-        raise e.fail(
-            "zero-derivative", g.span, message, help=f"write it with `{z.span.text}` in it: `f({z.span.text})`"
-        )
+        help: Help = f"write it with `{z.span.text}` in it: `f({z.span.text})`"
+        if depends(e, solution, applied):
+            words = f"the solution comes first: write `fixed_point({g.span.text}, {z.span.text})`"
+            help = Edit(words, (Change(z.span, g.span.text), Change(g.span, z.span.text)))
+        raise e.fail("zero-derivative", g.span, message, help=help)
     if not set(applied.type.lead) <= set(solution.type.lead):
         message = f"`{z.span.text}` is one for all examples, and `{g.span.text}` differs between them"
         raise e.fail("zero-derivative", z.span, message, help="solve for each example: in a `repeat` until it holds")

@@ -53,3 +53,9 @@ def _column(e: Elaborator, place: Value, cells: int, stride: int) -> Value:
     """Which cell along one axis each point lies in; the last axis runs fastest."""
     row = e.emit(FloorDivide, place, e.builder.constant(stride))
     return e.emit(Modulo, row, e.builder.constant(cells))
+
+
+@builtin(Section.SHAPES)
+def shape(e: Elaborator, x: Arg) -> Binding:
+    """The sizes of x, a list: `z ~ normal(shape(x))` is noise of its shape."""
+    return list(e.value(x.value, x.span).type.shape)

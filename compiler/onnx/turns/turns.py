@@ -18,7 +18,7 @@ from mai.compiler.onnx.trial import Reference, Trial, difference, run_trial
 from mai.compiler.onnx.turns.compare import Played, Taken, all_starts, errors, starts
 from mai.compiler.onnx.turns.steps import EPSILON, ROUNDINGS
 from mai.compiler.passes.loops.replay import Replay, replayed
-from mai.compiler.passes.loops.tape import Tape, taped
+from mai.compiler.passes.loops.tape import Tape, has_all_rows, taped
 from mai.runtime.arrays import Array
 
 CLOSE_TRIALS = 8  # How often states are moved by roundings, to see whether a condition was that close.
@@ -112,7 +112,7 @@ class Turns:
         for tape in self.tapes:
             del around[tape.depth :]
             first, rows, last = ([_cut(tape, next(left), t, around) for t in tape.states] for _ in range(3))
-            if Loop.of(tape.loop).ends_early:
+            if not has_all_rows(tape.loop):
                 rows = _taken(tape, first[0], rows)
             around.append(rows[0].shape[len(tape.states[0].lead) + tape.depth])
             yield first, rows, last

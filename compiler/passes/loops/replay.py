@@ -14,7 +14,7 @@ from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.passes.loops.margins import emit_margins
-from mai.compiler.passes.loops.tape import taped_loops
+from mai.compiler.passes.loops.tape import has_all_rows, taped_loops
 
 Sizes = tuple[Size, ...]
 
@@ -44,7 +44,7 @@ class _Player:
         self.replays: dict[Node, Replay] = {}
         around: list[Size] = []
         for place, (node, depth) in enumerate(taped_loops(graph)):
-            own = None if Loop.of(node).ends_early else Loop.of(node).count
+            own = Loop.of(node).count if has_all_rows(node) else None
             around[depth:] = [symbol(f"turns_{place}") if own is None else own]
             self.replays[node] = _replay(node, place, depth, tuple(around))
         self.around: list[Value] = []
@@ -103,7 +103,7 @@ def replayed(graph: Graph) -> tuple[Graph, list[Replay]]:
     replays = list(player.replays.values())
     result.inputs += [v for replay in replays for v in (*replay.before, *replay.last)]
     for replay in replays:
-        if Loop.of(replay.loop).ends_early:
+        if not has_all_rows(replay.loop):
             axis = len(replay.before[0].type.lead) + replay.depth
             result.sizes[str(replay.turns[-1])] = (replay.before[0], axis)
     result.outputs += [v for replay in replays for v in replay.results]

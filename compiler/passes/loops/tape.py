@@ -48,12 +48,15 @@ def _loops(region: Region, sources: set[Value], depth: int, turns: int) -> Itera
         rule = Loop.of(node)
         if rule.count is None and not rule.control and (depth or not rule.until):
             continue
-        if rule.until and len(node.outputs) >= len(node.inputs):
-            continue  # The rows that it keeps are as many as its turns at most, and a tape has those taken.
         most = turns * _most_turns(rule)
         if most <= MOST_ROWS:
             yield node, depth
             yield from _loops(node.regions[0], sources, depth + 1, most)
+
+
+def has_all_rows(loop: Node) -> bool:
+    """Whether a loop's tape has a row for each turn that there may be, as what the loop keeps itself; else for those taken."""
+    return not Loop.of(loop).ends_early or len(loop.outputs) >= len(loop.inputs)
 
 
 def _most_turns(rule: Loop) -> int:
@@ -98,14 +101,13 @@ def _looped(copier: Copier, node: Node, body: Region, depth: int) -> tuple[Value
     rule = Loop.of(node)
     copier.builder.span, copier.builder.scope = node.span, node.scope
     # Rows of a loop that stands alone are as many as its turns; those in another loop are filled up, to be stacked.
-    alone = rule.ends_early and depth == 0
-    kept = replace(rule, count=_turns(rule, depth), fill=None if alone else rule.fill)
+    alone = depth == 0 and not has_all_rows(node)
+    turns = symbol("turns") if alone else _turns(rule)
+    kept = replace(rule, count=turns, fill=None if alone else rule.fill)
     return copier.builder.loop(copier[node.inputs[0]], kept, [copier[v] for v in node.inputs[1:]], body)
 
 
-def _turns(rule: Loop, depth: int) -> Size:
-    if rule.ends_early and not depth:
-        return symbol("turns")
+def _turns(rule: Loop) -> Size:
     if rule.count is not None:
         return rule.count
     assert rule.control is not None, "a loop in a loop has a known number of turns at most"

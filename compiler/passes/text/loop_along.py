@@ -105,21 +105,23 @@ class LoopAlong:
         return [copier[v] for v in self.body.outputs]
 
     def _rule(self, copier: Copier, node: Node) -> bool:
-        """What is read at the turn stands before the rest; what a loop inside carries has the lead axes that it has."""
+        """What is read at the turn stands before the rest; a loop inside carries and keeps what it did, as many of them."""
         if node in self.reads:
             return True
-        taken = [n.output for r in node.regions for n in r.walk() if n in self.reads]
-        read = [v for v in reading(node) if v is not self.body.inputs[0] and not self._grows(v)] if node.regions else []
-        read += [self.body.inputs[0]] if any(self._reads_turn(n) for r in node.regions for n in r.walk()) else []
-        for value in [*read, *taken]:
-            if copier[value].type.lead != value.type.lead:
-                self.g.node = node
-                raise self.g.refused(f"reads `{value.name}`, which is of a place of its own in each text")
-        return False
-
-    def _reads_turn(self, node: Node) -> bool:
-        turn = self.body.inputs[0]
-        return node not in self.reads and (turn in node.inputs or any(turn in r.outputs for r in node.regions))
+        if not node.regions:
+            return False
+        copier.copy(node)
+        made = copier[node.output].producer
+        assert made is not None, "a loop makes its results"
+        for old, new in zip(node.regions, made.regions, strict=True):
+            carried = [*zip(made.inputs[1:], new.inputs[1:], strict=True), *zip(new.outputs, old.outputs, strict=True)]
+            for value, wanted in carried:
+                if value.type.lead != wanted.type.lead:
+                    self.g.node = node
+                    raise self.g.refused(
+                        f"carries or keeps `{value.name}`, which is of a place of its own in each text,"
+                    )
+        return True
 
     def _outside(self) -> list[Value]:
         """What the loop's own code reads from around it."""
@@ -137,7 +139,7 @@ class LoopAlong:
         """Whether a node takes the row of the turn's own token."""
         if node.op is not Take or node.inputs[1] is not self.body.inputs[0]:
             return False
-        return self.g.grown_of(node.inputs[0]).row == node.attributes["axis"] if self._grows(node.inputs[0]) else False
+        return self._grows(node.inputs[0]) and self.g.grown_of(node.inputs[0]).row == node.attributes["axis"]
 
     def _grows(self, value: Value) -> bool:
         return bool(self.g.grown_of(value).axes)
@@ -148,9 +150,6 @@ class LoopAlong:
         for value in (*self.loop.inputs[1:], *self.body.inputs[1:]):
             if g.axes(value) or self._grows(value):
                 raise g.refused(f"carries `{value.name}`, which grows with the text,")
-        for value in (*self.loop.inputs[1:], *(v for v in self.outside if not self._grows(v))):
-            if g.grown_of(value).now:
-                raise g.refused("would keep what is true of this turn only")
         for node in self.nodes:
             g.node = node
             if node in self.reads:
@@ -163,6 +162,8 @@ class LoopAlong:
         for value in (v for r in [self.body, *(r for n in self.nodes for r in n.regions)] for v in r.outputs):
             if self._grows(value):
                 raise g.refused(f"keeps `{value.name}`, which grows, in every turn")
+        if any(g.grown_of(value).now for value in (*self.loop.inputs[1:], *self.outside)):
+            raise g.refused("would keep what is true of this turn only")
 
 
 def is_along_text(g: Turn, node: Node) -> bool:
@@ -175,9 +176,5 @@ def _is_zero(value: Value) -> bool:
     node = value.producer
     while node is not None and node.op in (Expand, Spread):
         node = node.inputs[0].producer
-    return (
-        node is not None
-        and node.op is Constant
-        and not isinstance(Constant.of(node).value, tuple)
-        and not Constant.of(node).value
-    )
+    number = Constant.of(node).value if node is not None and node.op is Constant else None
+    return isinstance(number, (bool, int, float)) and not number
