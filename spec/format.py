@@ -126,7 +126,8 @@ def _text(part: object) -> str:
         case ast.Identifier():
             return part.id
         case ast.Keep():
-            return f"{part.state.id} as {part.name.id}"
+            times = f" at {expr(part.times)}" if part.times is not None else ""
+            return f"{part.state.id}{times} as {part.name.id}"
         case ast.Reported():
             return expr(part.value) + (f" as {part.name.id}" if part.name else "")
         case tuple():

@@ -133,7 +133,7 @@ NAMES: list[Rule] = [
     (_all(_only("NAME"), _line(r"\bkeep(\s+\w+\s+as\s+\w+\s*,)*\s*$")),
      "missing-name", "what is kept is a name of the body", "write `y = ...` in the body, and `keep y as ys`"),
     (_only("NAME"), "missing-name", "a name is missing here", mend.name),
-    (_all(_only("AS"), _word("keep", "repeat")),
+    (_all(_only("AS", "MOMENTS"), _word("keep", "repeat")),
      "missing-name", "what is kept needs a name", "write `keep x as xs`"),
     (_all(_only("LPAR"), _word("train")),
      "missing-parameters", "a `train` has its settings in `( )`", "write `train(steps = 1000) { ... }`"),

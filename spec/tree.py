@@ -225,6 +225,10 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
     def keep(self, meta: Meta, c: Children) -> ast.Keep:
         return ast.Keep(self.span(meta), c[0], c[1])
 
+    def moment(self, meta: Meta, c: Children) -> ast.Keep:
+        state, *times, name = c
+        return ast.Keep(self.span(meta), state, name, times[0] if times else None)
+
     def extend(self, meta: Meta, c: Children) -> ast.Statement:
         name, count, *clauses, body = c
         search = clauses.pop()[0] if clauses and isinstance(clauses[-1], tuple) else None

@@ -83,6 +83,7 @@ WORDS = (
     Word("in", "clause", "Before the bounds of an `integrate`."),
     Word("using", "clause", "Before the solver of an `integrate`, or the search of an `extend`."),
     Word("keep", "clause", "After a `repeat` or an `integrate`: what it keeps of every turn, with a name."),
+    Word("at", "clause", "In the `keep` of an `integrate`: before the times at which a state is kept."),
     Word("as", "clause", "Before the name of a turn, of a path, or of a number that a `report` shows."),
     Word("shared", "clause", "All turns of a `repeat` have one set of parameters."),
     Word("by", "clause", "Before the number of tokens of an `extend`."),

@@ -31,6 +31,10 @@ class Section(Enum):
         "Matrices",
         "Of the last two axes; axes before them are matrices of their own. A matrix that has no such factor or inverse gives NaN.",
     )
+    FOURIER = (
+        "Fourier transforms",
+        "Of any length. Complex numbers are two values, `(re, im) = rfft(x)`; a transform is not divided by n, its inverse is.",
+    )
     DISTRIBUTIONS = (
         "Distributions",
         "A draw is a statement, `x ~ normal([2])`; without a shape it is one number. A `param` may start from the first two.",

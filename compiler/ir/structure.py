@@ -112,7 +112,7 @@ class StepControl:
 
     Its states are `CONTROL` ones, each of them possibly one per example: whether it goes on; the share of the way that it has gone;
     the length of its next step; how often its velocity was evaluated. Then `states` of the equation, as many velocities of
-    them, and directions of these where a derivative was taken.
+    them, what is asked for along the way, and directions of these where a derivative was taken.
 
     rtol, atol: the error of a step may be atol + rtol |y|.
     order: of the method.
@@ -171,21 +171,29 @@ class Loop(Structural):
 class Integrate(Structural):
     """A differential equation, until `discretise` makes it a loop.
 
-    Inputs: start, stop, the number of steps (absent for an adaptive method), the states. Region:
-    (time, states...) -> derivatives, of the states in the same order; that of a stochastic equation is
+    Inputs: start, stop, the number of steps (absent for an adaptive method), the shares of the way at which states are
+    asked for, the states. Region: (time, states...) -> derivatives, of the states in the same order; that of a stochastic equation is
     (time, turn, step, states...) -> increments. Outputs: the last states, then the kept paths with `steps + 1` rows each, or
-    an adaptive method's number of evaluations, negative where it did not arrive.
+    an adaptive method's number of evaluations, negative where it did not arrive; then the states asked for, each
+    [*shares, *state], not a number at a share that is not within 0 and 1.
 
     method: a solver's name.
     steps: their number as a size, None for an adaptive method.
-    keep: the places of the kept states.
+    keep: the places of the states whose paths are kept.
     options: of the method, by name.
+    asked: the places of the states that are asked for, one for each input of shares.
     """
 
     method: str
     steps: Size | None
     keep: tuple[int, ...]
     options: Mapping[str, float]
+    asked: tuple[int, ...] = ()
+
+    @property
+    def before_states(self) -> int:
+        """How many inputs stand before the states."""
+        return 2 + (self.steps is not None) + len(self.asked)
 
 
 @open_record

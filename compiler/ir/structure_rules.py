@@ -102,7 +102,7 @@ def _integral_faults(node: Node, field: Region) -> Iterator[str]:
 
 def _states(node: Node) -> list[Type]:
     """Of an integral."""
-    return [v.type for v in node.inputs[2 if Integrate.of(node).steps is None else 3 :]]
+    return [v.type for v in node.inputs[Integrate.of(node).before_states :]]
 
 
 def _constant(node: Node, graph: Graph) -> list[Type]:
@@ -162,10 +162,18 @@ def _loop(node: Node, graph: Graph) -> list[Type]:
 
 def _integral(node: Node, graph: Graph) -> list[Type]:
     integral, states = Integrate.of(node), _states(node)
+    places, count = integral.asked, len(integral.asked)
+    shares = [v.type for v in node.inputs[integral.before_states - count : integral.before_states]]
+    asked = [asked_type(states[i], share) for i, share in zip(places, shares, strict=True)]
     if integral.steps is None:
-        return [*states, Type(DType.INT, (), node.regions[0].inputs[0].type.lead)]
+        return [*states, Type(DType.INT, (), node.regions[0].inputs[0].type.lead), *asked]
     rows = integral.steps + 1
-    return [*states, *(states[i].with_shape((rows, *states[i].shape)) for i in integral.keep)]
+    return [*states, *(states[i].with_shape((rows, *states[i].shape)) for i in integral.keep), *asked]
+
+
+def asked_type(state: Type, share: Type) -> Type:
+    """The type of a state of an integral at some shares of the way."""
+    return state.with_shape((*share.shape, *state.shape)).with_lead(join_leads([state, share]))
 
 
 def _gradient(node: Node, graph: Graph) -> list[Type]:

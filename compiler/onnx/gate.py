@@ -240,7 +240,8 @@ class Gate:
 
     def _not_finite(self, name: str) -> Diagnostic:
         message = f"`{name}` of `{self.prepared.plain.name}` is not finite for any input that was tried: nothing could be compared"
-        return Diagnostic("not-finite", None, message, help="a number overflows, or something is divided by 0")
+        help = "a number overflows, something is divided by 0, or a matrix that any input may be has no factor: `cholesky(x @ x')`"
+        return Diagnostic("not-finite", None, message, help=help)
 
     def _out_of_range(self) -> Diagnostic:
         message = f"for every input that was tried, `{self.prepared.plain.name}` reads beyond an axis: nothing could be compared"

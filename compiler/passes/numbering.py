@@ -96,8 +96,13 @@ class Numbering:
         first, inside = node.inputs[len(node.inputs) - count :], body.inputs[len(body.inputs) - count :]
         for values in zip(inside, first, body.outputs[:count], node.outputs[:count], strict=True):
             self._join_all(*values)
-        kept = [inside[i] for i in Integrate.of(node).keep] if node.op is not Loop else body.outputs[count:]
-        for row, path in zip(kept, node.outputs[count:], strict=False):
+        if node.op is Loop:
+            kept = list(zip(body.outputs[count:], node.outputs[count:], strict=False))
+        else:
+            integral = Integrate.of(node)
+            places = (*integral.keep, *integral.asked)
+            kept = list(zip([inside[i] for i in places], node.outputs[len(node.outputs) - len(places) :], strict=True))
+        for row, path in kept:
             self._join_all(row, path)
 
     def _operation(self, node: Node) -> None:

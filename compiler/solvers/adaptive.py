@@ -15,10 +15,12 @@ from math import nan
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import product
 from mai.compiler.ir.structure import Loop, StepControl
-from mai.compiler.ir.types import Axis, DType, Type
+from mai.compiler.ir.types import Axis, DType, Type, join_leads
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.shapes.shape import Expand
 from mai.compiler.ops.terms import Term
+from mai.compiler.solvers.dense import Asked, beside, only, polynomial, within
 from mai.compiler.solvers.problem import Problem, Slopes, combined
 from mai.compiler.solvers.tableaus import Solver, Tableau
 from mai.spec.record import record
@@ -39,7 +41,10 @@ class Control:
 
 @dataclass(eq=False, slots=True)
 class At:
-    """Where every example is: whether it goes on, the share of the way, the next step's length, states and velocities."""
+    """Where every example is: whether it goes on, the share of the way, the next step's length, states and velocities.
+
+    `rows` are the states that are asked for along the way, 0 where the way has not come yet.
+    """
 
     going: Value
     tau: Value
@@ -47,11 +52,12 @@ class At:
     states: list[Value]
     slopes: Slopes
     evaluations: Value
+    rows: list[Value]
 
     @property
     def values(self) -> list[Value]:
         """The states of the loop, in the order of its body."""
-        return [self.going, self.tau, self.length, self.evaluations, *self.states, *self.slopes]
+        return [self.going, self.tau, self.length, self.evaluations, *self.states, *self.slopes, *self.rows]
 
     def copy(self) -> At:
         """Values of the same types, for a loop's body to read."""
@@ -62,15 +68,18 @@ class At:
             [Value(y.type, y.name) for y in self.states],
             [Value(k.type, "slope") for k in self.slopes],
             Value(self.evaluations.type, "evaluations"),
+            [Value(y.type, y.name) for y in self.rows],
         )
 
 
-def solve(problem: Problem, solver: Solver, control: Control) -> tuple[list[Value], Value]:
-    """The states at the end, and how often each example's velocity was evaluated.
+def solve(
+    problem: Problem, solver: Solver, control: Control, asked: list[Asked]
+) -> tuple[list[Value], Value, list[Value]]:
+    """The states at the end, how often each example's velocity was evaluated, and the states along the way that are asked for.
 
     An example that has not arrived after `max_steps` steps ends as not-a-number, and its evaluations are negative.
     """
-    way = Way(problem, solver, control)
+    way = Way(problem, solver, control, asked)
     builder = problem.builder
     first = way.begin()
     at = first.copy()
@@ -84,7 +93,8 @@ def solve(problem: Problem, solver: Solver, control: Control) -> tuple[list[Valu
     going, _, _, evaluations, *rest = builder.loop(builder.constant(control.max_steps), loop, first.values, region)
     failed, negative = builder.constant(nan), builder.emit(el.Negative, evaluations)
     states = [builder.emit(logic.Where, going, failed, y, name=y.name) for y in rest[: len(first.states)]]
-    return states, builder.emit(logic.Where, going, negative, evaluations, name="evaluations")
+    evaluations = builder.emit(logic.Where, going, negative, evaluations, name="evaluations")
+    return states, evaluations, way.arrived(going, rest[len(rest) - len(asked) :])
 
 
 def _described(tableau: Tableau, solver: Solver, control: Control, states: int) -> StepControl:
@@ -97,12 +107,13 @@ def _described(tableau: Tableau, solver: Solver, control: Control, states: int) 
 class Way:
     """The way from `start` to `stop`, one step a turn."""
 
-    def __init__(self, problem: Problem, solver: Solver, control: Control) -> None:
+    def __init__(self, problem: Problem, solver: Solver, control: Control, asked: list[Asked]) -> None:
         assert isinstance(solver.rule, Tableau), "an adaptive method has a tableau"
+        self.asked = asked
         self.problem, self.control, self.builder = problem, control, problem.builder
         self.tableau, self.order = solver.rule, solver.order
         tableau = self.tableau
-        rows = [*tableau.a, tableau.b, tableau.error]
+        rows = [*tableau.a, tableau.b, tableau.error, *(tableau.dense if asked else ())]
         self.coefficients = {c: self.builder.constant(float(c)) for c in sorted({c for row in rows for c in row if c})}
         self.span = self.builder.emit(el.Subtract, problem.stop, problem.start, name="span")
         self.lead = problem.states[0].type.lead
@@ -133,7 +144,18 @@ class Way:
         slopes = self.velocity(zero, states)
         length = self._first_length(states, slopes, zero)
         going, evaluations = (self.builder.spread(self.builder.constant(n), self.lead) for n in (True, 2))
-        return At(going, zero.value, length.value, states, slopes, evaluations)
+        return At(going, zero.value, length.value, states, slopes, evaluations, [self._no_rows(a) for a in self.asked])
+
+    def _no_rows(self, asked: Asked) -> Value:
+        """Zeros, in the place of a state at each of its shares."""
+        state, shares = self.problem.states[asked.place].type, asked.shares.type
+        zeros = self.builder.emit(
+            Expand,
+            self.builder.constant(0.0),
+            shape=(*shares.shape, *state.shape),
+            name=self.problem.states[asked.place].name,
+        )
+        return self.builder.spread(zeros, join_leads([state, shares]))
 
     def _first_length(self, states: list[Value], slopes: Slopes, zero: Term) -> Term:
         """Of a step of Euler's method that is as exact as a step of this one shall be."""
@@ -173,7 +195,31 @@ class Way:
             self._chosen(kept, states, at.states),
             self._chosen(kept, slopes[-1], at.slopes),
             evaluations.value,
+            [self._rows(at, tau, length, slopes, kept, last, place) for place in range(len(self.asked))],
         )
+
+    def _rows(self, at: At, tau: Term, length: Term, slopes: list[Slopes], kept: Term, last: Term, place: int) -> Value:
+        """What is asked for, with the states at those shares that lie in a step that was kept."""
+        asked = self.asked[place]
+        number, share = asked.place, self.term(asked.shares)
+        reached = share.emit(logic.Less, tau + length).emit(logic.LogicalOr, last)
+        inside = share.emit(logic.GreaterEqual, tau).emit(logic.LogicalAnd, reached).emit(logic.LogicalAnd, kept)
+        part = inside.where((share - tau) / inside.where(length, 1.0), 0.0)
+        powers = [tuple(row[i] for row in self.tableau.dense) for i in range(len(self.tableau.dense[0]))]
+        terms = [self.term(self._combined(power, [[k[number]] for k in slopes])[0]) for power in powers]
+        state = self.term(at.states[number])
+        rows = polynomial(state, length, terms, part)
+        return beside(inside, state.rank).where(rows, self.term(at.rows[place])).value
+
+    def arrived(self, going: Value, rows: list[Value]) -> list[Value]:
+        """What was asked for, where it lies on the way of an example that has arrived; not a number elsewhere."""
+        there = self.term(going).emit(logic.LogicalNot)
+        values = []
+        for asked, of_all in zip(self.asked, rows, strict=True):
+            share = self.term(asked.shares)
+            known = within(share).emit(logic.LogicalAnd, there)
+            values.append(only(known, self.term(of_all), self.problem.states[asked.place].type.rank).value)
+        return values
 
     def _chosen(self, condition: Term, yes: list[Value], no: list[Value]) -> list[Value]:
         return [condition.where(self.term(a), self.term(b)).value for a, b in zip(yes, no, strict=True)]

@@ -23,6 +23,11 @@ class Steps:
             return self.h
         return self.builder.emit(el.Multiply, self.h, self.builder.constant(float(coefficient)), name="h")
 
+    @property
+    def is_smooth(self) -> bool:
+        """Whether a state has a velocity between two steps: noise has none."""
+        return True
+
     def begin(self) -> list[Value]:
         """What a turn hands to the next beside the states, as it is before the first."""
         return []
@@ -100,6 +105,10 @@ class EulerMaruyama(Steps):
 
     def __init__(self, problem: Problem, h: Value) -> None:
         super().__init__(problem, h, [])
+
+    @property
+    def is_smooth(self) -> bool:
+        return False
 
     def step(self, turn: Value, states: list[Value], memory: list[Value]) -> tuple[list[Value], list[Value]]:
         return self.added(states, self.problem.velocity(self.time(turn, Fraction(0)), states, turn, self.h)), memory

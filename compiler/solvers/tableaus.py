@@ -13,13 +13,15 @@ Row = tuple[Fraction, ...]
 class Tableau:
     """An explicit Runge-Kutta method (Butcher 1964): stage i is at time c_i and starts from sum_j a_ij k_j.
 
-    An embedded pair has `error`, b less the weights of its other order; its last stage is the next step's first.
+    An embedded pair has `error`, b less the weights of its other order; its last stage is the next step's first. At a part p
+    of a step the state is y + h sum_i (d_i1 p + d_i2 p^2 + ...) k_i, with a row of `dense` for each stage.
     """
 
     a: tuple[Row, ...]
     b: Row
     c: Row
     error: Row = ()
+    dense: tuple[Row, ...] = ()
 
 
 @record
@@ -79,6 +81,16 @@ _DOPRI5 = Tableau(
     (*_DOPRI5_B, Fraction(0)),
     _row(0, "1/5", "3/10", "4/5", "8/9", 1, 1),
     _row("71/86400", 0, "-142/50085", "71/2880", "-5751/169600", "44/1575", "-1/60"),
+    # Of order four (Shampine 1986), with a continuous derivative.
+    (
+        _row(1, "-8048581381/2820520608", "8663915743/2820520608", "-12715105075/11282082432"),
+        _row(0, 0, 0, 0),
+        _row(0, "131558114200/32700410799", "-68118460800/10900136933", "87487479700/32700410799"),
+        _row(0, "-1754552775/470086768", "14199869525/1410260304", "-10690763975/1880347072"),
+        _row(0, "127303824393/49829197408", "-318862633887/49829197408", "701980252875/199316789632"),
+        _row(0, "-282668133/205662961", "2019193451/616988883", "-1453857185/822651844"),
+        _row(0, "40617522/29380423", "-110615467/29380423", "69997945/29380423"),
+    ),
 )
 
 # Tsitouras 2011, as he prints it.
@@ -101,6 +113,16 @@ _TSIT5 = Tableau(
         "-0.00178001105222577714", "-0.0008164344596567469", "0.007880878010261995", "-0.1447110071732629",
         "0.5823571654525552", "-0.45808210592918697", "1/66",
     ),
+    # Of order four.
+    (
+        _row(1, "-2.763706197274826", "2.9132554618219126", "-1.0530884977290216"),
+        _row(0, "0.1317", "-0.2234", "0.1017"),
+        _row(0, "3.9302962368947516", "-5.941033872131505", "2.490627285651253"),
+        _row(0, "-12.411077166933676", "30.33818863028232", "-16.548102889244902"),
+        _row(0, "37.50931341651104", "-88.1789048947664", "47.37952196281928"),
+        _row(0, "-27.896526289197286", "65.09189467479366", "-34.87065786149661"),
+        _row(0, "1.5", "-4", "2.5"),
+    ),
 )  # fmt: skip
 
 _BOSH3 = Tableau(
@@ -108,6 +130,8 @@ _BOSH3 = Tableau(
     _row("2/9", "1/3", "4/9", 0),
     _row(0, "1/2", "3/4", 1),
     _row("-5/72", "1/12", "1/9", "-1/8"),
+    # The cubic through both ends and the velocities there.
+    (_row(1, "-4/3", "5/9"), _row(0, 1, "-2/3"), _row(0, "4/3", "-8/9"), _row(0, -1, 1)),
 )
 
 _STEPS, _TOLERANCES = ("steps", "adjoint"), ("rtol", "atol", "max_steps", "adjoint")

@@ -58,8 +58,8 @@ def subject_of(graph: Graph, manifest: Manifest) -> Subject:
     integral = Integrate.of(node)
     assert integral.steps is not None, "a method that is not adaptive has a number of steps"
     setting = _setting(graph, integral.steps, node)
-    keeps = bool(integral.keep)
-    if keeps and setting is None:
+    keeps = bool(integral.keep or integral.asked)
+    if integral.keep and setting is None:
         message = "the path that it keeps has as many points as the spec says: its number of steps stays"
         raise refusal(message, node.span, "make the number a setting: `steps: int = 20`")
     steps = integral.steps if setting is None else int(graph.settings[setting].default)

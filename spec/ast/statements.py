@@ -91,11 +91,12 @@ class Derivative(Statement):
 
 @node
 class Keep:
-    """`keep x as xs`."""
+    """`keep x as xs`, or `keep x at times as xs` after an `integrate`."""
 
     span: Span
     state: Identifier
     name: Identifier
+    times: Expr | None = None
 
 
 @node

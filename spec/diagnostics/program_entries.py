@@ -105,8 +105,8 @@ PROGRAM: dict[str, Entry] = {
     ),
     "no-path": Entry(
         "A path that no solver keeps",
-        "`keep` has a point for every step, so the number of steps must be known. `dopri5` and `tsit5` choose their own for\n"
-        "every example, and `adjoint = true` forgets them on purpose.",
+        "`keep x as xs` has a point for every step, so the number of steps must be known. `dopri5` and `tsit5` choose their own\n"
+        "for every example: `keep x at times as xs` has a point for each of the times. `adjoint = true` forgets steps on purpose.",
         entry("integrate s in 0..1 using dopri5() { dx/ds = -x } keep x as path\n  return path[0]"),
         entry("integrate s in 0..1 using rk4(20) { dx/ds = -x } keep x as path\n  return path[0]"),
     ),

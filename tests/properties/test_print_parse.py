@@ -16,7 +16,7 @@ from mai.spec.source import Source, Span
 
 NOWHERE = Span(Source("", ""), 0, 0)
 # Words of the grammar are names wherever a name can stand; only a statement cannot begin with one of its own words.
-names = st.sampled_from(["x", "σ", "h1", "keep", "train", "as", "every", "shared", "int", "in", "data", "dx"])
+names = st.sampled_from(["x", "σ", "h1", "keep", "train", "as", "every", "shared", "int", "in", "data", "dx", "at"])
 in_expressions = names | st.sampled_from(["return", "repeat", "state", "if"])
 texts = st.text(st.characters(codec="utf-8", exclude_characters='"\n\r', exclude_categories=["Cc", "Cs"]), max_size=5)
 
@@ -85,6 +85,7 @@ simple = st.one_of(
 
 def _nest(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     body, keep = row(inner), node(ast.Keep, state=identifiers, name=identifiers)
+    moment = node(ast.Keep, state=identifiers, name=identifiers, times=st.none() | small)
     return st.one_of(
         node(ast.If, condition=small, then=body, otherwise=body),
         node(
@@ -96,7 +97,7 @@ def _nest(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
             body=body,
             keeps=row(keep),
         ),
-        node(ast.Integrate, variable=identifiers, start=small, stop=small, solver=small, body=body, keeps=row(keep)),
+        node(ast.Integrate, variable=identifiers, start=small, stop=small, solver=small, body=body, keeps=row(moment)),
         node(ast.Extend, name=identifiers, count=small, until=st.none() | small, search=st.none() | small, body=body),
     )
 

@@ -9,6 +9,7 @@ from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from mai.compiler.elaborate.bindings import Binding, Environment
+from mai.compiler.elaborate.blocks.kept_along import Kept, read_kept
 from mai.compiler.elaborate.blocks.loop_states import State, leave, settle, states_of
 from mai.compiler.elaborate.blocks.solver import Method, read_method
 from mai.compiler.elaborate.context import Context
@@ -16,18 +17,18 @@ from mai.compiler.elaborate.statement_rules import belongs_elsewhere, elaborates
 from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.structure import Integrate
+from mai.compiler.ir.structure_rules import asked_type
 from mai.compiler.ir.types import Axis, DType, Type, join_leads
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.random import random_numbers as rnd
 from mai.spec import ast
 from mai.spec.ast_walk import names_of
 from mai.spec.diagnostics import Edit
-from mai.spec.diagnostics.edit import meant, put
+from mai.spec.diagnostics.edit import put
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 
 MOST_STATES = 3  # That a misspelt one may stand for.
-KEEP = "write `using rk4(100)` to keep 101 points"
 
 
 def _integrated(statement: ast.Derivative) -> Edit:
@@ -53,6 +54,13 @@ class Course:
     bounds: tuple[Value, Value]
     start: Value | None = None
     length: Value | None = None
+
+    def way(self, e: Context) -> tuple[Value, Value]:
+        """Where the variable starts, and how far it goes."""
+        if self.start is not None and self.length is not None:
+            return self.start, self.length
+        start, stop = self.bounds
+        return start, e.emit(el.Subtract, stop, start)
 
     @property
     def lead(self) -> tuple[Axis, ...]:
@@ -110,17 +118,34 @@ def _integrate(e: Context, env: Environment, statement: ast.Integrate) -> Bindin
     states = _moved_states(e, env, integral)
     steps = [] if method.steps is None else [e.builder.size(method.steps)]
     region, states = _velocity_region(e, env, integral, states, steps)
-    keep = _kept_states(e, integral, states)
-    types = [s.first.type for s in states]
-    if method.steps is None:
-        types.append(Type(DType.INT, (), region.inputs[0].type.lead))
-    else:
-        types += [types[i].with_shape((method.steps + 1, *types[i].shape)) for i in keep]
-    operation = Integrate(method.solver.name, method.steps, keep, method.options)
-    node = e.builder.add(operation, [*integral.course.bounds, *steps, *(s.first for s in states)], types, [region])
+    kept = read_kept(e, env, statement, method, states, integral.course.way(e)) if statement.keeps else []
+    node = _node(e, integral, region, states, steps, kept)
     leave(env, states, node.outputs)
-    _bind_further(e, env, integral, node, node.outputs[len(states) :])
+    for k, value in zip(kept, node.outputs[len(node.outputs) - len(kept) :], strict=True):
+        value.name = k.name.id
+        env.bind(k.name, value)
+    if method.steps is None and e.builder.region is e.graph:
+        e.evaluations.append(node.outputs[len(states)])  # The export adds them up.
     return None
+
+
+def _node(
+    e: Context, integral: Integral, region: Region, states: list[State], steps: list[Value], kept: list[Kept]
+) -> Node:
+    """The integral: its last states, then its paths or its evaluations, then the states that are asked for."""
+    method, first = integral.method, [s.first for s in states]
+    paths = tuple(k.place for k in kept if k.shares is None)
+    asked = tuple(k.place for k in kept if k.shares is not None)
+    shares = [k.shares for k in kept if k.shares is not None]
+    types = [v.type for v in first]
+    if method.steps is None:
+        further = [Type(DType.INT, (), region.inputs[0].type.lead)]
+    else:
+        further = [types[i].with_shape((method.steps + 1, *types[i].shape)) for i in paths]
+    further += [asked_type(types[i], share.type) for i, share in zip(asked, shares, strict=True)]
+    operation = Integrate(method.solver.name, method.steps, paths, method.options, asked)
+    inputs = [*integral.course.bounds, *steps, *shares, *first]
+    return e.builder.add(operation, inputs, [*types, *further], [region])
 
 
 def _course(e: Context, env: Environment, statement: ast.Integrate) -> Course:
@@ -137,17 +162,6 @@ def _time_bound(e: Context, env: Environment, expr: ast.Expr) -> Value:
         message = f"an integral's bounds are numbers, this is {describe(bound.type.shape)}"
         raise e.fail("rank-mismatch", expr.span, message, label=describe(bound.type.shape))
     return bound
-
-
-def _bind_further(e: Context, env: Environment, integral: Integral, node: Node, further: Sequence[Value]) -> None:
-    """Bind kept paths to their names in the spec; numbers of evaluations are kept for the export, which adds them up."""
-    if integral.method.steps is None:
-        if e.builder.region is e.graph:
-            e.evaluations += further
-        return
-    for kept, path in zip(integral.written.keeps, further, strict=True):
-        path.name = kept.name.id
-        env.bind(kept.name, path)
 
 
 # --------------------------------------------------------------------- states
@@ -285,22 +299,3 @@ def _noise(e: Context, env: Environment, name: ast.Identifier, step: Value) -> V
     unit = e.draws.random(rnd.RandomNormal, "dW", state.type.shape)
     root = e.emit(el.Sqrt, e.emit(el.Absolute, step))
     return e.emit(el.Multiply, unit, root, name="dW")
-
-
-# ---------------------------------------------------------------------- paths
-
-
-def _kept_states(e: Context, integral: Integral, states: Sequence[State]) -> tuple[int, ...]:
-    """The indices of the states whose paths are kept."""
-    names, keeps, method = [s.name for s in states], integral.written.keeps, integral.method
-    for kept in keeps:
-        if kept.state.id not in names:
-            guess = closest(kept.state.id, names)
-            help = meant(kept.state.span, guess) if guess else None
-            message = f"`{kept.state.id}` is not moved by this integral"
-            raise e.fail("unknown-state", kept.state.span, message, help=help)
-    if keeps and (method.steps is None or method.options.get("adjoint")):
-        why = "chooses its own steps" if method.steps is None else "with `adjoint` forgets its steps"
-        message = f"`{method.solver.name}` {why}: there is no path to keep"
-        raise e.fail("no-path", keeps[0].span, message, help=put(integral.written.solver.span, "rk4(100)", KEEP))
-    return tuple(names.index(k.state.id) for k in keeps)

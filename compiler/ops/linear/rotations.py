@@ -50,8 +50,10 @@ def turned(op: Onnx[V], a: V, count: Scalar[V]) -> V:
 
     rounds = op.Mul(meets, SWEEPS)
     first = op.Where(unit, 1.0, zero)
-    rest, vectors, _ = op.turns(rounds, [a, first, op.real(0.0)], turn, stops=True)
-    return op.Concat(vectors, transposed(op, diagonal(op, rest, places)), axis=1)
+    _, vectors, _ = op.turns(rounds, [a, first, op.real(0.0)], turn, stops=True)
+    product = op.MatMul(transposed(op, vectors), vectors)
+    vectors = op.Sub(op.Mul(vectors, 1.5), op.Mul(op.MatMul(vectors, product), 0.5))  # The roundings of all rounds go.
+    return op.Concat(vectors, total(op, op.Mul(vectors, op.MatMul(a, vectors)), 1), axis=1)
 
 
 def _partners(op: Onnx[V], numbers: V, k: V, meets: V, size: V) -> V:

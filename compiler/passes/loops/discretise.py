@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from fractions import Fraction
 from functools import partial
 
 from mai.compiler.ir.builder import Builder
@@ -15,6 +16,7 @@ from mai.compiler.ops.shapes.shape import Concat, Unsqueeze
 from mai.compiler.passes.loops.hoist import local_sizes, parted, tables_of, timed_values
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.solvers.adaptive import Control, solve
+from mai.compiler.solvers.dense import Asked, Path
 from mai.compiler.solvers.fixed import steps_of
 from mai.compiler.solvers.problem import Problem, Slopes
 
@@ -40,27 +42,43 @@ def _solved(copier: Copier, node: Node, inputs: list[Value], local: set[str]) ->
     """The loop of an integral that starts from `inputs`: the last states, then the kept paths or the evaluations."""
     integral = Integrate.of(node)
     solver, options = SOLVERS[integral.method], {**DEFAULTS, **integral.options}
-    start, stop, *rest = inputs
-    steps, states = (None, rest) if solver.adaptive else (rest[0], rest[1:])
+    (start, stop), states = inputs[:2], inputs[integral.before_states :]
+    shares = inputs[integral.before_states - len(integral.asked) : integral.before_states]
+    asked = [Asked(place, share) for place, share in zip(integral.asked, shares, strict=True)]
     problem = _problem(copier, node, start, stop, states, local)
-    if steps is None:
+    if integral.steps is None:
         control = Control(options["rtol"], options["atol"], int(options["max_steps"]))
-        last, evaluations = solve(problem, solver, control)
-        return [*last, evaluations]
-    builder = copier.builder
+        last, evaluations, rows = solve(problem, solver, control, asked)
+        return [*last, evaluations, *rows]
+    return _in_equal_steps(copier.builder, integral, problem, inputs[2], asked)
+
+
+def _in_equal_steps(
+    builder: Builder, integral: Integrate, problem: Problem, steps: Value, asked: list[Asked]
+) -> list[Value]:
+    """The last states, the kept paths, and what is asked for between two steps."""
+    start, stop, states = problem.start, problem.stop, problem.states
     h = builder.emit(el.Divide, builder.emit(el.Subtract, stop, start), builder.emit(el.ToReal, steps), name="h")
-    method = steps_of(solver, problem, h)
+    method = steps_of(SOLVERS[integral.method], problem, h)
     memory = method.begin()
     body = Region([Value(v.type, v.name) for v in (steps, *states, *memory)])
     turn, *inside = body.inputs
     turn.name = "turn"
     outer, builder.region = builder.region, body
-    moved, held = method.step(turn, inside[: len(states)], inside[len(states) :])
-    body.outputs = [*moved, *held, *(moved[i] for i in integral.keep)]
+    here = inside[: len(states)]
+    moved, held = method.step(turn, here, inside[len(states) :])
+    places = sorted({*integral.keep, *(a.place for a in asked)})
+    bent = sorted({a.place for a in asked}) if method.is_smooth else []
+    slopes = problem.velocity(method.time(turn, Fraction(0)), here) if bent else []
+    body.outputs = [*moved, *held, *(moved[i] for i in places), *(slopes[i] for i in bent)]
     builder.region = outer
     made = builder.loop(steps, Loop(integral.steps, fresh=False), [*states, *memory], body)
-    paths = [_with_start(builder, states[i], rows) for i, rows in zip(integral.keep, made[len(inside) :], strict=True)]
-    return [*made[: len(states)], *paths]
+    last, rows = made[: len(states)], made[len(inside) :]
+    paths = {i: _with_start(builder, states[i], row) for i, row in zip(places, rows, strict=False)}
+    ends = problem.velocity(stop, list(last)) if bent else []
+    speeds = {i: _with_end(builder, row, ends[i]) for i, row in zip(bent, rows[len(places) :], strict=True)}
+    between = [Path(steps, h, paths[a.place], speeds.get(a.place)).at(builder, a.shares) for a in asked]
+    return [*last, *(paths[i] for i in integral.keep), *between]
 
 
 def _problem(copier: Copier, node: Node, start: Value, stop: Value, states: list[Value], local: set[str]) -> Problem:
@@ -115,3 +133,10 @@ def _with_start(builder: Builder, start: Value, rows: Value) -> Value:
     axis = -rows.type.rank
     first = builder.emit(Unsqueeze, start, axes=(axis,))
     return builder.emit(Concat, first, rows, axis=axis, name=rows.name)
+
+
+def _with_end(builder: Builder, rows: Value, end: Value) -> Value:
+    """Velocities: a row a step, then that at the end."""
+    axis = -rows.type.rank
+    last = builder.emit(Unsqueeze, end, axes=(axis,))
+    return builder.emit(Concat, rows, last, axis=axis, name=rows.name)

@@ -36,5 +36,11 @@ def _place(node: Node, output: Value, places: Places) -> int | None:
 
 
 def _is_path(node: Node, output: Value) -> bool:
-    keep = Integrate.of(node).keep
-    return bool(keep) and any(output is path for path in node.outputs[-len(keep) :])
+    """Whether an integral's output has rows along its own time: a path, or a state at one axis of times."""
+    integral, count = Integrate.of(node), len(node.inputs)
+    first = count - integral.before_states
+    paths = list(node.outputs[first : first + len(integral.keep)])
+    shares = node.inputs[integral.before_states - len(integral.asked) : integral.before_states]
+    asked = node.outputs[len(node.outputs) - len(integral.asked) :]
+    paths += [y for y, share in zip(asked, shares, strict=True) if share.type.rank == 1]
+    return any(output is path for path in paths)

@@ -1,0 +1,89 @@
+"""Fourier transforms in whole programs: of any length, along any axis, and at a length that the call knows; against numpy's."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mai.compiler.compile_options import Trained
+from mai.compiler.onnx.export import export
+from mai.compiler.program import Program
+from mai.compiler.training.initial_weights import load_weights
+from mai.runtime import load
+from mai.runtime.arrays import Array
+
+Maker = Callable[[str], Program]
+LINE = """
+# A transform and its inverse.
+export line(x: [SIZE]) -> ([SIZE // 2 + 1], [SIZE // 2 + 1], [SIZE]) {
+  (re, im) = rfft(x)
+  return (re, im, irfft(re, im, SIZE))
+}
+"""
+SPEC = """
+# Transforms, their inverses and derivatives.
+export plane(x: [h, w]) -> ([h, w], [h, w], [h, w], [h, w]) {
+  (re, im) = fft2(x)
+  (back, rest) = ifft2(re, im)
+  (half_re, half_im) = rfft2(x)
+  return (re, im, back, irfft2(half_re, half_im, w))
+}
+export smooth(x: [30, 2]) -> ([30, 2], [30, 2], [12, 2]) {
+  (re, im) = rfft(x, axis = 0)
+  low = irfft(re[:5], im[:5], 30, axis = 0)
+  fewer = irfft(re[:7], im[:7], 12, axis = 0)
+  return (low, grad(sum(sin(low) * range(30)[:, None]), x), fewer)
+}
+"""
+
+
+def run(program: Program, name: str, folder: Path, x: Array) -> list[Array]:
+    path = export(program, name, Trained(load_weights(program, None)[0]), folder).path
+    return list(load(path, providers="cpu")(x=x).values())
+
+
+def draw(*shape: int) -> Array:
+    return np.asarray(np.random.default_rng(2).standard_normal(shape), np.float32)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3, 64, 100, 1000, 4099])
+def test_a_line_of_any_length(program: Maker, tmp_path: Path, size: int) -> None:
+    x = draw(2, size)
+    for text in (LINE, LINE.replace("SIZE", str(size))):
+        re, im, back = run(program(text), "line", tmp_path, x)
+        wanted = np.fft.rfft(np.asarray(x, np.float64))
+        np.testing.assert_allclose(re + 1j * im, wanted, atol=4e-6 * np.abs(wanted).max())
+        np.testing.assert_allclose(back, x, atol=2e-5)
+
+
+def test_a_plane(program: Maker, tmp_path: Path) -> None:
+    x = draw(2, 6, 9)
+    re, im, back, again = run(program(SPEC), "plane", tmp_path, x)
+    np.testing.assert_allclose(re + 1j * im, np.fft.fft2(x), atol=1e-4)
+    np.testing.assert_allclose(back, x, atol=1e-5)
+    np.testing.assert_allclose(again, x, atol=1e-5)
+
+
+def test_frequencies_that_are_left_out(program: Maker, tmp_path: Path) -> None:
+    x = draw(3, 30, 2)
+    low, slope, fewer = run(program(SPEC), "smooth", tmp_path, x)
+    y = torch.from_numpy(x).double().requires_grad_(True)
+    kept = torch.fft.rfft(y, dim=1)[:, :5]
+    wanted = torch.fft.irfft(kept, n=30, dim=1)
+    (torch.sin(wanted) * torch.arange(30)[:, None]).sum().backward()
+    np.testing.assert_allclose(low, wanted.detach(), atol=1e-5)
+    np.testing.assert_allclose(slope, y.grad, atol=1e-4)
+    np.testing.assert_allclose(fewer, np.fft.irfft(np.fft.rfft(x, axis=1)[:, :7], 12, axis=1), atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("line", "says"),
+    [("irfft(x, x, 6)", "the frequencies 0 to 3"), ("irfft(x, x[:4], 8)", "the imaginary part")],
+)
+def test_what_is_refused(program: Maker, line: str, says: str) -> None:
+    with pytest.raises(AssertionError, match=says):
+        program(f"export f(x: [5]) -> [] {{ return sum({line}) }}")
