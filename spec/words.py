@@ -118,6 +118,9 @@ def texts(words: tuple[Word, ...]) -> tuple[str, ...]:
 
 
 DECLARATIONS, STATEMENTS = of_kind("declaration"), of_kind("statement")
-DISTRIBUTIONS = ("normal", "uniform", "bernoulli", "integers", "categorical")
+DISTRIBUTIONS = (
+    "normal", "uniform", "bernoulli", "integers", "categorical", "poisson", "exponential", "gamma", "beta", "dirichlet", "laplace",
+    "gumbel", "logistic", "student_t", "truncated_normal", "multivariate_normal", "mixture",
+)  # fmt: skip
 RESERVED = frozenset(texts(of_kind("value", "operator", "branch")))  # No names, wherever they stand.
 FORMS = {word.node: word.form for word in WORDS if word.node is not None}

@@ -47,10 +47,17 @@ PROGRAM: dict[str, Entry] = {
     ),
     "impossible-draw": Entry(
         "Numbers that no distribution has",
-        "A probability lies between 0 and 1, a standard deviation is not negative, and `uniform` and `integers` draw from low to\n"
+        "A probability lies between 0 and 1, a rate or a scale is positive, and `uniform` and `integers` draw from low to\n"
         "high. A setting that is such a number has that range when the file is called, too.",
         entry("keep ~ bernoulli(90)\n  return where(keep, x, 0)"),
         entry("keep ~ bernoulli(0.9)\n  return where(keep, x, 0)"),
+    ),
+    "no-closed-form": Entry(
+        "A quantity of distributions that has no formula",
+        "`kl(q, p)` and `entropy(q)` are formulas, and not all distributions have one: two kinds have no divergence, a mixture no\n"
+        "entropy. The mean over draws says the same: `x ~ q`, then `log_prob(q, x) - log_prob(p, x)`.",
+        entry("q = laplace([2])\n  return x + kl(q, normal([2]))"),
+        entry("q = laplace([2])\n  z ~ q\n  return x + log_prob(q, z) - log_prob(normal([2]), z)"),
     ),
     "state-not-kept": Entry(
         "A state that cannot take what is assigned to it",
