@@ -64,7 +64,9 @@ class Trainer:
         self.stage = stage or begin(out, options.weights, options.device, precision, options.resume)
         self.accelerator, self.checkpoint = self.stage.accelerator, self.stage.checkpoint
         self.processes, self.scaling = Processes(self.accelerator), Scaling(self.accelerator.scaler)
-        self.device: torch.device = self.accelerator.device
+        # To torch `cpu:0` of several processes is another device than `cpu`: moved there, states would be copied.
+        place = self.accelerator.device
+        self.device = torch.device("cpu") if place.type == "cpu" else place
         self.data = self._load()
         self.batch = min(options.batch or settings.batch, self.data.count or 1 << 60)
         self.processes.check(training.graph, self.batch)
