@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import argparse
 import re
-import resource
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -103,16 +103,32 @@ def peak(kind: str, turns: int, form: str) -> int:
 def print_peak(kind: str, turns: int, form: str) -> None:
     """Print how much higher the peak is after a step than before it, in MiB."""
     step = step_of(kind, turns, form)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = highest()
     step()
-    print((resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) // 1024)
+    print((highest() - before) // 1024)
+
+
+def highest() -> int:
+    """The most memory that this process has had, in KiB; `ru_maxrss` would begin with its parent's."""
+    (line,) = [x for x in Path("/proc/self/status").read_text().splitlines() if x.startswith("VmHWM")]
+    return int(line.split()[1])
 
 
 def measured(what: str, calls: dict[str, Callable[[], Any]], rounds: int) -> tuple[list[str], dict[str, float]]:
-    """A row of the table and its figures."""
-    times = interleaved(calls, rounds)
+    """A row of the table and its figures; no rounds: each call is measured once, since the loop takes a minute."""
+    times = interleaved(calls, rounds) if rounds else once(calls)
     middle, how = medians(times), ratio(times, "loop", "blocks")
     return [what, *(seconds(middle[form]) for form in FORMS), f"{how:.2f} ×"], {**middle, "ratio": how}
+
+
+def once(calls: dict[str, Callable[[], Any]]) -> dict[str, list[float]]:
+    """The seconds of one call of each."""
+    times = {}
+    for form, call in calls.items():
+        began = time.perf_counter()
+        call()
+        times[form] = [time.perf_counter() - began]
+    return times
 
 
 def main() -> None:
@@ -120,7 +136,7 @@ def main() -> None:
     torch.set_num_threads(1)
     rows, figures = [], {}
     for kind, name in KINDS.items():
-        for turns, rounds in ((512, 5), (2048, 1)):
+        for turns, rounds in ((512, 3), (2048, 0)):
             what = f"{name}: training, {turns:,} turns"
             row, figures[what] = measured(what, {form: step_of(kind, turns, form) for form in FORMS}, rounds)
             rows.append(row)

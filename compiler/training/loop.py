@@ -113,7 +113,9 @@ class Trainer:
         self.seed = settings.seed if options.seed is None else options.seed
         self.accelerator = accelerator_of(options.device, options.precision or settings.precision)
         self.processes, self.scaling = Processes(self.accelerator), Scaling(self.accelerator.scaler)
-        self.device: torch.device = self.accelerator.device
+        # To torch `cpu:0` of several processes is another device than `cpu`: moved there, states would be copied.
+        found = self.accelerator.device
+        self.device = torch.device("cpu") if found.type == "cpu" else found
         for path in (out, options.weights) if self.processes.main else ():
             folder.settle(path or out)
         self.checkpoint = self.processes.from_main(ck.latest(out) if options.resume and self.processes.main else None)

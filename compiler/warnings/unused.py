@@ -101,7 +101,8 @@ def _name_of(declaration: ast.Declaration) -> ast.Identifier | None:
 def _mentioned(declaration: ast.Declaration) -> set[str]:
     """Every name that a declaration speaks of, the nets of `minimize e over f` and the `vocab` of tokens included."""
     names = names_of(declaration)
-    if any(True for _ in nodes_of(declaration, ast.TokensType)):
+    one_token = any(written.kind == "token" for written in nodes_of(declaration, ast.ScalarType))
+    if one_token or any(True for _ in nodes_of(declaration, ast.TokensType)):
         names |= {"vocab"}
     if isinstance(declaration, ast.Train):
         minimized = [s for s in declaration.body if isinstance(s, ast.Minimize)]

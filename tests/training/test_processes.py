@@ -34,6 +34,8 @@ net g(x: [2]) -> [] {
   param v: [16] ~ normal(0, 1)
   return mean(v * relu(linear(x, 16)))
 }
+net slow = average(g, 0.8)
+net first = copy(f)
 train(steps = 16, batch = 15, optimizer = adamw(lr = 1e-2), ema = 0.9, clip = 0.1) {
   z ~ normal([2])
   repeat 3 shared {
@@ -42,7 +44,7 @@ train(steps = 16, batch = 15, optimizer = adamw(lr = 1e-2), ema = 0.9, clip = 0.
   }
   minimize softplus(g(f(z))) + softplus(-g(x)) over g
   minimize softplus(-g(f(z))) over f
-  report sum(f(z)^2)
+  report sum(f(z)^2), slow(x) as followed, sum(first(z)^2) as held
   record f.u every 4
 }
 export sample() -> [2] {

@@ -147,8 +147,12 @@ def test_what_has_no_second_set_is_told(wrong: str, tmp_path: Path) -> None:
     assert "second-set" in [d.slug for d in check(path).diagnostics]
 
 
-def test_no_objective_moves_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [('over "f.*"', "over slow"), ('"f.*"', '"slow.*"'), ("lr = 0.1)", 'lr = 0.1), freeze = ["slow.*"]')],
+)
+def test_no_objective_moves_them(before: str, after: str, tmp_path: Path) -> None:
     path = tmp_path / "spec.mai"
-    path.write_text(FAMILY.replace('over "f.*"', "over slow"))
+    path.write_text(FAMILY.replace(before, after))
     (found,) = [d for d in check(path).diagnostics if d.severity == "error"]
-    assert found.slug == "not-a-net" and "follows `f`" in found.message
+    assert found.slug == "not-a-net" and "follows" in found.message

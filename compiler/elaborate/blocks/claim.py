@@ -19,7 +19,7 @@ from mai.compiler.ir.operation import describe
 from mai.compiler.ops.elementwise import ToReal
 from mai.compiler.program import Check, Claim
 from mai.spec import ast
-from mai.spec.ast_walk import names_of
+from mai.spec.ast_walk import names_of, nodes_of
 from mai.spec.diagnostics import Reporter
 from mai.spec.diagnostics.edit import put
 from mai.spec.read_settings import read_settings
@@ -65,11 +65,11 @@ def elaborate_claim(
     e.ask_for_batch()
     e.statements.block(env, declaration.body)
     e.draws.finish()
-    if not e.claim.checks and len(report.diagnostics) == before:
+    if not any(True for _ in nodes_of(declaration.body, ast.Check)):
         last = declaration.body[-1] if declaration.body else None
         help = repairs.instead_of_name(last, "check") or "end it in `check ...`, a condition"
         report.error("check-missing", declaration.head, "a claim says what it checks", help=help)
-    if len(report.diagnostics) > before or not settings:
+    if len(report.diagnostics) > before or not settings or not e.claim.checks:
         return None
     several = "seed" in e.graph.settings or bool(e.graph.inputs)
     return Claim(e.graph, tuple(e.claim.checks), settings.count if several else 1, settings.seeds if several else 1)

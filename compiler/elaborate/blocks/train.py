@@ -211,6 +211,13 @@ def _check_matches(pattern: Pattern, weights: Mapping[str, Weight], report: Repo
         return
     trained = [copy.name for weight in weights.values() if weight.trained for copy in turns_of(weight)]
     if not any(pattern.match(name) for name in trained):
+        following = [copy.name for weight in weights.values() if weight.follows for copy in turns_of(weight)]
+        if any(pattern.match(name) for name in following):
+            message = f"`{pattern.text}` follows other parameters: no objective moves it"
+            report.error(
+                "not-a-net", pattern.span, message, help="name the parameters that it follows, or leave it out"
+            )
+            return
         guess = closest(pattern.text, trained)
         help = put(pattern.span, f'"{guess}"', f"did you mean `{guess}`?") if guess else None
         report.error("unknown-name", pattern.span, f"no parameter has a name like `{pattern.text}`", help=help)
