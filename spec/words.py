@@ -69,8 +69,10 @@ WORDS = (
          "repeat COUNT[ shared][ as INDEX][ until UNTIL] { BODY }[ keep KEEPS]", ast.Repeat),
     Word("integrate", "statement", "A differential equation, solved along a variable.",
          "integrate VARIABLE in START..STOP using SOLVER { BODY }[ keep KEEPS]", ast.Integrate),
-    Word("extend", "statement", "A text that grows by one token a turn.", "extend NAME by COUNT[ until UNTIL] { BODY }", ast.Extend),
+    Word("extend", "statement", "A text that grows by one token a turn.", "extend NAME by COUNT[ until UNTIL][ using SEARCH] { BODY }",
+         ast.Extend),
     Word("append", "statement", "The next token of the text that an `extend` grows.", "append VALUE", ast.Append, before_value=True),
+    Word("score", "statement", "The score of each next token, in an `extend` that searches.", "score VALUE", ast.Score, before_value=True),
     Word("minimize", "statement", "An objective, averaged over examples; `over` some nets or parameters alone.",
          "minimize VALUE[ over OVER][ every EVERY]", ast.Minimize, before_value=True),
     Word("report", "statement", "Numbers that training shows.", "report VALUES", ast.Report, before_value=True),
@@ -79,7 +81,7 @@ WORDS = (
     Word("check", "statement", "What has to hold, in a `claim`.", "check VALUE", ast.Check, before_value=True),
     Word("from", "clause", "Before the source of `data`, and the file of `weights`.", goes_on=True),
     Word("in", "clause", "Before the bounds of an `integrate`."),
-    Word("using", "clause", "Before the solver of an `integrate`."),
+    Word("using", "clause", "Before the solver of an `integrate`, or the search of an `extend`."),
     Word("keep", "clause", "After a `repeat` or an `integrate`: what it keeps of every turn, with a name."),
     Word("at", "clause", "In the `keep` of an `integrate`: before the times at which a state is kept."),
     Word("as", "clause", "Before the name of a turn, of a path, or of a number that a `report` shows."),
@@ -116,6 +118,9 @@ def texts(words: tuple[Word, ...]) -> tuple[str, ...]:
 
 
 DECLARATIONS, STATEMENTS = of_kind("declaration"), of_kind("statement")
-DISTRIBUTIONS = ("normal", "uniform", "bernoulli", "integers", "categorical")
+DISTRIBUTIONS = (
+    "normal", "uniform", "bernoulli", "integers", "categorical", "poisson", "exponential", "gamma", "beta", "dirichlet", "laplace",
+    "gumbel", "logistic", "student_t", "truncated_normal", "multivariate_normal", "mixture",
+)  # fmt: skip
 RESERVED = frozenset(texts(of_kind("value", "operator", "branch")))  # No names, wherever they stand.
 FORMS = {word.node: word.form for word in WORDS if word.node is not None}

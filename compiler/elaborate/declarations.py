@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator, Mapping, MutableMapping, Sequence
-from functools import cache
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
 
-from mai.compiler.elaborate.bindings import Binding, Environment, Function, LetTensor, Module, Poison, is_number
+from mai.compiler.elaborate.bindings import Environment, Function, LetTensor, Module, Poison, is_number
 from mai.compiler.elaborate.blocks.claim import elaborate_claim
 from mai.compiler.elaborate.blocks.data_fields import Data, elaborate_data, explain_sizes
 from mai.compiler.elaborate.blocks.export import elaborate_export
@@ -16,11 +15,12 @@ from mai.compiler.elaborate.blocks.train import elaborate_training, only
 from mai.compiler.elaborate.blocks.weights_block import elaborate_loading
 from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.second_sets import second_set
+from mai.compiler.elaborate.standard_layers import StandardLayers
 from mai.compiler.elaborate.uncalled import check_unused
 from mai.compiler.ir.graph import Graph, Weight, turns_of
 from mai.compiler.program import Claim, Program
 from mai.compiler.weights.rules import named_by_rules
-from mai.spec import STANDARD, ast, library, library_names, prelude_parts, prelude_sources
+from mai.spec import STANDARD, ast, library, library_names
 from mai.spec.diagnostics import Label, MaiError, Reporter
 from mai.spec.diagnostics.edit import put
 from mai.spec.diagnostics.suggest import closest
@@ -29,42 +29,6 @@ from mai.spec.source import Source
 
 MAX_FAMILY = 10_000
 MAX_IMPORTS = 500  # One file inside the other.
-
-
-class StandardLayers(MutableMapping[str, Binding]):
-    """The names of the prelude. A layer is parsed when it is first asked for: a file calls few of them."""
-
-    def __init__(self, **given: Binding) -> None:
-        self.held = given
-        self.module = Module(prelude_sources()[0], self, {})
-
-    def __getitem__(self, name: str) -> Binding:
-        if name not in self.held:
-            self.held[name] = Function(_standard_layer(name), self.module)
-        return self.held[name]
-
-    def __setitem__(self, name: str, value: Binding) -> None:
-        self.held[name] = value
-
-    def __delitem__(self, name: str) -> None:
-        del self.held[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self.held or name in prelude_parts()
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(dict.fromkeys([*self.held, *prelude_parts()]))
-
-    def __len__(self) -> int:
-        return len(list(iter(self)))
-
-
-@cache
-def _standard_layer(name: str) -> ast.Function:
-    source, begin, end = prelude_parts()[name]
-    (declaration,) = parse(source, Reporter(), (begin, end)).declarations
-    assert isinstance(declaration, ast.Function)
-    return declaration
 
 
 class Loader:

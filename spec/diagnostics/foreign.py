@@ -13,7 +13,7 @@ LOSSES = {
     "write `cross_entropy(z, label)`, of logits and an integer": "CrossEntropyLoss nll_loss NLLLoss softmax_cross_entropy",
     "write `-mean(t * log(p) + (1 - t) * log(1 - p))`": "bce BCELoss binary_cross_entropy",
     "write `mean(softplus(z) - t * z)`": "BCEWithLogitsLoss binary_cross_entropy_with_logits",
-    "write `log_normal(a)` for the density of a standard normal, `log_softmax(z)[label]` for that of a label": "log_prob logpdf",
+    "write `log_prob(normal([3]), a)`: a distribution is a value": "logpdf",
 }
 LAYERS = {
     "write `batch_norm(image)`": "BatchNorm BatchNorm1d BatchNorm2d BatchNorm3d",

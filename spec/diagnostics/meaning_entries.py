@@ -67,8 +67,8 @@ NAMES: dict[str, Entry] = {
     ),
     "unknown-distribution": Entry(
         "`~` needs a distribution",
-        "`x ~ normal([2])` draws at random; `y = linear(x, 2)` defines. There are normal, uniform, bernoulli, integers\n"
-        "and categorical.",
+        "`x ~ normal([2])` draws at random; `y = linear(x, 2)` defines. `mai explain NAME` says what\n"
+        "normal, uniform, bernoulli, categorical, poisson, gamma, mixture and the others take.",
         net("z ~ 3"),
         net("z ~ normal([2])"),
     ),

@@ -47,10 +47,17 @@ PROGRAM: dict[str, Entry] = {
     ),
     "impossible-draw": Entry(
         "Numbers that no distribution has",
-        "A probability lies between 0 and 1, a standard deviation is not negative, and `uniform` and `integers` draw from low to\n"
+        "A probability lies between 0 and 1, a rate or a scale is positive, and `uniform` and `integers` draw from low to\n"
         "high. A setting that is such a number has that range when the file is called, too.",
         entry("keep ~ bernoulli(90)\n  return where(keep, x, 0)"),
         entry("keep ~ bernoulli(0.9)\n  return where(keep, x, 0)"),
+    ),
+    "no-closed-form": Entry(
+        "A quantity of distributions that has no formula",
+        "`kl(q, p)` and `entropy(q)` are formulas, and not all distributions have one: two kinds have no divergence, a mixture no\n"
+        "entropy. The mean over draws says the same: `x ~ q`, then `log_prob(q, x) - log_prob(p, x)`.",
+        entry("q = laplace([2])\n  return x + kl(q, normal([2]))"),
+        entry("q = laplace([2])\n  z ~ q\n  return x + log_prob(q, z) - log_prob(normal([2]), z)"),
     ),
     "state-not-kept": Entry(
         "A state that cannot take what is assigned to it",
@@ -125,7 +132,8 @@ PROGRAM: dict[str, Entry] = {
     ),
     "append-missing": Entry(
         "Nothing is appended",
-        "`extend x by n { ... append next }` makes the sequence one token longer a turn; the block says which.",
+        "`extend x by n { ... append next }` makes the sequence one token longer a turn; the block says which. With a search,"
+        " `using beam(width = 4)`, it says `score log_softmax(z)`, how likely each token is.",
         "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  extend x by 1 { next = x[-1] }\n  return x\n}\n",
         "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  extend x by 1 { append x[-1] }\n  return x\n}\n",
     ),
@@ -138,7 +146,8 @@ PROGRAM: dict[str, Entry] = {
     ),
     "append-outside": Entry(
         "An `append` outside `extend`",
-        "Only an `extend` block grows a sequence. Tensors are joined by `concat(a, b)`.",
+        "Only an `extend` block grows a sequence. Tensors are joined by `concat(a, b)`. `score` is of an `extend` with a search, where"
+        " nothing is appended or drawn.",
         net("append x"),
         net("y = concat(x, x)"),
     ),

@@ -6,34 +6,16 @@ from collections.abc import Mapping, Sequence
 
 from mai.compiler.elaborate.bindings import Binding, BoundArgument, is_number
 from mai.compiler.elaborate.context import Context
+from mai.compiler.elaborate.families import Parameter, family_of
 from mai.compiler.elaborate.functions.setting_ranges import ask_order, ask_range
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Dim
 from mai.spec.diagnostics import Change, Edit
 from mai.spec.diagnostics.edit import put
-from mai.spec.record import record
 
-
-@record
-class Range:
-    """The numbers from `least` to `most` that an argument may be; `what` it is, in words."""
-
-    what: str
-    least: float | None = None
-    most: float | None = None
-
-    def holds(self, number: float) -> bool:
-        """Whether a number lies in the range, its ends included."""
-        return (self.least is None or number >= self.least) and (self.most is None or number <= self.most)
-
-
-RANGES: Mapping[str, Mapping[str, Range]] = {
-    "bernoulli": {"p": Range("a probability, from 0 to 1", 0, 1)},
-    "normal": {"std": Range("a standard deviation, at least 0", 0)},
-}
 MOST_INTEGERS = 2**31  # A draw has 32 random bits, and its product with a range 63.
 # Whether low may be high: of reals it may, which draws that number; of whole numbers high is the first that is not drawn.
-ORDERED = {"uniform": True, "integers": False}
+ORDERED = {"uniform": True, "integers": False, "truncated_normal": False}
 
 
 def check_numbers(e: Context, kind: str, arguments: Mapping[str, BoundArgument], numbers: Sequence[Binding]) -> None:
@@ -46,23 +28,23 @@ def check_numbers(e: Context, kind: str, arguments: Mapping[str, BoundArgument],
     Raises:
         Stop: `impossible-draw` was reported.
     """
-    for name, argument in arguments.items():
-        allowed = RANGES.get(kind, {}).get(name)
-        if allowed is None:
+    for allowed in family_of(kind).parameters:
+        argument = arguments.get(allowed.name)
+        if argument is None:
             continue
         if isinstance(argument.value, (Value, Dim)):
             ask_range(e, argument.value, argument.span, allowed.least, allowed.most)
-        elif is_number(argument.value) and not allowed.holds(argument.value):  # type: ignore[arg-type]
+        elif is_number(argument.value) and not allowed.allows(argument.value):  # type: ignore[arg-type]
             message = f"`{kind}` takes {allowed.what}, this is {argument.value:g}"
             help = _other_number(argument, allowed, argument.value)  # type: ignore[arg-type]
             raise e.fail("impossible-draw", argument.span, message, help=help)
     if kind in ORDERED:
-        _check_order(e, kind, arguments, *numbers)
+        _check_order(e, kind, arguments, *numbers[-2:])
 
 
 def _check_order(e: Context, kind: str, arguments: Mapping[str, BoundArgument], low: Binding, high: Binding) -> None:
     if not is_number(low) or not is_number(high):
-        ask_order(e, arguments.get("low", low), arguments.get("high", high), least=0 if ORDERED[kind] else 1)
+        ask_order(e, arguments.get("low", low), arguments.get("high", high), least=int(kind == "integers"))
     elif low > high or (low == high and not ORDERED[kind]):  # type: ignore[operator]
         message = f"`{kind}` draws from low to high, here from {low:g} to {high:g}"
         help = _ordered(list(arguments.values()), f"write `{kind}({high:g}, {low:g})`")
@@ -72,7 +54,7 @@ def _check_order(e: Context, kind: str, arguments: Mapping[str, BoundArgument], 
         raise e.fail("impossible-draw", next(iter(arguments.values())).span, message)
 
 
-def _other_number(argument: BoundArgument, allowed: Range, number: float) -> Edit | None:
+def _other_number(argument: BoundArgument, allowed: Parameter, number: float) -> Edit | None:
     if _is_per_cent(allowed, number):
         return put(argument.span, f"{number / 100:g}", "for per cent write {}")
     return None
@@ -86,5 +68,5 @@ def _ordered(arguments: Sequence[BoundArgument], words: str) -> str | Edit:
     return Edit(words, (Change(first, second.text), Change(second, first.text)))
 
 
-def _is_per_cent(allowed: Range, number: float) -> bool:
+def _is_per_cent(allowed: Parameter, number: float) -> bool:
     return allowed.most == 1 and 1 < number <= 100

@@ -110,16 +110,16 @@ def _functions(section: Section) -> tuple[Entry, ...]:
 
 
 def _layers() -> Iterator[Chapter]:
-    """The prelude's layers under its own headings: a comment apart from what follows is one."""
+    """The prelude's layers that have a sentence, under its own headings: a comment apart from what follows is one."""
     title, note, entries = "", "", list[Entry]()
     for block in (block for source in prelude_sources() for block in source.text.strip().split("\n\n")):
         lines = block.split("\n")
         comment = _flat(" ".join(line[1:] for line in lines if line.startswith("#")))
         layer = next((line for line in lines if line.startswith("layer ")), None)
-        if layer is not None:
+        if layer is not None and comment:
             form = _with_numbers(layer.removeprefix("layer ").partition(" {")[0])
             entries.append(Entry(form.partition("(")[0], form, comment))
-        elif comment:
+        elif layer is None and comment:
             if entries:
                 yield Chapter(title, note, tuple(entries))
             title, _, note = comment.partition(". ")

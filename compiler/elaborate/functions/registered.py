@@ -15,7 +15,9 @@ from mai.compiler.elaborate.functions import arguments as read
 from mai.compiler.elaborate.functions import (
     constructs,  # noqa: F401
     couplings,  # noqa: F401
+    densities,  # noqa: F401
     derivatives,  # noqa: F401
+    distributions,  # noqa: F401
     fixed_points,  # noqa: F401
     space,  # noqa: F401
 )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from mai.compiler.ir.operation import Lowering, case, sample
-from mai.compiler.ir.signature import NUMBERS, Function, Section
-from mai.compiler.ir.types import DType
-from mai.compiler.ops.elementwise.base import Unary, flat
+from mai.compiler.ir.operation import Lowering, ShapeError, case, describe, sample
+from mai.compiler.ir.signature import NUMBERS, Function, Kind, Section, tensor
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops.elementwise.base import Elementwise, Unary, flat
 
 
 class ToReal(Unary):
@@ -50,3 +50,30 @@ class StopGradient(Unary):
     torch: Lowering = staticmethod(lambda torch, x: x.detach())
     onnx: Lowering = staticmethod(lambda op, x: x)
     derivative = staticmethod(flat)
+
+
+class WithDerivative(Elementwise):
+    """x, whose derivative by p is `slope`, however x was computed: each of one shape."""
+
+    function = Function(
+        "with_derivative",
+        Section.DERIVATIVES,
+        (tensor("x", Kind.REAL), tensor("p", Kind.REAL), tensor("slope", Kind.REAL)),
+        says="x, held still but for p: its derivative by p is `slope`, whatever x was computed from. All of one shape.",
+    )
+
+    @classmethod
+    def shape(cls, *inputs: Type, **attributes: object) -> Type:
+        x = inputs[0]
+        for operand, other in enumerate(inputs[1:], 1):
+            if other.shape != x.shape:
+                message = f"`with_derivative` takes one shape, here are {describe(x.shape)} and {describe(other.shape)}"
+                raise ShapeError("shape-mismatch", message, operand, label=describe(other.shape))
+        return Type(DType.REAL, x.shape)
+
+    reference: Lowering = staticmethod(lambda np, x, p, slope: np.broadcast_arrays(x, p, slope)[0])
+    torch: Lowering = staticmethod(lambda torch, x, p, slope: x.detach() + slope.detach() * (p - p.detach()))
+    # A condition of the shape of all three, whose both ends are x.
+    onnx: Lowering = staticmethod(lambda op, x, p, slope: op.Where(op.Equal(p, slope), x, x))
+    derivative = staticmethod(lambda ct, y, x, p, slope: (None, ct * slope, None))
+    cases = (case(sample(3, 4), sample(3, 4), sample(3, 4)),)

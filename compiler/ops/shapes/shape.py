@@ -174,7 +174,7 @@ class Expand(Operation):
         axes = len(lead) + len(shape) - x.ndim
         for _ in range(axes if lead else 0):
             x = x.unsqueeze(len(lead))
-        return x.expand(*lead, *shape)
+        return x.expand((*lead, *shape))
 
     @staticmethod
     def onnx(op: Onnx[V], x: V, shape: Sequence[Scalar[V]], lead: Sequence[Scalar[V]]) -> V:
@@ -185,7 +185,7 @@ class Expand(Operation):
 
     derivative = staticmethod(lambda ct, y, x, shape: ct)
 
-    cases = (case(sample(), shape=(3,)), case(sample(1, 4), shape=(2, 3, 4)))
+    cases = (case(sample(), shape=(3,)), case(sample(1, 4), shape=(2, 3, 4)), case(sample(), shape=()))
 
 
 def _padded_np(x: Tensor, lead: int, rank: int) -> Tensor:

@@ -9,6 +9,7 @@ from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.structure import Constant, Structural
 from mai.compiler.ops import elementwise as el
+from mai.compiler.ops.elementwise.conversion import WithDerivative
 
 LARGEST = 65_536
 NEUTRAL: dict[Any, tuple[float, tuple[int, ...]]] = {
@@ -50,7 +51,9 @@ def _small(node: Node) -> bool:
 
 
 def _neutral(node: Node, inputs: list[Value], constants: dict[Value, Any]) -> Value | None:
-    """x + 0, x * 1, x / 1 are x."""
+    """x + 0, x * 1, x / 1 are x, and so is an x whose derivative was said otherwise: derivatives are code by now."""
+    if node.op is WithDerivative and inputs[0].type == node.output.type:
+        return inputs[0]
     if node.op not in NEUTRAL:
         return None
     number, places = NEUTRAL[node.op]

@@ -1,0 +1,53 @@
+"""The prelude's layers, each parsed when it is first asked for."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, MutableMapping
+from functools import cache
+
+from mai.compiler.elaborate.bindings import Binding, Function, Module
+from mai.spec import ast, prelude_parts, prelude_sources
+from mai.spec.diagnostics import Reporter
+from mai.spec.parse import parse
+
+
+class StandardLayers(MutableMapping[str, Binding]):
+    """The names of the prelude. A layer is parsed when it is first asked for: a file calls few of them."""
+
+    def __init__(self, **given: Binding) -> None:
+        self.held = given
+        self.module = Module(prelude_sources()[0], self, {})
+
+    def __getitem__(self, name: str) -> Binding:
+        if name not in self.held:
+            self.held[name] = Function(_standard_layer(name), self.module)
+        return self.held[name]
+
+    def __setitem__(self, name: str, value: Binding) -> None:
+        self.held[name] = value
+
+    def __delitem__(self, name: str) -> None:
+        del self.held[name]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self.held or name in prelude_parts()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(dict.fromkeys([*self.held, *prelude_parts()]))
+
+    def __len__(self) -> int:
+        return len(list(iter(self)))
+
+
+@cache
+def _standard_layer(name: str) -> ast.Function:
+    source, begin, end = prelude_parts()[name]
+    (declaration,) = parse(source, Reporter(), (begin, end)).declarations
+    assert isinstance(declaration, ast.Function)
+    return declaration
+
+
+@cache
+def formula(name: str) -> Function | None:
+    """A layer of the prelude that does not ask whether a model is trained; None where there is none of that name."""
+    return Function(_standard_layer(name), StandardLayers(training=False).module) if name in prelude_parts() else None
