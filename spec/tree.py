@@ -230,7 +230,15 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return ast.Keep(self.span(meta), state, name, times[0] if times else None)
 
     def extend(self, meta: Meta, c: Children) -> ast.Statement:
-        return ast.Extend(self.span(meta), c[0], c[1], c[2] if len(c) > 3 else None, c[-1])
+        name, count, *clauses, body = c
+        search = clauses.pop()[0] if clauses and isinstance(clauses[-1], tuple) else None
+        return ast.Extend(self.span(meta), name, count, clauses[0] if clauses else None, search, body)
+
+    def searched(self, meta: Meta, c: Children) -> tuple[ast.Expr]:
+        return (c[0],)
+
+    def score(self, meta: Meta, c: Children) -> ast.Statement:
+        return ast.Score(self.span(meta), c[0])
 
     def append(self, meta: Meta, c: Children) -> ast.Statement:
         return ast.Append(self.span(meta), c[0])
