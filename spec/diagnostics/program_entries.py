@@ -106,7 +106,8 @@ PROGRAM: dict[str, Entry] = {
     ),
     "not-stochastic": Entry(
         "An increment for a solver of derivatives",
-        "`dx = f * ds + g * dW` is a stochastic equation: only `euler_maruyama` draws dW. All other solvers take `dx/ds = f`.",
+        "`dx = f * ds + g * dW` is a stochastic equation: only `euler_maruyama` (Ito) and `stratonovich_heun`\n"
+        "draw dW. All other solvers take `dx/ds = f`.",
         net("integrate s in 0..1 using rk4(20) { dx = -x * ds + dW }"),
         entry("integrate s in 0..1 using euler_maruyama(20) { dx = -x * ds + dW }\n  return x"),
     ),

@@ -18,7 +18,8 @@ from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
-from tests.support.growing_texts import side_by_side
+from tests.support.growing_texts import memory_spec, side_by_side
+from tests.support.growing_texts import weights as weights_of
 from tests.support.zoo import CASES, VOCAB, ZOO, saved
 
 SEARCH = """
@@ -79,3 +80,20 @@ def test_a_file_searches_as_the_graph_does(gpt2: Any) -> None:
     with pytest.raises(MaiError) as caught:
         export(program, "likeliest", Trained(weights), folder, CompileOptions(drafts=3))
     assert caught.value.diagnostics[0].slug == "no-drafts"
+
+
+def test_what_an_example_brings_goes_along_with_its_beams(program: Any) -> None:
+    """A decoder with a memory of its own for each example, windows and sinks, searched with a cache and without."""
+    net = "h += attention(h, 4, 2, causal = true, window = 3, sinks = 1)\n  h += attention(h, 2, memory = m, norm = rms_norm)"
+    made = program(
+        memory_spec(net).replace("by count {", "by count until 3 using beam(width = 4) {")
+        .replace("    next ~ categorical(logits(x, m, y, w)[-1] / temperature)\n", "")
+        .replace("append next", "score log_softmax(logits(x, m, y, w)[-1])")
+    )  # fmt: skip
+    rng, rows = np.random.default_rng(0), [np.arange(4), np.arange(1), np.arange(3)]
+    feed = {"m": rng.standard_normal((3, 2, 4)), "y": np.array([0, 1, 2]), "prompt": side_by_side(rows)}
+    cached, whole = (
+        evaluate(forms.prepare(made.exports["generate"], cache=cache), feed, {"count": 7}, weights_of(made))[0]
+        for cache in ("concat", "none")
+    )
+    np.testing.assert_array_equal(cached, whole)
