@@ -16,7 +16,8 @@ from benchmarks.measure import record, table
 from mai.compiler.check import check
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.program import Program
-from mai.compiler.training.loop import Options, train
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
 
 SPEC = Path(__file__).parents[1] / "examples" / "char_gpt.mai"
 STEPS, BATCH, WARMUP, RATE, DECAY, CLIP = 3000, 32, 100, 1e-3, 0.1, 1.0

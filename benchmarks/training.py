@@ -15,7 +15,8 @@ from torch.nn import functional as F  # noqa: N812
 from benchmarks.measure import interleaved, medians, ratio, record, table
 from benchmarks.rivals import Block
 from mai.compiler.check import check
-from mai.compiler.training.loop import Options, Trainer
+from mai.compiler.training.options import Options
+from mai.compiler.training.trainer import Trainer
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 Step = Callable[[], None]

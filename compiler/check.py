@@ -96,7 +96,7 @@ def _attempt(
 
 def _graphs(program: Program) -> list[Graph]:
     claims = [claim.graph for claim in program.claims.values()]
-    return [*program.exports.values(), *([program.training.graph] if program.training else []), *claims]
+    return [*program.exports.values(), *(training.graph for training in program.trainings), *claims]
 
 
 def _fits(program: Program, report: Reporter) -> bool:
@@ -156,17 +156,17 @@ def growing(program: Program) -> list[Diagnostic]:
 
 def misfits(program: Program) -> list[Diagnostic]:
     """Errors of data whose shapes are known without training: those of a built-in source, or a file's header."""
-    if program.training is None:
+    if not program.trainings:
         return []
     from mai.compiler.data import column_shapes as columns
 
-    return columns.misfits(program.training, Path(program.source.path).parent)
+    return columns.misfits(program.trainings[0], Path(program.source.path).parent)
 
 
 def unmoved(program: Program) -> list[Diagnostic]:
     """Errors of objectives that no parameter moves."""
-    if program.training is None:
+    if not program.trainings:
         return []
     from mai.compiler.training import moved
 
-    return moved.unmoved(program.training)
+    return [*chain.from_iterable(map(moved.unmoved, program.trainings))]

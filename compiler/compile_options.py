@@ -118,7 +118,7 @@ DEFAULTS = CompileOptions()
 class Trained:
     """What becomes a file beside the program: weights by name, and what the file says of them.
 
-    `steps` is how long they were trained, None for not at all; `tokenizer` is "bytes" or the JSON of one; `labels` are the
+    `steps` is how long they were trained, None for not at all, `blocks` how long by each train block that has a name; `tokenizer` is "bytes" or the JSON of one; `labels` are the
     names of the labels of each field. A text gets the tokenizer's `special_tokens`, unless the corpus of the training had
     none. `claims` is what those of the spec came to. `loss_change` is what few bits add to the loss, as a share of it; `tuned` what `mai
     tune` measured.
@@ -132,3 +132,4 @@ class Trained:
     tuned: Tuning | None = None
     special_tokens: bool = True
     claims: tuple[Finding, ...] = ()
+    blocks: Mapping[str, int] = field(default_factory=dict)

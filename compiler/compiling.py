@@ -93,6 +93,7 @@ def _trained(program: Program, weights: Path | None, options: CompileOptions) ->
     from mai.compiler.data import label_names
     from mai.compiler.data.tokens import reads_corpus, tokenizer_text
     from mai.compiler.training.initial_weights import load_weights
+    from mai.compiler.training.run.stage import steps_of_blocks
 
     arrays, steps = load_weights(program, weights, options.seed)
     if weights is None and program.loading is not None:
@@ -101,7 +102,9 @@ def _trained(program: Program, weights: Path | None, options: CompileOptions) ->
         typer.echo("no trained weights: the first values are compiled", err=True)
     tokenizer = tokenizer_text(program, weights, options.tokenizer)
     names = label_names.names_of(weights)
-    return Trained(arrays, steps, tokenizer, names, special_tokens=not reads_corpus(program))
+    return Trained(
+        arrays, steps, tokenizer, names, special_tokens=not reads_corpus(program), blocks=steps_of_blocks(weights)
+    )
 
 
 def _compile(prepared: Preparations, name: str, trained: Trained, folder: Path) -> None:

@@ -34,8 +34,11 @@ class Objective:
 
     def moves(self, weight: Weight) -> bool:
         """Whether a weight is one of those that are trained on this objective."""
-        named = weight.owner in self.over or any(p.match(weight.name) for p in self.only)
-        return weight.trained and (named or not (self.over or self.only))
+        return weight.trained and (self.names(weight) or not (self.over or self.only))
+
+    def names(self, weight: Weight) -> bool:
+        """Whether the objective says that it moves a weight: `over` its net, or over names like its own."""
+        return weight.owner in self.over or any(p.match(weight.name) for p in self.only)
 
 
 @record
@@ -64,13 +67,13 @@ class Update:
 
 @record
 class Training:
-    """A train block.
+    """A train block; one of several has a `name`.
 
     `graph` has the data fields as inputs and `seed` and `step` as settings. Its outputs are the objectives and the
     reports, per example (lead: the batch) or, for a loss made with `across`, one for the batch (no lead). `evaluation`
     is the same block elaborated as an export is: without dropout, with running statistics. `where` is the `data` line,
     or the head of a block without one. The first objective of every step also makes the `updates` of states, once its step is
-    taken.
+    taken. `still` are the weights that earlier blocks have trained: they stay as they are, unless an objective names them.
     """
 
     settings: TrainSettings
@@ -83,9 +86,13 @@ class Training:
     records: tuple[Record, ...]
     where: Span
     updates: tuple[Update, ...] = ()
+    name: str | None = None
+    still: frozenset[str] = frozenset()
 
     def moves(self, objective: Objective, weight: Weight) -> bool:
-        """Whether an objective moves a weight: one of those that it names, and not frozen."""
+        """Whether an objective moves a weight: one of those that it names, neither frozen nor held still."""
+        if weight.name in self.still and not objective.names(weight):
+            return False
         frozen = (Pattern(text, objective.span) for text in self.settings.frozen)
         return objective.moves(weight) and not any(p.match(weight.name) for p in frozen)
 
@@ -119,7 +126,7 @@ class Claim:
 
 @record
 class Program:
-    """A file's meaning. `weights` are those of all graphs, by name, one entry a turn of a `repeat`.
+    """A file's meaning. `trainings` are its train blocks in their order. `weights` are those of all graphs, by name, one entry a turn of a `repeat`.
 
     `loading` says where their first values are, if the file has a `weights from`.
     """
@@ -129,10 +136,15 @@ class Program:
     file: ast.File
     constants: dict[str, int | float]
     exports: dict[str, Graph]
-    training: Training | None
+    trainings: tuple[Training, ...]
     weights: dict[str, Weight] = field(default_factory=dict)
     loading: Loading | None = None
     claims: dict[str, Claim] = field(default_factory=dict)
+
+    @property
+    def training(self) -> Training | None:
+        """The train block, of several the last one. They all read the same data."""
+        return self.trainings[-1] if self.trainings else None
 
     @property
     def source(self) -> Source:

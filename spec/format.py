@@ -41,7 +41,7 @@ def _declaration(d: ast.Declaration) -> Iterator[str]:
         case ast.Twin():
             yield f"net {d.name.id} = {expr(d.value)}"
         case ast.Train():
-            yield f"train({_arguments(d.settings)}) {{"
+            yield f"train{f' {d.name.id}' if d.name else ''}({_arguments(d.settings)}) {{"
             yield from _block(d.body)
         case ast.Claim():
             settings = f"({_arguments(d.settings)})" if d.settings else ""

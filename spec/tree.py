@@ -230,7 +230,15 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return ast.Keep(self.span(meta), state, name, times[0] if times else None)
 
     def extend(self, meta: Meta, c: Children) -> ast.Statement:
-        return ast.Extend(self.span(meta), c[0], c[1], c[2] if len(c) > 3 else None, c[-1])
+        name, count, *clauses, body = c
+        search = clauses.pop()[0] if clauses and isinstance(clauses[-1], tuple) else None
+        return ast.Extend(self.span(meta), name, count, clauses[0] if clauses else None, search, body)
+
+    def searched(self, meta: Meta, c: Children) -> tuple[ast.Expr]:
+        return (c[0],)
+
+    def score(self, meta: Meta, c: Children) -> ast.Statement:
+        return ast.Score(self.span(meta), c[0])
 
     def append(self, meta: Meta, c: Children) -> ast.Statement:
         return ast.Append(self.span(meta), c[0])
@@ -304,8 +312,12 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return self._function("export", meta, c)
 
     def train(self, meta: Meta, c: Children) -> ast.Declaration:
-        end = max([meta.start_pos + 5, *(a.span.end for a in c[0])])
-        return ast.Train(self.span(meta), c[0], c[1], Span(self.source, meta.start_pos, end))
+        *name, settings, body = c
+        start = name[0].span.end if name else meta.start_pos + 5
+        end = max([start, *(a.span.end for a in settings)])
+        return ast.Train(
+            self.span(meta), name[0] if name else None, settings, body, Span(self.source, meta.start_pos, end)
+        )
 
     def claim(self, meta: Meta, c: Children) -> ast.Declaration:
         name, *settings, body = c

@@ -17,7 +17,8 @@ from mai.compiler.compile_options import DEFAULTS, CompileOptions, Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
-from mai.compiler.training.loop import Options, train
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
 from mai.compiler.training.run.folder import checkpoints
 from mai.runtime import load
 from mai.runtime.arrays import Array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,15 +12,35 @@ from mai.compiler.commands.shared import Opset, Sets, SpecFile, Weights, compile
 from mai.compiler.compile_options import DEFAULTS, CompileOptions
 
 if TYPE_CHECKING:
-    from mai.compiler.training.loop import Result
+    from mai.compiler.program import Program
+    from mai.compiler.training.options import Result
+
+LEAST = {"steps": 1, "batch": 1, "seed": 0}
+ONE_BLOCK = "For one of several train blocks: NAME=NUMBER."
+
+
+def block_numbers(option: str, words: Sequence[str] | None) -> dict[str | None, int]:
+    """`10`, for all train blocks, and `flow=10`, for one, as numbers by block. Raises `BadParameter` for anything else."""
+    numbers: dict[str | None, int] = {}
+    for word in words or ():
+        block, _, text = word.rpartition("=")
+        if not text.isdecimal() or int(text) < LEAST[option]:
+            raise typer.BadParameter(f"--{option} {word}: a whole number, at least {LEAST[option]}, or NAME=NUMBER")
+        if (block or None) in numbers:
+            raise typer.BadParameter(f"--{option} {word}: said twice")
+        numbers[block or None] = int(text)
+    return numbers
 
 
 def train(
     file: SpecFile,
     out: Annotated[Path | None, typer.Option(help="The run's folder.", show_default="runs/NAME")] = None,
-    steps: Annotated[int | None, typer.Option(help="Instead of the spec's.", min=1)] = None,
-    batch: Annotated[int | None, typer.Option(help="Instead of the spec's.", min=1)] = None,
-    seed: Annotated[int | None, typer.Option(help="Instead of the spec's.", min=0)] = None,
+    steps: Annotated[list[str] | None, typer.Option(help=f"Instead of the spec's. {ONE_BLOCK}")] = None,
+    batch: Annotated[list[str] | None, typer.Option(help="Instead of the spec's; the same.")] = None,
+    seed: Annotated[list[str] | None, typer.Option(help="Instead of the spec's; the same.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this train block, on the weights that the run has of earlier ones.")
+    ] = None,
     device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default the best there is.")] = None,
     precision: Annotated[str | None, typer.Option(help="float32, bf16 or fp16.")] = None,
     data: Annotated[
@@ -39,31 +60,60 @@ def train(
     from mai.compiler.check import growing
     from mai.compiler.compiling import compile_all
     from mai.compiler.training import loop
+    from mai.compiler.training.options import Options
     from mai.compiler.training.run.resume_command import resume_command
     from mai.compiler.warnings import sizes_of_files, untrained_weights
 
     print_diagnostics([*growing(program), *sizes_of_files(program)])
-    options = loop.Options(
-        steps, batch, seed, device, precision, tuple(data or ()), resume, tensorboard, quiet, weights
-    )
-    result = loop.train(program, folder, options)
+    numbers = {
+        "steps": block_numbers("steps", steps),
+        "batch": block_numbers("batch", batch),
+        "seed": block_numbers("seed", seed),
+    }
+    blocks = {block: _of(block, numbers) for each in numbers.values() for block in each if block is not None}
+    general = _of(None, numbers)
+    options = Options(
+        general.get("steps"), general.get("batch"), general.get("seed"), device, precision, tuple(data or ()), resume, tensorboard,
+        quiet, weights, only=tuple(only or ()), blocks=blocks,
+    )  # fmt: skip
+    result = loop.train(program, folder, options, _say_trained)
     if not result.main:
         return
     if result.weights is None:
         command = resume_command(
             file, folder, set=sets, steps=steps, batch=batch, seed=seed, device=device, precision=precision, data=data,
-            weights=weights, tensorboard=tensorboard, opset=None if opset == DEFAULTS.opset else opset, quiet=quiet,
+            weights=weights, only=only, tensorboard=tensorboard, opset=None if opset == DEFAULTS.opset else opset, quiet=quiet,
         )  # fmt: skip
-        typer.echo(f"stopped at step {result.steps:,}; nothing is lost. Go on with: {command}", err=True)
+        of = f" of {result.block}" if result.block else ""
+        typer.echo(f"stopped at step {result.steps:,}{of}; nothing is lost. Go on with: {command}", err=True)
         raise typer.Exit(130)
-    _say_trained(result)
-    compile_all(program, list(program.exports), result.weights, folder, compiling, check=True, data=options.data)
+    untrained = _untrained(program, result.weights)
+    if untrained:
+        typer.echo(f"note: {untrained} not trained yet, which comes next: --only", err=True)
+    compile_all(
+        program, list(program.exports), result.weights, folder, compiling, check=not untrained, data=options.data
+    )
     print_diagnostics(untrained_weights(program))
+
+
+def _of(block: str | None, numbers: Mapping[str, Mapping[str | None, int]]) -> dict[str, int]:
+    """What is said for one train block, or for all, by option."""
+    return {option: each[block] for option, each in numbers.items() if block in each}
+
+
+def _untrained(program: Program, weights: Path) -> str:
+    """The named train blocks that the weights of a run have not been through, with their verb; nothing where there are none."""
+    from mai.compiler.training.run.stage import steps_of_blocks
+
+    done = steps_of_blocks(weights)
+    left = [training.name for training in program.trainings if training.name and training.name not in done]
+    return f"{' and '.join(left)} {'are' if len(left) > 1 else 'is'}" if left else ""
 
 
 def _say_trained(result: Result) -> None:
     figures = {**result.figures, **{f"held-out {n}": v for n, v in result.validation.items()}}
     shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
-    typer.echo(f"trained for {result.steps:,} steps in {result.seconds:.0f} s: {shown}", err=True)
+    block = f" {result.block}" if result.block else ""
+    typer.echo(f"trained{block} for {result.steps:,} steps in {result.seconds:.0f} s: {shown}", err=True)
     if result.kept != result.steps:
         typer.echo(f"kept the weights of step {result.kept:,}, the best on the held-out data", err=True)

@@ -11,7 +11,8 @@ from mai.compiler.elaborate.bindings import Environment, Function, LetTensor, Mo
 from mai.compiler.elaborate.blocks.claim import elaborate_claim
 from mai.compiler.elaborate.blocks.data_fields import Data, elaborate_data, explain_sizes
 from mai.compiler.elaborate.blocks.export import elaborate_export
-from mai.compiler.elaborate.blocks.train import elaborate_training, only
+from mai.compiler.elaborate.blocks.train import only
+from mai.compiler.elaborate.blocks.train_sequence import Modules, elaborate_trainings
 from mai.compiler.elaborate.blocks.weights_block import elaborate_loading
 from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.second_sets import second_set
@@ -206,12 +207,18 @@ def _program(
     override: Sequence[Path],
 ) -> Program | None:
     _check_names(file, report)
-    modules = {}
-    for training in (False, True):
-        loader = Loader(report, sets, texts)
-        loader.loading.append(path.resolve())
-        modules[training] = loader.module(file, path, loader.load_prelude(training))
-        loader.check_sets()
+
+    def read(report: Reporter) -> Modules:
+        main, files = {}, {}
+        for training in (False, True):
+            loader = Loader(report, sets, texts)
+            loader.loading.append(path.resolve())
+            main[training] = loader.module(file, path, loader.load_prelude(training))
+            loader.check_sets()
+            files[training] = [main[training], *loader.loaded.values()]
+        return Modules(main, files)
+
+    modules = read(report).main
     written = only(file, ast.Data, "data", report)
     data = elaborate_data(written, modules[True], report, path.parent, override)
     weights: dict[str, Weight] = {}
@@ -222,7 +229,7 @@ def _program(
             graph = elaborate_export(declaration, modules[False], report, weights, data.numbers)
             if graph is not None:
                 exports[declaration.name.id] = graph
-    training_block = elaborate_training(file, modules, data, report, weights)
+    trainings = elaborate_trainings(file, lambda: read(Reporter()), modules, data, report, weights)
     claims = _claims(file, modules[False], data, report, weights)
     _check_unused(file, modules, report)
     explain_sizes(data, written, report)
@@ -234,7 +241,7 @@ def _program(
     loading = elaborate_loading(file, modules[False], report, named_by_rules(copies))
     if report.failed:
         return None
-    return Program(path.stem, _title(file.source), file, constants, exports, training_block, copies, loading, claims)
+    return Program(path.stem, _title(file.source), file, constants, exports, trainings, copies, loading, claims)
 
 
 def _claims(

@@ -240,16 +240,18 @@ class Implicit(Structural):
 class Extend(Structural):
     """A row of tokens that grows by one a turn (14), until `recompute` or `incremental` makes it a loop.
 
-    Inputs: the row, how many tokens to append, and the tokens that end it, if there are any. Region: (turn, row) ->
-    the next token; the row's size in it is the symbol `length`. Output: the longer row. A row that has ended goes on with
+    Inputs: the row, how many tokens to append, the tokens that end it, if there are any, and of a search the length penalty.
+    Region: (turn, row) -> the next token, or of a search the score of each token; the row's size in it is the symbol `length`. Output: the longer row. A row that has ended goes on with
     `NOTHING`, and so may a row begin, where prompts of different lengths lie side by side.
 
     length: the name of the row's size in the region.
     count: how many tokens to append.
+    width: how many beams a search has; 0 where there is none.
     """
 
     length: str
     count: Size
+    width: int = 0
 
 
 NOTHING = -1

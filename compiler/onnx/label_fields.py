@@ -6,7 +6,7 @@ through the export to its inputs and outputs.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.types import DType
@@ -22,9 +22,9 @@ def label_fields(program: Program, export: str, names: Mapping[str, tuple[str, .
     A port is left out where nothing links it with a field, where its field has numbers, or where several fields with
     other words are as likely.
     """
-    if program.training is None or not names:
+    if not names:
         return {}
-    graph, linked = program.exports[export], _linked(program.training)
+    graph, linked = program.exports[export], _linked_by_all(program.trainings)
     numbering = Numbering(graph)
     fields: dict[Spot, Fields] = {}
     for link, spot in numbering.links():
@@ -33,6 +33,14 @@ def label_fields(program: Program, export: str, names: Mapping[str, tuple[str, .
             fields[kind] = fields.get(kind, linked[link]) & linked[link]
     found = {name: fields.get(numbering.kind(_spot(value)), frozenset()) for name, value in _ports(graph)}
     return {name: min(of) for name, of in found.items() if _have_one_name(of, names)}
+
+
+def _linked_by_all(trainings: Sequence[Training]) -> dict[Link, Fields]:
+    """The same of several train blocks; one that links a place with another field than the others makes it doubtful."""
+    linked: dict[Link, Fields] = {}
+    for link, here in (item for training in trainings for item in _linked(training).items()):
+        linked[link] = linked.get(link, frozenset()) | here
+    return linked
 
 
 def _linked(training: Training) -> dict[Link, Fields]:

@@ -52,6 +52,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         unrolled=options.unroll,
         required=options.required,
         trained_steps=trained.steps,
+        trained_blocks=dict(trained.blocks),
         tokenizer=tokenizer,
         special_tokens=trained.special_tokens and tokenizer not in (None, BYTES),
         labels={field: list(names) for field, names in trained.labels.items()},

@@ -14,7 +14,7 @@ from mai.compiler.onnx.limits import smallest
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_products
 from mai.compiler.passes import forms
-from mai.compiler.passes.text.growth import prompt_of, texts
+from mai.compiler.passes.text.growth import begins_with, prompt_of, texts
 from mai.compiler.program import Program
 from mai.runtime.model.manifest import Text
 
@@ -42,7 +42,8 @@ class Prepared:
     def text(self) -> Text | None:
         """The text that grows from an input; None where none does."""
         graph = self.whole or self.optimised
-        loops = [n for n in texts(graph) if self.prompt in {v.name for v in n.inputs if v in graph.inputs}]
+        prompts = [v for v in graph.inputs if v.name == self.prompt]
+        loops = [n for n in texts(graph) if any(begins_with(n, prompt) for prompt in prompts)]
         return _described(Loop.of(loops[0]), str(self.prompt), graph) if loops else None
 
     @property

@@ -89,7 +89,8 @@ class Numbering:
         """States before a body, in it, as it leaves them, and after the last turn; then what was kept of every turn."""
         body = node.regions[0]
         if node.op is Extend:
-            self._join_all(node.output, node.inputs[0], body.inputs[1], body.outputs[0])
+            tokens = node.inputs[0], body.inputs[1]
+            self._join_all(node.output, *tokens, *([] if Extend.of(node).width else body.outputs))
             return
         count = len(body.inputs) - 1 if node.op is Loop else len(body.outputs)
         first, inside = node.inputs[len(node.inputs) - count :], body.inputs[len(body.inputs) - count :]

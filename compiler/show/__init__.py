@@ -79,8 +79,8 @@ def _ir(program: Program, export: str | None, after: str | None) -> str:
     from mai.compiler.show.passes import graph_after
 
     graphs = [program.exports[n] for n in _export_names(program, export)]
-    if export is None and program.training and after is None:
-        graphs.append(program.training.graph)
+    if export is None and after is None:
+        graphs += [training.graph for training in program.trainings]
     return "\n".join(to_text(graph if after is None else graph_after(graph, after)) for graph in graphs)
 
 

@@ -23,10 +23,11 @@ def summary(program: Program) -> str:
     lines += _weights(program)
     for name, graph in program.exports.items():
         lines += ["", *_export(name, graph)]
-    if program.training:
-        settings = program.training.settings
+    lines += [""] if program.trainings else []
+    for training in program.trainings:
+        settings, name = training.settings, f"train {training.name}" if training.name else "train"
         length = f"{settings.steps:,} steps" if settings.steps else f"{settings.epochs:g} epochs"
-        lines += ["", f"train: {length} of {settings.batch} examples, {type(settings.optimizer).__name__.lower()}"]
+        lines.append(f"{name}: {length} of {settings.batch} examples, {type(settings.optimizer).__name__.lower()}")
     return "\n".join(lines)
 
 

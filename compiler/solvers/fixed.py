@@ -1,4 +1,4 @@
-"""Steps of one length: Runge-Kutta, Adams-Bashforth and Euler-Maruyama, as code for one turn of a loop."""
+"""Steps of one length: Runge-Kutta, Adams-Bashforth, and what draws noise, as code for one turn of a loop."""
 
 from __future__ import annotations
 
@@ -100,24 +100,33 @@ class AdamsBashforth(Steps):
         return self.moved(states, self.b, slopes), [*now, *memory][: len(memory)]
 
 
-class EulerMaruyama(Steps):
-    """y + f h + g dW: the increments are the velocity's own, from the step's length and its draws."""
+class Increments(Steps):
+    """y + sum_i b_i k_i, k_i the increment f h + g dW at y + sum_j a_ij k_j and time t + c_i h; all have one draw.
 
-    def __init__(self, problem: Problem, h: Value) -> None:
+    One stage is Euler's and Maruyama's method. Two that are weighted alike are Heun's, whose limit is Stratonovich's integral.
+    """
+
+    def __init__(self, problem: Problem, h: Value, tableau: Tableau) -> None:
         super().__init__(problem, h, [])
+        self.tableau = tableau
+        weights = {c for row in (*tableau.a, tableau.b) for c in row if c}
+        self.scaled = {c: self.builder.constant(float(c)) for c in sorted(weights)}
 
     @property
     def is_smooth(self) -> bool:
         return False
 
     def step(self, turn: Value, states: list[Value], memory: list[Value]) -> tuple[list[Value], list[Value]]:
-        return self.added(states, self.problem.velocity(self.time(turn, Fraction(0)), states, turn, self.h)), memory
+        stages: list[Slopes] = []
+        for row, c in zip(self.tableau.a, self.tableau.c, strict=True):
+            stages.append(self.problem.velocity(self.time(turn, c), self.moved(states, row, stages), turn, self.h))
+        return self.moved(states, self.tableau.b, stages), memory
 
 
 def steps_of(solver: Solver, problem: Problem, h: Value) -> Steps:
     """The steps of a solver that is not adaptive."""
-    if solver.stochastic:
-        return EulerMaruyama(problem, h)
     if isinstance(solver.rule, Adams):
         return AdamsBashforth(problem, h, solver.rule)
+    if solver.stochastic:
+        return Increments(problem, h, solver.rule)
     return RungeKutta(problem, h, solver.rule)

@@ -171,6 +171,10 @@ SOLVERS: dict[str, Solver] = {
             "euler_maruyama", 1, Tableau(((),), _row(1), _row(0)),
             "Maruyama 1955", ("#b07aa1", "X"), options=("steps",), stochastic=True,
         ),
+        Solver(
+            "stratonovich_heun", 1, Tableau(((), _row(1)), _row("1/2", "1/2"), _row(0, 1)),
+            "Rümelin 1982", ("#6b5b95", "*"), options=("steps",), stochastic=True,
+        ),
         Solver("bosh3", 3, _BOSH3, "Bogacki and Shampine 1989", ("#5f9ea0", "h"), "bosh3", _TOLERANCES),
         Solver("tsit5", 5, _TSIT5, "Tsitouras 2011", ("#c0504d", "<"), "dopri5", _TOLERANCES),
         Solver("dopri5", 5, _DOPRI5, "Dormand and Prince 1980", ("#4f81bd", ">"), "dopri5", _TOLERANCES),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 
 import numpy as np
 import torch
@@ -63,10 +63,25 @@ class Weights(nn.Module):
         for name, value in states.items():
             buffers[name].copy_(value.detach())
 
+    def put(self, arrays: Mapping[str, Array]) -> None:
+        """Give some weights these values, by name."""
+        state = self.state_dict()
+        for name, array in arrays.items():
+            state[name].copy_(torch.from_numpy(array))
+
     @torch.no_grad()
-    def follow(self) -> None:
-        """Move each second set of parameters towards the first, as after a step."""
-        moving = [w for w in self.weights.values() if w.follows is not None and w.follows.keep < 1]
+    def begin_copies(self, names: Collection[str]) -> None:
+        """Make those of some weights that are copies equal to what they are copies of."""
+        state = self.state_dict()
+        for weight in (self.weights[name] for name in names):
+            if weight.follows is not None and weight.follows.keep == 1:
+                state[weight.name].copy_(state[weight.follows.source])
+
+    @torch.no_grad()
+    def follow(self, still: Collection[str] = ()) -> None:
+        """Move each second set of parameters towards the first, as after a step; those of what is held `still` stay."""
+        followers = [w for w in self.weights.values() if w.follows is not None and w.follows.keep < 1]
+        moving = [w for w in followers if w.follows is not None and w.follows.source not in still]
         if not moving:
             return
         state = self.state_dict()

@@ -1,393 +1,167 @@
-"""The training loop: minimize, in turn, what a train block says."""
+"""The training of a program: its train blocks in their order, one `Trainer` each, as one run."""
 
 from __future__ import annotations
 
-import hashlib
-import json
-import math
-import time
-from collections.abc import Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 
-import torch
-from torch import Tensor
-
 from mai.compiler.data import label_names as labels
-from mai.compiler.data.batches import Dataset, load
-from mai.compiler.ir.graph import Graph
-from mai.compiler.ops.work import known_sizes, multiply_adds
-from mai.compiler.passes import forms
+from mai.compiler.ir.graph import turns_of
 from mai.compiler.program import Program, Training
-from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
-from mai.compiler.training.drawn_blocks import DrawSource, lift_draws
-from mai.compiler.training.initial_weights import initial_weights
-from mai.compiler.training.moved import nothing_moves
-from mai.compiler.training.objective import Objective
-from mai.compiler.training.optimizer import LearningRate, MovingAverage, set_rate
-from mai.compiler.training.run import checkpoint as ck
+from mai.compiler.training.initial_weights import initial_weights, load_weights
+from mai.compiler.training.moved import moved_by
+from mai.compiler.training.options import Options, Result
 from mai.compiler.training.run import folder
-from mai.compiler.training.run.best import Best
-from mai.compiler.training.run.processes import Processes, accelerator_of
-from mai.compiler.training.run.progress import Meter, Metrics, event_writer
-from mai.compiler.training.run.recording import Recorder
-from mai.compiler.training.run.stopping import stoppable
-from mai.compiler.training.scaling import Scaling
-from mai.compiler.training.step_function import Module
-from mai.compiler.training.validation import Validation, on_device
-from mai.runtime.arrays import Array
-from mai.runtime.files import write_atomically
-from mai.runtime.text.tokenizer import BYTES
+from mai.compiler.training.run.processes import Processes
+from mai.compiler.training.run.progress import event_writer
+from mai.compiler.training.run.stage import BLOCK, Stage, begin, ended_in
+from mai.compiler.training.trainer import Trainer
+from mai.compiler.weights.tensor_files import TensorFiles
 from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.diagnostics.suggest import closest
 
-SAVE_SECONDS = 30.0
-REPORTS = 100
-VALIDATIONS = 10
-LOSSES = "losses"  # Of every objective, in a checkpoint: the last one known.
-SMALL_STEP = 1e9  # Multiply-adds.
+Told = Callable[[Result], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
-    """What the command line may change of a spec's settings, and how a run behaves."""
-
-    steps: int | None = None
-    batch: int | None = None
-    seed: int | None = None
-    device: str | None = None
-    precision: str | None = None
-    data: tuple[Path, ...] = ()
-    resume: bool = False
-    tensorboard: bool = False
-    quiet: bool = False
-    weights: Path | None = None
-    save_seconds: float = SAVE_SECONDS
-
-
-@dataclass(frozen=True, slots=True)
-class Result:
-    """A run's end: the steps done, the last figures, and whether it was stopped.
-
-    `kept` is the step that the weights are of, `validation` what they do on the held-out examples. Of several processes, the
-    `main` one has written the weights and knows the figures.
-    """
-
-    steps: int
-    figures: dict[str, float]
-    validation: dict[str, float]
-    seconds: float
-    weights: Path | None
-    stopped: bool
-    kept: int
-    main: bool = True
-
-
-def train(program: Program, out: Path, options: Options | None = None) -> Result:
+def train(program: Program, out: Path, options: Options | None = None, told: Told = lambda _: None) -> Result:
     """Train a program; `out` gets checkpoints, `metrics.jsonl` and, at the end, `weights.safetensors`.
+
+    `told` hears of each train block that has ended; the result is that of the last.
 
     Raises:
         MaiError: the data are wrong, there is no checkpoint to go on from or one of another spec, another training writes
-            into `out`, or the loss is not finite.
+            into `out`, the loss is not finite, there is no train block of a name that is asked for, or the weights of earlier
+            blocks are missing.
     """
-    if program.training is None:
+    if not program.trainings:
         raise MaiError([Diagnostic("minimize-missing", None, f"{program.name} has no train block")])
     options = options or Options()
     if not options.resume:
         folder.make(out)
     if options.tensorboard:
         event_writer()
-    trainer = Trainer(program, program.training, out, options)
-    with folder.held(out) if trainer.processes.main else nullcontext():
-        return trainer.run()
+    check_names(program, (*options.only, *options.blocks))
+    chosen = [t for t in program.trainings if not options.only or t.name in options.only]
+    stage = begin(out, options.weights, options.device, options.precision or _one_precision(chosen), options.resume)
+    with folder.held(out) if Processes(stage.accelerator).main else nullcontext():
+        return _train_blocks(program, chosen, out, options, stage, told)
 
 
-class Trainer:
-    """One run."""
-
-    def __init__(self, program: Program, training: Training, out: Path, options: Options) -> None:
-        self.program, self.training, self.out, self.options = program, training, out, options
-        settings = training.settings
-        self.seed = settings.seed if options.seed is None else options.seed
-        self.accelerator = accelerator_of(options.device, options.precision or settings.precision)
-        self.processes, self.scaling = Processes(self.accelerator), Scaling(self.accelerator.scaler)
-        # To torch `cpu:0` of several processes is another device than `cpu`: moved there, states would be copied.
-        found = self.accelerator.device
-        self.device = torch.device("cpu") if found.type == "cpu" else found
-        for path in (out, options.weights) if self.processes.main else ():
-            folder.settle(path or out)
-        self.checkpoint = self.processes.from_main(ck.latest(out) if options.resume and self.processes.main else None)
-        if options.resume and self.checkpoint is None:
-            raise ck.nothing_to_resume(out)
-        self.data = self._load()
-        self.batch = min(options.batch or settings.batch, self.data.count or 1 << 60)
-        self.processes.check(training.graph, self.batch)
-        self.share = self.processes.share(self.batch)
-        self.steps = self._steps()
-        self.rate = LearningRate(settings.schedule, self.steps)
-        self.weights = self._first_weights().to(self.device)
-        self._choose_threads()
-        self.objectives = [Objective(training, o, self.weights, self.module) for o in training.objectives]
-        moved = {name: p for o in self.objectives for name, p in o.parameters.items()}
-        for name, parameter in self.weights.named_parameters():
-            parameter.requires_grad_(name in moved)
-        self.average = MovingAverage(moved, settings.ema) if settings.ema else None
-        self.validation = Validation(
-            training, self.evaluation_graph, self.data.validation, self.weights, self.seed, self.device
+def _train_blocks(
+    program: Program, chosen: Sequence[Training], out: Path, options: Options, stage: Stage, told: Told
+) -> Result:
+    """Train some blocks, from where the folder stands."""
+    if stage.checkpoint is not None:
+        chosen = _from_checkpoint(stage, chosen, options, out)
+    else:
+        stage = _with_earlier(program, chosen, replace(stage, only=options.only), options, out)
+    for training in chosen:
+        if stage.weights is not None:
+            stage.weights.begin_copies(_new_copies(program, training))
+        trainer = Trainer(
+            program, training, out, options.of(training.name), replace(stage, is_last=training is chosen[-1])
         )
-        self.best = self._best() if settings.keep == "best" else None
-        self.recorder = Recorder(training.records, self.weights, out / folder.RECORDS)
-        self.asked = self.stop = False
-        self.figures: dict[str, float] = {}
-        self.losses = [0.0] * len(self.objectives)
+        result = trainer.run()
+        if result.main and (result.weights is not None or not result.stopped):
+            told(result)
+        if result.stopped or training is chosen[-1]:
+            break
+        stage = trainer.next_stage(result)
+    return result
 
-    def _load(self) -> Dataset:
-        """The examples; labels have the numbers that the weights were trained with."""
-        metadata = self.checkpoint.metadata if self.checkpoint else None
-        names = labels.names_of(self.options.weights) if metadata is None else labels.names_in(metadata)
-        training, base = self.training, Path(self.program.source.path).parent
-        return load(training.data, training.fields, self.seed, base, self.options.data, training.where, names)
 
-    def _first_weights(self) -> Weights:
-        """What training begins with; a checkpoint's weights are put in their place later."""
-        if self.checkpoint is not None:
-            return Weights(self.program.weights)
-        return initial_weights(self.program, self.options.weights, self.seed)
+def check_names(program: Program, names: Sequence[str]) -> None:
+    """Raise `MaiError` for a name that no train block of a program has."""
+    blocks = [t.name for t in program.trainings if t.name is not None]
+    for name in names:
+        if name not in blocks:
+            guess = closest(name, blocks)
+            there = f"there are {', '.join(blocks)}" if blocks else "its one train block has no name"
+            help = f"did you mean `{guess}`?" if guess else there
+            raise MaiError([Diagnostic("unknown-name", None, f"{program.name} has no train block `{name}`", help=help)])
 
-    def _steps(self) -> int:
-        settings = self.training.settings
-        if self.options.steps is not None:
-            return self.options.steps
-        if settings.steps is not None:
-            return settings.steps
-        if self.data.count is None:
-            message = "these data have no end, so there are no epochs: say `steps`"
-            raise MaiError([Diagnostic("bad-setting", None, message)])
-        return max(1, math.ceil((settings.epochs or 1) * self.data.count / self.batch))
 
-    def _best(self) -> Best:
-        if not self.validation:
-            message = "`keep = best` chooses by the loss on held-out examples; here is none"
-            raise MaiError([Diagnostic("bad-setting", None, message, help="keep = last")])
-        return Best()
+def _one_precision(chosen: Sequence[Training]) -> str:
+    precisions = list(dict.fromkeys(t.settings.precision for t in chosen))
+    if len(precisions) > 1:
+        message = f"a run computes in one precision, and its blocks say {' and '.join(precisions)}"
+        help = "give all blocks the same, or train them one by one: `--only NAME`"
+        raise MaiError([Diagnostic("bad-setting", None, message, help=help)])
+    return precisions[0]
 
-    def _choose_threads(self) -> None:
-        """Small steps lose more by waiting for threads than they gain. The rule depends on the spec alone."""
-        graph = self.evaluation_graph
-        work = self.batch * multiply_adds(graph, known_sizes(graph))
-        if self.device.type == "cpu" and work < SMALL_STEP:
-            torch.set_num_threads(1)
 
-    # ---------------------------------------------------------------- modules
+def _from_checkpoint(stage: Stage, chosen: Sequence[Training], options: Options, out: Path) -> Sequence[Training]:
+    """The blocks that are left, the one of the checkpoint first."""
+    assert stage.checkpoint is not None
+    block = stage.checkpoint.metadata.get(BLOCK)
+    if stage.only != options.only:
+        asked = " ".join(f"--only {name}" for name in stage.only) or "no --only"
+        message = f"the run in {out} was begun with {asked}"
+        raise MaiError([Diagnostic("weights-mismatch", None, message, help="go on with it as it was begun")])
+    place = next((at for at, training in enumerate(chosen) if training.name == block), None)
+    if place is None:
+        message = f"the checkpoint in {out} is of another spec: it stands in a train block {block or 'without a name'}"
+        raise MaiError([Diagnostic("weights-mismatch", None, message, help="train without --resume")])
+    return chosen[place:]
 
-    @cached_property
-    def step_graph(self) -> Graph:
-        """The train graph, prepared once for all objectives."""
-        return forms.prepare(self.training.graph, adjoint=True)
 
-    @cached_property
-    def evaluation_graph(self) -> Graph:
-        """The same as an export is: without dropout, with running statistics."""
-        return forms.prepare(self.training.evaluation)
+def _with_earlier(program: Program, chosen: Sequence[Training], stage: Stage, options: Options, out: Path) -> Stage:
+    """The stage with the weights of earlier blocks that are not trained now, which are read from their run."""
+    last = program.trainings.index(chosen[-1])
+    earlier = [t for t in program.trainings[:last] if t not in chosen]
+    if not earlier:
+        return stage
+    path = options.weights or out / folder.WEIGHTS
+    names = ", ".join(f"`{t.name}`" for t in earlier)
+    if options.weights is None and not path.exists():
+        message = f"{out} has no weights of {names}, which the blocks that are asked for begin with"
+        first = " ".join(f"--only {t.name}" for t in earlier)
+        help = f"train them first: mai train {program.source.path} --out {out} {first}; or name a file: --weights"
+        raise MaiError([Diagnostic("weights-missing", None, message, help=help)])
+    with TensorFiles(path) as files:
+        ended = ended_in(files.metadata)
+    _check_ended(earlier, chosen, [e.block for e in ended] if options.weights is None else None, path)
+    weights = _weights(program, earlier, path, options)
+    kept = tuple(e for e in ended if e.block in [t.name for t in earlier])
+    return replace(stage, weights=weights, labels=labels.names_of(path), ended=kept)
 
-    def module(self, outputs: Sequence[int]) -> Module:
-        """Outputs of the train graph as a module, its draws made apart."""
-        selected = forms.select(self.step_graph, list(outputs))
-        lifted, nodes = lift_draws(selected)
-        module = lower(lifted, self.weights, "Objective").to(self.device)
-        draws = DrawSource(nodes, self.seed, self.share, self.device)
-        return Module(module, lifted, draws, self.seed, self.device)
 
-    # -------------------------------------------------------------------- run
+def _check_ended(
+    earlier: Sequence[Training], chosen: Sequence[Training], ended: Sequence[str] | None, path: Path
+) -> None:
+    """Raise `MaiError` where a run has not trained the earlier blocks, or a later one has moved their weights again."""
+    for training in earlier if ended is not None else ():
+        if training.name not in (ended or ()):
+            message = f"the weights in {path} are not trained by `{training.name}` yet"
+            help = f"train it first: --only {training.name}"
+            raise MaiError([Diagnostic("weights-missing", None, message, help=help)])
+    for training in chosen:
+        again = set[str]().union(*(moved_by(training, o) for o in training.objectives)) & training.still
+        if again and training.name in (ended or ()):
+            message = f"`{training.name}` has moved `{min(again)}` of an earlier block already in {path}"
+            raise MaiError(
+                [Diagnostic("weights-mismatch", None, message, help="train all blocks anew: without --only")]
+            )
 
-    def run(self) -> Result:
-        """Train from where the folder stands to the last step, and write the weights."""
-        main = self.processes.main
-        start = self.restore()
-        self.processes.wait()
-        if main:
-            self._prepare_folder()
-        began = time.monotonic()
-        metrics = Metrics(self.out / folder.METRICS, start, self.options.tensorboard) if main else None
-        with stoppable(self), Meter(self.steps, start, self.batch, self.options.quiet or not main) as meter:
-            done = self._loop(start, meter, metrics)
-        self.processes.end()
-        stopped = self.stop and done < self.steps
-        if metrics is None:
-            return Result(done, {}, {}, time.monotonic() - began, None, stopped, done, main=False)
-        metrics.close()
-        kept, validation = done, self._validated(done)
-        if self.best is not None:
-            kept, validation = self.best.step, self.best.figures
-        path = None if stopped else self._finish(kept, validation)
-        return Result(done, dict(self.figures), validation, time.monotonic() - began, path, self.stop, kept)
 
-    def _prepare_folder(self) -> None:
-        """From here on the folder is this run's: one that was there before makes room."""
-        if not self.options.resume:
-            folder.make_room(self.out, self.program, self.options.data)
-        if self.data.tokenizer not in (None, BYTES):
-            write_atomically(self.out / folder.TOKENIZER, str(self.data.tokenizer).encode())
+def _weights(program: Program, earlier: Sequence[Training], path: Path, options: Options) -> Weights:
+    """First values, as the whole run makes them, and in their place those that the earlier blocks ended with."""
+    first = program.trainings[0]
+    seed = options.of(first.name).seed
+    weights = initial_weights(program, None, first.settings.seed if seed is None else seed)
+    known = {copy.name for t in earlier for weight in t.graph.weights.values() for copy in turns_of(weight)}
+    known |= {n for n, w in program.weights.items() if w.follows is not None and w.follows.source in known}
+    arrays, _ = load_weights(replace(program, weights={n: program.weights[n] for n in sorted(known)}), path)
+    weights.put(arrays)
+    return weights
 
-    def _loop(self, start: int, meter: Meter, metrics: Metrics | None) -> int:
-        every = max(1, self.steps // REPORTS)
-        saved = time.monotonic()
-        self.recorder.start(start)
-        step = start
-        while step < self.steps and not self.stop:
-            report = (step + 1) % every == 0 or step + 1 == self.steps
-            loss = self.step(step, report)
-            step += 1
-            self.recorder.keep(step)
-            meter.advance(step, loss)
-            if metrics is None:
-                continue
-            if report:
-                self._report(step, meter, metrics)
-            if time.monotonic() - saved > self.options.save_seconds:
-                self.save(step)
-                saved = time.monotonic()
-        if metrics is not None:
-            self.save(step)
-        return step
 
-    def _report(self, step: int, meter: Meter, metrics: Metrics) -> None:
-        values = dict(self.figures)
-        if step % max(1, self.steps // VALIDATIONS) < max(1, self.steps // REPORTS) or step == self.steps:
-            values |= {f"held-out {n}": v for n, v in self._validated(step).items()}
-        more = {"lr": self.objectives[0].optimizer.param_groups[0]["lr"], "examples_per_second": meter.rate(step)}
-        metrics.write(step, {**values, **more})
-        meter.show(step, values)
-
-    def step(self, step: int, report: bool) -> float:
-        """One step of every objective that is due; the sum of their losses, each the last one known."""
-        whole, share = self.data.batch(step, self.batch), slice(self.share.start, self.share.stop)
-        fields = self.on_device({name: array[share] for name, array in whole.items()})
-        factor = self.rate.factor(step)
-        for place, objective in enumerate(self.objectives):
-            if objective.written.is_due(step):
-                self.losses[place] = self.minimize(objective, fields, step, factor, report)
-        self.weights.follow()
-        if self.average is not None:
-            self.average.update(step)
-        total = sum(self.losses)
-        self.rate.see(step + 1, total, self._held_out_loss)
-        if report:
-            self.figures["loss"] = total
-        return total
-
-    def minimize(
-        self, objective: Objective, fields: Mapping[str, Tensor], step: int, factor: float, report: bool
-    ) -> float:
-        """One optimizer step of one objective on a batch's fields, each [batch, ...]; the loss before it."""
-        module = objective.reporting if report else objective.module
-        with self.accelerator.autocast():
-            outputs = module(fields, step)
-        loss, weight = outputs[0].mean(), len(self.share) / self.batch
-        if not loss.requires_grad:
-            raise MaiError([nothing_moves(objective.written)])
-        parameters = list(objective.parameters.values())
-        objective.optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss, inputs=parameters)
-        value, self.stop = self.processes.agree(loss.detach(), parameters, weight, self.asked)
-        if not math.isfinite(value):
-            raise self._not_finite(objective, step, value)
-        self.scaling.unscale(objective.optimizer)
-        if self.training.settings.clip:
-            torch.nn.utils.clip_grad_norm_(parameters, self.training.settings.clip)
-        set_rate(objective.optimizer, objective.base, factor)
-        self.scaling.step(objective.optimizer)
-        kept, reported = outputs[1 : 1 + len(objective.states)], outputs[1 + len(objective.states) :]
-        self.weights.write(dict(zip(objective.states, kept, strict=True)))
-        if reported:
-            means = self.processes.average([float(m.detach().float().mean()) for m in reported], weight)
-            self.figures |= {report.name: mean for report, mean in zip(self.training.reports, means, strict=True)}
-        return value
-
-    def on_device(self, fields: Mapping[str, Array]) -> dict[str, Tensor]:
-        """Arrays of a batch as tensors."""
-        return on_device(fields, self.device)
-
-    def _not_finite(self, objective: Objective, step: int, value: float) -> MaiError:
-        last = folder.checkpoints(self.out)
-        where = f"the last good checkpoint is {last[-1]}" if last else "there is no checkpoint yet"
-        shown = "infinite" if math.isinf(value) else "not a number"
-        message = f"at step {step + 1:,} the objective `{objective.written.text}` is {shown}; {where}"
-        help = "a smaller learning rate or `clip = 1.0` often helps"
-        return MaiError([Diagnostic("loss-not-finite", objective.written.span, message, help=help)])
-
-    # ------------------------------------------------------------- validation
-
-    def _validated(self, step: int) -> dict[str, float]:
-        """What `validate` says; the weights are kept if they are the best."""
-        figures = self.validate()
-        if self.best is not None:
-            with self.averaged():
-                self.best.offer(step, figures, self.weights.state_dict())
-        return figures
-
-    def _held_out_loss(self) -> float | None:
-        """The loss on the held-out examples, alike to all processes; None where there are none."""
-        figures = self.validate()
-        return self.processes.average([figures["loss"]], len(self.share) / self.batch)[0] if figures else None
-
-    def validate(self) -> dict[str, float]:
-        """The objectives and reports on the held-out examples, with the weights that exports will have."""
-        with self.averaged():
-            return self.validation.figures()
-
-    def averaged(self) -> AbstractContextManager[None]:
-        """The moving average in the weights' place for a while."""
-        return nullcontext() if self.average is None else self.average.in_place()
-
-    # ------------------------------------------------------------ checkpoints
-
-    def _metadata(self) -> dict[str, str]:
-        settings = self.training.settings.model_dump_json()
-        digest = hashlib.sha256(self.program.source.text.encode()).hexdigest()
-        metadata = {"spec": self.program.name, "spec_sha256": digest, "seed": str(self.seed), "settings": settings}
-        return metadata | labels.saved(self.data.labels)
-
-    def save(self, step: int) -> Path:
-        """Write a checkpoint of everything that the next step depends on; its path."""
-        tensors = {f"weights/{n}": t for n, t in self.weights.state_dict().items()}
-        if self.average is not None:
-            tensors |= {f"average/{n}": t for n, t in self.average.average.items()}
-        for place, objective in enumerate(self.objectives):
-            tensors |= ck.optimizer_tensors(objective.optimizer, list(objective.parameters), place)
-        tensors |= self.scaling.saved() | self.rate.saved()
-        tensors[LOSSES] = torch.tensor(self.losses, dtype=torch.float64)
-        self.recorder.save()
-        metadata = {**self._metadata(), "steps": str(self.steps), "batch": str(self.batch)}
-        if self.best is not None:
-            tensors, metadata = tensors | self.best.saved(), metadata | self.best.metadata()
-        return ck.write(self.out, ck.Checkpoint(step, tensors, metadata))
-
-    def restore(self) -> int:
-        """Go on from the last checkpoint, where the run is to go on."""
-        checkpoint, self.checkpoint = self.checkpoint, None
-        if checkpoint is None:
-            return 0
-        shapes = {n: tuple(t.shape) for n, t in self.weights.state_dict().items()}
-        ck.check_same(checkpoint, shapes, {"seed": str(self.seed), "batch": str(self.batch)}, self.out)
-        self.weights.load_state_dict(checkpoint.part("weights/"))
-        if self.average is not None:
-            for name, tensor in checkpoint.part("average/").items():
-                self.average.average[name].copy_(tensor)
-        for place, objective in enumerate(self.objectives):
-            ck.restore_optimizer(objective.optimizer, list(objective.parameters), place, checkpoint.tensors)
-        self.scaling.restore(checkpoint.tensors)
-        self.rate.restore(checkpoint.tensors)
-        if LOSSES in checkpoint.tensors:
-            self.losses = checkpoint.tensors[LOSSES].tolist()
-        if self.best is not None:
-            self.best.restore(checkpoint)
-        return checkpoint.step
-
-    def _finish(self, step: int, validation: Mapping[str, float]) -> Path:
-        with self.averaged():
-            metadata = {**self._metadata(), "trained_steps": str(step), "validation": json.dumps(dict(validation))}
-            tensors = self.weights.state_dict() if self.best is None else self.best.tensors
-            return ck.write_weights(self.out, tensors, metadata)
+def _new_copies(program: Program, training: Training) -> set[str]:
+    """The weights that a block reads and none before it: of those that are copies, the block begins with new ones."""
+    place = program.trainings.index(training)
+    before = {n for t in program.trainings[:place] for n in t.graph.weights}
+    new = [weight for n, weight in training.graph.weights.items() if n not in before] if place else []
+    return {copy.name for weight in new for copy in turns_of(weight)}

@@ -13,13 +13,14 @@ from mai.spec.diagnostics import Diagnostic
 
 def unmoved(training: Training) -> list[Diagnostic]:
     """An error for each objective that is the same whatever the parameters are, as far as the graph alone shows."""
-    graph, errors = training.graph, list[Diagnostic]()
-    for objective in training.objectives:
-        behind = _weights_behind(graph.outputs[objective.output])
-        weights = [copy for name in behind for copy in turns_of(graph.weights[name])]
-        if not any(training.moves(objective, weight) for weight in weights):
-            errors.append(nothing_moves(objective))
-    return errors
+    return [nothing_moves(objective) for objective in training.objectives if not moved_by(training, objective)]
+
+
+def moved_by(training: Training, objective: Objective) -> set[str]:
+    """The names of the weights that an objective moves, as far as the graph alone shows; of those of a `repeat`, of each turn."""
+    behind = _weights_behind(training.graph.outputs[objective.output])
+    copies = [copy for name in behind for copy in turns_of(training.graph.weights[name])]
+    return {copy.name for copy in copies if training.moves(objective, copy)}
 
 
 def _weights_behind(value: Value) -> set[str]:

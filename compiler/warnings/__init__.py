@@ -43,8 +43,8 @@ def sizes_of_files(program: Program) -> list[Diagnostic]:
 
 
 def _warnings(program: Program, rules: Sequence[Rule]) -> list[Diagnostic]:
-    subject = Subject(program.file, program)
-    said = dict.fromkeys(w for rule in rules for w in rule(subject) if not _is_allowed(w))
+    subjects = [Subject(program.file, program, place) for place in range(max(1, len(program.trainings)))]
+    said = dict.fromkeys(w for rule in rules for subject in subjects for w in rule(subject) if not _is_allowed(w))
     return sorted(said, key=lambda d: d.span.start if d.span else -1)
 
 

@@ -12,7 +12,7 @@ from mai.spec.diagnostics import Diagnostic
 
 def total_derivatives(subject: Subject) -> Iterator[Diagnostic]:
     """`jvp(u(z, t), t, 1)` where z was computed from t: the derivative goes through z, too."""
-    bodies = [f.body for f in subject.functions] + ([subject.train.body] if subject.train else [])
+    bodies = [*(f.body for f in subject.functions), *(t.body for t in subject.trains)]
     for body in bodies:
         yield from _in_body(body)
 

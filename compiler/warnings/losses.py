@@ -48,7 +48,7 @@ def column_against_row(subject: Subject) -> Iterator[Diagnostic]:
 
 def _has_field(subject: Subject, node: Node) -> bool:
     """Whether a factor is a field of the data as it is."""
-    training = subject.program.training
+    training = subject.training
     return training is not None and any(v in training.graph.inputs for v in node.inputs)
 
 
@@ -59,7 +59,7 @@ def _is_column_and_row(a: tuple[Size, ...], b: tuple[Size, ...]) -> bool:
 
 def unlike_logits(subject: Subject) -> Iterator[Diagnostic]:
     """What `cross_entropy` is given: as many logits as there are labels, and any real numbers."""
-    training = subject.program.training
+    training = subject.training
     if training is None:
         return
     flow = Dataflow(training.graph)
@@ -119,7 +119,7 @@ def _is_number(flow: Dataflow, value: Value) -> bool:
 
 def shared_objectives(subject: Subject) -> Iterator[Diagnostic]:
     """An objective that does not say whom it moves, beside another one that moves parameters of the same net."""
-    training, train = subject.program.training, subject.train
+    training, train = subject.training, subject.train
     if training is None or train is None or len(training.objectives) < 2:
         return
     graph, flow = training.graph, Dataflow(training.graph)
@@ -140,7 +140,7 @@ def shared_objectives(subject: Subject) -> Iterator[Diagnostic]:
 
 def masked_mean(subject: Subject) -> Iterator[Diagnostic]:
     """The mean of what a mask of the data has set to zero counts the places that were left out."""
-    training = subject.program.training
+    training = subject.training
     if training is None:
         return
     flow = Dataflow(training.graph)

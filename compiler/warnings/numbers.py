@@ -61,7 +61,7 @@ def empty_integrals(subject: Subject) -> Iterator[Diagnostic]:
 
 def late_warmup(subject: Subject) -> Iterator[Diagnostic]:
     """A run that ends while its learning rate still rises."""
-    training, train = subject.program.training, subject.train
+    training, train = subject.training, subject.train
     if training is None or train is None or training.settings.steps is None:
         return
     schedule, steps = training.settings.schedule, training.settings.steps

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from mai.compiler.ir.graph import Graph
-from mai.compiler.program import Program
+from mai.compiler.program import Program, Training
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, Edit, Help, Label
 from mai.spec.source import Span
@@ -15,10 +15,11 @@ from mai.spec.source import Span
 
 @dataclass(frozen=True)
 class Subject:
-    """A checked file."""
+    """A checked file, and one of its train blocks: the one at a `place`, where it has any."""
 
     file: ast.File
     program: Program
+    place: int = 0
 
     @cached_property
     def functions(self) -> tuple[ast.Function, ...]:
@@ -27,7 +28,17 @@ class Subject:
 
     @cached_property
     def train(self) -> ast.Train | None:
-        return next((d for d in self.file.declarations if isinstance(d, ast.Train)), None)
+        return next((d for d in self.trains[self.place :]), None)
+
+    @cached_property
+    def trains(self) -> tuple[ast.Train, ...]:
+        """All its train blocks."""
+        return tuple(d for d in self.file.declarations if isinstance(d, ast.Train))
+
+    @property
+    def training(self) -> Training | None:
+        """What the train block means."""
+        return next((t for t in self.program.trainings[self.place :]), None)
 
     @cached_property
     def data(self) -> ast.Data | None:
@@ -35,9 +46,8 @@ class Subject:
 
     @property
     def graphs(self) -> Iterator[Graph]:
-        """The train block's graph, if there is one, then those of the exports."""
-        if self.program.training is not None:
-            yield self.program.training.graph
+        """The graphs of the train blocks, then those of the exports."""
+        yield from (training.graph for training in self.program.trainings)
         yield from self.program.exports.values()
 
 

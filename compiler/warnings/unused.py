@@ -63,13 +63,16 @@ def unused_in_training(subject: Subject) -> Iterator[Diagnostic]:
     hidden = {f.name.id: f for f in data.fields}
     drawn = {s.name.id: s for s in train.body if isinstance(s, ast.Draw)}
     live = yield from _unread(train.body)
+    elsewhere = frozenset[str]().union(
+        *(Liveness().block(t.body, frozenset()) for t in subject.trains if t is not train)
+    )
     for name, field in hidden.items():
         if name in drawn and name not in live:
             said = f"`{name}` is drawn here, and hides the field `{name}` of the data, which nothing reads"
             yield warning(
                 "hidden-data", drawn[name].name.span, said, help=f"give the draw another name: `{name}0 ~ ...`"
             )
-        elif name not in live:
+        elif name not in live | elsewhere:
             said = f"nothing in the train block reads the field `{name}` of the data"
             yield warning("unused", field.name.span, said, help="use it, or take it out")
 

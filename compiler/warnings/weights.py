@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 from mai.compiler.ir.graph import Graph, Node, Value, Weight
@@ -26,13 +26,13 @@ PRODUCTS = (Affine, Einsum, Matmul, Multiply)
 
 def untrained(subject: Subject) -> Iterator[Diagnostic]:
     """Parameters of an export that training has not: the file computes with their first values."""
-    training = subject.program.training
-    if training is None:
+    trainings = subject.program.trainings
+    if not trainings:
         return
-    moved = _moved(training)
+    moved = set().union(*map(_moved, trainings))
     for export, graph in subject.program.exports.items():
         alone = [w for w in graph.weights.values() if w.trained and w.name not in moved]
-        alone = [w for w in alone if not _has_value(subject.program, training, w)]
+        alone = [w for w in alone if not _has_value(subject.program, w)]
         if alone:
             alone = _read(graph, alone)
         if alone:
@@ -54,9 +54,10 @@ def _moved(training: Training) -> set[str]:
     return {name for o, names in behind for name in names if o.moves(graph.weights[name])}
 
 
-def _has_value(program: Program, training: Training, weight: Weight) -> bool:
+def _has_value(program: Program, weight: Weight) -> bool:
     """Whether a parameter has its value from a file, or is frozen as it begins."""
-    frozen = any(Pattern(text, weight.span).match(weight.name) for text in training.settings.frozen)
+    patterns = (Pattern(text, weight.span) for training in program.trainings for text in training.settings.frozen)
+    frozen = any(pattern.match(weight.name) for pattern in patterns)
     names = [weight.name.replace("{}", "0")]
     return frozen or (
         program.loading is not None and any(True for name in names for _ in program.loading.rules_of(name))
@@ -64,14 +65,13 @@ def _has_value(program: Program, training: Training, weight: Weight) -> bool:
 
 
 def _untrained(subject: Subject, export: str, graph: Graph, weights: list[Weight]) -> Diagnostic:
-    assert subject.program.training is not None
     first = weights[0]
     more = f" and {len(weights) - 1} more" if len(weights) > 1 else ""
     said = f"nothing trains `{first.name}`{more}: `{export}` computes with first values"
     place = next((n.span for n in graph.walk() if n.op is WeightOf and WeightOf.of(n).weight == first.name), None)
     owners = _nets_meant(subject, first, export)
     nets = " or ".join(f"`{owner}`" for owner in owners)
-    if first.name in subject.program.training.graph.weights:
+    if any(first.name in training.graph.weights for training in subject.program.trainings):
         help = "an objective moves it where it computes with it, and says no `over` others"
     elif nets:
         help = f"a layer has parameters of its own at every call; those that are trained are of {nets}: call that net"
@@ -89,24 +89,23 @@ def _head(subject: Subject, export: str) -> Span | None:
 
 def _nets_meant(subject: Subject, weight: Weight, export: str) -> list[str]:
     """The nets that have a trained parameter of the same name behind their own, of the same shape."""
-    assert subject.program.training is not None
     tail = weight.name.removeprefix(f"{export}.")
-    trained = subject.program.training.graph.weights.values()
+    trained = [w for training in subject.program.trainings for w in training.graph.weights.values()]
     owners = dict.fromkeys(w.owner for w in trained if w.shape == weight.shape and w.name == f"{w.owner}.{tail}")
-    return [owner for owner in owners if owner != "train"]
+    return [owner for owner in owners if owner.split(".")[0] != "train"]
 
 
 def untrained_rows(subject: Subject) -> Iterator[Diagnostic]:
     """Rows of an embedding that an export takes by number and no example of training has: guidance without a label, say."""
-    training = subject.program.training
-    if training is None:
+    trainings = subject.program.trainings
+    if not trainings:
         return
-    reached = dict(_rows(Dataflow(training.graph)))
+    reached = dict(_rows([Dataflow(training.graph) for training in trainings]))
     for export, graph in subject.program.exports.items():
         flow = Dataflow(graph)
         for node in (n for n in flow.nodes if n.op is Take):
             weight = flow.weight(node.inputs[0])
-            if weight is None or weight.name not in reached or _has_value(subject.program, training, weight):
+            if weight is None or weight.name not in reached or _has_value(subject.program, weight):
                 continue
             lacking = [
                 row for row in flow.labels(node.inputs[1]) if isinstance(row, int) and not reached[weight.name](row)
@@ -114,19 +113,21 @@ def untrained_rows(subject: Subject) -> Iterator[Diagnostic]:
             if lacking:
                 yield _untrained_row(subject, export, node, weight, lacking[0])
                 return
-    yield from _untrained_labels(subject, training)
+    yield from _untrained_labels(subject, trainings)
 
 
-def _untrained_labels(subject: Subject, training: Training) -> Iterator[Diagnostic]:
+def _untrained_labels(subject: Subject, trainings: Sequence[Training]) -> Iterator[Diagnostic]:
     """The same of labels that a net is given and does not look up, as `one_hot` does."""
     nets = {f.name.span: f.name.id for f in subject.functions if f.kind == "net"}
-    trained = Dataflow(training.graph)
+    flows = [(training.graph.calls, Dataflow(training.graph)) for training in trainings]
     for export, graph in subject.program.exports.items():
         flow = Dataflow(graph)
         for slot, values in graph.calls.items():
-            if slot[0] not in nets or values[0].type.classes is None or slot not in training.graph.calls:
+            if slot[0] not in nets or values[0].type.classes is None or not any(slot in calls for calls, _ in flows):
                 continue
-            given = tuple(label for value in training.graph.calls[slot] for label in trained.labels(value))
+            given = tuple(
+                label for calls, trained in flows for value in calls.get(slot, ()) for label in trained.labels(value)
+            )
             for row in (label for value in values for label in flow.labels(value)):
                 if isinstance(row, int) and not _is_reached(given, row):
                     const, place = _written(subject, export, row)
@@ -135,10 +136,10 @@ def _untrained_labels(subject: Subject, training: Training) -> Iterator[Diagnost
                     return
 
 
-def _rows(flow: Dataflow) -> Iterator[tuple[str, Callable[[int], bool]]]:
-    """For each table of the train block by its name: whether some example of some batch may take a row of it."""
+def _rows(flows: Sequence[Dataflow]) -> Iterator[tuple[str, Callable[[int], bool]]]:
+    """For each table of the train blocks by its name: whether some example of some batch may take a row of it."""
     found: dict[str, list[int | Value]] = {}
-    for node in (n for n in flow.nodes if n.op is Take):
+    for flow, node in ((each, node) for each in flows for node in each.nodes if node.op is Take):
         weight = flow.weight(node.inputs[0])
         if weight is not None:
             found.setdefault(weight.name, []).extend(flow.labels(node.inputs[1]))
@@ -174,7 +175,7 @@ def _is(const: ast.Const, number: int) -> bool:
 
 def stuck_at_zero(subject: Subject) -> Iterator[Diagnostic]:
     """Products of two parameters that both begin as zero: each one's gradient is multiplied by the other's zeros."""
-    training = subject.program.training
+    training = subject.training
     if training is None:
         return
     flow = Dataflow(training.graph)

@@ -85,6 +85,8 @@ def _self_test(manifest: Manifest) -> str:
 def _origin(manifest: Manifest, size: int) -> str:
     """How large a file is, how it keeps its weights, and what made it."""
     trained = "untrained" if manifest.trained_steps is None else f"trained for {manifest.trained_steps:,} steps"
+    blocks = ", ".join(f"{name} {steps:,}" for name, steps in manifest.trained_blocks.items())
+    trained += f" ({blocks})" if blocks else ""
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     kept = manifest.quantize or manifest.precision
     form = "" if kept == "float32" else f", {kept}"

@@ -189,7 +189,7 @@ class Manifest(BaseModel):
             and `--draws fast`).
         unrolled: whether it has no loops (`--unroll`).
         required: whether the settings have no defaults in the graph, so that a host must give all (`--settings required`).
-        trained_steps: how many steps its weights were trained for.
+        trained_steps: how many steps its weights were trained for; `trained_blocks` has those of each train block that has a name.
         tokenizer: "bytes", or the JSON of a `tokenizers` file.
         special_tokens: whether a text gets the special tokens that its tokenizer prescribes; the corpora that mai trains on,
             and older files, have none.
@@ -224,6 +224,7 @@ class Manifest(BaseModel):
     unrolled: bool = False
     required: bool = False
     trained_steps: int | None = None
+    trained_blocks: dict[str, int] = {}
     tokenizer: str | None = None
     special_tokens: bool = False
     labels: dict[str, list[str]] = {}

@@ -255,7 +255,7 @@ class Model:
         path = step_path(self.path)
         if not path.exists():
             message = f"{self.path.name} streams by {path.name}, which is missing"
-            raise ModelError("stream-unavailable", message, "`mai compile` writes it beside the file")
+            raise ModelError("stream-unavailable", message, "`mai compile` writes it beside the file, but for a search")
         return path
 
     @cached_property

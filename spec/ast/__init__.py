@@ -54,6 +54,7 @@ from mai.spec.ast.statements import (
     Report,
     Reported,
     Return,
+    Score,
     Statement,
 )
 from mai.spec.ast.types import (
@@ -109,6 +110,7 @@ __all__ = [
     "Reported",
     "Return",
     "ScalarType",
+    "Score",
     "Several",
     "Slice",
     "Stack",

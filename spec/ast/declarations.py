@@ -87,8 +87,9 @@ class Twin(Declaration):
 
 @node
 class Train(Declaration):
-    """`train(settings) { }`; `head` is the text before the body."""
+    """`train(settings) { }` or `train name(settings) { }`; `head` is the text before the body."""
 
+    name: Identifier | None
     settings: tuple[Argument, ...]
     body: tuple[Statement, ...]
     head: Span

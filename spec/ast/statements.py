@@ -113,17 +113,25 @@ class Integrate(Statement):
 
 @node
 class Extend(Statement):
-    """`extend x by count until stop { ... append next }`."""
+    """`extend x by count until stop using beam(width) { ... append next }`; with a search, `score z` in the place of `append`."""
 
     name: Identifier
     count: Expr
     until: Expr | None
+    search: Expr | None
     body: tuple[Statement, ...]
 
 
 @node
 class Append(Statement):
     """`append value`, the next token of a text."""
+
+    value: Expr
+
+
+@node
+class Score(Statement):
+    """`score value`, how likely each next token of a text is, in an `extend` that searches."""
 
     value: Expr
 

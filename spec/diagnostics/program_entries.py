@@ -106,7 +106,8 @@ PROGRAM: dict[str, Entry] = {
     ),
     "not-stochastic": Entry(
         "An increment for a solver of derivatives",
-        "`dx = f * ds + g * dW` is a stochastic equation: only `euler_maruyama` draws dW. All other solvers take `dx/ds = f`.",
+        "`dx = f * ds + g * dW` is a stochastic equation: only `euler_maruyama` (Ito) and `stratonovich_heun`\n"
+        "draw dW. All other solvers take `dx/ds = f`.",
         net("integrate s in 0..1 using rk4(20) { dx = -x * ds + dW }"),
         entry("integrate s in 0..1 using euler_maruyama(20) { dx = -x * ds + dW }\n  return x"),
     ),
@@ -131,7 +132,8 @@ PROGRAM: dict[str, Entry] = {
     ),
     "append-missing": Entry(
         "Nothing is appended",
-        "`extend x by n { ... append next }` makes the sequence one token longer a turn; the block says which.",
+        "`extend x by n { ... append next }` makes the sequence one token longer a turn; the block says which. With a search,"
+        " `using beam(width = 4)`, it says `score log_softmax(z)`, how likely each token is.",
         "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  extend x by 1 { next = x[-1] }\n  return x\n}\n",
         "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  extend x by 1 { append x[-1] }\n  return x\n}\n",
     ),
@@ -144,7 +146,8 @@ PROGRAM: dict[str, Entry] = {
     ),
     "append-outside": Entry(
         "An `append` outside `extend`",
-        "Only an `extend` block grows a sequence. Tensors are joined by `concat(a, b)`.",
+        "Only an `extend` block grows a sequence. Tensors are joined by `concat(a, b)`. `score` is of an `extend` with a search, where"
+        " nothing is appended or drawn.",
         net("append x"),
         net("y = concat(x, x)"),
     ),
@@ -159,6 +162,14 @@ PROGRAM: dict[str, Entry] = {
         "A train block ends in one or more `minimize`. A loss that is only given a name is not trained on.",
         train("steps = 1", "loss = sum(f(x)^2)"),
         train("steps = 1", "minimize sum(f(x)^2)"),
+    ),
+    "train-name": Entry(
+        "A train block without a name among others",
+        "One train block needs no name. Several run in their order, and each has one, by which `mai train --only flow`, checkpoints and\n"
+        "figures speak of it. What an earlier one has trained stays as it is in a later one, unless an objective there names it `over`.",
+        train("steps = 1") + "train(steps = 1) {\n  minimize sum((f(x) - x)^2) over f\n}\n",
+        train("steps = 1").replace("train(", "train first(")
+        + "train flow(steps = 1) {\n  minimize sum((f(x) - x)^2) over f\n}\n",
     ),
     "check-missing": Entry(
         "Nothing is checked",

@@ -12,7 +12,8 @@ import torch
 
 from benchmarks.char_gpt import CharGpt, Run, last_held_out
 from mai.compiler.program import Program
-from mai.compiler.training.loop import Options, Trainer
+from mai.compiler.training.options import Options
+from mai.compiler.training.trainer import Trainer
 
 SIZES = {"context": 24, "d": 24, "depth": 2, "heads": 3}
 STEPS, BATCH = 110, 4

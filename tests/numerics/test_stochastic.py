@@ -125,3 +125,34 @@ def test_noise_outside_of_an_increment_is_told(tmp_path: Path) -> None:
     (error,) = check(path).diagnostics
     assert error.slug == "unknown-name" and error.span is not None and error.span.text == "dW"
     assert error.help is not None and "increment" in error.help
+
+
+@pytest.mark.parametrize(
+    ("solver", "order", "drift"), [("euler_maruyama", 0.5, 0.3 - 0.7**2 / 2), ("stratonovich_heun", 1.0, 0.3)]
+)
+def test_the_strong_order_on_a_known_path(solver: str, order: float, drift: float, program: Maker) -> None:
+    """dx = 0.3 x ds + 0.7 x dW is exp(drift s + 0.7 W) by Ito's and by Stratonovich's integral; W is that of the same draws."""
+    block = "  integrate s in 0..1 using {}(steps) {{ dx = {} }}\n  return x\n}}\n"
+    text = (
+        "export f(x: [], steps: int = 4) -> [] {\n" + block.format(solver, "0.3 * x * ds + 0.7 * x * dW")
+        + "export w(x: [], steps: int = 4) -> [] {\n" + block.format(solver, "0 * ds + dW")
+    )  # fmt: skip
+    made = program(text)
+    graphs = [forms.prepare(made.exports[name]) for name in ("f", "w")]
+    steps, errors = [16, 32, 64, 128], []
+    for count in steps:
+        settings = {"steps": count, "seed": 5}
+        (x,), (w,) = (
+            evaluate(g, {"x": np.full(4000, s)}, settings, {}) for g, s in zip(graphs, (1.0, 0.0), strict=True)
+        )
+        errors.append(np.abs(x - np.exp(drift + 0.7 * w)).mean())
+    assert abs(-np.polyfit(np.log(steps), np.log(errors), 1)[0] - order) < 0.12
+
+
+def test_heuns_increments_are_the_same_in_a_file(program: Maker, tmp_path: Path) -> None:
+    text = PROCESS.replace("euler_maruyama", "stratonovich_heun").replace("0.5 * dW", "0.5 * sin(x + s) * dW")
+    made = program(text)
+    x = np.random.default_rng(0).standard_normal((5, 2)).astype(np.float32)
+    (by_numpy,) = evaluate(forms.prepare(made.exports["path"]), {"x": x}, {"seed": 7}, {})
+    model = load(export(made, "path", Trained({}), tmp_path).path, providers="cpu")
+    np.testing.assert_allclose(model(x=x, seed=7), by_numpy, atol=1e-5)

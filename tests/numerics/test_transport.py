@@ -60,6 +60,27 @@ def test_the_divergence_is_that_of_pot(program: Maker) -> None:
     np.testing.assert_allclose(made, [debiased(a, b, 0.2) for a, b in zip(x, y, strict=True)], rtol=1e-3)
 
 
+def test_a_point_weighs_as_much_as_its_copies(program: Maker) -> None:
+    """Weights are shares; a point without weight is none. The derivative by them is that of differences."""
+    x, y = clouds(6, 7)
+    spec = """
+export f(x: [N, 2], y: [M, 2], a: [N], b: [M]) -> [] { return sinkhorn_divergence(x, y, 0.2, 100, a = a, b = b) }
+export g(x: [N, 2], y: [M, 2], a: [N], b: [M]) -> [N] { return grad(sinkhorn_divergence(x, y, 0.2, 100, a = a, b = b), a) }
+"""
+    made = program(spec)
+    a, b = np.asarray([[1.0, 2, 3, 0, 1, 1]] * 2), np.asarray([[3.0, 1, 1, 1, 2, 1, 1]] * 2)
+    feed = {"x": x, "y": y, "a": a, "b": b}
+    (ours,) = evaluate(forms.prepare(made.exports["f"]), feed, {}, {})
+    copies = [np.repeat(c, w[0].astype(int), axis=1) for c, w in ((x, a), (y, b))]
+    alone = value(program(TWO.format("[]", "sinkhorn_divergence(x, y, 0.2, 100)")), *copies)
+    np.testing.assert_allclose(ours, alone, rtol=1e-6)
+    (slope,) = evaluate(forms.prepare(made.exports["g"]), feed, {}, {})
+    step = np.zeros_like(a)
+    step[:, 1] = 1e-4
+    ends = [evaluate(forms.prepare(made.exports["f"]), feed | {"a": a + s * step}, {}, {})[0] for s in (1, -1)]
+    np.testing.assert_allclose(slope[:, 1], (ends[0] - ends[1]) / 2e-4, rtol=1e-2)
+
+
 @pytest.mark.slow
 def test_the_defaults_have_nearly_converged(program: Maker) -> None:
     x, y = clouds(24, 24)

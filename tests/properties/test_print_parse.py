@@ -75,6 +75,7 @@ simple = st.one_of(
     node(ast.Draw, name=identifiers, distribution=small),
     node(ast.Return, value=small | node(ast.Several, items=row(small, 2, 3))),
     node(ast.Append, value=small),
+    node(ast.Score, value=small),
     node(ast.Derivative, state=identifiers, variable=identifiers, value=small),
     node(ast.Minimize, value=small, over=row(identifiers | strings), every=st.none() | small),
     node(ast.Report, values=row(node(ast.Reported, value=small, name=st.none() | identifiers), least=1)),
@@ -97,7 +98,7 @@ def _nest(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
             keeps=row(keep),
         ),
         node(ast.Integrate, variable=identifiers, start=small, stop=small, solver=small, body=body, keeps=row(moment)),
-        node(ast.Extend, name=identifiers, count=small, until=st.none() | small, body=body),
+        node(ast.Extend, name=identifiers, count=small, until=st.none() | small, search=st.none() | small, body=body),
     )
 
 
@@ -114,7 +115,7 @@ declarations = st.one_of(
         rules=row(node(ast.Fill, targets=row(strings, 1, 3), value=small) | node(ast.Ignore, value=small)),
     ),
     node(ast.Twin, name=identifiers, value=small),
-    node(ast.Train, settings=settings, body=bodies),
+    node(ast.Train, name=st.none() | identifiers, settings=settings, body=bodies),
     node(
         ast.Function, kind=st.sampled_from(["layer", "net", "export"]), name=identifiers, count=st.none(),
         parameters=parameters, returns=row(types, 1, 3), body=bodies,

@@ -15,7 +15,8 @@ from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import Weights
-from mai.compiler.training.loop import Options, train
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 from mai.spec.format import format_file

@@ -17,7 +17,8 @@ from mai.compiler.data.sources.moons import Moons
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
-from mai.compiler.training.loop import Options, train
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
 from mai.spec.diagnostics import MaiError
 
 Maker = Callable[[str], Program]

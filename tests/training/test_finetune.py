@@ -16,7 +16,8 @@ from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
-from mai.compiler.training.loop import Options, train
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
 from mai.runtime import load
 from tests.support.zoo import CASES, ZOO, program_of, saved
 

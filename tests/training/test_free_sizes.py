@@ -10,7 +10,8 @@ from safetensors.numpy import load_file
 
 from mai.compiler.check import check, check_all
 from mai.compiler.program import Program
-from mai.compiler.training.loop import Options, train
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
 from mai.spec.diagnostics import MaiError
 
 RNG = np.random.default_rng(0)

@@ -19,7 +19,8 @@ from mai.compiler.data.sources.csv import Csv
 from mai.compiler.data.sources.images import Images
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.program import Program
-from mai.compiler.training.loop import Options, train
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
 from mai.runtime import Model, ModelError, load
 from mai.runtime.commands.running import Wanted, run_file
 from mai.runtime.inputs.labels import labels_to_numbers

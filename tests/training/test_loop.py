@@ -13,8 +13,10 @@ from safetensors.torch import load_file
 
 from mai.compiler.check import unmoved
 from mai.compiler.program import Program
-from mai.compiler.training.loop import Options, Trainer, train
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
 from mai.compiler.training.run.checkpoint import latest
+from mai.compiler.training.trainer import Trainer
 from mai.spec.diagnostics import MaiError
 
 Maker = Callable[..., Program]

@@ -16,7 +16,8 @@ import pytest
 from safetensors.numpy import load_file
 
 from mai.compiler.program import Program
-from mai.compiler.training.loop import Options, train
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
 from mai.compiler.training.run.folder import WEIGHTS
 from mai.compiler.training.run.processes import Processes, accelerator_of
 from mai.spec.diagnostics import MaiError

@@ -14,7 +14,8 @@ from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
-from mai.compiler.training.loop import Options, train
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
 from mai.runtime import load
 from tests.support.growing_texts import side_by_side
 

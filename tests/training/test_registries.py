@@ -28,8 +28,10 @@ from mai.compiler.solvers.grid import Plan
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.run import run
-from mai.compiler.training.loop import Options, Trainer, train
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
 from mai.compiler.training.settings import OPTIMIZERS, SCHEDULES
+from mai.compiler.training.trainer import Trainer
 from mai.compiler.tuning.picture import draw_methods
 from mai.compiler.tuning.search import Point
 from mai.compiler.tuning.subject import METHODS

@@ -19,9 +19,11 @@ import torch
 from safetensors.torch import load_file
 
 from mai.compiler.program import Program
-from mai.compiler.training.loop import Options, Trainer, train
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
 from mai.compiler.training.run import checkpoint as ck
 from mai.compiler.training.run.folder import WEIGHTS, checkpoints, make_room
+from mai.compiler.training.trainer import Trainer
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.spec.diagnostics import MaiError
 
@@ -59,7 +61,8 @@ COMMAND = """import sys
 from pathlib import Path
 from mai.compiler.check import check
 from mai.compiler.training.run.folder import checkpoints
-from mai.compiler.training.loop import Options, train
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
 spec, out = map(Path, sys.argv[1:])
 begun = bool(checkpoints(out))
 train(check(spec).program, out, Options(quiet=True, device="cpu", resume=begun, save_seconds=0.02))

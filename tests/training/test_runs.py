@@ -18,13 +18,15 @@ import torch
 from safetensors.torch import load_file
 
 from mai.compiler.program import Program
-from mai.compiler.training.loop import Options, Trainer, train
+from mai.compiler.training.loop import train
 from mai.compiler.training.optimizer import MovingAverage
+from mai.compiler.training.options import Options
 from mai.compiler.training.run.folder import checkpoints
 from mai.compiler.training.schedules.constant import Constant
 from mai.compiler.training.schedules.cosine import Cosine
 from mai.compiler.training.schedules.linear import Linear
 from mai.compiler.training.settings import Schedule
+from mai.compiler.training.trainer import Trainer
 from mai.spec.diagnostics import MaiError
 
 ROOT = Path(__file__).parents[2]
@@ -63,7 +65,7 @@ def test_killed_at_any_moment_and_resumed(tmp_path: Path) -> None:
         program = (
             "import sys; from pathlib import Path; from mai.compiler.check import check\n"
             "from mai.compiler.training.run.folder import checkpoints\n"
-            "from mai.compiler.training.loop import Options, train\n"
+            "from mai.compiler.training.loop import train\nfrom mai.compiler.training.options import Options\n"
             f"program = check(Path({str(ROOT / 'examples' / 'mlp.mai')!r})).program\n"
             f"out = Path({str(folder)!r})\n"
             "begun = bool(checkpoints(out))\n"

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as some
 
 from mai.compiler.program import Program
-from mai.compiler.training.loop import Options, Trainer, train
+from mai.compiler.training.loop import train
 from mai.compiler.training.optimizer import make_optimizer, set_rate
 from mai.compiler.training.optimizers.adam import Adam
 from mai.compiler.training.optimizers.adamw import AdamW
@@ -25,6 +25,7 @@ from mai.compiler.training.optimizers.muon import Muon, orthogonalised
 from mai.compiler.training.optimizers.nadam import NAdam
 from mai.compiler.training.optimizers.rmsprop import RmsProp
 from mai.compiler.training.optimizers.sgd import Sgd
+from mai.compiler.training.options import Options
 from mai.compiler.training.schedules.constant import Constant
 from mai.compiler.training.schedules.cosine import Cosine
 from mai.compiler.training.schedules.linear import Linear
@@ -32,6 +33,7 @@ from mai.compiler.training.schedules.one_cycle import OneCycle
 from mai.compiler.training.schedules.plateau import Plateau
 from mai.compiler.training.schedules.step import Step
 from mai.compiler.training.settings import Optimizer, Schedule, WarmedUp
+from mai.compiler.training.trainer import Trainer
 
 Maker = Callable[..., Program]
 

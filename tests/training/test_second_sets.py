@@ -13,7 +13,8 @@ from safetensors.torch import load_file, save_file
 from mai.compiler.check import check
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
-from mai.compiler.training.loop import Options, train
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
 
 Maker = Callable[[str], Program]
 TEACHER = """

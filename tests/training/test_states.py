@@ -13,7 +13,8 @@ from safetensors.torch import load_file
 from mai.compiler.check import check
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import Weights
-from mai.compiler.training.loop import Options, train
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
 
 Maker = Callable[[str], Program]
 HEAD = 'data x: [2] from npz("data.npz")\nnet f(x: [2]) -> [2] {{\n  state m: [2] = zeros\n  {0}\n  return linear(x - m, 2)\n}}\n'

@@ -24,7 +24,8 @@ from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.training.evaluation import loss_change
-from mai.compiler.training.loop import Options, train
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
 
 Maker = Callable[[str], Program]
 COUPLED = """

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from mai.compiler.program import Program
-from mai.compiler.training.loop import Options, train
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
 from mai.compiler.training.run.folder import held
 from mai.spec.diagnostics import MaiError
 

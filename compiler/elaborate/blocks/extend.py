@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Poison
+from mai.compiler.elaborate.blocks.beam import check_drawless, read_beam
 from mai.compiler.elaborate.bounds import setting_of
 from mai.compiler.elaborate.context import Context, Stop, kind_of
 from mai.compiler.elaborate.repairs import instead_of_name, rounded_down
@@ -22,6 +23,9 @@ from mai.spec import ast
 from mai.spec.source import Span
 
 belongs_elsewhere(ast.Append, "append-outside", "`append` belongs directly in an `extend` block")
+belongs_elsewhere(
+    ast.Score, "append-outside", "`score` belongs directly in an `extend` block that searches, `using beam(width = 4)`"
+)
 
 
 @elaborates(ast.Extend, binds=lambda s: (s.name,))
@@ -35,7 +39,8 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
         help=rounded_down(statement.count),
     )
     start = row if row in e.graph.inputs else _tokens_last(e, row)
-    inputs = [start, e.builder.size(count), *_stops(e, env, statement.until)]
+    beam = read_beam(e, env, statement.search) if statement.search is not None else None
+    inputs = [start, e.builder.size(count), *_stops(e, env, statement.until), *([beam.penalty] if beam else [])]
     name = _length(e)
     grown = Value(row.type.with_shape((symbol(name),)), statement.name.id)
     region = Region([Value(Type(DType.INT), "turn"), grown])
@@ -44,10 +49,14 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
     inside = env.child()
     inside.names[statement.name.id] = grown
     with e.region(region):
-        region.outputs = [e.builder.spread(_next_token(e, inside, statement), row.type.lead)]
+        last = _chosen(e, inside, statement)
+        value = _scores(e, last, statement) if beam else _token(e, last, statement)
+        region.outputs = [e.builder.spread(value, row.type.lead)]
     e.draws.turn = outer
+    if beam:
+        check_drawless(e, region, statement)
     longer = row.type.with_shape((row.type.shape[0] + count,))
-    node = e.builder.add(Extend(name, count), inputs, [longer], [region])
+    node = e.builder.add(Extend(name, count, beam.width if beam else 0), inputs, [longer], [region])
     node.output.name = statement.name.id
     env.names[statement.name.id] = node.output if start is row else _after(e, row, node.output)
     return None
@@ -111,20 +120,49 @@ def _stop(e: Context, token: Binding, span: Span) -> Value:
     return stop
 
 
-def _next_token(e: Context, env: Environment, statement: ast.Extend) -> Value:
-    token: Value | None = None
+def _chosen(e: Context, env: Environment, statement: ast.Extend) -> tuple[Binding, Span]:
+    """What the block ends in: the value of its last `append`, or of its `score` in a search, and where it stands."""
+    wanted, other = (ast.Score, "append") if statement.search is not None else (ast.Append, "score")
+    last: tuple[Binding, Span] | None = None
     for inner in statement.body:
-        if not isinstance(inner, ast.Append):
-            if e.statements.statement(env, inner) is not None:
-                raise e.fail("unreachable", inner.span, "an `extend` block cannot `return`: return after it")
-            continue
-        span = inner.value.span
-        token = e.value(e.expressions.expression(env, inner.value), span)
-        if token.type.rank or token.type.dtype is not DType.INT:
-            raise e.fail("dtype-mismatch", span, f"one token is appended a turn, this is {token.type.with_lead(())}")
-    if token is None:
-        help = instead_of_name(statement.body[-1] if statement.body else None, "append")
-        raise e.fail(
-            "append-missing", statement.span, "an `extend` block appends one token a turn: `append next`", help=help
-        )
+        if isinstance(inner, (ast.Append, ast.Score)):
+            if not isinstance(inner, wanted):
+                raise _misplaced(e, inner, other)
+            last = e.expressions.expression(env, inner.value), inner.value.span
+        elif e.statements.statement(env, inner) is not None:
+            raise e.fail("unreachable", inner.span, "an `extend` block cannot `return`: return after it")
+    if last is None:
+        raise _missing(e, statement)
+    return last
+
+
+def _misplaced(e: Context, statement: ast.Statement, word: str) -> Exception:
+    if word == "append":
+        message = "a search chooses the tokens itself: it is told how likely each is, `score log_softmax(z)`"
+    else:
+        message = "`score` is of a search: write `extend x by count using beam(width = 4) { ... }`"
+    return e.fail("append-outside", statement.span, message)
+
+
+def _missing(e: Context, statement: ast.Extend) -> Exception:
+    last = statement.body[-1] if statement.body else None
+    if statement.search is not None:
+        message = "a search is told how likely each next token is: `score log_softmax(logits(x)[-1])`"
+        return e.fail("append-missing", statement.span, message, help=instead_of_name(last, "score"))
+    message, help = "an `extend` block appends one token a turn: `append next`", instead_of_name(last, "append")
+    return e.fail("append-missing", statement.span, message, help=help)
+
+
+def _token(e: Context, last: tuple[Binding, Span], statement: ast.Extend) -> Value:
+    token = e.value(*last)
+    if token.type.rank or token.type.dtype is not DType.INT:
+        raise e.fail("dtype-mismatch", last[1], f"one token is appended a turn, this is {token.type.with_lead(())}")
     return token
+
+
+def _scores(e: Context, last: tuple[Binding, Span], statement: ast.Extend) -> Value:
+    scores, span = e.real(*last), last[1]
+    if scores.type.rank != 1 or not isinstance(scores.type.shape[0], int):
+        message = f"a search takes a score for each token of the vocabulary, this is {scores.type.with_lead(())}"
+        raise e.fail("rank-mismatch", span, message)
+    return scores

@@ -26,6 +26,7 @@ from mai.spec.diagnostics import Label, Reporter
 from mai.spec.diagnostics.edit import meant, put
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.read_settings import read_settings
+from mai.spec.record import record
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.blocks.data_fields import Data
@@ -156,14 +157,19 @@ def _finished_records(e: Context, outcome: Outcome) -> tuple[Record, ...]:
     return tuple(records)
 
 
+@record
+class Held:
+    """What earlier blocks have trained: the names of the `weights`, and the `nets` that stay as they are in this block."""
+
+    weights: frozenset[str]
+    nets: frozenset[str]
+
+
 def elaborate_training(
-    file: ast.File, modules: Mapping[bool, Module], data: Data, report: Reporter, weights: dict[str, Weight]
-) -> Training | None:
-    """The train block of a file; None where there is none, or it has errors."""
-    train = only(file, ast.Train, "train", report)
-    written = next((d for d in file.declarations if isinstance(d, ast.Data)), None)
-    if train is None:
-        return None
+    train: ast.Train, written: ast.Data | None, modules: Mapping[bool, Module], data: Data, report: Reporter,
+    weights: dict[str, Weight], held: Held,
+) -> Training | None:  # fmt: skip
+    """A train block; None where it has errors. `modules` are the declarations, as training and as exports compute with them."""
     env = Environment(modules[True])
     reader = Elaborator(report, "settings", {})
     configuration = read_configuration(reader, env, train.settings)
@@ -185,7 +191,8 @@ def elaborate_training(
                 or "end it in `minimize ...`",
             )
         return None
-    updates = tuple(Update(_output(block, value, name), name) for name, value in outcome.states.items())
+    states = {name: value for name, value in outcome.states.items() if weights[name].owner not in held.nets}
+    updates = tuple(Update(_output(block, value, name), name) for name, value in states.items())
     evaluation = _block(train, written, modules[False], data, report, weights, evaluated)
     records = _finished_records(block, outcome)
     for pattern in [*(p for o in outcome.objectives for p in o.only), *_frozen(train, settings)]:
@@ -194,7 +201,7 @@ def elaborate_training(
         return None
     return Training(
         settings, data.source, dict(data.fields), block.graph, evaluation.graph, tuple(outcome.objectives), tuple(outcome.reports), records,
-        written.span if written is not None else train.head, updates,
+        written.span if written is not None else train.head, updates, train.name.id if train.name else None, held.weights,
     )  # fmt: skip
 
 
@@ -236,7 +243,7 @@ def _block(
     train: ast.Train, written: ast.Data | None, module: Module, data: Data, report: Reporter,
     weights: dict[str, Weight], outcome: Outcome,
 ) -> Context:  # fmt: skip
-    e = Elaborator(report, "train", weights)
+    e = Elaborator(report, f"train.{train.name.id}" if train.name else "train", weights)
     e.train = outcome
     env = Environment(module)
     step = Value(Type(DType.INT), "step")

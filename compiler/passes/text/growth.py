@@ -68,6 +68,19 @@ def texts(graph: Graph) -> list[Node]:
     return [node for node in graph.nodes if node.op is Loop and Loop.of(node).tokens is not None]
 
 
+def begins_with(loop: Node, prompt: Value) -> bool:
+    """Whether the first values of a loop's states are made from a prompt, without another loop between."""
+    waiting, seen = list(loop.inputs), set(loop.inputs)
+    while waiting:
+        value = waiting.pop()
+        if value is prompt:
+            return True
+        made = value.producer
+        more = [v for v in made.inputs if v not in seen] if made is not None and not made.regions else []
+        waiting, seen = waiting + more, seen | set(more)
+    return False
+
+
 def prompt_of(written: Graph) -> str | None:
     """The input that an `extend` of a graph grows from, and that nothing else reads: its rows may begin without a token."""
     for node in written.nodes:

@@ -32,8 +32,9 @@ from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.shape import Expand, Reshape
 from mai.compiler.ops.terms import Term
 from mai.compiler.passes.loops.hoist import parted
+from mai.compiler.passes.text.beam import Moved, search
 from mai.compiler.passes.text.causal import SAMPLED, Sample, combine_fills, is_neutral
-from mai.compiler.passes.text.growth import Finish, grow
+from mai.compiler.passes.text.growth import Finish, State, grow
 from mai.compiler.passes.text.last_row import LAST, looks_along, needs
 from mai.compiler.passes.text.loop_along import LoopAlong, is_along_text
 from mai.compiler.passes.text.turn import Grown, Turn
@@ -53,8 +54,12 @@ def incremental(graph: Graph) -> Graph:
 def _rule(copier: Copier, node: Node) -> bool:
     if node.op is not Extend:
         return False
+    inputs = [copier[v] for v in node.inputs]
+    if Extend.of(node).width:
+        copier.bind(node, search(copier, node, inputs, lambda beams: Searched(beams, node)))
+        return True
     growth = Growth(copier, node)
-    copier.bind(node, grow(copier, node, [copier[v] for v in node.inputs], growth.advance))
+    copier.bind(node, grow(copier, node, inputs, growth.advance))
     loop = next(n for n in reversed(copier.builder.region.nodes) if n.regions)
     tokens = Extend.of(node).count
     loop.structure = replace(Loop.of(loop), length=growth.length, limit=growth.longest, tokens=tokens)
@@ -271,7 +276,7 @@ class Growth(Turn):
         if op is Lead:
             return b.lead(inputs[0], _resized(Lead.of(node).axes, rank, sizes))
         if op is Spread:
-            return b.spread(inputs[0], _resized(node.output.type.lead, rank, sizes))
+            return b.spread(inputs[0], _resized(self.copier.retyped(node.output.type).lead, rank, sizes))
         if op in (Reshape, Expand):
             attributes["shape"] = tuple(sizes.get(i - rank, s) for i, s in enumerate(attributes["shape"]))
         if any(self.has_length(a) for a in attributes.values()):
@@ -299,6 +304,23 @@ class Growth(Turn):
         """The number that an operand has above its diagonal; a constant has it everywhere."""
         number = self.samples[0].number(value)
         return g.fill if number is None else number
+
+
+class Searched(Growth):
+    """The incremental form of a turn of a beam search."""
+
+    def scores(self, turn: Value, row: Value) -> Value:
+        """The scores of the next token; the chosen tokens of the turn before are the new ones."""
+        scores, self.finish = self.advance(turn, row)
+        return self.builder.spread(scores, row.type.lead)
+
+    def handed_on(self, row: Value, token: Value, moved: Moved) -> list[State]:
+        """The token is chosen for the beam that it goes on; what is kept of the text before it goes along."""
+        states = self.finish(token)
+        for state in self.states:
+            assert state.next is not None, "a turn says what becomes of each of its states"
+            state.next = moved(self.builder.spread(state.next, state.value.type.lead))
+        return states
 
 
 def _resized(axes: Sequence[Axis], rank: int, sizes: Mapping[int, Size]) -> tuple[Axis, ...]:

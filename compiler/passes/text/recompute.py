@@ -20,6 +20,7 @@ from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.indexing import Iota, Slice, Take
 from mai.compiler.ops.shapes.shape import Concat, Unsqueeze
 from mai.compiler.ops.terms import Term
+from mai.compiler.passes.text.beam import Moved, search
 from mai.compiler.passes.text.growth import Finish, State, grow, longest
 
 NUMBER = Type(DType.INT)
@@ -53,6 +54,8 @@ def _alike(copier: Copier, node: Node) -> bool:
 
 def _grown(copier: Copier, node: Node, inputs: Sequence[Value]) -> Value:
     """The text of an `extend` by a loop over tokens; `inputs` are the row, how many tokens, and the one that ends it."""
+    if Extend.of(node).width:
+        return search(copier, node, inputs, lambda beams: Whole(beams, node))
     builder, region, length = copier.builder, node.regions[0], Extend.of(node).length
 
     def advance(turn: Value, row: Value) -> tuple[Value, Finish]:
@@ -69,6 +72,34 @@ def _grown(copier: Copier, node: Node, inputs: Sequence[Value]) -> Value:
         return copier[region.outputs[0]], finish
 
     return grow(copier, node, inputs, advance)
+
+
+class Whole:
+    """A turn of a beam search that computes the whole row."""
+
+    def __init__(self, copier: Copier, node: Node) -> None:
+        self.copier, self.node = copier, node
+
+    def scores(self, turn: Value, row: Value) -> Value:
+        """The scores of the next token."""
+        copier, builder, region, length = (
+            self.copier,
+            self.copier.builder,
+            self.node.regions[0],
+            Extend.of(self.node).length,
+        )
+        self.so_far = Value(row.type.with_shape((symbol(length),)), row.name)
+        copier.sizes[length] = (self.so_far, len(row.type.lead))
+        tokens = builder.emit(el.Maximum, self.so_far, builder.constant(0), name=row.name)
+        copier.mapping.update(zip(region.inputs, [turn, tokens], strict=True))
+        copier.nodes(region.nodes)
+        return builder.spread(copier[region.outputs[0]], row.type.lead)
+
+    def handed_on(self, row: Value, token: Value, moved: Moved) -> list[State]:
+        """The row that each beam goes on from, and its token."""
+        b = self.copier.builder
+        longer = b.emit(Concat, moved(self.so_far), b.emit(Unsqueeze, token), axis=-1, name=row.name)
+        return [State(self.so_far, lambda _: row, longer)]
 
 
 class Recomputed:

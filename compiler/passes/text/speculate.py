@@ -55,6 +55,9 @@ def speculative(graph: Graph, most: int) -> Graph:
     def rule(copier: Copier, node: Node) -> bool:
         if node.op is not Extend:
             return False
+        if Extend.of(node).width:
+            message = "a beam search reads one token a beam in each turn"
+            raise MaiError([Diagnostic("no-drafts", node.span, message, help="compile without `--speculate`")])
         counts.append(Speculation(copier, node, most=most).rewrite())
         return True
 

@@ -6,7 +6,7 @@ So a step differs from one process's by the order of float32 sums alone, and a r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import torch
 import torch.distributed as dist
@@ -81,6 +81,11 @@ class Processes:
         box = [checkpoint]
         dist.broadcast_object_list(box, src=0)
         return box[0]
+
+    def spread(self, tensors: Iterable[Tensor]) -> None:
+        """Give all processes the tensors of the main one, in place."""
+        for tensor in tensors if self.count > 1 else ():
+            dist.broadcast(tensor, src=0)
 
     def wait(self) -> None:
         """Until all are here."""

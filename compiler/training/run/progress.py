@@ -21,20 +21,24 @@ SMOOTHING = 0.98
 
 
 class Metrics:
-    """`metrics.jsonl`: one line a report. Lines after the step that a run resumes from are dropped."""
+    """`metrics.jsonl`: one line a report, with the `block` that it is of, if that has a name.
 
-    def __init__(self, path: Path, step: int, tensorboard: bool) -> None:
+    Lines after the step that a run resumes from are dropped. Steps are counted through the whole run.
+    """
+
+    def __init__(self, path: Path, step: int, tensorboard: bool, block: str | None = None) -> None:
         kept = []
         if path.exists():
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
                 kept += [line] if _step_of(line) <= step and step else []
         write_atomically(path, "".join(f"{line}\n" for line in kept).encode())
+        self._block: dict[str, str] = {"block": block} if block is not None else {}
         self._path, self._file = path, path.open("ab", buffering=0)
         self._board = event_writer()(path.parent / TENSORBOARD) if tensorboard else None
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line of figures to `metrics.jsonl`. Raises `OSError` where the disk is full."""
-        line = json.dumps({"step": step, **values}).encode() + b"\n"
+        line = json.dumps({**self._block, "step": step, **values}).encode() + b"\n"
         try:
             whole = self._file.write(line) == len(line)
         except OSError as error:
@@ -43,7 +47,7 @@ class Metrics:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
         if self._board is not None:
             for name, value in values.items():
-                self._board.add_scalar(name, value, step)
+                self._board.add_scalar("/".join([*self._block.values(), name]), value, step)
 
     def close(self) -> None:
         """Close the files."""
@@ -74,9 +78,9 @@ def event_writer() -> Any:
 class Meter:
     """The progress of one run: smoothed loss, reports, examples a second, time left."""
 
-    def __init__(self, steps: int, start: int, batch: int, quiet: bool) -> None:
+    def __init__(self, steps: int, start: int, batch: int, quiet: bool, block: str | None = None) -> None:
         self.steps, self.batch, self.quiet = steps, batch, quiet
-        self.console = Console(stderr=True)
+        self.console, self.block = Console(stderr=True), f"{block}: " if block is not None else ""
         self.began, self.start = time.monotonic(), start
         self.loss: float | None = None
         self._line = 0
@@ -84,7 +88,7 @@ class Meter:
         if not quiet and self.console.is_terminal:
             columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
             self._bar = Progress(*columns, console=self.console)
-            self._task = self._bar.add_task("training", total=steps, completed=start)
+            self._task = self._bar.add_task(f"{self.block}training", total=steps, completed=start)
 
     def __enter__(self) -> Meter:
         if self._bar is not None:
@@ -112,10 +116,12 @@ class Meter:
         text = "  ".join(f"{name} {value:.4g}" for name, value in values.items())
         text += f"  {self.rate(step):,.0f} examples/s"
         if self._bar is not None:
-            self._bar.update(self._task, description=text)
+            self._bar.update(self._task, description=f"{self.block}{text}")
         elif not self.quiet and (step * 10 // self.steps > self._line or step == self.steps):
             self._line = step * 10 // self.steps
             left = (time.monotonic() - self.began) / max(1, step - self.start) * (self.steps - step)
             self.console.print(
-                f"step {step:,} of {self.steps:,}  {text}  {left:.0f} s left", highlight=False, soft_wrap=True
+                f"{self.block}step {step:,} of {self.steps:,}  {text}  {left:.0f} s left",
+                highlight=False,
+                soft_wrap=True,
             )

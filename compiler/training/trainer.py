@@ -1,0 +1,377 @@
+"""The training of one block: minimize, in turn, what it says."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import replace
+from functools import cached_property
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from mai.compiler.data import label_names as labels
+from mai.compiler.data.batches import Dataset, load
+from mai.compiler.ir.graph import Graph
+from mai.compiler.ops.work import known_sizes, multiply_adds
+from mai.compiler.passes import forms
+from mai.compiler.program import Program, Training
+from mai.compiler.torch.module import lower
+from mai.compiler.torch.parameters import Weights
+from mai.compiler.training.drawn_blocks import DrawSource, lift_draws
+from mai.compiler.training.initial_weights import initial_weights
+from mai.compiler.training.moved import nothing_moves
+from mai.compiler.training.objective import Objective
+from mai.compiler.training.optimizer import LearningRate, MovingAverage, set_rate
+from mai.compiler.training.options import Options, Result
+from mai.compiler.training.run import checkpoint as ck
+from mai.compiler.training.run import folder
+from mai.compiler.training.run.best import Best
+from mai.compiler.training.run.processes import Processes
+from mai.compiler.training.run.progress import Meter, Metrics
+from mai.compiler.training.run.recording import Recorder
+from mai.compiler.training.run.stage import BLOCKS, Ended, Stage, as_text, begin
+from mai.compiler.training.run.stopping import stoppable
+from mai.compiler.training.scaling import Scaling
+from mai.compiler.training.step_function import Module
+from mai.compiler.training.validation import Validation, on_device
+from mai.runtime.arrays import Array
+from mai.runtime.files import write_atomically
+from mai.runtime.text.tokenizer import BYTES
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+REPORTS = 100
+VALIDATIONS = 10
+LOSSES = "losses"  # Of every objective, in a checkpoint: the last one known.
+SMALL_STEP = 1e9  # Multiply-adds.
+
+
+class Trainer:
+    """One train block of a run, from what its stage begins with."""
+
+    def __init__(
+        self, program: Program, training: Training, out: Path, options: Options, stage: Stage | None = None
+    ) -> None:
+        self.program, self.training, self.out, self.options = program, training, out, options
+        settings = training.settings
+        self.seed = settings.seed if options.seed is None else options.seed
+        precision = options.precision or settings.precision
+        self.stage = stage or begin(out, options.weights, options.device, precision, options.resume)
+        self.accelerator, self.checkpoint = self.stage.accelerator, self.stage.checkpoint
+        self.processes, self.scaling = Processes(self.accelerator), Scaling(self.accelerator.scaler)
+        # To torch `cpu:0` of several processes is another device than `cpu`: moved there, states would be copied.
+        place = self.accelerator.device
+        self.device = torch.device("cpu") if place.type == "cpu" else place
+        self.data = self._load()
+        self.batch = min(options.batch or settings.batch, self.data.count or 1 << 60)
+        self.processes.check(training.graph, self.batch)
+        self.share = self.processes.share(self.batch)
+        self.steps = self._steps()
+        self.rate = LearningRate(settings.schedule, self.steps)
+        self.weights = self._first_weights().to(self.device)
+        self._choose_threads()
+        self.objectives = [Objective(training, o, self.weights, self.module) for o in training.objectives]
+        moved = {name: p for o in self.objectives for name, p in o.parameters.items()}
+        held = {w.owner for n, w in self.weights.weights.items() if n in training.still}
+        states = {update.weight for update in training.updates}
+        self.still = {n for n, w in self.weights.weights.items() if w.owner in held} - moved.keys() - states
+        for name, parameter in self.weights.named_parameters():
+            parameter.requires_grad_(name in moved)
+        self.average = MovingAverage(moved, settings.ema) if settings.ema else None
+        self.validation = Validation(
+            training, self.evaluation_graph, self.data.validation, self.weights, self.seed, self.device
+        )
+        self.best = self._best() if settings.keep == "best" else None
+        self.recorder = Recorder(training.records, self.weights, out / folder.RECORDS, self.stage.before)
+        self.asked = self.stop = False
+        self.figures: dict[str, float] = {}
+        self.losses = [0.0] * len(self.objectives)
+
+    def _load(self) -> Dataset:
+        """The examples; labels have the numbers that the weights were trained with."""
+        if self.stage.data is not None and self.stage.data[0] == self.seed:
+            return self.stage.data[1]
+        names = self.stage.labels
+        training, base = self.training, Path(self.program.source.path).parent
+        return load(training.data, training.fields, self.seed, base, self.options.data, training.where, names)
+
+    def _first_weights(self) -> Weights:
+        """What training begins with; a checkpoint's weights are put in their place later."""
+        if self.stage.weights is not None:
+            return self.stage.weights
+        if self.checkpoint is not None:
+            return Weights(self.program.weights)
+        return initial_weights(self.program, self.options.weights, self.seed)
+
+    def _steps(self) -> int:
+        settings = self.training.settings
+        if self.options.steps is not None:
+            return self.options.steps
+        if settings.steps is not None:
+            return settings.steps
+        if self.data.count is None:
+            message = "these data have no end, so there are no epochs: say `steps`"
+            raise MaiError([Diagnostic("bad-setting", None, message)])
+        return max(1, math.ceil((settings.epochs or 1) * self.data.count / self.batch))
+
+    def _best(self) -> Best:
+        if not self.validation:
+            message = "`keep = best` chooses by the loss on held-out examples; here is none"
+            raise MaiError([Diagnostic("bad-setting", None, message, help="keep = last")])
+        return Best()
+
+    def _choose_threads(self) -> None:
+        """Small steps lose more by waiting for threads than they gain. The rule depends on the spec alone."""
+        graph = self.evaluation_graph
+        work = self.batch * multiply_adds(graph, known_sizes(graph))
+        is_small = self.device.type == "cpu" and work < SMALL_STEP
+        torch.set_num_threads(1 if is_small else self.stage.threads)
+
+    # ---------------------------------------------------------------- modules
+
+    @cached_property
+    def step_graph(self) -> Graph:
+        """The train graph, prepared once for all objectives."""
+        return forms.prepare(self.training.graph, adjoint=True)
+
+    @cached_property
+    def evaluation_graph(self) -> Graph:
+        """The same as an export is: without dropout, with running statistics."""
+        return forms.prepare(self.training.evaluation)
+
+    def module(self, outputs: Sequence[int]) -> Module:
+        """Outputs of the train graph as a module, its draws made apart."""
+        selected = forms.select(self.step_graph, list(outputs))
+        lifted, nodes = lift_draws(selected)
+        module = lower(lifted, self.weights, "Objective").to(self.device)
+        draws = DrawSource(nodes, self.seed, self.share, self.device)
+        return Module(module, lifted, draws, self.seed, self.device)
+
+    # -------------------------------------------------------------------- run
+
+    def run(self) -> Result:
+        """Train from where the folder stands to the last step, and write the weights."""
+        main = self.processes.main
+        start = self.restore()
+        self.processes.wait()
+        if main:
+            self._prepare_folder()
+        began = time.monotonic()
+        path, at, block = self.out / folder.METRICS, self.stage.before + start, self.training.name
+        metrics = Metrics(path, at, self.options.tensorboard, block) if main else None
+        with stoppable(self), Meter(self.steps, start, self.batch, self.options.quiet or not main, block) as meter:
+            done = self._loop(start, meter, metrics)
+        stopped = self.stop and (done < self.steps or not self.stage.is_last)
+        if self.stage.is_last or stopped:
+            self.processes.end()
+        if metrics is None:
+            return Result(done, {}, {}, time.monotonic() - began, None, stopped, done, main=False, block=block)
+        metrics.close()
+        kept, validation = done, self._validated(done)
+        if self.best is not None:
+            kept, validation = self.best.step, self.best.figures
+        weights = self._finish(done, kept, validation) if self.stage.is_last and not stopped else None
+        seconds = time.monotonic() - began
+        return Result(done, dict(self.figures), validation, seconds, weights, self.stop, kept, block=block)
+
+    def next_stage(self, result: Result) -> Stage:
+        """What the block after this one begins with: the weights that exports would have now."""
+        with self.averaged():
+            kept = {n: t.clone() for n, t in self._final().items()}
+        self.weights.load_state_dict(kept)
+        self.processes.spread(self.weights.state_dict().values())
+        return replace(
+            self.stage, checkpoint=None, is_begun=True, ended=self._ended(result.steps, result.kept, result.validation),
+            weights=self.weights, data=(self.seed, self.data), labels=self.data.labels,
+        )  # fmt: skip
+
+    def _prepare_folder(self) -> None:
+        """From here on the folder is this run's: one that was there before makes room."""
+        if not self.stage.is_begun:
+            folder.make_room(self.out, self.program, self.options.data)
+        if self.data.tokenizer not in (None, BYTES):
+            write_atomically(self.out / folder.TOKENIZER, str(self.data.tokenizer).encode())
+
+    def _loop(self, start: int, meter: Meter, metrics: Metrics | None) -> int:
+        every = max(1, self.steps // REPORTS)
+        saved = time.monotonic()
+        self.recorder.start(start)
+        step = start
+        while step < self.steps and not self.stop:
+            report = (step + 1) % every == 0 or step + 1 == self.steps
+            loss = self.step(step, report)
+            step += 1
+            self.recorder.keep(step)
+            meter.advance(step, loss)
+            if metrics is None:
+                continue
+            if report:
+                self._report(step, meter, metrics)
+            if time.monotonic() - saved > self.options.save_seconds:
+                self.save(step)
+                saved = time.monotonic()
+        if metrics is not None:
+            self.save(step)
+        return step
+
+    def _report(self, step: int, meter: Meter, metrics: Metrics) -> None:
+        values = dict(self.figures)
+        if step % max(1, self.steps // VALIDATIONS) < max(1, self.steps // REPORTS) or step == self.steps:
+            values |= {f"held-out {n}": v for n, v in self._validated(step).items()}
+        more = {"lr": self.objectives[0].optimizer.param_groups[0]["lr"], "examples_per_second": meter.rate(step)}
+        metrics.write(self.stage.before + step, {**values, **more})
+        meter.show(step, values)
+
+    def step(self, step: int, report: bool) -> float:
+        """One step of every objective that is due; the sum of their losses, each the last one known."""
+        whole, share = self.data.batch(step, self.batch), slice(self.share.start, self.share.stop)
+        fields = self.on_device({name: array[share] for name, array in whole.items()})
+        factor = self.rate.factor(step)
+        for place, objective in enumerate(self.objectives):
+            if objective.written.is_due(step):
+                self.losses[place] = self.minimize(objective, fields, step, factor, report)
+        self.weights.follow(self.still)
+        if self.average is not None:
+            self.average.update(step)
+        total = sum(self.losses)
+        self.rate.see(step + 1, total, self._held_out_loss)
+        if report:
+            self.figures["loss"] = total
+        return total
+
+    def minimize(
+        self, objective: Objective, fields: Mapping[str, Tensor], step: int, factor: float, report: bool
+    ) -> float:
+        """One optimizer step of one objective on a batch's fields, each [batch, ...]; the loss before it."""
+        module = objective.reporting if report else objective.module
+        with self.accelerator.autocast():
+            outputs = module(fields, step)
+        loss, weight = outputs[0].mean(), len(self.share) / self.batch
+        if not loss.requires_grad:
+            raise MaiError([nothing_moves(objective.written)])
+        parameters = list(objective.parameters.values())
+        objective.optimizer.zero_grad(set_to_none=True)
+        self.accelerator.backward(loss, inputs=parameters)
+        value, self.stop = self.processes.agree(loss.detach(), parameters, weight, self.asked)
+        if not math.isfinite(value):
+            raise self._not_finite(objective, step, value)
+        self.scaling.unscale(objective.optimizer)
+        if self.training.settings.clip:
+            torch.nn.utils.clip_grad_norm_(parameters, self.training.settings.clip)
+        set_rate(objective.optimizer, objective.base, factor)
+        self.scaling.step(objective.optimizer)
+        kept, reported = outputs[1 : 1 + len(objective.states)], outputs[1 + len(objective.states) :]
+        self.weights.write(dict(zip(objective.states, kept, strict=True)))
+        if reported:
+            means = self.processes.average([float(m.detach().float().mean()) for m in reported], weight)
+            self.figures |= {report.name: mean for report, mean in zip(self.training.reports, means, strict=True)}
+        return value
+
+    def on_device(self, fields: Mapping[str, Array]) -> dict[str, Tensor]:
+        """Arrays of a batch as tensors."""
+        return on_device(fields, self.device)
+
+    def _not_finite(self, objective: Objective, step: int, value: float) -> MaiError:
+        last = folder.checkpoints(self.out)
+        where = f"the last good checkpoint is {last[-1]}" if last else "there is no checkpoint yet"
+        shown = "infinite" if math.isinf(value) else "not a number"
+        of = f" of `{self.training.name}`" if self.training.name else ""
+        message = f"at step {step + 1:,}{of} the objective `{objective.written.text}` is {shown}; {where}"
+        help = "a smaller learning rate or `clip = 1.0` often helps"
+        return MaiError([Diagnostic("loss-not-finite", objective.written.span, message, help=help)])
+
+    # ------------------------------------------------------------- validation
+
+    def _validated(self, step: int) -> dict[str, float]:
+        """What `validate` says; the weights are kept if they are the best."""
+        figures = self.validate()
+        if self.best is not None:
+            with self.averaged():
+                self.best.offer(step, figures, self.weights.state_dict())
+        return figures
+
+    def _held_out_loss(self) -> float | None:
+        """The loss on the held-out examples, alike to all processes; None where there are none."""
+        figures = self.validate()
+        return self.processes.average([figures["loss"]], len(self.share) / self.batch)[0] if figures else None
+
+    def validate(self) -> dict[str, float]:
+        """The objectives and reports on the held-out examples, with the weights that exports will have."""
+        with self.averaged():
+            return self.validation.figures()
+
+    def averaged(self) -> AbstractContextManager[None]:
+        """The moving average in the weights' place for a while."""
+        return nullcontext() if self.average is None else self.average.in_place()
+
+    # ------------------------------------------------------------ checkpoints
+
+    def _metadata(self) -> dict[str, str]:
+        settings = self.training.settings.model_dump_json()
+        digest = hashlib.sha256(self.program.source.text.encode()).hexdigest()
+        metadata = {"spec": self.program.name, "spec_sha256": digest, "seed": str(self.seed), "settings": settings}
+        return metadata | labels.saved(self.data.labels)
+
+    def save(self, step: int) -> Path:
+        """Write a checkpoint of everything that the next step depends on; its path."""
+        tensors = {f"weights/{n}": t for n, t in self.weights.state_dict().items()}
+        if self.average is not None:
+            tensors |= {f"average/{n}": t for n, t in self.average.average.items()}
+        for place, objective in enumerate(self.objectives):
+            tensors |= ck.optimizer_tensors(objective.optimizer, list(objective.parameters), place)
+        tensors |= self.scaling.saved() | self.rate.saved()
+        tensors[LOSSES] = torch.tensor(self.losses, dtype=torch.float64)
+        self.recorder.save()
+        metadata = {
+            **self._metadata(),
+            **self.stage.metadata(self.training.name),
+            "steps": str(self.steps),
+            "batch": str(self.batch),
+        }
+        if self.best is not None:
+            tensors, metadata = tensors | self.best.saved(), metadata | self.best.metadata()
+        return ck.write(self.out, ck.Checkpoint(self.stage.before + step, tensors, metadata))
+
+    def restore(self) -> int:
+        """Go on from the last checkpoint, where the run is to go on."""
+        checkpoint, self.checkpoint = self.checkpoint, None
+        if checkpoint is None:
+            return 0
+        shapes = {n: tuple(t.shape) for n, t in self.weights.state_dict().items()}
+        ck.check_same(checkpoint, shapes, {"seed": str(self.seed), "batch": str(self.batch)}, self.out)
+        self.weights.load_state_dict(checkpoint.part("weights/"))
+        if self.average is not None:
+            for name, tensor in checkpoint.part("average/").items():
+                self.average.average[name].copy_(tensor)
+        for place, objective in enumerate(self.objectives):
+            ck.restore_optimizer(objective.optimizer, list(objective.parameters), place, checkpoint.tensors)
+        self.scaling.restore(checkpoint.tensors)
+        self.rate.restore(checkpoint.tensors)
+        if LOSSES in checkpoint.tensors:
+            self.losses = checkpoint.tensors[LOSSES].tolist()
+        if self.best is not None:
+            self.best.restore(checkpoint)
+        return checkpoint.step - self.stage.before
+
+    def _finish(self, steps: int, kept: int, validation: Mapping[str, float]) -> Path:
+        trained = str(self.stage.before + kept)
+        metadata = {**self._metadata(), "trained_steps": trained, "validation": json.dumps(dict(validation))}
+        if self.training.name is not None:
+            metadata[BLOCKS] = as_text(self._ended(steps, kept, validation))
+        with self.averaged():
+            return ck.write_weights(self.out, self._final(), metadata)
+
+    def _final(self) -> Mapping[str, Tensor]:
+        """The weights that exports have, while the moving average is in place: the best, or the last."""
+        return self.weights.state_dict() if self.best is None or not self.best.tensors else self.best.tensors
+
+    def _ended(self, steps: int, kept: int, validation: Mapping[str, float]) -> tuple[Ended, ...]:
+        """The blocks that have ended when this one has."""
+        if self.training.name is None:
+            return self.stage.ended
+        return (*self.stage.ended, Ended(self.training.name, steps, kept, validation))
