@@ -13,7 +13,8 @@ from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
-from mai.compiler.training.options import Options, train
+from mai.compiler.training.loop import train
+from mai.compiler.training.options import Options
 from mai.spec import ast
 
 SPECS = sorted((Path(__file__).parent / "second_tour").glob("*.mai"))
