@@ -13,6 +13,7 @@ from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import Model, load
+from mai.spec.diagnostics import MaiError
 
 Maker = Callable[[str], Program]
 COUPLING = """
@@ -53,6 +54,7 @@ def test_each_result_of_a_mapped_call_is_mapped(program: Maker, tmp_path: Path) 
         ("export f(x: [2]) -> ([2], [2]) { return split(concat(x, x), 2) }", ["f_0", "f_1"]),
         ("export f(x: [2]) -> ([2], [2]) {\n  y = 2 * x\n  return (y, x)\n}", ["y", "f_1"]),
         ("export f(x: [2]) -> ([2], [2]) {\n  y = 2 * x\n  return (y, y)\n}", ["f_0", "f_1"]),
+        ("export f(x: [2]) -> ([2], []) {\n  turns = sum(x)\n  return (x, turns)\n}", ["f_0", "f_1"]),
         ("export f(x: [2], f_1: [2]) -> ([2], [2]) { return (x, f_1) }", ["f_result_0", "f_result_1"]),
         (
             "export f(x: [2]) -> ([2], [2]) {\n  if 1 == 1 { return split(concat(x, x), 2) }\n  return (x, x, x)\n}",
@@ -65,3 +67,21 @@ def test_results_have_names_of_their_own(text: str, names: list[str], program: M
     model = opened(program(text), "f", tmp_path)
     assert list(model.outputs) == names
     model(**{name: np.ones((1, 2)) for name in model.inputs})
+
+
+@pytest.mark.parametrize("name", ["turns", "evaluations"])
+def test_a_result_is_not_taken_for_a_counter(name: str, program: Maker, tmp_path: Path) -> None:
+    """Files count turns and evaluations in outputs of these names."""
+    made = program(f"export {name}(x: [2]) -> [2] {{ return 2 * x }}\n")
+    model = opened(made, name, tmp_path)
+    assert [port.name for port in model.manifest.outputs] == [f"{name}_result"]
+    np.testing.assert_array_equal(model(x=np.ones((1, 2), np.float32)), [[2, 2]])
+
+
+def test_a_whole_number_that_may_be_zero_divides_nothing(program: Maker, tmp_path: Path) -> None:
+    made = program(
+        "export f(a: int, b: int) -> int { return a % b }\nexport g(a: int, b: int) -> int { return a % maximum(b, 1) }\n"
+    )
+    with pytest.raises(MaiError, match="may be 0"):
+        opened(made, "f", tmp_path)
+    assert opened(made, "g", tmp_path)(a=np.array([7, 7]), b=np.array([0, 4])).tolist() == [0, 3]

@@ -11,7 +11,7 @@ from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.expressions.names import is_free, look_up
 from mai.compiler.elaborate.expressions.signatures import dims_of, dtype_of, return_of
 from mai.compiler.elaborate.expressions.static import as_real
-from mai.compiler.ir.graph import EVALUATIONS, Graph, Setting, Value, Weight
+from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value, Weight
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import elementwise as el
@@ -106,7 +106,7 @@ def _finish(e: Context, env: Environment, declaration: ast.Function, result: Bin
 
 def _names(e: Context, export: str, returned: ast.Expr | None, count: int) -> list[str]:
     """The names of the outputs: the export's for one result; for several their own, or else the export's and their number."""
-    taken = {v.name for v in e.graph.inputs} | set(e.graph.settings) | {EVALUATIONS}
+    taken = {v.name for v in e.graph.inputs} | set(e.graph.settings) | {EVALUATIONS, TURNS}
     names = _numbered(export, count)
     while taken & set(names):
         export += "_result"

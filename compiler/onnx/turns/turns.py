@@ -20,6 +20,7 @@ from mai.compiler.onnx.turns.steps import EPSILON, ROUNDINGS
 from mai.compiler.passes.loops.replay import Replay, replayed
 from mai.compiler.passes.loops.tape import Tape, has_all_rows, taped
 from mai.runtime.arrays import Array
+from mai.spec.diagnostics import Diagnostic, MaiError
 
 CLOSE_TRIALS = 8  # How often states are moved by roundings, to see whether a condition was that close.
 Told = tuple[list[Array], list[Array], list[Array]]  # The states at the start, after each turn, and at the end.
@@ -190,6 +191,13 @@ def torch_reference(graph: Graph, weights: Mapping[str, Array]) -> Reference:
     module = lower(graph, parameters.eval())
 
     def reference(tried: Trial) -> list[Array]:
-        return run(module, graph, tried.inputs, tried.settings)
+        try:
+            return run(module, graph, tried.inputs, tried.settings)
+        except RuntimeError as error:
+            if "ZeroDivisionError" not in str(error):
+                raise
+            message = f"`{graph.name}` divides a whole number by another that may be 0, as in a trial"
+            help = "write `a % maximum(b, 1)`, or divide real numbers"
+            raise MaiError([Diagnostic("division-by-zero", None, message, help=help)]) from error
 
     return reference
