@@ -135,7 +135,7 @@ NAMES: list[Rule] = [
     (_only("NAME"), "missing-name", "a name is missing here", mend.name),
     (_all(_only("AS", "MOMENTS"), _word("keep", "repeat")),
      "missing-name", "what is kept needs a name", "write `keep x as xs`"),
-    (_all(_only("LPAR"), _word("train")),
+    (_all(_only("LPAR", "NAME"), lambda p: p.found == "{", _word("train")),
      "missing-parameters", "a `train` has its settings in `( )`", "write `train(steps = 1000) { ... }`"),
     (lambda p: p.found == "[" and p.line.split()[:1] in (["layer"], ["export"]), "missing-parameters",
      "a family is of nets: a layer has parameters of its own at each call", mend.first_word("net", "write `net f[6](x: [2]) -> [2] { ... }`")),

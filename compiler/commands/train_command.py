@@ -20,14 +20,12 @@ ONE_BLOCK = "For one of several train blocks: NAME=NUMBER."
 
 
 def block_numbers(option: str, words: Sequence[str] | None) -> dict[str | None, int]:
-    """`10`, for all train blocks, and `flow=10`, for one, as numbers by block. Raises `BadParameter` for anything else."""
+    """`10`, for all train blocks, and `flow=10`, for one, as numbers by block, the last of each. Raises `BadParameter` for anything else."""
     numbers: dict[str | None, int] = {}
     for word in words or ():
         block, _, text = word.rpartition("=")
         if not text.isdecimal() or int(text) < LEAST[option]:
             raise typer.BadParameter(f"--{option} {word}: a whole number, at least {LEAST[option]}, or NAME=NUMBER")
-        if (block or None) in numbers:
-            raise typer.BadParameter(f"--{option} {word}: said twice")
         numbers[block or None] = int(text)
     return numbers
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -29,9 +30,10 @@ def test_an_axis_stays_where_as_much_stands_before_it(axis: int, place: int | No
     assert reshaped([real(2, 3, 2)], {"shape": (3, 2, 2)}, 0, axis) == place
 
 
-def test_a_window_has_four_axes() -> None:
-    with pytest.raises(ShapeError, match="weight of a convolution"):
-        Conv.shape(real(3, 5, 5), real(3, 3, 3), **Conv.attributes)
+@pytest.mark.parametrize(("weight", "said"), [((3, 3, 3), "an image [k, L]"), ((3, 3), "the weight of `conv`")])
+def test_a_window_has_the_axes_of_the_image(weight: tuple[int, ...], said: str) -> None:
+    with pytest.raises(ShapeError, match=re.escape(said)):
+        Conv.shape(real(3, 5, 5), real(*weight), **Conv.attributes)
 
 
 FRESH = "net f(x: [2]) -> [2] {{\n  y = x\n  repeat 3 {{ y = tanh(linear(y, 2)) }}\n  return {}\n}}\nexport g(x: [2]) -> [2] {{ return f(x) }}\n"

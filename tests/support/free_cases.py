@@ -20,7 +20,7 @@ from mai.compiler.ir.sizes import evaluate as size_of
 from mai.compiler.ir.structure import Gradient, Pushforward
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.ops.elementwise import Multiply, Sin
-from mai.compiler.ops.elementwise.conversion import StopGradient
+from mai.compiler.ops.elementwise.conversion import StopGradient, WithDerivative
 from mai.compiler.ops.linear.spectra import Eigenvalues, Spectrum
 from mai.compiler.ops.random.random_numbers import Draw
 from mai.compiler.ops.reductions import Sum
@@ -134,7 +134,12 @@ def _swapped_in(attribute: object, number: int, name: Dim) -> object:
 
 def differentiable(free: FreeCase) -> bool:
     """Whether the operation has a derivative, and real numbers to take it of."""
-    if free.op in (StopGradient, Spectrum, Eigenvalues):  # Their derivatives are not those of their values.
+    if free.op in (
+        StopGradient,
+        WithDerivative,
+        Spectrum,
+        Eigenvalues,
+    ):  # Their derivatives are not those of their values.
         return False
     has_rule = free.op.derivative is not None or free.op.expansion is not None
     return has_rule and bool(free.real_places) and not issubclass(free.op, Draw)

@@ -167,7 +167,11 @@ def test_a_solver_has_its_order_in_torch_and_in_onnx(name: str, program: Maker, 
         return
     coarse, fine = errors({"steps": 4}), errors({"steps": 8})
     for few, many in zip(coarse, fine, strict=True):
-        assert abs(np.log2(few / many) - solver.order) < 0.35
+        gained = np.log2(few / many)
+        assert gained > solver.order - 0.35
+        assert solver.stochastic or gained < solver.order + 0.35, (
+            "without noise, a method for noise may be of a higher order"
+        )
 
 
 def test_solvers_are_drawn_apart() -> None:
