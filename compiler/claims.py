@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -32,11 +32,14 @@ def check_claims(
         return ()
     place = folder / FOLDER
     place.mkdir(parents=True, exist_ok=True)
+    read_data = any(claim.graph.inputs for claim in program.claims.values())
+    examples = _examples(program, trained, override) if read_data else None
     findings: list[Finding] = []
     for name, claim in program.claims.items():
         path = _compiled(program, name, claim, trained, place, options)
-        if claim.graph.inputs:
-            _write_examples(path.with_suffix(".npz"), _examples(program, claim, trained, override))
+        if examples is not None and claim.graph.inputs:
+            rows = examples(claim.count)
+            _write_examples(path.with_suffix(".npz"), {v.name: rows[v.name] for v in claim.graph.inputs})
         findings += check_claim(path, "cpu")
     return tuple(findings)
 
@@ -51,18 +54,12 @@ def _compiled(
     return export(alone, name, trained, place, CompileOptions(opset=options.opset, verify=False)).path
 
 
-def _examples(program: Program, claim: Claim, trained: Trained, override: tuple[Path, ...]) -> Mapping[str, Array]:
-    """The first held-out examples, or those of a training where none are held out."""
-    from mai.compiler.data.batches import load
+def _examples(program: Program, trained: Trained, override: tuple[Path, ...]) -> Callable[[int], dict[str, Array]]:
+    """The first so many held-out examples, which are read once for all claims."""
+    from mai.compiler.training.held_out import held_out
 
-    training = program.training
-    assert training is not None, "a claim's fields are those of the data"
-    base = Path(program.source.path).parent
-    seed = training.settings.seed
-    data = load(training.data, training.fields, seed, base, override, training.where, dict(trained.labels))
-    rows = data.validation or data.batch(0, claim.count)
-    names = {v.name for v in claim.graph.inputs}
-    return {name: array[: claim.count] for name, array in rows.items() if name in names}
+    assert program.training is not None, "a claim's fields are those of the data"
+    return held_out(program, program.training, trained.labels, override)
 
 
 def _write_examples(path: Path, arrays: Mapping[str, Array]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -180,6 +180,16 @@ class Context(Telling):
         value = self.builder.constant(table, dtype)
         if dtype is DType.INT and min(numbers_of(table)) >= 0:
             value.type = replace(value.type, classes=int(max(numbers_of(table))) + 1)
+        return value
+
+    def add_input(self, type_: Type, name: str, free: Collection[str] = ()) -> Value:
+        """An input with the batch axis. A `free` size of its shape is that of the first input that has it."""
+        value = Value(type_.with_lead((BATCH,)), name)
+        for axis, size in enumerate(type_.shape, start=1):
+            if str(size) in free and size == symbol(str(size)):
+                self.graph.sizes.setdefault(str(size), (value, axis))
+        self.graph.sizes.setdefault("batch", (value, 0))
+        self.graph.inputs.append(value)
         return value
 
     def ask_for_batch(self) -> None:

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
 from mai.compiler.compile_options import CompileOptions, Trained
-from mai.compiler.data.batches import load
 from mai.compiler.onnx.build import build
 from mai.compiler.onnx.opened import opened
 from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.passes import forms
+from mai.compiler.training.held_out import held_out
 
 MOST = 64  # Examples: enough for a loss to two digits.
 
@@ -45,12 +44,7 @@ def loss_change(exports: Preparations, trained: Trained) -> Change | None:
     training = program.training
     if training is None:
         return None
-    base = Path(program.source.path).parent
-    data = load(
-        training.data, training.fields, training.settings.seed, base, options.held_out, training.where, trained.labels
-    )
-    examples = data.validation or data.batch(0, MOST)
-    fields = {name: array[:MOST] for name, array in examples.items()} or {"batch": np.array(MOST)}
+    fields = held_out(program, training, trained.labels, options.held_out)(MOST) or {"batch": np.array(MOST)}
     graph = forms.optimise(forms.select(forms.prepare(training.evaluation), [training.objectives[0].output]))
     if any(node.op is Matching for node in graph.walk()):
         return None

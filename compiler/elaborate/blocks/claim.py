@@ -88,13 +88,7 @@ def _bind_fields(e: Elaborator, env: Environment, declaration: ast.Claim, data: 
     """The fields of the data that a claim names are inputs."""
     env.names.update(data.sizes)
     for name in [n for n in data.fields if n in names_of(declaration.body)]:
-        value = Value(data.fields[name].with_lead((BATCH,)), name)
-        e.graph.inputs.append(value)
-        e.graph.sizes.setdefault("batch", (value, 0))
-        for axis, size in enumerate(value.type.shape, start=1):
-            if str(size) in data.sizes:
-                e.graph.sizes.setdefault(str(size), (value, axis))
-        env.names[name] = value
+        env.names[name] = e.add_input(data.fields[name], name, data.sizes)
 
 
 @elaborates(ast.Check)

@@ -38,7 +38,7 @@ def elaborate_export(
         weights: the parameters so far, by name, which the export shares and adds to.
         numbers: the sizes that the `data` line leaves to the data, as far as they are known.
     """
-    if not any(is_named(dim, numbers) for p in declaration.parameters if p.type for dim in dims_of(p.type)):
+    if not any(_is_named(dim, numbers) for p in declaration.parameters if p.type for dim in dims_of(p.type)):
         return _elaborate(declaration, module, report, weights, {})
     first, own = Reporter(), dict(weights)
     graph = _elaborate(declaration, module, first, own, {})
@@ -50,7 +50,7 @@ def elaborate_export(
     return graph
 
 
-def is_named(dim: ast.Expr, numbers: Mapping[str, Size]) -> bool:
+def _is_named(dim: ast.Expr, numbers: Mapping[str, Size]) -> bool:
     """Whether a dimension is one of these names."""
     return isinstance(dim, ast.Name) and dim.id in numbers
 
@@ -177,21 +177,16 @@ def _parameter(e: Context, env: Environment, parameter: ast.Parameter, declarati
 
 def bind_input(e: Context, env: Environment, parameter: ast.Parameter, written: ast.TypeExpr) -> None:
     """Add an input with the batch axis; a free name among its dimensions becomes the size that the host's array has."""
-    fresh: list[tuple[int, str]] = []
-    for axis, dim in enumerate(dims_of(written)):
+    fresh: list[str] = []
+    for dim in dims_of(written):
         if is_free(env, dim):
             assert isinstance(dim, ast.Name)
             if dim.id in RESERVED:
                 help = "a spec speaks of one example: leave the axis of the batch out"
                 raise e.fail("reserved-name", dim.span, f"`{dim.id}` is a name that mai uses itself", help=help)
             env.names[dim.id], env.where[dim.id] = symbol(dim.id), dim.span
-            fresh.append((axis, dim.id))
-    type_ = e.signatures.written_type(env, written).with_lead((BATCH,))
-    value = Value(type_, parameter.name.id)
-    for axis, name in fresh:
-        e.graph.sizes[name] = (value, 1 + axis)
-    e.graph.sizes.setdefault("batch", (value, 0))
-    e.graph.inputs.append(value)
+            fresh.append(dim.id)
+    value = e.add_input(e.signatures.written_type(env, written), parameter.name.id, fresh)
     e.inputs_at[value] = written.span
     env.bind(parameter.name, value)
 

@@ -9,14 +9,13 @@ from typing import TYPE_CHECKING, TypeVar
 from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, Module, Poison
 from mai.compiler.elaborate.configuration import read_configuration
-from mai.compiler.elaborate.context import BATCH, Context, Stop
+from mai.compiler.elaborate.context import Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.expressions.families import path_of
 from mai.compiler.elaborate.expressions.names import look_up
 from mai.compiler.elaborate.statement_rules import elaborates
 from mai.compiler.ir.graph import Setting, Value, Weight, turns_of
 from mai.compiler.ir.operation import describe
-from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.program import Objective, Record, Report, Training, Update
 from mai.compiler.training.settings import TrainSettings
@@ -255,13 +254,7 @@ def _block(
         if data_field.name.id not in data.fields:
             env.bind(data_field.name, Poison())
             continue
-        value = Value(data.fields[data_field.name.id].with_lead((BATCH,)), data_field.name.id)
-        e.graph.inputs.append(value)
-        e.graph.sizes.setdefault("batch", (value, 0))
-        for axis, size in enumerate(value.type.shape, start=1):
-            if size in data.sizes.values() and size == symbol(str(size)):
-                e.graph.sizes.setdefault(str(size), (value, axis))
-        env.bind(data_field.name, value)
+        env.bind(data_field.name, e.add_input(data.fields[data_field.name.id], data_field.name.id, data.sizes))
     e.ask_for_batch()
     e.statements.block(env, train.body)
     return e
