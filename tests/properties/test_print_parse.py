@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
+from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -46,6 +47,9 @@ def _grow(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     argument = node(ast.Argument, name=st.none() | names, value=inner)
     called = node(ast.Call, function=inner, arguments=row(argument, most=3))
     cut = node(ast.Slice, start=st.none() | inner, stop=st.none() | inner, step=st.none() | inner)
+    integral = partial(
+        node, ast.Integrate, variable=identifiers, start=small, stop=small, solver=small, body=body, keeps=row(moment)
+    )
     return st.one_of(
         node(ast.Binary, op=operators, left=inner, right=inner),
         node(ast.Unary, op=st.sampled_from(["-", "not"]), operand=inner),
@@ -97,7 +101,8 @@ def _nest(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
             body=body,
             keeps=row(keep),
         ),
-        node(ast.Integrate, variable=identifiers, start=small, stop=small, solver=small, body=body, keeps=row(moment)),
+        integral(until=st.none(), hit=st.none()),
+        integral(until=small, hit=st.none() | identifiers),
         node(ast.Extend, name=identifiers, count=small, until=st.none() | small, search=st.none() | small, body=body),
     )
 
