@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import typer
-
 from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.training.evaluation import loss_change
+from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 
@@ -20,7 +19,7 @@ def measured_change(exports: Preparations, trained: Trained) -> float | None:
     change = loss_change(exports, trained)
     if change is None:
         name = exports.program.name
-        typer.echo(f"{kind}: {name} says no loss that ONNX can compute, so what it costs is not measured", err=True)
+        echo(f"{kind}: {name} says no loss that ONNX can compute, so what it costs is not measured", err=True)
         return None
     said = f"the loss on held-out data goes from {change.before:.4g} to {change.after:.4g} ({change.relative:+.2%})"
     if not change.relative <= limit:
@@ -28,5 +27,5 @@ def measured_change(exports: Preparations, trained: Trained) -> float | None:
         raise MaiError(
             [Diagnostic("quantize-loss", None, message, help="--quantize int8, or a larger --quantize-limit")]
         )
-    typer.echo(f"{kind}: {said}", err=True)
+    echo(f"{kind}: {said}", err=True)
     return change.relative
