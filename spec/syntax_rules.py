@@ -19,7 +19,7 @@ OPERATORS = frozenset([*MARKS.split(), *words.texts(words.of_kind("operator"))])
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 OPENERS = frozenset(word.text for word in words.WORDS if word.before_value)
 ENDS = ("\n", "", ")", "]", "}")
-ELSEWHERE = "print assert pass break continue with try except switch match case del raise yield global"
+ELSEWHERE = "print pass break continue with try except switch match case del raise yield global"
 QUOTES = tuple("“”‘’„«»")
 
 
@@ -204,6 +204,7 @@ FOREIGN: list[Rule] = [
      "foreign-keyword", "a name is defined by `=` alone", mend.without_word("write `y = ...`")),
     (_opens("from", "using", "include"),
      "foreign-keyword", "there is no such statement in mai", 'write `import "layers.mai"`'),
+    (_opens("assert"), "foreign-keyword", "what has to hold of a trained model is a `check`, in a claim", mend.first_word("check")),
     (_opens(*(w for w in ELSEWHERE.split() if w not in STATEMENTS)),
      "foreign-keyword", "there is no such statement in mai", None),
     (lambda p: p.found == "@" and not p.line.strip(), "foreign-keyword", "there are no decorators", None),
