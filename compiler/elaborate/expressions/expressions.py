@@ -25,7 +25,7 @@ from mai.compiler.elaborate.expressions.tables import table_of
 from mai.compiler.elaborate.expressions.whole import labelled
 from mai.compiler.elaborate.repairs import as_call, as_product
 from mai.compiler.elaborate.states import current_state
-from mai.compiler.ir.graph import Value
+from mai.compiler.ir.graph import Value, Weight
 from mai.compiler.ir.sizes import Dim
 from mai.compiler.ops.shapes import shape as sh
 from mai.spec import ast, in_prelude, is_public
@@ -89,6 +89,8 @@ def _name(e: Context, env: Environment, expr: ast.Name) -> Binding:
         if expr.id == "dW":
             help = "noise is part of a state's increment: `dx = f * ds + g * dW`, using euler_maruyama(steps)"
         return e.error("unknown-name", expr.span, f"nothing here is called `{expr.id}`", help=help)
+    if isinstance(found, Weight):
+        return e.parameter(found)
     return e.expressions.let(found) if isinstance(found, LetTensor) else found
 
 
