@@ -133,6 +133,8 @@ NAMES: list[Rule] = [
     (_all(_only("NAME"), _line(r"\bkeep(\s+\w+\s+as\s+\w+\s*,)*\s*$")),
      "missing-name", "what is kept is a name of the body", "write `y = ...` in the body, and `keep y as ys`"),
     (_only("NAME"), "missing-name", "a name is missing here", mend.name),
+    (_all(_only("AS"), _found("at"), _line(r"\bkeep\b")),
+     "misplaced-keep", "a `repeat` keeps a row for each turn: `at` times is for an `integrate`", mend.without_times),
     (_all(_only("AS", "MOMENTS"), _word("keep", "repeat")),
      "missing-name", "what is kept needs a name", "write `keep x as xs`"),
     (_all(_only("LPAR", "NAME"), lambda p: p.found == "{", _word("train")),
