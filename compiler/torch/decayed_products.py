@@ -45,15 +45,15 @@ def decayed_products(decay: Tensor, key: Tensor, value: Tensor, query: Tensor, f
         value: [turns, ..., m].
         first: the state before, [..., n, m].
     """
-    whole = len(decay) - len(decay) % CHUNK
-    parts = (decay, key, value, query)
-    if not whole:
-        return _chunks(*(x.unsqueeze(0) for x in parts), first)
-    read, last = _chunks(*(x[:whole].unflatten(0, (-1, CHUNK)) for x in parts), first)
-    if whole == len(decay):
-        return read, last
-    rest, last = _chunks(*(x[whole:].unsqueeze(0) for x in parts), last)
-    return torch.cat([read, rest]), last
+    left = len(decay) % CHUNK
+    whole = len(decay) - left
+    reads = []
+    for begin, end, size in ((0, whole, CHUNK), (whole, len(decay), left)):
+        if begin < end:
+            a, k, v, q = (x[begin:end].reshape(-1, size, *x.shape[1:]) for x in (decay, key, value, query))
+            read, first = _chunks(a, k, v, q, first)
+            reads.append(read)
+    return torch.cat(reads), first
 
 
 def _chunks(decay: Tensor, key: Tensor, value: Tensor, query: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
