@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mai.compiler.torch.scans import Scan
+from mai.compiler.torch.scans import scanned
 
 CHUNK = 16  # Turns that are one product of matrices; measured: 32 takes a tenth longer, 64 a third.
 
@@ -63,6 +63,6 @@ def _chunks(decay: Tensor, key: Tensor, value: Tensor, query: Tensor, first: Ten
     decays: Tensor = _Decays.apply(a)  # type: ignore[no-untyped-call]
     since = (a[..., :1] * decays[..., 0]).unsqueeze(-1)
     added = (k * decays[..., -1, :, None]).mT @ v
-    before, last = Scan.apply(since[..., -1:, :], added, first)  # type: ignore[no-untyped-call]
+    before, last = scanned(since[..., -1:, :], added, first)
     read = (q @ k.mT * decays) @ v + (q * since) @ before
     return read.movedim(-2, 1).flatten(0, 1), last

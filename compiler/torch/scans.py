@@ -36,9 +36,13 @@ def scan_back(a: Tensor, before: Tensor | None, after: Tensor | None, last: Tens
     return total, first if before is None else first + before[0]
 
 
-class Scan(torch.autograd.Function):
-    """The states before each turn, [turns, ...], and the state after the last, with their way back."""
+def scanned(a: Tensor, b: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    """The states before each turn, [turns, ...], and the state after the last, with their way back; a may be broadcast."""
+    result: tuple[Tensor, Tensor] = _Scanned.apply(a, b, first)  # type: ignore[no-untyped-call]
+    return result
 
+
+class _Scanned(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, a: Tensor, b: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
         states = scan(a, b, first)
