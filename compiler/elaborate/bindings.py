@@ -6,7 +6,7 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
-from mai.compiler.ir.graph import Follows, Initial, Value
+from mai.compiler.ir.graph import Follows, Initial, Value, Weight
 from mai.compiler.ir.sizes import Dim, Size
 from mai.spec import ast
 from mai.spec.record import record
@@ -133,7 +133,7 @@ class BoundArgument:
 
 
 Number: TypeAlias = int | float
-Binding: TypeAlias = bool | int | float | str | Dim | Value | list["Binding"] | tuple["Binding", ...] | Initial | Distribution | Function | Builtin | Partial | LetTensor | Poison | Absent | None  # fmt: skip
+Binding: TypeAlias = bool | int | float | str | Dim | Value | list["Binding"] | tuple["Binding", ...] | Initial | Distribution | Function | Builtin | Partial | LetTensor | Weight | Poison | Absent | None  # fmt: skip
 Callables = (Function, Builtin, Partial)
 
 

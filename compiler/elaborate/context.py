@@ -79,6 +79,7 @@ class Context(Telling):
         self.named: Span | None = None  # Where that call names it.
         self.axes: tuple[Axis, ...] = ()  # What the calls around map over.
         self.batch_axis = BATCH
+        self.over_all_examples = False  # Whether `across` is all of the training part: in a first value.
         self.directions = 0
         self.places_apart = 0  # Copies of places at which functions are differentiated.
         self.turns_apart = 0  # Turns of `repeat`s that were elaborated one by one.

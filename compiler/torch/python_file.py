@@ -9,7 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from mai.compiler.ir.graph import Graph, Initial, Weight
+from mai.compiler.ir.graph import COMPUTED, Graph, Initial, Weight
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ops.products.chosen import ChosenAffine
 from mai.compiler.ops.random import choice, philox
@@ -168,7 +168,7 @@ def _first(weight: Weight) -> str:
 def _initial(init: Initial, shape: tuple[int, ...]) -> str:
     if init.kind == "identity":
         return f"torch.eye({', '.join(map(str, shape))})"
-    if init.kind == "constant":
+    if init.kind in ("constant", COMPUTED):
         return {0.0: f"torch.zeros({shape})", 1.0: f"torch.ones({shape})"}.get(
             init.numbers[0], f"torch.full({shape}, {init.numbers[0]!r})"
         )

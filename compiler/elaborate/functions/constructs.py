@@ -48,8 +48,8 @@ def family(e: Elaborator, layer: Arg, count: Arg) -> Binding:
 @builtin(Section.BATCHES)
 def across(e: Elaborator, x: Arg) -> Binding:
     """x of all examples: the batch axis as the first axis of the shape."""
-    if not e.in_train_block and e.claim is None:
-        message = "`across` compares examples: only a train block and a claim have several"
+    if not e.in_train_block and e.claim is None and not e.over_all_examples:
+        message = "`across` compares examples: only a train block, a claim and first values have several"
         raise e.fail("across-outside-train", x.span, message)
     return across_batch(e, e.value(x.value, x.span))
 
