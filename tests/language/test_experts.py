@@ -30,7 +30,7 @@ Maker = Callable[[str], Program]
 BLOCK = """
 # A block of Mixtral.
 net block(x: [P, 12]) -> [P, 12] { return experts(x, 6, top = 2, expert = gated_mlp(hidden = 10, bias = false)) }
-export f(x: [P, 12]) -> [P, 12] { return block(x) }
+export mixed(x: [P, 12]) -> [P, 12] { return block(x) }
 """
 EACH = """
 # A family whose member each example says.
@@ -80,7 +80,6 @@ def by_file(program: Program, name: str, weights: Weights, folder: Path, **input
 def mixtral(weights: Weights) -> MixtralSparseMoeBlock:
     """transformers' block with the weights of `block`."""
     config = MixtralConfig(hidden_size=12, intermediate_size=10, num_local_experts=6, num_experts_per_tok=2)
-    config._experts_implementation = "eager"
     block, state = MixtralSparseMoeBlock(config), weights.state_dict()
     own = "block.experts_1.gated_mlp_1.{}.linear_{}.weight"
     with torch.no_grad():
@@ -94,7 +93,7 @@ def mixtral(weights: Weights) -> MixtralSparseMoeBlock:
 
 def test_a_block_is_that_of_transformers(program: Maker, tmp_path: Path) -> None:
     made = program(BLOCK)
-    graph, weights = weights_of(made, "f")
+    graph, weights = weights_of(made, "mixed")
     x = torch.randn(2, 7, 12, generator=torch.Generator().manual_seed(0))
     block = mixtral(weights)
     wanted = block(x.clone())
@@ -104,12 +103,12 @@ def test_a_block_is_that_of_transformers(program: Maker, tmp_path: Path) -> None
         evaluate(graph, inputs, None, arrays(weights))[0], wanted.detach().numpy(), rtol=1e-4, atol=1e-6
     )
     np.testing.assert_allclose(
-        by_file(made, "f", weights, tmp_path, **inputs), wanted.detach().numpy(), rtol=1e-4, atol=1e-6
+        by_file(made, "mixed", weights, tmp_path, **inputs), wanted.detach().numpy(), rtol=1e-4, atol=1e-6
     )
 
 
 def test_gradients_are_those_of_transformers(program: Maker) -> None:
-    graph, weights = weights_of(program(BLOCK), "f")
+    graph, weights = weights_of(program(BLOCK), "mixed")
     block = mixtral(weights)
     mine = torch.randn(2, 7, 12, generator=torch.Generator().manual_seed(1), requires_grad=True)
     theirs = mine.detach().clone().requires_grad_()
@@ -127,18 +126,18 @@ def test_gradients_are_those_of_transformers(program: Maker) -> None:
 
 def test_the_written_module_computes_the_same(program: Maker) -> None:
     made = program(BLOCK)
-    graph, weights = weights_of(made, "f")
-    text = source(made, ["f"])
+    graph, weights = weights_of(made, "mixed")
+    text = source(made, ["mixed"])
     module = ModuleType("written")
     exec(compile(text, "written.py", "exec"), module.__dict__)
-    model = module.__dict__["F"]()
+    model = module.__dict__["Mixed"]()
     model.load_state_dict(weights.state_dict())
     x = torch.randn(3, 5, 12, generator=torch.Generator().manual_seed(2))
     torch.testing.assert_close(model(x), lower(graph, weights)(x)[0], rtol=0, atol=0)
 
 
 def test_only_chosen_experts_are_computed(program: Maker) -> None:
-    graph, _ = weights_of(program(BLOCK), "f")
+    graph, _ = weights_of(program(BLOCK), "mixed")
     products = [node for node in graph.walk() if node.op is ChosenAffine]
     assert [len(node.inputs) - 2 for node in products] == [6, 6, 6]
     rows = [axis.size for axis in products[0].output.type.lead]
