@@ -194,7 +194,9 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return ast.Param(self.span(meta), c[0], c[1], c[2] if len(c) > 2 else None, True)
 
     def state(self, meta: Meta, c: Children) -> ast.Statement:
-        return ast.Param(self.span(meta), c[0], c[1], c[2] if len(c) > 2 else None, False)
+        type_ = c[1] if isinstance(c[1], ast.TypeExpr) else None
+        init = c[-1] if isinstance(c[-1], ast.Expr) else None
+        return ast.Param(self.span(meta), c[0], type_, init, False)
 
     def return_(self, meta: Meta, c: Children) -> ast.Statement:
         if len(c) == 1:

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from pydantic_core import to_json
 from torch import Tensor
 
 from mai.compiler.data import label_names as labels
@@ -24,6 +25,7 @@ from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.training.drawn_blocks import DrawSource, lift_draws
+from mai.compiler.training.first_values import compute_first_values, known_first_values
 from mai.compiler.training.initial_weights import initial_weights
 from mai.compiler.training.moved import nothing_moves
 from mai.compiler.training.objective import Objective
@@ -74,6 +76,7 @@ class Trainer:
         self.steps = self._steps()
         self.rate = LearningRate(settings.schedule, self.steps)
         self.weights = self._first_weights().to(self.device)
+        self._compute_first_values()
         self._choose_threads()
         self.objectives = [Objective(training, o, self.weights, self.module) for o in training.objectives]
         moved = {name: p for o in self.objectives for name, p in o.parameters.items()}
@@ -107,6 +110,12 @@ class Trainer:
         if self.checkpoint is not None:
             return Weights(self.program.weights)
         return initial_weights(self.program, self.options.weights, self.seed)
+
+    def _compute_first_values(self) -> None:
+        """What weights begin as that all examples say."""
+        if self.checkpoint is None:
+            known = known_first_values(self.program, self.options.weights, [each.block for each in self.stage.ended])
+            compute_first_values(self.program, self.training, self.data, self.weights, self.seed, self.device, known)
 
     def _steps(self) -> int:
         settings = self.training.settings
@@ -312,7 +321,7 @@ class Trainer:
     # ------------------------------------------------------------ checkpoints
 
     def _metadata(self) -> dict[str, str]:
-        settings = self.training.settings.model_dump_json()
+        settings = to_json(self.training.settings.as_dict()).decode()
         digest = hashlib.sha256(self.program.source.text.encode()).hexdigest()
         metadata = {"spec": self.program.name, "spec_sha256": digest, "seed": str(self.seed), "settings": settings}
         return metadata | labels.saved(self.data.labels)

@@ -36,10 +36,13 @@ class Assign(Statement):
 
 @node
 class Param(Statement):
-    """`param W: T = e` or `param W: T ~ distribution`; `state` is a param that training does not move."""
+    """`param W: T = e` or `param W: T ~ distribution`; `state` is a param that training does not move.
+
+    Only a state has no `type`: it is that of its first value.
+    """
 
     name: Identifier
-    type: TypeExpr
+    type: TypeExpr | None
     init: Expr | None
     trained: bool
 

@@ -69,6 +69,15 @@ PROGRAM: dict[str, Entry] = {
         "  if training { m = 0.9 * m + 0.1 * mean(across(x), axis = 0) }\n"
         "  return linear(x - m, 2)\n}\ntrain(steps = 5) { minimize sum((f(x) - x)^2) }\n",
     ),
+    "first-value": Entry(
+        "A first value that is not one for all examples",
+        "A `state`, a `param` or a `let` may begin as what all training examples say: `across(x)` is all of them there. It is one for\n"
+        "all examples, so what differs between them is averaged; and it is computed once, before training, not inside a loop.",
+        "data x: [2] from moons()\nlet m = x / 2\n"
+        "net f(x: [2]) -> [2] { return linear(x - m, 2) }\ntrain(steps = 5) { minimize sum((f(x) - x)^2) }\n",
+        "data x: [2] from moons()\nlet m = mean(across(x / 2), axis = 0)\n"
+        "net f(x: [2]) -> [2] { return linear(x - m, 2) }\ntrain(steps = 5) { minimize sum((f(x) - x)^2) }\n",
+    ),
     "zero-derivative": Entry(
         "A derivative that is always 0",
         "`grad(e, x)`, `jvp(y, x, t)` and `div(v, x)` derive their first argument by their second. Where the first was not computed\n"

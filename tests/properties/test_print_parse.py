@@ -47,9 +47,6 @@ def _grow(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     argument = node(ast.Argument, name=st.none() | names, value=inner)
     called = node(ast.Call, function=inner, arguments=row(argument, most=3))
     cut = node(ast.Slice, start=st.none() | inner, stop=st.none() | inner, step=st.none() | inner)
-    integral = partial(
-        node, ast.Integrate, variable=identifiers, start=small, stop=small, solver=small, body=body, keeps=row(moment)
-    )
     return st.one_of(
         node(ast.Binary, op=operators, left=inner, right=inner),
         node(ast.Unary, op=st.sampled_from(["-", "not"]), operand=inner),
@@ -90,6 +87,9 @@ simple = st.one_of(
 def _nest(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     body, keep = row(inner), node(ast.Keep, state=identifiers, name=identifiers)
     moment = node(ast.Keep, state=identifiers, name=identifiers, times=st.none() | small)
+    integral = partial(
+        node, ast.Integrate, variable=identifiers, start=small, stop=small, solver=small, body=body, keeps=row(moment)
+    )
     return st.one_of(
         node(ast.If, condition=small, then=body, otherwise=body),
         node(

@@ -37,13 +37,15 @@ D = TypeVar("D", bound=ast.Declaration)
 class Outcome:
     """The objectives, reports and records of a train block; their values are outputs of its graph.
 
-    `states` has what the block writes to states, by the names of the weights.
+    `states` has what the block writes to states, by the names of the weights, `first_values` what weights begin as that are
+    made of all examples.
     """
 
     objectives: list[Objective] = field(default_factory=list)
     reports: list[Report] = field(default_factory=list)
     records: list[tuple[ast.Record, list[str], int]] = field(default_factory=list)
     states: dict[str, Value] = field(default_factory=dict)
+    first_values: dict[str, Value] = field(default_factory=dict)
 
 
 def _outcome(e: Context, statement: ast.Statement, word: str) -> Outcome:
@@ -193,6 +195,7 @@ def elaborate_training(
     states = {name: value for name, value in outcome.states.items() if weights[name].owner not in held.nets}
     updates = tuple(Update(_output(block, value, name), name) for name, value in states.items())
     evaluation = _block(train, written, modules[False], data, report, weights, evaluated)
+    first = tuple(Update(_output(evaluation, value, name), name) for name, value in evaluated.first_values.items())
     records = _finished_records(block, outcome)
     for pattern in [*(p for o in outcome.objectives for p in o.only), *_frozen(train, settings)]:
         _check_matches(pattern, weights, report)
@@ -200,7 +203,7 @@ def elaborate_training(
         return None
     return Training(
         settings, data.source, dict(data.fields), block.graph, evaluation.graph, tuple(outcome.objectives), tuple(outcome.reports), records,
-        written.span if written is not None else train.head, updates, train.name.id if train.name else None, held.weights,
+        written.span if written is not None else train.head, updates, train.name.id if train.name else None, held.weights, first,
     )  # fmt: skip
 
 
