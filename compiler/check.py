@@ -19,6 +19,7 @@ from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import DERIVATIVES, Extend
 from mai.compiler.mending import Checked, with_edits
 from mai.compiler.program import Program
+from mai.compiler.solvers import takes_derivatives
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
 from mai.spec.parse import load_source, parse
@@ -110,7 +111,7 @@ def _fits(program: Program, report: Reporter) -> bool:
 def _check_derivatives(program: Program, report: Reporter) -> None:
     """Derivatives are taken by a pass, which may find an operation that has none."""
     for graph in _graphs(program):
-        if any(node.op in DERIVATIVES for node in graph.walk()):
+        if any(node.op in DERIVATIVES or takes_derivatives(node) for node in graph.walk()):
             from mai.compiler.passes.ahead import check_derivatives
 
             try:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import field
 from fractions import Fraction
+from itertools import count
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import Operation
+from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.types import Axis
 from mai.compiler.ops import elementwise as el
 from mai.spec.record import record
 
@@ -30,6 +34,17 @@ class Problem:
     velocity: Callable[..., Slopes]
     stages: Callable[[Value], list[Callable[..., Slopes]]]
     ends: Callable[..., End] | None = None
+    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+
+    @property
+    def lead(self) -> tuple[Axis, ...]:
+        """The lead axes of the states."""
+        return self.states[0].type.lead
+
+    def axis(self, name: str, size: Size) -> Axis:
+        """A lead axis inside those of the states and outside all that the velocity makes; no two of a graph are alike."""
+        number = next(self.numbers)
+        return Axis(f"{name}_{number}", size, max((a.depth for a in self.lead), default=0) + number * 2.0**-20)
 
 
 @record

@@ -12,7 +12,7 @@ from mai.compiler.elaborate.bindings import Binding, Environment
 from mai.compiler.elaborate.blocks.event import as_examples, check_method, read_event
 from mai.compiler.elaborate.blocks.kept_along import Kept, read_kept
 from mai.compiler.elaborate.blocks.loop_states import State, leave, settle, states_of
-from mai.compiler.elaborate.blocks.solver import Method, read_method
+from mai.compiler.elaborate.blocks.solver import Method, check_count, read_method
 from mai.compiler.elaborate.context import Context
 from mai.compiler.elaborate.statement_rules import belongs_elsewhere, elaborates
 from mai.compiler.ir.graph import Node, Region, Value
@@ -121,6 +121,7 @@ def _integrate(e: Context, env: Environment, statement: ast.Integrate) -> Bindin
     states = _moved_states(e, env, integral)
     steps = [] if method.steps is None else [e.builder.size(method.steps)]
     region, states = _velocity_region(e, env, integral, states, steps)
+    check_count(e, statement, method, states)
     kept = read_kept(e, env, statement, method, states, integral.course.way(e)) if statement.keeps else []
     node = _node(e, integral, region, states, steps, kept)
     leave(env, states, node.outputs)
