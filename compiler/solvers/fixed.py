@@ -127,6 +127,7 @@ def steps_of(solver: Solver, problem: Problem, h: Value) -> Steps:
     """The steps of a solver that is not adaptive."""
     if isinstance(solver.rule, Adams):
         return AdamsBashforth(problem, h, solver.rule)
+    assert isinstance(solver.rule, Tableau), "an implicit method chooses its steps"
     if solver.stochastic:
         return Increments(problem, h, solver.rule)
     return RungeKutta(problem, h, solver.rule)

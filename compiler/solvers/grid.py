@@ -63,7 +63,7 @@ class Plan:
         """How often the velocity is computed for one example."""
         rule = SOLVERS[self.method].rule
         # Adams-Bashforth: one a step, and the two that its past before the first step is made of.
-        return self.steps + 2 if isinstance(rule, Adams) else len(rule.b) * self.steps
+        return self.steps + 2 if isinstance(rule, Adams) else len(rule.a) * self.steps
 
     def __str__(self) -> str:
         warped = "" if self.grid.even else f", skew {self.grid.skew:+.2g}, ends {self.grid.ends:+.2g}"

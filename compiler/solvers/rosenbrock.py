@@ -47,7 +47,8 @@ class LinearlyImplicit:
         solution, along = self._linear(tau, length, before)
         y, first = self._vector(before), self._vector(slopes)
         velocities = self.track.velocities(tau, length, [*self.rule.c[1:], Fraction(1)])
-        parts, stage = [], y
+        parts: list[Term] = []
+        stage = y
         for i, row in enumerate(self.rule.a):
             stage = self._added(y, row, parts)
             slope = self._vector(velocities[i - 1](self._states(stage))) if i else first
