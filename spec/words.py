@@ -70,6 +70,8 @@ WORDS = (
          "repeat COUNT[ shared][ as INDEX][ until UNTIL] { BODY }[ keep KEEPS]", ast.Repeat),
     Word("integrate", "statement", "A differential equation, solved along a variable.",
          "integrate VARIABLE in START..STOP using SOLVER { BODY }[ keep KEEPS]", ast.Integrate),
+    Word("noise", "statement", "In an `integrate`: the increments over a step of Brownian motions, one for each element, for `dx = f * ds + g * NAME`.",
+         "noise NAME: TYPE"),
     Word("extend", "statement", "A text that grows by one token a turn.", "extend NAME by COUNT[ until UNTIL][ using SEARCH] { BODY }",
          ast.Extend),
     Word("append", "statement", "The next token of the text that an `extend` grows.", "append VALUE", ast.Append, before_value=True),
