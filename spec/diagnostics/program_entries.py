@@ -33,8 +33,8 @@ PROGRAM: dict[str, Entry] = {
     ),
     "repeat-until": Entry(
         "A condition that is no single truth",
-        "`repeat n until condition` ends for each example by itself, when its condition holds after a turn: one truth, and not one for\n"
-        "each of several numbers. Say whether all of them have to hold, or any.",
+        "`repeat n until condition` ends for each example by itself, when its condition holds after a turn, and an `integrate` where its\n"
+        "condition becomes true: one truth, and not one for each of several numbers. Say whether all of them have to hold, or any.",
         net("repeat 10 until abs(x) < 0.1 { x = 0.5 * x }"),
         net("repeat 10 until all(abs(x) < 0.1) { x = 0.5 * x }"),
     ),
@@ -115,10 +115,41 @@ PROGRAM: dict[str, Entry] = {
     ),
     "not-stochastic": Entry(
         "An increment for a solver of derivatives",
-        "`dx = f * ds + g * dW` is a stochastic equation: only `euler_maruyama` (Ito) and `stratonovich_heun`\n"
-        "draw dW. All other solvers take `dx/ds = f`.",
+        "`dx = f * ds + g * dW` is a stochastic equation: only `euler_maruyama`, `milstein`, `sra1` (Ito) and `stratonovich_heun`\n"
+        "draw noise. All other solvers take `dx/ds = f`.",
         net("integrate s in 0..1 using rk4(20) { dx = -x * ds + dW }"),
         entry("integrate s in 0..1 using euler_maruyama(20) { dx = -x * ds + dW }\n  return x"),
+    ),
+    "noise-outside": Entry(
+        "A noise outside an integral",
+        "`noise dB: [m]` stands directly in an `integrate` block: the increments over a step of m Brownian motions, which belong to no\n"
+        "state. Elsewhere a random number is a draw, `z ~ normal([m])`.",
+        entry("noise dB: [2]\n  return x + dB"),
+        entry("dB ~ normal([2])\n  return x + dB"),
+    ),
+    "noise-name": Entry(
+        "A noise that is not named as an increment",
+        "The names of increments begin with d: `noise dB: [m]` beside `dx`. `ds` is the step, and `dx` what a state x moves by.",
+        entry(
+            "integrate s in 0..1 using milstein(20) {\n    noise B: []\n    dx = -x * ds + 0.1 * x * B\n  }\n  return x"
+        ),
+        entry(
+            "integrate s in 0..1 using milstein(20) {\n    noise dB: []\n    dx = -x * ds + 0.1 * x * dB\n  }\n  return x"
+        ),
+    ),
+    "not-linear": Entry(
+        "An increment that is not linear in its noise",
+        "`milstein`, `sra1` and `stratonovich_heun` are derived for dx = f ds + g dB: each term has the step or one noise as a factor, and\n"
+        "f and g are what they multiply. `euler_maruyama` adds up the increments as they are written.",
+        entry("integrate s in 0..1 using milstein(20) { dx = -x * ds + dW^2 }\n  return x"),
+        entry("integrate s in 0..1 using euler_maruyama(20) { dx = -x * ds + dW^2 }\n  return x"),
+    ),
+    "noise-reads-state": Entry(
+        "A method for additive noise, and noise that is none",
+        "`sra1` is of strong order 3/2 where the factor of the noise is a number or depends on the time, but on no state (Rößler 2010).\n"
+        "For others `milstein` takes the derivative of the factor.",
+        entry("integrate s in 0..1 using sra1(20) { dx = -x * ds + 0.1 * x * dW }\n  return x"),
+        entry("integrate s in 0..1 using milstein(20) { dx = -x * ds + 0.1 * x * dW }\n  return x"),
     ),
     "no-path": Entry(
         "A path that no solver keeps",
@@ -126,6 +157,16 @@ PROGRAM: dict[str, Entry] = {
         "for every example: `keep x at times as xs` has a point for each of the times. `adjoint = true` forgets steps on purpose.",
         entry("integrate s in 0..1 using dopri5() { dx/ds = -x } keep x as path\n  return path[0]"),
         entry("integrate s in 0..1 using rk4(20) { dx/ds = -x } keep x as path\n  return path[0]"),
+    ),
+    "no-event": Entry(
+        "A condition that no solver can find the time of",
+        "`} until h < 0 as hit` behind an `integrate` looks for the time at which a comparison of real numbers becomes true. Two of them\n"
+        "are equal at no place that a solver looks at: say from which side the one comes to the other. What compares nothing has no\n"
+        "time at all. With `adjoint` the end has to be that of the range.",
+        entry(
+            "integrate s in 0..9 using rk4(90, adjoint = true) { dx/ds = -x } until x[0] < 0.1 as hit\n  return x * hit"
+        ),
+        entry("integrate s in 0..9 using rk4(90) { dx/ds = -x } until x[0] < 0.1 as hit\n  return x * hit"),
     ),
     "solver-option": Entry(
         "An option of a solver out of its range",
