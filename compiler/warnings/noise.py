@@ -16,9 +16,9 @@ def tangled_noise(subject: Subject) -> Iterator[Diagnostic]:
     for graph in subject.graphs:
         for node in graph.walk():
             if is_noisy(node) and isinstance(SOLVERS[Integrate.of(node).method].rule, Milstein):
-                from mai.compiler.passes.loops.influence import influence_of
+                from mai.compiler.passes.loops.influence import by_another_method, influence_of
 
                 if not influence_of(node).commutes:
                     said = "these noises are not seen to commute: `milstein` leaves out their Lévy areas, and its strong order is 1/2"
-                    help = "means and distributions are of order 1 all the same; `# mai: allow tangled-noise` where that is what you want"
+                    help = by_another_method(node, "euler_maruyama", "`{}` is of the same orders, without derivatives")
                     yield warning("tangled-noise", node.span, said, help=help)

@@ -28,6 +28,7 @@ belongs_elsewhere(
     "noise-outside",
     "`noise dB: [m]` belongs directly in an `integrate` block, whose states it moves: elsewhere a draw is `z ~ normal([m])`",
     lambda s: put(s.span, f"{s.name.id} ~ normal({s.type.span.text})"),
+    lambda s: (s.name,),
 )
 
 

@@ -31,7 +31,7 @@ from mai.compiler.ops.shapes.tile import Tile
 from mai.compiler.solvers import SOLVERS
 from mai.compiler.solvers.problem import Influence
 from mai.compiler.solvers.tableaus import Additive, Tableau
-from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.diagnostics import Diagnostic, Edit, MaiError
 from mai.spec.diagnostics.edit import put
 from mai.spec.record import record
 from mai.spec.source import Span
@@ -174,15 +174,19 @@ def _noisy(node: Node, found: dict[Value, Noisy], reads: _Reads, moving: frozens
 # ------------------------------------------------------------------- refusals
 
 
+def by_another_method(integral: Node, method: str, words: str) -> Edit | None:
+    """The edit that names another method for an integral of the text."""
+    span = integral.span
+    written = re.search(rf"\busing\s+({Integrate.of(integral).method})\b", span.text) if span else None
+    if span is None or written is None:
+        return None
+    return put(Span(span.source, span.start + written.start(1), span.start + written.end(1)), method, words)
+
+
 def _refused(integral: Node, slug: str, at: Span | None, problem: str, other: str, words: str) -> MaiError:
     """The error for an equation that a method does not hold for, with the method that does; to be raised."""
-    method = Integrate.of(integral).method
-    message, edit = f"`{method}` {problem}", None
-    written = re.search(rf"\busing\s+({method})\b", integral.span.text) if integral.span else None
-    if integral.span and written:
-        start = integral.span.start
-        edit = put(Span(integral.span.source, start + written.start(1), start + written.end(1)), other, words)
-    edits = () if edit is None else (edit,)
+    edit = by_another_method(integral, other, words)
+    message, edits = f"`{Integrate.of(integral).method}` {problem}", () if edit is None else (edit,)
     return MaiError([Diagnostic(slug, at, message, help=words.replace("{}", other), edits=edits)])
 
 
