@@ -72,6 +72,7 @@ UNKNOWN = {
     "schedule": "unknown-schedule",
     "source": "unknown-source",
     "tokenizer": "unknown-tokenizer",
+    "split": "unknown-split",
 }
 
 
