@@ -24,8 +24,8 @@ from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.training.drawn_blocks import DrawSource, lift_draws
-from mai.compiler.training.first_values import compute_first_values, known_first_values
-from mai.compiler.training.initial_weights import initial_weights
+from mai.compiler.training.first_values import compute_first_values, first_values_before
+from mai.compiler.training.initial_weights import initial_weights, loaded_names
 from mai.compiler.training.moved import nothing_moves
 from mai.compiler.training.objective import Objective
 from mai.compiler.training.optimizer import LearningRate, MovingAverage, set_rate
@@ -112,9 +112,13 @@ class Trainer:
 
     def _compute_first_values(self) -> None:
         """What weights begin as that all examples say."""
-        if self.checkpoint is None:
-            known = known_first_values(self.program, self.options.weights, [each.block for each in self.stage.ended])
-            compute_first_values(self.program, self.training, self.data, self.weights, self.seed, self.device, known)
+        if self.checkpoint is not None:
+            return
+        if self.stage.weights is not None:
+            known = first_values_before(self.program, self.training)
+        else:
+            known = loaded_names(self.program, self.options.weights)
+        compute_first_values(self.program, self.training, self.data, self.weights, self.seed, self.device, known)
 
     def _steps(self) -> int:
         settings = self.training.settings
