@@ -267,6 +267,14 @@ def keep_above(p: Place) -> Draft:
     return Draft("put it behind the `}`", ((len(p.text[: p.begin].rstrip()), p.begin, " "),))
 
 
+def without_times(p: Place) -> Draft | str:
+    """`keep x at times as xs` behind a `repeat`."""
+    times = re.match(r"at\b[^\n]*?[ \t](?=as\b)", p.rest)
+    if times is None:
+        return "write `keep x as xs`"
+    return _draft(p.at, p.at + times.end(), "", f"leave out `{times[0].strip()}`")
+
+
 def solver(p: Place) -> Draft:
     """An integral that does not say how it is solved."""
     return _draft(p.gap, p.gap, " using rk4(20)", "write `using rk4(20)` before the block")

@@ -19,7 +19,7 @@ OPERATORS = frozenset([*MARKS.split(), *words.texts(words.of_kind("operator"))])
 COMPARISONS = ("==", "!=", "<", "<=", ">", ">=")
 OPENERS = frozenset(word.text for word in words.WORDS if word.before_value)
 ENDS = ("\n", "", ")", "]", "}")
-ELSEWHERE = "print assert pass break continue with try except switch match case del raise yield global"
+ELSEWHERE = "print pass break continue with try except switch match case del raise yield global"
 QUOTES = tuple("“”‘’„«»")
 
 
@@ -133,6 +133,8 @@ NAMES: list[Rule] = [
     (_all(_only("NAME"), _line(r"\bkeep(\s+\w+\s+as\s+\w+\s*,)*\s*$")),
      "missing-name", "what is kept is a name of the body", "write `y = ...` in the body, and `keep y as ys`"),
     (_only("NAME"), "missing-name", "a name is missing here", mend.name),
+    (_all(_only("AS"), _found("at"), _line(r"\bkeep\b")),
+     "misplaced-keep", "a `repeat` keeps a row for each turn: `at` times is for an `integrate`", mend.without_times),
     (_all(_only("AS", "MOMENTS"), _word("keep", "repeat")),
      "missing-name", "what is kept needs a name", "write `keep x as xs`"),
     (_all(_only("LPAR", "NAME"), lambda p: p.found == "{", _word("train")),
@@ -204,6 +206,7 @@ FOREIGN: list[Rule] = [
      "foreign-keyword", "a name is defined by `=` alone", mend.without_word("write `y = ...`")),
     (_opens("from", "using", "include"),
      "foreign-keyword", "there is no such statement in mai", 'write `import "layers.mai"`'),
+    (_opens("assert"), "foreign-keyword", "what has to hold of a trained model is a `check`, in a claim", mend.first_word("check")),
     (_opens(*(w for w in ELSEWHERE.split() if w not in STATEMENTS)),
      "foreign-keyword", "there is no such statement in mai", None),
     (lambda p: p.found == "@" and not p.line.strip(), "foreign-keyword", "there are no decorators", None),

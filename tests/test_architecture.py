@@ -54,6 +54,12 @@ def test_rooms_import_in_one_direction(room: str) -> None:
             assert allowed or not reached & ROOMS[room], f"{path.relative_to(ROOT)} imports {name}"
 
 
+def test_the_compiler_knows_no_typer() -> None:
+    """`Option`, `Argument`, `Exit`, `Misuse` and `echo` are the runtime's, so that plain command lines start without it."""
+    for path in (ROOT / "compiler").rglob("*.py"):
+        assert "typer" not in imports(path), path.relative_to(ROOT)
+
+
 def loaded_after(code: str) -> set[str]:
     program = f"import sys\n{code}\nprint(' '.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -67,7 +73,7 @@ def test_the_runtime_loads_no_torch_and_no_compiler() -> None:
 
 
 def test_the_command_line_loads_nothing_heavy_before_a_verb_is_used() -> None:
-    assert not (HEAVY | {"lark"}) & loaded_after("import mai.runtime.cli, mai.compiler.cli")
+    assert not (HEAVY | {"lark", "typer", "rich"}) & loaded_after("import mai.runtime.cli, mai.compiler.cli")
 
 
 @pytest.mark.parametrize("name", ["dit", "moons_flow", "char_gpt"])

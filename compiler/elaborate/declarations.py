@@ -22,7 +22,7 @@ from mai.compiler.elaborate.uncalled import check_unused
 from mai.compiler.ir.graph import Graph, Weight, turns_of
 from mai.compiler.program import Claim, Program
 from mai.compiler.weights.rules import named_by_rules
-from mai.spec import STANDARD, ast, library, library_names
+from mai.spec import STANDARD, ast, is_public, library, library_names
 from mai.spec.diagnostics import Label, MaiError, Reporter
 from mai.spec.diagnostics.edit import put
 from mai.spec.diagnostics.suggest import closest
@@ -160,7 +160,7 @@ class Loader:
             return
         imported = self.loaded.get(target) or self._load(target, _name_of_import(declaration), prelude)
         for name, value in imported.names.items():
-            if isinstance(value, Function):
+            if isinstance(value, Function) and is_public(name):
                 module.names[name] = value
                 module.where[name] = span
 

@@ -187,11 +187,15 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         return module, read, update.place, blocks.fit(update, loop), reading
 
     def _empty(self, loop: Node) -> dict[str, object]:
-        """The sizes of the rows of a loop that may have no turns."""
+        empty = self.empty_rows(loop)
+        return {"empty": empty} if empty else {}
+
+    def empty_rows(self, loop: Node) -> tuple[tuple[tuple[Scalar, ...], torch.dtype], ...]:
+        """Sizes and dtypes of the rows of a loop that may have no turns; of others, nothing."""
+        if isinstance(Loop.of(loop).count, int) and Loop.of(loop).count:
+            return ()
         rows = [v.type for v in loop.outputs[len(loop.inputs) - 1 :]]
-        if not rows or (isinstance(Loop.of(loop).count, int) and Loop.of(loop).count):
-            return {}
-        return {"empty": tuple((tuple(map(self.size, t.physical)), DTYPES[t.dtype]) for t in rows)}
+        return tuple((tuple(map(self.size, t.physical)), DTYPES[t.dtype]) for t in rows)
 
     def _is_held_still(self, loop: Node) -> bool:
         """Whether no derivative goes back through a loop."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -40,8 +40,9 @@ class ClaimSettings(Settings):
 
 @dataclass
 class Checks:
-    """The conditions of a claim so far."""
+    """The conditions of a claim so far, and the exports that it may call."""
 
+    exports: Collection[str] = ()
     checks: list[Check] = field(default_factory=list)
 
 
@@ -56,7 +57,7 @@ def elaborate_claim(
         data: the fields of the file's data; those that the claim names are its inputs.
     """
     e, before = Elaborator(report, declaration.name.id, weights), len(report.diagnostics)
-    e.claim = Checks()
+    e.claim = Checks(frozenset(exports))
     env = Environment(replace(module, names={**module.names, **_callable(exports, module)}))
     configuration = read_configuration(e, env, declaration.settings)
     settings = configuration and read_settings(ClaimSettings, configuration, "a claim", declaration.head, report)

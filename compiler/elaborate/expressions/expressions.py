@@ -28,7 +28,7 @@ from mai.compiler.elaborate.states import current_state
 from mai.compiler.ir.graph import Value, Weight
 from mai.compiler.ir.sizes import Dim
 from mai.compiler.ops.shapes import shape as sh
-from mai.spec import ast, in_prelude
+from mai.spec import ast, in_prelude, is_public
 from mai.spec.diagnostics import Help
 from mai.spec.diagnostics.edit import meant, put
 from mai.spec.diagnostics.foreign import FOREIGN, VALUES
@@ -166,7 +166,8 @@ def _applied(e: Context, env: Environment, callee: ast.Expr, arguments: list[Bou
         known = names_in_sight(env)
         guess = closest(callee.id, known)
         own = meant(callee.span, guess) if guess else None
-        help: Help = look_alike(callee.span, known) or FOREIGN.get(callee.id) or own
+        private = None if is_public(callee.id) else "a name that begins with `_` is known in its file alone"
+        help: Help = look_alike(callee.span, known) or FOREIGN.get(callee.id) or private or own
         message = f"there is no layer, net or function called `{callee.id}`"
         return e.error("unknown-function", callee.span, message, help=help)
     if isinstance(function, (Value, int, float, Dim, list, tuple, str)):
