@@ -34,7 +34,7 @@ class Processes:
         self.main: bool = accelerator.is_main_process
         self.accelerator = accelerator
 
-    def check(self, graph: Graph, batch: int, parts: int) -> None:
+    def check(self, graph: Graph, batch: int, parts: int = 1) -> None:
         """Raise `MaiError` for what a batch in shares cannot do: examples that see each other, more shares than examples.
 
         Every process has a share, which it computes in so many `parts`, one after the other.
