@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from pydantic_core import to_json
 from torch import Tensor
 
 from mai.compiler.data import label_names as labels
@@ -327,7 +328,7 @@ class Trainer:
     # ------------------------------------------------------------ checkpoints
 
     def _metadata(self) -> dict[str, str]:
-        settings = self.training.settings.model_dump_json()
+        settings = to_json(self.training.settings.as_dict()).decode()
         digest = hashlib.sha256(self.program.source.text.encode()).hexdigest()
         metadata = {"spec": self.program.name, "spec_sha256": digest, "seed": str(self.seed), "settings": settings}
         return metadata | labels.saved(self.data.labels)
