@@ -112,7 +112,7 @@ class Best(Kept):
     name: ClassVar[str] = "best"
     metric: str = "loss"
     goal: Literal["min", "max"] = "min"
-    patience: int | None = Field(default=None, ge=1, le=MANY)
+    patience: int | None = setting(default=None, ge=1, le=MANY)
 
 
 KEPT: dict[str, type[Kept]] = {model.name: model for model in (Last, Best)}
@@ -140,9 +140,9 @@ class TrainSettings(Settings):
     clip: float | None = setting(default=None, gt=0)
     seed: int = setting(default=0, ge=0, lt=2**31)
     precision: Literal["float32", "bf16", "fp16"] = "float32"
-    keep: Annotated[SerializeAsAny[Kept], Choice(KEPT)] = Field(default_factory=Last)
-    evaluate: int | None = Field(default=None, ge=1, le=MANY)
-    accumulate: int = Field(default=1, ge=1, le=MANY)
+    keep: Annotated[Kept, Choice(KEPT)] = setting(default_factory=lambda: Last.of({}))
+    evaluate: int | None = setting(default=None, ge=1, le=MANY)
+    accumulate: int = setting(default=1, ge=1, le=MANY)
     freeze: str | tuple[str, ...] = ()
 
     @property
