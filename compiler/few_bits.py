@@ -2,31 +2,36 @@
 
 from __future__ import annotations
 
-import typer
-
 from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.prepared import Preparations
-from mai.compiler.training.evaluation import loss_change
+from mai.compiler.training.evaluation import Change, loss_changes
+from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 
 def measured_change(exports: Preparations, trained: Trained) -> float | None:
-    """What few bits add to the loss on held-out data, as a share of it; None if the spec says no loss that ONNX can compute.
+    """What few bits add to the loss on held-out data, as a share of it, of several train blocks the most.
+
+    None if the spec says no loss that ONNX can compute.
 
     Raises:
         MaiError: `quantize-loss`: it is more than the options allow.
     """
     kind, limit = exports.options.quantize, exports.options.quantize_limit
-    change = loss_change(exports, trained)
-    if change is None:
+    changes = loss_changes(exports, trained)
+    if not changes:
         name = exports.program.name
-        typer.echo(f"{kind}: {name} says no loss that ONNX can compute, so what it costs is not measured", err=True)
+        echo(f"{kind}: {name} says no loss that ONNX can compute, so what it costs is not measured", err=True)
         return None
-    said = f"the loss on held-out data goes from {change.before:.4g} to {change.after:.4g} ({change.relative:+.2%})"
-    if not change.relative <= limit:
-        message = f"{kind} costs too much: {said}, {limit:.2%} is allowed"
-        raise MaiError(
-            [Diagnostic("quantize-loss", None, message, help="--quantize int8, or a larger --quantize-limit")]
-        )
-    typer.echo(f"{kind}: {said}", err=True)
-    return change.relative
+    for change in changes:
+        if not change.relative <= limit:
+            message = f"{kind} costs too much: {_said(change)}, {limit:.2%} is allowed"
+            help = "--quantize int8, or a larger --quantize-limit"
+            raise MaiError([Diagnostic("quantize-loss", None, message, help=help)])
+        echo(f"{kind}: {_said(change)}", err=True)
+    return max(change.relative for change in changes)
+
+
+def _said(change: Change) -> str:
+    of = f" of `{change.block}`" if change.block else ""
+    return f"the loss{of} on held-out data goes from {change.before:.4g} to {change.after:.4g} ({change.relative:+.2%})"

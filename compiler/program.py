@@ -59,7 +59,7 @@ class Record:
 
 @record
 class Update:
-    """What a step leaves in a state: an output of the train graph, of the weight's shape."""
+    """What a step leaves in a state, or a weight begins as: an output of the train block's graph, of the weight's shape."""
 
     output: int
     weight: str
@@ -74,6 +74,7 @@ class Training:
     is the same block elaborated as an export is: without dropout, with running statistics. `where` is the `data` line,
     or the head of a block without one. The first objective of every step also makes the `updates` of states, once its step is
     taken. `still` are the weights that earlier blocks have trained: they stay as they are, unless an objective names them.
+    `first_values` are outputs of `evaluation`: what weights begin as that are computed from all examples, in their order.
     """
 
     settings: TrainSettings
@@ -88,6 +89,7 @@ class Training:
     updates: tuple[Update, ...] = ()
     name: str | None = None
     still: frozenset[str] = frozenset()
+    first_values: tuple[Update, ...] = ()
 
     def moves(self, objective: Objective, weight: Weight) -> bool:
         """Whether an objective moves a weight: one of those that it names, neither frozen nor held still."""
@@ -128,7 +130,8 @@ class Claim:
 class Program:
     """A file's meaning. `trainings` are its train blocks in their order. `weights` are those of all graphs, by name, one entry a turn of a `repeat`.
 
-    `loading` says where their first values are, if the file has a `weights from`.
+    `loading` says where their first values are, if the file has a `weights from`. `lets` are the graphs of those that are computed
+    from fields of the data, by the names of their weights, in their order.
     """
 
     name: str
@@ -140,6 +143,7 @@ class Program:
     weights: dict[str, Weight] = field(default_factory=dict)
     loading: Loading | None = None
     claims: dict[str, Claim] = field(default_factory=dict)
+    lets: dict[str, Graph] = field(default_factory=dict)
 
     @property
     def training(self) -> Training | None:

@@ -30,6 +30,11 @@ def prelude_parts() -> dict[str, tuple[Source, int, int]]:
     return found
 
 
+def is_public(name: str) -> bool:
+    """Whether other files see a name of this file: one that begins with `_` is the file's own."""
+    return not name.startswith("_")
+
+
 def in_prelude(source: Source) -> bool:
     """Whether a text is one of the prelude's."""
     return any(source is held for held in prelude_sources())

@@ -84,7 +84,8 @@ def _statement(s: ast.Statement) -> Iterator[str]:
         case ast.Param():
             drawn = s.trained and isinstance(s.init, ast.Call)
             init = f" {'~' if drawn else '='} {expr(s.init)}" if s.init else ""
-            yield f"{'param' if s.trained else 'state'} {s.name.id}: {type_(s.type)}{init}"
+            written = f": {type_(s.type)}" if s.type else ""
+            yield f"{'param' if s.trained else 'state'} {s.name.id}{written}{init}"
         case ast.Draw():
             yield f"{s.name.id} ~ {expr(s.distribution)}"
         case ast.Derivative():

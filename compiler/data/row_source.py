@@ -8,8 +8,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
-from pydantic import model_validator
-
 from mai.compiler.data.fields import bad
 from mai.compiler.data.paths import Paths, find_files, listed
 from mai.compiler.data.source_kinds import Finite, Reading, Request, Source
@@ -34,16 +32,13 @@ class RowSource(Source):
     validation: Paths | None = None
     test: Paths | None = None
 
-    @model_validator(mode="after")
-    def _held_out_once(self) -> RowSource:
+    def misfit(self) -> str | None:
         aside = self.split.shares if self.split is not None else (0.0, 0.0)
         if aside[0] and self.validation is not None:
-            raise ValueError("takes `split` or `validation`: rows are held out by a rule, or have files of their own")
+            return "takes `split` or `validation`: rows are held out by a rule, or have files of their own"
         if aside[1] and self.test is not None:
-            raise ValueError(
-                "takes `split(..., test = ...)` or `test`: rows for tests are chosen, or have files of their own"
-            )
-        return self
+            return "takes `split(..., test = ...)` or `test`: rows for tests are chosen, or have files of their own"
+        return None
 
     @classmethod
     def for_file(cls, path: Path, written: Source) -> Source | None:
@@ -51,7 +46,7 @@ class RowSource(Source):
         if not cls.reads(path):
             return None
         split = written.split if isinstance(written, RowSource) else None
-        return cls.model_construct(path=str(path.absolute()), split=split)
+        return cls.of({"path": str(path.absolute()), "split": split})
 
     @classmethod
     def reads(cls, path: Path) -> bool:

@@ -9,12 +9,10 @@ from __future__ import annotations
 from abc import abstractmethod
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, model_validator
-
 from mai.compiler.data.fields import bad
 from mai.compiler.data.random_streams import HOLD_OUT, permutation
 from mai.spec.record import record
-from mai.spec.settings import MANY, Settings
+from mai.spec.settings import MANY, Settings, setting
 
 if TYPE_CHECKING:
     from mai.runtime.arrays import Array
@@ -47,12 +45,11 @@ class Split(Settings):
     def shares(self) -> tuple[float, float]:
         """The share of the rows that is held out, and the one that is for tests."""
 
-    @model_validator(mode="after")
-    def _something_is_left(self) -> Split:
+    def misfit(self) -> str | None:
         held_out, test = self.shares
-        if held_out + test >= 1:
-            raise ValueError(f"leaves nothing to train on: {held_out:g} and {test:g} of the rows are kept aside")
-        return self
+        if held_out + test < 1:
+            return None
+        return f"leaves nothing to train on: {held_out:g} and {test:g} of the rows are kept aside"
 
     @abstractmethod
     def parts(self, count: int, key: Array | None) -> Parts:
@@ -70,9 +67,9 @@ class RandomSplit(Split):
     """A random share of the rows is held out, the same whatever the seed of a run."""
 
     name: ClassVar[str] = "random"
-    share: float = Field(default=HELD_OUT, ge=0, lt=1)
-    test: float = Field(default=0.0, ge=0, lt=1)
-    seed: int = Field(default=0, ge=0, le=MANY)
+    share: float = setting(default=HELD_OUT, ge=0, lt=1)
+    test: float = setting(default=0.0, ge=0, lt=1)
+    seed: int = setting(default=0, ge=0, le=MANY)
 
     @property
     def shares(self) -> tuple[float, float]:
@@ -89,8 +86,8 @@ class TimeSplit(Split):
 
     name: ClassVar[str] = "by_time"
     column: str
-    share: float = Field(default=HELD_OUT, ge=0, lt=1)
-    test: float = Field(default=0.0, ge=0, lt=1)
+    share: float = setting(default=HELD_OUT, ge=0, lt=1)
+    test: float = setting(default=0.0, ge=0, lt=1)
     of_time: ClassVar[bool] = True
 
     @property
@@ -122,9 +119,9 @@ class GroupSplit(Split):
 
     name: ClassVar[str] = "by_group"
     column: str
-    share: float = Field(default=HELD_OUT, ge=0, lt=1)
-    test: float = Field(default=0.0, ge=0, lt=1)
-    seed: int = Field(default=0, ge=0, le=MANY)
+    share: float = setting(default=HELD_OUT, ge=0, lt=1)
+    test: float = setting(default=0.0, ge=0, lt=1)
+    seed: int = setting(default=0, ge=0, le=MANY)
 
     @property
     def key(self) -> str:
@@ -159,9 +156,9 @@ class StratifiedSplit(Split):
 
     name: ClassVar[str] = "stratified"
     column: str
-    share: float = Field(default=HELD_OUT, ge=0, lt=1)
-    test: float = Field(default=0.0, ge=0, lt=1)
-    seed: int = Field(default=0, ge=0, le=MANY)
+    share: float = setting(default=HELD_OUT, ge=0, lt=1)
+    test: float = setting(default=0.0, ge=0, lt=1)
+    seed: int = setting(default=0, ge=0, le=MANY)
 
     @property
     def key(self) -> str:

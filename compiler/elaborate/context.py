@@ -79,6 +79,7 @@ class Context(Telling):
         self.named: Span | None = None  # Where that call names it.
         self.axes: tuple[Axis, ...] = ()  # What the calls around map over.
         self.batch_axis = BATCH
+        self.over_all_examples = False  # Whether `across` is all of the training part: in a first value.
         self.directions = 0
         self.places_apart = 0  # Copies of places at which functions are differentiated.
         self.turns_apart = 0  # Turns of `repeat`s that were elaborated one by one.
@@ -86,7 +87,7 @@ class Context(Telling):
         self.open_turns: list[
             Value
         ] = []  # Of the `repeat`s around that are tried as one body: taken apart, they are numbers.
-        self.stacked: dict[str, Value] = {}  # The parameters of all nets of a family, by the name of the first.
+        self.stacked: dict[tuple[str, ...], Value] = {}  # The parameters of all nets of a family, by their names.
         self.evaluations: list[Value] = []  # How often each adaptive solver evaluated its velocity.
         self.transposes: dict[Value, Value] = {}
         self.quotients: dict[Value, tuple[Value | None, Value]] = {}  # `a / b` as (a, b), `b^-1` as (None, b)

@@ -14,6 +14,7 @@ from mai.compiler.elaborate.blocks.export import elaborate_export
 from mai.compiler.elaborate.blocks.train import only
 from mai.compiler.elaborate.blocks.train_sequence import Modules, elaborate_trainings
 from mai.compiler.elaborate.blocks.weights_block import elaborate_loading
+from mai.compiler.elaborate.data_lets import elaborate_data_lets, share_data_lets
 from mai.compiler.elaborate.elaborator import Elaborator
 from mai.compiler.elaborate.second_sets import second_set
 from mai.compiler.elaborate.standard_layers import StandardLayers
@@ -21,7 +22,7 @@ from mai.compiler.elaborate.uncalled import check_unused
 from mai.compiler.ir.graph import Graph, Weight, turns_of
 from mai.compiler.program import Claim, Program
 from mai.compiler.weights.rules import named_by_rules
-from mai.spec import STANDARD, ast, library, library_names
+from mai.spec import STANDARD, ast, is_public, library, library_names
 from mai.spec.diagnostics import Label, MaiError, Reporter
 from mai.spec.diagnostics.edit import put
 from mai.spec.diagnostics.suggest import closest
@@ -159,7 +160,7 @@ class Loader:
             return
         imported = self.loaded.get(target) or self._load(target, _name_of_import(declaration), prelude)
         for name, value in imported.names.items():
-            if isinstance(value, Function):
+            if isinstance(value, Function) and is_public(name):
                 module.names[name] = value
                 module.where[name] = span
 
@@ -218,10 +219,17 @@ def _program(
             files[training] = [main[training], *loader.loaded.values()]
         return Modules(main, files)
 
+    def read_again() -> Modules:
+        again = read(Reporter())
+        share_data_lets(modules[False], again.main.values())
+        return again
+
     modules = read(report).main
     written = only(file, ast.Data, "data", report)
     data = elaborate_data(written, modules[True], report, path.parent, override)
     weights: dict[str, Weight] = {}
+    lets = elaborate_data_lets(file, modules[False], data, report, weights)
+    share_data_lets(modules[False], modules.values())
     exports: dict[str, Graph] = {}
     for declaration in file.declarations:
         if isinstance(declaration, ast.Function) and declaration.kind == "export":
@@ -229,7 +237,7 @@ def _program(
             graph = elaborate_export(declaration, modules[False], report, weights, data.numbers)
             if graph is not None:
                 exports[declaration.name.id] = graph
-    trainings = elaborate_trainings(file, lambda: read(Reporter()), modules, data, report, weights)
+    trainings = elaborate_trainings(file, read_again, modules, data, report, weights)
     claims = _claims(file, modules[False], data, report, weights)
     _check_unused(file, modules, report)
     explain_sizes(data, written, report)
@@ -241,7 +249,7 @@ def _program(
     loading = elaborate_loading(file, modules[False], report, named_by_rules(copies))
     if report.failed:
         return None
-    return Program(path.stem, _title(file.source), file, constants, exports, trainings, copies, loading, claims)
+    return Program(path.stem, _title(file.source), file, constants, exports, trainings, copies, loading, claims, lets)
 
 
 def _claims(

@@ -95,5 +95,5 @@ def apply(e: Context, layer: Binding, operands: Sequence[Value], shape: Shape, s
 
 
 def formula_of(kind: str, what: str) -> Function | None:
-    """A family's layer in the prelude; None where it has none."""
-    return formula(f"{kind}_{what}")
+    """A family's formula in the prelude; None where it has none."""
+    return formula(f"_{kind}_{what}")

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mai.compiler.ir.structure import Structural
 
 # Outputs beside an export's own: what adaptive solvers evaluated, and how many turns growing texts took.
+COMPUTED = "computed"  # How a weight begins that the training examples say.
 EVALUATIONS, TURNS = "evaluations", "turns"
 
 
@@ -148,7 +149,10 @@ class Follows:
 
 @record
 class Initial:
-    """`constant(value)`, `normal(mean, std)`, `uniform(low, high)` or `identity`, with its numbers."""
+    """`constant(value)`, `normal(mean, std)`, `uniform(low, high)` or `identity`, with its numbers.
+
+    `computed` from the training examples before the first step, it is a constant until then.
+    """
 
     kind: str
     numbers: tuple[float, ...] = ()

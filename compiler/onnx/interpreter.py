@@ -15,7 +15,7 @@ from mai.compiler.ir.types import Type
 from mai.compiler.known import KnownValues
 from mai.compiler.onnx.backend import OnnxBackend, Scalar
 from mai.compiler.onnx.compact_adaptive import compacted_loop, stops_alone
-from mai.compiler.onnx.loops import plain_loop, unrolled_loop
+from mai.compiler.onnx.loops import check_extent, plain_loop, unrolled_loop
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_nodes
 from mai.compiler.onnx.recurrence import BLOCK, BlockedLoop
@@ -55,6 +55,8 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
         self.op.begin_node(node, of_codes=node in self._of_codes)
         if not self.known.learn(node):
             super().node(node)
+            if self.options.unroll:
+                check_extent(self.op, node)
 
     def bind(self, value: Value, result: ir.Value) -> None:
         """A new result has the type and the name of what it is."""

@@ -81,11 +81,7 @@ def rows_of(op: OnnxBackend, stacked: ir.Value, kept: Value) -> ir.Value:
 
 
 def unrolled_loop(walk: OnnxInterpreter, node: Node, count: int) -> list[ir.Value]:
-    """The turns of a loop one after the other, for hosts that want a graph without control flow.
-
-    Raises:
-        MaiError: `too-deep`, where the graph has more than `MOST_OPERATIONS` operators by then.
-    """
+    """The turns of a loop one after the other, for hosts that want a graph without control flow."""
     region, op, kept = node.regions[0], walk.op, []
     _, *states = (walk[v] for v in node.inputs)
     for turn in range(count):
@@ -94,7 +90,6 @@ def unrolled_loop(walk: OnnxInterpreter, node: Node, count: int) -> list[ir.Valu
         with op.turn(region.inputs):
             walk.nodes(region.nodes)
             results = [walk[v] for v in region.outputs]
-        _check_extent(op, node, turn + 1, count)
         states = results[: len(states)]
         kept.append(results[len(states) :])
     rows = []
@@ -116,9 +111,13 @@ def _none(op: OnnxBackend, rows: Value) -> ir.Value:
     )
 
 
-def _check_extent(op: OnnxBackend, node: Node, turns: int, count: int) -> None:
+def check_extent(op: OnnxBackend, node: Node) -> None:
+    """Check that a graph without loops has no more operators than can be built.
+
+    Raises:
+        MaiError: `too-deep`: it has more than `MOST_OPERATIONS` once this node is in it.
+    """
     if len(op.nodes) > MOST_OPERATIONS:
-        message = f"without loops this file has more than {MOST_OPERATIONS:,} operators: this loop is in turn {turns:,} of {count:,}"
-        raise MaiError(
-            [Diagnostic("too-deep", node.span, message, help="compile it without --unroll, or with fewer turns")]
-        )
+        message = f"without loops this file has more than {MOST_OPERATIONS:,} operators up to here"
+        help = "compile it without --unroll, or with fewer turns"
+        raise MaiError([Diagnostic("too-deep", node.span, message, help=help)])

@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import nn
 
-from mai.compiler.ir.graph import Weight
+from mai.compiler.ir.graph import COMPUTED, Weight
 from mai.runtime.arrays import Array
 
 
@@ -78,6 +78,14 @@ class Weights(nn.Module):
                 state[weight.name].copy_(state[weight.follows.source])
 
     @torch.no_grad()
+    def begin_as_sources(self, sources: Collection[str]) -> None:
+        """Make second sets of parameters equal to what they follow, for some of what they follow."""
+        state = self.state_dict()
+        for weight in self.weights.values():
+            if weight.follows is not None and weight.follows.source in sources:
+                state[weight.name].copy_(state[weight.follows.source])
+
+    @torch.no_grad()
     def follow(self, still: Collection[str] = ()) -> None:
         """Move each second set of parameters towards the first, as after a step; those of what is held `still` stay."""
         followers = [w for w in self.weights.values() if w.follows is not None and w.follows.keep < 1]
@@ -99,7 +107,7 @@ def first_value(weight: Weight, seed: int) -> Array:
     numbers = weight.init.numbers
     if weight.init.kind == "identity":
         return np.eye(*weight.shape, dtype=np.float32)
-    if weight.init.kind == "constant":
+    if weight.init.kind in ("constant", COMPUTED):
         return np.full(weight.shape, numbers[0], np.float32)
     name = weight.name if weight.follows is None else weight.follows.source
     digest = hashlib.sha256(f"{seed}/{name}".encode()).digest()

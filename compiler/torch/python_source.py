@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import math
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cached_property, reduce
 from pathlib import Path
 
@@ -42,6 +42,10 @@ def end(states: object, moved: object, rows: object, kept: object, stops: bool =
 
 def fill(rows: object, count: object, number: object) -> None:
     """The rows of turns that were not taken."""
+
+
+def stack(rows: object, axis: object, sizes: object, options: object) -> object:
+    """The rows of a loop that may have no turns, stacked: none then, of the sizes that they would have."""
 
 
 def forward(graph: Graph) -> list[str]:
@@ -168,7 +172,7 @@ class SourceInterpreter(TorchInterpreter):
         self.code.call(end, (tuple(states), tuple(moved), tuple(rows), tuple(kept), rule.stops))
         for row in rows if rule.stops else []:
             self.code.call(fill, (row, count, rule.fill))
-        return [*states, *(self._stacked(r, v) for r, v in zip(rows, region.outputs[len(states) :], strict=True))]
+        return [*states, *self._stacked(node, rows, region.outputs[len(states) :])]
 
     def _head(self, turn: Value, count: object, lists: dict[str, str], is_read: bool) -> fx.Proxy:
         """The head of a `for`: over tensors where the turn is read, over numbers or over lists of weights alone otherwise."""
@@ -181,8 +185,16 @@ class SourceInterpreter(TorchInterpreter):
         rows.node.name = self.code.reserve("rows")
         return rows
 
-    def _stacked(self, rows: fx.Proxy, row: Value) -> fx.Proxy:
-        return self.code.call(torch.stack, (rows, len(row.type.lead)))
+    def _stacked(self, loop: Node, rows: Sequence[fx.Proxy], kept: Sequence[Value]) -> list[fx.Proxy]:
+        """What a loop kept of its turns, each along a new axis after its lead axes."""
+        axes = [len(row.type.lead) for row in kept]
+        empty = self.empty_rows(loop)
+        if not empty:
+            return [self.code.call(torch.stack, (r, axis)) for r, axis in zip(rows, axes, strict=True)]
+        return [
+            self.code.call(stack, (r, axis, sizes, {"dtype": dtype, "device": self.code.device}))
+            for r, axis, (sizes, dtype) in zip(rows, axes, empty, strict=True)
+        ]
 
 
 def _reads(region: Region, value: Value) -> bool:
@@ -240,7 +252,7 @@ def _statement(node: fx.Node) -> list[str]:
         return [*(f"{r}.append({k})" for r, k in zip(rows, kept, strict=True)), *moves, *leaves]
     if node.target is fill:
         row, count, number = map(_text, node.args)
-        return [f"{row} += [torch.full_like({row}[0], {number})] * ({count} - len({row}))"]
+        return [f"{row} += [torch.full_like(row, {number}) for row in {row}[:1]] * ({count} - len({row}))"]
     type = node.meta.get("type")
     return [f"{node.name} = {_expression(node)}" + (f"  # {_shape(type)}" if type else "")]
 
@@ -265,9 +277,18 @@ def _expression(node: fx.Node) -> str:
         return arguments[0]
     if target is list:
         return "[]"
+    if target is stack:
+        return _stack(*node.args)
     if target.__module__ == "_operator" and target.__name__ in magic_methods:
         return str(magic_methods[target.__name__].format(*_operands(node, arguments)))
     return f"{_called(target)}({', '.join([*arguments, *named])})"
+
+
+def _stack(rows: object, axis: object, sizes: object, options: object) -> str:
+    assert isinstance(options, dict)
+    named = "".join(f", {name}={_text(option)}" for name, option in options.items())
+    rows = _text(rows)
+    return f"torch.stack({rows}, {axis}) if {rows} else torch.zeros({_text(sizes)}{named})"
 
 
 def _operands(node: fx.Node, arguments: list[str]) -> list[str]:

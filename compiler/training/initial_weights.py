@@ -12,7 +12,7 @@ import torch
 from mai.compiler.ir.graph import Weight
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import Weights, first_value
-from mai.compiler.weights.load import map_weights
+from mai.compiler.weights.load import map_weights, names_from_file
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime.arrays import Array
 from mai.runtime.files import MEMORY_SHARE, memory
@@ -27,6 +27,15 @@ def initial_weights(program: Program, path: Path | None, seed: int) -> Weights:
     for name, array in starting(program, path, seed):
         state[name].copy_(torch.from_numpy(array))
     return weights
+
+
+def loaded_names(program: Program, path: Path | None) -> set[str]:
+    """The weights that a file gives their values: that at `path`, or the one that the spec names."""
+    if path is not None and not _has_other_names(program, path):
+        return set(program.weights)
+    if program.loading is None:
+        return set()
+    return names_from_file(program, path)
 
 
 def load_weights(program: Program, path: Path | None, seed: int = 0) -> tuple[dict[str, Array], int | None]:

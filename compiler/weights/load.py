@@ -67,6 +67,16 @@ def map_weights(program: Program, path: Path | None = None, seed: int = 0) -> It
             yield weight.name, _value(weight, plan.get(name, ()), files, seed)
 
 
+def names_from_file(program: Program, path: Path | None = None) -> set[str]:
+    """The parameters that tensors of a file say; others keep their first values. Raises as `map_weights`."""
+    loading = program.loading
+    assert loading is not None
+    base = Path(program.source.path).parent
+    with TensorFiles(path or base / loading.path, loading.span, base if path is None else None) as files:
+        plan = plan_assignments(loading, named_by_rules(program.weights), files.shapes)
+    return {name for name, assignments in plan.items() if assignments}
+
+
 def plan_assignments(loading: Loading, weights: Mapping[str, Weight], shapes: Shapes) -> dict[str, list[Assignment]]:
     """Decide from names and shapes what each parameter takes of a file.
 

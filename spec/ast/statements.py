@@ -36,10 +36,13 @@ class Assign(Statement):
 
 @node
 class Param(Statement):
-    """`param W: T = e` or `param W: T ~ distribution`; `state` is a param that training does not move."""
+    """`param W: T = e` or `param W: T ~ distribution`; `state` is a param that training does not move.
+
+    Only a state has no `type`: it is that of its first value.
+    """
 
     name: Identifier
-    type: TypeExpr
+    type: TypeExpr | None
     init: Expr | None
     trained: bool
 
@@ -101,13 +104,15 @@ class Keep:
 
 @node
 class Integrate(Statement):
-    """`integrate s in a..b using rk4(steps) { ... } keep x as xs`."""
+    """`integrate s in a..b using rk4(steps) { ... } until x < 0 as hit keep x as xs`."""
 
     variable: Identifier
     start: Expr
     stop: Expr
     solver: Expr
     body: tuple[Statement, ...]
+    until: Expr | None
+    hit: Identifier | None
     keeps: tuple[Keep, ...]
 
 

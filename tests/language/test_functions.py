@@ -6,12 +6,11 @@ from pathlib import Path
 
 import mai.spec
 from mai.compiler.data.sources import SOURCES
-from mai.compiler.elaborate.families import FAMILIES, OTHERS
 from mai.compiler.elaborate.functions.function_reference import explained, listing, sections
 from mai.compiler.elaborate.functions.registered import BUILTINS, FUNCTIONS, LISTED
 from mai.compiler.ir.operation import OPERATIONS
 from mai.compiler.solvers import SOLVERS
-from mai.spec import prelude_parts
+from mai.spec import is_public, prelude_parts
 
 
 def test_the_page_is_up_to_date() -> None:
@@ -32,8 +31,9 @@ def test_every_function_of_an_operation_says_what_it_is_and_has_a_case() -> None
 
 def test_everything_is_listed_and_says_what_it_is() -> None:
     entries = [entry for section in sections() for entry in section.entries]
-    formulas = {f"{kind}_{what}" for kind in [*FAMILIES, *OTHERS] for what in ("log_prob", "entropy", "kl", "draw")}
-    assert {*BUILTINS, *(prelude_parts().keys() - formulas), *SOLVERS, *SOURCES} <= {entry.name for entry in entries}
+    public = set(filter(is_public, prelude_parts()))
+    assert {*BUILTINS, *public, *SOLVERS, *SOURCES} <= {entry.name for entry in entries}
+    assert not [entry.name for entry in entries if not is_public(entry.name)]
     assert [entry.name for entry in entries if not entry.says] == []
 
 

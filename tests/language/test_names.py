@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.onnx.layout.chunks import parts
@@ -45,3 +46,18 @@ def test_a_dimension_called_batches_is_not_the_batch(program: Maker) -> None:
     graph = forms.prepare(program("export f(x: [batches]) -> [batches] { return x + range(batches) }\n").exports["f"])
     shared, _, numbers = parts(graph)
     assert not numbers and any(node.op.name == "iota" for node in shared)
+
+
+def test_a_name_with_an_underscore_first_is_known_in_its_file_alone(program: Maker, tmp_path: Path) -> None:
+    """Two files may have helpers of one name, and each calls its own; what is imported is the rest."""
+    (tmp_path / "layers.mai").write_text(
+        "layer _by(x: [2]) -> [2] { return 2 * x }\nlayer doubled(x: [2]) -> [2] { return _by(x) }\n", encoding="utf-8"
+    )
+    own = "layer _by(x: [2]) -> [2] { return 10 * x }\n"
+    spec = 'import "layers.mai"\n%sexport f(x: [2]) -> [2] { return %s }\n'
+    model = load(export(program(spec % (own, "doubled(x) + _by(x)")), "f", Trained({}), tmp_path).path, providers="cpu")
+    np.testing.assert_array_equal(model(x=[[1.0, 2.0]]), [[12.0, 24.0]])
+    path = tmp_path / "other.mai"
+    path.write_text(spec % ("", "_by(x)"), encoding="utf-8")
+    (told,) = check(path).diagnostics
+    assert told.slug == "unknown-function" and "in its file alone" in str(told.help)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ import onnx
 import onnxruntime as ort
 import pytest
 
+from mai.compiler import few_bits
 from mai.compiler.compile_options import BITS, CompileOptions, Trained
 from mai.compiler.file_size import BLOCK, suits
 from mai.compiler.onnx.export import export, export_step
@@ -18,10 +20,11 @@ from mai.compiler.onnx.precision.quantize import pairs, quantized
 from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
-from mai.compiler.training.evaluation import loss_change
+from mai.compiler.training.evaluation import loss_changes
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.model.session import session_options
+from mai.spec.diagnostics import MaiError
 
 Maker = Callable[..., Program]
 
@@ -160,18 +163,49 @@ def _initializers(graph: Any) -> list[Any]:
 def test_the_loss_is_measured(program: Maker) -> None:
     made = program(SPEC)
     held = weights(made)
-    eight, four = (loss_change(Preparations(made, CompileOptions(quantize=k)), Trained(held)) for k in ("int8", "int4"))
-    assert eight is not None
-    assert four is not None
+    (eight,), (four,) = (
+        loss_changes(Preparations(made, CompileOptions(quantize=k)), Trained(held)) for k in ("int8", "int4")
+    )
     assert eight.before == pytest.approx(four.before)
     assert abs(eight.relative) < abs(four.relative) < 0.2
-    assert (
-        loss_change(
-            Preparations(program("export f(x: [2]) -> [2] { return x }\n"), CompileOptions(quantize="int4")),
-            Trained({}),
-        )
-        is None
-    )
+    untrained = program("export f(x: [2]) -> [2] { return x }\n")
+    assert loss_changes(Preparations(untrained, CompileOptions(quantize="int4")), Trained({})) == []
+
+
+SEVERAL = """
+net f(x: [64]) -> [64] { return linear(tanh(linear(x, 64)), 64) }
+net g(x: [64]) -> [64] { return linear(tanh(linear(x, 64)), 64) }
+train first(steps = 1) {
+  x ~ normal([64])
+  minimize sum((f(x) - x)^2)
+}
+train second(steps = 1) {
+  x ~ normal([64])
+  minimize sum((g(f(x)) - 2 * x)^2)
+}
+export h(x: [64]) -> [64] { return g(f(x)) }
+"""
+
+
+def test_the_loss_of_every_train_block_is_measured(
+    program: Maker, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each by its name, each within the limit; the file's manifest has the largest."""
+    made = program(SEVERAL)
+    exports, trained = Preparations(made, CompileOptions(quantize="int4")), Trained(weights(made))
+    first, second = loss_changes(exports, trained)
+    assert (first.block, second.block) == ("first", "second")
+    assert first.before != second.before and first.after != first.before
+    assert few_bits.measured_change(exports, trained) == max(first.relative, second.relative)
+    told = capsys.readouterr().err
+    assert "the loss of `first`" in told and "the loss of `second`" in told
+    for worse in (0, 1):
+        changes = [first, second]
+        changes[worse] = replace(changes[worse], after=2 * changes[worse].before)
+        monkeypatch.setattr(few_bits, "loss_changes", lambda *_, found=tuple(changes): list(found))
+        with pytest.raises(MaiError) as refused:
+            few_bits.measured_change(exports, trained)
+        assert f"`{changes[worse].block}`" in refused.value.diagnostics[0].message
 
 
 @pytest.mark.parametrize("kind", ["int8", "int4"])

@@ -57,6 +57,17 @@ def test_an_unrolled_text_is_that_of_the_loop(cache: str, program: Maker, tmp_pa
             np.testing.assert_array_equal(np.asarray(flat(p=p, seed=seed)), np.asarray(looped(p=p, seed=seed)))
 
 
+@pytest.mark.parametrize("n", [5, 6])
+def test_the_rotations_of_a_matrix_of_known_size_are_unrolled(n: int, program: Maker, tmp_path: Path) -> None:
+    made = program(f"export g(x: [{n}, {n}]) -> ([{n}], [{n}, {n}]) {{\n  (v, w) = eigh(x)\n  return (v, w)\n}}\n")
+    flat = written(made, tmp_path, CompileOptions(unroll=True))
+    assert "Loop" not in {node.op_type for node in onnx.load(flat.path).graph.node} and not flat.notes
+    x = np.random.default_rng(0).standard_normal((3, n, n)).astype(np.float32)
+    x += x.mT
+    values = np.asarray(load(flat.path, providers="cpu")(x=x)["v"])
+    np.testing.assert_allclose(values, np.linalg.eigvalsh(x.astype(np.float64)), atol=1e-5)
+
+
 def test_a_file_that_keeps_a_loop_does_not_say_that_it_is_unrolled(program: Maker, tmp_path: Path) -> None:
     made = program(TEXT % " until 7")
     exported = written(made, tmp_path, CompileOptions(unroll=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+import types
 from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
@@ -356,6 +357,24 @@ def test_every_stage_has_a_text(stage: str, program: Make, tmp_path: Path) -> No
     text = emit_text(program(SPEC), tmp_path / "spec.mai", stage, None)
     assert text.strip()
     assert "go" in text
+
+
+@pytest.mark.parametrize("turns", [0, 3])
+def test_what_a_loop_keeps_is_readable_torch_without_turns_too(turns: int, program: Make) -> None:
+    """A count that is known, a setting, and a condition."""
+    text = (
+        f"export f(x: [2], n: int = 0) -> ([{turns}, 2], [n, 2], [n]) {{\n"
+        f"  repeat {turns} shared as t {{ y = x + t }} keep y as ys\n"
+        "  z = x\n  repeat n shared { z = z / 2 } keep z as zs\n"
+        "  w = 1\n  repeat n until w > 2 { w = w + sum(x^2) } keep w as ws\n  return (ys, zs, ws)\n}\n"
+    )
+    module = types.ModuleType("emitted")
+    exec(emit_text(program(text), Path("d.mai"), "torch", None), module.__dict__)
+    x = torch.tensor([[1.0, 2.0], [0.5, 0.5]])
+    ys, zs, ws = module.FExport()(x, n=turns)
+    assert torch.equal(ys, torch.stack([x + t for t in range(turns)], 1) if turns else torch.zeros(2, 0, 2))
+    assert torch.equal(zs, torch.stack([x / 2**t for t in range(1, turns + 1)], 1) if turns else torch.zeros(2, 0, 2))
+    assert torch.equal(ws, torch.tensor([[6.0, 0, 0], [1.5, 2, 2.5]])[:, :turns])
 
 
 def test_unknown_stages_and_exports_are_told(program: Make) -> None:

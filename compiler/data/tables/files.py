@@ -70,6 +70,8 @@ def reported(path: Path) -> Iterator[None]:
     except UnicodeDecodeError as error:
         raise bad(f"{path} is no text in {error.encoding.upper()}", help=OTHER_LETTERS) from error
     except (pa.ArrowException, OSError, EOFError) as error:
+        if "straddling" in str(error):
+            raise bad(f"{path} has a row of more than {BYTES >> 20} MB", help="is it a table?") from error
         if "UTF8" in str(error):
             raise bad(f"{path} is no text in UTF-8", help=OTHER_LETTERS) from error
         raise bad(f"{path} cannot be read: {_said(error)}", help=AGAIN) from error
@@ -146,9 +148,6 @@ def _csv_blocks(table: TableFile, columns: list[str]) -> Iterator[Block]:
     except pa.ArrowInvalid as error:
         if raised:
             raise raised[0] from error
-        if "straddling" in str(error):
-            long = f"{table.path} has a row of more than {BYTES >> 20} MB"
-            raise bad(long, help="is a quote not closed? Is it a table?") from error
         raise
 
 

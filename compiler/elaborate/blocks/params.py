@@ -8,25 +8,30 @@ from mai.compiler.elaborate.bindings import Binding, Distribution, Environment, 
 from mai.compiler.elaborate.context import Context, Stop, kind_of
 from mai.compiler.elaborate.expressions.families import parameter_of
 from mai.compiler.elaborate.expressions.signatures import dims_of
+from mai.compiler.elaborate.first_values import (
+    computed_initial,
+    is_of_examples,
+    keep_first_value,
+    known_shape,
+    over_all_examples,
+)
 from mai.compiler.elaborate.statement_rules import elaborates
 from mai.compiler.elaborate.statements import check_distribution
 from mai.compiler.elaborate.states import current_state
-from mai.compiler.ir.graph import Initial, Weight
+from mai.compiler.ir.graph import Initial, Value, Weight
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import product
 from mai.spec import ast
 from mai.spec.diagnostics import Label
+from mai.spec.source import Span
 
 MAX_WEIGHTS = 10**11
 
 
 @elaborates(ast.Param, binds=lambda s: (s.name,))
 def _param(e: Context, env: Environment, statement: ast.Param) -> Binding:
-    if not isinstance(statement.type, ast.TensorType):
-        raise e.fail("dtype-mismatch", statement.type.span, "a param is a real tensor: `[n, d]`")
-    shape = _known_shape(e, env, statement)
     name = f"{e.scope.path}.{statement.name.id}"
-    init = _initial(e, env, statement, shape)
+    shape, init, computed = _first(e, env, statement)
     trained = statement.trained and e.scope.second is None
     weight = Weight(name, shape, init, trained, e.scope.owner, statement.span, e.scope.turns)
     weights = [replace(weight, name=each, follows=e.scope.followed(each)) for each in e.scope.names(name)]
@@ -38,17 +43,54 @@ def _param(e: Context, env: Environment, statement: ast.Param) -> Binding:
             f"`{statement.name.id}` is a state: the number of a net that has one is known when the file is compiled"
         )
         raise e.fail("static-needed", statement.span, message)
+    if computed is not None:
+        keep_first_value(e, name, computed, statement.span)
     value = e.parameter(weights[0]) if among is None else parameter_of(e, weights, among.member)
     if not statement.trained and e.scope.second is None:
         env.states[statement.name.id] = name
         value = current_state(e, name, value)
-    e.statements.bind_name(env, statement.name, value, statement.type.span)
+    e.statements.bind_name(env, statement.name, value, (statement.type or statement).span)
     return None
 
 
-def _known_shape(e: Context, env: Environment, statement: ast.Param) -> tuple[int, ...]:
+def _first(e: Context, env: Environment, statement: ast.Param) -> tuple[tuple[int, ...], Initial, Value | None]:
+    """The shape of a weight and how it begins; with the value that the training examples say, where they do."""
+    if statement.type is not None and not isinstance(statement.type, ast.TensorType):
+        raise e.fail("dtype-mismatch", statement.type.span, "a param is a real tensor: `[n, d]`")
+    written = None if statement.type is None else _known_shape(e, env, statement.type, statement.name)
+    first, span = _first_binding(e, env, statement), (statement.init or statement).span
+    if not isinstance(first, Value) or not (first.type.lead or is_of_examples(first)):
+        if written is None and not is_number(first):
+            help = f"write `state {statement.name.id}: [n, d] = {span.text}`"
+            message = f"the state `{statement.name.id}` needs a shape"
+            raise e.fail("missing-type", statement.name.span, message, help=help)
+        return written or (), _initial(e, first, written or (), span), None
+    value = e.real(first, span)
+    shape = known_shape(e, value, span)
+    if written not in (None, shape):
+        message = f"`{statement.name.id}` is {describe(written or ())}, and its first value is {describe(shape)}"
+        raise e.fail("shape-mismatch", span, message, label=describe(shape))
+    if e.scope.among is not None:
+        message = "of a net whose first values the examples say, the number is known when the file is compiled"
+        raise e.fail("static-needed", span, message)
+    return shape, computed_initial(), value
+
+
+def _first_binding(e: Context, env: Environment, statement: ast.Param) -> Binding:
+    """What stands for the first value of a weight: zeros where the statement has none."""
+    if statement.init is None:
+        return Initial("constant", (0.0,))
+    check_distribution(e, env, statement.init)
+    with over_all_examples(e):
+        first = e.expressions.expression(env, statement.init)
+    if isinstance(first, Poison):
+        raise Stop
+    return first
+
+
+def _known_shape(e: Context, env: Environment, written: ast.TensorType, name: ast.Identifier) -> tuple[int, ...]:
     shape: list[int] = []
-    for dim in dims_of(statement.type):
+    for dim in dims_of(written):
         size = e.signatures.dimension(env, dim)
         if not isinstance(size, int):
             message = f"`{dim.span.text}` is known only at run time; a param's shape is fixed"
@@ -56,19 +98,13 @@ def _known_shape(e: Context, env: Environment, statement: ast.Param) -> tuple[in
         shape.append(size)
     count = product((*shape, *e.scope.turns))
     if isinstance(count, int) and count > MAX_WEIGHTS:
-        message = f"`{statement.name.id}` would hold {count:,} numbers, more than can be trained"
-        raise e.fail("too-many-parameters", statement.type.span, message)
+        message = f"`{name.id}` would hold {count:,} numbers, more than can be trained"
+        raise e.fail("too-many-parameters", written.span, message)
     return tuple(shape)
 
 
-def _initial(e: Context, env: Environment, statement: ast.Param, shape: tuple[int, ...]) -> Initial:
-    """The initial value of a weight; zeros where the statement has none."""
-    if statement.init is None:
-        return Initial("constant", (0.0,))
-    check_distribution(e, env, statement.init)
-    first, span = e.expressions.expression(env, statement.init), statement.init.span
-    if isinstance(first, Poison):
-        raise Stop
+def _initial(e: Context, first: Binding, shape: tuple[int, ...], span: Span) -> Initial:
+    """How a weight begins that numbers or a distribution say."""
     if isinstance(first, Initial):
         if first.kind == "identity" and (len(shape) != 2 or shape[0] != shape[1]):
             raise e.fail("shape-mismatch", span, f"an identity is square, this is {describe(shape)}")
@@ -99,4 +135,4 @@ def _register(e: Context, weight: Weight, statement: ast.Param) -> None:
     message = f"`{statement.name.id}` is {describe(weight.shape)} in this call of `{weight.owner}` and was {describe(first.shape)}"
     help = "a net has one set of parameters: make it a layer to have fresh ones at each call"
     where = [Label(first.span, "made here")]
-    raise e.fail("shape-mismatch", statement.type.span, message, where=where, help=help)
+    raise e.fail("shape-mismatch", (statement.type or statement).span, message, where=where, help=help)

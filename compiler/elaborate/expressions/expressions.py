@@ -13,6 +13,7 @@ from mai.compiler.elaborate.bindings import (
     Environment,
     Function,
     LetTensor,
+    Partial,
     Poison,
 )
 from mai.compiler.elaborate.context import Context, Stop, kind_of
@@ -25,10 +26,10 @@ from mai.compiler.elaborate.expressions.tables import table_of
 from mai.compiler.elaborate.expressions.whole import labelled
 from mai.compiler.elaborate.repairs import as_call, as_product
 from mai.compiler.elaborate.states import current_state
-from mai.compiler.ir.graph import Value
+from mai.compiler.ir.graph import Value, Weight
 from mai.compiler.ir.sizes import Dim
 from mai.compiler.ops.shapes import shape as sh
-from mai.spec import ast, in_prelude
+from mai.spec import ast, in_prelude, is_public
 from mai.spec.diagnostics import Help
 from mai.spec.diagnostics.edit import meant, put
 from mai.spec.diagnostics.foreign import FOREIGN, VALUES
@@ -89,6 +90,8 @@ def _name(e: Context, env: Environment, expr: ast.Name) -> Binding:
         if expr.id == "dW":
             help = "noise is part of a state's increment: `dx = f * ds + g * dW`, using euler_maruyama(steps)"
         return e.error("unknown-name", expr.span, f"nothing here is called `{expr.id}`", help=help)
+    if isinstance(found, Weight):
+        return e.parameter(found)
     return e.expressions.let(found) if isinstance(found, LetTensor) else found
 
 
@@ -154,7 +157,7 @@ def _argument(e: Context, env: Environment, argument: ast.Argument) -> BoundArgu
 
 
 def _applied(e: Context, env: Environment, callee: ast.Expr, arguments: list[BoundArgument], span: Span) -> Binding:
-    if isinstance(callee, ast.Index) and isinstance(member := _member(e, env, callee), (Function, Poison)):
+    if isinstance(callee, ast.Index) and isinstance(member := _member(e, env, callee), (Function, Partial, Poison)):
         return e.calls.call(member, arguments, span)
     if not isinstance(callee, ast.Name):
         remedy = _as_function(e, env, callee, span)
@@ -164,7 +167,8 @@ def _applied(e: Context, env: Environment, callee: ast.Expr, arguments: list[Bou
         known = names_in_sight(env)
         guess = closest(callee.id, known)
         own = meant(callee.span, guess) if guess else None
-        help: Help = look_alike(callee.span, known) or FOREIGN.get(callee.id) or own
+        private = None if is_public(callee.id) else "a name that begins with `_` is known in its file alone"
+        help: Help = look_alike(callee.span, known) or FOREIGN.get(callee.id) or private or own
         message = f"there is no layer, net or function called `{callee.id}`"
         return e.error("unknown-function", callee.span, message, help=help)
     if isinstance(function, (Value, int, float, Dim, list, tuple, str)):
@@ -177,7 +181,7 @@ def _applied(e: Context, env: Environment, callee: ast.Expr, arguments: list[Bou
 def _member(e: Context, env: Environment, callee: ast.Index) -> Binding:
     """The net of a family that is called, `st[k]`; None where an index is of something else."""
     base = callee.base
-    is_family = isinstance(base, ast.Name) and isinstance(look_up(env, base.id), Function)
+    is_family = isinstance(base, ast.Name) and isinstance(look_up(env, base.id), (Function, Partial))
     return e.expressions.expression(env, callee) if is_family else None
 
 

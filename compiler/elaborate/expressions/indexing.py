@@ -6,6 +6,7 @@ from mai.compiler.elaborate.bindings import (
     Binding,
     Environment,
     Function,
+    Partial,
     Poison,
 )
 from mai.compiler.elaborate.bounds import setting_of
@@ -27,7 +28,7 @@ def index(e: Context, env: Environment, expr: ast.Index) -> Binding:
     base = e.expressions.expression(env, expr.base)
     if isinstance(base, Poison):
         return base
-    if isinstance(base, Function):
+    if isinstance(base, (Function, Partial)):
         return member_of(e, env, base, expr)
     x = e.value(base, expr.base.span)
     used = sum(not isinstance(item, ast.NewAxis) for item in expr.items)

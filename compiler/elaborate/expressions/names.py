@@ -2,31 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from mai.compiler.elaborate.bindings import Binding, Environment, Module
 from mai.compiler.elaborate.functions.registered import BUILTINS
-from mai.spec import ast
+from mai.spec import ast, is_public
 
 
 def look_up(env: Environment, name: str) -> Binding | None:
     """What a name stands for; None where nothing has it."""
     if name in env.names:
         return env.names[name]
-    module: Module | None = env.module
-    while module is not None:
-        if name in module.names:
+    for module in _modules(env):
+        if name in module.names and (module is env.module or is_public(name)):
             return module.names[name]
-        module = module.parent
     return BUILTINS.get(name)
 
 
 def names_in_sight(env: Environment) -> list[str]:
     """All names that stand for something, the nearest first."""
     names = list(env.names)
+    for module in _modules(env):
+        names += [name for name in module.names if module is env.module or is_public(name)]
+    return names + list(BUILTINS)
+
+
+def _modules(env: Environment) -> Iterator[Module]:
+    """The body's file, then the prelude; of this, names that begin with `_` are its own."""
     module: Module | None = env.module
     while module is not None:
-        names += module.names
+        yield module
         module = module.parent
-    return names + list(BUILTINS)
 
 
 def is_free(env: Environment, expr: ast.Expr) -> bool:

@@ -122,8 +122,12 @@ def where(e: Elaborator, condition: Arg, x: Arg, y: Arg) -> Binding:
 
 @builtin(Section.ELEMENTS)
 def masked(e: Elaborator, scores: Arg, mask: Arg) -> Binding:
-    """The scores where the mask is true, -1e9 elsewhere; the sum of both where the mask is of numbers."""
+    """The scores where the mask is true, -1e9 elsewhere; the sum of both where the mask is of reals."""
     value, seen = e.real(scores.value, scores.span), e.value(mask.value, mask.span)
+    if seen.type.dtype is DType.INT or (value.type.rank and not seen.type.rank):
+        of = "whole numbers" if seen.type.dtype is DType.INT and seen.type.rank else "one number for all scores"
+        message = f"a mask is true or false, as `m > 0` is, or reals that are added to the scores; this is {of}"
+        raise ShapeError("type-mismatch", message, 1)
     if seen.type.dtype is not DType.BOOL:
         return e.emit(el.Add, value, e.real(seen, mask.span))
     return e.emit(logic.Where, seen, value, e.builder.constant(-1e9))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding
+from mai.compiler.elaborate.functions.arguments import positive
 from mai.compiler.elaborate.functions.builtins import Arg, builtin
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError, describe
@@ -36,11 +37,19 @@ def penalise(e: Elaborator, logits: Arg, x: Arg, penalty: Arg) -> Binding:
 # ------------------------------------------------------ batches, derivatives
 
 
+@builtin(Section.KERNELS, form="family(layer, count)")
+def family(e: Elaborator, layer: Arg, count: Arg) -> Binding:
+    """`count` layers of one form, each with parameters of its own: `each = family(mlp(hidden = 64), 8)`, then `each[k](x)`."""
+    from mai.compiler.elaborate.expressions.families import family_of
+
+    return family_of(e, layer.value, positive(e, count, None), layer.span)
+
+
 @builtin(Section.BATCHES)
 def across(e: Elaborator, x: Arg) -> Binding:
     """x of all examples: the batch axis as the first axis of the shape."""
-    if not e.in_train_block and e.claim is None:
-        message = "`across` compares examples: only a train block and a claim have several"
+    if not e.in_train_block and e.claim is None and not e.over_all_examples:
+        message = "`across` compares examples: only a train block, a claim and first values have several"
         raise e.fail("across-outside-train", x.span, message)
     return across_batch(e, e.value(x.value, x.span))
 

@@ -16,6 +16,8 @@ from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError
 from mai.compiler.ir.signature import Section
 from mai.compiler.ir.sizes import Size
+from mai.spec.diagnostics.edit import put
+from mai.spec.source import Span
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.elaborator import Elaborator
@@ -42,14 +44,22 @@ def _distribution(e: Elaborator, kind: str, shape: tuple[Size, ...], numbers: tu
 def _shape(e: Elaborator, family: Family, written: list[Arg]) -> tuple[Size, ...]:
     """The shape that comes first, taken out of what is written: a list of sizes, not of lists."""
     if written and isinstance(written[0].value, list) and not any(isinstance(s, list) for s in written[0].value):
-        first = written.pop(0)
-        return tuple(e.size(s, first.span) for s in first.value)  # type: ignore[union-attr]
+        sizes, span = written[0].value, written.pop(0).span
+        if any(isinstance(s, float) and not s.is_integer() for s in sizes):
+            raise _no_shape(e, family, span)
+        return tuple(e.size(s, span) for s in sizes)
     is_tensor = bool(written) and isinstance(written[0].value, Value) and bool(written[0].value.type.rank)
     if is_tensor and len(written) > len(family.parameters):
         help = e.default_help(written[0].value)
         message = "the shape of a draw is a list of sizes, this depends on the example"
         raise e.fail("not-a-dimension", written[0].span, message, help=help)
     return ()
+
+
+def _no_shape(e: Elaborator, family: Family, span: Span) -> Exception:
+    """What stands first is the shape: numbers that are no sizes are a parameter's, which then has its name."""
+    message = f"a list that stands first in `{family.name}` is the shape of a draw, and sizes are whole numbers"
+    return e.fail("not-a-dimension", span, message, help=put(span, f"{family.parameters[0].name} = {span.text}"))
 
 
 def _by_name(e: Elaborator, family: Family, written: list[Arg], named: Mapping[str, Arg]) -> dict[str, BoundArgument]:

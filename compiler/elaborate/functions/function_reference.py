@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pydantic_core import PydanticUndefined
-
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.sources.text import TOKENIZERS
 from mai.compiler.data.splits import SPLITS
@@ -16,8 +14,8 @@ from mai.compiler.elaborate.functions.registered import BUILTINS, LISTED
 from mai.compiler.ir.signature import Section
 from mai.compiler.solvers import DEFAULTS, SOLVERS, Adams, Solver
 from mai.compiler.training.settings import OPTIMIZERS, SCHEDULES
-from mai.spec import prelude_sources
-from mai.spec.settings import Settings
+from mai.spec import is_public, prelude_sources
+from mai.spec.settings import NEEDED, Settings, fields
 from mai.spec.words import WORDS
 
 HEAD = """# Functions and layers
@@ -115,13 +113,13 @@ def _functions(section: Section) -> tuple[Entry, ...]:
 
 
 def _layers() -> Iterator[Chapter]:
-    """The prelude's layers that have a sentence, under its own headings: a comment apart from what follows is one."""
+    """The prelude's public layers, each with its sentence, under its own headings: a comment apart from what follows is one."""
     title, note, entries = "", "", list[Entry]()
     for block in (block for source in prelude_sources() for block in source.text.strip().split("\n\n")):
         lines = block.split("\n")
         comment = _flat(" ".join(line[1:] for line in lines if line.startswith("#")))
         layer = next((line for line in lines if line.startswith("layer ")), None)
-        if layer is not None and comment:
+        if layer is not None and is_public(layer.removeprefix("layer ")):
             form = _with_numbers(layer.removeprefix("layer ").partition(" {")[0])
             entries.append(Entry(form.partition("(")[0], form, comment))
         elif layer is None and comment:
@@ -150,12 +148,12 @@ def _solver(solver: Solver) -> Entry:
 
 
 def _setting(name: str, model: type[Settings]) -> Entry:
-    given = ", ".join(_field(field, held.default) for field, held in model.model_fields.items())
+    given = ", ".join(_field(field, own.default) for field, own in fields(model).items())
     return Entry(name, f"{name}({given})", _flat(inspect.getdoc(model) or ""))
 
 
 def _field(name: str, default: object) -> str:
-    if default is PydanticUndefined:
+    if default is NEEDED:
         return name
     return f"{name}?" if default is None else f"{name} = {_value(default)}"
 

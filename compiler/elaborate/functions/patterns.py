@@ -20,7 +20,7 @@ TOKEN = re.compile(r"\s*(\(|\)|\w+)")
 
 def rearranged(e: Elaborator, x: Value, pattern: str, span: Span, sizes: dict[str, Size]) -> Value:
     """einops' `rearrange` on the axes of the shape."""
-    left, right = _sides(e, pattern, span)
+    left, right = _sides(e, _written_out(pattern, [x.type.rank]), span)
     names = [n for group in left for n in group]
     wanted = [n for group in right for n in group]
     if sorted(names) != sorted(wanted):
@@ -35,7 +35,7 @@ def rearranged(e: Elaborator, x: Value, pattern: str, span: Span, sizes: dict[st
 
 def reduced(e: Elaborator, x: Value, pattern: str, op: type[Operation], span: Span, sizes: dict[str, Size]) -> Value:
     """einops' `reduce`: axes that the right side lacks are reduced by `op`."""
-    left, right = _sides(e, pattern, span)
+    left, right = _sides(e, _written_out(pattern, [x.type.rank]), span)
     names = [n for group in left for n in group]
     kept = [n for group in right for n in group]
     unknown = [n for n in kept if n not in names]
@@ -52,7 +52,7 @@ def reduced(e: Elaborator, x: Value, pattern: str, op: type[Operation], span: Sp
 
 def einsum_equation(e: Elaborator, pattern: str, ranks: list[int], span: Span) -> str:
     """`"k, k n d -> n d"` with one letter an axis: `"a,abc->bc"`."""
-    arrow = pattern.split("->")
+    arrow = _written_out(pattern, ranks).split("->")
     if len(arrow) != 2:
         raise e.fail("bad-pattern", span, "an einsum pattern has one `->`")
     operands = [part.split() for part in arrow[0].split(",")]
@@ -76,6 +76,17 @@ def _apart(operands: list[list[str]], result: list[str], ranks: list[int]) -> st
     if [len(p) for p in parts] != ranks or not set(joined) <= set("".join(parts)) or not "".join(parts).isalpha():
         return None
     return f'names are apart by spaces: `"{", ".join(" ".join(p) for p in parts)} -> {" ".join(joined)}"`'
+
+
+def _written_out(pattern: str, ranks: list[int]) -> str:
+    """`...` as the axes that the tensors have and the pattern does not name: the same for all operands, in their order."""
+    operands = pattern.split("->")[0].split(",")
+    if "..." not in pattern or len(operands) != len(ranks):
+        return pattern
+    others = [len(re.findall(r"\([^)]*\)|\w+", operand)) for operand in operands]
+    counts = [rank - n for rank, n, operand in zip(ranks, others, operands, strict=True) if "..." in operand]
+    axes = " ".join(f"axis_{i}_" for i in range(max(counts, default=0)))
+    return pattern.replace("...", f" {axes} ")
 
 
 def _sides(e: Elaborator, pattern: str, span: Span) -> tuple[Side, Side]:

@@ -21,10 +21,11 @@ def turned(op: Onnx[V], a: V, count: Scalar[V]) -> V:
     """The eigenvectors as columns over the row of eigenvalues, [N, n + 1, n], in no order."""
     places = Places(op, count)
     size = op.scalar(count)
-    meets = op.Sub(size, op.Sub(1, op.Mod(size, 2)))  # M
+    meets = count - (1 - count % 2) if isinstance(count, int) else op.Sub(size, op.Sub(1, op.Mod(size, 2)))  # M
     unit = op.Equal(places.rows, places.columns)
     numbers = op.Squeeze(places.rows, op.ints([1]))
     zero = op.Mul(a, 0.0)
+    most_idle = float(meets) if isinstance(meets, int) else op.Cast(meets, to=REAL)
     least = op.Mul(op.ReduceMax(op.Abs(a), op.ints([1, 2]), keepdims=1), ROUNDING)
 
     def turn(k: V, rest: V, vectors: V, idle: V) -> list[V]:
@@ -45,10 +46,10 @@ def turned(op: Onnx[V], a: V, count: Scalar[V]) -> V:
         vectors = op.Sub(op.Mul(along, vectors), op.Mul(across, op.Gather(vectors, partner, axis=2)))
         anything = op.ReduceMax(op.Cast(turns, to=REAL), keepdims=0)
         idle = op.Where(op.Greater(anything, 0.0), 0.0, op.Add(idle, 1.0))
-        going = op.Less(idle, op.Cast(meets, to=REAL))
+        going = op.Less(idle, most_idle)
         return [going, whole, vectors, idle]
 
-    rounds = op.Mul(meets, SWEEPS)
+    rounds = meets * SWEEPS if isinstance(meets, int) else op.Mul(meets, SWEEPS)
     first = op.Where(unit, 1.0, zero)
     _, vectors, _ = op.turns(rounds, [a, first, op.real(0.0)], turn, stops=True)
     product = op.MatMul(transposed(op, vectors), vectors)
@@ -56,7 +57,7 @@ def turned(op: Onnx[V], a: V, count: Scalar[V]) -> V:
     return op.Concat(vectors, total(op, op.Mul(vectors, op.MatMul(a, vectors)), 1), axis=1)
 
 
-def _partners(op: Onnx[V], numbers: V, k: V, meets: V, size: V) -> V:
+def _partners(op: Onnx[V], numbers: V, k: V, meets: Scalar[V], size: V) -> V:
     """With whom each row is turned in round k, [n]; with itself where it rests."""
     met = op.Mod(op.Sub(k, numbers), meets)
     itself = op.Mod(op.Mul(k, op.Div(op.Add(meets, 1), 2)), meets)  # The i with 2 i = k, as M is odd.

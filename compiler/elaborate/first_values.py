@@ -1,0 +1,78 @@
+"""First values that the training examples say: normalisation, medians for what is missing, weights that fit their inputs.
+
+The first value of a `state` or a `param`, and a `let` that names fields of the data, may be made of all examples:
+`state m = mean(across(x), axis = 0)`. Then `across` is not the batch but the whole training part. Such a value is computed once,
+before the first step, and is a weight from then on: saved, compiled in, the same for every example.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from mai.compiler.elaborate.context import Context
+from mai.compiler.ir.graph import COMPUTED, Initial, Value
+from mai.compiler.ir.operation import describe
+from mai.compiler.ir.structure import Across
+from mai.spec.diagnostics import Help
+from mai.spec.diagnostics.edit import put
+from mai.spec.source import Span
+
+
+def computed_initial() -> Initial:
+    """What training computes before its first step; without training it is 1."""
+    return Initial(COMPUTED, (1.0,))
+
+
+def is_of_examples(value: Value) -> bool:
+    """Whether a value is made from all examples: whether an `across` is behind it."""
+    seen: set[Value] = set()
+    waiting = [value]
+    while waiting:
+        node = waiting.pop().producer
+        if node is None:
+            continue
+        if node.op is Across:
+            return True
+        waiting += [v for v in node.inputs if v not in seen]
+        seen.update(node.inputs)
+    return False
+
+
+@contextmanager
+def over_all_examples(e: Context) -> Iterator[None]:
+    """Allow `across` for a while, wherever this is: it stands for all examples of the training part."""
+    before, e.over_all_examples = e.over_all_examples, True
+    try:
+        yield
+    finally:
+        e.over_all_examples = before
+
+
+def known_shape(e: Context, value: Value, span: Span) -> tuple[int, ...]:
+    """The shape of a first value, which is one for all examples and has no free sizes. Raises `Stop` otherwise."""
+    if value.type.lead:
+        words = "take the mean over the examples: `mean(across(x), axis = 0)`"
+        help: Help = put(span, f"mean(across({span.text}), axis = 0)", words)
+        message = "a first value is one for all examples, and this differs between them"
+        raise e.fail("first-value", span, message, help=help)
+    shape = [size for size in value.type.shape if isinstance(size, int)]
+    if len(shape) < value.type.rank:
+        message = f"a first value has a fixed shape, this is {describe(value.type.shape)}"
+        raise e.fail("dimension-unknown", span, message, label=describe(value.type.shape))
+    return tuple(shape)
+
+
+def keep_first_value(e: Context, name: str, value: Value, span: Span) -> None:
+    """Have the train block around compute the first value of a weight; of several calls of a net, the first one says it.
+
+    Raises:
+        Stop: it is inside a loop, which is reported.
+    """
+    is_open = e.train is not None and name not in e.train.first_values
+    if e.scope.turns or (is_open and e.builder.region is not e.graph):
+        message = "a first value is computed once, before training, and this is inside a loop"
+        help = "call the net once before the loop, or compute it in a `let` of the file"
+        raise e.fail("first-value", span, message, help=help)
+    if e.train is not None and is_open:
+        e.train.first_values[name] = value

@@ -1,0 +1,79 @@
+"""First values of weights that the training examples say, computed from all of them before the first step.
+
+Those of the file's `let`s come first, then those of the nets' states and params, in the order of the spec: a later one may read an
+earlier one. They are computed as an export computes, without dropout.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping
+from math import prod
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from mai.compiler.data.batches import Dataset
+from mai.compiler.ir.graph import Graph
+from mai.compiler.passes import forms
+from mai.compiler.program import Program, Training
+from mai.compiler.torch.module import lower
+from mai.compiler.torch.parameters import Weights
+from mai.compiler.training.step_function import Module
+from mai.runtime.arrays import Array
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+DRAWN = 1 << 16  # Examples of data that have no end.
+MOST_NUMBERS = 1 << 27  # Of more examples than have so many numbers, a random part.
+
+
+def compute_first_values(
+    program: Program, training: Training, data: Dataset, weights: Weights, seed: int, device: torch.device,
+    known: Collection[str],
+) -> None:  # fmt: skip
+    """Give the weights of a train block the values that its examples say, but for those that are `known`.
+
+    Raises:
+        MaiError: `not-finite` for a value that is infinite or NaN.
+    """
+    graphs = [(name, graph) for name, graph in _graphs(program, training) if name not in known]
+    if not graphs:
+        return
+    fields = {n: torch.from_numpy(array).to(device) for n, array in _examples(data).items()}
+    for name, graph in graphs:
+        value = _computed(graph, weights, fields, seed, device)
+        if not torch.isfinite(value).all():
+            message = f"the first value of `{name}`, computed from the training examples, is infinite or not a number"
+            raise MaiError([Diagnostic("not-finite", program.weights[name].span, message)])
+        weights.state_dict()[name].copy_(value)
+    weights.begin_as_sources({name for name, _ in graphs})
+
+
+def first_values_before(program: Program, training: Training) -> set[str]:
+    """The weights whose first values the train blocks before this one have computed."""
+    earlier = program.trainings[: program.trainings.index(training)]
+    lets = set(program.lets) if earlier else set()
+    return lets.union(first.weight for each in earlier for first in each.first_values)
+
+
+def _graphs(program: Program, training: Training) -> Iterator[tuple[str, Graph]]:
+    """The weights, each with the graph of its first value."""
+    for name, graph in program.lets.items():
+        yield name, forms.prepare(graph)
+    if training.first_values:
+        evaluation = forms.prepare(training.evaluation)
+        for first in training.first_values:
+            yield first.weight, forms.select(evaluation, [first.output])
+
+
+@torch.no_grad()
+def _computed(graph: Graph, weights: Weights, fields: Mapping[str, Tensor], seed: int, device: torch.device) -> Tensor:
+    module = lower(graph, weights, "FirstValue").to(device)
+    return Module(module, graph, None, seed, device).plain(fields)[0]
+
+
+def _examples(data: Dataset) -> dict[str, Array]:
+    """All training examples; of very many, and of data without end, a random part. A function of the seed."""
+    count = DRAWN if data.count is None else data.count
+    numbers = sum(prod(array.shape[1:]) for array in data.batch(0, 1).values())
+    return {n: np.ascontiguousarray(a) for n, a in data.batch(0, min(count, MOST_NUMBERS // max(1, numbers))).items()}
