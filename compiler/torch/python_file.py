@@ -12,6 +12,7 @@ from torch import Tensor, nn
 
 from mai.compiler.ir.graph import COMPUTED, Graph, Initial, Weight
 from mai.compiler.ir.operation import Operation
+from mai.compiler.ops.products.chosen import ChosenAffine
 from mai.compiler.ops.random import choice, philox
 from mai.compiler.ops.random import random_numbers as random
 from mai.compiler.ops.random.choice import Choose
@@ -19,6 +20,7 @@ from mai.compiler.ops.random.random_numbers import Draw
 from mai.compiler.ops.random.words import NumpyWords, TorchWords, Words
 from mai.compiler.passes.forms import readable
 from mai.compiler.program import Program
+from mai.compiler.torch import chosen_call as chosen
 from mai.compiler.torch import draw_calls as draws
 from mai.compiler.torch.names import writable
 from mai.compiler.torch.parameters import first_value
@@ -81,6 +83,7 @@ def source(program: Program, exports: Iterable[str]) -> str:
     parts += [_module(program, name, graph) for name, graph in graphs.items()]
     parts += _generator(drawn) if drawn else []
     parts += _choice() if Choose in used else []
+    parts += _chosen() if ChosenAffine in used else []
     return "\n\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
@@ -101,6 +104,12 @@ def _choice() -> list[str]:
     """The text of the choice of a token."""
     constant = f"COLDEST = {choice.COLDEST!r}"
     return [constant, _class_of("Choose", Choose, (Choose.torch,)), inspect.getsource(draws.choose)]
+
+
+def _chosen() -> list[str]:
+    """The text of products with chosen matrices."""
+    called = inspect.getsource(chosen.chosen_affine).replace("@fx.wrap\n", "").replace(": type[Operation]", "")
+    return [_class_of("ChosenAffine", ChosenAffine, (ChosenAffine.torch,)).replace("torch: Arrays", "torch"), called]
 
 
 def _class_of(head: str, draw: type[Operation], methods: Iterable[Any]) -> str:

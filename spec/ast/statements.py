@@ -105,13 +105,15 @@ class Keep:
 
 @node
 class Integrate(Statement):
-    """`integrate s in a..b using rk4(steps) { ... } keep x as xs`."""
+    """`integrate s in a..b using rk4(steps) { ... } until x < 0 as hit keep x as xs`."""
 
     variable: Identifier
     start: Expr
     stop: Expr
     solver: Expr
     body: tuple[Statement, ...]
+    until: Expr | None
+    hit: Identifier | None
     keeps: tuple[Keep, ...]
 
 

@@ -78,6 +78,49 @@ def test_data_are_the_held_out_examples(tmp_path: Path) -> None:
     assert sorted(rows.files) == ["x", "y"]
 
 
+def test_the_examples_are_looked_at_together(tmp_path: Path) -> None:
+    """A loop of products is computed a part of the batch at a time, unless a claim looks across the examples."""
+    text = "export late() -> [2] {\n  x ~ normal([2])\n  integrate s in 0..1 using euler(3) { dx/ds = f(x) }\n  return x\n}\n"
+    text += "claim c(count = 700, seeds = 1) {\n  y = across(late())\n  check sum(0 * y[:, 0] + 1) == 700\n}\n"
+    text += "claim d(count = 700, seeds = 1) { check norm(late()) < 1e6 }\n"
+    one, other = findings(tmp_path, text)
+    assert (one.holds, one.left, other.holds) == (True, 700, True)
+    settings = [
+        {p.name for p in load(path).session.get_overridable_initializers()}
+        for path in sorted((tmp_path / "claims").glob("*.onnx"))
+    ]
+    assert ["batch.chunk" in names for names in settings] == [False, True]
+
+
+GROWING = """const vocab = 16
+net logits(x: tokens[P]) -> [P, 16] { return linear(embed(x, 8), 16) }
+export generate(prompt: tokens[P], count: int = 5, temperature: real = 1.0) -> tokens[P + count] {
+  x = prompt
+  extend x by count {
+    next ~ categorical(logits(x)[-1] / temperature)
+    append next
+  }
+  return x
+}
+"""
+
+
+def test_a_claim_may_grow_a_text_by_an_export(tmp_path: Path) -> None:
+    """At temperature 0, too; in a layer, a text cannot grow."""
+    claim = """claim greedy(count = 6, seeds = 2) {
+  prompt ~ integers([4], 0, 16)
+  text = generate(prompt, temperature = 0.0)
+  check all(argmax(logits(text[:-1]))[3:] == text[4:])
+}
+"""
+    (found,) = findings(tmp_path, GROWING + claim)
+    assert (found.holds, found.examples, found.seeds) == (True, 6, 2)
+    layer = GROWING.replace("export generate", "layer written").replace(": int = 5", "").replace(": real = 1.0", "")
+    path = tmp_path / "other.mai"
+    path.write_text(HEAD + layer + claim.replace("generate(prompt, ", "written(prompt, count = 5, "))
+    assert [d.slug for d in check(path).diagnostics] == ["extend-misplaced"]
+
+
 def test_what_is_not_finite_does_not_hold(tmp_path: Path) -> None:
     (found,) = findings(tmp_path, "claim c {\n  u ~ uniform(0, 1)\n  check log(u - 1) < 100\n}\n")
     assert not found.holds

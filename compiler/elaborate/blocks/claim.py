@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
-
-from pydantic import Field
 
 from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, Module, Poison
@@ -23,7 +21,7 @@ from mai.spec.ast_walk import names_of, nodes_of
 from mai.spec.diagnostics import Reporter
 from mai.spec.diagnostics.edit import put
 from mai.spec.read_settings import read_settings
-from mai.spec.settings import MANY, Settings
+from mai.spec.settings import MANY, Settings, setting
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.blocks.data_fields import Data
@@ -34,14 +32,15 @@ COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 class ClaimSettings(Settings):
     """The head of a claim: for how many examples it is computed where it draws or reads data, and for how many seeds."""
 
-    count: int = Field(default=256, ge=1, le=MANY)
-    seeds: int = Field(default=5, ge=1, le=1000)
+    count: int = setting(default=256, ge=1, le=MANY)
+    seeds: int = setting(default=5, ge=1, le=1000)
 
 
 @dataclass
 class Checks:
-    """The conditions of a claim so far."""
+    """The conditions of a claim so far, and the exports that it may call."""
 
+    exports: Collection[str] = ()
     checks: list[Check] = field(default_factory=list)
 
 
@@ -56,7 +55,7 @@ def elaborate_claim(
         data: the fields of the file's data; those that the claim names are its inputs.
     """
     e, before = Elaborator(report, declaration.name.id, weights), len(report.diagnostics)
-    e.claim = Checks()
+    e.claim = Checks(frozenset(exports))
     env = Environment(replace(module, names={**module.names, **_callable(exports, module)}))
     configuration = read_configuration(e, env, declaration.settings)
     settings = configuration and read_settings(ClaimSettings, configuration, "a claim", declaration.head, report)

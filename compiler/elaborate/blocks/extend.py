@@ -89,7 +89,8 @@ def _row(e: Context, env: Environment, statement: ast.Extend) -> Value:
         shown = kind_of(row) if row is not None else "no value yet"
         message = f"`extend` grows a row of tokens, `{statement.name.id}` has {shown}"
         raise e.fail("dtype-mismatch", span, message)
-    if e.builder.region is not e.graph or e.call_stack or e.in_train_block:
+    exports = e.claim.exports if e.claim is not None else ()
+    if e.builder.region is not e.graph or any(name not in exports for name in e.call_stack) or e.in_train_block:
         message = "`extend` stands in an export, outside every other block"
         raise e.fail("extend-misplaced", statement.span, message)
     return e.builder.spread(row, (e.batch_axis,))

@@ -6,6 +6,7 @@ from mai.compiler.elaborate.bindings import (
     Binding,
     Environment,
     Function,
+    Partial,
     Poison,
 )
 from mai.compiler.elaborate.bounds import setting_of
@@ -27,7 +28,7 @@ def index(e: Context, env: Environment, expr: ast.Index) -> Binding:
     base = e.expressions.expression(env, expr.base)
     if isinstance(base, Poison):
         return base
-    if isinstance(base, Function):
+    if isinstance(base, (Function, Partial)):
         return member_of(e, env, base, expr)
     if isinstance(base, list) and len(expr.items) == 1:
         part = _part(e, env, base, expr.items[0])

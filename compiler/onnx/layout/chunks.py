@@ -1,7 +1,7 @@
 """A large batch in chunks that stay in the cache: an outer `Scan` with the whole program inside.
 
-Examples do not see each other, so any part of a batch can be computed alone; draws depend on an example's own number,
-which is handed to each chunk. A chunk keeps its activations close to the processor through all steps of an integration,
+Examples do not see each other, unless a claim looks across them, so any part of a batch can be computed alone; draws
+depend on an example's own number, which is handed to each chunk. A chunk keeps its activations close to the processor through all steps of an integration,
 which a whole batch does not: a few hundred examples of a small network, one or two large images. How many is an
 overridable initializer, so that a host with a GPU can have the batch whole.
 """
@@ -16,7 +16,7 @@ import onnx_ir as ir
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import reading
 from mai.compiler.ir.sizes import evaluate, symbol, symbols
-from mai.compiler.ir.structure import Loop
+from mai.compiler.ir.structure import Across, Loop
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.backend import BATCH, OnnxBackend
 from mai.compiler.onnx.interface import declare_setting
@@ -38,8 +38,11 @@ NARROW = 1024
 def chunk_of(graph: Graph) -> int | None:
     """How many examples a chunk should have; None where chunks do not pay.
 
-    They pay in a loop of convolutions, and of products whose activations are small, if all sizes are known.
+    They pay in a loop of convolutions, and of products whose activations are small, if all sizes are known. What looks
+    across the examples needs all of them.
     """
+    if any(node.op is Across for node in graph.walk()):
+        return None
     inside = [n for loop in graph.walk() if loop.op is Loop for n in loop.regions[0].walk() if n.output.type.batched]
     values = [v for v in (*graph.inputs, *(v for n in graph.walk() for v in n.outputs)) if v.type.batched]
     sizes = [_elements(v) for v in values]
