@@ -191,12 +191,18 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return ast.Draw(self.span(meta), c[0], c[1])
 
     def param(self, meta: Meta, c: Children) -> ast.Statement:
-        return ast.Param(self.span(meta), c[0], c[1], c[2] if len(c) > 2 else None, True)
+        return ast.Param(self.span(meta), c[0], c[1], c[2] if len(c) > 2 else None, True, False)
+
+    def drawn_param(self, meta: Meta, c: Children) -> ast.Statement:
+        return ast.Param(self.span(meta), c[0], c[1], c[2], True, True)
+
+    def drawn_state(self, meta: Meta, c: Children) -> ast.Statement:
+        return ast.Param(self.span(meta), c[0], c[1], c[2], False, True)
 
     def state(self, meta: Meta, c: Children) -> ast.Statement:
         type_ = c[1] if isinstance(c[1], ast.TypeExpr) else None
         init = c[-1] if isinstance(c[-1], ast.Expr) else None
-        return ast.Param(self.span(meta), c[0], type_, init, False)
+        return ast.Param(self.span(meta), c[0], type_, init, False, False)
 
     def return_(self, meta: Meta, c: Children) -> ast.Statement:
         if len(c) == 1:

@@ -167,6 +167,7 @@ class Words:
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """How many rows there are, and the shape of each."""
         return self.numbers.shape
 
     @property
@@ -176,6 +177,7 @@ class Words:
 
     @classmethod
     def of(cls, texts: Array) -> Words:
+        """The texts of an array of any shape; names in alphabetical order."""
         names, numbers = np.unique(texts, return_inverse=True)
         return cls(numbers.reshape(texts.shape), tuple(names.tolist()))
 

@@ -304,7 +304,7 @@ SETTINGS: dict[str, Entry] = {
         "No split has this name",
         "Rows are held out by `random(0.1)`, `by_time(date)`, `by_group(patient)` or `stratified(y)`, or have files of their own:\n"
         '`validation = "later.csv"`.',
-        'data x: [2], y: class[3] from table("a.csv", split = stratify(y))\n',
+        'data x: [2], y: class[3] from table("a.csv", split = stratifed(y))\n',
         'data x: [2], y: class[3] from table("a.csv", split = stratified(y))\n',
     ),
     "unknown-schedule": Entry(
