@@ -55,7 +55,7 @@ def test_what_is_kept(program: Maker, tmp_path: Path) -> None:
 def test_what_is_left_out(program: Maker, tmp_path: Path) -> None:
     found = data(program, tmp_path, FIELDS, ", missing = drop")
     assert found.count == 2 and sorted(by_row(found, 2)["age"].tolist()) == [22, 35]
-    assert found.notes == ("t.csv: 2 of 4 rows lack a value, and are left out",)
+    assert found.notes[0] == "t.csv: 2 of 4 rows lack a value, and are left out"
 
 
 @pytest.mark.parametrize(
@@ -92,6 +92,8 @@ def test_gaps_of_other_files(program: Maker, tmp_path: Path) -> None:
         "train(steps = 1) { minimize f(age + when)^2 }\n"
     )
     assert made.training is not None
-    rows = load(made.training.data, made.training.fields, 0, tmp_path).batch(0, 3)
+    dataset = load(made.training.data, made.training.fields, 0, tmp_path)
+    rows = dataset.batch(0, 3)
     assert sorted(rows["age"].tolist())[:2] == [1.5, 3.0] or np.isnan(rows["age"]).sum() == 1
+    assert dataset.notes == ("column `when` holds dates: they are days since 1970-01-01",)
     assert np.nanmax(rows["when"]) == 18263.5 and np.isnan(rows["when"]).sum() == 1

@@ -36,6 +36,7 @@ class Column:
     def __init__(self, name: str, role: Role, field: str, is_part: bool = False) -> None:
         self.name, self.role, self.field, self.is_part = name, role, field, is_part
         self.gaps: Array | None = None
+        self.are_dates = False
         self.names: dict[str, int] = {}
         self.are_words: bool | None = None
         self.missing, self.row = 0, 0
@@ -100,7 +101,7 @@ class Column:
         if pa.types.is_temporal(kind) and self.role == "time":
             return self._times(array)
         if self.role == "real" and (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
-            return self._numbers(_days(array.cast(pa.timestamp("us"), safe=False)))
+            return self._numbers(self._days(array.cast(pa.timestamp("us"), safe=False)))
         if pa.types.is_decimal(kind) or pa.types.is_float16(kind):
             return self._numbers(array.cast(pa.float64()))
         if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
@@ -178,7 +179,7 @@ class Column:
         kinds = [_kind(cell, number) for cell, number in zip(text.to_pylist(), numbers, strict=True)]
         moments = self._moments(text) if WORDS in kinds and self.role == "real" else None
         if moments is not None:
-            return _days(moments)
+            return self._days(moments)
         for kind in (NUMBERS, WORDS):
             if kind in kinds:
                 self._become(kind, text, kinds.index(kind))
@@ -213,6 +214,11 @@ class Column:
             array = array.cast(pa.timestamp("us"), safe=False)
         times: Array = array.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
         return times
+
+    def _days(self, moments: pa.Array) -> pa.Array:
+        """Times as days since 1970-01-01, with parts of days."""
+        self.are_dates = True
+        return pc.divide(moments.cast(pa.int64()).cast(pa.float64(), safe=False), 24 * 3600 * 1e6)
 
     def _moments(self, text: pa.Array) -> pa.Array | None:
         """Texts that are dates as times, missing where they are empty; None where some are neither."""
@@ -273,11 +279,6 @@ class Column:
 
     def _at(self, place: int) -> str:
         return f"row {self.row + place // max(1, self._width) + 1}"
-
-
-def _days(moments: pa.Array) -> pa.Array:
-    """Times as days since 1970-01-01, with parts of days."""
-    return pc.divide(moments.cast(pa.int64()).cast(pa.float64(), safe=False), 24 * 3600 * 1e6)
 
 
 def _is_list(kind: Any) -> bool:

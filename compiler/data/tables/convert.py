@@ -47,10 +47,10 @@ def read_tables(
     if kept is not None:
         return kept
     try:
-        names, left_out = _read(tables, wanted, store, missing)
+        names, found = _read(tables, wanted, store, missing)
         if not store.count:
             raise bad(f"{tables[0].path} needs a line of column names and at least one row")
-        return store.columns(names, [*_notes(tables), *left_out])
+        return store.columns(names, [*_notes(tables), *found])
     except BaseException:
         store.drop()
         raise
@@ -70,17 +70,19 @@ def _wanted(groups: Mapping[str, list[str]], fields: Mapping[str, Type] | None) 
 def _read(
     tables: Sequence[TableFile], wanted: Wanted, store: Store, missing: Missing
 ) -> tuple[dict[str, list[str]], list[str]]:
-    """All rows, into the store; the names of the words of each column that has some, and what is said of rows that are left out."""
+    """All rows, into the store; the names of the words of each column that has some, and what is to be said of them."""
     columns = {
         field: [Column(name, role, field, is_part=names != [field] and field != KEY) for name in names]
         for field, (names, role) in wanted.items()
     }
-    left_out = []
+    notes = []
     for table in tables:
         rows, gone = _read_file(table, columns, store, missing)
         if gone:
-            left_out.append(f"{table.path.name}: {gone:,} of {rows:,} rows lack a value, and are left out")
-    return {field: [*parts[0].names] for field, parts in columns.items() if parts[0].names}, left_out
+            notes.append(f"{table.path.name}: {gone:,} of {rows:,} rows lack a value, and are left out")
+    dates = [part.name for parts in columns.values() for part in parts if part.are_dates]
+    notes += [f"column `{name}` holds dates: they are days since 1970-01-01" for name in dates]
+    return {field: [*parts[0].names] for field, parts in columns.items() if parts[0].names}, notes
 
 
 def _read_file(
