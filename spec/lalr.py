@@ -17,13 +17,13 @@ from mai.spec.tokens import Token
 NAME, END = "NAME", "$END"
 NOWHERE = -1
 
-Place = tuple[int, int]
+Meta = tuple[int, int]
 """Where something begins and ends."""
 
 Entry = tuple[Any, int, int]
 """What a symbol became, and its place; both numbers are `NOWHERE` if it is empty."""
 
-Build = Callable[[Place, list[Any]], Any]
+Build = Callable[[Meta, list[Any]], Any]
 
 
 @record
@@ -144,7 +144,7 @@ class Parser:
             del self.states[-size:], self.entries[-size:]
         self.entries.append((self._built(rule, (begin, end), parts), begin, end))
 
-    def _built(self, rule: Rule, place: Place, parts: list[Any]) -> Any:
+    def _built(self, rule: Rule, place: Meta, parts: list[Any]) -> Any:
         if not rule.name:
             return parts
         if rule.opens and len(parts) == 1:

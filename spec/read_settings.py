@@ -56,7 +56,7 @@ def read_choice(
     if model is None:
         at = replace(span, start=call.span.start, end=call.span.start + len(call.name)) if call is value else span
         message = f"there is no {kind} `{call.name}`"
-        report.error(UNKNOWN[kind], at, message, help=_meant(call.name, at, models))
+        report.error(UNKNOWN.get(kind, "bad-setting"), at, message, help=_meant(call.name, at, models))
         return None
     return read_settings(model, call, f"`{call.name}`", call.span, report)
 
