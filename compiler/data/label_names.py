@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.weights.tensor_files import TensorFiles
@@ -19,30 +20,43 @@ LABELS = "mai.labels"
 SHOWN = 5
 
 
-def is_words(array: Array) -> bool:
-    """Whether an array holds texts."""
-    return bool(array.dtype.kind == "U")
-
-
 def number_labels(
-    arrays: Mapping[str, Array], fields: Mapping[str, Type], known: Names
-) -> tuple[dict[str, Array], Names]:
-    """Words as labels, and the names of all labels; those that a run has `known` keep their numbers.
+    parts: Sequence[Columns], fields: Mapping[str, Type], known: Names, trained: Array | None = None
+) -> tuple[list[dict[str, Column]], Names]:
+    """Words as labels in each part, and the names of all labels; those that a run has `known` keep their numbers.
+
+    Those of the rows that are trained on come first, in alphabetical order, so that no other row changes what they are: the rows
+    `trained` of the first part, or all of them.
 
     Raises:
         MaiError: a field has more labels than classes, or one that the run does not know.
     """
-    columns, names = dict(arrays), dict(known)
-    for field, words in arrays.items():
-        if is_words(words) and fields[field].dtype is DType.INT:
-            names[field] = _names(field, words, known.get(field, ()), fields[field].classes)
-            order = np.argsort(names[field])
-            columns[field] = order[np.searchsorted(np.array(names[field]), words, sorter=order)]
+    columns, names = [dict(part) for part in parts], dict(known)
+    for field, type_ in fields.items():
+        words = [part[field] for part in parts]
+        if type_.dtype is not DType.INT or not any(isinstance(each, Words) for each in words):
+            continue
+        texts = [each for each in words if isinstance(each, Words)]
+        if len(texts) < len(words):
+            raise bad(f"`{field}` is words in one of the files, and numbers in another")
+        names[field] = _names(field, texts, trained, known.get(field, ()), type_.classes)
+        for part, each in zip(columns, texts, strict=True):
+            part[field] = _numbered(each, names[field])
     return columns, names
 
 
-def _names(field: str, words: Array, known: tuple[str, ...], classes: Size | None) -> tuple[str, ...]:
-    labels = tuple(sorted(set(words.tolist())))
+def _numbered(words: Words, names: Sequence[str]) -> Rows:
+    """Words as the numbers of their names."""
+    number_of = {name: number for number, name in enumerate(names)}
+    numbers = np.array([number_of.get(name, 0) for name in words.names])
+    return change(words.numbers, lambda array: numbers[array])
+
+
+def _names(
+    field: str, parts: Sequence[Words], trained: Array | None, known: tuple[str, ...], classes: Size | None
+) -> tuple[str, ...]:
+    first = _used(parts[0], trained)
+    labels = (*sorted(first), *sorted(set().union(*map(_used, parts)) - first))
     new = [name for name in labels if name not in known]
     if known and new:
         message = f"`{field}` has the label `{new[0]}`, which this run does not know: it has {shown(known)}"
@@ -51,6 +65,20 @@ def _names(field: str, words: Array, known: tuple[str, ...], classes: Size | Non
         message = f"`{field}` has {len(labels)} labels ({shown(labels)}), the spec has class[{classes}]"
         raise bad(message, help=f"write class[{len(labels)}]")
     return known or labels
+
+
+def _used(words: Words, chosen: Array | None = None) -> set[str]:
+    """The names that rows have, or those of some of them."""
+    rows = words.numbers
+    is_chosen = np.full(len(rows), chosen is None)
+    if chosen is not None:
+        is_chosen[chosen] = True
+    counts, begin = np.zeros(len(words.names), np.int64), 0
+    for block in blocks(rows):
+        some = block[is_chosen[begin : begin + len(block)]]
+        counts += np.bincount(some.reshape(-1), minlength=len(counts))
+        begin += len(block)
+    return {name for name, count in zip(words.names, counts, strict=True) if count}
 
 
 def shown(names: Sequence[str]) -> str:
