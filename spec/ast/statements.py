@@ -36,7 +36,7 @@ class Assign(Statement):
 
 @node
 class Param(Statement):
-    """`param W: T = e` or `param W: T ~ distribution`; `state` is a param that training does not move.
+    """`param W: T = e` or, `drawn`, `param W: T ~ distribution`; `state` is a param that training does not move.
 
     Only a state has no `type`: it is that of its first value.
     """
@@ -45,6 +45,7 @@ class Param(Statement):
     type: TypeExpr | None
     init: Expr | None
     trained: bool
+    drawn: bool
 
 
 @node
