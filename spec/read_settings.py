@@ -56,7 +56,7 @@ def read_choice(
     if model is None:
         at = replace(span, start=call.span.start, end=call.span.start + len(call.name)) if call is value else span
         message = f"there is no {kind} `{call.name}`"
-        report.error(UNKNOWN[kind], at, message, help=_meant(call.name, at, models))
+        report.error(UNKNOWN.get(kind, "bad-setting"), at, message, help=_meant(call.name, at, models))
         return None
     return read_settings(model, call, f"`{call.name}`", call.span, report)
 
@@ -66,6 +66,7 @@ UNKNOWN = {
     "schedule": "unknown-schedule",
     "source": "unknown-source",
     "tokenizer": "unknown-tokenizer",
+    "split": "unknown-split",
 }
 
 
@@ -84,7 +85,7 @@ def _read_choices(model: type[Settings], arguments: Arguments, report: Reporter)
 
 
 def _meant(name: str, at: Span, models: Mapping[str, type[Settings]]) -> str | Edit:
-    """What an unknown name was meant to be; a path in quotes is meant to be read: `csv("data.csv")`."""
+    """What an unknown name was meant to be; a path in quotes is meant to be read: `table("data.csv")`."""
     if name.startswith('"'):
         calls = (model.call_for(name.strip('"')) for model in models.values())
         call = next(filter(None, calls), None)

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import field
+from collections.abc import Callable, Mapping
 from fractions import Fraction
-from itertools import count
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Value
@@ -19,12 +17,40 @@ Slopes = list[Value]
 
 
 @record
+class Influence:
+    """How the noises of an equation move its states, dx = f dt + g dB, as far as the code of the equation shows it.
+
+    moved: the places of the states that a noise moves.
+    own: for each of these the one noise that moves it, number by number and no other state, with a factor that reads of all moved
+        numbers that one alone; None where it is not so. A single number that moves all is every state's own.
+    reads: whether a factor reads a state; moving: whether it reads one that a noise moves.
+    commutes: whether the order of two noises makes no difference (Kloeden and Platen 1992, 10.3.13).
+    """
+
+    moved: tuple[int, ...] = ()
+    own: Mapping[int, int] | None = None
+    reads: bool = False
+    moving: bool = False
+    commutes: bool = True
+
+
+NO_INFLUENCE = Influence()
+
+
+def no_draws(turn: Value) -> list[Value]:
+    """Of an equation without noise."""
+    return []
+
+
+@record
 class Problem:
     """`velocity(time, states)` appends the states' derivatives to the builder's region.
 
-    That of a stochastic equation is `velocity(time, states, turn, step)` and gives increments. `stages(times)` computes what
-    the velocity needs of the time alone, for all times of the innermost lead axis at once, and gives a `velocity` for each.
-    `ends` says, with the inputs of `velocity`, whether an example has come to its end; None where the interval alone says it.
+    That of a stochastic equation is `velocity(time, states, turn, step, noises...)` and gives increments; `draws(turn)` gives
+    standard normal draws, one of each noise or several, and `noise` says how the noises move the states. `stages(times)` computes
+    what the velocity needs of the time alone, for all times of the innermost lead axis at once, and gives a `velocity` for each.
+    `ends(time, states, turn, step)` says whether an example has come to its end; None where the interval alone says it. In the
+    velocity are `inner` other integrals.
     """
 
     builder: Builder
@@ -34,7 +60,9 @@ class Problem:
     velocity: Callable[..., Slopes]
     stages: Callable[[Value], list[Callable[..., Slopes]]]
     ends: Callable[..., End] | None = None
-    numbers: Iterator[int] = field(default_factory=lambda: count(1))
+    draws: Callable[[Value], list[Value]] = no_draws
+    noise: Influence = NO_INFLUENCE
+    inner: int = 0
 
     @property
     def lead(self) -> tuple[Axis, ...]:
@@ -42,9 +70,9 @@ class Problem:
         return self.states[0].type.lead
 
     def axis(self, name: str, size: Size) -> Axis:
-        """A lead axis inside those of the states and outside all that the velocity makes; no two of a graph are alike."""
-        number = next(self.numbers)
-        return Axis(f"{name}_{number}", size, max((a.depth for a in self.lead), default=0) + number * 2.0**-20)
+        """A lead axis inside those of the states and outside all that the velocity makes, with its integrals."""
+        depth = max((a.depth for a in self.lead), default=0) + 2.0**-20 / (1 + self.inner)
+        return Axis(f"{name}_{self.inner}", size, depth)
 
 
 @record

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,10 @@ from mai.compiler.program import Program
 from mai.compiler.torch import chosen_call as chosen
 from mai.compiler.torch import draw_calls as draws
 from mai.compiler.torch.names import writable
+from mai.compiler.torch.parameters import first_value
 from mai.compiler.torch.python_source import INDENT, TAKEN, forward
 
+MOST_WRITTEN = 1000  # Numbers of a weight's first value.
 HEADER = '''\
 """{title}
 
@@ -161,8 +164,15 @@ def _entry(entry: Any, opening: str, closing: str, indent: str) -> list[str]:
 
 def _first(weight: Weight) -> str:
     """A weight with its first value."""
-    value = _initial(weight.init, weight.shape)
+    value = _initial(weight.init, weight.shape) if weight.init.graph is None else _table(weight)
     return f"nn.Parameter({value})" if weight.trained else value
+
+
+def _table(weight: Weight) -> str:
+    """Numbers that the file says, NaN for more than are readable: they come with the weights."""
+    if prod(weight.shape) > MOST_WRITTEN:
+        return f"torch.full({weight.shape}, torch.nan)"
+    return f"torch.tensor({first_value(weight, 0).tolist()})"
 
 
 def _initial(init: Initial, shape: tuple[int, ...]) -> str:

@@ -93,6 +93,29 @@ class WarmedUp(Schedule):
         """The same, counted from the end of the warmup."""
 
 
+class Kept(Settings):
+    """Which weights are there when a run has ended."""
+
+
+class Last(Kept):
+    """Those of the last step."""
+
+    name: ClassVar[str] = "last"
+
+
+class Best(Kept):
+    """Those of the least loss on the held-out examples, or of the best `metric`, a number that the block reports: `best(auc, max)`.
+
+    With `patience`, training ends where none was better for so many steps.
+    """
+
+    name: ClassVar[str] = "best"
+    metric: str = "loss"
+    goal: Literal["min", "max"] = "min"
+    patience: int | None = setting(default=None, ge=1, le=MANY)
+
+
+KEPT: dict[str, type[Kept]] = {model.name: model for model in (Last, Best)}
 OPTIMIZERS = Registry[Optimizer]("mai.compiler.training.optimizers")
 SCHEDULES = Registry[Schedule]("mai.compiler.training.schedules")
 
@@ -100,7 +123,8 @@ SCHEDULES = Registry[Schedule]("mai.compiler.training.schedules")
 class TrainSettings(Settings):
     """The head of a train block. Exactly one of `steps` and `epochs` is given.
 
-    `keep` says which weights are written at the end: the last, or those of the lowest loss on held-out examples.
+    `keep` says which weights are written at the end. Held-out examples are looked at every `evaluate` steps, by default ten times. A
+    batch is computed in `accumulate` parts, one after the other: in the memory of one, with the step of the whole.
     """
 
     steps: int | None = setting(default=None, ge=1, le=MANY)
@@ -116,7 +140,9 @@ class TrainSettings(Settings):
     clip: float | None = setting(default=None, gt=0)
     seed: int = setting(default=0, ge=0, lt=2**31)
     precision: Literal["float32", "bf16", "fp16"] = "float32"
-    keep: Literal["last", "best"] = "last"
+    keep: Annotated[Kept, Choice(KEPT)] = setting(default_factory=lambda: Last.of({}))
+    evaluate: int | None = setting(default=None, ge=1, le=MANY)
+    accumulate: int = setting(default=1, ge=1, le=MANY)
     freeze: str | tuple[str, ...] = ()
 
     @property

@@ -36,7 +36,7 @@ class Assign(Statement):
 
 @node
 class Param(Statement):
-    """`param W: T = e` or `param W: T ~ distribution`; `state` is a param that training does not move.
+    """`param W: T = e` or, `drawn`, `param W: T ~ distribution`; `state` is a param that training does not move.
 
     Only a state has no `type`: it is that of its first value.
     """
@@ -45,6 +45,7 @@ class Param(Statement):
     type: TypeExpr | None
     init: Expr | None
     trained: bool
+    drawn: bool
 
 
 @node
@@ -90,6 +91,14 @@ class Derivative(Statement):
     state: Identifier
     variable: Identifier
     value: Expr
+
+
+@node
+class Noise(Statement):
+    """`noise dB: [m]`, the increments of Brownian motions that are driven by nothing else; `name` is `dB`."""
+
+    name: Identifier
+    type: TypeExpr
 
 
 @node

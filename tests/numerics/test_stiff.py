@@ -204,6 +204,20 @@ def test_an_event_of_a_stiff_equation(program: Maker) -> None:
     assert (counts < 500).all()
 
 
+def test_one_stiff_equation_in_another(program: Maker) -> None:
+    """dx/ds = -w g, where g comes to x by an equation of its own: x = exp(-w s); the inner one may end before."""
+    text = (
+        "net g(x: []) -> [] {{\n  y = 0\n"
+        "  integrate t in 0..1 using rodas5(rtol = 1e-5, atol = 1e-8) {{ dy/dt = -1e4 * (y - x) }}{}\n  return y\n}}\n"
+        "export f(x: [], w: []) -> [] {{\n"
+        "  integrate s in 0..1 using rodas5(rtol = 1e-5, atol = 1e-8) {{ dx/ds = -w * g(x) }}\n  return x\n}}\n"
+    )
+    w = np.array([0.5, 2.0])
+    for ending, share in (("", 1.0), (" until y > 0.99 * x", 0.99)):
+        (x, _) = evaluate(forms.prepare(program(text.format(ending)).exports["f"]), {"x": np.ones(2), "w": w}, {}, {})
+        np.testing.assert_allclose(x, np.exp(-share * w), rtol=1e-4)
+
+
 @pytest.mark.parametrize(
     ("body", "slug"),
     [

@@ -72,7 +72,8 @@ types = st.one_of(
 simple = st.one_of(
     node(ast.Assign, targets=row(identifiers, 1, 1), op=st.sampled_from(["", *"+-*/"]), value=small),
     node(ast.Assign, targets=row(identifiers, 2, 3), op=st.just(""), value=small),
-    node(ast.Param, name=identifiers, type=types, init=st.none() | small, trained=st.booleans()),
+    node(ast.Param, name=identifiers, type=types, init=st.none() | small, trained=st.booleans(), drawn=st.just(False)),
+    node(ast.Param, name=identifiers, type=types, init=small, trained=st.booleans(), drawn=st.just(True)),
     node(ast.Draw, name=identifiers, distribution=small),
     node(ast.Return, value=small | node(ast.Several, items=row(small, 2, 3))),
     node(ast.Append, value=small),
