@@ -11,13 +11,14 @@ from mai.compiler.ir.operation import describe
 from mai.compiler.ir.structure import Constant, Nested, Structural
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import elementwise as el
+from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.random.random_numbers import Draw
 from mai.compiler.ops.shapes.shape import Expand
 from mai.spec.diagnostics import Diagnostic
 
 LARGEST_TENSOR = 2**36  # Bytes of one tensor of one example: 64 GiB.
 ITEM_BYTES = {DType.REAL: 4, DType.INT: 8, DType.BOOL: 1}
-ARITHMETIC = (el.Add, el.Subtract, el.Multiply, el.Divide, el.Negative, el.ToReal, Expand)
+ARITHMETIC = (el.Add, el.Subtract, el.Multiply, el.Divide, el.Negative, el.ToReal, logic.Equal, logic.Where, Expand)
 USUAL = 1e6  # A few operations of `ARITHMETIC` on numbers between 1 / USUAL and USUAL stay within float32.
 
 
