@@ -7,9 +7,9 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from mai.compiler.compile_options import CompileOptions, Trained
+from mai.runtime.command_line.markers import Misuse
+from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ def compile_all(
         MaiError: some were refused; the others are there.
     """
     if not names:
-        typer.echo("note: no exports: nothing is compiled", err=True)
+        echo("note: no exports: nothing is compiled", err=True)
         return
     from mai.compiler.onnx.prepared import Preparations
 
@@ -47,9 +47,7 @@ def compile_all(
 
         trained = replace(trained, loss_change=measured_change(prepared, trained))
         if options.drafts:
-            typer.echo(
-                f"note: {options.quantize} rounds a turn of several tokens otherwise: drawn texts may part", err=True
-            )
+            echo(f"note: {options.quantize} rounds a turn of several tokens otherwise: drawn texts may part", err=True)
     refused: list[Diagnostic] = []
     for name in names:
         try:
@@ -57,7 +55,7 @@ def compile_all(
         except MaiError as error:
             refused += error.diagnostics
     if not options.required and any(program.exports[name].settings for name in names):
-        typer.echo(HOSTS, err=True)
+        echo(HOSTS, err=True)
     if refused:
         raise MaiError(refused)
 
@@ -76,7 +74,7 @@ def _findings(
     for finding in findings:
         from mai.runtime.claims import in_words
 
-        typer.echo(f"{'holds' if finding.holds else 'DOES NOT HOLD'}: {in_words(finding)}", err=True)
+        echo(f"{'holds' if finding.holds else 'DOES NOT HOLD'}: {in_words(finding)}", err=True)
     if findings:
         write_findings(folder, findings)
     return findings
@@ -86,7 +84,7 @@ def _check_drafts(program: Program, names: list[str], options: CompileOptions) -
     from mai.compiler.ir.structure import Extend
 
     if options.drafts and not any(node.op is Extend for name in names for node in program.exports[name].walk()):
-        raise typer.BadParameter("--speculate is for texts that grow, and none of these exports has an `extend`")
+        raise Misuse("--speculate is for texts that grow, and none of these exports has an `extend`")
 
 
 def _trained(program: Program, weights: Path | None, options: CompileOptions) -> Trained:
@@ -98,9 +96,9 @@ def _trained(program: Program, weights: Path | None, options: CompileOptions) ->
 
     arrays, steps = load_weights(program, weights, options.seed)
     if weights is None and program.loading is not None:
-        typer.echo(f"the weights are those of {program.loading.path}", err=True)
+        echo(f"the weights are those of {program.loading.path}", err=True)
     elif weights is None and program.weights:
-        typer.echo("no trained weights: the first values are compiled", err=True)
+        echo("no trained weights: the first values are compiled", err=True)
     tokenizer = tokenizer_text(program, weights, options.tokenizer)
     names = label_names.names_of(weights)
     return Trained(
@@ -124,13 +122,13 @@ def _say_written(written: Exported, precision: str) -> None:
     from mai.spec.diagnostics.render import render
 
     apart = "" if written.apart is None else f" on the same steps ({written.apart:.0e} where each chooses its own)"
-    typer.echo(
+    echo(
         f"wrote {written.path}  {written.size / 1e6:.2f} MB, {written.nodes:,} nodes in {written.seconds:.2f} s, "
         f"differs from torch by {written.error:.0e}{apart}"
     )
     if precision != "float32":
-        typer.echo(f"note: {precision} was compared as float32 with every value rounded", err=True)
+        echo(f"note: {precision} was compared as float32 with every value rounded", err=True)
     for note in written.notes:
-        typer.echo(f"note: {note}", err=True)
+        echo(f"note: {note}", err=True)
     if written.warnings:
-        typer.echo(render(written.warnings, color=sys.stderr.isatty()), err=True)
+        echo(render(written.warnings, color=sys.stderr.isatty()), err=True)

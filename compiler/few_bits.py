@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import typer
-
 from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.training.evaluation import Change, loss_changes
+from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 
@@ -22,14 +21,14 @@ def measured_change(exports: Preparations, trained: Trained) -> float | None:
     changes = loss_changes(exports, trained)
     if not changes:
         name = exports.program.name
-        typer.echo(f"{kind}: {name} says no loss that ONNX can compute, so what it costs is not measured", err=True)
+        echo(f"{kind}: {name} says no loss that ONNX can compute, so what it costs is not measured", err=True)
         return None
     for change in changes:
         if not change.relative <= limit:
             message = f"{kind} costs too much: {_said(change)}, {limit:.2%} is allowed"
             help = "--quantize int8, or a larger --quantize-limit"
             raise MaiError([Diagnostic("quantize-loss", None, message, help=help)])
-        typer.echo(f"{kind}: {_said(change)}", err=True)
+        echo(f"{kind}: {_said(change)}", err=True)
     return max(change.relative for change in changes)
 
 

@@ -6,18 +6,21 @@ import atexit
 import gc
 import os
 import sys
-from typing import Annotated, Protocol, cast
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import TYPE_CHECKING
 
-import typer
-
-import mai
-from mai.runtime.commands.draw_command import draw
-from mai.runtime.commands.info_command import info
-from mai.runtime.commands.page_command import page
-from mai.runtime.commands.run_command import run
-from mai.runtime.commands.verify_command import verify
+from mai.runtime.command_line.markers import Exit, Misuse
+from mai.runtime.command_line.plain_words import read_plain
 from mai.runtime.errors import ModelError
 from mai.runtime.show.terminal import say
+
+if TYPE_CHECKING:
+    import typer
+
+    Verb = Callable[..., None]
+
+VERBS = {name: f"mai.runtime.commands.{name}_command:{name}" for name in ("run", "draw", "page", "info", "verify")}
 
 # What the compiler imports, by the names under which it is installed.
 COMES_WITH_TRAIN = {
@@ -25,47 +28,55 @@ COMES_WITH_TRAIN = {
 }
 COMES_WITH_TRAIN |= {"onnx_ir": "onnx-ir", "sklearn": "scikit-learn", "ot": "pot", "matplotlib": "matplotlib"}
 
-# click's, or that of typer's own copy of click: the base of what is told about a wrong command line.
-UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+def application(verb: str = "") -> typer.Typer:
+    """All verbs as an application of typer's, or the one that is asked for, if there is such a one."""
+    from mai.runtime.command_line.typer_application import application as application_of
+
+    verbs = places_of_verbs()
+    asked = {name: place for name, place in verbs.items() if name.split()[0] == verb} or verbs
+    return application_of({name: load_verb(place) for name, place in asked.items()})
 
 
-class Usage(Protocol):
-    """What `UsageError` has, of either click."""
-
-    @property
-    def ctx(self) -> typer.Context | None: ...
-
-    def format_message(self) -> str: ...
-
-
-app = typer.Typer(
-    name="mai",
-    help="The mathematics of AI: from a text file to one ONNX file.\n\n"
-    "Start with [bold]mai new flow.mai[/], then [bold]mai train flow.mai[/], then [bold]mai run[/] what it wrote.",
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-)
-
-
-@app.callback(invoke_without_command=True)
-def _top(version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False) -> None:
-    if version:
-        say(f"mai {mai.__version__}")
-        raise typer.Exit
-
-
-for verb in (run, draw, page, info, verify):
-    app.command()(verb)
-
-
-def _register() -> None:
-    """The verbs of the compiler, where it is there. It imports nothing heavy until a verb is used."""
+def places_of_verbs() -> dict[str, str]:
+    """Where each verb is defined, those of the compiler too, where it is there."""
     try:
-        from mai.compiler.cli import register
+        from mai.compiler.cli import VERBS as OF_THE_COMPILER
     except ImportError:
-        return
-    register(app)
+        return VERBS
+    return VERBS | OF_THE_COMPILER
+
+
+def load_verb(place: str) -> Verb:
+    """The verb `module:function`. Its module imports nothing heavy until the verb is used."""
+    module, _, name = place.partition(":")
+    verb: Verb = getattr(import_module(module), name)
+    return verb
+
+
+def _run(words: Sequence[str]) -> int:
+    """The exit code of the command with these words: most are plain, and typer need not be imported for them."""
+    verbs = places_of_verbs()
+    for length in (2, 1):  # `weights list`, `check`
+        name = " ".join(words[:length])
+        if name in verbs:
+            verb = load_verb(verbs[name])
+            arguments = read_plain(verb, words[length:])
+            if arguments is not None:
+                return _call(verb, arguments, name)
+    from mai.runtime.command_line.typer_application import run_application
+
+    return run_application(application(words[0]), words)
+
+
+def _call(verb: Verb, arguments: dict[str, object], name: str) -> int:
+    try:
+        verb(**arguments)
+    except Exit as end:
+        return end.code
+    except Misuse as error:
+        raise Misuse(f"invalid value: {error.message}", f"mai {name}") from error
+    return 0
 
 
 def _start_quickly() -> None:
@@ -79,31 +90,20 @@ def _start_quickly() -> None:
     os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "1")
 
 
-def _build_only(verb: str) -> None:
-    """Of all verbs, the one that is asked for."""
-    asked = [c for c in app.registered_commands if c.callback and (c.name or c.callback.__name__) == verb]
-    app.registered_commands = asked or app.registered_commands
-
-
-def _say_usage(error: Exception) -> None:
+def _say_misuse(error: Misuse) -> None:
     """What is wrong with the command line, in one line, and where its options are listed."""
-    usage = cast(Usage, error)
-    message = " ".join(usage.format_message().split()).rstrip(".")
+    message = " ".join(error.message.split()).rstrip(".")
     say(f"error: {message[:1].lower()}{message[1:]}", err=True)
-    say(f"help: {usage.ctx.command_path if usage.ctx else 'mai'} --help lists what there is", err=True)
+    say(f"help: {error.command} --help lists what there is", err=True)
 
 
 def main() -> None:
     """The `mai` command: every error is told in a line or a picture of the line, and never as a traceback."""
     _start_quickly()
-    _register()
-    arguments = sys.argv[1:] or ["--help"]
-    _build_only(arguments[0])
     try:
-        code = app(arguments, prog_name="mai", standalone_mode=False)
-        sys.exit(code if isinstance(code, int) else 0)
-    except UsageError as error:
-        _say_usage(error)
+        sys.exit(_run(sys.argv[1:] or ["--help"]))
+    except Misuse as error:
+        _say_misuse(error)
         sys.exit(1)
     except ModelError as error:
         say(f"error[{error.slug}]: {error}", err=True)
@@ -115,7 +115,7 @@ def main() -> None:
         say(f"error: this needs {package}: pip install {package}", err=True)
         say("help: pip install '.[train]', in a clone of mai, brings all that checking and training need", err=True)
         sys.exit(1)
-    except (KeyboardInterrupt, typer.Abort):
+    except KeyboardInterrupt:
         say("stopped", err=True)
         sys.exit(130)
     except OSError as error:

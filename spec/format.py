@@ -82,8 +82,7 @@ def _statement(s: ast.Statement) -> Iterator[str]:
         case ast.Assign():
             yield f"({', '.join(t.id for t in s.targets)}) = {expr(s.value)}"
         case ast.Param():
-            drawn = s.trained and isinstance(s.init, ast.Call)
-            init = f" {'~' if drawn else '='} {expr(s.init)}" if s.init else ""
+            init = f" {'~' if s.drawn else '='} {expr(s.init)}" if s.init else ""
             written = f": {type_(s.type)}" if s.type else ""
             yield f"{'param' if s.trained else 'state'} {s.name.id}{written}{init}"
         case ast.Draw():

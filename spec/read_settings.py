@@ -1,23 +1,17 @@
-"""Reads the calls that configure: pydantic's complaints become diagnostics at the argument at fault."""
+"""Reads the calls that configure: what is wrong with them is told at the argument at fault."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeVar
-
-from pydantic import ValidationError
+from typing import TypeVar
 
 from mai.spec.diagnostics import Edit, Reporter
 from mai.spec.diagnostics.edit import meant, put
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
-from mai.spec.settings import Configuration, Settings, choices
+from mai.spec.settings import Configuration, Problem, Settings, SettingsError, choices, fields, shown
 from mai.spec.source import Span
-
-if TYPE_CHECKING:
-    from pydantic_core import ErrorDetails
 
 Model = TypeVar("Model", bound=Settings)
 
@@ -55,14 +49,14 @@ def read_choice(
     call = Configuration(value, (), {}, span) if isinstance(value, str) else value
     if not isinstance(call, Configuration):
         article = "an" if kind[0] in "aeiou" else "a"
-        message = f"{article} {kind} is needed here, this is {_shown(value)}"
+        message = f"{article} {kind} is needed here, this is {shown(value)}"
         report.error("bad-setting", span, message, help=_there_are(models))
         return None
     model = models.get(call.name)
     if model is None:
         at = replace(span, start=call.span.start, end=call.span.start + len(call.name)) if call is value else span
         message = f"there is no {kind} `{call.name}`"
-        report.error(UNKNOWN[kind], at, message, help=_meant(call.name, at, models))
+        report.error(UNKNOWN.get(kind, "bad-setting"), at, message, help=_meant(call.name, at, models))
         return None
     return read_settings(model, call, f"`{call.name}`", call.span, report)
 
@@ -107,17 +101,17 @@ def _there_are(models: Mapping[str, type[Settings]]) -> str:
 
 def _arguments(model: type[Settings], call: Configuration, what: str, head: Span, report: Reporter) -> Arguments | None:
     """Arguments by field name: those without a name are the first fields, in their order."""
-    fields = list(model.model_fields)
-    if len(call.positional) > len(fields):
-        at = call.positional_spans[len(fields)] if call.positional_spans else head
-        report.error("too-many-arguments", at, f"{what} takes {_count(len(fields))}, here are {len(call.positional)}")
+    names = list(fields(model))
+    if len(call.positional) > len(names):
+        at = call.positional_spans[len(names)] if call.positional_spans else head
+        report.error("too-many-arguments", at, f"{what} takes {_count(len(names))}, here are {len(call.positional)}")
         return None
-    first = dict(zip(fields, call.positional, strict=False))
+    first = dict(zip(names, call.positional, strict=False))
     twice = [name for name in first if name in call.named]
     for name in twice:
         report.error("duplicate-argument", call.name_spans.get(name, head), f"{what} is given `{name}` twice")
     values = {name: _plain(value) for name, value in {**first, **call.named}.items()}
-    spans = {**dict(zip(fields, call.positional_spans, strict=False)), **call.spans}
+    spans = {**dict(zip(names, call.positional_spans, strict=False)), **call.spans}
     return None if twice else Arguments(values, spans, call.name_spans, what, head)
 
 
@@ -126,7 +120,7 @@ def _count(number: int) -> str:
 
 
 def _plain(value: object) -> object:
-    """The value as pydantic's strict models take it: `1e3` is a whole number, and a list is as long as it should be."""
+    """The value as models take it: `1e3` is a whole number, and a list is as long as it is."""
     if isinstance(value, list):
         return tuple(_plain(v) for v in value)
     return int(value) if isinstance(value, float) and value.is_integer() else value
@@ -134,79 +128,44 @@ def _plain(value: object) -> object:
 
 def _validated(model: type[Model], arguments: Arguments, report: Reporter) -> Model | None:
     try:
-        return model.model_validate(arguments.values)
-    except ValidationError as error:
-        for problem in error.errors():
+        return model.of(arguments.values)
+    except SettingsError as error:
+        for problem in error.problems:
             _report_problem(problem, model, arguments, report)
         return None
 
 
-def _report_problem(problem: ErrorDetails, model: type[Settings], arguments: Arguments, report: Reporter) -> None:
-    """One pydantic error as a diagnostic at the argument that it is about."""
-    kind, place = problem["type"], problem["loc"]
-    name = str(place[0]) if place else ""
-    if kind == "extra_forbidden":
+def _report_problem(problem: Problem, model: type[Settings], arguments: Arguments, report: Reporter) -> None:
+    """A problem as a diagnostic at the argument that it is about."""
+    name, what = problem.setting, arguments.what
+    if problem.kind == "unknown":
         at = arguments.name_spans.get(name, arguments.head)
-        report.error("unknown-setting", at, f"{arguments.what} has no setting `{name}`", help=_remedy(name, at, model))
-    elif kind == "missing" and len(place) == 1:
-        report.error("missing-setting", arguments.head, f"{arguments.what} needs `{name}`")
-    elif not name:
-        report.error("bad-setting", arguments.head, f"{arguments.what} {problem['ctx']['error']}")
+        report.error("unknown-setting", at, f"{what} has no setting `{name}`", help=_remedy(name, at, model))
+    elif problem.kind == "missing":
+        report.error("missing-setting", arguments.head, f"{what} needs `{name}`")
+    elif problem.kind == "model":
+        report.error("bad-setting", arguments.head, f"{what} {problem.words}")
     else:
-        _report_bad_value(problem, name, arguments, report)
+        _report_bad_value(problem, arguments, report)
 
 
 def _remedy(name: str, at: Span, model: type[Settings]) -> str | Edit:
     """What an unknown setting was meant to be: a field, a setting of the optimizer or schedule, or one of a list."""
-    guess = closest(name, model.model_fields)
+    guess = closest(name, fields(model))
     if guess:
         return meant(at, guess)
     for kind, choice in choices(model).items():
         usual = [choice.models[choice.usual]] if choice.usual else []
         for chosen in (*usual, *reversed(list(choice.models.values()))):
-            if name in chosen.model_fields:
+            if name in fields(chosen):
                 return f"it belongs to the {kind}: `{kind} = {chosen.name}({name} = ...)`"
-    return f"there are {', '.join(model.model_fields)}" if model.model_fields else f"`{model.name}` takes none"
+    return f"there are {', '.join(fields(model))}" if fields(model) else f"`{model.name}` takes none"
 
 
-WORDS = {
-    "greater_than": "is more than {gt}",
-    "greater_than_equal": "is at least {ge}",
-    "less_than": "is below {lt}",
-    "less_than_equal": "is at most {le}",
-    "int_type": "is a whole number",
-    "int_from_float": "is a whole number",
-    "float_type": "is a number",
-    "bool_type": "is true or false",
-    "string_type": "is a text",
-    "tuple_type": "is a list",
-    "missing": "lacks a value",
-    "too_long": "has {max_length} values",
-    "finite_number": "is finite",
-    "literal_error": "is {expected}",
-    "value_error": "{error}",
-}
-
-
-def _report_bad_value(problem: ErrorDetails, name: str, arguments: Arguments, report: Reporter) -> None:
+def _report_bad_value(problem: Problem, arguments: Arguments, report: Reporter) -> None:
     """A value outside its range or of the wrong kind: expected and found side by side."""
-    context = {key: _shown(value) for key, value in problem.get("ctx", {}).items()}
-    words = WORDS.get(problem["type"], "is something else").format_map(context).replace("'", "")
-    value = arguments.values[name]
-    guess = closest(value, re.findall(r"'(\w+)'", context.get("expected", ""))) if isinstance(value, str) else None
-    message = f"`{name}` of {arguments.what} {words}, this is {_shown(value)}"
-    at = arguments.spans.get(name, arguments.head)
+    value = arguments.values[problem.setting]
+    guess = closest(value, problem.texts) if isinstance(value, str) else None
+    message = f"`{problem.setting}` of {arguments.what} {problem.words}, this is {shown(value)}"
+    at = arguments.spans.get(problem.setting, arguments.head)
     report.error("bad-setting", at, message, help=meant(at, guess) if guess else None)
-
-
-def _shown(value: object) -> str:
-    """A value as the language writes it."""
-    if isinstance(value, Configuration):
-        return f"`{value.name}(...)`" if value.positional or value.named else f"`{value.name}()`"
-    if isinstance(value, tuple):
-        return f"[{', '.join(_shown(v) for v in value)}]"
-    if isinstance(value, bool):
-        return str(value).lower()
-    if isinstance(value, float) and value.is_integer():
-        value = int(value)
-    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -267,6 +267,33 @@ def keep_above(p: Place) -> Draft:
     return Draft("put it behind the `}`", ((len(p.text[: p.begin].rstrip()), p.begin, " "),))
 
 
+def until_behind(p: Place) -> Draft | str:
+    """`integrate ... using rk4(20) until x < 0 { ... }`, whose condition goes behind the block."""
+    condition = re.match(r"until\s+([^{}\n]+?)\s*\{", p.rest)
+    if condition is None:
+        return "write `} until ... as hit`"
+    words = f"write `}} until {condition[1]}` behind the block"
+    opened = p.at + condition.end() - 1
+    closed = _closing(p.text, opened)
+    return Draft(words, ((p.at, opened, ""), (closed, closed, f" until {condition[1]}"))) if closed else words
+
+
+def _closing(text: str, opened: int) -> int:
+    """Behind the `}` of the `{` at a place; 0 where there is none."""
+    depth = 0
+    for mark in re.finditer(r"#[^\n]*|[{}]", text[opened:]):
+        depth += {"{": 1, "}": -1}.get(mark[0], 0)
+        if mark[0] == "}" and depth == 0:
+            return opened + mark.end()
+    return 0
+
+
+def until_before_keep(p: Place) -> Draft:
+    """`} keep x as xs until x < 0`."""
+    ending = p.text[p.at : p.stop]
+    return Draft("put it before `keep`", ((p.begin, p.begin, f"{ending} "), (p.gap, p.stop, "")))
+
+
 def without_times(p: Place) -> Draft | str:
     """`keep x at times as xs` behind a `repeat`."""
     times = re.match(r"at\b[^\n]*?[ \t](?=as\b)", p.rest)

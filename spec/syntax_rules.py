@@ -228,6 +228,8 @@ BLOCKS: list[Rule] = [
     (lambda p: "LBRACE" in p.accepts and p.word == "repeat" and p.is_word and re.match(r"\w+\s*\{", p.rest) is not None,
      "missing-name", "the turn of a `repeat` is named with `as`", mend.before("as ", "write `as {found}`")),
     (_lacks_block("repeat"), "missing-block", "a `repeat` needs a block", "write `repeat 3 { ... }`"),
+    (lambda p: p.found == "until" and p.word == "integrate",
+     "misplaced-until", "the condition that ends an `integrate` stands behind its `}`", mend.until_behind),
     (_lacks_block("integrate"),
      "missing-block", "an `integrate` needs a block", "write `integrate s in 0..1 using rk4(steps) { dx/ds = ... }`"),
     (_lacks_block(*BLOCKS_OF),
@@ -255,6 +257,10 @@ BLOCKS: list[Rule] = [
     (lambda p: p.word == "else" and p.opens, "misplaced-else", "an `else` follows the `}` of an `if`", None),
     (lambda p: p.word == "keep" and p.opens and p.is_word,
      "misplaced-keep", "`keep` follows the `}` of a `repeat` or an `integrate`, on its line", mend.keep_above),
+    (lambda p: p.word == "until" and p.opens and p.is_word,
+     "misplaced-until", "`until` follows the `}` of an `integrate`, on its line", mend.keep_above),
+    (lambda p: p.found == "until" and p.word == "keep",
+     "misplaced-until", "`until` stands before `keep`", mend.until_before_keep),
 ]  # fmt: skip
 
 OPERANDS: list[Rule] = [

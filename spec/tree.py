@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from math import isinf
-from typing import Any
+from typing import Any, NamedTuple
 
 from lark import Token, Tree
 from lark.tree import Meta
@@ -18,6 +18,13 @@ from mai.spec.words import RESERVED
 
 Children = list[Any]  # What the parts of a rule became: tokens, and nodes of the tree.
 MAX_DIGITS = 400  # beyond this no float has room, and Python refuses to read an int of thousands of digits
+
+
+class Event(NamedTuple):
+    """What ends an integral before its range does, and the name of the time."""
+
+    until: ast.Expr
+    hit: ast.Identifier | None
 
 
 def _above(*children: ast.Expr) -> int:
@@ -184,12 +191,18 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         return ast.Draw(self.span(meta), c[0], c[1])
 
     def param(self, meta: Meta, c: Children) -> ast.Statement:
-        return ast.Param(self.span(meta), c[0], c[1], c[2] if len(c) > 2 else None, True)
+        return ast.Param(self.span(meta), c[0], c[1], c[2] if len(c) > 2 else None, True, False)
+
+    def drawn_param(self, meta: Meta, c: Children) -> ast.Statement:
+        return ast.Param(self.span(meta), c[0], c[1], c[2], True, True)
+
+    def drawn_state(self, meta: Meta, c: Children) -> ast.Statement:
+        return ast.Param(self.span(meta), c[0], c[1], c[2], False, True)
 
     def state(self, meta: Meta, c: Children) -> ast.Statement:
         type_ = c[1] if isinstance(c[1], ast.TypeExpr) else None
         init = c[-1] if isinstance(c[-1], ast.Expr) else None
-        return ast.Param(self.span(meta), c[0], type_, init, False)
+        return ast.Param(self.span(meta), c[0], type_, init, False, False)
 
     def return_(self, meta: Meta, c: Children) -> ast.Statement:
         if len(c) == 1:
@@ -218,8 +231,13 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         )
 
     def integrate(self, meta: Meta, c: Children) -> ast.Statement:
-        variable, start, stop, solver, body, *keeps = (x for x in c if not isinstance(x, Token))
-        return ast.Integrate(self.span(meta), variable, start, stop, solver, body, keeps[0] if keeps else ())
+        variable, start, stop, solver, body, *clauses = (x for x in c if not isinstance(x, Token))
+        until, hit = clauses.pop(0) if clauses and isinstance(clauses[0], Event) else (None, None)
+        keeps = clauses[0] if clauses else ()
+        return ast.Integrate(self.span(meta), variable, start, stop, solver, body, until, hit, keeps)
+
+    def event(self, meta: Meta, c: Children) -> Event:
+        return Event(c[0], c[1] if len(c) > 1 else None)
 
     def keeps(self, meta: Meta, c: Children) -> tuple[ast.Keep, ...]:
         return tuple(c)

@@ -54,6 +54,25 @@ def test_rooms_import_in_one_direction(room: str) -> None:
             assert allowed or not reached & ROOMS[room], f"{path.relative_to(ROOT)} imports {name}"
 
 
+def test_settings_are_judged_without_pydantic() -> None:
+    """Which is for what comes from files that other programs write: manifests, and the indices of weights."""
+    for room in (
+        "spec",
+        "compiler/elaborate",
+        "compiler/data",
+        "compiler/training/optimizers",
+        "compiler/training/schedules",
+    ):
+        for path in (ROOT / room).rglob("*.py"):
+            assert "pydantic" not in imports(path), path.relative_to(ROOT)
+
+
+def test_the_compiler_knows_no_typer() -> None:
+    """`Option`, `Argument`, `Exit`, `Misuse` and `echo` are the runtime's, so that plain command lines start without it."""
+    for path in (ROOT / "compiler").rglob("*.py"):
+        assert "typer" not in imports(path), path.relative_to(ROOT)
+
+
 def loaded_after(code: str) -> set[str]:
     program = f"import sys\n{code}\nprint(' '.join(sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
@@ -67,7 +86,7 @@ def test_the_runtime_loads_no_torch_and_no_compiler() -> None:
 
 
 def test_the_command_line_loads_nothing_heavy_before_a_verb_is_used() -> None:
-    assert not (HEAVY | {"lark"}) & loaded_after("import mai.runtime.cli, mai.compiler.cli")
+    assert not (HEAVY | {"lark", "typer", "rich"}) & loaded_after("import mai.runtime.cli, mai.compiler.cli")
 
 
 @pytest.mark.parametrize("name", ["dit", "moons_flow", "char_gpt"])
@@ -78,7 +97,7 @@ def test_check_loads_no_torch_and_no_numpy(name: str) -> None:
         "from pathlib import Path\nfrom mai.compiler.check import check, growing\n"
         f"program = check(Path({path!r})).program\nassert program is not None and not growing(program)"
     )
-    assert not {"torch", "numpy", "onnx_ir", "onnxruntime"} & loaded
+    assert not {"torch", "numpy", "onnx_ir", "onnxruntime", "pydantic"} & loaded
 
 
 def test_files_are_short() -> None:

@@ -7,23 +7,24 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from mai.compiler.commands.shared import Sets, parse_sets, print_diagnostics
+from mai.compiler.commands.shared import Sets, parse_sets, print_diagnostics, with_diagnostics
+from mai.runtime.command_line.markers import Argument, Exit, Option
+from mai.runtime.show.terminal import echo
 
 if TYPE_CHECKING:
     from mai.compiler.mending import Checked
     from mai.spec.diagnostics import Diagnostic
 
 
+@with_diagnostics
 def check(
-    files: Annotated[list[Path], typer.Argument(help=".mai files.", show_default=False)],
+    files: Annotated[list[Path], Argument(help=".mai files.", show_default=False)],
     sets: Sets = None,
-    format: Annotated[str, typer.Option("--format", help="text or json, for editors.")] = "text",
-    strict: Annotated[bool, typer.Option("--strict", help="Warnings are errors.")] = False,
+    format: Annotated[str, Option("--format", help="text or json, for editors.")] = "text",
+    strict: Annotated[bool, Option("--strict", help="Warnings are errors.")] = False,
     fix: Annotated[
         bool,
-        typer.Option(
+        Option(
             "--fix",
             help="Mend errors whose repair is known, with --strict warnings, too: write the files, say what changed.",
         ),
@@ -43,10 +44,10 @@ def check(
         diagnostics, failed = diagnostics + own, failed or not sound
         if program is not None and sound and format == "text":
             exports = ", ".join(program.exports) or "no exports"
-            typer.echo(f"{file}: sound ({exports})")
+            echo(f"{file}: sound ({exports})")
     print_diagnostics(diagnostics, format)
     if failed:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _fixed(file: Path, sets: Mapping[str, str], format: str, strict: bool) -> Checked:
@@ -57,5 +58,5 @@ def _fixed(file: Path, sets: Mapping[str, str], format: str, strict: bool) -> Ch
     fixed = fixing.fix(file, sets, strict)
     fixing.write(fixed.texts)
     for edit in fixed.edits:
-        typer.echo(printable(fixing.told(edit)), err=format == "json")
+        echo(printable(fixing.told(edit)), err=format == "json")
     return fixed.checked

@@ -5,63 +5,60 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, cast
 
-import typer
-
-from mai.compiler.commands.shared import Opset, Sets, SpecFile, Weights, compile_options, program_of
+from mai.compiler.commands.shared import Opset, Sets, SpecFile, Weights, compile_options, program_of, with_diagnostics
 from mai.compiler.compile_options import DEFAULTS, Cache, CompileOptions, Drawing, FewBits, Precision, Settings
+from mai.runtime.command_line.markers import Option
+from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import MaiError
 
 if TYPE_CHECKING:
     from mai.compiler.program import Program
 
 
+@with_diagnostics
 def compile_(
     file: SpecFile,
-    out: Annotated[Path | None, typer.Option(help="Where the files go.", show_default="where the weights are")] = None,
+    out: Annotated[Path | None, Option(help="Where the files go.", show_default="where the weights are")] = None,
     weights: Weights = None,
-    export: Annotated[list[str] | None, typer.Option(help="Only these exports.")] = None,
+    export: Annotated[list[str] | None, Option(help="Only these exports.")] = None,
     opset: Opset = DEFAULTS.opset,
-    unroll: Annotated[
-        bool, typer.Option("--unroll", help="A flat graph without loops; steps are fixed.")
-    ] = DEFAULTS.unroll,
+    unroll: Annotated[bool, Option("--unroll", help="A flat graph without loops; steps are fixed.")] = DEFAULTS.unroll,
     cache: Annotated[
-        str, typer.Option(help="How a growing text keeps its past: concat, two-level, none (computed whole), or auto.")
+        str, Option(help="How a growing text keeps its past: concat, two-level, none (computed whole), or auto.")
     ] = DEFAULTS.cache,
     speculate: Annotated[
-        int, typer.Option(help="A growing text reads up to so many tokens a turn that it guesses.", min=0)
+        int, Option(help="A growing text reads up to so many tokens a turn that it guesses.", min=0)
     ] = DEFAULTS.drafts,
-    no_cache: Annotated[bool, typer.Option("--no-cache", help="The same as --cache none.")] = False,
+    no_cache: Annotated[bool, Option("--no-cache", help="The same as --cache none.")] = False,
     step: Annotated[
-        bool, typer.Option("--step/--no-step", help="Also a file of one turn, where a text grows: for streaming.")
+        bool, Option("--step/--no-step", help="Also a file of one turn, where a text grows: for streaming.")
     ] = DEFAULTS.step,
     precision: Annotated[
-        str, typer.Option(help="Of weights and products: float32; for CUDA fp16 or bf16.")
+        str, Option(help="Of weights and products: float32; for CUDA fp16 or bf16.")
     ] = DEFAULTS.precision,
     quantize: Annotated[
         str | None,
-        typer.Option(help="Keep weights in int8 or int4; what an integral repeats is multiplied in int8, too."),
+        Option(help="Keep weights in int8 or int4; what an integral repeats is multiplied in int8, too."),
     ] = DEFAULTS.quantize,
     quantize_limit: Annotated[
-        float, typer.Option(help="Refuse where that adds more than this share to the loss on held-out data.")
+        float, Option(help="Refuse where that adds more than this share to the loss on held-out data.")
     ] = DEFAULTS.quantize_limit,
-    data: Annotated[
-        list[Path] | None, typer.Option(help="Held-out data for --quantize, instead of the spec's.")
-    ] = None,
+    data: Annotated[list[Path] | None, Option(help="Held-out data for --quantize, instead of the spec's.")] = None,
     settings: Annotated[
         str,
-        typer.Option(help="optional, with defaults; or required, for hosts that can set no optional one: JavaScript."),
+        Option(help="optional, with defaults; or required, for hosts that can set no optional one: JavaScript."),
     ] = DEFAULTS.settings,
     draws: Annotated[
         str,
-        typer.Option(
+        Option(
             help="How random numbers are computed: portable, right on every engine; or fast, the same numbers, where int64 has 64 bits: ONNX Runtime, not OpenVINO."
         ),
     ] = DEFAULTS.draws,
     tokenizer: Annotated[
-        str | None, typer.Option(help="`bytes` or a tokenizers .json.", show_default="that of the data")
+        str | None, Option(help="`bytes` or a tokenizers .json.", show_default="that of the data")
     ] = DEFAULTS.tokenizer,
-    seed: Annotated[int, typer.Option(help="For first weights, where there are none.")] = DEFAULTS.seed,
-    timings: Annotated[bool, typer.Option("--timings", help="Say how long each pass took.")] = False,
+    seed: Annotated[int, Option(help="For first weights, where there are none.")] = DEFAULTS.seed,
+    timings: Annotated[bool, Option("--timings", help="Say how long each pass took.")] = False,
     sets: Sets = None,
 ) -> None:
     """Compile exports to one self-contained .onnx file each, verified against torch."""
@@ -70,7 +67,7 @@ def compile_(
     program = program_of(file, sets)
     trained = _weights_file(program, weights, out, sets)
     if trained and weights is None:
-        typer.echo(f"the weights are those of {trained}", err=True)
+        echo(f"the weights are those of {trained}", err=True)
     names = _exports(program, export)
     folder = out or (trained.parent if trained else Path())
     options = compile_options(
@@ -88,7 +85,7 @@ def compile_(
 
     with watching(seconds := Timings()):
         compile_all(program, names, trained, folder, options, check=alone)
-    typer.echo("\n".join(seconds.lines()), err=True)
+    echo("\n".join(seconds.lines()), err=True)
 
 
 def _exports(program: Program, wanted: list[str] | None) -> list[str]:

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from typing import Annotated
 
-import typer
+from mai.compiler.commands.shared import with_diagnostics
+from mai.runtime.command_line.markers import Argument, Exit
+from mai.runtime.show.terminal import echo
 
 
+@with_diagnostics
 def explain(
     slug: Annotated[
         str | None,
-        typer.Argument(
-            help="What stands in brackets after `error`, or a function's or layer's name.", show_default=False
-        ),
+        Argument(help="What stands in brackets after `error`, or a function's or layer's name.", show_default=False),
     ] = None,
 ) -> None:
     """Explain a diagnostic, with an example, or a function or layer; without a name, list all diagnostics."""
@@ -22,12 +23,12 @@ def explain(
     from mai.spec.diagnostics.foreign import FOREIGN
 
     if slug is None:
-        typer.echo(index())
+        echo(index())
         return
     if slug in CATALOG:
-        typer.echo(explanation(slug))
+        echo(explanation(slug))
         return
     function = explained(slug) or FOREIGN.get(slug)
-    typer.echo(function or explanation(slug), err=function is None)
+    echo(function or explanation(slug), err=function is None)
     if function is None:
-        raise typer.Exit(1)
+        raise Exit(1)

@@ -8,9 +8,9 @@ from functools import wraps
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ParamSpec
 
-import typer
-
 from mai.compiler.compile_options import CompileOptions, OptionError
+from mai.runtime.command_line.markers import Argument, Exit, Misuse, Option
+from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import MaiError
 
 if TYPE_CHECKING:
@@ -18,15 +18,13 @@ if TYPE_CHECKING:
     from mai.spec.diagnostics import Diagnostic
 
 Arguments = ParamSpec("Arguments")
-SpecFile = Annotated[Path, typer.Argument(help="A .mai file.", show_default=False)]
+SpecFile = Annotated[Path, Argument(help="A .mai file.", show_default=False)]
 Sets = Annotated[
     list[str] | None,
-    typer.Option("--set", help="Override a const: --set width=64, or layers.width=64 of an imported layers.mai."),
+    Option("--set", help="Override a const: --set width=64, or layers.width=64 of an imported layers.mai."),
 ]
-Weights = Annotated[
-    Path | None, typer.Option(help="A .safetensors file, its .index.json, or a folder; for the spec's, too.")
-]
-Opset = Annotated[int, typer.Option(help="The ONNX operator set: 21, 22 or 23.")]
+Weights = Annotated[Path | None, Option(help="A .safetensors file, its .index.json, or a folder; for the spec's, too.")]
+Opset = Annotated[int, Option(help="The ONNX operator set: 21, 22 or 23.")]
 
 
 def with_diagnostics(verb: Callable[Arguments, None]) -> Callable[Arguments, None]:
@@ -38,7 +36,7 @@ def with_diagnostics(verb: Callable[Arguments, None]) -> Callable[Arguments, Non
             verb(*arguments, **options)
         except MaiError as error:
             print_diagnostics(error.diagnostics, str(options.get("format", "text")))
-            raise typer.Exit(1) from error
+            raise Exit(1) from error
 
     return wrapped
 
@@ -50,9 +48,9 @@ def print_diagnostics(diagnostics: Sequence[Diagnostic], format: str = "text") -
     from mai.spec.diagnostics.render import render, to_json
 
     if format == "json":
-        typer.echo(to_json(diagnostics))
+        echo(to_json(diagnostics))
     else:
-        typer.echo(render(diagnostics, color=sys.stderr.isatty()), err=True)
+        echo(render(diagnostics, color=sys.stderr.isatty()), err=True)
 
 
 def parse_sets(words: Sequence[str] | None) -> dict[str, str]:
@@ -61,7 +59,7 @@ def parse_sets(words: Sequence[str] | None) -> dict[str, str]:
     for text in words or []:
         name, equals, value = text.partition("=")
         if not equals:
-            raise typer.BadParameter(f"--set {text}: write --set NAME=VALUE")
+            raise Misuse(f"--set {text}: write --set NAME=VALUE")
         values[name.strip()] = value.strip()
     return values
 
@@ -81,7 +79,7 @@ def compile_options(make: Callable[[], CompileOptions]) -> CompileOptions:
     try:
         return make()
     except OptionError as error:
-        raise typer.BadParameter(str(error)) from error
+        raise Misuse(str(error)) from error
 
 
 def write_text(path: Path, text: str) -> None:

@@ -5,19 +5,19 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from mai.compiler.commands.shared import Sets, SpecFile, program_of, write_text
+from mai.compiler.commands.shared import Sets, SpecFile, program_of, with_diagnostics, write_text
+from mai.runtime.command_line.markers import Option
 from mai.runtime.show.terminal import say, say_text
 
 
+@with_diagnostics
 def show(
     file: SpecFile,
-    emit: Annotated[str, typer.Option(help="summary, ast, ir, torch, onnx or diagram.")] = "summary",
-    export: Annotated[str | None, typer.Option(help="One export; by default all.")] = None,
-    out: Annotated[Path | None, typer.Option(help="A file; a diagram's ending is .svg or .md.")] = None,
+    emit: Annotated[str, Option(help="summary, ast, ir, torch, onnx or diagram.")] = "summary",
+    export: Annotated[str | None, Option(help="One export; by default all.")] = None,
+    out: Annotated[Path | None, Option(help="A file; a diagram's ending is .svg or .md.")] = None,
     after: Annotated[
-        str | None, typer.Option(help="With --emit ir: after this pass, hoist say; an unknown one lists them.")
+        str | None, Option(help="With --emit ir: after this pass, hoist say; an unknown one lists them.")
     ] = None,
     sets: Sets = None,
 ) -> None:

@@ -6,10 +6,19 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
-from mai.compiler.commands.shared import Opset, Sets, SpecFile, Weights, compile_options, print_diagnostics, program_of
+from mai.compiler.commands.shared import (
+    Opset,
+    Sets,
+    SpecFile,
+    Weights,
+    compile_options,
+    print_diagnostics,
+    program_of,
+    with_diagnostics,
+)
 from mai.compiler.compile_options import DEFAULTS, CompileOptions
+from mai.runtime.command_line.markers import Exit, Misuse, Option
+from mai.runtime.show.terminal import echo
 
 if TYPE_CHECKING:
     from mai.compiler.program import Program
@@ -25,30 +34,31 @@ def block_numbers(option: str, words: Sequence[str] | None) -> dict[str | None, 
     for word in words or ():
         block, _, text = word.rpartition("=")
         if not text.isdecimal() or int(text) < LEAST[option]:
-            raise typer.BadParameter(f"--{option} {word}: a whole number, at least {LEAST[option]}, or NAME=NUMBER")
+            raise Misuse(f"--{option} {word}: a whole number, at least {LEAST[option]}, or NAME=NUMBER")
         numbers[block or None] = int(text)
     return numbers
 
 
+@with_diagnostics
 def train(
     file: SpecFile,
-    out: Annotated[Path | None, typer.Option(help="The run's folder.", show_default="runs/NAME")] = None,
-    steps: Annotated[list[str] | None, typer.Option(help=f"Instead of the spec's. {ONE_BLOCK}")] = None,
-    batch: Annotated[list[str] | None, typer.Option(help="Instead of the spec's; the same.")] = None,
-    seed: Annotated[list[str] | None, typer.Option(help="Instead of the spec's; the same.")] = None,
+    out: Annotated[Path | None, Option(help="The run's folder.", show_default="runs/NAME")] = None,
+    steps: Annotated[list[str] | None, Option(help=f"Instead of the spec's. {ONE_BLOCK}")] = None,
+    batch: Annotated[list[str] | None, Option(help="Instead of the spec's; the same.")] = None,
+    seed: Annotated[list[str] | None, Option(help="Instead of the spec's; the same.")] = None,
     only: Annotated[
-        list[str] | None, typer.Option(help="Only this train block, on the weights that the run has of earlier ones.")
+        list[str] | None, Option(help="Only this train block, on the weights that the run has of earlier ones.")
     ] = None,
-    device: Annotated[str | None, typer.Option(help="cpu, cuda or mps; by default the best there is.")] = None,
-    precision: Annotated[str | None, typer.Option(help="float32, bf16 or fp16.")] = None,
+    device: Annotated[str | None, Option(help="cpu, cuda or mps; by default the best there is.")] = None,
+    precision: Annotated[str | None, Option(help="float32, bf16 or fp16.")] = None,
     data: Annotated[
-        list[Path] | None, typer.Option(help="Data instead of the spec's: .npz, .csv, .onnx, texts, a folder.")
+        list[Path] | None, Option(help="Data instead of the spec's: .npz, .csv, .onnx, texts, a folder.")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
+    resume: Annotated[bool, Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
     weights: Weights = None,
-    tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Write events for TensorBoard, too.")] = False,
+    tensorboard: Annotated[bool, Option("--tensorboard", help="Write events for TensorBoard, too.")] = False,
     opset: Opset = DEFAULTS.opset,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress.")] = False,
+    quiet: Annotated[bool, Option("--quiet", help="No progress.")] = False,
     sets: Sets = None,
 ) -> None:
     """Train a file, then compile its exports: mai train moons_flow.mai --out runs/moons"""
@@ -83,11 +93,11 @@ def train(
             weights=weights, only=only, tensorboard=tensorboard, opset=None if opset == DEFAULTS.opset else opset, quiet=quiet,
         )  # fmt: skip
         of = f" of {result.block}" if result.block else ""
-        typer.echo(f"stopped at step {result.steps:,}{of}; nothing is lost. Go on with: {command}", err=True)
-        raise typer.Exit(130)
+        echo(f"stopped at step {result.steps:,}{of}; nothing is lost. Go on with: {command}", err=True)
+        raise Exit(130)
     untrained = _untrained(program, result.weights)
     if untrained:
-        typer.echo(f"note: {untrained} not trained yet, which comes next: --only", err=True)
+        echo(f"note: {untrained} not trained yet, which comes next: --only", err=True)
     compile_all(
         program, list(program.exports), result.weights, folder, compiling, check=not untrained, data=options.data
     )
@@ -112,6 +122,6 @@ def _say_trained(result: Result) -> None:
     figures = {**result.figures, **{f"held-out {n}": v for n, v in result.validation.items()}}
     shown = ", ".join(f"{name} {value:.4g}" for name, value in figures.items())
     block = f" {result.block}" if result.block else ""
-    typer.echo(f"trained{block} for {result.steps:,} steps in {result.seconds:.0f} s: {shown}", err=True)
+    echo(f"trained{block} for {result.steps:,} steps in {result.seconds:.0f} s: {shown}", err=True)
     if result.kept != result.steps:
-        typer.echo(f"kept the weights of step {result.kept:,}, the best on the held-out data", err=True)
+        echo(f"kept the weights of step {result.kept:,}, the best on the held-out data", err=True)

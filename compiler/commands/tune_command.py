@@ -5,57 +5,56 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-import typer
+from mai.compiler.commands.shared import parse_sets, with_diagnostics
+from mai.runtime.command_line.markers import Argument, Misuse, Option
+from mai.runtime.show.terminal import echo
 
-from mai.compiler.commands.shared import parse_sets
 
-
+@with_diagnostics
 def tune(
-    file: Annotated[Path, typer.Argument(help="A .onnx file that mai compiled.", show_default=False)],
+    file: Annotated[Path, Argument(help="A .onnx file that mai compiled.", show_default=False)],
     quality: Annotated[
-        float, typer.Option(help="How many times worse than the reference's the quality may be.", min=1.0)
+        float, Option(help="How many times worse than the reference's the quality may be.", min=1.0)
     ] = 1.02,
     reference: Annotated[
         Literal["default", "fine"],
-        typer.Option(help="The file's own defaults, or a fine solution: 100 steps of rk4 or more."),
+        Option(help="The file's own defaults, or a fine solution: 100 steps of rk4 or more."),
     ] = "default",
     metric: Annotated[
         str,
-        typer.Option(
+        Option(
             help="W2: the exact 2-Wasserstein distance to data. Or module:function, which takes samples \\[n, ...] and data "
             "\\[m, ...] and gives a number, lower is better."
         ),
     ] = "W2",
     against: Annotated[
-        Path | None, typer.Option(help="Data instead of the spec's: rows in a .npy, or arrays by name in a .npz.")
+        Path | None, Option(help="Data instead of the spec's: rows in a .npy, or arrays by name in a .npz.")
     ] = None,
-    data: Annotated[list[Path] | None, typer.Option(help="Files for the spec's `data` line, as in training.")] = None,
+    data: Annotated[list[Path] | None, Option(help="Files for the spec's `data` line, as in training.")] = None,
     weights: Annotated[
         Path | None,
-        typer.Option(help="What the file was compiled from.", show_default="weights.safetensors beside it"),
+        Option(help="What the file was compiled from.", show_default="weights.safetensors beside it"),
     ] = None,
     folder: Annotated[
-        Path | None, typer.Option(help="Where paths in the spec start.", show_default="where the file lies")
+        Path | None, Option(help="Where paths in the spec start.", show_default="where the file lies")
     ] = None,
-    samples: Annotated[int, typer.Option(help="Samples for one measurement.", min=2)] = 1000,
+    samples: Annotated[int, Option(help="Samples for one measurement.", min=2)] = 1000,
     seeds: Annotated[
-        int, typer.Option(help="Measurements of each plan; twice as many others confirm what is chosen.", min=1)
+        int, Option(help="Measurements of each plan; twice as many others confirm what is chosen.", min=1)
     ] = 3,
     most: Annotated[
         int | None,
-        typer.Option(help="The most evaluations to try.", min=1, show_default="as many as the file's defaults"),
+        Option(help="The most evaluations to try.", min=1, show_default="as many as the file's defaults"),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(help="The file to write.", show_default="the file itself, with new defaults")
+        Path | None, Option(help="The file to write.", show_default="the file itself, with new defaults")
     ] = None,
-    plot: Annotated[Path | None, typer.Option(help="A picture of the curve: .png, .svg or .pdf.")] = None,
+    plot: Annotated[Path | None, Option(help="A picture of the curve: .png, .svg or .pdf.")] = None,
     every: Annotated[
-        bool, typer.Option("--all", help="Show every plan as it is measured, not only those worth their cost.")
+        bool, Option("--all", help="Show every plan as it is measured, not only those worth their cost.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", help="No progress, and no plans.")] = False,
-    sets: Annotated[
-        list[str] | None, typer.Option("--set", help="Consts as they were set when it was compiled.")
-    ] = None,
+    quiet: Annotated[bool, Option("--quiet", help="No progress, and no plans.")] = False,
+    sets: Annotated[list[str] | None, Option("--set", help="Consts as they were set when it was compiled.")] = None,
 ) -> None:
     """Find the fewest evaluations of the velocity that keep a sampler's quality: mai tune flow.sample.onnx
 
@@ -73,7 +72,7 @@ def tune(
     from mai.runtime.show.save import PICTURES
 
     if plot is not None and plot.suffix.lower() not in PICTURES:
-        raise typer.BadParameter(f"--plot {plot}: {', '.join(PICTURES)}")
+        raise Misuse(f"--plot {plot}: {', '.join(PICTURES)}")
     options = Options(
         quality, reference == "fine", metric, against, weights, folder, tuple(data or ()), parse_sets(sets), samples, seeds,
         most,
@@ -84,5 +83,5 @@ def tune(
         from mai.compiler.tuning.picture import draw
 
         draw(outcome, plot, file.name)
-        typer.echo(f"wrote {plot}", err=True)
+        echo(f"wrote {plot}", err=True)
     print_outcome(outcome, file, every, quiet)

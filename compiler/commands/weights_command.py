@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
-from mai.compiler.commands.shared import Sets, SpecFile, parse_sets
+from mai.compiler.commands.shared import Sets, SpecFile, parse_sets, with_diagnostics
+from mai.runtime.command_line.markers import Argument
 from mai.runtime.show.terminal import say, visible_line
 from mai.spec.diagnostics import MaiError
 
 
+@with_diagnostics
 def list_weights(file: SpecFile, sets: Sets = None) -> None:
     """List the parameters of a spec by name and shape, those of the turns of a `repeat` together."""
     from mai.compiler.check import check_without_rules
@@ -24,8 +24,9 @@ def list_weights(file: SpecFile, sets: Sets = None) -> None:
         say(f"{visible_line(name)}  {list(shape)}{f'  {count} of them' if count > 1 else ''}")
 
 
+@with_diagnostics
 def map_weights(
-    weights: Annotated[Path, typer.Argument(help="A .safetensors file, or its .index.json.", show_default=False)],
+    weights: Annotated[Path, Argument(help="A .safetensors file, or its .index.json.", show_default=False)],
     file: SpecFile,
     sets: Sets = None,
 ) -> None:

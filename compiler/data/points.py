@@ -6,11 +6,9 @@ from abc import abstractmethod
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.source_kinds import Endless, Reading, Request, Source
-from mai.spec.settings import MANY
+from mai.spec.settings import MANY, setting
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -22,8 +20,8 @@ if TYPE_CHECKING:
 class Points(Source):
     """Points in the plane; `cloud` of them make one example where it is given."""
 
-    noise: float = Field(default=0.05, ge=0)
-    cloud: int | None = Field(default=None, ge=1, le=MANY)
+    noise: float = setting(default=0.05, ge=0)
+    cloud: int | None = setting(default=None, ge=1, le=MANY)
 
     @property
     def label_count(self) -> int:

@@ -5,7 +5,7 @@ Nothing here loads numpy, so that `mai check` stays light: sources import it whe
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
@@ -102,7 +102,7 @@ class Request:
         return self.files[0] if self.files else self.base / path
 
 
-class Source(Settings):
+class Source(Settings, ABC):
     """Where training examples come from: one subclass a source, in a file of its own in `sources/`.
 
     The arrays of one that `names_fields` have names which a spec's fields must have; others fill fields by kind. One that

@@ -54,7 +54,8 @@ class Module:
 class Function:
     """A layer or a net, with the file it was written in.
 
-    A family has a `count`, and can be called once it says which `member` is meant.
+    A family has a `count`, and can be called once it says which `member` is meant. One of layers has a place `at` which the
+    parameters of its members are named.
     """
 
     declaration: ast.Function
@@ -62,6 +63,7 @@ class Function:
     count: int | None = None
     member: int | Value | None = None
     twin: Twin | None = None
+    at: WeightScope | None = None
 
     @property
     def name(self) -> str:
@@ -70,17 +72,22 @@ class Function:
 
     def scope(self, around: WeightScope) -> WeightScope:
         """Where a net names its weights, wherever it is called; in a net with a second set of parameters, in that set."""
+        if self.at is not None:
+            return self._member_scope(self.at)
         stem, owner, second = self.name, self.name, None
         if self.twin is not None:
             second = Second(self.name, self.declaration.name.id, self.twin.keep)
         elif around.second is not None:
             stem, owner = f"{around.owner}.{self.name}", around.owner
             second = Second(stem, self.name, around.second.keep)
-        if self.member is None:
-            return WeightScope(stem, owner, stem, second=second)
-        path = f"{stem}.{self.member if isinstance(self.member, int) else MEMBER}"
-        among = None if isinstance(self.member, int) else Among(stem, self.member, self.count or 0)
-        return WeightScope(path, owner, path, among=among, second=second)
+        scope = WeightScope(stem, owner, stem, second=second)
+        return scope if self.member is None else self._member_scope(scope)
+
+    def _member_scope(self, family: WeightScope) -> WeightScope:
+        if isinstance(self.member, int):
+            return family.within(str(self.member))
+        assert self.member is not None and self.count is not None, "a family cannot be called"
+        return family.within(MEMBER, Among(family.path, self.member, self.count))
 
 
 @record
@@ -202,6 +209,11 @@ class WeightScope:
         step = f".{name}_{self.counts[name]}"
         inner = replace(self, path=self.path + step, form=self.form + step, counts={})
         return inner if turns is None else inner.at("{}", (*self.turns, turns))
+
+    def within(self, member: str, among: Among | None = None) -> WeightScope:
+        """The scope of one net of the family that is named here; `among` where only the run time knows which."""
+        path, form = f"{self.path}.{member}", f"{self.form}.{member}"
+        return replace(self, path=path, form=form, counts={}, among=among or self.among)
 
     def at(self, turn: str, turns: tuple[int, ...] | None = None) -> WeightScope:
         """The scope of one turn of a body; of each, for a `turn` of `{}`."""

@@ -1,4 +1,4 @@
-"""Calls that configure: `adamw(lr = 0.05 * n)` as data, for the pydantic models to judge."""
+"""Calls that configure: `adamw(lr = 0.05 * n)` as data, for the models to judge."""
 
 from __future__ import annotations
 

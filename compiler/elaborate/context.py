@@ -87,7 +87,7 @@ class Context(Telling):
         self.open_turns: list[
             Value
         ] = []  # Of the `repeat`s around that are tried as one body: taken apart, they are numbers.
-        self.stacked: dict[str, Value] = {}  # The parameters of all nets of a family, by the name of the first.
+        self.stacked: dict[tuple[str, ...], Value] = {}  # The parameters of all nets of a family, by their names.
         self.evaluations: list[Value] = []  # How often each adaptive solver evaluated its velocity.
         self.transposes: dict[Value, Value] = {}
         self.quotients: dict[Value, tuple[Value | None, Value]] = {}  # `a / b` as (a, b), `b^-1` as (None, b)

@@ -1,7 +1,7 @@
 """The distributions: one row a family, with its parameters, what they may be, and its sentence in the reference.
 
-Their formulas are layers of the prelude (`spec/prelude/distributions.mai`): NAME_log_prob, NAME_entropy, NAME_kl and, where a draw
-is more than one operation, NAME_draw. A family without such a layer has no such formula.
+Their formulas are layers of the prelude (`spec/prelude/distributions.mai`): _NAME_log_prob, _NAME_entropy, _NAME_kl and, where a draw
+is more than one operation, _NAME_draw. A family without such a layer has no such formula.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
-"""First values that the training examples say: normalisation, medians for what is missing, weights that fit their inputs.
+"""First values that are tensors: those that the file says, and those that the training examples say.
 
-The first value of a `state` or a `param`, and a `let` that names fields of the data, may be made of all examples:
+`param A: [d, n] = log(1 + range(n)) + zeros([d, 1])` begins as the file says. The first value of a `state` or a `param`, and a `let` that names fields of the data, may be made of all examples:
 `state m = mean(across(x), axis = 0)`. Then `across` is not the batch but the whole training part. Such a value is computed once,
 before the first step, and is a weight from then on: saved, compiled in, the same for every example.
 """
@@ -11,9 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from mai.compiler.elaborate.context import Context
-from mai.compiler.ir.graph import COMPUTED, Initial, Value
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import COMPUTED, TABLE, Graph, Initial, Node, Value
 from mai.compiler.ir.operation import describe
-from mai.compiler.ir.structure import Across
+from mai.compiler.ir.rewrite import Copier, reading
+from mai.compiler.ir.structure import Across, WeightOf
 from mai.spec.diagnostics import Help
 from mai.spec.diagnostics.edit import put
 from mai.spec.source import Span
@@ -22,6 +24,38 @@ from mai.spec.source import Span
 def computed_initial() -> Initial:
     """What training computes before its first step; without training it is 1."""
     return Initial(COMPUTED, (1.0,))
+
+
+def table_initial(e: Context, value: Value, span: Span) -> Initial:
+    """A tensor that the file says: computed by numpy when the weight begins. Raises `Stop` where anything else enters it."""
+    nodes = _makers(value)
+    if nodes is None:
+        message = "a first value is known when the file is compiled: no input, draw or parameter enters it"
+        raise e.fail("first-value", span, message)
+    graph = Graph(name=TABLE)
+    copier = Copier(Builder(graph))
+    copier.nodes(nodes)
+    graph.outputs = [copier[value]]
+    return Initial(TABLE, graph=graph)
+
+
+def _makers(value: Value) -> list[Node] | None:
+    """The nodes that make a value, each after those that it reads; None where an input or a weight is among them."""
+    nodes: dict[Node, bool] = {}  # Whether what a node reads is in before it.
+    waiting = [value]
+    while waiting:
+        node = waiting[-1].producer
+        if node is None or node.op is WeightOf:
+            return None
+        if node not in nodes:
+            nodes[node] = False
+            waiting += [v for v in reading(node) if v.producer not in nodes]
+            continue
+        waiting.pop()
+        if not nodes[node]:
+            nodes.pop(node)
+            nodes[node] = True
+    return list(nodes)
 
 
 def is_of_examples(value: Value) -> bool:

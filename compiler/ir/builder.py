@@ -35,6 +35,10 @@ class Builder:
     ) -> tuple[Value, ...]:
         """Apply an operation and return all its outputs; types and lead axes follow from the inputs."""
         merged = {**op.attributes, **attributes}
+        if op.lifted is not None and any(inputs[i].type.lead for i in op.unled if i < len(inputs)):
+            result: Value = op.lifted(self, *inputs, **merged)
+            result.name = name or op.name
+            return (result,)
         types = typed(op, [v.type for v in inputs], merged)
         lead = join_leads([v.type for v in inputs])
         outputs = [t.with_lead(lead) for t in (types if isinstance(types, tuple) else (types,))]

@@ -14,8 +14,9 @@ from mai.spec.source import Span
 if TYPE_CHECKING:
     from mai.compiler.ir.structure import Structural
 
-# Outputs beside an export's own: what adaptive solvers evaluated, and how many turns growing texts took.
 COMPUTED = "computed"  # How a weight begins that the training examples say.
+TABLE = "table"  # How a weight begins whose numbers the file says.
+# Outputs beside an export's own: what adaptive solvers evaluated, and how many turns growing texts took.
 EVALUATIONS, TURNS = "evaluations", "turns"
 
 
@@ -151,11 +152,13 @@ class Follows:
 class Initial:
     """`constant(value)`, `normal(mean, std)`, `uniform(low, high)` or `identity`, with its numbers.
 
-    `computed` from the training examples before the first step, it is a constant until then.
+    `computed` from the training examples before the first step, it is a constant until then. A `table` has a graph without inputs
+    whose one output it is.
     """
 
     kind: str
     numbers: tuple[float, ...] = ()
+    graph: Graph | None = None
 
 
 @record

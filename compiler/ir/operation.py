@@ -113,7 +113,8 @@ class Operation:
     Lowerings are static methods; each is handed its backend first, so that this folder imports no numpy, torch or onnx:
     `reference(np, *arrays, **attributes)`, `torch(torch, *tensors, **attributes)`, `onnx(op, *values, **attributes)`.
     An optional input that is absent is None. Every `axis` attribute is negative: it counts from the end, so that it
-    means the same whatever lead axes there are. `unled` are the operands that cannot have lead axes; of an operation that
+    means the same whatever lead axes there are. `unled` are the operands that cannot have lead axes, and `lifted(builder, *inputs,
+    **attributes)` is the value that stands for the result where one of them differs between examples; of an operation that
     `commutes` their order makes no difference. Sizes among the
     attributes arrive resolved: as integers, or as what the backend computes with. An operation with `wants_lead` is
     handed the sizes of its output's lead axes as `lead`.
@@ -142,6 +143,7 @@ class Operation:
     alignment: ClassVar[Alignment] = Alignment.LEAD
     wants_lead: ClassVar[bool] = False
     unled: ClassVar[tuple[int, ...]] = ()
+    lifted: ClassVar[Lowering | None] = None
     commutes: ClassVar[bool] = False
     cases: ClassVar[tuple[Case, ...]]
     function: ClassVar[Function | None] = None

@@ -57,6 +57,7 @@ class Kind(Enum):
     INDEX = "a tensor of whole numbers"
     NUMBER = "a number"
     WHOLE = "a whole number"
+    PLACES = "a whole number, or a size, which may be free"
     COUNT = "a whole number of at least `least`"
     COUNTS = "whole numbers of at least one, a number or a list"
     PER_AXIS = "a whole number of at least one for each axis of the image, or one number for all"

@@ -112,13 +112,15 @@ class StepControl:
 
     Its states are `CONTROL` ones, each of them possibly one per example: whether it goes on; the share of the way that it has gone;
     the length of its next step; how often its velocity was evaluated. Then `states` of the equation, as many velocities of
-    them, what is asked for along the way, and directions of these where a derivative was taken.
+    them, what is asked for along the way, and directions of these where a derivative was taken. Who ends by an `event` stays
+    before the step that it lies in, whose length is said, with a share of the way below 1.
 
     rtol, atol: the error of a step may be atol + rtol |y|.
     order: of the method.
     weights: the sum of the absolute weights that the velocities have in the error.
     stages: new velocities a step.
     max_steps: how many steps there may be.
+    event: a condition of the text may end the way.
     """
 
     rtol: float
@@ -128,6 +130,7 @@ class StepControl:
     stages: int
     states: int
     max_steps: int
+    event: bool = False
 
 
 @open_record
@@ -162,6 +165,11 @@ class Loop(Structural):
     until: bool = False
 
     @property
+    def decides(self) -> bool:
+        """Whether a condition of the text ends it for an example, as its first state says."""
+        return self.control.event if self.control is not None else self.until
+
+    @property
     def ends_early(self) -> bool:
         """Whether examples stop in turns of their own, of which roundings may decide."""
         return self.control is not None or self.until
@@ -175,13 +183,15 @@ class Integrate(Structural):
     asked for, the states. Region: (time, states...) -> derivatives, of the states in the same order; that of a stochastic equation is
     (time, turn, step, states...) -> increments. Outputs: the last states, then the kept paths with `steps + 1` rows each, or
     an adaptive method's number of evaluations, negative where it did not arrive; then the states asked for, each
-    [*shares, *state], not a number at a share that is not within 0 and 1.
+    [*shares, *state], not a number at a share that is not within 0 and 1. With `until` the region has one more output, whether
+    an example ends here, and after the last states comes the time at which it ended, `stop` where nothing ended it.
 
     method: a solver's name.
     steps: their number as a size, None for an adaptive method.
     keep: the places of the states whose paths are kept.
     options: of the method, by name.
     asked: the places of the states that are asked for, one for each input of shares.
+    until: a condition ends it for each example.
     """
 
     method: str
@@ -189,6 +199,7 @@ class Integrate(Structural):
     keep: tuple[int, ...]
     options: Mapping[str, float]
     asked: tuple[int, ...] = ()
+    until: bool = False
 
     @property
     def before_states(self) -> int:

@@ -89,7 +89,8 @@ def _fits(type_: Type, state: Type) -> bool:
 def _integral_faults(node: Node, field: Region) -> Iterator[str]:
     states = _states(node)
     stochastic = len(field.inputs) == len(states) + 3  # The turn and the step are handed to it, too.
-    yield from _count_faults("the velocity", field, len(states) + (3 if stochastic else 1), len(states))
+    ends = int(Integrate.of(node).until)
+    yield from _count_faults("the velocity", field, len(states) + (3 if stochastic else 1), len(states) + ends)
     for state, moved in zip(states, field.outputs, strict=False):
         if moved.type.shape != state.shape or moved.type.dtype is not DType.REAL:
             yield f"a state is {state} and its derivative {moved.type}"
@@ -165,6 +166,8 @@ def _integral(node: Node, graph: Graph) -> list[Type]:
     places, count = integral.asked, len(integral.asked)
     shares = [v.type for v in node.inputs[integral.before_states - count : integral.before_states]]
     asked = [asked_type(states[i], share) for i, share in zip(places, shares, strict=True)]
+    if integral.until:
+        states = [*states, states[0].with_shape(())]
     if integral.steps is None:
         return [*states, Type(DType.INT, (), node.regions[0].inputs[0].type.lead), *asked]
     rows = integral.steps + 1

@@ -4,27 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-import numpy as np
-
 from mai.compiler.compile_options import CompileOptions
-from mai.compiler.ir.evaluate import DTYPES, Evaluation
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.build import build
 from mai.compiler.onnx.opened import opened
+from mai.compiler.onnx.roundings import UNCERTAIN, reference_with_roundings
 from mai.compiler.onnx.trial import Trial, difference, run_trial
 from mai.compiler.ops.shapes.shape import Unsqueeze
 from mai.runtime.arrays import Array
-
-UNCERTAIN = 10  # How many times float32's own error a result may be away.
-
-
-class _InFloat32(Evaluation):
-    """The numpy reference with the numbers that a file has."""
-
-    dtypes = {**DTYPES, DType.REAL: np.float32}
 
 
 def first_difference(
@@ -40,12 +30,10 @@ def first_difference(
     probe.outputs = [n.output for n in watched]
     probe.output_names = [f"probe_{i}" for i in range(len(watched))]
     results = run_trial(opened(build(probe, weights, options)), probe, trial)
-    with np.errstate(all="ignore"):
-        expected = Evaluation(probe, weights).run(trial.inputs, trial.settings)
-        rounded = _InFloat32(probe, weights).run(trial.inputs, trial.settings)
-    for node, a, b, c in zip(watched, results, expected, rounded, strict=True):
-        error = difference(a, b)
-        if not error <= max(tolerance, min(UNCERTAIN * difference(c, b), 1.0)):
+    expected, moved = reference_with_roundings(probe, weights, trial)
+    for node, result, array, by in zip(watched, results, expected, moved, strict=True):
+        error = difference(result, array)
+        if not error <= max(tolerance, min(UNCERTAIN * by, 1.0)):
             return node, error
     return None
 

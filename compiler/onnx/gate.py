@@ -31,6 +31,7 @@ from mai.compiler.onnx.build import build
 from mai.compiler.onnx.first_difference import first_difference
 from mai.compiler.onnx.opened import opened
 from mai.compiler.onnx.prepared import Prepared
+from mai.compiler.onnx.roundings import are_roundings
 from mai.compiler.onnx.trial import (
     FREE_SIZE,
     Reference,
@@ -146,7 +147,7 @@ class Gate:
             if turns is None and not own <= (told if _is_adaptive(self.prepared.plain) else TOLERANCE):
                 turns = self._turns()
                 if turns is None:
-                    raise MaiError([self._mismatch(compared.trial, own)])
+                    self._allow(compared, own)
             error = max(error, own if turns is None else self._error_of_turns(turns, compared))
             apart = max(apart, own)
         warnings = (self.metastable(apart),) if apart > told else ()
@@ -161,13 +162,20 @@ class Gate:
 
     def _error_of_turns(self, turns: Turns, compared: Comparison) -> float:
         """The largest difference from torch on the same steps. Raises `MaiError` above the tolerance."""
-        tried, verdict = compared.trial, turns.verdict(compared.trial, TOLERANCE)
+        verdict = turns.verdict(compared.trial, TOLERANCE)
         twin = max(difference(a, verdict.results[name]) for name, a in compared.results.items())
         if not twin <= TOLERANCE:
-            raise MaiError([self._mismatch(tried, twin)])
+            self._allow(compared, twin)
         if not verdict.error <= TOLERANCE:
-            raise MaiError([self._mismatch(tried, verdict.error, verdict)])
+            self._allow(compared, verdict.error, verdict)
         return verdict.error
+
+    def _allow(self, compared: Comparison, error: float, verdict: Verdict | None = None) -> None:
+        """Raise `MaiError`, unless roundings explain that results are apart: in a turn from the same states they do not."""
+        plain, results = self.prepared.plain, list(compared.results.values())
+        is_turn = verdict is not None and verdict.loop is not None
+        if is_turn or not are_roundings(plain, self.weights, compared.trial, results, TOLERANCE):
+            raise MaiError([self._mismatch(compared.trial, error, verdict)])
 
     def _narrow_error(self, comparisons: Iterable[Comparison], precision: str) -> float:
         """The error of a file in 16 bits: that of its real results, since a token is another one a rounding away."""
@@ -282,11 +290,12 @@ class Gate:
             if np.isfinite(apart)
             else "end apart, one of them not at a finite number"
         )
+        loops = [n for n in plain.walk() if n.op is Loop]
+        right = "every turn of its loops is right, but " if loops else ""
         message = (
-            f"`{plain.name}` magnifies roundings: every turn of its loops is right, but two runs that differ by roundings {ends}: "
+            f"`{plain.name}` magnifies roundings: {right}two runs that differ by roundings {ends}: "
             f"{sure} of its results can be relied on"
         )
-        loops = [n for n in plain.walk() if n.op is Loop]
         adaptive = [n for n in loops if Loop.of(n).control]
         help = "other machines get other numbers here; what can be compared are averages over many examples"
         ending = [n for n in loops if Loop.of(n).until]
@@ -294,7 +303,12 @@ class Gate:
             help = "roundings decide in which turn an example stops: a finer condition brings the runs together"
         if adaptive:
             help = "a smaller `rtol` brings the runs together where steps are too coarse for the equation; chaos stays"
-        return Diagnostic("metastable", (adaptive or ending or loops)[0].span, message, severity="warning", help=help)
+        span = next((n.span for n in [*adaptive, *ending, *loops]), None)
+        if span is None:
+            help = (
+                "a difference of nearly equal numbers has the digits in which they differ: compute it from what differs"
+            )
+        return Diagnostic("metastable", span, message, severity="warning", help=help)
 
 
 def _expected(reference: Reference, tried: Trial) -> list[Array] | None:

@@ -11,11 +11,12 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Loop, Structural
 from mai.compiler.ops.products.attention import Attention
 from mai.compiler.ops.products.cached_attention import CachedAttention
+from mai.compiler.ops.products.chosen import ChosenAffine
 from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.ops.products.product import Affine, Einsum, Matmul
 
 FREE = 16
-PRODUCTS = (Affine, Matmul, Conv, Attention, CachedAttention, Einsum)
+PRODUCTS = (Affine, ChosenAffine, Matmul, Conv, Attention, CachedAttention, Einsum)
 
 
 def known_sizes(graph: Graph) -> dict[str, int]:
@@ -47,9 +48,7 @@ def multiply_adds(region: Region, known: Mapping[str, int], products: bool = Fal
 
 def _of_node(node: Node, known: Mapping[str, int]) -> int:
     elements = size_of(node.output.type.physical, known)
-    if node.op is Affine:
-        return elements * size_of(node.inputs[0].type.shape[-1:], known)
-    if node.op is Matmul:
+    if node.op in (Affine, ChosenAffine, Matmul):
         return elements * size_of(node.inputs[0].type.shape[-1:], known)
     if node.op is Conv:
         return elements * size_of(node.inputs[1].type.shape[1:], known)

@@ -92,7 +92,7 @@ class Numbering:
             tokens = node.inputs[0], body.inputs[1]
             self._join_all(node.output, *tokens, *([] if Extend.of(node).width else body.outputs))
             return
-        count = len(body.inputs) - 1 if node.op is Loop else len(body.outputs)
+        count = len(body.inputs) - 1 if node.op is Loop else len(body.outputs) - _ends(node)
         first, inside = node.inputs[len(node.inputs) - count :], body.inputs[len(body.inputs) - count :]
         for values in zip(inside, first, body.outputs[:count], node.outputs[:count], strict=True):
             self._join_all(*values)
@@ -131,3 +131,8 @@ class Numbering:
 def _spot(node: Node, place: Place) -> Spot:
     operand, axis = place
     return (node.output if operand == RESULT else node.inputs[operand], axis)
+
+
+def _ends(node: Node) -> int:
+    """How many outputs of a body say where it ends."""
+    return int(isinstance(node.structure, Integrate) and node.structure.until)

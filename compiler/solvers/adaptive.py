@@ -7,14 +7,14 @@ After Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I, II.4.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import nan
 
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import product
-from mai.compiler.ir.structure import Loop, StepControl
+from mai.compiler.ir.structure import CONTROL, Loop, StepControl
 from mai.compiler.ir.types import Axis, DType, Type, join_leads
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
@@ -57,63 +57,73 @@ class At:
     @property
     def values(self) -> list[Value]:
         """The states of the loop, in the order of its body."""
-        return [self.going, self.tau, self.length, self.evaluations, *self.states, *self.slopes, *self.rows]
+        control = [self.going, self.tau, self.length, self.evaluations]
+        return [*control, *self.states, *self.slopes, *self.rows]
 
     def copy(self) -> At:
         """Values of the same types, for a loop's body to read."""
-        return At(
-            Value(self.going.type, "going"),
-            Value(self.tau.type, "tau"),
-            Value(self.length.type, "length"),
-            [Value(y.type, y.name) for y in self.states],
-            [Value(k.type, "slope") for k in self.slopes],
-            Value(self.evaluations.type, "evaluations"),
-            [Value(y.type, y.name) for y in self.rows],
-        )
+        names = ["going", "tau", "length", "evaluations"]
+        names += [*(y.name for y in self.states), *("slope" for _ in self.slopes), *(y.name for y in self.rows)]
+        return self.of([Value(v.type, name) for v, name in zip(self.values, names, strict=True)])
+
+    def of(self, values: Sequence[Value]) -> At:
+        """Other values in the places of these."""
+        left = iter(values)
+        going, tau, length, evaluations = (next(left) for _ in range(CONTROL))
+        states, slopes, rows = ([next(left) for _ in part] for part in (self.states, self.slopes, self.rows))
+        return At(going, tau, length, states, slopes, evaluations, rows)
 
 
-def solve(
-    problem: Problem, solver: Solver, control: Control, asked: list[Asked]
-) -> tuple[list[Value], Value, list[Value]]:
+@record
+class Step:
+    """A step of every example: from where, how long, whether it is kept and goes to the end, the velocities of its stages."""
+
+    tau: Term
+    length: Term
+    kept: Term
+    last: Term
+    slopes: list[Slopes]
+
+
+def solve(way: Way) -> list[Value]:
     """The states at the end, how often each example's velocity was evaluated, and the states along the way that are asked for.
 
     An example that has not arrived after `max_steps` steps ends as not-a-number, and its evaluations are negative.
     """
-    way = Way(problem, solver, control, asked)
-    builder = problem.builder
+    builder, control = way.builder, way.control
     first = way.begin()
     at = first.copy()
     region = Region([Value(Type(DType.INT), "turn"), *at.values])
     outer, builder.region = builder.region, region
     region.outputs = way.step(at).values
     builder.region = outer
-    loop = Loop(
-        None, fresh=False, stops=True, fill=0, control=_described(way.tableau, solver, control, len(first.states))
-    )
-    going, _, _, evaluations, *rest = builder.loop(builder.constant(control.max_steps), loop, first.values, region)
-    failed, negative = builder.constant(nan), builder.emit(el.Negative, evaluations)
-    states = [builder.emit(logic.Where, going, failed, y, name=y.name) for y in rest[: len(first.states)]]
-    evaluations = builder.emit(logic.Where, going, negative, evaluations, name="evaluations")
-    return states, evaluations, way.arrived(going, rest[len(rest) - len(asked) :])
+    described = _described(way.tableau, way.order, control, len(first.states), way.has_event)
+    loop = Loop(None, fresh=False, stops=True, fill=0, control=described)
+    made = builder.loop(builder.constant(control.max_steps), loop, first.values, region)
+    return way.arrived(first, first.of(made))
 
 
-def _described(tableau: Tableau, solver: Solver, control: Control, states: int) -> StepControl:
+def _described(tableau: Tableau, order: int, control: Control, states: int, has_event: bool) -> StepControl:
     """What a loop says of how it chooses its steps."""
     weights = float(sum(abs(c) for c in tableau.error))
     stages = len(tableau.c) - 1
-    return StepControl(control.rtol, control.atol, solver.order, weights, stages, states, control.max_steps)
+    return StepControl(control.rtol, control.atol, order, weights, stages, states, control.max_steps, has_event)
 
 
 class Way:
     """The way from `start` to `stop`, one step a turn."""
+
+    has_event = False
 
     def __init__(self, problem: Problem, solver: Solver, control: Control, asked: list[Asked]) -> None:
         assert isinstance(solver.rule, Tableau), "an adaptive method has a tableau"
         self.asked = asked
         self.problem, self.control, self.builder = problem, control, problem.builder
         self.tableau, self.order = solver.rule, solver.order
+        self.stages = len(solver.rule.c) - 1  # New velocities a step.
         tableau = self.tableau
-        rows = [*tableau.a, tableau.b, tableau.error, *(tableau.dense if asked else ())]
+        has_rows = bool(asked) or problem.ends is not None
+        rows = [*tableau.a, tableau.b, tableau.error, *(tableau.dense if has_rows else ())]
         self.coefficients = {c: self.builder.constant(float(c)) for c in sorted({c for row in rows for c in row if c})}
         self.span = self.builder.emit(el.Subtract, problem.stop, problem.start, name="span")
         self.lead = problem.states[0].type.lead
@@ -144,7 +154,8 @@ class Way:
         slopes = self.velocity(zero, states)
         length = self._first_length(states, slopes, zero)
         going, evaluations = (self.builder.spread(self.builder.constant(n), self.lead) for n in (True, 2))
-        return At(going, zero.value, length.value, states, slopes, evaluations, [self._no_rows(a) for a in self.asked])
+        rows = [self._no_rows(a) for a in self.asked]
+        return At(going, zero.value, length.value, states, slopes, evaluations, rows)
 
     def _no_rows(self, asked: Asked) -> Value:
         """Zeros, in the place of a state at each of its shares."""
@@ -183,48 +194,79 @@ class Way:
         left = 1.0 - tau
         last = proposed.emit(logic.GreaterEqual, left)
         length = last.where(left, proposed)
-        states, slopes = self._stages(at, tau, length)
+        states, slopes = self.stages_of(at, tau, length)
         error = self._error(at.states, states, slopes, length)
         going, small = self.term(at.going), error.emit(logic.LessEqual, 1.0)
         kept = going.emit(logic.LogicalAnd, small)
-        evaluations = self.term(at.evaluations) + going.where(len(self.tableau.c) - 1, 0)
-        return At(
+        evaluations = self.term(at.evaluations) + going.where(self.stages, 0)
+        step = Step(tau, length, kept, last, slopes)
+        moved = At(
             going.emit(logic.LogicalAnd, kept.emit(logic.LogicalAnd, last).emit(logic.LogicalNot)).value,
             kept.where(tau + length, tau).value,
             (length * self._factor(error, small)).value,
-            self._chosen(kept, states, at.states),
-            self._chosen(kept, slopes[-1], at.slopes),
+            self.chosen(kept, states, at.states),
+            self.chosen(kept, slopes[-1], at.slopes),
             evaluations.value,
-            [self._rows(at, tau, length, slopes, kept, last, place) for place in range(len(self.asked))],
+            self.rows(at, step),
         )
+        return self.stopped(at, moved, step)
 
-    def _rows(self, at: At, tau: Term, length: Term, slopes: list[Slopes], kept: Term, last: Term, place: int) -> Value:
+    def stopped(self, at: At, moved: At, step: Step) -> At:
+        """Where the examples are after a step, with those stopped that something else than the end of the way stops."""
+        return moved
+
+    def rows(self, at: At, step: Step) -> list[Value]:
         """What is asked for, with the states at those shares that lie in a step that was kept."""
-        asked = self.asked[place]
-        number, share = asked.place, self.term(asked.shares)
-        reached = share.emit(logic.Less, tau + length).emit(logic.LogicalOr, last)
-        inside = share.emit(logic.GreaterEqual, tau).emit(logic.LogicalAnd, reached).emit(logic.LogicalAnd, kept)
-        part = inside.where((share - tau) / inside.where(length, 1.0), 0.0)
-        powers = [tuple(row[i] for row in self.tableau.dense) for i in range(len(self.tableau.dense[0]))]
-        terms = [self.term(self._combined(power, [[k[number]] for k in slopes])[0]) for power in powers]
-        state = self.term(at.states[number])
-        rows = polynomial(state, length, terms, part)
-        return beside(inside, state.rank).where(rows, self.term(at.rows[place])).value
-
-    def arrived(self, going: Value, rows: list[Value]) -> list[Value]:
-        """What was asked for, where it lies on the way of an example that has arrived; not a number elsewhere."""
-        there = self.term(going).emit(logic.LogicalNot)
-        values = []
-        for asked, of_all in zip(self.asked, rows, strict=True):
+        filled = []
+        for asked, row in zip(self.asked, at.rows, strict=True):
             share = self.term(asked.shares)
-            known = within(share).emit(logic.LogicalAnd, there)
+            reached = share.emit(logic.Less, step.tau + step.length).emit(logic.LogicalOr, step.last)
+            inside = share.emit(logic.GreaterEqual, step.tau).emit(logic.LogicalAnd, reached)
+            inside = inside.emit(logic.LogicalAnd, step.kept)
+            part = inside.where((share - step.tau) / inside.where(step.length, 1.0), 0.0)
+            rows = self.between(at, step, asked.place, part)
+            filled.append(beside(inside, self.problem.states[asked.place].type.rank).where(rows, self.term(row)).value)
+        return filled
+
+    def between(self, at: At, step: Step, place: int, part: Term) -> Term:
+        """A state, by its place among all, at parts of a step."""
+        powers = [tuple(row[i] for row in self.tableau.dense) for i in range(len(self.tableau.dense[0]))]
+        terms = [self.term(self._combined(power, [[k[place]] for k in step.slopes])[0]) for power in powers]
+        return polynomial(self.term(at.states[place]), step.length, terms, part)
+
+    def arrived(self, first: At, at: At) -> list[Value]:
+        """The results of examples that have arrived; not a number elsewhere, and minus the evaluations."""
+        states = [self.there(at, y) for y in at.states]
+        return [
+            *states,
+            self.counted(at, self.term(at.evaluations)),
+            *self.asked_of(at, at.rows, [a.shares for a in self.asked]),
+        ]
+
+    def there(self, at: At, value: Value) -> Value:
+        """What an example has that has arrived."""
+        return self.builder.emit(logic.Where, at.going, self.builder.constant(nan), value, name=value.name)
+
+    def counted(self, at: At, evaluations: Term) -> Value:
+        """How often the velocity was evaluated, negative where an example has not arrived."""
+        counted = self.term(at.going).where(-evaluations, evaluations).value
+        counted.name = "evaluations"
+        return counted
+
+    def asked_of(self, at: At, rows: list[Value], shares: list[Value]) -> list[Value]:
+        """What was asked for at shares that lie on the way of an example that has arrived; not a number elsewhere."""
+        there = self.term(at.going).emit(logic.LogicalNot)
+        values = []
+        for asked, share, of_all in zip(self.asked, shares, rows, strict=True):
+            known = within(self.term(share)).emit(logic.LogicalAnd, there)
             values.append(only(known, self.term(of_all), self.problem.states[asked.place].type.rank).value)
         return values
 
-    def _chosen(self, condition: Term, yes: list[Value], no: list[Value]) -> list[Value]:
+    def chosen(self, condition: Term, yes: list[Value], no: list[Value]) -> list[Value]:
+        """One list of values where a condition holds, the other elsewhere."""
         return [condition.where(self.term(a), self.term(b)).value for a, b in zip(yes, no, strict=True)]
 
-    def _stages(self, at: At, tau: Term, length: Term) -> tuple[list[Value], list[Slopes]]:
+    def stages_of(self, at: At, tau: Term, length: Term) -> tuple[list[Value], list[Slopes]]:
         """The states after a step, which the last stage begins at, and the velocities of all stages."""
         slopes, states = [at.slopes], at.states
         shares = sorted({*self.tableau.c[1:]})

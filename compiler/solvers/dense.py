@@ -25,6 +25,9 @@ class Asked:
     shares: Value
 
 
+NOWHERE = -1.0  # A share of no way.
+
+
 def within(share: Term) -> Term:
     """Whether each share is one of the way."""
     return share.emit(logic.GreaterEqual, 0.0).emit(logic.LogicalAnd, share.emit(logic.LessEqual, 1.0))
@@ -58,12 +61,11 @@ class Path:
         turn = way.emit(el.Floor).emit(el.Minimum, steps - 1.0).emit(el.StopGradient)
         part, turn = beside(way - turn, rank), turn.emit(el.ToInt)
         a, b = self._ends(builder, self.states, turn)
-        rows = a + (b - a) * part
+        ends = [a, b]
         if self.slopes is not None:
             h = Term(builder, self.length)
-            before, after = (k * h for k in self._ends(builder, self.slopes, turn))
-            bend = (b - a) * (1.0 - 2.0 * part) + before * (part - 1.0) + after * part
-            rows = rows + bend * part * (part - 1.0)
+            ends += [k * h for k in self._ends(builder, self.slopes, turn)]
+        rows = cubic(ends, part)
         return only(inside, rows, rank).value
 
     def _ends(self, builder: Builder, rows: Value, turn: Term) -> tuple[Term, Term]:
@@ -72,6 +74,26 @@ class Path:
         places = (turn, turn.emit(el.Add, 1))
         first, last = (builder.emit(Take, rows, p.value, axis=-rank, rank=rank, index_rank=turn.rank) for p in places)
         return Term(builder, first), Term(builder, last)
+
+
+def cubic(ends: list[Term], part: Term) -> Term:
+    """At a part of a step, the cubic through the states at both ends and the velocities there, times the step's length.
+
+    `ends` are these four, or the states alone: then it is a line.
+    """
+    a, b, *slopes = ends
+    line = a + (b - a) * part
+    if not slopes:
+        return line
+    before, after = slopes
+    bend = (b - a) * (1.0 - 2.0 * part) + before * (part - 1.0) + after * part
+    return line + bend * part * (part - 1.0)
+
+
+def reached(end: Term, share: Value) -> Value:
+    """Shares of the way, `NOWHERE` for those beyond the share at which it ended."""
+    asked = Term(end.builder, share)
+    return asked.emit(logic.LessEqual, end).where(asked, NOWHERE).value
 
 
 def polynomial(state: Term, length: Term, terms: list[Term], part: Term) -> Term:

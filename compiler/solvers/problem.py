@@ -7,6 +7,7 @@ from fractions import Fraction
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Value
+from mai.compiler.ir.operation import Operation
 from mai.compiler.ops import elementwise as el
 from mai.spec.record import record
 
@@ -19,6 +20,7 @@ class Problem:
 
     That of a stochastic equation is `velocity(time, states, turn, step)` and gives increments. `stages(times)` computes what
     the velocity needs of the time alone, for all times of the innermost lead axis at once, and gives a `velocity` for each.
+    `ends` says, with the inputs of `velocity`, whether an example has come to its end; None where the interval alone says it.
     """
 
     builder: Builder
@@ -27,6 +29,25 @@ class Problem:
     states: list[Value]
     velocity: Callable[..., Slopes]
     stages: Callable[[Value], list[Callable[..., Slopes]]]
+    ends: Callable[..., End] | None = None
+
+
+@record
+class Compared:
+    """Two numbers, or arrays of them, that a condition compares, by which operation, and the truth that comes of it."""
+
+    op: type[Operation]
+    left: Value
+    right: Value
+    truth: Value
+
+
+@record
+class End:
+    """Whether an example ends at a time with states, and the comparisons that decide it."""
+
+    holds: Value
+    compared: list[Compared]
 
 
 def combined(builder: Builder, terms: dict[Fraction, Value], slopes: list[Value], row: tuple[Fraction, ...]) -> Value:

@@ -1,8 +1,7 @@
 """What a block of turns does with one state: its way there, and its way back.
 
-Either all states of the block are made, forward by h = a h + b in place, backward by the same from the last turn to the first
-(Gu and Dao 2023, 3.3): g_{t-1} = g_{t-1} + a_t g_t; what comes back to a_t is g_t h_{t-1}, to b_t it is g_t. Or only what is read
-of them is (`decayed_products.py`), and the way back is autograd's.
+Either all states of the block are made (`scans.py`), and what comes back to a_t is g_t h_{t-1}, to b_t it is g_t. Or only what is
+read of them is (`decayed_products.py`), and the way back is autograd's.
 """
 
 from __future__ import annotations
@@ -13,6 +12,7 @@ import torch
 from torch import Tensor
 
 from mai.compiler.torch.decayed_products import decayed_products
+from mai.compiler.torch.scans import scan, scan_back
 
 Places = tuple[int, ...]
 Came = Sequence[Tensor | None]  # What came back to `leaves`.
@@ -28,7 +28,7 @@ class Scanned:
 
     def __init__(self, parts: Sequence[Tensor], first: Tensor, turns: int) -> None:
         self.a, self.b = (x.expand(turns, *first.shape) for x in parts)
-        states = _scan(self.a.detach(), self.b.detach(), first)
+        states = scan(self.a.detach(), self.b.detach(), first)
         self.leaves = tuple(h.requires_grad_(torch.is_grad_enabled()) for h in (states[:-1], states[1:]))
         self.gives, self.last = self.leaves, states[-1].clone()
 
@@ -39,7 +39,7 @@ class Scanned:
     def back(self, came: Came, carry: Tensor) -> tuple[Tensor, Pairs]:
         """What comes back to the first state, and to a and b, from `carry`, what came from later turns."""
         before, after = came
-        g, first = _scan_back(self.a.detach(), before, after, carry)
+        g, first = scan_back(self.a.detach(), before, after, carry)
         products = g * self.leaves[0].detach() if self.a.requires_grad else g
         return first, [(self.a, products), (self.b, g)]
 
@@ -72,30 +72,3 @@ class Read:
         """All of it came by autograd."""
         (first,) = came
         return torch.zeros_like(self.leaves[0]) if first is None else first, []
-
-
-def _scan(a: Tensor, b: Tensor, first: Tensor) -> Tensor:
-    """The states h_t = a_t h_{t-1} + b_t, [1 + turns, ...], from the first on."""
-    states = torch.empty(len(a) + 1, *first.shape, dtype=torch.promote_types(first.dtype, b.dtype), device=first.device)
-    states[0], states[1:] = first, b
-    steps = states.unbind(0)
-    for slope, before, after in zip(a.to(states.dtype).unbind(0), steps, steps[1:], strict=False):
-        after.addcmul_(slope, before)
-    return states
-
-
-def _scan_back(a: Tensor, before: Tensor | None, after: Tensor | None, last: Tensor) -> tuple[Tensor, Tensor]:
-    """What comes back to the states after each turn, g_t = after_t + before_{t+1} + a_{t+1} g_{t+1}, and to the first.
-
-    `before` and `after` are what came to the states by themselves, [turns, ...], `last` what came from later turns.
-    """
-    came = torch.zeros_like(a, dtype=last.dtype) if after is None else after.to(last.dtype)
-    if before is not None:
-        came = torch.cat([came[:-1] + before[1:], came[-1:]])
-    total = torch.empty_like(came, memory_format=torch.contiguous_format)
-    slopes, parts, steps = (x.unbind(0) for x in (a.to(last.dtype), came, total))
-    torch.add(parts[-1], last, out=steps[-1])
-    for t in reversed(range(len(steps) - 1)):
-        torch.addcmul(parts[t], slopes[t + 1], steps[t + 1], out=steps[t])
-    first = slopes[0] * steps[0]
-    return total, first if before is None else first + before[0]

@@ -1,4 +1,4 @@
-"""Sums of outer products that decay, within a block of turns: H_t = a_t H_{t-1} + k_t v_t^T, of which y_t = q_t^T H_t is read."""
+"""Sums of outer products that decay, by chunks of turns: H_t = a_t H_{t-1} + k_t v_t^T, of which y_t = q_t^T H_t is read."""
 
 from __future__ import annotations
 
@@ -7,6 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
+
+from mai.compiler.torch.scans import scanned
+
+CHUNK = 16  # Turns that are one product of matrices; measured: 32 takes a tenth longer, 64 a third.
 
 
 class _Decays(torch.autograd.Function):
@@ -33,18 +37,32 @@ class _Decays(torch.autograd.Function):
 
 
 def decayed_products(decay: Tensor, key: Tensor, value: Tensor, query: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
-    """What a block reads of the states, [turns, ..., m], and the state after it, [..., n, m].
+    """What is read of the states, [turns, ..., m], and the state after the last turn, [..., n, m].
 
     Args:
         decay: [turns, ...].
         key, query: [turns, ..., n].
         value: [turns, ..., m].
-        first: the state before the block, [..., n, m].
+        first: the state before, [..., n, m].
     """
-    a = decay.movedim(0, -1)
-    k, v, q = (x.movedim(0, -2) for x in (key, value, query))
+    left = len(decay) % CHUNK
+    whole = len(decay) - left
+    reads = []
+    for begin, end, size in ((0, whole, CHUNK), (whole, len(decay), left)):
+        if begin < end:
+            a, k, v, q = (x[begin:end].reshape(-1, size, *x.shape[1:]) for x in (decay, key, value, query))
+            read, first = _chunks(a, k, v, q, first)
+            reads.append(read)
+    return torch.cat(reads), first
+
+
+def _chunks(decay: Tensor, key: Tensor, value: Tensor, query: Tensor, first: Tensor) -> tuple[Tensor, Tensor]:
+    """The same of [chunks, turns, ...]; only what goes from chunk to chunk is done one after the other."""
+    a = decay.movedim(1, -1)
+    k, v, q = (x.movedim(1, -2) for x in (key, value, query))
     decays: Tensor = _Decays.apply(a)  # type: ignore[no-untyped-call]
-    since = a[..., :1] * decays[..., 0]
-    read = (q @ k.mT * decays) @ v + (q * since.unsqueeze(-1)) @ first
-    last = since[..., -1:, None] * first + (k * decays[..., -1, :, None]).mT @ v
-    return read.movedim(-2, 0), last
+    since = (a[..., :1] * decays[..., 0]).unsqueeze(-1)
+    added = (k * decays[..., -1, :, None]).mT @ v
+    before, last = scanned(since[..., -1:, :], added, first)
+    read = (q @ k.mT * decays) @ v + (q * since) @ before
+    return read.movedim(-2, 1).flatten(0, 1), last

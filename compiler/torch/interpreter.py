@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import cast
 
 import torch
@@ -12,6 +12,7 @@ from mai.compiler.ir import sizes
 from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.interpreter import Interpreter
+from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.rewrite import free_values, made_in
 from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.structure import Adjoint, Constant, Loop, WeightOf
@@ -19,10 +20,12 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, StopGradient, Subtract
 from mai.compiler.ops.elementwise.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
 from mai.compiler.ops.losses.matching import Matching
+from mai.compiler.ops.products.chosen import ChosenAffine
 from mai.compiler.ops.products.product import Matmul
 from mai.compiler.passes.loops.recurrence import Recurrence, Update, find_recurrence
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.torch.adjoint import adjoint
+from mai.compiler.torch.chosen_call import chosen_affine
 from mai.compiler.torch.draw_calls import CALLS as DRAWN
 from mai.compiler.torch.implicit import implicit
 from mai.compiler.torch.loops import loop
@@ -37,7 +40,7 @@ ARITHMETIC = (
     Add, Subtract, Multiply, Divide, Modulo, Less, LessEqual, Greater, GreaterEqual, Equal, NotEqual,
 )  # fmt: skip
 # Operations that are one call of a function of ours.
-CALLS = {**DRAWN, Matching: matching}
+CALLS: dict[type[Operation], Callable[..., object]] = {**DRAWN, Matching: matching, ChosenAffine: chosen_affine}
 Scalar = int | fx.Proxy
 STEPS_NAME = "steps"  # The size of a block of turns.
 STEPS = sizes.symbol(STEPS_NAME)

@@ -9,7 +9,9 @@ import numpy as np
 import torch
 from torch import nn
 
+from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import COMPUTED, Weight
+from mai.compiler.passes import forms
 from mai.runtime.arrays import Array
 
 
@@ -107,6 +109,9 @@ def first_value(weight: Weight, seed: int) -> Array:
     numbers = weight.init.numbers
     if weight.init.kind == "identity":
         return np.eye(*weight.shape, dtype=np.float32)
+    if weight.init.graph is not None:
+        (table,) = evaluate(forms.prepare(weight.init.graph), {}, None, {})
+        return np.ascontiguousarray(table, np.float32)
     if weight.init.kind in ("constant", COMPUTED):
         return np.full(weight.shape, numbers[0], np.float32)
     name = weight.name if weight.follows is None else weight.follows.source

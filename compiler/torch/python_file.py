@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
+from math import prod
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 
 from mai.compiler.ir.graph import COMPUTED, Graph, Initial, Weight
 from mai.compiler.ir.operation import Operation
+from mai.compiler.ops.products.chosen import ChosenAffine
 from mai.compiler.ops.random import choice, philox
 from mai.compiler.ops.random import random_numbers as random
 from mai.compiler.ops.random.choice import Choose
@@ -18,10 +20,13 @@ from mai.compiler.ops.random.random_numbers import Draw
 from mai.compiler.ops.random.words import NumpyWords, TorchWords, Words
 from mai.compiler.passes.forms import readable
 from mai.compiler.program import Program
+from mai.compiler.torch import chosen_call as chosen
 from mai.compiler.torch import draw_calls as draws
 from mai.compiler.torch.names import writable
+from mai.compiler.torch.parameters import first_value
 from mai.compiler.torch.python_source import INDENT, TAKEN, forward
 
+MOST_WRITTEN = 1000  # Numbers of a weight's first value.
 HEADER = '''\
 """{title}
 
@@ -78,6 +83,7 @@ def source(program: Program, exports: Iterable[str]) -> str:
     parts += [_module(program, name, graph) for name, graph in graphs.items()]
     parts += _generator(drawn) if drawn else []
     parts += _choice() if Choose in used else []
+    parts += _chosen() if ChosenAffine in used else []
     return "\n\n\n".join(part.rstrip("\n") for part in parts) + "\n"
 
 
@@ -98,6 +104,12 @@ def _choice() -> list[str]:
     """The text of the choice of a token."""
     constant = f"COLDEST = {choice.COLDEST!r}"
     return [constant, _class_of("Choose", Choose, (Choose.torch,)), inspect.getsource(draws.choose)]
+
+
+def _chosen() -> list[str]:
+    """The text of products with chosen matrices."""
+    called = inspect.getsource(chosen.chosen_affine).replace("@fx.wrap\n", "").replace(": type[Operation]", "")
+    return [_class_of("ChosenAffine", ChosenAffine, (ChosenAffine.torch,)).replace("torch: Arrays", "torch"), called]
 
 
 def _class_of(head: str, draw: type[Operation], methods: Iterable[Any]) -> str:
@@ -152,8 +164,15 @@ def _entry(entry: Any, opening: str, closing: str, indent: str) -> list[str]:
 
 def _first(weight: Weight) -> str:
     """A weight with its first value."""
-    value = _initial(weight.init, weight.shape)
+    value = _initial(weight.init, weight.shape) if weight.init.graph is None else _table(weight)
     return f"nn.Parameter({value})" if weight.trained else value
+
+
+def _table(weight: Weight) -> str:
+    """Numbers that the file says, NaN for more than are readable: they come with the weights."""
+    if prod(weight.shape) > MOST_WRITTEN:
+        return f"torch.full({weight.shape}, torch.nan)"
+    return f"torch.tensor({first_value(weight, 0).tolist()})"
 
 
 def _initial(init: Initial, shape: tuple[int, ...]) -> str:

@@ -14,6 +14,7 @@ from mai.compiler.torch.names import identifier
 
 TAKEN = (
     "choose",
+    "chosen_affine",
     "loop",
     "matching",
     "random_halves",

@@ -19,9 +19,7 @@ from mai.compiler.torch.block_states import Pairs, Places, Read, Scanned
 from mai.compiler.torch.loops import Empty, empty_rows
 
 BLOCK = 16  # Turns; measured: 8, 16 and 32 are within a fifth of each other, 64 takes longer.
-READ_BLOCK = (
-    32  # The same where every state is read by products: 16 and 32 take as long, and shorter ones are more calls.
-)
+READ_BLOCK = 256  # The same where every state is read by products, whose chunks are done together: fewer, larger calls.
 
 Outer = Tensor | int  # What a region reads from around the loop: values, and sizes.
 Region = tuple[torch.nn.Module, tuple[Outer, ...]]  # With what it reads.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from math import prod
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -20,7 +19,6 @@ from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
-from mai.compiler.training.initial_weights import loaded_names
 from mai.compiler.training.step_function import Module
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -51,12 +49,11 @@ def compute_first_values(
     weights.begin_as_sources({name for name, _ in graphs})
 
 
-def known_first_values(program: Program, path: Path | None, ended: Collection[str | None]) -> set[str]:
-    """The weights whose first values stand already: those of a file of weights, and those of train blocks that have `ended`."""
-    known = loaded_names(program, path)
-    for training in (t for t in program.trainings if t.name in ended):
-        known |= program.lets.keys() | {first.weight for first in training.first_values}
-    return known
+def first_values_before(program: Program, training: Training) -> set[str]:
+    """The weights whose first values the train blocks before this one have computed."""
+    earlier = program.trainings[: program.trainings.index(training)]
+    lets = set(program.lets) if earlier else set()
+    return lets.union(first.weight for each in earlier for first in each.first_values)
 
 
 def _graphs(program: Program, training: Training) -> Iterator[tuple[str, Graph]]:

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+
+import torch
+from accelerate import Accelerator
+from torch import Tensor
 
 from mai.compiler import program
 from mai.compiler.program import Training
@@ -10,33 +16,76 @@ from mai.compiler.torch.parameters import Weights
 from mai.compiler.training.moved import nothing_moves
 from mai.compiler.training.optimizer import make_optimizer
 from mai.compiler.training.step_function import Module
-from mai.spec.diagnostics import MaiError
+from mai.spec.diagnostics import Diagnostic, MaiError
 
-MakeModule = Callable[[Sequence[int]], Module]  # The outputs of the train graph with these numbers.
+MakeModules = Callable[
+    [Sequence[int]], list[Module]
+]  # Of the outputs with these numbers, one for each part of a batch.
 
 
 class Objective:
     """What one `minimize` computes and moves.
 
-    `module` computes the loss of each example and, for the first objective of every step, what becomes of the `states` that
-    the block writes; `reporting` computes the reports, too, for the last one of every step.
+    `modules` compute the loss of each example and, for the first objective of every step, what becomes of the `states` that
+    the block writes; `reporting` compute the reports, too, for the last one of every step.
 
     Raises:
         MaiError: it moves no weight.
     """
 
-    def __init__(self, training: Training, written: program.Objective, weights: Weights, module: MakeModule) -> None:
-        self.written = written
+    def __init__(self, training: Training, written: program.Objective, weights: Weights, modules: MakeModules) -> None:
+        self.written, self.block = written, training.name
         steady = [o for o in training.objectives if o.every == 1] or list(training.objectives)
         is_first, is_last = written is steady[0], written is steady[-1]
         reports = [r.output for r in training.reports] if is_last else []
         updates = training.updates if is_first else ()
         self.states = tuple(u.weight for u in updates)
         outputs = [written.output, *(u.output for u in updates)]
-        self.module = module(outputs)
-        self.reporting = module([*outputs, *reports]) if reports else self.module
+        self.modules = modules(outputs)
+        self.reporting = modules([*outputs, *reports]) if reports else self.modules
         self.parameters = weights.chosen(lambda w: training.moves(written, w))
         if not self.parameters:
             raise MaiError([nothing_moves(written)])
         self.optimizer = make_optimizer(training.settings.optimizer, self.parameters.values())
         self.base = training.settings.optimizer.lr
+
+    def gradients(
+        self, accelerator: Accelerator, parts: Sequence[range], fields: Mapping[str, Tensor], step: int, report: bool
+    ) -> tuple[Tensor, Sequence[Tensor], Sequence[Tensor]]:
+        """Add up the gradients of a batch's parts.
+
+        Args:
+            parts: the places of each part's examples in the whole batch; `fields` has those of all parts, [batch, ...].
+
+        Returns:
+            The mean loss, what becomes of the states, and the means of what is to be reported.
+
+        Raises:
+            MaiError: the loss depends on no weight.
+        """
+        parameters, count = list(self.parameters.values()), sum(map(len, parts))
+        states: Sequence[Tensor] = ()
+        figures: list[Tensor] = []
+        for part, module in zip(parts, self.reporting if report else self.modules, strict=True):
+            rows, share = slice(part.start - parts[0].start, part.stop - parts[0].start), len(part) / count
+            with accelerator.autocast():
+                losses, *rest = module({name: tensor[rows] for name, tensor in fields.items()}, step)
+            loss = losses.mean()
+            if not loss.requires_grad:
+                raise MaiError([nothing_moves(self.written)])
+            accelerator.backward(share * loss if share < 1 else loss, inputs=parameters)
+            states = rest[: len(self.states)]
+            figures.append(
+                torch.stack([loss.detach(), *(r.detach().float().mean() for r in rest[len(self.states) :])]) * share
+            )
+        loss, *reported = torch.stack(figures).sum(0)
+        return loss, states, reported
+
+    def not_finite(self, step: int, loss: float, checkpoints: Sequence[Path]) -> MaiError:
+        """The error of a loss that is no finite number, at a step from 0."""
+        where = f"the last good checkpoint is {checkpoints[-1]}" if checkpoints else "there is no checkpoint yet"
+        shown = "infinite" if math.isinf(loss) else "not a number"
+        of = f" of `{self.block}`" if self.block else ""
+        message = f"at step {step + 1:,}{of} the objective `{self.written.text}` is {shown}; {where}"
+        help = "a smaller learning rate or `clip = 1.0` often helps"
+        return MaiError([Diagnostic("loss-not-finite", self.written.span, message, help=help)])

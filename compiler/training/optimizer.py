@@ -18,7 +18,7 @@ def make_optimizer(settings: Optimizer, parameters: Iterable[nn.Parameter]) -> t
     """The optimizer that the spec names."""
     if isinstance(settings, TorchOptimizer):
         make: Callable[..., torch.optim.Optimizer] = getattr(torch.optim, settings.torch_class)
-        return make(list(parameters), **settings.model_dump(), **_fastest(make))
+        return make(list(parameters), **settings.as_dict(), **_fastest(make))
     assert isinstance(settings, OwnOptimizer), f"{settings.name} is of torch's optimizers, or has a rule of its own"
     return RuleOptimizer(parameters, settings)
 

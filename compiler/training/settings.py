@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol
 
-from pydantic import AfterValidator, Field, SerializeAsAny, model_validator
-
 from mai.compiler.registry import Registry
-from mai.spec.settings import MANY, Choice, Settings
+from mai.spec.setting_types import Wrong
+from mai.spec.settings import MANY, Choice, Settings, setting
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -16,13 +15,12 @@ if TYPE_CHECKING:
     State = dict[str, Tensor]
 
 
-def _below_one(betas: tuple[float, float]) -> tuple[float, float]:
+def _below_one(betas: tuple[float, float]) -> None:
     if not all(0 <= b < 1 for b in betas):
-        raise ValueError("are at least 0 and below 1")
-    return betas
+        raise Wrong("are at least 0 and below 1")
 
 
-Betas = Annotated[tuple[float, float], AfterValidator(_below_one)]
+Betas = Annotated[tuple[float, float], _below_one]
 """How much of their past the two moving averages of an optimizer keep at each step."""
 
 
@@ -41,7 +39,7 @@ class TorchOptimizer(Optimizer):
     torch_class: ClassVar[str]
 
 
-class OwnOptimizer(Optimizer):
+class OwnOptimizer(Optimizer, ABC):
     """A rule of ours for one weight, in methods of tensors alone."""
 
     @abstractmethod
@@ -68,7 +66,7 @@ class Watcher(Protocol):
         """Go on from a checkpoint's numbers."""
 
 
-class Schedule(Settings):
+class Schedule(Settings, ABC):
     """How the learning rate moves: one subclass a schedule, in a file of its own in `schedules/`."""
 
     @abstractmethod
@@ -83,7 +81,7 @@ class Schedule(Settings):
 class WarmedUp(Schedule):
     """Up over `warmup` steps, then as the subclass says."""
 
-    warmup: int = Field(default=0, ge=0, le=MANY)
+    warmup: int = setting(default=0, ge=0, le=MANY)
 
     def factor(self, step: int, steps: int) -> float:
         if step < self.warmup:
@@ -95,6 +93,29 @@ class WarmedUp(Schedule):
         """The same, counted from the end of the warmup."""
 
 
+class Kept(Settings):
+    """Which weights are there when a run has ended."""
+
+
+class Last(Kept):
+    """Those of the last step."""
+
+    name: ClassVar[str] = "last"
+
+
+class Best(Kept):
+    """Those of the least loss on the held-out examples, or of the best `metric`, a number that the block reports: `best(auc, max)`.
+
+    With `patience`, training ends where none was better for so many steps.
+    """
+
+    name: ClassVar[str] = "best"
+    metric: str = "loss"
+    goal: Literal["min", "max"] = "min"
+    patience: int | None = setting(default=None, ge=1, le=MANY)
+
+
+KEPT: dict[str, type[Kept]] = {model.name: model for model in (Last, Best)}
 OPTIMIZERS = Registry[Optimizer]("mai.compiler.training.optimizers")
 SCHEDULES = Registry[Schedule]("mai.compiler.training.schedules")
 
@@ -102,23 +123,26 @@ SCHEDULES = Registry[Schedule]("mai.compiler.training.schedules")
 class TrainSettings(Settings):
     """The head of a train block. Exactly one of `steps` and `epochs` is given.
 
-    `keep` says which weights are written at the end: the last, or those of the lowest loss on held-out examples.
+    `keep` says which weights are written at the end. Held-out examples are looked at every `evaluate` steps, by default ten times. A
+    batch is computed in `accumulate` parts, one after the other: in the memory of one, with the step of the whole.
     """
 
-    steps: int | None = Field(default=None, ge=1, le=MANY)
-    epochs: float | None = Field(default=None, gt=0, le=MANY)
-    batch: int = Field(default=64, ge=1, le=MANY)
-    optimizer: Annotated[SerializeAsAny[Optimizer], Choice(OPTIMIZERS, usual="adamw")] = Field(
-        default_factory=lambda: OPTIMIZERS["adamw"].model_validate({})
+    steps: int | None = setting(default=None, ge=1, le=MANY)
+    epochs: float | None = setting(default=None, gt=0, le=MANY)
+    batch: int = setting(default=64, ge=1, le=MANY)
+    optimizer: Annotated[Optimizer, Choice(OPTIMIZERS, usual="adamw")] = setting(
+        default_factory=lambda: OPTIMIZERS["adamw"].of({})
     )
-    schedule: Annotated[SerializeAsAny[Schedule], Choice(SCHEDULES, usual="cosine")] = Field(
-        default_factory=lambda: SCHEDULES["constant"].model_validate({})
+    schedule: Annotated[Schedule, Choice(SCHEDULES, usual="cosine")] = setting(
+        default_factory=lambda: SCHEDULES["constant"].of({})
     )
-    ema: float | None = Field(default=None, gt=0, lt=1)
-    clip: float | None = Field(default=None, gt=0)
-    seed: int = Field(default=0, ge=0, lt=2**31)
+    ema: float | None = setting(default=None, gt=0, lt=1)
+    clip: float | None = setting(default=None, gt=0)
+    seed: int = setting(default=0, ge=0, lt=2**31)
     precision: Literal["float32", "bf16", "fp16"] = "float32"
-    keep: Literal["last", "best"] = "last"
+    keep: Annotated[Kept, Choice(KEPT)] = setting(default_factory=lambda: Last.of({}))
+    evaluate: int | None = setting(default=None, ge=1, le=MANY)
+    accumulate: int = setting(default=1, ge=1, le=MANY)
     freeze: str | tuple[str, ...] = ()
 
     @property
@@ -126,8 +150,7 @@ class TrainSettings(Settings):
         """The names, or patterns of names, of the parameters that stay as they are."""
         return (self.freeze,) if isinstance(self.freeze, str) else self.freeze
 
-    @model_validator(mode="after")
-    def _one_length(self) -> TrainSettings:
-        if (self.steps is None) == (self.epochs is None):
-            raise ValueError("says how long it trains: `steps = 2000` or `epochs = 30`, one of them")
-        return self
+    def misfit(self) -> str | None:
+        if (self.steps is None) != (self.epochs is None):
+            return None
+        return "says how long it trains: `steps = 2000` or `epochs = 30`, one of them"

@@ -13,6 +13,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
+from pydantic_core import to_json
 from torch import Tensor
 
 from mai.compiler.data import label_names as labels
@@ -24,21 +25,21 @@ from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.training.drawn_blocks import DrawSource, lift_draws
-from mai.compiler.training.first_values import compute_first_values, known_first_values
-from mai.compiler.training.initial_weights import initial_weights
-from mai.compiler.training.moved import nothing_moves
+from mai.compiler.training.first_values import compute_first_values, first_values_before
+from mai.compiler.training.initial_weights import initial_weights, loaded_names
 from mai.compiler.training.objective import Objective
 from mai.compiler.training.optimizer import LearningRate, MovingAverage, set_rate
 from mai.compiler.training.options import Options, Result
 from mai.compiler.training.run import checkpoint as ck
 from mai.compiler.training.run import folder
 from mai.compiler.training.run.best import Best
-from mai.compiler.training.run.processes import Processes
+from mai.compiler.training.run.processes import Processes, parts_of
 from mai.compiler.training.run.progress import Meter, Metrics
 from mai.compiler.training.run.recording import Recorder
 from mai.compiler.training.run.stage import BLOCKS, Ended, Stage, as_text, begin
 from mai.compiler.training.run.stopping import stoppable
 from mai.compiler.training.scaling import Scaling
+from mai.compiler.training.settings import Best as BestKept
 from mai.compiler.training.step_function import Module
 from mai.compiler.training.validation import Validation, on_device
 from mai.runtime.arrays import Array
@@ -48,6 +49,7 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 
 REPORTS = 100
 VALIDATIONS = 10
+FIRST_SAVE = 2.0  # Seconds; each wait after it is twice as long, up to that of the options.
 LOSSES = "losses"  # Of every objective, in a checkpoint: the last one known.
 SMALL_STEP = 1e9  # Multiply-adds.
 
@@ -70,14 +72,15 @@ class Trainer:
         self.device = torch.device("cpu") if place.type == "cpu" else place
         self.data = self._load()
         self.batch = min(options.batch or settings.batch, self.data.count or 1 << 60)
-        self.processes.check(training.graph, self.batch)
+        self.processes.check(self._minimized(), self.batch, settings.accumulate)
         self.share = self.processes.share(self.batch)
+        self.parts = parts_of(self.share, settings.accumulate)
         self.steps = self._steps()
         self.rate = LearningRate(settings.schedule, self.steps)
         self.weights = self._first_weights().to(self.device)
         self._compute_first_values()
         self._choose_threads()
-        self.objectives = [Objective(training, o, self.weights, self.module) for o in training.objectives]
+        self.objectives = [Objective(training, o, self.weights, self.modules) for o in training.objectives]
         moved = {name: p for o in self.objectives for name, p in o.parameters.items()}
         held = {w.owner for n, w in self.weights.weights.items() if n in training.still}
         states = {update.weight for update in training.updates}
@@ -88,7 +91,7 @@ class Trainer:
         self.validation = Validation(
             training, self.evaluation_graph, self.data.validation, self.weights, self.seed, self.device
         )
-        self.best = self._best() if settings.keep == "best" else None
+        self.best = self._best(settings.keep) if isinstance(settings.keep, BestKept) else None
         self.recorder = Recorder(training.records, self.weights, out / folder.RECORDS, self.stage.before)
         self.asked = self.stop = False
         self.figures: dict[str, float] = {}
@@ -112,9 +115,13 @@ class Trainer:
 
     def _compute_first_values(self) -> None:
         """What weights begin as that all examples say."""
-        if self.checkpoint is None:
-            known = known_first_values(self.program, self.options.weights, [each.block for each in self.stage.ended])
-            compute_first_values(self.program, self.training, self.data, self.weights, self.seed, self.device, known)
+        if self.checkpoint is not None:
+            return
+        if self.stage.weights is not None:
+            known = first_values_before(self.program, self.training)
+        else:
+            known = loaded_names(self.program, self.options.weights)
+        compute_first_values(self.program, self.training, self.data, self.weights, self.seed, self.device, known)
 
     def _steps(self) -> int:
         settings = self.training.settings
@@ -127,11 +134,11 @@ class Trainer:
             raise MaiError([Diagnostic("bad-setting", None, message)])
         return max(1, math.ceil((settings.epochs or 1) * self.data.count / self.batch))
 
-    def _best(self) -> Best:
+    def _best(self, kept: BestKept) -> Best:
         if not self.validation:
-            message = "`keep = best` chooses by the loss on held-out examples; here is none"
+            message = "`keep = best` chooses by what weights do on held-out examples; here are none"
             raise MaiError([Diagnostic("bad-setting", None, message, help="keep = last")])
-        return Best()
+        return Best(kept)
 
     def _choose_threads(self) -> None:
         """Small steps lose more by waiting for threads than they gain. The rule depends on the spec alone."""
@@ -152,13 +159,18 @@ class Trainer:
         """The same as an export is: without dropout, with running statistics."""
         return forms.prepare(self.training.evaluation)
 
-    def module(self, outputs: Sequence[int]) -> Module:
-        """Outputs of the train graph as a module, its draws made apart."""
+    def _minimized(self) -> Graph:
+        """What the objectives and the states are made of, without what is only reported."""
+        outputs = [o.output for o in self.training.objectives] + [u.output for u in self.training.updates]
+        return forms.select(self.training.graph, outputs)
+
+    def modules(self, outputs: Sequence[int]) -> list[Module]:
+        """Outputs of the train graph as a module for each part of a batch, its draws made apart."""
         selected = forms.select(self.step_graph, list(outputs))
         lifted, nodes = lift_draws(selected)
         module = lower(lifted, self.weights, "Objective").to(self.device)
-        draws = DrawSource(nodes, self.seed, self.share, self.device)
-        return Module(module, lifted, draws, self.seed, self.device)
+        draws = (DrawSource(nodes, self.seed, part, self.device) for part in self.parts)
+        return [Module(module, lifted, each, self.seed, self.device) for each in draws]
 
     # -------------------------------------------------------------------- run
 
@@ -207,33 +219,46 @@ class Trainer:
 
     def _loop(self, start: int, meter: Meter, metrics: Metrics | None) -> int:
         every = max(1, self.steps // REPORTS)
-        saved = time.monotonic()
+        saved, wait = time.monotonic(), min(FIRST_SAVE, self.options.save_seconds)
         self.recorder.start(start)
         step = start
         while step < self.steps and not self.stop:
-            report = (step + 1) % every == 0 or step + 1 == self.steps
+            report = (step + 1) % every == 0 or step + 1 == self.steps or self._is_evaluated(step + 1)
             loss = self.step(step, report)
             step += 1
             self.recorder.keep(step)
             meter.advance(step, loss)
-            if metrics is None:
-                continue
-            if report:
+            if metrics is not None and report:
                 self._report(step, meter, metrics)
-            if time.monotonic() - saved > self.options.save_seconds:
+            if self._is_evaluated(step) and self._has_ended(step):
+                break
+            if metrics is not None and time.monotonic() - saved > wait:
                 self.save(step)
-                saved = time.monotonic()
+                saved, wait = time.monotonic(), min(2 * wait, self.options.save_seconds)
         if metrics is not None:
             self.save(step)
         return step
 
     def _report(self, step: int, meter: Meter, metrics: Metrics) -> None:
         values = dict(self.figures)
-        if step % max(1, self.steps // VALIDATIONS) < max(1, self.steps // REPORTS) or step == self.steps:
+        if self._is_evaluated(step):
             values |= {f"held-out {n}": v for n, v in self._validated(step).items()}
         more = {"lr": self.objectives[0].optimizer.param_groups[0]["lr"], "examples_per_second": meter.rate(step)}
         metrics.write(self.stage.before + step, {**values, **more})
         meter.show(step, values)
+
+    def _is_evaluated(self, step: int) -> bool:
+        """Whether the held-out examples are looked at after so many steps."""
+        every = self.training.settings.evaluate
+        if every is not None:
+            return step % every == 0 or step == self.steps
+        return step % max(1, self.steps // VALIDATIONS) < max(1, self.steps // REPORTS) or step == self.steps
+
+    def _has_ended(self, step: int) -> bool:
+        """Whether the weights have not become better for too long, as the main process sees it."""
+        if self.best is None or self.best.kept.patience is None:
+            return False
+        return self.processes.average([float(self.processes.main and self.best.has_ended(step))], 1.0)[0] > 0
 
     def step(self, step: int, report: bool) -> float:
         """One step of every objective that is due; the sum of their losses, each the last one known."""
@@ -256,42 +281,25 @@ class Trainer:
         self, objective: Objective, fields: Mapping[str, Tensor], step: int, factor: float, report: bool
     ) -> float:
         """One optimizer step of one objective on a batch's fields, each [batch, ...]; the loss before it."""
-        module = objective.reporting if report else objective.module
-        with self.accelerator.autocast():
-            outputs = module(fields, step)
-        loss, weight = outputs[0].mean(), len(self.share) / self.batch
-        if not loss.requires_grad:
-            raise MaiError([nothing_moves(objective.written)])
-        parameters = list(objective.parameters.values())
+        parameters, weight = list(objective.parameters.values()), len(self.share) / self.batch
         objective.optimizer.zero_grad(set_to_none=True)
-        self.accelerator.backward(loss, inputs=parameters)
-        value, self.stop = self.processes.agree(loss.detach(), parameters, weight, self.asked)
+        loss, states, reported = objective.gradients(self.accelerator, self.parts, fields, step, report)
+        value, self.stop = self.processes.agree(loss, parameters, weight, self.asked)
         if not math.isfinite(value):
-            raise self._not_finite(objective, step, value)
+            raise objective.not_finite(step, value, folder.checkpoints(self.out))
         self.scaling.unscale(objective.optimizer)
         if self.training.settings.clip:
             torch.nn.utils.clip_grad_norm_(parameters, self.training.settings.clip)
         set_rate(objective.optimizer, objective.base, factor)
         self.scaling.step(objective.optimizer)
-        kept, reported = outputs[1 : 1 + len(objective.states)], outputs[1 + len(objective.states) :]
-        self.weights.write(dict(zip(objective.states, kept, strict=True)))
-        if reported:
-            means = self.processes.average([float(m.detach().float().mean()) for m in reported], weight)
-            self.figures |= {report.name: mean for report, mean in zip(self.training.reports, means, strict=True)}
+        self.weights.write(dict(zip(objective.states, states, strict=True)))
+        means = self.processes.average([float(mean) for mean in reported], weight)
+        self.figures |= dict(zip((r.name for r in self.training.reports), means, strict=False))
         return value
 
     def on_device(self, fields: Mapping[str, Array]) -> dict[str, Tensor]:
         """Arrays of a batch as tensors."""
         return on_device(fields, self.device)
-
-    def _not_finite(self, objective: Objective, step: int, value: float) -> MaiError:
-        last = folder.checkpoints(self.out)
-        where = f"the last good checkpoint is {last[-1]}" if last else "there is no checkpoint yet"
-        shown = "infinite" if math.isinf(value) else "not a number"
-        of = f" of `{self.training.name}`" if self.training.name else ""
-        message = f"at step {step + 1:,}{of} the objective `{objective.written.text}` is {shown}; {where}"
-        help = "a smaller learning rate or `clip = 1.0` often helps"
-        return MaiError([Diagnostic("loss-not-finite", objective.written.span, message, help=help)])
 
     # ------------------------------------------------------------- validation
 
@@ -320,7 +328,7 @@ class Trainer:
     # ------------------------------------------------------------ checkpoints
 
     def _metadata(self) -> dict[str, str]:
-        settings = self.training.settings.model_dump_json()
+        settings = to_json(self.training.settings.as_dict()).decode()
         digest = hashlib.sha256(self.program.source.text.encode()).hexdigest()
         metadata = {"spec": self.program.name, "spec_sha256": digest, "seed": str(self.seed), "settings": settings}
         return metadata | labels.saved(self.data.labels)

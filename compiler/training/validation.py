@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -15,6 +15,7 @@ from mai.compiler.program import Training
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.training.step_function import Module
+from mai.compiler.training.whole_part import Parts, is_affordable, is_of_all, split_at_across
 from mai.runtime.arrays import Array
 
 ROWS = 512  # At a time.
@@ -43,22 +44,71 @@ class Validation:
 
     @torch.no_grad()
     def figures(self) -> dict[str, float]:
-        """The mean of `loss` and of every report over all examples, by name."""
+        """`loss` and every report by name: means over all examples, or one number of them all."""
         if not self.examples:
             return {}
-        size = len(next(iter(self.examples.values())))
-        total = np.zeros(len(self.training.reports) + 1)
-        for begin in range(0, size, ROWS):
+        names, parts = self._names, self._parts
+        total = np.zeros(len(self._of_each))
+        shared: list[list[Tensor]] = [[] for _ in (parts.shared if parts else ())]
+        for begin in range(0, self._count, ROWS):
             fields = on_device({n: a[begin : begin + ROWS] for n, a in self.examples.items()}, self.device)
-            means = [float(m.float().mean()) for m in self._module.plain(fields)]
-            total += min(ROWS, size - begin) * np.array(means)
-        names = ["loss", *(r.name for r in self.training.reports)]
-        return dict(zip(names, (total / size).tolist(), strict=True))
+            means = [float(m.float().mean()) for m in self._each.plain(fields)]
+            total += min(ROWS, self._count - begin) * np.array(means)
+            for rows, values in zip(shared, self._before.plain(fields) if parts else (), strict=True):
+                rows.append(values)
+        figures = dict(zip((names[place] for place in self._of_each), (total / self._count).tolist(), strict=True))
+        figures |= self._together([torch.cat(rows) for rows in shared]) if parts else {}
+        return {name: figures[name] for name in names.values()}
+
+    def _together(self, shared: Sequence[Tensor]) -> dict[str, float]:
+        """The reports of all examples at once, from what is shared of each."""
+        assert self._parts is not None
+        needed = {v.name for v in self._parts.whole.inputs}
+        fields = on_device({n: a[:] for n, a in self.examples.items() if n in needed}, self.device)
+        values = self._after.plain({**fields, **dict(zip(self._parts.shared, shared, strict=True))})
+        return dict(zip((self._names[place] for place in self._of_all), map(float, values), strict=True))
+
+    # ------------------------------------------------------------------ parts
+
+    @property
+    def _count(self) -> int:
+        return len(next(iter(self.examples.values())))
 
     @cached_property
-    def _module(self) -> Module:
-        outputs = [self.training.objectives[0].output, *(r.output for r in self.training.reports)]
-        graph = forms.select(self.graph, outputs)
+    def _names(self) -> dict[int, str]:
+        """What is shown, by the graph's output."""
+        return {self.training.objectives[0].output: "loss"} | {r.output: r.name for r in self.training.reports}
+
+    @cached_property
+    def _parts(self) -> Parts | None:
+        """The reports of all examples, where they are affordable: others are means over some at a time."""
+        chosen = [r.output for r in self.training.reports if is_of_all(self.graph, r.output)]
+        parts = split_at_across(self.graph, chosen) if chosen else None
+        return parts if parts is not None and is_affordable(parts.whole, self._count) else None
+
+    @cached_property
+    def _of_all(self) -> list[int]:
+        return [r.output for r in self.training.reports if self._parts and is_of_all(self.graph, r.output)]
+
+    @cached_property
+    def _of_each(self) -> list[int]:
+        return [output for output in self._names if output not in self._of_all]
+
+    @cached_property
+    def _each(self) -> Module:
+        return self._lowered(forms.select(self.graph, self._of_each))
+
+    @cached_property
+    def _before(self) -> Module:
+        assert self._parts is not None
+        return self._lowered(self._parts.each)
+
+    @cached_property
+    def _after(self) -> Module:
+        assert self._parts is not None
+        return self._lowered(self._parts.whole)
+
+    def _lowered(self, graph: Graph) -> Module:
         module = lower(graph, self.weights, "Evaluation").to(self.device)
         return Module(module, graph, None, self.seed, self.device)
 

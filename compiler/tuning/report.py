@@ -6,11 +6,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
 
-import typer
 from rich.console import Console
 
 from mai.compiler.tuning.search import OnPoint, Point, SearchResult, frontier
 from mai.compiler.tuning.tune import Outcome
+from mai.runtime.show.terminal import echo
 
 
 @contextmanager
@@ -22,7 +22,7 @@ def progress(every: bool, quiet: bool) -> Iterator[OnPoint]:
         quiet: show nothing.
     """
     if every and not quiet:
-        yield lambda point, reference: typer.echo(row(point, reference), err=True)
+        yield lambda point, reference: echo(row(point, reference), err=True)
         return
     count = 0
     console = Console(stderr=True, quiet=quiet)
@@ -47,9 +47,9 @@ def row(point: Point, reference: Point, mark: str = "") -> str:
 def print_outcome(outcome: Outcome, file: Path, every: bool, quiet: bool) -> None:
     """Print the best plans, unless every plan was printed already (`every`) or none is to be (`quiet`), and the outcome."""
     if not quiet and not every:
-        typer.echo("\n".join(_table(outcome.search)), err=True)
+        echo("\n".join(_table(outcome.search)), err=True)
     for line in refusals(outcome.search):
-        typer.echo(line)
+        echo(line)
     _print_chosen(outcome, file)
 
 
@@ -85,15 +85,13 @@ def _print_chosen(outcome: Outcome, file: Path) -> None:
     chosen = outcome.search.chosen
     assert chosen is not None
     if outcome.path is None:
-        typer.echo(
-            f"{file}: {chosen.plan}, {after.evaluations} evaluations, is the cheapest already; it stays as it is"
-        )
+        echo(f"{file}: {chosen.plan}, {after.evaluations} evaluations, is the cheapest already; it stays as it is")
         return
-    typer.echo(
+    echo(
         f"wrote {outcome.path}: {chosen.plan} in the place of {outcome.current}, {after.evaluations} evaluations for "
         f"{before.evaluations}"
     )
-    typer.echo(
+    echo(
         f"{tuned.metric} {after.quality:.4g} for {before.quality:.4g}, on {tuned.seeds} × {tuned.samples:,} samples that chose "
         f"nothing; its ratio to the reference's differs by ± {after.spread:.3f} from seed to seed"
     )

@@ -25,7 +25,7 @@ class Subject:
         graph: the export.
         plan: how the spec computes the integral.
         setting: the setting that is its number of steps, if one is.
-        keeps: whether its path is kept: then its points stay at even times, so no other grid is tried.
+        keeps: whether its path is kept, or a time on it asked for: then its points stay at even times, so no other grid is tried.
     """
 
     graph: Graph
@@ -58,7 +58,7 @@ def subject_of(graph: Graph, manifest: Manifest) -> Subject:
     integral = Integrate.of(node)
     assert integral.steps is not None, "a method that is not adaptive has a number of steps"
     setting = _setting(graph, integral.steps, node)
-    keeps = bool(integral.keep or integral.asked)
+    keeps = bool(integral.keep or integral.asked or integral.until)
     if integral.keep and setting is None:
         message = "the path that it keeps has as many points as the spec says: its number of steps stays"
         raise refusal(message, node.span, "make the number a setting: `steps: int = 20`")

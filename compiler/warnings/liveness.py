@@ -115,11 +115,14 @@ class Liveness:
     def _integral(self, statement: ast.Integrate, live: Names) -> Names:
         """The states are read by their own velocities and at the end; `dx/ds` and `dx = ...` both move x."""
         live = self._kept(statement.keeps, live) | _identifiers(*(keep.state for keep in statement.keeps))
+        if statement.hit is not None:
+            live = self._binding(statement.hit, "value", live)
         live |= names_read(*(keep.times for keep in statement.keeps))
         added = frozenset(_increments(statement))
         moved = frozenset(s.state.id for s in statement.body if isinstance(s, ast.Derivative))
         states = moved | frozenset(name[1:] for name in added)
-        inside = self._turns(statement.body, live | states | added) - added - {statement.variable.id}
+        inside = self._turns(statement.body, live | names_read(statement.until) | states | added)
+        inside = inside - added - {statement.variable.id}
         return live | states | inside | names_read(statement.start, statement.stop, statement.solver)
 
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from mai.runtime.command_line.markers import Argument, Option
 from mai.runtime.show.terminal import say, say_text, visible_line
 
 if TYPE_CHECKING:
@@ -19,9 +18,9 @@ DRAWS = {
 
 
 def info(
-    model: Annotated[Path, typer.Argument(help="A .onnx file that mai compiled.", show_default=False)],
-    json: Annotated[bool, typer.Option("--json", help="The manifest as it stands in the file.")] = False,
-    spec: Annotated[bool, typer.Option("--spec", help="The text that the file was made from.")] = False,
+    model: Annotated[Path, Argument(help="A .onnx file that mai compiled.", show_default=False)],
+    json: Annotated[bool, Option("--json", help="The manifest as it stands in the file.")] = False,
+    spec: Annotated[bool, Option("--spec", help="The text that the file was made from.")] = False,
 ) -> None:
     """Say what a compiled file takes, gives, and was made from."""
     from mai.runtime.model.loader import load

@@ -5,17 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
-
+from mai.runtime.command_line.markers import Argument, Option
 from mai.runtime.show.terminal import say
 
 
 def page(
-    models: Annotated[list[Path], typer.Argument(help=".onnx files that mai compiled.", show_default=False)],
-    out: Annotated[Path, typer.Option(help="The .html file to write.", show_default=False)],
+    models: Annotated[list[Path], Argument(help=".onnx files that mai compiled.", show_default=False)],
+    out: Annotated[Path, Option(help="The .html file to write.", show_default=False)],
     modules: Annotated[
         Path | None,
-        typer.Option(
+        Option(
             help="A node_modules folder whose onnxruntime-web goes into the page.",
             show_default="taken from the net when it is opened",
         ),

@@ -5,46 +5,44 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-import typer
+from mai.runtime.command_line.markers import Argument, Option
 
 
 def run(
-    model: Annotated[Path, typer.Argument(help="A .onnx file that mai compiled.", show_default=False)],
+    model: Annotated[Path, Argument(help="A .onnx file that mai compiled.", show_default=False)],
     values: Annotated[
         list[str] | None,
-        typer.Argument(
+        Argument(
             help="Inputs and settings: y=3, y=0..9, x=[0.5,1], x=@points.npy, x=-2..2:100 (a grid of points), "
             'prompt="Once upon".'
         ),
     ] = None,
-    batch: Annotated[int | None, typer.Option(help="How many examples to make.")] = None,
-    seed: Annotated[int | None, typer.Option(help="The same seed gives the same draws everywhere.")] = None,
-    steps: Annotated[int | None, typer.Option(help="Steps of the solver.")] = None,
+    batch: Annotated[int | None, Option(help="How many examples to make.")] = None,
+    seed: Annotated[int | None, Option(help="The same seed gives the same draws everywhere.")] = None,
+    steps: Annotated[int | None, Option(help="Steps of the solver.")] = None,
     out: Annotated[
         Path | None,
-        typer.Option(
-            help="A picture (.png .svg .pdf), a path that moves (.gif), arrays (.npy .npz .csv .json), or .txt."
-        ),
+        Option(help="A picture (.png .svg .pdf), a path that moves (.gif), arrays (.npy .npz .csv .json), or .txt."),
     ] = None,
     range_: Annotated[
         str | None,
-        typer.Option(
+        Option(
             "--range",
             help="The numbers that a map's colours span: --range 0..1; else all, or the top of a log density.",
         ),
     ] = None,
     special_tokens: Annotated[
         bool | None,
-        typer.Option(
+        Option(
             "--special-tokens/--no-special-tokens",
             help="Whether texts get the special tokens of their tokenizer.",
             show_default="as the file says",
         ),
     ] = None,
-    stream: Annotated[bool, typer.Option("--stream", help="Print a text as it grows.")] = False,
-    threads: Annotated[int | None, typer.Option(help="Threads for one operation.")] = None,
+    stream: Annotated[bool, Option("--stream", help="Print a text as it grows.")] = False,
+    threads: Annotated[int | None, Option(help="Threads for one operation.")] = None,
     provider: Annotated[
-        str | None, typer.Option(help="cpu, cuda, or another that is here; by default what there is.")
+        str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")
     ] = None,
 ) -> None:
     """Run a compiled file: mai run moons_flow.sample.onnx --batch 1000 --out moons.png"""

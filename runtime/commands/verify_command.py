@@ -6,8 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import typer
-
+from mai.runtime.command_line.markers import Argument, Exit, Misuse, Option
 from mai.runtime.errors import ModelError
 from mai.runtime.show.terminal import say
 
@@ -19,16 +18,16 @@ FORMATS = ("text", "json")
 
 
 def verify(
-    models: Annotated[list[Path], typer.Argument(help=".onnx files that mai compiled, or folders of runs.", show_default=False)],
+    models: Annotated[list[Path], Argument(help=".onnx files that mai compiled, or folders of runs.", show_default=False)],
     provider: Annotated[
-        str | None, typer.Option(help="cpu, cuda, or another that is here; by default what there is.")
+        str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")
     ] = None,
     tolerance: Annotated[
         float | None,
-        typer.Option(help="How far results may be off, relative; for a file that another program has quantized.",
+        Option(help="How far results may be off, relative; for a file that another program has quantized.",
                      show_default="as the file says", min=0.0),
     ] = None,
-    format: Annotated[str, typer.Option("--format", help="text or json.")] = "text",
+    format: Annotated[str, Option("--format", help="text or json.")] = "text",
 ) -> None:  # fmt: skip
     """Run the self-test in compiled files, and check claims: mai verify moons_flow.sample.onnx, mai verify runs/moons_flow
 
@@ -39,7 +38,7 @@ def verify(
     import json
 
     if format not in FORMATS:
-        raise typer.BadParameter(f"--format {format}: {' or '.join(FORMATS)}")
+        raise Misuse(f"--format {format}: {' or '.join(FORMATS)}")
     told, failed = [], False
     for path in models:
         for record in _verified(path, provider, tolerance, quiet=format == "json"):
@@ -48,7 +47,7 @@ def verify(
     if format == "json":
         say(json.dumps(told, indent=2))
     if failed:
-        raise typer.Exit(1)
+        raise Exit(1)
 
 
 def _verified(path: Path, provider: str | None, tolerance: float | None, quiet: bool) -> Iterator[dict[str, object]]:

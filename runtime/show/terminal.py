@@ -9,10 +9,9 @@ from __future__ import annotations
 import re
 import sys
 
-import typer
-
 # Control characters but tab and newline, separators of lines, marks that turn the direction of a line, halves of characters.
 INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
+COLOURS = re.compile(r"\x1b\[[;?0-9]*[a-zA-Z]")
 LAYOUT = {"\n": "\\n", "\t": "\\t"}
 
 
@@ -26,15 +25,27 @@ def visible_line(text: str) -> str:
     return "".join(LAYOUT.get(character, character) for character in visible(text))
 
 
+def echo(text: str, *, err: bool = False, end: str = "\n", colours: bool = False) -> None:
+    """Print a text as it is, to stderr where `err`; but for `colours`, which are for terminals unless they are asked for."""
+    stream = sys.stderr if err else sys.stdout
+    if sys.platform == "win32" and stream.isatty():  # Whose older terminals know no escapes.
+        import typer
+
+        typer.echo(text + end, stream, nl=False)
+        return
+    stream.write((text if colours or stream.isatty() else COLOURS.sub("", text)) + end)
+    stream.flush()
+
+
 def say(message: str, *, err: bool = False) -> None:
     """Print a message of mai's, which may repeat what a file or a user wrote."""
-    typer.echo(visible(message), err=err)
+    echo(visible(message), err=err)
 
 
 def say_text(text: str, *, end: str = "\n") -> None:
     """Print a text that is a file's own, as it is where it goes to a file or to another program."""
     shown = visible(text) if sys.stdout.isatty() else text
-    typer.echo(shown + end, nl=False, color=True)  # Without `color`, a text that goes to a file would lose its colours.
+    echo(shown, end=end, colours=True)
 
 
 def _escape(character: str) -> str:

@@ -36,7 +36,7 @@ class Assign(Statement):
 
 @node
 class Param(Statement):
-    """`param W: T = e` or `param W: T ~ distribution`; `state` is a param that training does not move.
+    """`param W: T = e` or, `drawn`, `param W: T ~ distribution`; `state` is a param that training does not move.
 
     Only a state has no `type`: it is that of its first value.
     """
@@ -45,6 +45,7 @@ class Param(Statement):
     type: TypeExpr | None
     init: Expr | None
     trained: bool
+    drawn: bool
 
 
 @node
@@ -104,13 +105,15 @@ class Keep:
 
 @node
 class Integrate(Statement):
-    """`integrate s in a..b using rk4(steps) { ... } keep x as xs`."""
+    """`integrate s in a..b using rk4(steps) { ... } until x < 0 as hit keep x as xs`."""
 
     variable: Identifier
     start: Expr
     stop: Expr
     solver: Expr
     body: tuple[Statement, ...]
+    until: Expr | None
+    hit: Identifier | None
     keeps: tuple[Keep, ...]
 
 

@@ -242,7 +242,8 @@ SHAPES: dict[str, Entry] = {
     ),
     "bad-init": Entry(
         "A param that starts from nothing sensible",
-        "A param starts from `= zeros`, `= ones`, `= identity`, `= 0.1`, `~ normal(0, 0.02)` or `~ uniform(-1, 1)`.",
+        "A param starts from `= zeros`, `= ones`, `= identity`, `= 0.1`, a tensor such as `= log(1 + range(n))`,\n"
+        "`~ normal(0, 0.02)` or `~ uniform(-1, 1)`.",
         "net f(x: [2]) -> [2] {\n  param w: [2] = relu\n  return w * x\n}\n",
         "net f(x: [2]) -> [2] {\n  param w: [2] ~ normal(0, 1)\n  return w * x\n}\n",
     ),

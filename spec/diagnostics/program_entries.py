@@ -33,8 +33,8 @@ PROGRAM: dict[str, Entry] = {
     ),
     "repeat-until": Entry(
         "A condition that is no single truth",
-        "`repeat n until condition` ends for each example by itself, when its condition holds after a turn: one truth, and not one for\n"
-        "each of several numbers. Say whether all of them have to hold, or any.",
+        "`repeat n until condition` ends for each example by itself, when its condition holds after a turn, and an `integrate` where its\n"
+        "condition becomes true: one truth, and not one for each of several numbers. Say whether all of them have to hold, or any.",
         net("repeat 10 until abs(x) < 0.1 { x = 0.5 * x }"),
         net("repeat 10 until all(abs(x) < 0.1) { x = 0.5 * x }"),
     ),
@@ -126,6 +126,16 @@ PROGRAM: dict[str, Entry] = {
         "for every example: `keep x at times as xs` has a point for each of the times. `adjoint = true` forgets steps on purpose.",
         entry("integrate s in 0..1 using dopri5() { dx/ds = -x } keep x as path\n  return path[0]"),
         entry("integrate s in 0..1 using rk4(20) { dx/ds = -x } keep x as path\n  return path[0]"),
+    ),
+    "no-event": Entry(
+        "A condition that no solver can find the time of",
+        "`} until h < 0 as hit` behind an `integrate` looks for the time at which a comparison of real numbers becomes true. Two of them\n"
+        "are equal at no place that a solver looks at: say from which side the one comes to the other. What compares nothing has no\n"
+        "time at all. With `adjoint` the end has to be that of the range.",
+        entry(
+            "integrate s in 0..9 using rk4(90, adjoint = true) { dx/ds = -x } until x[0] < 0.1 as hit\n  return x * hit"
+        ),
+        entry("integrate s in 0..9 using rk4(90) { dx/ds = -x } until x[0] < 0.1 as hit\n  return x * hit"),
     ),
     "solver-option": Entry(
         "An option of a solver out of its range",

@@ -42,8 +42,8 @@ RUNNING: dict[str, Entry] = {
         "Results that depend on roundings",
         "The file is right: every turn of its loops gives what torch gives from the same states. But the equation magnifies\n"
         "differences, as chaos, an unstable point, or steps at the edge of their tolerance do: torch, going its own way a rounding\n"
-        "apart, ends elsewhere. So will another machine. What can be relied on are the digits that agree, or averages over many\n"
-        "examples. A shorter time, or a smaller `rtol` where steps are too coarse, makes more digits agree.",
+        "apart, ends elsewhere. So will another machine. So does what is left of two nearly equal numbers, as the drift of an energy\n"
+        "that is kept. What can be relied on are the digits that agree, or averages over many examples. A shorter time, or a smaller `rtol` where steps are too coarse, makes more digits agree.",
     ),
     "not-finite": Entry(
         "Numbers that are infinite, or none",

@@ -203,6 +203,13 @@ SYNTAX: dict[str, Entry] = {
         "net f(x: [2]) -> [2] {\n  integrate s in 0..1 using rk4(3) { dx/ds = x }\n  keep x as xs\n  return x\n}\n",
         "net f(x: [2]) -> [2] {\n  integrate s in 0..1 using rk4(3) { dx/ds = x } keep x as xs\n  return x\n}\n",
     ),
+    "misplaced-until": Entry(
+        "`until` in another place than behind the block",
+        "The condition that ends an `integrate` stands behind the closing brace of its block, on the same line, and before `keep`:\n"
+        "`integrate s in 0..9 using rk4(90) { dx/ds = -x } until x < 1 as hit keep x as xs`. That of a `repeat` stands before the block.",
+        "net f(x: []) -> [] {\n  integrate s in 0..1 using rk4(3) until x < 0.5 { dx/ds = -x }\n  return x\n}\n",
+        "net f(x: []) -> [] {\n  integrate s in 0..1 using rk4(3) { dx/ds = -x } until x < 0.5\n  return x\n}\n",
+    ),
     "misplaced-type": Entry(
         "A type where none is needed",
         "Parameters, params and data have types. Every other name has the type of its value.",

@@ -6,16 +6,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import typer
-from click.testing import Result
-from typer.testing import CliRunner
 
 from mai.compiler.check import check
-from mai.compiler.cli import register
 from mai.compiler.warnings import warnings
 from mai.spec.diagnostics import Diagnostic
 from mai.spec.diagnostics.render import render
 from mai.spec.diagnostics.warning_entries import WARNINGS
+from tests.support.command import invoke
 
 ROOT = Path(__file__).parents[2]
 GOLDENS = Path(__file__).parent / "goldens"
@@ -123,19 +120,13 @@ def test_a_column_that_is_written_out_is_meant() -> None:
 
 def test_strict_makes_warnings_errors() -> None:
     Path("a.mai").write_text(WARNINGS["unused"].example, encoding="utf-8")
-    usual, strict = (mai("check", "a.mai", *options) for options in ((), ("--strict",)))
+    usual, strict = (invoke("check", "a.mai", *options) for options in ((), ("--strict",)))
     assert usual.exit_code == 0 and "sound" in usual.stdout and "warning[unused]" in usual.stderr
     assert strict.exit_code == 1 and "sound" not in strict.stdout and "error[unused]" in strict.stderr
 
 
 def test_training_says_again_what_nothing_has_trained() -> None:
     Path("a.mai").write_text(WARNINGS["untrained"].example, encoding="utf-8")
-    done = mai("train", "a.mai", "--out", "run", "--quiet")
+    done = invoke("train", "a.mai", "--out", "run", "--quiet")
     assert done.exit_code == 0
     assert done.output.index("wrote run") < done.output.index("warning[untrained]")
-
-
-def mai(*arguments: str) -> Result:
-    app = typer.Typer()
-    register(app)
-    return CliRunner().invoke(app, list(arguments))

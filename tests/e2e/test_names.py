@@ -9,12 +9,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import typer
 from safetensors.torch import load_file
-from typer.testing import CliRunner
 
-from mai.compiler.cli import register
 from mai.runtime import load
+from tests.support.command import invoke
 
 pytestmark = pytest.mark.slow
 
@@ -39,9 +37,7 @@ INPUT = "export give({0}: [2]) -> [2] {{\n  {0}_2 = 2 * {0}\n  return {0} + {0}_
 
 
 def run(*arguments: str) -> str:
-    app = typer.Typer()
-    register(app)
-    done = CliRunner().invoke(app, list(arguments))
+    done = invoke(*arguments)
     assert done.exit_code == 0, done.output
     return done.stdout
 

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 
 from mai.compiler.check import check
-from mai.compiler.compile_options import Trained
+from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.training.loop import train
 from mai.compiler.training.options import Options
+from mai.runtime import load
 from mai.spec import ast
 
 SPECS = sorted((Path(__file__).parent / "second_tour").glob("*.mai"))
@@ -47,3 +48,20 @@ def test_a_spec_trains_and_compiles(path: Path, tmp_path: Path) -> None:
     assert steps == 5 * sum(isinstance(d, ast.Train) for d in checked.program.file.declarations)
     for name in checked.program.exports:
         assert export(checked.program, name, Trained(weights), tmp_path).error < 1e-4
+
+
+@pytest.mark.slow
+def test_a_routed_text_is_that_of_whole_rows(tmp_path: Path) -> None:
+    """Windows, experts, several ends and a search, with a cache and without, for prompts of different lengths."""
+    program = check(SPECS[0].parent / "routed.mai").program
+    assert program is not None
+    weights = load_weights(program, None)[0]
+    rng = np.random.default_rng(0)
+    prompt = rng.integers(2, 512, (3, 40))
+    prompt[1, :17] = -1
+    for name in program.exports:
+        texts, seeded = [], {"seed": 1} if name == "generate" else {}
+        for cache in ("concat", "none"):
+            path = export(program, name, Trained(weights), tmp_path, CompileOptions(cache=cache)).path
+            texts.append(load(path, providers="cpu")(prompt=prompt, count=20, **seeded))
+        np.testing.assert_array_equal(*texts)

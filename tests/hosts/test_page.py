@@ -16,16 +16,15 @@ from threading import Thread
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
-from mai.runtime.cli import app
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Finding
 from mai.runtime.web.page import ORT, PUBLIC, VERSIONS, WEB, write_page
+from tests.support.command import invoke
 from tests.support.hosts import INSTALLED, PIECES, TEXT
 
 POINTS = "# Points <b>anywhere</b>.\nexport f() -> [2] {\n  x ~ normal([2])\n  return x\n}\n"
@@ -116,7 +115,7 @@ def test_the_tests_have_the_versions_that_pages_take() -> None:
 )
 def test_errors(points: Path, tmp_path: Path, arguments: list[str], told: str) -> None:
     words = [word.format(file=points, folder=tmp_path) for word in arguments]
-    result = CliRunner().invoke(app, ["page", *words])
+    result = invoke("page", *words)
     assert told in str(result.exception)
 
 

@@ -30,7 +30,7 @@ from mai.compiler.training.schedules.cosine import Cosine
 from mai.compiler.training.schedules.linear import Linear
 from mai.compiler.training.settings import OPTIMIZERS, SCHEDULES, TrainSettings
 from mai.spec.diagnostics import Diagnostic
-from mai.spec.settings import Settings
+from mai.spec.settings import Settings, SettingsError
 
 POINTS = """data x: [2] from {source}
 net f(x: [2]) -> [2] {{ return linear(x, 2) }}
@@ -254,5 +254,5 @@ def test_help_says_what_was_meant(told: Callable[[str], list[Diagnostic]], head:
 def test_every_model_has_its_name_and_is_fixed(models: dict[str, type[Settings]]) -> None:
     for name, model in models.items():
         assert model.name == name
-        assert model.model_config["frozen"]
-        assert model.model_config["extra"] == "forbid"
+        with pytest.raises(SettingsError, match="nose unknown"):
+            model(nose=1)  # type: ignore[call-arg]

@@ -25,6 +25,13 @@ RESULTS: dict[str, tuple[str, dict[str, Any], Any]] = {
     "a floor": (f"export f({X}, t: []) -> [] {{ return x[floor(3 * t)] }}", {**FOUR, "t": [0.9]}, [7]),
     "a floor and one": (f"export f({X}, t: []) -> [] {{ return x[floor(3 * t) + 1] }}", {**FOUR, "t": [0.4]}, [7]),
     "truths that are counted": (f"export f({X}) -> [] {{ return x[sum(x > 5.5)] }}", FOUR, [8]),
+    "a count that is cut": (f"export f({X}) -> [] {{ return x[clip(sum(x > 5.5) + 1, 0, 3)] }}", FOUR, [8]),
+    "a count that is chosen": (f"export f({X}) -> [] {{ return x[where(x[0] > 9, x[1], sum(x > 6.5) % 2)] }}".replace("x[1]", "floor(x[1])"), FOUR, [5]),
+    "counts in a row": (f"export f({X}) -> [2] {{ return x[concat([sum(x > 9)], [sum(x > 7.5)])] }}", FOUR, [[5, 6]]),
+    "an element of counts": (f"export f({X}) -> [] {{ return x[sum(x[:, None] > x, axis = 1)[2]] }}", FOUR, [7]),
+    "a size of a shape": ("export f(x: [N, 3]) -> [N, N] { return shape(x)[0] * identity(shape(x)[0]) }", {"x": [[[1.0, 2, 3]] * 2]}, [[[2, 0], [0, 2]]]),
+    "sizes of a shape": ("export f(x: [N, 3]) -> [N, 3] { return 2 * x + ones(shape(concat(x, x))[:1])[:, None] }", {"x": [[[1.0, 2, 3]]]}, [[[3, 5, 7]]]),
+    "rolled by half a size": ("export f(x: [N]) -> [N] { return roll(x, N // 2) }", {"x": [[1.0, 2, 3, 4, 5]]}, [[4, 5, 1, 2, 3]]),
     "int cuts towards zero": ("export f(t: []) -> int { return int(t) }", {"t": [-1.7, 1.7]}, [-1, 1]),
     "int of a truth": ("export f(t: []) -> int { return int(t > 0) }", {"t": [-1.7, 1.7]}, [0, 1]),
     "a row of a matrix": (

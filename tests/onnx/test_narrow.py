@@ -10,11 +10,8 @@ import ml_dtypes
 import numpy as np
 import onnx
 import pytest
-import typer
 from onnx import TensorProto
-from typer.testing import CliRunner
 
-from mai.compiler.cli import register
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.export import export, export_step
@@ -24,8 +21,8 @@ from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
 from mai.runtime.arrays import Array
-from mai.runtime.cli import app as runtime_app
 from mai.spec.diagnostics import MaiError
+from tests.support.command import invoke
 
 Maker = Callable[..., Program]
 
@@ -197,16 +194,14 @@ def test_numbers_beyond_fp16_are_refused(program: Maker, tmp_path: Path) -> None
 
 def test_the_command(program: Maker, tmp_path: Path) -> None:
     made(program, FLOW)
-    app = typer.Typer()
-    register(app)
 
     def said(*options: str) -> Any:
-        return CliRunner().invoke(app, ["compile", str(tmp_path / "spec.mai"), "--out", str(tmp_path), *options])
+        return invoke("compile", tmp_path / "spec.mai", "--out", tmp_path, *options)
 
     done = said("--precision", "bf16")
     assert done.exit_code == 0, done.output
     assert "bf16 was compared as float32 with every value rounded" in done.output
     assert said("--precision", "fp16").exit_code == 0
-    assert "MB, fp16, opset" in CliRunner().invoke(runtime_app, ["info", str(tmp_path / "spec.sample.onnx")]).output
+    assert "MB, fp16, opset" in invoke("info", tmp_path / "spec.sample.onnx").output
     assert "one of them" in said("--precision", "fp16", "--quantize", "int8").output
     assert "float32, fp16, bf16" in said("--precision", "fp8").output

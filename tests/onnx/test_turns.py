@@ -204,6 +204,29 @@ def test_chaos_is_told_and_the_file_is_written(program: Maker, tmp_path: Path) -
         assert "no digit of its results" in warning.message
 
 
+CANCELS = {  # What is left is roundings, in any program.
+    "a drift": "q = x\n  p = ones([3])\n  integrate t in 0..1 using rk4(9) {\n    dq/dt = p\n    dp/dt = -q\n  }\n  return sum(p^2 + q^2) - sum(1 + x^2)",
+    "a square": "return sum((100 + x)^2 - 10000 - 200 * x - x * x)",
+}
+
+
+@pytest.mark.parametrize("name", CANCELS)
+def test_roundings_that_are_left_are_told(name: str, program: Maker) -> None:
+    """A difference of equal numbers is no error of a file; with an operation that is wrong, it is one."""
+
+    def of(body: str) -> tuple[Prepared, bytes]:
+        prepared, weights = prepared_of(program(f"export f(x: [3]) -> [] {{\n  {body}\n}}\n"))
+        return prepared, serialised(build(prepared.optimised, weights, DEFAULTS))
+
+    prepared, right = of(CANCELS[name])
+    _, wrong = of(CANCELS[name].replace("return", "return sum(x) +"))
+    found = Gate(prepared, {}, DEFAULTS).passed(right)
+    assert found.error < 1e-4 or [w.slug for w in found.warnings] == ["metastable"]
+    with pytest.raises(MaiError) as refused:
+        Gate(prepared, {}, DEFAULTS).passed(wrong)
+    assert refused.value.diagnostics[0].slug == "compile-mismatch"
+
+
 def test_digits_that_agree_are_said(program: Maker) -> None:
     prepared, weights = prepared_of(program(SOUND["rest"]))
     told = Gate(prepared, weights, DEFAULTS).metastable(2e-3)

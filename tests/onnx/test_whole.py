@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 import onnx
 import pytest
-from typer.testing import CliRunner
 
 from mai.compiler.compile_options import CompileOptions, FewBits, Trained
 from mai.compiler.onnx.export import export
@@ -21,6 +20,7 @@ from mai.compiler.training.evaluation import loss_changes
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.arrays import Array
+from tests.support.command import invoke
 
 Maker = Callable[..., Program]
 INT8: FewBits = "int8"
@@ -176,19 +176,13 @@ def test_the_loss_of_a_flow_is_measured_with_its_products(program: Maker, tmp_pa
 
 
 def test_the_limit_holds_for_a_flow(program: Maker, tmp_path: Path) -> None:
-    import typer
-
-    from mai.compiler.cli import register
-
     tokens(program, tmp_path)
-    app = typer.Typer()
-    register(app)
     arguments = ["compile", str(tmp_path / "spec.mai"), "--out", str(tmp_path), "--quantize", "int8"]
-    said = CliRunner().invoke(app, [*arguments, "--quantize-limit=-1"])
+    said = invoke(*arguments, "--quantize-limit=-1")
     assert said.exit_code == 1
     assert "quantize-loss" in said.output
     assert not list(tmp_path.glob("*.onnx"))
-    said = CliRunner().invoke(app, arguments)
+    said = invoke(*arguments)
     assert said.exit_code == 0, said.output
     assert "the loss on held-out data goes from" in said.output
     assert operators(tmp_path / "spec.sample.onnx")["MatMulInteger"] == 12

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import fields, is_dataclass
+from functools import partial
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -71,7 +72,8 @@ types = st.one_of(
 simple = st.one_of(
     node(ast.Assign, targets=row(identifiers, 1, 1), op=st.sampled_from(["", *"+-*/"]), value=small),
     node(ast.Assign, targets=row(identifiers, 2, 3), op=st.just(""), value=small),
-    node(ast.Param, name=identifiers, type=types, init=st.none() | small, trained=st.booleans()),
+    node(ast.Param, name=identifiers, type=types, init=st.none() | small, trained=st.booleans(), drawn=st.just(False)),
+    node(ast.Param, name=identifiers, type=types, init=small, trained=st.booleans(), drawn=st.just(True)),
     node(ast.Draw, name=identifiers, distribution=small),
     node(ast.Return, value=small | node(ast.Several, items=row(small, 2, 3))),
     node(ast.Append, value=small),
@@ -86,6 +88,9 @@ simple = st.one_of(
 def _nest(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
     body, keep = row(inner), node(ast.Keep, state=identifiers, name=identifiers)
     moment = node(ast.Keep, state=identifiers, name=identifiers, times=st.none() | small)
+    integral = partial(
+        node, ast.Integrate, variable=identifiers, start=small, stop=small, solver=small, body=body, keeps=row(moment)
+    )
     return st.one_of(
         node(ast.If, condition=small, then=body, otherwise=body),
         node(
@@ -97,7 +102,8 @@ def _nest(inner: st.SearchStrategy[object]) -> st.SearchStrategy[object]:
             body=body,
             keeps=row(keep),
         ),
-        node(ast.Integrate, variable=identifiers, start=small, stop=small, solver=small, body=body, keeps=row(moment)),
+        integral(until=st.none(), hit=st.none()),
+        integral(until=small, hit=st.none() | identifiers),
         node(ast.Extend, name=identifiers, count=small, until=st.none() | small, search=st.none() | small, body=body),
     )
 

@@ -37,6 +37,7 @@ CAUSAL_NETS = {
     "attention": "repeat 2 { h += attention(layer_norm(h), 2, causal = true) }",
     "positions and attention": "param place: [context, d] ~ normal(0, 1)\n  h += place[:P]\n  h += attention(h, 2, causal = true)",
     "rotary, grouped": "h += attention(rms_norm(h), 4, 2, causal = true, rotary = rope(base = 100), bias = false)\n  h += gated_mlp(h, 12)",
+    "experts": "h += attention(rms_norm(h), 2, causal = true)\n  h += experts(rms_norm(h), 5, top = 2, expert = gated_mlp(hidden = 6))",
     "a window with sinks": "h += attention(rms_norm(h), 4, 2, causal = true, rotary = rope(base = 100), window = 3, sinks = 2, softcap = 5, norm = rms_norm)",
     "windows of turns": "repeat 2 as i { h += attention(h, 2, causal = true, window = where(i % 2 == 0, 4, 0), head_width = 6, softcap = 2) }",
     "a window of one": "h += attention(h, 2, causal = true, window = 1, sinks = 1)",

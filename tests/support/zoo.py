@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,12 @@ CASES = {
         transformers("MistralForCausalLM", "MistralConfig", **text_config(num_key_value_heads=2, sliding_window=5)),
         "predict", {"x": tokens(3, 17)}, logits,
     ),
+    "mixtral": Case(
+        "mixtral", {**GROUPED, "n": 4},
+        transformers("MixtralForCausalLM", "MixtralConfig", **text_config(
+            num_key_value_heads=2, num_local_experts=4, num_experts_per_tok=2, sliding_window=None)),
+        "predict", {"x": tokens(3, 17)}, logits,
+    ),
     "gemma2": Case(
         "gemma2", {**GROUPED, "head_width": 10, "window": 6, "score_width": 20, "score_cap": 3, "logit_cap": 4},
         transformers("Gemma2ForCausalLM", "Gemma2Config", **text_config(
@@ -185,11 +191,23 @@ def program_of(case: Case, folder: Path) -> Program:
     return checked.program
 
 
+def published(state: dict[str, torch.Tensor]) -> Iterator[tuple[str, torch.Tensor]]:
+    """A state dict as files on the hub have it: transformers joins the matrices of experts when it loads them."""
+    for name, tensor in state.items():
+        block, joined, kind = name.partition(".mlp.experts.")
+        names = {"gate_up_proj": ("w1", "w3"), "down_proj": ("w2",)}.get(kind, ())
+        for number, matrix in enumerate(tensor if joined else ()):
+            parts = zip(names, matrix.chunk(len(names)), strict=True)
+            yield from ((f"{block}.block_sparse_moe.experts.{number}.{w}.weight", part) for w, part in parts)
+        if not joined:
+            yield name.replace(".mlp.gate.weight", ".block_sparse_moe.gate.weight"), tensor
+
+
 def saved(model: Any, program: Program) -> None:
     """The state dict whole, tied tensors twice, under the name that the spec has for it."""
     assert program.loading is not None
     folder, name = Path(program.source.path).parent, program.loading.path
-    state = {n: t.contiguous().clone() for n, t in model.state_dict().items()}
+    state = {n: t.contiguous().clone() for n, t in published(model.state_dict())}
     if not name.endswith(".index.json"):
         save_file(state, folder / name)
         return

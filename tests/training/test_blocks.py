@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import typer
 from safetensors.torch import load_file
 
 from mai.compiler.check import check
@@ -22,6 +21,7 @@ from mai.compiler.training.options import Options
 from mai.compiler.training.run.folder import WEIGHTS, checkpoints
 from mai.compiler.training.run.stage import steps_of_blocks
 from mai.compiler.training.trainer import Trainer
+from mai.runtime.command_line.markers import Misuse
 from mai.spec.diagnostics import MaiError
 
 Maker = Callable[[str], Program]
@@ -174,7 +174,7 @@ def test_numbers_for_all_blocks_and_for_one(program: Maker, tmp_path: Path) -> N
     assert block_numbers("steps", ["10", "flow=4"]) == {None: 10, "flow": 4}
     assert block_numbers("steps", ["10", "2", "flow=4", "flow=5"]) == {None: 2, "flow": 5}, "the last has the word"
     for words in (["flow=0"], ["flow="], ["x"]):
-        with pytest.raises(typer.BadParameter):
+        with pytest.raises(Misuse):
             block_numbers("steps", words)
     train(program(BOTH), tmp_path / "run", replace(QUIET, steps=2, blocks={"flow": {"steps": 3, "batch": 2}}))
     assert steps_of_blocks(tmp_path / "run" / WEIGHTS) == {"codes": 2, "flow": 3}

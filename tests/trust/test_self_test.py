@@ -12,19 +12,18 @@ import numpy as np
 import onnx
 import pytest
 from onnx import numpy_helper
-from typer.testing import CliRunner
 
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
-from mai.runtime.cli import app
 from mai.runtime.model.checksum import checksum
 from mai.runtime.model.manifest import MANIFEST_KEY
 from mai.runtime.self_test.compare import abridge, difference
 from mai.runtime.self_test.draw import draw, random_bits
 from mai.runtime.self_test.record import Recipe
+from tests.support.command import invoke
 from tests.support.hosts import TEXT
 
 Make = Callable[[str], Program]
@@ -177,7 +176,7 @@ def test_a_file_of_before_is_told_to_have_no_test(program: Make, tmp_path: Path)
     with pytest.raises(ModelError, match="has no self-test") as caught:
         load(file, providers="cpu").verify()
     assert caught.value.slug == "self-test-missing"
-    assert "none: an earlier mai wrote this" in CliRunner().invoke(app, ["info", str(file)]).output
+    assert "none: an earlier mai wrote this" in invoke("info", str(file)).output
 
 
 def test_a_file_that_a_program_has_quantized_is_measured(program: Make, tmp_path: Path) -> None:
@@ -192,28 +191,28 @@ def test_a_file_that_a_program_has_quantized_is_measured(program: Make, tmp_path
         load(other, providers="cpu")
     amounts = [d.amount for d in load(other, providers="cpu", check_weights=False).run_self_test().differences]
     assert 1e-4 < max(amounts) < 0.1
-    told = CliRunner().invoke(app, ["verify", str(other)])
+    told = invoke("verify", str(other))
     assert told.exit_code == 1 and "`straight` differs by" in told.output
     assert "another program has changed the weights" in told.output
-    assert CliRunner().invoke(app, ["verify", str(other), "--tolerance", "0.1"]).exit_code == 0
+    assert invoke("verify", str(other), "--tolerance", "0.1").exit_code == 0
 
 
 def test_the_command_tells_of_each_file(program: Make, tmp_path: Path) -> None:
     file = compiled(program(TWO), "straight", tmp_path)
     other = changed(file, scale_weights(2.0))
-    text = CliRunner().invoke(app, ["verify", str(file), str(other), str(tmp_path / "none.onnx")])
+    text = invoke("verify", str(file), str(other), str(tmp_path / "none.onnx"))
     assert text.exit_code == 1
     good, bad, none = text.output.splitlines()
     assert "as when it was written: 2 runs of 1 output on cpu" in good
     assert "error[self-test-failed]: other.onnx" in bad and "error[model-not-found]" in none
-    told = json.loads(CliRunner().invoke(app, ["verify", str(file), str(other), "--format", "json"]).output)
+    told = json.loads(invoke("verify", str(file), str(other), "--format", "json").output)
     assert [record["ok"] for record in told] == [True, False]
     assert told[1]["error"]["slug"] == "self-test-failed"
     assert [(d["run"], d["output"], d["ok"]) for d in told[1]["differences"]] == [
         (0, "straight", False),
         (1, "straight", False),
     ]
-    refused = CliRunner().invoke(app, ["verify", str(file), "--provider", "abacus"])
+    refused = invoke("verify", str(file), "--provider", "abacus")
     assert refused.exit_code == 1 and "there is no provider 'abacus' here" in refused.output
 
 

@@ -14,7 +14,7 @@ from mai.compiler.check import check, check_without_rules
 from mai.compiler.training.initial_weights import load_weights
 from mai.compiler.weights.propose import Proposal, propose
 from mai.compiler.weights.tensor_files import TensorFiles
-from mai.runtime.cli import app
+from tests.support.command import invoke
 from tests.support.zoo import CASES, program_of, saved
 
 FAMILIES = {
@@ -122,28 +122,19 @@ def test_a_square_matrix_beside_transposed_ones(tmp_path: Path) -> None:
     assert '"f.linear_1.weight" = "a.weight"\'  # ambiguous: it is square' in str(made)
 
 
-def test_the_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command(tmp_path: Path) -> None:
     """A spec whose own block is wrong is asked for its parameters all the same."""
     spec = SPEC + 'weights from "m.safetensors" {\n  "nothing" = "like this"\n}\n'
     (tmp_path / "a.mai").write_text(spec)
     save_file({n: torch.randn(s) for n, s in UNKNOWN.items()}, tmp_path / "m.safetensors")
-    from mai.compiler.cli import register
-
-    if not any(group.name == "weights" for group in app.registered_groups):
-        register(app)
-    with pytest.raises(SystemExit) as left:
-        app(["weights", "map", str(tmp_path / "m.safetensors"), str(tmp_path / "a.mai")])
-    assert left.value.code == 0
-    said = capsys.readouterr()
-    assert said.out.startswith('weights from "m.safetensors" {\n')
-    assert "the names are those of no family known here" in said.err
-    with pytest.raises(SystemExit):
-        app(["weights", "list", str(tmp_path / "a.mai")])
-    assert "f.repeat_1.{i}.mlp_1.linear_1.weight  [12, 8]  3 of them\n" in capsys.readouterr().out
+    said = invoke("weights", "map", tmp_path / "m.safetensors", tmp_path / "a.mai")
+    assert said.exit_code == 0
+    assert said.stdout.startswith('weights from "m.safetensors" {\n')
+    assert "the names are those of no family known here" in said.stderr
+    listed = invoke("weights", "list", tmp_path / "a.mai")
+    assert "f.repeat_1.{i}.mlp_1.linear_1.weight  [12, 8]  3 of them\n" in listed.stdout
     for broken in ("missing.safetensors", "a.mai"):
-        with pytest.raises(SystemExit) as left:
-            app(["weights", "map", str(tmp_path / broken), str(tmp_path / "a.mai")])
-        assert left.value.code == 1
+        assert invoke("weights", "map", tmp_path / broken, tmp_path / "a.mai").exit_code == 1
 
 
 LIKE_EACH_OTHER = """net v(x: [4]) -> [WIDTH] {

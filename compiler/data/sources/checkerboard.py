@@ -5,12 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.points import Points, noisy
 from mai.compiler.data.source_kinds import Finite, Reading, Request
-from mai.spec.settings import MANY
+from mai.spec.settings import MANY, setting
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -22,8 +20,8 @@ class Checkerboard(Points):
     """Every other square of a 4 x 4 board on [-2, 2]^2; `count` points in all, or without end."""
 
     name: ClassVar[str] = "checkerboard"
-    noise: float = Field(default=0.0, ge=0)
-    count: int | None = Field(default=None, ge=1, le=MANY)
+    noise: float = setting(default=0.0, ge=0)
+    count: int | None = setting(default=None, ge=1, le=MANY)
 
     def columns(self, base: Path) -> dict[str, Column] | None:
         return {"x": Column((2,), False), "y": Column((), True, 1)} if self.count else super().columns(base)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
 from mai.compiler.data.points import Points, noisy
+from mai.spec.settings import setting
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -18,7 +17,7 @@ class Circles(Points):
     """Two circles around the origin: the outer one, of radius 1, has the label 0, the inner one the label 1."""
 
     name: ClassVar[str] = "circles"
-    inner: float = Field(default=0.5, gt=0, lt=1)
+    inner: float = setting(default=0.5, gt=0, lt=1)
 
     @property
     def label_count(self) -> int:

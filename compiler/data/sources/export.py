@@ -6,11 +6,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
-from pydantic import Field
-
 from mai.compiler.data.fields import bad
 from mai.compiler.data.source_kinds import Endless, FileSource, Finite, Reading, Request, Source
-from mai.spec.settings import MANY
+from mai.spec.settings import MANY, setting
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -28,7 +26,7 @@ class Export(FileSource):
     suffix: ClassVar[str] = ".onnx"
     reads_files: ClassVar[bool] = False
     path: str
-    count: int | None = Field(default=None, ge=2, le=MANY)
+    count: int | None = setting(default=None, ge=2, le=MANY)
 
     @classmethod
     def for_file(cls, path: Path, written: Source) -> Source | None:

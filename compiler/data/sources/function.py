@@ -8,12 +8,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field, model_validator
-
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import bad
 from mai.compiler.data.source_kinds import Finite, Reading, Request, Source
-from mai.spec.settings import MANY
+from mai.spec.settings import MANY, setting
 
 if TYPE_CHECKING:
     from mai.runtime.arrays import Array
@@ -35,13 +33,12 @@ class FunctionSource(Source):
     formula: str
     low: float = -1.0
     high: float = 1.0
-    count: int = Field(default=4096, ge=2, le=MANY)
+    count: int = setting(default=4096, ge=2, le=MANY)
 
-    @model_validator(mode="after")
-    def _a_box(self) -> FunctionSource:
-        if self.low >= self.high:
-            raise ValueError(f"needs `low` below `high`, these are {self.low:g} and {self.high:g}")
-        return self
+    def misfit(self) -> str | None:
+        if self.low < self.high:
+            return None
+        return f"needs `low` below `high`, these are {self.low:g} and {self.high:g}"
 
     def columns(self, base: Path) -> dict[str, Column] | None:
         return {"x": Column((width_of(self.formula),), False), "y": Column((), False)}

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
 from mai.compiler.data.points import Points, noisy
-from mai.spec.settings import MANY
+from mai.spec.settings import MANY, setting
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -19,8 +17,8 @@ class Gaussians(Points):
     """Normal clouds around a circle, labelled by their number."""
 
     name: ClassVar[str] = "gaussians"
-    modes: int = Field(default=8, ge=1, le=MANY)
-    radius: float = Field(default=2.0, gt=0)
+    modes: int = setting(default=8, ge=1, le=MANY)
+    radius: float = setting(default=2.0, gt=0)
 
     @property
     def label_count(self) -> int:

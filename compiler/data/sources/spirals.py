@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
 from mai.compiler.data.points import Points, noisy
-from mai.spec.settings import MANY
+from mai.spec.settings import MANY, setting
 
 if TYPE_CHECKING:
     from numpy.random import Generator
@@ -19,7 +17,7 @@ class Spirals(Points):
     """Spiral arms around the origin, labelled by their number."""
 
     name: ClassVar[str] = "spirals"
-    classes: int = Field(default=2, ge=1, le=MANY)
+    classes: int = setting(default=2, ge=1, le=MANY)
 
     @property
     def label_count(self) -> int:

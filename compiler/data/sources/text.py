@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, ClassVar
 
-from pydantic import Field, model_validator
-
 from mai.compiler.data.fields import bad, window
 from mai.compiler.data.source_kinds import Corpus, Reading, Request, Source
 from mai.compiler.ir.types import Type
-from mai.spec.settings import Choice, Settings
+from mai.spec.settings import Choice, Settings, setting
 
 
 class Bpe(Settings):
     """Byte-level pairs, trained from the corpus: at most `vocab` different tokens."""
 
     name: ClassVar[str] = "bpe"
-    vocab: int = Field(ge=256, le=10**6)
+    vocab: int = setting(ge=256, le=10**6)
 
 
 TOKENIZERS: dict[str, type[Bpe]] = {Bpe.name: Bpe}
@@ -35,11 +33,10 @@ class Text(Source):
     tokenizer: Annotated[str | Bpe, Choice(TOKENIZERS, or_text=True)] = "bytes"
     path: str | None = None
 
-    @model_validator(mode="after")
-    def _a_tokenizer(self) -> Text:
-        if isinstance(self.tokenizer, str) and self.tokenizer != "bytes" and not self.tokenizer.endswith(".json"):
-            raise ValueError("needs a tokenizer: `bytes`, `bpe(vocab = 4096)`, or the path of a .json file")
-        return self
+    def misfit(self) -> str | None:
+        if isinstance(self.tokenizer, Bpe) or self.tokenizer == "bytes" or self.tokenizer.endswith(".json"):
+            return None
+        return "needs a tokenizer: `bytes`, `bpe(vocab = 4096)`, or the path of a .json file"
 
     @classmethod
     def call_for(cls, path: str) -> str | None:

@@ -6,8 +6,6 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from pydantic import Field
-
 from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, Module, Poison
 from mai.compiler.elaborate.configuration import read_configuration
@@ -23,7 +21,7 @@ from mai.spec.ast_walk import names_of, nodes_of
 from mai.spec.diagnostics import Reporter
 from mai.spec.diagnostics.edit import put
 from mai.spec.read_settings import read_settings
-from mai.spec.settings import MANY, Settings
+from mai.spec.settings import MANY, Settings, setting
 
 if TYPE_CHECKING:
     from mai.compiler.elaborate.blocks.data_fields import Data
@@ -34,8 +32,8 @@ COMPARISONS = ("<", "<=", ">", ">=", "==", "!=")
 class ClaimSettings(Settings):
     """The head of a claim: for how many examples it is computed where it draws or reads data, and for how many seeds."""
 
-    count: int = Field(default=256, ge=1, le=MANY)
-    seeds: int = Field(default=5, ge=1, le=1000)
+    count: int = setting(default=256, ge=1, le=MANY)
+    seeds: int = setting(default=5, ge=1, le=1000)
 
 
 @dataclass

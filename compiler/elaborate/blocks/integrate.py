@@ -9,6 +9,7 @@ from collections.abc import Container, Sequence
 from dataclasses import replace
 
 from mai.compiler.elaborate.bindings import Binding, Environment
+from mai.compiler.elaborate.blocks.event import as_examples, check_method, read_event
 from mai.compiler.elaborate.blocks.kept_along import Kept, read_kept
 from mai.compiler.elaborate.blocks.loop_states import State, leave, settle, states_of
 from mai.compiler.elaborate.blocks.solver import Method, read_method
@@ -108,12 +109,14 @@ def _increment_of(integral: ast.Integrate, statement: ast.Statement) -> ast.Iden
 
 def _bound_names(statement: ast.Integrate) -> list[ast.Identifier]:
     states = [s.state if isinstance(s, ast.Derivative) else _increment_of(statement, s) for s in statement.body]
-    return [*(s for s in states if s is not None), *(k.name for k in statement.keeps)]
+    hit = [] if statement.hit is None else [statement.hit]
+    return [*(s for s in states if s is not None), *hit, *(k.name for k in statement.keeps)]
 
 
 @elaborates(ast.Integrate, binds=_bound_names)
 def _integrate(e: Context, env: Environment, statement: ast.Integrate) -> Binding:
     method = read_method(e, env, statement.solver)
+    check_method(e, statement, method)
     integral = Integral(statement, method, _course(e, env, statement))
     states = _moved_states(e, env, integral)
     steps = [] if method.steps is None else [e.builder.size(method.steps)]
@@ -121,31 +124,42 @@ def _integrate(e: Context, env: Environment, statement: ast.Integrate) -> Bindin
     kept = read_kept(e, env, statement, method, states, integral.course.way(e)) if statement.keeps else []
     node = _node(e, integral, region, states, steps, kept)
     leave(env, states, node.outputs)
+    own = len(states)
+    if statement.until is not None:
+        own += 1
+        if statement.hit is not None:
+            env.bind(statement.hit, _named(integral.course.variable(e, node.outputs[len(states)]), statement.hit))
     for k, value in zip(kept, node.outputs[len(node.outputs) - len(kept) :], strict=True):
         value.name = k.name.id
         env.bind(k.name, value)
     if method.steps is None and e.builder.region is e.graph:
-        e.evaluations.append(node.outputs[len(states)])  # The export adds them up.
+        e.evaluations.append(node.outputs[own])  # The export adds them up.
     return None
+
+
+def _named(value: Value, name: ast.Identifier) -> Value:
+    value.name = name.id
+    return value
 
 
 def _node(
     e: Context, integral: Integral, region: Region, states: list[State], steps: list[Value], kept: list[Kept]
 ) -> Node:
-    """The integral: its last states, then its paths or its evaluations, then the states that are asked for."""
+    """The integral: its last states, its end if a condition says it, its paths or evaluations, the states that are asked for."""
     method, first = integral.method, [s.first for s in states]
     paths = tuple(k.place for k in kept if k.shares is None)
     asked = tuple(k.place for k in kept if k.shares is not None)
     shares = [k.shares for k in kept if k.shares is not None]
     types = [v.type for v in first]
+    ends = [types[0].with_shape(())] if integral.written.until is not None else []
     if method.steps is None:
         further = [Type(DType.INT, (), region.inputs[0].type.lead)]
     else:
         further = [types[i].with_shape((method.steps + 1, *types[i].shape)) for i in paths]
     further += [asked_type(types[i], share.type) for i, share in zip(asked, shares, strict=True)]
-    operation = Integrate(method.solver.name, method.steps, paths, method.options, asked)
+    operation = Integrate(method.solver.name, method.steps, paths, method.options, asked, until=bool(ends))
     inputs = [*integral.course.bounds, *steps, *shares, *first]
-    return e.builder.add(operation, inputs, [*types, *further], [region])
+    return e.builder.add(operation, inputs, [*types, *ends, *further], [region])
 
 
 def _course(e: Context, env: Environment, statement: ast.Integrate) -> Course:
@@ -211,11 +225,19 @@ def _velocity_region(
     if solver.stochastic:
         inputs += [Value(Type(DType.INT), "turn"), Value(Type(DType.REAL), "step")]
     outer_turn, first_states = e.draws.turn, states
+    ends: list[Value] = []
 
     def body(values: list[Value], region: Region) -> list[Value]:
         inside = env.child()
         inside.bind(variable, course.variable(e, region.inputs[0]))
         inside.names.update({s.name: v for s, v in zip(first_states, values, strict=True)})
+        moved = of_the_step(inside, region)
+        if integral.written.until is None:
+            return moved
+        ends[:] = [read_event(e, inside, integral.written.until)]
+        return as_examples(e, moved, ends[0])
+
+    def of_the_step(inside: Environment, region: Region) -> list[Value]:
         if not solver.stochastic:
             return [course.stretched(e, v) for v in _velocity(e, inside, integral, first_states)]
         e.draws.turn = e.draws.inner_turn(outer_turn, steps[0], region.inputs[1])
@@ -223,7 +245,9 @@ def _velocity_region(
         return _increments(e, _velocity(e, inside, integral, first_states), integral, first_states, step)
 
     try:
-        return settle(e, states, body, inputs, are_together=solver.adaptive)
+        region, states = settle(e, states, body, inputs, are_together=solver.adaptive)
+        region.outputs += ends
+        return region, states
     finally:
         e.draws.turn = outer_turn
 

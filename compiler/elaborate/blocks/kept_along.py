@@ -11,6 +11,7 @@ from mai.compiler.elaborate.context import Context
 from mai.compiler.ir.graph import Value
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
+from mai.compiler.solvers.dense import NOWHERE
 from mai.spec import ast
 from mai.spec.diagnostics.edit import meant, put
 from mai.spec.diagnostics.suggest import closest
@@ -18,7 +19,6 @@ from mai.spec.record import record
 
 KEEP = "write `using rk4(100)` to keep 101 points"
 AT = "or `keep {} at times as {}` for the times that you name"
-NEVER = -1.0  # A share of no way.
 
 
 @record
@@ -76,4 +76,4 @@ def _share(e: Context, env: Environment, written: ast.Expr, start: Value, length
     gone = e.emit(el.Subtract, times, start)
     share = e.emit(el.Divide, gone, e.emit(logic.Where, empty, e.builder.constant(1.0), length))
     elsewhere = e.emit(logic.LogicalAnd, empty, e.emit(logic.NotEqual, gone, e.builder.constant(0.0)))
-    return e.emit(logic.Where, elsewhere, e.builder.constant(NEVER), share, name="share")
+    return e.emit(logic.Where, elsewhere, e.builder.constant(NOWHERE), share, name="share")

@@ -14,6 +14,7 @@ from mai.compiler.elaborate.first_values import (
     keep_first_value,
     known_shape,
     over_all_examples,
+    table_initial,
 )
 from mai.compiler.elaborate.statement_rules import elaborates
 from mai.compiler.elaborate.statements import check_distribution
@@ -23,6 +24,7 @@ from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import product
 from mai.spec import ast
 from mai.spec.diagnostics import Label
+from mai.spec.diagnostics.edit import put
 from mai.spec.source import Span
 
 MAX_WEIGHTS = 10**11
@@ -59,7 +61,13 @@ def _first(e: Context, env: Environment, statement: ast.Param) -> tuple[tuple[in
         raise e.fail("dtype-mismatch", statement.type.span, "a param is a real tensor: `[n, d]`")
     written = None if statement.type is None else _known_shape(e, env, statement.type, statement.name)
     first, span = _first_binding(e, env, statement), (statement.init or statement).span
-    if not isinstance(first, Value) or not (first.type.lead or is_of_examples(first)):
+    if isinstance(first, list):
+        first = e.real(first, span)
+    if isinstance(first, Value) and statement.drawn:
+        text = f"{statement.span.text[: span.start - statement.span.start].rstrip(' ~')} = {span.text}"
+        message = f"`~` draws from a distribution, this is {kind_of(first)}"
+        raise e.fail("bad-init", span, message, help=put(statement.span, text))
+    if not isinstance(first, Value):
         if written is None and not is_number(first):
             help = f"write `state {statement.name.id}: [n, d] = {span.text}`"
             message = f"the state `{statement.name.id}` needs a shape"
@@ -70,6 +78,8 @@ def _first(e: Context, env: Environment, statement: ast.Param) -> tuple[tuple[in
     if written not in (None, shape):
         message = f"`{statement.name.id}` is {describe(written or ())}, and its first value is {describe(shape)}"
         raise e.fail("shape-mismatch", span, message, label=describe(shape))
+    if not (value.type.lead or is_of_examples(value)):
+        return shape, table_initial(e, value, span), None
     if e.scope.among is not None:
         message = "of a net whose first values the examples say, the number is known when the file is compiled"
         raise e.fail("static-needed", span, message)
@@ -119,7 +129,7 @@ def _initial(e: Context, first: Binding, shape: tuple[int, ...], span: Span) -> 
             raise Stop  # Of a size that is known only at run time, as has been said.
         raise e.fail("static-needed", span, "a param is drawn from a distribution with fixed numbers")
     help = "write `= zeros`, `= 0.1`, or `~ normal(0, 1)`"
-    message = f"a param starts from a number, `normal` or `uniform`, this is {kind_of(first)}"
+    message = f"a param starts from a number, a tensor, `normal` or `uniform`, this is {kind_of(first)}"
     raise e.fail("bad-init", span, message, help=help)
 
 

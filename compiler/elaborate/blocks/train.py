@@ -18,7 +18,7 @@ from mai.compiler.ir.graph import Setting, Value, Weight, turns_of
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.program import Objective, Record, Report, Training, Update
-from mai.compiler.training.settings import TrainSettings
+from mai.compiler.training.settings import Best, TrainSettings
 from mai.compiler.weights.rules import Pattern
 from mai.spec import ast
 from mai.spec.diagnostics import Label, Reporter
@@ -197,6 +197,7 @@ def elaborate_training(
     evaluation = _block(train, written, modules[False], data, report, weights, evaluated)
     first = tuple(Update(_output(evaluation, value, name), name) for name, value in evaluated.first_values.items())
     records = _finished_records(block, outcome)
+    _check_kept(train, settings, outcome.reports, report)
     for pattern in [*(p for o in outcome.objectives for p in o.only), *_frozen(train, settings)]:
         _check_matches(pattern, weights, report)
     if settings is None or data.source is None or report.failed:
@@ -205,6 +206,16 @@ def elaborate_training(
         settings, data.source, dict(data.fields), block.graph, evaluation.graph, tuple(outcome.objectives), tuple(outcome.reports), records,
         written.span if written is not None else train.head, updates, train.name.id if train.name else None, held.weights, first,
     )  # fmt: skip
+
+
+def _check_kept(train: ast.Train, settings: TrainSettings | None, reports: Sequence[Report], report: Reporter) -> None:
+    """Check that the block reports the number by which the best weights are chosen."""
+    kept, names = settings.keep if settings else None, ["loss", *(r.name for r in reports)]
+    if isinstance(kept, Best) and kept.metric not in names:
+        span = next(a.value.span for a in train.settings if a.name == "keep")
+        guess = closest(kept.metric, names)
+        help = f"did you mean `{guess}`?" if guess else f"there are {', '.join(names)}: `report {kept.metric}(...)`"
+        report.error("bad-setting", span, f"nothing that this block reports is called `{kept.metric}`", help=help)
 
 
 def _frozen(train: ast.Train, settings: TrainSettings | None) -> list[Pattern]:

@@ -40,18 +40,23 @@ def kept_where_stopped(
     `before` are all states at the start of the turn, the first of them whether an example goes on; `after` are the others.
     """
     going, *old = before
-    stops = _condition(e, inside, until)
+    stops = read_condition(e, inside, until, "a `repeat`")
     goes_on = e.emit(logic.LogicalAnd, going, e.emit(logic.LogicalNot, stops), name="going")
     return [goes_on, *(_chosen(e, going, new, held, until.span) for new, held in zip(after, old, strict=True))]
 
 
-def _condition(e: Context, inside: Environment, until: ast.Expr) -> Value:
+def read_condition(e: Context, inside: Environment, until: ast.Expr, what: str) -> Value:
+    """A condition that ends something: one truth for each example.
+
+    Raises:
+        Stop: it has a mistake, which is reported.
+    """
     condition = e.expressions.expression(inside, until)
     if isinstance(condition, Poison):
         raise Stop
     value = e.truth(condition, until.span)
     if value.type.rank:
-        message = f"a `repeat` ends by one truth for each example, this is {describe(value.type.shape)}"
+        message = f"{what} ends by one truth for each example, this is {describe(value.type.shape)}"
         help = put(until.span, f"all({until.span.text})", f"write `{{}}`, or `any({until.span.text})`")
         raise e.fail("repeat-until", until.span, message, help=help)
     return value

@@ -22,6 +22,7 @@ from mai.compiler.ir.sizes import Dim
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.products import product as pr
+from mai.compiler.ops.products.chosen import is_chosen
 from mai.compiler.ops.shapes import shape as sh
 from mai.spec import ast
 from mai.spec.diagnostics import Help
@@ -143,15 +144,20 @@ def _product(e: Context, expr: ast.Binary, left: Value, right: Value, spans: lis
         sizes = (left, -1, inner[1]), (right, max(-2, -ranks[1]), inner[0])
         edits = [*factors(expr), *sizes_of_params(e.weights, sizes)]
         return e.error("dimension-mismatch", expr.op_span, message, label=shapes, edits=edits)
-    if ranks == (2, 1) and not left.type.lead:
+    if ranks == (2, 1) and _is_plain(left):
         return e.emit(pr.Affine, right, left)
-    if ranks[1] == 2 and not right.type.lead:
+    if ranks[1] == 2 and _is_plain(right):
         return e.emit(pr.Affine, left, transposed(e, right))
     a = left if ranks[0] > 1 else e.emit(sh.Unsqueeze, left, axes=(-2,))
     b = right if ranks[1] > 1 else e.emit(sh.Unsqueeze, right, axes=(-1,))
     made = e.checked(expr.span, spans, pr.Matmul, a, b)
     axes = tuple(axis for axis, rank in ((-2, ranks[0]), (-1, ranks[1])) if rank == 1)
     return e.emit(sh.Squeeze, made, axes=axes) if axes and isinstance(made, Value) else made
+
+
+def _is_plain(matrix: Value) -> bool:
+    """Whether a matrix is the same for all examples, or one of several that are."""
+    return not matrix.type.lead or is_chosen(matrix)
 
 
 def transposed(e: Context, x: Value) -> Value:

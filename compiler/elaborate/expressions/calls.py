@@ -7,6 +7,7 @@ from contextlib import suppress
 from dataclasses import replace
 
 from mai.compiler.elaborate import repairs
+from mai.compiler.elaborate.attempt import attempt
 from mai.compiler.elaborate.bindings import (
     POISON,
     Binding,
@@ -113,10 +114,21 @@ class Calls:
         raise self.e.fail("not-callable", span, f"this is {kind_of(function)}, not a function")
 
     def _any(self, function: Function, arguments: list[BoundArgument], span: Span) -> Binding:
-        """A net of a family that each example has its own of: what all of them give, of which each takes one."""
-        assert function.count is not None, "only a family has members"
+        """A net of a family that each example has its own of: with the parameters that each takes, or by `_all`."""
         if self._match(function, arguments, span) is None:
             return Partial(function, tuple(arguments))
+        taken: list[Binding] = []
+        among = function.scope(self.e.scope).among
+        if among is not None and function.at is not None and function.at.among is not None:
+            return self._all(function, arguments, span)
+        refused = attempt(
+            self.e, Environment(function.module), lambda: taken.append(self._function(function, arguments, span))
+        )
+        return taken[0] if refused is None else self._all(function, arguments, span)
+
+    def _all(self, function: Function, arguments: list[BoundArgument], span: Span) -> Binding:
+        """What all nets of a family give, of which each example takes one."""
+        assert function.count is not None, "only a family has members"
         each = [self._function(replace(function, member=i), arguments, span) for i in range(function.count)]
         if any(isinstance(result, Poison) for result in each):
             return POISON
@@ -156,10 +168,11 @@ class Calls:
             raise self.e.fail("recursive-call", span, f"`{function.name}` calls itself", label="this call never ends")
         if len(self.e.call_stack) > MAX_CALL_DEPTH:
             raise self.e.fail("recursive-call", span, f"calls are nested more than {MAX_CALL_DEPTH} deep here")
-        env = Environment(function.module)
+        env, scope = Environment(function.module), self._scope_of(function)
         self._bind_statics(env, function, bound, span)
-        fitted = self._fit_all(env, function, bound)
-        return self._inline(env, function, fitted, span)
+        with self.e.weight_scope(scope):
+            fitted = self._fit_all(env, function, bound)
+        return self._inline(env, function, fitted, scope, span)
 
     def _match(
         self, function: Function, arguments: Sequence[BoundArgument], span: Span
@@ -233,7 +246,9 @@ class Calls:
 
     # --------------------------------------------------------------- inlining
 
-    def _inline(self, env: Environment, function: Function, fitted: dict[str, Fitted], span: Span) -> Binding:
+    def _inline(
+        self, env: Environment, function: Function, fitted: dict[str, Fitted], scope: WeightScope, span: Span
+    ) -> Binding:
         self._count_call(function, span)
         axes = self._mapped_axes(list(fitted.values()), function.name)
         for name, argument in fitted.items():
@@ -248,18 +263,18 @@ class Calls:
         outer, self.e.axes = self.e.axes, (*self.e.axes, *axes)
         self.e.calls_around.append(self._around(function, fitted, env, span))
         try:
-            made = self._elaborated(env, function)
+            made = self._elaborated(env, function, scope)
             self.e.axes = outer
             return self._returned(env, function, made, axes, span)
         finally:
             self.e.calls_around.pop()
             self.e.axes = outer
 
-    def _elaborated(self, env: Environment, function: Function) -> Binding:
+    def _elaborated(self, env: Environment, function: Function, scope: WeightScope) -> Binding:
         """What the body returns."""
         self.e.call_stack.append(function.name)
         try:
-            with self.e.weight_scope(self._scope_of(function)):
+            with self.e.weight_scope(scope):
                 return self.e.statements.block(env, function.declaration.body)
         finally:
             self.e.call_stack.pop()
@@ -303,8 +318,8 @@ class Calls:
         return tuple(Axis(f"m{i}", size, i) for i, size in enumerate(sizes, len(self.e.axes) + 1))
 
     def _scope_of(self, function: Function) -> WeightScope:
-        """A net names its weights by itself, wherever it is called; a layer by the place of the call."""
-        if function.declaration.kind == "net":
+        """A net names its weights by itself, wherever it is called; a layer by the place of the call, or of its family."""
+        if function.declaration.kind == "net" or function.at is not None:
             return function.scope(self.e.scope)
         return self.e.scope.enter(function.name)
 

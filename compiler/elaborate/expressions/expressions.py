@@ -13,6 +13,7 @@ from mai.compiler.elaborate.bindings import (
     Environment,
     Function,
     LetTensor,
+    Partial,
     Poison,
 )
 from mai.compiler.elaborate.context import Context, Stop, kind_of
@@ -156,7 +157,7 @@ def _argument(e: Context, env: Environment, argument: ast.Argument) -> BoundArgu
 
 
 def _applied(e: Context, env: Environment, callee: ast.Expr, arguments: list[BoundArgument], span: Span) -> Binding:
-    if isinstance(callee, ast.Index) and isinstance(member := _member(e, env, callee), (Function, Poison)):
+    if isinstance(callee, ast.Index) and isinstance(member := _member(e, env, callee), (Function, Partial, Poison)):
         return e.calls.call(member, arguments, span)
     if not isinstance(callee, ast.Name):
         remedy = _as_function(e, env, callee, span)
@@ -180,7 +181,7 @@ def _applied(e: Context, env: Environment, callee: ast.Expr, arguments: list[Bou
 def _member(e: Context, env: Environment, callee: ast.Index) -> Binding:
     """The net of a family that is called, `st[k]`; None where an index is of something else."""
     base = callee.base
-    is_family = isinstance(base, ast.Name) and isinstance(look_up(env, base.id), Function)
+    is_family = isinstance(base, ast.Name) and isinstance(look_up(env, base.id), (Function, Partial))
     return e.expressions.expression(env, callee) if is_family else None
 
 

@@ -1,8 +1,8 @@
-"""Families of nets, `net st[L](...)`: which of them `st[k]` is, and its parameters.
+"""Families of nets, `net st[L](...)`, and of layers, `family(f, L)`: which of them `st[k]` is, and its parameters.
 
 A number chooses one, and so does the turn of a `repeat` that can be taken apart. Where only the run time knows, the parameters
-of all are stacked, and those of the one that is meant are taken; where examples have different ones, all are computed, and
-each example takes its result.
+of all are stacked, and those of the one that is meant are taken, for each example its own; where an operation takes no such
+parameters, all nets are computed, and each example takes its result.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mai.compiler.elaborate.bindings import Binding, Environment, Function, Poison
+from mai.compiler.elaborate.bindings import Binding, Environment, Function, Partial, Poison
 from mai.compiler.elaborate.context import Context, Stop, kind_of
 from mai.compiler.elaborate.expressions.names import look_up
 from mai.compiler.elaborate.expressions.whole import check_classes, whole
@@ -30,8 +30,39 @@ def check_chosen(e: Context, function: Function, span: Span) -> None:
     raise e.fail("family-member", e.named or span, message, help=f"write `{function.name}[0](...)`")
 
 
-def member_of(e: Context, env: Environment, family: Function, expr: ast.Index) -> Function:
+def family_of(e: Context, layer: Binding, count: int, span: Span) -> Function | Partial:
+    """`family(f, n)`: n layers with parameters of their own, which are named here; a family of n nets is one already."""
+    if isinstance(layer, Partial) and isinstance(layer.function, Function):
+        return Partial(_family_of_layers(e, layer.function, count, span), layer.arguments)
+    if isinstance(layer, Function) and layer.member is None:
+        return _family_of_layers(e, layer, count, span)
+    raise e.fail("family-member", span, f"a family is of a layer, this is {kind_of(layer)}")
+
+
+def _family_of_layers(e: Context, layer: Function, count: int, span: Span) -> Function:
+    if layer.count == count:
+        return layer
+    if layer.count is not None:
+        raise e.fail(
+            "family-member", span, f"`{layer.name}` is a family of {layer.count} nets, here are {count} needed"
+        )
+    if layer.declaration.kind == "net":
+        message = f"`{layer.name}` is a net, which has one set of parameters"
+        help = f"write `net {layer.name}[{count}](...)` for a family, or make it a layer"
+        raise e.fail("family-member", span, message, help=help)
+    return replace(layer, count=count, at=e.scope.enter(layer.name))
+
+
+def member_of(e: Context, env: Environment, family: Function | Partial, expr: ast.Index) -> Function | Partial:
     """`st[k]`, a net."""
+    if isinstance(family, Function):
+        return _member_of(e, env, family, expr)
+    if isinstance(family.function, Function):
+        return Partial(_member_of(e, env, family.function, expr), family.arguments)
+    raise e.fail("family-member", expr.span, f"this is {kind_of(family)}, and no family of nets")
+
+
+def _member_of(e: Context, env: Environment, family: Function, expr: ast.Index) -> Function:
     if family.count is None or family.member is not None:
         kind = f"one {family.declaration.kind}"
         help = f"write `net {family.name}[6](...)` for a family" if family.declaration.kind == "net" else None
@@ -82,7 +113,7 @@ def chosen_result(e: Context, function: Function, each: Sequence[Binding]) -> Bi
 
 def parameter_of(e: Context, weights: Sequence[Weight], member: Value) -> Value:
     """The parameter of one net of a family, from those of all; they are stacked once, where no turn has its own."""
-    key = weights[0].name
+    key = tuple(weight.name for weight in weights)
     if key not in e.stacked:
         if weights[0].counts:
             return _taken(e, _stacked(e, weights), member)
@@ -114,9 +145,9 @@ def _member_path(e: Context, env: Environment, expr: ast.Index) -> str | None:
     family = look_up(env, expr.base.id) if isinstance(expr.base, ast.Name) else None
     if not isinstance(family, Function):
         return None
-    member = member_of(e, env, family, expr).member
-    if isinstance(member, int):
-        return f"{family.name}.{member}"
+    which = member_of(e, env, family, expr)
+    if isinstance(which, Function) and isinstance(which.member, int):
+        return f"{family.name}.{which.member}"
     raise e.fail(
         "static-needed",
         expr.span,

@@ -6,6 +6,7 @@ from mai.compiler.elaborate.bindings import (
     Binding,
     Environment,
     Function,
+    Partial,
     Poison,
 )
 from mai.compiler.elaborate.bounds import setting_of
@@ -27,8 +28,12 @@ def index(e: Context, env: Environment, expr: ast.Index) -> Binding:
     base = e.expressions.expression(env, expr.base)
     if isinstance(base, Poison):
         return base
-    if isinstance(base, Function):
+    if isinstance(base, (Function, Partial)):
         return member_of(e, env, base, expr)
+    if isinstance(base, list) and len(expr.items) == 1:
+        part = _part(e, env, base, expr.items[0])
+        if part is not None:
+            return part
     x = e.value(base, expr.base.span)
     used = sum(not isinstance(item, ast.NewAxis) for item in expr.items)
     if used > x.type.rank:
@@ -39,6 +44,25 @@ def index(e: Context, env: Environment, expr: ast.Index) -> Binding:
     for item in expr.items:
         x, axis = _indexed(e, env, x, item, axis)
     return x
+
+
+def _part(e: Context, env: Environment, items: list[Binding], item: ast.Expr | ast.Slice | ast.NewAxis) -> Binding:
+    """The element of a list, or some of them, by numbers that are known now: a size stays a size; None where they are not."""
+    if isinstance(item, ast.NewAxis):
+        return None
+    if isinstance(item, ast.Slice):
+        written = (item.start, item.stop, item.step)
+        start, stop, step = (_number(e, env, bound) for bound in written)
+        are_known = all((w is None) == (b is None) for w, b in zip(written, (start, stop, step), strict=True))
+        return (items[start:stop:step] or None) if are_known and step != 0 else None
+    index = _number(e, env, item)
+    return items[index] if index is not None and -len(items) <= index < len(items) else None
+
+
+def _number(e: Context, env: Environment, expr: ast.Expr | None) -> int | None:
+    """A whole number that is known now; None for anything else."""
+    value = None if expr is None else e.expressions.expression(env, expr)
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _indexed(

@@ -14,17 +14,29 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Constant, Nested
 from mai.compiler.ir.types import DType
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops.elementwise.conversion import ToInt, ToReal
+from mai.compiler.ops.elementwise.clip import Clip
+from mai.compiler.ops.elementwise.conversion import StopGradient, ToInt, ToReal
+from mai.compiler.ops.elementwise.logic import Where
 from mai.compiler.ops.elementwise.rounding import ROUNDINGS
-from mai.compiler.ops.reductions.running import Cumsum
+from mai.compiler.ops.reductions.prod import Prod
+from mai.compiler.ops.reductions.running import Cumprod, Cumsum
 from mai.compiler.ops.reductions.sums import Max, Min, Sum
+from mai.compiler.ops.shapes import shape as sh
+from mai.compiler.ops.shapes.flip import Flip
+from mai.compiler.ops.shapes.gather import Gather
+from mai.compiler.ops.shapes.indexing import Pick, Shift, Slice, Take
+from mai.compiler.ops.shapes.tile import Tile
 from mai.spec.diagnostics import Edit
 from mai.spec.source import Span
 
 ALWAYS: frozenset[type[Operation]] = frozenset({*ROUNDINGS, el.Sign, ToReal})
-OF_WHOLE: frozenset[type[Operation]] = frozenset(
-    {el.Add, el.Subtract, el.Multiply, el.Negative, el.Absolute, el.Maximum, el.Minimum, Sum, Max, Min, Cumsum}
-)
+# What makes whole numbers of whole numbers: of all its operands, or of those after the first, a condition, or before the last, an index.
+OF_ALL: frozenset[type[Operation]] = frozenset(
+    {el.Add, el.Subtract, el.Multiply, el.Negative, el.Absolute, el.Maximum, el.Minimum, el.Modulo, Clip, StopGradient, Sum, Max, Min,
+     Prod, Cumsum, Cumprod, sh.Reshape, sh.Transpose, sh.Concat, sh.Stack, sh.Expand, sh.Unsqueeze, sh.Squeeze, Tile, Flip, Slice, Shift}
+)  # fmt: skip
+OF_REST = frozenset({Where})
+OF_FIRST = frozenset({Take, Pick, Gather})
 CHOOSE = "shapes are fixed: choose with `where(c, a, b)`"
 INDEX = "an index is a whole number"
 ROUND = "`int(x)` cuts a number to a whole one, `floor(x)` and `round(x)` give one"
@@ -51,7 +63,11 @@ def _sources(value: Value) -> Sequence[Value] | None:
         return None
     if node.op in ALWAYS or (node.op is Constant and _are_whole(Constant.of(node).value)):
         return ()
-    return node.inputs if node.op in OF_WHOLE else None
+    if node.op in OF_FIRST:
+        return node.inputs[:1]
+    if node.op in OF_REST:
+        return node.inputs[1:]
+    return node.inputs if node.op in OF_ALL else None
 
 
 def _are_whole(value: Nested) -> bool:

@@ -9,7 +9,7 @@ from mai.compiler.elaborate.bindings import BoundArgument as Arg
 from mai.compiler.elaborate.expressions.static import as_real
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError
-from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.sizes import Dim, Size
 from mai.spec.diagnostics.edit import put
 
 if TYPE_CHECKING:
@@ -41,6 +41,13 @@ def whole(e: Elaborator, argument: Arg | None, default: object) -> int:
     if argument is not None:
         e.representable(result, argument.span)
     return result
+
+
+def places(e: Elaborator, argument: Arg | None, default: object) -> Size:
+    """A whole number, or a size: half of an axis, `n // 2`."""
+    if argument is not None and isinstance(argument.value, Dim):
+        return argument.value
+    return whole(e, argument, default)
 
 
 def positive(e: Elaborator, argument: Arg | None, default: object, least: int = 1) -> int:

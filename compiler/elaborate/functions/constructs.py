@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding
+from mai.compiler.elaborate.functions.arguments import positive
 from mai.compiler.elaborate.functions.builtins import Arg, builtin
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError, describe
@@ -34,6 +35,14 @@ def penalise(e: Elaborator, logits: Arg, x: Arg, penalty: Arg) -> Binding:
 
 
 # ------------------------------------------------------ batches, derivatives
+
+
+@builtin(Section.KERNELS, form="family(layer, count)")
+def family(e: Elaborator, layer: Arg, count: Arg) -> Binding:
+    """`count` layers of one form, each with parameters of its own: `each = family(mlp(hidden = 64), 8)`, then `each[k](x)`."""
+    from mai.compiler.elaborate.expressions.families import family_of
+
+    return family_of(e, layer.value, positive(e, count, None), layer.span)
 
 
 @builtin(Section.BATCHES)

@@ -17,15 +17,18 @@ from mai.compiler.elaborate.draw_shapes import (
     formula_of,
     parameters_of,
 )
-from mai.compiler.elaborate.families import without_last
+from mai.compiler.elaborate.families import FAMILIES, without_last
 from mai.compiler.elaborate.functions.builtins import Arg, builtin
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.signature import Section
+from mai.compiler.ir.sizes import Size
 from mai.compiler.ops.elementwise import Add
 from mai.compiler.ops.reductions import Logsumexp, Sum
 from mai.compiler.ops.reductions.softmax import LogSoftmax
 from mai.compiler.ops.shapes.shape import Expand, Unsqueeze
+from mai.spec.diagnostics import Edit
+from mai.spec.diagnostics.edit import put
 from mai.spec.source import Span
 
 if TYPE_CHECKING:
@@ -72,9 +75,20 @@ def kl(e: Elaborator, q: Arg, p: Arg) -> Binding:
     each, own = each_of(e, first), draw_shape(e, first)
     if own != draw_shape(e, second):
         message = f"a draw of the one is {describe(own)}, of the other {describe(draw_shape(e, second))}"
-        raise e.fail("shape-mismatch", p.span, message, label=describe(draw_shape(e, second)))
+        raise e.fail(
+            "shape-mismatch", p.span, message, label=describe(draw_shape(e, second)), help=_widened(p, second, own)
+        )
     parameters = [*parameters_of(e, first, each), *parameters_of(e, second, each)]
     return _summed(e, apply(e, closed, parameters, each, q.span), len(each), name="kl")
+
+
+def _widened(argument: Arg, q: Distribution, shape: tuple[Size, ...]) -> Edit | None:
+    """The shape of a draw, where a distribution of one number is written without it: `normal([2], 0, 1)`."""
+    span = argument.span
+    if q.shape or q.kind not in FAMILIES or not FAMILIES[q.kind].has_shape or not span.text.startswith(f"{q.kind}("):
+        return None
+    rest = span.text.removeprefix(f"{q.kind}(")
+    return put(span, f"{q.kind}({describe(shape)}{'' if rest == ')' else ', '}{rest}")
 
 
 def _densities(e: Elaborator, q: Distribution, x: Value, span: Span) -> Value:

@@ -7,8 +7,6 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from pydantic_core import PydanticUndefined
-
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.sources.text import TOKENIZERS
 from mai.compiler.elaborate.functions.registered import BUILTINS, LISTED
@@ -16,7 +14,7 @@ from mai.compiler.ir.signature import Section
 from mai.compiler.solvers import DEFAULTS, SOLVERS, Adams, Solver
 from mai.compiler.training.settings import OPTIMIZERS, SCHEDULES
 from mai.spec import is_public, prelude_sources
-from mai.spec.settings import Settings
+from mai.spec.settings import NEEDED, Settings, fields
 from mai.spec.words import WORDS
 
 HEAD = """# Functions and layers
@@ -145,12 +143,12 @@ def _solver(solver: Solver) -> Entry:
 
 
 def _setting(name: str, model: type[Settings]) -> Entry:
-    given = ", ".join(_field(field, held.default) for field, held in model.model_fields.items())
+    given = ", ".join(_field(field, own.default) for field, own in fields(model).items())
     return Entry(name, f"{name}({given})", _flat(inspect.getdoc(model) or ""))
 
 
 def _field(name: str, default: object) -> str:
-    if default is PydanticUndefined:
+    if default is NEEDED:
         return name
     return f"{name}?" if default is None else f"{name} = {_value(default)}"
 

@@ -116,6 +116,7 @@ def _static(e: Elaborator, argument: Argument, value: Arg | None, default: objec
     readers: dict[Kind, Callable[[], object]] = {
         Kind.NUMBER: lambda: read.number(e, value, default),
         Kind.WHOLE: lambda: read.whole(e, value, default),
+        Kind.PLACES: lambda: read.places(e, value, default),
         Kind.COUNT: lambda: read.positive(e, value, default, argument.least),
         Kind.COUNTS: lambda: read.counts(e, value, rank),
         Kind.PER_AXIS: lambda: read.per_axis(e, value, default, rank - 1),

@@ -12,11 +12,12 @@ from mai.compiler.ir.types import Axis, Type
 from mai.compiler.onnx.trial import difference
 from mai.compiler.onnx.turns.steps import (
     Turn,
+    decides_alike,
     error_excess,
     first_length_excess,
     goes_wrong,
     increment_excess,
-    kept,
+    keeps_alike,
 )
 from mai.compiler.passes.loops.replay import Replay
 from mai.runtime.arrays import Array
@@ -63,9 +64,14 @@ class Played:
     @property
     def decides_otherwise(self) -> Array:
         """In which turns a condition of the text ends an example in one program and not in the other: [..., turns]."""
-        if not Loop.of(self.replay.loop).until:
+        loop = Loop.of(self.replay.loop)
+        if not loop.decides:
             return np.zeros((), bool)
-        return np.asarray(self.going & (self.rows[0] != self.torch_rows[0]))
+        if loop.control is None:
+            return np.asarray(self.going & (self.rows[0] != self.torch_rows[0]))
+        # Where one keeps a step and the other does not, `error_excess` judges.
+        turns = [Turn.of(states, loop.control) for states in (self.before, self.rows, self.torch_rows)]
+        return np.asarray(self.going & keeps_alike(*turns) & ~decides_alike(*turns))
 
     @property
     def is_wrong_to_end(self) -> Array:
@@ -115,11 +121,12 @@ def errors(played: Played, tolerance: float) -> Iterator[tuple[str, float]]:
         yield from _errors_of_steps(played, control, names, tolerance)
         before, file, torch = (Turn.of(a, control) for a in (played.before, played.rows, played.torch_rows))
         # Whoever keeps other steps has other states: `error_excess` is for them.
-        same = before.going & (kept(before, file) == kept(before, torch))
+        same = decides_alike(before, file, torch)
         compared = Taken(same & played.taken.along(played.types[0], same), played.types[0].lead)
     decides = int(Loop.of(loop).until)  # Its first state is a decision.
-    if decides:
+    if Loop.of(loop).decides:
         yield ENDS, float("inf") if played.is_wrong_to_end.any() else 0.0
+    if decides:
         compared = Taken(played.going, played.types[0].lead)
     for place, name in enumerate(names[decides:], decides):
         type, first, rows = played.types[place], played.first[place], played.rows[place]

@@ -46,18 +46,34 @@ class Turn:
 
 
 def kept(before: Turn, after: Turn) -> Array:
-    """Whether a step was kept, for each example and turn: time has passed."""
-    return np.asarray(after.tau > before.tau)
+    """Whether a step was kept, for each example and turn: time has passed, or an event lies in it."""
+    return np.asarray((after.tau > before.tau) | ends(before, after))
+
+
+def ends(before: Turn, after: Turn) -> Array:
+    """Whether an event ended the way in a turn, whose step was kept and is not taken."""
+    return np.asarray(before.going & ~after.going & (after.tau < 1) & (after.tau <= before.tau))
+
+
+def keeps_alike(before: Turn, file: Turn, torch: Turn) -> Array:
+    """Where two programs both keep a step or both do not."""
+    return np.asarray(before.going & (kept(before, file) == kept(before, torch)))
+
+
+def decides_alike(before: Turn, file: Turn, torch: Turn) -> Array:
+    """The same, with an event in both steps or in none."""
+    return np.asarray(keeps_alike(before, file, torch) & (ends(before, file) == ends(before, torch)))
 
 
 def goes_wrong(before: Turn, after: Turn, control: StepControl) -> Array:
     """Where what a turn did does not follow from whether it kept its step: who goes on, the way gone, the evaluations."""
     length = _taken_length(before)
     last = before.length >= 1 - before.tau
-    moved = kept(before, after)
+    ended = ends(before, after)
+    moved = kept(before, after) & ~ended
     way = np.where(moved, before.tau + length, before.tau)
     arrived = last & (moved | (_stands(before) & ~after.going))
-    wrong = after.going != (before.going & ~arrived)
+    wrong = after.going != (before.going & ~arrived & ~ended)
     wrong |= ~(np.abs(after.tau - way) <= EXACT)
     wrong |= after.evaluations != before.evaluations + control.stages
     return np.asarray(wrong & before.going)
@@ -69,17 +85,19 @@ def error_excess(before: Turn, file: Turn, torch: Turn, control: StepControl) ->
     low, high = _errors(kept(before, file), file.length / length, control.order)
     least, most = _errors(kept(before, torch), torch.length / length, control.order)
     gap = np.maximum(np.maximum(low - most, least - high), 0.0)
-    same = before.going & (kept(before, file) == kept(before, torch))
+    same = decides_alike(before, file, torch)
     slopes = zip(before.slopes, file.slopes, torch.slopes, strict=True)
     roundings = [_nearby(_rounding(k, a, b, same)) for k, a, b in slopes]
     allowed = ROUNDINGS * length * control.weights * _size(before.states, roundings, before, control)
     excess = np.where(np.isnan(gap), np.inf, gap / np.maximum(allowed + SHARE * np.maximum(low, least), 1e-30))
-    return np.asarray(np.where(before.going & ~_stands(before), excess, 0.0))
+    # Who stops in a step lets its length stand, which says nothing of its error.
+    told = (ends(before, file) == ends(before, torch)) | (kept(before, file) != kept(before, torch))
+    return np.asarray(np.where(before.going & ~_stands(before) & told, excess, 0.0))
 
 
 def increment_excess(before: Turn, file: Turn, torch: Turn, tolerance: float) -> list[Array]:
     """For each state, how far its change in a step is from torch's, over what `tolerance`, relative, and roundings explain."""
-    same = before.going & (kept(before, file) == kept(before, torch))
+    same = decides_alike(before, file, torch)
     length = _taken_length(before)
     excesses = []
     slopes = zip(before.slopes, file.slopes, torch.slopes, strict=True)
@@ -147,6 +165,8 @@ def _rounding(before: Array, file: Array, torch: Array, same: Array) -> Array:
 
 def _nearby(roundings: Array) -> Array:
     """The largest of the turns around each, of all examples."""
+    if not roundings.size:
+        return roundings
     of_turns = roundings.max(tuple(range(roundings.ndim - 1)))
     windows = np.lib.stride_tricks.sliding_window_view(np.pad(of_turns, AROUND), 2 * AROUND + 1)
     return np.asarray(np.broadcast_to(windows.max(-1), roundings.shape))

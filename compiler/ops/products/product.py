@@ -14,13 +14,15 @@ from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.numbering import lettered, summed_up, weighed
 
 if TYPE_CHECKING:
+    from mai.compiler.ir.builder import Builder
+    from mai.compiler.ir.graph import Value
     from mai.compiler.ops.terms import Term
 
 
 class Affine(Operation):
     """W x + b over the last axis of x: a layer of (3) before its activation.
 
-    x: [..., d]; weight: [n, d]; bias: [n], optional. Weight and bias are the same for every example.
+    x: [..., d]; weight: [n, d]; bias: [n], optional. Weight and bias are the same for every example; `lifted` is of others.
     """
 
     function = Function(
@@ -34,6 +36,13 @@ class Affine(Operation):
     unled = (1, 2)
     along = staticmethod(same)
     numbering = staticmethod(weighed)
+
+    @staticmethod
+    def lifted(builder: Builder, x: Value, weight: Value, bias: Value | None = None) -> Value:
+        """Of weights that differ between examples; of a family of them, every row's own."""
+        from mai.compiler.ops.products.chosen import product_of_each
+
+        return product_of_each(builder, x, weight, bias)
 
     @classmethod
     def shape(cls, x: Type, weight: Type, bias: Type | None = None) -> Type:

@@ -8,12 +8,15 @@ from mai.compiler.ir.operation import Alignment, Operation, ShapeError, case, de
 from mai.compiler.ir.signature import OWN, REQUIRED, Function, Section, X, count, flag, number, tensor
 from mai.compiler.ir.sizes import Size, product
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.along import same
 from mai.compiler.ops.backends import Arrays, Onnx, Tensor, V
 from mai.compiler.ops.batched import batched_onnx, batched_torch
 from mai.compiler.ops.elementwise import Sqrt
 
 if TYPE_CHECKING:
+    from mai.compiler.ir.builder import Builder
+    from mai.compiler.ir.graph import Value
     from mai.compiler.ops.terms import Term
 
 
@@ -58,6 +61,13 @@ class LayerNorm(Operation):
     alignment = Alignment.NONE
     unled = (1, 2)
     along = staticmethod(same)
+
+    @staticmethod
+    def lifted(builder: Builder, x: Value, weight: Value, bias: Value | None = None, *, eps: float) -> Value:
+        """The scales of each example, after it is normalised."""
+        LayerNorm.shape(*(v.type for v in (x, weight, bias) if v is not None), eps=eps)
+        y = builder.emit(el.Multiply, builder.emit(LayerNorm, x, eps=eps), weight)
+        return y if bias is None else builder.emit(el.Add, y, bias)
 
     @classmethod
     def shape(cls, x: Type, weight: Type | None = None, bias: Type | None = None, *, eps: float) -> Type:
@@ -111,6 +121,12 @@ class RmsNorm(Operation):
     alignment = Alignment.NONE
     unled = (1,)
     along = staticmethod(same)
+
+    @staticmethod
+    def lifted(builder: Builder, x: Value, weight: Value, *, eps: float) -> Value:
+        """The scales of each example, after it is normalised."""
+        RmsNorm.shape(x.type, weight.type, eps=eps)
+        return builder.emit(el.Multiply, builder.emit(RmsNorm, x, eps=eps), weight)
 
     @classmethod
     def shape(cls, x: Type, weight: Type | None = None, *, eps: float) -> Type:

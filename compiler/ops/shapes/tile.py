@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Lowering, Operation, case, sample
 from mai.compiler.ir.signature import ANY_X, AXIS, Argument, Function, Kind, Section, composed
+from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import Type
 from mai.compiler.ops.along import same
 from mai.compiler.ops.elementwise.arithmetic import Modulo
@@ -66,14 +67,14 @@ def _of_all(counts: Sequence[int], rank: int) -> list[int]:
 
 @composed(
     Function(
-        "roll", Section.ALONG, (ANY_X, Argument("by", Kind.WHOLE), AXIS), elsewhere="circshift", example="roll(x, 1)"
+        "roll", Section.ALONG, (ANY_X, Argument("by", Kind.PLACES), AXIS), elsewhere="circshift", example="roll(x, 1)"
     )
 )
-def roll(x: Term, by: int, axis: int) -> Term:
+def roll(x: Term, by: Size, axis: int) -> Term:
     """x moved on by `by` places along an axis; what leaves at one end comes in at the other."""
     size = x.shape[axis]
-    if not isinstance(size, int):
-        before = (x.range(size) - x.other(by)).emit(Modulo, x.whole(size))
+    if not (isinstance(size, int) and isinstance(by, int)):
+        before = (x.range(size) - x.whole(by)).emit(Modulo, x.whole(size))
         return x.emit(Take, before, axis=axis, rank=x.rank, index_rank=1)
     places = by % size
     if not places:

@@ -3,22 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from fractions import Fraction
 from functools import partial
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.rewrite import Copier, Mapping, copy_graph, rewriting
-from mai.compiler.ir.structure import Adjoint, Integrate, Loop
-from mai.compiler.ops import elementwise as el
+from mai.compiler.ir.rewrite import Copier, Mapping, copy_graph, reading, rewriting
+from mai.compiler.ir.structure import Adjoint, Integrate
 from mai.compiler.ops.shapes.indexing import Pick
-from mai.compiler.ops.shapes.shape import Concat, Unsqueeze
 from mai.compiler.passes.loops.hoist import local_sizes, parted, tables_of, timed_values
 from mai.compiler.solvers import DEFAULTS, SOLVERS
-from mai.compiler.solvers.adaptive import Control, solve
-from mai.compiler.solvers.dense import Asked, Path
-from mai.compiler.solvers.fixed import steps_of
-from mai.compiler.solvers.problem import Problem, Slopes
+from mai.compiler.solvers.adaptive import Control, Way, solve
+from mai.compiler.solvers.compared import comparisons_of
+from mai.compiler.solvers.dense import Asked
+from mai.compiler.solvers.ended_steps import EndedSteps
+from mai.compiler.solvers.ended_way import EndedWay
+from mai.compiler.solvers.equal_steps import EqualSteps
+from mai.compiler.solvers.problem import Compared, End, Problem, Slopes
 
 
 @rewriting(Integrate)
@@ -48,44 +48,18 @@ def _solved(copier: Copier, node: Node, inputs: list[Value], local: set[str]) ->
     problem = _problem(copier, node, start, stop, states, local)
     if integral.steps is None:
         control = Control(options["rtol"], options["atol"], int(options["max_steps"]))
-        last, evaluations, rows = solve(problem, solver, control, asked)
-        return [*last, evaluations, *rows]
-    return _in_equal_steps(copier.builder, integral, problem, inputs[2], asked)
-
-
-def _in_equal_steps(
-    builder: Builder, integral: Integrate, problem: Problem, steps: Value, asked: list[Asked]
-) -> list[Value]:
-    """The last states, the kept paths, and what is asked for between two steps."""
-    start, stop, states = problem.start, problem.stop, problem.states
-    h = builder.emit(el.Divide, builder.emit(el.Subtract, stop, start), builder.emit(el.ToReal, steps), name="h")
-    method = steps_of(SOLVERS[integral.method], problem, h)
-    memory = method.begin()
-    body = Region([Value(v.type, v.name) for v in (steps, *states, *memory)])
-    turn, *inside = body.inputs
-    turn.name = "turn"
-    outer, builder.region = builder.region, body
-    here = inside[: len(states)]
-    moved, held = method.step(turn, here, inside[len(states) :])
-    places = sorted({*integral.keep, *(a.place for a in asked)})
-    bent = sorted({a.place for a in asked}) if method.is_smooth else []
-    slopes = problem.velocity(method.time(turn, Fraction(0)), here) if bent else []
-    body.outputs = [*moved, *held, *(moved[i] for i in places), *(slopes[i] for i in bent)]
-    builder.region = outer
-    made = builder.loop(steps, Loop(integral.steps, fresh=False), [*states, *memory], body)
-    last, rows = made[: len(states)], made[len(inside) :]
-    paths = {i: _with_start(builder, states[i], row) for i, row in zip(places, rows, strict=False)}
-    ends = problem.velocity(stop, list(last)) if bent else []
-    speeds = {i: _with_end(builder, row, ends[i]) for i, row in zip(bent, rows[len(places) :], strict=True)}
-    between = [Path(steps, h, paths[a.place], speeds.get(a.place)).at(builder, a.shares) for a in asked]
-    return [*last, *(paths[i] for i in integral.keep), *between]
+        return solve((EndedWay if integral.until else Way)(problem, solver, control, asked))
+    equal = EqualSteps(integral, solver, problem, inputs[2], asked)
+    return EndedSteps(equal).solve() if integral.until else equal.solve()
 
 
 def _problem(copier: Copier, node: Node, start: Value, stop: Value, states: list[Value], local: set[str]) -> Problem:
     """What the velocity computes of neither time nor states stands in front of the loop, once."""
     builder, whole = copier.builder, node.regions[0]
     free, nodes = parted(whole, local)
-    field = Region(whole.inputs, nodes, whole.outputs)
+    until = Integrate.of(node).until
+    moved, ending = whole.outputs[: len(states)], whole.outputs[len(states) :]
+    field = Region(whole.inputs, _needed(nodes, moved), moved)
     copier.nodes(free)
     builder.span, builder.scope = node.span, node.scope
 
@@ -107,7 +81,25 @@ def _problem(copier: Copier, node: Node, start: Value, stop: Value, states: list
         assert isinstance(count, int), "a method has a number of stages"
         return [partial(velocity, known={v: _row(builder, t, i) for v, t in tables.items()}) for i in range(count)]
 
-    return Problem(builder, start, stop, states, velocity, stages)
+    def ends(time: Value, at: list[Value], *of_the_step: Value) -> End:
+        copier.mapping.update(zip(field.inputs, [time, *of_the_step, *at], strict=True))
+        copier.nodes(_needed(nodes, ending))
+        builder.span, builder.scope = node.span, node.scope
+        deciding = comparisons_of(whole, *ending)
+        pairs = [Compared(n.op, copier[n.inputs[0]], copier[n.inputs[1]], copier[n.output]) for n in deciding]
+        return End(copier[ending[0]], pairs)
+
+    return Problem(builder, start, stop, states, velocity, stages, ends if until else None)
+
+
+def _needed(nodes: list[Node], outputs: list[Value]) -> list[Node]:
+    """The nodes that outputs are made by, in their order."""
+    wanted, found = set(outputs), []
+    for node in reversed(nodes):
+        if not wanted.isdisjoint(node.outputs):
+            found.append(node)
+            wanted.update(reading(node))
+    return found[::-1]
 
 
 def _row(builder: Builder, table: Value, index: int) -> Value:
@@ -126,17 +118,3 @@ def _marked(copier: Copier, node: Node, local: set[str]) -> tuple[Value, ...]:
     types, integral = [v.type for v in node.outputs], Integrate.of(node)
     adjoint = Adjoint(integral.method, integral.steps, integral.keep, integral.options)
     return builder.add(adjoint, inputs, types, [field, solution]).outputs
-
-
-def _with_start(builder: Builder, start: Value, rows: Value) -> Value:
-    """A path: where the state began, then a row a step."""
-    axis = -rows.type.rank
-    first = builder.emit(Unsqueeze, start, axes=(axis,))
-    return builder.emit(Concat, first, rows, axis=axis, name=rows.name)
-
-
-def _with_end(builder: Builder, rows: Value, end: Value) -> Value:
-    """Velocities: a row a step, then that at the end."""
-    axis = -rows.type.rank
-    last = builder.emit(Unsqueeze, end, axes=(axis,))
-    return builder.emit(Concat, rows, last, axis=axis, name=rows.name)

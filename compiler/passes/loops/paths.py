@@ -38,7 +38,7 @@ def _place(node: Node, output: Value, places: Places) -> int | None:
 def _is_path(node: Node, output: Value) -> bool:
     """Whether an integral's output has rows along its own time: a path, or a state at one axis of times."""
     integral, count = Integrate.of(node), len(node.inputs)
-    first = count - integral.before_states
+    first = count - integral.before_states + integral.until
     paths = list(node.outputs[first : first + len(integral.keep)])
     shares = node.inputs[integral.before_states - len(integral.asked) : integral.before_states]
     asked = node.outputs[len(node.outputs) - len(integral.asked) :]

@@ -90,7 +90,7 @@ class _Player:
         copier.nodes(region.nodes)
         within = self.inside.pop()
         self.around.pop()
-        margins = emit_margins(copier, region) if Loop.of(node).until else []
+        margins = emit_margins(copier, region) if Loop.of(node).decides else []
         body.outputs = [*(copier[v] for v in region.outputs), *margins, *(v for r in within for v in r.results)]
         copier.builder.region = outer
         return body, within, len(margins)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
-
 from mai.compiler.training.settings import Betas, TorchOptimizer
+from mai.spec.settings import setting
 
 
 class AdamW(TorchOptimizer):
@@ -14,7 +13,7 @@ class AdamW(TorchOptimizer):
 
     name: ClassVar[str] = "adamw"
     torch_class: ClassVar[str] = "AdamW"
-    lr: float = Field(default=1e-3, gt=0)
+    lr: float = setting(default=1e-3, gt=0)
     betas: Betas = (0.9, 0.999)
-    eps: float = Field(default=1e-8, gt=0)
-    weight_decay: float = Field(default=0.01, ge=0)
+    eps: float = setting(default=1e-8, gt=0)
+    weight_decay: float = setting(default=0.01, ge=0)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
 from mai.compiler.training.settings import Betas, OwnOptimizer
+from mai.spec.settings import setting
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -18,9 +17,9 @@ class Lion(OwnOptimizer):
     """The sign of a momentum, with decoupled weight decay (Chen et al. 2023). Its rate is 3 to 10 times less than Adam's."""
 
     name: ClassVar[str] = "lion"
-    lr: float = Field(default=1e-4, gt=0)
+    lr: float = setting(default=1e-4, gt=0)
     betas: Betas = (0.9, 0.99)
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: float = setting(default=0.0, ge=0)
 
     def update(self, weight: Tensor, gradient: Tensor, state: State, lr: float) -> None:
         """w - lr (sign(b1 m + (1 - b1) g) + decay w), then m = b2 m + (1 - b2) g."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import Field
-
 from mai.compiler.training.settings import Betas, OwnOptimizer
+from mai.spec.settings import setting
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -26,12 +25,12 @@ class Muon(OwnOptimizer):
     """
 
     name: ClassVar[str] = "muon"
-    lr: float = Field(default=0.02, gt=0)
-    momentum: float = Field(default=0.95, ge=0, lt=1)
-    weight_decay: float = Field(default=0.0, ge=0)
-    adam_lr: float = Field(default=3e-4, gt=0)
+    lr: float = setting(default=0.02, gt=0)
+    momentum: float = setting(default=0.95, ge=0, lt=1)
+    weight_decay: float = setting(default=0.0, ge=0)
+    adam_lr: float = setting(default=3e-4, gt=0)
     betas: Betas = (0.9, 0.95)
-    eps: float = Field(default=1e-8, gt=0)
+    eps: float = setting(default=1e-8, gt=0)
 
     def update(self, weight: Tensor, gradient: Tensor, state: State, lr: float) -> None:
         """w (1 - lr decay) - lr U, where U is what this step would be at a rate of 1."""

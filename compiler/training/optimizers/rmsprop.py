@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field
-
 from mai.compiler.training.settings import TorchOptimizer
+from mai.spec.settings import setting
 
 
 class RmsProp(TorchOptimizer):
@@ -14,9 +13,9 @@ class RmsProp(TorchOptimizer):
 
     name: ClassVar[str] = "rmsprop"
     torch_class: ClassVar[str] = "RMSprop"
-    lr: float = Field(default=1e-3, gt=0)
-    alpha: float = Field(default=0.99, ge=0, lt=1)
-    eps: float = Field(default=1e-8, gt=0)
-    momentum: float = Field(default=0.0, ge=0, lt=1)
+    lr: float = setting(default=1e-3, gt=0)
+    alpha: float = setting(default=0.99, ge=0, lt=1)
+    eps: float = setting(default=1e-8, gt=0)
+    momentum: float = setting(default=0.0, ge=0, lt=1)
     centered: bool = False
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: float = setting(default=0.0, ge=0)

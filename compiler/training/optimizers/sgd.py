@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from pydantic import Field, model_validator
-
 from mai.compiler.training.settings import TorchOptimizer
+from mai.spec.settings import setting
 
 
 class Sgd(TorchOptimizer):
@@ -14,13 +13,12 @@ class Sgd(TorchOptimizer):
 
     name: ClassVar[str] = "sgd"
     torch_class: ClassVar[str] = "SGD"
-    lr: float = Field(default=0.01, gt=0)
-    momentum: float = Field(default=0.0, ge=0, lt=1)
+    lr: float = setting(default=0.01, gt=0)
+    momentum: float = setting(default=0.0, ge=0, lt=1)
     nesterov: bool = False
-    weight_decay: float = Field(default=0.0, ge=0)
+    weight_decay: float = setting(default=0.0, ge=0)
 
-    @model_validator(mode="after")
-    def _nesterov_has_momentum(self) -> Sgd:
-        if self.nesterov and not self.momentum:
-            raise ValueError("needs a `momentum` for `nesterov`: `sgd(momentum = 0.9, nesterov = true)`")
-        return self
+    def misfit(self) -> str | None:
+        if self.momentum or not self.nesterov:
+            return None
+        return "needs a `momentum` for `nesterov`: `sgd(momentum = 0.9, nesterov = true)`"

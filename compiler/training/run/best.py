@@ -1,4 +1,4 @@
-"""`keep = best`: the weights of the lowest held-out loss that a run has seen. They are in its checkpoints, too."""
+"""`keep = best`: the weights that did best on the held-out examples of all that a run has seen. They are in its checkpoints, too."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 from torch import Tensor
 
+from mai.compiler.training import settings
 from mai.compiler.training.run.checkpoint import Checkpoint
 
 PREFIX = "best/"
@@ -16,16 +17,25 @@ PREFIX = "best/"
 class Best:
     """The best weights so far, as exports will have them, with their step and what they did on the held-out examples."""
 
-    def __init__(self) -> None:
+    def __init__(self, kept: settings.Best) -> None:
+        self.kept = kept
         self.step = 0
-        self.figures: dict[str, float] = {"loss": math.inf}
+        self.figures: dict[str, float] = {}
         self.tensors: dict[str, Tensor] = {}
 
     def offer(self, step: int, figures: Mapping[str, float], weights: Mapping[str, Tensor]) -> None:
         """Keep a copy of these weights if none were better; of equals, the first."""
-        if figures["loss"] < self.figures["loss"]:
+        if self._is_better(figures[self.kept.metric]):
             self.step, self.figures = step, dict(figures)
             self.tensors = {name: tensor.detach().clone() for name, tensor in weights.items()}
+
+    def _is_better(self, figure: float) -> bool:
+        sign = 1 if self.kept.goal == "min" else -1
+        return sign * figure < sign * self.figures.get(self.kept.metric, sign * math.inf)
+
+    def has_ended(self, step: int) -> bool:
+        """Whether none was better for so many steps that a run is to end, after this one."""
+        return self.kept.patience is not None and step - self.step >= self.kept.patience
 
     def saved(self) -> dict[str, Tensor]:
         """For a checkpoint, beside `metadata`."""

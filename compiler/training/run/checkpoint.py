@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import torch
-import typer
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from mai.compiler.training.run.folder import WEIGHTS, checkpoint_of, checkpoints, holds_run
 from mai.compiler.weights.sealed import CHECKSUM, is_intact, sealed
 from mai.runtime.files import plain_file, write_atomically
+from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 KEPT = 2
@@ -90,7 +90,7 @@ def latest(folder: Path) -> Checkpoint | None:
             refused += error.diagnostics
             continue
         for diagnostic in refused:
-            typer.echo(f"note: {diagnostic.message}: going on from step {checkpoint.step}", err=True)
+            echo(f"note: {diagnostic.message}: going on from step {checkpoint.step}", err=True)
         return checkpoint
     return None
 

@@ -10,10 +10,9 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-import typer
-
 from mai.compiler.program import Program
 from mai.runtime.files import locked
+from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 WEIGHTS, METRICS, RECORDS = "weights.safetensors", "metrics.jsonl", "records.npz"
@@ -94,7 +93,7 @@ def make_room(folder: Path, program: Program, data: Sequence[Path]) -> None:
     gathered.rename(folder / GATHERED[1])
     _settle(folder, program.name)
     again = f"--out {shlex.quote(str(before))} --resume goes on with it"
-    typer.echo(f"{folder} held a run: it is in {before} now; {again}", err=True)
+    echo(f"{folder} held a run: it is in {before} now; {again}", err=True)
 
 
 def settle(folder: Path) -> None:

@@ -34,21 +34,30 @@ class Processes:
         self.main: bool = accelerator.is_main_process
         self.accelerator = accelerator
 
-    def check(self, graph: Graph, batch: int) -> None:
-        """Raise `MaiError` for what several processes cannot do: examples that see each other, more processes than examples."""
-        if self.count == 1:
-            return
-        if batch < self.count:
-            message = f"a batch of {batch:,} has no example for each of {self.count:,} processes"
-            raise MaiError([Diagnostic("bad-setting", None, message, help="a larger `batch`, or fewer processes")])
-        for node in graph.walk():
+    def check(self, graph: Graph, batch: int, parts: int = 1) -> None:
+        """Raise `MaiError` for what a batch in shares cannot do: examples that see each other, more shares than examples.
+
+        Every process has a share, which it computes in so many `parts`, one after the other.
+        """
+        shares = self.count * parts
+        if batch < shares:
+            words = f"{shares:,} {'parts' if self.count == 1 else 'parts of processes' if parts > 1 else 'processes'}"
+            message = f"a batch of {batch:,} has no example for each of {words}"
+            raise MaiError([Diagnostic("bad-setting", None, message, help="a larger `batch`, or fewer of them")])
+        for node in graph.walk() if shares > 1 else ():
             if node.op in WHOLE_BATCH and node.attributes.get("training", True):
-                message = f"{WHOLE_BATCH[node.op]} looks at the whole batch, which {self.count:,} processes share out"
-                raise MaiError([Diagnostic("one-process", node.span, message, help="train this spec with one process")])
+                what = (
+                    f"which {self.count:,} processes share out"
+                    if parts == 1
+                    else "which `accumulate` computes in parts"
+                )
+                message = f"{WHOLE_BATCH[node.op]} looks at the whole batch, {what}"
+                help = "train this spec with one process" if parts == 1 else "leave `accumulate` out"
+                raise MaiError([Diagnostic("one-process", node.span, message, help=help)])
 
     def share(self, batch: int) -> range:
-        """The places of this process's examples in a batch: parts as equal as they can be, in order."""
-        return range(batch * self.place // self.count, batch * (self.place + 1) // self.count)
+        """The places of this process's examples in a batch."""
+        return parts_of(range(batch), self.count)[self.place]
 
     def agree(self, loss: Tensor, parameters: Sequence[nn.Parameter], weight: float, stop: bool) -> tuple[float, bool]:
         """The loss over the whole batch, and whether any process is to stop; gradients become those of the whole batch.
@@ -96,6 +105,12 @@ class Processes:
         """Leave the group; what follows is the main process's alone."""
         if self.count > 1:
             self.accelerator.end_training()
+
+
+def parts_of(places: range, count: int) -> list[range]:
+    """Places in parts as equal as they can be, in order."""
+    start, size = places.start, len(places)
+    return [range(start + size * i // count, start + size * (i + 1) // count) for i in range(count)]
 
 
 def accelerator_of(device: str | None, precision: str) -> Accelerator:

@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from pydantic import Field
-
 from mai.compiler.training.settings import Schedule
+from mai.spec.settings import setting
 
 
 class OneCycle(Schedule):
@@ -17,9 +16,9 @@ class OneCycle(Schedule):
     """
 
     name: ClassVar[str] = "one_cycle"
-    rise: float = Field(default=0.3, gt=0, lt=1)
-    start: float = Field(default=0.04, ge=0, le=1)
-    final: float = Field(default=4e-6, ge=0, le=1)
+    rise: float = setting(default=0.3, gt=0, lt=1)
+    start: float = setting(default=0.04, ge=0, le=1)
+    final: float = setting(default=4e-6, ge=0, le=1)
 
     def factor(self, step: int, steps: int) -> float:
         share = step / max(1, steps - 1)

@@ -5,10 +5,8 @@ from __future__ import annotations
 import math
 from typing import ClassVar
 
-from pydantic import Field
-
 from mai.compiler.training.settings import WarmedUp, Watcher
-from mai.spec.settings import MANY
+from mai.spec.settings import MANY, setting
 
 
 class Plateau(WarmedUp):
@@ -19,11 +17,11 @@ class Plateau(WarmedUp):
     """
 
     name: ClassVar[str] = "plateau"
-    every: int = Field(default=100, ge=1, le=MANY)
-    patience: int = Field(default=10, ge=0, le=MANY)
-    by: float = Field(default=0.1, gt=0, lt=1)
-    least: float = Field(default=1e-4, ge=0, lt=1)
-    final: float = Field(default=0.0, ge=0, le=1)
+    every: int = setting(default=100, ge=1, le=MANY)
+    patience: int = setting(default=10, ge=0, le=MANY)
+    by: float = setting(default=0.1, gt=0, lt=1)
+    least: float = setting(default=1e-4, ge=0, lt=1)
+    final: float = setting(default=0.0, ge=0, le=1)
 
     def after(self, step: int, steps: int) -> float:
         return 1.0

@@ -1,0 +1,86 @@
+"""An integral in steps of one length: its loop and its paths."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fractions import Fraction
+
+from mai.compiler.ir.builder import Builder
+from mai.compiler.ir.graph import Region, Value
+from mai.compiler.ir.structure import Integrate, Loop
+from mai.compiler.ops import elementwise as el
+from mai.compiler.ops.shapes.shape import Concat, Unsqueeze
+from mai.compiler.solvers.dense import Asked, Path
+from mai.compiler.solvers.fixed import Steps, steps_of
+from mai.compiler.solvers.problem import Problem
+from mai.compiler.solvers.tableaus import Solver
+
+
+class EqualSteps:
+    """The steps of an `integrate`, `steps` of them."""
+
+    def __init__(self, integral: Integrate, solver: Solver, problem: Problem, steps: Value, asked: list[Asked]) -> None:
+        builder = problem.builder
+        self.builder, self.problem, self.steps, self.asked, self.keep = builder, problem, steps, asked, integral.keep
+        whole = builder.emit(el.Subtract, problem.stop, problem.start)
+        self.h = builder.emit(el.Divide, whole, builder.emit(el.ToReal, steps), name="h")
+        self.method: Steps = steps_of(solver, problem, self.h)
+        self.count, self.is_stochastic = integral.steps, solver.stochastic
+        self.places = sorted({*integral.keep, *(a.place for a in asked)})  # Of states with rows.
+        self.bent = (
+            sorted({a.place for a in asked}) if self.method.is_smooth else []
+        )  # Of states with velocities' rows.
+
+    def solve(self) -> list[Value]:
+        """The last states, the kept paths, and what is asked for between two steps."""
+        first = [*self.problem.states, *self.method.begin()]
+        body = Region([Value(v.type, v.name) for v in (self.steps, *first)])
+        outer, self.builder.region = self.builder.region, body
+        turn, *inside = body.inputs
+        turn.name = "turn"
+        moved, held, slopes = self.turn(turn, inside)
+        body.outputs = [*moved, *held, *(moved[i] for i in self.places), *slopes]
+        self.builder.region = outer
+        made = self.builder.loop(self.steps, Loop(self.count, fresh=False), first, body)
+        last, rows = list(made[: len(self.problem.states)]), list(made[len(inside) :])
+        paths = self.with_starts(rows)
+        ends = self.problem.velocity(self.problem.stop, last) if self.bent else []
+        speeds = [
+            with_end(self.builder, row, ends[i]) for i, row in zip(self.bent, rows[len(self.places) :], strict=True)
+        ]
+        return [*last, *(paths[i] for i in self.keep), *self.between(paths, speeds)]
+
+    def turn(self, turn: Value, inside: list[Value]) -> tuple[list[Value], list[Value], list[Value]]:
+        """States and memory after a step, and the velocities before it that `between` needs."""
+        count = len(self.problem.states)
+        here = inside[:count]
+        moved, held = self.method.step(turn, here, inside[count:])
+        slopes = self.problem.velocity(self.method.time(turn, Fraction(0)), here) if self.bent else []
+        return moved, held, [slopes[i] for i in self.bent]
+
+    def with_starts(self, rows: list[Value]) -> dict[int, Value]:
+        """The paths of states, by their places: where each began, then a row a step."""
+        pairs = zip(self.places, rows, strict=False)
+        return {i: with_start(self.builder, self.problem.states[i], row) for i, row in pairs}
+
+    def between(
+        self, paths: dict[int, Value], speeds: list[Value], limited: Callable[[Value], Value] = lambda shares: shares
+    ) -> list[Value]:
+        """The states that are asked for, at their shares as `limited` has them."""
+        speed = dict(zip(self.bent, speeds, strict=True))
+        along = [Path(self.steps, self.h, paths[a.place], speed.get(a.place)) for a in self.asked]
+        return [path.at(self.builder, limited(a.shares)) for path, a in zip(along, self.asked, strict=True)]
+
+
+def with_start(builder: Builder, start: Value, rows: Value) -> Value:
+    """A path: where the state began, then a row a step."""
+    axis = -rows.type.rank
+    first = builder.emit(Unsqueeze, start, axes=(axis,))
+    return builder.emit(Concat, first, rows, axis=axis, name=rows.name)
+
+
+def with_end(builder: Builder, rows: Value, end: Value) -> Value:
+    """Velocities: a row a step, then that at the end."""
+    axis = -rows.type.rank
+    last = builder.emit(Unsqueeze, end, axes=(axis,))
+    return builder.emit(Concat, rows, last, axis=axis, name=rows.name)

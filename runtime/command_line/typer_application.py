@@ -1,0 +1,96 @@
+"""The command line as typer has it: for help, for what is wrong, and for unusual words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import update_wrapper
+from inspect import signature
+from typing import Annotated, Any, Protocol, cast, get_args, get_type_hints
+
+import typer
+
+import mai
+from mai.runtime.command_line.markers import Argument, Exit, Misuse
+from mai.runtime.show.terminal import say
+
+HELP = (
+    "The mathematics of AI: from a text file to one ONNX file.\n\n"
+    "Start with [bold]mai new flow.mai[/], then [bold]mai train flow.mai[/], then [bold]mai run[/] what it wrote."
+)
+GROUPS = {"weights": "Weights of other programs."}
+
+# click's, or that of typer's own copy of click: the base of what is told about a wrong command line.
+UsageError: type[Exception] = typer.BadParameter.__bases__[0]
+
+
+class Usage(Protocol):
+    """What `UsageError` has, of either click."""
+
+    @property
+    def ctx(self) -> typer.Context | None: ...
+
+    def format_message(self) -> str: ...
+
+
+def application(verbs: Mapping[str, Callable[..., None]]) -> typer.Typer:
+    """An application with these verbs, in their order; `weights list` is one of the group `weights`."""
+    app = typer.Typer(
+        name="mai", help=HELP, add_completion=False, rich_markup_mode="rich", pretty_exceptions_enable=False
+    )
+    app.callback(invoke_without_command=True)(_top)
+    parts = {"": app}
+    for name, verb in verbs.items():
+        group, _, own = name.rpartition(" ")
+        if group not in parts:
+            parts[group] = typer.Typer(help=GROUPS[group])
+            app.add_typer(parts[group], name=group)
+        parts[group].command(name=own)(_for_typer(verb))
+    return app
+
+
+def run_application(app: typer.Typer, words: Sequence[str]) -> int:
+    """The exit code of an application for the words of a command line. Raises `Misuse` for what is wrong with them."""
+    try:
+        code = app(list(words), prog_name="mai", standalone_mode=False)
+    except UsageError as error:
+        usage = cast(Usage, error)
+        raise Misuse(usage.format_message(), usage.ctx.command_path if usage.ctx else "mai") from error
+    except typer.Abort as error:
+        raise KeyboardInterrupt from error
+    return code if isinstance(code, int) else 0
+
+
+def _top(version: Annotated[bool, typer.Option("--version", help="Say which version this is.")] = False) -> None:
+    if version:
+        say(f"mai {mai.__version__}")
+        raise typer.Exit
+
+
+def _for_typer(verb: Callable[..., None]) -> Callable[..., None]:
+    """A verb with typer's annotations and typer's ways to end."""
+
+    def run(**arguments: Any) -> None:
+        try:
+            verb(**arguments)
+        except Exit as end:
+            raise typer.Exit(end.code) from end
+        except Misuse as error:
+            raise typer.BadParameter(error.message) from error
+
+    hints = get_type_hints(verb, include_extras=True)
+    hints = {name: _annotation(hint) for name, hint in hints.items() if name != "return"}
+    parameters = [p.replace(annotation=hints[name]) for name, p in signature(verb).parameters.items()]
+    update_wrapper(run, verb, ("__name__", "__qualname__", "__module__", "__doc__"), ())
+    run.__annotations__ = hints
+    vars(run)["__signature__"] = signature(verb).replace(parameters=parameters)
+    return run
+
+
+def _annotation(hint: Any) -> Any:
+    """Typer's annotation for one of ours."""
+    kind, marker = get_args(hint)
+    shown: Any = marker.show_default
+    if isinstance(marker, Argument):
+        return Annotated[kind, typer.Argument(help=marker.help, show_default=shown)]
+    names = [marker.name] if marker.name else []
+    return Annotated[kind, typer.Option(*names, help=marker.help, show_default=shown, min=marker.min)]
