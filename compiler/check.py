@@ -12,13 +12,14 @@ from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 
-from mai.compiler.constants import LARGEST_TENSOR, enormous, may_overflow
+from mai.compiler.constant_ranges import may_overflow
 from mai.compiler.elaborate import elaborate
 from mai.compiler.extent import oversized
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import DERIVATIVES, Extend
 from mai.compiler.mending import Checked, with_edits
 from mai.compiler.program import Program
+from mai.compiler.tensor_sizes import LARGEST_TENSOR, enormous
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
 from mai.spec.parse import load_source, parse

@@ -66,6 +66,7 @@ UNKNOWN = {
     "schedule": "unknown-schedule",
     "source": "unknown-source",
     "tokenizer": "unknown-tokenizer",
+    "split": "unknown-split",
 }
 
 
@@ -84,7 +85,7 @@ def _read_choices(model: type[Settings], arguments: Arguments, report: Reporter)
 
 
 def _meant(name: str, at: Span, models: Mapping[str, type[Settings]]) -> str | Edit:
-    """What an unknown name was meant to be; a path in quotes is meant to be read: `csv("data.csv")`."""
+    """What an unknown name was meant to be; a path in quotes is meant to be read: `table("data.csv")`."""
     if name.startswith('"'):
         calls = (model.call_for(name.strip('"')) for model in models.values())
         call = next(filter(None, calls), None)

@@ -52,7 +52,7 @@ def train(
     device: Annotated[str | None, Option(help="cpu, cuda or mps; by default the best there is.")] = None,
     precision: Annotated[str | None, Option(help="float32, bf16 or fp16.")] = None,
     data: Annotated[
-        list[Path] | None, Option(help="Data instead of the spec's: .npz, .csv, .onnx, texts, a folder.")
+        list[Path] | None, Option(help="Data instead of the spec's: tables, .npz, .onnx, texts, a folder.")
     ] = None,
     resume: Annotated[bool, Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
     weights: Weights = None,

@@ -10,20 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mai.compiler.data.fields import EXACT, bad, check_labels, check_sizes, check_whole, match_columns, shape_of, window
-from mai.compiler.data.label_names import Names, is_words, number_labels
+from mai.compiler.data.label_names import Names, number_labels
+from mai.compiler.data.random_streams import FRESH, ORDER, generator, permutation
+from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits
 from mai.compiler.data.several_files import read_files
-from mai.compiler.data.source_kinds import (
-    HELD_OUT,
-    Corpus,
-    DrawsAlone,
-    Endless,
-    FileSource,
-    Finite,
-    Request,
-    Source,
-    generator,
-)
+from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Endless, Finite, Request, Source
 from mai.compiler.data.sources import SOURCES
+from mai.compiler.data.splits import HELD_OUT, Parts, usual_parts
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import MaiError, placed
@@ -33,8 +26,7 @@ if TYPE_CHECKING:
     from mai.compiler.data.source_kinds import Draw
 
 Fields = dict[str, Array]
-ORDER, HOLD_OUT, FRESH = 1, 2, 3  # What random numbers are for: each has streams of its own.
-FEWEST = 20  # Of fewer examples, none is held out.
+FieldRows = Mapping[str, Rows]
 MOST_WINDOWS = 256
 
 
@@ -42,14 +34,17 @@ MOST_WINDOWS = 256
 class Dataset:
     """`batch(step, size)` gives arrays by field; `count` is None for data without end.
 
-    `tokenizer` is what made the tokens of a text, as a manifest states it; `labels` are the names of labels, by field.
+    `validation` and `test` are the examples that are not trained on, by field. `tokenizer` is what made the tokens of a text, as a
+    manifest states it; `labels` are the names of labels, by field; `notes` say what was found in the files.
     """
 
     batch: Callable[[int, int], Fields]
     count: int | None
-    validation: Fields | None = None
+    validation: FieldRows | None = None
     tokenizer: str | None = None
     labels: Names = field(default_factory=dict)
+    test: FieldRows | None = None
+    notes: tuple[str, ...] = ()
 
 
 def load(
@@ -69,7 +64,7 @@ def load(
         MaiError: `data-missing` or `data-bad`.
     """
     try:
-        return _load(source, fields, Request(base, override or (), seed), known or {})
+        return _load(source, fields, Request(base, override or (), seed, fields), known or {})
     except MaiError as error:
         raise placed(error, where) from error
 
@@ -93,35 +88,53 @@ def source_of(path: Path, written: Source) -> Source:
         source = model.for_file(path, written)
         if source is not None:
             return source
-    *others, last = sorted(m.suffix for m in SOURCES.values() if issubclass(m, FileSource))
+    *others, last = sorted({suffix for model in SOURCES.values() for suffix in model.suffixes})
     needed = f"a {', '.join(others)} or {last} file, or a folder of images, is needed for this spec"
     raise bad(f"--data {path}: {needed}")
 
 
 def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, known: Names) -> Dataset:
     """Batches of a table of examples, gone through in epochs."""
-    columns, labels = number_labels(_matched(finite.arrays, fields, named), fields, known)
-    arrays, held_out = _typed(columns, fields), None
-    if finite.held_out is not None:
-        held_out = _typed(_matched(finite.held_out, fields, named), fields)
-    elif not finite.all_of_them:
-        arrays, held_out = _hold_out(arrays)
-    return Dataset(_shuffled(arrays, seed), len(next(iter(arrays.values()))), held_out, labels=labels)
+    others = [part for part in (finite.held_out, finite.test) if part is not None]
+    matched = [_matched(part, fields, named) for part in (finite.arrays, *others)]
+    count = min(column.shape[0] for column in matched[0].values())
+    parts = _parts(finite, count)
+    numbered, labels = number_labels(matched, fields, known, parts.train, finite.has_gaps)
+    rows, *kept = [_typed(part, fields, finite.has_gaps) for part in numbered]
+    aside = [_chosen(rows, numbers) for numbers in (parts.held_out, parts.test)]
+    for place, part in enumerate((finite.held_out, finite.test)):
+        aside[place] = kept.pop(0) if part is not None else aside[place]
+    count = count if parts.train is None else len(parts.train)
+    return Dataset(
+        _shuffled(rows, parts.train, count, seed), count, aside[0], labels=labels, test=aside[1], notes=finite.notes
+    )
+
+
+def _parts(finite: Finite, count: int) -> Parts:
+    """Which rows are trained on and which are not."""
+    if finite.split is not None:
+        key = finite.key.numbers if isinstance(finite.key, Words) else finite.key
+        return finite.split.parts(count, None if key is None else key[:])
+    return Parts() if finite.all_of_them or finite.held_out is not None else usual_parts(count)
+
+
+def _chosen(rows: FieldRows, numbers: Array | None) -> FieldRows | None:
+    return None if numbers is None else {name: choose(each, numbers) for name, each in rows.items()}
 
 
 def _stream(draw: Draw, fields: Mapping[str, Type], seed: int) -> Dataset:
     """Batches drawn anew for every step."""
 
     def batch(step: int, size: int) -> Fields:
-        return _typed(_matched(draw(generator(seed, FRESH, step), size), fields, named=False), fields)
+        rows = _typed(_matched(draw(generator(seed, FRESH, step), size), fields, named=False), fields)
+        return {name: each[:] for name, each in rows.items()}
 
     batch(0, 2)
     return Dataset(batch, None)
 
 
-def _shuffled(arrays: Fields, seed: int) -> Callable[[int, int], Fields]:
-    """A new order every epoch; what is left of an epoch that is no whole batch is left out."""
-    count = len(next(iter(arrays.values())))
+def _shuffled(rows: FieldRows, chosen: Array | None, count: int, seed: int) -> Callable[[int, int], Fields]:
+    """The rows of these numbers, `count`, in a new order every epoch; what is left of an epoch that is no whole batch is left out."""
     orders: dict[int, Array] = {}
 
     def batch(step: int, size: int) -> Fields:
@@ -129,21 +142,12 @@ def _shuffled(arrays: Fields, seed: int) -> Callable[[int, int], Fields]:
         epoch, place = divmod(step, count // size)
         if epoch not in orders:
             orders.clear()
-            orders[epoch] = generator(seed, ORDER, epoch).permutation(count)
-        rows = orders[epoch][place * size : (place + 1) * size]
-        return {name: array[rows] for name, array in arrays.items()}
+            orders[epoch] = permutation(count, seed, ORDER, epoch)
+        order = orders[epoch][place * size : (place + 1) * size]
+        numbers = order if chosen is None else chosen[order]
+        return {name: each[numbers] for name, each in rows.items()}
 
     return batch
-
-
-def _hold_out(arrays: Fields) -> tuple[Fields, Fields | None]:
-    """A tenth of the examples, kept aside for validation: the same whatever the seed, so that seeds can be compared."""
-    count = len(next(iter(arrays.values())))
-    if count < FEWEST:
-        return arrays, None
-    order = generator(0, HOLD_OUT).permutation(count)
-    cut = max(1, int(count * HELD_OUT))
-    return {n: a[order[cut:]] for n, a in arrays.items()}, {n: a[order[:cut]] for n, a in arrays.items()}
 
 
 def _windows(tokens: Array, tokenizer: str, fields: Mapping[str, Type], seed: int) -> Dataset:
@@ -165,34 +169,45 @@ def _windows(tokens: Array, tokenizer: str, fields: Mapping[str, Type], seed: in
     return Dataset(batch, None, {name: rows}, tokenizer)
 
 
-def _matched(arrays: Mapping[str, Array], fields: Mapping[str, Type], named: bool) -> Fields:
-    return match_columns(arrays, lambda array: array.dtype.kind in "iuU", fields, named)
+def _matched(columns: Columns, fields: Mapping[str, Type], named: bool) -> dict[str, Column]:
+    return match_columns(columns, _is_whole, fields, named)
 
 
-def _typed(arrays: Fields, fields: Mapping[str, Type]) -> Fields:
-    typed = {name: _as_type(name, array, fields[name]) for name, array in arrays.items()}
-    check_sizes(fields, {name: array.shape[1:] for name, array in typed.items()})
+def _is_whole(column: Column) -> bool:
+    return isinstance(column, Words) or column.dtype.kind in "iu"
+
+
+def _typed(columns: Columns, fields: Mapping[str, Type], has_gaps: bool = False) -> dict[str, Rows]:
+    typed = {name: _as_type(name, column, fields[name], has_gaps) for name, column in columns.items()}
+    check_sizes(fields, {name: rows.shape[1:] for name, rows in typed.items()})
     return typed
 
 
-def _as_type(name: str, array: Array, type_: Type) -> Array:
-    if type_.dtype is DType.REAL and is_words(array):
-        raise bad(f"`{name}` holds words (`{str(array.flat[0])[:60]}`), the spec has real numbers")
-    if type_.dtype is DType.REAL:
-        array = np.ascontiguousarray(array, np.float32)
-        if not np.isfinite(array).all():
+def _as_type(name: str, column: Column, type_: Type, has_gaps: bool) -> Rows:
+    """The rows of a field in its shape, real in 32 bits or whole in 64. Raises `MaiError` for those that do not fit."""
+    if isinstance(column, Words):
+        raise bad(f"`{name}` holds words (`{column.first[:60]}`), the spec has real numbers")
+    dtype = np.float32 if type_.dtype is DType.REAL else np.int64
+    if dtype is np.float32 and not has_gaps:
+        _check_finite(name, column)
+    elif dtype is np.int64:
+        _check_labels(name, column, type_)
+    shape = shape_of(name, type_, column.shape[1:])
+    return change(column, lambda array: np.ascontiguousarray(array, dtype).reshape(len(array), *shape))
+
+
+def _check_finite(name: str, rows: Rows) -> None:
+    with np.errstate(over="ignore"):
+        if rows.dtype.kind == "f" and not np.isfinite(np.array(limits(rows), np.float32)).all():
             raise bad(f"`{name}` holds values that are not finite (NaN or infinite)")
-    else:
-        array = _labels(name, array, type_)
-    return array.reshape(len(array), *shape_of(name, type_, array.shape[1:]))
 
 
-def _labels(name: str, array: Array, type_: Type) -> Array:
-    if array.dtype.kind == "f":
-        check_whole(name, bool(np.isfinite(array).all()) and np.array_equal(array, np.floor(array)))
-        if array.size and float(np.abs(array).max()) >= EXACT:
-            raise bad(f"`{name}` holds {np.abs(array).max():g}, too large for a whole number")
-    array = array.astype(np.int64)
-    if array.size:
-        check_labels(name, type_, int(array.min()), int(array.max()))
-    return array
+def _check_labels(name: str, rows: Rows, type_: Type) -> None:
+    low, high = limits(rows)
+    if rows.dtype.kind == "f":
+        are_whole = bool(np.isfinite([low, high]).all())
+        check_whole(name, are_whole and all(np.array_equal(block, np.floor(block)) for block in blocks(rows)))
+        if max(-low, high) >= EXACT:
+            raise bad(f"`{name}` holds {max(-low, high):g}, too large for a whole number")
+    if len(rows) and np.prod(rows.shape):
+        check_labels(name, type_, int(low), int(high))

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.weights.tensor_files import TensorFiles
@@ -19,38 +20,80 @@ LABELS = "mai.labels"
 SHOWN = 5
 
 
-def is_words(array: Array) -> bool:
-    """Whether an array holds texts."""
-    return bool(array.dtype.kind == "U")
-
-
 def number_labels(
-    arrays: Mapping[str, Array], fields: Mapping[str, Type], known: Names
-) -> tuple[dict[str, Array], Names]:
-    """Words as labels, and the names of all labels; those that a run has `known` keep their numbers.
+    parts: Sequence[Columns], fields: Mapping[str, Type], known: Names, trained: Array | None = None,
+    has_gaps: bool = False,
+) -> tuple[list[dict[str, Column]], Names]:  # fmt: skip
+    """Words as labels in each part, and the names of all labels; those that a run has `known` keep their numbers.
+
+    Where the columns have `has_gaps`, what is missing, and a label that a run does not know, is the label after those with names.
+    Those of the rows that are trained on come first, in alphabetical order, so that no other row changes what they are: the rows
+    `trained` of the first part, or all of them.
 
     Raises:
         MaiError: a field has more labels than classes, or one that the run does not know.
     """
-    columns, names = dict(arrays), dict(known)
-    for field, words in arrays.items():
-        if is_words(words) and fields[field].dtype is DType.INT:
-            names[field] = _names(field, words, known.get(field, ()), fields[field].classes)
-            order = np.argsort(names[field])
-            columns[field] = order[np.searchsorted(np.array(names[field]), words, sorter=order)]
+    columns, names = [dict(part) for part in parts], dict(known)
+    for field, type_ in fields.items():
+        words = [part[field] for part in parts]
+        if type_.dtype is not DType.INT or not any(isinstance(each, Words) for each in words):
+            continue
+        texts = [each for each in words if isinstance(each, Words)]
+        if len(texts) < len(words):
+            raise bad(f"`{field}` is words in one of the files, and numbers in another")
+        names[field] = _names(field, texts, trained, known.get(field, ()), type_.classes, has_gaps)
+        for part, each in zip(columns, texts, strict=True):
+            part[field] = _numbered(each, names[field])
     return columns, names
 
 
-def _names(field: str, words: Array, known: tuple[str, ...], classes: Size | None) -> tuple[str, ...]:
-    labels = tuple(sorted(set(words.tolist())))
+def _numbered(words: Words, names: Sequence[str]) -> Rows:
+    """Words as the numbers of their names."""
+    number_of = {name: number for number, name in enumerate(names)}
+    numbers = np.array(
+        [*(number_of.get(name, len(names)) for name in words.names), len(names)]
+    )  # The last is that of -1.
+    return change(words.numbers, lambda array: numbers[array])
+
+
+def _names(
+    field: str, parts: Sequence[Words], trained: Array | None, known: tuple[str, ...], classes: Size | None,
+    has_gaps: bool,
+) -> tuple[str, ...]:  # fmt: skip
+    first = _used(parts[0], trained)
+    labels = (*sorted(first), *sorted(set().union(*map(_used, parts)) - first))
     new = [name for name in labels if name not in known]
-    if known and new:
+    if known and new and not has_gaps:
         message = f"`{field}` has the label `{new[0]}`, which this run does not know: it has {shown(known)}"
         raise bad(message, help="begin another run for other labels")
     if isinstance(classes, int) and len(known or labels) > classes:
         message = f"`{field}` has {len(labels)} labels ({shown(labels)}), the spec has class[{classes}]"
         raise bad(message, help=f"write class[{len(labels)}]")
+    others = has_gaps and (new if known else any(_has_gap(part) for part in parts))
+    if others and classes == len(known or labels):
+        message = (
+            f"`{field}` has {classes} labels with names, and rows without one of them: the spec has class[{classes}]"
+        )
+        raise bad(message, help=f"write class[{classes + 1}]: the last label is for what is missing or not known")
     return known or labels
+
+
+def _has_gap(words: Words) -> bool:
+    return any((block < 0).any() for block in blocks(words.numbers))
+
+
+def _used(words: Words, chosen: Array | None = None) -> set[str]:
+    """The names that rows have, or those of some of them."""
+    rows = words.numbers
+    is_chosen = np.full(len(rows), chosen is None)
+    if chosen is not None:
+        is_chosen[chosen] = True
+    counts, begin = np.zeros(len(words.names), np.int64), 0
+    for block in blocks(rows):
+        some = block[is_chosen[begin : begin + len(block)]]
+        counts += np.bincount(some[some >= 0].reshape(-1), minlength=len(counts))
+        begin += len(block)
+    return {name for name, count in zip(words.names, counts, strict=True) if count}
 
 
 def shown(names: Sequence[str]) -> str:

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-import numpy as np
-
 from mai.compiler.data.fields import bad
+from mai.compiler.data.rows import Words, join
 from mai.compiler.data.source_kinds import Finite, Reading, Request, Source
 
 
@@ -38,7 +37,7 @@ def _joined(tables: Sequence[Finite], files: Sequence[Path]) -> Finite:
             if array.shape[1:] != first[name].shape[1:]:
                 sizes = f"{list(first[name].shape[1:])} in {files[0]} and {list(array.shape[1:])} in {file}"
                 raise bad(f"--data: an example of `{name}` is {sizes}")
-            if (array.dtype.kind == "U") != (first[name].dtype.kind == "U"):
+            if isinstance(array, Words) != isinstance(first[name], Words):
                 raise bad(f"--data: `{name}` is words in one of {files[0]} and {file}, and numbers in the other")
-    arrays = {name: np.concatenate([table.arrays[name] for table in tables]) for name in first}
+    arrays = {name: join([table.arrays[name] for table in tables]) for name in first}
     return Finite(arrays, all_of_them=all(table.all_of_them for table in tables))

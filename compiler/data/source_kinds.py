@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import bad
+from mai.compiler.data.random_streams import DRAWN_ONCE, generator
+from mai.compiler.data.splits import Split
 from mai.compiler.ir.types import Type
 from mai.spec.record import record
 from mai.spec.settings import Settings
@@ -19,20 +21,12 @@ from mai.spec.settings import Settings
 if TYPE_CHECKING:
     from numpy.random import Generator
 
+    from mai.compiler.data.rows import Column as Rows
+    from mai.compiler.data.rows import Columns
     from mai.runtime.arrays import Array
 
     Arrays = dict[str, Array]
     Draw = Callable[[Generator, int], Arrays]
-
-DRAWN_ONCE = 4
-HELD_OUT = 0.1  # The share of the examples that is kept aside for validation.
-
-
-def generator(*key: int) -> Generator:
-    """Random numbers, a stream of its own for every key."""
-    from numpy.random import Generator, Philox, SeedSequence
-
-    return Generator(Philox(SeedSequence(list(key))))
 
 
 def is_file(path: Path) -> bool:
@@ -45,14 +39,21 @@ def is_file(path: Path) -> bool:
 
 @record
 class Finite:
-    """Arrays by name, a row an example; `held_out` are those of the source's own split.
+    """Columns by name, a row an example; `held_out` and `test` are those of other files, or of a split that comes with the data.
 
-    Without a split, a part is held out, unless these examples are `all_of_them`.
+    Without either, `split` says which rows are held out, by the column `key` where it looks at one; usually a tenth is, unless these
+    examples are `all_of_them`. `notes` say what was found in the files that the spec does not say. One that `has_gaps` may lack values:
+    there a number is NaN, and a word -1.
     """
 
-    arrays: Arrays
-    held_out: Arrays | None = None
+    arrays: Columns
+    held_out: Columns | None = None
+    test: Columns | None = None
     all_of_them: bool = False
+    split: Split | None = None
+    key: Rows | None = None
+    notes: tuple[str, ...] = ()
+    has_gaps: bool = False
 
 
 @record
@@ -75,11 +76,15 @@ Reading = Finite | Endless | Corpus
 
 @record
 class Request:
-    """Where and how to read: paths start at `base`, the spec's folder; `files` are those of `--data`, in their place."""
+    """Where and how to read: paths start at `base`, the spec's folder; `files` are those of `--data`, in their place.
+
+    `fields` are what is asked for, by name; None asks for all there is.
+    """
 
     base: Path
     files: Sequence[Path]
     seed: int
+    fields: Mapping[str, Type] | None = None
 
     def file(self, path: str) -> Path:
         """A plain file. Raises `MaiError` where there is none."""
@@ -107,9 +112,11 @@ class Source(Settings, ABC):
 
     The arrays of one that `names_fields` have names which a spec's fields must have; others fill fields by kind. One that
     `reads_files` takes the files of `--data` as its own; another gives place to the source that reads them. One that
-    `reads_together` reads several files at once, as one; of any other, each file is read and their rows are joined.
+    `reads_together` reads several files at once, as one; of any other, each file is read and their rows are joined. Its files are
+    known by their `suffixes`.
     """
 
+    suffixes: ClassVar[tuple[str, ...]] = ()
     names_fields: ClassVar[bool] = False
     reads_files: ClassVar[bool] = False
     reads_together: ClassVar[bool] = False
@@ -134,6 +141,10 @@ class Source(Settings, ABC):
         """The source that reads a file of `--data` in the place of the one `written`; None if this kind reads no such file."""
         return None
 
+    @classmethod
+    def call_for(cls, path: str) -> str | None:
+        return f'{cls.name}("{path}")' if path.endswith(cls.suffixes) else None
+
 
 class DrawsAlone(Source):
     """What a train block without a `data` line has: no examples. A batch is what the block draws."""
@@ -143,19 +154,3 @@ class DrawsAlone(Source):
             message = f"--data {request.files[0]}: this spec has no `data` line, which would name what the file has"
             raise bad(message, help="write `data x: [2] from npz()`")
         return Endless(lambda generator, count: {})
-
-
-class FileSource(Source):
-    """Examples of a file, known by its suffix."""
-
-    reads_files: ClassVar[bool] = True
-    suffix: ClassVar[str]
-    path: str
-
-    @classmethod
-    def call_for(cls, path: str) -> str | None:
-        return f'{cls.name}("{path}")' if path.endswith(cls.suffix) else None
-
-    @classmethod
-    def for_file(cls, path: Path, written: Source) -> Source | None:
-        return cls(path=str(path)) if path.suffix == cls.suffix and not path.is_dir() else None

@@ -7,8 +7,9 @@ from pathlib import Path
 import numpy as np
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.source_kinds import HELD_OUT, Request
+from mai.compiler.data.source_kinds import Request
 from mai.compiler.data.sources.text import Bpe, Text
+from mai.compiler.data.splits import HELD_OUT
 from mai.compiler.program import Program
 from mai.compiler.training.run.folder import TOKENIZER
 from mai.runtime.arrays import Array

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mai.compiler.data.batches import load
+from mai.compiler.data.rows import Rows
 from mai.compiler.program import Program, Training
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def held_out(
     program: Program, training: Training, labels: Mapping[str, tuple[str, ...]], files: Sequence[Path]
 ) -> Callable[[int], dict[str, Array]]:
-    """The first so many held-out examples of a program's data, by field, or those of the first step where none are held out.
+    """The first so many examples of a program's data that are for tests, or held out, by field; those of the first step where there are none.
 
     Args:
         labels: the names of labels that the weights were trained with.
@@ -29,7 +30,7 @@ def held_out(
     data = load(training.data, training.fields, training.settings.seed, base, files, training.where, labels)
 
     def first(count: int) -> dict[str, Array]:
-        examples = data.validation or data.batch(0, count)
-        return {name: array[:count] for name, array in examples.items()}
+        examples: Mapping[str, Rows] = data.test or data.validation or data.batch(0, count)
+        return {name: rows[:count] for name, rows in examples.items()}
 
     return first

@@ -185,6 +185,7 @@ class Trainer:
         path, at, block = self.out / folder.METRICS, self.stage.before + start, self.training.name
         metrics = Metrics(path, at, self.options.tensorboard, block) if main else None
         with stoppable(self), Meter(self.steps, start, self.batch, self.options.quiet or not main, block) as meter:
+            meter.say(self.data.notes if self.stage.data is None else ())
             done = self._loop(start, meter, metrics)
         stopped = self.stop and (done < self.steps or not self.stage.is_last)
         if self.stage.is_last or stopped:

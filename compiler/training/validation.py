@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from mai.compiler.data.rows import Rows
 from mai.compiler.ir.graph import Graph
 from mai.compiler.passes import forms
 from mai.compiler.program import Training
@@ -31,7 +32,7 @@ class Validation:
         self,
         training: Training,
         graph: Graph,
-        examples: Mapping[str, Array] | None,
+        examples: Mapping[str, Rows] | None,
         weights: Weights,
         seed: int,
         device: torch.device,

@@ -12,7 +12,7 @@ import onnxruntime as ort
 from mai.compiler.compile_options import CompileOptions, OptionError, Trained
 from mai.compiler.data.batches import load
 from mai.compiler.data.label_names import Names
-from mai.compiler.data.source_kinds import generator
+from mai.compiler.data.random_streams import generator
 from mai.compiler.onnx.build import serialised
 from mai.compiler.onnx.export import model_of
 from mai.compiler.onnx.prepared import prepare_export

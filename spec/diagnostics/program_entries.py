@@ -300,6 +300,13 @@ SETTINGS: dict[str, Entry] = {
         "const vocab = 300\ndata x: tokens[9] from text(tokenizer = bbpe(vocab = 300))\n",
         "const vocab = 300\ndata x: tokens[9] from text(tokenizer = bpe(vocab = 300))\n",
     ),
+    "unknown-split": Entry(
+        "No split has this name",
+        "Rows are held out by `random(0.1)`, `by_time(date)`, `by_group(patient)` or `stratified(y)`, or have files of their own:\n"
+        '`validation = "later.csv"`.',
+        'data x: [2], y: class[3] from table("a.csv", split = stratifed(y))\n',
+        'data x: [2], y: class[3] from table("a.csv", split = stratified(y))\n',
+    ),
     "unknown-schedule": Entry(
         "No schedule has this name",
         "`train(schedule = cosine(warmup = 100), ...)`: how the learning rate moves. spec/functions.md lists the schedules, and\n"
@@ -309,7 +316,7 @@ SETTINGS: dict[str, Entry] = {
     ),
     "unknown-source": Entry(
         "No data source has this name",
-        "spec/functions.md lists the sources, `mai explain moons` tells of one. Your own data are read by npz, csv, text and\n"
+        "spec/functions.md lists the sources, `mai explain moons` tells of one. Your own data are read by table, npz, text and\n"
         "images.",
         "data x: [2] from moon()\n",
         "data x: [2] from moons(noise = 0.05)\n",
@@ -321,7 +328,8 @@ SETTINGS: dict[str, Entry] = {
     ),
     "data-bad": Entry(
         "Data that do not fit the spec",
-        "The fields of the `data` line are looked for in the source by name and by shape. This file has NaN, wrong\n"
-        "shapes, missing columns, labels outside their classes, or cannot be read.",
+        "The fields of the `data` line are looked for in the source by name and by shape. This file has wrong shapes,\n"
+        "missing columns or values, labels outside their classes, or cannot be read. The message names the file, the column and the row,\n"
+        "counted from 1 below the names.",
     ),
 }

@@ -15,6 +15,7 @@ from mai.compiler.check import check
 from mai.compiler.compiling import CompileOptions, compile_all
 from mai.compiler.data.batches import load as load_data
 from mai.compiler.data.label_names import names_of, number_labels
+from mai.compiler.data.rows import Words
 from mai.compiler.data.sources.csv import Csv
 from mai.compiler.data.sources.images import Images
 from mai.compiler.ir.types import DType, Type
@@ -113,7 +114,7 @@ def test_a_run_keeps_the_numbers_of_its_labels(how: dict[str, Any], run: Path, t
 
 def test_labels_of_any_order_keep_it() -> None:
     fields = {"y": Type(DType.INT, classes=3)}
-    made, names = number_labels({"y": np.array(["a", "c", "a", "b"])}, fields, {"y": ("c", "a", "b")})
+    (made,), names = number_labels([{"y": Words.of(np.array(["a", "c", "a", "b"]))}], fields, {"y": ("c", "a", "b")})
     assert made["y"].tolist() == [1, 0, 1, 2] and names == {"y": ("c", "a", "b")}
 
 

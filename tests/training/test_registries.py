@@ -59,6 +59,7 @@ LINES = {
     "function": 'x: [2], y: [] from function("x0 * sin(x1)")',
     "npz": 'x: [2] from npz("points.npz")',
     "csv": 'x: [2] from csv("points.csv")',
+    "table": 'x: [2] from table("points.csv")',
     "images": 'x: [1, 1, 2] from images("pictures")',
     "export": 'x: [2] from export("spec.drawn.onnx")',
     "text": "x: tokens[8] from text(bytes)",

@@ -153,7 +153,7 @@ def test_a_header_that_claims_more_than_there_is(shape: str, tmp_path: Path) -> 
         ("", "at least one row"),
         ("x0,x1,y\n", "at least one row"),
         ("x0,x1,y\n1,2,1000000\n", "labels 1000000 to 1000000, the spec has class[10]"),
-        ("x0,x1,y\n1,nan,1\n", "not finite"),
+        ("x0,x1,y\n1,nan,1\n", "column `x1` is empty in row 1 (`nan`)"),
         ("x0,y\n1,1\n", "[2] in the spec and [1] in the data"),
         ("x0,x1\n1,2\n", "no `y`"),
         ("x0,x1,y\n1,2,1e300\n", "`y` holds 1e+300, too large for a whole number"),

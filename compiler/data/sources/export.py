@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.source_kinds import Endless, FileSource, Finite, Reading, Request, Source
+from mai.compiler.data.source_kinds import Endless, Finite, Reading, Request, Source
 from mai.spec.settings import MANY, setting
 
 if TYPE_CHECKING:
@@ -19,19 +19,18 @@ Result = TypeVar("Result")
 CALL = 4096
 
 
-class Export(FileSource):
+class Export(Source):
     """What an earlier export draws: a compiled file that needs no inputs; `count` examples in all, or without end."""
 
     name: ClassVar[str] = "export"
-    suffix: ClassVar[str] = ".onnx"
-    reads_files: ClassVar[bool] = False
+    suffixes: ClassVar[tuple[str, ...]] = (".onnx",)
     path: str
     count: int | None = setting(default=None, ge=2, le=MANY)
 
     @classmethod
     def for_file(cls, path: Path, written: Source) -> Source | None:
         """An export in another's place gives as many examples as that."""
-        if path.suffix != cls.suffix or path.is_dir():
+        if path.suffix not in cls.suffixes or path.is_dir():
             return None
         return cls(path=str(path.absolute()), count=written.count if isinstance(written, Export) else None)
 

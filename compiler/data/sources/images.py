@@ -32,6 +32,8 @@ class Images(Source):
         """Every image of a folder as [k, H, W] in [-1, 1]; the names of subfolders, if there are any, are the labels."""
         import numpy as np
 
+        from mai.compiler.data.rows import Words
+
         folder = request.place(self.path)
         if not folder.exists():
             raise bad(f"there is no folder {folder}", "data-missing")
@@ -47,7 +49,7 @@ class Images(Source):
             labels += [place.name] * len(files)
         if len({p.shape for p in pixels}) > 1:
             raise bad(f"the images of {folder} differ in size: {sorted({p.shape for p in pixels})[:3]}")
-        words = {"y": np.array(labels)} if classes != [folder] else {}
+        words = {"y": Words.of(np.array(labels))} if classes != [folder] else {}
         return Finite({"x": np.stack(pixels), **words})
 
 

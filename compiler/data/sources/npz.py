@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import bad
-from mai.compiler.data.source_kinds import FileSource, Finite, Reading, Request, is_file
+from mai.compiler.data.source_kinds import Finite, Reading, Request, Source, is_file
 
 if TYPE_CHECKING:
     from mai.compiler.data.source_kinds import Arrays
@@ -15,13 +15,18 @@ if TYPE_CHECKING:
 HEADERS = {(1, 0): "read_array_header_1_0", (2, 0): "read_array_header_2_0"}
 
 
-class Npz(FileSource):
+class Npz(Source):
     """Arrays by field name in a numpy .npz file."""
 
     name: ClassVar[str] = "npz"
-    suffix: ClassVar[str] = ".npz"
+    suffixes: ClassVar[tuple[str, ...]] = (".npz",)
+    reads_files: ClassVar[bool] = True
     names_fields: ClassVar[bool] = True
     path: str
+
+    @classmethod
+    def for_file(cls, path: Path, written: Source) -> Source | None:
+        return cls(path=str(path)) if path.suffix in cls.suffixes and not path.is_dir() else None
 
     def columns(self, base: Path) -> dict[str, Column] | None:
         return _headers(base / self.path) if is_file(base / self.path) else None

@@ -27,8 +27,10 @@ from mai.compiler.elaborate.expressions.rearranged import MISPLACED, TOO_MANY, e
 from mai.compiler.elaborate.expressions.signatures import Fitted, counted, dims_of
 from mai.compiler.elaborate.functions.builtin_calls import bind_named, bound_arguments, call_builtin
 from mai.compiler.ir.graph import Initial, Value
-from mai.compiler.ir.operation import describe
+from mai.compiler.ir.operation import broadcast, describe
+from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import Axis
+from mai.compiler.ops.shapes.shape import Squeeze
 from mai.spec import ast, in_prelude
 from mai.spec.diagnostics import Label
 from mai.spec.source import Span
@@ -252,8 +254,7 @@ class Calls:
         self._count_call(function, span)
         axes = self._mapped_axes(list(fitted.values()), function.name)
         for name, argument in fitted.items():
-            inner = axes[len(axes) - argument.mapped :]
-            value = self.e.builder.lead(argument.value, inner) if inner else argument.value
+            value = self._led(argument, axes[len(axes) - argument.mapped :])
             if not value.name:
                 value.name = name
             if function.declaration.kind == "net":
@@ -304,18 +305,28 @@ class Calls:
             raise Stop
 
     def _mapped_axes(self, fitted: Sequence[Fitted], name: str) -> tuple[Axis, ...]:
-        """The axes that the call maps over; every argument that has some must have the same."""
-        widest = max(fitted, key=lambda f: f.mapped, default=None)
-        if widest is None or not widest.mapped:
-            return ()
-        sizes = widest.value.type.shape[: widest.mapped]
-        for other in fitted:
-            own = other.value.type.shape[: other.mapped]
-            if own != sizes[len(sizes) - other.mapped :]:
+        """The axes that the call maps over: those of all arguments together, by numpy's rule."""
+        sizes: tuple[Size, ...] = ()
+        widest: Fitted | None = None
+        for each in fitted:
+            own = each.value.type.shape[: each.mapped]
+            together = broadcast(sizes, own)
+            if together is None:
                 message = f"`{name}` is mapped over {describe(sizes)} of one argument and {describe(own)} of another"
-                where = [Label(widest.span, f"mapped over {describe(sizes)}")]
-                raise self.e.fail("shape-mismatch", other.span, message, label=describe(own), where=where)
+                where = [Label(widest.span, f"mapped over {describe(sizes)}")] if widest else []
+                raise self.e.fail("shape-mismatch", each.span, message, label=describe(own), where=where)
+            widest = each if together != sizes else widest
+            sizes = together
         return tuple(Axis(f"m{i}", size, i) for i, size in enumerate(sizes, len(self.e.axes) + 1))
+
+    def _led(self, argument: Fitted, axes: tuple[Axis, ...]) -> Value:
+        """An argument whose own axes that the call maps over are lead axes; along those of size one it is the same for all."""
+        value, own = argument.value, argument.value.type.shape[: argument.mapped]
+        ones = [i for i, (size, axis) in enumerate(zip(own, axes, strict=True)) if size == 1 and axis.size != 1]
+        if ones:
+            value = self.e.emit(Squeeze, value, axes=tuple(i - value.type.rank for i in ones))
+        left = tuple(axis for i, axis in enumerate(axes) if i not in ones)
+        return self.e.builder.lead(value, left) if left else value
 
     def _scope_of(self, function: Function) -> WeightScope:
         """A net names its weights by itself, wherever it is called; a layer by the place of the call, or of its family."""

@@ -128,6 +128,9 @@ def masked(e: Elaborator, scores: Arg, mask: Arg) -> Binding:
         of = "whole numbers" if seen.type.dtype is DType.INT and seen.type.rank else "one number for all scores"
         message = f"a mask is true or false, as `m > 0` is, or reals that are added to the scores; this is {of}"
         raise ShapeError("type-mismatch", message, 1)
+    if seen.type.rank > value.type.rank:
+        message = f"a mask is of the scores, {describe(value.type.shape)}, this is {describe(seen.type.shape)}"
+        raise ShapeError("shape-mismatch", message, 1)
     if seen.type.dtype is not DType.BOOL:
         return e.emit(el.Add, value, e.real(seen, mask.span))
     return e.emit(logic.Where, seen, value, e.builder.constant(-1e9))

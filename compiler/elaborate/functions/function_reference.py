@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.sources.text import TOKENIZERS
+from mai.compiler.data.splits import SPLITS
 from mai.compiler.elaborate.functions.registered import BUILTINS, LISTED
 from mai.compiler.ir.signature import Section
 from mai.compiler.solvers import DEFAULTS, SOLVERS, Adams, Solver
@@ -62,6 +63,10 @@ SETTINGS: dict[str, tuple[str, Mapping[str, type[Settings]]]] = {
     "Schedules": (
         "`train(schedule = cosine(warmup = 100), ...)`: up over `warmup` steps, then as it says; `final` is a share of the rate.",
         SCHEDULES,
+    ),
+    "Splits": (
+        '`table("a.csv", split = by_time(date, 0.2))`: which rows are held out, and which are for tests.',
+        SPLITS,
     ),
     "Tokenizers": ("`text(bpe(vocab = 4096))`.", TOKENIZERS),
 }

@@ -6,7 +6,7 @@ import errno
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -106,6 +106,11 @@ class Meter:
         self.loss = loss if self.loss is None else SMOOTHING * self.loss + (1 - SMOOTHING) * loss
         if self._bar is not None:
             self._bar.update(self._task, completed=step)
+
+    def say(self, notes: Iterable[str]) -> None:
+        """Tell what was found in the data, before the run."""
+        for note in () if self.quiet else notes:
+            self.console.print(f"note: {note}", highlight=False, soft_wrap=True, markup=False)
 
     def rate(self, step: int) -> float:
         """Examples a second."""

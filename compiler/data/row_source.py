@@ -1,0 +1,81 @@
+"""Sources of rows in files: what is trained on, and what is held out, by a rule or in files of its own."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, ClassVar
+
+from mai.compiler.data.fields import bad
+from mai.compiler.data.paths import Paths, find_files, listed
+from mai.compiler.data.source_kinds import Finite, Reading, Request, Source
+from mai.compiler.data.splits import SPLITS, Split
+from mai.compiler.ir.types import Type
+from mai.spec.settings import Choice, fields
+
+if TYPE_CHECKING:
+    from mai.compiler.data.rows import Columns
+
+
+AS_WRITTEN = ("split", "missing")  # What is said of files, whichever are read.
+
+
+class RowSource(Source):
+    """Rows of the files that `path` names: one, a list, those of a pattern or of a folder.
+
+    Held out for validation and for tests are the rows that `split` says, or those of the files `validation` and `test`.
+    """
+
+    reads_files: ClassVar[bool] = True
+    reads_together: ClassVar[bool] = True
+    path: Paths
+    split: Annotated[Split | None, Choice(SPLITS)] = None
+    validation: Paths | None = None
+    test: Paths | None = None
+
+    def misfit(self) -> str | None:
+        aside = self.split.shares if self.split is not None else (0.0, 0.0)
+        if aside[0] and self.validation is not None:
+            return "takes `split` or `validation`: rows are held out by a rule, or have files of their own"
+        if aside[1] and self.test is not None:
+            return "takes `split(..., test = ...)` or `test`: rows for tests are chosen, or have files of their own"
+        return None
+
+    @classmethod
+    def for_file(cls, path: Path, written: Source) -> Source | None:
+        """A file in the place of others is divided as these would be."""
+        if not cls.reads(path):
+            return None
+        same = [name for name in fields(cls) if name in AS_WRITTEN and hasattr(written, name)]
+        return cls.of({"path": str(path.absolute()), **{name: getattr(written, name) for name in same}})
+
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        """Whether a file's name says that it is of this kind."""
+        return path.name.endswith(cls.suffixes) and not path.is_dir()
+
+    @abstractmethod
+    def rows(self, files: Sequence[Path], fields: Mapping[str, Type] | None, split: Split | None) -> Finite:
+        """All rows of files, at least one, and the key of the split. Raises `MaiError`."""
+
+    def read(self, request: Request) -> Reading:
+        files = find_files(request.base, request.files or listed(self.path), self.reads)
+        rows = replace(self.rows(files, request.fields, self.split), split=self.split)
+        aside = [self._aside(paths, request, files) for paths in (self.validation, self.test)]
+        held_out, test = aside[0] or rows.held_out, aside[1] or rows.test
+        return replace(rows, held_out=held_out, test=test)
+
+    def _aside(self, paths: Paths | None, request: Request, trained: Sequence[Path]) -> Columns | None:
+        """The rows of files that are not trained on."""
+        if paths is None:
+            return None
+        files = find_files(request.base, listed(paths), self.reads)
+        for file in files:
+            if any(file.samefile(each) for each in trained):
+                raise bad(
+                    f"{file} is trained on, so that it cannot be held out",
+                    help="name another file, or say `split = ...`",
+                )
+        return self.rows(files, request.fields, None).arrays

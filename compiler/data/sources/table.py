@@ -1,0 +1,72 @@
+"""Rows of tables: csv, parquet, feather and jsonl files."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from mai.compiler.data.column_shapes import Column
+from mai.compiler.data.fields import group_columns
+from mai.compiler.data.paths import find_files, listed
+from mai.compiler.data.row_source import RowSource
+from mai.compiler.data.source_kinds import Finite
+from mai.compiler.data.splits import Split
+from mai.compiler.data.tables.dialect import Stated
+from mai.compiler.data.tables.kinds import SUFFIXES, is_table
+from mai.compiler.ir.types import Type
+from mai.spec.diagnostics import MaiError
+
+
+class Table(RowSource):
+    """Columns by field name, `y`, or `x0`, `x1`, ... for a vector `x`, of csv, tsv, parquet, feather or jsonl files, packed or not.
+
+    What separates values, the letters' encoding and the decimal sign are found, and told, where they are not said. Rows that lack a value
+    are refused, left out (`missing = drop`) or kept: a number is NaN then, a label the one after those with names. Dates are days since 1970.
+    """
+
+    name: ClassVar[str] = "table"
+    suffixes: ClassVar[tuple[str, ...]] = SUFFIXES
+    names_fields: ClassVar[bool] = True
+    separator: Literal[",", ";", "|", "tab"] | None = None
+    encoding: str | None = None
+    decimal: Literal[".", ","] | None = None
+    missing: Literal["refuse", "keep", "drop"] = "refuse"
+
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        return is_table(path) and not path.is_dir()
+
+    @classmethod
+    def call_for(cls, path: str) -> str | None:
+        return f'{cls.name}("{path}")' if is_table(Path(path)) else None
+
+    def columns(self, base: Path) -> dict[str, Column] | None:
+        from mai.compiler.data.tables.glance import columns_of
+
+        try:
+            first = find_files(base, listed(self.path), self.reads)[0]
+        except MaiError:
+            return None
+        shapes = columns_of(first, self._stated())
+        if shapes is None:
+            return None
+        groups = group_columns([*shapes])
+        return {name: Column(shapes[name] if names == [name] else (len(names),)) for name, names in groups.items()}
+
+    def rows(self, files: Sequence[Path], fields: Mapping[str, Type] | None, split: Split | None) -> Finite:
+        from mai.compiler.data.tables.convert import KEY, read_tables
+        from mai.compiler.data.tables.files import open_table
+
+        tables = [open_table(file, self._stated()) for file in files]
+        key, of_time = (split.key, split.of_time) if split is not None else (None, False)
+        columns, notes = read_tables(tables, fields, key, of_time, self.missing)
+        return Finite(
+            {n: c for n, c in columns.items() if n != KEY},
+            key=columns.get(KEY),
+            notes=notes,
+            has_gaps=self.missing == "keep",
+        )
+
+    def _stated(self) -> Stated:
+        return Stated(self.encoding, "\t" if self.separator == "tab" else self.separator, self.decimal)

@@ -1,0 +1,307 @@
+"""The values of one column as numbers: which are whole, which are words, which are missing, and in which row what does not fit stands."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mai.compiler.data.fields import EXACT, bad
+from mai.runtime.arrays import Array
+from mai.runtime.inputs.cells import is_number
+from mai.spec.diagnostics import MaiError
+
+if TYPE_CHECKING:
+    from mai.compiler.data.tables.files import TableFile
+
+Missing = Literal["refuse", "keep", "drop"]
+Role = Literal["real", "label", "any", "key", "time"]
+MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "nil", "?", "-"))
+WORDS, NUMBERS = True, False
+DAY = "1970-01-01"
+DATES = ((pa.timestamp("us"), DAY), (pa.timestamp("us", "UTC"), f"{DAY}T00:00Z"))
+
+
+class Column:
+    """One column while its files are read, block by block.
+
+    A `real` one holds numbers, a `label` whole numbers or words, `any` numbers or words, a `key` what is only compared, and a `time`
+    what has an order. Words are the numbers of their `names`, which are in the order of their first rows. `field` is what a spec
+    calls the column, which may be one part of a vector. What is `missing` becomes NaN, or -1 where it would be a label; `gaps` says where, in the rows
+    that were read last.
+    """
+
+    def __init__(self, name: str, role: Role, field: str, is_part: bool = False) -> None:
+        self.name, self.role, self.field, self.is_part = name, role, field, is_part
+        self.gaps: Array | None = None
+        self.are_dates = False
+        self.names: dict[str, int] = {}
+        self.are_words: bool | None = None
+        self.missing, self.row = 0, 0
+        self._path, self._decimal, self._first_missing, self._width = "", ".", "", 1
+        self._seen: dict[bool, str] = {}
+
+    def start(self, table: TableFile) -> None:
+        """Go on with the first row of another file."""
+        self._path, self._decimal = str(table.path), table.dialect.decimal
+        self.missing, self.row, self._seen = 0, 0, {}
+
+    def read(self, values: pa.Array) -> Array:
+        """The next rows, [n, ...]: real in 32 bits (64 where `any` is), whole in 64. Raises `MaiError`."""
+        self.gaps = None
+        array, shape = self._without_lists(values)
+        numbers = self._numbers_of(array)
+        if self.gaps is not None:
+            is_number = self.role in ("real", "any") and not self.are_words
+            numbers = np.where(self.gaps, np.nan, numbers) if is_number else np.where(self.gaps, -1, numbers)
+            numbers = numbers.astype(np.float32) if self.role == "real" else numbers
+            self.gaps = self.gaps.reshape(len(values), -1).any(1)
+        self.row += len(values)
+        return numbers.reshape(len(values), *shape)
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether something stands for what is missing: NaN for a number, a label without a name among words."""
+        return self.role == "real" or (self.role == "label" and bool(self.are_words))
+
+    def lacks(self) -> str:
+        """Which rows of the file have no value, in words."""
+        more = self.missing - 1
+        return f"column `{self.name}` is empty in {self._first_missing}" + (f" and in {more:,} more" if more else "")
+
+    # ------------------------------------------------------------ kinds of columns
+
+    def _without_lists(self, values: pa.Array) -> tuple[pa.Array, tuple[int, ...]]:
+        """The numbers in lists one after the other, and the shape of one row's; a dictionary's values themselves."""
+        shape: tuple[int, ...] = ()
+        self._width = 1
+        while _is_list(values.type):
+            if values.null_count:
+                self._note_missing(values.is_null())
+                raise bad(f"{self._path}: {self.lacks()}")
+            lengths = pc.list_value_length(values)
+            widths = lengths.unique().to_pylist() or [0]
+            if len(widths) > 1:
+                where = self._at(pc.index(lengths, widths[1]).as_py())
+                raise self._wrong(f"has lists of {widths[0]} and of {widths[1]} values, the second in {where}")
+            values, shape = values.flatten(), (*shape, widths[0])
+            self._width *= widths[0]
+        return (values.dictionary_decode() if pa.types.is_dictionary(values.type) else values), shape
+
+    def _numbers_of(self, array: pa.Array) -> Array:
+        kind = array.type
+        if pa.types.is_null(kind):
+            return self._numbers(array.cast(pa.float64()))
+        if _is_text(kind):
+            return self._text(pc.utf8_trim_whitespace(array.cast(pa.string())))
+        if self.role == "key":
+            return self._codes(array.cast(pa.string()))
+        if pa.types.is_temporal(kind) and self.role == "time":
+            return self._times(array)
+        if self.role == "real" and (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
+            return self._numbers(self._days(array.cast(pa.timestamp("us"), safe=False)))
+        if pa.types.is_decimal(kind) or pa.types.is_float16(kind):
+            return self._numbers(array.cast(pa.float64()))
+        if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
+            self._become(NUMBERS, array, 0)
+            return self._numbers(array)
+        what = "dates or times" if pa.types.is_temporal(kind) else f"values of the kind {kind}"
+        raise self._wrong(f"holds {what}, the spec has numbers", "keep what the model needs of them as numbers")
+
+    # ------------------------------------------------------------ numbers
+
+    def _numbers(self, array: pa.Array, text: pa.Array | None = None) -> Array:
+        """Arrow's numbers as numpy's; one that is not a number is missing."""
+        if array.null_count:
+            self._note_missing(array.is_null(), text)
+            array = array.fill_null(False if pa.types.is_boolean(array.type) else 0)
+        numbers: Array = array.to_numpy(zero_copy_only=False)
+        if numbers.dtype.kind == "f" and np.isnan(numbers).any():
+            self._note_missing(pa.array(np.isnan(numbers)), text)
+            numbers = np.where(np.isnan(numbers), 0, numbers)
+        if self.role == "label":
+            return self._whole(numbers)
+        return self._real(numbers) if self.role == "real" else numbers.astype(np.float64)
+
+    def _real(self, numbers: Array) -> Array:
+        with np.errstate(over="ignore"):
+            real = numbers.astype(np.float32)
+        if numbers.dtype.kind == "f" and not np.isfinite(real).all():
+            place = int(np.argmin(np.isfinite(real)))
+            raise self._wrong(f"holds values that are not finite: {numbers[place]:g} in {self._at(place)}")
+        return real
+
+    def _whole(self, numbers: Array) -> Array:
+        if numbers.dtype.kind == "f":
+            fractions = ~np.isfinite(numbers) | (numbers != np.floor(numbers))
+            if fractions.any():
+                place = int(np.argmax(fractions))
+                where = f"{numbers[place]:g} in {self._at(place)}"
+                raise self._wrong(f"holds fractions, the spec has whole numbers: {where}")
+            if numbers.size and np.abs(numbers).max() >= EXACT:
+                place = int(np.argmax(np.abs(numbers)))
+                raise self._wrong(f"holds {numbers[place]:g}, too large for a whole number, in {self._at(place)}")
+        return numbers.astype(np.int64)
+
+    # ------------------------------------------------------------ text
+
+    def _text(self, text: pa.Array) -> Array:
+        if self.role == "key":
+            return self._codes(text)
+        if self.role == "time":
+            return self._times_of(text)
+        if self.role == "real" or not self._holds_words(text):
+            return self._numbers(self._parsed(text), text)
+        return self._codes(text)
+
+    def _holds_words(self, text: pa.Array) -> bool:
+        """Whether no text is a number, and there is one."""
+        words = [word for word in text.unique().to_pylist() if word]
+        if any(self._float(word) is not None for word in words) or not (words or self.are_words):
+            return False
+        if words:
+            self._become(WORDS, text, pc.index(text, words[0]).as_py())
+        return True
+
+    def _parsed(self, text: pa.Array) -> pa.Array:
+        """Texts as numbers; one that says that there is none is null. Raises `MaiError` for words."""
+        try:
+            numbers = (pc.replace_substring(text, ",", ".") if self._decimal == "," else text).cast(pa.float64())
+        except pa.ArrowInvalid:
+            return self._parsed_slowly(text)
+        self._become(NUMBERS, text, 0)
+        return numbers
+
+    def _parsed_slowly(self, text: pa.Array) -> pa.Array:
+        numbers = [self._float(cell) for cell in text.to_pylist()]
+        kinds = [_kind(cell, number) for cell, number in zip(text.to_pylist(), numbers, strict=True)]
+        moments = self._moments(text) if WORDS in kinds and self.role == "real" else None
+        if moments is not None:
+            return self._days(moments)
+        for kind in (NUMBERS, WORDS):
+            if kind in kinds:
+                self._become(kind, text, kinds.index(kind))
+        if WORDS in kinds:
+            word = str(text[kinds.index(WORDS)])[:60]
+            raise bad(f"`{self.field}` holds words (`{word}`), the spec has real numbers")
+        return pa.array(numbers, pa.float64())
+
+    def _float(self, cell: str | None) -> float | None:
+        text = (cell or "").replace(",", ".") if self._decimal == "," else cell or ""
+        return float(text) if is_number(text) else None
+
+    def _codes(self, text: pa.Array) -> Array:
+        """Words as the numbers of their names."""
+        text = text.fill_null("")
+        empty = pc.equal(text, "")
+        if empty.true_count:
+            self._note_missing(empty)
+        texts = text.dictionary_encode()
+        words = texts.dictionary.to_pylist()
+        numbers = [self.names.setdefault(word, len(self.names)) if word else -1 for word in words]
+        codes: Array = np.array(numbers, np.int64)[texts.indices.to_numpy(zero_copy_only=False)]
+        return codes
+
+    # ------------------------------------------------------------ times
+
+    def _times(self, array: pa.Array) -> Array:
+        """Times as whole microseconds."""
+        if array.null_count:
+            self._note_missing(array.is_null())
+        if not (pa.types.is_time(array.type) or pa.types.is_duration(array.type)):
+            array = array.cast(pa.timestamp("us"), safe=False)
+        times: Array = array.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
+        return times
+
+    def _days(self, moments: pa.Array) -> pa.Array:
+        """Times as days since 1970-01-01, with parts of days."""
+        self.are_dates = True
+        return pc.divide(moments.cast(pa.int64()).cast(pa.float64(), safe=False), 24 * 3600 * 1e6)
+
+    def _moments(self, text: pa.Array) -> pa.Array | None:
+        """Texts that are dates as times, missing where they are empty; None where some are neither."""
+        empty = pc.equal(text.fill_null(""), "")
+        for kind, instead in DATES:
+            try:
+                return pc.if_else(empty, pa.scalar(None, kind), pc.if_else(empty, instead, text).cast(kind))
+            except pa.ArrowInvalid:
+                continue
+        return None
+
+    def _times_of(self, text: pa.Array) -> Array:
+        """Texts as numbers, or as microseconds where they are dates."""
+        moments = self._moments(text)
+        if moments is not None:
+            return self._times(moments)
+        try:
+            return self._numbers(
+                pc.if_else(pc.equal(text.fill_null(""), ""), pa.scalar(None, pa.string()), text).cast(pa.float64()),
+                text,
+            )
+        except pa.ArrowInvalid:
+            pass
+        place = next(place for place, cell in enumerate(text.to_pylist()) if cell and not _is_time(cell))
+        message = f"holds `{str(text[place])[:60]}` in {self._at(place)}, which has no place in time"
+        raise self._wrong(
+            message, "write numbers, or dates as 2024-03-14, 2024-03-14 09:30:00: all in one of these ways"
+        )
+
+    # ------------------------------------------------------------ what is wrong
+
+    def _become(self, are_words: bool, array: pa.Array, place: int) -> None:
+        """Note that the column holds words or numbers, `place` being one. Raises `MaiError` where it holds both."""
+        if not len(array):
+            return
+        self._seen.setdefault(are_words, f"`{str(array[place])[:60]}` in {self._at(place)}")
+        if len(self._seen) == 2:
+            both = f"{self._seen[WORDS]}, {self._seen[NUMBERS]}"
+            raise bad(f"{self._path}: column `{self.name}` mixes words and numbers: {both}")
+        if are_words and self.is_part:
+            raise bad(f"{self._path}: column `{self.name}`, a part of a vector, holds words: {self._seen[WORDS]}")
+        if self.are_words is None:
+            self.are_words = are_words
+        if self.are_words != are_words:
+            raise self._wrong("is words in one of the files, and numbers in another")
+
+    def _note_missing(self, missing: pa.Array, text: pa.Array | None = None) -> None:
+        gaps = missing.to_numpy(zero_copy_only=False)
+        self.gaps = gaps if self.gaps is None else self.gaps | gaps
+        if not self.missing:
+            place = pc.index(missing, True).as_py()
+            said = str(text[place]) if text is not None and text[place].is_valid else ""
+            self._first_missing = self._at(place) + (f" (`{said}`)" if said else "")
+        self.missing += missing.true_count
+
+    def _wrong(self, message: str, help: str | None = None) -> MaiError:
+        return bad(f"{self._path}: `{self.name}` {message}", help=help)
+
+    def _at(self, place: int) -> str:
+        return f"row {self.row + place // max(1, self._width) + 1}"
+
+
+def _is_list(kind: Any) -> bool:
+    return bool(pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind))
+
+
+def _is_text(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view")
+
+
+def _kind(cell: str | None, number: float | None) -> bool | None:
+    """Whether a text is a word or a number; None where it says that there is none."""
+    if number is not None:
+        return NUMBERS
+    return None if (cell or "").lower() in MISSING else WORDS
+
+
+def _is_time(cell: str) -> bool:
+    """Whether a text is a number or a date."""
+    for kind in (pa.float64(), pa.timestamp("us"), pa.timestamp("us", "UTC")):
+        try:
+            pa.array([cell]).cast(kind)
+        except pa.ArrowInvalid:
+            continue
+        return True
+    return False

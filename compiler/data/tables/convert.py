@@ -1,0 +1,137 @@
+"""Tables as the columns that a spec's fields take: found by their names, read once, a block of rows at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from mai.compiler.data.fields import bad, group_columns, match_columns
+from mai.compiler.data.tables.cells import Column, Missing, Role
+from mai.compiler.data.tables.files import TableFile, read_blocks
+from mai.compiler.data.tables.store import Found, Store
+from mai.compiler.ir.types import DType, Type
+from mai.runtime.arrays import Array
+
+REMEDY = (
+    "leave these rows out: `missing = drop`; or keep them, `missing = keep`: the number is NaN, for `fill(x)` and `missing(x)`, "
+    "and a label the one after those with names"
+)
+KEY = "split key"  # Among the columns: no field has such a name.
+
+
+def read_tables(
+    tables: Sequence[TableFile], fields: Mapping[str, Type] | None, key: str | None = None, of_time: bool = False,
+    missing: Missing = "refuse",
+) -> Found:  # fmt: skip
+    """The columns of files together, by field, the rows of the first file first; and what is to be said of them.
+
+    Args:
+        fields: what is read of the tables; None reads every column.
+        key: a column for a split, `of_time` or not, which becomes the one called `KEY`.
+        missing: whether rows without a value are refused, left out, or kept: NaN for a number, -1 for a label.
+
+    Raises:
+        MaiError: a file is damaged, or lacks a column or a value.
+    """
+    wanted = _wanted(group_columns([*tables[0].columns]), fields)
+    if key is not None:
+        if key not in tables[0].columns:
+            raise bad(f"the split looks at `{key}`, which the data has not; it has {', '.join(tables[0].columns)}")
+        wanted[KEY] = ([key], "time" if of_time else "key")
+    store = Store(
+        [t.path for t in tables],
+        {"tables": [[t.kind, repr(t.dialect)] for t in tables], "wanted": wanted, "missing": missing},
+    )
+    kept = store.find()
+    if kept is not None:
+        return kept
+    try:
+        names, found = _read(tables, wanted, store, missing)
+        if not store.count:
+            raise bad(f"{tables[0].path} needs a line of column names and at least one row")
+        return store.columns(names, [*_notes(tables), *found])
+    except BaseException:
+        store.drop()
+        raise
+
+
+Wanted = dict[str, tuple[list[str], Role]]
+
+
+def _wanted(groups: Mapping[str, list[str]], fields: Mapping[str, Type] | None) -> Wanted:
+    """The columns of each field, and what they are to it; a field without a column is told later, with all names."""
+    if fields is None:
+        return {name: (columns, "any") for name, columns in groups.items()}
+    matched = match_columns(groups, lambda columns: False, fields, named=True)
+    return {name: (matched[name], "real" if type_.dtype is DType.REAL else "label") for name, type_ in fields.items()}
+
+
+def _read(
+    tables: Sequence[TableFile], wanted: Wanted, store: Store, missing: Missing
+) -> tuple[dict[str, list[str]], list[str]]:
+    """All rows, into the store; the names of the words of each column that has some, and what is to be said of them."""
+    columns = {
+        field: [Column(name, role, field, is_part=names != [field] and field != KEY) for name in names]
+        for field, (names, role) in wanted.items()
+    }
+    notes = []
+    for table in tables:
+        rows, gone = _read_file(table, columns, store, missing)
+        if gone:
+            notes.append(f"{table.path.name}: {gone:,} of {rows:,} rows lack a value, and are left out")
+    dates = [part.name for parts in columns.values() for part in parts if part.are_dates]
+    notes += [f"column `{name}` holds dates: they are days since 1970-01-01" for name in dates]
+    return {field: [*parts[0].names] for field, parts in columns.items() if parts[0].names}, notes
+
+
+def _read_file(
+    table: TableFile, columns: Mapping[str, Sequence[Column]], store: Store, missing: Missing
+) -> tuple[int, int]:
+    """The rows of a file, and how many of them were left out. Raises `MaiError` where they may not be."""
+    parts = [part for each in columns.values() for part in each]
+    for part in parts:
+        part.start(table)
+        if part.name not in table.columns:
+            raise bad(f"{table.path} has no column `{part.name}`; it has {', '.join(table.columns)}")
+    rows = gone = 0
+    for block in read_blocks(table, list(dict.fromkeys(table.columns[part.name] for part in parts))):
+        values = {part: part.read(block[table.columns[part.name]]) for part in parts}
+        joined = {field: _joined([values[part] for part in each], each[0].is_part) for field, each in columns.items()}
+        gaps = [part.gaps for part in parts if part.gaps is not None] if missing == "drop" else []
+        if gaps:
+            whole = ~np.any(gaps, axis=0)
+            joined, gone = {field: array[whole] for field, array in joined.items()}, gone + int((~whole).sum())
+        store.add(joined)
+        rows += len(next(iter(block.values())))
+    if missing != "drop":
+        _refuse_missing(table, [part for part in parts if missing == "refuse" or not part.has_gaps], rows)
+    return rows, gone
+
+
+def _joined(parts: Sequence[Array], are_parts: bool) -> Array:
+    """Columns as one vector a row; one column as it is."""
+    return np.stack(parts, 1) if are_parts else parts[0]
+
+
+def _refuse_missing(table: TableFile, parts: Sequence[Column], rows: int) -> None:
+    """Raise `MaiError` where rows of a file have no value."""
+    lacking = [part for part in parts if part.missing]
+    if lacking:
+        first, *others = lacking
+        more = f"; {', '.join(f'`{each.name}` in {each.missing:,}' for each in others)}" if others else ""
+        help = (
+            REMEDY
+            if first.has_gaps
+            else "leave these rows out, `missing = drop`: nothing stands for what is missing there"
+        )
+        raise bad(f"{table.path}: {first.lacks()} of {rows:,} rows{more}", help=help)
+
+
+def _notes(tables: Sequence[TableFile]) -> list[str]:
+    """What was found in the files, those that are alike together."""
+    first: dict[str, str] = {}
+    for table in tables:
+        if table.notes:
+            first.setdefault("; ".join(table.notes), table.path.name)
+    return [f"{name}: {said}" for said, name in first.items()]

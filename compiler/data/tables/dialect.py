@@ -1,0 +1,148 @@
+"""How a table in text is written: its letters, what separates its values, what stands before decimals.
+
+What is not said is found, and told: a byte order mark or what decodes; the separator that divides the first lines alike.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mai.compiler.data.fields import bad
+from mai.compiler.data.tables.kinds import head_of
+from mai.spec.record import record
+
+SEPARATORS = {",": "`,`", ";": "`;`", "\t": "tabs", "|": "`|`"}
+MARKS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
+WESTERN = "cp1252"
+UTF8 = ("utf-8", "utf-8-sig")
+LINES = 50
+COMMA = re.compile(r"[-+]?\d+,\d+(?:[eE][-+]?\d+)?")
+POINT = re.compile(r"[-+]?\d*\.\d+(?:[eE][-+]?\d+)?")
+
+
+@record
+class Dialect:
+    """`encoding` is a codec's name; `separator` stands between values, `decimal` before the decimals of a number."""
+
+    encoding: str = "utf-8"
+    separator: str = ","
+    decimal: str = "."
+
+
+@record
+class Stated:
+    """What a spec says of these; None is to be found."""
+
+    encoding: str | None = None
+    separator: str | None = None
+    decimal: str | None = None
+
+
+def dialect_of(path: Path, stated: Stated) -> tuple[Dialect, list[str] | None]:
+    """How a text is written, and the values of its first line; None where its first bytes do not tell these.
+
+    Raises:
+        MaiError: it holds what no text does.
+    """
+    head, is_all = head_of(path)
+    encoding = stated.encoding or _encoding(path, head)
+    text = _decoded(path, head, encoding, is_all)
+    lines = text.splitlines(keepends=True)
+    whole = [line for line in (lines if is_all else lines[:-1])[:LINES] if line.strip("\r\n")]
+    separator = stated.separator or _separator(whole)
+    decimal = stated.decimal or _decimal(whole, separator)
+    first = whole[0] if whole and whole[0].count('"') % 2 == 0 else None
+    cells = None if first is None else [cell.strip() for cell in next(csv.reader([first], delimiter=separator))]
+    return Dialect(encoding, separator, decimal), cells
+
+
+def notes_of(dialect: Dialect, stated: Stated) -> Iterator[str]:
+    """What was found that is not usual, in words."""
+    if stated.encoding is None and dialect.encoding not in UTF8:
+        letters = "Windows-1252" if dialect.encoding == WESTERN else dialect.encoding.upper()
+        yield f'its letters are read as {letters} (`encoding = "..."` says another)'
+    if stated.separator is None and dialect.separator != ",":
+        yield f"its values are separated by {SEPARATORS[dialect.separator]}"
+    if stated.decimal is None and dialect.decimal != ".":
+        yield "its numbers have a decimal comma"
+
+
+def in_full(path: Path, dialect: Dialect, pieces: Iterator[bytes], is_found: bool) -> Dialect:
+    """The dialect after a look at the whole text: letters that are not UTF-8 may stand at its end.
+
+    Args:
+        pieces: the text, some bytes at a time.
+        is_found: whether the encoding was found, and not said.
+
+    Raises:
+        MaiError: a quote is not closed, so that all the rest would be one value.
+    """
+    decoder, quotes, is_utf8 = codecs.getincrementaldecoder("utf-8")(), 0, True
+    for piece in pieces:
+        quotes += piece.count(b'"')
+        is_utf8 = is_utf8 and is_found and _decodes(decoder, piece)
+    if quotes % 2:
+        help = 'a value in quotes ends with one; one inside is written twice: `"5"" pipe"`'
+        raise bad(f"a quote in {path} is not closed: there are {quotes:,}", help=help)
+    if is_found and dialect.encoding in UTF8 and not (is_utf8 and _decodes(decoder, b"", final=True)):
+        return Dialect(WESTERN, dialect.separator, dialect.decimal)
+    return dialect
+
+
+def _decodes(decoder: codecs.IncrementalDecoder, piece: bytes, final: bool = False) -> bool:
+    try:
+        decoder.decode(piece, final)
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _encoding(path: Path, head: bytes) -> str:
+    for mark, name in MARKS.items():
+        if head.startswith(mark):
+            return name
+    if b"\0" in head:
+        raise bad(
+            f"{path} is no text: it holds bytes that are zero", help="a table is a csv, jsonl, parquet or feather file"
+        )
+    try:
+        codecs.getincrementaldecoder("utf-8")().decode(head)
+    except UnicodeDecodeError:
+        return WESTERN
+    return "utf-8"
+
+
+def _decoded(path: Path, head: bytes, encoding: str, is_all: bool) -> str:
+    try:
+        text = codecs.getincrementaldecoder(encoding)("replace").decode(head, is_all)
+    except LookupError as error:
+        raise bad(
+            f"there is no encoding `{encoding}`", help='"utf-8", "latin-1", "cp1252", "utf-16" are some'
+        ) from error
+    return text.removeprefix("\ufeff")
+
+
+def _separator(lines: list[str]) -> str:
+    """That which divides the first line, and as many others as can be into as many values."""
+    best, most = ",", (0.0, 1)
+    for separator in SEPARATORS:
+        widths = [len(row) for row in csv.reader(lines, delimiter=separator) if row]
+        if not widths or widths[0] < 2:
+            continue
+        alike = sum(width == widths[0] for width in widths) / len(widths), widths[0]
+        if alike > most:
+            best, most = separator, alike
+    return best
+
+
+def _decimal(lines: list[str], separator: str) -> str:
+    """A comma, where numbers have one and none has a point."""
+    if separator == ",":
+        return "."
+    cells = [cell.strip() for row in csv.reader(lines, delimiter=separator) for cell in row]
+    commas, points = (any(map(pattern.fullmatch, cells)) for pattern in (COMMA, POINT))
+    return "," if commas and not points else "."

@@ -1,0 +1,265 @@
+"""Table files as blocks of Arrow columns: each is read once, from its start, and no more than a block of it is in memory."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from io import BytesIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mai.compiler.data.fields import bad
+from mai.compiler.data.tables.dialect import UTF8, Dialect, Stated, dialect_of, in_full, notes_of
+from mai.compiler.data.tables.header import name_columns
+from mai.compiler.data.tables.kinds import Kind, kind_of, packer_of
+from mai.spec.record import record
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+    Block = Mapping[str, pa.Array]
+
+ROWS = 1 << 16
+BYTES = 1 << 22
+SHOWN = 60
+OTHER_LETTERS = 'say what it is in, as in `encoding = "latin-1"`, or save it as UTF-8'
+AGAIN = "is it whole? Copy it again, or write it anew"
+
+
+@record
+class TableFile:
+    """A table on the disk: its kind, its `columns` by what a spec calls them, and how it is written where it is a text."""
+
+    path: Path
+    kind: Kind
+    columns: Mapping[str, str]
+    dialect: Dialect = Dialect()
+    notes: tuple[str, ...] = ()
+
+
+def open_table(path: Path, stated: Stated) -> TableFile:
+    """A file of any kind, its columns known. Raises `MaiError`."""
+    kind = kind_of(path)
+    if kind not in ("csv", "jsonl"):
+        return TableFile(path, kind, name_columns(path, _schema(path, kind).names))
+    dialect, _ = dialect_of(path, stated)
+    with reported(path):
+        if kind == "csv":
+            dialect = in_full(path, dialect, _pieces(path), stated.encoding is None)
+        notes = tuple(notes_of(dialect, stated)) if kind == "csv" else ()
+        table = TableFile(path, kind, {}, dialect, notes)
+        names = _csv_names(table) if kind == "csv" else _json_names(table)
+    return replace(table, columns=name_columns(path, names))
+
+
+def read_blocks(table: TableFile, columns: Sequence[str]) -> Iterator[Block]:
+    """Some columns by name, a block of rows at a time. Raises `MaiError` where the file is damaged."""
+    with reported(table.path):
+        yield from READERS[table.kind](table, list(columns))
+
+
+@contextmanager
+def reported(path: Path) -> Iterator[None]:
+    """What pyarrow says of a damaged file, as an error of the data."""
+    import pyarrow as pa
+
+    try:
+        yield
+    except UnicodeDecodeError as error:
+        raise bad(f"{path} is no text in {error.encoding.upper()}", help=OTHER_LETTERS) from error
+    except (pa.ArrowException, OSError, EOFError) as error:
+        if "straddling" in str(error):
+            raise bad(f"{path} has a row of more than {BYTES >> 20} MB", help="is it a table?") from error
+        if "UTF8" in str(error):
+            raise bad(f"{path} is no text in UTF-8", help=OTHER_LETTERS) from error
+        raise bad(f"{path} cannot be read: {_said(error)}", help=AGAIN) from error
+
+
+def _said(error: Exception) -> str:
+    return str(error).splitlines()[0].rstrip(".")[:300] if str(error) else type(error).__name__
+
+
+# ---------------------------------------------------------------- text
+
+
+def _stream(table: TableFile) -> Any:
+    """A text file unpacked, in UTF-8."""
+    import pyarrow as pa
+
+    stream = _unpacked(table.path)
+    if table.dialect.encoding in UTF8:
+        return stream
+    return pa.transcoding_input_stream(stream, table.dialect.encoding, "utf-8")
+
+
+def _unpacked(path: Path) -> Any:
+    import pyarrow as pa
+
+    file, packer = pa.OSFile(str(path)), packer_of(path)
+    return file if packer is None else pa.CompressedInputStream(file, packer)
+
+
+def _pieces(path: Path) -> Iterator[bytes]:
+    """A file unpacked, some bytes at a time."""
+    with _unpacked(path) as stream:
+        while piece := stream.read(BYTES):
+            yield piece
+
+
+def _csv_names(table: TableFile) -> list[str]:
+    """The first line of a csv file. Raises `MaiError` where there is none."""
+    import pyarrow as pa
+
+    try:
+        with _csv(table, {}, lambda row: "skip") as reader:
+            return [str(name) for name in reader.schema.names]
+    except pa.ArrowInvalid as error:
+        if "Empty CSV" in str(error):
+            raise bad(f"{table.path} needs a line of column names and at least one row") from error
+        raise
+
+
+def _csv(table: TableFile, types: Mapping[str, Any], invalid: Callable[[Any], str]) -> Any:
+    from pyarrow import csv
+
+    return csv.open_csv(
+        _stream(table),
+        csv.ReadOptions(use_threads=False, block_size=BYTES),
+        csv.ParseOptions(delimiter=table.dialect.separator, newlines_in_values=True, invalid_row_handler=invalid),
+        csv.ConvertOptions(column_types=types, include_columns=list(types), strings_can_be_null=False),
+    )
+
+
+def _csv_blocks(table: TableFile, columns: list[str]) -> Iterator[Block]:
+    """Every value as text: what is a number is for the field to say."""
+    import pyarrow as pa
+
+    def refuse(row: Any) -> str:
+        raised.append(_ragged(table, row))
+        return "error"
+
+    raised: list[Exception] = []
+    try:
+        with _csv(table, dict.fromkeys(columns, pa.string()), refuse) as reader:
+            for batch in reader:
+                yield {name: batch.column(place) for place, name in enumerate(columns)}
+    except pa.ArrowInvalid as error:
+        if raised:
+            raise raised[0] from error
+        raise
+
+
+def _ragged(table: TableFile, row: Any) -> Exception:
+    values = "1 value" if row.actual_columns == 1 else f"{row.actual_columns} values"
+    text = row.text.replace("\n", " ")[:SHOWN]
+    place = f"row {row.number - 1}" if row.number is not None else "a row"
+    help = "is a quote not closed?" if row.text.count('"') % 2 else None
+    return bad(f"{table.path}: {place} has {values}, the header has {row.expected_columns}: {text}", help=help)
+
+
+# ---------------------------------------------------------------- JSON, a line an example
+
+
+def _json_lines(table: TableFile) -> Iterator[bytes]:
+    """Whole lines, many at a time."""
+    left = b""
+    with _stream(table) as stream:
+        while piece := stream.read(BYTES):
+            lines, end, rest = (left + piece).rpartition(b"\n")
+            left = rest
+            if lines:
+                yield lines + end
+    if left.strip():
+        yield left
+
+
+def _json_table(table: TableFile, lines: bytes, before: int) -> pa.Table:
+    import pyarrow as pa
+    from pyarrow import json
+
+    try:
+        return json.read_json(BytesIO(lines), json.ReadOptions(use_threads=False, block_size=max(len(lines), 2) + 1))
+    except pa.ArrowInvalid as error:
+        message = re.sub(r"in row (\d+)", lambda m: f"in row {int(m[1]) + 1 + before}", _said(error))
+        raise bad(
+            f"{table.path}: {message}", help="every line is one JSON object, `{...}`, with values of one kind"
+        ) from error
+
+
+def _json_names(table: TableFile) -> list[str]:
+    for lines in _json_lines(table):
+        if lines.lstrip()[:1] == b"[":
+            help = "write an object a line: `df.to_json(..., orient='records', lines=True)`"
+            raise bad(f"{table.path} is one list, and not an object a line", help=help)
+        return [str(name) for name in _json_table(table, lines, 0).schema.names]
+    raise bad(f"{table.path} needs at least one row")
+
+
+def _json_blocks(table: TableFile, columns: list[str]) -> Iterator[Block]:
+    import pyarrow as pa
+
+    before = 0
+    for lines in _json_lines(table):
+        read = _json_table(table, lines, before)
+        before += len(read)
+        lacking = pa.nulls(len(read))
+        found = {name: read.column(name).combine_chunks() for name in columns if name in read.schema.names}
+        yield {name: found.get(name, lacking) for name in columns}
+
+
+# ---------------------------------------------------------------- Arrow's own files
+
+
+def _schema(path: Path, kind: Kind) -> Any:
+    import pyarrow as pa
+    from pyarrow import parquet
+
+    with reported(path):
+        if kind == "parquet":
+            return parquet.read_schema(path)
+        with pa.OSFile(str(path)) as file:
+            return (pa.ipc.open_file if kind == "feather" else pa.ipc.open_stream)(file).schema
+
+
+def shapes_of(path: Path) -> dict[str, tuple[int, ...]] | None:
+    """The shape of a row's value in each column of one of Arrow's own files; None where only reading tells."""
+    import pyarrow as pa
+
+    schema = _schema(path, kind_of(path))
+    if any(pa.types.is_list(field.type) or pa.types.is_large_list(field.type) for field in schema):
+        return None
+    return {f.name: (f.type.list_size,) if pa.types.is_fixed_size_list(f.type) else () for f in schema}
+
+
+def _parquet_blocks(table: TableFile, columns: list[str]) -> Iterator[Block]:
+    from pyarrow import parquet
+
+    with parquet.ParquetFile(table.path, memory_map=False, buffer_size=BYTES, pre_buffer=False) as file:
+        for batch in file.iter_batches(ROWS, columns=columns, use_threads=False):
+            yield {name: batch.column(name) for name in columns}
+
+
+def _arrow_blocks(table: TableFile, columns: list[str]) -> Iterator[Block]:
+    import pyarrow as pa
+
+    with pa.memory_map(str(table.path)) as file:
+        if table.kind == "stream":
+            batches = iter(pa.ipc.open_stream(file))
+        else:
+            reader = pa.ipc.open_file(file)
+            batches = map(reader.get_batch, range(reader.num_record_batches))
+        for batch in batches:
+            for begin in range(0, len(batch), ROWS):
+                part = batch.slice(begin, ROWS)
+                yield {name: part.column(name) for name in columns}
+
+
+READERS: dict[Kind, Callable[[TableFile, list[str]], Iterator[Block]]] = {
+    "csv": _csv_blocks,
+    "jsonl": _json_blocks,
+    "parquet": _parquet_blocks,
+    "feather": _arrow_blocks,
+    "stream": _arrow_blocks,
+}
