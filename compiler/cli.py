@@ -10,6 +10,7 @@ VERBS = {
         "train": "train_command:train",
         "compile": "compile_command:compile_",
         "tune": "tune_command:tune",
+        "predict": "predict_command:predict",
         "explain": "explain_command:explain",
         "new": "new_command:new",
         "weights list": "weights_command:list_weights",

@@ -10,7 +10,6 @@ from collections.abc import Iterator, Mapping
 
 import numpy as np
 
-from mai.compiler.constants import known_bytes
 from mai.compiler.ir.evaluate import Evaluation
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.interpreter import is_leaf, is_view
@@ -18,6 +17,7 @@ from mai.compiler.ir.rewrite import symbols_of
 from mai.compiler.ir.structure import Structural, WeightOf
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.random.random_numbers import Draw
+from mai.compiler.tensor_sizes import known_bytes
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 

@@ -5,9 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from lark import Token
-
 from mai.spec import words
+from mai.spec.tokens import Token
 
 OPENING = frozenset({"LPAR", "LSQB", "LBRACE"})
 CLOSING = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}
@@ -54,7 +53,7 @@ def check_brackets(text: str) -> None:
             if not found[1]:
                 return
         elif mark in NAMES:
-            _match(Token(NAMES[mark], mark, start_pos=found.start(), end_pos=found.end()), open_)
+            _match(Token(NAMES[mark], mark, found.start(), found.end()), open_)
         elif open_:
             raise BracketError("unclosed-bracket", open_[-1])
     if open_:
@@ -75,7 +74,7 @@ def _match(token: Token, open_: list[Token]) -> None:
 
 
 class Layout:
-    """lark's `postlex`: drops the newlines inside `()` and `[]`, after an operator, and before `|>` and `else`."""
+    """Between lexer and parser, as lark's `postlex`, too: drops the newlines inside `()` and `[]`, after an operator, and before `|>` and `else`."""
 
     # With NAME everywhere a keyword is a whole word: `constn` is no `const n`.
     always_accept = ("NEWLINE", "NAME")
@@ -106,7 +105,6 @@ class Layout:
     def _ends_something(self, token: Token, open_: list[str], previous: str) -> bool:
         if open_ and open_[-1] != "LBRACE":
             return False
-        assert token.end_pos is not None
         if previous not in CONTINUES:
             return _CONTINUATION.match(self.text, token.end_pos) is None
         # An operator at a line's end goes on, unless what follows can only begin something: then it lacks an operand.

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import re
 import stat
 from dataclasses import replace
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from lark import Lark, Token, Tree, UnexpectedInput
-
 from mai.spec import ast
 from mai.spec.ast_walk import expressions
-from mai.spec.diagnostics import Change, Edit, Reporter
-from mai.spec.layout import DECLARATIONS, BracketError, Layout, check_brackets
+from mai.spec.diagnostics import Change, Edit, MaiError, Reporter
+from mai.spec.grammar import lark_parser, tables
+from mai.spec.lalr import NotOfTheLanguage, Parser
+from mai.spec.layout import DECLARATIONS, BracketError, check_brackets
 from mai.spec.source import Source, Span
 from mai.spec.syntax_place import Draft
 from mai.spec.tree import TreeBuilder
@@ -26,7 +24,6 @@ if TYPE_CHECKING:
 MAX_BYTES = 400_000  # a few seconds of parsing; the longest of the examples has 1,500
 MAX_DEPTH = 200
 MAX_ERRORS = 20
-GRAMMAR = Path(__file__).with_name("grammar.lark")
 
 
 def load_source(path: Path, report: Reporter, name: str | None = None) -> Source:
@@ -68,10 +65,9 @@ def parse(source: Source, report: Reporter, part: tuple[int, int] | None = None)
     """Parse a text, or a `part` of it alone. Reports its syntax errors, one a declaration, and raises `MaiError` if there are any."""
     begin, end = part or (0, len(source.text))
     text = _with_brackets(" " * begin + source.text[begin:end], source, report)
-    tree = _tree(text, source, report)
+    file = _file(text, source, report)
     report.check()
-    assert tree is not None
-    file = TreeBuilder(source, report).build(tree)
+    assert file is not None
     _check_depth(file, report)
     report.check()
     return file
@@ -92,42 +88,36 @@ def _with_brackets(text: str, source: Source, report: Reporter) -> str:
     return text
 
 
-def _tree(text: str, source: Source, report: Reporter) -> Tree[Token] | None:
-    """The parse tree; after an error the rest of the declarations is parsed, for their errors alone."""
-    parser, layout = grammar_parser()
+def _file(text: str, source: Source, report: Reporter) -> ast.File | None:
+    """The syntax tree; None for a text that is not of the language, whose errors are reported."""
+    own, file = Reporter(), None
+    try:
+        file = Parser(tables(), text, TreeBuilder(source, own)).parse()
+    except NotOfTheLanguage:
+        _report_syntax(text, source, report)
+        return None
+    except MaiError:
+        pass  # There are too many errors for one report; those that it has are told below.
+    for diagnostic in own.diagnostics:
+        report.add(diagnostic)
+    return file
+
+
+def _report_syntax(text: str, source: Source, report: Reporter) -> None:
+    """What lark finds wrong; after an error the rest of the declarations is parsed, for their errors alone."""
+    from lark import UnexpectedInput
+
+    from mai.spec.syntax_hints import syntax_hint
+
+    parser, layout = lark_parser()
     for _ in range(MAX_ERRORS):
         layout.text = text
         try:
-            return parser.parse(text)
+            parser.parse(text)
+            return
         except UnexpectedInput as error:
-            from mai.spec.syntax_hints import syntax_hint
-
             _, end = _declaration_at(text, _tell(syntax_hint(error, text), source, report))
             text = _blank(text, 0, end)
-    return None
-
-
-@lru_cache(maxsize=1)
-def grammar_parser() -> tuple[Lark, Layout]:
-    """lark's parser of the grammar, made once a process, and the layout that it asks for line ends."""
-    layout = Layout()
-    options = {"parser": "lalr", "lexer": "contextual", "propagate_positions": True, "maybe_placeholders": False}
-    grammar = GRAMMAR.read_text(encoding="utf-8")
-    return Lark(grammar, start="file", postlex=layout, cache=_cache(), **options), layout
-
-
-def _cache() -> str | bool:
-    """The user's own file for the parser's tables, half of the time of `mai check`.
-
-    lark checks that it was made from this grammar and by these versions. Without a place to write, the tables are made
-    each time.
-    """
-    try:
-        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-        (base / "mai").mkdir(mode=0o700, parents=True, exist_ok=True)
-    except (OSError, RuntimeError):
-        return False
-    return str(base / "mai" / "grammar")
 
 
 def _tell(hint: Hint, source: Source, report: Reporter) -> int:

@@ -1,19 +1,17 @@
-"""lark's parse tree to the syntax tree, bottom-up and without recursion."""
+"""The syntax tree, made of the rules of the grammar, bottom-up and without recursion."""
 
 from __future__ import annotations
 
 from math import isinf
 from typing import Any, NamedTuple
 
-from lark import Token, Tree
-from lark.tree import Meta
-from lark.visitors import Transformer_NonRecursive
-
 from mai.spec import ast
 from mai.spec.diagnostics import Reporter
 from mai.spec.diagnostics.edit import put
+from mai.spec.lalr import NOWHERE, Meta
 from mai.spec.layout import MAX_NESTING
 from mai.spec.source import Source, Span
+from mai.spec.tokens import Token
 from mai.spec.words import RESERVED
 
 Children = list[Any]  # What the parts of a rule became: tokens, and nodes of the tree.
@@ -31,32 +29,19 @@ def _above(*children: ast.Expr) -> int:
     return 1 + max((c.depth for c in children), default=0)
 
 
-class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
+class TreeBuilder:
     """One method a rule of the grammar: (meta, children) to a node."""
 
     def __init__(self, source: Source, report: Reporter) -> None:
-        super().__init__(visit_tokens=False)
         self.source, self.reporter, self.chain = source, report, 0
-
-    def _call_userfunc(self, tree: Tree[Token], new_children: Children | None = None) -> object:
-        """What lark's `v_args(meta=True)` does, without a new wrapper around the method for every node."""
-        return getattr(self, tree.data)(tree.meta, new_children)
-
-    def build(self, tree: Tree[Token]) -> ast.File:
-        """The file of a whole parse tree."""
-        file: ast.File = self.transform(tree)
-        return file
 
     def file(self, meta: Meta, c: Children) -> ast.File:
         return ast.File(self.source, tuple(d for d in c if isinstance(d, ast.Declaration)))
 
     def span(self, meta: Meta) -> Span:
-        if meta.empty:
-            return Span(self.source, 0, 0)
-        return Span(self.source, meta.start_pos, meta.end_pos)
+        return Span(self.source, *meta) if meta[0] != NOWHERE else Span(self.source, 0, 0)
 
     def token_span(self, token: Token) -> Span:
-        assert token.start_pos is not None and token.end_pos is not None
         return Span(self.source, token.start_pos, token.end_pos)
 
     # ------------------------------------------------------------ expressions
@@ -204,6 +189,9 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         init = c[-1] if isinstance(c[-1], ast.Expr) else None
         return ast.Param(self.span(meta), c[0], type_, init, False, False)
 
+    def noise(self, meta: Meta, c: Children) -> ast.Statement:
+        return ast.Noise(self.span(meta), c[1], c[2])
+
     def return_(self, meta: Meta, c: Children) -> ast.Statement:
         if len(c) == 1:
             return ast.Return(self.span(meta), c[0])
@@ -312,7 +300,7 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
         count = next((part for part in c if isinstance(part, ast.Expr)), None)
         name, parameters, *returns, body = (part for part in c if part is not count)
         end = max(part.span.end for part in (name, *parameters, *(type_ for types in returns for type_ in types)))
-        head = Span(self.source, meta.start_pos, end)
+        head = Span(self.source, meta[0], end)
         types = returns[0] if returns else ()
         return ast.Function(self.span(meta), kind, name, count, parameters, types, body, head)  # type: ignore[arg-type]
 
@@ -333,25 +321,21 @@ class TreeBuilder(Transformer_NonRecursive):  # type: ignore[type-arg]
 
     def train(self, meta: Meta, c: Children) -> ast.Declaration:
         *name, settings, body = c
-        start = name[0].span.end if name else meta.start_pos + 5
+        start = name[0].span.end if name else meta[0] + 5
         end = max([start, *(a.span.end for a in settings)])
-        return ast.Train(
-            self.span(meta), name[0] if name else None, settings, body, Span(self.source, meta.start_pos, end)
-        )
+        return ast.Train(self.span(meta), name[0] if name else None, settings, body, Span(self.source, meta[0], end))
 
     def claim(self, meta: Meta, c: Children) -> ast.Declaration:
         name, *settings, body = c
         end = max([name.span.end, *(a.span.end for a in (settings[0] if settings else ()))])
-        return ast.Claim(
-            self.span(meta), name, settings[0] if settings else (), body, Span(self.source, meta.start_pos, end)
-        )
+        return ast.Claim(self.span(meta), name, settings[0] if settings else (), body, Span(self.source, meta[0], end))
 
     def import_(self, meta: Meta, c: Children) -> ast.Declaration:
         return ast.Import(self.span(meta), c[0])
 
     def weights(self, meta: Meta, c: Children) -> ast.Declaration:
         rules = tuple(r for r in c if isinstance(r, (ast.Fill, ast.Ignore)))
-        return ast.Weights(self.span(meta), c[0], rules, Span(self.source, meta.start_pos, c[0].span.end))
+        return ast.Weights(self.span(meta), c[0], rules, Span(self.source, meta[0], c[0].span.end))
 
     weight_names = items
 

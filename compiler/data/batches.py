@@ -99,8 +99,8 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, k
     matched = [_matched(part, fields, named) for part in (finite.arrays, *others)]
     count = min(column.shape[0] for column in matched[0].values())
     parts = _parts(finite, count)
-    numbered, labels = number_labels(matched, fields, known, parts.train)
-    rows, *kept = [_typed(part, fields) for part in numbered]
+    numbered, labels = number_labels(matched, fields, known, parts.train, finite.has_gaps)
+    rows, *kept = [_typed(part, fields, finite.has_gaps) for part in numbered]
     aside = [_chosen(rows, numbers) for numbers in (parts.held_out, parts.test)]
     for place, part in enumerate((finite.held_out, finite.test)):
         aside[place] = kept.pop(0) if part is not None else aside[place]
@@ -177,20 +177,20 @@ def _is_whole(column: Column) -> bool:
     return isinstance(column, Words) or column.dtype.kind in "iu"
 
 
-def _typed(columns: Columns, fields: Mapping[str, Type]) -> dict[str, Rows]:
-    typed = {name: _as_type(name, column, fields[name]) for name, column in columns.items()}
+def _typed(columns: Columns, fields: Mapping[str, Type], has_gaps: bool = False) -> dict[str, Rows]:
+    typed = {name: _as_type(name, column, fields[name], has_gaps) for name, column in columns.items()}
     check_sizes(fields, {name: rows.shape[1:] for name, rows in typed.items()})
     return typed
 
 
-def _as_type(name: str, column: Column, type_: Type) -> Rows:
+def _as_type(name: str, column: Column, type_: Type, has_gaps: bool) -> Rows:
     """The rows of a field in its shape, real in 32 bits or whole in 64. Raises `MaiError` for those that do not fit."""
     if isinstance(column, Words):
         raise bad(f"`{name}` holds words (`{column.first[:60]}`), the spec has real numbers")
     dtype = np.float32 if type_.dtype is DType.REAL else np.int64
-    if dtype is np.float32:
+    if dtype is np.float32 and not has_gaps:
         _check_finite(name, column)
-    else:
+    elif dtype is np.int64:
         _check_labels(name, column, type_)
     shape = shape_of(name, type_, column.shape[1:])
     return change(column, lambda array: np.ascontiguousarray(array, dtype).reshape(len(array), *shape))

@@ -21,10 +21,12 @@ SHOWN = 5
 
 
 def number_labels(
-    parts: Sequence[Columns], fields: Mapping[str, Type], known: Names, trained: Array | None = None
-) -> tuple[list[dict[str, Column]], Names]:
+    parts: Sequence[Columns], fields: Mapping[str, Type], known: Names, trained: Array | None = None,
+    has_gaps: bool = False,
+) -> tuple[list[dict[str, Column]], Names]:  # fmt: skip
     """Words as labels in each part, and the names of all labels; those that a run has `known` keep their numbers.
 
+    Where the columns have `has_gaps`, what is missing, and a label that a run does not know, is the label after those with names.
     Those of the rows that are trained on come first, in alphabetical order, so that no other row changes what they are: the rows
     `trained` of the first part, or all of them.
 
@@ -39,7 +41,7 @@ def number_labels(
         texts = [each for each in words if isinstance(each, Words)]
         if len(texts) < len(words):
             raise bad(f"`{field}` is words in one of the files, and numbers in another")
-        names[field] = _names(field, texts, trained, known.get(field, ()), type_.classes)
+        names[field] = _names(field, texts, trained, known.get(field, ()), type_.classes, has_gaps)
         for part, each in zip(columns, texts, strict=True):
             part[field] = _numbered(each, names[field])
     return columns, names
@@ -48,23 +50,36 @@ def number_labels(
 def _numbered(words: Words, names: Sequence[str]) -> Rows:
     """Words as the numbers of their names."""
     number_of = {name: number for number, name in enumerate(names)}
-    numbers = np.array([number_of.get(name, 0) for name in words.names])
+    numbers = np.array(
+        [*(number_of.get(name, len(names)) for name in words.names), len(names)]
+    )  # The last is that of -1.
     return change(words.numbers, lambda array: numbers[array])
 
 
 def _names(
-    field: str, parts: Sequence[Words], trained: Array | None, known: tuple[str, ...], classes: Size | None
-) -> tuple[str, ...]:
+    field: str, parts: Sequence[Words], trained: Array | None, known: tuple[str, ...], classes: Size | None,
+    has_gaps: bool,
+) -> tuple[str, ...]:  # fmt: skip
     first = _used(parts[0], trained)
     labels = (*sorted(first), *sorted(set().union(*map(_used, parts)) - first))
     new = [name for name in labels if name not in known]
-    if known and new:
+    if known and new and not has_gaps:
         message = f"`{field}` has the label `{new[0]}`, which this run does not know: it has {shown(known)}"
         raise bad(message, help="begin another run for other labels")
     if isinstance(classes, int) and len(known or labels) > classes:
         message = f"`{field}` has {len(labels)} labels ({shown(labels)}), the spec has class[{classes}]"
         raise bad(message, help=f"write class[{len(labels)}]")
+    others = has_gaps and (new if known else any(_has_gap(part) for part in parts))
+    if others and classes == len(known or labels):
+        message = (
+            f"`{field}` has {classes} labels with names, and rows without one of them: the spec has class[{classes}]"
+        )
+        raise bad(message, help=f"write class[{classes + 1}]: the last label is for what is missing or not known")
     return known or labels
+
+
+def _has_gap(words: Words) -> bool:
+    return any((block < 0).any() for block in blocks(words.numbers))
 
 
 def _used(words: Words, chosen: Array | None = None) -> set[str]:
@@ -76,7 +91,7 @@ def _used(words: Words, chosen: Array | None = None) -> set[str]:
     counts, begin = np.zeros(len(words.names), np.int64), 0
     for block in blocks(rows):
         some = block[is_chosen[begin : begin + len(block)]]
-        counts += np.bincount(some.reshape(-1), minlength=len(counts))
+        counts += np.bincount(some[some >= 0].reshape(-1), minlength=len(counts))
         begin += len(block)
     return {name for name, count in zip(words.names, counts, strict=True) if count}
 

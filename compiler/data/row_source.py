@@ -13,10 +13,13 @@ from mai.compiler.data.paths import Paths, find_files, listed
 from mai.compiler.data.source_kinds import Finite, Reading, Request, Source
 from mai.compiler.data.splits import SPLITS, Split
 from mai.compiler.ir.types import Type
-from mai.spec.settings import Choice
+from mai.spec.settings import Choice, fields
 
 if TYPE_CHECKING:
     from mai.compiler.data.rows import Columns
+
+
+AS_WRITTEN = ("split", "missing")  # What is said of files, whichever are read.
 
 
 class RowSource(Source):
@@ -45,8 +48,8 @@ class RowSource(Source):
         """A file in the place of others is divided as these would be."""
         if not cls.reads(path):
             return None
-        split = written.split if isinstance(written, RowSource) else None
-        return cls.of({"path": str(path.absolute()), "split": split})
+        same = [name for name in fields(cls) if name in AS_WRITTEN and hasattr(written, name)]
+        return cls.of({"path": str(path.absolute()), **{name: getattr(written, name) for name in same}})
 
     @classmethod
     def reads(cls, path: Path) -> bool:

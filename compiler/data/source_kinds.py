@@ -42,7 +42,8 @@ class Finite:
     """Columns by name, a row an example; `held_out` and `test` are those of other files, or of a split that comes with the data.
 
     Without either, `split` says which rows are held out, by the column `key` where it looks at one; usually a tenth is, unless these
-    examples are `all_of_them`. `notes` say what was found in the files that the spec does not say.
+    examples are `all_of_them`. `notes` say what was found in the files that the spec does not say. One that `has_gaps` may lack values:
+    there a number is NaN, and a word -1.
     """
 
     arrays: Columns
@@ -52,6 +53,7 @@ class Finite:
     split: Split | None = None
     key: Rows | None = None
     notes: tuple[str, ...] = ()
+    has_gaps: bool = False
 
 
 @record

@@ -9,7 +9,6 @@ from pathlib import Path
 import onnx_ir as ir
 
 from mai.compiler.compile_options import BITS, DEFAULTS, CompileOptions, Trained
-from mai.compiler.constants import enormous
 from mai.compiler.file_size import LARGEST
 from mai.compiler.onnx.build import build
 from mai.compiler.onnx.gate import Gate
@@ -21,6 +20,7 @@ from mai.compiler.onnx.prepared import Prepared, prepare_export, prepare_step, s
 from mai.compiler.onnx.self_test import self_test
 from mai.compiler.onnx.turns.turns import torch_reference
 from mai.compiler.program import Program
+from mai.compiler.tensor_sizes import enormous
 from mai.runtime.files import MEMORY_SHARE, memory, write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
 

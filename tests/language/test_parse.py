@@ -10,7 +10,8 @@ from mai.spec import ast, prelude_parts, prelude_sources
 from mai.spec.ast_walk import expressions
 from mai.spec.diagnostics import MaiError, Reporter
 from mai.spec.format import expr, format_file
-from mai.spec.parse import grammar_parser, load_source, parse
+from mai.spec.grammar import lark_parser, tables
+from mai.spec.parse import load_source, parse
 from mai.spec.source import Source
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.mai"))
@@ -165,9 +166,11 @@ def test_the_parser_works_without_a_place_for_its_tables(tmp_path: Path, monkeyp
     for place in (tmp_path / "file", tmp_path / "new"):
         monkeypatch.setenv("XDG_CACHE_HOME", str(place))
         for _ in range(2):
-            grammar_parser.cache_clear()
+            tables.cache_clear()
+            lark_parser.cache_clear()
             assert isinstance(value("1 + 2"), ast.Binary)
-    grammar_parser.cache_clear()
+    tables.cache_clear()
+    lark_parser.cache_clear()
 
 
 def test_a_standard_layer_is_parsed_by_itself_as_in_its_file() -> None:

@@ -200,7 +200,7 @@ DAMAGED: list[tuple[str, Callable[[Path], object], str]] = [
     ("a.jsonl", lambda p: p.write_text(f"[{TWICE}]"), "a.jsonl is one list, and not an object a line"),
     ("a.jsonl", lambda p: p.write_text(""), "a.jsonl needs at least one row"),
     ("a.parquet", as_parquet(x0=[1.0, float("nan")], x1=[1.0, None], y=["a", "b"]), "column `x0` is empty in row 2 of 2 rows; `x1` in 1"),
-    ("a.parquet", as_parquet(x0=pa.array([1], pa.timestamp("s")), x1=[1], y=["a"]), "`x0` holds dates or times, the spec has numbers"),
+    ("a.parquet", as_parquet(x0=pa.array([1], pa.time32("s")), x1=[1], y=["a"]), "`x0` holds dates or times, the spec has numbers"),
     ("a.parquet", as_parquet(x0=[{"b": 1}], x1=[1], y=["a"]), "`x0` holds values of the kind struct<b: int64>, the spec has numbers"),
     ("a.parquet", as_parquet(x0=[1], x1=[2], y=[0.5]), "`y` holds fractions, the spec has whole numbers: 0.5 in row 1"),
     ("a.parquet", as_parquet(x0=pa.array([], pa.int64()), x1=pa.array([], pa.int64()), y=pa.array([], pa.int64())), "at least one row"),

@@ -21,7 +21,8 @@ from mai.spec.diagnostics import MaiError
 class Table(RowSource):
     """Columns by field name, `y`, or `x0`, `x1`, ... for a vector `x`, of csv, tsv, parquet, feather or jsonl files, packed or not.
 
-    What separates values, the letters' encoding and the decimal sign are found, and told, where they are not said.
+    What separates values, the letters' encoding and the decimal sign are found, and told, where they are not said. Rows that lack a value
+    are refused, left out (`missing = drop`) or kept: a number is NaN then, a label the one after those with names. Dates are days since 1970.
     """
 
     name: ClassVar[str] = "table"
@@ -30,6 +31,7 @@ class Table(RowSource):
     separator: Literal[",", ";", "|", "tab"] | None = None
     encoding: str | None = None
     decimal: Literal[".", ","] | None = None
+    missing: Literal["refuse", "keep", "drop"] = "refuse"
 
     @classmethod
     def reads(cls, path: Path) -> bool:
@@ -58,8 +60,13 @@ class Table(RowSource):
 
         tables = [open_table(file, self._stated()) for file in files]
         key, of_time = (split.key, split.of_time) if split is not None else (None, False)
-        columns, notes = read_tables(tables, fields, key, of_time)
-        return Finite({n: c for n, c in columns.items() if n != KEY}, key=columns.get(KEY), notes=notes)
+        columns, notes = read_tables(tables, fields, key, of_time, self.missing)
+        return Finite(
+            {n: c for n, c in columns.items() if n != KEY},
+            key=columns.get(KEY),
+            notes=notes,
+            has_gaps=self.missing == "keep",
+        )
 
     def _stated(self) -> Stated:
         return Stated(self.encoding, "\t" if self.separator == "tab" else self.separator, self.decimal)

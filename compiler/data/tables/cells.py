@@ -16,10 +16,12 @@ from mai.spec.diagnostics import MaiError
 if TYPE_CHECKING:
     from mai.compiler.data.tables.files import TableFile
 
+Missing = Literal["refuse", "keep", "drop"]
 Role = Literal["real", "label", "any", "key", "time"]
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "nil", "?", "-"))
 WORDS, NUMBERS = True, False
 DAY = "1970-01-01"
+DATES = ((pa.timestamp("us"), DAY), (pa.timestamp("us", "UTC"), f"{DAY}T00:00Z"))
 
 
 class Column:
@@ -27,11 +29,14 @@ class Column:
 
     A `real` one holds numbers, a `label` whole numbers or words, `any` numbers or words, a `key` what is only compared, and a `time`
     what has an order. Words are the numbers of their `names`, which are in the order of their first rows. `field` is what a spec
-    calls the column, which may be one part of a vector.
+    calls the column, which may be one part of a vector. What is `missing` becomes NaN, or -1 where it would be a label; `gaps` says where, in the rows
+    that were read last.
     """
 
     def __init__(self, name: str, role: Role, field: str, is_part: bool = False) -> None:
         self.name, self.role, self.field, self.is_part = name, role, field, is_part
+        self.gaps: Array | None = None
+        self.are_dates = False
         self.names: dict[str, int] = {}
         self.are_words: bool | None = None
         self.missing, self.row = 0, 0
@@ -45,10 +50,21 @@ class Column:
 
     def read(self, values: pa.Array) -> Array:
         """The next rows, [n, ...]: real in 32 bits (64 where `any` is), whole in 64. Raises `MaiError`."""
+        self.gaps = None
         array, shape = self._without_lists(values)
-        numbers = self._numbers_of(array).reshape(len(values), *shape)
+        numbers = self._numbers_of(array)
+        if self.gaps is not None:
+            is_number = self.role in ("real", "any") and not self.are_words
+            numbers = np.where(self.gaps, np.nan, numbers) if is_number else np.where(self.gaps, -1, numbers)
+            numbers = numbers.astype(np.float32) if self.role == "real" else numbers
+            self.gaps = self.gaps.reshape(len(values), -1).any(1)
         self.row += len(values)
-        return numbers
+        return numbers.reshape(len(values), *shape)
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether something stands for what is missing: NaN for a number, a label without a name among words."""
+        return self.role == "real" or (self.role == "label" and bool(self.are_words))
 
     def lacks(self) -> str:
         """Which rows of the file have no value, in words."""
@@ -82,8 +98,10 @@ class Column:
             return self._text(pc.utf8_trim_whitespace(array.cast(pa.string())))
         if self.role == "key":
             return self._codes(array.cast(pa.string()))
-        if self.role == "time" and pa.types.is_temporal(kind):
+        if pa.types.is_temporal(kind) and self.role == "time":
             return self._times(array)
+        if self.role == "real" and (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
+            return self._numbers(self._days(array.cast(pa.timestamp("us"), safe=False)))
         if pa.types.is_decimal(kind) or pa.types.is_float16(kind):
             return self._numbers(array.cast(pa.float64()))
         if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind):
@@ -159,6 +177,9 @@ class Column:
     def _parsed_slowly(self, text: pa.Array) -> pa.Array:
         numbers = [self._float(cell) for cell in text.to_pylist()]
         kinds = [_kind(cell, number) for cell, number in zip(text.to_pylist(), numbers, strict=True)]
+        moments = self._moments(text) if WORDS in kinds and self.role == "real" else None
+        if moments is not None:
+            return self._days(moments)
         for kind in (NUMBERS, WORDS):
             if kind in kinds:
                 self._become(kind, text, kinds.index(kind))
@@ -178,7 +199,8 @@ class Column:
         if empty.true_count:
             self._note_missing(empty)
         texts = text.dictionary_encode()
-        numbers = [self.names.setdefault(word, len(self.names)) for word in texts.dictionary.to_pylist()]
+        words = texts.dictionary.to_pylist()
+        numbers = [self.names.setdefault(word, len(self.names)) if word else -1 for word in words]
         codes: Array = np.array(numbers, np.int64)[texts.indices.to_numpy(zero_copy_only=False)]
         return codes
 
@@ -193,21 +215,33 @@ class Column:
         times: Array = array.cast(pa.int64()).fill_null(0).to_numpy(zero_copy_only=False)
         return times
 
-    def _times_of(self, text: pa.Array) -> Array:
-        """Texts as numbers, or as microseconds where they are dates."""
+    def _days(self, moments: pa.Array) -> pa.Array:
+        """Times as days since 1970-01-01, with parts of days."""
+        self.are_dates = True
+        return pc.divide(moments.cast(pa.int64()).cast(pa.float64(), safe=False), 24 * 3600 * 1e6)
+
+    def _moments(self, text: pa.Array) -> pa.Array | None:
+        """Texts that are dates as times, missing where they are empty; None where some are neither."""
         empty = pc.equal(text.fill_null(""), "")
-        if empty.true_count:
-            self._note_missing(empty)
-        for kind, instead in (
-            (pa.float64(), "0"),
-            (pa.timestamp("us"), DAY),
-            (pa.timestamp("us", "UTC"), f"{DAY}T00:00Z"),
-        ):
+        for kind, instead in DATES:
             try:
-                times = pc.if_else(empty, instead, text).cast(kind)
+                return pc.if_else(empty, pa.scalar(None, kind), pc.if_else(empty, instead, text).cast(kind))
             except pa.ArrowInvalid:
                 continue
-            return self._times(times) if pa.types.is_temporal(kind) else self._numbers(times, text)
+        return None
+
+    def _times_of(self, text: pa.Array) -> Array:
+        """Texts as numbers, or as microseconds where they are dates."""
+        moments = self._moments(text)
+        if moments is not None:
+            return self._times(moments)
+        try:
+            return self._numbers(
+                pc.if_else(pc.equal(text.fill_null(""), ""), pa.scalar(None, pa.string()), text).cast(pa.float64()),
+                text,
+            )
+        except pa.ArrowInvalid:
+            pass
         place = next(place for place, cell in enumerate(text.to_pylist()) if cell and not _is_time(cell))
         message = f"holds `{str(text[place])[:60]}` in {self._at(place)}, which has no place in time"
         raise self._wrong(
@@ -232,6 +266,8 @@ class Column:
             raise self._wrong("is words in one of the files, and numbers in another")
 
     def _note_missing(self, missing: pa.Array, text: pa.Array | None = None) -> None:
+        gaps = missing.to_numpy(zero_copy_only=False)
+        self.gaps = gaps if self.gaps is None else self.gaps | gaps
         if not self.missing:
             place = pc.index(missing, True).as_py()
             said = str(text[place]) if text is not None and text[place].is_valid else ""

@@ -7,23 +7,29 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from mai.compiler.data.fields import bad, group_columns, match_columns
-from mai.compiler.data.tables.cells import Column, Role
+from mai.compiler.data.tables.cells import Column, Missing, Role
 from mai.compiler.data.tables.files import TableFile, read_blocks
 from mai.compiler.data.tables.store import Found, Store
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
 
+REMEDY = (
+    "leave these rows out: `missing = drop`; or keep them, `missing = keep`: the number is NaN, for `fill(x)` and `missing(x)`, "
+    "and a label the one after those with names"
+)
 KEY = "split key"  # Among the columns: no field has such a name.
 
 
 def read_tables(
-    tables: Sequence[TableFile], fields: Mapping[str, Type] | None, key: str | None = None, of_time: bool = False
-) -> Found:
+    tables: Sequence[TableFile], fields: Mapping[str, Type] | None, key: str | None = None, of_time: bool = False,
+    missing: Missing = "refuse",
+) -> Found:  # fmt: skip
     """The columns of files together, by field, the rows of the first file first; and what is to be said of them.
 
     Args:
         fields: what is read of the tables; None reads every column.
         key: a column for a split, `of_time` or not, which becomes the one called `KEY`.
+        missing: whether rows without a value are refused, left out, or kept: NaN for a number, -1 for a label.
 
     Raises:
         MaiError: a file is damaged, or lacks a column or a value.
@@ -33,15 +39,18 @@ def read_tables(
         if key not in tables[0].columns:
             raise bad(f"the split looks at `{key}`, which the data has not; it has {', '.join(tables[0].columns)}")
         wanted[KEY] = ([key], "time" if of_time else "key")
-    store = Store([t.path for t in tables], {"tables": [[t.kind, repr(t.dialect)] for t in tables], "wanted": wanted})
+    store = Store(
+        [t.path for t in tables],
+        {"tables": [[t.kind, repr(t.dialect)] for t in tables], "wanted": wanted, "missing": missing},
+    )
     kept = store.find()
     if kept is not None:
         return kept
     try:
-        names = _read(tables, wanted, store)
+        names, found = _read(tables, wanted, store, missing)
         if not store.count:
             raise bad(f"{tables[0].path} needs a line of column names and at least one row")
-        return store.columns(names, _notes(tables))
+        return store.columns(names, [*_notes(tables), *found])
     except BaseException:
         store.drop()
         raise
@@ -58,29 +67,46 @@ def _wanted(groups: Mapping[str, list[str]], fields: Mapping[str, Type] | None) 
     return {name: (matched[name], "real" if type_.dtype is DType.REAL else "label") for name, type_ in fields.items()}
 
 
-def _read(tables: Sequence[TableFile], wanted: Wanted, store: Store) -> dict[str, list[str]]:
-    """All rows, into the store; the names of the words of each column that has some."""
+def _read(
+    tables: Sequence[TableFile], wanted: Wanted, store: Store, missing: Missing
+) -> tuple[dict[str, list[str]], list[str]]:
+    """All rows, into the store; the names of the words of each column that has some, and what is to be said of them."""
     columns = {
         field: [Column(name, role, field, is_part=names != [field] and field != KEY) for name in names]
         for field, (names, role) in wanted.items()
     }
+    notes = []
     for table in tables:
-        _read_file(table, columns, store)
-    return {field: [*parts[0].names] for field, parts in columns.items() if parts[0].names}
+        rows, gone = _read_file(table, columns, store, missing)
+        if gone:
+            notes.append(f"{table.path.name}: {gone:,} of {rows:,} rows lack a value, and are left out")
+    dates = [part.name for parts in columns.values() for part in parts if part.are_dates]
+    notes += [f"column `{name}` holds dates: they are days since 1970-01-01" for name in dates]
+    return {field: [*parts[0].names] for field, parts in columns.items() if parts[0].names}, notes
 
 
-def _read_file(table: TableFile, columns: Mapping[str, Sequence[Column]], store: Store) -> None:
+def _read_file(
+    table: TableFile, columns: Mapping[str, Sequence[Column]], store: Store, missing: Missing
+) -> tuple[int, int]:
+    """The rows of a file, and how many of them were left out. Raises `MaiError` where they may not be."""
     parts = [part for each in columns.values() for part in each]
     for part in parts:
         part.start(table)
         if part.name not in table.columns:
             raise bad(f"{table.path} has no column `{part.name}`; it has {', '.join(table.columns)}")
-    rows = 0
+    rows = gone = 0
     for block in read_blocks(table, list(dict.fromkeys(table.columns[part.name] for part in parts))):
         values = {part: part.read(block[table.columns[part.name]]) for part in parts}
-        store.add({field: _joined([values[part] for part in each], each[0].is_part) for field, each in columns.items()})
+        joined = {field: _joined([values[part] for part in each], each[0].is_part) for field, each in columns.items()}
+        gaps = [part.gaps for part in parts if part.gaps is not None] if missing == "drop" else []
+        if gaps:
+            whole = ~np.any(gaps, axis=0)
+            joined, gone = {field: array[whole] for field, array in joined.items()}, gone + int((~whole).sum())
+        store.add(joined)
         rows += len(next(iter(block.values())))
-    _refuse_missing(table, parts, rows)
+    if missing != "drop":
+        _refuse_missing(table, [part for part in parts if missing == "refuse" or not part.has_gaps], rows)
+    return rows, gone
 
 
 def _joined(parts: Sequence[Array], are_parts: bool) -> Array:
@@ -94,7 +120,11 @@ def _refuse_missing(table: TableFile, parts: Sequence[Column], rows: int) -> Non
     if lacking:
         first, *others = lacking
         more = f"; {', '.join(f'`{each.name}` in {each.missing:,}' for each in others)}" if others else ""
-        help = "a model needs a number in every row: fill the gaps, leave out these rows, or leave out the column"
+        help = (
+            REMEDY
+            if first.has_gaps
+            else "leave these rows out, `missing = drop`: nothing stands for what is missing there"
+        )
         raise bad(f"{table.path}: {first.lacks()} of {rows:,} rows{more}", help=help)
 
 

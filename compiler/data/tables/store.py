@@ -66,7 +66,7 @@ class Store:
         if not rows:
             return
         for name, array in block.items():
-            low, high = (float(array.min()), float(array.max())) if array.size else (0.0, 0.0)
+            low, high = (float(fold.reduce(array, None)) if array.size else 0.0 for fold in (np.fmin, np.fmax))
             before = self._limits.get(name, (low, high))
             self._limits[name] = min(low, before[0]), max(high, before[1])
         self.count += rows

@@ -1,0 +1,42 @@
+"""The verb `predict`."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from mai.compiler.commands.shared import with_diagnostics
+from mai.runtime.command_line.markers import Argument, Option
+from mai.runtime.show.terminal import say
+
+
+@with_diagnostics
+def predict(
+    model: Annotated[Path, Argument(help="A .onnx file that mai compiled.", show_default=False)],
+    table: Annotated[Path, Argument(help="A table: csv, tsv, jsonl, parquet or feather; its columns are the inputs by name.", show_default=False)],
+    out: Annotated[Path, Argument(help="The table to write: the same rows, and the results beside them.", show_default=False)],
+    settings: Annotated[list[str] | None, Argument(help="Settings of the file: temperature=0.5.")] = None,
+    keep: Annotated[list[str] | None, Option(help="Only these columns of the table are written, too; none of them: --keep \"\".")] = None,
+    batch: Annotated[int, Option(help="How many rows at a time.", min=1)] = 4096,
+    seed: Annotated[int, Option(help="Of what the file draws, for the first rows; others have the seeds after it.")] = 0,
+    threads: Annotated[int | None, Option(help="Threads for one operation.")] = None,
+    provider: Annotated[str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")] = None,
+) -> None:  # fmt: skip
+    """Run a compiled file on every row of a table: mai predict houses.price.onnx new.csv prices.csv
+
+    Any number of rows: a few thousand are in memory at a time. Labels are written as words where the file knows them.
+    """
+    from mai.compiler.predicting.predict import predict as predict_rows
+    from mai.compiler.predicting.predict import read_settings
+    from mai.runtime.model.loader import load
+
+    opened = load(model, providers=provider, threads=threads)
+    kept = None if keep is None else [name for name in keep if name]
+    values = read_settings(opened, settings or [])
+    done = predict_rows(opened, table, out, values, seed, batch, kept, progress=sys.stderr.isatty())
+    rate = done.rows / max(done.seconds, 1e-9)
+    say(
+        f"wrote {out}: {done.rows:,} rows in {done.seconds:.3g} s ({rate:,.0f} a second), {', '.join(done.columns)} beside them",
+        err=True,
+    )

@@ -1,0 +1,107 @@
+"""Between which numbers constants lie, so that `mai check` computes with few of them, and loads numpy for few files."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from itertools import product
+
+from mai.compiler.ir.graph import Graph, Node, Value
+from mai.compiler.ir.interpreter import is_view
+from mai.compiler.ir.operation import Operation
+from mai.compiler.ir.structure import Constant, Nested, Structural
+from mai.compiler.ops import elementwise as el
+from mai.compiler.ops.elementwise import logic
+from mai.compiler.ops.random.random_numbers import Draw
+from mai.compiler.ops.reductions.sums import Sum
+from mai.compiler.ops.shapes.shape import Expand
+
+Range = tuple[float, float]
+"""The least and the greatest number of a value, or less and more than these."""
+
+SMALLEST, LARGEST = 1e-30, 1e30  # Well within float32.
+
+
+def may_overflow(graph: Graph) -> bool:
+    """Whether operations on constants alone may leave float32, or give no number, so that they are worth computing."""
+    return not ranges_of(graph)[1]
+
+
+def ranges_of(graph: Graph) -> tuple[dict[Value, Range], bool]:
+    """The ranges of what constants alone decide, up to the first that is not known to be usual; whether all are."""
+    ranges: dict[Value, Range] = {}
+    for node in graph.walk():
+        if node.op is Constant:
+            ranges[node.output] = _written(Constant.of(node).value)
+        elif _is_computed(node) and all(v in ranges for v in node.inputs):
+            result = _range(node, [ranges[v] for v in node.inputs])
+            if result is None or not (is_view(node) or all(map(_is_usual, result))):
+                return ranges, False
+            ranges[node.output] = result
+    return ranges, True
+
+
+def _is_computed(node: Node) -> bool:
+    """Whether one result follows from operands, and from nothing else."""
+    follows = is_view(node) if issubclass(node.op, Structural) else not issubclass(node.op, Draw)
+    return follows and bool(node.inputs) and len(node.outputs) == 1
+
+
+def _is_usual(number: float) -> bool:
+    return number == 0 or SMALLEST <= abs(number) <= LARGEST
+
+
+def _written(value: Nested) -> Range:
+    if not isinstance(value, tuple):
+        return float(value), float(value)
+    lows, highs = zip(*map(_written, value), strict=True)
+    return min(lows), max(highs)
+
+
+SAME = (el.ToReal, el.StopGradient, Expand)
+
+# What takes its extremes at the extremes of its operands,
+BY_CORNERS: Mapping[type[Operation], Callable[..., float]] = {
+    el.Add: operator.add, el.Subtract: operator.sub, el.Multiply: operator.mul, el.Divide: operator.truediv,
+    el.Negative: operator.neg, el.Log: math.log,
+}  # fmt: skip
+
+# where its last operand lies between these, or anywhere.
+POSITIVE, NEGATIVE = (SMALLEST, LARGEST), (-LARGEST, -SMALLEST)
+DEFINED: Mapping[type[Operation], tuple[Range, ...]] = {el.Divide: (POSITIVE, NEGATIVE), el.Log: (POSITIVE,)}
+
+
+def _range(node: Node, operands: list[Range]) -> Range | None:
+    """The range of a result; None where it is not known."""
+    if is_view(node) or node.op in SAME:
+        return operands[0]
+    if node.op is logic.Equal:
+        return 0.0, 1.0
+    if node.op is logic.Where:
+        _, chosen, other = operands
+        return min(chosen[0], other[0]), max(chosen[1], other[1])
+    if node.op is Sum:
+        return _sum(node, operands[0])
+    if node.op not in BY_CORNERS or not _is_defined(node.op, operands[-1]):
+        return None
+    results = [BY_CORNERS[node.op](*corner) for corner in product(*operands)]
+    return min(results), max(results)
+
+
+def _is_defined(op: type[Operation], numbers: Range) -> bool:
+    return op not in DEFINED or any(low <= numbers[0] and numbers[1] <= high for low, high in DEFINED[op])
+
+
+def _sum(node: Node, numbers: Range) -> Range | None:
+    """That of as many numbers as become one."""
+    before, after = _elements(node.inputs[0]), _elements(node.output)
+    if not before or not after:
+        return None
+    return before / after * numbers[0], before / after * numbers[1]
+
+
+def _elements(value: Value) -> int | None:
+    """How many numbers a value has, if that is known."""
+    sizes = [size for size in value.type.physical if isinstance(size, int)]
+    return math.prod(sizes) if len(sizes) == len(value.type.physical) else None

@@ -1,0 +1,101 @@
+"""The rows of a table as what a compiled file takes, by the names of its columns."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pyarrow as pa
+
+from mai.compiler.data.fields import bad, group_columns
+from mai.compiler.data.tables.cells import Column, Role
+from mai.compiler.data.tables.files import TableFile, read_blocks
+from mai.runtime.arrays import Array
+from mai.runtime.inputs.labels import label_names
+from mai.spec.record import record
+
+if TYPE_CHECKING:
+    from mai.runtime.model.manifest import Manifest, Port
+    from mai.runtime.model.model import Model
+
+
+@record
+class Block:
+    """Some rows: the values of the inputs, [rows, ...] each, and the columns of the table as they stand in it."""
+
+    values: dict[str, Array]
+    rows: pa.Table
+
+
+class PortColumns:
+    """The columns of one input: `x`, or `x0`, `x1`, ... for a vector. Words are labels, by the names that the file has for them."""
+
+    def __init__(self, manifest: Manifest, port: Port, columns: Sequence[str], table: TableFile) -> None:
+        self.port, self.table = port, table
+        self.names = label_names(manifest, port)
+        role: Role = "real" if port.dtype == "float32" else "label"
+        self.parts = [Column(name, role, port.name, is_part=len(columns) > 1) for name in columns]
+        for part in self.parts:
+            part.start(table)
+        sizes = [size for size in port.shape if isinstance(size, int)]
+        self.shape = tuple(sizes) if len(sizes) == len(port.shape) else None
+        if self.shape is not None and len(columns) not in (1, prod(self.shape)):
+            message = f"`{port.name}` takes {prod(self.shape)} numbers, {table.path} has {len(columns)} columns of it"
+            raise bad(message, help=f"they are called `{port.name}0` to `{port.name}{prod(self.shape) - 1}`")
+
+    def read(self, block: dict[str, pa.Array]) -> Array:
+        """The values of some rows. Raises `MaiError` for what is no value of this input."""
+        first = self.parts[0].row
+        arrays = [part.read(block[self.table.columns[part.name]]) for part in self.parts]
+        for part in self.parts:
+            if part.missing and not (part.has_gaps and self._takes_gaps(part)):
+                raise bad(
+                    f"{self.table.path}: {part.lacks()}", help=f"this file has nothing for a missing `{self.port.name}`"
+                )
+        if self.parts[0].are_words:
+            arrays = [self._numbered(self.parts[0], arrays[0], first)]
+        values = np.stack(arrays, 1) if len(arrays) > 1 else arrays[0]
+        return values if self.shape is None else values.reshape(len(values), *self.shape)
+
+    def _takes_gaps(self, part: Column) -> bool:
+        """Whether the file has something for a missing value: NaN for a number, a label after those with names."""
+        return part.role == "real" or self._spare is not None
+
+    @property
+    def _spare(self) -> int | None:
+        """The label after those with names, where the file has one more than it has names."""
+        return len(self.names) if self.names and (self.port.classes or 0) > len(self.names) else None
+
+    def _numbered(self, column: Column, codes: Array, first: int) -> Array:
+        """Words as the numbers that the file has for them."""
+        place = {name: number for number, name in enumerate(self.names)}
+        spare = -1 if self._spare is None else self._spare
+        numbers = np.array([*(place.get(word, -1) for word in column.names), spare], np.int64)[codes]
+        if (numbers < 0).any():
+            row = int(np.argmax(numbers < 0))
+            word = list(column.names)[int(codes[row])]
+            there = f"it knows {', '.join(self.names[:8])}" if self.names else "this file has no names of its labels"
+            message = (
+                f"{self.table.path}: column `{column.name}`, row {first + row + 1}: there is no label `{word[:60]}`"
+            )
+            raise bad(message, help=there)
+        return numbers
+
+
+def read_inputs(model: Model, table: TableFile) -> Iterator[Block]:
+    """All rows of a table, a block at a time.
+
+    Raises:
+        MaiError: an input has no column, or a row has what is no value of it.
+    """
+    groups = group_columns([*table.columns])
+    lacking = [name for name in model.inputs if name not in groups]
+    if lacking:
+        needed = ", ".join(f"`{name}`" for name in lacking)
+        raise bad(f"{table.path} has no column for {needed}; it has {', '.join(table.columns)}")
+    ports = {name: PortColumns(model.manifest, port, groups[name], table) for name, port in model.inputs.items()}
+    for block in read_blocks(table, [*table.columns.values()]):
+        columns = {name: block[written] for name, written in table.columns.items()}
+        yield Block({name: port.read(dict(block)) for name, port in ports.items()}, pa.table(columns))

@@ -1,0 +1,113 @@
+"""A compiled file on every row of a table."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+
+from mai.compiler.data.fields import bad
+from mai.compiler.data.tables.dialect import Stated
+from mai.compiler.data.tables.files import open_table
+from mai.compiler.predicting.inputs import Block, read_inputs
+from mai.compiler.predicting.results import as_columns, table_file
+from mai.runtime.arrays import Array
+from mai.runtime.errors import ModelError
+from mai.runtime.inputs.arguments import unknown_name_error
+from mai.runtime.inputs.labels import label_names
+from mai.runtime.inputs.values import parse_value, split_word
+from mai.runtime.model.model import Model
+from mai.spec.record import record
+
+ROWS = 4096  # At a time, by default.
+
+
+@record
+class Predicted:
+    """How many rows there were, how long it took, and the names of the columns that are new."""
+
+    rows: int
+    seconds: float
+    columns: tuple[str, ...]
+
+
+def predict(
+    model: Model, source: Path, target: Path, settings: Mapping[str, object], seed: int = 0, batch: int = ROWS,
+    keep: Sequence[str] | None = None, progress: bool = False,
+) -> Predicted:  # fmt: skip
+    """Write the rows of a table with the results of a file beside them; a block of rows is in memory at a time.
+
+    Args:
+        model: its inputs are columns of the table by their names; it draws with `seed` for the first `batch` rows, with the next one
+            for the rows after them, and so on.
+        source, target: csv, tsv, jsonl, parquet or feather, by their endings; text packed with gz.
+        settings: of the file, the same for all rows.
+        keep: the columns of the table that are written, too; None keeps all.
+        progress: whether a bar is shown on a terminal.
+
+    Raises:
+        MaiError: the table does not fit the file, or is damaged; with the row and the column.
+        ModelError: the file refuses a value.
+    """
+    table = open_table(source, Stated())
+    unknown = [name for name in keep or () if name not in table.columns]
+    if unknown:
+        raise bad(f"{source} has no column `{unknown[0]}`; it has {', '.join(table.columns)}")
+    kept = [*table.columns] if keep is None else [*keep]
+    began, rows, number, names = time.monotonic(), 0, 0, []
+    with table_file(target) as write, _bar(progress) as bar:
+        for block in read_inputs(model, table):
+            for part in _parts(block, batch):
+                drawn = {"seed": seed + number} if "seed" in model.settings else {}
+                answer = model(**{**part.values, **settings, **drawn})
+                new = as_columns(model, answer, kept)
+                columns = {name: part.rows.column(name) for name in kept}
+                write(pa.table({**columns, **new}))
+                rows, number, names = rows + part.rows.num_rows, number + 1, list(new)
+                if bar is not None:
+                    bar.update(0, advance=part.rows.num_rows)
+    if not rows:
+        raise bad(f"{source} has no rows")
+    return Predicted(rows, time.monotonic() - began, tuple(names))
+
+
+def read_settings(model: Model, words: Sequence[str]) -> dict[str, object]:
+    """Settings from `name=value` words. Raises `ModelError` for what is no setting of the file."""
+    values: dict[str, object] = {}
+    for word in words:
+        name, text = split_word(word)
+        if name in model.inputs:
+            raise ModelError("input-unknown", f"`{name}` is a column of the table, and no setting")
+        if name not in model.settings:
+            raise unknown_name_error(name, list(model.settings))
+        values[name] = parse_value(
+            model.settings[name], text, None, names=label_names(model.manifest, model.settings[name])
+        )
+    return values
+
+
+def _parts(block: Block, size: int) -> list[Block]:
+    """A block in smaller ones."""
+    starts = range(0, block.rows.num_rows, size)
+    return [Block({n: _rows(a, s, size) for n, a in block.values.items()}, block.rows.slice(s, size)) for s in starts]
+
+
+def _rows(array: Array, start: int, size: int) -> Array:
+    return array[start : start + size]
+
+
+def _bar(progress: bool) -> AbstractContextManager[Any]:
+    """A count of rows that moves, on a terminal."""
+    if not progress:
+        return nullcontext()
+    from rich.console import Console
+    from rich.progress import Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.completed:,.0f} rows"), TextColumn("{task.speed:,.0f} a second"), TimeElapsedColumn())
+    bar = Progress(*columns, console=Console(stderr=True), transient=True)
+    bar.add_task("rows", total=None)
+    return bar

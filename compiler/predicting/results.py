@@ -1,0 +1,163 @@
+"""Results as columns of a table, and the files that they are written to."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from csv import writer
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mai.compiler.data.fields import bad
+from mai.runtime.inputs.labels import label_names, result_names
+
+if TYPE_CHECKING:
+    from mai.runtime.arrays import Array
+    from mai.runtime.model.manifest import Manifest
+    from mai.runtime.model.model import Model
+
+MOST_COLUMNS = 4096
+Write = Callable[[pa.Table], None]
+
+
+def as_columns(model: Model, answer: object, taken: list[str]) -> dict[str, pa.Array]:
+    """What a call returned as columns: labels by their names, a vector as `y0`, `y1`, ... or `y.NAME`, a text as it is.
+
+    Args:
+        taken: names that columns have already; a result of one of them is called `NAME_predicted`.
+    """
+    results: Mapping[str, Any] = answer if isinstance(answer, dict) else {next(iter(model.outputs)): answer}
+    columns: dict[str, pa.Array] = {}
+    for name, values in results.items():
+        columns |= _of_result(model.manifest, model, name, values)
+    return {f"{name}_predicted" if name in taken else name: column for name, column in columns.items()}
+
+
+def _of_result(manifest: Manifest, model: Model, name: str, values: Any) -> dict[str, pa.Array]:
+    if isinstance(values, (str, list)):
+        return {name: pa.array([values] if isinstance(values, str) else [_text(value) for value in values])}
+    array, port = np.asarray(values), model.outputs[name]
+    names = label_names(manifest, port) if port.dtype == "int64" else result_names(manifest, port)
+    if array.ndim <= 1:
+        return {name: _words(array, names) if names and port.dtype == "int64" else pa.array(array)}
+    flat = array.reshape(len(array), -1)
+    if flat.shape[1] > MOST_COLUMNS:
+        raise bad(
+            f"`{name}` has {flat.shape[1]:,} numbers a row, more than a table has columns",
+            help="mai run FILE --out x.npz",
+        )
+    titles = (
+        [f"{name}.{each}" for each in names]
+        if len(names) == flat.shape[1]
+        else [f"{name}{i}" for i in range(flat.shape[1])]
+    )
+    return {title: pa.array(np.ascontiguousarray(flat[:, i])) for i, title in enumerate(titles)}
+
+
+def _words(labels: Array, names: list[str]) -> pa.Array:
+    return pa.array([names[k] if 0 <= k < len(names) else str(k) for k in labels.tolist()])
+
+
+def _text(value: object) -> str:
+    return value if isinstance(value, str) else json.dumps(np.asarray(value).tolist())
+
+
+# ------------------------------------------------------------------ files
+
+
+@contextmanager
+def table_file(path: Path) -> Iterator[Write]:
+    """A file that tables are written to, one after the other; it is there once all are.
+
+    Raises:
+        MaiError: no table has this ending, or it cannot be written.
+    """
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    packed = suffixes[-1:] == [".gz"]
+    ending = (suffixes[:-1] if packed else suffixes)[-1:]
+    form = FORMS.get(ending[0] if ending else "")
+    if form is None or (packed and ending[0] not in (".csv", ".tsv", ".jsonl")):
+        raise bad(f"mai cannot write a table {path.name}", help=f"use {', '.join(FORMS)}, or .csv.gz")
+    part = path.with_name(f".{path.name}.part")
+    try:
+        with pa.output_stream(str(part), compression="gzip" if packed else None) as stream, form(stream) as write:
+            yield write
+        part.replace(path)
+    except OSError as error:
+        raise bad(f"cannot write {path}: {error.strerror or error}") from error
+    finally:
+        part.unlink(missing_ok=True)
+
+
+@contextmanager
+def _opened(open_: Callable[[pa.Schema], Any]) -> Iterator[Write]:
+    """One of pyarrow's writers, opened when the first table says which columns there are."""
+    opened: list[Any] = []
+
+    def write(table: pa.Table) -> None:
+        if not opened:
+            opened.append(open_(table.schema))
+        opened[0].write_table(table)
+
+    try:
+        yield write
+    finally:
+        for each in opened:
+            each.close()
+
+
+@contextmanager
+def _csv(stream: IO[bytes], separator: str = ",") -> Iterator[Write]:
+    from pyarrow import csv
+
+    options = csv.WriteOptions(include_header=False, delimiter=separator, quoting_style="needed")
+
+    def open_(schema: pa.Schema) -> Any:
+        line = io.StringIO()
+        writer(line, delimiter=separator, lineterminator="\n").writerow(schema.names)
+        stream.write(line.getvalue().encode())
+        return csv.CSVWriter(stream, schema, write_options=options)
+
+    with _opened(open_) as write:
+        yield lambda table: write(_without_empty(table))
+
+
+def _without_empty(table: pa.Table) -> pa.Table:
+    """Texts without a letter as nothing at all, which a csv file does not put in quotes."""
+    columns = [pc.if_else(pc.equal(c, ""), None, c) if c.type == pa.string() else c for c in table.columns]
+    return pa.table(columns, names=table.column_names)
+
+
+def _tsv(stream: IO[bytes]) -> Any:
+    return _csv(stream, "\t")
+
+
+@contextmanager
+def _parquet(stream: IO[bytes]) -> Iterator[Write]:
+    from pyarrow import parquet
+
+    with _opened(lambda schema: parquet.ParquetWriter(stream, schema)) as write:
+        yield write
+
+
+@contextmanager
+def _feather(stream: IO[bytes]) -> Iterator[Write]:
+    with _opened(lambda schema: pa.ipc.new_file(stream, schema)) as write:
+        yield write
+
+
+@contextmanager
+def _jsonl(stream: IO[bytes]) -> Iterator[Write]:
+    def write(table: pa.Table) -> None:
+        stream.write("".join(json.dumps(row, default=str) + "\n" for row in table.to_pylist()).encode())
+
+    yield write
+
+
+FORMS = {".csv": _csv, ".tsv": _tsv, ".parquet": _parquet, ".feather": _feather, ".jsonl": _jsonl}

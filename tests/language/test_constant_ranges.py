@@ -1,0 +1,61 @@
+"""The ranges of constants hold what numpy computes; files of usual numbers are checked without it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mai.compiler.check import check
+from mai.compiler.constant_ranges import may_overflow, ranges_of
+from mai.compiler.ir.evaluate import Evaluation
+from mai.compiler.ir.graph import Graph
+
+SPEC = "export g(x: [2]) -> [2] {{ return x * sum({}) }}\n"
+
+
+def graph(expression: str, folder: Path) -> Graph:
+    path = folder / "spec.mai"
+    path.write_text(SPEC.format(expression), encoding="utf-8")
+    program = check(path).program
+    assert program is not None
+    return program.exports["g"]
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "[2, -3] * [5, 0.5] - 1 / [4, 8]",
+        "-log([0.1, 7]) / sum(0.25 * ones([30, 2]), axis = 0)",
+        "[[1, 2], [3, 4]] + [-1e20, 1e20] * 1e-3",
+        "sum([[1, 2], [-3, 4]], axis = 1) / -[2, 3]",
+    ],
+)
+def test_ranges_hold_what_is_computed(expression: str, tmp_path: Path) -> None:
+    made = graph(expression, tmp_path)
+    ranges, complete = ranges_of(made)
+    assert complete and not may_overflow(made)
+    computed = Evaluation(made, {})
+    for node in made.walk():
+        if node.output in ranges:
+            computed.node(node)
+            low, high = ranges[node.output]
+            array = np.asarray(computed.values[node.output], np.float64)
+            assert low <= array.min() and array.max() <= high
+    assert len(ranges) > 4
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "log([2, 0])",
+        "[1, 2] / [-1, 1]",
+        "[1e16] * [1e16]",
+        "[1e-20] * [1e-20]",
+        "exp([1, 2])",
+        "1 / (log([1, 2]) * 1e-29)",
+    ],
+)
+def test_what_is_not_known_to_be_usual_is_computed(expression: str, tmp_path: Path) -> None:
+    assert may_overflow(graph(expression, tmp_path))

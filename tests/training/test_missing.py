@@ -1,0 +1,99 @@
+"""Values that are missing in a table, and dates: refused, left out, or kept for the model to fill."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import parquet
+
+from mai.compiler.data.batches import Dataset, load
+from mai.compiler.program import Program
+from mai.spec.diagnostics import MaiError
+
+Maker = Callable[[str], Program]
+ROWS = """age,sex,when,n
+22,male,2020-01-01,1
+,female,2020-01-02 12:00:00,2
+NA,,,3
+35,male,1969-12-31,4
+"""
+FIELDS = "age: [], sex: class[3], when: []"
+
+
+def data(program: Maker, folder: Path, fields: str, settings: str, rows: str = ROWS, known: str = "") -> Dataset:
+    (folder / "t.csv").write_text(rows)
+    names = fields.replace(": []", "").split(",")[0].strip()
+    made = program(
+        f'data {fields} from table("t.csv"{settings})\nnet f(x: []) -> [] {{ return linear([x], 1)[0] }}\n'
+        f"train(steps = 1) {{ minimize f({names})^2 }}\n"
+    )
+    assert made.training is not None
+    names_of = {"sex": tuple(known.split())} if known else {}
+    return load(made.training.data, made.training.fields, 0, folder, known=names_of)
+
+
+def by_row(dataset: Dataset, count: int) -> dict[str, np.ndarray]:
+    """All rows, in the order of the table, which their `when` is not."""
+    return dataset.batch(0, count)
+
+
+def test_what_is_kept(program: Maker, tmp_path: Path) -> None:
+    """A number is NaN, a label the one after those with names, a date days since 1970."""
+    found = data(program, tmp_path, "n: [], " + FIELDS, ", missing = keep")
+    rows = by_row(found, 4)
+    order = np.argsort(rows["n"])
+    assert np.array_equal(rows["age"][order], [22, np.nan, np.nan, 35], equal_nan=True)
+    assert rows["sex"][order].tolist() == [1, 0, 2, 1] and found.labels["sex"] == ("female", "male")
+    assert np.array_equal(rows["when"][order], [18262, 18263.5, np.nan, -1], equal_nan=True)
+
+
+def test_what_is_left_out(program: Maker, tmp_path: Path) -> None:
+    found = data(program, tmp_path, FIELDS, ", missing = drop")
+    assert found.count == 2 and sorted(by_row(found, 2)["age"].tolist()) == [22, 35]
+    assert found.notes[0] == "t.csv: 2 of 4 rows lack a value, and are left out"
+
+
+@pytest.mark.parametrize(
+    ("fields", "settings", "said"),
+    [
+        (FIELDS, "", "column `age` is empty in row 2 and in 1 more of 4 rows"),
+        ("age: [], sex: class[2]", ", missing = keep", "2 labels with names, and rows without one of them"),
+        ("n: [], age: class[99]", ", missing = keep", "column `age` is empty in row 2 and in 1 more"),
+        ("sex: []", ", missing = keep", "holds words (`male`)"),
+    ],
+)
+def test_what_is_refused(program: Maker, tmp_path: Path, fields: str, settings: str, said: str) -> None:
+    with pytest.raises(MaiError) as error:
+        data(program, tmp_path, fields, settings)
+    assert said in error.value.diagnostics[0].message.replace("(`NA`) ", "")
+
+
+def test_labels_that_a_run_does_not_know(program: Maker, tmp_path: Path) -> None:
+    """The label without a name where gaps are kept; else refused."""
+    found = data(program, tmp_path, "n: [], sex: class[3]", ", missing = keep", known="male other")
+    rows = by_row(found, 4)
+    assert rows["sex"][np.argsort(rows["n"])].tolist() == [0, 2, 2, 0]
+    with pytest.raises(MaiError) as error:
+        data(program, tmp_path, "n: [], sex: class[3]", "", ROWS.replace(",,,", ",male,,"), known="male other")
+    assert "which this run does not know" in error.value.diagnostics[0].message
+
+
+def test_gaps_of_other_files(program: Maker, tmp_path: Path) -> None:
+    """Nulls and dates of a parquet file."""
+    when = [datetime(2020, 1, 1), None, datetime(2020, 1, 2, 12)]
+    parquet.write_table(pa.table({"age": [1.5, None, 3.0], "when": pa.array(when)}), tmp_path / "t.parquet")
+    made = program(
+        'data age: [], when: [] from table("t.parquet", missing = keep)\nnet f(x: []) -> [] { return linear([x], 1)[0] }\n'
+        "train(steps = 1) { minimize f(age + when)^2 }\n"
+    )
+    assert made.training is not None
+    dataset = load(made.training.data, made.training.fields, 0, tmp_path)
+    rows = dataset.batch(0, 3)
+    assert sorted(rows["age"].tolist())[:2] == [1.5, 3.0] or np.isnan(rows["age"]).sum() == 1
+    assert dataset.notes == ("column `when` holds dates: they are days since 1970-01-01",)
+    assert np.nanmax(rows["when"]) == 18263.5 and np.isnan(rows["when"]).sum() == 1
