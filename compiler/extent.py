@@ -12,6 +12,7 @@ from mai.compiler.solvers.tableaus import Tableau
 from mai.spec.diagnostics import Diagnostic
 
 MOST_OPERATIONS = 100_000  # Of one graph; some hundred of them are compiled in a second.
+OTHERS_COPIES = 4  # At most, of a velocity by a method that is no Runge-Kutta method; a derivative is a copy.
 MOST_TURNS = 1_000_000  # Of loops inside each other.
 
 
@@ -73,5 +74,5 @@ def _copies(node: Node) -> int:
         return _known(Loop.of(node).count)
     if node.op in (Integrate, Adjoint):
         rule = SOLVERS[Integrate.of(node).method].rule
-        return len(rule.a) if isinstance(rule, Tableau) else 3
+        return len(rule.a) if isinstance(rule, Tableau) else OTHERS_COPIES
     return 1

@@ -85,6 +85,8 @@ def _statement(s: ast.Statement) -> Iterator[str]:
             init = f" {'~' if s.drawn else '='} {expr(s.init)}" if s.init else ""
             written = f": {type_(s.type)}" if s.type else ""
             yield f"{'param' if s.trained else 'state'} {s.name.id}{written}{init}"
+        case ast.Noise():
+            yield f"noise {s.name.id}: {type_(s.type)}"
         case ast.Draw():
             yield f"{s.name.id} ~ {expr(s.distribution)}"
         case ast.Derivative():

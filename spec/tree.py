@@ -189,6 +189,9 @@ class TreeBuilder:
         init = c[-1] if isinstance(c[-1], ast.Expr) else None
         return ast.Param(self.span(meta), c[0], type_, init, False, False)
 
+    def noise(self, meta: Meta, c: Children) -> ast.Statement:
+        return ast.Noise(self.span(meta), c[1], c[2])
+
     def return_(self, meta: Meta, c: Children) -> ast.Statement:
         if len(c) == 1:
             return ast.Return(self.span(meta), c[0])

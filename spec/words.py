@@ -70,6 +70,7 @@ WORDS = (
          "repeat COUNT[ shared][ as INDEX][ until UNTIL] { BODY }[ keep KEEPS]", ast.Repeat),
     Word("integrate", "statement", "A differential equation, solved along a variable.",
          "integrate VARIABLE in START..STOP using SOLVER { BODY }[ until UNTIL][ as HIT][ keep KEEPS]", ast.Integrate),
+    Word("noise", "statement", "In an `integrate`: increments of Brownian motions, for `dx = f * ds + g * dB`.", "noise NAME: TYPE"),
     Word("extend", "statement", "A text that grows by one token a turn.", "extend NAME by COUNT[ until UNTIL][ using SEARCH] { BODY }",
          ast.Extend),
     Word("append", "statement", "The next token of the text that an `extend` grows.", "append VALUE", ast.Append, before_value=True),

@@ -46,10 +46,16 @@ def no_repair(statement: ast.Statement) -> None:
     """What only its writer can repair."""
 
 
-def belongs_elsewhere(kind: type[S], slug: str, message: str, repair: Callable[[S], Edit | None] = no_repair) -> None:
+def belongs_elsewhere(
+    kind: type[S],
+    slug: str,
+    message: str,
+    repair: Callable[[S], Edit | None] = no_repair,
+    binds: Callable[[S], Sequence[ast.Identifier]] = _nothing,
+) -> None:
     """Refuse a kind of statements wherever its block does not take it out itself."""
 
-    @elaborates(kind)
+    @elaborates(kind, binds)
     def refuse(e: Context, env: Environment, statement: S) -> Binding:
         raise e.fail(slug, statement.span, message, help=repair(statement))
 

@@ -190,6 +190,16 @@ def reading(node: Node) -> list[Value]:
     return [*node.inputs, *(v for r in node.regions for v in free_values(r))]
 
 
+def nodes_for(nodes: Sequence[Node], outputs: Iterable[Value]) -> list[Node]:
+    """The nodes that outputs are made by, in their order."""
+    wanted, found = set(outputs), []
+    for node in reversed(nodes):
+        if not wanted.isdisjoint(node.outputs):
+            found.append(node)
+            wanted.update(reading(node))
+    return found[::-1]
+
+
 def path_between(nodes: Sequence[Node], x: Value, value: Value) -> list[Node]:
     """The nodes by which a value is computed from x, in their order."""
     moved, needed = {x}, {value}

@@ -181,7 +181,8 @@ class Integrate(Structural):
 
     Inputs: start, stop, the number of steps (absent for an adaptive method), the shares of the way at which states are
     asked for, the states. Region: (time, states...) -> derivatives, of the states in the same order; that of a stochastic equation is
-    (time, turn, step, states...) -> increments. Outputs: the last states, then the kept paths with `steps + 1` rows each, or
+    (time, turn, step, noises..., states...) -> increments, and where there are noises a second one is (turn) -> standard normal
+    draws, one of each noise, then further ones of each if the method takes several. Outputs: the last states, then the kept paths with `steps + 1` rows each, or
     an adaptive method's number of evaluations, negative where it did not arrive; then the states asked for, each
     [*shares, *state], not a number at a share that is not within 0 and 1. With `until` the region has one more output, whether
     an example ends here, and after the last states comes the time at which it ended, `stop` where nothing ended it.
@@ -192,6 +193,7 @@ class Integrate(Structural):
     options: of the method, by name.
     asked: the places of the states that are asked for, one for each input of shares.
     until: a condition ends it for each example.
+    noises: how many there are.
     """
 
     method: str
@@ -200,11 +202,17 @@ class Integrate(Structural):
     options: Mapping[str, float]
     asked: tuple[int, ...] = ()
     until: bool = False
+    noises: int = 0
 
     @property
     def before_states(self) -> int:
         """How many inputs stand before the states."""
         return 2 + (self.steps is not None) + len(self.asked)
+
+
+def is_noisy(node: Node) -> bool:
+    """Whether a node is an integral with noise."""
+    return node.op is Integrate and Integrate.of(node).noises > 0
 
 
 @open_record

@@ -43,7 +43,7 @@ def structural_outputs(node: Node, graph: Graph) -> list[Type]:
 
 def region_faults(node: Node) -> Iterator[str]:
     """What is wrong between a node and its bodies."""
-    wanted = _REGIONS.get(node.op, 0)
+    wanted = _REGIONS.get(node.op, 0) + bool(node.op is Integrate and Integrate.of(node).noises)
     if len(node.regions) != wanted:
         yield f"there are {len(node.regions)} bodies where {wanted} belong"
     elif node.op is Loop:
@@ -88,9 +88,10 @@ def _fits(type_: Type, state: Type) -> bool:
 
 def _integral_faults(node: Node, field: Region) -> Iterator[str]:
     states = _states(node)
-    stochastic = len(field.inputs) == len(states) + 3  # The turn and the step are handed to it, too.
-    ends = int(Integrate.of(node).until)
-    yield from _count_faults("the velocity", field, len(states) + (3 if stochastic else 1), len(states) + ends)
+    noises, ends = Integrate.of(node).noises, int(Integrate.of(node).until)
+    stochastic = len(field.inputs) == len(states) + 3 + noises  # The turn and the step are handed to it, too.
+    inputs = len(states) + (3 + noises if stochastic else 1)
+    yield from _count_faults("the velocity", field, inputs, len(states) + ends)
     for state, moved in zip(states, field.outputs, strict=False):
         if moved.type.shape != state.shape or moved.type.dtype is not DType.REAL:
             yield f"a state is {state} and its derivative {moved.type}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.rewrite import made_in
-from mai.compiler.ir.structure import DERIVATIVES, Integrate
+from mai.compiler.ir.structure import DERIVATIVES, Integrate, is_noisy
 from mai.compiler.passes.derivatives.differentiate import differentiate
 from mai.compiler.passes.loops.discretise import discretise
 from mai.compiler.passes.loops.unroll import unroll
@@ -19,7 +19,10 @@ def check_derivatives(graph: Graph) -> None:
     """
     plain = unroll(graph, at_most=TURNS)
     moving = {v for n in plain.walk() if n.op is Integrate for region in n.regions for v in made_in(region)}
-    inside = all(moving.issuperset(n.inputs[1 : 1 + len(n.inputs) // 2]) for n in plain.walk() if n.op in DERIVATIVES)
+    noisy = any(map(is_noisy, plain.walk()))
+    inside = not noisy and all(
+        moving.issuperset(n.inputs[1 : 1 + len(n.inputs) // 2]) for n in plain.walk() if n.op in DERIVATIVES
+    )
     differentiate(plain if inside else discretise(plain))
 
 

@@ -1,4 +1,4 @@
-"""Steps of one length: Runge-Kutta, Adams-Bashforth, and what draws noise, as code for one turn of a loop."""
+"""Steps of one length: Runge-Kutta and Adams-Bashforth, as code for one turn of a loop."""
 
 from __future__ import annotations
 
@@ -100,33 +100,14 @@ class AdamsBashforth(Steps):
         return self.moved(states, self.b, slopes), [*now, *memory][: len(memory)]
 
 
-class Increments(Steps):
-    """y + sum_i b_i k_i, k_i the increment f h + g dW at y + sum_j a_ij k_j and time t + c_i h; all have one draw.
-
-    One stage is Euler's and Maruyama's method. Two that are weighted alike are Heun's, whose limit is Stratonovich's integral.
-    """
-
-    def __init__(self, problem: Problem, h: Value, tableau: Tableau) -> None:
-        super().__init__(problem, h, [])
-        self.tableau = tableau
-        weights = {c for row in (*tableau.a, tableau.b) for c in row if c}
-        self.scaled = {c: self.builder.constant(float(c)) for c in sorted(weights)}
-
-    @property
-    def is_smooth(self) -> bool:
-        return False
-
-    def step(self, turn: Value, states: list[Value], memory: list[Value]) -> tuple[list[Value], list[Value]]:
-        stages: list[Slopes] = []
-        for row, c in zip(self.tableau.a, self.tableau.c, strict=True):
-            stages.append(self.problem.velocity(self.time(turn, c), self.moved(states, row, stages), turn, self.h))
-        return self.moved(states, self.tableau.b, stages), memory
-
-
 def steps_of(solver: Solver, problem: Problem, h: Value) -> Steps:
     """The steps of a solver that is not adaptive."""
-    if isinstance(solver.rule, Adams):
-        return AdamsBashforth(problem, h, solver.rule)
+    rule = solver.rule
     if solver.stochastic:
-        return Increments(problem, h, solver.rule)
-    return RungeKutta(problem, h, solver.rule)
+        from mai.compiler.solvers.stochastic import noisy_steps  # Few integrals have noise.
+
+        return noisy_steps(rule, problem, h)
+    if isinstance(rule, Adams):
+        return AdamsBashforth(problem, h, rule)
+    assert isinstance(rule, Tableau)
+    return RungeKutta(problem, h, rule)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from mai.compiler.ir.builder import Builder
@@ -15,12 +15,39 @@ Slopes = list[Value]
 
 
 @record
+class Influence:
+    """How the noises of an equation move its states, dx = f dt + g dB, as far as the code of the equation shows it.
+
+    moved: the places of the states that a noise moves.
+    own: for each of these the one noise that moves it, number by number and no other state, with a factor that reads of all moved
+        numbers that one alone; None where it is not so. A single number that moves all is every state's own.
+    reads: whether a factor reads a state; moving: whether it reads one that a noise moves.
+    commutes: whether the order of two noises makes no difference (Kloeden and Platen 1992, 10.3.13).
+    """
+
+    moved: tuple[int, ...] = ()
+    own: Mapping[int, int] | None = None
+    reads: bool = False
+    moving: bool = False
+    commutes: bool = True
+
+
+NO_INFLUENCE = Influence()
+
+
+def no_draws(turn: Value) -> list[Value]:
+    """Of an equation without noise."""
+    return []
+
+
+@record
 class Problem:
     """`velocity(time, states)` appends the states' derivatives to the builder's region.
 
-    That of a stochastic equation is `velocity(time, states, turn, step)` and gives increments. `stages(times)` computes what
-    the velocity needs of the time alone, for all times of the innermost lead axis at once, and gives a `velocity` for each.
-    `ends` says, with the inputs of `velocity`, whether an example has come to its end; None where the interval alone says it.
+    That of a stochastic equation is `velocity(time, states, turn, step, noises...)` and gives increments; `draws(turn)` gives
+    standard normal draws, one of each noise or several, and `noise` says how the noises move the states. `stages(times)` computes
+    what the velocity needs of the time alone, for all times of the innermost lead axis at once, and gives a `velocity` for each.
+    `ends(time, states, turn, step)` says whether an example has come to its end; None where the interval alone says it.
     """
 
     builder: Builder
@@ -30,6 +57,8 @@ class Problem:
     velocity: Callable[..., Slopes]
     stages: Callable[[Value], list[Callable[..., Slopes]]]
     ends: Callable[..., End] | None = None
+    draws: Callable[[Value], list[Value]] = no_draws
+    noise: Influence = NO_INFLUENCE
 
 
 @record

@@ -32,21 +32,57 @@ class Adams:
 
 
 @record
+class Milstein:
+    """Milstein's method: Euler's and Maruyama's step, and half of what the noise makes of its own factor."""
+
+    b: Row
+
+
+@record
+class Additive:
+    """A stochastic Runge-Kutta method for noise whose factor reads no state (Rößler 2010, scheme 6.2, "SRA").
+
+    Stage i is at time c_i and starts from sum_j a_ij f_j h + sum_j d_ij g_j I / h; g_j is the factor at time e_j and I the integral of
+    the noise over the step. Then y + sum_i b_i f_i h + sum_j g_j (p_j dB + q_j I / h).
+    """
+
+    a: tuple[Row, ...]
+    b: Row
+    c: Row
+    d: tuple[Row, ...]
+    e: Row
+    p: Row
+    q: Row
+
+
+Rule = Tableau | Adams | Milstein | Additive
+
+
+@record
 class Solver:
     """A method by name: its order, its coefficients, where it is from, and how `mai tune` draws it.
 
     `adjoint` is the method of torchdiffeq that goes back in time for it. `options` are in the order in which a call may give
-    them without a name. A stochastic method draws dW. `look` is the colour and the marker of its line.
+    them without a name. `look` is the colour and the marker of its line.
+
+    Of a stochastic method `order` is that without noise; `draws` is how many normal numbers it draws a step for each number of a noise,
+    and `noise` says its orders with noise.
     """
 
     name: str
     order: int
-    rule: Tableau | Adams
+    rule: Rule
     reference: str
     look: tuple[str, str]
     adjoint: str = ""
     options: tuple[str, ...] = ()
-    stochastic: bool = False
+    draws: int = 0
+    noise: str = ""
+
+    @property
+    def stochastic(self) -> bool:
+        """Whether it takes increments, with noise."""
+        return self.draws > 0
 
     @property
     def adaptive(self) -> bool:
@@ -169,11 +205,26 @@ SOLVERS: dict[str, Solver] = {
         ),
         Solver(
             "euler_maruyama", 1, Tableau(((),), _row(1), _row(0)),
-            "Maruyama 1955", ("#b07aa1", "X"), options=("steps",), stochastic=True,
+            "Maruyama 1955", ("#b07aa1", "X"), options=("steps",), draws=1,
+            noise="Ito's integral: weakly of order 1, strongly of order 1/2; 1 where no factor reads a state",
         ),
         Solver(
             "stratonovich_heun", 1, Tableau(((), _row(1)), _row("1/2", "1/2"), _row(0, 1)),
-            "Rümelin 1982", ("#6b5b95", "*"), options=("steps",), stochastic=True,
+            "Rümelin 1982", ("#6b5b95", "*"), options=("steps",), draws=1,
+            noise="Stratonovich's integral: weakly of order 1, and strongly, too, for noise that commutes",
+        ),
+        Solver(
+            "milstein", 1, Milstein(_row(1)), "Milstein 1974", ("#8c564b", "d"), options=("steps",), draws=1,
+            noise="Ito's integral: strongly of order 1 for noise that commutes, with the derivative of its factor; weakly of order 1",
+        ),
+        Solver(
+            "sra1", 2,
+            Additive(
+                ((), _row("3/4")), _row("1/3", "2/3"), _row(0, "3/4"),
+                (_row(0, 0), _row("3/2", 0)), _row(1, 0), _row(1, 0), _row(-1, 1),
+            ),
+            "Rößler 2010", ("#2f6b3a", "H"), options=("steps",), draws=2,
+            noise="strongly of order 3/2, weakly of order 2, for noise whose factor reads no state",
         ),
         Solver("bosh3", 3, _BOSH3, "Bogacki and Shampine 1989", ("#5f9ea0", "h"), "bosh3", _TOLERANCES),
         Solver("tsit5", 5, _TSIT5, "Tsitouras 2011", ("#c0504d", "<"), "dopri5", _TOLERANCES),

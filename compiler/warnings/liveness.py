@@ -60,6 +60,8 @@ class Liveness:
                 return self._assignment(statement, live)
             case ast.Draw(name=name, distribution=drawn):
                 return self._binding(name, "draw", live) | names_read(drawn)
+            case ast.Noise(name=name, type=type_):
+                return self._binding(name, "draw", live) | names_read(type_)
             case ast.Param(name=name, type=type_, init=init, trained=trained):
                 return self._binding(name, "param" if trained else "state", live) | names_read(type_, init)
             case ast.Return(value=value):

@@ -94,6 +94,14 @@ class Derivative(Statement):
 
 
 @node
+class Noise(Statement):
+    """`noise dB: [m]`, the increments of Brownian motions that are driven by nothing else; `name` is `dB`."""
+
+    name: Identifier
+    type: TypeExpr
+
+
+@node
 class Keep:
     """`keep x as xs`, or `keep x at times as xs` after an `integrate`."""
 

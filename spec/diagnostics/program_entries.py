@@ -115,10 +115,41 @@ PROGRAM: dict[str, Entry] = {
     ),
     "not-stochastic": Entry(
         "An increment for a solver of derivatives",
-        "`dx = f * ds + g * dW` is a stochastic equation: only `euler_maruyama` (Ito) and `stratonovich_heun`\n"
-        "draw dW. All other solvers take `dx/ds = f`.",
+        "`dx = f * ds + g * dW` is a stochastic equation: only `euler_maruyama`, `milstein`, `sra1` (Ito) and `stratonovich_heun`\n"
+        "draw noise. All other solvers take `dx/ds = f`.",
         net("integrate s in 0..1 using rk4(20) { dx = -x * ds + dW }"),
         entry("integrate s in 0..1 using euler_maruyama(20) { dx = -x * ds + dW }\n  return x"),
+    ),
+    "noise-outside": Entry(
+        "A noise outside an integral",
+        "`noise dB: [m]` stands directly in an `integrate` block: the increments over a step of m Brownian motions, which belong to no\n"
+        "state. Elsewhere a random number is a draw, `z ~ normal([m])`.",
+        entry("noise dB: [2]\n  return x + dB"),
+        entry("dB ~ normal([2])\n  return x + dB"),
+    ),
+    "noise-name": Entry(
+        "A noise that is not named as an increment",
+        "The names of increments begin with d: `noise dB: [m]` beside `dx`. `ds` is the step, and `dx` what a state x moves by.",
+        entry(
+            "integrate s in 0..1 using milstein(20) {\n    noise B: []\n    dx = -x * ds + 0.1 * x * B\n  }\n  return x"
+        ),
+        entry(
+            "integrate s in 0..1 using milstein(20) {\n    noise dB: []\n    dx = -x * ds + 0.1 * x * dB\n  }\n  return x"
+        ),
+    ),
+    "not-linear": Entry(
+        "An increment that is not linear in its noise",
+        "`milstein`, `sra1` and `stratonovich_heun` are derived for dx = f ds + g dB: each term has the step or one noise as a factor, and\n"
+        "f and g are what they multiply. `euler_maruyama` adds up the increments as they are written.",
+        entry("integrate s in 0..1 using milstein(20) { dx = -x * ds + dW^2 }\n  return x"),
+        entry("integrate s in 0..1 using euler_maruyama(20) { dx = -x * ds + dW^2 }\n  return x"),
+    ),
+    "noise-reads-state": Entry(
+        "A method for additive noise, and noise that is none",
+        "`sra1` is of strong order 3/2 where the factor of the noise is a number or depends on the time, but on no state (Rößler 2010).\n"
+        "For others `milstein` takes the derivative of the factor.",
+        entry("integrate s in 0..1 using sra1(20) { dx = -x * ds + 0.1 * x * dW }\n  return x"),
+        entry("integrate s in 0..1 using milstein(20) { dx = -x * ds + 0.1 * x * dW }\n  return x"),
     ),
     "no-path": Entry(
         "A path that no solver keeps",

@@ -144,6 +144,16 @@ WARNINGS: dict[str, Entry] = {
         "net u(z: [2], t: []) -> [2] { return linear(concat(z, [t]), 2) }\nexport f(x: [2], t: []) -> [2] {\n  z = t * x\n"
         "  (w, dw) = jvp(u, (z, t), (0, 1))\n  return dw\n}\n",
     ),
+    "tangled-noise": Entry(
+        "Noises that may not commute",
+        "Milstein's step needs the iterated integrals of each two noises. For one noise, for noise that reads no state, and where each\n"
+        "number of a state has its own factor, `dx = f * ds + c(x) * (A @ dB)`, they follow from the increments. In other cases the part that\n"
+        "does not, Lévy's areas, is left out: single paths are then of order 1/2 only, and distributions of order 1.",
+        "export f(x: [2]) -> [2] {\n  integrate s in 0..1 using milstein(20) {\n    noise dB: [2]\n"
+        "    dx = -x * ds + flip(x) * dB\n  }\n  return x\n}\n",
+        "export f(x: [2]) -> [2] {\n  integrate s in 0..1 using milstein(20) {\n    noise dB: [2]\n"
+        "    dx = -x * ds + x * dB\n  }\n  return x\n}\n",
+    ),
     "over-one-file": Entry(
         "More weights than one file holds",
         "An ONNX file is one message of at most 2^31 - 1 bytes, and the weights of an export are in it. In 16, 8 or 4 bits more\n"

@@ -11,6 +11,7 @@ from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.solvers import SOLVERS, Adams, Solver, Tableau
+from mai.compiler.solvers.tableaus import Additive, Milstein
 
 Maker = Callable[[str], Program]
 FIXED = [s for s in SOLVERS.values() if s.plannable]
@@ -67,10 +68,25 @@ def test_paths_keep_every_step_and_several_states(program: Maker) -> None:
     np.testing.assert_allclose(path[0], growth[:, None] * x + 0.5 * np.arange(5)[:, None])
 
 
+def check_additive(rule: Additive) -> None:
+    """Rößler's conditions for the strong order 3/2 (2010, theorem 6.1, for additive noise)."""
+    (b, c, p, q, e), inner = (
+        (np.array(row, float) for row in (rule.b, rule.c, rule.p, rule.q, rule.e)),
+        np.array(rule.d, float),
+    )
+    assert (b.sum(), p.sum(), q.sum()) == (1, 1, 0)
+    np.testing.assert_allclose(
+        [b @ c, b @ inner.sum(1), b @ inner.sum(1) ** 2, p @ e, q @ e], [0.5, 1, 1.5, 1, -1], atol=1e-15
+    )
+
+
 @pytest.mark.parametrize("solver", SOLVERS.values(), ids=lambda s: s.name)
 def test_coefficients_are_consistent(solver: Solver) -> None:
-    if isinstance(solver.rule, Adams):
+    if isinstance(solver.rule, (Adams, Milstein)):
         assert sum(solver.rule.b) == 1
+        return
+    if isinstance(solver.rule, Additive):
+        check_additive(solver.rule)
         return
     tableau = solver.rule
     assert isinstance(tableau, Tableau)

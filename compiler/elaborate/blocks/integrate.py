@@ -7,11 +7,13 @@ from __future__ import annotations
 
 from collections.abc import Container, Sequence
 from dataclasses import replace
+from functools import partial
 
 from mai.compiler.elaborate.bindings import Binding, Environment
 from mai.compiler.elaborate.blocks.event import as_examples, check_method, read_event
 from mai.compiler.elaborate.blocks.kept_along import Kept, read_kept
 from mai.compiler.elaborate.blocks.loop_states import State, leave, settle, states_of
+from mai.compiler.elaborate.blocks.noise import Noises, not_stochastic, step_names
 from mai.compiler.elaborate.blocks.solver import Method, read_method
 from mai.compiler.elaborate.context import Context
 from mai.compiler.elaborate.statement_rules import belongs_elsewhere, elaborates
@@ -21,7 +23,6 @@ from mai.compiler.ir.structure import Integrate
 from mai.compiler.ir.structure_rules import asked_type
 from mai.compiler.ir.types import Axis, DType, Type, join_leads
 from mai.compiler.ops import elementwise as el
-from mai.compiler.ops.random import random_numbers as rnd
 from mai.spec import ast
 from mai.spec.ast_walk import names_of
 from mai.spec.diagnostics import Edit
@@ -103,7 +104,7 @@ def _increment_of(integral: ast.Integrate, statement: ast.Statement) -> ast.Iden
     if not isinstance(statement, ast.Assign) or statement.op or len(statement.targets) != 1:
         return None
     (target,) = statement.targets
-    speaks_of_steps = names_of(statement.value) & {"dW", f"d{integral.variable.id}"}
+    speaks_of_steps = names_of(statement.value) & step_names(integral)
     return replace(target, id=target.id[1:]) if target.id[:1] == "d" and target.id[1:] and speaks_of_steps else None
 
 
@@ -120,9 +121,9 @@ def _integrate(e: Context, env: Environment, statement: ast.Integrate) -> Bindin
     integral = Integral(statement, method, _course(e, env, statement))
     states = _moved_states(e, env, integral)
     steps = [] if method.steps is None else [e.builder.size(method.steps)]
-    region, states = _velocity_region(e, env, integral, states, steps)
+    regions, states = _velocity_region(e, env, integral, states, steps)
     kept = read_kept(e, env, statement, method, states, integral.course.way(e)) if statement.keeps else []
-    node = _node(e, integral, region, states, steps, kept)
+    node = _node(e, integral, regions, states, steps, kept)
     leave(env, states, node.outputs)
     own = len(states)
     if statement.until is not None:
@@ -143,7 +144,7 @@ def _named(value: Value, name: ast.Identifier) -> Value:
 
 
 def _node(
-    e: Context, integral: Integral, region: Region, states: list[State], steps: list[Value], kept: list[Kept]
+    e: Context, integral: Integral, regions: list[Region], states: list[State], steps: list[Value], kept: list[Kept]
 ) -> Node:
     """The integral: its last states, its end if a condition says it, its paths or evaluations, the states that are asked for."""
     method, first = integral.method, [s.first for s in states]
@@ -153,13 +154,14 @@ def _node(
     types = [v.type for v in first]
     ends = [types[0].with_shape(())] if integral.written.until is not None else []
     if method.steps is None:
-        further = [Type(DType.INT, (), region.inputs[0].type.lead)]
+        further = [Type(DType.INT, (), regions[0].inputs[0].type.lead)]
     else:
         further = [types[i].with_shape((method.steps + 1, *types[i].shape)) for i in paths]
     further += [asked_type(types[i], share.type) for i, share in zip(asked, shares, strict=True)]
-    operation = Integrate(method.solver.name, method.steps, paths, method.options, asked, until=bool(ends))
+    until, noises = bool(ends), len(regions[0].inputs) - len(states) - 3 if len(regions) > 1 else 0
+    operation = Integrate(method.solver.name, method.steps, paths, method.options, asked, until, noises)
     inputs = [*integral.course.bounds, *steps, *shares, *first]
-    return e.builder.add(operation, inputs, [*types, *ends, *further], [region])
+    return e.builder.add(operation, inputs, [*types, *ends, *further], regions)
 
 
 def _course(e: Context, env: Environment, statement: ast.Integrate) -> Course:
@@ -217,8 +219,8 @@ def _states_in_sight(env: Environment, name: ast.Identifier) -> list[Edit]:
 
 def _velocity_region(
     e: Context, env: Environment, integral: Integral, states: list[State], steps: list[Value]
-) -> tuple[Region, list[State]]:
-    """The region of the velocity, or of the increments of a stochastic equation."""
+) -> tuple[list[Region], list[State]]:
+    """The region of the velocity, or those of the increments of a stochastic equation and of its draws."""
     solver, variable, course = integral.method.solver, integral.written.variable, integral.course
     lead = states[0].first.type.lead if solver.adaptive else ()
     inputs = [Value(Type(DType.REAL, (), lead), variable.id)]
@@ -226,6 +228,7 @@ def _velocity_region(
         inputs += [Value(Type(DType.INT), "turn"), Value(Type(DType.REAL), "step")]
     outer_turn, first_states = e.draws.turn, states
     ends: list[Value] = []
+    noises: list[Noises] = []
 
     def body(values: list[Value], region: Region) -> list[Value]:
         inside = env.child()
@@ -235,27 +238,36 @@ def _velocity_region(
         if integral.written.until is None:
             return moved
         ends[:] = [read_event(e, inside, integral.written.until)]
+        if noises:
+            noises[0].check_unread(ends[0], integral.written.until.span)
         return as_examples(e, moved, ends[0])
 
     def of_the_step(inside: Environment, region: Region) -> list[Value]:
         if not solver.stochastic:
-            return [course.stretched(e, v) for v in _velocity(e, inside, integral, first_states)]
+            return [course.stretched(e, v) for v in _velocity(e, inside, integral, first_states, None)]
+        noises[:] = [Noises(e, solver, partial(e.draws.inner_turn, outer_turn, steps[0]), course.length)]
         e.draws.turn = e.draws.inner_turn(outer_turn, steps[0], region.inputs[1])
         inside.names[integral.step] = step = course.stretched(e, region.inputs[2])
-        return _increments(e, _velocity(e, inside, integral, first_states), integral, first_states, step)
+        moved = _velocity(e, inside, integral, first_states, noises[0])
+        return _increments(e, moved, integral, first_states, step)
 
     try:
         region, states = settle(e, states, body, inputs, are_together=solver.adaptive)
-        region.outputs += ends
-        return region, states
     finally:
         e.draws.turn = outer_turn
+    region.outputs += ends
+    if not noises or not noises[0].reads:
+        return [region], states
+    region.inputs[len(inputs) : len(inputs)] = noises[0].reads
+    return [region, noises[0].drawn()], states
 
 
 # ------------------------------------------------------------------- velocity
 
 
-def _velocity(e: Context, env: Environment, integral: Integral, states: Sequence[State]) -> list[Value]:
+def _velocity(
+    e: Context, env: Environment, integral: Integral, states: Sequence[State], noises: Noises | None
+) -> list[Value]:
     """Elaborate the body at one time; the derivatives or increments of the states, in their order."""
     moved: dict[str, Value] = {}
     names = [s.name for s in states]
@@ -263,8 +275,12 @@ def _velocity(e: Context, env: Environment, integral: Integral, states: Sequence
         name = integral.moved_by(inner, names)
         if isinstance(inner, ast.Derivative):
             moved[inner.state.id] = _derivative(e, env, integral, inner)
+        elif isinstance(inner, ast.Noise):
+            if noises is None:
+                raise not_stochastic(e, integral.written, f"`{integral.method.solver.name}` draws nothing", inner.span)
+            noises.declare(env, inner, integral.step, names)
         elif name is not None and isinstance(inner, ast.Assign):
-            moved[name.id] = _increment(e, env, integral, name, inner)
+            moved[name.id] = _increment(e, env, integral, name, inner, noises)
         elif e.statements.statement(env, inner) is not None:
             raise e.fail("unreachable", inner.span, "an `integrate` block cannot `return`: return after it")
     return [moved[name] for name in names]
@@ -300,26 +316,24 @@ def _increments(
     ]
 
 
-def _increment(e: Context, env: Environment, integral: Integral, name: ast.Identifier, inner: ast.Assign) -> Value:
+def _increment(
+    e: Context, env: Environment, integral: Integral, name: ast.Identifier, inner: ast.Assign, noises: Noises | None
+) -> Value:
     """The increment `dx = f * ds + g * dW`, where dW has the state's shape and its elements have variance |ds|."""
-    solver = integral.method.solver
-    if not solver.stochastic:
-        words = f"write `using euler_maruyama(...)`, or `d{name.id}/d... = ...` where nothing is drawn"
-        written = integral.written.solver
-        help = put((written.function if isinstance(written, ast.Call) else written).span, "euler_maruyama", words)
-        message = f"`{solver.name}` integrates derivatives, `{inner.targets[0].id} = ...` is an increment"
-        raise e.fail("not-stochastic", inner.span, message, help=help)
+    if noises is None:
+        written = (
+            f"`{integral.method.solver.name}` integrates derivatives, `{inner.targets[0].id} = ...` is an increment"
+        )
+        raise not_stochastic(
+            e,
+            integral.written,
+            written,
+            inner.span,
+            f", or `d{name.id}/d{integral.written.variable.id} = ...` where nothing is drawn",
+        )
     inside = env.child()
-    if "dW" in names_of(inner.value):
-        step = e.value(env.names[integral.step], inner.span)
-        inside.names["dW"] = _noise(e, inside, name, step)
+    if "dW" in names_of(inner.value) and "dW" not in env.names:
+        state = e.value(env.names[name.id], name.span)
+        inside.names["dW"] = noises.read("dW", state.type.shape, name.span)
     value = e.real(e.expressions.expression(inside, inner.value), inner.value.span)
     return _of_state(e, env, name, value, inner.value, "increment")
-
-
-def _noise(e: Context, env: Environment, name: ast.Identifier, step: Value) -> Value:
-    e.draws.check(name.span)
-    state = e.value(env.names[name.id], name.span)
-    unit = e.draws.random(rnd.RandomNormal, "dW", state.type.shape)
-    root = e.emit(el.Sqrt, e.emit(el.Absolute, step))
-    return e.emit(el.Multiply, unit, root, name="dW")

@@ -88,7 +88,7 @@ def _name(e: Context, env: Environment, expr: ast.Name) -> Binding:
         guess = closest(expr.id, known)
         help: Help = look_alike(expr.span, known) or VALUES.get(expr.id) or (meant(expr.span, guess) if guess else None)
         if expr.id == "dW":
-            help = "noise is part of a state's increment: `dx = f * ds + g * dW`, using euler_maruyama(steps)"
+            help = "noise is part of a state's increment: `dx = f * ds + g * dW`; one for several states is declared, `noise dB: [m]`"
         return e.error("unknown-name", expr.span, f"nothing here is called `{expr.id}`", help=help)
     if isinstance(found, Weight):
         return e.parameter(found)

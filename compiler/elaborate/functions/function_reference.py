@@ -139,7 +139,7 @@ def _solver(solver: Solver) -> Entry:
     options = (f"{name} = {_value(DEFAULTS[name])}" if name in DEFAULTS else name for name in solver.options)
     says = f"Of order {solver.order} ({solver.reference})"
     if solver.stochastic:
-        says += ", weakly: it takes `dx = f * ds + g * dW`"
+        says = f"For `dx = f * ds + g * dW` ({solver.reference}), {solver.noise}"
     if isinstance(solver.rule, Adams):
         says += ", by one evaluation a step"
     if solver.adaptive:

@@ -7,7 +7,7 @@ from functools import partial
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.rewrite import Copier, Mapping, copy_graph, reading, rewriting
+from mai.compiler.ir.rewrite import Copier, Mapping, copy_graph, nodes_for, rewriting
 from mai.compiler.ir.structure import Adjoint, Integrate
 from mai.compiler.ops.shapes.indexing import Pick
 from mai.compiler.passes.loops.hoist import local_sizes, parted, tables_of, timed_values
@@ -59,7 +59,7 @@ def _problem(copier: Copier, node: Node, start: Value, stop: Value, states: list
     free, nodes = parted(whole, local)
     until = Integrate.of(node).until
     moved, ending = whole.outputs[: len(states)], whole.outputs[len(states) :]
-    field = Region(whole.inputs, _needed(nodes, moved), moved)
+    field = Region(whole.inputs, nodes_for(nodes, moved), moved)
     copier.nodes(free)
     builder.span, builder.scope = node.span, node.scope
 
@@ -82,24 +82,27 @@ def _problem(copier: Copier, node: Node, start: Value, stop: Value, states: list
         return [partial(velocity, known={v: _row(builder, t, i) for v, t in tables.items()}) for i in range(count)]
 
     def ends(time: Value, at: list[Value], *of_the_step: Value) -> End:
-        copier.mapping.update(zip(field.inputs, [time, *of_the_step, *at], strict=True))
-        copier.nodes(_needed(nodes, ending))
+        places = [*field.inputs[: 1 + len(of_the_step)], *field.inputs[len(field.inputs) - len(at) :]]
+        copier.mapping.update(zip(places, [time, *of_the_step, *at], strict=True))
+        copier.nodes(nodes_for(nodes, ending))
         builder.span, builder.scope = node.span, node.scope
         deciding = comparisons_of(whole, *ending)
         pairs = [Compared(n.op, copier[n.inputs[0]], copier[n.inputs[1]], copier[n.output]) for n in deciding]
         return End(copier[ending[0]], pairs)
 
-    return Problem(builder, start, stop, states, velocity, stages, ends if until else None)
+    def draws(turn: Value) -> list[Value]:
+        body = node.regions[1]
+        copier.mapping[body.inputs[0]] = turn
+        copier.nodes(body.nodes)
+        builder.span, builder.scope = node.span, node.scope
+        return [copier[v] for v in body.outputs]
 
+    ending_here, problem = ends if until else None, partial(Problem, builder, start, stop, states, velocity, stages)
+    if not Integrate.of(node).noises:
+        return problem(ending_here)
+    from mai.compiler.passes.loops.influence import influence_of  # Few integrals have noise.
 
-def _needed(nodes: list[Node], outputs: list[Value]) -> list[Node]:
-    """The nodes that outputs are made by, in their order."""
-    wanted, found = set(outputs), []
-    for node in reversed(nodes):
-        if not wanted.isdisjoint(node.outputs):
-            found.append(node)
-            wanted.update(reading(node))
-    return found[::-1]
+    return problem(ending_here, draws, influence_of(node))
 
 
 def _row(builder: Builder, table: Value, index: int) -> Value:
