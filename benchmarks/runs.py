@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
@@ -10,9 +11,12 @@ GALLERY, FIDELITY = Path("runs/gallery"), Path("runs/fidelity")
 STAMP = "spec.sha256"
 
 
+CLAIM = re.compile(r"^claim [^\n]*?\{(?:[^\n]*\}[^\n}]*|.*?\n\})\n", re.MULTILINE | re.DOTALL)
+
+
 def digest(text: str) -> str:
-    """The digest by which the text of a spec is known."""
-    return hashlib.sha256(text.encode()).hexdigest()
+    """The digest by which the text of a spec is known: of what is trained, which its claims say nothing of."""
+    return hashlib.sha256(CLAIM.sub("", text).encode()).hexdigest()
 
 
 def stamp(folder: Path) -> str:

@@ -12,6 +12,7 @@ from mai.compiler.ir.interpreter import is_view
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.structure import Constant, Nested, Structural
 from mai.compiler.ops import elementwise as el
+from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.random.random_numbers import Draw
 from mai.compiler.ops.reductions.sums import Sum
 from mai.compiler.ops.shapes.shape import Expand
@@ -75,6 +76,11 @@ def _range(node: Node, operands: list[Range]) -> Range | None:
     """The range of a result; None where it is not known."""
     if is_view(node) or node.op in SAME:
         return operands[0]
+    if node.op is logic.Equal:
+        return 0.0, 1.0
+    if node.op is logic.Where:
+        _, chosen, other = operands
+        return min(chosen[0], other[0]), max(chosen[1], other[1])
     if node.op is Sum:
         return _sum(node, operands[0])
     if node.op not in BY_CORNERS or not _is_defined(node.op, operands[-1]):

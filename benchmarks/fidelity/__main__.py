@@ -1,7 +1,8 @@
-"""Measure every claim and write `docs/fidelity.md`.
+"""Compute what the examples claim, measure what they cannot, and write `docs/fidelity.md`.
 
-python -m benchmarks.fidelity             all of it: hours of training the first time, minutes after
-python -m benchmarks.fidelity solvers     the claims of some systems; the others keep their last figures
+python -m benchmarks.fidelity                     all of it: hours of training the first time, minutes after
+python -m benchmarks.fidelity moons_flow limits   some examples and chapters; the others keep their last figures
+python -m benchmarks.fidelity --page              the page alone, of the last figures
 """
 
 from __future__ import annotations
@@ -10,10 +11,10 @@ import importlib
 import json
 import pkgutil
 import sys
-import time
 from typing import Any
 
 import benchmarks.fidelity
+from benchmarks.fidelity import examples
 from benchmarks.fidelity.claim import Claim
 from benchmarks.measure import RESULTS, processor, table
 from benchmarks.runs import ROOT
@@ -21,53 +22,89 @@ from benchmarks.runs import ROOT
 HEAD = ["system", "what mathematics says", "needed", "measured", "holds", "source"]
 KEPT = RESULTS / "fidelity.json"
 PAGE = ROOT / "docs" / "fidelity.md"
-RESERVED = {"claim", "__main__"}
+RESERVED = {"claim", "examples", "__main__"}
+TOP = """# Fidelity
+
+What the examples claim, and what their compiled files come to: `mai train` computes the claims of a spec after training, `mai verify` computes
+them again, and the commands are below each name. Made by `make fidelity`; every figure is that of a claim.
+
+## What the examples claim
+"""
+BESIDE = """## Beside other programs, and over several trainings
+
+What one spec cannot say of itself. Each table is made by its command.
+"""
+SEEN = """## What the claims see
+
+Thirty single faults, each sown into a solver or a pass; then the claims of the examples are compiled anew, with weights that were trained without
+the fault, until one fails. `python -m benchmarks.seeded` sows them again.
+"""
+Kept = dict[str, dict[str, Any]]
 
 
 def chapters() -> list[str]:
-    """The modules that make claims; each has `claims()`, and its docstring's first line is its title."""
+    """The modules that measure claims of their own; each has `claims()`, and its docstring's first line is its title."""
     return sorted(m.name for m in pkgutil.iter_modules(benchmarks.fidelity.__path__) if m.name not in RESERVED)
 
 
-def main(wanted: list[str]) -> int:
-    known = chapters()
-    unknown = [name for name in wanted if name not in known]
+def main(words: list[str]) -> int:
+    known, claiming = chapters(), examples.claiming()
+    wanted = [word for word in words if word != "--page"]
+    unknown = [name for name in wanted if name not in (*known, *claiming)]
     if unknown:
-        print(f"there is no chapter {unknown[0]}; there are {', '.join(known)}", file=sys.stderr)
+        print(f"there is no {unknown[0]}; there are {', '.join([*claiming, *known])}", file=sys.stderr)
         return 2
-    for name in wanted or known:
-        module = importlib.import_module(f"benchmarks.fidelity.{name}")
-        began = time.perf_counter()
-        made = [c.data for c in module.claims()]
-        title = (module.__doc__ or name).splitlines()[0].rstrip(".")
-        held = _held() | {name: {"title": title, "claims": made, "seconds": round(time.perf_counter() - began)}}
-        _write({n: held[n] for n in known if n in held})
-        for claim in made:
-            print(
-                f"{'holds' if claim['holds'] else 'FAILS'}  {claim['system']}: {claim['statement']}: {claim['measured']}"
-            )
-    return 0 if all(c["holds"] for part in _held().values() for c in part["claims"]) else 1
+    for name in [] if "--page" in words else wanted or [*claiming, *known]:
+        print(f"{name} ...", flush=True)
+        kept = last_figures()
+        kind, record = ("examples", examples.measure(name)) if name in claiming else ("chapters", _chapter(name))
+        KEPT.write_text(json.dumps(kept | {kind: kept[kind] | {name: record}}, indent=1) + "\n", encoding="utf-8")
+    PAGE.write_text(page(last_figures()), encoding="utf-8")
+    return 0 if all_hold(last_figures()) else 1
 
 
-def _held() -> dict[str, Any]:
-    """The last figures of every chapter: another run may have written some in the meantime."""
-    return dict(json.loads(KEPT.read_text(encoding="utf-8"))) if KEPT.exists() else {}
+def _chapter(name: str) -> dict[str, Any]:
+    module = importlib.import_module(f"benchmarks.fidelity.{name}")
+    title = (module.__doc__ or name).splitlines()[0].rstrip(".")
+    return {"title": title, "claims": [claim.data for claim in module.claims()]}
 
 
-def _write(held: dict[str, Any]) -> None:
-    parts = [
-        "# Fidelity",
-        "",
-        "What mathematics says of the systems, and what this compiler's files do: made by `make fidelity`.",
+def last_figures() -> Kept:
+    """The last figures of every example and chapter: another run may have written some in the meantime."""
+    return {"examples": {}, "chapters": {}} | dict(json.loads(KEPT.read_text(encoding="utf-8")))
+
+
+def all_hold(kept: Kept) -> bool:
+    """Whether nothing fails of what there is."""
+    said = [finding["holds"] for record in kept["examples"].values() for finding in record["findings"]]
+    return all(said) and all(claim["holds"] for record in kept["chapters"].values() for claim in record["claims"])
+
+
+def page(kept: Kept) -> str:
+    """The page of these figures."""
+    parts = [TOP]
+    for name in [name for name in examples.claiming() if name in kept["examples"]]:
+        parts += examples.section(name, kept["examples"][name])
+    parts += [SEEN, *_seen(), BESIDE]
+    for name in [name for name in chapters() if name in kept["chapters"]]:
+        record = kept["chapters"][name]
+        parts.append(f"### {record['title']}\n\n```sh\npython -m benchmarks.fidelity {name}\n```\n")
+        parts.append(table(HEAD, [Claim(**claim).row for claim in record["claims"]]) + "\n")
+    return "\n".join([*parts, f"On two cores of: {processor()}.\n"])
+
+
+def _seen() -> list[str]:
+    """What became of the faults that `benchmarks.seeded` has sown."""
+    from benchmarks.seeded.__main__ import last_outcomes
+    from benchmarks.seeded.faults import FAULTS
+
+    seen = last_outcomes()
+    rows = [[f.wrong, f"`{f.path}`", seen[f.wrong] or "**none**"] for f in FAULTS if f.wrong in seen]
+    count = sum(by is not None for by in seen.values())
+    return [
+        f"{count} of {len(seen)} make a claim fail.\n",
+        table(["fault", "in", "the first claim that fails"], rows) + "\n",
     ]
-    for part in held.values():
-        claims = [Claim(**c) for c in part["claims"]]
-        parts += ["", f"## {part['title']}", "", table(HEAD, [c.row for c in claims])]
-    parts += ["", f"On two cores of: {processor()}.", ""]
-    RESULTS.mkdir(exist_ok=True)
-    KEPT.write_text(json.dumps(held, indent=1) + "\n", encoding="utf-8")
-    PAGE.parent.mkdir(exist_ok=True)
-    PAGE.write_text("\n".join(parts), encoding="utf-8")
 
 
 if __name__ == "__main__":

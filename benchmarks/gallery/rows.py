@@ -99,6 +99,15 @@ ROWS = (
         150,
     ),
     Row(
+        "solvers",
+        "Solvers, and what theory says of them",
+        r"\frac{dx}{ds} = f(x, s), \qquad \|x_n - x(s)\| = O(n^{-p}), \qquad dX = f\,ds + g\,dW",
+        "A pendulum, from 81 places and speeds. The claims of this spec are the orders, tolerances and laws of all solvers.",
+        (Shot("solvers.png", "run {motion} x=-2..2:9 --out {out}"),),
+        None,
+        shows=("net", "claim errors_fall_by_their_order"),
+    ),
+    Row(
         "gan",
         "Two nets against each other (9)",
         r"\min_\theta \max_\varphi\; D_\varphi\big((f_\theta)_\sharp \alpha,\ \beta\big)",

@@ -77,13 +77,14 @@ def compile_(
             held_out=tuple(data or ()), settings=cast(Settings, settings), draws=cast(Drawing, draws), tokenizer=tokenizer, seed=seed,
         )
     )  # fmt: skip
+    alone = not program.trainings  # what is not trained is as it will be: its claims are checked now
     if not timings:
-        compile_all(program, names, trained, folder, options)
+        compile_all(program, names, trained, folder, options, check=alone)
         return
     from mai.compiler.passes.pipeline import Timings, watching
 
     with watching(seconds := Timings()):
-        compile_all(program, names, trained, folder, options)
+        compile_all(program, names, trained, folder, options, check=alone)
     echo("\n".join(seconds.lines()), err=True)
 
 

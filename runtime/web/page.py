@@ -11,6 +11,7 @@ from pathlib import Path
 from string import Template
 from typing import TypedDict
 
+from mai.runtime.claims import in_words
 from mai.runtime.errors import ModelError
 from mai.runtime.files import write_atomically
 from mai.runtime.model.loader import load
@@ -74,13 +75,21 @@ def _open_all(paths: Sequence[Path]) -> list[Model]:
     return [model for model in models if model.manifest.step is None]
 
 
+class Said(TypedDict):
+    """What one condition of a claim came to, in words."""
+
+    holds: bool
+    words: str
+
+
 class Entry(TypedDict):
-    """One file of a page, as `page.html` reads it: its name, the elements that hold it, the modules that it needs."""
+    """One file of a page, as `page.html` reads it: its name, the elements that hold it, the modules that it needs, its claims."""
 
     name: str
     file: str
     step: str | None
     modules: list[str]
+    claims: list[Said]
 
 
 def _embed(model: Model, contents: dict[str, bytes]) -> Entry:
@@ -91,7 +100,9 @@ def _embed(model: Model, contents: dict[str, bytes]) -> Entry:
     if streams:
         contents[f"{place}-step"] = load(beside, providers="cpu").path.read_bytes()
     modules = [ORT] + [TOKENIZERS] * (model.manifest.tokenizer not in (None, BYTES))
-    return {"name": model.path.name, "file": place, "step": f"{place}-step" if streams else None, "modules": modules}
+    claims: list[Said] = [{"holds": f.holds, "words": in_words(f)} for f in model.manifest.claims]
+    step = f"{place}-step" if streams else None
+    return {"name": model.path.name, "file": place, "step": step, "modules": modules, "claims": claims}
 
 
 def _check_size(contents: Mapping[str, bytes]) -> None:

@@ -12,16 +12,17 @@ const PATIENCE = 20000; // Milliseconds that a finer map may take without being 
 
 /**
  * Show files one below the other: `{ name, bytes, step, modules }` each, `step` the bytes of the file of one turn, `modules`
- * the names of what it needs beside mai.mjs. `wasm` says where onnxruntime-web has its WebAssembly from.
+ * the names of what it needs beside mai.mjs, `claims` what those of its spec came to: `{ holds, words }` each. `wasm` says where
+ * onnxruntime-web has its WebAssembly from.
  */
 export async function show(files, wasm, place) {
   let last = null;
-  for (const { name, ...file } of files) {
+  for (const { name, claims = [], ...file } of files) {
     const section = place.appendChild(made("section"));
     try {
       const remote = new Remote({ ...file, wasm });
       const opened = await remote.open();
-      if (opened.spec !== last) section.append(...heading(opened));
+      if (opened.spec !== last) section.append(...heading(opened, claims));
       last = opened.spec;
       new Panel(section, remote, opened).run();
     } catch (error) {
@@ -32,10 +33,27 @@ export async function show(files, wasm, place) {
 }
 
 /** What is said once of the files of one spec. */
-function heading({ manifest, spec }) {
-  const text = made("details");
-  text.append(made("summary", { textContent: "the text that it was made from" }), made("pre", { textContent: spec }));
-  return [made("h1", { textContent: manifest.title || manifest.name }), text];
+function heading({ manifest, spec }, claims) {
+  const title = made("h1", { textContent: manifest.title || manifest.name });
+  const text = made("pre", { textContent: spec });
+  return [title, folded("the text that it was made from", text), ...(claims.length ? [claimed(claims)] : [])];
+}
+
+/** The claims of a spec, open where one fails. */
+function claimed(claims) {
+  const kept = claims.filter(({ holds }) => holds).length;
+  const list = made("ul", { className: "claims" });
+  for (const { holds, words } of claims)
+    list.append(made("li", { className: holds ? "" : "error", textContent: `${holds ? "holds" : "FAILS"}: ${words}` }));
+  const some = folded(`${kept} of ${claims.length} things that it claims hold`, list);
+  some.open = kept < claims.length;
+  return some;
+}
+
+function folded(summary, content) {
+  const some = made("details");
+  some.append(made("summary", { textContent: summary }), content);
+  return some;
 }
 
 class Panel {

@@ -22,6 +22,7 @@ from mai.compiler.onnx.export import export, export_step
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.errors import ModelError
+from mai.runtime.model.manifest import Finding
 from mai.runtime.web.page import ORT, PUBLIC, VERSIONS, WEB, write_page
 from tests.support.command import invoke
 from tests.support.hosts import INSTALLED, PIECES, TEXT
@@ -46,7 +47,11 @@ def modules(page: str) -> dict[str, str]:
 
 @pytest.fixture
 def points(program: Any, tmp_path: Path) -> Path:
-    return export(program(POINTS), "f", Trained({}), tmp_path, CompileOptions(verify=False)).path
+    claims = (
+        Finding(claim="small", text="y < 1", holds=True, comparison="<", left=0.5, right=1.0),
+        Finding(claim="wrong", text="1 < 0", holds=False, comparison="<", left=1.0, right=0.0),
+    )
+    return export(program(POINTS), "f", Trained({}, claims=claims), tmp_path, CompileOptions(verify=False)).path
 
 
 def test_a_page_holds_the_files_and_all_code(points: Path, program: Any, tmp_path: Path) -> None:
@@ -70,6 +75,10 @@ def test_a_page_holds_the_files_and_all_code(points: Path, program: Any, tmp_pat
     assert modules(page)[ORT].startswith(f"{PUBLIC}{ORT}@{VERSIONS[ORT]}/")
     assert "Points &lt;b&gt;anywhere&lt;/b&gt;" in page
     assert "<b>anywhere" not in page
+    claims = [entry["claims"] for entry in json.loads(re.findall(r"const files = (.*?)\.map\(", page)[0])]
+    assert claims == [
+        [{"holds": True, "words": "small: y < 1: 0.5 < 1"}, {"holds": False, "words": "wrong: 1 < 0: 1 < 0"}], [],
+    ]  # fmt: skip
 
 
 def test_a_folder_of_the_runtime_goes_into_the_page(points: Path, tmp_path: Path) -> None:
@@ -167,6 +176,7 @@ def test_a_browser_runs_it(browser: Any, points: Path, program: Any, tmp_path: P
     out.write_text(page.replace("</html>", f"<script>{TELLING}</script></html>"), encoding="utf-8")
     shown = browser("page.html", "characters in|cannot|failed")
     assert re.search(r"1,000 examples in [\d.]+ s", shown)
+    assert "1 of 2 things that it claims hold" in shown and "FAILS: wrong: 1 < 0: 1 < 0" in shown
     made = load(whole, providers="cpu")(prompt="The ")
     assert made in shown
     assert f"{len(made) - len('The ')} characters in" in shown

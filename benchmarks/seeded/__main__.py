@@ -1,0 +1,88 @@
+"""How many of thirty faults do the claims of the gallery see?
+
+    python -m benchmarks.seeded              # all, into benchmarks/results/seeded.json, which docs/fidelity.md shows
+    python -m benchmarks.seeded --only 3 17  # these, again
+
+Each fault is put into a copy of the tree, which then compiles the claims of the examples anew, with weights that were trained
+without it (`make gallery`), the quick ones first, until one fails.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from benchmarks.fidelity.examples import claiming
+from benchmarks.measure import RESULTS
+from benchmarks.mutations.trial import copy_tree
+from benchmarks.runs import ROOT
+from benchmarks.seeded.faults import FAULTS, Fault
+
+KEPT = RESULTS / "seeded.json"
+SLOW = ("resnet", "moons_flow", "diffusion", "score", "reflow")  # The last to be asked.
+LIMIT = 900.0  # Seconds; what takes longer is as good as wrong.
+
+
+def asked() -> list[str]:
+    """The examples in the order in which their claims are computed."""
+    return sorted(claiming(), key=lambda name: SLOW.index(name) if name in SLOW else -1)
+
+
+def first_failure(tree: Path) -> str | None:
+    """The claim that fails first in a tree; None where all hold."""
+    command = [sys.executable, "-m", "benchmarks.seeded.trial", str(tree), *asked()]
+    environment = {**os.environ, "PYTHONPATH": str(tree / "src"), "OMP_NUM_THREADS": "1"}
+    try:
+        done = subprocess.run(
+            command, cwd=tree, env=environment, capture_output=True, text=True, timeout=LIMIT, check=False
+        )
+    except subprocess.TimeoutExpired:
+        return "time"
+    if done.returncode:
+        return done.stderr.strip().splitlines()[-1].split(":")[0]
+    return done.stdout.strip().splitlines()[-1].strip() or None if done.stdout.strip() else None
+
+
+def tried(fault: Fault, tree: Path) -> str | None:
+    """What sees a fault; the tree is as before afterwards."""
+    place = tree / fault.path
+    before, sown = place.read_text(encoding="utf-8"), fault.sown(tree)
+    place.write_text(sown, encoding="utf-8")
+    try:
+        return first_failure(tree)
+    finally:
+        place.write_text(before, encoding="utf-8")
+
+
+def last_outcomes() -> dict[str, str | None]:
+    """By fault the claim that saw it last time, None where none did."""
+    return dict(json.loads(KEPT.read_text(encoding="utf-8"))) if KEPT.exists() else {}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--only", type=int, nargs="*", help="their numbers")
+    numbers = parser.parse_args().only or range(len(FAULTS))
+    seen = last_outcomes()
+    with tempfile.TemporaryDirectory(prefix="mai-") as folder:
+        tree = Path(folder)
+        copy_tree(ROOT, tree)
+        (tree / "runs").symlink_to(ROOT / "runs")
+        if failed := first_failure(tree):
+            raise SystemExit(f"without a fault, {failed} fails")
+        for number in numbers:
+            fault = FAULTS[number]
+            seen[fault.wrong] = tried(fault, tree)
+            print(f"{number}: {fault.wrong}: {seen[fault.wrong] or 'NOT SEEN'}", flush=True)
+            ordered = {f.wrong: seen[f.wrong] for f in FAULTS if f.wrong in seen}
+            KEPT.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
+    print(f"{sum(by is not None for by in seen.values())} of {len(seen)} are seen")
+
+
+if __name__ == "__main__":
+    main()
