@@ -204,6 +204,7 @@ def test_an_event_of_a_stiff_equation(program: Maker) -> None:
     assert (counts < 500).all()
 
 
+@pytest.mark.slow
 def test_one_stiff_equation_in_another(program: Maker) -> None:
     """dx/ds = -w g, where g comes to x by an equation of its own: x = exp(-w s); the inner one may end before."""
     text = (
