@@ -18,7 +18,9 @@ from mai.compiler.training.options import Options
 from mai.runtime import load
 from mai.spec import ast
 
-SPECS = sorted((Path(__file__).parent / "second_tour").glob("*.mai"))
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SHOWN = [EXAMPLES / f"{name}.mai" for name in ("deep_equilibrium", "realnvp")]  # Those that are in the gallery.
+SPECS = [*sorted((Path(__file__).parent / "second_tour").glob("*.mai")), *SHOWN]
 POINTS, ROWS = 32, 40
 
 
