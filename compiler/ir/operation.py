@@ -183,7 +183,8 @@ def typed(op: type[Operation], types: Sequence[Type], attributes: Mapping[str, o
     for operand in op.unled:
         if operand < len(types) and types[operand].lead:
             message = f"this operand of `{op.name}` is one for all examples; here it depends on the example"
-            raise ShapeError("shape-mismatch", message, operand, label="differs between examples")
+            help = "what each example scales may be scaled before or after it"
+            raise ShapeError("shape-mismatch", message, operand, label="differs between examples", help=help)
     result: Type | tuple[Type, ...] = op.shape(*types, **attributes)
     return result
 

@@ -60,7 +60,7 @@ def lift_draws(graph: Graph) -> tuple[Graph, dict[str, Node]]:
 
 def _is_example(node: Node | None) -> bool:
     """The example's own number: 0 to batch - 1."""
-    if node is None or node.op is not Lead or Lead.of(node).axes[0].depth != BATCH_DEPTH:
+    if node is None or node.op is not Lead or [axis.depth for axis in Lead.of(node).axes[:1]] != [BATCH_DEPTH]:
         return False
     source = node.inputs[0].producer
     return source is not None and source.op is Iota

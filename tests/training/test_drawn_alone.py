@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,3 +135,18 @@ def test_they_are_written_as_they_were(tmp_path: Path) -> None:
     assert checked is not None
     text = format_file(checked.file)
     assert "over w every 3" in text and "as error, t" in text
+
+
+def test_labels_that_are_computed_stand_beside_draws(program: Maker, tmp_path: Path) -> None:
+    """A label as another net sees it is no number of an example: draws of a step stay what they are."""
+    text = """
+net f(y: class[4]) -> [2] { return embed(y, 2) }
+train(steps = 3, batch = 8) {
+  y ~ integers(0, 3)
+  z ~ normal([2])
+  minimize sum((f(y + 1) - z)^2)
+}
+export g(y: class[4]) -> [2] { return f(y) }
+"""
+    result = train(program(text), tmp_path / "run", Options(quiet=True, device="cpu"))
+    assert math.isfinite(result.figures["loss"])
