@@ -61,15 +61,17 @@ def tried(fault: Fault, tree: Path) -> str | None:
         place.write_text(before, encoding="utf-8")
 
 
-def last_outcomes() -> dict[str, str | None]:
+def last_outcomes(place: Path = KEPT) -> dict[str, str | None]:
     """By fault the claim that saw it last time, None where none did."""
-    return dict(json.loads(KEPT.read_text(encoding="utf-8"))) if KEPT.exists() else {}
+    return dict(json.loads(place.read_text(encoding="utf-8"))) if place.exists() else {}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--only", type=int, nargs="*", help="their numbers")
-    only = parser.parse_args().only
+    parser.add_argument("--out", type=Path, default=KEPT, help="where the outcomes are kept")
+    asked_for = parser.parse_args()
+    only, out = asked_for.only, asked_for.out
     with tempfile.TemporaryDirectory(prefix="mai-") as folder:
         tree = Path(folder)
         copy_tree(ROOT, tree)
@@ -80,10 +82,10 @@ def main() -> None:
             fault = FAULTS[number]
             by = tried(fault, tree)
             print(f"{number}: {fault.wrong}: {by or 'NOT SEEN'}", flush=True)
-            seen = last_outcomes() | {fault.wrong: by}
+            seen = last_outcomes(out) | {fault.wrong: by}
             ordered = {f.wrong: seen[f.wrong] for f in FAULTS if f.wrong in seen}
-            KEPT.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
-    seen = last_outcomes()
+            out.write_text(json.dumps(ordered, indent=1) + "\n", encoding="utf-8")
+    seen = last_outcomes(out)
     print(f"{sum(by is not None for by in seen.values())} of {len(seen)} are seen")
 
 
