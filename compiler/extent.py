@@ -8,7 +8,7 @@ from mai.compiler.ir.graph import Graph, Node, Region
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Adjoint, Extend, Integrate, Loop
 from mai.compiler.solvers import SOLVERS
-from mai.compiler.solvers.tableaus import Tableau
+from mai.compiler.solvers.tableaus import Rosenbrock, Tableau
 from mai.spec.diagnostics import Diagnostic
 
 MOST_OPERATIONS = 100_000  # Of one graph; some hundred of them are compiled in a second.
@@ -74,5 +74,5 @@ def _copies(node: Node) -> int:
         return _known(Loop.of(node).count)
     if node.op in (Integrate, Adjoint):
         rule = SOLVERS[Integrate.of(node).method].rule
-        return len(rule.a) if isinstance(rule, Tableau) else OTHERS_COPIES
+        return len(rule.a) if isinstance(rule, (Tableau, Rosenbrock)) else OTHERS_COPIES
     return 1

@@ -8,6 +8,7 @@ from mai.compiler.ir.structure import DERIVATIVES, Integrate, is_noisy
 from mai.compiler.passes.derivatives.differentiate import differentiate
 from mai.compiler.passes.loops.discretise import discretise
 from mai.compiler.passes.loops.unroll import unroll
+from mai.compiler.solvers import takes_derivatives
 
 TURNS = 2  # Of a `repeat`, where only what can be done with it is asked: a turn, and one that has another before it.
 
@@ -19,8 +20,8 @@ def check_derivatives(graph: Graph) -> None:
     """
     plain = unroll(graph, at_most=TURNS)
     moving = {v for n in plain.walk() if n.op is Integrate for region in n.regions for v in made_in(region)}
-    noisy = any(map(is_noisy, plain.walk()))
-    inside = not noisy and all(
+    derives = any(takes_derivatives(n) or is_noisy(n) for n in plain.walk())
+    inside = not derives and all(
         moving.issuperset(n.inputs[1 : 1 + len(n.inputs) // 2]) for n in plain.walk() if n.op in DERIVATIVES
     )
     differentiate(plain if inside else discretise(plain))

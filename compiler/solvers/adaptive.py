@@ -1,28 +1,29 @@
-"""Steps of their own length for every example: an embedded Runge-Kutta pair in one loop that stops when all have arrived.
+"""Steps of their own length for every example, in one loop that stops when all have arrived.
 
-The integral goes over the share tau of the way, 0 to 1, whose velocity is the way's length times that of the time: so
-both directions are one. What decides a step's length is held still by derivatives, as the steps of a fixed method are.
-After Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I, II.4.
+What decides a step's length is held still by derivatives, as the steps of a fixed method are. After Hairer, Norsett, Wanner, Solving Ordinary Differential Equations I, II.4.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from math import nan
+from typing import Protocol
 
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import product
 from mai.compiler.ir.structure import CONTROL, Loop, StepControl
-from mai.compiler.ir.types import Axis, DType, Type, join_leads
+from mai.compiler.ir.types import DType, Type, join_leads
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.shape import Expand
 from mai.compiler.ops.terms import Term
-from mai.compiler.solvers.dense import Asked, beside, only, polynomial, within
-from mai.compiler.solvers.problem import Problem, Slopes, combined
-from mai.compiler.solvers.tableaus import Solver, Tableau
+from mai.compiler.solvers.dense import Asked, beside, only, within
+from mai.compiler.solvers.embedded import Embedded
+from mai.compiler.solvers.problem import Problem, Slopes
+from mai.compiler.solvers.rosenbrock import LinearlyImplicit
+from mai.compiler.solvers.tableaus import Rosenbrock, Solver, Tableau
+from mai.compiler.solvers.track import Taken, Track
 from mai.spec.record import record
 
 SAFETY, SMALLEST, LARGEST = 0.9, 0.2, 10.0
@@ -76,13 +77,24 @@ class At:
 
 @record
 class Step:
-    """A step of every example: from where, how long, whether it is kept and goes to the end, the velocities of its stages."""
+    """A step of every example, and whether it is kept, and goes to the end."""
 
-    tau: Term
-    length: Term
+    taken: Taken
     kept: Term
     last: Term
-    slopes: list[Slopes]
+
+
+class Stepper(Protocol):
+    """How a method takes a step. `stages` are new velocities a step, `weights` how much of their roundings comes into its error."""
+
+    stages: int
+    weights: float
+
+    def taken(self, tau: Term, length: Term, before: list[Value], slopes: Slopes) -> Taken:
+        """A step of every example, of its own length, from states and their velocities."""
+
+    def between(self, step: Taken, place: int, part: Term) -> Term:
+        """A state, by its place among all, at parts of a step."""
 
 
 def solve(way: Way) -> list[Value]:
@@ -97,17 +109,21 @@ def solve(way: Way) -> list[Value]:
     outer, builder.region = builder.region, region
     region.outputs = way.step(at).values
     builder.region = outer
-    described = _described(way.tableau, way.order, control, len(first.states), way.has_event)
+    method = way.method
+    described = StepControl(
+        control.rtol, control.atol, way.order, method.weights, method.stages, len(first.states), control.max_steps,
+        way.has_event,
+    )  # fmt: skip
     loop = Loop(None, fresh=False, stops=True, fill=0, control=described)
     made = builder.loop(builder.constant(control.max_steps), loop, first.values, region)
     return way.arrived(first, first.of(made))
 
 
-def _described(tableau: Tableau, order: int, control: Control, states: int, has_event: bool) -> StepControl:
-    """What a loop says of how it chooses its steps."""
-    weights = float(sum(abs(c) for c in tableau.error))
-    stages = len(tableau.c) - 1
-    return StepControl(control.rtol, control.atol, order, weights, stages, states, control.max_steps, has_event)
+def _stepper(track: Track, solver: Solver, is_dense: bool) -> Stepper:
+    if isinstance(solver.rule, Rosenbrock):
+        return LinearlyImplicit(track, solver.rule)
+    assert isinstance(solver.rule, Tableau), "an adaptive method has an estimate of its error"
+    return Embedded(track, solver.rule, is_dense)
 
 
 class Way:
@@ -116,30 +132,10 @@ class Way:
     has_event = False
 
     def __init__(self, problem: Problem, solver: Solver, control: Control, asked: list[Asked]) -> None:
-        assert isinstance(solver.rule, Tableau), "an adaptive method has a tableau"
-        self.asked = asked
-        self.problem, self.control, self.builder = problem, control, problem.builder
-        self.tableau, self.order = solver.rule, solver.order
-        self.stages = len(solver.rule.c) - 1  # New velocities a step.
-        tableau = self.tableau
-        has_rows = bool(asked) or problem.ends is not None
-        rows = [*tableau.a, tableau.b, tableau.error, *(tableau.dense if has_rows else ())]
-        self.coefficients = {c: self.builder.constant(float(c)) for c in sorted({c for row in rows for c in row if c})}
-        self.span = self.builder.emit(el.Subtract, problem.stop, problem.start, name="span")
-        self.lead = problem.states[0].type.lead
-
-    def time(self, tau: Term) -> Value:
-        """The time of the equation at a share `tau` of the interval, 0 at its start and 1 at its end."""
-        time = tau * self.term(self.span) + self.term(self.problem.start)
-        time.value.name = "time"
-        return time.value
-
-    def velocity(self, tau: Term, states: list[Value]) -> Slopes:
-        """d states / d tau."""
-        return self._of_the_way(self.problem.velocity(self.time(tau), states))
-
-    def _of_the_way(self, slopes: Slopes) -> Slopes:
-        return [self.builder.emit(el.Multiply, k, self.span, name="slope") for k in slopes]
+        self.problem, self.control, self.asked = problem, control, asked
+        self.track, self.builder, self.order = Track(problem), problem.builder, solver.order
+        self.method = _stepper(self.track, solver, is_dense=bool(asked) or problem.ends is not None)
+        self.lead = problem.lead
 
     def term(self, value: Value) -> Term:
         """A value with arithmetic."""
@@ -151,7 +147,7 @@ class Way:
         """Two evaluations: the velocity at the start, and one that tells how fast it changes."""
         zero = self.term(self.builder.spread(self.builder.constant(0.0), self.lead))
         states = self.problem.states
-        slopes = self.velocity(zero, states)
+        slopes = self.track.velocity(zero, states)
         length = self._first_length(states, slopes, zero)
         going, evaluations = (self.builder.spread(self.builder.constant(n), self.lead) for n in (True, 2))
         rows = [self._no_rows(a) for a in self.asked]
@@ -174,7 +170,7 @@ class Way:
         size, speed = self._norm(states, scale), self._norm(slopes, scale)
         unsure = either(below(size, 1e-5), below(speed, 1e-5))
         guess = unsure.where(FIRST, size / speed * 0.01)
-        ahead = self.velocity(zero + guess, self._moved(states, slopes, guess))
+        ahead = self.track.velocity(zero + guess, self.track.moved(states, slopes, guess))
         change = [self.builder.emit(el.Subtract, b, a) for a, b in zip(slopes, ahead, strict=True)]
         steepest = self._norm(change, scale) / guess
         steepest = steepest.emit(el.Maximum, speed)
@@ -182,9 +178,6 @@ class Way:
         exact = (steepest.emit(el.Maximum, 1e-15) * 100.0).emit(el.Power, -1 / self.order)
         length = below(steepest, 1e-15).where(careful, exact).emit(el.Minimum, guess * 100.0)
         return length.emit(el.StopGradient)
-
-    def _moved(self, states: list[Value], slopes: Slopes, length: Term) -> list[Value]:
-        return [(self.term(y) + self.term(k) * length).value for y, k in zip(states, slopes, strict=True)]
 
     # ------------------------------------------------------------------- step
 
@@ -194,18 +187,18 @@ class Way:
         left = 1.0 - tau
         last = proposed.emit(logic.GreaterEqual, left)
         length = last.where(left, proposed)
-        states, slopes = self.stages_of(at, tau, length)
-        error = self._error(at.states, states, slopes, length)
+        taken = self.method.taken(tau, length, at.states, at.slopes)
+        error = self._error(taken)
         going, small = self.term(at.going), error.emit(logic.LessEqual, 1.0)
         kept = going.emit(logic.LogicalAnd, small)
-        evaluations = self.term(at.evaluations) + going.where(self.stages, 0)
-        step = Step(tau, length, kept, last, slopes)
+        evaluations = self.term(at.evaluations) + going.where(self.method.stages, 0)
+        step = Step(taken, kept, last)
         moved = At(
             going.emit(logic.LogicalAnd, kept.emit(logic.LogicalAnd, last).emit(logic.LogicalNot)).value,
             kept.where(tau + length, tau).value,
             (length * self._factor(error, small)).value,
-            self.chosen(kept, states, at.states),
-            self.chosen(kept, slopes[-1], at.slopes),
+            self.chosen(kept, taken.after, at.states),
+            self.chosen(kept, taken.slopes, at.slopes),
             evaluations.value,
             self.rows(at, step),
         )
@@ -217,22 +210,16 @@ class Way:
 
     def rows(self, at: At, step: Step) -> list[Value]:
         """What is asked for, with the states at those shares that lie in a step that was kept."""
-        filled = []
+        filled, taken = [], step.taken
         for asked, row in zip(self.asked, at.rows, strict=True):
             share = self.term(asked.shares)
-            reached = share.emit(logic.Less, step.tau + step.length).emit(logic.LogicalOr, step.last)
-            inside = share.emit(logic.GreaterEqual, step.tau).emit(logic.LogicalAnd, reached)
+            reached = share.emit(logic.Less, taken.tau + taken.length).emit(logic.LogicalOr, step.last)
+            inside = share.emit(logic.GreaterEqual, taken.tau).emit(logic.LogicalAnd, reached)
             inside = inside.emit(logic.LogicalAnd, step.kept)
-            part = inside.where((share - step.tau) / inside.where(step.length, 1.0), 0.0)
-            rows = self.between(at, step, asked.place, part)
+            part = inside.where((share - taken.tau) / inside.where(taken.length, 1.0), 0.0)
+            rows = self.method.between(taken, asked.place, part)
             filled.append(beside(inside, self.problem.states[asked.place].type.rank).where(rows, self.term(row)).value)
         return filled
-
-    def between(self, at: At, step: Step, place: int, part: Term) -> Term:
-        """A state, by its place among all, at parts of a step."""
-        powers = [tuple(row[i] for row in self.tableau.dense) for i in range(len(self.tableau.dense[0]))]
-        terms = [self.term(self._combined(power, [[k[place]] for k in step.slopes])[0]) for power in powers]
-        return polynomial(self.term(at.states[place]), step.length, terms, part)
 
     def arrived(self, first: At, at: At) -> list[Value]:
         """The results of examples that have arrived; not a number elsewhere, and minus the evaluations."""
@@ -266,38 +253,12 @@ class Way:
         """One list of values where a condition holds, the other elsewhere."""
         return [condition.where(self.term(a), self.term(b)).value for a, b in zip(yes, no, strict=True)]
 
-    def stages_of(self, at: At, tau: Term, length: Term) -> tuple[list[Value], list[Slopes]]:
-        """The states after a step, which the last stage begins at, and the velocities of all stages."""
-        slopes, states = [at.slopes], at.states
-        shares = sorted({*self.tableau.c[1:]})
-        times, velocities = self._times(tau, length, shares)
-        for row, c in zip(self.tableau.a[1:], self.tableau.c[1:], strict=True):
-            states = self._moved(at.states, self._combined(row, slopes), length)
-            place = shares.index(c)
-            slopes.append(self._of_the_way(velocities[place](times[place], states)))
-        return states, slopes
-
-    def _times(
-        self, tau: Term, length: Term, shares: list[Fraction]
-    ) -> tuple[list[Value], list[Callable[..., Slopes]]]:
-        """The times at some shares of a step, and the velocities there: what is of the time alone is computed for all at once."""
-        builder = self.builder
-        axis = Axis("stage", len(shares), 1 + max((a.depth for a in self.lead), default=0))
-        steps = self.term(builder.lead(builder.constant(tuple(map(float, shares))), (axis,)))
-        times = self.time(tau + length * steps)
-        rows = self.term(builder.unlead(times, 1))
-        return [rows.pick(-1, i).value for i in range(len(shares))], self.problem.stages(times)
-
-    def _combined(self, row: tuple[Fraction, ...], slopes: list[Slopes]) -> list[Value]:
-        return [combined(self.builder, self.coefficients, [k[i] for k in slopes], row) for i in range(len(slopes[0]))]
-
     # ---------------------------------------------------------------- control
 
-    def _error(self, before: list[Value], after: list[Value], slopes: list[Slopes], length: Term) -> Term:
+    def _error(self, step: Taken) -> Term:
         """The size of a step's error as a share of what it may be; `WORST` where it is no number."""
-        parts = [(self.term(e) * length).value for e in self._combined(self.tableau.error, slopes)]
-        scale = [self._tolerance(a, b) for a, b in zip(before, after, strict=True)]
-        error = self._norm(parts, scale).emit(el.StopGradient)
+        scale = [self._tolerance(a, b) for a, b in zip(step.before, step.after, strict=True)]
+        error = self._norm(step.errors, scale).emit(el.StopGradient)
         return error.emit(logic.LessEqual, WORST).where(error, WORST)
 
     def _tolerance(self, before: Value, after: Value) -> Term:

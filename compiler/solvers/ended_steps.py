@@ -12,7 +12,7 @@ from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.terms import Term
 from mai.compiler.solvers.dense import beside, cubic, reached
 from mai.compiler.solvers.equal_steps import EqualSteps, with_end
-from mai.compiler.solvers.event import becomes_true
+from mai.compiler.solvers.event import FINEST, becomes_true, corrected
 from mai.compiler.solvers.problem import End, Slopes
 from mai.spec.record import record
 
@@ -107,19 +107,20 @@ class EndedSteps:
         ]
         slopes = [self.problem.velocity(time, states) for time, states in around] if method.is_smooth else []
         between = partial(self._between, step, slopes)
-        part = becomes_true(self.builder, partial(self._end, step.turn.value), between, self.lead)
+        ends = partial(self._end, step.turn.value)
+        part = corrected(self.problem, ends, between, becomes_true(self.problem, ends, between), most=FINEST)
         time, inside = between(part)
         last = self._chosen(goes_on, step.after, [y.value for y in inside])
         hit = at_once.where(self.term(self.problem.start), goes_on.where(self.term(self.problem.stop), time))
         share = (step.turn.emit(el.ToReal) + part) / self.term(whole.steps).emit(el.ToReal)
         share = at_once.where(0.0, goes_on.where(1.0, share))
         paths = whole.with_starts(rows)
-        ends = [
+        speeds = [
             self._with_last(row, slopes[1][i], step)
             for i, row in zip(whole.bent, rows[len(whole.places) :], strict=True)
         ]
         kept = [self._stopped(paths[i], last[i], step) for i in whole.keep]
-        return [*last, self._spread(hit.value), *kept, *whole.between(paths, ends, partial(reached, share))]
+        return [*last, self._spread(hit.value), *kept, *whole.between(paths, speeds, partial(reached, share))]
 
     def _between(self, step: LastStep, slopes: list[Slopes], parts: Term) -> tuple[Term, list[Term]]:
         """Time and states at parts of the last step."""

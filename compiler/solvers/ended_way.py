@@ -1,7 +1,7 @@
 """Steps of their own length up to where a condition becomes true, for each example by itself.
 
 The first step with the condition true in it is not taken: the example stays before it, with its length, and with less than
-the whole way gone. After the loop it is taken again, and the place in it found.
+the whole way gone. After the loop the place in it is found, and a step taken to there, which is as exact as all others.
 """
 
 from __future__ import annotations
@@ -14,8 +14,11 @@ from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.terms import Term
 from mai.compiler.solvers.adaptive import At, Step, Way
 from mai.compiler.solvers.dense import reached
-from mai.compiler.solvers.event import becomes_true, holds_within
+from mai.compiler.solvers.event import becomes_true, corrected, holds_within
 from mai.compiler.solvers.problem import End
+from mai.compiler.solvers.track import Taken
+
+NEAR = 0.1  # Of a step: how far the place that a polynomial gives is corrected.
 
 
 class EndedWay(Way):
@@ -37,25 +40,25 @@ class EndedWay(Way):
         return self.term(self.builder.spread(self.end(self.problem.start, self.problem.states).holds, self.lead))
 
     def stopped(self, at: At, moved: At, step: Step) -> At:
-        holds = holds_within(self.builder, self.end, partial(self.at_parts, at, step))
+        holds = holds_within(self.problem, self.end, partial(self.at_parts, step.taken))
         found = holds.emit(logic.LogicalAnd, step.kept)
         on = self.term(at.going).emit(logic.LogicalAnd, found.emit(logic.LogicalNot))
         arrived = step.kept.emit(logic.LogicalAnd, step.last)
         tau = arrived.where(1.0, self.term(moved.tau))
         return At(
             self.term(moved.going).emit(logic.LogicalAnd, on).value,
-            found.where(step.tau, tau).value,
-            on.where(self.term(moved.length), step.length).value,
+            found.where(step.taken.tau, tau).value,
+            on.where(self.term(moved.length), step.taken.length).value,
             self.chosen(found, at.states, moved.states),
             self.chosen(found, at.slopes, moved.slopes),
             moved.evaluations,
             self.chosen(found, at.rows, moved.rows),
         )
 
-    def at_parts(self, at: At, step: Step, parts: Term) -> tuple[Term, list[Term]]:
+    def at_parts(self, step: Taken, parts: Term) -> tuple[Term, list[Term]]:
         """Time and states at parts of a step."""
-        time = self.term(self.time(step.tau + step.length * parts))
-        return time, [self.between(at, step, i, parts) for i in range(len(at.states))]
+        time = self.term(self.track.time(step.tau + step.length * parts))
+        return time, [self.method.between(step, i, parts) for i in range(len(step.before))]
 
     def arrived(self, first: At, at: At) -> list[Value]:
         """The last states, the time at the end, the evaluations, and what is asked for."""
@@ -63,17 +66,19 @@ class EndedWay(Way):
         stands = self.term(at.going).emit(logic.LogicalOr, at_once).emit(logic.LogicalNot)
         hit = stands.emit(logic.LogicalAnd, tau.emit(logic.Less, 1.0))
         length = hit.where(self.term(at.length), 0.0)
-        _, slopes = self.stages_of(at, tau, length)
-        step = Step(tau, length, hit, hit, slopes)
-        part = becomes_true(self.builder, self.end, partial(self.at_parts, at, step), self.lead)
-        time, inside = self.at_parts(at, step, part)
+        whole = self.method.taken(tau, length, at.states, at.slopes)
+        place = becomes_true(self.problem, self.end, partial(self.at_parts, whole))
+        taken = self.method.taken(tau, length * place.part, at.states, at.slopes)
+        place = replace(place, part=self.term(self.builder.spread(self.builder.constant(1.0), self.lead)))
+        part = corrected(self.problem, self.end, partial(self.at_parts, taken), place, NEAR)
+        time, inside = self.at_parts(taken, part)
         time = at_once.where(self.term(self.problem.start), hit.where(time, self.term(self.problem.stop)))
         states = self.chosen(hit, [y.value for y in inside], at.states)
-        share = at_once.where(0.0, hit.where(tau + length * part, 1.0))
-        evaluations = self.term(at.evaluations) + hit.where(self.stages, 0)
+        share = at_once.where(0.0, hit.where(tau + taken.length * part, 1.0))
+        evaluations = self.term(at.evaluations) + hit.where(2 * self.method.stages, 0)
         return [
             *(self.there(at, y) for y in states), self.there(at, time.value), self.counted(at, evaluations),
-            *self._rows_until(at, step, at_once, share),
+            *self._rows_until(at, Step(taken, hit, hit), at_once, share),
         ]  # fmt: skip
 
     def _rows_until(self, at: At, step: Step, at_once: Term, share: Term) -> list[Value]:

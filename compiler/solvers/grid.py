@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Value
 from mai.compiler.ops import elementwise as el
-from mai.compiler.solvers.tableaus import SOLVERS, Adams
+from mai.compiler.solvers.tableaus import SOLVERS, Adams, Tableau
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +62,10 @@ class Plan:
     def evaluations(self) -> int:
         """How often the velocity is computed for one example."""
         rule = SOLVERS[self.method].rule
-        # Adams-Bashforth: one a step, and the two that its past before the first step is made of.
-        return self.steps + 2 if isinstance(rule, Adams) else len(rule.b) * self.steps
+        if isinstance(rule, Adams):
+            return self.steps + 2  # One a step, and the two that its past before the first step is made of.
+        assert isinstance(rule, Tableau), "only methods without noise have plans, and steps of one length"
+        return len(rule.b) * self.steps
 
     def __str__(self) -> str:
         warped = "" if self.grid.even else f", skew {self.grid.skew:+.2g}, ends {self.grid.ends:+.2g}"

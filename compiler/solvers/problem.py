@@ -8,6 +8,8 @@ from fractions import Fraction
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import Operation
+from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.types import Axis
 from mai.compiler.ops import elementwise as el
 from mai.spec.record import record
 
@@ -47,7 +49,8 @@ class Problem:
     That of a stochastic equation is `velocity(time, states, turn, step, noises...)` and gives increments; `draws(turn)` gives
     standard normal draws, one of each noise or several, and `noise` says how the noises move the states. `stages(times)` computes
     what the velocity needs of the time alone, for all times of the innermost lead axis at once, and gives a `velocity` for each.
-    `ends(time, states, turn, step)` says whether an example has come to its end; None where the interval alone says it.
+    `ends(time, states, turn, step)` says whether an example has come to its end; None where the interval alone says it. In the
+    velocity are `inner` other integrals.
     """
 
     builder: Builder
@@ -59,6 +62,17 @@ class Problem:
     ends: Callable[..., End] | None = None
     draws: Callable[[Value], list[Value]] = no_draws
     noise: Influence = NO_INFLUENCE
+    inner: int = 0
+
+    @property
+    def lead(self) -> tuple[Axis, ...]:
+        """The lead axes of the states."""
+        return self.states[0].type.lead
+
+    def axis(self, name: str, size: Size) -> Axis:
+        """A lead axis inside those of the states and outside all that the velocity makes, with its integrals."""
+        depth = max((a.depth for a in self.lead), default=0) + 2.0**-20 / (1 + self.inner)
+        return Axis(f"{name}_{self.inner}", size, depth)
 
 
 @record

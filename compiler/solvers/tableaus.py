@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from fractions import Fraction
 
+from mai.compiler.ir.graph import Node
+from mai.compiler.ir.structure import Integrate
 from mai.spec.record import record
 
 Row = tuple[Fraction, ...]
@@ -32,6 +34,34 @@ class Adams:
 
 
 @record
+class Rosenbrock:
+    """A Rosenbrock method (Hairer and Wanner II, IV.7), in the variables in which its last part is its error.
+
+    (I / gamma - h J) k_i = h f(t + c_i h, y + sum_j a_ij k_j) + sum_j e_ij k_j + d_i h^2 df/dt. A step ends at the last stage's
+    states plus the last k. At a part p of it the state is that of the line between both ends and p (1 - p) (q_1 + p q_2 + ...)
+    beside, with q_i = sum_j dense_ij k_j.
+    """
+
+    gamma: Fraction
+    a: tuple[Row, ...]
+    e: tuple[Row, ...]
+    c: Row
+    d: Row
+    dense: tuple[Row, ...]
+
+    @property
+    def error_weight(self) -> float:
+        """The sum of the absolute weights that velocities have in the last k, where J is nothing."""
+        gamma, count = float(self.gamma), len(self.c)
+        weights: list[list[float]] = []
+        for i, row in enumerate(self.e):
+            own = [gamma * sum(float(e) * w[j] for e, w in zip(row, weights, strict=True)) for j in range(count)]
+            own[i] += gamma
+            weights.append(own)
+        return sum(map(abs, weights[-1]))
+
+
+@record
 class Milstein:
     """Milstein's method: Euler's and Maruyama's step, and half of what the noise makes of its own factor."""
 
@@ -55,7 +85,7 @@ class Additive:
     q: Row
 
 
-Rule = Tableau | Adams | Milstein | Additive
+Rule = Tableau | Adams | Milstein | Additive | Rosenbrock
 
 
 @record
@@ -87,7 +117,12 @@ class Solver:
     @property
     def adaptive(self) -> bool:
         """Whether it chooses its steps."""
-        return isinstance(self.rule, Tableau) and bool(self.rule.error)
+        return self.implicit or (isinstance(self.rule, Tableau) and bool(self.rule.error))
+
+    @property
+    def implicit(self) -> bool:
+        """Whether its steps solve equations with the velocity's derivatives."""
+        return isinstance(self.rule, Rosenbrock)
 
     @property
     def plannable(self) -> bool:
@@ -170,6 +205,42 @@ _BOSH3 = Tableau(
     (_row(1, "-4/3", "5/9"), _row(0, 1, "-2/3"), _row(0, "4/3", "-8/9"), _row(0, -1, 1)),
 )
 
+# Rodas5P, of Steinebach 2023, as OrdinaryDiffEq.jl prints it: stiffly accurate, L-stable, with an embedded method of order four.
+_RODAS5P = Rosenbrock(
+    Fraction("0.21193756319429014"),
+    (
+        (),
+        _row("3.0"),
+        _row("2.849394379747939", "0.45842242204463923"),
+        _row("-6.954028509809101", "2.489845061869568", "-10.358996098473584"),
+        _row("2.8029986275628964", "0.5072464736228206", "-0.3988312541770524", "-0.04721187230404641"),
+        _row("-7.502846399306121", "2.561846144803919", "-11.627539656261098", "-0.18268767659942256", "0.030198172008377946"),
+        _row("-7.502846399306121", "2.561846144803919", "-11.627539656261098", "-0.18268767659942256", "0.030198172008377946", 1),
+        _row("-7.502846399306121", "2.561846144803919", "-11.627539656261098", "-0.18268767659942256", "0.030198172008377946", 1, 1),
+    ),
+    (
+        (),
+        _row("-14.155112264123755"),
+        _row("-17.97296035885952", "-2.859693295451294"),
+        _row("147.12150275711716", "-1.41221402718213", "71.68940251302358"),
+        _row("165.43517024871676", "-0.4592823456491126", "42.90938336958603", "-5.961986721573306"),
+        _row("24.854864614690072", "-3.0009227002832186", "47.4931110020768", "5.5814197821558125", "-0.6610691825249471"),
+        _row("30.91273214028599", "-3.1208243349937974", "77.79954646070892", "34.28646028294783", "-19.097331116725623", "-28.087943162872662"),
+        _row("37.80277123390563", "-3.2571969029072276", "112.26918849496327", "66.9347231244047", "-40.06618937091002", "-54.66780262877968", "-9.48861652309627"),
+    ),
+    _row(0, "0.6358126895828704", "0.4095798393397535", "0.9769306725060716", "0.4288403609558664", 1, 1, 1),
+    _row(
+        "0.21193756319429014", "-0.42387512638858027", "-0.3384627126235924", "1.8046452872882734", "2.325825639765069",
+        0, 0, 0,
+    ),
+    # Of order four.
+    (
+        _row("25.948786856663858", "-2.5579724845846235", "10.433815404888879", "-2.3679251022685204", "0.524948541321073", "1.1241088310450404", "0.4272876194431874", "-0.17202221070155493"),
+        _row("-9.91568850695171", "-0.9689944594115154", "3.0438037242978453", "-24.495224566215796", "20.176138334709044", "15.98066361424651", "-6.789040303419874", "-6.710236069923372"),
+        _row("11.419903575922262", "2.8879645146136994", "72.92137995996029", "80.12511834622643", "-52.072871366152654", "-59.78993625266729", "-0.15582684282751913", "4.883087185713722"),
+    ),
+)  # fmt: skip
+
 _STEPS, _TOLERANCES = ("steps", "adjoint"), ("rtol", "atol", "max_steps", "adjoint")
 
 SOLVERS: dict[str, Solver] = {
@@ -228,6 +299,13 @@ SOLVERS: dict[str, Solver] = {
         ),
         Solver("bosh3", 3, _BOSH3, "Bogacki and Shampine 1989", ("#5f9ea0", "h"), "bosh3", _TOLERANCES),
         Solver("tsit5", 5, _TSIT5, "Tsitouras 2011", ("#c0504d", "<"), "dopri5", _TOLERANCES),
+        Solver("rodas5", 5, _RODAS5P, "Steinebach 2023", ("#8c564b", "d"), options=("rtol", "atol", "max_steps")),
         Solver("dopri5", 5, _DOPRI5, "Dormand and Prince 1980", ("#4f81bd", ">"), "dopri5", _TOLERANCES),
     )
 }  # fmt: skip
+
+
+def takes_derivatives(node: Node) -> bool:
+    """Whether an integral takes derivatives for itself: of its velocity, or of the condition that ends it."""
+    integral = node.structure
+    return isinstance(integral, Integrate) and (integral.until or SOLVERS[integral.method].implicit)

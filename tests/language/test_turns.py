@@ -11,9 +11,11 @@ import pytest
 
 from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
+from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import turns_of
 from mai.compiler.ir.structure import Loop
 from mai.compiler.onnx.export import export
+from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
 from mai.runtime import load
@@ -139,3 +141,12 @@ def test_mistakes_deep_inside_are_found_soon(inner: str, tmp_path: Path) -> None
     began = time.process_time()
     diagnostics(f"export f(x: [2]) -> [2] {{\n{head}{inner}\n{tail}return x\n}}\n", tmp_path)
     assert time.process_time() - began < 60  # it took 2^20 times as long as one body would
+
+
+@pytest.mark.parametrize(
+    "loop", ["repeat 3 { x = 0.5 * x }", "repeat 3 shared { x = 0.5 * x }", "repeat n { x = 0.5 * x }"]
+)
+def test_a_list_of_numbers_is_a_state(loop: str, program: Maker) -> None:
+    text = f"export f(a: [], n: int = 3) -> [2] {{\n  x = [8, 16]\n  {loop}\n  return a * x\n}}\n"
+    graph = forms.prepare(program(text).exports["f"])
+    np.testing.assert_allclose(evaluate(graph, {"a": np.ones(1)}, {"n": 3}, {})[0], [[1, 2]])

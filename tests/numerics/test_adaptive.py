@@ -70,9 +70,10 @@ def test_the_error_is_within_the_tolerance(solver: str, system: str, program: Ma
     for found in (y, in_torch, in_onnx):
         np.testing.assert_allclose(found, exact, atol=FAR.get(solver, 1e-4))
     for found in (torch_counts, onnx_counts):
-        np.testing.assert_allclose(found, counts, atol=24)
+        np.testing.assert_allclose(found, counts, atol=24, rtol=0.1 if SOLVERS[solver].implicit else 0)
     rule = SOLVERS[solver].rule
-    assert isinstance(rule, Tableau) and (counts % (len(rule.c) - 1) == 2 % (len(rule.c) - 1)).all()
+    stages = len(rule.c) - 1 if isinstance(rule, Tableau) else 8
+    assert (counts % stages == 2 % stages).all()
 
 
 @pytest.mark.slow

@@ -158,6 +158,12 @@ CASES = {
             final_logit_softcapping=4.0, attn_implementation="eager")),
         "predict", {"x": tokens(3, 17)}, logits,
     ),
+    "mamba": Case(
+        "mamba", {"vocab": VOCAB, "d": WIDTH, "depth": DEPTH, "inner": 2 * WIDTH, "m": 5, "rank": 3},
+        transformers("MambaForCausalLM", "MambaConfig", vocab_size=VOCAB, hidden_size=WIDTH, num_hidden_layers=DEPTH,
+                     state_size=5, time_step_rank=3, pad_token_id=0),
+        "predict", {"x": tokens(3, 37)}, logits,
+    ),
     "bert": Case(
         "bert", BERT_SETS, BERT, "encode", PADDED, lambda m, i: bert(m, i).last_hidden_state, PADDED["seen"] > 0,
     ),

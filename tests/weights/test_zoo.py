@@ -33,9 +33,9 @@ def test_the_zoo_computes_what_the_reference_does(name: str, tmp_path: Path) -> 
     assert np.abs(found[kept] - expected[kept]).max() < TOLERANCE * max(1, np.abs(expected).max())
 
 
-@pytest.mark.parametrize("name", ["llama, stretched as 3.1", "qwen2", "mistral", "mixtral", "gemma2"])
+@pytest.mark.parametrize("name", ["llama, stretched as 3.1", "qwen2", "mistral", "mixtral", "gemma2", "mamba"])
 def test_the_incremental_form_generates_what_the_reference_does(name: str, tmp_path: Path) -> None:
-    """Stretched positions, biases of the keys, windows, experts and capped scores, a token at a time."""
+    """Stretched positions, biases of the keys, windows, experts, capped scores and recurrences, a token at a time."""
     case = CASES[name]
     model, program = case.model(), program_of(case, tmp_path)
     saved(model, program)

@@ -14,7 +14,7 @@ from mai.compiler.elaborate.blocks.event import as_examples, check_method, read_
 from mai.compiler.elaborate.blocks.kept_along import Kept, read_kept
 from mai.compiler.elaborate.blocks.loop_states import State, leave, settle, states_of
 from mai.compiler.elaborate.blocks.noise import Noises, not_stochastic, step_names
-from mai.compiler.elaborate.blocks.solver import Method, read_method
+from mai.compiler.elaborate.blocks.solver import Method, check_count, read_method
 from mai.compiler.elaborate.context import Context
 from mai.compiler.elaborate.statement_rules import belongs_elsewhere, elaborates
 from mai.compiler.ir.graph import Node, Region, Value
@@ -122,6 +122,7 @@ def _integrate(e: Context, env: Environment, statement: ast.Integrate) -> Bindin
     states = _moved_states(e, env, integral)
     steps = [] if method.steps is None else [e.builder.size(method.steps)]
     regions, states = _velocity_region(e, env, integral, states, steps)
+    check_count(e, statement, method, states)
     kept = read_kept(e, env, statement, method, states, integral.course.way(e)) if statement.keeps else []
     node = _node(e, integral, regions, states, steps, kept)
     leave(env, states, node.outputs)

@@ -36,7 +36,7 @@ def states_of(e: Context, env: Environment, names: Sequence[ast.Identifier]) -> 
         value = env.names.get(name.id)
         if isinstance(value, Poison):
             raise Stop
-        if isinstance(value, Value) or is_number(value):
+        if isinstance(value, (Value, list)) or is_number(value):
             states.append(State(name.id, env.where.get(name.id, name.span), e.value(value, name.span)))
     return states
 

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Poison
-from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS
+from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS, State
 from mai.compiler.elaborate.context import Context, Stop
 from mai.compiler.elaborate.repairs import positive
-from mai.compiler.ir.sizes import Size
+from mai.compiler.ir.operation import describe
+from mai.compiler.ir.sizes import Size, product
 from mai.compiler.solvers import SOLVERS, Solver
 from mai.spec import ast
 from mai.spec.diagnostics import Help
@@ -17,6 +18,7 @@ from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 
 Option = bool | int | float
+MOST_NUMBERS = 4096  # That an implicit method solves for.
 
 
 @record
@@ -46,6 +48,27 @@ def read_method(e: Context, env: Environment, written: ast.Expr) -> Method:
     if isinstance(steps, int) and steps > MAX_TURNS:
         raise e.fail("repeat-too-long", written.span, f"{steps:,} steps are more than {MAX_TURNS:,}")
     return Method(solver, steps, options)
+
+
+def check_count(e: Context, statement: ast.Integrate, method: Method, states: Sequence[State]) -> None:
+    """How many numbers an implicit method solves for is known, and their square is not too many.
+
+    Raises:
+        Stop: it is not.
+    """
+    if not method.solver.implicit:
+        return
+    span, name, help = statement.solver.span, method.solver.name, "`dopri5()` and `tsit5()` solve no equations"
+    for state in states:
+        if not isinstance(product(state.first.type.shape), int):
+            message = f"`{name}` solves for all numbers of `{state.name}` at once: how many there are must be known"
+            raise e.fail("dimension-unknown", span, message, label=describe(state.first.type.shape), help=help)
+    total = sum(n for state in states if isinstance(n := product(state.first.type.shape), int))
+    if total > MOST_NUMBERS:
+        message = (
+            f"`{name}` solves for {total:,} numbers at once, with a matrix of as many rows: up to {MOST_NUMBERS:,} are"
+        )
+        raise e.fail("dimension-too-large", span, message, help=help)
 
 
 def _solver(e: Context, written: ast.Expr) -> Solver:

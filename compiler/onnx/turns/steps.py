@@ -46,8 +46,20 @@ class Turn:
 
 
 def kept(before: Turn, after: Turn) -> Array:
-    """Whether a step was kept, for each example and turn: time has passed, or an event lies in it."""
-    return np.asarray((after.tau > before.tau) | ends(before, after))
+    """Whether a step was kept, for each example and turn: time has passed, or an event lies in it.
+
+    A step so short that no time passes in float32 is kept where the states move.
+    """
+    return np.asarray((after.tau > before.tau) | ends(before, after) | _moves(before, after))
+
+
+def _moves(before: Turn, after: Turn) -> Array:
+    """Whether a state or its velocity is another after a turn."""
+    moved = np.zeros(before.tau.shape, bool)
+    for a, b in zip([*before.states, *before.slopes], [*after.states, *after.slopes], strict=True):
+        differs = (a != b) & ~(np.isnan(a) & np.isnan(b))
+        moved |= differs.any(tuple(range(moved.ndim, a.ndim)))
+    return moved
 
 
 def ends(before: Turn, after: Turn) -> Array:

@@ -138,6 +138,9 @@ class Conv(Operation):
     attributes = STILL
     alignment = Alignment.NONE
     unled = (1, 2)
+    unled_help = (
+        "let each example scale the channels that come in or go out, `s[:, None, None] * x`, and not the windows"
+    )
 
     @classmethod
     def shape(cls, x: Type, weight: Type, bias: Type | None = None, **laid: Unpack[Laid]) -> Type:
@@ -283,6 +286,9 @@ class ConvTranspose(Operation):
     attributes = {**STILL, "lost": (0, 0)}
     alignment = Alignment.NONE
     unled = (1, 2)
+    unled_help = (
+        "let each example scale the channels that come in or go out, `s[:, None, None] * x`, and not the windows"
+    )
 
     @classmethod
     def shape(cls, x: Type, weight: Type, bias: Type | None = None, *, lost: Counts, **laid: Unpack[Laid]) -> Type:

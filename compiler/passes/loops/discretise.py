@@ -97,7 +97,9 @@ def _problem(copier: Copier, node: Node, start: Value, stop: Value, states: list
         builder.span, builder.scope = node.span, node.scope
         return [copier[v] for v in body.outputs]
 
-    ending_here, problem = ends if until else None, partial(Problem, builder, start, stop, states, velocity, stages)
+    inner = sum(n.op is Integrate for region in node.regions for n in region.walk())
+    ending_here = ends if until else None
+    problem = partial(Problem, builder, start, stop, states, velocity, stages, inner=inner)
     if not Integrate.of(node).noises:
         return problem(ending_here)
     from mai.compiler.passes.loops.influence import influence_of  # Few integrals have noise.
