@@ -21,7 +21,9 @@ from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, StopGrad
 from mai.compiler.ops.elementwise.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
 from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.ops.products.chosen import ChosenAffine
+from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.ops.products.product import Matmul
+from mai.compiler.ops.shapes.shape import Transpose
 from mai.compiler.passes.loops.recurrence import Recurrence, Update, find_recurrence
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.torch.adjoint import adjoint
@@ -101,6 +103,8 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         if self.in_blocks and _is_thin(node):
             return [_thin_product(*inputs, of_row=node.inputs[0].type.shape[-2] == 1)]
         results = node.op.torch(self.code.torch, *inputs, **attributes)
+        if node.op is Transpose and _is_convolved(node.inputs[0]):
+            return [results.contiguous()]
         return list(results) if isinstance(results, tuple) else [results]
 
     # -------------------------------------------------------------------- sizes
@@ -251,6 +255,11 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
                 names |= sizes.symbols(size)
         sources, own = self.graph.sources, made_in(region)
         return sorted(n for n in names if n in sources and sources[n] not in own)
+
+
+def _is_convolved(value: Value) -> bool:
+    """Whether an image has just been made: each product that reads it with its channels last would copy it for itself."""
+    return value.producer is not None and value.producer.op is Conv
 
 
 def _is_thin(node: Node) -> bool:

@@ -137,15 +137,18 @@ class _Recurrence(torch.autograd.Function):
     def forward(ctx: Any, plan: Plan, *tensors: Tensor) -> tuple[Tensor, ...]:
         states, tables, outer, _ = plan.split(tensors)
         ctx.plan, ctx.autocast = plan, _autocast(states[0].device.type)
-        firsts, kept = [], []
+        firsts: list[Tensor] = []
+        kept: list[Tensor] = []
         with ctx.autocast:
             for turns in plan.blocks():
                 firsts += states
                 block = Block(plan, turns, states, plan.rows(tables, turns), outer)
                 states = block.last
-                kept.append(block.kept)
+                kept = kept or [row.new_empty(plan.count, *row.shape[1:]) for row in block.kept]
+                for rows, row in zip(kept, block.kept, strict=True):
+                    rows[turns.start : turns.stop] = row
         ctx.save_for_backward(*tensors, *firsts)
-        return *states, *(torch.cat(parts) for parts in zip(*kept, strict=True))
+        return *states, *kept
 
     @staticmethod
     @once_differentiable
