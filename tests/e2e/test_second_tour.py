@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from scipy.integrate import solve_ivp
 
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Trained
@@ -18,7 +19,10 @@ from mai.compiler.training.options import Options
 from mai.runtime import load
 from mai.spec import ast
 
-SPECS = sorted((Path(__file__).parent / "second_tour").glob("*.mai"))
+FOLDER = Path(__file__).parent / "second_tour"
+EQUATIONS = FOLDER / "pendulum.mai"  # Which have nothing to train.
+SHOWN = [Path(__file__).parents[2] / "examples" / f"{name}.mai" for name in ("deep_equilibrium", "realnvp")]
+SPECS = [*sorted(set(FOLDER.glob("*.mai")) - {EQUATIONS}), *SHOWN]
 POINTS, ROWS = 32, 40
 
 
@@ -53,7 +57,7 @@ def test_a_spec_trains_and_compiles(path: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_a_routed_text_is_that_of_whole_rows(tmp_path: Path) -> None:
     """Windows, experts, several ends and a search, with a cache and without, for prompts of different lengths."""
-    program = check(SPECS[0].parent / "routed.mai").program
+    program = check(FOLDER / "routed.mai").program
     assert program is not None
     weights = load_weights(program, None)[0]
     rng = np.random.default_rng(0)
@@ -65,3 +69,25 @@ def test_a_routed_text_is_that_of_whole_rows(tmp_path: Path) -> None:
             path = export(program, name, Trained(weights), tmp_path, CompileOptions(cache=cache)).path
             texts.append(load(path, providers="cpu")(prompt=prompt, count=20, **seeded))
         np.testing.assert_array_equal(*texts)
+
+
+@pytest.mark.slow
+def test_a_stiff_equation_an_event_and_noise(tmp_path: Path) -> None:
+    """Beside scipy's Radau, the closed form of a fall, and the moments of noise."""
+    checked = check(EQUATIONS)
+    assert checked.program is not None and not checked.diagnostics
+    files = {name: load(export(checked.program, name, Trained({}), tmp_path).path) for name in checked.program.exports}
+    starts, horizon = np.array([[2, 0], [0.5, 1]], np.float32), np.array([100, 300], np.float32)
+    found = files["van_der_pol"](x0=starts, horizon=horizon)
+    for i, (start, end) in enumerate(zip(starts.tolist(), horizon.tolist(), strict=True)):
+        exact = solve_ivp(
+            lambda t, x: [x[1], 200 * (1 - x[0] ** 2) * x[1] - x[0]], (0, end), start, "Radau", rtol=1e-9, atol=1e-11
+        )
+        np.testing.assert_allclose(found[i], exact.y[:, -1], rtol=2e-4, atol=2e-4)
+    height, speed = np.array([1, 20, 0.1], np.float32), np.array([0, 5, -3], np.float32)
+    falls = files["bounce"](height=height, speed=speed)
+    root = np.sqrt(speed**2 + 2 * 9.81 * height)
+    np.testing.assert_allclose(falls["hit"], (speed + root) / 9.81, rtol=2e-6)
+    np.testing.assert_allclose(falls["v"], -root, rtol=2e-6)
+    ended = files["driven"](x0=np.tile(np.float32([0, 0]), (4, 1)), seed=3)
+    np.testing.assert_array_equal(ended, 0)  # The pendulum rests, and so does the noise, which is proportional to it.

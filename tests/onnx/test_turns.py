@@ -232,3 +232,14 @@ def test_digits_that_agree_are_said(program: Maker) -> None:
     told = Gate(prepared, weights, DEFAULTS).metastable(2e-3)
     assert "only 2 digits of its results" in told.message
     assert "not at a finite number: no digit" in Gate(prepared, weights, DEFAULTS).metastable(float("inf")).message
+
+
+def test_a_way_that_begins_with_no_number_is_alike_in_both(program: Maker, tmp_path: Path) -> None:
+    text = (
+        "export f(x: []) -> ([], []) {\n  y = log(x)\n  z = log(-1 - x * x)\n"
+        "  integrate s in 0..1 using dopri5(max_steps = 20) {\n    dy/ds = -y\n  }\n"
+        "  integrate s in 0..1 using dopri5(max_steps = 20) {\n    dz/ds = -z\n  }\n"
+        "  return (y, where(z > 0, z, 0))\n}\n"
+    )
+    written = export(program(text), "f", Trained({}), tmp_path)
+    assert written.error is not None and written.error < 1e-4

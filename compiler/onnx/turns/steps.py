@@ -57,8 +57,7 @@ def _moves(before: Turn, after: Turn) -> Array:
     """Whether a state or its velocity is another after a turn."""
     moved = np.zeros(before.tau.shape, bool)
     for a, b in zip([*before.states, *before.slopes], [*after.states, *after.slopes], strict=True):
-        differs = (a != b) & ~(np.isnan(a) & np.isnan(b))
-        moved |= differs.any(tuple(range(moved.ndim, a.ndim)))
+        moved |= ~_equal(a, b).all(tuple(range(moved.ndim, a.ndim)))
     return moved
 
 
@@ -104,6 +103,7 @@ def error_excess(before: Turn, file: Turn, torch: Turn, control: StepControl) ->
     excess = np.where(np.isnan(gap), np.inf, gap / np.maximum(allowed + SHARE * np.maximum(low, least), 1e-30))
     # Who stops in a step lets its length stand, which says nothing of its error.
     told = (ends(before, file) == ends(before, torch)) | (kept(before, file) != kept(before, torch))
+    told &= ~(np.isnan(file.length) & np.isnan(torch.length))  # Ways that began with no numbers.
     return np.asarray(np.where(before.going & ~_stands(before) & told, excess, 0.0))
 
 
@@ -117,8 +117,10 @@ def increment_excess(before: Turn, file: Turn, torch: Turn, tolerance: float) ->
     for y, a, b, rounding in zip(before.states, file.states, torch.states, roundings, strict=True):
         change, size = _largest(b - y, before), _largest(y, before)
         allowed = tolerance * change + ROUNDINGS * (length * rounding + EPSILON * size)
-        apart = _largest(a - b, before)
-        excesses.append(np.where(same, apart / np.maximum(allowed, 1e-38), 0.0))
+        with np.errstate(invalid="ignore"):
+            apart = _largest(np.where(_equal(a, b), 0.0, a - b), before)
+        excess = np.where(apart == 0, 0.0, apart / np.maximum(allowed, 1e-38))
+        excesses.append(np.where(same, np.where(np.isnan(excess), np.inf, excess), 0.0))
     return excesses
 
 
@@ -132,7 +134,9 @@ def first_length_excess(file: Turn, torch: Turn, control: StepControl) -> Array:
     share = ROUNDINGS * _size(file.states, roundings, file, control) / guess / speed
     with np.errstate(divide="ignore", invalid="ignore"):
         apart = np.abs(np.log(file.length.astype(np.float64) / torch.length))
-    return np.asarray(np.where(file.length == torch.length, 0.0, apart / (np.log1p(share) / control.order + SHARE)))
+    return np.asarray(
+        np.where(_equal(file.length, torch.length), 0.0, apart / (np.log1p(share) / control.order + SHARE))
+    )
 
 
 def _taken_length(before: Turn) -> Array:
@@ -159,6 +163,11 @@ def _errors(kept: Array, factor: Array, order: int) -> tuple[Array, Array]:
     outside = (factor > LARGEST * (1 + EXACT)) | (factor < least * (1 - EXACT))
     outside |= ~kept & (factor > SAFETY * (1 + EXACT))
     return np.where(outside, np.nan, low), np.where(outside, np.nan, high)
+
+
+def _equal(a: Array, b: Array) -> Array:
+    """Where two numbers are the same, or both none."""
+    return np.asarray((a == b) | (np.isnan(a) & np.isnan(b)))
 
 
 def _largest(slope: Array, turn: Turn) -> Array:
