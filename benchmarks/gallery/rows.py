@@ -91,6 +91,15 @@ ROWS = (
         shows=("layer", "net"),
     ),
     Row(
+        "deep_equilibrium",
+        "Infinitely many equal layers",
+        r"z^\star = f_\theta(z^\star, x), \qquad \frac{dz^\star}{d\theta} = (I - \partial_z f)^{-1}\, \partial_\theta f",
+        "Turns until nothing moves, and the derivative of the limit itself (Bai et al. 2019).",
+        classified("deep_equilibrium"),
+        100,
+        shows=("net f", "layer"),
+    ),
+    Row(
         "neural_ode",
         "Infinite depth (8)",
         r"\frac{dx}{ds} = U_s^\top \tanh(V_s x + b_s), \quad s \in [0, 1]",
@@ -168,6 +177,15 @@ ROWS = (
         ),
         200,
         shows=("net log_density", "train"),
+    ),
+    Row(
+        "realnvp",
+        "A flow of couplings",
+        r"(a, b) \mapsto \big(b \odot e^{s_k(a)} + t_k(a),\ a\big), \qquad \log p(x) = \log p(z) + \sum_k s_k",
+        "Undone exactly, so that its density is known without an equation (Dinh et al. 2017): a family of nets, used both ways.",
+        (sampled("realnvp"),),
+        200,
+        shows=("net", "layer push"),
     ),
     Row(
         "diffusion",

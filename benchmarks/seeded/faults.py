@@ -28,7 +28,7 @@ DENSE, PROBLEM = "compiler/solvers/dense.py", "compiler/solvers/problem.py"
 DERIVATIVE = "compiler/passes/derivatives/derivative.py"
 OF_LOOPS = "compiler/passes/derivatives/derivative_of_loops.py"
 FOLD, SHARE = "compiler/passes/local/fold.py", "compiler/passes/local/share.py"
-DISCRETISE, PAIR = "compiler/passes/loops/discretise.py", "compiler/passes/branches/pair.py"
+EQUAL_STEPS, PAIR = "compiler/solvers/equal_steps.py", "compiler/passes/branches/pair.py"
 TURN = "compiler/passes/text/turn.py"
 
 FAULTS = (
@@ -51,7 +51,7 @@ FAULTS = (
     Fault("steps are kept whatever their error", ADAPTIVE, "error.emit(logic.LessEqual, 1.0)", "error.emit(logic.LessEqual, 1e6)"),
     Fault("time goes on where a step is refused", ADAPTIVE, "kept.where(tau + length, tau).value", "(tau + length).value"),
     Fault("the next step begins with the first velocity", ADAPTIVE,
-          "self._chosen(kept, slopes[-1], at.slopes)", "self._chosen(kept, slopes[0], at.slopes)"),
+          "self.chosen(kept, slopes[-1], at.slopes)", "self.chosen(kept, slopes[0], at.slopes)"),
     Fault("dense output forgets the step's length", DENSE, "state.unsqueeze(*front) + total * length", "state.unsqueeze(*front) + total"),
     Fault("the noise of Stratonovich counts as Ito's", TABLEAUS,
           '_row("1/2", "1/2"), _row(0, 1)),\n            "Rümelin 1982"', '_row(1, 0), _row(0, 1)),\n            "Rümelin 1982"'),
@@ -66,10 +66,10 @@ FAULTS = (
     Fault("0 - x is x", FOLD, "el.Subtract: (0, (1,))", "el.Subtract: (0, (0, 1))"),
     Fault("a - b is b - a", SHARE, "frozenset(inputs) if node.op.commutes else inputs", "frozenset(inputs)"),
     Fault("loops of the same states are the same", SHARE, " and _bodies(node, {}) == _bodies(other, {})", ""),
-    Fault("a path begins at its end", DISCRETISE,
+    Fault("a path begins at its end", EQUAL_STEPS,
           "builder.emit(Concat, first, rows, axis=axis, name=rows.name)", "builder.emit(Concat, rows, first, axis=axis, name=rows.name)"),
-    Fault("time goes the other way", DISCRETISE,
-          "builder.emit(el.Subtract, stop, start), builder.emit(el.ToReal, steps)", "builder.emit(el.Subtract, start, stop), builder.emit(el.ToReal, steps)"),
+    Fault("time goes the other way", EQUAL_STEPS,
+          "builder.emit(el.Subtract, problem.stop, problem.start)", "builder.emit(el.Subtract, problem.start, problem.stop)"),
     Fault("of two branches the first is taken for both", PAIR, "index=branch, name=value.name", "index=0, name=value.name"),
     Fault("positions begin anew in each turn of a text", TURN,
           'place = self.emit(el.Add, self.emit(Iota, count=self.new, name="places"), self.before)', 'place = self.emit(Iota, count=self.new, name="places")'),

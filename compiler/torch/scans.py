@@ -11,11 +11,12 @@ from torch.autograd.function import once_differentiable
 
 def scan(a: Tensor, b: Tensor, first: Tensor) -> Tensor:
     """The states h_t = a_t h_{t-1} + b_t, [1 + turns, ...], from the first on; a and b are [turns, ...]."""
-    states = torch.empty(len(a) + 1, *first.shape, dtype=torch.promote_types(first.dtype, b.dtype), device=first.device)
-    states[0], states[1:] = first, b
-    steps = states.unbind(0)
-    for slope, before, after in zip(a.to(states.dtype).unbind(0), steps, steps[1:], strict=False):
-        after.addcmul_(slope, before)
+    dtype = torch.promote_types(first.dtype, b.dtype)
+    states = torch.empty(len(a) + 1, *first.shape, dtype=dtype, device=first.device)
+    states[0] = first
+    slopes, offsets, steps = (x.unbind(0) for x in (a.to(dtype), b.to(dtype), states))
+    for slope, offset, before, after in zip(slopes, offsets, steps, steps[1:], strict=False):
+        torch.addcmul(offset, slope, before, out=after)
     return states
 
 

@@ -21,7 +21,8 @@ from mai.spec import ast
 
 FOLDER = Path(__file__).parent / "second_tour"
 EQUATIONS = FOLDER / "pendulum.mai"  # Which have nothing to train.
-SPECS = sorted(set(FOLDER.glob("*.mai")) - {EQUATIONS})
+SHOWN = [Path(__file__).parents[2] / "examples" / f"{name}.mai" for name in ("deep_equilibrium", "realnvp")]
+SPECS = [*sorted(set(FOLDER.glob("*.mai")) - {EQUATIONS}), *SHOWN]
 POINTS, ROWS = 32, 40
 
 
