@@ -62,7 +62,7 @@ WORDS = (
     Word("weights", "declaration", "Which tensor of a file each parameter starts from.", "weights from PATH {RULES}",
          begins=r"(?=\s+from\b)"),
     Word("param", "statement", "A tensor that training moves.", "param NAME: TYPE[ = FIRST]"),
-    Word("state", "statement", "A tensor of a net that training does not move: running statistics.", "state NAME[: TYPE][ = FIRST]"),
+    Word("state", "statement", "A tensor of a net that training does not move: running statistics.", "state NAME: TYPE[ = FIRST]"),
     Word("return", "statement", "The result of a function; several stand in brackets.", "return VALUE", ast.Return,
          before_value=True),
     Word("if", "statement", "A choice that is made when the file is compiled.", "if CONDITION { THEN }[ else { OTHERWISE }]", ast.If),

@@ -299,7 +299,7 @@ SOLVERS: dict[str, Solver] = {
         ),
         Solver("bosh3", 3, _BOSH3, "Bogacki and Shampine 1989", ("#5f9ea0", "h"), "bosh3", _TOLERANCES),
         Solver("tsit5", 5, _TSIT5, "Tsitouras 2011", ("#c0504d", "<"), "dopri5", _TOLERANCES),
-        Solver("rodas5", 5, _RODAS5P, "Steinebach 2023", ("#8c564b", "d"), options=("rtol", "atol", "max_steps")),
+        Solver("rodas5", 5, _RODAS5P, "Steinebach 2023", ("#c0392b", "d"), options=("rtol", "atol", "max_steps")),
         Solver("dopri5", 5, _DOPRI5, "Dormand and Prince 1980", ("#4f81bd", ">"), "dopri5", _TOLERANCES),
     )
 }  # fmt: skip

@@ -224,7 +224,7 @@ class Trainer:
         self.recorder.start(start)
         step = start
         while step < self.steps and not self.stop:
-            report = (step + 1) % every == 0 or step + 1 == self.steps or self._is_evaluated(step + 1)
+            report = (step + 1) % every == 0 or step + 1 == self.steps or self._is_asked_for(step + 1)
             loss = self.step(step, report)
             step += 1
             self.recorder.keep(step)
@@ -248,11 +248,15 @@ class Trainer:
         metrics.write(self.stage.before + step, {**values, **more})
         meter.show(step, values)
 
+    def _is_asked_for(self, step: int) -> bool:
+        """Whether the spec says that the held-out examples are looked at after so many steps."""
+        every = self.training.settings.evaluate
+        return every is not None and step % every == 0
+
     def _is_evaluated(self, step: int) -> bool:
         """Whether the held-out examples are looked at after so many steps."""
-        every = self.training.settings.evaluate
-        if every is not None:
-            return step % every == 0 or step == self.steps
+        if self.training.settings.evaluate is not None:
+            return self._is_asked_for(step) or step == self.steps
         return step % max(1, self.steps // VALIDATIONS) < max(1, self.steps // REPORTS) or step == self.steps
 
     def _has_ended(self, step: int) -> bool:

@@ -172,7 +172,9 @@ class Calls:
             raise self.e.fail("recursive-call", span, f"calls are nested more than {MAX_CALL_DEPTH} deep here")
         env, scope = Environment(function.module), self._scope_of(function)
         self._bind_statics(env, function, bound, span)
-        with self.e.weight_scope(scope):
+        around = self.e.builder.scope
+        with self.e.weight_scope(scope):  # A default names its parameters inside; what it is made of stands around the call.
+            self.e.builder.scope = around
             fitted = self._fit_all(env, function, bound)
         return self._inline(env, function, fitted, scope, span)
 
