@@ -173,7 +173,7 @@ class Calls:
         env, scope = Environment(function.module), self._scope_of(function)
         self._bind_statics(env, function, bound, span)
         around = self.e.builder.scope
-        with self.e.weight_scope(scope):  # A default names its parameters inside; what it is made of stands around the call.
+        with self.e.weight_scope(scope):  # Where a default names its parameters; its nodes stand around the call.
             self.e.builder.scope = around
             fitted = self._fit_all(env, function, bound)
         return self._inline(env, function, fitted, scope, span)
