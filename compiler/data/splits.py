@@ -81,14 +81,12 @@ class RandomSplit(Split):
         return _cut(order, held_out, test)
 
 
-class TimeSplit(Split):
-    """The latest rows are for tests, those before them are held out; rows of one time stay together."""
+class ColumnSplit(Split):
+    """A split that looks at one column."""
 
-    name: ClassVar[str] = "by_time"
     column: str
     share: float = setting(default=HELD_OUT, ge=0, lt=1)
     test: float = setting(default=0.0, ge=0, lt=1)
-    of_time: ClassVar[bool] = True
 
     @property
     def key(self) -> str:
@@ -97,6 +95,13 @@ class TimeSplit(Split):
     @property
     def shares(self) -> tuple[float, float]:
         return self.share, self.test
+
+
+class TimeSplit(ColumnSplit):
+    """The latest rows are for tests, those before them are held out; rows of one time stay together."""
+
+    name: ClassVar[str] = "by_time"
+    of_time: ClassVar[bool] = True
 
     def parts(self, count: int, key: Array | None) -> Parts:
         import numpy as np
@@ -114,22 +119,11 @@ class TimeSplit(Split):
         return Parts(*(_some(np.flatnonzero(rows)) for rows in (~late, late & ~tests, tests)))
 
 
-class GroupSplit(Split):
+class GroupSplit(ColumnSplit):
     """A random share of the groups is held out: the rows of a person, or of a device, are never on both sides."""
 
     name: ClassVar[str] = "by_group"
-    column: str
-    share: float = setting(default=HELD_OUT, ge=0, lt=1)
-    test: float = setting(default=0.0, ge=0, lt=1)
     seed: int = setting(default=0, ge=0, le=MANY)
-
-    @property
-    def key(self) -> str:
-        return self.column
-
-    @property
-    def shares(self) -> tuple[float, float]:
-        return self.share, self.test
 
     def parts(self, count: int, key: Array | None) -> Parts:
         import numpy as np
@@ -147,26 +141,14 @@ class GroupSplit(Split):
         part_of_group = np.zeros(len(groups), np.int8)
         part_of_group[order[:first]] = 1
         part_of_group[order[first:second]] = 2
-        part = part_of_group[of_row]
-        return Parts(*(_some(np.flatnonzero(part == each)) for each in range(3)))
+        return _parts_by_number(part_of_group[of_row])
 
 
-class StratifiedSplit(Split):
+class StratifiedSplit(ColumnSplit):
     """The same random share of every label is held out, and of every label something is trained on."""
 
     name: ClassVar[str] = "stratified"
-    column: str
-    share: float = setting(default=HELD_OUT, ge=0, lt=1)
-    test: float = setting(default=0.0, ge=0, lt=1)
     seed: int = setting(default=0, ge=0, le=MANY)
-
-    @property
-    def key(self) -> str:
-        return self.column
-
-    @property
-    def shares(self) -> tuple[float, float]:
-        return self.share, self.test
 
     def parts(self, count: int, key: Array | None) -> Parts:
         import numpy as np
@@ -186,7 +168,7 @@ class StratifiedSplit(Split):
         if (self.share and not (parts == 1).any()) or (self.test and not (parts == 2).any()):
             few = f"each of the {len(labels)} labels has too few rows"
             raise bad(f"`stratified({self.column})` keeps no row aside: {few} for a share of {self.share:g}")
-        return Parts(*(_some(np.flatnonzero(parts == each)) for each in range(3)))
+        return _parts_by_number(parts)
 
 
 SPLITS: dict[str, type[Split]] = {each.name: each for each in (RandomSplit, TimeSplit, GroupSplit, StratifiedSplit)}
@@ -199,6 +181,13 @@ def usual_parts(count: int) -> Parts:
 
 def _cut(order: Array, held_out: int, test: int) -> Parts:
     return Parts(order[held_out + test :], _some(order[:held_out]), _some(order[held_out : held_out + test]))
+
+
+def _parts_by_number(part: Array) -> Parts:
+    """The rows by the number of their part: 0 is trained on, 1 held out, 2 for tests."""
+    import numpy as np
+
+    return Parts(*(_some(np.flatnonzero(part == each)) for each in range(3)))
 
 
 def _groups(rows: Array, begin: int, wanted: int, most: int) -> int:

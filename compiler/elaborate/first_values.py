@@ -12,7 +12,7 @@ from contextlib import contextmanager
 
 from mai.compiler.elaborate.context import Context
 from mai.compiler.ir.builder import Builder
-from mai.compiler.ir.graph import COMPUTED, TABLE, Graph, Initial, Node, Value
+from mai.compiler.ir.graph import COMPUTED, TABLE, Graph, Initial, Node, Value, values_behind
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.rewrite import Copier, reading
 from mai.compiler.ir.structure import Across, WeightOf
@@ -60,17 +60,7 @@ def _makers(value: Value) -> list[Node] | None:
 
 def is_of_examples(value: Value) -> bool:
     """Whether a value is made from all examples: whether an `across` is behind it."""
-    seen: set[Value] = set()
-    waiting = [value]
-    while waiting:
-        node = waiting.pop().producer
-        if node is None:
-            continue
-        if node.op is Across:
-            return True
-        waiting += [v for v in node.inputs if v not in seen]
-        seen.update(node.inputs)
-    return False
+    return any(v.producer is not None and v.producer.op is Across for v in values_behind(value))
 
 
 @contextmanager

@@ -122,6 +122,17 @@ class Region:
                 yield from region.walk()
 
 
+def values_behind(value: Value) -> Iterator[Value]:
+    """A value and all that it is computed from, each once; of loops what their bodies read, too."""
+    waiting, seen = [value], {value}
+    while waiting:
+        each = waiting.pop()
+        yield each
+        fresh = {v for v in each.producer.reads() if v not in seen} if each.producer is not None else set[Value]()
+        seen |= fresh
+        waiting += fresh
+
+
 @record
 class Weight:
     """A parameter of the model: `init` draws or makes its first value; `trained` is False for running statistics.

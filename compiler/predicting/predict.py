@@ -16,10 +16,10 @@ from mai.compiler.data.tables.files import open_table
 from mai.compiler.predicting.inputs import Block, read_inputs
 from mai.compiler.predicting.results import as_columns, table_file
 from mai.runtime.arrays import Array
+from mai.runtime.commands.running import read_value
 from mai.runtime.errors import ModelError
 from mai.runtime.inputs.arguments import unknown_name_error
-from mai.runtime.inputs.labels import label_names
-from mai.runtime.inputs.values import parse_value, split_word
+from mai.runtime.inputs.values import split_word
 from mai.runtime.model.model import Model
 from mai.spec.record import record
 
@@ -84,9 +84,7 @@ def read_settings(model: Model, words: Sequence[str]) -> dict[str, object]:
             raise ModelError("input-unknown", f"`{name}` is a column of the table, and no setting")
         if name not in model.settings:
             raise unknown_name_error(name, list(model.settings))
-        values[name] = parse_value(
-            model.settings[name], text, None, names=label_names(model.manifest, model.settings[name])
-        )
+        values[name] = read_value(model, model.settings[name], text, None)
     return values
 
 

@@ -28,15 +28,17 @@ MOST_NUMBERS = 1 << 27  # Of more examples than have so many numbers, a random p
 
 
 def compute_first_values(
-    program: Program, training: Training, data: Dataset, weights: Weights, seed: int, device: torch.device,
+    program: Program, training: Training, evaluation: Graph, data: Dataset, weights: Weights, seed: int, device: torch.device,
     known: Collection[str],
 ) -> None:  # fmt: skip
     """Give the weights of a train block the values that its examples say, but for those that are `known`.
 
+    `evaluation` is the block's evaluation graph, prepared.
+
     Raises:
         MaiError: `not-finite` for a value that is infinite or NaN.
     """
-    graphs = [(name, graph) for name, graph in _graphs(program, training) if name not in known]
+    graphs = [(name, graph) for name, graph in _graphs(program, training, evaluation) if name not in known]
     if not graphs:
         return
     fields = {n: torch.from_numpy(array).to(device) for n, array in _examples(data).items()}
@@ -56,14 +58,12 @@ def first_values_before(program: Program, training: Training) -> set[str]:
     return lets.union(first.weight for each in earlier for first in each.first_values)
 
 
-def _graphs(program: Program, training: Training) -> Iterator[tuple[str, Graph]]:
+def _graphs(program: Program, training: Training, evaluation: Graph) -> Iterator[tuple[str, Graph]]:
     """The weights, each with the graph of its first value."""
     for name, graph in program.lets.items():
         yield name, forms.prepare(graph)
-    if training.first_values:
-        evaluation = forms.prepare(training.evaluation)
-        for first in training.first_values:
-            yield first.weight, forms.select(evaluation, [first.output])
+    for first in training.first_values:
+        yield first.weight, forms.select(evaluation, [first.output])
 
 
 @torch.no_grad()

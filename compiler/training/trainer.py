@@ -121,7 +121,9 @@ class Trainer:
             known = first_values_before(self.program, self.training)
         else:
             known = loaded_names(self.program, self.options.weights)
-        compute_first_values(self.program, self.training, self.data, self.weights, self.seed, self.device, known)
+        compute_first_values(
+            self.program, self.training, self.evaluation_graph, self.data, self.weights, self.seed, self.device, known
+        )
 
     def _steps(self) -> int:
         settings = self.training.settings

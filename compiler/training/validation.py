@@ -11,7 +11,6 @@ from torch import Tensor
 
 from mai.compiler.data.rows import Rows
 from mai.compiler.ir.graph import Graph
-from mai.compiler.passes import forms
 from mai.compiler.program import Training
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
@@ -48,22 +47,23 @@ class Validation:
         """`loss` and every report by name: means over all examples, or one number of them all."""
         if not self.examples:
             return {}
-        names, parts = self._names, self._parts
-        total = np.zeros(len(self._of_each))
-        shared: list[list[Tensor]] = [[] for _ in (parts.shared if parts else ())]
+        total, shared = np.zeros(len(self._of_each)), [list[Tensor]() for _ in self._parts.shared]
         for begin in range(0, self._count, ROWS):
             fields = on_device({n: a[begin : begin + ROWS] for n, a in self.examples.items()}, self.device)
-            means = [float(m.float().mean()) for m in self._each.plain(fields)]
+            values = self._each.plain(fields)
+            means = [float(m.float().mean()) for m in values[: len(total)]]
             total += min(ROWS, self._count - begin) * np.array(means)
-            for rows, values in zip(shared, self._before.plain(fields) if parts else (), strict=True):
-                rows.append(values)
-        figures = dict(zip((names[place] for place in self._of_each), (total / self._count).tolist(), strict=True))
-        figures |= self._together([torch.cat(rows) for rows in shared]) if parts else {}
-        return {name: figures[name] for name in names.values()}
+            for rows, part in zip(shared, values[len(total) :], strict=True):
+                rows.append(part)
+        figures = dict(
+            zip((self._names[place] for place in self._of_each), (total / self._count).tolist(), strict=True)
+        )
+        if self._of_all:
+            figures |= self._together([torch.cat(rows) for rows in shared])
+        return {name: figures[name] for name in self._names.values()}
 
     def _together(self, shared: Sequence[Tensor]) -> dict[str, float]:
         """The reports of all examples at once, from what is shared of each."""
-        assert self._parts is not None
         needed = {v.name for v in self._parts.whole.inputs}
         fields = on_device({n: a[:] for n, a in self.examples.items() if n in needed}, self.device)
         values = self._after.plain({**fields, **dict(zip(self._parts.shared, shared, strict=True))})
@@ -81,32 +81,26 @@ class Validation:
         return {self.training.objectives[0].output: "loss"} | {r.output: r.name for r in self.training.reports}
 
     @cached_property
-    def _parts(self) -> Parts | None:
+    def _of_all(self) -> list[int]:
         """The reports of all examples, where they are affordable: others are means over some at a time."""
         chosen = [r.output for r in self.training.reports if is_of_all(self.graph, r.output)]
-        parts = split_at_across(self.graph, chosen) if chosen else None
-        return parts if parts is not None and is_affordable(parts.whole, self._count) else None
-
-    @cached_property
-    def _of_all(self) -> list[int]:
-        return [r.output for r in self.training.reports if self._parts and is_of_all(self.graph, r.output)]
+        parts = split_at_across(self.graph, [], chosen)
+        return chosen if is_affordable(parts.whole, self._count) else []
 
     @cached_property
     def _of_each(self) -> list[int]:
         return [output for output in self._names if output not in self._of_all]
 
     @cached_property
-    def _each(self) -> Module:
-        return self._lowered(forms.select(self.graph, self._of_each))
+    def _parts(self) -> Parts:
+        return split_at_across(self.graph, self._of_each, self._of_all)
 
     @cached_property
-    def _before(self) -> Module:
-        assert self._parts is not None
+    def _each(self) -> Module:
         return self._lowered(self._parts.each)
 
     @cached_property
     def _after(self) -> Module:
-        assert self._parts is not None
         return self._lowered(self._parts.whole)
 
     def _lowered(self, graph: Graph) -> Module:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from mai.compiler.ir.graph import Graph, Node, Value
+from mai.compiler.ir.graph import Graph, Node, Value, values_behind
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.structure import Across
 from mai.compiler.ops.losses.matching import Matching
@@ -21,7 +21,7 @@ MOST_NUMBERS = 1 << 26  # Of one value: a matrix of all pairs of examples has mo
 
 @record
 class Parts:
-    """`each` gives, for every example, what `whole` takes under the names of the inputs `shared`."""
+    """`each` gives, for every example, some outputs and then what `whole` takes under the names of the inputs `shared`."""
 
     each: Graph
     whole: Graph
@@ -33,14 +33,15 @@ def is_of_all(graph: Graph, output: int) -> bool:
     return not graph.outputs[output].type.batched
 
 
-def split_at_across(graph: Graph, outputs: Sequence[int]) -> Parts:
-    """The part of a prepared graph before its `across`, and the part after, which ends in these outputs."""
-    selected = select(graph, list(outputs))
-    sources = _sources(selected)
+def split_at_across(graph: Graph, of_each: Sequence[int], of_all: Sequence[int]) -> Parts:
+    """A prepared graph's outputs `of_each` example, with what those `of_all` look across; and the part after, which ends in these."""
+    selected, count = select(graph, [*of_each, *of_all]), len(of_each)
+    together = replace(selected, outputs=selected.outputs[count:], output_names=selected.output_names[count:])
+    sources = _sources(together)
     names = tuple(f"part {place}" for place in range(len(sources)))
-    count = len(selected.outputs)
-    extended = replace(selected, outputs=[*selected.outputs, *sources], output_names=[*selected.output_names, *names])
-    return Parts(select(extended, [*range(count, count + len(sources))]), _after(selected, sources, names), names)
+    alone = [*selected.outputs[:count], *sources], [*selected.output_names[:count], *names]
+    each = replace(selected, outputs=alone[0], output_names=alone[1])
+    return Parts(select(each, [*range(count + len(sources))]), _after(together, sources, names), names)
 
 
 def is_affordable(whole: Graph, count: int) -> bool:
@@ -51,12 +52,13 @@ def is_affordable(whole: Graph, count: int) -> bool:
 
 
 def _sources(graph: Graph) -> list[Value]:
-    """What the graph's `across` look at that none of them is behind."""
+    """What the graph's outputs look at across all examples, without those of it that are made of all examples."""
+    needed = {value for output in graph.outputs for value in values_behind(output)}
     behind: set[Value] = set()
     sources: list[Value] = []
     for node in graph.nodes:
         is_behind = any(v in behind for v in node.inputs)
-        if node.op is Across and not is_behind and node.inputs[0] not in sources:
+        if node.op is Across and node.output in needed and not is_behind and node.inputs[0] not in sources:
             sources.append(node.inputs[0])
         if node.op is Across or is_behind:
             behind.update(node.outputs)
@@ -74,11 +76,8 @@ def _after(graph: Graph, sources: Sequence[Value], names: Sequence[str]) -> Grap
 
     made = prune(copy_graph(graph, rule))
     read = {value for node in made.walk() for value in node.inputs} | set(made.outputs)
-    sizes = {name: source for name, source in made.sizes.items() if name != "batch"}
-    read |= {s[0] if isinstance(s, tuple) else s for s in sizes.values()}
-    first = next(iter(inputs.values()))
-    return replace(
-        made,
-        inputs=[*(v for v in made.inputs if v in read), *inputs.values()],
-        sizes={**made.sizes, "batch": (first, 0)},
-    )
+    sizes = dict(made.sizes)
+    if inputs:
+        sizes["batch"] = next(iter(inputs.values())), 0
+    read |= {size[0] if isinstance(size, tuple) else size for size in sizes.values()}
+    return replace(made, inputs=[*(v for v in made.inputs if v in read), *inputs.values()], sizes=sizes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from mai.compiler.ir.graph import Graph, Node, Value, Weight
+from mai.compiler.ir.graph import Graph, Node, Value, Weight, values_behind
 from mai.compiler.ir.structure import Across, Constant, Lead, Loop, Spread, Unlead, WeightOf
 from mai.compiler.ops.elementwise.activations import Relu, Silu
 from mai.compiler.ops.elementwise.arithmetic import Absolute, Add, Multiply, Negative, Subtract
@@ -46,14 +46,7 @@ class Dataflow:
 
     def behind(self, value: Value) -> frozenset[Value]:
         """Every value from which one is computed, itself included."""
-        seen = {value}
-        waiting = [value]
-        while waiting:
-            node = waiting.pop().producer
-            fresh = {v for v in node.reads() if v not in seen} if node is not None else set()
-            seen |= fresh
-            waiting += fresh
-        return frozenset(seen)
+        return frozenset(values_behind(value))
 
     def weights_behind(self, value: Value) -> frozenset[str]:
         """The names of the weights from which a value is computed."""

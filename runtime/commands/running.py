@@ -117,7 +117,7 @@ def _values(model: Model, words: list[str], options: Mapping[str, int | None]) -
         if name in values:
             raise ModelError("input-unknown", f"`{name}` is given twice", f"several examples: {name}=[..., ...]")
         repeated = size if "batch" not in model.settings else None
-        values[name] = _value(model, ports[name], text, repeated)
+        values[name] = read_value(model, ports[name], text, repeated)
     for name, value in options.items():
         if value is None or (name == "batch" and model.inputs and name not in model.settings):
             continue
@@ -127,7 +127,7 @@ def _values(model: Model, words: list[str], options: Mapping[str, int | None]) -
     return values
 
 
-def _value(model: Model, port: Port, text: str, repeated: int | None) -> object:
+def read_value(model: Model, port: Port, text: str, repeated: int | None) -> object:
     """The value of a port from a word, one example `repeated` so many times."""
     names, is_text = label_names(model.manifest, port), takes_text(model.manifest, port)
     numbers = text if is_text else labels_to_numbers(port, names, text)

@@ -61,6 +61,15 @@ def test_reports_of_all_held_out_examples(program: Maker, tmp_path: Path) -> Non
     assert np.allclose([result.validation[n] for n in ("auc", "f1", "top")], expected, atol=1e-6)
 
 
+def test_a_report_of_no_example(program: Maker, tmp_path: Path) -> None:
+    """Of the weights alone: the same for all."""
+    text = SPEC.format("steps = 3, batch = 20").replace("max(across(x[0])) as top", "sum(f.linear_1.weight^2) as size")
+    result = run(program(text), tmp_path / "run")
+    assert np.isclose(result.validation["size"], (weights(tmp_path / "run")["f.linear_1.weight"] ** 2).sum(), rtol=1e-5)
+    alone = text[: text.index("auc(")] + text[text.index("sum(f.") :]
+    assert np.isclose(run(program(alone), tmp_path / "alone").validation["size"], result.validation["size"])
+
+
 def test_the_best_by_a_report(program: Maker, tmp_path: Path) -> None:
     """Evaluated every five steps: the weights are those of the largest that was seen."""
     settings = "steps = 40, batch = 20, optimizer = sgd(lr = 0.5), evaluate = 5, keep = best(auc, max)"

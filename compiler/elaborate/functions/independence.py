@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mai.compiler.elaborate.bindings import BoundArgument
 from mai.compiler.elaborate.context import Context
-from mai.compiler.ir.graph import Node, Value
+from mai.compiler.ir.graph import Value, values_behind
 from mai.spec.diagnostics import Change, Edit, Help
 
 
@@ -30,15 +30,7 @@ def depends(e: Context, value: Value, x: Value) -> bool:
     """Whether a value is computed from x. The states of a loop may be, where x lies outside of the loop."""
     is_inside = x in e.builder.region.inputs or x.producer in e.builder.region.nodes
     fixed = {*e.graph.inputs, *(setting.value for setting in e.graph.settings.values())}
-    waiting, seen = [value], set[Node]()
-    while waiting:
-        each = waiting.pop()
-        if each is x:
+    for each in values_behind(value):
+        if each is x or (each.producer is None and not is_inside and each not in fixed):
             return True
-        node = each.producer
-        if node is None and not is_inside and each not in fixed:
-            return True
-        if node is not None and node not in seen:
-            seen.add(node)
-            waiting += node.reads()
     return False
