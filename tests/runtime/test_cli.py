@@ -133,7 +133,8 @@ def test_drawing_records_that_are_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_verbs_of_the_compiler_say_what_to_install(tmp_path: Path) -> None:
+def test_the_verbs_of_the_compiler_say_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))  # Where no parser's tables are kept yet.
     spec = tmp_path / "a.mai"
     spec.write_text("export f(x: [2]) -> [2] { return x }\n", encoding="utf-8")
     for verb in ("check", "show", "train", "compile"):
