@@ -91,6 +91,8 @@ def _attempt(
             _check_derivatives(program, report)
             _check_constants(program, report)
         return None if report.failed else program
+    except ModuleNotFoundError:  # A package that is not installed: the command says which.
+        raise
     except Exception as error:
         report.add(internal(error))
         return None
