@@ -10,6 +10,7 @@ VERBS = {
         "train": "train_command:train",
         "compile": "compile_command:compile_",
         "tune": "tune_command:tune",
+        "eval": "eval_command:evaluate",
         "predict": "predict_command:predict",
         "explain": "explain_command:explain",
         "new": "new_command:new",
