@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 import pyarrow as pa
@@ -16,6 +16,7 @@ from mai.spec.record import record
 
 Kind = Literal["number", "whole", "date", "word", "mixed", "list", "empty", "other"]
 MOST_VALUES = 10_000  # Different values that are counted one by one; of more it is said that there are more.
+FEW_ROWS = 20
 DAY = 24 * 3600 * 1e6
 
 
@@ -45,6 +46,12 @@ class ColumnSummary:
         """Whether it tells rows apart and nothing else: words of which nearly all differ."""
         there = self.rows - self.missing
         return self.kind in ("word", "mixed") and there > 1 and (self.distinct is None or self.distinct > 0.5 * there)
+
+    @property
+    def is_numbering(self) -> bool:
+        """Whether it numbers the rows: whole numbers, each of them once, with none left out."""
+        whole = self.numbers if self.kind == "whole" and not self.missing and self.rows > FEW_ROWS else None
+        return whole is not None and self.distinct in (None, self.rows) and whole.high - whole.low + 1 == self.rows
 
     @property
     def words(self) -> tuple[str, ...]:
@@ -139,7 +146,9 @@ class ColumnReader:
         self.missing += empty.true_count
         text = text.filter(pc.invert(empty))
         try:
-            self._take_numbers((pc.replace_substring(text, ",", ".") if self.decimal == "," else text).cast(pa.float64()).to_numpy())
+            self._take_numbers(
+                (pc.replace_substring(text, ",", ".") if self.decimal == "," else text).cast(pa.float64()).to_numpy()
+            )
         except pa.ArrowInvalid:
             self._take_texts({each["values"]: each["counts"] for each in pc.value_counts(text).to_pylist()})
 
@@ -148,7 +157,8 @@ class ColumnReader:
         for text, count in counts.items():
             number = number_of(text, self.decimal)
             if number is not None:
-                numbers.append(number), times.append(count)
+                numbers.append(number)
+                times.append(count)
                 self._note_number(text)
             elif text.lower() in MISSING:
                 self.gaps[text] += count

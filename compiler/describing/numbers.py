@@ -7,13 +7,13 @@ import numpy as np
 from mai.runtime.arrays import Array
 
 SAMPLE = 20_000
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)  # The golden ratio's part after the point, in 64 bits.
 
 
 class Numbers:
     """`count` numbers: `low` to `high`, their `mean` and `deviation`, whether they `are_whole`, and a `sample` of them.
 
-    The sample has every k-th of them, k twice as large whenever there are too many; so it does not depend on chance. What is not
-    finite is counted apart.
+    The sample does not depend on chance. What is not finite is counted apart.
     """
 
     def __init__(self) -> None:
@@ -21,8 +21,9 @@ class Numbers:
         self.low, self.high = np.inf, -np.inf
         self.mean = self._squares = 0.0
         self.are_whole = True
-        self._every, self._seen, self._size = 1, 0, 0
-        self._kept: list[Array] = []
+        self._seen, self._limit = 0, 2**64 - 1
+        self._kept: Array = np.empty(0)
+        self._places: Array = np.empty(0, np.uint64)
 
     def add(self, numbers: Array) -> None:
         """The next ones, [n], in 64 bits."""
@@ -48,19 +49,20 @@ class Numbers:
     @property
     def sample(self) -> Array:
         """Some of the numbers, evenly chosen; all where there are few."""
-        return np.concatenate(self._kept) if self._kept else np.empty(0)
+        return self._kept
 
     def quantile(self, share: float) -> float:
         """The number that a share of the others is below, by the sample."""
         return float(np.quantile(self.sample, share)) if self.count else np.nan
 
     def _keep(self, numbers: Array) -> None:
-        """Of all numbers so far those whose places are multiples of `_every`."""
-        chosen = numbers[-self._seen % self._every :: self._every]
+        """Of all numbers so far those whose place times the golden ratio has a part below a limit: an even choice without a period."""
+        places = np.arange(self._seen, self._seen + len(numbers), dtype=np.uint64) * GOLDEN
         self._seen += len(numbers)
-        self._kept.append(chosen)
-        self._size += len(chosen)
-        while self._size > SAMPLE:
-            self._every *= 2
-            self._kept = [self.sample[::2]]
-            self._size = len(self._kept[0])
+        below = places < self._limit
+        self._kept = np.concatenate([self._kept, numbers[below]])
+        self._places = np.concatenate([self._places, places[below]])
+        while len(self._kept) > SAMPLE:
+            self._limit //= 2
+            below = self._places < self._limit
+            self._kept, self._places = self._kept[below], self._places[below]
