@@ -12,6 +12,7 @@ VERBS = {
         "tune": "tune_command:tune",
         "predict": "predict_command:predict",
         "explain": "explain_command:explain",
+        "data": "data_command:data",
         "new": "new_command:new",
         "weights list": "weights_command:list_weights",
         "weights map": "weights_command:map_weights",
