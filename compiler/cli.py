@@ -13,6 +13,7 @@ VERBS = {
         "eval": "eval_command:evaluate",
         "predict": "predict_command:predict",
         "explain": "explain_command:explain",
+        "data": "data_command:data",
         "new": "new_command:new",
         "weights list": "weights_command:list_weights",
         "weights map": "weights_command:map_weights",

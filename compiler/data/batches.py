@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ from mai.compiler.data.fields import EXACT, bad, check_labels, check_sizes, chec
 from mai.compiler.data.label_names import Names, number_labels
 from mai.compiler.data.random_streams import FRESH, ORDER, generator, permutation
 from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits
-from mai.compiler.data.several_files import read_files
 from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Endless, Finite, Request, Source
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.splits import HELD_OUT, Parts, usual_parts
@@ -63,17 +63,36 @@ def load(
     Raises:
         MaiError: `data-missing` or `data-bad`.
     """
+    with _at(where):
+        data = _load(source, fields, Request(base, override or (), seed, fields), known or {})
+    return replace(data, batch=_placed(data.batch, where))
+
+
+@contextmanager
+def _at(where: Span | None) -> Iterator[None]:
     try:
-        return _load(source, fields, Request(base, override or (), seed, fields), known or {})
+        yield
     except MaiError as error:
         raise placed(error, where) from error
+
+
+def _placed(batch: Callable[[int, int], Fields], where: Span | None) -> Callable[[int, int], Fields]:
+    """The same batches; what is wrong with a file that is read for one is told at the `data` line, too."""
+
+    def at_the_line(step: int, size: int) -> Fields:
+        with _at(where):
+            return batch(step, size)
+
+    return at_the_line
 
 
 def _load(source: Source, fields: Mapping[str, Type], request: Request, known: Names) -> Dataset:
     if request.files and not source.reads_files and not isinstance(source, DrawsAlone):
         source = source_of(request.files[0], source)
     source.check_fields(fields)
-    match read_files(source, request):
+    if len(request.files) > 1 and not source.reads_files:
+        raise bad(f"--data: `{source.name}` reads one file, these are {len(request.files)}")
+    match source.read(request):
         case Corpus(tokens, tokenizer):
             return _windows(tokens, tokenizer, fields, request.seed)
         case Endless(draw):

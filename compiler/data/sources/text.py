@@ -29,7 +29,6 @@ class Text(Source):
 
     name: ClassVar[str] = "text"
     reads_files: ClassVar[bool] = True
-    reads_together: ClassVar[bool] = True
     tokenizer: Annotated[str | Bpe, Choice(TOKENIZERS, or_text=True)] = "bytes"
     path: str | None = None
 
