@@ -11,7 +11,6 @@ from mai.compiler.data.batches import match_fields, source_of, typed_rows
 from mai.compiler.data.fields import bad
 from mai.compiler.data.label_names import Names, number_labels
 from mai.compiler.data.rows import Column, Columns, Rows, Words, choose
-from mai.compiler.data.several_files import read_files
 from mai.compiler.data.source_kinds import Finite, Request, Source
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
@@ -65,7 +64,9 @@ def _read(source: Source, fields: Mapping[str, Type], base: Path, files: Sequenc
     if not source.reads_files:
         source = source_of(files[0], source)
     apart = {name: None for name in APART if name in setting_names(type(source))}
-    reading = read_files(source.but(**apart), Request(base, files, 0, fields))
+    if len(files) > 1 and not source.reads_files:
+        raise bad(f"--data: `{source.name}` reads one file, these are {len(files)}")
+    reading = source.but(**apart).read(Request(base, files, 0, fields))
     if isinstance(reading, Finite):
         return reading
     raise bad(f"{files[0]} has no examples with answers: `{source.name}` is a text, or drawn without end")
