@@ -93,8 +93,8 @@ def _load(source: Source, fields: Mapping[str, Type], request: Request, known: N
     if len(request.files) > 1 and not source.reads_files:
         raise bad(f"--data: `{source.name}` reads one file, these are {len(request.files)}")
     match source.read(request):
-        case Corpus(tokens, tokenizer):
-            return _windows(tokens, tokenizer, fields, request.seed)
+        case Corpus(tokens, tokenizer, notes):
+            return replace(_windows(tokens, tokenizer, fields, request.seed), notes=notes)
         case Endless(draw):
             return _stream(draw, fields, request.seed)
         case Finite() as finite:

@@ -65,10 +65,14 @@ class Endless:
 
 @record
 class Corpus:
-    """The tokens of a text, one after the other, and the tokenizer that made them, as a manifest states it."""
+    """The tokens of a text, one after the other, and the tokenizer that made them, as a manifest states it.
+
+    `notes` say what was found in the files that the spec does not say.
+    """
 
     tokens: Array
     tokenizer: str
+    notes: tuple[str, ...] = ()
 
 
 Reading = Finite | Endless | Corpus
