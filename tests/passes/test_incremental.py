@@ -131,6 +131,26 @@ def test_few_tokens(program: Maker, count: int, cache: str) -> None:
     np.testing.assert_array_equal(grown, run(made, prompt, cache="none", count=count))
 
 
+LONG = {
+    "all tokens": "h += attention(rms_norm(h), 4, 2, causal = true, rotary = rope(base = 100))",
+    "capped": "h += attention(h, 2, causal = true, softcap = 3)",
+    "a window": "h += attention(h, 2, causal = true, window = 30, sinks = 3)",
+}
+
+
+@pytest.mark.parametrize(("name", "opset"), [(name, 23) for name in LONG] + [("all tokens", 21)])
+def test_long_prompts_are_read_in_blocks(program: Maker, tmp_path: Path, name: str, opset: int) -> None:
+    """Prompts of several blocks, of different lengths, with a cache and without, are as numpy has them at once."""
+    made = program(spec(LONG[name]))
+    rng = np.random.default_rng(3)
+    prompt = side_by_side([rng.integers(0, 13, size) for size in (201, 129, 3)])
+    wanted = run(made, prompt, cache="concat", count=2)
+    for cache in ("concat", "none"):
+        options = CompileOptions(cache=cache, opset=opset, verify=False)
+        model = load(export(made, "generate", Trained(weights(made)), tmp_path, options).path, providers="cpu")
+        np.testing.assert_array_equal(model(prompt=prompt, count=2, seed=5), wanted)
+
+
 ENDS = {"7": [7], "7 or 3": [7, 3], "[7, 3, 9]": [7, 3, 9]}
 
 

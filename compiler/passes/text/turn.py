@@ -238,12 +238,11 @@ class Turn(GrowingAxes):
         """Which of all places so far the token to be chosen sees: [total]."""
         return self.columns()
 
-    def seen(self) -> Value:
-        """Which places each new token may look at, beside causality: [new, total]. A place without a token sees any."""
-        if "seen" not in self.made:
-            nothing = self.emit(logic.Less, self.emit(Unsqueeze, self.places()), self.builder.constant(0))
-            self.made["seen"] = self.emit(logic.LogicalOr, self.emit(Unsqueeze, self.columns(), axes=(-2,)), nothing)
-        return self.made["seen"]
+    def seen(self) -> tuple[Value, Value]:
+        """Which of all places so far hold a token, [total], and which of the new ones, [new]; one without a token sees any."""
+        if "here" not in self.made:
+            self.made["here"] = self.emit(logic.GreaterEqual, self.places(), self.builder.constant(0), name="here")
+        return self.columns(), self.made["here"]
 
     def size(self, size: Size) -> Value:
         """A size as a real number."""
