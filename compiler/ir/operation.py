@@ -61,7 +61,7 @@ class Alignment(Enum):
 
 
 Lowering = Callable[..., Any]
-Kind = Literal["normal", "sparse", "positive", "unit", "int", "natural", "whole", "bool", "definite", "regular"]
+Kind = Literal["normal", "sparse", "positive", "unit", "int", "natural", "whole", "bool", "seen", "definite", "regular"]
 
 
 @record
@@ -69,7 +69,7 @@ class Sample:
     """A random array for a test: its shape, and what its elements are drawn from.
 
     `sparse` is 0 at about every third place; `unit` is between 0 and 1; `int` is at least 0, `natural` at least 1, `whole` of any sign, each below `high`.
-    `definite` is a symmetric matrix whose eigenvalues are above 0 and apart, `regular`
+    `seen` is true or false with the last of each row true. `definite` is a symmetric matrix whose eigenvalues are above 0 and apart, `regular`
     one that has an inverse and a determinant above 0.
     """
 
@@ -82,7 +82,7 @@ class Sample:
     def type(self) -> Type:
         """The type of the inputs that are drawn for it, without lead axes."""
         dtypes = {"int": DType.INT, "natural": DType.INT, "whole": DType.INT}
-        dtypes |= {"bool": DType.BOOL}
+        dtypes |= {"bool": DType.BOOL, "seen": DType.BOOL}
         return Type(dtypes.get(self.kind, DType.REAL), self.shape)
 
 

@@ -239,7 +239,7 @@ def _numbers_at(point: str, sample: Sample, shape: tuple[int, ...], rng: np.rand
     choices = {} if sample.kind in ("definite", "regular") else POINTS.get(point, {})
     if sample.type.dtype is DType.REAL and choices:
         return np.asarray(rng.choice(choices.get(sample.kind, choices["normal"]), shape), np.float32)
-    if sample.kind == "bool" and point == "ties":
+    if sample.kind in ("bool", "seen") and point == "ties":
         return np.ones(shape, bool)
     return draw(replace(sample, shape=shape), (), rng)
 

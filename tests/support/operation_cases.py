@@ -41,6 +41,8 @@ def draw(sample: Sample, lead: Lead, rng: np.random.Generator) -> Array:
             return np.asarray(rng.integers(1 - sample.high, sample.high, shape))
         case "bool":
             return np.asarray(rng.random(shape) < 0.5)
+        case "seen":
+            return np.asarray((rng.random(shape) < 0.5) | np.eye(*shape[-2:], shape[-1] - shape[-2], dtype=bool))
         case "definite" | "regular":
             return np.asarray(_matrices(shape, rng, symmetric=sample.kind == "definite"), np.float32)
     return np.asarray(rng.standard_normal(shape), np.float32)

@@ -86,11 +86,11 @@ class Turn(GrowingAxes):
         return b.emit(el.Maximum, self.ids, b.constant(0), name=row.name)
 
     def _empty_places(self) -> Value:
-        """How many places each row begins with that hold no token: counted in the first turn, and kept."""
+        """How many places each row begins with that hold no token: counted up to its first token, and kept."""
         b = self.builder
-        nothing = b.emit(el.ToReal, b.emit(logic.Less, self.ids, b.constant(0)))
-        counted = b.emit(el.ToInt, b.emit(red.Sum, nothing, axes=(-1,)))
-        is_first = b.emit(logic.Equal, self.before, b.constant(0))
+        nothing = b.emit(el.ToInt, b.emit(logic.Less, self.ids, b.constant(0)))
+        counted = b.emit(el.Add, self.begins, b.emit(red.Sum, nothing, axes=(-1,)))
+        is_first = b.emit(logic.Equal, self.begins, self.before)
         return b.emit(logic.Where, is_first, counted, self.begins, name="begins")
 
     def end(self, row: Value, chosen: Value) -> list[State]:
@@ -238,11 +238,12 @@ class Turn(GrowingAxes):
         """Which of all places so far the token to be chosen sees: [total]."""
         return self.columns()
 
-    def seen(self) -> tuple[Value, Value]:
-        """Which of all places so far hold a token, [total], and which of the new ones, [new]; one without a token sees any."""
-        if "here" not in self.made:
-            self.made["here"] = self.emit(logic.GreaterEqual, self.places(), self.builder.constant(0), name="here")
-        return self.columns(), self.made["here"]
+    def seen(self) -> Value:
+        """Which places each new token may look at, beside causality: [new, total]. A place without a token sees any."""
+        if "seen" not in self.made:
+            nothing = self.emit(logic.Less, self.emit(Unsqueeze, self.places()), self.builder.constant(0))
+            self.made["seen"] = self.emit(logic.LogicalOr, self.emit(Unsqueeze, self.columns(), axes=(-2,)), nothing)
+        return self.made["seen"]
 
     def size(self, size: Size) -> Value:
         """A size as a real number."""

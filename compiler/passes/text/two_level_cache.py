@@ -123,21 +123,19 @@ class Blocks:
         """The far parts are read where they are."""
         b = self.builder
         b.span, b.scope = node.span, node.scope
-        *new, keys, values, there, here = node.inputs
+        *new, keys, values, seen = node.inputs
         far, near = [self.far[v] for v in (keys, values)], [self.copier[v] for v in (keys, values)]
         self.copier.sizes[str(self.held)] = far[0], len(far[0].type.physical) - 2
         heads = node.attributes
-        bias = self._bias(self.copier[there], self.copier[here], heads["heads"] // heads["kv_heads"])
+        bias = self._bias(self.copier[seen], heads["heads"] // heads["kv_heads"])
         inputs = [*(self.copier[v] for v in new), *far, *near, bias]
         self.copier.bind(node, *b.emit_all(TwoLevelAttention, inputs, heads, node.output.name))
 
-    def _bias(self, there: Value, here: Value, groups: int) -> Value:
+    def _bias(self, seen: Value, groups: int) -> Value:
         """0 where a new token may look, for each head of a group: [groups * new, past + new]."""
         b, total = self.builder, self.past + self.new
         own = b.emit(el.Add, b.emit(Iota, count=self.new), b.size(self.past))
         earlier = b.emit(logic.LessEqual, b.emit(Iota, count=total), b.emit(Unsqueeze, own))
-        nothing = b.emit(Unsqueeze, b.emit(logic.LogicalNot, here))
-        seen = b.emit(logic.LogicalOr, b.emit(Unsqueeze, there, axes=(-2,)), nothing)
         allowed = b.emit(logic.LogicalAnd, seen, earlier)
         bias = b.emit(logic.Where, allowed, b.constant(0.0), b.constant(NEVER), name="bias")
         if groups == 1:
