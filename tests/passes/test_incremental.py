@@ -165,7 +165,9 @@ def test_files_read_in_blocks(program: Maker, monkeypatch: pytest.MonkeyPatch, t
 
 
 @pytest.mark.parametrize("more", ["", ", causal = true", ", window = 3, sinks = 1", ", causal = true, softcap = 2"])
-def test_many_rows_are_taken_in_blocks(program: Maker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, more: str) -> None:
+def test_many_rows_are_taken_in_blocks(
+    program: Maker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, more: str
+) -> None:
     monkeypatch.setattr(attention_rows, "FEW", 5)
     monkeypatch.setattr(attention_rows, "ROWS", 4)
     for size in ("P", "14"):

@@ -114,8 +114,9 @@ class Attention(Operation):
         *, heads: int, kv_heads: int, causal: bool, window: int, sinks: int, softcap: float,
     ) -> V:  # fmt: skip
         form = Rows(op, heads, kv_heads, op.size_along(q, -1) // heads, causal, window, sinks, softcap)
-        of_one_text = op.sizes(q)[-2] == op.sizes(k)[-2]
-        result = form.attended(*(op.flat_lead(x, 2) for x in (q, k, v)), op.sizes(q)[-2] if of_one_text else 0)
+        a, b, c = (op.flat_lead(x, 2) for x in (q, k, v))
+        tokens, columns = (op.sizes(x)[-2] for x in (q, k))
+        result = form.attended(a, b, c, tokens if tokens == columns else 0)
         return op.unflat_lead(result, q, 2)
 
     @staticmethod
