@@ -13,6 +13,7 @@ VERBS = {
         "predict": "predict_command:predict",
         "explain": "explain_command:explain",
         "new": "new_command:new",
+        "import": "import_command:import_",
         "weights list": "weights_command:list_weights",
         "weights map": "weights_command:map_weights",
     }.items()
