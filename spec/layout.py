@@ -19,7 +19,9 @@ MAX_NESTING = 100
 _DECLARATION = "^(?:" + "|".join(word.text + r"\b" + word.begins for word in words.DECLARATIONS) + ")"
 DECLARATIONS = re.compile(_DECLARATION, re.MULTILINE)
 _MARKS = re.compile(rf'#[^\n]*|"[^"\n]*("?)|[()\[\]{{}}]|{_DECLARATION}', re.MULTILINE)
-_CONTINUATION = re.compile(r"\|>|else\b")
+# A line that begins so goes on with the one before: a clause is a name, too (`keep = x`), but not before a value or a block.
+_CLAUSES = "|".join(words.texts(words.of_kind("clause")))
+_CONTINUATION = re.compile(rf"""\|>|else\b|(?:{_CLAUSES})[ \t]+(?:[\w"(\[{{]|-(?!=))""")
 _STATEMENT = re.compile(
     rf"""[ \t]*(?:
         \}}|$
@@ -74,7 +76,7 @@ def _match(token: Token, open_: list[Token]) -> None:
 
 
 class Layout:
-    """Between lexer and parser, as lark's `postlex`, too: drops the newlines inside `()` and `[]`, after an operator, and before `|>` and `else`."""
+    """Between lexer and parser, as lark's `postlex`, too: drops the newlines inside `()` and `[]`, after an operator, and before `|>`, `else` and a clause (`from`, `keep`)."""
 
     # With NAME everywhere a keyword is a whole word: `constn` is no `const n`.
     always_accept = ("NEWLINE", "NAME")

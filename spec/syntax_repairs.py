@@ -262,11 +262,6 @@ def brace_below(p: Place) -> Draft:
     return Draft("put the `{` here", ((p.gap, p.at + len(p.rest) - len(p.rest.lstrip()), " "),))
 
 
-def keep_above(p: Place) -> Draft:
-    """A `keep` on a line of its own."""
-    return Draft("put it behind the `}`", ((len(p.text[: p.begin].rstrip()), p.begin, " "),))
-
-
 def until_behind(p: Place) -> Draft | str:
     """`integrate ... using rk4(20) until x < 0 { ... }`, whose condition goes behind the block."""
     condition = re.match(r"until\s+([^{}\n]+?)\s*\{", p.rest)

@@ -198,14 +198,15 @@ SYNTAX: dict[str, Entry] = {
         "net f(x: [2]) -> ([2], [2]) { return (x, x) }\n",
     ),
     "misplaced-keep": Entry(
-        "`keep` on its own",
-        "`keep x as xs` follows the closing brace of an `integrate`, on the same line.",
-        "net f(x: [2]) -> [2] {\n  integrate s in 0..1 using rk4(3) { dx/ds = x }\n  keep x as xs\n  return x\n}\n",
-        "net f(x: [2]) -> [2] {\n  integrate s in 0..1 using rk4(3) { dx/ds = x } keep x as xs\n  return x\n}\n",
+        "`keep` where nothing is kept so",
+        "`keep x as xs` follows the closing brace of a `repeat` or an `integrate`. A `repeat` keeps a row for each turn, an\n"
+        "`integrate` one for each step, or for the times that `keep x at [0, 0.5, 1] as xs` names.",
+        "net f(x: [2]) -> [2] {\n  repeat 3 { x = x / 2 } keep x at [0, 1] as xs\n  return xs[0]\n}\n",
+        "net f(x: [2]) -> [2] {\n  repeat 3 { x = x / 2 } keep x as xs\n  return xs[0]\n}\n",
     ),
     "misplaced-until": Entry(
         "`until` in another place than behind the block",
-        "The condition that ends an `integrate` stands behind the closing brace of its block, on the same line, and before `keep`:\n"
+        "The condition that ends an `integrate` stands behind the closing brace of its block, and before `keep`:\n"
         "`integrate s in 0..9 using rk4(90) { dx/ds = -x } until x < 1 as hit keep x as xs`. That of a `repeat` stands before the block.",
         "net f(x: []) -> [] {\n  integrate s in 0..1 using rk4(3) until x < 0.5 { dx/ds = -x }\n  return x\n}\n",
         "net f(x: []) -> [] {\n  integrate s in 0..1 using rk4(3) { dx/ds = -x } until x < 0.5\n  return x\n}\n",

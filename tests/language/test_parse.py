@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -93,6 +94,17 @@ def test_newlines_continue_after_operators_and_before_pipes() -> None:
     body = tree(text).declarations[0].body  # type: ignore[attr-defined]
     assert [type(s).__name__ for s in body] == ["Assign", "Assign", "If", "Return"]
     assert isinstance(body[1].value, ast.Pipe)
+
+
+def test_a_clause_may_begin_a_line() -> None:
+    """What follows `data` and the `}` of a block may stand on lines of its own; a clause's word that is assigned to is a name."""
+    text = (
+        'data x: [],\n  y: []\n  from table("t.csv")\nnet f(x: [2]) -> [2] {\n  integrate s in 0..1\n    using rk4(2)'
+        " { dx/ds = x }\n    until x[0] < 1\n    as hit\n    keep x as xs\n  at = hit\n  over = at\n  return x\n}\n"
+    )
+    same = re.sub(r"\n\s*(?=y:|from|using|until|as hit|keep)", " ", text)
+    assert same.count("\n") == 7
+    assert format_file(tree(text)) == format_file(tree(same))
 
 
 def test_integrate_keeps_several_paths() -> None:

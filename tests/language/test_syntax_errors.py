@@ -176,7 +176,7 @@ STATEMENTS = [
     ("integrate s in 0..1 using rk4(3) { d/ds = x }", "bad-derivative", 36),
     ("integrate s in 0..1 using rk4(3) { x' = x }", "bad-derivative", 37),
     ("integrate s in 0..1 using rk4(3) { dx/ds = x } keep x", "missing-name", 53),
-    ("integrate s in 0..1 using rk4(3) { dx/ds = x }\nkeep x as xs", "misplaced-keep", None),
+    ("x = x + 1\nkeep x as xs", "misplaced-keep", None),
     ("repeat 3 { x = x + 1 } keep x at [0, 1] as xs", "misplaced-keep", None),
     ("y = f(x", "unclosed-bracket", 6),
 ]
