@@ -93,6 +93,12 @@ RUNNING: dict[str, Entry] = {
         "No method with the evaluations that are allowed has a quality within the factor of the reference's, or none of those\n"
         "that had one kept it on the seeds that confirm it. Nothing was written.",
     ),
+    "no-target": Entry(
+        "Nothing says what a result is to be compared with",
+        "`mai eval` compares a result with the field that an objective compares with it: one that the export does not take, of labels\n"
+        "whose classes the result has or tells apart, or of numbers of its shape. Where there is no such field, or there are several,\n"
+        "`--target FIELD`, `--output RESULT` and `--export NAME` say what is meant.",
+    ),
     "weights-missing": Entry("There are no weights at this path", "Train first, or say `--weights FILE`."),
     "weights-mismatch": Entry("Weights of another spec", "The names and shapes in the file are not those of the spec."),
     "weights-unused": Entry(

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import group_columns
 from mai.compiler.data.paths import find_files, listed
-from mai.compiler.data.row_source import RowSource
+from mai.compiler.data.row_source import RowSource, Wanted
 from mai.compiler.data.source_kinds import Finite
-from mai.compiler.data.splits import Split
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.kinds import SUFFIXES, is_table
-from mai.compiler.ir.types import Type
 from mai.spec.diagnostics import MaiError
 
 
@@ -54,13 +51,14 @@ class Table(RowSource):
         groups = group_columns([*shapes])
         return {name: Column(shapes[name] if names == [name] else (len(names),)) for name, names in groups.items()}
 
-    def rows(self, files: Sequence[Path], fields: Mapping[str, Type] | None, split: Split | None) -> Finite:
+    def rows(self, wanted: Wanted) -> Finite:
         from mai.compiler.data.tables.convert import KEY, read_tables
         from mai.compiler.data.tables.files import open_table
 
-        tables = [open_table(file, self._stated()) for file in files]
+        tables = [open_table(file, self._stated()) for file in wanted.files]
+        split = wanted.split
         key, of_time = (split.key, split.of_time) if split is not None else (None, False)
-        columns, notes = read_tables(tables, fields, key, of_time, self.missing)
+        columns, notes = read_tables(tables, wanted.fields, key, of_time, self.missing)
         return Finite(
             {n: c for n, c in columns.items() if n != KEY},
             key=columns.get(KEY),

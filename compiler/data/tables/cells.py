@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -20,6 +21,7 @@ Missing = Literal["refuse", "keep", "drop"]
 Role = Literal["real", "label", "any", "key", "time"]
 MISSING = frozenset(("", "na", "n/a", "nan", "null", "none", "nil", "?", "-"))
 WORDS, NUMBERS = True, False
+DRESSED = r"(?P<sign>[-+]?)\s?[$€£¥]?\s?(?P<number>\d[\d.,]*)\s?[$€£¥%]?"  # `$1,234.50`, `12 %`
 DAY = "1970-01-01"
 DATES = ((pa.timestamp("us"), DAY), (pa.timestamp("us", "UTC"), f"{DAY}T00:00Z"))
 
@@ -37,6 +39,7 @@ class Column:
         self.name, self.role, self.field, self.is_part = name, role, field, is_part
         self.gaps: Array | None = None
         self.are_dates = False
+        self.dressed = ""
         self.names: dict[str, int] = {}
         self.are_words: bool | None = None
         self.missing, self.row = 0, 0
@@ -77,7 +80,7 @@ class Column:
         """The numbers in lists one after the other, and the shape of one row's; a dictionary's values themselves."""
         shape: tuple[int, ...] = ()
         self._width = 1
-        while _is_list(values.type):
+        while is_list(values.type):
             if values.null_count:
                 self._note_missing(values.is_null())
                 raise bad(f"{self._path}: {self.lacks()}")
@@ -94,7 +97,7 @@ class Column:
         kind = array.type
         if pa.types.is_null(kind):
             return self._numbers(array.cast(pa.float64()))
-        if _is_text(kind):
+        if is_text(kind):
             return self._text(pc.utf8_trim_whitespace(array.cast(pa.string())))
         if self.role == "key":
             return self._codes(array.cast(pa.string()))
@@ -177,7 +180,7 @@ class Column:
     def _parsed_slowly(self, text: pa.Array) -> pa.Array:
         numbers = [self._float(cell) for cell in text.to_pylist()]
         kinds = [_kind(cell, number) for cell, number in zip(text.to_pylist(), numbers, strict=True)]
-        moments = self._moments(text) if WORDS in kinds and self.role == "real" else None
+        moments = moments_of(text) if WORDS in kinds and self.role == "real" else None
         if moments is not None:
             return self._days(moments)
         for kind in (NUMBERS, WORDS):
@@ -189,8 +192,10 @@ class Column:
         return pa.array(numbers, pa.float64())
 
     def _float(self, cell: str | None) -> float | None:
-        text = (cell or "").replace(",", ".") if self._decimal == "," else cell or ""
-        return float(text) if is_number(text) else None
+        number = number_of(cell or "", self._decimal, plain=self.role != "real")
+        if number is not None and not self.dressed and number_of(cell or "", self._decimal, plain=True) is None:
+            self.dressed = cell or ""
+        return number
 
     def _codes(self, text: pa.Array) -> Array:
         """Words as the numbers of their names."""
@@ -220,19 +225,9 @@ class Column:
         self.are_dates = True
         return pc.divide(moments.cast(pa.int64()).cast(pa.float64(), safe=False), 24 * 3600 * 1e6)
 
-    def _moments(self, text: pa.Array) -> pa.Array | None:
-        """Texts that are dates as times, missing where they are empty; None where some are neither."""
-        empty = pc.equal(text.fill_null(""), "")
-        for kind, instead in DATES:
-            try:
-                return pc.if_else(empty, pa.scalar(None, kind), pc.if_else(empty, instead, text).cast(kind))
-            except pa.ArrowInvalid:
-                continue
-        return None
-
     def _times_of(self, text: pa.Array) -> Array:
         """Texts as numbers, or as microseconds where they are dates."""
-        moments = self._moments(text)
+        moments = moments_of(text)
         if moments is not None:
             return self._times(moments)
         try:
@@ -281,11 +276,46 @@ class Column:
         return f"row {self.row + place // max(1, self._width) + 1}"
 
 
-def _is_list(kind: Any) -> bool:
+def number_of(cell: str, decimal: str, plain: bool = False) -> float | None:
+    """The number that a text is; None where it is none.
+
+    Unless it is to be `plain`, thousands may be separated, `1,234.5`, and a sign of money or of a share may stand beside it, `$12`.
+    """
+    text = cell.replace(",", ".") if decimal == "," else cell
+    if is_number(text):
+        return float(text)
+    if plain:
+        return None
+    separator = "." if decimal == "," else ","
+    dressed = re.fullmatch(DRESSED, cell)
+    if dressed is None:
+        return None
+    digits = dressed["number"]
+    whole = digits.partition(decimal)[0]
+    if separator in whole and not re.fullmatch(rf"\d{{1,3}}({re.escape(separator)}\d{{3}})+", whole):
+        return None
+    digits = digits.replace(separator, "").replace(decimal, ".")
+    return float(dressed["sign"] + digits) if is_number(digits) else None
+
+
+def moments_of(text: pa.Array) -> pa.Array | None:
+    """Texts that are dates as times, missing where they are empty; None where some are neither."""
+    empty = pc.equal(text.fill_null(""), "")
+    for kind, instead in DATES:
+        try:
+            return pc.if_else(empty, pa.scalar(None, kind), pc.if_else(empty, instead, text).cast(kind))
+        except pa.ArrowInvalid:
+            continue
+    return None
+
+
+def is_list(kind: Any) -> bool:
+    """Whether the values of Arrow's type are lists."""
     return bool(pa.types.is_fixed_size_list(kind) or pa.types.is_list(kind) or pa.types.is_large_list(kind))
 
 
-def _is_text(kind: Any) -> bool:
+def is_text(kind: Any) -> bool:
+    """Whether the values of Arrow's type are texts."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view")
 
 

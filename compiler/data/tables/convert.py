@@ -82,6 +82,10 @@ def _read(
             notes.append(f"{table.path.name}: {gone:,} of {rows:,} rows lack a value, and are left out")
     dates = [part.name for parts in columns.values() for part in parts if part.are_dates]
     notes += [f"column `{name}` holds dates: they are days since 1970-01-01" for name in dates]
+    notes += [
+        f"column `{part.name}`: numbers such as `{part.dressed}` are read without signs of money, shares and thousands"
+        for parts in columns.values() for part in parts if part.dressed
+    ]  # fmt: skip
     return {field: [*parts[0].names] for field, parts in columns.items() if parts[0].names}, notes
 
 

@@ -1,0 +1,64 @@
+"""The verb `data`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from mai.compiler.commands.shared import Sets, program_of, with_diagnostics
+from mai.runtime.command_line.markers import Argument, Misuse, Option
+from mai.runtime.show.terminal import say, say_text
+
+if TYPE_CHECKING:
+    from mai.compiler.describing.lines import Summary
+
+
+@with_diagnostics
+def data(
+    paths: Annotated[
+        list[Path],
+        Argument(
+            help="A table, a text, a .npz, a folder of images, or a .mai file, whose data are looked at.",
+            show_default=False,
+        ),
+    ],
+    out: Annotated[Path | None, Option(help="A picture of it: histograms and bars, or some of the images.")] = None,
+    json: Annotated[bool, Option("--json", help="All of it, for programs.")] = False,
+    sets: Sets = None,
+) -> None:
+    """Say what is in data, and how a spec takes it: mai data titanic.csv
+
+    Of a table: what each column holds, what is missing, how many values differ, the range of numbers, the share of each word. At the
+    end stands a `data` line to paste into a spec; `mai new --data FILE --target COLUMN` writes a whole one. Of a spec, mai data
+    model.mai: what it takes of its file, what it leaves, how many rows are trained on, held out and for tests.
+    """
+    from mai.compiler.describing.describe import describe
+    from mai.compiler.describing.lines import data_line, lines
+
+    taken: dict[str, str] | None = None
+    more: list[str] = []
+    if paths[0].suffix == ".mai":
+        from mai.compiler.describing.specs import what_it_takes
+
+        taken, summary, more = what_it_takes(program_of(paths[0], sets))
+    else:
+        summary = describe(paths)
+        more = ["", data_line(summary)]
+    if json:
+        from mai.compiler.describing.as_json import as_json
+
+        say_text(as_json(summary, taken))
+    else:
+        shown = [] if summary is None else [*lines(summary, taken)]
+        say("\n".join([*shown, *more]))
+    if out is not None:
+        _draw(summary, out)
+
+
+def _draw(summary: Summary | None, out: Path) -> None:
+    if summary is None:
+        raise Misuse("--out: there are no files of this spec to draw")
+    from mai.compiler.describing.pictures import draw
+
+    draw(summary, out)
+    say(f"wrote {out}", err=True)

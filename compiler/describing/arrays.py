@@ -1,0 +1,86 @@
+"""Arrays of a numpy file, described: shapes, types and ranges, some rows at a time."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from mai.compiler.data.fields import bad
+from mai.compiler.data.rows import blocks
+from mai.compiler.describing.numbers import Numbers
+from mai.runtime.arrays import Array
+from mai.spec.record import record
+
+MOST_LABELS = 1000
+
+
+@record
+class ArraySummary:
+    """One array: its name, shape and type, its numbers, and how many of them are not there (NaN).
+
+    `labels` are how many numbers are in 0, 1, ..., where all are whole and few.
+    """
+
+    name: str
+    shape: tuple[int, ...]
+    dtype: str
+    numbers: Numbers
+    missing: int
+    examples: Array
+    labels: tuple[int, ...] = ()
+
+    @property
+    def type_text(self) -> str:
+        """The type of a field of it, as a spec writes it."""
+        inner = f"[{', '.join(map(str, self.shape[1:]))}]"
+        if not self.labels:
+            return inner
+        return f"class[{len(self.labels)}]" + (inner if len(self.shape) > 1 else "")
+
+
+@record
+class ArraysSummary:
+    """The arrays of a file."""
+
+    file: Path
+    arrays: tuple[ArraySummary, ...]
+
+
+def summarise_arrays(file: Path) -> ArraysSummary:
+    """Every array of a `.npz`, or the one of a `.npy`. Raises `MaiError` for what holds no plain arrays."""
+    from mai.runtime.files import UNREADABLE, read_arrays
+
+    try:
+        is_one = file.suffix == ".npy"
+        arrays = {"x": np.load(file, mmap_mode="r", allow_pickle=False)} if is_one else read_arrays(file)
+    except UNREADABLE as error:
+        raise bad(f"{file} is no numpy file of plain arrays: {error}") from error
+    return ArraysSummary(file, tuple(_summarise(name, array) for name, array in arrays.items()))
+
+
+def _summarise(name: str, array: Array) -> ArraySummary:
+    numbers, missing = Numbers(), 0
+    counts: Array | None = np.zeros(0, np.int64)
+    if array.dtype.kind in "biuf":
+        for block in blocks(np.atleast_1d(array)):
+            flat = np.asarray(block, np.float64).reshape(-1)
+            there = flat[~np.isnan(flat)]
+            missing += len(flat) - len(there)
+            numbers.add(there)
+            counts = _counted(counts, block)
+    labels = () if counts is None or not (counts > 0).all() else tuple(counts.tolist())
+    return ArraySummary(
+        name, array.shape, str(array.dtype), numbers, missing, np.asarray(array[:64]) if array.ndim else array, labels
+    )
+
+
+def _counted(counts: Array | None, block: Array) -> Array | None:
+    """How often each label is there, with those of a block; None where the numbers are no labels."""
+    if counts is None or block.dtype.kind not in "iu" or block.ndim > 1:
+        return None
+    if block.size and (block.min() < 0 or block.max() >= MOST_LABELS):
+        return None
+    more = np.bincount(block, minlength=len(counts))
+    more[: len(counts)] += counts
+    return more

@@ -1,0 +1,218 @@
+"""One column of a table while it is gone through, and what there is to say of it then."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Literal
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from mai.compiler.data.tables.cells import MISSING, is_list, is_text, moments_of, number_of
+from mai.compiler.describing.numbers import Numbers
+from mai.runtime.arrays import Array
+from mai.spec.record import record
+
+Kind = Literal["number", "whole", "date", "word", "mixed", "list", "empty", "other"]
+MOST_VALUES = 10_000  # Different values that are counted one by one; of more it is said that there are more.
+FEW_ROWS = 20
+DAY = 24 * 3600 * 1e6
+
+
+@record
+class ColumnSummary:
+    """What a column holds.
+
+    `distinct` is None for more than `MOST_VALUES` different values; `counts` are the values and how often each is there, the
+    most frequent first, and are left out with it. `numbers` are the numbers, or days since 1970-01-01. `width` is the length of
+    lists, `written` one number as a text writes it, where that is not as a number is written, and `odd` an example of a word and of a
+    number where there are both.
+    """
+
+    name: str
+    kind: Kind
+    rows: int
+    missing: int
+    distinct: int | None
+    counts: tuple[tuple[str, int], ...] = ()
+    numbers: Numbers | None = None
+    width: int | None = None
+    written: str | None = None
+    odd: tuple[str, str] | None = None
+
+    @property
+    def is_identifier(self) -> bool:
+        """Whether it tells rows apart and nothing else: words of which nearly all differ."""
+        there = self.rows - self.missing
+        return self.kind in ("word", "mixed") and there > 1 and (self.distinct is None or self.distinct > 0.5 * there)
+
+    @property
+    def is_numbering(self) -> bool:
+        """Whether it numbers the rows: whole numbers, each of them once, with none left out."""
+        whole = self.numbers if self.kind == "whole" and not self.missing and self.rows > FEW_ROWS else None
+        return whole is not None and self.distinct in (None, self.rows) and whole.high - whole.low + 1 == self.rows
+
+    @property
+    def words(self) -> tuple[str, ...]:
+        """The different words, where they are counted."""
+        return tuple(word for word, _ in self.counts)
+
+
+class ColumnReader:
+    """Goes through a column, block by block; `decimal` is the sign before decimals in a text."""
+
+    def __init__(self, name: str, decimal: str = ".") -> None:
+        self.name, self.decimal = name, decimal
+        self.rows = self.missing = self.are_dates = self.others = 0
+        self.width: int | None = None
+        self.numbers = Numbers()
+        self.values: Counter[str] | None = Counter()
+        self.gaps: Counter[str] = Counter()  # Words that say of a number that there is none.
+        self.words, self.dates = 0, Numbers()
+        self.written = self.a_word = self.a_number = ""
+
+    def add(self, values: pa.Array) -> None:
+        """The next rows."""
+        self.rows += len(values)
+        if pa.types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        if is_list(values.type):
+            self._lists(values)
+        elif is_text(values.type):
+            self._text(pc.utf8_trim_whitespace(values.cast(pa.string())))
+        else:
+            self._typed(values)
+
+    def summary(self) -> ColumnSummary:
+        """What was in the rows."""
+        kind = self._kind()
+        numbers = self.dates if kind == "date" else self.numbers
+        gaps = 0 if kind == "word" else sum(self.gaps.values())
+        counts = None if self.values is None else self.values + (self.gaps if kind == "word" else Counter())
+        return ColumnSummary(
+            self.name, kind, self.rows, self.missing + gaps,
+            None if counts is None else len(counts),
+            () if counts is None else tuple(counts.most_common()),
+            numbers if kind in ("number", "whole", "date", "list") else None,
+            self.width, self.written or None,
+            (self.a_word, self.a_number) if kind == "mixed" else None,
+        )  # fmt: skip
+
+    def _kind(self) -> Kind:
+        if self.others:
+            return "other"
+        if self.width is not None:
+            return "list"
+        if self.words and self.are_dates == self.words and not self.numbers.count:
+            return "date"
+        if self.words or (self.gaps and not self.numbers.count):
+            return "mixed" if self.numbers.count else "word"
+        if not self.numbers.count:
+            return "empty"
+        return "whole" if self.numbers.are_whole else "number"
+
+    # ------------------------------------------------------------ kinds of blocks
+
+    def _lists(self, values: pa.Array) -> None:
+        self.missing += values.null_count
+        widths = pc.unique(pc.list_value_length(values.drop_null())).to_pylist()
+        self.width = widths[0] if len(widths) == 1 and self.width in (None, widths[0]) else -1
+        flat = values.flatten()
+        while is_list(flat.type):
+            flat = flat.flatten()
+        if pa.types.is_integer(flat.type) or pa.types.is_floating(flat.type):
+            self.numbers.add(_floats(flat))
+        self.values = None
+
+    def _typed(self, values: pa.Array) -> None:
+        kind = values.type
+        if pa.types.is_date(kind) or pa.types.is_timestamp(kind):
+            self.missing += values.null_count
+            there = values.drop_null()
+            self._take_dates(there, Counter(there.cast(pa.string()).to_pylist()))
+        elif pa.types.is_boolean(kind) or pa.types.is_integer(kind) or pa.types.is_floating(kind):
+            self._take_numbers(_floats(values.cast(pa.int8()) if pa.types.is_boolean(kind) else values))
+        elif pa.types.is_null(kind):
+            self.missing += len(values)
+        elif pa.types.is_decimal(kind):
+            self._take_numbers(_floats(values.cast(pa.float64())))
+        else:
+            self.others += len(values)
+
+    def _text(self, text: pa.Array) -> None:
+        """Texts as what they are: numbers, words, dates, nothing."""
+        empty = pc.equal(text.fill_null(""), "")
+        self.missing += empty.true_count
+        text = text.filter(pc.invert(empty))
+        try:
+            self._take_numbers(
+                (pc.replace_substring(text, ",", ".") if self.decimal == "," else text).cast(pa.float64()).to_numpy()
+            )
+        except pa.ArrowInvalid:
+            self._take_texts({each["values"]: each["counts"] for each in pc.value_counts(text).to_pylist()})
+
+    def _take_texts(self, counts: dict[str, int]) -> None:
+        words, numbers, times = Counter[str](), [], []
+        for text, count in counts.items():
+            number = number_of(text, self.decimal)
+            if number is not None:
+                numbers.append(number)
+                times.append(count)
+                self._note_number(text)
+            elif text.lower() in MISSING:
+                self.gaps[text] += count
+            else:
+                words[text] = count
+        self._take_numbers(np.repeat(np.array(numbers, np.float64), times))
+        self._take_words(words)
+
+    def _take_words(self, words: Counter[str]) -> None:
+        if not words:
+            return
+        self.a_word = self.a_word or next(iter(words))
+        texts = pa.array([*words])
+        moments = moments_of(texts)
+        if moments is None:
+            self.words += words.total()
+            self._count(words)
+        else:
+            self.words += words.total()
+            self._take_dates(pc.take(moments, pa.array(np.repeat(np.arange(len(words)), [*words.values()]))), words)
+
+    def _take_dates(self, moments: pa.Array, counts: Counter[str]) -> None:
+        days = moments.cast(pa.timestamp("us"), safe=False).cast(pa.int64()).to_numpy() / DAY
+        self.dates.add(days)
+        self.are_dates += len(days)
+        self.words = max(self.words, self.are_dates)
+        self._count(counts)
+
+    def _take_numbers(self, numbers: Array) -> None:
+        there = numbers[~np.isnan(numbers)]
+        self.missing += len(numbers) - len(there)
+        if not len(there):
+            return
+        self.a_number = self.a_number or f"{there[0]:.15g}"
+        self.numbers.add(there)
+        if self.values is not None:
+            different, counts = np.unique(there, return_counts=True)
+            if len(different) > MOST_VALUES:
+                self.values = None
+            else:
+                self._count(Counter(dict(zip((f"{each:.15g}" for each in different), counts.tolist(), strict=True))))
+
+    def _note_number(self, text: str) -> None:
+        self.a_number = self.a_number or text
+        if not self.written and number_of(text, self.decimal, plain=True) is None:
+            self.written = text
+
+    def _count(self, counts: Counter[str]) -> None:
+        if self.values is not None:
+            self.values += counts
+            self.values = None if len(self.values) > MOST_VALUES else self.values
+
+
+def _floats(values: pa.Array) -> Array:
+    """Arrow's numbers in 64 bits; NaN where there is none."""
+    floats: Array = values.cast(pa.float64(), safe=False).to_numpy(zero_copy_only=False)
+    return floats

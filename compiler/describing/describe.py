@@ -1,0 +1,47 @@
+"""What a path holds, by what is there: a table, a folder of images, a text, arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from mai.compiler.data.fields import bad
+from mai.compiler.data.paths import find_files
+from mai.compiler.data.sources.images import SUFFIXES as IMAGES
+from mai.compiler.data.tables.kinds import is_table
+from mai.compiler.describing.arrays import summarise_arrays
+from mai.compiler.describing.images import summarise_images
+from mai.compiler.describing.lines import Summary
+from mai.compiler.describing.tables import summarise_tables
+from mai.compiler.describing.texts import summarise_texts
+
+ARRAYS = (".npz", ".npy")
+
+
+def describe(paths: Sequence[Path]) -> Summary:
+    """What is in files, or in a folder. Raises `MaiError` for what mai reads in no way."""
+    folder = paths[0]
+    if len(paths) == 1 and folder.is_dir() and _has_images(folder):
+        return summarise_images(folder)
+    files = find_files(Path(), [*paths], _is_data)
+    first = files[0]
+    if is_table(first):
+        return summarise_tables(files)
+    if first.suffix.lower() in ARRAYS:
+        return summarise_arrays(first)
+    if first.suffix.lower() in IMAGES:
+        raise bad(f"{first} is one image", help=f"name its folder: mai data {first.parent}")
+    if first.suffix == ".onnx":
+        raise bad(f"{first} is a compiled file", help=f"mai info {first}")
+    return summarise_texts(files)
+
+
+def _is_data(path: Path) -> bool:
+    is_text: Callable[[str], bool] = (".txt", ".md").__contains__
+    return path.is_file() and (is_table(path) or path.suffix in ARRAYS or is_text(path.suffix))
+
+
+def _has_images(folder: Path) -> bool:
+    """Whether images are in a folder, or in a folder in it."""
+    inside = [folder, *(each for each in folder.iterdir() if each.is_dir())]
+    return any(file.suffix.lower() in IMAGES for place in inside for file in place.iterdir())

@@ -1,0 +1,244 @@
+"""Descriptions as lines for a terminal, and the `data` lines that they end with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import singledispatch
+from pathlib import Path
+
+import pyarrow as pa
+
+from mai.compiler.describing.arrays import ArraysSummary, ArraySummary
+from mai.compiler.describing.columns import DAY, ColumnSummary
+from mai.compiler.describing.images import COLOURS, ImagesSummary
+from mai.compiler.describing.numbers import Numbers
+from mai.compiler.describing.tables import TableSummary
+from mai.compiler.describing.texts import TextSummary
+
+Summary = TableSummary | ImagesSummary | TextSummary | ArraysSummary
+WIDTH, MOST_COLUMNS, MOST_WORDS, LETTERS = 116, 200, 5, 24
+
+
+def share(part: float, whole: float) -> str:
+    """A part of a whole, in per cent, with two digits."""
+    percent = 100 * part / max(whole, 1)
+    return f"{percent:.0f} %" if percent >= 10 else f"{percent:.2g} %"
+
+
+def number(value: float) -> str:
+    """A number, as short as it can be read: four digits, or all of a whole one."""
+    return f"{value:,.0f}" if float(value).is_integer() and abs(value) < 1e12 else f"{value:.4g}"
+
+
+def moment(days: float) -> str:
+    """Days since 1970-01-01 as a date, with its time where it has one."""
+    text = str(pa.scalar(round(days * DAY), pa.timestamp("us")))
+    return text.removesuffix(" 00:00:00")
+
+
+# ---------------------------------------------------------------- what there is
+
+
+@singledispatch
+def lines(summary: Summary, taken: Mapping[str, str] | None = None) -> Iterator[str]:
+    """What is in files, line by line; `taken` says of each column what a spec does with it."""
+    raise TypeError(type(summary))
+
+
+@lines.register
+def _(summary: TableSummary, taken: Mapping[str, str] | None = None) -> Iterator[str]:
+    yield f"{_names(summary.files)}: {summary.rows:,} rows, {len(summary.columns):,} columns ({summary.kind})"
+    yield from (f"  {note}" for note in summary.notes)
+    head = ["column", "holds", "missing", "different", *(["the spec"] if taken is not None else []), "values"]
+    rows = [head]
+    for name, columns in summary.groups():
+        many = len(columns) > 1
+        title = f"{columns[0].name} .. {columns[-1].name}" if many else name
+        marks = [] if taken is None else [taken.get(columns[0].name, "leaves it")]
+        rows.append([title, *_cells(columns), *marks, _values(columns)])
+    yield from _aligned(rows[:MOST_COLUMNS])
+    if len(rows) > MOST_COLUMNS:
+        yield f"  and {len(rows) - MOST_COLUMNS:,} more"
+
+
+@lines.register
+def _(summary: ImagesSummary, taken: Mapping[str, str] | None = None) -> Iterator[str]:
+    yield f"{summary.folder}: {len(summary.files):,} images"
+    yield "  sizes: " + _few([f"{w} x {h} ({count:,})" for (w, h), count in summary.sizes])
+    yield "  kinds: " + _few([f"{COLOURS.get(mode, mode)} ({count:,})" for mode, count in summary.modes])
+    if summary.classes:
+        total = len(summary.files)
+        yield f"  classes, by folder: {len(summary.classes)}"
+        yield from _aligned([[name, f"{count:,}", share(count, total)] for name, count in summary.classes])
+    if summary.damaged:
+        yield f"  no images that can be read: {_few([str(each) for each in summary.damaged])}"
+
+
+@lines.register
+def _(summary: TextSummary, taken: Mapping[str, str] | None = None) -> Iterator[str]:
+    yield (
+        f"{_names(summary.files)}: {summary.size:,} bytes, {summary.characters:,} characters, {len(summary.counts):,} different, "
+        f"{summary.lines:,} lines, the longest of {summary.longest:,}"
+    )
+    frequent = [f"{ascii_or(character)} {share(count, summary.characters)}" for character, count in summary.counts]
+    yield "  characters: " + _few(frequent, 8)
+    yield "  begins: " + " ".join(summary.begins.split())[:WIDTH]
+
+
+@lines.register
+def _(summary: ArraysSummary, taken: Mapping[str, str] | None = None) -> Iterator[str]:
+    yield f"{summary.file}: {len(summary.arrays)} array{'s' if len(summary.arrays) != 1 else ''}"
+    marks = [] if taken is None else ["the spec"]
+    rows = [["array", "shape", "type", "missing", *marks, "values"]]
+    for each in summary.arrays:
+        missing = f"{each.missing:,}" if each.missing else ""
+        marks = [] if taken is None else [taken.get(each.name, "leaves it")]
+        rows.append([each.name, str([*each.shape]), each.dtype, missing, *marks, _array_values(each)])
+    yield from _aligned(rows)
+
+
+# ---------------------------------------------------------------- a line to paste
+
+
+@singledispatch
+def data_line(summary: Summary) -> str:
+    """The `data` line that takes all there is, and above it what it leaves out and why, as comments."""
+    raise TypeError(type(summary))
+
+
+@data_line.register
+def _(summary: TableSummary) -> str:
+    fields = summary.fields()
+    left = "".join(f"# left out: {column.name}: {why}\n" for column, why in summary.left_out())
+    if not fields:
+        return left.rstrip("\n")
+    settings = ", missing = keep" if any(field.has_gaps for field in fields) else ""
+    return left + spread(
+        "data ", [f"{f.name}: {f.type_text}" for f in fields], f"from table({paths(summary.files)}{settings})"
+    )
+
+
+@data_line.register
+def _(summary: ImagesSummary) -> str:
+    (width, height), _ = summary.sizes[0]
+    label = f", y: class[{len(summary.classes)}]" if summary.classes else ""
+    line = f'data x: [{summary.channels}, {height}, {width}]{label} from images("{summary.folder}")'
+    if len(summary.sizes) > 1:
+        return f"# images of one size are needed; most are {width} x {height}\n{line}"
+    return line
+
+
+@data_line.register
+def _(summary: TextSummary) -> str:
+    return (
+        f"data x: tokens[128] from text(bytes, {paths(summary.files)})      # windows of 128 bytes; `const vocab = 256`"
+    )
+
+
+@data_line.register
+def _(summary: ArraysSummary) -> str:
+    rows = {each.shape[0] for each in summary.arrays if each.shape and each.dtype[0] in "biuf"}
+    if summary.file.suffix == ".npy":
+        return f'# a spec reads .npz files: numpy.savez("{summary.file.stem}.npz", x = array)'
+    if len(rows) != 1:
+        return f"# the arrays have no common number of examples: {', '.join(map(str, sorted(rows)))}"
+    fields = [f"{each.name}: {each.type_text}" for each in summary.arrays if each.shape]
+    return spread("data ", fields, f'from npz("{summary.file}")')
+
+
+def spread(begin: str, parts: Sequence[str], end: str, width: int = WIDTH) -> str:
+    """Parts with commas between them, and what ends them, in as many lines as they need."""
+    text, line = "", begin
+    for place, part in enumerate(parts):
+        piece = part + ("," if place < len(parts) - 1 else "")
+        if len(line) + len(piece) > width:
+            text, line = f"{text}{line.rstrip()}\n", "  "
+        line += piece + " "
+    fits = len(line) + len(end) <= width
+    return text + (line + end if fits else f"{line.rstrip()}\n  {end}")
+
+
+def paths(files: Sequence[Path]) -> str:
+    """Files as a source takes them: one, or a list."""
+    quoted = [f'"{file.as_posix()}"' for file in files]
+    return quoted[0] if len(quoted) == 1 else f"({', '.join(quoted)})"
+
+
+# ---------------------------------------------------------------- pieces of lines
+
+
+def _names(files: Sequence[Path]) -> str:
+    return str(files[0]) if len(files) == 1 else f"{files[0]} and {len(files) - 1} more"
+
+
+def _cells(columns: Sequence[ColumnSummary]) -> list[str]:
+    """What columns hold, how much is missing, how many values differ."""
+    first, missing = columns[0], sum(each.missing for each in columns)
+    rows = first.rows * len(columns)
+    kinds = {
+        "number": "numbers",
+        "whole": "whole numbers",
+        "word": "words",
+        "date": "dates",
+        "mixed": "words and numbers",
+    }
+    held = kinds.get(first.kind, f"[{first.width}]" if first.kind == "list" else first.kind)
+    if len(columns) > 1:
+        held = f"{len(columns)} of " + (
+            "numbers" if any(each.kind == "number" for each in columns) else "whole numbers"
+        )
+    distinct = "many" if first.distinct is None else f"{first.distinct:,}"
+    return [held, f"{missing:,} ({share(missing, rows)})" if missing else "", "" if len(columns) > 1 else distinct]
+
+
+def _values(columns: Sequence[ColumnSummary]) -> str:
+    first = columns[0]
+    if len(columns) > 1:
+        parts = [each.numbers for each in columns if each.numbers is not None]
+        return f"{number(min(p.low for p in parts))} to {number(max(p.high for p in parts))}"
+    few = first.counts and len(first.counts) <= MOST_WORDS + 5
+    if first.kind in ("word", "mixed") or (first.kind == "whole" and few):
+        if first.is_identifier:
+            return _few([_short(word) for word in first.words], 2) if first.words else "nearly all differ"
+        counted = [f"{_short(word)} {share(count, first.rows - first.missing)}" for word, count in first.counts]
+        return _few(counted, MOST_WORDS)
+    return "" if first.numbers is None else _range(first.numbers, first.kind == "date")
+
+
+def _range(numbers: Numbers, are_dates: bool = False) -> str:
+    if not numbers.count:
+        return ""
+    shown = moment if are_dates else number
+    if numbers.low == numbers.high:
+        return f"always {shown(numbers.low)}"
+    span = f"{shown(numbers.low)} to {shown(numbers.high)}"
+    return span if are_dates else f"{span}, mean {numbers.mean:.4g}, middle {numbers.quantile(0.5):.4g}"
+
+
+def _array_values(array: ArraySummary) -> str:
+    if array.labels:
+        total = sum(array.labels)
+        return _few([f"{label} {share(count, total)}" for label, count in enumerate(array.labels)], MOST_WORDS)
+    return _range(array.numbers) if array.numbers.count else "no numbers"
+
+
+def _few(words: Sequence[str], most: int = 6) -> str:
+    more = f" and {len(words) - most:,} more" if len(words) > most else ""
+    return ", ".join(words[:most]) + more
+
+
+def _short(word: str) -> str:
+    return word if len(word) <= LETTERS else word[: LETTERS - 3] + "..."
+
+
+def ascii_or(character: str) -> str:
+    """A character as it can be seen: blanks by their names."""
+    return {" ": "space", "\n": "newline", "\t": "tab", "\r": "return"}.get(character, character)
+
+
+def _aligned(rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Cells in columns; the last is as long as it is."""
+    widths = [max(len(row[place]) for row in rows) for place in range(len(rows[0]) - 1)]
+    for row in rows:
+        cells = [cell.ljust(width) for cell, width in zip(row[:-1], widths, strict=True)]
+        yield ("  " + "  ".join([*cells, row[-1]])).rstrip()

@@ -1,0 +1,73 @@
+"""What a spec takes of its data, and what it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from mai.compiler.data.batches import Dataset, load
+from mai.compiler.data.fields import bad, group_columns
+from mai.compiler.describing.describe import describe
+from mai.compiler.describing.lines import Summary, share
+from mai.compiler.describing.tables import TableSummary
+from mai.compiler.ir.types import DType, Type
+
+if TYPE_CHECKING:
+    from mai.compiler.program import Program
+
+
+def what_it_takes(program: Program) -> tuple[dict[str, str], Summary | None, list[str]]:
+    """What each column becomes, what is in the files of the `data` line, and which examples are for what, in words.
+
+    Raises:
+        MaiError: the spec has no `data` line, or its data do not fit it.
+    """
+    if not program.trainings or not program.trainings[0].fields:
+        raise bad("this spec has no `data` line")
+    training = program.trainings[0]
+    base = Path(program.source.path).parent
+    dataset = load(training.data, training.fields, 0, base, where=training.where)
+    paths = _files(getattr(training.data, "path", None), base)
+    summary = describe(paths) if paths else None
+    taken = {name: f"{name}: {_as_written(type_)}" for name, type_ in training.fields.items()}
+    key = getattr(getattr(training.data, "split", None), "key", None)
+    marks = _marks(summary, training.fields, taken) | ({key: "splits by it"} if key and key not in taken else {})
+    return marks, summary, ["", *_examples(training.data.name, taken, dataset)]
+
+
+def _as_written(type_: Type) -> str:
+    """A type as a spec writes it."""
+    shape = f"[{', '.join(map(str, type_.shape))}]"
+    if type_.dtype is DType.REAL:
+        return shape
+    kind = "int" if type_.classes is None else f"class[{type_.classes}]"
+    return kind + (shape if type_.shape else "")
+
+
+def _files(path: object, base: Path) -> list[Path]:
+    """The files that a source names, from where the command runs."""
+    named = [path] if isinstance(path, str) else [*path] if isinstance(path, tuple) else []
+    return [base / each for each in named]
+
+
+def _marks(summary: Summary | None, fields: Mapping[str, Type], taken: Mapping[str, str]) -> dict[str, str]:
+    """What becomes of each column; `x0`, `x1`, ... are of the field `x`."""
+    if not isinstance(summary, TableSummary):
+        return dict(taken)
+    groups = group_columns([column.name for column in summary.columns])
+    return {column: taken[name] for name in fields for column in groups.get(name, ())}
+
+
+def _examples(source: str, taken: Mapping[str, str], dataset: Dataset) -> list[str]:
+    fields = f"{source}(...) gives {', '.join(taken.values())}"
+    parts = [("held out", dataset.validation), ("for tests", dataset.test)]
+    counts = {words: len(next(iter(rows.values()))) for words, rows in parts if rows}
+    if dataset.count is None:
+        more = [f"{count:,} {words}" for words, count in counts.items()]
+        return [fields, "drawn anew for every step" + "".join(f", {each}" for each in more), *dataset.notes]
+    total = dataset.count + sum(counts.values())
+    told = [
+        f"{count:,} ({share(count, total)}) {words}" for words, count in {"trained on": dataset.count, **counts}.items()
+    ]
+    return [fields, f"{total:,} examples: {', '.join(told)}", *dataset.notes]

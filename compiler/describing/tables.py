@@ -1,0 +1,121 @@
+"""A table, described: its columns, and the fields of a `data` line that they could be."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from mai.compiler.data.fields import bad, group_columns
+from mai.compiler.data.tables.dialect import Stated
+from mai.compiler.data.tables.files import TableFile, open_table, read_blocks
+from mai.compiler.describing.columns import ColumnReader, ColumnSummary
+from mai.spec.record import record
+
+NUMBERS = ("number", "whole", "date")
+
+
+@record
+class Field:
+    """A field that columns could be: its name, its type as a spec writes it, and the columns."""
+
+    name: str
+    type_text: str
+    columns: tuple[ColumnSummary, ...]
+
+    @property
+    def has_gaps(self) -> bool:
+        """Whether rows lack a value of it."""
+        return any(each.missing for each in self.columns)
+
+
+@record
+class TableSummary:
+    """The rows of files together, column by column; `notes` say how they are written."""
+
+    files: tuple[Path, ...]
+    kind: str
+    rows: int
+    columns: tuple[ColumnSummary, ...]
+    notes: tuple[str, ...]
+
+    def column(self, name: str) -> ColumnSummary | None:
+        """The column of this name."""
+        return next((each for each in self.columns if each.name == name), None)
+
+    def groups(self) -> list[tuple[str, tuple[ColumnSummary, ...]]]:
+        """Columns by the field that they make: `x0`, `x1`, ... the vector `x`."""
+        by_name = {each.name: each for each in self.columns}
+        groups = group_columns([*by_name])
+        alike = {field: _are_parts([by_name[name] for name in names]) for field, names in groups.items()}
+        return [
+            (field if alike[group] else name, tuple(by_name[each] for each in (names if alike[group] else [name])))
+            for group, names in groups.items()
+            for field, name in ([(group, "")] if alike[group] else [(name, name) for name in names])
+        ]
+
+    def fields(self) -> list[Field]:
+        """What a spec can take of the table."""
+        return [field for name, columns in self.groups() if (field := _field(name, columns)) is not None]
+
+    def left_out(self) -> list[tuple[ColumnSummary, str]]:
+        """The columns that no field takes, and why."""
+        taken = {column.name for field in self.fields() for column in field.columns}
+        return [(column, why_not(column) or "") for column in self.columns if column.name not in taken]
+
+
+def summarise_tables(files: Sequence[Path]) -> TableSummary:
+    """Every column of files together, gone through once. Raises `MaiError` for what is no table, or is damaged."""
+    tables = [open_table(file, Stated()) for file in files]
+    readers = {name: ColumnReader(name, tables[0].dialect.decimal) for name in tables[0].columns}
+    for table in tables:
+        _read(table, readers)
+    columns = tuple(reader.summary() for reader in readers.values())
+    if not columns or not columns[0].rows:
+        raise bad(f"{files[0]} needs a line of column names and at least one row")
+    notes = dict.fromkeys(f"{table.path.name}: {note}" for table in tables for note in table.notes)
+    return TableSummary(tuple(files), tables[0].kind, columns[0].rows, columns, tuple(notes))
+
+
+def why_not(column: ColumnSummary) -> str | None:
+    """Why no field takes a column; None where one can."""
+    if column.kind == "empty":
+        return "it is empty"
+    if column.kind == "mixed" and column.odd is not None:
+        return f"it mixes words and numbers: `{column.odd[0]}`, `{column.odd[1]}`"
+    if column.kind == "other":
+        return "its values are neither numbers nor words nor dates"
+    if column.kind == "list" and (column.width is None or column.width < 1):
+        return "its lists differ in length"
+    if column.distinct == 1 and not column.missing and column.rows > 1:
+        return f"it is always {column.words[0]}"
+    if column.is_numbering:
+        return "it numbers the rows"
+    if column.is_identifier:
+        many = "nearly all" if column.distinct is None or column.distinct < column.rows - column.missing else "all"
+        return f"{many} of its words differ: it names a row, and says nothing of others"
+    return None
+
+
+def _read(table: TableFile, readers: dict[str, ColumnReader]) -> None:
+    for name in readers:
+        if name not in table.columns:
+            raise bad(f"{table.path} has no column `{name}`; it has {', '.join(table.columns)}")
+    for block in read_blocks(table, [table.columns[name] for name in readers]):
+        for name, reader in readers.items():
+            reader.add(block[table.columns[name]])
+
+
+def _are_parts(columns: Sequence[ColumnSummary]) -> bool:
+    """Whether columns can be one vector."""
+    return len(columns) == 1 or all(each.kind in ("number", "whole") for each in columns)
+
+
+def _field(name: str, columns: tuple[ColumnSummary, ...]) -> Field | None:
+    if any(why_not(each) for each in columns):
+        return None
+    first = columns[0]
+    if len(columns) > 1 or first.kind == "list":
+        return Field(name, f"[{first.width if first.kind == 'list' else len(columns)}]", columns)
+    if first.kind in NUMBERS:
+        return Field(name, "[]", columns)
+    return Field(name, f"class[{(first.distinct or 0) + bool(first.missing)}]", columns)

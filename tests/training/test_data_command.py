@@ -1,0 +1,147 @@
+"""`mai data`: what is said of files is what is in them."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from PIL import Image
+from pyarrow import parquet
+
+from mai.compiler.check import check
+from mai.compiler.data.batches import load
+from mai.compiler.data.tables.cells import number_of
+from mai.compiler.describing.as_json import as_json
+from mai.compiler.describing.describe import describe
+from mai.compiler.describing.lines import data_line, lines
+from mai.compiler.describing.numbers import SAMPLE, Numbers
+from mai.compiler.describing.pictures import draw
+from mai.compiler.describing.specs import what_it_takes
+from mai.compiler.describing.tables import TableSummary
+from mai.compiler.program import Program
+from mai.spec.diagnostics import MaiError
+
+UGLY = """id,const,empty,price,class,größe,when,flag,weird name (kg),ticket,y
+a1,5,,"1,234",yes,1.5,2024-01-01,True,3,A5,1
+a2,5,,"$2,500.50",no,,2024-01-02,False,4,7,0
+a3,5,,$12,yes,2.5,2024-02-01,True,NA,A6,1
+a4,5,,,yes,2.5,,True,,8,1
+"""
+NET = "net f(a: []) -> [2] { return linear([fill(a)], 2) }\ntrain(steps = 2) { minimize cross_entropy(f(size), y) }\n"
+
+
+def checked(path: Path) -> Program:
+    program = check(path).program
+    assert program is not None
+    return program
+
+
+def table(path: Path, text: str) -> TableSummary:
+    path.write_text(text, encoding="utf-8")
+    summary = describe([path])
+    assert isinstance(summary, TableSummary)
+    return summary
+
+
+def test_a_table_is_told_column_by_column(tmp_path: Path) -> None:
+    summary = table(tmp_path / "t.csv", UGLY)
+    kinds = {c.name: (c.kind, c.missing, c.distinct) for c in summary.columns}
+    assert kinds["const"] == ("whole", 0, 1) and kinds["empty"] == ("empty", 4, 0)
+    assert kinds["price"] == ("number", 1, 3) and kinds["when"] == ("date", 1, 3)
+    assert kinds["weird_name_kg"] == ("whole", 2, 2) and kinds["ticket"] == ("mixed", 0, 4)
+    price = summary.column("price")
+    assert price is not None and price.numbers is not None and price.numbers.high == 2500.5
+    line = data_line(summary)
+    assert "left out: id: all of its words differ" in line and "left out: ticket: it mixes words and numbers" in line
+    assert "größe: []" in line and "class: class[2]" in line and "missing = keep" in line
+
+
+def test_the_line_to_paste_is_one(tmp_path: Path) -> None:
+    """A spec with it is sound, and reads its data."""
+    summary = table(tmp_path / "t.csv", UGLY.replace("größe", "size"))
+    text = data_line(summary).replace("y: []", "y: class[2]") + "\n" + NET
+    (tmp_path / "m.mai").write_text(text)
+    program = checked(tmp_path / "m.mai")
+    training = program.trainings[0]
+    assert load(training.data, training.fields, 0, tmp_path).count == 4
+
+
+@pytest.mark.parametrize("block", [1, 7, 1000])
+def test_numbers_some_at_a_time(block: int) -> None:
+    numbers = np.random.default_rng(0).normal(3, 2, 1000)
+    seen = Numbers()
+    for begin in range(0, 1000, block):
+        seen.add(numbers[begin : begin + block])
+    assert (seen.count, seen.low, seen.high) == (1000, numbers.min(), numbers.max())
+    np.testing.assert_allclose([seen.mean, seen.deviation], [numbers.mean(), numbers.std()], rtol=1e-12)
+    np.testing.assert_allclose(seen.quantile(0.25), np.quantile(numbers, 0.25))
+
+
+def test_a_sample_of_what_repeats_itself_is_fair() -> None:
+    seen = Numbers()
+    for _ in range(10):
+        seen.add(np.tile(np.arange(64.0), 1000))
+    assert SAMPLE / 2 < len(seen.sample) <= SAMPLE
+    assert abs(seen.quantile(0.5) - 31.5) <= 1 and set(seen.sample) == set(range(64))
+
+
+def test_a_spec_takes_some_and_leaves_others(tmp_path: Path) -> None:
+    rows = "".join(f"{i},{'ab'[i % 2]},{i / 7}\n" for i in range(100))
+    (tmp_path / "t.csv").write_text("size,y,more\n" + rows)
+    (tmp_path / "m.mai").write_text(
+        'data size: [], y: class[2] from table("t.csv", split = random(0.2, test = 0.1))\n' + NET
+    )
+    taken, summary, told = what_it_takes(checked(tmp_path / "m.mai"))
+    assert taken == {"size": "size: []", "y": "y: class[2]"} and summary is not None
+    assert any(line.startswith("  more") and "leaves it" in line for line in lines(summary, taken))
+    assert told[-1] == "100 examples: 70 (70 %) trained on, 20 (20 %) held out, 10 (10 %) for tests"
+
+
+def test_other_kinds_of_files(tmp_path: Path) -> None:
+    for name in ("cat", "dog"):
+        (tmp_path / "pets" / name).mkdir(parents=True)
+        Image.fromarray(np.zeros((4, 6, 3), np.uint8)).save(tmp_path / "pets" / name / "1.png")
+    np.savez(tmp_path / "a.npz", x=np.ones((5, 3), np.float32), y=np.array([0, 1, 2, 1, 0]))
+    (tmp_path / "t.txt").write_text("häh\nah")
+    parquet.write_table(pa.table({"v": [[1.0, 2.0], [3.0, 4.0]], "b": [True, False]}), tmp_path / "t.parquet")
+    said = {name: data_line(describe([tmp_path / name])) for name in ("pets", "a.npz", "t.txt", "t.parquet")}
+    assert said["pets"].startswith("data x: [3, 4, 6], y: class[2] from images")
+    assert said["a.npz"].startswith("data x: [3], y: class[3] from npz")
+    assert said["t.txt"].startswith("data x: tokens[128] from text")
+    assert said["t.parquet"].startswith("data v: [2], b: [] from table")
+    about = json.loads(as_json(describe([tmp_path / "t.txt"])))
+    assert about["counts"] == {"h": 3, "ä": 1, "\n": 1, "a": 1} and about["lines"] == 2
+
+
+def test_a_picture_of_each_kind(tmp_path: Path) -> None:
+    draw(table(tmp_path / "t.csv", UGLY), tmp_path / "t.png")
+    assert Image.open(tmp_path / "t.png").size[0] > 100
+
+
+def test_what_is_no_data_is_said(tmp_path: Path) -> None:
+    (tmp_path / "a.bin").write_bytes(b"\0\1\xff" * 10)
+    with pytest.raises(MaiError, match="no text"):
+        describe([tmp_path / "a.bin"])
+
+
+@pytest.mark.parametrize(
+    ("cell", "decimal", "number"),
+    [("$1,234.50", ".", 1234.5), ("-€ 2.000,5", ",", -2000.5), ("12 %", ".", 12), ("1,23", ".", None), ("1,234,5", ".", None),
+     ("12,345", ",", 12.345), ("$", ".", None), ("5 kg", ".", None), ("1.234.567 €", ",", 1234567), ("1.2.3", ".", None)],
+)  # fmt: skip
+def test_numbers_as_people_write_them(cell: str, decimal: str, number: float | None) -> None:
+    assert number_of(cell, decimal) == number
+
+
+def test_signs_of_money_are_told_and_are_words_of_labels(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text('size,y\n"$1,000",$1\n$5,$2\n')
+    (tmp_path / "m.mai").write_text('data size: [], y: class[2] from table("t.csv")\n' + NET)
+    training = checked(tmp_path / "m.mai").trainings[0]
+    data = load(training.data, training.fields, 0, tmp_path)
+    assert sorted(data.batch(0, 2)["size"].tolist()) == [5, 1000] and data.labels == {"y": ("$1", "$2")}
+    assert data.notes == (
+        "column `size`: numbers such as `$1,000` are read without signs of money, shares and thousands",
+    )
