@@ -115,11 +115,11 @@ def source_of(path: Path, written: Source) -> Source:
 def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, known: Names) -> Dataset:
     """Batches of a table of examples, gone through in epochs."""
     others = [part for part in (finite.held_out, finite.test) if part is not None]
-    matched = [_matched(part, fields, named) for part in (finite.arrays, *others)]
+    matched = [match_fields(part, fields, named) for part in (finite.arrays, *others)]
     count = min(column.shape[0] for column in matched[0].values())
     parts = _parts(finite, count)
     numbered, labels = number_labels(matched, fields, known, parts.train, finite.has_gaps)
-    rows, *kept = [_typed(part, fields, finite.has_gaps) for part in numbered]
+    rows, *kept = [typed_rows(part, fields, finite.has_gaps) for part in numbered]
     aside = [_chosen(rows, numbers) for numbers in (parts.held_out, parts.test)]
     for place, part in enumerate((finite.held_out, finite.test)):
         aside[place] = kept.pop(0) if part is not None else aside[place]
@@ -147,7 +147,7 @@ def _stream(draw: Draw, fields: Mapping[str, Type], seed: int) -> Dataset:
     """Batches drawn anew for every step."""
 
     def batch(step: int, size: int) -> Fields:
-        rows = _typed(_matched(draw(generator(seed, FRESH, step), size), fields, named=False), fields)
+        rows = typed_rows(match_fields(draw(generator(seed, FRESH, step), size), fields, named=False), fields)
         return {name: each[:] for name, each in rows.items()}
 
     batch(0, 2)
@@ -190,7 +190,8 @@ def _windows(tokens: Array, tokenizer: str, fields: Mapping[str, Type], seed: in
     return Dataset(batch, None, {name: rows}, tokenizer)
 
 
-def _matched(columns: Columns, fields: Mapping[str, Type], named: bool) -> dict[str, Column]:
+def match_fields(columns: Columns, fields: Mapping[str, Type], named: bool) -> dict[str, Column]:
+    """The column of each field. Raises `MaiError` where there is none."""
     return match_columns(columns, _is_whole, fields, named)
 
 
@@ -198,7 +199,8 @@ def _is_whole(column: Column) -> bool:
     return isinstance(column, Words) or column.dtype.kind in "iu"
 
 
-def _typed(columns: Columns, fields: Mapping[str, Type], has_gaps: bool = False) -> dict[str, Rows]:
+def typed_rows(columns: Columns, fields: Mapping[str, Type], has_gaps: bool = False) -> dict[str, Rows]:
+    """Columns of numbers as the fields' types have them. Raises `MaiError` for those that do not fit."""
     typed = {name: _as_type(name, column, fields[name], has_gaps) for name, column in columns.items()}
     check_sizes(fields, {name: rows.shape[1:] for name, rows in typed.items()})
     return typed
