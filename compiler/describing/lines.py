@@ -147,21 +147,23 @@ def _(summary: ArraysSummary) -> str:
 
 
 def spread(begin: str, parts: Sequence[str], end: str, width: int = WIDTH) -> str:
-    """Parts with commas between them, and what ends them, in as many lines as they need."""
+    """Parts with commas between them, after what begins and before what ends them, in as many lines as they need."""
     text, line = "", begin
-    for place, part in enumerate(parts):
-        piece = part + ("," if place < len(parts) - 1 else "")
-        if len(line) + len(piece) > width:
+    pieces = [part + ("," if place < len(parts) - 1 else "") for place, part in enumerate(parts)]
+    for place, piece in enumerate(pieces):
+        if len(line) + len(piece) > width and line.strip():
             text, line = f"{text}{line.rstrip()}\n", "  "
-        line += piece + " "
-    fits = len(line) + len(end) <= width
-    return text + (line + end if fits else f"{line.rstrip()}\n  {end}")
+        line += piece + (" " if place < len(pieces) - 1 else "")
+    gap = "" if end[:1] in ("", ")") else " "
+    if len(line) + len(gap) + len(end) <= width:
+        return text + line + gap + end
+    return f"{text}{line}\n" + (f"  {end}" if gap else end)
 
 
 def paths(files: Sequence[Path]) -> str:
     """Files as a source takes them: one, or a list."""
     quoted = [f'"{file.as_posix()}"' for file in files]
-    return quoted[0] if len(quoted) == 1 else f"({', '.join(quoted)})"
+    return quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
 
 
 # ---------------------------------------------------------------- pieces of lines
