@@ -65,10 +65,14 @@ class Endless:
 
 @record
 class Corpus:
-    """The tokens of a text, one after the other, and the tokenizer that made them, as a manifest states it."""
+    """The tokens of a text, one after the other, and the tokenizer that made them, as a manifest states it.
+
+    `notes` say what was found in the files that the spec does not say.
+    """
 
     tokens: Array
     tokenizer: str
+    notes: tuple[str, ...] = ()
 
 
 Reading = Finite | Endless | Corpus
@@ -111,15 +115,13 @@ class Source(Settings, ABC):
     """Where training examples come from: one subclass a source, in a file of its own in `sources/`.
 
     The arrays of one that `names_fields` have names which a spec's fields must have; others fill fields by kind. One that
-    `reads_files` takes the files of `--data` as its own; another gives place to the source that reads them. One that
-    `reads_together` reads several files at once, as one; of any other, each file is read and their rows are joined. Its files are
+    `reads_files` takes the files of `--data` as its own, all of them; another gives place to the source that reads them. Files are
     known by their `suffixes`.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
     names_fields: ClassVar[bool] = False
     reads_files: ClassVar[bool] = False
-    reads_together: ClassVar[bool] = False
 
     def check_fields(self, fields: Mapping[str, Type]) -> None:
         """Raise `MaiError` for fields that these settings never fill."""

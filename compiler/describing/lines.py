@@ -87,7 +87,7 @@ def _(summary: TextSummary, taken: Mapping[str, str] | None = None) -> Iterator[
 
 @lines.register
 def _(summary: ArraysSummary, taken: Mapping[str, str] | None = None) -> Iterator[str]:
-    yield f"{summary.file}: {len(summary.arrays)} array{'s' if len(summary.arrays) != 1 else ''}"
+    yield f"{_names(summary.files)}: {len(summary.arrays)} array{'s' if len(summary.arrays) != 1 else ''}"
     marks = [] if taken is None else ["the spec"]
     rows = [["array", "shape", "type", "missing", *marks, "values"]]
     for each in summary.arrays:
@@ -138,12 +138,10 @@ def _(summary: TextSummary) -> str:
 @data_line.register
 def _(summary: ArraysSummary) -> str:
     rows = {each.shape[0] for each in summary.arrays if each.shape and each.dtype[0] in "biuf"}
-    if summary.file.suffix == ".npy":
-        return f'# a spec reads .npz files: numpy.savez("{summary.file.stem}.npz", x = array)'
     if len(rows) != 1:
         return f"# the arrays have no common number of examples: {', '.join(map(str, sorted(rows)))}"
     fields = [f"{each.name}: {each.type_text}" for each in summary.arrays if each.shape]
-    return spread("data ", fields, f'from npz("{summary.file}")')
+    return spread("data ", fields, f"from arrays({paths(summary.files)})")
 
 
 def spread(begin: str, parts: Sequence[str], end: str, width: int = WIDTH) -> str:

@@ -13,8 +13,8 @@ def run(
     values: Annotated[
         list[str] | None,
         Argument(
-            help="Inputs and settings: y=3, y=0..9, x=[0.5,1], x=@points.npy, x=-2..2:100 (a grid of points), "
-            'prompt="Once upon".'
+            help="Inputs and settings: y=3, y=0..9, x=[0.5,1], x=@points.npy, x=-2..2:100 (a grid of points; "
+            'x=0..1,-5..5:100,20 has a range and a count for each axis), prompt="Once upon".'
         ),
     ] = None,
     batch: Annotated[int | None, Option(help="How many examples to make.")] = None,
@@ -28,8 +28,13 @@ def run(
         str | None,
         Option(
             "--range",
-            help="The numbers that a map's colours span: --range 0..1; else all, or the top of a log density.",
+            help="The numbers that the colours of a map or of images span: --range 0..1; else all, the top of a log density, or "
+            "the range that images live in.",
         ),
+    ] = None,
+    over: Annotated[
+        Path | None,
+        Option(help="Points to draw over a map, or beside drawn points: a .csv, .npy or .npz of two numbers a row."),
     ] = None,
     special_tokens: Annotated[
         bool | None,
@@ -49,4 +54,4 @@ def run(
     from mai.runtime.commands.running import Wanted, run_file
 
     options = {"batch": batch, "seed": seed, "steps": steps}
-    run_file(model, values or [], options, Wanted(out, range_, stream, threads, provider, special_tokens))
+    run_file(model, values or [], options, Wanted(out, range_, stream, threads, provider, special_tokens, over))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,7 @@ from mai.runtime.model.manifest import Port
 from mai.runtime.model.model import Model
 from mai.runtime.show.picture import Look
 from mai.runtime.show.printing import print_count, print_results, print_stream, print_texts
-from mai.runtime.show.save import MOVING, check_ending, check_kind, path_names, save
+from mai.runtime.show.save import MOVING, PICTURES, check_ending, check_kind, path_names, save
 from mai.runtime.show.terminal import say
 from mai.runtime.text.stream import step_path
 
@@ -35,6 +35,7 @@ class Wanted:
     threads: int | None = None
     provider: str | None = None
     special_tokens: bool | None = None
+    over: Path | None = None
 
 
 def run_file(path: Path, words: list[str], options: Mapping[str, int | None], wanted: Wanted) -> None:
@@ -42,6 +43,11 @@ def run_file(path: Path, words: list[str], options: Mapping[str, int | None], wa
     if wanted.out is not None:
         check_ending(wanted.out)
     colours = None if wanted.range is None else parse_span(wanted.range)
+    if wanted.over is not None and (wanted.out is None or wanted.out.suffix.lower() not in PICTURES):
+        raise ModelError(
+            "out-unknown", f"{wanted.over} is drawn over a picture, and none is written", "add --out picture.png"
+        )
+    over = None if wanted.over is None else read_points(wanted.over)
     model = _opened(path, wanted)
     if wanted.stream:
         print_stream(model, words, {n: options[n] for n in ("batch", "seed")}, wanted.out, wanted.special_tokens)
@@ -61,7 +67,19 @@ def run_file(path: Path, words: list[str], options: Mapping[str, int | None], wa
     if wanted.out is None:
         print_results(model, results, values, wanted.special_tokens)
     else:
-        _save(model, results, wanted.out, _look(model, values, examples, colours))
+        look = replace(_look(model, values, examples, colours), over=over)
+        _save(model, results, wanted.out, look)
+
+
+def read_points(path: Path) -> Array:
+    """Points of the plane, [n, 2], from a file of arrays or columns: those called `x`, or the first that are two numbers a row.
+
+    Raises:
+        ModelError: the file cannot be read, or holds none.
+    """
+    port = Port(name="x", kind="input", dtype="float32", shape=[2], batch=True)
+    points: Array = parse_value(port, f"@{path}", None)
+    return points
 
 
 def _examples(results: Mapping[str, object]) -> int:

@@ -46,7 +46,7 @@ def parse_value(port: Port, text: str, batch: int | None, *, is_text: bool = Fal
 
     Args:
         port: the input or setting NAME.
-        text: a number, a list, a range `0..9`, a grid `-2..2:100`, or a file `@points.npy`.
+        text: a number, a list, a range `0..9`, a grid `-2..2:100` or `0..1,-5..5:100,20`, or a file `@points.npy`.
         batch: how many examples there are; those of an input are repeated in turn, or cut, to be as many.
         is_text: whether the port takes tokens that a tokenizer makes: then TEXT is a text, or `@FILE` with one.
         names: the names of the port's labels, which a file may hold.
@@ -132,17 +132,34 @@ def parse_span(text: str) -> tuple[float, float]:
 
 
 def _grid(port: Port, text: str) -> Array:
-    """The points of `LOW..HIGH:COUNT`, a regular grid: [COUNT^n, n] for a port of n numbers, [COUNT] for one of a scalar."""
-    span, _, count = text.partition(":")
+    """The points of a regular grid, [number of points, n] for a port of n numbers, [number of points] for one of a scalar.
+
+    `LOW..HIGH:COUNT` is the range and the count of every axis; `0..1,-5..5:100,20` has one for each.
+    """
+    spans, _, count = text.partition(":")
     axes = math.prod(n if isinstance(n, int) else 0 for n in port.shape)
-    if len(port.shape) > 1 or axes < 1 or not count.isdecimal() or count in ("0", "1"):
-        help = "x=-2..2:100 is 100 x 100 points for an input of two numbers"
+    lines, counts = _each(spans, axes), _each(count, axes)
+    if (
+        len(port.shape) > 1
+        or axes < 1
+        or not lines
+        or not counts
+        or any(not n.isdecimal() or n in ("0", "1") for n in counts)
+    ):
+        help = "x=-2..2:100 is 100 x 100 points for an input of two numbers, x=0..1,-5..5:100,20 has a range and a count for each"
         raise ModelError("input-dtype", f"`{port.name}={text}` is no grid for {[*port.shape]}", help)
-    if len(count) > 7 or int(count) ** axes > MAX_EXAMPLES:
+    if any(len(n) > 7 for n in counts) or math.prod(map(int, counts)) > MAX_EXAMPLES:
         raise ModelError("input-range", f"`{port.name}={text}` is more than {MAX_EXAMPLES:,} examples")
-    line = np.linspace(*parse_span(span), int(count), dtype=np.float32)
-    points = np.stack(np.meshgrid(*(line for _ in range(axes)), indexing="ij"), -1)
+    places = [np.linspace(*parse_span(span), int(n), dtype=np.float32) for span, n in zip(lines, counts, strict=True)]
+    points = np.stack(np.meshgrid(*places, indexing="ij"), -1)
     return points.reshape(-1, *(axes,) * len(port.shape))
+
+
+def _each(text: str, axes: int) -> list[str]:
+    """What is written for each axis, between commas, or once for all of them; nothing where it is for another number of axes."""
+    parts = [part.strip() for part in text.split(",")]
+    parts = parts * axes if len(parts) == 1 else parts
+    return parts if len(parts) == axes else []
 
 
 def _literal(port: Port, text: str) -> object:

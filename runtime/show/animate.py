@@ -25,10 +25,11 @@ from mai.runtime.show.canvas import (
     colours_by_angle,
     fitting_height,
     fix_limits,
+    grid_of,
     hide_spines,
+    image_span,
     mosaic,
     plotting,
-    rows_of,
     show_mosaic,
     signed_colours,
 )
@@ -204,13 +205,13 @@ def colour_dots(figure: Figure, axes: Axes | Array, dots: Sequence[PathCollectio
 def _images(plt: Pyplot, motion: Motion) -> tuple[Figure, Draw]:
     every = [as_images(frame)[:MAX_MOVING_IMAGES] for frame in motion.values]  # type: ignore[index]
     labels = None if motion.labels is None else motion.labels[: len(every[0])]
-    last = every[-1]
-    span = float(last.min()), float(last.max())
+    last = motion.values[-1]
+    span = image_span(last) if last.ndim == 4 else (float(last.min()), float(last.max()))
     figure, pixels = show_mosaic(plt, every[0][:MAX_IMAGES], labels, span)
-    rows = rows_of(len(every[0]), labels)
+    layout = grid_of(len(every[0]), labels)
 
     def draw(time: int) -> None:
-        pixels.set_data(mosaic(every[time], rows, span)[0].squeeze())
+        pixels.set_data(mosaic(every[time], layout, span)[0].squeeze())
 
     return figure, draw
 

@@ -6,6 +6,7 @@ import io
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -24,8 +25,29 @@ if TYPE_CHECKING:
 INK, ACCENT, QUIET, TEAL, GOLD = "#20304a", "#d1495b", "#9fb3c8", "#00798c", "#edae49"
 MAX_IMAGES = 400
 LETTER_INCHES = 0.07  # About the width of a letter of 8 points.
+ONE_UNIT = 5  # Two coordinates of which one has so many times the range of the other are of one unit; beyond, of two.
+BRIGHTEST = 1.2  # Images of -1 to 1, or of 0 to 1, that a model made are beyond these by a little.
+NO_IMAGE = -1
 
-Row = tuple[str, Array]  # Of a grid of images: its label, and the positions of its images in the batch.
+
+@dataclass(frozen=True)
+class Grid:
+    """How images lie side by side.
+
+    Attributes:
+        rows: the positions of the images of each row in the batch; `NO_IMAGE` leaves a place empty.
+        left: the names of the rows; none where they have none.
+        below: the names of the columns; none where they have none.
+    """
+
+    rows: Sequence[Array]
+    left: Sequence[str] = ()
+    below: Sequence[str] = ()
+
+    @property
+    def columns(self) -> int:
+        """The number of images in the longest row."""
+        return max(map(len, self.rows))
 
 
 class Pyplot(Protocol):
@@ -67,13 +89,23 @@ def save_figure(figure: Figure, path: Path) -> None:
     write_atomically(path, file.getvalue())
 
 
-def style_plane(axes: Axes) -> None:
-    """Make axes fit for points of the plane: one unit is as long across as up, few ticks, no frame."""
-    axes.set_aspect("equal")
+def style_plane(axes: Axes, points: Array) -> None:
+    """Make axes fit for `points` of the plane, [..., 2]: few ticks, no frame, one unit as long across as up where both are of one unit."""
+    axes.set_aspect("equal" if _are_of_one_unit(points) else "auto")
     axes.margins(0.05)
     axes.locator_params(nbins=5)
     axes.tick_params(colors=INK, length=2)
     hide_spines(axes)
+
+
+def _are_of_one_unit(points: Array) -> bool:
+    """Whether both coordinates have ranges of one size, as those of a plane; an age and a wage have not."""
+    flat = points.reshape(-1, 2)
+    flat = flat[np.isfinite(flat).all(-1)]
+    if not len(flat):
+        return True
+    low, high = sorted(np.ptp(flat, axis=0).tolist())
+    return bool(low == 0 or high <= ONE_UNIT * low)
 
 
 def hide_spines(axes: Axes, *more: str) -> None:
@@ -87,23 +119,29 @@ def fix_limits(axes: Axes, points: Array) -> None:
 
     Where all points lie on the unit circle it is drawn, and the limits are its own.
     """
-    style_plane(axes)
+    style_plane(axes, points)
     flat = points.reshape(-1, 2)
     flat = flat[np.isfinite(flat).all(-1)]
     if not len(flat):
         return
-    low, high = flat.min(0), flat.max(0)
+    low, high = flat.min(0).astype(float), flat.max(0).astype(float)
     if np.allclose(np.linalg.norm(flat, axis=-1), 1, atol=1e-2):
         turn = np.linspace(0, 2 * math.pi, 200)
         axes.plot(np.cos(turn), np.sin(turn), color=QUIET, linewidth=0.6, zorder=0)
         low, high = np.full(2, -1.0), np.full(2, 1.0)
-    room = max(float((high - low).max()), 1e-3) * 0.05
+    ranges = high - low if axes.get_aspect() == "auto" else np.full(2, (high - low).max())
+    room = np.maximum(ranges, 1e-3) * 0.05
     for limit, i in ((axes.set_xlim, 0), (axes.set_ylim, 1)):
-        limit(low[i] - room, high[i] + room)
+        limit(low[i] - room[i], high[i] + room[i])
 
 
 def fitting_height(axes: Axes, width: float) -> float:
-    """The height in inches at which axes `width` inches wide show their limits without distortion, 0.6 to 1.3 widths."""
+    """The height in inches at which axes `width` inches wide show their limits without distortion, 0.6 to 1.3 widths.
+
+    Axes whose coordinates are of two units have no distortion: they are as high as wide.
+    """
+    if axes.get_aspect() == "auto":
+        return width
     wide, high = np.ptp(axes.get_xlim()), np.ptp(axes.get_ylim())
     return float(np.clip(width * high / wide, 0.6 * width, 1.3 * width))
 
@@ -130,8 +168,8 @@ def signed_colours() -> LinearSegmentedColormap:
     return LinearSegmentedColormap.from_list("signed", [ACCENT, "#dcd8d4", TEAL])
 
 
-def rows_of(count: int, labels: Array | None) -> list[Row]:
-    """The rows of a grid of `count` images: one for each label, or a square where a row would be a long strip.
+def grid_of(count: int, labels: Array | None) -> Grid:
+    """How `count` images lie side by side: a column or a row for each label, or a square where that would be a long strip.
 
     Args:
         labels: a label for each image, [n], n >= count, numbers or names.
@@ -140,14 +178,44 @@ def rows_of(count: int, labels: Array | None) -> list[Row]:
     order = np.arange(count) if labels is None else np.argsort(labels[:count], kind="stable")
     if labels is not None:
         kinds, starts = np.unique(labels[order], return_index=True)
-        rows = np.split(order, starts[1:])
-        if max(map(len, rows)) <= 2 * side:
-            return [(str(kind), row) for kind, row in zip(kinds, rows, strict=True)]
-    return [("", row) for row in np.split(order, range(side, count, side))]
+        names, groups = [str(kind) for kind in kinds], np.split(order, starts[1:])
+        most = max(map(len, groups))
+        if most <= len(groups) <= 2 * side * side and max(map(len, names)) * LETTER_INCHES < figure_inches(
+            len(names)
+        ) / len(names):
+            columns = np.full((len(groups), most), NO_IMAGE)
+            for column, group in zip(columns, groups, strict=True):
+                column[: len(group)] = group
+            return Grid(list(columns.T), below=names)
+        if most <= 2 * side:
+            return Grid(groups, left=names)
+    return Grid(np.split(order, range(side, count, side)))
 
 
-def mosaic(images: Array, rows: list[Row], span: tuple[float, float]) -> tuple[Array, int]:
-    """Lay images out in rows.
+def image_span(images: Array) -> tuple[float, float]:
+    """The numbers that become black and white: of the range that images [n, channels, height, width] live in, 0 to 1, -1 to 1 or 0 to 255.
+
+    It is their own range where they are beyond these: an image that is dark among such stays dark. A model's images may be beyond
+    theirs by a little.
+    """
+    finite = images[np.isfinite(images)]
+    if not finite.size:
+        return 0.0, 1.0
+    low, high = np.quantile(finite, [0.001, 0.999]).tolist()
+    beyond = BRIGHTEST - 1
+    if low >= -beyond and high <= 1 + beyond:
+        return 0.0, 1.0
+    if low >= -1 - beyond and high <= 1 + beyond:
+        return -1.0, 1.0
+    return (
+        (0.0, 255.0)
+        if low >= 0 and 1 < high <= 255 and images.dtype.kind in "iu"
+        else (float(finite.min()), float(finite.max()))
+    )
+
+
+def mosaic(images: Array, layout: Grid, span: tuple[float, float]) -> tuple[Array, int]:
+    """Lay images out side by side.
 
     Args:
         images: [n, channels, height, width].
@@ -157,26 +225,29 @@ def mosaic(images: Array, rows: list[Row], span: tuple[float, float]) -> tuple[A
         One image [height, width, channels] of values from 0 to 1, and the gap between two images in pixels.
     """
     channels, height, width = images.shape[1:]
-    columns, gap = max(len(places) for _, places in rows), max(1, height // 8)
+    gap = max(1, height // 8)
     low, high = span
     scaled = np.clip((images - low) / (high - low or 1), 0, 1).transpose(0, 2, 3, 1)
-    grid = np.ones((len(rows) * (height + gap) - gap, columns * (width + gap) - gap, channels))
-    for i, (_, places) in enumerate(rows):
+    grid = np.ones((len(layout.rows) * (height + gap) - gap, layout.columns * (width + gap) - gap, channels))
+    for i, places in enumerate(layout.rows):
         for j, place in enumerate(places):
             y, x = i * (height + gap), j * (width + gap)
-            grid[y : y + height, x : x + width] = scaled[place]
+            if place != NO_IMAGE:
+                grid[y : y + height, x : x + width] = scaled[place]
     return grid, gap
 
 
 def show_mosaic(
     plt: Pyplot, images: Array, labels: Array | None, span: tuple[float, float]
 ) -> tuple[Figure, AxesImage]:
-    """A figure of images [n, channels, height, width] in rows with their labels, and the artist that holds its pixels."""
-    rows = rows_of(len(images), labels)
-    grid, gap = mosaic(images, rows, span)
-    height, columns = images.shape[2], max(len(places) for _, places in rows)
-    figure, axes = plt.subplots(figsize=(figure_inches(columns), figure_inches(len(rows))))
-    name_rows(figure, axes, [label for label, _ in rows], height, gap)
+    """A figure of images [n, channels, height, width] in rows or columns by their labels, and the artist that holds its pixels."""
+    layout = grid_of(len(images), labels)
+    grid, gap = mosaic(images, layout, span)
+    height, width = images.shape[2:]
+    figure, axes = plt.subplots(figsize=(figure_inches(layout.columns), figure_inches(len(layout.rows))))
+    name_rows(figure, axes, layout.left, height, gap)
+    for j, name in enumerate(layout.below):
+        axes.text(j * (width + gap) + width / 2, len(grid) + gap, name, ha="center", va="top", color=INK, fontsize=8)
     pixels = axes.imshow(grid.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.axis("off")
     return figure, pixels
@@ -188,6 +259,8 @@ def name_rows(figure: Figure, axes: Axes, names: Sequence[str], height: int, gap
     Args:
         height, gap: of a row and between two rows, in pixels.
     """
+    if not names:
+        return
     for i, name in enumerate(names):
         axes.text(-1.5 * gap, i * (height + gap) + height / 2, name, ha="right", va="center", color=INK, fontsize=8)
     width, left = figure.get_figwidth(), figure.subplotpars.left

@@ -34,7 +34,7 @@ def draw_field(
         names: the names of the classes.
     """
     figure, axes = plt.subplots(figsize=(5, 5))
-    style_plane(axes)
+    style_plane(axes, points)
     order, side = _grid(points)
     if values.ndim == 1:
         low, high = span or visible_range(points, values)

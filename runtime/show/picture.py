@@ -11,16 +11,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from mai.runtime.arrays import Array
+from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import Port
 from mai.runtime.show.canvas import (
     ACCENT,
     INK,
     MAX_IMAGES,
     QUIET,
+    TEAL,
+    Grid,
     Pyplot,
     as_images,
     figure_inches,
     hide_spines,
+    image_span,
     mosaic,
     name_rows,
     plotting,
@@ -52,6 +56,7 @@ class Look:
         inputs: the inputs that the result was computed from, by name, each [batch, ...].
         span: the smallest and largest number that has a colour of its own.
         names: the names of the classes of each result, by the result's name.
+        over: points of data [n, 2], drawn over a map and beside points.
     """
 
     title: str = ""
@@ -59,6 +64,7 @@ class Look:
     inputs: Mapping[str, Array] = field(default_factory=dict)
     span: tuple[float, float] | None = None
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    over: Array | None = None
 
     def of(self, result: str) -> Look:
         """The same for one of several results, whose name goes into the title."""
@@ -72,13 +78,19 @@ def draw(result: Array, port: Port, path: Path, look: Look | None = None) -> Non
     histogram. Numbers or classes of points in the plane are drawn at the points, classes of images beside the images.
 
     Raises:
-        ModelError: matplotlib is not installed.
+        ModelError: `out-unknown`: matplotlib is not installed, or there is data to draw over what is no map and no points.
         OSError: the file cannot be written.
     """
     look = look or Look()
     batch = result if port.batch else result[None]
+    if look.over is not None and not _is_plane(batch, port, look):
+        raise ModelError(
+            "out-unknown", f"`{port.name}` is no map of the plane and no points of it: data cannot be drawn over it"
+        )
     with plotting() as plt:
         figure = _choose(plt, batch, port, look)
+        if look.over is not None:
+            _draw_over(figure.axes[0], look.over)
         if look.title and len(figure.axes) <= 2:  # A map has its scale beside it.
             figure.axes[0].set_title(look.title, fontsize=10, pad=10)
         elif look.title:
@@ -88,7 +100,7 @@ def draw(result: Array, port: Port, path: Path, look: Look | None = None) -> Non
 
 def _choose(plt: Pyplot, batch: Array, port: Port, look: Look) -> Figure:
     if port.path is not None:
-        return _path(plt, np.moveaxis(batch, 1 + port.path, 1), look.labels)
+        return _path(plt, np.moveaxis(batch, 1 + port.path, 1), look)
     shape = batch.shape[1:]
     classes = len(shape) == 1 and _is_probability(batch)
     points, images = _input_points(look, len(batch)), _input_images(look, len(batch))
@@ -101,12 +113,27 @@ def _choose(plt: Pyplot, batch: Array, port: Port, look: Look) -> Figure:
         return _bars(plt, batch, images, names)
     shown = as_images(batch)
     if shown is not None:
-        return _images(plt, shown, look.labels)
+        return show_mosaic(plt, shown[:MAX_IMAGES], look.labels, look.span or _span(batch[:MAX_IMAGES]))[0]
     if len(shape) == 3 and shape[-1] == 2:
         return _paths(plt, batch[0].swapaxes(0, 1))
     if len(shape) == 2 and shape[-1] == 2:
         return _paths(plt, batch)
+    if len(shape) == 1 and 2 < shape[0] <= MAX_BARS and len(batch) > 1:
+        return _histograms(plt, batch)
     return _points(plt, batch) if shape == (2,) else _histogram(plt, batch)
+
+
+def _is_plane(batch: Array, port: Port, look: Look) -> bool:
+    shape = batch.shape[1:]
+    is_map = _input_points(look, len(batch)) is not None and len(shape) < 2
+    return port.path is None and (shape == (2,) or is_map)
+
+
+def _draw_over(axes: Axes, points: Array) -> None:
+    """Points of data over what was computed, in the limits that those and the picture need together."""
+    size = float(np.clip(2000 / len(points), 1.5, 16))
+    axes.scatter(points[:, 0], points[:, 1], s=size, c=TEAL, edgecolors="white", linewidths=0.2, label="data", zorder=4)
+    axes.legend(frameon=False, loc="upper left", bbox_to_anchor=(0, 1.02), fontsize=8)
 
 
 def _is_probability(batch: Array) -> bool:
@@ -141,18 +168,18 @@ def _points(plt: Pyplot, batch: Array) -> Figure:
     figure, axes = plt.subplots(figsize=(5, 5))
     size = float(np.clip(4000 / len(batch), 1.5, 30))
     axes.scatter(batch[:, 0], batch[:, 1], s=size, c=INK, alpha=0.55, linewidths=0)
-    style_plane(axes)
+    style_plane(axes, batch)
     return figure
 
 
-def _path(plt: Pyplot, batch: Array, labels: Array | None) -> Figure:
+def _path(plt: Pyplot, batch: Array, look: Look) -> Figure:
     """A path [batch, steps + 1, ...]: of points, of several points of the first example, of images, or of numbers."""
     if batch.ndim == 4 and batch.shape[-1] == 2:
         return _paths(plt, batch[0].swapaxes(0, 1))
     if batch.ndim == 3 and batch.shape[-1] == 2:
         return _paths(plt, batch)
     if as_images(batch[:, 0]) is not None:
-        return _film(plt, batch, labels)
+        return _film(plt, batch, look)
     return _curves(plt, batch.reshape(*batch.shape[:2], -1))
 
 
@@ -166,22 +193,21 @@ def _paths(plt: Pyplot, batch: Array) -> Figure:
     axes.scatter(shown[:, 0, 0], shown[:, 0, 1], s=5, c=QUIET, linewidths=0, label="start")
     axes.scatter(shown[:, -1, 0], shown[:, -1, 1], s=7, c=ACCENT, linewidths=0, label="end", zorder=3)
     axes.legend(frameon=False, loc="upper right", fontsize=8)
-    style_plane(axes)
+    style_plane(axes, shown)
     return figure
 
 
-def _film(plt: Pyplot, batch: Array, labels: Array | None) -> Figure:
+def _film(plt: Pyplot, batch: Array, look: Look) -> Figure:
     """Images [n, steps, ...] as they change, from left to right, a row for each of the first examples."""
     times = np.unique(np.linspace(0, batch.shape[1] - 1, FILM_COLUMNS).round().astype(int))
     shown = batch[:FILM_ROWS, times]
     images = as_images(shown.reshape(-1, *shown.shape[2:]))
     assert images is not None
-    last = shown[:, -1]
-    rows = [("", row) for row in np.arange(len(images)).reshape(len(shown), len(times))]
-    grid, gap = mosaic(images, rows, (float(last.min()), float(last.max())))
+    layout = Grid(list(np.arange(len(images)).reshape(len(shown), len(times))))
+    grid, gap = mosaic(images, layout, look.span or _span(shown[:, -1]))
     figure, axes = plt.subplots(figsize=(figure_inches(len(times)), figure_inches(len(shown))))
-    if labels is not None:
-        name_rows(figure, axes, [str(label) for label in labels[: len(shown)]], images.shape[2], gap)
+    if look.labels is not None:
+        name_rows(figure, axes, [str(label) for label in look.labels[: len(shown)]], images.shape[2], gap)
     axes.imshow(grid.squeeze(), cmap="gray", vmin=0, vmax=1, interpolation="nearest")
     axes.axis("off")
     return figure
@@ -200,10 +226,9 @@ def _curves(plt: Pyplot, batch: Array) -> Figure:
 # -------------------------------------------------------------------- images and numbers
 
 
-def _images(plt: Pyplot, batch: Array, labels: Array | None) -> Figure:
-    """Images [n, channels, height, width] in a grid, with one grey scale; where there are labels, a row for each."""
-    shown = batch[:MAX_IMAGES]
-    return show_mosaic(plt, shown, labels, (float(shown.min()), float(shown.max())))[0]
+def _span(batch: Array) -> tuple[float, float]:
+    """The numbers that become black and white: those of images [n, channels, height, width], or all of matrices [n, rows, columns]."""
+    return image_span(batch) if batch.ndim == 4 else (float(batch.min()), float(batch.max()))
 
 
 def _bars(plt: Pyplot, batch: Array, images: Array | None, names: Sequence[str]) -> Figure:
@@ -253,6 +278,25 @@ def _bar_panel(panel: Axes, row: Array, names: Sequence[str], upright: bool) -> 
 
 def _histogram(plt: Pyplot, batch: Array) -> Figure:
     figure, axes = plt.subplots(figsize=(5, 3))
-    axes.hist(batch.reshape(-1), bins=min(60, max(5, batch.size // 10)), color=QUIET, edgecolor="white", linewidth=0.3)
-    hide_spines(axes)
+    _histogram_panel(axes, batch)
     return figure
+
+
+def _histograms(plt: Pyplot, batch: Array) -> Figure:
+    """Numbers [batch, n], each of n in a panel with a scale of its own."""
+    columns = min(4, batch.shape[1])
+    rows = math.ceil(batch.shape[1] / columns)
+    figure, axes = plt.subplots(rows, columns, figsize=(2.4 * columns, 1.7 * rows), squeeze=False, layout="constrained")
+    for i, panel in enumerate(axes.flat):
+        if i < batch.shape[1]:
+            _histogram_panel(panel, batch[:, i])
+            panel.set_title(f"[{i}]", fontsize=8)
+        else:
+            panel.axis("off")
+    return figure
+
+
+def _histogram_panel(panel: Axes, numbers: Array) -> None:
+    finite = numbers[np.isfinite(numbers)]
+    panel.hist(finite, bins=min(60, max(5, finite.size // 10)), color=QUIET, edgecolor="white", linewidth=0.3)
+    hide_spines(panel)

@@ -88,13 +88,13 @@ def test_a_path_of_one_for_all_examples_moves_too() -> None:
     assert motion_of(np.zeros((7, 9, 2), np.float32), port).values.shape == (7, 9, 2)
 
 
-def test_labels_order_the_rows_of_moving_images(tmp_path: Path) -> None:
+def test_labels_order_the_columns_of_moving_images(tmp_path: Path) -> None:
     x = np.zeros((4, 3, 1, 8, 8), np.float32)
     x[1::2, 1:] = 1
     port = output("steps + 1", 1, 8, 8, path=0)
     animate(motion_of(x, port, np.array([0, 1, 0, 1])), tmp_path / "x.gif")
     last = frames(tmp_path / "x.gif")[-1][0]
-    dark = (last.max(-1) < 60).any(1)
+    dark = (last.max(-1) < 60).sum(0) > 20
     assert dark[: len(dark) // 2].any() and not dark[len(dark) * 3 // 4 :].any()
 
 
@@ -236,8 +236,26 @@ def test_long_names_are_whole_in_what_moves(tmp_path: Path) -> None:
     assert (pixels[:, :2] == 255).all()
 
 
+def test_data_are_drawn_over_a_map_and_beside_points(tmp_path: Path) -> None:
+    x, data = grid("-1..1:20"), np.array([[0.5, 0.5], [-0.5, 0.0]], np.float32)
+    np.savetxt(tmp_path / "d.csv", data, delimiter=",", header="x0,x1", comments="")
+    over = running.read_points(tmp_path / "d.csv")
+    np.testing.assert_array_equal(over, data)
+    for result, port, inputs in ((x[:, 0], output(), {"x": x}), (x, output(2), {})):
+        counts = []
+        for points in (None, over):
+            draw(result, port, tmp_path / "x.png", Look(inputs=inputs, over=points))
+            with Image.open(tmp_path / "x.png") as held:
+                counts.append((np.abs(np.asarray(held.convert("RGB")).astype(int) - TEAL).sum(-1) < 6).sum())
+        assert counts[0] == 0 < counts[1]
+    with pytest.raises(ModelError, match="no map of the plane"):
+        draw(np.zeros((3, 1, 8, 8)), output(1, 8, 8), tmp_path / "x.png", Look(over=over))
+
+
 def test_a_grid_on_the_command_line() -> None:
     assert grid("-1..1:2").tolist() == [[-1, -1], [-1, 1], [1, -1], [1, 1]]
+    assert grid("0..1,-5..5:2,3").tolist() == [[0, -5], [0, 0], [0, 5], [1, -5], [1, 0], [1, 5]]
+    assert grid("0..1, -5..5:2").tolist() == [[0, -5], [0, 5], [1, -5], [1, 5]]
     number = Port(name="s", kind="input", dtype="float32", batch=True)
     assert parse_value(number, "0..1:3", None).tolist() == [0, 0.5, 1]
 
@@ -248,6 +266,10 @@ def test_a_grid_on_the_command_line() -> None:
         ("-1..1", "input-dtype"),
         ("-1..1:one", "input-dtype"),
         ("-1..1:1", "input-dtype"),
+        ("-1..1,0..1,0..2:3", "input-dtype"),
+        ("-1..1:3,3,3", "input-dtype"),
+        ("-1..1:3,", "input-dtype"),
+        ("-1..1:2000,2000", "input-range"),
         ("a..1:3", "input-dtype"),
         ("1..0:3", "input-range"),
         ("nan..1:3", "input-range"),

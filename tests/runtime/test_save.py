@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 from matplotlib import image
+from PIL import Image
 
 from mai.runtime import ModelError
 from mai.runtime.model.manifest import Manifest, Port
-from mai.runtime.show.canvas import rows_of
+from mai.runtime.show.canvas import NO_IMAGE, fix_limits, grid_of, image_span, plotting
 from mai.runtime.show.picture import Look, draw
 from mai.runtime.show.save import save
 
@@ -122,13 +123,47 @@ def test_probabilities_are_bars_and_the_best_is_marked(tmp_path: Path, examples:
     assert (np.abs(image.imread(path)[..., :3] - accent).max(-1) < 0.01).any()
 
 
-def test_images_stand_in_rows_by_label() -> None:
-    rows = rows_of(6, np.array([2, 0, 2, 0, 1, 2]))
-    assert [(label, places.tolist()) for label, places in rows] == [("0", [1, 3]), ("1", [4]), ("2", [0, 2, 5])]
+def test_a_label_of_few_images_is_a_column_and_one_of_many_is_a_row() -> None:
+    columns = grid_of(6, np.array([2, 0, 2, 0, 1, 2]))
+    assert columns.below == ["0", "1", "2"] and not columns.left
+    assert np.array(columns.rows).tolist() == [[1, 4, 0], [3, NO_IMAGE, 2], [NO_IMAGE, NO_IMAGE, 5]]
+    ten = grid_of(10, np.arange(10))
+    assert [row.tolist() for row in ten.rows] == [list(range(10))]
+    rows = grid_of(6, np.array([1, 0, 0, 0, 1, 0]))
+    assert rows.left == ["0", "1"] and [row.tolist() for row in rows.rows] == [[1, 2, 3, 5], [0, 4]]
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "span"),
+    [(0.1, 0.3, (0, 1)), (-0.6, 0.2, (-1, 1)), (-1.1, 1.1, (-1, 1)), (-3, 2, (-3, 2)), (0, 40, (0, 40))],
+)
+def test_images_are_shown_in_the_range_that_they_live_in(low: float, high: float, span: tuple[float, float]) -> None:
+    images = np.linspace(low, high, 4 * 64).reshape(4, 1, 8, 8)
+    assert image_span(images) == pytest.approx(span)
+    assert image_span((images * 0 + 7).astype(np.uint8)) == (0, 255)
+
+
+def test_coordinates_of_two_units_have_two_scales(tmp_path: Path) -> None:
+    """A picture of an age and a wage is no thin strip, still or moving; a plane keeps its aspect."""
+    x = np.random.default_rng(0).normal(size=(50, 2)).astype(np.float32)
+    port = outputs(f=[2]).outputs[0]
+    for scale, is_plane in (([1, 1], True), ([1, 3], True), ([1, 2000], False)):
+        with plotting() as plt:
+            _, axes = plt.subplots()
+            fix_limits(axes, x * scale)
+            assert (axes.get_aspect() == 1) is is_plane
+            inside = [
+                np.ptp(x[:, i] * scale[i]) / np.ptp(limits)
+                for i, limits in enumerate((axes.get_xlim(), axes.get_ylim()))
+            ]
+            assert min(inside) > (0.2 if is_plane else 0.8)
+        draw(x * np.float32(scale), port, tmp_path / "x.png")
+        with Image.open(tmp_path / "x.png") as picture:
+            assert min(picture.size) > 400 or is_plane
 
 
 @pytest.mark.parametrize("labels", [None, np.full(50, 3)])
 def test_a_long_strip_becomes_a_square(labels: Array | None) -> None:
-    rows = rows_of(50, labels)
-    assert max(len(places) for _, places in rows) == 8
-    assert np.concatenate([places for _, places in rows]).tolist() == list(range(50))
+    grid = grid_of(50, labels)
+    assert grid.columns == 8
+    assert np.concatenate(grid.rows).tolist() == list(range(50))

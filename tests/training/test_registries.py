@@ -57,6 +57,7 @@ train(steps = 12, batch = 8, {settings}, ema = 0.9, clip = 1.0, freeze = "f.line
 LINES = {
     "digits": "x: [64] from digits()",
     "function": 'x: [2], y: [] from function("x0 * sin(x1)")',
+    "arrays": 'x: [2] from arrays("points.npz")',
     "npz": 'x: [2] from npz("points.npz")',
     "csv": 'x: [2] from csv("points.csv")',
     "table": 'x: [2] from table("points.csv")',

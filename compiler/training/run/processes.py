@@ -6,6 +6,7 @@ So a step differs from one process's by the order of float32 sums alone, and a r
 
 from __future__ import annotations
 
+import atexit
 from collections.abc import Iterable, Sequence
 
 import torch
@@ -102,9 +103,16 @@ class Processes:
             self.accelerator.wait_for_everyone()
 
     def end(self) -> None:
-        """Leave the group; what follows is the main process's alone."""
+        """Leave the group, all together; what follows is the main process's alone."""
         if self.count > 1:
-            self.accelerator.end_training()
+            self.wait()
+            leave_group()
+
+
+def leave_group() -> None:
+    """End the group's threads, if this process is in one: a program that ends with some of them is aborted."""
+    if dist.is_initialized():
+        dist.destroy_process_group()
 
 
 def parts_of(places: range, count: int) -> list[range]:
@@ -124,6 +132,7 @@ def accelerator_of(device: str | None, precision: str) -> Accelerator:
     if precision == "fp16" and (device == "cpu" or not torch.cuda.is_available()):
         raise MaiError([Diagnostic("bad-setting", None, "fp16 needs a GPU", help="--precision bf16 runs on a CPU")])
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=MODES[precision])
+    atexit.register(leave_group)  # However the program ends: after an error, too.
     if accelerator.distributed_type in SPLIT_MODELS:
         message = f"every process holds the whole model: {accelerator.distributed_type.value} is not supported"
         raise MaiError([Diagnostic("bad-setting", None, message, help="accelerate launch without it")])
