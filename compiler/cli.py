@@ -15,6 +15,7 @@ VERBS = {
         "explain": "explain_command:explain",
         "data": "data_command:data",
         "new": "new_command:new",
+        "import": "import_command:import_",
         "weights list": "weights_command:list_weights",
         "weights map": "weights_command:map_weights",
     }.items()

@@ -98,7 +98,7 @@ def tokenizer_text(program: Program, weights: Path | None, chosen: str | None) -
         stated = BYTES if chosen == BYTES else _read(Path(chosen))
         _check_vocabulary(program, stated)
         return stated
-    source = program.training.data if program.training else None
+    source = program.data
     if not isinstance(source, Text):
         return None
     if isinstance(source.tokenizer, Bpe):

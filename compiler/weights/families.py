@@ -1,23 +1,27 @@
-"""Families of known networks, whose rules `mai weights map` tries on a program and a file."""
+"""Families of known networks, whose rules `mai import` gives a spec and `mai weights map` tries on a program and a file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import PurePath
+from types import MappingProxyType
 
 from mai.compiler.elaborate.bindings import Module
 from mai.compiler.elaborate.blocks.weights_block import read_loading
 from mai.compiler.ir.graph import Weight
 from mai.compiler.weights.load import fits
-from mai.compiler.weights.rules import Chain, Loading, Pattern, Rule, Source
+from mai.compiler.weights.rules import MARK, Chain, Loading, Marks, Pattern, Rule, Source
 from mai.spec import family_sources
 from mai.spec.diagnostics import Reporter
+from mai.spec.family_records import family_records
 from mai.spec.parse import parse
 
 Shapes = Mapping[str, tuple[int, ...]]
 MIN_SHARE = 1 / 3  # Of the parameters, how many a family's rules must match: fewer may be chance.
 MAX_PREFIXES = 24
+NO_CONSTANTS: Mapping[str, int | float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,38 +29,75 @@ class FamilyMatch:
     """A family whose rules fit: its rules in the names of this program, each with its parameters, and what it ignores."""
 
     family: str
-    rules: dict[Rule, set[str]]
+    rules: tuple[tuple[Rule, frozenset[str]], ...]
     ignored: tuple[Chain, ...]
 
     @property
     def parameters(self) -> set[str]:
         """The parameters that have a rule."""
-        return set().union(*self.rules.values())
+        return set().union(*(names for _, names in self.rules))
 
 
-@lru_cache(maxsize=1)
-def families() -> tuple[Loading, ...]:
-    """The rules of every family, in names without the net in front and without the modules around them."""
-    loadings = []
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Rules in names without the net in front and without the modules around them; of several sets the first that fits counts."""
+
+    sets: tuple[Loading, ...]
+
+    @property
+    def name(self) -> str:
+        """What the first set of rules is called."""
+        return self.sets[0].path
+
+    @property
+    def ignored(self) -> Iterator[Chain]:
+        """The tensors that are left out on purpose."""
+        return (chain for loading in self.sets for chain in loading.ignored)
+
+
+@lru_cache(maxsize=8)
+def _rule_sets(constants: tuple[tuple[str, int | float], ...]) -> dict[str, Loading]:
+    """The sets of rules by the names of their files, without those that cut by constants that are not there."""
+    loadings = {}
     for source in family_sources():
         report = Reporter()
-        loading = read_loading(parse(source, report), Module(source, {}, {}), report)
-        report.check()
-        assert loading is not None
-        loadings.append(loading)
-    return tuple(loadings)
+        loading = read_loading(parse(source, report), Module(source, dict(constants), {}), report)
+        if loading is not None:
+            loadings[PurePath(source.path).stem] = loading
+    return loadings
 
 
-def find_family(weights: Mapping[str, Weight], shapes: Shapes) -> FamilyMatch | None:
+def family_of(sets: Sequence[str], constants: Mapping[str, int | float] = NO_CONSTANTS) -> Family:
+    """The family with these sets of rules, by the names of their files."""
+    known = _rule_sets(tuple(sorted(constants.items())))
+    return Family(tuple(known[name] for name in sets if name in known))
+
+
+def families(constants: Mapping[str, int | float] = NO_CONSTANTS) -> list[Family]:
+    """The families of all records, and those of sets of rules that no record has."""
+    used = dict.fromkeys(tuple(r["rules"]) for r in family_records().values() if "rules" in r)
+    alone = [(name,) for name in _rule_sets(()) if not any(name in names for names in used)]
+    return [family for names in [*used, *alone] if (family := family_of(names, constants)).sets]
+
+
+def find_family(
+    weights: Mapping[str, Weight], shapes: Shapes, constants: Mapping[str, int | float] = NO_CONSTANTS
+) -> FamilyMatch | None:
     """The family whose rules match most of these parameters and tensors; None where none matches a third of them.
 
     Args:
         shapes: of the tensors in the file, by name.
+        constants: by which rules may cut.
     """
-    matches = [_try_family(f, p, weights, shapes) for f in families() for p in _prefixes(shapes)]
-    best = max(matches, key=lambda match: len(match.parameters), default=None)
+    best = match_families(families(constants), weights, shapes)
     enough = max(1, MIN_SHARE * len(weights))
-    return best if best is not None and len(best.parameters) >= enough else None
+    return best if len(best.parameters) >= enough else None
+
+
+def match_families(tried: Sequence[Family], weights: Mapping[str, Weight], shapes: Shapes) -> FamilyMatch:
+    """Of some families the one whose rules match most, with what stands before their names in the file."""
+    matches = [_try_family(f, p, weights, shapes) for f in tried for p in _prefixes(shapes)]
+    return max(matches, key=lambda match: len(match.parameters))
 
 
 def _prefixes(shapes: Shapes) -> list[str]:
@@ -72,22 +113,69 @@ def _prefixes(shapes: Shapes) -> list[str]:
     return sorted(counts, key=lambda p: (-counts[p], len(p)))[:MAX_PREFIXES]
 
 
-def _try_family(family: Loading, prefix: str, weights: Mapping[str, Weight], shapes: Shapes) -> FamilyMatch:
+# A rule that fits a parameter, what its marks stand for, and the tensors that it names.
+Fit = tuple[Rule, Marks, tuple[str, ...]]
+
+
+def _try_family(family: Family, prefix: str, weights: Mapping[str, Weight], shapes: Shapes) -> FamilyMatch:
     """The rules of a family that fit, with a prefix before their tensors' names or without."""
-    rules: dict[Rule, set[str]] = {}
-    for weight in weights.values():
-        net, _, rest = weight.name.partition(".")
-        for rule, marks in family.rules_of(rest):
+    fitting = {w.name: _fitting(family, prefix, w, shapes) for w in weights.values()}
+    pairs = [(fit[0], {name}) for name, each in _without_second_names(fitting).items() for fit in each]
+    shorter = [(_fill_what_is_one(rule, names), names) for rule, names in _grouped(pairs)]
+    rules = tuple((rule, frozenset(names)) for rule, names in _grouped(shorter))
+    prefixed = [_add_prefix(chain, p) for chain in family.ignored for p in dict.fromkeys((prefix, ""))]
+    ignored = tuple(chain for chain in prefixed if any(chain.pattern.match(name) for name in shapes))
+    return FamilyMatch(family.name, rules, ignored)
+
+
+def _grouped(pairs: Iterable[tuple[Rule, set[str]]]) -> list[tuple[Rule, set[str]]]:
+    """Equal rules as one, with the parameters of all."""
+    groups: dict[tuple[str, str], tuple[Rule, set[str]]] = {}
+    for rule, names in pairs:
+        groups.setdefault((rule.target.text, str(rule.source)), (rule, set()))[1].update(names)
+    return list(groups.values())
+
+
+def _fitting(family: Family, prefix: str, weight: Weight, shapes: Shapes) -> list[Fit]:
+    """The rules of the first set that has one for a parameter whose tensors are in the file, of the right shapes."""
+    net, _, rest = weight.name.partition(".")
+    for loading in family.sets:
+        fitting: list[Fit] = []
+        for rule, marks in loading.rules_of(rest):
             for before in dict.fromkeys((prefix, "")):
                 renamed = _rename_rule(rule, net, before)
                 assert renamed.source is not None
-                names = [c.pattern.fill(marks) for c in renamed.source.chains]
+                names = tuple(c.pattern.fill(marks) for c in renamed.source.chains)
                 if all(n in shapes for n in names) and fits(renamed, names, weight, shapes):
-                    rules.setdefault(renamed, set()).add(weight.name)
+                    fitting.append((renamed, marks, names))
                     break
-    prefixed = [_add_prefix(chain, prefix) for chain in family.ignored]
-    ignored = tuple(chain for chain in prefixed if any(chain.pattern.match(name) for name in shapes))
-    return FamilyMatch(family.path, rules, ignored)
+        if fitting:
+            return fitting
+    return []
+
+
+def _without_second_names(fitting: Mapping[str, Sequence[Fit]]) -> dict[str, list[Fit]]:
+    """What fits, without second tensors of a parameter that another parameter takes: a head may be tied or not."""
+    takers: dict[str, set[str]] = {}
+    for parameter, fit in ((p, fit) for p, each in fitting.items() for fit in each):
+        for name in fit[2]:
+            takers.setdefault(name, set()).add(parameter)
+    return {
+        parameter: [fit for fit in each if fit is each[0] or all(len(takers[n]) == 1 for n in fit[2])]
+        for parameter, each in fitting.items()
+    }
+
+
+def _fill_what_is_one(rule: Rule, names: set[str]) -> Rule:
+    """The rule with the numbers that the right side does not have in their places, where they are the same for all parameters."""
+    assert rule.source is not None
+    asked = set().union(*(chain.pattern.numbers for chain in rule.source.chains))
+    marks = [marks for name in names if (marks := rule.target.match(name)) is not None]
+    spare = rule.target.numbers - asked
+    if any(len({m.numbers[n] for m in marks}) > 1 for n in spare):
+        return rule
+    text = MARK.sub(lambda m: str(marks[0].numbers[m[1]]) if m[1] in spare else m[0], rule.target.text)
+    return replace(rule, target=Pattern(text, rule.target.span))
 
 
 def _rename_rule(rule: Rule, net: str, prefix: str) -> Rule:

@@ -13,6 +13,17 @@ FILES: dict[str, Entry] = {
         "A spec is over 400 kB", "Specs are short texts; data and weights live in files of their own."
     ),
     "not-text": Entry("A file that is no text", "Specs are texts in UTF-8."),
+    "import-folder": Entry(
+        "A folder that is no model's",
+        "`mai import` reads what `save_pretrained` writes: config.json, and model.safetensors or its index. A tokenizer.json makes\n"
+        "the compiled files take texts, a generation_config.json says how they go on. The spec lies in that folder, or above it.",
+    ),
+    "config-unknown": Entry(
+        "A model of which something is not known",
+        "A field of a config may change what a model computes, so `mai import` refuses those that no record of `spec/families/`\n"
+        "speaks of, and values that it has no spec for. `--ignore FIELD` says that one changes nothing. docs/import.md lists the\n"
+        "families and how to add one.",
+    ),
     "empty-file": Entry("An empty file", "`mai new` writes a spec to start from.", "   \n"),
 }
 

@@ -1,0 +1,90 @@
+"""Folders of small models with random weights, as `save_pretrained` leaves them, one for each family that `mai import` knows."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.support.zoo import shaken
+
+VOCAB, WIDTH = 97, 32
+TEXT = {
+    "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
+    "intermediate_size": 48, "bos_token_id": 0, "eos_token_id": 1, "pad_token_id": 0, "max_position_embeddings": 64,
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Model:
+    """A model of transformers: its classes, and the settings of a small one."""
+
+    model: str
+    config: str
+    settings: Mapping[str, Any] = field(default_factory=dict)
+
+    def make(self) -> Any:
+        """The model, with random weights; its attention is the plain one."""
+        library = pytest.importorskip("transformers", reason="transformers is not installed")
+        torch.manual_seed(0)
+        settings = {"initializer_range": 0.3, **self.settings}
+        config = getattr(library, self.config)(**settings, attn_implementation="eager")
+        return shaken(getattr(library, self.model)(config))
+
+
+LLAMA3 = {
+    "rope_type": "llama3", "rope_theta": 5000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
+    "original_max_position_embeddings": 32,
+}  # fmt: skip
+GPT2 = {"vocab_size": VOCAB, "n_embd": WIDTH, "n_layer": 2, "n_head": 4, "n_positions": 64, "eos_token_id": 1}
+DECODERS = {
+    "gpt2": Model("GPT2LMHeadModel", "GPT2Config", GPT2),
+    "gpt2, relu": Model("GPT2LMHeadModel", "GPT2Config",
+                        {**GPT2, "activation_function": "relu", "n_inner": 40, "layer_norm_epsilon": 1e-3}),
+    "llama": Model("LlamaForCausalLM", "LlamaConfig", TEXT),
+    "llama, stretched": Model("LlamaForCausalLM", "LlamaConfig", {**TEXT, "rope_parameters": LLAMA3, "tie_word_embeddings": True}),
+    "llama, evenly stretched": Model("LlamaForCausalLM", "LlamaConfig", {
+        **TEXT, "rope_parameters": {"rope_type": "linear", "rope_theta": 10000.0, "factor": 2.0}, "attention_bias": True,
+        "mlp_bias": True, "head_dim": 12, "num_key_value_heads": 4, "hidden_act": "gelu"}),
+    "mistral": Model("MistralForCausalLM", "MistralConfig", {**TEXT, "sliding_window": 5, "head_dim": 12}),
+    "mistral, whole": Model("MistralForCausalLM", "MistralConfig", {**TEXT, "sliding_window": None}),
+    "qwen2": Model("Qwen2ForCausalLM", "Qwen2Config", TEXT),
+    "qwen2, windows": Model("Qwen2ForCausalLM", "Qwen2Config", {
+        **TEXT, "use_sliding_window": True, "sliding_window": 5, "max_window_layers": 1, "tie_word_embeddings": True}),
+    "qwen3": Model("Qwen3ForCausalLM", "Qwen3Config", {**TEXT, "head_dim": 12}),
+    "gemma": Model("GemmaForCausalLM", "GemmaConfig", {**TEXT, "head_dim": 12}),
+    "gemma2": Model("Gemma2ForCausalLM", "Gemma2Config", {
+        **TEXT, "head_dim": 12, "sliding_window": 6, "query_pre_attn_scalar": 20, "attn_logit_softcapping": 3.0,
+        "final_logit_softcapping": 4.0}),
+    "gemma3": Model("Gemma3ForCausalLM", "Gemma3TextConfig", {
+        **TEXT, "num_hidden_layers": 3, "head_dim": 8, "sliding_window": 6, "query_pre_attn_scalar": 20,
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}),
+    "phi3": Model("Phi3ForCausalLM", "Phi3Config", {**TEXT, "sliding_window": 7}),
+    "phi3, in part": Model("Phi3ForCausalLM", "Phi3Config", {
+        **TEXT, "rope_parameters": {"rope_type": "default", "rope_theta": 500.0, "partial_rotary_factor": 0.5}}),
+    "smollm3": Model("SmolLM3ForCausalLM", "SmolLM3Config", {**TEXT, "no_rope_layer_interval": 2}),
+    "olmo2": Model("Olmo2ForCausalLM", "Olmo2Config", TEXT),
+    "stablelm": Model("StableLmForCausalLM", "StableLmConfig", {**TEXT, "use_qkv_bias": True, "partial_rotary_factor": 0.5}),
+    "stablelm, parallel": Model("StableLmForCausalLM", "StableLmConfig", {**TEXT, "use_parallel_residual": True}),
+    "granite": Model("GraniteForCausalLM", "GraniteConfig", {
+        **TEXT, "embedding_multiplier": 2.0, "logits_scaling": 3.0, "residual_multiplier": 0.7, "attention_multiplier": 0.2}),
+    "gpt_neox": Model("GPTNeoXForCausalLM", "GPTNeoXConfig", {**TEXT, "rotary_pct": 0.5}),
+    "gpt_neox, one after the other": Model("GPTNeoXForCausalLM", "GPTNeoXConfig",
+                                           {**TEXT, "use_parallel_residual": False, "attention_bias": False}),
+    "mixtral": Model("MixtralForCausalLM", "MixtralConfig", {**TEXT, "num_local_experts": 4}),
+    "mamba": Model("MambaForCausalLM", "MambaConfig", {
+        "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "state_size": 5, "time_step_rank": 3,
+        "pad_token_id": 0, "eos_token_id": 1}),
+}  # fmt: skip
+
+
+def save(model: Any, folder: Path, shard: str = "5GB", **changes: object) -> None:
+    """Write a model's folder; `changes` are fields of its config."""
+    model.save_pretrained(folder, max_shard_size=shard)
+    path = folder / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
