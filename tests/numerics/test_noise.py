@@ -202,7 +202,7 @@ def warnings_of(tmp_path: Path, term: str, noise: str = "[2]") -> list[str]:
     [
         ("x * dB", False), ("sin(x) * ([[1, 2], [3, 4]] @ dB)", False), ("s * flip(dB)", False), ("0 * x + norm(x) * dB[0]", True),
         ("[x[0] * dB[0], 0.5 * sin(x[1]) * dB[1]]", False), ("concat([x[0] * dB[0]], x[1:] * dB[1:])", False),
-        ("[x[0] * dB[0], x[1] * (dB[0] + dB[1])]", False), ("reshape(x[:, None] * dB[:, None], [2])", False),
+        ("[x[0] * dB[0], x[1] * (dB[0] + dB[1])]", False), ('rearrange(x[:, None] * dB[:, None], "a b -> (b a)")', False),
         ("[x[1] * dB[0], x[0] * dB[1]]", True), ("[x[0] * dB[0], x[0] * x[1] * dB[1]]", True),
         ("flip(x) * dB", True), ("x + dB", True), ("x[0] * dB", True), ("(x * dB) @ [[1, 2], [3, 4]]", True),
     ],
