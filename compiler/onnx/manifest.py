@@ -13,7 +13,6 @@ import onnx_ir as ir
 
 import mai
 from mai.compiler.compile_options import CompileOptions, Trained
-from mai.compiler.data.sources.series import Series
 from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value
 from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType
@@ -57,7 +56,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         tokenizer=tokenizer,
         special_tokens=trained.special_tokens and tokenizer not in (None, BYTES),
         labels={field: list(names) for field, names in trained.labels.items()},
-        series=_series(program),
+        series=program.training.data.past_and_future if program.training else None,
         precision=options.precision,
         quantize=options.quantize,
         loss_change=trained.loss_change if options.quantize else None,
@@ -70,12 +69,6 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         claims=list(trained.claims),
     )
     return _with_fields(manifest, fields)
-
-
-def _series(program: Program) -> tuple[int, int] | None:
-    """The window and the horizon of the series that a program trains on."""
-    source = program.training.data if program.training else None
-    return (source.window, source.horizon) if isinstance(source, Series) and source.horizon else None
 
 
 def _claim(program: Program, name: str) -> Claim | None:
