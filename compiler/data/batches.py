@@ -131,6 +131,8 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, k
 
 def _parts(finite: Finite, count: int) -> Parts:
     """Which rows are trained on and which are not."""
+    if finite.parts is not None:
+        return finite.parts
     if finite.split is not None:
         key = finite.key.numbers if isinstance(finite.key, Words) else finite.key
         return finite.split.parts(count, None if key is None else key[:])

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from mai.compiler.data.rows import Columns
 
 
-AS_WRITTEN = ("split", "missing")  # What is said of files, whichever are read.
+AS_WRITTEN = ("split", "missing", "needs", "words")  # What is said of files, whichever are read.
 
 
 @record
