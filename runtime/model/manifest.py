@@ -214,6 +214,7 @@ class Manifest(BaseModel):
             and older files, have none.
         labels: the names of the labels of the training data, by field.
         facts: what the fields of real numbers were there that an input is called as, by input.
+        series: the window and the horizon of the series that it was trained on, where it was.
         precision: of the weights and of their products.
         quantize: what the weights are kept in; `loss_change` is how much that adds to the loss, as a share of it.
         evaluations: the output that counts how often adaptive solvers evaluated their velocity for each example; negative
@@ -249,6 +250,7 @@ class Manifest(BaseModel):
     special_tokens: bool = False
     labels: dict[str, list[str]] = {}
     facts: dict[str, Facts] = {}
+    series: tuple[int, int] | None = None
     precision: Literal["float32", "fp16", "bf16"] = "float32"
     quantize: Literal["int4", "int8"] | None = None
     loss_change: float | None = None
