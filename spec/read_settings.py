@@ -67,6 +67,7 @@ UNKNOWN = {
     "source": "unknown-source",
     "tokenizer": "unknown-tokenizer",
     "split": "unknown-split",
+    "sample": "unknown-sample",
 }
 
 

@@ -49,6 +49,21 @@ class Dataset:
     test: FieldRows | None = None
     notes: tuple[str, ...] = ()
     facts: Mapping[str, Facts] = field(default_factory=dict)
+    examples: Examples | None = None
+
+    def sampled(
+        self, name: str, order: Callable[[Array, int], Callable[[int, int], Array]], seed: int
+    ) -> Callable[[int, int], Fields]:
+        """As `batch`, of examples that are chosen by one field: `order` of its values and the seed gives their numbers at each step.
+
+        Raises:
+            MaiError: the data have no end, so that there is nothing to choose from.
+        """
+        examples = self.examples
+        if examples is None:
+            raise bad("`sample` chooses among the rows of a table, and these data are drawn anew for every step")
+        chosen = order(examples.values(name), seed)
+        return lambda step, size: examples.take(chosen(step, min(size, examples.count)))
 
 
 def load(
@@ -128,9 +143,10 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, k
     for place, part in enumerate((finite.held_out, finite.test)):
         aside[place] = kept.pop(0) if part is not None else aside[place]
     count = count if parts.train is None else len(parts.train)
+    examples = Examples(rows, parts.train, count)
     return Dataset(
-        _shuffled(rows, parts.train, count, seed), count, aside[0], labels=labels, test=aside[1], notes=finite.notes,
-        facts=facts_of_rows(rows, fields, parts.train, finite.fit),
+        _shuffled(examples, seed), count, aside[0], labels=labels, test=aside[1], notes=finite.notes,
+        facts=facts_of_rows(rows, fields, parts.train, finite.fit), examples=examples,
     )  # fmt: skip
 
 
@@ -159,9 +175,29 @@ def _stream(draw: Draw, fields: Mapping[str, Type], seed: int) -> Dataset:
     return Dataset(batch, None)
 
 
-def _shuffled(rows: FieldRows, chosen: Array | None, count: int, seed: int) -> Callable[[int, int], Fields]:
-    """The rows of these numbers, `count`, in a new order every epoch; what is left of an epoch that is no whole batch is left out."""
+@dataclass(frozen=True, slots=True)
+class Examples:
+    """The rows that are trained on: those that are `chosen`, or all of them; `count` in all."""
+
+    rows: FieldRows
+    chosen: Array | None
+    count: int
+
+    def take(self, numbers: Array) -> Fields:
+        """Some of them, by their numbers among those that are trained on."""
+        numbers = numbers if self.chosen is None else self.chosen[numbers]
+        return {name: each[numbers] for name, each in self.rows.items()}
+
+    def values(self, name: str) -> Array:
+        """One field of all of them."""
+        values = np.concatenate([*blocks(self.rows[name])])[: self.count if self.chosen is None else None]
+        return values if self.chosen is None else values[self.chosen]
+
+
+def _shuffled(examples: Examples, seed: int) -> Callable[[int, int], Fields]:
+    """Examples in a new order every epoch; what is left of an epoch that is no whole batch is left out."""
     orders: dict[int, Array] = {}
+    count = examples.count
 
     def batch(step: int, size: int) -> Fields:
         size = min(size, count)
@@ -169,9 +205,7 @@ def _shuffled(rows: FieldRows, chosen: Array | None, count: int, seed: int) -> C
         if epoch not in orders:
             orders.clear()
             orders[epoch] = permutation(count, seed, ORDER, epoch)
-        order = orders[epoch][place * size : (place + 1) * size]
-        numbers = order if chosen is None else chosen[order]
-        return {name: each[numbers] for name, each in rows.items()}
+        return examples.take(orders[epoch][place * size : (place + 1) * size])
 
     return batch
 

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
     from mai.runtime.arrays import Array
 
-ORDER, HOLD_OUT, FRESH, DRAWN_ONCE = 1, 2, 3, 4  # What random numbers are for.
+ORDER, HOLD_OUT, FRESH, DRAWN_ONCE, SAMPLE = 1, 2, 3, 4, 5  # What random numbers are for.
 NARROW = 1 << 32
 
 

@@ -141,7 +141,7 @@ class GroupSplit(ColumnSplit):
         part_of_group = np.zeros(len(groups), np.int8)
         part_of_group[order[:first]] = 1
         part_of_group[order[first:second]] = 2
-        return _parts_by_number(part_of_group[of_row])
+        return parts_by_number(part_of_group[of_row])
 
 
 class StratifiedSplit(ColumnSplit):
@@ -168,10 +168,7 @@ class StratifiedSplit(ColumnSplit):
         if (self.share and not (parts == 1).any()) or (self.test and not (parts == 2).any()):
             few = f"each of the {len(labels)} labels has too few rows"
             raise bad(f"`stratified({self.column})` keeps no row aside: {few} for a share of {self.share:g}")
-        return _parts_by_number(parts)
-
-
-SPLITS: dict[str, type[Split]] = {each.name: each for each in (RandomSplit, TimeSplit, GroupSplit, StratifiedSplit)}
+        return parts_by_number(parts)
 
 
 def usual_parts(count: int) -> Parts:
@@ -183,7 +180,7 @@ def _cut(order: Array, held_out: int, test: int) -> Parts:
     return Parts(order[held_out + test :], _some(order[:held_out]), _some(order[held_out : held_out + test]))
 
 
-def _parts_by_number(part: Array) -> Parts:
+def parts_by_number(part: Array) -> Parts:
     """The rows by the number of their part: 0 is trained on, 1 held out, 2 for tests."""
     import numpy as np
 

@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol
 
 from mai.compiler.registry import Registry
+from mai.compiler.training.samples import SAMPLES, Sample
 from mai.spec.setting_types import Wrong
 from mai.spec.settings import MANY, Choice, Settings, setting
 
@@ -124,7 +125,8 @@ class TrainSettings(Settings):
     """The head of a train block. Exactly one of `steps` and `epochs` is given.
 
     `keep` says which weights are written at the end. Held-out examples are looked at every `evaluate` steps, by default ten times. A
-    batch is computed in `accumulate` parts, one after the other: in the memory of one, with the step of the whole.
+    batch is computed in `accumulate` parts, one after the other: in the memory of one, with the step of the whole. `sample` chooses the
+    examples of a batch, which are otherwise gone through in epochs.
     """
 
     steps: int | None = setting(default=None, ge=1, le=MANY)
@@ -143,6 +145,7 @@ class TrainSettings(Settings):
     keep: Annotated[Kept, Choice(KEPT)] = setting(default_factory=lambda: Last.of({}))
     evaluate: int | None = setting(default=None, ge=1, le=MANY)
     accumulate: int = setting(default=1, ge=1, le=MANY)
+    sample: Annotated[Sample | None, Choice(SAMPLES)] = None
     freeze: str | tuple[str, ...] = ()
 
     @property

@@ -72,6 +72,8 @@ class Trainer:
         place = self.accelerator.device
         self.device = torch.device("cpu") if place.type == "cpu" else place
         self.data = self._load()
+        chosen = settings.sample
+        self.sampled = None if chosen is None else self.data.sampled(chosen.field, chosen.order, self.seed)
         self.batch = min(options.batch or settings.batch, self.data.count or 1 << 60)
         self.processes.check(self._minimized(), self.batch, settings.accumulate)
         self.share = self.processes.share(self.batch)
@@ -271,7 +273,7 @@ class Trainer:
 
     def step(self, step: int, report: bool) -> float:
         """One step of every objective that is due; the sum of their losses, each the last one known."""
-        whole, share = self.data.batch(step, self.batch), slice(self.share.start, self.share.stop)
+        whole, share = (self.sampled or self.data.batch)(step, self.batch), slice(self.share.start, self.share.stop)
         fields = self.on_device({name: array[share] for name, array in whole.items()})
         factor = self.rate.factor(step)
         for place, objective in enumerate(self.objectives):

@@ -3,6 +3,10 @@
 from mai.spec.diagnostics.entry import Entry
 from mai.spec.diagnostics.snippets import claim, entry, net, train
 
+BY_LABEL = (
+    "data x: [2], y: class[2] from moons()\nnet f(x: [2]) -> [2] {{ return linear(x, 2) }}\n"
+    "train(steps = 1, sample = {}) {{\n  minimize cross_entropy(f(x), y)\n}}\n"
+)
 PROGRAM: dict[str, Entry] = {
     "missing-return": Entry(
         "Nothing is returned",
@@ -334,10 +338,17 @@ SETTINGS: dict[str, Entry] = {
     ),
     "unknown-split": Entry(
         "No split has this name",
-        "Rows are held out by `random(0.1)`, `by_time(date)`, `by_group(patient)` or `stratified(y)`, or have files of their own:\n"
-        '`validation = "later.csv"`.',
+        "Rows are held out by `random(0.1)`, `by_time(date)`, `by_group(patient)`, `stratified(y)` or `folds(5, fold = 0)`, or have\n"
+        'files of their own: `validation = "later.csv"`.',
         'data x: [2], y: class[3] from table("a.csv", split = stratifed(y))\n',
         'data x: [2], y: class[3] from table("a.csv", split = stratified(y))\n',
+    ),
+    "unknown-sample": Entry(
+        "No way to choose examples has this name",
+        "Examples are gone through in epochs, or chosen: `sample = balanced(label)` takes of every label as many, `sample = weighted(w)` as\n"
+        "often as the field `w` says.",
+        BY_LABEL.format("balancd(y)"),
+        BY_LABEL.format("balanced(y)"),
     ),
     "unknown-schedule": Entry(
         "No schedule has this name",

@@ -198,6 +198,7 @@ def elaborate_training(
     first = tuple(Update(_output(evaluation, value, name), name) for name, value in evaluated.first_values.items())
     records = _finished_records(block, outcome)
     _check_kept(train, settings, outcome.reports, report)
+    _check_sample(train, settings, data.fields, report)
     for pattern in [*(p for o in outcome.objectives for p in o.only), *_frozen(train, settings)]:
         _check_matches(pattern, weights, report)
     if settings is None or data.source is None or report.failed:
@@ -216,6 +217,21 @@ def _check_kept(train: ast.Train, settings: TrainSettings | None, reports: Seque
         guess = closest(kept.metric, names)
         help = f"did you mean `{guess}`?" if guess else f"there are {', '.join(names)}: `report {kept.metric}(...)`"
         report.error("bad-setting", span, f"nothing that this block reports is called `{kept.metric}`", help=help)
+
+
+def _check_sample(
+    train: ast.Train, settings: TrainSettings | None, fields: Mapping[str, Type], report: Reporter
+) -> None:
+    """Check that examples are chosen by a field that there is, of a kind that can be chosen by."""
+    sample = settings.sample if settings else None
+    if sample is None or (sample.field in fields and sample.fits(fields[sample.field])):
+        return
+    span = next(a.value.span for a in train.settings if a.name == "sample")
+    names = [name for name, type_ in fields.items() if sample.fits(type_)]
+    guess = closest(sample.field, names)
+    there = f"there are {', '.join(names)}" if names else "there is none in the `data` line"
+    help = f"did you mean `{guess}`?" if guess else there
+    report.error("bad-setting", span, f"`{sample.name}` needs {sample.needs}, `{sample.field}` is none", help=help)
 
 
 def _frozen(train: ast.Train, settings: TrainSettings | None) -> list[Pattern]:

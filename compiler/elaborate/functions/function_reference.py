@@ -9,10 +9,11 @@ from dataclasses import dataclass
 
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.sources.text import TOKENIZERS
-from mai.compiler.data.splits import SPLITS
+from mai.compiler.data.split_kinds import SPLITS
 from mai.compiler.elaborate.functions.registered import BUILTINS, LISTED
 from mai.compiler.ir.signature import Section
 from mai.compiler.solvers import DEFAULTS, SOLVERS, Adams, Solver
+from mai.compiler.training.samples import SAMPLES
 from mai.compiler.training.settings import OPTIMIZERS, SCHEDULES
 from mai.spec import is_public, prelude_sources
 from mai.spec.settings import NEEDED, Settings, fields
@@ -67,6 +68,10 @@ SETTINGS: dict[str, tuple[str, Mapping[str, type[Settings]]]] = {
     "Splits": (
         '`table("a.csv", split = by_time(date, 0.2))`: which rows are held out, and which are for tests.',
         SPLITS,
+    ),
+    "Samples": (
+        "`train(sample = balanced(label), ...)`: which examples a batch is made of. Held-out examples are as they are.",
+        SAMPLES,
     ),
     "Tokenizers": ("`text(bpe(vocab = 4096))`.", TOKENIZERS),
 }
