@@ -82,6 +82,30 @@ DECODERS = {
         "pad_token_id": 0, "eos_token_id": 1}),
 }  # fmt: skip
 
+ENCODER = {k: v for k, v in TEXT.items() if k != "num_key_value_heads"}
+DISTIL = {
+    "vocab_size": VOCAB,
+    "dim": WIDTH,
+    "n_layers": 2,
+    "n_heads": 4,
+    "hidden_dim": 48,
+    "max_position_embeddings": 64,
+}
+LABELS = {"num_labels": 3}
+ENCODERS = {
+    "bert": Model("BertModel", "BertConfig", ENCODER),
+    "bert, classes": Model("BertForSequenceClassification", "BertConfig", {**ENCODER, **LABELS, "hidden_act": "gelu_new"}),
+    "bert, tags": Model("BertForTokenClassification", "BertConfig", {**ENCODER, **LABELS}),
+    "bert, gaps": Model("BertForMaskedLM", "BertConfig", ENCODER),
+    "roberta": Model("RobertaModel", "RobertaConfig", {**ENCODER, "pad_token_id": 1}),
+    "roberta, classes": Model("RobertaForSequenceClassification", "RobertaConfig", {**ENCODER, **LABELS, "pad_token_id": 1}),
+    "roberta, gaps": Model("RobertaForMaskedLM", "RobertaConfig", {**ENCODER, "pad_token_id": 1}),
+    "xlm-roberta": Model("XLMRobertaModel", "XLMRobertaConfig", {**ENCODER, "pad_token_id": 1}),
+    "distilbert": Model("DistilBertModel", "DistilBertConfig", DISTIL),
+    "distilbert, classes": Model("DistilBertForSequenceClassification", "DistilBertConfig", {**DISTIL, **LABELS}),
+    "distilbert, gaps": Model("DistilBertForMaskedLM", "DistilBertConfig", DISTIL),
+}  # fmt: skip
+
 
 def save(model: Any, folder: Path, shard: str = "5GB", **changes: object) -> None:
     """Write a model's folder; `changes` are fields of its config."""
