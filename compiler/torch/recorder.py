@@ -13,6 +13,7 @@ from torch import fx
 from mai.compiler.torch.names import identifier
 
 TAKEN = (
+    "batch_norm",
     "choose",
     "chosen_affine",
     "loop",
@@ -24,6 +25,7 @@ TAKEN = (
     "torch",
     "unit",
     "finish",
+    "gathered",
 )
 
 
