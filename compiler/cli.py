@@ -10,10 +10,12 @@ VERBS = {
         "train": "train_command:train",
         "compile": "compile_command:compile_",
         "tune": "tune_command:tune",
+        "eval": "eval_command:evaluate",
         "predict": "predict_command:predict",
         "explain": "explain_command:explain",
         "data": "data_command:data",
         "new": "new_command:new",
+        "import": "import_command:import_",
         "weights list": "weights_command:list_weights",
         "weights map": "weights_command:map_weights",
     }.items()

@@ -8,6 +8,7 @@ from pathlib import Path
 import mai.compiler
 import mai.spec
 from mai.compiler.elaborate.functions import function_reference
+from mai.compiler.importing import listing as families
 from mai.compiler.ops import operation_reference
 from mai.spec.diagnostics.explain import page
 
@@ -15,6 +16,7 @@ SPEC, COMPILER = Path(mai.spec.__path__[0]), Path(mai.compiler.__path__[0])
 PAGES: dict[Path, Callable[[], str]] = {
     SPEC / "errors.md": page,
     SPEC / "functions.md": function_reference.listing,
+    SPEC / "families.md": families.listing,
     COMPILER / "ops" / "ops.md": operation_reference.listing,
 }
 

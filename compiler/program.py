@@ -131,7 +131,7 @@ class Program:
     """A file's meaning. `trainings` are its train blocks in their order. `weights` are those of all graphs, by name, one entry a turn of a `repeat`.
 
     `loading` says where their first values are, if the file has a `weights from`. `lets` are the graphs of those that are computed
-    from fields of the data, by the names of their weights, in their order.
+    from fields of the data, by the names of their weights, in their order. `data` is what the `data` line reads, if there is one.
     """
 
     name: str
@@ -144,6 +144,7 @@ class Program:
     loading: Loading | None = None
     claims: dict[str, Claim] = field(default_factory=dict)
     lets: dict[str, Graph] = field(default_factory=dict)
+    data: DataSource | None = None
 
     @property
     def training(self) -> Training | None:

@@ -25,7 +25,7 @@ VERBS = {name: f"mai.runtime.commands.{name}_command:{name}" for name in ("run",
 # What the compiler imports, by the names under which it is installed.
 COMES_WITH_TRAIN = {
     name: name
-    for name in ("torch", "torchdiffeq", "lark", "onnx", "accelerate", "pyarrow", "safetensors", "tokenizers")
+    for name in ("torch", "torchdiffeq", "lark", "onnx", "accelerate", "pyarrow", "safetensors", "tokenizers", "jinja2")
 }
 COMES_WITH_TRAIN |= {"onnx_ir": "onnx-ir", "sklearn": "scikit-learn", "ot": "pot", "matplotlib": "matplotlib"}
 

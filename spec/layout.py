@@ -21,7 +21,7 @@ DECLARATIONS = re.compile(_DECLARATION, re.MULTILINE)
 _MARKS = re.compile(rf'#[^\n]*|"[^"\n]*("?)|[()\[\]{{}}]|{_DECLARATION}', re.MULTILINE)
 # A line that begins so goes on with the one before: a clause is a name, too (`keep = x`), but not before a value or a block.
 _CLAUSES = "|".join(words.texts(words.of_kind("clause")))
-_CONTINUATION = re.compile(rf"""\|>|else\b|(?:{_CLAUSES})[ \t]+[\w"(\[{{-]""")
+_CONTINUATION = re.compile(rf"""\|>|else\b|(?:{_CLAUSES})[ \t]+(?:[\w"(\[{{]|-(?!=))""")
 _STATEMENT = re.compile(
     rf"""[ \t]*(?:
         \}}|$

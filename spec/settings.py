@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import operator
 from collections.abc import Callable, Mapping
+from copy import copy
 from dataclasses import field
 from typing import (
     Annotated,
@@ -135,6 +136,12 @@ class Settings:
     def of(cls, values: Mapping[str, object]) -> Self:
         """Settings from values that are not known to be right. Raises `SettingsError`."""
         return cls(**values)
+
+    def but(self, **values: object) -> Self:
+        """The same with some settings at other values, which are known to be right."""
+        other = copy(self)
+        vars(other).update(values)
+        return other
 
     def misfit(self) -> str | None:
         """Why settings that are right one by one do not go together, in words that go on after the name of the model."""

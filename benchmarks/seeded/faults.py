@@ -28,7 +28,8 @@ DENSE, PROBLEM = "compiler/solvers/dense.py", "compiler/solvers/problem.py"
 DERIVATIVE = "compiler/passes/derivatives/derivative.py"
 OF_LOOPS = "compiler/passes/derivatives/derivative_of_loops.py"
 FOLD, SHARE = "compiler/passes/local/fold.py", "compiler/passes/local/share.py"
-EQUAL_STEPS, PAIR = "compiler/solvers/equal_steps.py", "compiler/passes/branches/pair.py"
+COUNTED_STEPS, PACE = "compiler/solvers/counted_steps.py", "compiler/solvers/pace.py"
+PAIR = "compiler/passes/branches/pair.py"
 TURN = "compiler/passes/text/turn.py"
 
 FAULTS = (
@@ -66,10 +67,10 @@ FAULTS = (
     Fault("0 - x is x", FOLD, "el.Subtract: (0, (1,))", "el.Subtract: (0, (0, 1))"),
     Fault("a - b is b - a", SHARE, "frozenset(inputs) if node.op.commutes else inputs", "frozenset(inputs)"),
     Fault("loops of the same states are the same", SHARE, " and _bodies(node, {}) == _bodies(other, {})", ""),
-    Fault("a path begins at its end", EQUAL_STEPS,
+    Fault("a path begins at its end", COUNTED_STEPS,
           "builder.emit(Concat, first, rows, axis=axis, name=rows.name)", "builder.emit(Concat, rows, first, axis=axis, name=rows.name)"),
-    Fault("time goes the other way", EQUAL_STEPS,
-          "builder.emit(el.Subtract, problem.stop, problem.start)", "builder.emit(el.Subtract, problem.start, problem.stop)"),
+    Fault("time goes the other way", PACE,
+          "builder.emit(el.Subtract, stop, start)", "builder.emit(el.Subtract, start, stop)"),
     Fault("of two branches the first is taken for both", PAIR, "index=branch, name=value.name", "index=0, name=value.name"),
     Fault("positions begin anew in each turn of a text", TURN,
           'place = self.emit(el.Add, self.emit(Iota, count=self.new, name="places"), self.before)', 'place = self.emit(Iota, count=self.new, name="places")'),

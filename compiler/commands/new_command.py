@@ -7,22 +7,57 @@ from typing import Annotated
 
 from mai.compiler.commands.shared import with_diagnostics, write_text
 from mai.runtime.command_line.markers import Argument, Misuse, Option
-from mai.runtime.show.terminal import echo
+from mai.runtime.show.terminal import echo, say
 
 
 @with_diagnostics
 def new(
-    file: Annotated[Path, Argument(help="The file to write.", show_default=False)] = Path("model.mai"),
-    kind: Annotated[str, Option(help="flow, classifier or images.")] = "flow",
+    file: Annotated[
+        Path | None, Argument(help="The file to write.", show_default="model.mai, or the data's name")
+    ] = None,
+    kind: Annotated[str, Option(help="Without data: flow, classifier or images.")] = "flow",
+    data: Annotated[
+        Path | None, Option(help="Write a spec for these data: a table, a folder of images, a text.")
+    ] = None,
+    target: Annotated[str | None, Option(help="Of a table: the column that is predicted from the others.")] = None,
+    numbers: Annotated[
+        bool | None, Option("--numbers/--labels", help="Whether a target of whole numbers is a number, or labels.")
+    ] = None,
     force: Annotated[bool, Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
-    """Write a commented spec to start from: mai new flow.mai"""
+    """Write a commented spec to start from: mai new flow.mai, or for your data: mai new --data houses.csv --target price
+
+    A table gives a model that predicts a column: words and few whole numbers as labels with probabilities, others as numbers. Images in
+    folders give a classifier, without folders a model that draws more of them; a text a model that writes on. The spec is a text to
+    read and change; `mai data FILE` shows what is in the data.
+    """
+    if data is None and (target is not None or numbers is not None):
+        raise Misuse("--target is of data: mai new --data FILE --target COLUMN")
+    file = file or Path("model.mai" if data is None else f"{_stem(data)}.mai")
+    if file.exists() and not force:
+        raise Misuse(f"{file} is there already; --force writes over it")
+    text = _starter(kind) if data is None else _drafted(data, file, target, numbers)
+    write_text(file, text)
+    echo(f"wrote {file}; next: mai check {file}, then mai train {file}")
+
+
+def _starter(kind: str) -> str:
     from mai.spec import starters
 
     texts = starters()
     if kind not in texts:
         raise Misuse(f"--kind {kind}: there are {', '.join(texts)}")
-    if file.exists() and not force:
-        raise Misuse(f"{file} is there already; --force writes over it")
-    write_text(file, texts[kind])
-    echo(f"wrote {file}; next: mai check {file}, then mai train {file}")
+    return texts[kind]
+
+
+def _drafted(data: Path, file: Path, target: str | None, numbers: bool | None) -> str:
+    from mai.compiler.drafting.draft import draft
+
+    text = draft(data, file.parent, target, numbers)
+    say("\n".join(line.removeprefix("# ") for line in text.splitlines() if line.startswith("#")))
+    return text
+
+
+def _stem(data: Path) -> str:
+    """A file's name without its endings, as the name of a spec."""
+    return data.resolve().name.split(".")[0] or "model"

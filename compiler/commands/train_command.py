@@ -12,6 +12,7 @@ from mai.compiler.commands.shared import (
     SpecFile,
     Weights,
     compile_options,
+    parse_sets,
     print_diagnostics,
     program_of,
     with_diagnostics,
@@ -82,7 +83,7 @@ def train(
     general = _of(None, numbers)
     options = Options(
         general.get("steps"), general.get("batch"), general.get("seed"), device, precision, tuple(data or ()), resume, tensorboard,
-        quiet, weights, only=tuple(only or ()), blocks=blocks,
+        quiet, weights, only=tuple(only or ()), blocks=blocks, sets=parse_sets(sets),
     )  # fmt: skip
     result = loop.train(program, folder, options, _say_trained)
     if not result.main:

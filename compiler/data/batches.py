@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,7 +14,6 @@ from mai.compiler.data.fields import EXACT, bad, check_labels, check_sizes, chec
 from mai.compiler.data.label_names import Names, number_labels
 from mai.compiler.data.random_streams import FRESH, ORDER, generator, permutation
 from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits
-from mai.compiler.data.several_files import read_files
 from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Endless, Finite, Request, Source
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.splits import HELD_OUT, Parts, usual_parts
@@ -63,19 +63,38 @@ def load(
     Raises:
         MaiError: `data-missing` or `data-bad`.
     """
+    with _at(where):
+        data = _load(source, fields, Request(base, override or (), seed, fields), known or {})
+    return replace(data, batch=_placed(data.batch, where))
+
+
+@contextmanager
+def _at(where: Span | None) -> Iterator[None]:
     try:
-        return _load(source, fields, Request(base, override or (), seed, fields), known or {})
+        yield
     except MaiError as error:
         raise placed(error, where) from error
+
+
+def _placed(batch: Callable[[int, int], Fields], where: Span | None) -> Callable[[int, int], Fields]:
+    """The same batches; what is wrong with a file that is read for one is told at the `data` line, too."""
+
+    def at_the_line(step: int, size: int) -> Fields:
+        with _at(where):
+            return batch(step, size)
+
+    return at_the_line
 
 
 def _load(source: Source, fields: Mapping[str, Type], request: Request, known: Names) -> Dataset:
     if request.files and not source.reads_files and not isinstance(source, DrawsAlone):
         source = source_of(request.files[0], source)
     source.check_fields(fields)
-    match read_files(source, request):
-        case Corpus(tokens, tokenizer):
-            return _windows(tokens, tokenizer, fields, request.seed)
+    if len(request.files) > 1 and not source.reads_files:
+        raise bad(f"--data: `{source.name}` reads one file, these are {len(request.files)}")
+    match source.read(request):
+        case Corpus(tokens, tokenizer, notes):
+            return replace(_windows(tokens, tokenizer, fields, request.seed), notes=notes)
         case Endless(draw):
             return _stream(draw, fields, request.seed)
         case Finite() as finite:
@@ -96,11 +115,11 @@ def source_of(path: Path, written: Source) -> Source:
 def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, known: Names) -> Dataset:
     """Batches of a table of examples, gone through in epochs."""
     others = [part for part in (finite.held_out, finite.test) if part is not None]
-    matched = [_matched(part, fields, named) for part in (finite.arrays, *others)]
+    matched = [match_fields(part, fields, named) for part in (finite.arrays, *others)]
     count = min(column.shape[0] for column in matched[0].values())
     parts = _parts(finite, count)
     numbered, labels = number_labels(matched, fields, known, parts.train, finite.has_gaps)
-    rows, *kept = [_typed(part, fields, finite.has_gaps) for part in numbered]
+    rows, *kept = [typed_rows(part, fields, finite.has_gaps) for part in numbered]
     aside = [_chosen(rows, numbers) for numbers in (parts.held_out, parts.test)]
     for place, part in enumerate((finite.held_out, finite.test)):
         aside[place] = kept.pop(0) if part is not None else aside[place]
@@ -112,6 +131,8 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, k
 
 def _parts(finite: Finite, count: int) -> Parts:
     """Which rows are trained on and which are not."""
+    if finite.parts is not None:
+        return finite.parts
     if finite.split is not None:
         key = finite.key.numbers if isinstance(finite.key, Words) else finite.key
         return finite.split.parts(count, None if key is None else key[:])
@@ -126,7 +147,7 @@ def _stream(draw: Draw, fields: Mapping[str, Type], seed: int) -> Dataset:
     """Batches drawn anew for every step."""
 
     def batch(step: int, size: int) -> Fields:
-        rows = _typed(_matched(draw(generator(seed, FRESH, step), size), fields, named=False), fields)
+        rows = typed_rows(match_fields(draw(generator(seed, FRESH, step), size), fields, named=False), fields)
         return {name: each[:] for name, each in rows.items()}
 
     batch(0, 2)
@@ -169,7 +190,8 @@ def _windows(tokens: Array, tokenizer: str, fields: Mapping[str, Type], seed: in
     return Dataset(batch, None, {name: rows}, tokenizer)
 
 
-def _matched(columns: Columns, fields: Mapping[str, Type], named: bool) -> dict[str, Column]:
+def match_fields(columns: Columns, fields: Mapping[str, Type], named: bool) -> dict[str, Column]:
+    """The column of each field. Raises `MaiError` where there is none."""
     return match_columns(columns, _is_whole, fields, named)
 
 
@@ -177,7 +199,8 @@ def _is_whole(column: Column) -> bool:
     return isinstance(column, Words) or column.dtype.kind in "iu"
 
 
-def _typed(columns: Columns, fields: Mapping[str, Type], has_gaps: bool = False) -> dict[str, Rows]:
+def typed_rows(columns: Columns, fields: Mapping[str, Type], has_gaps: bool = False) -> dict[str, Rows]:
+    """Columns of numbers as the fields' types have them. Raises `MaiError` for those that do not fit."""
     typed = {name: _as_type(name, column, fields[name], has_gaps) for name, column in columns.items()}
     check_sizes(fields, {name: rows.shape[1:] for name, rows in typed.items()})
     return typed

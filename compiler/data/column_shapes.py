@@ -19,12 +19,13 @@ if TYPE_CHECKING:
 class Column:
     """One array of a source: the shape of an example, whether its numbers are whole, and how many labels there are.
 
-    None is what only its numbers say.
+    None is what only its numbers say. One that `is_part` of a vector is a field of its own only where a field has its name.
     """
 
     shape: tuple[int, ...]
     whole: bool | None = None
     labels: int | None = None
+    is_part: bool = False
 
 
 def misfits(training: Training, base: Path) -> list[Diagnostic]:
@@ -43,6 +44,7 @@ def misfits(training: Training, base: Path) -> list[Diagnostic]:
 def _compare(columns: Mapping[str, Column], fields: Mapping[str, Type], named: bool) -> None:
     """Raise `MaiError` for a field without a column, or with one of another kind or shape."""
     shapes = {}
+    columns = {name: column for name, column in columns.items() if not column.is_part or name in fields}
     for name, column in match_columns(columns, lambda c: bool(c.whole), fields, named).items():
         type_ = fields[name]
         if type_.dtype is not DType.REAL:

@@ -5,7 +5,7 @@ Nothing here looks at numbers, so that `mai check` says of shapes what training 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from math import prod
 from typing import TypeVar
 
@@ -127,9 +127,9 @@ def window(fields: Mapping[str, Type]) -> tuple[str, int, Type]:
     return name, length, type_
 
 
-def group_columns(columns: list[str]) -> dict[str, list[str]]:
-    """Columns by field: `x0`, `x1`, ... make the vector `x`, any other is a field of its own."""
-    groups: dict[str, list[str]] = {}
+def group_columns(columns: list[str], own: Collection[str] = ()) -> dict[str, list[str]]:
+    """Columns by field: `x0`, `x1`, ... make the vector `x`, any other is a field of its own, and so is one that is called as one of `own`."""
+    groups: dict[str, list[str]] = {name: [name] for name in columns if name in own}
     for name in columns:
         stem = name.rstrip("0123456789")
         if stem and stem != name and f"{stem}0" in columns:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +14,7 @@ from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.runtime.arrays import Array
+from mai.runtime.inputs.cells import is_number
 
 Names = Mapping[str, tuple[str, ...]]
 LABELS = "mai.labels"
@@ -61,7 +62,7 @@ def _names(
     has_gaps: bool,
 ) -> tuple[str, ...]:  # fmt: skip
     first = _used(parts[0], trained)
-    labels = (*sorted(first), *sorted(set().union(*map(_used, parts)) - first))
+    labels = (*in_order(first), *in_order(set().union(*map(_used, parts)) - first))
     new = [name for name in labels if name not in known]
     if known and new and not has_gaps:
         message = f"`{field}` has the label `{new[0]}`, which this run does not know: it has {shown(known)}"
@@ -76,6 +77,11 @@ def _names(
         )
         raise bad(message, help=f"write class[{classes + 1}]: the last label is for what is missing or not known")
     return known or labels
+
+
+def in_order(names: Collection[str]) -> list[str]:
+    """Names in alphabetical order; by their size where all of them are numbers."""
+    return sorted(names, key=float) if all(map(is_number, names)) else sorted(names)
 
 
 def _has_gap(words: Words) -> bool:

@@ -13,13 +13,24 @@ from mai.compiler.data.paths import Paths, find_files, listed
 from mai.compiler.data.source_kinds import Finite, Reading, Request, Source
 from mai.compiler.data.splits import SPLITS, Split
 from mai.compiler.ir.types import Type
+from mai.spec.record import record
 from mai.spec.settings import Choice, fields
 
 if TYPE_CHECKING:
     from mai.compiler.data.rows import Columns
 
 
-AS_WRITTEN = ("split", "missing")  # What is said of files, whichever are read.
+AS_WRITTEN = ("split", "missing", "needs", "words")  # What is said of files, whichever are read.
+
+
+@record
+class Wanted:
+    """The files whose rows are wanted, as `places` name them; the fields that they are for, or None for all; and a split of them."""
+
+    files: Sequence[Path]
+    places: Sequence[Path]
+    fields: Mapping[str, Type] | None
+    split: Split | None = None
 
 
 class RowSource(Source):
@@ -29,7 +40,6 @@ class RowSource(Source):
     """
 
     reads_files: ClassVar[bool] = True
-    reads_together: ClassVar[bool] = True
     path: Paths
     split: Annotated[Split | None, Choice(SPLITS)] = None
     validation: Paths | None = None
@@ -57,25 +67,30 @@ class RowSource(Source):
         return path.name.endswith(cls.suffixes) and not path.is_dir()
 
     @abstractmethod
-    def rows(self, files: Sequence[Path], fields: Mapping[str, Type] | None, split: Split | None) -> Finite:
+    def rows(self, wanted: Wanted) -> Finite:
         """All rows of files, at least one, and the key of the split. Raises `MaiError`."""
 
+    def find(self, base: Path, paths: Sequence[str | Path]) -> list[Path]:
+        """The files that paths name, which start at `base`. Raises `MaiError`."""
+        return find_files(base, paths, self.reads)
+
     def read(self, request: Request) -> Reading:
-        files = find_files(request.base, request.files or listed(self.path), self.reads)
-        rows = replace(self.rows(files, request.fields, self.split), split=self.split)
-        aside = [self._aside(paths, request, files) for paths in (self.validation, self.test)]
-        held_out, test = aside[0] or rows.held_out, aside[1] or rows.test
+        paths = request.files or listed(self.path)
+        files = self.find(request.base, paths)
+        places = [request.base / path for path in paths]
+        rows = replace(self.rows(Wanted(files, places, request.fields, self.split)), split=self.split)
+        held_out, test = (self._aside(each, request, files) for each in (self.validation, self.test))
         return replace(rows, held_out=held_out, test=test)
 
     def _aside(self, paths: Paths | None, request: Request, trained: Sequence[Path]) -> Columns | None:
         """The rows of files that are not trained on."""
         if paths is None:
             return None
-        files = find_files(request.base, listed(paths), self.reads)
+        files = self.find(request.base, listed(paths))
+        both = {(s.st_dev, s.st_ino) for s in map(Path.stat, trained)}
         for file in files:
-            if any(file.samefile(each) for each in trained):
-                raise bad(
-                    f"{file} is trained on, so that it cannot be held out",
-                    help="name another file, or say `split = ...`",
-                )
-        return self.rows(files, request.fields, None).arrays
+            if (file.stat().st_dev, file.stat().st_ino) in both:
+                help = "name another file, or say `split = ...`"
+                raise bad(f"{file} is trained on, so that it cannot be held out", help=help)
+        places = [request.base / path for path in listed(paths)]
+        return self.rows(Wanted(files, places, request.fields)).arrays

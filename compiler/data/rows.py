@@ -123,10 +123,13 @@ class Chosen:
 
 
 class Changed:
-    """Rows that a function of an array makes of others, when they are read: of another type, or of another shape."""
+    """Rows that a function of an array makes of others, when they are read: of another type, or of another shape.
 
-    def __init__(self, rows: Rows, change: Callable[[Array], Array]) -> None:
-        self.rows, self.change = rows, change
+    `limits` are the least and the largest of their numbers, where they are known.
+    """
+
+    def __init__(self, rows: Rows, change: Callable[[Array], Array], limits: tuple[float, float] | None = None) -> None:
+        self.rows, self.change, self.limits = rows, change, limits
         one = change(rows[:1])
         self.shape, self.dtype = (len(rows), *one.shape[1:]), one.dtype
 
@@ -205,9 +208,13 @@ def choose(rows: Rows, numbers: Array) -> Rows:
     return rows[numbers] if isinstance(rows, np.ndarray) else Chosen(rows, numbers)
 
 
-def change(rows: Rows, function: Callable[[Array], Array]) -> Rows:
-    """Rows after a function of each: at once, where that takes no more memory, else when they are read."""
-    changed = Changed(rows, function)
+def change(rows: Rows, function: Callable[[Array], Array], limits: tuple[float, float] | None = None) -> Rows:
+    """Rows after a function of each: at once, where that takes no more memory, else when they are read.
+
+    Args:
+        limits: the least and the largest number that the function gives, where these are known.
+    """
+    changed = Changed(rows, function, limits)
     small = isinstance(rows, np.ndarray) and changed.dtype.itemsize <= rows.dtype.itemsize
     return function(rows[:]) if small else changed
 
@@ -221,7 +228,7 @@ def blocks(rows: Rows) -> Iterator[Array]:
 
 def limits(rows: Rows) -> tuple[float, float]:
     """The least and the largest of all numbers; (nan, nan) where one of them is not a number."""
-    if isinstance(rows, FieldRows):
+    if isinstance(rows, (FieldRows, Changed)) and rows.limits is not None:
         return rows.limits
     pairs = [(block.min(), block.max()) for block in blocks(rows) if block.size]
     if not pairs:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import bad
 from mai.compiler.data.random_streams import DRAWN_ONCE, generator
-from mai.compiler.data.splits import Split
+from mai.compiler.data.splits import Parts, Split
 from mai.compiler.ir.types import Type
 from mai.spec.record import record
 from mai.spec.settings import Settings
@@ -41,8 +41,8 @@ def is_file(path: Path) -> bool:
 class Finite:
     """Columns by name, a row an example; `held_out` and `test` are those of other files, or of a split that comes with the data.
 
-    Without either, `split` says which rows are held out, by the column `key` where it looks at one; usually a tenth is, unless these
-    examples are `all_of_them`. `notes` say what was found in the files that the spec does not say. One that `has_gaps` may lack values:
+    Without either, `parts` or `split` say which rows are held out, the latter by the column `key` where it looks at one; usually a tenth
+    is, unless these examples are `all_of_them`. `notes` say what was found in the files that the spec does not say. One that `has_gaps` may lack values:
     there a number is NaN, and a word -1.
     """
 
@@ -54,6 +54,7 @@ class Finite:
     key: Rows | None = None
     notes: tuple[str, ...] = ()
     has_gaps: bool = False
+    parts: Parts | None = None
 
 
 @record
@@ -65,10 +66,14 @@ class Endless:
 
 @record
 class Corpus:
-    """The tokens of a text, one after the other, and the tokenizer that made them, as a manifest states it."""
+    """The tokens of a text, one after the other, and the tokenizer that made them, as a manifest states it.
+
+    `notes` say what was found in the files that the spec does not say.
+    """
 
     tokens: Array
     tokenizer: str
+    notes: tuple[str, ...] = ()
 
 
 Reading = Finite | Endless | Corpus
@@ -111,15 +116,13 @@ class Source(Settings, ABC):
     """Where training examples come from: one subclass a source, in a file of its own in `sources/`.
 
     The arrays of one that `names_fields` have names which a spec's fields must have; others fill fields by kind. One that
-    `reads_files` takes the files of `--data` as its own; another gives place to the source that reads them. One that
-    `reads_together` reads several files at once, as one; of any other, each file is read and their rows are joined. Its files are
+    `reads_files` takes the files of `--data` as its own, all of them; another gives place to the source that reads them. Files are
     known by their `suffixes`.
     """
 
     suffixes: ClassVar[tuple[str, ...]] = ()
     names_fields: ClassVar[bool] = False
     reads_files: ClassVar[bool] = False
-    reads_together: ClassVar[bool] = False
 
     def check_fields(self, fields: Mapping[str, Type]) -> None:
         """Raise `MaiError` for fields that these settings never fill."""

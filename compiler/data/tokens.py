@@ -7,40 +7,37 @@ from pathlib import Path
 import numpy as np
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.source_kinds import Request
+from mai.compiler.data.paths import find_files, listed
+from mai.compiler.data.source_kinds import Corpus, Request
 from mai.compiler.data.sources.text import Bpe, Text
 from mai.compiler.data.splits import HELD_OUT
 from mai.compiler.program import Program
 from mai.compiler.training.run.folder import TOKENIZER
-from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.files import plain_file
 from mai.runtime.text.tokenizer import BYTES, Tokenizer, tokenizer_of
 
 
-def tokenise(source: Text, request: Request) -> tuple[Array, str]:
+def tokenise(source: Text, request: Request) -> Corpus:
     """The tokens of the corpus, whole [n], and the tokenizer as a manifest states it. Raises `MaiError`."""
-    raw = _corpus(source, request)
+    raw, notes = _corpus(source, request)
     stated = _tokenizer(source, request.base, raw)
     if stated == BYTES:
-        return np.frombuffer(raw, np.uint8).astype(np.int64), stated
-    return _opened(stated).encode(raw.decode(errors="replace")), stated
+        return Corpus(np.frombuffer(raw, np.uint8).astype(np.int64), stated, tuple(notes))
+    return Corpus(_opened(stated).encode(raw.decode(errors="replace")), stated, tuple(notes))
 
 
-def _corpus(source: Text, request: Request) -> bytes:
-    """The text: of files, or the English that every Python installation has."""
-    paths = list(request.files or ([request.base / source.path] if source.path else []))
+def _corpus(source: Text, request: Request) -> tuple[bytes, list[str]]:
+    """The text: of files, or the English that every Python installation has; and what was found in them."""
+    paths = request.files or (() if source.path is None else listed(source.path))
     if not paths:
         from pydoc_data.topics import topics
 
-        return "\n\n".join(topics[name] for name in sorted(topics)).encode()
-    missing = [p for p in paths if not p.is_file()]
-    if missing:
-        raise bad(f"there is no file {missing[0]}", "data-missing")
-    text = b"\n\n".join(p.read_bytes() for p in paths)
-    if not text:
-        raise bad(f"{paths[0]} is empty")
-    return text
+        return "\n\n".join(topics[name] for name in sorted(topics)).encode(), []
+    from mai.compiler.data.documents import read_documents
+
+    files = find_files(request.base, paths, source.reads)
+    return read_documents(files, source.field, source.encoding, source.tokenizer == BYTES)
 
 
 def _tokenizer(source: Text, base: Path, raw: bytes) -> str:
@@ -101,7 +98,7 @@ def tokenizer_text(program: Program, weights: Path | None, chosen: str | None) -
         stated = BYTES if chosen == BYTES else _read(Path(chosen))
         _check_vocabulary(program, stated)
         return stated
-    source = program.training.data if program.training else None
+    source = program.data
     if not isinstance(source, Text):
         return None
     if isinstance(source.tokenizer, Bpe):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -41,22 +42,28 @@ class ArraySummary:
 
 @record
 class ArraysSummary:
-    """The arrays of a file."""
+    """The arrays of files together."""
 
-    file: Path
+    files: tuple[Path, ...]
     arrays: tuple[ArraySummary, ...]
 
 
-def summarise_arrays(file: Path) -> ArraysSummary:
-    """Every array of a `.npz`, or the one of a `.npy`. Raises `MaiError` for what holds no plain arrays."""
+def summarise_arrays(files: Sequence[Path]) -> ArraysSummary:
+    """Every array of `.npz` files, and those of `.npy` files, by their files' names. Raises `MaiError` for what holds no plain arrays."""
+    arrays: dict[str, Array] = {}
+    for file in files:
+        arrays |= _read(file)
+    return ArraysSummary(tuple(files), tuple(_summarise(name, array) for name, array in arrays.items()))
+
+
+def _read(file: Path) -> dict[str, Array]:
     from mai.runtime.files import UNREADABLE, read_arrays
 
     try:
         is_one = file.suffix == ".npy"
-        arrays = {"x": np.load(file, mmap_mode="r", allow_pickle=False)} if is_one else read_arrays(file)
+        return {file.stem: np.load(file, mmap_mode="r", allow_pickle=False)} if is_one else read_arrays(file)
     except UNREADABLE as error:
         raise bad(f"{file} is no numpy file of plain arrays: {error}") from error
-    return ArraysSummary(file, tuple(_summarise(name, array) for name, array in arrays.items()))
 
 
 def _summarise(name: str, array: Array) -> ArraySummary:

@@ -69,7 +69,11 @@ def _(summary: TextSummary) -> dict[str, Any]:
 
 @_of.register
 def _(summary: ArraysSummary) -> dict[str, Any]:
-    return {"file": str(summary.file), "kind": "arrays", "arrays": [_array(each) for each in summary.arrays]}
+    return {
+        "files": [str(each) for each in summary.files],
+        "kind": "arrays",
+        "arrays": [_array(each) for each in summary.arrays],
+    }
 
 
 def _column(column: ColumnSummary) -> dict[str, Any]:

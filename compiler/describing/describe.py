@@ -28,7 +28,7 @@ def describe(paths: Sequence[Path]) -> Summary:
     if is_table(first):
         return summarise_tables(files)
     if first.suffix.lower() in ARRAYS:
-        return summarise_arrays(first)
+        return summarise_arrays(files)
     if first.suffix.lower() in IMAGES:
         raise bad(f"{first} is one image", help=f"name its folder: mai data {first.parent}")
     if first.suffix == ".onnx":

@@ -87,7 +87,7 @@ def _(summary: TextSummary, taken: Mapping[str, str] | None = None) -> Iterator[
 
 @lines.register
 def _(summary: ArraysSummary, taken: Mapping[str, str] | None = None) -> Iterator[str]:
-    yield f"{summary.file}: {len(summary.arrays)} array{'s' if len(summary.arrays) != 1 else ''}"
+    yield f"{_names(summary.files)}: {len(summary.arrays)} array{'s' if len(summary.arrays) != 1 else ''}"
     marks = [] if taken is None else ["the spec"]
     rows = [["array", "shape", "type", "missing", *marks, "values"]]
     for each in summary.arrays:
@@ -138,30 +138,30 @@ def _(summary: TextSummary) -> str:
 @data_line.register
 def _(summary: ArraysSummary) -> str:
     rows = {each.shape[0] for each in summary.arrays if each.shape and each.dtype[0] in "biuf"}
-    if summary.file.suffix == ".npy":
-        return f'# a spec reads .npz files: numpy.savez("{summary.file.stem}.npz", x = array)'
     if len(rows) != 1:
         return f"# the arrays have no common number of examples: {', '.join(map(str, sorted(rows)))}"
     fields = [f"{each.name}: {each.type_text}" for each in summary.arrays if each.shape]
-    return spread("data ", fields, f'from npz("{summary.file}")')
+    return spread("data ", fields, f"from arrays({paths(summary.files)})")
 
 
 def spread(begin: str, parts: Sequence[str], end: str, width: int = WIDTH) -> str:
-    """Parts with commas between them, and what ends them, in as many lines as they need."""
+    """Parts with commas between them, after what begins and before what ends them, in as many lines as they need."""
     text, line = "", begin
-    for place, part in enumerate(parts):
-        piece = part + ("," if place < len(parts) - 1 else "")
-        if len(line) + len(piece) > width:
+    pieces = [part + ("," if place < len(parts) - 1 else "") for place, part in enumerate(parts)]
+    for place, piece in enumerate(pieces):
+        if len(line) + len(piece) > width and line.strip():
             text, line = f"{text}{line.rstrip()}\n", "  "
-        line += piece + " "
-    fits = len(line) + len(end) <= width
-    return text + (line + end if fits else f"{line.rstrip()}\n  {end}")
+        line += piece + (" " if place < len(pieces) - 1 else "")
+    gap = "" if end[:1] in ("", ")") else " "
+    if len(line) + len(gap) + len(end) <= width:
+        return text + line + gap + end
+    return f"{text}{line}\n" + (f"  {end}" if gap else end)
 
 
 def paths(files: Sequence[Path]) -> str:
     """Files as a source takes them: one, or a list."""
     quoted = [f'"{file.as_posix()}"' for file in files]
-    return quoted[0] if len(quoted) == 1 else f"({', '.join(quoted)})"
+    return quoted[0] if len(quoted) == 1 else f"[{', '.join(quoted)}]"
 
 
 # ---------------------------------------------------------------- pieces of lines

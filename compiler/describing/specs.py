@@ -55,7 +55,7 @@ def _marks(summary: Summary | None, fields: Mapping[str, Type], taken: Mapping[s
     """What becomes of each column; `x0`, `x1`, ... are of the field `x`."""
     if not isinstance(summary, TableSummary):
         return dict(taken)
-    groups = group_columns([column.name for column in summary.columns])
+    groups = group_columns([column.name for column in summary.columns], fields)
     return {column: taken[name] for name in fields for column in groups.get(name, ())}
 
 

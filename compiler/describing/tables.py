@@ -42,11 +42,14 @@ class TableSummary:
         """The column of this name."""
         return next((each for each in self.columns if each.name == name), None)
 
-    def groups(self) -> list[tuple[str, tuple[ColumnSummary, ...]]]:
-        """Columns by the field that they make: `x0`, `x1`, ... the vector `x`."""
+    def groups(self, apart: str | None = None) -> list[tuple[str, tuple[ColumnSummary, ...]]]:
+        """Columns by the field that they make: `x0`, `x1`, ... the vector `x`, unless the column `apart` would be in it."""
         by_name = {each.name: each for each in self.columns}
         groups = group_columns([*by_name])
-        alike = {field: _are_parts([by_name[name] for name in names]) for field, names in groups.items()}
+        alike = {
+            field: len(names) == 1 or (apart not in names and _are_parts([by_name[name] for name in names]))
+            for field, names in groups.items()
+        }
         return [
             (field if alike[group] else name, tuple(by_name[each] for each in (names if alike[group] else [name])))
             for group, names in groups.items()
@@ -86,6 +89,8 @@ def why_not(column: ColumnSummary) -> str | None:
         return "its values are neither numbers nor words nor dates"
     if column.kind == "list" and (column.width is None or column.width < 1):
         return "its lists differ in length"
+    if column.numbers is not None and column.numbers.infinite:
+        return "it holds values that are not finite"
     if column.distinct == 1 and not column.missing and column.rows > 1:
         return f"it is always {column.words[0]}"
     if column.is_numbering:
@@ -107,7 +112,7 @@ def _read(table: TableFile, readers: dict[str, ColumnReader]) -> None:
 
 def _are_parts(columns: Sequence[ColumnSummary]) -> bool:
     """Whether columns can be one vector."""
-    return len(columns) == 1 or all(each.kind in ("number", "whole") for each in columns)
+    return all(each.kind in ("number", "whole") for each in columns)
 
 
 def _field(name: str, columns: tuple[ColumnSummary, ...]) -> Field | None:

@@ -67,6 +67,9 @@ def _value(e: Context, env: Environment, expr: ast.Expr) -> object:
         return Poison() if made is None else made
     if isinstance(expr, ast.Name) and not is_number(look_up(env, expr.id)):
         return expr.id
+    if isinstance(expr, ast.Stack):
+        items = tuple(_value(e, env, item) for item in expr.items)
+        return next((item for item in items if isinstance(item, Poison)), items)
     value = e.expressions.expression(env, expr)
     if isinstance(value, Value):
         return e.error("static-needed", expr.span, "a setting is fixed when the file is compiled")

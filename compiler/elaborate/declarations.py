@@ -249,7 +249,8 @@ def _program(
     loading = elaborate_loading(file, modules[False], report, named_by_rules(copies))
     if report.failed:
         return None
-    return Program(path.stem, _title(file.source), file, constants, exports, trainings, copies, loading, claims, lets)
+    title, reads = _title(file.source), data.source if written is not None else None
+    return Program(path.stem, title, file, constants, exports, trainings, copies, loading, claims, lets, reads)
 
 
 def _claims(

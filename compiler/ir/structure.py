@@ -179,8 +179,8 @@ class Loop(Structural):
 class Integrate(Structural):
     """A differential equation, until `discretise` makes it a loop.
 
-    Inputs: start, stop, the number of steps (absent for an adaptive method), the shares of the way at which states are
-    asked for, the states. Region: (time, states...) -> derivatives, of the states in the same order; that of a stochastic equation is
+    Inputs: start, stop, the number of steps (absent for an adaptive method), with `grid` the times between which these are
+    taken, [steps + 1], the shares of the way at which states are asked for, the states. Region: (time, states...) -> derivatives, of the states in the same order; that of a stochastic equation is
     (time, turn, step, noises..., states...) -> increments, and where there are noises a second one is (turn) -> standard normal
     draws, one of each noise, then further ones of each if the method takes several. Outputs: the last states, then the kept paths with `steps + 1` rows each, or
     an adaptive method's number of evaluations, negative where it did not arrive; then the states asked for, each
@@ -194,6 +194,7 @@ class Integrate(Structural):
     asked: the places of the states that are asked for, one for each input of shares.
     until: a condition ends it for each example.
     noises: how many there are.
+    grid: the steps are between times of their own; else of one length.
     """
 
     method: str
@@ -203,11 +204,12 @@ class Integrate(Structural):
     asked: tuple[int, ...] = ()
     until: bool = False
     noises: int = 0
+    grid: bool = False
 
     @property
     def before_states(self) -> int:
         """How many inputs stand before the states."""
-        return 2 + (self.steps is not None) + len(self.asked)
+        return 2 + (self.steps is not None) + self.grid + len(self.asked)
 
 
 def is_noisy(node: Node) -> bool:

@@ -339,15 +339,15 @@ class OnnxBackend(Products):
         sizes = self.Concat(outer, self.Shape(flat, start=1), axis=0)
         return self.Reshape(flat, sizes, allowzero=1)
 
-    def branch(self, condition: ir.Value, then: Build, otherwise: Build) -> ir.Value:
-        """`then()` where the condition, one truth for all examples, holds; else `otherwise()`. Both give integers."""
-        graphs = [self._branch(build) for build in (then, otherwise)]
+    def branch(self, condition: ir.Value, then: Build, otherwise: Build, real: bool = False) -> ir.Value:
+        """`then()` where the condition, one truth for all examples, holds; else `otherwise()`. Both give integers, or reals."""
+        graphs = [self._branch(build, DTYPES[DType.REAL if real else DType.INT]) for build in (then, otherwise)]
         return self.make("If", condition, then_branch=graphs[0], else_branch=graphs[1])
 
-    def _branch(self, build: Build) -> ir.Graph:
+    def _branch(self, build: Build, dtype: ir.DataType) -> ir.Graph:
         with self.inside() as nodes:
             result = self.Identity(build())
-        result.type = ir.TensorType(ir.DataType.INT64)
+        result.type = ir.TensorType(dtype)
         return ir.Graph([], [result], nodes=nodes, name=self.name("branch"))
 
     def turns(
@@ -377,6 +377,18 @@ class OnnxBackend(Products):
             output.type = ir.TensorType(ir.DataType.FLOAT)
         body = ir.Graph([counted, going, *inner], outputs, nodes=nodes, name=self.name("rounds"))
         return self.several("Loop", len(states), self.scalar(count), self.const(True, np.bool_), *states, body=body)
+
+    def turns_kept(self, count: ir.Value, turn: Callable[[ir.Value], ir.Value]) -> ir.Value:
+        """What each of `count` turns makes of its number, reals of one shape, stacked along a new first axis."""
+        counted, going = (ir.Value(name=self.name(stem)) for stem in ("turn", "going"))
+        self.set_shape(counted, DType.INT, ())
+        self.set_shape(going, DType.BOOL, ())
+        with self.inside() as nodes:
+            outputs = [self.Identity(going), self.Identity(turn(counted))]
+        for output, dtype in zip(outputs, (DType.BOOL, DType.REAL), strict=True):
+            output.type = ir.TensorType(DTYPES[dtype])
+        body = ir.Graph([counted, going], outputs, nodes=nodes, name=self.name("rounds"))
+        return self.make("Loop", count, self.const(True, np.bool_), body=body)
 
     # ----------------------------------------------------------------- values
 

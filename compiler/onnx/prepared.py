@@ -24,7 +24,8 @@ class Prepared:
     """Two graphs of one export: `plain` as torch runs it, and `optimised` as it becomes ONNX.
 
     `grows` says whether it extends a text, and `prompt` which input it extends, where nothing else reads that; `starts` has the
-    sizes that texts begin with, by the names of the sizes that grow. In a step file both graphs are one turn, and `whole` is the optimised graph that the turn was taken from.
+    sizes that texts begin with, by the names of the sizes that grow. `turns` is the optimised graph before its prompts were cut into blocks, where they are. In a step
+    file both graphs are one turn, and `whole` is the optimised graph that the turn was taken from.
     """
 
     plain: Graph
@@ -32,6 +33,7 @@ class Prepared:
     grows: bool
     whole: Graph | None = None
     prompt: str | None = None
+    turns: Graph | None = None
     starts: Mapping[str, Size] = field(default_factory=dict)
 
     def smallest(self, rows: int = 1) -> dict[str, int]:
@@ -77,7 +79,9 @@ def prepare_export(program: Program, export: str, options: CompileOptions = DEFA
     executed = forms.grown(derived, cache=options.growth, drafts=options.drafts) if grows else plain
     optimised = forms.optimise(executed) if options.optimise else executed
     starts = {Extend.of(n).length: n.inputs[0].type.shape[0] for n in written.nodes if n.op is Extend}
-    return Prepared(plain, optimised, grows, prompt=prompt_of(written), starts=starts)
+    in_blocks = grows and options.growth == "concat" and not options.drafts and not options.unroll
+    whole, turns = (forms.prompt_blocks(optimised), optimised) if in_blocks else (optimised, None)
+    return Prepared(plain, whole, grows, prompt=prompt_of(written), turns=turns, starts=starts)
 
 
 def _described(loop: Loop, prompt: str, graph: Graph) -> Text:
@@ -117,10 +121,10 @@ def prepare_step(
     usual = step_options(options)
     if prepared is None or options.growth != usual.growth or options.drafts or options.unroll:
         prepared = prepare_export(program, export, usual)
-    turn = forms.step(prepared.optimised) if prepared.grows else None
+    turn = forms.step(prepared.turns) if prepared.turns else None
     if turn is None or prepared.longest_text == 1:
         return None
-    return Prepared(turn, turn, grows=True, whole=prepared.optimised, prompt=prepared.prompt)
+    return Prepared(turn, turn, grows=True, whole=prepared.turns, prompt=prepared.prompt)
 
 
 def step_options(options: CompileOptions) -> CompileOptions:

@@ -13,6 +13,7 @@ from mai.compiler.data.fields import bad, group_columns
 from mai.compiler.data.tables.cells import Column, Role
 from mai.compiler.data.tables.files import TableFile, read_blocks
 from mai.runtime.arrays import Array
+from mai.runtime.inputs.cells import is_number
 from mai.runtime.inputs.labels import label_names
 from mai.spec.record import record
 
@@ -36,7 +37,10 @@ class PortColumns:
         self.port, self.table = port, table
         self.names = label_names(manifest, port)
         role: Role = "real" if port.dtype == "float32" else "label"
-        self.parts = [Column(name, role, port.name, is_part=len(columns) > 1) for name in columns]
+        self.parts = [
+            Column(name, role, port.name, is_part=len(columns) > 1, named=any(map(is_number, self.names)))
+            for name in columns
+        ]
         for part in self.parts:
             part.start(table)
         sizes = [size for size in port.shape if isinstance(size, int)]
@@ -90,7 +94,7 @@ def read_inputs(model: Model, table: TableFile) -> Iterator[Block]:
     Raises:
         MaiError: an input has no column, or a row has what is no value of it.
     """
-    groups = group_columns([*table.columns])
+    groups = group_columns([*table.columns], model.inputs)
     lacking = [name for name in model.inputs if name not in groups]
     if lacking:
         needed = ", ".join(f"`{name}`" for name in lacking)

@@ -14,6 +14,7 @@ from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.ops.terms import Term
+from mai.compiler.solvers.pace import Pace
 from mai.spec.record import record
 
 
@@ -47,8 +48,7 @@ def only(condition: Term, rows: Term, rank: int) -> Term:
 class Path:
     """What a method of fixed steps went through: a state and, without noise, its velocities, [steps + 1, *state] each."""
 
-    steps: Value
-    length: Value
+    pace: Pace
     states: Value
     slopes: Value | None
 
@@ -56,16 +56,13 @@ class Path:
         """The state at shares of the way."""
         share = Term(builder, shares)
         rank, inside = self.states.type.rank - 1, within(share)
-        steps = Term(builder, self.steps).emit(el.ToReal)
-        way = inside.where(share, 0.0) * steps
-        turn = way.emit(el.Floor).emit(el.Minimum, steps - 1.0).emit(el.StopGradient)
-        part, turn = beside(way - turn, rank), turn.emit(el.ToInt)
+        turn, part, length = self.pace.place(inside.where(share, 0.0))
         a, b = self._ends(builder, self.states, turn)
         ends = [a, b]
         if self.slopes is not None:
-            h = Term(builder, self.length)
+            h = beside(length, rank) if length.rank else length
             ends += [k * h for k in self._ends(builder, self.slopes, turn)]
-        rows = cubic(ends, part)
+        rows = cubic(ends, beside(part, rank))
         return only(inside, rows, rank).value
 
     def _ends(self, builder: Builder, rows: Value, turn: Term) -> tuple[Term, Term]:

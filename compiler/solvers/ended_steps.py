@@ -1,4 +1,4 @@
-"""Steps of one length up to where a condition becomes true: an example that has come there takes no step any more."""
+"""Steps of a number that is known before up to where a condition becomes true: an example that has come there takes no step any more."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from mai.compiler.ir.structure import Loop
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.terms import Term
+from mai.compiler.solvers.counted_steps import CountedSteps, with_end
 from mai.compiler.solvers.dense import beside, cubic, reached
-from mai.compiler.solvers.equal_steps import EqualSteps, with_end
 from mai.compiler.solvers.event import FINEST, becomes_true, corrected
 from mai.compiler.solvers.problem import End, Slopes
 from mai.spec.record import record
@@ -30,7 +30,7 @@ class LastStep:
 class EndedSteps:
     """The loop carries whether an example goes on, how many steps it took, the states, and those before the last of them."""
 
-    def __init__(self, whole: EqualSteps) -> None:
+    def __init__(self, whole: CountedSteps) -> None:
         self.whole, self.problem, self.builder = whole, whole.problem, whole.builder
         self.states = whole.problem.states
         self.lead = self.states[0].type.lead
@@ -88,7 +88,7 @@ class EndedSteps:
     def _end(self, turn: Value, time: Value, states: list[Value]) -> End:
         """Whether an example ends at a time, in a turn, which a stochastic equation's draws are of."""
         assert self.problem.ends is not None, "a condition ends it"
-        of_the_step = [turn, self.whole.h] if self.whole.is_stochastic else []
+        of_the_step = [turn, self.whole.pace.of_length(lambda h: h)(turn)] if self.whole.is_stochastic else []
         return self.problem.ends(time, states, *of_the_step)
 
     # --------------------------------------------------------------------- end
@@ -112,7 +112,7 @@ class EndedSteps:
         time, inside = between(part)
         last = self._chosen(goes_on, step.after, [y.value for y in inside])
         hit = at_once.where(self.term(self.problem.start), goes_on.where(self.term(self.problem.stop), time))
-        share = (step.turn.emit(el.ToReal) + part) / self.term(whole.steps).emit(el.ToReal)
+        share = whole.pace.share(step.turn, part)
         share = at_once.where(0.0, goes_on.where(1.0, share))
         paths = whole.with_starts(rows)
         speeds = [
@@ -124,8 +124,8 @@ class EndedSteps:
 
     def _between(self, step: LastStep, slopes: list[Slopes], parts: Term) -> tuple[Term, list[Term]]:
         """Time and states at parts of the last step."""
-        h = self.term(self.whole.h)
-        time = (parts + step.turn.emit(el.ToReal)) * h + self.term(self.problem.start)
+        pace = self.whole.pace
+        time, h = pace.at(step.turn, parts), self.term(pace.of_length(lambda h: h)(step.turn.value))
         states = []
         for i, (before, after) in enumerate(zip(step.before, step.after, strict=True)):
             ends = [self.term(before), self.term(after), *(self.term(k[i]) * h for k in slopes)]

@@ -21,6 +21,7 @@ from mai.compiler.ops.reductions import Sum
 from mai.compiler.ops.shapes.indexing import Iota
 from mai.compiler.ops.shapes.shape import Expand, Reshape, Unsqueeze
 from mai.compiler.solvers.fixed import Steps
+from mai.compiler.solvers.pace import Pace
 from mai.compiler.solvers.problem import Problem, Slopes
 from mai.compiler.solvers.tableaus import Additive, Milstein, Row, Rule, Tableau
 
@@ -33,22 +34,27 @@ INSIDE = (
 class NoisySteps(Steps):
     """Steps of an equation with noise, whose increments dB over a step have the variance |h|."""
 
-    def __init__(self, problem: Problem, h: Value) -> None:
-        super().__init__(problem, h, [])
-        self.size = self.builder.emit(el.Absolute, h)
-        self.root = self.builder.emit(el.Sqrt, self.size, name="root")
+    def __init__(self, problem: Problem, pace: Pace) -> None:
+        super().__init__(problem, pace, [])
+        self.length = pace.of_length(lambda h: h)
+        self.size = pace.of_length(lambda h: self.builder.emit(el.Absolute, h))
+        self.root = pace.of_length(self._root)
 
     @property
     def is_smooth(self) -> bool:
         return False
 
+    def _root(self, h: Value) -> Value:
+        return self.builder.emit(el.Sqrt, self.builder.emit(el.Absolute, h), name="root")
+
     def drawn(self, turn: Value) -> list[Value]:
         """Normal numbers of the variance |h|: those of each noise, and further ones of each."""
-        return [self.builder.emit(el.Multiply, z, self.root, name=z.name) for z in self.problem.draws(turn)]
+        root = self.root(turn)
+        return [self.builder.emit(el.Multiply, z, root, name=z.name) for z in self.problem.draws(turn)]
 
     def increments(self, time: Value, states: list[Value], turn: Value, noises: Sequence[Value]) -> Slopes:
         """f h + g dB of every state."""
-        return self.problem.velocity(time, states, turn, self.h, *noises)
+        return self.problem.velocity(time, states, turn, self.length(turn), *noises)
 
     def scaled_by(self, factor: float, value: Value) -> Value:
         """A value times a number."""
@@ -70,17 +76,20 @@ class Increments(NoisySteps):
     One stage is Euler's and Maruyama's method. Two that are weighted alike are Heun's, whose limit is Stratonovich's integral.
     """
 
-    def __init__(self, problem: Problem, h: Value, tableau: Tableau) -> None:
-        super().__init__(problem, h)
+    def __init__(self, problem: Problem, pace: Pace, tableau: Tableau) -> None:
+        super().__init__(problem, pace)
         self.tableau = tableau
         weights = {c for row in (*tableau.a, tableau.b) for c in row if c}
-        self.scaled = {c: self.builder.constant(float(c)) for c in sorted(weights)}
+        self.weights = {c: self.builder.constant(float(c)) for c in sorted(weights)}
 
     def step(self, turn: Value, states: list[Value], memory: list[Value]) -> tuple[list[Value], list[Value]]:
         noises, stages = self.drawn(turn), list[Slopes]()
         for row, c in zip(self.tableau.a, self.tableau.c, strict=True):
-            stages.append(self.increments(self.time(turn, c), self.moved(states, row, stages), turn, noises))
-        return self.moved(states, self.tableau.b, stages), memory
+            stages.append(self.increments(self.time(turn, c), self._at(states, row, stages), turn, noises))
+        return self._at(states, self.tableau.b, stages), memory
+
+    def _at(self, states: list[Value], row: Row, stages: list[Slopes]) -> list[Value]:
+        return self.moved(states, row, stages, self.weights)
 
 
 class MilsteinSteps(NoisySteps):
@@ -97,21 +106,24 @@ class MilsteinSteps(NoisySteps):
         if noise.moving:
             own, places = noise.own, noise.moved
             here, driven = [states[i] for i in places], [moved[i] for i in places]
+            size = self.size(turn)
             more = (
-                self._all(here, driven, noises)
+                self._all(here, driven, noises, size)
                 if own is None
-                else self._own(here, driven, [noises[own[i]] for i in places])
+                else self._own(here, driven, [noises[own[i]] for i in places], size)
             )
             for i, part in zip(places, more, strict=True):
                 (ends[i],) = self.added([ends[i]], [part])
         return ends, memory
 
-    def _own(self, states: list[Value], moved: Slopes, noises: Sequence[Value]) -> list[Value]:
+    def _own(self, states: list[Value], moved: Slopes, noises: Sequence[Value], size: Value) -> list[Value]:
         """1/2 g' g (dB^2 - |h|), element by element, of states and their noises."""
         different = [*dict.fromkeys(noises)]
         factors = self.along(moved, different, [self._ones(v) for v in different])
         bent = self.along(factors, states, factors)
-        return [self._half_of(slope, self._excess(v, y)) for slope, v, y in zip(bent, noises, states, strict=True)]
+        return [
+            self._half_of(slope, self._excess(v, y, size)) for slope, v, y in zip(bent, noises, states, strict=True)
+        ]
 
     def _ones(self, like: Value) -> Value:
         one = self.builder.constant(1.0)
@@ -120,12 +132,12 @@ class MilsteinSteps(NoisySteps):
     def _half_of(self, slope: Value, excess: Value) -> Value:
         return self.builder.emit(el.Multiply, slope, self.scaled_by(0.5, excess))
 
-    def _excess(self, noise: Value, state: Value) -> Value:
+    def _excess(self, noise: Value, state: Value, size: Value) -> Value:
         """dB^2 - |h| for the elements of a state: its own, or one number."""
-        excess = self.builder.emit(el.Subtract, self.builder.emit(el.Multiply, noise, noise), self.size)
+        excess = self.builder.emit(el.Subtract, self.builder.emit(el.Multiply, noise, noise), size)
         return excess if noise.type.shape == state.type.shape else self.builder.emit(Reshape, excess, shape=())
 
-    def _all(self, states: list[Value], moved: Slopes, noises: Sequence[Value]) -> list[Value]:
+    def _all(self, states: list[Value], moved: Slopes, noises: Sequence[Value], size: Value) -> list[Value]:
         """The correction of noises each of which may move all."""
         pushed = self.along(moved, noises, noises)
         total = self.along(pushed, states, pushed)
@@ -133,7 +145,7 @@ class MilsteinSteps(NoisySteps):
             axis, units = self._directions(noise, states)
             factors = self.along(moved, [noise], [units])
             each = self.along(factors, states, factors)
-            squares = [self.builder.emit(el.Multiply, self._summed(v, axis), self.size) for v in each]
+            squares = [self.builder.emit(el.Multiply, self._summed(v, axis), size) for v in each]
             total = [self.builder.emit(el.Subtract, a, b) for a, b in zip(total, squares, strict=True)]
         return [self.scaled_by(0.5, v) for v in total]
 
@@ -160,8 +172,8 @@ class AdditiveSteps(NoisySteps):
     I / h = (dB + z / sqrt(3)) / 2, z independent of dB and of its variance, has the variance h / 3 and the covariance h / 2 with dB.
     """
 
-    def __init__(self, problem: Problem, h: Value, rule: Additive) -> None:
-        super().__init__(problem, h)
+    def __init__(self, problem: Problem, pace: Pace, rule: Additive) -> None:
+        super().__init__(problem, pace)
         self.rule = rule
 
     def step(self, turn: Value, states: list[Value], memory: list[Value]) -> tuple[list[Value], list[Value]]:
@@ -206,16 +218,17 @@ class AdditiveSteps(NoisySteps):
 
     def _drift(self, turn: Value, c: Fraction, states: list[Value], noises: Sequence[Value]) -> Slopes:
         """f h at time t + c h, which itself depends on h: the derivative goes along a copy that is this step alone."""
-        step = self.builder.emit(el.Place, self.h, name="step")
+        length = self.length(turn)
+        step = self.builder.emit(el.Place, length, name="step")
         moved = self.problem.velocity(self.time(turn, c), states, turn, step, *noises)
-        return self.along(moved, [step], [self.h])
+        return self.along(moved, [step], [length])
 
 
-def noisy_steps(rule: Rule, problem: Problem, h: Value) -> NoisySteps:
+def noisy_steps(rule: Rule, problem: Problem, pace: Pace) -> NoisySteps:
     """The steps of a solver that draws noise."""
     if isinstance(rule, Milstein):
-        return MilsteinSteps(problem, h)
+        return MilsteinSteps(problem, pace)
     if isinstance(rule, Additive):
-        return AdditiveSteps(problem, h, rule)
+        return AdditiveSteps(problem, pace, rule)
     assert isinstance(rule, Tableau)
-    return Increments(problem, h, rule)
+    return Increments(problem, pace, rule)

@@ -241,7 +241,7 @@ _RODAS5P = Rosenbrock(
     ),
 )  # fmt: skip
 
-_STEPS, _TOLERANCES = ("steps", "adjoint"), ("rtol", "atol", "max_steps", "adjoint")
+_STEPS, _NOISY, _TOLERANCES = ("steps", "adjoint", "grid"), ("steps", "grid"), ("rtol", "atol", "max_steps", "adjoint")
 
 SOLVERS: dict[str, Solver] = {
     solver.name: solver
@@ -276,16 +276,16 @@ SOLVERS: dict[str, Solver] = {
         ),
         Solver(
             "euler_maruyama", 1, Tableau(((),), _row(1), _row(0)),
-            "Maruyama 1955", ("#b07aa1", "X"), options=("steps",), draws=1,
+            "Maruyama 1955", ("#b07aa1", "X"), options=_NOISY, draws=1,
             noise="Ito's integral: weakly of order 1, strongly of order 1/2; 1 where no factor reads a state",
         ),
         Solver(
             "stratonovich_heun", 1, Tableau(((), _row(1)), _row("1/2", "1/2"), _row(0, 1)),
-            "Rümelin 1982", ("#6b5b95", "*"), options=("steps",), draws=1,
+            "Rümelin 1982", ("#6b5b95", "*"), options=_NOISY, draws=1,
             noise="Stratonovich's integral: weakly of order 1, and strongly, too, for noise that commutes",
         ),
         Solver(
-            "milstein", 1, Milstein(_row(1)), "Milstein 1974", ("#8c564b", "d"), options=("steps",), draws=1,
+            "milstein", 1, Milstein(_row(1)), "Milstein 1974", ("#8c564b", "d"), options=_NOISY, draws=1,
             noise="Ito's integral: strongly of order 1 for noise that commutes, with the derivative of its factor; weakly of order 1",
         ),
         Solver(
@@ -294,7 +294,7 @@ SOLVERS: dict[str, Solver] = {
                 ((), _row("3/4")), _row("1/3", "2/3"), _row(0, "3/4"),
                 (_row(0, 0), _row("3/2", 0)), _row(1, 0), _row(1, 0), _row(-1, 1),
             ),
-            "Rößler 2010", ("#2f6b3a", "H"), options=("steps",), draws=2,
+            "Rößler 2010", ("#2f6b3a", "H"), options=_NOISY, draws=2,
             noise="strongly of order 3/2, weakly of order 2, for noise whose factor reads no state",
         ),
         Solver("bosh3", 3, _BOSH3, "Bogacki and Shampine 1989", ("#5f9ea0", "h"), "bosh3", _TOLERANCES),

@@ -22,10 +22,11 @@ Outer = Tensor | int  # What a region reads from around it: values, and sizes.
 
 @dataclass(frozen=True, slots=True)
 class Equation:
-    """A velocity `field(time, *states, *outer)`, its `solution(start, stop, [steps,] *states, *further)`, and how it goes back.
+    """A velocity `field(time, *states, *outer)`, its `solution(start, stop, *steps, *states, *further)`, and how it goes back.
 
     `outer` and `further` are what they read from around them; `lead` is the number of axes that the field's time has, those
-    of its first state; `method` is torchdiffeq's, and `steps` None where it controls its own.
+    of its first state; `method` is torchdiffeq's; `steps` are their number and the times between them, if there are such, and
+    nothing where it controls its own.
     """
 
     field: torch.nn.Module
@@ -36,7 +37,7 @@ class Equation:
     method: str
     rtol: float
     atol: float
-    steps: Tensor | None
+    steps: tuple[Tensor, ...]
 
     def velocity(self, time: Tensor, states: Sequence[Tensor], outer: Sequence[Outer]) -> tuple[Tensor, ...]:
         """The derivatives [lead..., ...] of the states at a time."""
@@ -45,8 +46,7 @@ class Equation:
 
     def solve(self, start: Tensor, stop: Tensor, states: Sequence[Tensor]) -> tuple[Tensor, ...]:
         """The states at the end, [lead..., ...] each."""
-        steps = [] if self.steps is None else [self.steps]
-        ended: tuple[Tensor, ...] = self.solution(start, stop, *steps, *states, *self.further)
+        ended: tuple[Tensor, ...] = self.solution(start, stop, *self.steps, *states, *self.further)
         return ended
 
     def back(
@@ -58,9 +58,8 @@ class Equation:
         options: dict[str, Callable[..., Tensor]] = {
             "norm": lambda parts: max(p.square().mean().sqrt() for p in parts[:judged])
         }
-        if self.steps is not None:
-            count = int(self.steps) + 1
-            options = {"grid_constructor": lambda f, y, t: torch.linspace(float(t[0]), float(t[-1]), count).to(t)}
+        if self.steps:
+            options = {"grid_constructor": lambda f, y, t: self.times_back(t)}
         span = torch.stack([stop, start])
         try:
             paths = torchdiffeq.odeint(
@@ -71,6 +70,13 @@ class Equation:
             help = "a smaller learning rate, a larger `rtol` and `atol`, or training without `adjoint`"
             raise MaiError([Diagnostic("not-arrived", None, message, help=help)]) from error
         return [path[-1] for path in paths]
+
+    def times_back(self, bounds: Tensor) -> Tensor:
+        """The times of the steps from the stop to the start, `bounds`."""
+        count, *times = self.steps
+        if times:
+            return times[0].detach().flip(0).to(bounds)
+        return torch.linspace(float(bounds[0]), float(bounds[-1]), int(count) + 1).to(bounds)
 
 
 class _Adjoint(torch.autograd.Function):
@@ -139,14 +145,14 @@ def _moves(value: Outer) -> TypeGuard[Tensor]:
 @fx.wrap
 def adjoint(
     field: torch.nn.Module, solution: torch.nn.Module, inputs: tuple[Tensor, ...], outer: tuple[Outer, ...],
-    further: tuple[Outer, ...], lead: int, method: str, rtol: float, atol: float, adaptive: bool,
+    further: tuple[Outer, ...], lead: int, method: str, rtol: float, atol: float, counts: int,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """The last states of an equation, and what else its solution gives; its gradient by the adjoint equation.
 
-    `inputs` are the start, the stop, the number of steps unless the method is `adaptive`, and the states.
+    `inputs` are the start, the stop, `counts` that say the steps, and the states.
     """
     start, stop, *states = inputs
-    steps = None if adaptive else states.pop(0)
+    steps, states = tuple(states[:counts]), states[counts:]
     equation = Equation(field, solution, outer, further, lead, method, rtol, atol, steps)
     read = [*filter(_moves, outer), *field.parameters()]
     ended: tuple[Tensor, ...] = _Adjoint.apply(equation, len(states), start, stop, *states, *read)  # type: ignore[no-untyped-call]

@@ -259,7 +259,7 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         (field, outer), (solution, further) = map(self.module, node.regions)
         inputs = tuple(self[v] for v in node.inputs)
         lead = len(node.regions[0].inputs[0].type.lead)
-        method = (lead, solver.adjoint, options["rtol"], options["atol"], solver.adaptive)
+        method = (lead, solver.adjoint, options["rtol"], options["atol"], equation.before_states - 2)
         results = self.code.call(adjoint, (field, solution, inputs, outer, further, *method))
         return [self.code.item(results, i) for i in range(len(node.outputs))]
 

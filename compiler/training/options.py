@@ -11,7 +11,10 @@ SAVE_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What the command line may change of a spec's settings, and how a run behaves; `only` some of the train blocks run."""
+    """What the command line may change of a spec's settings, and how a run behaves; `only` some of the train blocks run.
+
+    `sets` are the consts that it changed already.
+    """
 
     steps: int | None = None
     batch: int | None = None
@@ -26,6 +29,7 @@ class Options:
     save_seconds: float = SAVE_SECONDS
     only: tuple[str, ...] = ()
     blocks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    sets: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, block: str | None) -> Options:
         """The options for one train block: `blocks` has what is changed for some of them alone, by name."""

@@ -37,6 +37,7 @@ from mai.compiler.training.run.best import Best
 from mai.compiler.training.run.processes import Processes, parts_of
 from mai.compiler.training.run.progress import Meter, Metrics
 from mai.compiler.training.run.readings import Readings
+from mai.compiler.training.run.record import write_record
 from mai.compiler.training.run.recording import Recorder
 from mai.compiler.training.run.save_times import SaveTimes
 from mai.compiler.training.run.stage import BLOCKS, Ended, Stage, as_text, begin
@@ -229,6 +230,7 @@ class Trainer:
         """From here on the folder is this run's: one that was there before makes room."""
         if not self.stage.is_begun:
             folder.make_room(self.out, self.program, self.options.data)
+            write_record(self.out, self.program, self.options, self.seed, self.batch, self.steps, self.device.type)
         if self.data.tokenizer not in (None, BYTES):
             write_atomically(self.out / folder.TOKENIZER, str(self.data.tokenizer).encode())
 

@@ -25,7 +25,8 @@ class Subject:
         graph: the export.
         plan: how the spec computes the integral.
         setting: the setting that is its number of steps, if one is.
-        keeps: whether its path is kept, or a time on it asked for: then its points stay at even times, so no other grid is tried.
+        keeps: whether its path is kept, a time on it asked for, or its grid written: then its points stay where the spec has them, so
+            no other grid is tried.
     """
 
     graph: Graph
@@ -58,9 +59,10 @@ def subject_of(graph: Graph, manifest: Manifest) -> Subject:
     integral = Integrate.of(node)
     assert integral.steps is not None, "a method that is not adaptive has a number of steps"
     setting = _setting(graph, integral.steps, node)
-    keeps = bool(integral.keep or integral.asked or integral.until)
-    if integral.keep and setting is None:
-        message = "the path that it keeps has as many points as the spec says: its number of steps stays"
+    keeps = bool(integral.keep or integral.asked or integral.until or integral.grid)
+    if (integral.keep or integral.grid) and setting is None:
+        what = "the path that it keeps" if integral.keep else "its grid"
+        message = f"{what} has as many points as the spec says: its number of steps stays"
         raise refusal(message, node.span, "make the number a setting: `steps: int = 20`")
     steps = integral.steps if setting is None else int(graph.settings[setting].default)
     assert isinstance(steps, int), "a number that is no setting's"

@@ -1,18 +1,20 @@
-"""Families of known networks, whose rules `mai weights map` tries on a program and a file."""
+"""Families of known networks, whose rules `mai import` gives a spec and `mai weights map` tries on a program and a file."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
+from pathlib import PurePath
 
 from mai.compiler.elaborate.bindings import Module
 from mai.compiler.elaborate.blocks.weights_block import read_loading
 from mai.compiler.ir.graph import Weight
 from mai.compiler.weights.load import fits
-from mai.compiler.weights.rules import Chain, Loading, Pattern, Rule, Source
+from mai.compiler.weights.rules import MARK, Chain, Loading, Marks, Pattern, Rule, Source
 from mai.spec import family_sources
 from mai.spec.diagnostics import Reporter
+from mai.spec.family_records import family_records
 from mai.spec.parse import parse
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -34,17 +36,47 @@ class FamilyMatch:
         return set().union(*self.rules.values())
 
 
+@dataclass(frozen=True, slots=True)
+class Family:
+    """Rules in names without the net in front and without the modules around them; of several sets the first that fits counts."""
+
+    sets: tuple[Loading, ...]
+
+    @property
+    def name(self) -> str:
+        """What the first set of rules is called."""
+        return self.sets[0].path
+
+    @property
+    def ignored(self) -> Iterator[Chain]:
+        """The tensors that are left out on purpose."""
+        return (chain for loading in self.sets for chain in loading.ignored)
+
+
 @lru_cache(maxsize=1)
-def families() -> tuple[Loading, ...]:
-    """The rules of every family, in names without the net in front and without the modules around them."""
-    loadings = []
+def _rule_sets() -> dict[str, Loading]:
+    """The sets of rules, by the names of their files."""
+    loadings = {}
     for source in family_sources():
         report = Reporter()
         loading = read_loading(parse(source, report), Module(source, {}, {}), report)
         report.check()
         assert loading is not None
-        loadings.append(loading)
-    return tuple(loadings)
+        loadings[PurePath(source.path).stem] = loading
+    return loadings
+
+
+def family_of(sets: Sequence[str]) -> Family:
+    """The family with these sets of rules, by the names of their files."""
+    return Family(tuple(_rule_sets()[name] for name in sets))
+
+
+@lru_cache(maxsize=1)
+def families() -> tuple[Family, ...]:
+    """The families of all records, and those of sets of rules that no record has."""
+    used = dict.fromkeys(tuple(r["rules"]) for r in family_records().values() if "rules" in r)
+    alone = [(name,) for name in _rule_sets() if not any(name in names for names in used)]
+    return tuple(map(family_of, [*used, *alone]))
 
 
 def find_family(weights: Mapping[str, Weight], shapes: Shapes) -> FamilyMatch | None:
@@ -53,10 +85,15 @@ def find_family(weights: Mapping[str, Weight], shapes: Shapes) -> FamilyMatch | 
     Args:
         shapes: of the tensors in the file, by name.
     """
-    matches = [_try_family(f, p, weights, shapes) for f in families() for p in _prefixes(shapes)]
-    best = max(matches, key=lambda match: len(match.parameters), default=None)
+    best = match_families(families(), weights, shapes)
     enough = max(1, MIN_SHARE * len(weights))
-    return best if best is not None and len(best.parameters) >= enough else None
+    return best if len(best.parameters) >= enough else None
+
+
+def match_families(tried: Sequence[Family], weights: Mapping[str, Weight], shapes: Shapes) -> FamilyMatch:
+    """Of some families the one whose rules match most, with what stands before their names in the file."""
+    matches = [_try_family(f, p, weights, shapes) for f in tried for p in _prefixes(shapes)]
+    return max(matches, key=lambda match: len(match.parameters))
 
 
 def _prefixes(shapes: Shapes) -> list[str]:
@@ -72,22 +109,64 @@ def _prefixes(shapes: Shapes) -> list[str]:
     return sorted(counts, key=lambda p: (-counts[p], len(p)))[:MAX_PREFIXES]
 
 
-def _try_family(family: Loading, prefix: str, weights: Mapping[str, Weight], shapes: Shapes) -> FamilyMatch:
+# A rule that fits a parameter, what its marks stand for, and the tensors that it names.
+Fit = tuple[Rule, Marks, tuple[str, ...]]
+
+
+def _try_family(family: Family, prefix: str, weights: Mapping[str, Weight], shapes: Shapes) -> FamilyMatch:
     """The rules of a family that fit, with a prefix before their tensors' names or without."""
+    fitting = {w.name: _fitting(family, prefix, w, shapes) for w in weights.values()}
     rules: dict[Rule, set[str]] = {}
-    for weight in weights.values():
-        net, _, rest = weight.name.partition(".")
-        for rule, marks in family.rules_of(rest):
+    for name, (rule, _, _) in ((n, fit) for n, each in _without_second_names(fitting).items() for fit in each):
+        rules.setdefault(rule, set()).add(name)
+    shorter: dict[Rule, set[str]] = {}
+    for rule, names in rules.items():
+        shorter.setdefault(_fill_what_is_one(rule, names), set()).update(names)
+    prefixed = [_add_prefix(chain, p) for chain in family.ignored for p in dict.fromkeys((prefix, ""))]
+    ignored = tuple(chain for chain in prefixed if any(chain.pattern.match(name) for name in shapes))
+    return FamilyMatch(family.name, shorter, ignored)
+
+
+def _fitting(family: Family, prefix: str, weight: Weight, shapes: Shapes) -> list[Fit]:
+    """The rules of the first set that has one for a parameter whose tensors are in the file, of the right shapes."""
+    net, _, rest = weight.name.partition(".")
+    for loading in family.sets:
+        fitting: list[Fit] = []
+        for rule, marks in loading.rules_of(rest):
             for before in dict.fromkeys((prefix, "")):
                 renamed = _rename_rule(rule, net, before)
                 assert renamed.source is not None
-                names = [c.pattern.fill(marks) for c in renamed.source.chains]
+                names = tuple(c.pattern.fill(marks) for c in renamed.source.chains)
                 if all(n in shapes for n in names) and fits(renamed, names, weight, shapes):
-                    rules.setdefault(renamed, set()).add(weight.name)
+                    fitting.append((renamed, marks, names))
                     break
-    prefixed = [_add_prefix(chain, prefix) for chain in family.ignored]
-    ignored = tuple(chain for chain in prefixed if any(chain.pattern.match(name) for name in shapes))
-    return FamilyMatch(family.path, rules, ignored)
+        if fitting:
+            return fitting
+    return []
+
+
+def _without_second_names(fitting: Mapping[str, Sequence[Fit]]) -> dict[str, list[Fit]]:
+    """What fits, without second tensors of a parameter that another parameter takes: a head may be tied or not."""
+    takers: dict[str, set[str]] = {}
+    for parameter, fit in ((p, fit) for p, each in fitting.items() for fit in each):
+        for name in fit[2]:
+            takers.setdefault(name, set()).add(parameter)
+    return {
+        parameter: [fit for fit in each if fit is each[0] or all(len(takers[n]) == 1 for n in fit[2])]
+        for parameter, each in fitting.items()
+    }
+
+
+def _fill_what_is_one(rule: Rule, names: set[str]) -> Rule:
+    """The rule with the numbers that the right side does not have in their places, where they are the same for all parameters."""
+    assert rule.source is not None
+    asked = set().union(*(chain.pattern.numbers for chain in rule.source.chains))
+    marks = [marks for name in names if (marks := rule.target.match(name)) is not None]
+    spare = rule.target.numbers - asked
+    if any(len({m.numbers[n] for m in marks}) > 1 for n in spare):
+        return rule
+    text = MARK.sub(lambda m: str(marks[0].numbers[m[1]]) if m[1] in spare else m[0], rule.target.text)
+    return replace(rule, target=Pattern(text, rule.target.span))
 
 
 def _rename_rule(rule: Rule, net: str, prefix: str) -> Rule:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from mai.compiler.ir.graph import Weight
 from mai.compiler.weights.equal import equal_names
-from mai.compiler.weights.families import FamilyMatch, find_family
+from mai.compiler.weights.families import FamilyMatch, family_of, find_family, match_families
 from mai.compiler.weights.likeness import Group, Shape, group_names, likeness, natural_order
 from mai.compiler.weights.load import Usage
 from mai.compiler.weights.rules import Chain, Cut, Pattern, Step, Transpose, layer_pattern
@@ -97,6 +97,15 @@ def propose(path: str, weights: Mapping[str, Weight], shapes: Mapping[str, Shape
     proposal.lines += _ignore_lines(usage, shapes)
     proposal.lacking = list(left.values())
     return proposal
+
+
+def propose_of_family(
+    path: str, weights: Mapping[str, Weight], shapes: Mapping[str, Shape], sets: Sequence[str]
+) -> Proposal:
+    """The rules of one family alone, by its sets of rules; a tensor that they do not name gets no line."""
+    family = match_families([family_of(sets)], weights, shapes)
+    lines = list(_family_lines(family, Usage(shapes)))
+    return Proposal(path, 0, family.family, lines, [w for n, w in weights.items() if n not in family.parameters])
 
 
 def _family_lines(family: FamilyMatch, usage: Usage) -> Iterator[Line]:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from mai.runtime.errors import ModelError
+from mai.runtime.inputs.cells import is_number
 from mai.runtime.model.manifest import Manifest, Port
 
 MAX_SHOWN = 60  # Characters of a wrong word that a message repeats.
@@ -62,6 +63,8 @@ def labels_to_numbers(port: Port, names: Sequence[str], text: str) -> str:
         ModelError: as `as_labels` does.
     """
     words = _words(text)
+    if any(map(is_number, names)):  # Such a name is the label that it names, not the number that it looks like.
+        words = [str(word) if str(word) in names else word for word in words]
     named = [isinstance(word, str) and (word in names or word[:1].isalpha()) for word in words]
     if not port.classes or not any(named) or (port.shape and not names):
         return text

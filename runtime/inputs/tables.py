@@ -77,7 +77,7 @@ def _value(port: Port, names: Sequence[str], cell: str, where: str) -> float:
     """A cell as a number, or as the label that it names."""
     if not cell:
         raise ModelError("input-dtype", f"{where} is empty")
-    if is_number(cell):
+    if is_number(cell) and cell not in names:
         return float(cell)
     if not names:
         help = "this file has no names of its labels" if port.classes else None

@@ -13,6 +13,17 @@ FILES: dict[str, Entry] = {
         "A spec is over 400 kB", "Specs are short texts; data and weights live in files of their own."
     ),
     "not-text": Entry("A file that is no text", "Specs are texts in UTF-8."),
+    "import-folder": Entry(
+        "A folder that is no model's",
+        "`mai import` reads what `save_pretrained` writes: config.json, and model.safetensors or its index. A tokenizer.json makes\n"
+        "the compiled files take texts, a generation_config.json says how they go on. The spec lies in that folder, or above it.",
+    ),
+    "config-unknown": Entry(
+        "A model of which something is not known",
+        "A field of a config may change what a model computes, so `mai import` refuses those that no record of `spec/families/`\n"
+        "speaks of, and values that it has no spec for. `--ignore FIELD` says that one changes nothing. docs/import.md lists the\n"
+        "families and how to add one.",
+    ),
     "empty-file": Entry("An empty file", "`mai new` writes a spec to start from.", "   \n"),
 }
 
@@ -81,6 +92,12 @@ RUNNING: dict[str, Entry] = {
         "Nothing is good enough",
         "No method with the evaluations that are allowed has a quality within the factor of the reference's, or none of those\n"
         "that had one kept it on the seeds that confirm it. Nothing was written.",
+    ),
+    "no-target": Entry(
+        "Nothing says what a result is to be compared with",
+        "`mai eval` compares a result with the field that an objective compares with it: one that the export does not take, of labels\n"
+        "whose classes the result has or tells apart, or of numbers of its shape. Where there is no such field, or there are several,\n"
+        "`--target FIELD`, `--output RESULT` and `--export NAME` say what is meant.",
     ),
     "weights-missing": Entry("There are no weights at this path", "Train first, or say `--weights FILE`."),
     "weights-mismatch": Entry("Weights of another spec", "The names and shapes in the file are not those of the spec."),

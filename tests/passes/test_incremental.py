@@ -16,8 +16,9 @@ from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.structure import Loop
 from mai.compiler.onnx.export import export, export_step
+from mai.compiler.ops.products import attention_rows
 from mai.compiler.passes import forms
-from mai.compiler.passes.text import two_level_cache
+from mai.compiler.passes.text import prompt_blocks, two_level_cache
 from mai.compiler.program import Program
 from mai.runtime import ModelError, load
 from mai.spec.diagnostics import MaiError
@@ -75,8 +76,9 @@ def run(program: Program, prompt: Any, *, cache: str, **settings: Any) -> Any:
 
 @pytest.fixture(autouse=True)
 def short_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Blocks of three turns, so that few tokens make several."""
+    """Blocks of three turns, and of three tokens, so that few tokens make several."""
     monkeypatch.setattr(two_level_cache, "BLOCK", 3)
+    monkeypatch.setattr(prompt_blocks, "BLOCK", 3)
 
 
 @pytest.mark.parametrize("cache", GROWING)
@@ -129,6 +131,54 @@ def test_few_tokens(program: Maker, count: int, cache: str) -> None:
     grown = run(made, prompt, cache=cache, count=count)
     assert grown.shape == (2, 1 + count)
     np.testing.assert_array_equal(grown, run(made, prompt, cache="none", count=count))
+
+
+@pytest.mark.parametrize("name", CAUSAL_NETS)
+def test_a_prompt_is_read_in_blocks(program: Maker, name: str) -> None:
+    """Rows of different lengths, some of which end, are as if each prompt were read at once."""
+    made = program(spec(CAUSAL_NETS[name]).replace("by count {", "by count until 7 or 3 {"))
+    rng = np.random.default_rng(1)
+    feed = {"prompt": side_by_side([rng.integers(0, 13, size) for size in (8, 1, 3, 5)])}
+    whole = forms.prepare(made.exports["generate"], cache="concat")
+    for temperature in (0.0, 1.0):
+        wanted, found = (
+            evaluate(graph, feed, {"seed": 5, "count": 9, "temperature": temperature}, weights(made))[0]
+            for graph in (whole, forms.prompt_blocks(forms.optimise(whole)))
+        )
+        np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("cache", ["concat", "none"])
+def test_files_read_in_blocks(program: Maker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, cache: str) -> None:
+    """A file with a cache reads blocks of the prompt, one without takes blocks of rows."""
+    monkeypatch.setattr(attention_rows, "FEW", 5)
+    monkeypatch.setattr(attention_rows, "ROWS", 4)
+    rng = np.random.default_rng(3)
+    prompt = side_by_side([rng.integers(0, 13, size) for size in (13, 9, 1)])
+    for net in ("rotary, grouped", "a window with sinks"):
+        made = program(spec(CAUSAL_NETS[net]).replace("by count {", "by count until 7 or 3 {"))
+        wanted = run(made, prompt, cache="none", count=7)
+        for opset in (23, 21):
+            options = CompileOptions(cache=cache, opset=opset)
+            model = load(export(made, "generate", Trained(weights(made)), tmp_path, options).path, providers="cpu")
+            np.testing.assert_array_equal(model(prompt=prompt, count=7, seed=5), wanted)
+
+
+@pytest.mark.parametrize("more", ["", ", causal = true", ", window = 3, sinks = 1", ", causal = true, softcap = 2"])
+def test_many_rows_are_taken_in_blocks(
+    program: Maker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, more: str
+) -> None:
+    monkeypatch.setattr(attention_rows, "FEW", 5)
+    monkeypatch.setattr(attention_rows, "ROWS", 4)
+    for size in ("P", "14"):
+        net = f"export f(x: [{size}, 8]) -> [{size}, 8] {{ return attention(x, 4, 2{more}) }}"
+        made = program(net)
+        export(made, "f", Trained(weights(made)), tmp_path)  # The gate compares the file with torch.
+        for rows in (14,) if size == "14" else (1, 5, 6, 8, 14):
+            x = np.random.default_rng(rows).standard_normal((2, rows, 8)).astype(np.float32)
+            (wanted,) = evaluate(made.exports["f"], {"x": x}, {}, weights(made))
+            found = load(tmp_path / f"{made.name}.f.onnx", providers="cpu")(x=x)
+            np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
 ENDS = {"7": [7], "7 or 3": [7, 3], "[7, 3, 9]": [7, 3, 9]}

@@ -109,7 +109,7 @@ def test_other_kinds_of_files(tmp_path: Path) -> None:
     parquet.write_table(pa.table({"v": [[1.0, 2.0], [3.0, 4.0]], "b": [True, False]}), tmp_path / "t.parquet")
     said = {name: data_line(describe([tmp_path / name])) for name in ("pets", "a.npz", "t.txt", "t.parquet")}
     assert said["pets"].startswith("data x: [3, 4, 6], y: class[2] from images")
-    assert said["a.npz"].startswith("data x: [3], y: class[3] from npz")
+    assert said["a.npz"].startswith("data x: [3], y: class[3] from arrays")
     assert said["t.txt"].startswith("data x: tokens[128] from text")
     assert said["t.parquet"].startswith("data v: [2], b: [] from table")
     about = json.loads(as_json(describe([tmp_path / "t.txt"])))

@@ -57,9 +57,11 @@ train(steps = 12, batch = 8, {settings}, ema = 0.9, clip = 1.0, freeze = "f.line
 LINES = {
     "digits": "x: [64] from digits()",
     "function": 'x: [2], y: [] from function("x0 * sin(x1)")',
+    "arrays": 'x: [2] from arrays("points.npz")',
     "npz": 'x: [2] from npz("points.npz")',
     "csv": 'x: [2] from csv("points.csv")',
     "table": 'x: [2] from table("points.csv")',
+    "series": 'x: [2] from series("points.csv", window = 3)',
     "images": 'x: [1, 1, 2] from images("pictures")',
     "export": 'x: [2] from export("spec.drawn.onnx")',
     "text": "x: tokens[8] from text(bytes)",

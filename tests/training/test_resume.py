@@ -224,7 +224,7 @@ def test_a_new_run_leaves_the_one_before_in_a_folder_of_its_own(
     mine = {"notes.txt", "other.sample.onnx", "spec.v2.sample.onnx"}
     assert {path.name: path.read_bytes() for path in before.iterdir()} == {n: first[n] for n in first.keys() - mine}
     assert all((run / name).read_text() == name for name in mine)
-    told = {"checkpoint-00000006.safetensors", "metrics.jsonl", "records.npz", "before"}
+    told = {"checkpoint-00000006.safetensors", "metrics.jsonl", "records.npz", "run.json", "before"}
     assert {path.name for path in run.iterdir()} == mine | told
     said = f"{run} held a run: it is in {before} now; --out {before} --resume goes on with it\n"
     assert capsys.readouterr().err == said

@@ -1,96 +1,107 @@
-"""A folder of images."""
+"""Folders of images."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from glob import has_magic
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar, Literal
 
+from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import bad
-from mai.compiler.data.source_kinds import Finite, Reading, Request, Source
+from mai.compiler.data.paths import find_files, listed
+from mai.compiler.data.row_source import RowSource, Wanted
+from mai.compiler.data.source_kinds import Finite, Source
+from mai.spec.diagnostics import MaiError
+from mai.spec.settings import setting
 
-if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from mai.runtime.arrays import Array
-
-SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp"}
-WHITE_16 = 2**16 - 1
+SUFFIXES = (".png", ".jpg", ".jpeg", ".bmp", ".webp", ".tif", ".tiff", ".gif")
 
 
-class Images(Source):
-    """A folder of images; its subfolders are the labels."""
+class Images(RowSource):
+    """Folders of images, whose subfolders are the labels. With a `size` they may be of any: they are cropped, padded or stretched to it.
+
+    `channels` are 1 for grey, 3 for colour, 4 for colour and opacity.
+    """
 
     name: ClassVar[str] = "images"
-    reads_files: ClassVar[bool] = True
-    path: str
+    size: int | tuple[int, int] | None = None
+    fit: Literal["crop", "pad", "stretch"] = "crop"
+    channels: int | None = setting(default=None, ge=1, le=4)
+
+    def misfit(self) -> str | None:
+        if self.channels == 2:
+            return "needs 1, 3 or 4 channels: grey, colour, colour and opacity"
+        height, width = self._size() or (1, 1)
+        return "needs a size of 1 or more pixels" if min(height, width) < 1 else super().misfit()
+
+    @classmethod
+    def reads(cls, path: Path) -> bool:
+        return path.name.lower().endswith(SUFFIXES)
 
     @classmethod
     def for_file(cls, path: Path, written: Source) -> Source | None:
-        return cls(path=str(path)) if path.is_dir() else None
+        """A folder in the place of another is read as that."""
+        if not path.is_dir():
+            return None
+        same = written.as_dict() if isinstance(written, Images) else {}
+        split = written.split if isinstance(written, RowSource) else None
+        return cls.of({**same, "path": str(path.absolute()), "split": split})
 
-    def read(self, request: Request) -> Reading:
-        """Every image of a folder as [k, H, W] in [-1, 1]; the names of subfolders, if there are any, are the labels."""
+    def columns(self, base: Path) -> dict[str, Column] | None:
+        size = self._size()
+        try:
+            files = self.find(base, listed(self.path))
+        except MaiError:
+            return None
+        if size is None or self.channels is None:
+            return None
+        labels = self._labels(files, [base / path for path in listed(self.path)])
+        words = {"y": Column((), True, len(set(labels)))} if labels is not None else {}
+        return {"x": Column((self.channels, *size), False), **words}
+
+    def find(self, base: Path, paths: Sequence[str | Path]) -> list[Path]:
+        return [file for path in paths for file in self._images(base, path)]
+
+    def _images(self, base: Path, path: str | Path) -> list[Path]:
+        """The images of a folder, those of one subfolder after the other, or those that fit a pattern."""
+        place = base / path
+        if not place.exists() and has_magic(str(path)):
+            return find_files(base, [path], self.reads)
+        if not place.exists():
+            raise bad(f"there is no folder {place}", "data-missing")
+        if not place.is_dir():
+            raise bad(f"{place} is no folder of images")
+        inside = sorted(p for p in place.iterdir() if p.is_dir() and p.name[0] != ".") or [place]
+        return [file for folder in inside for file in self._inside(folder)]
+
+    def _inside(self, folder: Path) -> list[Path]:
+        files = sorted(p for p in folder.iterdir() if self.reads(p) and p.name[0] != "." and not p.is_dir())
+        if not files:
+            raise bad(f"there are no images in {folder}", "data-missing")
+        return files
+
+    def rows(self, wanted: Wanted) -> Finite:
+        """Images as [k, H, W] in [-1, 1]; the names of subfolders, if there are any, are the labels."""
         import numpy as np
 
+        from mai.compiler.data.pictures import pictures
         from mai.compiler.data.rows import Words
 
-        folder = request.place(self.path)
-        if not folder.exists():
-            raise bad(f"there is no folder {folder}", "data-missing")
-        if not folder.is_dir():
-            raise bad(f"{folder} is no folder of images")
-        classes = sorted(p for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")) or [folder]
-        pixels, labels = [], []
-        for place in classes:
-            files = sorted(p for p in place.iterdir() if p.suffix.lower() in SUFFIXES and p.is_file())
-            if not files:
-                raise bad(f"there are no images in {place}", "data-missing")
-            pixels += [_pixels(path) for path in files]
-            labels += [place.name] * len(files)
-        if len({p.shape for p in pixels}) > 1:
-            raise bad(f"the images of {folder} differ in size: {sorted({p.shape for p in pixels})[:3]}")
-        words = {"y": Words.of(np.array(labels))} if classes != [folder] else {}
-        return Finite({"x": np.stack(pixels), **words})
+        x = pictures(wanted.files, self._size(), self.fit, self.channels)
+        labels = self._labels(wanted.files, wanted.places)
+        words = {"y": Words.of(np.array(labels))} if labels is not None else {}
+        key = wanted.split.key if wanted.split is not None else None
+        if key is not None and key not in words:
+            raise bad(f"the split looks at `{key}`, which the images have not", help="subfolders are the labels `y`")
+        return Finite({"x": x, **words}, key=words["y"] if key is not None else None)
 
+    def _size(self) -> tuple[int, int] | None:
+        return (self.size, self.size) if isinstance(self.size, int) else self.size
 
-def _pixels(path: Path) -> Array:
-    """One image as [k, H, W] in [-1, 1]: k is 1 for grey, else 3.
-
-    16 bits are scaled by their own largest number. What is transparent lies over white, as a page shows it.
-    """
-    import struct
-
-    import numpy as np
-    from PIL import Image
-
-    from mai.runtime.files import UNREADABLE
-
-    try:
-        with Image.open(path) as image:
-            if image.mode.startswith("I;16") or image.mode == "I":
-                array = _grey_16(np.asarray(image, np.float32), path)
-            elif image.mode == "F":
-                raise bad(f"{path} holds real numbers, of which nobody says where black and white are")
-            else:
-                array = np.asarray(_opaque(image), np.float32) / 127.5 - 1
-    except (*UNREADABLE, struct.error, Image.DecompressionBombError) as error:
-        raise bad(f"{path} is no image that can be read: {error}") from error
-    return array.reshape(*array.shape[:2], -1).transpose(2, 0, 1)
-
-
-def _grey_16(array: Array, path: Path) -> Array:
-    """Grey of 16 bits as numbers in [-1, 1]."""
-    if array.min() < 0 or array.max() > WHITE_16:
-        raise bad(f"{path} has {array.max():g} for a pixel: more than 16 bits")
-    return array / (WHITE_16 / 2) - 1
-
-
-def _opaque(image: Image) -> Image:
-    """Grey (mode L) or colour (RGB) without transparency: over white."""
-    import PIL.Image
-
-    is_grey = image.mode in ("L", "1", "LA", "La")
-    if image.has_transparency_data:
-        image = image.convert("RGBA")
-        image = PIL.Image.alpha_composite(PIL.Image.new("RGBA", image.size, "white"), image)
-    return image.convert("L" if is_grey else "RGB")
+    def _labels(self, files: Sequence[Path], places: Sequence[Path]) -> list[str] | None:
+        """The subfolders that images lie in; None where they lie in the folders themselves, or are those of a pattern."""
+        folders = [file.parent for file in files]
+        if not all(place.is_dir() for place in places) or set(folders) & set(places):
+            return None
+        return [folder.name for folder in folders]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar, Literal
 
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import group_columns
 from mai.compiler.data.paths import find_files, listed
-from mai.compiler.data.row_source import RowSource
+from mai.compiler.data.row_source import RowSource, Wanted
 from mai.compiler.data.source_kinds import Finite
-from mai.compiler.data.splits import Split
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.kinds import SUFFIXES, is_table
-from mai.compiler.ir.types import Type
 from mai.spec.diagnostics import MaiError
 
 
@@ -22,7 +19,8 @@ class Table(RowSource):
     """Columns by field name, `y`, or `x0`, `x1`, ... for a vector `x`, of csv, tsv, parquet, feather or jsonl files, packed or not.
 
     What separates values, the letters' encoding and the decimal sign are found, and told, where they are not said. Rows that lack a value
-    are refused, left out (`missing = drop`) or kept: a number is NaN then, a label the one after those with names. Dates are days since 1970.
+    are refused, left out (`missing = drop`) or kept: a number is NaN then, a label the one after those with names; rows that lack one of the
+    fields `needs` are left out then, too. Fields in `words` are of names, also where these look like numbers. Dates are days since 1970.
     """
 
     name: ClassVar[str] = "table"
@@ -32,6 +30,8 @@ class Table(RowSource):
     encoding: str | None = None
     decimal: Literal[".", ","] | None = None
     missing: Literal["refuse", "keep", "drop"] = "refuse"
+    needs: str | tuple[str, ...] = ()
+    words: str | tuple[str, ...] = ()
 
     @classmethod
     def reads(cls, path: Path) -> bool:
@@ -52,15 +52,19 @@ class Table(RowSource):
         if shapes is None:
             return None
         groups = group_columns([*shapes])
-        return {name: Column(shapes[name] if names == [name] else (len(names),)) for name, names in groups.items()}
+        whole = {name: Column(shapes[name] if own == [name] else (len(own),)) for name, own in groups.items()}
+        return whole | {name: Column(shapes[name], is_part=True) for name in shapes if name not in whole}
 
-    def rows(self, files: Sequence[Path], fields: Mapping[str, Type] | None, split: Split | None) -> Finite:
+    def rows(self, wanted: Wanted) -> Finite:
         from mai.compiler.data.tables.convert import KEY, read_tables
         from mai.compiler.data.tables.files import open_table
 
-        tables = [open_table(file, self._stated()) for file in files]
+        tables = [open_table(file, self._stated()) for file in wanted.files]
+        split = wanted.split
         key, of_time = (split.key, split.of_time) if split is not None else (None, False)
-        columns, notes = read_tables(tables, fields, key, of_time, self.missing)
+        columns, notes = read_tables(
+            tables, wanted.fields, key, of_time, self.missing, listed(self.needs), listed(self.words)
+        )
         return Finite(
             {n: c for n, c in columns.items() if n != KEY},
             key=columns.get(KEY),

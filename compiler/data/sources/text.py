@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated, ClassVar
 
 from mai.compiler.data.fields import bad, window
-from mai.compiler.data.source_kinds import Corpus, Reading, Request, Source
+from mai.compiler.data.paths import Paths
+from mai.compiler.data.source_kinds import Reading, Request, Source
 from mai.compiler.ir.types import Type
 from mai.spec.settings import Choice, Settings, setting
 
@@ -18,20 +20,23 @@ class Bpe(Settings):
     vocab: int = setting(ge=256, le=10**6)
 
 
+PLAIN = (".txt", ".text", ".md", ".rst")
 TOKENIZERS: dict[str, type[Bpe]] = {Bpe.name: Bpe}
 
 
 class Text(Source):
     """Windows of a text; the default corpus is English text that comes with Python.
 
-    Its tokens are bytes, those of a `tokenizers` file, or pairs trained from the corpus.
+    `path` names a file, several, a pattern or a folder: plain texts in an `encoding`, and tables (jsonl, csv, parquet, feather) of which the
+    column `field` holds a document a row. Its tokens are bytes, those of a `tokenizers` file, or pairs trained from the corpus.
     """
 
     name: ClassVar[str] = "text"
     reads_files: ClassVar[bool] = True
-    reads_together: ClassVar[bool] = True
     tokenizer: Annotated[str | Bpe, Choice(TOKENIZERS, or_text=True)] = "bytes"
-    path: str | None = None
+    path: Paths | None = None
+    field: str = "text"
+    encoding: str | None = None
 
     def misfit(self) -> str | None:
         if isinstance(self.tokenizer, Bpe) or self.tokenizer == "bytes" or self.tokenizer.endswith(".json"):
@@ -40,7 +45,16 @@ class Text(Source):
 
     @classmethod
     def call_for(cls, path: str) -> str | None:
-        return f'text(bytes, "{path}")' if path.endswith(".txt") else None
+        return f'text(bytes, "{path}")' if path.endswith(PLAIN) else None
+
+    @staticmethod
+    def reads(path: Path) -> bool:
+        """Whether a file of a folder is one of its texts, by its name."""
+        from mai.compiler.data.tables.kinds import PACKED, is_table
+
+        name = path.name.lower()
+        plain = next((name.removesuffix(suffix) for suffix in PACKED if name.endswith(suffix)), name)
+        return plain.endswith(PLAIN) or is_table(path)
 
     def check_fields(self, fields: Mapping[str, Type]) -> None:
         """One field of tokens; a tokenizer that is trained from the text makes no more tokens than the spec has."""
@@ -53,4 +67,4 @@ class Text(Source):
     def read(self, request: Request) -> Reading:
         from mai.compiler.data.tokens import tokenise
 
-        return Corpus(*tokenise(self, request))
+        return tokenise(self, request)

@@ -31,12 +31,12 @@ class Column:
 
     A `real` one holds numbers, a `label` whole numbers or words, `any` numbers or words, a `key` what is only compared, and a `time`
     what has an order. Words are the numbers of their `names`, which are in the order of their first rows. `field` is what a spec
-    calls the column, which may be one part of a vector. What is `missing` becomes NaN, or -1 where it would be a label; `gaps` says where, in the rows
+    calls the column, which may be one part of a vector. A label that is `named` holds words, also where they look like numbers. What is `missing` becomes NaN, or -1 where it would be a label; `gaps` says where, in the rows
     that were read last.
     """
 
-    def __init__(self, name: str, role: Role, field: str, is_part: bool = False) -> None:
-        self.name, self.role, self.field, self.is_part = name, role, field, is_part
+    def __init__(self, name: str, role: Role, field: str, is_part: bool = False, named: bool = False) -> None:
+        self.name, self.role, self.field, self.is_part, self.named = name, role, field, is_part, named
         self.gaps: Array | None = None
         self.are_dates = False
         self.dressed = ""
@@ -99,8 +99,8 @@ class Column:
             return self._numbers(array.cast(pa.float64()))
         if is_text(kind):
             return self._text(pc.utf8_trim_whitespace(array.cast(pa.string())))
-        if self.role == "key":
-            return self._codes(array.cast(pa.string()))
+        if self.role == "key" or self.named:
+            return self._codes(_as_names(array))
         if pa.types.is_temporal(kind) and self.role == "time":
             return self._times(array)
         if self.role == "real" and (pa.types.is_date(kind) or pa.types.is_timestamp(kind)):
@@ -151,6 +151,9 @@ class Column:
     # ------------------------------------------------------------ text
 
     def _text(self, text: pa.Array) -> Array:
+        if self.named:
+            self._become(WORDS, text, 0)
+            return self._codes(_as_names(text))
         if self.role == "key":
             return self._codes(text)
         if self.role == "time":
@@ -317,6 +320,11 @@ def is_list(kind: Any) -> bool:
 def is_text(kind: Any) -> bool:
     """Whether the values of Arrow's type are texts."""
     return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or str(kind) == "string_view")
+
+
+def _as_names(values: pa.Array) -> pa.Array:
+    """Values as names: a whole number is the same however it is written, 3 or 3.0."""
+    return pc.replace_substring_regex(values.cast(pa.string()), r"^([-+]?\d+)\.0+$", r"\1")
 
 
 def _kind(cell: str | None, number: float | None) -> bool | None:

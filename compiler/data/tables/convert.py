@@ -22,32 +22,38 @@ KEY = "split key"  # Among the columns: no field has such a name.
 
 def read_tables(
     tables: Sequence[TableFile], fields: Mapping[str, Type] | None, key: str | None = None, of_time: bool = False,
-    missing: Missing = "refuse",
+    missing: Missing = "refuse", needs: Sequence[str] = (), words: Sequence[str] = (),
 ) -> Found:  # fmt: skip
     """The columns of files together, by field, the rows of the first file first; and what is to be said of them.
 
     Args:
         fields: what is read of the tables; None reads every column.
         key: a column for a split, `of_time` or not, which becomes the one called `KEY`.
+        needs: fields without whose value a row is left out, whatever is `missing`.
+        words: fields of labels whose values are names, also where they look like numbers.
         missing: whether rows without a value are refused, left out, or kept: NaN for a number, -1 for a label.
 
     Raises:
         MaiError: a file is damaged, or lacks a column or a value.
     """
-    wanted = _wanted(group_columns([*tables[0].columns]), fields)
+    wanted = _wanted(group_columns([*tables[0].columns], fields or ()), fields)
     if key is not None:
         if key not in tables[0].columns:
             raise bad(f"the split looks at `{key}`, which the data has not; it has {', '.join(tables[0].columns)}")
         wanted[KEY] = ([key], "time" if of_time else "key")
-    store = Store(
-        [t.path for t in tables],
-        {"tables": [[t.kind, repr(t.dialect)] for t in tables], "wanted": wanted, "missing": missing},
-    )
+    needed = {*wanted} if missing == "drop" else {*needs}
+    if key is not None and any(key in wanted[name][0] for name in needed & {*wanted}):
+        needed.add(KEY)
+    for name in (*needs, *words):
+        if name not in wanted:
+            raise bad(f"`needs` and `words` are of fields, there is no field `{name}`: there are {', '.join(wanted)}")
+    reads = {"wanted": wanted, "missing": missing, "needs": [*needs], "words": [*words]}
+    store = Store([t.path for t in tables], {"tables": [[t.kind, repr(t.dialect)] for t in tables], **reads})
     kept = store.find()
     if kept is not None:
         return kept
     try:
-        names, found = _read(tables, wanted, store, missing)
+        names, found = _read(tables, wanted, store, needed, {*words}, missing == "refuse")
         if not store.count:
             raise bad(f"{tables[0].path} needs a line of column names and at least one row")
         return store.columns(names, [*_notes(tables), *found])
@@ -68,16 +74,18 @@ def _wanted(groups: Mapping[str, list[str]], fields: Mapping[str, Type] | None) 
 
 
 def _read(
-    tables: Sequence[TableFile], wanted: Wanted, store: Store, missing: Missing
+    tables: Sequence[TableFile], wanted: Wanted, store: Store, needed: set[str], words: set[str], refuse: bool
 ) -> tuple[dict[str, list[str]], list[str]]:
     """All rows, into the store; the names of the words of each column that has some, and what is to be said of them."""
     columns = {
-        field: [Column(name, role, field, is_part=names != [field] and field != KEY) for name in names]
+        field: [
+            Column(name, role, field, is_part=names != [field] and field != KEY, named=field in words) for name in names
+        ]
         for field, (names, role) in wanted.items()
     }
     notes = []
     for table in tables:
-        rows, gone = _read_file(table, columns, store, missing)
+        rows, gone = _read_file(table, columns, store, needed, refuse)
         if gone:
             notes.append(f"{table.path.name}: {gone:,} of {rows:,} rows lack a value, and are left out")
     dates = [part.name for parts in columns.values() for part in parts if part.are_dates]
@@ -90,7 +98,7 @@ def _read(
 
 
 def _read_file(
-    table: TableFile, columns: Mapping[str, Sequence[Column]], store: Store, missing: Missing
+    table: TableFile, columns: Mapping[str, Sequence[Column]], store: Store, needed: set[str], refuse: bool
 ) -> tuple[int, int]:
     """The rows of a file, and how many of them were left out. Raises `MaiError` where they may not be."""
     parts = [part for each in columns.values() for part in each]
@@ -102,14 +110,14 @@ def _read_file(
     for block in read_blocks(table, list(dict.fromkeys(table.columns[part.name] for part in parts))):
         values = {part: part.read(block[table.columns[part.name]]) for part in parts}
         joined = {field: _joined([values[part] for part in each], each[0].is_part) for field, each in columns.items()}
-        gaps = [part.gaps for part in parts if part.gaps is not None] if missing == "drop" else []
+        gaps = [part.gaps for field in needed for part in columns[field] if part.gaps is not None]
         if gaps:
             whole = ~np.any(gaps, axis=0)
             joined, gone = {field: array[whole] for field, array in joined.items()}, gone + int((~whole).sum())
         store.add(joined)
         rows += len(next(iter(block.values())))
-    if missing != "drop":
-        _refuse_missing(table, [part for part in parts if missing == "refuse" or not part.has_gaps], rows)
+    others = [part for field, each in columns.items() if field not in needed for part in each]
+    _refuse_missing(table, [part for part in others if refuse or not part.has_gaps], rows)
     return rows, gone
 
 

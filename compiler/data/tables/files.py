@@ -47,7 +47,7 @@ def open_table(path: Path, stated: Stated) -> TableFile:
     dialect, _ = dialect_of(path, stated)
     with reported(path):
         if kind == "csv":
-            dialect = in_full(path, dialect, _pieces(path), stated.encoding is None)
+            dialect = in_full(path, dialect, pieces(path), stated.encoding is None)
         notes = tuple(notes_of(dialect, stated)) if kind == "csv" else ()
         table = TableFile(path, kind, {}, dialect, notes)
         names = _csv_names(table) if kind == "csv" else _json_names(table)
@@ -101,7 +101,7 @@ def _unpacked(path: Path) -> Any:
     return file if packer is None else pa.CompressedInputStream(file, packer)
 
 
-def _pieces(path: Path) -> Iterator[bytes]:
+def pieces(path: Path) -> Iterator[bytes]:
     """A file unpacked, some bytes at a time."""
     with _unpacked(path) as stream:
         while piece := stream.read(BYTES):

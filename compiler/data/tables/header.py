@@ -8,10 +8,16 @@ from pathlib import Path
 
 from mai.compiler.data.fields import bad
 from mai.runtime.inputs.cells import is_number
+from mai.spec.words import RESERVED
+
+NAME = re.compile(r"(?![\d⁰¹²³⁴-⁹¼-¾])(?:(?![⁰¹²³⁴-⁹])\w)+")
+TAKEN = RESERVED | {"batch", "seed"}  # The latter are settings that every file may have.
 
 
 def name_columns(path: Path, names: Sequence[str]) -> dict[str, str]:
-    """The columns by what a spec calls them. `sepal length (cm)` is `sepal_length_cm`, where no other column is called so.
+    """The columns by what a spec calls them.
+
+    `sepal length (cm)` is `sepal_length_cm`, or `sepal_length_cm_2` where another is called so, and `else` is `else_`.
 
     A first column without a name holds the numbers of rows, as pandas writes them, and is left out.
 
@@ -30,13 +36,25 @@ def name_columns(path: Path, names: Sequence[str]) -> dict[str, str]:
     if len(set(written)) < len(written):
         raise bad(f"{path} has two columns of one name: {', '.join(written)}")
     called = [_identifier(name) for name in written]
-    free = [name if called.count(name) == 1 else own for name, own in zip(called, written, strict=True)]
-    return dict(zip(free, names, strict=True))
+    return dict(zip(_apart(called, written), names, strict=True))
+
+
+def _apart(called: Sequence[str], written: Sequence[str]) -> list[str]:
+    """Names of which no two are alike: those that are as written stay, others get a number behind them."""
+    taken = {name for name, own in zip(called, written, strict=True) if name == own}
+    apart = []
+    for name, own in zip(called, written, strict=True):
+        free, number = name, 2
+        while name != own and free in taken:
+            free, number = f"{name}_{number}", number + 1
+        taken.add(free)
+        apart.append(free)
+    return apart
 
 
 def _identifier(name: str) -> str:
-    """A name of letters, digits and `_` alone, as a spec may have it."""
-    if name.isidentifier():
-        return name
-    plain = re.sub(r"\W+", "_", name).strip("_")
+    """A name that a spec may have: letters, digits and `_`, and no word that the language or a call has for itself."""
+    if NAME.fullmatch(name):
+        return f"{name}_" if name in TAKEN else name
+    plain = re.sub(r"[\W⁰¹²³⁴-⁹]+", "_", name).strip("_")
     return f"_{plain}" if plain[:1].isdigit() else plain or name

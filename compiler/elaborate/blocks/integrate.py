@@ -47,15 +47,17 @@ belongs_elsewhere(
 
 @record
 class Course:
-    """From where to where an integral goes.
+    """From where to where an integral goes; `times` are those between which it takes its steps, where a grid says them.
 
     Where every example has bounds a and b of its own, all go from 0 to 1, along u, and the variable is s = a + (b - a) u: then
-    ds = (b - a) du, whatever the method. Equal bounds leave a state where it is, and b may lie before a.
+    ds = (b - a) du, whatever the method. Equal bounds leave a state where it is, and b may lie before a. A grid has the times of
+    each example themselves.
     """
 
     bounds: tuple[Value, Value]
     start: Value | None = None
     length: Value | None = None
+    times: Value | None = None
 
     def way(self, e: Context) -> tuple[Value, Value]:
         """Where the variable starts, and how far it goes."""
@@ -66,8 +68,14 @@ class Course:
 
     @property
     def lead(self) -> tuple[Axis, ...]:
-        """The lead axes of the bounds."""
-        return self.length.type.lead if self.length is not None else ()
+        """The lead axes of bounds that are not all examples', or of times."""
+        own = self.length if self.times is None else self.times
+        return own.type.lead if own is not None else ()
+
+    @property
+    def moving(self) -> tuple[Axis, ...]:
+        """The lead axes of the time at which a step is."""
+        return self.times.type.lead if self.times is not None else ()
 
     def variable(self, e: Context, value: Value) -> Value:
         """The variable s where the method is at `value`."""
@@ -118,7 +126,7 @@ def _bound_names(statement: ast.Integrate) -> list[ast.Identifier]:
 def _integrate(e: Context, env: Environment, statement: ast.Integrate) -> Binding:
     method = read_method(e, env, statement.solver)
     check_method(e, statement, method)
-    integral = Integral(statement, method, _course(e, env, statement))
+    integral = Integral(statement, method, _course(e, env, statement, method))
     states = _moved_states(e, env, integral)
     steps = [] if method.steps is None else [e.builder.size(method.steps)]
     regions, states = _velocity_region(e, env, integral, states, steps)
@@ -160,17 +168,33 @@ def _node(
         further = [types[i].with_shape((method.steps + 1, *types[i].shape)) for i in paths]
     further += [asked_type(types[i], share.type) for i, share in zip(asked, shares, strict=True)]
     until, noises = bool(ends), len(regions[0].inputs) - len(states) - 3 if len(regions) > 1 else 0
-    operation = Integrate(method.solver.name, method.steps, paths, method.options, asked, until, noises)
-    inputs = [*integral.course.bounds, *steps, *shares, *first]
+    times = [] if integral.course.times is None else [integral.course.times]
+    operation = Integrate(method.solver.name, method.steps, paths, method.options, asked, until, noises, bool(times))
+    inputs = [*integral.course.bounds, *steps, *times, *shares, *first]
     return e.builder.add(operation, inputs, [*types, *ends, *further], regions)
 
 
-def _course(e: Context, env: Environment, statement: ast.Integrate) -> Course:
+def _course(e: Context, env: Environment, statement: ast.Integrate, method: Method) -> Course:
     start, stop = (_time_bound(e, env, expr) for expr in (statement.start, statement.stop))
+    if method.grid is not None:
+        from mai.compiler.elaborate.blocks.grid import times_of  # Few solvers have one.
+
+        assert method.steps is not None, "a method that chooses its steps has no grid"
+        times = times_of(e, method.grid, method.steps, (start, stop))
+        _check_adjoint(e, statement, method, times)
+        return Course((start, stop), times=times)
     if not start.type.lead and not stop.type.lead:
         return Course((start, stop))
     length = e.emit(el.Subtract, stop, start, name=f"d{statement.variable.id}")
     return Course((e.builder.constant(0.0), e.builder.constant(1.0)), start, length)
+
+
+def _check_adjoint(e: Context, statement: ast.Integrate, method: Method, times: Value) -> None:
+    """The adjoint equation of all examples is solved at once, at the same times."""
+    if method.options.get("adjoint") and times.type.lead:
+        message = "`adjoint` goes back at the same times for all examples: here each has a `grid` of its own"
+        help = f"write `{method.solver.name}(...)` without `adjoint`: training goes back through the steps"
+        raise e.fail("solver-option", statement.solver.span, message, help=help)
 
 
 def _time_bound(e: Context, env: Environment, expr: ast.Expr) -> Value:
@@ -200,7 +224,7 @@ def _moved_states(e: Context, env: Environment, integral: Integral) -> list[Stat
             message = f"`d{name.id}` moves `{name.id}`, which has no value before the integral"
             raise e.fail("unknown-state", name.span, message, help=help, edits=_states_in_sight(env, name))
     states = [replace(s, first=e.real(s.first, s.span)) for s in states_of(e, env, named)]
-    if not solver.adaptive:
+    if not (solver.adaptive or integral.course.moving):
         return states
     lead = join_leads([Type(DType.REAL, (), integral.course.lead), *(s.first.type for s in states)])
     return [replace(s, first=e.builder.spread(s.first, lead)) for s in states]
@@ -223,10 +247,10 @@ def _velocity_region(
 ) -> tuple[list[Region], list[State]]:
     """The region of the velocity, or those of the increments of a stochastic equation and of its draws."""
     solver, variable, course = integral.method.solver, integral.written.variable, integral.course
-    lead = states[0].first.type.lead if solver.adaptive else ()
+    lead = states[0].first.type.lead if solver.adaptive else course.moving
     inputs = [Value(Type(DType.REAL, (), lead), variable.id)]
     if solver.stochastic:
-        inputs += [Value(Type(DType.INT), "turn"), Value(Type(DType.REAL), "step")]
+        inputs += [Value(Type(DType.INT), "turn"), Value(Type(DType.REAL, (), lead), "step")]
     outer_turn, first_states = e.draws.turn, states
     ends: list[Value] = []
     noises: list[Noises] = []

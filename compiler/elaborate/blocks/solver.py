@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Poison
 from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS, State
@@ -17,17 +18,21 @@ from mai.spec.diagnostics.edit import meant, put
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 
+if TYPE_CHECKING:
+    from mai.compiler.elaborate.blocks.grid import Grid
+
 Option = bool | int | float
 MOST_NUMBERS = 4096  # That an implicit method solves for.
 
 
 @record
 class Method:
-    """A solver with its options; `steps` is None for an adaptive one."""
+    """A solver with its options; `steps` is None for an adaptive one, and `grid` where all steps have one length."""
 
     solver: Solver
     steps: Size | None
     options: dict[str, Option]
+    grid: Grid | None = None
 
 
 def read_method(e: Context, env: Environment, written: ast.Expr) -> Method:
@@ -37,9 +42,12 @@ def read_method(e: Context, env: Environment, written: ast.Expr) -> Method:
         Stop: it has a mistake, which is reported.
     """
     solver = _solver(e, written)
-    steps, options = _arguments(e, env, solver, written.arguments if isinstance(written, ast.Call) else ())
+    arguments = written.arguments if isinstance(written, ast.Call) else ()
+    steps, options = _arguments(e, env, solver, arguments)
+    grid = _grid(e, env, arguments, solver)
     if solver.adaptive:
         return Method(solver, None, options)
+    steps = _steps_of(e, steps, grid)
     if steps is None:
         help = put(written.span, f"{solver.name}(20)", f"write `{solver.name}(20)` or `{solver.name}(steps)`")
         raise e.fail("missing-argument", written.span, f"`{solver.name}` needs its number of steps", help=help)
@@ -47,7 +55,26 @@ def read_method(e: Context, env: Environment, written: ast.Expr) -> Method:
         raise e.fail("repeat-count", written.span, "an integral takes at least one step")
     if isinstance(steps, int) and steps > MAX_TURNS:
         raise e.fail("repeat-too-long", written.span, f"{steps:,} steps are more than {MAX_TURNS:,}")
-    return Method(solver, steps, options)
+    return Method(solver, steps, options, grid)
+
+
+def _grid(e: Context, env: Environment, arguments: Sequence[ast.Argument], solver: Solver) -> Grid | None:
+    for position, argument in enumerate(arguments):
+        if _name_of(solver, position, argument) == "grid":
+            from mai.compiler.elaborate.blocks.grid import read_grid  # Few solvers have one.
+
+            return read_grid(e, env, argument.value)
+    return None
+
+
+def _steps_of(e: Context, steps: Size | None, grid: Grid | None) -> Size | None:
+    """The number of steps, which a list of times says, too."""
+    listed = None if grid is None else grid.steps
+    if grid is None or listed is None:
+        return steps
+    if steps is not None and steps != listed:
+        raise e.fail("solver-option", grid.span, f"between these times are {listed} steps, not {steps}")
+    return e.size(listed, grid.span, "a number of steps", least=1)
 
 
 def check_count(e: Context, statement: ast.Integrate, method: Method, states: Sequence[State]) -> None:
@@ -86,11 +113,15 @@ def _arguments(
     """The number of steps, if one is given, and the other options."""
     steps: Size | None = None
     options: dict[str, Option] = {}
+    names: set[str] = set()
     for position, argument in enumerate(arguments):
-        name = argument.name or (solver.options[position] if position < len(solver.options) else "")
+        name = _name_of(solver, position, argument)
         _check_name(e, solver, name, argument)
-        if name in options or (name == "steps" and steps is not None):
+        if name in names:
             raise e.fail("duplicate-argument", argument.span, f"`{name}` is given twice")
+        names.add(name)
+        if name == "grid":
+            continue
         value = e.expressions.expression(env, argument.value)
         if isinstance(value, Poison):
             raise Stop
@@ -101,12 +132,16 @@ def _arguments(
     return steps, options
 
 
+def _name_of(solver: Solver, position: int, argument: ast.Argument) -> str:
+    return argument.name or (solver.options[position] if position < len(solver.options) else "")
+
+
 def _check_name(e: Context, solver: Solver, name: str, argument: ast.Argument) -> None:
     if name in solver.options:
         return
     at = argument.name_span or argument.span
-    if name == "steps":
-        message = f"`{solver.name}` chooses its steps: it has no argument `steps`"
+    if name in ("steps", "grid"):
+        message = f"`{solver.name}` chooses its steps: it has no argument `{name}`"
         raise e.fail("unknown-argument", at, message, help=_tolerances(solver))
     raise e.unknown_argument(solver.name, name or argument.span.text, at, solver.options)
 

@@ -14,16 +14,15 @@ from mai.compiler.ops.elementwise.hyperbolic import Tanh
 from mai.compiler.ops.elementwise.logic import Greater, GreaterEqual, Less, LogicalAnd, LogicalOr
 from mai.compiler.ops.growing import Growing
 from mai.compiler.ops.numbering import attended
+from mai.compiler.ops.products.attention_rows import Rows
 from mai.compiler.ops.products.cached_attention import CachedAttention
 from mai.compiler.ops.products.product import Matmul
 from mai.compiler.ops.products.scores import (
     NEVER,
     attended_type,
     headed,
-    headed_by_onnx,
     headed_by_torch,
     weighed,
-    weighed_by_onnx,
     weighed_by_torch,
     within,
 )
@@ -114,15 +113,10 @@ class Attention(Operation):
         op: Onnx[V], q: V, k: V, v: V,
         *, heads: int, kv_heads: int, causal: bool, window: int, sinks: int, softcap: float,
     ) -> V:  # fmt: skip
+        form = Rows(op, heads, kv_heads, op.size_along(q, -1) // heads, causal, window, sinks, softcap)
         a, b, c = (op.flat_lead(x, 2) for x in (q, k, v))
-        allowed = _allowed(op, q, k, causal, window, sinks) if window or (causal and op.opset < 23) else None
-        if op.opset >= 23:
-            counts = {"q_num_heads": heads, "kv_num_heads": kv_heads, "is_causal": int(causal), "softcap": softcap}
-            result = op.Attention(a, b, c, allowed, **counts)
-        else:
-            width = op.size_along(q, -1) // heads
-            keys, values = (headed_by_onnx(op, x, kv_heads, width) for x in (b, c))
-            result = weighed_by_onnx(op, a, keys, values, allowed, softcap, (heads, kv_heads, width))
+        tokens, columns = (op.sizes(x)[-2] for x in (q, k))
+        result = form.attended(a, b, c, tokens if tokens == columns else 0)
         return op.unflat_lead(result, q, 2)
 
     @staticmethod
@@ -194,14 +188,3 @@ def _seen(here: Term, there: Term, causal: bool, window: int, sinks: int) -> Ter
     if causal:
         return earlier.emit(LogicalAnd, near.emit(LogicalOr, first))
     return earlier.emit(LogicalAnd, near).emit(LogicalOr, first)
-
-
-def _allowed(op: Onnx[V], q: V, k: V, causal: bool, window: int, sinks: int) -> V:
-    """The same of the rows of q and k, [P, R]."""
-    here, there = (op.Range(op.int(0), op.size_value(x, -2), op.int(1)) for x in (q, k))
-    far = op.Sub(op.Unsqueeze(here, op.ints([1])), there)
-    earlier = op.GreaterOrEqual(far, 0) if causal else op.Greater(far, -window)
-    if not window:
-        return earlier
-    near, first = op.Less(far, window), op.Less(there, sinks)
-    return op.And(earlier, op.Or(near, first)) if causal else op.Or(op.And(earlier, near), first)

@@ -14,10 +14,11 @@ from mai.compiler.passes.loops.hoist import local_sizes, parted, tables_of, time
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.solvers.adaptive import Control, Way, solve
 from mai.compiler.solvers.compared import comparisons_of
+from mai.compiler.solvers.counted_steps import CountedSteps
 from mai.compiler.solvers.dense import Asked
 from mai.compiler.solvers.ended_steps import EndedSteps
 from mai.compiler.solvers.ended_way import EndedWay
-from mai.compiler.solvers.equal_steps import EqualSteps
+from mai.compiler.solvers.pace import Even, Uneven
 from mai.compiler.solvers.problem import Compared, End, Problem, Slopes
 
 
@@ -49,8 +50,9 @@ def _solved(copier: Copier, node: Node, inputs: list[Value], local: set[str]) ->
     if integral.steps is None:
         control = Control(options["rtol"], options["atol"], int(options["max_steps"]))
         return solve((EndedWay if integral.until else Way)(problem, solver, control, asked))
-    equal = EqualSteps(integral, solver, problem, inputs[2], asked)
-    return EndedSteps(equal).solve() if integral.until else equal.solve()
+    pace = Uneven(copier.builder, *inputs[2:4]) if integral.grid else Even(copier.builder, start, stop, inputs[2])
+    steps = CountedSteps(integral, solver, problem, pace, asked)
+    return EndedSteps(steps).solve() if integral.until else steps.solve()
 
 
 def _problem(copier: Copier, node: Node, start: Value, stop: Value, states: list[Value], local: set[str]) -> Problem:
@@ -121,5 +123,5 @@ def _marked(copier: Copier, node: Node, local: set[str]) -> tuple[Value, ...]:
     solution.outputs = _solved(copier, node, solution.inputs, local)
     builder.region = outer
     types, integral = [v.type for v in node.outputs], Integrate.of(node)
-    adjoint = Adjoint(integral.method, integral.steps, integral.keep, integral.options)
+    adjoint = Adjoint(integral.method, integral.steps, integral.keep, integral.options, grid=integral.grid)
     return builder.add(adjoint, inputs, types, [field, solution]).outputs

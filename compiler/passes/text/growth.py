@@ -68,6 +68,11 @@ def texts(graph: Graph) -> list[Node]:
     return [node for node in graph.nodes if node.op is Loop and Loop.of(node).tokens is not None]
 
 
+def ended_of(loop: Node) -> Value | None:
+    """Which rows have ended after a turn of a loop that `grow` made; None where none can."""
+    return loop.regions[0].outputs[1] if Loop.of(loop).stops else None
+
+
 def begins_with(loop: Node, prompt: Value) -> bool:
     """Whether the first values of a loop's states are made from a prompt, without another loop between."""
     waiting, seen = list(loop.inputs), set(loop.inputs)

@@ -86,11 +86,11 @@ class Turn(GrowingAxes):
         return b.emit(el.Maximum, self.ids, b.constant(0), name=row.name)
 
     def _empty_places(self) -> Value:
-        """How many places each row begins with that hold no token: counted in the first turn, and kept."""
+        """How many places each row begins with that hold no token: counted up to its first token, and kept."""
         b = self.builder
-        nothing = b.emit(el.ToReal, b.emit(logic.Less, self.ids, b.constant(0)))
-        counted = b.emit(el.ToInt, b.emit(red.Sum, nothing, axes=(-1,)))
-        is_first = b.emit(logic.Equal, self.before, b.constant(0))
+        nothing = b.emit(el.ToInt, b.emit(logic.Less, self.ids, b.constant(0)))
+        counted = b.emit(el.Add, self.begins, b.emit(red.Sum, nothing, axes=(-1,)))
+        is_first = b.emit(logic.Equal, self.begins, self.before)
         return b.emit(logic.Where, is_first, counted, self.begins, name="begins")
 
     def end(self, row: Value, chosen: Value) -> list[State]:

@@ -15,7 +15,7 @@ from mai.runtime.files import locked
 from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-WEIGHTS, METRICS, RECORDS = "weights.safetensors", "metrics.jsonl", "records.npz"
+WEIGHTS, METRICS, RECORDS, RECORD = "weights.safetensors", "metrics.jsonl", "records.npz", "run.json"
 TOKENIZER, TENSORBOARD = "tokenizer.json", "tensorboard"
 BEFORE = "before"
 CLAIMS, FINDINGS = "claims", "claims.json"
@@ -151,7 +151,7 @@ def _files(folder: Path, *programs: str) -> Iterator[Path]:
     names = {*programs, *_programs(folder)}
     compiled = re.compile(rf"({'|'.join(map(re.escape, names))})\.\w+(\.step)?\.onnx")
     yield from (path for path in folder.glob("*.onnx") if compiled.fullmatch(path.name))
-    kept = [folder / name for name in (METRICS, RECORDS, TOKENIZER, TENSORBOARD, CLAIMS, FINDINGS, WEIGHTS)]
+    kept = [folder / name for name in (RECORD, METRICS, RECORDS, TOKENIZER, TENSORBOARD, CLAIMS, FINDINGS, WEIGHTS)]
     yield from (path for path in [*kept, *checkpoints(folder)] if path.exists() or path.is_symlink())
 
 

@@ -1,4 +1,4 @@
-"""An integral in steps of one length: its loop and its paths."""
+"""An integral in steps of a number that is known before: its loop and its paths."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ from fractions import Fraction
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.structure import Integrate, Loop
-from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.shapes.shape import Concat, Unsqueeze
 from mai.compiler.solvers.dense import Asked, Path
 from mai.compiler.solvers.fixed import Steps, steps_of
+from mai.compiler.solvers.pace import Pace
 from mai.compiler.solvers.problem import Problem
 from mai.compiler.solvers.tableaus import Solver
 
 
-class EqualSteps:
+class CountedSteps:
     """The steps of an `integrate`, `steps` of them."""
 
-    def __init__(self, integral: Integrate, solver: Solver, problem: Problem, steps: Value, asked: list[Asked]) -> None:
+    def __init__(self, integral: Integrate, solver: Solver, problem: Problem, pace: Pace, asked: list[Asked]) -> None:
         builder = problem.builder
-        self.builder, self.problem, self.steps, self.asked, self.keep = builder, problem, steps, asked, integral.keep
-        whole = builder.emit(el.Subtract, problem.stop, problem.start)
-        self.h = builder.emit(el.Divide, whole, builder.emit(el.ToReal, steps), name="h")
-        self.method: Steps = steps_of(solver, problem, self.h)
+        self.builder, self.problem, self.steps = builder, problem, pace.steps
+        self.asked, self.keep = asked, integral.keep
+        self.pace = pace
+        self.method: Steps = steps_of(solver, problem, pace)
         self.count, self.is_stochastic = integral.steps, solver.stochastic
         self.places = sorted({*integral.keep, *(a.place for a in asked)})  # Of states with rows.
         self.bent = (
@@ -68,7 +68,7 @@ class EqualSteps:
     ) -> list[Value]:
         """The states that are asked for, at their shares as `limited` has them."""
         speed = dict(zip(self.bent, speeds, strict=True))
-        along = [Path(self.steps, self.h, paths[a.place], speed.get(a.place)) for a in self.asked]
+        along = [Path(self.pace, paths[a.place], speed.get(a.place)) for a in self.asked]
         return [path.at(self.builder, limited(a.shares)) for path, a in zip(along, self.asked, strict=True)]
 
 

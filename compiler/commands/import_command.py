@@ -1,0 +1,34 @@
+"""The verb `import`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from mai.compiler.commands.shared import with_diagnostics, write_text
+from mai.runtime.command_line.markers import Argument, Misuse, Option
+from mai.runtime.show.terminal import echo, visible_line
+
+
+@with_diagnostics
+def import_(
+    folder: Annotated[Path, Argument(help="A model's folder: config.json, model.safetensors.", show_default=False)],
+    out: Annotated[Path | None, Option(help="The spec to write.", show_default="NAME.mai in the folder")] = None,
+    ignore: Annotated[
+        list[str] | None, Option(help="A field of config.json that changes no result, where mai does not know it.")
+    ] = None,
+    force: Annotated[bool, Option("--force", help="Write over a spec that is there.")] = False,
+) -> None:
+    """Write the spec of a model's folder, as `save_pretrained` leaves it: mai import my-llama, then mai compile my-llama/my-llama.mai"""
+    from mai.compiler.importing.importing import import_folder
+
+    spec = out or folder / f"{folder.resolve().name}.mai"
+    if spec.exists() and not force:
+        raise Misuse(f"{spec} is there already; --force writes over it")
+    imported = import_folder(folder, spec, ignore or ())
+    write_text(spec, imported.text)
+    lines = len(imported.text.splitlines())
+    echo(f"wrote {spec}, {lines} lines: {imported.title}; {imported.numbers:,} numbers; {', '.join(imported.exports)}")
+    if imported.unread:
+        echo(f"not read: {', '.join(map(visible_line, imported.unread))}", err=True)
+    echo(f"next: mai compile {spec}")

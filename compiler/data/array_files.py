@@ -1,0 +1,153 @@
+"""numpy's files: archives of arrays, read as a whole, and plain arrays, of which rows are read as they are asked for."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from mai.compiler.data.fields import bad
+from mai.compiler.data.rows import FileRows, Rows, join
+from mai.compiler.ir.types import Type
+from mai.runtime import files
+
+IN_MEMORY = 1 << 27  # Bytes of a plain array that are read at once.
+HEADERS = {(1, 0): "read_array_header_1_0", (2, 0): "read_array_header_2_0", (3, 0): "read_array_header_2_0"}
+NUMBERS = "biuf"
+Shapes = dict[str, tuple[tuple[int, ...], bool]]
+
+
+def read_arrays(paths: Sequence[Path], fields: Mapping[str, Type] | None) -> dict[str, Rows]:
+    """The arrays of files by name, each [n, ...], n being one number for all.
+
+    A plain file has the name of a field, perhaps with a number behind it, `x-0.npy`, `x-1.npy`: then it is a part of it. One alone is
+    the one field that there is, whatever it is called.
+
+    Raises:
+        MaiError: a file holds no arrays of numbers, or files do not fit together.
+    """
+    parts: dict[str, list[tuple[Path, Rows]]] = {}
+    archives = [path for path in paths if path.suffix != ".npy"]
+    for path in archives:
+        for name, array in _archive(path).items():
+            parts.setdefault(name, []).append((path, array))
+    _check_alike(archives, parts)
+    for path in paths:
+        if path.suffix == ".npy":
+            parts.setdefault(_name(path, fields, alone=len(paths) == 1), []).append((path, _plain(path)))
+    arrays: dict[str, Rows] = {}
+    for name, each in parts.items():
+        _check_shapes(name, each)
+        joined = join([rows for _, rows in each]) if len(each) > 1 else each[0][1]
+        assert not hasattr(joined, "names")
+        arrays[name] = joined
+    _check_lengths(paths, arrays)
+    return arrays
+
+
+def shapes_of(paths: Sequence[Path]) -> Shapes | None:
+    """The shape of an example in each array, and whether it is of whole numbers, by the headers; None where they cannot be read."""
+    shapes: Shapes = {}
+    try:
+        for path in paths:
+            if path.suffix == ".npy":
+                with path.open("rb") as file:
+                    shapes[_name(path, None, alone=False)] = _shape(file)
+                continue
+            with zipfile.ZipFile(path) as archive:
+                for member in archive.namelist():
+                    with archive.open(member) as opened:
+                        shapes[member.removesuffix(".npy")] = _shape(opened)
+    except files.UNREADABLE:
+        return None
+    return shapes
+
+
+def _name(path: Path, fields: Mapping[str, Type] | None, alone: bool) -> str:
+    if fields is not None and alone and len(fields) == 1:
+        return next(iter(fields))
+    return path.stem if fields is not None and path.stem in fields else re.sub(r"(?<=\D)[-_.]?\d+$", "", path.stem)
+
+
+def _header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """The shape of a plain array, whether it lies column by column, and the type of its numbers."""
+    read = getattr(np.lib.format, HEADERS[np.lib.format.read_magic(file)])
+    shape, by_columns, dtype = read(file)
+    return shape, by_columns, dtype
+
+
+def _shape(file: IO[bytes]) -> tuple[tuple[int, ...], bool]:
+    shape, _, dtype = _header(file)
+    return shape[1:], dtype.kind in "iub"
+
+
+def _archive(path: Path) -> dict[str, Rows]:
+    try:
+        arrays = files.read_arrays(path)
+        if "" in arrays:
+            raise ValueError("it holds one array, without a name")
+    except files.UNREADABLE as error:
+        raise bad(f"{path} is not a numpy .npz file of plain arrays: {error}") from error
+    for name, array in arrays.items():
+        if not isinstance(array, np.ndarray) or array.dtype.kind not in NUMBERS:
+            raise bad(f"{path}: `{name}` is not an array of numbers")
+        if array.ndim == 0:
+            raise _lengths([path], {name: 0})
+    return dict(arrays)
+
+
+def _plain(path: Path) -> Rows:
+    """The rows of a plain array: in memory where they are few, else in the file."""
+    try:
+        with path.open("rb") as file:
+            shape, by_columns, dtype = _header(file)
+            offset = file.tell()
+    except files.UNREADABLE as error:
+        raise bad(f"{path} is not a numpy .npy file: {error}") from error
+    if dtype.kind not in NUMBERS:
+        raise bad(f"{path} is not an array of numbers: it holds {dtype}")
+    if not shape or min(shape) < 0:
+        raise _lengths([path], {path.stem: 0})
+    needed, there = int(np.prod(shape, dtype=object)) * dtype.itemsize, path.stat().st_size - offset
+    if there < needed:
+        raise bad(f"{path} has been cut: its header says {needed:,} bytes, {there:,} are there", help="copy it again")
+    if by_columns and len(shape) > 1:
+        if needed > IN_MEMORY:
+            help = "write it again, row by row: `np.save(path, np.ascontiguousarray(x))`"
+            raise bad(f"{path} lies column by column, so that its rows cannot be read one by one", help=help)
+        whole: Rows = np.load(path, allow_pickle=False)
+        return whole
+    rows = FileRows(path, dtype, shape, offset)
+    return rows[:] if needed <= IN_MEMORY else rows
+
+
+def _check_alike(paths: Sequence[Path], parts: Mapping[str, Sequence[tuple[Path, Rows]]]) -> None:
+    """Raise `MaiError` for archives of which one lacks an array that another has."""
+    for name, each in parts.items():
+        having = [path for path, _ in each]
+        for path in paths:
+            if path not in having:
+                raise bad(f"{having[0]} has `{name}`, {path} has not")
+
+
+def _check_shapes(name: str, parts: Sequence[tuple[Path, Rows]]) -> None:
+    first, rows = parts[0]
+    for path, other in parts[1:]:
+        if other.shape[1:] != rows.shape[1:]:
+            sizes = f"{list(rows.shape[1:])} in {first} and {list(other.shape[1:])} in {path}"
+            raise bad(f"an example of `{name}` is {sizes}")
+
+
+def _check_lengths(paths: Sequence[Path], arrays: Mapping[str, Rows]) -> None:
+    lengths = {name: len(rows) for name, rows in arrays.items()}
+    if not lengths or len(set(lengths.values())) > 1 or 0 in lengths.values():
+        raise _lengths(paths, lengths)
+
+
+def _lengths(paths: Sequence[Path], lengths: Mapping[str, int]) -> Exception:
+    of = str(paths[0]) if len(paths) == 1 else f"{paths[0]} and the other files"
+    return bad(f"the arrays of {of} need one common number of examples, these have {dict(lengths)}")

@@ -1,0 +1,175 @@
+"""Images as arrays: of one size, with so many channels, decoded when they are asked for where all of them would not fit into memory."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from mai.compiler.data.fields import bad
+from mai.compiler.data.rows import Key, Rows, change
+from mai.runtime.arrays import Array
+from mai.runtime.files import UNREADABLE, plain_file
+from mai.spec.record import record
+
+if TYPE_CHECKING:
+    from PIL.Image import Image as Picture
+
+Fit = Literal["crop", "pad", "stretch"]
+IN_MEMORY = 1 << 28  # Bytes of pixels that are kept there.
+WHITE, WHITE_16 = 2**8 - 1, 2**16 - 1
+GREY = frozenset(("L", "1", "LA", "La"))
+OPACITY = 4
+SMOOTH = Image.Resampling.BICUBIC
+ORIENTATION, TURNED = 0x0112, (5, 6, 7, 8)  # In a photograph's notes: its sides are exchanged.
+
+
+@record
+class Form:
+    """What images become: their size (height, width), how they come to it, their channels, and whether 16 bits are kept."""
+
+    size: tuple[int, int]
+    fit: Fit
+    channels: int
+    is_deep: bool
+
+
+@record
+class Header:
+    """What an image says of itself before it is decoded."""
+
+    size: tuple[int, int]
+    is_grey: bool
+    is_deep: bool
+
+
+class Pictures:
+    """Images [n, k, H, W] in whole numbers, decoded when they are asked for."""
+
+    def __init__(self, paths: Sequence[Path], form: Form) -> None:
+        self.paths, self.form = paths, form
+        self.shape = (len(paths), form.channels, *form.size)
+        self.dtype = np.dtype(np.uint16 if form.is_deep else np.uint8)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, key: Key, /) -> Array:
+        numbers = range(*key.indices(len(self))) if isinstance(key, slice) else key.tolist()
+        pixels = np.empty((len(numbers), *self.shape[1:]), self.dtype)
+        for place, number in enumerate(numbers):
+            pixels[place] = decode(self.paths[number], self.form)
+        return pixels
+
+
+def pictures(paths: Sequence[Path], size: tuple[int, int] | None, fit: Fit, channels: int | None) -> Rows:
+    """Images as [n, k, H, W] in [-1, 1], whole numbers until they are read.
+
+    Args:
+        size: height and width; None asks for images of one size.
+        channels: 1 is grey, 3 colour, 4 colour and opacity; None is grey where all images are, else colour.
+
+    Raises:
+        MaiError: a file is no image, or sizes differ.
+    """
+    headers = [look(path) for path in paths]
+    sizes = sorted({header.size for header in headers})
+    if size is None and len(sizes) > 1:
+        help = f"`size = [{sizes[0][0]}, {sizes[0][1]}]` brings them to one, by `fit = crop`, `pad` or `stretch`"
+        raise bad(
+            f"the images of {paths[0].parent} differ in size: {', '.join(f'{h} x {w}' for h, w in sizes[:3])}",
+            help=help,
+        )
+    form = Form(
+        size or sizes[0],
+        fit,
+        channels or (1 if all(h.is_grey for h in headers) else 3),
+        any(h.is_deep for h in headers),
+    )
+    rows: Rows = Pictures(paths, form)
+    if int(np.prod(rows.shape, dtype=np.int64)) * rows.dtype.itemsize <= IN_MEMORY:
+        rows = rows[:]
+    half = np.float32((WHITE_16 if form.is_deep else WHITE) / 2)
+    return change(rows, lambda pixels: pixels.astype(np.float32) / half - 1, (-1.0, 1.0))
+
+
+def look(path: Path) -> Header:
+    """The header of an image. Raises `MaiError` where it is none."""
+    with _opened(path) as image:
+        if image.mode == "F":
+            raise bad(f"{path} holds real numbers, of which nobody says where black and white are")
+        width, height = image.size
+        if image.getexif().get(ORIENTATION) in TURNED:
+            width, height = height, width
+        is_deep = image.mode[0] == "I"
+        return Header((height, width), is_deep or image.mode in GREY, is_deep)
+
+
+def decode(path: Path, form: Form) -> Array:
+    """One image as [k, H, W]. What is transparent lies over white, as a page shows it, unless opacity is a channel."""
+    with _opened(path) as image:
+        image = ImageOps.exif_transpose(image)
+        if image.mode[0] == "I":
+            grey = _resized(_grey_16(image, path), form)
+            array = np.asarray(grey).clip(0, WHITE_16).round().astype(np.uint16)
+        else:
+            array = np.asarray(_resized(_with_channels(image, form.channels), form))
+            array = array * np.uint16(WHITE_16 // WHITE) if form.is_deep else array
+    return _channels_first(array, form)
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Picture]:
+    """An open image; what is wrong with it is told with its name."""
+    try:
+        with Image.open(plain_file(path)) as image:
+            yield image
+    except (*UNREADABLE, struct.error, Image.DecompressionBombError) as error:
+        raise bad(f"{path} is no image that can be read: {error}", help="copy it again, or take it out") from error
+
+
+def _grey_16(image: Picture, path: Path) -> Picture:
+    """Grey of 16 bits as real numbers, which may be resized."""
+    array = np.asarray(image, np.float32)
+    if array.min() < 0 or array.max() > WHITE_16:
+        raise bad(f"{path} has {array.max():g} for a pixel: more than 16 bits")
+    return Image.fromarray(array)
+
+
+def _with_channels(image: Picture, channels: int) -> Picture:
+    """Grey (mode L), colour (RGB), or colour and opacity (RGBA)."""
+    if channels == OPACITY:
+        return image.convert("RGBA")
+    is_grey = image.mode in GREY
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
+    if is_grey:
+        image = image.convert("L")
+    return image.convert("L" if channels == 1 else "RGB")
+
+
+def _resized(image: Picture, form: Form) -> Picture:
+    """An image of the form's size: its middle, all of it between bars of black, or all of it stretched."""
+    height, width = form.size
+    if image.size == (width, height):
+        return image
+    if form.fit == "crop":
+        return ImageOps.fit(image, (width, height), SMOOTH)
+    if form.fit == "pad":
+        return ImageOps.pad(image, (width, height), SMOOTH, color=(0, 0, 0, WHITE) if image.mode == "RGBA" else 0)
+    return image.resize((width, height), SMOOTH)
+
+
+def _channels_first(array: Array, form: Form) -> Array:
+    """[H, W] or [H, W, k] as [k, H, W]; deep grey is the same in all colours."""
+    array = array.reshape(*form.size, -1).transpose(2, 0, 1)
+    if len(array) == form.channels:
+        return array
+    opaque = [np.full_like(array, WHITE_16)] if form.channels == OPACITY else []
+    return np.concatenate([array] * min(form.channels, 3) + opaque)

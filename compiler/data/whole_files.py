@@ -1,0 +1,101 @@
+"""All examples of some files, for a model that is compared with their answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mai.compiler.data.batches import match_fields, source_of, typed_rows
+from mai.compiler.data.fields import bad
+from mai.compiler.data.label_names import Names, number_labels
+from mai.compiler.data.rows import Column, Columns, Rows, Words, choose
+from mai.compiler.data.source_kinds import Finite, Request, Source
+from mai.compiler.ir.types import DType, Type
+from mai.runtime.arrays import Array
+from mai.spec.record import record
+from mai.spec.settings import fields as setting_names
+
+APART = ("split", "validation", "test")  # Settings of a source that keep some rows from others.
+
+
+@record
+class WholeFiles:
+    """Examples by field, in the order of the files; `places` are their numbers there, from 0.
+
+    `missing` counts those that were left out, since they lack an answer; `notes` say what was found in the files.
+    """
+
+    rows: Mapping[str, Rows]
+    places: Array
+    labels: Names
+    missing: int = 0
+    notes: tuple[str, ...] = ()
+
+
+def read_whole(
+    source: Source, fields: Mapping[str, Type], base: Path, files: Sequence[Path], known: Names, answer: str
+) -> WholeFiles:
+    """All examples of files, none kept apart, whatever the source says.
+
+    Args:
+        source: as the spec has it; its path gives place to the files.
+        known: the names of labels that a run knows, by field.
+        answer: the field that a model is compared with. A label of it that the run does not know is refused, whatever the source takes
+            otherwise, and an example without one is left out where the source takes what is missing.
+
+    Raises:
+        MaiError: `data-missing` or `data-bad`.
+    """
+    finite = _read(source, fields, base, files)
+    columns: dict[str, Column] = match_fields(finite.arrays, fields, source.names_fields)
+    count = min(column.shape[0] for column in columns.values())
+    places = _with_answer(columns[answer], count) if finite.has_gaps else np.arange(count)
+    if len(places) < count:
+        columns = {name: _chosen(column, places) for name, column in columns.items()}
+    if not len(places):
+        raise bad(f"{files[0]} has no example with a value of `{answer}`")
+    rows, labels = _numbers(columns, fields, known, answer, finite.has_gaps)
+    return WholeFiles(rows, places, labels, count - len(places), finite.notes)
+
+
+def _read(source: Source, fields: Mapping[str, Type], base: Path, files: Sequence[Path]) -> Finite:
+    if not source.reads_files:
+        source = source_of(files[0], source)
+    apart = {name: None for name in APART if name in setting_names(type(source))}
+    if len(files) > 1 and not source.reads_files:
+        raise bad(f"--data: `{source.name}` reads one file, these are {len(files)}")
+    reading = source.but(**apart).read(Request(base, files, 0, fields))
+    if isinstance(reading, Finite):
+        return reading
+    raise bad(f"{files[0]} has no examples with answers: `{source.name}` is a text, or drawn without end")
+
+
+def _with_answer(column: Column, count: int) -> Array:
+    """The places of the examples whose answer is not missing."""
+    values = column.numbers[:count] if isinstance(column, Words) else column[:count]
+    is_there = values >= 0 if isinstance(column, Words) else ~np.isnan(values)
+    return np.flatnonzero(is_there.reshape(count, -1).all(1))
+
+
+def _chosen(column: Column, places: Array) -> Column:
+    if isinstance(column, Words):
+        return Words(choose(column.numbers, places), column.names)
+    return choose(column, places)
+
+
+def _numbers(
+    columns: Columns, fields: Mapping[str, Type], known: Names, answer: str, has_gaps: bool
+) -> tuple[dict[str, Rows], Names]:
+    """Words as the labels of the run, and every field in its type."""
+    unnamed = [n for n in fields if fields[n].dtype is DType.INT and isinstance(columns[n], Words) and n not in known]
+    if unnamed:
+        raise bad(f"`{unnamed[0]}` holds words, and this run was trained on numbers: it has no names of its labels")
+    rows, labels = dict[str, Rows](), dict(known)
+    for names, gaps in (([name for name in fields if name != answer], has_gaps), ([answer], False)):
+        types = {name: fields[name] for name in names}
+        (numbered,), more = number_labels([{name: columns[name] for name in names}], types, known, None, gaps)
+        rows |= typed_rows(numbered, types, gaps)
+        labels |= more
+    return rows, labels

@@ -1,0 +1,166 @@
+"""Which columns of a table a spec takes, as what, and what it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mai.compiler.data.fields import bad
+from mai.compiler.data.tables.header import NAME
+from mai.compiler.describing.columns import ColumnSummary
+from mai.compiler.describing.tables import TableSummary, why_not
+from mai.spec.diagnostics.suggest import closest
+from mai.spec.record import record
+
+MOST_CLASSES = 10  # Whole numbers of so many different values are labels, where they are to be predicted.
+MOST_LABELS = 100  # So many words may be predicted, and so many numbers be said by name.
+ONE_HOT = 12  # Words of so many kinds or fewer have a number each; of more kinds they are embedded.
+# Functions that a drafted spec calls where fields are in scope, for labels and for numbers: a field of such a name would hide one.
+CALLED_FOR_LABELS = frozenset(("cross_entropy", "accuracy", "across", "auc", "softmax", "argmax"))
+CALLED_FOR_NUMBERS = frozenset(("across", "mean", "std", "r2", "abs"))
+
+
+@record
+class Words:
+    """A field of labels: how many there are, whether their values are numbers that are to be names, and whether there are gaps.
+
+    One that is `open` has a label more: for words that are missing, or not known yet.
+    """
+
+    name: str
+    names: tuple[str, ...]
+    are_numbers: bool
+    open: bool
+
+    @property
+    def size(self) -> int:
+        """How many labels there are, with that of what is missing."""
+        return len(self.names) + self.open
+
+    @property
+    def type_text(self) -> str:
+        """The type of the field."""
+        return f"class[{self.size}]"
+
+    @property
+    def named(self) -> bool:
+        """Whether the numbers have to be read as names, since they are not 0, 1, ..."""
+        return self.are_numbers and {*self.names} != {*map(str, range(len(self.names)))}
+
+
+@record
+class TableFields:
+    """What a spec takes of a table: its target, and the numbers, vectors, dates and words that predict it; `left` says what it does not, and why.
+
+    `target_words` is None for a target of numbers. `gaps` are the fields that lack values.
+    """
+
+    table: TableSummary
+    target: ColumnSummary
+    target_words: Words | None
+    numbers: tuple[str, ...]
+    vectors: tuple[tuple[str, int], ...]
+    dates: tuple[str, ...]
+    words: tuple[Words, ...]
+    left: tuple[tuple[str, str], ...]
+    gaps: frozenset[str]
+
+    @property
+    def rows(self) -> int:
+        """How many rows have a target."""
+        return self.table.rows - self.target.missing
+
+    @property
+    def inputs(self) -> list[tuple[str, str]]:
+        """The inputs and their types, in the order in which the spec names them."""
+        reals = [*((name, "[]") for name in self.numbers), *((name, f"[{width}]") for name, width in self.vectors)]
+        return [*reals, *((name, "[]") for name in self.dates), *((each.name, each.type_text) for each in self.words)]
+
+
+def choose_fields(table: TableSummary, target: str, as_numbers: bool | None = None) -> TableFields:
+    """What a spec takes of a table to predict one of its columns.
+
+    Args:
+        as_numbers: whether a target of numbers is predicted as a number, or as a label; by itself few whole numbers are labels.
+
+    Raises:
+        MaiError: there is no such column, or nothing to learn of it.
+    """
+    column = _target(table, target)
+    labels = _target_words(column, as_numbers)
+    called = CALLED_FOR_NUMBERS if labels is None else CALLED_FOR_LABELS
+    if column.name in called:
+        raise bad(f"`{column.name}` is the name of a function that the spec calls", help="give the column another name")
+    others = [(name, columns) for name, columns in table.groups(column.name) if columns[0] is not column]
+    left = {name: reason for name, columns in others if (reason := _reason(name, columns, called))}
+    if len(left) == len(others):  # A number of the row is better than nothing.
+        left = {name: reason for name, reason in left.items() if not dict(others)[name][0].is_numbering}
+    taken = {name: columns for name, columns in others if name not in left}
+    if not taken:
+        raise bad(f"{table.files[0]} has no column that `{column.name}` could be predicted from", help=_why(left))
+    kinds = {name: _kind(columns) for name, columns in taken.items()}
+    return TableFields(
+        table, column, labels,
+        tuple(name for name, kind in kinds.items() if kind == "number"),
+        tuple((name, taken[name][0].width or len(taken[name])) for name, kind in kinds.items() if kind == "vector"),
+        tuple(name for name, kind in kinds.items() if kind == "date"),
+        tuple(_words(taken[name][0]) for name, kind in kinds.items() if kind == "word"),
+        tuple(left.items()),
+        frozenset(name for name, columns in table.groups(column.name) if any(each.missing for each in columns)),
+    )  # fmt: skip
+
+
+def _kind(columns: Sequence[ColumnSummary]) -> str:
+    """What columns are to a spec: a number, a vector, a date, a word."""
+    if len(columns) > 1 or columns[0].kind == "list":
+        return "vector"
+    return "number" if columns[0].kind == "whole" else columns[0].kind
+
+
+def _words(column: ColumnSummary) -> Words:
+    return Words(column.name, column.words, False, bool(column.missing) or len(column.words) > ONE_HOT)
+
+
+def _target(table: TableSummary, name: str) -> ColumnSummary:
+    column = table.column(name) or next(
+        (each for each in table.columns if each.name.casefold() == name.casefold()), None
+    )
+    names = [each.name for each in table.columns]
+    if column is None:
+        guess = closest(name, names)
+        help = f"did you mean `{guess}`?" if guess else f"it has {', '.join(names)}"
+        raise bad(f"{table.files[0]} has no column `{name}`", help=help)
+    if column.distinct == 1:
+        raise bad(f"`{name}` is always {column.words[0]}: there is nothing to predict")
+    is_fine = column.is_numbering or (column.kind == "mixed" and 1 < len(column.words) <= MOST_LABELS)
+    reason = None if is_fine else _reason(name, [column], frozenset())
+    if reason is not None:
+        raise bad(f"`{name}` cannot be predicted: {reason}")
+    return column
+
+
+def _target_words(column: ColumnSummary, as_numbers: bool | None) -> Words | None:
+    """The labels of a target; None where it is a number."""
+    if column.kind in ("number", "date", "list") or (column.kind == "whole" and as_numbers):
+        if as_numbers is False and column.kind == "number" and len(column.words) in range(2, MOST_LABELS + 1):
+            return Words(column.name, column.words, True, False)
+        return None
+    few = column.distinct is not None and column.distinct <= (MOST_LABELS if as_numbers is False else MOST_CLASSES)
+    if column.kind == "whole":
+        return Words(column.name, column.words, True, False) if few else None
+    if len(column.words) > MOST_LABELS:
+        raise bad(f"`{column.name}` has {len(column.words):,} different words: too many to tell apart from this table")
+    return Words(column.name, column.words, column.kind == "mixed", False)
+
+
+def _reason(name: str, columns: Sequence[ColumnSummary], called: frozenset[str]) -> str | None:
+    """Why a spec leaves columns out."""
+    if not NAME.fullmatch(name):
+        return "its name has no letter"
+    if name in called:
+        return "its name is that of a function which the spec calls: give it another"
+    reasons = (why_not(each) for each in columns)
+    return next((reason for reason in reasons if reason), None)
+
+
+def _why(left: Mapping[str, str]) -> str | None:
+    return "; ".join(f"`{name}`: {reason}" for name, reason in [*left.items()][:4]) or None

@@ -1,0 +1,236 @@
+"""A spec that predicts one column of a table from the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from mai.compiler.describing.lines import number, share, spread
+from mai.compiler.drafting.table_fields import ONE_HOT, TableFields, Words
+from mai.spec.record import record
+
+EMBEDDED = 8  # Numbers of a word that is embedded.
+PARTS_OF_DATES = ("year", "month", "day", "weekday", "hour")
+# Functions that the net calls: its parameters have other names.
+IN_NET = frozenset(
+    ("concat", "normalise", "fill", "missing", "one_hot", "embed", "linear", "dropout", "mlp", "date", "sin", "cos")
+)
+
+
+@record
+class Size:
+    """The sizes of a model and its training, by how many rows there are to learn from."""
+
+    rows: int
+    hidden: int
+    batch: int
+    steps: int
+    dropout: float
+    decay: float
+
+
+# Few rows are learnt by heart: the network beside the straight line is small then, and held back.
+SIZES = (
+    Size(500, 16, 32, 1200, 0.3, 0.3),
+    Size(3_000, 32, 64, 2000, 0.2, 0.1),
+    Size(20_000, 64, 128, 4000, 0.1, 0.05),
+    Size(200_000, 128, 512, 6000, 0.0, 0.01),
+    Size(2**62, 256, 2048, 8000, 0.0, 0.01),
+)
+
+
+def draft_table(fields: TableFields, path: str) -> str:
+    """The text of a spec; `path` is where it finds the table."""
+    names = _Names(fields)
+    blocks = (
+        _data(fields, path),
+        _scale(fields, names),
+        _net(fields, names),
+        _train(fields, names),
+        _export(fields, names),
+    )
+    return "\n\n".join("\n".join(lines) for block in blocks if (lines := [*block])) + "\n"
+
+
+class _Names:
+    """Names of the spec's own, none of which a column has."""
+
+    def __init__(self, fields: TableFields) -> None:
+        self.taken = {name for name, _ in fields.inputs} | {fields.target.name}
+        self.net, self.logits, self.guess = self.free("f"), self.free("z"), self.free("guess")
+        self.center, self.spread = self.free("center"), self.free("spread")
+        self.probability = self.free("probability")
+
+    def free(self, name: str) -> str:
+        """A name, or one after it that no column has."""
+        while name in self.taken:
+            name += "_"
+        self.taken.add(name)
+        return name
+
+
+# ---------------------------------------------------------------- blocks of the text
+
+
+def _data(fields: TableFields, path: str) -> Iterator[str]:
+    file, target = fields.table.files[0].name, fields.target
+    yield f"# {target.name} from the other columns of {file}: {fields.rows:,} rows, {_what(fields)}."
+    yield from (f"# Left out: {name}: {reason}." for name, reason in fields.left)
+    every = [(target.name, _target_type(fields)), *fields.inputs]
+    source = spread("from table(", [*_source(fields, path)], ")").replace("\n", "\n    ")
+    yield spread("data ", [f"{name}: {type_}" for name, type_ in every], source)
+
+
+def _what(fields: TableFields) -> str:
+    words, numbers = fields.target_words, fields.target.numbers
+    if words is None:
+        assert numbers is not None
+        return f"{number(numbers.low)} to {number(numbers.high)}"
+    most = fields.target.counts[0]
+    return f"{len(words.names)} labels, {share(most[1], fields.rows)} are `{most[0]}`"
+
+
+def _target_type(fields: TableFields) -> str:
+    if fields.target_words is not None:
+        return fields.target_words.type_text
+    return f"[{fields.target.width}]" if fields.target.kind == "list" else "[]"
+
+
+def _source(fields: TableFields, path: str) -> Iterator[str]:
+    """The settings of the source: what is missing, what names are, how rows are held out."""
+    target = fields.target.name
+    yield f'"{path}"'
+    if fields.gaps or any(each.open for each in fields.words):
+        yield "missing = keep"
+        yield f"needs = {target}"
+    named = [each.name for each in (fields.target_words, *fields.words) if each is not None and each.named]
+    if named:
+        yield f"words = {named[0] if len(named) == 1 else '[' + ', '.join(named) + ']'}"
+    aside = "0.15, test = 0.15" if fields.rows >= 100 else "0.2"
+    if fields.rows >= 20:
+        yield f"split = stratified({target}, {aside})" if _can_stratify(fields) else f"split = random({aside})"
+
+
+def _can_stratify(fields: TableFields) -> bool:
+    return fields.target_words is not None and min(count for _, count in fields.target.counts) >= 7
+
+
+def _scale(fields: TableFields, names: _Names) -> Iterator[str]:
+    """The unit of a target of numbers."""
+    if fields.target_words is None:
+        yield f"let {names.center} = mean(across({fields.target.name}), axis = 0)      # its unit, of the rows that are trained on"
+        yield f"let {names.spread} = std(across({fields.target.name}), axis = 0)"
+
+
+def _net(fields: TableFields, names: _Names) -> Iterator[str]:
+    """A straight line, and a small network beside it, on what the columns are as numbers."""
+    size, words = _size(fields), fields.target_words
+    result = "[]" if words is None else f"[{words.size}]"
+    if fields.target.kind == "list":
+        result = _target_type(fields)
+    yield spread(f"net {names.net}(", _parameters(fields), f") -> {result} {{")
+    parts = []
+    if fields.numbers or fields.vectors:
+        gaps = any(name in fields.gaps for name in (*fields.numbers, *(name for name, _ in fields.vectors)))
+        parts += ["normalise(fill(numbers))", "missing(numbers)"] if gaps else ["normalise(numbers)"]
+    for name in fields.dates:
+        made = [f"{part}_of_{name}" for part in PARTS_OF_DATES]
+        day = f"fill({_own(name)})" if name in fields.gaps else _own(name)
+        yield f"  ({', '.join(made)}) = date({day})"
+        parts += [f"normalise([{_own(name) if name not in fields.gaps else day}, {', '.join(made)}])"]
+        parts += [f"[missing({_own(name)})]"] if name in fields.gaps else []
+    parts += [_as_numbers(each) for each in fields.words]
+    if len(parts) == 1:
+        yield f"  h = {parts[0]}"
+    else:
+        yield "  " + spread("h = concat(", parts, ")").replace("\n", "\n  ")
+    count = 1 if words is None else words.size
+    if fields.target.kind == "list":
+        count = fields.target.width or 1
+    hidden = f"mlp(h, {size.hidden})"
+    network = f"dropout({hidden}, {size.dropout:g})" if size.dropout else hidden
+    yield f"  y = linear(h, {count}) + linear({network}, {count})      # a straight line, and a small network beside it"
+    one = "" if fields.target.kind == "list" else "[0]"
+    yield "  return y" if words is not None else f"  return {names.center} + {names.spread} * y{one}"
+    yield "}"
+
+
+def _parameters(fields: TableFields) -> list[str]:
+    width = len(fields.numbers) + sum(width for _, width in fields.vectors)
+    numbers = [f"numbers: [{width}]"] if width else []
+    dates = [f"{_own(name)}: []" for name in fields.dates]
+    return [*numbers, *dates, *(f"{_own(each.name)}: {each.type_text}" for each in fields.words)]
+
+
+def _own(name: str) -> str:
+    """What the net calls a field."""
+    return f"{name}_" if name in IN_NET or name in ("numbers", "h", "y") else name
+
+
+def _as_numbers(words: Words) -> str:
+    if words.size <= ONE_HOT + 1:
+        return f"one_hot({_own(words.name)}, {words.size})"
+    return f"embed({_own(words.name)}, {EMBEDDED})"
+
+
+def _call(fields: TableFields, names: _Names) -> str:
+    """The net on the fields."""
+    vectors = [name for name, _ in fields.vectors]
+    numbers = f"[{', '.join(fields.numbers)}]" if fields.numbers else ""
+    if vectors:
+        pieces = [numbers, *vectors] if numbers else vectors
+        numbers = f"concat({', '.join(pieces)})" if len(pieces) > 1 else pieces[0]
+    arguments = [*([numbers] if numbers else []), *fields.dates, *(each.name for each in fields.words)]
+    return f"{names.net}({', '.join(arguments)})"
+
+
+def _train(fields: TableFields, names: _Names) -> Iterator[str]:
+    size, target = _size(fields), fields.target.name
+    settings = [
+        f"steps = {size.steps}",
+        f"batch = {size.batch}",
+        f"optimizer = adamw(lr = 3e-3, weight_decay = {size.decay:g})",
+        "schedule = cosine(warmup = 50)",
+        *(["keep = best"] if fields.rows >= 20 else []),
+    ]
+    yield spread("train(", settings, ") {")
+    if fields.target_words is None:
+        yield _wrapped(f"{names.guess} = {_call(fields, names)}")
+        error = f"(({names.guess} - {target}) / {names.spread})^2"
+        yield f"  minimize {'sum(' + error + ')' if fields.target.kind == 'list' else error}"
+        if fields.target.kind != "list" and fields.rows >= 20:
+            yield f"  report r2(across({names.guess}), across({target})) as r2"
+            yield f"  report abs({names.guess} - {target}) as error"
+    else:
+        yield _wrapped(f"{names.logits} = {_call(fields, names)}")
+        yield f"  minimize cross_entropy({names.logits}, {target})"
+        yield f"  report accuracy({names.logits}, {target}) as accuracy"
+        if fields.target_words.size == 2 and fields.rows >= 100:
+            yield f"  report auc(across({names.logits}[1] - {names.logits}[0]), across({target})) as auc"
+    yield "}"
+
+
+def _export(fields: TableFields, names: _Names) -> Iterator[str]:
+    """A file that takes a row, in the table's own units and words."""
+    target, words = fields.target.name, fields.target_words
+    inputs = [f"{name}: {type_}" for name, type_ in fields.inputs]
+    if words is None:
+        yield spread("export predict(", inputs, f") -> {_target_type(fields)} {{")
+        yield _wrapped(f"{target} = {_call(fields, names)}")
+        yield f"  return {target}"
+    else:
+        yield spread("export predict(", inputs, f") -> ({words.type_text}, [{words.size}]) {{")
+        yield _wrapped(f"{names.logits} = {_call(fields, names)}")
+        yield f"  {target} = argmax({names.logits})"
+        yield f"  {names.probability} = softmax({names.logits})"
+        yield f"  return ({target}, {names.probability})"
+    yield "}"
+
+
+def _wrapped(line: str) -> str:
+    """A line of a block, in as many lines as it needs."""
+    begin, *parts = line.split(", ")
+    return "  " + spread("", [begin, *parts], "").replace("\n", "\n  ")
+
+
+def _size(fields: TableFields) -> Size:
+    return next(size for size in SIZES if fields.rows < size.rows)

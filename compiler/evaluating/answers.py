@@ -1,0 +1,172 @@
+"""What a file answers for examples, beside what is right."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mai.compiler.data.batches import load
+from mai.compiler.data.fields import bad
+from mai.compiler.data.label_names import Names
+from mai.compiler.data.rows import Rows, choose
+from mai.compiler.data.whole_files import WholeFiles, read_whole
+from mai.compiler.evaluating.links import fields_of_inputs
+from mai.compiler.evaluating.subject import Subject
+from mai.compiler.evaluating.target import Role
+from mai.compiler.ir.types import DType, Type
+from mai.runtime.arrays import Array
+from mai.spec.record import record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+ROWS = 4096  # At a time, by default.
+ONE = 1e-3  # How far the sum of probabilities may be from one.
+
+
+@record
+class Labelled:
+    """Answers that are labels.
+
+    Attributes:
+        truth, said: [n], the right labels and those of the file; `said` is None where a score alone is known, which decides nothing.
+        names: of all labels, in the order of their numbers.
+        probabilities: [n, classes], or None where the file gives none.
+        score: [n], of label 1 of two, larger where the file holds it more likely; None where the file gives none.
+    """
+
+    truth: Array
+    said: Array | None
+    names: tuple[str, ...]
+    probabilities: Array | None = None
+    score: Array | None = None
+
+
+@record
+class Measured:
+    """Answers that are numbers: `truth` and `said`, [n, numbers of one example] in float64."""
+
+    truth: Array
+    said: Array
+
+
+Answers = Labelled | Measured
+
+
+def read_for(subject: Subject, files: Sequence[Path]) -> WholeFiles:
+    """The examples that a file is asked, and what is right: of `files`, or those that its spec keeps apart where there are none.
+
+    Raises:
+        MaiError: the data cannot be read, or do not fit the spec; or the spec keeps no examples apart.
+    """
+    program, field = subject.program, subject.target.field
+    training, known = program.trainings[-1], label_names(subject)
+    base, fields = Path(program.source.path).parent, _fields(subject)
+    if files:
+        return read_whole(training.data, fields, base, [file.absolute() for file in files], known, field)
+    override = [Path(path) for path in subject.run.data] if subject.run is not None else []
+    seed = training.settings.seed if subject.run is None else subject.run.seed
+    data = load(training.data, training.fields, seed, base, override, training.where, known)
+    rows = data.test or data.validation
+    if not rows:
+        raise bad("this spec keeps no examples apart", help="name some: --data test.csv")
+    lacking = [name for name in fields if name not in rows]
+    if lacking:
+        raise bad(f"the data of this spec have no `{lacking[0]}`", help="name a file that has it: --data test.csv")
+    places = np.flatnonzero(~np.isnan(rows[field][:]).reshape(len(rows[field]), -1).any(1))
+    chosen = {name: choose(rows[name], places) for name in fields}
+    return WholeFiles(chosen, places, data.labels, len(rows[field]) - len(places), data.notes)
+
+
+def label_names(subject: Subject) -> Names:
+    """The names of labels that a file knows, by field."""
+    return {field: tuple(names) for field, names in subject.model.manifest.labels.items()}
+
+
+def columns_of(subject: Subject) -> dict[str, str]:
+    """The field of the data for each input of the file."""
+    fields = fields_of_inputs(subject.program, subject.export)
+    return {name: fields.get(name, name) for name in subject.model.inputs}
+
+
+def _fields(subject: Subject) -> dict[str, Type]:
+    """The fields that are read: the inputs, as training had them, and the target."""
+    trained = subject.program.trainings[-1].fields
+    own = {value.name: value.type.with_lead(()) for value in subject.program.exports[subject.export].inputs}
+    fields = {field: trained.get(field, own[name]) for name, field in columns_of(subject).items()}
+    return fields | {subject.target.field: subject.target.type}
+
+
+def answer(
+    subject: Subject,
+    examples: WholeFiles,
+    batch: int = ROWS,
+    seed: int = 0,
+    done: Callable[[int], None] = lambda n: None,
+) -> Answers:
+    """Ask a file for all examples, some at a time; `done` hears how many each time.
+
+    Raises:
+        ModelError: the file refuses a value.
+    """
+    count, columns = len(examples.places), columns_of(subject)
+    results: dict[str, list[Array]] = {each.output: [] for each in subject.target.answers}
+    for number, begin in enumerate(range(0, count, batch)):
+        rows = slice(begin, begin + batch)
+        drawn = {"seed": seed + number} if "seed" in subject.model.settings else {}
+        given = subject.model(**{name: examples.rows[field][rows] for name, field in columns.items()}, **drawn)
+        by_name = given if isinstance(given, dict) else {next(iter(subject.model.outputs)): given}
+        for name, parts in results.items():
+            parts.append(np.asarray(by_name[name]))
+        done(min(batch, count - begin))
+    joined = {name: np.concatenate(parts) for name, parts in results.items()}
+    return _as_answers(subject, examples.rows[subject.target.field], joined)
+
+
+def _as_answers(subject: Subject, truth: Rows, results: Mapping[str, Array]) -> Answers:
+    by_role = {each.role: results[each.output] for each in subject.target.answers}
+    target = subject.target
+    if "value" in by_role:
+        shape = len(truth), -1
+        return Measured(truth[:].astype(np.float64).reshape(shape), by_role["value"].astype(np.float64).reshape(shape))
+    assert isinstance(target.type.classes, int)
+    named = label_names(subject).get(target.field, ())
+    names = (*named, *map(str, range(len(named), target.type.classes)))
+    said = by_role.get("label")
+    probabilities, score = _probabilities(by_role)
+    if said is None:
+        scores = by_role.get("scores", probabilities)
+        said = None if scores is None else scores.argmax(1)
+    flat = None if said is None else said.reshape(-1).astype(np.int64)
+    return Labelled(truth[:].reshape(-1), flat, names, probabilities, score)
+
+
+def _probabilities(by_role: Mapping[Role, Array]) -> tuple[Array | None, Array | None]:
+    """The probabilities of all labels, where the file gives numbers that are some; and the score of label 1 of two."""
+    if "scores" in by_role:
+        scores = by_role["scores"].astype(np.float64)
+        are = bool((scores >= 0).all() and (np.abs(scores.sum(1) - 1) < ONE).all())
+        score = scores[:, 1] - scores[:, 0] if scores.shape[1] == 2 else None
+        return (scores, scores[:, 1] if are and score is not None else score) if are else (None, score)
+    if "score" in by_role:
+        score = by_role["score"].astype(np.float64).reshape(-1)
+        are = bool((score >= 0).all() and (score <= 1).all())
+        return (np.stack([1 - score, score], 1), score) if are else (None, score)
+    return None, None
+
+
+def values_in_words(subject: Subject, examples: WholeFiles, place: int) -> Iterator[tuple[str, str]]:
+    """The fields of one example as a person reads them; of one with many numbers, its shape."""
+    names, trained = label_names(subject), subject.program.trainings[-1].fields
+    for field in columns_of(subject).values():
+        value = examples.rows[field][place : place + 1][0]
+        labels = names.get(field, ())
+        if value.ndim == 0 and labels and trained[field].dtype is DType.INT:
+            yield field, labels[int(value)] if 0 <= int(value) < len(labels) else "(missing or not known)"
+        elif value.size <= 4:
+            yield field, ", ".join(f"{number:.4g}" for number in value.reshape(-1).tolist())
+        else:
+            yield field, f"{list(value.shape)} numbers"

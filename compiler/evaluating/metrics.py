@@ -1,0 +1,232 @@
+"""The metrics of answers, by scikit-learn: what each is called, what it says, and how sure it is."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+
+import numpy as np
+
+from mai.compiler.evaluating.answers import Answers, Labelled, Measured
+from mai.compiler.evaluating.intervals import RESAMPLES, Metric, resampled_intervals, share_interval
+from mai.runtime.arrays import Array
+from mai.spec.record import record
+
+
+@record
+class Figure:
+    """A metric: its value, the interval that it is in with 95 % (None where none is known), and in words what it is."""
+
+    name: str
+    value: float
+    interval: tuple[float, float] | None
+    words: str
+
+
+def figures(answers: Answers, resamples: int = RESAMPLES, seed: int = 0) -> list[Figure]:
+    """All metrics that the answers allow."""
+    with _quick():
+        return (
+            _of_labels(answers, resamples, seed)
+            if isinstance(answers, Labelled)
+            else _of_numbers(answers, resamples, seed)
+        )
+
+
+@contextmanager
+def _quick() -> Iterator[None]:
+    """scikit-learn's functions without its checks of their arguments, and without its warnings of labels that a resample lacks."""
+    import sklearn
+
+    with sklearn.config_context(assume_finite=True, skip_parameter_validation=True), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        yield
+
+
+def _with_intervals(metrics: dict[str, tuple[Metric, str]], count: int, resamples: int, seed: int) -> Iterator[Figure]:
+    values = {name: metric(np.arange(count)) for name, (metric, _) in metrics.items()}
+    known = {name: metric for name, (metric, _) in metrics.items() if math.isfinite(values[name])}
+    intervals = resampled_intervals(known, count, resamples, seed)
+    yield from (Figure(name, values[name], intervals.get(name), metrics[name][1]) for name in known)
+
+
+# ------------------------------------------------------------------ labels
+
+
+def _of_labels(answers: Labelled, resamples: int, seed: int) -> list[Figure]:
+    count, metrics = len(answers.truth), dict[str, tuple[Metric, str]]()
+    shown = list[Figure]()
+    if answers.said is not None:
+        hits = int((answers.said == answers.truth).sum())
+        often = np.bincount(answers.truth, minlength=len(answers.names))
+        words = f"right answers; always `{answers.names[int(often.argmax())]}` has {often.max() / count:.3g}"
+        shown.append(Figure("accuracy", hits / count, share_interval(hits, count), words))
+        metrics |= _of_answers(answers.truth, answers.said, answers.names)
+    metrics |= _of_probabilities(answers)
+    shown += _with_intervals(metrics, count, resamples, seed)
+    if answers.probabilities is not None:
+        words = "how far the largest probability is from how often it is right, over ten bins"
+        shown.append(Figure("calibration error", calibration_error(answers), None, words))
+    return shown
+
+
+def _of_answers(truth: Array, said: Array, names: tuple[str, ...]) -> dict[str, tuple[Metric, str]]:
+    """What labels alone allow."""
+    from sklearn import metrics as sk
+
+    there = np.unique(truth)
+    f1 = partial(sk.f1_score, labels=there, average="macro", zero_division=0)
+    f1_words = "F1, the mean over classes"
+    if len(names) == 2:
+        f1 = partial(sk.f1_score, labels=[0, 1], pos_label=1, average="binary", zero_division=0)
+        f1_words = f"F1 of `{names[1]}`: the harmonic mean of precision and recall"
+    balanced = (
+        "the mean over classes of their right answers",
+        lambda rows: sk.balanced_accuracy_score(truth[rows], said[rows]),
+    )
+    return {
+        "balanced accuracy": (_number(balanced[1]), balanced[0]),
+        "f1": (_number(lambda rows: f1(truth[rows], said[rows])), f1_words),
+    }
+
+
+def _of_probabilities(answers: Labelled) -> dict[str, tuple[Metric, str]]:
+    """What scores and probabilities allow."""
+    from sklearn import metrics as sk
+
+    truth, p, classes = answers.truth, answers.probabilities, np.arange(len(answers.names))
+    found: dict[str, tuple[Metric, str]] = {}
+    score = answers.score
+    if score is not None:
+        words = f"of two examples, how often the one of `{answers.names[1]}` has the higher score"
+        found["auc"] = _number(lambda rows: sk.roc_auc_score(truth[rows], score[rows])), words
+    elif p is not None:
+        words = "area under the ROC curve, the mean over classes, each against all others"
+        sums = p / p.sum(1, keepdims=True)
+        of_all = partial(sk.roc_auc_score, multi_class="ovr", average="macro", labels=classes)
+        found["auc"] = _number(lambda rows: of_all(truth[rows], sums[rows])), words
+    if p is not None:
+        log_p = np.log(np.clip(p[np.arange(len(truth)), truth], np.finfo(np.float32).tiny, 1))
+        squares = ((p - np.eye(len(classes))[truth]) ** 2).sum(1) / (2 if len(classes) == 2 else 1)
+        found["log loss"] = lambda rows: float(-log_p[rows].mean()), "minus the mean log probability of what is right"
+        found["brier"] = lambda rows: float(squares[rows].mean()), "squared error of the probabilities"
+    return found
+
+
+def _number(metric: Callable[[Array], object]) -> Metric:
+    """A metric that is not a number where it is not defined: for examples of one class, say."""
+
+    def value(rows: Array) -> float:
+        try:
+            return float(metric(rows))  # type: ignore[arg-type]
+        except ValueError:
+            return math.nan
+
+    return value
+
+
+@record
+class Bin:
+    """Examples whose probability is alike: its mean, how often it was right, its interval, and how many there are."""
+
+    said: float
+    right: float
+    interval: tuple[float, float]
+    count: int
+
+
+def calibration(answers: Labelled, of_said: bool = False, bins: int = 10) -> list[Bin]:
+    """Probabilities beside how often they are right: of the second of two labels, or of the likeliest of more, as of two where `of_said`.
+
+    The bins of [0, 1] are equally wide; those without examples are left out.
+    """
+    p, right = _claimed(answers, of_said)
+    number = np.minimum((p * bins).astype(np.int64), bins - 1)
+    found = []
+    for each in np.unique(number):
+        rows = number == each
+        count, hits = int(rows.sum()), int(right[rows].sum())
+        found.append(Bin(float(p[rows].mean()), hits / count, share_interval(hits, count), count))
+    return found
+
+
+def calibration_error(answers: Labelled) -> float:
+    """The mean distance of a bin's probability from how often it is right, weighted by examples (Guo et al. 2017)."""
+    return sum(each.count * abs(each.said - each.right) for each in calibration(answers, of_said=True)) / len(
+        answers.truth
+    )
+
+
+def _claimed(answers: Labelled, of_said: bool) -> tuple[Array, Array]:
+    """The probability that is claimed for each example, and whether that came true."""
+    p = answers.probabilities
+    assert p is not None
+    if p.shape[1] == 2 and not of_said:
+        return np.clip(p[:, 1], 0, 1), answers.truth == 1
+    return np.clip(p.max(1), 0, 1), p.argmax(1) == answers.truth
+
+
+@record
+class OfClass:
+    """One class: how many examples it has, and its precision and recall, the latter with its interval."""
+
+    name: str
+    count: int
+    precision: float
+    recall: float
+    interval: tuple[float, float]
+
+
+def confusion(answers: Labelled) -> Array:
+    """How many examples of each class (row) are said to be of each (column)."""
+    from sklearn.metrics import confusion_matrix
+
+    matrix: Array = confusion_matrix(answers.truth, answers.said, labels=np.arange(len(answers.names)))
+    return matrix
+
+
+def of_classes(answers: Labelled) -> list[OfClass]:
+    """Every class that has an example, or is said of one."""
+    matrix = confusion(answers)
+    said, there, hits = matrix.sum(0), matrix.sum(1), matrix.diagonal()
+    return [
+        OfClass(
+            name, int(there[k]), hits[k] / max(1, said[k]), hits[k] / max(1, there[k]),
+            share_interval(int(hits[k]), max(1, int(there[k]))),
+        )
+        for k, name in enumerate(answers.names) if there[k] or said[k]
+    ]  # fmt: skip
+
+
+# ------------------------------------------------------------------ numbers
+
+
+def _of_numbers(answers: Measured, resamples: int, seed: int) -> list[Figure]:
+    from sklearn import metrics as sk
+
+    truth, error = answers.truth, answers.said - answers.truth
+    rows_of = answers.truth, answers.said
+    spread = float(np.sqrt(((truth - truth.mean(0)) ** 2).mean()))
+    metrics: dict[str, tuple[Metric, str]] = {
+        "rmse": (
+            lambda rows: float(np.sqrt((error[rows] ** 2).mean())), f"root of the mean squared error; always the mean has {spread:.4g}"
+        ),
+        "mae": (lambda rows: float(np.abs(error[rows]).mean()), "mean distance from what is right"),
+        "median error": (lambda rows: float(np.median(np.abs(error[rows]))), "half of the answers are nearer than this"),
+        "bias": (lambda rows: float(error[rows].mean()), "mean of answer minus truth"),
+    }  # fmt: skip
+    if len(truth) > 1 and spread > 0:
+        r2 = _number(lambda rows: sk.r2_score(*(each[rows] for each in rows_of), force_finite=False))
+        metrics["r2"] = r2, "share of the variance that the answers explain"
+    return [*_with_intervals(metrics, len(truth), resamples, seed)]
+
+
+QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
+
+
+def residuals(answers: Measured) -> dict[str, float]:
+    """Quantiles of answer minus truth, over all numbers."""
+    return dict(zip(map(str, QUANTILES), np.quantile(answers.said - answers.truth, QUANTILES).tolist(), strict=True))

@@ -1,0 +1,130 @@
+"""An evaluation as a picture: confusions and calibration of labels; answers, residuals and their histogram of numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from mai.compiler.evaluating.answers import Labelled, Measured
+from mai.compiler.evaluating.metrics import Bin, confusion
+from mai.compiler.evaluating.report import Evaluation
+from mai.runtime.arrays import Array
+from mai.runtime.show.canvas import ACCENT, INK, QUIET, TEAL, Pyplot, hide_spines, plotting, save_figure
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+NUMBERED, NAMED = 12, 30  # The most classes whose confusions have a number, and a name.
+MOST_DOTS = 5000
+
+
+def draw_evaluation(found: Evaluation, path: Path) -> None:
+    """Draw it into a .png, .svg or .pdf. Raises `ModelError` where matplotlib is not installed."""
+    with plotting() as plt:
+        answers = found.answers
+        figure = (
+            _of_labels(plt, found, answers)
+            if isinstance(answers, Labelled)
+            else _of_numbers(plt, answers, found.target)
+        )
+        figure.suptitle(found.title, fontsize=9)
+        save_figure(figure, path)
+
+
+def _of_labels(plt: Pyplot, found: Evaluation, answers: Labelled) -> Figure:
+    drawn: list[Callable[[Axes], None]] = []
+    if answers.said is not None:
+        drawn.append(lambda axes: _confusions(axes, answers))
+    if found.calibration:
+        drawn.append(lambda axes: _calibration(axes, found.calibration, answers))
+    if answers.score is not None:
+        drawn.append(lambda axes: _scores(axes, answers))
+    figure, panels = plt.subplots(1, len(drawn), figsize=(4.4 * len(drawn), 4.2), layout="constrained", squeeze=False)
+    for draw, axes in zip(drawn, panels[0], strict=True):
+        draw(axes)
+    return figure
+
+
+def _confusions(axes: Axes, answers: Labelled) -> None:
+    """Of each row's examples, the share that is said to be of each column."""
+    matrix = confusion(answers)
+    shares = matrix / np.maximum(1, matrix.sum(1, keepdims=True))
+    axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
+    count = len(answers.names)
+    if count <= NUMBERED:
+        for i, j in np.ndindex(matrix.shape):
+            colour = "white" if shares[i, j] > 0.5 else INK
+            axes.text(j, i, f"{matrix[i, j]:,}", ha="center", va="center", color=colour, fontsize=8)
+    if count <= NAMED:
+        names = [name if len(name) <= 14 else f"{name[:13]}…" for name in answers.names]
+        axes.set_xticks(range(count), names, rotation=90 if max(map(len, names)) > 3 and count > 4 else 0, fontsize=8)
+        axes.set_yticks(range(count), names, fontsize=8)
+    axes.set_xlabel("said")
+    axes.set_ylabel("right")
+    axes.set_title("confusions", fontsize=9)
+
+
+def _calibration(axes: Axes, bins: list[Bin], answers: Labelled) -> None:
+    """How often what has a probability is right, with its interval; the sizes of the dots are the numbers of examples."""
+    said, right = ([getattr(each, name) for each in bins] for name in ("said", "right"))
+    reach = [[each.right - each.interval[0] for each in bins], [each.interval[1] - each.right for each in bins]]
+    axes.plot([0, 1], [0, 1], color=QUIET, linewidth=0.8)
+    axes.errorbar(said, right, yerr=reach, fmt="none", ecolor=QUIET, elinewidth=1)
+    total = sum(each.count for each in bins)
+    axes.scatter(said, right, s=[12 + 150 * each.count / total for each in bins], color=TEAL, zorder=3)
+    of = f"of `{answers.names[1]}`" if len(answers.names) == 2 else "of the likeliest label"
+    axes.set_xlabel(f"probability {of}")
+    axes.set_ylabel("share of examples where it is so")
+    axes.set_xlim(-0.03, 1.03)
+    axes.set_ylim(-0.03, 1.03)
+    axes.set_title("calibration", fontsize=9)
+    hide_spines(axes)
+
+
+def _scores(axes: Axes, answers: Labelled) -> None:
+    """The score of label 1, by what is right."""
+    score = answers.score
+    assert score is not None
+    edges = np.histogram_bin_edges(score, bins=30).tolist()
+    for label, colour in ((0, QUIET), (1, ACCENT)):
+        axes.hist(score[answers.truth == label], edges, color=colour, alpha=0.6, label=answers.names[label])
+    axes.legend(frameon=False, fontsize=8)
+    axes.set_xlabel(f"score of `{answers.names[1]}`")
+    axes.set_ylabel("examples")
+    axes.set_title("scores by what is right", fontsize=9)
+    hide_spines(axes)
+
+
+def _of_numbers(plt: Pyplot, answers: Measured, target: str) -> Figure:
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12.6, 4.2), layout="constrained")
+    truth, said = answers.truth.reshape(-1), answers.said.reshape(-1)
+    some = _some(len(truth))
+    size = float(np.clip(4000 / len(some), 3, 20))
+    ends = [min(truth.min(), said.min()), max(truth.max(), said.max())]
+    left.plot(ends, ends, color=QUIET, linewidth=0.8)
+    left.scatter(truth[some], said[some], s=size, color=INK, alpha=0.5, linewidths=0)
+    left.set_xlabel(f"`{target}`")
+    left.set_ylabel("said")
+    middle.axhline(0, color=QUIET, linewidth=0.8)
+    middle.scatter(said[some], (said - truth)[some], s=size, color=INK, alpha=0.5, linewidths=0)
+    middle.set_xlabel("said")
+    middle.set_ylabel("said minus right")
+    right.hist(said - truth, bins=40, color=TEAL, alpha=0.7)
+    right.axvline(0, color=QUIET, linewidth=0.8)
+    right.set_xlabel("said minus right")
+    right.set_ylabel("numbers")
+    for panel, title in ((left, "answers"), (middle, "residuals"), (right, "residuals, counted")):
+        panel.set_title(title, fontsize=9)
+        hide_spines(panel)
+    return figure
+
+
+def _some(count: int) -> Array:
+    """The places of some numbers, the same for everyone."""
+    if count <= MOST_DOTS:
+        return np.arange(count)
+    return np.random.default_rng(0).choice(count, MOST_DOTS, replace=False)

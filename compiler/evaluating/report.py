@@ -1,0 +1,230 @@
+"""An evaluation as a person reads it, and as json."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from mai.compiler.data.whole_files import WholeFiles
+from mai.compiler.evaluating.answers import Answers, Labelled, columns_of, values_in_words
+from mai.compiler.evaluating.metrics import (
+    Bin,
+    Figure,
+    OfClass,
+    calibration,
+    confusion,
+    figures,
+    of_classes,
+    residuals,
+)
+from mai.compiler.evaluating.subject import Subject
+from mai.runtime.arrays import Array
+from mai.spec.record import record
+
+WORST, CLASSES, CONFUSED = 5, 12, 5
+
+
+@record
+class Worst:
+    """An example that the file answers badly: its row, from 1, what is right, what the file says, and its fields in words."""
+
+    row: int
+    truth: str
+    said: str
+    fields: dict[str, str]
+
+
+@record
+class Evaluation:
+    """All that was found, for a table, a picture and json."""
+
+    title: str
+    target: str
+    objective: str | None
+    answers: Answers
+    figures: list[Figure]
+    classes: list[OfClass]
+    calibration: list[Bin]
+    worst: list[Worst]
+    missing: int
+    notes: tuple[str, ...]
+
+
+def evaluation(
+    subject: Subject, examples: WholeFiles, answers: Answers, data: str, resamples: int, seed: int, worst: int = WORST
+) -> Evaluation:
+    """What answers come to.
+
+    Args:
+        data: what the examples are of, in words.
+        resamples: how often examples are drawn again for intervals.
+        worst: how many of the worst examples are shown.
+    """
+    decided = isinstance(answers, Labelled) and answers.said is not None
+    likely = isinstance(answers, Labelled) and answers.probabilities is not None
+    return Evaluation(
+        f"{subject.model.path.name} on {data}: {len(examples.places):,} examples",
+        subject.target.field,
+        subject.target.objective,
+        answers,
+        figures(answers, resamples, seed),
+        of_classes(answers) if isinstance(answers, Labelled) and decided else [],
+        calibration(answers) if isinstance(answers, Labelled) and likely else [],
+        [_worst(subject, examples, answers, place) for place in worst_places(answers, worst)],
+        examples.missing,
+        examples.notes,
+    )
+
+
+def worst_places(answers: Answers, count: int) -> list[int]:
+    """The places of the worst answers, the worst first; of labels, only wrong ones, the surest first."""
+    if not isinstance(answers, Labelled):
+        far = np.abs(answers.said - answers.truth).max(1)
+        return [int(place) for place in np.argsort(-far, kind="stable")[:count]]
+    if answers.said is None:
+        return []
+    wrong = np.flatnonzero(answers.said != answers.truth)
+    if answers.probabilities is not None:
+        wrong = wrong[np.argsort(answers.probabilities[wrong, answers.truth[wrong]], kind="stable")]
+    return [int(place) for place in wrong[:count]]
+
+
+def _worst(subject: Subject, examples: WholeFiles, answers: Answers, place: int) -> Worst:
+    fields = dict(values_in_words(subject, examples, place))
+    truth, said = _in_words(answers, place)
+    return Worst(int(examples.places[place]) + 1, truth, said, fields)
+
+
+def _in_words(answers: Answers, place: int) -> tuple[str, str]:
+    if not isinstance(answers, Labelled):
+        return _numbers(answers.truth[place]), _numbers(answers.said[place])
+    assert answers.said is not None
+    truth, said = int(answers.truth[place]), int(answers.said[place])
+    likely = "" if answers.probabilities is None else f" ({answers.probabilities[place, said]:.3g})"
+    return answers.names[truth], f"{answers.names[said]}{likely}"
+
+
+def _numbers(values: Array) -> str:
+    text = ", ".join(f"{value:.4g}" for value in values[:4].tolist())
+    return f"{text}, ..." if len(values) > 4 else text
+
+
+# ------------------------------------------------------------------ a table
+
+
+def lines(found: Evaluation) -> Iterator[str]:
+    """What a terminal shows."""
+    yield found.title
+    why = f"as `minimize {found.objective}` compares it" if found.objective is not None else "as was asked for"
+    yield f"compared with `{found.target}`, {why}"
+    if found.missing:
+        yield f"{found.missing:,} examples without a `{found.target}` are left out"
+    yield from (f"note: {note}" for note in found.notes)
+    yield ""
+    yield from aligned(("metric", "value", "95 % interval", ""), [_figure(each) for each in found.figures])
+    if isinstance(found.answers, Labelled):
+        yield from _of_labels(found, found.answers)
+    else:
+        quantiles = residuals(found.answers)
+        yield ""
+        text = ", ".join(f"{float(share):.0%} below {value:.4g}" for share, value in quantiles.items())
+        yield f"answer minus truth: {text}"
+    yield from _worst_lines(found)
+
+
+def _figure(each: Figure) -> tuple[str, ...]:
+    interval = "" if each.interval is None else f"{each.interval[0]:.4g} to {each.interval[1]:.4g}"
+    return each.name, f"{each.value:.4g}", interval, each.words
+
+
+def _of_labels(found: Evaluation, answers: Labelled) -> Iterator[str]:
+    if answers.said is None:
+        yield ""
+        yield "the file gives a score that is no probability, and no label: where it says one or the other is not known"
+        return
+    if answers.probabilities is None:
+        yield ""
+        yield "the file gives no probabilities, which calibration and log loss need: export softmax(...) or sigmoid(...)"
+    yield ""
+    few = (
+        sorted(found.classes, key=lambda each: each.recall)[:CLASSES] if len(found.classes) > CLASSES else found.classes
+    )
+    rows = [
+        (each.name, f"{each.count:,}", f"{each.precision:.3f}", f"{each.recall:.3f}", f"{each.interval[0]:.3f} to {each.interval[1]:.3f}")
+        for each in few
+    ]  # fmt: skip
+    yield from aligned(("class", "examples", "precision", "recall", "95 % interval"), rows)
+    if len(few) < len(found.classes):
+        yield f"... and {len(found.classes) - len(few)} classes that are found more often"
+    mixed = confused(answers)
+    if mixed:
+        yield ""
+        yield "most often taken for another: " + ", ".join(f"{a} for {b} ({n:,})" for a, b, n in mixed)
+
+
+def confused(answers: Labelled) -> list[tuple[str, str, int]]:
+    """The classes that are most often taken for others: the right one, the one that is said, and how often."""
+    matrix = confusion(answers)
+    np.fill_diagonal(matrix, 0)
+    order = np.argsort(-matrix, axis=None, kind="stable")[:CONFUSED]
+    pairs = (np.unravel_index(place, matrix.shape) for place in order)
+    return [(answers.names[i], answers.names[j], int(matrix[i, j])) for i, j in pairs if matrix[i, j]]
+
+
+def _worst_lines(found: Evaluation) -> Iterator[str]:
+    if not found.worst:
+        return
+    yield ""
+    yield "the worst answers"
+    names = list(found.worst[0].fields)
+    shown = names[:6]
+    rows = [(str(w.row), w.truth, w.said, *(w.fields[n] for n in shown)) for w in found.worst]
+    yield from aligned(("example", found.target, "said", *shown), rows)
+
+
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows of words in columns."""
+    table = [head, *rows]
+    widths = [max(len(row[place]) for row in table) for place in range(len(head))]
+    for row in table:
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+# ------------------------------------------------------------------ json
+
+
+def as_json(subject: Subject, found: Evaluation) -> dict[str, Any]:
+    """All of it as plain values; the confusions' rows are what is right, their columns what is said."""
+    answers = found.answers
+    values: dict[str, Any] = {
+        "model": str(subject.model.path),
+        "title": found.title,
+        "target": found.target,
+        "objective": found.objective,
+        "inputs": columns_of(subject),
+        "outputs": {each.output: each.role for each in subject.target.answers},
+        "examples": len(answers.truth),
+        "missing": found.missing,
+        "metrics": {f.name: {"value": f.value, "interval": f.interval, "is": f.words} for f in found.figures},
+        "worst": [asdict(each) for each in found.worst],
+    }
+    if not isinstance(answers, Labelled):
+        return values | {"residuals": residuals(answers)}
+    if answers.said is not None:
+        values |= {"labels": answers.names, "confusion": confusion(answers).tolist()}
+    return values | {
+        "classes": [asdict(each) for each in found.classes],
+        "calibration": [asdict(each) for each in found.calibration],
+    }
+
+
+def write_json(path: Path, subject: Subject, found: Evaluation) -> None:
+    """Into a file."""
+    from mai.runtime.files import write_atomically
+
+    write_atomically(path, (json.dumps(as_json(subject, found), indent=2) + "\n").encode())

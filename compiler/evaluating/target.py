@@ -1,0 +1,167 @@
+"""Which field of the data an export is an answer to, and what each of its results says of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from math import prod
+from typing import Literal
+
+from mai.compiler.evaluating.links import Origins, Slot, compared_results, fields_of_inputs, fields_of_objectives
+from mai.compiler.ir.graph import Value
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.onnx.label_fields import label_fields
+from mai.compiler.program import Program
+from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.record import record
+
+Role = Literal["label", "scores", "score", "value"]
+
+
+@record
+class Answer:
+    """One result of an export, and what it says of the target: its `label`, `scores` for all labels, the `score` of label 1, its `value`."""
+
+    output: str
+    role: Role
+
+
+@record
+class Target:
+    """The field that an export is compared with, its type, and what says so: an objective's text, or None where the user does."""
+
+    field: str
+    type: Type
+    answers: tuple[Answer, ...]
+    objective: str | None
+
+
+def refusal(message: str, help: str | None = None) -> MaiError:
+    """The error where nothing can be compared honestly, to be raised."""
+    return MaiError([Diagnostic("no-target", None, message, help=help)])
+
+
+def find_target(program: Program, export: str, asked: str | None = None, output: str | None = None) -> Target:
+    """What an export's results are compared with.
+
+    It is a field that an objective compares, that the export does not take itself, and that has the type of a result: labels whose
+    classes a result has or tells apart, or numbers of its shape. Of an export that draws, that is no more than a type.
+
+    Args:
+        asked: the field, where the user says it.
+        output: the result, where the user says it.
+
+    Raises:
+        MaiError: `no-target`: there is none, or there are several.
+    """
+    finder = _Finder(program, export, output)
+    fields = [asked] if asked is not None else finder.fields
+    targets = [finder.target(field, asked is not None) for field in fields]
+    fitting = [target for target in targets if target.answers]
+    if len(fitting) == 1:
+        _check_one(fitting[0], export)
+        return fitting[0]
+    if fitting:
+        names = " or ".join(f"`{target.field}`" for target in fitting)
+        raise refusal(f"`{export}` may be compared with {names}", f"say which: --target {fitting[0].field}")
+    raise refusal(*finder.why_none(asked))
+
+
+def _check_one(target: Target, export: str) -> None:
+    """Raise `MaiError` where two results say the same of the target."""
+    roles: dict[Role, str] = {}
+    for answer in target.answers:
+        other = roles.setdefault(answer.role, answer.output)
+        if other != answer.output:
+            message = f"`{other}` and `{answer.output}` of `{export}` may both be an answer to `{target.field}`"
+            raise refusal(message, f"say which: --output {other}")
+
+
+class _Finder:
+    """The fields and results of one export, and what they have to do with each other."""
+
+    def __init__(self, program: Program, export: str, output: str | None) -> None:
+        self.program, self.export, self.graph = program, export, program.exports[export]
+        self.outputs = [pair for pair in self._outputs() if output in (None, pair[0])]
+        if not self.outputs:
+            raise refusal(
+                f"`{export}` gives no `{output}`", f"it gives {', '.join(name for name, _ in self._outputs())}"
+            )
+        self.objectives = {f: text for t in program.trainings for f, text in fields_of_objectives(t).items()}
+        self.types = {name: type_ for training in program.trainings for name, type_ in training.fields.items()}
+        self.taken = set(fields_of_inputs(program, export).values())
+        marks = {name: (name,) for name, type_ in self.types.items() if type_.dtype is DType.INT}
+        self.labels = label_fields(program, export, marks)
+        self.origins = Origins(self.graph)
+        self.compared: dict[str, set[Slot]] = {}
+        for training in program.trainings:
+            for field, slots in compared_results(training).items():
+                self.compared.setdefault(field, set()).update(slots)
+
+    def _outputs(self) -> Iterator[tuple[str, Value]]:
+        return zip(self.graph.output_names, self.graph.outputs, strict=True)
+
+    @property
+    def fields(self) -> Sequence[str]:
+        """Those that an objective compares and the export does not take."""
+        return [name for name in self.objectives if name not in self.taken]
+
+    def target(self, field: str, is_asked: bool) -> Target:
+        """A field with the results that may be an answer to it. Raises `MaiError` for a field that is not there."""
+        if field not in self.types:
+            raise refusal(f"the data of this spec have no `{field}`", f"they have {', '.join(self.types)}")
+        type_ = self.types[field]
+        compared = [(name, value) for name, value in self.outputs if self._is_compared(value, field)]
+        answers = self._answers(compared, field, type_)
+        if is_asked and not answers:
+            answers = self._answers(self.outputs, field, type_)
+        return Target(field, type_, answers, None if is_asked else self.objectives[field])
+
+    def _answers(self, outputs: Sequence[tuple[str, Value]], field: str, type_: Type) -> tuple[Answer, ...]:
+        roles = [(name, self._role(name, value, field, type_)) for name, value in outputs]
+        return tuple(Answer(name, role) for name, role in roles if role is not None)
+
+    def _role(self, name: str, value: Value, field: str, type_: Type) -> Role | None:
+        """What a result says of a field; None for nothing."""
+        given = value.type
+        if type_.dtype is DType.REAL or type_.classes is None:
+            return "value" if given.dtype is not DType.BOOL and _is_alike(given, type_) else None
+        if self.labels.get(name, field) != field or type_.shape:
+            return None
+        if given.dtype is not DType.REAL:
+            fits = not given.shape and (given.classes in (None, type_.classes) or given.dtype is DType.BOOL)
+            return "label" if fits else None
+        if given.shape == (type_.classes,):
+            return "scores"
+        return "score" if _is_alike(given, Type(DType.REAL)) and type_.classes == 2 else None
+
+    def _is_compared(self, value: Value, field: str) -> bool:
+        """Whether training compares what a result is made of with a field, as far as nets say."""
+        slots, compared = self.origins.slots(value), self.compared.get(field, set())
+        return not slots or not compared or bool(slots & compared)
+
+    def why_none(self, asked: str | None) -> tuple[str, str]:
+        """That nothing fits, and what to do."""
+        given = ", ".join(f"`{name}`" for name, _ in self.outputs)
+        if asked is not None:
+            return (
+                f"{given} cannot be compared with `{asked}`: it is no label, score or value of its type",
+                ("name another export: --export; or another field: --target"),
+            )
+        if not self.fields:
+            message = (
+                f"`{self.export}` takes every field that training compares, so nothing says what {given} should be"
+            )
+        else:
+            left = " and ".join(f"`{name}`" for name in self.fields)
+            message = f"training compares {left} with no result like {given}"
+        return message, f"say what it is an answer to: --target {next(iter(self.types), 'FIELD')}"
+
+
+def _is_alike(a: Type, b: Type) -> bool:
+    """Whether two have the same numbers of one example; one number may stand in a list of its own."""
+    return a.shape == b.shape or _numbers(a) == _numbers(b) == 1
+
+
+def _numbers(type_: Type) -> int | None:
+    sizes = [size for size in type_.shape if isinstance(size, int)]
+    return prod(sizes) if len(sizes) == type_.rank else None

@@ -1,0 +1,122 @@
+"""A file of settings, as `config.json`, read by a record: what each field means, and which ones change nothing.
+
+A record has tables: `names` gives a field another name, `fields` has those that decide the spec with the reference's defaults, `words` those
+whose words mean something in the language, `only` those of which some values alone are known, and `nothing` has patterns of those that
+change no result. What is in none of them is an error.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from fnmatch import fnmatchcase
+from pathlib import Path
+from typing import TypeAlias
+
+from mai.runtime.files import plain_file
+from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.family_records import Record
+
+MAX_BYTES = 20_000_000
+MAX_WHOLE = 2**40
+
+Settings: TypeAlias = dict[
+    str, object
+]  # By the names of a record: numbers, switches, lists of numbers, words of the language.
+
+
+def read_json(path: Path) -> dict[str, object]:
+    """The object in a file. Raises `MaiError`, `import-folder`, where there is none."""
+    try:
+        if plain_file(path).stat().st_size > MAX_BYTES:
+            raise ValueError("it is too large")
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise refused("import-folder", f"{path} cannot be read: {error}") from error
+    if not isinstance(content, dict):
+        raise refused("import-folder", f"{path} is no table of settings")
+    return content
+
+
+def refused(slug: str, message: str, help: str | None = None) -> MaiError:
+    """An error about a folder, which has no place in a spec."""
+    return MaiError([Diagnostic(slug, None, message, help=help)])
+
+
+def read_settings(record: Record, content: Mapping[str, object], file: str, ignored: Sequence[str] = ()) -> Settings:
+    """The settings of a file by the record's names; those that it lacks are as the record says.
+
+    Args:
+        file: its name, for messages.
+        ignored: fields that the user says change nothing.
+
+    Raises:
+        MaiError: `config-unknown`, one for each field that is not known, or has a value that is not.
+    """
+    names = record.get("names", {})
+    defaults = {name: values[0] for name, values in record.get("only", {}).items()}
+    defaults |= {name: next(iter(words)) for name, words in record.get("words", {}).items()}
+    settings: Settings = {**defaults, **record.get("fields", {})}
+    said: dict[str, object] = {}
+    mistakes: list[Diagnostic] = []
+    for written, value in _leaves(content):
+        name = names.get(written, written)
+        if written in ignored or _changes_nothing(record, name):
+            continue
+        complaint = _complaint(record, name, value)
+        if complaint is None and said.setdefault(name, value) != value:
+            complaint = f"is {json.dumps(value)[:60]}, which another field says otherwise"
+        if complaint is None:
+            settings[name] = False if value is None else value
+        else:
+            help = f"`--ignore {written}` if it changes no result"
+            mistakes.append(Diagnostic("config-unknown", None, f"{file}: `{written}` {complaint}", help=help))
+    if mistakes:
+        raise MaiError(mistakes)
+    words = record.get("words", {})
+    return settings | {name: words[name][settings[name]] for name in words}
+
+
+def _leaves(content: Mapping[str, object], before: str = "") -> Iterator[tuple[str, object]]:
+    """The fields with those of tables inside by their paths, `rope_scaling.factor`."""
+    for name, value in content.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, f"{before}{name}.")
+        else:
+            yield before + name, value
+
+
+def _changes_nothing(record: Record, name: str) -> bool:
+    return any(fnmatchcase(name, pattern) for pattern in record.get("nothing", ()))
+
+
+def _complaint(record: Record, name: str, value: object) -> str | None:
+    """Why a value is refused; None where it is known."""
+    shown = json.dumps(value)[:60]
+    if name in record.get("words", {}):
+        words = record["words"][name]
+        return None if isinstance(value, str) and value in words else f"is {shown}; known here: {', '.join(words)}"
+    values = record.get("only", {}).get(name)
+    if values is not None:
+        each = value if isinstance(value, list) else [False if value is None else value]
+        known = all(any(v == k and type(v) is type(k) for k in values) for v in each)
+        return None if known else f"is {shown}; known here: {', '.join(json.dumps(v) for v in values)}"
+    if name not in record.get("fields", {}):
+        return f"is {shown}, and nothing is known of it for {record['title']}"
+    return None if _fits(record["fields"][name], value) else f"is {shown}, which is no such value"
+
+
+def _fits(default: object, value: object) -> bool:
+    """Whether a value is of the kind of the default; `false` is a switch, or stands for none of anything."""
+    if default is False or default is True:
+        return value is None or _is_number(value) or (isinstance(value, list) and all(map(_is_number, value)))
+    if isinstance(default, list):
+        return isinstance(value, list) and all(map(_is_number, value))
+    if isinstance(default, int):
+        return value is None or (isinstance(value, int) and not isinstance(value, bool) and _is_number(value))
+    return value is None or (_is_number(value) and not isinstance(value, bool))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, (int, float)) and math.isfinite(value) and abs(value) < MAX_WHOLE

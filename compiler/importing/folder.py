@@ -1,0 +1,81 @@
+"""A folder of a model, as `save_pretrained` writes it: its settings, its tensors, its tokenizer, and what is not read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from mai.compiler.importing.config import read_json, refused
+from mai.compiler.weights.tensor_files import NAMES, PICKLES, weights_file
+
+CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
+TOKENIZER_CONFIG = "tokenizer_config.json"
+# Files that say again what others say, or nothing of what is computed.
+SPARE = (
+    "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model",
+    "README.md", "LICENSE", "LICENSE.txt", "USE_POLICY.md", ".gitattributes", "training_args.bin",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFolder:
+    """What lies in a folder.
+
+    Attributes:
+        path: of the folder.
+        config: what `config.json` says.
+        generation: what `generation_config.json` says; empty where it is not there.
+        weights: the file of tensors, or of their index.
+        has_tokenizer: whether there is a `tokenizer.json`.
+        unread: the names of files that nothing here reads.
+    """
+
+    path: Path
+    config: Mapping[str, object]
+    generation: Mapping[str, object]
+    weights: Path
+    has_tokenizer: bool
+    unread: tuple[str, ...]
+
+
+def read_folder(path: Path) -> ModelFolder:
+    """What lies in a folder.
+
+    Raises:
+        MaiError: `import-folder` where it is no such folder; `weights-pickle` where its weights are pickles alone.
+    """
+    if not path.is_dir():
+        raise refused("import-folder", f"{path} is no folder")
+    if not (path / CONFIG).is_file():
+        help = "a model's folder has config.json and model.safetensors: `model.save_pretrained(FOLDER)` writes them"
+        raise refused("import-folder", f"{path} has no {CONFIG}", help)
+    weights = weights_file(path)
+    if not weights.is_file():
+        _refuse_without_weights(path)
+    generation = path / GENERATION
+    return ModelFolder(
+        path,
+        read_json(path / CONFIG),
+        read_json(generation) if generation.is_file() else {},
+        weights,
+        (path / TOKENIZER).is_file(),
+        _unread(path),
+    )
+
+
+def _refuse_without_weights(path: Path) -> None:
+    pickles = sorted(f.name for f in path.iterdir() if f.suffix.lower() in PICKLES)
+    if pickles:
+        message = f"{path} has {pickles[0]}, a pickle: reading it could run code"
+        raise refused("weights-pickle", message, "`save_pretrained` of today's versions writes .safetensors")
+    raise refused("import-folder", f"{path} has no tensors: none of {', '.join(NAMES)}")
+
+
+def _unread(path: Path) -> tuple[str, ...]:
+    read = {CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG, *NAMES, *SPARE}
+    return tuple(
+        sorted(
+            f.name for f in path.iterdir() if f.name not in read and f.suffix not in (".mai", ".onnx", ".safetensors")
+        )
+    )

@@ -1,0 +1,153 @@
+"""A model's folder becomes a spec: its family's record says what its fields mean, and its rules where its tensors go."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mai.compiler.check import check_text
+from mai.compiler.importing.config import Settings, read_settings, refused
+from mai.compiler.importing.folder import CONFIG, GENERATION, TOKENIZER, ModelFolder, read_folder
+from mai.compiler.importing.render import UnknownModel, render
+from mai.compiler.program import Program
+from mai.compiler.weights.load import plan_assignments
+from mai.compiler.weights.propose import propose_of_family
+from mai.compiler.weights.rules import named_by_rules
+from mai.compiler.weights.tensor_files import TensorFiles
+from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.diagnostics.suggest import closest
+from mai.spec.family_records import Record, family_records
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A spec that was made of a folder.
+
+    Attributes:
+        text: of the spec.
+        title: of the family.
+        exports: their names.
+        numbers: how many the parameters have together.
+        unread: files of the folder that nothing reads.
+    """
+
+    text: str
+    title: str
+    exports: tuple[str, ...]
+    numbers: int
+    unread: tuple[str, ...]
+
+
+def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Imported:
+    """The spec of a model's folder, to be written to `out`. It is checked, and that each tensor goes somewhere.
+
+    Args:
+        ignored: fields of its files that change no result.
+
+    Raises:
+        MaiError: `import-folder` for what is no such folder, `config-unknown` for what no record knows; `weights-mismatch` or
+            `weights-unused` for tensors that are not the family's.
+    """
+    folder = read_folder(path)
+    name, architecture = _family(folder)
+    record = family_records()[name]
+    head = record["architectures"][architecture]
+    settings = _settings(record, folder, ignored)
+    text = _declarations(record, architecture, folder, out, settings | {"head": head})
+    text, program = _with_rules(text, record, folder, out)
+    numbers = sum(math.prod(w.shape) for w in program.weights.values())
+    return Imported(text, record["title"], tuple(program.exports), numbers, folder.unread)
+
+
+def _family(folder: ModelFolder) -> tuple[str, str]:
+    """The record's name and the architecture, by what the config says. Raises `MaiError`, `config-unknown`."""
+    kind, architectures = folder.config.get("model_type"), folder.config.get("architectures")
+    records = {r["model_type"]: (n, r) for n, r in family_records().items() if "model_type" in r}
+    if not isinstance(kind, str) or kind not in records:
+        guess = closest(str(kind), records)
+        help = f"the nearest one known is `{guess}`" if guess else f"known: {', '.join(sorted(records))}"
+        raise refused("config-unknown", f"{CONFIG}: no family is known for `model_type` {str(kind)[:60]!r}", help)
+    name, record = records[kind]
+    first = architectures[0] if isinstance(architectures, list) and architectures else None
+    if first not in record["architectures"]:
+        help = f"known: {', '.join(record['architectures'])}"
+        message = f"{CONFIG}: `architectures` is {str(first)[:60]!r}, which has no spec in this family"
+        raise refused("config-unknown", message, help)
+    return name, str(first)
+
+
+def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Settings:
+    """What both files say; fields of a generation may stand in either. All mistakes are told at once."""
+    generation = family_records()["generation"]
+    grows, own = ({n for t in ("fields", "only", "words") for n in r.get(t, {})} for r in (generation, record))
+    early = {n: v for n, v in folder.config.items() if n in grows}
+    config = {n: v for n, v in folder.config.items() if n in own or n not in grows}
+    mistakes: list[Diagnostic] = []
+    texts = _attempt(generation, early | dict(folder.generation), GENERATION, ignored, mistakes)
+    model = _attempt(record, config, CONFIG, ignored, mistakes)
+    if mistakes:
+        raise MaiError(mistakes)
+    return texts | model | {"ends": _ends(texts["eos_token_id"] or model.get("eos_token_id", False))}
+
+
+def _attempt(
+    record: Record, content: Mapping[str, object], file: str, ignored: Sequence[str], mistakes: list[Diagnostic]
+) -> Settings:
+    """What a file says; what is wrong with it is added to `mistakes`."""
+    try:
+        return read_settings(record, content, file, ignored)
+    except MaiError as error:
+        mistakes += error.diagnostics
+        return {}
+
+
+def _ends(stated: object) -> list[object]:
+    """The tokens that end a text, of one or a list; `false` is none."""
+    return stated if isinstance(stated, list) else [] if stated is False else [stated]
+
+
+def _declarations(record: Record, architecture: str, folder: ModelFolder, out: Path, settings: Settings) -> str:
+    """The text of the spec without its rules."""
+    labels = folder.config.get("id2label")
+    classes = len(labels) if isinstance(labels, Mapping) else 2
+    try:
+        body = render(record, settings, {"classes": classes})
+    except UnknownModel as error:
+        raise refused("config-unknown", f"{CONFIG}: {error}") from error
+    title = f"# {record['title']}, with the weights of transformers' `{architecture}`.\n"
+    return title + _with_tokenizer(body, folder, out)
+
+
+def _with_tokenizer(body: str, folder: ModelFolder, out: Path) -> str:
+    """The declarations with the `data` line that names the tokenizer, where there is one and texts are read."""
+    if not folder.has_tokenizer or "tokens[" not in body:
+        return body
+    consts, _, rest = body.partition("\n\n")
+    path = Path(os.path.relpath(folder.path / TOKENIZER, out.parent)).as_posix()
+    return f'{consts}\n\ndata text: tokens[n] from text(tokenizer = "{path}")\n\n{rest}'
+
+
+def _with_rules(text: str, record: Record, folder: ModelFolder, out: Path) -> tuple[str, Program]:
+    """The text with a `weights from` whose rules the file's tensors fit, and its meaning."""
+    program = _checked(out, text)
+    place = Path(os.path.relpath(folder.weights, out.parent))
+    if ".." in place.parts:
+        raise refused("import-folder", f"{out} is to lie in {folder.path} or above it, beside its weights")
+    with TensorFiles(folder.weights) as files:
+        weights = named_by_rules(program.weights)
+        proposal = propose_of_family(place.as_posix(), weights, files.shapes, record["rules"])
+        text = f"{text}\n{proposal}\n"
+        program = _checked(out, text)
+        assert program.loading is not None
+        plan_assignments(program.loading, weights, files.shapes)
+    return text, program
+
+
+def _checked(out: Path, text: str) -> Program:
+    checked = check_text(out, text)
+    if checked.program is None:
+        raise MaiError(checked.diagnostics)
+    return checked.program

@@ -1,0 +1,290 @@
+"""`mai eval`: what is compared with what, figures beside plain loops, every form of file, and refusals with a reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from mai.compiler.evaluating.answers import Labelled
+from mai.compiler.evaluating.intervals import resampled_intervals, share_interval
+from mai.compiler.evaluating.links import fields_of_inputs
+from mai.compiler.evaluating.metrics import calibration_error, figures
+from mai.compiler.evaluating.target import find_target
+from mai.compiler.program import Program
+from mai.spec.diagnostics import MaiError
+from tests.support.command import invoke
+
+TABLE = """data age: [], kind: class[4], y: class[3] from table("t.csv", missing = keep)
+net logits(age: [], kind: class[4]) -> [3] { return linear(concat([normalise(fill(age))], embed(kind, 3)), 3) }
+train(steps = 30, batch = 32, optimizer = adam(lr = 0.1)) { minimize cross_entropy(logits(age, kind), y) }
+export predict(years: [], kind: class[4]) -> (class[3], [3]) {
+  z = logits(years, kind)
+  return (argmax(z), softmax(z))
+}
+"""
+KINDS, ANSWERS = ("cat", "dog", "emu", ""), ("no", "yes", "perhaps")
+
+
+def table(rows: int, seed: int) -> str:
+    rng = np.random.default_rng(seed)
+    kinds, ages = rng.integers(0, 4, rows), rng.normal(40, 10, rows)
+    answers = np.where(rng.random(rows) < 0.2, rng.integers(0, 3, rows), kinds % 3)
+    lines = [
+        f"{'' if i % 9 == 0 else round(a, 1)},{KINDS[k]},{ANSWERS[y]}"
+        for i, (a, k, y) in enumerate(zip(ages, kinds, answers, strict=True))
+    ]
+    return "age,kind,y\n" + "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A trained run beside its spec and its tables."""
+    folder = tmp_path_factory.mktemp("eval")
+    (folder / "t.mai").write_text(TABLE)
+    (folder / "t.csv").write_text(table(200, 0))
+    (folder / "test.csv").write_text(table(100, 1))
+    done = invoke("train", folder / "t.mai", "--out", folder / "run", "--quiet", "--device", "cpu")
+    assert done.exit_code == 0, done.output
+    return folder / "run"
+
+
+def evaluated(*words: str | Path) -> dict[str, Any]:
+    done = invoke("eval", *words, "--json", "--resamples", "20")
+    assert done.exit_code == 0, done.output
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_table_of_words(run: Path, tmp_path: Path) -> None:
+    """Against what `mai predict` writes for the same rows, of which a plain loop counts."""
+    found = evaluated(run, "--data", run.parent / "test.csv")
+    assert found["target"] == "y" and found["inputs"] == {"years": "age", "kind": "kind"}
+    (tmp_path / "in.csv").write_text((run.parent / "test.csv").read_text().replace("age,", "years,", 1))
+    assert invoke("predict", run / "t.predict.onnx", tmp_path / "in.csv", tmp_path / "out.jsonl").exit_code == 0
+    rows = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+    right = sum(row["y"] == row["predict_0"] for row in rows)
+    assert found["metrics"]["accuracy"]["value"] == right / 100
+    loss = -np.mean([np.log(row[f"predict_1.{row['y']}"]) for row in rows])
+    assert found["metrics"]["log loss"]["value"] == pytest.approx(loss, rel=1e-5)
+    names = found["labels"]
+    counted = [[sum(r["y"] == a and r["predict_0"] == b for r in rows) for b in names] for a in names]
+    assert found["confusion"] == counted and found["missing"] == 0
+    for worst in found["worst"]:
+        row = rows[worst["row"] - 1]
+        assert row["y"] == worst["truth"] != row["predict_0"] and worst["said"].startswith(row["predict_0"])
+
+
+def test_words_and_pictures(run: Path, tmp_path: Path) -> None:
+    """The table that is printed; the picture, and the json beside it; one file alone, without the run's folder."""
+    alone = tmp_path / "alone.onnx"
+    alone.write_bytes((run / "t.predict.onnx").read_bytes())
+    done = invoke(
+        "eval", alone, "--data", run.parent / "test.csv", "--out", tmp_path / "report.svg", "--resamples", "5"
+    )
+    assert done.exit_code == 0, done.output
+    assert "as `minimize cross_entropy(logits(age, kind), y)` compares it" in done.output
+    assert "accuracy" in done.output and "the worst answers" in done.output
+    assert json.loads((tmp_path / "report.json").read_text())["examples"] == 100
+    assert "<svg" in (tmp_path / "report.svg").read_text()[:400]
+
+
+def test_the_rows_that_the_spec_keeps(run: Path) -> None:
+    """Without `--data`: its held-out loss is what the run says of itself."""
+    found = evaluated(run)
+    last = json.loads((run / "metrics.jsonl").read_text().splitlines()[-1])
+    assert found["examples"] == 20
+    assert found["metrics"]["log loss"]["value"] == pytest.approx(last["held-out loss"], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        (("age,kind,y", "age,kind,z"), "no `y`; it has age, kind, z"),
+        (("age,kind,y", "old,kind,y"), "no `age`"),
+        ((",no\n", ",never\n"), "has the label `never`, which this run does not know"),
+        (("y\n", "y\n1,cat,no,9\n"), "row 1 has 4 values"),
+    ],
+)
+def test_what_does_not_fit(run: Path, tmp_path: Path, change: tuple[str, str], said: str) -> None:
+    (tmp_path / "bad.csv").write_text((run.parent / "test.csv").read_text().replace(*change))
+    done = invoke("eval", run, "--data", tmp_path / "bad.csv")
+    assert done.exit_code == 1 and said in done.output
+
+
+def test_rows_without_an_answer_are_left_out_and_told(run: Path, tmp_path: Path) -> None:
+    rows = (run.parent / "test.csv").read_text().splitlines()
+    (tmp_path / "gaps.csv").write_text("\n".join([rows[0], "40,cat,", *rows[1:]]) + "\n")
+    found = evaluated(run, "--data", tmp_path / "gaps.csv")
+    whole = evaluated(run, "--data", run.parent / "test.csv")
+    assert found["missing"] == 1 and found["metrics"] == whole["metrics"]
+    assert [w["row"] for w in found["worst"]] == [w["row"] + 1 for w in whole["worst"]]
+
+
+def trained(folder: Path, text: str) -> Path:
+    (folder / "s.mai").write_text(text)
+    done = invoke("train", folder / "s.mai", "--out", folder / "run", "--quiet", "--device", "cpu")
+    assert done.exit_code == 0, done.output
+    return folder / "run"
+
+
+def test_numbers_in_arrays(tmp_path: Path) -> None:
+    """A vector's errors, from an .npz, by their definitions."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(64, 3)).astype(np.float32)
+    np.savez(tmp_path / "d.npz", x=x, y=x[:, :2] ** 2)
+    run = trained(
+        tmp_path,
+        'data x: [3], y: [2] from npz("d.npz")\n'
+        "net f(x: [3]) -> [2] { return linear(x, 2) }\n"
+        "train(steps = 3, batch = 16) { minimize sum((f(x) - y)^2) }\n"
+        "export predict(x: [3]) -> [2] { return f(x) }\n",
+    )
+    found = evaluated(run, "--data", tmp_path / "d.npz", "--out", tmp_path / "r.svg")
+    from mai.runtime import load
+
+    error = np.asarray(load(run / "s.predict.onnx", providers="cpu")(x=x), np.float64) - x[:, :2] ** 2
+    metrics = {name: each["value"] for name, each in found["metrics"].items()}
+    assert metrics["rmse"] == pytest.approx(np.sqrt((error**2).mean()), rel=1e-5)
+    assert metrics["mae"] == pytest.approx(np.abs(error).mean(), rel=1e-5)
+    assert found["worst"][0]["row"] == int(np.abs(error).max(1).argmax()) + 1
+
+
+def test_a_folder_of_images(tmp_path: Path) -> None:
+    """The names of its folders are the answers; a score of one of two classes has its AUC."""
+    for name, shade in (("dark", 20), ("light", 200)):
+        for k in range(12):
+            (tmp_path / "pictures" / name).mkdir(parents=True, exist_ok=True)
+            Image.new("L", (4, 4), shade + k).save(tmp_path / "pictures" / name / f"{k}.png")
+    run = trained(
+        tmp_path,
+        'data x: [1, 4, 4], y: class[2] from images("pictures")\n'
+        'net score(x: [1, 4, 4]) -> [] { return linear(rearrange(x, "k h w -> (k h w)"), 1)[0] }\n'
+        "train(steps = 40, batch = 8, optimizer = adam(lr = 0.05)) {\n"
+        "  z = score(x)\n  minimize softplus(z) - z * y\n}\n"
+        "export light(picture: [1, 4, 4]) -> [] { return sigmoid(score(picture)) }\n",
+    )
+    found = evaluated(run, "--data", tmp_path / "pictures")
+    assert found["inputs"] == {"picture": "x"} and found["labels"] == ["dark", "light"] and found["examples"] == 24
+    assert found["metrics"]["auc"]["value"] == 1 and found["metrics"]["accuracy"]["interval"][1] == 1
+
+
+# ---------------------------------------------------------------- what is compared with what
+
+HEAD = 'data x: [2], a: [], b: [], y: class[2] from npz("d.npz")\n'
+TWO_TASKS = (
+    HEAD
+    + """net f(x: [2]) -> ([], []) {
+  h = linear(x, 3)
+  return (h[0], softplus(h[1]))
+}
+net g(x: [2]) -> [2] { return linear(x, 2) }
+train(steps = 1) {
+  (m, s) = f(x)
+  minimize ((m - a) / s)^2 + log(s) + cross_entropy(g(x), y)
+}
+export mean(z: [2]) -> [] {
+  (m, s) = f(z)
+  return m
+}
+export spread(x: [2]) -> [] {
+  (m, s) = f(x)
+  return s
+}
+export two(x: [2]) -> ([], []) {
+  (m, s) = f(x)
+  return (m, m + 1)
+}
+export label(x: [2]) -> class[2] { return argmax(g(x)) }
+export all(x: [2]) -> ([], [], [2]) {
+  (m, s) = f(x)
+  return (m, s, softmax(g(x)))
+}
+"""
+)
+
+
+@pytest.mark.parametrize(
+    ("export", "asked", "output", "expected"),
+    [
+        ("mean", None, None, ("a", {"mean": "value"})),
+        ("label", None, None, ("y", {"label": "label"})),
+        ("all", None, "all_2", ("y", {"all_2": "scores"})),
+        ("all", None, "m", ("a", {"m": "value"})),
+        ("spread", "b", None, ("b", {"spread": "value"})),
+        ("all", None, None, "may be compared with `a` or `y`"),
+        ("all", "a", None, ("a", {"m": "value"})),
+        ("two", None, None, "`m` and `two_1` of `two` may both be an answer to `a`"),
+        ("spread", None, None, "training compares `a` and `y` with no result like `spread`"),
+        ("mean", "y", None, ("y", {"mean": "score"})),
+        ("label", "x", None, "cannot be compared with `x`"),
+        ("label", "q", None, "have no `q`"),
+        ("label", None, "q", "gives no `q`"),
+    ],
+)
+def test_the_target(
+    program: Callable[[str], Program], export: str, asked: str | None, output: str | None, expected: Any
+) -> None:
+    """The field that training compares with what the result is made of, as the graphs say; or a reason and a way out."""
+    made = program(TWO_TASKS)
+    if isinstance(expected, str):
+        with pytest.raises(MaiError) as error:
+            find_target(made, export, asked, output)
+        assert expected in error.value.diagnostics[0].message
+        return
+    target = find_target(made, export, asked, output)
+    assert (target.field, {each.output: each.role for each in target.answers}) == expected
+    assert fields_of_inputs(made, "mean") == {"z": "x"}
+
+
+def test_what_draws_has_no_right_answer(tmp_path: Path) -> None:
+    run = trained(
+        tmp_path,
+        "data x: [2] from moons()\n"
+        "net f(x: [2]) -> [2] { return linear(x, 2) }\n"
+        "train(steps = 1) { minimize sum((f(x) - x)^2) }\n"
+        "export sample() -> [2] {\n  z ~ normal([2])\n  return f(z)\n}\n",
+    )
+    done = invoke("eval", run, "--data", tmp_path / "d.npz")
+    assert done.exit_code == 1 and "draws what it gives" in done.output
+
+
+# ---------------------------------------------------------------- figures
+
+
+def test_intervals_hold_as_often_as_they_say() -> None:
+    """Exact shares are in theirs in at least 95 % of all tests; those by resampling nearly so, on parts of many examples, too."""
+    rng = np.random.default_rng(0)
+    shares = [share_interval(int(rng.binomial(30, 0.8)), 30) for _ in range(300)]
+    assert np.mean([low <= 0.8 <= high for low, high in shares]) >= 0.95
+    covered = []
+    for seed in range(100):
+        values = rng.normal(1, 2, 8000)
+        low, high = resampled_intervals({"m": lambda rows, v=values: v[rows].mean()}, len(values), 100, seed)["m"]
+        covered.append(low <= 1 <= high)
+        assert (high - low) / 2 == pytest.approx(1.96 * 2 / np.sqrt(8000), rel=0.4)
+    assert np.mean(covered) > 0.85
+
+
+def test_figures_of_labels() -> None:
+    """By their definitions: AUC by counting pairs, calibration by Guo's bins; what one class alone does not define is left out."""
+    truth, p = np.array([0, 0, 1, 1, 1]), np.array([0.1, 0.62, 0.4, 0.8, 0.9])
+    answers = Labelled(truth, (p > 0.5).astype(int), ("a", "b"), np.stack([1 - p, p], 1), p)
+    found = {each.name: each for each in figures(answers, 20)}
+    pairs = [(p[i] > p[j]) for i in (2, 3, 4) for j in (0, 1)]
+    assert found["auc"].value == pytest.approx(np.mean(pairs)) and found["accuracy"].value == 3 / 5
+    assert found["f1"].value == pytest.approx(2 / 3) and found["balanced accuracy"].value == pytest.approx(
+        (1 / 2 + 2 / 3) / 2
+    )
+    assert found["brier"].value == pytest.approx(np.mean((p - truth) ** 2))
+    bins = {9: [0.9, 0.9], 6: [0.62, 0.6], 8: [0.8]}
+    right = {9: [1, 1], 6: [0, 0], 8: [1]}
+    expected = sum(abs(sum(bins[k]) - sum(right[k])) for k in bins) / 5
+    assert calibration_error(answers) == pytest.approx(expected)
+    alone = Labelled(truth[2:], answers.said[2:] if answers.said is not None else None, ("a", "b"), None, p[2:])
+    assert {each.name for each in figures(alone, 5)} == {"accuracy", "balanced accuracy", "f1"}

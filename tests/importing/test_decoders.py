@@ -1,0 +1,116 @@
+"""Folders of decoders become specs that compute what transformers computes, and go on with the same tokens."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from mai.compiler.check import check
+from mai.compiler.compile_options import CompileOptions, Trained
+from mai.compiler.compiling import compile_all
+from mai.compiler.importing.importing import import_folder
+from mai.compiler.onnx.export import export
+from mai.compiler.program import Program
+from mai.compiler.training.initial_weights import load_weights
+from mai.runtime import load
+from tests.support.model_folders import DECODERS, VOCAB, save
+from tests.support.tokenizers import word_tokenizer
+from tests.support.zoo import tokens
+
+QUICK = {"gpt2", "llama"}
+NAMES = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in DECODERS]
+TOLERANCE = 1e-4
+MAX_LINES = 80
+
+
+def imported(folder: Path) -> Program:
+    """The program of a folder's spec, which is short and sound."""
+    spec = folder / "model.mai"
+    text = import_folder(folder, spec).text
+    assert len(text.splitlines()) < MAX_LINES
+    spec.write_text(text, encoding="utf-8")
+    checked = check(spec)
+    assert checked.program is not None
+    assert checked.diagnostics == []
+    return checked.program
+
+
+def greedy(model: object, prompt: np.ndarray, count: int) -> list[int]:
+    """The likeliest tokens after a prompt, each found from the whole text."""
+    text = torch.from_numpy(prompt)[None]
+    with torch.inference_mode():
+        for _ in range(count):
+            text = torch.cat([text, model(text).logits[:, -1].argmax(-1, keepdim=True)], -1)  # type: ignore[operator]
+    return text[0].tolist()
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> None:
+    model = DECODERS[name].make()
+    save(model, tmp_path)
+    program = imported(tmp_path)
+    trained = Trained(load_weights(program, None)[0])
+    x = np.minimum(tokens(3, 23), VOCAB - 1)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(x)).logits.numpy()
+    found = load(export(program, "predict", trained, tmp_path).path, providers="cpu")(x=x)
+    assert expected.std() > 0.1
+    np.testing.assert_allclose(found, expected, atol=TOLERANCE * max(1, np.abs(expected).max()), rtol=0)
+    grow = load(export(program, "generate", trained, tmp_path).path, providers="cpu")
+    prompts = [x[0, :11], x[1, :2], x[2, :6]]
+    together = grow(prompt=prompts, count=12, temperature=0.0, stop=-1)
+    for prompt, row in zip(prompts, together, strict=True):
+        wanted = greedy(model, prompt, 12)
+        assert row.tolist() == wanted
+        assert grow(prompt=prompt[None], count=12, temperature=0.0, stop=-1)[0].tolist() == wanted
+
+
+@pytest.mark.parametrize(("kind", "name"), [("LlamaModel", "encode"), ("LlamaForSequenceClassification", "classify")])
+def test_other_heads(kind: str, name: str, tmp_path: Path) -> None:
+    case = replace(DECODERS["llama"], model=kind)
+    model = case.make()
+    model.config.pad_token_id = None
+    save(model, tmp_path)
+    program = imported(tmp_path)
+    x = np.minimum(tokens(1, 13), VOCAB - 1)
+    with torch.inference_mode():
+        expected = model(torch.from_numpy(x))[0].numpy()
+    found = load(export(program, name, Trained(load_weights(program, None)[0]), tmp_path).path, providers="cpu")(x=x)
+    np.testing.assert_allclose(found, expected, atol=TOLERANCE * max(1, np.abs(expected).max()), rtol=0)
+
+
+def test_several_files_of_bfloat16(tmp_path: Path) -> None:
+    model = DECODERS["llama"].make().bfloat16()
+    save(model, tmp_path, shard="20KB")
+    assert (tmp_path / "model.safetensors.index.json").exists()
+    program = imported(tmp_path)
+    weights = load_weights(program, None)[0]
+    assert np.array_equal(weights["logits.token"], model.model.embed_tokens.weight.detach().float().numpy())
+
+
+def test_what_a_generation_says_and_its_tokenizer(tmp_path: Path) -> None:
+    """Defaults of the export, several ends, and texts that get the tokenizer's special tokens."""
+    save(DECODERS["llama"].make(), tmp_path)
+    said = {
+        "do_sample": True,
+        "temperature": 0.7,
+        "top_k": 7,
+        "top_p": 0.9,
+        "eos_token_id": [3, 5],
+        "max_new_tokens": 9,
+    }
+    (tmp_path / "generation_config.json").write_text(json.dumps({**said, "repetition_penalty": 1.2}))
+    (tmp_path / "tokenizer.json").write_text(word_tokenizer("<s> $A"))
+    program = imported(tmp_path)
+    assert "temperature: real = 0.7, top_k: int = 7, top_p: real = 0.9, stop: token = 3" in program.source.text
+    assert "until stop or 5 {" in program.source.text
+    assert "penalise(logits(x)[-1], x, 1.2) / temperature" in program.source.text
+    compile_all(program, ["generate"], None, tmp_path, CompileOptions(step=False))
+    text = load(tmp_path / "model.generate.onnx", providers="cpu")(prompt="red fish", count=0)
+    assert text == "red fish"
+    assert load(tmp_path / "model.generate.onnx", providers="cpu").manifest.special_tokens

@@ -1,0 +1,116 @@
+"""The records of families: their defaults are the reference's, and they know each of its fields; what they do not know is refused."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mai.compiler.importing.config import read_settings
+from mai.compiler.importing.render import number_text, turns_text
+from mai.spec.diagnostics import MaiError
+from mai.spec.family_records import family_records
+from tests.support.command import invoke
+from tests.support.model_folders import DECODERS, save
+
+RECORDS = {name: record for name, record in family_records().items() if "reference" in record}
+
+
+@pytest.mark.parametrize("name", RECORDS)
+def test_what_a_record_says_is_what_the_reference_says(name: str) -> None:
+    library = pytest.importorskip("transformers", reason="transformers is not installed")
+    record, config = RECORDS[name], getattr(library, RECORDS[name]["reference"])()
+    assert record["model_type"] == config.model_type
+    settings = read_settings(record, {}, "config.json")
+    for field, value in record["fields"].items():
+        if value is False or value == [] or not hasattr(config, field):
+            continue
+        expected = getattr(config, field)
+        words = record.get("words", {}).get(field)
+        assert settings[field] == (words[expected] if words else expected), field
+    stated = json.loads(json.dumps(config.to_dict()))
+    read_settings(record, stated, "config.json")
+    for architecture in record["architectures"]:
+        assert hasattr(library, architecture)
+
+
+def refusals(content: dict[str, Any]) -> list[str]:
+    with pytest.raises(MaiError) as caught:
+        read_settings(RECORDS["llama"], content, "config.json")
+    assert {d.slug for d in caught.value.diagnostics} == {"config-unknown"}
+    return [d.message for d in caught.value.diagnostics]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"new_trick": 3}, "config.json: `new_trick` is 3, and nothing is known of it for Llama"),
+        ({"hidden_act": "xielu"}, '`hidden_act` is "xielu"; known here: silu'),
+        (
+            {"rope_scaling": {"rope_type": "yarn", "factor": 4.0}},
+            '`rope_scaling.rope_type` is "yarn"; known here: "default"',
+        ),
+        ({"hidden_size": "32 }\nconst a = 1"}, "`hidden_size` is "),
+        ({"hidden_size": 3.5}, "`hidden_size` is 3.5, which is no such value"),
+        ({"rms_norm_eps": float("nan")}, "`rms_norm_eps` is NaN"),
+        ({"rope_theta": 1e4, "rope_parameters": {"rope_theta": 5e4}}, "is 50000.0, which another field says otherwise"),
+        ({"head_dim": True, "sliding_window": "yes"}, '`sliding_window` is "yes"'),
+    ],
+)
+def test_what_is_not_known_is_refused(content: dict[str, Any], message: str) -> None:
+    assert message in refusals(content)[-1]
+
+
+def test_all_that_is_not_known_is_told_at_once() -> None:
+    assert len(refusals({"a": 1, "b": {"c": [2]}, "vocab_size": 5})) == 2
+
+
+@pytest.mark.parametrize(
+    ("values", "text"),
+    [
+        ([0, 0, 0], "false"),
+        ([1, 1], "true"),
+        ([0, 1, 0, 1], "i % 2 == 1"),
+        ([1, 1, 1, 0, 1, 1, 1, 0], "i % 4 != 3"),
+        ([1, 1, 1, 0, 0], "i < 3"),
+        ([0, 0, 0, 1, 1], "i >= 3"),
+        ([0, 1, 1, 0, 0, 1], "i == 1 or i == 2 or i == 5"),
+    ],
+)
+def test_turns(values: list[int | str], text: str) -> None:
+    assert turns_text(values, 1) == text
+    found = [eval(text.replace("true", "True").replace("false", "False"), {"i": i}) for i in range(len(values))]
+    assert found == [v == 1 for v in values]
+
+
+def test_numbers() -> None:
+    assert [number_text(x) for x in (1e-5, 1e-12, 10000.0, 0.5, 3, 1e20)] == [
+        "1e-5",
+        "1e-12",
+        "10000",
+        "0.5",
+        "3",
+        "1e20",
+    ]
+
+
+def test_the_command(tmp_path: Path) -> None:
+    folder = tmp_path / "small"
+    save(DECODERS["llama"].make(), folder, new_trick=3)
+    said = invoke("import", folder)
+    assert said.exit_code == 1
+    assert "`new_trick` is 3" in said.stderr
+    assert "--ignore new_trick" in said.stderr
+    said = invoke("import", folder, "--ignore", "new_trick")
+    assert said.exit_code == 0
+    assert "small.mai, 44 lines: Llama" in said.stdout
+    assert invoke("import", folder, "--ignore", "new_trick").exit_code == 2
+    outside = invoke("import", folder, "--ignore", "new_trick", "--out", tmp_path / "b" / "m.mai")
+    assert "is to lie in" in outside.stderr
+    assert invoke("import", folder, "--ignore", "new_trick", "--out", tmp_path / "m.mai").exit_code == 0
+    assert 'weights from "small/model.safetensors"' in (tmp_path / "m.mai").read_text()
+    assert "is no folder" in invoke("import", tmp_path / "nothing").stderr
+    (folder / "model.safetensors").rename(folder / "model.bin")
+    assert "a pickle" in invoke("import", folder, "--force").stderr

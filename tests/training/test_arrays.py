@@ -1,0 +1,173 @@
+"""Arrays of numpy's files: archives and plain arrays, whole and damaged; those of a large one stay in the file until a batch asks for them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mai.compiler.check import check, misfits
+from mai.compiler.data import array_files
+from mai.compiler.data.batches import Dataset, load
+from mai.compiler.data.rows import Chosen, FileRows, Words, change, join, limits
+from mai.compiler.data.sources.arrays import Arrays
+from mai.compiler.data.sources.npz import Npz
+from mai.compiler.data.splits import GroupSplit, TimeSplit
+from mai.compiler.ir.types import DType, Type
+from mai.spec.diagnostics import MaiError
+
+X, Y = np.random.default_rng(0).normal(size=(50, 2)), np.arange(50) % 3
+FIELDS = {"x": Type(DType.REAL, shape=(2,)), "y": Type(DType.INT, classes=3)}
+ONE = {"x": Type(DType.REAL, shape=(2,))}
+
+
+def refused(source: Arrays, folder: Path, fields: dict[str, Type] = FIELDS) -> str:
+    with pytest.raises(MaiError) as caught:
+        load(source, fields, 0, folder)
+    (diagnostic,) = caught.value.diagnostics
+    assert diagnostic.slug in ("data-bad", "data-missing")
+    return diagnostic.message
+
+
+def same(a: Dataset, b: Dataset) -> bool:
+    """Whether the batches and the held-out examples of two are equal, their types too."""
+    pairs = [(a.batch(step, 7), b.batch(step, 7)) for step in range(12)]
+    assert a.validation is not None and b.validation is not None
+    pairs.append(({n: r[:] for n, r in a.validation.items()}, {n: r[:] for n, r in b.validation.items()}))
+    return all(np.array_equal(p[n], q[n]) and p[n].dtype == q[n].dtype for p, q in pairs for n in p)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    np.savez(tmp_path / "a.npz", x=X, y=Y, when=Y * 1.5, unused=X)
+    np.save(tmp_path / "x.npy", X)
+    np.save(tmp_path / "y.npy", Y)
+    return tmp_path
+
+
+@pytest.mark.parametrize("limit", [1 << 27, 0])
+@pytest.mark.parametrize(
+    ("x", "y"), [(X, Y), (X.astype(">f4"), Y.astype("u1")), (X.astype("f2"), Y.astype(bool)), ((9 * X).astype("i1"), Y)]
+)
+def test_plain_arrays_are_as_an_archive(
+    x: np.ndarray, y: np.ndarray, limit: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(array_files, "IN_MEMORY", limit)
+    np.savez(tmp_path / "a.npz", x=x, y=y)
+    np.save(tmp_path / "x.npy", x)
+    np.save(tmp_path / "y.npy", y)
+    plain, archive = (load(Arrays(path=p), FIELDS, 3, tmp_path) for p in (("x.npy", "y.npy"), "a.npz"))
+    assert same(plain, archive) and same(archive, load(Npz(path="a.npz"), FIELDS, 3, tmp_path))
+    order = np.argsort(archive.batch(0, 45)["x"][:, 0])
+    held_out = archive.validation
+    assert held_out is not None
+    both = np.concatenate([archive.batch(0, 45)["x"][order], held_out["x"][:]])
+    assert sorted(both[:, 0].tolist()) == sorted(x.astype(np.float32)[:, 0].tolist())
+
+
+def test_parts_are_joined_in_the_order_of_their_names(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for part in range(3):
+        np.save(folder / f"x-{part}.npy", X[part * 20 : part * 20 + 20])
+    for limit in (1 << 27, 0):
+        monkeypatch.setattr(array_files, "IN_MEMORY", limit)
+        parts = load(Arrays(path=("x-*.npy", "y.npy")), FIELDS, 0, folder)
+        assert same(parts, load(Arrays(path="a.npz"), FIELDS, 0, folder))
+
+
+def test_one_array_is_the_one_field(folder: Path) -> None:
+    np.save(folder / "features.npy", X)
+    assert load(Arrays(path="features.npy"), ONE, 0, folder).count == 45
+    assert "the data has no `x`; it has features, y" in refused(Arrays(path=("features.npy", "y.npy")), folder)
+
+
+def test_small_numbers_stay_small_until_a_batch(tmp_path: Path) -> None:
+    np.save(tmp_path / "x.npy", np.full((40, 2), 200, np.uint8))
+    data = load(Arrays(path="x.npy"), ONE, 0, tmp_path)
+    assert data.validation is not None
+    assert data.batch(0, 4)["x"].dtype == np.float32 and data.batch(0, 4)["x"][0, 0] == 200
+    assert data.validation["x"].rows.rows.dtype == np.uint8  # type: ignore[attr-defined]
+
+
+def test_splits_look_at_an_array(folder: Path) -> None:
+    data = load(Arrays(path="a.npz", split=TimeSplit(column="when", share=0.3)), FIELDS, 0, folder)
+    assert data.validation is not None and data.count == 34
+    assert set(data.validation["y"][:].tolist()) == {2} and set(data.batch(0, 34)["y"].tolist()) == {0, 1}
+    told = "the split looks at `who`, which needs to be an array of one number an example"
+    assert told in refused(Arrays(path="a.npz", split=GroupSplit(column="who")), folder)
+
+
+def cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-9])
+
+
+def by_columns(path: Path) -> None:
+    np.save(path, np.asfortranarray(X))
+
+
+DAMAGED: list[tuple[Callable[[Path], object], str]] = [
+    (cut, "x.npy has been cut: its header says 800 bytes, 791 are there"),
+    (lambda p: p.write_bytes(b"no array"), "x.npy is not a numpy .npy file: "),
+    (lambda p: p.write_bytes(b""), "x.npy is not a numpy .npy file: "),
+    (lambda p: np.save(p, np.array([{"a": 1}] * 50)), "x.npy is not an array of numbers: it holds object"),
+    (lambda p: np.save(p, np.array(["a"] * 50)), "x.npy is not an array of numbers: it holds <U1"),
+    (lambda p: np.save(p, X[:49]), "these have {'x': 49, 'y': 50}"),
+    (lambda p: np.save(p, np.float32(1)), "need one common number of examples"),
+    (lambda p: np.save(p, np.where(X > 2, np.nan, X)), "`x` holds values that are not finite (NaN or infinite)"),
+    (by_columns, "x.npy lies column by column, so that its rows cannot be read one by one"),
+]
+
+
+@pytest.mark.parametrize(("damage", "told"), DAMAGED, ids=[told[:40] for _, told in DAMAGED])
+def test_damaged_arrays_are_told(
+    damage: Callable[[Path], object], told: str, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(array_files, "IN_MEMORY", 0)
+    damage(folder / "x.npy")
+    assert told in refused(Arrays(path=("x.npy", "y.npy")), folder)
+
+
+def test_a_small_array_may_lie_column_by_column(folder: Path) -> None:
+    by_columns(folder / "x.npy")
+    assert same(load(Arrays(path=("x.npy", "y.npy")), FIELDS, 0, folder), load(Arrays(path="a.npz"), FIELDS, 0, folder))
+
+
+def test_a_file_that_becomes_shorter_is_told(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(array_files, "IN_MEMORY", 0)
+    data = load(Arrays(path="x.npy"), ONE, 0, folder)
+    cut(folder / "x.npy")
+    with pytest.raises(MaiError, match=r"x\.npy has become shorter"):
+        data.batch(0, 45)
+
+
+def test_check_knows_the_shapes(folder: Path) -> None:
+    (folder / "s.mai").write_text(
+        'data x: [3], y: class[3] from arrays(["x.npy", "y.npy"])\ntrain(steps = 1) { minimize sum(linear(x, 1)^2) }\n'
+    )
+    program = check(folder / "s.mai").program
+    assert program is not None
+    assert [d.message for d in misfits(program)] == ["`x` is [3] in the spec and [2] in the data"]
+
+
+def test_rows_of_a_file_are_those_of_the_array(tmp_path: Path) -> None:
+    array = np.arange(600, dtype="<i2").reshape(100, 2, 3)
+    (tmp_path / "rows").write_bytes(b"head" + array.tobytes())
+    rows = FileRows(tmp_path / "rows", array.dtype, array.shape, 4)
+    numbers = np.random.default_rng(0).integers(0, 100, 40)
+    for key in (
+        slice(None),
+        slice(3, 77),
+        slice(2, 50, 7),
+        slice(90, 500),
+        slice(5, 5),
+        numbers,
+        numbers.astype(np.uint32),
+    ):
+        np.testing.assert_array_equal(rows[key], array[key])
+        np.testing.assert_array_equal(join([rows, rows])[key] if not isinstance(key, slice) else array[key], array[key])  # type: ignore[index]
+    np.testing.assert_array_equal(Chosen(rows, numbers)[3:9], array[numbers[3:9]])
+    halves = change(rows, lambda a: a / 2)
+    assert limits(rows) == (0, 599) and limits(halves) == (0, 299.5) and halves.shape == (100, 2, 3)
+    both = join([Words.of(np.array(["b", "a"])), Words.of(np.array(["c", "a"]))])
+    assert isinstance(both, Words) and [both.names[i] for i in both.numbers[:]] == ["b", "a", "c", "a"]

@@ -1,0 +1,123 @@
+"""`mai new --data`: the spec for a table is sound, takes what can be learnt from, and says what it leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from pyarrow import csv
+
+from mai.compiler.check import check
+from mai.compiler.data.batches import load
+from mai.compiler.data.label_names import in_order
+from mai.compiler.data.tables.header import name_columns
+from mai.compiler.drafting.draft import draft
+from mai.runtime.inputs.labels import labels_to_numbers
+from mai.runtime.model.manifest import Port
+from mai.spec.diagnostics import MaiError
+from tests.support.command import invoke
+
+Row = Callable[[int], str]
+TABLES: dict[str, tuple[str, Row, str, int]] = {
+    "constant": ("a,k,y", lambda i: f"{i * 7 % 13}.5,5,{'ab'[i % 2]}", "# Left out: k: it is always 5.", 2),
+    "empty": ("a,e,y", lambda i: f"{i * 7 % 13}.5,,{'ab'[i % 2]}", "# Left out: e: it is empty.", 2),
+    "numbering": ("id,a,y", lambda i: f"{i + 1},{i * 7 % 13}.5,{'ab'[i % 2]}", "id: it numbers the rows", 2),
+    "names": ("name,a,y", lambda i: f"n{i},{i * 7 % 13}.5,{i * 1.5}", "all of its words differ", 2),
+    "target missing": ("a,y", lambda i: f"{i * 7 % 13}.5,{['a', 'b', '', 'c'][i % 4]}", "needs = y", 2),
+    "number missing": ("a,y", lambda i: f"{i * 7 % 13}.5,{'' if i % 4 == 0 else i * 1.5}", "needs = y", 2),
+    "unicode": ("größe,名前,σ²,y", lambda i: f"{i * 1.5},{i % 3}.2,{i % 7}.1,{'äö'[i % 2]}", "[größe, 名前, σ]", 4),
+    "words of the language": (
+        "else,fill,missing,concat,f,z,guess,numbers,seed,y",
+        lambda i: ",".join([*(f"{i * k % 11}.5" for k in range(1, 10)), "xy"[i % 2]]),
+        "f_([else_, fill, missing, concat, f, z, guess, numbers, seed_])",
+        10,
+    ),
+    "words called as functions": (
+        "concat,linear,mlp,y", lambda i: f"{'uv'[i % 2]},{'pqr'[i % 3]},{'st'[i % 5 % 2]},{i * 1.5}", "one_hot(linear_, 3)", 4,
+    ),
+    "labels from 1": ("a,y", lambda i: f"{i * 1.5},{i % 3 + 1}", "words = y", 2),
+    "labels and words": ("a,y", lambda i: f"{i * 1.5},{['1', '2', 'x'][i % 3]}", "words = y", 2),
+    "money": ("a,y", lambda i: f'"${i + 1},234.50",{i % 2}', "class[2], a: []", 2),
+    "dates": ("date,a,y", lambda i: f"{'' if i % 5 == 0 else f'2024-01-{i % 28 + 1:02d}'},{i % 3},{i * 1.5}", "date(fill(date_))", 3),
+    "target in a vector": ("x0,x1,x2", lambda i: f"{i * 1.5},{i % 3},{i * 2.5}", "f([x0, x2])", 3),
+    "words in a vector": ("g0,g1,x0,x1,y", lambda i: f"{'ab'[i % 2]},{'cd'[i % 2]},{i * 2.5},{i % 3},{i % 2}", "x: [2], g0: class[2]", 4),
+    "many words": ("c,a,y", lambda i: f"c{i % 25},{i % 7},{i * 1.5}", "embed(c, 8)", 3),
+    "bools": ("a,b,y", lambda i: f"{i % 7}.5,{i % 2 == 0},{i % 3 == 0}", "b: class[2]", 3),
+    "not finite": ("a,b,y", lambda i: f"{i % 7}.5,{'inf' if i == 3 else i * 2.5},{i % 2}", "values that are not finite", 2),
+    "two rows": ("a,y", lambda i: f"{i},{i + 3}.5" if i < 2 else "", "2 rows", 2),
+    "alike": ("a.b,a b,y", lambda i: f"{i % 7},{i * 2.5},{i % 2}", "[a_b, a_b_2]", 3),
+}  # fmt: skip
+
+
+def written(folder: Path, head: str, row: Row) -> Path:
+    path = folder / "t.csv"
+    path.write_text(head + "\n" + "".join(row(i) + "\n" for i in range(60) if row(i)), encoding="utf-8")
+    return path
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_the_spec_of_a_table_is_sound_and_reads_it(name: str, tmp_path: Path) -> None:
+    head, row, said, fields = TABLES[name]
+    target = "x1" if name == "target in a vector" else "y"
+    text = draft(written(tmp_path, head, row), tmp_path, target)
+    assert said in text and len(text.splitlines()) <= 40
+    (tmp_path / "m.mai").write_text(text)
+    checked = check(tmp_path / "m.mai")
+    assert checked.program is not None and not checked.diagnostics, checked.diagnostics
+    training = checked.program.trainings[0]
+    assert len(training.fields) == fields
+    load(training.data, training.fields, 0, tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("head", "row", "message"),
+    [("a,y", lambda i: f"{i},1", "always 1"), ("y,k", lambda i: f"{i * 1.5},1", "no column that `y` could be predicted"),
+     ("a,x", lambda i: f"{i},{i}", "has no column `y`"), ("a,y", lambda i: f"{i},w{i}", "all of its words differ"),
+     ("a,mean,y", lambda i: f"{i},,", "it is empty")],
+)  # fmt: skip
+def test_what_cannot_be_learnt_is_refused(head: str, row: Row, message: str, tmp_path: Path) -> None:
+    with pytest.raises(MaiError, match=message):
+        draft(written(tmp_path, head, row), tmp_path, "y")
+
+
+def test_a_newcomer_goes_from_a_table_to_predictions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Labels are what the table says, 3, 7 and 10; rows without a label, and words that nobody knows, do no harm."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    label, gap = rng.integers(0, 3, 300), rng.integers(0, 9, 300)
+    rows = [
+        f"{k - 1 + 0.1 * e:.3f},{'uvw'[k] if g else ''},{[3, 7, 10][k] if g < 8 else ''}"
+        for k, e, g in zip(label, rng.normal(size=300), gap, strict=True)
+    ]
+    Path("t.csv").write_text("\n".join(["a,c,y", *rows]))
+    for words in (
+        "new --data t.csv --target Y",
+        "train t.mai --steps 300 --quiet --out run",
+        "predict run/t.predict.onnx t.csv out.csv",
+    ):
+        done = invoke(*words.split())
+        assert done.exit_code == 0, done.output
+    out = csv.read_csv("out.csv")
+    truth = np.array(label)
+    guess = np.array([[3, 7, 10].index(each) for each in out["y_predicted"].to_pylist()])
+    assert (guess == truth).mean() > 0.95
+    assert [name for name in out.column_names if name.startswith("probability")] == [
+        "probability.3",
+        "probability.7",
+        "probability.10",
+    ]
+    assert pa.types.is_floating(out["probability.3"].type)
+
+
+def test_names_that_are_numbers_are_in_their_order_and_named_by_them() -> None:
+    assert in_order({"10", "3", "7"}) == ["3", "7", "10"] and in_order({"b", "10"}) == ["10", "b"]
+    port = Port(name="q", kind="input", dtype="int64", shape=[], classes=3, minimum=0, maximum=2)
+    assert labels_to_numbers(port, ["3", "7", "10"], "10, 3") == "2, 0"
+
+
+def test_columns_get_names_that_a_spec_may_have() -> None:
+    written = ["else", "a b", "a.b", "a_b", "x²y", "1st", "seed"]
+    assert [*name_columns(Path("t"), written)] == ["else_", "a_b_2", "a_b_3", "a_b", "x_y", "_1st", "seed_"]
