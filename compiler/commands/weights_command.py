@@ -42,7 +42,8 @@ def map_weights(
     with TensorFiles(weights) as files:
         place, folder = files.path.resolve(), file.resolve().parent
         named = place.relative_to(folder).as_posix() if place.is_relative_to(folder) else place.name
-        proposal = propose(named, named_by_rules(checked.program.weights), files.shapes)
+        weights_ = named_by_rules(checked.program.weights)
+        proposal = propose(named, weights_, files.shapes, checked.program.constants)
     say(str(proposal))
     if not place.is_relative_to(folder):
         say(f"{weights} lies outside {folder}: put it there, or name it with --weights", err=True)

@@ -111,6 +111,8 @@ def _fits(default: object, value: object) -> bool:
     """Whether a value is of the kind of the default; `false` is a switch, or stands for none of anything."""
     if default is False or default is True:
         return value is None or _is_number(value) or (isinstance(value, list) and all(map(_is_number, value)))
+    if isinstance(default, str):
+        return value == default or _is_number(value)
     if isinstance(default, list):
         return isinstance(value, list) and all(map(_is_number, value))
     if isinstance(default, int):

@@ -11,8 +11,9 @@ from pathlib import Path
 from mai.compiler.check import check_text
 from mai.compiler.importing.config import Settings, read_settings, refused
 from mai.compiler.importing.folder import CONFIG, GENERATION, TOKENIZER, ModelFolder, read_folder
-from mai.compiler.importing.render import UnknownModel, render
+from mai.compiler.importing.render import UnknownModel, numbers_of, render
 from mai.compiler.program import Program
+from mai.compiler.weights.families import family_of
 from mai.compiler.weights.load import plan_assignments
 from mai.compiler.weights.propose import propose_of_family
 from mai.compiler.weights.rules import named_by_rules
@@ -55,9 +56,9 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
     name, architecture = _family(folder)
     record = family_records()[name]
     head = record["architectures"][architecture]
-    settings = _settings(record, folder, ignored)
-    text = _declarations(record, architecture, folder, out, settings | {"head": head})
-    text, program = _with_rules(text, record, folder, out)
+    settings = _settings(record, folder, ignored) | {"head": head, "classes": _classes(folder)}
+    text = _declarations(record, architecture, folder, out, settings)
+    text, program = _with_rules(text, record, numbers_of(record, settings), folder, out)
     numbers = sum(math.prod(w.shape) for w in program.weights.values())
     return Imported(text, record["title"], tuple(program.exports), numbers, folder.unread)
 
@@ -111,14 +112,18 @@ def _ends(stated: object) -> list[object]:
 
 def _declarations(record: Record, architecture: str, folder: ModelFolder, out: Path, settings: Settings) -> str:
     """The text of the spec without its rules."""
-    labels = folder.config.get("id2label")
-    classes = len(labels) if isinstance(labels, Mapping) else 2
     try:
-        body = render(record, settings, {"classes": classes})
+        body = render(record, settings)
     except UnknownModel as error:
         raise refused("config-unknown", f"{CONFIG}: {error}") from error
     title = f"# {record['title']}, with the weights of transformers' `{architecture}`.\n"
     return title + _with_tokenizer(body, folder, out)
+
+
+def _classes(folder: ModelFolder) -> int:
+    """How many labels there are; two where nothing is said, as in transformers."""
+    labels = folder.config.get("id2label")
+    return len(labels) if isinstance(labels, Mapping) else 2
 
 
 def _with_tokenizer(body: str, folder: ModelFolder, out: Path) -> str:
@@ -130,7 +135,9 @@ def _with_tokenizer(body: str, folder: ModelFolder, out: Path) -> str:
     return f'{consts}\n\ndata text: tokens[n] from text(tokenizer = "{path}")\n\n{rest}'
 
 
-def _with_rules(text: str, record: Record, folder: ModelFolder, out: Path) -> tuple[str, Program]:
+def _with_rules(
+    text: str, record: Record, numbers: Mapping[str, int | float], folder: ModelFolder, out: Path
+) -> tuple[str, Program]:
     """The text with a `weights from` whose rules the file's tensors fit, and its meaning."""
     program = _checked(out, text)
     place = Path(os.path.relpath(folder.weights, out.parent))
@@ -138,7 +145,8 @@ def _with_rules(text: str, record: Record, folder: ModelFolder, out: Path) -> tu
         raise refused("import-folder", f"{out} is to lie in {folder.path} or above it, beside its weights")
     with TensorFiles(folder.weights) as files:
         weights = named_by_rules(program.weights)
-        proposal = propose_of_family(place.as_posix(), weights, files.shapes, record["rules"])
+        family = family_of(record["rules"], numbers)
+        proposal = propose_of_family(place.as_posix(), weights, files.shapes, family)
         text = f"{text}\n{proposal}\n"
         program = _checked(out, text)
         assert program.loading is not None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import TYPE_CHECKING
 
@@ -14,26 +14,37 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 
-def render(record: Record, settings: Settings, more: Mapping[str, object]) -> str:
+def render(record: Record, settings: Settings) -> str:
     """The declarations of a spec: its constants that something reads, then what the record's template says.
 
     Args:
-        settings: of the model and of its generation.
-        more: what the template may ask besides.
+        settings: of the model, of its generation, and what the template may ask besides.
 
     Raises:
         UnknownModel: the template refuses the settings.
     """
-    environment = _environment()
-    values = {**settings, **more}
-    numbers: Settings = {}
-    for name, expression in record.get("consts", {}).items():
-        numbers[name] = environment.compile_expression(expression)(values | numbers)
     parts = "".join(map(template, record.get("macros", ())))
-    body = environment.from_string(parts + record["spec"]).render(**(values | numbers)).strip()
+    whole = record.get("first", "") + parts + record["spec"]
+    body = _environment().from_string(whole).render(**settings).strip()
     read = set(re.findall(r"[^\W\d]\w*", body))
-    lines = [f"const {name} = {number_text(number)}" for name, number in numbers.items() if name in read]
+    lines = [f"const {name} = {number_text(n)}" for name, n in numbers_of(record, settings).items() if name in read]
     return "\n".join(lines) + "\n\n" + re.sub(r"\n{3,}", "\n\n", body) + "\n"
+
+
+def numbers_of(record: Record, settings: Settings) -> dict[str, int | float]:
+    """The constants of a record that are numbers with these settings, those that the text does not read included."""
+    from jinja2 import UndefinedError
+
+    environment = _environment()
+    numbers: dict[str, int | float] = {}
+    for name, expression in record.get("consts", {}).items():
+        try:
+            number = environment.compile_expression(expression)(settings | numbers)
+        except (UndefinedError, ArithmeticError):
+            continue
+        if isinstance(number, (int, float)) and not isinstance(number, bool):
+            numbers[name] = number
+    return numbers
 
 
 class UnknownModel(Exception):

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from pathlib import PurePath
+from types import MappingProxyType
 
 from mai.compiler.elaborate.bindings import Module
 from mai.compiler.elaborate.blocks.weights_block import read_loading
@@ -20,6 +21,7 @@ from mai.spec.parse import parse
 Shapes = Mapping[str, tuple[int, ...]]
 MIN_SHARE = 1 / 3  # Of the parameters, how many a family's rules must match: fewer may be chance.
 MAX_PREFIXES = 24
+NO_CONSTANTS: Mapping[str, int | float] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +29,13 @@ class FamilyMatch:
     """A family whose rules fit: its rules in the names of this program, each with its parameters, and what it ignores."""
 
     family: str
-    rules: dict[Rule, set[str]]
+    rules: tuple[tuple[Rule, frozenset[str]], ...]
     ignored: tuple[Chain, ...]
 
     @property
     def parameters(self) -> set[str]:
         """The parameters that have a rule."""
-        return set().union(*self.rules.values())
+        return set().union(*(names for _, names in self.rules))
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,39 +55,41 @@ class Family:
         return (chain for loading in self.sets for chain in loading.ignored)
 
 
-@lru_cache(maxsize=1)
-def _rule_sets() -> dict[str, Loading]:
-    """The sets of rules, by the names of their files."""
+@lru_cache(maxsize=8)
+def _rule_sets(constants: tuple[tuple[str, int | float], ...]) -> dict[str, Loading]:
+    """The sets of rules by the names of their files, without those that cut by constants that are not there."""
     loadings = {}
     for source in family_sources():
         report = Reporter()
-        loading = read_loading(parse(source, report), Module(source, {}, {}), report)
-        report.check()
-        assert loading is not None
-        loadings[PurePath(source.path).stem] = loading
+        loading = read_loading(parse(source, report), Module(source, dict(constants), {}), report)
+        if loading is not None:
+            loadings[PurePath(source.path).stem] = loading
     return loadings
 
 
-def family_of(sets: Sequence[str]) -> Family:
+def family_of(sets: Sequence[str], constants: Mapping[str, int | float] = NO_CONSTANTS) -> Family:
     """The family with these sets of rules, by the names of their files."""
-    return Family(tuple(_rule_sets()[name] for name in sets))
+    known = _rule_sets(tuple(sorted(constants.items())))
+    return Family(tuple(known[name] for name in sets if name in known))
 
 
-@lru_cache(maxsize=1)
-def families() -> tuple[Family, ...]:
+def families(constants: Mapping[str, int | float] = NO_CONSTANTS) -> list[Family]:
     """The families of all records, and those of sets of rules that no record has."""
     used = dict.fromkeys(tuple(r["rules"]) for r in family_records().values() if "rules" in r)
-    alone = [(name,) for name in _rule_sets() if not any(name in names for names in used)]
-    return tuple(map(family_of, [*used, *alone]))
+    alone = [(name,) for name in _rule_sets(()) if not any(name in names for names in used)]
+    return [family for names in [*used, *alone] if (family := family_of(names, constants)).sets]
 
 
-def find_family(weights: Mapping[str, Weight], shapes: Shapes) -> FamilyMatch | None:
+def find_family(
+    weights: Mapping[str, Weight], shapes: Shapes, constants: Mapping[str, int | float] = NO_CONSTANTS
+) -> FamilyMatch | None:
     """The family whose rules match most of these parameters and tensors; None where none matches a third of them.
 
     Args:
         shapes: of the tensors in the file, by name.
+        constants: by which rules may cut.
     """
-    best = match_families(families(), weights, shapes)
+    best = match_families(families(constants), weights, shapes)
     enough = max(1, MIN_SHARE * len(weights))
     return best if len(best.parameters) >= enough else None
 
@@ -116,15 +120,20 @@ Fit = tuple[Rule, Marks, tuple[str, ...]]
 def _try_family(family: Family, prefix: str, weights: Mapping[str, Weight], shapes: Shapes) -> FamilyMatch:
     """The rules of a family that fit, with a prefix before their tensors' names or without."""
     fitting = {w.name: _fitting(family, prefix, w, shapes) for w in weights.values()}
-    rules: dict[Rule, set[str]] = {}
-    for name, (rule, _, _) in ((n, fit) for n, each in _without_second_names(fitting).items() for fit in each):
-        rules.setdefault(rule, set()).add(name)
-    shorter: dict[Rule, set[str]] = {}
-    for rule, names in rules.items():
-        shorter.setdefault(_fill_what_is_one(rule, names), set()).update(names)
+    pairs = [(fit[0], {name}) for name, each in _without_second_names(fitting).items() for fit in each]
+    shorter = [(_fill_what_is_one(rule, names), names) for rule, names in _grouped(pairs)]
+    rules = tuple((rule, frozenset(names)) for rule, names in _grouped(shorter))
     prefixed = [_add_prefix(chain, p) for chain in family.ignored for p in dict.fromkeys((prefix, ""))]
     ignored = tuple(chain for chain in prefixed if any(chain.pattern.match(name) for name in shapes))
-    return FamilyMatch(family.name, shorter, ignored)
+    return FamilyMatch(family.name, rules, ignored)
+
+
+def _grouped(pairs: Iterable[tuple[Rule, set[str]]]) -> list[tuple[Rule, set[str]]]:
+    """Equal rules as one, with the parameters of all."""
+    groups: dict[tuple[str, str], tuple[Rule, set[str]]] = {}
+    for rule, names in pairs:
+        groups.setdefault((rule.target.text, str(rule.source)), (rule, set()))[1].update(names)
+    return list(groups.values())
 
 
 def _fitting(family: Family, prefix: str, weight: Weight, shapes: Shapes) -> list[Fit]:

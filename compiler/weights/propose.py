@@ -8,7 +8,7 @@ from dataclasses import dataclass, field, replace
 
 from mai.compiler.ir.graph import Weight
 from mai.compiler.weights.equal import equal_names
-from mai.compiler.weights.families import FamilyMatch, family_of, find_family, match_families
+from mai.compiler.weights.families import NO_CONSTANTS, Family, FamilyMatch, find_family, match_families
 from mai.compiler.weights.likeness import Group, Shape, group_names, likeness, natural_order
 from mai.compiler.weights.load import Usage
 from mai.compiler.weights.rules import Chain, Cut, Pattern, Step, Transpose, layer_pattern
@@ -62,7 +62,12 @@ class Proposal:
         return sum(bool(line.doubt) for line in self.lines)
 
 
-def propose(path: str, weights: Mapping[str, Weight], shapes: Mapping[str, Shape]) -> Proposal:
+def propose(
+    path: str,
+    weights: Mapping[str, Weight],
+    shapes: Mapping[str, Shape],
+    constants: Mapping[str, int | float] = NO_CONSTANTS,
+) -> Proposal:
     """Propose rules that give each parameter a tensor of a file.
 
     Parameters with a tensor of their own name and shape come first, then those that a known family has rules for. The
@@ -73,6 +78,7 @@ def propose(path: str, weights: Mapping[str, Weight], shapes: Mapping[str, Shape
         path: of the file, as the rules will name it.
         weights: the parameters by name.
         shapes: of the tensors in the file, by name.
+        constants: of the spec, by which rules may cut: `heads`, `head_width`.
     """
     proposal, usage, left = Proposal(path), Usage(shapes), dict(weights)
     for pattern, names in equal_names(weights, shapes).items():
@@ -80,7 +86,8 @@ def propose(path: str, weights: Mapping[str, Weight], shapes: Mapping[str, Shape
         proposal.equal += len(names)
         usage.whole.update(names)
         left = {name: w for name, w in left.items() if name not in names}
-    family = find_family(left, {name: shapes[name] for name, _ in usage.unused()}) if left else None
+    unused = {name: shapes[name] for name, _ in usage.unused()}
+    family = find_family(left, unused, constants) if left else None
     if family is not None:
         proposal.family = family.family
         proposal.lines += _family_lines(family, usage)
@@ -99,27 +106,23 @@ def propose(path: str, weights: Mapping[str, Weight], shapes: Mapping[str, Shape
     return proposal
 
 
-def propose_of_family(
-    path: str, weights: Mapping[str, Weight], shapes: Mapping[str, Shape], sets: Sequence[str]
-) -> Proposal:
-    """The rules of one family alone, by its sets of rules; a tensor that they do not name gets no line."""
-    family = match_families([family_of(sets)], weights, shapes)
+def propose_of_family(path: str, weights: Mapping[str, Weight], shapes: Mapping[str, Shape], known: Family) -> Proposal:
+    """The rules of one family alone; a tensor that they do not name gets no line."""
+    family = match_families([known], weights, shapes)
     lines = list(_family_lines(family, Usage(shapes)))
     return Proposal(path, 0, family.family, lines, [w for n, w in weights.items() if n not in family.parameters])
 
 
 def _family_lines(family: FamilyMatch, usage: Usage) -> Iterator[Line]:
     """The lines of a family's rules; what they take or ignore is marked in `usage`."""
-    for rule, names in family.rules.items():
+    for rule, names in family.rules:
         assert rule.source is not None
         for name in names:
             marks = rule.target.match(name)
             assert marks is not None
             for chain in rule.source.chains:
                 usage.mark(chain.pattern.fill(marks), chain)
-        chains = ", ".join(map(str, rule.source.chains))
-        joined = chains if len(rule.source.chains) == 1 else f"concat({chains}, axis = {rule.source.axis})"
-        yield Line(f'"{rule.target.text}" = {joined}')
+        yield Line(f'"{rule.target.text}" = {rule.source}')
     for chain in family.ignored:
         if _mark_ignored(chain, usage):
             yield Line(f"ignore {chain}")

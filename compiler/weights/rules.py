@@ -222,6 +222,13 @@ class Source:
     chains: tuple[Chain, ...]
     axis: int = -1
 
+    def __str__(self) -> str:
+        """The notation of a spec."""
+        if len(self.chains) == 1:
+            return str(self.chains[0])
+        axis = "" if self.axis == -1 else f", axis = {self.axis}"
+        return f"concat({', '.join(map(str, self.chains))}{axis})"
+
 
 @record
 class Rule:

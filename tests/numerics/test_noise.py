@@ -254,6 +254,26 @@ def test_examples_with_bounds_of_their_own(program: Maker) -> None:
 @pytest.mark.parametrize(
     ("line", "slug"),
     [
+        *[
+            (f"integrate s in 0..1 using {method}(3) {{ {increment} }}", "not-linear")
+            for method in ("euler_maruyama", "sra1")
+            for increment in (
+                "dx = -x + dW",
+                "dx = x + dW",
+                "dx = -x + ds",
+                "dx = ds * dW",
+                "dx = -x * ds + ds^2",
+                "dx = dW^2",
+                "dx = x * dW * dW",
+                "dx = sin(dW)",
+                "dx = x * sqrt(ds)",
+                "dx = x * (1 - ds) + dW",
+                "dx = where(x > 0, dW, x)",
+                "a = -x\n dx = a + dW",
+                "dx = 0 * ds + dW / ds",
+                "noise dB: []\n dx/ds = -x + dB",
+            )
+        ],
         ("integrate s in 0..1 using rk4(3) {\n noise dB: [1]\n dx/ds = x }", "not-stochastic"),
         ("integrate s in 0..1 using milstein(3) {\n noise dB: int\n dx = x * dB }", "dtype-mismatch"),
         ("integrate s in 0..1 using milstein(3) {\n noise ds: [2]\n dx = x * ds }", "noise-name"),

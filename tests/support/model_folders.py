@@ -51,6 +51,35 @@ DECODERS = {
     "llama, evenly stretched": Model("LlamaForCausalLM", "LlamaConfig", {
         **TEXT, "rope_parameters": {"rope_type": "linear", "rope_theta": 10000.0, "factor": 2.0}, "attention_bias": True,
         "mlp_bias": True, "head_dim": 12, "num_key_value_heads": 4, "hidden_act": "gelu"}),
+    "mistral": Model("MistralForCausalLM", "MistralConfig", {**TEXT, "sliding_window": 5, "head_dim": 12}),
+    "mistral, whole": Model("MistralForCausalLM", "MistralConfig", {**TEXT, "sliding_window": None}),
+    "qwen2": Model("Qwen2ForCausalLM", "Qwen2Config", TEXT),
+    "qwen2, windows": Model("Qwen2ForCausalLM", "Qwen2Config", {
+        **TEXT, "use_sliding_window": True, "sliding_window": 5, "max_window_layers": 1, "tie_word_embeddings": True}),
+    "qwen3": Model("Qwen3ForCausalLM", "Qwen3Config", {**TEXT, "head_dim": 12}),
+    "gemma": Model("GemmaForCausalLM", "GemmaConfig", {**TEXT, "head_dim": 12}),
+    "gemma2": Model("Gemma2ForCausalLM", "Gemma2Config", {
+        **TEXT, "head_dim": 12, "sliding_window": 6, "query_pre_attn_scalar": 20, "attn_logit_softcapping": 3.0,
+        "final_logit_softcapping": 4.0}),
+    "gemma3": Model("Gemma3ForCausalLM", "Gemma3TextConfig", {
+        **TEXT, "num_hidden_layers": 3, "head_dim": 8, "sliding_window": 6, "query_pre_attn_scalar": 20,
+        "layer_types": ["sliding_attention", "full_attention", "sliding_attention"]}),
+    "phi3": Model("Phi3ForCausalLM", "Phi3Config", {**TEXT, "sliding_window": 7}),
+    "phi3, in part": Model("Phi3ForCausalLM", "Phi3Config", {
+        **TEXT, "rope_parameters": {"rope_type": "default", "rope_theta": 500.0, "partial_rotary_factor": 0.5}}),
+    "smollm3": Model("SmolLM3ForCausalLM", "SmolLM3Config", {**TEXT, "no_rope_layer_interval": 2}),
+    "olmo2": Model("Olmo2ForCausalLM", "Olmo2Config", TEXT),
+    "stablelm": Model("StableLmForCausalLM", "StableLmConfig", {**TEXT, "use_qkv_bias": True, "partial_rotary_factor": 0.5}),
+    "stablelm, parallel": Model("StableLmForCausalLM", "StableLmConfig", {**TEXT, "use_parallel_residual": True}),
+    "granite": Model("GraniteForCausalLM", "GraniteConfig", {
+        **TEXT, "embedding_multiplier": 2.0, "logits_scaling": 3.0, "residual_multiplier": 0.7, "attention_multiplier": 0.2}),
+    "gpt_neox": Model("GPTNeoXForCausalLM", "GPTNeoXConfig", {**TEXT, "rotary_pct": 0.5}),
+    "gpt_neox, one after the other": Model("GPTNeoXForCausalLM", "GPTNeoXConfig",
+                                           {**TEXT, "use_parallel_residual": False, "attention_bias": False}),
+    "mixtral": Model("MixtralForCausalLM", "MixtralConfig", {**TEXT, "num_local_experts": 4}),
+    "mamba": Model("MambaForCausalLM", "MambaConfig", {
+        "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "state_size": 5, "time_step_rank": 3,
+        "pad_token_id": 0, "eos_token_id": 1}),
 }  # fmt: skip
 
 

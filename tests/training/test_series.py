@@ -139,9 +139,11 @@ def test_splits_that_would_leak_are_refused() -> None:
 
 def test_sizes_of_fields_are_those_of_the_windows(tmp_path: Path) -> None:
     source = Series.of({"path": "t.csv", "window": W, "horizon": H})
-    for name, size in (("x", H), ("next_x", W)):
-        with pytest.raises(MaiError, match=f"`{name}` has {size} rows"):
-            source.check_fields({name: Type(DType.REAL, shape=(size,))})
+    with pytest.raises(MaiError, match=f"`next_x` has {W} rows, the horizon of the series is {H}"):
+        source.check_fields({"next_x": Type(DType.REAL, shape=(W,))})
+    table(tmp_path / "t.csv")
+    with pytest.raises(MaiError, match=rf"`x` is \[{W + 1}\] in the spec and \[{W}\] in the data"):
+        read(tmp_path, {"x": Type(DType.REAL, shape=(W + 1,))})
 
 
 def test_few_rows_are_all_trained_on(tmp_path: Path) -> None:

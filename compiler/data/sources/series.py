@@ -55,7 +55,8 @@ class Series(Table):
             is_next = name.startswith(NEXT)
             length, what = (self.horizon, "horizon") if is_next else (self.window, "window")
             first = type_.shape[0] if type_.rank else 1
-            if isinstance(first, int) and first not in (length, 1):
+            may_be_one_row = type_.rank == 1 and not is_next  # The columns x0, x1, ... of it are a vector.
+            if isinstance(first, int) and first not in (length, 1) and not may_be_one_row:
                 raise bad(
                     f"`{name}` has {first} rows, the {what} of the series is {length}", help=f"`{name}: [{length}]`"
                 )
