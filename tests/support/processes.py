@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import signal
 import socket
-import sys
-import traceback
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -23,29 +22,24 @@ def group(count: int, place: int = 0) -> Processes:
     return Processes(fake)
 
 
-def together(count: int, work: Callable[[], object]) -> list[int]:
+def together(count: int, work: Callable[[], object]) -> list[int | None]:
     """Do some work in so many processes that know of each other, as `torchrun` starts them; how each ended."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    sys.stdout.flush()
-    children = [_child(place, count, port, work) for place in range(count)]
-    return [os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) for child in children]
+        port = free.getsockname()[1]
+    forked = multiprocessing.get_context("fork")
+    children = [forked.Process(target=_work, args=(place, count, port, work)) for place in range(count)]
+    for child in children:
+        child.start()
+    for child in children:
+        child.join()
+    return [child.exitcode for child in children]
 
 
-def _child(place: int, count: int, port: str, work: Callable[[], object]) -> int:
-    child = os.fork()
-    if child:
-        return child
-    try:
-        signal.alarm(100)
-        here = {"RANK": place, "LOCAL_RANK": place, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count}
-        os.environ.update({name: str(value) for name, value in here.items()})
-        os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=port)
-        AcceleratorState._reset_state(reset_partial_state=True)
-        PartialState._reset_state()
-        work()
-    except BaseException:
-        traceback.print_exc()
-        os._exit(1)
-    os._exit(0)
+def _work(place: int, count: int, port: int, work: Callable[[], object]) -> None:
+    signal.alarm(100)
+    here = {"RANK": place, "LOCAL_RANK": place, "WORLD_SIZE": count, "LOCAL_WORLD_SIZE": count, "MASTER_PORT": port}
+    os.environ.update({name: str(value) for name, value in here.items()}, MASTER_ADDR="127.0.0.1")
+    for state in (AcceleratorState, PartialState):  # What accelerate knows of this process alone.
+        vars(state)["_shared_state"].clear()
+    work()
