@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import time
@@ -37,7 +36,7 @@ from mai.compiler.training.run.best import Best
 from mai.compiler.training.run.processes import Processes, parts_of
 from mai.compiler.training.run.progress import Meter, Metrics
 from mai.compiler.training.run.readings import Readings
-from mai.compiler.training.run.record import write_record
+from mai.compiler.training.run.record import digest, write_record
 from mai.compiler.training.run.recording import Recorder
 from mai.compiler.training.run.save_times import SaveTimes
 from mai.compiler.training.run.stage import BLOCKS, Ended, Stage, as_text, begin
@@ -363,8 +362,12 @@ class Trainer:
 
     def _metadata(self) -> dict[str, str]:
         settings = to_json(self.training.settings.as_dict()).decode()
-        digest = hashlib.sha256(self.program.source.text.encode()).hexdigest()
-        metadata = {"spec": self.program.name, "spec_sha256": digest, "seed": str(self.seed), "settings": settings}
+        metadata = {
+            "spec": self.program.name,
+            "spec_sha256": digest(self.program.source.text),
+            "seed": str(self.seed),
+            "settings": settings,
+        }
         return metadata | labels.saved(self.data.labels)
 
     def save(self, step: int) -> Path:

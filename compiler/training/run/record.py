@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
 from collections.abc import Mapping
@@ -18,12 +19,13 @@ from mai.spec.record import record
 
 @record
 class RunRecord:
-    """Where the spec stands, which consts were `sets` and files of data named, and the seed, batch and steps of the first block.
+    """Where the spec stands and the digest of its text, which consts were `sets` and files of data named, and the seed, batch and steps of the first block.
 
     `began` is the time of day in seconds since 1970, `version` that of mai.
     """
 
     spec: str
+    sha256: str = ""
     sets: Mapping[str, str] = field(default_factory=dict)
     data: tuple[str, ...] = ()
     seed: int = 0
@@ -34,13 +36,20 @@ class RunRecord:
     version: str = mai.__version__
 
 
+def digest(text: str) -> str:
+    """What tells one text of a spec from another."""
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
 def write_record(
     folder: Path, program: Program, options: Options, seed: int, batch: int, steps: int, device: str
 ) -> None:
     """Into a run's folder, as the run begins."""
     data = tuple(str(path.absolute()) for path in options.data)
     spec = str(Path(program.source.path).absolute())
-    run = RunRecord(spec, dict(options.sets), data, seed, batch, steps, device, time.time())
+    run = RunRecord(
+        spec, digest(program.source.text), dict(options.sets), data, seed, batch, steps, device, time.time()
+    )
     write_atomically(folder / RECORD, json.dumps(asdict(run), indent=2).encode())
 
 
