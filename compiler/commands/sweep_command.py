@@ -38,11 +38,11 @@ def sweep(
 
     The table has means and deviations between the seeds, of what the weights do on held-out examples, the best first. `mai runs FOLDER` compares the same folder again, with curves.
     """
-    from mai.compiler.runs.axes import grid, in_words, read_axes
-    from mai.compiler.runs.jobs import Jobs
-    from mai.compiler.runs.search import search as search_points
-    from mai.compiler.runs.sweep import Sweep, goal_of
-    from mai.compiler.runs.tables import lines, sorted_rows
+    from mai.compiler.sweeping.axes import grid, in_words, read_axes
+    from mai.compiler.sweeping.jobs import Jobs
+    from mai.compiler.sweeping.search import search as search_points
+    from mai.compiler.sweeping.sweep import Sweep, goal_of
+    from mai.runtime.run_folders.tables import lines, sorted_rows
 
     axes = read_axes(sets or [])
     if search is not None and not axes:

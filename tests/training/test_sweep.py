@@ -10,15 +10,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-from mai.compiler.runs.axes import Choices, Range, grid, read_axes
-from mai.compiler.runs.jobs import Job, Jobs
-from mai.compiler.runs.search import search
-from mai.compiler.runs.sweep import Goal, Sweep, goal_of
-from mai.compiler.runs.tables import Row, lines, sorted_rows
 from safetensors.numpy import save_file
 
 from mai.compiler.program import Program
+from mai.compiler.sweeping.axes import Choices, Range, grid, read_axes
+from mai.compiler.sweeping.jobs import Job, Jobs
+from mai.compiler.sweeping.search import search
+from mai.compiler.sweeping.sweep import Goal, Sweep, goal_of
 from mai.runtime.command_line.markers import Misuse
+from mai.runtime.run_folders.tables import Row, lines, sorted_rows
 from mai.spec.diagnostics import MaiError
 from tests.support.command import invoke
 
