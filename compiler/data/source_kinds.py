@@ -8,7 +8,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import bad
@@ -43,7 +43,7 @@ class Finite:
 
     Without either, `parts` or `split` say which rows are held out, the latter by the column `key` where it looks at one; usually a tenth
     is, unless these examples are `all_of_them`. `notes` say what was found in the files that the spec does not say. One that `has_gaps` may lack values:
-    there a number is NaN, and a word -1.
+    there a number is NaN, and a word -1. `fit` is how images have come to their size.
     """
 
     arrays: Columns
@@ -55,6 +55,7 @@ class Finite:
     notes: tuple[str, ...] = ()
     has_gaps: bool = False
     parts: Parts | None = None
+    fit: Literal["crop", "pad", "stretch"] | None = None
 
 
 @record
@@ -123,6 +124,11 @@ class Source(Settings, ABC):
     suffixes: ClassVar[tuple[str, ...]] = ()
     names_fields: ClassVar[bool] = False
     reads_files: ClassVar[bool] = False
+
+    @property
+    def past_and_future(self) -> tuple[int, int] | None:
+        """The lengths of what is past in an example of a series, and of what follows it."""
+        return None
 
     def check_fields(self, fields: Mapping[str, Type]) -> None:
         """Raise `MaiError` for fields that these settings never fill."""
