@@ -18,7 +18,6 @@ from mai.runtime.files import plain_file, write_atomically
 from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-
 USUAL = LastCheckpoints.of({})
 
 
