@@ -20,7 +20,6 @@ from mai.compiler.data import facts
 from mai.compiler.data import label_names as labels
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.ir.graph import Graph
-from mai.compiler.ops.work import known_sizes, multiply_adds
 from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
@@ -46,6 +45,7 @@ from mai.compiler.training.scaling import Scaling
 from mai.compiler.training.settings import Best as BestKept
 from mai.compiler.training.state import State
 from mai.compiler.training.step_function import Module
+from mai.compiler.training.threads import choose_threads
 from mai.compiler.training.validation import Validation, on_device
 from mai.runtime.arrays import Array
 from mai.runtime.files import write_atomically
@@ -55,7 +55,6 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 REPORTS = 100
 VALIDATIONS = 10
 FIRST_SAVE = 2.0  # Seconds; each wait after it is twice as long, up to that of the options.
-SMALL_STEP = 1e9  # Multiply-adds.
 
 
 class Trainer:
@@ -82,7 +81,7 @@ class Trainer:
         self.weights = self._first_weights().to(self.device)
         self._compute_first_values()
         self.processes.spread(self.weights.state_dict().values())
-        self._choose_threads()
+        choose_threads(self.evaluation_graph, self.batch, self.device, self.stage.threads)
         self.objectives = [
             Objective(training, o, self.weights, self.modules, self.processes.count) for o in training.objectives
         ]
@@ -153,13 +152,6 @@ class Trainer:
             message = "`keep = best` chooses by what weights do on held-out examples; here are none"
             raise MaiError([Diagnostic("bad-setting", None, message, help="keep = last")])
         return Best(kept)
-
-    def _choose_threads(self) -> None:
-        """Small steps lose more by waiting for threads than they gain. The rule depends on the spec alone."""
-        graph = self.evaluation_graph
-        work = self.batch * multiply_adds(graph, known_sizes(graph))
-        is_small = self.device.type == "cpu" and work < SMALL_STEP
-        torch.set_num_threads(1 if is_small else self.stage.threads)
 
     # ---------------------------------------------------------------- modules
 
@@ -237,6 +229,7 @@ class Trainer:
     def _loop(self, start: int, meter: Meter, metrics: Metrics | None) -> int:
         every = max(1, self.steps // REPORTS)
         self.recorder.start(start)
+        kept = self.training.settings.checkpoints
         step = start
         while step < self.steps and not self.stop:
             report = (step + 1) % every == 0 or step + 1 == self.steps or self._is_asked_for(step + 1)
@@ -248,13 +241,13 @@ class Trainer:
                 self._report(step, meter, metrics)
             if self._is_evaluated(step) and self._has_ended(step):
                 break
-            if self.is_save_due:
+            if self.is_save_due or kept.is_due(self.stage.before + step):
                 self._save_if_main(step)
-        self.read()
         self._save_if_main(step)
         return step
 
     def _save_if_main(self, step: int) -> None:
+        self.read()
         if self.processes.main:
             self.save(step)
         self.saving.saved()
@@ -376,7 +369,8 @@ class Trainer:
         self.recorder.save()
         run = {"steps": str(self.steps), "batch": str(self.batch)}
         metadata = {**self._metadata(), **self.stage.metadata(self.training.name), **run, **self.state.metadata()}
-        return ck.write(self.out, ck.Checkpoint(self.stage.before + step, self.state.tensors(), metadata))
+        checkpoint = ck.Checkpoint(self.stage.before + step, self.state.tensors(), metadata)
+        return ck.write(self.out, checkpoint, self.training.settings.checkpoints)
 
     def restore(self) -> int:
         """Go on from the last checkpoint, where the run is to go on."""
