@@ -127,6 +127,11 @@ class Source(Settings, ABC):
     names_fields: ClassVar[bool] = False
     reads_files: ClassVar[bool] = False
 
+    @property
+    def past_and_future(self) -> tuple[int, int] | None:
+        """The lengths of what is past in an example of a series, and of what follows it."""
+        return None
+
     def check_fields(self, fields: Mapping[str, Type]) -> None:
         """Raise `MaiError` for fields that these settings never fill."""
 

@@ -56,6 +56,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         tokenizer=tokenizer,
         special_tokens=trained.special_tokens and tokenizer not in (None, BYTES),
         labels={field: list(names) for field, names in trained.labels.items()},
+        series=program.training.data.past_and_future if program.training else None,
         precision=options.precision,
         quantize=options.quantize,
         loss_change=trained.loss_change if options.quantize else None,

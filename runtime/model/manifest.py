@@ -194,6 +194,7 @@ class Manifest(BaseModel):
         special_tokens: whether a text gets the special tokens that its tokenizer prescribes; the corpora that mai trains on,
             and older files, have none.
         labels: the names of the labels of the training data, by field.
+        series: the window and the horizon of the series that it was trained on, where it was.
         precision: of the weights and of their products.
         quantize: what the weights are kept in; `loss_change` is how much that adds to the loss, as a share of it.
         evaluations: the output that counts how often adaptive solvers evaluated their velocity for each example; negative
@@ -228,6 +229,7 @@ class Manifest(BaseModel):
     tokenizer: str | None = None
     special_tokens: bool = False
     labels: dict[str, list[str]] = {}
+    series: tuple[int, int] | None = None
     precision: Literal["float32", "fp16", "bf16"] = "float32"
     quantize: Literal["int4", "int8"] | None = None
     loss_change: float | None = None

@@ -42,6 +42,10 @@ class Series(Table):
             return f"needs `group = {self.split.column}` for `by_group({self.split.column})`: windows of one group"
         return super().misfit()
 
+    @property
+    def past_and_future(self) -> tuple[int, int] | None:
+        return (self.window, self.horizon) if self.horizon else None
+
     @classmethod
     def call_for(cls, path: str) -> str | None:
         return None

@@ -95,13 +95,22 @@ def influence_of(integral: Node) -> Influence:
     read = frozenset[int]().union(*(f.read for f in found.values()))
     is_one = structure.noises == 1 and product(noises[0].type.shape) == 1
     commutes = is_one or all(not f.tangled and not f.mixed and f.read & moving <= {i} for i, f in found.items())
+    commutes = commutes or not read & moving or _commute_by_number(nodes, noises, states, moved)
     return Influence(
         tuple(sorted(moving)),
         _own(found, moving, is_one),
         bool(read),
         bool(read & moving),
-        commutes or not read & moving,
+        commutes,
     )
+
+
+def _commute_by_number(
+    nodes: Sequence[Node], noises: Sequence[Value], states: Sequence[Value], moved: Sequence[Value]
+) -> bool:
+    from mai.compiler.passes.loops.numbers_apart import commute  # Few equations are written by components.
+
+    return commute(nodes, noises, states, moved)
 
 
 def _own(found: dict[int, Noisy], moving: frozenset[int], is_one: bool) -> dict[int, int] | None:
