@@ -105,11 +105,9 @@ class Examples(Table):
     def reader(self, request: Request, files: Sequence[Path]) -> Callable[[Wanted], Finite]:
         from mai.compiler.data.examples import reader_of
 
-        return (
-            super().rows
-            if request.fields is None
-            else reader_of(self, request, Wanted(files, (), request.fields, self.split))
-        )
+        if not self.texts(request.fields or {}):
+            return super().rows
+        return reader_of(self, request, Wanted(files, (), request.fields, self.split))
 
 
 def _signs(text: str) -> str:
