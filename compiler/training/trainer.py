@@ -15,6 +15,7 @@ import torch
 from pydantic_core import to_json
 from torch import Tensor
 
+from mai.compiler.data import facts
 from mai.compiler.data import label_names as labels
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.ir.graph import Graph
@@ -343,7 +344,7 @@ class Trainer:
             "seed": str(self.seed),
             "settings": settings,
         }
-        return metadata | labels.saved(self.data.labels)
+        return metadata | labels.saved(self.data.labels) | facts.saved(self.data.facts)
 
     def save(self, step: int) -> Path:
         """Write a checkpoint of everything that the next step depends on; its path."""
