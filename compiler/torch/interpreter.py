@@ -20,6 +20,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, StopGradient, Subtract
 from mai.compiler.ops.elementwise.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
 from mai.compiler.ops.losses.matching import Matching
+from mai.compiler.ops.products.attention import Attention
 from mai.compiler.ops.products.chosen import ChosenAffine
 from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.ops.products.product import Matmul
@@ -27,6 +28,7 @@ from mai.compiler.ops.shapes.shape import Transpose
 from mai.compiler.passes.loops.recurrence import Recurrence, Update, find_recurrence
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.torch.adjoint import adjoint
+from mai.compiler.torch.attention_call import attention
 from mai.compiler.torch.chosen_call import chosen_affine
 from mai.compiler.torch.draw_calls import CALLS as DRAWN
 from mai.compiler.torch.implicit import implicit
@@ -50,6 +52,8 @@ STEPS = sizes.symbol(STEPS_NAME)
 
 class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
     """One region recorded in `code`, for blocks of turns if `in_blocks`; the bodies of its loops become modules of their own, recorded in `bodies`."""
+
+    rows_in_blocks = True  # Of attention that torch has no kernel for.
 
     def __init__(self, graph: Graph, code: Recorder | None = None, in_blocks: bool = False) -> None:
         super().__init__(graph)
@@ -100,6 +104,8 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
     def call(self, node: Node, inputs: Sequence[fx.Proxy], attributes: dict[str, object]) -> Sequence[fx.Proxy]:
         if node.op in CALLS:
             return [self.code.call(CALLS[node.op], tuple(inputs), attributes)]
+        if node.op is Attention and self.rows_in_blocks and (attributes["window"] or attributes["softcap"]):
+            return [self.code.call(attention, tuple(inputs), attributes)]
         if self.in_blocks and _is_thin(node):
             return [_thin_product(*inputs, of_row=node.inputs[0].type.shape[-2] == 1)]
         results = node.op.torch(self.code.torch, *inputs, **attributes)

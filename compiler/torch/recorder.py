@@ -13,6 +13,7 @@ from torch import fx
 from mai.compiler.torch.names import identifier
 
 TAKEN = (
+    "attention",
     "choose",
     "chosen_affine",
     "loop",

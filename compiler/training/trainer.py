@@ -15,10 +15,10 @@ import torch
 from pydantic_core import to_json
 from torch import Tensor
 
+from mai.compiler.data import facts
 from mai.compiler.data import label_names as labels
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.ir.graph import Graph
-from mai.compiler.ops.work import known_sizes, multiply_adds
 from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
@@ -41,6 +41,7 @@ from mai.compiler.training.run.stopping import stoppable
 from mai.compiler.training.scaling import Scaling
 from mai.compiler.training.settings import Best as BestKept
 from mai.compiler.training.step_function import Module
+from mai.compiler.training.threads import choose_threads
 from mai.compiler.training.validation import Validation, on_device
 from mai.runtime.arrays import Array
 from mai.runtime.files import write_atomically
@@ -51,7 +52,6 @@ REPORTS = 100
 VALIDATIONS = 10
 FIRST_SAVE = 2.0  # Seconds; each wait after it is twice as long, up to that of the options.
 LOSSES = "losses"  # Of every objective, in a checkpoint: the last one known.
-SMALL_STEP = 1e9  # Multiply-adds.
 
 
 class Trainer:
@@ -79,7 +79,7 @@ class Trainer:
         self.rate = LearningRate(settings.schedule, self.steps)
         self.weights = self._first_weights().to(self.device)
         self._compute_first_values()
-        self._choose_threads()
+        choose_threads(self.evaluation_graph, self.batch, self.device, self.stage.threads)
         self.objectives = [Objective(training, o, self.weights, self.modules) for o in training.objectives]
         moved = {name: p for o in self.objectives for name, p in o.parameters.items()}
         held = {w.owner for n, w in self.weights.weights.items() if n in training.still}
@@ -141,13 +141,6 @@ class Trainer:
             message = "`keep = best` chooses by what weights do on held-out examples; here are none"
             raise MaiError([Diagnostic("bad-setting", None, message, help="keep = last")])
         return Best(kept)
-
-    def _choose_threads(self) -> None:
-        """Small steps lose more by waiting for threads than they gain. The rule depends on the spec alone."""
-        graph = self.evaluation_graph
-        work = self.batch * multiply_adds(graph, known_sizes(graph))
-        is_small = self.device.type == "cpu" and work < SMALL_STEP
-        torch.set_num_threads(1 if is_small else self.stage.threads)
 
     # ---------------------------------------------------------------- modules
 
@@ -225,6 +218,7 @@ class Trainer:
         every = max(1, self.steps // REPORTS)
         saved, wait = time.monotonic(), min(FIRST_SAVE, self.options.save_seconds)
         self.recorder.start(start)
+        kept = self.training.settings.checkpoints
         step = start
         while step < self.steps and not self.stop:
             report = (step + 1) % every == 0 or step + 1 == self.steps or self._is_asked_for(step + 1)
@@ -236,7 +230,7 @@ class Trainer:
                 self._report(step, meter, metrics)
             if self._is_evaluated(step) and self._has_ended(step):
                 break
-            if metrics is not None and time.monotonic() - saved > wait:
+            if metrics is not None and (time.monotonic() - saved > wait or kept.is_due(self.stage.before + step)):
                 self.save(step)
                 saved, wait = time.monotonic(), min(2 * wait, self.options.save_seconds)
         if metrics is not None:
@@ -343,7 +337,7 @@ class Trainer:
             "seed": str(self.seed),
             "settings": settings,
         }
-        return metadata | labels.saved(self.data.labels)
+        return metadata | labels.saved(self.data.labels) | facts.saved(self.data.facts)
 
     def save(self, step: int) -> Path:
         """Write a checkpoint of everything that the next step depends on; its path."""
@@ -363,7 +357,8 @@ class Trainer:
         }
         if self.best is not None:
             tensors, metadata = tensors | self.best.saved(), metadata | self.best.metadata()
-        return ck.write(self.out, ck.Checkpoint(self.stage.before + step, tensors, metadata))
+        checkpoint = ck.Checkpoint(self.stage.before + step, tensors, metadata)
+        return ck.write(self.out, checkpoint, self.training.settings.checkpoints)
 
     def restore(self) -> int:
         """Go on from the last checkpoint, where the run is to go on."""
