@@ -16,10 +16,10 @@ from mai.compiler.constant_ranges import may_overflow
 from mai.compiler.elaborate import elaborate
 from mai.compiler.extent import oversized
 from mai.compiler.ir.graph import Graph
-from mai.compiler.ir.structure import DERIVATIVES, Extend, is_noisy
+from mai.compiler.ir.structure import DERIVATIVES, Extend
 from mai.compiler.mending import Checked, with_edits
 from mai.compiler.program import Program
-from mai.compiler.solvers import takes_derivatives
+from mai.compiler.solvers import takes_derivatives, takes_increments
 from mai.compiler.tensor_sizes import LARGEST_TENSOR, enormous
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
@@ -114,7 +114,7 @@ def _fits(program: Program, report: Reporter) -> bool:
 def _check_derivatives(program: Program, report: Reporter) -> None:
     """Derivatives are taken by a pass, which may find an operation that has none; methods for noise take some of their own."""
     for graph in _graphs(program):
-        if any(node.op in DERIVATIVES or takes_derivatives(node) or is_noisy(node) for node in graph.walk()):
+        if any(node.op in DERIVATIVES or takes_derivatives(node) or takes_increments(node) for node in graph.walk()):
             from mai.compiler.passes.ahead import check_derivatives
 
             try:

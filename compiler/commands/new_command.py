@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import takewhile
 from pathlib import Path
 from typing import Annotated
 
@@ -23,20 +24,27 @@ def new(
     numbers: Annotated[
         bool | None, Option("--numbers/--labels", help="Whether a target of whole numbers is a number, or labels.")
     ] = None,
+    horizon: Annotated[
+        int | None, Option(help="Forecast: the target's next so many rows, of rows in the order of time.", min=1)
+    ] = None,
+    window: Annotated[int | None, Option(help="With --horizon: from so many rows before.", min=1)] = None,
     force: Annotated[bool, Option("--force", help="Write over a file that is there.")] = False,
 ) -> None:
     """Write a commented spec to start from: mai new flow.mai, or for your data: mai new --data houses.csv --target price
 
-    A table gives a model that predicts a column: words and few whole numbers as labels with probabilities, others as numbers. Images in
-    folders give a classifier, without folders a model that draws more of them; a text a model that writes on. The spec is a text to
-    read and change; `mai data FILE` shows what is in the data.
+    A table gives a model that predicts a column from the others: words and few whole numbers as labels with probabilities, other numbers
+    as numbers. With --horizon 12 it is a series, whose next 12 rows are forecast. Images in folders give a classifier, images without
+    folders a model that draws more of them, a text a model that writes on. The spec is a text to read and change; `mai data FILE` shows
+    what is in the data.
     """
-    if data is None and (target is not None or numbers is not None):
+    if data is None and any(each is not None for each in (target, numbers, horizon)):
         raise Misuse("--target is of data: mai new --data FILE --target COLUMN")
+    if window is not None and horizon is None:
+        raise Misuse("--window is of a forecast: --horizon says of how many rows")
     file = file or Path("model.mai" if data is None else f"{_stem(data)}.mai")
     if file.exists() and not force:
         raise Misuse(f"{file} is there already; --force writes over it")
-    text = _starter(kind) if data is None else _drafted(data, file, target, numbers)
+    text = _starter(kind) if data is None else _drafted(data, file, (target, numbers, horizon, window))
     write_text(file, text)
     echo(f"wrote {file}; next: mai check {file}, then mai train {file}")
 
@@ -50,11 +58,12 @@ def _starter(kind: str) -> str:
     return texts[kind]
 
 
-def _drafted(data: Path, file: Path, target: str | None, numbers: bool | None) -> str:
-    from mai.compiler.drafting.draft import draft
+def _drafted(data: Path, file: Path, wish: tuple[str | None, bool | None, int | None, int | None]) -> str:
+    from mai.compiler.drafting.draft import Wish, draft
 
-    text = draft(data, file.parent, target, numbers)
-    say("\n".join(line.removeprefix("# ") for line in text.splitlines() if line.startswith("#")))
+    text = draft(data, file.parent, Wish(*wish))
+    said = takewhile(lambda line: line.startswith("#"), text.splitlines())
+    say("\n".join(line.removeprefix("# ") for line in said))
     return text
 
 

@@ -7,27 +7,51 @@ from pathlib import Path
 
 from mai.compiler.data.fields import bad
 from mai.compiler.describing.describe import describe
+from mai.compiler.describing.images import ImagesSummary
 from mai.compiler.describing.tables import TableSummary
+from mai.compiler.describing.texts import TextSummary
+from mai.compiler.drafting.images import draft_images
+from mai.compiler.drafting.series import draft_series
 from mai.compiler.drafting.table_fields import choose_fields
 from mai.compiler.drafting.tables import draft_table
+from mai.compiler.drafting.texts import draft_text
+from mai.spec.record import record
 
 
-def draft(path: Path, base: Path, target: str | None, as_numbers: bool | None = None) -> str:
-    """The text of a spec that learns from data.
+@record
+class Wish:
+    """What is to be learnt of a table: its `target`, as a number or a label; the next `horizon` of it, from a `window` of rows before."""
 
-    Args:
-        base: the folder of the spec, from which it looks for the data.
-        target: the column of a table that is predicted.
-        as_numbers: whether a target of numbers is one, or labels.
+    target: str | None = None
+    as_numbers: bool | None = None
+    horizon: int | None = None
+    window: int | None = None
+
+
+def draft(path: Path, base: Path, wish: Wish) -> str:
+    """The text of a spec that learns from data; `base` is its folder, from which it looks for them.
 
     Raises:
-        MaiError: there is nothing to learn, or `target` is needed and lacks.
+        MaiError: there is nothing to learn, or a target is needed and lacks.
     """
     summary = describe([path])
     place = Path(os.path.relpath(path, base)).as_posix()
     if isinstance(summary, TableSummary):
-        if target is None:
-            names = ", ".join(column.name for column in summary.columns)
-            raise bad("which column is to be predicted?", help=f"--target COLUMN: there are {names}")
-        return draft_table(choose_fields(summary, target, as_numbers), place)
-    raise bad("not yet")
+        return _of_table(summary, place, wish)
+    if wish != Wish():
+        raise bad(f"{path} is no table: it has no column to predict", help=f"mai new --data {path}")
+    if isinstance(summary, ImagesSummary):
+        return draft_images(summary, place)
+    if isinstance(summary, TextSummary):
+        return draft_text(summary, place)
+    help = f"`mai data {path}` writes the `data` line of a spec"
+    raise bad(f"what the arrays of {path} are, nobody says: images, rows, series", help=help)
+
+
+def _of_table(table: TableSummary, place: str, wish: Wish) -> str:
+    if wish.target is None:
+        names = ", ".join(column.name for column in table.columns)
+        raise bad("which column is to be predicted?", help=f"--target COLUMN: there are {names}")
+    if wish.horizon is not None:
+        return draft_series(table, wish.target, wish.horizon, wish.window, place)
+    return draft_table(choose_fields(table, wish.target, wish.as_numbers), place)

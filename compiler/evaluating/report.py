@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ from mai.compiler.evaluating.metrics import (
 )
 from mai.compiler.evaluating.subject import Subject
 from mai.runtime.arrays import Array
+from mai.runtime.show.terminal import aligned
 from mai.spec.record import record
 
 WORST, CLASSES, CONFUSED = 5, 12, 5
@@ -185,14 +186,6 @@ def _worst_lines(found: Evaluation) -> Iterator[str]:
     shown = names[:6]
     rows = [(str(w.row), w.truth, w.said, *(w.fields[n] for n in shown)) for w in found.worst]
     yield from aligned(("example", found.target, "said", *shown), rows)
-
-
-def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    """Rows of words in columns."""
-    table = [head, *rows]
-    widths = [max(len(row[place]) for row in table) for place in range(len(head))]
-    for row in table:
-        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 # ------------------------------------------------------------------ json

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 from mai.compiler.check import check_text
 from mai.compiler.evaluating.target import Target, find_target, refusal
 from mai.compiler.program import Program
-from mai.compiler.training.run.record import RunRecord, read_record
 from mai.runtime.model.loader import load
+from mai.runtime.run_folders.record import RunRecord, read_record
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.record import record
 

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.rewrite import made_in
-from mai.compiler.ir.structure import DERIVATIVES, Integrate, is_noisy
+from mai.compiler.ir.structure import DERIVATIVES, Integrate
 from mai.compiler.passes.derivatives.differentiate import differentiate
 from mai.compiler.passes.loops.discretise import discretise
 from mai.compiler.passes.loops.unroll import unroll
-from mai.compiler.solvers import takes_derivatives
+from mai.compiler.solvers import takes_derivatives, takes_increments
 
 TURNS = 2  # Of a `repeat`, where only what can be done with it is asked: a turn, and one that has another before it.
 
@@ -20,7 +20,7 @@ def check_derivatives(graph: Graph) -> None:
     """
     plain = unroll(graph, at_most=TURNS)
     moving = {v for n in plain.walk() if n.op is Integrate for region in n.regions for v in made_in(region)}
-    derives = any(takes_derivatives(n) or is_noisy(n) for n in plain.walk())
+    derives = any(takes_derivatives(n) or takes_increments(n) for n in plain.walk())
     inside = not derives and all(
         moving.issuperset(n.inputs[1 : 1 + len(n.inputs) // 2]) for n in plain.walk() if n.op in DERIVATIVES
     )

@@ -305,6 +305,11 @@ SOLVERS: dict[str, Solver] = {
 }  # fmt: skip
 
 
+def takes_increments(node: Node) -> bool:
+    """Whether an integral is of increments, with or without noise."""
+    return node.op is Integrate and SOLVERS[Integrate.of(node).method].stochastic
+
+
 def takes_derivatives(node: Node) -> bool:
     """Whether an integral takes derivatives for itself: of its velocity, or of the condition that ends it."""
     integral = node.structure

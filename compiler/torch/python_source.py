@@ -80,6 +80,8 @@ class SourceRecorder(Recorder):
 class SourceInterpreter(TorchInterpreter):
     """Records a graph with its loops' bodies in one `fx.Graph`, so that all names are told apart."""
 
+    rows_in_blocks = False  # A person reads it, and nothing is trained by it.
+
     def __init__(self, graph: Graph) -> None:
         self.source = SourceRecorder()
         super().__init__(graph, self.source)

@@ -13,6 +13,8 @@ from torch import fx
 from mai.compiler.torch.names import identifier
 
 TAKEN = (
+    "attention",
+    "batch_norm",
     "choose",
     "chosen_affine",
     "loop",
@@ -24,6 +26,7 @@ TAKEN = (
     "torch",
     "unit",
     "finish",
+    "gathered",
 )
 
 

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, fx
 from torch.autograd.function import once_differentiable
 
+from mai.compiler.torch.autocast import autocast_of_now
 from mai.compiler.torch.block_states import Pairs, Places, Read, Scanned
 from mai.compiler.torch.loops import Empty, empty_rows
 
@@ -136,7 +137,7 @@ class _Recurrence(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, plan: Plan, *tensors: Tensor) -> tuple[Tensor, ...]:
         states, tables, outer, _ = plan.split(tensors)
-        ctx.plan, ctx.autocast = plan, _autocast(states[0].device.type)
+        ctx.plan, ctx.autocast = plan, autocast_of_now(states[0].device.type)
         firsts: list[Tensor] = []
         kept: list[Tensor] = []
         with ctx.autocast:
@@ -229,13 +230,6 @@ def _sum(x: Tensor | None, y: Tensor | None) -> Tensor | None:
     if x is None or y is None:
         return y if x is None else x
     return x + y
-
-
-def _autocast(device: str) -> torch.autocast:
-    """The precision of now, for the way back, too; nothing is remembered of weights, since the way there has no derivative."""
-    return torch.autocast(
-        device, torch.get_autocast_dtype(device), torch.is_autocast_enabled(device), cache_enabled=False
-    )
 
 
 @fx.wrap

@@ -103,7 +103,7 @@ def _look(model: Model, values: Mapping[str, object], examples: int, colours: tu
     numbers = {name: np.asarray(values[name]) for name, port in model.inputs.items() if port.dtype == "float32"}
     inputs = {name: array for name, array in numbers.items() if len(array) == examples}  # the others are one for all
     names = {name: result_names(model.manifest, port) for name, port in model.outputs.items()}
-    return Look(title, _labels(model, values, examples), inputs, colours, names)
+    return Look(title, _labels(model, values, examples), inputs, colours, names, series=model.manifest.series)
 
 
 def _opened(path: Path, wanted: Wanted) -> Model:

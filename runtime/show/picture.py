@@ -33,6 +33,7 @@ from mai.runtime.show.canvas import (
     style_plane,
 )
 from mai.runtime.show.field import draw_field
+from mai.runtime.show.forecast import draw_forecasts
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,6 +58,7 @@ class Look:
         span: the smallest and largest number that has a colour of its own.
         names: the names of the classes of each result, by the result's name.
         over: points of data [n, 2], drawn over a map and beside points.
+        series: the window and the horizon of the series that the file was trained on, where it was.
     """
 
     title: str = ""
@@ -65,6 +67,7 @@ class Look:
     span: tuple[float, float] | None = None
     names: Mapping[str, Sequence[str]] = field(default_factory=dict)
     over: Array | None = None
+    series: tuple[int, int] | None = None
 
     def of(self, result: str) -> Look:
         """The same for one of several results, whose name goes into the title."""
@@ -103,6 +106,9 @@ def _choose(plt: Pyplot, batch: Array, port: Port, look: Look) -> Figure:
         return _path(plt, np.moveaxis(batch, 1 + port.path, 1), look)
     shape = batch.shape[1:]
     classes = len(shape) == 1 and _is_probability(batch)
+    past = _past(look, batch)
+    if past is not None:
+        return draw_forecasts(plt, past, batch)
     points, images = _input_points(look, len(batch)), _input_images(look, len(batch))
     names = look.names.get(port.name, ())
     if points is not None and not shape and names and port.classes:
@@ -121,6 +127,14 @@ def _choose(plt: Pyplot, batch: Array, port: Port, look: Look) -> Figure:
     if len(shape) == 1 and 2 < shape[0] <= MAX_BARS and len(batch) > 1:
         return _histograms(plt, batch)
     return _points(plt, batch) if shape == (2,) else _histogram(plt, batch)
+
+
+def _past(look: Look, batch: Array) -> Array | None:
+    """The past [batch, window] of results that are futures, [batch, horizon] or several for each, [batch, draws, horizon]."""
+    if look.series is None or batch.ndim not in (2, 3) or batch.shape[-1] != look.series[1]:
+        return None
+    pasts = [a for a in look.inputs.values() if a.shape == (len(batch), look.series[0])]
+    return pasts[0] if pasts else None
 
 
 def _is_plane(batch: Array, port: Port, look: Look) -> bool:

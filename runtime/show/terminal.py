@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import sys
+from collections.abc import Iterator, Sequence
 
 # Control characters but tab and newline, separators of lines, marks that turn the direction of a line, halves of characters.
 INVISIBLE = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
@@ -46,6 +47,14 @@ def say_text(text: str, *, end: str = "\n") -> None:
     """Print a text that is a file's own, as it is where it goes to a file or to another program."""
     shown = visible(text) if sys.stdout.isatty() else text
     echo(shown, end=end, colours=True)
+
+
+def aligned(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
+    """Rows of words in columns, under a head."""
+    table = [head, *rows]
+    widths = [max(len(row[place]) for row in table) for place in range(len(head))]
+    for row in table:
+        yield "  " + "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
 
 
 def _escape(character: str) -> str:

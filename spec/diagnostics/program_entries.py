@@ -138,11 +138,11 @@ PROGRAM: dict[str, Entry] = {
         ),
     ),
     "not-linear": Entry(
-        "An increment that is not linear in its noise",
-        "`milstein`, `sra1` and `stratonovich_heun` are derived for dx = f ds + g dB: each term has the step or one noise as a factor, and\n"
-        "f and g are what they multiply. `euler_maruyama` adds up the increments as they are written.",
-        entry("integrate s in 0..1 using milstein(20) { dx = -x * ds + dW^2 }\n  return x"),
-        entry("integrate s in 0..1 using euler_maruyama(20) { dx = -x * ds + dW^2 }\n  return x"),
+        "A term of an increment without its one differential",
+        "An increment is dx = f ds + g dB: each term has the step or one noise as a factor, and f and g are what they multiply. A term\n"
+        "with none would grow with the number of steps; ds dB and ds^2 vanish as steps get short, and dB^2 becomes ds.",
+        entry("integrate s in 0..1 using euler_maruyama(20) { dx = -x + dW }\n  return x"),
+        entry("integrate s in 0..1 using euler_maruyama(20) { dx = -x * ds + dW }\n  return x"),
     ),
     "noise-reads-state": Entry(
         "A method for additive noise, and noise that is none",
@@ -170,7 +170,8 @@ PROGRAM: dict[str, Entry] = {
     ),
     "solver-option": Entry(
         "An option of a solver out of its range",
-        "Tolerances are positive and small, `max_steps` counts, `adjoint` is `true` or `false`.",
+        "Tolerances are positive and small, `max_steps` counts, `adjoint` is `true` or `false`. A `grid` goes from the one bound to the\n"
+        "other: `power(7)`, `cosine`, a function of a number from 0 to 1, or a list of times.",
         net("integrate s in 0..1 using dopri5(rtol = -1e-3) { dx/ds = -x }"),
         net("integrate s in 0..1 using dopri5(rtol = 1e-3) { dx/ds = -x }"),
     ),

@@ -207,7 +207,6 @@ def test_a_noisy_path_ends_on_the_line_between_two_steps(program: Maker, tmp_pat
         ("rk4(9) { dx/ds = x } until true", "no-event"),
         ("rk4(9, adjoint = true) { dx/ds = x } until x[0] < 1", "no-event"),
         ("dopri5(adjoint = true) { dx/ds = x } until x[0] < 1", "no-event"),
-        ("rk4(9) { dx/ds = x }\n  until x[0] < 1", "misplaced-until"),
         ("rk4(9) until x[0] < 1 { dx/ds = x }", "misplaced-until"),
         ("rk4(9) { dx/ds = x } keep x as xs until x[0] < 1", "misplaced-until"),
     ],

@@ -48,6 +48,13 @@ FORMS = {
     "two, correlated": ("2", "noise dB: [2]", f"x * ({MATRIX} @ dB)", f"{MATRIX} @ dB"),
     "a matrix of the state": ("2", "noise dB: [2]", f"(x[:, None] * {MATRIX}) @ dB", f"{MATRIX} @ dB"),
     "two for one number": ("", "noise dB: [2]", "x * sum([0.42, 0.56] * dB)", "sum([0.42, 0.56] * dB)"),
+    "by components": ("2", "noise dB: [2]", "0.7 * [x[0] * dB[0], x[1] * dB[1]]", "0.7 * dB"),
+    "by components, correlated": (
+        "2",
+        "noise dB: [2]",
+        "[0.7 * x[0] * dB[0], x[1] * (0.42 * dB[0] - 0.56 * dB[1])]",
+        "[0.7 * dB[0], 0.42 * dB[0] - 0.56 * dB[1]]",
+    ),
     "by a helper": ("2", "noise dB: [2]\n    push = 0.7 * dB", "x * push", "push"),
     "half of it squared": (
         "2",
@@ -164,6 +171,24 @@ def test_milstein_of_noises_that_do_not_commute(program: Maker) -> None:
     np.testing.assert_allclose(ends(program(text), "f", start, steps), x, rtol=1e-12)
 
 
+def milstein_moments(steps: int) -> tuple[float, float]:
+    """E x and E x^2 of Milstein's own chain of dx = 0.3 x ds + 0.7 x dB from 1: x' = x (1 + 0.3 h + 0.7 dB + 0.245 (dB^2 - h))."""
+    h = 1 / steps
+    return (1 + 0.3 * h) ** steps, ((1 + 0.3 * h) ** 2 + 0.49 * h + 2 * 0.245**2 * h**2) ** steps
+
+
+def test_milstein_is_of_weak_order_one(program: Maker) -> None:
+    """The moments of the chain are those that are drawn, and go to those of the process as the step does."""
+    made = program(integral("f", "", "milstein", "    dx = 0.3 * x * ds + 0.7 * x * dW"))
+    x, count = ends(made, "f", np.ones(100_000), 3), 100_000
+    for power, moment in zip((1, 2), milstein_moments(3), strict=True):
+        drawn = x**power
+        assert abs(drawn.mean() - moment) < 5 * drawn.std() / np.sqrt(count)
+    for place, exact in enumerate((np.exp(0.3), np.exp(0.6 + 0.49))):
+        errors = [abs(milstein_moments(n)[place] - exact) for n in STEPS]
+        assert abs(-np.polyfit(np.log(STEPS), np.log(errors), 1)[0] - 1) < 0.1
+
+
 def warnings_of(tmp_path: Path, term: str, noise: str = "[2]") -> list[str]:
     path = tmp_path / "spec.mai"
     path.write_text(
@@ -176,6 +201,9 @@ def warnings_of(tmp_path: Path, term: str, noise: str = "[2]") -> list[str]:
     ("term", "is_told"),
     [
         ("x * dB", False), ("sin(x) * ([[1, 2], [3, 4]] @ dB)", False), ("s * flip(dB)", False), ("0 * x + norm(x) * dB[0]", True),
+        ("[x[0] * dB[0], 0.5 * sin(x[1]) * dB[1]]", False), ("concat([x[0] * dB[0]], x[1:] * dB[1:])", False),
+        ("[x[0] * dB[0], x[1] * (dB[0] + dB[1])]", False), ('rearrange(x[:, None] * dB[:, None], "a b -> (b a)")', False),
+        ("[x[1] * dB[0], x[0] * dB[1]]", True), ("[x[0] * dB[0], x[0] * x[1] * dB[1]]", True),
         ("flip(x) * dB", True), ("x + dB", True), ("x[0] * dB", True), ("(x * dB) @ [[1, 2], [3, 4]]", True),
     ],
 )  # fmt: skip
@@ -254,6 +282,26 @@ def test_examples_with_bounds_of_their_own(program: Maker) -> None:
 @pytest.mark.parametrize(
     ("line", "slug"),
     [
+        *[
+            (f"integrate s in 0..1 using {method}(3) {{ {increment} }}", "not-linear")
+            for method in ("euler_maruyama", "sra1")
+            for increment in (
+                "dx = -x + dW",
+                "dx = x + dW",
+                "dx = -x + ds",
+                "dx = ds * dW",
+                "dx = -x * ds + ds^2",
+                "dx = dW^2",
+                "dx = x * dW * dW",
+                "dx = sin(dW)",
+                "dx = x * sqrt(ds)",
+                "dx = x * (1 - ds) + dW",
+                "dx = where(x > 0, dW, x)",
+                "a = -x\n dx = a + dW",
+                "dx = 0 * ds + dW / ds",
+                "noise dB: []\n dx/ds = -x + dB",
+            )
+        ],
         ("integrate s in 0..1 using rk4(3) {\n noise dB: [1]\n dx/ds = x }", "not-stochastic"),
         ("integrate s in 0..1 using milstein(3) {\n noise dB: int\n dx = x * dB }", "dtype-mismatch"),
         ("integrate s in 0..1 using milstein(3) {\n noise ds: [2]\n dx = x * ds }", "noise-name"),

@@ -252,6 +252,24 @@ def test_data_are_drawn_over_a_map_and_beside_points(tmp_path: Path) -> None:
         draw(np.zeros((3, 1, 8, 8)), output(1, 8, 8), tmp_path / "x.png", Look(over=over))
 
 
+def test_a_forecast_is_a_curve_after_its_past(tmp_path: Path) -> None:
+    """Beside what it was made from: dark before, red after; with several futures a band is paler than the curve."""
+    past = np.sin(np.arange(20) / 3)[None].repeat(2, 0)
+    look = Look(inputs={"x": past}, series=(20, 6))
+    shares = []
+    for future, shape in ((np.zeros((2, 6)), (6,)), (np.random.default_rng(0).normal(size=(2, 50, 6)), (50, 6))):
+        draw(future, output(*shape), tmp_path / "x.png", look)
+        with Image.open(tmp_path / "x.png") as held:
+            pixels = np.asarray(held.convert("RGB")).astype(int)
+        red = np.abs(pixels - ACCENT).sum(-1) < 12
+        assert red.any()
+        pale = (pixels[..., 0] - pixels[..., 1] > 20) & ~red
+        shares.append(pale.sum())
+        middle = np.flatnonzero((np.abs(pixels - [0x20, 0x30, 0x4A]).sum(-1) < 12).any(0)).min()
+        assert middle < np.flatnonzero(red.any(0)).min()
+    assert shares[1] > 5 * shares[0]
+
+
 def test_a_grid_on_the_command_line() -> None:
     assert grid("-1..1:2").tolist() == [[-1, -1], [-1, 1], [1, -1], [1, 1]]
     assert grid("0..1,-5..5:2,3").tolist() == [[0, -5], [0, 0], [0, 5], [1, -5], [1, 0], [1, 5]]

@@ -8,13 +8,14 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 from pyarrow import csv
 
 from mai.compiler.check import check
 from mai.compiler.data.batches import load
 from mai.compiler.data.label_names import in_order
 from mai.compiler.data.tables.header import name_columns
-from mai.compiler.drafting.draft import draft
+from mai.compiler.drafting.draft import Wish, draft
 from mai.runtime.inputs.labels import labels_to_numbers
 from mai.runtime.model.manifest import Port
 from mai.spec.diagnostics import MaiError
@@ -62,7 +63,7 @@ def written(folder: Path, head: str, row: Row) -> Path:
 def test_the_spec_of_a_table_is_sound_and_reads_it(name: str, tmp_path: Path) -> None:
     head, row, said, fields = TABLES[name]
     target = "x1" if name == "target in a vector" else "y"
-    text = draft(written(tmp_path, head, row), tmp_path, target)
+    text = draft(written(tmp_path, head, row), tmp_path, Wish(target))
     assert said in text and len(text.splitlines()) <= 40
     (tmp_path / "m.mai").write_text(text)
     checked = check(tmp_path / "m.mai")
@@ -80,7 +81,7 @@ def test_the_spec_of_a_table_is_sound_and_reads_it(name: str, tmp_path: Path) ->
 )  # fmt: skip
 def test_what_cannot_be_learnt_is_refused(head: str, row: Row, message: str, tmp_path: Path) -> None:
     with pytest.raises(MaiError, match=message):
-        draft(written(tmp_path, head, row), tmp_path, "y")
+        draft(written(tmp_path, head, row), tmp_path, Wish("y"))
 
 
 def test_a_newcomer_goes_from_a_table_to_predictions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -121,3 +122,53 @@ def test_names_that_are_numbers_are_in_their_order_and_named_by_them() -> None:
 def test_columns_get_names_that_a_spec_may_have() -> None:
     written = ["else", "a b", "a.b", "a_b", "x²y", "1st", "seed"]
     assert [*name_columns(Path("t"), written)] == ["else_", "a_b_2", "a_b_3", "a_b", "x_y", "_1st", "seed_"]
+
+
+def sound(folder: Path, data: str, wish: Wish | None = None) -> tuple[str, int | None]:
+    """The text of a spec for data, which is sound, and how many examples it reads."""
+    text = draft(folder / data, folder, wish or Wish())
+    (folder / "m.mai").write_text(text)
+    checked = check(folder / "m.mai")
+    assert checked.program is not None and not checked.diagnostics, checked.diagnostics
+    training = checked.program.trainings[0]
+    return text, load(training.data, training.fields, 0, folder).count
+
+
+def images(folder: Path, names: tuple[str, ...], size: tuple[int, int], mode: str = "RGB") -> None:
+    for name in names:
+        (folder / name).mkdir(parents=True)
+        for number in range(30):
+            pixels = np.random.default_rng(number).integers(0, 255, (size[1], size[0], 3), np.uint8)
+            Image.fromarray(pixels).convert(mode).save(folder / name / f"{number}.png")
+
+
+def test_folders_of_images_are_classes(tmp_path: Path) -> None:
+    images(tmp_path / "pets", ("cat", "dog"), (100, 60))
+    Image.new("L", (50, 50)).save(tmp_path / "pets" / "cat" / "other.png")
+    text, count = sound(tmp_path, "pets")
+    assert "x: [3, 38, 64], y: class[2]" in text and "size = [38, 64]" in text and "98 % are 100 x 60" in text
+    assert count == 43
+
+
+def test_images_without_folders_are_drawn(tmp_path: Path) -> None:
+    images(tmp_path, ("faces",), (30, 30), "L")
+    text, count = sound(tmp_path, "faces")
+    assert "x: [1, 32, 32]" in text and "integrate s in 0..1" in text and count == 27
+
+
+def test_a_text_goes_on(tmp_path: Path) -> None:
+    (tmp_path / "t.txt").write_text("Once upon a time. " * 200)
+    text, _ = sound(tmp_path, "t.txt")
+    assert "append next" in text
+    (tmp_path / "t.txt").write_text("short")
+    with pytest.raises(MaiError, match="too few to learn"):
+        draft(tmp_path / "t.txt", tmp_path, Wish())
+
+
+def test_rows_in_the_order_of_time_are_forecast(tmp_path: Path) -> None:
+    rows = [f"2024/{1 + i // 28:02d}/{1 + i % 28:02d},{shop},{i}" for i in range(300) for shop in "ab"]
+    (tmp_path / "t.csv").write_text("day,shop,sales\n" + "\n".join(rows))
+    text, _ = sound(tmp_path, "t.csv", Wish("sales", horizon=6))
+    assert "window = 24, horizon = 6, time = day, group = shop" in text
+    with pytest.raises(MaiError, match="too short"):
+        draft(tmp_path / "t.csv", tmp_path, Wish("sales", horizon=100))

@@ -42,6 +42,10 @@ class Series(Table):
             return f"needs `group = {self.split.column}` for `by_group({self.split.column})`: windows of one group"
         return super().misfit()
 
+    @property
+    def past_and_future(self) -> tuple[int, int] | None:
+        return (self.window, self.horizon) if self.horizon else None
+
     @classmethod
     def call_for(cls, path: str) -> str | None:
         return None
@@ -65,7 +69,7 @@ class Series(Table):
         from mai.compiler.data.tables.files import open_table
         from mai.compiler.data.windows import read_windows
 
-        return read_windows(self, [open_table(file, self._stated()) for file in wanted.files], wanted.fields)
+        return read_windows(self, [open_table(file, self.stated) for file in wanted.files], wanted.fields)
 
     @classmethod
     def for_file(cls, path: Path, written: Source) -> Source | None:

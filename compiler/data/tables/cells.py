@@ -303,6 +303,7 @@ def number_of(cell: str, decimal: str, plain: bool = False) -> float | None:
 
 def moments_of(text: pa.Array) -> pa.Array | None:
     """Texts that are dates as times, missing where they are empty; None where some are neither."""
+    text = pc.replace_substring_regex(text, r"^(\d{4})/(\d{2})/(\d{2})\b", r"\1-\2-\3")
     empty = pc.equal(text.fill_null(""), "")
     for kind, instead in DATES:
         try:

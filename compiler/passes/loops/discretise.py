@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from mai.compiler.ir.builder import Builder
@@ -11,7 +11,7 @@ from mai.compiler.ir.rewrite import Copier, Mapping, copy_graph, nodes_for, rewr
 from mai.compiler.ir.structure import Adjoint, Integrate
 from mai.compiler.ops.shapes.indexing import Pick
 from mai.compiler.passes.loops.hoist import local_sizes, parted, tables_of, timed_values
-from mai.compiler.solvers import DEFAULTS, SOLVERS
+from mai.compiler.solvers import DEFAULTS, SOLVERS, takes_increments
 from mai.compiler.solvers.adaptive import Control, Way, solve
 from mai.compiler.solvers.compared import comparisons_of
 from mai.compiler.solvers.counted_steps import CountedSteps
@@ -46,7 +46,7 @@ def _solved(copier: Copier, node: Node, inputs: list[Value], local: set[str]) ->
     (start, stop), states = inputs[:2], inputs[integral.before_states :]
     shares = inputs[integral.before_states - len(integral.asked) : integral.before_states]
     asked = [Asked(place, share) for place, share in zip(integral.asked, shares, strict=True)]
-    problem = _problem(copier, node, start, stop, states, local)
+    problem = Equation(copier, node, len(states), local).problem(start, stop, states)
     if integral.steps is None:
         control = Control(options["rtol"], options["atol"], int(options["max_steps"]))
         return solve((EndedWay if integral.until else Way)(problem, solver, control, asked))
@@ -55,58 +55,70 @@ def _solved(copier: Copier, node: Node, inputs: list[Value], local: set[str]) ->
     return EndedSteps(steps).solve() if integral.until else steps.solve()
 
 
-def _problem(copier: Copier, node: Node, start: Value, stop: Value, states: list[Value], local: set[str]) -> Problem:
-    """What the velocity computes of neither time nor states stands in front of the loop, once."""
-    builder, whole = copier.builder, node.regions[0]
-    free, nodes = parted(whole, local)
-    until = Integrate.of(node).until
-    moved, ending = whole.outputs[: len(states)], whole.outputs[len(states) :]
-    field = Region(whole.inputs, nodes_for(nodes, moved), moved)
-    copier.nodes(free)
-    builder.span, builder.scope = node.span, node.scope
+class Equation:
+    """The regions of an integral, copied to where a method needs them."""
 
-    def velocity(time: Value, at: list[Value], *of_the_step: Value, known: Mapping | None = None) -> Slopes:
+    def __init__(self, copier: Copier, node: Node, count: int, local: set[str]) -> None:
+        """What the velocity of `count` states computes of neither time nor states stands in front of the loop, once."""
+        self.copier, self.builder, self.node = copier, copier.builder, node
+        self.whole = node.regions[0]
+        free, self.nodes = parted(self.whole, local)
+        moved, self.ending = self.whole.outputs[:count], self.whole.outputs[count:]
+        self.field = Region(self.whole.inputs, nodes_for(self.nodes, moved), moved)
+        self._copy(free)
+
+    def problem(self, start: Value, stop: Value, states: list[Value]) -> Problem:
+        """The equation as a method sees it."""
+        integral = Integrate.of(self.node)
+        inner = sum(n.op is Integrate for region in self.node.regions for n in region.walk())
+        ends = self.ends if integral.until else None
+        problem = partial(Problem, self.builder, start, stop, states, self.velocity, self.stages, ends, inner=inner)
+        if not takes_increments(self.node):
+            return problem()
+        from mai.compiler.passes.loops.influence import influence_of  # Few integrals have noise.
+
+        influence = influence_of(self.node)
+        return problem(draws=self.draws, noise=influence) if integral.noises else problem()
+
+    def velocity(self, time: Value, at: list[Value], *of_the_step: Value, known: Mapping | None = None) -> Slopes:
         """The field copied to where it is needed, but for what is known of it."""
         known = known or {}
-        copier.mapping.update({**dict(zip(field.inputs, [time, *of_the_step, *at], strict=True)), **known})
-        copier.nodes(n for n in field.nodes if n.output not in known)
-        builder.span, builder.scope = node.span, node.scope
-        return [copier[v] for v in field.outputs]
+        inputs = zip(self.field.inputs, [time, *of_the_step, *at], strict=True)
+        self.copier.mapping.update({**dict(inputs), **known})
+        self._copy(n for n in self.field.nodes if n.output not in known)
+        return [self.copier[v] for v in self.field.outputs]
 
-    def stages(times: Value) -> list[Callable[..., Slopes]]:
-        timed = timed_values(field)
-        copier.mapping[field.inputs[0]] = times
-        copier.nodes(n for n in field.nodes if n.output in timed)
-        builder.span, builder.scope = node.span, node.scope
-        tables = {v: builder.unlead(copier[v], 1) for v in tables_of(field, timed)}
+    def stages(self, times: Value) -> list[Callable[..., Slopes]]:
+        """The velocity at each of some times, with what it needs of these alone computed for all at once."""
+        field, timed = self.field, timed_values(self.field)
+        self.copier.mapping[field.inputs[0]] = times
+        self._copy(n for n in field.nodes if n.output in timed)
+        tables = {v: self.builder.unlead(self.copier[v], 1) for v in tables_of(field, timed)}
         count = times.type.lead[-1].size
         assert isinstance(count, int), "a method has a number of stages"
-        return [partial(velocity, known={v: _row(builder, t, i) for v, t in tables.items()}) for i in range(count)]
+        known = [{v: _row(self.builder, t, i) for v, t in tables.items()} for i in range(count)]
+        return [partial(self.velocity, known=rows) for rows in known]
 
-    def ends(time: Value, at: list[Value], *of_the_step: Value) -> End:
+    def ends(self, time: Value, at: list[Value], *of_the_step: Value) -> End:
+        """Whether an example ends here, and the comparisons that decide it."""
+        field, copier = self.field, self.copier
         places = [*field.inputs[: 1 + len(of_the_step)], *field.inputs[len(field.inputs) - len(at) :]]
         copier.mapping.update(zip(places, [time, *of_the_step, *at], strict=True))
-        copier.nodes(nodes_for(nodes, ending))
-        builder.span, builder.scope = node.span, node.scope
-        deciding = comparisons_of(whole, *ending)
+        self._copy(nodes_for(self.nodes, self.ending))
+        deciding = comparisons_of(self.whole, *self.ending)
         pairs = [Compared(n.op, copier[n.inputs[0]], copier[n.inputs[1]], copier[n.output]) for n in deciding]
-        return End(copier[ending[0]], pairs)
+        return End(copier[self.ending[0]], pairs)
 
-    def draws(turn: Value) -> list[Value]:
-        body = node.regions[1]
-        copier.mapping[body.inputs[0]] = turn
-        copier.nodes(body.nodes)
-        builder.span, builder.scope = node.span, node.scope
-        return [copier[v] for v in body.outputs]
+    def draws(self, turn: Value) -> list[Value]:
+        """The draws of a turn."""
+        body = self.node.regions[1]
+        self.copier.mapping[body.inputs[0]] = turn
+        self._copy(body.nodes)
+        return [self.copier[v] for v in body.outputs]
 
-    inner = sum(n.op is Integrate for region in node.regions for n in region.walk())
-    ending_here = ends if until else None
-    problem = partial(Problem, builder, start, stop, states, velocity, stages, inner=inner)
-    if not Integrate.of(node).noises:
-        return problem(ending_here)
-    from mai.compiler.passes.loops.influence import influence_of  # Few integrals have noise.
-
-    return problem(ending_here, draws, influence_of(node))
+    def _copy(self, nodes: Iterable[Node]) -> None:
+        self.copier.nodes(nodes)
+        self.builder.span, self.builder.scope = self.node.span, self.node.scope
 
 
 def _row(builder: Builder, table: Value, index: int) -> Value:

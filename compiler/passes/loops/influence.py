@@ -15,19 +15,12 @@ from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.rewrite import nodes_for, reading
 from mai.compiler.ir.sizes import product
-from mai.compiler.ir.structure import Constant, Integrate, Lead, Spread, Unlead
+from mai.compiler.ir.structure import Integrate, Spread
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise.base import Elementwise
 from mai.compiler.ops.elementwise.logic import Where
-from mai.compiler.ops.linear.factors import Solve, SolveTriangular
-from mai.compiler.ops.products.product import Affine, Einsum, Matmul
-from mai.compiler.ops.reductions.running import Cumsum
-from mai.compiler.ops.reductions.sums import Mean, Sum
-from mai.compiler.ops.shapes.flip import Flip
-from mai.compiler.ops.shapes.gather import Gather
-from mai.compiler.ops.shapes.indexing import Pick, Shift, Slice, Take
-from mai.compiler.ops.shapes.shape import Concat, Expand, Reshape, Squeeze, Stack, Transpose, Unsqueeze
-from mai.compiler.ops.shapes.tile import Tile
+from mai.compiler.ops.shapes.shape import Concat, Stack
+from mai.compiler.passes.loops.linearity import check_linear, reached
 from mai.compiler.solvers import SOLVERS
 from mai.compiler.solvers.problem import Influence
 from mai.compiler.solvers.tableaus import Additive, Tableau
@@ -37,14 +30,6 @@ from mai.spec.record import record
 from mai.spec.source import Span
 
 SUMS: tuple[type[Operation], ...] = (el.Add, el.Subtract, Concat, Stack, Where)
-VIEWS: tuple[type[Operation], ...] = (Lead, Unlead, Spread, el.Place)
-FIRST, EITHER, LAST = (0,), (0, 1), (1,)
-# The operands in each of which an operation is linear.
-LINEAR: dict[type[Operation], tuple[int, ...]] = {
-    **dict.fromkeys((el.Multiply, Matmul, Affine), EITHER), **dict.fromkeys((Solve, SolveTriangular), LAST),
-    **dict.fromkeys((el.Divide, el.Negative, Sum, Mean, Cumsum, Flip, Gather, Pick, Shift, Slice, Take), FIRST),
-    **dict.fromkeys((Expand, Reshape, Squeeze, Transpose, Unsqueeze, Tile, *VIEWS), FIRST),
-}  # fmt: skip
 
 
 @dataclass
@@ -91,16 +76,17 @@ def influence_of(integral: Node) -> Influence:
     """How the noises of an `Integrate` move its states.
 
     Raises:
-        MaiError: `not-linear` or `noise-reads-state`, where its method asks for more than the increments are.
+        MaiError: `not-linear`, where a term has not one differential, or `noise-reads-state`, where its method asks for more.
     """
     region, structure = integral.regions[0], Integrate.of(integral)
     count = len(integral.inputs) - structure.before_states
     noises, states = region.inputs[3 : 3 + structure.noises], region.inputs[3 + structure.noises :]
     moved, rule = region.outputs[:count], SOLVERS[structure.method].rule
-    if isinstance(rule, Tableau) and len(rule.b) == 1:
-        return Influence()  # Its step is the increment, whatever that is.
+    takes_increments = isinstance(rule, Tableau) and len(rule.b) == 1
+    check_linear(integral, moved, [region.inputs[2], *noises], is_strict=not takes_increments)
+    if takes_increments:
+        return Influence()
     nodes = nodes_for(region.nodes, moved)
-    _check_linear(integral, nodes, [region.inputs[2], *noises])
     moving = frozenset(i for i, v in enumerate(moved) if v in reached(nodes, noises))
     followed = _followed(nodes, noises, states, moving)
     if isinstance(rule, Additive):
@@ -109,13 +95,22 @@ def influence_of(integral: Node) -> Influence:
     read = frozenset[int]().union(*(f.read for f in found.values()))
     is_one = structure.noises == 1 and product(noises[0].type.shape) == 1
     commutes = is_one or all(not f.tangled and not f.mixed and f.read & moving <= {i} for i, f in found.items())
+    commutes = commutes or not read & moving or _commute_by_number(nodes, noises, states, moved)
     return Influence(
         tuple(sorted(moving)),
         _own(found, moving, is_one),
         bool(read),
         bool(read & moving),
-        commutes or not read & moving,
+        commutes,
     )
+
+
+def _commute_by_number(
+    nodes: Sequence[Node], noises: Sequence[Value], states: Sequence[Value], moved: Sequence[Value]
+) -> bool:
+    from mai.compiler.passes.loops.numbers_apart import commute  # Few equations are written by components.
+
+    return commute(nodes, noises, states, moved)
 
 
 def _own(found: dict[int, Noisy], moving: frozenset[int], is_one: bool) -> dict[int, int] | None:
@@ -126,15 +121,6 @@ def _own(found: dict[int, Noisy], moving: frozenset[int], is_one: bool) -> dict[
     is_apart = len(set(own.values())) == len(own) and all(len(f.noises) == 1 for f in found.values())
     fits = all(f.aligned and not f.mixed and f.read & moving <= {i} for i, f in found.items())
     return own if is_apart and fits else None
-
-
-def reached(nodes: Iterable[Node], sources: Iterable[Value]) -> set[Value]:
-    """The sources, and all values that nodes make from them."""
-    found = set(sources)
-    for node in nodes:
-        if not found.isdisjoint(reading(node)):
-            found.update(node.outputs)
-    return found
 
 
 def _followed(
@@ -188,49 +174,6 @@ def _refused(integral: Node, slug: str, at: Span | None, problem: str, other: st
     edit = by_another_method(integral, other, words)
     message, edits = f"`{Integrate.of(integral).method}` {problem}", () if edit is None else (edit,)
     return MaiError([Diagnostic(slug, at, message, help=words.replace("{}", other), edits=edits)])
-
-
-def _check_linear(integral: Node, nodes: Sequence[Node], sources: Sequence[Value]) -> None:
-    """Increments are a sum of products, each with the step or one noise as a factor."""
-    found = reached(nodes, sources)
-    for node in nodes:
-        problem = _fault(node, found) if any(v in found for v in node.outputs) else ""
-        if problem:
-            takes = f"takes increments f * dt + g * dB: {problem}"
-            words = "each term has the step or one noise as a factor; `{}` adds up whatever is written"
-            raise _refused(integral, "not-linear", node.span, takes, "euler_maruyama", words)
-
-
-def _fault(node: Node, found: set[Value]) -> str:
-    """Why a result is not linear in what it depends on; empty where it is."""
-    places = [i for i, v in enumerate(node.inputs) if v in found]
-    if node.regions or not places:
-        return "a loop stands between a noise and its state"
-    if node.op in SUMS:
-        if node.op is Where and 0 in places:
-            return "this choice depends on the noise"
-        others = [v for i, v in enumerate(node.inputs) if i not in places and not (node.op is Where and i == 0)]
-        return "" if all(map(_is_zero, others)) else "this adds something with neither the step nor a noise"
-    if node.op is Affine and len(node.inputs) > 2:
-        return "the bias of this layer has neither the step nor a noise as a factor"
-    linear = range(len(node.inputs)) if node.op is Einsum else LINEAR.get(node.op, ())
-    if len(places) > 1 and all(i in linear for i in places):
-        return "this is a product of steps or noises"
-    return "" if set(places) <= set(linear) else f"`{node.op.name}` of the step or of a noise is not linear in it"
-
-
-def _is_zero(value: Value) -> bool:
-    """Whether a value is zero as it is written."""
-    node = value.producer
-    if node is None:
-        return False
-    if node.op is Constant:
-        return _only_zeros(Constant.of(node).value)
-    return node.op in (*VIEWS, Expand, Reshape, Unsqueeze, el.ToReal) and _is_zero(node.inputs[0])
-
-
-def _only_zeros(value: object) -> bool:
-    return all(map(_only_zeros, value)) if isinstance(value, tuple) else value == 0
 
 
 def _check_additive(

@@ -12,30 +12,23 @@ from pathlib import Path
 
 from mai.compiler.program import Program
 from mai.runtime.files import locked
+from mai.runtime.run_folders.files import FAILURE as FAILURE
+from mai.runtime.run_folders.files import METRICS as METRICS
+from mai.runtime.run_folders.files import RECORD as RECORD
+from mai.runtime.run_folders.files import RECORDS as RECORDS
+from mai.runtime.run_folders.files import WEIGHTS as WEIGHTS
+from mai.runtime.run_folders.files import checkpoint_of as checkpoint_of
+from mai.runtime.run_folders.files import checkpoints as checkpoints
+from mai.runtime.run_folders.files import holds_run as holds_run
+from mai.runtime.run_folders.files import step_of as step_of
 from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-WEIGHTS, METRICS, RECORDS, RECORD = "weights.safetensors", "metrics.jsonl", "records.npz", "run.json"
 TOKENIZER, TENSORBOARD = "tokenizer.json", "tensorboard"
 BEFORE = "before"
 CLAIMS, FINDINGS = "claims", "claims.json"
 # Where the files of a run are while it makes room: still being gathered, all gathered, on their way to `BEFORE`.
 GATHERED = (".before-partly", ".before-whole", ".before-last")
-
-
-def checkpoint_of(folder: Path, step: int) -> Path:
-    """The file of the checkpoint of a step."""
-    return folder / f"checkpoint-{step:08d}.safetensors"
-
-
-def checkpoints(folder: Path) -> list[Path]:
-    """The checkpoints of a run, the last one last."""
-    return sorted(folder.glob("checkpoint-*.safetensors"))
-
-
-def holds_run(folder: Path) -> bool:
-    """Whether a folder has weights or checkpoints of a run."""
-    return (folder / WEIGHTS).exists() or bool(checkpoints(folder))
 
 
 def make(folder: Path) -> Path:
@@ -151,7 +144,9 @@ def _files(folder: Path, *programs: str) -> Iterator[Path]:
     names = {*programs, *_programs(folder)}
     compiled = re.compile(rf"({'|'.join(map(re.escape, names))})\.\w+(\.step)?\.onnx")
     yield from (path for path in folder.glob("*.onnx") if compiled.fullmatch(path.name))
-    kept = [folder / name for name in (RECORD, METRICS, RECORDS, TOKENIZER, TENSORBOARD, CLAIMS, FINDINGS, WEIGHTS)]
+    kept = [
+        folder / name for name in (RECORD, FAILURE, METRICS, RECORDS, TOKENIZER, TENSORBOARD, CLAIMS, FINDINGS, WEIGHTS)
+    ]
     yield from (path for path in [*kept, *checkpoints(folder)] if path.exists() or path.is_symlink())
 
 

@@ -1,37 +1,23 @@
-"""`run.json`: what a run was asked for, so that whoever reads its folder can find the spec, the data and the settings again."""
+"""The record of what a run was asked for, as it begins."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, field
+from dataclasses import asdict
 from pathlib import Path
 
-import mai
 from mai.compiler.program import Program
 from mai.compiler.training.options import Options
-from mai.compiler.training.run.folder import RECORD
 from mai.runtime.files import write_atomically
-from mai.spec.record import record
+from mai.runtime.run_folders.files import RECORD
+from mai.runtime.run_folders.record import RunRecord
 
 
-@record
-class RunRecord:
-    """Where the spec stands, which consts were `sets` and files of data named, and the seed, batch and steps of the first block.
-
-    `began` is the time of day in seconds since 1970, `version` that of mai.
-    """
-
-    spec: str
-    sets: Mapping[str, str] = field(default_factory=dict)
-    data: tuple[str, ...] = ()
-    seed: int = 0
-    batch: int = 0
-    steps: int = 0
-    device: str = ""
-    began: float = 0.0
-    version: str = mai.__version__
+def digest(text: str) -> str:
+    """What tells one text of a spec from another."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def write_record(
@@ -40,14 +26,6 @@ def write_record(
     """Into a run's folder, as the run begins."""
     data = tuple(str(path.absolute()) for path in options.data)
     spec = str(Path(program.source.path).absolute())
-    run = RunRecord(spec, dict(options.sets), data, seed, batch, steps, device, time.time())
+    sets, sha256 = dict(options.sets), digest(program.source.text)
+    run = RunRecord(spec, sha256, sets, data, seed, batch, steps, device, time.time())
     write_atomically(folder / RECORD, json.dumps(asdict(run), indent=2).encode())
-
-
-def read_record(folder: Path) -> RunRecord | None:
-    """What a run's folder says of it; None where an earlier mai wrote it, or the file is damaged."""
-    try:
-        values = json.loads((folder / RECORD).read_text(encoding="utf-8"))
-        return RunRecord(**{**values, "data": tuple(values["data"])})
-    except (OSError, ValueError, TypeError, KeyError):
-        return None

@@ -1,0 +1,39 @@
+"""`run.json`: what a run was asked for, so that whoever reads its folder can find the spec, the data and the settings again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import mai
+from mai.runtime.run_folders.files import RECORD
+
+
+@dataclass(frozen=True, slots=True)
+class RunRecord:
+    """Where the spec stands and the digest of its text, which consts were `sets` and files of data named, and the seed, batch and steps of the first block.
+
+    `began` is the time of day in seconds since 1970, `version` that of mai.
+    """
+
+    spec: str
+    sha256: str = ""
+    sets: Mapping[str, str] = field(default_factory=dict)
+    data: tuple[str, ...] = ()
+    seed: int = 0
+    batch: int = 0
+    steps: int = 0
+    device: str = ""
+    began: float = 0.0
+    version: str = mai.__version__
+
+
+def read_record(folder: Path) -> RunRecord | None:
+    """What a run's folder says of it; None where an earlier mai wrote it, or the file is damaged."""
+    try:
+        values = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        return RunRecord(**{**values, "data": tuple(values["data"])})
+    except (OSError, ValueError, TypeError, KeyError):
+        return None

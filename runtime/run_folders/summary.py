@@ -1,0 +1,96 @@
+"""What the folder of a run says of it, read without torch and without its spec."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from mai.runtime.run_folders.files import FAILURE, METRICS, RECORD, WEIGHTS, checkpoints, holds_run
+from mai.runtime.run_folders.record import RunRecord, read_record
+
+State = Literal["done", "failed", "stopped", "begun"]
+HELD_OUT = "held-out "
+LARGEST_HEAD = 1 << 27  # Bytes.
+OTHERS = ("lr", "examples_per_second")  # In a line of figures, what is no result.
+Line = Mapping[str, float | str]
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """One run.
+
+    Attributes:
+        state: `done` where it has weights, `failed` where it says why it ended, `stopped` where it has a checkpoint to go on from.
+        steps: how many it has done; `kept` is the step that its weights are of.
+        figures: what its weights do on held-out examples, or else its last figures, by name.
+        held_out: whether `figures` are of held-out examples.
+    """
+
+    folder: Path
+    state: State
+    asked: RunRecord | None
+    steps: int
+    kept: int
+    figures: Mapping[str, float]
+    held_out: bool
+    lines: tuple[Line, ...]
+
+
+def summary(folder: Path) -> Summary:
+    """Of one folder; what is damaged in it is as if it were not there."""
+    lines = tuple(_lines(folder / METRICS))
+    steps = int(lines[-1]["step"]) if lines else 0
+    metadata = _metadata(folder / WEIGHTS)
+    kept = int(metadata.get("trained_steps", steps))
+    figures: dict[str, float] = json.loads(metadata.get("validation", "{}"))
+    state: State = "begun"
+    if metadata:
+        state = "done"
+    elif (folder / FAILURE).exists():
+        state = "failed"
+    elif checkpoints(folder):
+        state = "stopped"
+    shown = figures or last_figures(lines)
+    return Summary(folder, state, read_record(folder), steps, kept, shown, bool(figures), lines)
+
+
+def is_run(folder: Path) -> bool:
+    """Whether a folder is that of a run, begun at least."""
+    return folder.is_dir() and (holds_run(folder) or any((folder / name).exists() for name in (METRICS, RECORD)))
+
+
+def last_figures(lines: tuple[Line, ...]) -> dict[str, float]:
+    """The last figures of a run that say how good it is: those of held-out examples, where there are some."""
+    for prefix in (HELD_OUT, ""):
+        for line in reversed(lines):
+            numbers = {n: v for n, v in line.items() if isinstance(v, (int, float)) and n not in (*OTHERS, "step")}
+            chosen = {n.removeprefix(prefix): float(v) for n, v in numbers.items() if n.startswith(prefix)}
+            if chosen:
+                return chosen
+    return {}
+
+
+def _lines(path: Path) -> Iterator[Line]:
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return
+    for each in text.splitlines():
+        try:
+            line = json.loads(each)
+            yield {**line, "step": int(line["step"])}
+        except (ValueError, KeyError, TypeError):
+            continue
+
+
+def _metadata(path: Path) -> Mapping[str, str]:
+    """What weights say of themselves, in the head of their safetensors file; nothing where there are none."""
+    try:
+        with path.open("rb") as file:
+            head = json.loads(file.read(min(int.from_bytes(file.read(8), "little"), LARGEST_HEAD)))
+        return {"spec": "", **head.get("__metadata__", {})}
+    except (OSError, ValueError, AttributeError):
+        return {}
