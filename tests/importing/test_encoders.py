@@ -17,8 +17,7 @@ from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import MaiError
-from tests.importing.test_decoders import imported
-from tests.support.model_folders import ENCODERS, VOCAB, save
+from tests.support.model_folders import ENCODERS, VOCAB, imported, save
 from tests.support.tokenizers import word_tokenizer
 from tests.support.zoo import tokens
 

@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 import torch
 
+from mai.compiler.check import check
+from mai.compiler.importing.importing import import_folder
+from mai.compiler.program import Program
 from tests.support.zoo import shaken
 
+MAX_LINES = 80  # Of a spec.
 VOCAB, WIDTH = 97, 32
 TEXT = {
     "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
@@ -112,3 +116,15 @@ def save(model: Any, folder: Path, shard: str = "5GB", **changes: object) -> Non
     model.save_pretrained(folder, max_shard_size=shard)
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def imported(folder: Path) -> Program:
+    """The program of a folder's spec, which is short and sound."""
+    spec = folder / "model.mai"
+    text = import_folder(folder, spec).text
+    assert len(text.splitlines()) < MAX_LINES
+    spec.write_text(text, encoding="utf-8")
+    checked = check(spec)
+    assert checked.program is not None
+    assert checked.diagnostics == []
+    return checked.program
