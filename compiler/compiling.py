@@ -90,6 +90,7 @@ def _check_drafts(program: Program, names: list[str], options: CompileOptions) -
 def _trained(program: Program, weights: Path | None, options: CompileOptions) -> Trained:
     """The weights, which are said where they are not those of a run, and what the files say of them."""
     from mai.compiler.data import label_names
+    from mai.compiler.data.facts import facts_of_weights
     from mai.compiler.data.tokens import reads_corpus, tokenizer_text
     from mai.compiler.training.initial_weights import load_weights
     from mai.compiler.training.run.stage import steps_of_blocks
@@ -102,8 +103,9 @@ def _trained(program: Program, weights: Path | None, options: CompileOptions) ->
     tokenizer = tokenizer_text(program, weights, options.tokenizer)
     names = label_names.names_of(weights)
     return Trained(
-        arrays, steps, tokenizer, names, special_tokens=not reads_corpus(program), blocks=steps_of_blocks(weights)
-    )
+        arrays, steps, tokenizer, names, special_tokens=not reads_corpus(program), blocks=steps_of_blocks(weights),
+        facts=facts_of_weights(weights),
+    )  # fmt: skip
 
 
 def _compile(prepared: Preparations, name: str, trained: Trained, folder: Path) -> None:

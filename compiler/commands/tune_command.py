@@ -23,8 +23,8 @@ def tune(
     metric: Annotated[
         str,
         Option(
-            help="W2: the exact 2-Wasserstein distance to data. Or module:function, which takes samples \\[n, ...] and data "
-            "\\[m, ...] and gives a number, lower is better."
+            help="W2: the exact 2-Wasserstein distance to data. Or module:function, which takes samples [n, ...] and data "
+            "[m, ...] and gives a number, lower is better."
         ),
     ] = "W2",
     against: Annotated[

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from mai.compiler.data.facts import facts_of_rows
 from mai.compiler.data.fields import EXACT, bad, check_labels, check_sizes, check_whole, match_columns, shape_of, window
 from mai.compiler.data.label_names import Names, number_labels
 from mai.compiler.data.random_streams import FRESH, ORDER, generator, permutation
@@ -19,6 +20,7 @@ from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.splits import HELD_OUT, Parts, usual_parts
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
+from mai.runtime.model.manifest import Facts
 from mai.spec.diagnostics import MaiError, placed
 from mai.spec.source import Span
 
@@ -35,7 +37,8 @@ class Dataset:
     """`batch(step, size)` gives arrays by field; `count` is None for data without end.
 
     `validation` and `test` are the examples that are not trained on, by field. `tokenizer` is what made the tokens of a text, as a
-    manifest states it; `labels` are the names of labels, by field; `notes` say what was found in the files.
+    manifest states it; `labels` are the names of labels, by field; `notes` say what was found in the files, `facts` the ranges of
+    what is trained on.
     """
 
     batch: Callable[[int, int], Fields]
@@ -45,6 +48,7 @@ class Dataset:
     labels: Names = field(default_factory=dict)
     test: FieldRows | None = None
     notes: tuple[str, ...] = ()
+    facts: Mapping[str, Facts] = field(default_factory=dict)
 
 
 def load(
@@ -125,8 +129,9 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, k
         aside[place] = kept.pop(0) if part is not None else aside[place]
     count = count if parts.train is None else len(parts.train)
     return Dataset(
-        _shuffled(rows, parts.train, count, seed), count, aside[0], labels=labels, test=aside[1], notes=finite.notes
-    )
+        _shuffled(rows, parts.train, count, seed), count, aside[0], finite.tokenizer, labels, aside[1], finite.notes,
+        facts=facts_of_rows(rows, fields, parts.train, finite.fit),
+    )  # fmt: skip
 
 
 def _parts(finite: Finite, count: int) -> Parts:

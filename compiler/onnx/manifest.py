@@ -15,7 +15,7 @@ import mai
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value
 from mai.compiler.ir.structure import NOTHING
-from mai.compiler.ir.types import DType
+from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.label_fields import label_fields
 from mai.compiler.onnx.limits import largest
 from mai.compiler.onnx.prepared import Prepared
@@ -23,7 +23,7 @@ from mai.compiler.passes.loops.paths import path_axes
 from mai.compiler.passes.text import prompt_blocks
 from mai.compiler.program import Program
 from mai.runtime.model.checksum import checksum
-from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Claim, Condition, Manifest, Port, Step
+from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Claim, Condition, Facts, Manifest, Port, Step
 from mai.runtime.text.tokenizer import BYTES
 
 
@@ -57,6 +57,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         tokenizer=tokenizer,
         special_tokens=trained.special_tokens and tokenizer not in (None, BYTES),
         labels={field: list(names) for field, names in trained.labels.items()},
+        facts=_facts(program, graph, trained),
         series=program.training.data.past_and_future if program.training else None,
         precision=options.precision,
         quantize=options.quantize,
@@ -70,6 +71,17 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         claims=list(trained.claims),
     )
     return _with_fields(manifest, fields)
+
+
+def _facts(program: Program, graph: Graph, trained: Trained) -> dict[str, Facts]:
+    """Of the inputs that have the name, the type and the shape of a field: a file takes them by the names of columns, too."""
+    fields = program.trainings[0].fields if program.trainings else {}
+    alike = {v.name for v in graph.inputs if v.name in fields and _is_alike(v.type, fields[v.name])}
+    return {name: facts for name, facts in trained.facts.items() if name in alike}
+
+
+def _is_alike(input_: Type, field: Type) -> bool:
+    return (input_.dtype, input_.shape) == (field.dtype, field.shape)
 
 
 def _claim(program: Program, name: str) -> Claim | None:

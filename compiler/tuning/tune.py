@@ -112,7 +112,16 @@ def tune(path: Path, out: Path, options: Options, on_point: OnPoint) -> Outcome:
     tuned = _to_manifest(result, current, measure, options, limits)
     if result.chosen.plan == current:
         return Outcome(result, current, tuned, None)
-    trained = Trained(arrays, steps, manifest.tokenizer, labels, manifest.loss_change, tuned, manifest.special_tokens)
+    trained = Trained(
+        arrays,
+        steps,
+        manifest.tokenizer,
+        labels,
+        manifest.loss_change,
+        tuned,
+        manifest.special_tokens,
+        facts=manifest.facts,
+    )
     _write(program, manifest, subject, result.chosen.plan, trained, out)
     return Outcome(result, current, tuned, out)
 

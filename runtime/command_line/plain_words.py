@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from inspect import Signature, signature
 from pathlib import Path
 from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 
 from mai.runtime.command_line.markers import Argument, Option
 
@@ -73,7 +73,7 @@ def parameters_of(verb: Callable[..., None]) -> list[Parameter]:
 def _parameter(name: str, hint: Any, required: bool) -> Parameter:
     """`Annotated[list[Path] | None, Option(...)]` takes several paths."""
     kind, marker = get_args(hint)
-    if isinstance(kind, UnionType):
+    if get_origin(kind) in (UnionType, Union):
         (kind,) = (each for each in get_args(kind) if each is not NoneType)
     many = get_origin(kind) is list
     return Parameter(name, get_args(kind)[0] if many else kind, many, required, marker)

@@ -82,6 +82,7 @@ def _for_typer(verb: Callable[..., None]) -> Callable[..., None]:
     parameters = [p.replace(annotation=hints[name]) for name, p in signature(verb).parameters.items()]
     update_wrapper(run, verb, ("__name__", "__qualname__", "__module__", "__doc__"), ())
     run.__annotations__ = hints
+    run.__doc__ = _plain(verb.__doc__ or "")
     vars(run)["__signature__"] = signature(verb).replace(parameters=parameters)
     return run
 
@@ -91,6 +92,11 @@ def _annotation(hint: Any) -> Any:
     kind, marker = get_args(hint)
     shown: Any = marker.show_default
     if isinstance(marker, Argument):
-        return Annotated[kind, typer.Argument(help=marker.help, show_default=shown)]
+        return Annotated[kind, typer.Argument(help=_plain(marker.help), show_default=shown)]
     names = [marker.name] if marker.name else []
-    return Annotated[kind, typer.Option(*names, help=marker.help, show_default=shown, min=marker.min)]
+    return Annotated[kind, typer.Option(*names, help=_plain(marker.help), show_default=shown, min=marker.min)]
+
+
+def _plain(text: str) -> str:
+    """A text of which rich takes no bracket, `[n, 2]`, for a style."""
+    return text.replace("[", "\\[")

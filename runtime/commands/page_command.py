@@ -10,8 +10,12 @@ from mai.runtime.show.terminal import say
 
 
 def page(
-    models: Annotated[list[Path], Argument(help=".onnx files that mai compiled.", show_default=False)],
-    out: Annotated[Path, Option(help="The .html file to write.", show_default=False)],
+    models: Annotated[
+        list[Path], Argument(help=".onnx files that mai compiled, or the folder of a run.", show_default=False)
+    ],
+    out: Annotated[
+        Path | None, Option(help="The .html file to write.", show_default="the first file's name, with .html")
+    ] = None,
     modules: Annotated[
         Path | None,
         Option(
@@ -20,9 +24,20 @@ def page(
         ),
     ] = None,
 ) -> None:
-    """Write a web page that runs compiled files in the browser: mai page moons_flow.sample.onnx --out moons.html"""
+    """Write a web page that runs compiled files in the browser: mai page moons_flow.sample.onnx --out moons.html
+
+    A model of a table's rows is a form, with sliders in the ranges of the data and menus of its words; an image is dropped, drawn, or seen by
+    the camera; what is drawn or computed is shown as it is: points, images, maps, texts, probabilities.
+    """
+    from mai.runtime.errors import ModelError
     from mai.runtime.web.page import write_page
 
-    write_page(models, out, modules)
+    files = [file for each in models for file in (sorted(each.glob("*.onnx")) if each.is_dir() else [each])]
+    if not files:
+        raise ModelError(
+            "model-not-found", f"there are no .onnx files in {models[0]}", "mai train and mai compile write them"
+        )
+    out = out or Path(f"{files[0].stem}.html")
+    write_page(files, out, modules)
     needs = "" if modules else "; it takes onnxruntime-web from the net, --modules node_modules puts that in"
     say(f"wrote {out}  {out.stat().st_size / 1e6:.2f} MB: open it in a browser{needs}", err=True)

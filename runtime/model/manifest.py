@@ -44,6 +44,25 @@ class Port(BaseModel):
     path: int | None = None
 
 
+class Facts(BaseModel):
+    """What a field of real numbers was in the data that were trained on.
+
+    Attributes:
+        low, high, middle: the range and the median of each of its numbers, or of all together where there are many.
+        whole: whether all of them were whole.
+        gaps: whether some were missing, which NaN stands for.
+        fit: of images of any size, how they come to that of the model: `crop`, `pad` or `stretch`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    low: list[float]
+    high: list[float]
+    middle: list[float]
+    whole: bool = False
+    gaps: bool = False
+    fit: Literal["crop", "pad", "stretch"] | None = None
+
+
 class Text(BaseModel):
     """The text that an export grows.
 
@@ -198,6 +217,7 @@ class Manifest(BaseModel):
         special_tokens: whether a text gets the special tokens that its tokenizer prescribes; the corpora that mai trains on,
             and older files, have none.
         labels: the names of the labels of the training data, by field.
+        facts: what the fields of real numbers were there that an input is called as, by input.
         series: the window and the horizon of the series that it was trained on, where it was.
         precision: of the weights and of their products.
         quantize: what the weights are kept in; `loss_change` is how much that adds to the loss, as a share of it.
@@ -233,6 +253,7 @@ class Manifest(BaseModel):
     tokenizer: str | None = None
     special_tokens: bool = False
     labels: dict[str, list[str]] = {}
+    facts: dict[str, Facts] = {}
     series: tuple[int, int] | None = None
     precision: Literal["float32", "fp16", "bf16"] = "float32"
     quantize: Literal["int4", "int8"] | None = None

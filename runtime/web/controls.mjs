@@ -1,6 +1,8 @@
 // Controls for what a file takes: each is put into a form, and returns what reads its value.
 
+import { cell, isForm } from "forms.mjs";
 import { labelsOf } from "mai.mjs";
+import { photos, spanOf } from "photos.mjs";
 import { isPlane, paint, sizesOf } from "pictures.mjs";
 import { made } from "plane.mjs";
 
@@ -15,7 +17,9 @@ const [MANY, SOME, IMAGES] = [1000, 300, 20]; // Points, paths and images where 
 export function controlFor(port, manifest, form, changed) {
   if (isPlane(port, manifest)) return plane(port, form);
   if (port.kind === "setting") return setting(port, manifest, form, changed);
-  if (port.dtype === "float32" && pixelsOf(port.shape)) return pad(port, pixelsOf(port.shape), form, changed);
+  if (isForm(manifest)) return cell(port, manifest, form);
+  if (port.dtype === "float32" && pixelsOf(port.shape))
+    return image(port, pixelsOf(port.shape), manifest.facts?.[port.name], form, changed);
   if (port.classes && port.shape.length === 1) return tokens(port, manifest, form);
   if (port.classes && !port.shape.length) return label(port, manifest, form);
   return numbers(port, form);
@@ -42,12 +46,30 @@ function setting(port, manifest, form, changed) {
   return () => (port.dtype === "bool" ? Boolean(read()) : read());
 }
 
-/** An image to be drawn: grey values from -1 to 1, as the data that mai comes with have them. */
-function pad(port, [, height, width], form, changed) {
-  const values = new Float32Array(height * width).fill(-1);
-  let drawn = false;
-  const canvas = field(form, `${port.name}: draw`, made("canvas", { width, height, className: "pixels pad" }));
-  const show = () => paint(canvas.getContext("2d"), values, [1, height, width], 1, [-1, 1]);
+/** An image: drawn where it is grey, dropped, chosen, or seen by the camera. */
+function image(port, sizes, facts, form, changed) {
+  const [channels, height, width] = sizes;
+  const span = spanOf(facts);
+  const values = new Float32Array(channels * height * width).fill(span[0]);
+  let given = false;
+  const ways = channels === 1 ? "draw, or drop an image" : "drop an image";
+  const held = form.appendChild(made("div", { className: "image" }));
+  held.append(made("span", { textContent: `${port.name}: ${ways}` }));
+  const canvas = held.appendChild(made("canvas", { width, height, className: "pixels pad" }));
+  const show = () => paint(canvas.getContext("2d"), values, sizes, 1, span);
+  const put = () => ((given = true), show(), changed());
+  if (channels === 1) drawn(canvas, values, sizes, span, put);
+  photos(values, sizes, { span, fit: facts?.fit ?? "crop" }, held, put);
+  button(held, "clear", () => (values.fill(span[0]), put()));
+  show();
+  return () => {
+    if (!given) throw Object.assign(new Error(`${ways} for ${port.name}`), { awaited: true });
+    return values.slice();
+  };
+}
+
+/** A pen for grey images. */
+function drawn(canvas, values, [, height, width], [low, high], put) {
   const touch = ({ clientX, clientY, buttons }) => {
     if (!buttons) return;
     const box = canvas.getBoundingClientRect();
@@ -55,20 +77,12 @@ function pad(port, [, height, width], form, changed) {
     const y = ((clientY - box.top) / box.height) * height - 0.5;
     values.forEach((value, place) => {
       const far = Math.hypot((place % width) - x, Math.floor(place / width) - y);
-      values[place] = Math.max(value, Math.min(1, 1.8 - 2 * far));
+      values[place] = Math.max(value, low + (high - low) * Math.max(0, Math.min(1, 1.4 - far)));
     });
-    drawn = true;
-    show();
-    changed();
+    put();
   };
   canvas.addEventListener("pointerdown", touch);
   canvas.addEventListener("pointermove", touch);
-  button(form, "clear", () => (values.fill(-1), show(), changed()));
-  show();
-  return () => {
-    if (!drawn) throw Object.assign(new Error(`draw an image for ${port.name}`), { awaited: true });
-    return values.slice();
-  };
 }
 
 /** A text where the file has a tokenizer for it, else lists of tokens. */
@@ -150,12 +164,12 @@ function usualBatch(manifest) {
   return sizesOf(shape) ? IMAGES : 1;
 }
 
-/** The sizes of what an image may be drawn for: one channel, or a square number of pixels in a row. */
+/** The sizes of an image that is taken: one or three channels, or a square number of pixels in a row. */
 function pixelsOf(shape) {
   const side = Math.sqrt(shape[0]);
   if (shape.length === 1) return Number.isInteger(side) && side > 3 ? [1, side, side] : null;
   const sizes = shape.every((size) => typeof size === "number") && sizesOf(shape);
-  return sizes && sizes[0] === 1 ? sizes : null;
+  return sizes || null;
 }
 
 /** Nested lists of numbers that look drawn: of labels where there are classes, else between -1 and 1. */

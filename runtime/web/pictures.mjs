@@ -26,6 +26,9 @@ export function pictureOf(result, port, manifest, values) {
 
 const writing = (textContent) => made("pre", { textContent });
 
+/** What is given: one value alone stands out. */
+const answer = (count, textContent) => (count === 1 ? made("p", { className: "answer", textContent }) : writing(textContent));
+
 const namesFor = (manifest, port, count) => {
   const names = labelsOf(manifest, port);
   return Array.from({ length: count }, (_, label) => names[label] ?? String(label));
@@ -42,7 +45,7 @@ function labels(data, port, manifest, grid) {
   const certain = (label) => names.map((_, k) => Number(k === label));
   return grid
     ? regions(Array.from(data, certain), grid, names)
-    : writing(Array.from(data, (label) => names[label]).join("  "));
+    : answer(data.length, Array.from(data, (label) => names[label]).join("  "));
 }
 
 /** The labels that examples were asked for, with their names, where there are any. */
@@ -181,7 +184,7 @@ function numbers(rows) {
     .slice(0, MOST_NUMBERS)
     .map((row) => Array.from(row.slice(0, MOST_NUMBERS), (value) => Number(value.toPrecision(5))).join("  "))
     .join("\n");
-  return writing(text);
+  return answer(rows.length * rows[0].length, text);
 }
 
 const isProbability = (row) =>

@@ -22,7 +22,7 @@ from mai.compiler.onnx.export import export, export_step
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.errors import ModelError
-from mai.runtime.model.manifest import Finding
+from mai.runtime.model.manifest import Facts, Finding, Manifest, Port
 from mai.runtime.web.page import ORT, PUBLIC, VERSIONS, WEB, write_page
 from tests.support.command import invoke
 from tests.support.hosts import INSTALLED, PIECES, TEXT
@@ -100,6 +100,41 @@ def test_a_page_has_an_end(points: Path, tmp_path: Path, monkeypatch: pytest.Mon
     monkeypatch.setattr("mai.runtime.web.page.MAX_BYTES", 1000.0)
     with pytest.raises(ModelError, match="a page holds up to 0 MB of files"):
         write_page([points], tmp_path / "page.html")
+
+
+def test_a_run_is_a_page(points: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert invoke("page", points.parent).exit_code == 0
+    assert [*held(Path("spec.f.html").read_text()).values()] == [points.read_bytes()]
+    (tmp_path / "empty").mkdir()
+    assert "no .onnx files" in str(invoke("page", tmp_path / "empty").exception)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def test_a_form_reads_one_row(tmp_path: Path) -> None:
+    """A slider begins at the middle, an emptied one is what is missing; a menu ends with what is not known."""
+    facts = Facts(low=[0.5], high=[80.5], middle=[28.5], gaps=True)
+    ports = {"dtype": "float32", "batch": True}, {"dtype": "int64", "batch": True, "classes": 3, "field": "sex"}
+    inputs = [Port(name=name, kind="input", **port) for name, port in zip(("age", "sex"), ports, strict=True)]
+    about = Manifest(
+        name="t", export="f", inputs=inputs, settings=[], outputs=[], spec_sha256="", opset=23,
+        labels={"sex": ["f", "m"]}, facts={"age": facts},
+    )  # fmt: skip
+    (tmp_path / "manifest.json").write_text(about.model_dump_json())
+    for file in (*(WEB.iterdir()), Path(__file__).parent / "read_form.mjs"):
+        if file.name.endswith(".mjs"):
+            package = tmp_path / "node_modules" / file.name
+            package.mkdir(parents=True)
+            (package / "index.mjs").write_bytes(file.read_bytes())
+            (package / "package.json").write_text('{"main": "index.mjs"}')
+    words = ["node", "node_modules/read_form.mjs/index.mjs", "manifest.json"]
+    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
+    said = json.loads(done.stdout)
+    assert said["isForm"] and said["moved"]["age"] == [33] and said["menu"] == ["f", "m", "not known"]
+    assert said["first"] == {"age": [28.5], "sex": [0]} and said["last"] == {"age": ["NaN"], "sex": ["2"]}
+    assert said["crop"] == {"from": [25, 0, 50, 50], "to": [0, 0, 10, 10]}
+    assert said["pad"] == {"from": [0, 0, 100, 50], "to": [0, 2.5, 10, 5]}
+    assert said["spans"] == [[-1, 1], [-1, 1], [0, 255]]
 
 
 def test_the_tests_have_the_versions_that_pages_take() -> None:

@@ -70,6 +70,17 @@ UNUSUAL = [
 ]  # fmt: skip
 
 
+def test_brackets_stay_in_help(capsys: pytest.CaptureFixture[str]) -> None:
+    """A shape is no style: `[n, 2]` is shown, in the text of a verb and of its options."""
+
+    def bracketed(show: Annotated[str | None, Option(help="One [n, 2] of them.")] = None) -> None:
+        """Takes [batch, d] and `[bold]`."""
+
+    run_application(application({"verb": bracketed}), ["verb", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    assert "[n, 2]" in shown and "[batch, d] and `[bold]`" in shown
+
+
 @pytest.mark.parametrize("line", UNUSUAL)
 def test_what_is_not_plain_is_for_typer(line: str) -> None:
     assert read_plain(verb, line.split()) is None

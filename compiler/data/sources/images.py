@@ -94,7 +94,7 @@ class Images(RowSource):
         key = wanted.split.key if wanted.split is not None else None
         if key is not None and key not in words:
             raise bad(f"the split looks at `{key}`, which the images have not", help="subfolders are the labels `y`")
-        return Finite({"x": x, **words}, key=words["y"] if key is not None else None)
+        return Finite({"x": x, **words}, key=words["y"] if key is not None else None, fit=self.fit)
 
     def _size(self) -> tuple[int, int] | None:
         return (self.size, self.size) if isinstance(self.size, int) else self.size

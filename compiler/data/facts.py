@@ -1,0 +1,63 @@
+"""What a model was trained on, field by field: the ranges of its numbers. They go with the weights, and into compiled files."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from mai.compiler.data.rows import Rows, choose
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.weights.tensor_files import TensorFiles
+from mai.runtime.arrays import Array
+from mai.runtime.model.manifest import Facts
+
+Fit = Literal["crop", "pad", "stretch"]
+FACTS = "mai.facts"
+SAMPLE = 20_000  # Rows that are looked at.
+MOST = 64  # Numbers of an example that have a range each; of more they share one.
+
+
+def facts_of_rows(
+    rows: Mapping[str, Rows], fields: Mapping[str, Type], trained: Array | None, fit: Fit | None
+) -> dict[str, Facts]:
+    """The ranges of the fields of real numbers, over the rows that are trained on, or an even choice of them; `fit` is of images."""
+    facts = {}
+    for name, each in rows.items():
+        if fields[name].dtype is DType.REAL and len(each):
+            numbers = np.arange(len(each)) if trained is None else np.sort(trained)
+            some = np.asarray(choose(each, numbers[:: -(-len(numbers) // SAMPLE)])[:], np.float64)
+            facts[name] = _facts(some, fit if some.ndim == 4 else None)
+    return facts
+
+
+def _facts(rows: Array, fit: Fit | None) -> Facts:
+    flat = rows.reshape(len(rows), -1)
+    columns = flat if flat.shape[1] <= MOST else flat.reshape(-1, 1)
+    is_there = np.isfinite(columns)
+    there = [column[place] if place.any() else np.zeros(1) for column, place in zip(columns.T, is_there.T, strict=True)]
+    return Facts(
+        low=[float(each.min()) for each in there],
+        high=[float(each.max()) for each in there],
+        middle=[float(np.median(each)) for each in there],
+        whole=all(bool((each == np.floor(each)).all()) for each in there),
+        gaps=not is_there.all(),
+        fit=fit,
+    )
+
+
+def saved(facts: Mapping[str, Facts]) -> dict[str, str]:
+    """Facts as the metadata of weights hold them; nothing where there are none."""
+    return {FACTS: json.dumps({name: each.model_dump() for name, each in facts.items()})} if facts else {}
+
+
+def facts_of_weights(path: Path | None) -> dict[str, Facts]:
+    """The facts that the weights of a run tell, by field."""
+    if path is None:
+        return {}
+    with TensorFiles(path) as files:
+        by_field = json.loads(files.metadata.get(FACTS, "{}"))
+    return {name: Facts(**each) for name, each in by_field.items()}

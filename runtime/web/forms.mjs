@@ -1,0 +1,74 @@
+// A form for a model of a table's rows: sliders and menus for one example, in the ranges that the data have.
+
+import { labelsOf } from "mai.mjs";
+import { made } from "plane.mjs";
+
+const STEPS = 200; // Places of a slider between its ends.
+const MOST_SLIDERS = 24; // For the numbers of one vector.
+
+/** Whether a file answers for one row of a table: it draws nothing, and takes numbers and labels alone. */
+export function isForm(manifest) {
+  return !manifest.draws && !manifest.text && manifest.inputs.length > 0 && manifest.inputs.every((port) => isCell(port, manifest));
+}
+
+function isCell(port, manifest) {
+  if (!port.shape.length) return port.dtype === "float32" || Boolean(port.classes);
+  const facts = manifest.facts?.[port.name];
+  return port.shape.length === 1 && port.shape[0] <= MOST_SLIDERS && facts?.low.length === port.shape[0];
+}
+
+/** The control of one input, which reads a batch of one example. */
+export function cell(port, manifest, form) {
+  if (port.classes) return menu(port, manifest, form);
+  const facts = manifest.facts?.[port.name];
+  if (!port.shape.length) {
+    const read = facts ? slider(port.name, facts, 0, form) : plain(port.name, form);
+    return () => [read()];
+  }
+  const reads = facts.low.map((_, place) => slider(`${port.name}${place}`, facts, place, form));
+  return () => [reads.map((read) => read())];
+}
+
+/** The labels by their names; the one after those with names is for what is missing or not known. */
+function menu(port, manifest, form) {
+  const names = labelsOf(manifest, port);
+  const unnamed = (label) => (names.length ? "not known" : String(label));
+  const select = labelled(port.name, form).appendChild(made("select"));
+  select.append(...Array.from({ length: port.classes }, (_, label) => new Option(names[label] ?? unnamed(label), label)));
+  return () => [Number(select.value)];
+}
+
+/** A slider from the least to the largest number of the data, and a field beside it for any other; empty where it is missing. */
+function slider(name, facts, place, form) {
+  const [low, high, middle] = [facts.low[place], facts.high[place], facts.middle[place]];
+  const step = facts.whole ? 1 : stepOf(low, high);
+  const held = labelled(name, form).appendChild(made("div", { className: "slider" }));
+  const range = held.appendChild(made("input", { type: "range", min: low, max: high, step: facts.whole ? 1 : "any" }));
+  const written = held.appendChild(made("input", { type: "number", step: "any", placeholder: facts.gaps ? "missing" : "" }));
+  range.value = middle;
+  written.value = Number(middle.toPrecision(4));
+  range.addEventListener("input", () => (written.value = Number((Math.round(range.value / step) * step).toPrecision(6))));
+  written.addEventListener("input", () => written.value !== "" && (range.value = written.value));
+  return () => {
+    if (written.value !== "") return Number(written.value);
+    if (facts.gaps) return NaN;
+    throw new Error(`${name} has no number`);
+  };
+}
+
+function plain(name, form) {
+  const written = labelled(name, form).appendChild(made("input", { type: "number", step: "any", value: 0 }));
+  return () => {
+    if (written.value === "") throw new Error(`${name} has no number`);
+    return Number(written.value);
+  };
+}
+
+/** A power of ten that goes some hundred times into a range. */
+function stepOf(low, high) {
+  return high > low ? 10 ** Math.floor(Math.log10((high - low) / STEPS) + 0.5) : 1;
+}
+
+function labelled(textContent, form) {
+  return form.appendChild(made("label", { textContent }));
+}

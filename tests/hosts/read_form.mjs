@@ -1,0 +1,53 @@
+// What a page's form reads, with as much of a document as it touches: `node read_form.mjs MANIFEST.json`, prints the values.
+
+import { readFileSync } from "node:fs";
+
+class Element {
+  constructor(kind) {
+    Object.assign(this, { kind, children: [], hears: {}, style: {} });
+  }
+  appendChild(child) {
+    this.children.push(child);
+    return child;
+  }
+  append(...more) {
+    this.children.push(...more);
+    if (this.kind === "select" && this.value === undefined) this.value = more[0].value;
+  }
+  addEventListener(name, heard) {
+    this.hears[name] = heard;
+  }
+}
+
+globalThis.document = { createElement: (kind) => new Element(kind) };
+globalThis.Option = function (textContent, value) {
+  return Object.assign(new Element("option"), { textContent, value });
+};
+
+const { cell, isForm } = await import("forms.mjs");
+const { boxOf, spanOf } = await import("photos.mjs");
+const manifest = JSON.parse(readFileSync(process.argv[2], "utf8"));
+const form = new Element("form");
+const reads = manifest.inputs.map((port) => [port.name, cell(port, manifest, form)]);
+const values = () => Object.fromEntries(reads.map(([name, read]) => [name, read()]));
+const all = (element) => [element, ...element.children.flatMap(all)];
+const first = values();
+const [range, written] = ["range", "number"].map((type) => all(form).find((each) => each.type === type));
+range.value = 33.4;
+range.hears.input();
+const moved = values();
+written.value = "";
+const select = all(form).find((each) => each.kind === "select");
+select.value = select.children.at(-1).value;
+console.log(
+  JSON.stringify({
+    isForm: isForm(manifest),
+    first,
+    moved,
+    menu: select.children.map((each) => each.textContent),
+    last: Object.fromEntries(Object.entries(values()).map(([name, value]) => [name, value.map(String)])),
+    crop: boxOf("crop", 100, 50, 10, 10),
+    pad: boxOf("pad", 100, 50, 10, 10),
+    spans: [spanOf(undefined), spanOf({ low: [-0.9], high: [1] }), spanOf({ low: [0], high: [255] })],
+  }),
+);
