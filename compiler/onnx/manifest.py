@@ -21,6 +21,7 @@ from mai.compiler.onnx.label_fields import label_fields
 from mai.compiler.onnx.limits import largest
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
+from mai.compiler.passes.text import prompt_blocks
 from mai.compiler.program import Program
 from mai.runtime.model.checksum import checksum
 from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Claim, Condition, Facts, Manifest, Port, Step
@@ -130,7 +131,15 @@ def step_of(graph: Graph) -> Step | None:
         return None
     past_size = f"{one.length}_past"
     tokens, past = graph.sources[f"{one.length}_new"], graph.sources[past_size]
-    return Step(tokens=tokens.name, past=past.name, turn=one.turn, past_size=past_size, states=one.states)
+    return Step(
+        tokens=tokens.name,
+        past=past.name,
+        turn=one.turn,
+        past_size=past_size,
+        states=one.states,
+        block=prompt_blocks.BLOCK,
+        ended=one.ended,
+    )
 
 
 def _versions(*packages: str) -> dict[str, str]:
