@@ -20,7 +20,10 @@ if TYPE_CHECKING:
 
     Verb = Callable[..., None]
 
-VERBS = {name: f"mai.runtime.commands.{name}_command:{name}" for name in ("run", "draw", "page", "info", "verify")}
+VERBS = {
+    name: f"mai.runtime.commands.{name}_command:{name}"
+    for name in ("run", "draw", "page", "info", "verify", "runs", "clean")
+}
 
 # What the compiler imports, by the names under which it is installed.
 COMES_WITH_TRAIN = {

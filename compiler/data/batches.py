@@ -145,7 +145,7 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, k
     count = count if parts.train is None else len(parts.train)
     examples = Examples(rows, parts.train, count)
     return Dataset(
-        _shuffled(examples, seed), count, aside[0], labels=labels, test=aside[1], notes=finite.notes,
+        _shuffled(examples, seed), count, aside[0], finite.tokenizer, labels, aside[1], finite.notes,
         facts=facts_of_rows(rows, fields, parts.train, finite.fit), examples=examples,
     )  # fmt: skip
 

@@ -15,12 +15,12 @@ from mai.compiler.training.run.folder import checkpoints
 from mai.compiler.training.run.record import digest
 from mai.compiler.training.settings import Best
 from mai.runtime.files import write_atomically
+from mai.runtime.run_folders.comparison import SWEEP
 from mai.runtime.run_folders.summary import Summary, summary
 from mai.runtime.run_folders.tables import Row, as_values
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.record import record
 
-SWEEP = "sweep.json"
 Say = Callable[[str], None]
 
 
@@ -120,7 +120,11 @@ class Sweep:
 
     def write(self, rows: Sequence[Row]) -> None:
         """The results, into the folder."""
-        values = {"asked": self.asked, "goal": self.goal.figure, "rows": as_values(rows)}
+        values = {
+            "asked": self.asked,
+            "goal": {"figure": self.goal.figure, "direction": self.goal.direction},
+            "rows": as_values(rows),
+        }
         write_atomically(self.folder / SWEEP, (json.dumps(values, indent=2) + "\n").encode())
 
     def _row(self, point: Point) -> Row:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Annotated, ClassVar, Literal, Protocol
 
 from mai.compiler.registry import Registry
@@ -116,6 +117,43 @@ class Best(Kept):
     patience: int | None = setting(default=None, ge=1, le=MANY)
 
 
+class Checkpoints(Settings, ABC):
+    """Which checkpoints of a run stay: one subclass a rule."""
+
+    @abstractmethod
+    def staying(self, steps: Sequence[int]) -> set[int]:
+        """Of checkpoints after so many steps, in their order, those that stay."""
+
+    def is_due(self, step: int) -> bool:
+        """Whether there is one after so many steps, however long ago the last one was."""
+        return False
+
+
+class LastCheckpoints(Checkpoints):
+    """The last `count`: `--resume` goes on from the last, and from one before it where that is damaged."""
+
+    name: ClassVar[str] = "last"
+    count: int = setting(default=2, ge=1, le=MANY)
+
+    def staying(self, steps: Sequence[int]) -> set[int]:
+        return set(steps[-self.count :])
+
+
+class Milestones(Checkpoints):
+    """Those of every `steps` steps, and the last `count`."""
+
+    name: ClassVar[str] = "every"
+    steps: int = setting(ge=1, le=MANY)
+    count: int = setting(default=2, ge=1, le=MANY)
+
+    def staying(self, steps: Sequence[int]) -> set[int]:
+        return {*steps[-self.count :], *(step for step in steps if self.is_due(step))}
+
+    def is_due(self, step: int) -> bool:
+        return step % self.steps == 0
+
+
+CHECKPOINTS: dict[str, type[Checkpoints]] = {model.name: model for model in (LastCheckpoints, Milestones)}
 KEPT: dict[str, type[Kept]] = {model.name: model for model in (Last, Best)}
 OPTIMIZERS = Registry[Optimizer]("mai.compiler.training.optimizers")
 SCHEDULES = Registry[Schedule]("mai.compiler.training.schedules")
@@ -126,7 +164,7 @@ class TrainSettings(Settings):
 
     `keep` says which weights are written at the end. Held-out examples are looked at every `evaluate` steps, by default ten times. A
     batch is computed in `accumulate` parts, one after the other: in the memory of one, with the step of the whole. `sample` chooses the
-    examples of a batch, which are otherwise gone through in epochs.
+    examples of a batch, which are otherwise gone through in epochs. `checkpoints` says which of them stay.
     """
 
     steps: int | None = setting(default=None, ge=1, le=MANY)
@@ -146,6 +184,7 @@ class TrainSettings(Settings):
     evaluate: int | None = setting(default=None, ge=1, le=MANY)
     accumulate: int = setting(default=1, ge=1, le=MANY)
     sample: Annotated[Sample | None, Choice(SAMPLES)] = None
+    checkpoints: Annotated[Checkpoints, Choice(CHECKPOINTS)] = setting(default_factory=lambda: LastCheckpoints.of({}))
     freeze: str | tuple[str, ...] = ()
 
     @property

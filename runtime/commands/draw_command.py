@@ -11,14 +11,28 @@ from mai.runtime.show.terminal import say
 
 def draw(
     records: Annotated[
-        Path, Argument(help="A records.npz that training wrote, or the folder of a run.", show_default=False)
+        Path, Argument(help="The folder of a run, or a records.npz that training wrote.", show_default=False)
     ],
     out: Annotated[Path, Option(help="A picture (.png .svg .pdf), or a .gif.", show_default=False)],
+    curves: Annotated[bool, Option("--curves", help="Learning curves, also of a run that recorded weights.")] = False,
     show: Annotated[str | None, Option(help="The weight to draw; by default one [n, 2], or the first.")] = None,
     colour: Annotated[str | None, Option(help="The weight [n] that colours the particles.")] = None,
 ) -> None:
-    """Draw what `record` kept while a spec trained: mai draw runs/two_layer --out neurons.gif"""
-    from mai.runtime.show.records import draw_records
+    """Draw a run's learning curves, or what `record` kept: mai draw runs/titanic --out curves.png
 
-    draw_records(records, out, show, colour)
+    Curves are of the loss and of what the spec reports, on batches and on held-out examples. Of a run whose spec has a `record`, the weights that it kept are drawn, as particles or as lines, moving in a .gif:
+
+    mai draw runs/two_layer --out neurons.gif
+    """
+    from mai.runtime.run_folders.files import METRICS, RECORDS
+
+    has_curves = records.is_dir() and (records / METRICS).exists()
+    if curves or (has_curves and not (records / RECORDS).exists() and show is None and colour is None):
+        from mai.runtime.run_folders.curves import draw_run
+
+        draw_run(records, out)
+    else:
+        from mai.runtime.show.records import draw_records
+
+        draw_records(records, out, show, colour)
     say(f"wrote {out}", err=True)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-from mai.runtime.command_line.markers import Argument, Option
+from mai.runtime.command_line.markers import Argument, Misuse, Option
 from mai.runtime.show.terminal import say, say_text, visible_line
 
 if TYPE_CHECKING:
@@ -18,11 +18,16 @@ DRAWS = {
 
 
 def info(
-    model: Annotated[Path, Argument(help="A .onnx file that mai compiled.", show_default=False)],
+    model: Annotated[
+        Path, Argument(help="A .onnx file that mai compiled, or the folder of a run.", show_default=False)
+    ],
     json: Annotated[bool, Option("--json", help="The manifest as it stands in the file.")] = False,
     spec: Annotated[bool, Option("--spec", help="The text that the file was made from.")] = False,
 ) -> None:
-    """Say what a compiled file takes, gives, and was made from."""
+    """Say what a compiled file takes, gives, and was made from; or how far a run is, and what it came to: mai info runs/titanic"""
+    if model.is_dir():
+        _say_run(model, json or spec)
+        return
     from mai.runtime.model.loader import load
 
     loaded = load(model, providers="cpu")
@@ -37,6 +42,23 @@ def info(
     for heading, name, text in [*_interface(manifest), *_contents(manifest)]:
         say(visible_line(f"  {heading:9} {f'{name:14} ' if name else ''}{text}"))
     say(visible_line(f"  {_origin(manifest, model.stat().st_size)}"))
+
+
+def _say_run(folder: Path, of_a_file: bool) -> None:
+    from mai.runtime.run_folders.comparison import read_runs
+    from mai.runtime.run_folders.describing import described
+    from mai.runtime.run_folders.summary import is_run
+
+    if of_a_file:
+        raise Misuse(f"{folder} is a folder: --json and --spec are of a compiled file in it")
+    if not is_run(folder):
+        there = len(read_runs([folder]))
+        raise Misuse(
+            f"{folder} holds {there} run{'s' if there > 1 else ''}: name one, or compare them: mai runs {folder}"
+        )
+    say(visible_line(str(folder)))
+    for heading, text in described(folder):
+        say(visible_line(f"  {heading:9} {text}"))
 
 
 def _interface(manifest: Manifest) -> list[tuple[str, str, str]]:

@@ -18,6 +18,11 @@ def checkpoints(folder: Path) -> list[Path]:
     return sorted(folder.glob("checkpoint-*.safetensors"))
 
 
+def step_of(checkpoint: Path) -> int:
+    """After how many steps a checkpoint was written."""
+    return int(checkpoint.stem.rpartition("-")[2])
+
+
 def holds_run(folder: Path) -> bool:
     """Whether a folder has weights or checkpoints of a run."""
     return (folder / WEIGHTS).exists() or bool(checkpoints(folder))

@@ -62,14 +62,6 @@ def is_run(folder: Path) -> bool:
     return folder.is_dir() and (holds_run(folder) or any((folder / name).exists() for name in (METRICS, RECORD)))
 
 
-def runs_in(folder: Path) -> list[Path]:
-    """The folders of runs in a folder, at any depth, in their order; itself, where it is one. What lies in a run is not looked at."""
-    if is_run(folder):
-        return [folder]
-    inside = (each for each in sorted(folder.iterdir()) if each.is_dir() and not each.is_symlink())
-    return [run for each in inside for run in runs_in(each)]
-
-
 def last_figures(lines: tuple[Line, ...]) -> dict[str, float]:
     """The last figures of a run that say how good it is: those of held-out examples, where there are some."""
     for prefix in (HELD_OUT, ""):

@@ -319,3 +319,14 @@ def test_a_record_added_later_begins_where_the_run_goes_on(program: Maker, tmp_p
     with np.load(tmp_path / "run" / "records.npz") as records:
         assert records["f.u.steps"].tolist() == [0, 100, 200]
         assert records["g.v.steps"].tolist() == [150, 200]
+
+
+def test_checkpoints_that_stay(program: Maker, tmp_path: Path) -> None:
+    """The last few, and those of every so many steps, counted through the run; the run goes on from the last."""
+    for rule, steps in (("last(3)", [10]), ("every(4)", [4, 8, 10]), ("every(4, count = 1)", [4, 8, 10])):
+        spec = program(SPEC.replace("train(", f"train(checkpoints = {rule}, ", 1))
+        run = tmp_path / rule[:8]
+        train(spec, run, Options(steps=10, **QUIET))
+        assert [int(path.stem[-8:]) for path in checkpoints(run)] == steps
+        train(spec, run, Options(steps=11, resume=True, **QUIET))
+        assert [int(path.stem[-8:]) for path in checkpoints(run)][-1] == 11

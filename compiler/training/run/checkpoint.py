@@ -11,13 +11,14 @@ import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
-from mai.compiler.training.run.folder import WEIGHTS, checkpoint_of, checkpoints, holds_run
+from mai.compiler.training.run.folder import WEIGHTS, checkpoint_of, checkpoints, holds_run, step_of
+from mai.compiler.training.settings import Checkpoints, LastCheckpoints
 from mai.compiler.weights.sealed import CHECKSUM, is_intact, sealed
 from mai.runtime.files import plain_file, write_atomically
 from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-KEPT = 2
+USUAL = LastCheckpoints.of({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +59,13 @@ def restore_optimizer(
     optimizer.load_state_dict({"state": state, "param_groups": whole["param_groups"]})
 
 
-def write(folder: Path, checkpoint: Checkpoint) -> Path:
-    """Save a checkpoint and drop all but the last two."""
+def write(folder: Path, checkpoint: Checkpoint, kept: Checkpoints = USUAL) -> Path:
+    """Save a checkpoint and drop those that do not stay."""
     path = checkpoint_of(folder, checkpoint.step)
     write_atomically(path, sealed(checkpoint.tensors, {**checkpoint.metadata, "step": str(checkpoint.step)}))
-    for old in checkpoints(folder)[:-KEPT]:
-        old.unlink(missing_ok=True)
+    steps = [step_of(each) for each in checkpoints(folder)]
+    for old in set(steps) - kept.staying(steps):
+        checkpoint_of(folder, old).unlink(missing_ok=True)
     return path
 
 

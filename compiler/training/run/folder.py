@@ -20,6 +20,7 @@ from mai.runtime.run_folders.files import WEIGHTS as WEIGHTS
 from mai.runtime.run_folders.files import checkpoint_of as checkpoint_of
 from mai.runtime.run_folders.files import checkpoints as checkpoints
 from mai.runtime.run_folders.files import holds_run as holds_run
+from mai.runtime.run_folders.files import step_of as step_of
 from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import Diagnostic, MaiError
 

@@ -1,0 +1,32 @@
+"""The verb `clean`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from mai.runtime.command_line.markers import Argument, Option
+from mai.runtime.show.terminal import say
+
+
+def clean(
+    folders: Annotated[list[Path], Argument(help="Folders of runs, or folders that hold some.", show_default=False)],
+    keep: Annotated[int, Option(help="How many of the last checkpoints stay; a run that is not done keeps one to go on from.", min=0)] = 0,
+    before: Annotated[bool, Option("--before", help="The run before, which made room for this one, goes too.")] = False,
+    dry: Annotated[bool, Option("--dry-run", help="Only say what would go.")] = False,
+) -> None:  # fmt: skip
+    """Remove the checkpoints that nothing goes on from: mai clean runs/titanic
+
+    Weights, compiled files, figures and what was recorded stay. A run that is done cannot be trained further without a checkpoint: --keep 1 leaves the last. `checkpoints = last(3)` in the head of a train block says how many there are while it trains.
+    """
+    from mai.runtime.run_folders.cleaning import clean as clean_run
+    from mai.runtime.run_folders.cleaning import not_needed
+    from mai.runtime.run_folders.comparison import read_runs
+    from mai.runtime.run_folders.describing import size_in_words
+
+    total, word = 0, "would remove" if dry else "removed"
+    for run in read_runs(folders):
+        for each in list(not_needed(run.folder, keep, before)) if dry else clean_run(run.folder, keep, before):
+            total += each.size
+            say(f"{word} {each.path}: {each.why}, {size_in_words(each.size)}")
+    say(f"{word} {size_in_words(total)}" if total else "there is nothing to remove", err=True)

@@ -1,0 +1,64 @@
+"""The verb `runs`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal
+
+from mai.runtime.command_line.markers import Argument, Misuse, Option
+from mai.runtime.show.terminal import say
+
+
+def runs(
+    folders: Annotated[list[Path] | None, Argument(help="Folders of runs, or folders that hold some; by default runs.", show_default=False)] = None,
+    by: Annotated[str | None, Option(help="The figure to sort by; by default the loss, or what a sweep says.", show_default=False)] = None,
+    goal: Annotated[Literal["min", "max"] | None, Option(help="Whether that is to be small or large.", show_default=False)] = None,
+    out: Annotated[Path | None, Option(help="A picture of all learning curves (.png .svg .pdf).", show_default=False)] = None,
+    json: Annotated[bool, Option("--json", help="Print everything as json.")] = False,
+) -> None:  # fmt: skip
+    """Compare runs: mai runs runs/titanic-sweep --out curves.png
+
+    A row a run, the best first: how far it is, what sets it apart, and its figures, on held-out examples where there are some. Where several differ in their seed alone, a second table has their means and deviations.
+
+    mai runs                                    all in the folder runs
+
+    mai runs runs/a runs/b --by auc --goal max  two of them, by a figure of the spec
+    """
+    from mai.runtime.run_folders.comparison import (
+        called,
+        check_figure,
+        goal_in,
+        grouped,
+        read_runs,
+        sorted_runs,
+        table,
+    )
+    from mai.runtime.run_folders.tables import as_values, lines
+    from mai.runtime.show.save import PICTURES
+
+    if out is not None and out.suffix.lower() not in PICTURES:
+        raise Misuse(f"--out {out}: {', '.join(PICTURES)}")
+    places = folders or [Path("runs")]
+    found = read_runs(places)
+    figure, direction = goal_in(places, by, goal)
+    if by is not None:
+        check_figure(found, by)
+    ordered = sorted_runs(found, figure, direction)
+    rows = grouped(ordered, figure, direction)
+    if json:
+        from json import dumps
+
+        each = [
+            {"folder": str(r.folder), "state": r.state, "steps": r.steps, "kept": r.kept, "figures": dict(r.figures)}
+            for r in ordered
+        ]
+        say(dumps({"runs": each, "settings": as_values(rows)}, indent=2))
+    else:
+        say("\n".join(table(ordered, places)))
+        if any(row.runs > 1 for row in rows):
+            say("\nmeans over seeds, ± their standard deviation\n" + "\n".join(lines(rows)))
+    if out is not None:
+        from mai.runtime.run_folders.curves import draw_curves
+
+        draw_curves(ordered, out, called(ordered))
+        say(f"wrote {out}", err=True)

@@ -1,0 +1,129 @@
+"""Runs beside each other: a row a run, and a row for all seeds of one choice of settings."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from mai.runtime.errors import ModelError
+from mai.runtime.inputs.arguments import unknown_name_error
+from mai.runtime.run_folders.summary import Summary, is_run, summary
+from mai.runtime.run_folders.tables import Row, sorted_rows
+from mai.runtime.show.terminal import aligned
+
+SWEEP = "sweep.json"
+
+
+def runs_in(folder: Path) -> list[Path]:
+    """The folders of runs in a folder, at any depth, in their order; itself, where it is one. What lies in a run is not looked at."""
+    if is_run(folder):
+        return [folder]
+    inside = (each for each in sorted(folder.iterdir()) if each.is_dir() and not each.is_symlink())
+    return [run for each in inside for run in runs_in(each)]
+
+
+def read_runs(folders: Sequence[Path]) -> list[Summary]:
+    """All runs of some folders. Raises `ModelError` where there is none."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise ModelError("file-not-found", f"there is no folder {folder}")
+    found = [summary(run) for folder in folders for run in runs_in(folder)]
+    if not found:
+        where = ", ".join(map(str, folders))
+        raise ModelError("file-not-found", f"there are no runs in {where}", "mai train SPEC --out RUN begins one")
+    return found
+
+
+def goal_in(folders: Sequence[Path], by: str | None, goal: str | None) -> tuple[str, str]:
+    """The figure to sort by and its direction: as asked, or as the sweep in a folder says, or the least loss."""
+    usual = ("loss", "min")
+    for folder in folders:
+        try:
+            stated = json.loads((folder / SWEEP).read_text(encoding="utf-8"))
+            usual = (str(stated["goal"]["figure"]), str(stated["goal"]["direction"]))
+            break
+        except (OSError, ValueError, KeyError, TypeError):
+            continue
+    figure = by or usual[0]
+    return figure, goal or (usual[1] if figure == usual[0] else "min")
+
+
+def check_figure(runs: Sequence[Summary], by: str) -> None:
+    """Raise `ModelError` for a figure that no run has."""
+    names = list(dict.fromkeys(name for run in runs for name in run.figures))
+    if names and by not in names:
+        raise unknown_name_error(by, names)
+
+
+def sorted_runs(runs: Sequence[Summary], by: str, goal: str) -> list[Summary]:
+    """The best first; those without the figure last."""
+    rows = [Row({}, {by: [run.figures[by]]} if by in run.figures else {}, 1) for run in runs]
+    places = {id(row): place for place, row in enumerate(rows)}
+    return [runs[places[id(row)]] for row in sorted_rows(rows, by, goal)]
+
+
+def settings_of(run: Summary) -> Mapping[str, str]:
+    """What tells a run from others but for its seed: its spec, and the consts that were set."""
+    if run.asked is None:
+        return {}
+    return {
+        "spec": Path(run.asked.spec).stem,
+        **run.asked.sets,
+        "steps": f"{run.asked.steps:,}",
+        "batch": str(run.asked.batch),
+    }
+
+
+def called(runs: Sequence[Summary]) -> list[str]:
+    """What runs are called in a picture: by the settings that differ among them, or else by their folders."""
+    differing = _differing(runs)
+    if not differing:
+        return [run.folder.name for run in runs]
+    return [", ".join(f"{name}={settings_of(run).get(name, '')}" for name in differing) for run in runs]
+
+
+def _differing(runs: Sequence[Summary]) -> list[str]:
+    names = dict.fromkeys(name for run in runs for name in settings_of(run))
+    return [name for name in names if len({settings_of(run).get(name) for run in runs}) > 1]
+
+
+def grouped(runs: Sequence[Summary], by: str, goal: str) -> list[Row]:
+    """Runs that differ in their seed alone as one row, the best first."""
+    differing = _differing(runs)
+    groups: dict[tuple[tuple[str, str], ...], list[Summary]] = {}
+    for run in runs:
+        if run.asked is not None:
+            groups.setdefault(tuple(settings_of(run).items()), []).append(run)
+    rows = [_row({n: v for n, v in key if n in differing}, group) for key, group in groups.items()]
+    return sorted_rows(rows, by, goal)
+
+
+def _row(settings: Mapping[str, str], group: Sequence[Summary]) -> Row:
+    done = [run for run in group if run.state == "done"]
+    names = [name for name in (done[0].figures if done else ()) if all(name in each.figures for each in done)]
+    figures = {name: [each.figures[name] for each in done] for name in names}
+    return Row(settings, figures, len(done), sum(run.state == "failed" for run in group))
+
+
+def table(runs: Sequence[Summary], folders: Sequence[Path]) -> Iterator[str]:
+    """A row a run: what it is called, how far it is, what sets it apart, its figures."""
+    differing = _differing(runs)
+    figures = list(dict.fromkeys(name for run in runs for name in run.figures))
+    head = ("run", "state", "steps", *differing, "seed", *figures)
+    yield from aligned(head, [_cells(run, folders, differing, figures) for run in runs])
+
+
+def _cells(run: Summary, folders: Sequence[Path], differing: Sequence[str], figures: Sequence[str]) -> tuple[str, ...]:
+    seed = "" if run.asked is None else str(run.asked.seed)
+    steps = f"{run.steps:,}" if run.kept == run.steps else f"{run.steps:,}, kept {run.kept:,}"
+    numbers = (f"{run.figures[name]:.4g}" if name in run.figures else "" for name in figures)
+    settings = (settings_of(run).get(name, "") for name in differing)
+    return (name_of(run, folders), run.state, steps, *settings, seed, *numbers)
+
+
+def name_of(run: Summary, folders: Sequence[Path]) -> str:
+    """A run's folder, seen from the one that was asked about, if there is one."""
+    if len(folders) == 1 and run.folder != folders[0]:
+        return str(run.folder.relative_to(folders[0]))
+    return str(run.folder)
