@@ -14,7 +14,7 @@ from mai.runtime.show.terminal import say
 @with_diagnostics
 def predict(
     model: Annotated[Path, Argument(help="A .onnx file that mai compiled.", show_default=False)],
-    table: Annotated[Path, Argument(help="A table: csv, tsv, jsonl, parquet or feather; its columns are the inputs by name.", show_default=False)],
+    table: Annotated[Path, Argument(help="A table: csv, tsv, jsonl, parquet or feather; its columns are the inputs by name. Or a folder of images.", show_default=False)],
     out: Annotated[Path, Argument(help="The table to write: the same rows, and the results beside them.", show_default=False)],
     settings: Annotated[list[str] | None, Argument(help="Settings of the file: temperature=0.5.")] = None,
     keep: Annotated[list[str] | None, Option(help="Only these columns of the table are written, too; none of them: --keep \"\".")] = None,
@@ -23,9 +23,10 @@ def predict(
     threads: Annotated[int | None, Option(help="Threads for one operation.")] = None,
     provider: Annotated[str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")] = None,
 ) -> None:  # fmt: skip
-    """Run a compiled file on every row of a table: mai predict houses.price.onnx new.csv prices.csv
+    """Run a compiled file on every row of a table: mai predict houses.price.onnx new.csv prices.csv, or on a folder of images.
 
-    Any number of rows: a few thousand are in memory at a time. Labels are written as words where the file knows them.
+    Any number of rows: a few thousand are in memory at a time. Labels are written as words where the file knows them. Images are cropped and
+    scaled as they were in training; their rows are the files' names.
     """
     from mai.compiler.predicting.predict import predict as predict_rows
     from mai.compiler.predicting.predict import read_settings

@@ -8,6 +8,7 @@ from math import prod
 import numpy as np
 
 from mai.compiler.data.fields import bad
+from mai.compiler.data.paths import listed
 from mai.compiler.data.rows import Column, Columns, Key, Rows, Words, choose
 from mai.compiler.data.source_kinds import Finite
 from mai.compiler.data.sources.series import NEXT, Series
@@ -91,7 +92,7 @@ def _columns(
             if name is not None:
                 wanted.setdefault(name, Type(dtype))
     missing = "keep" if series.missing == "drop" else series.missing
-    columns, notes = read_tables(tables, wanted, missing=missing)
+    columns, notes = read_tables(tables, wanted, missing=missing, words=listed(series.words))
     return columns, tuple(notes)
 
 

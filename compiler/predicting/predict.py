@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ from mai.runtime.inputs.values import split_word
 from mai.runtime.model.model import Model
 from mai.spec.record import record
 
-ROWS = 4096  # At a time, by default.
+ROWS = 4096  # At a time, by default,
+IMAGES = 256  # and of images.
 
 
 @record
@@ -41,10 +42,12 @@ def predict(
 ) -> Predicted:  # fmt: skip
     """Write the rows of a table with the results of a file beside them; a block of rows is in memory at a time.
 
+    Of a folder of images the rows are their names.
+
     Args:
         model: its inputs are columns of the table by their names; it draws with `seed` for the first `batch` rows, with the next one
             for the rows after them, and so on.
-        source, target: csv, tsv, jsonl, parquet or feather, by their endings; text packed with gz.
+        source, target: a folder of images, or tables: csv, tsv, jsonl, parquet or feather, by their endings; text packed with gz.
         settings: of the file, the same for all rows.
         keep: the columns of the table that are written, too; None keeps all.
         progress: whether a bar is shown on a terminal.
@@ -53,26 +56,35 @@ def predict(
         MaiError: the table does not fit the file, or is damaged; with the row and the column.
         ModelError: the file refuses a value.
     """
-    table = open_table(source, Stated())
-    unknown = [name for name in keep or () if name not in table.columns]
+    columns, blocks = _source(model, source, batch)
+    unknown = [name for name in keep or () if name not in columns]
     if unknown:
-        raise bad(f"{source} has no column `{unknown[0]}`; it has {', '.join(table.columns)}")
-    kept = [*table.columns] if keep is None else [*keep]
+        raise bad(f"{source} has no column `{unknown[0]}`; it has {', '.join(columns)}")
+    kept = columns if keep is None else [*keep]
     began, rows, number, names = time.monotonic(), 0, 0, []
     with table_file(target) as write, _bar(progress) as bar:
-        for block in read_inputs(model, table):
+        for block in blocks:
             for part in _parts(block, batch):
                 drawn = {"seed": seed + number} if "seed" in model.settings else {}
                 answer = model(**{**part.values, **settings, **drawn})
                 new = as_columns(model, answer, kept)
-                columns = {name: part.rows.column(name) for name in kept}
-                write(pa.table({**columns, **new}))
+                write(pa.table({**{name: part.rows.column(name) for name in kept}, **new}))
                 rows, number, names = rows + part.rows.num_rows, number + 1, list(new)
                 if bar is not None:
                     bar.update(0, advance=part.rows.num_rows)
     if not rows:
         raise bad(f"{source} has no rows")
     return Predicted(rows, time.monotonic() - began, tuple(names))
+
+
+def _source(model: Model, source: Path, batch: int) -> tuple[list[str], Iterator[Block]]:
+    """The columns that there are, and the rows in blocks: of a table, or the images of a folder."""
+    if source.is_dir():
+        from mai.compiler.predicting.images import read_images
+
+        return ["file"], read_images(model, source, min(batch, IMAGES))
+    table = open_table(source, Stated())
+    return [*table.columns], read_inputs(model, table)
 
 
 def read_settings(model: Model, words: Sequence[str]) -> dict[str, object]:

@@ -10,9 +10,12 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pytest
+from PIL import Image
 from pyarrow import csv, feather, parquet
 
+from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
+from mai.compiler.data.batches import load as load_data
 from mai.compiler.onnx.export import export
 from mai.compiler.predicting.predict import Predicted, predict
 from mai.compiler.program import Program
@@ -21,6 +24,7 @@ from mai.compiler.training.options import Options
 from mai.runtime import load
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import MaiError
+from tests.support.command import invoke
 
 SPEC = """data x: [2], kind: class[3], y: class[2] from table("t.csv", missing = keep)
 net logit(x: [2], kind: class[3]) -> [2] { return linear(concat(fill(x), embed(kind, 3)), 2) }
@@ -112,3 +116,36 @@ def test_what_does_not_fit(files: Callable[[str], Model], tmp_path: Path, change
         predict(files("label"), tmp_path / "bad.csv", tmp_path / "out.csv", {})
     assert said in error.value.diagnostics[0].message
     assert not list(tmp_path.glob("*out.csv*"))
+
+
+PETS = """data x: [3, 8, 6], y: class[2] from images("pets", size = [8, 6], fit = pad, channels = 3)
+net f(x: [3, 8, 6]) -> [2] { return x |> conv(4, 3) |> relu |> avg_pool_global |> linear(2) }
+train(steps = 2, batch = 4) { minimize cross_entropy(f(x), y) }
+export score(x: [3, 8, 6]) -> [2] { return f(x) }
+export both(x: [3, 8, 6], more: []) -> [2] { return more * f(x) }
+"""
+
+
+def test_images_are_read_as_in_training(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of any size, grey, of 16 bits, transparent: what a file says of them is what it says of the rows of the data."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for name, shape, dtype in (("cat", (10, 20, 3), "u1"), ("dog", (9, 9), "u2"), ("cat", (12, 5, 4), "u1")):
+        Path("pets", name).mkdir(parents=True, exist_ok=True)
+        pixels = rng.integers(0, np.iinfo(dtype).max, shape).astype(dtype)
+        Image.fromarray(pixels).save(Path("pets", name, f"{shape[0]}.png"))
+    Path("m.mai").write_text(PETS)
+    assert invoke("train", "m.mai", "--quiet", "--out", "run").exit_code == 0
+    done = invoke("predict", "run/m.score.onnx", "pets", "out.jsonl", "--batch", "2")
+    assert done.exit_code == 0, done.output
+    out = rows(Path("out.jsonl"))
+    program = check(Path("m.mai")).program
+    assert program is not None
+    training = program.trainings[0]
+    data = load_data(training.data, training.fields, 0, tmp_path)
+    assert data.examples is not None
+    expected = load(Path("run/m.score.onnx"), providers="cpu")(x=data.examples.values("x"))
+    assert [row["file"] for row in out] == ["cat/10.png", "cat/12.png", "dog/9.png"]
+    got = np.array([[row["score.cat"], row["score.dog"]] for row in out])
+    np.testing.assert_allclose(got, expected, atol=1e-5)
+    assert "and not one image" in str(invoke("predict", "run/m.both.onnx", "pets", "out.csv").output)

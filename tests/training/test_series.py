@@ -157,3 +157,8 @@ def test_few_rows_are_all_trained_on(tmp_path: Path) -> None:
 def test_a_long_step_is_told(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("day,x\n" + "".join(f"{t if t < 30 else t + 9},{t}\n" for t in range(N)))
     assert read(tmp_path, time="day").notes[-1].startswith("1 of 59 steps of `day` are longer than the usual 1")
+
+
+def test_a_window_keeps_its_rows() -> None:
+    with pytest.raises(SettingsError, match="takes no `needs`"):
+        Series.of({"path": "t.csv", "window": 3, "needs": "x"})

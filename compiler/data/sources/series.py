@@ -34,6 +34,8 @@ class Series(Table):
     group: str | None = None
 
     def misfit(self) -> str | None:
+        if self.needs:
+            return "takes no `needs`: a row that is left out would break a window; `missing = drop` leaves out the windows with gaps"
         if self.split is not None and not isinstance(self.split, (TimeSplit, GroupSplit)):
             return f"overlaps: windows that `{self.split.name}` holds out share rows with others; write `by_time` or `by_group`"
         if isinstance(self.split, TimeSplit) and self.split.column != self.time:
