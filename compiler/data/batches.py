@@ -129,7 +129,7 @@ def _table(finite: Finite, named: bool, fields: Mapping[str, Type], seed: int, k
         aside[place] = kept.pop(0) if part is not None else aside[place]
     count = count if parts.train is None else len(parts.train)
     return Dataset(
-        _shuffled(rows, parts.train, count, seed), count, aside[0], labels=labels, test=aside[1], notes=finite.notes,
+        _shuffled(rows, parts.train, count, seed), count, aside[0], finite.tokenizer, labels, aside[1], finite.notes,
         facts=facts_of_rows(rows, fields, parts.train, finite.fit),
     )  # fmt: skip
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
@@ -78,11 +78,18 @@ class RowSource(Source):
         paths = request.files or listed(self.path)
         files = self.find(request.base, paths)
         places = [request.base / path for path in paths]
-        rows = replace(self.rows(Wanted(files, places, request.fields, self.split)), split=self.split)
-        held_out, test = (self._aside(each, request, files) for each in (self.validation, self.test))
+        read = self.reader(request, files)
+        rows = replace(read(Wanted(files, places, request.fields, self.split)), split=self.split)
+        held_out, test = (self._aside(each, request, files, read) for each in (self.validation, self.test))
         return replace(rows, held_out=held_out, test=test)
 
-    def _aside(self, paths: Paths | None, request: Request, trained: Sequence[Path]) -> Columns | None:
+    def reader(self, request: Request, files: Sequence[Path]) -> Callable[[Wanted], Finite]:
+        """What reads the rows of files, after a look at those that are trained on. Raises `MaiError`."""
+        return self.rows
+
+    def _aside(
+        self, paths: Paths | None, request: Request, trained: Sequence[Path], read: Callable[[Wanted], Finite]
+    ) -> Columns | None:
         """The rows of files that are not trained on."""
         if paths is None:
             return None
@@ -93,4 +100,4 @@ class RowSource(Source):
                 help = "name another file, or say `split = ...`"
                 raise bad(f"{file} is trained on, so that it cannot be held out", help=help)
         places = [request.base / path for path in listed(paths)]
-        return self.rows(Wanted(files, places, request.fields)).arrays
+        return read(Wanted(files, places, request.fields)).arrays

@@ -93,7 +93,13 @@ def _read_at(handle: int, buffers: Sequence[memoryview], begin: int) -> int:
 read_at: Callable[[int, Sequence[memoryview], int], int] = getattr(os, "preadv", _read_at)
 
 
-class FieldRows:
+class Limited:
+    """Rows of which the least and the largest number may be known, as `limits`."""
+
+    limits: tuple[float, float] | None
+
+
+class FieldRows(Limited):
     """One field of records; `limits` are the least and the largest of its numbers."""
 
     def __init__(self, records: Rows, name: str, limits: tuple[float, float]) -> None:
@@ -122,7 +128,7 @@ class Chosen:
         return self.rows[self.numbers[key]]
 
 
-class Changed:
+class Changed(Limited):
     """Rows that a function of an array makes of others, when they are read: of another type, or of another shape.
 
     `limits` are the least and the largest of their numbers, where they are known.
@@ -138,6 +144,43 @@ class Changed:
 
     def __getitem__(self, key: Key, /) -> Array:
         return self.change(self.rows[key])
+
+
+class Padded(Limited):
+    """Rows [n, length] of whole numbers: so many `counts` of `numbers`, from `begins` on, and zeros behind them."""
+
+    def __init__(self, numbers: Array, begins: Array, counts: Array, length: int) -> None:
+        self.numbers, self.begins, self.counts = numbers, begins, counts
+        self.shape, self.dtype = (len(begins), length), numbers.dtype
+        self.limits = (0.0, float(numbers.max(initial=0)))
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    def __getitem__(self, key: Key, /) -> Array:
+        place = np.arange(self.shape[1])
+        inside = place < self.counts[key][:, None]
+        rows = np.zeros(inside.shape, self.dtype)
+        rows[inside] = self.numbers[(self.begins[key][:, None] + place)[inside]]
+        return rows
+
+
+class Spans(Limited):
+    """Rows [n, length] that are 1 from place `begins` to before place `ends`, and 0 elsewhere."""
+
+    limits = (0.0, 1.0)
+
+    def __init__(self, begins: Array, ends: Array, length: int) -> None:
+        self.begins, self.ends = begins, ends
+        self.shape, self.dtype = (len(begins), length), np.dtype(np.uint8)
+
+    def __len__(self) -> int:
+        return len(self.begins)
+
+    def __getitem__(self, key: Key, /) -> Array:
+        place = np.arange(self.shape[1])
+        rows: Array = ((place >= self.begins[key][:, None]) & (place < self.ends[key][:, None])).astype(np.uint8)
+        return rows
 
 
 class Joined:
@@ -208,6 +251,26 @@ def choose(rows: Rows, numbers: Array) -> Rows:
     return rows[numbers] if isinstance(rows, np.ndarray) else Chosen(rows, numbers)
 
 
+def choose_of(column: Column, numbers: Array) -> Column:
+    """Some rows of a column, words with their names."""
+    if isinstance(column, Words):
+        return Words(choose(column.numbers, numbers), column.names)
+    return choose(column, numbers)
+
+
+def counts_of(rows: Rows) -> Array | None:
+    """How many numbers rows of different lengths have, before they were filled up; None for others."""
+    match rows:
+        case Padded():
+            return rows.counts
+        case Changed():
+            return counts_of(rows.rows)
+        case Chosen():
+            counts = counts_of(rows.rows)
+            return None if counts is None else counts[rows.numbers]
+    return None
+
+
 def change(rows: Rows, function: Callable[[Array], Array], limits: tuple[float, float] | None = None) -> Rows:
     """Rows after a function of each: at once, where that takes no more memory, else when they are read.
 
@@ -228,7 +291,7 @@ def blocks(rows: Rows) -> Iterator[Array]:
 
 def limits(rows: Rows) -> tuple[float, float]:
     """The least and the largest of all numbers; (nan, nan) where one of them is not a number."""
-    if isinstance(rows, (FieldRows, Changed)) and rows.limits is not None:
+    if isinstance(rows, Limited) and rows.limits is not None:
         return rows.limits
     pairs = [(block.min(), block.max()) for block in blocks(rows) if block.size]
     if not pairs:

@@ -43,7 +43,8 @@ class Finite:
 
     Without either, `parts` or `split` say which rows are held out, the latter by the column `key` where it looks at one; usually a tenth
     is, unless these examples are `all_of_them`. `notes` say what was found in the files that the spec does not say. One that `has_gaps` may lack values:
-    there a number is NaN, and a word -1. `fit` is how images have come to their size.
+    there a number is NaN, and a word -1. `fit` is how images have come to their size, `tokenizer` what made tokens of texts among them,
+    as a manifest states it.
     """
 
     arrays: Columns
@@ -56,6 +57,7 @@ class Finite:
     has_gaps: bool = False
     parts: Parts | None = None
     fit: Literal["crop", "pad", "stretch"] | None = None
+    tokenizer: str | None = None
 
 
 @record
@@ -84,13 +86,15 @@ Reading = Finite | Endless | Corpus
 class Request:
     """Where and how to read: paths start at `base`, the spec's folder; `files` are those of `--data`, in their place.
 
-    `fields` are what is asked for, by name; None asks for all there is.
+    `fields` are what is asked for, by name; None asks for all there is. `tokenizer` is that of a run, in the place of one that would
+    be trained from the files.
     """
 
     base: Path
     files: Sequence[Path]
     seed: int
     fields: Mapping[str, Type] | None = None
+    tokenizer: str | None = None
 
     def file(self, path: str) -> Path:
         """A plain file. Raises `MaiError` where there is none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ import numpy as np
 from mai.compiler.data.fields import bad
 from mai.compiler.data.paths import find_files, listed
 from mai.compiler.data.source_kinds import Corpus, Request
+from mai.compiler.data.sources.examples import Examples
 from mai.compiler.data.sources.text import Bpe, Text
 from mai.compiler.data.splits import HELD_OUT
 from mai.compiler.program import Program
@@ -21,10 +23,11 @@ from mai.runtime.text.tokenizer import BYTES, Tokenizer, tokenizer_of
 def tokenise(source: Text, request: Request) -> Corpus:
     """The tokens of the corpus, whole [n], and the tokenizer as a manifest states it. Raises `MaiError`."""
     raw, notes = _corpus(source, request)
-    stated = _tokenizer(source, request.base, raw)
+    share = int(len(raw) * (1 - HELD_OUT))
+    stated = state_tokenizer(source.tokenizer, request.base, lambda: raw[:share].decode(errors="ignore"))
     if stated == BYTES:
         return Corpus(np.frombuffer(raw, np.uint8).astype(np.int64), stated, tuple(notes))
-    return Corpus(_opened(stated).encode(raw.decode(errors="replace")), stated, tuple(notes))
+    return Corpus(opened(stated).encode(raw.decode(errors="replace")), stated, tuple(notes))
 
 
 def _corpus(source: Text, request: Request) -> tuple[bytes, list[str]]:
@@ -40,11 +43,11 @@ def _corpus(source: Text, request: Request) -> tuple[bytes, list[str]]:
     return read_documents(files, source.field, source.encoding, source.tokenizer == BYTES)
 
 
-def _tokenizer(source: Text, base: Path, raw: bytes) -> str:
-    """As a manifest states it: `bytes`, a file's text, or what is trained from the part that is not held out."""
-    if isinstance(source.tokenizer, Bpe):
-        return train_tokenizer(source.tokenizer.vocab, raw[: int(len(raw) * (1 - HELD_OUT))].decode(errors="ignore"))
-    return BYTES if source.tokenizer == BYTES else _read(base / source.tokenizer)
+def state_tokenizer(tokenizer: str | Bpe, base: Path, trained_on: Callable[[], str]) -> str:
+    """As a manifest states it: `bytes`, a file's text, or what is trained from the text that is not held out."""
+    if isinstance(tokenizer, Bpe):
+        return train_tokenizer(tokenizer.vocab, trained_on())
+    return BYTES if tokenizer == BYTES else _read(base / tokenizer)
 
 
 def _read(path: Path) -> str:
@@ -52,11 +55,12 @@ def _read(path: Path) -> str:
         text = plain_file(path).read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise bad(f"there is no tokenizer {path}: {error}", "data-missing") from error
-    _opened(text)
+    opened(text)
     return text
 
 
-def _opened(stated: str) -> Tokenizer:
+def opened(stated: str) -> Tokenizer:
+    """The tokenizer that a manifest states. Raises `MaiError` where it cannot be had."""
     try:
         return tokenizer_of(stated)
     except ModelError as error:
@@ -79,7 +83,7 @@ def train_tokenizer(vocab: int, text: str) -> str:
 
 def _check_vocabulary(program: Program, stated: str) -> None:
     """Raise `MaiError` for a tokenizer with tokens that the spec's vocabulary lacks."""
-    size, vocab = _opened(stated).size, program.constants.get("vocab")
+    size, vocab = opened(stated).size, program.constants.get("vocab")
     if isinstance(vocab, int) and size > vocab:
         raise bad(f"this tokenizer has {size:,} tokens, but `vocab` is {vocab:,}")
 
@@ -99,7 +103,7 @@ def tokenizer_text(program: Program, weights: Path | None, chosen: str | None) -
         _check_vocabulary(program, stated)
         return stated
     source = program.data
-    if not isinstance(source, Text):
+    if not isinstance(source, (Text, Examples)):
         return None
     if isinstance(source.tokenizer, Bpe):
         return _read(weights.parent / TOKENIZER) if weights is not None else None

@@ -10,7 +10,7 @@ import numpy as np
 from mai.compiler.data.batches import match_fields, source_of, typed_rows
 from mai.compiler.data.fields import bad
 from mai.compiler.data.label_names import Names, number_labels
-from mai.compiler.data.rows import Column, Columns, Rows, Words, choose
+from mai.compiler.data.rows import Column, Columns, Rows, Words, choose_of
 from mai.compiler.data.source_kinds import Finite, Request, Source
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
@@ -35,7 +35,13 @@ class WholeFiles:
 
 
 def read_whole(
-    source: Source, fields: Mapping[str, Type], base: Path, files: Sequence[Path], known: Names, answer: str
+    source: Source,
+    fields: Mapping[str, Type],
+    base: Path,
+    files: Sequence[Path],
+    known: Names,
+    answer: str,
+    tokenizer: str | None = None,
 ) -> WholeFiles:
     """All examples of files, none kept apart, whatever the source says.
 
@@ -44,29 +50,31 @@ def read_whole(
         known: the names of labels that a run knows, by field.
         answer: the field that a model is compared with. A label of it that the run does not know is refused, whatever the source takes
             otherwise, and an example without one is left out where the source takes what is missing.
+        tokenizer: that of the run, as its manifest states it.
 
     Raises:
         MaiError: `data-missing` or `data-bad`.
     """
-    finite = _read(source, fields, base, files)
+    finite = _read(source, Request(base, files, 0, fields, tokenizer))
     columns: dict[str, Column] = match_fields(finite.arrays, fields, source.names_fields)
     count = min(column.shape[0] for column in columns.values())
     places = _with_answer(columns[answer], count) if finite.has_gaps else np.arange(count)
     if len(places) < count:
-        columns = {name: _chosen(column, places) for name, column in columns.items()}
+        columns = {name: choose_of(column, places) for name, column in columns.items()}
     if not len(places):
         raise bad(f"{files[0]} has no example with a value of `{answer}`")
     rows, labels = _numbers(columns, fields, known, answer, finite.has_gaps)
     return WholeFiles(rows, places, labels, count - len(places), finite.notes)
 
 
-def _read(source: Source, fields: Mapping[str, Type], base: Path, files: Sequence[Path]) -> Finite:
+def _read(source: Source, request: Request) -> Finite:
+    files = request.files
     if not source.reads_files:
         source = source_of(files[0], source)
     apart = {name: None for name in APART if name in setting_names(type(source))}
     if len(files) > 1 and not source.reads_files:
         raise bad(f"--data: `{source.name}` reads one file, these are {len(files)}")
-    reading = source.but(**apart).read(Request(base, files, 0, fields))
+    reading = source.but(**apart).read(request)
     if isinstance(reading, Finite):
         return reading
     raise bad(f"{files[0]} has no examples with answers: `{source.name}` is a text, or drawn without end")
@@ -77,12 +85,6 @@ def _with_answer(column: Column, count: int) -> Array:
     values = column.numbers[:count] if isinstance(column, Words) else column[:count]
     is_there = values >= 0 if isinstance(column, Words) else ~np.isnan(values)
     return np.flatnonzero(is_there.reshape(count, -1).all(1))
-
-
-def _chosen(column: Column, places: Array) -> Column:
-    if isinstance(column, Words):
-        return Words(choose(column.numbers, places), column.names)
-    return choose(column, places)
 
 
 def _numbers(

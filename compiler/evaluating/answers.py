@@ -11,7 +11,8 @@ import numpy as np
 from mai.compiler.data.batches import load
 from mai.compiler.data.fields import bad
 from mai.compiler.data.label_names import Names
-from mai.compiler.data.rows import Rows, choose
+from mai.compiler.data.rows import Rows, choose, counts_of
+from mai.compiler.data.sources.examples import MASK
 from mai.compiler.data.whole_files import WholeFiles, read_whole
 from mai.compiler.evaluating.links import fields_of_inputs
 from mai.compiler.evaluating.subject import Subject
@@ -66,7 +67,15 @@ def read_for(subject: Subject, files: Sequence[Path]) -> WholeFiles:
     training, known = program.trainings[-1], label_names(subject)
     base, fields = Path(program.source.path).parent, _fields(subject)
     if files:
-        return read_whole(training.data, fields, base, [file.absolute() for file in files], known, field)
+        return read_whole(
+            training.data,
+            fields,
+            base,
+            [file.absolute() for file in files],
+            known,
+            field,
+            subject.model.manifest.tokenizer,
+        )
     override = [Path(path) for path in subject.run.data] if subject.run is not None else []
     seed = training.settings.seed if subject.run is None else subject.run.seed
     data = load(training.data, training.fields, seed, base, override, training.where, known)
@@ -112,18 +121,44 @@ def answer(
     Raises:
         ModelError: the file refuses a value.
     """
-    count, columns = len(examples.places), columns_of(subject)
+    columns, order = columns_of(subject), list[Array]()
     results: dict[str, list[Array]] = {each.output: [] for each in subject.target.answers}
-    for number, begin in enumerate(range(0, count, batch)):
-        rows = slice(begin, begin + batch)
+    for number, (rows, lengths) in enumerate(_batches(subject, examples, batch)):
         drawn = {"seed": seed + number} if "seed" in subject.model.settings else {}
-        given = subject.model(**{name: examples.rows[field][rows] for name, field in columns.items()}, **drawn)
+        values = {name: examples.rows[field][rows] for name, field in columns.items()}
+        cut = {name: values[name][:, :length] for name, length in lengths.items()}
+        given = subject.model(**values | cut, **drawn)
+        order.append(rows)
         by_name = given if isinstance(given, dict) else {next(iter(subject.model.outputs)): given}
         for name, parts in results.items():
             parts.append(np.asarray(by_name[name]))
-        done(min(batch, count - begin))
-    joined = {name: np.concatenate(parts) for name, parts in results.items()}
+        done(len(rows))
+    places = np.argsort(np.concatenate(order))
+    joined = {name: np.concatenate(parts)[places] for name, parts in results.items()}
     return _as_answers(subject, examples.rows[subject.target.field], joined)
+
+
+def _batches(subject: Subject, examples: WholeFiles, batch: int) -> Iterator[tuple[Array, Mapping[str, int]]]:
+    """The numbers of examples that are asked at a time, and how long their texts are, by input.
+
+    A text that a spec fills up for training is asked as it is, with others of its length, unless the file takes its mask.
+    """
+    inputs, own = columns_of(subject), subject.program.exports[subject.export].inputs
+    free = {value.name for value in own if value.type.rank and not isinstance(value.type.shape[0], int)}
+    texts = {name: counts_of(examples.rows[field]) for name, field in inputs.items() if name in free}
+    counts = {
+        name: each
+        for name, each in texts.items()
+        if each is not None and f"{inputs[name]}{MASK}" not in inputs.values()
+    }
+    table = np.stack([*counts.values()], 1) if counts else np.zeros((len(examples.places), 0), np.int64)
+    lengths, group = (
+        np.unique(table, axis=0, return_inverse=True) if counts else (table[:1], np.zeros(len(table), np.int64))
+    )
+    for number, each in enumerate(lengths):
+        rows = np.flatnonzero(group.reshape(-1) == number)
+        for begin in range(0, len(rows), batch):
+            yield rows[begin : begin + batch], dict(zip(counts, each.tolist(), strict=True))
 
 
 def _as_answers(subject: Subject, truth: Rows, results: Mapping[str, Array]) -> Answers:

@@ -90,13 +90,13 @@ class Numbering:
         body = node.regions[0]
         if node.op is Extend:
             tokens = node.inputs[0], body.inputs[1]
-            self._join_all(node.output, *tokens, *([] if Extend.of(node).width else body.outputs))
+            self._join_all(*node.outputs[:2], *tokens, *([] if Extend.of(node).width else body.outputs))
             return
         count = len(body.inputs) - 1 if node.op is Loop else len(body.outputs) - _ends(node)
         first, inside = node.inputs[len(node.inputs) - count :], body.inputs[len(body.inputs) - count :]
         for values in zip(inside, first, body.outputs[:count], node.outputs[:count], strict=True):
             self._join_all(*values)
-        if node.op is Loop:
+        if node.op is not Integrate:
             kept = list(zip(body.outputs[count:], node.outputs[count:], strict=False))
         else:
             integral = Integrate.of(node)

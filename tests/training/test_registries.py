@@ -61,6 +61,7 @@ LINES = {
     "npz": 'x: [2] from npz("points.npz")',
     "csv": 'x: [2] from csv("points.csv")',
     "table": 'x: [2] from table("points.csv")',
+    "examples": 'x: [2] from examples("points.csv")',
     "series": 'x: [2] from series("points.csv", window = 3)',
     "images": 'x: [1, 1, 2] from images("pictures")',
     "export": 'x: [2] from export("spec.drawn.onnx")',

@@ -69,7 +69,7 @@ class Series(Table):
         from mai.compiler.data.tables.files import open_table
         from mai.compiler.data.windows import read_windows
 
-        return read_windows(self, [open_table(file, self._stated()) for file in wanted.files], wanted.fields)
+        return read_windows(self, [open_table(file, self.stated) for file in wanted.files], wanted.fields)
 
     @classmethod
     def for_file(cls, path: Path, written: Source) -> Source | None:

@@ -48,7 +48,7 @@ class Table(RowSource):
             first = find_files(base, listed(self.path), self.reads)[0]
         except MaiError:
             return None
-        shapes = columns_of(first, self._stated())
+        shapes = columns_of(first, self.stated)
         if shapes is None:
             return None
         groups = group_columns([*shapes])
@@ -59,7 +59,7 @@ class Table(RowSource):
         from mai.compiler.data.tables.convert import KEY, read_tables
         from mai.compiler.data.tables.files import open_table
 
-        tables = [open_table(file, self._stated()) for file in wanted.files]
+        tables = [open_table(file, self.stated) for file in wanted.files]
         split = wanted.split
         key, of_time = (split.key, split.of_time) if split is not None else (None, False)
         columns, notes = read_tables(
@@ -72,5 +72,7 @@ class Table(RowSource):
             has_gaps=self.missing == "keep",
         )
 
-    def _stated(self) -> Stated:
+    @property
+    def stated(self) -> Stated:
+        """What is said of how a text is written."""
         return Stated(self.encoding, "\t" if self.separator == "tab" else self.separator, self.decimal)

@@ -24,6 +24,13 @@ PLAIN = (".txt", ".text", ".md", ".rst")
 TOKENIZERS: dict[str, type[Bpe]] = {Bpe.name: Bpe}
 
 
+def misfit_of(tokenizer: str | Bpe) -> str | None:
+    """What is wrong with the name of a tokenizer, in words that go on after that of a source."""
+    if isinstance(tokenizer, Bpe) or tokenizer == "bytes" or tokenizer.endswith(".json"):
+        return None
+    return "needs a tokenizer: `bytes`, `bpe(vocab = 4096)`, or the path of a .json file"
+
+
 class Text(Source):
     """Windows of a text; the default corpus is English text that comes with Python.
 
@@ -39,9 +46,7 @@ class Text(Source):
     encoding: str | None = None
 
     def misfit(self) -> str | None:
-        if isinstance(self.tokenizer, Bpe) or self.tokenizer == "bytes" or self.tokenizer.endswith(".json"):
-            return None
-        return "needs a tokenizer: `bytes`, `bpe(vocab = 4096)`, or the path of a .json file"
+        return misfit_of(self.tokenizer)
 
     @classmethod
     def call_for(cls, path: str) -> str | None:

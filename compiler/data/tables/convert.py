@@ -17,12 +17,12 @@ REMEDY = (
     "leave these rows out: `missing = drop`; or keep them, `missing = keep`: the number is NaN, for `fill(x)` and `missing(x)`, "
     "and a label the one after those with names"
 )
-KEY = "split key"  # Among the columns: no field has such a name.
+KEY, ROW = "split key", "row number"  # Among the columns: no field has such a name.
 
 
 def read_tables(
     tables: Sequence[TableFile], fields: Mapping[str, Type] | None, key: str | None = None, of_time: bool = False,
-    missing: Missing = "refuse", needs: Sequence[str] = (), words: Sequence[str] = (),
+    missing: Missing = "refuse", needs: Sequence[str] = (), words: Sequence[str] = (), numbered: bool = False,
 ) -> Found:  # fmt: skip
     """The columns of files together, by field, the rows of the first file first; and what is to be said of them.
 
@@ -32,6 +32,7 @@ def read_tables(
         needs: fields without whose value a row is left out, whatever is `missing`.
         words: fields of labels whose values are names, also where they look like numbers.
         missing: whether rows without a value are refused, left out, or kept: NaN for a number, -1 for a label.
+        numbered: whether a column called `ROW` has the number of each row in the files, from 0.
 
     Raises:
         MaiError: a file is damaged, or lacks a column or a value.
@@ -47,13 +48,13 @@ def read_tables(
     for name in (*needs, *words):
         if name not in wanted:
             raise bad(f"`needs` and `words` are of fields, there is no field `{name}`: there are {', '.join(wanted)}")
-    reads = {"wanted": wanted, "missing": missing, "needs": [*needs], "words": [*words]}
+    reads = {"wanted": wanted, "missing": missing, "needs": [*needs], "words": [*words], "numbered": numbered}
     store = Store([t.path for t in tables], {"tables": [[t.kind, repr(t.dialect)] for t in tables], **reads})
     kept = store.find()
     if kept is not None:
         return kept
     try:
-        names, found = _read(tables, wanted, store, needed, {*words}, missing == "refuse")
+        names, found = _read(tables, wanted, store, needed, {*words}, missing == "refuse", numbered)
         if not store.count:
             raise bad(f"{tables[0].path} needs a line of column names and at least one row")
         return store.columns(names, [*_notes(tables), *found])
@@ -74,7 +75,13 @@ def _wanted(groups: Mapping[str, list[str]], fields: Mapping[str, Type] | None) 
 
 
 def _read(
-    tables: Sequence[TableFile], wanted: Wanted, store: Store, needed: set[str], words: set[str], refuse: bool
+    tables: Sequence[TableFile],
+    wanted: Wanted,
+    store: Store,
+    needed: set[str],
+    words: set[str],
+    refuse: bool,
+    numbered: bool,
 ) -> tuple[dict[str, list[str]], list[str]]:
     """All rows, into the store; the names of the words of each column that has some, and what is to be said of them."""
     columns = {
@@ -83,9 +90,10 @@ def _read(
         ]
         for field, (names, role) in wanted.items()
     }
-    notes = []
+    notes, count = [], 0
     for table in tables:
-        rows, gone = _read_file(table, columns, store, needed, refuse)
+        rows, gone = _read_file(table, columns, store, needed, refuse, count if numbered else None)
+        count += rows
         if gone:
             notes.append(f"{table.path.name}: {gone:,} of {rows:,} rows lack a value, and are left out")
     dates = [part.name for parts in columns.values() for part in parts if part.are_dates]
@@ -98,9 +106,14 @@ def _read(
 
 
 def _read_file(
-    table: TableFile, columns: Mapping[str, Sequence[Column]], store: Store, needed: set[str], refuse: bool
+    table: TableFile,
+    columns: Mapping[str, Sequence[Column]],
+    store: Store,
+    needed: set[str],
+    refuse: bool,
+    first: int | None,
 ) -> tuple[int, int]:
-    """The rows of a file, and how many of them were left out. Raises `MaiError` where they may not be."""
+    """The rows of a file, of which the `first` has this number, and how many of them were left out. Raises `MaiError` where they may not be."""
     parts = [part for each in columns.values() for part in each]
     for part in parts:
         part.start(table)
@@ -110,12 +123,15 @@ def _read_file(
     for block in read_blocks(table, list(dict.fromkeys(table.columns[part.name] for part in parts))):
         values = {part: part.read(block[table.columns[part.name]]) for part in parts}
         joined = {field: _joined([values[part] for part in each], each[0].is_part) for field, each in columns.items()}
+        count = len(next(iter(block.values())))
+        if first is not None:
+            joined[ROW] = first + rows + np.arange(count)
         gaps = [part.gaps for field in needed for part in columns[field] if part.gaps is not None]
         if gaps:
             whole = ~np.any(gaps, axis=0)
             joined, gone = {field: array[whole] for field, array in joined.items()}, gone + int((~whole).sum())
         store.add(joined)
-        rows += len(next(iter(block.values())))
+        rows += count
     others = [part for field, each in columns.items() if field not in needed for part in each]
     _refuse_missing(table, [part for part in others if refuse or not part.has_gaps], rows)
     return rows, gone

@@ -40,13 +40,12 @@ class Seen:
 def with_findings(error: MaiError, objective: Objective, seen: Seen, out: Path | None) -> MaiError:
     """An error of a step with notes of what it saw, its weights being those before it; written into the folder `out`, too, where it is given."""
     (main,) = error.diagnostics
-    first = seen.parts[0].start
+    first, looks = seen.parts[0].start, list[tuple[Origin | None, list[str]]]()
     for part, module in zip(seen.parts, objective.modules, strict=True):
         rows = slice(part.start - first, part.stop - first)
         fields = {name: tensor[rows] for name, tensor in seen.fields.items()}
-        origin, notes = _look(module, objective.parameters, replace(seen, fields=fields, parts=(part,)))
-        if origin is not None:
-            break
+        looks.append(_look(module, objective.parameters, replace(seen, fields=fields, parts=(part,))))
+    origin, notes = next((each for each in looks if each[0] is not None), looks[0])
     if out is not None:
         values = {"step": seen.step + 1, "message": main.message, "notes": notes}
         write_atomically(out / FAILURE, (json.dumps(values, indent=2) + "\n").encode())

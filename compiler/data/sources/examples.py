@@ -1,0 +1,115 @@
+"""Texts with labels, and prompts with their answers."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+from mai.compiler.data.column_shapes import Column
+from mai.compiler.data.fields import bad
+from mai.compiler.data.row_source import Wanted
+from mai.compiler.data.source_kinds import Finite, Request, Source
+from mai.compiler.data.sources.table import Table
+from mai.compiler.data.sources.text import TOKENIZERS, Bpe, misfit_of
+from mai.compiler.ir.types import DType, Type
+from mai.spec.record import record
+from mai.spec.settings import Choice
+
+TEXT, MASK = "text", "_mask"  # The field of a template, and what stands behind the name of a text for its mask.
+SIGNS = {r"\n": "\n", r"\t": "\t", r"\0": "\0", r"\\": "\\"}
+
+
+@record
+class Piece:
+    """The text of a column, between what stands before and behind it."""
+
+    column: str
+    before: str = ""
+    behind: str = ""
+
+
+class Examples(Table):
+    """Rows of tables with texts: a field `review: tokens[64]` has the tokens of a column, `review_mask: [64]` is 1 where there is one.
+
+    Behind a shorter text are tokens 0; texts that are `longer` are refused, cut, or left out. A template, `text = "{question}\\n{answer}"`,
+    makes one field `text: tokens[64]` of several columns, and `answer_mask` is 1 at the answer's tokens and at what is behind them.
+    """
+
+    name: ClassVar[str] = "examples"
+    suffixes: ClassVar[tuple[str, ...]] = ()
+    tokenizer: Annotated[str | Bpe, Choice(TOKENIZERS, or_text=True)] = "bytes"
+    text: str | None = None
+    longer: Literal["refuse", "cut", "drop"] = "refuse"
+
+    def misfit(self) -> str | None:
+        if self.text is not None and not self._template:
+            return 'needs columns in its `text`: `"{question}\\n{answer}"`'
+        return misfit_of(self.tokenizer) or super().misfit()
+
+    @classmethod
+    def for_file(cls, path: Path, written: Source) -> Source | None:
+        return None  # What the texts of a file are, a spec has to say.
+
+    @classmethod
+    def call_for(cls, path: str) -> str | None:
+        return None
+
+    def columns(self, base: Path) -> dict[str, Column] | None:
+        return None
+
+    @property
+    def _template(self) -> tuple[Piece, ...]:
+        """What stands behind a column belongs to it, so that a prompt ends as it does where a model is asked."""
+        first, *rest = re.split(r"\{(\w+)\}", self.text or "")
+        names, behind = rest[::2], [_signs(each) for each in rest[1::2]]
+        before = [_signs(first), *[""] * len(names)]
+        return tuple(Piece(*each) for each in zip(names, before[: len(names)], behind, strict=True))
+
+    def texts(self, fields: Mapping[str, Type]) -> dict[str, tuple[Piece, ...]]:
+        """The fields that are texts, and the columns that each is made of."""
+        names = [name for name, type_ in fields.items() if type_.dtype is DType.INT and type_.rank == 1]
+        return {name: self._template if name == TEXT and self.text is not None else (Piece(name),) for name in names}
+
+    def masks(self, fields: Mapping[str, Type]) -> dict[str, tuple[str, int | None]]:
+        """The fields that are masks: the text that each is of, and the place of its piece there, None for all of it."""
+        spans: dict[str, tuple[str, int | None]] = {}
+        for text, pieces in self.texts(fields).items():
+            spans |= {f"{piece.column}{MASK}": (text, place) for place, piece in enumerate(pieces)}
+            spans[f"{text}{MASK}"] = (text, None)
+        return {name: spans[name] for name, type_ in fields.items() if name in spans and type_.dtype is DType.REAL}
+
+    def check_fields(self, fields: Mapping[str, Type]) -> None:
+        """Texts have a length, their masks the same, and a tokenizer that is trained makes no more tokens than the spec has."""
+        texts = self.texts(fields)
+        if self.text is not None and TEXT not in texts:
+            raise bad(f"`text = ...` is that of a field `{TEXT}`", help=f"`data {TEXT}: tokens[64] from examples(...)`")
+        for name in texts:
+            (length,), classes = fields[name].shape, fields[name].classes
+            if not isinstance(length, int):
+                raise bad(f"`{name}` needs a number of tokens", help=f"`{name}: tokens[64]`")
+            if isinstance(self.tokenizer, Bpe) and isinstance(classes, int) and self.tokenizer.vocab > classes:
+                size = self.tokenizer.vocab
+                message = f"`bpe(vocab = {size})` makes up to {size:,} tokens, but `vocab` is {classes:,}"
+                raise bad(message, help=f"`const vocab = {size}`")
+        for name, (text, _) in self.masks(fields).items():
+            if fields[name].shape != fields[text].shape:
+                raise bad(
+                    f"`{name}` is {list(fields[name].shape)}, its text {list(fields[text].shape)}: one number for each token"
+                )
+
+    def rows(self, wanted: Wanted) -> Finite:
+        return self.reader(Request(Path(), (), 0, wanted.fields), wanted.files)(wanted)
+
+    def reader(self, request: Request, files: Sequence[Path]) -> Callable[[Wanted], Finite]:
+        from mai.compiler.data.examples import reader_of
+
+        if not self.texts(request.fields or {}):
+            return super().rows
+        return reader_of(self, request, Wanted(files, (), request.fields, self.split))
+
+
+def _signs(text: str) -> str:
+    """A text in which `\\n` is a new line, `\\t` a tab and `\\0` the byte 0."""
+    return re.sub(r"\\[nt0\\]", lambda match: SIGNS[match[0]], text)

@@ -1,0 +1,212 @@
+"""Texts with labels, and prompts with answers: their tokens and masks are as a plain loop makes them, row beside row."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from mai.compiler.check import check, misfits
+from mai.compiler.data.batches import Dataset, load
+from mai.compiler.data.sources.examples import Examples
+from mai.compiler.data.sources.text import Bpe
+from mai.compiler.data.splits import RandomSplit
+from mai.compiler.evaluating.answers import Labelled, answer, read_for
+from mai.compiler.evaluating.subject import Asked, open_subject
+from mai.compiler.ir.types import DType, Type
+from mai.runtime import load as load_model
+from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.settings import SettingsError
+from tests.support.command import invoke
+
+N, VOCAB = 24, 256
+NONE = RandomSplit(share=0.0)
+MASK = Type(DType.REAL, shape=(N,))
+TOKENS = Type(DType.INT, classes=VOCAB, shape=(N,))
+FIELDS = {"review": TOKENS, "review_mask": MASK, "mood": Type(DType.INT, classes=2)}
+PROMPT = {"text": TOKENS, "text_mask": MASK, "answer_mask": MASK, "question_mask": MASK}
+ROWS = [(f"film {'é' * (place % 7)}{place}", ("bad", "good")[place % 3 == 0]) for place in range(40)]
+
+
+def write(path: Path, rows: list[tuple[str, str]] = ROWS) -> Path:
+    path.write_text("review,mood\n" + "".join(f"{review},{mood}\n" for review, mood in rows), encoding="utf-8")
+    return path
+
+
+def read(folder: Path, fields: dict[str, Type] = FIELDS, **settings: Any) -> Dataset:
+    return load(Examples.of({"path": "a.csv", **settings}), fields, 0, folder)
+
+
+def rows(data: Dataset) -> dict[str, np.ndarray]:
+    assert data.count is not None
+    return data.batch(0, data.count)
+
+
+def texts(rows: Any) -> list[str]:
+    """The texts of rows of bytes, in their order."""
+    return [bytes(row[: np.count_nonzero(row)].tolist()).decode() for row in np.asarray(rows).astype(int)]
+
+
+def refused(folder: Path, fields: dict[str, Type] = FIELDS, **settings: Any) -> Diagnostic:
+    with pytest.raises(MaiError) as caught:
+        read(folder, fields, **settings)
+    return caught.value.diagnostics[0]
+
+
+def test_texts_labels_and_masks(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv")
+    found = rows(read(tmp_path, split=NONE))
+    assert sorted(zip(texts(found["review"]), found["mood"].tolist(), strict=True)) == sorted(
+        (text, int(mood == "good")) for text, mood in ROWS
+    )
+    np.testing.assert_array_equal(found["review_mask"], found["review"] > 0)
+    assert found["review"].dtype == np.int64 and found["review_mask"].dtype == np.float32
+
+
+def test_a_template_is_one_text_of_several_columns(tmp_path: Path) -> None:
+    """What stands behind a column belongs to it, as that before the first does to the first."""
+    pairs = [{"question": f"{a} + {b}", "answer": str(a + b)} for a in range(5) for b in range(5)]
+    (tmp_path / "a.jsonl").write_text("\n".join(map(json.dumps, pairs)))
+    data = read(tmp_path, PROMPT, path="a.jsonl", text=r"> {question}\n= {answer}\n", split=NONE)
+    found = rows(data)
+    for row in range(25):
+        tokens, one = found["text"][row], {name: found[name][row].astype(bool) for name in PROMPT if name != "text"}
+        question, answer = (texts(tokens[None, one[f"{name}_mask"]])[0] for name in ("question", "answer"))
+        assert question.startswith("> ") and question.endswith("\n= ") and answer.endswith("\n")
+        a, b = question[2:-3].split(" + ")
+        assert int(answer) == int(a) + int(b)
+        np.testing.assert_array_equal(one["text_mask"], one["question_mask"] | one["answer_mask"])
+        assert texts(tokens[None])[0] == question + answer
+
+
+def test_rows_that_lack_something(tmp_path: Path) -> None:
+    lines = [("one", "good"), ("", "bad"), ("three", ""), ("four", "bad"), ("five", "")]
+    write(tmp_path / "a.csv", lines)
+    dropped = rows(read(tmp_path, missing="drop"))
+    assert sorted(zip(texts(dropped["review"]), dropped["mood"].tolist(), strict=True)) == [("four", 0), ("one", 1)]
+    fields = FIELDS | {"mood": Type(DType.INT, classes=3)}
+    needs = rows(read(tmp_path, fields, missing="keep", needs="review"))
+    assert sorted(texts(needs["review"])) == ["five", "four", "one", "three"]
+    kept = rows(read(tmp_path, fields, missing="keep"))
+    assert sorted(zip(texts(kept["review"]), kept["mood"].tolist(), strict=True))[0] == ("", 0)
+    assert "column `review` has no text in row 2" in refused(tmp_path, FIELDS).message
+
+
+def test_longer_texts_are_refused_cut_or_left_out(tmp_path: Path) -> None:
+    write(tmp_path / "a.csv", [*ROWS, ("z" * 30, "good")])
+    said = refused(tmp_path)
+    assert "1 of 41 texts of `review` have more than 24 tokens; the longest, in row 41, has 30" in said.message
+    cut = read(tmp_path, longer="cut", split=NONE)
+    assert "z" * N in texts(rows(cut)["review"]) and "are cut" in cut.notes[-1]
+    left = read(tmp_path, longer="drop", split=RandomSplit(share=0.5))
+    assert left.validation is not None
+    both = [*texts(rows(left)["review"]), *texts(left.validation["review"][:])]
+    assert sorted(both) == sorted(text for text, _ in ROWS)
+
+
+def test_a_tokenizer_is_trained_on_what_is_trained_on(tmp_path: Path) -> None:
+    """Other held-out texts, and those of other files, change nothing in it."""
+    write(tmp_path / "a.csv")
+    write(tmp_path / "v.csv", [("other words " + "w" * 9, "bad")] * 30)
+    settings: dict[str, Any] = {"tokenizer": Bpe(vocab=300), "split": RandomSplit(share=0.3)}
+    fields = {"review": Type(DType.INT, classes=300, shape=(40,))}
+    first = read(tmp_path, fields, **settings)
+    assert first.tokenizer is not None and first.validation is not None
+    trained = read(tmp_path, fields, tokenizer=Bpe(vocab=300), validation="v.csv")
+    numbers = {n for n, _ in enumerate(ROWS)} - {
+        _place(text) for text in _decoded(first.tokenizer, rows(first)["review"])
+    }
+    write(tmp_path / "a.csv", [("qqq www" if n in numbers else text, mood) for n, (text, mood) in enumerate(ROWS)])
+    again = read(tmp_path, fields, **settings)
+    assert again.tokenizer == first.tokenizer
+    np.testing.assert_array_equal(rows(again)["review"], rows(first)["review"])
+    assert trained.validation is not None and trained.tokenizer is not None and '"ww' not in trained.tokenizer
+
+
+def _decoded(stated: str, tokens: np.ndarray) -> list[str]:
+    from mai.runtime.text.tokenizer import tokenizer_of
+
+    return [tokenizer_of(stated).decode(row[row > 0].tolist()) for row in tokens]
+
+
+def _place(text: str) -> int:
+    return [each for each, _ in ROWS].index(text)
+
+
+def test_special_tokens_stand_around_a_text_and_before_a_prompt(tmp_path: Path) -> None:
+    tokenizers = pytest.importorskip("tokenizers")
+    words = {word: number for number, word in enumerate(["[PAD]", "[CLS]", "[SEP]", "a", "b", "c", "?"])}
+    tokenizer = tokenizers.Tokenizer(tokenizers.models.WordLevel(words, "?"))
+    tokenizer.pre_tokenizer = tokenizers.pre_tokenizers.WhitespaceSplit()
+    tokenizer.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 1), ("[SEP]", 2)]
+    )
+    tokenizer.save(str(tmp_path / "t.json"))
+    (tmp_path / "a.csv").write_text("review,answer\na b,c\n")
+    one = Type(DType.INT, classes=7, shape=(6,))
+    alone = rows(read(tmp_path, {"review": one}, tokenizer="t.json"))["review"]
+    assert alone.tolist() == [[1, 3, 4, 2, 0, 0]]
+    fields = {"text": one, "answer_mask": Type(DType.REAL, shape=(6,))}
+    prompt = rows(read(tmp_path, fields, tokenizer="t.json", text="{review} {answer}"))
+    assert prompt["text"].tolist() == [[1, 3, 4, 5, 0, 0]]
+    assert prompt["answer_mask"].tolist() == [[0, 0, 0, 1, 0, 0]]
+
+
+@pytest.mark.parametrize(
+    ("fields", "settings", "words"),
+    [
+        ({"story": TOKENS}, {}, "has no column `story`; it has review, mood"),
+        ({"review": Type(DType.INT, classes=60, shape=(N,))}, {}, "but `vocab` is 60"),
+        ({"review": TOKENS}, {"text": "{review}!"}, "`text = ...` is that of a field `text`"),
+        ({"review": TOKENS, "review_mask": Type(DType.REAL, shape=(9,))}, {}, "`review_mask` is [9], its text [24]"),
+        ({"review": TOKENS}, {"tokenizer": Bpe(vocab=300)}, "makes up to 300 tokens, but `vocab` is 256"),
+    ],
+)  # fmt: skip
+def test_what_does_not_fit_is_refused(
+    fields: dict[str, Type], settings: dict[str, Any], words: str, tmp_path: Path
+) -> None:
+    write(tmp_path / "a.csv")
+    assert words in refused(tmp_path, fields, **settings).message
+
+
+def test_a_number_is_no_text(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"review": "a", "mood": "x"}\n{"review": "b", "mood": "y"}\n')
+    assert rows(read(tmp_path, path="a.jsonl"))["mood"].shape == (2,)
+    (tmp_path / "a.jsonl").write_text('{"review": 4, "mood": "x"}\n')
+    assert "row 1: `review` is no text: 4" in refused(tmp_path, path="a.jsonl").message
+
+
+def test_a_template_names_columns() -> None:
+    with pytest.raises(SettingsError, match="needs columns"):
+        Examples.of({"path": "a.csv", "text": "no column"})
+
+
+SPEC = """const vocab = 256
+data review: tokens[24], review_mask: [24], mood: class[2] from examples("a.csv", split = random(0.5))
+net f(x: tokens[P], seen: [P]) -> [2] {
+  h = masked_attention(embed(x, 8), seen, 2)
+  return linear(sum(h * seen[:, None], axis = 0) / sum(seen), 2)
+}
+train(steps = 3, batch = 8) { minimize cross_entropy(f(review, review_mask), mood) }
+export guess(review: tokens[P]) -> [2] { return f(review, ones([P])) }
+"""
+
+
+def test_an_evaluation_asks_a_text_as_long_as_it_is(tmp_path: Path) -> None:
+    """And so gives, for texts of many lengths together, what each gives alone."""
+    write(tmp_path / "a.csv")
+    (tmp_path / "spec.mai").write_text(SPEC)
+    program = check(tmp_path / "spec.mai").program
+    assert program is not None
+    assert misfits(program) == []
+    done = invoke("train", tmp_path / "spec.mai", "--out", tmp_path / "run", "--quiet", "--device", "cpu")
+    assert done.exit_code == 0, done.output
+    subject = open_subject(tmp_path / "run", Asked())
+    found = answer(subject, read_for(subject, [tmp_path / "a.csv"]), batch=3)
+    assert isinstance(found, Labelled) and found.said is not None
+    model = load_model(tmp_path / "run" / "spec.guess.onnx", providers="cpu")
+    assert found.said.tolist() == [int(np.argmax(model(review=text))) for text, _ in ROWS]
+    assert found.truth.tolist() == [int(mood == "good") for _, mood in ROWS]
