@@ -174,9 +174,12 @@ EQUALS: list[Rule] = [
      "missing-equals", "`=` or `~` is missing before this", mend.equals("write `=` before this")),
 ]  # fmt: skip
 
+REALS = ("float", "double", "number", "scalar", "f32", "float32", "Float")
 MISSING_TYPES: list[Rule] = [
     (_all(_only("ARROW"), _found("{", "=", "\n", "")), "missing-type", "the result of a net or an export has a type",
      "write `-> [2]` before the block"),
+    (lambda p: p.wants_type and p.found in REALS,
+     "missing-type", "`{found}` is not a type: a real number is `real`", lambda p: mend.mark(p.found, "real")(p)),
     (lambda p: p.wants_type and p.is_word,
      "missing-type", "`{found}` is not a type", "write `[2]`, `[]`, `int`, `class[10]` or `tokens[P]`"),
     (lambda p: p.wants_type,

@@ -194,9 +194,8 @@ class Gate:
         """Trials of an opened file beside the reference."""
         plain, longest, least = self.prepared.plain, self.prepared.longest_text, self.prepared.smallest()
         names = [n for n in plain.output_names if n != EVALUATIONS]
-        # Results of which no number has been compared yet. A solver that does not arrive gives none, and the runtime tells it.
-        blank = set[str]() if _is_adaptive(plain) else set(names)
-        was_compared = False
+        blank = set(names)  # Results of which no number has been compared yet.
+        was_compared = has_arrived = False
         usual = [
             trial(plain, batch, longest=longest, free=free, least=least)
             for batch, free in zip(BATCHES, self._free, strict=True)
@@ -208,14 +207,14 @@ class Gate:
             expected_results = _expected(reference, tried)
             if expected_results is None:
                 continue
-            was_compared = True
+            was_compared, has_arrived = True, has_arrived or _arrives(plain, expected_results)
             results = dict(zip(names, run_trial(file, plain, tried), strict=False))
             expected = dict(zip(names, expected_results, strict=False))
             blank -= {name for name, array in expected.items() if not array.size or np.isfinite(array).any()}
             yield Comparison(tried, results, expected)
         if not was_compared:
             raise MaiError([self._out_of_range()])
-        if blank:
+        if blank and has_arrived:  # A solver that does not arrive gives no number, and the runtime tells it.
             raise MaiError([self._not_finite(min(blank, key=names.index))])
 
     def _unlike_prompts(
@@ -248,7 +247,10 @@ class Gate:
 
     def _not_finite(self, name: str) -> Diagnostic:
         message = f"`{name}` of `{self.prepared.plain.name}` is not finite for any input that was tried: nothing could be compared"
-        help = "a number overflows, something is divided by 0, or a matrix that any input may be has no factor: `cholesky(x @ x')`"
+        help = (
+            "a number overflows, something is divided by 0, a root or a logarithm is of a number below 0, or a matrix that any "
+            "input may be has no factor: `cholesky(x @ x')`"
+        )
         return Diagnostic("not-finite", None, message, help=help)
 
     def _out_of_range(self) -> Diagnostic:
@@ -329,6 +331,13 @@ def allowance(graph: Graph) -> float:
     """
     controls = [control for n in graph.walk() if n.op is Loop and (control := Loop.of(n).control)]
     return max([TOLERANCE, *(DRIFT * control.rtol for control in controls)])
+
+
+def _arrives(graph: Graph, results: Sequence[Array]) -> bool:
+    """Whether an example's adaptive solvers, if there are any, have come to their end, as their evaluations say."""
+    if EVALUATIONS in graph.output_names:
+        return bool((results[graph.output_names.index(EVALUATIONS)] >= 0).any())
+    return not _is_adaptive(graph)
 
 
 def _is_adaptive(graph: Graph) -> bool:

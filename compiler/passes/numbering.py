@@ -96,7 +96,7 @@ class Numbering:
         first, inside = node.inputs[len(node.inputs) - count :], body.inputs[len(body.inputs) - count :]
         for values in zip(inside, first, body.outputs[:count], node.outputs[:count], strict=True):
             self._join_all(*values)
-        if node.op is Loop:
+        if node.op is not Integrate:
             kept = list(zip(body.outputs[count:], node.outputs[count:], strict=False))
         else:
             integral = Integrate.of(node)

@@ -9,16 +9,18 @@ from mai.compiler.ir.graph import Graph
 from mai.compiler.torch.interpreter import DTYPES, TorchInterpreter
 from mai.compiler.torch.names import attribute
 from mai.compiler.torch.parameters import Weights
+from mai.compiler.torch.together import Share
 
 __all__ = ["DTYPES", "lower"]
 
 
-def lower(graph: Graph, weights: Weights, name: str = "Model") -> fx.GraphModule:
+def lower(graph: Graph, weights: Weights, name: str = "Model", share: Share | None = None) -> fx.GraphModule:
     """A prepared graph as a module; its forward takes the inputs in their order, then the settings.
 
-    The weights it reads are those of `weights`, shared with every other module made from it.
+    The weights it reads are those of `weights`, shared with every other module made from it. With a `share`, it computes that part
+    of a batch, as one of several processes.
     """
-    interpreter = TorchInterpreter(graph)
+    interpreter = TorchInterpreter(graph, share=share)
     interpreter.parameters([*graph.inputs, *(s.value for s in graph.settings.values())])
     interpreter.nodes(graph.nodes)
     interpreter.returns(graph.outputs)

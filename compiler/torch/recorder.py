@@ -14,6 +14,7 @@ from mai.compiler.torch.names import identifier
 
 TAKEN = (
     "attention",
+    "batch_norm",
     "choose",
     "chosen_affine",
     "loop",
@@ -25,6 +26,7 @@ TAKEN = (
     "torch",
     "unit",
     "finish",
+    "gathered",
 )
 
 

@@ -8,11 +8,12 @@ import torch
 from torch import Tensor
 
 from mai.compiler.ir.graph import Graph
+from mai.compiler.ir.structure import Loop
 from mai.compiler.training.drawn_blocks import EXAMPLES, DrawSource
 
 
 class Module:
-    """A lowered train graph with its draws."""
+    """A lowered train graph with its draws; `turns_vary` says that a loop may have other turns at another step, or none."""
 
     def __init__(
         self, module: torch.fx.GraphModule, graph: Graph, draws: DrawSource | None, seed: int, device: torch.device
@@ -26,6 +27,8 @@ class Module:
         self.device = device
         self.takes_step = "step" in self.settings
         self.forward = module.forward
+        loops = (Loop.of(node) for node in graph.walk() if node.op is Loop)
+        self.turns_vary = any(loop.stops or not isinstance(loop.count, int) for loop in loops)
 
     def __call__(self, fields: Mapping[str, Tensor], step: int) -> tuple[Tensor, ...]:
         tensors = fields if self.draws is None else {**fields, EXAMPLES: self.draws.examples, **self.draws.at(step)}

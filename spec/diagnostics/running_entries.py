@@ -111,10 +111,11 @@ RUNNING: dict[str, Entry] = {
         "A .bin, .pt, .pth or .ckpt file is a Python pickle: to read it is to run it. Weights are read from safetensors\n"
         "alone; `model.save_pretrained(...)` and `safetensors.torch.save_file(...)` write them.",
     ),
-    "one-process": Entry(
-        "What several processes cannot train",
-        "Each process sees its share of a batch and holds the whole model. What compares the examples of a batch, `across` or\n"
-        "`batch_norm`, needs them all in one place, and models in parts are not supported.",
+    "batch-in-parts": Entry(
+        "What a batch in parts cannot train",
+        "What compares the examples of a batch, `across` or `batch_norm`, needs them all at one time, and `accumulate` computes some\n"
+        "of them after the others. Several processes compute at one time, and send each other what is compared; only in a loop that\n"
+        "ends when the examples do (an adaptive solver) they cannot, since each would end after turns of its own.",
     ),
     "loss-not-finite": Entry(
         "The loss is infinite or not a number",

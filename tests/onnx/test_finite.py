@@ -90,8 +90,14 @@ def test_infinities_that_are_meant_stay(
     np.testing.assert_allclose(result["g"][0] if isinstance(result, dict) else result[0], expected, rtol=1e-6)
 
 
-def test_a_result_that_is_never_finite_is_told(program: Maker, tmp_path: Path) -> None:
-    made = program(SPEC % "x * (1e30 * exp(100 + 0 * sum(x)))")
+ARRIVED = (
+    "export g(x: [2]) -> [2] {{\n  y = x\n  integrate s in 0..1 using dopri5() {{ dy/ds = -y }}\n  return {}\n}}\n"
+)
+
+
+@pytest.mark.parametrize("text", [SPEC % "x * (1e30 * exp(100 + 0 * sum(x)))", ARRIVED.format("y + log(-1 - x^2)")])
+def test_a_result_that_is_never_finite_is_told(text: str, program: Maker, tmp_path: Path) -> None:
+    made = program(text)
     with pytest.raises(MaiError) as caught:
         compiled(made, tmp_path)
     assert caught.value.diagnostics[0].slug == "not-finite"

@@ -44,6 +44,11 @@ CASES: dict[str, tuple[str, dict[str, str]]] = {
         {"port": "sex", "sex": "port"},
     ),
     "the label itself": (PORT + "export g(age: []) -> class[3] { return argmax(f(age)) }", {"g": "port"}),
+    "those of a fixed point": (
+        GUESS + train("z = f(age)", "minimize cross_entropy(fixed_point(z, 0.5 * tanh(z) + f(age)), port)")
+        + "export g(age: []) -> [3] {\n  z = f(age)\n  return softmax(fixed_point(z, 0.5 * tanh(z) + f(age)))\n}",
+        {"g": "port"},
+    ),
     "its probabilities": (PORT + "export g(age: []) -> [3] { return softmax(2 * f(age)) }", {"g": "port"}),
     "a drawn label": (
         PORT + "export g(age: [], t: real = 1.0) -> class[3] {\n  k ~ categorical(f(age) / t)\n  return k\n}",

@@ -19,11 +19,16 @@ from mai.compiler.elaborate.expressions.signatures import counted
 from mai.compiler.elaborate.expressions.static import StaticError
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import ShapeError
+from mai.spec.diagnostics.edit import put
 from mai.spec.source import Span
+
+# Over the elements of one tensor, and of two.
+PAIRS = {"max": "maximum", "min": "minimum"}
 
 
 def call_builtin(e: Context, function: Builtin, arguments: list[BoundArgument], span: Span) -> Binding:
     """The result of a built-in function; the function with the rest fixed where only its tensors lack."""
+    _check_pair(e, function, arguments, span)
     bound = bound_arguments(e, function, arguments, span)
     if bound is None:
         return Partial(function, tuple(arguments))
@@ -39,6 +44,18 @@ def call_builtin(e: Context, function: Builtin, arguments: list[BoundArgument], 
         return e.refused(error, spans, span)
     except StaticError as error:
         return e.error(error.slug, span, error.message)
+
+
+def _check_pair(e: Context, function: Builtin, arguments: Sequence[BoundArgument], span: Span) -> None:
+    """Refuse `max(x, 0)`: elsewhere it is the larger of two, and here an axis would be meant, which is said by name."""
+    positional = [a for a in arguments if a.name is None]
+    if function.name not in PAIRS or len(positional) < 2:
+        return
+    pair, name = PAIRS[function.name], Span(span.source, span.start, span.start + len(function.name))
+    message = f"`{function.name}` is over the elements of one tensor; an axis is named, `{function.name}(x, axis = 0)`"
+    words = f"write `{pair}(...)` for each element of the two"
+    help = put(name, pair, words) if name.text == function.name else words
+    raise e.fail("too-many-arguments", positional[1].span, message, help=help)
 
 
 def bound_arguments(

@@ -17,8 +17,6 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from mai.compiler.training.run.folder import TENSORBOARD
 from mai.runtime.files import write_atomically
 
-SMOOTHING = 0.98
-
 
 class Metrics:
     """`metrics.jsonl`: one line a report, with the `block` that it is of, if that has a name.
@@ -76,13 +74,12 @@ def event_writer() -> Any:
 
 
 class Meter:
-    """The progress of one run: smoothed loss, reports, examples a second, time left."""
+    """The progress of one run: reports, examples a second, time left."""
 
     def __init__(self, steps: int, start: int, batch: int, quiet: bool, block: str | None = None) -> None:
         self.steps, self.batch, self.quiet = steps, batch, quiet
         self.console, self.block = Console(stderr=True), f"{block}: " if block is not None else ""
         self.began, self.start = time.monotonic(), start
-        self.loss: float | None = None
         self._line = 0
         self._bar: Progress | None = None
         if not quiet and self.console.is_terminal:
@@ -101,9 +98,8 @@ class Meter:
         if self._bar is not None:
             self._bar.stop()
 
-    def advance(self, step: int, loss: float) -> None:
-        """Show that a step is done; the loss that is shown is smoothed."""
-        self.loss = loss if self.loss is None else SMOOTHING * self.loss + (1 - SMOOTHING) * loss
+    def advance(self, step: int) -> None:
+        """Show that a step is done."""
         if self._bar is not None:
             self._bar.update(self._task, completed=step)
 
