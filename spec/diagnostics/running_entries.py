@@ -193,6 +193,11 @@ RUNNING: dict[str, Entry] = {
         "A result cannot be written there",
         "The ending says how: .png .svg .pdf .gif .npy .npz .csv .json. `mai show` writes text; a diagram may be an .svg.",
     ),
+    "formatter-fault": Entry(
+        "A formatted text would mean something else",
+        "`mai format` changes spaces and line ends alone, and compares the syntax trees before it writes. Where they differ it writes\n"
+        "nothing. This is a fault of mai's: please report the text.",
+    ),
     "not-a-path": Entry(
         "Nothing moves there",
         "A .gif shows what moves: a result that returns what `keep x as xs` keeps of an `integrate`, or the weights that\n"
