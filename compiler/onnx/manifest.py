@@ -16,6 +16,7 @@ from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value
 from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.onnx.absent_tokens import may_be_absent
 from mai.compiler.onnx.label_fields import label_fields
 from mai.compiler.onnx.limits import largest
 from mai.compiler.onnx.prepared import Prepared
@@ -40,7 +41,9 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         name=program.name,
         export=graph.name,
         title=program.title,
-        inputs=[_port(v, v.name, "input", NOTHING if v.name == prompt else 0) for v in graph.inputs],
+        inputs=[
+            _port(v, v.name, "input", NOTHING if v.name == prompt or may_be_absent(v) else 0) for v in graph.inputs
+        ],
         settings=[_setting(name, s) for name, s in graph.settings.items()],
         outputs=_outputs(program, graph, optimised),
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
