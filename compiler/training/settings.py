@@ -160,16 +160,18 @@ SCHEDULES = Registry[Schedule]("mai.compiler.training.schedules")
 
 
 class TrainSettings(Settings):
-    """The head of a train block. Exactly one of `steps` and `epochs` is given.
+    """The head of a train block. Exactly one of `steps` and `epochs` is given. `sample` chooses the examples of a batch, which are otherwise all gone through.
 
     `keep` says which weights are written at the end. Held-out examples are looked at every `evaluate` steps, by default ten times. A
-    batch is computed in `accumulate` parts, one after the other: in the memory of one, with the step of the whole. `sample` chooses the
-    examples of a batch, which are otherwise gone through in epochs. `checkpoints` says which of them stay.
+    batch is computed in `accumulate` parts, one after the other: in the memory of one, with the step of the whole. `checkpoints` says which
+    of them stay. With `recompute`, what a turn of a `repeat` computes is not kept for its derivatives, but computed again: less memory,
+    a third more time.
     """
 
     steps: int | None = setting(default=None, ge=1, le=MANY)
     epochs: float | None = setting(default=None, gt=0, le=MANY)
     batch: int = setting(default=64, ge=1, le=MANY)
+    sample: Annotated[Sample | None, Choice(SAMPLES)] = None
     optimizer: Annotated[Optimizer, Choice(OPTIMIZERS, usual="adamw")] = setting(
         default_factory=lambda: OPTIMIZERS["adamw"].of({})
     )
@@ -183,7 +185,7 @@ class TrainSettings(Settings):
     keep: Annotated[Kept, Choice(KEPT)] = setting(default_factory=lambda: Last.of({}))
     evaluate: int | None = setting(default=None, ge=1, le=MANY)
     accumulate: int = setting(default=1, ge=1, le=MANY)
-    sample: Annotated[Sample | None, Choice(SAMPLES)] = None
+    recompute: bool = False
     checkpoints: Annotated[Checkpoints, Choice(CHECKPOINTS)] = setting(default_factory=lambda: LastCheckpoints.of({}))
     freeze: str | tuple[str, ...] = ()
 
