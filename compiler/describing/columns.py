@@ -27,7 +27,7 @@ class ColumnSummary:
     `distinct` is None for more than `MOST_VALUES` different values; `counts` are the values and how often each is there, the
     most frequent first, and are left out with it. `numbers` are the numbers, or days since 1970-01-01. `width` is the length of
     lists, `written` one number as a text writes it, where that is not as a number is written, and `odd` an example of a word and of a
-    number where there are both.
+    number where there are both. `letters` is how long a word is, in the mean.
     """
 
     name: str
@@ -40,6 +40,7 @@ class ColumnSummary:
     width: int | None = None
     written: str | None = None
     odd: tuple[str, str] | None = None
+    letters: float = 0.0
 
     @property
     def is_identifier(self) -> bool:
@@ -69,7 +70,7 @@ class ColumnReader:
         self.numbers = Numbers()
         self.values: Counter[str] | None = Counter()
         self.gaps: Counter[str] = Counter()  # Words that say of a number that there is none.
-        self.words, self.dates = 0, Numbers()
+        self.words, self.letters, self.dates = 0, 0, Numbers()
         self.written = self.a_word = self.a_number = ""
 
     def add(self, values: pa.Array) -> None:
@@ -97,6 +98,7 @@ class ColumnReader:
             numbers if kind in ("number", "whole", "date", "list") else None,
             self.width, self.written or None,
             (self.a_word, self.a_number) if kind == "mixed" else None,
+            self.letters / max(self.words, 1),
         )  # fmt: skip
 
     def _kind(self) -> Kind:
@@ -119,9 +121,9 @@ class ColumnReader:
         widths = pc.unique(pc.list_value_length(values.drop_null())).to_pylist()
         self.width = widths[0] if len(widths) == 1 and self.width in (None, widths[0]) else -1
         flat = values.flatten()
-        while is_list(flat.type):
-            flat = flat.flatten()
-        if pa.types.is_integer(flat.type) or pa.types.is_floating(flat.type):
+        if is_list(flat.type):
+            self.others += len(values)
+        elif pa.types.is_integer(flat.type) or pa.types.is_floating(flat.type):
             self.numbers.add(_floats(flat))
         self.values = None
 
@@ -171,6 +173,7 @@ class ColumnReader:
         if not words:
             return
         self.a_word = self.a_word or next(iter(words))
+        self.letters += sum(len(word) * count for word, count in words.items())
         texts = pa.array([*words])
         moments = moments_of(texts)
         if moments is None:

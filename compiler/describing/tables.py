@@ -11,6 +11,7 @@ from mai.compiler.data.tables.files import TableFile, open_table, read_blocks
 from mai.compiler.describing.columns import ColumnReader, ColumnSummary
 from mai.spec.record import record
 
+LETTERS_OF_TEXT = 40  # Words that are longer in the mean are texts.
 NUMBERS = ("number", "whole", "date")
 
 
@@ -95,6 +96,8 @@ def why_not(column: ColumnSummary) -> str | None:
         return f"it is always {column.words[0]}"
     if column.is_numbering:
         return "it numbers the rows"
+    if column.is_identifier and column.letters > LETTERS_OF_TEXT:
+        return "it holds texts, not words: `examples(...)` reads them as tokens"
     if column.is_identifier:
         many = "nearly all" if column.distinct is None or column.distinct < column.rows - column.missing else "all"
         return f"{many} of its words differ: it names a row, and says nothing of others"

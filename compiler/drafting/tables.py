@@ -131,7 +131,7 @@ def _net(fields: TableFields, names: _Names) -> Iterator[str]:
     parts = []
     if fields.numbers or fields.vectors:
         gaps = any(name in fields.gaps for name in (*fields.numbers, *(name for name, _ in fields.vectors)))
-        parts += ["normalise(fill(numbers))", "missing(numbers)"] if gaps else ["normalise(numbers)"]
+        parts += ["normalise(fill(numbers))", *(["missing(numbers)"] if gaps else [])]
     for name in fields.dates:
         made = [f"{part}_of_{name}" for part in PARTS_OF_DATES]
         day = f"fill({_own(name)})" if name in fields.gaps else _own(name)

@@ -49,6 +49,7 @@ TABLES: dict[str, tuple[str, Row, str, int]] = {
     "bools": ("a,b,y", lambda i: f"{i % 7}.5,{i % 2 == 0},{i % 3 == 0}", "b: class[2]", 3),
     "not finite": ("a,b,y", lambda i: f"{i % 7}.5,{'inf' if i == 3 else i * 2.5},{i % 2}", "values that are not finite", 2),
     "two rows": ("a,y", lambda i: f"{i},{i + 3}.5" if i < 2 else "", "2 rows", 2),
+    "texts": ("t,a,y", lambda i: f"{'what was said of it ' * 3}{i},{i % 7},{i % 2}", "it holds texts, not words", 2),
     "alike": ("a.b,a b,y", lambda i: f"{i % 7},{i * 2.5},{i % 2}", "[a_b, a_b_2]", 3),
 }  # fmt: skip
 
