@@ -119,7 +119,9 @@ RUNNING: dict[str, Entry] = {
     ),
     "loss-not-finite": Entry(
         "The loss is infinite or not a number",
-        "Training has stopped before the weights were spoilt; the last good checkpoint is kept. A smaller learning rate,\n"
+        "Training has stopped before the weights were spoilt; the last good checkpoint is kept. Notes say where it comes from: the\n"
+        "first operation whose result is not finite, the examples of the batch, the largest gradient and weight. Where a weight is not\n"
+        "finite already, a gradient of the step before was: `mai train ... --resume --debug-nan` finds that. A smaller learning rate,\n"
         "`clip = 1.0`, or a logarithm that cannot see zero often help.",
     ),
     "not-arrived": Entry(
