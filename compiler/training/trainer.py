@@ -8,7 +8,7 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 
@@ -22,8 +22,9 @@ from mai.compiler.data.batches import Dataset, load
 from mai.compiler.ir.graph import Graph
 from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
-from mai.compiler.torch.module import lower
+from mai.compiler.torch.module import Form, lower
 from mai.compiler.torch.parameters import Weights
+from mai.compiler.torch.turns import groups_of
 from mai.compiler.training.drawn_blocks import DrawSource, lift_draws
 from mai.compiler.training.first_values import compute_first_values, first_values_before
 from mai.compiler.training.initial_weights import initial_weights, loaded_names
@@ -43,6 +44,7 @@ from mai.compiler.training.run.recording import Recorder
 from mai.compiler.training.run.save_times import SaveTimes
 from mai.compiler.training.run.stage import BLOCKS, Ended, Stage, as_text, begin
 from mai.compiler.training.run.stopping import stoppable
+from mai.compiler.training.run.trackers import Trackers
 from mai.compiler.training.scaling import Scaling
 from mai.compiler.training.settings import Best as BestKept
 from mai.compiler.training.state import State
@@ -176,9 +178,13 @@ class Trainer:
         selected = forms.select(self.step_graph, list(outputs))
         lifted, nodes = lift_draws(selected)
         shared = self.processes.count > 1 and len(self.parts) == 1
-        module = lower(lifted, self.weights, "Objective", self.share if shared else None).to(self.device)
+        module = lower(lifted, self.weights, "Objective", self._form(shared)).to(self.device)
         draws = (DrawSource(nodes, self.seed, part, self.batch, self.device) for part in self.parts)
         return [Module(module, lifted, each, self.seed, self.device) for each in draws]
+
+    def _form(self, shared: bool) -> Form:
+        again = self.training.settings.recompute
+        return Form(self.share if shared else None, groups_of(self.step_graph) if again else None, again)
 
     # -------------------------------------------------------------------- run
 
@@ -191,7 +197,9 @@ class Trainer:
             self._prepare_folder()
         began = time.monotonic()
         path, at, block = self.out / folder.METRICS, self.stage.before + start, self.training.name
-        metrics = Metrics(path, at, self.options.tensorboard, block) if main else None
+        asked = {"seed": self.seed, "batch": self.batch, "steps": self.steps, **self.options.sets}
+        trackers = partial(Trackers, self.options.track, self.program.name, self.out, self.training.settings, asked)
+        metrics = Metrics(path, at, trackers(), block) if main else None
         with stoppable(self), Meter(self.steps, start, self.batch, self.options.quiet or not main, block) as meter:
             meter.say(self.data.notes if self.stage.data is None else ())
             done = self._loop(start, meter, metrics)
