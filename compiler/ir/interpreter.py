@@ -93,6 +93,10 @@ class Interpreter(ABC, Generic[V, N]):
         if not issubclass(node.op, Structural):
             attributes = self.attributes(node)
             return self.call(node, self.aligned(node), attributes)
+        if node.op is Across:
+            return [self.across(node)]
+        if node.op is Lead:
+            return [self.lead(node)]
         if is_view(node):
             return [self[node.inputs[0]]]
         if node.op is Constant:
@@ -125,7 +129,7 @@ class Interpreter(ABC, Generic[V, N]):
         """The attributes of a node with their sizes as numbers, and the sizes of its lead axes if it wants them."""
         attributes = {name: self._resolved(value) for name, value in node.attributes.items()}
         if node.op.wants_lead:
-            attributes["lead"] = tuple(self.size(axis.size) for axis in node.output.type.lead)
+            attributes["lead"] = self.lead_sizes(node.output.type)
         return attributes
 
     def _resolved(self, attribute: object) -> object:
@@ -161,6 +165,18 @@ class Interpreter(ABC, Generic[V, N]):
     @abstractmethod
     def expand(self, x: V, type: Type) -> V:
         """`x` repeated along axes of size one, so that it has all the lead axes of `type`."""
+
+    def lead_sizes(self, type: Type) -> tuple[N, ...]:
+        """The sizes of the lead axes of a type, in memory."""
+        return tuple(self.size(axis.size) for axis in type.lead)
+
+    def across(self, node: Node) -> V:
+        """The examples of an `Across`, along the first axis of its shape: nothing changes in memory."""
+        return self[node.inputs[0]]
+
+    def lead(self, node: Node) -> V:
+        """The rows of a `Lead`, of which each example has its own: nothing changes in memory."""
+        return self[node.inputs[0]]
 
     def spread(self, x: V, type: Type) -> V:
         """The same for a `Spread`."""

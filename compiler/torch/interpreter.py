@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -11,12 +11,12 @@ from torch import fx
 from mai.compiler.ir import sizes
 from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.interpreter import Interpreter
+from mai.compiler.ir.interpreter import Interpreter, is_leaf
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.rewrite import free_values, made_in
 from mai.compiler.ir.sizes import Dim, Size
-from mai.compiler.ir.structure import Adjoint, Constant, Loop, WeightOf
-from mai.compiler.ir.types import DType, Type
+from mai.compiler.ir.structure import Adjoint, Constant, Lead, Loop, WeightOf
+from mai.compiler.ir.types import BATCH_DEPTH, DType, Type
 from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, StopGradient, Subtract
 from mai.compiler.ops.elementwise.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
 from mai.compiler.ops.losses.matching import Matching
@@ -24,6 +24,7 @@ from mai.compiler.ops.products.attention import Attention
 from mai.compiler.ops.products.chosen import ChosenAffine
 from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.ops.products.product import Matmul
+from mai.compiler.ops.reductions.norm import BatchNorm
 from mai.compiler.ops.shapes.shape import Transpose
 from mai.compiler.passes.loops.recurrence import Recurrence, Update, find_recurrence
 from mai.compiler.solvers import DEFAULTS, SOLVERS
@@ -37,6 +38,8 @@ from mai.compiler.torch.matching_call import matching
 from mai.compiler.torch.names import attribute, identifier
 from mai.compiler.torch.recorder import Recorder
 from mai.compiler.torch.recurrence import recurrence
+from mai.compiler.torch.together import Share, batch_norm, gathered
+from mai.compiler.torch.turns import keeps_state, leaves_of, region_of, runs, turn
 
 DTYPES = {DType.REAL: torch.float32, DType.INT: torch.int64, DType.BOOL: torch.bool}
 # Operations that take a Python number in the place of a tensor.
@@ -48,21 +51,35 @@ CALLS: dict[type[Operation], Callable[..., object]] = {**DRAWN, Matching: matchi
 Scalar = int | fx.Proxy
 STEPS_NAME = "steps"  # The size of a block of turns.
 STEPS = sizes.symbol(STEPS_NAME)
+BATCH = "batch"  # The size of a whole batch.
+WHOLE = sizes.symbol(BATCH)
 
 
 class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
-    """One region recorded in `code`, for blocks of turns if `in_blocks`; the bodies of its loops become modules of their own, recorded in `bodies`."""
+    """One region recorded in `code`, for blocks of turns if `in_blocks`; the bodies of its loops become modules of their own, recorded in `bodies`.
+
+    With a `share`, the module computes some examples of a batch beside other processes: what looks across it sees those of all.
+    With `again`, turns of loops are computed again for derivatives.
+    """
 
     rows_in_blocks = True  # Of attention that torch has no kernel for.
 
-    def __init__(self, graph: Graph, code: Recorder | None = None, in_blocks: bool = False) -> None:
+    def __init__(
+        self,
+        graph: Graph,
+        code: Recorder | None = None,
+        in_blocks: bool = False,
+        share: Share | None = None,
+        again: bool = False,
+    ) -> None:
         super().__init__(graph)
-        self.in_blocks = in_blocks
+        self.in_blocks, self.share, self.again = in_blocks, share, again
         self.code = code or Recorder()
         self.numbers: dict[Value, int | float | bool] = {}
         self.weights: dict[str, fx.Proxy] = {}
         self.sizes: dict[str, fx.Proxy] = {}
         self.bodies: dict[str, TorchInterpreter] = {}
+        self.groups: dict[str, tuple[str, bool]] = {}
 
     def parameters(self, values: Iterable[Value]) -> None:
         """The next parameters of the code are these values."""
@@ -102,6 +119,8 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         return super().aligned(node)
 
     def call(self, node: Node, inputs: Sequence[fx.Proxy], attributes: dict[str, object]) -> Sequence[fx.Proxy]:
+        if self.share is not None and node.op is BatchNorm and attributes["training"]:
+            return [self.code.call(batch_norm, (*inputs, self.share.batch / len(self.share)), attributes)]
         if node.op in CALLS:
             return [self.code.call(CALLS[node.op], tuple(inputs), attributes)]
         if node.op is Attention and self.rows_in_blocks and (attributes["window"] or attributes["softcap"]):
@@ -119,8 +138,10 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         number: Scalar = sizes.evaluate(size, self.symbol)
         return number
 
-    def symbol(self, name: str) -> fx.Proxy:
-        """A size that is known at run time, read once."""
+    def symbol(self, name: str) -> Scalar:
+        """A size that is known at run time, read once; of the batch, that of all processes."""
+        if self.share is not None and name == BATCH:
+            return self.share.batch
         if name not in self.sizes:
             proxy, axis = self.size_source(name)
             read = self.code.call(int, (proxy,)) if axis is None else self.code.item(proxy.shape, axis)
@@ -137,11 +158,40 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         return self.code.proxy(x.node, len(type.physical) + len(axes))
 
     def expand(self, x: fx.Proxy, type: Type) -> fx.Proxy:
-        leads = [self.size(axis.size) for axis in type.lead]
-        return self.traced(x.expand(*leads, *(-1,) * type.rank).node, type)
+        return self.traced(x.expand(*self.lead_sizes(type), *(-1,) * type.rank).node, type)
 
     def spread(self, x: fx.Proxy, type: Type) -> fx.Proxy:
-        return x.expand(tuple(self.size(s) for s in type.physical))
+        return x.expand(self.physical(type))
+
+    def lead_sizes(self, type: Type) -> tuple[Scalar, ...]:
+        """Those in memory here: of the batch, this process's share."""
+        return tuple(
+            len(self.share) if self.share is not None and axis.size == WHOLE else self.size(axis.size)
+            for axis in type.lead
+        )
+
+    def physical(self, type: Type) -> tuple[Scalar, ...]:
+        """The sizes of a type in memory, its lead axes first."""
+        return *self.lead_sizes(type), *map(self.size, type.shape)
+
+    # --------------------------------------------------------- several processes
+
+    def across(self, node: Node) -> fx.Proxy:
+        """The examples of all processes, each with its own."""
+        x, type = self[node.inputs[0]], node.inputs[0].type
+        if self.share is None:
+            return x
+        axis = next(place for place, axis in enumerate(type.lead) if axis.depth == BATCH_DEPTH)
+        return self.traced(self.code.call(gathered, (x, axis, self.share.sizes)).node, node.output.type)
+
+    def lead(self, node: Node) -> fx.Proxy:
+        """This process's own rows, where there is one for each example of the batch."""
+        x, type = self[node.inputs[0]], node.inputs[0].type
+        axes = Lead.of(node).axes
+        if self.share is None or not axes or axes[0].depth != BATCH_DEPTH:
+            return x
+        own = x.narrow(len(type.lead), self.share.start, len(self.share))
+        return self.traced(own.node, node.output.type)
 
     # ------------------------------------------------------------------- leaves
 
@@ -177,6 +227,8 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
             options["fits"] = ((), *(missing_axes(going, t.lead, t.rank) for t in others))
         if self._is_held_still(node):
             options["still"] = True
+        elif self.again and not keeps_state(region):
+            options["again"] = True
         results = self.code.call(loop, (body, count, tuple(states), captured, leads), options)
         return [self.code.item(results, i) for i in range(len(node.outputs))]
 
@@ -208,7 +260,7 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         if isinstance(Loop.of(loop).count, int) and Loop.of(loop).count:
             return ()
         rows = [v.type for v in loop.outputs[len(loop.inputs) - 1 :]]
-        return tuple((tuple(map(self.size, t.physical)), DTYPES[t.dtype]) for t in rows)
+        return tuple((self.physical(t), DTYPES[t.dtype]) for t in rows)
 
     def _is_held_still(self, loop: Node) -> bool:
         """Whether no derivative goes back through a loop."""
@@ -232,14 +284,14 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         solve, captured = self.module(node.regions[0])
         return [self.code.call(implicit, (solve, self[node.inputs[0]], self[node.inputs[1]], captured))]
 
-    def module(self, region: Region, turns: Value | None = None) -> tuple[fx.Node, tuple[fx.Proxy, ...]]:
+    def module(self, region: Region, turns: Value | None = None) -> tuple[fx.Node, tuple[Scalar, ...]]:
         """A region as a module, which takes its inputs and then what it reads from around it: this comes second.
 
         `turns` is the input that a block's number of turns is read from, where it is of a block.
         """
         captured = [v for v in free_values(region) if v in self.values]
         symbols = self.outer_symbols(region)
-        inner = TorchInterpreter(self.graph, in_blocks=turns is not None)
+        inner = TorchInterpreter(self.graph, in_blocks=turns is not None, share=self.share)
         inner.parameters([*region.inputs, *captured])
         inner.sizes = {name: inner.code.proxy(inner.code.parameter(name)) for name in symbols}
         if turns is not None:
@@ -250,6 +302,27 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         self.bodies[name] = inner
         body = self.code.graph.create_node("get_attr", name, (), {}, name=name)
         return body, (*(self[v] for v in captured), *map(self.symbol, symbols))
+
+    def turns(self, groups: Mapping[str, str]) -> None:
+        """Walk the graph; the turns of its `repeat`s, whose weights are in `groups`, become modules of their own."""
+        walked: set[Node] = set()
+        for run in runs(self.graph, groups):
+            if run.group is not None:
+                self._turn(region_of(self.graph, run), run.group)
+                continue
+            nodes = [node for node in self.graph.nodes[run.start : run.stop] if not is_leaf(node)]
+            leaves = [leaf for leaf in leaves_of(nodes) if leaf not in walked]
+            self.nodes([*leaves, *nodes])
+            walked |= set(leaves)
+        self.nodes(v.producer for v in self.graph.outputs if v.producer is not None and v not in self.values)
+
+    def _turn(self, region: Region, group: str) -> None:
+        """`turn(body, captured)`: the body is a module."""
+        body, captured = self.module(region)
+        self.groups[body.name] = group, self.again and not keeps_state(region)
+        results = self.code.call(turn, (body, captured))
+        for place, value in enumerate(region.outputs):
+            self.bind(value, self.code.item(results, place))
 
     def outer_symbols(self, region: Region) -> list[str]:
         """The symbolic sizes that a body needs and does not read from inputs of its own or of bodies in it: they are read outside."""

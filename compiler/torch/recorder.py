@@ -14,6 +14,7 @@ from mai.compiler.torch.names import identifier
 
 TAKEN = (
     "attention",
+    "batch_norm",
     "choose",
     "chosen_affine",
     "loop",
@@ -23,8 +24,10 @@ TAKEN = (
     "random_normal",
     "random_uniform",
     "torch",
+    "turn",
     "unit",
     "finish",
+    "gathered",
 )
 
 

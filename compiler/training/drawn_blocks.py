@@ -67,10 +67,10 @@ def _is_example(node: Node | None) -> bool:
 
 
 class DrawSource:
-    """Serves the draws of a step from blocks of steps."""
+    """Serves the draws of a step from blocks of steps, for a `share` of the `whole` batch's examples."""
 
-    def __init__(self, lifted: Mapping[str, Node], seed: int, share: range, device: torch.device) -> None:
-        self.lifted, self.batch, self.device = lifted, len(share), device
+    def __init__(self, lifted: Mapping[str, Node], seed: int, share: range, whole: int, device: torch.device) -> None:
+        self.lifted, self.batch, self.whole, self.device = lifted, len(share), whole, device
         self.seed = torch.tensor(seed, device=device)
         self.examples = torch.arange(share.start, share.stop, device=device)
         largest = max((self._elements(n) for n in lifted.values()), default=1)
@@ -82,7 +82,7 @@ class DrawSource:
         return self.batch * int(torch.Size(self._shape(node)).numel())
 
     def _shape(self, node: Node) -> tuple[int, ...]:
-        return tuple(int(sizes.evaluate(s, {"batch": self.batch})) for s in node.attributes["shape"])
+        return tuple(int(sizes.evaluate(s, {"batch": self.whole})) for s in node.attributes["shape"])
 
     def at(self, step: int) -> dict[str, Tensor]:
         """The draws of a step, by input name."""

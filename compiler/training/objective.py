@@ -16,11 +16,13 @@ from mai.compiler.torch.parameters import Weights
 from mai.compiler.training.moved import nothing_moves
 from mai.compiler.training.optimizer import make_optimizer
 from mai.compiler.training.step_function import Module
+from mai.compiler.training.together import Together
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 MakeModules = Callable[
     [Sequence[int]], list[Module]
 ]  # Of the outputs with these numbers, one for each part of a batch.
+HELP = "a smaller learning rate or `clip = 1.0` often helps"
 
 
 class Objective:
@@ -33,7 +35,9 @@ class Objective:
         MaiError: it moves no weight.
     """
 
-    def __init__(self, training: Training, written: program.Objective, weights: Weights, modules: MakeModules) -> None:
+    def __init__(
+        self, training: Training, written: program.Objective, weights: Weights, modules: MakeModules, processes: int = 1
+    ) -> None:
         self.written, self.block = written, training.name
         steady = [o for o in training.objectives if o.every == 1] or list(training.objectives)
         is_first, is_last = written is steady[0], written is steady[-1]
@@ -46,46 +50,86 @@ class Objective:
         self.parameters = weights.chosen(lambda w: training.moves(written, w))
         if not self.parameters:
             raise MaiError([nothing_moves(written)])
+        self.processes, self.together = (
+            processes,
+            Together(self.parameters, processes, any(module.turns_vary for module in self.modules)),
+        )
         self.optimizer = make_optimizer(training.settings.optimizer, self.parameters.values())
         self.base = training.settings.optimizer.lr
 
     def gradients(
-        self, accelerator: Accelerator, parts: Sequence[range], fields: Mapping[str, Tensor], step: int, report: bool
+        self,
+        accelerator: Accelerator,
+        parts: Sequence[range],
+        batch: int,
+        fields: Mapping[str, Tensor],
+        step: int,
+        report: bool,
     ) -> tuple[Tensor, Sequence[Tensor], Sequence[Tensor]]:
-        """Add up the gradients of a batch's parts.
+        """Add up the gradients of a batch, of whose examples this process has some.
 
         Args:
-            parts: the places of each part's examples in the whole batch; `fields` has those of all parts, [batch, ...].
+            parts: the places of each part's examples in the whole `batch`; `fields` has those of all parts, [examples, ...].
 
         Returns:
-            The mean loss, what becomes of the states, and the means of what is to be reported.
+            This process's share of the mean loss, what becomes of the states, and its shares of the means of what is reported.
 
         Raises:
             MaiError: the loss depends on no weight.
         """
-        parameters, count = list(self.parameters.values()), sum(map(len, parts))
         states: Sequence[Tensor] = ()
         figures: list[Tensor] = []
         for part, module in zip(parts, self.reporting if report else self.modules, strict=True):
-            rows, share = slice(part.start - parts[0].start, part.stop - parts[0].start), len(part) / count
+            rows, share = slice(part.start - parts[0].start, part.stop - parts[0].start), len(part) / batch
+            losses, *rest = self._part(
+                accelerator, module, {n: t[rows] for n, t in fields.items()}, step, share, part is parts[-1]
+            )
+            states, reported = rest[: len(self.states)], rest[len(self.states) :]
+            figures.append(share * torch.stack([each.detach().float().mean() for each in (losses, *reported)]))
+        loss, *means = torch.stack(figures).sum(0)
+        return loss, states, means
+
+    def _part(
+        self,
+        accelerator: Accelerator,
+        module: Module,
+        fields: Mapping[str, Tensor],
+        step: int,
+        share: float,
+        is_last: bool,
+    ) -> tuple[Tensor, ...]:
+        """What a part of a batch gives; its gradients are added. Several processes' are averaged, so each counts as many times."""
+        weight, parameters = share * self.processes, list(self.parameters.values())
+
+        def code() -> tuple[Tensor, ...]:
             with accelerator.autocast():
-                losses, *rest = module({name: tensor[rows] for name, tensor in fields.items()}, step)
+                return module(fields, step)
+
+        def backward(losses: Tensor) -> None:
             loss = losses.mean()
             if not loss.requires_grad:
                 raise MaiError([nothing_moves(self.written)])
-            accelerator.backward(share * loss if share < 1 else loss, inputs=parameters)
-            states = rest[: len(self.states)]
-            figures.append(
-                torch.stack([loss.detach(), *(r.detach().float().mean() for r in rest[len(self.states) :])]) * share
-            )
-        loss, *reported = torch.stack(figures).sum(0)
-        return loss, states, reported
+            accelerator.backward(loss if weight == 1 else weight * loss, inputs=parameters)
 
-    def not_finite(self, step: int, loss: float, checkpoints: Sequence[Path]) -> MaiError:
-        """The error of a loss that is no finite number, at a step from 0."""
+        return self.together.run(code, is_last, backward)
+
+    def wrong(self, step: int, loss: float, checkpoints: Sequence[Path], debug: bool = False) -> MaiError | None:
+        """The error of a step, from 0, whose loss is no finite number, or whose gradient is not, where it is to be looked at."""
+        if not math.isfinite(loss):
+            return self._not_finite(step, loss, checkpoints)
+        gradients = ((n, p.grad) for n, p in self.parameters.items() if p.grad is not None) if debug else ()
+        name = next((n for n, gradient in gradients if not bool(torch.isfinite(gradient).all())), None)
+        if name is None:
+            return None
+        message = f"at step {step + 1:,}{self._of} the gradient of `{name}` is not finite, while `{self.written.text}` is {loss:.4g}"
+        return MaiError([Diagnostic("loss-not-finite", self.written.span, message, help=HELP)])
+
+    @property
+    def _of(self) -> str:
+        return f" of `{self.block}`" if self.block else ""
+
+    def _not_finite(self, step: int, loss: float, checkpoints: Sequence[Path]) -> MaiError:
         where = f"the last good checkpoint is {checkpoints[-1]}" if checkpoints else "there is no checkpoint yet"
         shown = "infinite" if math.isinf(loss) else "not a number"
-        of = f" of `{self.block}`" if self.block else ""
-        message = f"at step {step + 1:,}{of} the objective `{self.written.text}` is {shown}; {where}"
-        help = "a smaller learning rate or `clip = 1.0` often helps"
-        return MaiError([Diagnostic("loss-not-finite", self.written.span, message, help=help)])
+        message = f"at step {step + 1:,}{self._of} the objective `{self.written.text}` is {shown}; {where}"
+        return MaiError([Diagnostic("loss-not-finite", self.written.span, message, help=HELP)])

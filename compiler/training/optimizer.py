@@ -58,6 +58,10 @@ class LearningRate:
         watched = 1.0 if self.watcher is None else self.watcher.factor
         return watched * self.schedule.factor(step, self.steps)
 
+    def is_watched(self, step: int) -> bool:
+        """Whether a schedule looks at the loss after so many steps."""
+        return self.watcher is not None and step % self.watcher.every == 0
+
     def see(self, step: int, loss: float, held_out: Callable[[], float | None]) -> None:
         """Tell a schedule that watches the loss of it, after `step` steps.
 
@@ -66,7 +70,7 @@ class LearningRate:
         if self.watcher is None:
             return
         self._total += loss
-        if step % self.watcher.every == 0:
+        if self.is_watched(step):
             measured = held_out()
             self.watcher.see(self._total / self.watcher.every if measured is None else measured)
             self._total = 0.0

@@ -13,7 +13,7 @@ SAVE_SECONDS = 30.0
 class Options:
     """What the command line may change of a spec's settings, and how a run behaves; `only` some of the train blocks run.
 
-    `sets` are the consts that it changed already.
+    `sets` are the consts that it changed already; with `debug_nan` every gradient is looked at.
     """
 
     steps: int | None = None
@@ -23,12 +23,13 @@ class Options:
     precision: str | None = None
     data: tuple[Path, ...] = ()
     resume: bool = False
-    tensorboard: bool = False
+    track: tuple[str, ...] = ()
     quiet: bool = False
     weights: Path | None = None
     save_seconds: float = SAVE_SECONDS
     only: tuple[str, ...] = ()
     blocks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    debug_nan: bool = False
     sets: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, block: str | None) -> Options:

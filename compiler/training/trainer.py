@@ -8,7 +8,8 @@ import time
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
-from functools import cached_property
+from functools import cached_property, partial
+from itertools import groupby
 from pathlib import Path
 
 import torch
@@ -21,8 +22,9 @@ from mai.compiler.data.batches import Dataset, load
 from mai.compiler.ir.graph import Graph
 from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
-from mai.compiler.torch.module import lower
+from mai.compiler.torch.module import Form, lower
 from mai.compiler.torch.parameters import Weights
+from mai.compiler.torch.turns import groups_of
 from mai.compiler.training.drawn_blocks import DrawSource, lift_draws
 from mai.compiler.training.first_values import compute_first_values, first_values_before
 from mai.compiler.training.initial_weights import initial_weights, loaded_names
@@ -32,14 +34,20 @@ from mai.compiler.training.options import Options, Result
 from mai.compiler.training.run import checkpoint as ck
 from mai.compiler.training.run import folder
 from mai.compiler.training.run.best import Best
+from mai.compiler.training.run.cadence import Cadence
+from mai.compiler.training.run.failure import Seen, with_findings
 from mai.compiler.training.run.processes import Processes, parts_of
 from mai.compiler.training.run.progress import Meter, Metrics
+from mai.compiler.training.run.readings import Readings
 from mai.compiler.training.run.record import digest, write_record
 from mai.compiler.training.run.recording import Recorder
+from mai.compiler.training.run.save_times import SaveTimes
 from mai.compiler.training.run.stage import BLOCKS, Ended, Stage, as_text, begin
 from mai.compiler.training.run.stopping import stoppable
+from mai.compiler.training.run.trackers import Trackers
 from mai.compiler.training.scaling import Scaling
 from mai.compiler.training.settings import Best as BestKept
+from mai.compiler.training.state import State
 from mai.compiler.training.step_function import Module
 from mai.compiler.training.threads import choose_threads
 from mai.compiler.training.validation import Validation, on_device
@@ -48,10 +56,7 @@ from mai.runtime.files import write_atomically
 from mai.runtime.text.tokenizer import BYTES
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-REPORTS = 100
-VALIDATIONS = 10
 FIRST_SAVE = 2.0  # Seconds; each wait after it is twice as long, up to that of the options.
-LOSSES = "losses"  # Of every objective, in a checkpoint: the last one known.
 
 
 class Trainer:
@@ -66,21 +71,23 @@ class Trainer:
         precision = options.precision or settings.precision
         self.stage = stage or begin(out, options.weights, options.device, precision, options.resume)
         self.accelerator, self.checkpoint = self.stage.accelerator, self.stage.checkpoint
-        self.processes, self.scaling = Processes(self.accelerator), Scaling(self.accelerator.scaler)
-        # To torch `cpu:0` of several processes is another device than `cpu`: moved there, states would be copied.
-        place = self.accelerator.device
-        self.device = torch.device("cpu") if place.type == "cpu" else place
+        self.processes = Processes(self.accelerator)
+        self.device = self.processes.device
         self.data = self._load()
         self.batch = min(options.batch or settings.batch, self.data.count or 1 << 60)
         self.processes.check(self._minimized(), self.batch, settings.accumulate)
         self.share = self.processes.share(self.batch)
-        self.parts = parts_of(self.share, settings.accumulate)
+        self.parts = parts_of(self.share.places, settings.accumulate)
         self.steps = self._steps()
+        self.cadence = Cadence(self.steps, settings.evaluate)
         self.rate = LearningRate(settings.schedule, self.steps)
         self.weights = self._first_weights().to(self.device)
         self._compute_first_values()
+        self.processes.spread(self.weights.state_dict().values())
         choose_threads(self.evaluation_graph, self.batch, self.device, self.stage.threads)
-        self.objectives = [Objective(training, o, self.weights, self.modules) for o in training.objectives]
+        self.objectives = [
+            Objective(training, o, self.weights, self.modules, self.processes.count) for o in training.objectives
+        ]
         moved = {name: p for o in self.objectives for name, p in o.parameters.items()}
         held = {w.owner for n, w in self.weights.weights.items() if n in training.still}
         states = {update.weight for update in training.updates}
@@ -93,9 +100,16 @@ class Trainer:
         )
         self.best = self._best(settings.keep) if isinstance(settings.keep, BestKept) else None
         self.recorder = Recorder(training.records, self.weights, out / folder.RECORDS, self.stage.before)
-        self.asked = self.stop = False
+        self.asked = self.stop = self.is_save_due = False
         self.figures: dict[str, float] = {}
-        self.losses = [0.0] * len(self.objectives)
+        self.readings, self.saving = (
+            Readings(self.processes),
+            SaveTimes(min(FIRST_SAVE, options.save_seconds), options.save_seconds),
+        )
+        losses = [0.0] * len(self.objectives)
+        self.state = State(
+            self.weights, self.objectives, self.average, Scaling(self.accelerator.scaler), self.rate, self.best, losses
+        )
 
     def _load(self) -> Dataset:
         """The examples; labels have the numbers that the weights were trained with."""
@@ -163,9 +177,14 @@ class Trainer:
         """Outputs of the train graph as a module for each part of a batch, its draws made apart."""
         selected = forms.select(self.step_graph, list(outputs))
         lifted, nodes = lift_draws(selected)
-        module = lower(lifted, self.weights, "Objective").to(self.device)
-        draws = (DrawSource(nodes, self.seed, part, self.device) for part in self.parts)
+        shared = self.processes.count > 1 and len(self.parts) == 1
+        module = lower(lifted, self.weights, "Objective", self._form(shared)).to(self.device)
+        draws = (DrawSource(nodes, self.seed, part, self.batch, self.device) for part in self.parts)
         return [Module(module, lifted, each, self.seed, self.device) for each in draws]
+
+    def _form(self, shared: bool) -> Form:
+        again = self.training.settings.recompute
+        return Form(self.share if shared else None, groups_of(self.step_graph) if again else None, again)
 
     # -------------------------------------------------------------------- run
 
@@ -178,7 +197,9 @@ class Trainer:
             self._prepare_folder()
         began = time.monotonic()
         path, at, block = self.out / folder.METRICS, self.stage.before + start, self.training.name
-        metrics = Metrics(path, at, self.options.tensorboard, block) if main else None
+        asked = {"seed": self.seed, "batch": self.batch, "steps": self.steps, **self.options.sets}
+        trackers = partial(Trackers, self.options.track, self.program.name, self.out, self.training.settings, asked)
+        metrics = Metrics(path, at, trackers(), block) if main else None
         with stoppable(self), Meter(self.steps, start, self.batch, self.options.quiet or not main, block) as meter:
             meter.say(self.data.notes if self.stage.data is None else ())
             done = self._loop(start, meter, metrics)
@@ -211,93 +232,107 @@ class Trainer:
         if not self.stage.is_begun:
             folder.make_room(self.out, self.program, self.options.data)
             write_record(self.out, self.program, self.options, self.seed, self.batch, self.steps, self.device.type)
+        (self.out / folder.FAILURE).unlink(missing_ok=True)
         if self.data.tokenizer not in (None, BYTES):
             write_atomically(self.out / folder.TOKENIZER, str(self.data.tokenizer).encode())
 
     def _loop(self, start: int, meter: Meter, metrics: Metrics | None) -> int:
-        every = max(1, self.steps // REPORTS)
-        saved, wait = time.monotonic(), min(FIRST_SAVE, self.options.save_seconds)
         self.recorder.start(start)
         kept = self.training.settings.checkpoints
         step = start
         while step < self.steps and not self.stop:
-            report = (step + 1) % every == 0 or step + 1 == self.steps or self._is_asked_for(step + 1)
-            loss = self.step(step, report)
+            self.step(step, report := self.cadence.is_reported(step + 1))
             step += 1
             self.recorder.keep(step)
-            meter.advance(step, loss)
-            if metrics is not None and report:
+            meter.advance(step)
+            if report:
                 self._report(step, meter, metrics)
-            if self._is_evaluated(step) and self._has_ended(step):
+            if self.cadence.is_evaluated(step) and self._has_ended(step):
                 break
-            if metrics is not None and (time.monotonic() - saved > wait or kept.is_due(self.stage.before + step)):
-                self.save(step)
-                saved, wait = time.monotonic(), min(2 * wait, self.options.save_seconds)
-        if metrics is not None:
-            self.save(step)
+            if self.is_save_due or kept.is_due(self.stage.before + step):
+                self._save_if_main(step)
+        self._save_if_main(step)
         return step
 
-    def _report(self, step: int, meter: Meter, metrics: Metrics) -> None:
+    def _save_if_main(self, step: int) -> None:
+        self.read()
+        if self.processes.main:
+            self.save(step)
+        self.saving.saved()
+        self.is_save_due = False
+
+    def _report(self, step: int, meter: Meter, metrics: Metrics | None) -> None:
         values = dict(self.figures)
-        if self._is_evaluated(step):
+        if self.cadence.is_evaluated(step):
             values |= {f"held-out {n}": v for n, v in self._validated(step).items()}
         more = {"lr": self.objectives[0].optimizer.param_groups[0]["lr"], "examples_per_second": meter.rate(step)}
-        metrics.write(self.stage.before + step, {**values, **more})
-        meter.show(step, values)
-
-    def _is_asked_for(self, step: int) -> bool:
-        """Whether the spec says that the held-out examples are looked at after so many steps."""
-        every = self.training.settings.evaluate
-        return every is not None and step % every == 0
-
-    def _is_evaluated(self, step: int) -> bool:
-        """Whether the held-out examples are looked at after so many steps."""
-        if self.training.settings.evaluate is not None:
-            return self._is_asked_for(step) or step == self.steps
-        return step % max(1, self.steps // VALIDATIONS) < max(1, self.steps // REPORTS) or step == self.steps
+        if metrics is not None:
+            metrics.write(self.stage.before + step, {**values, **more})
+            meter.show(step, values)
 
     def _has_ended(self, step: int) -> bool:
         """Whether the weights have not become better for too long, as the main process sees it."""
         if self.best is None or self.best.kept.patience is None:
             return False
-        return self.processes.average([float(self.processes.main and self.best.has_ended(step))], 1.0)[0] > 0
+        return self.processes.as_main(float(self.best.has_ended(step))) > 0
 
     def step(self, step: int, report: bool) -> float:
-        """One step of every objective that is due; the sum of their losses, each the last one known."""
-        whole, share = self.data.batch(step, self.batch), slice(self.share.start, self.share.stop)
-        fields = self.on_device({name: array[share] for name, array in whole.items()})
+        """One step of every objective that is due; the sum of the losses, each the last one that is read."""
+        whole, share = self.data.batch(step, self.batch), self.share.places
+        fields = self.on_device({name: array[share.start : share.stop] for name, array in whole.items()})
         factor = self.rate.factor(step)
         for place, objective in enumerate(self.objectives):
             if objective.written.is_due(step):
-                self.losses[place] = self.minimize(objective, fields, step, factor, report)
+                loss, reported = self.minimize(objective, fields, step, factor, report)
+                self.readings.add(step, place, loss, reported)
         self.weights.follow(self.still)
         if self.average is not None:
             self.average.update(step)
-        total = sum(self.losses)
-        self.rate.see(step + 1, total, self._held_out_loss)
-        if report:
-            self.figures["loss"] = total
-        return total
+        if self.readings.are_due() or report or self.rate.is_watched(step + 1):
+            self.read()
+        return sum(self.state.losses)
 
     def minimize(
         self, objective: Objective, fields: Mapping[str, Tensor], step: int, factor: float, report: bool
-    ) -> float:
-        """One optimizer step of one objective on a batch's fields, each [batch, ...]; the loss before it."""
-        parameters, weight = list(objective.parameters.values()), len(self.share) / self.batch
+    ) -> tuple[Tensor, Sequence[Tensor]]:
+        """One optimizer step of one objective on a batch's fields, each [batch, ...]: this process's shares of the loss before it, and of reports."""
         objective.optimizer.zero_grad(set_to_none=True)
-        loss, states, reported = objective.gradients(self.accelerator, self.parts, fields, step, report)
-        value, self.stop = self.processes.agree(loss, parameters, weight, self.asked)
-        if not math.isfinite(value):
-            raise objective.not_finite(step, value, folder.checkpoints(self.out))
-        self.scaling.unscale(objective.optimizer)
+        loss, states, reported = objective.gradients(self.accelerator, self.parts, self.batch, fields, step, report)
+        self.state.scaling.unscale(objective.optimizer)
+        if self.options.debug_nan or self.readings.are_free:
+            self._look(objective, loss, fields, step)
         if self.training.settings.clip:
-            torch.nn.utils.clip_grad_norm_(parameters, self.training.settings.clip)
+            torch.nn.utils.clip_grad_norm_(list(objective.parameters.values()), self.training.settings.clip)
         set_rate(objective.optimizer, objective.base, factor)
-        self.scaling.step(objective.optimizer)
+        self.state.scaling.step(objective.optimizer)
         self.weights.write(dict(zip(objective.states, states, strict=True)))
-        means = self.processes.average([float(mean) for mean in reported], weight)
-        self.figures |= dict(zip((r.name for r in self.training.reports), means, strict=False))
-        return value
+        return loss, reported
+
+    def _look(self, objective: Objective, loss: Tensor, fields: Mapping[str, Tensor], step: int) -> None:
+        """Raise `MaiError` where a step is not finite, before it is taken: it can be computed once more, to see why."""
+        looks = (
+            self.options.debug_nan and self.state.scaling.scaler is None
+        )  # A scaled loss has gradients that overflow.
+        wrong = objective.wrong(step, self.processes.summed([loss], [])[0], folder.checkpoints(self.out), looks)
+        if wrong is not None:
+            seen = Seen(step, fields, self.data.labels, self.parts, self.accelerator.autocast)
+            raise with_findings(wrong, objective, seen, self.out if self.processes.main else None)
+
+    def read(self) -> None:
+        """Look at what the steps since the last look came to. Raises `MaiError` where a loss is no finite number."""
+        reading = self.readings.read(self.asked, self.saving.is_due())
+        for step, losses in groupby(reading.losses, key=lambda each: each[0]):
+            for _, place, loss in losses:
+                wrong = self.objectives[place].wrong(step, loss, folder.checkpoints(self.out))
+                if wrong is not None:
+                    raise wrong
+                self.state.losses[place] = loss
+            self.rate.see(step + 1, sum(self.state.losses), self._held_out_loss)
+        self.stop, self.is_save_due = self.stop or reading.is_asked, reading.is_due
+        if reading.losses:
+            self.figures["loss"] = sum(self.state.losses)
+        if reading.reported:
+            self.figures |= dict(zip((r.name for r in self.training.reports), reading.reported, strict=True))
 
     def on_device(self, fields: Mapping[str, Array]) -> dict[str, Tensor]:
         """Arrays of a batch as tensors."""
@@ -316,7 +351,7 @@ class Trainer:
     def _held_out_loss(self) -> float | None:
         """The loss on the held-out examples, alike to all processes; None where there are none."""
         figures = self.validate()
-        return self.processes.average([figures["loss"]], len(self.share) / self.batch)[0] if figures else None
+        return self.processes.as_main(figures["loss"]) if figures else None
 
     def validate(self) -> dict[str, float]:
         """The objectives and reports on the held-out examples, with the weights that exports will have."""
@@ -341,23 +376,10 @@ class Trainer:
 
     def save(self, step: int) -> Path:
         """Write a checkpoint of everything that the next step depends on; its path."""
-        tensors = {f"weights/{n}": t for n, t in self.weights.state_dict().items()}
-        if self.average is not None:
-            tensors |= {f"average/{n}": t for n, t in self.average.average.items()}
-        for place, objective in enumerate(self.objectives):
-            tensors |= ck.optimizer_tensors(objective.optimizer, list(objective.parameters), place)
-        tensors |= self.scaling.saved() | self.rate.saved()
-        tensors[LOSSES] = torch.tensor(self.losses, dtype=torch.float64)
         self.recorder.save()
-        metadata = {
-            **self._metadata(),
-            **self.stage.metadata(self.training.name),
-            "steps": str(self.steps),
-            "batch": str(self.batch),
-        }
-        if self.best is not None:
-            tensors, metadata = tensors | self.best.saved(), metadata | self.best.metadata()
-        checkpoint = ck.Checkpoint(self.stage.before + step, tensors, metadata)
+        run = {"steps": str(self.steps), "batch": str(self.batch)}
+        metadata = {**self._metadata(), **self.stage.metadata(self.training.name), **run, **self.state.metadata()}
+        checkpoint = ck.Checkpoint(self.stage.before + step, self.state.tensors(), metadata)
         return ck.write(self.out, checkpoint, self.training.settings.checkpoints)
 
     def restore(self) -> int:
@@ -365,20 +387,7 @@ class Trainer:
         checkpoint, self.checkpoint = self.checkpoint, None
         if checkpoint is None:
             return 0
-        shapes = {n: tuple(t.shape) for n, t in self.weights.state_dict().items()}
-        ck.check_same(checkpoint, shapes, {"seed": str(self.seed), "batch": str(self.batch)}, self.out)
-        self.weights.load_state_dict(checkpoint.part("weights/"))
-        if self.average is not None:
-            for name, tensor in checkpoint.part("average/").items():
-                self.average.average[name].copy_(tensor)
-        for place, objective in enumerate(self.objectives):
-            ck.restore_optimizer(objective.optimizer, list(objective.parameters), place, checkpoint.tensors)
-        self.scaling.restore(checkpoint.tensors)
-        self.rate.restore(checkpoint.tensors)
-        if LOSSES in checkpoint.tensors:
-            self.losses = checkpoint.tensors[LOSSES].tolist()
-        if self.best is not None:
-            self.best.restore(checkpoint)
+        self.state.restore(checkpoint, {"seed": str(self.seed), "batch": str(self.batch)}, self.out)
         return checkpoint.step - self.stage.before
 
     def _finish(self, steps: int, kept: int, validation: Mapping[str, float]) -> Path:

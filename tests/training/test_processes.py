@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import numpy as np
 import pytest
@@ -18,9 +19,10 @@ from safetensors.numpy import load_file
 from mai.compiler.program import Program
 from mai.compiler.training.loop import train
 from mai.compiler.training.options import Options
-from mai.compiler.training.run.folder import WEIGHTS
-from mai.compiler.training.run.processes import Processes, accelerator_of
+from mai.compiler.training.run.folder import WEIGHTS, checkpoints
+from mai.compiler.training.run.processes import accelerator_of
 from mai.spec.diagnostics import MaiError
+from tests.support.processes import group
 
 pytestmark = pytest.mark.slow
 
@@ -55,10 +57,14 @@ export sample() -> [2] {
 """
 
 
+def command(count: int, spec: Path, out: Path, *more: str, restarts: int = 0) -> list[str]:
+    launcher = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
+    words = ["--max_restarts", str(restarts), "-m", "mai.compiler", "train", str(spec), "--out", str(out)]
+    return [*launcher, *words, "--device", "cpu", *more]
+
+
 def launched(count: int, spec: Path, out: Path, *more: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", str(count)]
-    command += ["-m", "mai.compiler", "train", str(spec), "--out", str(out), "--device", "cpu", *more]
-    return subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    return subprocess.run(command(count, spec, out, *more), capture_output=True, text=True, timeout=300, check=False)
 
 
 def assert_close(one: Path, other: Path) -> None:
@@ -93,33 +99,52 @@ def test_two_processes_give_what_one_gives_and_go_on_for_each_other(program: Mak
     assert_close(tmp_path / "one", tmp_path / "two")
 
 
-def group(count: int, place: int = 0) -> Processes:
-    fake: Any = SimpleNamespace(num_processes=count, process_index=place, is_main_process=place == 0)
-    return Processes(fake)
+LONG = """data x: [2] from moons()
+net f(x: [2]) -> [] { return mean(linear(relu(linear(x, 8)), 1)) }
+train(steps = 2000, batch = 8, optimizer = adamw(lr = 1e-3)) {
+  z ~ normal([2])
+  minimize (f(x + z) - mean(x))^2
+}
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/environ").exists(), reason="needs /proc")
+def test_a_run_goes_on_after_one_of_its_processes_is_killed(program: Maker, tmp_path: Path) -> None:
+    made, run = program(LONG), tmp_path / "killed"
+    train(made, tmp_path / "one", Options(quiet=True, device="cpu"))
+    words = command(2, Path(made.source.path), run, restarts=1)
+    with subprocess.Popen(words, stderr=subprocess.PIPE, text=True) as launcher:
+        wait_until(lambda: bool(checkpoints(run)))
+        os.kill(worker(launcher.pid, 0), signal.SIGKILL)
+        _, said = launcher.communicate(timeout=200)
+    assert launcher.returncode == 0, said
+    steps = [line["step"] for line in _lines(run / "metrics.jsonl")]
+    assert steps == list(range(20, 2001, 20))
+    one, again = (load_file(folder / WEIGHTS) for folder in (tmp_path / "one", run))
+    for name, array in one.items():
+        np.testing.assert_allclose(again[name], array, atol=1e-3, err_msg=name)
+
+
+def worker(launcher: int, place: int) -> int:
+    """The process of a launcher's that is the `place`th."""
+    children = Path(f"/proc/{launcher}/task/{launcher}/children").read_text(encoding="utf-8").split()
+    environments = {int(child): Path(f"/proc/{child}/environ").read_bytes().split(b"\0") for child in children}
+    return next(child for child, words in environments.items() if f"LOCAL_RANK={place}".encode() in words)
+
+
+def wait_until(is_so: Callable[[], bool]) -> None:
+    for _ in range(1000):
+        if is_so():
+            return
+        time.sleep(0.1)
+    raise TimeoutError
 
 
 @pytest.mark.parametrize(("batch", "count"), [(15, 2), (7, 7), (64, 3), (5, 1)])
 def test_shares_are_all_examples_in_order(batch: int, count: int) -> None:
     shares = [group(count, place).share(batch) for place in range(count)]
-    assert [i for share in shares for i in share] == list(range(batch))
+    assert [i for share in shares for i in share.places] == list(range(batch))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
-
-
-@pytest.mark.parametrize(
-    ("loss", "told"),
-    [("mean(across(x)^2)", "`across`"), ("mean(batch_norm(rearrange(x, 'k -> k 1 1'))^2)", "`batch_norm`")],
-)
-def test_examples_that_see_each_other_are_refused(loss: str, told: str, program: Maker) -> None:
-    text = "data x: [2] from moons()\nnet f(x: [2]) -> [2] { return linear(x, 2) }\n"
-    made = program(f"{text}train(steps = 1, batch = 4) {{\n  minimize {loss} + mean(f(x)^2)\n}}\n".replace("'", '"'))
-    assert made.training is not None
-    group(1).check(made.training.graph, 4)
-    with pytest.raises(MaiError) as raised:
-        group(2).check(made.training.graph, 4)
-    (diagnostic,) = raised.value.diagnostics
-    assert diagnostic.slug == "one-process"
-    assert told in diagnostic.message
-    assert diagnostic.span is not None
 
 
 def test_every_process_needs_an_example(program: Maker) -> None:

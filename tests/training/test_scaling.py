@@ -39,7 +39,7 @@ def trainer(program: Maker, folder: Path, optimizer: str, scale: float | None, t
     trainer = Trainer(made, made.training, folder, Options(quiet=True, device="cpu", resume=holds_run(folder)))
     if scale is not None:
         trainer.accelerator.scaler = GradScaler("cpu", init_scale=scale, growth_interval=4)
-        trainer.scaling = Scaling(trainer.accelerator.scaler)
+        trainer.state.scaling = Scaling(trainer.accelerator.scaler)
     return trainer
 
 
@@ -75,8 +75,8 @@ def test_a_step_that_overflows_is_left_out(program: Maker, tmp_path: Path) -> No
     before = held(made)
     made.step(0, False)
     assert all(torch.equal(before[name], weight) for name, weight in held(made).items())
-    assert made.scaling.scaler is not None
-    assert made.scaling.scaler.get_scale() == 2.0**125, "halved for each objective"
+    assert made.state.scaling.scaler is not None
+    assert made.state.scaling.scaler.get_scale() == 2.0**125, "halved for each objective"
     for step in range(1, 60):
         made.step(step, False)
     assert not all(torch.equal(before[name], weight) for name, weight in held(made).items())
@@ -91,7 +91,9 @@ def test_a_resumed_run_goes_on_with_its_scale(program: Maker, tmp_path: Path) ->
     second = trainer(program, tmp_path, "sgd(lr = 0.1)", 2.0**20)
     assert second.restore() == 5
     assert (
-        first.scaling.saved() == second.scaling.saved() != trainer(program, tmp_path, "sgd()", 2.0**6).scaling.saved()
+        first.state.scaling.saved()
+        == second.state.scaling.saved()
+        != trainer(program, tmp_path, "sgd()", 2.0**6).state.scaling.saved()
     )
     for t in (first, second):
         t.step(5, False)

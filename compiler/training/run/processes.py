@@ -7,17 +7,20 @@ So a step differs from one process's by the order of float32 sums alone, and a r
 from __future__ import annotations
 
 import atexit
-from collections.abc import Iterable, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 
 import torch
 import torch.distributed as dist
 from accelerate import Accelerator
 from accelerate.utils import DistributedType
-from torch import Tensor, nn
+from torch import Tensor
+from torch.distributed.rendezvous import rendezvous
 
-from mai.compiler.ir.graph import Graph
-from mai.compiler.ir.structure import Across
+from mai.compiler.ir.graph import Graph, Node, Region
+from mai.compiler.ir.structure import Across, Loop
 from mai.compiler.ops.reductions.norm import BatchNorm
+from mai.compiler.torch.together import Share
 from mai.compiler.training.run.checkpoint import Checkpoint
 from mai.spec.diagnostics import Diagnostic, MaiError
 
@@ -34,9 +37,11 @@ class Processes:
         self.place: int = accelerator.process_index
         self.main: bool = accelerator.is_main_process
         self.accelerator = accelerator
+        # To torch `cpu:0` of several processes is another device than `cpu`: moved there, states would be copied.
+        self.device: torch.device = torch.device("cpu") if accelerator.device.type == "cpu" else accelerator.device
 
     def check(self, graph: Graph, batch: int, parts: int = 1) -> None:
-        """Raise `MaiError` for what a batch in shares cannot do: examples that see each other, more shares than examples.
+        """Raise `MaiError` for what a batch in shares cannot do: more shares than examples, examples that see those of other parts.
 
         Every process has a share, which it computes in so many `parts`, one after the other.
         """
@@ -45,44 +50,31 @@ class Processes:
             words = f"{shares:,} {'parts' if self.count == 1 else 'parts of processes' if parts > 1 else 'processes'}"
             message = f"a batch of {batch:,} has no example for each of {words}"
             raise MaiError([Diagnostic("bad-setting", None, message, help="a larger `batch`, or fewer of them")])
-        for node in graph.walk() if shares > 1 else ():
-            if node.op in WHOLE_BATCH and node.attributes.get("training", True):
-                what = (
-                    f"which {self.count:,} processes share out"
-                    if parts == 1
-                    else "which `accumulate` computes in parts"
-                )
-                message = f"{WHOLE_BATCH[node.op]} looks at the whole batch, {what}"
-                help = "train this spec with one process" if parts == 1 else "leave `accumulate` out"
-                raise MaiError([Diagnostic("one-process", node.span, message, help=help)])
+        if parts > 1:
+            for node in looking_across(graph):
+                message = f"{WHOLE_BATCH[node.op]} looks at the whole batch, which `accumulate` computes in parts"
+                raise MaiError([Diagnostic("batch-in-parts", node.span, message, help="leave `accumulate` out")])
+        for loop in graph.walk() if self.count > 1 else ():
+            if loop.op is Loop and Loop.of(loop).stops and any(True for _ in looking_across(loop.regions[0])):
+                message = f"this ends when the examples do, {self.count:,} processes after turns of their own, and looks at them all"
+                raise MaiError([Diagnostic("batch-in-parts", loop.span, message, help="train it with one process")])
 
-    def share(self, batch: int) -> range:
-        """The places of this process's examples in a batch."""
-        return parts_of(range(batch), self.count)[self.place]
+    def share(self, batch: int) -> Share:
+        """This process's examples in a batch."""
+        return Share(self.place, tuple(map(len, parts_of(range(batch), self.count))))
 
-    def agree(self, loss: Tensor, parameters: Sequence[nn.Parameter], weight: float, stop: bool) -> tuple[float, bool]:
-        """The loss over the whole batch, and whether any process is to stop; gradients become those of the whole batch.
-
-        One message: the gradients one after the other, the loss, the stop. `weight` is this process's share of the batch.
-        """
+    def summed(self, figures: Sequence[Tensor], more: Sequence[float]) -> list[float]:
+        """Numbers on the device and others, summed over all processes, in one message. Here the program waits for the device."""
+        said = torch.tensor(more, dtype=torch.float32)
         if self.count == 1:
-            return float(loss), stop
-        gradients = [p.grad for p in parameters if p.grad is not None]
-        parts = [weight * g.reshape(-1).float() for g in gradients]
-        said = torch.stack([weight * loss.float(), loss.new_tensor(float(stop), dtype=torch.float32)])
-        message = torch.cat([*parts, said])
+            return [*(torch.stack(list(figures)).tolist() if figures else ()), *said.tolist()]
+        message = torch.cat([*(f.detach().float().reshape(1) for f in figures), said.to(self.device)])
         dist.all_reduce(message)
-        for gradient, part in zip(gradients, torch.split(message[:-2], [g.numel() for g in gradients]), strict=True):
-            gradient.copy_(part.view_as(gradient))
-        return float(message[-2]), bool(message[-1] > 0)
+        return message.tolist()
 
-    def average(self, values: Sequence[float], weight: float) -> list[float]:
-        """Means over shares as means over the whole batch."""
-        if self.count == 1 or not values:
-            return list(values)
-        message = weight * torch.tensor(values, device=self.accelerator.device)
-        dist.all_reduce(message)
-        return [float(v) for v in message]
+    def as_main(self, value: float) -> float:
+        """A number as the main process has it."""
+        return value if self.count == 1 else self.summed((), [value if self.main else 0.0])[0]
 
     def from_main(self, checkpoint: Checkpoint | None) -> Checkpoint | None:
         """What the main process has read: only its machine needs the run's folder."""
@@ -109,10 +101,35 @@ class Processes:
             leave_group()
 
 
+def restarts() -> int:
+    """How often `torchrun` has started the processes of this machine again, after one of them died."""
+    return int(os.environ.get("TORCHELASTIC_RESTART_COUNT", "0"))
+
+
+def join_again() -> None:
+    """Find the other processes after a restart, where all are on this machine.
+
+    The launcher keeps its store of addresses over restarts, and those of the processes before are still in it: ours have names of their
+    own. On several machines, which count restarts each for itself, TORCH_DISABLE_SHARE_RDZV_TCP_STORE=1 makes a new store each time.
+    """
+    is_stale = os.environ.get("TORCHELASTIC_USE_AGENT_STORE") == "True" and os.environ.get("GROUP_WORLD_SIZE") == "1"
+    if restarts() and is_stale and not dist.is_initialized():
+        store, place, count = next(rendezvous("env://"))
+        own = dist.PrefixStore(f"restart {restarts()}", store)  # type: ignore[attr-defined]
+        dist.init_process_group(store=own, rank=place, world_size=count)
+
+
 def leave_group() -> None:
     """End the group's threads, if this process is in one: a program that ends with some of them is aborted."""
     if dist.is_initialized():
         dist.destroy_process_group()
+
+
+def looking_across(region: Region) -> Iterator[Node]:
+    """The nodes in which examples see each other."""
+    for node in region.walk():
+        if node.op in WHOLE_BATCH and node.attributes.get("training", True):
+            yield node
 
 
 def parts_of(places: range, count: int) -> list[range]:
@@ -131,6 +148,7 @@ def accelerator_of(device: str | None, precision: str) -> Accelerator:
         raise MaiError([Diagnostic("bad-setting", None, f"there is no precision `{precision}`", help=", ".join(MODES))])
     if precision == "fp16" and (device == "cpu" or not torch.cuda.is_available()):
         raise MaiError([Diagnostic("bad-setting", None, "fp16 needs a GPU", help="--precision bf16 runs on a CPU")])
+    join_again()
     accelerator = Accelerator(cpu=device == "cpu", mixed_precision=MODES[precision])
     atexit.register(leave_group)  # However the program ends: after an error, too.
     if accelerator.distributed_type in SPLIT_MODELS:

@@ -16,7 +16,7 @@ from mai.compiler.data.label_names import Names
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.training.run import checkpoint as ck
 from mai.compiler.training.run import folder
-from mai.compiler.training.run.processes import Processes, accelerator_of
+from mai.compiler.training.run.processes import Processes, accelerator_of, restarts
 from mai.compiler.weights.tensor_files import TensorFiles
 
 BLOCK, BLOCKS, BEFORE, ONLY = "block", "blocks", "steps_before", "only"  # In the metadata of checkpoints and weights.
@@ -84,7 +84,7 @@ def steps_of_blocks(path: Path | None) -> dict[str, int]:
 
 
 def begin(out: Path, weights: Path | None, device: str | None, precision: str, resume: bool) -> Stage:
-    """What a run begins with, or where it goes on.
+    """What a run begins with, or where it goes on: where it is to, or where `torchrun` has started it again after one of its processes died.
 
     Raises:
         MaiError: there is nothing to go on from, or no such device or precision here.
@@ -93,10 +93,11 @@ def begin(out: Path, weights: Path | None, device: str | None, precision: str, r
     processes = Processes(accelerator)
     for path in (out, weights) if processes.main else ():
         folder.settle(path or out)
-    checkpoint = processes.from_main(ck.latest(out) if resume and processes.main else None)
-    if resume and checkpoint is None:
+    is_again = restarts() > 0
+    checkpoint = processes.from_main(ck.latest(out) if (resume or is_again) and processes.main else None)
+    if resume and checkpoint is None and not is_again:
         raise ck.nothing_to_resume(out)
     names = labels.names_of(weights) if checkpoint is None else labels.names_in(checkpoint.metadata)
     ended = ended_in(checkpoint.metadata) if checkpoint is not None else ()
     only = tuple(json.loads(checkpoint.metadata.get(ONLY, "[]"))) if checkpoint is not None else ()
-    return Stage(accelerator, torch.get_num_threads(), names, checkpoint, ended, only, is_begun=resume)
+    return Stage(accelerator, torch.get_num_threads(), names, checkpoint, ended, only, is_begun=checkpoint is not None)
