@@ -23,7 +23,7 @@ class Options:
     precision: str | None = None
     data: tuple[Path, ...] = ()
     resume: bool = False
-    tensorboard: bool = False
+    track: tuple[str, ...] = ()
     quiet: bool = False
     weights: Path | None = None
     save_seconds: float = SAVE_SECONDS

@@ -42,6 +42,7 @@ from mai.compiler.training.run.recording import Recorder
 from mai.compiler.training.run.save_times import SaveTimes
 from mai.compiler.training.run.stage import BLOCKS, Ended, Stage, as_text, begin
 from mai.compiler.training.run.stopping import stoppable
+from mai.compiler.training.run.trackers import Trackers
 from mai.compiler.training.scaling import Scaling
 from mai.compiler.training.settings import Best as BestKept
 from mai.compiler.training.state import State
@@ -181,7 +182,9 @@ class Trainer:
             self._prepare_folder()
         began = time.monotonic()
         path, at, block = self.out / folder.METRICS, self.stage.before + start, self.training.name
-        metrics = Metrics(path, at, self.options.tensorboard, block) if main else None
+        asked = {"seed": self.seed, "batch": self.batch, "steps": self.steps, **self.options.sets}
+        trackers = partial(Trackers, self.options.track, self.program.name, self.out, self.training.settings, asked)
+        metrics = Metrics(path, at, trackers(), block) if main else None
         with stoppable(self), Meter(self.steps, start, self.batch, self.options.quiet or not main, block) as meter:
             meter.say(self.data.notes if self.stage.data is None else ())
             done = self._loop(start, meter, metrics)
