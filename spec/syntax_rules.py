@@ -259,7 +259,7 @@ BLOCKS: list[Rule] = [
      mend.constant),
     (lambda p: p.word == "else" and p.opens, "misplaced-else", "an `else` follows the `}` of an `if`", None),
     (lambda p: p.found == "keep" and p.word == "keep",
-     "misplaced-keep", "`keep` follows the `}` of a `repeat` or an `integrate`", None),
+     "misplaced-keep", "`keep` follows the `}` of a `repeat`, an `integrate` or an `extend` that searches", None),
     (lambda p: p.found == "until" and p.word == "until",
      "misplaced-until", "`until` stands in a `repeat` or an `extend`, or follows the `}` of an `integrate`", None),
     (lambda p: p.found == "until" and p.word == "keep",

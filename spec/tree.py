@@ -25,6 +25,12 @@ class Event(NamedTuple):
     hit: ast.Identifier | None
 
 
+class Searched(NamedTuple):
+    """How an `extend` searches."""
+
+    search: ast.Expr
+
+
 def _above(*children: ast.Expr) -> int:
     return 1 + max((c.depth for c in children), default=0)
 
@@ -238,12 +244,15 @@ class TreeBuilder:
         return ast.Keep(self.span(meta), state, name, times[0] if times else None)
 
     def extend(self, meta: Meta, c: Children) -> ast.Statement:
-        name, count, *clauses, body = c
-        search = clauses.pop()[0] if clauses and isinstance(clauses[-1], tuple) else None
-        return ast.Extend(self.span(meta), name, count, clauses[0] if clauses else None, search, body)
+        name, count, *until = (x for x in c if not isinstance(x, tuple))
+        search = next((x.search for x in c if isinstance(x, Searched)), None)
+        body, *keeps = (x for x in c if isinstance(x, tuple) and not isinstance(x, Searched))
+        return ast.Extend(
+            self.span(meta), name, count, until[0] if until else None, search, body, keeps[0] if keeps else ()
+        )
 
-    def searched(self, meta: Meta, c: Children) -> tuple[ast.Expr]:
-        return (c[0],)
+    def searched(self, meta: Meta, c: Children) -> Searched:
+        return Searched(c[0])
 
     def score(self, meta: Meta, c: Children) -> ast.Statement:
         return ast.Score(self.span(meta), c[0])

@@ -71,7 +71,7 @@ WORDS = (
     Word("integrate", "statement", "A differential equation, solved along a variable.",
          "integrate VARIABLE in START..STOP using SOLVER { BODY }[ until UNTIL][ as HIT][ keep KEEPS]", ast.Integrate),
     Word("noise", "statement", "In an `integrate`: increments of Brownian motions, for `dx = f * ds + g * dB`.", "noise NAME: TYPE"),
-    Word("extend", "statement", "A text that grows by one token a turn.", "extend NAME by COUNT[ until UNTIL][ using SEARCH] { BODY }",
+    Word("extend", "statement", "A text that grows by one token a turn.", "extend NAME by COUNT[ until UNTIL][ using SEARCH] { BODY }[ keep KEEPS]",
          ast.Extend),
     Word("append", "statement", "The next token of the text that an `extend` grows.", "append VALUE", ast.Append, before_value=True),
     Word("score", "statement", "The score of each next token, in an `extend` that searches.", "score VALUE", ast.Score, before_value=True),

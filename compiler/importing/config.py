@@ -23,7 +23,7 @@ MAX_WHOLE = 2**40
 
 Settings: TypeAlias = dict[
     str, object
-]  # By the names of a record: numbers, switches, lists of numbers, words of the language.
+]  # By the names of a record: numbers, switches, lists of numbers, words of the language, functions for templates.
 
 
 def read_json(path: Path) -> dict[str, object]:

@@ -12,6 +12,7 @@ from mai.compiler.check import check_text
 from mai.compiler.importing.config import Settings, read_settings, refused
 from mai.compiler.importing.folder import CONFIG, GENERATION, TOKENIZER, ModelFolder, read_folder
 from mai.compiler.importing.render import UnknownModel, numbers_of, render
+from mai.compiler.importing.sentences import MODULES, longest, read_sentences
 from mai.compiler.program import Program
 from mai.compiler.weights.families import family_of
 from mai.compiler.weights.load import plan_assignments
@@ -33,6 +34,7 @@ class Imported:
         exports: their names.
         numbers: how many the parameters have together.
         unread: files of the folder that nothing reads.
+        longest: after how many tokens the reference would cut a text; None where it does not.
     """
 
     text: str
@@ -40,6 +42,7 @@ class Imported:
     exports: tuple[str, ...]
     numbers: int
     unread: tuple[str, ...]
+    longest: int | None
 
 
 def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Imported:
@@ -55,12 +58,11 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
     folder = read_folder(path)
     name, architecture = _family(folder)
     record = family_records()[name]
-    head = record["architectures"][architecture]
-    settings = _settings(record, folder, ignored) | {"head": head, "classes": _classes(folder)}
+    settings = _settings(record, folder, ignored) | _purpose(record, architecture, folder)
     text = _declarations(record, architecture, folder, out, settings)
     text, program = _with_rules(text, record, numbers_of(record, settings), folder, out)
     numbers = sum(math.prod(w.shape) for w in program.weights.values())
-    return Imported(text, record["title"], tuple(program.exports), numbers, folder.unread)
+    return Imported(text, record["title"], tuple(program.exports), numbers, folder.unread, longest(path))
 
 
 def _family(folder: ModelFolder) -> tuple[str, str]:
@@ -78,6 +80,18 @@ def _family(folder: ModelFolder) -> tuple[str, str]:
         message = f"{CONFIG}: `architectures` is {str(first)[:60]!r}, which has no spec in this family"
         raise refused("config-unknown", message, help)
     return name, str(first)
+
+
+def _purpose(record: Record, architecture: str, folder: ModelFolder) -> Settings:
+    """What the model is for: its head, how many labels there are, what its file has, and how a text becomes one vector."""
+    head = record["architectures"][architecture]
+    sentences = read_sentences(folder.path)
+    if sentences is not None and (head != "encode" or "embed" not in record["exports"]):
+        raise refused("config-unknown", f"{MODULES}: `{architecture}` has no spec that makes one vector of a text")
+    with TensorFiles(folder.weights) as files:
+        names = tuple(files.shapes)
+    more = {"head": head} if sentences is None else {"head": "embed", **sentences}
+    return {"classes": _classes(folder), "has": lambda name: any(f".{n}".endswith(f".{name}") for n in names), **more}
 
 
 def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Settings:

@@ -187,12 +187,13 @@ class OneTurn:
     """How the interface of one turn of a growing text belongs together.
 
     `length` is the stem of its sizes' names, as in its loop; `turn` the setting that counts the turns, if they are counted;
-    `states` has for each input that is a state the output that is its value for the next turn.
+    `states` has for each input that is a state the output that is its value for the next turn; `ended` is the state that says which rows have ended, if any can.
     """
 
     length: str
     turn: str | None
     states: dict[str, str]
+    ended: str | None
 
 
 @dataclass(eq=False, slots=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, ClassVar, Self
 
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.sizes import Size
-from mai.compiler.ir.types import Axis
+from mai.compiler.ir.types import Axis, DType, Type
 from mai.spec.record import open_record, record
 
 if TYPE_CHECKING:
@@ -262,7 +262,8 @@ class Extend(Structural):
     """A row of tokens that grows by one a turn (14), until `recompute` or `incremental` makes it a loop.
 
     Inputs: the row, how many tokens to append, the tokens that end it, if there are any, and of a search the length penalty.
-    Region: (turn, row) -> the next token, or of a search the score of each token; the row's size in it is the symbol `length`. Output: the longer row. A row that has ended goes on with
+    Region: (turn, row) -> the next token, or of a search the score of each token; the row's size in it is the symbol `length`. Output: the longer row,
+    and of a search what all its texts appended, [width, count], and their scores, [width], the best first. A row that has ended goes on with
     `NOTHING`, and so may a row begin, where prompts of different lengths lie side by side.
 
     length: the name of the row's size in the region.
@@ -273,6 +274,12 @@ class Extend(Structural):
     length: str
     count: Size
     width: int = 0
+
+    def results_of_search(self, row: Type) -> list[Type]:
+        """The types of what a search of a row gives beside its best text."""
+        if not self.width:
+            return []
+        return [row.with_shape((self.width, self.count)), Type(DType.REAL, (self.width,), row.lead)]
 
 
 NOTHING = -1

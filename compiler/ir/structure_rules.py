@@ -196,7 +196,9 @@ def _fixed_point(node: Node, graph: Graph) -> list[Type]:
 
 def _extend(node: Node, graph: Graph) -> list[Type]:
     row = node.inputs[0].type
-    return [row.with_shape((row.shape[0] + Extend.of(node).count,))]
+    extend = Extend.of(node)
+    longer = row.with_shape((row.shape[0] + extend.count,))
+    return [longer, *extend.results_of_search(row)]
 
 
 _OUTPUTS: dict[type[Structural], Callable[[Node, Graph], list[Type]]] = {

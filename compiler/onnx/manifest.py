@@ -16,10 +16,12 @@ from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value
 from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.onnx.absent_tokens import may_be_absent
 from mai.compiler.onnx.label_fields import label_fields
 from mai.compiler.onnx.limits import largest
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
+from mai.compiler.passes.text import prompt_blocks
 from mai.compiler.program import Program
 from mai.runtime.model.checksum import checksum
 from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Claim, Condition, Facts, Manifest, Port, Step
@@ -39,7 +41,9 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         name=program.name,
         export=graph.name,
         title=program.title,
-        inputs=[_port(v, v.name, "input", NOTHING if v.name == prompt else 0) for v in graph.inputs],
+        inputs=[
+            _port(v, v.name, "input", NOTHING if v.name == prompt or may_be_absent(v) else 0) for v in graph.inputs
+        ],
         settings=[_setting(name, s) for name, s in graph.settings.items()],
         outputs=_outputs(program, graph, optimised),
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
@@ -127,7 +131,15 @@ def step_of(graph: Graph) -> Step | None:
         return None
     past_size = f"{one.length}_past"
     tokens, past = graph.sources[f"{one.length}_new"], graph.sources[past_size]
-    return Step(tokens=tokens.name, past=past.name, turn=one.turn, past_size=past_size, states=one.states)
+    return Step(
+        tokens=tokens.name,
+        past=past.name,
+        turn=one.turn,
+        past_size=past_size,
+        states=one.states,
+        block=prompt_blocks.BLOCK,
+        ended=one.ended,
+    )
 
 
 def _versions(*packages: str) -> dict[str, str]:

@@ -90,7 +90,7 @@ class Numbering:
         body = node.regions[0]
         if node.op is Extend:
             tokens = node.inputs[0], body.inputs[1]
-            self._join_all(node.output, *tokens, *([] if Extend.of(node).width else body.outputs))
+            self._join_all(*node.outputs[:2], *tokens, *([] if Extend.of(node).width else body.outputs))
             return
         count = len(body.inputs) - 1 if node.op is Loop else len(body.outputs) - _ends(node)
         first, inside = node.inputs[len(node.inputs) - count :], body.inputs[len(body.inputs) - count :]

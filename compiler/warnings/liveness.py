@@ -74,7 +74,8 @@ class Liveness:
                 return (live | inside) - _identifiers(index) | names_read(count)
             case ast.Integrate():
                 return self._integral(statement, live)
-            case ast.Extend(name=name, count=count, until=until, search=search, body=body):
+            case ast.Extend(name=name, count=count, until=until, search=search, body=body, keeps=keeps):
+                live = self._kept(keeps, live)
                 return self._turns(body, live | {name.id}) | live | {name.id} | names_read(count, until, search)
             case _:
                 return live | names_read(statement)

@@ -140,18 +140,22 @@ def _fitting(family: Family, prefix: str, weight: Weight, shapes: Shapes) -> lis
     """The rules of the first set that has one for a parameter whose tensors are in the file, of the right shapes."""
     net, _, rest = weight.name.partition(".")
     for loading in family.sets:
-        fitting: list[Fit] = []
-        for rule, marks in loading.rules_of(rest):
-            for before in dict.fromkeys((prefix, "")):
-                renamed = _rename_rule(rule, net, before)
-                assert renamed.source is not None
-                names = tuple(c.pattern.fill(marks) for c in renamed.source.chains)
-                if all(n in shapes for n in names) and fits(renamed, names, weight, shapes):
-                    fitting.append((renamed, marks, names))
-                    break
-        if fitting:
-            return fitting
+        for before, name in (("", weight.name), (f"{net}.", rest)):  # Few rules say which net's they are.
+            fitting = [fit for found in loading.rules_of(name) if (fit := _fit(*found, before, prefix, weight, shapes))]
+            if fitting:
+                return fitting
     return []
+
+
+def _fit(rule: Rule, marks: Marks, net: str, prefix: str, weight: Weight, shapes: Shapes) -> Fit | None:
+    """The rule in the names of the program and of the file, where its tensors are there and of the right shapes."""
+    for before in dict.fromkeys((prefix, "")):
+        renamed = _rename_rule(rule, net, before)
+        assert renamed.source is not None
+        names = tuple(c.pattern.fill(marks) for c in renamed.source.chains)
+        if all(n in shapes for n in names) and fits(renamed, names, weight, shapes):
+            return renamed, marks, names
+    return None
 
 
 def _without_second_names(fitting: Mapping[str, Sequence[Fit]]) -> dict[str, list[Fit]]:
@@ -174,13 +178,13 @@ def _fill_what_is_one(rule: Rule, names: set[str]) -> Rule:
     spare = rule.target.numbers - asked
     if any(len({m.numbers[n] for m in marks}) > 1 for n in spare):
         return rule
-    text = MARK.sub(lambda m: str(marks[0].numbers[m[1]]) if m[1] in spare else m[0], rule.target.text)
+    text = MARK.sub(lambda m: str(marks[0].numbers[m["name"]]) if m["name"] in spare else m[0], rule.target.text)
     return replace(rule, target=Pattern(text, rule.target.span))
 
 
 def _rename_rule(rule: Rule, net: str, prefix: str) -> Rule:
     assert rule.source is not None
-    target = replace(rule.target, text=f"{net}.{rule.target.text}")
+    target = replace(rule.target, text=net + rule.target.text)
     return Rule(target, Source(tuple(_add_prefix(c, prefix) for c in rule.source.chains), rule.source.axis), rule.span)
 
 

@@ -94,6 +94,8 @@ class Step(BaseModel):
         turn: the setting that counts the turns before this one.
         past_size: the size, as text, of the axis of a state along which the tokens before lie; it is 0 at first.
         states: for each input that is a state, the output that is its value for the next turn. All begin as zeros.
+        block: a long prompt is read in turns of so many tokens, so that memory grows like the prompt; None: in one turn.
+        ended: the state that says which rows have ended: before the last of these turns it stays as it is.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -102,6 +104,8 @@ class Step(BaseModel):
     turn: str | None
     past_size: str
     states: dict[str, str]
+    block: int | None = None
+    ended: str | None = None
 
 
 class Measurement(BaseModel):

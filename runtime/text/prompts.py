@@ -61,34 +61,39 @@ def _missing_before(text: str, tokens: Array, tokenizer: Tokenizer | None) -> Ar
 
 def _as_prompt(port: Port, rows: object, *, as_text: bool, single: bool) -> Prompt:
     if _is_ragged(rows):
-        return Prompt(_check_tokens(port, _pad_left(rows)), as_text, single=False, ragged=True)
+        return Prompt(_check_tokens(port, _pad(rows)), as_text, single=False, ragged=True)
     array = np.asarray(rows)
     single = single or array.ndim == 1
     return Prompt(_check_tokens(port, array[None] if array.ndim == 1 else array), as_text, single, ragged=False)
 
 
-def _pad_left(rows: Sequence[Sequence[int] | Array]) -> Array:
-    """Rows of tokens of different lengths as [batch, longest]."""
+def _pad(rows: Sequence[Sequence[int] | Array], after: bool = False) -> Array:
+    """Rows of tokens of different lengths as [batch, longest], with -1 before the shorter ones, or after them."""
     longest = max(map(len, rows))
     padded = np.full((len(rows), longest), NOTHING, np.int64)
     for row, tokens in zip(padded, rows, strict=True):
-        row[longest - len(tokens) :] = tokens
+        start = 0 if after else longest - len(tokens)
+        row[start : start + len(tokens)] = tokens
     return padded
 
 
 def as_tokens(port: Port, value: object, tokenizer: Tokenizer | None, *, special_tokens: bool = False) -> object:
-    """A text as tokens [length], texts of one length as [batch, length]; anything else as it is.
+    """A text as tokens [length], several as [batch, length]; anything else as it is.
 
-    With `special_tokens` they stand between those that the tokenizer prescribes.
+    With `special_tokens` they stand between those that the tokenizer prescribes. Where the port takes places without a token, -1,
+    they come after shorter texts, and after shorter ones of rows of tokens.
 
     Raises:
         ModelError: the texts have different numbers of tokens, or the file has no tokenizer.
     """
     if isinstance(value, str):
         return encode_text(port, value, tokenizer, special_tokens=special_tokens)
+    may_be_absent = port.minimum == NOTHING
     if not _are_texts(value):
-        return value
+        return _pad(value, after=True) if may_be_absent and _is_ragged(value) else value
     rows = [encode_text(port, text, tokenizer, special_tokens=special_tokens) for text in value]
+    if may_be_absent:
+        return _pad(rows, after=True)
     lengths = sorted(map(len, rows))
     if lengths[0] < lengths[-1]:
         message = f"`{port.name}` takes texts of one length, these have {lengths[0]} to {lengths[-1]} tokens"

@@ -37,29 +37,64 @@ def generate(
     Yields:
         The token that each row gets in a turn, [batch]; -1 for a row that has ended.
     """
-    step = manifest.step
-    assert step is not None
-    length = feed[step.tokens].shape[1]
-    device = device_of(session)
-    values = {name: to_ort_value(array) for name, array in feed.items()}
-    values |= {name: to_ort_value(array, device) for name, array in _initial_states(manifest, step, feed).items()}
-    outputs = {NEXT: "cpu"} | dict.fromkeys(step.states.values(), device)
-    accepted = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
-    past = 0
+    turns = Turns(session, manifest, feed, limit)
+    *parts, tokens = _parts(feed, manifest)
+    for part in parts if count else ():
+        turns.read(part)
     for turn in range(count):
-        values[step.past] = to_ort_value(np.array(past))
-        if step.turn:
-            values[step.turn] = to_ort_value(np.array(turn))
-        turn_feed = {n: v for n, v in values.items() if n in accepted}
-        token, *states = limit.run(partial(run_bound, session, turn_feed, outputs))
-        chosen: Array = token.numpy()
+        chosen = turns.take(tokens, turn)
         yield chosen
         if (chosen < 0).all():
             return
+        tokens = chosen[:, None]
+
+
+def _parts(feed: dict[str, Array], manifest: Manifest) -> list[Array]:
+    """The prompt as its turns read it: [batch, tokens] each, the first one the shortest."""
+    step = manifest.step
+    assert step is not None
+    prompt = feed[step.tokens]
+    total = prompt.shape[1]
+    if step.block is None or total <= step.block:
+        return [prompt]
+    return np.split(prompt, range(total - (total - 1) // step.block * step.block, total, step.block), axis=1)
+
+
+class Turns:
+    """The turns of one text; its states stay on the device."""
+
+    def __init__(
+        self, session: ort.InferenceSession, manifest: Manifest, feed: dict[str, Array], limit: TimeLimit
+    ) -> None:
+        assert manifest.step is not None
+        self._session, self._step, self._limit = session, manifest.step, limit
+        self._past, device = 0, device_of(session)
+        first = _initial_states(manifest, self._step, feed)
+        self._values = {name: to_ort_value(array) for name, array in feed.items()}
+        self._values |= {name: to_ort_value(array, device) for name, array in first.items()}
+        self._outputs = {NEXT: "cpu"} | dict.fromkeys(self._step.states.values(), device)
+        self._accepted = {i.name for i in [*session.get_inputs(), *session.get_overridable_initializers()]}
+
+    def take(self, tokens: Array, turn: int) -> Array:
+        """Read tokens [batch, new] and choose the one after them, [batch]."""
+        step, values = self._step, self._values
+        values[step.tokens], values[step.past] = to_ort_value(tokens), to_ort_value(np.array(self._past))
+        if step.turn:
+            values[step.turn] = to_ort_value(np.array(turn))
+        feed = {n: v for n, v in values.items() if n in self._accepted}
+        token, *states = self._limit.run(partial(run_bound, self._session, feed, self._outputs))
         values |= dict(zip(step.states, states, strict=True))
-        values[step.tokens] = to_ort_value(chosen[:, None])
-        past += length
-        length = 1
+        self._past += tokens.shape[1]
+        chosen: Array = token.numpy()
+        return chosen
+
+    def read(self, tokens: Array) -> None:
+        """Read tokens [batch, new] of a prompt that goes on: what is chosen after them is thrown away, and ends nothing."""
+        ended = self._step.ended
+        before = self._values[ended] if ended else None
+        self.take(tokens, 0)
+        if ended and before is not None:
+            self._values[ended] = before
 
 
 def decode_stream(tokens: Iterator[Array], tokenizer: Tokenizer, prompt: Array) -> Iterator[str]:

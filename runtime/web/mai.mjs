@@ -90,14 +90,24 @@ export class Model {
     this._checkLength(tokens.length, total);
     let past = 0;
     const decoder = typeof prompt === "string" ? new Decoder(this.tokenizer, tokens) : null;
-    for (let turn = 0; turn < total; turn++) {
+    const take = async (tokens, turn) => {
       held[step.tokens] = new this.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]);
       this.turn._feed(held, this.turn.settings[step.past], past);
       if (step.turn) this.turn._feed(held, this.turn.settings[step.turn], turn);
       const made = await running(this.turn.session, held);
       for (const [before, after] of Object.entries(step.states)) held[before] = made[after];
       past += tokens.length;
-      tokens = [Number(made.next.data[0])];
+      return Number(made.next.data[0]);
+    };
+    while (step.block && tokens.length > step.block) {
+      // A long prompt is read in blocks; what is chosen after one is thrown away, and ends nothing.
+      const ended = step.ended && held[step.ended];
+      await take(tokens.slice(0, step.block), 0);
+      if (ended) held[step.ended] = ended;
+      tokens = tokens.slice(step.block);
+    }
+    for (let turn = 0; turn < total; turn++) {
+      tokens = [await take(tokens, turn)];
       if (tokens[0] < 0) break;
       const piece = decoder ? decoder.push(tokens[0]) : tokens[0];
       if (piece !== "") yield piece;

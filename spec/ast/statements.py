@@ -127,13 +127,14 @@ class Integrate(Statement):
 
 @node
 class Extend(Statement):
-    """`extend x by count until stop using beam(width) { ... append next }`; with a search, `score z` in the place of `append`."""
+    """`extend x by count until stop { ... append next }`; with a search, `using beam(width) { ... score z } keep x as texts, score as scores`."""
 
     name: Identifier
     count: Expr
     until: Expr | None
     search: Expr | None
     body: tuple[Statement, ...]
+    keeps: tuple[Keep, ...] = ()
 
 
 @node

@@ -10,34 +10,18 @@ import numpy as np
 import pytest
 import torch
 
-from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.compiling import compile_all
-from mai.compiler.importing.importing import import_folder
 from mai.compiler.onnx.export import export
-from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
-from tests.support.model_folders import DECODERS, VOCAB, save
+from tests.support.model_folders import DECODERS, VOCAB, imported, save
 from tests.support.tokenizers import word_tokenizer
 from tests.support.zoo import tokens
 
 QUICK = {"gpt2", "llama"}
 NAMES = [n if n in QUICK else pytest.param(n, marks=pytest.mark.slow) for n in DECODERS]
 TOLERANCE = 1e-4
-MAX_LINES = 80
-
-
-def imported(folder: Path) -> Program:
-    """The program of a folder's spec, which is short and sound."""
-    spec = folder / "model.mai"
-    text = import_folder(folder, spec).text
-    assert len(text.splitlines()) < MAX_LINES
-    spec.write_text(text, encoding="utf-8")
-    checked = check(spec)
-    assert checked.program is not None
-    assert checked.diagnostics == []
-    return checked.program
 
 
 def greedy(model: object, prompt: np.ndarray, count: int) -> list[int]:

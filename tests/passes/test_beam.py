@@ -29,6 +29,15 @@ export likeliest(prompt: tokens[P], count: int = 9, penalty: real = 1.0, end: to
   return x
 }
 """
+ALL = """
+export all_of_them(prompt: tokens[P], count: int = 9, penalty: real = 1.0, end: token = 7, stop: token = 8) -> (tokens[3, P + count], [3]) {
+  x = prompt
+  extend x by count until end or stop using beam(width = 3, length_penalty = penalty) {
+    score log_softmax(logits(x)[-1])
+  } keep x as texts, score as scores
+  return (texts, scores)
+}
+"""
 SETTINGS = [(1.0, 17, 96), (0.0, 17, 3), (2.0, 17, 40), (-1.0, 96, 43)]
 
 
@@ -36,7 +45,7 @@ SETTINGS = [(1.0, 17, 96), (0.0, 17, 3), (2.0, 17, 40), (-1.0, 96, 43)]
 def gpt2(tmp_path_factory: pytest.TempPathFactory) -> tuple[Any, Program, dict[str, Any], Path]:
     folder, case = tmp_path_factory.mktemp("beam"), CASES["gpt2"]
     path = folder / "beam.mai"
-    path.write_text((ZOO / "gpt2.mai").read_text(encoding="utf-8") + SEARCH, encoding="utf-8")
+    path.write_text((ZOO / "gpt2.mai").read_text(encoding="utf-8") + SEARCH + ALL, encoding="utf-8")
     checked = check(path, {name: str(value) for name, value in case.sets.items()})
     assert checked.program is not None, [(d.slug, d.message) for d in checked.diagnostics]
     model = case.model()
@@ -51,8 +60,46 @@ def reference(model: Any, prompt: Any, count: int, penalty: float, ends: list[in
         tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=count, num_beams=3, do_sample=False,
         length_penalty=penalty, early_stopping=False, eos_token_id=ends, pad_token_id=VOCAB + 5,
     )[0].tolist()  # fmt: skip
-    kept = [t for t in made if t != VOCAB + 5]
-    return [*kept, *[-1] * (len(prompt) + count - len(kept))]
+    return filled_up(made, len(prompt) + count)
+
+
+def filled_up(text: list[int], length: int) -> list[int]:
+    """A text of transformers without its padding, filled up with -1."""
+    kept = [t for t in text if t != VOCAB + 5]
+    return [*kept, *[-1] * (length - len(kept))]
+
+
+@pytest.mark.parametrize(("penalty", "end", "stop"), SETTINGS)
+@pytest.mark.parametrize("cache", ["concat", "none"])
+def test_all_texts_of_a_search_have_their_scores(gpt2: Any, cache: str, penalty: float, end: int, stop: int) -> None:
+    """transformers' `num_return_sequences`, of prompts of different lengths; an example may be done before the others are."""
+    model, program, weights, _ = gpt2
+    rng = np.random.default_rng(3)
+    rows = [rng.integers(0, VOCAB, size) for size in (5, 2, 7, 5)]
+    graph = forms.prepare(program.exports["all_of_them"], cache=cache)
+    settings = {"penalty": penalty, "end": end, "stop": stop, "count": 9}
+    texts, scores = evaluate(graph, {"prompt": side_by_side(rows)}, settings, weights)
+    for found, own, prompt in zip(texts, scores, rows, strict=True):
+        tokens = torch.from_numpy(prompt)[None]
+        made = model.generate(
+            tokens, attention_mask=torch.ones_like(tokens), max_new_tokens=9, num_beams=3, num_return_sequences=3,
+            do_sample=False, length_penalty=penalty, early_stopping=False, eos_token_id=[end, stop],
+            pad_token_id=VOCAB + 5, output_scores=True, return_dict_in_generate=True,
+        )  # fmt: skip
+        assert found[:, 7 - len(prompt) :].tolist() == [filled_up(t, len(prompt) + 9) for t in made.sequences.tolist()]
+        np.testing.assert_allclose(own, made.sequences_scores, rtol=1e-5, atol=1e-5)
+
+
+def test_a_file_gives_all_texts_and_their_scores(gpt2: Any) -> None:
+    _, program, weights, folder = gpt2
+    model = load(export(program, "all_of_them", Trained(weights), folder).path, providers="cpu")
+    rows = np.stack([np.random.default_rng(seed).integers(0, VOCAB, 4) for seed in range(3)])
+    found, (texts, scores) = (
+        model(prompt=rows, end=17, stop=96),
+        evaluate(forms.prepare(program.exports["all_of_them"]), {"prompt": rows}, {"end": 17, "stop": 96}, weights),
+    )
+    np.testing.assert_array_equal(found["texts"], texts)
+    np.testing.assert_allclose(found["scores"], scores, atol=1e-5)
 
 
 @pytest.mark.parametrize(("penalty", "end", "stop"), SETTINGS)

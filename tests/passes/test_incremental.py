@@ -162,6 +162,11 @@ def test_files_read_in_blocks(program: Maker, monkeypatch: pytest.MonkeyPatch, t
             options = CompileOptions(cache=cache, opset=opset)
             model = load(export(made, "generate", Trained(weights(made)), tmp_path, options).path, providers="cpu")
             np.testing.assert_array_equal(model(prompt=prompt, count=7, seed=5), wanted)
+        step = export_step(made, "generate", Trained(weights(made)), tmp_path)
+        assert step is not None and model.manifest.text is not None
+        rows = list(load(step.path, providers="cpu").stream(prompt, count=7, seed=5))
+        np.testing.assert_array_equal(np.stack(rows, 1), wanted[:, 13 : 13 + len(rows)])
+        assert (wanted[:, 13 + len(rows) :] < 0).all()
 
 
 @pytest.mark.parametrize("more", ["", ", causal = true", ", window = 3, sinks = 1", ", causal = true, softcap = 2"])

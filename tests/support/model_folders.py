@@ -11,8 +11,12 @@ from typing import Any
 import pytest
 import torch
 
+from mai.compiler.check import check
+from mai.compiler.importing.importing import import_folder
+from mai.compiler.program import Program
 from tests.support.zoo import shaken
 
+MAX_LINES = 80  # Of a spec.
 VOCAB, WIDTH = 97, 32
 TEXT = {
     "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "num_key_value_heads": 2,
@@ -82,9 +86,67 @@ DECODERS = {
         "pad_token_id": 0, "eos_token_id": 1}),
 }  # fmt: skip
 
+ENCODER = {k: v for k, v in TEXT.items() if k != "num_key_value_heads"}
+DISTIL = {
+    "vocab_size": VOCAB,
+    "dim": WIDTH,
+    "n_layers": 2,
+    "n_heads": 4,
+    "hidden_dim": 48,
+    "max_position_embeddings": 64,
+}
+MODERN = {
+    **ENCODER,
+    "num_hidden_layers": 3,
+    "local_attention": 4,
+    "cls_token_id": 0,
+    "sep_token_id": 1,
+    "initializer_cutoff_factor": 9.0,
+}
+LABELS = {"num_labels": 3}
+ENCODERS = {
+    "bert": Model("BertModel", "BertConfig", ENCODER),
+    "bert, classes": Model("BertForSequenceClassification", "BertConfig", {**ENCODER, **LABELS, "hidden_act": "gelu_new"}),
+    "bert, tags": Model("BertForTokenClassification", "BertConfig", {**ENCODER, **LABELS}),
+    "bert, gaps": Model("BertForMaskedLM", "BertConfig", ENCODER),
+    "roberta": Model("RobertaModel", "RobertaConfig", {**ENCODER, "pad_token_id": 1}),
+    "roberta, classes": Model("RobertaForSequenceClassification", "RobertaConfig", {**ENCODER, **LABELS, "pad_token_id": 1}),
+    "roberta, gaps": Model("RobertaForMaskedLM", "RobertaConfig", {**ENCODER, "pad_token_id": 1}),
+    "xlm-roberta": Model("XLMRobertaModel", "XLMRobertaConfig", {**ENCODER, "pad_token_id": 1}),
+    "distilbert": Model("DistilBertModel", "DistilBertConfig", DISTIL),
+    "distilbert, classes": Model("DistilBertForSequenceClassification", "DistilBertConfig", {**DISTIL, **LABELS}),
+    "modernbert": Model("ModernBertModel", "ModernBertConfig", MODERN),
+    "modernbert, classes": Model("ModernBertForSequenceClassification", "ModernBertConfig",
+                                 {**MODERN, **LABELS, "classifier_pooling": "mean", "norm_bias": True}),
+    "modernbert, gaps": Model("ModernBertForMaskedLM", "ModernBertConfig", {**MODERN, "global_attn_every_n_layers": 2}),
+    "distilbert, gaps": Model("DistilBertForMaskedLM", "DistilBertConfig", DISTIL),
+}  # fmt: skip
+
+VIT = {
+    "image_size": 32, "patch_size": 8, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
+}  # fmt: skip
+IMAGES = {
+    "vit": Model("ViTModel", "ViTConfig", VIT),
+    "vit, classes": Model(
+        "ViTForImageClassification", "ViTConfig", {**VIT, **LABELS, "qkv_bias": False, "hidden_act": "relu"}
+    ),
+}
+
 
 def save(model: Any, folder: Path, shard: str = "5GB", **changes: object) -> None:
     """Write a model's folder; `changes` are fields of its config."""
     model.save_pretrained(folder, max_shard_size=shard)
     path = folder / "config.json"
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+def imported(folder: Path) -> Program:
+    """The program of a folder's spec, which is short and sound."""
+    spec = folder / "model.mai"
+    text = import_folder(folder, spec).text
+    assert len(text.splitlines()) < MAX_LINES
+    spec.write_text(text, encoding="utf-8")
+    checked = check(spec)
+    assert checked.program is not None
+    assert checked.diagnostics == []
+    return checked.program

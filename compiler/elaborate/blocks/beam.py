@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from mai.compiler.elaborate.bindings import Binding, BoundArgument, Environment
 from mai.compiler.elaborate.context import Context
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ops.random.choice import Choose
 from mai.compiler.ops.random.random_numbers import Draw
+from mai.compiler.ops.shapes.shape import Concat, Expand, Unsqueeze
 from mai.spec import ast
 from mai.spec.record import record
 
@@ -64,6 +67,29 @@ def _penalty(e: Context, argument: BoundArgument | None) -> Value:
     if value.type.rank or value.type.lead:
         raise e.fail("rank-mismatch", argument.span, "a length penalty is one number for all examples")
     return value
+
+
+def bind_found(e: Context, env: Environment, statement: ast.Extend, row: Value, outputs: Sequence[Value]) -> None:
+    """Name all texts of a search, [width, P + count], and their scores, [width]: `keep x as texts, score as scores`. Raises `Stop`."""
+    for kept in statement.keeps:
+        _check_found(e, statement, kept)
+        if kept.state.id == statement.name.id:
+            width = outputs[1].type.shape[0]
+            rows = e.emit(Expand, e.emit(Unsqueeze, row, axes=(-2,)), shape=(width, *row.type.shape))
+            value = e.emit(Concat, rows, outputs[1], axis=-1, name=kept.name.id)
+        else:
+            value = outputs[2]
+        env.bind(kept.name, value)
+
+
+def _check_found(e: Context, statement: ast.Extend, kept: ast.Keep) -> None:
+    name, text = kept.state.id, statement.name.id
+    if statement.search is None:
+        message = "an `extend` without a search has one text and keeps no others"
+        raise e.fail("unknown-state", kept.span, message, help=f"the text is `{text}`; a search is {FORM}")
+    if name not in (text, "score"):
+        message = f"a search keeps its texts and their scores, not `{name}`"
+        raise e.fail("unknown-state", kept.state.span, message, help=f"write `keep {text} as texts, score as scores`")
 
 
 def check_drawless(e: Context, region: Region, statement: ast.Extend) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from mai.compiler.elaborate.bindings import Binding, Environment, Poison
-from mai.compiler.elaborate.blocks.beam import check_drawless, read_beam
+from mai.compiler.elaborate.blocks.beam import bind_found, check_drawless, read_beam
 from mai.compiler.elaborate.bounds import setting_of
 from mai.compiler.elaborate.context import Context, Stop, kind_of
 from mai.compiler.elaborate.repairs import instead_of_name, rounded_down
@@ -28,7 +28,7 @@ belongs_elsewhere(
 )
 
 
-@elaborates(ast.Extend, binds=lambda s: (s.name,))
+@elaborates(ast.Extend, binds=lambda s: (s.name, *(kept.name for kept in s.keeps)))
 def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
     """Elaborate the body once, on a row of tokens of unknown length, which is the state of a loop."""
     row = _row(e, env, statement)
@@ -55,10 +55,13 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
     e.draws.turn = outer
     if beam:
         check_drawless(e, region, statement)
+    extend = Extend(name, count, beam.width if beam else 0)
     longer = row.type.with_shape((row.type.shape[0] + count,))
-    node = e.builder.add(Extend(name, count, beam.width if beam else 0), inputs, [longer], [region])
+    node = e.builder.add(extend, inputs, [longer, *extend.results_of_search(row.type)], [region])
     node.output.name = statement.name.id
     env.names[statement.name.id] = node.output if start is row else _after(e, row, node.output)
+    if statement.keeps:
+        bind_found(e, env, statement, row, node.outputs)
     return None
 
 
@@ -75,9 +78,9 @@ def _after(e: Context, row: Value, text: Value) -> Value:
 
 
 def _length(e: Context) -> str:
-    """A name for the size of the text that no dimension of the spec has."""
-    names = ("length", *(f"length_{i}" for i in range(2, len(e.graph.sizes) + 3)))
-    return next(name for name in names if name not in e.graph.sizes)
+    """A name for the size of the text with which no dimension of the spec begins: passes make others of it, `length_new` say."""
+    names = ("length", *(f"length_{i}" for i in range(2, 2 * len(e.graph.sizes) + 3)))
+    return next(name for name in names if not any(f"{size}_".startswith(f"{name}_") for size in e.graph.sizes))
 
 
 def _row(e: Context, env: Environment, statement: ast.Extend) -> Value:

@@ -39,8 +39,10 @@ class Form(Protocol):
         """The states with the chosen token; `moved` gives each beam what the beam that it goes on from has."""
 
 
-def search(copier: Copier, node: Node, inputs: Sequence[Value], form: Callable[[Copier], Form]) -> Value:
-    """The best text of each example, by a loop; `inputs` are the row, how many tokens, those that end it, and the length penalty."""
+def search(
+    copier: Copier, node: Node, inputs: Sequence[Value], form: Callable[[Copier], Form]
+) -> tuple[Value, Value, Value]:
+    """The best text of each example, what all texts appended, and their scores, by a loop; `inputs` are the row, how many tokens, those that end it, and the length penalty."""
     beams = Beams(copier, node, inputs)
     return beams.text(form(beams.copier))
 
@@ -61,8 +63,8 @@ class Beams:
 
     # ---------------------------------------------------------------- the loop
 
-    def text(self, form: Form) -> Value:
-        """The loop, and the best of the finished texts after the row."""
+    def text(self, form: Form) -> tuple[Value, Value, Value]:
+        """The loop: the best of the finished texts after the row, and all of them with their scores."""
         b, wide = self.builder, self._repeated(self.row)
         region, outer = Region([Value(Type(DType.INT), "turn")]), b.region
         b.region = region
@@ -79,8 +81,9 @@ class Beams:
         b.region = outer
         loop = Loop(self.extend.count, fresh=False, stops=True, tokens=self.extend.count)
         results = b.loop(self.count, loop, [s.first(b) for s in states], region)
-        best = self._term(results[[s.value for s in states].index(self.best.value)]).pick(-2, 0)
-        return b.emit(Concat, self.row, best.value, axis=-1, name=self.node.output.name)
+        texts, scores = (results[[s.value for s in states].index(x.value)] for x in (self.best, self.finished))
+        best = b.emit(Concat, self.row, self._term(texts).pick(-2, 0).value, axis=-1, name=self.node.output.name)
+        return best, texts, scores
 
     def _begin(self) -> None:
         """The states of the search, one an example: beams that go on, and the best of the finished."""

@@ -73,6 +73,12 @@ def ended_of(loop: Node) -> Value | None:
     return loop.regions[0].outputs[1] if Loop.of(loop).stops else None
 
 
+def ended_before(loop: Node) -> Value | None:
+    """Which had ended before it, a state."""
+    after = ended_of(loop)
+    return None if after is None else loop.regions[0].inputs[1 + loop.regions[0].outputs.index(after)]
+
+
 def begins_with(loop: Node, prompt: Value) -> bool:
     """Whether the first values of a loop's states are made from a prompt, without another loop between."""
     waiting, seen = list(loop.inputs), set(loop.inputs)

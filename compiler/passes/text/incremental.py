@@ -56,7 +56,7 @@ def _rule(copier: Copier, node: Node) -> bool:
         return False
     inputs = [copier[v] for v in node.inputs]
     if Extend.of(node).width:
-        copier.bind(node, search(copier, node, inputs, lambda beams: Searched(beams, node)))
+        copier.bind(node, *search(copier, node, inputs, lambda beams: Searched(beams, node)))
         return True
     growth = Growth(copier, node)
     copier.bind(node, grow(copier, node, inputs, growth.advance))

@@ -20,6 +20,7 @@ from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.indexing import Iota, Slice, Take
 from mai.compiler.ops.shapes.shape import Concat, Unsqueeze
 from mai.compiler.ops.terms import Term
+from mai.compiler.passes.fill import full
 from mai.compiler.passes.text.beam import Moved, search
 from mai.compiler.passes.text.growth import Finish, State, grow, longest
 
@@ -35,7 +36,7 @@ def recompute(graph: Graph) -> Graph:
 def _rule(copier: Copier, node: Node) -> bool:
     if node.op is not Extend:
         return False
-    copier.bind(node, Recomputed(copier, node).texts())
+    copier.bind(node, *Recomputed(copier, node).results())
     return True
 
 
@@ -48,12 +49,12 @@ def recompute_alike(graph: Graph) -> Graph:
 def _alike(copier: Copier, node: Node) -> bool:
     if node.op is not Extend:
         return False
-    copier.bind(node, _grown(copier, node, [copier[v] for v in node.inputs]))
+    copier.bind(node, *_grown(copier, node, [copier[v] for v in node.inputs]))
     return True
 
 
-def _grown(copier: Copier, node: Node, inputs: Sequence[Value]) -> Value:
-    """The text of an `extend` by a loop over tokens; `inputs` are the row, how many tokens, and the one that ends it."""
+def _grown(copier: Copier, node: Node, inputs: Sequence[Value]) -> Sequence[Value]:
+    """The text of an `extend`, and what else a search gives, by a loop over tokens; `inputs` are the row, how many tokens, and the one that ends it."""
     if Extend.of(node).width:
         return search(copier, node, inputs, lambda beams: Whole(beams, node))
     builder, region, length = copier.builder, node.regions[0], Extend.of(node).length
@@ -71,7 +72,7 @@ def _grown(copier: Copier, node: Node, inputs: Sequence[Value]) -> Value:
 
         return copier[region.outputs[0]], finish
 
-    return grow(copier, node, inputs, advance)
+    return [grow(copier, node, inputs, advance)]
 
 
 class Whole:
@@ -109,41 +110,47 @@ class Recomputed:
         self.copier, self.node, self.builder = copier, node, copier.builder
         self.row, extend = copier[node.inputs[0]], Extend.of(node)
         self.batch = next(axis for axis in self.row.type.lead if axis.depth == BATCH_DEPTH)
+        self.count = extend.count
         self.group, self.empty = (Value(NUMBER, f"{extend.length}_{name}") for name in ("group", "empty"))
         self.axis = Axis("group", symbol(self.group.name), BATCH_DEPTH)
-        self.count: Size = extend.count
         copier.sizes |= {self.group.name: self.group, self.empty.name: self.empty}
 
-    def texts(self) -> Value:
-        """The outer loop. Its states: how many examples a turn takes, the places of theirs without a token, the prompts, the texts."""
+    def results(self) -> list[Value]:
+        """The outer loop. Its states: how many examples a turn takes, the places of theirs without a token, the prompts, the results."""
         b = self.builder
         empties = self._across(self._empties(), (self.batch.size,))
         examples, one = empties.whole(self.batch.size), empties.other(1)
         unlike = empties.emit(red.Max, axes=(-1,)).emit(logic.Greater, 0)
         turns, group = unlike.where(examples, one), unlike.where(one, examples)
-        room = (self.batch.size, self.row.type.shape[0] + self.count)
-        texts = Value(NUMBER.with_shape(room), self.node.output.name)
+        before = [Value(self._of_all(v), v.name) for v in self.node.outputs]
         prompts = Value(self.row.type, self.row.name)
         turn = Value(NUMBER, "turn")
-        region, outer = Region([turn, self.group, self.empty, prompts, texts]), b.region
+        region, outer = Region([turn, self.group, self.empty, prompts, *before]), b.region
         b.region = region
         self.members = Term(b, turn) + Term(b, b.emit(Iota, count=self.axis.size))
         later = (Term(b, turn) + 1).emit(el.Minimum, examples - 1)
         after = empties.emit(Take, later, axis=-1, rank=1)
-        region.outputs = [self.group, after.value, prompts, self._placed(turn, texts, self._texts(prompts)).value]
+        placed = [self._placed(turn, old, new).value for old, new in zip(before, self._results(prompts), strict=True)]
+        region.outputs = [self.group, after.value, prompts, *placed]
         b.region = outer
         loop = Loop(None, fresh=False, limit=longest(self.node), tokens=self.count)
-        first = [group.value, empties.pick(-1, 0).value, self.row, empties.other(NOTHING).expand(room).value]
-        *_, rows = b.loop(turns.value, loop, first, region)
-        return b.lead(rows, self.row.type.lead)
+        nothing = [full(b, v.type, NOTHING) for v in before]
+        first = [group.value, empties.pick(-1, 0).value, self.row, *nothing]
+        _, _, _, *results = b.loop(turns.value, loop, first, region)
+        return [b.lead(rows, self.row.type.lead) for rows in results]
+
+    def _of_all(self, value: Value) -> Type:
+        """The type of a result with the examples as the first axis of its shape."""
+        type = self.copier.retyped(value.type)
+        return Type(type.dtype, (self.batch.size, *type.shape))
 
     def _empties(self) -> Value:
         """How many places of each row hold no token, []."""
         nothing = Term(self.builder, self.row).emit(logic.Less, 0).emit(el.ToReal)
         return nothing.sum().emit(el.ToInt).value
 
-    def _texts(self, prompts: Value) -> Term:
-        """The texts of a turn's examples, each preceded by its places without a token: [group, P + count]."""
+    def _results(self, prompts: Value) -> list[Term]:
+        """The results of a turn's examples, [group, ...]; a text is preceded by its places without a token."""
         b, node = self.builder, self.node
         read = [v for v in free_values(node.regions[0]) if self.copier[v].type.batched]
         own = {v: self._of_group(self.copier[v]) for v in read}
@@ -152,9 +159,10 @@ class Recomputed:
         empty = symbol(self.empty.name)
         tokens = b.emit(Slice, self._of_group(prompts), start=empty, name=self.row.name)
         start = [tokens, *(self._of_group(v) if v.type.batched else v for v in (self.copier[i] for i in rest))]
-        text = _grown(inner, node, start)
+        text, *more = _grown(inner, node, start)
         padding = Term(b, b.constant(NOTHING)).expand((empty,))
-        return self._across(padding.emit(Concat, Term(b, text), axis=-1).value, (self.axis.size,))
+        whole = padding.emit(Concat, Term(b, text), axis=-1).value
+        return [self._across(value, (self.axis.size,)) for value in (whole, *more)]
 
     def _of_group(self, value: Value) -> Value:
         """A value that each example has its own of, for the examples of a turn."""
@@ -163,12 +171,12 @@ class Recomputed:
         taken = every.emit(Take, self.members, axis=-rank, rank=rank, index_rank=1)
         return self.builder.lead(taken.value, (self.axis,))
 
-    def _placed(self, turn: Value, texts: Value, new: Term) -> Term:
-        """The texts of all examples with those of a turn in their places."""
+    def _placed(self, turn: Value, before: Value, new: Term) -> Term:
+        """The results of all examples, [batch, ...], with those of a turn in their places."""
         place = new.range(self.batch.size) - Term(self.builder, turn)
         own = place.emit(logic.GreaterEqual, 0).emit(logic.LogicalAnd, place.emit(logic.Less, new.whole(new.shape[0])))
-        taken = new.emit(Take, own.where(place, 0), axis=-2, rank=2, index_rank=1)
-        return own.unsqueeze(-1).where(taken, Term(self.builder, texts))
+        taken = new.emit(Take, own.where(place, 0), axis=-new.rank, rank=new.rank, index_rank=1)
+        return own.reshape(self.batch.size, *(1,) * (new.rank - 1)).where(taken, Term(self.builder, before))
 
     def _across(self, value: Value, size: tuple[Size]) -> Term:
         """The batch as the first axis of the shape."""

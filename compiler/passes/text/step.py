@@ -14,7 +14,7 @@ from mai.compiler.ir.graph import Graph, Node, OneTurn, Region, Setting, Value
 from mai.compiler.ir.rewrite import Copier, free_values, reading, renewed_sizes, symbols_of
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ops.random.choice import Choose
-from mai.compiler.passes.text.growth import texts
+from mai.compiler.passes.text.growth import ended_before, texts
 
 NEXT, LOGITS = "next", "logits"
 
@@ -49,7 +49,9 @@ def _one_turn(loop: Node, turn_graph: Graph, copier: Copier, carried: Sequence[V
     assert length is not None, "a loop that grows a text has the stem of its sizes' names"
     tokens = turn_graph.sources[f"{length}_new"]
     states = {v.name: f"{v.name}_next" for v in turn_graph.inputs if v in carried and v is not tokens}
-    return OneTurn(length, turn.name if turn is not None and turn.name in turn_graph.settings else None, states)
+    counted = turn.name if turn is not None and turn.name in turn_graph.settings else None
+    ended = ended_before(loop)
+    return OneTurn(length, counted, states, None if ended is None else copier[ended].name)
 
 
 def _interface(graph: Graph, body: Region, nodes: Sequence[Node], turn_graph: Graph, copier: Copier) -> None:
