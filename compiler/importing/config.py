@@ -88,7 +88,10 @@ def _leaves(content: Mapping[str, object], before: str = "") -> Iterator[tuple[s
 
 
 def _changes_nothing(record: Record, name: str) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in record.get("nothing", ()))
+    """Whether a field is one of those, or one of a config inside: `text_config.use_cache`."""
+    head, _, rest = name.partition(".")
+    names = (name, rest) if head.endswith("_config") else (name,)
+    return any(fnmatchcase(n, pattern) for n in names for pattern in record.get("nothing", ()))
 
 
 def _complaint(record: Record, name: str, value: object) -> str | None:
