@@ -6,6 +6,7 @@ VERBS = {
     name: f"mai.compiler.commands.{place}"
     for name, place in {
         "check": "check_command:check",
+        "format": "format_command:format_",
         "show": "show_command:show",
         "train": "train_command:train",
         "sweep": "sweep_command:sweep",

@@ -58,6 +58,9 @@ def train(
     resume: Annotated[bool, Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
     weights: Weights = None,
     tensorboard: Annotated[bool, Option("--tensorboard", help="Write events for TensorBoard, too.")] = False,
+    debug_nan: Annotated[
+        bool, Option("--debug-nan", help="Look at every gradient, and name the operation by which one is not finite.")
+    ] = False,
     opset: Opset = DEFAULTS.opset,
     quiet: Annotated[bool, Option("--quiet", help="No progress.")] = False,
     sets: Sets = None,
@@ -83,7 +86,7 @@ def train(
     general = _of(None, numbers)
     options = Options(
         general.get("steps"), general.get("batch"), general.get("seed"), device, precision, tuple(data or ()), resume, tensorboard,
-        quiet, weights, only=tuple(only or ()), blocks=blocks, sets=parse_sets(sets),
+        quiet, weights, only=tuple(only or ()), blocks=blocks, debug_nan=debug_nan, sets=parse_sets(sets),
     )  # fmt: skip
     result = loop.train(program, folder, options, _say_trained)
     if not result.main:

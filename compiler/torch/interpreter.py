@@ -179,8 +179,8 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
     def lead(self, node: Node) -> fx.Proxy:
         """This process's own rows, where there is one for each example of the batch."""
         x, type = self[node.inputs[0]], node.inputs[0].type
-        outermost, *_ = Lead.of(node).axes
-        if self.share is None or outermost.depth != BATCH_DEPTH:
+        axes = Lead.of(node).axes
+        if self.share is None or not axes or axes[0].depth != BATCH_DEPTH:
             return x
         own = x.narrow(len(type.lead), self.share.start, len(self.share))
         return self.traced(own.node, node.output.type)

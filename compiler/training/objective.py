@@ -22,6 +22,7 @@ from mai.spec.diagnostics import Diagnostic, MaiError
 MakeModules = Callable[
     [Sequence[int]], list[Module]
 ]  # Of the outputs with these numbers, one for each part of a batch.
+HELP = "a smaller learning rate or `clip = 1.0` often helps"
 
 
 class Objective:
@@ -112,11 +113,23 @@ class Objective:
 
         return self.together.run(code, is_last, backward)
 
-    def not_finite(self, step: int, loss: float, checkpoints: Sequence[Path]) -> MaiError:
-        """The error of a loss that is no finite number, at a step from 0."""
+    def wrong(self, step: int, loss: float, checkpoints: Sequence[Path], debug: bool = False) -> MaiError | None:
+        """The error of a step, from 0, whose loss is no finite number, or whose gradient is not, where it is to be looked at."""
+        if not math.isfinite(loss):
+            return self._not_finite(step, loss, checkpoints)
+        gradients = ((n, p.grad) for n, p in self.parameters.items() if p.grad is not None) if debug else ()
+        name = next((n for n, gradient in gradients if not bool(torch.isfinite(gradient).all())), None)
+        if name is None:
+            return None
+        message = f"at step {step + 1:,}{self._of} the gradient of `{name}` is not finite, while `{self.written.text}` is {loss:.4g}"
+        return MaiError([Diagnostic("loss-not-finite", self.written.span, message, help=HELP)])
+
+    @property
+    def _of(self) -> str:
+        return f" of `{self.block}`" if self.block else ""
+
+    def _not_finite(self, step: int, loss: float, checkpoints: Sequence[Path]) -> MaiError:
         where = f"the last good checkpoint is {checkpoints[-1]}" if checkpoints else "there is no checkpoint yet"
         shown = "infinite" if math.isinf(loss) else "not a number"
-        of = f" of `{self.block}`" if self.block else ""
-        message = f"at step {step + 1:,}{of} the objective `{self.written.text}` is {shown}; {where}"
-        help = "a smaller learning rate or `clip = 1.0` often helps"
-        return MaiError([Diagnostic("loss-not-finite", self.written.span, message, help=help)])
+        message = f"at step {step + 1:,}{self._of} the objective `{self.written.text}` is {shown}; {where}"
+        return MaiError([Diagnostic("loss-not-finite", self.written.span, message, help=HELP)])

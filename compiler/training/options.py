@@ -13,7 +13,7 @@ SAVE_SECONDS = 30.0
 class Options:
     """What the command line may change of a spec's settings, and how a run behaves; `only` some of the train blocks run.
 
-    `sets` are the consts that it changed already.
+    `sets` are the consts that it changed already; with `debug_nan` every gradient is looked at.
     """
 
     steps: int | None = None
@@ -29,6 +29,7 @@ class Options:
     save_seconds: float = SAVE_SECONDS
     only: tuple[str, ...] = ()
     blocks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
+    debug_nan: bool = False
     sets: Mapping[str, str] = field(default_factory=dict)
 
     def of(self, block: str | None) -> Options:

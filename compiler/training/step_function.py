@@ -31,12 +31,14 @@ class Module:
         self.turns_vary = any(loop.stops or not isinstance(loop.count, int) for loop in loops)
 
     def __call__(self, fields: Mapping[str, Tensor], step: int) -> tuple[Tensor, ...]:
+        outputs: tuple[Tensor, ...] = self.forward(*self.arguments(fields, step))
+        return outputs
+
+    def arguments(self, fields: Mapping[str, Tensor], step: int) -> list[Tensor]:
+        """What the module takes, in its order: the fields, the draws, the settings."""
         tensors = fields if self.draws is None else {**fields, EXAMPLES: self.draws.examples, **self.draws.at(step)}
         scalars = {**self.scalars, "step": torch.tensor(step, device=self.device)}
-        outputs: tuple[Tensor, ...] = self.forward(
-            *[tensors[n] for n in self.names], *[scalars[n] for n in self.settings]
-        )
-        return outputs
+        return [*[tensors[n] for n in self.names], *[scalars[n] for n in self.settings]]
 
     def plain(self, fields: Mapping[str, Tensor]) -> tuple[Tensor, ...]:
         """On given data, draws made as an export makes them, at step 0."""

@@ -33,6 +33,8 @@ from mai.compiler.training.options import Options, Result
 from mai.compiler.training.run import checkpoint as ck
 from mai.compiler.training.run import folder
 from mai.compiler.training.run.best import Best
+from mai.compiler.training.run.cadence import Cadence
+from mai.compiler.training.run.failure import Seen, with_findings
 from mai.compiler.training.run.processes import Processes, parts_of
 from mai.compiler.training.run.progress import Meter, Metrics
 from mai.compiler.training.run.readings import Readings
@@ -52,8 +54,6 @@ from mai.runtime.files import write_atomically
 from mai.runtime.text.tokenizer import BYTES
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-REPORTS = 100
-VALIDATIONS = 10
 FIRST_SAVE = 2.0  # Seconds; each wait after it is twice as long, up to that of the options.
 
 
@@ -77,6 +77,7 @@ class Trainer:
         self.share = self.processes.share(self.batch)
         self.parts = parts_of(self.share.places, settings.accumulate)
         self.steps = self._steps()
+        self.cadence = Cadence(self.steps, settings.evaluate)
         self.rate = LearningRate(settings.schedule, self.steps)
         self.weights = self._first_weights().to(self.device)
         self._compute_first_values()
@@ -223,23 +224,22 @@ class Trainer:
         if not self.stage.is_begun:
             folder.make_room(self.out, self.program, self.options.data)
             write_record(self.out, self.program, self.options, self.seed, self.batch, self.steps, self.device.type)
+        (self.out / folder.FAILURE).unlink(missing_ok=True)
         if self.data.tokenizer not in (None, BYTES):
             write_atomically(self.out / folder.TOKENIZER, str(self.data.tokenizer).encode())
 
     def _loop(self, start: int, meter: Meter, metrics: Metrics | None) -> int:
-        every = max(1, self.steps // REPORTS)
         self.recorder.start(start)
         kept = self.training.settings.checkpoints
         step = start
         while step < self.steps and not self.stop:
-            report = (step + 1) % every == 0 or step + 1 == self.steps or self._is_asked_for(step + 1)
-            self.step(step, report)
+            self.step(step, report := self.cadence.is_reported(step + 1))
             step += 1
             self.recorder.keep(step)
             meter.advance(step)
             if report:
                 self._report(step, meter, metrics)
-            if self._is_evaluated(step) and self._has_ended(step):
+            if self.cadence.is_evaluated(step) and self._has_ended(step):
                 break
             if self.is_save_due or kept.is_due(self.stage.before + step):
                 self._save_if_main(step)
@@ -255,23 +255,12 @@ class Trainer:
 
     def _report(self, step: int, meter: Meter, metrics: Metrics | None) -> None:
         values = dict(self.figures)
-        if self._is_evaluated(step):
+        if self.cadence.is_evaluated(step):
             values |= {f"held-out {n}": v for n, v in self._validated(step).items()}
         more = {"lr": self.objectives[0].optimizer.param_groups[0]["lr"], "examples_per_second": meter.rate(step)}
         if metrics is not None:
             metrics.write(self.stage.before + step, {**values, **more})
             meter.show(step, values)
-
-    def _is_asked_for(self, step: int) -> bool:
-        """Whether the spec says that the held-out examples are looked at after so many steps."""
-        every = self.training.settings.evaluate
-        return every is not None and step % every == 0
-
-    def _is_evaluated(self, step: int) -> bool:
-        """Whether the held-out examples are looked at after so many steps."""
-        if self.training.settings.evaluate is not None:
-            return self._is_asked_for(step) or step == self.steps
-        return step % max(1, self.steps // VALIDATIONS) < max(1, self.steps // REPORTS) or step == self.steps
 
     def _has_ended(self, step: int) -> bool:
         """Whether the weights have not become better for too long, as the main process sees it."""
@@ -302,6 +291,8 @@ class Trainer:
         objective.optimizer.zero_grad(set_to_none=True)
         loss, states, reported = objective.gradients(self.accelerator, self.parts, self.batch, fields, step, report)
         self.state.scaling.unscale(objective.optimizer)
+        if self.options.debug_nan or self.readings.are_free:
+            self._look(objective, loss, fields, step)
         if self.training.settings.clip:
             torch.nn.utils.clip_grad_norm_(list(objective.parameters.values()), self.training.settings.clip)
         set_rate(objective.optimizer, objective.base, factor)
@@ -309,13 +300,24 @@ class Trainer:
         self.weights.write(dict(zip(objective.states, states, strict=True)))
         return loss, reported
 
+    def _look(self, objective: Objective, loss: Tensor, fields: Mapping[str, Tensor], step: int) -> None:
+        """Raise `MaiError` where a step is not finite, before it is taken: it can be computed once more, to see why."""
+        looks = (
+            self.options.debug_nan and self.state.scaling.scaler is None
+        )  # A scaled loss has gradients that overflow.
+        wrong = objective.wrong(step, self.processes.summed([loss], [])[0], folder.checkpoints(self.out), looks)
+        if wrong is not None:
+            seen = Seen(step, fields, self.data.labels, self.parts, self.accelerator.autocast)
+            raise with_findings(wrong, objective, seen, self.out if self.processes.main else None)
+
     def read(self) -> None:
         """Look at what the steps since the last look came to. Raises `MaiError` where a loss is no finite number."""
         reading = self.readings.read(self.asked, self.saving.is_due())
         for step, losses in groupby(reading.losses, key=lambda each: each[0]):
             for _, place, loss in losses:
-                if not math.isfinite(loss):
-                    raise self.objectives[place].not_finite(step, loss, folder.checkpoints(self.out))
+                wrong = self.objectives[place].wrong(step, loss, folder.checkpoints(self.out))
+                if wrong is not None:
+                    raise wrong
                 self.state.losses[place] = loss
             self.rate.see(step + 1, sum(self.state.losses), self._held_out_loss)
         self.stop, self.is_save_due = self.stop or reading.is_asked, reading.is_due

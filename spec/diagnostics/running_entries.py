@@ -119,7 +119,9 @@ RUNNING: dict[str, Entry] = {
     ),
     "loss-not-finite": Entry(
         "The loss is infinite or not a number",
-        "Training has stopped before the weights were spoilt; the last good checkpoint is kept. A smaller learning rate,\n"
+        "Training has stopped before the weights were spoilt; the last good checkpoint is kept. Notes say where it comes from: the\n"
+        "first operation whose result is not finite, the examples of the batch, the largest gradient and weight. Where a weight is not\n"
+        "finite already, a gradient of the step before was: `mai train ... --resume --debug-nan` finds that. A smaller learning rate,\n"
         "`clip = 1.0`, or a logarithm that cannot see zero often help.",
     ),
     "not-arrived": Entry(
@@ -190,6 +192,11 @@ RUNNING: dict[str, Entry] = {
     "out-unknown": Entry(
         "A result cannot be written there",
         "The ending says how: .png .svg .pdf .gif .npy .npz .csv .json. `mai show` writes text; a diagram may be an .svg.",
+    ),
+    "formatter-fault": Entry(
+        "A formatted text would mean something else",
+        "`mai format` changes spaces and line ends alone, and compares the syntax trees before it writes. Where they differ it writes\n"
+        "nothing. This is a fault of mai's: please report the text.",
     ),
     "not-a-path": Entry(
         "Nothing moves there",

@@ -103,7 +103,7 @@ def test_a_foreign_distribution(name: str, help: str, tmp_path: Path) -> None:
 
 def test_a_file_alone_is_no_source(tmp_path: Path) -> None:
     path = tmp_path / "spec.mai"
-    for file, source in (("a.csv", 'table("a.csv")'), ("a.npz", 'npz("a.npz")'), ("a.txt", 'text(bytes, "a.txt")')):
+    for file, source in (("a.csv", 'table("a.csv")'), ("a.npz", 'arrays("a.npz")'), ("a.txt", 'text(bytes, "a.txt")')):
         path.write_text(f'const vocab = 256\ndata x: tokens[4] from "{file}"\n')
         assert [d.help for d in check(path).diagnostics] == [f"write `{source}`"]
         path.write_text(f"const vocab = 256\ndata x: tokens[4] from {source}\n")

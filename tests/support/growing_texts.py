@@ -112,6 +112,9 @@ CAUSAL_NETS = {
     "recurrences in shared turns": "repeat 2 shared {\n    s = zeros([d])\n    repeat P shared as t { s = tanh(h[t] - s) } keep s as all\n"
     "    h += linear(all, d)\n  }",
     "heads of a recurrence": 'q = rearrange(h, "p (a c) -> a p c", a = 2)\n  h += rearrange(averages(q), "a p c -> p (a c)")',
+    "places along other axes": "h += gather(h', argsort(h', axis = 0), axis = 0)'\n"
+    '  q = rearrange(h, "p (a c) -> a c p", a = 4)\n  (v, i) = top_k(q, 2, axis = 0)\n'
+    '  h += rearrange(concat(v, gather(q, i, axis = 0), axis = 0), "a c p -> p (a c)") + one_hot(argmax(h\', axis = 0), d)',
     "places within a token": "(v, i) = top_k(h, 3)\n  h += gather(flip(h), argsort(h)) + roll(h, 2) * v[:, 0:1] + one_hot(i[:, 0], d)",
 }
 # Nets with a memory m: [M, 4], a label y: class[5] and a width w: int beside the text, which do not grow.

@@ -164,6 +164,18 @@ CASES = {
                      state_size=5, time_step_rank=3, pad_token_id=0),
         "predict", {"x": tokens(3, 37)}, logits,
     ),
+    "mamba2": Case(
+        "mamba2", {"vocab": VOCAB, "d": WIDTH, "depth": DEPTH, "heads": 6, "width": 16, "groups": 2, "m": 5},
+        transformers("Mamba2ForCausalLM", "Mamba2Config", vocab_size=VOCAB, hidden_size=WIDTH, num_hidden_layers=DEPTH,
+                     num_heads=6, head_dim=16, state_size=5, n_groups=2, chunk_size=8),
+        "predict", {"x": tokens(3, 37)}, logits,
+    ),
+    "rwkv": Case(
+        "rwkv", {"vocab": VOCAB, "d": WIDTH, "depth": DEPTH, "hidden": HIDDEN},
+        transformers("RwkvForCausalLM", "RwkvConfig", vocab_size=VOCAB, hidden_size=WIDTH, num_hidden_layers=DEPTH,
+                     intermediate_size=HIDDEN),
+        "predict", {"x": tokens(3, 37)}, logits,
+    ),
     "bert": Case(
         "bert", BERT_SETS, BERT, "encode", PADDED, lambda m, i: bert(m, i).last_hidden_state, PADDED["seen"] > 0,
     ),

@@ -196,7 +196,7 @@ def test_a_loss_that_is_not_finite_stops_with_its_step_and_objective(
     made = program(PAIR + f"train(steps = 9) {{ minimize {objective} }}\n")
     with pytest.raises(MaiError) as caught:
         train(made, tmp_path, Options(**QUIET))
-    (found,) = caught.value.diagnostics
+    found = caught.value.diagnostics[0]
     assert found.slug == "loss-not-finite"
     assert found.message == f"at step 1 the objective `{objective}` is {shown}; there is no checkpoint yet"
     assert found.span is not None

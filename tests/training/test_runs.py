@@ -108,7 +108,7 @@ def test_a_loss_that_is_not_a_number_stops_with_the_step(program: Maker, tmp_pat
     )
     with pytest.raises(MaiError) as caught:
         train(made, tmp_path, Options(**QUIET))
-    (found,) = caught.value.diagnostics
+    found = caught.value.diagnostics[0]
     assert found.slug == "loss-not-finite"
     assert "`log(f(x)^2) * f(x)^4`" in found.message
     assert "at step" in found.message

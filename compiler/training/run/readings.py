@@ -59,9 +59,14 @@ class Readings:
         self._read = time.monotonic()
         return Reading(losses, tuple(numbers[count:]), asked > 0, due > 0)
 
+    @property
+    def are_free(self) -> bool:
+        """Whether reading costs nothing: figures are where the program is."""
+        return self.processes.count == 1 and self.processes.device.type == "cpu"
+
     def _interval(self) -> int:
         """The steps until the next reading, by how long these took."""
-        if self.processes.count == 1 and self.processes.device.type == "cpu":
+        if self.are_free:
             return 1
         seconds = (time.monotonic() - self._read) / self._every
         return max(1, min(MOST_STEPS, int(PAUSE / max(1e-9, seconds))))

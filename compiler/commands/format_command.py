@@ -1,0 +1,95 @@
+"""The verb `format`."""
+
+from __future__ import annotations
+
+import difflib
+import sys
+from pathlib import Path
+from typing import Annotated
+
+from mai.compiler.commands.shared import print_diagnostics
+from mai.runtime.command_line.markers import Argument, Exit, Misuse, Option
+from mai.runtime.show.terminal import echo, say
+from mai.spec.diagnostics import MaiError
+
+STDIN = Path("-")
+
+
+def format_(
+    files: Annotated[
+        list[Path], Argument(help=".mai files, folders of such, or - for the standard input.", show_default=False)
+    ],
+    check: Annotated[bool, Option("--check", help="Write nothing; exit code 1 where a file would change.")] = False,
+    diff: Annotated[bool, Option("--diff", help="Write nothing, and show what would change.")] = False,
+) -> None:
+    """Give files the form that all have: mai format flow.mai
+
+    Spaces, indents, empty lines, and the ends of lines that are longer than 120 characters. Words, signs and comments stay, and so does what the text means: a file that would mean something else, or is not of the language, is left as it is and told.
+
+    mai format .                  every .mai file here and below
+
+    mai format --check specs      for a test, exit code 1 where something would change
+
+    mai format - < flow.mai       from the standard input to the standard output, for editors
+    """
+    failed = changed = 0
+    for file in _listed(files):
+        try:
+            before, after = _formatted(file)
+        except MaiError as error:
+            print_diagnostics(error.diagnostics)
+            failed += 1
+            continue
+        if file == STDIN and not (check or diff):
+            sys.stdout.write(after)
+        elif before != after:
+            changed += 1
+            _tell(file, before, after, check, diff)
+    if failed or (changed and check):
+        raise Exit(1)
+
+
+def _listed(files: list[Path]) -> list[Path]:
+    """The files, and those of folders, each once."""
+    found = [each for file in files for each in (sorted(file.rglob("*.mai")) if file.is_dir() else [file])]
+    if not found:
+        raise Misuse(f"there is no .mai file in {files[0]}")
+    return list(dict.fromkeys(found))
+
+
+def _formatted(file: Path) -> tuple[str, str]:
+    """A text before and after. Raises `MaiError` for one that is not of the language."""
+    from mai.spec.diagnostics import Reporter
+    from mai.spec.formatting import format_text
+    from mai.spec.formatting.same import check_same
+    from mai.spec.parse import load_source, parse
+    from mai.spec.source import Source
+
+    source = Source("<stdin>", sys.stdin.read()) if file == STDIN else load_source(file, Reporter())
+    tree = parse(source, Reporter())
+    after = format_text(source.text)
+    check_same(tree, after)
+    return source.text, after
+
+
+def _tell(file: Path, before: str, after: str, check: bool, diff: bool) -> None:
+    """Write a file that has changed, or say how it would."""
+    if diff:
+        lines = difflib.unified_diff(before.splitlines(), after.splitlines(), str(file), str(file), lineterm="")
+        echo("\n".join(lines))
+    elif check:
+        say(f"would change {file}")
+    else:
+        _write(file, after)
+        say(f"changed {file}")
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file with the line ends that it has, and with its mark of UTF-8, if it has one."""
+    from codecs import BOM_UTF8
+
+    from mai.runtime.files import write_atomically
+
+    raw = file.read_bytes()
+    ended = text.replace("\n", "\r\n") if b"\r\n" in raw else text
+    write_atomically(file, BOM_UTF8 * raw.startswith(BOM_UTF8) + ended.encode())

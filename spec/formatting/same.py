@@ -1,0 +1,24 @@
+"""Whether a text that was formatted means what it did."""
+
+from __future__ import annotations
+
+from mai.spec import ast
+from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
+from mai.spec.format import format_file
+from mai.spec.parse import parse
+from mai.spec.source import Source
+
+
+def check_same(tree: ast.File, text: str) -> None:
+    """Check that a text has a syntax tree.
+
+    Raises:
+        MaiError: `formatter-fault`: it has another, or none; the formatter is wrong, and the text stays as it was.
+    """
+    try:
+        same = format_file(parse(Source(tree.source.path, text), Reporter())) == format_file(tree)
+    except MaiError:
+        same = False
+    if not same:
+        message = f"{tree.source.path} would mean something else: this is a fault of `mai format`, and the file stays as it is"
+        raise MaiError([Diagnostic("formatter-fault", None, message)])
