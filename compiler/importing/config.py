@@ -71,7 +71,7 @@ def read_settings(record: Record, content: Mapping[str, object], file: str, igno
         if complaint is None:
             settings[name] = False if value is None else value
         else:
-            help = f"`--ignore {written}` if it changes no result"
+            help = None if name in settings else f"`--ignore {written}` if it changes no result"
             mistakes.append(Diagnostic("config-unknown", None, f"{file}: `{written}` {complaint}", help=help))
     if mistakes:
         raise MaiError(mistakes)
