@@ -22,6 +22,7 @@ from mai.compiler.weights.tensor_files import TensorFiles
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.family_records import Record, family_records
+from mai.spec.formatting.lines import format_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +162,7 @@ def _with_rules(
         weights = named_by_rules(program.weights)
         family = family_of(record["rules"], numbers)
         proposal = propose_of_family(place.as_posix(), weights, files.shapes, family)
-        text = f"{text}\n{proposal}\n"
+        text = format_text(f"{text}\n{proposal}\n")
         program = _checked(out, text)
         assert program.loading is not None
         plan_assignments(program.loading, weights, files.shapes)
