@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from types import NoneType, UnionType
-from typing import Any, Literal, get_args, get_origin
+from typing import Any, Literal, Union, get_args, get_origin
 
 WORDS = {int: "a whole number", float: "a number", bool: "true or false", str: "a text", tuple: "a list"}
 
@@ -28,7 +28,7 @@ class Wrong(Exception):
 def converted(value: object, kind: Any) -> object:
     """The value as one of the annotated kind: 2 is 2.0 where a real number is asked for. Raises `Wrong`."""
     origin = get_origin(kind)
-    if origin is UnionType:
+    if origin in (UnionType, Union):  # A `Literal[...] | None` is the latter.
         return _one_of(value, get_args(kind))
     if origin is Literal:
         return _named(value, get_args(kind))

@@ -91,7 +91,7 @@ def _placed(batch: Callable[[int, int], Fields], where: Span | None) -> Callable
 
 
 def _load(source: Source, fields: Mapping[str, Type], request: Request, known: Names) -> Dataset:
-    if request.files and not source.reads_files and not isinstance(source, DrawsAlone):
+    if request.files and not isinstance(source, DrawsAlone):
         source = source_of(request.files[0], source)
     source.check_fields(fields)
     if len(request.files) > 1 and not source.reads_files:
@@ -106,11 +106,19 @@ def _load(source: Source, fields: Mapping[str, Type], request: Request, known: N
 
 
 def source_of(path: Path, written: Source) -> Source:
-    """The source that reads a file of `--data`, in the place of the one that a spec names. Raises `MaiError`."""
+    """The source that reads a file of `--data`, in the place of the one that a spec names: that one, where it reads such files.
+
+    Raises:
+        MaiError: none reads it.
+    """
+    if written.reads_files and (path.is_dir() or written.reads(path)):
+        return written.taking(path)
     for model in SOURCES.values():
         source = model.for_file(path, written)
         if source is not None:
             return source
+    if written.reads_files:
+        return written.taking(path)  # Its name does not say what it is.
     *others, last = sorted({suffix for model in SOURCES.values() for suffix in model.suffixes})
     needed = f"a {', '.join(others)} or {last} file, or a folder of images, is needed for this spec"
     raise bad(f"--data {path}: {needed}")
@@ -227,7 +235,23 @@ def _as_type(name: str, column: Column, type_: Type, has_gaps: bool) -> Rows:
 def _check_finite(name: str, rows: Rows) -> None:
     with np.errstate(over="ignore"):
         if rows.dtype.kind == "f" and not np.isfinite(np.array(limits(rows), np.float32)).all():
-            raise bad(f"`{name}` holds values that are not finite (NaN or infinite)")
+            help = (
+                "leave the row out, or put a number there; of a table, `missing = drop` and `keep` take what is missing"
+            )
+            raise bad(
+                f"`{name}` holds values that are not finite (NaN or infinite): in row {_unfinite(rows):,}", help=help
+            )
+
+
+def _unfinite(rows: Rows) -> int:
+    """The number, from 1, of the first row that holds what is no finite number in 32 bits."""
+    begin = 0
+    for block in blocks(rows):
+        lacking = ~np.isfinite(block.astype(np.float32)).reshape(len(block), -1).all(1)
+        if lacking.any():
+            return begin + int(np.argmax(lacking)) + 1
+        begin += len(block)
+    return begin
 
 
 def _check_labels(name: str, rows: Rows, type_: Type) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from math import prod
 from pathlib import Path
 from typing import Literal
 
@@ -17,7 +18,10 @@ from mai.runtime.model.manifest import Facts
 
 Fit = Literal["crop", "pad", "stretch"]
 FACTS = "mai.facts"
-SAMPLE = 20_000  # Rows that are looked at.
+SAMPLE, NUMBERS = (
+    20_000,
+    1 << 20,
+)  # Rows that are looked at, and the numbers of a field: large rows are few, which may be images in files.
 MOST = 64  # Numbers of an example that have a range each; of more they share one.
 
 
@@ -29,7 +33,8 @@ def facts_of_rows(
     for name, each in rows.items():
         if fields[name].dtype is DType.REAL and len(each):
             numbers = np.arange(len(each)) if trained is None else np.sort(trained)
-            some = np.asarray(choose(each, numbers[:: -(-len(numbers) // SAMPLE)])[:], np.float64)
+            most = min(SAMPLE, max(1, NUMBERS // max(1, prod(each.shape[1:]))))
+            some = np.asarray(choose(each, numbers[:: -(-len(numbers) // most)])[:], np.float64)
             facts[name] = _facts(some, fit if some.ndim == 4 else None)
     return facts
 

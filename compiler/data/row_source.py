@@ -61,11 +61,6 @@ class RowSource(Source):
         same = [name for name in fields(cls) if name in AS_WRITTEN and hasattr(written, name)]
         return cls.of({"path": str(path.absolute()), **{name: getattr(written, name) for name in same}})
 
-    @classmethod
-    def reads(cls, path: Path) -> bool:
-        """Whether a file's name says that it is of this kind."""
-        return path.name.endswith(cls.suffixes) and not path.is_dir()
-
     @abstractmethod
     def rows(self, wanted: Wanted) -> Finite:
         """All rows of files, at least one, and the key of the split. Raises `MaiError`."""

@@ -111,7 +111,20 @@ class FieldRows(Limited):
         return len(self.records)
 
     def __getitem__(self, key: Key, /) -> Array:
-        return np.ascontiguousarray(self.records[key][self.name])
+        """Of many rows at a stretch, some records at a time: the others of their numbers are no more than that in memory."""
+        if not isinstance(key, slice):
+            return np.ascontiguousarray(self.records[key][self.name])
+        begin, end, stride = key.indices(len(self))
+        if stride != 1:
+            return np.ascontiguousarray(self.records[key][self.name])
+        rows, step = (
+            np.empty((max(0, end - begin), *self.shape[1:]), self.dtype),
+            max(1, BLOCK // self.records.dtype.itemsize),
+        )
+        for place in range(0, len(rows), step):
+            part = rows[place : place + step]
+            part[...] = self.records[slice(begin + place, begin + place + len(part))][self.name]
+        return rows
 
 
 class Chosen:

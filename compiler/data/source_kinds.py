@@ -150,6 +150,15 @@ class Source(Settings, ABC):
         """The examples. Raises `MaiError`: `data-missing` or `data-bad`."""
 
     @classmethod
+    def reads(cls, path: Path) -> bool:
+        """Whether a file's name says that it is of this kind."""
+        return path.name.endswith(cls.suffixes) and not path.is_dir()
+
+    def taking(self, path: Path) -> Source:
+        """The same settings for a file of `--data`, as far as they are right for it."""
+        return self.but(path=str(path.absolute()))
+
+    @classmethod
     def for_file(cls, path: Path, written: Source) -> Source | None:
         """The source that reads a file of `--data` in the place of the one `written`; None if this kind reads no such file."""
         return None

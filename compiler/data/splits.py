@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from mai.runtime.arrays import Array
 
 HELD_OUT = 0.1  # The share of the examples that is kept aside for validation, where nothing else is said.
+BLOCK = 1 << 20  # Rows that are looked at at a time.
 FEWEST = 20  # Of fewer examples, none is held out unless a spec asks for it.
 
 
@@ -111,8 +112,9 @@ class TimeSplit(ColumnSplit):
         times = np.sort(key)
         first_test = times[count - test] if test else None
         before = count if first_test is None else int(np.searchsorted(times, first_test))
-        begin = times[max(0, before - held_out)] if held_out else first_test
-        if begin == times[0]:
+        begin, earliest = times[max(0, before - held_out)] if held_out else first_test, times[0]
+        del times
+        if begin == earliest:
             raise bad(f"`by_time({self.column})` leaves nothing to train on: too many rows have the first time")
         late = key >= begin
         tests = np.zeros(count, bool) if first_test is None else key >= first_test
@@ -129,7 +131,7 @@ class GroupSplit(ColumnSplit):
         import numpy as np
 
         assert key is not None
-        groups, of_row = np.unique(key, return_inverse=True)
+        groups, of_row = _numbered(key)
         least = 1 + bool(self.share) + bool(self.test)
         if len(groups) < least:
             raise bad(f"`by_group({self.column})` needs {least} groups or more, here {_are(len(groups))}")
@@ -155,7 +157,7 @@ class StratifiedSplit(ColumnSplit):
 
         assert key is not None
         self.sizes(count)
-        labels, of_row = np.unique(key, return_inverse=True)
+        labels, of_row = _numbered(key)
         by_label = np.split(np.argsort(of_row, kind="stable"), np.cumsum(np.bincount(of_row))[:-1])
         parts = np.zeros(count, np.int8)
         for label, rows in enumerate(by_label):
@@ -181,6 +183,17 @@ def usual_parts(count: int) -> Parts:
 
 def _cut(order: Array, held_out: int, test: int) -> Parts:
     return Parts(order[held_out + test :], _some(order[:held_out]), _some(order[held_out : held_out + test]))
+
+
+def _numbered(key: Array) -> tuple[Array, Array]:
+    """The different values of a column, and for each row which of them it has, in as few bytes as hold that."""
+    import numpy as np
+
+    values = np.unique(key)
+    numbers = np.empty(len(key), np.min_scalar_type(len(values)))
+    for begin in range(0, len(key), BLOCK):
+        numbers[begin : begin + BLOCK] = np.searchsorted(values, key[begin : begin + BLOCK])
+    return values, numbers
 
 
 def _parts_by_number(part: Array) -> Parts:

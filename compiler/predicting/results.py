@@ -130,7 +130,9 @@ def _csv(stream: IO[bytes], separator: str = ",") -> Iterator[Write]:
 
 def _without_empty(table: pa.Table) -> pa.Table:
     """Texts without a letter as nothing at all, which a csv file does not put in quotes."""
-    columns = [pc.if_else(pc.equal(c, ""), None, c) if c.type == pa.string() else c for c in table.columns]
+    columns = [
+        pc.if_else(pc.equal(c, ""), pa.scalar(None, c.type), c) if c.type == pa.string() else c for c in table.columns
+    ]
     return pa.table(columns, names=table.column_names)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import cast
 
 import torch
@@ -11,7 +11,7 @@ from torch import fx
 from mai.compiler.ir import sizes
 from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.interpreter import Interpreter
+from mai.compiler.ir.interpreter import Interpreter, is_leaf
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.rewrite import free_values, made_in
 from mai.compiler.ir.sizes import Dim, Size
@@ -39,6 +39,7 @@ from mai.compiler.torch.names import attribute, identifier
 from mai.compiler.torch.recorder import Recorder
 from mai.compiler.torch.recurrence import recurrence
 from mai.compiler.torch.together import Share, batch_norm, gathered
+from mai.compiler.torch.turns import keeps_state, leaves_of, region_of, runs, turn
 
 DTYPES = {DType.REAL: torch.float32, DType.INT: torch.int64, DType.BOOL: torch.bool}
 # Operations that take a Python number in the place of a tensor.
@@ -58,20 +59,27 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
     """One region recorded in `code`, for blocks of turns if `in_blocks`; the bodies of its loops become modules of their own, recorded in `bodies`.
 
     With a `share`, the module computes some examples of a batch beside other processes: what looks across it sees those of all.
+    With `again`, turns of loops are computed again for derivatives.
     """
 
     rows_in_blocks = True  # Of attention that torch has no kernel for.
 
     def __init__(
-        self, graph: Graph, code: Recorder | None = None, in_blocks: bool = False, share: Share | None = None
+        self,
+        graph: Graph,
+        code: Recorder | None = None,
+        in_blocks: bool = False,
+        share: Share | None = None,
+        again: bool = False,
     ) -> None:
         super().__init__(graph)
-        self.in_blocks, self.share = in_blocks, share
+        self.in_blocks, self.share, self.again = in_blocks, share, again
         self.code = code or Recorder()
         self.numbers: dict[Value, int | float | bool] = {}
         self.weights: dict[str, fx.Proxy] = {}
         self.sizes: dict[str, fx.Proxy] = {}
         self.bodies: dict[str, TorchInterpreter] = {}
+        self.groups: dict[str, tuple[str, bool]] = {}
 
     def parameters(self, values: Iterable[Value]) -> None:
         """The next parameters of the code are these values."""
@@ -219,6 +227,8 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
             options["fits"] = ((), *(missing_axes(going, t.lead, t.rank) for t in others))
         if self._is_held_still(node):
             options["still"] = True
+        elif self.again and not keeps_state(region):
+            options["again"] = True
         results = self.code.call(loop, (body, count, tuple(states), captured, leads), options)
         return [self.code.item(results, i) for i in range(len(node.outputs))]
 
@@ -292,6 +302,27 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
         self.bodies[name] = inner
         body = self.code.graph.create_node("get_attr", name, (), {}, name=name)
         return body, (*(self[v] for v in captured), *map(self.symbol, symbols))
+
+    def turns(self, groups: Mapping[str, str]) -> None:
+        """Walk the graph; the turns of its `repeat`s, whose weights are in `groups`, become modules of their own."""
+        walked: set[Node] = set()
+        for run in runs(self.graph, groups):
+            if run.group is not None:
+                self._turn(region_of(self.graph, run), run.group)
+                continue
+            nodes = [node for node in self.graph.nodes[run.start : run.stop] if not is_leaf(node)]
+            leaves = [leaf for leaf in leaves_of(nodes) if leaf not in walked]
+            self.nodes([*leaves, *nodes])
+            walked |= set(leaves)
+        self.nodes(v.producer for v in self.graph.outputs if v.producer is not None and v not in self.values)
+
+    def _turn(self, region: Region, group: str) -> None:
+        """`turn(body, captured)`: the body is a module."""
+        body, captured = self.module(region)
+        self.groups[body.name] = group, self.again and not keeps_state(region)
+        results = self.code.call(turn, (body, captured))
+        for place, value in enumerate(region.outputs):
+            self.bind(value, self.code.item(results, place))
 
     def outer_symbols(self, region: Region) -> list[str]:
         """The symbolic sizes that a body needs and does not read from inputs of its own or of bodies in it: they are read outside."""

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import torch
 from torch import Tensor, fx
+
+from mai.compiler.torch.turns import computed_again
 
 Body = Callable[..., tuple[Tensor, ...]]
 Fits = tuple[tuple[int, ...], ...]  # For each state, where axes of size one go, counted from the end.
@@ -15,9 +18,9 @@ Empty = tuple[tuple[tuple[int, ...], torch.dtype], ...]  # Shapes and dtypes of 
 @fx.wrap
 def loop(
     body: Body, count: Tensor, states: tuple[Tensor, ...], captured: tuple[Tensor, ...], leads: tuple[int, ...],
-    fill: float | None = None, empty: Empty = (), still: bool = False, fits: Fits | None = None,
+    fill: float | None = None, empty: Empty = (), still: bool = False, fits: Fits | None = None, again: bool = False,
 ) -> tuple[Tensor, ...]:  # fmt: skip
-    """Apply `body(turn, *states, *captured)` `count` times; `still` keeps nothing for derivatives.
+    """Apply `body(turn, *states, *captured)` `count` times; `still` keeps nothing for derivatives, `again` what each turn begins with.
 
     The body gives the next states and what is kept of the turn; what was kept is stacked after its lead axes, of which
     `leads` has the numbers. With `fill`, the first state is whether any example goes on: the turns not taken keep it.
@@ -25,6 +28,7 @@ def loop(
     stopped keeps its states, and its turns are computed from what the last of its own began with: nothing goes wrong in them.
     """
     kept: list[list[Tensor]] = [[] for _ in leads]
+    body = partial(computed_again, body) if again else body
     with torch.set_grad_enabled(torch.is_grad_enabled() and not still):
         states = _turns(body, count, states, captured, kept, fill, fits)
     if not int(count):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import torch
 from torch import fx
 
@@ -10,19 +12,37 @@ from mai.compiler.torch.interpreter import DTYPES, TorchInterpreter
 from mai.compiler.torch.names import attribute
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.together import Share
+from mai.compiler.torch.turns import Turn
+from mai.spec.record import record
 
-__all__ = ["DTYPES", "lower"]
+__all__ = ["DTYPES", "Form", "lower"]
 
 
-def lower(graph: Graph, weights: Weights, name: str = "Model", share: Share | None = None) -> fx.GraphModule:
+@record
+class Form:
+    """How a train block's code runs.
+
+    As a `share` of a batch, beside other processes; with the turns of `repeat`s as modules, whose weights are in `groups`; with what is in
+    turns computed `again` for derivatives.
+    """
+
+    share: Share | None = None
+    groups: Mapping[str, str] | None = None
+    again: bool = False
+
+
+def lower(graph: Graph, weights: Weights, name: str = "Model", form: Form | None = None) -> fx.GraphModule:
     """A prepared graph as a module; its forward takes the inputs in their order, then the settings.
 
-    The weights it reads are those of `weights`, shared with every other module made from it. With a `share`, it computes that part
-    of a batch, as one of several processes.
+    The weights it reads are those of `weights`, shared with every other module made from it.
     """
-    interpreter = TorchInterpreter(graph, share=share)
+    form = form or Form()
+    interpreter = TorchInterpreter(graph, share=form.share, again=form.again)
     interpreter.parameters([*graph.inputs, *(s.value for s in graph.settings.values())])
-    interpreter.nodes(graph.nodes)
+    if form.groups:
+        interpreter.turns(form.groups)
+    else:
+        interpreter.nodes(graph.nodes)
     interpreter.returns(graph.outputs)
     return _module(weights, interpreter, name)
 
@@ -35,7 +55,8 @@ def _module(weights: torch.nn.Module, interpreter: TorchInterpreter, name: str) 
     for key in interpreter.weights:
         _share(root, weights, key)
     for key, body in interpreter.bodies.items():
-        root.add_module(key, _module(weights, body, "Body"))
+        inner = _module(weights, body, "Body")
+        root.add_module(key, Turn(inner, *interpreter.groups[key]) if key in interpreter.groups else inner)
     used = {node.target for node in code.nodes if node.op == "get_attr"}
     for key, tensor in interpreter.code.constants.items():
         if key in used:

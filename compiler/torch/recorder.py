@@ -24,6 +24,7 @@ TAKEN = (
     "random_normal",
     "random_uniform",
     "torch",
+    "turn",
     "unit",
     "finish",
     "gathered",

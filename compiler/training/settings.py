@@ -163,7 +163,8 @@ class TrainSettings(Settings):
 
     `keep` says which weights are written at the end. Held-out examples are looked at every `evaluate` steps, by default ten times. A
     batch is computed in `accumulate` parts, one after the other: in the memory of one, with the step of the whole. `checkpoints` says which
-    of them stay.
+    of them stay. With `recompute`, what a turn of a `repeat` computes is not kept for its derivatives, but computed again: less memory,
+    a third more time.
     """
 
     steps: int | None = setting(default=None, ge=1, le=MANY)
@@ -182,6 +183,7 @@ class TrainSettings(Settings):
     keep: Annotated[Kept, Choice(KEPT)] = setting(default_factory=lambda: Last.of({}))
     evaluate: int | None = setting(default=None, ge=1, le=MANY)
     accumulate: int = setting(default=1, ge=1, le=MANY)
+    recompute: bool = False
     checkpoints: Annotated[Checkpoints, Choice(CHECKPOINTS)] = setting(default_factory=lambda: LastCheckpoints.of({}))
     freeze: str | tuple[str, ...] = ()
 

@@ -22,8 +22,9 @@ from mai.compiler.data.batches import Dataset, load
 from mai.compiler.ir.graph import Graph
 from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
-from mai.compiler.torch.module import lower
+from mai.compiler.torch.module import Form, lower
 from mai.compiler.torch.parameters import Weights
+from mai.compiler.torch.turns import groups_of
 from mai.compiler.training.drawn_blocks import DrawSource, lift_draws
 from mai.compiler.training.first_values import compute_first_values, first_values_before
 from mai.compiler.training.initial_weights import initial_weights, loaded_names
@@ -176,9 +177,13 @@ class Trainer:
         selected = forms.select(self.step_graph, list(outputs))
         lifted, nodes = lift_draws(selected)
         shared = self.processes.count > 1 and len(self.parts) == 1
-        module = lower(lifted, self.weights, "Objective", self.share if shared else None).to(self.device)
+        module = lower(lifted, self.weights, "Objective", self._form(shared)).to(self.device)
         draws = (DrawSource(nodes, self.seed, part, self.batch, self.device) for part in self.parts)
         return [Module(module, lifted, each, self.seed, self.device) for each in draws]
+
+    def _form(self, shared: bool) -> Form:
+        again = self.training.settings.recompute
+        return Form(self.share if shared else None, groups_of(self.step_graph) if again else None, again)
 
     # -------------------------------------------------------------------- run
 

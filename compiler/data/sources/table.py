@@ -9,7 +9,7 @@ from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import group_columns
 from mai.compiler.data.paths import find_files, listed
 from mai.compiler.data.row_source import RowSource, Wanted
-from mai.compiler.data.source_kinds import Finite
+from mai.compiler.data.source_kinds import Finite, Source
 from mai.compiler.data.tables.dialect import Stated
 from mai.compiler.data.tables.kinds import SUFFIXES, is_table
 from mai.spec.diagnostics import MaiError
@@ -40,6 +40,13 @@ class Table(RowSource):
     @classmethod
     def call_for(cls, path: str) -> str | None:
         return f'{cls.name}("{path}")' if is_table(Path(path)) else None
+
+    def taking(self, path: Path) -> Source:
+        """How a text is written is found anew, where it cannot be as is said."""
+        from mai.compiler.data.tables.dialect import is_alike
+
+        other = self.but(path=str(path.absolute()))
+        return other if is_alike(path, self.stated) else other.but(separator=None, encoding=None, decimal=None)
 
     def columns(self, base: Path) -> dict[str, Column] | None:
         from mai.compiler.data.tables.glance import columns_of

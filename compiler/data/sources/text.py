@@ -52,8 +52,8 @@ class Text(Source):
     def call_for(cls, path: str) -> str | None:
         return f'text(bytes, "{path}")' if path.endswith(PLAIN) else None
 
-    @staticmethod
-    def reads(path: Path) -> bool:
+    @classmethod
+    def reads(cls, path: Path) -> bool:
         """Whether a file of a folder is one of its texts, by its name."""
         from mai.compiler.data.tables.kinds import PACKED, is_table
 

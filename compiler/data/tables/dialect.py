@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.tables.kinds import head_of
+from mai.compiler.data.tables.kinds import head_of, kind_of
 from mai.spec.record import record
 
 SEPARATORS = {",": "`,`", ";": "`;`", "\t": "tabs", "|": "`|`"}
@@ -58,6 +58,18 @@ def dialect_of(path: Path, stated: Stated) -> tuple[Dialect, list[str] | None]:
     first = whole[0] if whole and whole[0].count('"') % 2 == 0 else None
     cells = None if first is None else [cell.strip() for cell in next(csv.reader([first], delimiter=separator))]
     return Dialect(encoding, separator, decimal), cells
+
+
+def is_alike(path: Path, stated: Stated) -> bool:
+    """Whether a file may be written as is said: its mark tells no other letters, and its first line has the separator."""
+    if not path.is_file() or kind_of(path) != "csv":
+        return True
+    head, _ = head_of(path)
+    marked = next((name for mark, name in MARKS.items() if head.startswith(mark)), None)
+    if stated.encoding is not None and marked is not None and marked.partition("-sig")[0] != stated.encoding.lower():
+        return False
+    first, _, _ = _decoded(path, head, stated.encoding or marked or "utf-8", False).partition("\n")
+    return not first or stated.separator is None or stated.separator in first
 
 
 def notes_of(dialect: Dialect, stated: Stated) -> Iterator[str]:
