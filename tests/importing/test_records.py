@@ -133,6 +133,12 @@ def test_the_command(tmp_path: Path) -> None:
     assert "is to lie in" in outside.stderr
     assert invoke("import", folder, "--ignore", "new_trick", "--out", tmp_path / "m.mai").exit_code == 0
     assert 'weights from "small/model.safetensors"' in (tmp_path / "m.mai").read_text()
+    assert "--weights" not in said.stdout
+    linked = tmp_path / "cache" / "linked"
+    linked.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (linked / name).symlink_to(folder / name)
+    assert f"--weights {linked}" in "".join(invoke("import", linked, "--ignore", "new_trick").stdout.split("\n"))
     assert "is no folder" in invoke("import", tmp_path / "nothing").stderr
     (folder / "model.safetensors").rename(folder / "model.bin")
     assert "a pickle" in invoke("import", folder, "--force").stderr
