@@ -17,7 +17,7 @@ Data that packages ship, each by one spec, `mai train` and `mai eval`, without o
 rows: a linear model (logistic or ridge regression), a network of two layers of 64, and trees by gradient boosting, which have medians in
 the gaps, marks where those were, one unit for numbers and a column for each word. Each number is the mean over {seeds} seeds, each with its
 own test part (a fifth of the rows; the file that the data have for it; the latest fifth of a series), and the deviation between them. What
-is best is bold. Made by `python -m benchmarks.data_sets`.
+is best is bold. Made by `make data-sets`.
 
 | data | rows | measure | mai | linear | network | trees |
 |---|---|---|---|---|---|---|

@@ -57,9 +57,15 @@ def train(
     ] = None,
     resume: Annotated[bool, Option("--resume", help="Go on from the folder's last checkpoint.")] = False,
     weights: Weights = None,
-    tensorboard: Annotated[bool, Option("--tensorboard", help="Write events for TensorBoard, too.")] = False,
+    track: Annotated[
+        list[str] | None,
+        Option(help="Tell the figures to tensorboard, wandb or mlflow, too; several times for several."),
+    ] = None,
     debug_nan: Annotated[
         bool, Option("--debug-nan", help="Look at every gradient, and name the operation by which one is not finite.")
+    ] = False,
+    shard: Annotated[
+        bool, Option("--shard", help="Cut the weights between the processes: for models that do not fit.")
     ] = False,
     opset: Opset = DEFAULTS.opset,
     quiet: Annotated[bool, Option("--quiet", help="No progress.")] = False,
@@ -74,8 +80,12 @@ def train(
     from mai.compiler.training import loop
     from mai.compiler.training.options import Options
     from mai.compiler.training.run.resume_command import resume_command
+    from mai.compiler.training.run.trackers import PACKAGES
     from mai.compiler.warnings import sizes_of_files, untrained_weights
 
+    for name in track or ():
+        if name not in PACKAGES:
+            raise Misuse(f"--track {name}: one of {', '.join(PACKAGES)}")
     print_diagnostics([*growing(program), *sizes_of_files(program)])
     numbers = {
         "steps": block_numbers("steps", steps),
@@ -85,8 +95,8 @@ def train(
     blocks = {block: _of(block, numbers) for each in numbers.values() for block in each if block is not None}
     general = _of(None, numbers)
     options = Options(
-        general.get("steps"), general.get("batch"), general.get("seed"), device, precision, tuple(data or ()), resume, tensorboard,
-        quiet, weights, only=tuple(only or ()), blocks=blocks, debug_nan=debug_nan, sets=parse_sets(sets),
+        general.get("steps"), general.get("batch"), general.get("seed"), device, precision, tuple(data or ()), resume, tuple(track or ()),
+        quiet, weights, shard=shard, only=tuple(only or ()), blocks=blocks, debug_nan=debug_nan, sets=parse_sets(sets),
     )  # fmt: skip
     result = loop.train(program, folder, options, _say_trained)
     if not result.main:
@@ -94,7 +104,7 @@ def train(
     if result.weights is None:
         command = resume_command(
             file, folder, set=sets, steps=steps, batch=batch, seed=seed, device=device, precision=precision, data=data,
-            weights=weights, only=only, tensorboard=tensorboard, opset=None if opset == DEFAULTS.opset else opset, quiet=quiet,
+            weights=weights, only=only, track=track, shard=shard, opset=None if opset == DEFAULTS.opset else opset, quiet=quiet,
         )  # fmt: skip
         of = f" of {result.block}" if result.block else ""
         echo(f"stopped at step {result.steps:,}{of}; nothing is lost. Go on with: {command}", err=True)

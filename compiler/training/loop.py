@@ -16,8 +16,8 @@ from mai.compiler.training.moved import moved_by
 from mai.compiler.training.options import Options, Result
 from mai.compiler.training.run import folder
 from mai.compiler.training.run.processes import Processes
-from mai.compiler.training.run.progress import event_writer
 from mai.compiler.training.run.stage import BLOCK, Stage, begin, ended_in
+from mai.compiler.training.run.trackers import check_trackers
 from mai.compiler.training.trainer import Trainer
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -41,8 +41,7 @@ def train(program: Program, out: Path, options: Options | None = None, told: Tol
     options = options or Options()
     if not options.resume:
         folder.make(out)
-    if options.tensorboard:
-        event_writer()
+    check_trackers(options.track)
     check_names(program, (*options.only, *options.blocks))
     chosen = [t for t in program.trainings if not options.only or t.name in options.only]
     stage = begin(out, options.weights, options.device, options.precision or _one_precision(chosen), options.resume)

@@ -23,11 +23,12 @@ class Options:
     precision: str | None = None
     data: tuple[Path, ...] = ()
     resume: bool = False
-    tensorboard: bool = False
+    track: tuple[str, ...] = ()
     quiet: bool = False
     weights: Path | None = None
     save_seconds: float = SAVE_SECONDS
     only: tuple[str, ...] = ()
+    shard: bool = False
     blocks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     debug_nan: bool = False
     sets: Mapping[str, str] = field(default_factory=dict)

@@ -13,8 +13,8 @@ from torch import Tensor
 from mai.compiler.data.rows import Rows
 from mai.compiler.ir.graph import Graph
 from mai.compiler.program import Training
-from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
+from mai.compiler.training.code import Code
 from mai.compiler.training.step_function import Module
 from mai.compiler.training.whole_part import Parts, is_affordable, is_of_all, split_at_across
 from mai.runtime.arrays import Array
@@ -34,10 +34,9 @@ class Validation:
         graph: Graph,
         examples: Mapping[str, Rows] | None,
         weights: Weights,
-        seed: int,
-        device: torch.device,
+        code: Code,
     ) -> None:
-        self.training, self.graph, self.weights, self.seed, self.device = training, graph, weights, seed, device
+        self.training, self.graph, self.weights, self.code, self.device = training, graph, weights, code, code.device
         self.examples = {} if examples is None or training.objectives[0].over else examples
 
     def __bool__(self) -> bool:
@@ -111,8 +110,7 @@ class Validation:
         return self._lowered(self._parts.whole)
 
     def _lowered(self, graph: Graph) -> Module:
-        module = lower(graph, self.weights, "Evaluation").to(self.device)
-        return Module(module, graph, None, self.seed, self.device)
+        return self.code.evaluating(self.weights, graph)
 
 
 def on_device(fields: Mapping[str, Array], device: torch.device) -> dict[str, Tensor]:

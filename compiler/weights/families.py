@@ -178,7 +178,7 @@ def _fill_what_is_one(rule: Rule, names: set[str]) -> Rule:
     spare = rule.target.numbers - asked
     if any(len({m.numbers[n] for m in marks}) > 1 for n in spare):
         return rule
-    text = MARK.sub(lambda m: str(marks[0].numbers[m[1]]) if m[1] in spare else m[0], rule.target.text)
+    text = MARK.sub(lambda m: str(marks[0].numbers[m["name"]]) if m["name"] in spare else m[0], rule.target.text)
     return replace(rule, target=Pattern(text, rule.target.span))
 
 

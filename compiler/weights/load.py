@@ -119,11 +119,18 @@ class Mistakes:
 
 
 def _assign(loading: Loading, weight: Weight, shapes: Shapes, mistakes: Mistakes) -> list[Assignment]:
-    """The rules for a parameter whose tensors are all in the file; where there is none, the initial value must be allowed."""
-    assignments, absent, keeps_initial = [], [], False
-    for rule, marks in loading.rules_of(weight.name):
+    """The rules for a parameter whose tensors are all in the file; where there is none, the initial value must be allowed.
+
+    A `= first` whose pattern says more than all others, as that of a new head beside a catch-all, is what counts.
+    """
+    assignments, absent = [], []
+    found = [*loading.rules_of(weight.name)]
+    own = max((rule.target.letters for rule, _ in found if rule.source is None), default=-1)
+    keeps_initial = own >= 0
+    if own > max((rule.target.letters for rule, _ in found if rule.source is not None), default=-1):
+        return []
+    for rule, marks in found:
         if rule.source is None:
-            keeps_initial = True
             continue
         names = tuple(chain.pattern.fill(marks) for chain in rule.source.chains)
         lacking = [(n, c) for n, c in zip(names, rule.source.chains, strict=True) if n not in shapes]

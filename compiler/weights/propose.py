@@ -222,7 +222,7 @@ def _without(shapes: Mapping[str, Shape], taken: Sequence[Group]) -> dict[str, S
 
 
 def _match(ours: Group, theirs: Group, transposed: bool, odd: bool) -> Match | None:
-    """A pair whose shapes fit and whose layers are the same but for where they count from; else None."""
+    """A pair whose shapes fit and whose layers are counted alike, `{i}` as `{i + 1}` or `{2 * i}`; else None."""
     steps = _steps(theirs.shape, ours.shape, transposed is not odd)
     if steps is None or len(ours.members) != len(theirs.members) or _offsets(ours, theirs) is None:
         return None
@@ -240,14 +240,23 @@ def _steps(there: Shape, here: Shape, transposed: bool) -> tuple[Step, ...] | No
     return (Cut((0,) * ones),) if ones > 0 and there == (1,) * ones + here else None
 
 
-def _offsets(ours: Group, theirs: Group) -> tuple[int, ...] | None:
-    """How much higher the file's layers are numbered than ours; None where they are no shifted numbers."""
+def _offsets(ours: Group, theirs: Group) -> tuple[tuple[int, int], ...] | None:
+    """How the file counts our layers, each of their numbers n as a n + b: (a, b). None where it does not count so."""
     first, second = ours.numbers, theirs.numbers
     if len(first[0]) != len(second[0]):
         return None
-    offsets = tuple(b - a for a, b in zip(first[0], second[0], strict=True))
-    shifted = [tuple(n + o for n, o in zip(numbers, offsets, strict=True)) for numbers in first]
-    return offsets if shifted == second else None
+    counts = [_count(a, b) for a, b in zip(zip(*first, strict=True), zip(*second, strict=True), strict=True)]
+    return None if None in counts else tuple(c for c in counts if c is not None)
+
+
+def _count(ours: Sequence[int], theirs: Sequence[int]) -> tuple[int, int] | None:
+    """The a and b with a n + b in `theirs` for each n of `ours`; None where there are none with a positive a."""
+    low, high = ours.index(min(ours)), ours.index(max(ours))
+    step = ours[high] - ours[low]
+    times = (theirs[high] - theirs[low]) // step if step else 1
+    plus = theirs[low] - times * ours[low]
+    fits = times > 0 and all(times * n + plus == m for n, m in zip(ours, theirs, strict=True))
+    return (times, plus) if fits else None
 
 
 def _greedy(pairs: Iterable[Match], linked: dict[str, str]) -> Iterator[Match]:
@@ -260,6 +269,9 @@ def _greedy(pairs: Iterable[Match], linked: dict[str, str]) -> Iterator[Match]:
     while left:
         counts = Counter(name for m in left for name in (m.ours.names[0], m.theirs.names[0]))
         best = max(left, key=lambda m: _score(m, linked, counts))
+        if not best.words and not _is_only(best, counts) and linked.get(best.ours.stem) != best.theirs.stem:
+            left = [m for m in left if m.words or m.ours.shape != best.ours.shape]  # A shape of several is no reason.
+            continue
         near = [m for m in left if m.ours is best.ours and m is not best and m.words > best.words - NEAR]
         near = [m for m in near if m.renamed] if best.renamed else near
         is_linked = linked.get(best.ours.stem) == best.theirs.stem
@@ -270,12 +282,17 @@ def _greedy(pairs: Iterable[Match], linked: dict[str, str]) -> Iterator[Match]:
         left = [m for m in left if matched.isdisjoint(m.ours.names) and matched.isdisjoint(m.theirs.names)]
 
 
+def _is_only(match: Match, counts: Mapping[str, int]) -> bool:
+    """Whether neither side fits anything else."""
+    return counts[match.ours.names[0]] == 1 and counts[match.theirs.names[0]] == 1
+
+
 def _score(match: Match, linked: Mapping[str, str], counts: Mapping[str, int]) -> float:
     """How much speaks for a pair: its words, its order, that nothing else fits, and that its layers are linked already.
 
     Layers linked to others speak against it. More than all of these counts that the names differ in the net alone.
     """
-    only = counts[match.ours.names[0]] == 1 and counts[match.theirs.names[0]] == 1
+    only = _is_only(match, counts)
     layer, link = linked.get(match.ours.stem), 0.0
     if layer is not None:
         link = 1.0 if layer == match.theirs.stem else -1.0
@@ -283,17 +300,16 @@ def _score(match: Match, linked: Mapping[str, str], counts: Mapping[str, int]) -
 
 
 def _pattern_texts(ours: Group, theirs: Group) -> tuple[str, str]:
-    """The patterns of both, the layers' numbers as `{i}`, and in the file as `{i}` or `{i + 1}`."""
+    """The patterns of both, the layers' numbers as `{i}`, and in the file as `{i}`, `{i + 1}` or `{2 * i}`."""
     offsets = _offsets(ours, theirs) or ()
     here = [f"{{{letter}}}" for letter, _ in zip(LETTERS, offsets, strict=False)]
-    there = [_number_mark(letter, offset) for letter, offset in zip(LETTERS, offsets, strict=False)]
+    there = [_number_mark(letter, *count) for letter, count in zip(LETTERS, offsets, strict=False)]
     return _interleave(ours.parts, here), _interleave(theirs.parts, there)
 
 
-def _number_mark(letter: str, offset: int) -> str:
-    if not offset:
-        return f"{{{letter}}}"
-    return f"{{{letter} {'+' if offset > 0 else '-'} {abs(offset)}}}"
+def _number_mark(letter: str, times: int, plus: int) -> str:
+    counted = letter if times == 1 else f"{times} * {letter}"
+    return f"{{{counted}}}" if not plus else f"{{{counted} {'+' if plus > 0 else '-'} {abs(plus)}}}"
 
 
 def _interleave(parts: Sequence[str], marks: Sequence[str]) -> str:

@@ -1,7 +1,7 @@
 """The rules of a `weights from` as data: patterns of names, and the steps that turn a tensor into a parameter.
 
 A pattern is a name in which `*` stands for any text and `{i}` for a number. On the other side of a rule `*`, in their order,
-and `{i}`, `{i + 1}` or `{i - 1}` stand for the texts and numbers that matched.
+and `{i}` stand for the texts and numbers that matched; a number may be counted on, `{i + 1}`, `{2 * i}`, `{i // 2}`, `{i % 2}`, `{2 * i - 1}`.
 """
 
 from __future__ import annotations
@@ -23,7 +23,11 @@ if TYPE_CHECKING:
 
 Tensor = TypeVar("Tensor", "Array", "torch.Tensor")
 
-MARK = re.compile(r"\*|\{[ ]*([^\W\d]\w*)[ ]*(?:([+-])[ ]*(\d{1,9})[ ]*)?\}")
+WHOLE = r"\d{1,9}"
+MARK = re.compile(
+    rf"\*|\{{ *(?:(?P<times>{WHOLE}) *\* *)?(?P<name>[^\W\d]\w*) *(?:(?P<cut>//|%) *(?P<by>{WHOLE}) *)?"
+    rf"(?:(?P<sign>[+-]) *(?P<plus>{WHOLE}) *)?\}}"
+)
 
 MAX_TEXTS, MAX_NUMBERS = 3, 6  # A pattern with many marks would take long to match.
 
@@ -40,7 +44,7 @@ class Pattern:
         parts, at, numbers = [], 0, set()
         for mark in MARK.finditer(self.text):
             parts.append(re.escape(self.text[at : mark.start()]))
-            name, at = mark[1], mark.end()
+            name, at = mark["name"], mark.end()
             if name is None:
                 parts.append("(.+)")
             elif name in numbers:
@@ -64,26 +68,25 @@ class Pattern:
         texts = iter(marks.texts)
 
         def replace(mark: re.Match[str]) -> str:
-            if mark[1] is None:
-                return next(texts)
-            change = int(mark[3] or 0)
-            return str(marks.numbers[mark[1]] + (-change if mark[2] == "-" else change))
+            return next(texts) if mark["name"] is None else str(_counted(mark, marks.numbers[mark["name"]]))
 
         return MARK.sub(replace, self.text)
 
     @property
     def numbers(self) -> set[str]:
         """The names of its numbers: `{i}` is called i."""
-        return {mark[1] for mark in MARK.finditer(self.text) if mark[1]}
+        return {mark["name"] for mark in MARK.finditer(self.text) if mark["name"]}
 
     @property
     def texts(self) -> int:
         """How many `*` it has."""
-        return sum(mark[1] is None for mark in MARK.finditer(self.text))
+        return sum(mark["name"] is None for mark in MARK.finditer(self.text))
 
     @property
     def complaint(self) -> str | None:
-        """Why it is refused: matching more marks would take too long. None where it is accepted."""
+        """Why it is refused: more marks would take too long to match, or a number is divided by 0. None where it is accepted."""
+        if any(mark["by"] and not int(mark["by"]) for mark in MARK.finditer(self.text)):
+            return "a number is not divided by 0"
         if self.texts <= MAX_TEXTS and len(self.numbers) <= MAX_NUMBERS:
             return None
         return f"a name has at most {MAX_TEXTS} `*` and {MAX_NUMBERS} numbers"
@@ -91,7 +94,21 @@ class Pattern:
     @property
     def has_offsets(self) -> bool:
         """Whether it has a number such as `{i + 1}`, which can be filled in but not matched."""
-        return any(mark[2] for mark in MARK.finditer(self.text))
+        return any(mark["times"] or mark["cut"] or mark["sign"] for mark in MARK.finditer(self.text))
+
+    @property
+    def letters(self) -> int:
+        """How many letters it has beside its marks: of two patterns of a name the one with more says more about it."""
+        return len(MARK.sub("", self.text))
+
+
+def _counted(mark: re.Match[str], number: int) -> int:
+    """What a mark such as `{2 * i + 1}` or `{i // 2}` makes of a number."""
+    number *= int(mark["times"] or 1)
+    if mark["cut"]:
+        number = number // int(mark["by"]) if mark["cut"] == "//" else number % int(mark["by"])
+    change = int(mark["plus"] or 0)
+    return number - change if mark["sign"] == "-" else number + change
 
 
 def layer_pattern(name: str) -> str:

@@ -95,6 +95,14 @@ DISTIL = {
     "hidden_dim": 48,
     "max_position_embeddings": 64,
 }
+MODERN = {
+    **ENCODER,
+    "num_hidden_layers": 3,
+    "local_attention": 4,
+    "cls_token_id": 0,
+    "sep_token_id": 1,
+    "initializer_cutoff_factor": 9.0,
+}
 LABELS = {"num_labels": 3}
 ENCODERS = {
     "bert": Model("BertModel", "BertConfig", ENCODER),
@@ -107,8 +115,27 @@ ENCODERS = {
     "xlm-roberta": Model("XLMRobertaModel", "XLMRobertaConfig", {**ENCODER, "pad_token_id": 1}),
     "distilbert": Model("DistilBertModel", "DistilBertConfig", DISTIL),
     "distilbert, classes": Model("DistilBertForSequenceClassification", "DistilBertConfig", {**DISTIL, **LABELS}),
+    "modernbert": Model("ModernBertModel", "ModernBertConfig", MODERN),
+    "modernbert, classes": Model("ModernBertForSequenceClassification", "ModernBertConfig",
+                                 {**MODERN, **LABELS, "classifier_pooling": "mean", "norm_bias": True}),
+    "modernbert, gaps": Model("ModernBertForMaskedLM", "ModernBertConfig", {**MODERN, "global_attn_every_n_layers": 2}),
     "distilbert, gaps": Model("DistilBertForMaskedLM", "DistilBertConfig", DISTIL),
 }  # fmt: skip
+
+VIT = {
+    "image_size": 32, "patch_size": 8, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
+}  # fmt: skip
+IMAGES = {
+    "vit": Model("ViTModel", "ViTConfig", VIT),
+    "vit, classes": Model(
+        "ViTForImageClassification", "ViTConfig", {**VIT, **LABELS, "qkv_bias": False, "hidden_act": "relu"}
+    ),
+}
+
+CLIP = Model("CLIPModel", "CLIPConfig", {
+    "projection_dim": 24, "vision_config": {**VIT, "hidden_act": "gelu"},
+    "text_config": {**ENCODER, "vocab_size": VOCAB, "hidden_size": 24, "eos_token_id": VOCAB - 1},
+})  # fmt: skip
 
 
 def save(model: Any, folder: Path, shard: str = "5GB", **changes: object) -> None:

@@ -97,6 +97,18 @@ def test_first_values_are_those_of_the_params_lines(make: Make) -> None:
     assert not np.array_equal(bias, load_weights(plain, None, seed=4)[0]["f.linear_2.bias"])
 
 
+def test_a_new_head_beside_a_catch_all(make: Make) -> None:
+    """Of `= first` and a rule with a tensor the one that says more of the name counts."""
+    names = [w.name for w in make(RULES, tensors()).weights.values()]
+    own = {name: torch.full(tuple(make(RULES, tensors()).weights[name].shape), 7.0) for name in names}
+    head = "f.linear_2.*"
+    rules = f'"*" = "*"\n"{head}" = first\nignore "{head}"'
+    found = load_weights(make(rules, own), None)[0]
+    assert {n for n, value in found.items() if (value == 7).all()} == {n for n in names if "linear_2" not in n}
+    other = load_weights(make('"*" = first\n"f.linear_2.*" = "f.linear_2.*"\nignore "*"', own), None)[0]
+    assert {n for n, value in other.items() if (value == 7).all()} == {n for n in names if "linear_2" in n}
+
+
 def test_shards(make: Make, tmp_path: Path) -> None:
     program, state = make(), tensors()
     whole, _ = load_weights(program, None)

@@ -103,6 +103,32 @@ def test_an_unknown_network(tmp_path: Path) -> None:
     load_weights(program, None)
 
 
+def test_layers_that_the_file_counts_otherwise(tmp_path: Path) -> None:
+    """Every other place of a sequence, from its second on."""
+    spec = "net f(x: [4]) -> [4] {\n  repeat 3 { x += silu(linear(x, 4)) }\n  return x\n}\n"
+    spec += "export g(x: [4]) -> [4] { return f(x) }\n"
+    shapes = {f"seq.{k}.{p}": (4, 4)[: 2 if p == "weight" else 1] for k in (1, 3, 5) for p in ("weight", "bias")}
+    made = written(tmp_path, shapes, spec)
+    assert '"f.repeat_1.{i}.linear_1.weight" = "seq.{2 * i + 1}.weight"' in str(made)
+    assert made.lacking == []
+    (tmp_path / "a.mai").write_text(f"{spec}{made}\n")
+    program = check(tmp_path / "a.mai").program
+    assert program is not None
+    with TensorFiles(tmp_path / "m.safetensors") as files:
+        assert np.array_equal(
+            load_weights(program, None)[0]["f.repeat_1.2.linear_1.bias"], files.read("seq.5.bias").numpy()
+        )
+
+
+def test_nothing_rather_than_nonsense(tmp_path: Path) -> None:
+    """Where only a shape that several have speaks for a tensor, there is no rule."""
+    spec = "net f(x: [4]) -> [4] {\n  param a: [4] = zeros\n  param b: [4] = zeros\n  return x * a + b\n}\n"
+    spec += "export g(x: [4]) -> [4] { return f(x) }\n"
+    made = written(tmp_path, {"q.left": (4,), "q.right": (4,)}, spec)
+    assert [w.name for w in made.lacking] == ["f.a", "f.b"]
+    assert 'ignore "q.left"  # nothing takes it: [4]' in str(made)
+
+
 def test_doubts_are_said(tmp_path: Path) -> None:
     spec = "net f(x: [4]) -> [4] { return linear(linear(x, 4, bias = false), 4, bias = false) }\n"
     spec += "export g(x: [4]) -> [4] { return f(x) }\n"

@@ -44,6 +44,7 @@ def test_patterns(text: str, name: str, marks: Marks | None) -> None:
 def test_filling() -> None:
     marks = Marks({"i": 3, "k": 1}, ("weight",))
     assert pattern("layer{i + 1}.{ i-1 }.{k}.*").fill(marks) == "layer4.2.1.weight"
+    assert pattern("{2 * i}.{i // 2}.{i%2}.{2*i-1}.{ i // 2 + 5 }.*").fill(marks) == "6.1.1.5.6.weight"
 
 
 @given(st.integers(0, 10**6), st.text("ab.", min_size=1, max_size=6))
@@ -68,6 +69,8 @@ GOOD = '"f.repeat_1.{i}.linear_1.*" = "h.{i}.*"'
         ("", "to `f.repeat_1.{i}.linear_1.weight` [4, 4] (2 of them), `f.repeat_1.{i}.linear_1.bias` [4] (2 of them)"),
         (GOOD.replace("*", "bias"), "no rule gives a value to `f.repeat_1.{i}.linear_1.weight` [4, 4]"),
         (GOOD.replace("{i}", "0"), "no rule gives a value to `f.repeat_1.1.linear_1.weight` [4, 4], `f.repeat_1.1"),
+        (GOOD.replace("repeat_1.{i}", "repeat_1.{2 * i}"), "a number is found as it stands on the left"),
+        (GOOD.replace("h.{i}", "h.{i // 0}"), "a number is not divided by 0"),
         (GOOD + '\n"f.x" = "y"', "no parameter has a name like `f.x`"),
         (GOOD.replace("h.{i}", "h.{j}"), "`{j}` is no number of the name on the left"),
         (GOOD.replace("h.{i}.*", "h.{i}"), "both names have the same `*`: 1 on the left, 0 here"),

@@ -25,7 +25,7 @@ from mai.runtime.run_folders.files import step_of as step_of
 from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import Diagnostic, MaiError
 
-TOKENIZER, TENSORBOARD = "tokenizer.json", "tensorboard"
+TOKENIZER, TENSORBOARD, WANDB = "tokenizer.json", "tensorboard", "wandb"
 BEFORE = "before"
 CLAIMS, FINDINGS = "claims", "claims.json"
 # Where the files of a run are while it makes room: still being gathered, all gathered, on their way to `BEFORE`.
@@ -147,7 +147,8 @@ def _files(folder: Path, *programs: str) -> Iterator[Path]:
     compiled = re.compile(rf"({'|'.join(map(re.escape, names))})\.\w+(\.step)?\.onnx")
     yield from (path for path in folder.glob("*.onnx") if compiled.fullmatch(path.name))
     kept = [
-        folder / name for name in (RECORD, FAILURE, METRICS, RECORDS, TOKENIZER, TENSORBOARD, CLAIMS, FINDINGS, WEIGHTS)
+        folder / name
+        for name in (RECORD, FAILURE, METRICS, RECORDS, TOKENIZER, TENSORBOARD, WANDB, CLAIMS, FINDINGS, WEIGHTS)
     ]
     yield from (path for path in [*kept, *checkpoints(folder)] if path.exists() or path.is_symlink())
 

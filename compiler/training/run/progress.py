@@ -9,12 +9,11 @@ import time
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from types import TracebackType
-from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mai.compiler.training.run.folder import TENSORBOARD
+from mai.compiler.training.run.trackers import Trackers
 from mai.runtime.files import write_atomically
 
 
@@ -24,7 +23,7 @@ class Metrics:
     Lines after the step that a run resumes from are dropped. Steps are counted through the whole run.
     """
 
-    def __init__(self, path: Path, step: int, tensorboard: bool, block: str | None = None) -> None:
+    def __init__(self, path: Path, step: int, trackers: Trackers, block: str | None = None) -> None:
         kept = []
         if path.exists():
             for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
@@ -32,7 +31,7 @@ class Metrics:
         write_atomically(path, "".join(f"{line}\n" for line in kept).encode())
         self._block: dict[str, str] = {"block": block} if block is not None else {}
         self._path, self._file = path, path.open("ab", buffering=0)
-        self._board = event_writer()(path.parent / TENSORBOARD) if tensorboard else None
+        self._trackers = trackers
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Append one line of figures to `metrics.jsonl`. Raises `OSError` where the disk is full."""
@@ -43,15 +42,12 @@ class Metrics:
             raise OSError(error.errno, error.strerror, str(self._path)) from error
         if not whole:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(self._path))
-        if self._board is not None:
-            for name, value in values.items():
-                self._board.add_scalar("/".join([*self._block.values(), name]), value, step)
+        self._trackers.log(step, {"/".join([*self._block.values(), name]): value for name, value in values.items()})
 
     def close(self) -> None:
         """Close the files."""
         self._file.close()
-        if self._board is not None:
-            self._board.close()
+        self._trackers.close()
 
 
 def _step_of(line: str) -> int:
@@ -59,18 +55,6 @@ def _step_of(line: str) -> int:
         return int(json.loads(line)["step"])
     except (ValueError, KeyError, TypeError):
         return 1 << 62
-
-
-def event_writer() -> Any:
-    """What writes events for TensorBoard. Raises `MaiError` where it is not installed."""
-    try:
-        from torch.utils.tensorboard import SummaryWriter
-    except ImportError as error:
-        from mai.spec.diagnostics import Diagnostic, MaiError
-
-        message = "TensorBoard is not installed"
-        raise MaiError([Diagnostic("data-missing", None, message, help="pip install tensorboard")]) from error
-    return SummaryWriter
 
 
 class Meter:
