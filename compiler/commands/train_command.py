@@ -64,6 +64,9 @@ def train(
     debug_nan: Annotated[
         bool, Option("--debug-nan", help="Look at every gradient, and name the operation by which one is not finite.")
     ] = False,
+    shard: Annotated[
+        bool, Option("--shard", help="Cut the weights between the processes: for models that do not fit.")
+    ] = False,
     opset: Opset = DEFAULTS.opset,
     quiet: Annotated[bool, Option("--quiet", help="No progress.")] = False,
     sets: Sets = None,
@@ -104,7 +107,7 @@ def train(
     general = _of(None, numbers)
     options = Options(
         general.get("steps"), general.get("batch"), general.get("seed"), device, precision, tuple(data or ()), resume, tuple(track or ()),
-        quiet, weights, only=tuple(only or ()), blocks=blocks, debug_nan=debug_nan, sets=parse_sets(sets),
+        quiet, weights, shard=shard, only=tuple(only or ()), blocks=blocks, debug_nan=debug_nan, sets=parse_sets(sets),
     )  # fmt: skip
     result = loop.train(program, folder, options, _say_trained)
     if not result.main:
@@ -112,7 +115,7 @@ def train(
     if result.weights is None:
         command = resume_command(
             file, folder, set=sets, steps=steps, batch=batch, seed=seed, device=device, precision=precision, data=data,
-            weights=weights, only=only, track=track, opset=None if opset == DEFAULTS.opset else opset, quiet=quiet,
+            weights=weights, only=only, track=track, shard=shard, opset=None if opset == DEFAULTS.opset else opset, quiet=quiet,
         )  # fmt: skip
         of = f" of {result.block}" if result.block else ""
         echo(f"stopped at step {result.steps:,}{of}; nothing is lost. Go on with: {command}", err=True)

@@ -109,7 +109,7 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
         is_short = count is not None and count < 2 * BLOCK
         if is_short or not self._of_codes.isdisjoint(node.regions[0].walk()):
             return plain_loop(self, node)
-        blocks = find_recurrence(self.graph, node, BLOCK)
+        blocks = find_recurrence(self.graph, node, BLOCK, products=True)
         return plain_loop(self, node) if blocks is None else BlockedLoop(self, node, blocks).results()
 
     def typed(self, value: Value, name: str = "") -> ir.Value:

@@ -16,7 +16,8 @@ from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.loops import GOING, rows_of
-from mai.compiler.passes.loops.long_axes import is_turned, turned, turned_type
+from mai.compiler.onnx.outer_products import Chunk
+from mai.compiler.passes.loops.long_axes import turned, turned_places, turned_type
 from mai.compiler.passes.loops.recurrence import Recurrence, Update
 
 if TYPE_CHECKING:
@@ -32,7 +33,8 @@ class BlockedLoop:
     def __init__(self, walk: OnnxInterpreter, node: Node, blocks: Recurrence) -> None:
         self.walk, self.op, self.node, self.blocks = walk, walk.op, node, turned(blocks, node)
         self.states = node.regions[0].inputs[1:]
-        self.types = [turned_type(v.type) if is_turned(v.type) else v.type for v in self.states]
+        self.places = turned_places(blocks, node)
+        self.types = [turned_type(v.type) if i in self.places else v.type for i, v in enumerate(self.states)]
         self.kept = node.regions[0].outputs[len(self.states) :]
         self.read = {v for region in self._regions() for v in _read_in(region)}
 
@@ -116,7 +118,8 @@ class BlockedLoop:
 
     def _turned(self, states: list[ir.Value]) -> list[ir.Value]:
         """States as blocks have them, or those of blocks as they are outside."""
-        return [self._swapped(x, v.type) if is_turned(v.type) else x for x, v in zip(states, self.states, strict=True)]
+        pairs = enumerate(zip(states, self.states, strict=True))
+        return [self._swapped(x, v.type) if i in self.places else x for i, (x, v) in pairs]
 
     def _swapped(self, x: ir.Value, state: Type) -> ir.Value:
         rank = len(state.physical)
@@ -138,7 +141,16 @@ class BlockedLoop:
         walk, last = self.walk, list(first)
         for update in self.blocks.updates:
             walk.nodes(update.region.nodes)
-            last[update.place] = self._scanned(update, first[update.place])
+            last[update.place] = self._after(update, first[update.place])
+        return last
+
+    def _after(self, update: Update, first: ir.Value) -> ir.Value:
+        """A state after a block; what its turns give is known from then on."""
+        if update.reading is None:
+            return self._scanned(update, first)
+        chunk = Chunk(self.walk, self.types[update.place], self.blocks.steps)
+        read, last = chunk.results(update.region.outputs, first, update.reading)
+        self.walk.bind(update.gives[0], read)
         return last
 
     def _scanned(self, update: Update, first: ir.Value) -> ir.Value:

@@ -28,6 +28,12 @@ def is_turned(state: Type) -> bool:
     return len(last) == 2 and all(isinstance(size, int) for size in last) and last[1] < last[0]  # type: ignore[operator]
 
 
+def turned_places(blocks: Recurrence, loop: Node) -> frozenset[int]:
+    """The states that are kept so; one that is never made, a sum of outer products, is not."""
+    made = (update.place for update in blocks.updates if update.reading is None)
+    return frozenset(place for place in made if is_turned(loop.inputs[1 + place].type))
+
+
 def turned_type(state: Type) -> Type:
     """The type of a state whose last two axes have changed places."""
     *rest, d, m = state.shape
@@ -35,12 +41,13 @@ def turned_type(state: Type) -> Type:
 
 
 def turned(blocks: Recurrence, loop: Node) -> Recurrence:
-    """The blocks with all states turned for which `is_turned` holds, from what a block begins with to what it ends with."""
+    """The blocks with all states turned of `turned_places`, from what a block begins with to what it ends with."""
     known: dict[Value, Value] = {}
+    places = turned_places(blocks, loop)
     inputs = [blocks.turns, *(row.value for row in blocks.rows)]
     updates = []
     for update in blocks.updates:
-        is_long = is_turned(loop.inputs[1 + update.place].type)
+        is_long = update.place in places
         region = _Turning(update.region, inputs, known).region(update.region.outputs, is_long)
         gives = tuple(Value(turned_type(v.type), v.name) if is_long else v for v in update.gives)
         known.update(zip(update.gives, gives, strict=True) if is_long else ())
