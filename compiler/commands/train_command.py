@@ -71,7 +71,18 @@ def train(
     quiet: Annotated[bool, Option("--quiet", help="No progress.")] = False,
     sets: Sets = None,
 ) -> None:
-    """Train a file, then compile its exports: mai train moons_flow.mai --out runs/moons"""
+    """Train a file, then compile its exports: mai train moons_flow.mai --out runs/moons
+
+    The run's folder has checkpoints, figures in metrics.jsonl, the weights, and a .onnx for each export. Ctrl-C stops well: nothing is lost.
+
+    mai train titanic.mai --resume               go on where it stopped, bit for bit
+
+    mai train titanic.mai --set width=64 --seed 1 --steps 500 --out runs/wide
+
+    mai train titanic.mai --data more.csv --track tensorboard
+
+    Afterwards: mai eval runs/titanic says how good it is, mai predict uses it on a table, mai draw runs/titanic --out curves.png shows how it learnt, mai runs compares runs, and mai sweep makes many.
+    """
     program = program_of(file, sets, data)
     folder = out or Path("runs") / program.name
     compiling = compile_options(lambda: CompileOptions(opset=opset))
