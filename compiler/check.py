@@ -48,11 +48,16 @@ def check_all(path: Path, sets: Mapping[str, str] | None = None, texts: Mapping[
     """The same, with what training and compiling would say, and warnings. `texts` are read in the place of files, by path."""
 
     def look(others: Mapping[str, Source]) -> Checked:
-        checked = _elaborated(path, sets or {}, {**texts, **others})
-        more = ahead(checked.program) if checked.program is not None else []
-        return replace(checked, diagnostics=checked.diagnostics + more)
+        return look_at(path, sets, {**texts, **others})
 
     return with_edits(look({}), look)
+
+
+def look_at(path: Path, sets: Mapping[str, str] | None = None, texts: Mapping[str, Source] = NO_TEXTS) -> Checked:
+    """The same, without trying the edits of what is wrong."""
+    checked = _elaborated(path, sets or {}, texts)
+    more = ahead(checked.program) if checked.program is not None else []
+    return replace(checked, diagnostics=checked.diagnostics + more)
 
 
 def check_text(path: Path, text: str, sets: Mapping[str, str] | None = None) -> Checked:

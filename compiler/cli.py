@@ -16,6 +16,7 @@ VERBS = {
         "predict": "predict_command:predict",
         "explain": "explain_command:explain",
         "data": "data_command:data",
+        "lsp": "lsp_command:lsp",
         "new": "new_command:new",
         "import": "import_command:import_",
         "weights list": "weights_command:list_weights",

@@ -10,6 +10,7 @@ import pytest
 from benchmarks.gallery import __main__ as gallery
 from benchmarks.gallery.page import quoted, write_page
 from benchmarks.gallery.rows import ROWS, Row, Shot
+from benchmarks.twins.__main__ import TWINS
 
 ROOT = Path(__file__).parents[1]
 EXAMPLES = sorted((ROOT / "examples").glob("*.mai"))
@@ -32,6 +33,16 @@ def test_pictures_are_small_and_each_has_its_command() -> None:
     assert sum(p.stat().st_size for p in PICTURES.iterdir()) < 3_000_000
     for name, told in made.items():
         assert told["commands"][-1].endswith(f"--out examples/pictures/{name}")
+
+
+def test_twins_have_their_figures() -> None:
+    """Every twin was trained, and its example comes as near as it, but for luck."""
+    kept = gallery.twins()
+    assert set(kept) == {twin.example for twin in TWINS} <= {row.name for row in ROWS}
+    page = (ROOT / "examples" / "README.md").read_text(encoding="utf-8")
+    for told in kept.values():
+        assert f"The {told['says']}: {told['mai']:.3g};" in page
+        assert 0.4 < told["mai"] / told["torch"] < 2.5
 
 
 def test_what_is_trained_is_not_trained_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -100,4 +111,9 @@ def test_the_page_quotes_whole_declarations(tmp_path: Path) -> None:
     row = Row("a", "A", "x = x", "It is.", (shot,))
     write_page(tmp_path, [row], {"a.png": {"training": ["train a"], "commands": ["run a"], "steps": 1200}})
     page = (tmp_path / "README.md").read_text()
+    write_page(tmp_path, [row], {}, {"a": {"says": "error", "mai": 0.0123, "torch": 0.5}})
+    assert (
+        "The error: 0.0123; written by hand in torch and trained on the same data, 0.5."
+        in (tmp_path / "README.md").read_text()
+    )
     assert "$$x = x$$" in page and "Trained for 1,200 steps." in page and "mai train a\nmai run a\n" in page

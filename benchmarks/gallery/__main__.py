@@ -20,12 +20,14 @@ from safetensors import safe_open
 
 from benchmarks.gallery.page import write_page
 from benchmarks.gallery.rows import ROWS, Row, Shot
+from benchmarks.measure import RESULTS
 from benchmarks.runs import GALLERY as RUNS
 from benchmarks.runs import ROOT, STAMP, digest, is_done, stamp
 from mai.compiler.training.run.folder import checkpoints
 
 EXAMPLES, PICTURES = Path("examples"), Path("examples/pictures")
 QUICK = RUNS / "quick"
+TWINS = RESULTS / "twins.json"
 KEPT = ROOT / PICTURES / "made.json"  # By file: the command that made it, and how long the spec was trained.
 
 
@@ -42,7 +44,7 @@ def main(words: list[str]) -> int:
         return 2
     failed = []
     if "--page" in words:
-        write_page(ROOT / EXAMPLES, here(), kept())
+        write_page(ROOT / EXAMPLES, here(), kept(), twins())
         return 0
     for row in here():
         if wanted and row.name not in wanted:
@@ -55,13 +57,18 @@ def main(words: list[str]) -> int:
             new = {}
         made = kept() | new
         KEPT.write_text(json.dumps(dict(sorted(made.items())), indent=1) + "\n", encoding="utf-8")
-        write_page(ROOT / EXAMPLES, here(), made)
+        write_page(ROOT / EXAMPLES, here(), made, twins())
     return 1 if failed else 0
 
 
 def kept() -> dict[str, dict[str, Any]]:
     """What is known of the pictures that were made before."""
     return dict(json.loads(KEPT.read_text(encoding="utf-8"))) if KEPT.exists() else {}
+
+
+def twins() -> dict[str, dict[str, Any]]:
+    """What `python -m benchmarks.twins` has measured."""
+    return dict(json.loads(TWINS.read_text(encoding="utf-8"))) if TWINS.exists() else {}
 
 
 def here() -> list[Row]:

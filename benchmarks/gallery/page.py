@@ -15,14 +15,16 @@ lines of the spec that say it, and what the compiled file makes. Each picture is
 `make gallery` trains all of them and makes this page.
 """
 Made = Mapping[str, Mapping[str, Any]]
+NONE: Made = {}
 
 
-def write_page(folder: Path, rows: Sequence[Row], made: Made) -> None:
-    parts = [HEAD, *(_section(folder, row, made) for row in rows)]
+def write_page(folder: Path, rows: Sequence[Row], made: Made, twins: Made = NONE) -> None:
+    """Write the page; `twins` are the figures of examples beside those of torch by hand."""
+    parts = [HEAD, *(_section(folder, row, made, twins.get(row.name)) for row in rows)]
     (folder / "README.md").write_text("\n".join(parts), encoding="utf-8")
 
 
-def _section(folder: Path, row: Row, made: Made) -> str:
+def _section(folder: Path, row: Row, made: Made, twin: Mapping[str, Any] | None) -> str:
     spec = (folder / f"{row.name}.mai").read_text(encoding="utf-8")
     shots = [shot for shot in row.shots if shot.file in made]
     steps = made[shots[0].file]["steps"] if shots else None
@@ -33,12 +35,20 @@ def _section(folder: Path, row: Row, made: Made) -> str:
     lines = [
         f"## {row.title}\n",
         f"$${row.equation}$$\n",
-        f"{row.says}{trained}\n",
+        f"{row.says}{trained}{_beside(twin)}\n",
         f"<table><tr><td>\n\n[{row.name}.mai]({row.name}.mai)\n\n```\n{quoted(spec, row.shows)}\n```\n\n</td><td>\n",
         f"{pictures}\n",
         "</td></tr></table>\n",
     ]
     return "\n".join(lines) + ("\n```sh\n" + "\n".join(commands) + "\n```\n" if commands else "")
+
+
+def _beside(twin: Mapping[str, Any] | None) -> str:
+    """The figure of an example, and that of torch by hand."""
+    if twin is None:
+        return ""
+    figures = f"{twin['mai']:.3g}; written by hand in torch and trained on the same data, {twin['torch']:.3g}"
+    return f" The {twin['says']}: {figures}."
 
 
 def _shown(folder: Path, shot: Shot) -> str:

@@ -108,6 +108,26 @@ ROWS = (
         150,
     ),
     Row(
+        "fourier_operator",
+        "An operator on functions",
+        r"h \leftarrow \sigma\big(\mathcal F^{-1}(R \cdot \mathcal F h) + W h\big)",
+        "Products of the lowest frequencies (Li et al. 2021): what waves become by Burgers' equation, at any resolution. Waves that it has "
+        "not seen, half a second later.",
+        (Shot("fourier_operator.png", "run {solve_to_one} a=@examples/waves.npy --out {out}"),),
+        200,
+        shows=("layer spectral", "net operator"),
+    ),
+    Row(
+        "gaussian_process",
+        "A Gaussian process",
+        r"\min_\theta\; \tfrac12\, y^\top K_\theta^{-1} y + \tfrac12 \log\det K_\theta",
+        "The kernel of functions, learned by their likelihood (Rasmussen and Williams 2006). Functions through four known values, drawn "
+        "from what is left open.",
+        (Shot("gaussian_process.png", "run {functions_through} --batch 25 --seed 0 --out {out}"),),
+        200,
+        shows=("layer factor", "train"),
+    ),
+    Row(
         "solvers",
         "Solvers, and what theory says of them",
         r"\frac{dx}{ds} = f(x, s), \qquad \|x_n - x(s)\| = O(n^{-p}), \qquad dX = f\,ds + g\,dW",
@@ -165,6 +185,15 @@ ROWS = (
         500,
         ("compile examples/moons_flow.mai --weights runs/gallery/moons_flow --export path --out runs/moons_flow",),
         shows=("data", "train"),
+    ),
+    Row(
+        "mean_flow",
+        "Average velocities: one step",
+        r"u(z_t, r, t) = \frac1{t - r} \int_r^t v(z_s, s)\,ds, \qquad u = v - (t - r)\,\big(v\,\partial_z u + \partial_t u\big)",
+        "A net that says how far a whole way goes, by a derivative of itself along the path (Geng et al. 2025): samples in one step.",
+        (sampled("mean_flow"),),
+        400,
+        shows=("train", "export sample"),
     ),
     Row(
         "normalizing_flow",

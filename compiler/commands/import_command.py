@@ -33,4 +33,5 @@ def import_(
         echo(f"not read: {', '.join(map(visible_line, imported.unread))}", err=True)
     if imported.longest is not None:
         echo(f"note: sentence-transformers cuts texts after {imported.longest} tokens; here none is cut", err=True)
-    echo(f"next: mai compile {spec}")
+    weights = f" --weights {folder}" if imported.is_linked else ""
+    echo(f"next: mai compile {spec}{weights}")

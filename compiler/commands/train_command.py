@@ -64,11 +64,25 @@ def train(
     debug_nan: Annotated[
         bool, Option("--debug-nan", help="Look at every gradient, and name the operation by which one is not finite.")
     ] = False,
+    shard: Annotated[
+        bool, Option("--shard", help="Cut the weights between the processes: for models that do not fit.")
+    ] = False,
     opset: Opset = DEFAULTS.opset,
     quiet: Annotated[bool, Option("--quiet", help="No progress.")] = False,
     sets: Sets = None,
 ) -> None:
-    """Train a file, then compile its exports: mai train moons_flow.mai --out runs/moons"""
+    """Train a file, then compile its exports: mai train moons_flow.mai --out runs/moons
+
+    The run's folder has checkpoints, figures in metrics.jsonl, the weights, and a .onnx for each export. Ctrl-C stops well: nothing is lost.
+
+    mai train titanic.mai --resume               go on where it stopped, bit for bit
+
+    mai train titanic.mai --set width=64 --seed 1 --steps 500 --out runs/wide
+
+    mai train titanic.mai --data more.csv --track tensorboard
+
+    Afterwards: mai eval runs/titanic says how good it is, mai predict uses it on a table, mai draw runs/titanic --out curves.png shows how it learnt, mai runs compares runs, and mai sweep makes many.
+    """
     program = program_of(file, sets, data)
     folder = out or Path("runs") / program.name
     compiling = compile_options(lambda: CompileOptions(opset=opset))
@@ -93,7 +107,7 @@ def train(
     general = _of(None, numbers)
     options = Options(
         general.get("steps"), general.get("batch"), general.get("seed"), device, precision, tuple(data or ()), resume, tuple(track or ()),
-        quiet, weights, only=tuple(only or ()), blocks=blocks, debug_nan=debug_nan, sets=parse_sets(sets),
+        quiet, weights, shard=shard, only=tuple(only or ()), blocks=blocks, debug_nan=debug_nan, sets=parse_sets(sets),
     )  # fmt: skip
     result = loop.train(program, folder, options, _say_trained)
     if not result.main:
@@ -101,7 +115,7 @@ def train(
     if result.weights is None:
         command = resume_command(
             file, folder, set=sets, steps=steps, batch=batch, seed=seed, device=device, precision=precision, data=data,
-            weights=weights, only=only, track=track, opset=None if opset == DEFAULTS.opset else opset, quiet=quiet,
+            weights=weights, only=only, track=track, shard=shard, opset=None if opset == DEFAULTS.opset else opset, quiet=quiet,
         )  # fmt: skip
         of = f" of {result.block}" if result.block else ""
         echo(f"stopped at step {result.steps:,}{of}; nothing is lost. Go on with: {command}", err=True)

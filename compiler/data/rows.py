@@ -306,7 +306,17 @@ def limits(rows: Rows) -> tuple[float, float]:
     """The least and the largest of all numbers; (nan, nan) where one of them is not a number."""
     if isinstance(rows, Limited) and rows.limits is not None:
         return rows.limits
-    pairs = [(block.min(), block.max()) for block in blocks(rows) if block.size]
+    return limits_of(rows)
+
+
+def limits_of(rows: Rows, chosen: Array | None = None) -> tuple[float, float]:
+    """The same, of rows that are looked at one by one: all, or those `chosen`, bool [n]."""
+    pairs, begin = [], 0
+    for block in blocks(rows):
+        some = block if chosen is None else block[chosen[begin : begin + len(block)]]
+        begin += len(block)
+        if some.size:
+            pairs.append((some.min(), some.max()))
     if not pairs:
         return 0, 0
     return float(np.min([low for low, _ in pairs])), float(np.max([high for _, high in pairs]))

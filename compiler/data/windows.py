@@ -8,32 +8,50 @@ from math import prod
 import numpy as np
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.rows import Column, Columns, Key, Rows, Words, choose
+from mai.compiler.data.rows import Column, Columns, FieldRows, Key, Limited, Rows, Words, choose, limits_of
 from mai.compiler.data.source_kinds import Finite
 from mai.compiler.data.sources.series import NEXT, Series
 from mai.compiler.data.splits import HELD_OUT, GroupSplit, Parts
-from mai.compiler.data.tables.convert import read_tables
+from mai.compiler.data.tables.convert import KEY, read_tables
 from mai.compiler.data.tables.files import TableFile
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
 
+DAY = (
+    24 * 3600 * 1e6
+)  # Of microseconds, as dates are read here: in 32 bits a day since 1970 has parts of three minutes.
 LONG = 1.5  # A step of time that is longer than the usual one by so much is a gap.
 TRAIN, HELD, TEST = range(3)
 
 
-class Windows:
-    """Windows of other rows, [n, length, ...]: each begins at the row that `starts` names, whole [n]."""
+class Windows(Limited):
+    """Windows of other rows, [n, length, ...]: each begins at the row that `starts` names, whole [n].
+
+    What is known of the numbers is known of the rows, each of which is in many windows. Of a file a window is read at once.
+    """
 
     def __init__(self, rows: Rows, starts: Array, length: int) -> None:
         self.rows, self.starts, self.length = rows, starts, length
         self.shape, self.dtype = (len(starts), length, *rows.shape[1:]), rows.dtype
+        self.limits = limits_of(rows, _covered(len(rows), starts, length))
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def __getitem__(self, key: Key, /) -> Array:
-        numbers = self.starts[key][:, None] + np.arange(self.length)
+        starts = self.starts[key]
+        if isinstance(self.rows, FieldRows):
+            windows = [self.rows[slice(start, start + self.length)] for start in starts.tolist()]
+            return np.stack(windows) if windows else np.empty((0, *self.shape[1:]), self.dtype)
+        numbers = starts[:, None] + np.arange(self.length)
         return self.rows[numbers.reshape(-1)].reshape(*numbers.shape, *self.rows.shape[1:])
+
+
+def _covered(count: int, starts: Array, length: int) -> Array:
+    """Which of so many rows are in a window."""
+    steps = np.bincount(starts, minlength=count + 1) - np.bincount(starts + length, minlength=count + 1)
+    covered: Array = np.cumsum(steps[:count]) > 0
+    return covered
 
 
 def read_windows(series: Series, tables: Sequence[TableFile], fields: Mapping[str, Type] | None) -> Finite:
@@ -44,7 +62,8 @@ def read_windows(series: Series, tables: Sequence[TableFile], fields: Mapping[st
     """
     columns, notes = _columns(series, tables, fields)
     count = len(_rows(next(iter(columns.values()))))
-    times = None if series.time is None else _numbers(columns[series.time])
+    times = None if series.time is None else _numbers(columns[KEY])
+    columns = {name: column for name, column in columns.items() if name != KEY}
     groups = (
         np.zeros(count, np.int64)
         if series.group is None
@@ -57,7 +76,8 @@ def read_windows(series: Series, tables: Sequence[TableFile], fields: Mapping[st
     starts, short = _starts(groups, length, series.stride)
     if short:
         more.append(f"{short:,} of {len(np.unique(groups)):,} series are shorter than {length} rows, and are left out")
-    sorted_ = {name: _change(column, lambda rows: choose(rows, order)) for name, column in columns.items()}
+    is_sorted = bool((np.diff(order) > 0).all())
+    sorted_ = columns if is_sorted else {n: _change(c, lambda rows: choose(rows, order)) for n, c in columns.items()}
     if series.missing == "drop":
         starts, gone = _whole(sorted_, starts, length)
         more += [f"{gone:,} windows lack a value, and are left out"] if gone else []
@@ -87,11 +107,12 @@ def _columns(
     wanted = None
     if fields is not None:
         wanted = {_base(name): Type(type_.dtype, classes=type_.classes) for name, type_ in fields.items()}
-        for name, dtype in ((series.time, DType.REAL), (series.group, DType.INT)):
-            if name is not None:
-                wanted.setdefault(name, Type(dtype))
+        if series.group is not None:
+            wanted.setdefault(series.group, Type(DType.INT))
+    if series.time is not None and series.time not in tables[0].columns:
+        raise bad(f"the data has no `{series.time}`; it has {', '.join(tables[0].columns)}")
     missing = "keep" if series.missing == "drop" else series.missing
-    columns, notes = read_tables(tables, wanted, missing=missing)
+    columns, notes = read_tables(tables, wanted, series.time, of_time=True, missing=missing)
     return columns, tuple(notes)
 
 
@@ -129,7 +150,8 @@ def _gaps(series: Series, times: Array | None, groups: Array) -> list[str]:
     """What is to be said of steps of time that are longer than usual."""
     if times is None or len(times) < 3:
         return []
-    steps = np.diff(times.astype(float))[np.diff(groups) == 0]
+    unit = DAY if times.dtype.kind == "i" else 1.0
+    steps = np.diff(times.astype(float))[np.diff(groups) == 0] / unit
     usual = float(np.median(steps)) if len(steps) else 0.0
     long = int((steps > LONG * usual).sum())
     return (

@@ -6,6 +6,7 @@ from collections.abc import Callable, MutableMapping
 from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
+from mai.compiler.elaborate.sightings import see
 from mai.compiler.ir.graph import Follows, Initial, Value, Weight
 from mai.compiler.ir.sizes import Dim, Size
 from mai.spec import ast
@@ -150,6 +151,7 @@ class Environment:
         """Give a name its meaning here, and remember where it was given."""
         self.names[name.id] = value
         self.where[name.id] = name.span
+        see(name.span, value)
 
     def child(self) -> Environment:
         """A copy, for a body whose assignments must not leak."""

@@ -202,6 +202,7 @@ def values_in_words(subject: Subject, examples: WholeFiles, place: int) -> Itera
         if value.ndim == 0 and labels and trained[field].dtype is DType.INT:
             yield field, labels[int(value)] if 0 <= int(value) < len(labels) else "(missing or not known)"
         elif value.size <= 4:
-            yield field, ", ".join(f"{number:.4g}" for number in value.reshape(-1).tolist())
+            numbers = value.reshape(-1).tolist()
+            yield field, ", ".join(f"{number:.4g}" if number == number else "(missing)" for number in numbers)
         else:
             yield field, f"{list(value.shape)} numbers"

@@ -62,20 +62,26 @@ def read_settings(record: Record, content: Mapping[str, object], file: str, igno
     mistakes: list[Diagnostic] = []
     for written, value in _leaves(content):
         name = names.get(written, written)
-        if written in ignored or _changes_nothing(record, name):
+        meanings = record.get("words", {}).get(name, {})
+        if written in ignored or _changes_nothing(record, name) or (meanings and value is None):
             continue
         complaint = _complaint(record, name, value)
-        if complaint is None and said.setdefault(name, value) != value:
+        if complaint is None and said.setdefault(name, meaning := _meaning(meanings, value)) != meaning:
             complaint = f"is {json.dumps(value)[:60]}, which another field says otherwise"
         if complaint is None:
             settings[name] = False if value is None else value
         else:
-            help = f"`--ignore {written}` if it changes no result"
+            help = None if name in settings else f"`--ignore {written}` if it changes no result"
             mistakes.append(Diagnostic("config-unknown", None, f"{file}: `{written}` {complaint}", help=help))
     if mistakes:
         raise MaiError(mistakes)
     words = record.get("words", {})
     return settings | {name: words[name][settings[name]] for name in words}
+
+
+def _meaning(words: Mapping[str, object], value: object) -> object:
+    """What a word means; of anything else itself."""
+    return words.get(value, value) if isinstance(value, str) else value
 
 
 def _leaves(content: Mapping[str, object], before: str = "") -> Iterator[tuple[str, object]]:
@@ -88,7 +94,10 @@ def _leaves(content: Mapping[str, object], before: str = "") -> Iterator[tuple[s
 
 
 def _changes_nothing(record: Record, name: str) -> bool:
-    return any(fnmatchcase(name, pattern) for pattern in record.get("nothing", ()))
+    """Whether a field is one of those, or one of a config inside: `text_config.use_cache`."""
+    head, _, rest = name.partition(".")
+    names = (name, rest) if head.endswith("_config") else (name,)
+    return any(fnmatchcase(n, pattern) for n in names for pattern in record.get("nothing", ()))
 
 
 def _complaint(record: Record, name: str, value: object) -> str | None:

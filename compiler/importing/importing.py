@@ -22,6 +22,7 @@ from mai.compiler.weights.tensor_files import TensorFiles
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.family_records import Record, family_records
+from mai.spec.formatting.lines import format_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +36,7 @@ class Imported:
         numbers: how many the parameters have together.
         unread: files of the folder that nothing reads.
         longest: after how many tokens the reference would cut a text; None where it does not.
+        is_linked: whether the weights lie elsewhere, behind a link, as in a hub's cache.
     """
 
     text: str
@@ -43,6 +45,7 @@ class Imported:
     numbers: int
     unread: tuple[str, ...]
     longest: int | None
+    is_linked: bool
 
 
 def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Imported:
@@ -62,7 +65,9 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
     text = _declarations(record, architecture, folder, out, settings)
     text, program = _with_rules(text, record, numbers_of(record, settings), folder, out)
     numbers = sum(math.prod(w.shape) for w in program.weights.values())
-    return Imported(text, record["title"], tuple(program.exports), numbers, folder.unread, longest(path))
+    is_linked = not folder.weights.resolve().is_relative_to(out.parent.resolve())
+    exports = tuple(program.exports)
+    return Imported(text, record["title"], exports, numbers, folder.unread, longest(path), is_linked)
 
 
 def _family(folder: ModelFolder) -> tuple[str, str]:
@@ -161,7 +166,7 @@ def _with_rules(
         weights = named_by_rules(program.weights)
         family = family_of(record["rules"], numbers)
         proposal = propose_of_family(place.as_posix(), weights, files.shapes, family)
-        text = f"{text}\n{proposal}\n"
+        text = format_text(f"{text}\n{proposal}\n")
         program = _checked(out, text)
         assert program.loading is not None
         plan_assignments(program.loading, weights, files.shapes)

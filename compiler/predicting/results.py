@@ -130,10 +130,13 @@ def _csv(stream: IO[bytes], separator: str = ",") -> Iterator[Write]:
 
 def _without_empty(table: pa.Table) -> pa.Table:
     """Texts without a letter as nothing at all, which a csv file does not put in quotes."""
-    columns = [
-        pc.if_else(pc.equal(c, ""), pa.scalar(None, c.type), c) if c.type == pa.string() else c for c in table.columns
-    ]
+    columns = [_empty_as_nothing(c.combine_chunks()) if c.type == pa.string() else c for c in table.columns]
     return pa.table(columns, names=table.column_names)
+
+
+def _empty_as_nothing(texts: pa.Array) -> pa.Array:
+    """By a mask: Arrow's `if_else` reads part of a longer array past its end, up to version 22 at least."""
+    return pc.replace_with_mask(texts, pc.equal(texts, "").fill_null(False), pa.scalar(None, texts.type))
 
 
 def _tsv(stream: IO[bytes]) -> Any:

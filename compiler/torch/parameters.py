@@ -12,6 +12,7 @@ from torch import nn
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import COMPUTED, Weight
 from mai.compiler.passes import forms
+from mai.compiler.torch.parts import whole
 from mai.runtime.arrays import Array
 
 
@@ -59,6 +60,11 @@ class Weights(nn.Module):
         """The trained weights that a rule chooses, by name."""
         return {name: p for name, p in self.named_parameters() if moves(self.weights[name])}
 
+    def replace(self, name: str, parameter: nn.Parameter) -> None:
+        """Put another parameter in the place of a trained weight."""
+        *path, last = name.split(".")
+        self._owner(path)._parameters[last] = parameter
+
     def write(self, states: Mapping[str, torch.Tensor]) -> None:
         """New values of states, by name; each has the state's shape."""
         buffers = dict(self.named_buffers()) if states else {}
@@ -97,11 +103,11 @@ class Weights(nn.Module):
         state = self.state_dict()
         for weight in moving:
             assert weight.follows is not None
-            state[weight.name].lerp_(state[weight.follows.source], 1 - weight.follows.keep)
+            state[weight.name].lerp_(whole(state[weight.follows.source]), 1 - weight.follows.keep)
 
     def numpy(self) -> dict[str, Array]:
         """A copy of every weight as a numpy array, by name."""
-        return {name: tensor.detach().cpu().numpy().copy() for name, tensor in self.state_dict().items()}
+        return {name: whole(tensor).detach().cpu().numpy().copy() for name, tensor in self.state_dict().items()}
 
 
 def first_value(weight: Weight, seed: int) -> Array:

@@ -39,9 +39,12 @@ class Turn(torch.nn.Module):
     def __init__(self, body: Code, group: str, again: bool) -> None:
         super().__init__()
         self.body, self.group, self.again = body, group, again
+        self.around: Callable[..., tuple[Tensor, ...]] | None = None
 
     def forward(self, *arguments: Tensor) -> tuple[Tensor, ...]:
-        """What the turn gives."""
+        """What the turn gives; `around` runs it where its weights are in parts."""
+        if self.around is not None:
+            return self.around(*arguments)
         return computed_again(self.body, *arguments) if self.again else self.body(*arguments)
 
 
@@ -62,6 +65,12 @@ def groups_of(graph: Graph) -> dict[str, str]:
     """The turn that each weight of a prepared graph is of: `f.repeat_1.3` of `f.repeat_1.3.linear_1.weight`; the outermost."""
     found = {name: OUTERMOST_TURN.match(name) for name in graph.weights}
     return {name: match.group() for name, match in found.items() if match is not None}
+
+
+def loose(graph: Graph, groups: Mapping[str, str]) -> set[str]:
+    """The turns whose weights are read together with those of others."""
+    read = [set(_groups_read(node, groups)) for node in graph.nodes if not is_leaf(node)]
+    return {group for each in read if len(each) > 1 for group in each if group is not None}
 
 
 def keeps_state(region: Region) -> bool:
@@ -98,7 +107,7 @@ def _readers(nodes: Sequence[Node], groups: Mapping[str, str]) -> list[Run]:
     """Where the weights of each turn are read: from the first reader to the last before another turn's."""
     found: list[Run] = []
     for place, node in enumerate(nodes):
-        read = set(_groups_read(node, groups)) if not is_leaf(node) else set()
+        read: set[str | None] = set() if is_leaf(node) else set(_groups_read(node, groups))
         if not read:
             continue
         group = read.pop() if len(read) == 1 else None
@@ -109,11 +118,12 @@ def _readers(nodes: Sequence[Node], groups: Mapping[str, str]) -> list[Run]:
     return found
 
 
-def _groups_read(node: Node, groups: Mapping[str, str]) -> Iterator[str]:
+def _groups_read(node: Node, groups: Mapping[str, str]) -> Iterator[str | None]:
+    """The turns of the weights that a node reads; None for a weight of no turn."""
     inside = (inner for region in node.regions for inner in region.walk())
     for each in (*(v.producer for v in node.inputs), *inside):
-        if each is not None and each.op is WeightOf and WeightOf.of(each).weight in groups:
-            yield groups[WeightOf.of(each).weight]
+        if each is not None and each.op is WeightOf:
+            yield groups.get(WeightOf.of(each).weight)
 
 
 def _meet(found: Sequence[Run], crossing: Sequence[int]) -> list[Run]:

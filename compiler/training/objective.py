@@ -13,6 +13,7 @@ from torch import Tensor
 from mai.compiler import program
 from mai.compiler.program import Training
 from mai.compiler.torch.parameters import Weights
+from mai.compiler.torch.parts import is_in_parts
 from mai.compiler.training.moved import nothing_moves
 from mai.compiler.training.optimizer import make_optimizer
 from mai.compiler.training.step_function import Module
@@ -36,7 +37,13 @@ class Objective:
     """
 
     def __init__(
-        self, training: Training, written: program.Objective, weights: Weights, modules: MakeModules, processes: int = 1
+        self,
+        training: Training,
+        written: program.Objective,
+        weights: Weights,
+        modules: MakeModules,
+        processes: int = 1,
+        sharded: bool = False,
     ) -> None:
         self.written, self.block = written, training.name
         steady = [o for o in training.objectives if o.every == 1] or list(training.objectives)
@@ -47,12 +54,19 @@ class Objective:
         outputs = [written.output, *(u.output for u in updates)]
         self.modules = modules(outputs)
         self.reporting = modules([*outputs, *reports]) if reports else self.modules
-        self.parameters = weights.chosen(lambda w: training.moves(written, w))
+        chosen = weights.chosen(lambda w: training.moves(written, w))
+        self.parameters = dict(sorted(chosen.items(), key=lambda item: not is_in_parts(item[1])))
         if not self.parameters:
             raise MaiError([nothing_moves(written)])
+        self.others = [p for name, p in weights.named_parameters() if sharded and name not in self.parameters]
+        self.sharded = sharded
         self.processes, self.together = (
             processes,
-            Together(self.parameters, processes, any(module.turns_vary for module in self.modules)),
+            Together(
+                {n: p for n, p in self.parameters.items() if not (sharded and p.ndim)},
+                processes,
+                any(module.turns_vary for module in self.modules),
+            ),
         )
         self.optimizer = make_optimizer(training.settings.optimizer, self.parameters.values())
         self.base = training.settings.optimizer.lr
@@ -109,7 +123,13 @@ class Objective:
             loss = losses.mean()
             if not loss.requires_grad:
                 raise MaiError([nothing_moves(self.written)])
-            accelerator.backward(loss if weight == 1 else weight * loss, inputs=parameters)
+            scaled = loss if weight == 1 else weight * loss
+            if not self.sharded:
+                accelerator.backward(scaled, inputs=parameters)
+                return
+            accelerator.backward(scaled)  # Their whole forms are what the code reads; gradients come back in parts.
+            for other in self.others:
+                other.grad = None
 
         return self.together.run(code, is_last, backward)
 

@@ -3,37 +3,41 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 
 import torch
 from torch import Tensor, nn
 
+from mai.compiler.torch.parts import is_in_parts, whole
 from mai.compiler.training.settings import Optimizer, OwnOptimizer, Schedule, TorchOptimizer
 
 WATCHED = "schedule/watched"  # The name of a schedule's memory in a checkpoint.
 
 
 def make_optimizer(settings: Optimizer, parameters: Iterable[nn.Parameter]) -> torch.optim.Optimizer:
-    """The optimizer that the spec names."""
+    """The optimizer that the spec names; of weights in parts and whole ones, those in parts come first."""
+    groups = [list(group) for _, group in groupby(parameters, key=is_in_parts)]
+    forms = ("foreach",) if is_in_parts(groups[0][0]) else ("fused", "foreach")
     if isinstance(settings, TorchOptimizer):
         make: Callable[..., torch.optim.Optimizer] = getattr(torch.optim, settings.torch_class)
-        return make(list(parameters), **settings.as_dict(), **_fastest(make))
+        return make([{"params": group} for group in groups], **settings.as_dict(), **_fastest(make, forms))
     assert isinstance(settings, OwnOptimizer), f"{settings.name} is of torch's optimizers, or has a rule of its own"
-    return RuleOptimizer(parameters, settings)
+    return RuleOptimizer(groups, settings)
 
 
-def _fastest(make: Callable[..., torch.optim.Optimizer]) -> dict[str, bool]:
-    """The argument for an update in one fused kernel, or over lists of weights, whichever that class of torch's has."""
+def _fastest(make: Callable[..., torch.optim.Optimizer], forms: Sequence[str]) -> dict[str, bool]:
+    """The argument for an update in one fused kernel, or over lists of weights, whichever of these that class of torch's has."""
     taken = inspect.signature(make).parameters
-    return next(({form: True} for form in ("fused", "foreach") if form in taken), {})
+    return next(({form: True} for form in forms if form in taken), {})
 
 
 class RuleOptimizer(torch.optim.Optimizer):
     """A rule for one weight as an optimizer of torch."""
 
-    def __init__(self, parameters: Iterable[nn.Parameter], rule: OwnOptimizer) -> None:
-        super().__init__(list(parameters), {"lr": rule.lr})
+    def __init__(self, groups: Sequence[list[nn.Parameter]], rule: OwnOptimizer) -> None:
+        super().__init__([{"params": group} for group in groups], {"lr": rule.lr})
         self.rule = rule
 
     @torch.no_grad()
@@ -92,6 +96,18 @@ def set_rate(optimizer: torch.optim.Optimizer, base: float, factor: float) -> No
     """Give all weights of an optimizer the rate `base` times `factor`."""
     for group in optimizer.param_groups:
         group["lr"] = base * factor
+
+
+def clip(parameters: Iterable[nn.Parameter], most: float) -> None:
+    """Make the gradients of some weights together no longer than `most`; of weights in parts, too."""
+    moved = [p for p in parameters if p.grad is not None]
+    kinds = ([p for p in moved if is_in_parts(p)], [p for p in moved if not is_in_parts(p)])
+    if not all(kinds):
+        torch.nn.utils.clip_grad_norm_(moved, most)
+        return
+    norms = [whole(torch.nn.utils.get_total_norm([p.grad for p in kind if p.grad is not None])) for kind in kinds]
+    for kind in kinds:
+        torch.nn.utils.clip_grads_with_norm_(kind, most, torch.stack(norms).norm())
 
 
 class MovingAverage:

@@ -28,6 +28,7 @@ class Options:
     weights: Path | None = None
     save_seconds: float = SAVE_SECONDS
     only: tuple[str, ...] = ()
+    shard: bool = False
     blocks: Mapping[str, Mapping[str, int]] = field(default_factory=dict)
     debug_nan: bool = False
     sets: Mapping[str, str] = field(default_factory=dict)

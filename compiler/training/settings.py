@@ -161,10 +161,13 @@ SCHEDULES = Registry[Schedule]("mai.compiler.training.schedules")
 class TrainSettings(Settings):
     """The head of a train block. Exactly one of `steps` and `epochs` is given.
 
-    `keep` says which weights are written at the end. Held-out examples are looked at every `evaluate` steps, by default ten times. A
-    batch is computed in `accumulate` parts, one after the other: in the memory of one, with the step of the whole. `checkpoints` says which
-    of them stay. With `recompute`, what a turn of a `repeat` computes is not kept for its derivatives, but computed again: less memory,
-    a third more time.
+    `batch` is how many examples a step sees. `optimizer` moves the weights, `schedule` its learning rate. `ema` is how much of itself an
+    average of the weights keeps at each step; that average is what is written. `clip` is the largest norm of all gradients together.
+    `seed` numbers the run: first values, batches, draws. `precision` is what products are computed in. `keep` says which weights are
+    written at the end. Held-out examples are looked at every `evaluate` steps, by default ten times. A batch is computed in `accumulate`
+    parts, one after the other: in the memory of one, with the step of the whole. `checkpoints` says which of them stay. `freeze` are names
+    of parameters that stay as they are, or patterns of them. With `recompute`, what a turn
+    of a `repeat` computes is not kept for its derivatives, but computed again: less memory, a third more time.
     """
 
     steps: int | None = setting(default=None, ge=1, le=MANY)

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
 from mai.compiler.torch.parameters import Weights
+from mai.compiler.torch.parts import cut_like, whole
 from mai.compiler.training.objective import Objective
 from mai.compiler.training.optimizer import LearningRate, MovingAverage
 from mai.compiler.training.run import checkpoint as ck
@@ -50,6 +51,7 @@ class State:
         """Go on from a checkpoint in a run's folder. Raises `MaiError` where it is of other weights, or had other settings."""
         shapes = {n: tuple(t.shape) for n, t in self.weights.state_dict().items()}
         ck.check_same(checkpoint, shapes, settings, folder)
+        checkpoint = replace(checkpoint, tensors={n: self._in_parts(n, t) for n, t in checkpoint.tensors.items()})
         self.weights.load_state_dict(checkpoint.part("weights/"))
         if self.average is not None:
             for name, tensor in checkpoint.part("average/").items():
@@ -62,3 +64,13 @@ class State:
             self.losses = checkpoint.tensors[LOSSES].tolist()
         if self.best is not None:
             self.best.restore(checkpoint)
+
+    def _in_parts(self, name: str, tensor: Tensor) -> Tensor:
+        """A checkpoint's tensor in parts, if those of its weight are."""
+        kind, _, rest = name.partition("/")
+        weight = rest.partition("/")[2].rpartition("/")[0] if kind == "optimizer" else rest
+        return cut_like(tensor, self.weights.state_dict().get(weight))
+
+    def whole(self) -> dict[str, Tensor]:
+        """All of it, of weights in parts the whole; all processes ask for it together."""
+        return {name: whole(tensor) for name, tensor in self.tensors().items()}

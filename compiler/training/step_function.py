@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import torch
 from torch import Tensor
@@ -16,8 +16,9 @@ class Module:
     """A lowered train graph with its draws; `turns_vary` says that a loop may have other turns at another step, or none."""
 
     def __init__(
-        self, module: torch.fx.GraphModule, graph: Graph, draws: DrawSource | None, seed: int, device: torch.device
-    ) -> None:
+        self, module: torch.fx.GraphModule, graph: Graph, draws: DrawSource | None, seed: int, device: torch.device,
+        forward: Callable[..., tuple[Tensor, ...]] | None = None,
+    ) -> None:  # fmt: skip
         self.module, self.draws = module, draws
         self.names = [v.name for v in graph.inputs]
         self.settings = list(graph.settings)
@@ -26,7 +27,7 @@ class Module:
             self.scalars["batch"] = torch.tensor(draws.batch, device=device)
         self.device = device
         self.takes_step = "step" in self.settings
-        self.forward = module.forward
+        self.forward = forward or module.forward
         loops = (Loop.of(node) for node in graph.walk() if node.op is Loop)
         self.turns_vary = any(loop.stops or not isinstance(loop.count, int) for loop in loops)
 

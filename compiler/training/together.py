@@ -39,7 +39,7 @@ class Together:
 
     def run(self, code: Code, is_last: bool, backward: Callable[[Tensor], None]) -> tuple[Tensor, ...]:
         """Run code that gives losses, go `backward` from them, and return what it gave; gradients are sent after the last part of a batch."""
-        if self.wrapped is None and self.count > 1:
+        if self.wrapped is None and self.count > 1 and len(self.plain.held):
             results = code()
             self.wrapped = self._wrap(results)
             return self._sent(self.wrapped, lambda: results, is_last, backward)

@@ -12,7 +12,6 @@ from functools import cached_property, partial
 from itertools import groupby
 from pathlib import Path
 
-import torch
 from pydantic_core import to_json
 from torch import Tensor
 
@@ -22,14 +21,13 @@ from mai.compiler.data.batches import Dataset, load
 from mai.compiler.ir.graph import Graph
 from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
-from mai.compiler.torch.module import Form, lower
 from mai.compiler.torch.parameters import Weights
-from mai.compiler.torch.turns import groups_of
-from mai.compiler.training.drawn_blocks import DrawSource, lift_draws
+from mai.compiler.torch.parts import whole
+from mai.compiler.training.code import Code
 from mai.compiler.training.first_values import compute_first_values, first_values_before
 from mai.compiler.training.initial_weights import initial_weights, loaded_names
 from mai.compiler.training.objective import Objective
-from mai.compiler.training.optimizer import LearningRate, MovingAverage, set_rate
+from mai.compiler.training.optimizer import LearningRate, MovingAverage, clip, set_rate
 from mai.compiler.training.options import Options, Result
 from mai.compiler.training.run import checkpoint as ck
 from mai.compiler.training.run import folder
@@ -48,7 +46,6 @@ from mai.compiler.training.run.trackers import Trackers
 from mai.compiler.training.scaling import Scaling
 from mai.compiler.training.settings import Best as BestKept
 from mai.compiler.training.state import State
-from mai.compiler.training.step_function import Module
 from mai.compiler.training.threads import choose_threads
 from mai.compiler.training.validation import Validation, on_device
 from mai.runtime.arrays import Array
@@ -85,9 +82,17 @@ class Trainer:
         self._compute_first_values()
         self.processes.spread(self.weights.state_dict().values())
         choose_threads(self.evaluation_graph, self.batch, self.device, self.stage.threads)
+        self.code = Code(training, self.evaluation_graph, self.share, self.parts, self.seed, self.device)
+        if options.shard and self.processes.count > 1:
+            self.processes.check_precision()
+            self.code.cut(self.weights)
         self.objectives = [
-            Objective(training, o, self.weights, self.modules, self.processes.count) for o in training.objectives
-        ]
+            Objective(
+                training, o, self.weights, partial(self.code.modules, self.weights), self.processes.count,
+                self.code.sharded is not None,
+            )
+            for o in training.objectives
+        ]  # fmt: skip
         moved = {name: p for o in self.objectives for name, p in o.parameters.items()}
         held = {w.owner for n, w in self.weights.weights.items() if n in training.still}
         states = {update.weight for update in training.updates}
@@ -95,9 +100,7 @@ class Trainer:
         for name, parameter in self.weights.named_parameters():
             parameter.requires_grad_(name in moved)
         self.average = MovingAverage(moved, settings.ema) if settings.ema else None
-        self.validation = Validation(
-            training, self.evaluation_graph, self.data.validation, self.weights, self.seed, self.device
-        )
+        self.validation = Validation(training, self.evaluation_graph, self.data.validation, self.weights, self.code)
         self.best = self._best(settings.keep) if isinstance(settings.keep, BestKept) else None
         self.recorder = Recorder(training.records, self.weights, out / folder.RECORDS, self.stage.before)
         self.asked = self.stop = self.is_save_due = False
@@ -159,11 +162,6 @@ class Trainer:
     # ---------------------------------------------------------------- modules
 
     @cached_property
-    def step_graph(self) -> Graph:
-        """The train graph, prepared once for all objectives."""
-        return forms.prepare(self.training.graph, adjoint=True)
-
-    @cached_property
     def evaluation_graph(self) -> Graph:
         """The same as an export is: without dropout, with running statistics."""
         return forms.prepare(self.training.evaluation)
@@ -172,19 +170,6 @@ class Trainer:
         """What the objectives and the states are made of, without what is only reported."""
         outputs = [o.output for o in self.training.objectives] + [u.output for u in self.training.updates]
         return forms.select(self.training.graph, outputs)
-
-    def modules(self, outputs: Sequence[int]) -> list[Module]:
-        """Outputs of the train graph as a module for each part of a batch, its draws made apart."""
-        selected = forms.select(self.step_graph, list(outputs))
-        lifted, nodes = lift_draws(selected)
-        shared = self.processes.count > 1 and len(self.parts) == 1
-        module = lower(lifted, self.weights, "Objective", self._form(shared)).to(self.device)
-        draws = (DrawSource(nodes, self.seed, part, self.batch, self.device) for part in self.parts)
-        return [Module(module, lifted, each, self.seed, self.device) for each in draws]
-
-    def _form(self, shared: bool) -> Form:
-        again = self.training.settings.recompute
-        return Form(self.share if shared else None, groups_of(self.step_graph) if again else None, again)
 
     # -------------------------------------------------------------------- run
 
@@ -204,27 +189,27 @@ class Trainer:
             meter.say(self.data.notes if self.stage.data is None else ())
             done = self._loop(start, meter, metrics)
         stopped = self.stop and (done < self.steps or not self.stage.is_last)
-        if self.stage.is_last or stopped:
-            self.processes.end()
-        if metrics is None:
-            return Result(done, {}, {}, time.monotonic() - began, None, stopped, done, main=False, block=block)
-        metrics.close()
         kept, validation = done, self._validated(done)
         if self.best is not None:
             kept, validation = self.best.step, self.best.figures
-        weights = self._finish(done, kept, validation) if self.stage.is_last and not stopped else None
+        final = self._final()
+        if self.stage.is_last or stopped:
+            self.processes.end()
+        if metrics is None:
+            return Result(done, {}, validation, time.monotonic() - began, None, stopped, kept, main=False, block=block)
+        metrics.close()
+        weights = self._finish(final, done, kept, validation) if self.stage.is_last and not stopped else None
         seconds = time.monotonic() - began
         return Result(done, dict(self.figures), validation, seconds, weights, self.stop, kept, block=block)
 
     def next_stage(self, result: Result) -> Stage:
         """What the block after this one begins with: the weights that exports would have now."""
-        with self.averaged():
-            kept = {n: t.clone() for n, t in self._final().items()}
-        self.weights.load_state_dict(kept)
-        self.processes.spread(self.weights.state_dict().values())
+        weights = Weights(self.program.weights).to(self.device)
+        weights.load_state_dict(self._final())
+        self.processes.spread(weights.state_dict().values())
         return replace(
             self.stage, checkpoint=None, is_begun=True, ended=self._ended(result.steps, result.kept, result.validation),
-            weights=self.weights, data=(self.seed, self.data), labels=self.data.labels,
+            weights=weights, data=(self.seed, self.data), labels=self.data.labels,
         )  # fmt: skip
 
     def _prepare_folder(self) -> None:
@@ -250,15 +235,15 @@ class Trainer:
             if self.cadence.is_evaluated(step) and self._has_ended(step):
                 break
             if self.is_save_due or kept.is_due(self.stage.before + step):
-                self._save_if_main(step)
-        self._save_if_main(step)
+                self._save_together(step)
+        self._save_together(step)
         return step
 
-    def _save_if_main(self, step: int) -> None:
+    def _save_together(self, step: int) -> None:
         self.read()
-        if self.processes.main:
-            self.save(step)
-        self.saving.saved()
+        began = time.monotonic()
+        self.save(step)
+        self.saving.saved(began)
         self.is_save_due = False
 
     def _report(self, step: int, meter: Meter, metrics: Metrics | None) -> None:
@@ -302,7 +287,7 @@ class Trainer:
         if self.options.debug_nan or self.readings.are_free:
             self._look(objective, loss, fields, step)
         if self.training.settings.clip:
-            torch.nn.utils.clip_grad_norm_(list(objective.parameters.values()), self.training.settings.clip)
+            clip(objective.parameters.values(), self.training.settings.clip)
         set_rate(objective.optimizer, objective.base, factor)
         self.state.scaling.step(objective.optimizer)
         self.weights.write(dict(zip(objective.states, states, strict=True)))
@@ -374,13 +359,16 @@ class Trainer:
         }
         return metadata | labels.saved(self.data.labels) | facts.saved(self.data.facts)
 
-    def save(self, step: int) -> Path:
-        """Write a checkpoint of everything that the next step depends on; its path."""
+    def save(self, step: int) -> None:
+        """Write a checkpoint of everything that the next step depends on, as the main process; of weights in parts all have to ask for it."""
+        tensors = self.state.whole() if self.processes.main or self.code.sharded else {}
+        if not self.processes.main:
+            return
         self.recorder.save()
         run = {"steps": str(self.steps), "batch": str(self.batch)}
         metadata = {**self._metadata(), **self.stage.metadata(self.training.name), **run, **self.state.metadata()}
-        checkpoint = ck.Checkpoint(self.stage.before + step, self.state.tensors(), metadata)
-        return ck.write(self.out, checkpoint, self.training.settings.checkpoints)
+        checkpoint = ck.Checkpoint(self.stage.before + step, tensors, metadata)
+        ck.write(self.out, checkpoint, self.training.settings.checkpoints)
 
     def restore(self) -> int:
         """Go on from the last checkpoint, where the run is to go on."""
@@ -390,17 +378,18 @@ class Trainer:
         self.state.restore(checkpoint, {"seed": str(self.seed), "batch": str(self.batch)}, self.out)
         return checkpoint.step - self.stage.before
 
-    def _finish(self, steps: int, kept: int, validation: Mapping[str, float]) -> Path:
+    def _finish(self, final: Mapping[str, Tensor], steps: int, kept: int, validation: Mapping[str, float]) -> Path:
         trained = str(self.stage.before + kept)
         metadata = {**self._metadata(), "trained_steps": trained, "validation": json.dumps(dict(validation))}
         if self.training.name is not None:
             metadata[BLOCKS] = as_text(self._ended(steps, kept, validation))
-        with self.averaged():
-            return ck.write_weights(self.out, self._final(), metadata)
+        return ck.write_weights(self.out, final, metadata)
 
-    def _final(self) -> Mapping[str, Tensor]:
-        """The weights that exports have, while the moving average is in place: the best, or the last."""
-        return self.weights.state_dict() if self.best is None or not self.best.tensors else self.best.tensors
+    def _final(self) -> dict[str, Tensor]:
+        """The weights that exports have: the best, or the last with their moving average. Of all processes together."""
+        with self.averaged():
+            best = self.best.tensors if self.best is not None else None
+            return {n: whole(t).clone() for n, t in (best or self.weights.state_dict()).items()}
 
     def _ended(self, steps: int, kept: int, validation: Mapping[str, float]) -> tuple[Ended, ...]:
         """The blocks that have ended when this one has."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from math import prod
 
 import numpy as np
 import torch
@@ -12,13 +13,13 @@ from torch import Tensor
 from mai.compiler.data.rows import Rows
 from mai.compiler.ir.graph import Graph
 from mai.compiler.program import Training
-from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
+from mai.compiler.training.code import Code
 from mai.compiler.training.step_function import Module
 from mai.compiler.training.whole_part import Parts, is_affordable, is_of_all, split_at_across
 from mai.runtime.arrays import Array
 
-ROWS = 512  # At a time.
+ROWS, NUMBERS = 512, 1 << 24  # At a time: examples, and numbers of a field, of which large images have many.
 
 
 class Validation:
@@ -33,14 +34,19 @@ class Validation:
         graph: Graph,
         examples: Mapping[str, Rows] | None,
         weights: Weights,
-        seed: int,
-        device: torch.device,
+        code: Code,
     ) -> None:
-        self.training, self.graph, self.weights, self.seed, self.device = training, graph, weights, seed, device
+        self.training, self.graph, self.weights, self.code, self.device = training, graph, weights, code, code.device
         self.examples = {} if examples is None or training.objectives[0].over else examples
 
     def __bool__(self) -> bool:
         return bool(self.examples)
+
+    @property
+    def _rows(self) -> int:
+        """How many examples are looked at at a time."""
+        most = max(prod(rows.shape[1:]) for rows in self.examples.values())
+        return max(1, min(ROWS, NUMBERS // max(1, most)))
 
     @torch.no_grad()
     def figures(self) -> dict[str, float]:
@@ -48,11 +54,11 @@ class Validation:
         if not self.examples:
             return {}
         total, shared = np.zeros(len(self._of_each)), [list[Tensor]() for _ in self._parts.shared]
-        for begin in range(0, self._count, ROWS):
-            fields = on_device({n: a[begin : begin + ROWS] for n, a in self.examples.items()}, self.device)
+        for begin in range(0, self._count, self._rows):
+            fields = on_device({n: a[begin : begin + self._rows] for n, a in self.examples.items()}, self.device)
             values = self._each.plain(fields)
             means = [float(m.float().mean()) for m in values[: len(total)]]
-            total += min(ROWS, self._count - begin) * np.array(means)
+            total += min(self._rows, self._count - begin) * np.array(means)
             for rows, part in zip(shared, values[len(total) :], strict=True):
                 rows.append(part)
         figures = dict(
@@ -104,8 +110,7 @@ class Validation:
         return self._lowered(self._parts.whole)
 
     def _lowered(self, graph: Graph) -> Module:
-        module = lower(graph, self.weights, "Evaluation").to(self.device)
-        return Module(module, graph, None, self.seed, self.device)
+        return self.code.evaluating(self.weights, graph)
 
 
 def on_device(fields: Mapping[str, Array], device: torch.device) -> dict[str, Tensor]:

@@ -117,6 +117,8 @@ def _choose(plt: Pyplot, batch: Array, port: Port, look: Look) -> Figure:
         return draw_field(plt, points, batch, look.span, names)
     if classes:
         return _bars(plt, batch, images, names)
+    if len(shape) == 2 and shape[-1] == 1:
+        return _functions(plt, batch[..., 0])
     shown = as_images(batch)
     if shown is not None:
         return show_mosaic(plt, shown[:MAX_IMAGES], look.labels, look.span or _span(batch[:MAX_IMAGES]))[0]
@@ -233,6 +235,15 @@ def _curves(plt: Pyplot, batch: Array) -> Figure:
     lines = batch.swapaxes(0, 1).reshape(batch.shape[1], -1)[:, :MAX_CURVES]
     axes.plot(lines, color=INK, linewidth=0.8, alpha=0.5)
     axes.set_xlabel("step")
+    hide_spines(axes)
+    return figure
+
+
+def _functions(plt: Pyplot, batch: Array) -> Figure:
+    """Numbers along an axis [batch, n], such as a function's on a grid, as lines."""
+    figure, axes = plt.subplots(figsize=(5, 3))
+    axes.plot(batch[:MAX_CURVES].T, color=INK, linewidth=0.9, alpha=0.6)
+    axes.set_xlabel("place")
     hide_spines(axes)
     return figure
 

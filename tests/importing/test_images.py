@@ -12,7 +12,7 @@ from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
-from tests.support.model_folders import IMAGES, imported, save
+from tests.support.model_folders import CLIP, IMAGES, VOCAB, imported, save
 
 
 @pytest.mark.parametrize("name", IMAGES)
@@ -35,3 +35,23 @@ def test_a_folder_computes_what_transformers_does(name: str, tmp_path: Path) -> 
         found = load(export(program, export_name, trained, tmp_path).path, providers="cpu")(x=x)
         assert wanted.std() > 0.1
         np.testing.assert_allclose(found, wanted, atol=1e-4 * max(1, np.abs(wanted).max()), rtol=0)
+
+
+def test_texts_and_images_as_vectors(tmp_path: Path) -> None:
+    """CLIP: texts of different lengths, each ended by its end, as transformers has them alone."""
+    model = CLIP.make()
+    save(model, tmp_path)
+    program = imported(tmp_path)
+    trained = Trained(load_weights(program, None)[0])
+    file = {n: load(export(program, n, trained, tmp_path).path, providers="cpu") for n in program.exports}
+    images = np.random.default_rng(1).standard_normal((2, 3, 32, 32)).astype(np.float32)
+    texts = [[5, 9, 7, VOCAB - 1], [8, VOCAB - 1]]
+    rows = torch.full((2, 4), VOCAB - 1)
+    for row, text in zip(rows, texts, strict=True):
+        row[: len(text)] = torch.tensor(text)
+    with torch.inference_mode():
+        both = model(input_ids=rows, pixel_values=torch.from_numpy(images))
+    np.testing.assert_allclose(file["embed_text"](x=texts), both.text_embeds, atol=1e-4)
+    np.testing.assert_allclose(file["embed_image"](x=images), both.image_embeds, atol=1e-4)
+    fit = file["match"](x=images, y=texts)
+    np.testing.assert_allclose(fit, both.logits_per_image.diagonal(), atol=1e-3)

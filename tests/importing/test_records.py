@@ -36,6 +36,28 @@ def test_what_a_record_says_is_what_the_reference_says(name: str) -> None:
         assert hasattr(library, architecture)
 
 
+PUBLISHED: dict[str, dict[str, Any]] = {
+    "gemma": {"hidden_act": "gelu", "hidden_activation": None, "head_dim": 256, "rope_scaling": None},
+    "gemma2": {"hidden_act": "gelu_pytorch_tanh", "hidden_activation": "gelu_pytorch_tanh", "cache_implementation": "hybrid"},
+    "gemma3_text": {"rope_local_base_freq": 10000, "rope_theta": 1000000, "sliding_window_pattern": 6, "cache_implementation": "hybrid"},
+    "qwen2": {"use_mrope": False, "sliding_window": 131072, "rope_theta": 1000000.0, "max_window_layers": 28},
+    "llama": {"is_llama_config": True, "rope_interleaved": False, "rope_scaling": {"type": "linear", "rope_type": "linear", "factor": 2.0}},
+    "gpt2": {"n_ctx": 1024, "task_specific_params": {"text-generation": {"do_sample": True, "max_length": 50}}, "summary_type": "cls_index"},
+    "gpt_neox": {"rotary_emb_base": 10000, "rotary_pct": 0.25, "torch_dtype": "float16"},
+    "phi3": {"auto_map": {"AutoConfig": "configuration_phi3.Phi3Config"}, "resid_pdrop": 0.0, "sliding_window": 2047},
+    "mamba": {"d_inner": 1536, "ssm_cfg": {}, "rms_norm": True, "fused_add_norm": True, "time_step_rank": 48, "intermediate_size": 1536},
+    "distilbert": {"tie_weights_": True, "sinusoidal_pos_embds": False, "finetuning_task": "sst-2", "seq_classif_dropout": 0.2},
+    "modernbert": {"global_rope_theta": 160000.0, "local_rope_theta": 10000.0, "layer_norm_eps": 1e-05, "reference_compile": None},
+    "clip": {"text_config": {"top_k": 50, "prefix": None, "pruned_heads": {}, "dropout": 0.0, "eos_token_id": 2}, "text_config_dict": None},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_configs_as_they_are_published(name: str) -> None:
+    """Fields of earlier versions of the reference, and of those who publish models."""
+    read_settings(RECORDS[name], PUBLISHED[name], "config.json")
+
+
 def refusals(content: dict[str, Any]) -> list[str]:
     with pytest.raises(MaiError) as caught:
         read_settings(RECORDS["llama"], content, "config.json")
@@ -105,12 +127,18 @@ def test_the_command(tmp_path: Path) -> None:
     assert "--ignore new_trick" in said.stderr
     said = invoke("import", folder, "--ignore", "new_trick")
     assert said.exit_code == 0
-    assert "small.mai, 44 lines: Llama" in said.stdout
+    assert "small.mai, 45 lines: Llama" in said.stdout
     assert invoke("import", folder, "--ignore", "new_trick").exit_code == 2
     outside = invoke("import", folder, "--ignore", "new_trick", "--out", tmp_path / "b" / "m.mai")
     assert "is to lie in" in outside.stderr
     assert invoke("import", folder, "--ignore", "new_trick", "--out", tmp_path / "m.mai").exit_code == 0
     assert 'weights from "small/model.safetensors"' in (tmp_path / "m.mai").read_text()
+    assert "--weights" not in said.stdout
+    linked = tmp_path / "cache" / "linked"
+    linked.mkdir(parents=True)
+    for name in ("config.json", "model.safetensors"):
+        (linked / name).symlink_to(folder / name)
+    assert f"--weights {linked}" in "".join(invoke("import", linked, "--ignore", "new_trick").stdout.split("\n"))
     assert "is no folder" in invoke("import", tmp_path / "nothing").stderr
     (folder / "model.safetensors").rename(folder / "model.bin")
     assert "a pickle" in invoke("import", folder, "--force").stderr

@@ -243,6 +243,16 @@ def test_derivatives_go_through_the_times(program: Maker, tmp_path: Path) -> Non
         np.testing.assert_allclose(slope, (up - down) / 2e-5, rtol=1e-6)
 
 
+def test_a_bound_moves_the_times_of_a_power_below_one(program: Maker) -> None:
+    """Of dx/ds = s by Euler's steps, x(b) is a sum of the times: its derivative is twice itself over b."""
+    text = (
+        "export f(b: []) -> ([], []) {\n  x = 0\n  integrate s in 0..b using euler(5, grid = power(0.5)) { dx/ds = s }\n"
+        "  return (x, grad(x, b))\n}\n"
+    )
+    x, slope = ends(program, text, {"b": np.array([0.8, 2.0])})
+    np.testing.assert_allclose(slope, 2 * x / np.array([0.8, 2.0]))
+
+
 TRAINED = """
 data x: [2], y: [2] from moons()
 net f(x: [2]) -> [2] {{

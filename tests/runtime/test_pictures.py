@@ -113,6 +113,15 @@ def grid(text: str) -> Array:
     return x
 
 
+def test_numbers_along_an_axis_are_curves(tmp_path: Path) -> None:
+    """A function on a grid, [n, 1], is a line each, and no image of one column."""
+    places = np.linspace(0, 2 * np.pi, 50)[None, :, None]
+    draw((np.array([[[1.0]], [[2.0]]]) * np.sin(places)).astype(np.float32), output(50, 1), tmp_path / "x.png")
+    with Image.open(tmp_path / "x.png") as held:
+        dark = np.asarray(held.convert("L")) < 160
+    assert dark[:, dark.shape[1] // 4 : -dark.shape[1] // 4].any(0).all(), "a line goes through every column"
+
+
 def test_numbers_of_points_are_a_map(tmp_path: Path) -> None:
     """High on the right, low on the left, so that the right is dark and the left pale."""
     x = grid("-1..1:20")

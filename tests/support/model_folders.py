@@ -132,6 +132,11 @@ IMAGES = {
     ),
 }
 
+CLIP = Model("CLIPModel", "CLIPConfig", {
+    "projection_dim": 24, "vision_config": {**VIT, "hidden_act": "gelu"},
+    "text_config": {**ENCODER, "vocab_size": VOCAB, "hidden_size": 24, "eos_token_id": VOCAB - 1},
+})  # fmt: skip
+
 
 def save(model: Any, folder: Path, shard: str = "5GB", **changes: object) -> None:
     """Write a model's folder; `changes` are fields of its config."""

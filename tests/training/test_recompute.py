@@ -85,7 +85,7 @@ def test_a_turn_that_moves_statistics_is_not_computed_twice(program: Maker, tmp_
 
 def test_turns_pass_on_what_the_spec_says(program: Maker, tmp_path: Path) -> None:
     made = trainer("plain", True, program, tmp_path)
-    graph = forms.select(made.step_graph, [0])
+    graph = forms.select(made.code.graph, [0])
     found = [run for run in runs(graph, groups_of(graph)) if run.group is not None]
     assert [run.group for run in found] == [f"f.repeat_1.{turn}" for turn in range(6)]
     assert all(len(region_of(graph, run).outputs) == 1 for run in found[:-1])

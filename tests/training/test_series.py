@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 
 from mai.compiler.data.batches import Dataset, load
+from mai.compiler.data.rows import limits
 from mai.compiler.data.sources.series import Series
 from mai.compiler.data.splits import GroupSplit, RandomSplit, TimeSplit
+from mai.compiler.data.tables import store
+from mai.compiler.data.windows import Windows
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError
 from mai.spec.settings import SettingsError
@@ -157,3 +160,36 @@ def test_few_rows_are_all_trained_on(tmp_path: Path) -> None:
 def test_a_long_step_is_told(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("day,x\n" + "".join(f"{t if t < 30 else t + 9},{t}\n" for t in range(N)))
     assert read(tmp_path, time="day").notes[-1].startswith("1 of 59 steps of `day` are longer than the usual 1")
+
+
+@pytest.mark.parametrize("in_order", [True, False])
+def test_windows_of_a_large_table_are_read_from_its_file(
+    in_order: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same as from memory; their limits are known of rows, each of which is looked at once."""
+    monkeypatch.setenv("MAI_CACHE", str(tmp_path / "cache"))
+    path = table(tmp_path / "t.csv", shops=2)
+    if in_order:
+        head, *lines = path.read_text().splitlines()
+        lines.sort(key=lambda line: (line[-1], int(line.split(",")[0])))
+        path.write_text("\n".join([head, *lines]) + "\n")
+    small = read(tmp_path, FIELDS, time="day", group="shop")
+    monkeypatch.setattr(store, "IN_MEMORY", 100)
+    large = read(tmp_path, FIELDS, time="day", group="shop")
+    assert small.validation is not None and large.validation is not None
+    for name in FIELDS:
+        np.testing.assert_array_equal(large.validation[name][:], small.validation[name][:])
+        for step in range(5):
+            np.testing.assert_array_equal(large.batch(step, 7)[name], small.batch(step, 7)[name])
+    looked_at: list[int] = []
+    rows = np.arange(100.0)
+    monkeypatch.setattr("mai.compiler.data.rows.blocks", lambda all_: [(looked_at.append(len(all_)), all_[:])[1]])
+    assert limits(Windows(rows, np.arange(10, 60), 30)) == (10, 88) and looked_at == [100]
+
+
+def test_seconds_are_told_apart(tmp_path: Path) -> None:
+    moments = np.datetime64("2024-05-01T00:00:00") + np.arange(N)
+    order = np.random.default_rng(3).permutation(N)
+    (tmp_path / "t.csv").write_text("day,x\n" + "".join(f"{moments[n]},{n}\n" for n in order))
+    rows = trained(read(tmp_path, time="day"))
+    np.testing.assert_array_equal(rows["x"], rows["x"][:, :1] + np.arange(W))

@@ -19,6 +19,7 @@ from mai.compiler.data.splits import GroupSplit, Split, StratifiedSplit, TimeSpl
 from mai.compiler.data.tables import store
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError
+from tests.support.command import invoke
 
 N = 300
 FIELDS = {"x": Type(DType.REAL), "y": Type(DType.INT, classes=3)}
@@ -131,3 +132,18 @@ def test_windows_and_texts_stay_such(tmp_path: Path) -> None:
     texts = Examples.of({"path": "a.csv"})
     tokens = load(texts, {"text": Type(DType.INT, classes=256, shape=(5,))}, 0, tmp_path, (tmp_path / "b.csv",))
     assert tokens.batch(0, 1)["text"].tolist() == [[97, 98, 99, 0, 0]]
+
+
+def test_a_run_beside_several_files_of_data_leaves_them(tmp_path: Path) -> None:
+    """Twice into the folder that its files lie in."""
+    for name in ("a.csv", "b.csv", "v.csv"):
+        write(tmp_path / name)
+    (tmp_path / "s.mai").write_text(
+        'data x: [] from table(["a.csv", "b.csv"], validation = "v.csv")\n'
+        "net f(x: []) -> [] { return linear([x], 1)[0] }\n"
+        "train(steps = 2) { minimize f(x)^2 }\nexport g(x: []) -> [] { return f(x) }\n"
+    )
+    for _ in range(2):
+        done = invoke("train", tmp_path / "s.mai", "--out", tmp_path, "--quiet", "--device", "cpu")
+        assert done.exit_code == 0, done.output
+    assert all((tmp_path / name).exists() for name in ("a.csv", "b.csv", "v.csv"))

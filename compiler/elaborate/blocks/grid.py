@@ -43,8 +43,13 @@ class Way:
 
     def with_ends(self, times: Term) -> Term:
         """Times with the bounds themselves as first and last, where these are but for roundings."""
-        first, last = self.even.emit(logic.LessEqual, 0.0), self.even.emit(logic.GreaterEqual, 1.0)
+        first, last = self.ends
         return first.where(self.start.unsqueeze(-1), last.where(self.stop.unsqueeze(-1), times))
+
+    @property
+    def ends(self) -> tuple[Term, Term]:
+        """Which of the times are the first and the last."""
+        return self.even.emit(logic.LessEqual, 0.0), self.even.emit(logic.GreaterEqual, 1.0)
 
 
 @record
@@ -109,7 +114,9 @@ def _power(e: Context, env: Environment, written: ast.Expr) -> Grid:
         power = Term(e.builder, rho)
         low, high = (_signed_power(t, power.other(1.0) / power) for t in (way.start, way.stop))
         between = low.unsqueeze(-1) + way.even * (high - low).unsqueeze(-1)
-        return way.with_ends(_signed_power(between, power.unsqueeze(-1)))
+        first, last = way.ends
+        inside = first.where(1.0, last.where(1.0, between))  # At 0 a power may have no derivative.
+        return way.with_ends(_signed_power(inside, power.unsqueeze(-1)))
 
     return Grid(written.span, make=make)
 

@@ -25,6 +25,7 @@ from mai.compiler.elaborate.expressions.static import StaticError
 from mai.compiler.elaborate.expressions.tables import table_of
 from mai.compiler.elaborate.expressions.whole import labelled
 from mai.compiler.elaborate.repairs import as_call, as_product
+from mai.compiler.elaborate.sightings import see
 from mai.compiler.elaborate.states import current_state
 from mai.compiler.ir.graph import Value, Weight
 from mai.compiler.ir.sizes import Dim
@@ -54,7 +55,9 @@ class Expressions:
         builder = self.e.builder
         outer, builder.span = builder.span, self.e.at(expr.span)
         try:
-            return RULES[type(expr)](self.e, env, expr)
+            value = RULES[type(expr)](self.e, env, expr)
+            see(expr.span, value)
+            return value
         except Stop:
             return POISON
         except StaticError as error:

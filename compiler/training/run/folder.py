@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from mai.compiler.data.paths import listed
 from mai.compiler.program import Program
 from mai.runtime.files import locked
 from mai.runtime.run_folders.files import FAILURE as FAILURE
@@ -134,9 +135,10 @@ def _remove(path: Path) -> None:
 
 
 def _named(program: Program) -> list[Path]:
-    """The file of the data that a spec names."""
-    path = getattr(program.training.data, "path", None) if program.training else None
-    return [Path(program.source.path).parent / path] if path else []
+    """The files of data that a spec names."""
+    source = program.training.data if program.training else None
+    paths = [getattr(source, name, None) for name in ("path", "validation", "test")]
+    return [Path(program.source.path).parent / each for path in paths if path for each in listed(path)]
 
 
 def _files(folder: Path, *programs: str) -> Iterator[Path]:

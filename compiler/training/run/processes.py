@@ -59,6 +59,12 @@ class Processes:
                 message = f"this ends when the examples do, {self.count:,} processes after turns of their own, and looks at them all"
                 raise MaiError([Diagnostic("batch-in-parts", loop.span, message, help="train it with one process")])
 
+    def check_precision(self) -> None:
+        """Raise `MaiError` where weights in parts cannot be trained so: each process would scale its gradients for itself."""
+        if self.accelerator.scaler is not None:
+            message = "fp16 needs the whole weights in every process"
+            raise MaiError([Diagnostic("bad-setting", None, message, help="--precision bf16, or without --shard")])
+
     def share(self, batch: int) -> Share:
         """This process's examples in a batch."""
         return Share(self.place, tuple(map(len, parts_of(range(batch), self.count))))

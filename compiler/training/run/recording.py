@@ -11,6 +11,7 @@ import numpy as np
 
 from mai.compiler.program import Record
 from mai.compiler.torch.parameters import Weights
+from mai.compiler.torch.parts import whole
 from mai.runtime.arrays import Array
 from mai.runtime.files import UNREADABLE, read_arrays, write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -55,7 +56,7 @@ class Recorder:
         """Keep the recorded weights, where their turn has come."""
         for name, every in self.every.items():
             if step % every == 0:
-                value = self.parameters[name].detach().cpu().numpy().copy()
+                value = whole(self.parameters[name]).detach().cpu().numpy().copy()
                 self.rows[name].append((self.before + step, value))
 
     def save(self) -> None:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import time
 
+SHARE = 20
+
 
 class SaveTimes:
     """`first` is how many seconds to wait for the first one, `most` the longest wait."""
@@ -16,6 +18,7 @@ class SaveTimes:
         """Whether the wait is over."""
         return time.monotonic() - self.last > self.wait
 
-    def saved(self) -> None:
-        """A checkpoint is written: the next wait begins."""
-        self.last, self.wait = time.monotonic(), min(2 * self.wait, self.most)
+    def saved(self, began: float) -> None:
+        """A checkpoint is written, which `began` at a time: the next wait begins. Writing takes a 20th of the time at most."""
+        self.last = time.monotonic()
+        self.wait = max(min(2 * self.wait, self.most), SHARE * (self.last - began))

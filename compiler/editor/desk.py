@@ -1,0 +1,115 @@
+"""The texts that are open, the files around them, and questions that concern several of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from mai.compiler.editor.hover import word_at
+from mai.compiler.editor.names import Symbol
+from mai.compiler.editor.view import View, moved, prelude_symbols
+from mai.spec.diagnostics import Reporter
+from mai.spec.diagnostics.report import MaiError
+from mai.spec.parse import load_source
+from mai.spec.source import Source, Span
+
+MAX_FILES = 200  # Of a folder, in which imports are looked for.
+
+
+class Desk:
+    """The views of the texts that are open, by their paths."""
+
+    def __init__(self) -> None:
+        self.views: dict[Path, View] = {}
+
+    def put(self, path: Path, text: str, version: int | None) -> View:
+        """A text as it is now."""
+        source = Source(str(path), text.replace("\r\n", "\n"), path.name)
+        self.views[path] = View(path, source, self.read, version)
+        return self.views[path]
+
+    def close(self, path: Path) -> None:
+        """A text is no longer open: its file on the disk holds."""
+        self.views.pop(path, None)
+
+    def read(self, path: Path) -> Source | None:
+        """A file as it is in the editor, or on the disk; None where it cannot be read."""
+        if path in self.views:
+            return self.views[path].source
+        try:
+            return load_source(path, Reporter())
+        except (MaiError, OSError):
+            return None
+
+    def texts(self) -> Mapping[str, Source]:
+        """All open texts, by path."""
+        return {str(path): view.source for path, view in self.views.items()}
+
+    def importers(self, path: Path) -> Iterator[View]:
+        """The other files that import a file: those that are open, and those of its folder."""
+        for view in self._around(path):
+            if view.path != path and any(target == path for _, target in view.imports()):
+                yield view
+
+    def _around(self, path: Path) -> Iterator[View]:
+        yield from [*self.views.values()]
+        files = sorted(path.parent.glob("*.mai"))[:MAX_FILES] if path.parent.is_dir() else []
+        for file in files:
+            source = self.read(file) if file not in self.views else None
+            if source is not None and path.name in source.text:
+                yield View(file, source, self.read)
+
+    # ------------------------------------------------------------------ places
+
+    def definition(self, view: View, offset: int) -> Span | None:
+        """Where the name at a character is defined, in this file, one that it imports, or the prelude."""
+        for declaration, path in view.imports():
+            if declaration.path.span.start <= offset <= declaration.path.span.end:
+                source = self.read(path)
+                return Span(source, 0, 0) if source is not None else None
+        named = view.names.at(offset)
+        if named is not None:
+            return named[1].span
+        word = word_at(view, offset)
+        standard = prelude_symbols().get(word.text) if word is not None else None
+        return moved(standard.span) if standard is not None else None
+
+    def places(self, view: View, offset: int) -> list[Span]:
+        """Where what is named at a character stands, in this file and those that share it."""
+        named = view.names.at(offset)
+        if named is None:
+            word = word_at(view, offset)
+            return view.names.unknown.get(word.text, []) if word is not None else []
+        symbol = named[1]
+        found: list[Span] = []
+        for other in self._sharing(view, symbol):
+            found += [
+                span
+                for start, end, s in other.names.ordered
+                if _same(s, symbol)
+                for span in [Span(other.source, start, end)]
+            ]
+        return list({(span.source.path, span.start): span for span in found}.values())
+
+    def _sharing(self, view: View, symbol: Symbol) -> Iterator[View]:
+        """The views in which a symbol may be named: this one, that of its definition, those that import this."""
+        yield view
+        if not symbol.is_function:
+            return
+        home = Path(symbol.span.source.path)
+        if home != view.path:
+            source = self.read(home)
+            if source is not None:
+                yield View(home, source, self.read)
+        yield from (other for other in self.importers(home) if other is not view)
+
+    def can_rename(self, view: View, offset: int) -> Span | None:
+        """The name at a character, if it is one of the user's files."""
+        named = view.names.at(offset)
+        if named is None or not Path(named[1].span.source.path).is_absolute():
+            return None
+        return named[0] if "site-packages" not in named[1].span.source.path else None
+
+
+def _same(one: Symbol, other: Symbol) -> bool:
+    return (one.name, one.span.start, one.span.source.path) == (other.name, other.span.start, other.span.source.path)

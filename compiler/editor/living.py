@@ -1,0 +1,115 @@
+"""A syntax tree of a text that is being written: what cannot be read is left out, and the rest stands where it stood."""
+
+from __future__ import annotations
+
+import re
+
+from mai.spec import ast
+from mai.spec.diagnostics import MaiError, Reporter
+from mai.spec.grammar import tables
+from mai.spec.lalr import NotOfTheLanguage, Parser
+from mai.spec.layout import DECLARATIONS, BracketError, check_brackets
+from mai.spec.record import record
+from mai.spec.source import Source
+from mai.spec.tree import TreeBuilder
+
+MAX_ROUNDS = 40
+
+
+@record
+class Living:
+    """The tree of what can be read of a text, and that part of it: as long as the text, with spaces in the place of the rest."""
+
+    file: ast.File
+    text: str
+
+
+def living(source: Source) -> Living:
+    """The tree of all that can be read: of a declaration that is wrong the lines that are right, else nothing."""
+    text, tried = source.text, set[int]()
+    for _ in range(MAX_ROUNDS):
+        try:
+            return Living(_parsed(text, source), text)
+        except _Fault as fault:
+            text = _without(text, fault.at, tried)
+    return Living(ast.File(source, ()), re.sub(r"[^\n]", " ", text))
+
+
+class _Fault(Exception):
+    """A text is not of the language, from a character on."""
+
+    def __init__(self, at: int) -> None:
+        super().__init__(at)
+        self.at = at
+
+
+def _parsed(text: str, source: Source) -> ast.File:
+    try:
+        check_brackets(text)
+    except BracketError as error:
+        raise _Fault(error.token.start_pos) from error
+    parser = Parser(tables(), text, TreeBuilder(source, Reporter()))
+    try:
+        file = parser.parse()
+    except NotOfTheLanguage as error:
+        raise _Fault(_after(text, parser)) from error
+    except MaiError as error:  # More is wrong than a report holds.
+        raise _Fault(0) from error
+    assert isinstance(file, ast.File)
+    return file
+
+
+def _after(text: str, parser: Parser) -> int:
+    """The first character that was not read."""
+    end = parser.entries[-1][2] if parser.entries else 0
+    rest = re.compile(r"(?:\s|#[^\n]*)*").match(text, max(end, 0))
+    return min(rest.end() if rest else 0, max(len(text) - 1, 0))
+
+
+def _without(text: str, at: int, tried: set[int]) -> str:
+    """The text without the line of a fault; where that was tried, without what it stands in."""
+    begin, end = text.rfind("\n", 0, at) + 1, _end_of_line(text, at)
+    if begin not in tried:
+        tried.add(begin)
+        if _closes_itself(text[begin:end]):
+            return _blank(text, begin, end)
+        closed = _closed(text, at)
+        if closed is not None:
+            return closed
+        if text[at] in "([" and not re.search(r"[{}]", text[begin:end]):
+            return _blank(text, begin, end)
+    first, last = _declaration(text, at)
+    return _blank(text, first, last)
+
+
+def _end_of_line(text: str, at: int) -> int:
+    end = text.find("\n", at)
+    return end if end >= 0 else len(text)
+
+
+def _closes_itself(line: str) -> bool:
+    return bool(line.strip()) and not DECLARATIONS.match(line) and all(
+        line.count(a) == line.count(b) for a, b in ("()", "[]", "{}")
+    )  # fmt: skip
+
+
+def _closed(text: str, at: int) -> str | None:
+    """The text with a `}` at the end of the declaration whose block is not closed yet, in the place of an empty line."""
+    if text[at] != "{":
+        return None
+    _, end = _declaration(text, at)
+    space = re.compile(r"\s*$").search(text, at, end)
+    if space is None or text.count("\n", space.start(), end) < (2 if end < len(text) else 1):
+        return None
+    place = space.start()
+    return f"{text[:place]}}}{text[place + 1 :]}"
+
+
+def _declaration(text: str, at: int) -> tuple[int, int]:
+    starts = [m.start() for m in DECLARATIONS.finditer(text)]
+    begin = max((s for s in starts if s <= at), default=0)
+    return begin, min((s for s in starts if s > at), default=len(text))
+
+
+def _blank(text: str, begin: int, end: int) -> str:
+    return text[:begin] + re.sub(r"[^\n]", " ", text[begin:end]) + text[end:]

@@ -1,0 +1,109 @@
+"""A text as it is at one moment: its tree, its names, and, once it was checked, its meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+
+from mai.compiler.editor.living import Living, living
+from mai.compiler.editor.meaning import Meaning, header, meaning_of
+from mai.compiler.editor.names import Names, Symbol, names_of_file
+from mai.spec import FOLDER, STANDARD, ast, in_prelude, is_public, library, prelude_sources
+from mai.spec.source import Source, Span
+
+Read = Callable[[Path], Source | None]  # A file's text, as it is in the editor or else on the disk.
+
+
+class View:
+    """One version of a text.
+
+    Attributes:
+        path: where it stands.
+        source: the text.
+        names: what the names of all that can be read of it are.
+        meaning: what checking it said; None until it was checked.
+    """
+
+    def __init__(self, path: Path, source: Source, read: Read, version: int | None = None) -> None:
+        self.path, self.source, self.version = path, source, version
+        self._living: Living = living(source)
+        self.names: Names = names_of_file(self.file, _imported(self, read))
+        self.meaning: Meaning | None = None
+
+    @property
+    def file(self) -> ast.File:
+        """The tree of what can be read."""
+        return self._living.file
+
+    def check(self, texts: Mapping[str, Source]) -> Meaning:
+        """What checking says; `texts` are those of other files, by path."""
+        if self.meaning is None:
+            self.meaning = meaning_of(self.path, self.source, self._living, texts)
+        return self.meaning
+
+    def imports(self) -> Iterator[tuple[ast.Import, Path]]:
+        """The files that it imports."""
+        for declaration in self.file.declarations:
+            if isinstance(declaration, ast.Import):
+                written = declaration.path.value
+                yield (
+                    declaration,
+                    library(written) if written.startswith(STANDARD) else (self.path.parent / written).resolve(),
+                )
+
+    def around(self, offset: int) -> ast.Declaration | None:
+        """The declaration that a character is in."""
+        return next((d for d in self.file.declarations if d.span.start <= offset <= d.span.end), None)
+
+
+def _imported(view: View, read: Read) -> dict[str, Symbol]:
+    """The layers and nets of the files that are imported, with the exports left out."""
+    found: dict[str, Symbol] = {}
+    for _, path in view.imports():
+        source = read(path)
+        if source is not None and path != view.path:
+            symbols = names_of_file(living(source).file, {}).own
+            found |= {n: s for n, s in symbols.items() if s.kind in ("layer", "net") and is_public(n)}
+    return found
+
+
+def path_of(source: Source) -> Path:
+    """Where a text lies on the disk; the prelude's texts are files of mai."""
+    return FOLDER / source.path if in_prelude(source) else Path(source.path)
+
+
+def comment_above(symbol: Symbol) -> str:
+    """The comment on the lines right above a declaration, as one text."""
+    source = symbol.span.source
+    line, words = symbol.span.line - 1, list[str]()
+    while line > 0 and source.line(line).startswith("#"):
+        words.insert(0, source.line(line)[1:].strip())
+        line -= 1
+    return " ".join(words)
+
+
+def prelude_symbols() -> dict[str, Symbol]:
+    """The standard layers, as symbols of their files; they are parsed at the first call."""
+    if not _PRELUDE:
+        for source in prelude_sources():
+            _PRELUDE.update(names_of_file(living(source).file, {}).own)
+    return _PRELUDE
+
+
+_PRELUDE: dict[str, Symbol] = {}
+
+
+def shown(symbol: Symbol) -> str:
+    """How a symbol is written where it is defined."""
+    node = symbol.node
+    if isinstance(node, ast.Function):
+        return header(node)
+    if isinstance(node, (ast.Parameter, ast.DataField, ast.Const, ast.Let, ast.Twin)):
+        return " ".join(node.span.text.split())
+    return f"{symbol.kind} {symbol.name}"
+
+
+def moved(span: Span) -> Span:
+    """A place with the path on the disk, for editors."""
+    path = path_of(span.source)
+    return span if str(path) == span.source.path else Span(Source(str(path), span.source.text), span.start, span.end)

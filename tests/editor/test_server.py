@@ -1,0 +1,151 @@
+"""The language server as an editor sees it: a process that is spoken to over its standard input."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.support.language_client import LanguageClient
+
+pytest.importorskip("pygls")
+SPEC = """# Distances.
+const width = 16
+
+data x: [2] from moons(noise = 0.05)
+
+# How far it is.
+net f(x: [2], scale = 1) -> [2] {
+  param shift: [2] = zeros
+  h = relu(linear(x, width))
+  return scale * linear(h, 2) + shift
+}
+
+train(steps = 10, optimizer = adamw(lr = 1e-3)) {
+  y ~ normal([2])
+  minimize sum((f(x) - y)^2)
+}
+
+export g(x: [2]) -> [2] { return f(x, scale = 2) }
+"""
+
+
+@pytest.fixture(scope="module")
+def client() -> Iterator[LanguageClient]:
+    with LanguageClient() as client:
+        yield client
+
+
+@pytest.fixture
+def uri(client: LanguageClient, tmp_path: Path) -> Iterator[str]:
+    uri = client.open(tmp_path / "a.mai", SPEC)
+    yield uri
+    client.tell("textDocument/didClose", {"textDocument": {"uri": uri}})
+
+
+def test_a_sound_text_has_no_diagnostics_and_shapes_behind_its_names(client: LanguageClient, uri: str) -> None:
+    assert client.diagnostics(uri) == []
+    hints = {(h["position"]["line"], h["label"]) for h in client.whole(uri, "inlayHint")}
+    assert hints == {(8, ": [16]"), (13, ": [2]")}
+
+
+def test_hover_says_shapes_functions_and_settings(client: LanguageClient, uri: str) -> None:
+    def hover(part: str, shift: int = 0) -> str:
+        return str(client.at(uri, "hover", SPEC, part, shift)["contents"]["value"])
+
+    assert "h: [16]" in hover("h = relu") and "batch" in hover("h = relu")
+    assert "layer linear" in hover("linear(x") and "[16]" in hover("linear(x")
+    assert "net f(x: [2], scale = 1) -> [2]" in hover("f(x) -") and "How far it is." in hover("f(x) -")
+    assert "lr: real = 0.001" in hover("lr =")
+    assert "width = 16" in hover("width))")
+
+
+def test_definitions_references_and_names(client: LanguageClient, uri: str) -> None:
+    assert client.at(uri, "definition", SPEC, "f(x) -")["range"]["start"] == {"line": 6, "character": 4}
+    assert client.at(uri, "definition", SPEC, "scale = 2")["range"]["start"] == {"line": 6, "character": 14}
+    prelude = client.at(uri, "definition", SPEC, "linear(x")
+    assert Path(prelude["uri"].removeprefix("file://")).read_text().splitlines()[prelude["range"]["start"]["line"]].startswith("layer linear(")  # fmt: skip
+    context = {"includeDeclaration": True}
+    places = client.at(uri, "references", SPEC, "shift", context=context)
+    assert {p["range"]["start"]["line"] for p in places} == {7, 9}
+    changes = client.at(uri, "rename", SPEC, "scale", newName="factor")["changes"][uri]
+    assert sorted(c["range"]["start"]["line"] for c in changes) == [6, 9, 17]
+
+
+def test_completion_knows_names_arguments_and_settings(client: LanguageClient, uri: str) -> None:
+    def labels(part: str, shift: int) -> list[str]:
+        return [item["label"] for item in client.at(uri, "completion", SPEC, part, shift)]
+
+    assert {"width", "h", "shift", "softmax", "linear"} <= set(labels("h = relu", 4))
+    assert labels("f(x, scale", 5)[0] == "x" and "scale" in labels("f(x, scale", 5)
+    assert labels("adamw(lr", 6)[:2] == ["lr", "betas"]
+    assert "sgd" in labels("adamw(lr", 0)
+    assert "beta" in labels("normal(", 0)
+
+
+def test_signature_help_follows_the_arguments(client: LanguageClient, uri: str) -> None:
+    help = client.at(uri, "signatureHelp", SPEC, "linear(x, width", 10)
+    assert help["activeParameter"] == 1
+    assert help["signatures"][0]["label"].startswith("linear(x: [d], n")
+
+
+def test_outline_folds_colours_and_lenses(client: LanguageClient, uri: str) -> None:
+    names = [(s["name"], [c["name"] for c in s["children"]]) for s in client.whole(uri, "documentSymbol")]
+    assert names == [("width", []), ("x", []), ("f", ["shift"]), ("train", []), ("g", [])]
+    folds = {(f["startLine"], f["endLine"]) for f in client.whole(uri, "foldingRange")}
+    assert folds == {(6, 10), (12, 15)}
+    data = client.whole(uri, "semanticTokens/full")["data"]
+    assert len(data) % 5 == 0 and all(length > 0 for length in data[2::5])
+    lenses = {lens["command"]["title"]: lens["command"] for lens in client.whole(uri, "codeLens")}
+    assert lenses["train"]["command"] == "mai.run" and "parameters: 84" in lenses
+
+
+def test_what_is_wrong_is_told_with_an_edit_that_mends_it(client: LanguageClient, uri: str) -> None:
+    client.change(uri, SPEC.replace("relu(linear", "rellu(linear"))
+    (wrong,) = client.diagnostics(uri)
+    assert wrong["code"] == "unknown-function" and wrong["range"]["start"] == {"line": 8, "character": 6}
+    (fix,) = client.whole(uri, "codeAction")
+    (change,) = fix["edit"]["changes"][uri]
+    assert change["newText"] == "relu"
+    client.change(uri, SPEC)
+    assert client.diagnostics(uri) == []
+
+
+def test_a_syntax_error_leaves_the_rest_alive(client: LanguageClient, uri: str) -> None:
+    text = SPEC.replace("  y ~ normal([2])", "  y ~ normal([2")
+    client.change(uri, text)
+    assert client.diagnostics(uri)[0]["range"]["start"]["line"] == 13
+    assert "h: [16]" in client.at(uri, "hover", text, "h = relu")["contents"]["value"]
+    assert "width" in [i["label"] for i in client.at(uri, "completion", text, "normal([2", 7)]
+
+
+def test_files_that_import_one_are_checked_with_it(client: LanguageClient, tmp_path: Path) -> None:
+    layers, user = tmp_path / "layers.mai", tmp_path / "user.mai"
+    text = "layer twice(x: [d]) -> [d] { return 2 * x }\n"
+    layers.write_text(text)
+    user.write_text('import "layers.mai"\nexport g(x: [2]) -> [2] { return twice(x) }\n')
+    uri = client.open(layers, text)
+    client.diagnostics(uri)
+    client.change(uri, text.replace("twice", "thrice"))
+    while not client.of_file(user.as_uri()):
+        del client.said[user.as_uri()]
+    assert client.of_file(user.as_uri())[0]["code"] == "unknown-function"
+    changes = client.at(uri, "rename", text.replace("twice", "thrice"), "thrice", newName="double")["changes"]
+    assert set(changes) == {uri}
+
+
+def test_places_are_counted_in_utf16(client: LanguageClient, tmp_path: Path) -> None:
+    text = 'export g(x: [2]) -> [2] { return x }  # "𝕏"\nexport h(x: [2]) -> [2] { return 𝕏 }\n'
+    uri = client.open(tmp_path / "wide.mai", text)
+    (wrong,) = client.diagnostics(uri)
+    assert wrong["range"] == {"start": {"line": 1, "character": 33}, "end": {"line": 1, "character": 35}}
+
+
+def test_the_server_loads_no_torch() -> None:
+    import subprocess
+    import sys
+
+    code = "import sys\nfrom mai.compiler.editor.server import make_server\nmake_server()\nprint(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert not {"torch", "numpy", "onnx", "onnxruntime"} & set(done.stdout.split())

@@ -1,0 +1,64 @@
+"""Every example, typed letter by letter: questions about any half-written text have answers, and those of the whole are of the whole."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+
+import pytest
+
+from mai.compiler.editor.completion import completions, signature
+from mai.compiler.editor.desk import Desk
+from mai.compiler.editor.hover import hover
+from mai.compiler.editor.outline import folds, hints, lenses, outline, tokens
+from mai.compiler.editor.places import offset_of, place_of
+from mai.spec.source import Source
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = sorted((ROOT / "examples").glob("*.mai"))
+TRIED = 12  # Half-written texts of each example; one of them is checked.
+
+
+def ask(desk: Desk, path: Path, text: str, offset: int) -> None:
+    """Everything that an editor asks of a text and a place in it."""
+    view = desk.put(path, text, None)
+    for item in completions(view, offset):
+        assert item.label
+    signature(view, offset)
+    hover(view, offset)
+    desk.definition(view, offset)
+    for span in desk.places(view, offset):
+        assert span.source is not view.source or 0 <= span.start < span.end <= len(text)
+    outline(view)
+    lenses(view)
+    assert all(first < last for first, last, _ in folds(view))
+    ends = [start + length for start, length, _ in tokens(view)]
+    assert ends == sorted(ends)
+
+
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda p: p.stem)
+def test_half_written_texts_have_answers(path: Path) -> None:
+    text, desk, draw = path.read_text(), Desk(), random.Random(path.stem)
+    for end in sorted(draw.sample(range(len(text)), TRIED)):
+        ask(desk, path, text[:end], end)
+        hole = draw.randrange(len(text))
+        ask(desk, path, text[:hole] + draw.choice(["", "(", "}", "x", "\n", '"', " = "]) + text[hole + 1 :], hole)
+    end = draw.randrange(len(text))
+    half = desk.put(path, text[:end], None)
+    half.check(desk.texts())
+    hints(half, 0, end)
+    assert not any(d.slug == "internal" for d in half.check(desk.texts()).diagnostics)
+
+
+def test_what_is_right_above_a_mistake_stays_alive() -> None:
+    text = (ROOT / "examples" / "moons_flow.mai").read_text()
+    for line in ("  repeat depth {", "  h = linear(x, ", "  y = silu(", "  return [x, "):
+        broken = text.replace("  return linear(h, 2)\n", f"{line}\n")
+        view = Desk().put(ROOT / "examples" / "moons_flow.mai", broken, None)
+        assert {"width", "velocity", "sample", "path", "log_density"} <= set(view.names.own), line
+
+
+@pytest.mark.parametrize("text", ["", "\n", "a\n", "é𝕏b\n𝕏", "x\n\ny"])
+def test_places_are_each_others_inverse(text: str) -> None:
+    source = Source("t.mai", text)
+    assert [offset_of(source, place_of(source, i)) for i in range(len(text) + 1)] == [*range(len(text) + 1)]
