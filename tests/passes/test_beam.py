@@ -93,7 +93,7 @@ def test_all_texts_of_a_search_have_their_scores(gpt2: Any, cache: str, penalty:
 def test_a_file_gives_all_texts_and_their_scores(gpt2: Any) -> None:
     _, program, weights, folder = gpt2
     model = load(export(program, "all_of_them", Trained(weights), folder).path, providers="cpu")
-    rows = np.stack([np.random.default_rng(seed).integers(0, VOCAB, 4) for seed in range(3)])
+    rows = side_by_side([np.random.default_rng(size).integers(0, VOCAB, size) for size in (4, 1, 6)])
     found, (texts, scores) = (
         model(prompt=rows, end=17, stop=96),
         evaluate(forms.prepare(program.exports["all_of_them"]), {"prompt": rows}, {"end": 17, "stop": 96}, weights),
@@ -144,3 +144,11 @@ def test_what_an_example_brings_goes_along_with_its_beams(program: Any) -> None:
         for cache in ("concat", "none")
     )
     np.testing.assert_array_equal(cached, whole)
+
+
+def test_a_text_that_goes_on_after_a_search_has_no_form_of_one_turn(program: Any) -> None:
+    searched = memory_spec("h += attention(h, 2, causal = true)").replace(
+        "  return x\n", "  extend x by count using beam(2) { score log_softmax(logits(x, m, y, w)[-1]) }\n  return x\n"
+    )
+    made = program(searched.replace("tokens[P + count]", "tokens[P + 2 * count]"))
+    assert forms.step(forms.optimise(forms.prepare(made.exports["generate"], cache="concat"))) is None

@@ -186,7 +186,7 @@ def test_many_rows_are_taken_in_blocks(
             np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
-ENDS = {"7": [7], "7 or 3": [7, 3], "[7, 3, 9]": [7, 3, 9]}
+ENDS = {"7": [7], "7 or 3": [7, 3], "[7, 3, 9]": [7, 3, 9], "[7, count - 11]": [7, 9]}
 
 
 @pytest.mark.parametrize("until", ENDS)

@@ -9,6 +9,7 @@ from mai.compiler.elaborate.context import Context
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ops.random.choice import Choose
 from mai.compiler.ops.random.random_numbers import Draw
+from mai.compiler.ops.shapes.indexing import Slice
 from mai.compiler.ops.shapes.shape import Concat, Expand, Unsqueeze
 from mai.spec import ast
 from mai.spec.record import record
@@ -75,7 +76,10 @@ def bind_found(e: Context, env: Environment, statement: ast.Extend, row: Value, 
         _check_found(e, statement, kept)
         if kept.state.id == statement.name.id:
             width = outputs[1].type.shape[0]
-            rows = e.emit(Expand, e.emit(Unsqueeze, row, axes=(-2,)), shape=(width, *row.type.shape))
+            begun = e.emit(
+                Slice, outputs[0], stop=row.type.shape[0]
+            )  # Not the row itself: a prompt is read by its `extend` alone.
+            rows = e.emit(Expand, e.emit(Unsqueeze, begun, axes=(-2,)), shape=(width, *row.type.shape))
             value = e.emit(Concat, rows, outputs[1], axis=-1, name=kept.name.id)
         else:
             value = outputs[2]

@@ -105,6 +105,8 @@ def _stops(e: Context, env: Environment, written: ast.Expr | None) -> list[Value
         return []
     if isinstance(written, ast.Binary) and written.op == "or":
         return [*_stops(e, env, written.left), *_stops(e, env, written.right)]
+    if isinstance(written, ast.Stack):
+        return [stop for part in written.items for stop in _stops(e, env, part)]
     tokens = e.expressions.expression(env, written)
     return [_stop(e, token, written.span) for token in (tokens if isinstance(tokens, list) else [tokens])]
 

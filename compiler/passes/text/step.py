@@ -24,8 +24,8 @@ def step(graph: Graph) -> Graph | None:
 
     Its outputs are the next token, the logits that it is drawn from, then every state for the next turn.
     """
-    loops = [loop for loop in texts(graph) if Loop.of(loop).length is not None]
-    if len(loops) != 1:
+    loops = texts(graph)
+    if len(loops) != 1 or Loop.of(loops[0]).length is None:
         return None
     (loop,) = loops
     body, before = loop.regions[0], _before(graph, loop)
