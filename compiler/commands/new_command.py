@@ -60,8 +60,9 @@ def _starter(kind: str) -> str:
 
 def _drafted(data: Path, file: Path, wish: tuple[str | None, bool | None, int | None, int | None]) -> str:
     from mai.compiler.drafting.draft import Wish, draft
+    from mai.spec.formatting import format_text
 
-    text = draft(data, file.parent, Wish(*wish))
+    text = format_text(draft(data, file.parent, Wish(*wish)))
     said = takewhile(lambda line: line.startswith("#"), text.splitlines())
     say("\n".join(line.removeprefix("# ") for line in said))
     return text

@@ -123,6 +123,15 @@ def renamed(spans: Sequence[Span], name: str) -> Any:
     return lsp.WorkspaceEdit(changes=changes)
 
 
+def replaced(source: Source, text: str) -> list[Any]:
+    """The edits that put another text in the place of a whole one: none where they are equal."""
+    from lsprotocol import types as lsp
+
+    if text == source.text:
+        return []
+    return [lsp.TextEdit(range_of(Span(source, 0, len(source.text))), text)]
+
+
 def hover(said: Hover) -> Any:
     """What is said of a place."""
     from lsprotocol import types as lsp

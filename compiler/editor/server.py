@@ -19,7 +19,11 @@ from mai.compiler.editor.meaning import mended
 from mai.compiler.editor.outline import TOKEN_KINDS, folds, hints, lenses, outline, tokens
 from mai.compiler.editor.places import offset_of, place_of, units
 from mai.compiler.editor.view import View
-from mai.spec.diagnostics import Diagnostic
+from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
+from mai.spec.formatting import format_text
+from mai.spec.formatting.same import check_same
+from mai.spec.parse import parse
+from mai.spec.source import Source
 from mai.spec.words import RESERVED
 
 STACK = 256 * 2**20  # Bytes; the elaborator recurses into what is nested.
@@ -213,6 +217,12 @@ class Answers:
             raise ValueError(f"`{params.new_name}` is no name")
         return convert.renamed(self.desk.places(*asked), params.new_name)
 
+    def formatting(self, params: Any) -> Any:
+        """The text in the form that all have; nothing where it is not of the language."""
+        view = self._view(params)
+        after = formatted(view.source) if view is not None else None
+        return None if view is None or after is None else convert.replaced(view.source, after)
+
     def symbols(self, params: Any) -> Any:
         """The outline."""
         view = self._view(params)
@@ -231,6 +241,17 @@ class Answers:
         text = view.source.text
         places = [(*place_of(view.source, at), units(text[at : at + n]), kind) for at, n, kind in tokens(view)]
         return convert.tokens(places)
+
+
+def formatted(source: Source) -> str | None:
+    """A text as `mai format` writes it; None for one that is not of the language."""
+    try:
+        tree = parse(source, Reporter())
+        after = format_text(source.text)
+        check_same(tree, after)
+    except MaiError:
+        return None
+    return after
 
 
 def serve() -> None:
@@ -262,6 +283,7 @@ def make_server() -> Any:
         (lsp.TEXT_DOCUMENT_DOCUMENT_HIGHLIGHT, answers.highlights, None),
         (lsp.TEXT_DOCUMENT_PREPARE_RENAME, answers.prepare_rename, None),
         (lsp.TEXT_DOCUMENT_RENAME, answers.rename, lsp.RenameOptions(prepare_provider=True)),
+        (lsp.TEXT_DOCUMENT_FORMATTING, answers.formatting, None),
         (lsp.TEXT_DOCUMENT_DOCUMENT_SYMBOL, answers.symbols, None),
         (lsp.TEXT_DOCUMENT_FOLDING_RANGE, answers.folding, None),
         (lsp.TEXT_DOCUMENT_SEMANTIC_TOKENS_FULL, answers.semantic_tokens, legend),

@@ -149,3 +149,13 @@ def test_the_server_loads_no_torch() -> None:
     code = "import sys\nfrom mai.compiler.editor.server import make_server\nmake_server()\nprint(*sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert not {"torch", "numpy", "onnx", "onnxruntime"} & set(done.stdout.split())
+
+
+def test_a_text_is_formatted_as_by_the_command(client: LanguageClient, uri: str, tmp_path: Path) -> None:
+    """A sound text is one edit of the whole, one in the form has none, and one with a wrong word has no answer."""
+    assert client.whole(uri, "formatting", options={"tabSize": 2, "insertSpaces": True}) == []
+    for name, text, after in (("b.mai", "const  n=1\n\n\n", "const n = 1\n"), ("c.mai", "const n = (\n", None)):
+        other = client.open(tmp_path / name, text)
+        edits = client.whole(other, "formatting", options={"tabSize": 2, "insertSpaces": True})
+        assert (edits and edits[0]["newText"]) == after
+        client.tell("textDocument/didClose", {"textDocument": {"uri": other}})

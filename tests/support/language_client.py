@@ -83,10 +83,10 @@ class LanguageClient:
         position = {"line": before.count("\n"), "character": len(before) - before.rfind("\n") - 1}
         return self.ask(f"textDocument/{method}", {"textDocument": {"uri": uri}, "position": position, **more})
 
-    def whole(self, uri: str, method: str) -> Any:
-        """The answer to a question about all of a text."""
+    def whole(self, uri: str, method: str, **more: object) -> Any:
+        """The answer to a question about all of a text, with more of its parameters."""
         everything = {"start": {"line": 0, "character": 0}, "end": {"line": 9999, "character": 0}}
-        params = {"textDocument": {"uri": uri}, "range": everything, "context": {"diagnostics": []}}
+        params = {"textDocument": {"uri": uri}, "range": everything, "context": {"diagnostics": []}, **more}
         return self.ask(f"textDocument/{method}", params)
 
     def _send(self, message: dict[str, object]) -> None:
