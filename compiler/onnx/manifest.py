@@ -17,6 +17,7 @@ from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value
 from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.absent_tokens import may_be_absent
+from mai.compiler.onnx.gaps import inputs_with_gaps
 from mai.compiler.onnx.label_fields import label_fields
 from mai.compiler.onnx.limits import largest
 from mai.compiler.onnx.prepared import Prepared
@@ -41,9 +42,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         name=program.name,
         export=graph.name,
         title=program.title,
-        inputs=[
-            _port(v, v.name, "input", NOTHING if v.name == prompt or may_be_absent(v) else 0) for v in graph.inputs
-        ],
+        inputs=_inputs(graph, prompt),
         settings=[_setting(name, s) for name, s in graph.settings.items()],
         outputs=_outputs(program, graph, optimised),
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
@@ -103,6 +102,15 @@ def _with_fields(manifest: Manifest, fields: Mapping[str, str]) -> Manifest:
         for kind in ("inputs", "settings", "outputs")
     }
     return manifest.model_copy(update=groups)
+
+
+def _inputs(graph: Graph, prompt: str) -> list[Port]:
+    """What a call gives: of numbers, whether they may be missing."""
+    ports = [_port(v, v.name, "input", NOTHING if v.name == prompt or may_be_absent(v) else 0) for v in graph.inputs]
+    with_gaps = inputs_with_gaps(graph)
+    return [
+        port.model_copy(update={"gaps": port.name in with_gaps}) if port.dtype == "float32" else port for port in ports
+    ]
 
 
 def _outputs(program: Program, graph: Graph, optimised: Graph) -> list[Port]:

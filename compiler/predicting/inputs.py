@@ -55,9 +55,7 @@ class PortColumns:
         arrays = [part.read(block[self.table.columns[part.name]]) for part in self.parts]
         for part in self.parts:
             if part.missing and not (part.has_gaps and self._takes_gaps(part)):
-                raise bad(
-                    f"{self.table.path}: {part.lacks()}", help=f"this file has nothing for a missing `{self.port.name}`"
-                )
+                raise bad(f"{self.table.path}: {part.lacks()}", help=self._without_answer(part))
         if self.parts[0].are_words:
             arrays = [self._numbered(self.parts[0], arrays[0], first)]
         values = np.stack(arrays, 1) if len(arrays) > 1 else arrays[0]
@@ -65,7 +63,15 @@ class PortColumns:
 
     def _takes_gaps(self, part: Column) -> bool:
         """Whether the file has something for a missing value: NaN for a number, a label after those with names."""
-        return part.role == "real" or self._spare is not None
+        return self.port.gaps is not False if part.role == "real" else self._spare is not None
+
+    def _without_answer(self, part: Column) -> str:
+        said = f"this file has nothing for a missing `{self.port.name}`"
+        return (
+            said
+            if part.role != "real"
+            else f"{said}: leave the row out, or train with `missing = keep` and `fill({self.port.name})`"
+        )
 
     @property
     def _spare(self) -> int | None:

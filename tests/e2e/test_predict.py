@@ -33,6 +33,7 @@ export label(x: [2], kind: class[3], gain: real = 1) -> (class[2], [2]) {
   z = gain * logit(x, kind)
   return (argmax(z), softmax(z))
 }
+export plain(x: [2]) -> class[2] { return where(sum(x) > 0, 1, 0) }
 export noise(x: [2]) -> [] {
   e ~ normal([])
   return sum(x) + e
@@ -149,3 +150,15 @@ def test_images_are_read_as_in_training(tmp_path: Path, monkeypatch: pytest.Monk
     got = np.array([[row["score.cat"], row["score.dog"]] for row in out])
     np.testing.assert_allclose(got, expected, atol=1e-5)
     assert "and not one image" in str(invoke("predict", "run/m.both.onnx", "pets", "out.csv").output)
+
+
+def test_a_file_that_fills_nothing_has_no_answer_to_a_gap(files: Callable[[str], Model], tmp_path: Path) -> None:
+    """A number that is missing would be NaN in every result, and a label of NaN would look like an answer."""
+    assert [port.gaps for port in files("label").inputs.values()] == [True, None]
+    model = files("plain")
+    assert model.inputs["x"].gaps is False
+    with pytest.raises(MaiError) as caught:
+        predict(model, tmp_path / "t.csv", tmp_path / "out.csv", {})
+    (diagnostic,) = caught.value.diagnostics
+    assert "row 1" in diagnostic.message and "x1" in diagnostic.message and "fill(x)" in str(diagnostic.help)
+    assert not (tmp_path / "out.csv").exists()
