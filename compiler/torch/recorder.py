@@ -45,7 +45,8 @@ class Recorder:
         self.tracer = fx.proxy.GraphAppendingTracer(self.graph)
         self.constants: dict[str, torch.Tensor] = {}
         self.torch = RecordedTorch(self)
-        self._parameters: set[str] = set()
+        # A parameter called as a function is would get another name inside, which the next parameter may have outside.
+        self._parameters = set(map(_plain, TAKEN))
         for name in TAKEN:
             self.graph._graph_namespace.create_name(name, None)
 

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
@@ -40,6 +41,15 @@ def test_a_setting_called_turn_is_not_the_turn(program: Maker, tmp_path: Path) -
     whole = model(prompt=np.array([[72, 105]]), seed=2, turn_heat=0.5)
     streamed = "".join(model.stream("Hi", seed=2, turn_heat=0.5))
     assert model.tokenizer.decode(whole[0, 2:]) == streamed
+
+
+@pytest.mark.parametrize("name", ["turn", "loop", "attention", "torch"])
+def test_inputs_are_called_as_functions_of_the_code_are(name: str, program: Maker, tmp_path: Path) -> None:
+    """And by the names that the code would give them for it: each stays what it was."""
+    text = f"export f({name}: [2], {name}_1: [2], {name}_2: [2]) -> [2] {{ return {name} - 2 * {name}_1 + 4 * {name}_2 }}\n"
+    model = load(export(program(text), "f", Trained({}), tmp_path).path, providers="cpu")
+    numbers = {name: [[1.0, 1.0]], f"{name}_1": [[2.0, 2.0]], f"{name}_2": [[3.0, 3.0]]}
+    np.testing.assert_array_equal(model(**numbers), [[9, 9]])
 
 
 def test_a_dimension_called_batches_is_not_the_batch(program: Maker) -> None:

@@ -222,7 +222,7 @@ def test_a_full_disk_leaves_the_old_files_and_nothing_else(tmp_path: Path) -> No
         assert "run/" in done.stderr
         assert "Traceback" not in done.stderr
     assert {p.name: p.read_bytes() for p in (run / "before").iterdir()} == kept
-    assert {p.name for p in run.iterdir()} <= {"before", "metrics.jsonl"}
+    assert {p.name for p in run.iterdir()} <= {"before", "metrics.jsonl", "run.json"}
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ SHARE = 20
 
 
 class SaveTimes:
-    """`first` is how many seconds to wait for the first one, `most` the longest wait."""
+    """`first` is how many seconds to wait for the first one, `most` the longest wait; 0 is none at all."""
 
     def __init__(self, first: float, most: float) -> None:
         self.wait, self.most = first, most
@@ -21,4 +21,5 @@ class SaveTimes:
     def saved(self, began: float) -> None:
         """A checkpoint is written, which `began` at a time: the next wait begins. Writing takes a 20th of the time at most."""
         self.last = time.monotonic()
-        self.wait = max(min(2 * self.wait, self.most), SHARE * (self.last - began))
+        own = SHARE * (self.last - began) if self.most else 0.0
+        self.wait = max(min(2 * self.wait, self.most), own)
