@@ -105,7 +105,7 @@ def _with_line_ends(raw: str, text: str) -> str:
     """The text with the line ends that its lines have in `raw`, and with its mark of UTF-8, if it has one."""
     mark = BOM if raw.startswith(BOM) else ""
     before = raw.removeprefix(mark).split("\n")
-    usual = "\r" if sum(line.endswith("\r") for line in before) > len(before) // 2 else ""
+    usual = "\r" if 2 * sum(line.endswith("\r") for line in before) > len(before) - 1 else ""
     lines = text.split("\n")
     ends = [usual] * (len(lines) - 1) + [""]
     matcher = difflib.SequenceMatcher(None, [line.removesuffix("\r") for line in before], lines, autojunk=False)

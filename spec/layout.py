@@ -21,7 +21,7 @@ DECLARATIONS = re.compile(_DECLARATION, re.MULTILINE)
 _MARKS = re.compile(rf'#[^\n]*|"[^"\n]*("?)|[()\[\]{{}}]|{_DECLARATION}', re.MULTILINE)
 # A line that begins so goes on with the one before: a clause is a name, too (`keep = x`), but not before a value or a block.
 _CLAUSES = "|".join(words.texts(words.of_kind("clause")))
-_CONTINUATION = re.compile(rf"""\|>|else\b|(?:{_CLAUSES})[ \t]+(?:[\w"(\[{{]|-(?!=))""")
+CONTINUATION = re.compile(rf"""\|>|else\b|(?:{_CLAUSES})[ \t]+(?:[\w"(\[{{]|-(?!=))""")
 _STATEMENT = re.compile(
     rf"""[ \t]*(?:
         \}}|$
@@ -108,7 +108,7 @@ class Layout:
         if open_ and open_[-1] != "LBRACE":
             return False
         if previous not in CONTINUES:
-            return _CONTINUATION.match(self.text, token.end_pos) is None
+            return CONTINUATION.match(self.text, token.end_pos) is None
         # An operator at a line's end goes on, unless what follows can only begin something: then it lacks an operand.
         line = self.text.rfind("\n", 0, token.end_pos) + 1
         return bool(DECLARATIONS.match(self.text, line) or _STATEMENT.match(self.text, line))

@@ -60,16 +60,12 @@ def _listed(files: list[Path]) -> list[Path]:
 def _formatted(file: Path) -> tuple[str, str]:
     """A text before and after. Raises `MaiError` for one that is not of the language."""
     from mai.spec.diagnostics import Reporter
-    from mai.spec.formatting import format_text
-    from mai.spec.formatting.same import check_same
-    from mai.spec.parse import load_source, parse
+    from mai.spec.formatting.same import format_source
+    from mai.spec.parse import load_source
     from mai.spec.source import Source
 
     source = Source("<stdin>", sys.stdin.read()) if file == STDIN else load_source(file, Reporter())
-    tree = parse(source, Reporter())
-    after = format_text(source.text)
-    check_same(tree, after)
-    return source.text, after
+    return source.text, format_source(source)
 
 
 def _tell(file: Path, before: str, after: str, check: bool, diff: bool) -> None:
@@ -80,16 +76,8 @@ def _tell(file: Path, before: str, after: str, check: bool, diff: bool) -> None:
     elif check:
         say(f"would change {file}")
     else:
-        _write(file, after)
+        from mai.compiler import fixing
+        from mai.spec.source import Source
+
+        fixing.write({str(file): Source(str(file), after)})
         say(f"changed {file}")
-
-
-def _write(file: Path, text: str) -> None:
-    """Write a file with the line ends that it has, and with its mark of UTF-8, if it has one."""
-    from codecs import BOM_UTF8
-
-    from mai.runtime.files import write_atomically
-
-    raw = file.read_bytes()
-    ended = text.replace("\n", "\r\n") if b"\r\n" in raw else text
-    write_atomically(file, BOM_UTF8 * raw.startswith(BOM_UTF8) + ended.encode())

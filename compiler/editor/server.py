@@ -19,10 +19,8 @@ from mai.compiler.editor.meaning import mended
 from mai.compiler.editor.outline import TOKEN_KINDS, folds, hints, lenses, outline, tokens
 from mai.compiler.editor.places import offset_of, place_of, units
 from mai.compiler.editor.view import View
-from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
-from mai.spec.formatting import format_text
-from mai.spec.formatting.same import check_same
-from mai.spec.parse import parse
+from mai.spec.diagnostics import Diagnostic, MaiError
+from mai.spec.formatting.same import format_source
 from mai.spec.source import Source
 from mai.spec.words import RESERVED
 
@@ -246,12 +244,9 @@ class Answers:
 def formatted(source: Source) -> str | None:
     """A text as `mai format` writes it; None for one that is not of the language."""
     try:
-        tree = parse(source, Reporter())
-        after = format_text(source.text)
-        check_same(tree, after)
+        return format_source(source)
     except MaiError:
         return None
-    return after
 
 
 def serve() -> None:

@@ -7,12 +7,11 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
-from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
 
+from mai.compiler.training.run.stopping import on_interrupt
 from mai.spec.record import record
 
 LOG = "log.txt"
@@ -36,7 +35,7 @@ class Jobs:
 
     def run(self, jobs: Iterable[Job], done: Callable[[Job, int], None]) -> None:
         """Run all; `done` hears of each that has ended, with its exit code, in this thread."""
-        with ThreadPoolExecutor(self.count) as pool, self._stoppable():
+        with ThreadPoolExecutor(self.count) as pool, on_interrupt(self._interrupt):
             futures = {pool.submit(self._one, job): job for job in jobs}
             for future in as_completed(futures):
                 code = future.result()
@@ -67,26 +66,11 @@ class Jobs:
         cores = max(1, (os.cpu_count() or 1) // self.count)
         return os.environ if self.count == 1 else {"OMP_NUM_THREADS": str(cores), **os.environ}  # type: ignore[return-value]
 
-    @contextmanager
-    def _stoppable(self) -> Iterator[None]:
-        """Ctrl-C and SIGTERM are passed on: a training ends after its step, with a checkpoint."""
-
-        def stop(number: int, frame: Any) -> None:
-            self.interrupted = True
-            for process in tuple(self._running):
-                process.send_signal(signal.SIGTERM)
-
-        previous = {}
-        try:
-            for number in (signal.SIGINT, signal.SIGTERM):
-                previous[number] = signal.signal(number, stop)
-        except ValueError:  # Not the main thread, which alone hears of signals.
-            previous = {}
-        try:
-            yield
-        finally:
-            for number, handler in previous.items():
-                signal.signal(number, handler)
+    def _interrupt(self) -> None:
+        """An interrupt is passed on: a training ends after its step, with a checkpoint."""
+        self.interrupted = True
+        for process in tuple(self._running):
+            process.send_signal(signal.SIGTERM)
 
 
 def last_words(folder: Path) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from mai.spec import words
 from mai.spec.formatting.pieces import Piece, pieces_of
 from mai.spec.formatting.spaces import is_derivative, is_unary, space_between
+from mai.spec.layout import CONTINUATION
 from mai.spec.record import record
 
 LIMIT, STEP = 120, 2
@@ -135,9 +136,8 @@ class _Lines:
             return False
         if before.kind != "string" and before.text in GOES_ON:
             return True
-        follows = self.pieces[place + 1] if place + 1 < len(self.pieces) else None
-        is_clause = piece.text in words.texts(words.of_kind("clause")) and follows is not None
-        return piece.text in ("|>", "else") or (is_clause and _begins_value(follows))
+        follows = self.pieces[place + 1].text if place + 1 < len(self.pieces) else ""
+        return CONTINUATION.match(f"{piece.text} {follows}") is not None
 
     # ------------------------------------------------------------------ long lines
 

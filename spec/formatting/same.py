@@ -5,8 +5,17 @@ from __future__ import annotations
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
 from mai.spec.format import format_file
+from mai.spec.formatting.lines import format_text
 from mai.spec.parse import parse
 from mai.spec.source import Source
+
+
+def format_source(source: Source) -> str:
+    """A text in the form that all have. Raises `MaiError`: it is not of the language, or would mean something else."""
+    tree = parse(source, Reporter())
+    after = format_text(source.text)
+    check_same(tree, after)
+    return after
 
 
 def check_same(tree: ast.File, text: str) -> None:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any, Protocol
+from typing import Protocol
 
 
 class Stoppable(Protocol):
@@ -18,14 +18,21 @@ class Stoppable(Protocol):
 def stoppable(trainer: Stoppable) -> Iterator[None]:
     """Ctrl-C and SIGTERM end the run after the step, with a checkpoint."""
 
-    def stop(number: int, frame: Any) -> None:
+    def stop() -> None:
         trainer.asked = True
 
+    with on_interrupt(stop):
+        yield
+
+
+@contextmanager
+def on_interrupt(stop: Callable[[], None]) -> Iterator[None]:
+    """Ctrl-C and SIGTERM call `stop`, and do nothing else."""
     previous = {}
     try:
         for number in (signal.SIGINT, signal.SIGTERM):
-            previous[number] = signal.signal(number, stop)
-    except ValueError:
+            previous[number] = signal.signal(number, lambda number, frame: stop())
+    except ValueError:  # Not the main thread, which alone hears of signals.
         previous = {}
     try:
         yield
