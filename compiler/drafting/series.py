@@ -25,10 +25,9 @@ class Order:
 def draft_series(table: TableSummary, target: str, horizon: int, window: int | None, path: str) -> str:
     """The text of a spec that forecasts a column. Raises `MaiError` where it is no series of numbers, or too short."""
     column = table.column(target)
-    if column is None or column.kind not in ("number", "whole") or column.missing:
-        said = "is missing in some rows" if column is not None and column.missing else "is no column of numbers"
+    if column is None or column.kind not in ("number", "whole"):
         raise bad(
-            f"`{target}` cannot be forecast: it {said}",
+            f"`{target}` cannot be forecast: it is no column of numbers",
             help=f"there are {', '.join(each.name for each in table.columns)}",
         )
     if target in USED or not NAME.fullmatch(target):
@@ -43,6 +42,7 @@ def draft_series(table: TableSummary, target: str, horizon: int, window: int | N
         )
     named = [f"{kind} = {name}" for kind, name in (("time", order.time), ("group", order.group)) if name]
     settings = [f'"{path}"', f"window = {past}", f"horizon = {horizon}", *named]
+    settings += ["missing = drop"] if column.missing else []  # Windows without gaps alone.
     data = spread(
         "data ", [f"{target}: [{past}]", f"next_{target}: [{horizon}]"], f"from series({', '.join(settings)})"
     )

@@ -173,3 +173,10 @@ def test_rows_in_the_order_of_time_are_forecast(tmp_path: Path) -> None:
     assert "window = 24, horizon = 6, time = day, group = shop" in text
     with pytest.raises(MaiError, match="too short"):
         draft(tmp_path / "t.csv", tmp_path, Wish("sales", horizon=100))
+
+
+def test_a_series_with_gaps_is_learnt_from_its_whole_windows(tmp_path: Path) -> None:
+    rows = "".join(f"{day},{'' if day == 50 else day % 7}\n" for day in range(400))
+    (tmp_path / "t.csv").write_text("day,sales\n" + rows)
+    text, _ = sound(tmp_path, "t.csv", Wish("sales", horizon=6))
+    assert "missing = drop" in text
