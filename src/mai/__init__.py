@@ -1,3 +1,3 @@
 """mai: from a text file that says what a model is to one self-contained ONNX file."""
 
-__version__ = "0.9.0"
+__version__ = "0.10.0"
