@@ -18,8 +18,9 @@ from mai.compiler.onnx.compact_adaptive import compacted_loop, stops_alone
 from mai.compiler.onnx.loops import check_extent, plain_loop, unrolled_loop
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_nodes
-from mai.compiler.onnx.recurrence import BLOCK, BlockedLoop
+from mai.compiler.onnx.recurrence import BLOCK, parted_loop, recurrence
 from mai.compiler.ops.backends import Onnx
+from mai.compiler.passes.loops.parts import part_loop
 from mai.compiler.passes.loops.recurrence import find_recurrence
 from mai.runtime.arrays import Array
 
@@ -110,7 +111,10 @@ class OnnxInterpreter(Interpreter[ir.Value, Scalar]):
         if is_short or not self._of_codes.isdisjoint(node.regions[0].walk()):
             return plain_loop(self, node)
         blocks = find_recurrence(self.graph, node, BLOCK, products=True)
-        return plain_loop(self, node) if blocks is None else BlockedLoop(self, node, blocks).results()
+        if blocks is not None:
+            return recurrence(self, node, blocks)
+        parts = part_loop(self.graph, node, BLOCK)
+        return plain_loop(self, node) if parts is None else parted_loop(self, node, parts)
 
     def typed(self, value: Value, name: str = "") -> ir.Value:
         """An input of a graph or a body, of the type of a value."""
