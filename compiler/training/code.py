@@ -14,7 +14,7 @@ from mai.compiler.passes import forms
 from mai.compiler.program import Training
 from mai.compiler.torch.module import Form, lower
 from mai.compiler.torch.parameters import Weights
-from mai.compiler.torch.together import Share
+from mai.compiler.torch.processes.together import Share
 from mai.compiler.torch.turns import groups_of, loose
 from mai.compiler.training.drawn_blocks import DrawSource, lift_draws
 from mai.compiler.training.step_function import Module

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from mai.compiler.compile_options import CompileOptions, Trained
-from mai.compiler.onnx.build import build
-from mai.compiler.onnx.opened import opened
+from mai.compiler.onnx.comparing.opened import opened
+from mai.compiler.onnx.lowering.build import build
 from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.passes import forms

@@ -13,7 +13,7 @@ from torch import Tensor
 from mai.compiler import program
 from mai.compiler.program import Training
 from mai.compiler.torch.parameters import Weights
-from mai.compiler.torch.parts import is_in_parts
+from mai.compiler.torch.processes.parts import is_in_parts
 from mai.compiler.training.moved import nothing_moves
 from mai.compiler.training.optimizer import make_optimizer
 from mai.compiler.training.step_function import Module

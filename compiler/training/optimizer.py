@@ -10,7 +10,7 @@ from itertools import groupby
 import torch
 from torch import Tensor, nn
 
-from mai.compiler.torch.parts import is_in_parts, whole
+from mai.compiler.torch.processes.parts import is_in_parts, whole
 from mai.compiler.training.settings import Optimizer, OwnOptimizer, Schedule, TorchOptimizer
 
 WATCHED = "schedule/watched"  # The name of a schedule's memory in a checkpoint.

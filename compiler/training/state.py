@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from mai.compiler.torch.parameters import Weights
-from mai.compiler.torch.parts import cut_like, whole
+from mai.compiler.torch.processes.parts import cut_like, whole
 from mai.compiler.training.objective import Objective
 from mai.compiler.training.optimizer import LearningRate, MovingAverage
 from mai.compiler.training.run import checkpoint as ck

@@ -22,7 +22,7 @@ from mai.compiler.ir.graph import Graph
 from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.parameters import Weights
-from mai.compiler.torch.parts import whole
+from mai.compiler.torch.processes.parts import whole
 from mai.compiler.training.code import Code
 from mai.compiler.training.first_values import compute_first_values, first_values_before
 from mai.compiler.training.initial_weights import initial_weights, loaded_names

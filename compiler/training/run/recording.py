@@ -11,7 +11,7 @@ import numpy as np
 
 from mai.compiler.program import Record
 from mai.compiler.torch.parameters import Weights
-from mai.compiler.torch.parts import whole
+from mai.compiler.torch.processes.parts import whole
 from mai.runtime.arrays import Array
 from mai.runtime.files import UNREADABLE, read_arrays, write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError

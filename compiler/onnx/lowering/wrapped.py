@@ -10,7 +10,7 @@ import onnx_ir as ir
 from mai.compiler.ops.backends import Number
 
 if TYPE_CHECKING:
-    from mai.compiler.onnx.backend import OnnxBackend
+    from mai.compiler.onnx.lowering.backend import OnnxBackend
 
 
 class Wrapped:

@@ -16,8 +16,8 @@ from torch import Tensor, fx
 from torch.autograd.function import once_differentiable
 
 from mai.compiler.torch.autocast import autocast_of_now
-from mai.compiler.torch.block_states import Pairs, Places, Read, Scanned
-from mai.compiler.torch.loops import Empty, empty_rows
+from mai.compiler.torch.recurrences.block_states import Pairs, Places, Read, Scanned
+from mai.compiler.torch.recurrences.loops import Empty, empty_rows
 
 BLOCK = 16  # Turns; measured: 8, 16 and 32 are within a fifth of each other, 64 takes longer.
 READ_BLOCK = 256  # The same where every state is read by products, whose chunks are done together: fewer, larger calls.

@@ -18,7 +18,7 @@ from mai.compiler.ir.types import Axis, Type
 from mai.compiler.passes.loops.outer_products import Reading
 
 if TYPE_CHECKING:
-    from mai.compiler.onnx.interpreter import OnnxInterpreter
+    from mai.compiler.onnx.lowering.interpreter import OnnxInterpreter
 
 
 class Chunk:

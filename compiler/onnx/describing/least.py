@@ -9,8 +9,8 @@ from io import StringIO
 import numpy as np
 import onnxruntime as ort
 
+from mai.compiler.onnx.comparing.trial import Reference, difference, free_size, run_trial, trial
 from mai.compiler.onnx.prepared import Prepared
-from mai.compiler.onnx.trial import Reference, difference, free_size, run_trial, trial
 
 BATCH = 2
 Files = Sequence[tuple[ort.InferenceSession, float]]

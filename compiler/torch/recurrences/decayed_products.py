@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from mai.compiler.torch.scans import scanned
+from mai.compiler.torch.recurrences.scans import scanned
 
 CHUNK = 16  # Turns that are one product of matrices; measured: 32 takes a tenth longer, 64 a third.
 

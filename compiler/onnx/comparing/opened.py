@@ -9,7 +9,7 @@ import onnx_ir as ir
 import onnxruntime as ort
 
 from mai.compiler.file_size import LARGEST
-from mai.compiler.onnx.build import serialised
+from mai.compiler.onnx.lowering.build import serialised
 from mai.runtime.model.session import session_options
 
 NODE_BYTES = 512  # Of a node in a file, with its names and the line that it is from: on the safe side.

@@ -9,10 +9,10 @@ from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType
-from mai.compiler.onnx.build import build
-from mai.compiler.onnx.opened import opened
-from mai.compiler.onnx.roundings import UNCERTAIN, reference_with_roundings
-from mai.compiler.onnx.trial import Trial, difference, run_trial
+from mai.compiler.onnx.comparing.opened import opened
+from mai.compiler.onnx.comparing.roundings import UNCERTAIN, reference_with_roundings
+from mai.compiler.onnx.comparing.trial import Trial, difference, run_trial
+from mai.compiler.onnx.lowering.build import build
 from mai.compiler.ops.shapes.shape import Unsqueeze
 from mai.runtime.arrays import Array
 

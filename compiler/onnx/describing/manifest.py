@@ -16,10 +16,10 @@ from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value
 from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.onnx.absent_tokens import may_be_absent
-from mai.compiler.onnx.gaps import inputs_with_gaps
-from mai.compiler.onnx.label_fields import label_fields
-from mai.compiler.onnx.limits import largest
+from mai.compiler.onnx.describing.absent_tokens import may_be_absent
+from mai.compiler.onnx.describing.gaps import inputs_with_gaps
+from mai.compiler.onnx.describing.label_fields import label_fields
+from mai.compiler.onnx.describing.limits import largest
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
 from mai.compiler.passes.text import prompt_blocks

@@ -15,13 +15,13 @@ from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Node, Region, Value
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.onnx.loops import GOING, rows_of
-from mai.compiler.onnx.outer_products import Chunk
+from mai.compiler.onnx.lowering.loops import GOING, rows_of
+from mai.compiler.onnx.lowering.outer_products import Chunk
 from mai.compiler.passes.loops.long_axes import turned, turned_places, turned_type
 from mai.compiler.passes.loops.recurrence import Recurrence, Update
 
 if TYPE_CHECKING:
-    from mai.compiler.onnx.interpreter import OnnxInterpreter
+    from mai.compiler.onnx.lowering.interpreter import OnnxInterpreter
 
 BLOCK = 16  # Turns; 32 take as long, 8 a twentieth longer.
 NUMBER = Value(Type(DType.INT), "block")

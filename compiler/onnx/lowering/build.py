@@ -8,12 +8,12 @@ import onnx_ir as ir
 
 from mai.compiler.compile_options import DEFAULTS, CompileOptions
 from mai.compiler.ir.graph import Graph
-from mai.compiler.onnx.interface import declare_inputs, declare_outputs
-from mai.compiler.onnx.interpreter import OnnxInterpreter
 from mai.compiler.onnx.layout.chunks import scan_chunks
 from mai.compiler.onnx.layout.lazy import lazy
 from mai.compiler.onnx.layout.sink import sink
 from mai.compiler.onnx.layout.unfuse_norms import keep_apart
+from mai.compiler.onnx.lowering.interface import declare_inputs, declare_outputs
+from mai.compiler.onnx.lowering.interpreter import OnnxInterpreter
 from mai.compiler.onnx.precision.narrow import narrow
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.runtime.arrays import Array

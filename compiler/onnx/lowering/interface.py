@@ -11,7 +11,7 @@ import onnx_ir as ir
 from mai.compiler.ir.graph import Value
 
 if TYPE_CHECKING:
-    from mai.compiler.onnx.interpreter import OnnxInterpreter
+    from mai.compiler.onnx.lowering.interpreter import OnnxInterpreter
 
 Number = bool | int | float
 

@@ -12,7 +12,7 @@ from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import symbols
 from mai.compiler.ir.structure import NOTHING
 from mai.compiler.ir.types import DType
-from mai.compiler.onnx.limits import smallest
+from mai.compiler.onnx.describing.limits import smallest
 from mai.runtime.arrays import Array
 from mai.runtime.model.session import session_options
 from mai.runtime.self_test.draw import draw

@@ -18,9 +18,9 @@ from mai.compiler.ir import sizes as sz
 from mai.compiler.ir.graph import Graph, Node, Value
 from mai.compiler.ir.sizes import Dim, Size
 from mai.compiler.ir.types import DType, Type
+from mai.compiler.onnx.lowering.wrapped import Wrapped
 from mai.compiler.onnx.precision.products import Products
 from mai.compiler.onnx.precision.quantize import Coarse
-from mai.compiler.onnx.wrapped import Wrapped
 from mai.compiler.ops.backends import Attribute, Number, Operator
 
 UNKNOWN = sz.symbol("unknown")

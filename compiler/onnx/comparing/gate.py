@@ -27,12 +27,10 @@ from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.graph import EVALUATIONS, Graph
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType
-from mai.compiler.onnx.build import build
-from mai.compiler.onnx.first_difference import first_difference
-from mai.compiler.onnx.opened import opened
-from mai.compiler.onnx.prepared import Prepared
-from mai.compiler.onnx.roundings import are_roundings
-from mai.compiler.onnx.trial import (
+from mai.compiler.onnx.comparing.first_difference import first_difference
+from mai.compiler.onnx.comparing.opened import opened
+from mai.compiler.onnx.comparing.roundings import are_roundings
+from mai.compiler.onnx.comparing.trial import (
     FREE_SIZE,
     Reference,
     Trial,
@@ -42,6 +40,8 @@ from mai.compiler.onnx.trial import (
     trial,
     with_unlike_prompts,
 )
+from mai.compiler.onnx.lowering.build import build
+from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.onnx.turns.turns import Turns, Verdict, torch_reference
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError

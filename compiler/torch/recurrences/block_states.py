@@ -11,8 +11,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from mai.compiler.torch.decayed_products import decayed_products
-from mai.compiler.torch.scans import scan, scan_back
+from mai.compiler.torch.recurrences.decayed_products import decayed_products
+from mai.compiler.torch.recurrences.scans import scan, scan_back
 
 Places = tuple[int, ...]
 Came = Sequence[Tensor | None]  # What came back to `leaves`.

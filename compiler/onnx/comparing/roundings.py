@@ -13,7 +13,7 @@ import numpy as np
 from mai.compiler.ir.evaluate import Evaluation
 from mai.compiler.ir.graph import Graph, Node
 from mai.compiler.ir.structure import Loop
-from mai.compiler.onnx.trial import Trial, difference
+from mai.compiler.onnx.comparing.trial import Trial, difference
 from mai.runtime.arrays import Array
 
 EPSILON = 2.0**-24  # Half the distance of 1 to the next number of float32.

@@ -12,11 +12,11 @@ from mai.compiler.extent import MOST_OPERATIONS
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.onnx.backend import DTYPES, OnnxBackend
+from mai.compiler.onnx.lowering.backend import DTYPES, OnnxBackend
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 if TYPE_CHECKING:
-    from mai.compiler.onnx.interpreter import OnnxInterpreter
+    from mai.compiler.onnx.lowering.interpreter import OnnxInterpreter
 
 GOING = Value(Type(DType.BOOL), "going")
 

@@ -17,12 +17,12 @@ from mai.compiler.ir.rewrite import free_values
 from mai.compiler.ir.sizes import evaluate, symbol, symbols
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.onnx.backend import BATCH, DTYPES, OnnxBackend
-from mai.compiler.onnx.loops import stacked
+from mai.compiler.onnx.lowering.backend import BATCH, DTYPES, OnnxBackend
+from mai.compiler.onnx.lowering.loops import stacked
 from mai.compiler.ops.shapes.indexing import Iota
 
 if TYPE_CHECKING:
-    from mai.compiler.onnx.interpreter import OnnxInterpreter
+    from mai.compiler.onnx.lowering.interpreter import OnnxInterpreter
 
 AGAIN = Value(Type(DType.BOOL), "again")
 ROWS = Value(Type(DType.INT, (symbol(BATCH),)), "rows")
