@@ -116,15 +116,12 @@ LARGE = {
     "spec",
     "spec/diagnostics",
     "compiler",
-    "compiler/data",
     "compiler/elaborate",
     "compiler/elaborate/functions",
     "compiler/ir",
     "compiler/passes/loops",
     "compiler/passes/text",
     "compiler/solvers",
-    "compiler/training",
-    "compiler/training/run",
 }
 
 

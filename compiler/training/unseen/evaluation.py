@@ -13,7 +13,7 @@ from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.passes import forms
 from mai.compiler.program import Training
-from mai.compiler.training.held_out import held_out
+from mai.compiler.training.unseen.held_out import held_out
 
 MOST = 64  # Examples: enough for a loss to two digits.
 

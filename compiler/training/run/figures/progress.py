@@ -13,7 +13,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from mai.compiler.training.run.trackers import Trackers
+from mai.compiler.training.run.figures.trackers import Trackers
 from mai.runtime.files import write_atomically
 
 

@@ -8,15 +8,15 @@ from dataclasses import replace
 import numpy as np
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.paths import listed
+from mai.compiler.data.files.paths import listed
 from mai.compiler.data.row_source import Wanted
 from mai.compiler.data.rows import Column, Padded, Rows, Spans, Words, choose_of
 from mai.compiler.data.source_kinds import Finite, Request
 from mai.compiler.data.sources.examples import Examples, Piece
-from mai.compiler.data.splits import Parts, usual_parts
+from mai.compiler.data.splitting.splits import Parts, usual_parts
 from mai.compiler.data.tables.convert import KEY, ROW, read_tables
 from mai.compiler.data.tables.files import TableFile, open_table, read_blocks
-from mai.compiler.data.tokens import opened, state_tokenizer
+from mai.compiler.data.texts.tokens import opened, state_tokenizer
 from mai.compiler.ir.types import Type
 from mai.runtime.arrays import Array
 from mai.runtime.text.tokenizer import Tokenizer

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from mai.compiler.data.fields import bad
 from mai.compiler.data.random_streams import HOLD_OUT, permutation
-from mai.compiler.data.splits import Parts, Split, parts_by_number
+from mai.compiler.data.splitting.splits import Parts, Split, parts_by_number
 from mai.spec.settings import MANY, setting
 
 if TYPE_CHECKING:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import Loop
-from mai.compiler.training.drawn_blocks import EXAMPLES, DrawSource
+from mai.compiler.training.step.drawn_blocks import EXAMPLES, DrawSource
 
 
 class Module:

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.processes.parts import cut_like, whole
-from mai.compiler.training.objective import Objective
-from mai.compiler.training.optimizer import LearningRate, MovingAverage
 from mai.compiler.training.run import checkpoint as ck
 from mai.compiler.training.run.best import Best
-from mai.compiler.training.scaling import Scaling
+from mai.compiler.training.step.objective import Objective
+from mai.compiler.training.step.optimizer import LearningRate, MovingAverage
+from mai.compiler.training.step.scaling import Scaling
 
 LOSSES = "losses"  # Of every objective: the last one known.
 

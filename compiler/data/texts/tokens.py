@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.paths import find_files, listed
+from mai.compiler.data.files.paths import find_files, listed
 from mai.compiler.data.source_kinds import Corpus, Request
 from mai.compiler.data.sources.examples import Examples
 from mai.compiler.data.sources.text import Bpe, Text
-from mai.compiler.data.splits import HELD_OUT
+from mai.compiler.data.splitting.splits import HELD_OUT
 from mai.compiler.program import Program
 from mai.compiler.training.run.folder import TOKENIZER
 from mai.runtime.errors import ModelError
@@ -37,7 +37,7 @@ def _corpus(source: Text, request: Request) -> tuple[bytes, list[str]]:
         from pydoc_data.topics import topics
 
         return "\n\n".join(topics[name] for name in sorted(topics)).encode(), []
-    from mai.compiler.data.documents import read_documents
+    from mai.compiler.data.texts.documents import read_documents
 
     files = find_files(request.base, paths, source.reads)
     return read_documents(files, source.field, source.encoding, source.tokenizer == BYTES)

@@ -15,9 +15,9 @@ from mai.compiler.program import Training
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.processes.parts import is_in_parts
 from mai.compiler.training.moved import nothing_moves
-from mai.compiler.training.optimizer import make_optimizer
-from mai.compiler.training.step_function import Module
-from mai.compiler.training.together import Together
+from mai.compiler.training.step.optimizer import make_optimizer
+from mai.compiler.training.step.step_function import Module
+from mai.compiler.training.step.together import Together
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 MakeModules = Callable[

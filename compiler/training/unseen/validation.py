@@ -14,9 +14,9 @@ from mai.compiler.data.rows import Rows
 from mai.compiler.ir.graph import Graph
 from mai.compiler.program import Training
 from mai.compiler.torch.parameters import Weights
-from mai.compiler.training.code import Code
-from mai.compiler.training.step_function import Module
-from mai.compiler.training.whole_part import Parts, is_affordable, is_of_all, split_at_across
+from mai.compiler.training.step.code import Code
+from mai.compiler.training.step.step_function import Module
+from mai.compiler.training.unseen.whole_part import Parts, is_affordable, is_of_all, split_at_across
 from mai.runtime.arrays import Array
 
 ROWS, NUMBERS = 512, 1 << 24  # At a time: examples, and numbers of a field, of which large images have many.

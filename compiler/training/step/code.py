@@ -16,11 +16,11 @@ from mai.compiler.torch.module import Form, lower
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.processes.together import Share
 from mai.compiler.torch.turns import groups_of, loose
-from mai.compiler.training.drawn_blocks import DrawSource, lift_draws
-from mai.compiler.training.step_function import Module
+from mai.compiler.training.step.drawn_blocks import DrawSource, lift_draws
+from mai.compiler.training.step.step_function import Module
 
 if TYPE_CHECKING:
-    from mai.compiler.training.sharded import Sharded
+    from mai.compiler.training.step.sharded import Sharded
 
 
 class Code:
@@ -41,7 +41,7 @@ class Code:
 
     def cut(self, weights: Weights) -> None:
         """Cut the weights between the processes, before any code is made that reads them."""
-        from mai.compiler.training.sharded import Sharded
+        from mai.compiler.training.step.sharded import Sharded
 
         self.sharded = Sharded(weights, self.groups, len(self.share.sizes), self.device)
 
