@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from mai.compiler.elaborate.bindings import Binding, Environment, Poison
 from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS, State
 from mai.compiler.elaborate.context import Context, Stop
-from mai.compiler.elaborate.repairs import positive
+from mai.compiler.elaborate.errors.repairs import positive
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Size, product
 from mai.compiler.solvers import SOLVERS, Solver
@@ -19,7 +19,7 @@ from mai.spec.diagnostics.suggest import closest
 from mai.spec.record import record
 
 if TYPE_CHECKING:
-    from mai.compiler.elaborate.blocks.grid import Grid
+    from mai.compiler.elaborate.blocks.integrals.grid import Grid
 
 Option = bool | int | float
 MOST_NUMBERS = 4096  # That an implicit method solves for.
@@ -61,7 +61,7 @@ def read_method(e: Context, env: Environment, written: ast.Expr) -> Method:
 def _grid(e: Context, env: Environment, arguments: Sequence[ast.Argument], solver: Solver) -> Grid | None:
     for position, argument in enumerate(arguments):
         if _name_of(solver, position, argument) == "grid":
-            from mai.compiler.elaborate.blocks.grid import read_grid  # Few solvers have one.
+            from mai.compiler.elaborate.blocks.integrals.grid import read_grid  # Few solvers have one.
 
             return read_grid(e, env, argument.value)
     return None

@@ -9,7 +9,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, Distribution
-from mai.compiler.elaborate.draw_shapes import (
+from mai.compiler.elaborate.functions.builtins import Arg, builtin
+from mai.compiler.elaborate.random.draw_shapes import (
     apply,
     components_of,
     draw_shape,
@@ -17,8 +18,7 @@ from mai.compiler.elaborate.draw_shapes import (
     formula_of,
     parameters_of,
 )
-from mai.compiler.elaborate.families import FAMILIES, without_last
-from mai.compiler.elaborate.functions.builtins import Arg, builtin
+from mai.compiler.elaborate.random.families import FAMILIES, without_last
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.signature import Section

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from mai.compiler.elaborate.bindings import Environment, LetTensor, Module, Poison
 from mai.compiler.elaborate.context import Stop
 from mai.compiler.elaborate.elaborator import Elaborator
-from mai.compiler.elaborate.first_values import computed_initial, known_shape, over_all_examples
+from mai.compiler.elaborate.parameters.first_values import computed_initial, known_shape, over_all_examples
 from mai.compiler.ir.graph import Graph, Weight
 from mai.spec import ast
 from mai.spec.ast_walk import names_of

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import Binding, BoundArgument, Distribution, Function
-from mai.compiler.elaborate.families import family_of, without_last
+from mai.compiler.elaborate.random.families import family_of, without_last
 from mai.compiler.elaborate.standard_layers import formula
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import broadcast, describe

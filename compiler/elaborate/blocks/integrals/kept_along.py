@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from mai.compiler.elaborate.bindings import Environment
+from mai.compiler.elaborate.blocks.integrals.solver import Method
 from mai.compiler.elaborate.blocks.loop_states import State
-from mai.compiler.elaborate.blocks.solver import Method
 from mai.compiler.elaborate.context import Context
 from mai.compiler.ir.graph import Value
 from mai.compiler.ops import elementwise as el

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 
 from mai.compiler.elaborate.bindings import Binding, BoundArgument, is_number
 from mai.compiler.elaborate.context import Context
-from mai.compiler.elaborate.families import Parameter, family_of
 from mai.compiler.elaborate.functions.setting_ranges import ask_order, ask_range
+from mai.compiler.elaborate.random.families import Parameter, family_of
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.sizes import Dim
 from mai.spec.diagnostics import Change, Edit

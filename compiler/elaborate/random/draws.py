@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from mai.compiler.elaborate.bindings import Distribution
 from mai.compiler.elaborate.context import BATCH, Context
-from mai.compiler.elaborate.draw_shapes import apply, draw_shape, each_of, formula_of, parameters_of
+from mai.compiler.elaborate.random.draw_shapes import apply, draw_shape, each_of, formula_of, parameters_of
 from mai.compiler.ir.graph import Setting, Value
 from mai.compiler.ir.operation import Operation, ShapeError
 from mai.compiler.ir.sizes import Size

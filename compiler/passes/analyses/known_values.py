@@ -17,7 +17,7 @@ from mai.compiler.ir.rewrite import symbols_of
 from mai.compiler.ir.structure import Structural, WeightOf
 from mai.compiler.ir.types import DType
 from mai.compiler.ops.random.random_numbers import Draw
-from mai.compiler.tensor_sizes import known_bytes
+from mai.compiler.passes.analyses.tensor_sizes import known_bytes
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 
