@@ -23,7 +23,7 @@ from mai.compiler.program import Program
 from mai.compiler.solvers import takes_derivatives, takes_increments
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
-from mai.spec.parse import load_source, parse
+from mai.spec.parsing.parse import load_source, parse
 from mai.spec.source import Source
 
 RECURSION_LIMIT = 20_000

@@ -113,8 +113,6 @@ LISTS = {"compiler/data/sources", "compiler/commands"}
 # To be split.
 LARGE = {
     "benchmarks",
-    "spec",
-    "spec/diagnostics",
     "compiler/ir",
     "compiler/passes/loops",
     "compiler/passes/text",

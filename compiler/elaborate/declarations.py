@@ -26,7 +26,7 @@ from mai.spec import STANDARD, ast, is_public, library, library_names
 from mai.spec.diagnostics import Label, MaiError, Reporter
 from mai.spec.diagnostics.edit import put
 from mai.spec.diagnostics.suggest import closest
-from mai.spec.parse import load_source, parse
+from mai.spec.parsing.parse import load_source, parse
 from mai.spec.source import Source
 
 MAX_FAMILY = 10_000

@@ -12,7 +12,7 @@ from mai.compiler.ir.structure import WeightOf
 from mai.spec import ast
 from mai.spec.diagnostics import Change, Edit
 from mai.spec.diagnostics.edit import insert, put, shown, take_out
-from mai.spec.layout import DECLARATIONS
+from mai.spec.parsing.layout import DECLARATIONS
 from mai.spec.source import Source, Span
 
 FREE_NAMES = "xyzuvw"

@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable
 
 from mai.spec import words
-from mai.spec.syntax_place import Draft, Place
+from mai.spec.syntax_errors.syntax_place import Draft, Place
 
 Repair = Callable[[Place], Draft | str | None]
 QUOTES = "“”‘’„«»"

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-from mai.spec import syntax_repairs as mend
 from mai.spec import words
-from mai.spec.syntax_place import STATEMENTS, Place
-from mai.spec.syntax_repairs import Repair
+from mai.spec.syntax_errors import syntax_repairs as mend
+from mai.spec.syntax_errors.syntax_place import STATEMENTS, Place
+from mai.spec.syntax_errors.syntax_repairs import Repair
 
 DECLARATION_WORDS = frozenset(words.texts(words.DECLARATIONS))
 FUNCTIONS = tuple(word.text for word in words.DECLARATIONS if word.has_parameters)

@@ -1,6 +1,6 @@
 """Diagnostics of the grammar: what was meant, never a token's name."""
 
-from mai.spec.diagnostics.entry import Entry
+from mai.spec.diagnostics.entries.entry import Entry
 
 SYNTAX: dict[str, Entry] = {
     "syntax": Entry(

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from mai.spec.layout import DECLARATIONS
-from mai.spec.syntax_place import Draft
+from mai.spec.parsing.layout import DECLARATIONS
+from mai.spec.syntax_errors.syntax_place import Draft
 
 PARTNER = {"(": ")", "[": "]", "{": "}"}
 OPERATOR = re.compile(r"[-+*/@^%<>=|]|\b(?:and|or|not)\b")

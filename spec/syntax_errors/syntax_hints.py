@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from lark import UnexpectedInput
 from lark.exceptions import UnexpectedToken
 
-from mai.spec.bracket_repairs import partners, without
 from mai.spec.diagnostics.suggest import closest, slips
-from mai.spec.layout import BracketError
-from mai.spec.python_habits import HABITS, at_fault
-from mai.spec.syntax_place import STATEMENTS, Draft, Place
-from mai.spec.syntax_repairs import Repair
-from mai.spec.syntax_rules import KEYWORDS, RULES
+from mai.spec.parsing.layout import BracketError
+from mai.spec.syntax_errors.bracket_repairs import partners, without
+from mai.spec.syntax_errors.python_habits import HABITS, at_fault
+from mai.spec.syntax_errors.syntax_place import STATEMENTS, Draft, Place
+from mai.spec.syntax_errors.syntax_repairs import Repair
+from mai.spec.syntax_errors.syntax_rules import KEYWORDS, RULES
 
 _COMMENTS = re.compile(r'("[^"\n]*"?)|#[^\n]*')
 _STRINGS = re.compile(r'"[^"\n]*"')

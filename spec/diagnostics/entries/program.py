@@ -1,7 +1,7 @@
 """Diagnostics of what a file does: its statements, its training and its data."""
 
-from mai.spec.diagnostics.entry import Entry
-from mai.spec.diagnostics.snippets import claim, entry, net, train
+from mai.spec.diagnostics.entries.entry import Entry
+from mai.spec.diagnostics.entries.snippets import claim, entry, net, train
 
 BY_LABEL = (
     "data x: [2], y: class[2] from moons()\nnet f(x: [2]) -> [2] {{ return linear(x, 2) }}\n"

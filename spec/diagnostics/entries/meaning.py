@@ -1,7 +1,7 @@
 """Diagnostics of what a file means: its names, types and shapes."""
 
-from mai.spec.diagnostics.entry import Entry
-from mai.spec.diagnostics.snippets import net
+from mai.spec.diagnostics.entries.entry import Entry
+from mai.spec.diagnostics.entries.snippets import net
 
 NAMES: dict[str, Entry] = {
     "unknown-name": Entry(

@@ -1,7 +1,7 @@
 """Warnings: what is well typed and probably not meant. `# mai: allow SLUG` on the line, or the one before, silences one."""
 
-from mai.spec.diagnostics.entry import Entry
-from mai.spec.diagnostics.snippets import train
+from mai.spec.diagnostics.entries.entry import Entry
+from mai.spec.diagnostics.entries.snippets import train
 
 _HEAD = "data x: [2] from moons()\nnet f(x: [2]) -> [2] { return linear(x, 2) }\n"
 _TRAIN = "train(steps = 5) { minimize sum((f(x) - x)^2) }\n"

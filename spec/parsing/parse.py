@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING
 from mai.spec import ast
 from mai.spec.ast_walk import expressions
 from mai.spec.diagnostics import Change, Edit, MaiError, Reporter
-from mai.spec.grammar import lark_parser, tables
-from mai.spec.lalr import NotOfTheLanguage, Parser
-from mai.spec.layout import DECLARATIONS, BracketError, check_brackets
+from mai.spec.parsing.grammar import lark_parser, tables
+from mai.spec.parsing.lalr import NotOfTheLanguage, Parser
+from mai.spec.parsing.layout import DECLARATIONS, BracketError, check_brackets
+from mai.spec.parsing.tree import TreeBuilder
 from mai.spec.source import Source, Span
-from mai.spec.syntax_place import Draft
-from mai.spec.tree import TreeBuilder
+from mai.spec.syntax_errors.syntax_place import Draft
 
 if TYPE_CHECKING:
-    from mai.spec.syntax_hints import Hint
+    from mai.spec.syntax_errors.syntax_hints import Hint
 
 MAX_BYTES = 400_000  # a few seconds of parsing; the longest of the examples has 1,500
 MAX_DEPTH = 200
@@ -80,7 +80,7 @@ def _with_brackets(text: str, source: Source, report: Reporter) -> str:
             check_brackets(text)
             return text
         except BracketError as error:
-            from mai.spec.syntax_hints import bracket_hint
+            from mai.spec.syntax_errors.syntax_hints import bracket_hint
 
             begin, end = _declaration_at(text, _tell(bracket_hint(error, text), source, report))
             text = _blank(text, begin, end)
@@ -107,7 +107,7 @@ def _report_syntax(text: str, source: Source, report: Reporter) -> None:
     """What lark finds wrong; after an error the rest of the declarations is parsed, for their errors alone."""
     from lark import UnexpectedInput
 
-    from mai.spec.syntax_hints import syntax_hint
+    from mai.spec.syntax_errors.syntax_hints import syntax_hint
 
     parser, layout = lark_parser()
     for _ in range(MAX_ERRORS):

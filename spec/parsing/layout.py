@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from mai.spec import words
-from mai.spec.tokens import Token
+from mai.spec.parsing.tokens import Token
 
 OPENING = frozenset({"LPAR", "LSQB", "LBRACE"})
 CLOSING = {"RPAR": "LPAR", "RSQB": "LSQB", "RBRACE": "LBRACE"}

@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 from mai.spec import ast
 from mai.spec.diagnostics import Reporter
 from mai.spec.diagnostics.edit import put
-from mai.spec.lalr import NOWHERE, Meta
-from mai.spec.layout import MAX_NESTING
+from mai.spec.parsing.lalr import NOWHERE, Meta
+from mai.spec.parsing.layout import MAX_NESTING
+from mai.spec.parsing.tokens import Token
 from mai.spec.source import Source, Span
-from mai.spec.tokens import Token
 from mai.spec.words import RESERVED
 
 Children = list[Any]  # What the parts of a rule became: tokens, and nodes of the tree.

@@ -16,14 +16,14 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mai.spec.lalr import NAME, Rule, Tables
-from mai.spec.layout import Layout
+from mai.spec.parsing.lalr import NAME, Rule, Tables
+from mai.spec.parsing.layout import Layout
 
 if TYPE_CHECKING:
     from lark import Lark
     from lark.grammar import Rule as LarkRule
 
-GRAMMAR = Path(__file__).with_name("grammar.lark")
+GRAMMAR = Path(__file__).parents[1] / "grammar.lark"
 
 
 @cache

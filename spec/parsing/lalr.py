@@ -10,9 +10,9 @@ import re
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from mai.spec.layout import Layout
+from mai.spec.parsing.layout import Layout
+from mai.spec.parsing.tokens import Token
 from mai.spec.record import record
-from mai.spec.tokens import Token
 
 NAME, END = "NAME", "$END"
 NOWHERE = -1

@@ -5,8 +5,8 @@ from __future__ import annotations
 import re
 
 from mai.spec.diagnostics.foreign import FOREIGN, METHODS, MODULES
-from mai.spec.syntax_place import Draft, Place
-from mai.spec.syntax_rules import Rule
+from mai.spec.syntax_errors.syntax_place import Draft, Place
+from mai.spec.syntax_errors.syntax_rules import Rule
 
 NOTHING_TO_WRITE = ("step", "zero_grad", "train", "eval", "cuda", "cpu", "to", "manual_seed", "seed")
 

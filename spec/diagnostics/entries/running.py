@@ -1,6 +1,6 @@
 """Diagnostics of files, and of compiling, training and running."""
 
-from mai.spec.diagnostics.entry import Entry
+from mai.spec.diagnostics.entries.entry import Entry
 
 FILES: dict[str, Entry] = {
     "folder-in-use": Entry(
