@@ -92,7 +92,7 @@ def _trained(program: Program, weights: Path | None, options: CompileOptions) ->
     from mai.compiler.data import label_names
     from mai.compiler.data.chat import chat_of
     from mai.compiler.data.facts import facts_of_weights
-    from mai.compiler.data.tokens import reads_corpus, tokenizer_text
+    from mai.compiler.data.texts.tokens import reads_corpus, tokenizer_text
     from mai.compiler.training.initial_weights import load_weights
     from mai.compiler.training.run.stage import steps_of_blocks
 
