@@ -10,7 +10,7 @@ from mai.compiler.evaluating.links import Origins, Slot, compared_results, field
 from mai.compiler.evaluating.quantile_levels import Quantile, quantiles_of
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.onnx.label_fields import label_fields
+from mai.compiler.onnx.describing.label_fields import label_fields
 from mai.compiler.program import Program
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.record import record
