@@ -16,7 +16,7 @@ from mai.compiler.data.fields import bad, window
 from mai.compiler.data.label_names import Names
 from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Request
 from mai.compiler.data.sources.text import Text
-from mai.compiler.data.tokens import opened, tokenizer_text
+from mai.compiler.data.texts.tokens import opened, tokenizer_text
 from mai.compiler.data.whole_files import WholeFiles, read_whole
 from mai.compiler.evaluating.examples import DRAWN, data_of, drawn, first
 from mai.compiler.evaluating.intervals import RESAMPLES, Metric
