@@ -185,6 +185,12 @@ RUNNING: dict[str, Entry] = {
         "`mai compile --tokenizer bytes`, or a tokenizers .json, puts one into the file. Files whose tokenizer is such a\n"
         "file need the package `tokenizers`: pip install tokenizers.",
     ),
+    "chat-unavailable": Entry(
+        "A conversation that a file cannot have",
+        "`mai chat` and `model.chat` need a chat template, which makes one prompt of messages: `mai import` takes it from a folder's\n"
+        'tokenizer_config.json or chat_template.jinja, and a spec names it, `text(tokenizer = "tokenizer.json", chat = "chat_template.jinja")`.\n'
+        "Templates may refuse messages, as a second one of the user's in a row: what they say of it is told.",
+    ),
     "stream-unavailable": Entry(
         "A text that cannot be shown as it grows",
         "Streaming goes by a file of one turn, `NAME.EXPORT.step.onnx`, which `mai compile` writes beside the whole one.",
