@@ -113,10 +113,6 @@ LISTS = {"compiler/data/sources", "compiler/commands"}
 # To be split.
 LARGE = {
     "benchmarks",
-    "compiler/ir",
-    "compiler/passes/loops",
-    "compiler/passes/text",
-    "compiler/solvers",
 }
 
 

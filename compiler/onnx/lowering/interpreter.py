@@ -20,7 +20,7 @@ from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_nodes
 from mai.compiler.ops.backends import Onnx
 from mai.compiler.passes.analyses.known_values import KnownValues
-from mai.compiler.passes.loops.recurrence import find_recurrence
+from mai.compiler.passes.loops.recurrences.recurrence import find_recurrence
 from mai.runtime.arrays import Array
 
 

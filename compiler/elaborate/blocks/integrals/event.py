@@ -11,7 +11,7 @@ from mai.compiler.elaborate.context import Context
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.types import join_leads
 from mai.compiler.ops.elementwise.logic import Equal, NotEqual
-from mai.compiler.solvers.compared import comparisons_of
+from mai.compiler.solvers.events.compared import comparisons_of
 from mai.spec import ast
 from mai.spec.diagnostics.edit import put
 

@@ -12,7 +12,7 @@ from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.terms import Term
 from mai.compiler.solvers.counted_steps import CountedSteps, with_end
 from mai.compiler.solvers.dense import beside, cubic, reached
-from mai.compiler.solvers.event import FINEST, becomes_true, corrected
+from mai.compiler.solvers.events.event import FINEST, becomes_true, corrected
 from mai.compiler.solvers.problem import End, Slopes
 from mai.spec.record import record
 

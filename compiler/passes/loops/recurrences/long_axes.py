@@ -17,7 +17,7 @@ from mai.compiler.ir.types import Type
 from mai.compiler.ops.elementwise.base import Elementwise
 from mai.compiler.ops.products.product import Matmul
 from mai.compiler.ops.shapes.shape import Expand, Squeeze, Transpose, Unsqueeze
-from mai.compiler.passes.loops.recurrence import Recurrence
+from mai.compiler.passes.loops.recurrences.recurrence import Recurrence
 
 SWAPPED = {(-1,): (-2,), (-2,): (-1,)}
 

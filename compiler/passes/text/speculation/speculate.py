@@ -31,11 +31,11 @@ from mai.compiler.ops.shapes.indexing import Iota, Pick, Slice, Take
 from mai.compiler.ops.shapes.shape import Concat, Transpose, Unsqueeze
 from mai.compiler.ops.terms import Term
 from mai.compiler.passes.fill import full
-from mai.compiler.passes.text import drafts
-from mai.compiler.passes.text.drafts import Text
 from mai.compiler.passes.text.growth import State, smallest
 from mai.compiler.passes.text.incremental import Growth
-from mai.compiler.passes.text.prompt_lookup import PADS, at
+from mai.compiler.passes.text.speculation import drafts
+from mai.compiler.passes.text.speculation.drafts import Text
+from mai.compiler.passes.text.speculation.prompt_lookup import PADS, at
 from mai.compiler.passes.text.turn import Grown
 from mai.spec.diagnostics import Diagnostic, MaiError
 

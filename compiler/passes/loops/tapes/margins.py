@@ -5,7 +5,7 @@ from __future__ import annotations
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.rewrite import Copier
 from mai.compiler.ops.elementwise import Subtract
-from mai.compiler.solvers.compared import comparisons_of
+from mai.compiler.solvers.events.compared import comparisons_of
 
 
 def emit_margins(copier: Copier, body: Region) -> list[Value]:

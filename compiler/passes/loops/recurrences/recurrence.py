@@ -22,9 +22,9 @@ from mai.compiler.ops.random.random_numbers import Draw
 from mai.compiler.ops.reductions.norm import BatchNorm
 from mai.compiler.ops.shapes.indexing import Take
 from mai.compiler.passes.derivatives.dependence import is_real
-from mai.compiler.passes.loops.affine_line import Lines
 from mai.compiler.passes.loops.hoist import parted
-from mai.compiler.passes.loops.outer_products import Reading, factors, query_of, reading_of
+from mai.compiler.passes.loops.recurrences.affine_line import Lines
+from mai.compiler.passes.loops.recurrences.outer_products import Reading, factors, query_of, reading_of
 from mai.spec.record import record
 
 Places = tuple[int, ...]

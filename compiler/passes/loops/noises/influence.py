@@ -20,7 +20,7 @@ from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise.base import Elementwise
 from mai.compiler.ops.elementwise.logic import Where
 from mai.compiler.ops.shapes.shape import Concat, Stack
-from mai.compiler.passes.loops.linearity import check_linear, reached
+from mai.compiler.passes.loops.noises.linearity import check_linear, reached
 from mai.compiler.solvers import SOLVERS
 from mai.compiler.solvers.problem import Influence
 from mai.compiler.solvers.tableaus import Additive, Tableau
@@ -108,7 +108,7 @@ def influence_of(integral: Node) -> Influence:
 def _commute_by_number(
     nodes: Sequence[Node], noises: Sequence[Value], states: Sequence[Value], moved: Sequence[Value]
 ) -> bool:
-    from mai.compiler.passes.loops.numbers_apart import commute  # Few equations are written by components.
+    from mai.compiler.passes.loops.noises.numbers_apart import commute  # Few equations are written by components.
 
     return commute(nodes, noises, states, moved)
 

@@ -14,7 +14,7 @@ from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.terms import Term
 from mai.compiler.solvers.adaptive import At, Step, Way
 from mai.compiler.solvers.dense import reached
-from mai.compiler.solvers.event import becomes_true, corrected, holds_within
+from mai.compiler.solvers.events.event import becomes_true, corrected, holds_within
 from mai.compiler.solvers.problem import End
 from mai.compiler.solvers.track import Taken
 

@@ -13,8 +13,8 @@ from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.sizes import Size, symbol
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ops.shapes.indexing import Take
-from mai.compiler.passes.loops.margins import emit_margins
-from mai.compiler.passes.loops.tape import has_all_rows, taped_loops
+from mai.compiler.passes.loops.tapes.margins import emit_margins
+from mai.compiler.passes.loops.tapes.tape import has_all_rows, taped_loops
 
 Sizes = tuple[Size, ...]
 

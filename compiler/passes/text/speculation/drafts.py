@@ -15,7 +15,7 @@ from mai.compiler.ops.elementwise import logic
 from mai.compiler.ops.shapes.shape import Concat
 from mai.compiler.ops.terms import Term
 from mai.compiler.passes.text.growth import is_one_of, smallest
-from mai.compiler.passes.text.prompt_lookup import PADS, at, look_up
+from mai.compiler.passes.text.speculation.prompt_lookup import PADS, at, look_up
 from mai.spec.record import record
 
 
