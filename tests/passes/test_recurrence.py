@@ -15,10 +15,10 @@ from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import Loop
-from mai.compiler.onnx.build import build
+from mai.compiler.onnx.lowering.build import build
 from mai.compiler.passes import forms
-from mai.compiler.passes.loops.parts import part_loop
-from mai.compiler.passes.loops.recurrence import Recurrence, find_recurrence
+from mai.compiler.passes.loops.recurrences.parts import part_loop
+from mai.compiler.passes.loops.recurrences.recurrence import Recurrence, find_recurrence
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
@@ -119,7 +119,10 @@ MIXED = {
         "h = w\n  a = w\n  repeat P shared as t {\n    e ~ normal([3])\n    h = tanh(h + e * w)\n    a = 0.5 * a + h * e * x[t]\n  }\n  return h * a",
         [0, 1],
     ),
-    "each example": ("h = w\n  a = w\n  repeat P shared as t {\n    (h, a) = leak(h, a, x[t])\n  }\n  return a", [0, 1]),
+    "each example": (
+        "h = w\n  a = w\n  repeat P shared as t {\n    (h, a) = leak(h, a, x[t])\n  }\n  return a",
+        [0, 1],
+    ),
 }
 TWICE = "layer leak(h: [], a: [], x: []) -> ([], []) { return (tanh(h + x), sigmoid(h) * a + x) }\n"
 # Loops that stay whole, each for a reason of its own.
