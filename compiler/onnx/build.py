@@ -14,6 +14,7 @@ from mai.compiler.onnx.layout.chunks import scan_chunks
 from mai.compiler.onnx.layout.lazy import lazy
 from mai.compiler.onnx.layout.sink import sink
 from mai.compiler.onnx.layout.unfuse_norms import keep_apart
+from mai.compiler.onnx.pieces import Piece, write_whole
 from mai.compiler.onnx.precision.narrow import narrow
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.runtime.arrays import Array
@@ -51,6 +52,7 @@ def build(
 
 
 def serialised(model: ir.Model) -> bytes:
-    """The bytes of a model's file."""
-    raw: bytes = ir.serde.serialize_model(model).SerializeToString()
-    return raw
+    """The bytes of a model's file, its tensors inside."""
+    pieces: list[Piece] = []
+    write_whole(model, pieces.append)
+    return b"".join(pieces)
