@@ -10,9 +10,9 @@ import pytest
 
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.file_size import form_bytes, sizes_in_words
-from mai.compiler.onnx.build import build, serialised
+from mai.compiler.onnx.comparing.opened import model_bytes, opened
 from mai.compiler.onnx.export import export, model_of
-from mai.compiler.onnx.opened import model_bytes, opened
+from mai.compiler.onnx.lowering.build import build, serialised
 from mai.compiler.onnx.prepared import prepare_export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
