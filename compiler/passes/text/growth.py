@@ -104,10 +104,11 @@ def prompt_of(written: Graph) -> str | None:
 
 
 def longest(node: Node) -> int | None:
-    """How many tokens an `extend` can read, by the tables whose first rows it takes; None where nothing limits it."""
+    """How many tokens an `extend` can read, by the tables of whose rows it takes as many; None where nothing limits it."""
     length = symbol(Extend.of(node).length)
-    cuts = [n for n in node.regions[0].walk() if n.op is Slice and n.attributes["stop"] == length]
-    sizes = [n.inputs[0].type.shape[n.attributes["axis"]] for n in cuts]
+    cuts = [(n, n.attributes["start"] or 0) for n in node.regions[0].walk() if n.op is Slice]
+    cuts = [(n, start) for n, start in cuts if n.attributes["stop"] == length + start]
+    sizes = [n.inputs[0].type.shape[n.attributes["axis"]] - start for n, start in cuts]
     return min((size for size in sizes if isinstance(size, int)), default=None)
 
 
