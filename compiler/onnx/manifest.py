@@ -33,16 +33,14 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
     """What the file of a prepared export will say of itself."""
     graph, optimised = prepared.plain, prepared.optimised
     text, step = prepared.text, step_of(optimised)
-    prompt = text.prompt if text else ""
-    if step:
-        prompt = step.tokens
+    unlike = frozenset([step.tokens]) if step else prepared.unlike
     fields = label_fields(program, graph.name.partition(".")[0], trained.labels)
     tokenizer = trained.tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None
     manifest = Manifest(
         name=program.name,
         export=graph.name,
         title=program.title,
-        inputs=_inputs(graph, prompt),
+        inputs=_inputs(graph, unlike),
         settings=[_setting(name, s) for name, s in graph.settings.items()],
         outputs=_outputs(program, graph, optimised),
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
@@ -104,9 +102,9 @@ def _with_fields(manifest: Manifest, fields: Mapping[str, str]) -> Manifest:
     return manifest.model_copy(update=groups)
 
 
-def _inputs(graph: Graph, prompt: str) -> list[Port]:
+def _inputs(graph: Graph, unlike: frozenset[str]) -> list[Port]:
     """What a call gives: of numbers, whether they may be missing."""
-    ports = [_port(v, v.name, "input", NOTHING if v.name == prompt or may_be_absent(v) else 0) for v in graph.inputs]
+    ports = [_port(v, v.name, "input", NOTHING if v.name in unlike or may_be_absent(v) else 0) for v in graph.inputs]
     with_gaps = inputs_with_gaps(graph)
     return [
         port.model_copy(update={"gaps": port.name in with_gaps}) if port.dtype == "float32" else port for port in ports
