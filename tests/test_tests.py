@@ -49,9 +49,9 @@ def test_a_test_stands_alone_and_uses_public_names(path: Path) -> None:
     [
         "from tests.ops.test_parity import CASES",
         "from .conftest import build",
-        "from mai.spec.parse import _tree",
+        "from mai.spec.parsing.parse import _tree",
         "model._session.run()",
-        "patch('mai.spec.parse._tree', None)",
+        "patch('mai.spec.parsing.parse._tree', None)",
     ],
 )
 def test_the_rules_see_what_breaks_them(text: str) -> None:
