@@ -87,8 +87,8 @@ def prepare_export(program: Program, export: str, options: CompileOptions = DEFA
     whole, turns = (forms.prompt_blocks(optimised), optimised) if in_blocks else (optimised, None)
     prompt = next(iter(prompts_of(written)), None)
     unlike = prompts_of_unlike_lengths(written)
-    return Prepared(plain, whole, grows, prompt=prompt, unlike=unlike, turns=turns, starts=starts) `ends` are the tokens that end a row,
-    numbers or settings.
+    ends = ends_of(written)
+    return Prepared(plain, whole, grows, prompt=prompt, unlike=unlike, turns=turns, starts=starts, ends=ends)
 
 
 def _described(loop: Loop, prompt: str, graph: Graph, ends: Sequence[int | str]) -> Text:
