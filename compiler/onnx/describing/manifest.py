@@ -30,16 +30,14 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
     """What the file of a prepared export will say of itself."""
     graph, optimised = prepared.plain, prepared.optimised
     text, step = prepared.text, step_of(optimised)
-    prompt = text.prompt if text else ""
-    if step:
-        prompt = step.tokens
+    unlike = frozenset([step.tokens]) if step else prepared.unlike
     fields = label_fields(program, graph.name.partition(".")[0], trained.labels)
     tokenizer = trained.tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None
     manifest = Manifest(
         name=program.name,
         export=graph.name,
         title=program.title,
-        inputs=_inputs(graph, _places_without_token(program, graph) | {prompt}),
+        inputs=_inputs(graph, _places_without_token(program, graph) | unlike),
         settings=[_setting(name, s) for name, s in graph.settings.items()],
         outputs=_outputs(program, graph, optimised),
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
-from mai.compiler.ir.rewrite import Copier, free_values, reading
+from mai.compiler.ir.rewrite import Copier
 from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.structure import NOTHING, Across, Constant, Extend, Loop
 from mai.compiler.ir.types import BATCH_DEPTH, DType, Type
@@ -90,17 +90,6 @@ def begins_with(loop: Node, prompt: Value) -> bool:
         more = [v for v in made.inputs if v not in seen] if made is not None and not made.regions else []
         waiting, seen = waiting + more, seen | set(more)
     return False
-
-
-def prompt_of(written: Graph) -> str | None:
-    """The input that an `extend` of a graph grows from, and that nothing else reads: its rows may begin without a token."""
-    for node in written.nodes:
-        if node.op is Extend and node.inputs[0] in written.inputs:
-            row = node.inputs[0]
-            readers = [n for n in written.nodes if row in reading(n)]
-            if all(n.op is Extend and row not in free_values(n.regions[0]) for n in readers):
-                return row.name
-    return None
 
 
 def ends_of(written: Graph) -> tuple[int | str, ...]:
