@@ -45,6 +45,7 @@ LLAMA3 = {
     "rope_type": "llama3", "rope_theta": 5000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
     "original_max_position_embeddings": 32,
 }  # fmt: skip
+YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 16}
 GPT2 = {"vocab_size": VOCAB, "n_embd": WIDTH, "n_layer": 2, "n_head": 4, "n_positions": 64, "eos_token_id": 1}
 DECODERS = {
     "gpt2": Model("GPT2LMHeadModel", "GPT2Config", GPT2),
@@ -84,6 +85,28 @@ DECODERS = {
     "mamba": Model("MambaForCausalLM", "MambaConfig", {
         "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "state_size": 5, "time_step_rank": 3,
         "pad_token_id": 0, "eos_token_id": 1}),
+    "llama, yarn": Model("LlamaForCausalLM", "LlamaConfig", {**TEXT, "rope_parameters": YARN}),
+    "llama, dynamic": Model("LlamaForCausalLM", "LlamaConfig", {
+        **TEXT, "rope_parameters": {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 2.0}}),
+    "qwen2, yarn": Model("Qwen2ForCausalLM", "Qwen2Config", {
+        **TEXT, "rope_parameters": {**YARN, "mscale": 1.0, "mscale_all_dim": 0.5, "beta_fast": 16, "truncate": False}}),
+    "gpt_neox, yarn": Model("GPTNeoXForCausalLM", "GPTNeoXConfig", {
+        **TEXT, "rope_parameters": {**YARN, "partial_rotary_factor": 0.5, "attention_factor": 1.2}}),
+    "phi3, long": Model("Phi3ForCausalLM", "Phi3Config", {
+        **TEXT, "hidden_size": 32, "original_max_position_embeddings": 48, "max_position_embeddings": 192, "rope_parameters": {
+            "rope_type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0, 1.1, 1.5, 2.0], "long_factor": [2.0, 3.0, 4.0, 9.0]}}),
+    "phi3, long and in part": Model("Phi3ForCausalLM", "Phi3Config", {
+        **TEXT, "original_max_position_embeddings": 48, "max_position_embeddings": 192, "rope_parameters": {
+            "rope_type": "longrope", "rope_theta": 10000.0, "partial_rotary_factor": 0.5, "short_factor": [1.0, 1.5],
+            "long_factor": [2.0, 3.0]}}),
+    "mamba2": Model("Mamba2ForCausalLM", "Mamba2Config", {
+        "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_heads": 8, "head_dim": 8, "n_groups": 2,
+        "state_size": 5, "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 0}),
+    "bamba": Model("BambaForCausalLM", "BambaConfig", {
+        **TEXT, "num_hidden_layers": 3, "attn_layer_indices": [1], "mamba_n_heads": 8, "mamba_n_groups": 2, "mamba_d_state": 5}),
+    "rwkv": Model("RwkvForCausalLM", "RwkvConfig", {
+        "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "intermediate_size": 48, "layer_norm_epsilon": 1e-4,
+        "bos_token_id": 0, "eos_token_id": 1}),
 }  # fmt: skip
 
 ENCODER = {k: v for k, v in TEXT.items() if k != "num_key_value_heads"}
