@@ -110,10 +110,10 @@ def _graphs(program: Program) -> list[Graph]:
 
 def _fits(program: Program, report: Reporter) -> bool:
     """Whether what the blocks become can be written out at all."""
-    found = [*chain.from_iterable(map(oversized, _graphs(program)))]
-    for diagnostic in dict.fromkeys(found):
+    oversized_blocks = [*chain.from_iterable(map(oversized, _graphs(program)))]
+    for diagnostic in dict.fromkeys(oversized_blocks):
         report.add(diagnostic)
-    return not found
+    return not oversized_blocks
 
 
 def _check_derivatives(program: Program, report: Reporter) -> None:
@@ -132,12 +132,12 @@ def _check_derivatives(program: Program, report: Reporter) -> None:
 def _check_constants(program: Program, report: Reporter) -> None:
     """Numbers that are computed from the text alone are ones that a file can hold, and tensors fit into a machine."""
     graphs = _graphs(program)
-    found = [*chain.from_iterable(enormous(graph, LARGEST_TENSOR) for graph in graphs)]
+    diagnostics = [*chain.from_iterable(enormous(graph, LARGEST_TENSOR) for graph in graphs)]
     if any(map(may_overflow, graphs)):
         from mai.compiler.passes.analyses.known_values import faults  # numpy is loaded for it
 
-        found += chain.from_iterable(map(faults, graphs))
-    for diagnostic in dict.fromkeys(found):
+        diagnostics += chain.from_iterable(map(faults, graphs))
+    for diagnostic in dict.fromkeys(diagnostics):
         report.add(diagnostic)
 
 
@@ -145,22 +145,22 @@ def ahead(program: Program) -> list[Diagnostic]:
     """What training and compiling would say, as far as it is known now; and, where that is no error, what may not be meant."""
     from mai.compiler.warnings import warnings
 
-    known = [*misfits(program), *unmoved(program), *growing(program)]
-    return known if any(d.severity == "error" for d in known) else [*known, *warnings(program)]
+    findings = [*misfits(program), *unmoved(program), *growing(program)]
+    return findings if any(d.severity == "error" for d in findings) else [*findings, *warnings(program)]
 
 
 def growing(program: Program) -> list[Diagnostic]:
     """Warnings for texts that cannot grow token by token: they compile with `--no-cache` alone."""
     graphs = [g for g in program.exports.values() if any(node.op is Extend for node in g.walk())]
-    found: list[Diagnostic] = []
+    diagnostics: list[Diagnostic] = []
     for graph in graphs:
         from mai.compiler.passes.ahead import check_growth
 
         try:
             check_growth(graph)
         except MaiError as error:
-            found += [replace(d, severity="warning") for d in error.diagnostics]
-    return found
+            diagnostics += [replace(d, severity="warning") for d in error.diagnostics]
+    return diagnostics
 
 
 def misfits(program: Program) -> list[Diagnostic]:

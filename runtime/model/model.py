@@ -250,9 +250,9 @@ class Model:
         Raises:
             ModelError: as a call does.
         """
-        model, known = self if self.manifest.step is not None else self._step(), {*self.inputs, *self.settings}
+        model, ports = self if self.manifest.step is not None else self._step(), {*self.inputs, *self.settings}
         taken = {
-            name: v for name, v in values.items() if name in model.settings or name in model.inputs or name not in known
+            name: v for name, v in values.items() if name in model.settings or name in model.inputs or name not in ports
         }
         return model._turns(rows, taken, TimeLimit(timeout))
 
@@ -261,8 +261,8 @@ class Model:
         step, port = self.manifest.step, self.prompt_port
         assert step is not None
         ports = {port.name: port, **self.manifest.steady_inputs}
-        given = {port.name: rows, **values}
-        feed = self._defaults | prepare(ports, self.settings, given, self.manifest.least, self.manifest.most)
+        inputs = {port.name: rows, **values}
+        feed = self._defaults | prepare(ports, self.settings, inputs, self.manifest.least, self.manifest.most)
         feed[step.tokens] = feed.pop(port.name)
         return Turns(self.session, self.manifest, feed, limit)
 

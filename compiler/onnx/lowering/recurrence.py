@@ -59,9 +59,9 @@ class BlockedLoop:
 
     def _one(self, states: list[ir.Value]) -> list[ir.Value]:
         """What a single turn gives."""
-        made = self._turn([self.op.int(0), *states])
-        rows = zip(made[len(states) :], self.kept, strict=True)
-        return [*made[: len(states)], *(self.op.Unsqueeze(r, self.op.ints([len(v.type.lead)])) for r, v in rows)]
+        results = self._turn([self.op.int(0), *states])
+        rows = zip(results[len(states) :], self.kept, strict=True)
+        return [*results[: len(states)], *(self.op.Unsqueeze(r, self.op.ints([len(v.type.lead)])) for r, v in rows)]
 
     def _turn(self, inputs: list[ir.Value]) -> list[ir.Value]:
         """What the loop's own body gives; what depends on nothing inside has been computed before."""
@@ -74,12 +74,12 @@ class BlockedLoop:
         """What any number of turns gives."""
         op = self.op
         whole = op.Div(count, op.int(BLOCK))
-        begun = op.Mul(whole, op.int(BLOCK))
+        turns_in_blocks = op.Mul(whole, op.int(BLOCK))
         states, rows = self._blocks(whole, states)
-        rows = [self._in_turns(begun, row, v) for row, v in zip(rows, self.kept, strict=True)]
+        rows = [self._in_turns(turns_in_blocks, row, v) for row, v in zip(rows, self.kept, strict=True)]
         if Loop.of(self.node).count is not None and self._is_whole():
             return [*states, *(rows_of(op, row, v) for row, v in zip(rows, self.kept, strict=True))]
-        states, left = self._rest(op.Sub(count, begun), begun, states)
+        states, left = self._rest(op.Sub(count, turns_in_blocks), turns_in_blocks, states)
         both = [op.Concat(a, b, axis=0) for a, b in zip(rows, left, strict=True)]
         return [*states, *(rows_of(op, row, v) for row, v in zip(both, self.kept, strict=True))]
 
@@ -180,13 +180,15 @@ class BlockedLoop:
 
     # ------------------------------------------------------------------- the rest
 
-    def _rest(self, count: ir.Value, begun: ir.Value, states: list[ir.Value]) -> tuple[list[ir.Value], list[ir.Value]]:
+    def _rest(
+        self, count: ir.Value, turns_before: ir.Value, states: list[ir.Value]
+    ) -> tuple[list[ir.Value], list[ir.Value]]:
         """The turns after the blocks, one by one, each as the loop has it."""
         walk, op, region = self.walk, self.op, self.node.regions[0]
         number, *inputs = (walk.typed(v) for v in region.inputs)
         going = walk.typed(GOING)
         with op.inside(region.inputs) as nodes:
-            turn = op.Add(number, begun)
+            turn = op.Add(number, turns_before)
             op.set_type(turn, region.inputs[0].type)
             results = self._turn([turn, *inputs])
             outputs = walk.leaving([going, *results], [GOING, *region.outputs])

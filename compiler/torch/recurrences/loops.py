@@ -48,10 +48,10 @@ def _turns(
     fill: float | None, fits: Fits | None,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """The last states; the rows of each turn are appended to `kept`."""
-    begun = states
+    before = states
     for turn in torch.arange(int(count), device=count.device):
-        begun = states if fits is None else _held(states[0], states, begun, fits)
-        results = body(turn, *begun, *captured)
+        before = states if fits is None else _held(states[0], states, before, fits)
+        results = body(turn, *before, *captured)
         after = results[: len(states)]
         states = after if fits is None else _held(states[0], after, states, fits)
         for rows, row in zip(kept, results[len(states) :], strict=True):
@@ -65,8 +65,8 @@ def _held(going: Tensor, new: tuple[Tensor, ...], old: tuple[Tensor, ...], fits:
     """New states where an example goes on, old ones elsewhere; the first of them says so, and is always new."""
     if bool(going.all()):
         return new
-    held = [torch.where(_fitted(going, axes), a, b) for a, b, axes in zip(new[1:], old[1:], fits[1:], strict=True)]
-    return new[0], *held
+    chosen = [torch.where(_fitted(going, axes), a, b) for a, b, axes in zip(new[1:], old[1:], fits[1:], strict=True)]
+    return new[0], *chosen
 
 
 def _fitted(going: Tensor, axes: tuple[int, ...]) -> Tensor:

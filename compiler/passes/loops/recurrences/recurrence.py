@@ -114,11 +114,11 @@ def _in_order(body: Region) -> list[int] | None:
 
 def _read_states(body: Region) -> dict[int, set[int]]:
     """For each state, those whose values before the turn its own after the turn depends on."""
-    found = {v: {i} for i, v in enumerate(body.inputs[1:])}
+    states_read = {v: {i} for i, v in enumerate(body.inputs[1:])}
     for node in body.nodes:
-        read = set().union(*(found.get(v, set()) for v in reading(node)))
-        found.update((v, read) for v in node.outputs)
-    return {i: found.get(v, set()) for i, v in enumerate(body.outputs[: len(body.inputs) - 1])}
+        read = set().union(*(states_read.get(v, set()) for v in reading(node)))
+        states_read.update((v, read) for v in node.outputs)
+    return {i: states_read.get(v, set()) for i, v in enumerate(body.outputs[: len(body.inputs) - 1])}
 
 
 class _Blocks:
@@ -139,11 +139,11 @@ class _Blocks:
         inputs = [self.turns, *(row.value for row in rows)]
         updates = []
         for place in order:
-            made = self._update(place, inputs)
-            if made is None:
+            update = self._update(place, inputs)
+            if update is None:
                 return None
-            updates.append(made)
-            inputs += made.gives
+            updates.append(update)
+            inputs += update.gives
         reads = self._region(self.body.outputs[len(self.states) :], inputs)
         return None if reads is None else Recurrence(
             self.steps, self.turns, tuple(self.free), tuple(rows), tuple(updates), reads
@@ -200,9 +200,9 @@ class _Blocks:
         copier = _copier(builder, self.known)
         copier.nodes(nodes)
         region.outputs = [*parts, query_of(builder, copier[reading.query], reading)]
-        given = Value(self._wide(reading.node.output.type), reading.node.output.name)
-        self.known[reading.node.output] = given
-        return Update(place, region, (given,), reading)
+        result = Value(self._wide(reading.node.output.type), reading.node.output.name)
+        self.known[reading.node.output] = result
+        return Update(place, region, (result,), reading)
 
     def _region(self, wanted: Sequence[Value], inputs: Sequence[Value]) -> Region | None:
         """The region of values that read states."""
@@ -216,17 +216,17 @@ class _Blocks:
         region.outputs = [copier.builder.spread(copier[v], lead) for v, lead in zip(wanted, full, strict=True)]
         return region
 
-    def _needed(self, wanted: Iterable[Value], known: Iterable[Value]) -> list[Node] | None:
+    def _needed(self, wanted: Iterable[Value], ends_at: Iterable[Value]) -> list[Node] | None:
         """The nodes that make some values from what is known; None where one of them cannot have the turns of a block."""
-        needed, ends = set(wanted), set(known)
-        found = []
+        needed, ends = set(wanted), set(ends_at)
+        nodes = []
         for node in reversed(self.body.nodes):
             if any(v in needed and v not in ends and v in self.inside for v in node.outputs):
                 if not self._can_widen(node):
                     return None
-                found.append(node)
+                nodes.append(node)
                 needed.update(node.inputs)
-        return found[::-1]
+        return nodes[::-1]
 
     def _can_widen(self, node: Node) -> bool:
         """Whether an operation may be done for all turns of a block at once."""
@@ -237,7 +237,7 @@ class _Blocks:
         return all(_elements(v.type) <= self.largest for v in node.outputs)
 
 
-def _copier(builder: Builder, known: Mapping[Value, Value]) -> Copier:
+def _copier(builder: Builder, mapping: Mapping[Value, Value]) -> Copier:
     """Copies nodes on values that have gained a lead axis."""
 
     def rule(copier: Copier, node: Node) -> bool:
@@ -247,7 +247,7 @@ def _copier(builder: Builder, known: Mapping[Value, Value]) -> Copier:
         copier.bind(node, copier.builder.spread(x, join_leads([x.type, node.output.type])))
         return True
 
-    return Copier(builder, dict(known), rule)
+    return Copier(builder, dict(mapping), rule)
 
 
 def _elements(type: Type) -> int:
