@@ -104,7 +104,7 @@ def _purpose(record: Record, architecture: str, folder: ModelFolder) -> Settings
 
 def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Settings:
     """What both files say; fields of a generation may stand in either. All mistakes are told at once."""
-    generation = family_records()["generation"]
+    generation = family_records()[record.get("generation", "generation")]
     grows, own = ({n for t in ("fields", "only", "words") for n in r.get(t, {})} for r in (generation, record))
     early = {n: v for n, v in folder.config.items() if n in grows}
     config = {n: v for n, v in folder.config.items() if n in own or n not in grows}

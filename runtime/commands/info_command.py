@@ -41,7 +41,7 @@ def info(
     say(visible_line(f"{manifest.name}.{manifest.export}" + (f": {manifest.title}" if manifest.title else "")))
     for heading, name, text in [*_interface(manifest), *_contents(manifest)]:
         say(visible_line(f"  {heading:9} {f'{name:14} ' if name else ''}{text}"))
-    say(visible_line(f"  {_origin(manifest, model.stat().st_size)}"))
+    say(visible_line(f"  {_origin(manifest, model)}"))
 
 
 def _say_run(folder: Path, of_a_file: bool) -> None:
@@ -103,7 +103,7 @@ def _self_test(manifest: Manifest) -> str:
     return f"{runs} of {', '.join(outputs)}, {test.tolerance:.1g} is allowed (mai verify)"
 
 
-def _origin(manifest: Manifest, size: int) -> str:
+def _origin(manifest: Manifest, path: Path) -> str:
     """How large a file is, how it keeps its weights, and what made it."""
     trained = "untrained" if manifest.trained_steps is None else f"trained for {manifest.trained_steps:,} steps"
     blocks = ", ".join(f"{name} {steps:,}" for name, steps in manifest.trained_blocks.items())
@@ -111,7 +111,9 @@ def _origin(manifest: Manifest, size: int) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     kept = manifest.quantize or manifest.precision
     form = "" if kept == "float32" else f", {kept}"
-    return f"{size / 1e6:.2f} MB{form}, opset {manifest.opset}, {trained}; made by {versions}"
+    beside = manifest.data.size if manifest.data else 0
+    size = f"{(path.stat().st_size + beside) / 1e6:,.2f} MB" + (f" with {path.name}.data" if beside else "")
+    return f"{size}{form}, opset {manifest.opset}, {trained}; made by {versions}"
 
 
 def _tuning(tuning: Tuning) -> str:

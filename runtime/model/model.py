@@ -21,7 +21,15 @@ from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port
 from mai.runtime.model.session import CUDA, provider_name
 from mai.runtime.self_test.verification import Verification, verify
-from mai.runtime.text.prompts import Prompt, as_tokens, check_length, check_shortest, format_result, read_prompt
+from mai.runtime.text.prompts import (
+    Prompt,
+    as_tokens,
+    check_length,
+    check_shortest,
+    form_of_texts,
+    format_result,
+    read_prompt,
+)
 from mai.runtime.text.stream import Turns, decode_stream, grow, step_path
 from mai.runtime.text.tokenizer import Tokenizer, tokenizer_of
 
@@ -106,6 +114,7 @@ class Model:
         if unnamed:
             raise unnamed_value_error([*self.inputs, *self.settings])
         limit = self._time_limit(timeout, values)
+        form = form_of_texts(self.inputs, values, next(iter(self.outputs.values())))
         prompt = self._tokenize(values, self._takes_special_tokens(special_tokens, values))
         feed = self._defaults | prepare(self.inputs, self.settings, values, self.manifest.least, self.manifest.most)
         if prompt is not None and self.manifest.text is not None:
@@ -121,7 +130,8 @@ class Model:
         count = turns if evaluations is None else evaluations
         if len(results) > 1:
             return dict(zip(self.outputs, results, strict=True)), count
-        return results[0] if prompt is None else format_result(prompt, results[0], self.tokenizer), count
+        form = form if prompt is None else prompt
+        return results[0] if form is None else format_result(form, results[0], self.tokenizer), count
 
     def _run(self, feed: dict[str, Array], limit: TimeLimit) -> list[Array]:
         """The outputs of the file for arrays by name, its counters last."""

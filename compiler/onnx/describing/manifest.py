@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
-import onnx
 import onnx_ir as ir
 
 import mai
@@ -24,7 +22,6 @@ from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
 from mai.compiler.passes.text import prompt_blocks
 from mai.compiler.program import Program
-from mai.runtime.model.checksum import checksum
 from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Claim, Condition, Facts, Manifest, Port, Step
 from mai.runtime.text.tokenizer import BYTES
 
@@ -33,16 +30,14 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
     """What the file of a prepared export will say of itself."""
     graph, optimised = prepared.plain, prepared.optimised
     text, step = prepared.text, step_of(optimised)
-    prompt = text.prompt if text else ""
-    if step:
-        prompt = step.tokens
+    unlike = frozenset([step.tokens]) if step else prepared.unlike
     fields = label_fields(program, graph.name.partition(".")[0], trained.labels)
     tokenizer = trained.tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None
     manifest = Manifest(
         name=program.name,
         export=graph.name,
         title=program.title,
-        inputs=_inputs(graph, prompt),
+        inputs=_inputs(graph, _places_without_token(program, graph) | unlike),
         settings=[_setting(name, s) for name, s in graph.settings.items()],
         outputs=_outputs(program, graph, optimised),
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
@@ -105,9 +100,15 @@ def _with_fields(manifest: Manifest, fields: Mapping[str, str]) -> Manifest:
     return manifest.model_copy(update=groups)
 
 
-def _inputs(graph: Graph, prompt: str) -> list[Port]:
-    """What a call gives: of numbers, whether they may be missing."""
-    ports = [_port(v, v.name, "input", NOTHING if v.name == prompt or may_be_absent(v) else 0) for v in graph.inputs]
+def _places_without_token(program: Program, graph: Graph) -> set[str]:
+    """The inputs of tokens whose places may have none, as the export is written: passes ask other things of them."""
+    written = program.exports.get(graph.name.partition(".")[0], graph)
+    return {v.name for v in written.inputs if may_be_absent(v)}
+
+
+def _inputs(graph: Graph, gaps: Collection[str]) -> list[Port]:
+    """What a call gives: of numbers, whether they may be missing; `gaps` names the inputs of tokens whose places may have none."""
+    ports = [_port(v, v.name, "input", NOTHING if v.name in gaps else 0) for v in graph.inputs]
     with_gaps = inputs_with_gaps(graph)
     return [
         port.model_copy(update={"gaps": port.name in with_gaps}) if port.dtype == "float32" else port for port in ports
@@ -196,31 +197,3 @@ def describe(model: ir.Model, manifest: Manifest, spec: str) -> None:
     model.producer_name, model.producer_version = "mai", mai.__version__
     model.metadata_props[MANIFEST_KEY] = manifest.model_dump_json()
     model.metadata_props[SPEC_KEY] = spec
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """The bytes of a described model's file but for its manifest, which comes last, as a message of its own.
-
-    What follows a protobuf message is one with it: so a manifest can be completed without writing the rest anew.
-    """
-
-    raw: bytes
-    manifest: Manifest
-
-    def sealed(self, **known: object) -> bytes:
-        """The bytes of the file; `known` are fields of the manifest that were not known before."""
-        end = onnx.ModelProto()
-        text = self.manifest.model_copy(update=known).model_dump_json()
-        end.metadata_props.add(key=MANIFEST_KEY, value=text)
-        tail: bytes = end.SerializeToString()
-        return self.raw + tail
-
-
-def body_of(model: ir.Model) -> Body:
-    """The body of a described model's file; the checksum of its tensors is in its manifest."""
-    message = ir.serde.serialize_model(model)
-    (place,) = [i for i, entry in enumerate(message.metadata_props) if entry.key == MANIFEST_KEY]
-    manifest = Manifest.model_validate_json(message.metadata_props.pop(place).value)
-    raw: bytes = message.SerializeToString()
-    return Body(raw, manifest.model_copy(update={"checksum": checksum(raw)}))
