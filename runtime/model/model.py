@@ -246,14 +246,15 @@ class Model:
         total = text.usual if count is None else count
         check_length(text, start.rows, {str(text.count): total})
         self._tokenize(values, special)
-        tokens = grow(self._turns(start.rows, values, limit), start.rows, total)
+        tokens = grow(self._turns(start.rows, total, values, limit), start.rows, total)
         as_text = start.as_text and start.single and self.tokenizer is not None
         return decode_stream(tokens, self.tokenizer, start.rows[0]) if as_text and self.tokenizer else tokens
 
-    def turns(self, rows: Array, values: Mapping[str, object], timeout: object = None) -> Turns:
+    def turns(self, rows: Array, count: int, values: Mapping[str, object], timeout: object = None) -> Turns:
         """The turns of a text that begins with rows of tokens [batch, tokens], none of which is read yet, by this file or the one beside it.
 
         Args:
+            count: how many tokens there will be at most.
             values: the other inputs and the settings, by name; those that turns do not read may be among them.
             timeout: the seconds that all turns together may compute.
 
@@ -264,15 +265,16 @@ class Model:
         taken = {
             name: v for name, v in values.items() if name in model.settings or name in model.inputs or name not in ports
         }
-        return model._turns(rows, taken, TimeLimit(timeout))
+        return model._turns(rows, count, taken, TimeLimit(timeout))
 
-    def _turns(self, rows: Array, values: Mapping[str, object], limit: TimeLimit) -> Turns:
-        """The turns of a step file."""
-        step, port = self.manifest.step, self.prompt_port
+    def _turns(self, rows: Array, count: int, values: Mapping[str, object], limit: TimeLimit) -> Turns:
+        """The turns of a step file, which may have the number of tokens as a setting."""
+        step, text, port = self.manifest.step, self.manifest.text, self.prompt_port
         assert step is not None
+        assert text is not None
         ports = {port.name: port, **self.manifest.steady_inputs}
-        inputs = {port.name: rows, **values}
-        feed = self._defaults | prepare(ports, self.settings, inputs, self.manifest.least, self.manifest.most)
+        given = {**({str(text.count): count} if str(text.count) in self.settings else {}), port.name: rows, **values}
+        feed = self._defaults | prepare(ports, self.settings, given, self.manifest.least, self.manifest.most)
         feed[step.tokens] = feed.pop(port.name)
         return Turns(self.session, self.manifest, feed, limit)
 

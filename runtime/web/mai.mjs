@@ -460,7 +460,7 @@ class Conversation {
     const room = text.limit ? Math.min(wanted, text.limit - prompt.length + 1) : wanted;
     if (room < 1) throw new ModelError(`these messages have ${prompt.length} tokens, and this model reads at most ${text.limit}`);
     const ends = (text.ends ?? []).map((end) => (typeof end === "number" ? end : Number(values[end] ?? model.settings[end].default)));
-    const turns = new Turns(model.turn, values);
+    const turns = new Turns(model.turn, { ...values, [text.count]: room });
     const rest = this.turns ? turns.takeOver(this.turns, prompt) : prompt;
     this.turns = turns;
     yield* beforeStops(this._pieces(turns.grow(rest, room), ends), this.stops);

@@ -137,7 +137,7 @@ def test_the_command(tmp_path: Path) -> None:
     assert "--ignore new_trick" in said.stderr
     said = invoke("import", folder, "--ignore", "new_trick")
     assert said.exit_code == 0
-    assert "small.mai, 45 lines: Llama" in said.stdout
+    assert "small.mai, 47 lines: Llama" in said.stdout
     assert invoke("import", folder, "--ignore", "new_trick").exit_code == 2
     outside = invoke("import", folder, "--ignore", "new_trick", "--out", tmp_path / "b" / "m.mai")
     assert "is to lie in" in outside.stderr

@@ -45,7 +45,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         least=prepared.smallest(),
         most=largest(graph),
         opset=options.opset,
-        draws="seed" in graph.settings,
+        draws="seed" in graph.settings or any(v.name == "seed" for v in graph.inputs),
         draw_bits=options.draw_bits,
         unrolled=options.unroll,
         required=options.required,
