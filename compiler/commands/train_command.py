@@ -90,8 +90,8 @@ def train(
     from mai.compiler.compiling import compile_all
     from mai.compiler.training import loop
     from mai.compiler.training.options import Options
+    from mai.compiler.training.run.figures.trackers import PACKAGES
     from mai.compiler.training.run.resume_command import resume_command
-    from mai.compiler.training.run.trackers import PACKAGES
     from mai.compiler.warnings import sizes_of_files, untrained_weights
 
     for name in track or ():

@@ -17,7 +17,7 @@ from mai.compiler.data.random_streams import FRESH, ORDER, generator, permutatio
 from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits
 from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Endless, Finite, Request, Source
 from mai.compiler.data.sources import SOURCES
-from mai.compiler.data.splits import HELD_OUT, Parts, usual_parts
+from mai.compiler.data.splitting.splits import HELD_OUT, Parts, usual_parts
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import Facts

@@ -8,11 +8,11 @@ from math import prod
 import numpy as np
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.paths import listed
+from mai.compiler.data.files.paths import listed
 from mai.compiler.data.rows import Column, Columns, FieldRows, Key, Limited, Rows, Words, choose, limits_of
 from mai.compiler.data.source_kinds import Finite
 from mai.compiler.data.sources.series import NEXT, Series
-from mai.compiler.data.splits import HELD_OUT, GroupSplit, Parts
+from mai.compiler.data.splitting.splits import HELD_OUT, GroupSplit, Parts
 from mai.compiler.data.tables.convert import KEY, read_tables
 from mai.compiler.data.tables.files import TableFile
 from mai.compiler.ir.types import DType, Type

@@ -9,7 +9,7 @@ from typing import Literal
 from mai.compiler.evaluating.links import Origins, Slot, compared_results, fields_of_inputs, fields_of_objectives
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.onnx.label_fields import label_fields
+from mai.compiler.onnx.describing.label_fields import label_fields
 from mai.compiler.program import Program
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.record import record

@@ -41,12 +41,12 @@ def _file(weights: Any, folder: Path) -> Path | None:
     from safetensors.numpy import save_file
 
     path = folder / "weights.safetensors"
-    save_file({name: np.ascontiguousarray(array) for name, array in _arrays(weights).items()}, path)
+    save_file(dict(_arrays(weights)), path)
     return path
 
 
 def _arrays(weights: Any) -> Mapping[str, Any]:
     """Of a module, or of arrays and tensors by name."""
     tensors = weights.state_dict() if hasattr(weights, "state_dict") else weights
-    detached = {name: each.detach().cpu() if hasattr(each, "detach") else each for name, each in tensors.items()}
-    return {name: np.asarray(each, np.float32) for name, each in detached.items()}
+    detached = {name: each.detach().cpu().numpy() if hasattr(each, "detach") else each for name, each in tensors.items()}
+    return {name: np.array(each, order="C").astype(np.float32) for name, each in detached.items()}

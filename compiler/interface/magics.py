@@ -36,7 +36,8 @@ def load_ipython_extension(shell: Any) -> None:
 def run_magic(shell: Any, line: str, cell: str | None) -> Spec | None:
     """A cell as a spec, which is shown; or a line as a command. A name of the notebook that is no function of a spec stays as it is."""
     if cell is None:
-        return _command(line)
+        _command(line)
+        return None
     words = shlex.split(line)
     if "--help" in words or "-h" in words:
         print(HELP)

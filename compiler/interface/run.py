@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mai.compiler.compile_options import CompileOptions
-from mai.compiler.interface.results import Picture
 from mai.runtime.run_folders.files import WEIGHTS
 from mai.runtime.run_folders.summary import Summary, summary
+from mai.runtime.show.drawn import Picture
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 if TYPE_CHECKING:
@@ -89,7 +89,11 @@ class Run:
         if name is None and len(files) == 1:
             (name,) = files
         if name is None or name not in files:
-            message = f"{self.folder} has no compiled file of `{name}`" if name else f"{self.folder} has several files: name one"
+            message = (
+                f"{self.folder} has no compiled file of `{name}`"
+                if name
+                else f"{self.folder} has several files: name one"
+            )
             there = ", ".join(files) or f"none: it was {self.state}"
             raise MaiError([Diagnostic("unknown-name", None, message, help=f"there are {there}")])
         if name not in self._models:

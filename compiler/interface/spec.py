@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -122,7 +121,9 @@ class Spec:
 
     # ------------------------------------------------------------ train, run
 
-    def train(self, steps: int | None = None, *, data: object = None, out: str | Path | None = None, **options: Any) -> Run:
+    def train(
+        self, steps: int | None = None, *, data: object = None, out: str | Path | None = None, **options: Any
+    ) -> Run:
         """Train it and compile its exports, as `mai train` does; an interrupt ends it well, and `run.resume()` goes on.
 
         Args:
@@ -172,7 +173,7 @@ class Spec:
         """
         from mai.compiler.interface.torch_module import SpecModule
 
-        return SpecModule(self.program, self.run.weights if self.run is not None else None, seed)
+        return SpecModule(self.program, self._weights(None), seed, self._held_files)
 
     def __getattr__(self, name: str) -> Model:
         """An export, compiled: `spec.sample`."""
@@ -223,7 +224,7 @@ class Spec:
         except MaiError:
             return ()
 
-    def _weights(self, weights: object) -> object:
+    def _weights(self, weights: Any) -> Any:
         return self.run.weights if weights is None and self.run is not None else weights
 
     def __repr__(self) -> str:
@@ -243,5 +244,3 @@ class Spec:
 def _written(value: object) -> str:
     """A number of Python as the language writes it."""
     return str(value).lower() if isinstance(value, bool) else str(value)
-
-

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, fx
 
+from mai.compiler.data.batches import load
 from mai.compiler.ir.graph import Graph
 from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import DTYPES, lower
 from mai.compiler.torch.parameters import Weights
-from mai.compiler.training.initial_weights import initial_weights, load_weights
+from mai.compiler.training.first_values import compute_first_values, first_values_before
+from mai.compiler.training.initial_weights import initial_weights, load_weights, loaded_names
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 
@@ -25,15 +27,34 @@ class SpecModule(Weights):
     block minimizes. All share these weights. `spec.export("sample", weights=module)` compiles what was trained.
     """
 
-    def __init__(self, program: Program, weights: Path | None = None, seed: int = 0) -> None:
-        """Make the module of a program, with the weights of a file, or with first values. Raises `MaiError` where they do not fit."""
+    def __init__(self, program: Program, weights: Path | None = None, seed: int = 0, data: Sequence[Path] = ()) -> None:
+        """Make the module of a program, with the weights of a file, or with first values, some of which may be computed from the examples.
+
+        Args:
+            data: files in the place of the spec's own.
+
+        Raises:
+            MaiError: the weights or the data do not fit.
+        """
         super().__init__(program.weights)
         self._program, self._seed = program, seed
         self._lowered: dict[tuple[str, str | None], tuple[Graph, fx.GraphModule]] = {}
         if weights is None:
             self.load_state_dict(initial_weights(program, None, seed).state_dict())
+            self._compute_first_values(data)
         else:
             self.put(load_weights(program, weights)[0])
+
+    def _compute_first_values(self, files: Sequence[Path]) -> None:
+        """What weights begin as that all examples say, means and deviations say; the data are read where there are such weights."""
+        program, base = self._program, Path(self._program.source.path).parent
+        loaded = loaded_names(program, None)
+        for training in program.trainings:
+            if training.first_values or program.lets:
+                data = load(training.data, training.fields, self._seed, base, files, training.where, {})
+                known = first_values_before(program, training) | loaded
+                evaluation = forms.prepare(training.evaluation)
+                compute_first_values(program, training, evaluation, data, self, self._seed, torch.device("cpu"), known)
 
     def forward(self, **values: Any) -> Tensor | dict[str, Tensor]:
         """The one export, or the first: inputs with the batch first, and settings, by name."""
@@ -99,12 +120,17 @@ class SpecModule(Weights):
         unknown = [name for name in values if name not in inputs | settings]
         if missing or unknown:
             message = f"`{missing[0]}` is missing" if missing else f"there is no input or setting `{unknown[0]}`"
-            raise MaiError([Diagnostic("unknown-argument", None, message, help=f"there are {', '.join(inputs | settings)}")])
+            raise MaiError(
+                [Diagnostic("unknown-argument", None, message, help=f"there are {', '.join(inputs | settings)}")]
+            )
         given = defaults | values
-        return [torch.as_tensor(given[name], dtype=DTYPES[dtype], device=device) for name, dtype in (inputs | settings).items()]
+        return [
+            torch.as_tensor(given[name], dtype=DTYPES[dtype], device=device)
+            for name, dtype in (inputs | settings).items()
+        ]
 
     def _apply(self, fn: Callable[[Tensor], Tensor], recurse: bool = True) -> SpecModule:
         """Moved to another device, the code is made anew: it holds the tensors themselves."""
         self._lowered.clear()
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         return self

@@ -10,14 +10,14 @@ import onnx_ir as ir
 
 from mai.compiler.compile_options import BITS, DEFAULTS, CompileOptions, Trained
 from mai.compiler.file_size import LARGEST
-from mai.compiler.onnx.build import build
-from mai.compiler.onnx.gate import Gate
-from mai.compiler.onnx.least import least_sizes
-from mai.compiler.onnx.manifest import Body, body_of, describe, manifest_of
-from mai.compiler.onnx.opened import model_bytes
+from mai.compiler.onnx.comparing.gate import Gate
+from mai.compiler.onnx.comparing.opened import model_bytes
+from mai.compiler.onnx.comparing.self_test import self_test
+from mai.compiler.onnx.describing.least import least_sizes
+from mai.compiler.onnx.describing.manifest import Body, body_of, describe, manifest_of
+from mai.compiler.onnx.lowering.build import build
 from mai.compiler.onnx.precision.whole import notes
 from mai.compiler.onnx.prepared import Prepared, prepare_export, prepare_step, step_options
-from mai.compiler.onnx.self_test import self_test
 from mai.compiler.onnx.turns.turns import torch_reference
 from mai.compiler.program import Program
 from mai.compiler.tensor_sizes import enormous

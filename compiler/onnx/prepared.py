@@ -9,8 +9,8 @@ from mai.compiler.compile_options import DEFAULTS, CompileOptions
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.sizes import Size, substitute
 from mai.compiler.ir.structure import Extend, Loop
+from mai.compiler.onnx.describing.limits import smallest
 from mai.compiler.onnx.layout.chunks import chunk_of
-from mai.compiler.onnx.limits import smallest
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_products
 from mai.compiler.passes import forms

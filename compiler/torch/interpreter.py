@@ -28,17 +28,17 @@ from mai.compiler.ops.reductions.norm import BatchNorm
 from mai.compiler.ops.shapes.shape import Transpose
 from mai.compiler.passes.loops.recurrence import Recurrence, Update, find_recurrence
 from mai.compiler.solvers import DEFAULTS, SOLVERS
-from mai.compiler.torch.adjoint import adjoint
-from mai.compiler.torch.attention_call import attention
-from mai.compiler.torch.chosen_call import chosen_affine
-from mai.compiler.torch.draw_calls import CALLS as DRAWN
-from mai.compiler.torch.implicit import implicit
-from mai.compiler.torch.loops import loop
-from mai.compiler.torch.matching_call import matching
+from mai.compiler.torch.calls.adjoint import adjoint
+from mai.compiler.torch.calls.attention_call import attention
+from mai.compiler.torch.calls.chosen_call import chosen_affine
+from mai.compiler.torch.calls.draw_calls import CALLS as DRAWN
+from mai.compiler.torch.calls.implicit import implicit
+from mai.compiler.torch.calls.matching_call import matching
 from mai.compiler.torch.names import attribute, identifier
+from mai.compiler.torch.processes.together import Share, batch_norm, gathered
 from mai.compiler.torch.recorder import Recorder
-from mai.compiler.torch.recurrence import recurrence
-from mai.compiler.torch.together import Share, batch_norm, gathered
+from mai.compiler.torch.recurrences.loops import loop
+from mai.compiler.torch.recurrences.recurrence import recurrence
 from mai.compiler.torch.turns import keeps_state, leaves_of, region_of, runs, turn
 
 DTYPES = {DType.REAL: torch.float32, DType.INT: torch.int64, DType.BOOL: torch.bool}

@@ -15,9 +15,9 @@ from mai.compiler.training.initial_weights import initial_weights, load_weights
 from mai.compiler.training.moved import moved_by
 from mai.compiler.training.options import Options, Result
 from mai.compiler.training.run import folder
+from mai.compiler.training.run.figures.trackers import check_trackers
 from mai.compiler.training.run.processes import Processes
 from mai.compiler.training.run.stage import BLOCK, Stage, begin, ended_in
-from mai.compiler.training.run.trackers import check_trackers
 from mai.compiler.training.trainer import Trainer
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.spec.diagnostics import Diagnostic, MaiError

@@ -12,9 +12,9 @@ import numpy as np
 
 from mai.compiler.check import check_text
 from mai.compiler.compile_options import Trained
+from mai.compiler.onnx.comparing.gate import allowance
+from mai.compiler.onnx.comparing.trial import difference
 from mai.compiler.onnx.export import export
-from mai.compiler.onnx.gate import allowance
-from mai.compiler.onnx.trial import difference
 from mai.compiler.program import Program
 from mai.compiler.solvers.grid import Grid, Plan
 from mai.compiler.training.initial_weights import load_weights

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime as ort
@@ -24,6 +24,9 @@ from mai.runtime.self_test.verification import Verification, verify
 from mai.runtime.text.prompts import Prompt, as_tokens, check_length, check_shortest, format_result, read_prompt
 from mai.runtime.text.stream import decode_stream, generate, step_path
 from mai.runtime.text.tokenizer import Tokenizer, tokenizer_of
+
+if TYPE_CHECKING:
+    from mai.runtime.show.drawn import Picture
 
 # How many examples a file computes at a time is chosen for a processor's cache: a GPU takes the whole batch at once.
 CHUNK, WHOLE = "batch.chunk", np.array(2**31)
@@ -120,6 +123,12 @@ class Model:
             return dict(zip(self.outputs, results, strict=True)), count
         return results[0] if prompt is None else format_result(prompt, results[0], self.tokenizer), count
 
+    def _repr_html_(self) -> str:
+        """What it takes, gives and holds, as a table of a notebook."""
+        from mai.runtime.show.description import table
+
+        return table(self.manifest)
+
     def _run(self, feed: dict[str, Array], limit: TimeLimit) -> list[Array]:
         """The outputs of the file for arrays by name, its counters last."""
         try:
@@ -131,6 +140,20 @@ class Model:
         except Exception as error:  # ONNX Runtime raises many types of its own.
             raise run_error(self.path, self.inputs, feed, error) from error
         return results
+
+    def draw(self, output: str | None = None, /, **values: object) -> Picture:
+        """Run the file once and draw a result, as `mai run --out` does: points, paths, images, curves, maps, bars.
+
+        Args:
+            output: which result, where there are several; by default the first.
+            values: inputs and settings, as of a call.
+
+        Raises:
+            ModelError: the call is refused, the result is a text, or matplotlib is not installed.
+        """
+        from mai.runtime.show.look import picture_of
+
+        return picture_of(self, output, values)
 
     def verify(self, tolerance: float | None = None) -> Verification:
         """Run the self-test that travels in the file, and compare.

@@ -17,11 +17,11 @@ import pytest
 
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Drawing, FewBits, Trained
+from mai.compiler.onnx.comparing.gate import allowance
+from mai.compiler.onnx.comparing.trial import difference as difference_of
+from mai.compiler.onnx.comparing.trial import trial
 from mai.compiler.onnx.export import export, export_step
-from mai.compiler.onnx.gate import allowance
 from mai.compiler.onnx.prepared import prepare_export
-from mai.compiler.onnx.trial import difference as difference_of
-from mai.compiler.onnx.trial import trial
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load

@@ -11,9 +11,9 @@ import pytest
 
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.file_size import form_bytes
-from mai.compiler.onnx.build import build, serialised
+from mai.compiler.onnx.comparing.opened import model_bytes, opened
 from mai.compiler.onnx.export import export, model_of
-from mai.compiler.onnx.opened import model_bytes, opened
+from mai.compiler.onnx.lowering.build import build, serialised
 from mai.compiler.onnx.prepared import prepare_export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
@@ -67,7 +67,7 @@ def test_a_file_that_is_too_large_is_refused_and_in_fewer_bits_written(
     program: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mai.compiler.onnx.export.LARGEST", 400_000)
-    monkeypatch.setattr("mai.compiler.onnx.opened.LARGEST", 400_000)
+    monkeypatch.setattr("mai.compiler.onnx.comparing.opened.LARGEST", 400_000)
     made = program(WIDE)
     trained = Trained(load_weights(made, None)[0])
     with pytest.raises(MaiError) as refused:

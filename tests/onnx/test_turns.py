@@ -16,13 +16,13 @@ from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.structure import Constant, Nested
-from mai.compiler.onnx import compact_adaptive
-from mai.compiler.onnx.backend import OnnxBackend
-from mai.compiler.onnx.build import build, serialised
+from mai.compiler.onnx.comparing.gate import Gate, Passed
+from mai.compiler.onnx.comparing.trial import trial
 from mai.compiler.onnx.export import export
-from mai.compiler.onnx.gate import Gate, Passed
+from mai.compiler.onnx.lowering import compact_adaptive
+from mai.compiler.onnx.lowering.backend import OnnxBackend
+from mai.compiler.onnx.lowering.build import build, serialised
 from mai.compiler.onnx.prepared import Prepared, prepare_export
-from mai.compiler.onnx.trial import trial
 from mai.compiler.onnx.turns.compare import starts
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic

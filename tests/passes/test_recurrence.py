@@ -15,7 +15,7 @@ from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import Loop
-from mai.compiler.onnx.build import build
+from mai.compiler.onnx.lowering.build import build
 from mai.compiler.passes import forms
 from mai.compiler.passes.loops.recurrence import Recurrence, find_recurrence
 from mai.compiler.program import Program

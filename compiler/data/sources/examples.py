@@ -103,7 +103,7 @@ class Examples(Table):
         return self.reader(Request(Path(), (), 0, wanted.fields), wanted.files)(wanted)
 
     def reader(self, request: Request, files: Sequence[Path]) -> Callable[[Wanted], Finite]:
-        from mai.compiler.data.examples import reader_of
+        from mai.compiler.data.texts.examples import reader_of
 
         if not self.texts(request.fields or {}):
             return super().rows

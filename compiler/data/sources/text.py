@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from mai.compiler.data.fields import bad, window
-from mai.compiler.data.paths import Paths
+from mai.compiler.data.files.paths import Paths
 from mai.compiler.data.source_kinds import Reading, Request, Source
 from mai.compiler.ir.types import Type
 from mai.spec.settings import Choice, Settings, setting
@@ -70,6 +70,6 @@ class Text(Source):
             raise bad(message, help=f"`const vocab = {size}`")
 
     def read(self, request: Request) -> Reading:
-        from mai.compiler.data.tokens import tokenise
+        from mai.compiler.data.texts.tokens import tokenise
 
         return tokenise(self, request)

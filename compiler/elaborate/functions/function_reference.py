@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from mai.compiler.data.sources import SOURCES
 from mai.compiler.data.sources.text import TOKENIZERS
-from mai.compiler.data.split_kinds import SPLITS
+from mai.compiler.data.splitting.split_kinds import SPLITS
 from mai.compiler.elaborate.functions.registered import BUILTINS, LISTED
 from mai.compiler.ir.signature import Section
 from mai.compiler.solvers import DEFAULTS, SOLVERS, Adams, Solver

@@ -9,7 +9,7 @@ import numpy as np
 
 from mai.compiler.ir.structure import CONTROL, LENGTH, Loop, StepControl
 from mai.compiler.ir.types import Axis, Type
-from mai.compiler.onnx.trial import difference
+from mai.compiler.onnx.comparing.trial import difference
 from mai.compiler.onnx.turns.steps import (
     Turn,
     decides_alike,

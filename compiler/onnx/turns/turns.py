@@ -11,10 +11,10 @@ from mai.compiler.compile_options import CompileOptions
 from mai.compiler.ir.graph import Graph, Node
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import Type
-from mai.compiler.onnx.build import build
-from mai.compiler.onnx.opened import opened
+from mai.compiler.onnx.comparing.opened import opened
+from mai.compiler.onnx.comparing.trial import Reference, Trial, difference, run_trial
+from mai.compiler.onnx.lowering.build import build
 from mai.compiler.onnx.prepared import Prepared
-from mai.compiler.onnx.trial import Reference, Trial, difference, run_trial
 from mai.compiler.onnx.turns.compare import Played, Taken, all_starts, errors, starts
 from mai.compiler.onnx.turns.steps import EPSILON, ROUNDINGS
 from mai.compiler.passes.loops.replay import Replay, replayed

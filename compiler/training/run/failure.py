@@ -13,9 +13,9 @@ import torch
 from torch import Tensor
 
 from mai.compiler.torch.finite import Origin, Trace, Watched, origin_of_gradient, origin_of_value
-from mai.compiler.training.objective import Objective
 from mai.compiler.training.run.folder import FAILURE
-from mai.compiler.training.step_function import Module
+from mai.compiler.training.step.objective import Objective
+from mai.compiler.training.step.step_function import Module
 from mai.runtime.files import write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
 
