@@ -12,18 +12,18 @@ from itertools import chain
 from pathlib import Path
 from types import MappingProxyType
 
-from mai.compiler.constant_ranges import may_overflow
 from mai.compiler.elaborate import elaborate
-from mai.compiler.extent import oversized
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import DERIVATIVES, Extend
 from mai.compiler.mending import Checked, with_edits
+from mai.compiler.passes.analyses.constant_ranges import may_overflow
+from mai.compiler.passes.analyses.extent import oversized
+from mai.compiler.passes.analyses.tensor_sizes import LARGEST_TENSOR, enormous
 from mai.compiler.program import Program
 from mai.compiler.solvers import takes_derivatives, takes_increments
-from mai.compiler.tensor_sizes import LARGEST_TENSOR, enormous
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
-from mai.spec.parse import load_source, parse
+from mai.spec.parsing.parse import load_source, parse
 from mai.spec.source import Source
 
 RECURSION_LIMIT = 20_000
@@ -138,7 +138,7 @@ def _check_constants(program: Program, report: Reporter) -> None:
     graphs = _graphs(program)
     found = [*chain.from_iterable(enormous(graph, LARGEST_TENSOR) for graph in graphs)]
     if any(map(may_overflow, graphs)):
-        from mai.compiler.known import faults  # numpy is loaded for it
+        from mai.compiler.passes.analyses.known_values import faults  # numpy is loaded for it
 
         found += chain.from_iterable(map(faults, graphs))
     for diagnostic in dict.fromkeys(found):

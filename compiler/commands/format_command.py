@@ -61,7 +61,7 @@ def _formatted(file: Path) -> tuple[str, str]:
     """A text before and after. Raises `MaiError` for one that is not of the language."""
     from mai.spec.diagnostics import Reporter
     from mai.spec.formatting.same import format_source
-    from mai.spec.parse import load_source
+    from mai.spec.parsing.parse import load_source
     from mai.spec.source import Source
 
     source = Source("<stdin>", sys.stdin.read()) if file == STDIN else load_source(file, Reporter())

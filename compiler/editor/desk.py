@@ -10,7 +10,7 @@ from mai.compiler.editor.names import Symbol
 from mai.compiler.editor.view import View, moved, prelude_symbols
 from mai.spec.diagnostics import Reporter
 from mai.spec.diagnostics.report import MaiError
-from mai.spec.parse import load_source
+from mai.spec.parsing.parse import load_source
 from mai.spec.source import Source, Span
 
 MAX_FILES = 200  # Of a folder, in which imports are looked for.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import Environment, Module, Poison
 from mai.compiler.elaborate.blocks.export import bind_input
 from mai.compiler.elaborate.context import Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
+from mai.compiler.elaborate.errors import repairs
 from mai.compiler.elaborate.expressions.names import is_free
 from mai.compiler.elaborate.statement_rules import assigned_names
 from mai.spec import ast

@@ -36,6 +36,7 @@ class Imported:
         numbers: how many the parameters have together.
         unread: files of the folder that nothing reads.
         longest: after how many tokens the reference would cut a text; None where it does not.
+        has_chat: whether its files can have conversations.
         is_linked: whether the weights lie elsewhere, behind a link, as in a hub's cache.
     """
 
@@ -45,6 +46,7 @@ class Imported:
     numbers: int
     unread: tuple[str, ...]
     longest: int | None
+    has_chat: bool
     is_linked: bool
 
 
@@ -67,7 +69,8 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
     numbers = sum(math.prod(w.shape) for w in program.weights.values())
     is_linked = not folder.weights.resolve().is_relative_to(out.parent.resolve())
     exports = tuple(program.exports)
-    return Imported(text, record["title"], exports, numbers, folder.unread, longest(path), is_linked)
+    has_chat = folder.chat is not None and folder.has_tokenizer and "generate" in exports
+    return Imported(text, record["title"], exports, numbers, folder.unread, longest(path), has_chat, is_linked)
 
 
 def _family(folder: ModelFolder) -> tuple[str, str]:
@@ -150,8 +153,9 @@ def _with_tokenizer(body: str, folder: ModelFolder, out: Path) -> str:
     if not folder.has_tokenizer or "tokens[" not in body:
         return body
     consts, _, rest = body.partition("\n\n")
-    path = Path(os.path.relpath(folder.path / TOKENIZER, out.parent)).as_posix()
-    return f'{consts}\n\ndata text: tokens[n] from text(tokenizer = "{path}")\n\n{rest}'
+    path = Path(os.path.relpath(folder.path, out.parent))
+    chat = f', chat = "{(path / folder.chat).as_posix()}"' if folder.chat and "extend " in body else ""
+    return f'{consts}\n\ndata text: tokens[n] from text(tokenizer = "{(path / TOKENIZER).as_posix()}"{chat})\n\n{rest}'
 
 
 def _with_rules(

@@ -19,8 +19,8 @@ from mai.compiler.onnx.lowering.build import build
 from mai.compiler.onnx.precision.whole import notes
 from mai.compiler.onnx.prepared import Prepared, prepare_export, prepare_step, step_options
 from mai.compiler.onnx.turns.turns import torch_reference
+from mai.compiler.passes.analyses.tensor_sizes import enormous
 from mai.compiler.program import Program
-from mai.compiler.tensor_sizes import enormous
 from mai.runtime.files import MEMORY_SHARE, memory, write_atomically
 from mai.spec.diagnostics import Diagnostic, MaiError
 

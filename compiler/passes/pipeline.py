@@ -32,7 +32,7 @@ from mai.compiler.passes.loops.hoist import hoist
 from mai.compiler.passes.loops.unroll import unroll
 from mai.compiler.passes.text.incremental import incremental
 from mai.compiler.passes.text.recompute import recompute, recompute_alike
-from mai.compiler.passes.text.speculate import speculative
+from mai.compiler.passes.text.speculation.speculate import speculative
 from mai.compiler.passes.text.two_level_cache import two_level
 
 

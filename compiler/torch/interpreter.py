@@ -26,7 +26,7 @@ from mai.compiler.ops.products.convolution import Conv
 from mai.compiler.ops.products.product import Matmul
 from mai.compiler.ops.reductions.norm import BatchNorm
 from mai.compiler.ops.shapes.shape import Transpose
-from mai.compiler.passes.loops.recurrence import Recurrence, Update, find_recurrence
+from mai.compiler.passes.loops.recurrences.recurrence import Recurrence, Update, find_recurrence
 from mai.compiler.solvers import DEFAULTS, SOLVERS
 from mai.compiler.torch.calls.adjoint import adjoint
 from mai.compiler.torch.calls.attention_call import attention

@@ -16,7 +16,7 @@ from mai.compiler.weights.rules import MARK, Chain, Loading, Marks, Pattern, Rul
 from mai.spec import family_sources
 from mai.spec.diagnostics import Reporter
 from mai.spec.family_records import family_records
-from mai.spec.parse import parse
+from mai.spec.parsing.parse import parse
 
 Shapes = Mapping[str, tuple[int, ...]]
 MIN_SHARE = 1 / 3  # Of the parameters, how many a family's rules must match: fewer may be chance.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
@@ -22,10 +22,11 @@ from mai.runtime.model.manifest import Manifest, Port
 from mai.runtime.model.session import CUDA, provider_name
 from mai.runtime.self_test.verification import Verification, verify
 from mai.runtime.text.prompts import Prompt, as_tokens, check_length, check_shortest, format_result, read_prompt
-from mai.runtime.text.stream import decode_stream, generate, step_path
+from mai.runtime.text.stream import Turns, decode_stream, grow, step_path
 from mai.runtime.text.tokenizer import Tokenizer, tokenizer_of
 
 if TYPE_CHECKING:
+    from mai.runtime.chat.conversation import Conversation
     from mai.runtime.show.drawn import Picture
 
 # How many examples a file computes at a time is chosen for a processor's cache: a GPU takes the whole batch at once.
@@ -249,21 +250,81 @@ class Model:
         self, prompt: object, count: int | None, values: dict[str, object], limit: TimeLimit, special: bool
     ) -> Iterator[Any]:
         """What `stream` yields, of a step file."""
-        step, text = self.manifest.step, self.manifest.text
-        assert step is not None
+        text = self.manifest.text
         if text is None:
             raise ModelError("stream-unavailable", f"the text of {self.path.name} does not begin with an input")
-        port = self.inputs[step.tokens].model_copy(update={"name": text.prompt})  # As the caller knows it.
-        start = read_prompt(port, prompt, self.tokenizer, special_tokens=special)
+        start = read_prompt(self.prompt_port, prompt, self.tokenizer, special_tokens=special)
         total = text.usual if count is None else count
         check_length(text, start.rows, {str(text.count): total})
         self._tokenize(values, special)
-        ports, values = {text.prompt: port, **self.manifest.steady_inputs}, {text.prompt: start.rows, **values}
-        feed = self._defaults | prepare(ports, self.settings, values, self.manifest.least, self.manifest.most)
-        feed[step.tokens] = feed.pop(text.prompt)
-        tokens = generate(self.session, self.manifest, feed, total, limit)
+        tokens = grow(self._turns(start.rows, values, limit), start.rows, total)
         as_text = start.as_text and start.single and self.tokenizer is not None
         return decode_stream(tokens, self.tokenizer, start.rows[0]) if as_text and self.tokenizer else tokens
+
+    def turns(self, rows: Array, values: Mapping[str, object], timeout: object = None) -> Turns:
+        """The turns of a text that begins with rows of tokens [batch, tokens], none of which is read yet, by this file or the one beside it.
+
+        Args:
+            values: the other inputs and the settings, by name; those that turns do not read may be among them.
+            timeout: the seconds that all turns together may compute.
+
+        Raises:
+            ModelError: as a call does.
+        """
+        model, known = self if self.manifest.step is not None else self._step(), {*self.inputs, *self.settings}
+        taken = {
+            name: v for name, v in values.items() if name in model.settings or name in model.inputs or name not in known
+        }
+        return model._turns(rows, taken, TimeLimit(timeout))
+
+    def _turns(self, rows: Array, values: Mapping[str, object], limit: TimeLimit) -> Turns:
+        """The turns of a step file."""
+        step, port = self.manifest.step, self.prompt_port
+        assert step is not None
+        ports = {port.name: port, **self.manifest.steady_inputs}
+        given = {port.name: rows, **values}
+        feed = self._defaults | prepare(ports, self.settings, given, self.manifest.least, self.manifest.most)
+        feed[step.tokens] = feed.pop(port.name)
+        return Turns(self.session, self.manifest, feed, limit)
+
+    @property
+    def prompt_port(self) -> Port:
+        """The input that a text grows from, as a caller knows it. Raises `ModelError`, `stream-unavailable`, where none grows."""
+        step, text = self.manifest.step, self.manifest.text
+        if text is None:
+            raise ModelError("stream-unavailable", f"{self.path.name} grows no text from an input")
+        return self.inputs[text.prompt if step is None else step.tokens].model_copy(update={"name": text.prompt})
+
+    @property
+    def can_take_turns(self) -> bool:
+        """Whether a text is had token by token: this is a step file, or one lies beside it."""
+        return self.manifest.step is not None or (self.manifest.text is not None and step_path(self.path).exists())
+
+    def ends(self, values: Mapping[str, object]) -> frozenset[int]:
+        """The tokens that end a text with these settings, by name."""
+        ends = self.manifest.text.ends if self.manifest.text else []
+        defaults = {p.name: p.default for p in self.manifest.settings}
+        return frozenset(e if isinstance(e, int) else int(values.get(e, defaults[e])) for e in ends)  # type: ignore[call-overload]
+
+    def conversation(self, **said: Any) -> Conversation:
+        """Begin a conversation with a file that has a chat template; `Conversation` says what may be said."""
+        from mai.runtime.chat.conversation import Conversation
+
+        return Conversation(self, **said)
+
+    def chat(self, messages: Sequence[Mapping[str, object]], *, timeout: object = None, **said: Any) -> str:
+        """The answer to messages, `{"role": "user", "content": "hello"}` each, by the file's chat template.
+
+        Args:
+            timeout: the seconds that it may compute.
+            said: what `Conversation` takes: `tools`, `stops`, `count`, `variables`, and the settings of the file.
+
+        Raises:
+            ModelError: `chat-unavailable`: the file has no chat template, or it refuses the messages.
+        """
+        conversation = self.conversation(**said)
+        conversation.messages += messages
+        return "".join(conversation.answer(timeout))
 
     def _step(self) -> Model:
         """The step file beside this one, opened when it is first needed."""

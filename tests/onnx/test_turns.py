@@ -26,8 +26,8 @@ from mai.compiler.onnx.prepared import Prepared, prepare_export
 from mai.compiler.onnx.turns.compare import starts
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
-from mai.compiler.passes.loops.replay import replayed
-from mai.compiler.passes.loops.tape import taped, taped_loops
+from mai.compiler.passes.loops.tapes.replay import replayed
+from mai.compiler.passes.loops.tapes.tape import taped, taped_loops
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime.arrays import Array

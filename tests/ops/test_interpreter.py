@@ -193,7 +193,7 @@ LOWERINGS = [
     *(COMPILER / "torch").rglob("*.py"),
     *(COMPILER / "ops").rglob("*.py"),
     *(COMPILER / "onnx" / "lowering" / name for name in ("build.py", "backend.py", "interpreter.py", "interface.py")),
-    COMPILER / "known.py",
+    COMPILER / "passes" / "analyses" / "known_values.py",
     COMPILER / "ir" / "evaluate.py",
 ]
 WALKED = {"Lead", "Unlead", "Across", "Spread", "SizeOf", "Adjoint", "VIEWS"}

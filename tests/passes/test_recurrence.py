@@ -17,7 +17,7 @@ from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.structure import Loop
 from mai.compiler.onnx.lowering.build import build
 from mai.compiler.passes import forms
-from mai.compiler.passes.loops.recurrence import Recurrence, find_recurrence
+from mai.compiler.passes.loops.recurrences.recurrence import Recurrence, find_recurrence
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights

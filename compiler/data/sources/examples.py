@@ -41,6 +41,7 @@ class Examples(Table):
     suffixes: ClassVar[tuple[str, ...]] = ()
     tokenizer: Annotated[str | Bpe, Choice(TOKENIZERS, or_text=True)] = "bytes"
     text: str | None = None
+    chat: str | None = None
     longer: Literal["refuse", "cut", "drop"] = "refuse"
 
     def misfit(self) -> str | None:

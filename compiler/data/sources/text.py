@@ -35,7 +35,8 @@ class Text(Source):
     """Windows of a text; the default corpus is English text that comes with Python.
 
     `path` names a file, several, a pattern or a folder: plain texts in an `encoding`, and tables (jsonl, csv, parquet, feather) of which the
-    column `field` holds a document a row. Its tokens are bytes, those of a `tokenizers` file, or pairs trained from the corpus.
+    column `field` holds a document a row. Its tokens are bytes, those of a `tokenizers` file, or pairs trained from the corpus. `chat` names
+    the template that makes a prompt of messages: a `.jinja` file, or a `tokenizer_config.json`.
     """
 
     name: ClassVar[str] = "text"
@@ -44,6 +45,7 @@ class Text(Source):
     path: Paths | None = None
     field: str = "text"
     encoding: str | None = None
+    chat: str | None = None
 
     def misfit(self) -> str | None:
         return misfit_of(self.tokenizer)

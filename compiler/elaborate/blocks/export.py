@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import Binding, Environment, Module, Poison
 from mai.compiler.elaborate.context import BATCH, Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
+from mai.compiler.elaborate.errors import repairs
 from mai.compiler.elaborate.expressions.names import is_free, look_up
 from mai.compiler.elaborate.expressions.signatures import dims_of, dtype_of, return_of
 from mai.compiler.elaborate.expressions.static import as_real

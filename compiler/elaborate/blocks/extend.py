@@ -8,7 +8,7 @@ from mai.compiler.elaborate.bindings import Binding, Environment, Poison
 from mai.compiler.elaborate.blocks.beam import bind_found, check_drawless, read_beam
 from mai.compiler.elaborate.bounds import setting_of
 from mai.compiler.elaborate.context import Context, Stop, kind_of
-from mai.compiler.elaborate.repairs import instead_of_name, rounded_down
+from mai.compiler.elaborate.errors.repairs import instead_of_name, rounded_down
 from mai.compiler.elaborate.statement_rules import belongs_elsewhere, elaborates
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import symbol

@@ -14,8 +14,8 @@ from mai.compiler.elaborate.bindings import (
     is_number,
 )
 from mai.compiler.elaborate.context import Context
+from mai.compiler.elaborate.errors.repairs import factors, sizes_of_params, untransposed
 from mai.compiler.elaborate.expressions.static import apply, apply_sizes
-from mai.compiler.elaborate.repairs import factors, sizes_of_params, untransposed
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import Operation, describe
 from mai.compiler.ir.sizes import Dim

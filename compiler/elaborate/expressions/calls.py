@@ -6,8 +6,6 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
 
-from mai.compiler.elaborate import repairs
-from mai.compiler.elaborate.attempt import attempt
 from mai.compiler.elaborate.bindings import (
     POISON,
     Binding,
@@ -21,6 +19,8 @@ from mai.compiler.elaborate.bindings import (
     is_number,
 )
 from mai.compiler.elaborate.context import CallAround, Context, Stop, kind_of
+from mai.compiler.elaborate.errors import repairs
+from mai.compiler.elaborate.errors.attempt import attempt
 from mai.compiler.elaborate.expressions.families import check_chosen, chosen_result, one_for_all
 from mai.compiler.elaborate.expressions.names import is_free
 from mai.compiler.elaborate.expressions.rearranged import MISPLACED, TOO_MANY, exchanged, shortened

@@ -17,6 +17,7 @@ from mai.compiler.elaborate.bindings import (
     Poison,
 )
 from mai.compiler.elaborate.context import Context, Stop, kind_of
+from mai.compiler.elaborate.errors.repairs import as_call, as_product
 from mai.compiler.elaborate.expressions.arithmetic import binary, transpose, unary
 from mai.compiler.elaborate.expressions.families import path_of
 from mai.compiler.elaborate.expressions.indexing import index
@@ -24,9 +25,8 @@ from mai.compiler.elaborate.expressions.names import look_up, names_in_sight
 from mai.compiler.elaborate.expressions.static import StaticError
 from mai.compiler.elaborate.expressions.tables import table_of
 from mai.compiler.elaborate.expressions.whole import labelled
-from mai.compiler.elaborate.repairs import as_call, as_product
+from mai.compiler.elaborate.parameters.states import current_state
 from mai.compiler.elaborate.sightings import see
-from mai.compiler.elaborate.states import current_state
 from mai.compiler.ir.graph import Value, Weight
 from mai.compiler.ir.sizes import Dim
 from mai.compiler.ops.shapes import shape as sh

@@ -11,9 +11,9 @@ from mai.compiler.elaborate.bindings import (
 )
 from mai.compiler.elaborate.bounds import setting_of
 from mai.compiler.elaborate.context import Context, Stop, kind_of
+from mai.compiler.elaborate.errors.repairs import labels_of
 from mai.compiler.elaborate.expressions.families import member_of
 from mai.compiler.elaborate.expressions.whole import check_classes, whole
-from mai.compiler.elaborate.repairs import labels_of
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Dim

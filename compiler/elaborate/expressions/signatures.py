@@ -7,9 +7,9 @@ from dataclasses import replace
 
 from mai.compiler.elaborate.bindings import POISON, Binding, BoundArgument, Environment, Function, Module, Poison
 from mai.compiler.elaborate.context import Context, LayerCall, Stop
+from mai.compiler.elaborate.errors.repairs import other_type, rounded_down, vocabulary
 from mai.compiler.elaborate.expressions.names import is_free
 from mai.compiler.elaborate.expressions.whole import is_whole
-from mai.compiler.elaborate.repairs import other_type, rounded_down, vocabulary
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import Size

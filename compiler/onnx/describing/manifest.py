@@ -58,6 +58,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         trained_blocks=dict(trained.blocks),
         tokenizer=tokenizer,
         special_tokens=trained.special_tokens and tokenizer not in (None, BYTES),
+        chat=trained.chat if text and tokenizer else None,
         labels={field: list(names) for field, names in trained.labels.items()},
         facts=_facts(program, graph, trained),
         series=program.training.data.past_and_future if program.training else None,
@@ -147,6 +148,7 @@ def step_of(graph: Graph) -> Step | None:
         states=one.states,
         block=prompt_blocks.BLOCK,
         ended=one.ended,
+        settled=list(one.settled),
     )
 
 

@@ -12,7 +12,6 @@ from mai.compiler.ir.interpreter import Interpreter
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import Type
-from mai.compiler.known import KnownValues
 from mai.compiler.onnx.lowering.backend import OnnxBackend, Scalar
 from mai.compiler.onnx.lowering.compact_adaptive import compacted_loop, stops_alone
 from mai.compiler.onnx.lowering.loops import check_extent, plain_loop, unrolled_loop
@@ -20,7 +19,8 @@ from mai.compiler.onnx.lowering.recurrence import BLOCK, BlockedLoop
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_nodes
 from mai.compiler.ops.backends import Onnx
-from mai.compiler.passes.loops.recurrence import find_recurrence
+from mai.compiler.passes.analyses.known_values import KnownValues
+from mai.compiler.passes.loops.recurrences.recurrence import find_recurrence
 from mai.runtime.arrays import Array
 
 

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import onnx_ir as ir
 
-from mai.compiler.extent import MOST_OPERATIONS
 from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.lowering.backend import DTYPES, OnnxBackend
+from mai.compiler.passes.analyses.extent import MOST_OPERATIONS
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 if TYPE_CHECKING:

@@ -15,7 +15,7 @@ import onnx_ir as ir
 from mai.compiler.ir.align import missing_axes
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.types import Axis, Type
-from mai.compiler.passes.loops.outer_products import Reading
+from mai.compiler.passes.loops.recurrences.outer_products import Reading
 
 if TYPE_CHECKING:
     from mai.compiler.onnx.lowering.interpreter import OnnxInterpreter

@@ -17,8 +17,8 @@ from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.onnx.lowering.loops import GOING, rows_of
 from mai.compiler.onnx.lowering.outer_products import Chunk
-from mai.compiler.passes.loops.long_axes import turned, turned_places, turned_type
-from mai.compiler.passes.loops.recurrence import Recurrence, Update
+from mai.compiler.passes.loops.recurrences.long_axes import turned, turned_places, turned_type
+from mai.compiler.passes.loops.recurrences.recurrence import Recurrence, Update
 
 if TYPE_CHECKING:
     from mai.compiler.onnx.lowering.interpreter import OnnxInterpreter

@@ -19,7 +19,7 @@ from mai.compiler.onnx.turns.steps import (
     increment_excess,
     keeps_alike,
 )
-from mai.compiler.passes.loops.replay import Replay
+from mai.compiler.passes.loops.tapes.replay import Replay
 from mai.runtime.arrays import Array
 
 STEPS, COURSE = "the length of its steps", "which steps it keeps, and when it ends"

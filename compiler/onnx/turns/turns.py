@@ -17,8 +17,8 @@ from mai.compiler.onnx.lowering.build import build
 from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.onnx.turns.compare import Played, Taken, all_starts, errors, starts
 from mai.compiler.onnx.turns.steps import EPSILON, ROUNDINGS
-from mai.compiler.passes.loops.replay import Replay, replayed
-from mai.compiler.passes.loops.tape import Tape, has_all_rows, taped
+from mai.compiler.passes.loops.tapes.replay import Replay, replayed
+from mai.compiler.passes.loops.tapes.tape import Tape, has_all_rows, taped
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 

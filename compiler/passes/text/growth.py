@@ -9,7 +9,7 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.rewrite import Copier, free_values, reading
 from mai.compiler.ir.sizes import symbol
-from mai.compiler.ir.structure import NOTHING, Across, Extend, Loop
+from mai.compiler.ir.structure import NOTHING, Across, Constant, Extend, Loop
 from mai.compiler.ir.types import BATCH_DEPTH, DType, Type
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import reductions as red
@@ -101,6 +101,21 @@ def prompt_of(written: Graph) -> str | None:
             if all(n.op is Extend and row not in free_values(n.regions[0]) for n in readers):
                 return row.name
     return None
+
+
+def ends_of(written: Graph) -> tuple[int | str, ...]:
+    """The tokens that end the rows of the texts that a graph grows: numbers, and names of settings; what is computed is not among them."""
+    names = {setting.value: name for name, setting in written.settings.items()}
+    grown = [n for n in written.nodes if n.op is Extend]
+    stops = dict.fromkeys(v for n in grown for v in n.inputs[2:] if v.type.dtype is DType.INT)
+    ends = (names.get(v, _whole_number(v)) for v in stops)
+    return tuple(end for end in ends if end is not None)
+
+
+def _whole_number(value: Value) -> int | None:
+    made = value.producer
+    number = Constant.of(made).value if made is not None and made.op is Constant else None
+    return number if isinstance(number, int) else None
 
 
 def longest(node: Node) -> int | None:

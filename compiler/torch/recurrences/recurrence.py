@@ -71,7 +71,7 @@ def _aligned(x: Tensor, axes: Places) -> Tensor:
 class Plan:
     """What the blocks of one recurrence compute.
 
-    updates, reads: those of `passes/loops/recurrence.py`, in its order.
+    updates, reads: those of `passes/loops/recurrences/recurrence.py`, in its order.
     axes: of each table, the axis of the turns, in memory.
     count: of the turns.
     parts: how many states, tables and outer tensors there are; what follows are parameters.
