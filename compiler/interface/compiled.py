@@ -48,5 +48,7 @@ def _file(weights: Any, folder: Path) -> Path | None:
 def _arrays(weights: Any) -> Mapping[str, Any]:
     """Of a module, or of arrays and tensors by name."""
     tensors = weights.state_dict() if hasattr(weights, "state_dict") else weights
-    detached = {name: each.detach().cpu().numpy() if hasattr(each, "detach") else each for name, each in tensors.items()}
+    detached = {
+        name: each.detach().cpu().numpy() if hasattr(each, "detach") else each for name, each in tensors.items()
+    }
     return {name: np.array(each, order="C").astype(np.float32) for name, each in detached.items()}
