@@ -14,7 +14,7 @@ from mai.compiler.interface.results import Findings, Shown
 from mai.compiler.program import Program
 from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
-from mai.spec.parse import load_source, parse
+from mai.spec.parsing.parse import load_source, parse
 from mai.spec.source import Source
 
 if TYPE_CHECKING:
