@@ -27,10 +27,10 @@ export class ModelError extends Error {}
  * Open a file: its address (in Node also its path), or its bytes. With the bytes or the address of the `.step.onnx` beside it
  * as `step`, a text may be streamed; `session` holds onnxruntime's own options. `Tokenizer`, the class of
  * `@huggingface/tokenizers`, reads texts where the tokens are not bytes; without it they are given and returned as numbers.
- * `specialTokens` says whether a text gets those that its tokenizer prescribes; otherwise the file says it.
+ * `Template`, the class of `@huggingface/jinja`, makes a prompt of the messages of a conversation. `specialTokens` says whether a text gets those that its tokenizer prescribes; otherwise the file says it.
  * With `verify` the self-test that travels in the file is run first: by default on WebGPU, WebNN and WebGL alone.
  */
-export async function load(ort, source, { step, session, Tokenizer, specialTokens, verify } = {}) {
+export async function load(ort, source, { step, session, Tokenizer, Template, specialTokens, verify } = {}) {
   checkVersion(ort);
   const bytes = await bytesOf(source);
   const metadata = metadataOf(bytes);
@@ -45,6 +45,7 @@ export async function load(ort, source, { step, session, Tokenizer, specialToken
   const turn = step ? await load(ort, step, { session, Tokenizer, verify }) : null;
   const spec = metadata["mai.spec"] ?? "";
   const model = new Model(ort, opened, manifest, spec, turn, tokenizerOf(manifest, Tokenizer));
+  model.Template = Template;
   if (verify ?? isDoubted(session)) await model.verify();
   return model;
 }
@@ -73,47 +74,25 @@ export class Model {
   async *stream(prompt, values = {}) {
     this._checkNames(values);
     if (!this.turn) throw new ModelError("load the `.step.onnx` beside this file as `step`, to stream");
-    const { step } = this.turn.manifest;
+    const tokens = this._encoded(prompt, GOES_ON);
     const total = this._count(values);
-    const held = {};
-    for (const port of this.turn.manifest.settings) {
-      if (port.name !== step.past && port.name !== step.turn) this.turn._feed(held, port, values[port.name]);
-    }
-    const sizes = { [step.past_size]: 0 };
-    for (const port of this.turn.manifest.inputs) {
-      if (port.name === step.tokens || step.states[port.name]) continue;
-      this.turn._feed(held, port, values[port.name]);
-      port.shape.forEach((size, axis) => (sizes[size] = held[port.name].dims[axis + 1]));
-    }
-    for (const state of Object.keys(step.states)) held[state] = this.turn._zeros(this.turn.inputs[state], sizes);
-    let tokens = this._encoded(prompt, GOES_ON);
     this._checkLength(tokens.length, total);
-    let past = 0;
     const decoder = typeof prompt === "string" ? new Decoder(this.tokenizer, tokens) : null;
-    const take = async (tokens, turn) => {
-      held[step.tokens] = new this.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]);
-      this.turn._feed(held, this.turn.settings[step.past], past);
-      if (step.turn) this.turn._feed(held, this.turn.settings[step.turn], turn);
-      const made = await running(this.turn.session, held);
-      for (const [before, after] of Object.entries(step.states)) held[before] = made[after];
-      past += tokens.length;
-      return Number(made.next.data[0]);
-    };
-    while (step.block && tokens.length > step.block) {
-      // A long prompt is read in blocks; what is chosen after one is thrown away, and ends nothing.
-      const ended = step.ended && held[step.ended];
-      await take(tokens.slice(0, step.block), 0);
-      if (ended) held[step.ended] = ended;
-      tokens = tokens.slice(step.block);
-    }
-    for (let turn = 0; turn < total; turn++) {
-      tokens = [await take(tokens, turn)];
-      if (tokens[0] < 0) break;
-      const piece = decoder ? decoder.push(tokens[0]) : tokens[0];
+    for await (const token of new Turns(this.turn, values).grow(tokens, total)) {
+      const piece = decoder ? decoder.push(token) : token;
       if (piece !== "") yield piece;
     }
     const rest = decoder?.rest();
     if (rest) yield rest;
+  }
+
+  /**
+   * Begin a conversation with a file that has a chat template: `for await (const piece of model.conversation({ system }).say("hello"))`.
+   * `tools` are JSON schemas of functions, `stops` texts that end an answer, `count` its most tokens, `variables` what the template
+   * reads besides, `values` settings of the file, by name.
+   */
+  conversation(options = {}) {
+    return new Conversation(this, options);
   }
 
   /**
@@ -315,6 +294,202 @@ export class Model {
   }
 }
 
+// ------------------------------------------------------------------ turns
+
+/** The turns of one text, by the file of one turn. */
+class Turns {
+  constructor(turn, values) {
+    const { step, settings, inputs } = turn.manifest;
+    Object.assign(this, { turn, step, past: 0, held: {}, read: [], afterPrompt: [0, {}] });
+    for (const port of settings) {
+      if (port.name !== step.past && port.name !== step.turn) turn._feed(this.held, port, values[port.name]);
+    }
+    const sizes = { [step.past_size]: 0 };
+    for (const port of inputs) {
+      if (port.name === step.tokens || step.states[port.name]) continue;
+      turn._feed(this.held, port, values[port.name]);
+      port.shape.forEach((size, axis) => (sizes[size] = this.held[port.name].dims[axis + 1]));
+    }
+    this.states = Object.keys(step.states);
+    for (const state of this.states) this.held[state] = turn._zeros(turn.inputs[state], sizes);
+  }
+
+  /** Read tokens, and choose the one after them. */
+  async take(tokens, turn) {
+    const { step, held } = this;
+    held[step.tokens] = new this.turn.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]);
+    this.turn._feed(held, this.turn.settings[step.past], this.past);
+    if (step.turn) this.turn._feed(held, this.turn.settings[step.turn], turn);
+    const made = await running(this.turn.session, held);
+    for (const [before, after] of Object.entries(step.states)) held[before] = made[after];
+    this.past += tokens.length;
+    this.read.push(...tokens);
+    return Number(made.next.data[0]);
+  }
+
+  /** The tokens that go on from those of a prompt: at most `total`, and none after the text has ended. */
+  async *grow(prompt, total) {
+    const { step, held } = this;
+    let tokens = prompt;
+    while (total && step.block && tokens.length > step.block) {
+      // A long prompt is read in blocks; what is chosen after one is thrown away, and ends nothing.
+      const ended = step.ended && held[step.ended];
+      await this.take(tokens.slice(0, step.block), 0);
+      if (ended) held[step.ended] = ended;
+      tokens = tokens.slice(step.block);
+    }
+    for (let turn = 0; turn < total; turn++) {
+      tokens = [await this.take(tokens, turn)];
+      if (!turn && !this.states.every((name) => this._isCut(name))) this.afterPrompt = [this.past, this._kept()];
+      if (tokens[0] < 0) return;
+      yield tokens[0];
+    }
+  }
+
+  /** Begin with what other turns computed of the tokens that a prompt has in common with theirs; what is left of it to read. */
+  takeOver(before, prompt) {
+    const most = Math.min(before.read.length, prompt.length - 1);
+    const parted = before.read.findIndex((token, at) => at >= most || token !== prompt[at]);
+    const [length, states] = before._within(parted < 0 ? most : parted);
+    Object.assign(this.held, states);
+    Object.assign(this, { past: length, read: prompt.slice(0, length) });
+    return prompt.slice(length);
+  }
+
+  _kept() {
+    return Object.fromEntries(this.states.map((name) => [name, this.held[name]]));
+  }
+
+  /** The states after the first tokens, or after fewer where these cannot be had, and after how many. */
+  _within(wanted) {
+    let [length, states] = [wanted, this._kept()];
+    if (wanted < this.past && !this.states.every((name) => this._isCut(name)))
+      [length, states] = wanted >= this.afterPrompt[0] ? this.afterPrompt : [0, {}];
+    if (!length) return [0, {}];
+    return [length, Object.fromEntries(Object.entries(states).map(([name, state]) => [name, this._cut(name, state, length)]))];
+  }
+
+  _axis(name) {
+    return this.turn.inputs[name].shape.indexOf(this.step.past_size);
+  }
+
+  /** Whether a state is had after fewer tokens, too. */
+  _isCut(name) {
+    return name === this.step.ended || (this.step.settled ?? []).includes(name) || this._axis(name) >= 0;
+  }
+
+  _cut(name, state, length) {
+    const { Tensor } = this.turn.ort;
+    const { type, data, dims } = state;
+    if (name === this.step.ended) return new Tensor(type, new data.constructor(data.length), dims);
+    const axis = this._axis(name) + 1;
+    if (!axis || dims[axis] === length) return state;
+    const inner = product(dims.slice(axis + 1));
+    const [whole, part] = [dims[axis] * inner, length * inner];
+    const kept = new data.constructor((data.length / whole) * part);
+    for (let row = 0; row * whole < data.length; row++) kept.set(data.subarray(row * whole, row * whole + part), row * part);
+    return new Tensor(type, kept, dims.with(axis, length));
+  }
+}
+
+// ------------------------------------------------------------------ conversations
+
+/** Messages and answers, one after the other; what earlier ones were computed to is kept. */
+class Conversation {
+  constructor(model, { system, tools, stops = [], count, variables = {}, values = {} }) {
+    const { chat, text } = model.manifest;
+    if (!chat || !text) throw new ModelError("this file has no chat template");
+    if (!model.Template) throw new ModelError("chat templates need `Template` of @huggingface/jinja: hand it to `load`");
+    if (!model.tokenizer) throw new ModelError(PIECES);
+    if (!model.turn) throw new ModelError("load the `.step.onnx` beside this file as `step`, to talk");
+    model._checkNames(values);
+    Object.assign(this, { model, tools, stops, count, variables, values, chat, answers: 0, turns: null });
+    this.system = system === undefined ? [] : [{ role: "system", content: system }];
+    this.reset();
+  }
+
+  /** Forget all messages but the system's. */
+  reset() {
+    this.messages = [...this.system];
+  }
+
+  /** The answer to a message, in pieces. Both join `messages`; of an answer that is left early, what there was of it. */
+  async *say(content) {
+    this.messages.push({ role: "user", content });
+    let answer = "";
+    let whole = false;
+    try {
+      for await (const piece of this.answer()) yield ((answer += piece), piece);
+      whole = true;
+    } finally {
+      if (whole || answer) this.messages.push({ role: "assistant", content: answer });
+      else this.messages.pop();
+    }
+  }
+
+  /** The prompt that the messages make. */
+  prompt() {
+    const { templates, words } = this.chat;
+    const source = (this.tools && templates.tool_use) || templates.default;
+    const { messages, tools } = this;
+    try {
+      const known = { ...words, add_generation_prompt: true, ...this.variables, messages, tools: tools ?? null };
+      return new this.model.Template(source).render(known);
+    } catch (error) {
+      throw new ModelError(`the chat template says: ${error.message}`);
+    }
+  }
+
+  /** The answer to the messages as they stand, in pieces. */
+  async *answer() {
+    const { model } = this;
+    const prompt = model.tokenizer.encode(this.prompt());
+    const { text, settings } = model.manifest;
+    const seed = settings.find(({ name }) => name === "seed");
+    const own = seed ? { seed: Number(this.values.seed ?? seed.default) + this.answers++ } : {};
+    const values = { ...this.values, ...own };
+    const wanted = this.count ?? text.usual;
+    const room = text.limit ? Math.min(wanted, text.limit - prompt.length + 1) : wanted;
+    if (room < 1) throw new ModelError(`these messages have ${prompt.length} tokens, and this model reads at most ${text.limit}`);
+    const ends = (text.ends ?? []).map((end) => (typeof end === "number" ? end : Number(values[end] ?? model.settings[end].default)));
+    const turns = new Turns(model.turn, values);
+    const rest = this.turns ? turns.takeOver(this.turns, prompt) : prompt;
+    this.turns = turns;
+    yield* beforeStops(this._pieces(turns.grow(rest, room), ends), this.stops);
+  }
+
+  /** The text of tokens up to one that ends it, special ones left out. */
+  async *_pieces(tokens, ends) {
+    const decoder = new Decoder(this.model.tokenizer, []);
+    for await (const token of tokens) {
+      if (ends.includes(token)) break;
+      const piece = this.model.tokenizer.isSpecial(token) ? "" : decoder.push(token);
+      if (piece) yield piece;
+    }
+    const rest = decoder.rest();
+    if (rest) yield rest;
+  }
+}
+
+/** Pieces of a text up to the first of some texts; what may become the beginning of one waits until that is known. */
+async function* beforeStops(pieces, stops) {
+  let held = "";
+  for await (const piece of pieces) {
+    held += piece;
+    const places = stops.map((stop) => held.indexOf(stop)).filter((place) => place >= 0);
+    if (places.length) {
+      const first = held.slice(0, Math.min(...places));
+      if (first) yield first;
+      return;
+    }
+    const overlap = (stop) => Array.from(stop, (_, k) => stop.slice(0, k)).findLast((part) => held.endsWith(part)).length;
+    const free = held.slice(0, held.length - Math.max(0, ...stops.map(overlap)));
+    if (free) yield free;
+    held = held.slice(free.length);
+  }
+  if (held) yield held;
+}
+
 // ------------------------------------------------------------------ values
 
 /** Results [batch, ...] as an array of rows. */
@@ -469,10 +644,13 @@ function tokenizerOf({ tokenizer }, Tokenizer) {
   if (tokenizer === "bytes") {
     const byte = (token) => (token >= 0 && token < 256 ? token : 255); // no character has 255
     const decode = (tokens) => new TextDecoder().decode(Uint8Array.from(tokens, byte));
-    return { encode: (text) => Array.from(new TextEncoder().encode(text)), decode, specialTokens: () => [[], []] };
+    const encode = (text) => Array.from(new TextEncoder().encode(text));
+    return { encode, decode, specialTokens: () => [[], []], isSpecial: () => false };
   }
   if (!tokenizer || !Tokenizer) return null;
-  const pieces = new Tokenizer(JSON.parse(tokenizer), { clean_up_tokenization_spaces: false });
+  const stated = JSON.parse(tokenizer);
+  const pieces = new Tokenizer(stated, { clean_up_tokenization_spaces: false });
+  const special = new Set((stated.added_tokens ?? []).filter((token) => token.special).map(({ id }) => id));
   const encode = (text) => pieces.encode(text, { add_special_tokens: false }).ids;
   const specialTokens = (text) => {
     const [own, all] = [encode(text), pieces.encode(text, { add_special_tokens: true }).ids];
@@ -482,6 +660,7 @@ function tokenizerOf({ tokenizer }, Tokenizer) {
   return {
     encode,
     specialTokens,
+    isSpecial: (token) => special.has(token),
     decode: (tokens) => (tokens.length ? pieces.decode(tokens, { skip_special_tokens: false }) : ""),
   };
 }

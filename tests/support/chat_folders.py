@@ -45,11 +45,11 @@ def chat_tokenizer() -> Any:
     )
 
 
-def chat_folder(folder: Path, template_in_config: bool = False, **settings: object) -> Any:
-    """Write a folder as `save_pretrained` does; the model."""
+def chat_folder(folder: Path, kind: str = "Llama", **settings: object) -> Any:
+    """Write a folder as `save_pretrained` does, of a class of transformers' models; the model."""
     tokenizer = chat_tokenizer()
     sizes = {**TEXT, "vocab_size": len(tokenizer), "max_position_embeddings": 512, "bos_token_id": 0, "eos_token_id": 1}
-    model = Model("LlamaForCausalLM", "LlamaConfig", {**sizes, **settings}).make()
+    model = Model(f"{kind}ForCausalLM", f"{kind}Config", {**sizes, **settings}).make()
     save(model, folder)
-    tokenizer.save_pretrained(folder, save_jinja_files=not template_in_config)
+    tokenizer.save_pretrained(folder)
     return model
