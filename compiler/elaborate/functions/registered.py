@@ -20,7 +20,7 @@ from mai.compiler.elaborate.functions import (
     space,  # noqa: F401
 )
 from mai.compiler.elaborate.functions.builtins import BUILTINS, LISTED, Listed
-from mai.compiler.elaborate.functions.distributions.distributions import densities, distributions  # noqa: F401
+from mai.compiler.elaborate.functions.distributions import densities, distributions  # noqa: F401
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import OPERATIONS, Operation, ShapeError
 from mai.compiler.ir.signature import COMPOSED, OWN, REQUIRED, Argument, Function, Kind, Same, written
