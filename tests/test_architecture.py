@@ -110,10 +110,6 @@ def test_files_are_short() -> None:
 MOST_FILES = 14
 # Folders of one thing a file, which nobody reads as a whole: a source, a verb.
 LISTS = {"compiler/data/sources", "compiler/commands"}
-# To be split.
-LARGE = {
-    "benchmarks",
-}
 
 
 def test_folders_are_small() -> None:
@@ -121,4 +117,4 @@ def test_folders_are_small() -> None:
         for folder in (ROOT / top, *(p for p in (ROOT / top).rglob("*") if p.is_dir())):
             name = str(folder.relative_to(ROOT))
             files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
-            assert len(files) <= MOST_FILES or name in LISTS | LARGE, f"{name} has {len(files)} files"
+            assert len(files) <= MOST_FILES or name in LISTS, f"{name} has {len(files)} files"

@@ -224,9 +224,7 @@ def _windows(tokens: Array, tokenizer: str, fields: Mapping[str, Type], seed: in
     classes = type_.classes
     if isinstance(classes, int) and int(tokens.max()) >= classes:
         raise bad(f"the text holds token {int(tokens.max())}, but `vocab` is {classes}")
-    cut = len(tokens) - max(length, int(len(tokens) * HELD_OUT))
-    if cut < length:
-        raise bad(f"the text has {len(tokens):,} tokens, fewer than two windows of {length}")
+    cut = held_out_from(tokens, length)
     train, held_out = tokens[:cut], tokens[cut:]
 
     def batch(step: int, size: int) -> Fields:
@@ -235,6 +233,14 @@ def _windows(tokens: Array, tokenizer: str, fields: Mapping[str, Type], seed: in
 
     rows = held_out[: len(held_out) // length * length].reshape(-1, length)[:MOST_WINDOWS]
     return Dataset(batch, None, {name: rows}, tokenizer)
+
+
+def held_out_from(tokens: Array, length: int) -> int:
+    """The first token of a text that is for validation: of the last tenth, or the last window. Raises `MaiError` for a short text."""
+    cut = len(tokens) - max(length, int(len(tokens) * HELD_OUT))
+    if cut < length:
+        raise bad(f"the text has {len(tokens):,} tokens, fewer than two windows of {length}")
+    return cut
 
 
 def match_fields(columns: Columns, fields: Mapping[str, Type], named: bool) -> dict[str, Column]:

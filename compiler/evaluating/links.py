@@ -91,13 +91,13 @@ class Origins:
 def compared_results(training: Training) -> Mapping[str, set[Slot]]:
     """By field, the results of nets that meet it in one operation: which training compares with it."""
     origins, compared = Origins(training.graph), dict[str, set[Slot]]()
-    for field, value in _meetings(origins):
+    for field, value in meetings(origins):
         compared.setdefault(field, set()).update(origins.slots(value))
     return compared
 
 
-def _meetings(origins: Origins) -> Iterator[tuple[str, Value]]:
-    """Where one operand of an operation is made of one field alone, and another of what a net gives without it."""
+def meetings(origins: Origins) -> Iterator[tuple[str, Value]]:
+    """Where one operand of an operation is made of one field alone, and another of what a net gives without it: the field, and the other."""
     for node in origins.graph.nodes:
         for value in node.inputs:
             fields = origins.fields(value)

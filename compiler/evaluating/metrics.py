@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
 
-from mai.compiler.evaluating.answers import Answers, Labelled, Measured
+from mai.compiler.evaluating.answers import Answers, Labelled, Measured, Quantiles
 from mai.compiler.evaluating.intervals import RESAMPLES, Metric, resampled_intervals, share_interval
+from mai.compiler.evaluating.quantiles import quantile_metrics
 from mai.runtime.arrays import Array
 from mai.spec.record import record
 
@@ -25,15 +26,22 @@ class Figure:
     interval: tuple[float, float] | None
     words: str
 
+    def in_words(self) -> tuple[str, ...]:
+        """The cells of a table's row."""
+        interval = "" if self.interval is None else f"{self.interval[0]:.4g} to {self.interval[1]:.4g}"
+        return self.name, f"{self.value:.4g}", interval, self.words
+
 
 def figures(answers: Answers, resamples: int = RESAMPLES, seed: int = 0) -> list[Figure]:
     """All metrics that the answers allow."""
     with _quick():
-        return (
-            _of_labels(answers, resamples, seed)
-            if isinstance(answers, Labelled)
-            else _of_numbers(answers, resamples, seed)
-        )
+        match answers:
+            case Labelled():
+                return _of_labels(answers, resamples, seed)
+            case Measured():
+                return _of_numbers(answers, resamples, seed)
+            case Quantiles():
+                return [*with_intervals(quantile_metrics(answers), len(answers.truth), resamples, seed)]
 
 
 @contextmanager
@@ -46,7 +54,10 @@ def _quick() -> Iterator[None]:
         yield
 
 
-def _with_intervals(metrics: dict[str, tuple[Metric, str]], count: int, resamples: int, seed: int) -> Iterator[Figure]:
+def with_intervals(
+    metrics: Mapping[str, tuple[Metric, str]], count: int, resamples: int, seed: int
+) -> Iterator[Figure]:
+    """Metrics of `count` examples, each with what it is in words, and with an interval by resampling; those that are not defined are left out."""
     values = {name: metric(np.arange(count)) for name, (metric, _) in metrics.items()}
     known = {name: metric for name, (metric, _) in metrics.items() if math.isfinite(values[name])}
     intervals = resampled_intervals(known, count, resamples, seed)
@@ -66,7 +77,7 @@ def _of_labels(answers: Labelled, resamples: int, seed: int) -> list[Figure]:
         shown.append(Figure("accuracy", hits / count, share_interval(hits, count), words))
         metrics |= _of_answers(answers.truth, answers.said, answers.names)
     metrics |= _of_probabilities(answers)
-    shown += _with_intervals(metrics, count, resamples, seed)
+    shown += with_intervals(metrics, count, resamples, seed)
     if answers.probabilities is not None:
         words = "how far the largest probability is from how often it is right, over ten bins"
         shown.append(Figure("calibration error", calibration_error(answers), None, words))
@@ -221,7 +232,7 @@ def _of_numbers(answers: Measured, resamples: int, seed: int) -> list[Figure]:
     if len(truth) > 1 and spread > 0:
         r2 = _number(lambda rows: sk.r2_score(*(each[rows] for each in rows_of), force_finite=False))
         metrics["r2"] = r2, "share of the variance that the answers explain"
-    return [*_with_intervals(metrics, len(truth), resamples, seed)]
+    return [*with_intervals(metrics, len(truth), resamples, seed)]
 
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)

@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 
 from mai.compiler.data.whole_files import WholeFiles
-from mai.compiler.evaluating.answers import Answers, Labelled, columns_of, values_in_words
+from mai.compiler.evaluating.answers import Answers, Labelled, Measured, Quantiles, values_in_words
+from mai.compiler.evaluating.examples import columns_of
 from mai.compiler.evaluating.metrics import (
     Bin,
     Figure,
@@ -22,6 +23,7 @@ from mai.compiler.evaluating.metrics import (
     of_classes,
     residuals,
 )
+from mai.compiler.evaluating.quantiles import losses
 from mai.compiler.evaluating.subject import Subject
 from mai.runtime.arrays import Array
 from mai.runtime.show.terminal import aligned
@@ -85,7 +87,7 @@ def evaluation(
 def worst_places(answers: Answers, count: int) -> list[int]:
     """The places of the worst answers, the worst first; of labels, only wrong ones, the surest first."""
     if not isinstance(answers, Labelled):
-        far = np.abs(answers.said - answers.truth).max(1)
+        far = np.abs(answers.said - answers.truth).max(1) if isinstance(answers, Measured) else losses(answers).mean(1)
         return [int(place) for place in np.argsort(-far, kind="stable")[:count]]
     if answers.said is None:
         return []
@@ -102,8 +104,11 @@ def _worst(subject: Subject, examples: WholeFiles, answers: Answers, place: int)
 
 
 def _in_words(answers: Answers, place: int) -> tuple[str, str]:
-    if not isinstance(answers, Labelled):
+    if isinstance(answers, Measured):
         return _numbers(answers.truth[place]), _numbers(answers.said[place])
+    if isinstance(answers, Quantiles):
+        low, high = answers.said[place, 0], answers.said[place, -1]
+        return _numbers(answers.truth[place]), f"{_numbers(low)} to {_numbers(high)}"
     assert answers.said is not None
     truth, said = int(answers.truth[place]), int(answers.said[place])
     likely = "" if answers.probabilities is None else f" ({answers.probabilities[place, said]:.3g})"
@@ -127,20 +132,15 @@ def lines(found: Evaluation) -> Iterator[str]:
         yield f"{found.missing:,} examples without a `{found.target}` are left out"
     yield from (f"note: {note}" for note in found.notes)
     yield ""
-    yield from aligned(("metric", "value", "95 % interval", ""), [_figure(each) for each in found.figures])
+    yield from aligned(("metric", "value", "95 % interval", ""), [each.in_words() for each in found.figures])
     if isinstance(found.answers, Labelled):
         yield from _of_labels(found, found.answers)
-    else:
+    elif isinstance(found.answers, Measured):
         quantiles = residuals(found.answers)
         yield ""
         text = ", ".join(f"{float(share):.0%} below {value:.4g}" for share, value in quantiles.items())
         yield f"answer minus truth: {text}"
     yield from _worst_lines(found)
-
-
-def _figure(each: Figure) -> tuple[str, ...]:
-    interval = "" if each.interval is None else f"{each.interval[0]:.4g} to {each.interval[1]:.4g}"
-    return each.name, f"{each.value:.4g}", interval, each.words
 
 
 def _of_labels(found: Evaluation, answers: Labelled) -> Iterator[str]:
@@ -206,8 +206,10 @@ def as_json(subject: Subject, found: Evaluation) -> dict[str, Any]:
         "metrics": {f.name: {"value": f.value, "interval": f.interval, "is": f.words} for f in found.figures},
         "worst": [asdict(each) for each in found.worst],
     }
-    if not isinstance(answers, Labelled):
+    if isinstance(answers, Measured):
         return values | {"residuals": residuals(answers)}
+    if isinstance(answers, Quantiles):
+        return values | {"levels": answers.levels}
     if answers.said is not None:
         values |= {"labels": answers.names, "confusion": confusion(answers).tolist()}
     return values | {

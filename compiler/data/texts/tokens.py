@@ -24,7 +24,9 @@ def tokenise(source: Text, request: Request) -> Corpus:
     """The tokens of the corpus, whole [n], and the tokenizer as a manifest states it. Raises `MaiError`."""
     raw, notes = _corpus(source, request)
     share = int(len(raw) * (1 - HELD_OUT))
-    stated = state_tokenizer(source.tokenizer, request.base, lambda: raw[:share].decode(errors="ignore"))
+    stated = request.tokenizer or state_tokenizer(
+        source.tokenizer, request.base, lambda: raw[:share].decode(errors="ignore")
+    )
     if stated == BYTES:
         return Corpus(np.frombuffer(raw, np.uint8).astype(np.int64), stated, tuple(notes))
     return Corpus(opened(stated).encode(raw.decode(errors="replace")), stated, tuple(notes))

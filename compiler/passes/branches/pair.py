@@ -25,7 +25,7 @@ from mai.compiler.passes.branches.candidates import Known, kinds_of
 from mai.compiler.passes.branches.stack import Stack, branches_axis, inner_lead
 
 # How often one example may use each weight, on average, for branches to become one batch. With guidance on one thread, each
-# branch by itself takes so many times as long as both as one, for a batch of 1 / 8 / 64 (`python -m benchmarks.guided`):
+# branch by itself takes so many times as long as both as one, for a batch of 1 / 8 / 64 (`python -m benchmarks.samplers.guided`):
 #   an MLP, 1 use: 1.4 / 1.05 / 1.0         a transformer of 4 tokens: 1.3 / 1.1 / 0.99, of 8: 1.28 / 1.02 / 0.98,
 #   U-Nets, 23 and 361 uses: 1.0 / 1.0 / 1.0      of 16: 1.1 / 1.0 / 0.95
 # A product of up to four rows takes no longer than one of one: it waits for its weight. From some sixteen rows on, a row costs

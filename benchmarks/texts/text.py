@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from benchmarks.measure import interleaved, medians, ratio, record, table
-from benchmarks.rivals_text import (
+from benchmarks.texts.rivals_text import (
     Generate,
     Missing,
     export_seconds,
@@ -29,7 +29,7 @@ from benchmarks.rivals_text import (
     random_model,
     transformers_generate,
 )
-from benchmarks.transformers_weights import weights_of
+from benchmarks.texts.transformers_weights import weights_of
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export, export_step
@@ -40,7 +40,7 @@ from mai.spec.diagnostics import MaiError
 
 Result = TypeVar("Result")
 
-SPECS = Path(__file__).parent / "specs"
+SPECS = Path(__file__).parents[1] / "specs"
 TRANSFORMERS, GENAI = "transformers", "onnxruntime-genai"
 FIRST, READING = ", first token", "reading the weights"
 PROMPT, COUNT, ROUNDS = 128, 128, 5
@@ -262,7 +262,7 @@ def tables(figures: Sequence[Mapping[str, Any]], built: Mapping[str, float]) -> 
 
 def arguments() -> argparse.Namespace:
     """The options of the command line."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.text", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.texts.text", description=__doc__)
     parser.add_argument("--rivals-only", action="store_true", help="leave mai out")
     parser.add_argument("--network", choices=NETWORKS, action="append", help="of several, give several")
     parser.add_argument("--prompt", type=int, default=PROMPT, help="tokens of the prompt")

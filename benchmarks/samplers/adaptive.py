@@ -1,6 +1,6 @@
 """Adaptive steps: one call of one ONNX file, dopri5 in its loop, against torchdiffeq's around the same network.
 
-    python -m benchmarks.adaptive
+    python -m benchmarks.samplers.adaptive
 
 Both have the same weights and tolerances, 1e-4. torchdiffeq controls one step for the whole batch, mai one for every
 example. The error is to a solution in double precision with tolerances of 1e-10.
@@ -29,7 +29,7 @@ from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.runtime import load
 
-SPEC = Path(__file__).parent / "specs" / "mlp.mai"
+SPEC = Path(__file__).parents[1] / "specs" / "mlp.mai"
 TOLERANCE = 1e-4
 # Batch, rounds, and the ratio to torchdiffeq to reach.
 ROWS = [(1, 15, 7.0), (64, 7, 2.7)]

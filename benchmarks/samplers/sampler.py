@@ -1,6 +1,6 @@
 """Sampling: one call of one ONNX file against Python loops around the network, one thread each.
 
-    python -m benchmarks.sampler [mlp] [dit] [unet] [--compile] [--rivals]
+    python -m benchmarks.samplers.sampler [mlp] [dit] [unet] [--compile] [--rivals]
 
 `--compile` adds the loop around `torch.compile` of the network, `--rivals` the loop around its velocity as an ONNX file.
 The share of the peak is the speed of the network's products, all else counted as nothing, in that of one product of
@@ -38,7 +38,7 @@ from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 
-SPECS = Path(__file__).parent / "specs"
+SPECS = Path(__file__).parents[1] / "specs"
 Run = Callable[[], Any]
 Maker = Callable[[str, str, Array, int], Run]
 SHAPES = {"mlp": (2,), "dit": (1, 8, 8), "unet": (3, 32, 32)}

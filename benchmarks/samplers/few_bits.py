@@ -1,6 +1,6 @@
 """What 8 bits do to samples: digits of the trained DiT, by float32 and by `--quantize int8`, on the same seeds.
 
-    python -m benchmarks.few_bits [--weights runs/dit/weights.safetensors] [--samples 1000] [--seeds 5]
+    python -m benchmarks.samplers.few_bits [--weights runs/dit/weights.safetensors] [--samples 1000] [--seeds 5]
 
 Two measures: the share that classifiers, trained on the digits alone, read as their label, and the exact W2 to as many digits.
 Without `--weights`, the DiT and the classifiers are trained as their files say (the DiT for hours), once.

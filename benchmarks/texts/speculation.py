@@ -18,9 +18,9 @@ import numpy as np
 import torch
 
 from benchmarks.measure import interleaved, medians, ratio, record, table
-from benchmarks.rivals_text import Generate, genai_generate, random_model
-from benchmarks.text import COUNT, GENAI, PROMPT, ROUNDS, SPECS, possible
-from benchmarks.transformers_weights import weights_of
+from benchmarks.texts.rivals_text import Generate, genai_generate, random_model
+from benchmarks.texts.text import COUNT, GENAI, PROMPT, ROUNDS, SPECS, possible
+from benchmarks.texts.transformers_weights import weights_of
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export
@@ -132,7 +132,7 @@ def shown(row: Mapping[str, Any]) -> Iterator[list[str]]:
 
 def main() -> None:
     """Measure, print and record the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.speculation", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.texts.speculation", description=__doc__)
     parser.add_argument("--precision", choices=("float32", "int4"), action="append", help="of several, give several")
     parser.add_argument("--prompt", type=int, default=PROMPT, help="tokens of the prompt")
     parser.add_argument("--count", type=int, default=COUNT, help="tokens to generate")

@@ -1,6 +1,6 @@
 """What `mai tune` finds for moons_flow: W2 to its data against evaluations of the velocity, for every method.
 
-    python -m benchmarks.tuning [--samples 2000] [--plot curve.png]
+    python -m benchmarks.samplers.tuning [--samples 2000] [--plot curve.png]
 
 The weights are those of the fidelity run, which trains once as the file stands. W2 is exact and of samples to as many fresh
 points, on the same draws for all; the factor is to the spec's own rk4(20).

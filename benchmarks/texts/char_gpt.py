@@ -19,7 +19,7 @@ from mai.compiler.program import Program
 from mai.compiler.training.loop import train
 from mai.compiler.training.options import Options
 
-SPEC = Path(__file__).parents[1] / "examples" / "char_gpt.mai"
+SPEC = Path(__file__).parents[2] / "examples" / "char_gpt.mai"
 STEPS, BATCH, WARMUP, RATE, DECAY, CLIP = 3000, 32, 100, 1e-3, 0.1, 1.0
 
 
@@ -135,7 +135,7 @@ def last_held_out(folder: Path, steps: int) -> float:
 
 def main() -> None:
     """Measure, print and record the table."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.char_gpt", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.texts.char_gpt", description=__doc__)
     parser.add_argument("--steps", type=int, default=STEPS)
     parser.add_argument("--run", type=Path, help="a folder of `mai train --steps STEPS`; without it, mai trains now")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")

@@ -1,6 +1,6 @@
 """Classifier-free guidance: a sampler in one ONNX file, its two branches one by one and as one batch, against eager loops.
 
-    python -m benchmarks.guided [mlp] [dit] [unet] [--batches 1,8,64]
+    python -m benchmarks.samplers.guided [mlp] [dit] [unet] [--batches 1,8,64]
 
 One thread each. The two rivals are what a user runs today: two calls a step, or one on a batch twice as large.
 """
@@ -23,7 +23,7 @@ import torch
 
 from benchmarks.measure import interleaved, medians, ratio, record, table
 from benchmarks.rivals import NETWORKS, euler
-from benchmarks.sampler import SHAPES, SPECS, Array, Run
+from benchmarks.samplers.sampler import SHAPES, SPECS, Array, Run
 from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export

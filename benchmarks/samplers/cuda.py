@@ -1,6 +1,6 @@
 """Sampling on a GPU: files in float32, fp16 and bf16, as loops and as one CUDA graph, against torch on the same device.
 
-    python -m benchmarks.cuda [mlp] [dit] [unet] [--rounds 7]
+    python -m benchmarks.samplers.cuda [mlp] [dit] [unet] [--rounds 7]
 
 A call takes a numpy array and gives one, as on a CPU: the way to the device and back is in the time of all. Where there is no
 CUDA that ONNX Runtime and torch can both use, nothing is measured, and what is missing is said.
@@ -20,7 +20,7 @@ import torch
 
 from benchmarks.measure import interleaved, medians, ratio, record, table
 from benchmarks.rivals import NETWORKS, SOLVERS
-from benchmarks.sampler import SHAPES, SPECS
+from benchmarks.samplers.sampler import SHAPES, SPECS
 from mai.compiler.check import check
 from mai.compiler.compile_options import DEFAULTS, CompileOptions, Precision, Trained
 from mai.compiler.onnx.export import export
