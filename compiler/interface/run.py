@@ -124,7 +124,7 @@ class Run:
             asked = self.summary.asked
             command = f"mai train {asked.spec} --resume --out {self.folder}" if asked else "mai train SPEC --resume"
             message = f"the run in {self.folder} was begun elsewhere"
-            raise MaiError([Diagnostic("checkpoint-missing", None, message, help=command)])
+            raise MaiError([Diagnostic("weights-missing", None, message, help=command)])
         spec, begun = self._going
         spec.run = _train(spec, self.folder, replace(begun, resume=True, weights=None, **options))
         return spec.run
