@@ -35,7 +35,8 @@ class CompileOptions:
 
     `cache` says how a growing text keeps its past, `drafts` how many guessed tokens a turn of it may read. `settings` are
     "required" for hosts that cannot override an initializer. `draws` are "portable", right also where a host computes int64
-    as int32, or "fast"; the numbers are the same. `tokenizer` is "bytes" or a file; `seed` draws first weights
+    as int32, or "fast"; the numbers are the same. `tokenizer` is "bytes" or a file; with `external_data` the
+    weights go into a file beside, as they do where one file cannot hold them; `seed` draws first weights
     where there are no others. `held_out` are data on which the loss with few bits may be worse by the share
     `quantize_limit`. Without `optimise` the graph stays as torch runs it, without `verify` the gate is left out: for
     measurements.
@@ -53,6 +54,7 @@ class CompileOptions:
     settings: Settings = "optional"
     draws: Drawing = "portable"
     tokenizer: str | None = None
+    external_data: bool = False
     seed: int = 0
     optimise: bool = True
     verify: bool = True

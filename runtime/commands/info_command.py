@@ -34,7 +34,7 @@ def info(
     say(visible_line(f"{manifest.name}.{manifest.export}" + (f": {manifest.title}" if manifest.title else "")))
     for heading, name, text in [*interface(manifest), *contents(manifest)]:
         say(visible_line(f"  {heading:9} {f'{name:14} ' if name else ''}{text}"))
-    say(visible_line(f"  {origin(manifest, model.stat().st_size)}"))
+    say(visible_line(f"  {origin(manifest, model)}"))
 
 
 def _say_run(folder: Path, of_a_file: bool) -> None:

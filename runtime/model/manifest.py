@@ -220,6 +220,14 @@ class Finding(BaseModel):
     failure: str | None = None
 
 
+class Data(BaseModel):
+    """The file of tensors beside a file: how many bytes it has, and their SHA-256."""
+
+    model_config = ConfigDict(frozen=True)
+    size: int
+    sha256: str
+
+
 class Manifest(BaseModel):
     """The interface of one export, and where it comes from.
 
@@ -248,6 +256,7 @@ class Manifest(BaseModel):
         turns: the output that counts the turns of growing texts.
         tuned: what `mai tune` has chosen, where it has.
         checksum: of the weights (`checksum.py`); older files have none.
+        data: of the file beside that holds the large weights; None where all are inside.
         self_test: inputs and results by which any engine can be verified; older files have none.
         claim: in the file of a claim, what it checks.
         claims: what the claims of the spec came to with these weights.
@@ -287,6 +296,7 @@ class Manifest(BaseModel):
     turns: str | None = None
     tuned: Tuning | None = None
     checksum: str | None = None
+    data: Data | None = None
     self_test: SelfTest | None = None
     claim: Claim | None = None
     claims: list[Finding] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -56,7 +57,7 @@ def _self_test(manifest: Manifest) -> str:
     return f"{runs} of {', '.join(outputs)}, {test.tolerance:.1g} is allowed (mai verify)"
 
 
-def origin(manifest: Manifest, size: int) -> str:
+def origin(manifest: Manifest, path: Path) -> str:
     """How large a file is, how it keeps its weights, and what made it."""
     trained = "untrained" if manifest.trained_steps is None else f"trained for {manifest.trained_steps:,} steps"
     blocks = ", ".join(f"{name} {steps:,}" for name, steps in manifest.trained_blocks.items())
@@ -64,7 +65,9 @@ def origin(manifest: Manifest, size: int) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions.items())
     kept = manifest.quantize or manifest.precision
     form = "" if kept == "float32" else f", {kept}"
-    return f"{size / 1e6:.2f} MB{form}, opset {manifest.opset}, {trained}; made by {versions}"
+    beside = manifest.data.size if manifest.data else 0
+    size = f"{(path.stat().st_size + beside) / 1e6:,.2f} MB" + (f" with {path.name}.data" if beside else "")
+    return f"{size}{form}, opset {manifest.opset}, {trained}; made by {versions}"
 
 
 def _tuning(tuning: Tuning) -> str:

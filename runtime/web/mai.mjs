@@ -14,6 +14,8 @@ const GOES_ON = true;
 const HALF = "\ufffd"; // What stands for bytes that are no character, or not yet.
 const PIECES = "this file's tokenizer needs `Tokenizer` of @huggingface/tokenizers: hand it to `load`, or give tokens";
 const ERRORS = 3; // of onnxruntime's levels of what it logs
+const LARGEST = 2 ** 31 - 1; // bytes of a protobuf message
+const PART = 2 ** 26; // bytes that are read at a time
 const CUT = "this is no ONNX file, or it is cut short";
 const LEAST = [1, 24]; // The lowest onnxruntime that computes every file right: earlier ones fail on texts that grow.
 // Providers that have given wrong numbers in silence: a file is verified there before it answers.
@@ -24,13 +26,14 @@ const ARRAYS = { float32: Float32Array, int64: BigInt64Array, bool: Uint8Array }
 export class ModelError extends Error {}
 
 /**
- * Open a file: its address (in Node also its path), or its bytes. With the bytes or the address of the `.step.onnx` beside it
- * as `step`, a text may be streamed; `session` holds onnxruntime's own options. `Tokenizer`, the class of
- * `@huggingface/tokenizers`, reads texts where the tokens are not bytes; without it they are given and returned as numbers.
+ * Open a file: its address (in Node also its path), or its bytes. Where its weights lie in a file beside, that is found by the
+ * address, with `.data` behind; of a file in bytes it is handed over as `data`, by its address or its bytes. With the bytes or the
+ * address of the `.step.onnx` beside it as `step`, and with `stepData` where that needs it, a text may be streamed. `session` holds
+ * onnxruntime's own options. `Tokenizer`, the class of `@huggingface/tokenizers`, reads texts where the tokens are not bytes; without it they are given and returned as numbers.
  * `Template`, the class of `@huggingface/jinja`, makes a prompt of the messages of a conversation. `specialTokens` says whether a text gets those that its tokenizer prescribes; otherwise the file says it.
  * With `verify` the self-test that travels in the file is run first: by default on WebGPU, WebNN and WebGL alone.
  */
-export async function load(ort, source, { step, session, Tokenizer, Template, specialTokens, verify } = {}) {
+export async function load(ort, source, { step, data, stepData, session, Tokenizer, Template, specialTokens, verify } = {}) {
   checkVersion(ort);
   const bytes = await bytesOf(source);
   const metadata = metadataOf(bytes);
@@ -38,11 +41,12 @@ export async function load(ort, source, { step, session, Tokenizer, Template, sp
   const manifest = { labels: {}, least: {}, most: {}, ...JSON.parse(metadata["mai.manifest"]) };
   manifest.special_tokens = specialTokens ?? manifest.special_tokens ?? false;
   const settings = new Set(manifest.settings.map((port) => port.name));
-  checkSelfContained(bytes, "model");
+  const places = placesOf(bytes, "model");
   checkSettable(bytes, settings);
-  const needed = manifest.required ? bytes : withoutDefaults(bytes, settings);
+  const own = manifest.required ? bytes : withoutDefaults(bytes, settings);
+  const needed = places.length ? await withDataBeside(own, places, manifest, source, data) : own;
   const opened = await ort.InferenceSession.create(needed, { logSeverityLevel: ERRORS, ...session });
-  const turn = step ? await load(ort, step, { session, Tokenizer, verify }) : null;
+  const turn = step ? await load(ort, step, { data: stepData, session, Tokenizer, verify }) : null;
   const spec = metadata["mai.spec"] ?? "";
   const model = new Model(ort, opened, manifest, spec, turn, tokenizerOf(manifest, Tokenizer));
   model.Template = Template;
@@ -688,19 +692,95 @@ class Decoder {
 
 // ------------------------------------------------------------------ files
 
+const inNode = () => typeof process !== "undefined" && process.versions?.node;
+const isPath = (source) => inNode() && !/^[a-z]+:\/\//.test(source);
+const isBytes = (source) => source instanceof ArrayBuffer || ArrayBuffer.isView(source);
+
 async function bytesOf(source) {
   if (source instanceof ArrayBuffer) return new Uint8Array(source);
   if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
-  if (typeof process !== "undefined" && process.versions?.node && !/^[a-z]+:\/\//.test(source)) {
-    const { readFile } = await import("node:fs/promises");
-    const read = await readFile(source).catch((error) => {
-      throw new ModelError(`cannot open ${source}: ${error.code}`);
-    });
-    return new Uint8Array(read);
-  }
+  if (isPath(source)) return await bytesAt(source);
   const response = await fetch(source);
   if (!response.ok) throw new ModelError(`cannot open ${source}: ${response.status} ${response.statusText}`);
   return new Uint8Array(await response.arrayBuffer());
+}
+
+/** The bytes of a file in Node, whose `readFile` ends at 2 GB. */
+async function bytesAt(path) {
+  const { open } = await import("node:fs/promises");
+  let file;
+  try {
+    file = await open(path);
+    const bytes = new Uint8Array((await file.stat()).size);
+    for (let at = 0; at < bytes.length; ) {
+      const { bytesRead } = await file.read(bytes, at, Math.min(bytes.length - at, PART));
+      if (!bytesRead) throw new ModelError(`cannot open ${path}: it is cut short`);
+      at += bytesRead;
+    }
+    return bytes;
+  } catch (error) {
+    throw error instanceof ModelError ? error : new ModelError(`cannot open ${path}: ${error.code ?? error.message}`);
+  } finally {
+    await file?.close();
+  }
+}
+
+/** Where the weights of a file lie, if beside it; nothing for one in bytes. */
+function addressOfData(source) {
+  if (isBytes(source)) return undefined;
+  return isPath(source) ? `${source}.data` : String(source).replace(/([?#].*)?$/, ".data$1");
+}
+
+/** A file whose weights lie in another one beside, as onnxruntime is to open it: with them inside, or by its path if they are too many. */
+async function withDataBeside(bytes, places, { data: stated, required }, source, given) {
+  const [{ tensor, location }] = places;
+  if (!stated || places.some((place) => place.location !== location) || /[\\/]/.test(location))
+    throw new ModelError(`the tensor \`${tensor}\` lies outside of the file: mai wrote no such file`);
+  const beside = given ?? addressOfData(source);
+  if (beside === undefined)
+    throw new ModelError(`the weights lie beside the file, in ${location}: hand it to \`load\` as \`data\``);
+  if (stated.size + bytes.length > LARGEST) {
+    if (!isBytes(source) && isPath(source) && required) return source;
+    const size = (stated.size / 1e9).toFixed(1);
+    throw new ModelError(
+      `${location} has ${size} GB, and JavaScript hands over 2: onnxruntime-node opens by its path what was compiled with --settings required`,
+    );
+  }
+  const held = await bytesOf(beside);
+  if (held.length !== stated.size || ((await sha256Of(held)) ?? stated.sha256) !== stated.sha256)
+    throw new ModelError(`${location} is damaged, or of another file: copy both files again, together`);
+  return joined(withTensors(bytes, "model", held));
+}
+
+/** A message with the tensors inside that were in a file of data, as parts. */
+function withTensors(message, kind, data) {
+  return fieldsOf(message).flatMap(({ field, content, whole }) => {
+    const inner = HOLDS[kind][field];
+    if (!inner) return [whole];
+    const parts = inner === "tensor" ? withNumbers(content, data) : withTensors(content, inner, data);
+    return [headOf(field, lengthOf(parts)), ...parts];
+  });
+}
+
+function withNumbers(tensor, data) {
+  const place = placeOf(tensor);
+  if (!place) return [tensor];
+  const kept = fieldsOf(tensor).filter(({ field }) => field !== EXTERNAL && field !== LOCATION);
+  const [at, size] = [Number(place.offset), Number(place.length)];
+  return [...kept.map(({ whole }) => whole), headOf(RAW, size), data.subarray(at, at + size)];
+}
+
+/** The SHA-256 of bytes in hexadecimal; nothing on a page that may not compute it, as over http. */
+async function sha256Of(bytes) {
+  if (inNode()) {
+    const { createHash } = await import("node:crypto");
+    const hash = createHash("sha256");
+    for (let at = 0; at < bytes.length; at += PART) hash.update(bytes.subarray(at, at + PART));
+    return hash.digest("hex");
+  }
+  if (!globalThis.crypto?.subtle) return undefined;
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** The metadata of an ONNX file: field 14 of a `ModelProto`, pairs of a key (1) and a value (2). */
@@ -716,24 +796,37 @@ function withoutDefaults(bytes, settings) {
   const parts = fieldsOf(bytes).flatMap((part) => {
     if (part.field !== GRAPH) return [part.whole];
     const kept = fieldsOf(part.content).filter((inner) => inner.field !== INITIALIZER || !settings.has(name(inner)));
-    const size = kept.reduce((total, { whole }) => total + whole.length, 0);
-    return [Uint8Array.of(8 * GRAPH + 2, ...varint(size)), ...kept.map(({ whole }) => whole)];
+    const inside = kept.map(({ whole }) => whole);
+    return [headOf(GRAPH, lengthOf(inside)), ...inside];
   });
-  const made = new Uint8Array(parts.reduce((total, part) => total + part.length, 0));
+  return joined(parts);
+}
+
+const lengthOf = (parts) => parts.reduce((total, part) => total + part.length, 0);
+const headOf = (field, size) => Uint8Array.of(...varint(8 * field + 2), ...varint(size));
+
+function joined(parts) {
+  const made = new Uint8Array(lengthOf(parts));
   parts.reduce((at, part) => (made.set(part, at), at + part.length), 0);
   return made;
 }
 
-/** A file holds its own tensors: none of it, nor of graphs inside of it, lies in another file. */
-function checkSelfContained(message, kind) {
-  for (const { field, content } of fieldsOf(message)) {
+/** The tensors of a file, and of graphs inside of it, that lie in other files: `{ tensor, location }` each. */
+function placesOf(message, kind) {
+  return fieldsOf(message).flatMap(({ field, content }) => {
     const inner = HOLDS[kind][field];
-    if (inner === "tensor" && contentOf(content, EXTERNAL)) {
-      const name = textOf(contentOf(content, TENSOR_NAME));
-      throw new ModelError(`the tensor \`${name}\` lies outside of the file: mai wrote no such file`);
-    }
-    if (inner && inner !== "tensor") checkSelfContained(content, inner);
-  }
+    if (!inner) return [];
+    if (inner !== "tensor") return placesOf(content, inner);
+    const place = placeOf(content);
+    return place ? [{ tensor: textOf(contentOf(content, TENSOR_NAME)), location: place.location ?? "" }] : [];
+  });
+}
+
+/** Where a tensor's numbers lie, `{ location, offset, length }`; nothing for one that holds them. */
+function placeOf(tensor) {
+  const entries = fieldsOf(tensor).filter(({ field }) => field === EXTERNAL);
+  if (!entries.length) return null;
+  return Object.fromEntries(entries.map(({ content }) => [1, 2].map((part) => textOf(contentOf(content, part)))));
 }
 
 /** Every setting is an input of the graph, whether or not it has a default. */
@@ -748,7 +841,8 @@ function checkSettable(bytes, settings) {
     );
 }
 
-const [GRAPH, METADATA, INITIALIZER, TENSOR_NAME, INPUT, EXTERNAL] = [7, 14, 5, 8, 11, 13];
+const [GRAPH, METADATA, INITIALIZER, TENSOR_NAME, INPUT] = [7, 14, 5, 8, 11];
+const [RAW, EXTERNAL, LOCATION] = [9, 13, 14]; // of a tensor
 // For each kind of message, the fields that lead to tensors, and the kind of message in each (onnx.proto).
 const HOLDS = {
   model: { 7: "graph", 25: "function" },

@@ -65,6 +65,12 @@ def write_page(paths: Sequence[Path], out: Path, modules: Path | None = None) ->
 def _open_all(paths: Sequence[Path]) -> list[Model]:
     """The files that are shown: all but step files, which stream for the whole file beside them."""
     models = [load(path, providers="cpu") for path in paths]
+    for model in models:
+        if model.manifest.data is not None:
+            help = "compile it without --external-data, in fewer bits where one file cannot hold it; mai.mjs opens both"
+            raise ModelError(
+                "out-unknown", f"{model.path.name} has its weights in a file beside, and a page is one", help
+            )
     step_paths = {step_path(model.path) for model in models}
     for model in models:
         if model.manifest.step is not None and model.path not in step_paths:

@@ -18,6 +18,7 @@ import math
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import onnx
@@ -89,7 +90,7 @@ class Gate:
     weights: Mapping[str, Array]
     options: CompileOptions
 
-    def passed(self, raw: bytes) -> Passed:
+    def passed(self, file: Path) -> Passed:
         """How far a file's results are from torch's, what they are, and what is to be said of them.
 
         Raises:
@@ -97,28 +98,28 @@ class Gate:
                 `precision-loss`; or nothing could be compared, `not-finite`.
         """
         reference = torch_reference(self.prepared.plain, self.weights)
-        file = self._whole(raw)
-        whole = list(self._trials(file, reference))
-        passed = self._whole_passed([*whole, *self._unlike_prompts(file, reference, whole)])
+        opened_file = self._whole(file)
+        whole = list(self._trials(opened_file, reference))
+        passed = self._whole_passed([*whole, *self._unlike_prompts(opened_file, reference, whole)])
         passed = replace(passed, comparisons=whole)
         if self.options.quantize is not None:  # Whole weights are compared; these are what is written.
-            return replace(passed, comparisons=self._run_again(raw, whole))
+            return replace(passed, comparisons=self._run_again(file, whole))
         precision = self.options.precision
         if precision == "float32":
             return passed
-        sessions = [self._rounded(raw)] + ([session(raw)] if precision == "fp16" else [])
+        sessions = [self._rounded(file)] + ([session(file)] if precision == "fp16" else [])
         narrow = [list(self._trials(each, reference)) for each in sessions]
         error = max(self._narrow_error(comparisons, precision) for comparisons in narrow)
         return replace(passed, error=error, comparisons=narrow[0])
 
-    def files(self, raw: bytes) -> list[tuple[ort.InferenceSession, float]]:
+    def files(self, file: Path) -> list[tuple[ort.InferenceSession, float]]:
         """What is run of a file, and how far its results may be from torch's: in few bits, as far as numbers can be."""
         precision, few = self.options.precision, self.options.quantize is not None
-        files = [(self._whole(raw), allowance(self.prepared.plain))]
+        files = [(self._whole(file), allowance(self.prepared.plain))]
         if few or precision == "fp16":
-            files.append((session(raw), sys.float_info.max))
+            files.append((session(file), sys.float_info.max))
         if precision != "float32":
-            files.append((self._rounded(raw), sys.float_info.max))
+            files.append((self._rounded(file), sys.float_info.max))
         return files
 
     @property
@@ -126,15 +127,15 @@ class Gate:
         """For whole weights in float32."""
         return CompileOptions(opset=self.options.opset)
 
-    def _whole(self, raw: bytes) -> ort.InferenceSession:
+    def _whole(self, file: Path) -> ort.InferenceSession:
         """The file itself, or one of the same graph with whole weights in float32."""
         if self.options.quantize is None and self.options.precision == "float32":
-            return session(raw)
+            return session(file)
         return opened(build(self.prepared.optimised, self.weights, self._whole_options))
 
-    def _rounded(self, raw: bytes) -> ort.InferenceSession:
+    def _rounded(self, file: Path) -> ort.InferenceSession:
         """The same graph in float32, each value rounded: of bf16 a CPU has no kernels, and in fp16 it leaves roundings out."""
-        onnx.checker.check_model(raw, full_check=True)
+        onnx.checker.check_model(file, full_check=True)
         options = CompileOptions(opset=self.options.opset, precision=self.options.precision)
         return opened(build(self.prepared.optimised, self.weights, options, rounded=True))
 
@@ -239,10 +240,10 @@ class Gate:
         least = max(self.prepared.smallest().values(), default=1)
         return FREE_SIZE, FREE_SIZE - 1 if least < FREE_SIZE else FREE_SIZE
 
-    def _run_again(self, raw: bytes, whole: Iterable[Comparison]) -> list[Comparison]:
+    def _run_again(self, file: Path, whole: Iterable[Comparison]) -> list[Comparison]:
         """What the file itself gives, in few bits, for the trials of whole weights."""
-        file, plain = session(raw), self.prepared.plain
-        runs = [(c, run_trial(file, plain, c.trial)) for c in whole]
+        opened_file, plain = session(file), self.prepared.plain
+        runs = [(c, run_trial(opened_file, plain, c.trial)) for c in whole]
         return [replace(c, results=dict(zip(c.results, results, strict=False))) for c, results in runs]
 
     def _not_finite(self, name: str) -> Diagnostic:

@@ -8,12 +8,13 @@ from pathlib import Path
 import onnx_ir as ir
 import onnxruntime as ort
 
-from mai.compiler.file_size import LARGEST
 from mai.compiler.onnx.lowering.build import serialised
+from mai.compiler.onnx.writing.pieces import write_apart
+from mai.runtime.model.data import data_path
 from mai.runtime.model.session import session_options
 
 NODE_BYTES = 512  # Of a node in a file, with its names and the line that it is from: on the safe side.
-APART = 1 << 16  # Bytes of a tensor that goes into a file of its own, where one file is not enough.
+IN_MEMORY = 1 << 28  # Bytes of a model that is opened without a file.
 
 
 def model_bytes(model: ir.Model) -> int:
@@ -23,12 +24,13 @@ def model_bytes(model: ir.Model) -> int:
     return sum(t.nbytes for t in tensors if t is not None) + NODE_BYTES * (nodes + len(tensors))
 
 
-def opened(model: ir.Model, most: int = LARGEST) -> ort.InferenceSession:
+def opened(model: ir.Model, most: int = IN_MEMORY) -> ort.InferenceSession:
     """A model on the CPU, with the options of the runtime; with more than `most` bytes it is read from a temporary folder."""
     providers = ["CPUExecutionProvider"]
     if model_bytes(model) <= most:
         return ort.InferenceSession(serialised(model), session_options(), providers=providers)
     with tempfile.TemporaryDirectory(prefix="mai-", ignore_cleanup_errors=True) as folder:
         path = Path(folder) / "model.onnx"
-        ir.save(model, path, external_data="weights.bin", size_threshold_bytes=APART)
+        with path.open("wb") as file, data_path(path).open("wb") as data:
+            write_apart(model, data_path(path).name, file.write, data.write)
         return ort.InferenceSession(path, session_options(), providers=providers)

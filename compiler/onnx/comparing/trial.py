@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
@@ -87,9 +88,9 @@ def _draw(value: Value, place: int, recipe: Recipe) -> Array:
     return draw(value.type.dtype.value, dims, classes, place, recipe)
 
 
-def session(raw: bytes) -> ort.InferenceSession:
-    """A compiled file on the CPU, with the options that the runtime opens it with."""
-    return ort.InferenceSession(raw, session_options(), providers=["CPUExecutionProvider"])
+def session(file: Path | bytes) -> ort.InferenceSession:
+    """A compiled file, or its bytes, on the CPU, with the options that the runtime opens it with."""
+    return ort.InferenceSession(file, session_options(), providers=["CPUExecutionProvider"])
 
 
 def run_trial(session: ort.InferenceSession, graph: Graph, trial: Trial) -> list[Array]:

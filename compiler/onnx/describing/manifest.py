@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
-import onnx
 import onnx_ir as ir
 
 import mai
@@ -24,7 +22,6 @@ from mai.compiler.onnx.prepared import Prepared
 from mai.compiler.passes.loops.paths import path_axes
 from mai.compiler.passes.text import prompt_blocks
 from mai.compiler.program import Program
-from mai.runtime.model.checksum import checksum
 from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Claim, Condition, Facts, Manifest, Port, Step
 from mai.runtime.text.tokenizer import BYTES
 
@@ -196,31 +193,3 @@ def describe(model: ir.Model, manifest: Manifest, spec: str) -> None:
     model.producer_name, model.producer_version = "mai", mai.__version__
     model.metadata_props[MANIFEST_KEY] = manifest.model_dump_json()
     model.metadata_props[SPEC_KEY] = spec
-
-
-@dataclass(frozen=True, slots=True)
-class Body:
-    """The bytes of a described model's file but for its manifest, which comes last, as a message of its own.
-
-    What follows a protobuf message is one with it: so a manifest can be completed without writing the rest anew.
-    """
-
-    raw: bytes
-    manifest: Manifest
-
-    def sealed(self, **known: object) -> bytes:
-        """The bytes of the file; `known` are fields of the manifest that were not known before."""
-        end = onnx.ModelProto()
-        text = self.manifest.model_copy(update=known).model_dump_json()
-        end.metadata_props.add(key=MANIFEST_KEY, value=text)
-        tail: bytes = end.SerializeToString()
-        return self.raw + tail
-
-
-def body_of(model: ir.Model) -> Body:
-    """The body of a described model's file; the checksum of its tensors is in its manifest."""
-    message = ir.serde.serialize_model(model)
-    (place,) = [i for i, entry in enumerate(message.metadata_props) if entry.key == MANIFEST_KEY]
-    manifest = Manifest.model_validate_json(message.metadata_props.pop(place).value)
-    raw: bytes = message.SerializeToString()
-    return Body(raw, manifest.model_copy(update={"checksum": checksum(raw)}))

@@ -16,6 +16,7 @@ from mai.compiler.onnx.lowering.interface import declare_inputs, declare_outputs
 from mai.compiler.onnx.lowering.interpreter import OnnxInterpreter
 from mai.compiler.onnx.precision.narrow import narrow
 from mai.compiler.onnx.precision.quantize import Coarse
+from mai.compiler.onnx.writing.pieces import Piece, write_whole
 from mai.runtime.arrays import Array
 
 IR_VERSIONS = {21: 10, 22: 10, 23: 11, 24: 12}
@@ -51,6 +52,7 @@ def build(
 
 
 def serialised(model: ir.Model) -> bytes:
-    """The bytes of a model's file."""
-    raw: bytes = ir.serde.serialize_model(model).SerializeToString()
-    return raw
+    """The bytes of a model's file, its tensors inside."""
+    pieces: list[Piece] = []
+    write_whole(model, pieces.append)
+    return b"".join(pieces)

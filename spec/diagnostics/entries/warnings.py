@@ -154,11 +154,4 @@ WARNINGS: dict[str, Entry] = {
         "export f(x: [2]) -> [2] {\n  integrate s in 0..1 using milstein(20) {\n    noise dB: [2]\n"
         "    dx = -x * ds + x * dB\n  }\n  return x\n}\n",
     ),
-    "over-one-file": Entry(
-        "More weights than one file holds",
-        "An ONNX file is one message of at most 2^31 - 1 bytes, and the weights of an export are in it. In 16, 8 or 4 bits more\n"
-        "of them fit: `mai compile --precision fp16`, `--quantize int8`, `--quantize int4`.",
-        "export f(x: [24000]) -> [24000] { return linear(x, 24000) }\n",
-        "export f(x: [24000]) -> [24000] { return x |> linear(64) |> linear(24000) }\n",
-    ),
 }
