@@ -69,7 +69,7 @@ def read_settings(record: Record, content: Mapping[str, object], file: str, igno
         if complaint is None and said.setdefault(name, meaning := _meaning(meanings, value)) != meaning:
             complaint = f"is {json.dumps(value)[:60]}, which another field says otherwise"
         if complaint is None:
-            settings[name] = False if value is None else value
+            settings[name] = _none_of(settings.get(name)) if value is None else value
         else:
             help = None if name in settings else f"`--ignore {written}` if it changes no result"
             mistakes.append(Diagnostic("config-unknown", None, f"{file}: `{written}` {complaint}", help=help))
@@ -77,6 +77,11 @@ def read_settings(record: Record, content: Mapping[str, object], file: str, igno
         raise MaiError(mistakes)
     words = record.get("words", {})
     return settings | {name: words[name][settings[name]] for name in words}
+
+
+def _none_of(default: object) -> object:
+    """What `null` is: an empty list where lists are asked for, else `False`."""
+    return [] if isinstance(default, list) else False
 
 
 def _meaning(words: Mapping[str, object], value: object) -> object:
@@ -94,7 +99,9 @@ def _leaves(content: Mapping[str, object], before: str = "") -> Iterator[tuple[s
 
 
 def _changes_nothing(record: Record, name: str) -> bool:
-    """Whether a field is one of those, or one of a config inside: `text_config.use_cache`."""
+    """Whether a field is one of those, or one of a config inside: `text_config.use_cache`; what a table has changes something."""
+    if any(name in record.get(table, {}) for table in ("fields", "words", "only")):
+        return False
     head, _, rest = name.partition(".")
     names = (name, rest) if head.endswith("_config") else (name,)
     return any(fnmatchcase(n, pattern) for n in names for pattern in record.get("nothing", ()))
@@ -123,7 +130,10 @@ def _fits(default: object, value: object) -> bool:
     if isinstance(default, str):
         return value == default or _is_number(value)
     if isinstance(default, list):
-        return isinstance(value, list) and all(map(_is_number, value))
+        if value is None:
+            return True
+        rows = value if default and isinstance(default[0], list) and isinstance(value, list) else [value]
+        return all(isinstance(row, list) and all(map(_is_number, row)) for row in rows)
     if isinstance(default, int):
         return value is None or (isinstance(value, int) and not isinstance(value, bool) and _is_number(value))
     return value is None or (_is_number(value) and not isinstance(value, bool))

@@ -88,13 +88,21 @@ def test_what_a_generation_says_and_its_tokenizer(tmp_path: Path) -> None:
         "eos_token_id": [3, 5],
         "max_new_tokens": 9,
     }
-    (tmp_path / "generation_config.json").write_text(json.dumps({**said, "repetition_penalty": 1.2}))
+    (tmp_path / "generation_config.json").write_text(
+        json.dumps({**said, "repetition_penalty": 1.2, "typical_p": 0.8, "suppress_tokens": [2, 4]})
+    )
     (tmp_path / "tokenizer.json").write_text(word_tokenizer("<s> $A"))
     program = imported(tmp_path)
     text = " ".join(program.source.text.split())
-    assert "temperature: real = 0.7, top_k: int = 7, top_p: real = 0.9, stop: token = 3" in text
+    assert "temperature: real = 0.7, top_k: int = 7, top_p: real = 0.9, min_p" in text
+    assert (
+        "min_p: real = 0, typical_p: real = 0.8, repetition_penalty: real = 1.2, presence_penalty: real = 0, frequency_penalty: real = 0, stop: token = 3"
+        in text
+    )
     assert "until stop or 5 {" in program.source.text
-    assert "penalise(logits(x)[-1], x, 1.2) / temperature" in program.source.text
+    assert (
+        "penalise(without(logits(x)[-1], [2, 4]), x, repetition_penalty, presence_penalty, frequency_penalty)" in text
+    )
     compile_all(program, ["generate"], None, tmp_path, CompileOptions(step=False))
     grown = load(tmp_path / "model.generate.onnx", providers="cpu")(prompt="red fish", count=0)
     assert grown == "red fish"

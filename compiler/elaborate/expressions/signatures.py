@@ -224,6 +224,8 @@ class Signatures:
             edits = self._other_results(env, written, promised, value, span)
             label = describe(value.type.shape)
             raise self.e.fail("return-shape", span, message, label=label, where=where, edits=edits)
+        if value.type.classes is None and promised.classes is not None:  # A text that was cut or joined is a text.
+            value.type = replace(value.type, classes=promised.classes)
         return value
 
     def _other_results(
