@@ -44,25 +44,29 @@ def check(path: Path, sets: Mapping[str, str] | None = None, data: Sequence[Path
     return with_edits(look({}), look)
 
 
-def check_all(path: Path, sets: Mapping[str, str] | None = None, texts: Mapping[str, Source] = NO_TEXTS) -> Checked:
+def check_all(
+    path: Path, sets: Mapping[str, str] | None = None, texts: Mapping[str, Source] = NO_TEXTS, data: Sequence[Path] = ()
+) -> Checked:
     """The same, with what training and compiling would say, and warnings. `texts` are read in the place of files, by path."""
 
     def look(others: Mapping[str, Source]) -> Checked:
-        return look_at(path, sets, {**texts, **others})
+        return look_at(path, sets, {**texts, **others}, data)
 
     return with_edits(look({}), look)
 
 
-def look_at(path: Path, sets: Mapping[str, str] | None = None, texts: Mapping[str, Source] = NO_TEXTS) -> Checked:
+def look_at(
+    path: Path, sets: Mapping[str, str] | None = None, texts: Mapping[str, Source] = NO_TEXTS, data: Sequence[Path] = ()
+) -> Checked:
     """The same, without trying the edits of what is wrong."""
-    checked = _elaborated(path, sets or {}, texts)
+    checked = _elaborated(path, sets or {}, texts, data)
     more = ahead(checked.program) if checked.program is not None else []
     return replace(checked, diagnostics=checked.diagnostics + more)
 
 
-def check_text(path: Path, text: str, sets: Mapping[str, str] | None = None) -> Checked:
+def check_text(path: Path, text: str, sets: Mapping[str, str] | None = None, data: Sequence[Path] = ()) -> Checked:
     """The same for a text that stood at `path`, where its imports and its data are looked for."""
-    return _elaborated(path, sets or {}, {str(path): Source(str(path), text, path.name)})
+    return _elaborated(path, sets or {}, {str(path): Source(str(path), text, path.name)}, data)
 
 
 def check_without_rules(path: Path, sets: Mapping[str, str] | None = None) -> Checked:

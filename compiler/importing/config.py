@@ -132,8 +132,8 @@ def _fits(default: object, value: object) -> bool:
     if isinstance(default, list):
         if value is None:
             return True
-        rows = value if isinstance(value, list) and default else [value]
-        return isinstance(value, list) and all(isinstance(row, list) and all(map(_is_number, row)) for row in rows)
+        rows = value if default and isinstance(default[0], list) and isinstance(value, list) else [value]
+        return all(isinstance(row, list) and all(map(_is_number, row)) for row in rows)
     if isinstance(default, int):
         return value is None or (isinstance(value, int) and not isinstance(value, bool) and _is_number(value))
     return value is None or (_is_number(value) and not isinstance(value, bool))

@@ -36,6 +36,7 @@ def test_what_a_record_says_is_what_the_reference_says(name: str) -> None:
         expected = getattr(config, field, None)
         if expected is None or value in (False, [], "auto"):
             continue
+        expected = list(expected) if isinstance(expected, tuple) else expected
         words = record.get("words", {}).get(field)
         assert settings[field] == (words[expected] if words else expected), field
     stated = json.loads(json.dumps(config.to_dict()))

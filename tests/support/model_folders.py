@@ -145,16 +145,49 @@ SEQ2SEQ = {
     "pegasus": Model("PegasusForConditionalGeneration", "PegasusConfig", BART),
 }  # fmt: skip
 
+WHISPER = Model("WhisperForConditionalGeneration", "WhisperConfig", {
+    **{k: v for k, v in BART.items() if k != "max_position_embeddings"}, "num_mel_bins": 20, "max_source_positions": 50,
+    "max_target_positions": 40, "decoder_start_token_id": 90, "eos_token_id": 1, "pad_token_id": 1, "bos_token_id": 1,
+    "begin_suppress_tokens": [5, 1], "suppress_tokens": [7],
+})  # fmt: skip
+
 VIT = {
     "image_size": 32, "patch_size": 8, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48,
 }  # fmt: skip
+STAGES = {"hidden_sizes": [8, 12, 16], "depths": [1, 2, 3]}
 IMAGES = {
     "vit": Model("ViTModel", "ViTConfig", VIT),
     "vit, classes": Model(
         "ViTForImageClassification", "ViTConfig", {**VIT, **LABELS, "qkv_bias": False, "hidden_act": "relu"}
     ),
+    "deit": Model("DeiTModel", "DeiTConfig", VIT),
+    "deit, classes": Model("DeiTForImageClassification", "DeiTConfig", {**VIT, **LABELS}),
+    "deit, with its teacher": Model("DeiTForImageClassificationWithTeacher", "DeiTConfig", {**VIT, **LABELS}),
+    "resnet": Model(
+        "ResNetModel",
+        "ResNetConfig",
+        {"embedding_size": 8, **STAGES, "downsample_in_first_stage": True, "hidden_act": "gelu"},
+    ),
+    "resnet, basic": Model(
+        "ResNetForImageClassification", "ResNetConfig", {"embedding_size": 8, **STAGES, **LABELS, "layer_type": "basic"}
+    ),
+    "resnet, bottleneck": Model(
+        "ResNetForImageClassification",
+        "ResNetConfig",
+        {"embedding_size": 8, **STAGES, **LABELS, "downsample_in_bottleneck": True},
+    ),
+    "convnext": Model("ConvNextModel", "ConvNextConfig", {**STAGES, "num_stages": 3, "layer_scale_init_value": 0.5}),
+    "convnext, classes": Model(
+        "ConvNextForImageClassification",
+        "ConvNextConfig",
+        {**STAGES, **LABELS, "num_stages": 3, "layer_scale_init_value": 0.0, "hidden_act": "relu", "patch_size": 2},
+    ),
 }
 
+SIGLIP = Model("SiglipModel", "SiglipConfig", {
+    "vision_config": {**VIT, "hidden_act": "gelu"},
+    "text_config": {**ENCODER, "vocab_size": VOCAB, "max_position_embeddings": 16, "pad_token_id": 1, "num_hidden_layers": 1},
+})  # fmt: skip
 CLIP = Model("CLIPModel", "CLIPConfig", {
     "projection_dim": 24, "vision_config": {**VIT, "hidden_act": "gelu"},
     "text_config": {**ENCODER, "vocab_size": VOCAB, "hidden_size": 24, "eos_token_id": VOCAB - 1},
