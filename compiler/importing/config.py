@@ -122,8 +122,8 @@ def _complaint(record: Record, name: str, value: object) -> str | None:
     values = record.get("only", {}).get(name)
     if values is not None:
         each = value if isinstance(value, list) else [False if value is None else value]
-        known = all(any(v == k and type(v) is type(k) for k in values) for v in each)
-        return None if known else f"is {shown}; known here: {', '.join(json.dumps(v) for v in values)}"
+        is_supported = all(any(v == k and type(v) is type(k) for k in values) for v in each)
+        return None if is_supported else f"is {shown}; known here: {', '.join(json.dumps(v) for v in values)}"
     if name not in record.get("fields", {}):
         return f"is {shown}, and nothing is known of it for {record['title']}"
     return None if _fits(record["fields"][name], value) else f"is {shown}, which is no such value"
