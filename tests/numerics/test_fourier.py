@@ -46,8 +46,8 @@ export smooth(x: [30, 2]) -> ([30, 2], [30, 2], [12, 2]) {
 
 def run(program: Program, name: str, folder: Path, x: Array) -> list[Array]:
     path = export(program, name, Trained(load_weights(program, None)[0]), folder).path
-    made = load(path, providers="cpu")(x=x)
-    return list(made.values()) if isinstance(made, dict) else [made]
+    results = load(path, providers="cpu")(x=x)
+    return list(results.values()) if isinstance(results, dict) else [results]
 
 
 def draw(*shape: int) -> Array:
@@ -76,8 +76,8 @@ def test_derivatives_of_any_length(program: Maker, tmp_path: Path, size: int) ->
     torch.fft.irfft(torch.complex(z.real.sin(), z.imag * z.real), n=size, dim=1).square().sum().backward()
     assert y.grad is not None
     for text in (DERIVED, DERIVED.replace("SIZE", str(size))):
-        (made,) = run(program(text), "f", tmp_path, x)
-        np.testing.assert_allclose(made, y.grad, atol=2e-5 * float(y.grad.abs().max()))
+        (slope,) = run(program(text), "f", tmp_path, x)
+        np.testing.assert_allclose(slope, y.grad, atol=2e-5 * float(y.grad.abs().max()))
 
 
 def test_training_goes_back_by_half_of_the_frequencies(program: Maker) -> None:

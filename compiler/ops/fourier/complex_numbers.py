@@ -49,8 +49,8 @@ class Fourier(Operation):
     def derivative(ct: Term, y: Term, x: Term, inverse: bool) -> Term:
         """The adjoint: n times the inverse of a transform, the n-th part of the transform of an inverse."""
         size = ct.size(x.shape[-2])
-        made = ct.emit(Fourier, inverse=not inverse)
-        return made / size if inverse else made * size
+        adjoint = ct.emit(Fourier, inverse=not inverse)
+        return adjoint / size if inverse else adjoint * size
 
     cases = (
         case(sample(4, 2)),
@@ -112,8 +112,8 @@ def _by_chirps(op: Onnx[V], x: V, count: Scalar[V], inverse: bool) -> V:
     product = _times(op, op.DFT(padded, None, op.int(1)), filtered)
     convolved = op.DFT(product, None, op.int(1), inverse=1)
     convolved = op.Slice(convolved, none, op.Reshape(size, op.ints([1])), op.ints([1]))
-    made = _times(op, convolved, chirp)
-    return op.Div(made, op.Cast(size, to=REAL)) if inverse else made
+    turned = _times(op, convolved, chirp)
+    return op.Div(turned, op.Cast(size, to=REAL)) if inverse else turned
 
 
 def _turns(op: Onnx[V], angle: V) -> V:

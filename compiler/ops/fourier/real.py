@@ -46,11 +46,11 @@ class RealFourier(Operation):
         if isinstance(count, int) and count <= TABLE:
             if axis == -2:
                 return op.reshape(op.MatMul(op.const(_table(count), "float32"), x), sizes)
-            made = op.MatMul(_axis_last(op, x, axis), op.const(_turned(_table(count)), "float32"))
+            parts = op.MatMul(_axis_last(op, x, axis), op.const(_turned(_table(count)), "float32"))
         else:
             row = op.reshape(_axis_last(op, x, axis), [-1, count, 1])
-            made = op.Transpose(_half(op, row, count), perm=[0, 2, 1])
-        return _from_last(op, made, sizes, axis, 2)
+            parts = op.Transpose(_half(op, row, count), perm=[0, 2, 1])
+        return _from_last(op, parts, sizes, axis, 2)
 
     @staticmethod
     def derivative(ct: Term, y: Term, x: Term, axis: int) -> Term:
@@ -105,19 +105,19 @@ class RealInverse(Operation):
             if axis == -2:
                 return op.MatMul(op.const(_turned(table), "float32"), op.Concat(re, im, axis=-2))
             rows = op.Concat(*(_axis_last(op, x, axis) for x in (re, im)), axis=-1)
-            made = op.MatMul(rows, op.const(table, "float32"))
+            numbers = op.MatMul(rows, op.const(table, "float32"))
         else:
-            parts = op.Concat(*(op.reshape(_axis_last(op, x, axis), [-1, have, 1]) for x in (re, im)), axis=-1)
-            made = _numbers(op, parts, have, n)
-        return _from_last(op, made, sizes, axis, 1)
+            both = op.Concat(*(op.reshape(_axis_last(op, x, axis), [-1, have, 1]) for x in (re, im)), axis=-1)
+            numbers = _numbers(op, both, have, n)
+        return _from_last(op, numbers, sizes, axis, 1)
 
     @staticmethod
     def derivative(ct: Term, y: Term, re: Term, im: Term, n: Size, axis: int) -> tuple[Term, Term]:
         """The transform, of which every frequency counts as often as there."""
         have = re.shape[axis]
         counts = _counts(ct, have, n, axis) / ct.size(n)
-        made = ct.emit(RealFourier, axis=axis).slice(axis, None, have)
-        first, second = (made.pick(axis - 1, i) * counts for i in range(2))
+        back = ct.emit(RealFourier, axis=axis).slice(axis, None, have)
+        first, second = (back.pick(axis - 1, i) * counts for i in range(2))
         return first, second
 
     cases = (
@@ -178,9 +178,9 @@ def _half(op: Onnx[V], x: V, count: Scalar[V]) -> V:
     """The frequencies of [rows, n, 1], [rows, n // 2 + 1, 2]."""
     if is_power_of_two(count):
         return op.DFT(x, None, op.int(1), onesided=1)
-    made = transformed(op, op.Pad(x, op.ints([0, 0, 0, 0, 0, 1])), count, inverse=False)
+    parts = transformed(op, op.Pad(x, op.ints([0, 0, 0, 0, 0, 1])), count, inverse=False)
     half = op.Add(op.Div(op.scalar(count), 2), 1)
-    return op.Slice(made, op.ints([0]), op.Reshape(half, op.ints([1])), op.ints([1]))
+    return op.Slice(parts, op.ints([0]), op.Reshape(half, op.ints([1])), op.ints([1]))
 
 
 def _numbers(op: Onnx[V], parts: V, have: Scalar[V], count: Scalar[V]) -> V:

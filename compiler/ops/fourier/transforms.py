@@ -33,8 +33,8 @@ def ifft(x: Term, im: Term, axis: int) -> tuple[Term, Term]:
 @composed(Function("rfft", Section.FOURIER, (X, AXIS)))
 def rfft(x: Term, axis: int) -> tuple[Term, Term]:
     """(re, im) of the frequencies 0 to n // 2 along an axis: the others are their conjugates."""
-    made = x.emit(RealFourier, axis=axis)
-    return made.pick(axis - 1, 0), made.pick(axis - 1, 1)
+    parts = x.emit(RealFourier, axis=axis)
+    return parts.pick(axis - 1, 0), parts.pick(axis - 1, 1)
 
 
 @composed(Function("irfft", Section.FOURIER, (X, IMAGINARY, SIZE, AXIS)))
@@ -76,8 +76,8 @@ def _along(x: Term, im: Term | None, axis: int, transform: Callable[[Term], Term
     back = [perm.index(i) - x.rank for i in range(-x.rank, 0)]
     other = x * 0.0 if im is None else im
     moved = [_moved(t, perm) for t in (x, other)]
-    made = transform(moved[0].emit(Stack, moved[1], axis=-1))
-    return _moved(made.pick(-1, 0), back), _moved(made.pick(-1, 1), back)
+    transformed = transform(moved[0].emit(Stack, moved[1], axis=-1))
+    return _moved(transformed.pick(-1, 0), back), _moved(transformed.pick(-1, 1), back)
 
 
 def _moved(x: Term, perm: list[int]) -> Term:
