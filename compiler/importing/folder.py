@@ -10,6 +10,7 @@ from mai.compiler.importing.config import read_json, refused
 from mai.compiler.weights.tensor_files import NAMES, PICKLES, weights_file
 
 CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
+PREPROCESSOR = "preprocessor_config.json"
 TOKENIZER_CONFIG, TEMPLATE, TEMPLATES = "tokenizer_config.json", "chat_template.jinja", "additional_chat_templates"
 # Files that say again what others say, or nothing of what is computed.
 SPARE = (
@@ -27,6 +28,7 @@ class ModelFolder:
         path: of the folder.
         config: what `config.json` says.
         generation: what `generation_config.json` says; empty where it is not there.
+        preprocessor: what `preprocessor_config.json` says of images or sounds; empty where it is not there.
         weights: the file of tensors, or of their index.
         has_tokenizer: whether there is a `tokenizer.json`.
         chat: the name of the file that has its chat template; None where there is none.
@@ -36,6 +38,7 @@ class ModelFolder:
     path: Path
     config: Mapping[str, object]
     generation: Mapping[str, object]
+    preprocessor: Mapping[str, object]
     weights: Path
     has_tokenizer: bool
     chat: str | None
@@ -56,16 +59,20 @@ def read_folder(path: Path) -> ModelFolder:
     weights = weights_file(path)
     if not weights.is_file():
         _refuse_without_weights(path)
-    generation = path / GENERATION
     return ModelFolder(
         path,
         read_json(path / CONFIG),
-        read_json(generation) if generation.is_file() else {},
+        _said_in(path / GENERATION),
+        _said_in(path / PREPROCESSOR),
         weights,
         (path / TOKENIZER).is_file(),
         _chat(path),
         _unread(path),
     )
+
+
+def _said_in(path: Path) -> Mapping[str, object]:
+    return read_json(path) if path.is_file() else {}
 
 
 def _chat(path: Path) -> str | None:

@@ -169,11 +169,11 @@ def run(passes: Sequence[Pass], graph: Graph) -> Graph:
         MaiError: the program asks for what a pass cannot do, a derivative that does not exist say.
         InvalidGraph: with `MAI_VERIFY=1`, a pass left a broken graph.
     """
-    given = graph
+    original = graph
     for each in passes:
         began = time.perf_counter()
         with _uncollected():
-            graph = each.run(copy_graph(graph) if each.edits and graph is given else graph)
+            graph = each.run(copy_graph(graph) if each.edits and graph is original else graph)
         seconds = time.perf_counter() - began
         if os.environ.get("MAI_VERIFY") == "1":
             verify(graph, each.name)

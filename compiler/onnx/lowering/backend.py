@@ -193,13 +193,13 @@ class OnnxBackend(Products):
     def _beside(self, size: Dim, key: str, make: Build) -> ir.Value:
         """What depends on a size alone, made once: at the start of the graph, or of the body that the size is of."""
         is_local = bool(sz.symbols(size) & self._local)
-        known = self._local_sizes if is_local else self._sizes
-        if key not in known:
+        sizes = self._local_sizes if is_local else self._sizes
+        if key not in sizes:
             inner = self.nodes
             self.nodes = inner if is_local else self.root_nodes
-            known[key] = make()
+            sizes[key] = make()
             self.nodes = inner
-        return known[key]
+        return sizes[key]
 
     def where_made(self, x: ir.Value, key: object, make: Callable[[], T]) -> T:
         """What `make()` gives of `x`, which is called once for each key, in the body that makes `x`: before loops that read it."""
