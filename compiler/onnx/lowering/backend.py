@@ -159,6 +159,11 @@ class OnnxBackend(Nodes):
         """The size of `x` along an axis in memory, as an int64 scalar."""
         return self.scalar(self.resolve(self.physical[x][axis]))
 
+    def is_of_a_turn(self, x: ir.Value, axis: Integer) -> bool:
+        """Whether an axis has the new tokens of one turn of a growing text: few, since a long prompt is read in blocks."""
+        size = str(self.physical[x][axis])
+        return size.endswith("_new") and size in self.graph.sources
+
     def scalar(self, size: Scalar) -> ir.Value:
         """A size as an int64 scalar."""
         return self.int(size) if isinstance(size, int) else size
