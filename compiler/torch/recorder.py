@@ -27,6 +27,9 @@ TAKEN = (
     "turn",
     "unit",
     "finish",
+    "follows",
+    "is_whole",
+    "walk",
     "gathered",
 )
 
