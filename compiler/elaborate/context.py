@@ -55,6 +55,15 @@ class LayerCall:
     numbers: tuple[BoundArgument, ...]
 
 
+@record
+class GrowingText:
+    """The text that an `extend` around grows: its tokens so far, its name, and how many turns there were."""
+
+    row: Value
+    name: str
+    turn: Value
+
+
 class Context(Telling):
     """State while one graph is elaborated, and the parts that elaborate it.
 
@@ -92,6 +101,7 @@ class Context(Telling):
         self.transposes: dict[Value, Value] = {}
         self.quotients: dict[Value, tuple[Value | None, Value]] = {}  # `a / b` as (a, b), `b^-1` as (None, b)
         self.made_by: dict[Value, tuple[LayerCall, ...]] = {}
+        self.growing: GrowingText | None = None  # In the body of an `extend`.
         self.drawing: ast.Draw | None = None  # The statement whose distribution is elaborated.
 
     @property

@@ -128,7 +128,7 @@ def _chosen(source: Examples, wanted: Wanted) -> Chosen:
     names = list(dict.fromkeys(piece.column for pieces in texts.values() for piece in pieces))
     is_there, notes = _is_there(source, tables, names, {*texts})
     others = {name: type_ for name, type_ in fields.items() if name not in texts and name not in source.masks(fields)}
-    columns, found = _others(source, tables, others, wanted)
+    columns, column_notes = _others(source, tables, others, wanted)
     numbers = np.arange(len(is_there)) if not columns else _numbers(columns[ROW])
     kept = np.flatnonzero(is_there[numbers])
     columns = {name: choose_of(column, kept) for name, column in columns.items()}
@@ -136,7 +136,7 @@ def _chosen(source: Examples, wanted: Wanted) -> Chosen:
         raise bad(f"{tables[0].path} has no row with a text")
     key = columns.pop(KEY, None)
     columns.pop(ROW, None)
-    return Chosen(tables, numbers[kept], columns, _parts(source, wanted, len(kept), key), (*found, *notes))
+    return Chosen(tables, numbers[kept], columns, _parts(source, wanted, len(kept), key), (*column_notes, *notes))
 
 
 def _others(

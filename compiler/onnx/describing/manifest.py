@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
@@ -37,7 +37,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         name=program.name,
         export=graph.name,
         title=program.title,
-        inputs=_inputs(graph, unlike),
+        inputs=_inputs(graph, _places_without_token(program, graph) | unlike),
         settings=[_setting(name, s) for name, s in graph.settings.items()],
         outputs=_outputs(program, graph, optimised),
         spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
@@ -45,7 +45,7 @@ def manifest_of(program: Program, prepared: Prepared, trained: Trained, options:
         least=prepared.smallest(),
         most=largest(graph),
         opset=options.opset,
-        draws="seed" in graph.settings,
+        draws="seed" in graph.settings or any(v.name == "seed" for v in graph.inputs),
         draw_bits=options.draw_bits,
         unrolled=options.unroll,
         required=options.required,
@@ -100,9 +100,15 @@ def _with_fields(manifest: Manifest, fields: Mapping[str, str]) -> Manifest:
     return manifest.model_copy(update=groups)
 
 
-def _inputs(graph: Graph, unlike: frozenset[str]) -> list[Port]:
-    """What a call gives: of numbers, whether they may be missing."""
-    ports = [_port(v, v.name, "input", NOTHING if v.name in unlike or may_be_absent(v) else 0) for v in graph.inputs]
+def _places_without_token(program: Program, graph: Graph) -> set[str]:
+    """The inputs of tokens whose places may have none, as the export is written: passes ask other things of them."""
+    written = program.exports.get(graph.name.partition(".")[0], graph)
+    return {v.name for v in written.inputs if may_be_absent(v)}
+
+
+def _inputs(graph: Graph, gaps: Collection[str]) -> list[Port]:
+    """What a call gives: of numbers, whether they may be missing; `gaps` names the inputs of tokens whose places may have none."""
+    ports = [_port(v, v.name, "input", NOTHING if v.name in gaps else 0) for v in graph.inputs]
     with_gaps = inputs_with_gaps(graph)
     return [
         port.model_copy(update={"gaps": port.name in with_gaps}) if port.dtype == "float32" else port for port in ports

@@ -86,8 +86,8 @@ def begins_with(loop: Node, prompt: Value) -> bool:
         value = waiting.pop()
         if value is prompt:
             return True
-        made = value.producer
-        more = [v for v in made.inputs if v not in seen] if made is not None and not made.regions else []
+        producer = value.producer
+        more = [v for v in producer.inputs if v not in seen] if producer is not None and not producer.regions else []
         waiting, seen = waiting + more, seen | set(more)
     return False
 
@@ -102,16 +102,17 @@ def ends_of(written: Graph) -> tuple[int | str, ...]:
 
 
 def _whole_number(value: Value) -> int | None:
-    made = value.producer
-    number = Constant.of(made).value if made is not None and made.op is Constant else None
+    producer = value.producer
+    number = Constant.of(producer).value if producer is not None and producer.op is Constant else None
     return number if isinstance(number, int) else None
 
 
 def longest(node: Node) -> int | None:
-    """How many tokens an `extend` can read, by the tables whose first rows it takes; None where nothing limits it."""
+    """How many tokens an `extend` can read, by the tables of whose rows it takes as many; None where nothing limits it."""
     length = symbol(Extend.of(node).length)
-    cuts = [n for n in node.regions[0].walk() if n.op is Slice and n.attributes["stop"] == length]
-    sizes = [n.inputs[0].type.shape[n.attributes["axis"]] for n in cuts]
+    cuts = [(n, n.attributes["start"] or 0) for n in node.regions[0].walk() if n.op is Slice]
+    cuts = [(n, start) for n, start in cuts if n.attributes["stop"] == length + start]
+    sizes = [n.inputs[0].type.shape[n.attributes["axis"]] - start for n, start in cuts]
     return min((size for size in sizes if isinstance(size, int)), default=None)
 
 

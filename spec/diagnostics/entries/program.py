@@ -206,6 +206,15 @@ PROGRAM: dict[str, Entry] = {
         net("append x"),
         net("y = concat(x, x)"),
     ),
+    "appended-elsewhere": Entry(
+        "Appended tokens of something that does not grow",
+        "`appended(x)`, and `penalise` with a `presence` or a `frequency`, speak of the text x that the `extend` around them grows: its tokens so\n"
+        "far, without those of the prompt.",
+        "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  y = x\n  extend y by 1 {\n    z = penalise(zeros([vocab]), x, presence = 1)\n"
+        "    append argmax(z)\n  }\n  return y\n}\n",
+        "const vocab = 4\nexport f(x: tokens[P]) -> tokens[P + 1] {\n  y = x\n  extend y by 1 {\n    z = penalise(zeros([vocab]), y, presence = 1)\n"
+        "    append argmax(z)\n  }\n  return y\n}\n",
+    ),
     "minimize-outside-train": Entry(
         "Training outside a train block",
         "`minimize`, `report` and `record` belong in `train(...) { }`; a net only computes.",

@@ -188,6 +188,10 @@ class Speculation(Growth):
             self.made["places"] = place.emit(el.Minimum, self.final).value
         return self.made["places"]
 
+    def _begun(self) -> Value:
+        """The prompt is read in one turn, the first."""
+        return self.before
+
     def _held(self) -> Value:
         """Which of the new places hold a token, right or wrong."""
         return self.emit(logic.GreaterEqual, self.places(), self.builder.constant(0))
