@@ -31,12 +31,18 @@ def read_json(path: Path) -> dict[str, object]:
     try:
         if plain_file(path).stat().st_size > MAX_BYTES:
             raise ValueError("it is too large")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_hook=_without_words)
     except (OSError, ValueError, RecursionError) as error:
         raise refused("import-folder", f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise refused("import-folder", f"{path} is no table of settings")
     return content
+
+
+def _without_words(table: dict[str, object]) -> object:
+    """A table of a file; transformers writes numbers that JSON has not as `{"__float__": "Infinity"}`."""
+    word = table.get("__float__")
+    return float(word) if len(table) == 1 and word in ("Infinity", "-Infinity", "NaN") else table
 
 
 def refused(slug: str, message: str, help: str | None = None) -> MaiError:
@@ -116,8 +122,8 @@ def _complaint(record: Record, name: str, value: object) -> str | None:
     values = record.get("only", {}).get(name)
     if values is not None:
         each = value if isinstance(value, list) else [False if value is None else value]
-        known = all(any(v == k and type(v) is type(k) for k in values) for v in each)
-        return None if known else f"is {shown}; known here: {', '.join(json.dumps(v) for v in values)}"
+        is_supported = all(any(v == k and type(v) is type(k) for k in values) for v in each)
+        return None if is_supported else f"is {shown}; known here: {', '.join(json.dumps(v) for v in values)}"
     if name not in record.get("fields", {}):
         return f"is {shown}, and nothing is known of it for {record['title']}"
     return None if _fits(record["fields"][name], value) else f"is {shown}, which is no such value"
@@ -132,8 +138,8 @@ def _fits(default: object, value: object) -> bool:
     if isinstance(default, list):
         if value is None:
             return True
-        rows = value if isinstance(value, list) and default else [value]
-        return isinstance(value, list) and all(isinstance(row, list) and all(map(_is_number, row)) for row in rows)
+        rows = value if default and isinstance(default[0], list) and isinstance(value, list) else [value]
+        return all(isinstance(row, list) and all(map(_is_number, row)) for row in rows)
     if isinstance(default, int):
         return value is None or (isinstance(value, int) and not isinstance(value, bool) and _is_number(value))
     return value is None or (_is_number(value) and not isinstance(value, bool))

@@ -35,6 +35,7 @@ from mai.runtime.text.tokenizer import Tokenizer, tokenizer_of
 
 if TYPE_CHECKING:
     from mai.runtime.chat.conversation import Conversation
+    from mai.runtime.show.drawn import Picture
 
 # How many examples a file computes at a time is chosen for a processor's cache: a GPU takes the whole batch at once.
 CHUNK, WHOLE = "batch.chunk", np.array(2**31)
@@ -133,6 +134,12 @@ class Model:
         form = form if prompt is None else prompt
         return results[0] if form is None else format_result(form, results[0], self.tokenizer), count
 
+    def _repr_html_(self) -> str:
+        """What it takes, gives and holds, as a table of a notebook."""
+        from mai.runtime.show.description import table
+
+        return table(self.manifest)
+
     def _run(self, feed: dict[str, Array], limit: TimeLimit) -> list[Array]:
         """The outputs of the file for arrays by name, its counters last."""
         try:
@@ -144,6 +151,20 @@ class Model:
         except Exception as error:  # ONNX Runtime raises many types of its own.
             raise run_error(self.path, self.inputs, feed, error) from error
         return results
+
+    def draw(self, output: str | None = None, /, **values: object) -> Picture:
+        """Run the file once and draw a result, as `mai run --out` does: points, paths, images, curves, maps, bars.
+
+        Args:
+            output: which result, where there are several; by default the first.
+            values: inputs and settings, as of a call.
+
+        Raises:
+            ModelError: the call is refused, the result is a text, or matplotlib is not installed.
+        """
+        from mai.runtime.show.look import picture_of
+
+        return picture_of(self, output, values)
 
     def verify(self, tolerance: float | None = None) -> Verification:
         """Run the self-test that travels in the file, and compare.
@@ -261,9 +282,9 @@ class Model:
         Raises:
             ModelError: as a call does.
         """
-        model, known = self if self.manifest.step is not None else self._step(), {*self.inputs, *self.settings}
+        model, ports = self if self.manifest.step is not None else self._step(), {*self.inputs, *self.settings}
         taken = {
-            name: v for name, v in values.items() if name in model.settings or name in model.inputs or name not in known
+            name: v for name, v in values.items() if name in model.settings or name in model.inputs or name not in ports
         }
         return model._turns(rows, count, taken, TimeLimit(timeout))
 

@@ -105,10 +105,10 @@ def _statement(place: Place) -> str | None:
 
 
 def _help(remedy: str | Repair | None, place: Place) -> str | Draft | None:
-    found = remedy(place) if callable(remedy) else remedy
-    if isinstance(found, Draft):
-        return Draft(_filled(found.words, place), found.changes)
-    return _filled(found, place) if found else None
+    help = remedy(place) if callable(remedy) else remedy
+    if isinstance(help, Draft):
+        return Draft(_filled(help.words, place), help.changes)
+    return _filled(help, place) if help else None
 
 
 def _spelt(at: int, word: str, meant: str) -> Draft:

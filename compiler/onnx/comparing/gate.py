@@ -144,17 +144,17 @@ class Gate:
 
     def _whole_passed(self, comparisons: list[Comparison]) -> Passed:
         """Results beside torch's where both go their own ways; and turn by turn, where ways part."""
-        error, apart, told = 0.0, 0.0, allowance(self.prepared.plain)
+        error, apart, allowed = 0.0, 0.0, allowance(self.prepared.plain)
         turns = self._turns() if _is_adaptive(self.prepared.plain) else None
         for compared in comparisons:
             own = max(compared.differences.values())
-            if turns is None and not own <= (told if _is_adaptive(self.prepared.plain) else TOLERANCE):
+            if turns is None and not own <= (allowed if _is_adaptive(self.prepared.plain) else TOLERANCE):
                 turns = self._turns()
                 if turns is None:
                     self._allow(compared, own)
             error = max(error, own if turns is None else self._error_of_turns(turns, compared))
             apart = max(apart, own)
-        warnings = (self.metastable(apart),) if apart > told else ()
+        warnings = (self.metastable(apart),) if apart > allowed else ()
         same_steps = turns is not None and _is_adaptive(self.prepared.plain)
         return Passed(error, comparisons, apart if same_steps else None, warnings)
 

@@ -100,12 +100,12 @@ class BlockedLoop:
         count, *states = (self.walk[v] for v in self.node.inputs)
         op = self.op
         whole = op.Div(count, op.int(BLOCK))
-        begun = op.Mul(whole, op.int(BLOCK))
+        turns_in_blocks = op.Mul(whole, op.int(BLOCK))
         states, rows = self._blocks(whole, states)
-        rows = [self._in_turns(begun, row, v) for row, v in zip(rows, self.kept, strict=True)]
+        rows = [self._in_turns(turns_in_blocks, row, v) for row, v in zip(rows, self.kept, strict=True)]
         if Loop.of(self.node).count is not None and self._is_whole():
             return [*states, *(rows_of(op, row, v) for row, v in zip(rows, self.kept, strict=True))]
-        states, left = self._rest(op.Sub(count, begun), begun, states)
+        states, left = self._rest(op.Sub(count, turns_in_blocks), turns_in_blocks, states)
         both = [op.Concat(a, b, axis=0) for a, b in zip(rows, left, strict=True)]
         return [*states, *(rows_of(op, row, v) for row, v in zip(both, self.kept, strict=True))]
 
@@ -206,13 +206,15 @@ class BlockedLoop:
 
     # ------------------------------------------------------------------- the rest
 
-    def _rest(self, count: ir.Value, begun: ir.Value, states: list[ir.Value]) -> tuple[list[ir.Value], list[ir.Value]]:
+    def _rest(
+        self, count: ir.Value, turns_before: ir.Value, states: list[ir.Value]
+    ) -> tuple[list[ir.Value], list[ir.Value]]:
         """The turns after the blocks, one by one, each as the loop has it."""
         walk, op, region = self.walk, self.op, self.node.regions[0]
         number, *inputs = (walk.typed(v) for v in region.inputs)
         going = walk.typed(GOING)
         with op.inside(region.inputs) as nodes:
-            turn = op.Add(number, begun)
+            turn = op.Add(number, turns_before)
             op.set_type(turn, region.inputs[0].type)
             results = turn_of(walk, self.node, self.blocks.free, [turn, *inputs])
             outputs = walk.leaving([going, *results], [GOING, *region.outputs])

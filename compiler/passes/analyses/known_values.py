@@ -91,12 +91,12 @@ class KnownValues(Evaluation):
 
 def faults(graph: Graph) -> Iterator[Diagnostic]:
     """What is wrong with the constants that a graph computes with."""
-    known = KnownValues(graph, {}, CHECKED)
+    values = KnownValues(graph, {}, CHECKED)
     for node in graph.walk():
-        if known.learn(node):
+        if values.learn(node):
             continue
-        yield from (known.faults[v] for v in node.inputs if v in known.faults)
-    yield from (known.faults[v] for v in graph.outputs if v in known.faults)
+        yield from (values.faults[v] for v in node.inputs if v in values.faults)
+    yield from (values.faults[v] for v in graph.outputs if v in values.faults)
 
 
 def _fault(node: Node, array: Array, overflowed: bool) -> Diagnostic | None:

@@ -86,8 +86,8 @@ def begins_with(loop: Node, prompt: Value) -> bool:
         value = waiting.pop()
         if value is prompt:
             return True
-        made = value.producer
-        more = [v for v in made.inputs if v not in seen] if made is not None and not made.regions else []
+        producer = value.producer
+        more = [v for v in producer.inputs if v not in seen] if producer is not None and not producer.regions else []
         waiting, seen = waiting + more, seen | set(more)
     return False
 
@@ -102,8 +102,8 @@ def ends_of(written: Graph) -> tuple[int | str, ...]:
 
 
 def _whole_number(value: Value) -> int | None:
-    made = value.producer
-    number = Constant.of(made).value if made is not None and made.op is Constant else None
+    producer = value.producer
+    number = Constant.of(producer).value if producer is not None and producer.op is Constant else None
     return number if isinstance(number, int) else None
 
 

@@ -52,12 +52,12 @@ def _turns(
     kept: list[list[Tensor]], fill: float | None, fits: Fits | None,
 ) -> tuple[Tensor, ...]:  # fmt: skip
     """The last states; the rows of each turn are appended to `kept`."""
-    begun = states
+    before = states
     turns = torch.arange(int(count), device=count.device).unbind()
     rows_of_turns = zip(*(table.unbind(axis) for table, axis in tables), strict=True) if tables else repeat(())
     for turn, taken in zip(turns, rows_of_turns, strict=False):
-        begun = states if fits is None else _held(states[0], states, begun, fits)
-        results = body(turn, *begun, *taken, *captured)
+        before = states if fits is None else _held(states[0], states, before, fits)
+        results = body(turn, *before, *taken, *captured)
         after = results[: len(states)]
         states = after if fits is None else _held(states[0], after, states, fits)
         for rows, row in zip(kept, results[len(states) :], strict=True):
@@ -71,8 +71,8 @@ def _held(going: Tensor, new: tuple[Tensor, ...], old: tuple[Tensor, ...], fits:
     """New states where an example goes on, old ones elsewhere; the first of them says so, and is always new."""
     if bool(going.all()):
         return new
-    held = [torch.where(_fitted(going, axes), a, b) for a, b, axes in zip(new[1:], old[1:], fits[1:], strict=True)]
-    return new[0], *held
+    chosen = [torch.where(_fitted(going, axes), a, b) for a, b, axes in zip(new[1:], old[1:], fits[1:], strict=True)]
+    return new[0], *chosen
 
 
 def _fitted(going: Tensor, axes: tuple[int, ...]) -> Tensor:

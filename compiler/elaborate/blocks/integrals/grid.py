@@ -155,10 +155,10 @@ GRIDS: dict[str, Callable[[Context, Environment, ast.Expr], Grid]] = {"power": _
 
 def _of_function(e: Context, function: Binding, way: Way, span: Span) -> Term:
     """The times of a function u -> f(u): the share of the way is how far f has come from f(0) to f(1)."""
-    made = e.calls.call(function, [BoundArgument(None, way.even.value, span)], span)
-    if isinstance(made, Poison):
+    times = e.calls.call(function, [BoundArgument(None, way.even.value, span)], span)
+    if isinstance(times, Poison):
         raise Stop
-    value = e.real(made, span)
+    value = e.real(times, span)
     if value.type.shape != way.even.shape:
         message = f"the function of a grid gives a number for a number, this gives {describe(value.type.shape)}"
         raise e.fail("shape-mismatch", span, message, label=describe(value.type.shape))
@@ -212,8 +212,8 @@ def _numbers(value: Value | None) -> list[float]:
         return _numbers(node.inputs[0])
     if node is None or node.op is not Constant:
         return []
-    held = Constant.of(node).value
-    return [float(x) for x in (held if isinstance(held, tuple) else (held,)) if not isinstance(x, tuple)]
+    constant = Constant.of(node).value
+    return [float(x) for x in (constant if isinstance(constant, tuple) else (constant,)) if not isinstance(x, tuple)]
 
 
 def _in_order(times: Term, way: Way) -> Term:

@@ -54,10 +54,10 @@ class Lines:
         if rule is None or node.output.type.physical != self.sizes:
             return False
         self.builder.span, self.builder.scope = node.span, node.scope
-        made = rule(self, node, *(self.found.get(v) or self.copier[v] for v in node.inputs))
-        if made is None:
+        line = rule(self, node, *(self.found.get(v) or self.copier[v] for v in node.inputs))
+        if line is None:
             return False
-        self.found[node.output] = made
+        self.found[node.output] = line
         return True
 
     def emit(self, op: type[Operation], *operands: Value | float) -> Value:

@@ -114,17 +114,17 @@ def _in_order(body: Region) -> list[int] | None:
 
 def states_behind(body: Region) -> dict[Value, set[int]]:
     """For each value of a body, the states whose values before the turn it depends on; what depends on none is left out."""
-    found = {v: {i} for i, v in enumerate(body.inputs[1:])}
+    dependence = {v: {i} for i, v in enumerate(body.inputs[1:])}
     for node in body.nodes:
-        read = set().union(*(found.get(v, set()) for v in reading(node)))
-        found.update((v, read) for v in node.outputs if read)
-    return found
+        read = set().union(*(dependence.get(v, set()) for v in reading(node)))
+        dependence.update((v, read) for v in node.outputs if read)
+    return dependence
 
 
 def _read_states(body: Region) -> dict[int, set[int]]:
     """For each state, those whose values before the turn its own after the turn depends on."""
-    found = states_behind(body)
-    return {i: found.get(v, set()) for i, v in enumerate(body.outputs[: len(body.inputs) - 1])}
+    dependence = states_behind(body)
+    return {i: dependence.get(v, set()) for i, v in enumerate(body.outputs[: len(body.inputs) - 1])}
 
 
 class _Blocks:
@@ -145,11 +145,11 @@ class _Blocks:
         inputs = [self.turns, *(row.value for row in rows)]
         updates = []
         for place in order:
-            made = self._update(place, inputs)
-            if made is None:
+            update = self._update(place, inputs)
+            if update is None:
                 return None
-            updates.append(made)
-            inputs += made.gives
+            updates.append(update)
+            inputs += update.gives
         reads = self._region(self.body.outputs[len(self.states) :], inputs)
         return None if reads is None else Recurrence(
             self.steps, self.turns, tuple(self.free), tuple(rows), tuple(updates), reads
@@ -202,9 +202,9 @@ class _Blocks:
         copier = _copier(builder, self.known)
         copier.nodes(nodes)
         region.outputs = [*parts, query_of(builder, copier[reading.query], reading)]
-        given = Value(self._wide(reading.node.output.type), reading.node.output.name)
-        self.known[reading.node.output] = given
-        return Update(place, region, (given,), reading)
+        result = Value(self._wide(reading.node.output.type), reading.node.output.name)
+        self.known[reading.node.output] = result
+        return Update(place, region, (result,), reading)
 
     def _region(self, wanted: Sequence[Value], inputs: Sequence[Value]) -> Region | None:
         """The region of values that read states."""
@@ -218,17 +218,17 @@ class _Blocks:
         region.outputs = [copier.builder.spread(copier[v], lead) for v, lead in zip(wanted, full, strict=True)]
         return region
 
-    def _needed(self, wanted: Iterable[Value], known: Iterable[Value]) -> list[Node] | None:
+    def _needed(self, wanted: Iterable[Value], ends_at: Iterable[Value]) -> list[Node] | None:
         """The nodes that make some values from what is known; None where one of them cannot have the turns of a block."""
-        needed, ends = set(wanted), set(known)
-        found = []
+        needed, ends = set(wanted), set(ends_at)
+        nodes = []
         for node in reversed(self.body.nodes):
             if any(v in needed and v not in ends and v in self.inside for v in node.outputs):
                 if not can_widen(node, self.inside) or any(_elements(v.type) > self.largest for v in node.outputs):
                     return None
-                found.append(node)
+                nodes.append(node)
                 needed.update(node.inputs)
-        return found[::-1]
+        return nodes[::-1]
 
 
 def rows_taken(loop: Node, inside: Container[Value]) -> list[Node]:
@@ -245,7 +245,7 @@ def can_widen(node: Node, inside: Container[Value]) -> bool:
     return not any(node.inputs[i] in inside for i in node.op.unled if i < len(node.inputs))
 
 
-def _copier(builder: Builder, known: Mapping[Value, Value]) -> Copier:
+def _copier(builder: Builder, mapping: Mapping[Value, Value]) -> Copier:
     """Copies nodes on values that have gained a lead axis."""
 
     def rule(copier: Copier, node: Node) -> bool:
@@ -255,7 +255,7 @@ def _copier(builder: Builder, known: Mapping[Value, Value]) -> Copier:
         copier.bind(node, copier.builder.spread(x, join_leads([x.type, node.output.type])))
         return True
 
-    return Copier(builder, dict(known), rule)
+    return Copier(builder, dict(mapping), rule)
 
 
 def _elements(type: Type) -> int:
