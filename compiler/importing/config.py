@@ -31,12 +31,18 @@ def read_json(path: Path) -> dict[str, object]:
     try:
         if plain_file(path).stat().st_size > MAX_BYTES:
             raise ValueError("it is too large")
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = json.loads(path.read_text(encoding="utf-8"), object_hook=_without_words)
     except (OSError, ValueError, RecursionError) as error:
         raise refused("import-folder", f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise refused("import-folder", f"{path} is no table of settings")
     return content
+
+
+def _without_words(table: dict[str, object]) -> object:
+    """A table of a file; transformers writes numbers that JSON has not as `{"__float__": "Infinity"}`."""
+    word = table.get("__float__")
+    return float(word) if len(table) == 1 and word in ("Infinity", "-Infinity", "NaN") else table
 
 
 def refused(slug: str, message: str, help: str | None = None) -> MaiError:

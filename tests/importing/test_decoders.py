@@ -15,6 +15,7 @@ from mai.compiler.compiling import compile_all
 from mai.compiler.onnx.export import export
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
+from mai.runtime.errors import ModelError
 from tests.support.model_folders import DECODERS, VOCAB, imported, save
 from tests.support.tokenizers import word_tokenizer
 from tests.support.zoo import tokens
@@ -107,3 +108,12 @@ def test_what_a_generation_says_and_its_tokenizer(tmp_path: Path) -> None:
     grown = load(tmp_path / "model.generate.onnx", providers="cpu")(prompt="red fish", count=0)
     assert grown == "red fish"
     assert load(tmp_path / "model.generate.onnx", providers="cpu").manifest.special_tokens
+
+
+def test_a_text_longer_than_its_rates(tmp_path: Path) -> None:
+    """Beyond the texts of its training a LongRoPE has other rates: such texts are refused."""
+    save(DECODERS["phi3, long"].make(), tmp_path)
+    program = imported(tmp_path)
+    file = export(program, "generate", Trained(load_weights(program, None)[0]), tmp_path).path
+    with pytest.raises(ModelError, match="this model reads at most 48 tokens"):
+        load(file, providers="cpu")(prompt=[3, 4, 5], count=47)

@@ -82,8 +82,8 @@ def refusals(content: dict[str, Any]) -> list[str]:
         ({"new_trick": 3}, "config.json: `new_trick` is 3, and nothing is known of it for Llama"),
         ({"hidden_act": "xielu"}, '`hidden_act` is "xielu"; known here: silu'),
         (
-            {"rope_scaling": {"rope_type": "yarn", "factor": 4.0}},
-            '`rope_scaling.rope_type` is "yarn"; known here: "default"',
+            {"rope_scaling": {"rope_type": "spiral", "factor": 4.0}},
+            '`rope_scaling.rope_type` is "spiral"; known here: "default"',
         ),
         ({"hidden_size": "32 }\nconst a = 1"}, "`hidden_size` is "),
         ({"hidden_size": 3.5}, "`hidden_size` is 3.5, which is no such value"),

@@ -45,6 +45,8 @@ LLAMA3 = {
     "rope_type": "llama3", "rope_theta": 5000.0, "factor": 8.0, "low_freq_factor": 1.0, "high_freq_factor": 4.0,
     "original_max_position_embeddings": 32,
 }  # fmt: skip
+EXPERTS = {"num_experts": 5, "num_experts_per_tok": 2}
+YARN = {"rope_type": "yarn", "rope_theta": 10000.0, "factor": 4.0, "original_max_position_embeddings": 16}
 GPT2 = {"vocab_size": VOCAB, "n_embd": WIDTH, "n_layer": 2, "n_head": 4, "n_positions": 64, "eos_token_id": 1}
 DECODERS = {
     "gpt2": Model("GPT2LMHeadModel", "GPT2Config", GPT2),
@@ -84,6 +86,57 @@ DECODERS = {
     "mamba": Model("MambaForCausalLM", "MambaConfig", {
         "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "state_size": 5, "time_step_rank": 3,
         "pad_token_id": 0, "eos_token_id": 1}),
+    "llama, yarn": Model("LlamaForCausalLM", "LlamaConfig", {**TEXT, "rope_parameters": YARN}),
+    "llama, dynamic": Model("LlamaForCausalLM", "LlamaConfig", {
+        **TEXT, "rope_parameters": {"rope_type": "dynamic", "rope_theta": 10000.0, "factor": 2.0}}),
+    "qwen2, yarn": Model("Qwen2ForCausalLM", "Qwen2Config", {
+        **TEXT, "rope_parameters": {**YARN, "mscale": 1.0, "mscale_all_dim": 0.5, "beta_fast": 16, "truncate": False}}),
+    "gpt_neox, yarn": Model("GPTNeoXForCausalLM", "GPTNeoXConfig", {
+        **TEXT, "rope_parameters": {**YARN, "partial_rotary_factor": 0.5, "attention_factor": 1.2}}),
+    "phi3, long": Model("Phi3ForCausalLM", "Phi3Config", {
+        **TEXT, "hidden_size": 32, "original_max_position_embeddings": 48, "max_position_embeddings": 192, "rope_parameters": {
+            "rope_type": "longrope", "rope_theta": 10000.0, "short_factor": [1.0, 1.1, 1.5, 2.0], "long_factor": [2.0, 3.0, 4.0, 9.0]}}),
+    "phi3, long and in part": Model("Phi3ForCausalLM", "Phi3Config", {
+        **TEXT, "original_max_position_embeddings": 48, "max_position_embeddings": 192, "rope_parameters": {
+            "rope_type": "longrope", "rope_theta": 10000.0, "partial_rotary_factor": 0.5, "short_factor": [1.0, 1.5],
+            "long_factor": [2.0, 3.0]}}),
+    "olmoe": Model("OlmoeForCausalLM", "OlmoeConfig", {**TEXT, **EXPERTS, "clip_qkv": 1.5}),
+    "qwen2_moe": Model("Qwen2MoeForCausalLM", "Qwen2MoeConfig", {
+        **TEXT, **EXPERTS, "moe_intermediate_size": 20, "shared_expert_intermediate_size": 24}),
+    "qwen2_moe, in part": Model("Qwen2MoeForCausalLM", "Qwen2MoeConfig", {
+        **TEXT, **EXPERTS, "num_hidden_layers": 3, "moe_intermediate_size": 20, "shared_expert_intermediate_size": 24,
+        "mlp_only_layers": [1], "norm_topk_prob": True, "use_sliding_window": True, "sliding_window": 5, "max_window_layers": 1}),
+    "qwen3_moe": Model("Qwen3MoeForCausalLM", "Qwen3MoeConfig", {**TEXT, **EXPERTS, "moe_intermediate_size": 20, "head_dim": 12}),
+    "qwen3_moe, in part": Model("Qwen3MoeForCausalLM", "Qwen3MoeConfig", {
+        **TEXT, **EXPERTS, "num_hidden_layers": 3, "moe_intermediate_size": 20, "decoder_sparse_step": 2, "norm_topk_prob": True}),
+    "cohere": Model("CohereForCausalLM", "CohereConfig", {**TEXT, "logit_scale": 0.7}),
+    "cohere2": Model("Cohere2ForCausalLM", "Cohere2Config", {**TEXT, "num_hidden_layers": 4, "sliding_window": 5}),
+    "glm": Model("GlmForCausalLM", "GlmConfig", {**TEXT, "head_dim": 8}),
+    "glm4": Model("Glm4ForCausalLM", "Glm4Config", {**TEXT, "head_dim": 8}),
+    "starcoder2": Model("Starcoder2ForCausalLM", "Starcoder2Config", {**TEXT, "sliding_window": 6}),
+    "phi": Model("PhiForCausalLM", "PhiConfig", TEXT),
+    "olmo": Model("OlmoForCausalLM", "OlmoConfig", TEXT),
+    "olmo, clipped": Model("OlmoForCausalLM", "OlmoConfig", {**TEXT, "clip_qkv": 0.5}),
+    "nemotron": Model("NemotronForCausalLM", "NemotronConfig", TEXT),
+    "arcee": Model("ArceeForCausalLM", "ArceeConfig", {**TEXT, "rope_parameters": YARN}),
+    "helium": Model("HeliumForCausalLM", "HeliumConfig", {**TEXT, "head_dim": 8}),
+    "ernie4_5": Model("Ernie4_5ForCausalLM", "Ernie4_5Config", {**TEXT, "head_dim": 12}),
+    "exaone4": Model("Exaone4ForCausalLM", "Exaone4Config", {
+        **TEXT, "num_hidden_layers": 4, "sliding_window": 5, "sliding_window_pattern": 4}),
+    "exaone4, whole": Model("Exaone4ForCausalLM", "Exaone4Config", {**TEXT, "sliding_window": None, "layer_types": ["full_attention"] * 2}),
+    "opt": Model("OPTForCausalLM", "OPTConfig", {
+        "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_attention_heads": 4, "ffn_dim": 48,
+        "max_position_embeddings": 64, "init_std": 0.3, "bos_token_id": 0, "eos_token_id": 1, "word_embed_proj_dim": WIDTH}),
+    "gptj": Model("GPTJForCausalLM", "GPTJConfig", {**GPT2, "rotary_dim": 4, "bos_token_id": 0}),
+    "gpt_bigcode": Model("GPTBigCodeForCausalLM", "GPTBigCodeConfig", {**GPT2, "bos_token_id": 0}),
+    "mamba2": Model("Mamba2ForCausalLM", "Mamba2Config", {
+        "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "num_heads": 8, "head_dim": 8, "n_groups": 2,
+        "state_size": 5, "pad_token_id": 0, "eos_token_id": 1, "bos_token_id": 0}),
+    "bamba": Model("BambaForCausalLM", "BambaConfig", {
+        **TEXT, "num_hidden_layers": 3, "attn_layer_indices": [1], "mamba_n_heads": 8, "mamba_n_groups": 2, "mamba_d_state": 5}),
+    "rwkv": Model("RwkvForCausalLM", "RwkvConfig", {
+        "vocab_size": VOCAB, "hidden_size": WIDTH, "num_hidden_layers": 2, "intermediate_size": 48, "layer_norm_epsilon": 1e-4,
+        "bos_token_id": 0, "eos_token_id": 1}),
 }  # fmt: skip
 
 ENCODER = {k: v for k, v in TEXT.items() if k != "num_key_value_heads"}
@@ -201,11 +254,11 @@ def save(model: Any, folder: Path, shard: str = "5GB", **changes: object) -> Non
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def imported(folder: Path) -> Program:
+def imported(folder: Path, lines: int = MAX_LINES) -> Program:
     """The program of a folder's spec, which is short and sound."""
     spec = folder / "model.mai"
     text = import_folder(folder, spec).text
-    assert len(text.splitlines()) < MAX_LINES
+    assert len(text.splitlines()) < lines
     spec.write_text(text, encoding="utf-8")
     checked = check(spec)
     assert checked.program is not None
