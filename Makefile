@@ -72,14 +72,14 @@ docs: $(VENV)/dev  ## write every generated page and golden file anew
 	$(BIN)/python -m pytest --update-golden tests/diagnostics
 
 bench: $(VENV)/dev $(VENV)/hosts/installed  ## measure against rivals in one run
-	$(BIN)/python -m benchmarks.sampler
-	$(BIN)/python -m benchmarks.guided
-	$(BIN)/python -m benchmarks.adaptive
+	$(BIN)/python -m benchmarks.samplers.sampler
+	$(BIN)/python -m benchmarks.samplers.guided
+	$(BIN)/python -m benchmarks.samplers.adaptive
 	$(BIN)/python -m benchmarks.training
 	$(BIN)/python -m benchmarks.recurrences
 	$(BIN)/python -m benchmarks.building
 	$(BIN)/python -m benchmarks.hosts
-	$(BIN)/python -m benchmarks.cuda
+	$(BIN)/python -m benchmarks.samplers.cuda
 
 hosts: $(VENV)/dev  ## run every export of every example in eleven engines, which it installs, into docs/hosts.md
 	nice -n 10 $(BIN)/python -m benchmarks.hosts_matrix
@@ -95,8 +95,8 @@ data-sets: $(VENV)/dev  ## train on public data sets, which it installs, beside 
 	nice -n 10 $(BIN)/python -W ignore -m benchmarks.data_sets
 
 bench-text: $(VENV)/bench  ## measure text generation against rivals, which it installs
-	$(BIN)/python -m benchmarks.text
-	$(BIN)/python -m benchmarks.speculation
+	$(BIN)/python -m benchmarks.texts.text
+	$(BIN)/python -m benchmarks.texts.speculation
 
 clean:  ## remove what was made here
 	rm -rf $(VENV) $(DEMO) runs build dist *.egg-info src/*.egg-info

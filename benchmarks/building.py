@@ -18,8 +18,8 @@ from torch import nn
 from benchmarks.measure import interleaved, medians, ratio, record, table
 from mai.compiler.check import check, growing
 from mai.compiler.compile_options import Trained
-from mai.compiler.onnx.build import build, serialised
 from mai.compiler.onnx.export import model_of
+from mai.compiler.onnx.lowering.build import build, serialised
 from mai.compiler.onnx.prepared import prepare_export
 from mai.compiler.training.initial_weights import load_weights
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from benchmarks.measure import interleaved, medians, ratio, record, seconds, table
-from benchmarks.sampler import Run
+from benchmarks.samplers.sampler import Run
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export

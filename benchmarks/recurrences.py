@@ -25,8 +25,8 @@ import torch
 from benchmarks.measure import interleaved, medians, ratio, record, seconds, table
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions
-from mai.compiler.onnx import interpreter as onnx_interpreter
-from mai.compiler.onnx.build import build
+from mai.compiler.onnx.lowering import interpreter as onnx_interpreter
+from mai.compiler.onnx.lowering.build import build
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch import interpreter as torch_interpreter

@@ -21,7 +21,7 @@ from typing import Any, TypeVar
 
 import mai
 from mai.compiler.check import check
-from mai.compiler.onnx.build import build, serialised
+from mai.compiler.onnx.lowering.build import build, serialised
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value

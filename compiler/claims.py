@@ -56,7 +56,7 @@ def _compiled(
 
 def _examples(program: Program, trained: Trained, override: tuple[Path, ...]) -> Callable[[int], dict[str, Array]]:
     """The first so many held-out examples, which are read once for all claims."""
-    from mai.compiler.training.held_out import held_out
+    from mai.compiler.training.unseen.held_out import held_out
 
     assert program.training is not None, "a claim's fields are those of the data"
     return held_out(program, program.training, trained.labels, override)

@@ -11,7 +11,7 @@ from mai.spec.record import record
 
 if TYPE_CHECKING:
     from mai.runtime.arrays import Array
-    from mai.runtime.model.manifest import Facts, Finding, Tuning
+    from mai.runtime.model.manifest import Chat, Facts, Finding, Tuning
 
 Cache = Literal["auto", "concat", "two-level", "none"]
 Precision = Literal["float32", "fp16", "bf16"]
@@ -35,7 +35,8 @@ class CompileOptions:
 
     `cache` says how a growing text keeps its past, `drafts` how many guessed tokens a turn of it may read. `settings` are
     "required" for hosts that cannot override an initializer. `draws` are "portable", right also where a host computes int64
-    as int32, or "fast"; the numbers are the same. `tokenizer` is "bytes" or a file; `seed` draws first weights
+    as int32, or "fast"; the numbers are the same. `tokenizer` is "bytes" or a file; with `external_data` the
+    weights go into a file beside, as they do where one file cannot hold them; `seed` draws first weights
     where there are no others. `held_out` are data on which the loss with few bits may be worse by the share
     `quantize_limit`. Without `optimise` the graph stays as torch runs it, without `verify` the gate is left out: for
     measurements.
@@ -53,6 +54,7 @@ class CompileOptions:
     settings: Settings = "optional"
     draws: Drawing = "portable"
     tokenizer: str | None = None
+    external_data: bool = False
     seed: int = 0
     optimise: bool = True
     verify: bool = True
@@ -119,7 +121,7 @@ class Trained:
     """What becomes a file beside the program: weights by name, and what the file says of them.
 
     `steps` is how long they were trained, None for not at all, `blocks` how long by each train block that has a name; `tokenizer` is "bytes" or the JSON of one; `labels` are the
-    names of the labels of each field, `facts` the ranges of its numbers. A text gets the tokenizer's `special_tokens`, unless the corpus of the training had
+    names of the labels of each field, `facts` the ranges of its numbers, `chat` how messages become a prompt. A text gets the tokenizer's `special_tokens`, unless the corpus of the training had
     none. `claims` is what those of the spec came to. `loss_change` is what few bits add to the loss, as a share of it; `tuned` what `mai
     tune` measured.
     """
@@ -131,6 +133,7 @@ class Trained:
     loss_change: float | None = None
     tuned: Tuning | None = None
     special_tokens: bool = True
+    chat: Chat | None = None
     claims: tuple[Finding, ...] = ()
     blocks: Mapping[str, int] = field(default_factory=dict)
     facts: Mapping[str, Facts] = field(default_factory=dict)

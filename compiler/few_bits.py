@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.prepared import Preparations
-from mai.compiler.training.evaluation import Change, loss_changes
+from mai.compiler.training.unseen.evaluation import Change, loss_changes
 from mai.runtime.show.terminal import echo
 from mai.spec.diagnostics import Diagnostic, MaiError
 

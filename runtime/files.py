@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import errno
+import mmap
 import os
+import shutil
 import stat
 import tempfile
 import zipfile
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from tokenize import TokenError
 
@@ -96,8 +100,74 @@ def write_atomically(path: Path, raw: bytes) -> None:
         raise OSError(error.errno, error.strerror, str(path)) from error
 
 
+@contextmanager
+def mapped(path: Path) -> Iterator[memoryview]:
+    """The bytes of a plain file, read from the disk only as they are looked at. Raises `OSError`; an empty file has none."""
+    with plain_file(path).open("rb") as file:
+        if not os.fstat(file.fileno()).st_size:
+            yield memoryview(b"")
+            return
+        pages = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        view = memoryview(pages)
+        try:
+            yield view
+        finally:
+            with suppress(BufferError):  # Somebody still looks at a part of it: then it goes with that.
+                view.release()
+                pages.close()
+
+
+@contextmanager
+def staged(folder: Path, name: str) -> Iterator[Path]:
+    """A new folder inside of `folder`, whose files move out of it, by their names' order, where nothing is raised.
+
+    A reader sees an old file or a new one, never a part. Raises `OSError`, naming the file `name`.
+    """
+    inner: Path | None = None
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+        inner = Path(tempfile.mkdtemp(dir=folder, prefix=f".{name[:100]}.", suffix=PART))
+        lock = _locked_folder(inner)
+        try:
+            yield inner
+            for file in sorted(inner.iterdir(), reverse=True):
+                _publish(file, Path(os.path.realpath(folder / file.name)))
+        finally:
+            if lock is not None:
+                os.close(lock)
+            shutil.rmtree(inner, ignore_errors=True)
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, str(folder / name)) from error
+
+
+def _locked_folder(path: Path) -> int | None:
+    """A folder that is marked as in use; None where the system has no such marks."""
+    if os.name == "nt":
+        return None
+    return locked(os.open(path, os.O_RDONLY), wait=True)
+
+
+def _publish(file: Path, target: Path) -> None:
+    """Put a whole file in the place of another, which keeps who may read it."""
+    with file.open("rb+") as opened:
+        os.fsync(opened.fileno())
+    os.chmod(file, _mode_of(target))
+    try:
+        os.replace(file, target)
+    except OSError as error:
+        if error.errno != errno.EXDEV:  # A link leads to another disk.
+            raise
+        shutil.copyfile(file, target)
+
+
+def _mode_of(path: Path) -> int:
+    """Who may read and write a file that is there, or would be new."""
+    return stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644
+
+
 def _replace(path: Path, raw: bytes) -> None:
-    mode = stat.S_IMODE(path.stat().st_mode) if path.exists() else 0o644
+    mode = _mode_of(path)
     _sweep(path.parent)
     handle, temporary, lock = _temporary(path)
     try:
@@ -139,8 +209,15 @@ def _sweep(folder: Path) -> None:
         except OSError:  # Somebody writes it, or it is gone.
             continue
         if lock is not None:
-            Path(name).unlink(missing_ok=True)
+            _remove(Path(name))
             os.close(lock)
+
+
+def _remove(path: Path) -> None:
+    if path.is_dir():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        path.unlink(missing_ok=True)
 
 
 def locked(handle: int, wait: bool = False) -> int | None:

@@ -105,3 +105,16 @@ def test_files_are_short() -> None:
         for path in (ROOT / folder).rglob("*.py"):
             lines = len(path.read_text(encoding="utf-8").splitlines())
             assert lines <= 450, f"{path.relative_to(ROOT)} has {lines} lines"
+
+
+MOST_FILES = 14
+# Folders of one thing a file, which nobody reads as a whole: a source, a verb.
+LISTS = {"compiler/data/sources", "compiler/commands"}
+
+
+def test_folders_are_small() -> None:
+    for top in ("spec", "compiler", "runtime", "benchmarks"):
+        for folder in (ROOT / top, *(p for p in (ROOT / top).rglob("*") if p.is_dir())):
+            name = str(folder.relative_to(ROOT))
+            files = [path for path in folder.glob("*.py") if path.name != "__init__.py"]
+            assert len(files) <= MOST_FILES or name in LISTS, f"{name} has {len(files)} files"

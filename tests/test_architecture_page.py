@@ -70,6 +70,20 @@ def test_every_room_has_its_box() -> None:
     assert set(BOXES.values()) == rooms | {"spec", "runtime"}
 
 
+def test_every_folder_of_a_room_has_its_sentence() -> None:
+    """The first paragraph of what its `__init__.py` says of it."""
+    (table,) = re.findall(r"^\| folder \| what it holds \|\n(.*?)\n\n", PAGE, re.DOTALL | re.MULTILINE)
+    described = dict(re.findall(r"^\| `([\w/]+)` \| (.+) \|$", table, re.MULTILINE))
+    packages = [p.parent for folder in ("spec", "compiler", "runtime") for p in (ROOT / folder).rglob("__init__.py")]
+    inside = {
+        str(p.relative_to(ROOT)): p for p in packages if str(p.relative_to(ROOT)) not in {"compiler", *BOXES.values()}
+    }
+    says = {
+        name: ast.get_docstring(ast.parse((p / "__init__.py").read_text("utf-8"))) or "" for name, p in inside.items()
+    }
+    assert described == {name: text.split("\n\n")[0].replace("\n", " ") for name, text in says.items()}
+
+
 def test_the_picture_is_read_to_the_last_line() -> None:
     lines = [line for line in PICTURE.splitlines() if "->" in line]
     assert sum(1 + line.count("&") for line in lines) == len(arrows())

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import cuda
-from benchmarks.sampler import SHAPES
+from benchmarks.samplers import cuda
+from benchmarks.samplers.sampler import SHAPES
 
 
 def test_it_is_skipped_by_name(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ from benchmarks.runs import digest
 from mai.spec import ast
 from mai.spec.ast_walk import nodes_of
 from mai.spec.diagnostics import Reporter
-from mai.spec.parse import load_source, parse
+from mai.spec.parsing.parse import load_source, parse
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 

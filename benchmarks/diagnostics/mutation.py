@@ -12,7 +12,7 @@ from pathlib import Path
 from mai.compiler.elaborate.functions.registered import BUILTINS
 from mai.spec import ast, prelude_parts
 from mai.spec.diagnostics import Reporter
-from mai.spec.parse import parse
+from mai.spec.parsing.parse import parse
 from mai.spec.source import Source, Span
 
 NOT_CODE = re.compile(r'"[^"\n]*"|#[^\n]*')

@@ -10,7 +10,7 @@ from benchmarks.diagnostics.mutation import Mutation, Subject, kind
 from mai.spec import ast, prelude_parts
 from mai.spec.ast_walk import nodes_of
 from mai.spec.diagnostics import Reporter
-from mai.spec.parse import parse
+from mai.spec.parsing.parse import parse
 
 MISFIT = "shape-mismatch dimension-mismatch return-shape rank-mismatch not-a-dimension class-range bad-pattern loop-shape-changes"
 MISPLACED = "static-needed dtype-mismatch type-mismatch rank-mismatch shape-mismatch class-range not-callable bad-init bad-pattern not-a-dimension repeat-count"

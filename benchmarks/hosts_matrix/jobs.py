@@ -14,7 +14,7 @@ import onnxruntime as ort
 
 from benchmarks.hosts_matrix.engines import BUILD, ENGINES, Command, Engine
 from benchmarks.hosts_matrix.subjects import Subject
-from mai.compiler.onnx.trial import difference as apart_from
+from mai.compiler.onnx.comparing.trial import difference as apart_from
 from mai.runtime.arrays import Array
 from mai.runtime.self_test.compare import difference
 from mai.runtime.self_test.record import Recipe

@@ -26,7 +26,7 @@ from benchmarks.mutations.trial import copy_tree, diff_of, run_tests
 
 ROOT = Path(__file__).parents[2]
 SUBJECTS = ("compiler/passes/**/*.py", "compiler/ops/**/*.py", "compiler/ir/evaluate.py", "compiler/*/interpreter.py",
-            "compiler/onnx/build.py", "compiler/torch/module.py")  # fmt: skip
+            "compiler/onnx/lowering/interpreter.py", "compiler/onnx/lowering/build.py", "compiler/torch/module.py")  # fmt: skip
 FAST, SLOW = "not slow", "slow"
 
 

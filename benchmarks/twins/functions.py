@@ -13,7 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from benchmarks.runs import ROOT
 from benchmarks.twins.twin import Map, Twin, step
-from mai.compiler.data.splits import usual_parts
+from mai.compiler.data.splitting.splits import usual_parts
 from mai.runtime.arrays import Array
 
 

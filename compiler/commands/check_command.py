@@ -13,6 +13,7 @@ from mai.runtime.show.terminal import echo
 
 if TYPE_CHECKING:
     from mai.compiler.mending import Checked
+    from mai.compiler.program import Program
     from mai.spec.diagnostics import Diagnostic
 
 
@@ -45,9 +46,19 @@ def check(
         if program is not None and sound and format == "text":
             exports = ", ".join(program.exports) or "no exports"
             echo(f"{file}: sound ({exports})")
+            _say_sizes(program)
     print_diagnostics(diagnostics, format)
     if failed:
         raise Exit(1)
+
+
+def _say_sizes(program: Program) -> None:
+    """How large the files of a large model are, in each precision."""
+    from mai.compiler.file_size import sizes_in_words
+
+    words = sizes_in_words(program.exports.values())
+    if words is not None:
+        echo(f"  its largest file is {words}")
 
 
 def _fixed(file: Path, sets: Mapping[str, str], format: str, strict: bool) -> Checked:

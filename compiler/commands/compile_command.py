@@ -57,6 +57,12 @@ def compile_(
     tokenizer: Annotated[
         str | None, Option(help="`bytes` or a tokenizers .json.", show_default="that of the data")
     ] = DEFAULTS.tokenizer,
+    external_data: Annotated[
+        bool,
+        Option(
+            "--external-data", help="Weights in a file beside, NAME.onnx.data; always where one file cannot hold them."
+        ),
+    ] = DEFAULTS.external_data,
     seed: Annotated[int, Option(help="For first weights, where there are none.")] = DEFAULTS.seed,
     timings: Annotated[bool, Option("--timings", help="Say how long each pass took.")] = False,
     sets: Sets = None,
@@ -74,7 +80,8 @@ def compile_(
         lambda: CompileOptions(
             opset=opset, unroll=unroll, cache=cast(Cache, "none" if no_cache else cache), drafts=speculate, step=step,
             precision=cast(Precision, precision), quantize=cast(FewBits | None, quantize), quantize_limit=quantize_limit,
-            held_out=tuple(data or ()), settings=cast(Settings, settings), draws=cast(Drawing, draws), tokenizer=tokenizer, seed=seed,
+            held_out=tuple(data or ()), settings=cast(Settings, settings), draws=cast(Drawing, draws), tokenizer=tokenizer,
+            external_data=external_data, seed=seed,
         )
     )  # fmt: skip
     alone = not program.trainings  # what is not trained is as it will be: its claims are checked now

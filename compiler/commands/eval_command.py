@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from json import dumps
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 from mai.compiler.commands.shared import parse_sets, with_diagnostics
 from mai.runtime.command_line.markers import Argument, Misuse, Option
 from mai.runtime.show.terminal import say
+from mai.spec.record import record
+
+if TYPE_CHECKING:
+    from mai.compiler.evaluating.subject import Subject
 
 
 @with_diagnostics
@@ -19,9 +25,11 @@ def evaluate(
     output: Annotated[str | None, Option(help="Which of its results, where several may be meant.", show_default=False)] = None,
     out: Annotated[Path | None, Option(help="A picture (.png .svg .pdf), with all figures as .json beside it.", show_default=False)] = None,
     json: Annotated[bool, Option("--json", help="Print the figures as json.")] = False,
+    loss: Annotated[bool, Option("--loss", help="Measure what training minimises and reports, also where a file gives answers.")] = False,
+    examples: Annotated[int | None, Option(help="How many examples; by default all there are, and 10,000 of data without end.", min=1, show_default=False)] = None,
     worst: Annotated[int, Option(help="How many of the worst answers are shown.", min=0)] = 5,
     resamples: Annotated[int, Option(help="How often examples are drawn again for the intervals.", min=0)] = 200,
-    batch: Annotated[int, Option(help="How many examples at a time.", min=1)] = 4096,
+    batch: Annotated[int | None, Option(help="How many examples at a time; by default 4,096, or of losses as in training.", min=1, show_default=False)] = None,
     seed: Annotated[int, Option(help="Of the intervals, and of what the file draws.")] = 0,
     threads: Annotated[int | None, Option(help="Threads for one operation.")] = None,
     provider: Annotated[str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")] = None,
@@ -37,32 +45,89 @@ def evaluate(
 
     mai eval houses.price.onnx --data sold.parquet         one file alone
 
+    mai eval runs/gpt --data held.txt                      a text's model: perplexity, bits per byte, accuracy of the next token
+
+    mai eval runs/flow --examples 50000                    a sampler: the losses of training, of examples drawn anew
+
     Columns are found by name, words are labels as in training. What is compared with what is read off the spec: the result that an objective compares with a field is compared with that field. Where that is not clear, it is asked for: --target, --output, --export.
     """
-    from mai.compiler.evaluating.answers import answer, read_for
-    from mai.compiler.evaluating.report import evaluation, lines, write_json
     from mai.compiler.evaluating.subject import Asked, open_subject
+    from mai.compiler.evaluating.target import NoAnswer
     from mai.runtime.show.save import PICTURES
 
     if out is not None and out.suffix.lower() not in PICTURES:
         raise Misuse(f"--out {out}: {', '.join(PICTURES)}; the figures go beside it as .json")
-    files = data or []
-    subject = open_subject(run, Asked(export, target, output, parse_sets(sets) or None, provider, threads))
-    examples = read_for(subject, files)
-    answers = answer(subject, examples, batch, seed)
-    name = ", ".join(map(str, files)) if files else "what its spec keeps for tests, or holds out"
-    found = evaluation(subject, examples, answers, name, resamples, seed, worst)
-    if json:
-        from json import dumps
-
-        from mai.compiler.evaluating.report import as_json
-
-        say(dumps(as_json(subject, found), indent=2))
+    files, consts, why = data or [], parse_sets(sets) or None, ""
+    subject: Subject | None = None
+    if not loss:
+        try:
+            subject = open_subject(run, Asked(export, target, output, consts, provider, threads))
+        except NoAnswer as error:
+            if (export, target, output) != (None, None, None) or not _has_weights(run):
+                raise
+            why = error.diagnostics[0].message
+    request = _Told(files, out, json, resamples, seed, examples, batch)
+    if subject is not None:
+        _compare(subject, request, worst)
     else:
-        say("\n".join(lines(found)))
-    if out is not None:
+        _measure(run, consts, request, why)
+
+
+@record
+class _Told:
+    """What the command line says of examples and of what is shown."""
+
+    files: list[Path]
+    out: Path | None
+    json: bool
+    resamples: int
+    seed: int
+    examples: int | None
+    batch: int | None
+
+    @property
+    def data(self) -> str:
+        """What the examples are of, in words."""
+        return ", ".join(map(str, self.files)) if self.files else "examples that its training has not seen"
+
+    def say(self, lines: Iterator[str], values: Callable[[], dict[str, Any]]) -> None:
+        """Print a table, or json."""
+        say(dumps(values(), indent=2) if self.json else "\n".join(lines))
+
+
+def _has_weights(run: Path) -> bool:
+    from mai.runtime.run_folders.files import WEIGHTS
+
+    return ((run if run.is_dir() else run.parent) / WEIGHTS).exists()
+
+
+def _compare(subject: Subject, request: _Told, worst: int) -> None:
+    """A file's answers beside those in the data."""
+    from mai.compiler.evaluating.answers import ROWS, answer
+    from mai.compiler.evaluating.examples import read_for
+    from mai.compiler.evaluating.report import as_json, evaluation, lines, write_json
+
+    examples = read_for(subject, request.files, request.examples)
+    answers = answer(subject, examples, request.batch or ROWS, request.seed)
+    report = evaluation(subject, examples, answers, request.data, request.resamples, request.seed, worst)
+    request.say(lines(report), lambda: as_json(subject, report))
+    if request.out is not None:
         from mai.compiler.evaluating.picture import draw_evaluation
 
-        draw_evaluation(found, out)
-        write_json(out.with_suffix(".json"), subject, found)
-        say(f"wrote {out} and {out.with_suffix('.json')}", err=True)
+        draw_evaluation(report, request.out)
+        write_json(request.out.with_suffix(".json"), subject, report)
+        say(f"wrote {request.out} and {request.out.with_suffix('.json')}", err=True)
+
+
+def _measure(run: Path, sets: dict[str, str] | None, request: _Told, why: str) -> None:
+    """What training minimises, of the run's weights."""
+    from mai.compiler.evaluating.loss_report import as_json, lines, measure_run, open_run, read_examples
+
+    if request.out is not None:
+        raise Misuse("--out draws answers, and these are losses alone: --json has their figures")
+    opened = open_run(run, sets)
+    examples = read_examples(opened, request.files, request.examples)
+    losses = measure_run(opened, examples, request.data, request.resamples, request.seed, request.batch)
+    if why and not request.json:
+        say(f"note: {why}: what training minimises is measured", err=True)
+    request.say(lines(losses), lambda: as_json(opened, losses))

@@ -51,17 +51,17 @@ def format_(
 
 def _listed(files: list[Path]) -> list[Path]:
     """The files, and those of folders, each once."""
-    found = [each for file in files for each in (sorted(file.rglob("*.mai")) if file.is_dir() else [file])]
-    if not found:
+    specs = [each for file in files for each in (sorted(file.rglob("*.mai")) if file.is_dir() else [file])]
+    if not specs:
         raise Misuse(f"there is no .mai file in {files[0]}")
-    return list(dict.fromkeys(found))
+    return list(dict.fromkeys(specs))
 
 
 def _formatted(file: Path) -> tuple[str, str]:
     """A text before and after. Raises `MaiError` for one that is not of the language."""
     from mai.spec.diagnostics import Reporter
     from mai.spec.formatting.same import format_source
-    from mai.spec.parse import load_source
+    from mai.spec.parsing.parse import load_source
     from mai.spec.source import Source
 
     source = Source("<stdin>", sys.stdin.read()) if file == STDIN else load_source(file, Reporter())

@@ -35,3 +35,5 @@ def import_(
         echo(f"note: sentence-transformers cuts texts after {imported.longest} tokens; here none is cut", err=True)
     weights = f" --weights {folder}" if imported.is_linked else ""
     echo(f"next: mai compile {spec}{weights}")
+    if imported.has_chat:
+        echo(f"then: mai chat {spec.stem}.generate.onnx")

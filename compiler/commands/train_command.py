@@ -90,14 +90,14 @@ def train(
     from mai.compiler.compiling import compile_all
     from mai.compiler.training import loop
     from mai.compiler.training.options import Options
+    from mai.compiler.training.run.figures.trackers import PACKAGES
     from mai.compiler.training.run.resume_command import resume_command
-    from mai.compiler.training.run.trackers import PACKAGES
-    from mai.compiler.warnings import sizes_of_files, untrained_weights
+    from mai.compiler.warnings import untrained_weights
 
     for name in track or ():
         if name not in PACKAGES:
             raise Misuse(f"--track {name}: one of {', '.join(PACKAGES)}")
-    print_diagnostics([*growing(program), *sizes_of_files(program)])
+    print_diagnostics(growing(program))
     numbers = {
         "steps": block_numbers("steps", steps),
         "batch": block_numbers("batch", batch),

@@ -16,7 +16,7 @@ from mai.compiler.data.order import Batches, Fields, Fresh, Order, Ordered, Plac
 from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits
 from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Endless, Finite, Request, Source
 from mai.compiler.data.sources import SOURCES
-from mai.compiler.data.splits import HELD_OUT, Parts, usual_parts
+from mai.compiler.data.splitting.splits import HELD_OUT, Parts, usual_parts
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array
 from mai.runtime.model.manifest import Facts
@@ -193,14 +193,20 @@ def _windows(tokens: Array, tokenizer: str, fields: Mapping[str, Type], seed: in
     classes = type_.classes
     if isinstance(classes, int) and int(tokens.max()) >= classes:
         raise bad(f"the text holds token {int(tokens.max())}, but `vocab` is {classes}")
-    cut = len(tokens) - max(length, int(len(tokens) * HELD_OUT))
-    if cut < length:
-        raise bad(f"the text has {len(tokens):,} tokens, fewer than two windows of {length}")
+    cut = held_out_from(tokens, length)
     train, held_out = tokens[:cut], tokens[cut:]
     inside = np.arange(length)
     batches = Ordered(starts(len(train) - length + 1, seed), lambda numbers: {name: train[numbers[:, None] + inside]})
     rows = held_out[: len(held_out) // length * length].reshape(-1, length)[:MOST_WINDOWS]
     return Dataset(batches, None, {name: rows}, tokenizer)
+
+
+def held_out_from(tokens: Array, length: int) -> int:
+    """The first token of a text that is for validation: of the last tenth, or the last window. Raises `MaiError` for a short text."""
+    cut = len(tokens) - max(length, int(len(tokens) * HELD_OUT))
+    if cut < length:
+        raise bad(f"the text has {len(tokens):,} tokens, fewer than two windows of {length}")
+    return cut
 
 
 def match_fields(columns: Columns, fields: Mapping[str, Type], named: bool) -> dict[str, Column]:

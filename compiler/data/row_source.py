@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, ClassVar
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.paths import Paths, find_files, listed
+from mai.compiler.data.files.paths import Paths, find_files, listed
 from mai.compiler.data.source_kinds import Finite, Reading, Request, Source
-from mai.compiler.data.split_kinds import SPLITS
-from mai.compiler.data.splits import Split
+from mai.compiler.data.splitting.split_kinds import SPLITS
+from mai.compiler.data.splitting.splits import Split
 from mai.compiler.ir.types import Type
 from mai.spec.record import record
 from mai.spec.settings import Choice, fields

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, ClassVar, Literal
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import bad
 from mai.compiler.data.random_streams import DRAWN_ONCE, generator
-from mai.compiler.data.splits import Parts, Split
+from mai.compiler.data.splitting.splits import Parts, Split
 from mai.compiler.ir.types import Type
 from mai.spec.record import record
 from mai.spec.settings import Settings

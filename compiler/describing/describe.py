@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.paths import find_files
+from mai.compiler.data.files.paths import find_files
 from mai.compiler.data.sources.images import SUFFIXES as IMAGES
 from mai.compiler.data.tables.kinds import is_table
 from mai.compiler.describing.arrays import summarise_arrays

@@ -67,7 +67,7 @@ def _examples(source: str, taken: Mapping[str, str], dataset: Dataset) -> list[s
         more = [f"{count:,} {words}" for words, count in counts.items()]
         return [fields, "drawn anew for every step" + "".join(f", {each}" for each in more), *dataset.notes]
     total = dataset.count + sum(counts.values())
-    told = [
+    summary = [
         f"{count:,} ({share(count, total)}) {words}" for words, count in {"trained on": dataset.count, **counts}.items()
     ]
-    return [fields, f"{total:,} examples: {', '.join(told)}", *dataset.notes]
+    return [fields, f"{total:,} examples: {', '.join(summary)}", *dataset.notes]

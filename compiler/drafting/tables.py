@@ -134,10 +134,10 @@ def _net(fields: TableFields, names: _Names) -> Iterator[str]:
         gaps = any(name in fields.gaps for name in (*fields.numbers, *(name for name, _ in fields.vectors)))
         parts += ["normalise(fill(numbers))", *(["missing(numbers)"] if gaps else [])]
     for name in fields.dates:
-        made = [f"{part}_of_{name}" for part in PARTS_OF_DATES]
+        date_parts = [f"{part}_of_{name}" for part in PARTS_OF_DATES]
         day = f"fill({_own(name)})" if name in fields.gaps else _own(name)
-        yield f"  ({', '.join(made)}) = date({day})"
-        parts += [f"normalise([{_own(name) if name not in fields.gaps else day}, {', '.join(made)}])"]
+        yield f"  ({', '.join(date_parts)}) = date({day})"
+        parts += [f"normalise([{_own(name) if name not in fields.gaps else day}, {', '.join(date_parts)}])"]
         parts += [f"[missing({_own(name)})]"] if name in fields.gaps else []
     parts += [_as_numbers(each) for each in fields.words]
     if len(parts) == 1:

@@ -10,7 +10,7 @@ from mai.compiler.editor.names import Symbol
 from mai.compiler.editor.view import View, moved, prelude_symbols
 from mai.spec.diagnostics import Reporter
 from mai.spec.diagnostics.report import MaiError
-from mai.spec.parse import load_source
+from mai.spec.parsing.parse import load_source
 from mai.spec.source import Source, Span
 
 MAX_FILES = 200  # Of a folder, in which imports are looked for.
@@ -81,15 +81,15 @@ class Desk:
             word = word_at(view, offset)
             return view.names.unknown.get(word.text, []) if word is not None else []
         symbol = named[1]
-        found: list[Span] = []
+        spans: list[Span] = []
         for other in self._sharing(view, symbol):
-            found += [
+            spans += [
                 span
                 for start, end, s in other.names.ordered
                 if _same(s, symbol)
                 for span in [Span(other.source, start, end)]
             ]
-        return list({(span.source.path, span.start): span for span in found}.values())
+        return list({(span.source.path, span.start): span for span in spans}.values())
 
     def _sharing(self, view: View, symbol: Symbol) -> Iterator[View]:
         """The views in which a symbol may be named: this one, that of its definition, those that import this."""

@@ -6,12 +6,12 @@ import re
 
 from mai.spec import ast
 from mai.spec.diagnostics import MaiError, Reporter
-from mai.spec.grammar import tables
-from mai.spec.lalr import NotOfTheLanguage, Parser
-from mai.spec.layout import DECLARATIONS, BracketError, check_brackets
+from mai.spec.parsing.grammar import tables
+from mai.spec.parsing.lalr import NotOfTheLanguage, Parser
+from mai.spec.parsing.layout import DECLARATIONS, BracketError, check_brackets
+from mai.spec.parsing.tree import TreeBuilder
 from mai.spec.record import record
 from mai.spec.source import Source
-from mai.spec.tree import TreeBuilder
 
 MAX_ROUNDS = 40
 

@@ -7,7 +7,6 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import (
     Binding,
     BoundArgument,
@@ -18,9 +17,10 @@ from mai.compiler.elaborate.bindings import (
     WeightScope,
 )
 from mai.compiler.elaborate.bounds import Bounds
+from mai.compiler.elaborate.errors import repairs
+from mai.compiler.elaborate.errors.telling import CallAround, Stop, Telling, kind_of
 from mai.compiler.elaborate.expressions.static import StaticError, as_real, beyond
 from mai.compiler.elaborate.expressions.tables import numbers_of, table_of, typed
-from mai.compiler.elaborate.telling import CallAround, Stop, Telling, kind_of
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Region, Setting, Value, Weight
 from mai.compiler.ir.operation import Operation, ShapeError
@@ -36,10 +36,10 @@ from mai.spec.source import Span
 if TYPE_CHECKING:
     from mai.compiler.elaborate.blocks.claim import Checks
     from mai.compiler.elaborate.blocks.train import Outcome
-    from mai.compiler.elaborate.draws import Draws
     from mai.compiler.elaborate.expressions.calls import Calls
     from mai.compiler.elaborate.expressions.expressions import Expressions
     from mai.compiler.elaborate.expressions.signatures import Signatures
+    from mai.compiler.elaborate.random.draws import Draws
     from mai.compiler.elaborate.statements import Statements
 
 __all__ = ["BATCH", "CallAround", "Context", "LayerCall", "Stop", "kind_of"]
@@ -53,6 +53,15 @@ class LayerCall:
 
     span: Span
     numbers: tuple[BoundArgument, ...]
+
+
+@record
+class GrowingText:
+    """The text that an `extend` around grows: its tokens so far, its name, and how many turns there were."""
+
+    row: Value
+    name: str
+    turn: Value
 
 
 class Context(Telling):
@@ -92,6 +101,7 @@ class Context(Telling):
         self.transposes: dict[Value, Value] = {}
         self.quotients: dict[Value, tuple[Value | None, Value]] = {}  # `a / b` as (a, b), `b^-1` as (None, b)
         self.made_by: dict[Value, tuple[LayerCall, ...]] = {}
+        self.growing: GrowingText | None = None  # In the body of an `extend`.
         self.drawing: ast.Draw | None = None  # The statement whose distribution is elaborated.
 
     @property

@@ -14,9 +14,9 @@ from mai.compiler.elaborate.blocks.export import elaborate_export
 from mai.compiler.elaborate.blocks.train import only
 from mai.compiler.elaborate.blocks.train_sequence import Modules, elaborate_trainings
 from mai.compiler.elaborate.blocks.weights_block import elaborate_loading
-from mai.compiler.elaborate.data_lets import elaborate_data_lets, share_data_lets
 from mai.compiler.elaborate.elaborator import Elaborator
-from mai.compiler.elaborate.second_sets import second_set
+from mai.compiler.elaborate.parameters.data_lets import elaborate_data_lets, share_data_lets
+from mai.compiler.elaborate.parameters.second_sets import second_set
 from mai.compiler.elaborate.standard_layers import StandardLayers
 from mai.compiler.elaborate.uncalled import check_unused
 from mai.compiler.ir.graph import Graph, Weight, turns_of
@@ -26,7 +26,7 @@ from mai.spec import STANDARD, ast, is_public, library, library_names
 from mai.spec.diagnostics import Label, MaiError, Reporter
 from mai.spec.diagnostics.edit import put
 from mai.spec.diagnostics.suggest import closest
-from mai.spec.parse import load_source, parse
+from mai.spec.parsing.parse import load_source, parse
 from mai.spec.source import Source
 
 MAX_FAMILY = 10_000

@@ -7,10 +7,10 @@ from pkgutil import iter_modules
 
 from mai.compiler.elaborate import blocks
 from mai.compiler.elaborate.context import Context
-from mai.compiler.elaborate.draws import Draws
 from mai.compiler.elaborate.expressions.calls import Calls
 from mai.compiler.elaborate.expressions.expressions import Expressions
 from mai.compiler.elaborate.expressions.signatures import Signatures
+from mai.compiler.elaborate.random.draws import Draws
 from mai.compiler.elaborate.statements import Statements
 from mai.compiler.ir.graph import Weight
 from mai.spec.diagnostics import Reporter

@@ -8,7 +8,7 @@ from functools import cache
 from mai.compiler.elaborate.bindings import Binding, Function, Module
 from mai.spec import ast, prelude_parts, prelude_sources
 from mai.spec.diagnostics import Reporter
-from mai.spec.parse import parse
+from mai.spec.parsing.parse import parse
 
 
 class StandardLayers(MutableMapping[str, Binding]):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import (
     POISON,
     Binding,
@@ -15,11 +14,12 @@ from mai.compiler.elaborate.bindings import (
     is_number,
 )
 from mai.compiler.elaborate.context import Context, Stop, kind_of
+from mai.compiler.elaborate.errors import repairs
 from mai.compiler.elaborate.expressions.arithmetic import check_divisor, quotient
 from mai.compiler.elaborate.expressions.names import names_in_sight
 from mai.compiler.elaborate.expressions.static import apply
+from mai.compiler.elaborate.parameters.states import write_state
 from mai.compiler.elaborate.statement_rules import RULES, assigned_names, elaborates
-from mai.compiler.elaborate.states import write_state
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ops import elementwise as el
@@ -76,8 +76,8 @@ class Statements:
         env.bind(target, value)
         if isinstance(value, Value):
             graph = self.e.graph
-            given = [*graph.inputs, *(s.value for s in graph.settings.values())]
-            value.name = value.name if value in given else target.id
+            from_host = [*graph.inputs, *(s.value for s in graph.settings.values())]
+            value.name = value.name if value in from_host else target.id
             self.e.origins[value] = span
 
 

@@ -3,26 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mai.compiler.data.batches import load
-from mai.compiler.data.fields import bad
-from mai.compiler.data.label_names import Names
-from mai.compiler.data.rows import Rows, choose, counts_of
+from mai.compiler.data.rows import Rows, counts_of
 from mai.compiler.data.sources.examples import MASK
-from mai.compiler.data.whole_files import WholeFiles, read_whole
-from mai.compiler.evaluating.links import fields_of_inputs
+from mai.compiler.data.whole_files import WholeFiles
+from mai.compiler.evaluating.examples import columns_of, label_names
 from mai.compiler.evaluating.subject import Subject
-from mai.compiler.evaluating.target import Role
-from mai.compiler.ir.types import DType, Type
+from mai.compiler.evaluating.target import Role, Target
+from mai.compiler.ir.types import DType
 from mai.runtime.arrays import Array
 from mai.spec.record import record
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
 
 ROWS = 4096  # At a time, by default.
 ONE = 1e-3  # How far the sum of probabilities may be from one.
@@ -54,59 +46,16 @@ class Measured:
     said: Array
 
 
-Answers = Labelled | Measured
+@record
+class Quantiles:
+    """Answers that are quantiles: `truth` [n, numbers of one example], `said` [n, levels, numbers], of `levels`, the least first."""
+
+    truth: Array
+    said: Array
+    levels: tuple[float, ...]
 
 
-def read_for(subject: Subject, files: Sequence[Path]) -> WholeFiles:
-    """The examples that a file is asked, and what is right: of `files`, or those that its spec keeps apart where there are none.
-
-    Raises:
-        MaiError: the data cannot be read, or do not fit the spec; or the spec keeps no examples apart.
-    """
-    program, field = subject.program, subject.target.field
-    training, known = program.trainings[-1], label_names(subject)
-    base, fields = Path(program.source.path).parent, _fields(subject)
-    if files:
-        return read_whole(
-            training.data,
-            fields,
-            base,
-            [file.absolute() for file in files],
-            known,
-            field,
-            subject.model.manifest.tokenizer,
-        )
-    override = [Path(path) for path in subject.run.data] if subject.run is not None else []
-    seed = training.settings.seed if subject.run is None else subject.run.seed
-    data = load(training.data, training.fields, seed, base, override, training.where, known)
-    rows = data.test or data.validation
-    if not rows:
-        raise bad("this spec keeps no examples apart", help="name some: --data test.csv")
-    lacking = [name for name in fields if name not in rows]
-    if lacking:
-        raise bad(f"the data of this spec have no `{lacking[0]}`", help="name a file that has it: --data test.csv")
-    places = np.flatnonzero(~np.isnan(rows[field][:]).reshape(len(rows[field]), -1).any(1))
-    chosen = {name: choose(rows[name], places) for name in fields}
-    return WholeFiles(chosen, places, data.labels, len(rows[field]) - len(places), data.notes)
-
-
-def label_names(subject: Subject) -> Names:
-    """The names of labels that a file knows, by field."""
-    return {field: tuple(names) for field, names in subject.model.manifest.labels.items()}
-
-
-def columns_of(subject: Subject) -> dict[str, str]:
-    """The field of the data for each input of the file."""
-    fields = fields_of_inputs(subject.program, subject.export)
-    return {name: fields.get(name, name) for name in subject.model.inputs}
-
-
-def _fields(subject: Subject) -> dict[str, Type]:
-    """The fields that are read: the inputs, as training had them, and the target."""
-    trained = subject.program.trainings[-1].fields
-    own = {value.name: value.type.with_lead(()) for value in subject.program.exports[subject.export].inputs}
-    fields = {field: trained.get(field, own[name]) for name, field in columns_of(subject).items()}
-    return fields | {subject.target.field: subject.target.type}
+Answers = Labelled | Measured | Quantiles
 
 
 def answer(
@@ -127,9 +76,9 @@ def answer(
         drawn = {"seed": seed + number} if "seed" in subject.model.settings else {}
         values = {name: examples.rows[field][rows] for name, field in columns.items()}
         cut = {name: values[name][:, :length] for name, length in lengths.items()}
-        given = subject.model(**values | cut, **drawn)
+        computed = subject.model(**values | cut, **drawn)
         order.append(rows)
-        by_name = given if isinstance(given, dict) else {next(iter(subject.model.outputs)): given}
+        by_name = computed if isinstance(computed, dict) else {next(iter(subject.model.outputs)): computed}
         for name, parts in results.items():
             parts.append(np.asarray(by_name[name]))
         done(len(rows))
@@ -164,6 +113,8 @@ def _batches(subject: Subject, examples: WholeFiles, batch: int) -> Iterator[tup
 def _as_answers(subject: Subject, truth: Rows, results: Mapping[str, Array]) -> Answers:
     by_role = {each.role: results[each.output] for each in subject.target.answers}
     target = subject.target
+    if "quantiles" in by_role:
+        return _as_quantiles(target, truth, results)
     if "value" in by_role:
         shape = len(truth), -1
         return Measured(truth[:].astype(np.float64).reshape(shape), by_role["value"].astype(np.float64).reshape(shape))
@@ -177,6 +128,17 @@ def _as_answers(subject: Subject, truth: Rows, results: Mapping[str, Array]) -> 
         said = None if scores is None else scores.argmax(1)
     flat = None if said is None else said.reshape(-1).astype(np.int64)
     return Labelled(truth[:].reshape(-1), flat, names, probabilities, score)
+
+
+def _as_quantiles(target: Target, truth: Rows, results: Mapping[str, Array]) -> Quantiles:
+    flat = truth[:].astype(np.float64).reshape(len(truth), -1)
+    levels = sorted({quantile.level for answer in target.answers for quantile in answer.quantiles})
+    said = np.zeros((len(truth), len(levels), flat.shape[1]))
+    for answer in target.answers:
+        numbers = results[answer.output].astype(np.float64).reshape(len(truth), -1)
+        for place, quantile in enumerate(answer.quantiles):
+            said[:, levels.index(quantile.level), quantile.place] = numbers[:, place]
+    return Quantiles(flat, said, tuple(levels))
 
 
 def _probabilities(by_role: Mapping[Role, Array]) -> tuple[Array | None, Array | None]:

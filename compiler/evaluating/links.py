@@ -25,14 +25,16 @@ def fields_of_inputs(program: Program, export: str) -> dict[str, str]:
             fields = _inputs(training.graph, training.graph.calls[slot])
             for name in _inputs(graph, graph.calls[slot]):
                 linked.setdefault(name, set()).update(fields)
-    known = {name for training in program.trainings for name in training.fields}
-    return {v.name: f for v in graph.inputs if (f := _field(v.name, linked.get(v.name, set()), known)) is not None}
+    trained_fields = {name for training in program.trainings for name in training.fields}
+    return {
+        v.name: f for v in graph.inputs if (f := _field(v.name, linked.get(v.name, set()), trained_fields)) is not None
+    }
 
 
-def _field(name: str, linked: set[str], known: set[str]) -> str | None:
-    if len(linked) == 1 and name not in known:
+def _field(name: str, linked: set[str], fields: set[str]) -> str | None:
+    if len(linked) == 1 and name not in fields:
         return min(linked)
-    return name if name in known else None
+    return name if name in fields else None
 
 
 def _inputs(graph: Graph, values: list[Value]) -> set[str]:
@@ -91,13 +93,13 @@ class Origins:
 def compared_results(training: Training) -> Mapping[str, set[Slot]]:
     """By field, the results of nets that meet it in one operation: which training compares with it."""
     origins, compared = Origins(training.graph), dict[str, set[Slot]]()
-    for field, value in _meetings(origins):
+    for field, value in meetings(origins):
         compared.setdefault(field, set()).update(origins.slots(value))
     return compared
 
 
-def _meetings(origins: Origins) -> Iterator[tuple[str, Value]]:
-    """Where one operand of an operation is made of one field alone, and another of what a net gives without it."""
+def meetings(origins: Origins) -> Iterator[tuple[str, Value]]:
+    """Where one operand of an operation is made of one field alone, and another of what a net gives without it: the field, and the other."""
     for node in origins.graph.nodes:
         for value in node.inputs:
             fields = origins.fields(value)

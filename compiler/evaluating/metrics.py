@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 
 import numpy as np
 
-from mai.compiler.evaluating.answers import Answers, Labelled, Measured
+from mai.compiler.evaluating.answers import Answers, Labelled, Measured, Quantiles
 from mai.compiler.evaluating.intervals import RESAMPLES, Metric, resampled_intervals, share_interval
+from mai.compiler.evaluating.quantiles import quantile_metrics
 from mai.runtime.arrays import Array
 from mai.spec.record import record
 
@@ -25,15 +26,22 @@ class Figure:
     interval: tuple[float, float] | None
     words: str
 
+    def in_words(self) -> tuple[str, ...]:
+        """The cells of a table's row."""
+        interval = "" if self.interval is None else f"{self.interval[0]:.4g} to {self.interval[1]:.4g}"
+        return self.name, f"{self.value:.4g}", interval, self.words
+
 
 def figures(answers: Answers, resamples: int = RESAMPLES, seed: int = 0) -> list[Figure]:
     """All metrics that the answers allow."""
     with _quick():
-        return (
-            _of_labels(answers, resamples, seed)
-            if isinstance(answers, Labelled)
-            else _of_numbers(answers, resamples, seed)
-        )
+        match answers:
+            case Labelled():
+                return _of_labels(answers, resamples, seed)
+            case Measured():
+                return _of_numbers(answers, resamples, seed)
+            case Quantiles():
+                return [*with_intervals(quantile_metrics(answers), len(answers.truth), resamples, seed)]
 
 
 @contextmanager
@@ -46,11 +54,14 @@ def _quick() -> Iterator[None]:
         yield
 
 
-def _with_intervals(metrics: dict[str, tuple[Metric, str]], count: int, resamples: int, seed: int) -> Iterator[Figure]:
+def with_intervals(
+    metrics: Mapping[str, tuple[Metric, str]], count: int, resamples: int, seed: int
+) -> Iterator[Figure]:
+    """Metrics of `count` examples, each with what it is in words, and with an interval by resampling; those that are not defined are left out."""
     values = {name: metric(np.arange(count)) for name, (metric, _) in metrics.items()}
-    known = {name: metric for name, (metric, _) in metrics.items() if math.isfinite(values[name])}
-    intervals = resampled_intervals(known, count, resamples, seed)
-    yield from (Figure(name, values[name], intervals.get(name), metrics[name][1]) for name in known)
+    defined = {name: metric for name, (metric, _) in metrics.items() if math.isfinite(values[name])}
+    intervals = resampled_intervals(defined, count, resamples, seed)
+    yield from (Figure(name, values[name], intervals.get(name), metrics[name][1]) for name in defined)
 
 
 # ------------------------------------------------------------------ labels
@@ -66,7 +77,7 @@ def _of_labels(answers: Labelled, resamples: int, seed: int) -> list[Figure]:
         shown.append(Figure("accuracy", hits / count, share_interval(hits, count), words))
         metrics |= _of_answers(answers.truth, answers.said, answers.names)
     metrics |= _of_probabilities(answers)
-    shown += _with_intervals(metrics, count, resamples, seed)
+    shown += with_intervals(metrics, count, resamples, seed)
     if answers.probabilities is not None:
         words = "how far the largest probability is from how often it is right, over ten bins"
         shown.append(Figure("calibration error", calibration_error(answers), None, words))
@@ -98,22 +109,22 @@ def _of_probabilities(answers: Labelled) -> dict[str, tuple[Metric, str]]:
     from sklearn import metrics as sk
 
     truth, p, classes = answers.truth, answers.probabilities, np.arange(len(answers.names))
-    found: dict[str, tuple[Metric, str]] = {}
+    metrics: dict[str, tuple[Metric, str]] = {}
     score = answers.score
     if score is not None:
         words = f"of two examples, how often the one of `{answers.names[1]}` has the higher score"
-        found["auc"] = _number(lambda rows: sk.roc_auc_score(truth[rows], score[rows])), words
+        metrics["auc"] = _number(lambda rows: sk.roc_auc_score(truth[rows], score[rows])), words
     elif p is not None:
         words = "area under the ROC curve, the mean over classes, each against all others"
         sums = p / p.sum(1, keepdims=True)
         of_all = partial(sk.roc_auc_score, multi_class="ovr", average="macro", labels=classes)
-        found["auc"] = _number(lambda rows: of_all(truth[rows], sums[rows])), words
+        metrics["auc"] = _number(lambda rows: of_all(truth[rows], sums[rows])), words
     if p is not None:
         log_p = np.log(np.clip(p[np.arange(len(truth)), truth], np.finfo(np.float32).tiny, 1))
         squares = ((p - np.eye(len(classes))[truth]) ** 2).sum(1) / (2 if len(classes) == 2 else 1)
-        found["log loss"] = lambda rows: float(-log_p[rows].mean()), "minus the mean log probability of what is right"
-        found["brier"] = lambda rows: float(squares[rows].mean()), "squared error of the probabilities"
-    return found
+        metrics["log loss"] = lambda rows: float(-log_p[rows].mean()), "minus the mean log probability of what is right"
+        metrics["brier"] = lambda rows: float(squares[rows].mean()), "squared error of the probabilities"
+    return metrics
 
 
 def _number(metric: Callable[[Array], object]) -> Metric:
@@ -145,12 +156,12 @@ def calibration(answers: Labelled, of_said: bool = False, bins: int = 10) -> lis
     """
     p, right = _claimed(answers, of_said)
     number = np.minimum((p * bins).astype(np.int64), bins - 1)
-    found = []
+    filled_bins = []
     for each in np.unique(number):
         rows = number == each
         count, hits = int(rows.sum()), int(right[rows].sum())
-        found.append(Bin(float(p[rows].mean()), hits / count, share_interval(hits, count), count))
-    return found
+        filled_bins.append(Bin(float(p[rows].mean()), hits / count, share_interval(hits, count), count))
+    return filled_bins
 
 
 def calibration_error(answers: Labelled) -> float:
@@ -221,7 +232,7 @@ def _of_numbers(answers: Measured, resamples: int, seed: int) -> list[Figure]:
     if len(truth) > 1 and spread > 0:
         r2 = _number(lambda rows: sk.r2_score(*(each[rows] for each in rows_of), force_finite=False))
         metrics["r2"] = r2, "share of the variance that the answers explain"
-    return [*_with_intervals(metrics, len(truth), resamples, seed)]
+    return [*with_intervals(metrics, len(truth), resamples, seed)]
 
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from mai.compiler.evaluating.answers import Labelled, Measured
+from mai.compiler.evaluating.answers import Labelled, Measured, Quantiles
 from mai.compiler.evaluating.metrics import Bin, confusion
+from mai.compiler.evaluating.quantiles import central, shares_below
 from mai.compiler.evaluating.report import Evaluation
 from mai.runtime.arrays import Array
 from mai.runtime.show.canvas import ACCENT, INK, QUIET, TEAL, Pyplot, hide_spines, plotting, save_figure
@@ -19,28 +20,30 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 NUMBERED, NAMED = 12, 30  # The most classes whose confusions have a number, and a name.
-MOST_DOTS = 5000
+MOST_DOTS, MOST_BANDS = 5000, 200
 
 
-def draw_evaluation(found: Evaluation, path: Path) -> None:
+def draw_evaluation(evaluation: Evaluation, path: Path) -> None:
     """Draw it into a .png, .svg or .pdf. Raises `ModelError` where matplotlib is not installed."""
     with plotting() as plt:
-        answers = found.answers
-        figure = (
-            _of_labels(plt, found, answers)
-            if isinstance(answers, Labelled)
-            else _of_numbers(plt, answers, found.target)
-        )
-        figure.suptitle(found.title, fontsize=9)
+        answers = evaluation.answers
+        match answers:
+            case Labelled():
+                figure = _of_labels(plt, evaluation, answers)
+            case Measured():
+                figure = _of_numbers(plt, answers, evaluation.target)
+            case Quantiles():
+                figure = _of_quantiles(plt, answers, evaluation.target)
+        figure.suptitle(evaluation.title, fontsize=9)
         save_figure(figure, path)
 
 
-def _of_labels(plt: Pyplot, found: Evaluation, answers: Labelled) -> Figure:
+def _of_labels(plt: Pyplot, evaluation: Evaluation, answers: Labelled) -> Figure:
     drawn: list[Callable[[Axes], None]] = []
     if answers.said is not None:
         drawn.append(lambda axes: _confusions(axes, answers))
-    if found.calibration:
-        drawn.append(lambda axes: _calibration(axes, found.calibration, answers))
+    if evaluation.calibration:
+        drawn.append(lambda axes: _calibration(axes, evaluation.calibration, answers))
     if answers.score is not None:
         drawn.append(lambda axes: _scores(axes, answers))
     figure, panels = plt.subplots(1, len(drawn), figsize=(4.4 * len(drawn), 4.2), layout="constrained", squeeze=False)
@@ -123,8 +126,40 @@ def _of_numbers(plt: Pyplot, answers: Measured, target: str) -> Figure:
     return figure
 
 
-def _some(count: int) -> Array:
+def _of_quantiles(plt: Pyplot, answers: Quantiles, target: str) -> Figure:
+    """How often what is right lies below each quantile; the widest interval and what is right; how wide it is."""
+    figure, (left, middle, right) = plt.subplots(1, 3, figsize=(12.6, 4.2), layout="constrained")
+    left.plot([0, 1], [0, 1], color=QUIET, linewidth=0.8)
+    left.scatter(answers.levels, [float(each.mean()) for each in shares_below(answers)], color=TEAL, zorder=3)
+    left.set_xlabel("level of the quantile")
+    left.set_ylabel("share of what is right below it")
+    left.set_title("calibration", fontsize=9)
+    low, high = next(central(answers), (0, len(answers.levels) - 1))
+    truth, said = answers.truth.reshape(-1), answers.said.swapaxes(1, 2).reshape(-1, len(answers.levels))
+    some = _some(len(truth), MOST_BANDS)
+    order = some[np.argsort(said[some, len(answers.levels) // 2], kind="stable")]
+    places = np.arange(len(order))
+    name = f"{answers.levels[low]:g} to {answers.levels[high]:g}"
+    middle.vlines(places, said[order, low], said[order, high], color=QUIET, linewidth=1, alpha=0.6, label=name)
+    is_inside = (truth >= said[:, low]) & (truth <= said[:, high])
+    for inside, colour, label in ((True, INK, "inside"), (False, ACCENT, "outside")):
+        shown = is_inside[order] == inside
+        middle.scatter(places[shown], truth[order][shown], s=6, color=colour, linewidths=0, label=label, zorder=3)
+    middle.legend(frameon=False, fontsize=8)
+    middle.set_xlabel("in the order of their middle quantile")
+    middle.set_ylabel(f"`{target}`")
+    middle.set_title("intervals, and what is right", fontsize=9)
+    right.hist(said[:, high] - said[:, low], bins=40, color=TEAL, alpha=0.7)
+    right.set_xlabel(f"width of the interval {name}")
+    right.set_ylabel("numbers")
+    right.set_title("widths, counted", fontsize=9)
+    for panel in (left, middle, right):
+        hide_spines(panel)
+    return figure
+
+
+def _some(count: int, most: int = MOST_DOTS) -> Array:
     """The places of some numbers, the same for everyone."""
-    if count <= MOST_DOTS:
+    if count <= most:
         return np.arange(count)
-    return np.random.default_rng(0).choice(count, MOST_DOTS, replace=False)
+    return np.random.default_rng(0).choice(count, most, replace=False)

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from mai.compiler.check import check_text
-from mai.compiler.evaluating.target import Target, find_target, refusal
+from mai.compiler.evaluating.target import NoAnswer, Target, choice, find_target, refusal
 from mai.compiler.program import Program
 from mai.runtime.model.loader import load
 from mai.runtime.run_folders.record import RunRecord, read_record
@@ -55,18 +55,19 @@ def open_subject(path: Path, asked: Asked) -> Subject:
     models = [load(file, providers=asked.provider, threads=asked.threads) for file in _files(path, asked.export)]
     if len(models) == 1:
         return _subject(models[0], asked)
-    subjects, errors = list[Subject](), list[Diagnostic]()
+    subjects, errors = list[Subject](), list[MaiError]()
     for model in models:
         try:
             subjects.append(_subject(model, asked))
         except MaiError as error:
-            errors += error.diagnostics
+            errors.append(error)
     if len(subjects) == 1:
         return subjects[0]
     if not subjects:
-        raise MaiError(errors)
+        kind = NoAnswer if all(isinstance(error, NoAnswer) for error in errors) else MaiError
+        raise kind([diagnostic for error in errors for diagnostic in error.diagnostics])
     several = " and ".join(f"`{subject.export}`" for subject in subjects)
-    raise refusal(f"{several} of {path} can be evaluated", f"one at a time: --export {subjects[0].export}")
+    raise choice(f"{several} of {path} can be evaluated", f"one at a time: --export {subjects[0].export}")
 
 
 def _files(path: Path, export: str | None) -> Sequence[Path]:

@@ -7,22 +7,27 @@ from math import prod
 from typing import Literal
 
 from mai.compiler.evaluating.links import Origins, Slot, compared_results, fields_of_inputs, fields_of_objectives
+from mai.compiler.evaluating.quantile_levels import Quantile, quantiles_of
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.onnx.label_fields import label_fields
+from mai.compiler.onnx.describing.label_fields import label_fields
 from mai.compiler.program import Program
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.record import record
 
-Role = Literal["label", "scores", "score", "value"]
+Role = Literal["label", "scores", "score", "value", "quantiles"]
 
 
 @record
 class Answer:
-    """One result of an export, and what it says of the target: its `label`, `scores` for all labels, the `score` of label 1, its `value`."""
+    """One result of an export, and what it says of the target: its `label`, `scores` for all labels, the `score` of label 1, its `value`.
+
+    Of one that is `quantiles`, what each of its numbers is.
+    """
 
     output: str
     role: Role
+    quantiles: tuple[Quantile, ...] = ()
 
 
 @record
@@ -35,8 +40,17 @@ class Target:
     objective: str | None
 
 
-def refusal(message: str, help: str | None = None) -> MaiError:
+class NoAnswer(MaiError):
+    """No result is an answer to anything: a sampler's, a text's. What training minimises can still be measured."""
+
+
+def refusal(message: str, help: str | None = None) -> NoAnswer:
     """The error where nothing can be compared honestly, to be raised."""
+    return NoAnswer([Diagnostic("no-target", None, message, help=help)])
+
+
+def choice(message: str, help: str) -> MaiError:
+    """The error where several things may be compared, to be raised."""
     return MaiError([Diagnostic("no-target", None, message, help=help)])
 
 
@@ -62,18 +76,20 @@ def find_target(program: Program, export: str, asked: str | None = None, output:
         return fitting[0]
     if fitting:
         names = " or ".join(f"`{target.field}`" for target in fitting)
-        raise refusal(f"`{export}` may be compared with {names}", f"say which: --target {fitting[0].field}")
+        raise choice(f"`{export}` may be compared with {names}", f"say which: --target {fitting[0].field}")
     raise refusal(*finder.why_none(asked))
 
 
 def _check_one(target: Target, export: str) -> None:
-    """Raise `MaiError` where two results say the same of the target."""
+    """Raise `MaiError` where two results say the same of the target; several may be quantiles of it."""
     roles: dict[Role, str] = {}
     for answer in target.answers:
+        if answer.role == "quantiles":
+            continue
         other = roles.setdefault(answer.role, answer.output)
         if other != answer.output:
             message = f"`{other}` and `{answer.output}` of `{export}` may both be an answer to `{target.field}`"
-            raise refusal(message, f"say which: --output {other}")
+            raise choice(message, f"say which: --output {other}")
 
 
 class _Finder:
@@ -110,11 +126,24 @@ class _Finder:
         if field not in self.types:
             raise refusal(f"the data of this spec have no `{field}`", f"they have {', '.join(self.types)}")
         type_ = self.types[field]
+        quantiles = self._quantiles(field, type_)
+        if quantiles:
+            return Target(field, type_, quantiles, None if is_asked else self.objectives[field])
         compared = [(name, value) for name, value in self.outputs if self._is_compared(value, field)]
         answers = self._answers(compared, field, type_)
         if is_asked and not answers:
             answers = self._answers(self.outputs, field, type_)
         return Target(field, type_, answers, None if is_asked else self.objectives[field])
+
+    def _quantiles(self, field: str, type_: Type) -> tuple[Answer, ...]:
+        """The results that are quantiles of a field, where each level is there for all of its numbers."""
+        asked = {name for name, _ in self.outputs}
+        quantiles = {n: each for n, each in quantiles_of(self.program, self.export, field).items() if n in asked}
+        levels: dict[float, list[int]] = {}
+        for quantile in (quantile for each in quantiles.values() for quantile in each):
+            levels.setdefault(quantile.level, []).append(quantile.place)
+        are_whole = all(sorted(places) == [*range(_numbers(type_) or 0)] for places in levels.values())
+        return tuple(Answer(name, "quantiles", each) for name, each in quantiles.items()) if are_whole else ()
 
     def _answers(self, outputs: Sequence[tuple[str, Value]], field: str, type_: Type) -> tuple[Answer, ...]:
         roles = [(name, self._role(name, value, field, type_)) for name, value in outputs]
@@ -122,17 +151,19 @@ class _Finder:
 
     def _role(self, name: str, value: Value, field: str, type_: Type) -> Role | None:
         """What a result says of a field; None for nothing."""
-        given = value.type
+        type_of_result = value.type
         if type_.dtype is DType.REAL or type_.classes is None:
-            return "value" if given.dtype is not DType.BOOL and _is_alike(given, type_) else None
+            return "value" if type_of_result.dtype is not DType.BOOL and _is_alike(type_of_result, type_) else None
         if self.labels.get(name, field) != field or type_.shape:
             return None
-        if given.dtype is not DType.REAL:
-            fits = not given.shape and (given.classes in (None, type_.classes) or given.dtype is DType.BOOL)
+        if type_of_result.dtype is not DType.REAL:
+            fits = not type_of_result.shape and (
+                type_of_result.classes in (None, type_.classes) or type_of_result.dtype is DType.BOOL
+            )
             return "label" if fits else None
-        if given.shape == (type_.classes,):
+        if type_of_result.shape == (type_.classes,):
             return "scores"
-        return "score" if _is_alike(given, Type(DType.REAL)) and type_.classes == 2 else None
+        return "score" if _is_alike(type_of_result, Type(DType.REAL)) and type_.classes == 2 else None
 
     def _is_compared(self, value: Value, field: str) -> bool:
         """Whether training compares what a result is made of with a field, as far as nets say."""
@@ -141,19 +172,19 @@ class _Finder:
 
     def why_none(self, asked: str | None) -> tuple[str, str]:
         """That nothing fits, and what to do."""
-        given = ", ".join(f"`{name}`" for name, _ in self.outputs)
+        results = ", ".join(f"`{name}`" for name, _ in self.outputs)
         if asked is not None:
             return (
-                f"{given} cannot be compared with `{asked}`: it is no label, score or value of its type",
+                f"{results} cannot be compared with `{asked}`: it is no label, score or value of its type",
                 ("name another export: --export; or another field: --target"),
             )
         if not self.fields:
             message = (
-                f"`{self.export}` takes every field that training compares, so nothing says what {given} should be"
+                f"`{self.export}` takes every field that training compares, so nothing says what {results} should be"
             )
         else:
             left = " and ".join(f"`{name}`" for name in self.fields)
-            message = f"training compares {left} with no result like {given}"
+            message = f"training compares {left} with no result like {results}"
         return message, f"say what it is an answer to: --target {next(iter(self.types), 'FIELD')}"
 
 

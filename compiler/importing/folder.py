@@ -10,7 +10,8 @@ from mai.compiler.importing.config import read_json, refused
 from mai.compiler.weights.tensor_files import NAMES, PICKLES, weights_file
 
 CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
-TOKENIZER_CONFIG = "tokenizer_config.json"
+PREPROCESSOR = "preprocessor_config.json"
+TOKENIZER_CONFIG, TEMPLATE, TEMPLATES = "tokenizer_config.json", "chat_template.jinja", "additional_chat_templates"
 # Files that say again what others say, or nothing of what is computed.
 SPARE = (
     "special_tokens_map.json", "added_tokens.json", "vocab.json", "vocab.txt", "merges.txt", "tokenizer.model", "spiece.model",
@@ -27,16 +28,20 @@ class ModelFolder:
         path: of the folder.
         config: what `config.json` says.
         generation: what `generation_config.json` says; empty where it is not there.
+        preprocessor: what `preprocessor_config.json` says of images or sounds; empty where it is not there.
         weights: the file of tensors, or of their index.
         has_tokenizer: whether there is a `tokenizer.json`.
+        chat: the name of the file that has its chat template; None where there is none.
         unread: the names of files that nothing here reads.
     """
 
     path: Path
     config: Mapping[str, object]
     generation: Mapping[str, object]
+    preprocessor: Mapping[str, object]
     weights: Path
     has_tokenizer: bool
+    chat: str | None
     unread: tuple[str, ...]
 
 
@@ -54,15 +59,28 @@ def read_folder(path: Path) -> ModelFolder:
     weights = weights_file(path)
     if not weights.is_file():
         _refuse_without_weights(path)
-    generation = path / GENERATION
     return ModelFolder(
         path,
         read_json(path / CONFIG),
-        read_json(generation) if generation.is_file() else {},
+        _said_in(path / GENERATION),
+        _said_in(path / PREPROCESSOR),
         weights,
         (path / TOKENIZER).is_file(),
+        _chat(path),
         _unread(path),
     )
+
+
+def _said_in(path: Path) -> Mapping[str, object]:
+    return read_json(path) if path.is_file() else {}
+
+
+def _chat(path: Path) -> str | None:
+    """The file of a folder that has its chat template: one of its own, or the settings of the tokenizer."""
+    if (path / TEMPLATE).is_file():
+        return TEMPLATE
+    said = read_json(path / TOKENIZER_CONFIG) if (path / TOKENIZER_CONFIG).is_file() else {}
+    return TOKENIZER_CONFIG if said.get("chat_template") else None
 
 
 def _refuse_without_weights(path: Path) -> None:
@@ -74,7 +92,7 @@ def _refuse_without_weights(path: Path) -> None:
 
 
 def _unread(path: Path) -> tuple[str, ...]:
-    read = {CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG, *NAMES, *SPARE}
+    read = {CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG, TEMPLATE, TEMPLATES, *NAMES, *SPARE}
     return tuple(
         sorted(
             f.name for f in path.iterdir() if f.name not in read and f.suffix not in (".mai", ".onnx", ".safetensors")

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from mai.compiler.check import check_text
 from mai.compiler.importing.config import Settings, read_settings, refused
-from mai.compiler.importing.folder import CONFIG, GENERATION, TOKENIZER, ModelFolder, read_folder
+from mai.compiler.importing.folder import CONFIG, GENERATION, PREPROCESSOR, TOKENIZER, ModelFolder, read_folder
 from mai.compiler.importing.render import UnknownModel, numbers_of, render
 from mai.compiler.importing.sentences import MODULES, longest, read_sentences
 from mai.compiler.program import Program
@@ -36,6 +36,7 @@ class Imported:
         numbers: how many the parameters have together.
         unread: files of the folder that nothing reads.
         longest: after how many tokens the reference would cut a text; None where it does not.
+        has_chat: whether its files can have conversations.
         is_linked: whether the weights lie elsewhere, behind a link, as in a hub's cache.
     """
 
@@ -45,6 +46,7 @@ class Imported:
     numbers: int
     unread: tuple[str, ...]
     longest: int | None
+    has_chat: bool
     is_linked: bool
 
 
@@ -67,7 +69,9 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
     numbers = sum(math.prod(w.shape) for w in program.weights.values())
     is_linked = not folder.weights.resolve().is_relative_to(out.parent.resolve())
     exports = tuple(program.exports)
-    return Imported(text, record["title"], exports, numbers, folder.unread, longest(path), is_linked)
+    has_chat = folder.chat is not None and folder.has_tokenizer and "generate" in exports
+    unread = tuple(n for n in folder.unread if n != PREPROCESSOR or "preprocessor" not in record)
+    return Imported(text, record["title"], exports, numbers, unread, longest(path), has_chat, is_linked)
 
 
 def _family(folder: ModelFolder) -> tuple[str, str]:
@@ -101,12 +105,16 @@ def _purpose(record: Record, architecture: str, folder: ModelFolder) -> Settings
 
 def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Settings:
     """What both files say; fields of a generation may stand in either. All mistakes are told at once."""
-    generation = family_records()["generation"]
+    generation = family_records()[record.get("generation", "generation")]
     grows, own = ({n for t in ("fields", "only", "words") for n in r.get(t, {})} for r in (generation, record))
     early = {n: v for n, v in folder.config.items() if n in grows}
     config = {n: v for n, v in folder.config.items() if n in own or n not in grows}
     mistakes: list[Diagnostic] = []
     texts = _attempt(generation, early | dict(folder.generation), GENERATION, ignored, mistakes)
+    if "preprocessor" in record and folder.preprocessor:
+        texts |= _attempt(
+            family_records()[record["preprocessor"]], folder.preprocessor, PREPROCESSOR, ignored, mistakes
+        )
     model = _attempt(record, config, CONFIG, ignored, mistakes)
     if mistakes:
         raise MaiError(mistakes)
@@ -150,8 +158,9 @@ def _with_tokenizer(body: str, folder: ModelFolder, out: Path) -> str:
     if not folder.has_tokenizer or "tokens[" not in body:
         return body
     consts, _, rest = body.partition("\n\n")
-    path = Path(os.path.relpath(folder.path / TOKENIZER, out.parent)).as_posix()
-    return f'{consts}\n\ndata text: tokens[n] from text(tokenizer = "{path}")\n\n{rest}'
+    path = Path(os.path.relpath(folder.path, out.parent))
+    chat = f', chat = "{(path / folder.chat).as_posix()}"' if folder.chat and "extend " in body else ""
+    return f'{consts}\n\ndata text: tokens[n] from text(tokenizer = "{(path / TOKENIZER).as_posix()}"{chat})\n\n{rest}'
 
 
 def _with_rules(

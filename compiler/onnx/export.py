@@ -10,18 +10,20 @@ import onnx_ir as ir
 
 from mai.compiler.compile_options import BITS, DEFAULTS, CompileOptions, Trained
 from mai.compiler.file_size import LARGEST
-from mai.compiler.onnx.build import build
-from mai.compiler.onnx.gate import Gate
-from mai.compiler.onnx.least import least_sizes
-from mai.compiler.onnx.manifest import Body, body_of, describe, manifest_of
-from mai.compiler.onnx.opened import model_bytes
+from mai.compiler.onnx.comparing.gate import Gate, Passed
+from mai.compiler.onnx.comparing.opened import model_bytes
+from mai.compiler.onnx.comparing.self_test import self_test
+from mai.compiler.onnx.describing.least import least_sizes
+from mai.compiler.onnx.describing.manifest import describe, manifest_of
+from mai.compiler.onnx.lowering.build import build
 from mai.compiler.onnx.precision.whole import notes
 from mai.compiler.onnx.prepared import Prepared, prepare_export, prepare_step, step_options
-from mai.compiler.onnx.self_test import self_test
 from mai.compiler.onnx.turns.turns import torch_reference
+from mai.compiler.onnx.writing.unsealed import Unsealed, write_unsealed
+from mai.compiler.passes.analyses.tensor_sizes import enormous
 from mai.compiler.program import Program
-from mai.compiler.tensor_sizes import enormous
-from mai.runtime.files import MEMORY_SHARE, memory, write_atomically
+from mai.runtime.files import MEMORY_SHARE, memory, staged
+from mai.runtime.model.data import data_path
 from mai.spec.diagnostics import Diagnostic, MaiError
 
 LOOPS = ("Loop", "Scan")
@@ -51,13 +53,14 @@ def export(
 ) -> Exported:  # fmt: skip
     """Compile an export to `FOLDER/NAME.EXPORT.onnx`, pass it through the gate, and write it.
 
+    Weights that are too much for one file go into a second one beside, `NAME.EXPORT.onnx.data`.
+
     Args:
         prepared: the export's graphs under these options, where they are there already.
 
     Raises:
-        MaiError: `looks-ahead`, `no-drafts`, `compile-mismatch`, `precision-loss`, `not-finite`, `dimension-too-large`
-            or `too-many-parameters`; nothing is
-            written.
+        MaiError: `looks-ahead`, `no-drafts`, `compile-mismatch`, `precision-loss`, `not-finite` or
+            `dimension-too-large`; nothing is written.
     """
     began = time.perf_counter()
     prepared = prepared or prepare_export(program, name, options)
@@ -95,43 +98,43 @@ def has_loop(model: ir.Model) -> bool:
 def _write(
     program: Program, prepared: Prepared, trained: Trained, folder: Path, options: CompileOptions, began: float
 ) -> Exported:
-    """Build a model, pass it through the gate, and write it; `began` is when its preparation did."""
+    """Build a model, write it beside its place, pass it through the gate, and put it there; `began` is when its preparation did."""
     for diagnostic in enormous(prepared.plain, int(MEMORY_SHARE * memory())):
         raise MaiError([diagnostic])
     model = model_of(program, prepared, trained, options)
-    _check_size(model, prepared.plain.name)
-    body = body_of(model)
-    least = _least_sizes(body, prepared, trained, options)
-    seconds = time.perf_counter() - began
-    passed, test = None, None
-    if options.verify:
-        passed = Gate(prepared, trained.weights, options).passed(body.sealed(least=least))
-        test = self_test(passed.comparisons, prepared.plain, options)
-    raw = body.sealed(least=least, self_test=test)
+    apart = options.external_data or model_bytes(model) > LARGEST
+    nodes, notes = sum(1 for _ in model.graph.all_nodes()), _notes(prepared, model, options)
     path = folder / f"{program.name}.{prepared.plain.name}.onnx"
-    write_atomically(path, raw)
-    nodes = sum(1 for _ in model.graph.all_nodes())
-    notes = _notes(prepared, model, options)
+    with staged(folder, path.name) as stage:
+        unsealed = write_unsealed(model, stage / path.name, apart=apart)
+        del model  # Its tensors are in the file.
+        seconds = time.perf_counter() - began
+        passed = _sealed(unsealed, prepared, trained, options)
+        size = unsealed.size
+    if not apart:
+        data_path(path).unlink(missing_ok=True)  # Of an earlier file of this name.
     if passed is None:
-        return Exported(path, len(raw), nodes, seconds, None, notes=notes)
-    return Exported(path, len(raw), nodes, seconds, passed.error, passed.apart, notes, passed.warnings)
+        return Exported(path, size, nodes, seconds, None, notes=notes)
+    return Exported(path, size, nodes, seconds, passed.error, passed.apart, notes, passed.warnings)
 
 
-def _least_sizes(body: Body, prepared: Prepared, trained: Trained, options: CompileOptions) -> dict[str, int]:
+def _sealed(unsealed: Unsealed, prepared: Prepared, trained: Trained, options: CompileOptions) -> Passed | None:
+    """Pass a file through the gate, and write what is found into it; None where nothing is verified."""
+    least = _least_sizes(unsealed, prepared, trained, options)
+    if not options.verify:
+        unsealed.seal(least=least)
+        return None
+    passed = Gate(prepared, trained.weights, options).passed(unsealed.path)
+    unsealed.seal(least=least, self_test=self_test(passed.comparisons, prepared.plain, options))
+    return passed
+
+
+def _least_sizes(unsealed: Unsealed, prepared: Prepared, trained: Trained, options: CompileOptions) -> dict[str, int]:
     """The least sizes of inputs, proved where the file can be tried."""
     if not options.verify or prepared.smallest() == prepared.smallest(rows=0):
-        return body.manifest.least
-    files = Gate(prepared, trained.weights, options).files(body.sealed())
+        return unsealed.manifest.least
+    files = Gate(prepared, trained.weights, options).files(unsealed.path)
     return least_sizes(prepared, files, torch_reference(prepared.plain, trained.weights))
-
-
-def _check_size(model: ir.Model, name: str) -> None:
-    """What is written fits into one file, in the bits that it is written in."""
-    size = model_bytes(model)
-    if size > LARGEST:
-        message = f"`{name}` would be {size / 1e9:.2f} GB, and one file holds {LARGEST / 1e9:.2f} GB"
-        help = "fewer bits: `mai check` says which of `--precision` and `--quantize` are enough"
-        raise MaiError([Diagnostic("too-many-parameters", None, message, help=help)])
 
 
 def _notes(prepared: Prepared, model: ir.Model, options: CompileOptions) -> tuple[str, ...]:

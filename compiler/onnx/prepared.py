@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from mai.compiler.compile_options import DEFAULTS, CompileOptions
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.sizes import Size, substitute
 from mai.compiler.ir.structure import Extend, Loop
+from mai.compiler.onnx.describing.limits import smallest
 from mai.compiler.onnx.layout.chunks import chunk_of
-from mai.compiler.onnx.limits import smallest
 from mai.compiler.onnx.precision.quantize import Coarse
 from mai.compiler.onnx.precision.whole import whole_products
 from mai.compiler.passes import forms
-from mai.compiler.passes.text.growth import begins_with, prompt_of, texts
+from mai.compiler.passes.text.absence import prompts_of, prompts_of_unlike_lengths
+from mai.compiler.passes.text.growth import begins_with, ends_of, texts
 from mai.compiler.program import Program
 from mai.runtime.model.manifest import Text
 
@@ -23,9 +24,10 @@ from mai.runtime.model.manifest import Text
 class Prepared:
     """Two graphs of one export: `plain` as torch runs it, and `optimised` as it becomes ONNX.
 
-    `grows` says whether it extends a text, and `prompt` which input it extends, where nothing else reads that; `starts` has the
-    sizes that texts begin with, by the names of the sizes that grow. `turns` is the optimised graph before its prompts were cut into blocks, where they are. In a step
-    file both graphs are one turn, and `whole` is the optimised graph that the turn was taken from.
+    `grows` says whether it extends a text, and `prompt` which input it extends, where nothing else reads that; prompts in
+    `unlike` may have different lengths. `starts` has the sizes that texts begin with, by the names of the sizes that grow. `turns` is the optimised graph before its prompts were cut into blocks, where they are. In a step
+    file both graphs are one turn, and `whole` is the optimised graph that the turn was taken from. `ends` are the tokens that end a row,
+    numbers or settings.
     """
 
     plain: Graph
@@ -33,8 +35,10 @@ class Prepared:
     grows: bool
     whole: Graph | None = None
     prompt: str | None = None
+    unlike: frozenset[str] = frozenset()
     turns: Graph | None = None
     starts: Mapping[str, Size] = field(default_factory=dict)
+    ends: tuple[int | str, ...] = ()
 
     def smallest(self, rows: int = 1) -> dict[str, int]:
         """The least size of each free dimension with which every axis has `rows`, where it is above 1."""
@@ -46,7 +50,7 @@ class Prepared:
         graph = self.whole or self.optimised
         prompts = [v for v in graph.inputs if v.name == self.prompt]
         loops = [n for n in texts(graph) if any(begins_with(n, prompt) for prompt in prompts)]
-        return _described(Loop.of(loops[0]), str(self.prompt), graph) if loops else None
+        return _described(Loop.of(loops[0]), str(self.prompt), graph, self.ends) if loops else None
 
     @property
     def longest_text(self) -> int | None:
@@ -81,15 +85,18 @@ def prepare_export(program: Program, export: str, options: CompileOptions = DEFA
     starts = {Extend.of(n).length: n.inputs[0].type.shape[0] for n in written.nodes if n.op is Extend}
     in_blocks = grows and options.growth == "concat" and not options.drafts and not options.unroll
     whole, turns = (forms.prompt_blocks(optimised), optimised) if in_blocks else (optimised, None)
-    return Prepared(plain, whole, grows, prompt=prompt_of(written), turns=turns, starts=starts)
+    prompt = next(iter(prompts_of(written)), None)
+    unlike = prompts_of_unlike_lengths(written)
+    ends = ends_of(written)
+    return Prepared(plain, whole, grows, prompt=prompt, unlike=unlike, turns=turns, starts=starts, ends=ends)
 
 
-def _described(loop: Loop, prompt: str, graph: Graph) -> Text:
+def _described(loop: Loop, prompt: str, graph: Graph, ends: Sequence[int | str]) -> Text:
     count, limit = loop.tokens, loop.limit
     assert count is not None, "a growing text has a number of tokens"
     usual = substitute(count, {n: int(s.default) for n, s in graph.settings.items()})
     stated, usual = count if isinstance(count, int) else str(count), usual if isinstance(usual, int) else 0
-    return Text(prompt=prompt, count=stated, usual=usual, limit=limit, drafts=loop.drafts or 0)
+    return Text(prompt=prompt, count=stated, usual=usual, limit=limit, drafts=loop.drafts or 0, ends=list(ends))
 
 
 class Preparations:
@@ -124,7 +131,7 @@ def prepare_step(
     turn = forms.step(prepared.turns) if prepared.turns else None
     if turn is None or prepared.longest_text == 1:
         return None
-    return Prepared(turn, turn, grows=True, whole=prepared.turns, prompt=prepared.prompt)
+    return Prepared(turn, turn, grows=True, whole=prepared.turns, prompt=prepared.prompt, ends=prepared.ends)
 
 
 def step_options(options: CompileOptions) -> CompileOptions:

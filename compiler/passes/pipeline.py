@@ -32,7 +32,7 @@ from mai.compiler.passes.loops.hoist import hoist
 from mai.compiler.passes.loops.unroll import unroll
 from mai.compiler.passes.text.incremental import incremental
 from mai.compiler.passes.text.recompute import recompute, recompute_alike
-from mai.compiler.passes.text.speculate import speculative
+from mai.compiler.passes.text.speculation.speculate import speculative
 from mai.compiler.passes.text.two_level_cache import two_level
 
 
@@ -165,11 +165,11 @@ def run(passes: Sequence[Pass], graph: Graph) -> Graph:
         MaiError: the program asks for what a pass cannot do, a derivative that does not exist say.
         InvalidGraph: with `MAI_VERIFY=1`, a pass left a broken graph.
     """
-    given = graph
+    original = graph
     for each in passes:
         began = time.perf_counter()
         with _uncollected():
-            graph = each.run(copy_graph(graph) if each.edits and graph is given else graph)
+            graph = each.run(copy_graph(graph) if each.edits and graph is original else graph)
         seconds = time.perf_counter() - began
         if os.environ.get("MAI_VERIFY") == "1":
             verify(graph, each.name)

@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 from mai.compiler.data.fields import bad
-from mai.compiler.data.pictures import pictures
+from mai.compiler.data.files.pictures import pictures
 from mai.compiler.data.sources.images import Images
 from mai.compiler.predicting.inputs import Block
 from mai.runtime.arrays import Array

@@ -69,7 +69,7 @@ def _summary(program: Program) -> str:
 def _ast(program: Program) -> str:
     from mai.spec.diagnostics import Reporter
     from mai.spec.format import format_tree
-    from mai.spec.parse import parse
+    from mai.spec.parsing.parse import parse
 
     return format_tree(parse(program.source, Reporter()))
 

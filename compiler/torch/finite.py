@@ -129,9 +129,9 @@ def _inside(trace: Trace, node: fx.Node) -> Origin | None:
         for turn, (module, inner) in enumerate(trace.bodies.get(body, ())):
             results = next(each for each in reversed(module.graph.nodes) if each.op == "output").all_input_nodes
             for result in results:
-                found = _back(inner, result, turn + 1)
-                if found is not None:
-                    return found
+                origin = _back(inner, result, turn + 1)
+                if origin is not None:
+                    return origin
     return None
 
 

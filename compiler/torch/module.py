@@ -12,7 +12,7 @@ from mai.compiler.torch.averaged import average_first
 from mai.compiler.torch.interpreter import DTYPES, TorchInterpreter
 from mai.compiler.torch.names import attribute
 from mai.compiler.torch.parameters import Weights
-from mai.compiler.torch.together import Share
+from mai.compiler.torch.processes.together import Share
 from mai.compiler.torch.turns import Turn
 from mai.spec.record import record
 

@@ -12,7 +12,7 @@ from torch import nn
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import COMPUTED, Weight
 from mai.compiler.passes import forms
-from mai.compiler.torch.parts import whole
+from mai.compiler.torch.processes.parts import whole
 from mai.runtime.arrays import Array
 
 

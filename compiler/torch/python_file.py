@@ -20,8 +20,8 @@ from mai.compiler.ops.random.random_numbers import Draw
 from mai.compiler.ops.random.words import NumpyWords, TorchWords, Words
 from mai.compiler.passes.forms import readable
 from mai.compiler.program import Program
-from mai.compiler.torch import chosen_call as chosen
-from mai.compiler.torch import draw_calls as draws
+from mai.compiler.torch.calls import chosen_call as chosen
+from mai.compiler.torch.calls import draw_calls as draws
 from mai.compiler.torch.names import writable
 from mai.compiler.torch.parameters import first_value
 from mai.compiler.torch.python_source import INDENT, TAKEN, forward

@@ -19,7 +19,7 @@ from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
-from mai.compiler.training.step_function import Module
+from mai.compiler.training.step.step_function import Module
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
 

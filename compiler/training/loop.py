@@ -15,9 +15,9 @@ from mai.compiler.training.initial_weights import initial_weights, load_weights
 from mai.compiler.training.moved import moved_by
 from mai.compiler.training.options import Options, Result
 from mai.compiler.training.run import folder
+from mai.compiler.training.run.figures.trackers import check_trackers
 from mai.compiler.training.run.processes import Processes
 from mai.compiler.training.run.stage import BLOCK, Stage, begin, ended_in
-from mai.compiler.training.run.trackers import check_trackers
 from mai.compiler.training.trainer import Trainer
 from mai.compiler.weights.tensor_files import TensorFiles
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -151,9 +151,9 @@ def _weights(program: Program, earlier: Sequence[Training], path: Path, options:
     first = program.trainings[0]
     seed = options.of(first.name).seed
     weights = initial_weights(program, None, first.settings.seed if seed is None else seed)
-    known = {copy.name for t in earlier for weight in t.graph.weights.values() for copy in turns_of(weight)}
-    known |= {n for n, w in program.weights.items() if w.follows is not None and w.follows.source in known}
-    arrays, _ = load_weights(replace(program, weights={n: program.weights[n] for n in sorted(known)}), path)
+    trained = {copy.name for t in earlier for weight in t.graph.weights.values() for copy in turns_of(weight)}
+    trained |= {n for n, w in program.weights.items() if w.follows is not None and w.follows.source in trained}
+    arrays, _ = load_weights(replace(program, weights={n: program.weights[n] for n in sorted(trained)}), path)
     weights.put(arrays)
     return weights
 

@@ -23,33 +23,33 @@ from mai.compiler.ir.graph import Graph
 from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.parameters import Weights
-from mai.compiler.torch.parts import whole
-from mai.compiler.training.code import Code
+from mai.compiler.torch.processes.parts import whole
 from mai.compiler.training.feed import Feed
 from mai.compiler.training.first_values import compute_first_values, first_values_before
 from mai.compiler.training.initial_weights import initial_weights, loaded_names
-from mai.compiler.training.objective import Objective
-from mai.compiler.training.optimizer import LearningRate, MovingAverage, clip, set_rate
 from mai.compiler.training.options import Options, Result
 from mai.compiler.training.run import checkpoint as ck
 from mai.compiler.training.run import folder
 from mai.compiler.training.run.best import Best
-from mai.compiler.training.run.cadence import Cadence
 from mai.compiler.training.run.failure import Seen, with_findings
+from mai.compiler.training.run.figures.cadence import Cadence
+from mai.compiler.training.run.figures.progress import Meter, Metrics
+from mai.compiler.training.run.figures.readings import Readings
+from mai.compiler.training.run.figures.recording import Recorder
+from mai.compiler.training.run.figures.trackers import Trackers
 from mai.compiler.training.run.processes import Processes, parts_of
-from mai.compiler.training.run.progress import Meter, Metrics
-from mai.compiler.training.run.readings import Readings
 from mai.compiler.training.run.record import digest, write_record
-from mai.compiler.training.run.recording import Recorder
 from mai.compiler.training.run.save_times import SaveTimes
 from mai.compiler.training.run.stage import BLOCKS, Ended, Stage, as_text, begin
 from mai.compiler.training.run.stopping import stoppable
-from mai.compiler.training.run.trackers import Trackers
-from mai.compiler.training.scaling import Scaling
 from mai.compiler.training.settings import Best as BestKept
-from mai.compiler.training.state import State
-from mai.compiler.training.threads import choose_threads
-from mai.compiler.training.validation import Validation
+from mai.compiler.training.step.code import Code
+from mai.compiler.training.step.objective import Objective
+from mai.compiler.training.step.optimizer import LearningRate, MovingAverage, clip, set_rate
+from mai.compiler.training.step.scaling import Scaling
+from mai.compiler.training.step.state import State
+from mai.compiler.training.step.threads import choose_threads
+from mai.compiler.training.unseen.validation import Validation
 from mai.runtime.files import write_atomically
 from mai.runtime.text.tokenizer import BYTES
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -100,9 +100,9 @@ class Trainer:
             for o in training.objectives
         ]  # fmt: skip
         moved = {name: p for o in self.objectives for name, p in o.parameters.items()}
-        held = {w.owner for n, w in self.weights.weights.items() if n in training.still}
+        still_nets = {w.owner for n, w in self.weights.weights.items() if n in training.still}
         states = {update.weight for update in training.updates}
-        self.still = {n for n, w in self.weights.weights.items() if w.owner in held} - moved.keys() - states
+        self.still = {n for n, w in self.weights.weights.items() if w.owner in still_nets} - moved.keys() - states
         for name, parameter in self.weights.named_parameters():
             parameter.requires_grad_(name in moved)
         self.average = MovingAverage(moved, settings.ema) if settings.ema else None
@@ -141,11 +141,18 @@ class Trainer:
         if self.checkpoint is not None:
             return
         if self.stage.weights is not None:
-            known = first_values_before(self.program, self.training)
+            set_already = first_values_before(self.program, self.training)
         else:
-            known = loaded_names(self.program, self.options.weights)
+            set_already = loaded_names(self.program, self.options.weights)
         compute_first_values(
-            self.program, self.training, self.evaluation_graph, self.data, self.weights, self.seed, self.device, known
+            self.program,
+            self.training,
+            self.evaluation_graph,
+            self.data,
+            self.weights,
+            self.seed,
+            self.device,
+            set_already,
         )
 
     def _steps(self) -> int:

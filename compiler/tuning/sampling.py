@@ -13,10 +13,10 @@ from mai.compiler.compile_options import CompileOptions, OptionError, Trained
 from mai.compiler.data.batches import load
 from mai.compiler.data.label_names import Names
 from mai.compiler.data.random_streams import generator
-from mai.compiler.onnx.build import serialised
+from mai.compiler.onnx.comparing.trial import session
 from mai.compiler.onnx.export import model_of
+from mai.compiler.onnx.lowering.build import serialised
 from mai.compiler.onnx.prepared import prepare_export
-from mai.compiler.onnx.trial import session
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.solvers.grid import Plan
@@ -43,6 +43,7 @@ def options_of(manifest: Manifest) -> CompileOptions:
             opset=manifest.opset, unroll=manifest.unrolled, precision=manifest.precision, quantize=manifest.quantize,
             settings="required" if manifest.required else "optional",
             draws="portable" if manifest.draw_bits == 32 else "fast",
+            external_data=manifest.data is not None,
         )  # fmt: skip
     except OptionError as error:
         raise refusal(f"`{manifest.export}` was compiled with what there is not: {error}") from error

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,9 +11,9 @@ import numpy as np
 
 from mai.compiler.check import check_text
 from mai.compiler.compile_options import Trained
+from mai.compiler.onnx.comparing.gate import allowance
+from mai.compiler.onnx.comparing.trial import difference
 from mai.compiler.onnx.export import export
-from mai.compiler.onnx.gate import allowance
-from mai.compiler.onnx.trial import difference
 from mai.compiler.program import Program
 from mai.compiler.solvers.grid import Grid, Plan
 from mai.compiler.training.initial_weights import load_weights
@@ -26,7 +25,7 @@ from mai.compiler.tuning.subject import METHODS, Subject, refusal, subject_of
 from mai.compiler.weights.tensor_files import weights_file
 from mai.runtime import load
 from mai.runtime.arrays import Array
-from mai.runtime.files import write_atomically
+from mai.runtime.files import staged
 from mai.runtime.model.manifest import Manifest, Measurement, Tuning
 from mai.runtime.model.model import Model
 from mai.spec.diagnostics import Diagnostic, MaiError
@@ -246,6 +245,8 @@ def measurement(point: Point, reference: Point) -> Measurement:
 def _write(program: Program, manifest: Manifest, subject: Subject, plan: Plan, trained: Trained, out: Path) -> None:
     """Compile the export by a plan, everything else as it was, through the gate, and replace the file."""
     changed = replace_plan(program, manifest.export, subject, plan)
-    with tempfile.TemporaryDirectory() as folder:
-        written = export(changed, manifest.export, trained, Path(folder), options_of(manifest))
-        write_atomically(out, written.path.read_bytes())
+    with staged(out.parent, out.name) as folder:
+        written = export(changed, manifest.export, trained, folder, options_of(manifest))
+        if manifest.data is not None and written.path.name != out.name:
+            raise refusal(f"{written.path.name} finds the data beside it by its name: --out cannot give it another")
+        written.path.rename(folder / out.name)

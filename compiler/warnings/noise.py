@@ -16,7 +16,7 @@ def tangled_noise(subject: Subject) -> Iterator[Diagnostic]:
     for graph in subject.graphs:
         for node in graph.walk():
             if is_noisy(node) and isinstance(SOLVERS[Integrate.of(node).method].rule, Milstein):
-                from mai.compiler.passes.loops.influence import by_another_method, influence_of
+                from mai.compiler.passes.loops.noises.influence import by_another_method, influence_of
 
                 if not influence_of(node).commutes:
                     said = "these noises are not seen to commute: `milstein` leaves out their Lévy areas, and its strong order is 1/2"

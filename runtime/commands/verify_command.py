@@ -39,13 +39,13 @@ def verify(
 
     if format not in FORMATS:
         raise Misuse(f"--format {format}: {' or '.join(FORMATS)}")
-    told, failed = [], False
+    records, failed = [], False
     for path in models:
         for record in _verified(path, provider, tolerance, quiet=format == "json"):
-            told.append(record)
+            records.append(record)
             failed = failed or not record["ok"]
     if format == "json":
-        say(json.dumps(told, indent=2))
+        say(json.dumps(records, indent=2))
     if failed:
         raise Exit(1)
 
@@ -100,8 +100,7 @@ def _told(path: Path, verification: Verification | None, error: ModelError, quie
 
 def _verification(path: Path, provider: str | None, tolerance: float | None) -> Verification:
     """What the self-test of a file shows. Raises `ModelError` where it cannot be run."""
-    from mai.runtime.model.checksum import checksum
-    from mai.runtime.model.loader import load
+    from mai.runtime.model.loader import has_own_weights, load
     from mai.runtime.model.session import provider_name
 
     model = load(path, providers=provider, check_weights=False)
@@ -109,7 +108,7 @@ def _verification(path: Path, provider: str | None, tolerance: float | None) -> 
     if provider not in (None, used):
         message = f"{path.name} cannot be computed by {provider} here: {used} would"
         raise ModelError("input-unknown", message, "another --provider, or another installation of ONNX Runtime")
-    if model.manifest.checksum not in (None, checksum(path.read_bytes())):
+    if not has_own_weights(path, model.manifest):
         say(f"note: another program has changed the weights of {path}", err=True)
     return model.run_self_test(tolerance)
 

@@ -11,17 +11,19 @@ import numpy as np
 from mai.runtime.arrays import Array
 from mai.runtime.errors import ModelError
 from mai.runtime.model.manifest import FORMAT, MANIFEST_KEY, Port
+from mai.runtime.model.wire import Buffer
 
 MAX_LINE = 300  # Characters of ONNX Runtime's message that are shown.
 # The format is the first entry of a manifest, so that it can be read where the rest of a newer file cannot.
 STATED_FORMAT = re.compile(re.escape(MANIFEST_KEY.encode()) + rb'[^{]{1,8}\{"format": ?(\d+)', re.DOTALL)
 # The first bytes of an ONNX file: the field `ir_version` of a `ModelProto`, then the key of another of its fields.
+BF16 = re.compile(rb'"precision":"bf16"')
 ONNX_START = re.compile(rb"\x08[\x01-\x7f][\x12\x1a\x22\x28\x32\x3a\x42\x72]")
 
 
-def unreadable_error(path: Path, raw: bytes, error: Exception) -> ModelError:
+def unreadable_error(path: Path, raw: Buffer, error: Exception) -> ModelError:
     """Why the bytes of a file are no model: of a newer mai, cut short, of a precision without kernels, or not mai's at all."""
-    if "NOT_IMPLEMENTED" in str(error) and b'"precision":"bf16"' in raw:
+    if "NOT_IMPLEMENTED" in str(error) and BF16.search(raw):
         message = f"{path.name} is in bf16, which nothing here has kernels for: {first_line(error)}"
         help = "a GPU with CUDA; or compile it with --precision fp16 or float32"
         return ModelError("precision-unsupported", message, help)
@@ -33,7 +35,7 @@ def unreadable_error(path: Path, raw: bytes, error: Exception) -> ModelError:
     if not ONNX_START.match(raw):
         remedy = "`mai compile SPEC --weights FILE` makes one of weights" if path.suffix == ".safetensors" else None
         return ModelError("model-foreign", f"{path} is no ONNX file", remedy)
-    if MANIFEST_KEY.encode() in raw or b"mai" in raw[:64]:
+    if re.search(MANIFEST_KEY.encode(), raw) or b"mai" in bytes(raw[:64]):
         return ModelError("model-truncated", f"{path} is damaged or cut short", "compile or copy it again")
     return ModelError("model-foreign", f"{path} is not a file that mai compiled: {first_line(error)}")
 

@@ -1,18 +1,20 @@
-"""Opening a compiled file: its bytes are read, its session made, and its manifest, graph and weights compared."""
+"""Opening a compiled file: its bytes are looked at, its session made, and its manifest, graph and weights compared."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
 
 import onnxruntime as ort
 
 from mai.runtime.errors import ModelError
-from mai.runtime.files import plain_file
+from mai.runtime.files import mapped
 from mai.runtime.model.binding import CapturedRuns, check_capturable, with_cuda_graphs
-from mai.runtime.model.checksum import checksum, external_tensors
+from mai.runtime.model.checksum import checksum, sha256_of
+from mai.runtime.model.data import check_data, check_places, data_path
 from mai.runtime.model.failures import first_line, newer_error, unreadable_error
 from mai.runtime.model.manifest import FORMAT, MANIFEST_KEY, SPEC_KEY, Manifest
 from mai.runtime.model.model import Model
@@ -24,6 +26,7 @@ from mai.runtime.model.session import (
     choose_providers,
     open_session,
 )
+from mai.runtime.model.wire import Buffer
 from mai.runtime.text.stream import NEXT
 
 
@@ -51,8 +54,21 @@ def load(
     """
     check_version()
     path = Path(path)
-    raw = _read(path)
-    _check_self_contained(path, raw)
+    with _opened(path) as raw:
+        return _load(path, raw, providers, threads, cuda_graph=cuda_graph, check_weights=check_weights)
+
+
+def _load(
+    path: Path,
+    raw: Buffer,
+    providers: str | Sequence[Provider] | None,
+    threads: int | None,
+    *,
+    cuda_graph: bool,
+    check_weights: bool,
+) -> Model:
+    """Open a file whose bytes are mapped: they are looked at, and what computes reads the file by itself."""
+    data = check_places(path, raw)
     chosen = choose_providers(providers)
     session = _open(path, raw, with_cuda_graphs(chosen) if cuda_graph else chosen, threads)
     try:
@@ -61,6 +77,8 @@ def load(
         _check_graph(path, session, manifest)
         if check_weights:
             _check_weights(path, raw, manifest)
+        if data is not None:
+            check_data(data, manifest.data, whole=check_weights)
         check_draws(path.name, session.get_providers(), manifest)
         if cuda_graph:
             check_capturable(path.name, manifest)
@@ -71,32 +89,23 @@ def load(
         raise unreadable_error(path, raw, error) from error
 
 
-def _read(path: Path) -> bytes:
+@contextmanager
+def _opened(path: Path) -> Iterator[Buffer]:
+    """The bytes of a file, mapped. Raises `ModelError`: `model-not-found`, or `model-truncated` where there are none."""
+    with ExitStack() as stack:
+        try:
+            raw = stack.enter_context(mapped(path))
+        except (OSError, ValueError) as error:
+            reason = (getattr(error, "strerror", None) or str(error)).lower()
+            raise ModelError("model-not-found", f"cannot open {path}: {reason}") from error
+        if not raw:
+            raise ModelError("model-truncated", f"{path} is empty")
+        yield raw
+
+
+def _open(path: Path, raw: Buffer, providers: Sequence[Provider], threads: int | None) -> ort.InferenceSession:
     try:
-        raw = plain_file(path).read_bytes()
-    except (OSError, ValueError) as error:
-        reason = (getattr(error, "strerror", None) or str(error)).lower()
-        raise ModelError("model-not-found", f"cannot open {path}: {reason}") from error
-    if not raw:
-        raise ModelError("model-truncated", f"{path} is empty")
-    return raw
-
-
-def _check_self_contained(path: Path, raw: bytes) -> None:
-    """Check that a file holds its own tensors, before ONNX Runtime reads others from wherever it says."""
-    try:
-        outside = external_tensors(raw)
-    except ValueError:  # No ONNX file, which opening it will tell.
-        return
-    if outside:
-        name, location = outside[0]
-        message = f"{path} takes the tensor `{name}` from outside of it, the file {location}: mai wrote no such file"
-        raise ModelError("model-foreign", message, "compile it again")
-
-
-def _open(path: Path, raw: bytes, providers: Sequence[Provider], threads: int | None) -> ort.InferenceSession:
-    try:
-        return open_session(raw, providers, threads)
+        return open_session(_source(path, raw), providers, threads)
     except ModelError:
         raise
     except Exception as error:  # ONNX Runtime raises many types of its own.
@@ -104,6 +113,15 @@ def _open(path: Path, raw: bytes, providers: Sequence[Provider], threads: int | 
             message = f"{path.name} cannot be one CUDA graph: {first_line(error)}"
             raise ModelError("cuda-graph", message, "leave out `cuda_graph`") from error
         raise unreadable_error(path, raw, error) from error
+
+
+def _source(path: Path, raw: Buffer) -> str | bytes:
+    """What ONNX Runtime opens: the file, by its name; its bytes, where it knows no such names."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return bytes(raw)
+    return str(path)
 
 
 def _read_manifest(path: Path, metadata: dict[str, str], producer: str) -> Manifest:
@@ -164,7 +182,14 @@ def check_draws(name: str, providers: Sequence[str], manifest: Manifest) -> None
         raise ModelError("precision-unsupported", message, "compile it again, with `--draws portable`")
 
 
-def _check_weights(path: Path, raw: bytes, manifest: Manifest) -> None:
+def has_own_weights(path: Path, manifest: Manifest) -> bool:
+    """Whether the weights of a file, and of the data beside it, are those that mai wrote."""
+    with mapped(path) as raw:
+        own = manifest.checksum in (None, checksum(raw))
+    return own and (manifest.data is None or sha256_of(data_path(path)) == manifest.data.sha256)
+
+
+def _check_weights(path: Path, raw: Buffer, manifest: Manifest) -> None:
     """Check that the weights are those that were compiled; the manifests of older files have no checksum."""
     if manifest.checksum not in (None, checksum(raw)):
         message = (

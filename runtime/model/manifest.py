@@ -65,6 +65,19 @@ class Facts(BaseModel):
     fit: Literal["crop", "pad", "stretch"] | None = None
 
 
+class Chat(BaseModel):
+    """How messages become the prompt of an answer.
+
+    Attributes:
+        templates: of Jinja, by name: `default`, and where there is one `tool_use` for messages with tools.
+        words: what templates know of the tokenizer, by name, as `bos_token`.
+    """
+
+    model_config = ConfigDict(frozen=True)
+    templates: dict[str, str]
+    words: dict[str, str] = {}
+
+
 class Text(BaseModel):
     """The text that an export grows.
 
@@ -77,6 +90,7 @@ class Text(BaseModel):
         usual: the default of `count`.
         limit: the most tokens that the model reads.
         drafts: the most tokens that one turn guesses and checks (`--speculate`).
+        ends: the tokens that end a row: numbers, and names of settings; older files do not say.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -85,6 +99,7 @@ class Text(BaseModel):
     usual: int
     limit: int | None = None
     drafts: int = 0
+    ends: list[int | str] = []
 
 
 class Step(BaseModel):
@@ -97,6 +112,7 @@ class Step(BaseModel):
         past_size: the size, as text, of the axis of a state along which the tokens before lie; it is 0 at first.
         states: for each input that is a state, the output that is its value for the next turn. All begin as zeros.
         block: a long prompt is read in turns of so many tokens, so that memory grows like the prompt; None: in one turn.
+        settled: states that are the same after every token of a row.
         ended: the state that says which rows have ended: before the last of these turns it stays as it is.
     """
 
@@ -108,6 +124,7 @@ class Step(BaseModel):
     states: dict[str, str]
     block: int | None = None
     ended: str | None = None
+    settled: list[str] = []
 
 
 class Measurement(BaseModel):
@@ -186,6 +203,7 @@ class Finding(BaseModel):
         left, right: the two sides of a comparison where it holds least; None for another condition, and where they are not finite.
         mean, interval: of what stands on the left, the mean over all examples, and twice its standard error over seeds.
         examples, seeds: how many it was computed for.
+        failure: why it could not be computed, if it could not; it does not hold then.
     """
 
     model_config = ConfigDict(frozen=True)
@@ -199,6 +217,15 @@ class Finding(BaseModel):
     interval: float | None = None
     examples: int = 1
     seeds: int = 1
+    failure: str | None = None
+
+
+class Data(BaseModel):
+    """The file of tensors beside a file: how many bytes it has, and their SHA-256."""
+
+    model_config = ConfigDict(frozen=True)
+    size: int
+    sha256: str
 
 
 class Manifest(BaseModel):
@@ -218,6 +245,7 @@ class Manifest(BaseModel):
         tokenizer: "bytes", or the JSON of a `tokenizers` file.
         special_tokens: whether a text gets the special tokens that its tokenizer prescribes; the corpora that mai trains on,
             and older files, have none.
+        chat: how messages become a prompt, where the file is for conversations.
         labels: the names of the labels of the training data, by field.
         facts: what the fields of real numbers were there that an input is called as, by input.
         series: the window and the horizon of the series that it was trained on, where it was.
@@ -228,6 +256,7 @@ class Manifest(BaseModel):
         turns: the output that counts the turns of growing texts.
         tuned: what `mai tune` has chosen, where it has.
         checksum: of the weights (`checksum.py`); older files have none.
+        data: of the file beside that holds the large weights; None where all are inside.
         self_test: inputs and results by which any engine can be verified; older files have none.
         claim: in the file of a claim, what it checks.
         claims: what the claims of the spec came to with these weights.
@@ -254,6 +283,7 @@ class Manifest(BaseModel):
     trained_blocks: dict[str, int] = {}
     tokenizer: str | None = None
     special_tokens: bool = False
+    chat: Chat | None = None
     labels: dict[str, list[str]] = {}
     facts: dict[str, Facts] = {}
     series: tuple[int, int] | None = None
@@ -266,6 +296,7 @@ class Manifest(BaseModel):
     turns: str | None = None
     tuned: Tuning | None = None
     checksum: str | None = None
+    data: Data | None = None
     self_test: SelfTest | None = None
     claim: Claim | None = None
     claims: list[Finding] = []

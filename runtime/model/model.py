@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
 from threading import Lock
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import onnxruntime as ort
@@ -21,9 +21,21 @@ from mai.runtime.model.interruption import TimeLimit
 from mai.runtime.model.manifest import Manifest, Port
 from mai.runtime.model.session import CUDA, provider_name
 from mai.runtime.self_test.verification import Verification, verify
-from mai.runtime.text.prompts import Prompt, as_tokens, check_length, check_shortest, format_result, read_prompt
-from mai.runtime.text.stream import decode_stream, generate, step_path
+from mai.runtime.text.prompts import (
+    Prompt,
+    as_tokens,
+    check_length,
+    check_shortest,
+    form_of_texts,
+    format_result,
+    read_prompt,
+)
+from mai.runtime.text.stream import Turns, decode_stream, grow, step_path
 from mai.runtime.text.tokenizer import Tokenizer, tokenizer_of
+
+if TYPE_CHECKING:
+    from mai.runtime.chat.conversation import Conversation
+    from mai.runtime.show.drawn import Picture
 
 # How many examples a file computes at a time is chosen for a processor's cache: a GPU takes the whole batch at once.
 CHUNK, WHOLE = "batch.chunk", np.array(2**31)
@@ -103,6 +115,7 @@ class Model:
         if unnamed:
             raise unnamed_value_error([*self.inputs, *self.settings])
         limit = self._time_limit(timeout, values)
+        form = form_of_texts(self.inputs, values, next(iter(self.outputs.values())))
         prompt = self._tokenize(values, self._takes_special_tokens(special_tokens, values))
         feed = self._defaults | prepare(self.inputs, self.settings, values, self.manifest.least, self.manifest.most)
         if prompt is not None and self.manifest.text is not None:
@@ -118,7 +131,14 @@ class Model:
         count = turns if evaluations is None else evaluations
         if len(results) > 1:
             return dict(zip(self.outputs, results, strict=True)), count
-        return results[0] if prompt is None else format_result(prompt, results[0], self.tokenizer), count
+        form = form if prompt is None else prompt
+        return results[0] if form is None else format_result(form, results[0], self.tokenizer), count
+
+    def _repr_html_(self) -> str:
+        """What it takes, gives and holds, as a table of a notebook."""
+        from mai.runtime.show.description import table
+
+        return table(self.manifest)
 
     def _run(self, feed: dict[str, Array], limit: TimeLimit) -> list[Array]:
         """The outputs of the file for arrays by name, its counters last."""
@@ -131,6 +151,20 @@ class Model:
         except Exception as error:  # ONNX Runtime raises many types of its own.
             raise run_error(self.path, self.inputs, feed, error) from error
         return results
+
+    def draw(self, output: str | None = None, /, **values: object) -> Picture:
+        """Run the file once and draw a result, as `mai run --out` does: points, paths, images, curves, maps, bars.
+
+        Args:
+            output: which result, where there are several; by default the first.
+            values: inputs and settings, as of a call.
+
+        Raises:
+            ModelError: the call is refused, the result is a text, or matplotlib is not installed.
+        """
+        from mai.runtime.show.look import picture_of
+
+        return picture_of(self, output, values)
 
     def verify(self, tolerance: float | None = None) -> Verification:
         """Run the self-test that travels in the file, and compare.
@@ -226,21 +260,83 @@ class Model:
         self, prompt: object, count: int | None, values: dict[str, object], limit: TimeLimit, special: bool
     ) -> Iterator[Any]:
         """What `stream` yields, of a step file."""
-        step, text = self.manifest.step, self.manifest.text
-        assert step is not None
+        text = self.manifest.text
         if text is None:
             raise ModelError("stream-unavailable", f"the text of {self.path.name} does not begin with an input")
-        port = self.inputs[step.tokens].model_copy(update={"name": text.prompt})  # As the caller knows it.
-        start = read_prompt(port, prompt, self.tokenizer, special_tokens=special)
+        start = read_prompt(self.prompt_port, prompt, self.tokenizer, special_tokens=special)
         total = text.usual if count is None else count
         check_length(text, start.rows, {str(text.count): total})
         self._tokenize(values, special)
-        ports, values = {text.prompt: port, **self.manifest.steady_inputs}, {text.prompt: start.rows, **values}
-        feed = self._defaults | prepare(ports, self.settings, values, self.manifest.least, self.manifest.most)
-        feed[step.tokens] = feed.pop(text.prompt)
-        tokens = generate(self.session, self.manifest, feed, total, limit)
+        tokens = grow(self._turns(start.rows, total, values, limit), start.rows, total)
         as_text = start.as_text and start.single and self.tokenizer is not None
         return decode_stream(tokens, self.tokenizer, start.rows[0]) if as_text and self.tokenizer else tokens
+
+    def turns(self, rows: Array, count: int, values: Mapping[str, object], timeout: object = None) -> Turns:
+        """The turns of a text that begins with rows of tokens [batch, tokens], none of which is read yet, by this file or the one beside it.
+
+        Args:
+            count: how many tokens there will be at most.
+            values: the other inputs and the settings, by name; those that turns do not read may be among them.
+            timeout: the seconds that all turns together may compute.
+
+        Raises:
+            ModelError: as a call does.
+        """
+        model, ports = self if self.manifest.step is not None else self._step(), {*self.inputs, *self.settings}
+        taken = {
+            name: v for name, v in values.items() if name in model.settings or name in model.inputs or name not in ports
+        }
+        return model._turns(rows, count, taken, TimeLimit(timeout))
+
+    def _turns(self, rows: Array, count: int, values: Mapping[str, object], limit: TimeLimit) -> Turns:
+        """The turns of a step file, which may have the number of tokens as a setting."""
+        step, text, port = self.manifest.step, self.manifest.text, self.prompt_port
+        assert step is not None
+        assert text is not None
+        ports = {port.name: port, **self.manifest.steady_inputs}
+        given = {**({str(text.count): count} if str(text.count) in self.settings else {}), port.name: rows, **values}
+        feed = self._defaults | prepare(ports, self.settings, given, self.manifest.least, self.manifest.most)
+        feed[step.tokens] = feed.pop(port.name)
+        return Turns(self.session, self.manifest, feed, limit)
+
+    @property
+    def prompt_port(self) -> Port:
+        """The input that a text grows from, as a caller knows it. Raises `ModelError`, `stream-unavailable`, where none grows."""
+        step, text = self.manifest.step, self.manifest.text
+        if text is None:
+            raise ModelError("stream-unavailable", f"{self.path.name} grows no text from an input")
+        return self.inputs[text.prompt if step is None else step.tokens].model_copy(update={"name": text.prompt})
+
+    @property
+    def can_take_turns(self) -> bool:
+        """Whether a text is had token by token: this is a step file, or one lies beside it."""
+        return self.manifest.step is not None or (self.manifest.text is not None and step_path(self.path).exists())
+
+    def ends(self, values: Mapping[str, object]) -> frozenset[int]:
+        """The tokens that end a text with these settings, by name."""
+        ends = self.manifest.text.ends if self.manifest.text else []
+        defaults = {p.name: p.default for p in self.manifest.settings}
+        return frozenset(e if isinstance(e, int) else int(values.get(e, defaults[e])) for e in ends)  # type: ignore[call-overload]
+
+    def conversation(self, **said: Any) -> Conversation:
+        """Begin a conversation with a file that has a chat template; `Conversation` says what may be said."""
+        from mai.runtime.chat.conversation import Conversation
+
+        return Conversation(self, **said)
+
+    def chat(self, messages: Sequence[Mapping[str, object]], *, timeout: object = None, **said: Any) -> str:
+        """The answer to messages, `{"role": "user", "content": "hello"}` each, by the file's chat template.
+
+        Args:
+            timeout: the seconds that it may compute.
+            said: what `Conversation` takes: `tools`, `stops`, `count`, `variables`, and the settings of the file.
+
+        Raises:
+            ModelError: `chat-unavailable`: the file has no chat template, or it refuses the messages.
+        """
+        conversation = self.conversation(**said)
+        conversation.messages += messages
+        return "".join(conversation.answer(timeout))
 
     def _step(self) -> Model:
         """The step file beside this one, opened when it is first needed."""

@@ -68,10 +68,10 @@ def choose_providers(requested: str | Sequence[Provider] | None) -> list[Provide
         return list(requested)
     available = ort.get_available_providers()
     others = {provider_name(provider): [provider, CPU] for provider in available}
-    known = {**BY_NAME, **{name: order for name, order in others.items() if name not in BY_NAME}}
-    if requested is not None and requested not in known:
-        raise ModelError("input-unknown", f"there is no provider {requested!r} here", " or ".join(known))
-    return [provider for provider in known[requested or "cuda"] if provider in available]
+    orders = {**BY_NAME, **{name: order for name, order in others.items() if name not in BY_NAME}}
+    if requested is not None and requested not in orders:
+        raise ModelError("input-unknown", f"there is no provider {requested!r} here", " or ".join(orders))
+    return [provider for provider in orders[requested or "cuda"] if provider in available]
 
 
 def provider_name(provider: str) -> str:
@@ -79,20 +79,22 @@ def provider_name(provider: str) -> str:
     return provider.removesuffix("ExecutionProvider").lower()
 
 
-def open_session(raw: bytes, providers: Sequence[Provider], threads: int | None = None) -> ort.InferenceSession:
-    """Open the bytes of an ONNX file; where the chosen providers cannot, and the CPU is one of them, by the CPU alone.
+def open_session(
+    source: str | bytes, providers: Sequence[Provider], threads: int | None = None
+) -> ort.InferenceSession:
+    """Open an ONNX file, or the bytes of one; where the chosen providers cannot, and the CPU is one of them, by the CPU alone.
 
     Raises:
         ModelError: `input-range`: fewer than one thread.
-        Exception: whatever ONNX Runtime raises for bytes that it cannot open, which has many types.
+        Exception: whatever ONNX Runtime raises for what it cannot open, which has many types.
     """
     options = session_options(threads)
     try:
-        return _open_quietly(raw, options, providers)
+        return _open_quietly(source, options, providers)
     except Exception:
         if captures_graphs(providers) or CPU not in providers or list(providers) == [CPU]:
             raise
-    return _open_quietly(raw, options, [CPU])
+    return _open_quietly(source, options, [CPU])
 
 
 def captures_graphs(providers: Sequence[Provider]) -> bool:
@@ -100,10 +102,12 @@ def captures_graphs(providers: Sequence[Provider]) -> bool:
     return any(isinstance(p, tuple) and p[1].get("enable_cuda_graph") == "1" for p in providers)
 
 
-def _open_quietly(raw: bytes, options: ort.SessionOptions, providers: Sequence[Provider]) -> ort.InferenceSession:
+def _open_quietly(
+    source: str | bytes, options: ort.SessionOptions, providers: Sequence[Provider]
+) -> ort.InferenceSession:
     """Open a session without ONNX Runtime's own fallback to the CPU, since that prints to standard output."""
     try:
         ort.set_default_logger_severity(FATAL_ONLY)
-        return ort.InferenceSession(raw, options, providers=list(providers), enable_fallback=False)
+        return ort.InferenceSession(source, options, providers=list(providers), enable_fallback=False)
     finally:
         ort.set_default_logger_severity(WARNING)

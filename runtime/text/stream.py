@@ -24,40 +24,23 @@ def step_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.step{path.suffix}")
 
 
-def generate(
-    session: ort.InferenceSession, manifest: Manifest, feed: dict[str, Array], count: int, limit: TimeLimit
-) -> Iterator[Array]:
-    """Run a step file for `count` turns, or until every row has ended.
-
-    Args:
-        feed: the prompt [batch, tokens] as the step's input of new tokens, and the settings.
-        count: the largest number of turns.
-        limit: the time that all turns together may take.
+def grow(turns: Turns, prompt: Array, count: int) -> Iterator[Array]:
+    """Read the prompt [batch, tokens], then take turns until there are `count` new tokens, or every row has ended.
 
     Yields:
         The token that each row gets in a turn, [batch]; -1 for a row that has ended.
     """
-    turns = Turns(session, manifest, feed, limit)
-    *parts, tokens = _parts(feed, manifest)
+    *parts, tokens = turns.parts(prompt)
     for part in parts if count else ():
         turns.read(part)
     for turn in range(count):
         chosen = turns.take(tokens, turn)
+        if not turn:
+            turns.keep_prompt()
         yield chosen
         if (chosen < 0).all():
             return
         tokens = chosen[:, None]
-
-
-def _parts(feed: dict[str, Array], manifest: Manifest) -> list[Array]:
-    """The prompt as its turns read it: [batch, tokens] each, the first one the shortest."""
-    step = manifest.step
-    assert step is not None
-    prompt = feed[step.tokens]
-    total = prompt.shape[1]
-    if step.block is None or total <= step.block:
-        return [prompt]
-    return np.split(prompt, range(total - (total - 1) // step.block * step.block, total, step.block), axis=1)
 
 
 class Turns:
@@ -66,9 +49,19 @@ class Turns:
     def __init__(
         self, session: ort.InferenceSession, manifest: Manifest, feed: dict[str, Array], limit: TimeLimit
     ) -> None:
+        """Begin a text.
+
+        Args:
+            feed: the prompt [batch, tokens] as the step's input of new tokens, and the settings.
+            limit: the time that all turns together may take.
+        """
         assert manifest.step is not None
+        self._sizes = {p.name: p.shape for p in manifest.inputs if p.name in manifest.step.states}
+        self._tokens: list[Array] = []  # that were read, [batch, new] each
+        self._after_prompt: tuple[int, dict[str, ort.OrtValue]] = (0, {})
         self._session, self._step, self._limit = session, manifest.step, limit
-        self._past, device = 0, device_of(session)
+        self._past, self._device = 0, device_of(session)
+        device = self._device
         first = _initial_states(manifest, self._step, feed)
         self._values = {name: to_ort_value(array) for name, array in feed.items()}
         self._values |= {name: to_ort_value(array, device) for name, array in first.items()}
@@ -85,6 +78,7 @@ class Turns:
         token, *states = self._limit.run(partial(run_bound, self._session, feed, self._outputs))
         values |= dict(zip(step.states, states, strict=True))
         self._past += tokens.shape[1]
+        self._tokens.append(tokens)
         chosen: Array = token.numpy()
         return chosen
 
@@ -95,6 +89,64 @@ class Turns:
         self.take(tokens, 0)
         if ended and before is not None:
             self._values[ended] = before
+
+    def parts(self, prompt: Array) -> list[Array]:
+        """A prompt as turns read it: [batch, tokens] each, the first one the shortest."""
+        block, total = self._step.block, prompt.shape[1]
+        if block is None or total <= block:
+            return [prompt]
+        return np.split(prompt, range(total - (total - 1) // block * block, total, block), axis=1)
+
+    def take_over(self, before: Turns, prompt: Array) -> Array:
+        """Begin with what the turns of another text computed of the tokens that a prompt [batch, tokens] has in common with it.
+
+        Returns:
+            The rest of the prompt, [batch, new], which is still to be read: one token at least.
+        """
+        length, states = before.states_within(before.common_length(prompt))
+        self._values |= states
+        self._past, self._tokens = length, [prompt[:, :length]] if length else []
+        return prompt[:, length:]
+
+    def common_length(self, prompt: Array) -> int:
+        """How many tokens of a prompt [batch, tokens] but its last were read here in their order; 0 where the batches differ."""
+        if not self._tokens or len(self._tokens[0]) != len(prompt):
+            return 0
+        read = np.concatenate(self._tokens, axis=1)
+        most = min(read.shape[1], prompt.shape[1] - 1)
+        differs = np.nonzero((read[:, :most] != prompt[:, :most]).any(0))[0]
+        return int(differs[0]) if len(differs) else most
+
+    def keep_prompt(self) -> None:
+        """Keep the states as they are after a prompt, where they cannot be cut back to it later."""
+        if not all(map(self._is_cut, self._sizes)):
+            self._after_prompt = self._past, {name: self._values[name] for name in self._sizes}
+
+    def states_within(self, length: int) -> tuple[int, dict[str, ort.OrtValue]]:
+        """The states after the first `length` tokens, or after fewer where these cannot be had, and after how many; no row has ended there.
+
+        A state that has a row for each token is cut; one that says something of all tokens together was kept after the prompt, or not.
+        """
+        past, states = self._past, {name: self._values[name] for name in self._sizes}
+        if length < past and not all(map(self._is_cut, self._sizes)):
+            past, states = self._after_prompt if length >= self._after_prompt[0] else (0, {})
+            length = past
+        if not length:
+            return 0, {}
+        return length, {name: self._cut(name, value, length) for name, value in states.items()}
+
+    def _is_cut(self, name: str) -> bool:
+        """Whether a state is had after fewer tokens, too."""
+        return name in (self._step.ended, *self._step.settled) or self._step.past_size in self._sizes[name]
+
+    def _cut(self, name: str, value: ort.OrtValue, length: int) -> ort.OrtValue:
+        """A state after `length` tokens, of one that can be cut or is so long."""
+        step, shape = self._step, self._sizes[name]
+        if name == step.ended:
+            return to_ort_value(np.zeros_like(value.numpy()), self._device)
+        if step.past_size not in shape or value.shape()[1 + shape.index(step.past_size)] == length:
+            return value
+        return to_ort_value(np.take(value.numpy(), range(length), 1 + shape.index(step.past_size)), self._device)
 
 
 def decode_stream(tokens: Iterator[Array], tokenizer: Tokenizer, prompt: Array) -> Iterator[str]:

@@ -45,6 +45,9 @@ class Tokenizer(Protocol):
     def decoder(self, before: Iterable[int] = ()) -> Decoder:
         """A decoder for the tokens of one text, as they come after those `before`."""
 
+    def is_special(self, token: int) -> bool:
+        """Whether a token is one that texts for people leave out, as `<s>`."""
+
 
 class Bytes:
     """A tokenizer whose tokens are the bytes of UTF-8."""
@@ -66,6 +69,10 @@ class Bytes:
     def decoder(self, before: Iterable[int] = ()) -> Decoder:
         """A decoder that keeps the bytes of an unfinished character; those `before` are whole ones."""
         return _BytesDecoder()
+
+    def is_special(self, token: int) -> bool:
+        """No byte is."""
+        return False
 
 
 class _BytesDecoder:
@@ -102,6 +109,7 @@ class Pieces:
         self._inner.no_padding()  # Both are of the training of another model.
         self._inner.no_truncation()
         self.size = self._inner.get_vocab_size()
+        self._special = {number for number, token in self._inner.get_added_tokens_decoder().items() if token.special}
 
     def encode(self, text: str) -> Array:
         """A text as tokens [length], without the special tokens that some tokenizers put around it.
@@ -129,6 +137,10 @@ class Pieces:
     def decoder(self, before: Iterable[int] = ()) -> Decoder:
         """A decoder that decodes every token beside those before it."""
         return _PiecesDecoder(self, before)
+
+    def is_special(self, token: int) -> bool:
+        """Whether the tokenizer's file calls an added token special."""
+        return token in self._special
 
 
 @contextmanager

@@ -14,6 +14,8 @@ const GOES_ON = true;
 const HALF = "\ufffd"; // What stands for bytes that are no character, or not yet.
 const PIECES = "this file's tokenizer needs `Tokenizer` of @huggingface/tokenizers: hand it to `load`, or give tokens";
 const ERRORS = 3; // of onnxruntime's levels of what it logs
+const LARGEST = 2 ** 31 - 1; // bytes of a protobuf message
+const PART = 2 ** 26; // bytes that are read at a time
 const CUT = "this is no ONNX file, or it is cut short";
 const LEAST = [1, 24]; // The lowest onnxruntime that computes every file right: earlier ones fail on texts that grow.
 // Providers that have given wrong numbers in silence: a file is verified there before it answers.
@@ -24,13 +26,14 @@ const ARRAYS = { float32: Float32Array, int64: BigInt64Array, bool: Uint8Array }
 export class ModelError extends Error {}
 
 /**
- * Open a file: its address (in Node also its path), or its bytes. With the bytes or the address of the `.step.onnx` beside it
- * as `step`, a text may be streamed; `session` holds onnxruntime's own options. `Tokenizer`, the class of
- * `@huggingface/tokenizers`, reads texts where the tokens are not bytes; without it they are given and returned as numbers.
- * `specialTokens` says whether a text gets those that its tokenizer prescribes; otherwise the file says it.
+ * Open a file: its address (in Node also its path), or its bytes. Where its weights lie in a file beside, that is found by the
+ * address, with `.data` behind; of a file in bytes it is handed over as `data`, by its address or its bytes. With the bytes or the
+ * address of the `.step.onnx` beside it as `step`, and with `stepData` where that needs it, a text may be streamed. `session` holds
+ * onnxruntime's own options. `Tokenizer`, the class of `@huggingface/tokenizers`, reads texts where the tokens are not bytes; without it they are given and returned as numbers.
+ * `Template`, the class of `@huggingface/jinja`, makes a prompt of the messages of a conversation. `specialTokens` says whether a text gets those that its tokenizer prescribes; otherwise the file says it.
  * With `verify` the self-test that travels in the file is run first: by default on WebGPU, WebNN and WebGL alone.
  */
-export async function load(ort, source, { step, session, Tokenizer, specialTokens, verify } = {}) {
+export async function load(ort, source, { step, data, stepData, session, Tokenizer, Template, specialTokens, verify } = {}) {
   checkVersion(ort);
   const bytes = await bytesOf(source);
   const metadata = metadataOf(bytes);
@@ -38,13 +41,15 @@ export async function load(ort, source, { step, session, Tokenizer, specialToken
   const manifest = { labels: {}, least: {}, most: {}, ...JSON.parse(metadata["mai.manifest"]) };
   manifest.special_tokens = specialTokens ?? manifest.special_tokens ?? false;
   const settings = new Set(manifest.settings.map((port) => port.name));
-  checkSelfContained(bytes, "model");
+  const places = placesOf(bytes, "model");
   checkSettable(bytes, settings);
-  const needed = manifest.required ? bytes : withoutDefaults(bytes, settings);
+  const own = manifest.required ? bytes : withoutDefaults(bytes, settings);
+  const needed = places.length ? await withDataBeside(own, places, manifest, source, data) : own;
   const opened = await ort.InferenceSession.create(needed, { logSeverityLevel: ERRORS, ...session });
-  const turn = step ? await load(ort, step, { session, Tokenizer, verify }) : null;
+  const turn = step ? await load(ort, step, { data: stepData, session, Tokenizer, verify }) : null;
   const spec = metadata["mai.spec"] ?? "";
   const model = new Model(ort, opened, manifest, spec, turn, tokenizerOf(manifest, Tokenizer));
+  model.Template = Template;
   if (verify ?? isDoubted(session)) await model.verify();
   return model;
 }
@@ -73,47 +78,25 @@ export class Model {
   async *stream(prompt, values = {}) {
     this._checkNames(values);
     if (!this.turn) throw new ModelError("load the `.step.onnx` beside this file as `step`, to stream");
-    const { step } = this.turn.manifest;
+    const tokens = this._encoded(prompt, GOES_ON);
     const total = this._count(values);
-    const held = {};
-    for (const port of this.turn.manifest.settings) {
-      if (port.name !== step.past && port.name !== step.turn) this.turn._feed(held, port, values[port.name]);
-    }
-    const sizes = { [step.past_size]: 0 };
-    for (const port of this.turn.manifest.inputs) {
-      if (port.name === step.tokens || step.states[port.name]) continue;
-      this.turn._feed(held, port, values[port.name]);
-      port.shape.forEach((size, axis) => (sizes[size] = held[port.name].dims[axis + 1]));
-    }
-    for (const state of Object.keys(step.states)) held[state] = this.turn._zeros(this.turn.inputs[state], sizes);
-    let tokens = this._encoded(prompt, GOES_ON);
     this._checkLength(tokens.length, total);
-    let past = 0;
     const decoder = typeof prompt === "string" ? new Decoder(this.tokenizer, tokens) : null;
-    const take = async (tokens, turn) => {
-      held[step.tokens] = new this.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]);
-      this.turn._feed(held, this.turn.settings[step.past], past);
-      if (step.turn) this.turn._feed(held, this.turn.settings[step.turn], turn);
-      const made = await running(this.turn.session, held);
-      for (const [before, after] of Object.entries(step.states)) held[before] = made[after];
-      past += tokens.length;
-      return Number(made.next.data[0]);
-    };
-    while (step.block && tokens.length > step.block) {
-      // A long prompt is read in blocks; what is chosen after one is thrown away, and ends nothing.
-      const ended = step.ended && held[step.ended];
-      await take(tokens.slice(0, step.block), 0);
-      if (ended) held[step.ended] = ended;
-      tokens = tokens.slice(step.block);
-    }
-    for (let turn = 0; turn < total; turn++) {
-      tokens = [await take(tokens, turn)];
-      if (tokens[0] < 0) break;
-      const piece = decoder ? decoder.push(tokens[0]) : tokens[0];
+    for await (const token of new Turns(this.turn, values).grow(tokens, total)) {
+      const piece = decoder ? decoder.push(token) : token;
       if (piece !== "") yield piece;
     }
     const rest = decoder?.rest();
     if (rest) yield rest;
+  }
+
+  /**
+   * Begin a conversation with a file that has a chat template: `for await (const piece of model.conversation({ system }).say("hello"))`.
+   * `tools` are JSON schemas of functions, `stops` texts that end an answer, `count` its most tokens, `variables` what the template
+   * reads besides, `values` settings of the file, by name.
+   */
+  conversation(options = {}) {
+    return new Conversation(this, options);
   }
 
   /**
@@ -301,18 +284,218 @@ export class Model {
       delete results[evaluations];
     }
     if (turns) delete results[turns];
-    const prompt = text && values[text.prompt];
-    const first = this.manifest.outputs[0]?.name;
+    const out = this.manifest.outputs[0];
+    const first = out?.name;
+    const read = this.manifest.inputs.find(
+      ({ name, classes, shape }) => classes && classes === out?.classes && shape.length === 1 && out.shape.length === 1 && values[name],
+    );
+    const prompt = text ? values[text.prompt] : read && values[read.name];
     if (typeof prompt === "string" || typeof prompt?.[0] === "string") {
       const prompts = [prompt].flat();
       const texts = rowsOf(results[first]).map((row, k) => {
-        const [added] = this._parts(prompts[k % prompts.length], GOES_ON);
+        const added = text ? this._parts(prompts[k % prompts.length], GOES_ON)[0] : [];
         return this.tokenizer.decode(row.filter((token) => token !== NOTHING).slice(added.length));
       });
       results[first] = typeof prompt === "string" && texts.length === 1 ? texts[0] : texts;
     }
     return results;
   }
+}
+
+// ------------------------------------------------------------------ turns
+
+/** The turns of one text, by the file of one turn. */
+class Turns {
+  constructor(turn, values) {
+    const { step, settings, inputs } = turn.manifest;
+    Object.assign(this, { turn, step, past: 0, held: {}, read: [], afterPrompt: [0, {}] });
+    for (const port of settings) {
+      if (port.name !== step.past && port.name !== step.turn) turn._feed(this.held, port, values[port.name]);
+    }
+    const sizes = { [step.past_size]: 0 };
+    for (const port of inputs) {
+      if (port.name === step.tokens || step.states[port.name]) continue;
+      turn._feed(this.held, port, values[port.name]);
+      port.shape.forEach((size, axis) => (sizes[size] = this.held[port.name].dims[axis + 1]));
+    }
+    this.states = Object.keys(step.states);
+    for (const state of this.states) this.held[state] = turn._zeros(turn.inputs[state], sizes);
+  }
+
+  /** Read tokens, and choose the one after them. */
+  async take(tokens, turn) {
+    const { step, held } = this;
+    held[step.tokens] = new this.turn.ort.Tensor("int64", BigInt64Array.from(tokens, BigInt), [1, tokens.length]);
+    this.turn._feed(held, this.turn.settings[step.past], this.past);
+    if (step.turn) this.turn._feed(held, this.turn.settings[step.turn], turn);
+    const made = await running(this.turn.session, held);
+    for (const [before, after] of Object.entries(step.states)) held[before] = made[after];
+    this.past += tokens.length;
+    this.read.push(...tokens);
+    return Number(made.next.data[0]);
+  }
+
+  /** The tokens that go on from those of a prompt: at most `total`, and none after the text has ended. */
+  async *grow(prompt, total) {
+    const { step, held } = this;
+    let tokens = prompt;
+    while (total && step.block && tokens.length > step.block) {
+      // A long prompt is read in blocks; what is chosen after one is thrown away, and ends nothing.
+      const ended = step.ended && held[step.ended];
+      await this.take(tokens.slice(0, step.block), 0);
+      if (ended) held[step.ended] = ended;
+      tokens = tokens.slice(step.block);
+    }
+    for (let turn = 0; turn < total; turn++) {
+      tokens = [await this.take(tokens, turn)];
+      if (!turn && !this.states.every((name) => this._isCut(name))) this.afterPrompt = [this.past, this._kept()];
+      if (tokens[0] < 0) return;
+      yield tokens[0];
+    }
+  }
+
+  /** Begin with what other turns computed of the tokens that a prompt has in common with theirs; what is left of it to read. */
+  takeOver(before, prompt) {
+    const most = Math.min(before.read.length, prompt.length - 1);
+    const parted = before.read.findIndex((token, at) => at >= most || token !== prompt[at]);
+    const [length, states] = before._within(parted < 0 ? most : parted);
+    Object.assign(this.held, states);
+    Object.assign(this, { past: length, read: prompt.slice(0, length) });
+    return prompt.slice(length);
+  }
+
+  _kept() {
+    return Object.fromEntries(this.states.map((name) => [name, this.held[name]]));
+  }
+
+  /** The states after the first tokens, or after fewer where these cannot be had, and after how many. */
+  _within(wanted) {
+    let [length, states] = [wanted, this._kept()];
+    if (wanted < this.past && !this.states.every((name) => this._isCut(name)))
+      [length, states] = wanted >= this.afterPrompt[0] ? this.afterPrompt : [0, {}];
+    if (!length) return [0, {}];
+    return [length, Object.fromEntries(Object.entries(states).map(([name, state]) => [name, this._cut(name, state, length)]))];
+  }
+
+  _axis(name) {
+    return this.turn.inputs[name].shape.indexOf(this.step.past_size);
+  }
+
+  /** Whether a state is had after fewer tokens, too. */
+  _isCut(name) {
+    return name === this.step.ended || (this.step.settled ?? []).includes(name) || this._axis(name) >= 0;
+  }
+
+  _cut(name, state, length) {
+    const { Tensor } = this.turn.ort;
+    const { type, data, dims } = state;
+    if (name === this.step.ended) return new Tensor(type, new data.constructor(data.length), dims);
+    const axis = this._axis(name) + 1;
+    if (!axis || dims[axis] === length) return state;
+    const inner = product(dims.slice(axis + 1));
+    const [whole, part] = [dims[axis] * inner, length * inner];
+    const kept = new data.constructor((data.length / whole) * part);
+    for (let row = 0; row * whole < data.length; row++) kept.set(data.subarray(row * whole, row * whole + part), row * part);
+    return new Tensor(type, kept, dims.with(axis, length));
+  }
+}
+
+// ------------------------------------------------------------------ conversations
+
+/** Messages and answers, one after the other; what earlier ones were computed to is kept. */
+class Conversation {
+  constructor(model, { system, tools, stops = [], count, variables = {}, values = {} }) {
+    const { chat, text } = model.manifest;
+    if (!chat || !text) throw new ModelError("this file has no chat template");
+    if (!model.Template) throw new ModelError("chat templates need `Template` of @huggingface/jinja: hand it to `load`");
+    if (!model.tokenizer) throw new ModelError(PIECES);
+    if (!model.turn) throw new ModelError("load the `.step.onnx` beside this file as `step`, to talk");
+    model._checkNames(values);
+    Object.assign(this, { model, tools, stops, count, variables, values, chat, answers: 0, turns: null });
+    this.system = system === undefined ? [] : [{ role: "system", content: system }];
+    this.reset();
+  }
+
+  /** Forget all messages but the system's. */
+  reset() {
+    this.messages = [...this.system];
+  }
+
+  /** The answer to a message, in pieces. Both join `messages`; of an answer that is left early, what there was of it. */
+  async *say(content) {
+    this.messages.push({ role: "user", content });
+    let answer = "";
+    let whole = false;
+    try {
+      for await (const piece of this.answer()) yield ((answer += piece), piece);
+      whole = true;
+    } finally {
+      if (whole || answer) this.messages.push({ role: "assistant", content: answer });
+      else this.messages.pop();
+    }
+  }
+
+  /** The prompt that the messages make. */
+  prompt() {
+    const { templates, words } = this.chat;
+    const source = (this.tools && templates.tool_use) || templates.default;
+    const { messages, tools } = this;
+    try {
+      const known = { ...words, add_generation_prompt: true, ...this.variables, messages, tools: tools ?? null };
+      return new this.model.Template(source).render(known);
+    } catch (error) {
+      throw new ModelError(`the chat template says: ${error.message}`);
+    }
+  }
+
+  /** The answer to the messages as they stand, in pieces. */
+  async *answer() {
+    const { model } = this;
+    const prompt = model.tokenizer.encode(this.prompt());
+    const { text, settings } = model.manifest;
+    const seed = settings.find(({ name }) => name === "seed");
+    const own = seed ? { seed: Number(this.values.seed ?? seed.default) + this.answers++ } : {};
+    const values = { ...this.values, ...own };
+    const wanted = this.count ?? text.usual;
+    const room = text.limit ? Math.min(wanted, text.limit - prompt.length + 1) : wanted;
+    if (room < 1) throw new ModelError(`these messages have ${prompt.length} tokens, and this model reads at most ${text.limit}`);
+    const ends = (text.ends ?? []).map((end) => (typeof end === "number" ? end : Number(values[end] ?? model.settings[end].default)));
+    const turns = new Turns(model.turn, { ...values, [text.count]: room });
+    const rest = this.turns ? turns.takeOver(this.turns, prompt) : prompt;
+    this.turns = turns;
+    yield* beforeStops(this._pieces(turns.grow(rest, room), ends), this.stops);
+  }
+
+  /** The text of tokens up to one that ends it, special ones left out. */
+  async *_pieces(tokens, ends) {
+    const decoder = new Decoder(this.model.tokenizer, []);
+    for await (const token of tokens) {
+      if (ends.includes(token)) break;
+      const piece = this.model.tokenizer.isSpecial(token) ? "" : decoder.push(token);
+      if (piece) yield piece;
+    }
+    const rest = decoder.rest();
+    if (rest) yield rest;
+  }
+}
+
+/** Pieces of a text up to the first of some texts; what may become the beginning of one waits until that is known. */
+async function* beforeStops(pieces, stops) {
+  let held = "";
+  for await (const piece of pieces) {
+    held += piece;
+    const places = stops.map((stop) => held.indexOf(stop)).filter((place) => place >= 0);
+    if (places.length) {
+      const first = held.slice(0, Math.min(...places));
+      if (first) yield first;
+      return;
+    }
+    const overlap = (stop) => Array.from(stop, (_, k) => stop.slice(0, k)).findLast((part) => held.endsWith(part)).length;
+    const free = held.slice(0, held.length - Math.max(0, ...stops.map(overlap)));
+    if (free) yield free;
+    held = held.slice(free.length);
+  }
+  if (held) yield held;
 }
 
 // ------------------------------------------------------------------ values
@@ -469,10 +652,13 @@ function tokenizerOf({ tokenizer }, Tokenizer) {
   if (tokenizer === "bytes") {
     const byte = (token) => (token >= 0 && token < 256 ? token : 255); // no character has 255
     const decode = (tokens) => new TextDecoder().decode(Uint8Array.from(tokens, byte));
-    return { encode: (text) => Array.from(new TextEncoder().encode(text)), decode, specialTokens: () => [[], []] };
+    const encode = (text) => Array.from(new TextEncoder().encode(text));
+    return { encode, decode, specialTokens: () => [[], []], isSpecial: () => false };
   }
   if (!tokenizer || !Tokenizer) return null;
-  const pieces = new Tokenizer(JSON.parse(tokenizer), { clean_up_tokenization_spaces: false });
+  const stated = JSON.parse(tokenizer);
+  const pieces = new Tokenizer(stated, { clean_up_tokenization_spaces: false });
+  const special = new Set((stated.added_tokens ?? []).filter((token) => token.special).map(({ id }) => id));
   const encode = (text) => pieces.encode(text, { add_special_tokens: false }).ids;
   const specialTokens = (text) => {
     const [own, all] = [encode(text), pieces.encode(text, { add_special_tokens: true }).ids];
@@ -482,6 +668,7 @@ function tokenizerOf({ tokenizer }, Tokenizer) {
   return {
     encode,
     specialTokens,
+    isSpecial: (token) => special.has(token),
     decode: (tokens) => (tokens.length ? pieces.decode(tokens, { skip_special_tokens: false }) : ""),
   };
 }
@@ -509,19 +696,95 @@ class Decoder {
 
 // ------------------------------------------------------------------ files
 
+const inNode = () => typeof process !== "undefined" && process.versions?.node;
+const isPath = (source) => inNode() && !/^[a-z]+:\/\//.test(source);
+const isBytes = (source) => source instanceof ArrayBuffer || ArrayBuffer.isView(source);
+
 async function bytesOf(source) {
   if (source instanceof ArrayBuffer) return new Uint8Array(source);
   if (ArrayBuffer.isView(source)) return new Uint8Array(source.buffer, source.byteOffset, source.byteLength);
-  if (typeof process !== "undefined" && process.versions?.node && !/^[a-z]+:\/\//.test(source)) {
-    const { readFile } = await import("node:fs/promises");
-    const read = await readFile(source).catch((error) => {
-      throw new ModelError(`cannot open ${source}: ${error.code}`);
-    });
-    return new Uint8Array(read);
-  }
+  if (isPath(source)) return await bytesAt(source);
   const response = await fetch(source);
   if (!response.ok) throw new ModelError(`cannot open ${source}: ${response.status} ${response.statusText}`);
   return new Uint8Array(await response.arrayBuffer());
+}
+
+/** The bytes of a file in Node, whose `readFile` ends at 2 GB. */
+async function bytesAt(path) {
+  const { open } = await import("node:fs/promises");
+  let file;
+  try {
+    file = await open(path);
+    const bytes = new Uint8Array((await file.stat()).size);
+    for (let at = 0; at < bytes.length; ) {
+      const { bytesRead } = await file.read(bytes, at, Math.min(bytes.length - at, PART));
+      if (!bytesRead) throw new ModelError(`cannot open ${path}: it is cut short`);
+      at += bytesRead;
+    }
+    return bytes;
+  } catch (error) {
+    throw error instanceof ModelError ? error : new ModelError(`cannot open ${path}: ${error.code ?? error.message}`);
+  } finally {
+    await file?.close();
+  }
+}
+
+/** Where the weights of a file lie, if beside it; nothing for one in bytes. */
+function addressOfData(source) {
+  if (isBytes(source)) return undefined;
+  return isPath(source) ? `${source}.data` : String(source).replace(/([?#].*)?$/, ".data$1");
+}
+
+/** A file whose weights lie in another one beside, as onnxruntime is to open it: with them inside, or by its path if they are too many. */
+async function withDataBeside(bytes, places, { data: stated, required }, source, given) {
+  const [{ tensor, location }] = places;
+  if (!stated || places.some((place) => place.location !== location) || /[\\/]/.test(location))
+    throw new ModelError(`the tensor \`${tensor}\` lies outside of the file: mai wrote no such file`);
+  const beside = given ?? addressOfData(source);
+  if (beside === undefined)
+    throw new ModelError(`the weights lie beside the file, in ${location}: hand it to \`load\` as \`data\``);
+  if (stated.size + bytes.length > LARGEST) {
+    if (!isBytes(source) && isPath(source) && required) return source;
+    const size = (stated.size / 1e9).toFixed(1);
+    throw new ModelError(
+      `${location} has ${size} GB, and JavaScript hands over 2: onnxruntime-node opens by its path what was compiled with --settings required`,
+    );
+  }
+  const held = await bytesOf(beside);
+  if (held.length !== stated.size || ((await sha256Of(held)) ?? stated.sha256) !== stated.sha256)
+    throw new ModelError(`${location} is damaged, or of another file: copy both files again, together`);
+  return joined(withTensors(bytes, "model", held));
+}
+
+/** A message with the tensors inside that were in a file of data, as parts. */
+function withTensors(message, kind, data) {
+  return fieldsOf(message).flatMap(({ field, content, whole }) => {
+    const inner = HOLDS[kind][field];
+    if (!inner) return [whole];
+    const parts = inner === "tensor" ? withNumbers(content, data) : withTensors(content, inner, data);
+    return [headOf(field, lengthOf(parts)), ...parts];
+  });
+}
+
+function withNumbers(tensor, data) {
+  const place = placeOf(tensor);
+  if (!place) return [tensor];
+  const kept = fieldsOf(tensor).filter(({ field }) => field !== EXTERNAL && field !== LOCATION);
+  const [at, size] = [Number(place.offset), Number(place.length)];
+  return [...kept.map(({ whole }) => whole), headOf(RAW, size), data.subarray(at, at + size)];
+}
+
+/** The SHA-256 of bytes in hexadecimal; nothing on a page that may not compute it, as over http. */
+async function sha256Of(bytes) {
+  if (inNode()) {
+    const { createHash } = await import("node:crypto");
+    const hash = createHash("sha256");
+    for (let at = 0; at < bytes.length; at += PART) hash.update(bytes.subarray(at, at + PART));
+    return hash.digest("hex");
+  }
+  if (!globalThis.crypto?.subtle) return undefined;
+  const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
+  return Array.from(digest, (byte) => byte.toString(16).padStart(2, "0")).join("");
 }
 
 /** The metadata of an ONNX file: field 14 of a `ModelProto`, pairs of a key (1) and a value (2). */
@@ -537,24 +800,37 @@ function withoutDefaults(bytes, settings) {
   const parts = fieldsOf(bytes).flatMap((part) => {
     if (part.field !== GRAPH) return [part.whole];
     const kept = fieldsOf(part.content).filter((inner) => inner.field !== INITIALIZER || !settings.has(name(inner)));
-    const size = kept.reduce((total, { whole }) => total + whole.length, 0);
-    return [Uint8Array.of(8 * GRAPH + 2, ...varint(size)), ...kept.map(({ whole }) => whole)];
+    const inside = kept.map(({ whole }) => whole);
+    return [headOf(GRAPH, lengthOf(inside)), ...inside];
   });
-  const made = new Uint8Array(parts.reduce((total, part) => total + part.length, 0));
+  return joined(parts);
+}
+
+const lengthOf = (parts) => parts.reduce((total, part) => total + part.length, 0);
+const headOf = (field, size) => Uint8Array.of(...varint(8 * field + 2), ...varint(size));
+
+function joined(parts) {
+  const made = new Uint8Array(lengthOf(parts));
   parts.reduce((at, part) => (made.set(part, at), at + part.length), 0);
   return made;
 }
 
-/** A file holds its own tensors: none of it, nor of graphs inside of it, lies in another file. */
-function checkSelfContained(message, kind) {
-  for (const { field, content } of fieldsOf(message)) {
+/** The tensors of a file, and of graphs inside of it, that lie in other files: `{ tensor, location }` each. */
+function placesOf(message, kind) {
+  return fieldsOf(message).flatMap(({ field, content }) => {
     const inner = HOLDS[kind][field];
-    if (inner === "tensor" && contentOf(content, EXTERNAL)) {
-      const name = textOf(contentOf(content, TENSOR_NAME));
-      throw new ModelError(`the tensor \`${name}\` lies outside of the file: mai wrote no such file`);
-    }
-    if (inner && inner !== "tensor") checkSelfContained(content, inner);
-  }
+    if (!inner) return [];
+    if (inner !== "tensor") return placesOf(content, inner);
+    const place = placeOf(content);
+    return place ? [{ tensor: textOf(contentOf(content, TENSOR_NAME)), location: place.location ?? "" }] : [];
+  });
+}
+
+/** Where a tensor's numbers lie, `{ location, offset, length }`; nothing for one that holds them. */
+function placeOf(tensor) {
+  const entries = fieldsOf(tensor).filter(({ field }) => field === EXTERNAL);
+  if (!entries.length) return null;
+  return Object.fromEntries(entries.map(({ content }) => [1, 2].map((part) => textOf(contentOf(content, part)))));
 }
 
 /** Every setting is an input of the graph, whether or not it has a default. */
@@ -569,7 +845,8 @@ function checkSettable(bytes, settings) {
     );
 }
 
-const [GRAPH, METADATA, INITIALIZER, TENSOR_NAME, INPUT, EXTERNAL] = [7, 14, 5, 8, 11, 13];
+const [GRAPH, METADATA, INITIALIZER, TENSOR_NAME, INPUT] = [7, 14, 5, 8, 11];
+const [RAW, EXTERNAL, LOCATION] = [9, 13, 14]; // of a tensor
 // For each kind of message, the fields that lead to tensors, and the kind of message in each (onnx.proto).
 const HOLDS = {
   model: { 7: "graph", 25: "function" },

@@ -19,11 +19,11 @@ from mai.runtime.model.model import Model
 from mai.runtime.text.stream import step_path
 from mai.runtime.text.tokenizer import BYTES
 
-ORT, TOKENIZERS = "onnxruntime-web", "@huggingface/tokenizers"
+ORT, TOKENIZERS, TEMPLATES = "onnxruntime-web", "@huggingface/tokenizers", "@huggingface/jinja"
 # The modules that a page imports: where they are published, in the version that is tested, and the file of each.
 PUBLIC = "https://cdn.jsdelivr.net/npm/"
-VERSIONS = {ORT: "1.30.0", TOKENIZERS: "0.2.0"}
-SCRIPTS = {ORT: "dist/ort.wasm.bundle.min.mjs", TOKENIZERS: "dist/tokenizers.min.mjs"}
+VERSIONS = {ORT: "1.30.0", TOKENIZERS: "0.2.0", TEMPLATES: "0.5.11"}
+SCRIPTS = {ORT: "dist/ort.wasm.bundle.min.mjs", TOKENIZERS: "dist/tokenizers.min.mjs", TEMPLATES: "dist/index.js"}
 BINARY = "dist/ort-wasm-simd-threaded.wasm"
 MAX_BYTES = 300e6  # Of files in a page: as base64 they are a third larger, and browsers hold no text above 512 MB.
 WEB = files("mai.runtime") / "web"
@@ -65,6 +65,12 @@ def write_page(paths: Sequence[Path], out: Path, modules: Path | None = None) ->
 def _open_all(paths: Sequence[Path]) -> list[Model]:
     """The files that are shown: all but step files, which stream for the whole file beside them."""
     models = [load(path, providers="cpu") for path in paths]
+    for model in models:
+        if model.manifest.data is not None:
+            help = "compile it without --external-data, in fewer bits where one file cannot hold it; mai.mjs opens both"
+            raise ModelError(
+                "out-unknown", f"{model.path.name} has its weights in a file beside, and a page is one", help
+            )
     step_paths = {step_path(model.path) for model in models}
     for model in models:
         if model.manifest.step is not None and model.path not in step_paths:
@@ -100,6 +106,7 @@ def _embed(model: Model, contents: dict[str, bytes]) -> Entry:
     if streams:
         contents[f"{place}-step"] = load(beside, providers="cpu").path.read_bytes()
     modules = [ORT] + [TOKENIZERS] * (model.manifest.tokenizer not in (None, BYTES))
+    modules += [TEMPLATES] * (streams and model.manifest.chat is not None)
     claims: list[Said] = [{"holds": f.holds, "words": in_words(f)} for f in model.manifest.claims]
     step = f"{place}-step" if streams else None
     return {"name": model.path.name, "file": place, "step": step, "modules": modules, "claims": claims}

@@ -5,6 +5,7 @@ import { controlFor, GRIDS } from "controls.mjs";
 import { isPlane, pictureOf } from "pictures.mjs";
 import { made } from "plane.mjs";
 import { Remote } from "remote.mjs";
+import { Talk } from "talk.mjs";
 
 const UNLOADED = "cannot be loaded"; // as worker.mjs says it of a module
 const WAIT = 250; // Milliseconds after the last change before a file is run again.
@@ -24,7 +25,8 @@ export async function show(files, wasm, place) {
       const opened = await remote.open();
       if (opened.spec !== last) section.append(...heading(opened, claims));
       last = opened.spec;
-      new Panel(section, remote, opened).run();
+      if (opened.manifest.chat && opened.streams) new Talk(section, remote, opened);
+      else new Panel(section, remote, opened).run();
     } catch (error) {
       section.append(made("p", { className: "error", textContent: `${name}: ${error.message}` }));
       if (error.message.includes(UNLOADED)) break; // The next file needs the same modules.

@@ -1,13 +1,16 @@
 // A compiled file beside the page, which stays awake while it runs. Every question is answered in parts.
 
 let model;
+let conversation; // with the settings `said`
+let said;
 
 const ANSWERS = {
   /** Open a file with the modules at these addresses; what it says of itself, and whether it can stream. */
   async *open({ modules, wasm, bytes, step }) {
-    const [{ load }, ort, { Tokenizer } = {}] = await Promise.all(modules.map(loaded));
+    const [{ load }, ort, ...more] = await Promise.all(modules.map(loaded));
+    const { Tokenizer, Template } = Object.assign({}, ...more);
     Object.assign(ort.env.wasm, wasm);
-    model = await load(ort, bytes, { step, Tokenizer });
+    model = await load(ort, bytes, { step, Tokenizer, Template });
     yield { manifest: model.manifest, spec: model.spec, streams: model.turn !== null };
   },
   async *run(values) {
@@ -15,6 +18,13 @@ const ANSWERS = {
   },
   async *stream({ prompt, settings }) {
     yield* model.stream(prompt, settings);
+  },
+  /** The answer to messages; what was computed of earlier ones is kept while the settings are the same. */
+  async *chat({ messages, ...options }) {
+    if (!conversation || JSON.stringify(options) !== said) conversation = model.conversation(options);
+    said = JSON.stringify(options);
+    conversation.messages = messages;
+    yield* conversation.answer();
   },
 };
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from mai.spec.diagnostics.entry import Entry
-from mai.spec.diagnostics.meaning_entries import NAMES, SHAPES
-from mai.spec.diagnostics.program_entries import PROGRAM, SETTINGS, WEIGHTS
-from mai.spec.diagnostics.running_entries import FILES, RUNNING
-from mai.spec.diagnostics.syntax_entries import SYNTAX
-from mai.spec.diagnostics.warning_entries import WARNINGS
+from mai.spec.diagnostics.entries.entry import Entry
+from mai.spec.diagnostics.entries.meaning import NAMES, SHAPES
+from mai.spec.diagnostics.entries.program import PROGRAM, SETTINGS, WEIGHTS
+from mai.spec.diagnostics.entries.running import FILES, RUNNING
+from mai.spec.diagnostics.entries.syntax import SYNTAX
+from mai.spec.diagnostics.entries.warnings import WARNINGS
 
 GROUPS: dict[str, dict[str, Entry]] = {
     "Files": FILES,

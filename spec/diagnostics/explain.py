@@ -5,7 +5,7 @@ from __future__ import annotations
 from textwrap import indent
 
 from mai.spec.diagnostics.catalog import CATALOG, GROUPS
-from mai.spec.diagnostics.entry import Entry
+from mai.spec.diagnostics.entries.entry import Entry
 from mai.spec.diagnostics.suggest import closest
 
 MAX_EXAMPLE = 400  # Characters; longer examples are for the tests alone.

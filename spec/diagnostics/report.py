@@ -68,6 +68,12 @@ class MaiError(Exception):
         super().__init__("; ".join(f"{d.slug}: {d.message}" for d in diagnostics))
         self.diagnostics = tuple(diagnostics)
 
+    def _render_traceback_(self) -> list[str]:
+        """What a notebook shows: the lines of the file with carets, in the place of Python's frames."""
+        from mai.spec.diagnostics.render import render
+
+        return render(self.diagnostics, color=True).splitlines()
+
 
 def placed(error: MaiError, span: Span | None) -> MaiError:
     """The same error with `span` as the place of each diagnostic that has none."""

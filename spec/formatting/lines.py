@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from mai.spec import words
 from mai.spec.formatting.pieces import Piece, pieces_of
 from mai.spec.formatting.spaces import is_derivative, is_unary, space_between
-from mai.spec.layout import CONTINUATION
+from mai.spec.parsing.layout import CONTINUATION
 from mai.spec.record import record
 
 LIMIT, STEP = 120, 2

@@ -6,7 +6,7 @@ from mai.spec import ast
 from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
 from mai.spec.format import format_file
 from mai.spec.formatting.lines import format_text
-from mai.spec.parse import parse
+from mai.spec.parsing.parse import parse
 from mai.spec.source import Source
 
 

@@ -22,7 +22,6 @@ UNKNOWN = {
     "dimension-too-large": "a number",
     "too-many-parameters": "a number",
     "number-too-large": "a number",
-    "over-one-file": "a number",
     "division-by-zero": "a number",
     "repeat-too-long": "a number",
     "bad-init": "what it starts from",

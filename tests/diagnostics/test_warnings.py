@@ -10,8 +10,8 @@ import pytest
 from mai.compiler.check import check
 from mai.compiler.warnings import warnings
 from mai.spec.diagnostics import Diagnostic
+from mai.spec.diagnostics.entries.warnings import WARNINGS
 from mai.spec.diagnostics.render import render
-from mai.spec.diagnostics.warning_entries import WARNINGS
 from tests.support.command import invoke
 
 ROOT = Path(__file__).parents[2]

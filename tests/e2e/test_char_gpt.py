@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.char_gpt import CharGpt, Run, last_held_out
+from benchmarks.texts.char_gpt import CharGpt, Run, last_held_out
 from mai.compiler.program import Program
 from mai.compiler.training.options import Options
 from mai.compiler.training.trainer import Trainer

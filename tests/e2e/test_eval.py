@@ -242,18 +242,6 @@ def test_the_target(
     assert fields_of_inputs(made, "mean") == {"z": "x"}
 
 
-def test_what_draws_has_no_right_answer(tmp_path: Path) -> None:
-    run = trained(
-        tmp_path,
-        "data x: [2] from moons()\n"
-        "net f(x: [2]) -> [2] { return linear(x, 2) }\n"
-        "train(steps = 1) { minimize sum((f(x) - x)^2) }\n"
-        "export sample() -> [2] {\n  z ~ normal([2])\n  return f(z)\n}\n",
-    )
-    done = invoke("eval", run, "--data", tmp_path / "d.npz")
-    assert done.exit_code == 1 and "draws what it gives" in done.output
-
-
 # ---------------------------------------------------------------- figures
 
 

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from benchmarks.transformers_weights import Unlike, weights_of
+from benchmarks.texts.transformers_weights import Unlike, weights_of
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Trained
 from mai.compiler.onnx.export import export, export_step

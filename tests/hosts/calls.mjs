@@ -1,5 +1,5 @@
 // Makes the calls of a JSON file and prints what came of each: results, a stream's pieces, or an error.
-//     node calls.mjs MAI.MJS CALLS.JSON FOLDER      with onnxruntime-web and @huggingface/tokenizers in the FOLDER's node_modules
+//     node calls.mjs MAI.MJS CALLS.JSON FOLDER      with onnxruntime-web, @huggingface/tokenizers and @huggingface/jinja in the FOLDER's node_modules
 
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
@@ -10,6 +10,7 @@ const { load } = await import(pathToFileURL(library));
 const installed = createRequire(`${folder}/`);
 const ort = installed("onnxruntime-web");
 const { Tokenizer } = installed("@huggingface/tokenizers");
+const { Template } = installed("@huggingface/jinja");
 ort.env.wasm.numThreads = 1;
 
 /** Hosts that are wrong in some way: their sessions compute on the CPU, whatever they are asked for. */
@@ -38,13 +39,14 @@ function hostOf(change, less = 0) {
 
 const answers = [];
 const opened = new Map();
-for (const { file, step, values, prompt, host, options, verify } of JSON.parse(await readFile(calls))) {
+for (const { file, step, values, prompt, host, options, verify, chat } of JSON.parse(await readFile(calls))) {
   try {
     const model = host
       ? await load(HOSTS[host](), file, { step, Tokenizer, ...options })
-      : (opened.get(file) ?? (await load(ort, file, { step, Tokenizer })));
+      : (opened.get(file) ?? (await load(ort, file, { step, Tokenizer, Template })));
     if (!host) opened.set(file, model);
     if (verify) answers.push({ differences: await model.verify() });
+    else if (chat) answers.push(await talked(model.conversation(chat.options), chat.says));
     else if (prompt === undefined) answers.push({ results: plain(await model.run(values)) });
     else {
       const pieces = [];
@@ -56,6 +58,18 @@ for (const { file, step, values, prompt, host, options, verify } of JSON.parse(a
   }
 }
 console.log(JSON.stringify(answers));
+
+/** The prompts and the answers of a conversation, after what was said in turn. */
+async function talked(conversation, says) {
+  const [prompts, answered] = [[], []];
+  for (const text of says) {
+    const pieces = [];
+    for await (const piece of conversation.say(text)) pieces.push(piece);
+    answered.push(pieces.join(""));
+    prompts.push(conversation.prompt());
+  }
+  return { prompts, answers: answered };
+}
 
 /** Results as JSON has them. */
 function plain(results) {

@@ -17,11 +17,11 @@ import pytest
 
 from mai.compiler.check import check
 from mai.compiler.compile_options import CompileOptions, Drawing, FewBits, Trained
+from mai.compiler.onnx.comparing.gate import allowance
+from mai.compiler.onnx.comparing.trial import difference as difference_of
+from mai.compiler.onnx.comparing.trial import trial
 from mai.compiler.onnx.export import export, export_step
-from mai.compiler.onnx.gate import allowance
 from mai.compiler.onnx.prepared import prepare_export
-from mai.compiler.onnx.trial import difference as difference_of
-from mai.compiler.onnx.trial import trial
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load
@@ -301,9 +301,10 @@ def test_required_settings_have_no_default_in_the_file(program: Any, tmp_path: P
 
 
 GUIDE = (ROOT / "docs" / "hosts.md").read_text(encoding="utf-8")
+SNIPPETS = re.findall(r"```js\n(.*?)```", GUIDE, re.DOTALL)
 
 
-@pytest.mark.parametrize("snippet", re.findall(r"```js\n(.*?)```", GUIDE, re.DOTALL), ids=range(3))
+@pytest.mark.parametrize("snippet", SNIPPETS, ids=range(len(SNIPPETS)))
 def test_what_the_guide_shows(installed: Path, snippet: str) -> None:
     """In a folder with the files that it speaks of, untrained ones."""
     with tempfile.TemporaryDirectory(dir=installed) as folder:

@@ -22,7 +22,7 @@ from mai.compiler.onnx.export import export, export_step
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load
 from mai.runtime.errors import ModelError
-from mai.runtime.model.manifest import Facts, Finding, Manifest, Port
+from mai.runtime.model.manifest import Chat, Facts, Finding, Manifest, Port, Text
 from mai.runtime.web.page import ORT, PUBLIC, VERSIONS, WEB, write_page
 from tests.support.command import invoke
 from tests.support.hosts import INSTALLED, PIECES, TEXT
@@ -110,6 +110,40 @@ def test_a_run_is_a_page(points: Path, tmp_path: Path, monkeypatch: pytest.Monke
     assert "no .onnx files" in str(invoke("page", tmp_path / "empty").exception)
 
 
+def read_by(folder: Path, script: str, about: Manifest) -> Any:
+    """What a script of this folder prints of a manifest, with a page's modules by their names."""
+    (folder / "manifest.json").write_text(about.model_dump_json())
+    for file in (*(WEB.iterdir()), Path(__file__).parent / script):
+        if file.name.endswith(".mjs"):
+            package = folder / "node_modules" / file.name
+            package.mkdir(parents=True)
+            (package / "index.mjs").write_bytes(file.read_bytes())
+            (package / "package.json").write_text('{"main": "index.mjs"}')
+    words = ["node", f"node_modules/{script}/index.mjs", "manifest.json"]
+    return json.loads(subprocess.run(words, cwd=folder, capture_output=True, text=True, check=True).stdout)
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
+def test_a_conversation_on_a_page(tmp_path: Path) -> None:
+    """Each answer is asked for with all messages before it; one that is stopped stays as far as it came."""
+    setting = {"kind": "setting", "dtype": "int64"}
+    settings = [Port(name=n, default=d, **setting) for n, d in (("count", 128), ("stop", 1))]
+    text = Text(prompt="x", count="count", usual=128)
+    about = Manifest(
+        name="t", export="f", inputs=[], settings=settings, outputs=[], spec_sha256="", opset=23, text=text, chat=Chat(templates={}),
+    )  # fmt: skip
+    said = read_by(tmp_path, "read_talk.mjs", about)
+    hello, answer = {"role": "user", "content": "hello"}, {"role": "assistant", "content": "an answer"}
+    more = {"count": 128, "values": {"stop": 1}}
+    system, again = {"role": "system", "content": "be brief"}, {"role": "user", "content": "again"}
+    assert said["asked"] == [
+        ["chat", {"messages": [hello], **more}], ["chat", {"messages": [system, hello, answer, again], **more}]
+    ]  # fmt: skip
+    assert said["shown"] == [["user", "hello"], ["assistant", "an answer"], ["user", "again"], ["assistant", "an "]]
+    assert said["messages"] == [hello, answer, again, {"role": "assistant", "content": "an "}]
+    assert said["left"] == 0
+
+
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs Node.js")
 def test_a_form_reads_one_row(tmp_path: Path) -> None:
     """A slider begins at the middle, an emptied one is what is missing; a menu ends with what is not known."""
@@ -120,16 +154,7 @@ def test_a_form_reads_one_row(tmp_path: Path) -> None:
         name="t", export="f", inputs=inputs, settings=[], outputs=[], spec_sha256="", opset=23,
         labels={"sex": ["f", "m"]}, facts={"age": facts},
     )  # fmt: skip
-    (tmp_path / "manifest.json").write_text(about.model_dump_json())
-    for file in (*(WEB.iterdir()), Path(__file__).parent / "read_form.mjs"):
-        if file.name.endswith(".mjs"):
-            package = tmp_path / "node_modules" / file.name
-            package.mkdir(parents=True)
-            (package / "index.mjs").write_bytes(file.read_bytes())
-            (package / "package.json").write_text('{"main": "index.mjs"}')
-    words = ["node", "node_modules/read_form.mjs/index.mjs", "manifest.json"]
-    done = subprocess.run(words, cwd=tmp_path, capture_output=True, text=True, check=True)
-    said = json.loads(done.stdout)
+    said = read_by(tmp_path, "read_form.mjs", about)
     assert said["isForm"] and said["moved"]["age"] == [33] and said["menu"] == ["f", "m", "not known"]
     assert said["first"] == {"age": [28.5], "sex": [0]} and said["last"] == {"age": ["NaN"], "sex": ["2"]}
     assert said["crop"] == {"from": [25, 0, 50, 50], "to": [0, 0, 10, 10]}

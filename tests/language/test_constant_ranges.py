@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from mai.compiler.check import check
-from mai.compiler.constant_ranges import may_overflow, ranges_of
 from mai.compiler.ir.evaluate import Evaluation
 from mai.compiler.ir.graph import Graph
+from mai.compiler.passes.analyses.constant_ranges import may_overflow, ranges_of
 
 SPEC = "export g(x: [2]) -> [2] {{ return x * sum({}) }}\n"
 

@@ -12,7 +12,7 @@ from mai.spec.format import format_file
 from mai.spec.formatting import LIMIT, format_text
 from mai.spec.formatting.pieces import pieces_of
 from mai.spec.formatting.same import check_same
-from mai.spec.parse import parse
+from mai.spec.parsing.parse import parse
 from mai.spec.source import Source
 from tests.support.command import invoke
 

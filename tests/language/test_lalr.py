@@ -12,9 +12,9 @@ import pytest
 from lark import Lark, Tree, UnexpectedInput
 
 from mai.spec import prelude_sources
-from mai.spec.grammar import GRAMMAR, lark_parser, tables
-from mai.spec.lalr import NOWHERE, NotOfTheLanguage, Parser
-from mai.spec.layout import Layout
+from mai.spec.parsing.grammar import GRAMMAR, lark_parser, tables
+from mai.spec.parsing.lalr import NOWHERE, NotOfTheLanguage, Parser
+from mai.spec.parsing.layout import Layout
 
 ROOT = Path(__file__).parents[2]
 TEXTS = {

@@ -11,8 +11,8 @@ from mai.spec import ast, prelude_parts, prelude_sources
 from mai.spec.ast_walk import expressions
 from mai.spec.diagnostics import MaiError, Reporter
 from mai.spec.format import expr, format_file
-from mai.spec.grammar import lark_parser, tables
-from mai.spec.parse import load_source, parse
+from mai.spec.parsing.grammar import lark_parser, tables
+from mai.spec.parsing.parse import load_source, parse
 from mai.spec.source import Source
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.mai"))

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from mai.spec.diagnostics import Diagnostic, MaiError, Reporter
-from mai.spec.parse import parse
+from mai.spec.parsing.parse import parse
 from mai.spec.source import Source
 
 EXAMPLES = sorted((Path(__file__).parents[2] / "examples").glob("*.mai"))

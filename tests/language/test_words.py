@@ -13,7 +13,7 @@ from mai.spec import ast
 from mai.spec.diagnostics import MaiError, Reporter
 from mai.spec.diagnostics.foreign import FOREIGN
 from mai.spec.format import format_file
-from mai.spec.parse import parse
+from mai.spec.parsing.parse import parse
 from mai.spec.source import Source
 from mai.spec.words import DECLARATIONS, RESERVED, STATEMENTS, WORDS, Word
 

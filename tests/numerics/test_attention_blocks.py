@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from mai.compiler.ops.products.attention import Attention
-from mai.compiler.torch import attention_call
+from mai.compiler.torch.calls import attention_call
 
 FORMS = [
     {"causal": True, "softcap": 2.0},

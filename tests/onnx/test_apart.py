@@ -10,7 +10,7 @@ import onnx
 import onnx_ir as ir
 import onnxruntime as ort
 
-from mai.compiler.onnx.build import build, serialised
+from mai.compiler.onnx.lowering.build import build, serialised
 from mai.compiler.passes.forms import optimise, prepare
 from mai.compiler.program import Program
 

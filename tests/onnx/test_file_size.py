@@ -4,21 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from mai.compiler.compile_options import CompileOptions, Trained
-from mai.compiler.file_size import form_bytes
-from mai.compiler.onnx.build import build, serialised
+from mai.compiler.file_size import form_bytes, sizes_in_words
+from mai.compiler.onnx.comparing.opened import model_bytes, opened
 from mai.compiler.onnx.export import export, model_of
-from mai.compiler.onnx.opened import model_bytes, opened
+from mai.compiler.onnx.lowering.build import build, serialised
 from mai.compiler.onnx.prepared import prepare_export
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
-from mai.compiler.warnings import warnings
-from mai.spec.diagnostics import MaiError
 
 Maker = Callable[[str], Program]
 WIDE = """net v(x: [256]) -> [256] { return linear(silu(linear(x, 512)), 256) }
@@ -63,37 +60,35 @@ def test_what_is_more_than_one_file_is_opened_all_the_same(program: Maker) -> No
     np.testing.assert_array_equal(*results)
 
 
-def test_a_file_that_is_too_large_is_refused_and_in_fewer_bits_written(
+def test_what_one_file_cannot_hold_has_a_file_of_data_beside(
     program: Maker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("mai.compiler.onnx.export.LARGEST", 400_000)
-    monkeypatch.setattr("mai.compiler.onnx.opened.LARGEST", 400_000)
     made = program(WIDE)
     trained = Trained(load_weights(made, None)[0])
-    with pytest.raises(MaiError) as refused:
-        export(made, "f", trained, tmp_path, CompileOptions())
-    (told,) = refused.value.diagnostics
-    assert told.slug == "too-many-parameters" and "`f` would be 0.00 GB" in told.message
-    assert not list(tmp_path.glob("*.onnx"))
-    written = export(made, "f", trained, tmp_path, CompileOptions(quantize="int4"))
-    assert written.size < 400_000 and written.path.exists()
+    written = export(made, "f", trained, tmp_path, CompileOptions())
+    data = tmp_path / f"{written.path.name}.data"
+    assert written.path.stat().st_size < 20_000 < 4 * 2 * 256 * 512 <= data.stat().st_size
+    assert written.size == written.path.stat().st_size + data.stat().st_size
+    few = export(made, "f", trained, tmp_path, CompileOptions(quantize="int4"))
+    assert few.size < 400_000 and few.path.exists() and not data.exists(), "what is beside an older file goes with it"
 
 
 @pytest.mark.parametrize(
-    ("body", "said", "help"),
+    ("text", "said"),
     [
-        ("linear(x, 32000)", "4.10 GB", "`--precision fp16` (2.05 GB) or `--quantize int8` (1.15 GB) or `--quantize int4` (0.64 GB)"),
-        ("repeat 20 { h = linear(h, 32000) }\n  return h", "81.92 GB", "no form of them fits: let it have fewer parameters"),
-        ("repeat 2 { h = linear(h, 32000) }\n  return h", "8.19 GB", "compile it with `--quantize int4` (1.28 GB)"),
+        (
+            "linear(x, 32000)",
+            "4.10 GB as it is (in two files), 2.05 GB by --precision fp16, 1.15 GB by --quantize int8",
+        ),
+        ("x |> linear(32000) |> linear(32000)", "1.28 GB by --quantize int4"),
+        ("linear(x, 8)", None),
     ],
-)  # fmt: skip
-def test_what_cannot_be_one_file_is_told_before_it_is_compiled(body: str, said: str, help: str, program: Maker) -> None:
-    text = body if "repeat" in body else f"return {body}"
-    made = program(
-        f"net g(x: [32000]) -> [32000] {{\n  h = x\n  {text}\n}}\nexport f(x: [32000]) -> [32000] {{ return g(x) }}\n"
-    )
-    found: list[Any] = [d for d in warnings(made) if d.slug == "over-one-file"]
-    assert [said in d.message and help in d.help for d in found] == [True]
+)
+def test_sizes_are_told_in_each_form(text: str, said: str | None, program: Maker) -> None:
+    made = program(f"export f(x: [32000]) -> [{8 if said is None else 32000}] {{ return {text} }}\n")
+    told = sizes_in_words(made.exports.values())
+    assert told is None if said is None else said in (told or "")
 
 
 def test_a_form_takes_its_bits_of_what_suits_it() -> None:

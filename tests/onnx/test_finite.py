@@ -13,9 +13,9 @@ from safetensors.torch import save_file
 
 from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
-from mai.compiler.known import KnownValues
+from mai.compiler.onnx.comparing.trial import difference
 from mai.compiler.onnx.export import export
-from mai.compiler.onnx.trial import difference
+from mai.compiler.passes.analyses.known_values import KnownValues
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import load

@@ -13,10 +13,10 @@ import pytest
 from onnx import TensorProto
 
 from mai.compiler.compile_options import CompileOptions, Trained
-from mai.compiler.onnx.build import build, serialised
+from mai.compiler.onnx.comparing.trial import session
 from mai.compiler.onnx.export import export, export_step
+from mai.compiler.onnx.lowering.build import build, serialised
 from mai.compiler.onnx.prepared import prepare_export
-from mai.compiler.onnx.trial import session
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load

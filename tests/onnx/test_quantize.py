@@ -20,8 +20,8 @@ from mai.compiler.onnx.precision.quantize import pairs, quantized
 from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value
-from mai.compiler.training.evaluation import loss_changes
 from mai.compiler.training.initial_weights import load_weights
+from mai.compiler.training.unseen.evaluation import loss_changes
 from mai.runtime import load
 from mai.runtime.model.session import session_options
 from mai.spec.diagnostics import MaiError

@@ -16,18 +16,18 @@ from mai.compiler.ir.graph import Node, Value
 from mai.compiler.ir.operation import Operation
 from mai.compiler.ir.rewrite import Copier, copy_graph
 from mai.compiler.ir.structure import Constant, Nested
-from mai.compiler.onnx import compact_adaptive
-from mai.compiler.onnx.backend import OnnxBackend
-from mai.compiler.onnx.build import build, serialised
+from mai.compiler.onnx.comparing.gate import Gate, Passed
+from mai.compiler.onnx.comparing.trial import trial
 from mai.compiler.onnx.export import export
-from mai.compiler.onnx.gate import Gate, Passed
+from mai.compiler.onnx.lowering import compact_adaptive
+from mai.compiler.onnx.lowering.backend import OnnxBackend
+from mai.compiler.onnx.lowering.build import build, serialised
 from mai.compiler.onnx.prepared import Prepared, prepare_export
-from mai.compiler.onnx.trial import trial
 from mai.compiler.onnx.turns.compare import starts
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops.elementwise import logic
-from mai.compiler.passes.loops.replay import replayed
-from mai.compiler.passes.loops.tape import taped, taped_loops
+from mai.compiler.passes.loops.tapes.replay import replayed
+from mai.compiler.passes.loops.tapes.tape import taped, taped_loops
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime.arrays import Array
@@ -206,6 +206,7 @@ def test_chaos_is_told_and_the_file_is_written(program: Maker, tmp_path: Path) -
 
 CANCELS = {  # What is left is roundings, in any program.
     "a drift": "q = x\n  p = ones([3])\n  integrate t in 0..1 using rk4(9) {\n    dq/dt = p\n    dp/dt = -q\n  }\n  return sum(p^2 + q^2) - sum(1 + x^2)",
+    "a turn": "a = exp(-sigmoid(x - 11))\n  h = zeros([3])\n  repeat 4 shared { h = tanh(a * h) + sqrt(1 - a^2) * x }\n  return sum(h)",
     "a square": "return sum((100 + x)^2 - 10000 - 200 * x - x * x)",
 }
 

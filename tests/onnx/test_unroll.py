@@ -10,8 +10,8 @@ import onnx
 import pytest
 
 from mai.compiler.compile_options import CompileOptions, Trained
-from mai.compiler.onnx import loops
 from mai.compiler.onnx.export import Exported, export
+from mai.compiler.onnx.lowering import loops
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import Model, load

@@ -16,8 +16,8 @@ from mai.compiler.onnx.export import export
 from mai.compiler.onnx.precision.whole import LARGEST_WEIGHT, stored
 from mai.compiler.onnx.prepared import Preparations
 from mai.compiler.program import Program
-from mai.compiler.training.evaluation import loss_changes
 from mai.compiler.training.initial_weights import load_weights
+from mai.compiler.training.unseen.evaluation import loss_changes
 from mai.runtime import load
 from mai.runtime.arrays import Array
 from tests.support.command import invoke

@@ -16,7 +16,7 @@ from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.sizes import Size
 from mai.compiler.ir.sizes import evaluate as size_of
-from mai.compiler.onnx.build import build
+from mai.compiler.onnx.lowering.build import build
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
 from mai.runtime.arrays import Array

@@ -11,7 +11,7 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
-from mai.compiler.onnx.build import build
+from mai.compiler.onnx.lowering.build import build
 from mai.compiler.ops import elementwise as el
 from mai.compiler.ops import reductions as reduce
 from mai.compiler.ops.products import product

@@ -12,7 +12,7 @@ import pytest
 from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Value
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.onnx.build import build
+from mai.compiler.onnx.lowering.build import build
 from mai.compiler.ops.random.below import Below
 from mai.compiler.ops.random.limbs import balanced, limbs_of, philox_in_limbs, round_keys
 from mai.compiler.ops.random.philox import LOW, MASK, MULTIPLIERS_SWAPPED, WORD

@@ -11,7 +11,7 @@ import torch
 from scipy import stats
 
 from mai.compiler.compile_options import CompileOptions, Drawing
-from mai.compiler.onnx.build import build
+from mai.compiler.onnx.lowering.build import build
 from mai.compiler.ops.random.philox import MASK, MULTIPLIERS_SWAPPED, WORD, key_schedule, philox
 from mai.compiler.ops.random.random_numbers import RandomHalves, RandomNormal, RandomUniform
 from tests.support.draws import DRAWS, KNOWN, graph_of, run

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Node, Region, Value
 from mai.compiler.ir.text import to_text
-from mai.compiler.onnx.build import build, serialised
+from mai.compiler.onnx.comparing.trial import difference, run_trial, session, trial
 from mai.compiler.onnx.layout.chunks import chunk_of
-from mai.compiler.onnx.trial import difference, run_trial, session, trial
+from mai.compiler.onnx.lowering.build import build, serialised
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower

@@ -11,7 +11,7 @@ import pytest
 from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.text import to_text
-from mai.compiler.onnx.trial import difference, trial
+from mai.compiler.onnx.comparing.trial import difference, trial
 from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.parameters import first_value

@@ -15,7 +15,7 @@ from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph, Node, Region
 from mai.compiler.ir.rewrite import copy_graph, free_values
 from mai.compiler.ir.text import to_text
-from mai.compiler.onnx.trial import difference, trial
+from mai.compiler.onnx.comparing.trial import difference, trial
 from mai.compiler.passes import forms
 from mai.compiler.passes.loops.unroll import unroll
 from mai.compiler.program import Program

@@ -24,7 +24,7 @@ from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
 from mai.compiler.onnx.export import export
 from mai.compiler.ops.terms import Term
 from mai.compiler.passes import forms
-from mai.compiler.passes.text.prompt_lookup import PADS, look_up
+from mai.compiler.passes.text.speculation.prompt_lookup import PADS, look_up
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights

@@ -15,7 +15,7 @@ from mai.compiler.ir.evaluate import evaluate
 from mai.compiler.ir.graph import Graph
 from mai.compiler.ir.operation import OPERATIONS
 from mai.compiler.ir.sizes import evaluate as size_of
-from mai.compiler.onnx.build import build
+from mai.compiler.onnx.lowering.build import build
 from mai.compiler.ops.elementwise.base import Elementwise
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights

@@ -12,7 +12,7 @@ from mai.compiler.ir.sizes import Size, evaluate, substitute, symbol
 from mai.spec import ast
 from mai.spec.diagnostics import Reporter
 from mai.spec.format import expr, format_file
-from mai.spec.parse import parse
+from mai.spec.parsing.parse import parse
 from mai.spec.source import Source, Span
 
 NOWHERE = Span(Source("", ""), 0, 0)

@@ -16,7 +16,7 @@ from hypothesis import strategies as some
 
 from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
-from mai.compiler.data.tokens import train_tokenizer
+from mai.compiler.data.texts.tokens import train_tokenizer
 from mai.compiler.onnx.export import export, export_step
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load

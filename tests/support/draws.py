@@ -13,7 +13,7 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Setting, Value
 from mai.compiler.ir.sizes import symbol
 from mai.compiler.ir.types import BATCH_DEPTH, Axis, DType, Type
-from mai.compiler.onnx.build import build
+from mai.compiler.onnx.lowering.build import build
 from mai.compiler.ops.random.philox import MASK
 
 DRAWS: tuple[Drawing, ...] = ("portable", "fast")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from mai.compiler.data.tokens import train_tokenizer
+from mai.compiler.data.texts.tokens import train_tokenizer
 
 ROOT = Path(__file__).parents[2]
 INSTALLED = Path(os.environ.get("MAI_HOSTS", ROOT / ".venv" / "hosts"))

@@ -9,12 +9,12 @@ import numpy as np
 import pytest
 
 from mai.compiler.check import check, misfits
-from mai.compiler.data import array_files
 from mai.compiler.data.batches import Dataset, load
+from mai.compiler.data.files import array_files
 from mai.compiler.data.rows import Chosen, FileRows, Words, change, join, limits
 from mai.compiler.data.sources.arrays import Arrays
 from mai.compiler.data.sources.npz import Npz
-from mai.compiler.data.splits import GroupSplit, TimeSplit
+from mai.compiler.data.splitting.splits import GroupSplit, TimeSplit
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError
 

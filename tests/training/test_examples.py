@@ -13,8 +13,9 @@ from mai.compiler.check import check, misfits
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.sources.examples import Examples
 from mai.compiler.data.sources.text import Bpe
-from mai.compiler.data.splits import RandomSplit
-from mai.compiler.evaluating.answers import Labelled, answer, read_for
+from mai.compiler.data.splitting.splits import RandomSplit
+from mai.compiler.evaluating.answers import Labelled, answer
+from mai.compiler.evaluating.examples import read_for
 from mai.compiler.evaluating.subject import Asked, open_subject
 from mai.compiler.ir.types import DType, Type
 from mai.runtime import load as load_model

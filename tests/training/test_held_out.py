@@ -15,9 +15,9 @@ from mai.compiler.check import check
 from mai.compiler.compile_options import Trained
 from mai.compiler.onnx.export import export
 from mai.compiler.program import Program
-from mai.compiler.training.held_out import held_out
 from mai.compiler.training.loop import train
 from mai.compiler.training.options import Options, Result
+from mai.compiler.training.unseen.held_out import held_out
 from mai.runtime import load
 from mai.spec.diagnostics import MaiError
 

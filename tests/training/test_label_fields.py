@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 
 from mai.compiler.compile_options import Trained
+from mai.compiler.onnx.describing.label_fields import label_fields
 from mai.compiler.onnx.export import export
-from mai.compiler.onnx.label_fields import label_fields
 from mai.compiler.program import Program
 from mai.compiler.training.initial_weights import load_weights
 from mai.runtime import ModelError, load

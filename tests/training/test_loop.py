@@ -17,7 +17,7 @@ from mai.compiler.training.loop import train
 from mai.compiler.training.options import Options
 from mai.compiler.training.run.checkpoint import latest
 from mai.compiler.training.trainer import Trainer
-from mai.compiler.training.validation import on_device
+from mai.compiler.training.unseen.validation import on_device
 from mai.spec.diagnostics import MaiError
 
 Maker = Callable[..., Program]

@@ -11,10 +11,11 @@ import pytest
 from PIL import Image
 
 from mai.compiler.check import check
-from mai.compiler.data import facts, pictures
+from mai.compiler.data import facts
 from mai.compiler.data.batches import Dataset, load
+from mai.compiler.data.files import pictures
 from mai.compiler.data.sources.images import Images
-from mai.compiler.data.splits import StratifiedSplit
+from mai.compiler.data.splitting.splits import StratifiedSplit
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError
 

@@ -19,15 +19,15 @@ from safetensors.torch import load_file
 
 from mai.compiler.program import Program
 from mai.compiler.training.loop import train
-from mai.compiler.training.optimizer import MovingAverage
 from mai.compiler.training.options import Options
 from mai.compiler.training.run.folder import checkpoints
 from mai.compiler.training.schedules.constant import Constant
 from mai.compiler.training.schedules.cosine import Cosine
 from mai.compiler.training.schedules.linear import Linear
 from mai.compiler.training.settings import Schedule
+from mai.compiler.training.step.optimizer import MovingAverage
 from mai.compiler.training.trainer import Trainer
-from mai.compiler.training.validation import on_device
+from mai.compiler.training.unseen.validation import on_device
 from mai.spec.diagnostics import MaiError
 
 ROOT = Path(__file__).parents[2]

@@ -12,7 +12,7 @@ from safetensors.numpy import load_file
 
 from mai.compiler.check import check
 from mai.compiler.data.batches import load
-from mai.compiler.data.folds import Folds
+from mai.compiler.data.splitting.folds import Folds
 from mai.compiler.program import Program
 from mai.compiler.training.loop import train
 from mai.compiler.training.options import Options

@@ -16,8 +16,8 @@ from torch.amp import GradScaler
 from mai.compiler.program import Program
 from mai.compiler.training.options import Options
 from mai.compiler.training.run.folder import holds_run
-from mai.compiler.training.scaling import Scaling
 from mai.compiler.training.settings import OPTIMIZERS
+from mai.compiler.training.step.scaling import Scaling
 from mai.compiler.training.trainer import Trainer
 
 Maker = Callable[[str], Program]

@@ -17,7 +17,6 @@ from hypothesis import strategies as some
 
 from mai.compiler.program import Program
 from mai.compiler.training.loop import train
-from mai.compiler.training.optimizer import make_optimizer, set_rate
 from mai.compiler.training.optimizers.adam import Adam
 from mai.compiler.training.optimizers.adamw import AdamW
 from mai.compiler.training.optimizers.lion import Lion
@@ -33,6 +32,7 @@ from mai.compiler.training.schedules.one_cycle import OneCycle
 from mai.compiler.training.schedules.plateau import Plateau
 from mai.compiler.training.schedules.step import Step
 from mai.compiler.training.settings import Optimizer, Schedule, WarmedUp
+from mai.compiler.training.step.optimizer import make_optimizer, set_rate
 from mai.compiler.training.trainer import Trainer
 
 Maker = Callable[..., Program]

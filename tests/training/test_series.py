@@ -10,7 +10,7 @@ import pytest
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.rows import limits
 from mai.compiler.data.sources.series import Series
-from mai.compiler.data.splits import GroupSplit, RandomSplit, TimeSplit
+from mai.compiler.data.splitting.splits import GroupSplit, RandomSplit, TimeSplit
 from mai.compiler.data.tables import store
 from mai.compiler.data.windows import Windows
 from mai.compiler.ir.types import DType, Type

@@ -10,12 +10,13 @@ import pyarrow as pa
 import pytest
 from pyarrow import parquet
 
-from mai.compiler.data import rows, splits
+from mai.compiler.data import rows
 from mai.compiler.data.batches import Dataset, load
 from mai.compiler.data.sources.examples import Examples
 from mai.compiler.data.sources.series import Series
 from mai.compiler.data.sources.table import Table
-from mai.compiler.data.splits import GroupSplit, Split, StratifiedSplit, TimeSplit
+from mai.compiler.data.splitting import splits
+from mai.compiler.data.splitting.splits import GroupSplit, Split, StratifiedSplit, TimeSplit
 from mai.compiler.data.tables import store
 from mai.compiler.ir.types import DType, Type
 from mai.spec.diagnostics import MaiError

@@ -12,7 +12,7 @@ import pytest
 from mai.compiler.program import Program
 from mai.compiler.training.loop import train
 from mai.compiler.training.options import Options
-from mai.compiler.training.run.trackers import PACKAGES, check_trackers
+from mai.compiler.training.run.figures.trackers import PACKAGES, check_trackers
 from mai.spec.diagnostics import MaiError
 from tests.support.command import invoke
 
@@ -58,7 +58,7 @@ def test_what_a_tracker_hears(
     """The same figures as in `metrics.jsonl`, by the names of their blocks, and the settings as they are."""
     said: list[Any] = []
     monkeypatch.setattr(f"accelerate.tracking.{of}", lambda *place, **options: Heard(said, *place, **options))
-    monkeypatch.setattr("mai.compiler.training.run.trackers.find_spec", lambda package: package)
+    monkeypatch.setattr("mai.compiler.training.run.figures.trackers.find_spec", lambda package: package)
     trained(program, tmp_path / "run", [name])
     lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
     told = [each for each in said if isinstance(each, tuple) and isinstance(each[0], int)]
@@ -85,7 +85,7 @@ def test_the_real_one(
 
 
 def test_what_is_not_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr("mai.compiler.training.run.trackers.find_spec", lambda package: None)
+    monkeypatch.setattr("mai.compiler.training.run.figures.trackers.find_spec", lambda package: None)
     with pytest.raises(MaiError) as error:
         check_trackers(["mlflow"])
     assert error.value.diagnostics[0].message == "--track mlflow: mlflow is not installed"

@@ -23,9 +23,9 @@ from mai.compiler.passes import forms
 from mai.compiler.program import Program
 from mai.compiler.torch.module import lower
 from mai.compiler.torch.parameters import Weights
-from mai.compiler.training.evaluation import loss_changes
 from mai.compiler.training.loop import train
 from mai.compiler.training.options import Options
+from mai.compiler.training.unseen.evaluation import loss_changes
 
 Maker = Callable[[str], Program]
 COUPLED = """

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import bad
-from mai.compiler.data.paths import find_files, listed
+from mai.compiler.data.files.paths import find_files, listed
 from mai.compiler.data.row_source import RowSource, Wanted
 from mai.compiler.data.source_kinds import Finite
 from mai.spec.diagnostics import MaiError
@@ -22,7 +22,7 @@ class Arrays(RowSource):
     names_fields: ClassVar[bool] = True
 
     def columns(self, base: Path) -> dict[str, Column] | None:
-        from mai.compiler.data.array_files import shapes_of
+        from mai.compiler.data.files.array_files import shapes_of
 
         try:
             files = find_files(base, listed(self.path), self.reads)
@@ -34,7 +34,7 @@ class Arrays(RowSource):
         return {name: Column(shape, True if whole else None) for name, (shape, whole) in shapes.items()}
 
     def rows(self, wanted: Wanted) -> Finite:
-        from mai.compiler.data.array_files import read_arrays
+        from mai.compiler.data.files.array_files import read_arrays
 
         arrays = read_arrays(wanted.files, wanted.fields)
         key = wanted.split.key if wanted.split is not None else None

@@ -41,6 +41,7 @@ class Examples(Table):
     suffixes: ClassVar[tuple[str, ...]] = ()
     tokenizer: Annotated[str | Bpe, Choice(TOKENIZERS, or_text=True)] = "bytes"
     text: str | None = None
+    chat: str | None = None
     longer: Literal["refuse", "cut", "drop"] = "refuse"
 
     def misfit(self) -> str | None:
@@ -103,7 +104,7 @@ class Examples(Table):
         return self.reader(Request(Path(), (), 0, wanted.fields), wanted.files)(wanted)
 
     def reader(self, request: Request, files: Sequence[Path]) -> Callable[[Wanted], Finite]:
-        from mai.compiler.data.examples import reader_of
+        from mai.compiler.data.texts.examples import reader_of
 
         if not self.texts(request.fields or {}):
             return super().rows

@@ -9,7 +9,7 @@ from typing import ClassVar, Literal
 
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import bad
-from mai.compiler.data.paths import find_files, listed
+from mai.compiler.data.files.paths import find_files, listed
 from mai.compiler.data.row_source import RowSource, Wanted
 from mai.compiler.data.source_kinds import Finite, Source
 from mai.spec.diagnostics import MaiError
@@ -85,7 +85,7 @@ class Images(RowSource):
         """Images as [k, H, W] in [-1, 1]; the names of subfolders, if there are any, are the labels."""
         import numpy as np
 
-        from mai.compiler.data.pictures import pictures
+        from mai.compiler.data.files.pictures import pictures
         from mai.compiler.data.rows import Words
 
         x = pictures(wanted.files, self._size(), self.fit, self.channels)

@@ -11,7 +11,7 @@ from mai.compiler.data.fields import bad
 from mai.compiler.data.row_source import Wanted
 from mai.compiler.data.source_kinds import Finite, Source
 from mai.compiler.data.sources.table import Table
-from mai.compiler.data.splits import GroupSplit, TimeSplit
+from mai.compiler.data.splitting.splits import GroupSplit, TimeSplit
 from mai.compiler.ir.types import Type
 from mai.spec.settings import setting
 

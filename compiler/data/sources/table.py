@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from mai.compiler.data.column_shapes import Column
 from mai.compiler.data.fields import group_columns
-from mai.compiler.data.paths import find_files, listed
+from mai.compiler.data.files.paths import find_files, listed
 from mai.compiler.data.row_source import RowSource, Wanted
 from mai.compiler.data.source_kinds import Finite, Source
 from mai.compiler.data.tables.dialect import Stated

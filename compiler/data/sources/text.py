@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Annotated, ClassVar
 
 from mai.compiler.data.fields import bad, window
-from mai.compiler.data.paths import Paths
+from mai.compiler.data.files.paths import Paths
 from mai.compiler.data.source_kinds import Reading, Request, Source
 from mai.compiler.ir.types import Type
 from mai.spec.settings import Choice, Settings, setting
@@ -35,7 +35,8 @@ class Text(Source):
     """Windows of a text; the default corpus is English text that comes with Python.
 
     `path` names a file, several, a pattern or a folder: plain texts in an `encoding`, and tables (jsonl, csv, parquet, feather) of which the
-    column `field` holds a document a row. Its tokens are bytes, those of a `tokenizers` file, or pairs trained from the corpus.
+    column `field` holds a document a row. Its tokens are bytes, those of a `tokenizers` file, or pairs trained from the corpus. `chat` names
+    the template that makes a prompt of messages: a `.jinja` file, or a `tokenizer_config.json`.
     """
 
     name: ClassVar[str] = "text"
@@ -44,6 +45,7 @@ class Text(Source):
     path: Paths | None = None
     field: str = "text"
     encoding: str | None = None
+    chat: str | None = None
 
     def misfit(self) -> str | None:
         return misfit_of(self.tokenizer)
@@ -70,6 +72,6 @@ class Text(Source):
             raise bad(message, help=f"`const vocab = {size}`")
 
     def read(self, request: Request) -> Reading:
-        from mai.compiler.data.tokens import tokenise
+        from mai.compiler.data.texts.tokens import tokenise
 
         return tokenise(self, request)

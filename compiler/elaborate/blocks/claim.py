@@ -6,11 +6,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
-from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, Module, Poison
 from mai.compiler.elaborate.configuration import read_configuration
 from mai.compiler.elaborate.context import BATCH, Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
+from mai.compiler.elaborate.errors import repairs
 from mai.compiler.elaborate.statement_rules import elaborates
 from mai.compiler.ir.graph import Value, Weight
 from mai.compiler.ir.operation import describe

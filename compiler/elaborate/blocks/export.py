@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import Binding, Environment, Module, Poison
 from mai.compiler.elaborate.context import BATCH, Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
+from mai.compiler.elaborate.errors import repairs
 from mai.compiler.elaborate.expressions.names import is_free, look_up
 from mai.compiler.elaborate.expressions.signatures import dims_of, dtype_of, return_of
 from mai.compiler.elaborate.expressions.static import as_real
@@ -148,7 +148,7 @@ def _of_one_example(e: Context, count: Value) -> Value:
 def _parameter(e: Context, env: Environment, parameter: ast.Parameter, declaration: ast.Function) -> None:
     name = parameter.name
     try:
-        if name.id in RESERVED:
+        if name.id in RESERVED and not _is_seed(parameter):
             raise e.fail(
                 "reserved-name",
                 name.span,
@@ -169,10 +169,19 @@ def _parameter(e: Context, env: Environment, parameter: ast.Parameter, declarati
             )
         if parameter.default is None:
             bind_input(e, env, parameter, parameter.type)
+            if _is_seed(parameter):
+                e.draws.seed_each(e.graph.inputs[-1])
         else:
             _setting(e, env, parameter, parameter.type)
     except Stop:
         env.bind(name, Poison())
+
+
+def _is_seed(parameter: ast.Parameter) -> bool:
+    """Whether a parameter is a seed for each example, `seed: int`: what it draws is what it would draw alone."""
+    written = parameter.type
+    is_whole = isinstance(written, ast.ScalarType) and written.kind == "int"
+    return parameter.name.id == "seed" and parameter.default is None and is_whole
 
 
 def bind_input(e: Context, env: Environment, parameter: ast.Parameter, written: ast.TypeExpr) -> None:

@@ -7,8 +7,8 @@ from dataclasses import replace
 from mai.compiler.elaborate.bindings import Binding, Environment, Poison
 from mai.compiler.elaborate.blocks.beam import bind_found, check_drawless, read_beam
 from mai.compiler.elaborate.bounds import setting_of
-from mai.compiler.elaborate.context import Context, Stop, kind_of
-from mai.compiler.elaborate.repairs import instead_of_name, rounded_down
+from mai.compiler.elaborate.context import Context, GrowingText, Stop, kind_of
+from mai.compiler.elaborate.errors.repairs import instead_of_name, rounded_down
 from mai.compiler.elaborate.statement_rules import belongs_elsewhere, elaborates
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import symbol
@@ -46,13 +46,14 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
     region = Region([Value(Type(DType.INT), "turn"), grown])
     e.graph.sizes[name] = (grown, len(row.type.lead))
     outer, e.draws.turn = e.draws.turn, region.inputs[0]
+    e.growing = GrowingText(grown, statement.name.id, region.inputs[0])
     inside = env.child()
     inside.names[statement.name.id] = grown
     with e.region(region):
         last = _chosen(e, inside, statement)
         value = _scores(e, last, statement) if beam else _token(e, last, statement)
         region.outputs = [e.builder.spread(value, row.type.lead)]
-    e.draws.turn = outer
+    e.draws.turn, e.growing = outer, None
     if beam:
         check_drawless(e, region, statement)
     extend = Extend(name, count, beam.width if beam else 0)
@@ -88,6 +89,11 @@ def _row(e: Context, env: Environment, statement: ast.Extend) -> Value:
     row, span = env.names.get(statement.name.id), statement.name.span
     if isinstance(row, Poison):
         raise Stop
+    if isinstance(
+        row, list
+    ):  # A text that begins alike for all examples, `x = [0]`; what is appended has other numbers.
+        row = e.value(row, span)
+        row.type = replace(row.type, classes=None)
     if not isinstance(row, Value) or row.type.rank != 1 or row.type.dtype is not DType.INT:
         shown = kind_of(row) if row is not None else "no value yet"
         message = f"`extend` grows a row of tokens, `{statement.name.id}` has {shown}"

@@ -10,11 +10,11 @@ from dataclasses import replace
 from functools import partial
 
 from mai.compiler.elaborate.bindings import Binding, Environment
-from mai.compiler.elaborate.blocks.event import as_examples, check_method, read_event
-from mai.compiler.elaborate.blocks.kept_along import Kept, read_kept
+from mai.compiler.elaborate.blocks.integrals.event import as_examples, check_method, read_event
+from mai.compiler.elaborate.blocks.integrals.kept_along import Kept, read_kept
+from mai.compiler.elaborate.blocks.integrals.noise import Noises, not_stochastic, step_names
+from mai.compiler.elaborate.blocks.integrals.solver import Method, check_count, read_method
 from mai.compiler.elaborate.blocks.loop_states import State, leave, settle, states_of
-from mai.compiler.elaborate.blocks.noise import Noises, not_stochastic, step_names
-from mai.compiler.elaborate.blocks.solver import Method, check_count, read_method
 from mai.compiler.elaborate.context import Context
 from mai.compiler.elaborate.statement_rules import belongs_elsewhere, elaborates
 from mai.compiler.ir.graph import Node, Region, Value
@@ -177,7 +177,7 @@ def _node(
 def _course(e: Context, env: Environment, statement: ast.Integrate, method: Method) -> Course:
     start, stop = (_time_bound(e, env, expr) for expr in (statement.start, statement.stop))
     if method.grid is not None:
-        from mai.compiler.elaborate.blocks.grid import times_of  # Few solvers have one.
+        from mai.compiler.elaborate.blocks.integrals.grid import times_of  # Few solvers have one.
 
         assert method.steps is not None, "a method that chooses its steps has no grid"
         times = times_of(e, method.grid, method.steps, (start, stop))

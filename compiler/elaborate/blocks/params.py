@@ -8,7 +8,7 @@ from mai.compiler.elaborate.bindings import Binding, Distribution, Environment, 
 from mai.compiler.elaborate.context import Context, Stop, kind_of
 from mai.compiler.elaborate.expressions.families import parameter_of
 from mai.compiler.elaborate.expressions.signatures import dims_of
-from mai.compiler.elaborate.first_values import (
+from mai.compiler.elaborate.parameters.first_values import (
     computed_initial,
     is_of_examples,
     keep_first_value,
@@ -16,9 +16,9 @@ from mai.compiler.elaborate.first_values import (
     over_all_examples,
     table_initial,
 )
+from mai.compiler.elaborate.parameters.states import current_state
 from mai.compiler.elaborate.statement_rules import elaborates
 from mai.compiler.elaborate.statements import check_distribution
-from mai.compiler.elaborate.states import current_state
 from mai.compiler.ir.graph import Initial, Value, Weight
 from mai.compiler.ir.operation import describe
 from mai.compiler.ir.sizes import product

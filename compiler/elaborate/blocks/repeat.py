@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from math import prod
 
-from mai.compiler.elaborate.attempt import attempt
 from mai.compiler.elaborate.bindings import Binding, Environment, WeightScope
 from mai.compiler.elaborate.blocks.kept import bind_kept, check_kept, kept_of_turn, kept_while_going, stack_turns
 from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS, State, leave, settle, states_of
 from mai.compiler.elaborate.blocks.until import going_state, is_shared, kept_where_stopped
 from mai.compiler.elaborate.context import Context, Stop
-from mai.compiler.elaborate.repairs import rounded_down
+from mai.compiler.elaborate.errors.attempt import attempt
+from mai.compiler.elaborate.errors.repairs import rounded_down
 from mai.compiler.elaborate.statement_rules import assigned_names, elaborates
 from mai.compiler.ir.graph import Region, Value
 from mai.compiler.ir.sizes import Size

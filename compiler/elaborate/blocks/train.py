@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, TypeVar
 
-from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import Binding, Environment, Function, Module, Poison
 from mai.compiler.elaborate.configuration import read_configuration
 from mai.compiler.elaborate.context import Context, Stop
 from mai.compiler.elaborate.elaborator import Elaborator
+from mai.compiler.elaborate.errors import repairs
 from mai.compiler.elaborate.expressions.families import path_of
 from mai.compiler.elaborate.expressions.names import look_up
 from mai.compiler.elaborate.statement_rules import elaborates

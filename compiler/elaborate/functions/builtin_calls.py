@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from functools import cache
 from typing import Any, NamedTuple
 
-from mai.compiler.elaborate import repairs
 from mai.compiler.elaborate.bindings import (
     Binding,
     BoundArgument,
@@ -15,6 +14,7 @@ from mai.compiler.elaborate.bindings import (
     Partial,
 )
 from mai.compiler.elaborate.context import Context
+from mai.compiler.elaborate.errors import repairs
 from mai.compiler.elaborate.expressions.signatures import counted
 from mai.compiler.elaborate.expressions.static import StaticError
 from mai.compiler.ir.graph import Value

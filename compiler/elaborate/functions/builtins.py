@@ -11,10 +11,10 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from mai.compiler.elaborate.bindings import ABSENT, Binding, BoundArgument, Builtin, is_number
+from mai.compiler.elaborate.errors.repairs import argument_of_softmax
 from mai.compiler.elaborate.expressions.whole import labelled
 from mai.compiler.elaborate.functions.arguments import axis_of, number, positive, static
 from mai.compiler.elaborate.functions.patterns import einsum_equation, rearranged, reduced
-from mai.compiler.elaborate.repairs import argument_of_softmax
 from mai.compiler.ir.graph import Initial, Value
 from mai.compiler.ir.operation import Operation, ShapeError, describe
 from mai.compiler.ir.signature import Section

@@ -15,13 +15,12 @@ from mai.compiler.elaborate.functions import arguments as read
 from mai.compiler.elaborate.functions import (
     constructs,  # noqa: F401
     couplings,  # noqa: F401
-    densities,  # noqa: F401
     derivatives,  # noqa: F401
-    distributions,  # noqa: F401
     fixed_points,  # noqa: F401
     space,  # noqa: F401
 )
 from mai.compiler.elaborate.functions.builtins import BUILTINS, LISTED, Listed
+from mai.compiler.elaborate.functions.distributions import densities, distributions  # noqa: F401
 from mai.compiler.ir.graph import Value
 from mai.compiler.ir.operation import OPERATIONS, Operation, ShapeError
 from mai.compiler.ir.signature import COMPOSED, OWN, REQUIRED, Argument, Function, Kind, Same, written

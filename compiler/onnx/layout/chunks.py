@@ -18,14 +18,14 @@ from mai.compiler.ir.rewrite import reading
 from mai.compiler.ir.sizes import evaluate, symbol, symbols
 from mai.compiler.ir.structure import Across, Loop
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.onnx.backend import BATCH, OnnxBackend
-from mai.compiler.onnx.interface import declare_setting
+from mai.compiler.onnx.lowering.backend import BATCH, OnnxBackend
+from mai.compiler.onnx.lowering.interface import declare_setting
 from mai.compiler.ops.products.convolution import Conv, ConvTranspose
 from mai.compiler.ops.products.product import Affine
 from mai.compiler.ops.shapes.indexing import Iota
 
 if TYPE_CHECKING:
-    from mai.compiler.onnx.interpreter import OnnxInterpreter
+    from mai.compiler.onnx.lowering.interpreter import OnnxInterpreter
 
 CHUNK = "batch.chunk"  # The setting's name: no name of a spec has a dot.
 # The elements of one activation that a chunk may have, all branches of it, a megabyte of them; and the most examples.

@@ -27,7 +27,7 @@ from mai.compiler.ops.shapes.indexing import Take
 from mai.runtime.arrays import Array
 
 if TYPE_CHECKING:
-    from mai.compiler.onnx.backend import OnnxBackend
+    from mai.compiler.onnx.lowering.backend import OnnxBackend
 
 T = TypeVar("T")
 Store = Callable[[str], tuple[ir.TensorProtocol, ir.TensorProtocol]]

@@ -17,7 +17,7 @@ from mai.compiler.file_size import BLOCK
 from mai.runtime.arrays import Array
 
 if TYPE_CHECKING:
-    from mai.compiler.onnx.backend import OnnxBackend
+    from mai.compiler.onnx.lowering.backend import OnnxBackend
 
 TYPES = {4: ir.DataType.INT4, 8: ir.DataType.INT8}
 REAL, WHOLE = int(ir.DataType.FLOAT), int(ir.DataType.INT8)

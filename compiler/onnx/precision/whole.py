@@ -36,7 +36,7 @@ from mai.compiler.passes.derivatives.dependence import dependent
 from mai.runtime.arrays import Array
 
 if TYPE_CHECKING:
-    from mai.compiler.onnx.backend import OnnxBackend
+    from mai.compiler.onnx.lowering.backend import OnnxBackend
 
 LARGEST, LARGEST_WEIGHT = 127, 63
 MIDDLE = 128

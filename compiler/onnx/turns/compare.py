@@ -9,7 +9,7 @@ import numpy as np
 
 from mai.compiler.ir.structure import CONTROL, LENGTH, Loop, StepControl
 from mai.compiler.ir.types import Axis, Type
-from mai.compiler.onnx.trial import difference
+from mai.compiler.onnx.comparing.trial import difference
 from mai.compiler.onnx.turns.steps import (
     Turn,
     decides_alike,
@@ -19,7 +19,7 @@ from mai.compiler.onnx.turns.steps import (
     increment_excess,
     keeps_alike,
 )
-from mai.compiler.passes.loops.replay import Replay
+from mai.compiler.passes.loops.tapes.replay import Replay
 from mai.runtime.arrays import Array
 
 STEPS, COURSE = "the length of its steps", "which steps it keeps, and when it ends"

@@ -50,19 +50,19 @@ class Fourier(Operation):
         count = op.sizes(x)[-2]
         flat = op.flat_lead(x, 2)
         if isinstance(count, int) and count & (count - 1) == 0:
-            made = op.DFT(flat, None, op.int(1), inverse=int(inverse))
+            transformed = op.DFT(flat, None, op.int(1), inverse=int(inverse))
         elif isinstance(count, int) and count <= TABLE:
-            made = _by_table(op, flat, count, inverse)
+            transformed = _by_table(op, flat, count, inverse)
         else:
-            made = _by_chirps(op, flat, count, inverse)
-        return op.unflat_lead(made, x, 2)
+            transformed = _by_chirps(op, flat, count, inverse)
+        return op.unflat_lead(transformed, x, 2)
 
     @staticmethod
     def derivative(ct: Term, y: Term, x: Term, inverse: bool) -> Term:
         """The adjoint: n times the inverse of a transform, the n-th part of the transform of an inverse."""
         size = ct.size(x.shape[-2])
-        made = ct.emit(Fourier, inverse=not inverse)
-        return made / size if inverse else made * size
+        adjoint = ct.emit(Fourier, inverse=not inverse)
+        return adjoint / size if inverse else adjoint * size
 
     cases = (
         case(sample(4, 2)),
@@ -110,8 +110,8 @@ def _by_chirps(op: Onnx[V], x: V, count: Scalar[V], inverse: bool) -> V:
     product = _times(op, op.DFT(padded, None, op.int(1)), filtered)
     convolved = op.DFT(product, None, op.int(1), inverse=1)
     convolved = op.Slice(convolved, none, op.Reshape(size, op.ints([1])), op.ints([1]))
-    made = _times(op, convolved, chirp)
-    return op.Div(made, op.Cast(size, to=REAL)) if inverse else made
+    transformed = _times(op, convolved, chirp)
+    return op.Div(transformed, op.Cast(size, to=REAL)) if inverse else transformed
 
 
 def _turns(op: Onnx[V], angle: V) -> V:
@@ -203,8 +203,8 @@ def _along(x: Term, im: Term | None, axis: int, transform: Callable[[Term], Term
     back = [perm.index(i) - x.rank for i in range(-x.rank, 0)]
     other = x * 0.0 if im is None else im
     moved = [_moved(t, perm) for t in (x, other)]
-    made = transform(moved[0].emit(Stack, moved[1], axis=-1))
-    return _moved(made.pick(-1, 0), back), _moved(made.pick(-1, 1), back)
+    transformed = transform(moved[0].emit(Stack, moved[1], axis=-1))
+    return _moved(transformed.pick(-1, 0), back), _moved(transformed.pick(-1, 1), back)
 
 
 def _moved(x: Term, perm: list[int]) -> Term:

@@ -25,7 +25,7 @@ from mai.compiler.passes.branches.candidates import Known, kinds_of
 from mai.compiler.passes.branches.stack import Stack, branches_axis, inner_lead
 
 # How often one example may use each weight, on average, for branches to become one batch. With guidance on one thread, each
-# branch by itself takes so many times as long as both as one, for a batch of 1 / 8 / 64 (`python -m benchmarks.guided`):
+# branch by itself takes so many times as long as both as one, for a batch of 1 / 8 / 64 (`python -m benchmarks.samplers.guided`):
 #   an MLP, 1 use: 1.4 / 1.05 / 1.0         a transformer of 4 tokens: 1.3 / 1.1 / 0.99, of 8: 1.28 / 1.02 / 0.98,
 #   U-Nets, 23 and 361 uses: 1.0 / 1.0 / 1.0      of 16: 1.1 / 1.0 / 0.95
 # A product of up to four rows takes no longer than one of one: it waits for its weight. From some sixteen rows on, a row costs
@@ -77,9 +77,9 @@ class Pairing(Copier):
         self.builder.span, self.builder.scope = first.span, first.scope
         operands = enumerate(zip(*(n.inputs for n in members), strict=True))
         inputs = [self[v[0]] if place in first.op.unled else self._stacked(v, batch) for place, v in operands]
-        made = self._emitted(first, inputs)
-        made.name, made.type = first.output.name, replace(made.type, classes=first.output.type.classes)
-        stack = Stack(made, len(members))
+        stacked = self._emitted(first, inputs)
+        stacked.name, stacked.type = first.output.name, replace(stacked.type, classes=first.output.type.classes)
+        stack = Stack(stacked, len(members))
         self.places.update((n.output, (stack, branch)) for branch, n in enumerate(members))
 
     def _emitted(self, node: Node, inputs: list[Value]) -> Value:
@@ -119,8 +119,8 @@ class Pairing(Copier):
         inner = join_leads([p.type.with_lead(inner_lead(p.type)) for p in parts])
         full = [self.builder.spread(p, (p.type.lead[0] if p.type.batched else batch, *inner)) for p in parts]
         freed = [self.builder.unlead(p, 1 + len(inner)) for p in full]
-        made = self.builder.emit(Concat, *freed, axis=-freed[0].type.rank, name=parts[0].name)
-        return self.builder.lead(made, (branches_axis(made.type.shape[0]), *inner))
+        joined = self.builder.emit(Concat, *freed, axis=-freed[0].type.rank, name=parts[0].name)
+        return self.builder.lead(joined, (branches_axis(joined.type.shape[0]), *inner))
 
     def _picked(self, value: Value) -> Value:
         """The value of one branch."""

@@ -72,14 +72,14 @@ def _derived(copier: Copier, node: Node, above: Sequence[Node], earlier: set[Val
     if node.op is Gradient and not (is_nested and cotangent is one and _is_one_number(value, x)):
         lead = join_leads([v.type for v in (value, x, cotangent)])
         derivative, wanted = Derivative(builder, lead, most), x.type.with_lead(lead)
-        (made,) = derivative.backward(path, {value: cotangent}, [x])
+        (derivative_value,) = derivative.backward(path, {value: cotangent}, [x])
     else:
         directions = [copier[v] for v in node.inputs[1 + len(xs) :]] or [one]
         derivative = Derivative(builder, None, most)
-        made = derivative.forward(path, dict(zip(xs, directions, strict=True))).get(value)
+        derivative_value = derivative.forward(path, dict(zip(xs, directions, strict=True))).get(value)
         wanted = value.type.with_lead(join_leads([v.type for v in (value, *xs, *directions)]))
     builder.span, builder.scope = node.span, node.scope
-    result = derivative.or_zeros(made, wanted)
+    result = derivative.or_zeros(derivative_value, wanted)
     earlier.add(result)
     return result
 

@@ -33,9 +33,9 @@ def fold(graph: Graph) -> Graph:
             return True
         if issubclass(node.op, Structural) or not all(v in constants for v in inputs) or not _small(node):
             return False
-        made = _constant(copier.builder, node, [constants[v] for v in inputs])
-        constants[made] = Constant.of(copier.builder.region.nodes[-1]).value
-        copier.bind(node, made)
+        constant = _constant(copier.builder, node, [constants[v] for v in inputs])
+        constants[constant] = Constant.of(copier.builder.region.nodes[-1]).value
+        copier.bind(node, constant)
         return True
 
     return copy_graph(graph, rule)

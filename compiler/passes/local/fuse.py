@@ -74,10 +74,10 @@ def _taken_in(copier: Copier, node: Node, chain: list[Node], other: Value) -> li
         return None
     builder = copier.builder
     value = builder.emit_all(maker.op, [*maker.inputs, other], maker.attributes, node.output.name)[0]
-    made = [builder.region.nodes[-1]]
+    fused = [builder.region.nodes[-1]]
     for view in chain[1:]:
         assert view.structure is not None
         value = builder.add(view.structure, [value], [view.output.type]).output
         value.name = node.output.name
-        made.append(builder.region.nodes[-1])
-    return made
+        fused.append(builder.region.nodes[-1])
+    return fused

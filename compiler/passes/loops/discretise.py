@@ -13,11 +13,11 @@ from mai.compiler.ops.shapes.indexing import Pick
 from mai.compiler.passes.loops.hoist import local_sizes, parted, tables_of, timed_values
 from mai.compiler.solvers import DEFAULTS, SOLVERS, takes_increments
 from mai.compiler.solvers.adaptive import Control, Way, solve
-from mai.compiler.solvers.compared import comparisons_of
 from mai.compiler.solvers.counted_steps import CountedSteps
 from mai.compiler.solvers.dense import Asked
-from mai.compiler.solvers.ended_steps import EndedSteps
-from mai.compiler.solvers.ended_way import EndedWay
+from mai.compiler.solvers.events.compared import comparisons_of
+from mai.compiler.solvers.events.ended_steps import EndedSteps
+from mai.compiler.solvers.events.ended_way import EndedWay
 from mai.compiler.solvers.pace import Even, Uneven
 from mai.compiler.solvers.problem import Compared, End, Problem, Slopes
 
@@ -75,7 +75,7 @@ class Equation:
         problem = partial(Problem, self.builder, start, stop, states, self.velocity, self.stages, ends, inner=inner)
         if not takes_increments(self.node):
             return problem()
-        from mai.compiler.passes.loops.influence import influence_of  # Few integrals have noise.
+        from mai.compiler.passes.loops.noises.influence import influence_of  # Few integrals have noise.
 
         influence = influence_of(self.node)
         return problem(draws=self.draws, noise=influence) if integral.noises else problem()

@@ -13,6 +13,7 @@ from mai.compiler.ir.builder import Builder
 from mai.compiler.ir.graph import Graph, Node, OneTurn, Region, Setting, Value
 from mai.compiler.ir.rewrite import Copier, free_values, reading, renewed_sizes, symbols_of
 from mai.compiler.ir.structure import Loop
+from mai.compiler.ops.elementwise.logic import Equal, Where
 from mai.compiler.ops.random.choice import Choose
 from mai.compiler.passes.text.growth import ended_before, texts
 
@@ -51,7 +52,22 @@ def _one_turn(loop: Node, turn_graph: Graph, copier: Copier, carried: Sequence[V
     states = {v.name: f"{v.name}_next" for v in turn_graph.inputs if v in carried and v is not tokens}
     counted = turn.name if turn is not None and turn.name in turn_graph.settings else None
     ended = ended_before(loop)
-    return OneTurn(length, counted, states, None if ended is None else copier[ended].name)
+    settled = tuple(copier[v].name for v in _settled(loop.regions[0]) if copier[v].name in states)
+    return OneTurn(length, counted, states, None if ended is None else copier[ended].name, settled)
+
+
+def _settled(body: Region) -> list[Value]:
+    """The states that no token of a row changes once there is one: s becomes where(s == past, ..., s), as the number of places before it."""
+    after = zip(body.inputs[1:], body.outputs, strict=False)
+    return [old for old, new in after if new.producer is not None and _is_kept(old, new.producer, body.inputs)]
+
+
+def _is_kept(state: Value, node: Node, states: Sequence[Value]) -> bool:
+    if node.op is not Where or node.inputs[2] is not state or node.inputs[0].producer is None:
+        return False
+    compared = node.inputs[0].producer
+    counts = [v for v in compared.inputs if v is not state]
+    return compared.op is Equal and len(counts) == 1 and counts[0] in states and not counts[0].type.lead
 
 
 def _interface(graph: Graph, body: Region, nodes: Sequence[Node], turn_graph: Graph, copier: Copier) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from mai.compiler.data.paths import listed
+from mai.compiler.data.files.paths import listed
 from mai.compiler.program import Program
 from mai.runtime.files import locked
 from mai.runtime.run_folders.files import FAILURE as FAILURE

@@ -22,7 +22,7 @@ from torch.distributed.rendezvous import rendezvous
 from mai.compiler.ir.graph import Graph, Node, Region
 from mai.compiler.ir.structure import Across, Loop
 from mai.compiler.ops.reductions.norm import BatchNorm
-from mai.compiler.torch.together import Share
+from mai.compiler.torch.processes.together import Share
 from mai.compiler.training.run.checkpoint import Checkpoint
 from mai.spec.diagnostics import Diagnostic, MaiError
 

@@ -1,0 +1,1 @@
+"""Text generation against transformers and onnxruntime-genai."""

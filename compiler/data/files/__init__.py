@@ -1,0 +1,1 @@
+"""Files that a path names, and those that are not tables: arrays, pictures."""

@@ -1,8 +1,0 @@
-"""The splits that a spec may name."""
-
-from mai.compiler.data.folds import Folds
-from mai.compiler.data.splits import GroupSplit, RandomSplit, Split, StratifiedSplit, TimeSplit
-
-SPLITS: dict[str, type[Split]] = {
-    each.name: each for each in (RandomSplit, TimeSplit, GroupSplit, StratifiedSplit, Folds)
-}

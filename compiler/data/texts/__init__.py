@@ -1,0 +1,1 @@
+"""Texts as examples: corpora, texts in columns of tables, and their tokens."""

@@ -1,0 +1,175 @@
+"""The solver that an `integrate` names, with its options: `rk4(steps)`, `tsit5(rtol = 1e-4)`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from mai.compiler.elaborate.bindings import Binding, Environment, Poison
+from mai.compiler.elaborate.blocks.loop_states import MAX_TURNS, State
+from mai.compiler.elaborate.context import Context, Stop
+from mai.compiler.elaborate.errors.repairs import positive
+from mai.compiler.ir.operation import describe
+from mai.compiler.ir.sizes import Size, product
+from mai.compiler.solvers import SOLVERS, Solver
+from mai.spec import ast
+from mai.spec.diagnostics import Help
+from mai.spec.diagnostics.edit import meant, put
+from mai.spec.diagnostics.suggest import closest
+from mai.spec.record import record
+
+if TYPE_CHECKING:
+    from mai.compiler.elaborate.blocks.integrals.grid import Grid
+
+Option = bool | int | float
+MOST_NUMBERS = 4096  # That an implicit method solves for.
+
+
+@record
+class Method:
+    """A solver with its options; `steps` is None for an adaptive one, and `grid` where all steps have one length."""
+
+    solver: Solver
+    steps: Size | None
+    options: dict[str, Option]
+    grid: Grid | None = None
+
+
+def read_method(e: Context, env: Environment, written: ast.Expr) -> Method:
+    """Read the solver after `using`.
+
+    Raises:
+        Stop: it has a mistake, which is reported.
+    """
+    solver = _solver(e, written)
+    arguments = written.arguments if isinstance(written, ast.Call) else ()
+    steps, options = _arguments(e, env, solver, arguments)
+    grid = _grid(e, env, arguments, solver)
+    if solver.adaptive:
+        return Method(solver, None, options)
+    steps = _steps_of(e, steps, grid)
+    if steps is None:
+        help = put(written.span, f"{solver.name}(20)", f"write `{solver.name}(20)` or `{solver.name}(steps)`")
+        raise e.fail("missing-argument", written.span, f"`{solver.name}` needs its number of steps", help=help)
+    if steps == 0:
+        raise e.fail("repeat-count", written.span, "an integral takes at least one step")
+    if isinstance(steps, int) and steps > MAX_TURNS:
+        raise e.fail("repeat-too-long", written.span, f"{steps:,} steps are more than {MAX_TURNS:,}")
+    return Method(solver, steps, options, grid)
+
+
+def _grid(e: Context, env: Environment, arguments: Sequence[ast.Argument], solver: Solver) -> Grid | None:
+    for position, argument in enumerate(arguments):
+        if _name_of(solver, position, argument) == "grid":
+            from mai.compiler.elaborate.blocks.integrals.grid import read_grid  # Few solvers have one.
+
+            return read_grid(e, env, argument.value)
+    return None
+
+
+def _steps_of(e: Context, steps: Size | None, grid: Grid | None) -> Size | None:
+    """The number of steps, which a list of times says, too."""
+    listed = None if grid is None else grid.steps
+    if grid is None or listed is None:
+        return steps
+    if steps is not None and steps != listed:
+        raise e.fail("solver-option", grid.span, f"between these times are {listed} steps, not {steps}")
+    return e.size(listed, grid.span, "a number of steps", least=1)
+
+
+def check_count(e: Context, statement: ast.Integrate, method: Method, states: Sequence[State]) -> None:
+    """How many numbers an implicit method solves for is known, and their square is not too many.
+
+    Raises:
+        Stop: it is not.
+    """
+    if not method.solver.implicit:
+        return
+    span, name, help = statement.solver.span, method.solver.name, "`dopri5()` and `tsit5()` solve no equations"
+    for state in states:
+        if not isinstance(product(state.first.type.shape), int):
+            message = f"`{name}` solves for all numbers of `{state.name}` at once: how many there are must be known"
+            raise e.fail("dimension-unknown", span, message, label=describe(state.first.type.shape), help=help)
+    total = sum(n for state in states if isinstance(n := product(state.first.type.shape), int))
+    if total > MOST_NUMBERS:
+        message = (
+            f"`{name}` solves for {total:,} numbers at once, with a matrix of as many rows: up to {MOST_NUMBERS:,} are"
+        )
+        raise e.fail("dimension-too-large", span, message, help=help)
+
+
+def _solver(e: Context, written: ast.Expr) -> Solver:
+    callee = written.function if isinstance(written, ast.Call) else written
+    if isinstance(callee, ast.Name) and callee.id in SOLVERS:
+        return SOLVERS[callee.id]
+    guess = closest(callee.span.text, SOLVERS)
+    help: Help = meant(callee.span, guess) if guess else f"there are {', '.join(SOLVERS)}"
+    raise e.fail("unknown-solver", callee.span, f"there is no solver `{callee.span.text}`", help=help)
+
+
+def _arguments(
+    e: Context, env: Environment, solver: Solver, arguments: Sequence[ast.Argument]
+) -> tuple[Size | None, dict[str, Option]]:
+    """The number of steps, if one is given, and the other options."""
+    steps: Size | None = None
+    options: dict[str, Option] = {}
+    names: set[str] = set()
+    for position, argument in enumerate(arguments):
+        name = _name_of(solver, position, argument)
+        _check_name(e, solver, name, argument)
+        if name in names:
+            raise e.fail("duplicate-argument", argument.span, f"`{name}` is given twice")
+        names.add(name)
+        if name == "grid":
+            continue
+        value = e.expressions.expression(env, argument.value)
+        if isinstance(value, Poison):
+            raise Stop
+        if name == "steps":
+            steps = e.size(value, argument.value.span, "a number of steps", least=1)
+        else:
+            options[name] = _option(e, solver, name, value, argument)
+    return steps, options
+
+
+def _name_of(solver: Solver, position: int, argument: ast.Argument) -> str:
+    return argument.name or (solver.options[position] if position < len(solver.options) else "")
+
+
+def _check_name(e: Context, solver: Solver, name: str, argument: ast.Argument) -> None:
+    if name in solver.options:
+        return
+    at = argument.name_span or argument.span
+    if name in ("steps", "grid"):
+        message = f"`{solver.name}` chooses its steps: it has no argument `{name}`"
+        raise e.fail("unknown-argument", at, message, help=_tolerances(solver))
+    raise e.unknown_argument(solver.name, name or argument.span.text, at, solver.options)
+
+
+def _option(e: Context, solver: Solver, name: str, value: Binding, argument: ast.Argument) -> Option:
+    """The value of an option, checked against its range."""
+    span = argument.value.span
+    if not isinstance(value, (bool, int, float)):
+        raise e.fail("static-needed", span, f"`{name}` is fixed when the file is compiled")
+    kind, fits = OPTIONS[name]
+    if not fits(value):
+        is_count = argument.name is None and type(value) is int and solver.adaptive
+        help = _tolerances(solver) if is_count else positive(span)
+        raise e.fail("solver-option", span, f"`{name}` is {kind}", help=help)
+    return value
+
+
+def _tolerances(solver: Solver) -> str:
+    return f"write `{solver.name}(rtol = 1e-4)`, or `rk4(20)` for 20 steps of one length"
+
+
+def _is_tolerance(value: Option) -> bool:
+    return not isinstance(value, bool) and 0 < value < 1
+
+
+OPTIONS: dict[str, tuple[str, Callable[[Option], bool]]] = {
+    "rtol": ("an error between 0 and 1, relative to a state's size", _is_tolerance),
+    "atol": ("an error between 0 and 1", _is_tolerance),
+    "max_steps": (f"a whole number, 1 to {MAX_TURNS:,}", lambda n: type(n) is int and 1 <= n <= MAX_TURNS),
+    "adjoint": ("true or false", lambda b: isinstance(b, bool)),
+}

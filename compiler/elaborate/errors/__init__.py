@@ -1,0 +1,1 @@
+"""How what is wrong is told, what would mend it, and elaborating on trial."""

@@ -1,0 +1,72 @@
+"""Which numbers a distribution can have: a probability lies between 0 and 1, a deviation is not negative, low lies below high."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from mai.compiler.elaborate.bindings import Binding, BoundArgument, is_number
+from mai.compiler.elaborate.context import Context
+from mai.compiler.elaborate.functions.setting_ranges import ask_order, ask_range
+from mai.compiler.elaborate.random.families import Parameter, family_of
+from mai.compiler.ir.graph import Value
+from mai.compiler.ir.sizes import Dim
+from mai.spec.diagnostics import Change, Edit
+from mai.spec.diagnostics.edit import put
+
+MOST_INTEGERS = 2**31  # A draw has 32 random bits, and its product with a range 63.
+# Whether low may be high: of reals it may, which draws that number; of whole numbers high is the first that is not drawn.
+ORDERED = {"uniform": True, "integers": False, "truncated_normal": False}
+
+
+def check_numbers(e: Context, kind: str, arguments: Mapping[str, BoundArgument], numbers: Sequence[Binding]) -> None:
+    """Refuse numbers that no distribution of this kind has; of settings, ask the same at run time.
+
+    Args:
+        arguments: those that are written, by name.
+        numbers: all of the distribution's, defaults included.
+
+    Raises:
+        Stop: `impossible-draw` was reported.
+    """
+    for allowed in family_of(kind).parameters:
+        argument = arguments.get(allowed.name)
+        if argument is None:
+            continue
+        if isinstance(argument.value, (Value, Dim)):
+            ask_range(e, argument.value, argument.span, allowed.least, allowed.most)
+        elif is_number(argument.value) and not allowed.allows(argument.value):  # type: ignore[arg-type]
+            message = f"`{kind}` takes {allowed.what}, this is {argument.value:g}"
+            help = _other_number(argument, allowed, argument.value)  # type: ignore[arg-type]
+            raise e.fail("impossible-draw", argument.span, message, help=help)
+    if kind in ORDERED:
+        _check_order(e, kind, arguments, *numbers[-2:])
+
+
+def _check_order(e: Context, kind: str, arguments: Mapping[str, BoundArgument], low: Binding, high: Binding) -> None:
+    if not is_number(low) or not is_number(high):
+        ask_order(e, arguments.get("low", low), arguments.get("high", high), least=int(kind == "integers"))
+    elif low > high or (low == high and not ORDERED[kind]):  # type: ignore[operator]
+        message = f"`{kind}` draws from low to high, here from {low:g} to {high:g}"
+        help = _ordered(list(arguments.values()), f"write `{kind}({high:g}, {low:g})`")
+        raise e.fail("impossible-draw", next(iter(arguments.values())).span, message, help=help)
+    elif kind == "integers" and high - low > MOST_INTEGERS:  # type: ignore[operator]
+        message = f"`integers` draws one of at most 2^31 numbers, these are {high - low:,}"  # type: ignore[operator]
+        raise e.fail("impossible-draw", next(iter(arguments.values())).span, message)
+
+
+def _other_number(argument: BoundArgument, allowed: Parameter, number: float) -> Edit | None:
+    if _is_per_cent(allowed, number):
+        return put(argument.span, f"{number / 100:g}", "for per cent write {}")
+    return None
+
+
+def _ordered(arguments: Sequence[BoundArgument], words: str) -> str | Edit:
+    """Low and high exchanged, where both are written."""
+    if len(arguments) != 2 or all(a.span.text == arguments[0].span.text for a in arguments):
+        return words
+    first, second = (a.span for a in arguments)
+    return Edit(words, (Change(first, second.text), Change(second, first.text)))
+
+
+def _is_per_cent(allowed: Parameter, number: float) -> bool:
+    return allowed.most == 1 and 1 < number <= 100

@@ -1,0 +1,1 @@
+"""Draws, their distributions and their shapes."""

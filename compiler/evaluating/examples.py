@@ -1,0 +1,98 @@
+"""The examples that a model is judged by: those of files, those that its spec keeps apart, or some that are drawn anew."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mai.compiler.data.batches import Dataset, load
+from mai.compiler.data.fields import bad
+from mai.compiler.data.label_names import Names
+from mai.compiler.data.rows import Rows, choose
+from mai.compiler.data.whole_files import WholeFiles, read_whole
+from mai.compiler.evaluating.links import fields_of_inputs
+from mai.compiler.evaluating.subject import Subject
+from mai.compiler.ir.types import Type
+from mai.compiler.program import Program
+from mai.runtime.run_folders.record import RunRecord
+
+DRAWN = 10_000  # Examples of data without end, where nobody says how many.
+FAR = 1 << 40  # The step from which they are drawn: no training comes there.
+BLOCK = 1000
+
+
+def read_for(subject: Subject, files: Sequence[Path], count: int | None = None) -> WholeFiles:
+    """The examples that a file is asked, and what is right: of `files`, or those that its spec keeps apart where there are none.
+
+    Of data without end, `count` are drawn that no training has seen; of others, those after the first `count` are left out.
+
+    Raises:
+        MaiError: the data cannot be read, or do not fit the spec; or the spec keeps no examples apart.
+    """
+    program, field = subject.program, subject.target.field
+    training, names = program.trainings[-1], label_names(subject)
+    fields, tokenizer = _fields(subject), subject.model.manifest.tokenizer
+    if files:
+        places = [file.absolute() for file in files]
+        base = Path(program.source.path).parent
+        return first(read_whole(training.data, fields, base, places, names, field, tokenizer), count)
+    data = data_of(program, subject.run, names)
+    rows = data.test or data.validation or drawn(data, count)
+    lacking = [name for name in fields if name not in rows]
+    if lacking:
+        raise bad(f"the data of this spec have no `{lacking[0]}`", help="name a file that has it: --data test.csv")
+    places_of = np.flatnonzero(~np.isnan(rows[field][:]).reshape(len(rows[field]), -1).any(1))
+    chosen = {name: choose(rows[name], places_of) for name in fields}
+    missing = len(rows[field]) - len(places_of)
+    return first(WholeFiles(chosen, places_of, data.labels, missing, data.notes), count)
+
+
+def first(examples: WholeFiles, count: int | None) -> WholeFiles:
+    """So many of the examples, with a note of how many there are besides."""
+    total = len(examples.places)
+    if count is None or count >= total:
+        return examples
+    rows = {name: choose(each, np.arange(count)) for name, each in examples.rows.items()}
+    notes = (*examples.notes, f"the first {count:,} of {total:,} examples")
+    return WholeFiles(rows, examples.places[:count], examples.labels, examples.missing, notes)
+
+
+def data_of(program: Program, run: RunRecord | None, known: Names) -> Dataset:
+    """The data that the last train block was trained on, as its run read them."""
+    training = program.trainings[-1]
+    override = [Path(path) for path in run.data] if run is not None else []
+    seed = training.settings.seed if run is None else run.seed
+    base = Path(program.source.path).parent
+    return load(training.data, training.fields, seed, base, override, training.where, known)
+
+
+def drawn(data: Dataset, count: int | None) -> dict[str, Rows]:
+    """Examples of data without end that no training sees, by field. Raises `MaiError` where the data have an end."""
+    if data.count is not None or data.tokenizer is not None:
+        raise bad("this spec keeps no examples apart", help="name some: --data test.csv")
+    count = DRAWN if count is None else count
+    blocks = [
+        data.batch(FAR + number, min(BLOCK, count - start)) for number, start in enumerate(range(0, count, BLOCK))
+    ]
+    return {name: np.concatenate([block[name] for block in blocks]) for name in blocks[0]}
+
+
+def label_names(subject: Subject) -> Names:
+    """The names of labels that a file knows, by field."""
+    return {field: tuple(names) for field, names in subject.model.manifest.labels.items()}
+
+
+def columns_of(subject: Subject) -> dict[str, str]:
+    """The field of the data for each input of the file."""
+    fields = fields_of_inputs(subject.program, subject.export)
+    return {name: fields.get(name, name) for name in subject.model.inputs}
+
+
+def _fields(subject: Subject) -> dict[str, Type]:
+    """The fields that are read: the inputs, as training had them, and the target."""
+    trained = subject.program.trainings[-1].fields
+    own = {value.name: value.type.with_lead(()) for value in subject.program.exports[subject.export].inputs}
+    fields = {field: trained.get(field, own[name]) for name, field in columns_of(subject).items()}
+    return fields | {subject.target.field: subject.target.type}

@@ -1,0 +1,349 @@
+"""The gate: a file is written only if ONNX Runtime computes with it what torch computes, loops included.
+
+The file's graph with whole weights in float32 is run beside torch on random inputs. A file in few bits is opened, too; one
+in 16 bits is run, and so is a form of it in float32 where every value is rounded to 16 bits.
+
+Loops that choose their steps choose others a rounding apart. So a twin of the file tells what its loops did, and torch does each turn
+from the same states (`turns/`): no result may differ by more than float32's roundings, and no decision by more than they explain.
+Other loops are looked at in this way when results are apart. If every turn is right then, the equation magnifies roundings: that is no
+error, but told.
+
+Where torch's result is infinite or not a number, as log(x) is at some of the random x, the file's has to be the same: that is no
+error of the file. A result of which no number was finite in any trial has not been compared, and that is an error.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime as ort
+
+from mai.compiler.compile_options import CompileOptions
+from mai.compiler.ir.graph import EVALUATIONS, Graph
+from mai.compiler.ir.structure import Loop
+from mai.compiler.ir.types import DType
+from mai.compiler.onnx.comparing.first_difference import first_difference
+from mai.compiler.onnx.comparing.opened import opened
+from mai.compiler.onnx.comparing.roundings import are_roundings
+from mai.compiler.onnx.comparing.trial import (
+    FREE_SIZE,
+    Reference,
+    Trial,
+    difference,
+    run_trial,
+    session,
+    trial,
+    with_unlike_prompts,
+)
+from mai.compiler.onnx.lowering.build import build
+from mai.compiler.onnx.prepared import Prepared
+from mai.compiler.onnx.turns.turns import Turns, Verdict, torch_reference
+from mai.compiler.passes.text.growth import texts
+from mai.runtime.arrays import Array
+from mai.spec.diagnostics import Diagnostic, MaiError
+
+TOLERANCE = 1e-4
+DRIFT = 1000  # How many of its own tolerances a solution may be from another that took other steps, before it is told.
+IN_A_TURN = 0.01  # What roundings may make of a turn from the same states: 1 - a^2 has few digits where a is nearly 1.
+NARROW_TOLERANCE = {"fp16": 0.02, "bf16": 0.1}  # Some 20 roundings of 11 and of 8 bits, one upon the other.
+WIDER = {"fp16": "--precision bf16, where numbers are large, or float32", "bf16": "--precision fp16 or float32"}
+NEARLY = "a difference of nearly equal numbers has the digits in which they differ: compute it from what differs"
+BATCHES = (1, 3)
+RANGES = ((0.0, 1.0), (1.0, 2.0))  # Of inputs, where normal ones gave a result no finite number: a sum of logarithms.
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """A trial, and what the file and torch gave for it, [batch, ...] each, by the names of the outputs."""
+
+    trial: Trial
+    results: dict[str, Array]
+    expected: dict[str, Array]
+
+    @property
+    def differences(self) -> dict[str, float]:
+        """How far each of the file's results is from torch's."""
+        return {name: difference(result, self.expected[name]) for name, result in self.results.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Passed:
+    """How far a file is from torch, relative, and what it gave in each trial.
+
+    `error` is the difference on the same steps, `apart` where each chooses its own: None if no solver does.
+    """
+
+    error: float
+    comparisons: list[Comparison]
+    apart: float | None = None
+    warnings: tuple[Diagnostic, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """What the file of a prepared export must pass before it is written."""
+
+    prepared: Prepared
+    weights: Mapping[str, Array]
+    options: CompileOptions
+
+    def passed(self, file: Path) -> Passed:
+        """How far a file's results are from torch's, what they are, and what is to be said of them.
+
+        Raises:
+            MaiError: it is above the tolerance: `compile-mismatch`, which names the first node that differs, or
+                `precision-loss`; or nothing could be compared, `not-finite`.
+        """
+        reference = torch_reference(self.prepared.plain, self.weights)
+        opened_file = self._whole(file)
+        whole = list(self._trials(opened_file, reference))
+        passed = self._whole_passed([*whole, *self._unlike_prompts(opened_file, reference, whole)])
+        passed = replace(passed, comparisons=whole)
+        if self.options.quantize is not None:  # Whole weights are compared; these are what is written.
+            return replace(passed, comparisons=self._run_again(file, whole))
+        precision = self.options.precision
+        if precision == "float32":
+            return passed
+        sessions = [self._rounded(file)] + ([session(file)] if precision == "fp16" else [])
+        narrow = [list(self._trials(each, reference)) for each in sessions]
+        error = max(self._narrow_error(comparisons, precision) for comparisons in narrow)
+        return replace(passed, error=error, comparisons=narrow[0])
+
+    def files(self, file: Path) -> list[tuple[ort.InferenceSession, float]]:
+        """What is run of a file, and how far its results may be from torch's: in few bits, as far as numbers can be."""
+        precision, few = self.options.precision, self.options.quantize is not None
+        files = [(self._whole(file), allowance(self.prepared.plain))]
+        if few or precision == "fp16":
+            files.append((session(file), sys.float_info.max))
+        if precision != "float32":
+            files.append((self._rounded(file), sys.float_info.max))
+        return files
+
+    @property
+    def _whole_options(self) -> CompileOptions:
+        """For whole weights in float32."""
+        return CompileOptions(opset=self.options.opset)
+
+    def _whole(self, file: Path) -> ort.InferenceSession:
+        """The file itself, or one of the same graph with whole weights in float32."""
+        if self.options.quantize is None and self.options.precision == "float32":
+            return session(file)
+        return opened(build(self.prepared.optimised, self.weights, self._whole_options))
+
+    def _rounded(self, file: Path) -> ort.InferenceSession:
+        """The same graph in float32, each value rounded: of bf16 a CPU has no kernels, and in fp16 it leaves roundings out."""
+        onnx.checker.check_model(file, full_check=True)
+        options = CompileOptions(opset=self.options.opset, precision=self.options.precision)
+        return opened(build(self.prepared.optimised, self.weights, options, rounded=True))
+
+    def _whole_passed(self, comparisons: list[Comparison]) -> Passed:
+        """Results beside torch's where both go their own ways; and turn by turn, where ways part."""
+        error, apart, allowed = 0.0, 0.0, allowance(self.prepared.plain)
+        turns = self._turns() if _is_adaptive(self.prepared.plain) else None
+        for compared in comparisons:
+            own = max(compared.differences.values())
+            if turns is None and not own <= (allowed if _is_adaptive(self.prepared.plain) else TOLERANCE):
+                turns = self._turns()
+                if turns is None:
+                    self._allow(compared, own)
+            error = max(error, own if turns is None else self._error_of_turns(turns, compared))
+            apart = max(apart, own)
+        warnings = (self.metastable(apart),) if apart > allowed else ()
+        same_steps = turns is not None and _is_adaptive(self.prepared.plain)
+        return Passed(error, comparisons, apart if same_steps else None, warnings)
+
+    def _turns(self) -> Turns | None:
+        """The file's graph as one that tells of its loops; None where no loop can."""
+        options = self._whole_options if self.options.quantize or self.options.precision != "float32" else self.options
+        turns = Turns(self.prepared, self.weights, options)
+        return turns if turns.complete else None
+
+    def _error_of_turns(self, turns: Turns, compared: Comparison) -> float:
+        """The largest difference from torch on the same steps. Raises `MaiError` above the tolerance."""
+        verdict = turns.verdict(compared.trial, TOLERANCE)
+        twin = max(difference(a, verdict.results[name]) for name, a in compared.results.items())
+        if not twin <= TOLERANCE:
+            self._allow(compared, twin)
+        if not verdict.error <= TOLERANCE:
+            self._allow(compared, verdict.error, verdict)
+        return verdict.error
+
+    def _allow(self, compared: Comparison, error: float, verdict: Verdict | None = None) -> None:
+        """Raise `MaiError`, unless roundings explain that results are apart: in a turn from the same states they are few."""
+        plain, results = self.prepared.plain, list(compared.results.values())
+        is_turn = verdict is not None and verdict.loop is not None
+        most = IN_A_TURN if is_turn else math.inf
+        if error > most or not are_roundings(plain, self.weights, compared.trial, results, TOLERANCE, most):
+            raise MaiError([self._mismatch(compared.trial, error, verdict)])
+
+    def _narrow_error(self, comparisons: Iterable[Comparison], precision: str) -> float:
+        """The error of a file in 16 bits: that of its real results, since a token is another one a rounding away."""
+        plain = self.prepared.plain
+        allowed = max(NARROW_TOLERANCE[precision], allowance(plain))
+        real = {n for n, v in zip(plain.output_names, plain.outputs, strict=True) if v.type.dtype is DType.REAL}
+        worst = max((d for c in comparisons for n, d in c.differences.items() if n in real), default=0.0)
+        if not worst <= allowed:
+            message = (
+                f"in {precision}, `{plain.name}` differs from torch by {worst:.1e} (relative; {allowed:.0e} is allowed)"
+            )
+            raise MaiError([Diagnostic("precision-loss", None, message, help=WIDER[precision])])
+        return worst
+
+    def _trials(self, file: ort.InferenceSession, reference: Reference) -> Iterator[Comparison]:
+        """Trials of an opened file beside the reference."""
+        plain, longest, least = self.prepared.plain, self.prepared.longest_text, self.prepared.smallest()
+        names = [n for n in plain.output_names if n != EVALUATIONS]
+        blank = set(names)  # Results of which no number has been compared yet.
+        was_compared = has_arrived = False
+        usual = [
+            trial(plain, batch, longest=longest, free=free, least=least)
+            for batch, free in zip(BATCHES, self._free, strict=True)
+        ]
+        others = [trial(plain, 1, longest=longest, reals=reals, least=least) for reals in RANGES]
+        for place, tried in enumerate([*usual, *others]):
+            if place >= len(usual) and was_compared and not blank:
+                return
+            expected_results = _expected(reference, tried)
+            if expected_results is None:
+                continue
+            was_compared, has_arrived = True, has_arrived or _arrives(plain, expected_results)
+            results = dict(zip(names, run_trial(file, plain, tried), strict=False))
+            expected = dict(zip(names, expected_results, strict=False))
+            blank -= {name for name, array in expected.items() if not array.size or np.isfinite(array).any()}
+            yield Comparison(tried, results, expected)
+        if not was_compared:
+            raise MaiError([self._out_of_range()])
+        if blank and has_arrived:  # A solver that does not arrive gives no number, and the runtime tells it.
+            raise MaiError([self._not_finite(min(blank, key=names.index))])
+
+    def _unlike_prompts(
+        self, file: ort.InferenceSession, reference: Reference, whole: Sequence[Comparison]
+    ) -> Iterator[Comparison]:
+        """Prompts of different lengths side by side, where texts grow from such."""
+        prompts = [v for v in self.prepared.plain.inputs if v.name in self.prepared.unlike]
+        if not prompts:
+            return
+        tried = max((c.trial for c in whole), key=lambda t: len(t.inputs[prompts[0].name]))
+        for port in prompts:
+            fewest = self.prepared.smallest().get(str(port.type.shape[0]), 1)
+            tried = with_unlike_prompts(tried, port.name, fewest)
+        results, expected = run_trial(file, self.prepared.plain, tried), _expected(reference, tried)
+        if expected is not None:
+            names = whole[0].results
+            yield Comparison(tried, *(dict(zip(names, arrays, strict=False)) for arrays in (results, expected)))
+
+    @property
+    def _free(self) -> tuple[int, int]:
+        """Two sizes for dimensions that a host chooses, or one where the smaller may be too small."""
+        least = max(self.prepared.smallest().values(), default=1)
+        return FREE_SIZE, FREE_SIZE - 1 if least < FREE_SIZE else FREE_SIZE
+
+    def _run_again(self, file: Path, whole: Iterable[Comparison]) -> list[Comparison]:
+        """What the file itself gives, in few bits, for the trials of whole weights."""
+        opened_file, plain = session(file), self.prepared.plain
+        runs = [(c, run_trial(opened_file, plain, c.trial)) for c in whole]
+        return [replace(c, results=dict(zip(c.results, results, strict=False))) for c, results in runs]
+
+    def _not_finite(self, name: str) -> Diagnostic:
+        message = f"`{name}` of `{self.prepared.plain.name}` is not finite for any input that was tried: nothing could be compared"
+        help = (
+            "a number overflows, something is divided by 0, a root or a logarithm is of a number below 0, or a matrix that any "
+            "input may be has no factor: `cholesky(x @ x')`"
+        )
+        return Diagnostic("not-finite", None, message, help=help)
+
+    def _out_of_range(self) -> Diagnostic:
+        message = f"for every input that was tried, `{self.prepared.plain.name}` reads beyond an axis: nothing could be compared"
+        help = "an index is below the size of its axis: `x[clip(i, 0, 9)]` reads ten places"
+        if any(Loop.of(n).stops for n in texts(self.prepared.plain)):
+            help += "; a text that has ended goes on with -1, which is no token: `f(maximum(x, 0), seen = x >= 0)`"
+        return Diagnostic("index-out-of-range", None, message, help=help)
+
+    def _mismatch(self, tried: Trial, error: float, verdict: Verdict | None = None) -> Diagnostic:
+        apart = f"by {error:.1e} (relative; {TOLERANCE:.0e} is allowed)"
+        if not np.isfinite(error):
+            apart = "where one of them is finite and the other is not, or in shape"
+        steps = " from the same states" if verdict and verdict.loop else ""
+        message = f"`{self.prepared.plain.name}` in ONNX differs from torch{steps} {apart}"
+        first = first_difference(self.prepared.optimised, self.weights, tried, self._whole_options, TOLERANCE)
+        if first is None:
+            return self._turn_differs(message, verdict)
+        node, own = first
+        where = f" in `{node.scope}`" if node.scope else ""
+        much = f": {own:.1e}" if np.isfinite(own) else ""
+        label = f"first differs at `{node.op.name}`, `{node.output.name}`{where}{much}"
+        return Diagnostic("compile-mismatch", node.span, message, label=label)
+
+    def _turn_differs(self, message: str, verdict: Verdict | None) -> Diagnostic:
+        """No operation differs in a first turn; a later one may, or what a loop decides."""
+        message += "; no single operation differs"
+        if verdict is None or verdict.loop is None:
+            return Diagnostic("compile-mismatch", None, message)
+        return Diagnostic(
+            "compile-mismatch", verdict.loop.span, message, label=f"a turn of this loop differs in {verdict.what}"
+        )
+
+    def metastable(self, apart: float) -> Diagnostic:
+        """What is said of results that are right turn by turn, and depend on roundings."""
+        plain = self.prepared.plain
+        digits = math.floor(-math.log10(apart)) if np.isfinite(apart) else 0
+        sure = f"only {digits} digit{'s' * (digits != 1)}" if digits > 0 else "no digit"
+        ends = (
+            f"end {apart:.1e} apart (relative)"
+            if np.isfinite(apart)
+            else "end apart, one of them not at a finite number"
+        )
+        loops = [n for n in plain.walk() if n.op is Loop]
+        right = "every turn of its loops is right, but " if loops else ""
+        message = (
+            f"`{plain.name}` magnifies roundings: {right}two runs that differ by roundings {ends}: "
+            f"{sure} of its results can be relied on"
+        )
+        adaptive = [n for n in loops if Loop.of(n).control]
+        help = f"other machines get other numbers here; what can be compared are averages over many examples; {NEARLY}"
+        ending = [n for n in loops if Loop.of(n).until]
+        if ending:
+            help = "roundings decide in which turn an example stops: a finer condition brings the runs together"
+        if adaptive:
+            help = "a smaller `rtol` brings the runs together where steps are too coarse for the equation; chaos stays"
+        span = next((n.span for n in [*adaptive, *ending, *loops]), None)
+        if span is None:
+            help = NEARLY
+        return Diagnostic("metastable", span, message, severity="warning", help=help)
+
+
+def _expected(reference: Reference, tried: Trial) -> list[Array] | None:
+    """The reference's results; None where an index that depends on the inputs is beyond its axis: the file refuses it, too."""
+    try:
+        return reference(tried)
+    except (IndexError, RuntimeError) as error:
+        if "out of range" in str(error) or "out of bounds" in str(error):
+            return None
+        raise
+
+
+def allowance(graph: Graph) -> float:
+    """How far two runs of a graph that take their own steps usually are apart at most, relative to the largest result.
+
+    A step that one run takes and the other, a rounding away, does not, is within the tolerance of an adaptive solver: so are
+    the solutions that follow, but for what the equation makes of it.
+    """
+    controls = [control for n in graph.walk() if n.op is Loop and (control := Loop.of(n).control)]
+    return max([TOLERANCE, *(DRIFT * control.rtol for control in controls)])
+
+
+def _arrives(graph: Graph, results: Sequence[Array]) -> bool:
+    """Whether an example's adaptive solvers, if there are any, have come to their end, as their evaluations say."""
+    if EVALUATIONS in graph.output_names:
+        return bool((results[graph.output_names.index(EVALUATIONS)] >= 0).any())
+    return not _is_adaptive(graph)
+
+
+def _is_adaptive(graph: Graph) -> bool:
+    return any(n.op is Loop and Loop.of(n).control for n in graph.walk())

@@ -1,0 +1,199 @@
+"""What a compiled file says of itself."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Collection, Mapping
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
+
+import onnx_ir as ir
+
+import mai
+from mai.compiler.compile_options import CompileOptions, Trained
+from mai.compiler.ir.graph import EVALUATIONS, TURNS, Graph, Setting, Value
+from mai.compiler.ir.structure import NOTHING
+from mai.compiler.ir.types import DType, Type
+from mai.compiler.onnx.describing.absent_tokens import may_be_absent
+from mai.compiler.onnx.describing.gaps import inputs_with_gaps
+from mai.compiler.onnx.describing.label_fields import label_fields
+from mai.compiler.onnx.describing.limits import largest
+from mai.compiler.onnx.prepared import Prepared
+from mai.compiler.passes.loops.paths import path_axes
+from mai.compiler.passes.text import prompt_blocks
+from mai.compiler.program import Program
+from mai.runtime.model.manifest import MANIFEST_KEY, SPEC_KEY, Claim, Condition, Facts, Manifest, Port, Step
+from mai.runtime.text.tokenizer import BYTES
+
+
+def manifest_of(program: Program, prepared: Prepared, trained: Trained, options: CompileOptions) -> Manifest:
+    """What the file of a prepared export will say of itself."""
+    graph, optimised = prepared.plain, prepared.optimised
+    text, step = prepared.text, step_of(optimised)
+    unlike = frozenset([step.tokens]) if step else prepared.unlike
+    fields = label_fields(program, graph.name.partition(".")[0], trained.labels)
+    tokenizer = trained.tokenizer if any(map(_is_text, [*graph.inputs, *graph.outputs])) else None
+    manifest = Manifest(
+        name=program.name,
+        export=graph.name,
+        title=program.title,
+        inputs=_inputs(graph, _places_without_token(program, graph) | unlike),
+        settings=[_setting(name, s) for name, s in graph.settings.items()],
+        outputs=_outputs(program, graph, optimised),
+        spec_sha256=hashlib.sha256(program.source.text.encode()).hexdigest(),
+        versions={"mai": mai.__version__, **_versions("onnx-ir", "torch")},
+        least=prepared.smallest(),
+        most=largest(graph),
+        opset=options.opset,
+        draws="seed" in graph.settings or any(v.name == "seed" for v in graph.inputs),
+        draw_bits=options.draw_bits,
+        unrolled=options.unroll,
+        required=options.required,
+        trained_steps=trained.steps,
+        trained_blocks=dict(trained.blocks),
+        tokenizer=tokenizer,
+        special_tokens=trained.special_tokens and tokenizer not in (None, BYTES),
+        chat=trained.chat if text and tokenizer else None,
+        labels={field: list(names) for field, names in trained.labels.items()},
+        facts=_facts(program, graph, trained),
+        series=program.training.data.past_and_future if program.training else None,
+        precision=options.precision,
+        quantize=options.quantize,
+        loss_change=trained.loss_change if options.quantize else None,
+        text=text,
+        step=step,
+        evaluations=EVALUATIONS if EVALUATIONS in graph.output_names else None,
+        turns=TURNS if TURNS in optimised.output_names else None,
+        tuned=trained.tuned,
+        claim=_claim(program, graph.name),
+        claims=list(trained.claims),
+    )
+    return _with_fields(manifest, fields)
+
+
+def _facts(program: Program, graph: Graph, trained: Trained) -> dict[str, Facts]:
+    """Of the inputs that have the name, the type and the shape of a field: a file takes them by the names of columns, too."""
+    fields = program.trainings[0].fields if program.trainings else {}
+    alike = {v.name for v in graph.inputs if v.name in fields and _is_alike(v.type, fields[v.name])}
+    return {name: facts for name, facts in trained.facts.items() if name in alike}
+
+
+def _is_alike(input_: Type, field: Type) -> bool:
+    return (input_.dtype, input_.shape) == (field.dtype, field.shape)
+
+
+def _claim(program: Program, name: str) -> Claim | None:
+    """What the file of a claim checks; None for an export."""
+    claim = program.claims.get(name)
+    if claim is None or program.exports.get(name) is not claim.graph:
+        return None
+    conditions = [Condition(text=c.text, comparison=c.comparison, outputs=list(c.outputs)) for c in claim.checks]  # type: ignore[arg-type]
+    return Claim(conditions=conditions, count=claim.count, seeds=claim.seeds)
+
+
+def _with_fields(manifest: Manifest, fields: Mapping[str, str]) -> Manifest:
+    """The manifest, each port with the field of the data whose labels it takes or gives."""
+    groups = {
+        kind: [port.model_copy(update={"field": fields.get(port.name)}) for port in getattr(manifest, kind)]
+        for kind in ("inputs", "settings", "outputs")
+    }
+    return manifest.model_copy(update=groups)
+
+
+def _places_without_token(program: Program, graph: Graph) -> set[str]:
+    """The inputs of tokens whose places may have none, as the export is written: passes ask other things of them."""
+    written = program.exports.get(graph.name.partition(".")[0], graph)
+    return {v.name for v in written.inputs if may_be_absent(v)}
+
+
+def _inputs(graph: Graph, gaps: Collection[str]) -> list[Port]:
+    """What a call gives: of numbers, whether they may be missing; `gaps` names the inputs of tokens whose places may have none."""
+    ports = [_port(v, v.name, "input", NOTHING if v.name in gaps else 0) for v in graph.inputs]
+    with_gaps = inputs_with_gaps(graph)
+    return [
+        port.model_copy(update={"gaps": port.name in with_gaps}) if port.dtype == "float32" else port for port in ports
+    ]
+
+
+def _outputs(program: Program, graph: Graph, optimised: Graph) -> list[Port]:
+    """Results, and where their paths are: that is seen before `integrate` becomes a loop. A step has none.
+
+    How many turns a text took is counted by what is run alone.
+    """
+    written = program.exports.get(graph.name)
+    paths = path_axes(written) if written else [None] * len(graph.outputs)
+    ports = [_port(v, n, "output") for v, n in zip(graph.outputs, graph.output_names, strict=True)]
+    counted = [
+        _port(v, n, "output") for v, n in zip(optimised.outputs, optimised.output_names, strict=True) if n == TURNS
+    ]
+    return [*(port.model_copy(update={"path": axis}) for port, axis in zip(ports, paths, strict=True)), *counted]
+
+
+def _is_text(value: Value) -> bool:
+    """Rows of integers below the vocabulary."""
+    return value.type.dtype is DType.INT and value.type.rank == 1 and value.type.classes is not None
+
+
+def step_of(graph: Graph) -> Step | None:
+    """Which inputs and outputs of one turn, a graph of `passes.step`, belong together; None for any other graph."""
+    one = graph.one_turn
+    if one is None:
+        return None
+    past_size = f"{one.length}_past"
+    tokens, past = graph.sources[f"{one.length}_new"], graph.sources[past_size]
+    return Step(
+        tokens=tokens.name,
+        past=past.name,
+        turn=one.turn,
+        past_size=past_size,
+        states=one.states,
+        block=prompt_blocks.BLOCK,
+        ended=one.ended,
+        settled=list(one.settled),
+    )
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    versions = {}
+    for package in packages:
+        try:
+            versions[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def _port(value: Value, name: str, kind: Literal["input", "output"], least: int = 0) -> Port:
+    classes = value.type.classes
+    top = classes if isinstance(classes, int) else None
+    bounded = kind == "input" and top is not None
+    return Port(
+        name=name,
+        kind=kind,
+        dtype=value.type.dtype.value,
+        shape=[s if isinstance(s, int) else str(s) for s in value.type.shape],
+        batch=value.type.batched,
+        minimum=least if bounded else None,
+        maximum=top - 1 if bounded and top is not None else None,
+        classes=top,
+    )
+
+
+def _setting(name: str, setting: Setting) -> Port:
+    classes = setting.value.type.classes
+    return Port(
+        name=name,
+        kind="setting",
+        dtype=setting.value.type.dtype.value,
+        default=setting.default,
+        minimum=setting.minimum,
+        maximum=setting.maximum,
+        classes=classes if isinstance(classes, int) else None,
+    )
+
+
+def describe(model: ir.Model, manifest: Manifest, spec: str) -> None:
+    """Put the manifest and the spec's text into the model."""
+    model.producer_name, model.producer_version = "mai", mai.__version__
+    model.metadata_props[MANIFEST_KEY] = manifest.model_dump_json()
+    model.metadata_props[SPEC_KEY] = spec

@@ -1,0 +1,1 @@
+"""A prepared graph becomes an onnx_ir model: operators, loops, recurrences."""

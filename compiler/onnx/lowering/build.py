@@ -1,0 +1,58 @@
+"""A prepared graph and its weights to an onnx_ir model."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import onnx_ir as ir
+
+from mai.compiler.compile_options import DEFAULTS, CompileOptions
+from mai.compiler.ir.graph import Graph
+from mai.compiler.onnx.layout.chunks import scan_chunks
+from mai.compiler.onnx.layout.lazy import lazy
+from mai.compiler.onnx.layout.sink import sink
+from mai.compiler.onnx.layout.unfuse_norms import keep_apart
+from mai.compiler.onnx.lowering.interface import declare_inputs, declare_outputs
+from mai.compiler.onnx.lowering.interpreter import OnnxInterpreter
+from mai.compiler.onnx.precision.narrow import narrow
+from mai.compiler.onnx.precision.quantize import Coarse
+from mai.compiler.onnx.writing.pieces import Piece, write_whole
+from mai.runtime.arrays import Array
+
+IR_VERSIONS = {21: 10, 22: 10, 23: 11, 24: 12}
+
+
+def build(
+    graph: Graph, weights: Mapping[str, Array], options: CompileOptions = DEFAULTS, *, chunk: int | None = None,
+    coarse: Coarse | None = None, rounded: bool = False,
+) -> ir.Model:  # fmt: skip
+    """The model of a graph, in standard operators; settings are initializers that a host may override.
+
+    Where they are required they are ordinary inputs: hosts in JavaScript and Java cannot override an initializer.
+
+    With `chunk`, the batch is computed that many examples at a time; `coarse` says which weights are kept in few bits;
+    `rounded` computes 16 bits in float32 (`narrow.py`).
+    """
+    walk = OnnxInterpreter(graph, weights, options, coarse)
+    declare_inputs(walk)
+    if chunk is not None:
+        results = scan_chunks(walk, chunk)
+    else:
+        walk.nodes(graph.nodes)
+        results = [walk[v] for v in graph.outputs]
+    declare_outputs(walk, results)
+    walk.op.root.extend(walk.op.root_nodes)
+    model = ir.Model(walk.op.root, ir_version=IR_VERSIONS[options.opset], producer_name="mai")
+    lazy(model.graph)
+    if options.precision != "float32":
+        narrow(model, options.precision, rounded=rounded)
+    sink(model.graph)
+    keep_apart(model.graph)
+    return model
+
+
+def serialised(model: ir.Model) -> bytes:
+    """The bytes of a model's file, its tensors inside."""
+    pieces: list[Piece] = []
+    write_whole(model, pieces.append)
+    return b"".join(pieces)

@@ -1,0 +1,146 @@
+"""The bytes of a model's file, piece by piece: a large tensor is made when its turn comes, and let go.
+
+A model is written without its large tensors first, each a stub; then the tensors are put in place of the stubs, or into a file of data beside,
+to which the stubs refer (ONNX external data). So a file of many gigabytes takes the memory of one of its tensors.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import onnx_ir as ir
+
+from mai.runtime.arrays import Array
+from mai.runtime.model.wire import (
+    DATA_LOCATION,
+    EXTERNAL_DATA,
+    FIELDS,
+    RAW_DATA,
+    Buffer,
+    Field,
+    fields_of,
+    head,
+    place_of,
+)
+
+LARGE = 1 << 16  # Bytes of a tensor that is a stub at first.
+ALIGNED = 1 << 16  # Where a tensor begins in a file of data, so that every system can map it.
+PIECE = 1 << 24  # Bytes that are written at a time.
+Piece = bytes | Buffer
+Write = Callable[[Piece], object]
+
+
+def write_whole(model: ir.Model, write: Write) -> None:
+    """Write the file of a model that holds all of its tensors."""
+    tensors = large_tensors(model)
+    with _stubs(model, {value: ("", place) for place, value in enumerate(tensors)}):
+        message = memoryview(serialised_message(model))
+    for piece in _filled(message, "model", [_tensor(v) for v in tensors]):
+        write(piece() if callable(piece) else piece)
+
+
+def write_apart(model: ir.Model, location: str, write: Write, write_data: Write) -> None:
+    """Write the file of a model, and the file of data that will lie beside it under the name `location`."""
+    places: dict[ir.Value, tuple[str, int]] = {}
+    end = 0
+    for value in large_tensors(model):
+        places[value] = (location, end)
+        end += _aligned(_tensor(value).nbytes)
+    for value in places:
+        raw = raw_of(_tensor(value))
+        for start in range(0, len(raw), PIECE):
+            write_data(raw[start : start + PIECE])
+        write_data(bytes(_aligned(len(raw)) - len(raw)))
+    with _stubs(model, places):
+        write(serialised_message(model))
+
+
+def serialised_message(model: ir.Model) -> bytes:
+    """A model as bytes, as it is."""
+    raw: bytes = ir.serde.serialize_model(model).SerializeToString()
+    return raw
+
+
+def large_tensors(model: ir.Model) -> list[ir.Value]:
+    """The initializers of a model, those of nested graphs included, that hold many numbers."""
+    values = [v for graph in model.graphs() for v in graph.initializers.values()]
+    return [v for v in values if v.const_value is not None and v.const_value.nbytes >= LARGE]
+
+
+def raw_of(tensor: ir.TensorProtocol) -> Buffer:
+    """The bytes of a tensor as a file has them; those of an array are not copied."""
+    if tensor.dtype.bitwidth < 8:
+        return memoryview(tensor.tobytes())
+    array: Array = np.ascontiguousarray(tensor.numpy())
+    return array.reshape(-1).view(np.uint8).data
+
+
+def _tensor(value: ir.Value) -> ir.TensorProtocol:
+    assert value.const_value is not None
+    return value.const_value
+
+
+def _aligned(size: int) -> int:
+    return -(-size // ALIGNED) * ALIGNED
+
+
+@contextmanager
+def _stubs(model: ir.Model, places: Mapping[ir.Value, tuple[str, int]]) -> Iterator[None]:
+    """In place of each tensor a word on where it is, a location and an offset."""
+    tensors = {value: _tensor(value) for value in places}
+    try:
+        for value, (location, offset) in places.items():
+            tensor, shape = tensors[value], value.shape
+            assert shape is not None
+            value.const_value = ir.ExternalTensor(
+                Path(location), offset, tensor.nbytes, tensor.dtype, shape=shape, name=str(value.name)
+            )
+        yield
+    finally:
+        for value, tensor in tensors.items():
+            value.const_value = tensor
+
+
+Made = Piece | Callable[[], Piece]
+
+
+def _filled(message: Buffer, kind: str, tensors: list[ir.TensorProtocol]) -> list[Made]:
+    """A message of a kind in pieces, with tensors in place of its stubs; those are made when they are called."""
+    return [
+        piece for field in fields_of(message) for piece in _filled_field(field, FIELDS[kind].get(field.number), tensors)
+    ]
+
+
+def _filled_field(field: Field, kind: str | None, tensors: list[ir.TensorProtocol]) -> list[Made]:
+    if kind is None or field.content is None:
+        return [field.whole]
+    inner = _filled_tensor(field.content, tensors) if kind == "tensor" else _filled(field.content, kind, tensors)
+    if all(isinstance(piece, Buffer) for piece in inner):
+        return [field.whole]
+    return [head(field.number, sum(map(_size, inner))), *inner]
+
+
+def _filled_tensor(content: Buffer, tensors: list[ir.TensorProtocol]) -> list[Made]:
+    place = place_of(content)
+    if not place:
+        return [content]
+    kept: list[Made] = [f.whole for f in fields_of(content) if f.number not in (EXTERNAL_DATA, DATA_LOCATION)]
+    tensor = tensors[int(place["offset"])]
+    return [*kept, head(RAW_DATA, tensor.nbytes), _Raw(tensor)]
+
+
+class _Raw:
+    """The bytes of a tensor, made when they are asked for."""
+
+    def __init__(self, tensor: ir.TensorProtocol) -> None:
+        self._tensor, self.size = tensor, tensor.nbytes
+
+    def __call__(self) -> Piece:
+        return raw_of(self._tensor)
+
+
+def _size(piece: Made) -> int:
+    return piece.size if isinstance(piece, _Raw) else len(piece)  # type: ignore[arg-type]

@@ -1,0 +1,1 @@
+"""Rows of tokens: which of them were appended, and how often each occurs."""

@@ -1,0 +1,1 @@
+"""Loops whose states enter their own updates affinely, found, for lowerings by blocks of turns."""

@@ -1,0 +1,1 @@
+"""Loops that tell what happened in them, and loops played again from that."""

@@ -1,0 +1,1 @@
+"""Several tokens a turn: guesses of what follows, and their rows."""

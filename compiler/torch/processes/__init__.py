@@ -1,0 +1,1 @@
+"""Tensors and batches of which each of several processes has a part."""

@@ -1,0 +1,41 @@
+"""The text of an answer: without its special tokens, and without what ends it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+
+from mai.runtime.text.tokenizer import Tokenizer
+
+
+def text_pieces(tokens: Iterable[int], tokenizer: Tokenizer) -> Iterator[str]:
+    """The text of tokens as they come, special ones left out: of all of them together what the tokenizer decodes them to."""
+    decoder = tokenizer.decoder()
+    for token in tokens:
+        if not tokenizer.is_special(token) and (piece := decoder.push([token])):
+            yield piece
+    if last := decoder.finish():
+        yield last
+
+
+def before_stops(pieces: Iterable[str], stops: Sequence[str]) -> Iterator[str]:
+    """Pieces of a text up to the first of some texts; what may become the beginning of one waits until that is known."""
+    waiting = ""
+    for piece in pieces:
+        waiting += piece
+        places = [place for stop in stops if (place := waiting.find(stop)) >= 0]
+        if places:
+            if min(places):
+                yield waiting[: min(places)]
+            return
+        free = len(waiting) - max((_overlap(waiting, stop) for stop in stops), default=0)
+        if free:
+            yield waiting[:free]
+        waiting = waiting[free:]
+    if waiting:
+        yield waiting
+
+
+def _overlap(text: str, stop: str) -> int:
+    """How many letters at the end of a text are the first of a stop."""
+    most = min(len(text), len(stop) - 1)
+    return next((n for n in range(most, 0, -1) if text.endswith(stop[:n])), 0)

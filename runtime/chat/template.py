@@ -1,0 +1,182 @@
+"""Messages become one text, by a template of Jinja's as publishers write them for transformers.
+
+Templates come from other people's files: they run in Jinja's sandbox, without attributes that begin with `_`, and see nothing but
+messages, tools and words.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from mai.runtime.errors import ModelError
+from mai.runtime.model.manifest import Chat
+
+if TYPE_CHECKING:
+    from jinja2 import Template
+
+Message = Mapping[str, object]  # `role` and `content`, and what else a template knows, as `tool_calls`.
+DEFAULT, WITH_TOOLS = "default", "tool_use"  # Names of templates, where there are several.
+MOST_LETTERS = 10_000_000  # Of what a template multiplies.
+UNAVAILABLE = "chat-unavailable"
+
+
+def render(chat: Chat, messages: Sequence[Message], tools: Sequence[Message] | None = None, **more: object) -> str:
+    """The text that an answer to messages goes on from.
+
+    Args:
+        chat: the templates of a file, and its special tokens.
+        messages: in their order, `{"role": "user", "content": "hello"}` each; a `system` message first, where there is one.
+        tools: functions that the model may call, as JSON schemas: `{"type": "function", "function": {...}}`.
+        more: variables that the template reads besides.
+
+    Raises:
+        ModelError: `chat-unavailable`: the template cannot be read, refuses these messages, or fails.
+    """
+    _check(messages, "a message", "role")
+    _check(tools or (), "a tool")
+    variables = {**chat.words, "add_generation_prompt": True, **more, "documents": None}
+    data: dict[str, Any] = _plain({**variables, "messages": list(messages), "tools": list(tools) if tools else None})
+    with _failures_told():
+        return _compiled(_chosen(chat, bool(tools))).render(**data)
+
+
+def check_template(source: str) -> None:
+    """Raise `ModelError`, `chat-unavailable`, where a template cannot be read."""
+    with _failures_told():
+        _compiled(source)
+
+
+def names_read(source: str) -> frozenset[str]:
+    """The variables that a template reads. Raises `ModelError`, `chat-unavailable`."""
+    from jinja2.meta import find_undeclared_variables
+
+    with _failures_told():
+        return frozenset(find_undeclared_variables(_compiled(source).environment.parse(source)))
+
+
+def _chosen(chat: Chat, has_tools: bool) -> str:
+    """The template for messages with or without tools."""
+    names = [WITH_TOOLS] * has_tools + [DEFAULT]
+    for name in names:
+        if name in chat.templates:
+            return chat.templates[name]
+    raise ModelError(UNAVAILABLE, f"this file has no template `{DEFAULT}`, but {', '.join(chat.templates)}")
+
+
+def _check(items: Sequence[Message], what: str, *needed: str) -> None:
+    for item in items:
+        if not isinstance(item, Mapping) or any(name not in item for name in needed):
+            help = '{"role": "user", "content": "hello"}' if needed else "a JSON schema of a function, as a dictionary"
+            raise ModelError("input-dtype", f"this is no such thing as {what}: {str(item)[:60]!r}", help)
+
+
+@contextmanager
+def _failures_told() -> Iterator[None]:
+    """Raise a `ModelError` for what a template raises, which may be anything."""
+    try:
+        yield
+    except ModelError:
+        raise
+    except ImportError as error:
+        raise ModelError(UNAVAILABLE, "a chat template needs the package `jinja2`", "pip install jinja2") from error
+    except Exception as error:
+        first = str(error).partition("\n")[0]
+        raise ModelError(UNAVAILABLE, f"the chat template says: {first or type(error).__name__}") from error
+
+
+def _plain(value: object) -> Any:
+    """Numbers, texts, lists and dictionaries alone, so that a template reaches no methods of other objects."""
+    if value is None or type(value) in (bool, int, float, str):
+        return value
+    if isinstance(value, str):
+        return str.__str__(value)
+    if isinstance(value, Mapping):
+        return {_plain(name): _plain(item) for name, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    raise ModelError("input-dtype", f"messages are made of texts, numbers and lists, this is a {type(value).__name__}")
+
+
+@lru_cache(maxsize=8)
+def _compiled(source: str) -> Template:
+    """A template with what transformers offers it: `raise_exception`, `strftime_now`, `tojson`, `{% generation %}`, loop controls."""
+    from jinja2 import nodes
+    from jinja2.exceptions import SecurityError, TemplateError
+    from jinja2.ext import Extension
+    from jinja2.parser import Parser
+    from jinja2.runtime import Context
+    from jinja2.sandbox import ImmutableSandboxedEnvironment
+    from jinja2.utils import Namespace
+
+    class Generation(Extension):
+        """`{% generation %}` says which part is the assistant's, and changes nothing of the text."""
+
+        tags = {"generation"}
+
+        def parse(self, parser: Parser) -> list[nodes.Node]:
+            next(parser.stream)
+            return parser.parse_statements(("name:endgeneration",), drop_needle=True)
+
+    class PlainNamespace(Namespace):
+        """A namespace without names that begin with `_`, which lead into Python."""
+
+        def __init__(*args: Any, **values: Any) -> None:
+            self, *rest = args
+            for name in dict(*rest, **values):
+                _refuse_hidden(name)
+            Namespace.__init__(self, *rest, **values)
+
+        def __setitem__(self, name: str, value: Any) -> None:
+            _refuse_hidden(name)
+            super().__setitem__(name, value)
+
+    def _refuse_hidden(name: str) -> None:
+        if name.startswith("_"):
+            raise SecurityError(f"a namespace has no name like {name!r}")
+
+    def raise_exception(message: str) -> None:
+        raise TemplateError(message)
+
+    class Sandbox(ImmutableSandboxedEnvironment):
+        """A sandbox whose products and powers stay small."""
+
+        intercepted_binops = frozenset({"*", "**"})
+
+        def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+            if _size(operator, left, right) > MOST_LETTERS:
+                raise SecurityError(f"{str(left)[:20]!r} {operator} {str(right)[:20]!r} is too large")
+            return super().call_binop(context, operator, left, right)
+
+    environment = Sandbox(trim_blocks=True, lstrip_blocks=True, extensions=[Generation, "jinja2.ext.loopcontrols"])
+    environment.filters["tojson"] = _tojson
+    environment.globals["raise_exception"] = raise_exception
+    environment.globals["strftime_now"] = _strftime_now
+    environment.globals["namespace"] = PlainNamespace
+    return environment.from_string(source)
+
+
+def _size(operator: str, left: Any, right: Any) -> float:
+    """How large a product or a power will be: letters or items, or the bits of a whole number."""
+    numbers = [x for x in (left, right) if isinstance(x, int)]
+    if operator == "**":
+        return abs(right) * left.bit_length() if len(numbers) == 2 else 0
+    if len(numbers) == 1 and isinstance(left if numbers[0] is right else right, (str, list, tuple)):
+        return numbers[0] * len(left if numbers[0] is right else right)
+    return sum(number.bit_length() for number in numbers)
+
+
+def _tojson(
+    value: object, ensure_ascii: bool = False, indent: int | None = None,
+    separators: tuple[str, str] | None = None, sort_keys: bool = False,
+) -> str:  # fmt: skip
+    """JSON as it is, where Jinja's own filter escapes what HTML reads."""
+    return json.dumps(value, ensure_ascii=ensure_ascii, indent=indent, separators=separators, sort_keys=sort_keys)
+
+
+def _strftime_now(format: str) -> str:
+    return datetime.now().strftime(format)

@@ -1,0 +1,32 @@
+"""The verb `chat`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+from mai.runtime.command_line.markers import Argument, Option
+
+
+def chat(
+    model: Annotated[Path, Argument(help="A .onnx file of a chat model that mai compiled.", show_default=False)],
+    values: Annotated[list[str] | None, Argument(help="Settings: temperature=0.7.")] = None,
+    system: Annotated[str | None, Option(help="What the model is told first.")] = None,
+    tools: Annotated[
+        Path | None, Option(help="A .json file with a list of functions that the model may call, as JSON schemas.")
+    ] = None,
+    stop: Annotated[list[str] | None, Option(help="A text that ends an answer.")] = None,
+    count: Annotated[int | None, Option(help="The most tokens of an answer.", show_default="as the file says")] = None,
+    seed: Annotated[int | None, Option(help="The same seed gives the same answers to the same messages.")] = None,
+    threads: Annotated[int | None, Option(help="Threads for one operation.")] = None,
+    provider: Annotated[
+        str | None, Option(help="cpu, cuda, or another that is here; by default what there is.")
+    ] = None,
+) -> None:
+    """Talk with a compiled file: mai chat my-llama.generate.onnx
+
+    A line is a message; /reset begins anew, /quit ends, and Ctrl-C ends an answer.
+    """
+    from mai.runtime.commands.chatting import Said, chat_with_file
+
+    chat_with_file(model, values or [], Said(system, tools, tuple(stop or ()), count, seed), provider, threads)

@@ -1,0 +1,114 @@
+"""`mai chat`: lines become messages, and answers are shown as they grow."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mai.runtime.chat.conversation import SEED, Conversation
+from mai.runtime.chat.template import Message
+from mai.runtime.errors import ModelError
+from mai.runtime.files import plain_file
+from mai.runtime.inputs.arguments import unknown_name_error
+from mai.runtime.inputs.values import parse_value, split_word
+from mai.runtime.model.loader import load
+from mai.runtime.model.model import Model
+from mai.runtime.show.terminal import say, say_text
+
+RESET, QUIT = "/reset", "/quit"
+MAX_TOOLS = 10_000_000  # Bytes of a file of tools.
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What the command's options say of a conversation."""
+
+    system: str | None = None
+    tools: Path | None = None
+    stops: tuple[str, ...] = ()
+    count: int | None = None
+    seed: int | None = None
+
+
+def chat_with_file(path: Path, words: list[str], said: Said, provider: str | None, threads: int | None) -> None:
+    """Open a file, and talk with it until its input ends. Raises `ModelError`."""
+    model = load(path, providers=provider, threads=threads)
+    settings = _settings(model, words) | ({} if said.seed is None else {SEED: said.seed})
+    text = model.manifest.text
+    count = settings.pop(text.count, said.count) if text and isinstance(text.count, str) else said.count
+    tools = None if said.tools is None else read_tools(said.tools)
+    conversation = Conversation(model, system=said.system, tools=tools, stops=said.stops, count=count, **settings)
+    say(f"{RESET} begins anew, {QUIT} or the end of the input ends, Ctrl-C ends an answer", err=True)
+    converse(conversation, _line)
+
+
+def converse(conversation: Conversation, read: Callable[[], str | None]) -> None:
+    """Answer one line after the other; `read` gives the next, None at the end."""
+    for line in iter(read, None):
+        text = line.strip()
+        if text == QUIT:
+            return
+        if text == RESET:
+            conversation.reset()
+            say("begun anew", err=True)
+        elif text:
+            _answer(conversation, text)
+
+
+def _answer(conversation: Conversation, text: str) -> None:
+    """Show the answer to a message as it grows. What is wrong with it, or Ctrl-C, ends the answer alone."""
+    began, count = time.perf_counter(), 0
+    try:
+        for piece in conversation.say(text):
+            count += 1
+            say_text(piece, end="")
+        note = f"{count / (time.perf_counter() - began):,.0f} pieces a second"
+    except KeyboardInterrupt:
+        note = "stopped"
+    except ModelError as error:
+        note = f"error[{error.slug}]: {error}"
+    say_text("")
+    say(note, err=True)
+
+
+def _line() -> str | None:
+    """The next line of the input, after a prompt where somebody types; None at its end, and for Ctrl-C at a prompt."""
+    try:
+        if sys.stdin.isatty():
+            import readline  # noqa: F401  `input` edits lines by it.
+
+            return input("> ")
+        line = sys.stdin.readline()
+        return line if line else None
+    except (EOFError, KeyboardInterrupt):
+        say("", err=True)
+        return None
+
+
+def _settings(model: Model, words: list[str]) -> dict[str, Any]:
+    """Settings of a file from `name=value` words."""
+    values: dict[str, Any] = {}
+    for word in words:
+        name, value = split_word(word)
+        if name not in model.settings:
+            raise unknown_name_error(name, list(model.settings))
+        values[name] = parse_value(model.settings[name], value, None)
+    return values
+
+
+def read_tools(path: Path) -> list[Message]:
+    """The functions that a .json file lists. Raises `ModelError`, `input-dtype`, where it has no list of tables."""
+    try:
+        if plain_file(path).stat().st_size > MAX_TOOLS:
+            raise ValueError("it is too large")
+        tools = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError("input-dtype", f"{path} holds no tools: {error}") from error
+    if not isinstance(tools, list) or not all(isinstance(tool, dict) for tool in tools):
+        raise ModelError("input-dtype", f"{path} holds no list of tools", '[{"type": "function", "function": {...}}]')
+    return tools

@@ -1,0 +1,85 @@
+// A conversation on a page: a field for messages, and the answers as they grow.
+
+import { button, controlFor } from "controls.mjs";
+import { made } from "plane.mjs";
+
+export class Talk {
+  constructor(section, remote, { manifest }) {
+    this.remote = remote;
+    this.messages = [];
+    this.log = made("div", { className: "log" });
+    this.note = made("p", { className: "note" });
+    const form = made("form", { noValidate: true, className: "talk" });
+    this.text = form.appendChild(made("textarea", { className: "wide", rows: 2, placeholder: "a message" }));
+    this.button = button(form, "send", () => (this.running ? this.remote.stop() : this.send()));
+    button(form, "begin anew", () => this.reset());
+    this.text.addEventListener("keydown", (event) => {
+      if (event.key === "Enter" && !event.shiftKey) (event.preventDefault(), this.running || this.send());
+    });
+    const more = made("details");
+    const settings = made("form", { noValidate: true });
+    this.system = settings.appendChild(made("label", { textContent: "system" })).appendChild(made("textarea", { className: "wide", rows: 1 }));
+    this.read = manifest.settings.map((port) => [port.name, controlFor(port, manifest, settings, () => {})]);
+    this.count = manifest.text.count;
+    more.append(made("summary", { textContent: "settings" }), settings);
+    section.append(made("h2", { textContent: manifest.export }), this.log, form, more, this.note);
+  }
+
+  reset() {
+    if (this.running) this.remote.stop();
+    this.messages = [];
+    this.log.replaceChildren();
+    this._say("");
+  }
+
+  /** Send what stands in the field, and show the answer as it grows; one that is stopped stays as far as it came. */
+  async send() {
+    const content = this.text.value.trim();
+    if (!content) return;
+    this.text.value = "";
+    const { messages } = this;
+    messages.push({ role: "user", content });
+    this._show("user", content);
+    const shown = this._show("assistant", "");
+    this._run(true);
+    const began = performance.now();
+    let count = 0;
+    try {
+      for await (const piece of this.remote.parts("chat", this._asked())) {
+        shown.textContent += piece;
+        count += 1;
+      }
+      this._say(`${((1000 * count) / (performance.now() - began)).toPrecision(2)} pieces a second, on this machine`);
+    } catch (error) {
+      this._say(error.message, error.message === "stopped" ? "" : "error");
+    }
+    if (shown.textContent || count) messages.push({ role: "assistant", content: shown.textContent });
+    else messages.pop();
+    this._run(false);
+  }
+
+  /** The messages with the system's, and the settings as the controls say. */
+  _asked() {
+    const values = Object.fromEntries(this.read.map(([name, read]) => [name, read()]));
+    const { [this.count]: count, ...rest } = values;
+    const system = this.system.value.trim();
+    const messages = [...(system ? [{ role: "system", content: system }] : []), ...this.messages];
+    return { messages, count, values: rest };
+  }
+
+  _show(role, textContent) {
+    const element = this.log.appendChild(made("pre", { className: role, textContent }));
+    element.scrollIntoView?.({ block: "nearest" });
+    return element;
+  }
+
+  _run(running) {
+    this.running = running;
+    this.button.textContent = running ? "stop" : "send";
+  }
+
+  _say(text, kind = "") {
+    this.note.textContent = text;
+    this.note.className = `note ${kind}`;
+  }
+}

@@ -1,0 +1,1 @@
+"""The catalog's entries, by the stage that tells them."""

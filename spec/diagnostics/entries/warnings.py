@@ -1,0 +1,157 @@
+"""Warnings: what is well typed and probably not meant. `# mai: allow SLUG` on the line, or the one before, silences one."""
+
+from mai.spec.diagnostics.entries.entry import Entry
+from mai.spec.diagnostics.entries.snippets import train
+
+_HEAD = "data x: [2] from moons()\nnet f(x: [2]) -> [2] { return linear(x, 2) }\n"
+_TRAIN = "train(steps = 5) { minimize sum((f(x) - x)^2) }\n"
+_EXPORT = "export g(x: [2]) -> [2] { return f(x) }\n"
+_CLASSIFIER = (
+    "data x: [64], y: class[10] from digits(split = train)\nnet f(x: [64]) -> [{0}] {{ return {1} }}\n"
+    "train(steps = 5) {{ minimize cross_entropy(f(x), y) }}\n"
+)
+_GUIDED = (
+    "const none = 2\ndata x: [2], y: class[2] from moons()\nnet f(x: [2], y: class[3]) -> [2] {{ return linear(x, 2) + embed(y, 2) }}\n"
+    "train(steps = 5) {{\n  {0}minimize sum((f(x, {1}) - x)^2)\n}}\nexport g(x: [2]) -> [2] {{ return f(x, none) }}\n"
+)
+_LAYERED = (
+    "data x: [2] from moons()\nlayer head(x: [2]) -> [2] {{ return linear(x, 2) }}\nnet f(x: [2]) -> [2] {{ return head(x) }}\n"
+    "train(steps = 5) {{ minimize sum((f(x) - x)^2) }}\nexport g(x: [2]) -> [2] {{ return {0}(x) }}\n"
+)
+_ZERO = (
+    "data x: [2] from moons()\nnet f(x: [2]) -> [2] {{\n  h = tanh(linear(x, 8, bias = false{0}))\n"
+    "  return linear(h, 2, init = zeros, bias = false)\n}}\ntrain(steps = 5) {{ minimize sum((f(x) - x)^2) }}\n"
+)
+_GAN = (
+    "data x: [2] from moons()\nnet make(z: [2]) -> [2] {{ return linear(z, 2) }}\n"
+    "net critic(x: [2]) -> [] {{ return linear(tanh(linear(x, 8)), 1)[0] }}\ntrain(steps = 5) {{\n  z ~ normal([2])\n"
+    "  minimize softplus(-critic(x)) + softplus(critic(make(z))){0}\n  minimize softplus(-critic(make(z))){1}\n}}\n"
+)
+_COUPLED = (
+    "data x: [2], y: class[2] from moons()\nnet f(x: [2], y: class[2]) -> [2] {{ return linear(x, 2) + embed(y, 2) }}\n"
+    "train(steps = 5) {{\n  x0 ~ normal([2])\n  {0}\n  minimize sum((f(x0, y) - x)^2)\n}}\n"
+)
+
+WARNINGS: dict[str, Entry] = {
+    "untrained": Entry(
+        "Parameters that nothing trains",
+        "A layer has parameters of its own at each call. An export that calls a layer which training calls elsewhere has\n"
+        "other parameters, with their first values. A `net` has one set, shared by every call: call the net.",
+        _LAYERED.format("head"),
+        _LAYERED.format("f"),
+    ),
+    "untrained-row": Entry(
+        "A row of a table that no example has",
+        'An export looks a label up that training never passes: a label for "none", which guidance needs, is learned only\n'
+        "where training leaves the real one out now and then.",
+        _GUIDED.format("", "y"),
+        _GUIDED.format("keep ~ bernoulli(0.9)\n  ", "where(keep, y, none)"),
+    ),
+    "stuck-at-zero": Entry(
+        "A product of two zeros",
+        "Where both factors of a product begin as zero, the gradient of each is multiplied by the other's zeros: training moves\n"
+        "neither. One of them may begin as zero, as the last layer of a residual step does.",
+        _ZERO.format(", init = zeros"),
+        _ZERO.format(""),
+    ),
+    "unused": Entry(
+        "A name that nothing uses",
+        "A value, draw, parameter, input, setting, field, const, layer or net that nothing reads is mostly a slip: the line that\n"
+        "should read it names another. Use it, or take it out.",
+        "export f(x: [2]) -> [2] {\n  y = 2 * x\n  return x\n}\n",
+        "export f(x: [2]) -> [2] {\n  y = 2 * x\n  return y\n}\n",
+    ),
+    "hidden-data": Entry(
+        "A draw that hides the data",
+        "A draw by the name of a field of the data stands in its place: training sees noise alone.",
+        train("steps = 5", "x ~ normal([2])\n  minimize sum((f(x) - x)^2)"),
+        train("steps = 5", "x0 ~ normal([2])\n  minimize sum((f(x0) - x)^2)"),
+    ),
+    "column-against-row": Entry(
+        "A column less a row",
+        "[n, 1] and [n] together are [n, n]: every entry of the one beside every entry of the other. For pairs, give both one\n"
+        "shape; for all differences, write both axes out: `x[:, None] - x[None, :]`.",
+        "export f(x: [5], y: [5]) -> [] { return sum((linear(x[:, None], 1) - y)^2) }\n",
+        "export f(x: [5], y: [5]) -> [] { return sum((linear(x[:, None], 1)[:, 0] - y)^2) }\n",
+    ),
+    "more-logits": Entry(
+        "More logits than labels",
+        "`cross_entropy(logits, label)` with more logits than the label has classes: the others are pushed down for ever.",
+        _CLASSIFIER.format("20", "linear(x, 20)"),
+        _CLASSIFIER.format("10", "linear(x, 10)"),
+    ),
+    "bounded-logits": Entry(
+        "Logits that cannot be any number",
+        "`cross_entropy` takes logits, of any sign and size, and takes the softmax itself. After a `relu`, `sigmoid` or `softmax`\n"
+        "some labels can never be likely, or never unlikely.",
+        _CLASSIFIER.format("10", "relu(linear(x, 10))"),
+        _CLASSIFIER.format("10", "linear(x, 10)"),
+    ),
+    "shared-objectives": Entry(
+        "Objectives that work against each other",
+        "Several `minimize` lines take turns. Without `over` each of them moves every parameter behind it, those of the other's\n"
+        "net, too.",
+        _GAN.format("", ""),
+        _GAN.format(" over critic", " over make"),
+    ),
+    "masked-mean": Entry(
+        "A mean that counts what is left out",
+        "`mean(where(mask, e, 0))` divides by all places, those that the mask leaves out included. Divide by the number of those\n"
+        "that it keeps.",
+        "data x: [2] from moons()\nnet f(x: [2]) -> [2] { return linear(x, 2) }\n"
+        "train(steps = 5) { minimize mean(where(x > 0, (f(x) - x)^2, 0)) }\n",
+        "data x: [2] from moons()\nnet f(x: [2]) -> [2] { return linear(x, 2) }\n"
+        "train(steps = 5) { minimize sum(where(x > 0, (f(x) - x)^2, 0)) / (1 + sum(where(x > 0, 1.0, 0.0))) }\n",
+    ),
+    "coupled-data": Entry(
+        "A field of the data in another order than the others",
+        "`couple(a, b)` gives a in the order in which it lies beside b. The fields of a `data` line belong together, so let the\n"
+        "draw be the first.",
+        _COUPLED.format("(x, x0) = couple(x, x0)"),
+        _COUPLED.format("(x0, x) = couple(x0, x)"),
+    ),
+    "divided-to-zero": Entry(
+        "A division of whole numbers that is 0",
+        "`//` cuts to a whole number: `1 // 4` is 0. `/` divides.",
+        "const depth = 4\nexport f(x: [2]) -> [2] { return x + 1 // depth * tanh(x) }\n",
+        "const depth = 4\nexport f(x: [2]) -> [2] { return x + 1 / depth * tanh(x) }\n",
+    ),
+    "empty-integral": Entry(
+        "An integral over nothing",
+        "From a number to itself nothing moves.",
+        "export f(x: [2]) -> [2] {\n  integrate s in 1..1 using rk4(3) { dx/ds = s * x }\n  return x\n}\n",
+        "export f(x: [2]) -> [2] {\n  integrate s in 0..1 using rk4(3) { dx/ds = s * x }\n  return x\n}\n",
+    ),
+    "late-warmup": Entry(
+        "A warmup as long as the run",
+        "The learning rate rises over `warmup` steps. A run that ends before never has the rate that it asks for.",
+        train("steps = 50, schedule = cosine(warmup = 1000)", "minimize sum((f(x) - x)^2)"),
+        train("steps = 2000, schedule = cosine(warmup = 100)", "minimize sum((f(x) - x)^2)"),
+    ),
+    "large-window": Entry(
+        "A window larger than the image",
+        "`conv(out, size, stride, padding)` knows the channels that come in from the image. In another order of the numbers the\n"
+        "channels are taken for the size of the window.",
+        "export f(x: [1, 8, 8]) -> [32] { return x |> conv(1, 32, 3, 15) |> avg_pool_global |> linear(32) }\n",
+        "export f(x: [1, 8, 8]) -> [32] { return x |> conv(32, 3) |> avg_pool_global |> linear(32) }\n",
+    ),
+    "total-derivative": Entry(
+        "A derivative that goes through another place",
+        "Of `w = u(z, t)`, `jvp(w, t, 1)` is all that t changes: through the second place, and through z where that was computed from t.\n"
+        "Of the function at these places, `jvp(u, (z, t), (0, 1))`, z is held still, or moves along a direction of its own.",
+        "net u(z: [2], t: []) -> [2] { return linear(concat(z, [t]), 2) }\nexport f(x: [2], t: []) -> [2] {\n  z = t * x\n"
+        "  w = u(z, t)\n  return jvp(w, t, 1)\n}\n",
+        "net u(z: [2], t: []) -> [2] { return linear(concat(z, [t]), 2) }\nexport f(x: [2], t: []) -> [2] {\n  z = t * x\n"
+        "  (w, dw) = jvp(u, (z, t), (0, 1))\n  return dw\n}\n",
+    ),
+    "tangled-noise": Entry(
+        "Noises that may not commute",
+        "Milstein's step needs the iterated integrals of each two noises. For one noise, for noise that reads no state, and where each\n"
+        "number of a state has its own factor, `dx = f * ds + c(x) * (A @ dB)`, they follow from the increments. In other cases the part that\n"
+        "does not, Lévy's areas, is left out: single paths are then of order 1/2 only, and distributions of order 1.",
+        "export f(x: [2]) -> [2] {\n  integrate s in 0..1 using milstein(20) {\n    noise dB: [2]\n"
+        "    dx = -x * ds + flip(x) * dB\n  }\n  return x\n}\n",
+        "export f(x: [2]) -> [2] {\n  integrate s in 0..1 using milstein(20) {\n    noise dB: [2]\n"
+        "    dx = -x * ds + x * dB\n  }\n  return x\n}\n",
+    ),
+}

@@ -1,0 +1,1 @@
+"""Text becomes a syntax tree: the grammar's tables, and what runs them."""

@@ -1,0 +1,115 @@
+"""Repairs of brackets: where the partner of one that has none may be missing, and which one may be too many."""
+
+from __future__ import annotations
+
+import re
+
+from mai.spec.parsing.layout import DECLARATIONS
+from mai.spec.syntax_errors.syntax_place import Draft
+
+PARTNER = {"(": ")", "[": "]", "{": "}"}
+OPERATOR = re.compile(r"[-+*/@^%<>=|]|\b(?:and|or|not)\b")
+GROUP = re.compile(r"\([^()\[\]]*\)|\[[^()\[\]]*\]")
+MAX_DRAFTS = 8
+LONGEST = 30  # Characters of the text that are repeated in a help.
+NEW_LINE = "\n"
+
+
+def partners(text: str, at: int) -> tuple[Draft, ...]:
+    """Where the bracket at `at` may be closed; only one of the places may be right."""
+    return _block(text, at) if text[at] == "{" else _closed(text, at)
+
+
+def without(text: str, at: int) -> Draft | None:
+    """The text without the bracket at `at`; None where its partner may have been lost instead."""
+    line = text.rfind("\n", 0, at) + 1
+    before = text[max(line, *(text.rfind(c, line, at) + 1 for c in "{}")) : at]
+    if text[at] != "}" and OPERATOR.search(_flat(before.split("=", 1)[-1])):
+        return None
+    alone = not text[line:at].strip() and text[at + 1 : at + 2] in ("", "\n")
+    begin = line if alone else len(text[:at].rstrip(" "))
+    return Draft("take it out", ((begin, at + 1 + alone, ""),))
+
+
+def _flat(text: str) -> str:
+    """The text without what stands in brackets."""
+    while True:
+        flat = GROUP.sub("_", text)
+        if flat == text:
+            return text
+        text = flat
+
+
+def _closed(text: str, at: int) -> tuple[Draft, ...]:
+    right = PARTNER[text[at]]
+    places, wrong = _ends(text, at)
+    drafts = [
+        Draft(f"write `{right}` after `{_tail(text[at + 1 : k])}`", ((k, k, right),))
+        for k in places
+        if _is_worth(text, at, k)
+    ]
+    if wrong is not None:
+        drafts.insert(0, Draft(f"write `{right}` for `{text[wrong]}`", ((wrong, wrong + 1, right),)))
+    return tuple(drafts[-MAX_DRAFTS:])
+
+
+def _ends(text: str, at: int) -> tuple[list[int], int | None]:
+    """Where what is in a bracket may end: after each of its operands; and the bracket of another kind that ends it."""
+    places: list[int] = []
+    depth, k = 0, at + 1
+    while k < len(text) and text[k] not in "\n{}":
+        if text[k] in "([":
+            depth += 1
+        elif text[k] in ")]" and depth == 0:
+            return [*places, len(text[:k].rstrip())], k
+        elif text[k] in ")]":
+            depth -= 1
+        elif depth == 0 and k > at + 1 and (text[k] == "," or OPERATOR.match(text, k)):
+            places.append(len(text[:k].rstrip()))
+        k += 1
+    return list(dict.fromkeys([*places, len(text[:k].rstrip())])), None
+
+
+def _is_worth(text: str, at: int, end: int) -> bool:
+    """Brackets around one operand, or around brackets, are not what was meant."""
+    inside, is_call = text[at + 1 : end].strip(), re.search(r"\w$", text[:at]) is not None
+    if not inside or inside[-1] in ",=([":
+        return False
+    whole = GROUP.fullmatch(inside) is not None and inside.startswith(text[at])
+    return not whole and (is_call or text[at] == "[" or OPERATOR.search(_flat(inside)) is not None)
+
+
+def _block(text: str, at: int) -> tuple[Draft, ...]:
+    """A block ends before the first line that is no deeper than its own, or before the next declaration."""
+    following = DECLARATIONS.search(text, at)
+    end = len(text[: following.start() if following else len(text)].rstrip())
+    if "\n" not in text[at:end]:
+        return (Draft("write `}` at the end of the line", ((end, end, " }"),)),)
+    lines = [(m.start(), m[0]) for m in re.finditer(r"[^\n]+", text[:end]) if m.end() > at]
+    drafts = [_after_line(text, lines, k) for k, (_, line) in enumerate(lines) if line.rstrip().endswith("{")]
+    return tuple(
+        Draft(f"write `}}` after line {text.count(NEW_LINE, 0, begin) + 1}", ((begin, begin, f"\n{own}}}"),))
+        for begin, own in dict.fromkeys(drafts)
+        if begin > at
+    )
+
+
+def _after_line(text: str, lines: list[tuple[int, str]], opener: int) -> tuple[int, str]:
+    """Where the block that a line opens ends by its indent, unless it is closed there: else nowhere, before all."""
+    own = _indent(lines[opener][1])
+    inside = opener
+    while inside + 1 < len(lines) and len(_indent(lines[inside + 1][1])) > len(own):
+        inside += 1
+    closed = inside + 1 < len(lines) and lines[inside + 1][1].strip().startswith("}")
+    begin, line = lines[inside]
+    return (-1, own) if closed or inside == opener else (begin + len(line.rstrip()), own)
+
+
+def _tail(text: str) -> str:
+    """The end of a text, short enough for a sentence."""
+    text = text.strip()
+    return text if len(text) <= LONGEST else "..." + text[-LONGEST:]
+
+
+def _indent(line: str) -> str:
+    return line[: len(line) - len(line.lstrip())]

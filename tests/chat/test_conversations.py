@@ -1,0 +1,225 @@
+"""A folder of a chat model in three commands, and answers that are transformers'."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from mai.runtime import load
+from mai.runtime.chat.pieces import before_stops
+from mai.runtime.errors import ModelError
+from mai.runtime.model.model import Model
+from mai.runtime.text.stream import Turns
+from tests.support.chat_folders import chat_folder, chat_tokenizer
+from tests.support.command import invoke
+from tests.support.model_folders import DECODERS, save
+
+SAID = [
+    {"role": "user", "content": "hello there"},
+    {"role": "assistant", "content": "red fish"},
+    {"role": "user", "content": "one?"},
+]
+COUNT = 24
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder as `save_pretrained` leaves it, with its spec and its files."""
+    place = tmp_path_factory.mktemp("chat")
+    torch.save(chat_folder(place / "small"), place / "model.pt")
+    assert "mai chat small.generate.onnx" in invoke("import", place / "small").output
+    done = invoke("compile", place / "small" / "small.mai", "--export", "generate", "--out", place)
+    assert done.exit_code == 0, done.output
+    return place
+
+
+@pytest.fixture(scope="module")
+def model(folder: Path) -> Model:
+    return load(folder / "small.generate.onnx", providers="cpu")
+
+
+def reference(folder: Path, messages: Any, count: int = COUNT) -> str:
+    """The greedy answer of transformers."""
+    source, tokenizer = torch.load(folder / "model.pt", weights_only=False), chat_tokenizer()
+    prompt = tokenizer.apply_chat_template(messages, add_generation_prompt=True, return_tensors="pt")
+    with torch.inference_mode():
+        grown = source.generate(**prompt, max_new_tokens=count, do_sample=False)
+    text: str = tokenizer.decode(grown[0, prompt["input_ids"].shape[1] :], skip_special_tokens=True)
+    return text
+
+
+def test_an_answer_is_that_of_transformers(folder: Path, model: Model) -> None:
+    assert model.chat(SAID, count=COUNT) == reference(folder, SAID)
+
+
+def test_without_the_step_file(folder: Path, model: Model, tmp_path: Path) -> None:
+    alone = tmp_path / "alone.onnx"
+    alone.write_bytes((folder / "small.generate.onnx").read_bytes())
+    assert load(alone, providers="cpu").chat(SAID, count=COUNT) == model.chat(SAID, count=COUNT)
+
+
+def test_what_was_read_is_not_read_again(folder: Path, model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second answer reads the new messages alone, and is what it would be anew."""
+    conversation = model.conversation(count=COUNT)
+    "".join(conversation.say("hello there"))
+    first = len(prompt_of(conversation.messages[:1]))
+    reads: list[int] = []
+    with monkeypatch.context() as patched:
+        take = Turns.take
+        patched.setattr(
+            Turns, "take", lambda self, tokens, turn: (reads.append(tokens.shape[1]), take(self, tokens, turn))[1]
+        )
+        second = "".join(conversation.say("one?"))
+    assert reads[0] <= len(prompt_of(conversation.messages[:-1])) - first
+    assert second == reference(folder, list(conversation.messages[:-1]))
+
+
+def prompt_of(messages: Any) -> list[int]:
+    found: list[int] = chat_tokenizer().apply_chat_template(messages, add_generation_prompt=True)["input_ids"]
+    return found
+
+
+@pytest.mark.parametrize("kind", ["mistral", "mamba"])
+def test_states_that_are_not_cut(kind: str, tmp_path: Path) -> None:
+    """Windows, and recurrences: what was computed up to the end of a prompt is kept."""
+    case = DECODERS[kind]
+    sizes = {**case.settings, "vocab_size": len(chat_tokenizer())}
+    save(replace(case, settings=sizes).make(), tmp_path / "small")
+    chat_tokenizer().save_pretrained(tmp_path / "small")
+    invoke("import", tmp_path / "small")
+    invoke("compile", tmp_path / "small" / "small.mai", "--export", "generate", "--out", tmp_path)
+    file = load(tmp_path / "small.generate.onnx", providers="cpu")
+    conversation = file.conversation(count=COUNT)
+    for text in ("hello there", "one?", "red fish blue fish"):
+        found = "".join(conversation.say(text))
+        assert found == file.chat(conversation.messages[:-1], count=COUNT)
+
+
+def test_a_text_that_parts_from_what_was_read_is_cut(folder: Path, model: Model) -> None:
+    conversation = model.conversation(count=COUNT)
+    list(conversation.say("hello there"))
+    conversation.messages[-1] = {"role": "assistant", "content": "red fish"}
+    assert "".join(conversation.say("one?")) == reference(folder, SAID)
+
+
+def test_an_answer_that_is_left_early(folder: Path, model: Model) -> None:
+    conversation = model.conversation(count=COUNT)
+    pieces = conversation.say("hello there")
+    first = next(pieces)
+    pieces.close()  # type: ignore[attr-defined]
+    assert conversation.messages[-1] == {"role": "assistant", "content": first}
+    assert "".join(conversation.say("one?")) == reference(folder, list(conversation.messages[:-1]))
+
+
+def test_drawn_answers_have_seeds_of_their_own(model: Model) -> None:
+    def answers(seed: int) -> list[str]:
+        conversation = model.conversation(count=COUNT, temperature=1.0, seed=seed)
+        found = []
+        for _ in range(2):
+            conversation.reset()
+            found.append("".join(conversation.say("hello")))
+        return found
+
+    assert answers(3) == answers(3)
+    assert len({*answers(3), *answers(7)}) == 4
+    assert answers(3)[1] == answers(4)[0]
+
+
+def test_several_tokens_end_an_answer(tmp_path: Path, model: Model) -> None:
+    tokens = chat_tokenizer()(model.chat(SAID, count=COUNT))["input_ids"]
+    assert model.ends({}) == {1}
+    assert model.ends({"stop": tokens[5]}) == {tokens[5]}
+    shorter = model.chat(SAID, count=COUNT, stop=tokens[5])
+    assert model.chat(SAID, count=COUNT).startswith(shorter)
+
+
+def test_texts_that_end_an_answer(model: Model) -> None:
+    whole = model.chat(SAID, count=COUNT)
+    for stop in (whole[4:7], whole[-1], whole[:2]):
+        assert model.chat(SAID, count=COUNT, stops=[stop, "nowhere"]) == whole[: whole.index(stop)]
+
+
+@pytest.mark.parametrize("size", [1, 2, 5])
+def test_stops_over_pieces(size: int) -> None:
+    text = "a stop, a sto, and a stop sign"
+    pieces = [text[i : i + size] for i in range(0, len(text), size)]
+    for stops in (["stop"], ["stop,", "a st"], ["gn"], ["zz"], [" sto, "], []):
+        expected = min((text[: text.index(s)] for s in stops if s in text), key=len, default=text)
+        assert "".join(before_stops(pieces, stops)) == expected
+
+
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ({"stops": "x"}, "texts"),
+        ({"stops": [""]}, "texts"),
+        ({"tools": ["x"]}, "a tool"),
+        ({"temprature": 1}, "temprature"),
+    ],
+)
+def test_what_is_refused(said: dict[str, Any], words: str, model: Model) -> None:
+    with pytest.raises(ModelError, match=words):
+        model.chat(SAID, **said)
+
+
+def test_a_file_without_a_template(folder: Path, tmp_path: Path) -> None:
+    spec = (folder / "small" / "small.mai").read_text().replace(', chat = "chat_template.jinja"', "")
+    (folder / "small" / "plain.mai").write_text(spec)
+    done = invoke("compile", folder / "small" / "plain.mai", "--export", "generate", "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    with pytest.raises(ModelError, match="has no chat template"):
+        load(tmp_path / "plain.generate.onnx", providers="cpu").chat(SAID)
+
+
+@pytest.fixture
+def talk(folder: Path) -> Iterator[subprocess.Popen[str]]:
+    command = [
+        sys.executable,
+        "-m",
+        "mai.runtime.cli",
+        "chat",
+        str(folder / "small.generate.onnx"),
+        "count=400",
+        "stop=-1",
+    ]
+    process = subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )  # fmt: skip
+    yield process
+    process.kill()
+    process.wait()
+
+
+def test_ctrl_c_ends_the_answer_and_not_the_program(talk: subprocess.Popen[str]) -> None:
+    assert talk.stdin and talk.stdout and talk.stderr
+    talk.stdin.write("hello\n")
+    talk.stdin.flush()
+    talk.stdout.read(4)
+    talk.send_signal(signal.SIGINT)
+    said = [talk.stderr.readline() for _ in range(2)]
+    assert said[1] == "stopped\n"
+    rest, errors = talk.communicate("/reset\nhello\n/quit\nnot read\n", timeout=60)
+    assert talk.returncode == 0, errors
+    assert len(rest) > 100
+
+
+def test_a_conversation_in_the_terminal(folder: Path, model: Model, tmp_path: Path) -> None:
+    from mai.runtime.commands.chatting import converse
+
+    conversation = model.conversation(count=4, system="be brief")
+    lines = iter(["hello", "", "one?", "/reset", "hello", "/quit", "hello", None])
+    converse(conversation, lambda: next(lines))
+    assert [m["role"] for m in conversation.messages] == ["system", "user", "assistant"]
+    (tmp_path / "tools.json").write_text('{"no": "list"}')
+    refused = invoke("chat", folder / "small.generate.onnx", "--tools", tmp_path / "tools.json")
+    assert "no list of tools" in str(refused.exception)

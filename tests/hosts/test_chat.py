@@ -1,0 +1,47 @@
+"""A conversation in JavaScript has the prompts and the answers that it has here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from mai.runtime import load
+from mai.runtime.chat.template import render
+from tests.support.chat_folders import chat_folder
+from tests.support.command import invoke
+
+pytestmark = pytest.mark.slow
+
+SAYS = ["hello there", "what is ü and 日本?", "one?"]
+TOOLS = [{"type": "function", "function": {"name": "sum", "parameters": {"type": "object", "required": ["a"]}}}]
+
+
+@pytest.mark.parametrize("settings", [{}, {"sliding_window": 5}])
+def test_a_conversation(
+    settings: dict[str, Any], javascript: Callable[[Sequence[dict[str, Any]]], list[Any]], tmp_path: Path
+) -> None:
+    chat_folder(tmp_path / "small", kind="Mistral" if settings else "Llama", **settings)
+    invoke("import", tmp_path / "small")
+    done = invoke("compile", tmp_path / "small" / "small.mai", "--export", "generate", "--out", tmp_path)
+    assert done.exit_code == 0, done.output
+    path = tmp_path / "small.generate.onnx"
+    model = load(path, providers="cpu")
+    whole = model.chat([{"role": "user", "content": SAYS[0]}], count=24)
+    options: list[dict[str, Any]] = [
+        {"count": 24}, {"count": 24, "system": "be brief", "tools": TOOLS}, {"count": 24, "stops": [whole[3:5], "nowhere"]},
+        {"count": 24, "values": {"seed": 3, "temperature": 0.9}},
+    ]  # fmt: skip
+    calls = [
+        {"file": str(path), "step": str(path.with_suffix(".step.onnx")), "chat": {"options": o, "says": SAYS}}
+        for o in options
+    ]
+    for option, found in zip(options, javascript(calls), strict=True):
+        values = option.pop("values", {})
+        conversation = model.conversation(**option, **values)
+        for text, prompt, answer in zip(SAYS, found["prompts"], found["answers"], strict=True):
+            assert "".join(conversation.say(text)) == answer
+            assert model.manifest.chat is not None
+            assert render(model.manifest.chat, conversation.messages, conversation.tools) == prompt
