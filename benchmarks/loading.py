@@ -209,6 +209,12 @@ def images(folder: Path, number: int, rounds: int, steps: int = 60) -> dict[str,
     return {**compare(loops, steps, rounds), "workers": workers}
 
 
+def row(name: str, found: Mapping[str, float]) -> list[str]:
+    """A row of the table."""
+    speeds = [f"{found[f'{loop}, steps/s']:,.0f}" for loop in ("mai", "loader", "tensors")]
+    return [name, *speeds, *(f"{found[f'against {loop}']:.2f} ×" for loop in ("loader", "tensors"))]
+
+
 def main(rounds: int = 9) -> None:
     """Measure, print and record the table."""
     torch.set_num_threads(1)
@@ -216,7 +222,16 @@ def main(rounds: int = 9) -> None:
     for name, run in CASES.items():
         with tempfile.TemporaryDirectory() as folder:
             figures[name] = run(Path(folder), rounds)
-        print(name, figures[name], flush=True)
+    head = [
+        "steps a second",
+        "mai",
+        "by hand: a DataLoader",
+        "by hand: all as tensors",
+        "mai against the first",
+        "against the second",
+    ]
+    rows = [row(name, found) for name, found in figures.items()]
+    measure.record("loading", measure.table(head, rows), figures, f"{os.cpu_count()} cores of")
 
 
 CASES: dict[str, Callable[[Path, int], dict[str, float]]] = {

@@ -24,7 +24,6 @@ from mai.compiler.passes import forms
 from mai.compiler.program import Program, Training
 from mai.compiler.torch.parameters import Weights
 from mai.compiler.torch.processes.parts import whole
-from mai.compiler.training.feed import Feed
 from mai.compiler.training.first_values import compute_first_values, first_values_before
 from mai.compiler.training.initial_weights import initial_weights, loaded_names
 from mai.compiler.training.options import Options, Result
@@ -44,6 +43,7 @@ from mai.compiler.training.run.stage import BLOCKS, Ended, Stage, as_text, begin
 from mai.compiler.training.run.stopping import stoppable
 from mai.compiler.training.settings import Best as BestKept
 from mai.compiler.training.step.code import Code
+from mai.compiler.training.step.feed import Feed
 from mai.compiler.training.step.objective import Objective
 from mai.compiler.training.step.optimizer import LearningRate, MovingAverage, clip, set_rate
 from mai.compiler.training.step.scaling import Scaling

@@ -22,9 +22,9 @@ from mai.compiler.data.sources.digits import Digits
 from mai.compiler.data.sources.images import Images
 from mai.compiler.data.sources.moons import Moons
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.training import feed as feeding
-from mai.compiler.training.feed import Feed, Pace
-from mai.compiler.training.read_ahead import spare_cores
+from mai.compiler.training.step import feed as feeding
+from mai.compiler.training.step.feed import Feed, Pace
+from mai.compiler.training.step.read_ahead import spare_cores
 from mai.spec.diagnostics import MaiError
 from mai.spec.source import Source, Span
 
@@ -126,8 +126,8 @@ from types import SimpleNamespace
 from mai.compiler.data.batches import load
 from mai.compiler.data.sources.moons import Moons
 from mai.compiler.ir.types import DType, Type
-from mai.compiler.training import feed as feeding
-from mai.compiler.training.feed import Feed
+from mai.compiler.training.step import feed as feeding
+from mai.compiler.training.step.feed import Feed
 from multiprocessing import active_children
 fed = Feed(load(Moons(), {"x": Type(DType.REAL, (2,))}, 0, Path()).batches, 10, range(10), 10**6, torch.device("cpu"), 2)
 fed.at(0)

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from mai.compiler.data.order import Batches
-from mai.compiler.training.read_ahead import ReadAhead, Reader, Tensors, spare_cores
+from mai.compiler.training.step.read_ahead import ReadAhead, Reader, Tensors, spare_cores
 
 NUMBERS, MOST_STEPS = 1 << 15, 64  # Read at once, at most.
 WATCHED = 1.0  # Seconds, after which it is known how much of them reading takes.
