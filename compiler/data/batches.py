@@ -12,10 +12,10 @@ import numpy as np
 from mai.compiler.data.facts import facts_of_rows
 from mai.compiler.data.fields import EXACT, bad, check_labels, check_sizes, check_whole, match_columns, shape_of, window
 from mai.compiler.data.label_names import Names, number_labels
-from mai.compiler.data.order import Batches, Fields, Fresh, Order, Ordered, Placed, epochs, starts, told_at
 from mai.compiler.data.rows import Column, Columns, Rows, Words, blocks, change, choose, limits
 from mai.compiler.data.source_kinds import Corpus, DrawsAlone, Endless, Finite, Request, Source
 from mai.compiler.data.sources import SOURCES
+from mai.compiler.data.splitting.order import Batches, Fields, Fresh, Order, Ordered, Placed, epochs, starts, told_at
 from mai.compiler.data.splitting.splits import HELD_OUT, Parts, usual_parts
 from mai.compiler.ir.types import DType, Type
 from mai.runtime.arrays import Array

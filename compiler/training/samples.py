@@ -14,7 +14,7 @@ from mai.compiler.ir.types import DType, Type
 from mai.spec.settings import Settings
 
 if TYPE_CHECKING:
-    from mai.compiler.data.order import Order
+    from mai.compiler.data.splitting.order import Order
     from mai.runtime.arrays import Array
 
 

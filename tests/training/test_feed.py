@@ -15,12 +15,12 @@ import pytest
 import torch
 from PIL import Image
 
-from mai.compiler.data import pictures
 from mai.compiler.data.batches import Dataset, load
-from mai.compiler.data.order import ALL, Batches, Fields
+from mai.compiler.data.files import pictures
 from mai.compiler.data.sources.digits import Digits
 from mai.compiler.data.sources.images import Images
 from mai.compiler.data.sources.moons import Moons
+from mai.compiler.data.splitting.order import ALL, Batches, Fields
 from mai.compiler.ir.types import DType, Type
 from mai.compiler.training.step import feed as feeding
 from mai.compiler.training.step.feed import Feed, Pace

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from mai.compiler.data.order import Batches
+from mai.compiler.data.splitting.order import Batches
 from mai.compiler.training.step.read_ahead import ReadAhead, Reader, Tensors, spare_cores
 
 NUMBERS, MOST_STEPS = 1 << 15, 64  # Read at once, at most.

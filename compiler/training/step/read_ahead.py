@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
 
-from mai.compiler.data.order import Batches
+from mai.compiler.data.splitting.order import Batches
 from mai.spec.diagnostics import MaiError
 
 WAITING = 2  # Readings that each process has ready.
