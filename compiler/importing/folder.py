@@ -11,6 +11,8 @@ from mai.compiler.weights.tensor_files import NAMES, PICKLES, weights_file
 
 CONFIG, GENERATION, TOKENIZER = "config.json", "generation_config.json", "tokenizer.json"
 PREPROCESSOR = "preprocessor_config.json"
+# A sampler of diffusers is a folder of folders: its network, and how its noise is taken away.
+PIPELINE, NETWORK, SCHEDULER = "model_index.json", "unet", "scheduler"
 TOKENIZER_CONFIG, TEMPLATE, TEMPLATES = "tokenizer_config.json", "chat_template.jinja", "additional_chat_templates"
 # Files that say again what others say, or nothing of what is computed.
 SPARE = (
@@ -28,7 +30,8 @@ class ModelFolder:
         path: of the folder.
         config: what `config.json` says.
         generation: what `generation_config.json` says; empty where it is not there.
-        preprocessor: what `preprocessor_config.json` says of images or sounds; empty where it is not there.
+        preprocessor: what `preprocessor_config.json` says of images or sounds, or a scheduler's file of noise; empty where there is none.
+        preprocessor_file: its name.
         weights: the file of tensors, or of their index.
         has_tokenizer: whether there is a `tokenizer.json`.
         chat: the name of the file that has its chat template; None where there is none.
@@ -39,6 +42,7 @@ class ModelFolder:
     config: Mapping[str, object]
     generation: Mapping[str, object]
     preprocessor: Mapping[str, object]
+    preprocessor_file: str
     weights: Path
     has_tokenizer: bool
     chat: str | None
@@ -53,22 +57,35 @@ def read_folder(path: Path) -> ModelFolder:
     """
     if not path.is_dir():
         raise refused("import-folder", f"{path} is no folder")
-    if not (path / CONFIG).is_file():
+    net, beside = path, PREPROCESSOR
+    if (path / PIPELINE).is_file():
+        net, beside = _network(path), f"{SCHEDULER}/{SCHEDULER}_config.json"
+    if not (net / CONFIG).is_file():
         help = "a model's folder has config.json and model.safetensors: `model.save_pretrained(FOLDER)` writes them"
-        raise refused("import-folder", f"{path} has no {CONFIG}", help)
-    weights = weights_file(path)
+        raise refused("import-folder", f"{net} has no {CONFIG}", help)
+    weights = weights_file(net)
     if not weights.is_file():
-        _refuse_without_weights(path)
+        _refuse_without_weights(net)
     return ModelFolder(
         path,
-        read_json(path / CONFIG),
+        read_json(net / CONFIG),
         _said_in(path / GENERATION),
-        _said_in(path / PREPROCESSOR),
+        _said_in(path / beside),
+        beside,
         weights,
         (path / TOKENIZER).is_file(),
         _chat(path),
         _unread(path),
     )
+
+
+def _network(path: Path) -> Path:
+    """The folder of the one network of a pipeline. Raises `MaiError`, `config-unknown`, where it has others."""
+    parts = {name for name, part in read_json(path / PIPELINE).items() if isinstance(part, list)}
+    if parts != {NETWORK, SCHEDULER}:
+        said = ", ".join(sorted(parts)) or "none"
+        raise refused("config-unknown", f"{PIPELINE}: the parts are {said}", f"known: {NETWORK} and {SCHEDULER}")
+    return path / NETWORK
 
 
 def _said_in(path: Path) -> Mapping[str, object]:
@@ -92,7 +109,19 @@ def _refuse_without_weights(path: Path) -> None:
 
 
 def _unread(path: Path) -> tuple[str, ...]:
-    read = {CONFIG, GENERATION, TOKENIZER, TOKENIZER_CONFIG, TEMPLATE, TEMPLATES, *NAMES, *SPARE}
+    read = {
+        CONFIG,
+        PIPELINE,
+        NETWORK,
+        SCHEDULER,
+        GENERATION,
+        TOKENIZER,
+        TOKENIZER_CONFIG,
+        TEMPLATE,
+        TEMPLATES,
+        *NAMES,
+        *SPARE,
+    }
     return tuple(
         sorted(
             f.name for f in path.iterdir() if f.name not in read and f.suffix not in (".mai", ".onnx", ".safetensors")

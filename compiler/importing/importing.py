@@ -76,7 +76,8 @@ def import_folder(path: Path, out: Path, ignored: Sequence[str] = ()) -> Importe
 
 def _family(folder: ModelFolder) -> tuple[str, str]:
     """The record's name and the architecture, by what the config says. Raises `MaiError`, `config-unknown`."""
-    kind, architectures = folder.config.get("model_type"), folder.config.get("architectures")
+    kind = folder.config.get("model_type", folder.config.get("_class_name"))  # Diffusers' way.
+    architectures = folder.config.get("architectures", [kind])
     records = {r["model_type"]: (n, r) for n, r in family_records().items() if "model_type" in r}
     if not isinstance(kind, str) or kind not in records:
         guess = closest(str(kind), records)
@@ -143,7 +144,7 @@ def _declarations(record: Record, architecture: str, folder: ModelFolder, out: P
         body = render(record, settings)
     except UnknownModel as error:
         raise refused("config-unknown", f"{CONFIG}: {error}") from error
-    title = f"# {record['title']}, with the weights of transformers' `{architecture}`.\n"
+    title = f"# {record['title']}, with the weights of {record.get('library', 'transformers')}' `{architecture}`.\n"
     return title + _with_tokenizer(body, folder, out)
 
 

@@ -31,6 +31,7 @@ from mai.compiler.passes.loops.discretise import discretise
 from mai.compiler.passes.loops.hoist import hoist
 from mai.compiler.passes.loops.unroll import unroll
 from mai.compiler.passes.text.incremental import incremental
+from mai.compiler.passes.text.prompt_blocks import prompt_blocks
 from mai.compiler.passes.text.recompute import recompute, recompute_alike
 from mai.compiler.passes.text.speculation.speculate import speculative
 from mai.compiler.passes.text.two_level_cache import two_level
@@ -84,10 +85,13 @@ RECOMPUTE_ALIKE = Pass(
 INCREMENTAL = Pass(
     "incremental", incremental, "the growing axis is followed through plain operations, so derivatives are code by now"
 )
+IN_BLOCKS = Pass(
+    "prompt_blocks", prompt_blocks, "before `two_level`, whose first turn reads the first part of a prompt"
+)
 TWO_LEVEL = Pass("two_level", two_level, "it splits the caches of the loop that `incremental` makes")
 GROWN: dict[str, tuple[Pass, ...]] = {
     "none": (RECOMPUTE,), "alike": (RECOMPUTE_ALIKE,), "concat": (PRUNE_TEXT, INCREMENTAL),
-    "two-level": (PRUNE_TEXT, INCREMENTAL, TWO_LEVEL),
+    "two-level": (PRUNE_TEXT, INCREMENTAL, IN_BLOCKS, TWO_LEVEL),
 }  # fmt: skip
 
 

@@ -20,6 +20,8 @@ TAKEN = (
     "loop",
     "matching",
     "random_halves",
+    "real_fourier",
+    "real_inverse",
     "recurrence",
     "random_normal",
     "random_uniform",

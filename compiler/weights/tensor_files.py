@@ -20,7 +20,10 @@ from mai.spec.source import Span
 
 INDEX = ".safetensors.index.json"
 PICKLES = frozenset({".bin", ".pt", ".pth", ".ckpt", ".pkl", ".pickle"})
-NAMES = ("weights.safetensors", "model.safetensors", f"model{INDEX}")
+NAMES = (
+    "weights.safetensors", "model.safetensors", f"model{INDEX}",
+    "diffusion_pytorch_model.safetensors", f"diffusion_pytorch_model{INDEX}",
+)  # fmt: skip
 MAX_INDEX_BYTES = 100_000_000
 MAX_NAME = 1000
 

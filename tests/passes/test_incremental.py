@@ -186,6 +186,24 @@ def test_many_rows_are_taken_in_blocks(
             np.testing.assert_allclose(found, wanted, atol=1e-5)
 
 
+@pytest.mark.parametrize("more", ["", ", causal = true", ", softcap = 2"])
+@pytest.mark.parametrize("opset", [23, 21])
+def test_many_rows_look_at_another_text_in_blocks(
+    program: Maker, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, more: str, opset: int
+) -> None:
+    """More rows than columns, fewer, and as many."""
+    monkeypatch.setattr(attention_rows, "FEW", 5)
+    monkeypatch.setattr(attention_rows, "ROWS", 4)
+    made = program(f"export f(x: [P, 8], m: [S, 8]) -> [P, 8] {{ return attention(x, 4, 2, memory = m{more}) }}")
+    path = export(made, "f", Trained(weights(made)), tmp_path, CompileOptions(opset=opset)).path
+    rng, model = np.random.default_rng(0), load(path, providers="cpu")
+    for rows, columns in ((14, 6), (9, 14), (7, 7), (6, 2)):
+        feed = {"x": rng.standard_normal((2, rows, 8)), "m": rng.standard_normal((2, columns, 8))}
+        feed = {name: array.astype(np.float32) for name, array in feed.items()}
+        (wanted,) = evaluate(made.exports["f"], feed, {}, weights(made))
+        np.testing.assert_allclose(model(**feed), wanted, atol=1e-5)
+
+
 ENDS = {"7": [7], "7 or 3": [7, 3], "[7, 3, 9]": [7, 3, 9], "[7, count - 11]": [7, 9]}
 
 
