@@ -67,7 +67,7 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
 
 
 def _tokens_last(e: Context, row: Value) -> Value:
-    """A row that begins with its places without a token: a text that has ended before has them at its end."""
+    """The row with its empty places moved to the front; a text that ended early has them at its end."""
     has_token = e.builder.emit(el.ToInt, e.builder.emit(logic.GreaterEqual, row, e.builder.constant(0)))
     return e.builder.emit(Gather, row, e.builder.emit(Argsort, has_token), name=row.name)
 
@@ -79,7 +79,7 @@ def _after(e: Context, row: Value, text: Value) -> Value:
 
 
 def _length(e: Context) -> str:
-    """A name for the size of the text with which no dimension of the spec begins: passes make others of it, `length_new` say."""
+    """A name for the size of the text, and no prefix of a dimension of the spec: passes derive names such as `length_new` from it."""
     names = ("length", *(f"length_{i}" for i in range(2, 2 * len(e.graph.sizes) + 3)))
     return next(name for name in names if not any(f"{size}_".startswith(f"{name}_") for size in e.graph.sizes))
 
