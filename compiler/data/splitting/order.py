@@ -28,7 +28,7 @@ class Batches(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Ordered:
+class Ordered(Batches):
     """Examples that have numbers: only those that are asked for are read."""
 
     order: Order
@@ -40,7 +40,7 @@ class Ordered:
 
 
 @dataclass(frozen=True, slots=True)
-class Fresh:
+class Fresh(Batches):
     """Examples that are drawn anew for every step: all of a batch together, by one stream of random numbers."""
 
     draw: Callable[[np.random.Generator, int], Fields]
@@ -52,7 +52,7 @@ class Fresh:
 
 
 @dataclass(frozen=True, slots=True)
-class Placed:
+class Placed(Batches):
     """The same batches; what is wrong with a file that is read for one is told at the `data` line, `where`."""
 
     batches: Batches
