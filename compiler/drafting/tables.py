@@ -76,6 +76,7 @@ def _data(fields: TableFields, path: str) -> Iterator[str]:
     file, target = fields.table.files[0].name, fields.target
     yield f"# {target.name} from the other columns of {file}: {fields.rows:,} rows, {_what(fields)}."
     yield from (f"# Left out: {name}: {reason}." for name, reason in fields.left)
+    yield from (f"# Look at {each.column}: {each.words}. Is it known before {target.name} is?" for each in fields.leaks)
     every = [(target.name, _target_type(fields)), *fields.inputs]
     source = spread("from table(", [*_source(fields, path)], ")").replace("\n", "\n    ")
     yield spread("data ", [f"{name}: {type_}" for name, type_ in every], source)

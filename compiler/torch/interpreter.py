@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import cast
+from typing import ClassVar, cast
 
 import torch
 from torch import fx
@@ -19,6 +19,7 @@ from mai.compiler.ir.structure import Adjoint, Constant, Lead, Loop, WeightOf
 from mai.compiler.ir.types import BATCH_DEPTH, DType, Type
 from mai.compiler.ops.elementwise import Add, Divide, Modulo, Multiply, StopGradient, Subtract
 from mai.compiler.ops.elementwise.logic import Equal, Greater, GreaterEqual, Less, LessEqual, NotEqual
+from mai.compiler.ops.fourier.real import RealFourier, RealInverse
 from mai.compiler.ops.losses.matching import Matching
 from mai.compiler.ops.products.attention import Attention
 from mai.compiler.ops.products.chosen import ChosenAffine
@@ -33,8 +34,10 @@ from mai.compiler.torch.calls.adjoint import adjoint
 from mai.compiler.torch.calls.attention_call import attention
 from mai.compiler.torch.calls.chosen_call import chosen_affine
 from mai.compiler.torch.calls.draw_calls import CALLS as DRAWN
+from mai.compiler.torch.calls.fourier_call import real_fourier, real_inverse
 from mai.compiler.torch.calls.implicit import implicit
 from mai.compiler.torch.calls.matching_call import matching
+from mai.compiler.torch.calls.token_calls import CALLS as OF_TOKENS
 from mai.compiler.torch.names import attribute, identifier
 from mai.compiler.torch.processes.together import Share, batch_norm, gathered
 from mai.compiler.torch.recorder import Recorder
@@ -48,7 +51,11 @@ ARITHMETIC = (
     Add, Subtract, Multiply, Divide, Modulo, Less, LessEqual, Greater, GreaterEqual, Equal, NotEqual,
 )  # fmt: skip
 # Operations that are one call of a function of ours.
-CALLS: dict[type[Operation], Callable[..., object]] = {**DRAWN, Matching: matching, ChosenAffine: chosen_affine}
+CALLS: dict[type[Operation], Callable[..., object]] = {
+    **DRAWN, **OF_TOKENS, Matching: matching, ChosenAffine: chosen_affine,
+}  # fmt: skip
+# Those of ours for their way back.
+TRAINED_CALLS: dict[type[Operation], Callable[..., object]] = {RealFourier: real_fourier, RealInverse: real_inverse}
 Scalar = int | fx.Proxy
 STEPS_NAME = "steps"  # The size of a block of turns.
 STEPS = sizes.symbol(STEPS_NAME)
@@ -63,6 +70,7 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
     With `again`, turns of loops are computed again for derivatives.
     """
 
+    calls: ClassVar = CALLS | TRAINED_CALLS
     rows_in_blocks = True  # Of attention that torch has no kernel for.
 
     def __init__(
@@ -122,8 +130,8 @@ class TorchInterpreter(Interpreter[fx.Proxy, Scalar]):
     def call(self, node: Node, inputs: Sequence[fx.Proxy], attributes: dict[str, object]) -> Sequence[fx.Proxy]:
         if self.share is not None and node.op is BatchNorm and attributes["training"]:
             return [self.code.call(batch_norm, (*inputs, self.share.batch / len(self.share)), attributes)]
-        if node.op in CALLS:
-            return [self.code.call(CALLS[node.op], tuple(inputs), attributes)]
+        if node.op in self.calls:
+            return [self.code.call(self.calls[node.op], tuple(inputs), attributes)]
         if node.op is Attention and self.rows_in_blocks and (attributes["window"] or attributes["softcap"]):
             return [self.code.call(attention, tuple(inputs), attributes)]
         if self.in_blocks and _is_thin(node):

@@ -77,10 +77,16 @@ def test_a_sound_is_transcribed(said: dict[str, Any], tmp_path: Path) -> None:
         assert row.tolist() == greedy(model, features(wave[None]), begun)
 
 
-def test_another_preprocessor(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("said", "message"),
+    [
+        ({"feature_size": 20, "chunk_length": 1, "hop_length": 80}, "`hop_length` is 80; known here: 160"),
+        ({"feature_size": 20, "chunk_length": 2}, "`chunk_length` is 2, `max_source_positions` is 50"),
+        ({"chunk_length": 1}, "`feature_size` is 80, `num_mel_bins` is 20"),
+    ],
+)
+def test_another_preprocessor(said: dict[str, int], message: str, tmp_path: Path) -> None:
     save(WHISPER.make(), tmp_path)
-    (tmp_path / "preprocessor_config.json").write_text(
-        json.dumps({"feature_size": 20, "chunk_length": 2, "hop_length": 80})
-    )
-    with pytest.raises(MaiError, match="`hop_length` is 80; known here: 160"):
+    (tmp_path / "preprocessor_config.json").write_text(json.dumps(said))
+    with pytest.raises(MaiError, match=message):
         imported(tmp_path)

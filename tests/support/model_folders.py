@@ -254,11 +254,11 @@ def save(model: Any, folder: Path, shard: str = "5GB", **changes: object) -> Non
     path.write_text(json.dumps(json.loads(path.read_text()) | changes))
 
 
-def imported(folder: Path) -> Program:
+def imported(folder: Path, lines: int = MAX_LINES) -> Program:
     """The program of a folder's spec, which is short and sound."""
     spec = folder / "model.mai"
     text = import_folder(folder, spec).text
-    assert len(text.splitlines()) < MAX_LINES
+    assert len(text.splitlines()) < lines
     spec.write_text(text, encoding="utf-8")
     checked = check(spec)
     assert checked.program is not None

@@ -180,6 +180,13 @@ def test_a_number_is_no_text(tmp_path: Path) -> None:
     assert "row 1: `review` is no text: 4" in refused(tmp_path, path="a.jsonl").message
 
 
+def test_messages_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    turns = {"messages": [{"role": "user", "content": "hi"}, {"role": "assistant", "content": "hello"}]}
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(turns) + "\n" for _ in range(12)))
+    error = refused(tmp_path, {"messages": TOKENS}, path="a.jsonl")
+    assert "`messages` is no text" in error.message and "`answer_mask` is 1 at the answer" in (error.help or "")
+
+
 def test_a_template_names_columns() -> None:
     with pytest.raises(SettingsError, match="needs columns"):
         Examples.of({"path": "a.csv", "text": "no column"})
