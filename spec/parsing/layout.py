@@ -43,7 +43,7 @@ class BracketError(Exception):
 def check_brackets(text: str) -> None:
     """Raise `BracketError` for the first bracket without its partner.
 
-    A `}` closes a block, and a declaration begins outside of all: what is open inside was forgotten. The parser would
+    A `}` and the start of a declaration both end every bracket that is open inside: those were forgotten. The parser would
     stop at the first word that has no place in the bracket instead, lines after it.
     """
     open_: list[Token] = []

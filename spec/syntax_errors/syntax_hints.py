@@ -99,7 +99,7 @@ def _account(place: Place) -> tuple[str, str, str | Draft | None]:
 
 
 def _statement(place: Place) -> str | None:
-    """The word that may have been meant by the first of a statement, a slip of the pen or two away."""
+    """The keyword that the first word of a statement may be a misspelling of: one or two slips away."""
     meant = closest(place.word, sorted(STATEMENTS)) if place.named and place.opens else None
     return meant if meant and slips(place.word, meant) <= MOST_SLIPS else None
 

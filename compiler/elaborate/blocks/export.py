@@ -135,7 +135,7 @@ def _evaluations(e: Context) -> Value:
 
 
 def _of_one_example(e: Context, count: Value) -> Value:
-    """One count for each example: of those on mapped axes the largest, or the negative one of a solver that failed."""
+    """One count for each example: the largest over the mapped axes, or a negative one if a solver failed."""
     inner = [axis for axis in count.type.lead if axis != BATCH]
     if not inner:
         return count
@@ -178,7 +178,7 @@ def _parameter(e: Context, env: Environment, parameter: ast.Parameter, declarati
 
 
 def _is_seed(parameter: ast.Parameter) -> bool:
-    """Whether a parameter is a seed for each example, `seed: int`: what it draws is what it would draw alone."""
+    """Whether a parameter is a seed for each example, `seed: int`: an example then draws the same in every batch."""
     written = parameter.type
     is_whole = isinstance(written, ast.ScalarType) and written.kind == "int"
     return parameter.name.id == "seed" and parameter.default is None and is_whole

@@ -29,9 +29,9 @@ class Merging(Protocol):
 
 @dataclass(slots=True)
 class Group:
-    """Nodes that can be one, by branch: each branch has one at a time, its others follow. There are `count` branches in all.
+    """Nodes that can become one, a queue for each branch: one of each is taken at a time. There are `count` branches in all.
 
-    `stacked` says that the branches are those of a stack; those of products are whoever comes.
+    `stacked`: the branches are those of a stack, in its order. Products have no order: any two that are ready make a pair.
     """
 
     count: int

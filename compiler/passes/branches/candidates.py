@@ -1,4 +1,4 @@
-"""Which products can be one, and which nodes follow a larger batch: all but what belongs to one branch is the same."""
+"""Which products can become one, and which nodes can take the larger batch: those that differ in nothing but their branch."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ MOST_USES = 8
 
 
 def pair(graph: Graph) -> Graph:
-    """Products of one weight that can be one are, where an example has few rows for each weight (`MOST_USES`)."""
+    """Join the products that read the same weight and do not depend on each other, where an example has few rows for each weight (`MOST_USES`)."""
     known = known_sizes(graph)
     bodies = [graph, *(region for node in graph.walk() for region in node.regions)]
     if not any(kinds_of(body.nodes, known, MOST_USES) for body in bodies):

@@ -76,7 +76,10 @@ class Derivative:
         return self.builder.spread(full, Spread.of(node).axes)
 
     def _along(self, node: Node, tangents: Values) -> Value | None:
-        """The derivative of a result along directions of the inputs: that of what comes back, with respect to `u`."""
+        """The derivative of a result along directions of the inputs.
+
+        The cotangent that the operation gives for a cotangent `u` is linear in u; its derivative by u is the transpose, which is wanted.
+        """
         u, scratch = Value(node.output.type, "u"), Region()
         came = Derivative(Builder(scratch, node.span, node.scope), None).came_back(node, u, tangents)
         linear = dependent(scratch.nodes, [u])
@@ -148,7 +151,7 @@ class Derivative:
         return ct
 
     def came_back(self, node: Node, ct: Value, wanted: Container[Value]) -> list[Value | None]:
-        """What a derivative `ct` with respect to a node's result is with respect to its inputs, those that are wanted, in their shapes."""
+        """The cotangents of a node's inputs from `ct`, that of its result: those that are wanted, each in the shape of its input."""
         rule = node.op.derivative
         if rule is None:
             raise refused(node, f"`{node.op.name}` has no derivative")
@@ -214,7 +217,7 @@ class Derivative:
 
 
 def _made(part: Term | Callable[[], Term] | None, is_wanted: bool) -> Term | None:
-    """One part of what an operation's `derivative` gave: a function makes a dear one, where somebody asks for it."""
+    """One part of what an operation's `derivative` gave; an expensive part is given as a function, called only where it is wanted."""
     if part is None or isinstance(part, Term):
         return part
     return part() if is_wanted else None

@@ -100,7 +100,7 @@ def _check_can_go_back(loop: Node) -> None:
 
 
 def _starts(builder: Builder, loop: Node) -> tuple[Sequence[Value], Value]:
-    """What the states were at each turn's start, the loop done again, keeping them; and how many turns were taken."""
+    """Run the loop again and keep the states at the start of each turn; how many turns were taken, too."""
     body, states = loop.regions[0], loop.inputs[1:]
     inner = Region([Value(v.type, v.name) for v in body.inputs])
     with _inside(builder, inner):
@@ -114,7 +114,7 @@ def _starts(builder: Builder, loop: Node) -> tuple[Sequence[Value], Value]:
 
 
 def _where_going(builder: Builder, going: Value, start: Value, first: Value) -> Value:
-    """The state that an example began a turn with; of one that had stopped, what it began the loop with: nothing goes wrong there."""
+    """The state that an example began a turn with. For one that had stopped, its first state: the body computes no NaN of that."""
     return builder.emit(Where, going, start, first, name=start.name)
 
 

@@ -50,7 +50,7 @@ def _without_places(copier: Copier, node: Node) -> bool:
 
 
 def _check_constant(copier: Copier, node: Node, outside: Sequence[tuple[list[Node], list[Value]]]) -> None:
-    """A loop's states are held still by a derivative inside it: they may not depend on what it is taken along."""
+    """A derivative inside a loop takes the loop's states for constants: refuse those that depend on what it is taken by."""
     xs = [copier[v] for v in _places(node)]
     for nodes, inputs in outside:
         if any(x not in inputs and not dependent(nodes, [x]).isdisjoint(inputs) for x in xs):
@@ -87,8 +87,8 @@ def _derived(copier: Copier, node: Node, above: Sequence[Node], earlier: set[Val
 def _is_one_number(value: Value, x: Value) -> bool:
     """Whether a gradient is the derivative along the direction 1: with respect to one number of each example.
 
-    Forward, a derivative of a derivative has the parts of the first one again, which are shared: the n-th has of the order of n^3
-    operations for each of the function's. Backward, every derivative multiplies them.
+    Forward, the n-th derivative shares the operations of those before it and has of the order of n^3 for each of the function's. Backward,
+    each derivative multiplies their number.
     """
     return not x.type.rank and set(x.type.lead) <= set(value.type.lead)
 

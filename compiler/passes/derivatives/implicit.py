@@ -67,7 +67,7 @@ def backward_fixed_point(
 
 @rewriting(FixedPoint)
 def implicit(graph: Graph, *, trained: bool) -> Graph:
-    """No `FixedPoint` is left: its value, and where it is `trained` through, an `Implicit` that has its derivative."""
+    """Replace each `FixedPoint` by the value that it found; where it is `trained` through, by an `Implicit` node, which has the derivative."""
 
     def rule(copier: Copier, node: Node) -> bool:
         if node.op is not FixedPoint:
@@ -99,7 +99,7 @@ def _trainable(copier: Copier, node: Node) -> Value:
 
 
 def _applied(builder: Builder, node: Node) -> tuple[Value, list[Node], Value]:
-    """g applied to the solution: this, the nodes of g, and what they make of it. A further derivative moves the solution, too."""
+    """Append g, applied to the solution: the solution, the nodes of g, and their result. A second derivative follows the solution, too."""
     z = node.output
     begin, region = len(builder.region.nodes), node.regions[0]
     copier = Copier(builder, {region.inputs[0]: z})

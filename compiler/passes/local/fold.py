@@ -51,7 +51,7 @@ def _small(node: Node) -> bool:
 
 
 def _neutral(node: Node, inputs: list[Value], constants: dict[Value, Any]) -> Value | None:
-    """x + 0, x * 1, x / 1 are x, and so is an x whose derivative was said otherwise: derivatives are code by now."""
+    """x where a node is x + 0, x * 1 or x / 1, or an x with a derivative of its own: derivatives are code by now."""
     if node.op is WithDerivative and inputs[0].type == node.output.type:
         return inputs[0]
     if node.op not in NEUTRAL:

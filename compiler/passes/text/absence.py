@@ -17,7 +17,7 @@ def prompts_of(written: Graph) -> list[str]:
 
 
 def prompts_of_unlike_lengths(written: Graph) -> frozenset[str]:
-    """Those of them of which nobody asks what a place without a token is.
+    """The prompts of a graph that may differ in length, without a test in the spec for places that have no token.
 
     That is known to the `extend` alone. Whatever else reads a text that grows from such a row would make of it numbers that the row
     has not alone. The text may be a result, or go on growing, and what was appended to it may be read.
@@ -36,7 +36,7 @@ def _readers(graph: Graph, value: Value) -> list[Node]:
 
 
 def _is_left_open(graph: Graph, text: Value, row: Value) -> bool:
-    """Whether nothing makes a number of the places of a text that may have no token, as the row has where it begins."""
+    """Whether nothing computes with the places of a text that may have no token."""
     return all(_leaves_open(graph, reader, text, row) for reader in _readers(graph, text))
 
 

@@ -255,7 +255,7 @@ class Growth(Turn):
         return operands
 
     def _masked(self, g: Grown, axis: int, neutral: float | None) -> Grown:
-        """The neutral number at past places that hold no token; rows that hold none themselves see what they like."""
+        """The neutral number at past places that hold no token. What rows without a token compute is never read, so they are left as they are."""
         rank = g.value.type.rank
         if axis < -rank:
             raise self.refused("sums over tokens that a call is mapped over")

@@ -105,7 +105,7 @@ class LoopAlong:
         return [copier[v] for v in self.body.outputs]
 
     def _rule(self, copier: Copier, node: Node) -> bool:
-        """What is read at the turn stands before the rest; a loop inside carries and keeps what it did, as many of them."""
+        """Read what the body takes of the growing values at its turn first. A loop inside has the same states and kept values as before."""
         if node in self.reads:
             return True
         if not node.regions:

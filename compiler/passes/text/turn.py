@@ -255,7 +255,7 @@ class Turn(GrowingAxes):
         raise NotImplementedError
 
     def summed(self, node: Node, op: type[Operation]) -> Value:
-        """What `op`, a sum, makes of a node's operands for all tokens so far; refused where each token has its own."""
+        """The result of a sum `op` over all tokens so far; refused where the result is another one for each token."""
         raise NotImplementedError
 
     def emit(self, op: type[Operation], *inputs: Value, name: str = "", **attributes: Any) -> Value:

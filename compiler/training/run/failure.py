@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from mai.compiler.torch.finite import Origin, Trace, Watched, origin_of_gradient, origin_of_value
+from mai.compiler.torch.finite import Origin, Trace, Watched, in_words, origin_of_gradient, origin_of_value
 from mai.compiler.training.run.folder import FAILURE
 from mai.compiler.training.step.objective import Objective
 from mai.compiler.training.step.step_function import Module
@@ -81,10 +81,7 @@ def _operation(origin: Origin | None) -> Iterator[str]:
     if origin.weight is not None:
         yield f"the weight `{origin.weight}` is {origin.state} before this step: an earlier gradient was, which --debug-nan tells"
         return
-    what = f"`{' '.join(origin.span.text.split())[:60]}`" if origin.span is not None else f"`{origin.name}`"
-    turn = f" in turn {origin.turn} of its loop" if origin.turn is not None else ""
-    of = ", ".join(f"{name} from {low:.4g} to {high:.4g}" for name, (low, high) in [*origin.operands.items()][:SHOWN])
-    yield f"the first that is {origin.state} is {what}{turn}" + (f"; it is computed of {of}" if of else "")
+    yield in_words(origin)
 
 
 def _examples(losses: Tensor, seen: Seen) -> Iterator[str]:

@@ -54,7 +54,7 @@ class Way:
 
 @record
 class Grid:
-    """A grid as it is written: `times` where it lists them, else what makes times of a way of as many steps as are asked for."""
+    """A grid as it is written: `times` where it lists them, else a function from the way, in as many steps as are asked for, to the times."""
 
     span: Span
     times: Value | None = None
@@ -88,7 +88,7 @@ def read_grid(e: Context, env: Environment, written: ast.Expr) -> Grid:
 def times_of(e: Context, grid: Grid, steps: Size, bounds: Sequence[Value]) -> Value:
     """The times between which the steps are taken, [steps + 1], from the first bound to the last.
 
-    They are not numbers where those of a function turn back on the way.
+    They are NaN where a function's times are not in order.
     """
     start, stop = (Term(e.builder, bound) for bound in bounds)
     even = start.range(steps + 1).emit(el.ToReal) / start.size(steps)
@@ -217,7 +217,7 @@ def _numbers(value: Value | None) -> list[float]:
 
 
 def _in_order(times: Term, way: Way) -> Term:
-    """Times in the order of the way; those beyond a bound are the bound, where they make no step."""
+    """Times in order along the way; one beyond a bound becomes the bound, and its step has no length."""
     start, stop = way.start.unsqueeze(-1), way.stop.unsqueeze(-1)
     inside = times.emit(el.Maximum, start.emit(el.Minimum, stop)).emit(el.Minimum, start.emit(el.Maximum, stop))
     order = (inside * (stop - start).emit(Sign)).emit(Argsort, axis=-1)

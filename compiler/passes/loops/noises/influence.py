@@ -1,8 +1,7 @@
 """How the noises of a stochastic equation move its states, seen on the code of its increments.
 
-The nodes between the noises and the increments are followed. Of what they read beside the noise some is a factor, which a product or
-a function multiplies the noise by, and some only stands beside it in a sum. Methods that ask more of an equation than its increments
-refuse what their formulas do not hold for.
+The nodes from the noises to the increments are followed. What they read beside the noise is either a factor of it, in a product or a
+function, or only a term beside it in a sum. Methods whose formulas ask more of an equation than its increments refuse the others.
 """
 
 from __future__ import annotations

@@ -168,7 +168,7 @@ class Speculation(Growth):
         return self.emit(Concat, before, new, axis=-1, name=before.name)
 
     def _last_right(self, state: State, right: Term) -> State:
-        """A growing state as it is, and one whose places wrong drafts leave to those after them; others as after the last right draft."""
+        """The states after the last right draft. A state that grows keeps its rows: those of wrong drafts are overwritten by the next tokens."""
         assert state.next is not None, "a turn says what becomes of each of its states"
         if self.draft not in state.next.type.lead:
             return state
