@@ -76,6 +76,7 @@ bench: $(VENV)/dev $(VENV)/hosts/installed  ## measure against rivals in one run
 	$(BIN)/python -m benchmarks.samplers.guided
 	$(BIN)/python -m benchmarks.samplers.adaptive
 	$(BIN)/python -m benchmarks.training
+	$(BIN)/python -m benchmarks.loading
 	$(BIN)/python -m benchmarks.recurrences
 	$(BIN)/python -m benchmarks.building
 	$(BIN)/python -m benchmarks.hosts
