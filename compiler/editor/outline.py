@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from mai.compiler.editor.colours.rules import Colour, pieces
 from mai.compiler.editor.names import Symbol
 from mai.compiler.editor.view import View, prelude_symbols, shown
 from mai.compiler.elaborate.functions.registered import BUILTINS
@@ -12,7 +12,6 @@ from mai.spec import ast
 from mai.spec.ast_walk import children
 from mai.spec.record import record
 from mai.spec.source import Span
-from mai.spec.words import DISTRIBUTIONS, WORDS
 
 TOKEN_KINDS = ("keyword", "function", "class", "variable", "parameter", "property", "number", "string", "comment", "type")  # fmt: skip
 _OF_SYMBOL = {
@@ -20,10 +19,10 @@ _OF_SYMBOL = {
     "train": "function", "claim": "function", "parameter": "parameter", "size": "type", "variable": "variable",
     "param": "property", "state": "property",
 }  # fmt: skip
-_PIECE = re.compile(
-    r'(?P<comment>#[^\n]*)|(?P<string>"[^"\n]*")|(?P<number>(?<!\w)\d+(?:\.\d+)?(?:[eE][+-]?\d+)?)|(?P<word>[^\W\d]\w*)'
-)
-_WORDS = {word.text: "type" if word.kind == "type" else "keyword" for word in WORDS}
+_OF_COLOUR: dict[Colour, str] = {
+    "comment": "comment", "string": "string", "number": "number", "declaration": "keyword", "control": "keyword", "type": "type",
+    "constant": "keyword", "word operator": "keyword", "draw": "function",
+}  # fmt: skip
 
 
 @record
@@ -90,21 +89,18 @@ def _blocks(view: View) -> Iterator[tuple[int, int]]:
 
 def tokens(view: View) -> list[tuple[int, int, int]]:
     """The colours of a text by what its words are: first character, length, number in `TOKEN_KINDS`."""
-    symbol_kinds = {(start, end): _OF_SYMBOL[symbol.kind] for start, end, symbol in view.names.ordered}
-    colours = []
-    for piece in _PIECE.finditer(view.source.text):
-        kind = str(piece.lastgroup)
-        if kind == "word":
-            kind = symbol_kinds.get(piece.span()) or _of_word(view, piece[0])
+    symbols = {(start, end): _OF_SYMBOL[symbol.kind] for start, end, symbol in view.names.ordered}
+    coloured = []
+    for start, end, colour in pieces(view.source.text):
+        kind = symbols.get((start, end)) or _OF_COLOUR.get(colour) or _of_name(view, view.source.text[start:end])
         if kind:
-            colours.append((piece.start(), len(piece[0]), TOKEN_KINDS.index(kind)))
-    return colours
+            coloured.append((start, end - start, TOKEN_KINDS.index(kind)))
+    return coloured
 
 
-def _of_word(view: View, word: str) -> str:
-    if word in _WORDS:
-        return _WORDS[word]
-    is_function = word in BUILTINS or word in prelude_symbols() or word in DISTRIBUTIONS or word in view.names.imported
+def _of_name(view: View, word: str) -> str:
+    """The colour of a name that is no symbol of the file: that of a function, if it is one."""
+    is_function = word in BUILTINS or word in prelude_symbols() or word in view.names.imported
     return "function" if is_function else ""
 
 

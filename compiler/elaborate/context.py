@@ -57,11 +57,18 @@ class LayerCall:
 
 @record
 class GrowingText:
-    """The text that an `extend` around grows: its tokens so far, its name, and how many turns there were."""
+    """The text that an `extend` around grows: its tokens so far, its name, how many turns there were and will be, and the tokens that end it.
+
+    `stuck` are truths for each example that no token may come next: it ends.
+    """
 
     row: Value
     name: str
     turn: Value
+    count: Value
+    ends: Sequence[Value]
+    searches: bool
+    stuck: list[Value]
 
 
 class Context(Telling):

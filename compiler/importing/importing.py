@@ -18,7 +18,7 @@ from mai.compiler.weights.families import family_of
 from mai.compiler.weights.load import plan_assignments
 from mai.compiler.weights.propose import propose_of_family
 from mai.compiler.weights.rules import named_by_rules
-from mai.compiler.weights.tensor_files import TensorFiles
+from mai.compiler.weights.tensor_files import PIPELINE, TensorFiles
 from mai.spec.diagnostics import Diagnostic, MaiError
 from mai.spec.diagnostics.suggest import closest
 from mai.spec.family_records import Record, family_records
@@ -116,10 +116,22 @@ def _settings(record: Record, folder: ModelFolder, ignored: Sequence[str]) -> Se
         texts |= _attempt(
             family_records()[record["preprocessor"]], folder.preprocessor, PREPROCESSOR, ignored, mistakes
         )
+    if "parts" in record:
+        _check_parts(record, folder)
+        config = {n: v for n, v in config.items() if not isinstance(v, list)}
+        for part, kind in record["parts"].items():
+            texts[part] = _attempt(family_records()[kind], folder.parts[part], f"{part}/{CONFIG}", ignored, mistakes)
     model = _attempt(record, config, CONFIG, ignored, mistakes)
     if mistakes:
         raise MaiError(mistakes)
     return texts | model | {"ends": _ends(texts["eos_token_id"] or model.get("eos_token_id", False))}
+
+
+def _check_parts(record: Record, folder: ModelFolder) -> None:
+    """Raise `MaiError`, `config-unknown`, where a pipeline has other networks than its record."""
+    if list(folder.parts) != list(record["parts"]):
+        message = f"{PIPELINE}: the networks are {', '.join(folder.parts)}"
+        raise refused("config-unknown", message, f"known: {', '.join(record['parts'])}")
 
 
 def _attempt(

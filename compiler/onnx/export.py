@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnx_ir as ir
 
 from mai.compiler.compile_options import BITS, DEFAULTS, CompileOptions, Trained
+from mai.compiler.constraints.binding import bind_patterns
 from mai.compiler.file_size import LARGEST
 from mai.compiler.onnx.comparing.gate import Gate, Passed
 from mai.compiler.onnx.comparing.opened import model_bytes
@@ -63,7 +64,7 @@ def export(
             `dimension-too-large`; nothing is written.
     """
     began = time.perf_counter()
-    prepared = prepared or prepare_export(program, name, options)
+    prepared = _bound(prepared or prepare_export(program, name, options), trained)
     return _write(program, prepared, trained, folder, options, began)
 
 
@@ -77,11 +78,18 @@ def export_step(
     """
     began = time.perf_counter()
     turn = prepare_step(program, name, options, prepared)
-    return _write(program, turn, trained, folder, step_options(options), began) if turn else None
+    return _write(program, _bound(turn, trained), trained, folder, step_options(options), began) if turn else None
+
+
+def _bound(prepared: Prepared, trained: Trained) -> Prepared:
+    """The graphs with the tables that patterns of texts are for the tokenizer."""
+    plain, optimised = (bind_patterns(graph, trained.tokenizer) for graph in (prepared.plain, prepared.optimised))
+    return replace(prepared, plain=plain, optimised=optimised)
 
 
 def model_of(program: Program, prepared: Prepared, trained: Trained, options: CompileOptions = DEFAULTS) -> ir.Model:
     """The model of a prepared export, with its manifest and the text of the spec as metadata."""
+    prepared = _bound(prepared, trained)
     chunk, coarse = prepared.chunk(options), prepared.coarse(options.bits)
     model = build(prepared.optimised, trained.weights, options, chunk=chunk, coarse=coarse)
     manifest = manifest_of(program, prepared, trained, options)

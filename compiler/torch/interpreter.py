@@ -37,6 +37,7 @@ from mai.compiler.torch.calls.draw_calls import CALLS as DRAWN
 from mai.compiler.torch.calls.fourier_call import real_fourier, real_inverse
 from mai.compiler.torch.calls.implicit import implicit
 from mai.compiler.torch.calls.matching_call import matching
+from mai.compiler.torch.calls.token_calls import CALLS as OF_TOKENS
 from mai.compiler.torch.names import attribute, identifier
 from mai.compiler.torch.processes.together import Share, batch_norm, gathered
 from mai.compiler.torch.recorder import Recorder
@@ -50,7 +51,9 @@ ARITHMETIC = (
     Add, Subtract, Multiply, Divide, Modulo, Less, LessEqual, Greater, GreaterEqual, Equal, NotEqual,
 )  # fmt: skip
 # Operations that are one call of a function of ours.
-CALLS: dict[type[Operation], Callable[..., object]] = {**DRAWN, Matching: matching, ChosenAffine: chosen_affine}
+CALLS: dict[type[Operation], Callable[..., object]] = {
+    **DRAWN, **OF_TOKENS, Matching: matching, ChosenAffine: chosen_affine,
+}  # fmt: skip
 # Those of ours for their way back.
 TRAINED_CALLS: dict[type[Operation], Callable[..., object]] = {RealFourier: real_fourier, RealInverse: real_inverse}
 Scalar = int | fx.Proxy

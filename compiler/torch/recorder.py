@@ -29,6 +29,9 @@ TAKEN = (
     "turn",
     "unit",
     "finish",
+    "follows",
+    "is_whole",
+    "walk",
     "gathered",
 )
 

@@ -40,22 +40,26 @@ def _extend(e: Context, env: Environment, statement: ast.Extend) -> Binding:
     )
     start = row if row in e.graph.inputs else _tokens_last(e, row)
     beam = read_beam(e, env, statement.search) if statement.search is not None else None
-    inputs = [start, e.builder.size(count), *_stops(e, env, statement.until), *([beam.penalty] if beam else [])]
+    stops, size = _stops(e, env, statement.until), e.builder.size(count)
     name = _length(e)
     grown = Value(row.type.with_shape((symbol(name),)), statement.name.id)
     region = Region([Value(Type(DType.INT), "turn"), grown])
     e.graph.sizes[name] = (grown, len(row.type.lead))
     outer, e.draws.turn = e.draws.turn, region.inputs[0]
-    e.growing = GrowingText(grown, statement.name.id, region.inputs[0])
+    growing = GrowingText(grown, statement.name.id, region.inputs[0], size, stops, beam is not None, [])
+    e.growing = growing
     inside = env.child()
     inside.names[statement.name.id] = grown
     with e.region(region):
         last = _chosen(e, inside, statement)
-        value = _scores(e, last, statement) if beam else _token(e, last, statement)
+        value = _scores(e, last, statement) if beam else _unless_stuck(e, _token(e, last, statement), growing)
         region.outputs = [e.builder.spread(value, row.type.lead)]
     e.draws.turn, e.growing = outer, None
     if beam:
         check_drawless(e, region, statement)
+    if growing.stuck:  # A token that is none ends a row.
+        stops = [*stops, e.builder.constant(NOTHING)]
+    inputs = [start, size, *stops, *([beam.penalty] if beam else [])]
     extend = Extend(name, count, beam.width if beam else 0)
     longer = row.type.with_shape((row.type.shape[0] + count,))
     node = e.builder.add(extend, inputs, [longer, *extend.results_of_search(row.type)], [region])
@@ -169,6 +173,13 @@ def _token(e: Context, last: tuple[Binding, Span], statement: ast.Extend) -> Val
     token = e.value(*last)
     if token.type.rank or token.type.dtype is not DType.INT:
         raise e.fail("dtype-mismatch", last[1], f"one token is appended a turn, this is {token.type.with_lead(())}")
+    return token
+
+
+def _unless_stuck(e: Context, token: Value, growing: GrowingText) -> Value:
+    """The token, or none where a pattern allows no other."""
+    for stuck in growing.stuck:
+        token = e.builder.emit(logic.Where, stuck, e.builder.constant(NOTHING), token, name=token.name)
     return token
 
 

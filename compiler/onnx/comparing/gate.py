@@ -30,6 +30,7 @@ from mai.compiler.ir.structure import Loop
 from mai.compiler.ir.types import DType
 from mai.compiler.onnx.comparing.first_difference import first_difference
 from mai.compiler.onnx.comparing.opened import opened
+from mai.compiler.onnx.comparing.origin import origin_of_trial
 from mai.compiler.onnx.comparing.roundings import are_roundings
 from mai.compiler.onnx.comparing.trial import (
     FREE_SIZE,
@@ -220,7 +221,7 @@ class Gate:
         if not was_compared:
             raise MaiError([self._out_of_range()])
         if blank and has_arrived:  # A solver that does not arrive gives no number, and the runtime tells it.
-            raise MaiError([self._not_finite(min(blank, key=names.index))])
+            raise MaiError(self._not_finite(min(blank, key=names.index), others[-1]))
 
     def _unlike_prompts(
         self, file: ort.InferenceSession, reference: Reference, whole: Sequence[Comparison]
@@ -250,13 +251,17 @@ class Gate:
         runs = [(c, run_trial(opened_file, plain, c.trial)) for c in whole]
         return [replace(c, results=dict(zip(c.results, results, strict=False))) for c, results in runs]
 
-    def _not_finite(self, name: str) -> Diagnostic:
-        message = f"`{name}` of `{self.prepared.plain.name}` is not finite for any input that was tried: nothing could be compared"
+    def _not_finite(self, name: str, tried: Trial) -> list[Diagnostic]:
+        plain = self.prepared.plain
+        message = f"`{name}` of `{plain.name}` is not finite for any input that was tried: nothing could be compared"
         help = (
             "a number overflows, something is divided by 0, a root or a logarithm is of a number below 0, or a matrix that any "
             "input may be has no factor: `cholesky(x @ x')`"
         )
-        return Diagnostic("not-finite", None, message, help=help)
+        note = origin_of_trial(plain, self.weights, tried, plain.output_names.index(name))
+        if note is None:
+            return [Diagnostic("not-finite", None, message, help=help)]
+        return [Diagnostic("not-finite", None, message, help=note.help or help), replace(note, help=None)]
 
     def _out_of_range(self) -> Diagnostic:
         message = f"for every input that was tried, `{self.prepared.plain.name}` reads beyond an axis: nothing could be compared"

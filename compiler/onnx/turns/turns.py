@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -21,6 +22,9 @@ from mai.compiler.passes.loops.tapes.replay import Replay, replayed
 from mai.compiler.passes.loops.tapes.tape import Tape, has_all_rows, taped
 from mai.runtime.arrays import Array
 from mai.spec.diagnostics import Diagnostic, MaiError
+
+if TYPE_CHECKING:
+    from torch.fx import GraphModule
 
 CLOSE_TRIALS = 8  # How often states are moved by roundings, to see whether a condition was that close.
 Told = tuple[list[Array], list[Array], list[Array]]  # The states at the start, after each turn, and at the end.
@@ -180,15 +184,9 @@ def _form(recorded: Tape | Replay) -> tuple[object, ...]:
 
 def torch_reference(graph: Graph, weights: Mapping[str, Array]) -> Reference:
     """What torch computes of a prepared graph for a trial."""
-    import torch
-
-    from mai.compiler.torch.module import lower
-    from mai.compiler.torch.parameters import Weights
     from mai.compiler.torch.run import run
 
-    parameters = Weights(graph.weights)
-    parameters.load_state_dict({k: torch.from_numpy(np.asarray(weights[k], order="C")) for k in graph.weights})
-    module = lower(graph, parameters.eval())
+    module = torch_module(graph, weights)
 
     def reference(tried: Trial) -> list[Array]:
         try:
@@ -201,3 +199,15 @@ def torch_reference(graph: Graph, weights: Mapping[str, Array]) -> Reference:
             raise MaiError([Diagnostic("division-by-zero", None, message, help=help)]) from error
 
     return reference
+
+
+def torch_module(graph: Graph, weights: Mapping[str, Array]) -> GraphModule:
+    """A prepared graph as a torch module with its weights."""
+    import torch
+
+    from mai.compiler.torch.module import lower
+    from mai.compiler.torch.parameters import Weights
+
+    parameters = Weights(graph.weights)
+    parameters.load_state_dict({k: torch.from_numpy(np.asarray(weights[k], order="C")) for k in graph.weights})
+    return lower(graph, parameters.eval())

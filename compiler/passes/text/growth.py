@@ -98,7 +98,7 @@ def ends_of(written: Graph) -> tuple[int | str, ...]:
     grown = [n for n in written.nodes if n.op is Extend]
     stops = dict.fromkeys(v for n in grown for v in n.inputs[2:] if v.type.dtype is DType.INT)
     ends = (names.get(v, _whole_number(v)) for v in stops)
-    return tuple(end for end in ends if end is not None)
+    return tuple(end for end in ends if end is not None and end != NOTHING)
 
 
 def _whole_number(value: Value) -> int | None:

@@ -155,9 +155,10 @@ class _Recurrence(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, *grads: Tensor) -> tuple[Tensor | None, ...]:
         plan: Plan = ctx.plan
-        count = len(ctx.saved_tensors) - len(plan.blocks()) * len(plan.updates)
-        tensors = ctx.saved_tensors[:count]
-        firsts = [h.detach() for h in ctx.saved_tensors[count:]]
+        saved = ctx.saved_tensors  # Read once: a turn that is computed again gives them once.
+        count = len(saved) - len(plan.blocks()) * len(plan.updates)
+        tensors = saved[:count]
+        firsts = [h.detach() for h in saved[count:]]
         back = _Back(plan, tensors, ctx.needs_input_grad[1:])
         carry, kept = list(grads[: len(plan.updates)]), grads[len(plan.updates) :]
         with torch.enable_grad(), ctx.autocast:
