@@ -112,6 +112,22 @@ class Gate:
         error = max(self._narrow_error(comparisons, precision) for comparisons in narrow)
         return replace(passed, error=error, comparisons=narrow[0])
 
+    def alone(self, file: Path) -> list[Comparison]:
+        """What a file gives in the usual trials, of which a part was compared before; nothing, where a CPU has no kernels for it.
+
+        Raises:
+            MaiError: `not-finite`: a result is never a finite number.
+        """
+        if self.options.precision == "bf16":
+            return []
+        opened_file, plain = session(file), self.prepared.plain
+        names = [n for n in plain.output_names if n != EVALUATIONS]
+        runs = [dict(zip(names, run_trial(opened_file, plain, t), strict=False)) for t in self._usual_trials()]
+        for name in names:
+            if not any(np.isfinite(results[name]).any() or not results[name].size for results in runs):
+                raise MaiError([self._not_finite(name)])
+        return [Comparison(t, results, results) for t, results in zip(self._usual_trials(), runs, strict=True)]
+
     def files(self, file: Path) -> list[tuple[ort.InferenceSession, float]]:
         """What is run of a file, and how far its results may be from torch's: in few bits, as far as numbers can be."""
         precision, few = self.options.precision, self.options.quantize is not None
@@ -197,10 +213,7 @@ class Gate:
         names = [n for n in plain.output_names if n != EVALUATIONS]
         blank = set(names)  # Results of which no number has been compared yet.
         was_compared = has_arrived = False
-        usual = [
-            trial(plain, batch, longest=longest, free=free, least=least)
-            for batch, free in zip(BATCHES, self._free, strict=True)
-        ]
+        usual = self._usual_trials()
         others = [trial(plain, 1, longest=longest, reals=reals, least=least) for reals in RANGES]
         for place, tried in enumerate([*usual, *others]):
             if place >= len(usual) and was_compared and not blank:
@@ -217,6 +230,11 @@ class Gate:
             raise MaiError([self._out_of_range()])
         if blank and has_arrived:  # A solver that does not arrive gives no number, and the runtime tells it.
             raise MaiError([self._not_finite(min(blank, key=names.index))])
+
+    def _usual_trials(self) -> list[Trial]:
+        longest, least = self.prepared.longest_text, self.prepared.smallest()
+        sizes = zip(BATCHES, self._free, strict=True)
+        return [trial(self.prepared.plain, batch, longest=longest, free=free, least=least) for batch, free in sizes]
 
     def _unlike_prompts(
         self, file: ort.InferenceSession, reference: Reference, whole: Sequence[Comparison]

@@ -187,7 +187,9 @@ def torch_reference(graph: Graph, weights: Mapping[str, Array]) -> Reference:
     from mai.compiler.torch.run import run
 
     parameters = Weights(graph.weights)
-    parameters.load_state_dict({k: torch.from_numpy(np.asarray(weights[k], order="C")) for k in graph.weights})
+    state = parameters.state_dict()
+    for name in graph.weights:  # One after the other: they need not be in memory twice.
+        state[name].copy_(torch.from_numpy(np.asarray(weights[name], order="C")))
     module = lower(graph, parameters.eval())
 
     def reference(tried: Trial) -> list[Array]:
